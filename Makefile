@@ -1,0 +1,48 @@
+# `make demo` and `make test` are all a newcomer needs: Python 3.10+ with pip, no Docker.
+PYTHON ?= python3
+BIN := .venv/bin
+INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check
+
+.PHONY: demo test lint types contracts tests test-servers bench clean
+
+demo: .venv/.demo  ## An agent talks, is killed, resumes; its history is shown and proved
+	@$(BIN)/session-log demo
+
+test: lint types contracts tests  ## Everything a change must pass
+
+lint: .venv/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: .venv/.dev
+	$(BIN)/mypy
+
+contracts: .venv/.dev
+	$(BIN)/lint-imports
+
+tests: .venv/.dev
+	$(BIN)/pytest
+
+test-servers: .venv/.dev  ## The same log on every kind of server that can be installed here
+	.ci/install-servers
+	for server in valkey valkey8 redis7 cluster; do \
+		$(BIN)/pytest tests/contract tests/integration --server=$$server || exit 1; \
+	done
+
+clean:
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+
+.venv/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' \
+		|| { echo "$(PYTHON) is older than 3.10: name a newer one, for example: make PYTHON=python3.12 $(MAKECMDGOALS)"; exit 1; }
+	$(PYTHON) -m venv .venv
+
+.venv/.demo: .venv/bin/python pyproject.toml
+	@echo "Installing into .venv (once; about a minute)"
+	$(INSTALL) --editable '.[embedded,cli]'
+	@touch $@
+
+.venv/.dev: .venv/bin/python pyproject.toml
+	@echo "Installing into .venv (once; about a minute)"
+	$(INSTALL) --editable '.[dev]'
+	@touch $@ .venv/.demo

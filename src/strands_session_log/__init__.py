@@ -1,0 +1,50 @@
+"""An event-sourced session log for Strands Agents on Valkey Streams.
+
+`SessionLog` reads and writes sessions anywhere; `ValkeySessionManager` lets a Strands agent keep its session there and
+is imported only when asked for, so that services that merely follow conversations need no Strands.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from . import errors, events
+from .audit import Verification
+from .event_log import ANY, NO_SESSION, AgentAt, Durability, SessionAt
+from .events import Recorded, SessionInfo
+from .ids import EventId
+from .session_log import SessionLog
+from .state import SessionState
+
+if TYPE_CHECKING:
+    from .session_manager import ValkeySessionManager
+
+__all__ = [
+    "ANY",
+    "NO_SESSION",
+    "AgentAt",
+    "Durability",
+    "EventId",
+    "Recorded",
+    "SessionAt",
+    "SessionInfo",
+    "SessionLog",
+    "SessionState",
+    "ValkeySessionManager",
+    "Verification",
+    "errors",
+    "events",
+]
+
+_NEED_STRANDS = {"ValkeySessionManager": ".session_manager"}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _NEED_STRANDS:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_NEED_STRANDS[name], __name__), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,109 @@
+"""Exit codes scripts can use, and every failure in one line."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import IntEnum
+from typing import NoReturn
+
+import typer
+
+from .. import errors
+from .terminal import one_line
+
+
+class Code(IntEnum):
+    """How `session-log` ends; the numbers are part of its interface."""
+
+    OK = 0
+    PROBLEMS = 1
+    USAGE = 2
+    NO_SESSION = 3
+    SERVER = 4
+    INTERRUPTED = 130
+    BROKEN_PIPE = 141
+
+
+EPILOG = "\n\n".join(
+    (
+        "Exit codes:",
+        "0  all is well",
+        "1  verify or doctor found problems, or a deletion was declined",
+        "2  wrong usage",
+        "3  no such session",
+        "4  the server cannot be reached, or refused",
+    )
+)
+
+_WRONG_USAGE = (
+    errors.InvalidIdError,
+    errors.InvalidPointError,
+    errors.InvalidUrlError,
+    errors.RevisionNotFoundError,
+)
+_DAMAGED = (errors.LogForkedError, errors.CorruptEntryError)
+
+
+def fail(code: Code, message: str) -> NoReturn:
+    """End with one line on stderr.
+
+    Raises:
+        typer.Exit: Always.
+    """
+    typer.echo(f"session-log: {one_line(message)}", err=True)
+    raise typer.Exit(code)
+
+
+@contextmanager
+def told_in_one_line() -> Iterator[None]:
+    """Let whatever goes wrong end the program with one line and an exit code of its own, never a traceback.
+
+    Raises:
+        typer.Exit: Instead of every error of the library, an interrupt, and a reader that has gone.
+    """
+    try:
+        yield
+        # Not left to the interpreter's exit, which would complain aloud about a reader that has gone.
+        sys.stdout.flush()
+    except errors.SessionLogError as error:
+        fail(_code(error), _with_cure(error))
+    except KeyboardInterrupt:
+        raise typer.Exit(Code.INTERRUPTED) from None
+    except BrokenPipeError:
+        _abandon_stdout()
+        raise typer.Exit(Code.BROKEN_PIPE) from None
+
+
+def _code(error: errors.SessionLogError) -> Code:
+    match error:
+        case errors.SessionNotFoundError():
+            return Code.NO_SESSION
+        case _ if isinstance(error, _WRONG_USAGE):
+            return Code.USAGE
+        case _ if isinstance(error, _DAMAGED):
+            return Code.PROBLEMS
+    return Code.SERVER
+
+
+def _with_cure(error: errors.SessionLogError) -> str:
+    """The message of the library, with what to do about it on a command line."""
+    match error:
+        case errors.SessionNotFoundError():
+            return f"{error}; `session-log sessions` lists those there are"
+        case errors.RevisionNotFoundError():
+            return f"{error}; `session-log events` lists those it has"
+        case errors.ServerUnavailableError():
+            return f"{error}; start it, or name another with --url or SESSION_LOG_URL"
+        case errors.ServerRefusedError(cure=""):
+            return f"{error}; `session-log doctor` tells what the server lacks"
+        case _ if isinstance(error, _DAMAGED):
+            return f"{error}; `session-log verify` tells what is wrong"
+    return str(error)
+
+
+def _abandon_stdout() -> None:
+    """Point stdout at nothing, so that what is still buffered can be flushed without an error."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,0 +1,116 @@
+"""Events as the fields of a stream entry, and back.
+
+Every entry has the same fields in the same order, which lets Valkey store their names once a node (listpack
+SAMEFIELDS). Every value is text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import orjson
+
+from ..errors import CorruptEntryError, EncodingError
+from ..events import Custom, Event, Recorded, check_type
+from ..ids import EventId
+from .values import to_json
+
+FIELDS = (b"type", b"agent", b"event", b"time", b"v", b"trace", b"salt", b"link", b"body")
+
+Upcaster = Callable[[dict[str, Any]], dict[str, Any]]
+UPCASTERS: dict[tuple[str, int], Upcaster] = {}
+"""Lifts the data of (type, version) to version + 1; chained until none is left."""
+
+
+class Encoded(NamedTuple):
+    """An event ready to be sealed: what the hash chain covers in the open, and the body it covers by commitment.
+
+    Attributes:
+        header: `type, agent, event, time, v, trace`, UTF-8.
+        body: JSON.
+        facts: JSON for the feed's envelope, never content.
+        event: Where it came from.
+    """
+
+    header: tuple[bytes, ...]
+    body: bytes
+    facts: bytes
+    event: Event
+
+
+def encode(event: Event) -> Encoded:
+    """Turn an event into text.
+
+    Raises:
+        EncodingError: When something in it cannot be stored; names the field.
+    """
+    check_type(event)
+    data = to_json(event.data)
+    facts = orjson.dumps(to_json(event.facts()))
+    header = (event.type, event.agent, event.event_id, event.time, str(event.version), event.trace)
+    try:
+        return Encoded(tuple(part.encode() for part in header), orjson.dumps(data), facts, event)
+    except (UnicodeEncodeError, orjson.JSONEncodeError) as error:
+        raise EncodingError(event.type, str(error)) from error
+
+
+class Entry(NamedTuple):
+    """A stream entry as it stands there: what the hash chain was computed from.
+
+    Attributes:
+        id: Its stream id.
+        header: `type, agent, event, time, v, trace`.
+        salt: Base64url; empty once the body was erased.
+        link: Base64url.
+        body: JSON; `{"commitment": base64url}` once erased.
+    """
+
+    id: EventId
+    header: tuple[str, ...]
+    salt: str
+    link: str
+    body: str
+
+
+def parse(entry_id: bytes | str, entry: Mapping[Any, Any]) -> Entry:
+    """Read a stream entry, as any valkey-py client returns it (decoded or not).
+
+    Raises:
+        CorruptEntryError: When it is not an entry this library wrote.
+    """
+    try:
+        fields = [_text(entry[name] if name in entry else entry[name.decode()]) for name in FIELDS]
+        return Entry(EventId.parse(entry_id), tuple(fields[:6]), *fields[6:])
+    except (KeyError, ValueError) as error:
+        raise CorruptEntryError(_text(entry_id), f"{type(error).__name__}: {error}") from error
+
+
+def decode(entry_id: bytes | str, entry: Mapping[Any, Any]) -> Recorded:
+    """Read the event of a stream entry; old versions are lifted to the newest.
+
+    Raises:
+        CorruptEntryError: When it is not an entry this library wrote.
+    """
+    raw = parse(entry_id, entry)
+    try:
+        return Recorded(raw.id, _event(raw.header, orjson.loads(raw.body)), raw.link)
+    except ValueError as error:
+        raise CorruptEntryError(raw.id, f"{type(error).__name__}: {error}") from error
+
+
+def _event(header: Sequence[str], data: dict[str, Any]) -> Event:
+    type_, agent, event_id, time, version, trace = header
+    number = int(version)
+    while (type_, number) in UPCASTERS:
+        data = UPCASTERS[type_, number](data)
+        number += 1
+    envelope: dict[str, Any] = {"event_id": event_id, "time": time, "trace": trace, "version": number}
+    if known := Event.known.get(type_):
+        return known(data, agent, **envelope)
+    kind = Custom if type_.startswith("custom.") else Event
+    return kind(type_, data, agent, **envelope)
+
+
+def _text(value: bytes | str) -> str:
+    return value.decode() if isinstance(value, bytes) else value

@@ -1,0 +1,203 @@
+"""Python values as JSON and back, without loss.
+
+JSON has no bytes, decimals, dates, NaN or lone surrogates, and orjson turns NaN into null without a word. Values it
+cannot hold are wrapped in a small marked object: bytes the way Strands itself does
+(`{"__bytes_encoded__": true, "data": base64}`, `strands.types.session.encode_bytes_values`), everything else as
+`{"__encoded__": kind, "data": …}`. A dict of the user's own that carries one of these marks is wrapped as well, so it
+comes back as the dict it was. Tuples come back as lists and numeric keys as text, as they do from Strands' own
+`FileSessionManager`. Anything else is refused with the path of the value, before anything is written.
+"""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import math
+from collections.abc import Callable, Mapping
+from datetime import date, datetime, time
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from ..errors import EncodingError
+
+MAX_DEPTH = 200
+"""Nesting accepted; orjson gives up at 254, and the envelope needs some of them."""
+
+MARK = "_encoded__"
+"""Stands in every wrapped value, and so in the text of every body that needs `from_json`."""
+
+_BYTES = "__bytes_encoded__"
+_OTHER = "__encoded__"
+_INT64 = 1 << 63
+
+
+class _Unstorable(Exception):
+    """Carries the path of the culprit upwards, one step a level."""
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+        self.path: list[str] = []
+
+
+def to_json(value: Any, path: str = "") -> Any:
+    """Turn a Python value into plain JSON values that orjson stores exactly.
+
+    Args:
+        value: Any nesting of the types this module names.
+        path: What to call the value in an error.
+
+    Returns:
+        New containers; the argument is left alone.
+
+    Raises:
+        EncodingError: When a value cannot be stored; names the path to it.
+    """
+    try:
+        return _encode(value, 0)
+    except _Unstorable as culprit:
+        where = path + "".join(reversed(culprit.path[-20:]))
+        raise EncodingError(where.lstrip("."), culprit.reason) from None
+
+
+def from_json(value: Any) -> Any:
+    """Restore what `to_json` was given; tuples are lists now, and keys are text.
+
+    Args:
+        value: Plain JSON values, as orjson loads them.
+    """
+    if isinstance(value, list):
+        return [from_json(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    if value.get(_BYTES) is True and isinstance(value.get("data"), str):
+        return base64.b64decode(value["data"])
+    if isinstance(value.get(_OTHER), str) and value[_OTHER] in _DECODERS:
+        return _DECODERS[value[_OTHER]](value.get("data"))
+    return {key: from_json(item) for key, item in value.items()}
+
+
+def _encode(value: Any, depth: int) -> Any:
+    encoder = _ENCODERS.get(type(value))
+    if encoder is None:
+        encoder = _encoder_of_base(value)
+    return encoder(value, depth)
+
+
+def _encoder_of_base(value: Any) -> Callable[[Any, int], Any]:
+    for base in (str, bool, int, float, bytes, bytearray, datetime, Decimal, Mapping, list, tuple, set, frozenset):
+        if isinstance(value, base):
+            return _ENCODERS[dict if base is Mapping else base]
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return _encode_dataclass
+    raise _Unstorable(f"values of type {type(value).__module__}.{type(value).__qualname__} are not supported")
+
+
+def _wrap(kind: str, data: Any) -> dict[str, Any]:
+    return {_OTHER: kind, "data": data}
+
+
+def _encode_text(value: str, depth: int) -> Any:
+    text = value if type(value) is str else str.__str__(value)
+    if text.isascii():
+        return text
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return _wrap("text", base64.b64encode(text.encode("utf-8", "surrogatepass")).decode())
+    return text
+
+
+def _encode_int(value: int, depth: int) -> Any:
+    return int(value) if -_INT64 <= value < _INT64 else _wrap("int", str(int(value)))
+
+
+def _encode_float(value: float, depth: int) -> Any:
+    return float(value) if math.isfinite(value) else _wrap("float", repr(float(value)))
+
+
+def _encode_dict(value: Mapping[Any, Any], depth: int) -> Any:
+    if depth >= MAX_DEPTH:
+        raise _Unstorable(f"it is nested deeper than {MAX_DEPTH} levels, or contains itself")
+    result: dict[str, Any] = {}
+    for key, item in value.items():
+        try:
+            result[key if type(key) is str and key.isascii() else _key(key)] = _encode(item, depth + 1)
+        except _Unstorable as culprit:
+            culprit.path.append(f".{key!s}")
+            raise
+    return _wrap("dict", result) if _BYTES in result or _OTHER in result else result
+
+
+def _encode_list(value: Any, depth: int) -> list[Any]:
+    if depth >= MAX_DEPTH:
+        raise _Unstorable(f"it is nested deeper than {MAX_DEPTH} levels, or contains itself")
+    result = []
+    for index, item in enumerate(value):
+        try:
+            result.append(_encode(item, depth + 1))
+        except _Unstorable as culprit:
+            culprit.path.append(f"[{index}]")
+            raise
+    return result
+
+
+def _encode_dataclass(value: Any, depth: int) -> Any:
+    return _encode_dict({field.name: getattr(value, field.name) for field in dataclasses.fields(value)}, depth)
+
+
+def _key(key: Any) -> str:
+    """The text `json.dumps` gives a key, so that sessions moved from file storage look the same."""
+    match key:
+        case str():
+            if isinstance(_encode_text(key, 0), dict):
+                raise _Unstorable("a key holds a lone surrogate")
+            return str.__str__(key)
+        case True | False | None:
+            return {True: "true", False: "false", None: "null"}[key]
+        case int():
+            return int.__repr__(key)
+        case float():
+            return float.__repr__(key)
+    raise _Unstorable(f"keys of type {type(key).__name__} are not supported")
+
+
+_ENCODERS: dict[type, Callable[[Any, int], Any]] = {
+    str: _encode_text,
+    type(None): lambda value, depth: value,
+    bool: lambda value, depth: value,
+    int: _encode_int,
+    float: _encode_float,
+    dict: _encode_dict,
+    list: _encode_list,
+    tuple: _encode_list,
+    bytes: lambda value, depth: {_BYTES: True, "data": base64.b64encode(value).decode()},
+    bytearray: lambda value, depth: _wrap("bytearray", base64.b64encode(value).decode()),
+    Decimal: lambda value, depth: _wrap("decimal", str(value)),
+    datetime: lambda value, depth: _wrap("datetime", value.isoformat()),
+    date: lambda value, depth: _wrap("date", value.isoformat()),
+    time: lambda value, depth: _wrap("time", value.isoformat()),
+    UUID: lambda value, depth: _wrap("uuid", str(value)),
+    set: lambda value, depth: _wrap("set", _encode_list(sorted(value, key=repr), depth)),
+    frozenset: lambda value, depth: _wrap("frozenset", _encode_list(sorted(value, key=repr), depth)),
+}
+
+_DECODERS: dict[str, Callable[[Any], Any]] = {
+    "text": lambda data: base64.b64decode(data).decode("utf-8", "surrogatepass"),
+    "int": int,
+    "float": float,
+    "dict": lambda data: {key: from_json(item) for key, item in data.items()},
+    "bytearray": lambda data: bytearray(base64.b64decode(data)),
+    "decimal": Decimal,
+    "datetime": datetime.fromisoformat,
+    "date": date.fromisoformat,
+    "time": time.fromisoformat,
+    "uuid": UUID,
+    "set": lambda data: {_hashable(item) for item in data},
+    "frozenset": lambda data: frozenset(_hashable(item) for item in data),
+}
+
+
+def _hashable(item: Any) -> Any:
+    restored = from_json(item)
+    return tuple(restored) if isinstance(restored, list) else restored

@@ -1,0 +1,199 @@
+"""Every error this library raises on purpose, with the values that caused it as fields.
+
+All derive from `SessionLogError`, so one `except` clause covers the library; those a caller may want to tell
+apart have a class of their own. Each builds its own message, and the message names the value and the cure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+
+class SessionLogError(Exception):
+    """Base of every error raised by this library."""
+
+
+class InvalidIdError(SessionLogError, ValueError):
+    """A session, agent or namespace id that cannot be used as one."""
+
+    def __init__(self, kind: str, value: object, reason: str) -> None:
+        self.kind, self.value, self.reason = kind, value, reason
+        super().__init__(f"{kind}={value!r}: {reason}")
+
+
+class InvalidPointError(SessionLogError, ValueError):
+    """A point in time that is not a revision, an event id, a date or a relative time."""
+
+    def __init__(self, value: object) -> None:
+        self.value = value
+        super().__init__(
+            f"{value!r} is no point in time: give a revision (12), an event id (1700000000000-12), "
+            "an ISO date (2026-01-31T12:00:00Z) or a relative time (-5m)"
+        )
+
+
+class InvalidUrlError(SessionLogError, ValueError):
+    """A server URL this library does not understand."""
+
+    def __init__(self, url: str, reason: str) -> None:
+        self.url, self.reason = url, reason
+        super().__init__(f"cannot use the URL {url!r}: {reason}")
+
+
+class EncodingError(SessionLogError, ValueError):
+    """A value that cannot be stored without loss; nothing was written.
+
+    Attributes:
+        path: Where the value stands, for example `message.content[0].toolResult.content[0].json.total`.
+        reason: What is wrong with it.
+    """
+
+    def __init__(self, path: str, reason: str) -> None:
+        self.path, self.reason = path, reason
+        super().__init__(f"{path or 'the value'} cannot be stored: {reason}")
+
+
+class SessionNotFoundError(SessionLogError, LookupError):
+    """There is no session with this id."""
+
+    def __init__(self, session_id: str) -> None:
+        self.session_id = session_id
+        super().__init__(f"there is no session {session_id!r}")
+
+
+class RevisionNotFoundError(SessionLogError, LookupError):
+    """The session does not have this revision."""
+
+    def __init__(self, session_id: str, revision: int) -> None:
+        self.session_id, self.revision = session_id, revision
+        super().__init__(f"session {session_id!r} has no revision {revision}")
+
+
+class ConcurrentWriteError(SessionLogError):
+    """Another writer got there first; nothing was written.
+
+    Attributes:
+        session_id: The session appended to.
+        expected: What the writer believed, for example `{"agent": "default", "revision": 12}`.
+        actual: What the log holds, with the same keys.
+    """
+
+    def __init__(self, session_id: str, expected: Mapping[str, object], actual: Mapping[str, object]) -> None:
+        self.session_id, self.expected, self.actual = session_id, dict(expected), dict(actual)
+        super().__init__(
+            f"session {session_id!r} was written by someone else: expected {_words(expected)}, found "
+            f"{_words(actual)}; nothing was written. Resume from the session and try again"
+        )
+
+
+class ContentionError(SessionLogError):
+    """The session was so busy that an unfenced append lost every one of its bounded attempts; nothing was written."""
+
+    def __init__(self, session_id: str, attempts: int) -> None:
+        self.session_id, self.attempts = session_id, attempts
+        super().__init__(f"session {session_id!r} moved during each of {attempts} attempts to append; try again later")
+
+
+class UnknownOutcomeError(SessionLogError):
+    """The server did not answer, or answered less than was asked: the batch may or may not be durable.
+
+    Appending the very same batch again is safe and settles the question.
+    """
+
+    def __init__(self, session_id: str, reason: str) -> None:
+        self.session_id, self.reason = session_id, reason
+        super().__init__(f"the outcome of the append to session {session_id!r} is unknown: {reason}")
+
+
+class ServerUnavailableError(SessionLogError):
+    """The server could not be reached, or stopped answering a read."""
+
+    def __init__(self, reason: str) -> None:
+        self.reason = reason
+        super().__init__(f"the server cannot be reached: {reason}")
+
+
+class ServerRefusedError(SessionLogError):
+    """The server answered with an error; nothing was written."""
+
+    def __init__(self, reason: str, cure: str = "") -> None:
+        self.reason, self.cure = reason, cure
+        super().__init__(f"the server refused the command: {reason}" + (f" ({cure})" if cure else ""))
+
+
+class OutOfMemoryError(ServerRefusedError):
+    """The server has reached `maxmemory`; nothing was written."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason, "delete sessions or raise `maxmemory`; the append can then be repeated")
+
+
+class EvictionPolicyError(SessionLogError):
+    """The server may silently throw away sessions when memory runs out."""
+
+    def __init__(self, policy: str) -> None:
+        self.policy = policy
+        super().__init__(
+            f"maxmemory-policy is {policy!r}: the server may delete sessions without a trace. Set it to 'noeviction', "
+            "or pass allow_eviction=True if losing sessions is acceptable"
+        )
+
+
+class UnsupportedServerError(SessionLogError):
+    """The server is too old, or lacks what was asked of it."""
+
+    def __init__(self, found: str, needed: str) -> None:
+        self.found, self.needed = found, needed
+        super().__init__(f"the server is {found}, but {needed} is needed")
+
+
+class NamespaceMismatchError(SessionLogError):
+    """The namespace was created with another format or partition count."""
+
+    def __init__(self, namespace: str, setting: str, expected: object, actual: object) -> None:
+        self.namespace, self.setting, self.expected, self.actual = namespace, setting, expected, actual
+        super().__init__(
+            f"namespace {namespace!r} has {setting}={actual}, not {expected}: use {actual}, or another namespace"
+        )
+
+
+class LogForkedError(SessionLogError):
+    """The history read before is not the history of this session any more (deleted, or lost in a failover)."""
+
+    def __init__(self, session_id: str, position: object) -> None:
+        self.session_id, self.position = session_id, position
+        super().__init__(f"the history of session {session_id!r} was replaced; it diverges after {position}")
+
+
+class CorruptEntryError(SessionLogError):
+    """A stream entry that does not have the shape this library writes."""
+
+    def __init__(self, entry_id: object, reason: str) -> None:
+        self.entry_id, self.reason = entry_id, reason
+        super().__init__(f"entry {entry_id} cannot be read: {reason}")
+
+
+class EmbeddedServerError(SessionLogError):
+    """The embedded server could not be started.
+
+    Attributes:
+        directory: Where it was to keep its data.
+        reason: What went wrong.
+        log: The last lines of its log, or nothing when it did not get that far.
+    """
+
+    def __init__(self, directory: str, reason: str, log: str = "") -> None:
+        self.directory, self.reason, self.log = directory, reason, log
+        super().__init__(f"no embedded server in {directory!r}: {reason}" + (f"\n{log}" if log else ""))
+
+
+class MissingExtraError(SessionLogError, ImportError):
+    """An optional part of the package is not installed."""
+
+    def __init__(self, extra: str, purpose: str) -> None:
+        self.extra, self.purpose = extra, purpose
+        super().__init__(f"{purpose} needs an extra: pip install 'strands-session-log[{extra}]'")
+
+
+def _words(fields: Mapping[str, object]) -> str:
+    return ", ".join(f"{name} {value!r}" for name, value in fields.items())

@@ -1,0 +1,7 @@
+"""The log itself: append to, read, list and delete the sessions of one namespace."""
+
+from .durability import Durability
+from .expected import ANY, NO_SESSION, AgentAt, Expected, SessionAt
+from .log import EventLog
+
+__all__ = ["ANY", "NO_SESSION", "AgentAt", "Durability", "EventLog", "Expected", "SessionAt"]

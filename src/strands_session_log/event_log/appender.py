@@ -1,0 +1,122 @@
+"""The append protocol: one script call, all or nothing, exactly once.
+
+The chain makes every call specific to the position it follows. When the session has moved meanwhile, the script says
+where it stands now, and the batch is chained again (unfenced) or refused (fenced). When no reply came, the identical
+call is repeated; the script recognises a batch that has landed.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections import OrderedDict
+from collections.abc import Sequence
+from functools import partial
+from typing import Any, Generic, TypeVar
+
+from ..codec import encode
+from ..errors import ConcurrentWriteError, ContentionError, ServerUnavailableError, UnknownOutcomeError
+from ..events import Event
+from ..ids import EventId
+from ..keys import Keyspace
+from ..scripts import APPEND
+from ..server.border import Client, insist, text
+from .connection import connection_to
+from .durability import Durability
+from .expected import Expected, describe
+from .sealed import Position, Sealed, seal
+
+_MAX_ATTEMPTS = 100
+_MAX_PAUSE = 0.05
+V = TypeVar("V")
+
+
+class Appender:
+    """Appends to the sessions of one namespace; one for any number of threads."""
+
+    def __init__(self, client: Client, keyspace: Keyspace, durability: Durability, retry_for: float) -> None:
+        """See `EventLog`."""
+        self._client, self._keyspace, self._durability, self._retry_for = client, keyspace, durability, retry_for
+        self._positions: _Recent[Position] = _Recent(4096)
+        self._unsettled: _Recent[Sealed] = _Recent(1024)
+
+    def remember(self, session_id: str, position: Position) -> None:
+        """Note where a session stands, which saves the next append a round trip."""
+        self._positions.put(session_id, position)
+
+    def forget(self, session_id: str) -> None:
+        """Drop what is known of a session."""
+        self._positions.pop(session_id)
+
+    def append(self, session_id: str, events: Sequence[Event], expected: Expected) -> list[EventId]:
+        """See `EventLog.append`."""
+        if not events:
+            raise ValueError("there is no event to append")
+        batch = [encode(event) for event in events]
+        sealed = self._unsettled.pop(_name(session_id, batch[0].event)) or self._seal(session_id, batch, expected)
+        for attempt in range(_MAX_ATTEMPTS):
+            reply = self._settle(session_id, sealed)
+            match [text(part) for part in reply]:
+                case ["landed", link, *ids]:
+                    return self._landed(session_id, link, ids)
+                case ["conflict", what, agent, actual]:
+                    raise ConcurrentWriteError(session_id, *describe(expected, what, agent, int(actual)))
+                case ["moved", last, link]:
+                    self.remember(session_id, Position(EventId.parse(last), link))
+                    sealed = self._seal(session_id, batch, expected)
+            if attempt:
+                time.sleep(random.uniform(0, min(_MAX_PAUSE, 0.0005 * 2 ** min(attempt, 10))))
+        raise ContentionError(session_id, _MAX_ATTEMPTS)
+
+    def _seal(self, session_id: str, batch: Sequence[Any], expected: Expected) -> Sealed:
+        return seal(session_id, batch, expected, self._positions.get(session_id) or Position())
+
+    def _landed(self, session_id: str, link: str, ids: Sequence[str]) -> list[EventId]:
+        landed = [EventId.parse(id_) for id_ in ids]
+        self.remember(session_id, Position(landed[-1], link))
+        return landed
+
+    def _settle(self, session_id: str, sealed: Sealed) -> Any:
+        """Send until there is an answer; a call without one is kept, to be repeated word for word."""
+        try:
+            return insist(partial(self._send, session_id, sealed), self._retry_for)
+        except (ServerUnavailableError, UnknownOutcomeError) as error:
+            self._unsettled.put(_name(session_id, sealed.batch[0].event), sealed)
+            if isinstance(error, UnknownOutcomeError):
+                raise
+            raise UnknownOutcomeError(session_id, error.reason) from error
+
+    def _send(self, session_id: str, sealed: Sealed) -> Any:
+        keys = self._keyspace.session(session_id)
+        script_keys = (keys.events, keys.head, keys.feed, keys.sessions)
+        if not self._durability.command:
+            return APPEND(self._client, script_keys, sealed.arguments)
+        with connection_to(self._client, keys.head) as client:
+            reply, waited = APPEND.followed_by(client, script_keys, sealed.arguments, self._durability.command)
+        if text(reply[0]) == "landed" and (shortfall := self._durability.shortfall(waited)):
+            raise UnknownOutcomeError(session_id, shortfall)
+        return reply
+
+
+class _Recent(Generic[V]):
+    """The most recently used entries, up to a number; dict operations are atomic, so threads may share it."""
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._entries: OrderedDict[str, V] = OrderedDict()
+
+    def get(self, name: str) -> V | None:
+        return self._entries.get(name)
+
+    def put(self, name: str, value: V) -> None:
+        self._entries.pop(name, None)
+        self._entries[name] = value
+        while len(self._entries) > self._size:
+            self._entries.popitem(last=False)
+
+    def pop(self, name: str) -> V | None:
+        return self._entries.pop(name, None)
+
+
+def _name(session_id: str, event: Event) -> str:
+    return f"{session_id} {event.event_id}"

@@ -1,0 +1,66 @@
+"""How safe an append must be before it counts as done."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from ..errors import SessionLogError
+
+
+class Durability(NamedTuple):
+    """What to wait for, on the same connection and in the same round trip as the append.
+
+    A shortfall is an unknown outcome, not a failure: the events are in the primary's memory and may well survive.
+    Valkey documents the limits: https://valkey.io/commands/wait/, https://valkey.io/commands/waitaof/.
+
+    Attributes:
+        command: The wait command with its arguments; empty to wait for nothing.
+        needed: The least its replies must be.
+    """
+
+    command: tuple[str | int, ...] = ()
+    needed: tuple[int, ...] = ()
+
+    @classmethod
+    def memory(cls) -> Durability:
+        """Done when the primary has it in memory; how soon it is on disk is the server's `appendfsync`."""
+        return cls()
+
+    @classmethod
+    def replicated(cls, replicas: int, timeout_ms: int = 1000) -> Durability:
+        """Done when this many replicas have it in memory (`WAIT`).
+
+        Raises:
+            ValueError: When it is fewer than one replica.
+        """
+        if replicas < 1:
+            raise ValueError(f"replicas={replicas}: must be at least 1")
+        return cls(("WAIT", replicas, timeout_ms), (replicas,))
+
+    @classmethod
+    def fsync(cls, replicas: int = 0, timeout_ms: int = 1000) -> Durability:
+        """Done when it is on the primary's disk, and on that of so many replicas (`WAITAOF`, Valkey or Redis 7.2+)."""
+        return cls(("WAITAOF", 1, replicas, timeout_ms), (1, replicas))
+
+    @classmethod
+    def parse(cls, text: str) -> Durability:
+        """Understand `memory`, `replicated:N` and `fsync`.
+
+        Raises:
+            SessionLogError: When it is none of these.
+        """
+        match text.split(":"):
+            case ["memory"]:
+                return cls.memory()
+            case ["fsync"]:
+                return cls.fsync()
+            case ["replicated", number] if number.isdigit():
+                return cls.replicated(int(number))
+        raise SessionLogError(f"durability={text!r}: give memory, replicated:N (for example replicated:1) or fsync")
+
+    def shortfall(self, reply: object) -> str:
+        """What the wait's reply lacks, in words; empty when it lacks nothing."""
+        answered = tuple(reply) if isinstance(reply, (list, tuple)) else (reply,)
+        if all(int(str(got)) >= need for got, need in zip(answered, self.needed, strict=True)):
+            return ""
+        return f"{self.command[0]} reported {answered}, needed {self.needed}"

@@ -1,0 +1,171 @@
+"""EventLog: everything that touches the session streams of one namespace."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timezone
+from functools import partial
+from typing import Any
+
+from ..codec import decode
+from ..errors import LogForkedError
+from ..events import Event, Recorded, SessionInfo
+from ..ids import START, EventId
+from ..keys import Keyspace
+from ..scripts import DELETE, LOCATE
+from ..server.border import Client, insist, text
+from . import directory
+from .appender import Appender
+from .durability import Durability
+from .expected import ANY, Expected
+from .sealed import Position
+
+_FIRST_PAGE = 64
+_MAX_PAGE = 1000
+_PAGE_BYTES = 4 * 1024 * 1024
+_MAX_SEQUENCE = "18446744073709551615"
+
+
+class EventLog:
+    """The sessions of one namespace on one server; share it between threads.
+
+    Args:
+        client: Any sync valkey-py client.
+        keyspace: How the namespace is laid out.
+        durability: What an append waits for.
+        retry_for: For how many seconds a server that is away is waited for.
+    """
+
+    def __init__(
+        self, client: Client, keyspace: Keyspace, durability: Durability | None = None, retry_for: float = 10.0
+    ) -> None:
+        self.client, self.keyspace, self._retry_for = client, keyspace, retry_for
+        self._appender = Appender(client, keyspace, durability or Durability.memory(), retry_for)
+
+    def append(self, session_id: str, events: Sequence[Event], expected: Expected = ANY) -> list[EventId]:
+        """Append a batch: all of it, or nothing, and never twice.
+
+        Args:
+            session_id: The session; its first event creates it.
+            events: What happened, in order.
+            expected: What the session must be like for this to be right.
+
+        Returns:
+            The ids of the events.
+
+        Raises:
+            EncodingError: When a value cannot be stored.
+            ConcurrentWriteError: When what was expected is not so, or a message index is taken.
+            UnknownOutcomeError: When the server stayed away; append the same events again to settle it.
+            ServerRefusedError: When the server refuses, `OutOfMemoryError` among others.
+        """
+        return self._appender.append(session_id, events, expected)
+
+    def read(self, session_id: str, after: EventId = START, until: EventId | None = None) -> Iterator[Recorded]:
+        """The events of a session in order, read page by page as they are consumed.
+
+        Args:
+            session_id: The session; one that does not exist has no events.
+            after: Read what follows this id; its revision is 0 when only its time counts.
+            until: The last id to read.
+
+        Raises:
+            LogForkedError: When the session was replaced while it was read.
+        """
+        return self._read(session_id, _start(after), _end(until), after.revision)
+
+    def read_from(self, session_id: str, position: EventId) -> Iterator[Recorded]:
+        """The event at a position and those after it; what comes first tells whether the position still stands.
+
+        Raises:
+            LogForkedError: When what follows is not the next revision.
+        """
+        return self._read(session_id, str(position), "+", position.revision - 1)
+
+    def _read(self, session_id: str, start: str, end: str, revision: int) -> Iterator[Recorded]:
+        for entry_id, entry in self.entries(session_id, start, end):
+            recorded = decode(entry_id, entry)
+            if revision and recorded.id.revision != revision + 1:
+                raise LogForkedError(session_id, revision)
+            revision = recorded.id.revision
+            yield recorded
+
+    def entries(self, session_id: str, start: str = "-", end: str = "+") -> Iterator[tuple[Any, Any]]:
+        """The raw entries of a session stream: ids with their fields, page by page."""
+        key, count = self.keyspace.session(session_id).events, _FIRST_PAGE
+        while True:
+            command = partial(self.client.execute_command, "XRANGE", key, start, end, "COUNT", count)
+            page: list[tuple[Any, Any]] = insist(command, self._retry_for)
+            yield from page
+            if len(page) < count:
+                return
+            start, count = f"({text(page[-1][0])}", _next_count(page)
+
+    def locate(self, session_id: str, revision: int) -> EventId | None:
+        """The id of a revision, found on the server in one round trip; None when there is no such revision."""
+        if revision == 0:
+            return START
+        key = self.keyspace.session(session_id).events
+        found = insist(lambda: LOCATE(self.client, [key], [revision]), self._retry_for)
+        return EventId.parse(text(found)) if found else None
+
+    def head(self, session_id: str) -> Position | None:
+        """Where a session stands; None when there is none."""
+        key = self.keyspace.session(session_id).head
+        reply = insist(lambda: self.client.execute_command("HMGET", key, "revision", "link", "ms"), self._retry_for)
+        if reply[0] is None:
+            return None
+        return Position(EventId(int(reply[2]), int(reply[0])), text(reply[1]))
+
+    def remember(self, session_id: str, position: Position) -> None:
+        """Note where a session was seen to stand, which saves the next append a round trip."""
+        self._appender.remember(session_id, position)
+
+    def delete(self, session_id: str) -> int | None:
+        """Remove every key of a session, and of no other.
+
+        Returns:
+            How many events it had; None when there was no such session.
+        """
+        keys = self.keyspace.session(session_id)
+        script_keys = (keys.events, keys.head, keys.snapshot, keys.live, keys.sessions)
+        revision = insist(lambda: DELETE(self.client, script_keys, [session_id]), self._retry_for)
+        self._appender.forget(session_id)
+        return None if revision < 0 else int(revision)
+
+    def sessions(self, limit: int, before: SessionInfo | datetime | None = None) -> list[SessionInfo]:
+        """The directory, newest first, in two round trips.
+
+        Args:
+            limit: How many at most.
+            before: Go on after this line of an earlier answer, or with what was active before this time.
+        """
+        found = insist(lambda: directory.newest(self.client, self.keyspace, limit, before), self._retry_for)
+        heads = insist(lambda: directory.heads(self.client, self.keyspace, found), self._retry_for)
+        return [
+            SessionInfo(session_id, int(head[0]), _time(int(head[1])), _time(int(head[2])))
+            for session_id, head in zip(found, heads, strict=True)
+            if None not in head
+        ]
+
+
+def _start(after: EventId) -> str:
+    if after.revision == 0 and after.ms:
+        return f"({after.ms}-{_MAX_SEQUENCE}"
+    return f"({after}" if after.revision else "-"
+
+
+def _end(until: EventId | None) -> str:
+    if until is None:
+        return "+"
+    return str(until) if until.revision else str(until.ms)
+
+
+def _next_count(page: Sequence[tuple[Any, Any]]) -> int:
+    """As many entries as fit a few megabytes, judging by the last page: messages range from bytes to megabytes."""
+    average = sum(sum(map(len, entry.values())) for _, entry in page) // len(page) + 1
+    return max(1, min(_MAX_PAGE, _PAGE_BYTES // average))
+
+
+def _time(ms: int) -> datetime:
+    return EventId(ms, 0).time.astimezone(timezone.utc)

@@ -1,0 +1,55 @@
+"""Opening a namespace: is this server fit to keep it, and how is it laid out?
+
+Both are asked once for each connection pool and namespace; whoever makes a session manager per request pays nothing.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from ..errors import NamespaceMismatchError, SessionLogError
+from ..keys import DEFAULT_PARTITIONS, FORMAT, MAX_PARTITIONS, Keyspace, config_key
+from ..server import check
+from ..server.border import Client, insist, text
+
+_opened: WeakKeyDictionary[Any, dict[str, Keyspace]] = WeakKeyDictionary()
+
+
+def open_namespace(
+    client: Client, namespace: str, partitions: int | None, retry_for: float, allow_eviction: bool
+) -> Keyspace:
+    """Check the server, and read the layout of a namespace or lay it out.
+
+    Raises:
+        NamespaceMismatchError: When it has another partition count than asked for, or another format.
+    """
+    if partitions is not None and not 1 <= partitions <= MAX_PARTITIONS:
+        raise SessionLogError(f"partitions={partitions}: must be between 1 and {MAX_PARTITIONS}")
+    known = _opened.setdefault(_pool(client), {})
+    if namespace not in known:
+        insist(partial(check, client, allow_eviction=allow_eviction), retry_for)
+        known[namespace] = insist(partial(_lay_out, client, namespace, partitions), retry_for)
+    keyspace = known[namespace]
+    if partitions not in (None, keyspace.partitions):
+        raise NamespaceMismatchError(namespace, "partitions", partitions, keyspace.partitions)
+    return keyspace
+
+
+def _lay_out(client: Client, namespace: str, partitions: int | None) -> Keyspace:
+    """Whoever comes first writes the layout; the rest read it."""
+    key = config_key(namespace)
+    pipeline = client.pipeline(transaction=False)
+    pipeline.execute_command("HSETNX", key, "format", FORMAT)
+    pipeline.execute_command("HSETNX", key, "partitions", partitions or DEFAULT_PARTITIONS)
+    pipeline.execute_command("HMGET", key, "format", "partitions")
+    found = [int(text(value)) for value in pipeline.execute()[-1]]
+    if found[0] != FORMAT:
+        raise NamespaceMismatchError(namespace, "format", FORMAT, found[0])
+    return Keyspace(namespace, found[1])
+
+
+def _pool(client: Any) -> Any:
+    """What outlives a client object and stands for its server: the connection pool, or a cluster's node table."""
+    return getattr(client, "connection_pool", None) or getattr(client, "nodes_manager", None) or client

@@ -1,0 +1,51 @@
+"""A batch of events, chained onto one position and ready to be sent any number of times."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from .. import chain
+from ..codec import Encoded
+from ..ids import START, EventId
+from .expected import Expected
+
+
+class Position(NamedTuple):
+    """A place in a session that a batch can follow.
+
+    Attributes:
+        id: The last event before the batch; `START` for a new session.
+        link: The hash chain at that event, base64url; empty for a new session.
+    """
+
+    id: EventId = START
+    link: str = ""
+
+
+class Sealed(NamedTuple):
+    """One call of the append script. Sending it again cannot store anything twice.
+
+    Attributes:
+        batch: The events.
+        expected: What the writer expects.
+        arguments: The script's arguments.
+    """
+
+    batch: Sequence[Encoded]
+    expected: Expected
+    arguments: list[bytes | str]
+
+
+def seal(session_id: str, batch: Sequence[Encoded], expected: Expected, base: Position) -> Sealed:
+    """Chain a batch onto a position."""
+    arguments: list[bytes | str] = [str(base.id.revision), base.link, str(base.id), session_id, *expected.arguments()]
+    link = chain.from_text(base.link) if base.link else chain.genesis(session_id)
+    for revision, encoded in enumerate(batch, base.id.revision + 1):
+        salt = chain.new_salt()
+        link = chain.link(link, revision, encoded.header, chain.commitment(salt, encoded.body))
+        index, moves = encoded.event.message_index, encoded.event.moves_agent
+        arguments += encoded.header
+        arguments += (chain.to_text(salt), chain.to_text(link), encoded.body, encoded.facts)
+        arguments += ("" if index is None else str(index), "1" if moves else "")
+    return Sealed(batch, expected, arguments)

@@ -1,0 +1,150 @@
+"""The one coordinate of the log, and the ids people choose.
+
+The id of an event in a session stream is `<ms>-<revision>`: the server's clock in milliseconds, never going
+backwards within a session, and the event's 1-based position in the session. It is at once the Valkey stream id,
+the page cursor, the SSE `Last-Event-ID`, the revision and the time coordinate.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+import unicodedata
+import uuid
+from datetime import datetime, timedelta, timezone
+from typing import NamedTuple, TypeAlias
+
+from .errors import InvalidIdError, InvalidPointError
+
+MAX_ID_LENGTH = 256
+_UNITS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000}
+_EVENT_ID = re.compile(r"([0-9]{1,16})-([0-9]{1,16})")
+_RELATIVE = re.compile(r"-([0-9]+(?:\.[0-9]+)?)(ms|s|m|h|d|w)")
+
+
+class EventId(NamedTuple):
+    """Where an event stands; orders by `(ms, revision)` as integers, never as text.
+
+    Attributes:
+        ms: Server clock in milliseconds since the epoch.
+        revision: 1-based position of the event in its session.
+    """
+
+    ms: int
+    revision: int
+
+    @classmethod
+    def parse(cls, text: str | bytes) -> EventId:
+        """Read `<ms>-<revision>`.
+
+        Raises:
+            InvalidPointError: When the text has another form.
+        """
+        text = text.decode("ascii", "replace") if isinstance(text, bytes) else text
+        match = _EVENT_ID.fullmatch(text)
+        if match is None:
+            raise InvalidPointError(text)
+        return cls(int(match[1]), int(match[2]))
+
+    @property
+    def time(self) -> datetime:
+        """The server's clock at this event, in UTC."""
+        return datetime(1970, 1, 1, tzinfo=timezone.utc) + timedelta(milliseconds=self.ms)
+
+    def __str__(self) -> str:
+        return f"{self.ms}-{self.revision}"
+
+
+START = EventId(0, 0)
+"""Before the first event of any session."""
+
+
+class Revision(NamedTuple):
+    """A point given as the 1-based position of an event; 0 is before the first."""
+
+    number: int
+
+
+class Instant(NamedTuple):
+    """A point given as server time, in milliseconds since the epoch."""
+
+    ms: int
+
+
+Point: TypeAlias = "int | str | datetime | EventId"
+"""What users may type wherever a point in time is asked for."""
+
+
+def parse_point(value: Point, *, now_ms: int | None = None) -> EventId | Revision | Instant:
+    """Understand a point in time.
+
+    Args:
+        value: A revision, an event id, a datetime (naive means local time), ISO text, or a relative time such as `-5m`
+            (units ms, s, m, h, d, w).
+        now_ms: What a relative time is relative to, in milliseconds since the epoch; the clock of this machine if
+            left out.
+
+    Raises:
+        InvalidPointError: When it is none of these.
+    """
+    match value:
+        case EventId():
+            return value
+        case bool():
+            raise InvalidPointError(value)
+        case int() if value >= 0:
+            return Revision(value)
+        case datetime():
+            return Instant(_milliseconds(value))
+        case str():
+            return _parse_text(value.strip(), now_ms)
+        case _:
+            raise InvalidPointError(value)
+
+
+def _parse_text(text: str, now_ms: int | None) -> EventId | Revision | Instant:
+    if text.isascii() and text.isdigit():
+        return Revision(int(text))
+    if _EVENT_ID.fullmatch(text):
+        return EventId.parse(text)
+    if relative := _RELATIVE.fullmatch(text):
+        now = time.time_ns() // 1_000_000 if now_ms is None else now_ms
+        return Instant(max(0, now - int(float(relative[1]) * _UNITS[relative[2]])))
+    try:
+        return Instant(_milliseconds(datetime.fromisoformat(re.sub(r"[zZ]$", "+00:00", text))))
+    except ValueError as error:
+        raise InvalidPointError(text) from error
+
+
+def _milliseconds(moment: datetime) -> int:
+    return max(0, int(moment.timestamp() * 1000))
+
+
+def check_id(kind: str, value: object) -> str:
+    """Accept any non-empty text of up to 256 characters without control characters.
+
+    Args:
+        kind: What the id names, for the error: `session_id`, `agent_id`.
+        value: The id.
+
+    Raises:
+        InvalidIdError: When it is anything else.
+    """
+    if not isinstance(value, str):
+        raise InvalidIdError(kind, value, "must be text")
+    if not value or len(value) > MAX_ID_LENGTH:
+        raise InvalidIdError(kind, value, f"must have 1 to {MAX_ID_LENGTH} characters, has {len(value)}")
+    if value.isascii() and value.isprintable():
+        return value
+    if any(unicodedata.category(character) in ("Cc", "Cs") for character in value):
+        raise InvalidIdError(kind, value, "must not contain control characters or lone surrogates")
+    return value
+
+
+def new_event_id() -> str:
+    """A fresh UUIDv7 (RFC 9562): time-ordered, and unique without asking anyone."""
+    random = int.from_bytes(os.urandom(10), "big")
+    value = (time.time_ns() // 1_000_000) << 80 | random
+    value = value & ~(0xF << 76) | 0x7 << 76
+    return str(uuid.UUID(int=value & ~(0x3 << 62) | 0x2 << 62))

@@ -1,0 +1,115 @@
+"""Where things are kept in Valkey.
+
+A session belongs to partition `p = crc32(session id) % P`. Everything of a session and the feed of its partition
+carry the partition's hash tag, so one script writes them together, in a cluster too. Tags are chosen so that the
+partitions spread evenly over the cluster's 16,384 slots: the tag of partition p is the smallest number whose slot
+lies in the p-th of P equal stretches of the slot range.
+"""
+
+from __future__ import annotations
+
+import binascii
+import zlib
+from functools import lru_cache
+from itertools import count
+from typing import NamedTuple
+
+from .errors import InvalidIdError
+from .ids import check_id
+
+FORMAT = 1
+"""Version of the key layout and entry format; written once per namespace."""
+
+DEFAULT_PARTITIONS = 16
+MAX_PARTITIONS = 1024
+_SLOTS = 16_384
+
+
+class SessionKeys(NamedTuple):
+    """The keys of one session; they share one slot with the partition's feed and directory."""
+
+    events: str
+    head: str
+    snapshot: str
+    live: str
+    feed: str
+    sessions: str
+
+
+class Keyspace(NamedTuple):
+    """The keys of one namespace.
+
+    Attributes:
+        namespace: First part of every key.
+        partitions: How many partitions the namespace has, P.
+    """
+
+    namespace: str
+    partitions: int
+
+    def partition(self, session_id: str) -> int:
+        """The partition a session belongs to, from 0."""
+        return zlib.crc32(session_id.encode()) % self.partitions
+
+    def session(self, session_id: str) -> SessionKeys:
+        """The keys of a session.
+
+        Raises:
+            InvalidIdError: When the id cannot be one.
+        """
+        check_id("session_id", session_id)
+        partition = self.partition(session_id)
+        prefix = f"{self._prefix(partition)}:session:{session_id}"
+        return SessionKeys(
+            events=f"{prefix}:events",
+            head=f"{prefix}:head",
+            snapshot=f"{prefix}:snapshot",
+            live=f"{prefix}:live",
+            feed=self.feed(partition),
+            sessions=self.sessions(partition),
+        )
+
+    def feed(self, partition: int) -> str:
+        """The stream of envelopes of a partition."""
+        return f"{self._prefix(partition)}:feed"
+
+    def sessions(self, partition: int) -> str:
+        """The sorted set of a partition's sessions by last activity."""
+        return f"{self._prefix(partition)}:sessions"
+
+    def _prefix(self, partition: int) -> str:
+        return f"{self.namespace}:{{{tags(self.partitions)[partition]}}}"
+
+
+def config_key(namespace: str) -> str:
+    """The hash that says how a namespace is laid out."""
+    return f"{namespace}:config"
+
+
+def check_namespace(namespace: str) -> str:
+    """Accept what `check_id` accepts, without braces, which would move the hash tag.
+
+    Raises:
+        InvalidIdError: When it is anything else.
+    """
+    check_id("namespace", namespace)
+    if "{" in namespace or "}" in namespace:
+        raise InvalidIdError("namespace", namespace, "must not contain braces")
+    return namespace
+
+
+@lru_cache(maxsize=8)
+def tags(partitions: int) -> tuple[str, ...]:
+    """The hash tag of every partition, as decimal text."""
+    found: dict[int, str] = {}
+    for number in count():
+        stretch = slot(str(number)) * partitions // _SLOTS
+        found.setdefault(stretch, str(number))
+        if len(found) == partitions:
+            return tuple(found[stretch] for stretch in range(partitions))
+    raise AssertionError("unreachable")
+
+
+def slot(tag: str) -> int:
+    """The cluster slot of a hash tag: CRC16 (XMODEM) modulo 16,384 (Valkey cluster specification)."""
+    return binascii.crc_hqx(tag.encode(), 0) % _SLOTS

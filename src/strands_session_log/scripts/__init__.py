@@ -1,0 +1,63 @@
+"""The scripts that run inside the server, and how they are called.
+
+A script is named by its SHA-1 and loaded when the server does not know it: the server's script cache is lost at a
+restart, a failover and `SCRIPT FLUSH`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from hashlib import sha1
+from importlib.resources import files
+from typing import Any
+
+from valkey.exceptions import NoScriptError
+
+from ..server.border import Client
+
+Argument = bytes | str | int
+
+
+class Script:
+    """A Lua script of this package."""
+
+    def __init__(self, name: str) -> None:
+        """Load the script file `<name>.lua` beside this module."""
+        self.source = files(__name__).joinpath(f"{name}.lua").read_bytes()
+        self.sha = sha1(self.source).hexdigest()
+
+    def __call__(self, client: Client, keys: Sequence[str], arguments: Sequence[Argument]) -> Any:
+        """Run it: one round trip, two when the server has to be told the source first."""
+        command = (len(keys), *keys, *arguments)
+        try:
+            return client.execute_command("EVALSHA", self.sha, *command)
+        except NoScriptError:
+            return client.execute_command("EVAL", self.source, *command)
+
+    def followed_by(
+        self, client: Client, keys: Sequence[str], arguments: Sequence[Argument], command: Sequence[Argument]
+    ) -> tuple[Any, Any]:
+        """Run it and then a command, on the same connection and in the same round trip.
+
+        Returns:
+            Both replies; an error reply is raised.
+        """
+        replies = self._pair(client, ("EVALSHA", self.sha, len(keys), *keys, *arguments), command)
+        if isinstance(replies[0], NoScriptError):
+            replies = self._pair(client, ("EVAL", self.source, len(keys), *keys, *arguments), command)
+        for reply in replies:
+            if isinstance(reply, Exception):
+                raise reply
+        return replies[0], replies[1]
+
+    @staticmethod
+    def _pair(client: Client, script: Sequence[Any], command: Sequence[Argument]) -> list[Any]:
+        pipeline = client.pipeline(transaction=False)
+        pipeline.execute_command(*script)
+        pipeline.execute_command(*command)
+        return list(pipeline.execute(raise_on_error=False))
+
+
+APPEND = Script("append")
+DELETE = Script("delete")
+LOCATE = Script("locate")

@@ -1,0 +1,90 @@
+"""The one place where driver errors are told apart and become ours.
+
+`insist` runs one command: errors that time may cure are waited out, all others are translated. Everything sent
+through it must be harmless to repeat, because an attempt whose reply was lost may have been carried out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol, TypeVar
+
+import stamina
+from valkey import exceptions as driver
+
+from ..errors import OutOfMemoryError, ServerRefusedError, ServerUnavailableError, SessionLogError
+
+T = TypeVar("T")
+
+_TRANSIENT = (
+    driver.ConnectionError,
+    driver.TimeoutError,
+    driver.ClusterDownError,
+    driver.TryAgainError,
+    driver.ReadOnlyError,
+    driver.AskError,
+    driver.ValkeyClusterException,
+)
+_PERMANENT = (driver.AuthenticationError, driver.AuthorizationError)
+
+
+class Client(Protocol):
+    """The part of a sync valkey-py client this library uses; `valkey.Valkey` and `valkey.ValkeyCluster` have it."""
+
+    def execute_command(self, *args: Any, **options: Any) -> Any:
+        """Send a command and return its parsed reply."""
+
+    def pipeline(self, transaction: Any = None, shard_hint: Any = None) -> Any:
+        """Collect commands to send in one round trip."""
+
+    def close(self) -> None:
+        """Close its connections."""
+
+
+def insist(call: Callable[[], T], retry_for: float) -> T:
+    """Run a command that may be repeated.
+
+    Args:
+        call: Sends it and returns its reply.
+        retry_for: For how many seconds transient errors are waited out; 0 means one attempt.
+
+    Raises:
+        ServerUnavailableError: When no attempt brought a reply; the command may or may not have been carried out.
+        ServerRefusedError: When the server answered with an error.
+        OutOfMemoryError: When that error is that `maxmemory` is reached.
+    """
+    try:
+        return _patiently(call, retry_for)
+    except SessionLogError:
+        raise
+    except driver.OutOfMemoryError as error:
+        raise OutOfMemoryError(str(error)) from error
+    except (*_TRANSIENT, *_PERMANENT) as error:
+        raise ServerUnavailableError(f"{type(error).__name__}: {error}") from error
+    except driver.ValkeyError as error:
+        raise ServerRefusedError(str(error)) from error
+
+
+def _patiently(call: Callable[[], T], retry_for: float) -> T:
+    """Build the retry machinery only once something went wrong: it costs more than a command does."""
+    try:
+        return call()
+    except _TRANSIENT as error:
+        if retry_for <= 0 or not is_transient(error):
+            raise
+    for attempt in stamina.retry_context(
+        is_transient, attempts=None, timeout=retry_for, wait_initial=0.02, wait_max=1.0, wait_jitter=0.05
+    ):
+        with attempt:
+            return call()
+    raise AssertionError("unreachable")
+
+
+def is_transient(error: Exception) -> bool:
+    """Whether the same command may succeed a little later: the server is restarting, promoted or cut off."""
+    return isinstance(error, _TRANSIENT) and not isinstance(error, _PERMANENT)
+
+
+def text(value: bytes | str) -> str:
+    """A reply as text, whether or not the client decodes."""
+    return value.decode() if isinstance(value, bytes) else value

@@ -1,0 +1,293 @@
+"""The process that keeps an embedded server for exactly as long as somebody uses it.
+
+`embedded.py` runs this file by its path, not as a module of the package: its start is part of every cold start, so it
+must import nothing but a little of the standard library. Everything rests on `flock`, which the kernel releases
+however a process dies:
+
+- `users.lock` is shared by all users. Whoever gets it exclusively knows that nobody is left.
+- `supervisor.lock` is held by the supervisor for its life. The opener that starts it hands it over already locked.
+- `server.lock` is inherited by the server. It is free only when no process that may write the data is left.
+"""
+
+# ruff: noqa: PTH104, PTH106, PTH108, PTH118, PTH120
+# Importing pathlib would take longer than importing all of the modules below.
+
+from __future__ import annotations
+
+import fcntl
+import os
+import signal
+import socket
+import sys
+import time
+from contextlib import suppress
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:  # Not from `typing`: importing it takes as long as starting half a server.
+    from typing import Any, Literal
+
+START_SECONDS = 30.0
+_STOP_SECONDS = 10.0
+_POLL_SECONDS = 0.002
+_DEATHS, _DEATHS_SECONDS = 5, 30.0
+_UNUSED = 0
+_PR_SET_PDEATHSIG = 1
+# It skips only a snapshot; the append-only file is written out and synced.
+_SHUTDOWN = b"SHUTDOWN NOSAVE\r\n"
+
+
+def main(arguments: list[str]) -> int:
+    """Run as `supervisor.py BINARY DIRECTORY SOCKET SUPERVISOR_LOCK_FD kept|temporary`.
+
+    Writes dots to standard output while the server loads, and `ready` once it serves.
+    """
+    if os.fork():
+        # The opener waits for this process only; the supervisor itself becomes an orphan, which init reaps.
+        os._exit(0)
+    binary, directory, socket_path, held, fate = arguments
+    os.set_inheritable(int(held), False)
+    os.umask(0o077)
+    supervisor = Supervisor([binary, *_options(directory, socket_path)], directory, socket_path)
+    unused = supervisor.run()
+    if unused and fate == "temporary":
+        _remove(directory)
+    # Before `users.lock`, which goes with the process: whoever gets that one must find this one free.
+    os.close(int(held))
+    return 0 if unused else 1
+
+
+class Supervisor:
+    """One server and its end.
+
+    Args:
+        command: Starts the server.
+        directory: Where the locks are.
+        socket_path: Where the server listens.
+    """
+
+    def __init__(self, command: list[str], directory: str, socket_path: str) -> None:
+        self._command, self._directory, self._socket = command, directory, socket_path
+        self._users = open_lock(directory, "users.lock")
+        self._server: int | None = None
+        self._deaths: list[float] = []
+        self._events = _signal_pipe()
+
+    def run(self) -> bool:
+        """Serve; true when it ended because nobody uses the directory any more."""
+        try:
+            if not self._start():
+                return False
+            _tell(b"ready\n")
+            os.dup2(os.open(os.devnull, os.O_RDWR), 1)
+            self._watch_users()
+            return self._serve()
+        finally:
+            self._stop()
+
+    def _serve(self) -> bool:
+        while True:
+            events = os.read(self._events[0], 64)
+            if _UNUSED in events or signal.SIGTERM in events:
+                return _UNUSED in events
+            if self._has_died() and not self._revive():
+                return False
+
+    def _watch_users(self) -> None:
+        # Not at the top: it would make every cold start 3 ms slower.
+        import threading
+
+        def wait_for_the_last() -> None:
+            fcntl.flock(self._users, fcntl.LOCK_EX)
+            os.write(self._events[1], bytes([_UNUSED]))
+
+        threading.Thread(target=wait_for_the_last, daemon=True).start()
+
+    def _revive(self) -> bool:
+        while True:
+            now = time.monotonic()
+            self._deaths = [death for death in self._deaths if now - death < _DEATHS_SECONDS] + [now]
+            if len(self._deaths) >= _DEATHS:
+                _log(f"the server died {_DEATHS} times within {_DEATHS_SECONDS:.0f} s, giving up")
+                return False
+            _log("the server died, starting it again")
+            if self._start():
+                return True
+
+    def _start(self) -> bool:
+        """Start the server and wait until it serves; false when it does not."""
+        lock = self._claim()
+        if lock is None:
+            return False
+        _tell(b".")
+        self._server = _spawn(self._command, lock)
+        # From here on the server alone holds it.
+        os.close(lock)
+        deadline = time.monotonic() + START_SECONDS
+        while time.monotonic() < deadline and not self._has_died():
+            match probe(self._socket):
+                case "ready":
+                    return True
+                case "loading":
+                    _tell(b".")
+                    deadline = time.monotonic() + START_SECONDS
+            time.sleep(_POLL_SECONDS)
+        self._stop()
+        return False
+
+    def _claim(self) -> int | None:
+        """Lock `server.lock`, asking a server that lost its supervisor to leave."""
+        lock = open_lock(self._directory, "server.lock")
+        deadline = time.monotonic() + _STOP_SECONDS
+        while time.monotonic() < deadline:
+            if try_lock(lock):
+                return lock
+            with suppress(OSError):
+                _ask(self._socket, _SHUTDOWN)
+            time.sleep(_POLL_SECONDS)
+        _log("another server holds server.lock and does not stop")
+        os.close(lock)
+        return None
+
+    def _has_died(self) -> bool:
+        if self._server is not None and os.waitpid(self._server, os.WNOHANG)[0]:
+            self._server = None
+        return self._server is None
+
+    def _stop(self) -> None:
+        """End the server, the more forcefully the longer it takes, and leave no trace of its socket."""
+        if not self._has_died():
+            # The command takes effect at once, a signal only at the server's next tick, up to 100 ms later.
+            with suppress(OSError):
+                _ask(self._socket, _SHUTDOWN)
+            self._await_death(1.0)
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            if self._server is not None:
+                os.kill(self._server, number)
+                self._await_death(_STOP_SECONDS)
+        _remove_socket(self._socket, self._directory)
+
+    def _await_death(self, seconds: float) -> None:
+        deadline = time.monotonic() + seconds
+        while not self._has_died() and time.monotonic() < deadline:
+            time.sleep(_POLL_SECONDS)
+
+
+def probe(socket_path: str) -> Literal["ready", "loading", "gone"]:
+    """Ask a server whether it serves. Any other error than that it is loading is the answer of one that does."""
+    try:
+        reply = _ask(socket_path, b"PING\r\n")
+    except OSError:
+        return "gone"
+    if not reply:
+        return "gone"
+    return "loading" if reply.startswith(b"-LOADING") else "ready"
+
+
+def open_lock(directory: str, name: str) -> int:
+    """Open a lock file without locking it; only this process has the descriptor."""
+    return os.open(os.path.join(directory, name), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+
+
+def try_lock(lock: int) -> bool:
+    """Lock exclusively unless somebody else holds the lock in any way."""
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _ask(socket_path: str, command: bytes) -> bytes:
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.settimeout(1.0)
+        connection.connect(socket_path)
+        connection.sendall(command)
+        return connection.recv(64)
+
+
+def _options(directory: str, socket_path: str) -> list[str]:
+    options = {
+        "port": "0",
+        "unixsocket": socket_path,
+        "unixsocketperm": "700",
+        "dir": directory,
+        "appendonly": "yes",
+        "appendfsync": "everysec",
+        "save": "",
+        "maxmemory-policy": "noeviction",
+        # Of every event of 1 KB, some 60 bytes of overhead are saved by filling stream nodes well.
+        "stream-node-max-bytes": "65536",
+    }
+    return [word for name, value in options.items() for word in (f"--{name}", value)]
+
+
+def _spawn(command: list[str], lock: int) -> int:
+    """Start the server with the lock in its hands; on Linux it dies with this process."""
+    prctl = _load_prctl()
+    supervisor = os.getpid()
+    if server := os.fork():
+        return server
+    try:
+        os.set_inheritable(lock, True)
+        # Standard output is the opener's pipe, standard error the log.
+        os.dup2(2, 1)
+        if prctl is not None:
+            prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
+        if os.getppid() == supervisor:
+            os.execv(command[0], command)
+    except OSError as error:
+        _log(f"{command[0]}: {error}")
+    finally:
+        os._exit(127)
+
+
+def _load_prctl() -> Any:
+    if sys.platform != "linux":
+        return None
+    import ctypes
+
+    return ctypes.CDLL(None).prctl
+
+
+def _signal_pipe() -> tuple[int, int]:
+    """A pipe that tells the numbers of the signals this process gets, so that none is missed or comes at a bad time."""
+    read, write = os.pipe()
+    os.set_blocking(write, False)
+    signal.set_wakeup_fd(write)
+    for number in (signal.SIGCHLD, signal.SIGTERM):
+        signal.signal(number, lambda *_: None)
+    # The opener may have blocked them in the thread that started this process.
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    return read, write
+
+
+def _remove_socket(socket_path: str, directory: str) -> None:
+    parent = os.path.dirname(socket_path)
+    with suppress(OSError):
+        os.unlink(socket_path)
+        if parent != directory:
+            os.rmdir(parent)
+
+
+def _remove(directory: str) -> None:
+    """Remove a directory so that no opener sees half of it: first it is gone under its name, then its content goes."""
+    import shutil
+
+    doomed = f"{directory}.removed-{os.getpid()}"
+    with suppress(OSError):
+        os.rename(directory, doomed)
+        shutil.rmtree(doomed)
+
+
+def _tell(message: bytes) -> None:
+    # The opener may be gone, or be long past listening; that is no reason to stop.
+    with suppress(OSError):
+        os.write(1, message)
+
+
+def _log(message: str) -> None:
+    print(f"supervisor {os.getpid()}: {message}", file=sys.stderr, flush=True)  # noqa: T201
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

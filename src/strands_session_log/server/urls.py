@@ -1,0 +1,134 @@
+"""What the URL of a server says. Nothing here connects to anything."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from urllib.parse import unquote
+
+from ..errors import InvalidUrlError
+
+SCHEMES = (
+    "valkey://host:port/db, redis:// the same, valkeys:// and rediss:// with TLS, unix:///path, "
+    "valkey+cluster://host:port,host:port, valkey+sentinel://host:port,host:port/service/db, "
+    "embedded:///directory (kept) or embedded: (temporary)"
+)
+_PLAIN, _TLS = ("valkey", "redis"), ("valkeys", "rediss")
+_TCP_URL = re.compile(
+    r"[^:]+://(?:(?P<user>[^/?#]*)@)?(?P<places>[^/?#@]*)(?P<path>/[^?#]*)?(?:\?(?P<query>[^#]*))?", re.DOTALL
+)
+_UNIX_URL = re.compile(r"unix://(?:[^/?#]*@)?/[^?#]+(?:\?[^#]*)?", re.IGNORECASE)
+_EMBEDDED_URL = re.compile(r"embedded:(?://(?P<path>/[^?#]*[^?#/]/*)?)?(?:\?(?P<query>[^#]*))?", re.IGNORECASE)
+_PLACE = re.compile(r"(?P<host>\[[0-9a-fA-F:.%]+\]|[^:\[\]\s]+)(?::(?P<port>[0-9]{1,5}))?")
+_SERVICE_PATH = re.compile(r"/(?P<service>[^/]+)(?:/(?P<db>[0-9]*))?")
+_DB_PATH = re.compile(r"/?(?P<db>[0-9]*)/?")
+
+
+@dataclass(frozen=True, slots=True)
+class UnixUrl:
+    """A server behind a Unix socket; the text is one valkey-py understands."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class EmbeddedUrl:
+    """An embedded server; without a directory, a temporary one."""
+
+    directory: str | None
+    query: str
+
+
+@dataclass(frozen=True, slots=True)
+class TcpUrl:
+    """One or more servers reached over TCP.
+
+    Attributes:
+        topology: `""`, `cluster` or `sentinel`.
+        nodes: Host and port of each server, or of each sentinel.
+        service: What the sentinels call the primary.
+        node_text: The URL of the first node, with all options, in a form valkey-py understands.
+        tls: Whether connections are encrypted.
+    """
+
+    topology: str
+    nodes: tuple[tuple[str, int], ...]
+    service: str
+    node_text: str
+    tls: bool
+
+
+def parse(url: str) -> TcpUrl | UnixUrl | EmbeddedUrl:
+    """Understand the URL of a server.
+
+    Raises:
+        InvalidUrlError: When it is none; it never shows a password.
+    """
+    family, _, topology = url.partition(":")[0].lower().partition("+")
+    match family, topology:
+        case ("embedded", "") if found := _EMBEDDED_URL.fullmatch(url):
+            return EmbeddedUrl(found["path"] and unquote(found["path"]), found["query"] or "")
+        case ("embedded", ""):
+            raise invalid(url, "write embedded:///absolute/directory, or embedded: for a temporary one")
+        case ("unix", "") if _UNIX_URL.fullmatch(url):
+            return UnixUrl(url)
+        case ("unix", ""):
+            raise invalid(url, "write unix:///absolute/path")
+        case (_, "" | "cluster" | "sentinel") if family in _PLAIN + _TLS:
+            return _parse_tcp(url, family in _TLS, topology)
+        case _:
+            raise invalid(url, f"use one of {SCHEMES}")
+
+
+def invalid(url: str, reason: str) -> InvalidUrlError:
+    """The error for a URL, without its passwords."""
+    return InvalidUrlError(masked(url), reason)
+
+
+def masked(url: str) -> str:
+    """The URL without its passwords, even if it is malformed."""
+    before, slashes, after = url.partition("//") if "//" in url else ("", "", url)
+    user, at, place = after.rpartition("@")
+    if at:
+        name, colon, _ = user.partition(":")
+        user = f"{name}:***" if colon and slashes else "***"
+    return re.sub(r"(?i)(password=)[^&#]*", r"\1***", before + slashes + user + at + place)
+
+
+def _parse_tcp(url: str, tls: bool, topology: str) -> TcpUrl:
+    parts = _TCP_URL.fullmatch(url)
+    if parts is None:
+        raise invalid(url, "write scheme://user:password@host:port, with special characters percent-encoded")
+    places = parts["places"].split(",")
+    if len(places) > 1 and not topology:
+        raise invalid(url, "several hosts need valkey+cluster:// or valkey+sentinel://")
+    nodes = tuple(_place(url, place, 26379 if topology == "sentinel" else 6379) for place in places)
+    service, db = _path(url, parts["path"] or "", topology)
+    user = "" if parts["user"] is None else parts["user"] + "@"
+    query = "" if parts["query"] is None else "?" + parts["query"]
+    node_text = f"{'valkeys' if tls else 'valkey'}://{user}{_bracketed(nodes[0])}/{db}{query}"
+    return TcpUrl(topology, nodes, service, node_text, tls)
+
+
+def _place(url: str, text: str, default_port: int) -> tuple[str, int]:
+    """One `host:port`; no host means this machine, as in valkey-py."""
+    found = _PLACE.fullmatch(text if text and not text.startswith(":") else f"localhost{text}")
+    if found is None or int(found["port"] or 0) > 65_535:
+        raise invalid(url, "a host must look like name:port, 10.0.0.1:port or [::1]:port")
+    return unquote(found["host"]).strip("[]"), int(found["port"] or default_port)
+
+
+def _bracketed(node: tuple[str, int]) -> str:
+    host, port = node
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def _path(url: str, path: str, topology: str) -> tuple[str, str]:
+    """The service and the database a path names."""
+    found = (_SERVICE_PATH if topology == "sentinel" else _DB_PATH).fullmatch(path)
+    if found is None:
+        expected = "/service or /service/db" if topology == "sentinel" else "a database number"
+        raise invalid(url, f"the path must be {expected}")
+    if topology == "cluster" and int(found["db"] or 0):
+        raise invalid(url, "a cluster has no database but 0")
+    return (unquote(found["service"]) if topology == "sentinel" else ""), found["db"] or ""

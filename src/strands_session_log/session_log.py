@@ -1,0 +1,200 @@
+"""SessionLog: the one object users hold."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime
+from typing import Any
+
+from . import audit, replay
+from .audit import Verification
+from .errors import RevisionNotFoundError, SessionNotFoundError
+from .event_log import ANY, Durability, EventLog, Expected
+from .event_log.namespace import open_namespace
+from .events import Event, Recorded, SessionInfo
+from .ids import START, EventId, Instant, Point, Revision, parse_point
+from .keys import check_namespace
+from .server import connect
+from .server.border import Client
+from .state import SessionState
+
+DEFAULT_NAMESPACE = "strands"
+
+
+class SessionLog:
+    """An append-only log of agent sessions on one Valkey or Redis server.
+
+    Safe to share between threads; holds nothing but the client and a few positions.
+
+    Args:
+        client: Any sync valkey-py client: `valkey.Valkey` or `valkey.ValkeyCluster`, decoding or not.
+        namespace: First part of every key; logs in different namespaces never see each other.
+        partitions: Partitions of a namespace that does not exist yet (16 if left out). It cannot be changed later, and
+            a count that differs from the namespace's own is refused.
+        durability: What an append waits for: `memory`, `replicated:N` or `fsync`, or a `Durability`.
+        retry_for: For how many seconds a server that is away is waited for before a call fails.
+        allow_eviction: Accept a server that may silently delete sessions when memory runs out.
+
+    Raises:
+        UnsupportedServerError: When the server is older than Valkey 7.2 or Redis 7.0.
+        EvictionPolicyError: When the server evicts keys of any kind.
+        NamespaceMismatchError: When the namespace has another partition count or format.
+        ServerUnavailableError: When the server cannot be reached.
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        namespace: str = DEFAULT_NAMESPACE,
+        *,
+        partitions: int | None = None,
+        durability: Durability | str = "memory",
+        retry_for: float = 10.0,
+        allow_eviction: bool = False,
+    ) -> None:
+        check_namespace(namespace)
+        durability = Durability.parse(durability) if isinstance(durability, str) else durability
+        keyspace = open_namespace(client, namespace, partitions, retry_for, allow_eviction)
+        self.client = client
+        self.namespace = namespace
+        self.events = EventLog(client, keyspace, durability, retry_for)
+
+    @classmethod
+    def connect(cls, url: str, namespace: str = DEFAULT_NAMESPACE, **options: Any) -> SessionLog:
+        """Connect to a server by URL.
+
+        Args:
+            url: `valkey://`, `valkeys://`, `redis://`, `rediss://`, `unix://path`, `valkey+cluster://h:p`,
+                `valkey+sentinel://h:p,h:p/service`, `embedded:///dir` (a server of your own, kept) or `embedded:`
+                (a temporary one).
+            namespace: First part of every key.
+            **options: As for `SessionLog`.
+
+        Raises:
+            InvalidUrlError: When the URL is none of these.
+        """
+        return cls(connect(url), namespace, **options)
+
+    def close(self) -> None:
+        """Close the connections; an embedded server nobody else uses stops."""
+        self.client.close()
+
+    def __enter__(self) -> SessionLog:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def sessions(self, limit: int = 50, before: SessionInfo | datetime | None = None) -> list[SessionInfo]:
+        """The sessions, most recently active first.
+
+        Args:
+            limit: How many at most.
+            before: The last line of the page before, or a time.
+        """
+        return self.events.sessions(limit, before)
+
+    def read(
+        self,
+        session_id: str,
+        after: Point | None = None,
+        until: Point | None = None,
+        types: str | Sequence[str] | None = None,
+        agent: str | None = None,
+    ) -> Iterator[Recorded]:
+        """The events of a session in order, lazily.
+
+        Args:
+            session_id: The session; one that does not exist has no events.
+            after: Only what follows this point (a revision, event id, datetime, ISO text or relative time).
+            until: Only up to and including this point.
+            types: Only events of these types; `message.*` means all that begin with `message.`.
+            agent: Only events of this agent.
+        """
+        start = START if after is None else self.resolve(session_id, after)
+        end = None if until is None else self.resolve(session_id, until)
+        wanted = _filter([types] if isinstance(types, str) else types, agent)
+        return filter(wanted, self.events.read(session_id, start, end))
+
+    def append(self, session_id: str, events: Event | Sequence[Event], expected: Expected = ANY) -> EventId:
+        """Append events to a session: all of them or none, and never twice.
+
+        Args:
+            session_id: The session; its first event creates it.
+            events: What happened, in order.
+            expected: `NO_SESSION`, `SessionAt(revision)` or `AgentAt(agent, …)` fences the append; `ANY` always lands.
+
+        Returns:
+            The id of the last event.
+
+        Raises:
+            EncodingError: When a value cannot be stored; names it.
+            ConcurrentWriteError: When what was expected is not so.
+            UnknownOutcomeError: When no answer came; appending the same events again settles it.
+            ServerRefusedError: When the server refuses; nothing was written.
+        """
+        return self.events.append(session_id, [events] if isinstance(events, Event) else events, expected)[-1]
+
+    def state(self, session_id: str, at: Point | None = None) -> SessionState:
+        """The session as its events left it, now or at a point.
+
+        Raises:
+            SessionNotFoundError: When there is no such session, or it had not begun by then.
+        """
+        until = None if at is None else self.resolve(session_id, at)
+        state = replay.state(self.events, session_id, until) if until != START else SessionState()
+        if not state.exists:
+            raise SessionNotFoundError(session_id)
+        return state
+
+    def verify(self, session_id: str) -> Verification:
+        """Recompute the hash chain of a session from its stream.
+
+        Raises:
+            SessionNotFoundError: When there is no such session.
+        """
+        return audit.verify(self.events, session_id)
+
+    def delete(self, session_id: str) -> int:
+        """Remove every key of a session; nothing of any other.
+
+        Returns:
+            How many events it had.
+
+        Raises:
+            SessionNotFoundError: When there is no such session.
+        """
+        revision = self.events.delete(session_id)
+        if revision is None:
+            raise SessionNotFoundError(session_id)
+        return revision
+
+    def resolve(self, session_id: str, point: Point) -> EventId:
+        """Find the event id a point stands for; revision 0 in it means a time between events.
+
+        Raises:
+            InvalidPointError: When it is no point in time.
+            RevisionNotFoundError: When the session does not have that revision.
+        """
+        match parse_point(point):
+            case EventId() as event_id:
+                return event_id
+            case Instant(ms):
+                return EventId(ms, 0)
+            case Revision(number):
+                found = self.events.locate(session_id, number)
+                if found is None:
+                    raise RevisionNotFoundError(session_id, number)
+                return found
+
+
+def _filter(types: Sequence[str] | None, agent: str | None) -> Callable[[Recorded], bool]:
+    exact = {name for name in types or () if not name.endswith(".*")}
+    prefixes = tuple(name[:-1] for name in types or () if name.endswith(".*"))
+
+    def wanted(recorded: Recorded) -> bool:
+        event = recorded.event
+        right_type = types is None or event.type in exact or event.type.startswith(prefixes)
+        return right_type and (agent is None or event.agent == agent)
+
+    return wanted

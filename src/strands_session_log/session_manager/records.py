@@ -1,0 +1,88 @@
+"""Strands' session objects as the data of events, and back."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import Any
+
+from strands.types.exceptions import SessionException
+from strands.types.session import Session, SessionAgent, SessionMessage
+
+from ..codec import from_json
+from ..ids import check_id
+from ..state import MessageRecord
+
+_MAX_INDEX = 2**53
+_SESSION_FIELDS = frozenset(field.name for field in fields(Session))
+_AGENT_FIELDS = frozenset(field.name for field in fields(SessionAgent))
+_TIMES = ("created_at", "updated_at")
+
+
+def check_ids(session_id: str, agent_id: str | None = None) -> None:
+    """Refuse what Strands' `FileSessionManager` refuses, with its words, and what no key can hold.
+
+    Raises:
+        ValueError: When an id contains a path separator, is empty, too long, or has control characters.
+    """
+    for kind, value in (("session_id", session_id), ("agent_id", agent_id)):
+        if value is None:
+            continue
+        if os.path.basename(value) != value:  # noqa: PTH119 - the very test of strands._identifier
+            raise ValueError(f"{kind}={value} | id cannot contain path separators")
+        check_id(kind, value)
+
+
+def check_message_id(message_id: object) -> int:
+    """Refuse what is not a message index.
+
+    Raises:
+        ValueError: When it is not an integer, or not one every client can hold.
+    """
+    if type(message_id) is not int:
+        raise ValueError(f"message_id=<{message_id}> | message id must be an integer")
+    if abs(message_id) >= _MAX_INDEX:
+        raise ValueError(f"message_id=<{message_id}> | message id must be below 2**53")
+    return message_id
+
+
+def data_of(record: Session | SessionAgent | SessionMessage) -> dict[str, Any]:
+    """The dict Strands itself would store, without its deep copy: the codec makes one anyway."""
+    return {field.name: getattr(record, field.name) for field in fields(record)}
+
+
+def redacted(message: SessionMessage) -> dict[str, Any]:
+    """The data of a redacted message: nothing of the original stands in either of its fields."""
+    return {**data_of(message), "message": message.redact_message}
+
+
+def agent_content(data: Mapping[str, Any]) -> dict[str, Any]:
+    """What of an agent's record counts when asking whether it changed."""
+    return {name: value for name, value in data.items() if name not in _TIMES}
+
+
+def to_session(data: Mapping[str, Any]) -> Session:
+    """Restore a `Session`; unknown fields are passed over, as Strands does."""
+    return Session(**{name: value for name, value in from_json(dict(data)).items() if name in _SESSION_FIELDS})
+
+
+def to_agent(data: Mapping[str, Any]) -> SessionAgent:
+    """Restore a `SessionAgent`; unknown fields are passed over, as Strands does."""
+    return SessionAgent(**{name: value for name, value in from_json(dict(data)).items() if name in _AGENT_FIELDS})
+
+
+def to_message(record: MessageRecord) -> SessionMessage:
+    """Restore a `SessionMessage`, with containers of its own."""
+    return SessionMessage(
+        message=from_json(record.message),
+        message_id=record.message_id,
+        redact_message=from_json(record.redact_message),
+        created_at=record.created_at,
+        updated_at=record.updated_at,
+    )
+
+
+def missing(what: str) -> SessionException:
+    """The error of Strands' own repositories for something that is not there."""
+    return SessionException(f"{what} does not exist")

@@ -1,0 +1,188 @@
+"""Strands' session repository on the log: what `FileSessionManager` does with files, as events.
+
+Reads fold the session's events; a state folded earlier is caught up, so a read costs one round trip and sees what
+other processes wrote. Writes are events; nothing is overwritten.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from strands.session.session_repository import SessionRepository
+from strands.types.exceptions import SessionException
+from strands.types.session import Session, SessionAgent, SessionMessage
+
+from .. import errors, events, replay
+from ..codec import from_json
+from ..event_log import ANY, NO_SESSION, Expected
+from ..session_log import SessionLog
+from ..state import AgentState, SessionState, initial
+from .errors import session_exceptions
+from .records import (
+    check_ids,
+    check_message_id,
+    data_of,
+    missing,
+    redacted,
+    to_agent,
+    to_message,
+    to_session,
+)
+
+if TYPE_CHECKING:
+    from strands.multiagent.base import MultiAgentBase
+
+
+class LogRepository(SessionRepository):
+    """Sessions, agents and messages of a `SessionLog`, behind Strands' repository interface."""
+
+    log: SessionLog
+
+    def __init__(self, log: SessionLog) -> None:
+        """Take the log to keep sessions in."""
+        self.log = log
+        self._known: tuple[str, SessionState] = ("", initial())
+
+    def create_session(self, session: Session, **kwargs: Any) -> Session:
+        """Create a session.
+
+        Raises:
+            SessionException: When it exists.
+        """
+        check_ids(session.session_id)
+        try:
+            self._write(session.session_id, [events.SessionCreated(data_of(session))], NO_SESSION)
+        except errors.ConcurrentWriteError as error:
+            raise SessionException(f"Session {session.session_id} already exists") from error
+        return session
+
+    def read_session(self, session_id: str, **kwargs: Any) -> Session | None:
+        """Read a session; None when there is none."""
+        check_ids(session_id)
+        data = self._state(session_id).session
+        return None if data is None else to_session(data)
+
+    def delete_session(self, session_id: str, **kwargs: Any) -> None:
+        """Delete a session with everything that belongs to it.
+
+        Raises:
+            SessionException: When it does not exist.
+        """
+        check_ids(session_id)
+        with session_exceptions():
+            if self.log.events.delete(session_id) is None:
+                raise missing(f"Session {session_id}")
+
+    def create_agent(self, session_id: str, session_agent: SessionAgent, **kwargs: Any) -> None:
+        """Create an agent, or replace its record; its messages stay."""
+        check_ids(session_id, session_agent.agent_id)
+        self._write(session_id, [events.AgentCreated(data_of(session_agent), session_agent.agent_id)])
+
+    def read_agent(self, session_id: str, agent_id: str, **kwargs: Any) -> SessionAgent | None:
+        """Read an agent; None when there is none."""
+        check_ids(session_id, agent_id)
+        agent = self._state(session_id).agents.get(agent_id)
+        return None if agent is None or agent.record is None else to_agent(agent.record)
+
+    def update_agent(self, session_id: str, session_agent: SessionAgent, **kwargs: Any) -> None:
+        """Replace an agent's record, keeping when it was created.
+
+        Raises:
+            SessionException: When it does not exist.
+        """
+        agent_id = session_agent.agent_id
+        previous = self.read_agent(session_id, agent_id)
+        if previous is None:
+            raise missing(f"Agent {agent_id} in session {session_id}")
+        session_agent.created_at = previous.created_at
+        self._write(session_id, [events.AgentUpdated(data_of(session_agent), agent_id)])
+
+    def create_message(self, session_id: str, agent_id: str, session_message: SessionMessage, **kwargs: Any) -> None:
+        """Create a message at an index that has none; an index beyond the next is accepted.
+
+        Raises:
+            ConcurrentWriteError: When the index has one; a `SessionException`.
+        """
+        check_message_id(session_message.message_id)
+        check_ids(session_id, agent_id)
+        self._write(session_id, [events.MessageAdded(data_of(session_message), agent_id)])
+
+    def read_message(self, session_id: str, agent_id: str, message_id: int, **kwargs: Any) -> SessionMessage | None:
+        """Read a message; None when there is none."""
+        check_message_id(message_id)
+        check_ids(session_id, agent_id)
+        messages = self._agent(session_id, agent_id).messages
+        position = messages.find(message_id)
+        return None if position is None else to_message(messages[position])
+
+    def update_message(self, session_id: str, agent_id: str, session_message: SessionMessage, **kwargs: Any) -> None:
+        """Replace a message, keeping when it was created. A redaction leaves nothing of the original in it.
+
+        Raises:
+            SessionException: When it does not exist.
+        """
+        message_id = session_message.message_id
+        previous = self.read_message(session_id, agent_id, message_id)
+        if previous is None:
+            raise missing(f"Message {message_id}")
+        session_message.created_at = previous.created_at
+        self._write(session_id, [self._change(session_message, agent_id)])
+
+    def list_messages(
+        self, session_id: str, agent_id: str, limit: int | None = None, offset: int = 0, **kwargs: Any
+    ) -> list[SessionMessage]:
+        """List an agent's messages in order of their index.
+
+        Raises:
+            SessionException: When the agent has neither record nor message.
+        """
+        check_ids(session_id, agent_id)
+        agent = self._agent(session_id, agent_id)
+        if agent.record is None and not agent.messages:
+            raise SessionException(f"Messages directory missing from agent: {agent_id} in session {session_id}")
+        end = None if limit is None else offset + limit
+        return [to_message(record) for record in agent.messages[offset:end]]
+
+    def create_multi_agent(self, session_id: str, multi_agent: MultiAgentBase, **kwargs: Any) -> None:
+        """Keep the state of a graph or swarm for the first time."""
+        check_ids(session_id, multi_agent.id)
+        self._write(session_id, [events.MultiAgentCreated(multi_agent.serialize_state(), multi_agent.id)])
+
+    def read_multi_agent(self, session_id: str, multi_agent_id: str, **kwargs: Any) -> dict[str, Any] | None:
+        """Read the state of a graph or swarm; None when there is none."""
+        check_ids(session_id, multi_agent_id)
+        data = self._state(session_id).multi_agents.get(multi_agent_id)
+        return None if data is None else from_json(dict(data))
+
+    def update_multi_agent(self, session_id: str, multi_agent: MultiAgentBase, **kwargs: Any) -> None:
+        """Replace the state of a graph or swarm.
+
+        Raises:
+            SessionException: When it does not exist.
+        """
+        data = multi_agent.serialize_state()
+        if self.read_multi_agent(session_id, multi_agent.id) is None:
+            raise missing(f"MultiAgent state {multi_agent.id} in session {session_id}")
+        self._write(session_id, [events.MultiAgentUpdated(data, multi_agent.id)])
+
+    def _state(self, session_id: str) -> SessionState:
+        """The newest state; the one folded last is caught up."""
+        with session_exceptions():
+            name, known = self._known
+            state = replay.catch_up(self.log.events, session_id, known if name == session_id else initial())
+        self._known = (session_id, state)
+        return state
+
+    def _agent(self, session_id: str, agent_id: str) -> AgentState:
+        return self._state(session_id).agents.get(agent_id) or AgentState(agent_id)
+
+    def _write(self, session_id: str, batch: Sequence[events.Event], expected: Expected = ANY) -> None:
+        with session_exceptions():
+            self.log.events.append(session_id, batch, expected)
+
+    @staticmethod
+    def _change(message: SessionMessage, agent_id: str) -> events.MessageUpdated:
+        if message.redact_message is None:
+            return events.MessageUpdated(data_of(message), agent_id)
+        return events.MessageRedacted(redacted(message), agent_id)

@@ -1,0 +1,7 @@
+"""What a session is: its events folded into a value. Pure and total: no I/O, no log, no exceptions."""
+
+from .fold import evolve, initial
+from .messages import Messages
+from .session import AgentState, MessageRecord, SessionState
+
+__all__ = ["AgentState", "MessageRecord", "Messages", "SessionState", "evolve", "initial"]

@@ -1,0 +1,97 @@
+"""The fold: `initial()`, then `evolve(state, recorded)` for every event in order.
+
+Total: an event of an unknown type, or with data of another shape than expected, changes the position only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from ..events import (
+    AgentCreated,
+    AgentUpdated,
+    MessageAdded,
+    MessageRedacted,
+    MessageUpdated,
+    MultiAgentCreated,
+    MultiAgentUpdated,
+    Recorded,
+    SessionCreated,
+)
+from .session import AgentState, MessageRecord, SessionState
+
+
+def initial() -> SessionState:
+    """A session before its first event."""
+    return SessionState()
+
+
+def evolve(state: SessionState, recorded: Recorded) -> SessionState:
+    """The state after one more event; the argument stays as it was."""
+    step = _STEPS.get(recorded.event.type)
+    changes = step(state, recorded) if step else {}
+    return replace(state, position=recorded.id, link=recorded.link, **changes)
+
+
+def _session_created(state: SessionState, recorded: Recorded) -> dict[str, Any]:
+    return {"session": recorded.event.data}
+
+
+def _agent_written(state: SessionState, recorded: Recorded) -> dict[str, Any]:
+    agent = _agent(state, recorded)
+    return _with_agent(state, replace(agent, record=recorded.event.data, revision=recorded.id.revision))
+
+
+def _message_added(state: SessionState, recorded: Recorded) -> dict[str, Any]:
+    agent, record = _agent(state, recorded), _message(recorded)
+    messages = agent.messages.put(record) if record else agent.messages
+    return _with_agent(state, replace(agent, messages=messages, revision=recorded.id.revision))
+
+
+def _message_changed(state: SessionState, recorded: Recorded) -> dict[str, Any]:
+    agent, record = _agent(state, recorded), _message(recorded)
+    if record is None or agent.messages.find(record.message_id) is None:
+        return {}
+    return _with_agent(state, replace(agent, messages=agent.messages.put(record)))
+
+
+def _multi_agent_written(state: SessionState, recorded: Recorded) -> dict[str, Any]:
+    return {"multi_agents": {**state.multi_agents, recorded.event.agent: recorded.event.data}}
+
+
+def _agent(state: SessionState, recorded: Recorded) -> AgentState:
+    agent_id = recorded.event.agent
+    return state.agents.get(agent_id) or AgentState(agent_id)
+
+
+def _with_agent(state: SessionState, agent: AgentState) -> dict[str, Any]:
+    return {"agents": {**state.agents, agent.agent_id: agent}}
+
+
+def _message(recorded: Recorded) -> MessageRecord | None:
+    data: Mapping[str, Any] = recorded.event.data
+    index = data.get("message_id")
+    if type(index) is not int:
+        return None
+    return MessageRecord(
+        data.get("message") or {},
+        index,
+        data.get("redact_message"),
+        str(data.get("created_at", "")),
+        str(data.get("updated_at", "")),
+        recorded.id,
+    )
+
+
+_STEPS: dict[str, Callable[[SessionState, Recorded], dict[str, Any]]] = {
+    SessionCreated.TYPE: _session_created,
+    AgentCreated.TYPE: _agent_written,
+    AgentUpdated.TYPE: _agent_written,
+    MessageAdded.TYPE: _message_added,
+    MessageUpdated.TYPE: _message_changed,
+    MessageRedacted.TYPE: _message_changed,
+    MultiAgentCreated.TYPE: _multi_agent_written,
+    MultiAgentUpdated.TYPE: _multi_agent_written,
+}

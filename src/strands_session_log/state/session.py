@@ -1,0 +1,96 @@
+"""The values a session folds into: immutable, and plain JSON inside."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from ..ids import START, EventId
+from .messages import Messages
+
+
+class MessageRecord(NamedTuple):
+    """One message of a transcript, with the attribute names of Strands' `SessionMessage`.
+
+    Attributes:
+        message: The message as plain JSON values; empty once redacted.
+        message_id: Its index in the agent's transcript.
+        redact_message: What stands in its place after redaction, or None.
+        created_at: When the writer created it, ISO text.
+        updated_at: When the writer last changed it, ISO text.
+        id: The event that wrote it as it is now.
+    """
+
+    message: Mapping[str, Any]
+    message_id: int
+    redact_message: Mapping[str, Any] | None
+    created_at: str
+    updated_at: str
+    id: EventId
+
+    @property
+    def shown(self) -> Mapping[str, Any]:
+        """The message as it may be shown: the redaction where there is one."""
+        return self.message if self.redact_message is None else self.redact_message
+
+
+@dataclass(frozen=True, slots=True)
+class AgentState:
+    """What is known of one agent.
+
+    Attributes:
+        agent_id: The agent.
+        record: Strands' `SessionAgent` dict as last written; None when only messages were written.
+        messages: The transcript: everything that was said.
+        revision: The session's revision at which this agent last moved; what a fenced writer expects.
+    """
+
+    agent_id: str
+    record: Mapping[str, Any] | None = None
+    messages: Messages = field(default_factory=Messages)
+    revision: int = 0
+
+    @property
+    def state(self) -> Mapping[str, Any]:
+        """The user's agent state."""
+        return _mapping((self.record or {}).get("state"))
+
+    @property
+    def window(self) -> list[Mapping[str, Any]]:
+        """The messages the agent holds: the transcript less what its conversation manager removed."""
+        removed = _mapping((self.record or {}).get("conversation_manager_state")).get("removed_message_count")
+        return [record.shown for record in self.messages[removed if isinstance(removed, int) else 0 :]]
+
+
+@dataclass(frozen=True, slots=True)
+class SessionState:
+    """A session at one position.
+
+    Attributes:
+        session: Strands' `Session` dict; None when the session was never created explicitly.
+        agents: Agents by id.
+        multi_agents: Serialized graphs and swarms by id.
+        position: The last event folded.
+        link: The hash chain at that event, base64url; empty before the first.
+    """
+
+    session: Mapping[str, Any] | None = None
+    agents: Mapping[str, AgentState] = field(default_factory=dict)
+    multi_agents: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    position: EventId = START
+    link: str = ""
+
+    @property
+    def revision(self) -> int:
+        """How many events were folded."""
+        return self.position.revision
+
+    @property
+    def exists(self) -> bool:
+        """Whether there is any event at all."""
+        return self.revision > 0
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}

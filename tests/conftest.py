@@ -1,0 +1,113 @@
+"""Fixtures for every suite; `support/README.md` tells which to take."""
+
+from __future__ import annotations
+
+import contextlib
+import uuid
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from support import FaultProxy, Keyspace, ServerUnavailable
+from support.chosen import DEFAULT, HELP, Chosen, chosen_server, fresh_server
+from support.clients import Client, open_client
+from support.processes import HOST
+from support.servers import Server
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--server", default=DEFAULT, metavar="SERVER", help=HELP)
+
+
+def pytest_report_header(config: pytest.Config) -> str:
+    return f"server: {config.getoption('--server')}"
+
+
+@pytest.fixture(scope="session")
+def chosen(pytestconfig: pytest.Config) -> Iterator[Chosen]:
+    """The server of `--server`, started with the first test that needs it."""
+    choice = pytestconfig.getoption("--server")
+    try:
+        with chosen_server(choice) as chosen:
+            yield chosen
+    except ServerUnavailable as exc:
+        # Whoever names a server means it: skipping would look like success.
+        pytest.exit(f"--server={choice}: {exc}", returncode=pytest.ExitCode.USAGE_ERROR)
+
+
+@pytest.fixture(scope="session")
+def server_url(chosen: Chosen) -> str:
+    """The URL of the chosen server; all tests share it, so keep to your `namespace`."""
+    return chosen.url
+
+
+@pytest.fixture(scope="session")
+def session_log_url(server_url: str) -> str:
+    """Leads the library's own pytest fixtures to the chosen server."""
+    return server_url
+
+
+@pytest.fixture
+def make_client(server_url: str) -> Iterator[Callable[..., Client]]:
+    """Makes sync clients of the chosen server: `make_client(decode_responses=True)`."""
+    with contextlib.ExitStack() as stack:
+
+        def make(**options: object) -> Client:
+            client = open_client(server_url, **options)
+            stack.callback(client.close)
+            return client
+
+        yield make
+
+
+@pytest.fixture
+def client(make_client: Callable[..., Client]) -> Client:
+    """A sync client of the chosen server."""
+    return make_client()
+
+
+@pytest.fixture(scope="session")
+def keyspace(server_url: str) -> Iterator[Keyspace]:
+    """The keys of the chosen server."""
+    client = open_client(server_url)
+    yield Keyspace(client)
+    client.close()
+
+
+@pytest.fixture
+def new_namespace(chosen: Chosen, keyspace: Keyspace) -> Iterator[Callable[[], str]]:
+    """Makes namespaces; at the end their keys are deleted, and keys outside them are an error."""
+    before = keyspace.keys() if chosen.is_ours else set()
+    namespaces: list[str] = []
+
+    def make() -> str:
+        namespaces.append(f"t-{uuid.uuid4().hex[:8]}")
+        return namespaces[-1]
+
+    yield make
+    for namespace in namespaces:
+        keyspace.delete(keyspace.under(namespace))
+    # Somebody else may be writing to a server that is not ours.
+    leaked = keyspace.keys() - before if chosen.is_ours else set()
+    keyspace.delete(leaked)
+    assert not leaked, f"keys outside {namespaces}: {sorted(leaked)}"
+
+
+@pytest.fixture
+def namespace(new_namespace: Callable[[], str]) -> str:
+    """A namespace of this test alone."""
+    return new_namespace()
+
+
+@pytest.fixture
+def tcp_server(pytestconfig: pytest.Config) -> Iterator[Server]:
+    """A server of this test alone, to restart, kill or pause; of the chosen kind, if that can be started singly."""
+    with fresh_server(pytestconfig.getoption("--server")) as server:
+        yield server
+
+
+@pytest.fixture
+def proxy(tcp_server: Server) -> Iterator[FaultProxy]:
+    """A faulty network in front of `tcp_server`."""
+    with FaultProxy(HOST, tcp_server.port) as proxy:
+        yield proxy

@@ -1,0 +1,70 @@
+"""Graphs and swarms keep their state in the log."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+multiagent = pytest.importorskip("strands.multiagent", reason="this version of Strands has no multi-agent persistence")
+pytest.importorskip("strands.hooks.events", reason="no hooks")
+
+from strands import Agent  # noqa: E402
+from strands.session.session_manager import SessionManager  # noqa: E402
+
+from strands_session_log import SessionLog, ValkeySessionManager  # noqa: E402
+from strands_session_log.testing.model import ScriptedModel  # noqa: E402
+
+pytestmark = pytest.mark.skipif(
+    not hasattr(SessionManager, "sync_multi_agent"), reason="this version of Strands keeps no orchestrator state"
+)
+
+
+def speaker(name: str, script: Any) -> Agent:
+    return Agent(name=name, agent_id=name, model=ScriptedModel(script), callback_handler=None)
+
+
+def graph(log: SessionLog, second: Any = ("Written.",)) -> Any:
+    builder = multiagent.GraphBuilder()
+    builder.add_node(speaker("research", ["Found it."]), "research")
+    builder.add_node(speaker("write", second), "write")
+    builder.add_edge("research", "write")
+    builder.set_entry_point("research")
+    builder.set_session_manager(ValkeySessionManager("g", log=log))
+    return builder.build()
+
+
+def test_a_graph_that_failed_goes_on_where_it_was(session_log: SessionLog) -> None:
+    broken = graph(session_log, [RuntimeError("the model is down")])
+    with pytest.raises(RuntimeError, match="the model is down"):
+        broken("Tell me.")
+    resumed = graph(session_log)
+    result = resumed("Tell me.")
+    assert [node.node_id for node in result.execution_order][-1] == "write"
+    assert str(result.results["write"].result).strip() == "Written."
+    kinds = {one.event.type for one in session_log.read("g")}
+    assert {"session.created", "multi_agent.created", "multi_agent.updated"} <= kinds
+    assert session_log.verify("g").ok
+
+
+def test_a_swarm_keeps_its_state(session_log: SessionLog) -> None:
+    swarm = multiagent.Swarm(
+        [speaker("one", ["My part."]), speaker("two", ["Yours."])],
+        session_manager=ValkeySessionManager("w", log=session_log),
+    )
+    swarm("Go.")
+    stored = ValkeySessionManager("w", log=session_log).read_multi_agent("w", swarm.id)
+    assert stored == swarm.serialize_state()
+
+
+def test_orchestrator_state_with_bytes_comes_back(session_log: SessionLog) -> None:
+    class Orchestrator:
+        id = "o"
+
+        def serialize_state(self) -> dict[str, Any]:
+            return {"input": {"image": b"\x00png"}}
+
+    manager = ValkeySessionManager("g", log=session_log)
+    orchestrator: Any = Orchestrator()
+    manager.create_multi_agent("g", orchestrator)
+    assert manager.read_multi_agent("g", "o") == {"input": {"image": b"\x00png"}}

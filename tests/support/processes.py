@@ -1,0 +1,83 @@
+"""Child processes on loopback ports that never outlive the test run."""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import ctypes
+import random
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+HOST = "127.0.0.1"
+
+# Below the range the kernel takes client ports from: a client that reconnects to a stopped server on an ephemeral
+# port can connect to itself, and then the server cannot have its port back.
+_PORTS = range(20_000, 30_000)
+_PR_SET_PDEATHSIG = 1
+_LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
+_running: set[subprocess.Popen[bytes]] = set()
+
+
+def free_port() -> int:
+    """A loopback port nobody listens on now; someone else may still be faster, so starting must be retried."""
+    for port in random.sample(_PORTS, 100):
+        with contextlib.suppress(OSError), socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind((HOST, port))
+            return port
+    raise OSError("no free loopback port")
+
+
+def spawn(command: Sequence[str | Path], log: Path) -> subprocess.Popen[bytes]:
+    """Start a process that is killed when this one exits, however it exits."""
+    with log.open("ab") as output:
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            # Ctrl-C reaches the whole foreground group: the server has to survive it until its fixture stops it.
+            start_new_session=True,
+            preexec_fn=_die_with_parent(),
+        )
+    _running.add(process)
+    return process
+
+
+def end(process: subprocess.Popen[bytes], timeout: float = 5.0) -> None:
+    """Ask a process to exit, and insist if it does not."""
+    with contextlib.suppress(ProcessLookupError):
+        process.send_signal(signal.SIGCONT)
+    process.terminate()
+    try:
+        process.wait(timeout)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+    _running.discard(process)
+
+
+def kill(process: subprocess.Popen[bytes]) -> None:
+    """SIGKILL, and wait until the process is gone."""
+    process.kill()
+    process.wait()
+    _running.discard(process)
+
+
+def _die_with_parent() -> Callable[[], object] | None:
+    # The signal comes when the *thread* that forked ends, so only the main thread may ask for it.
+    if _LIBC is None or threading.current_thread() is not threading.main_thread():
+        return None
+    return lambda: _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+@atexit.register
+def _kill_the_rest() -> None:
+    for process in list(_running):
+        kill(process)

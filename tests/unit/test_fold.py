@@ -1,0 +1,133 @@
+"""The fold: pure, total, and cheap to continue."""
+
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from strands_session_log import events
+from strands_session_log.events import Event, Recorded
+from strands_session_log.ids import EventId
+from strands_session_log.state import Messages, SessionState, evolve, initial
+from strands_session_log.state.messages import SEGMENT
+from strands_session_log.state.session import MessageRecord
+
+
+def recorded(*happened: Event) -> list[Recorded]:
+    return [Recorded(EventId(1000 + n, n), event, f"link{n}") for n, event in enumerate(happened, 1)]
+
+
+def fold(entries: list[Recorded], state: SessionState | None = None) -> SessionState:
+    state = state or initial()
+    for entry in entries:
+        state = evolve(state, entry)
+    return state
+
+
+def said(index: int, text: str = "hi", agent: str = "a", **more: Any) -> Event:
+    return events.MessageAdded(
+        {"message": {"role": "user", "content": [{"text": text}]}, "message_id": index, **more}, agent
+    )
+
+
+agents = st.sampled_from(["a", "b"])
+junk = st.dictionaries(
+    st.sampled_from(["message", "message_id", "state", "redact_message"]),
+    st.none() | st.integers() | st.text() | st.lists(st.integers()),
+)
+anything = st.one_of(
+    st.builds(said, st.integers(0, 9), st.text(max_size=3), agents),
+    st.builds(events.MessageUpdated, st.builds(lambda i: {"message": {}, "message_id": i}, st.integers(0, 9)), agents),
+    st.builds(events.AgentUpdated, st.builds(lambda n: {"state": {"n": n}}, st.integers()), agents),
+    *(st.builds(kind, junk, agents) for kind in Event.known.values()),
+    st.builds(lambda data: Event("future.unknown", data), junk),
+)
+
+
+@given(st.lists(anything, max_size=30), st.integers(0, 30))
+def test_folding_in_two_parts_is_folding_at_once(happened: list[Event], cut: int) -> None:
+    entries = recorded(*happened)
+    assert fold(entries[cut:], fold(entries[:cut])) == fold(entries)
+
+
+@given(st.lists(anything, max_size=30))
+def test_the_fold_never_fails_and_always_advances(happened: list[Event]) -> None:
+    state = fold(recorded(*happened))
+    assert state.revision == len(happened)
+    for agent in state.agents.values():
+        assert len(agent.window) <= len(agent.messages)
+
+
+@given(st.lists(anything, min_size=1, max_size=20))
+def test_a_state_is_not_changed_by_what_follows(happened: list[Event]) -> None:
+    entries = recorded(*happened)
+    before = fold(entries[:-1])
+    copy = fold(entries[:-1])
+    evolve(before, entries[-1])
+    assert before == copy
+
+
+def test_the_transcript_holds_messages_by_index_with_the_event_that_wrote_them() -> None:
+    state = fold(recorded(said(0, "one"), said(1, "two")))
+    assert [(m.message_id, m.id.revision) for m in state.agents["a"].messages] == [(0, 1), (1, 2)]
+
+
+def test_an_update_replaces_a_message_and_moves_its_event_id() -> None:
+    changed = events.MessageUpdated({"message": {"role": "user", "content": []}, "message_id": 0}, "a")
+    message = fold(recorded(said(0), changed)).agents["a"].messages[0]
+    assert (message.message["content"], message.id.revision) == ([], 2)
+
+
+def test_an_update_of_a_message_that_does_not_exist_is_ignored() -> None:
+    assert not fold(recorded(events.MessageUpdated({"message": {}, "message_id": 3}, "a"))).agents
+
+
+def test_an_update_by_someone_else_does_not_move_the_agent() -> None:
+    changed = events.MessageUpdated({"message": {}, "message_id": 0}, "a")
+    note = events.Custom("custom.note", {}, "a")
+    assert fold(recorded(said(0), changed, note)).agents["a"].revision == 1
+
+
+def test_the_window_leaves_out_what_the_conversation_manager_removed() -> None:
+    updated = events.AgentUpdated({"conversation_manager_state": {"removed_message_count": 2}}, "a")
+    state = fold(recorded(said(0, "zero"), said(1, "one"), said(2, "two"), updated))
+    assert [message["content"] for message in state.agents["a"].window] == [[{"text": "two"}]]
+    assert len(state.agents["a"].messages) == 3
+
+
+def test_a_redacted_message_shows_its_redaction() -> None:
+    redaction = {"role": "user", "content": [{"text": "[redacted]"}]}
+    data = {"message": redaction, "redact_message": redaction, "message_id": 0}
+    assert fold(recorded(said(0), events.MessageRedacted(data, "a"))).agents["a"].messages[0].shown == redaction
+
+
+def test_recreating_an_agent_keeps_its_messages() -> None:
+    state = fold(
+        recorded(events.AgentCreated({"state": {}}, "a"), said(0), events.AgentCreated({"state": {"x": 1}}, "a"))
+    )
+    assert (len(state.agents["a"].messages), state.agents["a"].state) == (1, {"x": 1})
+
+
+def record(index: int, text: str = "") -> MessageRecord:
+    return MessageRecord({"text": text}, index, None, "", "", EventId(1, 1))
+
+
+@given(st.lists(st.tuples(st.integers(-5, 600), st.text(max_size=1)), max_size=60), st.booleans())
+def test_messages_behave_like_a_dict_ordered_by_index(puts: list[tuple[int, str]], crowded: bool) -> None:
+    start = [record(index) for index in range(SEGMENT * 2 - 3)] if crowded else []
+    messages, model = Messages.of(start), {r.message_id: r for r in start}
+    for index, text in puts:
+        before = list(messages)
+        grown = messages.put(record(index, text))
+        assert list(messages) == before
+        messages, model[index] = grown, record(index, text)
+    expected = [model[index] for index in sorted(model)]
+    assert list(messages) == expected == messages[:] == [messages[at] for at in range(len(messages))]
+    assert all(messages[messages.find(index)] == model[index] for index in model)  # type: ignore[index]
+    assert messages.find(601) is None
+
+
+def test_appending_leaves_full_segments_untouched() -> None:
+    messages = Messages.of([record(index) for index in range(SEGMENT)])
+    grown = messages.put(record(SEGMENT))
+    assert grown._segments[0] is messages._segments[0]

@@ -1,0 +1,71 @@
+"""The coordinate of the log, and the ids people choose."""
+
+from datetime import datetime, timezone
+from uuid import UUID
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from strands_session_log.errors import InvalidIdError, InvalidPointError
+from strands_session_log.ids import EventId, Instant, Revision, check_id, new_event_id, parse_point
+
+event_ids = st.builds(EventId, st.integers(0, 10**13), st.integers(0, 10**9))
+
+
+@given(event_ids)
+def test_an_event_id_reads_back_from_its_text(event_id: EventId) -> None:
+    assert EventId.parse(str(event_id)) == event_id == EventId.parse(str(event_id).encode())
+
+
+def test_event_ids_order_as_numbers_and_not_as_text() -> None:
+    assert EventId(9, 1) < EventId(10, 1)
+    assert EventId(10, 9) < EventId(10, 10)
+
+
+@pytest.mark.parametrize("text", ["", "1", "1-", "-1-2", "1-2-3", "a-b", "1-2 ", "٣-٤"])
+def test_text_that_is_no_event_id_is_refused(text: str) -> None:
+    with pytest.raises(InvalidPointError):
+        EventId.parse(text)
+
+
+@pytest.mark.parametrize(
+    ("value", "point"),
+    [
+        (12, Revision(12)),
+        ("12", Revision(12)),
+        ("1700000000000-12", EventId(1700000000000, 12)),
+        (EventId(5, 2), EventId(5, 2)),
+        (datetime(1970, 1, 1, 0, 0, 1, tzinfo=timezone.utc), Instant(1000)),
+        ("1970-01-01T00:00:02Z", Instant(2000)),
+        ("1970-01-01T01:00:00+01:00", Instant(0)),
+        ("-5m", Instant(1_000_000 - 300_000)),
+        ("-1.5s", Instant(1_000_000 - 1_500)),
+        ("-2w", Instant(0)),
+    ],
+)
+def test_a_point_in_time_may_be_written_in_many_ways(value: object, point: object) -> None:
+    assert parse_point(value, now_ms=1_000_000) == point  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("value", [-1, True, 1.5, None, "", "yesterday", "-5y", "5m", b"12"])
+def test_anything_else_is_no_point_and_the_error_says_what_is(value: object) -> None:
+    with pytest.raises(InvalidPointError, match="an ISO date"):
+        parse_point(value)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("value", ["a", "user:1", "{tag}", "日本語", "a b", "x" * 256, "*", "👩‍👩‍👧"])
+def test_any_text_without_control_characters_is_an_id(value: str) -> None:
+    assert check_id("session_id", value) == value
+
+
+@pytest.mark.parametrize("value", ["", "x" * 257, "a\nb", "a\x00", "\x7f", "\x85", "\ud800", 7, None, b"a"])
+def test_other_ids_are_refused_by_name_and_value(value: object) -> None:
+    with pytest.raises(InvalidIdError, match="session_id="):
+        check_id("session_id", value)
+
+
+def test_event_ids_of_writers_are_uuids_of_version_7_and_differ() -> None:
+    ids = {new_event_id() for _ in range(1000)}
+    assert len(ids) == 1000
+    assert {(UUID(text).version, UUID(text).variant) for text in ids} == {(7, "specified in RFC 4122")}

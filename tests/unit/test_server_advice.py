@@ -1,0 +1,84 @@
+"""What the doctor says about a server."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import pytest
+
+from strands_session_log.server import Finding, ServerReport, advice
+
+FIT = ServerReport(
+    flavour="valkey",
+    version=(8, 0, 1),
+    mode="standalone",
+    role="primary",
+    replicas=0,
+    aof_enabled=True,
+    rdb_save="",
+    appendfsync="everysec",
+    maxmemory=1_000_000_000,
+    maxmemory_policy="noeviction",
+    used_memory=1_000_000,
+    stream_node_max_bytes=65_536,
+    missing_permissions=(),
+)
+TIGHT_LIPPED = ServerReport("redis", *[None] * 12)
+
+
+def finding(subject: str, **changes: Any) -> Finding:
+    [found] = [entry for entry in advice(dataclasses.replace(FIT, **changes)) if entry.subject == subject]
+    return found
+
+
+def test_a_fit_server_needs_no_cure() -> None:
+    assert {(entry.level, entry.cure) for entry in advice(FIT)} == {("ok", "")}
+
+
+@pytest.mark.parametrize(
+    ("subject", "changes", "level", "cure"),
+    [
+        ("version", {"version": (7, 0, 9)}, "error", "Valkey 7.2 or Redis 7.0"),
+        ("version", {"flavour": "redis", "version": (6, 2, 14)}, "error", "Valkey 7.2 or Redis 7.0"),
+        ("version", {"flavour": "redis", "version": (7, 0, 0)}, "ok", ""),
+        ("role", {"role": "replica"}, "error", "primary"),
+        ("persistence", {"aof_enabled": False}, "error", "appendonly yes"),
+        ("persistence", {"aof_enabled": False, "rdb_save": "3600 1"}, "warn", "appendonly yes"),
+        ("persistence", {"aof_enabled": False, "rdb_save": None}, "warn", "append-only"),
+        ("appendfsync", {"appendfsync": "no"}, "warn", "everysec"),
+        ("appendfsync", {"appendfsync": "always"}, "ok", ""),
+        ("eviction", {"maxmemory_policy": "allkeys-lru"}, "error", "noeviction"),
+        ("eviction", {"maxmemory_policy": "volatile-ttl"}, "warn", "noeviction"),
+        ("memory", {"maxmemory": 0}, "warn", "maxmemory"),
+        ("memory", {"used_memory": 900_000_000}, "warn", "maxmemory"),
+        ("stream-node-max-bytes", {"stream_node_max_bytes": 4096}, "warn", "65536"),
+        ("stream-node-max-bytes", {"stream_node_max_bytes": 0}, "ok", ""),
+        ("permissions", {"missing_permissions": ("XADD", "EVAL")}, "error", "+xadd +eval"),
+    ],
+)
+def test_what_should_be_changed(subject: str, changes: dict[str, Any], level: str, cure: str) -> None:
+    found = finding(subject, **changes)
+
+    assert found.level == level
+    assert cure in found.cure
+    assert (level == "ok") == (not found.cure)
+
+
+def test_what_a_server_does_not_tell_is_never_an_error() -> None:
+    findings = advice(TIGHT_LIPPED)
+
+    assert {entry.subject for entry in findings} == {"version", "persistence", "eviction"}
+    assert {entry.level for entry in findings} == {"warn"}
+
+
+def test_what_is_known_of_a_server_that_hides_its_version() -> None:
+    assert TIGHT_LIPPED.name == "Redis of unknown version"
+    assert TIGHT_LIPPED.is_supported is None
+    assert TIGHT_LIPPED.is_persistent is None
+    assert not TIGHT_LIPPED.evicts_anything
+
+
+def test_snapshots_alone_are_persistence() -> None:
+    assert dataclasses.replace(FIT, aof_enabled=False, rdb_save="60 1").is_persistent is True
+    assert dataclasses.replace(FIT, aof_enabled=False).is_persistent is False

@@ -1,0 +1,133 @@
+"""What the URL of a server says, and what is said about one that cannot be used."""
+
+from __future__ import annotations
+
+import pytest
+
+from strands_session_log.errors import InvalidUrlError
+from strands_session_log.server import SCHEMES, connect
+from strands_session_log.server.urls import EmbeddedUrl, TcpUrl, UnixUrl, masked, parse
+
+
+@pytest.mark.parametrize(
+    ("url", "nodes", "node_text", "tls"),
+    [
+        ("valkey://", (("localhost", 6379),), "valkey://localhost:6379/", False),
+        ("valkey://:7000", (("localhost", 7000),), "valkey://localhost:7000/", False),
+        ("redis://h", (("h", 6379),), "valkey://h:6379/", False),
+        ("rediss://u:p%40@h:1/3?a=b", (("h", 1),), "valkeys://u:p%40@h:1/3?a=b", True),
+        ("VALKEY://[::1]:7000/", (("::1", 7000),), "valkey://[::1]:7000/", False),
+        ("valkeys+cluster://u:p@h:1,[::1],k/0", (("h", 1), ("::1", 6379), ("k", 6379)), "valkeys://u:p@h:1/0", True),
+    ],
+)
+def test_a_tcp_url_names_nodes_and_options(
+    url: str, nodes: tuple[tuple[str, int], ...], node_text: str, tls: bool
+) -> None:
+    parsed = parse(url)
+
+    assert isinstance(parsed, TcpUrl)
+    assert (parsed.nodes, parsed.node_text, parsed.tls) == (nodes, node_text, tls)
+
+
+@pytest.mark.parametrize(
+    ("path", "service", "database"), [("/main", "main", ""), ("/my%20main/", "my main", ""), ("/main/7", "main", "7")]
+)
+def test_a_sentinel_url_names_a_service_and_perhaps_a_database(path: str, service: str, database: str) -> None:
+    parsed = parse(f"valkey+sentinel://a,b:1{path}")
+
+    assert isinstance(parsed, TcpUrl)
+    assert parsed.nodes == (("a", 26379), ("b", 1))
+    assert parsed.service == service
+    assert parsed.node_text.endswith(f"/{database}")
+
+
+@pytest.mark.parametrize(
+    ("url", "directory", "query"),
+    [
+        ("embedded:", None, ""),
+        ("embedded://", None, ""),
+        ("embedded:?db=1", None, "db=1"),
+        ("embedded:///var/my%20log?db=1", "/var/my log", "db=1"),
+        ("Embedded:///var/log/", "/var/log/", ""),
+    ],
+)
+def test_an_embedded_url_names_a_directory_or_none(url: str, directory: str | None, query: str) -> None:
+    assert parse(url) == EmbeddedUrl(directory, query)
+
+
+def test_a_unix_url_is_left_to_the_driver() -> None:
+    assert parse("unix://u:p@/run/valkey.sock?db=2") == UnixUrl("unix://u:p@/run/valkey.sock?db=2")
+
+
+@pytest.mark.parametrize(
+    ("url", "reason"),
+    [
+        ("", "embedded:///directory"),
+        ("localhost:6379", "valkey://host"),
+        ("http://h", "valkey://host"),
+        ("valkey+proxy://h", "valkey+cluster://"),
+        ("unix+cluster:///s", "valkey://host"),
+        ("valkey:h", "scheme://user:password@host:port"),
+        ("valkey://h/one", "a database number"),
+        ("valkey://h:port", "name:port"),
+        ("valkey://h:70000", "name:port"),
+        ("valkey://::1", "[::1]:port"),
+        ("valkey://a,b", "several hosts"),
+        ("valkey+cluster://h/1", "no database but 0"),
+        ("valkey+cluster://h?db=1", "no database but 0"),
+        ("valkey+cluster://h?ssl_check_hostname=yes", "ssl_check_hostname"),
+        ("valkey+sentinel://h", "/service"),
+        ("valkey+sentinel://h/main/one", "/service"),
+        ("valkey://h?sockettimeout=1", "sockettimeout"),
+        ("valkey://h?socket_timeout=long", "socket_timeout"),
+        ("valkey+sentinel://h/main?nonsense=1", "nonsense"),
+        ("embedded:?nonsense=1", "nonsense"),
+        ("unix://valkey.sock", "unix:///absolute/path"),
+        ("unix://run/valkey.sock", "unix:///absolute/path"),
+        ("embedded:log", "embedded:///absolute/directory"),
+        ("embedded://log", "embedded:///absolute/directory"),
+        ("embedded:///", "embedded:///absolute/directory"),
+    ],
+)
+def test_a_url_that_cannot_be_used_is_named_with_the_cure(url: str, reason: str) -> None:
+    with pytest.raises(InvalidUrlError) as caught:
+        connect(url)
+
+    assert repr(url) in str(caught.value)
+    assert reason in str(caught.value)
+
+
+def test_an_unknown_scheme_is_answered_with_those_there_are() -> None:
+    with pytest.raises(InvalidUrlError, match="use one of") as caught:
+        parse("mongodb://h")
+
+    assert SCHEMES in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "valkey://u:hunter2@h/one",
+        "valkey://:hunter2@h/one",
+        "valkey://u:hun/ter2@h",
+        "valkey://u:hunter2:hunter2@h:x",
+        "valkey://u:hunter2@hunter2@h:x",
+        "u:hunter2@h:6379",
+        "hunter2@h",
+        "valkey://h/one?username=u&password=hunter2&db=1",
+        "valkeys://h/one?SSL_PASSWORD=hunter2",
+        "valkey://u:hunter2@h?socket_timeout=long",
+    ],
+)
+def test_passwords_are_never_shown(url: str) -> None:
+    with pytest.raises(InvalidUrlError) as caught:
+        connect(url)
+
+    assert "hunter2" not in str(caught.value)
+    assert "ter2" not in caught.value.url
+
+
+def test_masking_keeps_what_is_no_secret() -> None:
+    assert masked("valkey://user:secret@h:6379/0?db=1") == "valkey://user:***@h:6379/0?db=1"
+    assert masked("valkey://h:6379/0") == "valkey://h:6379/0"
+    assert masked("embedded:///tmp/a@b") == "embedded:///tmp/a@b"
