@@ -14,7 +14,7 @@ from .event_log.namespace import open_namespace
 from .events import Event, Recorded, SessionInfo
 from .ids import START, EventId, Instant, Point, Revision, parse_point
 from .keys import check_namespace
-from .server import connect
+from .server import connect, release
 from .server.border import Client
 from .state import SessionState
 
@@ -54,10 +54,11 @@ class SessionLog:
     ) -> None:
         check_namespace(namespace)
         durability = Durability.parse(durability) if isinstance(durability, str) else durability
-        keyspace = open_namespace(client, namespace, partitions, retry_for, allow_eviction)
+        opened = open_namespace(client, namespace, partitions, retry_for, allow_eviction)
+        durability.check(opened.server)
         self.client = client
         self.namespace = namespace
-        self.events = EventLog(client, keyspace, durability, retry_for)
+        self.events = EventLog(client, opened.keyspace, durability, retry_for)
 
     @classmethod
     def connect(cls, url: str, namespace: str = DEFAULT_NAMESPACE, **options: Any) -> SessionLog:
@@ -77,7 +78,7 @@ class SessionLog:
 
     def close(self) -> None:
         """Close the connections; an embedded server nobody else uses stops."""
-        self.client.close()
+        release(self.client)
 
     def __enter__(self) -> SessionLog:
         return self

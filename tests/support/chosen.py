@@ -62,7 +62,7 @@ def fresh_server(choice: str) -> Server:
 def _local(choice: str) -> Callable[[], Server | Cluster]:
     kinds: dict[str, Callable[[], Server | Cluster]] = {**SINGLE, "cluster": Cluster}
     if choice not in kinds:
-        raise ServerUnavailable(f"--server={choice}: neither a URL nor container:IMAGE nor one of {', '.join(kinds)}")
+        raise ServerUnavailable(f"neither a URL nor container:IMAGE nor one of {', '.join(kinds)}")
     return kinds[choice]
 
 

@@ -8,10 +8,11 @@ import socket
 import struct
 import threading
 from dataclasses import dataclass, field
+from typing import Any
 
 from support.resp import FrameCounter, first_command
 
-CHUNK = 1 << 20
+_CHUNK = 1 << 20
 
 # What clients send on a new connection before the first command of their user.
 _SETUP = {"HELLO", "AUTH", "CLIENT", "SELECT", "READONLY"}
@@ -48,10 +49,10 @@ class Link:
     have no place in this model.
     """
 
-    def __init__(self, faults: Faults, client: tuple[asyncio.StreamReader, asyncio.StreamWriter]) -> None:
+    def __init__(self, faults: Faults, client: socket.socket) -> None:
         self._faults = faults
-        self._from_client, self._to_client = client
-        self._writers = [self._to_client]
+        self._client = client
+        self._writers: list[asyncio.StreamWriter] = []
         self._asked = self._answered = 0
         self._request_frames, self._reply_frames = FrameCounter(), FrameCounter()
         self._is_setup = self._is_swallowed = self._is_first_reply = False
@@ -60,12 +61,17 @@ class Link:
     async def run(self, host: str, port: int) -> None:
         """Carry bytes until one side hangs up, or `reset`, a swallowed reply or cancelling ends the connection."""
         try:
-            self._from_server, self._to_server = await asyncio.open_connection(host, port, limit=CHUNK)
-            self._writers.append(self._to_server)
+            self._from_client, self._to_client = await self._open(sock=self._client)
+            self._from_server, self._to_server = await self._open(host=host, port=port)
             await self._carry()
+            await self._hang_up()
         except (OSError, asyncio.CancelledError):
             self.reset()
-        await self._hang_up()
+
+    async def _open(self, **to: Any) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        reader, writer = await asyncio.open_connection(**to, limit=_CHUNK)
+        self._writers.append(writer)
+        return reader, writer
 
     def reset(self) -> None:
         """End the connection at once, as a crashed peer or a firewall would."""
@@ -78,8 +84,8 @@ class Link:
     async def _hang_up(self) -> None:
         for writer in self._writers:
             writer.close()
-            with contextlib.suppress(OSError):
-                await writer.wait_closed()
+        for writer in self._writers:
+            await writer.wait_closed()
 
     async def _carry(self) -> None:
         pumps = [asyncio.ensure_future(self._carry_requests()), asyncio.ensure_future(self._carry_replies())]
@@ -93,7 +99,7 @@ class Link:
             await asyncio.gather(*pumps, return_exceptions=True)
 
     async def _carry_requests(self) -> None:
-        while data := await self._from_client.read(CHUNK):
+        while data := await self._from_client.read(_CHUNK):
             if self._is_complete and not self._is_swallowed:
                 await self._begin_burst(data)
             self._claim(data)
@@ -120,7 +126,7 @@ class Link:
         self._tail = data[-len(self._faults.swallow_of) :]
 
     async def _carry_replies(self) -> None:
-        while data := await self._from_server.read(CHUNK):
+        while data := await self._from_server.read(_CHUNK):
             self._answered += self._reply_frames.feed(data)
             if self._is_swallowed:
                 self._hang_up_when_complete()

@@ -6,11 +6,12 @@ It runs in a thread of its own; its controls are called from the test and have t
 from __future__ import annotations
 
 import asyncio
+import socket
 import threading
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
-from support.link import CHUNK, Faults, Link
+from support.link import Faults, Link
 from support.processes import HOST, free_port
 
 _T = TypeVar("_T")
@@ -25,7 +26,7 @@ class FaultProxy:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name=f"fault-proxy-{self.port}", daemon=True)
         self._links: dict[Link, asyncio.Task[None]] = {}
-        self._listener: asyncio.Server | None = None
+        self._listener: socket.socket | None = None
 
     @property
     def url(self) -> str:
@@ -83,7 +84,7 @@ class FaultProxy:
 
     def accept(self) -> None:
         """Accept connections again, on the same port."""
-        self._run(self._listen())
+        self._do(self._listen)
 
     def __enter__(self) -> FaultProxy:
         self._thread.start()
@@ -116,27 +117,35 @@ class FaultProxy:
     async def _open(self) -> None:
         self._faults = Faults()
         self._faults.replies_flow.set()
-        await self._listen()
+        self._listen()
 
-    async def _listen(self) -> None:
+    # asyncio's own server loses a connection that it is accepting while it is closed, and its client would wait.
+    def _listen(self) -> None:
         if self._listener is None:
-            self._listener = await asyncio.start_server(self._serve, HOST, self.port, limit=CHUNK)
+            self._listener = socket.create_server((HOST, self.port), backlog=100)
+            self._listener.setblocking(False)
+            self._loop.add_reader(self._listener, self._serve)
 
     def _stop_listening(self) -> None:
         if self._listener is not None:
+            self._loop.remove_reader(self._listener)
             self._listener.close()
             self._listener = None
 
-    def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def _serve(self) -> None:
+        try:
+            connection, _ = self._listener.accept()
+        except (BlockingIOError, ConnectionAbortedError):
+            return  # the client has given up already
         self._faults.connections += 1
-        link = Link(self._faults, (reader, writer))
+        link = Link(self._faults, connection)
         self._links[link] = task = self._loop.create_task(link.run(*self._target))
-        task.add_done_callback(lambda _: self._forget(link))
+        task.add_done_callback(lambda _: self._forget(link, connection))
 
-    def _forget(self, link: Link) -> None:
+    def _forget(self, link: Link, connection: socket.socket) -> None:
         del self._links[link]
-        # A task that is cancelled before its first step never gets to hang up.
-        link.reset()
+        # A task that is cancelled before its first step does not get to it.
+        connection.close()
 
     async def _cut(self) -> None:
         for task in self._links.values():
@@ -146,7 +155,4 @@ class FaultProxy:
 
     async def _close(self) -> None:
         self._stop_listening()
-        # Not only the links: a connection may just be being accepted, and will be one link more.
-        while tasks := asyncio.all_tasks() - {asyncio.current_task()}:
-            await self._cut()
-            await asyncio.wait(tasks)
+        await self._cut()

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any, Generic, TypeVar
 
-from ..codec import encode
+from ..codec import Encoded, encode
 from ..errors import ConcurrentWriteError, ContentionError, ServerUnavailableError, UnknownOutcomeError
 from ..events import Event
 from ..ids import EventId
@@ -53,7 +53,7 @@ class Appender:
         if not events:
             raise ValueError("there is no event to append")
         batch = [encode(event) for event in events]
-        sealed = self._unsettled.pop(_name(session_id, batch[0].event)) or self._seal(session_id, batch, expected)
+        sealed = self._unsettled_call(session_id, batch) or self._seal(session_id, batch, expected)
         for attempt in range(_MAX_ATTEMPTS):
             reply = self._settle(session_id, sealed)
             match [text(part) for part in reply]:
@@ -68,7 +68,14 @@ class Appender:
                 time.sleep(random.uniform(0, min(_MAX_PAUSE, 0.0005 * 2 ** min(attempt, 10))))
         raise ContentionError(session_id, _MAX_ATTEMPTS)
 
-    def _seal(self, session_id: str, batch: Sequence[Any], expected: Expected) -> Sealed:
+    def _unsettled_call(self, session_id: str, batch: Sequence[Encoded]) -> Sealed | None:
+        sealed = self._unsettled.pop(_name(session_id, batch[0].event))
+        if sealed and [one.event.event_id for one in sealed.batch] != [one.event.event_id for one in batch]:
+            self._unsettled.put(_name(session_id, batch[0].event), sealed)
+            raise ValueError("the outcome of a batch that begins with this event is unknown: append exactly that batch")
+        return sealed
+
+    def _seal(self, session_id: str, batch: Sequence[Encoded], expected: Expected) -> Sealed:
         return seal(session_id, batch, expected, self._positions.get(session_id) or Position())
 
     def _landed(self, session_id: str, link: str, ids: Sequence[str]) -> list[EventId]:

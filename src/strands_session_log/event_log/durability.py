@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from ..errors import SessionLogError
+from ..errors import SessionLogError, UnsupportedServerError
+from ..server import ServerReport
 
 
 class Durability(NamedTuple):
@@ -58,8 +59,23 @@ class Durability(NamedTuple):
                 return cls.replicated(int(number))
         raise SessionLogError(f"durability={text!r}: give memory, replicated:N (for example replicated:1) or fsync")
 
+    def check(self, server: ServerReport) -> None:
+        """Refuse a server that can never give what is asked for.
+
+        Raises:
+            UnsupportedServerError: When `fsync` meets a server without `WAITAOF`, or without an append-only file.
+        """
+        if self.command[:1] != ("WAITAOF",):
+            return
+        if server.version is not None and server.version < (7, 2):
+            raise UnsupportedServerError(server.name, "version 7.2 for durability 'fsync'")
+        if server.aof_enabled is False:
+            raise UnsupportedServerError(f"{server.name} with appendonly no", "appendonly yes for durability 'fsync'")
+
     def shortfall(self, reply: object) -> str:
         """What the wait's reply lacks, in words; empty when it lacks nothing."""
+        if isinstance(reply, Exception):
+            return f"{self.command[0]} failed: {reply}"
         answered = tuple(reply) if isinstance(reply, (list, tuple)) else (reply,)
         if all(int(str(got)) >= need for got, need in zip(answered, self.needed, strict=True)):
             return ""

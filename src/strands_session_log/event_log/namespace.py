@@ -6,35 +6,51 @@ Both are asked once for each connection pool and namespace; whoever makes a sess
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
 from ..errors import NamespaceMismatchError, SessionLogError
 from ..keys import DEFAULT_PARTITIONS, FORMAT, MAX_PARTITIONS, Keyspace, config_key
-from ..server import check
+from ..server import ServerReport, check
 from ..server.border import Client, insist, text
 
-_opened: WeakKeyDictionary[Any, dict[str, Keyspace]] = WeakKeyDictionary()
+
+class Namespace(NamedTuple):
+    """A namespace and the server it is on.
+
+    Attributes:
+        keyspace: How it is laid out.
+        server: What the server said about itself.
+    """
+
+    keyspace: Keyspace
+    server: ServerReport
+
+
+_opened: WeakKeyDictionary[Any, dict[str, Namespace]] = WeakKeyDictionary()
 
 
 def open_namespace(
     client: Client, namespace: str, partitions: int | None, retry_for: float, allow_eviction: bool
-) -> Keyspace:
+) -> Namespace:
     """Check the server, and read the layout of a namespace or lay it out.
 
     Raises:
+        UnsupportedServerError: When the server is too old.
+        EvictionPolicyError: When it may delete sessions without a trace.
         NamespaceMismatchError: When it has another partition count than asked for, or another format.
     """
     if partitions is not None and not 1 <= partitions <= MAX_PARTITIONS:
         raise SessionLogError(f"partitions={partitions}: must be between 1 and {MAX_PARTITIONS}")
     known = _opened.setdefault(_pool(client), {})
     if namespace not in known:
-        insist(partial(check, client, allow_eviction=allow_eviction), retry_for)
-        known[namespace] = insist(partial(_lay_out, client, namespace, partitions), retry_for)
-    keyspace = known[namespace]
-    if partitions not in (None, keyspace.partitions):
-        raise NamespaceMismatchError(namespace, "partitions", partitions, keyspace.partitions)
-    return keyspace
+        server = insist(partial(check, client, allow_eviction=allow_eviction), retry_for)
+        keyspace = insist(partial(_lay_out, client, namespace, partitions), retry_for)
+        known[namespace] = Namespace(keyspace, server)
+    opened = known[namespace]
+    if partitions not in (None, opened.keyspace.partitions):
+        raise NamespaceMismatchError(namespace, "partitions", partitions, opened.keyspace.partitions)
+    return opened
 
 
 def _lay_out(client: Client, namespace: str, partitions: int | None) -> Keyspace:

@@ -40,14 +40,13 @@ class Script:
         """Run it and then a command, on the same connection and in the same round trip.
 
         Returns:
-            Both replies; an error reply is raised.
+            Both replies; the command's may be an error, the script's is raised if it is one.
         """
         replies = self._pair(client, ("EVALSHA", self.sha, len(keys), *keys, *arguments), command)
         if isinstance(replies[0], NoScriptError):
             replies = self._pair(client, ("EVAL", self.source, len(keys), *keys, *arguments), command)
-        for reply in replies:
-            if isinstance(reply, Exception):
-                raise reply
+        if isinstance(replies[0], Exception):
+            raise replies[0]
         return replies[0], replies[1]
 
     @staticmethod

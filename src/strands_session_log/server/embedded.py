@@ -30,7 +30,7 @@ import valkey
 from ..errors import EmbeddedServerError, MissingExtraError
 from . import supervisor
 from .leases import lease
-from .supervisor import open_lock, probe, try_lock
+from .supervisor import is_still, open_lock, probe, try_lock
 
 _PREFIX = "strands-session-log-"
 _LOG_NAME, _LOG_BYTES, _LOG_LINES = "server.log", 1 << 20, 12
@@ -57,9 +57,11 @@ def open_embedded(directory: Path | None = None, query: str = "", **options: Any
     """
     temporary = directory is None
     place = Path(tempfile.mkdtemp(prefix=_PREFIX) if directory is None else directory).resolve()
-    users = _join(place)
+    with _explained(place):
+        users = _join(place)
     try:
-        socket_path = _ensure_running(place, temporary)
+        with _explained(place):
+            socket_path = _ensure_running(place, temporary)
         client = valkey.Valkey.from_url(f"unix://{quote(socket_path)}{query and '?' + query}", **options)
     except BaseException:
         os.close(users)
@@ -74,24 +76,22 @@ def _join(directory: Path) -> int:
     """Become a user of a directory; waits while its supervisor is shutting down."""
     while True:
         _make_private(directory)
-        with _explained(directory):
+        # A temporary directory may be removed at any moment of this: then it is made again.
+        with suppress(FileNotFoundError):
             users = open_lock(str(directory), "users.lock")
-        try:
-            fcntl.flock(users, fcntl.LOCK_SH)
-            # A temporary directory may have been removed meanwhile: then this lock is nobody's.
-            if _is_still(users, directory / "users.lock"):
+            if _shares(users, directory / "users.lock"):
                 return users
-        except BaseException:
-            os.close(users)
-            raise
-        os.close(users)
 
 
-def _is_still(descriptor: int, path: Path) -> bool:
+def _shares(lock: int, path: Path) -> bool:
+    shared = False
     try:
-        return os.path.samestat(os.fstat(descriptor), path.stat())
-    except FileNotFoundError:
-        return False
+        fcntl.flock(lock, fcntl.LOCK_SH)
+        shared = is_still(lock, str(path))
+    finally:
+        if not shared:
+            os.close(lock)
+    return shared
 
 
 def _ensure_running(directory: Path, temporary: bool) -> str:
@@ -179,10 +179,9 @@ def find_binary() -> str:
 
 
 def _make_private(directory: Path) -> None:
-    with _explained(directory):
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if directory.stat().st_mode & (stat.S_IWGRP | stat.S_IWOTH):
-            raise EmbeddedServerError(str(directory), "others may write to it; chmod 700 it, or choose one below it")
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if directory.stat().st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+        raise EmbeddedServerError(str(directory), "others may write to it; chmod 700 it, or choose one below it")
 
 
 def _socket_path(directory: Path) -> str:

@@ -24,6 +24,7 @@ def release(client: Any) -> None:
     Without this it stops when the client is garbage-collected, or when the process ends.
     """
     client.close()
-    closing = _leases.pop(getattr(client, "connection_pool", None), None)
-    if closing is not None:
-        closing()
+    # A cluster client has no pool of its own.
+    pool = getattr(client, "connection_pool", None)
+    if pool in _leases:
+        _leases.pop(pool)()

@@ -9,8 +9,8 @@ however a process dies:
 - `server.lock` is inherited by the server. It is free only when no process that may write the data is left.
 """
 
-# ruff: noqa: PTH104, PTH106, PTH108, PTH118, PTH120
-# Importing pathlib would take longer than importing all of the modules below.
+# ruff: noqa: PTH104, PTH106, PTH108, PTH116, PTH118, PTH120
+# Importing pathlib or typing would take longer than importing all of the modules below.
 
 from __future__ import annotations
 
@@ -21,10 +21,6 @@ import socket
 import sys
 import time
 from contextlib import suppress
-
-TYPE_CHECKING = False
-if TYPE_CHECKING:  # Not from `typing`: importing it takes as long as starting half a server.
-    from typing import Any, Literal
 
 START_SECONDS = 30.0
 _STOP_SECONDS = 10.0
@@ -37,10 +33,7 @@ _SHUTDOWN = b"SHUTDOWN NOSAVE\r\n"
 
 
 def main(arguments: list[str]) -> int:
-    """Run as `supervisor.py BINARY DIRECTORY SOCKET SUPERVISOR_LOCK_FD kept|temporary`.
-
-    Writes dots to standard output while the server loads, and `ready` once it serves.
-    """
+    """Take `BINARY DIRECTORY SOCKET SUPERVISOR_LOCK_FD kept|temporary`; write `ready` once the server serves."""
     if os.fork():
         # The opener waits for this process only; the supervisor itself becomes an orphan, which init reaps.
         os._exit(0)
@@ -49,7 +42,7 @@ def main(arguments: list[str]) -> int:
     os.umask(0o077)
     supervisor = Supervisor([binary, *_options(directory, socket_path)], directory, socket_path)
     unused = supervisor.run()
-    if unused and fate == "temporary":
+    if unused and fate == "temporary" and supervisor.owns_directory():
         _remove(directory)
     # Before `users.lock`, which goes with the process: whoever gets that one must find this one free.
     os.close(int(held))
@@ -115,7 +108,7 @@ class Supervisor:
 
     def _start(self) -> bool:
         """Start the server and wait until it serves; false when it does not."""
-        lock = self._claim()
+        lock = self._claim() if self.owns_directory() else None
         if lock is None:
             return False
         _tell(b".")
@@ -128,6 +121,7 @@ class Supervisor:
                 case "ready":
                     return True
                 case "loading":
+                    # The opener waits for as long as it hears something.
                     _tell(b".")
                     deadline = time.monotonic() + START_SECONDS
             time.sleep(_POLL_SECONDS)
@@ -155,16 +149,27 @@ class Supervisor:
 
     def _stop(self) -> None:
         """End the server, the more forcefully the longer it takes, and leave no trace of its socket."""
+        if not self.owns_directory():
+            # A server that ends properly removes its socket by name, and at that name may be another's by now.
+            self._signal(signal.SIGKILL)
+            return
         if not self._has_died():
             # The command takes effect at once, a signal only at the server's next tick, up to 100 ms later.
             with suppress(OSError):
                 _ask(self._socket, _SHUTDOWN)
             self._await_death(1.0)
-        for number in (signal.SIGTERM, signal.SIGKILL):
-            if self._server is not None:
-                os.kill(self._server, number)
-                self._await_death(_STOP_SECONDS)
-        _remove_socket(self._socket, self._directory)
+        self._signal(signal.SIGTERM)
+        self._signal(signal.SIGKILL)
+        _remove_socket(self._socket)
+
+    def owns_directory(self) -> bool:
+        """Whether the directory is still the one the locks are in; somebody may have removed it."""
+        return is_still(self._users, os.path.join(self._directory, "users.lock"))
+
+    def _signal(self, number: signal.Signals) -> None:
+        if self._server is not None and not self._has_died():
+            os.kill(self._server, number)
+            self._await_death(_STOP_SECONDS)
 
     def _await_death(self, seconds: float) -> None:
         deadline = time.monotonic() + seconds
@@ -172,15 +177,14 @@ class Supervisor:
             time.sleep(_POLL_SECONDS)
 
 
-def probe(socket_path: str) -> Literal["ready", "loading", "gone"]:
-    """Ask a server whether it serves. Any other error than that it is loading is the answer of one that does."""
-    try:
+def probe(socket_path: str) -> str:
+    """Whether a server is `ready`, `loading` or `gone`; one that answers with another error serves."""
+    reply = b""
+    with suppress(OSError):
         reply = _ask(socket_path, b"PING\r\n")
-    except OSError:
-        return "gone"
-    if not reply:
-        return "gone"
-    return "loading" if reply.startswith(b"-LOADING") else "ready"
+    if reply.startswith(b"-LOADING"):
+        return "loading"
+    return "ready" if reply else "gone"
 
 
 def open_lock(directory: str, name: str) -> int:
@@ -195,6 +199,14 @@ def try_lock(lock: int) -> bool:
     except BlockingIOError:
         return False
     return True
+
+
+def is_still(descriptor: int, path: str) -> bool:
+    """Whether an open file is the one that has this name now."""
+    try:
+        return os.path.samestat(os.fstat(descriptor), os.stat(path))
+    except FileNotFoundError:
+        return False
 
 
 def _ask(socket_path: str, command: bytes) -> bytes:
@@ -223,7 +235,9 @@ def _options(directory: str, socket_path: str) -> list[str]:
 
 def _spawn(command: list[str], lock: int) -> int:
     """Start the server with the lock in its hands; on Linux it dies with this process."""
-    prctl = _load_prctl()
+    import ctypes
+
+    prctl = getattr(ctypes.CDLL(None), "prctl", None)
     supervisor = os.getpid()
     if server := os.fork():
         return server
@@ -241,14 +255,6 @@ def _spawn(command: list[str], lock: int) -> int:
         os._exit(127)
 
 
-def _load_prctl() -> Any:
-    if sys.platform != "linux":
-        return None
-    import ctypes
-
-    return ctypes.CDLL(None).prctl
-
-
 def _signal_pipe() -> tuple[int, int]:
     """A pipe that tells the numbers of the signals this process gets, so that none is missed or comes at a bad time."""
     read, write = os.pipe()
@@ -261,12 +267,12 @@ def _signal_pipe() -> tuple[int, int]:
     return read, write
 
 
-def _remove_socket(socket_path: str, directory: str) -> None:
-    parent = os.path.dirname(socket_path)
+def _remove_socket(socket_path: str) -> None:
     with suppress(OSError):
         os.unlink(socket_path)
-        if parent != directory:
-            os.rmdir(parent)
+    with suppress(OSError):
+        # Only a directory made for nothing but the socket is empty now.
+        os.rmdir(os.path.dirname(socket_path))
 
 
 def _remove(directory: str) -> None:

