@@ -1,0 +1,71 @@
+"""The public API as users type it; type checkers run over this file, nothing executes it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime, timezone
+
+import valkey
+from strands import Agent
+
+from strands_session_log import (
+    NO_SESSION,
+    AgentAt,
+    Durability,
+    EventId,
+    Recorded,
+    SessionAt,
+    SessionInfo,
+    SessionLog,
+    SessionState,
+    ValkeySessionManager,
+    Verification,
+    errors,
+    events,
+)
+
+log: SessionLog = SessionLog.connect("valkey://localhost:6379", durability="fsync")
+log = SessionLog(valkey.Valkey(decode_responses=True), namespace="strands", partitions=16)
+log = SessionLog(valkey.ValkeyCluster(host="localhost"), durability=Durability.replicated(1))
+
+manager: ValkeySessionManager = ValkeySessionManager(session_id="s-42", client=valkey.Valkey())
+manager = ValkeySessionManager("s-42", log=log)
+manager = ValkeySessionManager("s-42", url="embedded:")
+agent = Agent(session_manager=manager)
+
+page: list[SessionInfo] = log.sessions(limit=50)
+page = log.sessions(before=page[-1])
+page = log.sessions(before=datetime.now(timezone.utc))
+
+last: EventId = log.append("s-42", events.Custom("custom.feedback", {"score": 5}))
+last = log.append(
+    "s-42", [events.Custom("custom.feedback", {"score": 5}, "default")], expected=SessionAt(last.revision)
+)
+last = log.append("s-42", events.AgentUpdated({}, "default"), expected=AgentAt("default", revision=3, next_message=2))
+last = log.append("s-42", events.SessionCreated({}), expected=NO_SESSION)
+
+recorded: Iterator[Recorded] = log.read("s-42", after=12, until="-5m", types=["message.*"], agent="default")
+for one in log.read("s-42", after=last, types="custom.feedback"):
+    when: datetime = one.id.time
+    link: str = one.link
+    fields: tuple[str, str, str, str, str] = (
+        one.event.type,
+        one.event.agent,
+        one.event.time,
+        one.event.event_id,
+        one.event.trace,
+    )
+    score: object = one.event.data["score"]
+
+state: SessionState = log.state("s-42", at="2026-01-31T12:00:00Z")
+text: object = state.agents["default"].messages[-1].message["content"]
+window: int = len(state.agents["default"].window)
+
+verification: Verification = log.verify("s-42")
+proved: bool = verification.ok
+count: int = log.delete("s-42")
+
+try:
+    log.state("s-42")
+except errors.SessionNotFoundError as error:
+    missing: str = error.session_id
