@@ -11,6 +11,7 @@ import pytest
 from strands import Agent, tool
 from strands.agent.conversation_manager import SlidingWindowConversationManager
 from strands.types.exceptions import SessionException
+from strands.types.session import SessionMessage
 
 from strands_session_log import SessionLog, ValkeySessionManager, errors
 from strands_session_log.testing.model import ScriptedModel
@@ -125,6 +126,19 @@ def test_the_second_of_two_writers_of_one_agent_is_refused_and_overwrites_nothin
     assert isinstance(root(refusal.value), SessionException)
     texts = [message["content"][0]["text"] for message in session_log.state("s").agents["default"].window]
     assert texts == ["I was here.", "2"]
+
+
+def test_repository_calls_beside_a_live_agent_do_not_make_it_refuse_itself(session_log: SessionLog) -> None:
+    agent = make_agent(session_log, ["One.", "Two."])
+    agent("First")
+    manager: Any = agent._session_manager
+    record = manager.read_agent("s", "default")
+    record.state = {"set": "by hand"}
+    manager.update_agent("s", record)
+    manager.create_message("s", "default", SessionMessage({"role": "user", "content": [{"text": "note"}]}, 2))
+    agent("Second")
+    assert [m.message_id for m in manager.list_messages("s", "default")] == [0, 1, 2, 3, 4]
+    assert manager.read_agent("s", "default").state == {}
 
 
 def root(error: BaseException) -> BaseException:

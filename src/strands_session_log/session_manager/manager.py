@@ -190,8 +190,13 @@ class ValkeySessionManager(RepositorySessionManager, LogRepository):
             return super()._state(session_id)
 
     def _write(self, session_id: str, batch: Sequence[events.Event], expected: Expected = ANY) -> None:
+        tracked = self._tracked.get(batch[0].agent) if session_id == self.session_id and batch else None
         if self._collected is not None and session_id == self.session_id:
             self._collected.extend(batch)
+        elif tracked is not None and batch[0].moves_agent:
+            # A repository call beside a live agent of ours: the agent must know of it, or it would refuse itself.
+            with self._lock, session_exceptions():
+                tracked.append(self.log.events, session_id, tracked.adopt(list(batch)))
         else:
             super()._write(session_id, batch, expected)
 

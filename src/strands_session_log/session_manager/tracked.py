@@ -47,13 +47,13 @@ class TrackedAgent:
         return cls(agent.agent_id, agent.revision, agent_content(record), str(record.get("created_at", "")), next_index)
 
     def adopt(self, batch: list[events.Event]) -> list[events.Event]:
-        """Take note of what is about to be written for the first time; returns it."""
+        """Take note of what is about to be written by other means than `message` and `change`; returns it."""
         for event in batch:
-            if isinstance(event, events.AgentCreated):
+            if isinstance(event, (events.AgentCreated, events.AgentUpdated)):
                 self.content = codec.to_json(agent_content(event.data))
                 self.created_at = str(event.data["created_at"])
             elif event.message_index is not None:
-                self.next_index = event.message_index + 1
+                self.next_index = max(self.next_index, event.message_index + 1)
         return batch
 
     def message(self, message: SessionMessage) -> events.Event:
@@ -94,10 +94,15 @@ class TrackedAgent:
                 self.batches[0] = [event for event in self.batches[0] if id(event.data.get("message")) in held]
                 self.refused = False
             if self.batches[0]:
-                self._append(log, session_id, self.batches[0])
+                self.append(log, session_id, self.batches[0])
             self.batches.popleft()
 
-    def _append(self, log: EventLog, session_id: str, batch: list[events.Event]) -> None:
+    def append(self, log: EventLog, session_id: str, batch: list[events.Event]) -> None:
+        """Write a batch, unless someone else has moved the agent.
+
+        Raises:
+            SessionLogError: When it cannot be written.
+        """
         try:
             ids = log.append(session_id, batch, AgentAt(self.agent_id, self.revision))
         except EncodingError:
