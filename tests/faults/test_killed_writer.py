@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 from strands import Agent, tool
-from support import FaultProxy
-from support.servers import Server
 
 from strands_session_log import SessionLog, ValkeySessionManager
 from strands_session_log.testing.model import ScriptedModel
+from support import FaultProxy
+from support.servers import Server
 
 pytestmark = pytest.mark.faults
 

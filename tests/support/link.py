@@ -20,6 +20,8 @@ _SETUP = {"HELLO", "AUTH", "CLIENT", "SELECT", "READONLY"}
 # A client may send one pipeline in several writes: only this much silence after the last reply ends its burst.
 _QUIET = 0.02
 
+_LONGEST_TEXT = 256
+
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 
@@ -77,8 +79,8 @@ class Link:
         """End the connection at once, as a crashed peer or a firewall would."""
         for writer in self._writers:
             with contextlib.suppress(OSError):
-                socket_ = writer.get_extra_info("socket")
-                socket_.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
+                connection = writer.get_extra_info("socket")
+                connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET_ON_CLOSE)
             writer.transport.abort()
 
     async def _hang_up(self) -> None:
@@ -119,11 +121,11 @@ class Link:
     def _claim(self, data: bytes) -> None:
         if self._is_setup or self._is_swallowed:
             return
-        # The text looked for may lie across two reads.
         if self._faults.claims(self._tail + data):
             self._faults.swallow -= 1
             self._is_swallowed = True
-        self._tail = data[-len(self._faults.swallow_of) :]
+        # The text looked for may lie across two reads.
+        self._tail = data[-_LONGEST_TEXT:]
 
     async def _carry_replies(self) -> None:
         while data := await self._from_server.read(_CHUNK):

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import atexit
 import contextlib
-import ctypes
 import random
+import shutil
 import signal
 import socket
 import subprocess
-import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 HOST = "127.0.0.1"
@@ -19,8 +18,8 @@ HOST = "127.0.0.1"
 # Below the range the kernel takes client ports from: a client that reconnects to a stopped server on an ephemeral
 # port can connect to itself, and then the server cannot have its port back.
 _PORTS = range(20_000, 30_000)
-_PR_SET_PDEATHSIG = 1
-_LIBC = ctypes.CDLL(None) if sys.platform == "linux" else None
+# Sets PR_SET_PDEATHSIG and becomes the server: unlike a `preexec_fn`, it is safe beside other threads.
+_GUARD = ["setpriv", "--pdeathsig", "KILL"]
 _running: set[subprocess.Popen[bytes]] = set()
 
 
@@ -38,13 +37,12 @@ def spawn(command: Sequence[str | Path], log: Path) -> subprocess.Popen[bytes]:
     """Start a process that is killed when this one exits, however it exits."""
     with log.open("ab") as output:
         process = subprocess.Popen(
-            command,
+            [*_guard(), *command],
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
             # Ctrl-C reaches the whole foreground group: the server has to survive it until its fixture stops it.
             start_new_session=True,
-            preexec_fn=_die_with_parent(),
         )
     _running.add(process)
     return process
@@ -70,11 +68,10 @@ def kill(process: subprocess.Popen[bytes]) -> None:
     _running.discard(process)
 
 
-def _die_with_parent() -> Callable[[], object] | None:
+def _guard() -> list[str]:
     # The signal comes when the *thread* that forked ends, so only the main thread may ask for it.
-    if _LIBC is None or threading.current_thread() is not threading.main_thread():
-        return None
-    return lambda: _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    is_main = threading.current_thread() is threading.main_thread()
+    return _GUARD if is_main and shutil.which(_GUARD[0]) else []
 
 
 @atexit.register
