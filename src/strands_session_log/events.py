@@ -161,6 +161,124 @@ class MultiAgentUpdated(Known):
     TYPE = "multi_agent.updated"
 
 
+class WindowChanged(_AgentMoved):
+    """What an agent holds changed in a way its messages and state do not tell: trimmed, summarized, edited, assigned.
+
+    The data is `{"items": […], "removed": n, "next": n}`: what it holds, as `[first, last]` ranges of the transcript
+    and `{"message": …}` for what stands nowhere in it; its conversation manager's removed count; and the index of its
+    next message. Messages from that index on follow, and what the manager removes from then on is taken from the front.
+    """
+
+    __slots__ = ()
+    TYPE = "window.changed"
+
+    def facts(self) -> dict[str, Any]:
+        """How many messages the agent holds that stand nowhere in the transcript, and how many were left out."""
+        items = self.data.get("items") or ()
+        return {"inline": sum(isinstance(item, Mapping) for item in items), "removed": self.data.get("removed")}
+
+
+class Fact(Known):
+    """Something that went on around the messages: names, counts, durations, never content."""
+
+    __slots__ = ()
+
+    def facts(self) -> dict[str, Any]:
+        """All of it."""
+        return dict(self.data)
+
+
+class InvocationStarted(Fact):
+    """An agent was called: `{"invocation"}`, an id that the end of the call repeats."""
+
+    __slots__ = ()
+    TYPE = "invocation.started"
+
+
+class InvocationCompleted(Fact):
+    """The call returned: `{"invocation", "stop_reason", "duration_ms", "usage"}`."""
+
+    __slots__ = ()
+    TYPE = "invocation.completed"
+
+
+class InvocationFailed(Fact):
+    """The call raised, or was cancelled: `{"invocation", "error", "cancelled", "duration_ms", "usage"}`."""
+
+    __slots__ = ()
+    TYPE = "invocation.failed"
+
+
+class ModelCompleted(Fact):
+    """The model answered: `{"stop_reason", "duration_ms", "attempt", "discarded", "usage", "latency_ms"}`."""
+
+    __slots__ = ()
+    TYPE = "model.completed"
+
+
+class ModelFailed(Fact):
+    """The model call raised: `{"error", "duration_ms", "attempt", "retried"}`."""
+
+    __slots__ = ()
+    TYPE = "model.failed"
+
+
+class ToolStarted(Fact):
+    """A tool is about to run: `{"name", "tool_use_id"}`."""
+
+    __slots__ = ()
+    TYPE = "tool.started"
+
+
+class ToolCompleted(Fact):
+    """A tool returned: `{"name", "tool_use_id", "status", "duration_ms"}`."""
+
+    __slots__ = ()
+    TYPE = "tool.completed"
+
+
+class ToolFailed(Fact):
+    """A tool raised, reported an error, or was cancelled: as completed, with `{"error", "cancelled"}`."""
+
+    __slots__ = ()
+    TYPE = "tool.failed"
+
+
+class InterruptRaised(Fact):
+    """An agent waits for a human: `{"id", "name"}`."""
+
+    __slots__ = ()
+    TYPE = "interrupt.raised"
+
+
+class InterruptAnswered(Fact):
+    """A human answered: `{"id", "name"}`."""
+
+    __slots__ = ()
+    TYPE = "interrupt.answered"
+
+
+class NodeStarted(Fact):
+    """A node of a graph or swarm began: `{"node"}`; the agent field is the graph's or swarm's id."""
+
+    __slots__ = ()
+    TYPE = "node.started"
+
+
+class NodeCompleted(Fact):
+    """A node of a graph or swarm ended: `{"node", "status", "duration_ms"}`."""
+
+    __slots__ = ()
+    TYPE = "node.completed"
+
+
+class RecordingGap(Fact):
+    """A recorder lost events it could not write in time: `{"lost", "since", "error"}`."""
+
+    __slots__ = ()
+    TYPE = "recording.gap"
+
+
 def check_type(event: Event) -> None:
     """Let users write events of their own and of the types known here, but none that look like either.
 

@@ -241,6 +241,17 @@ class TestOneUser:
 
         assert server_of(client) == server
 
+    def test_the_server_itself_holds_its_lock(self, directory: Path, opened: Callable[[], valkey.Valkey]) -> None:
+        """So whoever has that lock knows that no server writes to the directory, whatever became of supervisors."""
+        server = server_of(opened())
+        os.kill(supervisor_of(server), signal.SIGSTOP)
+
+        assert not is_free(directory, "server.lock")
+        os.kill(server, signal.SIGKILL)
+        wait_until(lambda: is_free(directory, "server.lock"))
+
+        os.kill(supervisor_of(server), signal.SIGCONT)
+
     def test_stopping_and_starting_in_turns(self, directory: Path, opened: Callable[[], valkey.Valkey]) -> None:
         """Each opening meets the supervisor of the last one on its way out."""
         for count in range(1, 11):
@@ -339,6 +350,17 @@ class TestAccidents:
         again = opened()
         assert again.get("key") == b"value"
         assert server_of(client) == server_of(again) != server
+
+    def test_signals_the_user_blocks_are_not_blocked_for_the_server(self, opened: Callable[[], valkey.Valkey]) -> None:
+        blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD, signal.SIGTERM})
+        try:
+            server = server_of(opened())
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+
+        os.kill(server, signal.SIGKILL)
+
+        assert server_of(opened()) != server
 
     def test_a_server_that_keeps_dying_is_given_up(self, directory: Path, opened: Callable[[], valkey.Valkey]) -> None:
         client = opened()
@@ -499,6 +521,24 @@ class TestPlaces:
         release(client)
         wait_until(lambda: is_gone(server))
         assert again.ping()
+
+    @pytest.mark.skipif(sys.platform != "linux", reason="only Linux shows who waits for a lock")
+    def test_a_directory_removed_while_somebody_waits_for_it_is_made_again(
+        self, directory: Path, opened: Callable[[], valkey.Valkey]
+    ) -> None:
+        """A supervisor removes a temporary directory while it holds `users.lock`; here the test is the supervisor."""
+        directory.mkdir(mode=0o700)
+        lock = open_lock(str(directory), "users.lock")
+        assert try_lock(lock)
+        waiting = f":{os.fstat(lock).st_ino} "
+        with ThreadPoolExecutor(1) as pool:
+            opening = pool.submit(opened)
+            wait_until(lambda: any("->" in line and waiting in line for line in Path("/proc/locks").open()))
+            directory.rename(directory.parent / "removed")
+            os.close(lock)
+
+            assert opening.result().config_get("dir")["dir"] == str(directory)
+        assert not (directory.parent / "removed" / "supervisor.lock").exists()
 
 
 class TestBinaries:

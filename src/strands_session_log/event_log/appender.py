@@ -48,11 +48,11 @@ class Appender:
         """Drop what is known of a session."""
         self._positions.pop(session_id)
 
-    def append(self, session_id: str, events: Sequence[Event], expected: Expected) -> list[EventId]:
+    def append(self, session_id: str, events: Sequence[Event | Encoded], expected: Expected) -> list[EventId]:
         """See `EventLog.append`."""
         if not events:
             raise ValueError("there is no event to append")
-        batch = [encode(event) for event in events]
+        batch = [event if isinstance(event, Encoded) else encode(event) for event in events]
         sealed = self._unsettled_call(session_id, batch) or self._seal(session_id, batch, expected)
         for attempt in range(_MAX_ATTEMPTS):
             reply = self._settle(session_id, sealed)

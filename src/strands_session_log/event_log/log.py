@@ -7,7 +7,7 @@ from datetime import datetime, timezone
 from functools import partial
 from typing import Any
 
-from ..codec import decode
+from ..codec import Encoded, decode
 from ..errors import LogForkedError
 from ..events import Event, Recorded, SessionInfo
 from ..ids import START, EventId
@@ -42,12 +42,12 @@ class EventLog:
         self.client, self.keyspace, self._retry_for = client, keyspace, retry_for
         self._appender = Appender(client, keyspace, durability or Durability.memory(), retry_for)
 
-    def append(self, session_id: str, events: Sequence[Event], expected: Expected = ANY) -> list[EventId]:
+    def append(self, session_id: str, events: Sequence[Event | Encoded], expected: Expected = ANY) -> list[EventId]:
         """Append a batch: all of it, or nothing, and never twice.
 
         Args:
             session_id: The session; its first event creates it.
-            events: What happened, in order.
+            events: What happened, in order; encoded already where that had to be done earlier.
             expected: What the session must be like for this to be right.
 
         Returns:

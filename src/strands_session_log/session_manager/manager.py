@@ -5,25 +5,31 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
-from strands.hooks import HookRegistry, MessageAddedEvent
+from strands.hooks import HookRegistry
 from strands.session.repository_session_manager import RepositorySessionManager
 from strands.types.content import Message
 from strands.types.exceptions import SessionException
-from strands.types.session import SessionAgent, SessionMessage
+from strands.types.session import SessionMessage
 
 from .. import events
+from ..codec import from_json
 from ..event_log import ANY, Expected
+from ..lifecycle import Facts, Journal
+from ..lifecycle.records import check_ids, missing
 from ..session_log import DEFAULT_NAMESPACE, SessionLog
 from ..state import AgentState, SessionState
 from .errors import session_exceptions
-from .records import check_ids, missing
+from .listener import Listener
+from .orchestrators import Orchestrators
 from .repository import LogRepository
-from .tracked import TrackedAgent
 
 if TYPE_CHECKING:
+    from strands.multiagent.base import MultiAgentBase
     from strands.types.agent import LocalAgent
+
+Record = Literal["all", "state"]
 
 
 class ValkeySessionManager(RepositorySessionManager, LogRepository):
@@ -40,6 +46,9 @@ class ValkeySessionManager(RepositorySessionManager, LogRepository):
         log: Instead of a client: a `SessionLog`.
         url: Instead of a client: where the server is, as for `SessionLog.connect`.
         namespace: First part of every key; only with `client` or `url`.
+        record: `all`, or `state` for only what resuming needs: no invocation, model, tool and node events.
+        hold_user_messages: Keep a user message back until the model call it belongs to has settled, for those who may
+            not store it even for the moment until a guardrail redacts it. A process that dies in that call loses it.
         **kwargs: Accepted and ignored, as in the manager this one replaces.
 
     Raises:
@@ -55,17 +64,23 @@ class ValkeySessionManager(RepositorySessionManager, LogRepository):
         log: SessionLog | None = None,
         url: str | None = None,
         namespace: str = DEFAULT_NAMESPACE,
+        record: Record = "all",
+        hold_user_messages: bool = False,
         **kwargs: Any,
     ) -> None:
         check_ids(session_id)
+        if record not in ("all", "state"):
+            raise ValueError(f"record={record!r}: must be 'all' or 'state'")
         with session_exceptions():
             LogRepository.__init__(self, _log(client, log, url, namespace))
         self.client = self.log.client
         self._lock = threading.RLock()
         self._pinned: SessionState | None = None
         self._collected: list[events.Event] | None = None
-        self._tracked: dict[str, TrackedAgent] = {}
+        self._journals: dict[str, Journal] = {}
         self._open(session_id)
+        self._listener = Listener(self, records_facts=record == "all", holds_user_messages=hold_user_messages)
+        self._orchestrators = Orchestrators(self.log.events, session_id, self._state, record == "all")
 
     def _open(self, session_id: str) -> None:
         try:
@@ -77,9 +92,9 @@ class ValkeySessionManager(RepositorySessionManager, LogRepository):
             RepositorySessionManager.__init__(self, session_id=session_id, session_repository=self)
 
     def register_hooks(self, registry: HookRegistry, **kwargs: Any) -> None:
-        """Register as every session manager does, but write a message and the state it changed in one append."""
-        super().register_hooks(_Without(registry, MessageAddedEvent), **kwargs)  # type: ignore[arg-type]
-        registry.add_callback(MessageAddedEvent, self._on_message_added)
+        """Listen to an agent, a graph or a swarm; where this version of Strands can wait, no hook blocks its loop."""
+        self._listener.register(registry)
+        self._orchestrators.register(registry, self)
 
     def initialize(self, agent: LocalAgent, **kwargs: Any) -> None:
         """Restore an agent from the session, or begin to keep it; what is new is written in one append.
@@ -88,19 +103,23 @@ class ValkeySessionManager(RepositorySessionManager, LogRepository):
             SessionException: When an agent of this id was initialized before, or the server cannot be used.
         """
         with self._lock, session_exceptions():
-            if agent.agent_id in self._tracked:
+            if agent.agent_id in self._journals:
                 raise SessionException("The `agent_id` of an agent must be unique in a session.")
             check_ids(self.session_id, agent.agent_id)
             state = self._state(self.session_id)
-            tracked = TrackedAgent.resumed(state.agents.get(agent.agent_id) or AgentState(agent.agent_id))
+            known = state.agents.get(agent.agent_id) or AgentState(agent.agent_id)
+            journal = Journal(self.log.events, self.session_id, known)
             try:
                 with self._collecting(state) as batch:
                     super().initialize(agent, **kwargs)
-                self._write_out(agent, tracked, tracked.adopt(batch))
+                self._restore_window(agent, known)
+                journal.adopt(batch)
+                journal.flush()
             except BaseException:
                 self._latest_agent_message.pop(agent.agent_id, None)
                 raise
-            self._tracked[agent.agent_id] = tracked
+            self._journals[agent.agent_id] = journal
+            self._listener.facts[agent.agent_id] = Facts(agent.agent_id)
 
     def append_message(self, message: Message, agent: LocalAgent, **kwargs: Any) -> None:
         """Write a message.
@@ -108,71 +127,91 @@ class ValkeySessionManager(RepositorySessionManager, LogRepository):
         Raises:
             SessionException: When it cannot be written; it will be together with the next one.
         """
-        with self._lock, session_exceptions():
-            self._write_out(agent, self._known_agent(agent), [self._message(message, agent)])
+        with session_exceptions():
+            self.say(message, agent)
+            self.journal(agent).flush()
 
     def sync_agent(self, agent: LocalAgent, **kwargs: Any) -> None:
-        """Write the agent's state where it has changed, and whatever could not be written before.
+        """Write the agent's state and window where they have changed, and whatever could not be written before.
 
         Raises:
             SessionException: When it cannot be written.
         """
-        with self._lock, session_exceptions():
-            tracked = self._known_agent(agent)
-            self._forget_dropped_messages(agent)
-            self._write_out(agent, tracked, tracked.change(SessionAgent.from_agent(agent)))
+        with session_exceptions():
+            self._listener.settle(agent)()
 
     def redact_latest_message(self, redact_message: Message, agent: LocalAgent, **kwargs: Any) -> None:
-        """Replace the message written last.
+        """Replace the message written last, at once and everywhere it is stored.
 
         Raises:
             SessionException: When there is none, or it cannot be written.
         """
         with self._lock, session_exceptions():
-            self._write_out(agent, self._known_agent(agent), [])
-            with self._collecting(self._state(self.session_id)) as batch:
+            journal, latest = self.journal(agent), self._latest_agent_message[agent.agent_id]
+            if latest is not None and journal.rewrite_waiting(SessionMessage(redact_message, latest.message_id)):
+                return
+            journal.flush()
+            state = self._state(self.session_id)
+            with self._collecting(state) as batch:
                 super().redact_latest_message(redact_message, agent, **kwargs)
-            self._write(self.session_id, batch)
+            journal.adopt(batch)
+            journal.flush()
+
+    def sync_multi_agent(self, source: MultiAgentBase, **kwargs: Any) -> None:
+        """Write the state of a graph or swarm.
+
+        Raises:
+            SessionException: When it cannot be written.
+        """
+        with session_exceptions():
+            self._orchestrators.synced(source)()
 
     def close(self) -> None:
         """Close the connections of the log."""
         self.log.close()
 
-    def _on_message_added(self, event: MessageAddedEvent) -> None:
-        agent: Any = event.agent
-        with self._lock, session_exceptions():
-            tracked = self._known_agent(agent)
-            self._forget_dropped_messages(agent)
-            batch = [self._message(event.message, agent)]
-            try:
-                batch += tracked.change(SessionAgent.from_agent(agent))
-            finally:
-                # A state that cannot be stored must not cost the message that came with it.
-                self._write_out(agent, tracked, batch)
+    def journal(self, agent: Any) -> Journal:
+        """What is kept of a live agent.
 
-    def _message(self, message: Message, agent: LocalAgent) -> events.Event:
-        tracked = self._known_agent(agent)
-        record = SessionMessage.from_message(message, tracked.next_index)
+        Raises:
+            SessionException: When it was not initialized.
+        """
+        journal = self._journals.get(agent.agent_id)
+        if journal is None:
+            raise missing(f"Agent {agent.agent_id} in session {self.session_id}")
+        return journal
+
+    def say(self, message: Message, agent: Any) -> None:
+        """Put a message in line; one that Strands merged into the message before it takes that one's place.
+
+        Raises:
+            EncodingError: When a value in it cannot be stored.
+        """
+        journal, latest = self.journal(agent), self._latest_agent_message.get(agent.agent_id)
+        known = journal.tracked(message.get("tracking_id"))
+        if latest and known and not any(held is latest.message for held in agent.messages):
+            record = SessionMessage(message, known[0], created_at=known[1])
+            journal.update(record)
+            journal.track(record)
+        else:
+            record = SessionMessage.from_message(message, journal.next_index)
+            journal.message(record)
         self._latest_agent_message[agent.agent_id] = record
         if hasattr(self, "_held_records"):
             self._held_records.setdefault(agent.agent_id, []).append(record)
-        return tracked.message(record)
 
-    def _write_out(self, agent: LocalAgent, tracked: TrackedAgent, batch: list[events.Event]) -> None:
-        if batch:
-            tracked.batches.append(batch)
-        tracked.flush(self.log.events, self.session_id, {id(message) for message in agent.messages})
-
-    def _known_agent(self, agent: LocalAgent) -> TrackedAgent:
-        tracked = self._tracked.get(agent.agent_id)
-        if tracked is None:
-            raise missing(f"Agent {agent.agent_id} in session {self.session_id}")
-        return tracked
-
-    def _forget_dropped_messages(self, agent: LocalAgent) -> None:
+    def forget_dropped_messages(self, agent: Any) -> None:
         """Newer versions of Strands keep records of the messages an agent holds, to redact them all."""
         if hasattr(self, "_prune_held_records"):
             self._prune_held_records(agent)
+
+    def _restore_window(self, agent: Any, known: AgentState) -> None:
+        """Give the agent what it held, where its messages and its conversation manager's state do not tell it."""
+        if known.held is None or getattr(getattr(agent, "model", None), "stateful", False):
+            return
+        messages = [from_json(message) for message in known.window]
+        fix = getattr(self, "_fix_broken_tool_use", None)
+        agent.messages = fix(messages) if fix else messages
 
     @contextmanager
     def _collecting(self, state: SessionState) -> Iterator[list[events.Event]]:
@@ -190,29 +229,17 @@ class ValkeySessionManager(RepositorySessionManager, LogRepository):
             return super()._state(session_id)
 
     def _write(self, session_id: str, batch: Sequence[events.Event], expected: Expected = ANY) -> None:
-        tracked = self._tracked.get(batch[0].agent) if session_id == self.session_id and batch else None
-        if self._collected is not None and session_id == self.session_id:
+        ours = bool(batch) and session_id == self.session_id
+        journal = self._journals.get(batch[0].agent) if ours else None
+        if self._collected is not None and ours:
             self._collected.extend(batch)
-        elif tracked is not None and batch[0].moves_agent:
+        elif journal is not None:
             # A repository call beside a live agent of ours: the agent must know of it, or it would refuse itself.
-            with self._lock, session_exceptions():
-                tracked.append(self.log.events, session_id, tracked.adopt(list(batch)))
+            with session_exceptions():
+                journal.adopt(batch)
+                journal.flush()
         else:
             super()._write(session_id, batch, expected)
-
-
-class _Without:
-    """A hook registry that passes over one kind of event."""
-
-    def __init__(self, registry: HookRegistry, kind: type) -> None:
-        self._registry, self._kind = registry, kind
-
-    def add_callback(self, event_type: Any, callback: Any, *args: Any, **options: Any) -> None:
-        if event_type is not self._kind:
-            self._registry.add_callback(event_type, callback, *args, **options)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._registry, name)
 
 
 def _log(client: Any, log: SessionLog | None, url: str | None, namespace: str) -> SessionLog:

@@ -16,10 +16,7 @@ from strands.types.session import Session, SessionAgent, SessionMessage
 from .. import errors, events, replay
 from ..codec import from_json
 from ..event_log import ANY, NO_SESSION, Expected
-from ..session_log import SessionLog
-from ..state import AgentState, SessionState, initial
-from .errors import session_exceptions
-from .records import (
+from ..lifecycle.records import (
     check_ids,
     check_message_id,
     data_of,
@@ -29,6 +26,9 @@ from .records import (
     to_message,
     to_session,
 )
+from ..session_log import SessionLog
+from ..state import AgentState, SessionState, initial
+from .errors import session_exceptions
 
 if TYPE_CHECKING:
     from strands.multiagent.base import MultiAgentBase

@@ -19,8 +19,9 @@ from ..events import (
     MultiAgentUpdated,
     Recorded,
     SessionCreated,
+    WindowChanged,
 )
-from .session import AgentState, MessageRecord, SessionState
+from .session import AgentState, Held, MessageRecord, SessionState
 
 
 def initial() -> SessionState:
@@ -55,6 +56,25 @@ def _message_changed(state: SessionState, recorded: Recorded) -> dict[str, Any]:
     if record is None or agent.messages.find(record.message_id) is None:
         return {}
     return _with_agent(state, replace(agent, messages=agent.messages.put(record)))
+
+
+def _window_changed(state: SessionState, recorded: Recorded) -> dict[str, Any]:
+    agent = replace(_agent(state, recorded), revision=recorded.id.revision)
+    data = recorded.event.data
+    removed, next_index = data.get("removed"), data.get("next")
+    if not isinstance(data.get("items"), list) or type(removed) is not int or type(next_index) is not int:
+        return _with_agent(state, agent)
+    items = tuple(item for raw in data["items"] if (item := _window_item(raw)) is not None)
+    return _with_agent(state, replace(agent, held=Held(items, removed, next_index)))
+
+
+def _window_item(raw: Any) -> tuple[int, int] | Mapping[str, Any] | None:
+    match raw:
+        case [int(first), int(last)]:
+            return first, last
+        case {"message": Mapping() as message}:
+            return message
+    return None
 
 
 def _multi_agent_written(state: SessionState, recorded: Recorded) -> dict[str, Any]:
@@ -92,6 +112,7 @@ _STEPS: dict[str, Callable[[SessionState, Recorded], dict[str, Any]]] = {
     MessageAdded.TYPE: _message_added,
     MessageUpdated.TYPE: _message_changed,
     MessageRedacted.TYPE: _message_changed,
+    WindowChanged.TYPE: _window_changed,
     MultiAgentCreated.TYPE: _multi_agent_written,
     MultiAgentUpdated.TYPE: _multi_agent_written,
 }

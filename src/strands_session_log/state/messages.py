@@ -7,6 +7,7 @@ every earlier value stays as it was.
 
 from __future__ import annotations
 
+import sys
 from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from itertools import chain
@@ -45,6 +46,12 @@ class Messages(Sequence["MessageRecord"]):
             return index
         position = bisect_left(self, index, key=lambda record: record.message_id)
         return position if position < len(self) and self[position].message_id == index else None
+
+    def between(self, first: int, last: int) -> list[MessageRecord]:
+        """The records with an index from `first` to `last`, both included."""
+        start = bisect_left(self, first, key=lambda record: record.message_id)
+        end = len(self) if last == sys.maxsize else bisect_left(self, last + 1, key=lambda record: record.message_id)
+        return self[start:end]
 
     def put(self, record: MessageRecord) -> Messages:
         """These records with one more; it takes the place of one with the same index."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -35,6 +36,20 @@ class MessageRecord(NamedTuple):
         return self.message if self.redact_message is None else self.redact_message
 
 
+class Held(NamedTuple):
+    """What an agent held at one point.
+
+    Attributes:
+        items: Ranges of message indices `(first, last)`, and messages that stand nowhere in the transcript.
+        removed: Its conversation manager's removed count then.
+        next: The index of its next message then; those from there on follow.
+    """
+
+    items: tuple[tuple[int, int] | Mapping[str, Any], ...]
+    removed: int
+    next: int
+
+
 @dataclass(frozen=True, slots=True)
 class AgentState:
     """What is known of one agent.
@@ -43,12 +58,14 @@ class AgentState:
         agent_id: The agent.
         record: Strands' `SessionAgent` dict as last written; None when only messages were written.
         messages: The transcript: everything that was said.
+        held: What the agent held when its window was last recorded, see `WindowChanged`; None when it never was.
         revision: The session's revision at which this agent last moved; what a fenced writer expects.
     """
 
     agent_id: str
     record: Mapping[str, Any] | None = None
     messages: Messages = field(default_factory=Messages)
+    held: Held | None = None
     revision: int = 0
 
     @property
@@ -57,10 +74,27 @@ class AgentState:
         return _mapping((self.record or {}).get("state"))
 
     @property
-    def window(self) -> list[Mapping[str, Any]]:
-        """The messages the agent holds: the transcript less what its conversation manager removed."""
+    def removed(self) -> int:
+        """How many messages its conversation manager removed so far."""
         removed = _mapping((self.record or {}).get("conversation_manager_state")).get("removed_message_count")
-        return [record.shown for record in self.messages[removed if isinstance(removed, int) else 0 :]]
+        return removed if type(removed) is int and removed > 0 else 0
+
+    @property
+    def window(self) -> list[Mapping[str, Any]]:
+        """The messages the agent holds, redactions applied: what it resumes with."""
+        return [message for _, message in self.window_with_indices()]
+
+    def window_with_indices(self) -> list[tuple[int | None, Mapping[str, Any]]]:
+        """The window, each message with its index in the transcript; None where it stands nowhere in it."""
+        if self.held is None:
+            return [(record.message_id, record.shown) for record in self.messages[self.removed :]]
+        shown: list[tuple[int | None, Mapping[str, Any]]] = []
+        for item in (*self.held.items, (self.held.next, sys.maxsize)):
+            if isinstance(item, Mapping):
+                shown.append((None, item))
+            else:
+                shown += [(record.message_id, record.shown) for record in self.messages.between(*item)]
+        return shown[max(0, self.removed - self.held.removed) :]
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,180 @@
+"""What one live agent did that the log must hear of, in order, exactly once."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from strands.types.session import SessionAgent, SessionMessage
+
+from .. import codec, events
+from ..codec import Encoded
+from ..event_log import AgentAt, EventLog
+from ..events import Event
+from ..ids import EventId
+from ..state import AgentState
+from .records import agent_content, data_of
+from .window import Window, removed_count
+
+
+class Journal:
+    """Collects the events of one agent and writes them.
+
+    Events are made and encoded where they happen, and written by `flush`, which may run in another thread. Facts wait
+    for the next message, so that what happens together travels together. A batch whose outcome is unknown is repeated
+    as it was: the log recognises a batch that has landed by its events.
+
+    Args:
+        log: Where to.
+        session_id: The session.
+        agent: What the log holds of the agent.
+        fenced: Refuse to write when someone else has moved the agent.
+    """
+
+    def __init__(self, log: EventLog, session_id: str, agent: AgentState, fenced: bool = True) -> None:
+        record = agent.record or {}
+        self.agent_id = agent.agent_id
+        self.next_index = agent.messages[-1].message_id + 1 if agent.messages else 0
+        self._log, self._session_id, self._fenced = log, session_id, fenced
+        self._revision = agent.revision
+        self._content: Any = agent_content(record)
+        self._created_at = str(record.get("created_at", ""))
+        self._window = Window(agent)
+        self._notes: list[Encoded] = []
+        self._waiting: list[Encoded] = []
+        self._sent: list[Encoded] = []
+        self._tracked: dict[str, tuple[int, str]] = {}
+        self._queue_lock, self._flush_lock = threading.Lock(), threading.Lock()
+
+    @property
+    def has_waiting(self) -> bool:
+        """Whether a flush would have anything to write."""
+        return bool(self._waiting or self._sent)
+
+    def note(self, happened: Iterable[Event]) -> None:
+        """Keep facts until something is written that must not wait."""
+        with self._queue_lock:
+            self._notes += [codec.encode(event) for event in happened]
+
+    def queue(self, happened: Sequence[Event] = ()) -> None:
+        """Put events, and the facts before them, in line to be written.
+
+        Raises:
+            EncodingError: When a value cannot be stored; then none of these events is in line.
+        """
+        encoded = [codec.encode(event) for event in happened]
+        with self._queue_lock:
+            self._waiting += self._notes + encoded
+            self._notes = []
+
+    def message(self, message: SessionMessage) -> None:
+        """Put a message in line.
+
+        Raises:
+            EncodingError: When a value in it cannot be stored; its index stays free.
+        """
+        self.queue([events.MessageAdded(data_of(message), self.agent_id)])
+        self._window.added(message.message_id, message.message)
+        self.next_index = max(self.next_index, message.message_id + 1)
+        self.track(message)
+
+    def track(self, message: SessionMessage) -> None:
+        """Remember which index a message of this tracking id has."""
+        tracking_id = (message.message or {}).get("tracking_id")
+        if isinstance(tracking_id, str):
+            self._tracked[tracking_id] = (message.message_id, message.created_at)
+
+    def tracked(self, tracking_id: object) -> tuple[int, str] | None:
+        """The index of the message last written with this tracking id, and when it was created."""
+        return self._tracked.get(tracking_id) if isinstance(tracking_id, str) else None
+
+    def update(self, message: SessionMessage) -> None:
+        """Put a message's new content in line.
+
+        Raises:
+            EncodingError: When a value in it cannot be stored.
+        """
+        self.queue([events.MessageUpdated(data_of(message), self.agent_id)])
+        self._window.replaced(message.message_id, message.message)
+
+    def state(self, agent: SessionAgent) -> None:
+        """Put the agent's record in line, if its content is not what was handed over last.
+
+        Content is compared, not Strands' version counters: those start anew when `agent.state` is replaced.
+
+        Raises:
+            EncodingError: When a value in it cannot be stored.
+        """
+        agent.created_at = self._created_at or agent.created_at
+        data = data_of(agent)
+        content = codec.to_json(agent_content(data), "agent")
+        if content != self._content:
+            self.queue([events.AgentUpdated(data, self.agent_id)])
+            self._content = content
+
+    def window(self, messages: Sequence[Any], conversation_manager_state: Any) -> None:
+        """Put what the agent holds in line, if messages and state do not tell it.
+
+        Raises:
+            EncodingError: When a value in it cannot be stored.
+        """
+        changed = self._window.changed(messages, removed_count(conversation_manager_state), self.next_index)
+        if changed is not None:
+            self.queue([events.WindowChanged(changed, self.agent_id)])
+
+    def adopt(self, happened: Sequence[Event]) -> None:
+        """Put events made elsewhere in line, and take note of what they mean for the agent."""
+        self.queue(happened)
+        for event in happened:
+            if isinstance(event, (events.AgentCreated, events.AgentUpdated)):
+                self._content = codec.to_json(agent_content(event.data))
+                self._created_at = str(event.data["created_at"])
+            elif event.message_index is not None:
+                self._window.added(event.message_index, event.data["message"])
+                self.next_index = max(self.next_index, event.message_index + 1)
+            elif isinstance(event, events.MessageUpdated):
+                self._window.replaced(event.data["message_id"], event.data["message"])
+
+    def flush(self) -> None:
+        """Write what is in line, oldest first.
+
+        Raises:
+            SessionLogError: What could not be written stays in line, for the next time.
+        """
+        with self._flush_lock:
+            while self._next_batch():
+                expected = AgentAt(self.agent_id, self._revision)
+                ids = (
+                    self._log.append(self._session_id, self._sent, expected)
+                    if self._fenced
+                    else self._log.append(self._session_id, self._sent)
+                )
+                self._landed(ids)
+
+    def rewrite_waiting(self, message: SessionMessage) -> bool:
+        """Give a message that is in line, and was never sent, another content.
+
+        Returns:
+            Whether it was in line.
+        """
+        with self._queue_lock:
+            for position, encoded in enumerate(self._waiting):
+                if encoded.event.message_index == message.message_id:
+                    self._waiting[position] = codec.encode(events.MessageAdded(data_of(message), self.agent_id))
+                    self._window.replaced(message.message_id, message.message)
+                    return True
+        return False
+
+    def _next_batch(self) -> list[Encoded]:
+        """What was tried before, alone; else all that is in line."""
+        with self._queue_lock:
+            if not self._sent:
+                self._sent, self._waiting = self._waiting, []
+            return self._sent
+
+    def _landed(self, ids: Sequence[EventId]) -> None:
+        for id_, encoded in zip(ids, self._sent, strict=True):
+            if encoded.event.moves_agent:
+                self._revision = id_.revision
+        self._sent = []

@@ -1,0 +1,115 @@
+"""Does an agent hold what the log thinks it holds?
+
+Strands fires no event when a conversation manager trims or summarises, when context is offloaded, or when code assigns
+`agent.messages`. So what the log projects is kept beside the live agent, as fingerprints, and compared by content.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from hashlib import blake2b
+from typing import Any, NamedTuple
+
+import orjson
+
+from ..codec import to_json
+from ..state import AgentState
+
+
+class Slot(NamedTuple):
+    """One message the agent should hold.
+
+    Attributes:
+        at: Its index in the transcript; None when it stands nowhere in it.
+        print: The fingerprint of its content.
+    """
+
+    at: int | None
+    print: bytes
+
+
+class Window:
+    """What the log projects as an agent's messages.
+
+    Args:
+        agent: What the log holds of the agent.
+    """
+
+    def __init__(self, agent: AgentState) -> None:
+        self._resumed: AgentState | None = agent
+        self._slots: list[Slot] = []
+        self._removed = agent.removed
+
+    def added(self, index: int, message: Any) -> None:
+        """Note a message written to the transcript."""
+        self._load().append(Slot(index, fingerprint(message)))
+
+    def replaced(self, index: int, message: Any) -> None:
+        """Note a message replaced in the transcript."""
+        slots = self._load()
+        slots[:] = [Slot(index, fingerprint(message)) if slot.at == index else slot for slot in slots]
+
+    def changed(self, live: Sequence[Any], removed: int, next_index: int) -> dict[str, Any] | None:
+        """Compare with what the agent holds now.
+
+        Args:
+            live: `agent.messages`.
+            removed: Its conversation manager's removed count, as it is being written.
+            next_index: The index of its next message.
+
+        Returns:
+            The data of a `WindowChanged` event; None when messages and state tell it all.
+        """
+        expected = self._load()[max(0, removed - self._removed) :]
+        prints = [fingerprint(message) for message in live]
+        self._removed = removed
+        if [slot.print for slot in expected] == prints:
+            self._slots = expected
+            return None
+        indices = {slot.print: slot.at for slot in self._slots if slot.at is not None}
+        self._slots = [Slot(indices.get(print_), print_) for print_ in prints]
+        return {"items": list(_items(self._slots, live)), "removed": removed, "next": next_index}
+
+    def _load(self) -> list[Slot]:
+        """Fingerprint what was resumed only once it is needed: most resumed agents are not asked at once."""
+        if self._resumed is not None:
+            window = self._resumed.window_with_indices()
+            self._slots, self._resumed = [Slot(index, _print_of_json(message)) for index, message in window], None
+        return self._slots
+
+
+def fingerprint(message: Any) -> bytes:
+    """What tells two contents of a message apart.
+
+    Raises:
+        EncodingError: When a value in it cannot be stored.
+    """
+    return _print_of_json(to_json(message, "message"))
+
+
+def _print_of_json(message: Any) -> bytes:
+    return blake2b(orjson.dumps(message, option=orjson.OPT_SORT_KEYS), digest_size=16).digest()
+
+
+def _items(slots: Iterable[Slot], live: Iterable[Any]) -> Iterable[Any]:
+    """Ranges of consecutive indices, and what stands nowhere else in full."""
+    run: list[int] = []
+    for slot, message in zip(slots, live, strict=True):
+        if run and slot.at == run[1] + 1:
+            run[1] += 1
+            continue
+        if run:
+            yield run
+        run = [] if slot.at is None else [slot.at, slot.at]
+        if slot.at is None:
+            yield {"message": message}
+    if run:
+        yield run
+
+
+def removed_count(conversation_manager_state: Any) -> int:
+    """How many messages a conversation manager has removed, from its state."""
+    if not isinstance(conversation_manager_state, Mapping):
+        return 0
+    removed = conversation_manager_state.get("removed_message_count")
+    return removed if type(removed) is int and removed > 0 else 0

@@ -1,0 +1,116 @@
+"""The hooks of one session manager: when something happens to an agent, what is put in line, and when it is written."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from strands.hooks import AgentInitializedEvent
+from strands.types.session import SessionAgent, SessionMessage
+
+from ..errors import EncodingError
+from ..lifecycle import Facts, listen
+from .errors import session_exceptions
+
+if TYPE_CHECKING:
+    from .manager import ValkeySessionManager
+
+
+class Listener:
+    """Listens to the agents of a session manager.
+
+    A plain turn is three appends: the question, the answer, the end; a tool adds its start, so that others see it
+    before it runs, and its result.
+
+    Args:
+        manager: Whose agents.
+        records_facts: Whether invocations, model calls and tools are events too.
+        holds_user_messages: Whether a user message waits for the model call to settle.
+    """
+
+    def __init__(self, manager: ValkeySessionManager, records_facts: bool, holds_user_messages: bool) -> None:
+        self._manager, self._records_facts, self._holds = manager, records_facts, holds_user_messages
+        self.facts: dict[str, Facts] = {}
+
+    def register(self, registry: Any) -> None:
+        """Listen to one agent's registry."""
+        # Strands allows no hook that waits here: an agent is made synchronously.
+        registry.add_callback(AgentInitializedEvent, lambda event: self._manager.initialize(event.agent))
+        listen(registry, "MessageAddedEvent", self._message_added)
+        listen(registry, "MessageUpdatedEvent", self._message_updated)
+        listen(registry, "AfterInvocationEvent", self._invocation_ended)
+        listen(registry, "BidiAgentStopEvent", lambda hook: self.settle(hook.agent))
+        if self._records_facts:
+            listen(registry, "BeforeInvocationEvent", self._noting(Facts.invocation_started))
+            listen(registry, "BeforeModelCallEvent", self._noting(Facts.model_asked))
+            listen(registry, "AfterModelCallEvent", self._noting(Facts.model_ended))
+            listen(registry, "BeforeToolCallEvent", self._tool_started)
+            listen(registry, "AfterToolCallEvent", self._noting(Facts.tool_ended))
+
+    def settle(self, agent: Any, window: bool = True) -> Callable[[], None]:
+        """Put what changed about an agent in line.
+
+        Returns:
+            Writes it. A value that cannot be stored is told of only then: it must not cost what came with it.
+        """
+        with session_exceptions():
+            journal = self._manager.journal(agent)
+        self._manager.forget_dropped_messages(agent)
+        record = SessionAgent.from_agent(agent)
+        refused: list[EncodingError] = []
+        steps: list[Callable[[], None]] = [lambda: journal.state(record)]
+        if window:
+            steps.append(lambda: journal.window(agent.messages, record.conversation_manager_state))
+        for step in steps:
+            try:
+                step()
+            except EncodingError as error:
+                refused.append(error)
+        journal.queue()
+        return self._writing(agent, refused)
+
+    def _writing(self, agent: Any, refused: list[EncodingError]) -> Callable[[], None]:
+        journal = self._manager.journal(agent)
+
+        def write() -> None:
+            with session_exceptions():
+                journal.flush()
+                if refused:
+                    raise refused[0]
+
+        return write
+
+    def _message_added(self, hook: Any) -> Callable[[], None] | None:
+        with session_exceptions():
+            self._manager.say(hook.message, hook.agent)
+        write = self.settle(hook.agent, window=False)
+        return None if self._holds and hook.message["role"] == "user" else write
+
+    def _message_updated(self, hook: Any) -> Callable[[], None] | None:
+        journal = self._manager.journal(hook.agent)
+        known = journal.tracked(hook.tracking_id)
+        if known is None:
+            return None
+        record = SessionMessage(hook.message, known[0], created_at=known[1])
+        with session_exceptions():
+            if not journal.rewrite_waiting(record):
+                journal.update(record)
+        journal.track(record)
+        return self._writing(hook.agent, [])
+
+    def _invocation_ended(self, hook: Any) -> Callable[[], None]:
+        if self._records_facts:
+            self._noting(Facts.invocation_ended)(hook)
+        return self.settle(hook.agent)
+
+    def _tool_started(self, hook: Any) -> Callable[[], None]:
+        self._noting(Facts.tool_started)(hook)
+        self._manager.journal(hook.agent).queue()
+        return self._writing(hook.agent, [])
+
+    def _noting(self, tell: Callable[[Facts, Any], Any]) -> Callable[[Any], None]:
+        def note(hook: Any) -> None:
+            agent_id = hook.agent.agent_id
+            self._manager.journal(hook.agent).note(tell(self.facts[agent_id], hook))
+
+        return note

@@ -1,0 +1,41 @@
+"""What the suites on Strands agents share."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from strands import Agent, tool
+
+from strands_session_log import SessionLog, ValkeySessionManager
+from strands_session_log.events import Event
+from strands_session_log.testing.model import ScriptedModel
+
+
+def make_agent(
+    log: SessionLog, script: Any = ("Hello.",), manager: dict[str, Any] | None = None, **options: Any
+) -> Any:
+    """An agent of session "s"; `manager` holds options of its session manager."""
+    session_manager = ValkeySessionManager("s", log=log, **(manager or {}))
+    return Agent(model=ScriptedModel(script), session_manager=session_manager, callback_handler=None, **options)
+
+
+def call(name: str, **arguments: Any) -> dict[str, Any]:
+    """A tool call of the model's."""
+    return {"toolUse": {"name": name, "input": arguments}}
+
+
+def happened(log: SessionLog, types: Any = None, session: str = "s") -> list[Event]:
+    """The events of a session."""
+    return [one.event for one in log.read(session, types=types)]
+
+
+@tool
+def add(a: int, b: int) -> int:
+    """Add two numbers."""
+    return a + b
+
+
+@tool
+def fail(reason: str) -> str:
+    """Raise an error."""
+    raise ValueError(reason)

@@ -1,0 +1,220 @@
+"""`session-log` as a process: terminals, pipes, signals, completion, and a missing extra."""
+
+from __future__ import annotations
+
+import os
+import pty
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+import pytest
+
+import strands_session_log
+from strands_session_log import SessionLog, events
+
+SOURCE = str(Path(strands_session_log.__file__).parents[1])
+PROGRAM = [sys.executable, "-m", "strands_session_log.cli"]
+MANY = 5_000
+
+
+@pytest.fixture
+def log(server_url: str, namespace: str) -> Iterator[SessionLog]:
+    with SessionLog.connect(server_url, namespace) as log:
+        log.append("s-42", [events.Custom("custom.note", {"text": "red"}), events.Custom("custom.note", {})])
+        yield log
+
+
+@pytest.fixture
+def environment(server_url: str, namespace: str) -> Mapping[str, str]:
+    mine = {"SESSION_LOG_URL": server_url, "SESSION_LOG_NAMESPACE": namespace, "PYTHONPATH": SOURCE, "TERM": "xterm"}
+    return {**{name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "COLUMNS")}, **mine}
+
+
+class Terminal:
+    """A terminal with `session-log` in it."""
+
+    def __init__(self, environment: Mapping[str, str], *arguments: str) -> None:
+        self._near, far = pty.openpty()
+        self._shown = ""
+        self.process = subprocess.Popen(
+            [*PROGRAM, *arguments], stdin=far, stdout=far, stderr=far, env=environment, start_new_session=True
+        )
+        os.close(far)
+
+    def until(self, text: str) -> str:
+        """What it shows, read until the text is there."""
+        while text not in self._shown and (more := self._read()):
+            self._shown += more
+        assert text in self._shown
+        return self._shown
+
+    def to_the_end(self) -> str:
+        """All it shows, read until the process has ended."""
+        while more := self._read():
+            self._shown += more
+        return self._shown
+
+    def type(self, text: str) -> None:
+        os.write(self._near, text.encode())
+
+    def close(self) -> None:
+        self.process.kill()
+        self.process.wait()
+        os.close(self._near)
+
+    def _read(self) -> str:
+        try:
+            return os.read(self._near, 65_536).decode()
+        except OSError:  # Linux says EIO where others say end of file
+            return ""
+
+
+@pytest.fixture
+def terminal(environment: Mapping[str, str]) -> Iterator[Callable[..., Terminal]]:
+    opened: list[Terminal] = []
+
+    def open_terminal(*arguments: str, **more: str) -> Terminal:
+        opened.append(Terminal({**environment, **more}, *arguments))
+        return opened[-1]
+
+    yield open_terminal
+    for one in opened:
+        one.close()
+
+
+def call(environment: Mapping[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([*PROGRAM, *arguments], env=environment, capture_output=True, text=True, timeout=60)
+
+
+def test_on_a_terminal_delete_asks_naming_the_session_and_its_events(
+    log: SessionLog, terminal: Callable[..., Terminal]
+) -> None:
+    asking = terminal("delete", "s-42")
+    asking.until("Delete session s-42 with its 2 events for good? [y/N]")
+    asking.type("y\n")
+
+    assert "Deleted s-42 with its 2 events." in asking.to_the_end()
+    assert asking.process.wait() == 0
+    assert log.sessions() == []
+
+
+def test_a_declined_deletion_deletes_nothing_and_ends_with_1(
+    log: SessionLog, terminal: Callable[..., Terminal]
+) -> None:
+    asking = terminal("delete", "s-42")
+    asking.until("[y/N]")
+    asking.type("n\n")
+
+    assert "nothing was deleted" in asking.to_the_end()
+    assert asking.process.wait() == 1
+    assert log.sessions()
+
+
+def test_control_c_at_the_question_deletes_nothing_and_ends_with_130(
+    log: SessionLog, terminal: Callable[..., Terminal]
+) -> None:
+    asking = terminal("delete", "s-42")
+    asking.until("[y/N]")
+    asking.process.send_signal(signal.SIGINT)
+
+    assert "Traceback" not in asking.to_the_end()
+    assert asking.process.wait() == 130
+    assert log.sessions()
+
+
+def test_colours_are_for_terminals_and_can_be_turned_off(
+    log: SessionLog, terminal: Callable[..., Terminal], environment: Mapping[str, str]
+) -> None:
+    assert "\x1b[36m" in terminal("sessions").to_the_end()
+    assert "\x1b[36m" not in terminal("sessions", NO_COLOR="1").to_the_end()
+    assert "\x1b" not in call(environment, "sessions").stdout
+
+
+def test_lines_fit_the_terminal_but_go_whole_into_a_pipe(
+    log: SessionLog, terminal: Callable[..., Terminal], environment: Mapping[str, str]
+) -> None:
+    log.append("s-42", events.Custom("custom.note", {"text": "long " * 50 + "end"}))
+
+    shown = terminal("events", "s-42", COLUMNS="80", NO_COLOR="1").to_the_end()
+
+    assert max(map(len, shown.split("\r\n"))) <= 80 + len("\x1b[1m\x1b[0m") * 10
+    assert "end" not in shown
+    assert 'end"' in call(environment, "events", "s-42").stdout
+
+
+@pytest.mark.parametrize("options", [(), ("--json",)])
+def test_a_reader_that_leaves_early_is_answered_at_once_and_without_complaint(
+    log: SessionLog, environment: Mapping[str, str], options: tuple[str, ...]
+) -> None:
+    for _ in range(MANY // 500):
+        log.append("s-42", [events.Custom("custom.note", {"text": "x" * 200}) for _ in range(500)])
+
+    with subprocess.Popen(
+        [*PROGRAM, "events", "s-42", *options], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.readline()
+        process.stdout.close()
+        assert process.stderr.read() == b""
+    assert process.returncode == 141
+
+
+def test_an_interrupted_command_ends_with_130_and_without_a_traceback(environment: Mapping[str, str]) -> None:
+    process = subprocess.Popen([*PROGRAM, "demo"], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert process.stdout is not None
+    assert any(b"session demo-" in line for line in process.stdout)
+    process.send_signal(signal.SIGINT)
+    _, complaints = process.communicate(timeout=30)
+
+    assert process.returncode == 130
+    assert complaints.strip() == b""
+
+
+def test_session_ids_are_completed(log: SessionLog, environment: Mapping[str, str]) -> None:
+    log.append("other", events.Custom("custom.note", {}))
+
+    assert completions(environment, "session-log show s-") == ["s-42"]
+    assert sorted(completions(environment, "session-log verify ")) == ["other", "s-42"]
+
+
+@pytest.mark.parametrize("url", ["valkey://127.0.0.1:1", "nonsense", "embedded:", "embedded:///not/there"])
+def test_completion_without_a_server_offers_nothing_and_is_silent(environment: Mapping[str, str], url: str) -> None:
+    assert completions({**environment, "SESSION_LOG_URL": url}, "session-log show s-") == []
+
+
+def test_completion_does_not_wait_for_a_server_that_does_not_answer(environment: Mapping[str, str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"valkey://127.0.0.1:{silent.getsockname()[1]}"
+        started = time.monotonic()
+        assert completions({**environment, "SESSION_LOG_URL": url}, "session-log show s-") == []
+
+    assert time.monotonic() - started < 5
+
+
+def completions(environment: Mapping[str, str], line: str) -> list[str]:
+    asked = {"_SESSION_LOG_COMPLETE": "complete_bash", "COMP_WORDS": line, "COMP_CWORD": str(len(line.split(" ")) - 1)}
+    found = call({**environment, **asked})
+    assert found.stderr == ""
+    return found.stdout.split()
+
+
+@pytest.mark.parametrize("missing", ["typer", "rich"])
+def test_without_its_extra_the_program_says_what_to_install(environment: Mapping[str, str], missing: str) -> None:
+    program = f"import sys; sys.modules['{missing}'] = None; from strands_session_log.cli import main; main()"
+
+    found = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True)
+
+    assert found.returncode == 2
+    assert found.stderr.splitlines() == [
+        "session-log: the command line needs an extra: pip install 'strands-session-log[cli]'"
+    ]
+
+
+def test_the_version_is_printed(environment: Mapping[str, str]) -> None:
+    assert call(environment, "--version").stdout.startswith("session-log ")

@@ -1,0 +1,312 @@
+"""What happens around the messages is in the log too: as facts, and in few round trips."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+from typing import Any
+
+import pytest
+from opentelemetry.sdk.trace import TracerProvider
+from pydantic import BaseModel
+from strands import Agent, tool
+from strands.hooks import HookRegistry
+from strands_agents import add, call, fail, happened, make_agent
+
+from strands_session_log import SessionLog, ValkeySessionManager, events
+from strands_session_log.lifecycle.hooks import hook_event
+from strands_session_log.testing.model import ScriptedModel
+
+pytestmark = pytest.mark.skipif(
+    not hasattr(HookRegistry, "invoke_callbacks_async"), reason="this version of Strands has fewer hooks"
+)
+
+
+def types(log: SessionLog) -> list[str]:
+    return [event.type for event in happened(log)]
+
+
+@pytest.fixture
+def appended(session_log: SessionLog, monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+    """The event types of every append, in order."""
+    calls: list[list[str]] = []
+    append = session_log.events.append
+
+    def spy(session_id: str, batch: Any, *arguments: Any) -> Any:
+        calls.append([getattr(one, "event", one).type for one in batch])
+        return append(session_id, batch, *arguments)
+
+    monkeypatch.setattr(session_log.events, "append", spy)
+    return calls
+
+
+def test_a_turn_with_one_tool_is_six_appends_and_the_tool_is_seen_before_it_runs(
+    session_log: SessionLog, appended: list[list[str]]
+) -> None:
+    seen: list[str] = []
+
+    @tool
+    def look() -> str:
+        """See what the log holds while the tool runs."""
+        seen.extend(types(session_log))
+        return "seen"
+
+    agent = make_agent(session_log, [[{"text": "Let me see."}, call("look")], "Done."], tools=[look])
+    appended.clear()
+    agent("Look!")
+    assert appended == [
+        ["invocation.started", "message.added"],
+        ["model.completed", "message.added"],
+        ["tool.started"],
+        ["tool.completed", "message.added"],
+        ["model.completed", "message.added"],
+        ["invocation.completed"],
+    ]
+    assert seen[-1] == "tool.started"
+
+
+def test_an_invocation_tells_how_it_ended_what_it_used_and_how_long_it_took(session_log: SessionLog) -> None:
+    agent = make_agent(session_log, [[call("add", a=1, b=2)], "3."], tools=[add])
+    agent("Add.")
+    agent("Again.")
+    started, completed = happened(session_log, types="invocation.*")[:2]
+    assert completed.data["invocation"] == started.data["invocation"]
+    assert completed.data["stop_reason"] == "end_turn"
+    assert completed.data["usage"]["totalTokens"] == 6
+    assert completed.data["duration_ms"] > 0
+
+
+def test_a_model_call_tells_usage_and_latency_and_a_tool_its_name_and_status(session_log: SessionLog) -> None:
+    make_agent(session_log, [[call("add", a=1, b=2)], "3."], tools=[add])("Add.")
+    model = happened(session_log, types="model.completed")[0].data
+    assert (model["stop_reason"], model["attempt"], model["discarded"]) == ("tool_use", 1, False)
+    done = happened(session_log, types="tool.completed")[0].data
+    assert (done["name"], done["tool_use_id"], done["status"]) == ("add", "tool-1", "success")
+    assert done["duration_ms"] >= 0
+
+
+def test_a_tool_that_raises_has_failed_and_its_message_is_not_told(session_log: SessionLog) -> None:
+    make_agent(session_log, [[call("fail", reason="secret words")], "Sorry."], tools=[fail])("Try.")
+    failed = happened(session_log, types="tool.failed")[0].data
+    assert (failed["name"], failed["status"]) == ("fail", "error")
+    assert "secret" not in str([event.data for event in happened(session_log, types=["tool.*", "invocation.*"])])
+
+
+def test_tools_that_run_at_once_each_have_their_start_and_end(session_log: SessionLog) -> None:
+    make_agent(
+        session_log,
+        [[call("add", a=1, b=1), call("add", a=2, b=2), call("fail", reason="x")], "Done."],
+        tools=[add, fail],
+    )("Go.")
+    assert types(session_log).count("tool.started") == 3
+    ended = {
+        event.data["tool_use_id"]: event.type
+        for event in happened(session_log, types=["tool.completed", "tool.failed"])
+    }
+    assert ended == {"tool-1": "tool.completed", "tool-2": "tool.completed", "tool-3": "tool.failed"}
+
+
+def test_a_model_that_raises_fails_the_invocation_and_the_next_one_goes_on(session_log: SessionLog) -> None:
+    agent = make_agent(session_log, [RuntimeError("secret"), "Better now."])
+    with pytest.raises(Exception, match="secret"):
+        agent("First")
+    failed = happened(session_log, types=["model.failed", "invocation.failed"])
+    assert [event.type for event in failed] == ["model.failed", "invocation.failed"]
+    assert failed[0].data["error"] == "RuntimeError"
+    assert "secret" not in str([event.data for event in failed])
+    agent("Second")
+    assert make_agent(session_log).messages == agent.messages
+
+
+def test_recording_the_state_only_leaves_out_everything_resuming_does_not_need(session_log: SessionLog) -> None:
+    agent = make_agent(session_log, [[call("add", a=1, b=2)], "3."], manager={"record": "state"}, tools=[add])
+    agent("Add.")
+    assert set(types(session_log)) == {"session.created", "agent.created", "message.added"}
+    with pytest.raises(ValueError, match="record='some'"):
+        ValkeySessionManager("s", log=session_log, record="some")  # type: ignore[arg-type]
+
+
+def test_facts_reach_the_feed_and_content_does_not(session_log: SessionLog) -> None:
+    make_agent(session_log, [[call("add", a=31337, b=2)], "secret answer"], tools=[add])("secret question")
+    keyspace = session_log.events.keyspace
+    feed = session_log.client.execute_command("XRANGE", keyspace.feed(keyspace.partition("s")), "-", "+")
+    assert b'"name":"add"' in b"".join(fields[b"facts"] for _, fields in feed)
+    assert "secret" not in str(feed)
+    assert "31337" not in str(feed)
+
+
+def test_events_carry_the_span_they_happened_in(session_log: SessionLog) -> None:
+    tracer = TracerProvider().get_tracer("test")
+    agent = make_agent(session_log, ["Hi."])
+    with tracer.start_as_current_span("request") as span:
+        agent("Hello")
+    trace_id = f"{span.get_span_context().trace_id:032x}"
+    assert all(event.trace.split("-")[1] == trace_id for event in happened(session_log, types="invocation.*"))
+
+
+def test_the_loop_keeps_ticking_while_the_server_stalls(tcp_server: Any, proxy: Any) -> None:
+    manager = ValkeySessionManager("s", url=proxy.url)
+    agent = Agent(model=ScriptedModel(["Hi."]), session_manager=manager, callback_handler=None)
+    ticks = 0
+
+    async def tick() -> None:
+        nonlocal ticks
+        while True:
+            await asyncio.sleep(0.01)
+            ticks += 1
+
+    async def run() -> int:
+        nonlocal ticks
+        ticking = asyncio.create_task(tick())
+        proxy.hold_replies()
+        asyncio.get_running_loop().call_later(0.5, proxy.release_replies)
+        turn = asyncio.create_task(agent.invoke_async("Hello"))
+        await asyncio.to_thread(proxy.wait_until_held)
+        ticks = 0
+        await turn
+        ticking.cancel()
+        return ticks
+
+    assert asyncio.run(run()) >= 20
+    assert len(ValkeySessionManager("s", url=tcp_server.url).list_messages("s", "default")) == 2
+
+
+def test_cancelling_in_the_middle_of_an_append_neither_loses_nor_doubles_an_event(tcp_server: Any, proxy: Any) -> None:
+    manager = ValkeySessionManager("s", url=proxy.url)
+    agent = Agent(model=ScriptedModel(["Hi.", "Again."]), session_manager=manager, callback_handler=None)
+
+    async def run() -> None:
+        proxy.hold_replies()
+        turn = asyncio.create_task(agent.invoke_async("Hello"))
+        await asyncio.to_thread(proxy.wait_until_held)
+        turn.cancel()
+        asyncio.get_running_loop().call_later(0.05, proxy.release_replies)
+        with pytest.raises(asyncio.CancelledError):
+            await turn
+        await agent.invoke_async("Once more")
+
+    asyncio.run(run())
+    log = SessionLog.connect(tcp_server.url)
+    assert log.verify("s").ok
+    stored = ValkeySessionManager("s", url=tcp_server.url).list_messages("s", "default")
+    assert [record.message for record in stored] == agent.messages
+    assert [event.data["cancelled"] for event in happened(log, types="invocation.failed")] == [True]
+
+
+def test_a_closed_stream_still_ends_its_invocation(session_log: SessionLog) -> None:
+    agent = make_agent(session_log, ["A long answer that is not heard to its end."])
+
+    async def listen_briefly() -> None:
+        stream = agent.stream_async("Hello")
+        async for event in stream:
+            if "data" in event:
+                break
+        await stream.aclose()
+
+    asyncio.run(listen_briefly())
+    assert types(session_log)[-1] == "invocation.failed"
+
+
+def test_direct_tool_calls_are_recorded_as_they_happen(session_log: SessionLog) -> None:
+    agent = make_agent(session_log, ["Hi."], tools=[add])
+    agent("Hello")
+    agent.tool.add(a=1, b=2)
+    assert len(agent.messages) == 6
+    assert make_agent(session_log, tools=[add]).messages == agent.messages
+
+
+class Answer(BaseModel):
+    """What structured output is asked for."""
+
+    total: int
+
+
+def test_structured_output_is_recorded_with_the_tool_call_that_carries_it(session_log: SessionLog) -> None:
+    agent = make_agent(session_log, [[call("Answer", total=3)]])
+    if "structured_output_model" not in inspect.signature(type(agent).invoke_async).parameters:
+        pytest.skip("this version of Strands asks models for structured output directly")
+    result = agent("Add.", structured_output_model=Answer)
+    assert result.structured_output == Answer(total=3)
+    assert make_agent(session_log).messages == agent.messages
+    assert happened(session_log, types="invocation.completed")
+
+
+@pytest.mark.skipif(
+    hook_event("BeforeToolCallEvent") is None or not hasattr(hook_event("BeforeToolCallEvent"), "interrupt"),
+    reason="this version of Strands has no interrupts",
+)
+def test_an_interrupt_is_raised_and_answered_across_a_restart(session_log: SessionLog) -> None:
+    def approve(event: Any) -> None:
+        if event.interrupt("approval", reason="secret reason") != "yes":
+            event.cancel_tool = "denied"
+
+    def agent_with_gate(script: Any) -> Any:
+        agent = make_agent(session_log, script, tools=[add])
+        agent.hooks.add_callback(hook_event("BeforeToolCallEvent"), approve)
+        return agent
+
+    result = agent_with_gate([[call("add", a=1, b=2)]])("Add.")
+    assert result.stop_reason == "interrupt"
+    resumed = agent_with_gate(["It is 3."])
+    answer = [{"interruptResponse": {"interruptId": result.interrupts[0].id, "response": "yes"}}]
+    assert str(resumed(answer)).strip() == "It is 3."
+    told = happened(session_log, types="interrupt.*")
+    assert [(event.type, event.data["name"]) for event in told] == [
+        ("interrupt.raised", "approval"),
+        ("interrupt.answered", "approval"),
+    ]
+    assert "secret" not in str([event.data for event in told])
+    assert make_agent(session_log, tools=[add]).messages == resumed.messages
+
+
+def test_a_call_that_hooks_resume_is_several_invocations(session_log: SessionLog) -> None:
+    after = hook_event("AfterInvocationEvent")
+    if "resume" not in getattr(after, "__dataclass_fields__", {}):
+        pytest.skip("this version of Strands cannot resume from a hook")
+    agent, again = make_agent(session_log, ["One.", "Two."]), ["Go on."]
+    agent.hooks.add_callback(after, lambda event: setattr(event, "resume", again.pop()) if again else None)
+    agent("Start.")
+    assert types(session_log).count("invocation.completed") == 2
+    assert make_agent(session_log).messages == agent.messages
+
+
+def test_a_prompt_that_is_retried_appends_the_same_message_twice_and_both_are_kept(session_log: SessionLog) -> None:
+    agent = make_agent(session_log, ["One.", "Two."])
+    message: Any = [{"role": "user", "content": [{"text": "Hello"}]}]
+    agent(message)
+    agent(message)
+    assert len(agent.messages) == 4
+    assert make_agent(session_log).messages == agent.messages
+
+
+def test_a_message_strands_merges_into_the_one_before_replaces_it(session_log: SessionLog) -> None:
+    agent = make_agent(session_log, ["One."])
+    agent("Hello")
+    merged = {**agent.messages[-1], "content": [*agent.messages[-1]["content"], {"text": " And more."}]}
+    agent.messages[-1] = merged
+    asyncio.run(agent.hooks.invoke_callbacks_async(hook_event("MessageAddedEvent")(agent=agent, message=merged)))
+    assert make_agent(session_log).messages == agent.messages
+    assert len(session_log.state("s").agents["default"].messages) == 2
+
+
+def test_a_turn_limit_and_a_cancelled_agent_leave_a_session_that_resumes(session_log: SessionLog) -> None:
+    @tool
+    def stop() -> str:
+        """Cancel the agent."""
+        agent.cancel()
+        return "stopping"
+
+    agent = make_agent(session_log, [[call("stop")], "Never said."], tools=[stop])
+    if not hasattr(agent, "cancel"):
+        pytest.skip("this version of Strands cannot cancel")
+    assert agent("Stop.").stop_reason == "cancelled"
+    assert happened(session_log, types="invocation.completed")[0].data["stop_reason"] == "cancelled"
+    assert make_agent(session_log).messages == agent.messages
+
+
+def test_a_custom_event_beside_a_running_agent_does_not_stop_it(session_log: SessionLog) -> None:
+    agent = make_agent(session_log, ["One.", "Two."])
+    agent("First")
+    session_log.append("s", events.Custom("custom.feedback", {"score": 5}))
+    agent("Second")
+    assert make_agent(session_log).messages == agent.messages

@@ -1,0 +1,162 @@
+"""A resumed agent holds what the killed one held; the transcript holds everything that was ever said."""
+
+from __future__ import annotations
+
+import copy
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from strands.agent.conversation_manager import (
+    NullConversationManager,
+    SlidingWindowConversationManager,
+    SummarizingConversationManager,
+)
+from strands.types.exceptions import ContextWindowOverflowException
+from strands_agents import add, call, happened, make_agent
+
+from strands_session_log import SessionLog
+
+SLIDING = inspect.signature(SlidingWindowConversationManager.__init__).parameters
+
+
+def talk(agent: Any, turns: int) -> None:
+    for number in range(turns):
+        agent(f"Question {number}?")
+
+
+def answers(turns: int) -> list[str]:
+    return [f"Answer {number}." for number in range(turns)]
+
+
+def transcript_length(log: SessionLog) -> int:
+    return len(log.state("s").agents["default"].messages)
+
+
+def window_events(log: SessionLog) -> int:
+    return len(happened(log, types="window.changed"))
+
+
+def test_a_sliding_window_needs_no_events_of_its_own(session_log: SessionLog) -> None:
+    options = {"conversation_manager": SlidingWindowConversationManager(window_size=4)}
+    agent = make_agent(session_log, answers(8), **options)
+    talk(agent, 8)
+    resumed = make_agent(session_log, conversation_manager=SlidingWindowConversationManager(window_size=4))
+    assert resumed.messages == agent.messages
+    assert transcript_length(session_log) == 16
+    assert window_events(session_log) == 0
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        pytest.param({"pin_first": 2}, marks=pytest.mark.skipif("pin_first" not in SLIDING, reason="no pin_first")),
+        pytest.param({"per_turn": True}, marks=pytest.mark.skipif("per_turn" not in SLIDING, reason="no per_turn")),
+    ],
+    ids=str,
+)
+def test_other_ways_to_slide_resume_the_same(session_log: SessionLog, options: dict[str, Any]) -> None:
+    def manager() -> Any:
+        return SlidingWindowConversationManager(window_size=5, **options)
+
+    script: Any = [[call("add", a=1, b=2)], "3.", *answers(6)]
+    agent = make_agent(session_log, script, conversation_manager=manager(), tools=[add])
+    talk(agent, 7)
+    resumed = make_agent(session_log, answers(1), conversation_manager=manager(), tools=[add])
+    assert resumed.messages == agent.messages
+    assert transcript_length(session_log) == 16
+    resumed("One more?")
+    assert make_agent(session_log, conversation_manager=manager(), tools=[add]).messages == resumed.messages
+
+
+def test_a_summary_is_resumed_and_what_it_stands_for_stays_in_the_transcript(session_log: SessionLog) -> None:
+    def manager() -> Any:
+        return SummarizingConversationManager(summary_ratio=0.5, preserve_recent_messages=2)
+
+    script: Any = [*answers(4), ContextWindowOverflowException("too long"), "A summary.", "Answer 4.", "Answer 5."]
+    agent = make_agent(session_log, script, conversation_manager=manager())
+    talk(agent, 5)
+    assert "A summary." in str(agent.messages[0])
+    resumed = make_agent(session_log, answers(1), conversation_manager=manager())
+    assert resumed.messages == agent.messages
+    assert resumed.conversation_manager.get_state() == agent.conversation_manager.get_state()
+    assert transcript_length(session_log) == 10
+    resumed("And now?")
+    assert make_agent(session_log, conversation_manager=manager()).messages == resumed.messages
+
+
+def cut(agent: Any) -> None:
+    agent.messages = agent.messages[-2:]
+
+
+def clear(agent: Any) -> None:
+    agent.messages.clear()
+
+
+def rewrite(agent: Any) -> None:
+    agent.messages[1]["content"][0]["text"] = "I never said that."
+
+
+def offload(agent: Any) -> None:
+    agent.messages[0]["content"] = [{"text": "[stored elsewhere]"}]
+    agent.messages[3] = {"role": "assistant", "content": [{"text": "[stored elsewhere, too]"}]}
+
+
+def reorder(agent: Any) -> None:
+    agent.messages[:] = agent.messages[2:4] + agent.messages[0:2]
+
+
+def duplicate(agent: Any) -> None:
+    agent.messages += copy.deepcopy(agent.messages[:2])
+
+
+def inject(agent: Any) -> None:
+    agent.messages.insert(0, {"role": "user", "content": [{"text": "You are a pirate."}, {"image": b"\x00"}]})
+
+
+@pytest.mark.parametrize("edit", [cut, clear, rewrite, offload, reorder, duplicate, inject])
+def test_any_edit_of_the_messages_is_resumed_and_nothing_said_is_lost(
+    session_log: SessionLog, edit: Callable[[Any], None]
+) -> None:
+    agent = make_agent(session_log, answers(6), conversation_manager=NullConversationManager())
+    talk(agent, 3)
+    said = copy.deepcopy(agent.messages)
+    edit(agent)
+    agent("And then?")
+    resumed = make_agent(session_log, answers(1), conversation_manager=NullConversationManager())
+    assert resumed.messages == agent.messages
+    transcript = [record.message for record in resumed._session_manager.list_messages("s", "default")]
+    assert transcript[:6] == said
+    resumed("Go on.")
+    assert make_agent(session_log, conversation_manager=NullConversationManager()).messages == resumed.messages
+    assert session_log.verify("s").ok
+
+
+def test_copying_the_messages_changes_nothing(session_log: SessionLog) -> None:
+    agent = make_agent(session_log, answers(2))
+    agent("One?")
+    agent.messages = copy.deepcopy(agent.messages)
+    agent("Two?")
+    assert window_events(session_log) == 0
+
+
+def test_the_window_at_a_past_point_is_what_was_held_then(session_log: SessionLog) -> None:
+    agent = make_agent(session_log, answers(3), conversation_manager=NullConversationManager())
+    talk(agent, 2)
+    before, held = session_log.state("s").revision, len(agent.messages)
+    cut(agent)
+    agent("Three?")
+    assert len(session_log.state("s", at=before).agents["default"].window) == held
+    assert session_log.state("s").agents["default"].window == agent.messages
+
+
+def test_an_edit_that_cannot_be_stored_is_refused_by_name_until_it_is_taken_back(session_log: SessionLog) -> None:
+    agent = make_agent(session_log, answers(4))
+    agent("One?")
+    agent.messages[0]["content"][0]["image"] = object()
+    with pytest.raises(Exception, match=r"message\.content\[0\]\.image cannot be stored"):
+        agent("Two?")
+    del agent.messages[0]["content"][0]["image"]
+    agent("Three?")
+    assert make_agent(session_log).messages == agent.messages
