@@ -68,3 +68,69 @@ def test_orchestrator_state_with_bytes_comes_back(session_log: SessionLog) -> No
     orchestrator: Any = Orchestrator()
     manager.create_multi_agent("g", orchestrator)
     assert manager.read_multi_agent("g", "o") == {"input": {"image": b"\x00png"}}
+
+
+def test_the_nodes_of_a_graph_and_what_their_agents_say_are_in_the_log(session_log: SessionLog) -> None:
+    graph(session_log)("Tell me.")
+    nodes = [one.event for one in session_log.read("g", types="node.*")]
+    assert [(event.type, event.data["node"]) for event in nodes] == [
+        ("node.started", "research"),
+        ("node.completed", "research"),
+        ("node.started", "write"),
+        ("node.completed", "write"),
+    ]
+    assert nodes[-1].data["status"] == "completed"
+    name = f"{nodes[0].agent}:research"
+    said = session_log.state("g").agents[name].messages
+    assert [record.message["role"] for record in said] == ["user", "assistant"]
+    assert [one.event.agent for one in session_log.read("g", types="invocation.completed")] == [
+        name,
+        f"{nodes[0].agent}:write",
+    ]
+
+
+def test_the_transcript_of_a_node_goes_on_over_runs_and_restarts(session_log: SessionLog) -> None:
+    for _ in range(2):
+        running = graph(session_log, ["Once.", "Twice."])
+        running("Tell me.")
+    agents = session_log.state("g").agents
+    assert [len(agents[name].messages) for name in sorted(agents)] == [4, 4]
+    assert session_log.verify("g").ok
+
+
+def test_nodes_that_run_at_once_leave_the_newest_state_last(session_log: SessionLog) -> None:
+    builder = multiagent.GraphBuilder()
+    for number in range(6):
+        builder.add_node(speaker(f"n{number}", ["Done."]), f"n{number}")
+        builder.set_entry_point(f"n{number}")
+    builder.set_session_manager(ValkeySessionManager("g", log=session_log))
+    running = builder.build()
+    running("Go.")
+    stored = ValkeySessionManager("g", log=session_log).read_multi_agent("g", running.id)
+    assert stored == running.serialize_state()
+    assert session_log.verify("g").ok
+
+
+def test_recording_the_state_only_leaves_nodes_out(session_log: SessionLog) -> None:
+    builder = multiagent.GraphBuilder()
+    builder.add_node(speaker("one", ["Done."]), "one")
+    builder.set_session_manager(ValkeySessionManager("g", log=session_log, record="state"))
+    builder.build()("Go.")
+    assert {one.event.type for one in session_log.read("g")} == {
+        "session.created",
+        "multi_agent.created",
+        "multi_agent.updated",
+    }
+
+
+def test_handoffs_of_a_swarm_are_nodes_of_their_own(session_log: SessionLog) -> None:
+    hand_over: Any = [{"toolUse": {"name": "handoff_to_agent", "input": {"agent_name": "two", "message": "yours"}}}]
+    swarm = multiagent.Swarm(
+        [speaker("one", [hand_over, "Handed over."]), speaker("two", ["My part."])],
+        session_manager=ValkeySessionManager("w", log=session_log),
+    )
+    swarm("Go.")
+    started = [one.event.data["node"] for one in session_log.read("w", types="node.started")]
+    assert started == ["one", "two"]
+    agents = session_log.state("w").agents
+    assert f"{swarm.id}:two" in agents
