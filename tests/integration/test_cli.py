@@ -1,20 +1,16 @@
-"""What each command of `session-log` prints, and how it ends."""
+"""What each command of `session-log` prints."""
 
 from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator
-from typing import Any, TypeAlias
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
-from typer.testing import CliRunner
 
 from strands_session_log import SessionLog, events
-from strands_session_log.cli.app import app
-from support import ValkeyliteServer
-
-Run: TypeAlias = Callable[..., Any]
+from support.command_line import Run, message, runner, write_session
 
 
 @pytest.fixture
@@ -25,40 +21,13 @@ def log(server_url: str, namespace: str) -> Iterator[SessionLog]:
 
 @pytest.fixture
 def run(server_url: str, namespace: str) -> Run:
-    """Runs `session-log` on the namespace of the test."""
     return runner(server_url, namespace)
-
-
-def runner(url: str, namespace: str) -> Run:
-    environment = {"SESSION_LOG_URL": url, "SESSION_LOG_NAMESPACE": namespace, "COLUMNS": "100"}
-
-    def run(*arguments: str, exit_code: int = 0) -> Any:
-        result = CliRunner().invoke(app, arguments, env=environment, catch_exceptions=False)
-        assert result.exit_code == exit_code, result.output
-        return result
-
-    return run
-
-
-def message(index: int, role: str, *blocks: Any, agent: str = "default", **fields: Any) -> events.Event:
-    said = {"role": role, "content": [{"text": block} if isinstance(block, str) else block for block in blocks]}
-    record = {"message": said, "message_id": index, "redact_message": None, "created_at": "", "updated_at": ""}
-    return events.MessageAdded({**record, **fields}, agent)
-
-
-CALL = {"toolUse": {"toolUseId": "1", "name": "forecast", "input": {"city": "Lisbon", "days": 2}}}
-RESULT = {"toolResult": {"toolUseId": "1", "status": "success", "content": [{"text": "19 °C"}]}}
 
 
 @pytest.fixture
 def talk(log: SessionLog) -> SessionLog:
     """A log with one session `s-42` of six events."""
-    log.append("s-42", events.SessionCreated({"session_id": "s-42", "session_type": "AGENT"}))
-    log.append("s-42", events.AgentCreated({"agent_id": "default", "state": {"luggage": "hand"}}, "default"))
-    log.append("s-42", message(0, "user", "What should I pack?"))
-    log.append("s-42", message(1, "assistant", "Let me look.", CALL))
-    log.append("s-42", message(2, "user", RESULT))
-    log.append("s-42", message(3, "assistant", "A light jacket."))
+    write_session(log)
     return log
 
 
@@ -192,6 +161,17 @@ def test_events_are_listed_with_a_summary_each(talk: SessionLog, run: Run) -> No
     assert rows[3].endswith('assistant: Let me look. → forecast(city="Lisbon", days=2)')
 
 
+def test_what_happened_around_the_messages_is_summed_up(log: SessionLog, run: Run) -> None:
+    usage = {"inputTokens": 10, "outputTokens": 4, "totalTokens": 14}
+    log.append("s-42", events.ToolFailed({"name": "forecast", "tool_use_id": "1", "error": "timeout"}, "default"))
+    log.append("s-42", events.ModelCompleted({"stop_reason": "end_turn", "duration_ms": 1234.5, "usage": usage}))
+
+    _, *rows = run("events", "s-42").stdout.splitlines()
+
+    assert rows[0].endswith("  forecast, timeout")
+    assert rows[1].endswith("  end_turn, 1,234 ms, 14 tokens")
+
+
 @pytest.mark.parametrize(
     ("options", "revisions"),
     [
@@ -264,72 +244,3 @@ def test_delete_removes_one_session_and_tells_how_many_events_it_had(talk: Sessi
 def test_delete_without_anybody_to_ask_deletes_nothing(talk: SessionLog, run: Run) -> None:
     assert "--yes" in run("delete", "s-42", exit_code=2).stderr
     assert talk.sessions()
-
-
-def test_a_session_that_is_not_there_is_named_in_one_line(run: Run) -> None:
-    for command in ("show", "events", "verify"):
-        (line,) = run(command, "s-43", exit_code=3).stderr.splitlines()
-        assert line.startswith("session-log: there is no session 's-43'")
-
-
-@pytest.mark.parametrize(
-    "arguments",
-    [("show", "s-42", "--at", "banana"), ("show", "s-42", "--at", "99"), ("events", "a\nb"), ("show",), ("nonsense",)],
-)
-def test_wrong_usage_ends_with_2(talk: SessionLog, run: Run, arguments: tuple[str, ...]) -> None:
-    run(*arguments, exit_code=2)
-
-
-def test_a_server_that_is_not_there_is_told_in_one_line_without_the_password(run: Run) -> None:
-    for command in ("sessions", "doctor"):
-        (line,) = run(command, "--url", "valkey://me:secret@127.0.0.1:1", exit_code=4).stderr.splitlines()[-1:]
-        assert "cannot be reached" in line
-        assert "SESSION_LOG_URL" in line
-        assert "secret" not in line
-
-
-def test_server_and_namespace_may_be_named_before_or_after_the_command(
-    talk: SessionLog, server_url: str, namespace: str
-) -> None:
-    run = runner("valkey://127.0.0.1:1", "t-nowhere")
-
-    assert "s-42" in run("--url", server_url, "--namespace", namespace, "sessions").stdout
-    assert "s-42" in run("--url", "x", "sessions", "--url", server_url, "--namespace", namespace).stdout
-
-
-def test_help_names_every_command_and_exit_code(run: Run) -> None:
-    shown = " ".join(run("--help").stdout.split())
-
-    for word in ("demo", "sessions", "show", "events", "verify", "delete", "doctor", "--install-completion"):
-        assert word in shown
-    assert "0 all is well" in shown
-    assert "4 the server cannot be reached" in shown
-
-
-def test_doctor_finds_nothing_wrong_with_a_server_that_keeps_everything() -> None:
-    with ValkeyliteServer(stream_node_max_bytes="65536", maxmemory="1gb") as server:
-        run = runner(server.url, "strands")
-        assert "Nothing need be changed." in run("doctor").stdout
-        assert json.loads(run("doctor", "--json").stdout)["ok"] is True
-
-
-def test_doctor_examines_a_server_that_may_evict_sessions_and_reading_it_only_warns() -> None:
-    with ValkeyliteServer(maxmemory_policy="allkeys-lru") as server:
-        run = runner(server.url, "strands")
-        report = json.loads(run("doctor", "--json", exit_code=1).stdout)
-        assert "warning: maxmemory-policy is allkeys-lru" in run("sessions").stderr
-        run("demo", "--url", server.url, exit_code=4)
-
-    (eviction,) = (finding for finding in report["findings"] if finding["subject"] == "eviction")
-    assert eviction["level"] == "error"
-    assert "noeviction" in eviction["cure"]
-
-
-def test_doctor_makes_do_with_what_a_user_without_config_may_see() -> None:
-    with ValkeyliteServer() as server:
-        server.client().execute_command("ACL SETUSER", "guest", "on", ">secret", "~*", "+@all", "-config", "-acl")
-        shown = runner(server.url.replace("//", "//guest:secret@"), "strands")("doctor").stdout
-
-    assert "guest:***@" in shown
-    assert "secret" not in shown
-    assert "append-only file" in shown

@@ -15,9 +15,13 @@ def main() -> None:
     """Run `session-log`, or say what to install when the extra is missing."""
     try:
         from .app import run
+
+        run()
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] not in _EXTRA:
             raise
         sys.stderr.write(f"session-log: {MissingExtraError('cli', 'the command line')}\n")
         sys.exit(2)
-    run()
+    except KeyboardInterrupt:
+        # So early that no command had begun.
+        sys.exit(130)

@@ -27,15 +27,9 @@ class Code(IntEnum):
     BROKEN_PIPE = 141
 
 
-EPILOG = "\n\n".join(
-    (
-        "Exit codes:",
-        "0  all is well",
-        "1  verify or doctor found problems, or a deletion was declined",
-        "2  wrong usage",
-        "3  no such session",
-        "4  the server cannot be reached, or refused",
-    )
+EPILOG = (
+    "Exit codes: 0 all is well; 1 verify, doctor or demo found problems, or a deletion was declined; 2 wrong usage; "
+    "3 no such session; 4 the server cannot be reached, or refused."
 )
 
 _WRONG_USAGE = (
@@ -71,6 +65,8 @@ def told_in_one_line() -> Iterator[None]:
     except errors.SessionLogError as error:
         fail(_code(error), _with_cure(error))
     except KeyboardInterrupt:
+        # After the ^C that the terminal has put there.
+        typer.echo(err=True)
         raise typer.Exit(Code.INTERRUPTED) from None
     except BrokenPipeError:
         _abandon_stdout()
@@ -96,7 +92,7 @@ def _with_cure(error: errors.SessionLogError) -> str:
         case errors.RevisionNotFoundError():
             return f"{error}; `session-log events` lists those it has"
         case errors.ServerUnavailableError():
-            return f"{error}; start it, or name another with --url or SESSION_LOG_URL"
+            return f"{str(error).rstrip('.')}; check that it runs, and what --url or SESSION_LOG_URL says"
         case errors.ServerRefusedError(cure=""):
             return f"{error}; `session-log doctor` tells what the server lacks"
         case _ if isinstance(error, _DAMAGED):

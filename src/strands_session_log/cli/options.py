@@ -2,32 +2,27 @@
 
 from __future__ import annotations
 
-import os
-from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from ..session_log import DEFAULT_NAMESPACE
 from .completion import session_ids
+from .target import DEFAULT_URL, NAMESPACE_VARIABLE, URL_VARIABLE
 
-DEFAULT_URL = "valkey://localhost:6379"
-_PANEL = "Server"
+PANEL = "Server"
 
 SessionArgument = Annotated[
     str, typer.Argument(metavar="SESSION", help="The session's id.", autocompletion=session_ids, show_default=False)
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
-AgentOption = Annotated[
-    str | None, typer.Option("--agent", metavar="AGENT", help="Only this agent's.", show_default=False)
-]
 UrlOption = Annotated[
     str | None,
     typer.Option(
         "--url",
         metavar="URL",
-        help=f"Where the server is. Left out: SESSION_LOG_URL, or {DEFAULT_URL}.",
-        rich_help_panel=_PANEL,
+        help=f"Where the server is; else {URL_VARIABLE}, else {DEFAULT_URL}.",
+        rich_help_panel=PANEL,
         show_default=False,
     ),
 ]
@@ -36,8 +31,8 @@ NamespaceOption = Annotated[
     typer.Option(
         "--namespace",
         metavar="NAME",
-        help=f"First part of every key. Left out: SESSION_LOG_NAMESPACE, or {DEFAULT_NAMESPACE}.",
-        rich_help_panel=_PANEL,
+        help=f"First part of every key; else {NAMESPACE_VARIABLE}, else {DEFAULT_NAMESPACE}.",
+        rich_help_panel=PANEL,
         show_default=False,
     ),
 ]

@@ -26,7 +26,7 @@ class _Console(Console):
 
     def on_broken_pipe(self) -> None:
         """Called by Rich while it handles the error."""
-        raise  # noqa: PLE0704 - the error being handled
+        raise
 
 
 def console(stderr: bool = False) -> Console:

@@ -1,0 +1,83 @@
+"""The commands of `session-log`, put together."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from importlib.metadata import PackageNotFoundError, version
+from io import TextIOWrapper
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from .commands import delete, demo, doctor, events, sessions, show, verify
+from .exits import EPILOG, told_in_one_line
+from .options import NamespaceOption, UrlOption
+
+
+class Commands(TyperGroup):
+    """The commands in the order in which somebody gets to know them; their failures are told in one line."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """The order they were added in."""
+        return list(self.commands)
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command that was asked for."""
+        with told_in_one_line():
+            return super().invoke(ctx)
+
+
+app = typer.Typer(
+    name="session-log",
+    cls=Commands,
+    epilog=EPILOG,
+    rich_markup_mode="rich",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        try:
+            number = version("strands-session-log")
+        except PackageNotFoundError:
+            number = "(not installed)"
+        typer.echo(f"session-log {number}")
+        raise typer.Exit
+
+
+@app.callback()
+def _before_every_command(
+    url: UrlOption = None,
+    namespace: NamespaceOption = None,
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_print_version, help="Print the version.")
+    ] = False,
+) -> None:
+    """Look at the sessions of Strands agents in a Valkey session log.
+
+    --url and --namespace may stand before or after the command.
+    """
+
+
+app.command(epilog=demo.EPILOG)(demo.demo)
+app.command(epilog=sessions.EPILOG)(sessions.sessions)
+app.command(epilog=show.EPILOG)(show.show)
+app.command(epilog=events.EPILOG)(events.events)
+app.command(epilog=verify.EPILOG)(verify.verify)
+app.command(epilog=delete.EPILOG)(delete.delete)
+app.command(epilog=doctor.EPILOG)(doctor.doctor)
+
+
+def run() -> None:
+    """Run on the process's own arguments."""
+    # Somebody at a terminal wants an answer or one line of error, not the library's log lines.
+    logging.getLogger().addHandler(logging.NullHandler())
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")
+    app(prog_name="session-log")

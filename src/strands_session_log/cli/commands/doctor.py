@@ -1,0 +1,74 @@
+"""`session-log doctor`."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from ...server import Finding, ServerReport, advice, inspect, masked
+from ...server.border import insist
+from ..connection import PATIENCE, client_of
+from ..exits import Code
+from ..layout import hanging, put
+from ..options import JsonOption, NamespaceOption, UrlOption
+from ..target import Target
+from ..terminal import console, count, one_line, plain, write_json
+
+EPILOG = "Examples:\n\nsession-log doctor --url valkeys://example.com:6379\n\nsession-log doctor --json | jq .ok"
+_MARKS = {"ok": Text("✓", "green"), "warn": Text("!", "yellow"), "error": Text("✗", "red")}
+
+
+def doctor(
+    ctx: typer.Context, as_json: JsonOption = False, url: UrlOption = None, namespace: NamespaceOption = None
+) -> None:
+    """Look at the server, and tell what to change for it to keep sessions well.
+
+    Works on servers that refuse to keep a log, too. The user needs INFO; without CONFIG and ACL it sees less.
+    """
+    target = Target.of(ctx, url, namespace)
+    with client_of(target) as client:
+        report = insist(lambda: inspect(client, target.namespace), PATIENCE)
+    findings = advice(report)
+    ill = any(finding.level == "error" for finding in findings)
+    if as_json:
+        write_json(_json(target, report, findings, not ill))
+    else:
+        _print(console(), target, report, findings)
+    if ill:
+        raise typer.Exit(Code.PROBLEMS)
+
+
+def _json(target: Target, report: ServerReport, findings: list[Finding], ok: bool) -> dict[str, Any]:
+    version = None if report.version is None else ".".join(map(str, report.version))
+    return {
+        "ok": ok,
+        "url": masked(target.url),
+        "namespace": target.namespace,
+        "server": {**asdict(report), "version": version},
+        "findings": [asdict(finding) for finding in findings],
+    }
+
+
+def _print(terminal: Console, target: Target, report: ServerReport, findings: list[Finding]) -> None:
+    put(terminal, Text.assemble((report.name, "bold"), (f"  {plain(masked(target.url))}", "dim")))
+    put(terminal, Text())
+    width = max(len(finding.subject) for finding in findings)
+    for finding in findings:
+        label = Text.assemble(_MARKS[finding.level], f"  {one_line(finding.subject):<{width}}  ")
+        found = Text(one_line(finding.found))
+        if finding.cure:
+            found.append(f"\n→ {one_line(finding.cure)}", "bold")
+        put(terminal, hanging(terminal, label, found))
+    put(terminal, Text())
+    put(terminal, Text(_verdict(findings)))
+
+
+def _verdict(findings: list[Finding]) -> str:
+    errors = sum(finding.level == "error" for finding in findings)
+    warnings = sum(finding.level == "warn" for finding in findings)
+    counted = [count(number, noun) for number, noun in ((errors, "error"), (warnings, "warning")) if number]
+    return f"{', '.join(counted)}." if counted else "Nothing need be changed."

@@ -1,0 +1,97 @@
+"""`session-log events`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import islice
+from typing import Annotated, Any
+
+import typer
+
+from ...errors import SessionNotFoundError
+from ...events import Recorded
+from ...session_log import SessionLog
+from ..connection import opened
+from ..listing import print_events
+from ..options import JsonOption, NamespaceOption, SessionArgument, UrlOption
+from ..terminal import console, count, one_line, write_json
+
+EPILOG = (
+    "Examples:\n\nsession-log events s-42 --type 'message.*' --after -1h\n\n"
+    "session-log events s-42 --json | jq -c 'select(.type == \"message.added\") | .data.message'"
+)
+
+AfterOption = Annotated[
+    str | None,
+    typer.Option("--after", metavar="POINT", help="Only what follows this point.", show_default=False),
+]
+UntilOption = Annotated[
+    str | None,
+    typer.Option("--until", metavar="POINT", help="Only up to and with this point.", show_default=False),
+]
+TypeOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--type", metavar="TYPE", help="Only this type, or message.* for a family; repeatable.", show_default=False
+    ),
+]
+AgentOption = Annotated[
+    str | None, typer.Option("--agent", metavar="AGENT", help="Only this agent's.", show_default=False)
+]
+LimitOption = Annotated[
+    int | None, typer.Option("--limit", min=1, metavar="N", help="The first N of them.", show_default=False)
+]
+
+
+def events(
+    ctx: typer.Context,
+    session: SessionArgument,
+    after: AfterOption = None,
+    until: UntilOption = None,
+    types: TypeOption = None,
+    agent: AgentOption = None,
+    limit: LimitOption = None,
+    as_json: JsonOption = False,
+    url: UrlOption = None,
+    namespace: NamespaceOption = None,
+) -> None:
+    """List the events of a session, oldest first.
+
+    A POINT is a revision (12), an event id, an ISO time, or a relative time (-5m).
+    """
+    with opened(ctx, url, namespace) as log:
+        found = islice(log.read(session, after, until, types or None, agent), limit)
+        printed = _print_json(found) if as_json else print_events(console(), found)
+        if not printed:
+            _explain(log, session)
+
+
+def _print_json(found: Iterator[Recorded]) -> bool:
+    printed = False
+    for recorded in found:
+        write_json(_json(recorded))
+        printed = True
+    return printed
+
+
+def _json(recorded: Recorded) -> dict[str, Any]:
+    event = recorded.event
+    return {
+        "id": str(recorded.id),
+        "type": event.type,
+        "agent": event.agent,
+        "event_id": event.event_id,
+        "time": event.time,
+        "v": event.version,
+        "trace": event.trace,
+        "link": recorded.link,
+        "data": event.data,
+    }
+
+
+def _explain(log: SessionLog, session_id: str) -> None:
+    """Nothing was printed: is there no such session, or did nothing match?"""
+    head = log.events.head(session_id)
+    if head is None:
+        raise SessionNotFoundError(session_id)
+    typer.echo(one_line(f"Session {session_id!r} has {count(head.id.revision, 'event')}; none matches."), err=True)

@@ -1,0 +1,90 @@
+"""`session-log verify`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from ... import audit
+from ...audit import Verification
+from ...errors import SessionNotFoundError
+from ...events import SessionInfo
+from ...session_log import SessionLog
+from ..completion import session_ids
+from ..connection import opened
+from ..exits import Code, fail
+from ..layout import put
+from ..options import JsonOption, NamespaceOption, UrlOption
+from ..progress import progress
+from ..terminal import console, count, one_line, plain, write_json
+
+EPILOG = "Examples:\n\nsession-log verify s-42 --json | jq -r .link\n\nsession-log verify --all"
+_PAGE = 200
+
+OneSession = Annotated[
+    str | None,
+    typer.Argument(metavar="SESSION", help="The session's id.", autocompletion=session_ids, show_default=False),
+]
+AllOption = Annotated[bool, typer.Option("--all", help="Verify every session of the namespace.")]
+
+
+def verify(
+    ctx: typer.Context,
+    session: OneSession = None,
+    every: AllOption = False,
+    as_json: JsonOption = False,
+    url: UrlOption = None,
+    namespace: NamespaceOption = None,
+) -> None:
+    """Recompute the hash chain of a session, and tell what is not as it was written.
+
+    Note the link it prints elsewhere: it proves later that nothing before it was changed.
+    """
+    if every == (session is not None):
+        fail(Code.USAGE, "verify takes either a session or --all")
+    intact = True
+    with opened(ctx, url, namespace) as log:
+        for name in [session] if session is not None else _all(log):
+            found = _verified(log, name, every)
+            if found is not None:
+                intact &= found.ok
+                _write_json(name, found) if as_json else _print(console(), name, found)
+    if not intact:
+        raise typer.Exit(Code.PROBLEMS)
+
+
+def _all(log: SessionLog) -> Iterator[str]:
+    """Every session, page by page; one that is written to meanwhile may come twice, but none is left out."""
+    before: SessionInfo | datetime | None = None
+    while page := log.sessions(_PAGE, before):
+        yield from (info.session_id for info in page)
+        before = page[-1]
+
+
+def _verified(log: SessionLog, session_id: str, forgiving: bool) -> Verification | None:
+    try:
+        with progress(log.events, session_id) as events:
+            return audit.verify(events, session_id)
+    except SessionNotFoundError:
+        # Among all sessions, one may be deleted before its turn comes.
+        if not forgiving:
+            raise
+        return None
+
+
+def _write_json(session_id: str, found: Verification) -> None:
+    write_json({"session_id": session_id, **found._asdict()})
+
+
+def _print(terminal: Console, session_id: str, found: Verification) -> None:
+    verdict = "chain intact" if found.ok else count(len(found.problems), "problem")
+    mark = Text("✓ ", "green") if found.ok else Text("✗ ", "red")
+    facts = f"  {count(found.revision, 'event')}, {verdict}, link {found.link}"
+    put(terminal, Text.assemble(mark, (plain(session_id), "bold"), facts))
+    for problem in found.problems:
+        put(terminal, Text(f"    {one_line(problem)}", "red"))

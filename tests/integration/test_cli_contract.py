@@ -1,0 +1,139 @@
+"""What scripts and operators rely on: exit codes, errors, `doctor`, and that the documentation is right."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from typer.main import get_command
+
+from strands_session_log import SessionLog
+from strands_session_log.cli.app import app
+from support import ValkeyliteServer
+from support.command_line import Run, runner, write_session
+
+DOCUMENTATION = Path(__file__).parents[2] / "docs" / "cli.md"
+
+
+@pytest.fixture
+def log(server_url: str, namespace: str) -> Iterator[SessionLog]:
+    with SessionLog.connect(server_url, namespace) as log:
+        yield log
+
+
+@pytest.fixture
+def run(server_url: str, namespace: str) -> Run:
+    return runner(server_url, namespace)
+
+
+@pytest.fixture
+def talk(log: SessionLog) -> SessionLog:
+    """A log with one session `s-42` of six events."""
+    write_session(log)
+    return log
+
+
+def test_a_session_that_is_not_there_is_named_in_one_line(run: Run) -> None:
+    for command in ("show", "events", "verify"):
+        (line,) = run(command, "s-43", exit_code=3).stderr.splitlines()
+        assert line.startswith("session-log: there is no session 's-43'")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("show", "s-42", "--at", "banana"), ("show", "s-42", "--at", "99"), ("events", "a\nb"), ("show",), ("nonsense",)],
+)
+def test_wrong_usage_ends_with_2(talk: SessionLog, run: Run, arguments: tuple[str, ...]) -> None:
+    run(*arguments, exit_code=2)
+
+
+def test_a_server_that_is_not_there_is_told_in_one_line_without_the_password(run: Run) -> None:
+    for command in ("sessions", "doctor"):
+        (line,) = run(command, "--url", "valkey://me:secret@127.0.0.1:1", exit_code=4).stderr.splitlines()[-1:]
+        assert "cannot be reached" in line
+        assert "SESSION_LOG_URL" in line
+        assert "secret" not in line
+
+
+def test_server_and_namespace_may_be_named_before_or_after_the_command(
+    talk: SessionLog, server_url: str, namespace: str
+) -> None:
+    run = runner("valkey://127.0.0.1:1", "t-nowhere")
+
+    assert "s-42" in run("--url", server_url, "--namespace", namespace, "sessions").stdout
+    assert "s-42" in run("--url", "x", "sessions", "--url", server_url, "--namespace", namespace).stdout
+
+
+def test_help_names_every_command_and_exit_code(run: Run) -> None:
+    shown = " ".join(run("--help").stdout.split())
+
+    for word in ("demo", "sessions", "show", "events", "verify", "delete", "doctor", "--install-completion"):
+        assert word in shown
+    assert "0 all is well" in shown
+    assert "4 the server cannot be reached" in shown
+
+
+def test_doctor_finds_nothing_wrong_with_a_server_that_keeps_everything() -> None:
+    with ValkeyliteServer(stream_node_max_bytes="65536", maxmemory="1gb") as server:
+        run = runner(server.url, "strands")
+        assert "Nothing need be changed." in run("doctor").stdout
+        assert json.loads(run("doctor", "--json").stdout)["ok"] is True
+
+
+def test_doctor_examines_a_server_that_may_evict_sessions_and_reading_it_only_warns() -> None:
+    with ValkeyliteServer(maxmemory_policy="allkeys-lru") as server:
+        run = runner(server.url, "strands")
+        report = json.loads(run("doctor", "--json", exit_code=1).stdout)
+        assert "warning: maxmemory-policy is allkeys-lru" in run("sessions").stderr
+        run("demo", "--url", server.url, exit_code=4)
+
+    (eviction,) = (finding for finding in report["findings"] if finding["subject"] == "eviction")
+    assert eviction["level"] == "error"
+    assert "noeviction" in eviction["cure"]
+
+
+def test_doctor_makes_do_with_what_a_user_without_config_may_see() -> None:
+    with ValkeyliteServer() as server:
+        server.client().execute_command("ACL SETUSER", "guest", "on", ">secret", "~*", "+@all", "-config", "-acl")
+        shown = runner(server.url.replace("//", "//guest:secret@"), "strands")("doctor").stdout
+
+    assert "guest:***@" in shown
+    assert "secret" not in shown
+    assert "append-only file" in shown
+
+
+def test_the_page_about_the_command_line_knows_every_option() -> None:
+    page = DOCUMENTATION.read_text().partition("## Commands")[2]
+    sections = {section.split()[1]: section for section in page.split("### ")[1:]}
+
+    for name, command in get_command(app).commands.items():  # type: ignore[attr-defined]
+        options = {option for parameter in command.params for option in parameter.opts if option.startswith("-")}
+        missing = options - {"--url", "--namespace", "--help", "-h"} - set(re.findall(r"`(-[-a-z]+)", sections[name]))
+        assert not missing, name
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("sessions",),
+        ("show", "s-42"),
+        ("events", "s-42"),
+        ("verify", "s-42"),
+        ("doctor",),
+        ("delete", "s-42", "--yes"),
+    ],
+)
+def test_the_page_about_the_command_line_lists_the_fields_of_json(
+    talk: SessionLog, run: Run, arguments: tuple[str, ...]
+) -> None:
+    page = DOCUMENTATION.read_text().partition(f"### session-log {arguments[0]}")[2]
+    documented = re.search(r"--json`: `\{(.*?)\}`", page, re.DOTALL)
+    assert documented is not None
+
+    # What doctor thinks of the server of the tests does not matter here.
+    printed = run(*arguments, "--json", exit_code=None).stdout
+
+    assert list(json.loads(printed.splitlines()[0])) == re.findall(r'"(\w+)"', documented[1])

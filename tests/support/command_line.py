@@ -1,0 +1,48 @@
+"""`session-log` called in this process, on a session that has a bit of everything."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from typer.testing import CliRunner
+
+from strands_session_log import SessionLog, events
+from strands_session_log.cli.app import app
+
+CALL = {"toolUse": {"toolUseId": "1", "name": "forecast", "input": {"city": "Lisbon", "days": 2}}}
+RESULT = {"toolResult": {"toolUseId": "1", "status": "success", "content": [{"text": "19 °C"}]}}
+
+
+class Run(Protocol):
+    """Calls `session-log`, and checks how it ends; None means that it does not matter."""
+
+    def __call__(self, *arguments: str, exit_code: int | None = 0) -> Any: ...
+
+
+def runner(url: str, namespace: str) -> Run:
+    """A way to call `session-log` on a namespace."""
+    environment = {"SESSION_LOG_URL": url, "SESSION_LOG_NAMESPACE": namespace, "COLUMNS": "100"}
+
+    def run(*arguments: str, exit_code: int | None = 0) -> Any:
+        result = CliRunner().invoke(app, arguments, env=environment, catch_exceptions=False)
+        assert exit_code in (None, result.exit_code), result.output
+        return result
+
+    return run
+
+
+def message(index: int, role: str, *blocks: Any, agent: str = "default", **fields: Any) -> events.Event:
+    """The event of a message; text blocks may be plain text."""
+    said = {"role": role, "content": [{"text": block} if isinstance(block, str) else block for block in blocks]}
+    record = {"message": said, "message_id": index, "redact_message": None, "created_at": "", "updated_at": ""}
+    return events.MessageAdded({**record, **fields}, agent)
+
+
+def write_session(log: SessionLog) -> None:
+    """Write the session `s-42` of six events."""
+    log.append("s-42", events.SessionCreated({"session_id": "s-42", "session_type": "AGENT"}))
+    log.append("s-42", events.AgentCreated({"agent_id": "default", "state": {"luggage": "hand"}}, "default"))
+    log.append("s-42", message(0, "user", "What should I pack?"))
+    log.append("s-42", message(1, "assistant", "Let me look.", CALL))
+    log.append("s-42", message(2, "user", RESULT))
+    log.append("s-42", message(3, "assistant", "A light jacket."))
