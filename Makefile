@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test lint types contracts tests test-servers bench clean
+.PHONY: demo test lint types contracts tests test-servers test-matrix clean
 
 demo: .venv/.demo  ## An agent talks, is killed, resumes; its history is shown and proved
 	@$(BIN)/session-log demo
@@ -29,8 +29,11 @@ test-servers: .venv/.dev  ## The same log on every kind of server that can be in
 		$(BIN)/pytest tests/contract tests/integration --server=$$server || exit 1; \
 	done
 
+test-matrix:  ## Every Python there is here, and the lowest supported dependencies
+	.ci/test-matrix
+
 clean:
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .venv .venv-matrix .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' \
