@@ -17,8 +17,9 @@ local function argument(number, offset)
     return ARGV[FIRST + (number - 1) * WIDTH + offset]
 end
 
+-- Lua writes whole numbers below 10^14 out in full; milliseconds get there in the year 5138.
 local function id_text(ms, position)
-    return string.format('%.0f-%.0f', ms, position)
+    return ms .. '-' .. position
 end
 
 local function agent_field(agent, name)
@@ -66,10 +67,15 @@ local function format_ranges(ranges)
 end
 
 -- Where the session stands ---------------------------------------------------------------------------------------
-local known = redis.call('HMGET', head, 'revision', 'link', 'ms')
+-- Most batches are about one agent, so what is known of the first one's comes along.
+local first_agent = argument(1, 1)
+local known = redis.call('HMGET', head, 'revision', 'link', 'ms',
+    agent_field(first_agent, 'messages'), agent_field(first_agent, 'revision'))
 local revision, link, last_ms = tonumber(known[1] or 0), known[2], tonumber(known[3] or 0)
-if revision == 0 and redis.call('EXISTS', events) == 1 then
-    return redis.error_reply('HEADLOST the head of session ' .. session .. ' is gone but its events are not')
+local has_events = redis.call('EXISTS', events) == 1
+if has_events ~= (revision > 0) then
+    local gone = has_events and 'head is gone but its events are not' or 'events are gone but its head is not'
+    return redis.error_reply('HALFLOST of session ' .. session .. ' the ' .. gone)
 end
 
 -- Has an earlier attempt of this very call landed? ---------------------------------------------------------------
@@ -86,24 +92,31 @@ end
 local ranges_of = {}
 local function ranges_for(agent)
     if not ranges_of[agent] then
-        ranges_of[agent] = parse_ranges(redis.call('HGET', head, agent_field(agent, 'messages')))
+        local text = agent == first_agent and known[4] or redis.call('HGET', head, agent_field(agent, 'messages'))
+        ranges_of[agent] = parse_ranges(text)
     end
     return ranges_of[agent]
 end
 
+local function moved_at(agent)
+    return tonumber(agent == first_agent and known[5] or redis.call('HGET', head, agent_field(agent, 'revision')) or 0)
+end
+
 local function conflict(what, agent, actual)
-    return { 'conflict', what, agent, string.format('%.0f', actual) }
+    return { 'conflict', what, agent, tostring(actual) }
 end
 
 local expectation, subject, wanted, wanted_next = ARGV[5], ARGV[6], tonumber(ARGV[7]), tonumber(ARGV[8])
 if expectation == 'absent' and revision > 0 then return conflict('revision', '', revision) end
 if expectation == 'revision' and revision ~= wanted then return conflict('revision', '', revision) end
 if expectation == 'agent' then
-    local at = tonumber(redis.call('HGET', head, agent_field(subject, 'revision')) or 0)
+    local at = wanted and moved_at(subject)
     if wanted and at ~= wanted then return conflict('agent', subject, at) end
-    local ranges = ranges_for(subject)
-    local next_index = #ranges > 0 and ranges[#ranges][2] + 1 or 0
-    if wanted_next and next_index ~= wanted_next then return conflict('next_message', subject, next_index) end
+    if wanted_next then
+        local ranges = ranges_for(subject)
+        local next_index = #ranges > 0 and ranges[#ranges][2] + 1 or 0
+        if next_index ~= wanted_next then return conflict('next_message', subject, next_index) end
+    end
 end
 for number = 1, count do
     local index = tonumber(argument(number, INDEX))
@@ -121,19 +134,22 @@ end
 local time = redis.call('TIME')
 local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
 local ms = math.max(now, last_ms)
-local feed_ms, feed_sequence = now, 0
-if redis.call('EXISTS', feed) == 1 then
+local feed_last = redis.call('XREVRANGE', feed, '+', '-', 'COUNT', 1)[1]
+feed_last = feed_last and feed_last[1]
+if not feed_last and redis.call('EXISTS', feed) == 1 then
     local info = redis.call('XINFO', 'STREAM', feed)
     for position = 1, #info, 2 do
-        if info[position] == 'last-generated-id' then
-            local at, sequence = string.match(info[position + 1], '^(%d+)-(%d+)$')
-            feed_ms, feed_sequence = math.max(now, tonumber(at)), tonumber(sequence)
-        end
+        if info[position] == 'last-generated-id' then feed_last = info[position + 1] end
     end
 end
-redis.call('ZSCORE', sessions, session)
+local feed_ms, feed_sequence = now, 0
+if feed_last then
+    local at, sequence = string.match(feed_last, '^(%d+)-(%d+)$')
+    feed_ms, feed_sequence = math.max(now, tonumber(at)), tonumber(sequence)
+end
 
--- From here on nothing can fail ----------------------------------------------------------------------------------
+-- From here on nothing can fail but the first write, where the server may refuse for want of memory ---------------
+redis.call('ZADD', sessions, ms, session)
 local answer = { 'landed', argument(count, LINK) }
 local changes = {}
 for number = 1, count do
@@ -141,32 +157,26 @@ for number = 1, count do
     local id = id_text(ms, revision)
     local agent = argument(number, 1)
     local at = FIRST + (number - 1) * WIDTH
-    local entry = { 'XADD', events, id,
-        'type', ARGV[at], 'agent', ARGV[at + 1], 'event', ARGV[at + 2], 'time', ARGV[at + 3], 'v', ARGV[at + 4],
-        'trace', ARGV[at + 5], 'salt', ARGV[at + 6], 'link', ARGV[at + 7], 'body', ARGV[at + 8] }
-    if revision > 1 then table.insert(entry, 3, 'NOMKSTREAM') end
-    if not redis.call(unpack(entry)) then
-        return redis.error_reply('EVENTSLOST the events of session ' .. session .. ' are gone but its head is not')
-    end
+    redis.call('XADD', events, id,
+        'type', ARGV[at], 'agent', agent, 'event', ARGV[at + 2], 'time', ARGV[at + 3], 'v', ARGV[at + 4],
+        'trace', ARGV[at + 5], 'salt', ARGV[at + 6], 'link', ARGV[at + 7], 'body', ARGV[at + 8])
     feed_sequence = feed_sequence + 1
     redis.call('XADD', feed, id_text(feed_ms, feed_sequence), 'session', session, 'id', id, 'type', ARGV[at],
         'agent', agent, 'link', ARGV[at + 7], 'facts', argument(number, FACTS))
-    if argument(number, MOVES) == '1' then changes[agent_field(agent, 'revision')] = string.format('%.0f', revision) end
+    if argument(number, MOVES) == '1' then changes[agent_field(agent, 'revision')] = revision end
     answer[number + 2] = id
 end
 for agent, ranges in pairs(ranges_of) do
     if #ranges > 0 then changes[agent_field(agent, 'messages')] = format_ranges(ranges) end
 end
-local fields = { 'HSET', head, 'revision', string.format('%.0f', revision), 'link', argument(count, LINK),
-    'ms', string.format('%.0f', ms) }
+local fields = { 'HSET', head, 'revision', revision, 'link', argument(count, LINK), 'ms', ms }
 if base_revision == 0 then
     fields[#fields + 1] = 'created'
-    fields[#fields + 1] = string.format('%.0f', ms)
+    fields[#fields + 1] = ms
 end
 for field, value in pairs(changes) do
     fields[#fields + 1] = field
     fields[#fields + 1] = value
 end
 redis.call(unpack(fields))
-redis.call('ZADD', sessions, string.format('%.0f', ms), session)
 return answer
