@@ -62,11 +62,12 @@ class SessionNotFoundError(SessionLogError, LookupError):
 
 
 class RevisionNotFoundError(SessionLogError, LookupError):
-    """The session does not have this revision."""
+    """The session does not have this revision, or not at the time its event id names."""
 
-    def __init__(self, session_id: str, revision: int) -> None:
-        self.session_id, self.revision = session_id, revision
-        super().__init__(f"session {session_id!r} has no revision {revision}")
+    def __init__(self, session_id: str, revision: int, event_id: object = None) -> None:
+        self.session_id, self.revision, self.event_id = session_id, revision, event_id
+        what = f"revision {revision}" if event_id is None else f"event {event_id}"
+        super().__init__(f"session {session_id!r} has no {what}")
 
 
 class ConcurrentWriteError(SessionLogError):

@@ -12,6 +12,7 @@ import re
 import time
 import unicodedata
 import uuid
+from collections.abc import Iterable
 from datetime import datetime, timedelta, timezone
 from typing import NamedTuple, TypeAlias
 
@@ -140,6 +141,27 @@ def check_id(kind: str, value: object) -> str:
     if any(unicodedata.category(character) in ("Cc", "Cs") for character in value):
         raise InvalidIdError(kind, value, "must not contain control characters or lone surrogates")
     return value
+
+
+def to_ranges(revisions: Iterable[int]) -> str:
+    """Revisions as ascending ranges, `3-3,7-9`, as a session's head holds them."""
+    ranges: list[list[int]] = []
+    for revision in sorted(set(revisions)):
+        if ranges and ranges[-1][1] == revision - 1:
+            ranges[-1][1] = revision
+        else:
+            ranges.append([revision, revision])
+    return ",".join(f"{first}-{last}" for first, last in ranges)
+
+
+def from_ranges(text: str) -> set[int]:
+    """The reverse of `to_ranges`.
+
+    Raises:
+        ValueError: When the text has another form.
+    """
+    bounds = [part.split("-") for part in text.split(",") if part]
+    return {revision for first, last in bounds for revision in range(int(first), int(last) + 1)}
 
 
 def new_event_id() -> str:

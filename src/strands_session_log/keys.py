@@ -32,8 +32,16 @@ class SessionKeys(NamedTuple):
     head: str
     snapshot: str
     live: str
+    rewrite: str
     feed: str
     sessions: str
+
+
+class StorageKeys(NamedTuple):
+    """The keys of one stored value; they share one slot."""
+
+    value: str
+    listing: str
 
 
 class Keyspace(NamedTuple):
@@ -65,6 +73,7 @@ class Keyspace(NamedTuple):
             head=f"{prefix}:head",
             snapshot=f"{prefix}:snapshot",
             live=f"{prefix}:live",
+            rewrite=f"{prefix}:rewrite",
             feed=self.feed(partition),
             sessions=self.sessions(partition),
         )
@@ -76,6 +85,15 @@ class Keyspace(NamedTuple):
     def sessions(self, partition: int) -> str:
         """The sorted set of a partition's sessions by last activity."""
         return f"{self._prefix(partition)}:sessions"
+
+    def stored(self, key: str) -> StorageKeys:
+        """The keys of what is stored under a key of `ValkeyStorage`; its partition is that of a session so named."""
+        listing = self.storage(self.partition(key))
+        return StorageKeys(value=f"{listing}:{key}", listing=listing)
+
+    def storage(self, partition: int) -> str:
+        """The sorted set of the keys stored in a partition."""
+        return f"{self._prefix(partition)}:storage"
 
     def _prefix(self, partition: int) -> str:
         return f"{self.namespace}:{{{tags(self.partitions)[partition]}}}"

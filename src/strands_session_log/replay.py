@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from .errors import LogForkedError
 from .event_log import EventLog
 from .event_log.sealed import Position
-from .events import Recorded
+from .events import PayloadErased, Recorded
 from .ids import EventId
 from .state import SessionState, evolve, initial
 
@@ -41,7 +41,12 @@ def catch_up(log: EventLog, session_id: str, known: SessionState) -> SessionStat
         first = next(events, None)
         if first is None or first.id != known.position or first.link != known.link:
             return state(log, session_id)
-        caught_up = fold(events, known)
+        caught_up = known
+        for one in events:
+            if one.event.type == PayloadErased.TYPE:
+                # What stood before an erased record cannot be told from what is known.
+                return state(log, session_id)
+            caught_up = evolve(caught_up, one)
     except LogForkedError:
         return state(log, session_id)
     log.remember(session_id, Position(caught_up.position, caught_up.link))

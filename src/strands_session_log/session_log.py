@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
 from . import audit, replay
 from .audit import Verification
-from .errors import RevisionNotFoundError, SessionNotFoundError
-from .event_log import ANY, Durability, EventLog, Expected
+from .errors import InvalidPointError, RevisionNotFoundError, SessionNotFoundError
+from .event_log import ANY, Durability, EventLog, Expected, Progress
 from .event_log.namespace import open_namespace
 from .events import Event, Recorded, SessionInfo
 from .ids import START, EventId, Instant, Point, Revision, parse_point
@@ -148,13 +148,50 @@ class SessionLog:
             raise SessionNotFoundError(session_id)
         return state
 
-    def verify(self, session_id: str) -> Verification:
+    def verify(self, session_id: str, progress: Progress = lambda done, total: None) -> Verification:
         """Recompute the hash chain of a session from its stream.
+
+        Args:
+            session_id: The session.
+            progress: Called with how many events are checked, and of how many, for every thousandth.
 
         Raises:
             SessionNotFoundError: When there is no such session.
         """
-        return audit.verify(self.events, session_id)
+        return audit.verify(self.events, session_id, progress)
+
+    def erase(
+        self,
+        session_id: str,
+        event: Point | Iterable[Point],
+        reason: str,
+        progress: Progress = lambda done, total: None,
+    ) -> EventId | None:
+        """Erase what events hold, in the stream and in everything derived from it; the hash chain still verifies.
+
+        The stream is rewritten in steps of a few milliseconds while others go on reading and appending. Copies in the
+        server's append-only file, RDB files and backups stay until these are rewritten or thrown away.
+
+        Args:
+            session_id: The session.
+            event: The event's id or revision; or several.
+            reason: Why; kept in the `PayloadErased` event that records the erasure.
+            progress: Called after each step with how many events are copied, and of how many.
+
+        Returns:
+            The id of the event that records it; None when everything was erased before.
+
+        Raises:
+            SessionNotFoundError: When there is no such session.
+            RevisionNotFoundError: When it does not have one of the events; nothing is erased.
+            InvalidPointError: When one of them is a time, not an event.
+            ContentionError: When others wrote or erased during every attempt.
+        """
+        points = [event] if isinstance(event, (EventId, int, str, datetime)) else event
+        if self.events.head(session_id) is None:
+            raise SessionNotFoundError(session_id)
+        ids = [self._event_id(session_id, point) for point in points]
+        return self.events.erase(session_id, ids, reason, progress)
 
     def delete(self, session_id: str) -> int:
         """Remove every key of a session; nothing of any other.
@@ -187,6 +224,12 @@ class SessionLog:
                 if found is None:
                     raise RevisionNotFoundError(session_id, number)
                 return found
+
+    def _event_id(self, session_id: str, point: Point) -> EventId:
+        found = self.resolve(session_id, point)
+        if not found.revision:
+            raise InvalidPointError(point) if found.ms else RevisionNotFoundError(session_id, 0)
+        return found
 
 
 def _filter(types: Sequence[str] | None, agent: str | None) -> Callable[[Recorded], bool]:

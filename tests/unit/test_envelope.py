@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from strands_session_log import events
-from strands_session_log.codec import FIELDS, decode, encode, envelope
+from strands_session_log.codec import FIELDS, decode, encode, envelope, parse, remains
 from strands_session_log.errors import CorruptEntryError, EncodingError
 from strands_session_log.ids import EventId
 
@@ -79,3 +79,21 @@ def test_facts_tell_role_tools_and_usage_but_no_content() -> None:
 @pytest.mark.parametrize("message", [None, 5, "text", {"content": 3}, {"content": [None, {"toolUse": 1}]}])
 def test_facts_of_a_message_of_any_shape_do_not_fail(message: Any) -> None:
     assert encode(events.MessageAdded({"message": message, "message_id": 0})).facts.startswith(b'{"index":0')
+
+
+def test_an_erased_event_is_not_lifted_because_there_is_nothing_to_lift(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(envelope.UPCASTERS, ("custom.x", 1), lambda data: {"lifted": data["x"]})
+    event = events.Custom("custom.x", {"x": 1})
+    assert decode(b"17-3", entry_of(event)).event.data == {"lifted": 1}
+    body = b'{"commitment":"' + b"c" * 43 + b'"}'
+    erased = decode(b"17-3", entry_of(event, salt=b"", body=body)).event
+    assert erased.is_erased
+    assert (erased.version, dict(erased.data)) == (1, {"commitment": "c" * 43})
+
+
+def test_an_erased_message_keeps_its_index_and_its_role_and_nothing_else() -> None:
+    message = {"role": "assistant", "content": [{"text": "secret"}]}
+    event = events.MessageAdded({"message": message, "message_id": 7, "created_at": "2026"}, "default")
+    assert remains(parse(b"17-3", entry_of(event))) == {"message_id": 7, "role": "assistant"}
+    assert remains(parse(b"17-3", entry_of(events.AgentUpdated({"state": {"role": "user"}}, "default")))) == {}
+    assert remains(parse(b"17-3", entry_of(event, body=b"no JSON"))) == {}

@@ -1,5 +1,6 @@
 """The fold: pure, total, and cheap to continue."""
 
+from copy import copy
 from typing import Any
 
 from hypothesis import given
@@ -62,9 +63,9 @@ def test_the_fold_never_fails_and_always_advances(happened: list[Event]) -> None
 def test_a_state_is_not_changed_by_what_follows(happened: list[Event]) -> None:
     entries = recorded(*happened)
     before = fold(entries[:-1])
-    copy = fold(entries[:-1])
+    same = fold(entries[:-1])
     evolve(before, entries[-1])
-    assert before == copy
+    assert before == same
 
 
 def test_the_transcript_holds_messages_by_index_with_the_event_that_wrote_them() -> None:
@@ -106,6 +107,42 @@ def test_recreating_an_agent_keeps_its_messages() -> None:
         recorded(events.AgentCreated({"state": {}}, "a"), said(0), events.AgentCreated({"state": {"x": 1}}, "a"))
     )
     assert (len(state.agents["a"].messages), state.agents["a"].state) == (1, {"x": 1})
+
+
+def without_content(one: Recorded) -> Recorded:
+    event = copy(one.event)
+    object.__setattr__(event, "data", {"commitment": "c" * 43, **event.remains()})
+    return one._replace(event=event)
+
+
+@given(st.lists(anything, max_size=20), st.data())
+def test_a_state_folded_before_an_erasure_catches_up_with_what_it_did_to_messages(
+    happened: list[Event], data: st.DataObject
+) -> None:
+    before = recorded(*happened)
+    gone = data.draw(st.sets(st.sampled_from([one.id for one in before]))) if before else set()
+    after = [without_content(one) if one.id in gone else one for one in before]
+    erasure = events.PayloadErased({"erased": [str(id_) for id_ in gone], "reason": "why"})
+    last = Recorded(EventId(2000, len(before) + 1), erasure, "link")
+    caught_up, anew = fold([*before, last]), fold([*after, last])
+    for agent_id, agent in caught_up.agents.items():
+        assert agent.messages == anew.agents[agent_id].messages
+        assert agent.revision == anew.agents[agent_id].revision
+
+
+def test_an_erased_message_says_so_in_the_role_it_had() -> None:
+    answer = events.MessageAdded({"message": {"role": "assistant", "content": []}, "message_id": 1}, "a")
+    agent = fold([*recorded(said(0)), without_content(recorded(said(0), answer)[1])]).agents["a"]
+    assert agent.window[1] == {"role": "assistant", "content": [{"text": "[erased]"}]}
+    assert [message.erased for message in agent.messages] == [False, True]
+
+
+def test_a_redaction_still_finds_the_message_whose_original_was_erased() -> None:
+    redaction = {"role": "user", "content": [{"text": "[redacted]"}]}
+    data = {"message": redaction, "redact_message": redaction, "message_id": 0}
+    original, redacted = recorded(said(0, "secret"), events.MessageRedacted(data, "a"))
+    message = fold([without_content(original), redacted]).agents["a"].messages[0]
+    assert (message.shown, message.erased) == (redaction, False)
 
 
 def record(index: int, text: str = "") -> MessageRecord:

@@ -8,7 +8,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from strands_session_log.errors import InvalidIdError, InvalidPointError
-from strands_session_log.ids import EventId, Instant, Revision, check_id, new_event_id, parse_point
+from strands_session_log.ids import (
+    EventId,
+    Instant,
+    Revision,
+    check_id,
+    from_ranges,
+    new_event_id,
+    parse_point,
+    to_ranges,
+)
 
 event_ids = st.builds(EventId, st.integers(0, 10**13), st.integers(0, 10**9))
 
@@ -69,3 +78,13 @@ def test_event_ids_of_writers_are_uuids_of_version_7_and_differ() -> None:
     ids = {new_event_id() for _ in range(1000)}
     assert len(ids) == 1000
     assert {(UUID(text).version, UUID(text).variant) for text in ids} == {(7, "specified in RFC 4122")}
+
+
+@given(st.sets(st.integers(1, 60)))
+def test_revisions_are_read_back_from_their_ranges(revisions: set[int]) -> None:
+    assert from_ranges(to_ranges(revisions)) == revisions
+
+
+def test_ranges_of_revisions_ascend_and_do_not_touch() -> None:
+    assert to_ranges([9, 3, 7, 8, 8]) == "3-3,7-9"
+    assert to_ranges([]) == ""

@@ -6,7 +6,7 @@ SAMEFIELDS). Every value is text.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 import orjson
@@ -72,6 +72,11 @@ class Entry(NamedTuple):
     link: str
     body: str
 
+    @property
+    def is_erased(self) -> bool:
+        """Whether its body was erased."""
+        return not self.salt
+
 
 def parse(entry_id: bytes | str, entry: Mapping[Any, Any]) -> Entry:
     """Read a stream entry, as any valkey-py client returns it (decoded or not).
@@ -94,15 +99,23 @@ def decode(entry_id: bytes | str, entry: Mapping[Any, Any]) -> Recorded:
     """
     raw = parse(entry_id, entry)
     try:
-        return Recorded(raw.id, _event(raw.header, orjson.loads(raw.body)), raw.link)
+        return Recorded(raw.id, _event(raw, orjson.loads(raw.body)), raw.link)
     except ValueError as error:
         raise CorruptEntryError(raw.id, f"{type(error).__name__}: {error}") from error
 
 
-def _event(header: Sequence[str], data: dict[str, Any]) -> Event:
-    type_, agent, event_id, time, version, trace = header
+def remains(entry: Entry) -> dict[str, Any]:
+    """What an entry keeps when its body is erased, see `Event.remains`; nothing where the body cannot be read."""
+    try:
+        return _event(entry, orjson.loads(entry.body)).remains()
+    except (ValueError, TypeError, LookupError):
+        return {}
+
+
+def _event(entry: Entry, data: dict[str, Any]) -> Event:
+    type_, agent, event_id, time, version, trace = entry.header
     number = int(version)
-    while (type_, number) in UPCASTERS:
+    while not entry.is_erased and (type_, number) in UPCASTERS:
         data = UPCASTERS[type_, number](data)
         number += 1
     envelope: dict[str, Any] = {"event_id": event_id, "time": time, "trace": trace, "version": number}

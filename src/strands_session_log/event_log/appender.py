@@ -12,6 +12,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Sequence
 from functools import partial
+from itertools import count
 from typing import Any, Generic, TypeVar
 
 from ..codec import Encoded, encode
@@ -26,8 +27,9 @@ from .durability import Durability
 from .expected import Expected, describe
 from .sealed import Position, Sealed, seal
 
-_MAX_ATTEMPTS = 100
-_MAX_PAUSE = 0.05
+_MIN_ATTEMPTS = 100
+_ATTEMPTS_IN_A_ROW = 5
+_MAX_PAUSE = 0.02
 V = TypeVar("V")
 
 
@@ -54,7 +56,8 @@ class Appender:
             raise ValueError("there is no event to append")
         batch = [event if isinstance(event, Encoded) else encode(event) for event in events]
         sealed = self._unsettled_call(session_id, batch) or self._seal(session_id, batch, expected)
-        for attempt in range(_MAX_ATTEMPTS):
+        give_up = time.monotonic() + self._retry_for
+        for attempt in count(1):
             reply = self._settle(session_id, sealed)
             match [text(part) for part in reply]:
                 case ["landed", link, *ids]:
@@ -64,9 +67,12 @@ class Appender:
                 case ["moved", last, link]:
                     self.remember(session_id, Position(EventId.parse(last), link))
                     sealed = self._seal(session_id, batch, expected)
-            if attempt:
-                time.sleep(random.uniform(0, min(_MAX_PAUSE, 0.0005 * 2 ** min(attempt, 10))))
-        raise ContentionError(session_id, _MAX_ATTEMPTS)
+            if attempt >= _MIN_ATTEMPTS and time.monotonic() > give_up:
+                raise ContentionError(session_id, attempt)
+            if attempt % _ATTEMPTS_IN_A_ROW == 0:
+                # What was just learned goes stale in a pause; the next attempt learns it anew, those after it use it.
+                time.sleep(random.uniform(0, min(_MAX_PAUSE, 0.0005 * attempt)))
+        raise AssertionError("unreachable")
 
     def _unsettled_call(self, session_id: str, batch: Sequence[Encoded]) -> Sealed | None:
         sealed = self._unsettled.pop(_name(session_id, batch[0].event))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, timezone
 from functools import partial
 from typing import Any
@@ -17,6 +17,7 @@ from ..server.border import Client, insist, text
 from . import directory
 from .appender import Appender
 from .durability import Durability
+from .erasure import Eraser, Progress
 from .expected import ANY, Expected
 from .sealed import Position
 
@@ -39,8 +40,10 @@ class EventLog:
     def __init__(
         self, client: Client, keyspace: Keyspace, durability: Durability | None = None, retry_for: float = 10.0
     ) -> None:
-        self.client, self.keyspace, self._retry_for = client, keyspace, retry_for
-        self._appender = Appender(client, keyspace, durability or Durability.memory(), retry_for)
+        self.client, self.keyspace, self.retry_for = client, keyspace, retry_for
+        durability = durability or Durability.memory()
+        self._appender = Appender(client, keyspace, durability, retry_for)
+        self._eraser = Eraser(client, keyspace, durability, retry_for)
 
     def append(self, session_id: str, events: Sequence[Event | Encoded], expected: Expected = ANY) -> list[EventId]:
         """Append a batch: all of it, or nothing, and never twice.
@@ -95,7 +98,7 @@ class EventLog:
         key, count = self.keyspace.session(session_id).events, _FIRST_PAGE
         while True:
             command = partial(self.client.execute_command, "XRANGE", key, start, end, "COUNT", count)
-            page: list[tuple[Any, Any]] = insist(command, self._retry_for)
+            page: list[tuple[Any, Any]] = insist(command, self.retry_for)
             yield from page
             if len(page) < count:
                 return
@@ -106,13 +109,13 @@ class EventLog:
         if revision == 0:
             return START
         key = self.keyspace.session(session_id).events
-        found = insist(lambda: LOCATE(self.client, [key], [revision]), self._retry_for)
+        found = insist(lambda: LOCATE(self.client, [key], [revision]), self.retry_for)
         return EventId.parse(text(found)) if found else None
 
     def head(self, session_id: str) -> Position | None:
         """Where a session stands; None when there is none."""
         key = self.keyspace.session(session_id).head
-        reply = insist(lambda: self.client.execute_command("HMGET", key, "revision", "link", "ms"), self._retry_for)
+        reply = insist(lambda: self.client.execute_command("HMGET", key, "revision", "link", "ms"), self.retry_for)
         if reply[0] is None:
             return None
         return Position(EventId(int(reply[2]), int(reply[0])), text(reply[1]))
@@ -121,6 +124,31 @@ class EventLog:
         """Note where a session was seen to stand, which saves the next append a round trip."""
         self._appender.remember(session_id, position)
 
+    def erase(
+        self, session_id: str, ids: Iterable[EventId], reason: str, progress: Progress = lambda done, total: None
+    ) -> EventId | None:
+        """Erase the bodies of events; their place in the hash chain stays.
+
+        Args:
+            session_id: The session.
+            ids: The events.
+            reason: Why, for the `PayloadErased` event.
+            progress: Called after each step.
+
+        Returns:
+            The id of the event that records it; None when everything was erased before.
+
+        Raises:
+            SessionNotFoundError: When there is no such session.
+            RevisionNotFoundError: When it does not have one of the events; nothing is erased.
+            ContentionError: When others wrote or erased during every attempt.
+        """
+        recorded = self._eraser.erase(session_id, ids, reason, progress)
+        if recorded is None:
+            return None
+        self.remember(session_id, recorded)
+        return recorded.id
+
     def delete(self, session_id: str) -> int | None:
         """Remove every key of a session, and of no other.
 
@@ -128,8 +156,8 @@ class EventLog:
             How many events it had; None when there was no such session.
         """
         keys = self.keyspace.session(session_id)
-        script_keys = (keys.events, keys.head, keys.snapshot, keys.live, keys.sessions)
-        revision = insist(lambda: DELETE(self.client, script_keys, [session_id]), self._retry_for)
+        script_keys = (keys.events, keys.head, keys.snapshot, keys.live, keys.rewrite, keys.sessions)
+        revision = insist(lambda: DELETE(self.client, script_keys, [session_id]), self.retry_for)
         self._appender.forget(session_id)
         return None if revision < 0 else int(revision)
 
@@ -140,8 +168,8 @@ class EventLog:
             limit: How many at most.
             before: Go on after this line of an earlier answer, or with what was active before this time.
         """
-        found = insist(lambda: directory.newest(self.client, self.keyspace, limit, before), self._retry_for)
-        heads = insist(lambda: directory.heads(self.client, self.keyspace, found), self._retry_for)
+        found = insist(lambda: directory.newest(self.client, self.keyspace, limit, before), self.retry_for)
+        heads = insist(lambda: directory.heads(self.client, self.keyspace, found), self.retry_for)
         return [
             SessionInfo(session_id, int(head[0]), _time(int(head[1])), _time(int(head[2])))
             for session_id, head in zip(found, heads, strict=True)

@@ -54,16 +54,19 @@ def open_namespace(
 
 
 def _lay_out(client: Client, namespace: str, partitions: int | None) -> Keyspace:
-    """Whoever comes first writes the layout; the rest read it."""
+    """Read the layout; whoever finds none writes it, unless somebody else is quicker."""
     key = config_key(namespace)
-    pipeline = client.pipeline(transaction=False)
-    pipeline.execute_command("HSETNX", key, "format", FORMAT)
-    pipeline.execute_command("HSETNX", key, "partitions", partitions or DEFAULT_PARTITIONS)
-    pipeline.execute_command("HMGET", key, "format", "partitions")
-    found = [int(text(value)) for value in pipeline.execute()[-1]]
-    if found[0] != FORMAT:
-        raise NamespaceMismatchError(namespace, "format", FORMAT, found[0])
-    return Keyspace(namespace, found[1])
+    found = client.execute_command("HMGET", key, "format", "partitions")
+    if None in found:
+        pipeline = client.pipeline(transaction=False)
+        pipeline.execute_command("HSETNX", key, "format", FORMAT)
+        pipeline.execute_command("HSETNX", key, "partitions", partitions or DEFAULT_PARTITIONS)
+        pipeline.execute_command("HMGET", key, "format", "partitions")
+        found = pipeline.execute()[-1]
+    format_, count = (int(text(value)) for value in found)
+    if format_ != FORMAT:
+        raise NamespaceMismatchError(namespace, "format", FORMAT, format_)
+    return Keyspace(namespace, count)
 
 
 def _pool(client: Any) -> Any:

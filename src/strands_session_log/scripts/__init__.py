@@ -21,9 +21,9 @@ Argument = bytes | str | int
 class Script:
     """A Lua script of this package."""
 
-    def __init__(self, name: str) -> None:
-        """Load the script file `<name>.lua` beside this module."""
-        self.source = files(__name__).joinpath(f"{name}.lua").read_bytes()
+    def __init__(self, *names: str) -> None:
+        """Load the script file `<name>.lua` beside this module; of several files, each goes on from the one before."""
+        self.source = b"".join(files(__name__).joinpath(f"{name}.lua").read_bytes() for name in names)
         self.sha = sha1(self.source).hexdigest()
 
     def __call__(self, client: Client, keys: Sequence[str], arguments: Sequence[Argument]) -> Any:
@@ -59,4 +59,7 @@ class Script:
 
 APPEND = Script("append")
 DELETE = Script("delete")
+ERASE_STEP = Script("erase_step", "append")
 LOCATE = Script("locate")
+STORAGE_DELETE = Script("storage_delete")
+STORAGE_WRITE = Script("storage_write")

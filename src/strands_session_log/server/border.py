@@ -59,7 +59,9 @@ def insist(call: Callable[[], T], retry_for: float) -> T:
         raise
     except driver.OutOfMemoryError as error:
         raise OutOfMemoryError(str(error)) from error
-    except (*_TRANSIENT, *_PERMANENT) as error:
+    except _PERMANENT as error:
+        raise ServerRefusedError(f"{type(error).__name__}: {error}", "check user and password") from error
+    except _TRANSIENT as error:
         raise ServerUnavailableError(f"{type(error).__name__}: {error}") from error
     except driver.ValkeyError as error:
         raise ServerRefusedError(str(error)) from error

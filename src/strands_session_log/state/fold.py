@@ -1,11 +1,12 @@
 """The fold: `initial()`, then `evolve(state, recorded)` for every event in order.
 
-Total: an event of an unknown type, or with data of another shape than expected, changes the position only.
+Total: an event of an unknown type, or with data of another shape than expected, changes the position only. An event
+whose content was erased counts as if it had not been written, but an erased message keeps its place.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -17,10 +18,13 @@ from ..events import (
     MessageUpdated,
     MultiAgentCreated,
     MultiAgentUpdated,
+    PayloadErased,
     Recorded,
     SessionCreated,
     WindowChanged,
 )
+from ..ids import EventId
+from .messages import Messages
 from .session import AgentState, Held, MessageRecord, SessionState
 
 
@@ -37,12 +41,13 @@ def evolve(state: SessionState, recorded: Recorded) -> SessionState:
 
 
 def _session_created(state: SessionState, recorded: Recorded) -> dict[str, Any]:
-    return {"session": recorded.event.data}
+    return {} if recorded.event.is_erased else {"session": recorded.event.data}
 
 
 def _agent_written(state: SessionState, recorded: Recorded) -> dict[str, Any]:
     agent = _agent(state, recorded)
-    return _with_agent(state, replace(agent, record=recorded.event.data, revision=recorded.id.revision))
+    record = agent.record if recorded.event.is_erased else recorded.event.data
+    return _with_agent(state, replace(agent, record=record, revision=recorded.id.revision))
 
 
 def _message_added(state: SessionState, recorded: Recorded) -> dict[str, Any]:
@@ -78,7 +83,25 @@ def _window_item(raw: Any) -> tuple[int, int] | Mapping[str, Any] | None:
 
 
 def _multi_agent_written(state: SessionState, recorded: Recorded) -> dict[str, Any]:
+    if recorded.event.is_erased:
+        return {}
     return {"multi_agents": {**state.multi_agents, recorded.event.agent: recorded.event.data}}
+
+
+def _payload_erased(state: SessionState, recorded: Recorded) -> dict[str, Any]:
+    """Catch up a state that was folded before the erasure; one folded since has nothing left to lose."""
+    ids = set(recorded.event.erased) if isinstance(recorded.event, PayloadErased) else set[EventId]()
+    return {
+        "agents": {name: replace(agent, messages=_without(agent.messages, ids)) for name, agent in state.agents.items()}
+    }
+
+
+def _without(messages: Messages, ids: Collection[EventId]) -> Messages:
+    for record in messages:
+        if record.id in ids and not record.erased:
+            role = record.shown.get("role") if isinstance(record.shown, Mapping) else None
+            messages = messages.put(_erased(record.message_id, role, record.id))
+    return messages
 
 
 def _agent(state: SessionState, recorded: Recorded) -> AgentState:
@@ -95,6 +118,8 @@ def _message(recorded: Recorded) -> MessageRecord | None:
     index = data.get("message_id")
     if type(index) is not int:
         return None
+    if recorded.event.is_erased:
+        return _erased(index, data.get("role"), recorded.id)
     return MessageRecord(
         data.get("message") or {},
         index,
@@ -103,6 +128,12 @@ def _message(recorded: Recorded) -> MessageRecord | None:
         str(data.get("updated_at", "")),
         recorded.id,
     )
+
+
+def _erased(index: int, role: Any, event_id: EventId) -> MessageRecord:
+    """A message any model can take in place of the one that is gone, so that the agent still resumes."""
+    message = {"role": role if role in ("user", "assistant") else "user", "content": [{"text": "[erased]"}]}
+    return MessageRecord(message, index, None, "", "", event_id, erased=True)
 
 
 _STEPS: dict[str, Callable[[SessionState, Recorded], dict[str, Any]]] = {
@@ -115,4 +146,5 @@ _STEPS: dict[str, Callable[[SessionState, Recorded], dict[str, Any]]] = {
     WindowChanged.TYPE: _window_changed,
     MultiAgentCreated.TYPE: _multi_agent_written,
     MultiAgentUpdated.TYPE: _multi_agent_written,
+    PayloadErased.TYPE: _payload_erased,
 }

@@ -21,6 +21,7 @@ class MessageRecord(NamedTuple):
         created_at: When the writer created it, ISO text.
         updated_at: When the writer last changed it, ISO text.
         id: The event that wrote it as it is now.
+        erased: Whether its content was erased; the message then only says so.
     """
 
     message: Mapping[str, Any]
@@ -29,6 +30,7 @@ class MessageRecord(NamedTuple):
     created_at: str
     updated_at: str
     id: EventId
+    erased: bool = False
 
     @property
     def shown(self) -> Mapping[str, Any]:

@@ -19,6 +19,7 @@ from ..events import Event, Recorded
 from ..ids import START, EventId
 from ..scripts import APPEND
 from ..session_log import SessionLog
+from .erasure_contract import ErasureContract
 
 
 def note(number: int = 0) -> Event:
@@ -220,7 +221,7 @@ class ReadContract:
         assert log.delete("user1") == 2
         assert [info.session_id for info in log.sessions()] == ["user10"]
         keys = log.events.keyspace.session("user1")
-        for key in (keys.events, keys.head, keys.snapshot, keys.live):
+        for key in (keys.events, keys.head, keys.snapshot, keys.live, keys.rewrite):
             assert log.client.execute_command("EXISTS", key) == 0
         assert log.verify("user10").ok
 
@@ -273,7 +274,7 @@ class ReadContract:
         assert sorted(ours) == sorted(expected)
 
 
-class LogContract(AppendContract, ReadContract):
+class LogContract(AppendContract, ReadContract, ErasureContract):
     """Everything above; subclass this."""
 
 

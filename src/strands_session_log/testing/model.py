@@ -10,7 +10,8 @@ import orjson
 from strands.models.model import Model
 
 Reply: TypeAlias = "str | Sequence[Mapping[str, Any]]"
-"""Text, or content blocks: `{"text": …}` and `{"toolUse": {"name": …, "input": …}}`."""
+"""Text, or content blocks: `{"text": …}`, `{"toolUse": {"name": …, "input": …}}`, and `{"redactContent": …}` for what a
+guardrail tells in mid-stream."""
 
 Script: TypeAlias = "Callable[[Sequence[Mapping[str, Any]]], Reply] | Iterable[Reply | Exception]"
 """A function from the conversation to the next reply, or the replies themselves, one a model call."""
@@ -62,6 +63,9 @@ class ScriptedModel(Model):
         yield {"metadata": {"usage": usage, "metrics": {"latencyMs": 1}}}
 
     def _block(self, block: Mapping[str, Any]) -> Iterable[Mapping[str, Any]]:
+        if "redactContent" in block:
+            yield {"redactContent": block["redactContent"]}
+            return
         if "toolUse" not in block:
             yield {"contentBlockStart": {"start": {}}}
             text = str(block["text"])

@@ -2,29 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from datetime import datetime
 from typing import Annotated
 
 import typer
 from rich.console import Console
 from rich.text import Text
 
-from ... import audit
 from ...audit import Verification
 from ...errors import SessionNotFoundError
-from ...events import SessionInfo
 from ...session_log import SessionLog
 from ..completion import session_ids
 from ..connection import opened
 from ..exits import Code, fail
 from ..layout import put
 from ..options import JsonOption, NamespaceOption, UrlOption
+from ..paging import every_session
 from ..progress import progress
 from ..terminal import console, count, one_line, plain, write_json
 
 EPILOG = "Examples:\n\nsession-log verify s-42 --json | jq -r .link\n\nsession-log verify --all"
-_PAGE = 200
 
 OneSession = Annotated[
     str | None,
@@ -49,7 +45,7 @@ def verify(
         fail(Code.USAGE, "verify takes either a session or --all")
     intact = True
     with opened(ctx, url, namespace) as log:
-        for name in [session] if session is not None else _all(log):
+        for name in [session] if session is not None else every_session(log):
             found = _verified(log, name, every)
             if found is not None:
                 intact &= found.ok
@@ -58,18 +54,10 @@ def verify(
         raise typer.Exit(Code.PROBLEMS)
 
 
-def _all(log: SessionLog) -> Iterator[str]:
-    """Every session, page by page; one that is written to meanwhile may come twice, but none is left out."""
-    before: SessionInfo | datetime | None = None
-    while page := log.sessions(_PAGE, before):
-        yield from (info.session_id for info in page)
-        before = page[-1]
-
-
 def _verified(log: SessionLog, session_id: str, forgiving: bool) -> Verification | None:
     try:
-        with progress(log.events, session_id) as events:
-            return audit.verify(events, session_id)
+        with progress(session_id) as tell:
+            return log.verify(session_id, tell)
     except SessionNotFoundError:
         # Among all sessions, one may be deleted before its turn comes.
         if not forgiving:

@@ -1,0 +1,221 @@
+"""Erasing what events hold: their bodies and salts leave the server's memory, their commitments stay.
+
+A stream entry cannot be changed, so the session is copied entry by entry into a new stream, which then takes the place
+of the old one. Each step is one script call that copies a bounded number of entries; others append and read meanwhile.
+The last step copies what was appended, puts the new stream into place and records the erasure, all at once. See ADR
+0007.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
+from itertools import islice
+from typing import Any, NamedTuple, Protocol
+from uuid import uuid4
+
+import orjson
+
+from .. import chain
+from ..codec import Entry, encode, parse, remains
+from ..errors import ContentionError, RevisionNotFoundError, SessionNotFoundError, UnknownOutcomeError
+from ..events import PayloadErased
+from ..ids import START, EventId, from_ranges, to_ranges
+from ..keys import Keyspace, SessionKeys
+from ..scripts import ERASE_STEP
+from ..server.border import Client, insist, text
+from .connection import connection_to
+from .durability import Durability
+from .expected import ANY
+from .sealed import Position, seal
+
+STEP_ENTRIES = 128
+STEP_BYTES = 256 * 1024
+PATIENCE_MS = 5_000
+"""For how long a rewrite outlives its last step; one whose process died is gone after that, by itself."""
+
+_MAX_ATTEMPTS = 1_000
+_MAX_RESTARTS = 100
+_FETCHED_AT_ONCE = 16
+
+
+class Progress(Protocol):
+    """Told after each step how far an erasure has come."""
+
+    def __call__(self, done: int, total: int, /) -> object:
+        """So many events of so many are copied."""
+
+
+class Target(NamedTuple):
+    """An event to erase.
+
+    Attributes:
+        id: Where it stands.
+        link: The hash chain at it, base64url: what its history is recognised by.
+        body: What takes the place of its body.
+    """
+
+    id: EventId
+    link: str
+    body: str
+
+
+class Standing(NamedTuple):
+    """How far a rewrite is, and where its session stands.
+
+    Attributes:
+        copied: The id copied last; `START` before the first.
+        head: The session's last event.
+    """
+
+    copied: EventId
+    head: Position
+
+
+class Eraser:
+    """Erases events of the sessions of one namespace; one for any number of threads."""
+
+    def __init__(self, client: Client, keyspace: Keyspace, durability: Durability, retry_for: float) -> None:
+        """See `EventLog`."""
+        self._client, self._keyspace, self._durability, self._retry_for = client, keyspace, durability, retry_for
+
+    def erase(self, session_id: str, ids: Iterable[EventId], reason: str, progress: Progress) -> Position | None:
+        """See `EventLog.erase`.
+
+        Returns:
+            The event that records the erasure; None when there was nothing left to erase.
+        """
+        wanted = sorted(set(ids))
+        for _ in range(_MAX_RESTARTS):
+            head, erased = self._head(session_id)
+            targets = self._targets(session_id, wanted)
+            if not targets:
+                return None
+            rewrite = _Rewrite(session_id, targets, reason, erased)
+            recorded = self._carry_out(rewrite, Standing(START, head), progress)
+            if recorded:
+                return recorded
+            self._wait_for_others(session_id)
+        raise ContentionError(session_id, _MAX_RESTARTS)
+
+    def _carry_out(self, rewrite: _Rewrite, standing: Standing, progress: Progress) -> Position | None:
+        """Step by step to the end; None when someone else came first and the targets must be looked at again."""
+        contended = 0
+        while contended < _MAX_ATTEMPTS:
+            match self._step(rewrite, standing):
+                case ["landed", link, id_]:
+                    recorded = Position(EventId.parse(id_), link)
+                    progress(recorded.id.revision, recorded.id.revision)
+                    return recorded
+                case ["copied", copied, id_, link]:
+                    before = standing.copied
+                    standing = Standing(_after(copied), Position(EventId.parse(id_), link))
+                    contended = 0 if standing.copied > before else contended + 1
+                    progress(standing.copied.revision, standing.head.id.revision)
+                case ["gone"]:
+                    raise SessionNotFoundError(rewrite.session_id)
+                case _:
+                    return None
+        raise ContentionError(rewrite.session_id, _MAX_ATTEMPTS)
+
+    def _step(self, rewrite: _Rewrite, standing: Standing) -> list[str]:
+        keys = self._keyspace.session(rewrite.session_id)
+        arguments = rewrite.arguments(standing)
+        return [text(part) for part in insist(partial(self._send, keys, arguments, rewrite), self._retry_for)]
+
+    def _send(self, keys: SessionKeys, arguments: Sequence[bytes | str], rewrite: _Rewrite) -> Any:
+        script_keys = (keys.events, keys.head, keys.feed, keys.sessions, keys.rewrite, keys.snapshot, keys.live)
+        if not self._durability.command or len(arguments) == 1:
+            # Far from the end there is nothing yet that must be durable.
+            return ERASE_STEP(self._client, script_keys, arguments)
+        with connection_to(self._client, keys.head) as client:
+            reply, waited = ERASE_STEP.followed_by(client, script_keys, arguments, self._durability.command)
+        if text(reply[0]) == "landed" and (shortfall := self._durability.shortfall(waited)):
+            raise UnknownOutcomeError(rewrite.session_id, shortfall)
+        return reply
+
+    def _head(self, session_id: str) -> tuple[Position, str]:
+        """Where the session stands, and which revisions were erased before, as ranges."""
+        command = ("HMGET", self._keyspace.session(session_id).head, "revision", "link", "ms", "erased")
+        reply = insist(partial(self._client.execute_command, *command), self._retry_for)
+        if reply[0] is None:
+            raise SessionNotFoundError(session_id)
+        return Position(EventId(int(reply[2]), int(reply[0])), text(reply[1])), text(reply[3] or "")
+
+    def _targets(self, session_id: str, ids: Sequence[EventId]) -> list[Target]:
+        """What of it still has a body."""
+        entries = self._entries(session_id, iter(ids))
+        return [_target(entry) for entry in entries if not entry.is_erased]
+
+    def _entries(self, session_id: str, ids: Iterator[EventId]) -> Iterator[Entry]:
+        key = self._keyspace.session(session_id).events
+        while page := list(islice(ids, _FETCHED_AT_ONCE)):
+            for id_, found in zip(page, insist(partial(self._fetch, key, page), self._retry_for), strict=True):
+                if not found:
+                    self._head(session_id)
+                    raise RevisionNotFoundError(session_id, id_.revision, id_)
+                yield parse(*found[0])
+
+    def _fetch(self, key: str, ids: Sequence[EventId]) -> list[Any]:
+        pipeline = self._client.pipeline(transaction=False)
+        for id_ in ids:
+            pipeline.execute_command("XRANGE", key, str(id_), str(id_))
+        return list(pipeline.execute())
+
+    def _wait_for_others(self, session_id: str) -> None:
+        """Until no other rewrite is under way; one whose process died ends by itself."""
+        command = partial(self._client.execute_command, "EXISTS", self._keyspace.session(session_id).rewrite)
+        while insist(command, self._retry_for):
+            time.sleep(random.uniform(0.02, 0.1))
+
+
+class _Rewrite:
+    """One attempt to erase: the arguments of its steps."""
+
+    def __init__(self, session_id: str, targets: Sequence[Target], reason: str, erased: str) -> None:
+        self.session_id, self._targets, self._token = session_id, targets, uuid4().hex
+        self._event = encode(PayloadErased({"erased": [str(target.id) for target in targets], "reason": reason}))
+        self._known = erased
+        self._erased = to_ranges(from_ranges(erased) | {target.id.revision for target in targets})
+
+    def arguments(self, standing: Standing) -> list[bytes | str]:
+        """Those of the next step; the event that records the erasure is with them once the end may be near."""
+        is_near = standing.head.id.revision - standing.copied.revision <= STEP_ENTRIES
+        event = seal(self.session_id, [self._event], ANY, standing.head).arguments if is_near else []
+        return [*event, orjson.dumps(self._options(standing))]
+
+    def _options(self, standing: Standing) -> dict[str, Any]:
+        last = self._targets[-1]
+        first = bisect_right(self._targets, standing.copied, key=lambda target: target.id)
+        return {
+            "token": self._token,
+            "copied": "" if standing.copied == START else str(standing.copied),
+            "entries": STEP_ENTRIES,
+            "bytes": STEP_BYTES,
+            "patience": PATIENCE_MS,
+            "bodies": {str(target.id): target.body for target in self._targets[first : first + STEP_ENTRIES]},
+            "last": [str(last.id), last.link],
+            "known": self._known,
+            "erased": self._erased,
+        }
+
+
+def _after(copied: str) -> EventId:
+    return EventId.parse(copied) if copied else START
+
+
+def _target(entry: Entry) -> Target:
+    commitment = chain.commitment(_salt(entry), entry.body.encode())
+    body = {"commitment": chain.to_text(commitment).decode(), **remains(entry)}
+    return Target(entry.id, entry.link, orjson.dumps(body).decode())
+
+
+def _salt(entry: Entry) -> bytes:
+    """An entry that was tampered with can be erased like any other; verifying shows it before and after."""
+    try:
+        return chain.from_text(entry.salt)
+    except ValueError:
+        return b""

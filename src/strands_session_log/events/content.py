@@ -1,0 +1,166 @@
+"""What is said and kept in a session: events that carry content, and change what an agent resumes with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from ..errors import InvalidPointError
+from ..ids import EventId, to_ranges
+from .event import ROLES, Known
+
+
+class SessionCreated(Known):
+    """A session began; the data is Strands' `Session` dict."""
+
+    __slots__ = ()
+    TYPE = "session.created"
+
+
+class SessionAnnotated(Known):
+    """Someone attached labels to the session; the data is a mapping of label to value."""
+
+    __slots__ = ()
+    TYPE = "session.annotated"
+
+
+class _AgentMoved(Known):
+    __slots__ = ()
+    moves_agent = True
+
+
+class AgentCreated(_AgentMoved):
+    """An agent joined the session; the data is Strands' `SessionAgent` dict."""
+
+    __slots__ = ()
+    TYPE = "agent.created"
+
+
+class AgentUpdated(_AgentMoved):
+    """An agent's state changed; the data is Strands' `SessionAgent` dict."""
+
+    __slots__ = ()
+    TYPE = "agent.updated"
+
+
+class MessageAdded(_AgentMoved):
+    """A message was said; the data is Strands' `SessionMessage` dict."""
+
+    __slots__ = ()
+    TYPE = "message.added"
+
+    @property
+    def message_index(self) -> int | None:
+        """The index this message has in its agent's transcript."""
+        return int(self.data["message_id"])
+
+    def facts(self) -> dict[str, Any]:
+        """Index, role, names of the tools called, and token usage where the model reported it."""
+        return _message_facts(self.data)
+
+    def remains(self) -> dict[str, Any]:
+        """Index and role: later changes of the message must find it, and the window must not shift."""
+        return _message_remains(self.data)
+
+
+class MessageUpdated(Known):
+    """A message was replaced; the data is the new `SessionMessage` dict."""
+
+    __slots__ = ()
+    TYPE = "message.updated"
+
+    def facts(self) -> dict[str, Any]:
+        """The same as for an added message."""
+        return _message_facts(self.data)
+
+    def remains(self) -> dict[str, Any]:
+        """The same as for an added message."""
+        return _message_remains(self.data)
+
+
+class MessageRedacted(MessageUpdated):
+    """A message was redacted; the data is a `SessionMessage` dict that keeps nothing of the original."""
+
+    __slots__ = ()
+    TYPE = "message.redacted"
+
+
+class MultiAgentCreated(Known):
+    """A graph or swarm joined the session; the data is its serialized state, the agent field its id."""
+
+    __slots__ = ()
+    TYPE = "multi_agent.created"
+
+
+class MultiAgentUpdated(Known):
+    """A graph or swarm moved on; the data is its serialized state, the agent field its id."""
+
+    __slots__ = ()
+    TYPE = "multi_agent.updated"
+
+
+class WindowChanged(_AgentMoved):
+    """What an agent holds changed in a way its messages and state do not tell: trimmed, summarized, edited, assigned.
+
+    The data is `{"items": […], "removed": n, "next": n}`: what it holds, as `[first, last]` ranges of the transcript
+    and `{"message": …}` for what stands nowhere in it; its conversation manager's removed count; and the index of its
+    next message. Messages from that index on follow, and what the manager removes from then on is taken from the front.
+    """
+
+    __slots__ = ()
+    TYPE = "window.changed"
+
+    def facts(self) -> dict[str, Any]:
+        """How many messages the agent holds that stand nowhere in the transcript, and how many were left out."""
+        items = self.data.get("items") or ()
+        return {"inline": sum(isinstance(item, Mapping) for item in items), "removed": self.data.get("removed")}
+
+
+class PayloadErased(Known):
+    """The content of events was erased: `{"erased", "reason"}`, their ids as text, and why. Written by `erase` only."""
+
+    __slots__ = ()
+    TYPE = "payload.erased"
+
+    def facts(self) -> dict[str, Any]:
+        """The erased revisions as ranges: `3-3,7-9`."""
+        return {"erased": to_ranges(id_.revision for id_ in self.erased)}
+
+    def remains(self) -> dict[str, Any]:
+        """What was erased: whoever verifies the session must still find it on record."""
+        return {"erased": [str(id_) for id_ in self.erased]}
+
+    @property
+    def erased(self) -> list[EventId]:
+        """The ids of the events whose content was erased; what is no id is passed over."""
+        listed = self.data.get("erased")
+        return list(_event_ids(listed if isinstance(listed, (list, tuple)) else ()))
+
+
+def _message_facts(data: Mapping[str, Any]) -> dict[str, Any]:
+    message = _mapping(data.get("redact_message") or data.get("message"))
+    content = message.get("content")
+    blocks = [_mapping(block) for block in content] if isinstance(content, (list, tuple)) else []
+    tools = [_mapping(block["toolUse"]).get("name") for block in blocks if "toolUse" in block]
+    usage = _mapping(_mapping(message.get("metadata")).get("usage"))
+    facts = {"index": data.get("message_id"), "role": message.get("role"), "tools": tools, "usage": dict(usage)}
+    return {name: value for name, value in facts.items() if value not in ([], {}, None)}
+
+
+def _message_remains(data: Mapping[str, Any]) -> dict[str, Any]:
+    redaction = data.get("redact_message")
+    message = _mapping(data.get("message") if redaction is None else redaction)
+    remains = {"message_id": data.get("message_id"), "role": message.get("role")}
+    return {name: value for name, value in remains.items() if type(value) is int or value in ROLES}
+
+
+def _event_ids(listed: Iterable[Any]) -> Iterable[EventId]:
+    for text in listed:
+        try:
+            yield EventId.parse(str(text))
+        except InvalidPointError:
+            continue
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}

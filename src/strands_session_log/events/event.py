@@ -1,0 +1,132 @@
+"""What every event has, whatever it is about."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timezone
+from typing import Any, ClassVar, NamedTuple
+
+from ..errors import EncodingError
+from ..ids import EventId, new_event_id
+
+_COMMITMENT = 43
+"""Length of 32 bytes in base64url."""
+_LEFT_OVER = {"commitment", "message_id", "role", "erased"}
+ROLES = ("user", "assistant")
+_CUSTOM_TYPE = re.compile(r"custom(\.[a-z0-9_]+)+")
+
+
+def now() -> str:
+    """The clock of this machine as RFC 3339 text in UTC."""
+    return datetime.now(timezone.utc).isoformat()
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One thing that happened.
+
+    Attributes:
+        type: Dotted name, for example `message.added`.
+        data: The content. Whatever `codec.values` can store when written; plain JSON values when read back.
+        agent: The agent it is about; empty when it is about the session as a whole.
+        event_id: UUIDv7 chosen by the writer; appending the same event twice stores it once.
+        time: The writer's clock, RFC 3339.
+        trace: W3C traceparent of the span it happened in, or empty.
+        version: Schema version of `data` for this type.
+    """
+
+    type: str
+    data: Mapping[str, Any]
+    agent: str = ""
+    event_id: str = field(default_factory=new_event_id, kw_only=True)
+    time: str = field(default_factory=now, kw_only=True)
+    trace: str = field(default="", kw_only=True)
+    version: int = field(default=1, kw_only=True)
+
+    known: ClassVar[dict[str, Callable[..., Event]]] = {}
+    moves_agent: ClassVar[bool] = False
+    """Whether it changes what the agent resumes with, so that a writer who did not know of it must not go on."""
+
+    @property
+    def message_index(self) -> int | None:
+        """The message index this event creates; the log refuses to create one twice."""
+        return None
+
+    @property
+    def is_erased(self) -> bool:
+        """Whether its content was erased: of the data, only its commitment in the hash chain and `remains` are left."""
+        commitment = self.data.get("commitment")
+        return type(commitment) is str and len(commitment) == _COMMITMENT and self.data.keys() <= _LEFT_OVER
+
+    def facts(self) -> dict[str, Any]:
+        """What consumers may know without reading content: roles, names, counts, durations. Never content."""
+        return {}
+
+    def remains(self) -> dict[str, Any]:
+        """What of the data outlives its erasure because the events around it need it. Never content."""
+        return {}
+
+
+class Known(Event):
+    """An event whose type name this version understands; `TYPE` is given by the class."""
+
+    __slots__ = ()
+    TYPE: ClassVar[str]
+
+    def __init_subclass__(cls) -> None:
+        if "TYPE" in cls.__dict__:
+            Event.known[cls.TYPE] = cls
+
+    def __init__(self, data: Mapping[str, Any], agent: str = "", **envelope: Any) -> None:
+        """Take the content, the agent, and any other envelope field of `Event` by name."""
+        Event.__init__(self, self.TYPE, data, agent, **envelope)
+
+
+class Custom(Event):
+    """An event of the user's own; its type begins with `custom.`: lower case letters, digits, `_` and dots."""
+
+    __slots__ = ()
+
+
+def check_type(event: Event) -> None:
+    """Let users write events of their own and of the types known here, but none that look like either.
+
+    Raises:
+        EncodingError: When the type is unknown and not `custom.something`.
+    """
+    if Event.known.get(event.type) is not type(event) and not _CUSTOM_TYPE.fullmatch(event.type):
+        raise EncodingError(
+            "type", f"{event.type!r} must look like custom.name: lower case letters, digits, _ and dots"
+        )
+
+
+class Recorded(NamedTuple):
+    """An event as the log holds it.
+
+    Attributes:
+        id: Where it stands in its session.
+        event: What happened.
+        link: The session's hash chain up to and including this event, base64url.
+    """
+
+    id: EventId
+    event: Event
+    link: str
+
+
+class SessionInfo(NamedTuple):
+    """One line of the session directory.
+
+    Attributes:
+        session_id: The session.
+        revision: How many events it has.
+        created_at: Server time of its first event, UTC.
+        last_event_at: Server time of its newest event, UTC.
+    """
+
+    session_id: str
+    revision: int
+    created_at: datetime
+    last_event_at: datetime

@@ -1,0 +1,90 @@
+-- One step of erasing events of a session: copies a bounded number of entries into a new stream, the erased ones
+-- without salt and body. The step that reaches the end puts the new stream into place and falls through to append.lua,
+-- which follows this file in the same script and records what was erased: both happen, or neither.
+--
+-- KEYS: events, head, feed, sessions, rewrite, snapshot, live (one slot)
+-- ARGV: what append.lua takes for one event (nothing while the end is far), and last, as JSON:
+--       token    whose rewrite this is
+--       copied   the id copied last, as far as the caller knows; '' to begin
+--       entries, bytes, patience   what a step may copy, and for how many ms a rewrite outlives its last step
+--       bodies   what takes the place of each erased body, by id, as far as this step can meet them
+--       last     id and link of the last event to erase: as long as it stands, so does all history before it
+--       known    the head's erased ranges when the caller looked at what there is to erase
+--       erased   what they are to be
+--
+-- Returns {'landed', link, id}; {'copied', id, head id, head link}, to go on from; {'gone'} without a session;
+-- {'lost'} when another rewrite came first or came between, so that the caller must look again.
+local step, MAX_PAGE = cjson.decode(table.remove(ARGV)), 16
+
+local function landed()
+    local entry = ARGV[3] and redis.call('XRANGE', KEYS[1], '(' .. ARGV[3], '+', 'COUNT', 1)[1]
+    return entry and entry[2][6] == ARGV[11]
+end
+
+local function blank(id, fields)
+    for position = 1, #fields, 2 do
+        if fields[position] == 'salt' then fields[position + 1] = '' end
+        if fields[position] == 'body' then fields[position + 1] = step.bodies[id] end
+    end
+end
+
+-- In pages of a few entries, as many as should fit what may still be copied: bodies range from bytes to megabytes.
+-- Returns the id copied last, and whether the end was met.
+local function copy(id)
+    local entries, bytes, page = 0, 0, 1
+    while entries < step.entries and bytes < step.bytes do
+        local found = redis.call('XRANGE', KEYS[1], id == '' and '-' or '(' .. id, '+', 'COUNT', page)
+        for _, entry in ipairs(found) do
+            local fields = entry[2]
+            id = entry[1]
+            for position = 2, #fields, 2 do bytes = bytes + #fields[position] end
+            if step.bodies[id] then blank(id, fields) end
+            redis.call('XADD', KEYS[5], id, unpack(fields))
+        end
+        if #found < page then return id, true end
+        entries = entries + #found
+        local fitting = math.floor((step.bytes - bytes) * entries / bytes)
+        page = math.max(1, math.min(MAX_PAGE, step.entries - entries, fitting))
+    end
+    return id, false
+end
+
+local function still_stands()
+    local entry = redis.call('XRANGE', KEYS[5], step.last[1], step.last[1])[1]
+    return entry and entry[2][16] == step.last[2]
+end
+
+-- Returns a reply, or nothing once the new stream is in place.
+local function rewrite()
+    local head = redis.call('HMGET', KEYS[2], 'revision', 'link', 'ms', 'erased', 'rewrite')
+    local revision, link, erased, owner = head[1], head[2], head[4] or '', head[5]
+    if not revision then return { 'gone' } end
+    local last = redis.call('XREVRANGE', KEYS[5], '+', '-', 'COUNT', 1)[1]
+    local copied, ended = last and last[1] or '', false
+    if owner ~= step.token then
+        if step.copied ~= '' or copied ~= '' or step.known ~= erased then return { 'lost' } end
+        redis.call('HSET', KEYS[2], 'rewrite', step.token)
+    end
+    if copied == step.copied then
+        copied, ended = copy(copied)
+        redis.call('PEXPIRE', KEYS[5], step.patience)
+    end
+    if not (ended and ARGV[1] == revision and ARGV[2] == link) then
+        return { 'copied', copied, head[3] .. '-' .. revision, link }
+    end
+    redis.call('HDEL', KEYS[2], 'rewrite')
+    if not still_stands() then
+        redis.call('UNLINK', KEYS[5])
+        return { 'lost' }
+    end
+    redis.call('PERSIST', KEYS[5])
+    redis.call('UNLINK', KEYS[1], KEYS[6], KEYS[7])
+    redis.call('RENAME', KEYS[5], KEYS[1])
+    redis.call('HSET', KEYS[2], 'erased', step.erased)
+end
+
+if not landed() then
+    local reply = rewrite()
+    if reply then return reply end
+end
+-- append.lua follows --------------------------------------------------------------------------------------------
