@@ -18,7 +18,9 @@ from .session_log import SessionLog
 from .state import SessionState
 
 if TYPE_CHECKING:
+    from .recorder import SessionRecorder
     from .session_manager import ValkeySessionManager
+    from .storage import ValkeyStorage
 
 __all__ = [
     "ANY",
@@ -30,14 +32,20 @@ __all__ = [
     "SessionAt",
     "SessionInfo",
     "SessionLog",
+    "SessionRecorder",
     "SessionState",
     "ValkeySessionManager",
+    "ValkeyStorage",
     "Verification",
     "errors",
     "events",
 ]
 
-_NEED_STRANDS = {"ValkeySessionManager": ".session_manager"}
+_NEED_STRANDS = {
+    "SessionRecorder": ".recorder",
+    "ValkeySessionManager": ".session_manager",
+    "ValkeyStorage": ".storage",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -7,6 +7,7 @@ from datetime import datetime, timezone
 
 import valkey
 from strands import Agent
+from strands.session import SnapshotSessionManager
 
 from strands_session_log import (
     NO_SESSION,
@@ -17,8 +18,10 @@ from strands_session_log import (
     SessionAt,
     SessionInfo,
     SessionLog,
+    SessionRecorder,
     SessionState,
     ValkeySessionManager,
+    ValkeyStorage,
     Verification,
     errors,
     events,
@@ -31,7 +34,15 @@ log = SessionLog(valkey.ValkeyCluster(host="localhost"), durability=Durability.r
 manager: ValkeySessionManager = ValkeySessionManager(session_id="s-42", client=valkey.Valkey())
 manager = ValkeySessionManager("s-42", log=log)
 manager = ValkeySessionManager("s-42", url="embedded:")
+manager = ValkeySessionManager("s-42", log=log, record="state", hold_user_messages=True)
 agent = Agent(session_manager=manager)
+
+recorder: SessionRecorder = SessionRecorder(log, "s-42")
+agent = Agent(hooks=[recorder])
+complete: bool = recorder.close(timeout=5.0)
+lost: int = recorder.stats.lost
+
+snapshots = SnapshotSessionManager("s-42", storage=ValkeyStorage(log))
 
 page: list[SessionInfo] = log.sessions(limit=50)
 page = log.sessions(before=page[-1])
@@ -63,6 +74,8 @@ window: int = len(state.agents["default"].window)
 
 verification: Verification = log.verify("s-42")
 proved: bool = verification.ok
+recorded_as: EventId | None = log.erase("s-42", last, reason="a password")
+recorded_as = log.erase("s-42", [12, "1700000000000-13", last], reason="why", progress=lambda done, total: done)
 count: int = log.delete("s-42")
 
 try:

@@ -13,7 +13,7 @@ from ..codec import Encoded
 from ..event_log import AgentAt, EventLog
 from ..events import Event
 from ..ids import EventId
-from ..state import AgentState
+from ..state import AgentState, Messages
 from .records import agent_content, data_of
 from .window import Window, removed_count
 
@@ -30,9 +30,12 @@ class Journal:
         session_id: The session.
         agent: What the log holds of the agent.
         fenced: Refuse to write when someone else has moved the agent.
+        remembers: Know messages of before by their tracking id, which costs holding them.
     """
 
-    def __init__(self, log: EventLog, session_id: str, agent: AgentState, fenced: bool = True) -> None:
+    def __init__(
+        self, log: EventLog, session_id: str, agent: AgentState, fenced: bool = True, remembers: bool = False
+    ) -> None:
         record = agent.record or {}
         self.agent_id = agent.agent_id
         self.next_index = agent.messages[-1].message_id + 1 if agent.messages else 0
@@ -45,12 +48,20 @@ class Journal:
         self._waiting: list[Encoded] = []
         self._sent: list[Encoded] = []
         self._tracked: dict[str, tuple[int, str]] = {}
+        self._earlier: Messages | None = agent.messages if remembers else None
         self._queue_lock, self._flush_lock = threading.Lock(), threading.Lock()
 
     @property
     def has_waiting(self) -> bool:
         """Whether a flush would have anything to write."""
         return bool(self._waiting or self._sent)
+
+    def begin(self, agent: SessionAgent) -> None:
+        """Put the agent's record in line for the first time, or its change."""
+        if self._content:
+            self.state(agent)
+        else:
+            self.adopt([events.AgentCreated(data_of(agent), self.agent_id)])
 
     def note(self, happened: Iterable[Event]) -> None:
         """Keep facts until something is written that must not wait."""
@@ -87,7 +98,16 @@ class Journal:
 
     def tracked(self, tracking_id: object) -> tuple[int, str] | None:
         """The index of the message last written with this tracking id, and when it was created."""
-        return self._tracked.get(tracking_id) if isinstance(tracking_id, str) else None
+        if not isinstance(tracking_id, str):
+            return None
+        if tracking_id not in self._tracked and self._earlier is not None:
+            earlier = {record.message.get("tracking_id"): record for record in self._earlier}
+            self._tracked = {
+                **{key: (found.message_id, found.created_at) for key, found in earlier.items() if key},
+                **self._tracked,
+            }
+            self._earlier = None
+        return self._tracked.get(tracking_id)
 
     def update(self, message: SessionMessage) -> None:
         """Put a message's new content in line.
