@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+from contextlib import suppress
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -60,10 +61,12 @@ def test_no_acknowledged_event_is_lost_and_the_session_resumes(
     ours, theirs = processes.Pipe()
     process = processes.Process(target=converse, args=(server_url, session_log.namespace, theirs))
     process.start()
+    theirs.close()
     acknowledged = [ours.recv()]
-    while len(acknowledged) < survived:
-        ours.send("go on")
-        acknowledged.append(ours.recv())
+    with suppress(EOFError):  # Old versions of Strands have fewer hooks, and end earlier.
+        while len(acknowledged) < survived:
+            ours.send("go on")
+            acknowledged.append(ours.recv())
     process.kill()
     process.join(timeout=10)
 

@@ -69,6 +69,20 @@ def test_of_many_fenced_writers_exactly_one_lands_each_message(session_log: Sess
     assert len(list(session_log.read("s"))) == 1
 
 
+def test_writers_that_never_pause_all_land_in_the_end(session_log: SessionLog) -> None:
+    def write(name: int) -> None:
+        log = SessionLog(session_log.client, session_log.namespace)
+        for number in range(100):
+            log.append("s", events.Custom("custom.note", {"writer": name, "number": number}))
+
+    threads = [Thread(target=write, args=(name,)) for name in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert session_log.state("s").revision == 800
+
+
 def test_one_log_serves_many_threads(session_log: SessionLog) -> None:
     def write(name: int) -> None:
         for number in range(50):

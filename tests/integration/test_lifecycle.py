@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
 from typing import Any
 
 import pytest
 from opentelemetry.sdk.trace import TracerProvider
-from pydantic import BaseModel
 from strands import Agent, tool
 from strands.hooks import HookRegistry
 from strands_agents import add, call, fail, happened, make_agent
 
-from strands_session_log import SessionLog, ValkeySessionManager, events
-from strands_session_log.lifecycle.hooks import hook_event
+from strands_session_log import SessionLog, ValkeySessionManager
 from strands_session_log.testing.model import ScriptedModel
 
 pytestmark = pytest.mark.skipif(
@@ -205,108 +202,3 @@ def test_a_closed_stream_still_ends_its_invocation(session_log: SessionLog) -> N
 
     asyncio.run(listen_briefly())
     assert types(session_log)[-1] == "invocation.failed"
-
-
-def test_direct_tool_calls_are_recorded_as_they_happen(session_log: SessionLog) -> None:
-    agent = make_agent(session_log, ["Hi."], tools=[add])
-    agent("Hello")
-    agent.tool.add(a=1, b=2)
-    assert len(agent.messages) == 6
-    assert make_agent(session_log, tools=[add]).messages == agent.messages
-
-
-class Answer(BaseModel):
-    """What structured output is asked for."""
-
-    total: int
-
-
-def test_structured_output_is_recorded_with_the_tool_call_that_carries_it(session_log: SessionLog) -> None:
-    agent = make_agent(session_log, [[call("Answer", total=3)]])
-    if "structured_output_model" not in inspect.signature(type(agent).invoke_async).parameters:
-        pytest.skip("this version of Strands asks models for structured output directly")
-    result = agent("Add.", structured_output_model=Answer)
-    assert result.structured_output == Answer(total=3)
-    assert make_agent(session_log).messages == agent.messages
-    assert happened(session_log, types="invocation.completed")
-
-
-@pytest.mark.skipif(
-    hook_event("BeforeToolCallEvent") is None or not hasattr(hook_event("BeforeToolCallEvent"), "interrupt"),
-    reason="this version of Strands has no interrupts",
-)
-def test_an_interrupt_is_raised_and_answered_across_a_restart(session_log: SessionLog) -> None:
-    def approve(event: Any) -> None:
-        if event.interrupt("approval", reason="secret reason") != "yes":
-            event.cancel_tool = "denied"
-
-    def agent_with_gate(script: Any) -> Any:
-        agent = make_agent(session_log, script, tools=[add])
-        agent.hooks.add_callback(hook_event("BeforeToolCallEvent"), approve)
-        return agent
-
-    result = agent_with_gate([[call("add", a=1, b=2)]])("Add.")
-    assert result.stop_reason == "interrupt"
-    resumed = agent_with_gate(["It is 3."])
-    answer = [{"interruptResponse": {"interruptId": result.interrupts[0].id, "response": "yes"}}]
-    assert str(resumed(answer)).strip() == "It is 3."
-    told = happened(session_log, types="interrupt.*")
-    assert [(event.type, event.data["name"]) for event in told] == [
-        ("interrupt.raised", "approval"),
-        ("interrupt.answered", "approval"),
-    ]
-    assert "secret" not in str([event.data for event in told])
-    assert make_agent(session_log, tools=[add]).messages == resumed.messages
-
-
-def test_a_call_that_hooks_resume_is_several_invocations(session_log: SessionLog) -> None:
-    after = hook_event("AfterInvocationEvent")
-    if "resume" not in getattr(after, "__dataclass_fields__", {}):
-        pytest.skip("this version of Strands cannot resume from a hook")
-    agent, again = make_agent(session_log, ["One.", "Two."]), ["Go on."]
-    agent.hooks.add_callback(after, lambda event: setattr(event, "resume", again.pop()) if again else None)
-    agent("Start.")
-    assert types(session_log).count("invocation.completed") == 2
-    assert make_agent(session_log).messages == agent.messages
-
-
-def test_a_prompt_that_is_retried_appends_the_same_message_twice_and_both_are_kept(session_log: SessionLog) -> None:
-    agent = make_agent(session_log, ["One.", "Two."])
-    message: Any = [{"role": "user", "content": [{"text": "Hello"}]}]
-    agent(message)
-    agent(message)
-    assert len(agent.messages) == 4
-    assert make_agent(session_log).messages == agent.messages
-
-
-def test_a_message_strands_merges_into_the_one_before_replaces_it(session_log: SessionLog) -> None:
-    agent = make_agent(session_log, ["One."])
-    agent("Hello")
-    merged = {**agent.messages[-1], "content": [*agent.messages[-1]["content"], {"text": " And more."}]}
-    agent.messages[-1] = merged
-    asyncio.run(agent.hooks.invoke_callbacks_async(hook_event("MessageAddedEvent")(agent=agent, message=merged)))
-    assert make_agent(session_log).messages == agent.messages
-    assert len(session_log.state("s").agents["default"].messages) == 2
-
-
-def test_a_turn_limit_and_a_cancelled_agent_leave_a_session_that_resumes(session_log: SessionLog) -> None:
-    @tool
-    def stop() -> str:
-        """Cancel the agent."""
-        agent.cancel()
-        return "stopping"
-
-    agent = make_agent(session_log, [[call("stop")], "Never said."], tools=[stop])
-    if not hasattr(agent, "cancel"):
-        pytest.skip("this version of Strands cannot cancel")
-    assert agent("Stop.").stop_reason == "cancelled"
-    assert happened(session_log, types="invocation.completed")[0].data["stop_reason"] == "cancelled"
-    assert make_agent(session_log).messages == agent.messages
-
-
-def test_a_custom_event_beside_a_running_agent_does_not_stop_it(session_log: SessionLog) -> None:
-    agent = make_agent(session_log, ["One.", "Two."])
-    agent("First")
-    session_log.append("s", events.Custom("custom.feedback", {"score": 5}))
-    agent("Second")
-    assert make_agent(session_log).messages == agent.messages

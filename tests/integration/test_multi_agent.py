@@ -13,6 +13,7 @@ from strands import Agent  # noqa: E402
 from strands.session.session_manager import SessionManager  # noqa: E402
 
 from strands_session_log import SessionLog, ValkeySessionManager  # noqa: E402
+from strands_session_log.lifecycle.hooks import hook_event  # noqa: E402
 from strands_session_log.testing.model import ScriptedModel  # noqa: E402
 
 pytestmark = pytest.mark.skipif(
@@ -134,3 +135,28 @@ def test_handoffs_of_a_swarm_are_nodes_of_their_own(session_log: SessionLog) -> 
     assert started == ["one", "two"]
     agents = session_log.state("w").agents
     assert f"{swarm.id}:two" in agents
+
+
+@pytest.mark.skipif(
+    not hasattr(hook_event("BeforeNodeCallEvent"), "interrupt"), reason="this version has no interrupts of nodes"
+)
+def test_a_graph_that_waits_for_a_human_goes_on_in_another_process(session_log: SessionLog) -> None:
+    def gated() -> Any:
+        running = graph(session_log)
+
+        def approve(event: Any) -> None:
+            if event.node_id == "write" and event.interrupt("approval", reason="may I?") != "yes":
+                event.cancel_node = "denied"
+
+        running.hooks.add_callback(hook_event("BeforeNodeCallEvent"), approve)
+        return running
+
+    stopped = gated()(
+        [{"text": "Tell me."}, {"document": {"format": "txt", "name": "d", "source": {"bytes": b"\x00"}}}]
+    )
+    assert stopped.status.value == "interrupted"
+    answer = [{"interruptResponse": {"interruptId": stopped.interrupts[0].id, "response": "yes"}}]
+    result = gated()(answer)
+    assert result.status.value == "completed"
+    assert [node.node_id for node in result.execution_order] == ["research", "write"]
+    assert session_log.verify("g").ok

@@ -21,6 +21,7 @@ def test_the_readme_runs_from_top_to_bottom(
     blocks = re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
     code = "\n".join(blocks).replace('"valkey://localhost:6379"', f'"{server_url}", "{session_log.namespace}"')
     assert code.count("session_manager=") == 2
+    assert code.count("SessionRecorder(") == 1
 
     class Agent(strands.Agent):
         """The real one; only the model's address is missing where tests run."""

@@ -13,7 +13,7 @@ from strands.agent.conversation_manager import SlidingWindowConversationManager
 from strands.types.exceptions import SessionException
 from strands.types.session import SessionMessage
 
-from strands_session_log import SessionLog, ValkeySessionManager, errors
+from strands_session_log import SessionLog, ValkeySessionManager, errors, events
 from strands_session_log.testing.model import ScriptedModel
 
 CALL = {"toolUse": {"name": "look_up", "input": {"key": "x"}}}
@@ -177,7 +177,7 @@ def test_a_redacted_message_keeps_nothing_of_the_original(session_log: SessionLo
     manager.redact_latest_message(replacement, agent)
     stored = manager.list_messages("s", "default")[-1]
     assert stored.message == stored.redact_message == replacement
-    assert types(session_log)[-1] == "message.redacted"
+    assert types(session_log)[-2:] == ["message.redacted", "payload.erased"]
 
 
 def test_the_window_of_a_resumed_agent_is_the_trimmed_one_and_the_transcript_is_whole(session_log: SessionLog) -> None:
@@ -279,3 +279,10 @@ def test_two_managers_that_create_a_session_at_once_share_it(
     manager = ValkeySessionManager("s", log=session_log)
     assert manager.session == manager.read_session("s")
     assert types(session_log) == ["session.created"]
+
+
+def test_a_session_that_began_with_an_annotation_is_taken_up(session_log: SessionLog) -> None:
+    session_log.append("s", events.Custom("custom.note", {}))
+    make_agent(session_log, ["Hi."])("Hello")
+    assert len(make_agent(session_log).messages) == 2
+    assert types(session_log)[:2] == ["custom.note", "session.created"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from strands import Agent, ToolContext, tool
+from strands import Agent, tool
 
 from ..session_manager import ValkeySessionManager
 from ..testing.model import Reply, ScriptedModel
@@ -28,18 +28,6 @@ def forecast(city: str) -> str:
     return f"Friday in {city}: {_FORECASTS[city]}"
 
 
-@tool(context=True)
-def remember(note: str, tool_context: ToolContext) -> str:
-    """Keep a note about the traveller.
-
-    Args:
-        note: What to remember.
-        tool_context: Of the agent that keeps it.
-    """
-    tool_context.agent.state.set("note", note)
-    return "noted"
-
-
 def make_agent(manager: ValkeySessionManager, before_advice: Callable[[], None]) -> Agent:
     """The agent of both processes: with a session that exists, it goes on where that one ends.
 
@@ -54,13 +42,24 @@ def make_agent(manager: ValkeySessionManager, before_advice: Callable[[], None])
             before_advice()
         return reply
 
-    return Agent(
+    @tool
+    def remember(note: str) -> str:
+        """Keep a note about the traveller.
+
+        Args:
+            note: What to remember.
+        """
+        agent.state.set("note", note)
+        return "noted"
+
+    agent = Agent(
         model=ScriptedModel(respond),
         tools=[forecast, remember],
         system_prompt="You help people pack.",
         session_manager=manager,
         callback_handler=None,
     )
+    return agent
 
 
 def _reply(block: Mapping[str, Any]) -> Reply:

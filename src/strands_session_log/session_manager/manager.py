@@ -11,13 +11,13 @@ from strands.hooks import HookRegistry
 from strands.session.repository_session_manager import RepositorySessionManager
 from strands.types.content import Message
 from strands.types.exceptions import SessionException
-from strands.types.session import SessionMessage
+from strands.types.session import Session, SessionMessage, SessionType
 
 from .. import events
 from ..codec import from_json
 from ..event_log import ANY, Expected
 from ..lifecycle import Facts, Journal
-from ..lifecycle.records import check_ids, missing
+from ..lifecycle.records import check_ids, data_of, missing
 from ..session_log import DEFAULT_NAMESPACE, SessionLog
 from ..state import AgentState, SessionState
 from .errors import session_exceptions
@@ -86,9 +86,12 @@ class ValkeySessionManager(RepositorySessionManager, LogRepository):
         try:
             RepositorySessionManager.__init__(self, session_id=session_id, session_repository=self)
         except SessionException:
-            # Another process may have created it between our look and our write; then there is nothing left to do.
-            if self.read_session(session_id) is None:
+            # Another process created it between our look and our write, or what is there began without a record.
+            if not self._state(session_id).exists:
                 raise
+            if self.read_session(session_id) is None:
+                created = events.SessionCreated(data_of(Session(session_id, SessionType.AGENT)))
+                LogRepository._write(self, session_id, [created])
             RepositorySessionManager.__init__(self, session_id=session_id, session_repository=self)
 
     def register_hooks(self, registry: HookRegistry, **kwargs: Any) -> None:
@@ -156,6 +159,8 @@ class ValkeySessionManager(RepositorySessionManager, LogRepository):
                 super().redact_latest_message(redact_message, agent, **kwargs)
             journal.adopt(batch)
             journal.flush()
+            for redaction in batch:
+                super()._erase_original(self.session_id, agent.agent_id, redaction.data["message_id"])
 
     def sync_multi_agent(self, source: MultiAgentBase, **kwargs: Any) -> None:
         """Write the state of a graph or swarm.
@@ -227,6 +232,10 @@ class ValkeySessionManager(RepositorySessionManager, LogRepository):
             if self._pinned is not None and session_id == self.session_id:
                 return self._pinned
             return super()._state(session_id)
+
+    def _erase_original(self, session_id: str, agent_id: str, message_id: int) -> None:
+        if self._collected is None:
+            super()._erase_original(session_id, agent_id, message_id)
 
     def _write(self, session_id: str, batch: Sequence[events.Event], expected: Expected = ANY) -> None:
         ours = bool(batch) and session_id == self.session_id

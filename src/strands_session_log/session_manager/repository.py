@@ -34,6 +34,9 @@ if TYPE_CHECKING:
     from strands.multiagent.base import MultiAgentBase
 
 
+_SAID = (events.MessageAdded.TYPE, events.MessageUpdated.TYPE)
+
+
 class LogRepository(SessionRepository):
     """Sessions, agents and messages of a `SessionLog`, behind Strands' repository interface."""
 
@@ -117,7 +120,7 @@ class LogRepository(SessionRepository):
         return None if position is None else to_message(messages[position])
 
     def update_message(self, session_id: str, agent_id: str, session_message: SessionMessage, **kwargs: Any) -> None:
-        """Replace a message, keeping when it was created. A redaction leaves nothing of the original in it.
+        """Replace a message, keeping when it was created. A redaction erases what was said before from the server.
 
         Raises:
             SessionException: When it does not exist.
@@ -127,7 +130,11 @@ class LogRepository(SessionRepository):
         if previous is None:
             raise missing(f"Message {message_id}")
         session_message.created_at = previous.created_at
-        self._write(session_id, [self._change(session_message, agent_id)])
+        if session_message.redact_message is None:
+            self._write(session_id, [events.MessageUpdated(data_of(session_message), agent_id)])
+        else:
+            self._write(session_id, [events.MessageRedacted(redacted(session_message), agent_id)])
+            self._erase_original(session_id, agent_id, message_id)
 
     def list_messages(
         self, session_id: str, agent_id: str, limit: int | None = None, offset: int = 0, **kwargs: Any
@@ -181,8 +188,14 @@ class LogRepository(SessionRepository):
         with session_exceptions():
             self.log.events.append(session_id, batch, expected)
 
-    @staticmethod
-    def _change(message: SessionMessage, agent_id: str) -> events.MessageUpdated:
-        if message.redact_message is None:
-            return events.MessageUpdated(data_of(message), agent_id)
-        return events.MessageRedacted(redacted(message), agent_id)
+    def _erase_original(self, session_id: str, agent_id: str, message_id: int) -> None:
+        """Erase what a redacted message said before, wherever the log has it."""
+        with session_exceptions():
+            said = [
+                one.id
+                for one in self.log.events.read(session_id)
+                if one.event.type in _SAID
+                and not one.event.is_erased
+                and (one.event.agent, one.event.data.get("message_id")) == (agent_id, message_id)
+            ]
+            self.log.events.erase(session_id, said, "redacted")
