@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Iterator, Sequence
+from inspect import Parameter, signature
 from secrets import token_hex
 from typing import Any, NamedTuple, TypeAlias
 from urllib.parse import quote
 
+from strands import Agent
+
 from ..audit import Verification
+from ..errors import SessionLogError
 from ..events import MessageAdded, Recorded
 from ..server import connect, inspect, release
 from ..session_log import SessionLog
@@ -95,7 +99,10 @@ def play(url: str, namespace: str) -> Iterator[Step]:
 
     Raises:
         DemoError: When one of the processes fails.
+        SessionLogError: When Strands is too old for it.
     """
+    if signature(Agent.__call__).parameters["prompt"].default is Parameter.empty:
+        raise SessionLogError("the demo needs strands-agents 1.7 or later: older agents cannot go on without a prompt")
     client = connect(url)
     try:
         log = SessionLog(client, namespace, retry_for=_PATIENCE)

@@ -41,6 +41,9 @@ class Facts:
         """The call returned, raised, was cancelled, or waits for a human."""
         raised = [self._event(events.InterruptRaised, interrupt) for interrupt in self._raised(hook.agent)]
         result, error = getattr(hook, "result", None), sys.exc_info()[1]
+        if not hasattr(hook, "result") and isinstance(error, GeneratorExit):
+            # Old versions of Strands close their own stream once it has brought the result.
+            error = None
         data: dict[str, Any] = {"invocation": self._invocation}
         data.update(duration_ms=_since(self._invoked_at), usage=_spent(self._usage, _usage(hook.agent)))
         if result is None and error is not None:
