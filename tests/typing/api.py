@@ -26,6 +26,7 @@ from strands_session_log import (
     errors,
     events,
 )
+from strands_session_log.moving import Exported, export_session, import_sessions, open_source
 
 log: SessionLog = SessionLog.connect("valkey://localhost:6379", durability="fsync")
 log = SessionLog(valkey.Valkey(decode_responses=True), namespace="strands", partitions=16)
@@ -82,3 +83,10 @@ try:
     log.state("s-42")
 except errors.SessionNotFoundError as error:
     missing: str = error.session_id
+
+with open_source("file-session:./sessions") as source:
+    for imported in import_sessions(source, log, ["s-42"], dry_run=True, progress=lambda id_, written, total: None):
+        outcome: str = imported.outcome
+        written: tuple[int, int] = (imported.events, imported.messages)
+exported: Exported = export_session(log, "s-42", "./sessions", force=True)
+losses: list[str] = [f"{loss.path}: {loss.what}" for loss in exported.losses]

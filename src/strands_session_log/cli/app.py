@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from .commands import delete, demo, doctor, events, sessions, show, verify
+from .commands import delete, demo, doctor, events, export, import_, sessions, show, verify
 from .exits import EPILOG, told_in_one_line
 from .options import NamespaceOption, UrlOption
 
@@ -70,6 +70,8 @@ app.command(epilog=show.EPILOG)(show.show)
 app.command(epilog=events.EPILOG)(events.events)
 app.command(epilog=verify.EPILOG)(verify.verify)
 app.command(epilog=delete.EPILOG)(delete.delete)
+app.command("import", epilog=import_.EPILOG)(import_.import_)
+app.command(epilog=export.EPILOG)(export.export)
 app.command(epilog=doctor.EPILOG)(doctor.doctor)
 
 

@@ -28,8 +28,8 @@ class Code(IntEnum):
 
 
 EPILOG = (
-    "Exit codes: 0 all is well; 1 verify, doctor or demo found problems, or a deletion was declined; 2 wrong usage; "
-    "3 no such session; 4 the server cannot be reached, or refused."
+    "Exit codes: 0 all is well; 1 verify, doctor, demo, import or export found problems, or a deletion was declined; "
+    "2 wrong usage; 3 no such session; 4 the server cannot be reached, or refused."
 )
 
 _WRONG_USAGE = (

@@ -85,7 +85,7 @@ class SessionRecorder(HookProvider):
         registry.add_callback(AgentInitializedEvent, self._quietly(self._initialized))
         listen(registry, "MessageAddedEvent", self._quietly(self._message_added))
         listen(registry, "MessageUpdatedEvent", self._quietly(self._message_updated))
-        listen(registry, "AfterInvocationEvent", self._quietly(self._settled))
+        listen(registry, "AfterInvocationEvent", self._quietly(self._invocation_ended))
         listen(registry, "BidiAgentStopEvent", self._quietly(self._settled))
         if self._records_facts:
             listen(registry, "BeforeInvocationEvent", self._quietly(self._noting(Facts.invocation_started)))
@@ -127,11 +127,14 @@ class SessionRecorder(HookProvider):
 
         self._worker(hook.agent.agent_id).put(step)
 
+    def _invocation_ended(self, hook: Any) -> None:
+        if self._records_facts:
+            self._noting(Facts.invocation_ended)(hook)
+        self._settled(hook)
+
     def _settled(self, hook: Any) -> None:
         agent_id, record = hook.agent.agent_id, SessionAgent.from_agent(hook.agent)
         messages = _snapshot(list(hook.agent.messages))
-        if self._records_facts and hasattr(hook, "result"):
-            self._noting(Facts.invocation_ended)(hook)
 
         def step(journal: Journal) -> None:
             journal.state(record)

@@ -1,0 +1,145 @@
+"""`session-log import`."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from ...session_log import SessionLog
+from ..connection import PATIENCE, client_of
+from ..exits import Code, fail
+from ..layout import put
+from ..options import JsonOption, NamespaceOption, UrlOption
+from ..target import Target
+from ..terminal import console, count, one_line, plain, write_json
+
+if TYPE_CHECKING:
+    from ...moving import Imported, Progress, Source
+
+EPILOG = (
+    "Examples:\n\nsession-log import file-session:./sessions --dry-run\n\n"
+    "session-log import valkey-session-manager:valkey://localhost:6379 --session s-42"
+)
+_MARKS = {
+    "imported": Text("✓ ", "green"),
+    "completed": Text("✓ ", "green"),
+    "skipped": Text("- ", "dim"),
+    "conflict": Text("✗ ", "red"),
+    "failed": Text("✗ ", "red"),
+}
+
+SourceArgument = Annotated[
+    str,
+    typer.Argument(
+        metavar="SOURCE",
+        help="Where from: valkey-session-manager:URL, file-session:DIR or snapshots:DIR.",
+        show_default=False,
+    ),
+]
+SessionsOption = Annotated[
+    list[str] | None,
+    typer.Option("--session", metavar="SESSION", help="Only this session; repeatable.", show_default=False),
+]
+DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Write nothing, only tell what would be written.")]
+
+
+def import_(
+    ctx: typer.Context,
+    source: SourceArgument,
+    session: SessionsOption = None,
+    dry_run: DryRunOption = False,
+    as_json: JsonOption = False,
+    url: UrlOption = None,
+    namespace: NamespaceOption = None,
+) -> None:
+    """Import the sessions another session manager has kept; run it again to go on where it was interrupted.
+
+    What is there already is skipped, what is there in part is completed, and a session the log has written something
+    else to is left alone. The other store is only read.
+    """
+    # Here, because it imports Strands, which looking at a log does not need.
+    from ...moving import SourceError, open_source
+
+    target = Target.of(ctx, url, namespace)
+    try:
+        with open_source(source, PATIENCE) as store, client_of(target) as client:
+            # A server that may evict sessions is no place to move to, unlike one to read from: it is refused.
+            log = SessionLog(client, target.namespace, retry_for=PATIENCE)
+            outcomes = _import(store, log, session or [], dry_run, as_json)
+    except SourceError as error:
+        fail(Code.USAGE, str(error))
+    if not as_json:
+        put(console(), Text(_verdict(outcomes, dry_run)))
+    if outcomes["conflict"] or outcomes["failed"]:
+        raise typer.Exit(Code.PROBLEMS)
+
+
+def _import(store: Source, log: SessionLog, sessions: list[str], dry_run: bool, as_json: bool) -> Counter[str]:
+    from ...moving import import_sessions
+
+    outcomes: Counter[str] = Counter()
+    with _progress(len(sessions or store.session_ids()), as_json) as (terminal, progress, advance):
+        for imported in import_sessions(store, log, sessions, dry_run=dry_run, progress=progress):
+            outcomes[imported.outcome] += 1
+            if as_json:
+                write_json({**imported._asdict(), "dry_run": dry_run})
+            else:
+                _print(terminal, imported, dry_run)
+            advance()
+    return outcomes
+
+
+@contextmanager
+def _progress(sessions: int, as_json: bool) -> Iterator[tuple[Console, Progress, Callable[[], None]]]:
+    """A bar on a terminal, of sessions, that tells how far the one being written is; and where to print beside it."""
+    errors, answers = console(stderr=True), console()
+    if not errors.is_terminal or (as_json and answers.is_terminal):
+        yield answers, (lambda session_id, written, total: None), (lambda: None)
+        return
+    # Here, because few commands need it.
+    from rich.progress import Progress as Bar
+
+    with Bar(console=errors, transient=True, redirect_stdout=False) as bar:
+        task = bar.add_task("", total=sessions)
+
+        def show(session_id: str, written: int, total: int) -> None:
+            bar.update(task, description=f"{one_line(session_id, 30)} {written:,}/{total:,}")
+
+        # What is printed on the terminal of the bar must go through it, or would stand in the middle of it.
+        yield (errors if answers.is_terminal else answers), show, lambda: bar.advance(task)
+
+
+def _print(terminal: Console, imported: Imported, dry_run: bool) -> None:
+    put(
+        terminal,
+        Text.assemble(_MARKS[imported.outcome], (plain(imported.session_id), "bold"), f"  {_told(imported, dry_run)}"),
+    )
+    for warning in imported.warnings:
+        typer.echo(f"session-log: warning: {one_line(f'{imported.session_id}: {warning}')}", err=True)
+
+
+def _told(imported: Imported, dry_run: bool) -> str:
+    written = f"{count(imported.events, 'event')}, {count(imported.messages, 'message')} among them"
+    match imported.outcome:
+        case "imported":
+            return f"{'would import' if dry_run else 'imported'} {written}"
+        case "completed":
+            return f"{'would add' if dry_run else 'added'} {written}"
+        case "skipped":
+            return "is there already"
+        case "conflict":
+            return one_line(f"conflict: {imported.problem}; it was left alone")
+    return one_line(f"failed: {imported.problem}")
+
+
+def _verdict(outcomes: Counter[str], dry_run: bool) -> str:
+    if not outcomes:
+        return "There is no session to import."
+    told = ", ".join(f"{number:,} {outcome}" for outcome in _MARKS if (number := outcomes[outcome]))
+    return f"{'Nothing was written; would be: ' if dry_run else ''}{told}."

@@ -1,0 +1,190 @@
+"""What a stored session is as events, and which of them the log lacks.
+
+An imported event has an id made from its content. So the log itself tells what an import has written already, whether
+anybody else has written to the session since, and where an import that was interrupted goes on.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import uuid
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Literal, NamedTuple
+
+import orjson
+
+from .. import events
+from ..codec import Encoded, encode
+from ..errors import InvalidPointError
+from ..events import Event
+from ..ids import Instant, parse_point
+from ..session_log import SessionLog
+from .stored import StoredSession
+
+Outcome = Literal["imported", "completed", "skipped", "conflict", "failed"]
+
+_SAME_SLOT = {
+    events.AgentUpdated.TYPE: events.AgentCreated.TYPE,
+    events.MessageUpdated.TYPE: events.MessageAdded.TYPE,
+    events.MessageRedacted.TYPE: events.MessageAdded.TYPE,
+    events.MultiAgentUpdated.TYPE: events.MultiAgentCreated.TYPE,
+}
+# What may change while a session goes on in the other store; all else is written once.
+_CHANGES: dict[str, type[events.Known]] = {
+    events.AgentCreated.TYPE: events.AgentUpdated,
+    events.MultiAgentCreated.TYPE: events.MultiAgentUpdated,
+    events.WindowChanged.TYPE: events.WindowChanged,
+}
+_NAMES = {
+    events.SessionCreated.TYPE: "the session's record",
+    events.SessionAnnotated.TYPE: "the session's label",
+    events.AgentCreated.TYPE: "the state",
+    events.MessageAdded.TYPE: "message",
+    events.WindowChanged.TYPE: "the window",
+    events.MultiAgentCreated.TYPE: "the state",
+}
+
+
+class Slot(NamedTuple):
+    """What an event is the newest word on: a session's record, an agent's, a message, a graph's state."""
+
+    type: str
+    agent: str
+    number: int | None
+
+    def __str__(self) -> str:
+        what = _NAMES.get(self.type, self.type)
+        number = "" if self.number is None else f" {self.number}"
+        return f"{what}{number} of {self.agent!r}" if self.agent else f"{what}{number}"
+
+
+@dataclass(slots=True)
+class Found:
+    """What the log has of a session already.
+
+    Attributes:
+        latest: The id of the newest event of each slot.
+        ever: Every event with its slot.
+        only_imported: Whether nobody but an import has written to it.
+        revision: How many events there are.
+    """
+
+    latest: dict[Slot, str] = field(default_factory=dict)
+    ever: set[tuple[Slot, str]] = field(default_factory=set)
+    only_imported: bool = True
+    revision: int = 0
+
+
+class Decision(NamedTuple):
+    """What to do about a session: the events to write, or what is in the way."""
+
+    outcome: Outcome
+    missing: Sequence[Encoded] = ()
+    problem: str = ""
+
+
+def planned(stored: StoredSession) -> list[Encoded]:
+    """A stored session as events, each with the id made from its content.
+
+    Raises:
+        EncodingError: When a value cannot be stored.
+    """
+    return [_identified(stored.session_id, encode(event)) for event in _events(stored)]
+
+
+def find(log: SessionLog, session_id: str) -> Found:
+    """Look at what the log has of a session."""
+    found = Found()
+    for recorded in log.events.read(session_id):
+        event, slot = recorded.event, _slot(recorded.event)
+        found.latest[slot] = event.event_id
+        found.ever.add((slot, event.event_id))
+        found.only_imported &= event.event_id == _made_id(session_id, slot, event, orjson.dumps(event.data))
+        found.revision = recorded.id.revision
+    return found
+
+
+def decide(wanted: Sequence[Encoded], found: Found, grows: bool) -> Decision:
+    """Compare what a session should have with what it has.
+
+    Args:
+        wanted: The whole session.
+        found: What the log has of it.
+        grows: Whether the log may be caught up with a store that has gone on.
+    """
+    if not found.revision:
+        return Decision("imported", wanted)
+    slots = {_slot(one.event): one for one in wanted}
+    behind = {slot: one for slot, one in slots.items() if found.latest.get(slot) != one.event.event_id}
+    surplus = [slot for slot in found.latest if slot not in slots]
+    if not behind and not surplus:
+        return Decision("skipped")
+    if not found.only_imported:
+        lacking = [slot for slot, one in behind.items() if (slot, one.event.event_id) not in found.ever]
+        problem = f"the log has events of its own under this id, but not {_first(lacking)}, as the source has it"
+        return Decision("conflict", problem=problem) if lacking else Decision("skipped")
+    if surplus:
+        return Decision("conflict", problem=f"the log has {_first(surplus)}, and the source has not")
+    changed = [slot for slot in behind if slot in found.latest and not (grows and slot.type in _CHANGES)]
+    if changed:
+        return Decision("conflict", problem=f"the source has changed {_first(changed)} since it was imported")
+    return Decision("completed", [_next_word(slot, one, found) for slot, one in behind.items()])
+
+
+def _events(stored: StoredSession) -> Iterator[Event]:
+    yield events.SessionCreated(stored.record)
+    yield events.SessionAnnotated({"imported_from": stored.origin})
+    for agent in stored.agents:
+        yield events.AgentCreated(agent.record, agent.agent_id)
+        for message in agent.messages:
+            yield events.MessageAdded(message, agent.agent_id)
+        if agent.window is not None:
+            yield events.WindowChanged(agent.window, agent.agent_id)
+    for name, state in stored.multi_agents.items():
+        yield events.MultiAgentCreated(state, name)
+
+
+def _slot(event: Event) -> Slot:
+    type_ = _SAME_SLOT.get(event.type, event.type)
+    index = event.data.get("message_id") if type_ == events.MessageAdded.TYPE else None
+    return Slot(type_, event.agent, index if type(index) is int else None)
+
+
+def _identified(session_id: str, encoded: Encoded) -> Encoded:
+    event = encoded.event
+    id_ = _made_id(session_id, _slot(event), event, encoded.body)
+    return _with(encoded, type(event), id_)
+
+
+def _next_word(slot: Slot, encoded: Encoded, found: Found) -> Encoded:
+    """The same content, as a change of what the log has."""
+    return _with(encoded, _CHANGES[slot.type], encoded.event.event_id) if slot in found.latest else encoded
+
+
+def _with(encoded: Encoded, kind: type[Event], event_id: str) -> Encoded:
+    event = encoded.event
+    named = kind(event.data, event.agent, event_id=event_id, time=event.time)  # type: ignore[arg-type]
+    header = (named.type.encode(), encoded.header[1], event_id.encode(), *encoded.header[3:])
+    return Encoded(header, encoded.body, encoded.facts, named)
+
+
+def _made_id(session_id: str, slot: Slot, event: Event, body: bytes) -> str:
+    """A UUIDv7 like any other, of when the content came to be, but with a digest of it instead of randomness."""
+    digest = hashlib.sha256(b"\0".join((session_id.encode(), slot.type.encode(), slot.agent.encode(), body))).digest()
+    value = _milliseconds(event.data.get("created_at")) << 80 | int.from_bytes(digest[:10], "big")
+    value = value & ~(0xF << 76) | 0x7 << 76
+    return str(uuid.UUID(int=value & ~(0x3 << 62) | 0x2 << 62))
+
+
+def _milliseconds(moment: object) -> int:
+    try:
+        point = parse_point(moment) if isinstance(moment, str) else None
+    except InvalidPointError:
+        return 0
+    return point.ms & (1 << 48) - 1 if isinstance(point, Instant) else 0
+
+
+def _first(slots: Sequence[Slot]) -> str:
+    more = f" (and {len(slots) - 1} more)" if len(slots) > 1 else ""
+    return f"{slots[0] if slots else 'anything'}{more}"

@@ -1,0 +1,190 @@
+"""What only newer versions of Strands keep moves in, too: interrupts, graphs, snapshots."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from moving_agents import agent_on, assert_same, file_agent, log_agent, move_in, moved
+from strands.agent.conversation_manager import SlidingWindowConversationManager, SummarizingConversationManager
+from strands_agents import add, call
+
+from strands_session_log import SessionLog, ValkeySessionManager
+from strands_session_log.moving import Snapshots, SourceError
+from strands_session_log.testing.model import ScriptedModel
+
+pytest.importorskip("strands.storage", reason="this version of Strands has no snapshots")
+
+from strands import Agent, tool
+from strands.multiagent import GraphBuilder
+from strands.session import SnapshotSessionManager
+from strands.session.file_session_manager import FileSessionManager
+from strands.storage import LocalFileStorage
+from strands.types.exceptions import ContextWindowOverflowException
+
+PICTURE = b"\x89PNG\x00"
+ANSWERS = [f"Answer {number}." for number in range(8)]
+
+
+@tool(context=True)
+def transfer(tool_context: Any, amount: int) -> str:
+    """Transfer money, if somebody approves."""
+    return f"{tool_context.interrupt('approval', reason=amount)}: {amount} transferred"
+
+
+def snapshot_agent(place: Path, script: Any = ("Hello.",), session: str = "s", **options: Any) -> Agent:
+    manager = SnapshotSessionManager(session, storage=LocalFileStorage(str(place)))
+    made: Agent = agent_on(manager, script, **options)
+    return made
+
+
+def talk(agent: Any, turns: int) -> None:
+    for number in range(turns):
+        agent(f"Question {number}?")
+
+
+def approve(result: Any) -> Any:
+    return [{"interruptResponse": {"interruptId": one.id, "response": "approved"}} for one in result.interrupts]
+
+
+def graph(manager: Any, second: Any = ("Written.",)) -> Any:
+    def speaker(name: str, script: Any) -> Agent:
+        return Agent(name=name, agent_id=name, model=ScriptedModel(script), callback_handler=None)
+
+    builder = GraphBuilder()
+    builder.add_node(speaker("research", ["Found it."]), "research")
+    builder.add_node(speaker("write", second), "write")
+    builder.add_edge("research", "write")
+    builder.set_entry_point("research")
+    builder.set_session_manager(manager)
+    builder.set_max_node_executions(9)
+    return builder.build()
+
+
+@pytest.mark.parametrize("kind", ["file-session", "snapshots"])
+def test_an_agent_that_waited_for_approval_gets_it_in_the_log(
+    tmp_path: Path, session_log: SessionLog, kind: str
+) -> None:
+    make = file_agent if kind == "file-session" else snapshot_agent
+    waiting = make(tmp_path, [[call("transfer", amount=7)]], tools=[transfer])("Transfer 7.")
+    assert waiting.stop_reason == "interrupt"
+
+    moved(tmp_path if kind == "file-session" else Snapshots(tmp_path), session_log)
+
+    resumed = log_agent(session_log, ["Done."], tools=[transfer])
+    assert_same(resumed, make(tmp_path, tools=[transfer]))
+    assert resumed(approve(waiting)).stop_reason == "end_turn"
+    assert "approved: 7 transferred" in str(resumed.messages)
+
+
+@pytest.mark.parametrize("kind", ["file-session", "snapshots"])
+def test_a_graph_that_failed_goes_on_in_the_log(tmp_path: Path, session_log: SessionLog, kind: str) -> None:
+    def manager() -> Any:
+        if kind == "file-session":
+            return FileSessionManager("g", storage_dir=str(tmp_path))
+        return SnapshotSessionManager("g", storage=LocalFileStorage(str(tmp_path)))
+
+    task: Any = [{"text": "Tell me."}, {"image": {"format": "png", "source": {"bytes": PICTURE}}}]
+    broken = graph(manager(), [RuntimeError("the model is down")])
+    with pytest.raises(RuntimeError, match="the model is down"):
+        broken(task)
+
+    moved(tmp_path if kind == "file-session" else Snapshots(tmp_path), session_log)
+
+    resumed = graph(ValkeySessionManager("g", log=session_log))
+    result = resumed("This is not looked at: it goes on with its old task.")
+    assert [node.node_id for node in result.execution_order] == ["research", "write"]
+    assert resumed.nodes["research"].executor.model.calls == []
+    assert str(PICTURE) in str(resumed.nodes["write"].executor.model.calls)
+    assert result.results["write"].result.message["content"] == [{"text": "Written."}]
+
+
+def test_a_snapshot_is_resumed_with_all_it_holds(tmp_path: Path, session_log: SessionLog) -> None:
+    agent = snapshot_agent(tmp_path, [[call("add", a=1, b=2)], "3."], tools=[add], state={"luggage": "hand"})
+    agent([{"text": "Add."}, {"image": {"format": "png", "source": {"bytes": PICTURE}}}])
+
+    moved(Snapshots(tmp_path), session_log)
+
+    resumed = log_agent(session_log, tools=[add])
+    assert_same(resumed, snapshot_agent(tmp_path))
+    assert resumed.messages == agent.messages
+    resumed("And now?")
+    assert log_agent(session_log).messages == resumed.messages
+
+
+@pytest.mark.parametrize(
+    ("manager", "script"),
+    [
+        (lambda: SlidingWindowConversationManager(window_size=4), ANSWERS),
+        (
+            lambda: SummarizingConversationManager(summary_ratio=0.5, preserve_recent_messages=2),
+            [*ANSWERS[:4], ContextWindowOverflowException("too long"), "A summary.", *ANSWERS[4:]],
+        ),
+    ],
+    ids=["sliding", "summarizing"],
+)
+def test_what_a_snapshot_does_not_hold_any_more_is_not_taken_from_what_it_does(
+    tmp_path: Path, session_log: SessionLog, manager: Any, script: Any
+) -> None:
+    agent = snapshot_agent(tmp_path, script, conversation_manager=manager())
+    talk(agent, 6)
+    assert agent.conversation_manager.removed_message_count > 0
+
+    moved(Snapshots(tmp_path), session_log)
+
+    resumed = log_agent(session_log, ANSWERS, conversation_manager=manager())
+    assert_same(resumed, snapshot_agent(tmp_path, conversation_manager=manager()))
+    assert session_log.state("s").agents["default"].window == resumed.messages
+    talk(resumed, 3)
+    assert log_agent(session_log, conversation_manager=manager()).messages == resumed.messages
+
+
+def test_a_snapshot_tells_when_it_was_taken_and_what_is_left_behind(tmp_path: Path, session_log: SessionLog) -> None:
+    snapshot_agent(tmp_path, ["Aye."], system_prompt="You are a pirate.")("Who are you?")
+    taken = json.loads(next(tmp_path.rglob("snapshot_latest.json")).read_text())["created_at"]
+
+    imported = moved(Snapshots(tmp_path), session_log)
+
+    assert ["system prompt" in warning for warning in imported.warnings] == [True]
+    state = session_log.state("s")
+    assert state.session is not None
+    assert {state.session["created_at"], state.agents["default"].messages[0].created_at} == {taken}
+    assert move_in(Snapshots(tmp_path), session_log)[0].outcome == "skipped"
+
+
+def test_a_snapshot_that_has_changed_since_is_a_conflict(tmp_path: Path, session_log: SessionLog) -> None:
+    snapshot_agent(tmp_path, ["One."])("Question?")
+    moved(Snapshots(tmp_path), session_log)
+    snapshot_agent(tmp_path, ["Two."])("Another?")
+
+    (outcome,) = move_in(Snapshots(tmp_path), session_log)
+
+    assert outcome.outcome == "conflict"
+    assert "has changed" in outcome.problem
+
+
+def test_a_storage_with_a_namespace_of_its_own_is_read_as_well(tmp_path: Path, session_log: SessionLog) -> None:
+    storage = LocalFileStorage(str(tmp_path)).namespace("mine")
+    agent_on(SnapshotSessionManager("s", storage=storage), ["One."])("Question?")
+
+    moved(Snapshots(tmp_path / "mine"), session_log)
+
+    assert len(log_agent(session_log).messages) == 2
+
+
+def test_a_snapshot_of_a_later_format_is_refused_by_name(tmp_path: Path, session_log: SessionLog) -> None:
+    snapshot_agent(tmp_path)("Question?")
+    path = next(tmp_path.rglob("snapshot_latest.json"))
+    path.write_text(path.read_text().replace('"1.0"', '"2.0"'))
+
+    (outcome,) = move_in(Snapshots(tmp_path), session_log)
+
+    assert (outcome.outcome, str(path) in outcome.problem) == ("failed", True)
+    assert session_log.sessions() == []
+
+
+def test_a_directory_of_snapshots_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match="nowhere: there is no such directory"):
+        Snapshots(tmp_path / "nowhere")
