@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
+from strands_agents import runs_the_demo
 
 import strands_session_log
 from strands_session_log import SessionLog, events
@@ -174,6 +175,7 @@ def test_a_reader_that_leaves_early_is_answered_at_once_and_without_complaint(
     assert process.returncode == 141
 
 
+@runs_the_demo
 def test_an_interrupted_command_ends_with_130_and_without_a_traceback(environment: Mapping[str, str]) -> None:
     process = subprocess.Popen([*PROGRAM, "demo"], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     assert process.stdout is not None

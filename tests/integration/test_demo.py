@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import os
 import subprocess
 import sys
@@ -11,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from strands import Agent
+from strands_agents import runs_the_demo
 from typer.testing import CliRunner
 
 import strands_session_log
@@ -21,10 +20,7 @@ from strands_session_log.demo import Began, DemoError, Ended, Killed, Resumed, p
 
 SECONDS = 20
 
-pytestmark = pytest.mark.skipif(
-    inspect.signature(Agent.__call__).parameters["prompt"].default is inspect.Parameter.empty,
-    reason="this version of Strands cannot go on without a prompt",
-)
+pytestmark = runs_the_demo
 
 
 def run(*arguments: str) -> Any:
