@@ -14,10 +14,11 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
-from strands_agents import runs_the_demo
 
 import strands_session_log
 from strands_session_log import SessionLog, events
+from support import FaultProxy, wait_until
+from support.servers import Server
 
 SOURCE = str(Path(strands_session_log.__file__).parents[1])
 PROGRAM = [sys.executable, "-m", "strands_session_log.cli"]
@@ -175,11 +176,13 @@ def test_a_reader_that_leaves_early_is_answered_at_once_and_without_complaint(
     assert process.returncode == 141
 
 
-@runs_the_demo
-def test_an_interrupted_command_ends_with_130_and_without_a_traceback(environment: Mapping[str, str]) -> None:
-    process = subprocess.Popen([*PROGRAM, "demo"], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    assert process.stdout is not None
-    assert any(b"session demo-" in line for line in process.stdout)
+def test_an_interrupted_command_ends_with_130_and_without_a_traceback(
+    environment: Mapping[str, str], tcp_server: Server, proxy: FaultProxy
+) -> None:
+    proxy.hold_replies()
+    command = [*PROGRAM, "sessions", "--url", proxy.url]
+    process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    wait_until(lambda: proxy.connections, "the command to wait for the server", timeout=30)
     process.send_signal(signal.SIGINT)
     _, complaints = process.communicate(timeout=30)
 

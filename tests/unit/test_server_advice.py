@@ -68,7 +68,7 @@ def test_what_should_be_changed(subject: str, changes: dict[str, Any], level: st
 def test_what_a_server_does_not_tell_is_never_an_error() -> None:
     findings = advice(TIGHT_LIPPED)
 
-    assert {entry.subject for entry in findings} == {"version", "persistence", "eviction"}
+    assert {entry.subject for entry in findings} == {"version", "persistence", "eviction", "permissions"}
     assert {entry.level for entry in findings} == {"warn"}
 
 

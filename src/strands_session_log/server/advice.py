@@ -123,10 +123,10 @@ def _stream_nodes(report: ServerReport) -> Finding | None:
     return Finding("ok", "stream-node-max-bytes", str(size))
 
 
-def _permissions(report: ServerReport) -> Finding | None:
+def _permissions(report: ServerReport) -> Finding:
     missing = report.missing_permissions
     if missing is None:
-        return None
+        return Finding("warn", "permissions", _UNKNOWN, "make sure that the user may run the commands of docs/cli.md")
     if missing:
         cure = "ACL SETUSER <user> ~<namespace>:* " + " ".join(f"+{command.lower()}" for command in missing)
         return Finding("error", "permissions", f"missing: {', '.join(missing)}", cure)

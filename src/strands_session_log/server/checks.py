@@ -31,9 +31,9 @@ _CONFIG = ("save", "appendfsync", "stream-node-max-bytes")
 _PROBES = (
     *("EVAL x 1 KEY", "EVALSHA x 1 KEY", "TIME", "WAIT 0 0", "INFO"),
     *("XADD KEY * f v", "XRANGE KEY - +", "XREVRANGE KEY + -", "XINFO STREAM KEY"),
-    *("HGET KEY f", "HSET KEY f v", "HSETNX KEY f v", "HMGET KEY f", "HGETALL KEY", "HDEL KEY f"),
-    *("ZADD KEY 0 m", "ZREM KEY m", "ZSCORE KEY m", "ZRANGE KEY 0 0", "ZREVRANGE KEY 0 0"),
-    *("EXISTS KEY", "DEL KEY", "UNLINK KEY", "RENAME KEY KEY", "PEXPIRE KEY 1", "PERSIST KEY"),
+    *("HGET KEY f", "HSET KEY f v", "HSETNX KEY f v", "HMGET KEY f", "HDEL KEY f"),
+    *("ZADD KEY 0 m", "ZREM KEY m", "ZSCORE KEY m", "ZRANGE KEY 0 0"),
+    *("EXISTS KEY", "GET KEY", "SET KEY v", "UNLINK KEY", "RENAME KEY KEY", "PEXPIRE KEY 1", "PERSIST KEY"),
 )
 
 
