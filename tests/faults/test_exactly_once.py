@@ -173,3 +173,53 @@ def test_a_client_of_the_users_own_with_a_wrong_password_is_not_retried(tcp_serv
             SessionLog(valkey.Valkey(port=tcp_server.port), retry_for=60)
     finally:
         valkey.Valkey(port=tcp_server.port, password="secret").config_set("requirepass", "")
+
+
+def test_a_refusal_after_a_lost_reply_leaves_the_outcome_open_and_repeating_settles_it(
+    tcp_server: Server, proxy: FaultProxy
+) -> None:
+    tcp_server.execute("ACL", "SETUSER", "writer", "on", "nopass", "~*", "+@all")
+    log = SessionLog(valkey.Valkey(port=proxy.port, username="writer", password="x"))
+    log.append("s", note(0))
+    event = note(1)
+    proxy.hold_replies()
+    outcome: list[BaseException] = []
+
+    def write() -> None:
+        try:
+            log.append("s", event)
+        except errors.SessionLogError as error:
+            outcome.append(error)
+
+    writer = Thread(target=write)
+    writer.start()
+    proxy.wait_until_held()
+    tcp_server.execute("ACL", "SETUSER", "writer", "-evalsha", "-eval")
+    proxy.cut()
+    proxy.release_replies()
+    writer.join(timeout=30)
+    assert [type(error) for error in outcome] == [errors.UnknownOutcomeError]
+    tcp_server.execute("ACL", "SETUSER", "writer", "+@all")
+    assert log.state("s").revision == 2
+    log.append("s", event)
+    assert numbers(log) == [0, 1]
+
+
+def test_an_interrupt_in_the_middle_of_an_append_is_settled_by_repeating_it(
+    tcp_server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = SessionLog(tcp_server.client())
+    log.append("s", note(0))
+    execute, event = log.client.execute_command, note(1)
+
+    def interrupted(*command: Any, **options: Any) -> Any:
+        execute(*command, **options)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(log.client, "execute_command", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            log.append("s", event)
+    log.state("s")
+    log.append("s", event)
+    assert numbers(log) == [0, 1]

@@ -138,7 +138,8 @@ def test_events_carry_the_span_they_happened_in(session_log: SessionLog) -> None
     with tracer.start_as_current_span("request") as span:
         agent("Hello")
     trace_id = f"{span.get_span_context().trace_id:032x}"
-    assert all(event.trace.split("-")[1] == trace_id for event in happened(session_log, types="invocation.*"))
+    written = happened(session_log, types=["invocation.*", "message.*", "agent.updated"])
+    assert {event.trace.split("-")[1] for event in written} == {trace_id}
 
 
 def test_the_loop_keeps_ticking_while_the_server_stalls(tcp_server: Any, proxy: Any) -> None:

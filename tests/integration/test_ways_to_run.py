@@ -53,9 +53,10 @@ def test_structured_output_is_recorded_with_the_tool_call_that_carries_it(sessio
     hook_event("BeforeToolCallEvent") is None or not hasattr(hook_event("BeforeToolCallEvent"), "interrupt"),
     reason="this version of Strands has no interrupts",
 )
-def test_an_interrupt_is_raised_and_answered_across_a_restart(session_log: SessionLog) -> None:
+@pytest.mark.parametrize("answer_given", ["yes", False, ""])
+def test_an_interrupt_is_raised_and_answered_across_a_restart(session_log: SessionLog, answer_given: Any) -> None:
     def approve(event: Any) -> None:
-        if event.interrupt("approval", reason="secret reason") != "yes":
+        if event.interrupt("approval", reason="secret reason") != answer_given:
             event.cancel_tool = "denied"
 
     def agent_with_gate(script: Any) -> Any:
@@ -68,7 +69,7 @@ def test_an_interrupt_is_raised_and_answered_across_a_restart(session_log: Sessi
     resumed = agent_with_gate(["It is 3."])
     assert resumed._interrupt_state.activated
     assert list(resumed._interrupt_state.interrupts) == [result.interrupts[0].id]
-    answer = [{"interruptResponse": {"interruptId": result.interrupts[0].id, "response": "yes"}}]
+    answer = [{"interruptResponse": {"interruptId": result.interrupts[0].id, "response": answer_given}}]
     assert str(resumed(answer)).strip() == "It is 3."
     told = happened(session_log, types="interrupt.*")
     assert [(event.type, event.data["name"]) for event in told] == [

@@ -161,3 +161,46 @@ def test_an_edit_that_cannot_be_stored_is_refused_by_name_until_it_is_taken_back
     del agent.messages[0]["content"][0]["image"]
     agent("Three?")
     assert make_agent(session_log).messages == agent.messages
+
+
+@pytest.mark.skipif("per_turn" not in SLIDING or "pin_first" not in SLIDING, reason="no per_turn and pin_first")
+def test_a_kill_in_mid_turn_resumes_what_was_held_at_the_last_message(
+    session_log: SessionLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    manager = SlidingWindowConversationManager(window_size=4, per_turn=True, pin_first=2)
+    script: Any = [*answers(2), *[[call("add", a=1, b=2)]] * 3, "3."]
+    agent = make_agent(session_log, script, conversation_manager=manager, tools=[add])
+    append, differences = session_log.events.append, list[Any]()
+
+    def compare(session_id: str, batch: Any, *arguments: Any) -> Any:
+        ids = append(session_id, batch, *arguments)
+        if any(getattr(one, "event", one).type == "message.added" for one in batch):
+            window = [message["content"] for message in session_log.state("s").agents["default"].window]
+            live = [message["content"] for message in agent.messages]
+            differences.extend([] if window == live else [(window, live)])
+        return ids
+
+    monkeypatch.setattr(session_log.events, "append", compare)
+    talk(agent, 3)
+    assert differences == []
+
+
+def test_an_edit_between_turns_survives_a_kill_in_the_next_one(session_log: SessionLog) -> None:
+    agent = make_agent(session_log, ["One.", RuntimeError("killed here")])
+    agent("First?")
+    agent.messages = agent.messages[-1:]
+    seen: list[Any] = []
+    agent.model._respond = lambda messages: (seen.append(session_log.state("s").agents["default"].window), "Two.")[1]
+    agent("Second?")
+    assert [message["role"] for message in seen[0]] == ["assistant", "user"]
+
+
+def test_another_conversation_manager_on_a_live_agent_does_not_bring_removed_messages_back(
+    session_log: SessionLog,
+) -> None:
+    agent = make_agent(session_log, answers(7), conversation_manager=SlidingWindowConversationManager(window_size=4))
+    talk(agent, 5)
+    agent.conversation_manager = SlidingWindowConversationManager(window_size=6)
+    agent("One more?")
+    resumed = make_agent(session_log, conversation_manager=SlidingWindowConversationManager(window_size=6))
+    assert resumed.messages == agent.messages

@@ -11,12 +11,17 @@ import random
 import time
 from collections import OrderedDict
 from collections.abc import Sequence
-from functools import partial
 from itertools import count
 from typing import Any, Generic, TypeVar
 
 from ..codec import Encoded, encode
-from ..errors import ConcurrentWriteError, ContentionError, ServerUnavailableError, UnknownOutcomeError
+from ..errors import (
+    ConcurrentWriteError,
+    ContentionError,
+    ServerRefusedError,
+    ServerUnavailableError,
+    UnknownOutcomeError,
+)
 from ..events import Event
 from ..ids import EventId
 from ..keys import Keyspace
@@ -55,15 +60,16 @@ class Appender:
         if not events:
             raise ValueError("there is no event to append")
         batch = [event if isinstance(event, Encoded) else encode(event) for event in events]
-        sealed = self._unsettled_call(session_id, batch) or self._seal(session_id, batch, expected)
+        unsettled = self._unsettled_call(session_id, batch)
+        sealed = unsettled or self._seal(session_id, batch, expected)
         give_up = time.monotonic() + self._retry_for
         for attempt in count(1):
-            reply = self._settle(session_id, sealed)
+            reply = self._settle(session_id, sealed, keep=sealed is unsettled)
             match [text(part) for part in reply]:
                 case ["landed", link, *ids]:
                     return self._landed(session_id, link, ids)
                 case ["conflict", what, agent, actual]:
-                    raise ConcurrentWriteError(session_id, *describe(expected, what, agent, int(actual)))
+                    raise ConcurrentWriteError(session_id, *describe(expected, what, agent, actual))
                 case ["moved", last, link]:
                     self.remember(session_id, Position(EventId.parse(last), link))
                     sealed = self._seal(session_id, batch, expected)
@@ -89,15 +95,28 @@ class Appender:
         self.remember(session_id, Position(landed[-1], link))
         return landed
 
-    def _settle(self, session_id: str, sealed: Sealed) -> Any:
-        """Send until there is an answer; a call without one is kept, to be repeated word for word."""
+    def _settle(self, session_id: str, sealed: Sealed, keep: bool) -> Any:
+        """Send until there is an answer; a call whose outcome is open is kept, to be repeated word for word.
+
+        Whatever ends the sending without an answer leaves it open, an interrupt of the process among others; so does a
+        refusal that comes after an attempt without a reply.
+        """
+        sent = 0
+
+        def send() -> Any:
+            nonlocal sent
+            sent += 1
+            return self._send(session_id, sealed)
+
         try:
-            return insist(partial(self._send, session_id, sealed), self._retry_for)
-        except (ServerUnavailableError, UnknownOutcomeError) as error:
-            self._unsettled.put(_name(session_id, sealed.batch[0].event), sealed)
-            if isinstance(error, UnknownOutcomeError):
-                raise
-            raise UnknownOutcomeError(session_id, error.reason) from error
+            return insist(send, self._retry_for)
+        except BaseException as error:
+            refused = isinstance(error, ServerRefusedError)
+            if not refused or sent > 1 or keep:
+                self._unsettled.put(_name(session_id, sealed.batch[0].event), sealed)
+            if isinstance(error, ServerUnavailableError) or (refused and sent > 1):
+                raise UnknownOutcomeError(session_id, str(error)) from error
+            raise
 
     def _send(self, session_id: str, sealed: Sealed) -> Any:
         keys = self._keyspace.session(session_id)

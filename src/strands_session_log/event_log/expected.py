@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple, TypeAlias
 
+from ..ids import EventId
+
 
 class AnyPosition(NamedTuple):
     """Nothing is expected: the unfenced lane, where an append always lands."""
@@ -40,12 +42,13 @@ class AgentAt(NamedTuple):
 
     Attributes:
         agent: The agent.
-        revision: The session revision at which it last moved, 0 when never; None to leave that open.
+        revision: Where it last moved: the event's id, which no other history shares, or only its revision; 0 when it
+            never did; None to leave that open.
         next_message: The index its next message would have; None to leave that open.
     """
 
     agent: str
-    revision: int | None = None
+    revision: EventId | int | None = None
     next_message: int | None = None
 
     def arguments(self) -> tuple[str, str, str, str]:
@@ -59,28 +62,31 @@ ANY = AnyPosition()
 NO_SESSION = NoSession()
 
 
-def describe(expected: Expected, what: str, agent: str, actual: int) -> tuple[dict[str, object], dict[str, object]]:
+def describe(expected: Expected, what: str, agent: str, actual: str) -> tuple[dict[str, object], dict[str, object]]:
     """Put a refusal of the append script into words.
 
     Args:
         expected: What the writer expected.
         what: Which of it did not hold: `revision`, `agent`, `next_message` or `message`.
         agent: The agent concerned, empty for the session.
-        actual: The revision or message index found.
+        actual: The revision, event id or message index found, as text.
 
     Returns:
         Expected and actual, with the same keys.
     """
     if what == "message":
-        return {"agent": agent, "message": "none"}, {"agent": agent, "message": actual}
+        return {"agent": agent, "message": "none"}, {"agent": agent, "message": int(actual)}
     match expected:
-        case AgentAt(revision=revision, next_message=next_message):
-            name, wanted = ("revision", revision) if what == "agent" else (what, next_message)
-            return {"agent": agent, name: wanted}, {"agent": agent, name: actual}
+        case AgentAt(next_message=next_message) if what == "next_message":
+            return {"agent": agent, what: next_message}, {"agent": agent, what: int(actual)}
+        case AgentAt(revision=EventId() as moved):
+            return {"agent": agent, "moved": str(moved)}, {"agent": agent, "moved": actual}
+        case AgentAt(revision=revision):
+            return {"agent": agent, "revision": revision}, {"agent": agent, "revision": EventId.parse(actual).revision}
         case SessionAt(revision):
-            return {"revision": revision}, {"revision": actual}
-    return {"revision": 0}, {"revision": actual}
+            return {"revision": revision}, {"revision": int(actual)}
+    return {"revision": 0}, {"revision": int(actual)}
 
 
-def _number(value: int | None) -> str:
+def _number(value: EventId | int | None) -> str:
     return "" if value is None else str(value)

@@ -26,7 +26,7 @@ class Facts:
         self._invocation, self._invoked_at, self._usage = "", 0.0, dict[str, int]()
         self._attempt, self._asked_at = 0, 0.0
         self._tools: dict[str, float] = {}
-        self._raised_ids, self._answered_ids = set[str](), set[str]()
+        self._told: dict[type[events.Known], set[str]] = {}
 
     def invocation_started(self, hook: Any) -> list[Event]:
         """The agent was called; a human may have answered its interrupts."""
@@ -34,12 +34,12 @@ class Facts:
         self._attempt = 0
         return [
             self._event(events.InvocationStarted, {"invocation": self._invocation}),
-            *(self._event(events.InterruptAnswered, interrupt) for interrupt in self._answered(hook.agent)),
+            *self.interrupts_answered(hook.agent),
         ]
 
     def invocation_ended(self, hook: Any) -> list[Event]:
         """The call returned, raised, was cancelled, or waits for a human."""
-        raised = [self._event(events.InterruptRaised, interrupt) for interrupt in self._raised(hook.agent)]
+        raised = self.interrupts_raised(hook.agent)
         result, error = getattr(hook, "result", None), sys.exc_info()[1]
         if not hasattr(hook, "result") and isinstance(error, GeneratorExit):
             # Old versions of Strands close their own stream once it has brought the result.
@@ -96,11 +96,24 @@ class Facts:
         data.update(error=type(error).__name__ if error else None, cancelled=cancelled)
         return [self._event(events.ToolFailed, data)]
 
-    def _raised(self, agent: Any) -> list[dict[str, Any]]:
-        return _news([one for one in _interrupts(agent) if not one.response], self._raised_ids)
+    def prime(self, source: Any) -> None:
+        """Note the interrupts of a resumed agent or orchestrator: they were told before it was killed."""
+        self._news(events.InterruptRaised, source, answered=False)
+        self._news(events.InterruptAnswered, source, answered=True)
 
-    def _answered(self, agent: Any) -> list[dict[str, Any]]:
-        return _news([one for one in _interrupts(agent) if one.response], self._answered_ids)
+    def interrupts_raised(self, source: Any) -> list[Event]:
+        """Interrupts of an agent or orchestrator that nobody was told of and a human has to answer."""
+        return self._news(events.InterruptRaised, source, answered=False)
+
+    def interrupts_answered(self, source: Any) -> list[Event]:
+        """Interrupts a human has answered since."""
+        return self._news(events.InterruptAnswered, source, answered=True)
+
+    def _news(self, kind: type[events.Known], source: Any, answered: bool) -> list[Event]:
+        """Interrupts not told of yet, which then are; what is not pending any more may happen anew."""
+        pending = [one for one in _interrupts(source) if (one.response is not None) == answered]
+        told, self._told[kind] = self._told.get(kind, set()), {one.id for one in pending}
+        return [self._event(kind, {"id": one.id, "name": one.name}) for one in pending if one.id not in told]
 
     def _event(self, kind: type[events.Known], data: Mapping[str, Any]) -> Event:
         return kind(data, self._agent_id, trace=current_traceparent())
@@ -111,14 +124,6 @@ def _interrupts(agent: Any) -> list[Any]:
     if state is None or not getattr(state, "activated", False):
         return []
     return list(state.interrupts.values())
-
-
-def _news(interrupts: list[Any], told: set[str]) -> list[dict[str, Any]]:
-    """Those not told of yet, which then are; what is not pending any more may happen anew."""
-    fresh = [{"id": one.id, "name": one.name} for one in interrupts if one.id not in told]
-    told.clear()
-    told.update(one.id for one in interrupts)
-    return fresh
 
 
 def _usage(agent: Any) -> dict[str, int]:

@@ -10,11 +10,12 @@ from strands.types.session import SessionAgent, SessionMessage
 
 from .. import codec, events
 from ..codec import Encoded
-from ..event_log import AgentAt, EventLog
+from ..event_log import ANY, AgentAt, EventLog, Expected
 from ..events import Event
-from ..ids import EventId
+from ..ids import START, EventId
 from ..state import AgentState, Messages
 from .records import agent_content, data_of
+from .trace import current_traceparent
 from .window import Window, removed_count
 
 
@@ -23,7 +24,8 @@ class Journal:
 
     Events are made and encoded where they happen, and written by `flush`, which may run in another thread. Facts wait
     for the next message, so that what happens together travels together. A batch whose outcome is unknown is repeated
-    as it was: the log recognises a batch that has landed by its events.
+    as it was: the log recognises a batch that has landed by its events. Methods that put something in line take the
+    span it happened in; the active one if none is given.
 
     Args:
         log: Where to.
@@ -40,11 +42,14 @@ class Journal:
         self.agent_id = agent.agent_id
         self.next_index = agent.messages[-1].message_id + 1 if agent.messages else 0
         self._log, self._session_id, self._fenced = log, session_id, fenced
-        self._revision = agent.revision
+        self._moved = agent.moved
         self._content: Any = agent_content(record)
         self._created_at = str(record.get("created_at", ""))
         self._window = Window(agent)
+        self.has_window = agent.held is not None
+        self._seen: list[Any] = []
         self._notes: list[Encoded] = []
+        self._held: list[Encoded] = []
         self._waiting: list[Encoded] = []
         self._sent: list[Encoded] = []
         self._tracked: dict[str, tuple[int, str]] = {}
@@ -56,12 +61,12 @@ class Journal:
         """Whether a flush would have anything to write."""
         return bool(self._waiting or self._sent)
 
-    def begin(self, agent: SessionAgent) -> None:
+    def begin(self, agent: SessionAgent, trace: str | None = None) -> None:
         """Put the agent's record in line for the first time, or its change."""
         if self._content:
-            self.state(agent)
+            self.state(agent, trace)
         else:
-            self.adopt([events.AgentCreated(data_of(agent), self.agent_id)])
+            self.adopt([events.AgentCreated(data_of(agent), self.agent_id, trace=_or_current(trace))])
 
     def note(self, happened: Iterable[Event]) -> None:
         """Keep facts until something is written that must not wait."""
@@ -79,15 +84,55 @@ class Journal:
             self._waiting += self._notes + encoded
             self._notes = []
 
-    def message(self, message: SessionMessage) -> None:
-        """Put a message in line.
+    def message(self, message: SessionMessage, trace: str | None = None, hold: bool = False) -> None:
+        """Put a message in line, or hold it back until `release`.
 
         Raises:
             EncodingError: When a value in it cannot be stored; its index stays free.
         """
-        self.queue([events.MessageAdded(data_of(message), self.agent_id)])
+        event = events.MessageAdded(data_of(message), self.agent_id, trace=_or_current(trace))
+        if hold:
+            self._hold(codec.encode(event))
+        else:
+            self.queue([event])
         self._window.added(message.message_id, message.message)
+        self._seen.append(message.message)
         self.next_index = max(self.next_index, message.message_id + 1)
+        self.track(message)
+
+    def _hold(self, encoded: Encoded) -> None:
+        with self._queue_lock:
+            self._held += [*self._notes, encoded]
+            self._notes = []
+
+    def release(self) -> None:
+        """Put what was held back in line, before the facts that were noted since."""
+        with self._queue_lock:
+            self._waiting, self._held = self._waiting + self._held, []
+
+    def rewrite_held(self, message: SessionMessage) -> bool:
+        """Give a message that is held back another content.
+
+        Returns:
+            Whether it was held back.
+        """
+        with self._queue_lock:
+            for position, encoded in enumerate(self._held):
+                if encoded.event.message_index == message.message_id:
+                    event = events.MessageAdded(data_of(message), self.agent_id, trace=encoded.event.trace)
+                    self._held[position] = codec.encode(event)
+                    self._window.replaced(message.message_id, message.message)
+                    return True
+        return False
+
+    def update(self, message: SessionMessage, trace: str | None = None) -> None:
+        """Put a message's new content in line.
+
+        Raises:
+            EncodingError: When a value in it cannot be stored.
+        """
+        self.queue([events.MessageUpdated(data_of(message), self.agent_id, trace=_or_current(trace))])
+        self._window.replaced(message.message_id, message.message)
         self.track(message)
 
     def track(self, message: SessionMessage) -> None:
@@ -109,16 +154,7 @@ class Journal:
             self._earlier = None
         return self._tracked.get(tracking_id)
 
-    def update(self, message: SessionMessage) -> None:
-        """Put a message's new content in line.
-
-        Raises:
-            EncodingError: When a value in it cannot be stored.
-        """
-        self.queue([events.MessageUpdated(data_of(message), self.agent_id)])
-        self._window.replaced(message.message_id, message.message)
-
-    def state(self, agent: SessionAgent) -> None:
+    def state(self, agent: SessionAgent, trace: str | None = None) -> None:
         """Put the agent's record in line, if its content is not what was handed over last.
 
         Content is compared, not Strands' version counters: those start anew when `agent.state` is replaced.
@@ -130,28 +166,70 @@ class Journal:
         data = data_of(agent)
         content = codec.to_json(agent_content(data), "agent")
         if content != self._content:
-            self.queue([events.AgentUpdated(data, self.agent_id)])
+            self.queue([events.AgentUpdated(data, self.agent_id, trace=_or_current(trace))])
             self._content = content
 
-    def window(self, messages: Sequence[Any], conversation_manager_state: Any) -> None:
+    def glance(self, messages: Sequence[Any], conversation_manager_state: Any, trace: str | None = None) -> None:
+        """As `window`, but only if other messages are held than last time: cheap enough for every message.
+
+        Raises:
+            EncodingError: When a value in it cannot be stored.
+        """
+        same = len(messages) == len(self._seen) and all(map(_is, messages, self._seen))
+        if not same:
+            self.window(messages, conversation_manager_state, trace)
+
+    def window(
+        self, messages: Sequence[Any], conversation_manager_state: Any, trace: str | None = None, forced: bool = False
+    ) -> None:
         """Put what the agent holds in line, if messages and state do not tell it.
 
         Raises:
             EncodingError: When a value in it cannot be stored.
         """
-        changed = self._window.changed(messages, removed_count(conversation_manager_state), self.next_index)
+        removed = removed_count(conversation_manager_state)
+        changed = self._window.changed(messages, removed, self.next_index, forced)
+        self._seen = list(messages)
         if changed is not None:
-            self.queue([events.WindowChanged(changed, self.agent_id)])
+            self.has_window = True
+            self.queue([events.WindowChanged(changed, self.agent_id, trace=_or_current(trace))])
 
     def adopt(self, happened: Sequence[Event]) -> None:
-        """Put events made elsewhere in line, and take note of what they mean for the agent."""
+        """Put events made elsewhere in line, and take note of what they mean for the agent.
+
+        Raises:
+            EncodingError: When a value in them cannot be stored.
+        """
         self.queue(happened)
+        self._take_note(happened)
+
+    def write(self, happened: Sequence[Event]) -> None:
+        """Write events made elsewhere at once, after what is in line; nothing of them is kept when that fails.
+
+        Raises:
+            SessionLogError: When they cannot be written, or someone else has moved the agent.
+        """
+        self.flush()
+        with self._flush_lock:
+            encoded = [codec.encode(event) for event in happened]
+            self._landed(encoded, self._log.append(self._session_id, encoded, self._expected()))
+        self._take_note(happened)
+
+    def reset(self) -> None:
+        """The session was deleted: nothing is in line for it, and it holds nothing of the agent."""
+        with self._flush_lock, self._queue_lock:
+            self._moved = START
+            self._notes, self._held, self._waiting, self._sent = [], [], [], []
+            self._window = Window(AgentState(self.agent_id))
+
+    def _take_note(self, happened: Sequence[Event]) -> None:
         for event in happened:
             if isinstance(event, (events.AgentCreated, events.AgentUpdated)):
                 self._content = codec.to_json(agent_content(event.data))
                 self._created_at = str(event.data["created_at"])
             elif event.message_index is not None:
                 self._window.added(event.message_index, event.data["message"])
+                self._seen.append(event.data["message"])
                 self.next_index = max(self.next_index, event.message_index + 1)
             elif isinstance(event, events.MessageUpdated):
                 self._window.replaced(event.data["message_id"], event.data["message"])
@@ -163,28 +241,12 @@ class Journal:
             SessionLogError: What could not be written stays in line, for the next time.
         """
         with self._flush_lock:
-            while self._next_batch():
-                expected = AgentAt(self.agent_id, self._revision)
-                ids = (
-                    self._log.append(self._session_id, self._sent, expected)
-                    if self._fenced
-                    else self._log.append(self._session_id, self._sent)
-                )
-                self._landed(ids)
+            while batch := self._next_batch():
+                self._landed(batch, self._log.append(self._session_id, batch, self._expected()))
+                self._sent = []
 
-    def rewrite_waiting(self, message: SessionMessage) -> bool:
-        """Give a message that is in line, and was never sent, another content.
-
-        Returns:
-            Whether it was in line.
-        """
-        with self._queue_lock:
-            for position, encoded in enumerate(self._waiting):
-                if encoded.event.message_index == message.message_id:
-                    self._waiting[position] = codec.encode(events.MessageAdded(data_of(message), self.agent_id))
-                    self._window.replaced(message.message_id, message.message)
-                    return True
-        return False
+    def _expected(self) -> Expected:
+        return AgentAt(self.agent_id, self._moved) if self._fenced else ANY
 
     def _next_batch(self) -> list[Encoded]:
         """What was tried before, alone; else all that is in line."""
@@ -193,8 +255,15 @@ class Journal:
                 self._sent, self._waiting = self._waiting, []
             return self._sent
 
-    def _landed(self, ids: Sequence[EventId]) -> None:
-        for id_, encoded in zip(ids, self._sent, strict=True):
+    def _landed(self, batch: Sequence[Encoded], ids: Sequence[EventId]) -> None:
+        for id_, encoded in zip(ids, batch, strict=True):
             if encoded.event.moves_agent:
-                self._revision = id_.revision
-        self._sent = []
+                self._moved = id_
+
+
+def _or_current(trace: str | None) -> str:
+    return current_traceparent() if trace is None else trace
+
+
+def _is(one: Any, other: Any) -> bool:
+    return one is other

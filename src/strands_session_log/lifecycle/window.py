@@ -49,21 +49,26 @@ class Window:
         slots = self._load()
         slots[:] = [Slot(index, fingerprint(message)) if slot.at == index else slot for slot in slots]
 
-    def changed(self, live: Sequence[Any], removed: int, next_index: int) -> dict[str, Any] | None:
+    def changed(
+        self, live: Sequence[Any], removed: int, next_index: int, forced: bool = False
+    ) -> dict[str, Any] | None:
         """Compare with what the agent holds now.
 
         Args:
             live: `agent.messages`.
             removed: Its conversation manager's removed count, as it is being written.
             next_index: The index of its next message.
+            forced: Tell it in any case.
 
         Returns:
             The data of a `WindowChanged` event; None when messages and state tell it all.
         """
         expected = self._load()[max(0, removed - self._removed) :]
         prints = [fingerprint(message) for message in live]
+        # A count that went back is that of another conversation manager: the fold would take what it says literally.
+        explained = removed >= self._removed and [slot.print for slot in expected] == prints
         self._removed = removed
-        if [slot.print for slot in expected] == prints:
+        if explained and not forced:
             self._slots = expected
             return None
         indices = {slot.print: slot.at for slot in self._slots if slot.at is not None}

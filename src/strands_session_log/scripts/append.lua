@@ -70,12 +70,12 @@ end
 -- Most batches are about one agent, so what is known of the first one's comes along.
 local first_agent = argument(1, 1)
 local known = redis.call('HMGET', head, 'revision', 'link', 'ms',
-    agent_field(first_agent, 'messages'), agent_field(first_agent, 'revision'))
+    agent_field(first_agent, 'messages'), agent_field(first_agent, 'moved'))
 local revision, link, last_ms = tonumber(known[1] or 0), known[2], tonumber(known[3] or 0)
 local has_events = redis.call('EXISTS', events) == 1
 if has_events ~= (revision > 0) then
     local gone = has_events and 'head is gone but its events are not' or 'events are gone but its head is not'
-    return redis.error_reply('HALFLOST of session ' .. session .. ' the ' .. gone)
+    return redis.error_reply('HALFLOST of session ' .. session .. ' the ' .. gone .. '; restore it or delete the session')
 end
 
 -- Has an earlier attempt of this very call landed? ---------------------------------------------------------------
@@ -99,19 +99,20 @@ local function ranges_for(agent)
 end
 
 local function moved_at(agent)
-    return tonumber(agent == first_agent and known[5] or redis.call('HGET', head, agent_field(agent, 'revision')) or 0)
+    return agent == first_agent and known[5] or redis.call('HGET', head, agent_field(agent, 'moved')) or '0-0'
 end
 
 local function conflict(what, agent, actual)
     return { 'conflict', what, agent, tostring(actual) }
 end
 
-local expectation, subject, wanted, wanted_next = ARGV[5], ARGV[6], tonumber(ARGV[7]), tonumber(ARGV[8])
+local expectation, subject, wanted, wanted_next = ARGV[5], ARGV[6], ARGV[7], tonumber(ARGV[8])
 if expectation == 'absent' and revision > 0 then return conflict('revision', '', revision) end
-if expectation == 'revision' and revision ~= wanted then return conflict('revision', '', revision) end
+if expectation == 'revision' and revision ~= tonumber(wanted) then return conflict('revision', '', revision) end
 if expectation == 'agent' then
-    local at = wanted and moved_at(subject)
-    if wanted and at ~= wanted then return conflict('agent', subject, at) end
+    -- An id tells histories apart that share a revision; a bare revision is for those who know no more.
+    local at = wanted ~= '' and moved_at(subject)
+    if at and at ~= wanted and string.match(at, '-(%d+)$') ~= wanted then return conflict('agent', subject, at) end
     if wanted_next then
         local ranges = ranges_for(subject)
         local next_index = #ranges > 0 and ranges[#ranges][2] + 1 or 0
@@ -134,9 +135,9 @@ end
 local time = redis.call('TIME')
 local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
 local ms = math.max(now, last_ms)
-local feed_last = redis.call('XREVRANGE', feed, '+', '-', 'COUNT', 1)[1]
-feed_last = feed_last and feed_last[1]
-if not feed_last and redis.call('EXISTS', feed) == 1 then
+local feed_last
+if redis.call('EXISTS', feed) == 1 then
+    -- Not the newest entry: it may have been deleted, and the stream still refuses ids up to its own.
     local info = redis.call('XINFO', 'STREAM', feed)
     for position = 1, #info, 2 do
         if info[position] == 'last-generated-id' then feed_last = info[position + 1] end
@@ -163,7 +164,7 @@ for number = 1, count do
     feed_sequence = feed_sequence + 1
     redis.call('XADD', feed, id_text(feed_ms, feed_sequence), 'session', session, 'id', id, 'type', ARGV[at],
         'agent', agent, 'link', ARGV[at + 7], 'facts', argument(number, FACTS))
-    if argument(number, MOVES) == '1' then changes[agent_field(agent, 'revision')] = revision end
+    if argument(number, MOVES) == '1' then changes[agent_field(agent, 'moved')] = id end
     answer[number + 2] = id
 end
 for agent, ranges in pairs(ranges_of) do
@@ -177,6 +178,10 @@ end
 for field, value in pairs(changes) do
     fields[#fields + 1] = field
     fields[#fields + 1] = value
+    if #fields > 1000 then
+        redis.call(unpack(fields))
+        fields = { 'HSET', head }
+    end
 end
-redis.call(unpack(fields))
+if #fields > 2 then redis.call(unpack(fields)) end
 return answer

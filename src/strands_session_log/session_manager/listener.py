@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from strands.hooks import AgentInitializedEvent
@@ -47,8 +48,13 @@ class Listener:
             listen(registry, "BeforeToolCallEvent", self._tool_started)
             listen(registry, "AfterToolCallEvent", self._noting(Facts.tool_ended))
 
-    def settle(self, agent: Any, window: bool = True) -> Callable[[], None]:
+    def settle(self, agent: Any, heard: Sequence[Any] | None = None, forced: bool = False) -> Callable[[], None]:
         """Put what changed about an agent in line.
+
+        Args:
+            agent: The agent.
+            heard: In the middle of a turn, the messages up to the one just added.
+            forced: Tell what the agent holds in any case.
 
         Returns:
             Writes it. A value that cannot be stored is told of only then: it must not cost what came with it.
@@ -57,11 +63,16 @@ class Listener:
             journal = self._manager.journal(agent)
         self._manager.forget_dropped_messages(agent)
         record = SessionAgent.from_agent(agent)
+        manager_state = record.conversation_manager_state
+
+        def window() -> None:
+            if heard is None:
+                journal.window(agent.messages, manager_state, forced=forced)
+            else:
+                journal.glance(heard, manager_state)
+
         refused: list[EncodingError] = []
-        steps: list[Callable[[], None]] = [lambda: journal.state(record)]
-        if window:
-            steps.append(lambda: journal.window(agent.messages, record.conversation_manager_state))
-        for step in steps:
+        for step in (partial(journal.state, record), window):
             try:
                 step()
             except EncodingError as error:
@@ -75,30 +86,31 @@ class Listener:
         def write() -> None:
             with session_exceptions():
                 journal.flush()
+                self._manager.erase_redacted(journal.agent_id)
                 if refused:
                     raise refused[0]
 
         return write
 
     def _message_added(self, hook: Any) -> Callable[[], None] | None:
+        holds = self._holds and hook.message["role"] == "user" and not _answers_tools(hook.message)
         with session_exceptions():
-            self._manager.say(hook.message, hook.agent)
-        write = self.settle(hook.agent, window=False)
-        return None if self._holds and hook.message["role"] == "user" else write
+            if not holds:
+                self._manager.journal(hook.agent).release()
+            self._manager.say(hook.message, hook.agent, hold=holds)
+        return None if holds else self.settle(hook.agent, _up_to(hook.message, hook.agent.messages))
 
     def _message_updated(self, hook: Any) -> Callable[[], None] | None:
         journal = self._manager.journal(hook.agent)
         known = journal.tracked(hook.tracking_id)
         if known is None:
             return None
-        record = SessionMessage(hook.message, known[0], created_at=known[1])
         with session_exceptions():
-            if not journal.rewrite_waiting(record):
-                journal.update(record)
-        journal.track(record)
+            journal.update(SessionMessage(hook.message, known[0], created_at=known[1]))
         return self._writing(hook.agent, [])
 
     def _invocation_ended(self, hook: Any) -> Callable[[], None]:
+        self._manager.journal(hook.agent).release()
         if self._records_facts:
             self._noting(Facts.invocation_ended)(hook)
         return self.settle(hook.agent)
@@ -114,3 +126,15 @@ class Listener:
             self._manager.journal(hook.agent).note(tell(self.facts[agent_id], hook))
 
         return note
+
+
+def _answers_tools(message: Any) -> bool:
+    return any("toolResult" in block for block in message["content"])
+
+
+def _up_to(message: Any, messages: Sequence[Any]) -> Sequence[Any]:
+    """The messages up to one of them: Strands may append several before it tells of the first."""
+    for position in range(len(messages) - 1, -1, -1):
+        if messages[position] is message:
+            return messages[: position + 1]
+    return messages

@@ -17,7 +17,9 @@ from .. import events
 from ..codec import from_json
 from ..event_log import ANY, Expected
 from ..lifecycle import Facts, Journal
-from ..lifecycle.records import check_ids, data_of, missing
+from ..lifecycle.erasing import erase_original
+from ..lifecycle.records import check_ids, data_of, missing, redacted
+from ..lifecycle.trace import current_traceparent
 from ..session_log import DEFAULT_NAMESPACE, SessionLog
 from ..state import AgentState, SessionState
 from .errors import session_exceptions
@@ -78,6 +80,7 @@ class ValkeySessionManager(RepositorySessionManager, LogRepository):
         self._pinned: SessionState | None = None
         self._collected: list[events.Event] | None = None
         self._journals: dict[str, Journal] = {}
+        self._unerased: set[tuple[str, int]] = set()
         self._open(session_id)
         self._listener = Listener(self, records_facts=record == "all", holds_user_messages=hold_user_messages)
         self._orchestrators = Orchestrators(self.log.events, session_id, self._state, record == "all")
@@ -111,7 +114,9 @@ class ValkeySessionManager(RepositorySessionManager, LogRepository):
             check_ids(self.session_id, agent.agent_id)
             state = self._state(self.session_id)
             known = state.agents.get(agent.agent_id) or AgentState(agent.agent_id)
-            journal = Journal(self.log.events, self.session_id, known)
+            journal, facts = Journal(self.log.events, self.session_id, known), Facts(agent.agent_id)
+            # The state is read anew, so that another process may have created the agent since this manager was made.
+            self._is_new_session = False
             try:
                 with self._collecting(state) as batch:
                     super().initialize(agent, **kwargs)
@@ -121,8 +126,10 @@ class ValkeySessionManager(RepositorySessionManager, LogRepository):
             except BaseException:
                 self._latest_agent_message.pop(agent.agent_id, None)
                 raise
-            self._journals[agent.agent_id] = journal
-            self._listener.facts[agent.agent_id] = Facts(agent.agent_id)
+            facts.prime(agent)
+            self._journals[agent.agent_id], self._listener.facts[agent.agent_id] = journal, facts
+            self._unerased.update((agent.agent_id, index) for index in known.unerased)
+            self.erase_redacted(agent.agent_id)
 
     def append_message(self, message: Message, agent: LocalAgent, **kwargs: Any) -> None:
         """Write a message.
@@ -144,23 +151,63 @@ class ValkeySessionManager(RepositorySessionManager, LogRepository):
             self._listener.settle(agent)()
 
     def redact_latest_message(self, redact_message: Message, agent: LocalAgent, **kwargs: Any) -> None:
-        """Replace the message written last, at once and everywhere it is stored.
+        """Replace the message written last, at once and everywhere it is stored; what fails is made up for.
 
         Raises:
-            SessionException: When there is none, or it cannot be written.
+            SessionException: When there is none, or it cannot be written; it will be with the next message.
         """
-        with self._lock, session_exceptions():
-            journal, latest = self.journal(agent), self._latest_agent_message[agent.agent_id]
-            if latest is not None and journal.rewrite_waiting(SessionMessage(redact_message, latest.message_id)):
+        with session_exceptions():
+            journal, latest = self.journal(agent), self._latest_agent_message.get(agent.agent_id)
+            if latest is None:
+                raise SessionException("No message to redact.")
+            if _is_another(latest.message, redact_message):
                 return
-            journal.flush()
-            state = self._state(self.session_id)
-            with self._collecting(state) as batch:
-                super().redact_latest_message(redact_message, agent, **kwargs)
-            journal.adopt(batch)
-            journal.flush()
-            for redaction in batch:
-                super()._erase_original(self.session_id, agent.agent_id, redaction.data["message_id"])
+            latest.redact_message = redact_message
+            held = getattr(self, "_held_records", {}).get(agent.agent_id, [])
+            # A prompt that was tried again may have stored the same dict under an earlier index.
+            aliases = [record for record in held if record is not latest and record.message is redact_message]
+            for record in (latest, *aliases):
+                self._redact(
+                    journal, SessionMessage(redact_message, record.message_id, redact_message, record.created_at)
+                )
+            self._listener.settle(agent, forced=journal.has_window)()
+
+    def _redact(self, journal: Journal, message: SessionMessage) -> None:
+        if journal.rewrite_held(SessionMessage(message.message, message.message_id, created_at=message.created_at)):
+            return
+        journal.adopt([events.MessageRedacted(redacted(message), journal.agent_id, trace=current_traceparent())])
+        self._unerased.add((journal.agent_id, message.message_id))
+
+    def erase_redacted(self, agent_id: str) -> None:
+        """Erase what redacted messages said before; what fails stays to be done.
+
+        Raises:
+            SessionLogError: When it cannot be erased now.
+        """
+        for waiting in [one for one in list(self._unerased) if one[0] == agent_id]:
+            erase_original(self.log.events, self.session_id, *waiting)
+            self._unerased.discard(waiting)
+
+    def delete_session(self, session_id: str, **kwargs: Any) -> None:
+        """Delete a session with everything that belongs to it; live agents of it begin anew in an empty one.
+
+        Raises:
+            SessionException: When it does not exist.
+        """
+        super().delete_session(session_id, **kwargs)
+        if session_id == self.session_id:
+            self._unerased.clear()
+            for journal in self._journals.values():
+                journal.reset()
+
+    def initialize_multi_agent(self, source: MultiAgentBase, **kwargs: Any) -> None:
+        """Restore a graph or swarm from the session, or begin to keep it.
+
+        Raises:
+            SessionException: When the server cannot be used.
+        """
+        self._is_new_session = False
+        super().initialize_multi_agent(source, **kwargs)
 
     def sync_multi_agent(self, source: MultiAgentBase, **kwargs: Any) -> None:
         """Write the state of a graph or swarm.
@@ -186,8 +233,8 @@ class ValkeySessionManager(RepositorySessionManager, LogRepository):
             raise missing(f"Agent {agent.agent_id} in session {self.session_id}")
         return journal
 
-    def say(self, message: Message, agent: Any) -> None:
-        """Put a message in line; one that Strands merged into the message before it takes that one's place.
+    def say(self, message: Message, agent: Any, hold: bool = False) -> None:
+        """Put a message in line, or hold it back; one that Strands merged into the one before takes its place.
 
         Raises:
             EncodingError: When a value in it cannot be stored.
@@ -197,10 +244,9 @@ class ValkeySessionManager(RepositorySessionManager, LogRepository):
         if latest and known and not any(held is latest.message for held in agent.messages):
             record = SessionMessage(message, known[0], created_at=known[1])
             journal.update(record)
-            journal.track(record)
         else:
             record = SessionMessage.from_message(message, journal.next_index)
-            journal.message(record)
+            journal.message(record, hold=hold)
         self._latest_agent_message[agent.agent_id] = record
         if hasattr(self, "_held_records"):
             self._held_records.setdefault(agent.agent_id, []).append(record)
@@ -233,22 +279,24 @@ class ValkeySessionManager(RepositorySessionManager, LogRepository):
                 return self._pinned
             return super()._state(session_id)
 
-    def _erase_original(self, session_id: str, agent_id: str, message_id: int) -> None:
-        if self._collected is None:
-            super()._erase_original(session_id, agent_id, message_id)
-
     def _write(self, session_id: str, batch: Sequence[events.Event], expected: Expected = ANY) -> None:
-        ours = bool(batch) and session_id == self.session_id
-        journal = self._journals.get(batch[0].agent) if ours else None
-        if self._collected is not None and ours:
-            self._collected.extend(batch)
-        elif journal is not None:
-            # A repository call beside a live agent of ours: the agent must know of it, or it would refuse itself.
-            with session_exceptions():
-                journal.adopt(batch)
-                journal.flush()
-        else:
-            super()._write(session_id, batch, expected)
+        with self._lock:
+            ours = bool(batch) and session_id == self.session_id
+            journal = self._journals.get(batch[0].agent) if ours else None
+            if self._collected is not None and ours:
+                self._collected.extend(batch)
+            elif journal is not None:
+                # A repository call beside a live agent of ours: the agent must know of it, or it would refuse itself.
+                with session_exceptions():
+                    journal.write(batch)
+            else:
+                super()._write(session_id, batch, expected)
+
+
+def _is_another(written: Any, redacted_message: Any) -> bool:
+    """Whether a redaction is of a message that was never written: an agent may be called with what it holds."""
+    ids = [message.get("tracking_id") for message in (written, redacted_message)]
+    return None not in ids and ids[0] != ids[1]
 
 
 def _log(client: Any, log: SessionLog | None, url: str | None, namespace: str) -> SessionLog:

@@ -16,6 +16,7 @@ from strands.types.session import Session, SessionAgent, SessionMessage
 from .. import errors, events, replay
 from ..codec import from_json
 from ..event_log import ANY, NO_SESSION, Expected
+from ..lifecycle.erasing import erase_original
 from ..lifecycle.records import (
     check_ids,
     check_message_id,
@@ -26,15 +27,13 @@ from ..lifecycle.records import (
     to_message,
     to_session,
 )
+from ..lifecycle.trace import current_traceparent
 from ..session_log import SessionLog
 from ..state import AgentState, SessionState, initial
 from .errors import session_exceptions
 
 if TYPE_CHECKING:
     from strands.multiagent.base import MultiAgentBase
-
-
-_SAID = (events.MessageAdded.TYPE, events.MessageUpdated.TYPE)
 
 
 class LogRepository(SessionRepository):
@@ -55,7 +54,9 @@ class LogRepository(SessionRepository):
         """
         check_ids(session.session_id)
         try:
-            self._write(session.session_id, [events.SessionCreated(data_of(session))], NO_SESSION)
+            self._write(
+                session.session_id, [events.SessionCreated(data_of(session), trace=current_traceparent())], NO_SESSION
+            )
         except errors.ConcurrentWriteError as error:
             raise SessionException(f"Session {session.session_id} already exists") from error
         return session
@@ -80,7 +81,10 @@ class LogRepository(SessionRepository):
     def create_agent(self, session_id: str, session_agent: SessionAgent, **kwargs: Any) -> None:
         """Create an agent, or replace its record; its messages stay."""
         check_ids(session_id, session_agent.agent_id)
-        self._write(session_id, [events.AgentCreated(data_of(session_agent), session_agent.agent_id)])
+        self._write(
+            session_id,
+            [events.AgentCreated(data_of(session_agent), session_agent.agent_id, trace=current_traceparent())],
+        )
 
     def read_agent(self, session_id: str, agent_id: str, **kwargs: Any) -> SessionAgent | None:
         """Read an agent; None when there is none."""
@@ -99,7 +103,7 @@ class LogRepository(SessionRepository):
         if previous is None:
             raise missing(f"Agent {agent_id} in session {session_id}")
         session_agent.created_at = previous.created_at
-        self._write(session_id, [events.AgentUpdated(data_of(session_agent), agent_id)])
+        self._write(session_id, [events.AgentUpdated(data_of(session_agent), agent_id, trace=current_traceparent())])
 
     def create_message(self, session_id: str, agent_id: str, session_message: SessionMessage, **kwargs: Any) -> None:
         """Create a message at an index that has none; an index beyond the next is accepted.
@@ -109,7 +113,7 @@ class LogRepository(SessionRepository):
         """
         check_message_id(session_message.message_id)
         check_ids(session_id, agent_id)
-        self._write(session_id, [events.MessageAdded(data_of(session_message), agent_id)])
+        self._write(session_id, [events.MessageAdded(data_of(session_message), agent_id, trace=current_traceparent())])
 
     def read_message(self, session_id: str, agent_id: str, message_id: int, **kwargs: Any) -> SessionMessage | None:
         """Read a message; None when there is none."""
@@ -130,11 +134,13 @@ class LogRepository(SessionRepository):
         if previous is None:
             raise missing(f"Message {message_id}")
         session_message.created_at = previous.created_at
+        trace = current_traceparent()
         if session_message.redact_message is None:
-            self._write(session_id, [events.MessageUpdated(data_of(session_message), agent_id)])
-        else:
-            self._write(session_id, [events.MessageRedacted(redacted(session_message), agent_id)])
-            self._erase_original(session_id, agent_id, message_id)
+            self._write(session_id, [events.MessageUpdated(data_of(session_message), agent_id, trace=trace)])
+            return
+        self._write(session_id, [events.MessageRedacted(redacted(session_message), agent_id, trace=trace)])
+        with session_exceptions():
+            erase_original(self.log.events, session_id, agent_id, message_id)
 
     def list_messages(
         self, session_id: str, agent_id: str, limit: int | None = None, offset: int = 0, **kwargs: Any
@@ -187,15 +193,3 @@ class LogRepository(SessionRepository):
     def _write(self, session_id: str, batch: Sequence[events.Event], expected: Expected = ANY) -> None:
         with session_exceptions():
             self.log.events.append(session_id, batch, expected)
-
-    def _erase_original(self, session_id: str, agent_id: str, message_id: int) -> None:
-        """Erase what a redacted message said before, wherever the log has it."""
-        with session_exceptions():
-            said = [
-                one.id
-                for one in self.log.events.read(session_id)
-                if one.event.type in _SAID
-                and not one.event.is_erased
-                and (one.event.agent, one.event.data.get("message_id")) == (agent_id, message_id)
-            ]
-            self.log.events.erase(session_id, said, "redacted")

@@ -47,24 +47,28 @@ def _session_created(state: SessionState, recorded: Recorded) -> dict[str, Any]:
 def _agent_written(state: SessionState, recorded: Recorded) -> dict[str, Any]:
     agent = _agent(state, recorded)
     record = agent.record if recorded.event.is_erased else recorded.event.data
-    return _with_agent(state, replace(agent, record=record, revision=recorded.id.revision))
+    return _with_agent(state, replace(agent, record=record, moved=recorded.id))
 
 
 def _message_added(state: SessionState, recorded: Recorded) -> dict[str, Any]:
     agent, record = _agent(state, recorded), _message(recorded)
     messages = agent.messages.put(record) if record else agent.messages
-    return _with_agent(state, replace(agent, messages=messages, revision=recorded.id.revision))
+    return _with_agent(state, replace(agent, messages=messages, moved=recorded.id))
 
 
 def _message_changed(state: SessionState, recorded: Recorded) -> dict[str, Any]:
     agent, record = _agent(state, recorded), _message(recorded)
-    if record is None or agent.messages.find(record.message_id) is None:
+    position = None if record is None else agent.messages.find(record.message_id)
+    if record is None or position is None:
         return {}
-    return _with_agent(state, replace(agent, messages=agent.messages.put(record)))
+    unerased, before = agent.unerased, agent.messages[position]
+    if record.redact_message is not None and before.redact_message is None and not before.erased:
+        unerased = {**unerased, record.message_id: before.id}
+    return _with_agent(state, replace(agent, messages=agent.messages.put(record), unerased=unerased))
 
 
 def _window_changed(state: SessionState, recorded: Recorded) -> dict[str, Any]:
-    agent = replace(_agent(state, recorded), revision=recorded.id.revision)
+    agent = replace(_agent(state, recorded), moved=recorded.id)
     data = recorded.event.data
     removed, next_index = data.get("removed"), data.get("next")
     if not isinstance(data.get("items"), list) or type(removed) is not int or type(next_index) is not int:
@@ -91,9 +95,12 @@ def _multi_agent_written(state: SessionState, recorded: Recorded) -> dict[str, A
 def _payload_erased(state: SessionState, recorded: Recorded) -> dict[str, Any]:
     """Catch up a state that was folded before the erasure; one folded since has nothing left to lose."""
     ids = set(recorded.event.erased) if isinstance(recorded.event, PayloadErased) else set[EventId]()
-    return {
-        "agents": {name: replace(agent, messages=_without(agent.messages, ids)) for name, agent in state.agents.items()}
-    }
+    return {"agents": {name: _erase(agent, ids) for name, agent in state.agents.items()}}
+
+
+def _erase(agent: AgentState, ids: Collection[EventId]) -> AgentState:
+    unerased = {index: id_ for index, id_ in agent.unerased.items() if id_ not in ids}
+    return replace(agent, messages=_without(agent.messages, ids), unerased=unerased)
 
 
 def _without(messages: Messages, ids: Collection[EventId]) -> Messages:

@@ -61,14 +61,21 @@ class AgentState:
         record: Strands' `SessionAgent` dict as last written; None when only messages were written.
         messages: The transcript: everything that was said.
         held: What the agent held when its window was last recorded, see `WindowChanged`; None when it never was.
-        revision: The session's revision at which this agent last moved; what a fenced writer expects.
+        unerased: Redacted messages whose original may still stand in the log: index, and the event that wrote it last.
+        moved: The event with which this agent last moved, see `AgentAt`; what a fenced writer expects.
     """
 
     agent_id: str
     record: Mapping[str, Any] | None = None
     messages: Messages = field(default_factory=Messages)
     held: Held | None = None
-    revision: int = 0
+    unerased: Mapping[int, EventId] = field(default_factory=dict)
+    moved: EventId = START
+
+    @property
+    def revision(self) -> int:
+        """The session's revision at which this agent last moved; 0 when it never did."""
+        return self.moved.revision
 
     @property
     def state(self) -> Mapping[str, Any]:
