@@ -23,11 +23,14 @@ contracts: .venv/.dev
 tests: .venv/.dev
 	$(BIN)/pytest
 
+# What starts servers of its own, or needs none, is the same whichever is chosen.
+ON_SERVERS := tests/contract tests/integration --deselect tests/integration/test_embedded.py \
+	--deselect tests/integration/test_demo.py --deselect tests/integration/test_server_checks.py \
+	--deselect tests/integration/test_moving_out.py --deselect tests/integration/test_recorder.py
+
 test-servers: .venv/.dev  ## The same log on every kind of server that can be installed here
 	.ci/install-servers
-	for server in valkey valkey8 redis7 cluster; do \
-		$(BIN)/pytest tests/contract tests/integration --server=$$server || exit 1; \
-	done
+	for server in valkey8 redis7 cluster; do $(BIN)/pytest -q $(ON_SERVERS) --server=$$server || exit 1; done
 
 test-matrix:  ## Every Python there is here, and the lowest supported dependencies
 	.ci/test-matrix

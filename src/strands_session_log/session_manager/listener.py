@@ -86,7 +86,7 @@ class Listener:
         def write() -> None:
             with session_exceptions():
                 journal.flush()
-                self._manager.erase_redacted(journal.agent_id)
+                self._manager.redactions.finish(journal.agent_id)
                 if refused:
                     raise refused[0]
 

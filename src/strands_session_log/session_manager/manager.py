@@ -17,14 +17,13 @@ from .. import events
 from ..codec import from_json
 from ..event_log import ANY, Expected
 from ..lifecycle import Facts, Journal
-from ..lifecycle.erasing import erase_original
-from ..lifecycle.records import check_ids, data_of, missing, redacted
-from ..lifecycle.trace import current_traceparent
+from ..lifecycle.records import check_ids, data_of, missing
 from ..session_log import DEFAULT_NAMESPACE, SessionLog
 from ..state import AgentState, SessionState
 from .errors import session_exceptions
 from .listener import Listener
 from .orchestrators import Orchestrators
+from .redactions import Redactions
 from .repository import LogRepository
 
 if TYPE_CHECKING:
@@ -80,7 +79,7 @@ class ValkeySessionManager(RepositorySessionManager, LogRepository):
         self._pinned: SessionState | None = None
         self._collected: list[events.Event] | None = None
         self._journals: dict[str, Journal] = {}
-        self._unerased: set[tuple[str, int]] = set()
+        self.redactions = Redactions(self.log.events, session_id)
         self._open(session_id)
         self._listener = Listener(self, records_facts=record == "all", holds_user_messages=hold_user_messages)
         self._orchestrators = Orchestrators(self.log.events, session_id, self._state, record == "all")
@@ -128,8 +127,8 @@ class ValkeySessionManager(RepositorySessionManager, LogRepository):
                 raise
             facts.prime(agent)
             self._journals[agent.agent_id], self._listener.facts[agent.agent_id] = journal, facts
-            self._unerased.update((agent.agent_id, index) for index in known.unerased)
-            self.erase_redacted(agent.agent_id)
+            self.redactions.remember(agent.agent_id, known.unerased)
+            self.redactions.finish(agent.agent_id)
 
     def append_message(self, message: Message, agent: LocalAgent, **kwargs: Any) -> None:
         """Write a message.
@@ -167,26 +166,9 @@ class ValkeySessionManager(RepositorySessionManager, LogRepository):
             # A prompt that was tried again may have stored the same dict under an earlier index.
             aliases = [record for record in held if record is not latest and record.message is redact_message]
             for record in (latest, *aliases):
-                self._redact(
-                    journal, SessionMessage(redact_message, record.message_id, redact_message, record.created_at)
-                )
+                replaced = SessionMessage(redact_message, record.message_id, redact_message, record.created_at)
+                self.redactions.redact(journal, replaced)
             self._listener.settle(agent, forced=journal.has_window)()
-
-    def _redact(self, journal: Journal, message: SessionMessage) -> None:
-        if journal.rewrite_held(SessionMessage(message.message, message.message_id, created_at=message.created_at)):
-            return
-        journal.adopt([events.MessageRedacted(redacted(message), journal.agent_id, trace=current_traceparent())])
-        self._unerased.add((journal.agent_id, message.message_id))
-
-    def erase_redacted(self, agent_id: str) -> None:
-        """Erase what redacted messages said before; what fails stays to be done.
-
-        Raises:
-            SessionLogError: When it cannot be erased now.
-        """
-        for waiting in [one for one in list(self._unerased) if one[0] == agent_id]:
-            erase_original(self.log.events, self.session_id, *waiting)
-            self._unerased.discard(waiting)
 
     def delete_session(self, session_id: str, **kwargs: Any) -> None:
         """Delete a session with everything that belongs to it; live agents of it begin anew in an empty one.
@@ -196,7 +178,7 @@ class ValkeySessionManager(RepositorySessionManager, LogRepository):
         """
         super().delete_session(session_id, **kwargs)
         if session_id == self.session_id:
-            self._unerased.clear()
+            self.redactions.forget()
             for journal in self._journals.values():
                 journal.reset()
 

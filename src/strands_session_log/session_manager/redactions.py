@@ -1,0 +1,57 @@
+"""What guardrails redacted, and what of it still has to be erased from the server."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from strands.types.session import SessionMessage
+
+from .. import events
+from ..event_log import EventLog
+from ..lifecycle import Journal
+from ..lifecycle.erasing import erase_original
+from ..lifecycle.records import redacted
+from ..lifecycle.trace import current_traceparent
+
+
+class Redactions:
+    """The redactions of one session: a message is replaced first, and then what it said is erased until it is gone.
+
+    Args:
+        log: Where the session is.
+        session_id: The session.
+    """
+
+    def __init__(self, log: EventLog, session_id: str) -> None:
+        self._log, self._session_id = log, session_id
+        self._unerased: set[tuple[str, int]] = set()
+
+    def redact(self, journal: Journal, message: SessionMessage) -> None:
+        """Put a redaction in line; a message that is held back is just another one then.
+
+        Args:
+            journal: Of its agent.
+            message: Both of its messages are the redaction.
+        """
+        if journal.rewrite_held(SessionMessage(message.message, message.message_id, created_at=message.created_at)):
+            return
+        journal.adopt([events.MessageRedacted(redacted(message), journal.agent_id, trace=current_traceparent())])
+        self.remember(journal.agent_id, [message.message_id])
+
+    def remember(self, agent_id: str, indices: Iterable[int]) -> None:
+        """Note messages whose originals have to be erased."""
+        self._unerased.update((agent_id, index) for index in indices)
+
+    def finish(self, agent_id: str) -> None:
+        """Erase what an agent's redacted messages said before; what fails stays to be done.
+
+        Raises:
+            SessionLogError: When it cannot be erased now.
+        """
+        for waiting in [one for one in list(self._unerased) if one[0] == agent_id]:
+            erase_original(self._log, self._session_id, *waiting)
+            self._unerased.discard(waiting)
+
+    def forget(self) -> None:
+        """The session was deleted."""
+        self._unerased.clear()
