@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test lint types contracts tests test-servers test-matrix clean
+.PHONY: demo test lint types contracts tests test-servers test-matrix bench clean
 
 demo: .venv/.demo  ## An agent talks, is killed, resumes; its history is shown and proved
 	@$(BIN)/session-log demo
@@ -34,6 +34,9 @@ test-servers: .venv/.dev  ## The same log on every kind of server that can be in
 
 test-matrix:  ## Every Python there is here, and the lowest supported dependencies
 	.ci/test-matrix
+
+bench: .venv/.dev  ## What the log costs beside the least it could cost
+	$(BIN)/python -m tests.bench
 
 clean:
 	rm -rf .venv .venv-matrix .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
