@@ -6,11 +6,16 @@ apart have a class of their own. Each builds its own message, and the message na
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import Any
 
 
 class SessionLogError(Exception):
     """Base of every error raised by this library."""
+
+    def __reduce__(self) -> tuple[Callable[..., SessionLogError], tuple[object, ...]]:
+        """Travel to other processes as what it is: the message is built already, so `__init__` must not run again."""
+        return _restored, (type(self), self.args, self.__dict__)
 
 
 class InvalidIdError(SessionLogError, ValueError):
@@ -18,7 +23,7 @@ class InvalidIdError(SessionLogError, ValueError):
 
     def __init__(self, kind: str, value: object, reason: str) -> None:
         self.kind, self.value, self.reason = kind, value, reason
-        super().__init__(f"{kind}={value!r}: {reason}")
+        super().__init__(f"{kind}={shown(value)}: {reason}")
 
 
 class InvalidPointError(SessionLogError, ValueError):
@@ -27,7 +32,7 @@ class InvalidPointError(SessionLogError, ValueError):
     def __init__(self, value: object) -> None:
         self.value = value
         super().__init__(
-            f"{value!r} is no point in time: give a revision (12), an event id (1700000000000-12), "
+            f"{shown(value)} is no point in time: give a revision (12), an event id (1700000000000-12), "
             "an ISO date (2026-01-31T12:00:00Z) or a relative time (-5m)"
         )
 
@@ -98,12 +103,15 @@ class ContentionError(SessionLogError):
 class UnknownOutcomeError(SessionLogError):
     """The server did not answer, or answered less than was asked: the batch may or may not be durable.
 
-    Appending the very same batch again is safe and settles the question.
+    Appending the very same batch again, with the same `SessionLog`, is safe and settles the question.
     """
 
     def __init__(self, session_id: str, reason: str) -> None:
         self.session_id, self.reason = session_id, reason
-        super().__init__(f"the outcome of the append to session {session_id!r} is unknown: {reason}")
+        super().__init__(
+            f"the outcome of the append to session {session_id!r} is unknown: {reason}. Append the very same batch "
+            "again, with the same SessionLog, to settle it"
+        )
 
 
 class ServerUnavailableError(SessionLogError):
@@ -194,6 +202,21 @@ class MissingExtraError(SessionLogError, ImportError):
     def __init__(self, extra: str, purpose: str) -> None:
         self.extra, self.purpose = extra, purpose
         super().__init__(f"{purpose} needs an extra: pip install 'strands-session-log[{extra}]'")
+
+
+def shown(value: object) -> str:
+    """A value for an error message: its `repr`, or its type where that fails, as it does for very long integers."""
+    try:
+        return repr(value)
+    except Exception:
+        return f"<{type(value).__name__}>"
+
+
+def _restored(kind: type[SessionLogError], args: tuple[object, ...], fields: dict[str, Any]) -> SessionLogError:
+    error = kind.__new__(kind, *args)
+    super(SessionLogError, error).__init__(*args)
+    error.__dict__.update(fields)
+    return error
 
 
 def _words(fields: Mapping[str, object]) -> str:

@@ -19,6 +19,9 @@ from typing import NamedTuple, TypeAlias
 from .errors import InvalidIdError, InvalidPointError
 
 MAX_ID_LENGTH = 256
+MESSAGE_INDEX_LIMIT = 10**14
+"""Message indices are below it: a session's head holds them in ranges, and Lua writes no more digits out in full."""
+_REVISION_LIMIT = 10**16
 _UNITS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000}
 _EVENT_ID = re.compile(r"([0-9]{1,16})-([0-9]{1,16})")
 _RELATIVE = re.compile(r"-([0-9]+(?:\.[0-9]+)?)(ms|s|m|h|d|w)")
@@ -94,28 +97,26 @@ def parse_point(value: Point, *, now_ms: int | None = None) -> EventId | Revisio
             return value
         case bool():
             raise InvalidPointError(value)
-        case int() if value >= 0:
+        case int() if 0 <= value < _REVISION_LIMIT:
             return Revision(value)
-        case datetime():
-            return Instant(_milliseconds(value))
-        case str():
-            return _parse_text(value.strip(), now_ms)
+        case datetime() | str():
+            try:
+                return _parse_text(value.strip(), now_ms) if isinstance(value, str) else Instant(_milliseconds(value))
+            except (ValueError, OverflowError, OSError) as error:
+                raise InvalidPointError(value) from error
         case _:
             raise InvalidPointError(value)
 
 
 def _parse_text(text: str, now_ms: int | None) -> EventId | Revision | Instant:
     if text.isascii() and text.isdigit():
-        return Revision(int(text))
+        return parse_point(int(text))
     if _EVENT_ID.fullmatch(text):
         return EventId.parse(text)
     if relative := _RELATIVE.fullmatch(text):
         now = time.time_ns() // 1_000_000 if now_ms is None else now_ms
         return Instant(max(0, now - int(float(relative[1]) * _UNITS[relative[2]])))
-    try:
-        return Instant(_milliseconds(datetime.fromisoformat(re.sub(r"[zZ]$", "+00:00", text))))
-    except ValueError as error:
-        raise InvalidPointError(text) from error
+    return Instant(_milliseconds(datetime.fromisoformat(re.sub(r"[zZ]$", "+00:00", text))))
 
 
 def _milliseconds(moment: datetime) -> int:

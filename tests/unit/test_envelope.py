@@ -2,12 +2,16 @@
 
 from typing import Any
 
+import orjson
 import pytest
 
 from strands_session_log import events
-from strands_session_log.codec import FIELDS, decode, encode, envelope, parse, remains
-from strands_session_log.errors import CorruptEntryError, EncodingError
+from strands_session_log.codec import FIELDS, decode, encode, envelope, from_json, parse, remains
+from strands_session_log.codec.values import MAX_DEPTH
+from strands_session_log.errors import CorruptEntryError, EncodingError, InvalidIdError, shown
 from strands_session_log.ids import EventId
+from strands_session_log.lifecycle.records import check_message_id
+from strands_session_log.lifecycle.window import fingerprint
 
 
 def entry_of(event: events.Event, **changes: bytes) -> dict[bytes, bytes]:
@@ -66,6 +70,88 @@ def test_users_name_their_own_events_custom_something(type_: str) -> None:
         encode(events.Custom(type_, {}))
 
 
+@pytest.mark.parametrize("message_id", [None, True, 1.0, "7", 10**14, -(10**14), 10**5000], ids=shown)
+def test_a_message_index_the_head_cannot_hold_is_refused(message_id: Any) -> None:
+    with pytest.raises(EncodingError, match="message_id cannot be stored"):
+        encode(events.MessageAdded({"message": {}, "message_id": message_id}))
+
+
+def test_a_message_without_an_index_is_refused() -> None:
+    assert events.MessageAdded({}).message_index is None
+    with pytest.raises(EncodingError, match="message_id cannot be stored"):
+        encode(events.MessageAdded({}))
+
+
+@pytest.mark.parametrize("message_id", [-1, 0, 10**14 - 1])
+def test_any_other_message_index_is_accepted(message_id: int) -> None:
+    assert encode(events.MessageAdded({"message_id": message_id})).event.message_index == message_id
+
+
+@pytest.mark.parametrize("data", [None, [], "text", [("a", 1)]])
+def test_data_that_is_no_mapping_is_refused(data: Any) -> None:
+    for kind in (events.MessageAdded, events.SessionAnnotated):
+        assert not kind(data).is_erased
+        with pytest.raises(EncodingError, match="data cannot be stored: it must be a mapping"):
+            encode(kind(data))
+
+
+@pytest.mark.parametrize("agent", [None, b"a", 7, "a\nb", "x" * 257, "\ud800"])
+def test_an_agent_that_is_no_id_is_refused(agent: Any) -> None:
+    with pytest.raises(InvalidIdError, match="agent="):
+        encode(events.SessionAnnotated({}, agent))
+
+
+@pytest.mark.parametrize("field", ["event_id", "time", "trace"])
+@pytest.mark.parametrize("value", [None, 7, b"a", "\ud800"])
+def test_other_fields_must_be_text_that_can_be_stored(field: str, value: Any) -> None:
+    with pytest.raises(EncodingError, match=f"{field} cannot be stored"):
+        encode(events.SessionAnnotated({}, **{field: value}))
+
+
+@pytest.mark.parametrize("version", [0, -1, True, "1", None, 10**5000], ids=shown)
+def test_the_version_must_be_a_number_that_can_be_read_back(version: Any) -> None:
+    with pytest.raises(EncodingError, match="version cannot be stored"):
+        encode(events.SessionAnnotated({}, version=version))
+
+
+@pytest.mark.parametrize("type_", [None, 7, ["custom.a"]])
+def test_a_type_that_is_no_text_is_refused(type_: Any) -> None:
+    with pytest.raises(EncodingError, match="type cannot be stored"):
+        encode(events.Custom(type_, {}))
+
+
+def nested(depth: int, around: Any) -> Any:
+    value: Any = b"bottom"
+    for _ in range(depth):
+        value = around(value)
+    return value
+
+
+def test_the_deepest_event_accepted_can_be_stored_as_can_its_facts() -> None:
+    def marked(inner: Any) -> Any:
+        return {"__encoded__": inner}
+
+    deepest = {"error": nested(MAX_DEPTH - 1, marked)}
+    assert from_json(orjson.loads(encode(events.ToolFailed(deepest)).body)) == deepest
+    with pytest.raises(EncodingError, match=r"error\.__encoded__.* nested deeper"):
+        encode(events.ToolFailed({"error": nested(MAX_DEPTH, marked)}))
+    assert fingerprint(nested(MAX_DEPTH, marked))
+    with pytest.raises(EncodingError, match=r"message\.__encoded__.* nested deeper"):
+        fingerprint(nested(MAX_DEPTH + 1, marked))
+
+
+class Failing(events.Custom):
+    __slots__ = ()
+
+    def facts(self) -> dict[str, Any]:
+        raise RuntimeError("dictionary changed size during iteration")
+
+
+def test_facts_that_cannot_be_told_are_an_error_that_names_the_event() -> None:
+    with pytest.raises(EncodingError, match=r"custom\.x cannot be stored: .*changed size"):
+        encode(Failing("custom.x", {}))
+
+
 def test_facts_tell_role_tools_and_usage_but_no_content() -> None:
     message = {
         "role": "assistant",
@@ -97,3 +183,11 @@ def test_an_erased_message_keeps_its_index_and_its_role_and_nothing_else() -> No
     assert remains(parse(b"17-3", entry_of(event))) == {"message_id": 7, "role": "assistant"}
     assert remains(parse(b"17-3", entry_of(events.AgentUpdated({"state": {"role": "user"}}, "default")))) == {}
     assert remains(parse(b"17-3", entry_of(event, body=b"no JSON"))) == {}
+    assert remains(parse(b"17-3", entry_of(event, body=b"[]"))) == {}
+
+
+@pytest.mark.parametrize("message_id", [10**14, -(10**14), 10**5000], ids=shown)
+def test_session_managers_refuse_the_indices_the_log_refuses(message_id: int) -> None:
+    with pytest.raises(ValueError, match=r"message id must be below 10\*\*14"):
+        check_message_id(message_id)
+    assert check_message_id(10**14 - 1) == 10**14 - 1

@@ -1,13 +1,14 @@
 """The coordinate of the log, and the ids people choose."""
 
 from datetime import datetime, timezone
+from typing import Any
 from uuid import UUID
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from strands_session_log.errors import InvalidIdError, InvalidPointError
+from strands_session_log.errors import InvalidIdError, InvalidPointError, shown
 from strands_session_log.ids import (
     EventId,
     Instant,
@@ -63,12 +64,39 @@ def test_anything_else_is_no_point_and_the_error_says_what_is(value: object) -> 
         parse_point(value)  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize(
+    "value",
+    [
+        datetime.min,
+        datetime.min.isoformat(),
+        f"-{'9' * 400}d",
+        "9" * 5000,
+        10**5000,
+        -(10**5000),
+        10**16,
+        str(10**16),
+        "99999-01-01",
+    ],
+    ids=lambda value: shown(value)[:20],
+)
+def test_a_point_beyond_all_time_is_no_point(value: Any) -> None:
+    with pytest.raises(InvalidPointError, match="an ISO date"):
+        parse_point(value)
+
+
+def test_a_relative_time_before_all_events_is_the_beginning() -> None:
+    assert parse_point(f"-{'9' * 200}d") == Instant(0)
+    assert parse_point(datetime.min.replace(tzinfo=timezone.utc)) == Instant(0)
+
+
 @pytest.mark.parametrize("value", ["a", "user:1", "{tag}", "日本語", "a b", "x" * 256, "*", "👩‍👩‍👧"])
 def test_any_text_without_control_characters_is_an_id(value: str) -> None:
     assert check_id("session_id", value) == value
 
 
-@pytest.mark.parametrize("value", ["", "x" * 257, "a\nb", "a\x00", "\x7f", "\x85", "\ud800", 7, None, b"a"])
+@pytest.mark.parametrize(
+    "value", ["", "x" * 257, "a\nb", "a\x00", "\x7f", "\x85", "\ud800", 7, 10**5000, None, b"a"], ids=shown
+)
 def test_other_ids_are_refused_by_name_and_value(value: object) -> None:
     with pytest.raises(InvalidIdError, match="session_id="):
         check_id("session_id", value)

@@ -1,8 +1,11 @@
 """Values survive storage exactly, or are refused by name before anything is written."""
 
+import inspect
+import sys
 from collections import OrderedDict
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta, timezone
+from datetime import date, datetime, time, timedelta, timezone, tzinfo
 from decimal import Decimal
 from enum import Enum
 from typing import Any
@@ -15,7 +18,7 @@ from hypothesis import strategies as st
 
 from strands_session_log.codec import from_json, to_json
 from strands_session_log.codec.values import MARK, MAX_DEPTH
-from strands_session_log.errors import EncodingError
+from strands_session_log.errors import EncodingError, shown
 
 text = st.text(st.characters(exclude_categories=[]))
 clean_text = st.text()
@@ -64,6 +67,7 @@ def test_only_values_with_a_mark_in_their_text_need_decoding(value: Any) -> None
         "\ud800 alone",
         2**63,
         -(2**63) - 1,
+        -(2**64),
         b"\x00\xff",
         Decimal("1.10"),
         datetime(2026, 1, 1, tzinfo=timezone(timedelta(hours=2))),
@@ -72,6 +76,8 @@ def test_only_values_with_a_mark_in_their_text_need_decoding(value: Any) -> None
         UUID(int=1),
         {3, 1, 2},
         frozenset({("a", 1), b"b"}),
+        {(1, (2, (3, b"4"))), ()},
+        {frozenset({(1, (2,))}), (frozenset({"\ud800"}), 2**64)},
         {"__bytes_encoded__": True, "data": "aGk="},
         {"__encoded__": "float", "data": "nan"},
         {"__encoded__": {"__encoded__": "dict"}},
@@ -109,10 +115,88 @@ def test_subclasses_are_stored_as_what_they_extend() -> None:
     assert stored(OrderedDict(a=Colour.RED, b=Point(1, b"2"))) == {"a": "red", "b": {"x": 1, "y": b"2"}}
 
 
+def test_keys_that_are_no_finite_number_are_written_as_json_writes_them() -> None:
+    keys = [float("nan"), float("inf"), -float("inf"), 1e300, 2**70]
+    assert list(to_json(dict.fromkeys(keys, 1))) == ["NaN", "Infinity", "-Infinity", "1e+300", str(2**70)]
+
+
+@pytest.mark.parametrize("value", [10**5000, -(10**5000), {10**5000, 1}], ids=shown)
+def test_integers_too_long_for_decimal_text_come_back(value: Any) -> None:
+    assert stored(value) == value
+
+
+def test_long_integers_are_hexadecimal() -> None:
+    assert to_json(-(2**64)) == {"__encoded__": "int", "data": "-0x10000000000000000"}
+
+
+def test_a_set_is_written_in_the_same_order_whatever_order_it_has() -> None:
+    forwards, backwards = ({f"{number}": 1 for number in order} for order in (range(50), range(49, -1, -1)))
+    assert to_json(set(forwards)) == to_json(set(backwards))
+    assert to_json({frozenset(forwards)}) == to_json({frozenset(backwards)})
+
+
+class Moment(datetime):
+    def isoformat(self, *args: Any, **kwargs: Any) -> str:
+        return "yesterday"
+
+
+class Day(date):
+    def isoformat(self) -> str:
+        return "yesterday"
+
+
+class Clock(time):
+    def isoformat(self, *args: Any, **kwargs: Any) -> str:
+        return "noon"
+
+
+@pytest.mark.parametrize(
+    "value", [Moment(2026, 1, 2, 3, 4), Day(2026, 1, 2), Clock(12)], ids=["moment", "day", "clock"]
+)
+def test_dates_of_a_kind_of_their_own_are_stored_as_dates(value: Any) -> None:
+    restored = stored({"at": value})["at"]
+    assert restored == value
+    assert type(restored) is type(value).__base__
+
+
+class NotATime(datetime):
+    """As pandas' `NaT`."""
+
+    __hash__ = datetime.__hash__
+
+    def __eq__(self, other: object) -> bool:
+        return False
+
+
+class Nowhere(tzinfo):
+    def utcoffset(self, moment: datetime | None) -> timedelta:
+        return timedelta(days=7)
+
+
+@pytest.mark.parametrize("value", [NotATime(1, 1, 1), datetime(2026, 1, 1, tzinfo=Nowhere())], ids=["nat", "nowhere"])
+def test_a_date_that_would_not_read_back_is_refused(value: Any) -> None:
+    with pytest.raises(EncodingError, match=r"message\.at\[0\] cannot be stored"):
+        to_json({"at": [value]}, "message")
+
+
 def test_the_argument_is_left_alone() -> None:
     inner = {"n": [1, (2,)]}
     to_json({"a": inner})
     assert inner == {"n": [1, (2,)]}
+
+
+@dataclass(frozen=True)
+class Frozen:
+    x: int
+
+
+@dataclass
+class Unfinished:
+    x: int
+
+
+class HashableSet(set[int]):
+    __hash__ = object.__hash__  # type: ignore[assignment]
 
 
 @pytest.mark.parametrize(
@@ -123,8 +207,13 @@ def test_the_argument_is_left_alone() -> None:
         ({"\ud800": 1}, "message"),
         ({"a": {"b": lambda: None}}, r"message\.a\.b"),
         ([{"x": 1j}], r"message\[0\]\.x"),
+        ({"a": {Frozen(1)}}, r"message\.a\[0\] .* Frozen could not be put into a set"),
+        ({"a": {(1, (2, Frozen(1)))}}, r"message\.a\[0\] .* tuple could not be put into a set"),
+        ({"a": {HashableSet()}}, r"message\.a\[0\]"),
+        ({"a": {10**5000: 1}}, r"message\.a\.<int> .* too long"),
+        ({"a": [Unfinished.__new__(Unfinished)]}, r"message\.a\[0\] .* field x has no value"),
     ],
-    ids=repr,
+    ids=lambda value: shown(value)[:50],
 )
 def test_anything_else_is_refused_and_the_error_names_the_place(value: Any, path: str) -> None:
     with pytest.raises(EncodingError, match=path):
@@ -138,6 +227,58 @@ def test_nesting_deeper_than_can_be_stored_is_refused() -> None:
     assert stored(nested)
     with pytest.raises(EncodingError, match="nested deeper"):
         to_json([nested])
+
+
+def marked_dict(inner: Any) -> Any:
+    return {"__encoded__": inner}
+
+
+def set_of(inner: Any) -> Any:
+    return frozenset({inner})
+
+
+@pytest.mark.parametrize("around", [marked_dict, set_of])
+def test_the_deepest_value_accepted_can_be_stored_even_if_every_level_is_wrapped(around: Any) -> None:
+    nested: Any = b"bottom"
+    for _ in range(MAX_DEPTH):
+        nested = around(nested)
+    assert stored(nested) == nested
+    with pytest.raises(EncodingError, match=r"message.*nested deeper"):
+        to_json(around(nested), "message")
+
+
+def test_a_stack_that_is_almost_full_is_an_error_of_its_own() -> None:
+    nested: Any = "bottom"
+    for _ in range(MAX_DEPTH):
+        nested = [nested]
+
+    def at_depth(depth: int) -> Any:
+        return to_json(nested, "message") if depth <= 0 else at_depth(depth - 1)
+
+    with pytest.raises(EncodingError, match=r"message .* stack"):
+        at_depth(sys.getrecursionlimit() - len(inspect.stack(0)) - 100)
+
+
+class Restless(Mapping[str, int]):
+    """Changes whenever it is looked at, as if another thread did it."""
+
+    def __init__(self) -> None:
+        self._items = {"a": 1}
+
+    def __getitem__(self, key: str) -> int:
+        self._items[f"{len(self._items)}"] = 1
+        return 1
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._items)
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+
+def test_a_value_that_changes_while_it_is_stored_is_refused_by_name() -> None:
+    with pytest.raises(EncodingError, match=r"message\.state cannot be stored: it changed while it was stored"):
+        to_json({"state": Restless()}, "message")
 
 
 def test_a_value_that_contains_itself_is_refused() -> None:

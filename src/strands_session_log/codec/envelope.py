@@ -12,7 +12,8 @@ from typing import Any, NamedTuple
 import orjson
 
 from ..errors import CorruptEntryError, EncodingError
-from ..events import Custom, Event, Recorded, check_type
+from ..events import Custom, Event, Recorded
+from ..events.event import check_event
 from ..ids import EventId
 from .values import to_json
 
@@ -30,12 +31,14 @@ class Encoded(NamedTuple):
         header: `type, agent, event, time, v, trace`, UTF-8.
         body: JSON.
         facts: JSON for the feed's envelope, never content.
+        message_index: The message index it creates, if it does.
         event: Where it came from.
     """
 
     header: tuple[bytes, ...]
     body: bytes
     facts: bytes
+    message_index: int | None
     event: Event
 
 
@@ -44,15 +47,19 @@ def encode(event: Event) -> Encoded:
 
     Raises:
         EncodingError: When something in it cannot be stored; names the field.
+        InvalidIdError: When the agent is not empty and no id.
     """
-    check_type(event)
+    check_event(event)
     data = to_json(event.data)
-    facts = orjson.dumps(to_json(event.facts()))
     header = (event.type, event.agent, event.event_id, event.time, str(event.version), event.trace)
     try:
-        return Encoded(tuple(part.encode() for part in header), orjson.dumps(data), facts, event)
-    except (UnicodeEncodeError, orjson.JSONEncodeError) as error:
-        raise EncodingError(event.type, str(error)) from error
+        body, facts = orjson.dumps(data), orjson.dumps(to_json(event.facts(), "facts"))
+    except EncodingError:
+        raise
+    except Exception as error:
+        # What the data is made of may run code of the user's own, or be changed by another thread meanwhile.
+        raise EncodingError(event.type, f"{type(error).__name__}: {error}") from error
+    return Encoded(tuple(part.encode() for part in header), body, facts, event.message_index, event)
 
 
 class Entry(NamedTuple):
@@ -108,7 +115,7 @@ def remains(entry: Entry) -> dict[str, Any]:
     """What an entry keeps when its body is erased, see `Event.remains`; nothing where the body cannot be read."""
     try:
         return _event(entry, orjson.loads(entry.body)).remains()
-    except (ValueError, TypeError, LookupError):
+    except (ValueError, TypeError, LookupError, AttributeError):
         return {}
 
 

@@ -4,14 +4,15 @@ JSON has no bytes, decimals, dates, NaN or lone surrogates, and orjson turns NaN
 cannot hold are wrapped in a small marked object: bytes the way Strands itself does
 (`{"__bytes_encoded__": true, "data": base64}`, `strands.types.session.encode_bytes_values`), everything else as
 `{"__encoded__": kind, "data": …}`. A dict of the user's own that carries one of these marks is wrapped as well, so it
-comes back as the dict it was. Tuples come back as lists and numeric keys as text, as they do from Strands' own
-`FileSessionManager`. Anything else is refused with the path of the value, before anything is written.
+comes back as the dict it was. Tuples come back as lists (in sets as tuples) and numeric keys as text, as they do from
+Strands' own `FileSessionManager`. Anything else is refused with the path of the value, before anything is written.
 """
 
 from __future__ import annotations
 
 import base64
 import dataclasses
+import json
 import math
 from collections.abc import Callable, Mapping
 from datetime import date, datetime, time
@@ -19,10 +20,12 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from ..errors import EncodingError
+import orjson
 
-MAX_DEPTH = 200
-"""Nesting accepted; orjson gives up at 254, and the envelope needs some of them."""
+from ..errors import EncodingError, shown
+
+MAX_DEPTH = 120
+"""Nesting accepted; orjson gives up at 254, a wrapped dict or set takes two of them, and a wrapped value one more."""
 
 MARK = "_encoded__"
 """Stands in every wrapped value, and so in the text of every body that needs `from_json`."""
@@ -30,6 +33,10 @@ MARK = "_encoded__"
 _BYTES = "__bytes_encoded__"
 _OTHER = "__encoded__"
 _INT64 = 1 << 63
+_BASES = (
+    *(str, bool, int, float, bytes, bytearray, datetime, date, time, Decimal),
+    *(Mapping, list, tuple, set, frozenset),
+)
 
 
 class _Unstorable(Exception):
@@ -58,6 +65,8 @@ def to_json(value: Any, path: str = "") -> Any:
     except _Unstorable as culprit:
         where = path + "".join(reversed(culprit.path[-20:]))
         raise EncodingError(where.lstrip("."), culprit.reason) from None
+    except RecursionError:
+        raise EncodingError(path, "it is nested deeper than this thread's stack has room for") from None
 
 
 def from_json(value: Any) -> Any:
@@ -85,7 +94,7 @@ def _encode(value: Any, depth: int) -> Any:
 
 
 def _encoder_of_base(value: Any) -> Callable[[Any, int], Any]:
-    for base in (str, bool, int, float, bytes, bytearray, datetime, Decimal, Mapping, list, tuple, set, frozenset):
+    for base in _BASES:
         if isinstance(value, base):
             return _ENCODERS[dict if base is Mapping else base]
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
@@ -109,7 +118,7 @@ def _encode_text(value: str, depth: int) -> Any:
 
 
 def _encode_int(value: int, depth: int) -> Any:
-    return int(value) if -_INT64 <= value < _INT64 else _wrap("int", str(int(value)))
+    return int(value) if -_INT64 <= value < _INT64 else _wrap("int", hex(int(value)))
 
 
 def _encode_float(value: float, depth: int) -> Any:
@@ -117,33 +126,80 @@ def _encode_float(value: float, depth: int) -> Any:
 
 
 def _encode_dict(value: Mapping[Any, Any], depth: int) -> Any:
-    if depth >= MAX_DEPTH:
-        raise _Unstorable(f"it is nested deeper than {MAX_DEPTH} levels, or contains itself")
+    _check_depth(depth)
     result: dict[str, Any] = {}
-    for key, item in value.items():
-        try:
-            result[key if type(key) is str and key.isascii() else _key(key)] = _encode(item, depth + 1)
-        except _Unstorable as culprit:
-            culprit.path.append(f".{key!s}")
-            raise
+    try:
+        for key, item in value.items():
+            try:
+                result[key if type(key) is str and key.isascii() else _key(key)] = _encode(item, depth + 1)
+            except _Unstorable as culprit:
+                culprit.path.append(f".{key if isinstance(key, str) else shown(key)}")
+                raise
+    except RuntimeError as error:
+        raise _changed(error) from error
     return _wrap("dict", result) if _BYTES in result or _OTHER in result else result
 
 
-def _encode_list(value: Any, depth: int) -> list[Any]:
-    if depth >= MAX_DEPTH:
-        raise _Unstorable(f"it is nested deeper than {MAX_DEPTH} levels, or contains itself")
+def _encode_list(value: Any, depth: int, encode: Callable[[Any, int], Any] = _encode) -> list[Any]:
+    _check_depth(depth)
     result = []
-    for index, item in enumerate(value):
-        try:
-            result.append(_encode(item, depth + 1))
-        except _Unstorable as culprit:
-            culprit.path.append(f"[{index}]")
-            raise
+    try:
+        for index, item in enumerate(value):
+            try:
+                result.append(encode(item, depth + 1))
+            except _Unstorable as culprit:
+                culprit.path.append(f"[{index}]")
+                raise
+    except RuntimeError as error:
+        raise _changed(error) from error
     return result
 
 
+def _check_depth(depth: int) -> None:
+    if depth >= MAX_DEPTH:
+        raise _Unstorable(f"it is nested deeper than {MAX_DEPTH} levels, or contains itself")
+
+
+def _changed(error: RuntimeError) -> Exception:
+    """What iterating raises when another thread adds or removes something; a full stack is another matter."""
+    return error if isinstance(error, RecursionError) else _Unstorable("it changed while it was stored")
+
+
+def _encode_set(value: set[Any] | frozenset[Any], depth: int) -> Any:
+    members = _encode_list(value, depth, _encode_member)
+    return _wrap("frozenset" if isinstance(value, frozenset) else "set", sorted(members, key=orjson.dumps))
+
+
+def _encode_member(value: Any, depth: int) -> Any:
+    encoded = _encode(value, depth)
+    try:
+        hash(_member(encoded))
+    except TypeError:
+        raise _Unstorable(f"a {type(value).__qualname__} could not be put into a set when it is read back") from None
+    return encoded
+
+
 def _encode_dataclass(value: Any, depth: int) -> Any:
+    missing = [field.name for field in dataclasses.fields(value) if not hasattr(value, field.name)]
+    if missing:
+        raise _Unstorable(f"its field {missing[0]} has no value")
     return _encode_dict({field.name: getattr(value, field.name) for field in dataclasses.fields(value)}, depth)
+
+
+def _encode_moment(base: Any) -> Callable[[Any, int], Any]:
+    """By what every moment is, whatever a subclass writes; one that is no moment (pandas' NaT) differs from itself."""
+
+    def encode(value: Any, depth: int) -> Any:
+        try:
+            text = base.isoformat(value)
+            is_faithful = base.isoformat(base.fromisoformat(text)) == text and bool(value == value)
+        except Exception as error:
+            raise _Unstorable(f"{type(value).__qualname__} has no ISO text: {error}") from error
+        if not is_faithful:
+            raise _Unstorable(f"{type(value).__qualname__} {text} would not read back as it is")
+        return _wrap(base.__name__, text)
+
+    return encode
 
 
 def _key(key: Any) -> str:
@@ -155,11 +211,18 @@ def _key(key: Any) -> str:
             return str.__str__(key)
         case True | False | None:
             return {True: "true", False: "false", None: "null"}[key]
-        case int():
-            return int.__repr__(key)
-        case float():
-            return float.__repr__(key)
+        case int() if not -_INT64 <= key < _INT64:
+            return _long(key)
+        case int() | float():
+            return json.dumps(key)
     raise _Unstorable(f"keys of type {type(key).__name__} are not supported")
+
+
+def _long(key: int) -> str:
+    try:
+        return int.__repr__(key)
+    except ValueError:
+        raise _Unstorable("a key is an integer too long to be written as text") from None
 
 
 _ENCODERS: dict[type, Callable[[Any, int], Any]] = {
@@ -173,18 +236,18 @@ _ENCODERS: dict[type, Callable[[Any, int], Any]] = {
     tuple: _encode_list,
     bytes: lambda value, depth: {_BYTES: True, "data": base64.b64encode(value).decode()},
     bytearray: lambda value, depth: _wrap("bytearray", base64.b64encode(value).decode()),
-    Decimal: lambda value, depth: _wrap("decimal", str(value)),
-    datetime: lambda value, depth: _wrap("datetime", value.isoformat()),
-    date: lambda value, depth: _wrap("date", value.isoformat()),
-    time: lambda value, depth: _wrap("time", value.isoformat()),
+    Decimal: lambda value, depth: _wrap("decimal", Decimal.__str__(value)),
+    datetime: _encode_moment(datetime),
+    date: _encode_moment(date),
+    time: _encode_moment(time),
     UUID: lambda value, depth: _wrap("uuid", str(value)),
-    set: lambda value, depth: _wrap("set", _encode_list(sorted(value, key=repr), depth)),
-    frozenset: lambda value, depth: _wrap("frozenset", _encode_list(sorted(value, key=repr), depth)),
+    set: _encode_set,
+    frozenset: _encode_set,
 }
 
 _DECODERS: dict[str, Callable[[Any], Any]] = {
     "text": lambda data: base64.b64decode(data).decode("utf-8", "surrogatepass"),
-    "int": int,
+    "int": lambda data: int(data, 16),
     "float": float,
     "dict": lambda data: {key: from_json(item) for key, item in data.items()},
     "bytearray": lambda data: bytearray(base64.b64decode(data)),
@@ -193,11 +256,11 @@ _DECODERS: dict[str, Callable[[Any], Any]] = {
     "date": date.fromisoformat,
     "time": time.fromisoformat,
     "uuid": UUID,
-    "set": lambda data: {_hashable(item) for item in data},
-    "frozenset": lambda data: frozenset(_hashable(item) for item in data),
+    "set": lambda data: {_member(item) for item in data},
+    "frozenset": lambda data: frozenset(_member(item) for item in data),
 }
 
 
-def _hashable(item: Any) -> Any:
-    restored = from_json(item)
-    return tuple(restored) if isinstance(restored, list) else restored
+def _member(item: Any) -> Any:
+    """Restore a member of a set: what was a tuple must be one again, at any depth."""
+    return tuple(_member(one) for one in item) if isinstance(item, list) else from_json(item)

@@ -44,7 +44,7 @@ def seal(session_id: str, batch: Sequence[Encoded], expected: Expected, base: Po
     for revision, encoded in enumerate(batch, base.id.revision + 1):
         salt = chain.new_salt()
         link = chain.link(link, revision, encoded.header, chain.commitment(salt, encoded.body))
-        index, moves = encoded.event.message_index, encoded.event.moves_agent
+        index, moves = encoded.message_index, encoded.event.moves_agent
         arguments += encoded.header
         arguments += (chain.to_text(salt), chain.to_text(link), encoded.body, encoded.facts)
         arguments += ("" if index is None else str(index), "1" if moves else "")

@@ -51,8 +51,9 @@ class MessageAdded(_AgentMoved):
 
     @property
     def message_index(self) -> int | None:
-        """The index this message has in its agent's transcript."""
-        return int(self.data["message_id"])
+        """The index this message has in its agent's transcript; None where the data gives none."""
+        index = self.data.get("message_id") if isinstance(self.data, Mapping) else None
+        return index if type(index) is int else None
 
     def facts(self) -> dict[str, Any]:
         """Index, role, names of the tools called, and token usage where the model reported it."""

@@ -8,13 +8,15 @@ from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import Any, ClassVar, NamedTuple
 
-from ..errors import EncodingError
-from ..ids import EventId, new_event_id
+from ..errors import EncodingError, shown
+from ..ids import MESSAGE_INDEX_LIMIT, EventId, check_id, new_event_id
 
 _COMMITMENT = 43
 """Length of 32 bytes in base64url."""
 _LEFT_OVER = {"commitment", "message_id", "role", "erased"}
 ROLES = ("user", "assistant")
+_VERSION_LIMIT = 10**6
+_CREATES_MESSAGE = "message.added"
 _CUSTOM_TYPE = re.compile(r"custom(\.[a-z0-9_]+)+")
 
 
@@ -31,7 +33,8 @@ class Event:
         type: Dotted name, for example `message.added`.
         data: The content. Whatever `codec.values` can store when written; plain JSON values when read back.
         agent: The agent it is about; empty when it is about the session as a whole.
-        event_id: UUIDv7 chosen by the writer; appending the same event twice stores it once.
+        event_id: UUIDv7 chosen by the writer; repeating an append whose outcome was unknown, with the same
+            `SessionLog`, stores it once.
         time: The writer's clock, RFC 3339.
         trace: W3C traceparent of the span it happened in, or empty.
         version: Schema version of `data` for this type.
@@ -57,6 +60,8 @@ class Event:
     @property
     def is_erased(self) -> bool:
         """Whether its content was erased: of the data, only its commitment in the hash chain and `remains` are left."""
+        if not isinstance(self.data, Mapping):
+            return False
         commitment = self.data.get("commitment")
         return type(commitment) is str and len(commitment) == _COMMITMENT and self.data.keys() <= _LEFT_OVER
 
@@ -100,6 +105,42 @@ def check_type(event: Event) -> None:
         raise EncodingError(
             "type", f"{event.type!r} must look like custom.name: lower case letters, digits, _ and dots"
         )
+
+
+def check_event(event: Event) -> None:
+    """Refuse an event whose envelope could not be stored, or not be read back as it was.
+
+    Raises:
+        EncodingError: When a field holds what it cannot; names the field.
+        InvalidIdError: When the agent is not empty and no id.
+    """
+    for name in ("type", "event_id", "time", "trace"):
+        _check_text(name, getattr(event, name))
+    check_type(event)
+    if type(event.version) is not int or not 0 < event.version < _VERSION_LIMIT:
+        raise EncodingError("version", f"{shown(event.version)} is no whole number from 1 on")
+    if event.agent != "":
+        check_id("agent", event.agent)
+    if not isinstance(event.data, Mapping):
+        raise EncodingError("data", f"it must be a mapping, not {type(event.data).__name__}")
+    if event.type == _CREATES_MESSAGE or event.message_index is not None:
+        _check_index(event.message_index, event.data.get("message_id"))
+
+
+def _check_text(name: str, value: object) -> None:
+    if not isinstance(value, str):
+        raise EncodingError(name, f"it must be text, not {type(value).__name__}")
+    try:
+        value.encode()
+    except UnicodeEncodeError as error:
+        raise EncodingError(name, "it holds a lone surrogate") from error
+
+
+def _check_index(index: object, given: object) -> None:
+    if type(index) is not int:
+        raise EncodingError("message_id", f"{shown(given)} is no integer")
+    if abs(index) >= MESSAGE_INDEX_LIMIT:
+        raise EncodingError("message_id", f"{shown(index)} is not below 10**14")
 
 
 class Recorded(NamedTuple):

@@ -118,7 +118,7 @@ class Journal:
         """
         with self._queue_lock:
             for position, encoded in enumerate(self._held):
-                if encoded.event.message_index == message.message_id:
+                if encoded.message_index == message.message_id:
                     event = events.MessageAdded(data_of(message), self.agent_id, trace=encoded.event.trace)
                     self._held[position] = codec.encode(event)
                     self._window.replaced(message.message_id, message.message)

@@ -11,10 +11,10 @@ from strands.types.exceptions import SessionException
 from strands.types.session import Session, SessionAgent, SessionMessage
 
 from ..codec import from_json
-from ..ids import check_id
+from ..errors import shown
+from ..ids import MESSAGE_INDEX_LIMIT, check_id
 from ..state import MessageRecord
 
-_MAX_INDEX = 2**53
 _SESSION_FIELDS = frozenset(field.name for field in fields(Session))
 _AGENT_FIELDS = frozenset(field.name for field in fields(SessionAgent))
 _TIMES = ("created_at", "updated_at")
@@ -38,12 +38,12 @@ def check_message_id(message_id: object) -> int:
     """Refuse what is not a message index.
 
     Raises:
-        ValueError: When it is not an integer, or not one every client can hold.
+        ValueError: When it is not an integer, or not one the log can hold.
     """
     if type(message_id) is not int:
         raise ValueError(f"message_id=<{message_id}> | message id must be an integer")
-    if abs(message_id) >= _MAX_INDEX:
-        raise ValueError(f"message_id=<{message_id}> | message id must be below 2**53")
+    if abs(message_id) >= MESSAGE_INDEX_LIMIT:
+        raise ValueError(f"message_id=<{shown(message_id)}> | message id must be below 10**14")
     return message_id
 
 
