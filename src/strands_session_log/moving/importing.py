@@ -7,7 +7,7 @@ from typing import NamedTuple, Protocol
 
 from .. import events
 from ..codec import Encoded
-from ..errors import ConcurrentWriteError, EncodingError
+from ..errors import ConcurrentWriteError, EncodingError, InvalidIdError
 from ..event_log import NO_SESSION, SessionAt
 from ..session_log import SessionLog
 from .errors import SourceError
@@ -85,7 +85,7 @@ def _import(source: Source, log: SessionLog, session_id: str, dry_run: bool, pro
     try:
         stored = source.read(session_id)
         wanted = planned(stored)
-    except (SourceError, EncodingError) as error:
+    except (SourceError, EncodingError, InvalidIdError) as error:
         return Imported(session_id, "failed", problem=str(error))
     found = find(log, session_id)
     decision = decide(wanted, found, stored.grows)

@@ -166,7 +166,7 @@ def _with(encoded: Encoded, kind: type[Event], event_id: str) -> Encoded:
     event = encoded.event
     named = kind(event.data, event.agent, event_id=event_id, time=event.time)  # type: ignore[arg-type]
     header = (named.type.encode(), encoded.header[1], event_id.encode(), *encoded.header[3:])
-    return Encoded(header, encoded.body, encoded.facts, named)
+    return Encoded(header, encoded.body, encoded.facts, named.message_index, named)
 
 
 def _made_id(session_id: str, slot: Slot, event: Event, body: bytes) -> str:

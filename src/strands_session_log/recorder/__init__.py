@@ -1,6 +1,6 @@
 """Mirror mode: a conversation kept elsewhere, or nowhere, is in the log as well."""
 
 from .hooks import SessionRecorder
-from .worker import RecorderStats
+from .losses import RecorderStats
 
 __all__ = ["RecorderStats", "SessionRecorder"]

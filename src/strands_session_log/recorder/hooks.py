@@ -14,9 +14,14 @@ from strands.types.session import SessionAgent, SessionMessage
 from .. import events
 from ..codec import from_json, to_json
 from ..lifecycle import Facts, Journal, listen
+from ..lifecycle.erasing import erase_original
+from ..lifecycle.guardrail import Guardrail, Said, watch
 from ..lifecycle.records import check_ids
-from ..session_log import SessionLog
-from .worker import RecorderStats, Worker
+from ..lifecycle.trace import current_traceparent
+from ..session_log import DEFAULT_NAMESPACE, SessionLog
+from .losses import RecorderStats
+from .source import Source
+from .worker import After, Worker
 
 _open: WeakSet[SessionRecorder] = WeakSet()
 _EXIT_SECONDS = 2.0
@@ -27,26 +32,39 @@ class SessionRecorder(HookProvider):
 
     Works beside any session manager, or none. It fails open: no hook of it raises or waits for the network; a server
     that is away is waited for in the background, and what had to be given up is counted, logged once, and told in
-    the log itself as a `recording.gap`.
+    the log itself as a `recording.gap`. A `SessionLog` cannot be made while the server is away; with a URL instead, the
+    recorder connects in the background too, so that no application waits for a server when it starts.
+
+    What a guardrail redacts is redacted in the log, and its original erased.
 
     Args:
-        log: Where to.
+        log: Where to: a log, or a URL as for `SessionLog.connect`.
         session_id: The session.
+        namespace: First part of every key; only with a URL.
         buffer: How many steps of an agent may wait for a server that is away.
         record: `all`, or `state` for messages, state and window only.
 
     Raises:
-        ValueError: When the id cannot be one.
+        ValueError: When the id, the namespace or the URL cannot be one.
     """
 
-    def __init__(self, log: SessionLog, session_id: str, *, buffer: int = 10_000, record: str = "all") -> None:
+    def __init__(
+        self,
+        log: SessionLog | str,
+        session_id: str,
+        *,
+        namespace: str = DEFAULT_NAMESPACE,
+        buffer: int = 10_000,
+        record: str = "all",
+    ) -> None:
         check_ids(session_id)
         if record not in ("all", "state"):
             raise ValueError(f"record={record!r}: must be 'all' or 'state'")
-        self._log, self._session_id, self._buffer = log, session_id, buffer
+        self._source, self._session_id, self._buffer = Source(log, namespace), session_id, buffer
         self._records_facts = record == "all"
         self._workers: dict[str, Worker] = {}
         self._facts: dict[str, Facts] = {}
+        self._guardrails: dict[str, Guardrail] = {}
         _open.add(self)
 
     @property
@@ -76,8 +94,9 @@ class SessionRecorder(HookProvider):
     def close(self, timeout: float = 10.0) -> bool:
         """Write what waits, for so many seconds at most, and stop; returns whether everything was written."""
         done = self.flush(timeout)
-        for worker in self._workers.values():
+        for worker in list(self._workers.values()):
             worker.close()
+        self._source.close()
         return done
 
     def register_hooks(self, registry: HookRegistry, **kwargs: Any) -> None:
@@ -87,6 +106,7 @@ class SessionRecorder(HookProvider):
         listen(registry, "MessageUpdatedEvent", self._quietly(self._message_updated))
         listen(registry, "AfterInvocationEvent", self._quietly(self._invocation_ended))
         listen(registry, "BidiAgentStopEvent", self._quietly(self._settled))
+        watch(registry, self._quietly(self._model_asked), self._quietly(self._model_ended))
         if self._records_facts:
             listen(registry, "BeforeInvocationEvent", self._quietly(self._noting(Facts.invocation_started)))
             listen(registry, "BeforeModelCallEvent", self._quietly(self._noting(Facts.model_asked)))
@@ -96,49 +116,78 @@ class SessionRecorder(HookProvider):
 
     def _initialized(self, hook: Any) -> None:
         record, messages = SessionAgent.from_agent(hook.agent), _snapshot(list(hook.agent.messages))
-        agent_id = hook.agent.agent_id
+        agent_id, trace = hook.agent.agent_id, current_traceparent()
 
         def step(journal: Journal) -> None:
-            journal.begin(record)
+            journal.begin(record, trace)
             if not journal.next_index:
                 for message in messages:
-                    journal.message(SessionMessage.from_message(message, journal.next_index))
-            journal.window(messages, record.conversation_manager_state)
+                    journal.message(SessionMessage.from_message(message, journal.next_index), trace)
+            journal.window(messages, record.conversation_manager_state, trace)
 
-        self._facts[agent_id] = Facts(agent_id)
+        self._facts[agent_id], self._guardrails[agent_id] = Facts(agent_id), Guardrail()
+        self._facts[agent_id].prime(hook.agent)
         self._worker(agent_id).put(step)
 
     def _message_added(self, hook: Any) -> None:
-        message, record = _snapshot(hook.message), SessionAgent.from_agent(hook.agent)
+        said = self._guardrail(hook.agent).said(hook.message, hook.agent)
+        message, record, trace = _snapshot(hook.message), SessionAgent.from_agent(hook.agent), current_traceparent()
 
         def step(journal: Journal) -> None:
-            journal.message(SessionMessage.from_message(message, journal.next_index))
-            journal.state(record)
+            # Redacted while it waited: then the original is not written at all.
+            spoken = SessionMessage.from_message(said.redaction or message, journal.next_index)
+            journal.message(spoken, trace)
+            said.index, said.created_at = spoken.message_id, spoken.created_at
+            journal.state(record, trace)
 
         self._worker(hook.agent.agent_id).put(step)
 
     def _message_updated(self, hook: Any) -> None:
-        message = _snapshot(hook.message)
+        message, trace = _snapshot(hook.message), current_traceparent()
 
         def step(journal: Journal) -> None:
             known = journal.tracked(message.get("tracking_id"))
             if known is not None:
-                journal.update(SessionMessage(message, known[0], created_at=known[1]))
+                journal.update(SessionMessage(message, known[0], created_at=known[1]), trace)
 
         self._worker(hook.agent.agent_id).put(step)
 
+    def _model_asked(self, hook: Any) -> None:
+        self._guardrail(hook.agent).asked(hook.agent)
+
+    def _model_ended(self, hook: Any) -> None:
+        for said in self._guardrail(hook.agent).redacted(hook.agent):
+            said.redaction = _snapshot(said.live)
+            self._worker(hook.agent.agent_id).put(self._redaction(hook.agent.agent_id, said))
+
+    def _redaction(self, agent_id: str, said: Said) -> Callable[[Journal], After | None]:
+        trace = current_traceparent()
+
+        def step(journal: Journal) -> After | None:
+            known = journal.tracked(said.redaction.get("tracking_id"))
+            if said.index is None and known:
+                said.index, said.created_at = known
+            if said.index is None:
+                return None
+            journal.adopt([said.redacted(agent_id, trace)])
+            return lambda log: erase_original(log, self._session_id, agent_id, said.index or 0)
+
+        return step
+
     def _invocation_ended(self, hook: Any) -> None:
+        # A call that was cancelled has no end of its own.
+        self._model_ended(hook)
         if self._records_facts:
             self._noting(Facts.invocation_ended)(hook)
         self._settled(hook)
 
     def _settled(self, hook: Any) -> None:
-        agent_id, record = hook.agent.agent_id, SessionAgent.from_agent(hook.agent)
+        agent_id, record, trace = hook.agent.agent_id, SessionAgent.from_agent(hook.agent), current_traceparent()
         messages = _snapshot(list(hook.agent.messages))
 
         def step(journal: Journal) -> None:
-            journal.state(record)
-            journal.window(messages, record.conversation_manager_state)
+            journal.state(record, trace)
+            journal.window(messages, record.conversation_manager_state, trace)
 
         self._worker(agent_id).put(step)
 
@@ -151,10 +200,15 @@ class SessionRecorder(HookProvider):
 
         return note
 
+    def _guardrail(self, agent: Any) -> Guardrail:
+        return self._guardrails.setdefault(agent.agent_id, Guardrail())
+
     def _worker(self, agent_id: str) -> Worker:
-        if agent_id not in self._workers:
-            self._workers[agent_id] = Worker(self._log.events, self._session_id, agent_id, self._buffer)
-        return self._workers[agent_id]
+        worker = self._workers.get(agent_id)
+        if worker is None:
+            new = Worker(self._source.events, self._session_id, agent_id, self._buffer)
+            worker = self._workers.setdefault(agent_id, new)
+        return worker
 
     def _quietly(self, take: Callable[[Any], None]) -> Any:
         """Whatever goes wrong in here must not reach the agent."""

@@ -1,7 +1,11 @@
 """Graphs and swarms: their state, their nodes, and what the nodes' agents say.
 
 Agents inside a graph or swarm may not carry a session manager, and their histories start anew with each run. They are
-listened to instead: agent `<orchestrator>:<node>` of the session is the transcript of a node over all runs.
+listened to instead: agent `<orchestrator>:<node>` of the session is the transcript of a node over all runs, and
+`<orchestrator>:<node>:<inner node>` that of a node in a graph or swarm that is a node itself.
+
+A prompt that a guardrail redacts in a node is redacted in the transcript of the node. The orchestrator's own state,
+`multi_agent.created` and `multi_agent.updated`, may still hold it as the orchestrator's task: Strands keeps it there.
 """
 
 from __future__ import annotations
@@ -14,8 +18,11 @@ from strands.types.session import SessionMessage
 
 from .. import events
 from ..event_log import EventLog
+from ..events import Event
+from ..ids import check_id
 from ..lifecycle import Facts, Journal, listen
-from ..lifecycle.records import check_ids
+from ..lifecycle.erasing import erase_original
+from ..lifecycle.guardrail import Guardrail, watch
 from ..lifecycle.trace import current_traceparent
 from ..state import AgentState, SessionState
 from .errors import session_exceptions
@@ -36,6 +43,7 @@ class Orchestrators:
     ) -> None:
         self._log, self._session_id, self._state, self._records_facts = log, session_id, state, records_facts
         self._journals: dict[str, Journal] = {}
+        self._facts: dict[str, Facts] = {}
         self._started: dict[tuple[str, str], float] = {}
 
     def register(self, registry: Any, manager: Any) -> None:
@@ -45,9 +53,10 @@ class Orchestrators:
             return lambda: self._initialize(hook.source, manager)
 
         listen(registry, "MultiAgentInitializedEvent", initialized)
+        listen(registry, "BeforeMultiAgentInvocationEvent", lambda hook: self._answered(hook.source))
         listen(registry, "BeforeNodeCallEvent", self._node_started)
         listen(registry, "AfterNodeCallEvent", self._node_ended)
-        listen(registry, "AfterMultiAgentInvocationEvent", lambda hook: self.synced(hook.source))
+        listen(registry, "AfterMultiAgentInvocationEvent", self._invocation_ended)
 
     def synced(self, source: Any) -> Callable[[], None]:
         """Put the state of an orchestrator in line, as it is now; returns what writes it."""
@@ -59,46 +68,28 @@ class Orchestrators:
     def _initialize(self, source: Any, manager: Any) -> None:
         with session_exceptions():
             manager.initialize_multi_agent(source)
-        if not self._records_facts:
-            return
-        state = self._state(self._session_id)
+        if self._records_facts:
+            self._facts_of(source).prime(source)
+            self._listen_to_nodes(source, source.id, self._state(self._session_id))
+
+    def _listen_to_nodes(self, source: Any, name: str, state: SessionState) -> None:
+        """Those of graphs and swarms within as well, named after the nodes on the way to them."""
         for node_id, node in dict(getattr(source, "nodes", {})).items():
-            agent = getattr(node, "executor", node)
-            if hasattr(agent, "hooks") and hasattr(agent, "messages"):
-                self._listen_to_node(f"{source.id}:{node_id}", agent, state)
-
-    def _listen_to_node(self, name: str, agent: Any, state: SessionState) -> None:
-        check_ids(self._session_id, name)
-        journal = Journal(self._log, self._session_id, state.agents.get(name) or AgentState(name))
-        facts = Facts(name)
-
-        def message_added(hook: Any) -> Callable[[], None]:
-            with session_exceptions():
-                journal.message(SessionMessage.from_message(hook.message, journal.next_index))
-            return _writing(journal)
-
-        def tool_started(hook: Any) -> Callable[[], None]:
-            journal.note(facts.tool_started(hook))
-            journal.queue()
-            return _writing(journal)
-
-        def invocation_ended(hook: Any) -> Callable[[], None]:
-            journal.note(facts.invocation_ended(hook))
-            journal.queue()
-            return _writing(journal)
-
-        listen(agent.hooks, "BeforeInvocationEvent", lambda hook: journal.note(facts.invocation_started(hook)))
-        listen(agent.hooks, "BeforeModelCallEvent", lambda hook: journal.note(facts.model_asked(hook)))
-        listen(agent.hooks, "AfterModelCallEvent", lambda hook: journal.note(facts.model_ended(hook)))
-        listen(agent.hooks, "AfterToolCallEvent", lambda hook: journal.note(facts.tool_ended(hook)))
-        listen(agent.hooks, "BeforeToolCallEvent", tool_started)
-        listen(agent.hooks, "MessageAddedEvent", message_added)
-        listen(agent.hooks, "AfterInvocationEvent", invocation_ended)
+            inner = f"{name}:{node_id}"
+            executor: Any = getattr(node, "executor", node)
+            if hasattr(executor, "hooks") and hasattr(executor, "messages"):
+                check_id("agent_id", inner)
+                known = state.agents.get(inner) or AgentState(inner)
+                Node(self._log, self._session_id, known).register(executor.hooks)
+            elif hasattr(executor, "nodes"):
+                self._listen_to_nodes(executor, inner, state)
 
     def _node_started(self, hook: Any) -> Callable[[], None] | None:
         self._started[hook.source.id, hook.node_id] = time.monotonic()
         if not self._records_facts:
             return None
+        # Strands takes the answers of humans only after it told that the orchestrator was called.
+        self._answered(hook.source)
         journal = self._journal(hook.source.id)
         journal.queue([events.NodeStarted({"node": hook.node_id}, hook.source.id, trace=current_traceparent())])
         return _writing(journal)
@@ -112,8 +103,91 @@ class Orchestrators:
             self._journal(hook.source.id).note([node])
         return self.synced(hook.source)
 
+    def _invocation_ended(self, hook: Any) -> Callable[[], None]:
+        if self._records_facts:
+            raised = self._facts_of(hook.source).interrupts_raised(hook.source)
+            self._journal(hook.source.id).note(_of_nodes_left_out(raised, hook.source))
+        return self.synced(hook.source)
+
+    def _answered(self, source: Any) -> None:
+        if self._records_facts:
+            answered = self._facts_of(source).interrupts_answered(source)
+            self._journal(source.id).note(_of_nodes_left_out(answered, source))
+
+    def _facts_of(self, source: Any) -> Facts:
+        return self._facts.setdefault(source.id, Facts(source.id))
+
     def _journal(self, name: str) -> Journal:
         return self._journals.setdefault(name, Journal(self._log, self._session_id, AgentState(name), fenced=False))
+
+
+class Node:
+    """Listens to the agent of one node.
+
+    What a guardrail redacts is redacted in the transcript of the node, and its original erased, with the next append
+    that succeeds.
+
+    Args:
+        log: Where to write.
+        session_id: The session.
+        known: What the log holds of it, under its name.
+    """
+
+    def __init__(self, log: EventLog, session_id: str, known: AgentState) -> None:
+        self._log, self._session_id, self._name = log, session_id, known.agent_id
+        self._journal, self._facts, self._guardrail = (
+            Journal(log, session_id, known),
+            Facts(known.agent_id),
+            Guardrail(),
+        )
+        self._to_erase: set[int] = set()
+
+    def register(self, registry: Any) -> None:
+        """Listen to the agent's registry."""
+        watch(registry, lambda hook: self._guardrail.asked(hook.agent), self._model_ended)
+        listen(registry, "BeforeInvocationEvent", self._noting(self._facts.invocation_started))
+        listen(registry, "BeforeModelCallEvent", self._noting(self._facts.model_asked))
+        listen(registry, "AfterModelCallEvent", self._noting(self._facts.model_ended))
+        listen(registry, "AfterToolCallEvent", self._noting(self._facts.tool_ended))
+        listen(registry, "BeforeToolCallEvent", self._tool_started)
+        listen(registry, "MessageAddedEvent", self._message_added)
+        listen(registry, "AfterInvocationEvent", self._invocation_ended)
+
+    def _noting(self, tell: Callable[[Any], list[Event]]) -> Callable[[Any], None]:
+        return lambda hook: self._journal.note(tell(hook))
+
+    def _message_added(self, hook: Any) -> Callable[[], None]:
+        record = SessionMessage.from_message(hook.message, self._journal.next_index)
+        with session_exceptions():
+            self._journal.message(record)
+        said = self._guardrail.said(hook.message, hook.agent)
+        said.index, said.created_at = record.message_id, record.created_at
+        return self._write
+
+    def _tool_started(self, hook: Any) -> Callable[[], None]:
+        self._journal.queue(self._facts.tool_started(hook))
+        return self._write
+
+    def _invocation_ended(self, hook: Any) -> Callable[[], None]:
+        # A model call that was cancelled has no end of its own.
+        self._model_ended(hook)
+        self._journal.queue(self._facts.invocation_ended(hook))
+        return self._write
+
+    def _model_ended(self, hook: Any) -> Callable[[], None] | None:
+        found = [said for said in self._guardrail.redacted(hook.agent) if said.index is not None]
+        for said in found:
+            with session_exceptions():
+                self._journal.adopt([said.redacted(self._name, current_traceparent())])
+            self._to_erase.add(said.index or 0)
+        return self._write if found else None
+
+    def _write(self) -> None:
+        with session_exceptions():
+            self._journal.flush()
+            for index in sorted(self._to_erase):
+                erase_original(self._log, self._session_id, self._name, index)
+                self._to_erase.discard(index)
 
 
 def _writing(journal: Journal) -> Callable[[], None]:
@@ -129,3 +203,12 @@ def _status(source: Any, node_id: str) -> str | None:
     results = getattr(getattr(source, "state", None), "results", None)
     status = getattr(results.get(node_id), "status", None) if isinstance(results, dict) else None
     return getattr(status, "value", None)
+
+
+def _of_nodes_left_out(interrupts: list[Event], source: Any) -> list[Event]:
+    """Only what hooks of the orchestrator raised: what a node's agent raised is told by the agent."""
+    told: set[str] = set()
+    for node in source._interrupt_state.context.values() if interrupts else ():
+        state = node.get("interrupt_state") if isinstance(node, dict) else None
+        told |= set((state or {}).get("interrupts", {}))
+    return [one for one in interrupts if one.data["id"] not in told]

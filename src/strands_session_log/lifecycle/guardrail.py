@@ -1,0 +1,110 @@
+"""Noticing that a guardrail has redacted a message, where Strands tells nobody.
+
+Strands replaces the content of the user's message in place while the model streams, and tells only the agent's session
+manager. Whoever listens beside one compares the message before and after each model call. What hooks change at other
+times is an edit, not a redaction.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from inspect import signature
+from typing import Any, TypeAlias
+
+from strands.hooks import HookRegistry
+from strands.types.session import SessionMessage
+
+from .. import events
+from ..errors import EncodingError
+from .hooks import Handler, listen
+from .records import redacted
+from .window import fingerprint
+
+Noted: TypeAlias = "tuple[Any, bytes] | None"
+
+CAN_ORDER = "order" in signature(HookRegistry.add_callback).parameters
+"""Whether this version of Strands lets hooks choose their place."""
+
+
+@dataclass
+class Said:
+    """A message of a live agent, and where it stands in the transcript.
+
+    Attributes:
+        live: The message the agent holds; guardrails change it in place.
+        index: Its index; None until it has one.
+        created_at: When it was recorded first.
+        redaction: What it says now that it was redacted.
+    """
+
+    live: Any
+    index: int | None = None
+    created_at: str = ""
+    redaction: Any = None
+
+    def redacted(self, agent_id: str, trace: str) -> events.MessageRedacted:
+        """The event that replaces it."""
+        message = self.live if self.redaction is None else self.redaction
+        record = SessionMessage(message, self.index or 0, redact_message=message)
+        record.created_at = self.created_at or record.created_at
+        return events.MessageRedacted(redacted(record), agent_id, trace=trace)
+
+
+class Guardrail:
+    """Follows the messages of one agent through its model calls."""
+
+    def __init__(self) -> None:
+        self._said: list[Said] = []
+        self._asked: Noted = None
+        self._in_call = False
+
+    def said(self, message: Any, agent: Any) -> Said:
+        """Note a message that was added, also in the midst of a model call; those the agent dropped are forgotten."""
+        held = {id(one) for one in agent.messages}
+        self._said = [said for said in self._said if id(said.live) in held]
+        self._said.append(Said(message))
+        if self._in_call:
+            self.asked(agent)
+        return self._said[-1]
+
+    def asked(self, agent: Any) -> None:
+        """A model call begins."""
+        self._in_call, self._asked = True, _noted(agent.messages)
+
+    def redacted(self, agent: Any) -> list[Said]:
+        """A model call has ended.
+
+        Returns:
+            Where the message that was redacted meanwhile stands; more than one if it was said more than once.
+        """
+        asked, self._asked, self._in_call = self._asked, None, False
+        if asked is None or _noted([asked[0]]) == asked:
+            return []
+        return [said for said in self._said if said.live is asked[0]] or [Said(asked[0])]
+
+
+def watch(registry: Any, asked: Handler, ended: Handler) -> None:
+    """Listen to the beginning and the end of model calls: after all other hooks, and before all others."""
+    listen(_Ordered(registry, math.inf), "BeforeModelCallEvent", asked)
+    listen(_Ordered(registry, -math.inf), "AfterModelCallEvent", ended)
+
+
+class _Ordered:
+    """A hook registry in which everything has the same place; old versions of Strands know only their own order."""
+
+    def __init__(self, registry: Any, order: float) -> None:
+        self._registry, self._options = registry, {"order": order} if CAN_ORDER else {}
+
+    def add_callback(self, kind: Any, callback: Any) -> None:
+        self._registry.add_callback(kind, callback, **self._options)
+
+
+def _noted(messages: Any) -> Noted:
+    """The user's message that came last; what cannot be stored was not, and need not be redacted."""
+    if not messages or messages[-1].get("role") != "user":
+        return None
+    try:
+        return messages[-1], fingerprint(messages[-1])
+    except EncodingError:
+        return None

@@ -1,0 +1,80 @@
+"""What a recorder had to give up, and how the log comes to know."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from .. import events
+from ..lifecycle import Journal
+
+
+class RecorderStats(NamedTuple):
+    """What became of the things a recorder saw.
+
+    Attributes:
+        recorded: In the log.
+        waiting: Not written yet.
+        lost: Given up: the buffer was full, or a value could not be stored.
+        last_error: Why something was not written, the last time; empty when everything was.
+    """
+
+    recorded: int
+    waiting: int
+    lost: int
+    last_error: str
+
+
+class Gap:
+    """A step that tells in the log what was lost.
+
+    Attributes:
+        lost: How many.
+        since: When the first of them was.
+        reason: Why it was.
+    """
+
+    def __init__(self, lost: int, since: str, reason: str, agent_id: str) -> None:
+        self.lost, self.since, self.reason = lost, since, reason
+        self._event = events.RecordingGap({"lost": lost, "since": since, "error": reason}, agent_id)
+
+    def __call__(self, journal: Journal) -> None:
+        """Put it in line."""
+        journal.queue([self._event])
+
+
+class Losses:
+    """Counts what was lost, and what of it the log does not tell yet.
+
+    Attributes:
+        total: Lost so far.
+        untold: Of these, not in line to be told.
+        last_reason: Why the last was lost.
+    """
+
+    def __init__(self, agent_id: str) -> None:
+        self._agent_id = agent_id
+        self.total = self.untold = 0
+        self.last_reason = self._since = self._reason = ""
+        self._refused = False
+
+    def count(self, reason: str) -> None:
+        """Count one."""
+        self.total, self.untold, self.last_reason = self.total + 1, self.untold + 1, reason
+        self._since, self._reason = self._since or events.now(), self._reason or reason
+
+    def gap(self, again: bool) -> Gap | None:
+        """What is to be told, which then counts as told; None when nothing is.
+
+        Args:
+            again: Try it even if it was refused the last time.
+        """
+        if not self.untold or (self._refused and not again):
+            return None
+        gap = Gap(self.untold, self._since, self._reason, self._agent_id)
+        self.untold, self._since, self._reason, self._refused = 0, "", "", False
+        return gap
+
+    def put_back(self, gap: Gap) -> None:
+        """The log refused a gap: it is told with the next one."""
+        self.untold, self._refused = self.untold + gap.lost, True
+        self._since, self._reason = gap.since, gap.reason
