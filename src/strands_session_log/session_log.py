@@ -27,7 +27,8 @@ class SessionLog:
     Safe to share between threads; holds nothing but the client and a few positions.
 
     Args:
-        client: Any sync valkey-py client: `valkey.Valkey` or `valkey.ValkeyCluster`, decoding or not.
+        client: Any sync valkey-py client: `valkey.Valkey` or `valkey.ValkeyCluster`, decoding or not. It stays yours:
+            closing the log leaves it open.
         namespace: First part of every key; logs in different namespaces never see each other.
         partitions: Partitions of a namespace that does not exist yet (16 if left out). It cannot be changed later, and
             a count that differs from the namespace's own is refused.
@@ -56,13 +57,14 @@ class SessionLog:
         durability = Durability.parse(durability) if isinstance(durability, str) else durability
         opened = open_namespace(client, namespace, partitions, retry_for, allow_eviction)
         durability.check(opened.server)
+        self._owns_client = False
         self.client = client
         self.namespace = namespace
         self.events = EventLog(client, opened.keyspace, durability, retry_for)
 
     @classmethod
     def connect(cls, url: str, namespace: str = DEFAULT_NAMESPACE, **options: Any) -> SessionLog:
-        """Connect to a server by URL.
+        """Connect to a server by URL; `close` then ends the connections, as does leaving a `with` block.
 
         Args:
             url: `valkey://`, `valkeys://`, `redis://`, `rediss://`, `unix://path`, `valkey+cluster://h:p`,
@@ -74,11 +76,22 @@ class SessionLog:
         Raises:
             InvalidUrlError: When the URL is none of these.
         """
-        return cls(connect(url), namespace, **options)
+        client = connect(url)
+        try:
+            log = cls(client, namespace, **options)
+        except BaseException:
+            release(client)
+            raise
+        log._owns_client = True
+        return log
 
     def close(self) -> None:
-        """Close the connections; an embedded server nobody else uses stops."""
-        release(self.client)
+        """Close the connections that `connect` made; an embedded server nobody else uses stops.
+
+        A client that was passed in may have other users, and stays open.
+        """
+        if self._owns_client:
+            release(self.client)
 
     def __enter__(self) -> SessionLog:
         return self
@@ -111,6 +124,9 @@ class SessionLog:
             until: Only up to and including this point.
             types: Only events of these types; `message.*` means all that begin with `message.`.
             agent: Only events of this agent.
+
+        Raises:
+            LogForkedError: When the session was deleted or replaced while it was read.
         """
         start = START if after is None else self.resolve(session_id, after)
         end = None if until is None else self.resolve(session_id, until)
@@ -141,9 +157,13 @@ class SessionLog:
 
         Raises:
             SessionNotFoundError: When there is no such session, or it had not begun by then.
+            RevisionNotFoundError: When it does not have that event.
+            LogForkedError: When it was deleted or replaced while it was read.
         """
         until = None if at is None else self.resolve(session_id, at)
         state = replay.state(self.events, session_id, until) if until != START else SessionState()
+        if until and until.revision and state.position != until and self.events.head(session_id):
+            raise RevisionNotFoundError(session_id, until.revision, until)
         if not state.exists:
             raise SessionNotFoundError(session_id)
         return state
@@ -157,6 +177,7 @@ class SessionLog:
 
         Raises:
             SessionNotFoundError: When there is no such session.
+            LogForkedError: When it was deleted or replaced while it was read.
         """
         return audit.verify(self.events, session_id, progress)
 
@@ -210,11 +231,14 @@ class SessionLog:
     def resolve(self, session_id: str, point: Point) -> EventId:
         """Find the event id a point stands for; revision 0 in it means a time between events.
 
+        A relative time is relative to the server's clock, from which events have their time.
+
         Raises:
             InvalidPointError: When it is no point in time.
             RevisionNotFoundError: When the session does not have that revision.
         """
-        match parse_point(point):
+        is_relative = isinstance(point, str) and point.strip().startswith("-")
+        match parse_point(point, now_ms=self.events.now_ms(session_id) if is_relative else None):
             case EventId() as event_id:
                 return event_id
             case Instant(ms):

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from strands_session_log import Durability, SessionLog, errors, events
+from support import Cluster
 from support.servers import Server
 
 
@@ -57,6 +58,16 @@ def test_fsync_is_refused_at_once_by_a_server_that_writes_no_file(tcp_server: Se
     client.execute_command("CONFIG SET", "appendonly", "no")
     with pytest.raises(errors.UnsupportedServerError, match="fsync"):
         SessionLog(client, durability="fsync")
+
+
+@pytest.mark.faults
+def test_durable_appends_find_the_new_primary_after_a_failover() -> None:
+    with Cluster(replicas=1, cluster_node_timeout="500") as cluster:
+        log = SessionLog(cluster.client(), durability="fsync", retry_for=60)
+        log.append("s", note())
+        cluster.node_for(log.events.keyspace.session("s").head).kill()
+        log.append("s", note())
+        assert log.verify("s").ok
 
 
 @pytest.mark.parametrize("text", ["", "disk", "replicated", "replicated:x", "fsync:1"])

@@ -27,7 +27,8 @@ import pytest
 import valkey
 
 import strands_session_log
-from strands_session_log.errors import EmbeddedServerError, MissingExtraError
+from strands_session_log import SessionLog
+from strands_session_log.errors import EmbeddedServerError, MissingExtraError, SessionLogError
 from strands_session_log.server import connect, embedded, release
 from strands_session_log.server.supervisor import open_lock, probe, try_lock
 
@@ -138,7 +139,7 @@ def is_closing(directory: Path) -> bool:
 def wait_until_unused(directory: Path) -> None:
     for name in ("supervisor.lock", "server.lock"):
         wait_until(lambda name=name: is_free(directory, name))
-    assert servers_in(directory) == []
+    wait_until(lambda: servers_in(directory) == [])
     assert not (directory / "valkey.sock").exists()
 
 
@@ -278,6 +279,21 @@ class TestOneUser:
             met += is_closing(directory)
 
         assert met
+
+    @pytest.mark.parametrize(
+        "options",
+        [{"namespace": "a{b"}, {"durability": "tape"}, {"partitions": 0}],
+        ids=lambda options: next(iter(options)),
+    )
+    def test_a_log_that_cannot_be_opened_leaves_no_server_behind(
+        self, directory: Path, options: dict[str, Any]
+    ) -> None:
+        with pytest.raises(SessionLogError) as caught:
+            SessionLog.connect(f"embedded://{directory}", **options)
+
+        # The traceback in `caught` still holds the client, so that garbage collection cannot be what stopped it.
+        wait_until_unused(directory)
+        assert caught.value
 
 
 class TestSeveralUsers:

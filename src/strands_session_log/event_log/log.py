@@ -16,12 +16,13 @@ from ..scripts import DELETE, LOCATE
 from ..server.border import Client, insist, text
 from . import directory
 from .appender import Appender
+from .connection import connection_to
 from .durability import Durability
 from .erasure import Eraser, Progress
 from .expected import ANY, Expected
 from .sealed import Position
 
-_FIRST_PAGE = 64
+_FIRST_PAGE = 32
 _MAX_PAGE = 1000
 _PAGE_BYTES = 4 * 1024 * 1024
 _MAX_SEQUENCE = "18446744073709551615"
@@ -73,7 +74,7 @@ class EventLog:
             until: The last id to read.
 
         Raises:
-            LogForkedError: When the session was replaced while it was read.
+            LogForkedError: When the session was deleted or replaced while it was read.
         """
         return self._read(session_id, _start(after), _end(until), after.revision)
 
@@ -94,15 +95,31 @@ class EventLog:
             yield recorded
 
     def entries(self, session_id: str, start: str = "-", end: str = "+") -> Iterator[tuple[Any, Any]]:
-        """The raw entries of a session stream: ids with their fields, page by page."""
-        key, count = self.keyspace.session(session_id).events, _FIRST_PAGE
-        while True:
-            command = partial(self.client.execute_command, "XRANGE", key, start, end, "COUNT", count)
-            page: list[tuple[Any, Any]] = insist(command, self.retry_for)
+        """The raw entries of a session stream: ids with their fields, as bytes, page by page.
+
+        Every page but the first begins with the last entry of the page before: as long as that is there, what follows
+        belongs to the same history.
+
+        Raises:
+            LogForkedError: When it is not there any more.
+        """
+        count = _FIRST_PAGE
+        page = self._page(session_id, start, end, count)
+        yield from page
+        while len(page) == count and text(page[-1][0]) != end:
+            last, count = page[-1], _next_count(page)
+            page = self._page(session_id, text(last[0]), end, count + 1)
+            if [_place(entry) for entry in page[:1]] != [_place(last)]:
+                raise LogForkedError(session_id, text(last[0]))
+            page = page[1:]
             yield from page
-            if len(page) < count:
-                return
-            start, count = f"({text(page[-1][0])}", _next_count(page)
+
+    def _page(self, session_id: str, start: str, end: str, count: int) -> list[tuple[Any, Any]]:
+        """Undecoded by the driver, so that what is not text is found by whoever looks at it, and named."""
+        key = self.keyspace.session(session_id).events
+        command = partial(self.client.execute_command, "XRANGE", key, start, end, "COUNT", count, NEVER_DECODE=True)
+        page: list[tuple[Any, Any]] = insist(command, self.retry_for)
+        return page
 
     def locate(self, session_id: str, revision: int) -> EventId | None:
         """The id of a revision, found on the server in one round trip; None when there is no such revision."""
@@ -114,11 +131,21 @@ class EventLog:
 
     def head(self, session_id: str) -> Position | None:
         """Where a session stands; None when there is none."""
-        key = self.keyspace.session(session_id).head
-        reply = insist(lambda: self.client.execute_command("HMGET", key, "revision", "link", "ms"), self.retry_for)
+        command = ("HMGET", self.keyspace.session(session_id).head, "revision", "link", "ms")
+        reply = insist(lambda: self.client.execute_command(*command, NEVER_DECODE=True), self.retry_for)
         if reply[0] is None:
             return None
         return Position(EventId(int(reply[2]), int(reply[0])), text(reply[1]))
+
+    def now_ms(self, session_id: str) -> int:
+        """The clock that the session's events get their time from, in milliseconds since the epoch."""
+
+        def ask() -> int:
+            with connection_to(self.client, self.keyspace.session(session_id).head) as node:
+                seconds, microseconds = node.execute_command("TIME")
+            return int(seconds) * 1000 + int(microseconds) // 1000
+
+        return insist(ask, self.retry_for)
 
     def remember(self, session_id: str, position: Position) -> None:
         """Note where a session was seen to stand, which saves the next append a round trip."""
@@ -189,10 +216,18 @@ def _end(until: EventId | None) -> str:
     return str(until) if until.revision else str(until.ms)
 
 
+def _place(entry: tuple[Any, Any]) -> tuple[Any, Any]:
+    """Id and link: what an entry keeps when it is erased, and no other has."""
+    return entry[0], entry[1].get(b"link")
+
+
 def _next_count(page: Sequence[tuple[Any, Any]]) -> int:
-    """As many entries as fit a few megabytes, judging by the last page: messages range from bytes to megabytes."""
-    average = sum(sum(map(len, entry.values())) for _, entry in page) // len(page) + 1
-    return max(1, min(_MAX_PAGE, _PAGE_BYTES // average))
+    """As many entries as fit a few megabytes if all are like the largest of the last page, at most twice as many.
+
+    Messages range from bytes to megabytes, and a session of small ones may turn to large ones at any time.
+    """
+    largest = max(sum(map(len, entry.values())) for _, entry in page) + 1
+    return max(1, min(_MAX_PAGE, 2 * len(page), _PAGE_BYTES // largest))
 
 
 def _time(ms: int) -> datetime:

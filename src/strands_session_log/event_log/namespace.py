@@ -1,6 +1,8 @@
 """Opening a namespace: is this server fit to keep it, and how is it laid out?
 
 Both are asked once for each connection pool and namespace; whoever makes a session manager per request pays nothing.
+So a process that goes on after somebody emptied the server (`FLUSHALL`) does not write the layout again: until a new
+process does, nothing on the server tells that the namespace has another partition count than the default.
 """
 
 from __future__ import annotations
@@ -43,11 +45,12 @@ def open_namespace(
     if partitions is not None and not 1 <= partitions <= MAX_PARTITIONS:
         raise SessionLogError(f"partitions={partitions}: must be between 1 and {MAX_PARTITIONS}")
     known = _opened.setdefault(_pool(client), {})
-    if namespace not in known:
+    opened = known.get(namespace)
+    # Whoever opened it may have accepted eviction. Whoever comes now did not; but it may be cured meanwhile.
+    if opened is None or (opened.server.evicts_anything and not allow_eviction):
         server = insist(partial(check, client, allow_eviction=allow_eviction), retry_for)
         keyspace = insist(partial(_lay_out, client, namespace, partitions), retry_for)
-        known[namespace] = Namespace(keyspace, server)
-    opened = known[namespace]
+        opened = known[namespace] = Namespace(keyspace, server)
     if partitions not in (None, opened.keyspace.partitions):
         raise NamespaceMismatchError(namespace, "partitions", partitions, opened.keyspace.partitions)
     return opened

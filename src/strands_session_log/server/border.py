@@ -6,13 +6,16 @@ through it must be harmless to repeat, because an attempt whose reply was lost m
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from typing import Any, Protocol, TypeVar
 
-import stamina
+from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random_exponential
 from valkey import exceptions as driver
 
 from ..errors import OutOfMemoryError, ServerRefusedError, ServerUnavailableError, SessionLogError
+
+logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -74,15 +77,16 @@ def _patiently(call: Callable[[], T], retry_for: float) -> T:
     except _TRANSIENT as error:
         if retry_for <= 0 or not is_transient(error):
             raise
-    for attempt in stamina.retry_context(
-        is_transient, attempts=None, timeout=retry_for, wait_initial=0.02, wait_max=1.0, wait_jitter=0.05
-    ):
-        with attempt:
-            return call()
-    raise AssertionError("unreachable")
+        logger.info("error=<%s> | waiting for the server", error)
+    return Retrying(
+        retry=retry_if_exception(is_transient),
+        stop=stop_after_delay(retry_for),
+        wait=wait_random_exponential(multiplier=0.02, max=1.0),
+        reraise=True,
+    )(call)
 
 
-def is_transient(error: Exception) -> bool:
+def is_transient(error: BaseException) -> bool:
     """Whether the same command may succeed a little later: the server is restarting, promoted or cut off."""
     return isinstance(error, _TRANSIENT) and not isinstance(error, _PERMANENT)
 

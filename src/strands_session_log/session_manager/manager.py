@@ -75,6 +75,7 @@ class ValkeySessionManager(RepositorySessionManager, LogRepository):
         with session_exceptions():
             LogRepository.__init__(self, _log(client, log, url, namespace))
         self.client = self.log.client
+        self._owns_log = url is not None
         self._lock = threading.RLock()
         self._pinned: SessionState | None = None
         self._collected: list[events.Event] | None = None
@@ -201,8 +202,9 @@ class ValkeySessionManager(RepositorySessionManager, LogRepository):
             self._orchestrators.synced(source)()
 
     def close(self) -> None:
-        """Close the connections of the log."""
-        self.log.close()
+        """Close what this manager connected itself: nothing when it was given a client or a log."""
+        if self._owns_log:
+            self.log.close()
 
     def journal(self, agent: Any) -> Journal:
         """What is kept of a live agent.

@@ -1,0 +1,170 @@
+"""What verifying makes of a session that somebody tampered with, and of one that others write to meanwhile."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from strands_session_log import SessionLog, chain, errors, events
+from strands_session_log.event_log import EventLog
+from strands_session_log.event_log.sealed import Position
+
+Change = Callable[[dict[bytes, bytes]], dict[bytes, bytes]]
+
+
+def note(number: int = 0) -> events.Event:
+    return events.Custom("custom.note", {"number": number})
+
+
+@pytest.fixture(params=[False, True], ids=["plain", "decoding"])
+def log(make_client: Callable[..., Any], namespace: str, request: pytest.FixtureRequest) -> SessionLog:
+    return SessionLog(make_client(decode_responses=request.param), namespace)
+
+
+def tamper(log: SessionLog, revision: int, change: Change) -> None:
+    """Rewrite one entry, as an administrator of the server could."""
+    key = log.events.keyspace.session("s").events
+    entries = list(log.events.entries("s"))
+    log.client.execute_command("DEL", key)
+    for number, (id_, fields) in enumerate(entries, 1):
+        changed = change(fields) if number == revision else fields
+        log.client.execute_command("XADD", key, id_, *(part for pair in changed.items() for part in pair))
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "problem"),
+    [
+        (b"body", b"\xff\xfe", "cannot be read: UnicodeDecodeError"),
+        (b"type", b"\xff", "cannot be read: UnicodeDecodeError"),
+        (b"link", b"\xff", "cannot be read: UnicodeDecodeError"),
+        (b"body", b"{}", "its link differs"),
+    ],
+)
+def test_whatever_stands_in_an_entry_is_reported_as_one_problem(
+    log: SessionLog, field: bytes, value: bytes, problem: str
+) -> None:
+    last = log.append("s", [note(number) for number in range(4)])
+    tamper(log, 4, lambda fields: {**fields, field: value})
+    head = log.events.keyspace.session("s").head
+    if field == b"link":
+        log.client.execute_command("HSET", head, "link", "")
+    verification = log.verify("s")
+    assert str(last) in verification.problems[0]
+    assert problem in verification.problems[0]
+    assert verification.revision == 4
+
+
+def test_an_entry_that_cannot_be_read_does_not_put_those_after_it_under_suspicion(log: SessionLog) -> None:
+    log.append("s", [note(number) for number in range(20)])
+    tamper(log, 3, lambda fields: {**fields, b"body": b"\xff"})
+    (problem,) = log.verify("s").problems
+    assert "-3 cannot be read" in problem
+    with pytest.raises(errors.CorruptEntryError):
+        list(log.read("s"))
+
+
+def test_an_entry_without_all_its_fields_is_reported(log: SessionLog) -> None:
+    log.append("s", [note(number) for number in range(4)])
+    tamper(log, 2, lambda fields: {b"something": b"else"})
+    assert "-2 cannot be read: KeyError" in log.verify("s").problems[0]
+
+
+def test_a_body_cannot_hide_its_beginning_in_the_salt(log: SessionLog) -> None:
+    """`salt + body` is what is hashed, so that the border between both may not be moved."""
+
+    def move(fields: dict[bytes, bytes]) -> dict[bytes, bytes]:
+        salt, body = chain.from_text(fields[b"salt"]), fields[b"body"]
+        return {**fields, b"salt": chain.to_text(salt + body[:5]), b"body": body[5:]}
+
+    log.append("s", [note(number) for number in range(3)])
+    tamper(log, 2, move)
+    (problem,) = log.verify("s").problems
+    assert "has no salt of 16 bytes" in problem
+
+
+def test_verification_notices_a_head_that_is_not_where_the_stream_ends(log: SessionLog) -> None:
+    log.append("s", [note(number) for number in range(5)])
+    key = log.events.keyspace.session("s").head
+    true = log.events.head("s")
+    assert true is not None
+    for field, value, problem in (
+        ("link", chain.to_text(b"x" * 32), "another link"),
+        ("revision", 3, "stands at revision 3"),
+        ("revision", 6, "stands at revision 6"),
+        ("ms", true.id.ms + 1, "head says"),
+        ("ms", "", "head cannot be read"),
+    ):
+        log.client.execute_command("HSET", key, field, value)
+        (found,) = log.verify("s").problems
+        assert problem in found
+        log.client.execute_command("HSET", key, "revision", 5, "link", true.link, "ms", true.id.ms)
+    assert log.verify("s").ok
+    log.client.execute_command("DEL", key)
+    assert log.verify("s").problems == ("the stream ends at revision 5, but the session's head is missing",)
+
+
+def test_a_head_that_is_no_text_is_reported(log: SessionLog) -> None:
+    log.append("s", note())
+    log.client.execute_command("HSET", log.events.keyspace.session("s").head, "link", b"\xff")
+    (problem,) = log.verify("s").problems
+    assert "head cannot be read: UnicodeDecodeError" in problem
+
+
+class Busy(EventLog):
+    """A log to which others append whenever its head was looked at, and before its entries are read."""
+
+    appends = 0
+    others: SessionLog
+
+    def head(self, session_id: str) -> Position | None:
+        found = super().head(session_id)
+        if self.appends:
+            self.appends -= 1
+            self.others.append(session_id, [note(), note()])
+        return found
+
+
+@pytest.mark.parametrize("appends", [1, 3, 1000])
+def test_those_who_append_meanwhile_raise_no_alarm(log: SessionLog, appends: int) -> None:
+    log.append("s", [note(number) for number in range(20)])
+    busy = Busy(log.client, log.events.keyspace)
+    busy.appends, busy.others = appends, SessionLog(log.client, log.namespace)
+    log.events = busy
+    verification = log.verify("s")
+    assert verification.ok
+    assert verification.revision >= 22
+
+
+def test_a_session_that_begins_meanwhile_raises_no_alarm(log: SessionLog) -> None:
+    busy = Busy(log.client, log.events.keyspace)
+    busy.appends, busy.others = 1, SessionLog(log.client, log.namespace)
+    log.events = busy
+    assert log.verify("s").ok
+
+
+def test_a_session_deleted_meanwhile_is_not_called_forged(log: SessionLog) -> None:
+    log.append("s", [note(number) for number in range(20)])
+
+    def delete(done: int, total: int, /) -> None:
+        log.delete("s")
+
+    log.append("s", [note() for _ in range(3000)])
+    with pytest.raises(errors.LogForkedError):
+        log.verify("s", delete)
+
+
+class Backwards(EventLog):
+    """What no server does: entries in an order that is not that of their ids."""
+
+    def entries(self, session_id: str, start: str = "-", end: str = "+") -> Iterator[tuple[Any, Any]]:
+        for number, (id_, fields) in enumerate(super().entries(session_id, start, end), 1):
+            yield (b"7-2" if number == 2 else id_), fields
+
+
+def test_time_that_goes_backwards_is_reported(log: SessionLog) -> None:
+    log.append("s", [note(), note(), note()])
+    log.events = Backwards(log.client, log.events.keyspace)
+    (problem,) = log.verify("s").problems
+    assert problem.startswith("event 7-2 (custom.note) is older than event ")
