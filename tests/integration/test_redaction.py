@@ -10,6 +10,7 @@ from strands.types.exceptions import ContextWindowOverflowException
 from strands_agents import add, call, happened, make_agent
 
 from strands_session_log import SessionLog, errors
+from support import Keyspace
 
 SECRET = "hunter2-is-my-password"
 GUARDRAIL: Any = [{"redactContent": {"redactUserContentMessage": "[redacted]"}}, {"text": "I cannot help with that."}]
@@ -18,7 +19,7 @@ GUARDRAIL: Any = [{"redactContent": {"redactUserContentMessage": "[redacted]"}},
 def stored_bytes(log: SessionLog) -> bytes:
     """Everything the server holds of this namespace."""
     found = b""
-    for key in log.client.execute_command("KEYS", f"{log.namespace}:*"):
+    for key in Keyspace(log.client).under(log.namespace):  # type: ignore[arg-type]
         kind = log.client.execute_command("TYPE", key)
         if kind == b"stream":
             found += str(log.client.execute_command("XRANGE", key, "-", "+")).encode()
