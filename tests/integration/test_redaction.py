@@ -149,6 +149,8 @@ def test_a_held_prompt_that_was_tried_twice_is_redacted_in_both_places(session_l
     prompt: Any = [{"role": "user", "content": [{"text": SECRET}]}]
     with pytest.raises(Exception, match="down"):
         agent(prompt)
+    if agent.messages[0] is not prompt[0]:
+        pytest.skip("this version of Strands takes no messages as a prompt")
     agent(prompt)
     assert SECRET.encode() not in stored_bytes(session_log)
 

@@ -60,6 +60,9 @@ def _inline(items: Any) -> set[str]:
 
 
 def _tracking_id(data: Mapping[str, Any]) -> set[str]:
+    """Messages without one, as old versions of Strands make them, are all taken for the same: rather too much goes."""
     message = data.get("message")
-    tracking_id = message.get("tracking_id") if isinstance(message, Mapping) else None
-    return {tracking_id} if isinstance(tracking_id, str) else set()
+    if not isinstance(message, Mapping):
+        return set()
+    tracking_id = message.get("tracking_id")
+    return {tracking_id if isinstance(tracking_id, str) else ""}

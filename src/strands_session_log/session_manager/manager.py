@@ -75,6 +75,7 @@ class ValkeySessionManager(RepositorySessionManager, LogRepository):
         with session_exceptions():
             LogRepository.__init__(self, _log(client, log, url, namespace))
         self.client = self.log.client
+        self._held_records: dict[str, list[SessionMessage]] = {}
         self._owns_log = url is not None
         self._lock = threading.RLock()
         self._pinned: SessionState | None = None
@@ -163,7 +164,7 @@ class ValkeySessionManager(RepositorySessionManager, LogRepository):
             if _is_another(latest.message, redact_message):
                 return
             latest.redact_message = redact_message
-            held = getattr(self, "_held_records", {}).get(agent.agent_id, [])
+            held = self._held_records.get(agent.agent_id, [])
             # A prompt that was tried again may have stored the same dict under an earlier index.
             aliases = [record for record in held if record is not latest and record.message is redact_message]
             for record in (latest, *aliases):
@@ -232,13 +233,13 @@ class ValkeySessionManager(RepositorySessionManager, LogRepository):
             record = SessionMessage.from_message(message, journal.next_index)
             journal.message(record, hold=hold)
         self._latest_agent_message[agent.agent_id] = record
-        if hasattr(self, "_held_records"):
-            self._held_records.setdefault(agent.agent_id, []).append(record)
+        self._held_records.setdefault(agent.agent_id, []).append(record)
 
     def forget_dropped_messages(self, agent: Any) -> None:
-        """Newer versions of Strands keep records of the messages an agent holds, to redact them all."""
-        if hasattr(self, "_prune_held_records"):
-            self._prune_held_records(agent)
+        """Keep records of the messages an agent holds only: a redaction must find all that store the same dict."""
+        held = {id(message) for message in agent.messages}
+        records = self._held_records.get(agent.agent_id, [])
+        self._held_records[agent.agent_id] = [record for record in records if id(record.to_message()) in held]
 
     def _restore_window(self, agent: Any, known: AgentState) -> None:
         """Give the agent what it held, where its messages and its conversation manager's state do not tell it."""
