@@ -26,6 +26,14 @@ MANY = 5_000
 DRIVER_TIMEOUT = 10.0
 
 
+@pytest.fixture(autouse=True)
+def interruptible() -> Iterator[None]:
+    """A test run in the background ignores SIGINT, and so would every program it starts."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.fixture
 def log(server_url: str, namespace: str) -> Iterator[SessionLog]:
     with SessionLog.connect(server_url, namespace) as log:
