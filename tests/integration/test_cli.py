@@ -4,31 +4,12 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from strands_session_log import SessionLog, events
-from support.command_line import Run, message, runner, write_session
-
-
-@pytest.fixture
-def log(server_url: str, namespace: str) -> Iterator[SessionLog]:
-    with SessionLog.connect(server_url, namespace) as log:
-        yield log
-
-
-@pytest.fixture
-def run(server_url: str, namespace: str) -> Run:
-    return runner(server_url, namespace)
-
-
-@pytest.fixture
-def talk(log: SessionLog) -> SessionLog:
-    """A log with one session `s-42` of six events."""
-    write_session(log)
-    return log
+from support.command_line import Run, message
 
 
 def test_sessions_are_listed_most_recently_active_first(log: SessionLog, run: Run) -> None:

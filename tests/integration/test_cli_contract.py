@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,27 +12,9 @@ from typer.main import get_command
 from strands_session_log import SessionLog
 from strands_session_log.cli.app import app
 from support import ValkeyliteServer
-from support.command_line import Run, runner, write_session
+from support.command_line import Run, runner
 
 DOCUMENTATION = Path(__file__).parents[2] / "docs" / "cli.md"
-
-
-@pytest.fixture
-def log(server_url: str, namespace: str) -> Iterator[SessionLog]:
-    with SessionLog.connect(server_url, namespace) as log:
-        yield log
-
-
-@pytest.fixture
-def run(server_url: str, namespace: str) -> Run:
-    return runner(server_url, namespace)
-
-
-@pytest.fixture
-def talk(log: SessionLog) -> SessionLog:
-    """A log with one session `s-42` of six events."""
-    write_session(log)
-    return log
 
 
 def test_a_session_that_is_not_there_is_named_in_one_line(run: Run) -> None:

@@ -23,20 +23,6 @@ def types(log: SessionLog) -> list[str]:
     return [event.type for event in happened(log)]
 
 
-@pytest.fixture
-def appended(session_log: SessionLog, monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
-    """The event types of every append, in order."""
-    calls: list[list[str]] = []
-    append = session_log.events.append
-
-    def spy(session_id: str, batch: Any, *arguments: Any) -> Any:
-        calls.append([getattr(one, "event", one).type for one in batch])
-        return append(session_id, batch, *arguments)
-
-    monkeypatch.setattr(session_log.events, "append", spy)
-    return calls
-
-
 def test_a_turn_with_one_tool_is_six_appends_and_the_tool_is_seen_before_it_runs(
     session_log: SessionLog, appended: list[list[str]]
 ) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,17 +15,6 @@ from support import ValkeyliteServer
 from support.command_line import Run, runner, write_session
 
 DOCUMENTATION = Path(__file__).parents[2] / "docs" / "cli.md"
-
-
-@pytest.fixture
-def log(server_url: str, namespace: str) -> Iterator[SessionLog]:
-    with SessionLog.connect(server_url, namespace) as log:
-        yield log
-
-
-@pytest.fixture
-def run(server_url: str, namespace: str) -> Run:
-    return runner(server_url, namespace)
 
 
 @pytest.fixture

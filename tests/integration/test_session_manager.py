@@ -77,20 +77,6 @@ def test_a_message_and_the_state_that_changed_with_it_travel_in_one_append(
     assert any({"message.added", "agent.updated"} <= set(batch) for batch in appended)
 
 
-@pytest.fixture
-def appended(session_log: SessionLog, monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
-    """The event types of every append, in order."""
-    calls: list[list[str]] = []
-    append = session_log.events.append
-
-    def spy(session_id: str, batch: Any, *arguments: Any) -> Any:
-        calls.append([getattr(one, "event", one).type for one in batch])
-        return append(session_id, batch, *arguments)
-
-    monkeypatch.setattr(session_log.events, "append", spy)
-    return calls
-
-
 def test_a_plain_turn_is_three_appends_with_all_its_facts(session_log: SessionLog, appended: list[list[str]]) -> None:
     agent = make_agent(session_log, ["Hi."])
     appended.clear()
