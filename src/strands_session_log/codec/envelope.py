@@ -18,6 +18,7 @@ from ..ids import EventId
 from .values import to_json
 
 FIELDS = (b"type", b"agent", b"event", b"time", b"v", b"trace", b"salt", b"link", b"body")
+_DECODED_FIELDS = tuple(name.decode() for name in FIELDS)
 
 Upcaster = Callable[[dict[str, Any]], dict[str, Any]]
 UPCASTERS: dict[tuple[str, int], Upcaster] = {}
@@ -92,7 +93,7 @@ def parse(entry_id: bytes | str, entry: Mapping[Any, Any]) -> Entry:
         CorruptEntryError: When it is not an entry this library wrote.
     """
     try:
-        fields = [_text(entry[name] if name in entry else entry[name.decode()]) for name in FIELDS]
+        fields = [_text(entry[name]) for name in (FIELDS if FIELDS[0] in entry else _DECODED_FIELDS)]
         return Entry(EventId.parse(entry_id), tuple(fields[:6]), *fields[6:])
     except (KeyError, ValueError) as error:
         raise CorruptEntryError(_text(entry_id), f"{type(error).__name__}: {error}") from error
