@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -26,6 +28,32 @@ def test_a_manager_made_before_another_process_wrote_restores_what_that_one_wrot
     agent: Any = Agent(model=ScriptedModel(["Go on."]), session_manager=early, callback_handler=None)
     assert agent.messages == other.messages
     assert agent.state.get() == {"kept": 1}
+
+
+OTHER_PROCESS = """
+import sys
+from strands import Agent
+from strands_session_log import SessionLog, ValkeySessionManager
+from strands_session_log.testing.model import ScriptedModel
+manager = ValkeySessionManager("s", log=SessionLog.connect(*sys.argv[1:]))
+agent = Agent(model=ScriptedModel(["From the other process."]), session_manager=manager, callback_handler=None)
+agent("I was quicker.")
+"""
+
+
+def test_of_two_processes_running_one_agent_the_second_to_write_is_refused(
+    session_log: SessionLog, server_url: str
+) -> None:
+    agent = make_agent(session_log, ["One.", "Never written."])
+    agent("First")
+    command = [sys.executable, "-c", OTHER_PROCESS, server_url, session_log.namespace]
+    subprocess.run(command, check=True, timeout=60)
+    before = list(session_log.read("s"))
+    with pytest.raises(SessionException) as refusal:
+        agent("Second")
+    assert isinstance(refusal.value, errors.ConcurrentWriteError)
+    assert list(session_log.read("s")) == before
+    assert "From the other process." in str(session_log.state("s").agents["default"].window[-1])
 
 
 def keys_of(log: SessionLog) -> list[Any]:
