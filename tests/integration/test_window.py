@@ -185,14 +185,24 @@ def test_a_kill_in_mid_turn_resumes_what_was_held_at_the_last_message(
     assert differences == []
 
 
-def test_an_edit_between_turns_survives_a_kill_in_the_next_one(session_log: SessionLog) -> None:
-    agent = make_agent(session_log, ["One.", RuntimeError("killed here")])
-    agent("First?")
-    agent.messages = agent.messages[-1:]
-    seen: list[Any] = []
-    agent.model._respond = lambda messages: (seen.append(session_log.state("s").agents["default"].window), "Two.")[1]
-    agent("Second?")
-    assert [message["role"] for message in seen[0]] == ["assistant", "user"]
+@pytest.mark.parametrize("edit", [cut, rewrite, inject])
+def test_an_edit_between_turns_survives_a_kill_in_the_next_one(
+    session_log: SessionLog, edit: Callable[[Any], None]
+) -> None:
+    agent = make_agent(session_log, answers(2))
+    talk(agent, 2)
+    edit(agent)
+    stored: list[Any] = []
+
+    def look(messages: Any) -> str:
+        """What a process would resume with that is killed while this one asks the model."""
+        stored.append((make_agent(session_log).messages, copy.deepcopy(messages)))
+        return "Three."
+
+    agent.model._respond = look
+    agent("And then?")
+    resumed, held = stored[0]
+    assert [message["content"] for message in resumed] == [message["content"] for message in held]
 
 
 def test_another_conversation_manager_on_a_live_agent_does_not_bring_removed_messages_back(

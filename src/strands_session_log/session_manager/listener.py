@@ -48,12 +48,15 @@ class Listener:
             listen(registry, "BeforeToolCallEvent", self._tool_started)
             listen(registry, "AfterToolCallEvent", self._noting(Facts.tool_ended))
 
-    def settle(self, agent: Any, heard: Sequence[Any] | None = None, forced: bool = False) -> Callable[[], None]:
+    def settle(
+        self, agent: Any, heard: Sequence[Any] | None = None, closely: bool = True, forced: bool = False
+    ) -> Callable[[], None]:
         """Put what changed about an agent in line.
 
         Args:
             agent: The agent.
-            heard: In the middle of a turn, the messages up to the one just added.
+            heard: The messages up to the one just added, if one was.
+            closely: Look into the messages; else only whether they are the same ones.
             forced: Tell what the agent holds in any case.
 
         Returns:
@@ -66,10 +69,11 @@ class Listener:
         manager_state = record.conversation_manager_state
 
         def window() -> None:
-            if heard is None:
-                journal.window(agent.messages, manager_state, forced=forced)
+            messages = agent.messages if heard is None else heard
+            if closely:
+                journal.window(messages, manager_state, forced=forced)
             else:
-                journal.glance(heard, manager_state)
+                journal.glance(messages, manager_state)
 
         refused: list[EncodingError] = []
         for step in (partial(journal.state, record), window):
@@ -93,12 +97,15 @@ class Listener:
         return write
 
     def _message_added(self, hook: Any) -> Callable[[], None] | None:
-        holds = self._holds and hook.message["role"] == "user" and not _answers_tools(hook.message)
+        asks = hook.message["role"] == "user" and not _answers_tools(hook.message)
+        holds = self._holds and asks
         with session_exceptions():
             if not holds:
                 self._manager.journal(hook.agent).release()
             self._manager.say(hook.message, hook.agent, hold=holds)
-        return None if holds else self.settle(hook.agent, _up_to(hook.message, hook.agent.messages))
+        # What was edited between two turns shows with the prompt; in mid-turn only other messages are looked for.
+        heard = _up_to(hook.message, hook.agent.messages)
+        return None if holds else self.settle(hook.agent, heard, closely=asks)
 
     def _message_updated(self, hook: Any) -> Callable[[], None] | None:
         journal = self._manager.journal(hook.agent)
