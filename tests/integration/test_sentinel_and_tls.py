@@ -1,0 +1,76 @@
+"""Reaching a server through sentinels, and through TLS."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import valkey
+
+from strands_session_log import SessionLog, errors, events
+from support import RedisServer, ValkeyliteServer, wait_until
+from support.processes import HOST, free_port, kill, spawn
+from support.servers import Server
+
+
+@pytest.fixture
+def primary() -> Iterator[Server]:
+    with ValkeyliteServer() as server:
+        yield server
+
+
+@pytest.fixture
+def sentinel(primary: Server, tmp_path: Path) -> Iterator[int]:
+    """The port of a real sentinel that watches the primary as `mymaster`."""
+    port, configuration = free_port(), tmp_path / "sentinel.conf"
+    configuration.write_text(f"bind {HOST}\nport {port}\nsentinel monitor mymaster {HOST} {primary.port} 1\n")
+    process = spawn([ValkeyliteServer.binary(), configuration, "--sentinel"], tmp_path / "log")
+    try:
+        probe = valkey.Valkey(port=port)
+        wait_until(lambda: _knows(probe), "the sentinel to know its primary")
+        yield port
+    finally:
+        kill(process)
+
+
+def _knows(probe: valkey.Valkey) -> bool:
+    try:
+        return bool(probe.execute_command("SENTINEL", "get-master-addr-by-name", "mymaster"))
+    except valkey.ValkeyError:
+        return False
+
+
+def test_a_log_is_reached_through_its_sentinels(primary: Server, sentinel: int) -> None:
+    with SessionLog.connect(f"valkey+sentinel://{HOST}:{sentinel}/mymaster") as log:
+        log.append("s", events.Custom("custom.note", {"number": 1}))
+    assert SessionLog.connect(primary.url).verify("s").revision == 1
+
+
+def test_a_service_the_sentinels_do_not_know_is_an_error_in_one_line(sentinel: int) -> None:
+    with pytest.raises(errors.SessionLogError, match="other"):
+        SessionLog.connect(f"valkey+sentinel://{HOST}:{sentinel}/other", retry_for=0)
+
+
+@pytest.fixture
+def encrypted(tmp_path: Path) -> Iterator[str]:
+    """The URL of a real server that speaks TLS, with the certificate to check it by."""
+    if shutil.which("redis-server") is None or shutil.which("openssl") is None:
+        pytest.skip("needs Debian's redis-server, which has TLS, and openssl")
+    key, certificate, port = tmp_path / "key.pem", tmp_path / "certificate.pem", free_port()
+    subject = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"]
+    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", *subject]
+    subprocess.run([*command, "-keyout", key, "-out", certificate], check=True, capture_output=True)
+    files = {"tls_cert_file": str(certificate), "tls_key_file": str(key), "tls_ca_cert_file": str(certificate)}
+    with RedisServer(tls_port=str(port), tls_auth_clients="no", **files):
+        yield f"rediss://localhost:{port}?ssl_ca_certs={certificate}"
+
+
+def test_a_log_is_reached_through_tls_and_the_certificate_is_checked(encrypted: str) -> None:
+    with SessionLog.connect(encrypted) as log:
+        log.append("s", events.Custom("custom.note", {"number": 1}))
+        assert log.verify("s").ok
+    with pytest.raises(errors.ServerUnavailableError, match=r"(?i)certificate"):
+        SessionLog.connect(encrypted.partition("?")[0], retry_for=0)
