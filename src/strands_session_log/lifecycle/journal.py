@@ -13,10 +13,10 @@ from ..codec import Encoded
 from ..event_log import ANY, AgentAt, EventLog, Expected
 from ..events import Event
 from ..ids import START, EventId
-from ..state import AgentState, Messages
+from ..state import AgentState, Messages, removed_count
 from .records import agent_content, data_of
 from .trace import current_traceparent
-from .window import Window, removed_count
+from .window import Window
 
 
 class Journal:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -30,9 +30,4 @@ async def off_the_loop(call: Callable[[], T]) -> T:
     Each sync `agent()` runs in an event loop of its own, so threads belong to the process and not to a loop. When the
     caller is cancelled the call goes on to its end: what it writes has an outcome all the same.
     """
-    return await asyncio.shield(asyncio.wrap_future(in_background(call)))
-
-
-def in_background(call: Callable[[], T]) -> Future[T]:
-    """Run a call in a thread, for whoever wants to wait for it later."""
-    return _executor.submit(call)
+    return await asyncio.shield(asyncio.wrap_future(_executor.submit(call)))

@@ -6,7 +6,7 @@ Strands fires no event when a conversation manager trims or summarises, when con
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from hashlib import blake2b
 from typing import Any, NamedTuple
 
@@ -110,11 +110,3 @@ def _items(slots: Iterable[Slot], live: Iterable[Any]) -> Iterable[Any]:
             yield {"message": message}
     if run:
         yield run
-
-
-def removed_count(conversation_manager_state: Any) -> int:
-    """How many messages a conversation manager has removed, from its state."""
-    if not isinstance(conversation_manager_state, Mapping):
-        return 0
-    removed = conversation_manager_state.get("removed_message_count")
-    return removed if type(removed) is int and removed > 0 else 0

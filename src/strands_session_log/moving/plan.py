@@ -164,6 +164,7 @@ def _next_word(slot: Slot, encoded: Encoded, found: Found) -> Encoded:
 
 def _with(encoded: Encoded, kind: type[Event], event_id: str) -> Encoded:
     event = encoded.event
+    # An import makes events of known types only, and their classes take the content first, unlike `Event` itself.
     named = kind(event.data, event.agent, event_id=event_id, time=event.time)  # type: ignore[arg-type]
     header = (named.type.encode(), encoded.header[1], event_id.encode(), *encoded.header[3:])
     return Encoded(header, encoded.body, encoded.facts, named.message_index, named)

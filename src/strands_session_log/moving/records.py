@@ -9,7 +9,7 @@ from typing import Any
 from strands.types.session import decode_bytes_values
 
 from ..lifecycle.records import check_ids, check_message_id
-from ..lifecycle.window import removed_count
+from ..state import removed_count
 from .errors import SourceError
 from .stored import StoredAgent
 

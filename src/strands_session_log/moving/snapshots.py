@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from ..lifecycle.window import removed_count
+from ..state import removed_count
 from .errors import SourceError
 from .files import existing, read_json
 from .records import agent_record, checked_ids, decoded, message_record, session_record

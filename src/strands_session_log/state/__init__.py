@@ -2,6 +2,6 @@
 
 from .fold import evolve, initial
 from .messages import Messages
-from .session import AgentState, MessageRecord, SessionState
+from .session import AgentState, MessageRecord, SessionState, removed_count
 
-__all__ = ["AgentState", "MessageRecord", "Messages", "SessionState", "evolve", "initial"]
+__all__ = ["AgentState", "MessageRecord", "Messages", "SessionState", "evolve", "initial", "removed_count"]

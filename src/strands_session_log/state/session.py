@@ -85,8 +85,7 @@ class AgentState:
     @property
     def removed(self) -> int:
         """How many messages its conversation manager removed so far."""
-        removed = _mapping((self.record or {}).get("conversation_manager_state")).get("removed_message_count")
-        return removed if type(removed) is int and removed > 0 else 0
+        return removed_count((self.record or {}).get("conversation_manager_state"))
 
     @property
     def window(self) -> list[Mapping[str, Any]]:
@@ -133,6 +132,12 @@ class SessionState:
     def exists(self) -> bool:
         """Whether there is any event at all."""
         return self.revision > 0
+
+
+def removed_count(conversation_manager_state: Any) -> int:
+    """How many messages a conversation manager has removed, from its state."""
+    removed = _mapping(conversation_manager_state).get("removed_message_count")
+    return removed if type(removed) is int and removed > 0 else 0
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:
