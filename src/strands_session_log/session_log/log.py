@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
-from . import audit, replay
-from .audit import Verification
-from .errors import InvalidPointError, RevisionNotFoundError, SessionNotFoundError
-from .event_log import ANY, Durability, EventLog, Expected, Progress
-from .event_log.namespace import open_namespace
-from .events import Event, Recorded, SessionInfo
-from .ids import START, EventId, Instant, Point, Revision, parse_point
-from .keys import check_namespace
-from .server import connect, release
-from .server.border import Client
-from .state import SessionState
+from .. import audit, replay
+from ..audit import Verification
+from ..errors import RevisionNotFoundError, SessionNotFoundError
+from ..event_log import ANY, Durability, EventLog, Expected, Progress
+from ..event_log.namespace import open_namespace
+from ..events import Event, Recorded, SessionInfo
+from ..ids import START, EventId, Point
+from ..keys import check_namespace
+from ..server import connect, release
+from ..server.border import Client
+from ..state import SessionState
+from .points import event_at, matching, resolve
 
 DEFAULT_NAMESPACE = "strands"
 
@@ -130,7 +131,7 @@ class SessionLog:
         """
         start = START if after is None else self.resolve(session_id, after)
         end = None if until is None else self.resolve(session_id, until)
-        wanted = _filter([types] if isinstance(types, str) else types, agent)
+        wanted = matching([types] if isinstance(types, str) else types, agent)
         return filter(wanted, self.events.read(session_id, start, end))
 
     def append(self, session_id: str, events: Event | Sequence[Event], expected: Expected = ANY) -> EventId:
@@ -211,7 +212,7 @@ class SessionLog:
         points = [event] if isinstance(event, (EventId, int, str, datetime)) else event
         if self.events.head(session_id) is None:
             raise SessionNotFoundError(session_id)
-        ids = [self._event_id(session_id, point) for point in points]
+        ids = [event_at(self.events, session_id, point) for point in points]
         return self.events.erase(session_id, ids, reason, progress)
 
     def delete(self, session_id: str) -> int:
@@ -237,32 +238,4 @@ class SessionLog:
             InvalidPointError: When it is no point in time.
             RevisionNotFoundError: When the session does not have that revision.
         """
-        is_relative = isinstance(point, str) and point.strip().startswith("-")
-        match parse_point(point, now_ms=self.events.now_ms(session_id) if is_relative else None):
-            case EventId() as event_id:
-                return event_id
-            case Instant(ms):
-                return EventId(ms, 0)
-            case Revision(number):
-                found = self.events.locate(session_id, number)
-                if found is None:
-                    raise RevisionNotFoundError(session_id, number)
-                return found
-
-    def _event_id(self, session_id: str, point: Point) -> EventId:
-        found = self.resolve(session_id, point)
-        if not found.revision:
-            raise InvalidPointError(point) if found.ms else RevisionNotFoundError(session_id, 0)
-        return found
-
-
-def _filter(types: Sequence[str] | None, agent: str | None) -> Callable[[Recorded], bool]:
-    exact = {name for name in types or () if not name.endswith(".*")}
-    prefixes = tuple(name[:-1] for name in types or () if name.endswith(".*"))
-
-    def wanted(recorded: Recorded) -> bool:
-        event = recorded.event
-        right_type = types is None or event.type in exact or event.type.startswith(prefixes)
-        return right_type and (agent is None or event.agent == agent)
-
-    return wanted
+        return resolve(self.events, session_id, point)

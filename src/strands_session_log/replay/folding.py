@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from .errors import LogForkedError
-from .event_log import EventLog
-from .event_log.sealed import Position
-from .events import PayloadErased, Recorded
-from .ids import EventId
-from .state import SessionState, evolve, initial
+from ..errors import LogForkedError
+from ..event_log import EventLog
+from ..event_log.sealed import Position
+from ..events import PayloadErased, Recorded
+from ..ids import EventId
+from ..state import SessionState, evolve, initial
 
 
 def fold(recorded: Iterable[Recorded], state: SessionState | None = None) -> SessionState:

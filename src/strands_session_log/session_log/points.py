@@ -1,0 +1,51 @@
+"""What users type to say where in a session, and which events, as the log understands it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from ..errors import InvalidPointError, RevisionNotFoundError
+from ..event_log import EventLog
+from ..events import Recorded
+from ..ids import EventId, Instant, Point, Revision, parse_point
+
+
+def resolve(log: EventLog, session_id: str, point: Point) -> EventId:
+    """See `SessionLog.resolve`."""
+    is_relative = isinstance(point, str) and point.strip().startswith("-")
+    match parse_point(point, now_ms=log.now_ms(session_id) if is_relative else None):
+        case EventId() as event_id:
+            return event_id
+        case Instant(ms):
+            return EventId(ms, 0)
+        case Revision(number):
+            found = log.locate(session_id, number)
+            if found is None:
+                raise RevisionNotFoundError(session_id, number)
+            return found
+
+
+def event_at(log: EventLog, session_id: str, point: Point) -> EventId:
+    """The event a point names.
+
+    Raises:
+        InvalidPointError: When it is a time, not an event.
+        RevisionNotFoundError: When the session does not have it.
+    """
+    found = resolve(log, session_id, point)
+    if not found.revision:
+        raise InvalidPointError(point) if found.ms else RevisionNotFoundError(session_id, 0)
+    return found
+
+
+def matching(types: Sequence[str] | None, agent: str | None) -> Callable[[Recorded], bool]:
+    """Whether an event is of one of these types, and this agent's; `message.*` means all that begin with `message.`."""
+    exact = {name for name in types or () if not name.endswith(".*")}
+    prefixes = tuple(name[:-1] for name in types or () if name.endswith(".*"))
+
+    def wanted(recorded: Recorded) -> bool:
+        event = recorded.event
+        right_type = types is None or event.type in exact or event.type.startswith(prefixes)
+        return right_type and (agent is None or event.agent == agent)
+
+    return wanted
