@@ -35,7 +35,7 @@ test-servers: .venv/.dev  ## The same log on every kind of server that can be in
 test-matrix:  ## Every Python there is here, and the lowest supported dependencies
 	.ci/test-matrix
 
-bench: .venv/.dev  ## What the log costs beside the least it could cost
+bench: .venv/.bench  ## What the log costs beside the least it could cost, and beside others; writes docs/benchmarks.md
 	$(BIN)/python -m tests.bench
 
 clean:
@@ -55,3 +55,8 @@ clean:
 	@echo "Installing into .venv (once; about a minute)"
 	$(INSTALL) --editable '.[dev]'
 	@touch $@ .venv/.demo
+
+.venv/.bench: .venv/bin/python pyproject.toml
+	@echo "Installing into .venv (once; about a minute)"
+	$(INSTALL) --editable '.[bench]'
+	@touch $@ .venv/.dev .venv/.demo

@@ -1,0 +1,24 @@
+"""What is measured, each group in a module of its own that needs a server of its own and nothing of the others."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from importlib import import_module
+
+from ..measuring import Run
+from ..rows import Row
+
+GROUPS = {
+    "append": "appending a message",
+    "resume": "resuming 1,000 messages, beside the least loading can cost and the old manager",
+    "crowd": "resuming with 50,000 other sessions on the server",
+    "long": "resuming, replaying and looking back in a session of 100,000 events",
+    "size": "bytes on the server, and bytes written for snapshots",
+    "network": "a network of 1 ms each way in between, and round trips",
+    "peers": "the session managers of Strands, on local files",
+}
+
+
+def measure(group: str, run: Run) -> Iterator[Row]:
+    """Measure one group."""
+    yield from import_module(f".{group}", __package__).rows(run)

@@ -1,0 +1,92 @@
+"""What 10,000 messages of 1 KB take on the server, all keys included, and what their snapshots cost to write."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+import orjson
+
+from strands_session_log import SessionLog, ValkeySessionManager, events
+
+from ..measuring import Run
+from ..rows import Row
+from ..sessions import AGENT, WINDOW, agent, calm, created, settle
+from ..text import BYTES, message, said
+
+_SETTLE_EVERY = 50
+_BATCH = 10
+
+
+def rows(run: Run) -> Iterator[Row]:
+    """A session of a live agent with a window, and the same session of one that keeps everything."""
+    length = run.size(10_000)
+    with SessionLog.connect("embedded:") as log, SessionLog.connect("embedded:") as whole:
+        _talk(run, log, length)
+        yield _row(log, length, f"a session of {length:,} messages, window of {WINDOW}", 1.5)
+        yield _snapshots(log, length)
+        _repeat_without_window(run, log, whole)
+        yield _row(whole, length, f"a session of {length:,} messages, no window", None)
+
+
+def _talk(run: Run, log: SessionLog, length: int) -> None:
+    """A real agent, asked and answering; everything is recorded that is by default."""
+    answers = (said(index) for index in range(1, length, 2))
+    living = agent(ValkeySessionManager("s", log=log), WINDOW, script=answers)
+    for turn in run.track(range(length // 2), f"a conversation of {length:,} messages"):
+        living(message(2 * turn)["content"][0]["text"])
+        living.model.calls.clear()
+        if turn % _SETTLE_EVERY == 0:
+            settle(log)
+    calm(log)
+
+
+def _repeat_without_window(run: Run, log: SessionLog, whole: SessionLog) -> None:
+    """What an agent that keeps everything writes: the same without the record that says what it dropped."""
+    whole.append("s", created("s", window=None))
+    told = [one.event for one in log.read("s") if not isinstance(one.event, _OF_THE_WINDOW)]
+    for start in run.track(range(0, len(told), _BATCH), "the same without a window"):
+        whole.append("s", [type(event)(event.data, event.agent) for event in told[start : start + _BATCH]])
+        if start % (_SETTLE_EVERY * _BATCH) == 0:
+            settle(whole)
+    ValkeySessionManager("s", log=whole)
+    calm(whole)
+
+
+_OF_THE_WINDOW = (events.SessionCreated, events.AgentCreated, events.AgentUpdated, events.WindowChanged)
+
+
+def _row(log: SessionLog, length: int, what: str, target: float | None) -> Row:
+    kinds = _bytes_by_kind(log)
+    each = {kind: total / length for kind, total in kinds.most_common()}
+    parts = ", ".join(f"{kind} {amount:,.0f}" for kind, amount in each.items() if amount >= 0.5)
+    counted = Counter(one.event.type for one in log.read("s"))
+    kinds_of_events = ", ".join(f"{count:,} {kind}" for kind, count in counted.most_common())
+    note = f"Bytes a message: {parts}. Events: {kinds_of_events}."
+    return Row(
+        f"bytes on the server a 1 KB message, {what} ÷ 1 KB",
+        [sum(each.values())],
+        [BYTES],
+        target,
+        "less",
+        "bytes",
+        note,
+    )
+
+
+def _bytes_by_kind(log: SessionLog) -> Counter[str]:
+    kinds: Counter[str] = Counter()
+    for key in log.client.scan_iter(match=f"{log.namespace}:*", count=1000):
+        kinds[key.decode().rpartition(":")[2]] += log.client.execute_command("MEMORY", "USAGE", key, "SAMPLES", 0)
+    return kinds
+
+
+def _snapshots(log: SessionLog, length: int) -> Row:
+    name = f"bytes written for snapshots over {length:,} messages ÷ bytes of the messages"
+    written: Any = getattr(getattr(log, "replay", None), "saved_bytes", None)
+    if written is None:
+        return Row(name, [], [], 0.6, "less", "bytes", "No snapshots are counted in this version.")
+    written = written() if callable(written) else written
+    messages = log.state("s").agents[AGENT].messages
+    return Row(name, [written], [sum(len(orjson.dumps(one.message)) for one in messages)], 0.6, "less", "bytes")

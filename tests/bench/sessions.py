@@ -1,0 +1,135 @@
+"""Agents and sessions to measure with."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator
+from itertools import chain, count, islice
+from typing import Any
+
+import orjson
+from strands import Agent
+from strands.agent.conversation_manager import NullConversationManager, SlidingWindowConversationManager
+from strands.types.session import Session, SessionAgent, SessionMessage, SessionType
+
+from strands_session_log import SessionLog, ValkeySessionManager, events
+from strands_session_log.testing.model import ScriptedModel
+
+from .measuring import Run
+from .text import message
+
+AGENT = "default"
+WINDOW = 40
+_BATCH = 500
+
+
+def agent(manager: Any = None, window: int | None = None, script: Any = ()) -> Agent:
+    """An agent that keeps all its messages, or a window of them."""
+    keeps = NullConversationManager() if window is None else SlidingWindowConversationManager(window_size=window)
+    model = ScriptedModel(script, chunk=4096)
+    return Agent(model=model, session_manager=manager, conversation_manager=keeps, callback_handler=None)
+
+
+def fresh(log: SessionLog) -> SessionLog:
+    """The same log as a new process would have it on a connection it has: nothing of it is known."""
+    return SessionLog(log.client, log.namespace)
+
+
+def resume(log: SessionLog, session_id: str, window: int | None = None) -> Agent:
+    """An agent as in a new process."""
+    return agent(ValkeySessionManager(session_id, log=fresh(log)), window)
+
+
+def transcript(log: SessionLog, session_id: str) -> list[SessionMessage]:
+    """The messages of a session as a new process reads them through the manager."""
+    return ValkeySessionManager(session_id, log=fresh(log)).list_messages(session_id, AGENT)
+
+
+def converse(manager: Any, length: int) -> Agent:
+    """Write a session through a live agent's manager, message by message; the agent with what it holds."""
+    living = agent(manager)
+    for index in range(length):
+        said = message(index)
+        living.messages.append(said)
+        manager.append_message(said, living)
+    return living
+
+
+def settle(log: SessionLog) -> None:
+    """Wait until snapshots that are being saved in the background are there."""
+    wait = getattr(getattr(log, "replay", None), "settle", None)
+    if wait is not None and wait() is False:
+        raise TimeoutError("snapshots are still being saved: what is measured now would be something else")
+
+
+def fill(run: Run, log: SessionLog, session_id: str, happened: Iterable[events.Event], length: int) -> None:
+    """Append so many events, let an agent resume once, and let the server finish what it began because of it."""
+    rest = iter(happened)
+    for _ in run.track(range(0, length, _BATCH), f"a session of {length:,} events"):
+        log.append(session_id, list(islice(rest, _BATCH)))
+    ValkeySessionManager(session_id, log=log)
+    calm(log)
+
+
+def calm(log: SessionLog) -> None:
+    """Wait until snapshots are saved and the server has rewritten its append-only file, if it does."""
+    settle(log)
+    while any(map(log.client.info("persistence").get, ("aof_rewrite_in_progress", "aof_rewrite_scheduled"))):
+        time.sleep(0.05)
+
+
+def windowed(session_id: str, length: int) -> Iterator[events.Event]:
+    """So many events of a session whose agent keeps a sliding window, as the session manager writes them.
+
+    After every turn the window drops what is too much, and the agent's record says how much that is by now.
+    """
+    return islice(chain(created(session_id), chain.from_iterable(map(_turn, count()))), length)
+
+
+def created(session_id: str, window: int | None = WINDOW) -> list[events.Event]:
+    """How a session begins."""
+    session = Session(session_id, SessionType.AGENT).to_dict()
+    return [events.SessionCreated(session), events.AgentCreated(_record(0, window), AGENT)]
+
+
+def added(index: int) -> events.Event:
+    """The event of one message."""
+    return events.MessageAdded(SessionMessage.from_message(message(index), index).to_dict(), AGENT)
+
+
+def _turn(number: int) -> list[events.Event]:
+    said = [added(2 * number), added(2 * number + 1)]
+    removed = 2 * number + 2 - WINDOW
+    return [*said, events.AgentUpdated(_record(removed), AGENT)] if removed > 0 else said
+
+
+def _record(removed: int, window: int | None = WINDOW) -> dict[str, Any]:
+    if window not in _agents:
+        _agents[window] = agent(window=window)
+    _agents[window].conversation_manager.removed_message_count = removed
+    return SessionAgent.from_agent(_agents[window]).to_dict()
+
+
+_agents: dict[int | None, Agent] = {}
+
+
+class Limit:
+    """The least that loading messages can cost: they stand ready as one JSON text.
+
+    Args:
+        client: Where to keep it.
+        messages: The messages, if they do not stand there yet.
+    """
+
+    def __init__(self, client: Any, messages: Iterable[SessionMessage] | None = None) -> None:
+        self._client = client
+        if messages is not None:
+            client.execute_command("SET", "messages", orjson.dumps([one.to_dict() for one in messages]))
+
+    def load(self) -> list[SessionMessage]:
+        """One GET, and the messages made of it."""
+        return [SessionMessage(**one) for one in orjson.loads(self._client.execute_command("GET", "messages"))]
+
+    def load_with_agent(self) -> tuple[list[SessionMessage], Agent]:
+        """The same, and an agent that has nothing to do with them."""
+        return self.load(), agent()
