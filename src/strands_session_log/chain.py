@@ -10,12 +10,13 @@ and keeping the commitment leaves the chain intact, and the salt keeps short bod
 
 from __future__ import annotations
 
-import base64
 import os
+from binascii import a2b_base64, b2a_base64
 from collections.abc import Iterable
 from hashlib import sha256
 
 SALT_BYTES = 16
+_TO_URL, _FROM_URL = bytes.maketrans(b"+/", b"-_"), bytes.maketrans(b"-_", b"+/")
 
 
 def genesis(session_id: str) -> bytes:
@@ -45,15 +46,13 @@ def link(previous: bytes, revision: int, header: Iterable[bytes], body_commitmen
     Returns:
         32 bytes.
     """
-    digest = sha256()
-    for part in (previous, b"%d" % revision, *header, body_commitment):
-        digest.update(len(part).to_bytes(8, "big") + part)
-    return digest.digest()
+    parts = (previous, b"%d" % revision, *header, body_commitment)
+    return sha256(b"".join([len(part).to_bytes(8, "big") + part for part in parts])).digest()
 
 
 def to_text(raw: bytes) -> bytes:
     """Base64url without padding (RFC 4648, section 5), as salts and links stand in an entry."""
-    return base64.urlsafe_b64encode(raw).rstrip(b"=")
+    return b2a_base64(raw, newline=False).translate(_TO_URL, b"=")
 
 
 def from_text(text: str | bytes) -> bytes:
@@ -63,4 +62,4 @@ def from_text(text: str | bytes) -> bytes:
         ValueError: When the text is not base64url.
     """
     padded = (text.encode() if isinstance(text, str) else text) + b"=="
-    return base64.b64decode(padded, altchars=b"-_", validate=False)
+    return a2b_base64(padded.translate(_FROM_URL))

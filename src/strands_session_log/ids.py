@@ -11,7 +11,6 @@ import os
 import re
 import time
 import unicodedata
-import uuid
 from collections.abc import Iterable
 from datetime import datetime, timedelta, timezone
 from typing import NamedTuple, TypeAlias
@@ -170,4 +169,5 @@ def new_event_id() -> str:
     random = int.from_bytes(os.urandom(10), "big")
     value = (time.time_ns() // 1_000_000) << 80 | random
     value = value & ~(0xF << 76) | 0x7 << 76
-    return str(uuid.UUID(int=value & ~(0x3 << 62) | 0x2 << 62))
+    digits = f"{value & ~(0x3 << 62) | 0x2 << 62:032x}"
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"

@@ -35,6 +35,12 @@ class SessionKeys(NamedTuple):
     rewrite: str
     feed: str
     sessions: str
+    position: str
+
+    @property
+    def append(self) -> tuple[str, ...]:
+        """Those the append script takes, in its order."""
+        return self.events, self.head, self.feed, self.sessions, self.position
 
 
 class StorageKeys(NamedTuple):
@@ -65,18 +71,7 @@ class Keyspace(NamedTuple):
         Raises:
             InvalidIdError: When the id cannot be one.
         """
-        check_id("session_id", session_id)
-        partition = self.partition(session_id)
-        prefix = f"{self._prefix(partition)}:session:{session_id}"
-        return SessionKeys(
-            events=f"{prefix}:events",
-            head=f"{prefix}:head",
-            snapshot=f"{prefix}:snapshot",
-            live=f"{prefix}:live",
-            rewrite=f"{prefix}:rewrite",
-            feed=self.feed(partition),
-            sessions=self.sessions(partition),
-        )
+        return _session_keys(self, check_id("session_id", session_id))
 
     def feed(self, partition: int) -> str:
         """The stream of envelopes of a partition."""
@@ -97,6 +92,22 @@ class Keyspace(NamedTuple):
 
     def _prefix(self, partition: int) -> str:
         return f"{self.namespace}:{{{tags(self.partitions)[partition]}}}"
+
+
+@lru_cache(maxsize=4096)
+def _session_keys(keyspace: Keyspace, session_id: str) -> SessionKeys:
+    partition = keyspace.partition(session_id)
+    prefix = f"{keyspace._prefix(partition)}:session:{session_id}"
+    return SessionKeys(
+        events=f"{prefix}:events",
+        head=f"{prefix}:head",
+        snapshot=f"{prefix}:snapshot",
+        live=f"{prefix}:live",
+        rewrite=f"{prefix}:rewrite",
+        feed=keyspace.feed(partition),
+        sessions=keyspace.sessions(partition),
+        position=f"{keyspace.feed(partition)}:position",
+    )
 
 
 def config_key(namespace: str) -> str:

@@ -46,6 +46,7 @@ def test_the_layout_is_the_documented_one() -> None:
         f"strands:{{{tag}}}:session:s-42:rewrite",
         f"strands:{{{tag}}}:feed",
         f"strands:{{{tag}}}:sessions",
+        f"strands:{{{tag}}}:feed:position",
     )
 
 

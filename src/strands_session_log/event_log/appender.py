@@ -120,11 +120,10 @@ class Appender:
 
     def _send(self, session_id: str, sealed: Sealed) -> Any:
         keys = self._keyspace.session(session_id)
-        script_keys = (keys.events, keys.head, keys.feed, keys.sessions)
         if not self._durability.command:
-            return APPEND(self._client, script_keys, sealed.arguments)
+            return APPEND(self._client, keys.append, sealed.arguments)
         with connection_to(self._client, keys.head) as client:
-            reply, waited = APPEND.followed_by(client, script_keys, sealed.arguments, self._durability.command)
+            reply, waited = APPEND.followed_by(client, keys.append, sealed.arguments, self._durability.command)
         if text(reply[0]) == "landed" and (shortfall := self._durability.shortfall(waited)):
             raise UnknownOutcomeError(session_id, shortfall)
         return reply

@@ -127,7 +127,7 @@ class Eraser:
         return [text(part) for part in insist(partial(self._send, keys, arguments, rewrite), self._retry_for)]
 
     def _send(self, keys: SessionKeys, arguments: Sequence[bytes | str], rewrite: _Rewrite) -> Any:
-        script_keys = (keys.events, keys.head, keys.feed, keys.sessions, keys.rewrite, keys.snapshot, keys.live)
+        script_keys = (*keys.append, keys.rewrite, keys.snapshot, keys.live)
         if not self._durability.command or len(arguments) == 1:
             # Far from the end there is nothing yet that must be durable.
             return ERASE_STEP(self._client, script_keys, arguments)

@@ -40,7 +40,8 @@ class Journal:
     ) -> None:
         record = agent.record or {}
         self.agent_id = agent.agent_id
-        self.next_index = agent.messages[-1].message_id + 1 if agent.messages else 0
+        last = agent.messages.last_index
+        self.next_index = 0 if last is None else last + 1
         self._log, self._session_id, self._fenced = log, session_id, fenced
         self._moved = agent.moved
         self._content: Any = agent_content(record)
@@ -79,10 +80,14 @@ class Journal:
         Raises:
             EncodingError: When a value cannot be stored; then none of these events is in line.
         """
+        self._line_up(happened)
+
+    def _line_up(self, happened: Sequence[Event]) -> list[Encoded]:
         encoded = [codec.encode(event) for event in happened]
         with self._queue_lock:
             self._waiting += self._notes + encoded
             self._notes = []
+        return encoded
 
     def message(self, message: SessionMessage, trace: str | None = None, hold: bool = False) -> None:
         """Put a message in line, or hold it back until `release`.
@@ -90,20 +95,19 @@ class Journal:
         Raises:
             EncodingError: When a value in it cannot be stored; its index stays free.
         """
-        event = events.MessageAdded(data_of(message), self.agent_id, trace=_or_current(trace))
-        if hold:
-            self._hold(codec.encode(event))
-        else:
-            self.queue([event])
-        self._window.added(message.message_id, message.message)
+        event = events.MessageAdded(data_of(message), self.agent_id, time=message.updated_at, trace=_or_current(trace))
+        encoded = self._hold(event) if hold else self._line_up([event])[0]
+        self._window.added(message.message_id, encoded.body)
         self._seen.append(message.message)
         self.next_index = max(self.next_index, message.message_id + 1)
         self.track(message)
 
-    def _hold(self, encoded: Encoded) -> None:
+    def _hold(self, event: Event) -> Encoded:
+        encoded = codec.encode(event)
         with self._queue_lock:
             self._held += [*self._notes, encoded]
             self._notes = []
+        return encoded
 
     def release(self) -> None:
         """Put what was held back in line, before the facts that were noted since."""
@@ -200,8 +204,7 @@ class Journal:
         Raises:
             EncodingError: When a value in them cannot be stored.
         """
-        self.queue(happened)
-        self._take_note(happened)
+        self._take_note(self._line_up(happened))
 
     def write(self, happened: Sequence[Event]) -> None:
         """Write events made elsewhere at once, after what is in line; nothing of them is kept when that fails.
@@ -213,7 +216,7 @@ class Journal:
         with self._flush_lock:
             encoded = [codec.encode(event) for event in happened]
             self._landed(encoded, self._log.append(self._session_id, encoded, self._expected()))
-        self._take_note(happened)
+        self._take_note(encoded)
 
     def reset(self) -> None:
         """The session was deleted: nothing is in line for it, and it holds nothing of the agent."""
@@ -222,13 +225,14 @@ class Journal:
             self._notes, self._held, self._waiting, self._sent = [], [], [], []
             self._window = Window(AgentState(self.agent_id))
 
-    def _take_note(self, happened: Sequence[Event]) -> None:
-        for event in happened:
+    def _take_note(self, written: Sequence[Encoded]) -> None:
+        for encoded in written:
+            event = encoded.event
             if isinstance(event, (events.AgentCreated, events.AgentUpdated)):
                 self._content = codec.to_json(agent_content(event.data))
                 self._created_at = str(event.data["created_at"])
             elif event.message_index is not None:
-                self._window.added(event.message_index, event.data["message"])
+                self._window.added(event.message_index, encoded.body)
                 self._seen.append(event.data["message"])
                 self.next_index = max(self.next_index, event.message_index + 1)
             elif isinstance(event, events.MessageUpdated):

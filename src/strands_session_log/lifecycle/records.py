@@ -49,7 +49,7 @@ def check_message_id(message_id: object) -> int:
 
 def data_of(record: Session | SessionAgent | SessionMessage) -> dict[str, Any]:
     """The dict Strands itself would store, without its deep copy: the codec makes one anyway."""
-    return {field.name: getattr(record, field.name) for field in fields(record)}
+    return {name: getattr(record, name) for name in record.__dataclass_fields__}
 
 
 def redacted(message: SessionMessage) -> dict[str, Any]:

@@ -38,11 +38,12 @@ class Window:
     def __init__(self, agent: AgentState) -> None:
         self._resumed: AgentState | None = agent
         self._slots: list[Slot] = []
+        self._added: list[tuple[int, bytes]] = []
         self._removed = agent.removed
 
-    def added(self, index: int, message: Any) -> None:
-        """Note a message written to the transcript."""
-        self._load().append(Slot(index, fingerprint(message)))
+    def added(self, index: int, body: bytes) -> None:
+        """Note a message written to the transcript, by the JSON of its record: its fingerprint can wait."""
+        self._added.append((index, body))
 
     def replaced(self, index: int, message: Any) -> None:
         """Note a message replaced in the transcript."""
@@ -76,10 +77,12 @@ class Window:
         return {"items": list(_items(self._slots, live)), "removed": removed, "next": next_index}
 
     def _load(self) -> list[Slot]:
-        """Fingerprint what was resumed only once it is needed: most resumed agents are not asked at once."""
+        """Fingerprint what was resumed and added only once it is needed: not while a message waits to be written."""
         if self._resumed is not None:
             window = self._resumed.window_with_indices()
             self._slots, self._resumed = [Slot(index, _print_of_json(message)) for index, message in window], None
+        self._slots += [Slot(index, _print_of_json(orjson.loads(body)["message"])) for index, body in self._added]
+        self._added = []
         return self._slots
 
 

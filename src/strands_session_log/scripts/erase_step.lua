@@ -2,7 +2,7 @@
 -- without salt and body. The step that reaches the end puts the new stream into place and falls through to append.lua,
 -- which follows this file in the same script and records what was erased: both happen, or neither.
 --
--- KEYS: events, head, feed, sessions, rewrite, snapshot, live (one slot)
+-- KEYS: events, head, feed, sessions, position, rewrite, snapshot, live (one slot)
 -- ARGV: what append.lua takes for one event (nothing while the end is far), and last, as JSON:
 --       token    whose rewrite this is
 --       copied   the id copied last, as far as the caller knows; '' to begin
@@ -39,7 +39,7 @@ local function copy(id)
             id = entry[1]
             for position = 2, #fields, 2 do bytes = bytes + #fields[position] end
             if step.bodies[id] then blank(id, fields) end
-            redis.call('XADD', KEYS[5], id, unpack(fields))
+            redis.call('XADD', KEYS[6], id, unpack(fields))
         end
         if #found < page then return id, true end
         entries = entries + #found
@@ -50,7 +50,7 @@ local function copy(id)
 end
 
 local function still_stands()
-    local entry = redis.call('XRANGE', KEYS[5], step.last[1], step.last[1])[1]
+    local entry = redis.call('XRANGE', KEYS[6], step.last[1], step.last[1])[1]
     return entry and entry[2][16] == step.last[2]
 end
 
@@ -59,7 +59,7 @@ local function rewrite()
     local head = redis.call('HMGET', KEYS[2], 'revision', 'link', 'ms', 'erased', 'rewrite')
     local revision, link, erased, owner = head[1], head[2], head[4] or '', head[5]
     if not revision then return { 'gone' } end
-    local last = redis.call('XREVRANGE', KEYS[5], '+', '-', 'COUNT', 1)[1]
+    local last = redis.call('XREVRANGE', KEYS[6], '+', '-', 'COUNT', 1)[1]
     local copied, ended = last and last[1] or '', false
     if owner ~= step.token then
         if step.copied ~= '' or copied ~= '' or step.known ~= erased then return { 'lost' } end
@@ -67,19 +67,19 @@ local function rewrite()
     end
     if copied == step.copied then
         copied, ended = copy(copied)
-        redis.call('PEXPIRE', KEYS[5], step.patience)
+        redis.call('PEXPIRE', KEYS[6], step.patience)
     end
     if not (ended and ARGV[1] == revision and ARGV[2] == link) then
         return { 'copied', copied, head[3] .. '-' .. revision, link }
     end
     redis.call('HDEL', KEYS[2], 'rewrite')
     if not still_stands() then
-        redis.call('UNLINK', KEYS[5])
+        redis.call('UNLINK', KEYS[6])
         return { 'lost' }
     end
-    redis.call('PERSIST', KEYS[5])
-    redis.call('UNLINK', KEYS[1], KEYS[6], KEYS[7])
-    redis.call('RENAME', KEYS[5], KEYS[1])
+    redis.call('PERSIST', KEYS[6])
+    redis.call('UNLINK', KEYS[1], KEYS[7], KEYS[8])
+    redis.call('RENAME', KEYS[6], KEYS[1])
     redis.call('HSET', KEYS[2], 'erased', step.erased)
 end
 

@@ -30,8 +30,9 @@ _CONFIG = ("save", "appendfsync", "stream-node-max-bytes")
 # Every command of this library, in scripts and outside, with arguments it could have.
 _PROBES = (
     *("EVAL x 1 KEY", "EVALSHA x 1 KEY", "TIME", "WAIT 0 0", "INFO"),
-    *("XADD KEY * f v", "XRANGE KEY - +", "XREVRANGE KEY + -", "XINFO STREAM KEY"),
-    *("HGET KEY f", "HSET KEY f v", "HSETNX KEY f v", "HMGET KEY f", "HDEL KEY f"),
+    *("XADD KEY * f v", "XRANGE KEY - +", "XREVRANGE KEY + -", "XINFO STREAM KEY", "XLEN KEY", "INCRBY KEY 1"),
+    *("HGET KEY f", "HSET KEY f v", "HSETNX KEY f v", "HMGET KEY f", "HDEL KEY f", "HKEYS KEY"),
+    *("HEXISTS KEY f", "HSTRLEN KEY f"),
     *("ZADD KEY 0 m", "ZREM KEY m", "ZSCORE KEY m", "ZRANGE KEY 0 0"),
     *("EXISTS KEY", "GET KEY", "SET KEY v", "UNLINK KEY", "RENAME KEY KEY", "PEXPIRE KEY 1", "PERSIST KEY"),
 )

@@ -139,8 +139,7 @@ class ValkeySessionManager(RepositorySessionManager, LogRepository):
             SessionException: When it cannot be written; it will be together with the next one.
         """
         with session_exceptions():
-            self.say(message, agent)
-            self.journal(agent).flush()
+            self.say(message, agent).flush()
 
     def sync_agent(self, agent: LocalAgent, **kwargs: Any) -> None:
         """Write the agent's state and window where they have changed, and whatever could not be written before.
@@ -218,8 +217,11 @@ class ValkeySessionManager(RepositorySessionManager, LogRepository):
             raise missing(f"Agent {agent.agent_id} in session {self.session_id}")
         return journal
 
-    def say(self, message: Message, agent: Any, hold: bool = False) -> None:
+    def say(self, message: Message, agent: Any, hold: bool = False) -> Journal:
         """Put a message in line, or hold it back; one that Strands merged into the one before takes its place.
+
+        Returns:
+            Where it is in line.
 
         Raises:
             EncodingError: When a value in it cannot be stored.
@@ -230,10 +232,12 @@ class ValkeySessionManager(RepositorySessionManager, LogRepository):
             record = SessionMessage(message, known[0], created_at=known[1])
             journal.update(record)
         else:
-            record = SessionMessage.from_message(message, journal.next_index)
+            now = events.now()
+            record = SessionMessage(message, journal.next_index, created_at=now, updated_at=now)
             journal.message(record, hold=hold)
         self._latest_agent_message[agent.agent_id] = record
         self._held_records.setdefault(agent.agent_id, []).append(record)
+        return journal
 
     def forget_dropped_messages(self, agent: Any) -> None:
         """Keep records of the messages an agent holds only: a redaction must find all that store the same dict."""

@@ -162,7 +162,7 @@ class ErasureContract:
         """A driver may repeat an append after its content was erased."""
         keys = log.events.keyspace.session("s")
         call = seal("s", [encode(_said(0, SECRET)), encode(_said(1))], ANY, Position())
-        script_keys = (keys.events, keys.head, keys.feed, keys.sessions)
+        script_keys = keys.append
         first = APPEND(log.client, script_keys, call.arguments)
         log.erase("s", 1, reason="why")
         assert APPEND(log.client, script_keys, call.arguments) == first
