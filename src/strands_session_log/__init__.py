@@ -15,6 +15,7 @@ from .event_log import ANY, NO_SESSION, AgentAt, Durability, SessionAt
 from .events import Recorded, SessionInfo
 from .ids import EventId
 from .session_log import SessionLog
+from .snapshot import SnapshotSettings
 from .state import SessionState
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ __all__ = [
     "SessionLog",
     "SessionRecorder",
     "SessionState",
+    "SnapshotSettings",
     "ValkeySessionManager",
     "ValkeyStorage",
     "Verification",

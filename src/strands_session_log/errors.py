@@ -6,7 +6,7 @@ apart have a class of their own. Each builds its own message, and the message na
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 
@@ -73,6 +73,28 @@ class RevisionNotFoundError(SessionLogError, LookupError):
         self.session_id, self.revision, self.event_id = session_id, revision, event_id
         what = f"revision {revision}" if event_id is None else f"event {event_id}"
         super().__init__(f"session {session_id!r} has no {what}")
+
+
+class UnansweredToolCallsError(SessionLogError, ValueError):
+    """At this point an agent waits for a tool, and no model takes a call without its result.
+
+    Attributes:
+        session_id: The session.
+        at: The event.
+        calls: The names of the tools that were called, by agent.
+        nearest: The nearest events at which no agent waits, before and after, as far as there are any.
+    """
+
+    def __init__(
+        self, session_id: str, at: object, calls: Mapping[str, Sequence[str]], nearest: Sequence[object]
+    ) -> None:
+        self.session_id, self.at, self.calls, self.nearest = session_id, at, calls, tuple(nearest)
+        waiting = "; ".join(f"{agent!r} waits for {', '.join(tools)}" for agent, tools in calls.items())
+        others = f"take {' or '.join(map(str, nearest))} instead, or " if nearest else ""
+        super().__init__(
+            f"at event {at} of session {session_id!r} tool calls are unanswered: {waiting}; {others}"
+            "set allow_unanswered=True"
+        )
 
 
 class ConcurrentWriteError(SessionLogError):

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from strands import Agent
 
-from strands_session_log import SessionLog, ValkeySessionManager, errors, events, replay
+from strands_session_log import SessionLog, ValkeySessionManager, errors, events
 from strands_session_log.event_log import erasure
 from strands_session_log.event_log.connection import connection_to
 from strands_session_log.ids import EventId
@@ -244,7 +244,7 @@ def test_a_state_that_was_folded_before_the_erasure_catches_up_with_it(session_l
     session_log.append("s", events.AgentUpdated({"state": {"secret": SECRET}}, "default"))
     before = session_log.state("s")
     session_log.erase("s", [2, 3], "why")
-    caught_up = replay.catch_up(session_log.events, "s", before)
+    caught_up = session_log.replay.catch_up("s", before)
     assert SECRET in str(before)
     assert SECRET not in str(caught_up)
     assert caught_up == session_log.state("s")

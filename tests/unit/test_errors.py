@@ -19,6 +19,7 @@ ARGUMENTS: dict[str, Any] = {
     "attempts": 100,
     "expected": {"agent": "a", "revision": 1},
     "actual": {"agent": "a", "revision": 2},
+    "calls": {"a": ["add"]},
 }
 
 

@@ -167,4 +167,4 @@ def test_messages_behave_like_a_dict_ordered_by_index(puts: list[tuple[int, str]
 def test_appending_leaves_full_segments_untouched() -> None:
     messages = Messages.of([record(index) for index in range(SEGMENT)])
     grown = messages.put(record(SEGMENT))
-    assert grown._segments[0] is messages._segments[0]
+    assert grown.segments[0] is messages.segments[0]

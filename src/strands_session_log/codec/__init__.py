@@ -1,6 +1,21 @@
 """Between Python values and the text that stands in a stream entry. Pure: no I/O, no clients."""
 
 from .envelope import FIELDS, Encoded, Entry, decode, encode, parse, remains
+from .rows import RawEntry, Row, fields_of, rows
 from .values import from_json, to_json
 
-__all__ = ["FIELDS", "Encoded", "Entry", "decode", "encode", "from_json", "parse", "remains", "to_json"]
+__all__ = [
+    "FIELDS",
+    "Encoded",
+    "Entry",
+    "RawEntry",
+    "Row",
+    "decode",
+    "encode",
+    "fields_of",
+    "from_json",
+    "parse",
+    "remains",
+    "rows",
+    "to_json",
+]

@@ -52,7 +52,7 @@ def encode(event: Event) -> Encoded:
     """
     check_event(event)
     data = to_json(event.data)
-    header = (event.type, event.agent, event.event_id, event.time, str(event.version), event.trace)
+    texts = (event.type, event.agent, event.event_id, event.time, str(event.version), event.trace)
     try:
         body, facts = orjson.dumps(data), orjson.dumps(to_json(event.facts(), "facts"))
     except EncodingError:
@@ -60,7 +60,7 @@ def encode(event: Event) -> Encoded:
     except Exception as error:
         # What the data is made of may run code of the user's own, or be changed by another thread meanwhile.
         raise EncodingError(event.type, f"{type(error).__name__}: {error}") from error
-    return Encoded(tuple(part.encode() for part in header), body, facts, event.message_index, event)
+    return Encoded(tuple([text.encode() for text in texts]), body, facts, event.message_index, event)
 
 
 class Entry(NamedTuple):
@@ -118,6 +118,11 @@ def remains(entry: Entry) -> dict[str, Any]:
         return _event(entry, orjson.loads(entry.body)).remains()
     except (ValueError, TypeError, LookupError, AttributeError):
         return {}
+
+
+def is_current(type_: str, version: bytes) -> bool:
+    """Whether data of this type and version stands in an entry as it is read."""
+    return not UPCASTERS or (type_, int(version)) not in UPCASTERS
 
 
 def _event(entry: Entry, data: dict[str, Any]) -> Event:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime, timezone
-from functools import partial
 from typing import Any
 
-from ..codec import Encoded, decode
+from ..codec import Encoded, RawEntry, decode, fields_of
 from ..errors import LogForkedError
 from ..events import Event, Recorded, SessionInfo
 from ..ids import START, EventId
@@ -16,16 +15,13 @@ from ..scripts import DELETE, LOCATE
 from ..server.border import Client, insist, text
 from . import directory
 from .appender import Appender
+from .cache import Cache
 from .connection import connection_to
 from .durability import Durability
 from .erasure import Eraser, Progress
 from .expected import ANY, Expected
+from .reading import Reader, end_at, start_after
 from .sealed import Position
-
-_FIRST_PAGE = 32
-_MAX_PAGE = 1000
-_PAGE_BYTES = 4 * 1024 * 1024
-_MAX_SEQUENCE = "18446744073709551615"
 
 
 class EventLog:
@@ -36,6 +32,10 @@ class EventLog:
         keyspace: How the namespace is laid out.
         durability: What an append waits for.
         retry_for: For how many seconds a server that is away is waited for.
+
+    Attributes:
+        cache: The snapshots.
+        on_append: Told the session and its new revision after each append; must be quick, and never raise.
     """
 
     def __init__(
@@ -45,6 +45,9 @@ class EventLog:
         durability = durability or Durability.memory()
         self._appender = Appender(client, keyspace, durability, retry_for)
         self._eraser = Eraser(client, keyspace, durability, retry_for)
+        self._reader = Reader(client, keyspace, retry_for)
+        self.cache = Cache(client, keyspace, retry_for)
+        self.on_append: Callable[[str, int], object] = lambda session_id, revision: None
 
     def append(self, session_id: str, events: Sequence[Event | Encoded], expected: Expected = ANY) -> list[EventId]:
         """Append a batch: all of it, or nothing, and never twice.
@@ -63,7 +66,9 @@ class EventLog:
             UnknownOutcomeError: When the server stayed away; append the same events again to settle it.
             ServerRefusedError: When the server refuses, `OutOfMemoryError` among others.
         """
-        return self._appender.append(session_id, events, expected)
+        ids = self._appender.append(session_id, events, expected)
+        self.on_append(session_id, ids[-1].revision)
+        return ids
 
     def read(self, session_id: str, after: EventId = START, until: EventId | None = None) -> Iterator[Recorded]:
         """The events of a session in order, read page by page as they are consumed.
@@ -76,7 +81,7 @@ class EventLog:
         Raises:
             LogForkedError: When the session was deleted or replaced while it was read.
         """
-        return self._read(session_id, _start(after), _end(until), after.revision)
+        return self._read(session_id, start_after(after), end_at(until), after.revision)
 
     def read_from(self, session_id: str, position: EventId) -> Iterator[Recorded]:
         """The event at a position and those after it; what comes first tells whether the position still stands.
@@ -95,31 +100,25 @@ class EventLog:
             yield recorded
 
     def entries(self, session_id: str, start: str = "-", end: str = "+") -> Iterator[tuple[Any, Any]]:
-        """The raw entries of a session stream: ids with their fields, as bytes, page by page.
+        """The raw entries of a session stream: ids with their fields, as bytes.
 
-        Every page but the first begins with the last entry of the page before: as long as that is there, what follows
-        belongs to the same history.
+        Raises:
+            LogForkedError: When the session was deleted or replaced while it was read.
+        """
+        for page in self.pages(session_id, start, end):
+            for entry_id, flat in page:
+                yield entry_id, fields_of(flat)
+
+    def pages(self, session_id: str, start: str = "-", end: str = "+") -> Iterator[Sequence[RawEntry]]:
+        """The raw entries of a session stream, page by page: ids, each with field names and values in turn.
+
+        Every page but the first is read together with the last entry of the page before: as long as that is there, what
+        follows belongs to the same history.
 
         Raises:
             LogForkedError: When it is not there any more.
         """
-        count = _FIRST_PAGE
-        page = self._page(session_id, start, end, count)
-        yield from page
-        while len(page) == count and text(page[-1][0]) != end:
-            last, count = page[-1], _next_count(page)
-            page = self._page(session_id, text(last[0]), end, count + 1)
-            if [_place(entry) for entry in page[:1]] != [_place(last)]:
-                raise LogForkedError(session_id, text(last[0]))
-            page = page[1:]
-            yield from page
-
-    def _page(self, session_id: str, start: str, end: str, count: int) -> list[tuple[Any, Any]]:
-        """Undecoded by the driver, so that what is not text is found by whoever looks at it, and named."""
-        key = self.keyspace.session(session_id).events
-        command = partial(self.client.execute_command, "XRANGE", key, start, end, "COUNT", count, NEVER_DECODE=True)
-        page: list[tuple[Any, Any]] = insist(command, self.retry_for)
-        return page
+        return self._reader.pages(session_id, start, end)
 
     def locate(self, session_id: str, revision: int) -> EventId | None:
         """The id of a revision, found on the server in one round trip; None when there is no such revision."""
@@ -202,32 +201,6 @@ class EventLog:
             for session_id, head in zip(found, heads, strict=True)
             if None not in head
         ]
-
-
-def _start(after: EventId) -> str:
-    if after.revision == 0 and after.ms:
-        return f"({after.ms}-{_MAX_SEQUENCE}"
-    return f"({after}" if after.revision else "-"
-
-
-def _end(until: EventId | None) -> str:
-    if until is None:
-        return "+"
-    return str(until) if until.revision else str(until.ms)
-
-
-def _place(entry: tuple[Any, Any]) -> tuple[Any, Any]:
-    """Id and link: what an entry keeps when it is erased, and no other has."""
-    return entry[0], entry[1].get(b"link")
-
-
-def _next_count(page: Sequence[tuple[Any, Any]]) -> int:
-    """As many entries as fit a few megabytes if all are like the largest of the last page, at most twice as many.
-
-    Messages range from bytes to megabytes, and a session of small ones may turn to large ones at any time.
-    """
-    largest = max(sum(map(len, entry.values())) for _, entry in page) + 1
-    return max(1, min(_MAX_PAGE, 2 * len(page), _PAGE_BYTES // largest))
 
 
 def _time(ms: int) -> datetime:

@@ -15,9 +15,11 @@ from .content import (
     PayloadErased,
     SessionAnnotated,
     SessionCreated,
+    SessionForked,
+    SessionRewound,
     WindowChanged,
 )
-from .event import Custom, Event, Known, Recorded, SessionInfo, check_type, now
+from .event import Custom, Event, Known, Recorded, SessionInfo, check_type, is_erased, now
 from .facts import (
     Fact,
     InterruptAnswered,
@@ -61,11 +63,14 @@ __all__ = [
     "RecordingGap",
     "SessionAnnotated",
     "SessionCreated",
+    "SessionForked",
     "SessionInfo",
+    "SessionRewound",
     "ToolCompleted",
     "ToolFailed",
     "ToolStarted",
     "WindowChanged",
     "check_type",
+    "is_erased",
     "now",
 ]

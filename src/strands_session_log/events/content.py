@@ -24,6 +24,35 @@ class SessionAnnotated(Known):
     TYPE = "session.annotated"
 
 
+class SessionForked(Known):
+    """The session began as a copy of another: `{"parent", "root", "at", "link", "session_id"}`.
+
+    `at` and `link` are those of the event before it, up to which the other was copied; `root` is the session for which
+    the first link of the chain was computed.
+    """
+
+    __slots__ = ()
+    TYPE = "session.forked"
+
+    def facts(self) -> dict[str, Any]:
+        """Which session, and up to which event."""
+        return {"parent": self.data.get("parent"), "at": self.data.get("at")}
+
+
+class SessionRewound(Known):
+    """The agents went back to an earlier event: `{"to", "agents", "multi_agents"}`; what they hold follows it.
+
+    The transcript keeps what was undone. `agents` and `multi_agents` are those that did not exist then.
+    """
+
+    __slots__ = ()
+    TYPE = "session.rewound"
+
+    def facts(self) -> dict[str, Any]:
+        """To which event."""
+        return {"to": self.data.get("to")}
+
+
 class _AgentMoved(Known):
     __slots__ = ()
     moves_agent = True

@@ -60,10 +60,7 @@ class Event:
     @property
     def is_erased(self) -> bool:
         """Whether its content was erased: of the data, only its commitment in the hash chain and `remains` are left."""
-        if not isinstance(self.data, Mapping):
-            return False
-        commitment = self.data.get("commitment")
-        return type(commitment) is str and len(commitment) == _COMMITMENT and self.data.keys() <= _LEFT_OVER
+        return is_erased(self.data)
 
     def facts(self) -> dict[str, Any]:
         """What consumers may know without reading content: roles, names, counts, durations. Never content."""
@@ -72,6 +69,14 @@ class Event:
     def remains(self) -> dict[str, Any]:
         """What of the data outlives its erasure because the events around it need it. Never content."""
         return {}
+
+
+def is_erased(data: Any) -> bool:
+    """Whether an event with this data was erased, see `Event.is_erased`."""
+    if not isinstance(data, Mapping) or "commitment" not in data:
+        return False
+    commitment = data["commitment"]
+    return type(commitment) is str and len(commitment) == _COMMITMENT and data.keys() <= _LEFT_OVER
 
 
 class Known(Event):
@@ -115,13 +120,15 @@ def check_event(event: Event) -> None:
         InvalidIdError: When the agent is not empty and no id.
     """
     for name in ("type", "event_id", "time", "trace"):
-        _check_text(name, getattr(event, name))
+        value = getattr(event, name)
+        if type(value) is not str or not value.isascii():
+            _check_text(name, value)
     check_type(event)
     if type(event.version) is not int or not 0 < event.version < _VERSION_LIMIT:
         raise EncodingError("version", f"{shown(event.version)} is no whole number from 1 on")
     if event.agent != "":
         check_id("agent", event.agent)
-    if not isinstance(event.data, Mapping):
+    if type(event.data) is not dict and not isinstance(event.data, Mapping):
         raise EncodingError("data", f"it must be a mapping, not {type(event.data).__name__}")
     if event.type == _CREATES_MESSAGE or event.message_index is not None:
         _check_index(event.message_index, event.data.get("message_id"))

@@ -206,7 +206,7 @@ class SessionRecorder(HookProvider):
     def _worker(self, agent_id: str) -> Worker:
         worker = self._workers.get(agent_id)
         if worker is None:
-            new = Worker(self._source.events, self._session_id, agent_id, self._buffer)
+            new = Worker(self._source.log, self._session_id, agent_id, self._buffer)
             worker = self._workers.setdefault(agent_id, new)
         return worker
 

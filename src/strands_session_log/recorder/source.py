@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 
-from ..event_log import EventLog
 from ..keys import check_namespace
 from ..server.urls import parse
 from ..session_log import SessionLog
@@ -30,8 +29,8 @@ class Source:
             check_namespace(namespace)
             self._url = log
 
-    def events(self) -> EventLog:
-        """The log's events; may wait for the network.
+    def log(self) -> SessionLog:
+        """The log; may wait for the network.
 
         Raises:
             SessionLogError: When the server cannot be used now.
@@ -39,7 +38,7 @@ class Source:
         with self._lock:
             if self._log is None:
                 self._log = SessionLog.connect(self._url, self._namespace)
-            return self._log.events
+            return self._log
 
     def close(self) -> None:
         """Close the connections, if they were opened here."""

@@ -9,10 +9,10 @@ from collections.abc import Callable, Sequence
 from itertools import islice
 from typing import TypeAlias
 
-from .. import replay
 from ..errors import ConcurrentWriteError, SessionLogError
 from ..event_log import EventLog
 from ..lifecycle import Journal
+from ..session_log import SessionLog
 from ..state import AgentState, initial
 from .losses import Gap, Losses, RecorderStats
 
@@ -85,7 +85,7 @@ class Worker:
         buffer: How many steps may wait; more are lost, and the gap is told once there is room again.
     """
 
-    def __init__(self, log: Callable[[], EventLog], session_id: str, agent_id: str, buffer: int) -> None:
+    def __init__(self, log: Callable[[], SessionLog], session_id: str, agent_id: str, buffer: int) -> None:
         self._log, self._session_id, self._agent_id, self._buffer = log, session_id, agent_id, buffer
         self._steps: deque[Step] = deque()
         self._losses = Losses(agent_id)
@@ -178,7 +178,7 @@ class Worker:
             try:
                 log = self._log()
                 attempt = attempt or Attempt(self._journal(log), batch)
-                attempt.carry_out(log)
+                attempt.carry_out(log.events)
                 return self._done(batch, attempt.lost)
             except ConcurrentWriteError as error:
                 # Someone else wrote this agent's messages: ours come after them, whatever they are.
@@ -195,10 +195,10 @@ class Worker:
                     return self._give_up(batch, error)
         return None
 
-    def _journal(self, log: EventLog) -> Journal:
-        self._state = replay.catch_up(log, self._session_id, self._state)
+    def _journal(self, log: SessionLog) -> Journal:
+        self._state = log.replay.catch_up(self._session_id, self._state)
         known = self._state.agents.get(self._agent_id) or AgentState(self._agent_id)
-        return Journal(log, self._session_id, known, fenced=False, remembers=True)
+        return Journal(log.events, self._session_id, known, fenced=False, remembers=True)
 
     def _done(self, batch: Sequence[Step], lost: Sequence[Exception]) -> None:
         with self._changed:

@@ -1,15 +1,14 @@
-"""The log joined with the fold: a session's state, now or at a point."""
+"""Folding what stands in the log."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
+from ..codec import RawEntry, rows
 from ..errors import LogForkedError
-from ..event_log import EventLog
-from ..event_log.sealed import Position
 from ..events import PayloadErased, Recorded
 from ..ids import EventId
-from ..state import SessionState, evolve, initial
+from ..state import Fold, SessionState, evolve, initial
 
 
 def fold(recorded: Iterable[Recorded], state: SessionState | None = None) -> SessionState:
@@ -20,34 +19,53 @@ def fold(recorded: Iterable[Recorded], state: SessionState | None = None) -> Ses
     return state
 
 
-def state(log: EventLog, session_id: str, until: EventId | None = None) -> SessionState:
-    """The state of a session at a point; its newest if none is given."""
-    folded = fold(log.read(session_id, until=until))
-    if until is None and folded.exists:
-        log.remember(session_id, Position(folded.position, folded.link))
-    return folded
+class Folding:
+    """The events of a session folded as they are read.
 
+    Args:
+        session_id: The session.
+        state: Where to begin.
 
-def catch_up(log: EventLog, session_id: str, known: SessionState) -> SessionState:
-    """The newest state, starting from one that was folded earlier.
-
-    The read begins with the event the known state ends with: if that is not what it was, the session was deleted,
-    replaced or lost in a failover, and is folded anew. One round trip when little has happened since.
+    Attributes:
+        states: The state at the end of some pages, for who wants to keep points of the past.
+        has_erasure: Whether one of the events is the record of an erasure.
     """
-    if not known.exists:
-        return state(log, session_id)
-    try:
-        events = iter(log.read_from(session_id, known.position))
-        first = next(events, None)
-        if first is None or first.id != known.position or first.link != known.link:
-            return state(log, session_id)
-        caught_up = known
-        for one in events:
-            if one.event.type == PayloadErased.TYPE:
-                # What stood before an erased record cannot be told from what is known.
-                return state(log, session_id)
-            caught_up = evolve(caught_up, one)
-    except LogForkedError:
-        return state(log, session_id)
-    log.remember(session_id, Position(caught_up.position, caught_up.link))
-    return caught_up
+
+    def __init__(self, session_id: str, state: SessionState) -> None:
+        self._session_id, self._fold, self._begun = session_id, Fold(state), state.revision
+        self.states: list[SessionState] = []
+        self.has_erasure = False
+
+    @property
+    def count(self) -> int:
+        """How many events were folded."""
+        return self.position.revision - self._begun
+
+    @property
+    def position(self) -> EventId:
+        """The last event folded."""
+        return self._fold.position
+
+    def add(self, entries: Iterable[RawEntry]) -> None:
+        """Fold a page.
+
+        Raises:
+            LogForkedError: When it does not go on where the last one ended.
+            CorruptEntryError: When an entry cannot be read.
+        """
+        fold, add, revision = self._fold, self._fold.add, self.position.revision
+        for id_, type_, agent, data, link in rows(entries, fold.matters):
+            if revision and id_.revision != revision + 1:
+                raise LogForkedError(self._session_id, revision)
+            revision = id_.revision
+            add(id_, type_, agent, data, link)
+            if type_ == PayloadErased.TYPE:
+                self.has_erasure = True
+
+    def note(self) -> None:
+        """Keep the state as it is now."""
+        self.states.append(self._fold.state())
+
+    def state(self) -> SessionState:
+        """The state so far."""
+        return self._fold.state()

@@ -26,13 +26,21 @@ class Script:
         self.source = b"".join(files(__name__).joinpath(f"{name}.lua").read_bytes() for name in names)
         self.sha = sha1(self.source).hexdigest()
 
-    def __call__(self, client: Client, keys: Sequence[str], arguments: Sequence[Argument]) -> Any:
-        """Run it: one round trip, two when the server has to be told the source first."""
+    def __call__(self, client: Client, keys: Sequence[str], arguments: Sequence[Argument], *, raw: bool = False) -> Any:
+        """Run it: one round trip, two when the server has to be told the source first.
+
+        Args:
+            client: Where.
+            keys: Its keys.
+            arguments: Its arguments.
+            raw: Leave the reply as bytes even if the client decodes.
+        """
         command = (len(keys), *keys, *arguments)
+        options = {"NEVER_DECODE": True} if raw else {}
         try:
-            return client.execute_command("EVALSHA", self.sha, *command)
+            return client.execute_command("EVALSHA", self.sha, *command, **options)
         except NoScriptError:
-            return client.execute_command("EVAL", self.source, *command)
+            return client.execute_command("EVAL", self.source, *command, **options)
 
     def followed_by(
         self, client: Client, keys: Sequence[str], arguments: Sequence[Argument], command: Sequence[Argument]
@@ -60,6 +68,8 @@ class Script:
 APPEND = Script("append")
 DELETE = Script("delete")
 ERASE_STEP = Script("erase_step", "append")
+LOAD = Script("load")
 LOCATE = Script("locate")
+SAVE = Script("save")
 STORAGE_DELETE = Script("storage_delete")
 STORAGE_WRITE = Script("storage_write")

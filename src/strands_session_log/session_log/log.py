@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import Any
 
-from .. import audit, replay
+from .. import audit
 from ..audit import Verification
 from ..errors import RevisionNotFoundError, SessionNotFoundError
 from ..event_log import ANY, Durability, EventLog, Expected, Progress
@@ -14,12 +14,15 @@ from ..event_log.namespace import open_namespace
 from ..events import Event, Recorded, SessionInfo
 from ..ids import START, EventId, Point
 from ..keys import check_namespace
+from ..replay import Replay, rewind, unanswered
 from ..server import connect, release
 from ..server.border import Client
-from ..state import SessionState
+from ..snapshot import SnapshotSettings
+from ..state import SessionDiff, SessionState, diff
 from .points import event_at, matching, resolve
 
 DEFAULT_NAMESPACE = "strands"
+DEFAULT_SNAPSHOTS = SnapshotSettings()
 
 
 class SessionLog:
@@ -36,6 +39,7 @@ class SessionLog:
         durability: What an append waits for: `memory`, `replicated:N` or `fsync`, or a `Durability`.
         retry_for: For how many seconds a server that is away is waited for before a call fails.
         allow_eviction: Accept a server that may silently delete sessions when memory runs out.
+        snapshots: When snapshots are saved, and how; None to do without.
 
     Raises:
         UnsupportedServerError: When the server is older than Valkey 7.2 or Redis 7.0.
@@ -53,6 +57,7 @@ class SessionLog:
         durability: Durability | str = "memory",
         retry_for: float = 10.0,
         allow_eviction: bool = False,
+        snapshots: SnapshotSettings | None = DEFAULT_SNAPSHOTS,
     ) -> None:
         check_namespace(namespace)
         durability = Durability.parse(durability) if isinstance(durability, str) else durability
@@ -62,6 +67,7 @@ class SessionLog:
         self.client = client
         self.namespace = namespace
         self.events = EventLog(client, opened.keyspace, durability, retry_for)
+        self.replay = Replay(self.events, snapshots)
 
     @classmethod
     def connect(cls, url: str, namespace: str = DEFAULT_NAMESPACE, **options: Any) -> SessionLog:
@@ -91,6 +97,7 @@ class SessionLog:
 
         A client that was passed in may have other users, and stays open.
         """
+        self.replay.close()
         if self._owns_client:
             release(self.client)
 
@@ -162,12 +169,51 @@ class SessionLog:
             LogForkedError: When it was deleted or replaced while it was read.
         """
         until = None if at is None else self.resolve(session_id, at)
-        state = replay.state(self.events, session_id, until) if until != START else SessionState()
+        state = self.replay.state(session_id, until) if until != START else SessionState()
         if until and until.revision and state.position != until and self.events.head(session_id):
             raise RevisionNotFoundError(session_id, until.revision, until)
         if not state.exists:
             raise SessionNotFoundError(session_id)
         return state
+
+    def diff(self, session_id: str, a: Point, b: Point | None = None) -> SessionDiff:
+        """What differs between two points: messages, redactions, agent state, and what the agents hold.
+
+        Args:
+            session_id: The session.
+            a: The one point.
+            b: The other; now if left out. It may be the earlier one.
+
+        Raises:
+            SessionNotFoundError: When there is no such session, or it had not begun by one of them.
+            RevisionNotFoundError: When it does not have that event.
+        """
+        return diff(self.state(session_id, a), self.state(session_id, b))
+
+    def rewind(self, session_id: str, to: Point, *, allow_unanswered: bool = False) -> EventId:
+        """Let the agents resume from an earlier point; the log keeps what was said since.
+
+        An event records it, so it can be undone by rewinding to the event before it. Live agents of the session are
+        refused from then on, with `ConcurrentWriteError`; those that resume hold what they held at that point.
+
+        Args:
+            session_id: The session.
+            to: The point.
+            allow_unanswered: Go there even if an agent waited for a tool then.
+
+        Returns:
+            The id of the `SessionRewound` event.
+
+        Raises:
+            SessionNotFoundError: When there is no such session, or it had not begun by then.
+            RevisionNotFoundError: When it does not have that event.
+            UnansweredToolCallsError: When an agent waited for a tool then.
+            ContentionError: When others wrote during every attempt.
+        """
+        then = self.state(session_id, to)
+        if not allow_unanswered:
+            unanswered.check(self.events, session_id, then)
+        return rewind(self.events, self.replay, session_id, then)
 
     def verify(self, session_id: str, progress: Progress = lambda done, total: None) -> Verification:
         """Recompute the hash chain of a session from its stream.

@@ -13,7 +13,7 @@ from strands.session.session_repository import SessionRepository
 from strands.types.exceptions import SessionException
 from strands.types.session import Session, SessionAgent, SessionMessage
 
-from .. import errors, events, replay
+from .. import errors, events
 from ..codec import from_json
 from ..event_log import ANY, NO_SESSION, Expected
 from ..lifecycle.erasing import erase_original
@@ -183,7 +183,7 @@ class LogRepository(SessionRepository):
         """The newest state; the one folded last is caught up."""
         with session_exceptions():
             name, known = self._known
-            state = replay.catch_up(self.log.events, session_id, known if name == session_id else initial())
+            state = self.log.replay.catch_up(session_id, known if name == session_id else initial())
         self._known = (session_id, state)
         return state
 

@@ -1,7 +1,24 @@
 """What a session is: its events folded into a value. Pure and total: no I/O, no log, no exceptions."""
 
-from .fold import evolve, initial
-from .messages import Messages
-from .session import AgentState, MessageRecord, SessionState, removed_count
+from .diff import AgentDiff, Change, MessageChange, SessionDiff, diff
+from .fold import Fold, evolve, initial
+from .messages import Messages, Segment
+from .session import AgentState, Held, MessageRecord, SessionState, removed_count
 
-__all__ = ["AgentState", "MessageRecord", "Messages", "SessionState", "evolve", "initial", "removed_count"]
+__all__ = [
+    "AgentDiff",
+    "AgentState",
+    "Change",
+    "Fold",
+    "Held",
+    "MessageChange",
+    "MessageRecord",
+    "Messages",
+    "Segment",
+    "SessionDiff",
+    "SessionState",
+    "diff",
+    "evolve",
+    "initial",
+    "removed_count",
+]

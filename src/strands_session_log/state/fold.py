@@ -1,4 +1,4 @@
-"""The fold: `initial()`, then `evolve(state, recorded)` for every event in order.
+"""The fold: `initial()`, then `evolve(state, recorded)` for every event in order, or a `Fold` for many of them.
 
 Total: an event of an unknown type, or with data of another shape than expected, changes the position only. An event
 whose content was erased counts as if it had not been written, but an erased message keeps its place.
@@ -7,7 +7,6 @@ whose content was erased counts as if it had not been written, but an erased mes
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import replace
 from typing import Any
 
 from ..events import (
@@ -21,11 +20,17 @@ from ..events import (
     PayloadErased,
     Recorded,
     SessionCreated,
+    SessionForked,
+    SessionRewound,
     WindowChanged,
+    is_erased,
 )
 from ..ids import EventId
-from .messages import Messages
+from .messages import Growing, Messages
 from .session import AgentState, Held, MessageRecord, SessionState
+
+Data = Mapping[str, Any]
+_new = tuple.__new__
 
 
 def initial() -> SessionState:
@@ -35,53 +40,146 @@ def initial() -> SessionState:
 
 def evolve(state: SessionState, recorded: Recorded) -> SessionState:
     """The state after one more event; the argument stays as it was."""
-    step = _STEPS.get(recorded.event.type)
-    changes = step(state, recorded) if step else {}
-    # Not `replace`, which takes three times as long, and this is done once for each event of a session.
-    return SessionState(
-        changes.get("session", state.session),
-        changes.get("agents", state.agents),
-        changes.get("multi_agents", state.multi_agents),
-        recorded.id,
-        recorded.link,
-    )
+    fold = Fold(state)
+    fold.add(recorded.id, recorded.event.type, recorded.event.agent, recorded.event.data, recorded.link)
+    return fold.state()
 
 
-def _session_created(state: SessionState, recorded: Recorded) -> dict[str, Any]:
-    return {} if recorded.event.is_erased else {"session": recorded.event.data}
+class Fold:
+    """A fold under way: for many events, without a new state for each.
+
+    Args:
+        state: Where to begin; it stays as it was.
+    """
+
+    def __init__(self, state: SessionState) -> None:
+        self._session, self._position, self._link = state.session, state.position, state.link
+        self._multi_agents: dict[str, Data] = dict(state.multi_agents)
+        self._agents: dict[str, AgentState] = dict(state.agents)
+        self._open: dict[str, _Agent] = {}
+
+    @property
+    def position(self) -> EventId:
+        """The last event folded."""
+        return self._position
+
+    def add(self, id_: EventId, type_: str, agent: str, data: Any, link: str) -> None:
+        """One more event.
+
+        Args:
+            id_: Where it stands.
+            type_: Its type.
+            agent: The agent it is about.
+            data: Its data; not looked at, and so not needed, unless `matters` says so.
+            link: The hash chain there.
+        """
+        self._position, self._link = id_, link
+        step = _STEPS.get(type_)
+        if step is not None:
+            step(self, id_, agent, data if type(data) is dict or isinstance(data, Mapping) else {})
+
+    @staticmethod
+    def matters(type_: str) -> bool:
+        """Whether the data of events of this type is looked at."""
+        return type_ in _STEPS
+
+    def state(self) -> SessionState:
+        """The state so far; what is added later does not change it."""
+        self._agents.update((name, agent.state()) for name, agent in self._open.items())
+        self._open.clear()
+        return SessionState(self._session, dict(self._agents), dict(self._multi_agents), self._position, self._link)
+
+    def _session_created(self, id_: EventId, agent: str, data: Data) -> None:
+        if not is_erased(data):
+            self._session = data
+
+    def _session_forked(self, id_: EventId, agent: str, data: Data) -> None:
+        if self._session is not None and "session_id" in data:
+            self._session = {**self._session, "session_id": data["session_id"]}
+
+    def _session_rewound(self, id_: EventId, agent: str, data: Data) -> None:
+        for name in _names(data.get("agents")):
+            if found := self._known(name):
+                found.record = None
+        for name in _names(data.get("multi_agents")):
+            self._multi_agents.pop(name, None)
+
+    def _agent_written(self, id_: EventId, agent: str, data: Data) -> None:
+        found = self._agent(agent)
+        found.moved = id_
+        if not is_erased(data):
+            found.record = data
+
+    def _message_added(self, id_: EventId, agent: str, data: Data) -> None:
+        found, record = self._open.get(agent) or self._agent(agent), _message(id_, data)
+        found.moved = id_
+        if record:
+            found.messages.put(record)
+
+    def _message_changed(self, id_: EventId, agent: str, data: Data) -> None:
+        found, record = self._known(agent), _message(id_, data)
+        if found is None or record is None:
+            return
+        messages = found.messages.messages()
+        position = messages.find(record.message_id)
+        if position is None:
+            return
+        before = messages[position]
+        if record.redact_message is not None and before.redact_message is None and not before.erased:
+            found.unerased = {**found.unerased, record.message_id: before.id}
+        found.messages.put(record)
+
+    def _window_changed(self, id_: EventId, agent: str, data: Data) -> None:
+        found = self._agent(agent)
+        found.moved = id_
+        items, removed, next_index = data.get("items"), data.get("removed"), data.get("next")
+        if isinstance(items, list) and type(removed) is int and type(next_index) is int:
+            kept = tuple(item for raw in items if (item := _window_item(raw)) is not None)
+            found.held = Held(kept, removed, next_index)
+
+    def _multi_agent_written(self, id_: EventId, agent: str, data: Data) -> None:
+        if not is_erased(data):
+            self._multi_agents[agent] = data
+
+    def _payload_erased(self, id_: EventId, agent: str, data: Data) -> None:
+        """Catch up a state that was folded before the erasure; one folded since has nothing left to lose."""
+        ids = set(PayloadErased(data).erased)
+        for name in self._agents.keys() | self._open.keys():
+            self._agent(name).erase(ids)
+
+    def _agent(self, name: str) -> _Agent:
+        found = self._open.get(name)
+        if found is None:
+            found = self._open[name] = _Agent(self._agents.get(name) or AgentState(name))
+        return found
+
+    def _known(self, name: str) -> _Agent | None:
+        return self._agent(name) if name in self._open or name in self._agents else None
 
 
-def _agent_written(state: SessionState, recorded: Recorded) -> dict[str, Any]:
-    agent = _agent(state, recorded)
-    record = agent.record if recorded.event.is_erased else recorded.event.data
-    return _with_agent(state, replace(agent, record=record, moved=recorded.id))
+class _Agent:
+    """An agent's state while it is being folded."""
+
+    __slots__ = ("agent_id", "held", "messages", "moved", "record", "unerased")
+
+    def __init__(self, state: AgentState) -> None:
+        self.agent_id, self.record, self.messages = state.agent_id, state.record, Growing(state.messages)
+        self.held, self.unerased, self.moved = state.held, state.unerased, state.moved
+
+    def state(self) -> AgentState:
+        return AgentState(self.agent_id, self.record, self.messages.messages(), self.held, self.unerased, self.moved)
+
+    def erase(self, ids: Collection[EventId]) -> None:
+        self.unerased = {index: id_ for index, id_ in self.unerased.items() if id_ not in ids}
+        self.messages = Growing(_without(self.messages.messages(), ids))
 
 
-def _message_added(state: SessionState, recorded: Recorded) -> dict[str, Any]:
-    agent, record = _agent(state, recorded), _message(recorded)
-    messages = agent.messages.put(record) if record else agent.messages
-    return _with_agent(state, replace(agent, messages=messages, moved=recorded.id))
-
-
-def _message_changed(state: SessionState, recorded: Recorded) -> dict[str, Any]:
-    agent, record = _agent(state, recorded), _message(recorded)
-    position = None if record is None else agent.messages.find(record.message_id)
-    if record is None or position is None:
-        return {}
-    unerased, before = agent.unerased, agent.messages[position]
-    if record.redact_message is not None and before.redact_message is None and not before.erased:
-        unerased = {**unerased, record.message_id: before.id}
-    return _with_agent(state, replace(agent, messages=agent.messages.put(record), unerased=unerased))
-
-
-def _window_changed(state: SessionState, recorded: Recorded) -> dict[str, Any]:
-    agent = replace(_agent(state, recorded), moved=recorded.id)
-    data = recorded.event.data
-    removed, next_index = data.get("removed"), data.get("next")
-    if not isinstance(data.get("items"), list) or type(removed) is not int or type(next_index) is not int:
-        return _with_agent(state, agent)
-    items = tuple(item for raw in data["items"] if (item := _window_item(raw)) is not None)
-    return _with_agent(state, replace(agent, held=Held(items, removed, next_index)))
+def _without(messages: Messages, ids: Collection[EventId]) -> Messages:
+    for record in messages:
+        if record.id in ids and not record.erased:
+            role = record.shown.get("role") if isinstance(record.shown, Mapping) else None
+            messages = messages.put(_erased(record.message_id, role, record.id))
+    return messages
 
 
 def _window_item(raw: Any) -> tuple[int, int] | Mapping[str, Any] | None:
@@ -93,55 +191,20 @@ def _window_item(raw: Any) -> tuple[int, int] | Mapping[str, Any] | None:
     return None
 
 
-def _multi_agent_written(state: SessionState, recorded: Recorded) -> dict[str, Any]:
-    if recorded.event.is_erased:
-        return {}
-    return {"multi_agents": {**state.multi_agents, recorded.event.agent: recorded.event.data}}
+def _names(listed: Any) -> list[str]:
+    return [name for name in listed if isinstance(name, str)] if isinstance(listed, list) else []
 
 
-def _payload_erased(state: SessionState, recorded: Recorded) -> dict[str, Any]:
-    """Catch up a state that was folded before the erasure; one folded since has nothing left to lose."""
-    ids = set(recorded.event.erased) if isinstance(recorded.event, PayloadErased) else set[EventId]()
-    return {"agents": {name: _erase(agent, ids) for name, agent in state.agents.items()}}
-
-
-def _erase(agent: AgentState, ids: Collection[EventId]) -> AgentState:
-    unerased = {index: id_ for index, id_ in agent.unerased.items() if id_ not in ids}
-    return replace(agent, messages=_without(agent.messages, ids), unerased=unerased)
-
-
-def _without(messages: Messages, ids: Collection[EventId]) -> Messages:
-    for record in messages:
-        if record.id in ids and not record.erased:
-            role = record.shown.get("role") if isinstance(record.shown, Mapping) else None
-            messages = messages.put(_erased(record.message_id, role, record.id))
-    return messages
-
-
-def _agent(state: SessionState, recorded: Recorded) -> AgentState:
-    agent_id = recorded.event.agent
-    return state.agents.get(agent_id) or AgentState(agent_id)
-
-
-def _with_agent(state: SessionState, agent: AgentState) -> dict[str, Any]:
-    return {"agents": {**state.agents, agent.agent_id: agent}}
-
-
-def _message(recorded: Recorded) -> MessageRecord | None:
-    data: Mapping[str, Any] = recorded.event.data
-    index = data.get("message_id")
+def _message(id_: EventId, data: Data) -> MessageRecord | None:
+    get = data.get
+    index = get("message_id")
     if type(index) is not int:
         return None
-    if recorded.event.is_erased:
-        return _erased(index, data.get("role"), recorded.id)
-    return MessageRecord(
-        data.get("message") or {},
-        index,
-        data.get("redact_message"),
-        str(data.get("created_at", "")),
-        str(data.get("updated_at", "")),
-        recorded.id,
-    )
+    if is_erased(data):
+        return _erased(index, get("role"), id_)
+    created, updated = str(get("created_at", "")), str(get("updated_at", ""))
+    # Not its constructor, which takes twice as long, and this is done for each message of a session.
+    return _new(MessageRecord, (get("message") or {}, index, get("redact_message"), created, updated, id_, False))
 
 
 def _erased(index: int, role: Any, event_id: EventId) -> MessageRecord:
@@ -150,15 +213,17 @@ def _erased(index: int, role: Any, event_id: EventId) -> MessageRecord:
     return MessageRecord(message, index, None, "", "", event_id, erased=True)
 
 
-_STEPS: dict[str, Callable[[SessionState, Recorded], dict[str, Any]]] = {
-    SessionCreated.TYPE: _session_created,
-    AgentCreated.TYPE: _agent_written,
-    AgentUpdated.TYPE: _agent_written,
-    MessageAdded.TYPE: _message_added,
-    MessageUpdated.TYPE: _message_changed,
-    MessageRedacted.TYPE: _message_changed,
-    WindowChanged.TYPE: _window_changed,
-    MultiAgentCreated.TYPE: _multi_agent_written,
-    MultiAgentUpdated.TYPE: _multi_agent_written,
-    PayloadErased.TYPE: _payload_erased,
+_STEPS: dict[str, Callable[[Fold, EventId, str, Data], None]] = {
+    SessionCreated.TYPE: Fold._session_created,
+    SessionForked.TYPE: Fold._session_forked,
+    SessionRewound.TYPE: Fold._session_rewound,
+    AgentCreated.TYPE: Fold._agent_written,
+    AgentUpdated.TYPE: Fold._agent_written,
+    MessageAdded.TYPE: Fold._message_added,
+    MessageUpdated.TYPE: Fold._message_changed,
+    MessageRedacted.TYPE: Fold._message_changed,
+    WindowChanged.TYPE: Fold._window_changed,
+    MultiAgentCreated.TYPE: Fold._multi_agent_written,
+    MultiAgentUpdated.TYPE: Fold._multi_agent_written,
+    PayloadErased.TYPE: Fold._payload_erased,
 }

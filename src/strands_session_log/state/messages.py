@@ -1,84 +1,155 @@
-"""An immutable sequence of message records that grows cheaply.
+"""An immutable sequence of message records that grows cheaply, and need not be here whole.
 
-A transcript is folded one message at a time; copying it each time would cost O(n²). Records stand in full segments
-of `SEGMENT` and a growing tail: appending copies the tail only, replacing one record copies its segment only, and
-every earlier value stays as it was.
+A transcript is folded one message at a time; copying it each time would cost O(n²). Records stand in segments and a
+growing tail: appending copies the tail only, replacing one record copies its segment only, and every earlier value
+stays as it was. A segment may be fetched when it is first looked at: whoever needs the last forty of a hundred thousand
+messages does not read the others.
 """
 
 from __future__ import annotations
 
 import sys
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
-from itertools import chain
-from typing import TYPE_CHECKING, overload
+from collections.abc import Callable, Iterator, Sequence
+from itertools import accumulate, chain
+from typing import TYPE_CHECKING, Any, overload
 
 if TYPE_CHECKING:
     from .session import MessageRecord
 
 SEGMENT = 256
+"""Messages a segment has when it is folded; stored ones may have fewer."""
+
+
+class Segment:
+    """Consecutive records of one agent, in order of their index; at least one.
+
+    Args:
+        first: Index of the first message.
+        last: Index of the last message.
+        count: How many there are.
+        load: Fetches them; called at most once if it succeeds.
+        name: What it is called where it is stored; empty if it is stored nowhere.
+    """
+
+    __slots__ = ("_load", "_records", "count", "first", "last", "name")
+
+    def __init__(
+        self, first: int, last: int, count: int, load: Callable[[], Sequence[MessageRecord]], name: str = ""
+    ) -> None:
+        self.first, self.last, self.count, self.name = first, last, count, name
+        self._load: Callable[[], Sequence[MessageRecord]] = load
+        self._records: Sequence[MessageRecord] | None = None
+
+    @classmethod
+    def of(cls, records: Sequence[MessageRecord]) -> Segment:
+        """A segment of records that are here."""
+        return cls(records[0].message_id, records[-1].message_id, len(records), lambda: records)
+
+    @property
+    def records(self) -> Sequence[MessageRecord]:
+        """The records; fetched now, if they were not before."""
+        if self._records is None:
+            self._records = self._load()
+        return self._records
+
+    def index_at(self, offset: int) -> int:
+        """The index of one message; without fetching where none is missing between the first and the last."""
+        return self.first + offset if self._is_dense else self.records[offset].message_id
+
+    def offset_of(self, index: int) -> int:
+        """How many messages have a smaller index."""
+        if index <= self.first or self._is_dense:
+            return min(max(0, index - self.first), self.count)
+        return bisect_left(self.records, index, key=_index)
+
+    @property
+    def _is_dense(self) -> bool:
+        return self.last - self.first + 1 == self.count
 
 
 class Messages(Sequence["MessageRecord"]):
     """Message records of one agent in order of their index."""
 
-    __slots__ = ("_segments", "_tail")
+    __slots__ = ("_ends", "_full", "segments", "tail")
 
-    def __init__(
-        self, segments: tuple[tuple[MessageRecord, ...], ...] = (), tail: tuple[MessageRecord, ...] = ()
-    ) -> None:
-        """Take full segments of `SEGMENT` records each, and fewer than `SEGMENT` records that follow them."""
-        self._segments = segments
-        self._tail = tail
+    def __init__(self, segments: Sequence[Segment] = (), tail: Sequence[MessageRecord] = ()) -> None:
+        """Take segments, and the records that follow them."""
+        self.segments = tuple(segments)
+        self.tail = tuple(tail)
+        self._ends = tuple(accumulate(segment.count for segment in segments))
+        self._full = self._ends[-1] if self._ends else 0
 
     @classmethod
     def of(cls, records: Sequence[MessageRecord]) -> Messages:
         """Cut a sequence of records, ordered by index, into segments."""
         full = len(records) // SEGMENT * SEGMENT
-        return cls(
-            tuple(tuple(records[at : at + SEGMENT]) for at in range(0, full, SEGMENT)),
-            tuple(records[full:]),
-        )
+        return cls([Segment.of(records[at : at + SEGMENT]) for at in range(0, full, SEGMENT)], records[full:])
+
+    @property
+    def last_index(self) -> int | None:
+        """The index of the last message; None if there is none."""
+        if self.tail:
+            return self.tail[-1].message_id
+        return self.segments[-1].last if self.segments else None
+
+    def position(self, index: int) -> int:
+        """How many messages have a smaller index."""
+        if not self.segments or self.segments[-1].last < index:
+            return self._full + bisect_left(self.tail, index, key=_index)
+        number = bisect_left(self.segments, index, key=_last)
+        return self._start(number) + self.segments[number].offset_of(index)
 
     def find(self, index: int) -> int | None:
         """The position of the record with this message index, or None."""
-        if 0 <= index < len(self) and self[index].message_id == index:
-            return index
-        position = bisect_left(self, index, key=lambda record: record.message_id)
-        return position if position < len(self) and self[position].message_id == index else None
+        position = self.position(index)
+        return position if position < len(self) and self.index_at(position) == index else None
 
     def between(self, first: int, last: int) -> list[MessageRecord]:
         """The records with an index from `first` to `last`, both included."""
-        start = bisect_left(self, first, key=lambda record: record.message_id)
-        end = len(self) if last == sys.maxsize else bisect_left(self, last + 1, key=lambda record: record.message_id)
-        return self[start:end]
+        return self[self.position(first) : len(self) if last == sys.maxsize else self.position(last + 1)]
 
     def put(self, record: MessageRecord) -> Messages:
         """These records with one more; it takes the place of one with the same index."""
-        if not len(self) or self[-1].message_id < record.message_id:
+        last = self.last_index
+        if last is None or last < record.message_id:
             return self._append(record)
-        position = self.find(record.message_id)
-        if position is not None:
+        position = self.position(record.message_id)
+        if self.index_at(position) == record.message_id:
             return self._replace(position, record)
-        before = bisect_left(self, record.message_id, key=lambda other: other.message_id)
-        return Messages.of([*self[:before], record, *self[before:]])
+        return Messages.of([*self[:position], record, *self[position:]])
 
     def _append(self, record: MessageRecord) -> Messages:
-        tail = (*self._tail, record)
-        return Messages(self._segments, tail) if len(tail) < SEGMENT else Messages((*self._segments, tail))
+        tail = (*self.tail, record)
+        return Messages(self.segments, tail) if len(tail) < SEGMENT else Messages((*self.segments, Segment.of(tail)))
 
     def _replace(self, position: int, record: MessageRecord) -> Messages:
-        number, offset = divmod(position, SEGMENT)
-        if number == len(self._segments):
-            return Messages(self._segments, _with(self._tail, offset, record))
-        changed = _with(self._segments[number], offset, record)
-        return Messages((*self._segments[:number], changed, *self._segments[number + 1 :]), self._tail)
+        number, offset = self._place(position)
+        if number == len(self.segments):
+            return Messages(self.segments, _with(self.tail, offset, record))
+        changed = Segment.of(_with(self.segments[number].records, offset, record))
+        return Messages((*self.segments[:number], changed, *self.segments[number + 1 :]), self.tail)
+
+    def index_at(self, position: int) -> int:
+        """The index of the message at a position; without fetching it, if that can be told."""
+        number, offset = self._place(position)
+        if number == len(self.segments):
+            return self.tail[offset].message_id
+        return self.segments[number].index_at(offset)
+
+    def _place(self, position: int) -> tuple[int, int]:
+        """The segment a position lies in, and where in it; the tail counts as the last segment."""
+        number = bisect_left(self._ends, position + 1)
+        return number, position - self._start(number)
+
+    def _start(self, number: int) -> int:
+        return self._ends[number - 1] if number else 0
 
     def __len__(self) -> int:
-        return len(self._segments) * SEGMENT + len(self._tail)
+        return self._full + len(self.tail)
 
     def __iter__(self) -> Iterator[MessageRecord]:
-        return chain(chain.from_iterable(self._segments), self._tail)
+        return chain(chain.from_iterable(segment.records for segment in self.segments), self.tail)
 
     @overload
     def __getitem__(self, at: int) -> MessageRecord: ...
@@ -86,24 +157,76 @@ class Messages(Sequence["MessageRecord"]):
     def __getitem__(self, at: slice) -> list[MessageRecord]: ...
     def __getitem__(self, at: int | slice) -> MessageRecord | list[MessageRecord]:
         if isinstance(at, slice):
-            return [self[position] for position in range(*at.indices(len(self)))]
+            start, end, step = at.indices(len(self))
+            return self._run(start, end) if step == 1 else [self[position] for position in range(start, end, step)]
         position = at + len(self) if at < 0 else at
         if not 0 <= position < len(self):
             raise IndexError(at)
-        number, offset = divmod(position, SEGMENT)
-        return self._tail[offset] if number == len(self._segments) else self._segments[number][offset]
+        number, offset = self._place(position)
+        return self.tail[offset] if number == len(self.segments) else self.segments[number].records[offset]
+
+    def _run(self, start: int, end: int) -> list[MessageRecord]:
+        found: list[MessageRecord] = []
+        for number, at in enumerate((0, *self._ends)):
+            part = self.segments[number] if number < len(self.segments) else None
+            size = len(self.tail) if part is None else part.count
+            first, last = max(start - at, 0), min(end - at, size)
+            if first < last:
+                found += (self.tail if part is None else part.records)[first:last]
+        return found
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Messages) and len(self) == len(other) and all(map(_equal, self, other))
 
     def __hash__(self) -> int:
-        return hash((len(self), self._tail))
+        return hash((len(self), self.last_index))
 
     def __repr__(self) -> str:
         return f"Messages({list(self)!r})"
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Travel to other processes whole."""
+        return Messages.of, (list(self),)
 
-def _with(records: tuple[MessageRecord, ...], offset: int, record: MessageRecord) -> tuple[MessageRecord, ...]:
+
+class Growing:
+    """Messages that are being folded: what `Messages.put` does, without a new value for each."""
+
+    __slots__ = ("_last", "_segments", "_tail")
+
+    def __init__(self, messages: Messages) -> None:
+        self._take(messages)
+
+    def _take(self, messages: Messages) -> None:
+        self._segments, self._tail = list(messages.segments), list(messages.tail)
+        last = messages.last_index
+        self._last = -sys.maxsize if last is None else last
+
+    def put(self, record: MessageRecord) -> None:
+        """One more; it takes the place of one with the same index."""
+        if record.message_id <= self._last:
+            self._take(self.messages().put(record))
+            return
+        self._last = record.message_id
+        self._tail.append(record)
+        if len(self._tail) == SEGMENT:
+            self._segments.append(Segment.of(tuple(self._tail)))
+            self._tail = []
+
+    def messages(self) -> Messages:
+        """What has come together so far."""
+        return Messages(self._segments, self._tail)
+
+
+def _index(record: MessageRecord) -> int:
+    return record.message_id
+
+
+def _last(segment: Segment) -> int:
+    return segment.last
+
+
+def _with(records: Sequence[MessageRecord], offset: int, record: MessageRecord) -> tuple[MessageRecord, ...]:
     return (*records[:offset], record, *records[offset + 1 :])
 
 

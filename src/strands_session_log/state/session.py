@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -94,15 +94,25 @@ class AgentState:
 
     def window_with_indices(self) -> list[tuple[int | None, Mapping[str, Any]]]:
         """The window, each message with its index in the transcript; None where it stands nowhere in it."""
-        if self.held is None:
-            return [(record.message_id, record.shown) for record in self.messages[self.removed :]]
         shown: list[tuple[int | None, Mapping[str, Any]]] = []
-        for item in (*self.held.items, (self.held.next, sys.maxsize)):
+        for item in self.window_spans():
             if isinstance(item, Mapping):
                 shown.append((None, item))
             else:
-                shown += [(record.message_id, record.shown) for record in self.messages.between(*item)]
-        return shown[max(0, self.removed - self.held.removed) :]
+                shown += [(record.message_id, record.shown) for record in self.messages[item[0] : item[1]]]
+        return shown
+
+    def window_spans(self) -> list[tuple[int, int] | Mapping[str, Any]]:
+        """The window as stretches `[start, end)` of positions in `messages`, and messages that stand nowhere in it."""
+        if self.held is None:
+            return list(_without_first([(0, len(self.messages))], self.removed))
+        items = (*self.held.items, (self.held.next, sys.maxsize))
+        spans = [item if isinstance(item, Mapping) else self._span(*item) for item in items]
+        return list(_without_first(spans, self.removed - self.held.removed))
+
+    def _span(self, first: int, last: int) -> tuple[int, int]:
+        end = len(self.messages) if last == sys.maxsize else self.messages.position(last + 1)
+        return self.messages.position(first), end
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +142,18 @@ class SessionState:
     def exists(self) -> bool:
         """Whether there is any event at all."""
         return self.revision > 0
+
+
+def _without_first(
+    spans: Iterable[tuple[int, int] | Mapping[str, Any]], count: int
+) -> Iterator[tuple[int, int] | Mapping[str, Any]]:
+    """What is left when so many messages are taken from the front."""
+    for span in spans:
+        start, end = (0, 1) if isinstance(span, Mapping) else span
+        taken = min(max(0, count), max(0, end - start))
+        count -= taken
+        if start + taken < end:
+            yield span if isinstance(span, Mapping) else (start + taken, end)
 
 
 def removed_count(conversation_manager_state: Any) -> int:

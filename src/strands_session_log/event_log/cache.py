@@ -1,0 +1,144 @@
+"""Access to the snapshot of a session: what is in it is opaque here."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from functools import partial
+from itertools import chain
+from typing import Any, NamedTuple
+
+from ..codec import RawEntry
+from ..ids import EventId
+from ..keys import Keyspace
+from ..scripts import LOAD, SAVE
+from ..server.border import Client, insist
+from .reading import end_at
+
+_ENTRIES = 320
+_ENTRY_BYTES = 4 * 1024 * 1024
+_SEGMENT_BYTES = 8 * 1024 * 1024
+_POINTS = re.compile(rb"\b([0-9]{1,16})-([0-9]{1,16})\b")
+
+
+class Loaded(NamedTuple):
+    """What one round trip brings of a session.
+
+    Attributes:
+        erased: The head's erased ranges.
+        listed: The snapshot's list of its points, as it stands there.
+        point: The one that was taken; None when there is none.
+        manifest: What stands there.
+        segments: Its segments by name, as far as they fit.
+        entries: The events from that point on, the point's own first; all from the beginning without a point.
+        more: Whether more events follow.
+    """
+
+    erased: str
+    listed: bytes
+    point: EventId | None
+    manifest: bytes
+    segments: Mapping[str, bytes]
+    entries: Sequence[RawEntry]
+    more: bool
+
+    @property
+    def points(self) -> list[EventId]:
+        """The points the snapshot has, oldest first; what is none is passed over."""
+        return [EventId(int(ms), int(revision)) for ms, revision in _POINTS.findall(self.listed)]
+
+
+class Point(NamedTuple):
+    """A point to save.
+
+    Attributes:
+        id: Where it stands.
+        link: The hash chain there, base64url.
+        manifest: What to keep.
+        needs: The names of the segments it needs, newest first.
+    """
+
+    id: EventId
+    link: str
+    manifest: bytes
+    needs: Sequence[str]
+
+
+class Save(NamedTuple):
+    """One attempt to save.
+
+    Attributes:
+        erased: The head's erased ranges when the events were read.
+        known: The snapshot's list of points then.
+        points: The points it is to have.
+        added: Those of them that are new.
+        segments: New segments by name.
+    """
+
+    erased: str
+    known: bytes
+    points: Sequence[EventId]
+    added: Sequence[Point]
+    segments: Mapping[str, bytes]
+
+    @property
+    def size(self) -> int:
+        """How many bytes are written."""
+        points = sum(len(point.manifest) + len(" ".join(point.needs)) for point in self.added)
+        return points + sum(map(len, self.segments.values())) + len(_words(self.points))
+
+
+class Cache:
+    """The snapshots of one namespace."""
+
+    def __init__(self, client: Client, keyspace: Keyspace, retry_for: float) -> None:
+        """See `EventLog`."""
+        self._client, self._keyspace, self._retry_for = client, keyspace, retry_for
+
+    def load(self, session_id: str, until: EventId | None) -> Loaded | None:
+        """The newest point up to an id, and the events after it; None when the session has no head."""
+        ms = "" if until is None else str(until.ms)
+        revision = str(until.revision) if until is not None and until.revision else ""
+        arguments = (end_at(until), ms, revision, _ENTRIES, _ENTRY_BYTES, _SEGMENT_BYTES)
+        call = partial(LOAD, self._client, self._keys(session_id), arguments, raw=True)
+        reply = insist(call, self._retry_for)
+        if not reply:
+            return None
+        erased, listed, point, manifest, flat, entries, more = reply
+        segments = {name.decode(): blob for name, blob in zip(flat[::2], flat[1::2], strict=True)}
+        at = EventId.parse(point) if point else None
+        return Loaded(erased.decode(), listed, at, manifest, segments, entries, bool(more))
+
+    def save(self, session_id: str, save: Save) -> bool:
+        """Save points, unless somebody else was quicker or something was erased.
+
+        Returns:
+            Whether it was saved.
+        """
+        points = ((str(one.id), one.link, one.manifest, " ".join(one.needs)) for one in save.added)
+        arguments: list[Any] = [
+            *(save.erased, save.known, _words(save.points), len(save.added)),
+            *chain.from_iterable(points),
+            *chain.from_iterable(save.segments.items()),
+        ]
+        return bool(insist(lambda: SAVE(self._client, self._keys(session_id), arguments), self._retry_for))
+
+    def segment(self, session_id: str, name: str) -> bytes | None:
+        """One segment; None when it is gone."""
+        key = self._keyspace.session(session_id).snapshot
+        command = partial(self._client.execute_command, "HGET", key, f"segment:{name}", NEVER_DECODE=True)
+        found: bytes | None = insist(command, self._retry_for)
+        return found
+
+    def drop(self, session_id: str) -> None:
+        """Throw the snapshot of a session away; it is made anew."""
+        key = self._keyspace.session(session_id).snapshot
+        insist(lambda: self._client.execute_command("UNLINK", key), self._retry_for)
+
+    def _keys(self, session_id: str) -> tuple[str, str, str]:
+        keys = self._keyspace.session(session_id)
+        return keys.events, keys.head, keys.snapshot
+
+
+def _words(points: Sequence[EventId]) -> str:
+    return " ".join(map(str, points))

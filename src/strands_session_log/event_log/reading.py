@@ -1,0 +1,82 @@
+"""Reading a session stream page by page, as fast as the driver lets us: bytes, undecoded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import partial
+from typing import Any
+
+from ..codec import RawEntry, fields_of
+from ..errors import LogForkedError
+from ..ids import EventId
+from ..keys import Keyspace
+from ..server.border import Client, insist
+from .connection import connection_to
+
+_FIRST_PAGE = 32
+_MAX_PAGE = 1000
+_PAGE_BYTES = 4 * 1024 * 1024
+_MAX_SEQUENCE = "18446744073709551615"
+
+
+class Reader:
+    """Reads the session streams of one namespace; one for any number of threads."""
+
+    def __init__(self, client: Client, keyspace: Keyspace, retry_for: float) -> None:
+        """See `EventLog`."""
+        self._client, self._keyspace, self._retry_for = client, keyspace, retry_for
+
+    def pages(self, session_id: str, start: str, end: str) -> Iterator[Sequence[RawEntry]]:
+        """The entries from one id to another, see `EventLog.pages`."""
+        count = _FIRST_PAGE
+        page = self._page(session_id, start, end, count)
+        yield page
+        while len(page) == count and _text(page[-1][0]) != end:
+            last, count = page[-1], _next_count(page)
+            page = self._page(session_id, _text(last[0]), end, count + 1)
+            if [_place(entry) for entry in page[:1]] != [_place(last)]:
+                raise LogForkedError(session_id, _text(last[0]))
+            page = page[1:]
+            yield page
+
+    def _page(self, session_id: str, start: str, end: str, count: int) -> list[RawEntry]:
+        key = self._keyspace.session(session_id).events
+        return insist(partial(self._fetch, key, start, end, count), self._retry_for)
+
+    def _fetch(self, key: str, start: str, end: str, count: int) -> list[RawEntry]:
+        """The name of the command as bytes: the driver then leaves out its own, slower way of laying out the reply."""
+        with connection_to(self._client, key) as node:
+            page: list[RawEntry] = node.execute_command(b"XRANGE", key, start, end, "COUNT", count, NEVER_DECODE=True)
+            return page
+
+
+def start_after(after: EventId) -> str:
+    """Where a read begins that is to begin after an id; its revision is 0 when only its time counts."""
+    if after.revision == 0 and after.ms:
+        return f"({after.ms}-{_MAX_SEQUENCE}"
+    return f"({after}" if after.revision else "-"
+
+
+def end_at(until: EventId | None) -> str:
+    """Where a read ends that is to end with an id."""
+    if until is None:
+        return "+"
+    return str(until) if until.revision else str(until.ms)
+
+
+def _place(entry: RawEntry) -> tuple[Any, Any]:
+    """Id and link: what an entry keeps when it is erased, and no other has."""
+    return entry[0], fields_of(entry[1]).get(b"link")
+
+
+def _next_count(page: Sequence[RawEntry]) -> int:
+    """As many entries as fit a few megabytes if all are like the largest of the last page, at most twice as many.
+
+    Messages range from bytes to megabytes, and a session of small ones may turn to large ones at any time.
+    """
+    largest = max(sum(map(len, fields[1::2])) for _, fields in page) + 1
+    return max(1, min(_MAX_PAGE, 2 * len(page), _PAGE_BYTES // largest))
+
+
+def _text(value: bytes) -> str:
+    return value.decode()

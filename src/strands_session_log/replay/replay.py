@@ -1,0 +1,181 @@
+"""Replay: the state of a session at any point, from the log, with the snapshot as a shortcut."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
+from threading import Lock
+
+from ..codec import RawEntry, rows
+from ..errors import LogForkedError
+from ..event_log import EventLog
+from ..event_log.cache import Loaded
+from ..event_log.reading import end_at
+from ..event_log.sealed import Position
+from ..ids import START, EventId
+from ..snapshot import DamagedError, Restored, SnapshotSettings, restore, wants_point
+from ..state import Messages, SessionState, initial
+from .folding import Folding
+from .saving import Saver, Unsaved
+
+logger = logging.getLogger(__name__)
+
+
+class Replay:
+    """Folds the sessions of a log; one for any number of threads.
+
+    Args:
+        log: The log.
+        settings: How snapshots are kept; None to do without.
+    """
+
+    def __init__(self, log: EventLog, settings: SnapshotSettings | None = None) -> None:
+        self._log, self._settings = log, settings
+        self._saver = None if settings is None else Saver(log, settings, self._refresh)
+        if self._saver:
+            log.on_append = self._saver.appended
+
+    @property
+    def saved_bytes(self) -> int:
+        """How many bytes of snapshots were saved here so far."""
+        return self._saver.saved_bytes if self._saver else 0
+
+    def settle(self, timeout: float = 30.0) -> bool:
+        """Wait until the snapshots that are being saved in the background are.
+
+        Args:
+            timeout: For how many seconds at most.
+
+        Returns:
+            Whether they are.
+        """
+        return self._saver is None or self._saver.settle(timeout)
+
+    def close(self) -> None:
+        """Save no more."""
+        if self._saver:
+            self._saver.close()
+
+    def state(self, session_id: str, until: EventId | None = None) -> SessionState:
+        """The state of a session at a point; its newest if none is given.
+
+        Raises:
+            LogForkedError: When the session was deleted or replaced while it was read.
+        """
+        if self._settings is None:
+            return self.from_log(session_id, until)
+        loaded = self._log.cache.load(session_id, until)
+        if loaded is None:
+            return self.from_log(session_id, until)
+        unsaved = self._fold(session_id, until, loaded)
+        if self._saver and (until is None or not loaded.points):
+            self._saver.consider(session_id, unsaved)
+        return self._remembered(session_id, unsaved.state) if until is None else unsaved.state
+
+    def from_log(self, session_id: str, until: EventId | None = None) -> SessionState:
+        """The same from the log alone, whatever the snapshot says."""
+        folding = Folding(session_id, initial())
+        for page in self._log.pages(session_id, end=end_at(until)):
+            folding.add(page)
+        state = folding.state()
+        return self._remembered(session_id, state) if until is None else state
+
+    def catch_up(self, session_id: str, known: SessionState) -> SessionState:
+        """The newest state, starting from one that was folded earlier.
+
+        The read begins with the event the known state ends with: if that is not what it was, the session was deleted,
+        replaced or lost in a failover, and is folded anew; and so it is after an erasure, since what stood before an
+        erased record cannot be told from what is known. One round trip when little has happened since.
+        """
+        if not known.exists:
+            return self.state(session_id)
+        folding = Folding(session_id, known)
+        try:
+            pages = self._log.pages(session_id, start=str(known.position))
+            first = next(pages)
+            if not _begins_at(first, known):
+                return self.state(session_id)
+            self._run(folding, chain([first[1:]], pages))
+        except LogForkedError:
+            return self.state(session_id)
+        return self.state(session_id) if folding.has_erasure else self._remembered(session_id, folding.state())
+
+    def _refresh(self, session_id: str) -> Unsaved | None:
+        loaded = self._log.cache.load(session_id, None)
+        return loaded and self._fold(session_id, None, loaded)
+
+    def _fold(self, session_id: str, until: EventId | None, loaded: Loaded) -> Unsaved:
+        """What a load brought, and what follows; from the log alone if the snapshot cannot be trusted."""
+        pages, restored = self._pages(session_id, until, loaded), Restored(initial(), {})
+        if loaded.point is not None:
+            found = self._restore(session_id, loaded)
+            if found is None:
+                self._log.cache.drop(session_id)
+                loaded, pages = loaded._replace(listed=b""), self._log.pages(session_id, end=end_at(until))
+            else:
+                restored, pages = found, chain([next(pages)[1:]], pages)
+        folding = Folding(session_id, restored.state)
+        self._run(folding, pages)
+        return Unsaved(folding.state(), folding.states, folding.count, loaded, restored.digests)
+
+    def _restore(self, session_id: str, loaded: Loaded) -> Restored | None:
+        """What the snapshot holds, if it can be trusted."""
+        try:
+            fetch = _Fetch(self, session_id, loaded.point or START)
+            restored = restore(session_id, loaded.manifest, loaded.segments, fetch)
+        except DamagedError as error:
+            logger.warning("session_id=<%s>, error=<%s> | snapshot dropped", session_id, error)
+            return None
+        return restored if _begins_at(loaded.entries, restored.state) else None
+
+    def _pages(self, session_id: str, until: EventId | None, loaded: Loaded) -> Iterator[Sequence[RawEntry]]:
+        """The pages from where the load began; every one after the first continues the one before."""
+        yield loaded.entries
+        if loaded.more:
+            last = loaded.entries[-1]
+            pages = self._log.pages(session_id, last[0].decode(), end_at(until))
+            first = next(pages)
+            if not first or first[0][0] != last[0]:
+                raise LogForkedError(session_id, last[0].decode())
+            yield from chain([first[1:]], pages)
+
+    def _run(self, folding: Folding, pages: Iterable[Sequence[RawEntry]]) -> None:
+        """Fold page by page, and keep states at points a snapshot may have."""
+        at = folding.position.revision
+        for page in pages:
+            folding.add(page)
+            now = folding.position.revision
+            if self._settings and wants_point(now, at, now, self._settings):
+                folding.note()
+                at = now
+
+    def _remembered(self, session_id: str, state: SessionState) -> SessionState:
+        if state.exists:
+            self._log.remember(session_id, Position(state.position, state.link))
+        return state
+
+
+class _Fetch:
+    """Fetches what a snapshot left out; the log is replayed at most once for it."""
+
+    def __init__(self, replay: Replay, session_id: str, position: EventId) -> None:
+        self._replay, self._session_id, self._position = replay, session_id, position
+        self._lock, self._state = Lock(), initial()
+
+    def segment(self, name: str) -> bytes | None:
+        return self._replay._log.cache.segment(self._session_id, name)
+
+    def replayed(self, agent_id: str) -> Messages:
+        with self._lock:
+            if not self._state.exists:
+                self._state = self._replay.from_log(self._session_id, self._position)
+        if self._state.position != self._position or agent_id not in self._state.agents:
+            raise LogForkedError(self._session_id, str(self._position))
+        return self._state.agents[agent_id].messages
+
+
+def _begins_at(entries: Sequence[RawEntry], state: SessionState) -> bool:
+    """Whether entries begin with the very event a state ends with: otherwise the log is not what was folded."""
+    first = next(rows(entries[:1], lambda type_: False), None)
+    return first is not None and (first[0], first[4]) == (state.position, state.link)

@@ -1,0 +1,83 @@
+"""Going back: the agents resume from an earlier event, and nothing is deleted.
+
+One append holds the `session.rewound` event and, by the means there are anyway, what brings each agent back: its record
+and its window as they were. Whoever only knows those follows without knowing of rewinds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from .. import events
+from ..codec import from_json
+from ..errors import ConcurrentWriteError, ContentionError, SessionNotFoundError
+from ..event_log import EventLog, SessionAt
+from ..events import Event
+from ..ids import EventId
+from ..state import AgentState, SessionState
+from .replay import Replay
+
+_ATTEMPTS = 20
+
+
+def rewind(log: EventLog, replay: Replay, session_id: str, then: SessionState) -> EventId:
+    """Bring the agents of a session back to an earlier state of it, see `SessionLog.rewind`."""
+    for _ in range(_ATTEMPTS):
+        now = replay.state(session_id)
+        if not now.exists:
+            raise SessionNotFoundError(session_id)
+        try:
+            return log.append(session_id, list(_events(now, then)), SessionAt(now.revision))[0]
+        except ConcurrentWriteError:
+            continue
+    raise ContentionError(session_id, _ATTEMPTS)
+
+
+def _events(now: SessionState, then: SessionState) -> Iterator[Event]:
+    yield events.SessionRewound(
+        {
+            "to": str(then.position),
+            "agents": [name for name, agent in now.agents.items() if agent.record and not _record(then, name)],
+            "multi_agents": [name for name in now.multi_agents if name not in then.multi_agents],
+        }
+    )
+    for name, agent in now.agents.items():
+        yield from _agent(agent, then.agents.get(name) or AgentState(name))
+    for name, data in then.multi_agents.items():
+        if now.multi_agents.get(name) != data:
+            yield events.MultiAgentUpdated(from_json(data), name)
+
+
+def _agent(now: AgentState, then: AgentState) -> Iterator[Event]:
+    if then.record is not None and then.record != now.record:
+        yield events.AgentUpdated(from_json(then.record), now.agent_id)
+    last = now.messages.last_index
+    data = {"items": _items(then), "removed": then.removed, "next": 0 if last is None else last + 1}
+    yield events.WindowChanged(data, now.agent_id)
+
+
+def _record(state: SessionState, name: str) -> Mapping[str, Any] | None:
+    agent = state.agents.get(name)
+    return agent.record if agent else None
+
+
+def _items(agent: AgentState) -> Sequence[Any]:
+    """What an agent holds, as ranges of message indices and what stands nowhere else."""
+    items: list[Any] = []
+    for span in agent.window_spans():
+        if isinstance(span, Mapping):
+            items.append({"message": from_json(span)})
+        else:
+            items += _runs([agent.messages.index_at(position) for position in range(*span)])
+    return items
+
+
+def _runs(indices: Sequence[int]) -> list[list[int]]:
+    runs: list[list[int]] = []
+    for index in indices:
+        if runs and runs[-1][1] == index - 1:
+            runs[-1][1] = index
+        else:
+            runs.append([index, index])
+    return runs

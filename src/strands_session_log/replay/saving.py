@@ -1,0 +1,148 @@
+"""Saving snapshots in the background, where nobody waits for them."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from threading import Lock
+from typing import NamedTuple
+
+from ..errors import SessionLogError
+from ..event_log import EventLog
+from ..event_log.cache import Cache, Loaded, Point, Save
+from ..snapshot import Draft, SnapshotSettings, points_to_keep
+from ..state import SessionState
+
+logger = logging.getLogger(__name__)
+
+_MAX_BYTES = 32 * 1024 * 1024
+"""A script call writes it all at once, and the server does nothing else meanwhile."""
+_WATCHED = 4096
+_WAITING = 64
+
+
+class Unsaved(NamedTuple):
+    """A state, and what is needed to save it.
+
+    Attributes:
+        state: The state.
+        states: States of the past that were met on the way.
+        folded: How many events were folded for it.
+        loaded: What it was folded from.
+        digests: Digests of the segments its snapshot has, by name.
+    """
+
+    state: SessionState
+    states: Sequence[SessionState]
+    folded: int
+    loaded: Loaded
+    digests: Mapping[str, bytes]
+
+
+class Saver:
+    """Saves snapshots, in a thread of its own, once enough has happened.
+
+    Args:
+        log: Where to.
+        settings: When, and how.
+        fold: Folds the newest state of a session; None if there is no such session.
+    """
+
+    def __init__(self, log: EventLog, settings: SnapshotSettings, fold: Callable[[str], Unsaved | None]) -> None:
+        # A snapshot is never worth waiting for.
+        self._cache = Cache(log.client, log.keyspace, retry_for=0.0)
+        self._settings, self._fold = settings, fold
+        self._seen: OrderedDict[str, int] = OrderedDict()
+        self._lock, self._jobs, self._again = Lock(), dict[str, Future[None]](), set[str]()
+        self._pool: ThreadPoolExecutor | None = None
+        self._process, self._closed = os.getpid(), False
+        self.saved_bytes = 0
+
+    def appended(self, session_id: str, revision: int) -> None:
+        """Note that a session has grown; save when it has grown enough."""
+        last = self._seen.get(session_id)
+        if last is None or revision < last:
+            self._watch(session_id, revision)
+        elif revision - last >= self._settings.threshold:
+            self._watch(session_id, revision)
+            self._submit(session_id, lambda: self._fold(session_id))
+
+    def consider(self, session_id: str, unsaved: Unsaved) -> None:
+        """Save a state if many events had to be folded for it."""
+        if unsaved.folded < self._settings.threshold:
+            self._watch(session_id, unsaved.state.revision - unsaved.folded)
+        else:
+            self._watch(session_id, unsaved.state.revision)
+            self._submit(session_id, lambda: unsaved)
+
+    def settle(self, timeout: float) -> bool:
+        """Wait until everything that was begun is saved."""
+        with self._lock:
+            jobs = list(self._jobs.values())
+        return not wait(jobs, timeout).not_done
+
+    def close(self) -> None:
+        """Begin nothing more; what waits is given up."""
+        self._closed = True
+        if self._pool:
+            self._pool.shutdown(wait=True, cancel_futures=True)
+
+    def _watch(self, session_id: str, revision: int) -> None:
+        self._seen.pop(session_id, None)
+        self._seen[session_id] = revision
+        while len(self._seen) > _WATCHED:
+            self._seen.popitem(last=False)
+
+    def _submit(self, session_id: str, fold: Callable[[], Unsaved | None]) -> None:
+        with self._lock:
+            if self._process != os.getpid():
+                # The thread stayed in the process this one was forked from.
+                self._process, self._pool, self._jobs = os.getpid(), None, {}
+            if session_id in self._jobs:
+                self._again.add(session_id)
+            if self._closed or session_id in self._jobs or len(self._jobs) >= _WAITING:
+                return
+            self._pool = self._pool or ThreadPoolExecutor(1, "session-log-snapshots")
+            try:
+                self._jobs[session_id] = self._pool.submit(self._save, session_id, fold)
+            except RuntimeError:
+                logger.debug("session_id=<%s> | the interpreter ends, no snapshot is saved", session_id)
+
+    def _save(self, session_id: str, fold: Callable[[], Unsaved | None]) -> None:
+        try:
+            self._write(session_id, fold())
+            while session_id in self._again:
+                self._again.discard(session_id)
+                self._write(session_id, self._fold(session_id))
+        except SessionLogError as error:
+            logger.debug("session_id=<%s>, error=<%s> | snapshot not saved", session_id, error)
+        except Exception:
+            logger.warning("session_id=<%s> | snapshot not saved", session_id, exc_info=True)
+        finally:
+            with self._lock:
+                self._jobs.pop(session_id, None)
+                self._again.discard(session_id)
+
+    def _write(self, session_id: str, unsaved: Unsaved | None) -> None:
+        if unsaved is None or not unsaved.folded:
+            return
+        save = _drafted(session_id, unsaved, self._settings)
+        if save.size <= _MAX_BYTES and self._cache.save(session_id, save):
+            self.saved_bytes += save.size
+
+
+def _drafted(session_id: str, unsaved: Unsaved, settings: SnapshotSettings) -> Save:
+    """Lay out the points that are new and worth keeping."""
+    known = unsaved.loaded.points
+    found = {state.position: state for state in (*unsaved.states, unsaved.state)}
+    points = points_to_keep([*known, *found], settings)
+    draft = Draft(session_id, unsaved.digests, settings)
+    added = [
+        Point(point, found[point].link, *draft.add(found[point]))
+        for point in points
+        if point in found and point not in known
+    ]
+    return Save(unsaved.loaded.erased, unsaved.loaded.listed, points, added, draft.segments)

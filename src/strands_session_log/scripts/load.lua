@@ -1,0 +1,48 @@
+-- Reads a session in one round trip: the newest point of its snapshot, and the events that follow.
+--
+-- KEYS: events, head, snapshot (one slot)
+-- ARGV: 1 the last event to read, as XRANGE takes it; 2 its ms and 3 its revision, both '' for no end
+--       4 how many events at most, 5 and how many bytes of them; 6 how many bytes of segments at most
+--
+-- Returns {} without a head, else {erased, points, point, manifest, {name, segment, ...}, {event, ...}, more}: the head's
+-- erased ranges; the points there are, and the one that was taken ('' if none), whose event comes first; and whether
+-- there are more events than those. Segments that are left out are fetched when they are needed.
+local PAGE = 64
+local head = redis.call('HMGET', KEYS[2], 'revision', 'erased')
+if not head[1] then return {} end
+
+local known = redis.call('HGET', KEYS[3], 'points') or ''
+local last_ms, last_revision = tonumber(ARGV[2]) or math.huge, tonumber(ARGV[3]) or math.huge
+local point = ''
+for ms, revision in string.gmatch(known, '(%d+)%-(%d+)') do
+    local at, number = tonumber(ms), tonumber(revision)
+    if at < last_ms or (at == last_ms and number <= last_revision) then point = ms .. '-' .. revision end
+end
+
+local manifest, segments = '', {}
+if point ~= '' then
+    local found = redis.call('HMGET', KEYS[3], 'point:' .. point, 'needs:' .. point)
+    manifest = found[1] or ''
+    local bytes, most = 0, tonumber(ARGV[6])
+    for name in string.gmatch(found[2] or '', '%S+') do
+        bytes = bytes + redis.call('HSTRLEN', KEYS[3], 'segment:' .. name)
+        if bytes > most then break end
+        segments[#segments + 1] = name
+        segments[#segments + 1] = redis.call('HGET', KEYS[3], 'segment:' .. name) or ''
+    end
+end
+
+local entries, bytes, start, more = {}, 0, point == '' and '-' or point, true
+local most, most_bytes = tonumber(ARGV[4]), tonumber(ARGV[5])
+while more and #entries < most and bytes < most_bytes do
+    -- A page as long as the last one's entries let hope for, so that large ones do not come by the dozen.
+    local page = #entries == 0 and 16 or math.max(1, math.min(PAGE, math.floor((most_bytes - bytes) * #entries / bytes)))
+    local found = redis.call('XRANGE', KEYS[1], start, ARGV[1], 'COUNT', page)
+    for _, entry in ipairs(found) do
+        entries[#entries + 1] = entry
+        for _, value in ipairs(entry[2]) do bytes = bytes + #value end
+        start = '(' .. entry[1]
+    end
+    more = #found == page
+end
+return { head[2] or '', known, point, manifest, segments, entries, more and 1 or 0 }

@@ -1,0 +1,19 @@
+"""How a snapshot is kept."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class SnapshotSettings(NamedTuple):
+    """When snapshots are saved, and how; the defaults are measured, see docs/benchmarks.md.
+
+    Attributes:
+        threshold: Save once a reader had to fold so many events, or a writer appended so many.
+        segment: How many messages a stored segment has at most.
+        points: How many points of a session's history are kept beside the newest, for going back.
+    """
+
+    threshold: int = 256
+    segment: int = 256
+    points: int = 32

@@ -1,0 +1,91 @@
+"""States as manifests and the segments they need.
+
+Only what the agents hold is stored. What a stored segment has is not stored again; a small segment is joined with what
+follows it, so that there are never many, and a message is written about once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from ..state import AgentState, Held, MessageRecord, Messages, SessionState
+from .blobs import digest, pack, seal
+from .parts import Part, parts_of
+from .settings import SnapshotSettings
+
+VERSION = 1
+"""Of what is stored and of the fold it comes from: whoever changes what a fold makes of events raises it."""
+
+
+class Draft:
+    """Points to be saved, and the segments they need.
+
+    Args:
+        session_id: The session.
+        digests: Digests of the segments that are stored, by name.
+        settings: How snapshots are kept.
+
+    Attributes:
+        segments: New segments by name.
+    """
+
+    def __init__(self, session_id: str, digests: Mapping[str, bytes], settings: SnapshotSettings) -> None:
+        self.segments: dict[str, bytes] = {}
+        self._session_id, self._digests, self._settings = session_id, dict(digests), settings
+        self._names: dict[Part, str] = {}
+
+    def add(self, state: SessionState) -> tuple[bytes, Sequence[str]]:
+        """One more point.
+
+        Returns:
+            Its manifest, and the names of the segments it needs, newest first.
+        """
+        needs: list[str] = []
+        manifest = {
+            "version": VERSION,
+            "session": self._session_id,
+            "position": str(state.position),
+            "link": state.link,
+            "record": state.session,
+            "multi_agents": state.multi_agents,
+            "agents": [self._agent(agent, state.revision, needs) for agent in state.agents.values()],
+        }
+        return seal(pack(manifest)), needs[::-1]
+
+    def _agent(self, agent: AgentState, revision: int, needs: list[str]) -> Mapping[str, Any]:
+        parts = parts_of(agent, self._settings.segment)
+        return {
+            "id": agent.agent_id,
+            "record": agent.record,
+            "held": None if agent.held is None else _held(agent.held),
+            "unerased": [[index, str(id_)] for index, id_ in agent.unerased.items()],
+            "moved": str(agent.moved),
+            "parts": [self._part(agent.messages, part, revision, needs) for part in parts],
+        }
+
+    def _part(self, messages: Messages, part: Part, revision: int, needs: list[str]) -> Sequence[Any]:
+        """Name and digest, both empty where nothing is stored; count, first and last index."""
+        place = [part.end - part.start, messages.index_at(part.start), messages.index_at(part.end - 1)]
+        if not part.is_held:
+            return ["", "", *place]
+        name = part.name or self._names.get(part) or self._store(messages, part, revision)
+        needs.append(name)
+        return [name, self._digests[name].hex(), *place]
+
+    def _store(self, messages: Messages, part: Part, revision: int) -> str:
+        name = f"{revision}.{len(self.segments)}"
+        blob = pack([_row(record) for record in messages[part.start : part.end]])
+        self.segments[name], self._digests[name] = blob, digest(blob)
+        if part.whole is not None:
+            self._names[part] = name
+        return name
+
+
+def _row(record: MessageRecord) -> list[Any]:
+    return [*record[:5], record.id.ms, record.id.revision, record.erased]
+
+
+def _held(held: Held) -> list[Any]:
+    items = [{"message": item} if isinstance(item, Mapping) else list(item) for item in held.items]
+    return [items, held.removed, held.next]

@@ -1,0 +1,180 @@
+"""The snapshot: whatever is cut, stored and read back, the state is that of the whole log."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from strands_session_log.codec import to_json
+from strands_session_log.events import Event, Recorded
+from strands_session_log.ids import EventId
+from strands_session_log.snapshot import (
+    DamagedError,
+    Draft,
+    SnapshotSettings,
+    points_to_keep,
+    restore,
+    wants_point,
+)
+from strands_session_log.state import Messages, SessionState, initial
+from unit import test_fold
+from unit.test_fold import anything, fold, said
+
+SMALL = SnapshotSettings(threshold=4, segment=3, points=4)
+
+
+def recorded(*happened: Event) -> list[Recorded]:
+    """As they come out of the log: plain JSON values."""
+    entries = test_fold.recorded(*happened)
+    return [one._replace(event=replace(one.event, to_json(one.event.data))) for one in entries]
+
+
+def replace(event: Event, data: Any) -> Event:
+    return type(event)(data, event.agent) if type(event) is not Event else Event(event.type, data, event.agent)
+
+
+class Log:
+    """Stands for the log: what a snapshot does not hold is folded anew."""
+
+    def __init__(self, state: SessionState, segments: Mapping[str, bytes]) -> None:
+        self.state, self.segments, self.replays = state, segments, 0
+
+    def segment(self, name: str) -> bytes | None:
+        return self.segments.get(name)
+
+    def replayed(self, agent_id: str) -> Messages:
+        self.replays += 1
+        return self.state.agents[agent_id].messages
+
+
+def stored(state: SessionState, how: SnapshotSettings = SMALL) -> tuple[bytes, dict[str, bytes]]:
+    draft = Draft("s", {}, how)
+    return draft.add(state)[0], draft.segments
+
+
+def read(state: SessionState, how: SnapshotSettings = SMALL) -> tuple[SessionState, Log]:
+    manifest, segments = stored(state, how)
+    log = Log(state, segments)
+    return restore("s", manifest, segments, log).state, log
+
+
+@given(st.lists(anything, max_size=40), st.integers(0, 40))
+def test_a_snapshot_and_the_tail_fold_into_what_all_events_do(happened: list[Event], cut: int) -> None:
+    entries = recorded(*happened)
+    restored, _ = read(fold(entries[:cut]))
+    assert fold(entries[cut:], restored) == fold(entries)
+
+
+@given(st.lists(anything, max_size=60), st.lists(st.integers(0, 60), max_size=6))
+def test_snapshots_made_from_snapshots_lose_nothing(happened: list[Event], cuts: list[int]) -> None:
+    entries, state, at = recorded(*happened), initial(), 0
+    kept: dict[str, bytes] = {}
+    digests: Mapping[str, bytes] = {}
+    for cut in sorted(cuts):
+        state, at = fold(entries[at:cut], state), max(at, cut)
+        draft = Draft("s", digests, SMALL)
+        manifest, _ = draft.add(state)
+        kept.update(draft.segments)
+        state, digests = restore("s", manifest, kept, Log(fold(entries[:at]), kept))
+    assert fold(entries[at:], state) == fold(entries)
+
+
+@given(st.lists(anything, min_size=1, max_size=20), st.data())
+def test_a_damaged_manifest_is_never_taken_for_a_state(happened: list[Event], data: st.DataObject) -> None:
+    manifest, segments = stored(fold(recorded(*happened)))
+    at = data.draw(st.integers(0, 8 * len(manifest) - 1))
+    flipped = bytearray(manifest)
+    flipped[at // 8] ^= 1 << at % 8
+    for damaged in (bytes(flipped), manifest[: at // 8], b""):
+        with pytest.raises(DamagedError):
+            restore("s", damaged, segments, Log(initial(), segments))
+
+
+def test_a_snapshot_of_another_session_is_not_taken() -> None:
+    manifest, segments = stored(fold(recorded(said(0))))
+    with pytest.raises(DamagedError, match="session s"):
+        restore("other", manifest, segments, Log(initial(), segments))
+
+
+def test_a_snapshot_of_a_later_version_is_not_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("strands_session_log.snapshot.writing.VERSION", 99)
+    manifest, segments = stored(fold(recorded(said(0))))
+    with pytest.raises(DamagedError, match="version 99"):
+        restore("s", manifest, segments, Log(initial(), segments))
+
+
+def test_a_damaged_segment_is_found_when_it_comes_along_and_replaced_when_it_is_fetched() -> None:
+    state = fold(recorded(*(said(index) for index in range(5))))
+    manifest, segments = stored(state)
+    damaged = {name: blob[:-1] for name, blob in segments.items()}
+    with pytest.raises(DamagedError):
+        restore("s", manifest, damaged, Log(state, damaged))
+    for lost in (damaged, {}):
+        log = Log(state, lost)
+        assert restore("s", manifest, {}, log).state == state
+        assert log.replays
+
+
+def test_only_what_the_agent_holds_is_stored_and_the_rest_is_replayed_when_asked_for() -> None:
+    window = Event.known["window.changed"]({"items": [[1, 1], [7, 8]], "removed": 0, "next": 10}, "a")
+    state = fold(recorded(*(said(index, f"text{index}") for index in range(10)), window, said(10)))
+    restored, log = read(state)
+    agent = restored.agents["a"]
+    assert [index for index, _ in agent.window_with_indices()] == [1, 7, 8, 10]
+    assert (len(agent.messages), agent.messages.last_index, agent.messages.find(9)) == (11, 10, 9)
+    assert log.replays == 0
+    assert agent.messages[0].message["content"] == [{"text": "text0"}]
+    assert log.replays == 1
+
+
+def test_what_is_stored_is_not_stored_again_and_small_segments_are_joined() -> None:
+    entries = recorded(*(said(index) for index in range(40)))
+    state, digests, written = initial(), dict[str, bytes](), 0
+    kept: dict[str, bytes] = {}
+    how = SnapshotSettings(segment=16)
+    for at in range(40):
+        state = fold(entries[at : at + 1], state)
+        draft = Draft("s", digests, how)
+        manifest, needs = draft.add(state)
+        kept.update(draft.segments)
+        written += len(draft.segments)
+        state, digests = restore("s", manifest, kept, Log(state, kept))
+    assert written == 40
+    assert len(needs) <= 5
+
+
+def test_states_that_follow_each_other_share_their_segments() -> None:
+    entries = recorded(*(said(index) for index in range(600)))
+    draft = Draft("s", {}, SnapshotSettings())
+    first = fold(entries[:520])
+    needs = [draft.add(state)[1] for state in (first, fold(entries[520:], first))]
+    assert len(set(needs[0]) & set(needs[1])) == 2
+
+
+@given(st.lists(st.integers(1, 100_000), min_size=1, max_size=300))
+def test_points_are_few_evenly_spread_and_the_newest_is_one_of_them(revisions: list[int]) -> None:
+    how = SnapshotSettings(threshold=16, points=8)
+    points: list[EventId] = []
+    for revision in sorted(set(revisions)):
+        points = points_to_keep([*points, EventId(revision, revision)], how)
+        assert points[-1].revision == revision
+        assert len(points) <= how.points + 1
+    assert points == sorted(points)
+
+
+def test_a_long_session_wants_points_further_apart() -> None:
+    how = SnapshotSettings(threshold=10, points=4)
+    assert wants_point(10, 9, 10, how)
+    assert not wants_point(10, 9, 100, how)
+    assert wants_point(40, 39, 100, how)
+
+
+def test_a_state_with_fetched_parts_travels_to_other_processes_whole() -> None:
+    restored, _ = read(fold(recorded(*(said(index) for index in range(5)))))
+    messages: Any = pickle.loads(pickle.dumps(restored.agents["a"].messages))
+    assert messages == restored.agents["a"].messages
