@@ -21,7 +21,7 @@ from support import FaultProxy
 from support.processes import HOST
 from support.servers import Server
 
-SMALL = SnapshotSettings(threshold=16, segment=8, points=4)
+SMALL = SnapshotSettings(threshold=16, segment=8, points=4, spacing=16)
 SECRET = "4711-0815"
 
 

@@ -25,7 +25,7 @@ from strands_session_log.state import Messages, SessionState, initial
 from unit import test_fold
 from unit.test_fold import anything, fold, said
 
-SMALL = SnapshotSettings(threshold=4, segment=3, points=4)
+SMALL = SnapshotSettings(threshold=4, segment=3, points=4, spacing=4)
 
 
 def recorded(*happened: Event) -> list[Recorded]:
@@ -150,7 +150,7 @@ def test_what_is_stored_is_not_stored_again_and_small_segments_are_joined() -> N
 
 def test_states_that_follow_each_other_share_their_segments() -> None:
     entries = recorded(*(said(index) for index in range(600)))
-    draft = Draft("s", {}, SnapshotSettings())
+    draft = Draft("s", {}, SnapshotSettings(segment=256))
     first = fold(entries[:520])
     needs = [draft.add(state)[1] for state in (first, fold(entries[520:], first))]
     assert len(set(needs[0]) & set(needs[1])) == 2
@@ -158,7 +158,7 @@ def test_states_that_follow_each_other_share_their_segments() -> None:
 
 @given(st.lists(st.integers(1, 100_000), min_size=1, max_size=300))
 def test_points_are_few_evenly_spread_and_the_newest_is_one_of_them(revisions: list[int]) -> None:
-    how = SnapshotSettings(threshold=16, points=8)
+    how = SnapshotSettings(points=8, spacing=16)
     points: list[EventId] = []
     for revision in sorted(set(revisions)):
         points = points_to_keep([*points, EventId(revision, revision)], how)
@@ -168,7 +168,7 @@ def test_points_are_few_evenly_spread_and_the_newest_is_one_of_them(revisions: l
 
 
 def test_a_long_session_wants_points_further_apart() -> None:
-    how = SnapshotSettings(threshold=10, points=4)
+    how = SnapshotSettings(points=4, spacing=10)
     assert wants_point(10, 9, 10, how)
     assert not wants_point(10, 9, 100, how)
     assert wants_point(40, 39, 100, how)

@@ -2,10 +2,11 @@
 
 from .envelope import FIELDS, Encoded, Entry, decode, encode, parse, remains
 from .rows import RawEntry, Row, fields_of, rows
-from .values import from_json, to_json
+from .values import MARK, from_json, to_json
 
 __all__ = [
     "FIELDS",
+    "MARK",
     "Encoded",
     "Entry",
     "RawEntry",

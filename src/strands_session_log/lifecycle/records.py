@@ -13,7 +13,7 @@ from strands.types.session import Session, SessionAgent, SessionMessage
 from ..codec import from_json
 from ..errors import shown
 from ..ids import MESSAGE_INDEX_LIMIT, check_id
-from ..state import MessageRecord
+from ..state import MessageRecord, Messages
 
 _SESSION_FIELDS = frozenset(field.name for field in fields(Session))
 _AGENT_FIELDS = frozenset(field.name for field in fields(SessionAgent))
@@ -74,13 +74,22 @@ def to_agent(data: Mapping[str, Any]) -> SessionAgent:
 
 def to_message(record: MessageRecord) -> SessionMessage:
     """Restore a `SessionMessage`, with containers of its own."""
-    return SessionMessage(
-        message=from_json(record.message),
-        message_id=record.message_id,
-        redact_message=from_json(record.redact_message),
-        created_at=record.created_at,
-        updated_at=record.updated_at,
+    return given_message(
+        record._replace(message=from_json(record.message), redact_message=from_json(record.redact_message))
     )
+
+
+def to_messages(messages: Messages, start: int, end: int | None) -> list[SessionMessage]:
+    """Restore the messages of a slice, with containers of their own."""
+    first, last, _ = slice(start, end).indices(len(messages))
+    return [given_message(record) for record in messages.given(first, last, from_json)]
+
+
+def given_message(record: MessageRecord) -> SessionMessage:
+    """A `SessionMessage` of a record that holds Python values nobody else has."""
+    message: Any = record.message
+    redaction: Any = record.redact_message
+    return SessionMessage(message, record.message_id, redaction, record.created_at, record.updated_at)
 
 
 def missing(what: str) -> SessionException:

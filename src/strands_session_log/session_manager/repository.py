@@ -25,6 +25,7 @@ from ..lifecycle.records import (
     redacted,
     to_agent,
     to_message,
+    to_messages,
     to_session,
 )
 from ..lifecycle.trace import current_traceparent
@@ -155,7 +156,7 @@ class LogRepository(SessionRepository):
         if agent.record is None and not agent.messages:
             raise SessionException(f"Messages directory missing from agent: {agent_id} in session {session_id}")
         end = None if limit is None else offset + limit
-        return [to_message(record) for record in agent.messages[offset:end]]
+        return to_messages(agent.messages, offset, end)
 
     def create_multi_agent(self, session_id: str, multi_agent: MultiAgentBase, **kwargs: Any) -> None:
         """Keep the state of a graph or swarm for the first time."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from hashlib import blake2b
+from hashlib import sha256
 from typing import Any
 
 import orjson
@@ -33,14 +33,26 @@ def unpack(blob: bytes) -> Any:
         DamagedError: When it cannot be read.
     """
     try:
-        return orjson.loads(zstd.decompress(blob))
-    except (zstd.ZstdError, ValueError, EOFError) as error:
+        return orjson.loads(decompress(blob))
+    except ValueError as error:
+        raise DamagedError(str(error)) from error
+
+
+def decompress(blob: bytes) -> bytes:
+    """The JSON text that was packed.
+
+    Raises:
+        DamagedError: When it cannot be read.
+    """
+    try:
+        return zstd.decompress(blob)
+    except (zstd.ZstdError, EOFError) as error:
         raise DamagedError(str(error)) from error
 
 
 def digest(blob: bytes) -> bytes:
     """What tells a blob from every other: 16 bytes."""
-    return blake2b(blob, digest_size=DIGEST_BYTES).digest()
+    return sha256(blob).digest()[:DIGEST_BYTES]
 
 
 def seal(blob: bytes) -> bytes:

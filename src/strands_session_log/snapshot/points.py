@@ -31,8 +31,8 @@ def wants_point(revision: int, previous: int, newest: int, settings: SnapshotSet
 
 
 def _stretch(newest: int, settings: SnapshotSettings) -> int:
-    """The threshold, doubled until there are few enough of it."""
-    stretch = settings.threshold
+    """The least spacing, doubled until there are few enough of it."""
+    stretch = settings.spacing
     while newest // stretch > settings.points:
         stretch *= 2
     return stretch

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, TypeAlias
 
+import orjson
+
+from ..codec import MARK, from_json
 from ..errors import SessionLogError
 from ..ids import EventId
 from ..state import AgentState, Held, MessageRecord, Messages, Segment, SessionState
-from .blobs import DamagedError, digest, unpack, unseal
+from .blobs import DamagedError, decompress, digest, unpack, unseal
 from .writing import VERSION
+
+Again: TypeAlias = "Callable[[], Sequence[MessageRecord]]"
+"""Reads from the log what is not stored."""
 
 
 class Fetch(Protocol):
@@ -81,25 +87,43 @@ class _Reader:
         start = 0
         for name, digest_, count, first, last in parts:
             again = partial(_replayed, self._fetch, agent_id, start, start + count)
-            load = partial(self._records, name, bytes.fromhex(digest_), again) if name else again
-            if name in self._segments and digest(self._segments[name]) != bytes.fromhex(digest_):
-                raise DamagedError(f"segment {name} is another")
-            if name:
-                self.digests[name] = bytes.fromhex(digest_)
-            yield Segment(first, last, count, load, name)
             start += count
+            if not name:
+                yield Segment(first, last, count, again)
+                continue
+            self.digests[name] = bytes.fromhex(digest_)
+            if name in self._segments and digest(self._segments[name]) != self.digests[name]:
+                raise DamagedError(f"segment {name} is another")
+            give = partial(self._python_values, name, again)
+            yield Segment(first, last, count, partial(self._records, name, again), name, give)
 
-    def _records(
-        self, name: str, expected: bytes, again: Callable[[], Sequence[MessageRecord]]
-    ) -> Sequence[MessageRecord]:
+    def _records(self, name: str, again: Again) -> Sequence[MessageRecord]:
         """The records of a stored segment; from the log if it is gone or damaged."""
-        blob = self._segments.get(name) or self._fetch.segment(name)
-        if blob is None or digest(blob) != expected:
-            return again()
+        text = self._text(name)
+        return again() if text is None else _built(text)
+
+    def _python_values(self, name: str, again: Again) -> Sequence[MessageRecord]:
+        """The same, not to be shared, with values JSON does not have."""
+        text = self._text(name)
+        records = again() if text is None else _built(text)
+        if text is not None and MARK.encode() not in text:
+            return records
         return [
-            MessageRecord(message, index, redaction, created, updated, EventId(ms, revision), erased)
-            for message, index, redaction, created, updated, ms, revision, erased in unpack(blob)
+            record._replace(message=from_json(record.message), redact_message=from_json(record.redact_message))
+            for record in records
         ]
+
+    def _text(self, name: str) -> bytes | None:
+        blob = self._segments.get(name) or self._fetch.segment(name)
+        return None if blob is None or digest(blob) != self.digests[name] else decompress(blob)
+
+
+def _built(text: bytes) -> Sequence[MessageRecord]:
+    new = tuple.__new__
+    return [
+        new(MessageRecord, (message, index, redaction, created, updated, new(EventId, (ms, revision)), erased))
+        for message, index, redaction, created, updated, ms, revision, erased in orjson.loads(text)
+    ]
 
 
 def _replayed(fetch: Fetch, agent_id: str, start: int, end: int) -> Sequence[MessageRecord]:

@@ -12,8 +12,10 @@ class SnapshotSettings(NamedTuple):
         threshold: Save once a reader had to fold so many events, or a writer appended so many.
         segment: How many messages a stored segment has at most.
         points: How many points of a session's history are kept beside the newest, for going back.
+        spacing: How many events lie at least between two of those; a shorter way is as quickly replayed.
     """
 
-    threshold: int = 256
-    segment: int = 256
+    threshold: int = 64
+    segment: int = 128
     points: int = 32
+    spacing: int = 1024

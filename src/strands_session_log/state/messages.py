@@ -12,10 +12,12 @@ import sys
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
 from itertools import accumulate, chain
-from typing import TYPE_CHECKING, Any, overload
+from typing import TYPE_CHECKING, Any, TypeAlias, overload
 
 if TYPE_CHECKING:
     from .session import MessageRecord
+
+Load: TypeAlias = "Callable[[], Sequence[MessageRecord]]"
 
 SEGMENT = 256
 """Messages a segment has when it is folded; stored ones may have fewer."""
@@ -30,15 +32,15 @@ class Segment:
         count: How many there are.
         load: Fetches them; called at most once if it succeeds.
         name: What it is called where it is stored; empty if it is stored nowhere.
+        give: Fetches them for somebody who wants containers of their own with Python values in them; each time anew.
     """
 
-    __slots__ = ("_load", "_records", "count", "first", "last", "name")
+    __slots__ = ("_give", "_load", "_records", "count", "first", "last", "name")
 
-    def __init__(
-        self, first: int, last: int, count: int, load: Callable[[], Sequence[MessageRecord]], name: str = ""
-    ) -> None:
+    def __init__(self, first: int, last: int, count: int, load: Load, name: str = "", give: Load | None = None) -> None:
         self.first, self.last, self.count, self.name = first, last, count, name
-        self._load: Callable[[], Sequence[MessageRecord]] = load
+        self._load: Load = load
+        self._give: Load | None = give
         self._records: Sequence[MessageRecord] | None = None
 
     @classmethod
@@ -52,6 +54,12 @@ class Segment:
         if self._records is None:
             self._records = self._load()
         return self._records
+
+    def given(self, restore: Callable[[Any], Any]) -> Sequence[MessageRecord]:
+        """The records with containers of their own, see `Messages.given`."""
+        if self._give is not None and self._records is None:
+            return self._give()
+        return _given(self.records, restore)
 
     def index_at(self, offset: int) -> int:
         """The index of one message; without fetching where none is missing between the first and the last."""
@@ -108,6 +116,19 @@ class Messages(Sequence["MessageRecord"]):
     def between(self, first: int, last: int) -> list[MessageRecord]:
         """The records with an index from `first` to `last`, both included."""
         return self[self.position(first) : len(self) if last == sys.maxsize else self.position(last + 1)]
+
+    def given(self, start: int, end: int, restore: Callable[[Any], Any]) -> list[MessageRecord]:
+        """The records from one position to another, for somebody who will change what is in them.
+
+        Args:
+            start: The first position.
+            end: The position after the last.
+            restore: Makes Python values, in new containers, of the JSON values of a message.
+        """
+        found: list[MessageRecord] = []
+        for part, first, last in self._parts(start, end):
+            found += _given(self.tail[first:last], restore) if part is None else part.given(restore)[first:last]
+        return found
 
     def put(self, record: MessageRecord) -> Messages:
         """These records with one more; it takes the place of one with the same index."""
@@ -167,13 +188,17 @@ class Messages(Sequence["MessageRecord"]):
 
     def _run(self, start: int, end: int) -> list[MessageRecord]:
         found: list[MessageRecord] = []
+        for part, first, last in self._parts(start, end):
+            found += (self.tail if part is None else part.records)[first:last]
+        return found
+
+    def _parts(self, start: int, end: int) -> Iterator[tuple[Segment | None, int, int]]:
+        """The segments that have something of a stretch, None for the tail, and what of each."""
         for number, at in enumerate((0, *self._ends)):
             part = self.segments[number] if number < len(self.segments) else None
-            size = len(self.tail) if part is None else part.count
-            first, last = max(start - at, 0), min(end - at, size)
+            first, last = max(start - at, 0), min(end - at, len(self.tail) if part is None else part.count)
             if first < last:
-                found += (self.tail if part is None else part.records)[first:last]
-        return found
+                yield part, first, last
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Messages) and len(self) == len(other) and all(map(_equal, self, other))
@@ -216,6 +241,13 @@ class Growing:
     def messages(self) -> Messages:
         """What has come together so far."""
         return Messages(self._segments, self._tail)
+
+
+def _given(records: Sequence[MessageRecord], restore: Callable[[Any], Any]) -> list[MessageRecord]:
+    return [
+        record._replace(message=restore(record.message), redact_message=restore(record.redact_message))
+        for record in records
+    ]
 
 
 def _index(record: MessageRecord) -> int:
