@@ -97,10 +97,15 @@ def added(index: int) -> events.Event:
     return events.MessageAdded(SessionMessage.from_message(message(index), index).to_dict(), AGENT)
 
 
+def record(removed: int) -> events.Event:
+    """The event that says how many messages the window has dropped."""
+    return events.AgentUpdated(_record(removed), AGENT)
+
+
 def _turn(number: int) -> list[events.Event]:
     said = [added(2 * number), added(2 * number + 1)]
     removed = 2 * number + 2 - WINDOW
-    return [*said, events.AgentUpdated(_record(removed), AGENT)] if removed > 0 else said
+    return [*said, record(removed)] if removed > 0 else said
 
 
 def _record(removed: int, window: int | None = WINDOW) -> dict[str, Any]:

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import logging
-import os
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, wait
-from threading import Lock
 from typing import NamedTuple
 
 from ..errors import SessionLogError
@@ -15,13 +12,13 @@ from ..event_log import EventLog
 from ..event_log.cache import Cache, Loaded, Point, Save
 from ..snapshot import Draft, SnapshotSettings, points_to_keep
 from ..state import SessionState
+from .background import Background
 
 logger = logging.getLogger(__name__)
 
 _MAX_BYTES = 32 * 1024 * 1024
 """A script call writes it all at once, and the server does nothing else meanwhile."""
 _WATCHED = 4096
-_WAITING = 64
 
 
 class Unsaved(NamedTuple):
@@ -56,10 +53,9 @@ class Saver:
         self._cache = Cache(log.client, log.keyspace, retry_for=0.0)
         self._settings, self._fold = settings, fold
         self._seen: OrderedDict[str, int] = OrderedDict()
-        self._lock, self._jobs, self._again = Lock(), dict[str, Future[None]](), set[str]()
-        self._pool: ThreadPoolExecutor | None = None
-        self._process, self._closed = os.getpid(), False
+        self._background = Background()
         self.saved_bytes = 0
+        self.settle, self.close = self._background.settle, self._background.close
 
     def appended(self, session_id: str, revision: int) -> None:
         """Note that a session has grown; save when it has grown enough."""
@@ -78,18 +74,6 @@ class Saver:
             self._watch(session_id, unsaved.state.revision)
             self._submit(session_id, lambda: unsaved)
 
-    def settle(self, timeout: float) -> bool:
-        """Wait until everything that was begun is saved."""
-        with self._lock:
-            jobs = list(self._jobs.values())
-        return not wait(jobs, timeout).not_done
-
-    def close(self) -> None:
-        """Begin nothing more; what waits is given up."""
-        self._closed = True
-        if self._pool:
-            self._pool.shutdown(wait=True, cancel_futures=True)
-
     def _watch(self, session_id: str, revision: int) -> None:
         self._seen.pop(session_id, None)
         self._seen[session_id] = revision
@@ -97,34 +81,15 @@ class Saver:
             self._seen.popitem(last=False)
 
     def _submit(self, session_id: str, fold: Callable[[], Unsaved | None]) -> None:
-        with self._lock:
-            if self._process != os.getpid():
-                # The thread stayed in the process this one was forked from.
-                self._process, self._pool, self._jobs = os.getpid(), None, {}
-            if session_id in self._jobs:
-                self._again.add(session_id)
-            if self._closed or session_id in self._jobs or len(self._jobs) >= _WAITING:
-                return
-            self._pool = self._pool or ThreadPoolExecutor(1, "session-log-snapshots")
-            try:
-                self._jobs[session_id] = self._pool.submit(self._save, session_id, fold)
-            except RuntimeError:
-                logger.debug("session_id=<%s> | the interpreter ends, no snapshot is saved", session_id)
+        self._background.submit(session_id, lambda: self._save(session_id, fold))
 
     def _save(self, session_id: str, fold: Callable[[], Unsaved | None]) -> None:
         try:
             self._write(session_id, fold())
-            while session_id in self._again:
-                self._again.discard(session_id)
-                self._write(session_id, self._fold(session_id))
         except SessionLogError as error:
             logger.debug("session_id=<%s>, error=<%s> | snapshot not saved", session_id, error)
         except Exception:
             logger.warning("session_id=<%s> | snapshot not saved", session_id, exc_info=True)
-        finally:
-            with self._lock:
-                self._jobs.pop(session_id, None)
-                self._again.discard(session_id)
 
     def _write(self, session_id: str, unsaved: Unsaved | None) -> None:
         if unsaved is None or not unsaved.folded:

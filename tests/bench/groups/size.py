@@ -12,7 +12,7 @@ from strands_session_log import SessionLog, ValkeySessionManager, events
 
 from ..measuring import Run
 from ..rows import Row
-from ..sessions import AGENT, WINDOW, agent, calm, created, settle
+from ..sessions import AGENT, WINDOW, added, agent, calm, created, record, settle
 from ..text import BYTES, message, said
 
 _SETTLE_EVERY = 50
@@ -20,14 +20,28 @@ _BATCH = 10
 
 
 def rows(run: Run) -> Iterator[Row]:
-    """A session of a live agent with a window, and the same session of one that keeps everything."""
+    """Messages alone; a session of a live agent with a window; and the same session of one that keeps everything."""
     length = run.size(10_000)
+    with SessionLog.connect("embedded:") as alone:
+        _write_messages(run, alone, length)
+        yield _row(alone, length, f"{length:,} messages and nothing else, window of {WINDOW}", 1.5)
     with SessionLog.connect("embedded:") as log, SessionLog.connect("embedded:") as whole:
         _talk(run, log, length)
         yield _row(log, length, f"a session of {length:,} messages, window of {WINDOW}", 1.5)
         yield _snapshots(log, length)
         _repeat_without_window(run, log, whole)
         yield _row(whole, length, f"a session of {length:,} messages, no window", None)
+
+
+def _write_messages(run: Run, log: SessionLog, length: int) -> None:
+    """Every message one event; what the agent's window dropped is written only now and then."""
+    log.append("s", created("s"))
+    for start in run.track(range(0, length, _BATCH), f"{length:,} messages alone"):
+        log.append("s", [added(index) for index in range(start, min(start + _BATCH, length))])
+        if start % 1000 == 990:
+            log.append("s", record(max(0, start + _BATCH - WINDOW)))
+            settle(log)
+    calm(log)
 
 
 def _talk(run: Run, log: SessionLog, length: int) -> None:

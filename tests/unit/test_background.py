@@ -1,0 +1,62 @@
+"""A thread for what nobody waits for: in order, one at a time for each name, and no reason to stay."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+
+from strands_session_log.replay.background import Background
+
+
+def test_a_job_submitted_while_one_of_its_name_runs_comes_after_it_and_only_the_last_does() -> None:
+    background, go, ran = Background(), threading.Event(), list[int]()
+    background.submit("s", go.wait)
+    for number in range(3):
+        background.submit("s", lambda number=number: ran.append(number))
+    go.set()
+    assert background.settle(5)
+    assert ran == [2]
+
+
+def test_settling_gives_up_after_its_time() -> None:
+    background, go = Background(), threading.Event()
+    background.submit("s", go.wait)
+    assert not background.settle(0.01)
+    go.set()
+    assert background.settle(5)
+
+
+def test_after_closing_nothing_that_waited_runs() -> None:
+    background, begun, go, ran = Background(), threading.Event(), threading.Event(), list[str]()
+    background.submit("a", lambda: (begun.set(), go.wait()))
+    background.submit("b", lambda: ran.append("b"))
+    begun.wait()
+    background.close()
+    go.set()
+    assert background.settle(5)
+    assert ran == []
+
+
+def test_it_works_in_a_forked_process() -> None:
+    background = Background()
+    background.submit("s", lambda: None)
+    assert background.settle(5)
+    child = os.fork()
+    if not child:
+        background.submit("s", lambda: None)
+        os._exit(0 if background.settle(5) else 1)
+    assert os.waitpid(child, 0)[1] == 0
+
+
+def test_the_end_of_the_process_waits_for_a_job_but_not_for_one_that_hangs() -> None:
+    code = """
+import sys, threading
+from strands_session_log.replay.background import Background
+background = Background()
+background.submit("quick", lambda: print("saved"))
+background.submit("hanging", threading.Event().wait)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=True)
+    assert done.stdout == "saved\n"
