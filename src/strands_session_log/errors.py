@@ -75,6 +75,14 @@ class RevisionNotFoundError(SessionLogError, LookupError):
         super().__init__(f"session {session_id!r} has no {what}")
 
 
+class SessionExistsError(SessionLogError):
+    """There is a session where a new one was to begin; nothing was written."""
+
+    def __init__(self, session_id: str) -> None:
+        self.session_id = session_id
+        super().__init__(f"there is a session {session_id!r} already: give the new one another id, or delete that one")
+
+
 class UnansweredToolCallsError(SessionLogError, ValueError):
     """At this point an agent waits for a tool, and no model takes a call without its result.
 
@@ -224,6 +232,44 @@ class MissingExtraError(SessionLogError, ImportError):
     def __init__(self, extra: str, purpose: str) -> None:
         self.extra, self.purpose = extra, purpose
         super().__init__(f"{purpose} needs an extra: pip install 'strands-session-log[{extra}]'")
+
+
+class FeedGapError(SessionLogError):
+    """Envelopes of the feed are gone that were not delivered: trimmed, deleted, or lost with the server's data.
+
+    Their events are in the session streams, unless these are gone, too.
+
+    Attributes:
+        after: The position (partition, milliseconds, sequence) after which they stood.
+        before: The position before which they stood; None when nothing stands there now.
+        count: How many there were, if that is known.
+    """
+
+    def __init__(self, after: object, before: object, count: int | None = None) -> None:
+        self.after, self.before, self.count = after, before, count
+        number = "envelopes" if count is None else f"{count} envelope{'s' * (count != 1)}"
+        end = "the end of the feed" if before is None else str(before)
+        super().__init__(
+            f"{number} between {after} and {end} are gone and were not delivered; "
+            "read the sessions that were active then (`read`), and begin again to go on behind them"
+        )
+
+
+class DeliveryLostError(SessionLogError):
+    """The delivery is not this consumer's any more, so what it says of it does not count; another consumer has it.
+
+    Attributes:
+        session_id: The session.
+        id: The event.
+        consumer: Who is late.
+    """
+
+    def __init__(self, session_id: str, id: object, consumer: str) -> None:
+        self.session_id, self.id, self.consumer = session_id, id, consumer
+        super().__init__(
+            f"event {id} of session {session_id!r} is no longer {consumer!r}'s: it took too long, or stood still, and "
+            "another consumer has it. Make `claim_after` longer, or the handler faster"
+        )
 
 
 def shown(value: object) -> str:

@@ -74,11 +74,11 @@ def test_the_transcript_keeps_what_was_undone_and_the_session_still_verifies(ses
     assert [one.type for one in happened(session_log, types="session.*")] == ["session.created", "session.rewound"]
 
 
-def test_a_rewind_is_undone_by_rewinding_to_the_event_before_it(session_log: SessionLog) -> None:
+def test_a_rewind_is_undone_by_rewinding_to_where_the_session_stood(session_log: SessionLog) -> None:
     agent = talked(session_log, 3)
     last = session_log.state("s")
-    rewound = session_log.rewind("s", end_of_turn(session_log, 1))
-    session_log.rewind("s", rewound.revision - 1)
+    session_log.rewind("s", end_of_turn(session_log, 1))
+    session_log.rewind("s", last.revision)
     state = session_log.state("s")
     assert state.agents["default"].window == last.agents["default"].window
     assert state.agents["default"].record == last.agents["default"].record
@@ -123,6 +123,15 @@ def test_values_that_json_does_not_have_come_back_as_they_were(session_log: Sess
     before = session_log.state("s", then).agents["a"]
     session_log.rewind("s", then)
     after = session_log.state("s").agents["a"]
+    assert (after.window, after.record) == (before.window, before.record)
+
+
+def test_at_the_event_that_records_it_all_agents_are_back(session_log: SessionLog) -> None:
+    talked(session_log, 3)
+    then = end_of_turn(session_log, 1)
+    rewound = session_log.rewind("s", then)
+    assert session_log.state("s").position == rewound
+    before, after = session_log.state("s", then).agents["default"], session_log.state("s", rewound).agents["default"]
     assert (after.window, after.record) == (before.window, before.record)
 
 

@@ -76,6 +76,16 @@ window: int = len(state.agents["default"].window)
 verification: Verification = log.verify("s-42")
 proved: bool = verification.ok
 recorded_as: EventId | None = log.erase("s-42", last, reason="a password")
+made: EventId = log.fork("s-42", at=7, into="s-42-again")
+made = log.fork("s-42", None, "s-43", allow_unanswered=True, progress=lambda done, total: done)
+origin: tuple[str, EventId] | None = verification.parent
+rewound: EventId = log.rewind("s-42", 7)
+rewound = log.rewind("s-42", "-5m", allow_unanswered=True)
+since = log.diff("s-42", 7)
+for agent_diff in log.diff("s-42", last, "-1h").agents.values():
+    new: list[object] = [change.after.message for change in agent_diff.added if change.after]
+    paths: list[tuple[str | int, ...]] = [change.path for change in (*agent_diff.state, *since.session)]
+    joined: tuple[int, ...] = agent_diff.window_joined
 recorded_as = log.erase("s-42", [12, "1700000000000-13", last], reason="why", progress=lambda done, total: done)
 count: int = log.delete("s-42")
 
@@ -83,6 +93,10 @@ try:
     log.state("s-42")
 except errors.SessionNotFoundError as error:
     missing: str = error.session_id
+except errors.UnansweredToolCallsError as error:
+    nearest: tuple[object, ...] = error.nearest
+except errors.SessionExistsError as error:
+    taken: str = error.session_id
 
 with open_source("file-session:./sessions") as source:
     for imported in import_sessions(source, log, ["s-42"], dry_run=True, progress=lambda id_, written, total: None):

@@ -11,9 +11,24 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from .commands import delete, demo, doctor, events, export, import_, sessions, show, verify
+from .commands import (
+    delete,
+    demo,
+    diff,
+    doctor,
+    events,
+    export,
+    fork,
+    import_,
+    replay,
+    rewind,
+    sessions,
+    show,
+    verify,
+)
 from .exits import EPILOG, told_in_one_line
 from .options import NamespaceOption, UrlOption
+from .points import PointCommand
 
 
 class Commands(TyperGroup):
@@ -67,7 +82,11 @@ def _before_every_command(
 app.command(epilog=demo.EPILOG)(demo.demo)
 app.command(epilog=sessions.EPILOG)(sessions.sessions)
 app.command(epilog=show.EPILOG)(show.show)
+app.command(epilog=replay.EPILOG)(replay.replay)
 app.command(epilog=events.EPILOG)(events.events)
+app.command(epilog=diff.EPILOG, cls=PointCommand)(diff.diff)
+app.command(epilog=fork.EPILOG)(fork.fork)
+app.command(epilog=rewind.EPILOG, cls=PointCommand)(rewind.rewind)
 app.command(epilog=verify.EPILOG)(verify.verify)
 app.command(epilog=delete.EPILOG)(delete.delete)
 app.command("import", epilog=import_.EPILOG)(import_.import_)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
 from rich.console import Console
 from rich.text import Text
@@ -12,7 +13,7 @@ from .layout import hanging, put
 from .messages import Kind, Piece, fields, pieces, speaker
 from .terminal import one_line
 
-_ROLE_STYLES = {"user": "bold cyan", "assistant": "bold green", "tool": "bold magenta"}
+ROLE_STYLES = {"user": "bold cyan", "assistant": "bold green", "tool": "bold magenta"}
 _MARKS: Mapping[Kind, str] = {"call": "→ ", "result": "← ", "failure": "✗ "}
 _PIECE_STYLES: Mapping[Kind, str] = {"call": "magenta", "result": "magenta", "failure": "red", "aside": "dim"}
 _LONGEST_STATE = 2_000
@@ -37,12 +38,17 @@ def mark(piece: Piece) -> str:
     return _MARKS.get(piece.kind, "") + piece.text
 
 
+def said(message: Any) -> Iterator[Text]:
+    """What a message holds, a line for each piece."""
+    for piece in pieces(message):
+        yield Text(mark(piece), _PIECE_STYLES.get(piece.kind, ""))
+
+
 def _label(revision: str, who: str) -> Text:
-    return Text.assemble((f"{revision:>4}  ", "dim"), (f"{who:<9}  ", _ROLE_STYLES.get(who, "dim")))
+    return Text.assemble((f"{revision:>4}  ", "dim"), (f"{who:<9}  ", ROLE_STYLES.get(who, "dim")))
 
 
 def _lines(record: MessageRecord) -> Iterator[Text]:
-    for piece in pieces(record.shown):
-        yield Text(mark(piece), _PIECE_STYLES.get(piece.kind, ""))
+    yield from said(record.shown)
     if record.redact_message is not None:
         yield Text("(redacted)", "dim italic")

@@ -28,7 +28,7 @@ class Code(IntEnum):
 
 
 EPILOG = (
-    "Exit codes: 0 all is well; 1 verify, doctor, demo, import or export found problems, or a deletion was declined; "
+    "Exit codes: 0 all is well; 1 verify, doctor, demo, import or export found problems, or a question was declined; "
     "2 wrong usage; 3 no such session; 4 the server cannot be reached, or refused."
 )
 
@@ -37,6 +37,8 @@ _WRONG_USAGE = (
     errors.InvalidPointError,
     errors.InvalidUrlError,
     errors.RevisionNotFoundError,
+    errors.SessionExistsError,
+    errors.UnansweredToolCallsError,
 )
 _DAMAGED = (errors.LogForkedError, errors.CorruptEntryError)
 
@@ -91,6 +93,8 @@ def _with_cure(error: errors.SessionLogError) -> str:
             return f"{error}; `session-log sessions` lists those there are"
         case errors.RevisionNotFoundError():
             return f"{error}; `session-log events` lists those it has"
+        case errors.UnansweredToolCallsError():
+            return str(error).replace("set allow_unanswered=True", "pass --allow-unanswered")
         case errors.ServerUnavailableError():
             return f"{str(error).rstrip('.')}; check that it runs, and what --url or SESSION_LOG_URL says"
         case errors.ServerRefusedError(cure=""):

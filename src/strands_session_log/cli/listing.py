@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from itertools import chain, islice
 from typing import Any
 
 from rich.console import Console
 
-from ..events import Event, Recorded
+from ..events import Event, PayloadErased, Recorded
+from ..ids import to_ranges
 from .conversation import mark
 from .layout import put, row, widths_of
 from .messages import fields, pieces, speaker
@@ -43,16 +44,16 @@ def print_events(console: Console, events: Iterable[Recorded]) -> bool:
 def summary(event: Event) -> str:
     """An event in one line."""
     data: Mapping[str, Any] = event.data
-    match event.type.split("."):
-        case ["message", _]:
-            return _spoken(data)
-        case ["session", "created"]:
-            return one_line(data.get("session_type", ""))
-        case ["agent", _]:
-            return f"state: {fields(data['state'])}" if data.get("state") else ""
-        case ["invocation" | "model" | "tool" | "node" | "interrupt", _]:
-            return _fact(data)
-    return fields(data, _LONG)
+    if event.is_erased and event.type != PayloadErased.TYPE:
+        return f"{one_line(data['role'])}: (erased)" if "role" in data else "(erased)"
+    family, _, _ = event.type.partition(".")
+    told = _SUMMARIES.get(event.type) or _SUMMARIES.get(f"{family}.*")
+    return told(data) if told else fields(data, _LONG)
+
+
+def revision_of(event_id: Any) -> str:
+    """The revision in the text of an event id; the text itself where there is none."""
+    return one_line(str(event_id).rpartition("-")[2])
 
 
 def _fact(data: Mapping[str, Any]) -> str:
@@ -77,8 +78,37 @@ def _spoken(data: Mapping[str, Any]) -> str:
     return one_line(f"{speaker(message)}: {' '.join(map(mark, pieces(message)))}", _LONG)
 
 
+def _forked(data: Mapping[str, Any]) -> str:
+    return one_line(f"copied from {data.get('parent')} up to revision {revision_of(data.get('at'))}", _LONG)
+
+
+def _rewound(data: Mapping[str, Any]) -> str:
+    return f"back to revision {revision_of(data.get('to'))}"
+
+
+def _erasure(data: Mapping[str, Any]) -> str:
+    ranges = [part.split("-") for part in to_ranges(id_.revision for id_ in PayloadErased(data).erased).split(",")]
+    named = ", ".join("-".join(dict.fromkeys(bounds)) for bounds in ranges)
+    return one_line(f"what was written at {named}: {data.get('reason', '(erased)')}", _LONG)
+
+
+def _state(data: Mapping[str, Any]) -> str:
+    return f"state: {fields(data['state'])}" if data.get("state") else ""
+
+
 def _cells(recorded: Recorded, time_format: str) -> tuple[str, ...]:
     event = recorded.event
     time = recorded.id.time.astimezone().strftime(time_format)
     agent = one_line(event.agent, _WIDEST_AGENT) or "-"
     return str(recorded.id), time, one_line(event.type), agent, summary(event)
+
+
+_SUMMARIES: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
+    "session.created": lambda data: one_line(data.get("session_type", "")),
+    "session.forked": _forked,
+    "session.rewound": _rewound,
+    "payload.erased": _erasure,
+    "message.*": _spoken,
+    "agent.*": _state,
+    **{f"{family}.*": _fact for family in ("invocation", "model", "tool", "node", "interrupt")},
+}

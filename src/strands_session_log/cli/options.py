@@ -16,6 +16,12 @@ SessionArgument = Annotated[
     str, typer.Argument(metavar="SESSION", help="The session's id.", autocompletion=session_ids, show_default=False)
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
+UnansweredOption = Annotated[
+    bool,
+    typer.Option(
+        "--allow-unanswered", help="Even if an agent would wait for the result of a tool call, which no model takes."
+    ),
+]
 UrlOption = Annotated[
     str | None,
     typer.Option(

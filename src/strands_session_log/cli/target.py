@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import shlex
 from typing import NamedTuple
 
 import typer
 
+from ..server import masked
 from ..session_log import DEFAULT_NAMESPACE
 
 DEFAULT_URL = "valkey://localhost:6379"
@@ -37,3 +39,10 @@ def given_first(ctx: typer.Context, name: str) -> str | None:
     """The value of an option that stands before the command."""
     value: str | None = ctx.find_root().params.get(name)
     return value
+
+
+def again(ctx: typer.Context, url: str | None, namespace: str | None) -> str:
+    """The options that lead another command to the same place: those that were typed, a password in them hidden."""
+    typed = {"url": url or given_first(ctx, "url"), "namespace": namespace or given_first(ctx, "namespace")}
+    shown = {name: masked(value) if name == "url" else value for name, value in typed.items() if value}
+    return "".join(f" --{name} {shlex.quote(value)}" for name, value in shown.items())

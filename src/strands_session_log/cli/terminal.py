@@ -54,18 +54,23 @@ def write_json(value: Any) -> None:
     sys.stdout.buffer.write(text.encode() + b"\n")
 
 
-def local(moment: datetime) -> str:
-    """A time on this machine's clock, to the minute."""
-    return f"{moment.astimezone():%Y-%m-%d %H:%M}"
+def local(moment: datetime, to: str = "%H:%M") -> str:
+    """A time on this machine's clock, to the minute or as said."""
+    return moment.astimezone().strftime(f"%Y-%m-%d {to}")
 
 
 def age(moment: datetime) -> str:
     """How long ago, in the largest fitting unit."""
-    seconds = max(0, int((datetime.now(timezone.utc) - moment).total_seconds()))
+    return f"{span((datetime.now(timezone.utc) - moment).total_seconds())} ago"
+
+
+def span(seconds: float) -> str:
+    """How long something took, in the largest fitting unit."""
+    whole = max(0, int(seconds))
     for below, unit, name in _AGES:
-        if seconds < below:
-            return f"{seconds // unit} {name} ago"
-    return f"{seconds // (86_400 * 365)} y ago"
+        if whole < below:
+            return f"{whole // unit} {name}"
+    return f"{whole // (86_400 * 365)} y"
 
 
 def count(number: int, noun: str) -> str:

@@ -3,7 +3,7 @@
 A stream entry cannot be changed, so the session is copied entry by entry into a new stream, which then takes the place
 of the old one. Each step is one script call that copies a bounded number of entries; others append and read meanwhile.
 The last step copies what was appended, puts the new stream into place and records the erasure, all at once. See ADR
-0007.
+0007. What was copied into forks is erased there, too, see ADR 0010.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import random
 import time
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from functools import partial
 from itertools import islice
 from typing import Any, NamedTuple, Protocol
@@ -28,6 +29,7 @@ from ..keys import Keyspace, SessionKeys
 from ..scripts import ERASE_STEP
 from ..server.border import Client, insist, text
 from .connection import connection_to
+from .descent import copy_key, forks_of
 from .durability import Durability
 from .expected import ANY
 from .sealed import Position, seal
@@ -55,7 +57,7 @@ class Target(NamedTuple):
     Attributes:
         id: Where it stands.
         link: The hash chain at it, base64url: what its history is recognised by.
-        body: What takes the place of its body.
+        body: What takes the place of its body; empty when it was erased before.
     """
 
     id: EventId
@@ -88,18 +90,55 @@ class Eraser:
         Returns:
             The event that records the erasure; None when there was nothing left to erase.
         """
-        wanted = sorted(set(ids))
+        recorded, targets = self._erase(session_id, sorted(set(ids)), reason, progress)
+        if targets:
+            # Also when nothing was left to erase here: whoever erased it may have died before this.
+            self._erase_in_forks(session_id, targets, reason, {session_id})
+        return recorded
+
+    def _erase(
+        self, session_id: str, wanted: Sequence[EventId], reason: str, progress: Progress
+    ) -> tuple[Position | None, Sequence[Target]]:
+        """Erase in one session. The event that records it, and what was to be erased."""
         for _ in range(_MAX_RESTARTS):
             head, erased = self._head(session_id)
             targets = self._targets(session_id, wanted)
-            if not targets:
-                return None
-            rewrite = _Rewrite(session_id, targets, reason, erased)
+            left = [target for target in targets if target.body]
+            if not left:
+                return None, targets
+            rewrite = _Rewrite(session_id, left, reason, erased)
             recorded = self._carry_out(rewrite, Standing(START, head), progress)
             if recorded:
-                return recorded
+                return recorded, targets
             self._wait_for_others(session_id)
         raise ContentionError(session_id, _MAX_RESTARTS)
+
+    def _erase_in_forks(self, session_id: str, targets: Sequence[Target], reason: str, seen: set[str]) -> None:
+        """Erase what the forks of a session have of it, and theirs, parents first, as `forking` relies on.
+
+        A session names the forks of its forks, too: they are left over where the one between was deleted.
+        """
+        forks = forks_of(self._head_field(session_id, "forks"))
+        for fork in forks:
+            key = copy_key(self._keyspace.session(fork.session_id), fork.token)
+            insist(partial(self._client.execute_command, "UNLINK", key), self._retry_for)
+        for fork in forks:
+            if fork.session_id not in seen:
+                seen.add(fork.session_id)
+                self._erase_in_fork(fork.session_id, targets, reason, seen)
+
+    def _erase_in_fork(self, fork: str, targets: Sequence[Target], reason: str, seen: set[str]) -> None:
+        shared = self._shared(fork, targets)
+        if shared:
+            # Unless it is deleted just now.
+            with suppress(SessionNotFoundError, RevisionNotFoundError):
+                self._erase(fork, [target.id for target in shared], reason, lambda done, total: None)
+            self._erase_in_forks(fork, shared, reason, seen)
+
+    def _shared(self, fork: str, targets: Sequence[Target]) -> Sequence[Target]:
+        """Those that are in the fork: their links tell, whatever else may be under its name now."""
+        found = zip(targets, self._found(fork, [target.id for target in targets]), strict=True)
+        return [target for target, entry in found if entry and entry.link == target.link]
 
     def _carry_out(self, rewrite: _Rewrite, standing: Standing, progress: Progress) -> Position | None:
         """Step by step to the end; None when someone else came first and the targets must be looked at again."""
@@ -145,19 +184,26 @@ class Eraser:
             raise SessionNotFoundError(session_id)
         return Position(EventId(int(reply[2]), int(reply[0])), text(reply[1])), text(reply[3] or "")
 
-    def _targets(self, session_id: str, ids: Sequence[EventId]) -> list[Target]:
-        """What of it still has a body."""
-        entries = self._entries(session_id, iter(ids))
-        return [_target(entry) for entry in entries if not entry.is_erased]
+    def _head_field(self, session_id: str, name: str) -> str:
+        command = ("HGET", self._keyspace.session(session_id).head, name)
+        return text(insist(partial(self._client.execute_command, *command), self._retry_for) or "")
 
-    def _entries(self, session_id: str, ids: Iterator[EventId]) -> Iterator[Entry]:
-        key = self._keyspace.session(session_id).events
-        while page := list(islice(ids, _FETCHED_AT_ONCE)):
-            for id_, found in zip(page, insist(partial(self._fetch, key, page), self._retry_for), strict=True):
-                if not found:
-                    self._head(session_id)
-                    raise RevisionNotFoundError(session_id, id_.revision, id_)
-                yield parse(*found[0])
+    def _targets(self, session_id: str, ids: Sequence[EventId]) -> list[Target]:
+        """What is to be erased, as it stands there now."""
+        targets = list[Target]()
+        for id_, entry in zip(ids, self._found(session_id, ids), strict=True):
+            if entry is None:
+                self._head(session_id)
+                raise RevisionNotFoundError(session_id, id_.revision, id_)
+            targets.append(_target(entry))
+        return targets
+
+    def _found(self, session_id: str, ids: Iterable[EventId]) -> Iterator[Entry | None]:
+        """The entries with these ids; None in place of one that is not there."""
+        key, left = self._keyspace.session(session_id).events, iter(ids)
+        while page := list(islice(left, _FETCHED_AT_ONCE)):
+            for found in insist(partial(self._fetch, key, page), self._retry_for):
+                yield parse(*found[0]) if found else None
 
     def _fetch(self, key: str, ids: Sequence[EventId]) -> list[Any]:
         pipeline = self._client.pipeline(transaction=False)
@@ -208,6 +254,8 @@ def _after(copied: str) -> EventId:
 
 
 def _target(entry: Entry) -> Target:
+    if entry.is_erased:
+        return Target(entry.id, entry.link, "")
     commitment = chain.commitment(_salt(entry), entry.body.encode())
     body = {"commitment": chain.to_text(commitment).decode(), **remains(entry)}
     return Target(entry.id, entry.link, orjson.dumps(body).decode())

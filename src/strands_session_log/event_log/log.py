@@ -20,6 +20,7 @@ from .connection import connection_to
 from .durability import Durability
 from .erasure import Eraser, Progress
 from .expected import ANY, Expected
+from .forking import Forker
 from .reading import Reader, end_at, start_after
 from .sealed import Position
 
@@ -46,6 +47,7 @@ class EventLog:
         self._appender = Appender(client, keyspace, durability, retry_for)
         self._eraser = Eraser(client, keyspace, durability, retry_for)
         self._reader = Reader(client, keyspace, retry_for)
+        self._forker = Forker(client, keyspace, durability, retry_for, self._reader.pages)
         self.cache = Cache(client, keyspace, retry_for)
         self.on_append: Callable[[str, int], object] = lambda session_id, revision: None
 
@@ -153,7 +155,7 @@ class EventLog:
     def erase(
         self, session_id: str, ids: Iterable[EventId], reason: str, progress: Progress = lambda done, total: None
     ) -> EventId | None:
-        """Erase the bodies of events; their place in the hash chain stays.
+        """Erase the bodies of events, also in the session's forks; their place in the hash chain stays.
 
         Args:
             session_id: The session.
@@ -174,6 +176,29 @@ class EventLog:
             return None
         self.remember(session_id, recorded)
         return recorded.id
+
+    def fork(self, session_id: str, at: EventId, into: str, progress: Progress = lambda done, total: None) -> EventId:
+        """Begin a session with a copy of another one's events.
+
+        Args:
+            session_id: The session to copy.
+            at: The last event to copy.
+            into: The new session.
+            progress: Called after each step.
+
+        Returns:
+            The id of the `SessionForked` event that follows the copy.
+
+        Raises:
+            SessionExistsError: When there is such a session already.
+            SessionNotFoundError: When there is none to copy.
+            RevisionNotFoundError: When it does not have that event.
+            ContentionError: When something was erased in it during every attempt.
+        """
+        position, forked = self._forker.fork(session_id, at, into, progress)
+        self.remember(into, position)
+        self.on_append(into, position.id.revision)
+        return forked
 
     def delete(self, session_id: str) -> int | None:
         """Remove every key of a session, and of no other.

@@ -9,6 +9,8 @@ from ..errors import InvalidPointError
 from ..ids import EventId, to_ranges
 from .event import ROLES, Known
 
+_ORIGIN = ("parent", "root", "at", "link", "session_id")
+
 
 class SessionCreated(Known):
     """A session began; the data is Strands' `Session` dict."""
@@ -28,7 +30,7 @@ class SessionForked(Known):
     """The session began as a copy of another: `{"parent", "root", "at", "link", "session_id"}`.
 
     `at` and `link` are those of the event before it, up to which the other was copied; `root` is the session for which
-    the first link of the chain was computed.
+    the first link of the chain was computed. Written by `fork` only.
     """
 
     __slots__ = ()
@@ -38,19 +40,24 @@ class SessionForked(Known):
         """Which session, and up to which event."""
         return {"parent": self.data.get("parent"), "at": self.data.get("at")}
 
+    def remains(self) -> dict[str, Any]:
+        """All of it: whoever verifies the session must know where its chain begins, and there is no content in it."""
+        return {name: self.data[name] for name in _ORIGIN if isinstance(self.data.get(name), str)}
+
 
 class SessionRewound(Known):
-    """The agents went back to an earlier event: `{"to", "agents", "multi_agents"}`; what they hold follows it.
+    """The agents went back to an earlier event: `{"from", "to", "agents", "multi_agents"}`.
 
-    The transcript keeps what was undone. `agents` and `multi_agents` are those that did not exist then.
+    The events before it, of the same append, bring them back; at this one all are. The transcript keeps what was
+    undone. `from` is where the session stood; `agents` and `multi_agents` are those that did not exist at `to`.
     """
 
     __slots__ = ()
     TYPE = "session.rewound"
 
     def facts(self) -> dict[str, Any]:
-        """To which event."""
-        return {"to": self.data.get("to")}
+        """From which event to which."""
+        return {"from": self.data.get("from"), "to": self.data.get("to")}
 
 
 class _AgentMoved(Known):

@@ -13,7 +13,7 @@ from ..ids import MESSAGE_INDEX_LIMIT, EventId, check_id, new_event_id
 
 _COMMITMENT = 43
 """Length of 32 bytes in base64url."""
-_LEFT_OVER = {"commitment", "message_id", "role", "erased"}
+_LEFT_OVER = {"commitment", "message_id", "role", "erased", "parent", "root", "at", "link", "session_id"}
 ROLES = ("user", "assistant")
 _VERSION_LIMIT = 10**6
 _CREATES_MESSAGE = "message.added"

@@ -28,25 +28,27 @@ def rewind(log: EventLog, replay: Replay, session_id: str, then: SessionState) -
         if not now.exists:
             raise SessionNotFoundError(session_id)
         try:
-            return log.append(session_id, list(_events(now, then)), SessionAt(now.revision))[0]
+            return log.append(session_id, list(_events(now, then)), SessionAt(now.revision))[-1]
         except ConcurrentWriteError:
             continue
     raise ContentionError(session_id, _ATTEMPTS)
 
 
 def _events(now: SessionState, then: SessionState) -> Iterator[Event]:
-    yield events.SessionRewound(
-        {
-            "to": str(then.position),
-            "agents": [name for name, agent in now.agents.items() if agent.record and not _record(then, name)],
-            "multi_agents": [name for name in now.multi_agents if name not in then.multi_agents],
-        }
-    )
+    """The one that names it comes last, so that at this point all agents are back."""
     for name, agent in now.agents.items():
         yield from _agent(agent, then.agents.get(name) or AgentState(name))
     for name, data in then.multi_agents.items():
         if now.multi_agents.get(name) != data:
             yield events.MultiAgentUpdated(from_json(data), name)
+    yield events.SessionRewound(
+        {
+            "from": str(now.position),
+            "to": str(then.position),
+            "agents": [name for name, agent in now.agents.items() if agent.record and not _record(then, name)],
+            "multi_agents": [name for name in now.multi_agents if name not in then.multi_agents],
+        }
+    )
 
 
 def _agent(now: AgentState, then: AgentState) -> Iterator[Event]:

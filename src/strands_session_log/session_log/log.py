@@ -8,24 +8,24 @@ from typing import Any
 
 from .. import audit
 from ..audit import Verification
-from ..errors import RevisionNotFoundError, SessionNotFoundError
+from ..errors import SessionNotFoundError
 from ..event_log import ANY, Durability, EventLog, Expected, Progress
 from ..event_log.namespace import open_namespace
 from ..events import Event, Recorded, SessionInfo
 from ..ids import START, EventId, Point
 from ..keys import check_namespace
-from ..replay import Replay, rewind, unanswered
+from ..replay import Replay
 from ..server import connect, release
 from ..server.border import Client
 from ..snapshot import SnapshotSettings
-from ..state import SessionDiff, SessionState, diff
-from .points import event_at, matching, resolve
+from .history import History
+from .points import event_at, matching
 
 DEFAULT_NAMESPACE = "strands"
 DEFAULT_SNAPSHOTS = SnapshotSettings()
 
 
-class SessionLog:
+class SessionLog(History):
     """An append-only log of agent sessions on one Valkey or Redis server.
 
     Safe to share between threads; holds nothing but the client and a few positions.
@@ -160,61 +160,6 @@ class SessionLog:
         """
         return self.events.append(session_id, [events] if isinstance(events, Event) else events, expected)[-1]
 
-    def state(self, session_id: str, at: Point | None = None) -> SessionState:
-        """The session as its events left it, now or at a point.
-
-        Raises:
-            SessionNotFoundError: When there is no such session, or it had not begun by then.
-            RevisionNotFoundError: When it does not have that event.
-            LogForkedError: When it was deleted or replaced while it was read.
-        """
-        until = None if at is None else self.resolve(session_id, at)
-        state = self.replay.state(session_id, until) if until != START else SessionState()
-        if until and until.revision and state.position != until and self.events.head(session_id):
-            raise RevisionNotFoundError(session_id, until.revision, until)
-        if not state.exists:
-            raise SessionNotFoundError(session_id)
-        return state
-
-    def diff(self, session_id: str, a: Point, b: Point | None = None) -> SessionDiff:
-        """What differs between two points: messages, redactions, agent state, and what the agents hold.
-
-        Args:
-            session_id: The session.
-            a: The one point.
-            b: The other; now if left out. It may be the earlier one.
-
-        Raises:
-            SessionNotFoundError: When there is no such session, or it had not begun by one of them.
-            RevisionNotFoundError: When it does not have that event.
-        """
-        return diff(self.state(session_id, a), self.state(session_id, b))
-
-    def rewind(self, session_id: str, to: Point, *, allow_unanswered: bool = False) -> EventId:
-        """Let the agents resume from an earlier point; the log keeps what was said since.
-
-        An event records it, so it can be undone by rewinding to the event before it. Live agents of the session are
-        refused from then on, with `ConcurrentWriteError`; those that resume hold what they held at that point.
-
-        Args:
-            session_id: The session.
-            to: The point.
-            allow_unanswered: Go there even if an agent waited for a tool then.
-
-        Returns:
-            The id of the `SessionRewound` event.
-
-        Raises:
-            SessionNotFoundError: When there is no such session, or it had not begun by then.
-            RevisionNotFoundError: When it does not have that event.
-            UnansweredToolCallsError: When an agent waited for a tool then.
-            ContentionError: When others wrote during every attempt.
-        """
-        then = self.state(session_id, to)
-        if not allow_unanswered:
-            unanswered.check(self.events, session_id, then)
-        return rewind(self.events, self.replay, session_id, then)
-
     def verify(self, session_id: str, progress: Progress = lambda done, total: None) -> Verification:
         """Recompute the hash chain of a session from its stream.
 
@@ -237,8 +182,10 @@ class SessionLog:
     ) -> EventId | None:
         """Erase what events hold, in the stream and in everything derived from it; the hash chain still verifies.
 
-        The stream is rewritten in steps of a few milliseconds while others go on reading and appending. Copies in the
-        server's append-only file, RDB files and backups stay until these are rewritten or thrown away.
+        The stream is rewritten in steps of a few milliseconds while others go on reading and appending; then those of
+        the session's forks are, as far as they have the events. If that fails half-way, erase again. In the session
+        this one was forked from, nothing is erased. Copies in the server's append-only file, RDB files and backups
+        stay until these are rewritten or thrown away.
 
         Args:
             session_id: The session.
@@ -274,14 +221,3 @@ class SessionLog:
         if revision is None:
             raise SessionNotFoundError(session_id)
         return revision
-
-    def resolve(self, session_id: str, point: Point) -> EventId:
-        """Find the event id a point stands for; revision 0 in it means a time between events.
-
-        A relative time is relative to the server's clock, from which events have their time.
-
-        Raises:
-            InvalidPointError: When it is no point in time.
-            RevisionNotFoundError: When the session does not have that revision.
-        """
-        return resolve(self.events, session_id, point)

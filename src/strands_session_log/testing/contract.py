@@ -20,6 +20,7 @@ from ..ids import START, EventId
 from ..scripts import APPEND
 from ..session_log import SessionLog
 from .erasure_contract import ErasureContract
+from .history_contract import HistoryContract
 
 
 def note(number: int = 0) -> Event:
@@ -284,7 +285,7 @@ class ReadContract:
         assert sorted(ours) == sorted(expected)
 
 
-class LogContract(AppendContract, ReadContract, ErasureContract):
+class LogContract(AppendContract, ReadContract, ErasureContract, HistoryContract):
     """Everything above; subclass this."""
 
 

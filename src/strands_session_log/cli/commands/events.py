@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import islice
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from ...errors import SessionNotFoundError
 from ...events import Recorded
-from ...session_log import SessionLog
 from ..connection import opened
 from ..listing import print_events
 from ..options import JsonOption, NamespaceOption, SessionArgument, UrlOption
-from ..terminal import console, count, one_line, write_json
+from ..reading import as_json as json_of
+from ..reading import explain_nothing
+from ..terminal import console, write_json
 
 EPILOG = (
     "Examples:\n\nsession-log events s-42 --type 'message.*' --after -1h\n\n"
@@ -63,35 +63,12 @@ def events(
         found = islice(log.read(session, after, until, types or None, agent), limit)
         printed = _print_json(found) if as_json else print_events(console(), found)
         if not printed:
-            _explain(log, session)
+            explain_nothing(log, session)
 
 
 def _print_json(found: Iterator[Recorded]) -> bool:
     printed = False
     for recorded in found:
-        write_json(_json(recorded))
+        write_json(json_of(recorded))
         printed = True
     return printed
-
-
-def _json(recorded: Recorded) -> dict[str, Any]:
-    event = recorded.event
-    return {
-        "id": str(recorded.id),
-        "type": event.type,
-        "agent": event.agent,
-        "event_id": event.event_id,
-        "time": event.time,
-        "v": event.version,
-        "trace": event.trace,
-        "link": recorded.link,
-        "data": event.data,
-    }
-
-
-def _explain(log: SessionLog, session_id: str) -> None:
-    """Nothing was printed: is there no such session, or did nothing match?"""
-    head = log.events.head(session_id)
-    if head is None:
-        raise SessionNotFoundError(session_id)
-    typer.echo(one_line(f"Session {session_id!r} has {count(head.id.revision, 'event')}; none matches."), err=True)

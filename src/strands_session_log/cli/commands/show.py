@@ -10,12 +10,13 @@ from rich.console import Console
 from rich.text import Text
 
 from ...state import MessageRecord, SessionState
+from ..chronicle import progress_of
 from ..connection import opened
 from ..conversation import print_conversation
 from ..exits import Code, fail
 from ..layout import put
-from ..messages import fields
 from ..options import JsonOption, NamespaceOption, SessionArgument, UrlOption
+from ..reading import known
 from ..terminal import age, console, count, local, one_line, plain, write_json
 
 EPILOG = "Examples:\n\nsession-log show s-42 --at 12\n\nsession-log show s-42 --at -5m --agent researcher"
@@ -43,8 +44,11 @@ def show(
     url: UrlOption = None,
     namespace: NamespaceOption = None,
 ) -> None:
-    """Print the conversation of a session, as it is or as it was."""
-    with opened(ctx, url, namespace) as log:
+    """Print the conversation of a session, as it is or as it was, agent by agent.
+
+    `replay` prints it as it happened.
+    """
+    with opened(ctx, url, namespace) as log, known(log, session):
         state = log.state(session, at)
     if agent is not None:
         state = _only(state, session, agent)
@@ -89,10 +93,6 @@ def _print(terminal: Console, session_id: str, state: SessionState) -> None:
     put(terminal, Text())
     print_conversation(terminal, state.agents.values())
     for name, data in state.multi_agents.items():
-        put(terminal, Text.assemble((f"{one_line(name)}  ", "bold"), (_progress(data), "dim")))
+        put(terminal, Text.assemble((f"{one_line(name)}  ", "bold"), (progress_of(data), "dim")))
     if not state.agents and not state.multi_agents:
         put(terminal, Text("No agent has spoken yet.", "dim"))
-
-
-def _progress(data: Any) -> str:
-    return fields({key: data[key] for key in ("type", "status", "completed_nodes", "node_history") if key in data})

@@ -66,13 +66,22 @@ def _verified(log: SessionLog, session_id: str, forgiving: bool) -> Verification
 
 
 def _write_json(session_id: str, found: Verification) -> None:
-    write_json({"session_id": session_id, **found._asdict()})
+    facts = {name: value for name, value in found._asdict().items() if name != "parent"}
+    parent = {} if found.parent is None else {"parent": {"session_id": found.parent[0], "at": str(found.parent[1])}}
+    write_json({"session_id": session_id, **facts, **parent})
 
 
 def _print(terminal: Console, session_id: str, found: Verification) -> None:
     verdict = "chain intact" if found.ok else count(len(found.problems), "problem")
     mark = Text("✓ ", "green") if found.ok else Text("✗ ", "red")
-    facts = f"  {count(found.revision, 'event')}, {verdict}, link {found.link}"
+    facts = f"  {count(found.revision, 'event')}{_descent(found)}, {verdict}, link {found.link}"
     put(terminal, Text.assemble(mark, (plain(session_id), "bold"), facts))
     for problem in found.problems:
         put(terminal, Text(f"    {one_line(problem)}", "red"))
+
+
+def _descent(found: Verification) -> str:
+    if found.parent is None:
+        return ""
+    session_id, last = found.parent
+    return f" ({last.revision:,} of {plain(session_id)})"

@@ -1,0 +1,106 @@
+"""`session-log rewind`."""
+
+from __future__ import annotations
+
+import shlex
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from ...ids import EventId
+from ...replay import unanswered
+from ...session_log import SessionLog
+from ...state.diff import SessionDiff
+from ..asking import YesOption, confirm, somebody_there
+from ..connection import opened
+from ..differences import finder, going_back_json, print_going_back
+from ..layout import put
+from ..options import JsonOption, NamespaceOption, SessionArgument, UnansweredOption, UrlOption
+from ..points import PointArgument
+from ..reading import known
+from ..target import again
+from ..terminal import console, plain, write_json
+
+EPILOG = "Examples:\n\nsession-log rewind s-42 12 --dry-run\n\nsession-log rewind s-42 -5m --yes"
+
+DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Write nothing, only tell what would change.")]
+
+
+def rewind(
+    ctx: typer.Context,
+    session: SessionArgument,
+    point: PointArgument,
+    yes: YesOption = False,
+    dry_run: DryRunOption = False,
+    allowed: UnansweredOption = False,
+    as_json: JsonOption = False,
+    url: UrlOption = None,
+    namespace: NamespaceOption = None,
+) -> None:
+    """Let the agents of a session go on from an earlier point; nothing is lost, and it can be undone.
+
+    A POINT is a revision (12), an event id, an ISO time, or a relative time (-5m).
+    """
+    if not dry_run:
+        somebody_there(yes, f"rewind {session!r}")
+    with opened(ctx, url, namespace) as log, known(log, session) as now:
+        found = _planned(log, session, now, point, allowed)
+        if dry_run and as_json:
+            write_json(_json(session, found, None, found.before.revision))
+        elif dry_run or not yes:
+            _preview(console(stderr=as_json), log, session, found)
+        if dry_run:
+            return
+        if not yes:
+            confirm(f"Rewind {session} to revision {found.after.revision}?", "nothing was rewound")
+        rewound = log.rewind(session, found.after, allow_unanswered=allowed)
+        before = _stood(log, session, rewound)
+        if as_json:
+            write_json(_json(session, found, rewound, before))
+        else:
+            _tell(console(), session, found, rewound, _undo(log, session, before) + again(ctx, url, namespace))
+
+
+def _planned(log: SessionLog, session_id: str, now: EventId, point: str, allowed: bool) -> SessionDiff:
+    """What will change; a point that will be refused is so before anybody is asked."""
+    found = log.diff(session_id, now, point)
+    if not allowed:
+        unanswered.check(log.events, session_id, log.state(session_id, found.after))
+    return found
+
+
+def _stood(log: SessionLog, session_id: str, rewound: EventId) -> int:
+    """The revision it was rewound from; others may have written while somebody was asked."""
+    (recorded,) = log.read(session_id, after=rewound.revision - 1, until=rewound)
+    return EventId.parse(recorded.event.data["from"]).revision
+
+
+def _undo(log: SessionLog, session_id: str, before: int) -> str:
+    """The command that leads back."""
+    waiting = any(map(unanswered.unanswered, log.state(session_id, before).agents.values()))
+    return f"session-log rewind {shlex.quote(session_id)} {before}{' --allow-unanswered' if waiting else ''}"
+
+
+def _preview(terminal: Console, log: SessionLog, session_id: str, found: SessionDiff) -> None:
+    facts = f"  revision {found.before.revision} → back to {found.after.revision}"
+    put(terminal, Text.assemble((plain(session_id), "bold"), (facts, "dim")))
+    print_going_back(terminal, found, finder(log, session_id, found.before), finder(log, session_id, found.after))
+
+
+def _json(session_id: str, found: SessionDiff, rewound: EventId | None, before: int) -> dict[str, Any]:
+    return {
+        "session_id": session_id,
+        "before": before,
+        "to": found.after.revision,
+        "event_id": None if rewound is None else str(rewound),
+        "dry_run": rewound is None,
+        "agents": going_back_json(found),
+    }
+
+
+def _tell(terminal: Console, session_id: str, found: SessionDiff, rewound: EventId, undo: str) -> None:
+    facts = f"  back to revision {found.after.revision}, recorded by event {rewound}"
+    put(terminal, Text.assemble(("✓ ", "green"), (plain(session_id), "bold"), facts))
+    put(terminal, Text(f"  undo: {plain(undo)}", "dim"))

@@ -1,0 +1,40 @@
+"""Points in time on the command line, where `-5m` is one and no option."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperCommand
+
+
+class PointCommand(TyperCommand):
+    """A command whose arguments may be relative times."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse what was typed; what begins with a minus and a digit is no option."""
+        return super().parse_args(ctx, self._shielded(args))
+
+    def _shielded(self, args: list[str]) -> list[str]:
+        """With a blank before every relative time that no option takes as its value: points may have blanks around."""
+        options = args[: args.index("--")] if "--" in args else args
+        before = ["", *options]
+        shielded = [
+            f" {arg}" if arg[:1] == "-" and arg[1:2].isdigit() and last not in self._taking_values() else arg
+            for last, arg in zip(before, options, strict=False)
+        ]
+        return shielded + args[len(options) :]
+
+    def _taking_values(self) -> set[str]:
+        options = (found for found in self.params if found.param_type_name == "option")
+        return {name for found in options if not getattr(found, "is_flag", False) for name in found.opts}
+
+
+def stripped(value: str | None) -> str | None:
+    """A point without the blanks that protected it."""
+    return None if value is None else value.strip()
+
+
+PointArgument = Annotated[
+    str, typer.Argument(metavar="POINT", help="Where to go back to.", callback=stripped, show_default=False)
+]

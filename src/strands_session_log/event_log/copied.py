@@ -1,0 +1,59 @@
+"""What the events a fork begins with come to: what its head says of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ..codec import RawEntry, fields_of, rows
+from ..events import Event, MessageAdded, PayloadErased
+from ..ids import START, EventId, from_ranges, to_ranges
+from .sealed import Position
+
+
+class Copied:
+    """Events that were copied, told page by page.
+
+    Attributes:
+        count: How many.
+        position: Where they end.
+        unexplained: Those whose content was erased, and none of the others says why.
+    """
+
+    def __init__(self) -> None:
+        self.count, self.position, self.unexplained = 0, Position(), set[EventId]()
+        self._created, self._moved, self._messages = START, dict[str, EventId](), dict[str, set[int]]()
+
+    def add(self, entries: Sequence[RawEntry]) -> None:
+        """A page more.
+
+        Raises:
+            CorruptEntryError: When an entry cannot be read.
+        """
+        for entry, (id_, type_, agent, data, link) in zip(entries, rows(entries, _matters), strict=True):
+            self._created = id_ if self._created == START else self._created
+            self.count, self.position = self.count + 1, Position(id_, link)
+            if type_ == MessageAdded.TYPE and type(index := data.get("message_id")) is int:
+                self._messages.setdefault(agent, set()).add(index)
+            if getattr(Event.known.get(type_), "moves_agent", False):
+                self._moved[agent] = id_
+            if type_ == PayloadErased.TYPE:
+                self.unexplained.difference_update(PayloadErased(data).erased)
+            if not fields_of(entry[1]).get(b"salt"):
+                self.unexplained.add(id_)
+
+    def head(self, erased: str) -> dict[str, str]:
+        """The fields of a head that stands where they end.
+
+        Args:
+            erased: The ranges of what was erased in the session they come from.
+        """
+        id_, link = self.position
+        fields = {"revision": str(id_.revision), "link": link, "ms": str(id_.ms), "created": str(self._created.ms)}
+        fields |= {f"agent:{agent}:messages": to_ranges(indices) for agent, indices in self._messages.items()}
+        fields |= {f"agent:{agent}:moved": str(moved) for agent, moved in self._moved.items()}
+        ours = to_ranges(revision for revision in from_ranges(erased) if revision <= id_.revision)
+        return fields | ({"erased": ours} if ours else {})
+
+
+def _matters(type_: str) -> bool:
+    return type_ in (MessageAdded.TYPE, PayloadErased.TYPE)

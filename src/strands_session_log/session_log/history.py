@@ -1,0 +1,124 @@
+"""The part of a session log that is about the past: how a session stood, and going on from there."""
+
+from __future__ import annotations
+
+from ..errors import RevisionNotFoundError, SessionNotFoundError
+from ..event_log import EventLog, Progress
+from ..ids import START, EventId, Point
+from ..replay import Replay, rewind, unanswered
+from ..state import SessionDiff, SessionState, diff
+from .points import resolve
+
+
+class History:
+    """The past of sessions; `SessionLog` is one.
+
+    Attributes:
+        events: Their events.
+        replay: Folds them.
+    """
+
+    events: EventLog
+    replay: Replay
+
+    def state(self, session_id: str, at: Point | None = None) -> SessionState:
+        """The session as its events left it, now or at a point.
+
+        Raises:
+            SessionNotFoundError: When there is no such session, or it had not begun by then.
+            RevisionNotFoundError: When it does not have that event.
+            LogForkedError: When it was deleted or replaced while it was read.
+        """
+        until = None if at is None else self.resolve(session_id, at)
+        state = self.replay.state(session_id, until) if until != START else SessionState()
+        if until and until.revision and state.position != until and self.events.head(session_id):
+            raise RevisionNotFoundError(session_id, until.revision, until)
+        if not state.exists:
+            raise SessionNotFoundError(session_id)
+        return state
+
+    def diff(self, session_id: str, a: Point, b: Point | None = None) -> SessionDiff:
+        """What differs between two points: messages, redactions, agent state, and what the agents hold.
+
+        Args:
+            session_id: The session.
+            a: The one point.
+            b: The other; now if left out. It may be the earlier one.
+
+        Raises:
+            SessionNotFoundError: When there is no such session, or it had not begun by one of them.
+            RevisionNotFoundError: When it does not have that event.
+        """
+        return diff(self.state(session_id, a), self.state(session_id, b))
+
+    def rewind(self, session_id: str, to: Point, *, allow_unanswered: bool = False) -> EventId:
+        """Let the agents resume from an earlier point; the log keeps what was said since.
+
+        An event records it, and from where, so that it can be undone by rewinding to there. Live agents of the session
+        are refused from then on, with `ConcurrentWriteError`; those that resume hold what they held at that point.
+
+        Args:
+            session_id: The session.
+            to: The point.
+            allow_unanswered: Go there even if an agent waited for a tool then.
+
+        Returns:
+            The id of the `SessionRewound` event.
+
+        Raises:
+            SessionNotFoundError: When there is no such session, or it had not begun by then.
+            RevisionNotFoundError: When it does not have that event.
+            UnansweredToolCallsError: When an agent waited for a tool then.
+            ContentionError: When others wrote during every attempt.
+        """
+        then = self.state(session_id, to)
+        if not allow_unanswered:
+            unanswered.check(self.events, session_id, then)
+        return rewind(self.events, self.replay, session_id, then)
+
+    def fork(
+        self,
+        session_id: str,
+        at: Point | None,
+        into: str,
+        *,
+        allow_unanswered: bool = False,
+        progress: Progress = lambda done, total: None,
+    ) -> EventId:
+        """Begin a new session as a copy of another, up to a point; from there on, each goes its own way.
+
+        The copy is complete: the other one may be deleted. What is erased in the other one is erased in its forks, too,
+        as far as they have it; what is erased in a fork still stands in the session it was made of.
+
+        Args:
+            session_id: The session to copy.
+            at: The last event to copy, or the time up to which; None for all there is.
+            into: The id of the new session.
+            allow_unanswered: Go on from there even if an agent waited for a tool then.
+            progress: Called after each step with how many events are copied, and of how many.
+
+        Returns:
+            The id of the `SessionForked` event, the first that is the new session's own.
+
+        Raises:
+            SessionExistsError: When there is a session of that id already.
+            SessionNotFoundError: When there is no session to copy, or it had not begun by then.
+            RevisionNotFoundError: When it does not have that event.
+            UnansweredToolCallsError: When an agent waited for a tool then.
+            ServerUnavailableError: When no answer came; if it was made all the same, forking again says that it exists.
+        """
+        there = self.state(session_id, at)
+        if not allow_unanswered:
+            unanswered.check(self.events, session_id, there)
+        return self.events.fork(session_id, there.position, into, progress)
+
+    def resolve(self, session_id: str, point: Point) -> EventId:
+        """Find the event id a point stands for; revision 0 in it means a time between events.
+
+        A relative time is relative to the server's clock, from which events have their time.
+
+        Raises:
+            InvalidPointError: When it is no point in time.
+            RevisionNotFoundError: When the session does not have that revision.
+        """
+        return resolve(self.events, session_id, point)
