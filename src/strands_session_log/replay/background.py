@@ -6,7 +6,8 @@ import atexit
 import os
 import weakref
 from collections.abc import Callable
-from queue import SimpleQueue
+from contextlib import suppress
+from queue import Empty, SimpleQueue
 from threading import Condition, Thread
 
 _PATIENCE = 2.0
@@ -63,15 +64,15 @@ class Background:
             return self._changed.wait_for(lambda: not self._names, timeout)
 
     def close(self) -> None:
-        """Forget what waits, and end the thread."""
+        """Forget what waits, give what is under way a moment, and end the thread."""
         with self._changed:
             self._again.clear()
-            while not self._jobs.empty():
-                if waiting := self._jobs.get():
+            with suppress(Empty):
+                while waiting := self._jobs.get_nowait():
                     self._names.discard(waiting[0])
             self._jobs.put(None)
             self._thread = None
-            self._changed.notify_all()
+        self.settle(_PATIENCE)
 
     def _run(self, jobs: SimpleQueue[tuple[str, Job] | None]) -> None:
         while waiting := jobs.get():
