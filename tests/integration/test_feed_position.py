@@ -153,3 +153,11 @@ def test_a_session_whose_head_is_gone_is_not_begun_anew(session_log: SessionLog)
     with pytest.raises(errors.ServerRefusedError, match="head is gone but its events are not"):
         session_log.append("s", note())
     assert sequence(session_log) == [1]
+
+
+def test_a_feed_made_anew_by_who_creates_a_group_goes_on_where_it_was(session_log: SessionLog) -> None:
+    session_log.append("s", [note()] * 4)
+    session_log.client.execute_command("DEL", keys_of(session_log).feed)
+    session_log.client.execute_command("XGROUP CREATE", keys_of(session_log).feed, "audit", "0", "MKSTREAM")
+    session_log.append("s", [note(), note()])
+    assert sequence(session_log) == [5, 6]

@@ -145,6 +145,48 @@ def test_what_was_erased_since_stays_erased(session_log: SessionLog) -> None:
     assert session_log.verify("s").ok
 
 
+def test_what_is_erased_while_it_is_rewound_does_not_come_back(session_log: SessionLog) -> None:
+    message = {"role": "user", "content": [{"text": "4711-0815"}]}
+    session_log.append("s", events.AgentCreated({"agent_id": "a", "state": {"secret": "4711-0815"}}, "a"))
+    then = session_log.append(
+        "s", events.WindowChanged({"items": [{"message": message}], "removed": 0, "next": 0}, "a")
+    )
+    session_log.append("s", events.AgentUpdated({"agent_id": "a", "state": {}}, "a"))
+    append = session_log.events.append
+
+    def erased_first(*arguments: Any) -> Any:
+        session_log.events.append = append  # type: ignore[method-assign]
+        session_log.erase("s", [1, 2], "why")
+        return append(*arguments)
+
+    session_log.events.append = erased_first  # type: ignore[method-assign]
+    session_log.rewind("s", then)
+    assert "4711-0815" not in str(list(session_log.read("s")))
+
+
+def test_a_message_that_was_changed_since_is_held_as_it_was(session_log: SessionLog) -> None:
+    talked(session_log, 1)
+    then = end_of_turn(session_log, 1)
+    held = session_log.state("s", then).agents["default"].window
+    changed = {"role": "assistant", "content": [{"text": "Altered."}]}
+    session_log.append("s", events.MessageUpdated({"message": changed, "message_id": 1}, "default"))
+    session_log.rewind("s", then)
+    assert session_log.state("s").agents["default"].window == held
+    assert make_agent(session_log).messages == held
+
+
+def test_a_summary_that_only_the_manager_s_state_tells_is_held_again(session_log: SessionLog) -> None:
+    summary = {"role": "user", "content": [{"text": "A summary."}]}
+    state = {"__name__": "SummarizingConversationManager", "removed_message_count": 1, "summary_message": summary}
+    record = {"agent_id": "a", "state": {}, "conversation_manager_state": state}
+    session_log.append("s", events.AgentCreated(record, "a"))
+    for index in range(2):
+        said = {"role": "user", "content": [{"text": str(index)}]}
+        then = session_log.append("s", events.MessageAdded({"message": said, "message_id": index}, "a"))
+    session_log.rewind("s", then)
+    assert texts(session_log.state("s").agents["a"].window) == ["A summary.", "1"]
+
+
 def test_a_point_at_which_a_tool_has_not_answered_is_refused_with_the_nearest_that_are_fine(
     session_log: SessionLog,
 ) -> None:

@@ -93,6 +93,21 @@ class TestSaving:
         assert sum(name.startswith("segment:") for name in fields) <= 3 * (SMALL.points + 1)
         assert log.state("s") == log.replay.from_log("s")
 
+    def test_with_the_default_settings_points_share_what_they_need(
+        self, make_client: Callable[..., Any], namespace: str
+    ) -> None:
+        with SessionLog(make_client(), namespace) as log:
+            for start in range(0, 5000, 500):
+                log.append("s", [said(index) for index in range(start, start + 500)])
+            log.replay.settle()
+            log.client.unlink(key_of(log))
+            log.state("s")
+            log.replay.settle()
+            names = [name for name in hash_of(log) if name.startswith("segment:")]
+            assert len(log.events.cache.load("s", None).points) > 3  # type: ignore[union-attr]
+            assert len(names) <= 5000 // 256 + 10
+            log.replay.close()
+
     def test_without_settings_nothing_is_saved_or_read(self, make_client: Callable[..., Any], namespace: str) -> None:
         log = SessionLog(make_client(), namespace, snapshots=None)
         log.append("s", [said(index) for index in range(100)])
@@ -173,6 +188,22 @@ class TestTrust:
             assert log.state("s") == expected, what
             count += 1
         assert count > 12
+
+    def test_no_bit_of_its_list_of_points_can_make_a_reader_fail(self, log: SessionLog) -> None:
+        talk(log, 60)
+        expected, listed = log.replay.from_log("s"), hash_of(log)["points"]
+        for bit in range(8 * len(listed)):
+            flipped = bytearray(listed)
+            flipped[bit // 8] ^= 1 << bit % 8
+            log.client.hset(key_of(log), "points", bytes(flipped))
+            assert log.state("s") == expected
+            log.replay.settle()
+            log.client.hset(key_of(log), "points", listed)
+
+    def test_something_else_in_its_place_is_passed_over(self, log: SessionLog) -> None:
+        talk(log, 20)
+        log.client.set(key_of(log), "no hash")
+        assert log.state("s") == log.replay.from_log("s")
 
     def test_a_snapshot_of_a_deleted_session_is_not_that_of_its_successor(self, log: SessionLog) -> None:
         talk(log, 60)

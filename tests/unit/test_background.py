@@ -7,6 +7,8 @@ import subprocess
 import sys
 import threading
 
+import pytest
+
 from strands_session_log.replay.background import Background
 
 
@@ -36,6 +38,31 @@ def test_closing_waits_for_the_job_that_runs_and_forgets_those_that_wait() -> No
     threading.Timer(0.05, go.set).start()
     background.close()
     assert ran == ["a"]
+
+
+def test_a_thread_that_cannot_be_started_is_no_error_of_whoever_submits(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    background = Background()
+    with monkeypatch.context() as patch:
+        patch.setattr(threading.Thread, "start", refuse)
+        background.submit("s", lambda: None)
+    assert background.settle(0)
+    background.submit("s", lambda: None)
+    assert background.settle(5)
+
+
+def test_no_thread_stays_when_there_is_nothing_to_do_and_nothing_begins_after_closing() -> None:
+    background, threads = Background(), list[threading.Thread]()
+    background.submit("s", lambda: threads.append(threading.current_thread()))
+    assert background.settle(5)
+    threads[0].join(5)
+    assert not threads[0].is_alive()
+    background.close()
+    background.submit("s", lambda: threads.append(threading.current_thread()))
+    assert background.settle(0)
+    assert len(threads) == 1
 
 
 def test_it_works_in_a_forked_process() -> None:

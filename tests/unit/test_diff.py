@@ -178,3 +178,17 @@ def copied(value: Any) -> Any:
     if isinstance(value, list):
         return [copied(one) for one in value]
     return {key: copied(one) for key, one in value.items()} if isinstance(value, dict) else value
+
+
+def test_another_summary_another_order_and_a_repetition_are_differences() -> None:
+    def held(*items: Any) -> SessionState:
+        window = events.WindowChanged({"items": list(items), "removed": 0, "next": 3}, "a")
+        return states(*(said(index) for index in range(3)), window)[-1]
+
+    one, other = ({"message": {"role": "user", "content": [{"text": text}]}} for text in ("One.", "Other."))
+    windows = [held(one, [1, 2]), held(other, [1, 2]), held([1, 2]), held([2, 2], [1, 1]), held([1, 2], [2, 2])]
+    for number, before in enumerate(windows):
+        for after in windows[number + 1 :]:
+            assert agent_diff(before, after).window_rearranged
+            assert not diff(before, after).is_empty
+        assert diff(before, before).is_empty

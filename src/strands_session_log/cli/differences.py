@@ -70,6 +70,7 @@ def print_going_back(terminal: Console, diff: SessionDiff, now: Lookup, then: Lo
         lines = [
             *_titled("will no longer hold", _window_lines("-", name, agent.window_left, now)),
             *_titled("will hold again", _window_lines("+", name, agent.window_joined, then)),
+            *_rearranged(agent),
             *_titled("state", change_lines(agent.state)),
         ]
         _section(terminal, f"{one_line(name)}{'  (was not there yet)' if agent.presence == 'removed' else ''}", lines)
@@ -93,6 +94,12 @@ def _agent_lines(name: str, agent: AgentDiff, before: Lookup, after: Lookup) -> 
     left, joined = _unsaid(agent.window_left, agent.removed), _unsaid(agent.window_joined, agent.added)
     yield from _titled("no longer holds", _window_lines("-", name, left, before))
     yield from _titled("holds now", _window_lines("+", name, joined, after))
+    yield from _rearranged(agent)
+
+
+def _rearranged(agent: AgentDiff) -> Iterator[Line]:
+    if agent.window_rearranged:
+        yield _plain(Text("what it holds is in another order, or with another summary", "dim"))
 
 
 def _unsaid(indices: Iterable[int], said: Iterable[MessageChange]) -> list[int]:
@@ -167,12 +174,13 @@ def _agent_json(agent: AgentDiff) -> dict[str, Any]:
         "record": _changes_json(agent.record),
         "window_left": list(agent.window_left),
         "window_joined": list(agent.window_joined),
+        "window_rearranged": agent.window_rearranged,
     }
 
 
 def going_back_json(diff: SessionDiff) -> dict[str, Any]:
     """What going back does to the agents."""
-    wanted = ("presence", "state", "window_left", "window_joined")
+    wanted = ("presence", "state", "window_left", "window_joined", "window_rearranged")
     return {name: {key: _agent_json(agent)[key] for key in wanted} for name, agent in diff.agents.items()}
 
 

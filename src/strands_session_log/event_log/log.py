@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime, timezone
 from typing import Any
@@ -24,6 +25,8 @@ from .forking import Forker
 from .reading import Reader, end_at, start_after
 from .sealed import Position
 
+logger = logging.getLogger(__name__)
+
 
 class EventLog:
     """The sessions of one namespace on one server; share it between threads.
@@ -36,7 +39,7 @@ class EventLog:
 
     Attributes:
         cache: The snapshots.
-        on_append: Told the session and its new revision after each append; must be quick, and never raise.
+        on_append: Told the session and its new revision after each append; must be quick.
     """
 
     def __init__(
@@ -69,7 +72,11 @@ class EventLog:
             ServerRefusedError: When the server refuses, `OutOfMemoryError` among others.
         """
         ids = self._appender.append(session_id, events, expected)
-        self.on_append(session_id, ids[-1].revision)
+        try:
+            self.on_append(session_id, ids[-1].revision)
+        except Exception:
+            # The events are written, and the writer must hear so.
+            logger.warning("session_id=<%s> | a listener to appends failed", session_id, exc_info=True)
         return ids
 
     def read(self, session_id: str, after: EventId = START, until: EventId | None = None) -> Iterator[Recorded]:

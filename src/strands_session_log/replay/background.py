@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import atexit
+import logging
 import os
-import weakref
+import time
+from collections import deque
 from collections.abc import Callable
-from contextlib import suppress
-from queue import Empty, SimpleQueue
 from threading import Condition, Thread
+from weakref import WeakSet
+
+logger = logging.getLogger(__name__)
 
 _PATIENCE = 2.0
 """For how many seconds the end of the process waits: enough for what is under way, not for a server that hangs."""
@@ -20,39 +23,53 @@ Job = Callable[[], object]
 class Background:
     """Runs one job after another in a thread of its own; one at a time for each name.
 
-    The thread is a daemon: a server that hangs must not keep a process from ending. At its end what is under way gets a
-    moment.
+    The thread is a daemon, there only while there is something to do: a server that hangs must not keep a process from
+    ending. At its end what is under way gets a moment.
     """
 
     def __init__(self) -> None:
+        self._closed = False
         self._begin()
-        atexit.register(_at_exit, weakref.ref(self))
+        _all.add(self)
 
     def _begin(self) -> None:
         self._process = os.getpid()
         self._changed = Condition()
-        self._thread: Thread | None = None
-        self._jobs: SimpleQueue[tuple[str, Job] | None] = SimpleQueue()
+        self._is_running = False
+        self._jobs: deque[tuple[str, Job]] = deque()
         self._names: set[str] = set()
         self._again: dict[str, Job] = {}
 
+    @property
+    def _is_elsewhere(self) -> bool:
+        """Whether the thread stayed in the process that this one was forked from, perhaps with the lock in its hand."""
+        return self._process != os.getpid()
+
     def submit(self, name: str, job: Job) -> None:
         """Run a job soon, after one of its name that waits or runs; not at all if too many wait. It must not raise."""
-        if self._process != os.getpid():
-            # The thread stayed in the process that this one was forked from, perhaps with the lock in its hand.
+        if self._is_elsewhere:
             self._begin()
         with self._changed:
+            if self._closed:
+                return
             if name in self._names:
                 self._again[name] = job
             elif len(self._names) < _WAITING:
                 self._names.add(name)
-                self._jobs.put((name, job))
+                self._jobs.append((name, job))
                 self._start()
 
     def _start(self) -> None:
-        if self._thread is None:
-            self._thread = Thread(target=self._run, args=(self._jobs,), name="session-log-snapshots", daemon=True)
-            self._thread.start()
+        if self._is_running:
+            return
+        try:
+            Thread(target=self._run, name="session-log-snapshots", daemon=True).start()
+            self._is_running = True
+        except RuntimeError as error:
+            # No more threads, or the interpreter ends: whoever appended must not hear of it.
+            logger.warning("error=<%s> | no snapshot is saved", error)
+            self._jobs.clear()
+            self._names.clear()
 
     def settle(self, timeout: float) -> bool:
         """Wait until nothing waits or runs.
@@ -60,27 +77,36 @@ class Background:
         Returns:
             Whether that is so.
         """
+        if self._is_elsewhere:
+            return True
         with self._changed:
             return self._changed.wait_for(lambda: not self._names, timeout)
 
     def close(self) -> None:
-        """Forget what waits, give what is under way a moment, and end the thread."""
+        """Forget what waits, give what is under way a moment, and take nothing more."""
+        self._closed = True
+        if self._is_elsewhere:
+            return
         with self._changed:
             self._again.clear()
-            with suppress(Empty):
-                while waiting := self._jobs.get_nowait():
-                    self._names.discard(waiting[0])
-            self._jobs.put(None)
-            self._thread = None
+            while self._jobs:
+                self._names.discard(self._jobs.popleft()[0])
         self.settle(_PATIENCE)
 
-    def _run(self, jobs: SimpleQueue[tuple[str, Job] | None]) -> None:
-        while waiting := jobs.get():
-            name: str = waiting[0]
-            job: Job | None = waiting[1]
+    def _run(self) -> None:
+        while found := self._take():
+            name = found[0]
+            job: Job | None = found[1]
             while job is not None:
                 job()
                 job = self._next(name)
+
+    def _take(self) -> tuple[str, Job] | None:
+        with self._changed:
+            if not self._jobs:
+                self._is_running = False
+                return None
+            return self._jobs.popleft()
 
     def _next(self, name: str) -> Job | None:
         with self._changed:
@@ -91,6 +117,12 @@ class Background:
             return again
 
 
-def _at_exit(background: weakref.ref[Background]) -> None:
-    if found := background():
-        found.settle(_PATIENCE)
+_all: WeakSet[Background] = WeakSet()
+
+
+@atexit.register
+def _at_exit() -> None:
+    """All of them together get that moment."""
+    deadline = time.monotonic() + _PATIENCE
+    for background in list(_all):
+        background.settle(max(0.0, deadline - time.monotonic()))

@@ -6,7 +6,7 @@ and its window as they were. Whoever only knows those follows without knowing of
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from .. import events
@@ -15,18 +15,25 @@ from ..errors import ConcurrentWriteError, ContentionError, SessionNotFoundError
 from ..event_log import EventLog, SessionAt
 from ..events import Event
 from ..ids import EventId
-from ..state import AgentState, SessionState
+from ..state import AgentState, MessageRecord, Messages, SessionState
 from .replay import Replay
 
 _ATTEMPTS = 20
 
 
-def rewind(log: EventLog, replay: Replay, session_id: str, then: SessionState) -> EventId:
-    """Bring the agents of a session back to an earlier state of it, see `SessionLog.rewind`."""
+def rewind(
+    log: EventLog, replay: Replay, session_id: str, to: EventId, check: Callable[[SessionState], None]
+) -> EventId:
+    """Bring the agents of a session back to an event of it, see `SessionLog.rewind`.
+
+    The past is folded after the present: an erasure in between moves the session, and the append is refused.
+    """
     for _ in range(_ATTEMPTS):
         now = replay.state(session_id)
         if not now.exists:
             raise SessionNotFoundError(session_id)
+        then = replay.state(session_id, to)
+        check(then)
         try:
             return log.append(session_id, list(_events(now, then)), SessionAt(now.revision))[-1]
         except ConcurrentWriteError:
@@ -55,7 +62,11 @@ def _agent(now: AgentState, then: AgentState) -> Iterator[Event]:
     if then.record is not None and then.record != now.record:
         yield events.AgentUpdated(from_json(then.record), now.agent_id)
     last = now.messages.last_index
-    data = {"items": _items(then), "removed": then.removed, "next": 0 if last is None else last + 1}
+    data = {
+        "items": [*_summary(then), *_items(then, now.messages)],
+        "removed": then.removed,
+        "next": 0 if last is None else last + 1,
+    }
     yield events.WindowChanged(data, now.agent_id)
 
 
@@ -64,15 +75,38 @@ def _record(state: SessionState, name: str) -> Mapping[str, Any] | None:
     return agent.record if agent else None
 
 
-def _items(agent: AgentState) -> Sequence[Any]:
-    """What an agent holds, as ranges of message indices and what stands nowhere else."""
-    items: list[Any] = []
+def _summary(agent: AgentState) -> Iterator[Mapping[str, Any]]:
+    """What a conversation manager puts before the messages, where only its state tells it."""
+    manager = (agent.record or {}).get("conversation_manager_state")
+    summary = manager.get("summary_message") if isinstance(manager, Mapping) and agent.held is None else None
+    if isinstance(summary, Mapping):
+        yield {"message": from_json(summary)}
+
+
+def _items(agent: AgentState, now: Messages) -> Iterator[Any]:
+    """What an agent holds, as ranges of message indices and what stands nowhere else: also what was changed since."""
     for span in agent.window_spans():
         if isinstance(span, Mapping):
-            items.append({"message": from_json(span)})
-        else:
-            items += _runs([agent.messages.index_at(position) for position in range(*span)])
-    return items
+            yield {"message": from_json(span)}
+            continue
+        indices: list[int] = []
+        for record in agent.messages[span[0] : span[1]]:
+            if not _was_changed(record, now):
+                indices.append(record.message_id)
+                continue
+            yield from _runs(indices)
+            yield {"message": from_json(record.shown)}
+            indices = []
+        yield from _runs(indices)
+
+
+def _was_changed(record: MessageRecord, now: Messages) -> bool:
+    """Whether a message has another content by now; what was redacted or erased since stays so."""
+    position = now.find(record.message_id)
+    if position is None:
+        return False
+    current = now[position]
+    return current.id != record.id and current.redact_message is None and not current.erased
 
 
 def _runs(indices: Sequence[int]) -> list[list[int]]:

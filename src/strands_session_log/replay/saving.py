@@ -95,7 +95,11 @@ class Saver:
         if unsaved is None or not unsaved.folded:
             return
         save = _drafted(session_id, unsaved, self._settings)
-        if save.size <= _MAX_BYTES and self._cache.save(session_id, save):
+        if save.size > _MAX_BYTES and unsaved.states:
+            save = _drafted(session_id, unsaved._replace(states=()), self._settings)
+        if save.size > _MAX_BYTES:
+            logger.warning("session_id=<%s>, bytes=<%s> | too large for a snapshot", session_id, save.size)
+        elif self._cache.save(session_id, save):
             self.saved_bytes += save.size
 
 

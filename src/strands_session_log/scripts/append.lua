@@ -143,7 +143,8 @@ local sequence
 local function ask_feed()
     local info = call('EXISTS', feed) == 1 and call('XINFO', 'STREAM', feed) or {}
     for at = 1, #info, 2 do
-        if info[at] == 'last-generated-id' then
+        -- A feed made anew, empty, goes on where the one before ended.
+        if info[at] == 'last-generated-id' and info[at + 1] ~= '0-0' then
             local last_feed_ms, last = string.match(info[at + 1], '^(%d+)-(%d+)$')
             feed_ms, sequence = math.max(now, tonumber(last_feed_ms)), tonumber(last)
         end

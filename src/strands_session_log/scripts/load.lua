@@ -11,12 +11,15 @@ local PAGE = 64
 local head = redis.call('HMGET', KEYS[2], 'revision', 'erased')
 if not head[1] then return {} end
 
-local known = redis.call('HGET', KEYS[3], 'points') or ''
+-- Whatever somebody has put there instead is no snapshot.
+local known = redis.pcall('HGET', KEYS[3], 'points')
+if type(known) ~= 'string' then known = '' end
 local last_ms, last_revision = tonumber(ARGV[2]) or math.huge, tonumber(ARGV[3]) or math.huge
 local point = ''
 for ms, revision in string.gmatch(known, '(%d+)%-(%d+)') do
     local at, number = tonumber(ms), tonumber(revision)
-    if at < last_ms or (at == last_ms and number <= last_revision) then point = ms .. '-' .. revision end
+    local is_id = #ms <= 16 and #revision <= 16
+    if is_id and (at < last_ms or (at == last_ms and number <= last_revision)) then point = ms .. '-' .. revision end
 end
 
 local manifest, segments = '', {}
@@ -36,7 +39,7 @@ local entries, bytes, start, more = {}, 0, point == '' and '-' or point, true
 local most, most_bytes = tonumber(ARGV[4]), tonumber(ARGV[5])
 while more and #entries < most and bytes < most_bytes do
     -- A page as long as the last one's entries let hope for, so that large ones do not come by the dozen.
-    local page = #entries == 0 and 16 or math.max(1, math.min(PAGE, math.floor((most_bytes - bytes) * #entries / bytes)))
+    local page = #entries == 0 and 1 or math.max(1, math.min(PAGE, math.floor((most_bytes - bytes) * #entries / bytes)))
     local found = redis.call('XRANGE', KEYS[1], start, ARGV[1], 'COUNT', page)
     for _, entry in ipairs(found) do
         entries[#entries + 1] = entry

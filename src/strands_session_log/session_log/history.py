@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from ..errors import RevisionNotFoundError, SessionNotFoundError
 from ..event_log import EventLog, Progress
 from ..ids import START, EventId, Point
@@ -71,10 +73,9 @@ class History:
             UnansweredToolCallsError: When an agent waited for a tool then.
             ContentionError: When others wrote during every attempt.
         """
-        then = self.state(session_id, to)
-        if not allow_unanswered:
-            unanswered.check(self.events, session_id, then)
-        return rewind(self.events, self.replay, session_id, then)
+        there = self.state(session_id, to).position
+        check = partial(unanswered.check, self.events, session_id)
+        return rewind(self.events, self.replay, session_id, there, (lambda state: None) if allow_unanswered else check)
 
     def fork(
         self,

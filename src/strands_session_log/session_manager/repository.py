@@ -121,8 +121,9 @@ class LogRepository(SessionRepository):
         check_message_id(message_id)
         check_ids(session_id, agent_id)
         messages = self._agent(session_id, agent_id).messages
-        position = messages.find(message_id)
-        return None if position is None else to_message(messages[position])
+        with session_exceptions():
+            position = messages.find(message_id)
+            return None if position is None else to_message(messages[position])
 
     def update_message(self, session_id: str, agent_id: str, session_message: SessionMessage, **kwargs: Any) -> None:
         """Replace a message, keeping when it was created. A redaction erases what was said before from the server.
@@ -156,7 +157,8 @@ class LogRepository(SessionRepository):
         if agent.record is None and not agent.messages:
             raise SessionException(f"Messages directory missing from agent: {agent_id} in session {session_id}")
         end = None if limit is None else offset + limit
-        return to_messages(agent.messages, offset, end)
+        with session_exceptions():
+            return to_messages(agent.messages, offset, end)
 
     def create_multi_agent(self, session_id: str, multi_agent: MultiAgentBase, **kwargs: Any) -> None:
         """Keep the state of a graph or swarm for the first time."""

@@ -16,6 +16,6 @@ class SnapshotSettings(NamedTuple):
     """
 
     threshold: int = 64
-    segment: int = 128
+    segment: int = 256
     points: int = 32
     spacing: int = 1024

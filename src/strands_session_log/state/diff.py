@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
@@ -57,6 +57,8 @@ class AgentDiff(NamedTuple):
         record: What differs in the rest of its record; when it was written does not count.
         window_left: Indices of messages it held and does not any more.
         window_joined: Indices of messages it did not hold and does now.
+        window_rearranged: Whether it holds what it held in another order or number, or other messages that stand
+            nowhere in the transcript, such as summaries.
     """
 
     presence: Literal["kept", "added", "removed"]
@@ -68,6 +70,7 @@ class AgentDiff(NamedTuple):
     record: tuple[Change, ...]
     window_left: tuple[int, ...]
     window_joined: tuple[int, ...]
+    window_rearranged: bool = False
 
     @property
     def is_empty(self) -> bool:
@@ -149,6 +152,7 @@ def _agent(before: AgentState | None, after: AgentState | None) -> AgentDiff:
         tuple(changes(_record(one), _record(other))),
         tuple(index for index in held if index not in holds),
         tuple(index for index in holds if index not in held),
+        _arrangement(one, held.keys() & holds.keys()) != _arrangement(other, held.keys() & holds.keys()),
     )
 
 
@@ -186,6 +190,12 @@ def _is_redaction(pair: MessageChange) -> bool:
 
 def _held(agent: AgentState) -> dict[int, None]:
     return {index: None for index, _ in agent.window_with_indices() if index is not None}
+
+
+def _arrangement(agent: AgentState, common: Set[int]) -> list[Any]:
+    """What an agent holds, in order, of what it also holds at the other point; and what stands nowhere else in full."""
+    window = agent.window_with_indices()
+    return [message if index is None else index for index, message in window if index is None or index in common]
 
 
 def _record(agent: AgentState) -> Mapping[str, Any]:

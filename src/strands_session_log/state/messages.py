@@ -63,7 +63,9 @@ class Segment:
 
     def index_at(self, offset: int) -> int:
         """The index of one message; without fetching where none is missing between the first and the last."""
-        return self.first + offset if self._is_dense else self.records[offset].message_id
+        if offset == self.count - 1:
+            return self.last
+        return self.first + offset if self._is_dense or not offset else self.records[offset].message_id
 
     def offset_of(self, index: int) -> int:
         """How many messages have a smaller index."""
