@@ -43,6 +43,20 @@ class SessionKeys(NamedTuple):
         return self.events, self.head, self.feed, self.sessions, self.position
 
 
+class GroupKeys(NamedTuple):
+    """The keys of a subscription in one partition; they share one slot.
+
+    Attributes:
+        feed: What it reads; the consumer group of its name is on it.
+        group: Its checkpoint, a hash.
+        parked: Its dead letters, a stream.
+    """
+
+    feed: str
+    group: str
+    parked: str
+
+
 class StorageKeys(NamedTuple):
     """The keys of one stored value; they share one slot."""
 
@@ -80,6 +94,16 @@ class Keyspace(NamedTuple):
     def sessions(self, partition: int) -> str:
         """The sorted set of a partition's sessions by last activity."""
         return f"{self._prefix(partition)}:sessions"
+
+    def group(self, partition: int, name: str) -> GroupKeys:
+        """The keys of a subscription in one partition.
+
+        Raises:
+            InvalidIdError: When the name cannot be one.
+        """
+        prefix = self._prefix(partition)
+        check_id("group", name)
+        return GroupKeys(f"{prefix}:feed", f"{prefix}:group:{name}", f"{prefix}:parked:{name}")
 
     def stored(self, key: str) -> StorageKeys:
         """The keys of what is stored under a key of `ValkeyStorage`; its partition is that of a session so named."""

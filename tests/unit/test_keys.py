@@ -59,3 +59,11 @@ def test_the_tags_never_change_because_keys_on_servers_carry_them() -> None:
 def test_a_namespace_that_would_move_the_hash_tag_is_refused(namespace: str) -> None:
     with pytest.raises(InvalidIdError, match="namespace="):
         check_namespace(namespace)
+
+
+def test_a_subscription_shares_the_slot_of_its_partition() -> None:
+    keyspace = Keyspace("strands", 16)
+    keys = keyspace.group(5, "audit")
+    assert {key_slot(key.encode()) for key in keys} == {key_slot(keyspace.feed(5).encode())}
+    assert keys.group.endswith("}:group:audit")
+    assert keys.parked.endswith("}:parked:audit")

@@ -36,6 +36,7 @@ from .facts import (
     ToolFailed,
     ToolStarted,
 )
+from .selecting import selector
 
 __all__ = [
     "AgentCreated",
@@ -73,4 +74,5 @@ __all__ = [
     "check_type",
     "is_erased",
     "now",
+    "selector",
 ]

@@ -138,7 +138,7 @@ class SessionLog(History):
         """
         start = START if after is None else self.resolve(session_id, after)
         end = None if until is None else self.resolve(session_id, until)
-        wanted = matching([types] if isinstance(types, str) else types, agent)
+        wanted = matching(types, agent)
         return filter(wanted, self.events.read(session_id, start, end))
 
     def append(self, session_id: str, events: Event | Sequence[Event], expected: Expected = ANY) -> EventId:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 from ..errors import InvalidPointError, RevisionNotFoundError
 from ..event_log import EventLog
-from ..events import Recorded
+from ..events import Recorded, selector
 from ..ids import EventId, Instant, Point, Revision, parse_point
 
 
@@ -38,14 +38,7 @@ def event_at(log: EventLog, session_id: str, point: Point) -> EventId:
     return found
 
 
-def matching(types: Sequence[str] | None, agent: str | None) -> Callable[[Recorded], bool]:
-    """Whether an event is of one of these types, and this agent's; `message.*` means all that begin with `message.`."""
-    exact = {name for name in types or () if not name.endswith(".*")}
-    prefixes = tuple(name[:-1] for name in types or () if name.endswith(".*"))
-
-    def wanted(recorded: Recorded) -> bool:
-        event = recorded.event
-        right_type = types is None or event.type in exact or event.type.startswith(prefixes)
-        return right_type and (agent is None or event.agent == agent)
-
-    return wanted
+def matching(types: str | Sequence[str] | None, agent: str | None) -> Callable[[Recorded], bool]:
+    """Whether an event is of one of these types, and this agent's, see `events.selector`."""
+    wanted = selector(types, agent)
+    return lambda recorded: wanted(recorded.event.type, recorded.event.agent)
