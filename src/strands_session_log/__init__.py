@@ -13,10 +13,12 @@ from . import errors, events
 from .audit import Verification
 from .event_log import ANY, NO_SESSION, AgentAt, Durability, SessionAt
 from .events import Recorded, SessionInfo
+from .feed import FeedRetention
 from .ids import EventId
 from .session_log import SessionLog
 from .snapshot import SnapshotSettings
 from .state import SessionState
+from .subscription import GroupStatus, ParkedEvent, Subscriber
 
 if TYPE_CHECKING:
     from .recorder import SessionRecorder
@@ -29,6 +31,9 @@ __all__ = [
     "AgentAt",
     "Durability",
     "EventId",
+    "FeedRetention",
+    "GroupStatus",
+    "ParkedEvent",
     "Recorded",
     "SessionAt",
     "SessionInfo",
@@ -36,6 +41,7 @@ __all__ = [
     "SessionRecorder",
     "SessionState",
     "SnapshotSettings",
+    "Subscriber",
     "ValkeySessionManager",
     "ValkeyStorage",
     "Verification",

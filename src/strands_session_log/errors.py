@@ -272,6 +272,16 @@ class DeliveryLostError(SessionLogError):
         )
 
 
+class ParkedNotFoundError(SessionLogError, LookupError):
+    """The group has parked no event of this name."""
+
+    def __init__(self, group: str, parked_id: str) -> None:
+        self.group, self.parked_id = group, parked_id
+        super().__init__(
+            f"group {group!r} has no parked event {parked_id!r}: `session-log parked list` shows what it has"
+        )
+
+
 def shown(value: object) -> str:
     """A value for an error message: its `repr`, or its type where that fails, as it does for very long integers."""
     try:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime, timezone
+from functools import partial
 from typing import Any
 
 from ..codec import Encoded, RawEntry, decode, fields_of
 from ..errors import LogForkedError
 from ..events import Event, Recorded, SessionInfo
+from ..feed import FeedRetention
 from ..ids import START, EventId
 from ..keys import Keyspace
 from ..scripts import DELETE, LOCATE
@@ -24,8 +26,11 @@ from .expected import ANY, Expected
 from .forking import Forker
 from .reading import Reader, end_at, start_after
 from .sealed import Position
+from .trimming import Trimmed, trim
 
 logger = logging.getLogger(__name__)
+
+DEFAULT_RETENTION = FeedRetention()
 
 
 class EventLog:
@@ -36,6 +41,7 @@ class EventLog:
         keyspace: How the namespace is laid out.
         durability: What an append waits for.
         retry_for: For how many seconds a server that is away is waited for.
+        retention: For how long the feed is kept.
 
     Attributes:
         cache: The snapshots.
@@ -43,9 +49,14 @@ class EventLog:
     """
 
     def __init__(
-        self, client: Client, keyspace: Keyspace, durability: Durability | None = None, retry_for: float = 10.0
+        self,
+        client: Client,
+        keyspace: Keyspace,
+        durability: Durability | None = None,
+        retry_for: float = 10.0,
+        retention: FeedRetention = DEFAULT_RETENTION,
     ) -> None:
-        self.client, self.keyspace, self.retry_for = client, keyspace, retry_for
+        self.client, self.keyspace, self.retry_for, self.retention = client, keyspace, retry_for, retention
         durability = durability or Durability.memory()
         self._appender = Appender(client, keyspace, durability, retry_for)
         self._eraser = Eraser(client, keyspace, durability, retry_for)
@@ -218,6 +229,16 @@ class EventLog:
         revision = insist(lambda: DELETE(self.client, script_keys, [session_id]), self.retry_for)
         self._appender.forget(session_id)
         return None if revision < 0 else int(revision)
+
+    def trim_feed(self, partition: int, *, exactly: bool = False) -> Trimmed:
+        """Remove from the feed of a partition what its groups do not need any more, see `FeedRetention`.
+
+        Args:
+            partition: The partition, from 0.
+            exactly: Not only as far as whole nodes of the stream can be dropped, which is much cheaper.
+        """
+        call = partial(trim, self.client, self.keyspace, partition, self.retention, exactly=exactly)
+        return insist(call, self.retry_for)
 
     def sessions(self, limit: int, before: SessionInfo | datetime | None = None) -> list[SessionInfo]:
         """The directory, newest first, in two round trips.

@@ -42,6 +42,29 @@ class Script:
         except NoScriptError:
             return client.execute_command("EVAL", self.source, *command, **options)
 
+    def add_to(self, pipeline: Any, keys: Sequence[str], arguments: Sequence[Argument]) -> None:
+        """Let it run in a pipeline; whoever executes that has to look whether it was known (`is_unknown_script`)."""
+        pipeline.execute_command("EVALSHA", self.sha, len(keys), *keys, *arguments, NEVER_DECODE=True)
+
+    def many(self, client: Client, calls: Sequence[tuple[Sequence[str], Sequence[Argument]]]) -> list[Any]:
+        """Run it on several sets of keys in one round trip; replies are left as bytes.
+
+        Raises:
+            ValkeyError: The first error any of them met.
+        """
+        if len(calls) == 1:
+            return [self(client, *calls[0], raw=True)]
+        pipeline = client.pipeline(transaction=False)
+        for keys, arguments in calls:
+            self.add_to(pipeline, keys, arguments)
+        replies = pipeline.execute(raise_on_error=False)
+        for at, reply in enumerate(replies):
+            if is_unknown_script(reply):
+                replies[at] = self(client, *calls[at], raw=True)
+            elif isinstance(reply, Exception):
+                raise reply
+        return list(replies)
+
     def followed_by(
         self, client: Client, keys: Sequence[str], arguments: Sequence[Argument], command: Sequence[Argument]
     ) -> tuple[Any, Any]:
@@ -65,12 +88,24 @@ class Script:
         return list(pipeline.execute(raise_on_error=False))
 
 
+def is_unknown_script(reply: object) -> bool:
+    """Whether a reply says that the server does not know the script (any more)."""
+    return isinstance(reply, NoScriptError)
+
+
 APPEND = Script("append")
 DELETE = Script("delete")
 ERASE_STEP = Script("erase_step", "append")
+FEED_TRIM = Script("feed_trim")
 FORK = Script("fork", "append")
 FORK_COPY = Script("fork_copy")
 FORK_NOTE = Script("fork_note")
+GROUP_MISSING = Script("group_missing")
+GROUP_RELEASE = Script("group_release")
+GROUP_SETTLE = Script("group_settle")
+GROUP_STATUS = Script("group_status")
+GROUP_TAKE = Script("group_take")
+GROUP_WORK = Script("group_work")
 LOAD = Script("load")
 LOCATE = Script("locate")
 SAVE = Script("save")

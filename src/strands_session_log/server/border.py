@@ -94,3 +94,10 @@ def is_transient(error: BaseException) -> bool:
 def text(value: bytes | str) -> str:
     """A reply as text, whether or not the client decodes."""
     return value.decode() if isinstance(value, bytes) else value
+
+
+def options_of(client: Any) -> dict[str, Any]:
+    """What the connections of a client are made with; nothing if it does not tell."""
+    source = getattr(client, "connection_pool", None) or getattr(client, "nodes_manager", None)
+    options: dict[str, Any] = getattr(source, "connection_kwargs", {})
+    return options

@@ -12,17 +12,21 @@ from ..errors import SessionNotFoundError
 from ..event_log import ANY, Durability, EventLog, Expected, Progress
 from ..event_log.namespace import open_namespace
 from ..events import Event, Recorded, SessionInfo
+from ..feed import FeedRetention
 from ..ids import START, EventId, Point
 from ..keys import check_namespace
 from ..replay import Replay
 from ..server import connect, release
 from ..server.border import Client
 from ..snapshot import SnapshotSettings
+from ..subscription import GroupStatus, ParkedEvents, groups
 from .history import History
 from .points import event_at, matching
+from .upkeep import Upkeep
 
 DEFAULT_NAMESPACE = "strands"
 DEFAULT_SNAPSHOTS = SnapshotSettings()
+DEFAULT_FEED = FeedRetention()
 
 
 class SessionLog(History):
@@ -40,6 +44,7 @@ class SessionLog(History):
         retry_for: For how many seconds a server that is away is waited for before a call fails.
         allow_eviction: Accept a server that may silently delete sessions when memory runs out.
         snapshots: When snapshots are saved, and how; None to do without.
+        feed: For how long the feed is kept, which subscriptions read; the sessions themselves are kept until deleted.
 
     Raises:
         UnsupportedServerError: When the server is older than Valkey 7.2 or Redis 7.0.
@@ -58,6 +63,7 @@ class SessionLog(History):
         retry_for: float = 10.0,
         allow_eviction: bool = False,
         snapshots: SnapshotSettings | None = DEFAULT_SNAPSHOTS,
+        feed: FeedRetention = DEFAULT_FEED,
     ) -> None:
         check_namespace(namespace)
         durability = Durability.parse(durability) if isinstance(durability, str) else durability
@@ -66,8 +72,9 @@ class SessionLog(History):
         self._owns_client = False
         self.client = client
         self.namespace = namespace
-        self.events = EventLog(client, opened.keyspace, durability, retry_for)
+        self.events = EventLog(client, opened.keyspace, durability, retry_for, feed)
         self.replay = Replay(self.events, snapshots)
+        self._upkeep = Upkeep(self.events)
 
     @classmethod
     def connect(cls, url: str, namespace: str = DEFAULT_NAMESPACE, **options: Any) -> SessionLog:
@@ -98,6 +105,7 @@ class SessionLog(History):
         A client that was passed in may have other users, and stays open.
         """
         self.replay.close()
+        self._upkeep.close()
         if self._owns_client:
             release(self.client)
 
@@ -159,6 +167,18 @@ class SessionLog(History):
             ServerRefusedError: When the server refuses; nothing was written.
         """
         return self.events.append(session_id, [events] if isinstance(events, Event) else events, expected)[-1]
+
+    def groups(self) -> list[GroupStatus]:
+        """How the subscriptions of this log stand: one line a group and partition, in their order."""
+        return groups(self.events.client, self.events.keyspace, self.events.retry_for)
+
+    def parked(self, group: str) -> ParkedEvents:
+        """What a subscription gave up on: iterate over it, `replay` or `drop` it.
+
+        Args:
+            group: Its name.
+        """
+        return ParkedEvents(self.events.client, self.events.keyspace, group, self.events.retry_for)
 
     def verify(self, session_id: str, progress: Progress = lambda done, total: None) -> Verification:
         """Recompute the hash chain of a session from its stream.

@@ -1,0 +1,70 @@
+"""Trimming the feed to what its groups still need."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from ..feed import FeedRetention
+from ..keys import Keyspace
+from ..scripts import FEED_TRIM
+from ..server.border import Client
+from .connection import connection_to
+
+logger = logging.getLogger(__name__)
+
+
+class Trimmed(NamedTuple):
+    """What was done to the feed of one partition.
+
+    Attributes:
+        removed: How many envelopes were removed.
+        abandoned: The groups that, as was found now, nobody reads any more.
+        lost: How many envelopes were removed that a group had not been given, by group.
+    """
+
+    removed: int
+    abandoned: Sequence[str] = ()
+    lost: Sequence[tuple[str, int]] = ()
+
+
+def trim(
+    client: Client, keyspace: Keyspace, partition: int, retention: FeedRetention, *, exactly: bool = False
+) -> Trimmed:
+    """Remove from a feed what is not needed any more.
+
+    Args:
+        client: Any sync client.
+        keyspace: How the namespace is laid out.
+        partition: Which feed.
+        retention: What is to be kept.
+        exactly: Not only as far as whole nodes of the stream can be dropped, which is much cheaper.
+    """
+    while True:
+        names = _groups(client, keyspace.feed(partition))
+        keys = [keyspace.feed(partition), *(keyspace.group(partition, name).group for name in names)]
+        milliseconds = [round(seconds * 1000) for seconds in (retention.keep, retention.max_age)]
+        limits = [*milliseconds, retention.max_length, round(retention.abandoned_after * 1000)]
+        reply = FEED_TRIM(client, keys, [*limits, "=" if exactly else "~", *names], raw=True)
+        if reply[0] >= 0:
+            return _told(partition, reply)
+
+
+def _groups(client: Client, feed: str) -> list[str]:
+    with connection_to(client, feed) as node:
+        if not node.execute_command("EXISTS", feed):
+            return []
+        rows = node.execute_command(b"XINFO GROUPS", feed, NEVER_DECODE=True)
+    return [dict(zip(row[::2], row[1::2], strict=True))[b"name"].decode() for row in rows]
+
+
+def _told(partition: int, reply: Any) -> Trimmed:
+    removed, abandoned, lost = reply
+    pairs = [(name.decode(), int(count)) for name, count in zip(lost[::2], lost[1::2], strict=True)]
+    names = [name.decode() for name in abandoned]
+    for group in names:
+        logger.warning("group=<%s>, partition=<%d> | nobody reads it, so the feed goes on", group, partition)
+    for group, count in pairs:
+        logger.warning("group=<%s>, partition=<%d>, lost=<%d> | the feed outgrew its cap", group, partition, count)
+    return Trimmed(removed, names, pairs)

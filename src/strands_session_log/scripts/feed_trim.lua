@@ -1,0 +1,87 @@
+-- Trims a feed to what is still needed, within a hard cap.
+--
+-- KEYS: feed, then the hash of each group that is on it (one slot)
+-- ARGV: 1 for how many ms envelopes are kept in any case, 2 and for how many at most, 3 how many there may be
+--       4 after how many ms without a consumer a group no longer counts, 5 '=' or '~': exactly, or by whole nodes
+--       then the name of each group, in the order of the keys
+--
+-- Returns {how many were removed, {abandoned group, how much of it, ...}, {group that lost something, how much, ...}}; or
+-- {-1} when there are other groups, and the caller has to look again.
+local call = redis.call
+local feed = KEYS[1]
+local keep, at_most, length, patience, exactly = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4]), ARGV[5]
+if call('EXISTS', feed) == 0 then return { 0, {}, {} } end
+local time = call('TIME')
+local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+
+local function named(flat)
+    local fields = {}
+    for at = 1, #flat, 2 do fields[flat[at]] = flat[at + 1] end
+    return fields
+end
+
+local function order(id)
+    local ms, sequence = string.match(id, '^(%d+)%-(%d+)$')
+    return tonumber(ms), tonumber(sequence)
+end
+
+local function is_before(one, other)
+    local ms, sequence = order(one)
+    local other_ms, other_sequence = order(other)
+    return ms < other_ms or ms == other_ms and sequence < other_sequence
+end
+
+local hashes = {}
+for number = 6, #ARGV do hashes[ARGV[number]] = KEYS[number - 4] end
+
+-- What does each group still need? ---------------------------------------------------------------------------------
+local groups, abandoned, needed = {}, {}, nil
+for _, info in ipairs(call('XINFO', 'GROUPS', feed)) do
+    local group = named(info)
+    local name = group['name']
+    if not hashes[name] then return { -1 } end
+    local idle = nil
+    for _, consumer in ipairs(call('XINFO', 'CONSUMERS', feed, name)) do
+        local since = named(consumer)['idle']
+        if not idle or since < idle then idle = since end
+    end
+    local delivered = group['last-delivered-id']
+    local ms, sequence = string.match(delivered, '^(%d+)%-(%d+)$')
+    local from = ms .. '-' .. string.format('%.0f', tonumber(sequence) + 1)
+    if group['pending'] > 0 then from = call('XPENDING', feed, name)[2] end
+    groups[#groups + 1] = { name, delivered, from }
+    if idle and idle > patience then
+        if call('HSETNX', hashes[name], 'abandoned', now) == 1 then abandoned[#abandoned + 1] = name end
+    else
+        call('HDEL', hashes[name], 'abandoned')
+        if not needed or is_before(from, needed) then needed = from end
+    end
+end
+
+-- What is removed ---------------------------------------------------------------------------------------------------
+local least = string.format('%.0f-0', math.max(0, now - keep))
+if needed and is_before(needed, least) then least = needed end
+local oldest = string.format('%.0f-0', math.max(0, now - at_most))
+if is_before(least, oldest) then least = oldest end
+local removed = call('XTRIM', feed, 'MINID', exactly, least)
+local over = call('XLEN', feed) - length
+if over > 0 then removed = removed + call('XTRIM', feed, 'MAXLEN', exactly, length) end
+local first = call('XRANGE', feed, '-', '+', 'COUNT', 1)[1]
+local begins = first and first[1] or named(call('XINFO', 'STREAM', feed))['last-generated-id']
+
+-- Who lost something? What was delivered and is still being handled, its consumer has; what was not, is a gap. ----------
+local lost = {}
+for _, group in ipairs(groups) do
+    local name, delivered = group[1], group[2]
+    local _, last_sequence = order(delivered)
+    local _, sequence = order(begins)
+    local missing = sequence - last_sequence - (first and 1 or 0)
+    if removed > 0 and missing > 0 and delivered ~= '0-0' then
+        local gap = call('HGET', hashes[name], 'gap') or ''
+        local before = first and begins or string.gsub(begins, '%d+$', string.format('%.0f', sequence + 1))
+        call('HSET', hashes[name], 'gap', (string.match(gap, '^%S+') or delivered) .. ' ' .. before)
+        lost[#lost + 1] = name
+        lost[#lost + 1] = missing
+    end
+end
+return { removed, abandoned, lost }

@@ -1,0 +1,34 @@
+-- How the groups of one feed stand.
+--
+-- KEYS: feed
+--
+-- Returns {now, last id of the feed, its length, {group, last delivered id, pending, least pending id, consumers,
+--          ms since one of them was last heard of (-1 for never), id of the first that was not delivered, ...}}
+local call = redis.call
+local feed = KEYS[1]
+local time = call('TIME')
+local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+if call('EXISTS', feed) == 0 then return { now, '0-0', 0, {} } end
+
+local function named(flat)
+    local fields = {}
+    for at = 1, #flat, 2 do fields[flat[at]] = flat[at + 1] end
+    return fields
+end
+
+local last = named(call('XINFO', 'STREAM', feed))['last-generated-id']
+local groups = {}
+for _, info in ipairs(call('XINFO', 'GROUPS', feed)) do
+    local group = named(info)
+    local idle = -1
+    for _, consumer in ipairs(call('XINFO', 'CONSUMERS', feed, group['name'])) do
+        local since = named(consumer)['idle']
+        if idle < 0 or since < idle then idle = since end
+    end
+    local delivered = group['last-delivered-id']
+    local first = call('XRANGE', feed, '(' .. delivered, '+', 'COUNT', 1)[1]
+    local pending = group['pending'] > 0 and call('XPENDING', feed, group['name'])[2] or ''
+    for _, value in ipairs({ group['name'], delivered, group['pending'], pending, group['consumers'], idle,
+        first and first[1] or '' }) do groups[#groups + 1] = value end
+end
+return { now, last, call('XLEN', feed), groups }

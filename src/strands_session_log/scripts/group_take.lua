@@ -1,0 +1,190 @@
+-- Gives a consumer what it is to handle next in one partition: its own, what others left lying, and what is new.
+--
+-- KEYS: feed, group, parked (one slot)
+-- ARGV: 1 group, 2 consumer, 3 'ordered' or '', 4 how many at most, 5 where a new group starts (feed | now | beginning)
+--       6 look for what was left lying ('1' or ''), 7 after how many ms it counts as left, 8 deliveries at most
+--       9 may something be taken that was delivered twice already ('1' or ''), 10 for how many ms a lease holds
+--       11 the last envelope this consumer was given and 12 its link ('' if none), 13 compare it ('1' or '')
+--       14 ids of its own to be given again, separated by spaces
+--
+-- Returns {status, gap, last delivered id, ms until it is worth asking again, {id, attempts, fields, ...},
+--          {id, attempts, error, ...} that were parked, work}: status is ok, leased or forked.
+local call = redis.call
+local feed, group, parked = KEYS[1], KEYS[2], KEYS[3]
+local name, consumer, ordered, most = ARGV[1], ARGV[2], ARGV[3] == 'ordered', tonumber(ARGV[4])
+local claim_after, max_attempts = tonumber(ARGV[7]), tonumber(ARGV[8])
+local time = call('TIME')
+local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+
+local function sequence_of(id)
+    return tonumber(string.match(id, '%d+$'))
+end
+
+local function beside(id, by)
+    local ms, sequence = string.match(id, '^(%d+)%-(%d+)$')
+    return ms .. '-' .. string.format('%.0f', tonumber(sequence) + by)
+end
+
+local function first_of_feed()
+    return call('XRANGE', feed, '-', '+', 'COUNT', 1)[1]
+end
+
+local function last_of_feed()
+    local info = call('EXISTS', feed) == 1 and call('XINFO', 'STREAM', feed) or {}
+    for at = 1, #info, 2 do
+        if info[at] == 'last-generated-id' then return info[at + 1] end
+    end
+    return '0-0'
+end
+
+local function last_delivered()
+    if call('EXISTS', feed) == 0 then return nil end
+    for _, info in ipairs(call('XINFO', 'GROUPS', feed)) do
+        local last, is_it
+        for at = 1, #info, 2 do
+            if info[at] == 'name' then is_it = info[at + 1] == name end
+            if info[at] == 'last-delivered-id' then last = info[at + 1] end
+        end
+        if is_it then return last end
+    end
+end
+
+-- Is what this consumer was given last still history? Trimmed is not replaced: a sequence is never used again.
+local function is_forked(known, link)
+    local there = call('XRANGE', feed, known, known)[1]
+    if there then return there[2][10] ~= link end
+    local first = first_of_feed()
+    local next_sequence = first and sequence_of(first[1]) or sequence_of(last_of_feed()) + 1
+    return next_sequence <= sequence_of(known) and call('EXISTS', feed) == 1
+end
+
+local function begin(checkpoint)
+    local at = checkpoint
+    if not at then
+        local first = ARGV[5] == 'feed' and first_of_feed()
+        at = last_of_feed()
+        if first then at = beside(first[1], -1) end
+        call('HSET', group, 'checkpoint', at, 'began', now)
+        if ARGV[5] == 'beginning' then call('HSET', group, 'work', 'history') end
+    end
+    call('XGROUP', 'CREATE', feed, name, at, 'MKSTREAM')
+    return at
+end
+
+-- The group, its checkpoint, its lease ----------------------------------------------------------------------------
+local delivered = last_delivered()
+local known, link = ARGV[11], ARGV[12]
+if known ~= '' and (not delivered or ARGV[13] == '1') and is_forked(known, link) then return { 'forked' } end
+local state = call('HMGET', group, 'checkpoint', 'gap', 'work', 'lease', 'lease_until', 'retry', 'replay', 'worker',
+    'worker_until')
+local checkpoint, gap, work = state[1], state[2] or '', state[3] or state[7] and 'replay'
+if not delivered then delivered = begin(checkpoint or known ~= '' and known or nil) end
+if ordered then
+    local left = (tonumber(state[5]) or 0) - now
+    if state[4] and state[4] ~= consumer and left > 0 then return { 'leased', gap, delivered, left, {}, {}, '' } end
+    call('HSET', group, 'lease', consumer, 'lease_until', now + tonumber(ARGV[10]))
+end
+if work then
+    local is_busy = state[8] and state[8] ~= consumer and (tonumber(state[9]) or 0) > now
+    if is_busy then
+        if work ~= 'replay' then return { 'ok', gap, delivered, 1000, {}, {}, '' } end
+        work = nil
+    else
+        call('HSET', group, 'worker', consumer, 'worker_until', now + tonumber(ARGV[10]))
+        if work == 'history' then return { 'ok', gap, delivered, 1000, {}, {}, work } end
+    end
+end
+
+-- What was delivered before ---------------------------------------------------------------------------------------
+local entries, buried, first_lost, last_lost = {}, {}, nil, nil
+
+local function lose(id)
+    first_lost, last_lost = first_lost or beside(id, -1), beside(id, 1)
+    call('XACK', feed, name, id)
+end
+
+local function park(id, attempts, holder)
+    call('HINCRBY', group, 'robbed:' .. holder, 1)
+    local entry = call('XRANGE', feed, id, id)[1]
+    if not entry then return lose(id) end
+    local fields = { 'XADD', parked, '*' }
+    for at = 1, 12 do fields[#fields + 1] = entry[2][at] end
+    local told = string.match(call('HGET', group, 'error:' .. id) or '', '^%d+ (.*)$')
+    local why = told or 'its consumers went away while they handled it'
+    for _, value in ipairs({ 'feed', id, 'attempts', attempts, 'error', why }) do fields[#fields + 1] = value end
+    call(unpack(fields))
+    call('XACK', feed, name, id)
+    call('HDEL', group, 'error:' .. id)
+    call('HINCRBY', group, 'parked', 1)
+    for _, value in ipairs({ id, tostring(attempts), why }) do buried[#buried + 1] = value end
+end
+
+-- Whoever had it must hear of that before it settles anything else (group_settle.lua).
+local function give(id, attempts, holder)
+    call('HINCRBY', group, 'robbed:' .. holder, 1)
+    local claimed = call('XCLAIM', feed, name, consumer, 0, id)[1]
+    if not claimed then return lose(id) end
+    call('HINCRBY', group, 'redeliveries', 1)
+    for _, value in ipairs({ id, attempts + 1, claimed[2] }) do entries[#entries + 1] = value end
+end
+
+-- Errors are kept with the number of the attempt that met them: whoever told of one did not die of it.
+local function is_suspect(id, attempts)
+    if attempts < 2 and attempts + 1 < max_attempts then return false end
+    return string.match(call('HGET', group, 'error:' .. id) or '', '^%d+') ~= tostring(attempts)
+end
+
+local wait, may_suspect = -1, ARGV[9] == '1'
+local function again(rows)
+    for _, row in ipairs(rows) do
+        local id, attempts = row[1], row[4]
+        if #entries >= 3 * most then return end
+        if attempts >= max_attempts then park(id, attempts, row[2])
+        elseif not is_suspect(id, attempts) then give(id, attempts, row[2])
+        elseif may_suspect then
+            -- What may have killed its consumers is given alone, so that nothing else is blamed for it.
+            may_suspect = false
+            give(id, attempts, row[2])
+        end
+    end
+end
+
+if ordered then
+    local retry = tonumber(state[6]) or 0
+    if retry > now then return { 'ok', gap, delivered, retry - now, {}, {}, '' } end
+    for _, row in ipairs(call('XPENDING', feed, name, '-', '+', most)) do
+        local is_first = #entries == 0
+        if row[4] >= max_attempts then park(row[1], row[4], row[2])
+        elseif is_suspect(row[1], row[4]) then
+            if is_first then give(row[1], row[4], row[2]) end
+            break
+        else give(row[1], row[4], row[2]) end
+    end
+else
+    for id in string.gmatch(ARGV[14], '%S+') do
+        again(call('XPENDING', feed, name, id, id, 1, consumer))
+    end
+    if ARGV[6] == '1' then again(call('XPENDING', feed, name, 'IDLE', claim_after, '-', '+', math.max(most, 100))) end
+end
+
+-- What is new -----------------------------------------------------------------------------------------------------
+local room = most - #entries / 3
+if room > 0 and not (ordered and #entries > 0) then
+    local read = call('XREADGROUP', 'GROUP', name, consumer, 'COUNT', room, 'STREAMS', feed, '>')
+    for number, entry in ipairs(read and read[1][2] or {}) do
+        if number == 1 and delivered ~= '0-0' and sequence_of(entry[1]) ~= sequence_of(delivered) + 1 then
+            first_lost, last_lost = first_lost or delivered, entry[1]
+        end
+        entries[#entries + 1] = entry[1]
+        entries[#entries + 1] = 1
+        entries[#entries + 1] = entry[2]
+        delivered = entry[1]
+    end
+end
+
+if first_lost then
+    local begun = string.match(gap, '^%S+') or first_lost
+    gap = begun .. ' ' .. last_lost
+    call('HSET', group, 'gap', gap)
+end
+return { 'ok', gap, delivered, wait, entries, buried, work or '' }

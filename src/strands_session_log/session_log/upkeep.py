@@ -1,0 +1,45 @@
+"""What writers do for the log in passing."""
+
+from __future__ import annotations
+
+import logging
+import random
+
+from ..errors import SessionLogError
+from ..event_log import EventLog
+from ..replay.background import Background
+
+logger = logging.getLogger(__name__)
+
+_EVERY = 1000
+
+
+class Upkeep:
+    """Trims the feed now and then, so that it stays within its cap though nobody subscribes to it.
+
+    About every thousandth append, whoever makes it: processes that live too short to count to a thousand do their part.
+
+    Args:
+        events: The log.
+    """
+
+    def __init__(self, events: EventLog) -> None:
+        self._events, self._before = events, events.on_append
+        self._background = Background()
+        events.on_append = self._appended
+
+    def close(self) -> None:
+        """Do no more."""
+        self._background.close()
+
+    def _appended(self, session_id: str, revision: int) -> None:
+        self._before(session_id, revision)
+        if random.random() * _EVERY < 1:
+            partition = self._events.keyspace.partition(session_id)
+            self._background.submit(str(partition), lambda: self._trim(partition))
+
+    def _trim(self, partition: int) -> None:
+        try:
+            self._events.trim_feed(partition)
+        except SessionLogError as error:
+            logger.warning("partition=<%d>, error=<%s> | the feed was not trimmed", partition, error)

@@ -1,0 +1,132 @@
+"""What a consumer reads from."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Iterator, Sequence
+from concurrent.futures import Future
+from contextlib import suppress
+from typing import Any
+
+from ..errors import FeedGapError
+from .delivery import BaseDelivery, Delivery, SyncDelivery
+from .exchange import Exchange
+from .tally import Tally
+
+
+class _Deliveries:
+    """What the async and the sync ones share."""
+
+    def __init__(self, exchange: Exchange) -> None:
+        self._exchange, self._most = exchange, exchange.settings.batch
+        self._read: deque[BaseDelivery] = deque()
+
+    @property
+    def tally(self) -> Tally:
+        """What this consumer has seen so far."""
+        return self._exchange.tally
+
+    def stop(self) -> None:
+        """End the iteration after what is being handled; may be called from anywhere, also from a signal's handler."""
+        self._exchange.stop()
+
+    def catch_up(self, gap: FeedGapError) -> None:
+        """Have what a gap swallowed delivered from the session streams, which still have it.
+
+        Events of that time may come that were delivered before: at least once.
+        """
+        self._exchange.catch_up(gap)
+
+    def skip(self, gap: FeedGapError) -> None:
+        """Go on behind a gap; nobody of the group is told of it again."""
+        self._exchange.skip(gap)
+
+    def _next(self) -> Any:
+        """The next of what was read and may still be handled; None when nothing of it is left."""
+        with suppress(IndexError):
+            while True:
+                delivery = self._read.popleft()
+                if self._exchange.begin(delivery, time.monotonic()):
+                    return delivery
+        return None
+
+    def _begun(self, found: Sequence[BaseDelivery]) -> list[Any]:
+        """Those that still may be handled; what others may have by now is left alone."""
+        now = time.monotonic()
+        return [one for one in found if self._exchange.begin(one, now)]
+
+    def _acks(self, batch: Sequence[BaseDelivery]) -> list[tuple[BaseDelivery, Future[bool] | None]]:
+        return [(one, one._ack(True)) for one in batch]
+
+
+class Deliveries(_Deliveries):
+    """Iterate over it with `async for`; several tasks may."""
+
+    def __aiter__(self) -> Deliveries:
+        return self
+
+    async def __anext__(self) -> Delivery:
+        """The next delivery.
+
+        Raises:
+            FeedGapError: When envelopes are gone that were not delivered; iterating again goes on behind them.
+            LogForkedError: When history was replaced by another; the subscription has ended.
+        """
+        while True:
+            delivery: Delivery | None = self._next()
+            if delivery:
+                return delivery
+            found = await self._exchange.mailbox.aget(self._most)
+            if found is None:
+                raise StopAsyncIteration
+            self._read.extend(found)
+
+    async def batches(self, most: int = 0) -> AsyncIterator[list[Delivery]]:
+        """All that is there, as it comes.
+
+        Args:
+            most: How many at once at most; as many as the subscription takes at once if 0.
+        """
+        most = most or self._most
+        while (found := await self._exchange.mailbox.aget(most)) is not None:
+            if begun := self._begun(found):
+                yield begun
+
+    async def ack(self, batch: Sequence[Delivery]) -> list[Delivery]:
+        """Say that they are done, and wait for the server's word.
+
+        Returns:
+            Those that were still this consumer's; the others have been taken over by another one.
+        """
+        return [one for one, future in self._acks(batch) if future is None or await asyncio.wrap_future(future)]  # type: ignore[misc]
+
+
+class SyncDeliveries(_Deliveries):
+    """Iterate over it with `for`; several threads may."""
+
+    def __iter__(self) -> Iterator[SyncDelivery]:
+        return self
+
+    def __next__(self) -> SyncDelivery:
+        """See `Deliveries.__anext__`."""
+        while True:
+            delivery: SyncDelivery | None = self._next()
+            if delivery:
+                return delivery
+            found = self._exchange.mailbox.get(self._most)
+            if found is None:
+                raise StopIteration
+            self._read.extend(found)
+
+    def batches(self, most: int = 0) -> Iterator[list[SyncDelivery]]:
+        """See `Deliveries.batches`."""
+        most = most or self._most
+        while (found := self._exchange.mailbox.get(most)) is not None:
+            if begun := self._begun(found):
+                yield begun
+
+    def ack(self, batch: Sequence[SyncDelivery]) -> list[SyncDelivery]:
+        """See `Deliveries.ack`."""
+        return [one for one, future in self._acks(batch) if future is None or future.result()]  # type: ignore[misc]

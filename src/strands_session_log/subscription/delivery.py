@@ -1,0 +1,180 @@
+"""One event in a consumer's hands."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from concurrent.futures import Future
+from typing import Any, Protocol
+
+from ..codec import decode, fields_of
+from ..errors import DeliveryLostError
+from ..events import Event, Recorded
+from ..feed import FIELDS, Envelope, envelope
+from ..ids import EventId
+
+RawBody = Sequence[Any]
+
+
+class Settler(Protocol):
+    """Where a delivery is settled."""
+
+    consumer: str
+
+    def ack(self, delivery: BaseDelivery, confirm: bool) -> Future[bool] | None:
+        """Note that it is done; the future, where it matters, tells whether that counted."""
+
+    def fail(self, delivery: BaseDelivery, what: str, error: str) -> None:
+        """Note that it is not: it is to be tried again (`fail`), or given up (`park`)."""
+
+
+class BaseDelivery:
+    """An event of some session, for this consumer to handle and then to settle.
+
+    Attributes:
+        partition: The partition of its session.
+        key: Its stream id in the feed; empty when it comes from elsewhere.
+        body: The entry of the event in its session, undecoded; None when it was not asked for, or is gone.
+        attempts: Which attempt this is, from 1.
+        expires: Until when it is certainly this consumer's, on the monotonic clock.
+        started: When it was handed out, on the monotonic clock; 0 before.
+        is_settled: Whether somebody has said what became of it.
+    """
+
+    __slots__ = (
+        *("_envelope", "_fields", "_settler"),
+        *("attempts", "body", "expires", "is_settled", "key", "partition", "started"),
+    )
+
+    def __init__(
+        self,
+        partition: int,
+        given: tuple[bytes, int, Sequence[bytes]],
+        settler: Settler,
+        expires: float,
+        body: RawBody | None = None,
+        known: Envelope | None = None,
+    ) -> None:
+        self.partition = partition
+        self.key, self.attempts, self._fields = given
+        self.expires, self._settler, self.body, self._envelope = expires, settler, body, known
+        self.is_settled, self.started = False, 0.0
+
+    @property
+    def envelope(self) -> Envelope:
+        """What the feed says of the event.
+
+        Raises:
+            CorruptEntryError: When somebody else has written to the feed.
+        """
+        if self._envelope is None:
+            self._envelope = envelope(self.partition, self.key, self._fields)
+        return self._envelope
+
+    @property
+    def about(self) -> tuple[bytes, bytes] | None:
+        """Session and id of the event as they stand in the feed; None when somebody else has written there."""
+        return (self._fields[1], self._fields[3]) if len(self._fields) == len(2 * FIELDS) else None
+
+    @property
+    def link(self) -> str:
+        """The link of the event in the chain of its session; empty when somebody else has written there."""
+        return self._fields[9].decode() if self.about else self._envelope.link if self._envelope else ""
+
+    @property
+    def session_id(self) -> str:
+        """The session."""
+        return self.envelope.session_id
+
+    @property
+    def id(self) -> EventId:
+        """Where the event stands in its session."""
+        return self.envelope.id
+
+    @property
+    def recorded(self) -> Recorded | None:
+        """The event as the log holds it; None without `bodies=True`, and when its session was deleted since.
+
+        Raises:
+            CorruptEntryError: When it is not one this library wrote.
+        """
+        return None if self.body is None else decode(self.body[0], fields_of(self.body[1]))
+
+    @property
+    def event(self) -> Event | None:
+        """What happened, with its content; see `recorded`."""
+        recorded = self.recorded
+        return None if recorded is None else recorded.event
+
+    def _ack(self, confirm: bool) -> Future[bool] | None:
+        if self.is_settled:
+            return None
+        self.is_settled = True
+        return self._settler.ack(self, confirm)
+
+    def _fail(self, what: str, why: object) -> None:
+        if not self.is_settled:
+            self.is_settled = True
+            self._settler.fail(self, what, text_of(why))
+
+    def _check(self, kept: bool) -> None:
+        if not kept:
+            raise DeliveryLostError(self.session_id, self.id, self._settler.consumer)
+
+    def __repr__(self) -> str:
+        said = self.envelope
+        return f"<delivery of {said.type} {said.id} of {said.session_id!r}, attempt {self.attempts}>"
+
+
+class Delivery(BaseDelivery):
+    """See `BaseDelivery`; settled from a coroutine."""
+
+    __slots__ = ()
+
+    async def ack(self, *, confirm: bool = False) -> None:
+        """Say that it is done: it is not delivered to this group again.
+
+        Acks travel to the server in the background, many in one round trip; leaving the subscription waits for them.
+        Should the process die before, the event is delivered once more, as always with at-least-once.
+
+        Args:
+            confirm: Wait for the server's word.
+
+        Raises:
+            DeliveryLostError: When it took so long that another consumer has it. Within `claim_after` that cannot be.
+        """
+        if future := self._ack(confirm):
+            self._check(await asyncio.wrap_future(future))
+
+    async def fail(self, why: object) -> None:
+        """Say that it could not be handled: it is tried again after a pause, and parked after the last attempt."""
+        self._fail("fail", why)
+
+    async def park(self, why: object) -> None:
+        """Give it up at once: it is parked, and others take its place."""
+        self._fail("park", why)
+
+
+class SyncDelivery(BaseDelivery):
+    """See `BaseDelivery`; settled from a thread."""
+
+    __slots__ = ()
+
+    def ack(self, *, confirm: bool = False) -> None:
+        """See `Delivery.ack`."""
+        if future := self._ack(confirm):
+            self._check(future.result())
+
+    def fail(self, why: object) -> None:
+        """See `Delivery.fail`."""
+        self._fail("fail", why)
+
+    def park(self, why: object) -> None:
+        """See `Delivery.park`."""
+        self._fail("park", why)
+
+
+def text_of(why: object) -> str:
+    """A reason as one short text: an exception's type and message."""
+    text = f"{type(why).__name__}: {why}" if isinstance(why, BaseException) else str(why)
+    return text[:2000]

@@ -1,0 +1,294 @@
+"""Where deliveries are settled: a thread tells the server of many in one round trip, and keeps the slow ones alive."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Future
+
+from ..errors import ServerUnavailableError
+from .delivery import BaseDelivery
+from .group import Group, Said, Words
+from .tally import Tally
+from .verdicts import Told, Verdict, by_partition
+
+logger = logging.getLogger(__name__)
+
+_LINGER = 0.001
+"""For how many seconds acks are collected before they are told."""
+_PAUSE = 0.2
+_CHORES_EVERY = 2.0
+_SUSPECT = 3
+
+
+class Desk:
+    """Settles the deliveries of one consumer.
+
+    Args:
+        group: Its group.
+        tally: Where it is counted.
+        ended: Told of an error that time does not cure.
+        settled: Told where something was settled that others may have waited for, and in how many seconds it is worth
+            asking again.
+        chores: Done every few seconds.
+
+    Attributes:
+        consumer: Its name.
+    """
+
+    def __init__(
+        self,
+        group: Group,
+        tally: Tally,
+        ended: Callable[[Exception], object],
+        settled: Callable[[int, float], object],
+        chores: Callable[[], object],
+    ) -> None:
+        self.consumer = group.settings.consumer
+        self._group, self._settings, self._tally = group, group.settings, tally
+        self._ended, self._settled, self._chores = ended, settled, chores
+        self._enough = group.settings.least_room
+        self._open: dict[tuple[int, bytes], BaseDelivery] = {}
+        self._acked: list[BaseDelivery] = []
+        self._queue: list[Verdict] = []
+        self._telling: list[Verdict] = []
+        self._robbed: dict[int, str] = {}
+        self._changed = threading.Condition()
+        self._is_closing, self._is_waiting = False, False
+        self._next_beat, self._next_chores = 0.0, time.monotonic() + _CHORES_EVERY
+        self._thread = threading.Thread(target=self._run, name=f"session-log-{self.consumer}-desk", daemon=True)
+        self._thread.start()
+
+    @property
+    def in_flight(self) -> int:
+        """How many deliveries are not settled."""
+        return len(self._open) - len(self._acked)
+
+    def holds(self, partition: int) -> bool:
+        """Whether something of a partition is not settled."""
+        with self._changed:
+            unsaid = (*self._queue, *self._telling)
+            said = any(verdict.delivery.partition == partition for verdict in unsaid)
+            return said or any(place == partition for place, _ in self._open)
+
+    @property
+    def holds_suspect(self) -> bool:
+        """Whether there is one that may kill its consumers, and is to be alone of its kind."""
+        least = max(2, min(_SUSPECT, self._settings.max_attempts))
+        with self._changed:
+            return any(delivery.attempts >= least for delivery in self._open.values())
+
+    def is_open(self, partition: int, key: bytes) -> bool:
+        """Whether a delivery is unsettled."""
+        return (partition, key) in self._open
+
+    def add(self, deliveries: Iterable[BaseDelivery]) -> None:
+        """Take note of what was given to this consumer."""
+        with self._changed:
+            self._open.update([((one.partition, one.key), one) for one in deliveries])
+
+    def wait_for_room(self, timeout: float) -> None:
+        """Return once enough deliveries are settled to ask for more, or the time is over."""
+        most = self._settings.most_in_flight - self._settings.least_room
+        with self._changed:
+            self._changed.wait_for(lambda: self.in_flight <= most or self._is_closing, timeout)
+
+    def wait_for_change(self, timeout: float) -> None:
+        """Return once the server was told something, or the time is over."""
+        with self._changed:
+            self._changed.wait(timeout)
+
+    def ack(self, delivery: BaseDelivery, confirm: bool = False) -> Future[bool] | None:
+        """See `Settler`; one that comes late is confirmed in any case, for somebody else may have the delivery.
+
+        This is done for every single delivery, so it takes no lock: appending to a list is atomic.
+        """
+        is_late = time.monotonic() > delivery.expires
+        if confirm or is_late:
+            future: Future[bool] = Future()
+            self._say(Verdict(delivery, "ack", future=future, is_late=is_late))
+            return future
+        self._acked.append(delivery)
+        if self._is_waiting or len(self._acked) == self._enough:
+            with self._changed:
+                self._changed.notify_all()
+        return None
+
+    def fail(self, delivery: BaseDelivery, what: str, error: str) -> None:
+        """See `Settler`."""
+        self._say(Verdict(delivery, what, error))
+
+    def give_back(self, deliveries: Iterable[BaseDelivery]) -> None:
+        """Let others have what nobody has begun to handle; it does not count as an attempt."""
+        for delivery in deliveries:
+            if not delivery.is_settled:
+                delivery.is_settled = True
+                self._say(Verdict(delivery, "back"))
+
+    def forget(self, delivery: BaseDelivery) -> None:
+        """Drop what may be another consumer's by now."""
+        with self._changed:
+            self._close(delivery)
+
+    def close(self, timeout: float, why: str = "") -> None:
+        """Give back what is left, and wait until the server knows of everything.
+
+        Args:
+            timeout: For how many seconds.
+            why: What went wrong; then what was begun has failed.
+        """
+        with self._changed:
+            left = list(self._open.values())
+        for delivery in left:
+            if why and delivery.started and not delivery.is_settled:
+                delivery.is_settled = True
+                self.fail(delivery, "fail", why)
+        self.give_back(left)
+        with self._changed:
+            self._is_closing = True
+            self._changed.notify_all()
+        self._thread.join(timeout)
+
+    def _say(self, verdict: Verdict) -> None:
+        with self._changed:
+            self._close(verdict.delivery)
+            self._queue.append(verdict)
+            if verdict.what == "fail" and self._settings.ordered:
+                self._void(verdict.delivery.partition)
+            self._changed.notify_all()
+
+    def _close(self, delivery: BaseDelivery) -> None:
+        key = (delivery.partition, delivery.key)
+        if self._open.get(key) is delivery:
+            del self._open[key]
+
+    def _void(self, partition: int) -> None:
+        """What comes after a failure in an ordered partition must wait for it."""
+        for later in [one for one in self._open.values() if one.partition == partition and not one.started]:
+            if not later.is_settled:
+                later.is_settled = True
+                self._close(later)
+                self._queue.append(Verdict(later, "back"))
+
+    # The thread -----------------------------------------------------------------------------------------------------
+
+    def _run(self) -> None:
+        while (batch := self._next()) is not None:
+            try:
+                self._tell(batch)
+                batch = self._telling = []
+                self._announce()
+                self._beat_when_due()
+                self._do_chores_when_due()
+            except ServerUnavailableError as error:
+                logger.warning("consumer=<%s>, error=<%s> | acks wait for the server", self.consumer, error)
+                self._again(batch)
+            except Exception as error:
+                self._ended(error)
+                _give_up(batch, error)
+
+    def _next(self) -> list[Verdict] | None:
+        """The next verdicts; None when all are told and no more come."""
+        with self._changed:
+            self._is_waiting = True
+            self._changed.wait_for(self._has_news, max(0.0, min(self._next_beat, self._next_chores) - time.monotonic()))
+            self._is_waiting = False
+            if not self._is_closing and not self._queue and self._acked:
+                self._changed.wait(_LINGER)
+            acked, self._acked = self._acked, []
+            batch, self._queue = self._queue, []
+            for delivery in acked:
+                self._close(delivery)
+            self._changed.notify_all()
+            batch += [Verdict(delivery, "ack") for delivery in acked]
+            self._telling = batch
+            return None if self._is_closing and not batch else batch
+
+    def _has_news(self) -> bool:
+        return bool(self._acked or self._queue or self._is_closing)
+
+    def _announce(self) -> None:
+        """What was told may be what somebody waits for (`wait_for_change`)."""
+        with self._changed:
+            self._changed.notify_all()
+
+    def _again(self, batch: list[Verdict]) -> None:
+        with self._changed:
+            if not self._is_closing:
+                self._queue[:0] = batch
+                self._changed.wait(_PAUSE)
+                return
+        _give_up(batch, ServerUnavailableError("the subscription ended before the server answered"))
+
+    def _tell(self, batch: Sequence[Verdict]) -> None:
+        if batch:
+            places = by_partition(batch).items()
+            told = [
+                Told.of(place, said, self._settings.pause_ms, self._robbed.get(place, "")) for place, said in places
+            ]
+            for one, settled in zip(told, self._group.settle([one.words for one in told]), strict=True):
+                self._note(one, one.kept(settled), len(settled.parked))
+                self._look_out(one.words.partition, settled.robbed)
+
+    def _look_out(self, partition: int, robbed: str) -> None:
+        """Others have taken something over: which, must be known before this is taken for granted again."""
+        if self._robbed.get(partition) == robbed:
+            return
+        if self.holds(partition):
+            self._robbed.pop(partition, None)
+            self._next_beat = 0.0
+        else:
+            self._robbed[partition] = robbed
+
+    def _note(self, told: Told, kept: Sequence[bool], parked: int) -> None:
+        failed = sum(verdict.what == "fail" for verdict in told.others)
+        lost = kept.count(False)
+        self._tally.add(acked=sum(kept[: len(told.done)]), lost=lost, failed=failed, parked=parked)
+        for verdict, is_kept in zip((*told.done, *told.others), kept, strict=True):
+            if verdict.future and not verdict.future.done():
+                verdict.future.set_result(is_kept)
+            if verdict.what == "fail":
+                self._settled(told.words.partition, self._settings.pause_ms(verdict.delivery.attempts) / 1000)
+            elif verdict.delivery.attempts > 1:
+                self._settled(told.words.partition, 0.0)
+        if lost:
+            logger.warning("consumer=<%s>, lost=<%d> | another consumer has what was settled late", self.consumer, lost)
+
+    def _beat_when_due(self) -> None:
+        now = time.monotonic()
+        if now < self._next_beat:
+            return
+        self._next_beat = now + self._settings.claim_after / 3
+        with self._changed:
+            timeout = self._settings.timeout
+            unsettled = [*self._open.values(), *(verdict.delivery for verdict in self._queue)]
+        alive = [one for one in unsettled if not one.started or now - one.started < timeout]
+        places: dict[int, list[BaseDelivery]] = defaultdict(list)
+        for delivery in alive:
+            places[delivery.partition].append(delivery)
+        if places:
+            self._beat(places, now)
+
+    def _do_chores_when_due(self) -> None:
+        if time.monotonic() >= self._next_chores:
+            self._next_chores = time.monotonic() + _CHORES_EVERY
+            self._chores()
+
+    def _beat(self, places: dict[int, list[BaseDelivery]], now: float) -> None:
+        words = [
+            Words(partition, [], [Said("beat", one.key, one.attempts) for one in deliveries])
+            for partition, deliveries in places.items()
+        ]
+        for (partition, deliveries), settled in zip(places.items(), self._group.settle(words), strict=True):
+            self._robbed[partition] = settled.robbed
+            for delivery, said in zip(deliveries, settled.others, strict=True):
+                delivery.expires = now + self._settings.lease if said == "k" else 0.0
+
+
+def _give_up(batch: Iterable[Verdict], error: Exception) -> None:
+    for verdict in batch:
+        if verdict.future and not verdict.future.done():
+            verdict.future.set_exception(error)

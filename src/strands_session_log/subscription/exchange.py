@@ -1,0 +1,152 @@
+"""The machinery of one consumer: threads that take, a thread that settles, and a mailbox in between."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from functools import partial
+from itertools import cycle
+from typing import Protocol
+
+from valkey import ValkeyCluster
+
+from ..errors import CorruptEntryError, FeedGapError, SessionLogError
+from ..event_log import EventLog
+from ..events import selector
+from ..feed import FeedId
+from .bodies import Bodies
+from .delivery import BaseDelivery
+from .desk import Desk
+from .group import Group
+from .intake import Intake
+from .leases import Leases
+from .mailbox import Mailbox
+from .past import Past
+from .settings import SubscriptionSettings
+from .taken import Gap, Given
+from .tally import Tally
+
+_LANES = 32
+_GOODBYE = 5.0
+
+
+class HasEvents(Protocol):
+    """What a subscription needs of a `SessionLog`."""
+
+    events: EventLog
+
+
+class Exchange:
+    """One consumer at work.
+
+    Args:
+        log: The log.
+        settings: How it is read.
+        kind: What deliveries are made of.
+    """
+
+    def __init__(self, log: HasEvents, settings: SubscriptionSettings, kind: type[BaseDelivery]) -> None:
+        events = log.events
+        self.settings, self.tally = settings, Tally()
+        self._events, self._feeds = events, cycle(range(events.keyspace.partitions))
+        self.mailbox: Mailbox[BaseDelivery] = Mailbox()
+        self._kind, self._wanted = kind, selector(settings.types, settings.agent)
+        self._all = settings.types is None and settings.agent is None
+        self._bodies = Bodies(events.client, events.keyspace, events.retry_for) if settings.bodies else None
+        group = Group(events.client, events.keyspace, settings, events.retry_for)
+        self._desk = Desk(group, self.tally, self.end, self._settled, self._trim)
+        self._past = Past(events, group, self, self.tally, kind)
+        self._leases = Leases(group)
+        lanes = _lanes(events.client, events.keyspace.partitions)
+        take = partial(Intake, group, self._desk, self, self._past, self.tally, leases=self._leases)
+        self._intakes = [take(partitions=lane) for lane in lanes]
+        self._intake_of = {partition: one for one, lane in zip(self._intakes, lanes, strict=True) for partition in lane}
+
+    def _trim(self) -> None:
+        """One feed after the other: there is no hurry."""
+        self._events.trim_feed(next(self._feeds))
+
+    def begin(self, delivery: BaseDelivery, now: float) -> bool:
+        """Note that it is being handled; not if somebody else may have it by now, or it has to wait for another."""
+        if delivery.is_settled:
+            return False
+        if now > delivery.expires:
+            self._desk.forget(delivery)
+            return False
+        delivery.started = now
+        return True
+
+    def stop(self) -> None:
+        """Take nothing more, give back what nobody has begun, and let the iteration end."""
+        for intake in self._intakes:
+            intake.stop()
+        self._desk.give_back(self.mailbox.drain())
+
+    def close(self, error: BaseException | None) -> None:
+        """Stop, and tell the server of everything; what was begun and not settled has failed if there was an error."""
+        self.stop()
+        for intake in self._intakes:
+            intake.join(_GOODBYE)
+        self._desk.give_back(self.mailbox.drain())
+        failed = f"{type(error).__name__}: {error}" if isinstance(error, Exception) else ""
+        self._past.close(failed)
+        self._desk.close(_GOODBYE, failed)
+        self._leases.leave()
+
+    def catch_up(self, gap: FeedGapError) -> None:
+        """See `Deliveries.catch_up`."""
+        self._past.catch_up(_gap_of(gap))
+
+    def skip(self, gap: FeedGapError) -> None:
+        """See `Deliveries.skip`."""
+        self._past.skip(_gap_of(gap))
+
+    # What the intake and the past hand over --------------------------------------------------------------------------
+
+    def hand_over(self, partition: int, given: Sequence[Given]) -> None:
+        """Make deliveries of what the feed gave; what nobody wants is done at once."""
+        expires = time.monotonic() + self.settings.lease
+        made = [self._kind(partition, one, self._desk, expires) for one in given]
+        self._desk.add(made)
+        wanted = made if self._all and not self._past.knows_any else [one for one in made if self._is_wanted(one)]
+        if self._bodies:
+            self._bodies.add_to(wanted)
+        repeated = sum(attempts > 1 for _, attempts, _ in given)
+        self.tally.add(delivered=len(wanted), redelivered=repeated)
+        self.mailbox.put(wanted)
+
+    def tell(self, error: Exception) -> None:
+        """Raise it to whoever reads, who may go on."""
+        self.mailbox.put([error])
+
+    def end(self, error: Exception) -> None:
+        """Raise it to whoever reads; nothing comes after it."""
+        self.mailbox.close(error)
+
+    def _is_wanted(self, delivery: BaseDelivery) -> bool:
+        try:
+            envelope = delivery.envelope
+        except CorruptEntryError:
+            # Whoever handles it finds out, and it is parked with the error.
+            return True
+        if self._wanted(envelope.type, envelope.agent) and not self._past.has_delivered(envelope):
+            return True
+        delivery.is_settled = True
+        self._desk.ack(delivery)
+        return False
+
+    def _settled(self, partition: int, seconds: float) -> None:
+        """Something failed, or stood in the way of others: it is worth asking again then."""
+        self._intake_of[partition].try_again(partition, seconds)
+
+
+def _lanes(client: object, partitions: int) -> list[list[int]]:
+    """Which partitions a thread serves: one for all, but a cluster is read slot by slot."""
+    count = min(_LANES, partitions) if isinstance(client, ValkeyCluster) else 1
+    return [list(range(number, partitions, count)) for number in range(count)]
+
+
+def _gap_of(error: FeedGapError) -> Gap:
+    if not isinstance(error.after, FeedId) or not isinstance(error.before, FeedId):
+        raise SessionLogError(f"{error!r} is no gap of a subscription")
+    return Gap(error.after, error.before)

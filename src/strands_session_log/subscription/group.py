@@ -1,0 +1,222 @@
+"""A consumer group over the feed, as it stands on the server."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from ..codec import RawEntry
+from ..errors import ServerRefusedError
+from ..event_log.connection import connection_to
+from ..feed import Envelope
+from ..keys import Keyspace
+from ..scripts import GROUP_MISSING, GROUP_RELEASE, GROUP_SETTLE, GROUP_TAKE, GROUP_WORK
+from ..server.border import Client, insist
+from .settings import SubscriptionSettings
+from .taken import Gap, Given, Taken, parse_gap
+
+_ALL = 100_000
+
+
+class Request(NamedTuple):
+    """What a consumer asks one partition for.
+
+    Attributes:
+        partition: The partition.
+        most: How many deliveries at most.
+        claim: Look for what others left lying.
+        suspects: Something may be given that was delivered twice already.
+        known: The last envelope this consumer was given: its id and link.
+        compare: Compare it with the feed.
+        own: Deliveries of its own that are to be given again.
+    """
+
+    partition: int
+    most: int
+    claim: bool = False
+    suspects: bool = True
+    known: tuple[str, str] = ("", "")
+    compare: bool = False
+    own: Sequence[bytes] = ()
+
+
+class Said(NamedTuple):
+    """What a consumer says of a delivery.
+
+    Attributes:
+        what: `fail`, `park`, `back` or `beat`.
+        key: The stream id of its envelope.
+        attempts: Which attempt it was.
+        error: Why it failed.
+        pause_ms: How long it is to wait.
+    """
+
+    what: str
+    key: bytes
+    attempts: int
+    error: str = ""
+    pause_ms: int = 0
+
+
+class Words(NamedTuple):
+    """What a consumer says of its deliveries in one partition.
+
+    Attributes:
+        partition: The partition.
+        done: Those that were handled, and which attempt it was.
+        others: What is said of others.
+        link: The link of the last of those that were handled.
+        robbed: How often others had taken something over when this consumer last looked; empty if it does not know.
+    """
+
+    partition: int
+    done: Sequence[tuple[bytes, int]]
+    others: Sequence[Said]
+    link: str = ""
+    robbed: str = ""
+
+
+class Settled(NamedTuple):
+    """The answers: `k` it was this consumer's, `l` another has it, `g` nobody has it any more.
+
+    Attributes:
+        done: Of what was done.
+        others: Of the rest.
+        parked: What was parked.
+        checkpoint: Up to where everything of the partition is settled; empty if that was not asked.
+        robbed: How often others have taken something over from this consumer.
+    """
+
+    done: str
+    others: str
+    parked: Sequence[str]
+    checkpoint: str
+    robbed: str
+
+
+class Group:
+    """Asks the server on behalf of one consumer; one for any number of threads.
+
+    Args:
+        client: Any sync client.
+        keyspace: How the namespace is laid out.
+        settings: How the subscription is read.
+        retry_for: For how many seconds a server that is away is waited for.
+    """
+
+    def __init__(self, client: Client, keyspace: Keyspace, settings: SubscriptionSettings, retry_for: float) -> None:
+        self.client, self.keyspace, self.settings, self.retry_for = client, keyspace, settings, retry_for
+
+    def take(self, requests: Sequence[Request]) -> list[Taken]:
+        """Ask partitions, all in one round trip; whoever gets no answer asks for its own again (`own`)."""
+        calls = [(self._keys(request.partition), self._arguments(request)) for request in requests]
+        replies = insist(lambda: GROUP_TAKE.many(self.client, calls), 0)
+        return [Taken.parse(request.partition, reply) for request, reply in zip(requests, replies, strict=True)]
+
+    def news(self, partitions: Sequence[int], most: int) -> dict[int, list[Given]]:
+        """Read what is new in some partitions, which share a slot or are on a server without slots.
+
+        This is all that is needed as long as nothing but news is expected. It costs a fourth of what the script does,
+        in which Lua copies every field twice.
+
+        Raises:
+            ServerRefusedError: When the group is gone, among others.
+        """
+        feeds = {self._keys(partition)[0].encode(): partition for partition in partitions}
+        start = ("GROUP", self.settings.group, self.settings.consumer, "COUNT", most, "STREAMS")
+
+        def send() -> Any:
+            with connection_to(self.client, next(iter(feeds)).decode()) as node:
+                return node.execute_command(b"XREADGROUP", *start, *feeds, *([">"] * len(feeds)), NEVER_DECODE=True)
+
+        reply = insist(send, 0)
+        streams = reply.items() if isinstance(reply, dict) else reply or []
+        return {feeds[feed]: [Given(id_, 1, fields) for id_, fields in entries] for feed, entries in streams}
+
+    def missing(self, unseen: Gap) -> Gap | None:
+        """Are envelopes that this consumer did not see gone? Then nobody may have had them, and the group notes it.
+
+        What other consumers of the group were given is still in the feed: it is not trimmed so soon.
+        """
+        keys = self._keys(unseen.after.partition)
+        reply = insist(lambda: GROUP_MISSING(self.client, keys[:2], [*(one.stream_id for one in unseen)], raw=True), 0)
+        return parse_gap(unseen.after.partition, reply)
+
+    def own(self, partition: int) -> list[bytes]:
+        """The ids of all that this consumer was given and has not settled, in one partition."""
+        feed, settings = self.keyspace.group(partition, self.settings.group).feed, self.settings
+        try:
+            rows = self.command(b"XPENDING", feed, settings.group, "-", "+", _ALL, settings.consumer)
+        except ServerRefusedError as error:
+            if "NOGROUP" not in str(error):
+                raise
+            return []
+        return [row[0] for row in rows]
+
+    def settle(self, words: Sequence[Words]) -> list[Settled]:
+        """Tell the server what became of deliveries, in one round trip; may be repeated."""
+        calls = [(self._keys(one.partition), self._told(one)) for one in words]
+        replies = insist(lambda: GROUP_SETTLE.many(self.client, calls), self.retry_for)
+        return [
+            Settled(
+                done.decode(), others.decode(), [id_.decode() for id_ in parked], checkpoint.decode(), robbed.decode()
+            )
+            for done, others, parked, checkpoint, robbed in replies
+        ]
+
+    def work(self, partition: int, arguments: Sequence[Any]) -> bool:
+        """Tell how far the work beside the feed has come; false when it is another consumer's now."""
+        keys = self._keys(partition)
+        return bool(insist(lambda: GROUP_WORK(self.client, [keys[1], keys[2]], arguments), self.retry_for))
+
+    def command(self, name: bytes, key: str, *arguments: Any) -> Any:
+        """Send a command that may be repeated. Its name is bytes, so that the driver leaves the reply as it came."""
+
+        def send() -> Any:
+            with connection_to(self.client, key) as node:
+                return node.execute_command(name, key, *arguments, NEVER_DECODE=True)
+
+        return insist(send, self.retry_for)
+
+    def body(self, envelope: Envelope) -> RawEntry | None:
+        """The entry of an event in its session; None when that was deleted."""
+        key, id_ = self.keyspace.session(envelope.session_id).events, str(envelope.id)
+        found = self.command(b"XRANGE", key, id_, id_)
+        return found[0] if found else None
+
+    def release(self, partition: int) -> None:
+        """Give up the lease of a partition, if this consumer has it."""
+        arguments = [self.settings.consumer]
+        insist(lambda: GROUP_RELEASE(self.client, [self._keys(partition)[1]], arguments), 0)
+
+    def _keys(self, partition: int) -> tuple[str, str, str]:
+        return self.keyspace.group(partition, self.settings.group)
+
+    def _arguments(self, request: Request) -> list[Any]:
+        settings = self.settings
+        return [
+            *(settings.group, settings.consumer, "ordered" if settings.ordered else ""),
+            *(request.most, settings.start),
+            *("1" if request.claim else "", settings.claim_after_ms, settings.max_attempts),
+            *("1" if request.suspects else "", settings.claim_after_ms, *request.known),
+            *("1" if request.compare else "", b" ".join(request.own)),
+        ]
+
+    def _told(self, words: Words) -> list[Any]:
+        settings = self.settings
+        keys = [*(key for key, _ in words.done), *(said.key for said in words.others)]
+        attempts = [str(attempt) for _, attempt in words.done]
+        arguments: list[Any] = [
+            *(settings.group, settings.consumer, settings.claim_after_ms, settings.max_attempts),
+            *("ordered" if settings.ordered else "", min(keys, key=in_order), max(keys, key=in_order), words.link),
+            *(words.robbed, " ".join(attempts) if any(one != "1" for one in attempts) else "", len(attempts)),
+            *(key for key, _ in words.done),
+        ]
+        for said in words.others:
+            arguments += (said.what, said.key, said.attempts, said.error, said.pause_ms)
+        return arguments
+
+
+def in_order(key: bytes) -> tuple[int, bytes]:
+    """Ids of a feed in order: milliseconds and sequence both only grow, so the longer one is the later."""
+    return len(key), key

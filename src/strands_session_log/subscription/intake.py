@@ -1,0 +1,236 @@
+"""Where deliveries come from: a thread that waits for news in some partitions, and takes what its consumer may have."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Iterable, Sequence
+from typing import Protocol
+
+from ..errors import FeedGapError, LogForkedError, ServerRefusedError, ServerUnavailableError
+from ..feed import envelope
+from .bell import Bell
+from .desk import Desk
+from .group import Group, Request
+from .leases import Leases
+from .place import Place
+from .taken import Gap, Given, Taken
+from .tally import Tally
+
+logger = logging.getLogger(__name__)
+
+_MAX_PAUSE = 1.0
+
+
+class Outlet(Protocol):
+    """Where the deliveries go."""
+
+    def hand_over(self, partition: int, given: Sequence[Given]) -> None:
+        """Make deliveries, and give them to whoever reads."""
+
+    def tell(self, error: Exception) -> None:
+        """Raise it to whoever reads, who may go on."""
+
+    def end(self, error: Exception) -> None:
+        """Raise it to whoever reads; nothing comes after it."""
+
+
+class Work(Protocol):
+    """What is to be done beside the feed."""
+
+    def go_on(self, partition: int, kind: str) -> bool:
+        """Do some of it, without waiting for anybody; whether something was done."""
+
+    def catch_up(self, gap: Gap) -> None:
+        """Have what is missing in the feed read from the sessions."""
+
+    def skip(self, gap: Gap) -> None:
+        """Go on behind it."""
+
+
+class Intake:
+    """Serves some partitions, in a thread of its own.
+
+    Args:
+        group: The consumer's group.
+        desk: Where the deliveries are settled.
+        outlet: Where they go.
+        work: What is done beside the feed.
+        tally: Where it is counted.
+        partitions: Which partitions.
+        leases: In ordered mode, which partitions this consumer should have.
+    """
+
+    def __init__(
+        self,
+        group: Group,
+        desk: Desk,
+        outlet: Outlet,
+        work: Work,
+        tally: Tally,
+        partitions: Iterable[int],
+        leases: Leases,
+    ) -> None:
+        self._group, self._desk, self._outlet, self._work, self._tally = group, desk, outlet, work, tally
+        self._settings, self._leases = group.settings, leases
+        self._places = {partition: Place(partition, group.settings) for partition in partitions}
+        self._bell = Bell(group.client, group.keyspace)
+        self._stopping, self._listening = threading.Event(), threading.Event()
+        self._pause = 0.0
+        name = f"session-log-{self._settings.consumer}-intake"
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Take nothing more; one that waits for news notices it a little later, and takes none of it."""
+        self._stopping.set()
+
+    def try_again(self, partition: int, seconds: float) -> None:
+        """Something may be had from a partition in so many seconds, though nothing is new there."""
+        self._places[partition].try_again_at(time.monotonic() + seconds)
+
+    def join(self, timeout: float) -> None:
+        """Wait until it takes nothing any more; one that only listens does not."""
+        deadline = time.monotonic() + timeout
+        while self._thread.is_alive() and not self._listening.is_set() and time.monotonic() < deadline:
+            self._thread.join(0.005)
+        self._release()
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                self._step()
+                self._pause = 0.0
+            except ServerUnavailableError as error:
+                self._lost_touch(error)
+            except Exception as error:
+                if not self._stopping.is_set():
+                    self._outlet.end(error)
+                return
+
+    def _step(self) -> None:
+        room = self._settings.most_in_flight - self._desk.in_flight
+        if room < self._settings.least_room:
+            return self._desk.wait_for_room(0.5)
+        now = time.monotonic()
+        due = [place for place in self._places.values() if place.is_due(now) and self._is_free(place)]
+        # Whole batches of a few are had for less than a little of each; those that were asked last come last.
+        due = sorted(due, key=lambda place: place.asked_at)[: max(1, room // self._settings.batch)]
+        busy = self._take(due, room, now) if due else False
+        if not busy and not any(place.rang and self._is_free(place) for place in self._places.values()):
+            self._listen()
+        return None
+
+    def _is_free(self, place: Place) -> bool:
+        """In order means: nothing new from a partition while something of it is being handled."""
+        return not self._settings.ordered or not self._desk.holds(place.partition)
+
+    def _listen(self) -> None:
+        wanted = [place for place in self._places.values() if not place.is_leased_away]
+        now = time.monotonic()
+        seconds = min((place.due_at for place in self._places.values()), default=now) - now
+        if self._settings.ordered and self._desk.in_flight:
+            # What is handled now may be done at any time, and then its partition can go on.
+            self._desk.wait_for_change(max(0.0, min(seconds, 0.5)))
+            return
+        self._listening.set()
+        if not self._stopping.is_set():
+            for partition in self._bell.wait({place.partition: place.seen for place in wanted}, seconds):
+                self._places[partition].rang = True
+        if not self._stopping.is_set():
+            # Whoever stops it in between may take it for one that listens; the loop then ends before it takes anything.
+            self._listening.clear()
+
+    def _take(self, due: Sequence[Place], room: int, now: float) -> bool:
+        if self._settings.ordered:
+            due = [place for place in due if self._may_have(place, now)]
+            if not due:
+                return False
+        most = min(self._settings.batch, room)
+        if all(place.expects_news_only(now) for place in due):
+            return self._take_news(due, most, now)
+        for place in due:
+            if place.must_recover:
+                place.own = [
+                    id_ for id_ in self._group.own(place.partition) if not self._desk.is_open(place.partition, id_)
+                ]
+        suspects = not self._desk.holds_suspect
+        requests = [place.request(most, now, suspects and number == 0) for number, place in enumerate(due)]
+        taken = self._group.take(requests)
+        answers = zip(requests, taken, strict=True)
+        return sum(self._took(self._places[one.partition], request, one) for request, one in answers) > 0
+
+    def _take_news(self, due: Sequence[Place], most: int, now: float) -> bool:
+        try:
+            news = self._group.news([place.partition for place in due], most)
+        except ServerRefusedError as error:
+            # The group is gone: the script makes it anew, where it was.
+            logger.info("error=<%s> | asking for the group", error)
+            for place in due:
+                place.lost_touch()
+            return True
+        for place in due:
+            given = news.get(place.partition, [])
+            unseen = place.note_news(given, most, now)
+            if unseen and (gap := self._group.missing(unseen)):
+                self._found(place, gap)
+            if given:
+                self._outlet.hand_over(place.partition, given)
+        return bool(news)
+
+    def _found(self, place: Place, gap: Gap) -> None:
+        if gap != place.told_gap:
+            place.told_gap = gap
+            self._report(gap)
+
+    def _may_have(self, place: Place, now: float) -> bool:
+        may = self._leases.may_hold(place.partition, place.is_mine)
+        if not may:
+            place.leave_to_others(now)
+        return may
+
+    def _took(self, place: Place, request: Request, taken: Taken) -> bool:
+        if taken.status == "forked":
+            assert place.last is not None
+            lost = envelope(place.partition, place.last.id, place.last.fields)
+            raise LogForkedError(lost.session_id, lost.id)
+        place.note(request, taken, time.monotonic())
+        self._leases.note(place.partition, place.is_mine)
+        if taken.parked:
+            self._tally.add(parked=len(taken.parked))
+            for parked in taken.parked:
+                logger.warning("feed_id=<%s>, error=<%s> | parked", parked.feed_id, parked.error)
+        if taken.gap:
+            self._found(place, taken.gap)
+        if taken.given:
+            self._outlet.hand_over(place.partition, taken.given)
+        worked = bool(taken.work) and self._work.go_on(place.partition, taken.work)
+        if taken.work:
+            place.due_at = 0.0 if worked else min(place.due_at, time.monotonic() + 0.02)
+        return bool(taken.given) or worked
+
+    def _report(self, gap: Gap) -> None:
+        self._tally.add(gaps=1)
+        match self._settings.on_gap:
+            case "catch_up":
+                self._work.catch_up(gap)
+            case "skip":
+                logger.warning("after=<%s>, before=<%s> | going on behind a gap in the feed", gap.after, gap.before)
+                self._work.skip(gap)
+            case _:
+                self._outlet.tell(FeedGapError(gap.after, gap.before, gap.missing))
+
+    def _lost_touch(self, error: Exception) -> None:
+        """What was asked may have been given unheard: ask for it again, and see whether history stands."""
+        self._pause = min(_MAX_PAUSE, self._pause * 2 or 0.02)
+        logger.info("consumer=<%s>, error=<%s> | waiting for the server", self._settings.consumer, error)
+        for place in self._places.values():
+            place.lost_touch()
+        self._stopping.wait(self._pause)
+
+    def _release(self) -> None:
+        if self._settings.ordered:
+            for place in self._places.values():
+                if place.is_mine:
+                    self._group.release(place.partition)

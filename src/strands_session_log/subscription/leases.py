@@ -1,0 +1,76 @@
+"""In ordered mode, which consumer holds which partition: an equal share each."""
+
+from __future__ import annotations
+
+import threading
+import time
+from contextlib import suppress
+
+from ..errors import SessionLogError
+from .group import Group
+
+_EVERY = 1.0
+_MEMBER = "member:"
+
+
+class Leases:
+    """One consumer's part of the partitions.
+
+    Consumers sign in, every second or so, in the hash of partition 0; whoever did within `claim_after` is there.
+    A consumer takes free partitions up to its share, and gives up what it has beyond it.
+
+    Args:
+        group: The consumer's group.
+    """
+
+    def __init__(self, group: Group) -> None:
+        self._group, self._settings = group, group.settings
+        self._lock = threading.Lock()
+        self._held: set[int] = set()
+        self._share, self._again_at = group.keyspace.partitions, 0.0
+
+    def may_hold(self, partition: int, is_mine: bool) -> bool:
+        """Whether this consumer should have a partition; what it should no longer have is released.
+
+        Args:
+            partition: The partition.
+            is_mine: Whether it has it.
+        """
+        with self._lock:
+            if time.monotonic() >= self._again_at:
+                self._share = self._sign_in()
+                self._again_at = time.monotonic() + min(_EVERY, self._settings.claim_after / 3)
+            if len(self._held | {partition}) <= self._share:
+                self._held.add(partition)
+                return True
+            self._held.discard(partition)
+        if is_mine:
+            self._group.release(partition)
+        return False
+
+    def note(self, partition: int, is_mine: bool) -> None:
+        """A partition was asked for: is it this consumer's now?"""
+        with self._lock:
+            (self._held.add if is_mine else self._held.discard)(partition)
+
+    def leave(self) -> None:
+        """Sign out."""
+        if self._settings.ordered:
+            with suppress(SessionLogError):
+                self._group.command(b"HDEL", self._key, _MEMBER + self._settings.consumer)
+
+    @property
+    def _key(self) -> str:
+        return self._group.keyspace.group(0, self._settings.group).group
+
+    def _sign_in(self) -> int:
+        """How many partitions each of those that are there should have, rounded up."""
+        now = time.time_ns() // 1_000_000
+        self._group.command(b"HSET", self._key, _MEMBER + self._settings.consumer, now)
+        found = self._group.command(b"HGETALL", self._key)
+        pairs = found.items() if isinstance(found, dict) else zip(found[::2], found[1::2], strict=True)
+        alive = [name for name, at in pairs if name.startswith(_MEMBER.encode()) and self._is_alive(int(at), now)]
+        return -(-self._group.keyspace.partitions // max(1, len(alive)))
+
+    def _is_alive(self, at: int, now: int) -> bool:
+        return now - at < self._settings.claim_after_ms + 2 * _EVERY * 1000

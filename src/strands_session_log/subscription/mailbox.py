@@ -1,0 +1,121 @@
+"""Hands things from background threads to whoever reads them, in a thread or in an event loop."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable
+from typing import Any, Generic, TypeVar
+
+T = TypeVar("T")
+
+
+class Mailbox(Generic[T]):
+    """A queue that ends, perhaps with an error; what is an error in it is raised to whoever comes to it.
+
+    Args:
+        taken: Told each time after something was taken out; must be quick.
+    """
+
+    def __init__(self, taken: Callable[[], object] = lambda: None) -> None:
+        self._items: deque[T | Exception] = deque()
+        self._changed = threading.Condition()
+        self._waiting: set[tuple[asyncio.AbstractEventLoop, asyncio.Future[None]]] = set()
+        self._taken, self._is_closed = taken, False
+
+    def put(self, items: Iterable[T | Exception]) -> None:
+        """Add to it; what comes after the end is forgotten."""
+        with self._changed:
+            if not self._is_closed:
+                self._items.extend(items)
+            self._wake()
+
+    def close(self, error: Exception | None = None) -> None:
+        """Let it end once all is read, with an error if there is one."""
+        with self._changed:
+            if not self._is_closed and error is not None:
+                self._items.append(error)
+            self._is_closed = True
+            self._wake()
+
+    def drain(self) -> list[T]:
+        """End it, and take out all that nobody has read."""
+        with self._changed:
+            self._is_closed = True
+            left = [item for item in self._items if not isinstance(item, Exception)]
+            self._items.clear()
+            self._wake()
+            return left
+
+    def __len__(self) -> int:
+        return len(self._items)
+
+    def take(self, most: int = 1) -> list[T] | None:
+        """What is there, without waiting; None at the end.
+
+        Raises:
+            Exception: The error that stands next in it.
+        """
+        with self._changed:
+            if not self._items:
+                return None if self._is_closed else []
+            if isinstance(self._items[0], Exception):
+                raise self._items.popleft()  # type: ignore[misc]
+            found: list[T] = []
+            while self._items and len(found) < most and not isinstance(self._items[0], Exception):
+                found.append(self._items.popleft())  # type: ignore[arg-type]
+        self._taken()
+        return found
+
+    def get(self, most: int = 1, timeout: float | None = None) -> list[T] | None:
+        """Wait for what comes; nothing when the time is over, None at the end."""
+        with self._changed:
+            # A wait without end cannot be interrupted by a signal on every platform.
+            while not self._changed.wait_for(
+                lambda: self._items or self._is_closed, 1.0 if timeout is None else timeout
+            ):
+                if timeout is not None:
+                    return []
+        return self.take(most)
+
+    async def aget(self, most: int = 1) -> list[T] | None:
+        """Wait for what comes in an event loop; None at the end."""
+        while True:
+            found = self.take(most)
+            if found is None or found:
+                return found
+            await self._arrival()
+
+    async def _arrival(self) -> None:
+        loop = asyncio.get_running_loop()
+        waiter = (loop, loop.create_future())
+        with self._changed:
+            if self._items or self._is_closed:
+                return
+            self._waiting.add(waiter)
+        try:
+            await waiter[1]
+        finally:
+            with self._changed:
+                self._waiting.discard(waiter)
+
+    def _wake(self) -> None:
+        self._changed.notify_all()
+        waiting, self._waiting = self._waiting, set()
+        for loop, future in waiting:
+            _call(loop, _resolve, future)
+
+
+def _call(loop: asyncio.AbstractEventLoop, function: Callable[..., object], *arguments: Any) -> None:
+    """Run it in a loop, unless that has ended meanwhile: then nobody waits any more."""
+    try:
+        loop.call_soon_threadsafe(function, *arguments)
+    except RuntimeError:
+        if not loop.is_closed():
+            raise
+
+
+def _resolve(future: asyncio.Future[None]) -> None:
+    if not future.done():
+        future.set_result(None)

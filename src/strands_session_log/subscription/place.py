@@ -1,0 +1,105 @@
+"""What a consumer knows of one partition."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+
+from .group import Request
+from .settings import SubscriptionSettings
+from .taken import Gap, Given, Taken, feed_id
+
+_COMPARE_EVERY = 2.0
+_LEASED_EVERY = 1.0
+_RECENT = 10.0
+"""For how many seconds what was seen last is recent: entries are not trimmed that soon after they were delivered."""
+
+
+class Place:
+    """One partition, as its consumer sees it; times are seconds on the monotonic clock.
+
+    Attributes:
+        partition: The partition.
+        seen: The last entry of the feed known to have been delivered, as a stream id.
+        rang: Whether there may be news.
+        asked_at: When it was asked last.
+        due_at: When to ask again although there may be none.
+        last: The last entry that was given to this consumer.
+        told_gap: The gap that was last reported.
+        own: Deliveries that were given and not heard of.
+        must_recover: Whether there may be such.
+        is_mine: Whether its lease is this consumer's, in ordered mode.
+        is_leased_away: Whether it is another's.
+    """
+
+    def __init__(self, partition: int, settings: SubscriptionSettings) -> None:
+        self.partition = partition
+        self.seen, self.rang, self.due_at, self.asked_at = "0-0", True, 0.0, 0.0
+        self.last: Given | None = None
+        self.told_gap: Gap | None = None
+        self.own: Sequence[bytes] = ()
+        self.must_recover, self.is_mine, self.is_leased_away = True, False, False
+        self._must_compare, self._has_history, self._claim_at = False, False, 0.0
+        self._is_ordered = settings.ordered
+        self._claim_every = max(0.02, min(5.0, settings.claim_after / 4))
+
+    def is_due(self, now: float) -> bool:
+        """Whether to ask."""
+        return self.rang or now >= self.due_at
+
+    def request(self, most: int, now: float, suspects: bool) -> Request:
+        """What to ask for."""
+        known = (self.last.id.decode(), self.last.link) if self.last else ("", "")
+        compare = self._must_compare or not self.rang
+        return Request(self.partition, most, now >= self._claim_at, suspects, known, compare, self.own)
+
+    def expects_news_only(self, now: float) -> bool:
+        """Whether there is no need to look further than at what is new: so it is while all goes well."""
+        is_recent = now - self.asked_at < _RECENT and now < self._claim_at
+        return is_recent and not (self.must_recover or self._must_compare or self._has_history or self._is_ordered)
+
+    def note_news(self, given: Sequence[Given], most: int, now: float) -> Gap | None:
+        """Take note of news.
+
+        Returns:
+            What should have stood before them, and was not seen: others have it, or nobody does.
+        """
+        self.rang = len(given) >= most
+        if not given:
+            return None
+        before, first = self.seen, feed_id(self.partition, given[0].id)
+        self.last, self.seen = given[-1], given[-1].id.decode()
+        seen = feed_id(self.partition, before)
+        return None if first.sequence == seen.sequence + 1 or before == "0-0" else Gap(seen, first)
+
+    def note(self, request: Request, taken: Taken, now: float) -> None:
+        """Take note of an answer."""
+        self.asked_at = now
+        self.own, self.must_recover, self._must_compare = (), False, False
+        self.is_leased_away = taken.status == "leased"
+        self.is_mine = not self.is_leased_away
+        self.seen = taken.delivered
+        if request.claim:
+            self._claim_at = now + self._claim_every
+        self.rang = len(taken.given) >= request.most
+        self.due_at = min(self._claim_at, now + _COMPARE_EVERY)
+        if taken.wait is not None:
+            # Somebody else's lease may be given up before it ends.
+            self.due_at = now + min(taken.wait, _LEASED_EVERY)
+        self._has_history = taken.work not in ("", "replay")
+        if taken.given and taken.given[-1].attempts == 1:
+            self.last = taken.given[-1]
+
+    def try_again_at(self, moment: float) -> None:
+        """Something failed: it may be tried again then."""
+        self._claim_at = min(self._claim_at, moment)
+        self.due_at = min(self.due_at, moment)
+
+    def leave_to_others(self, now: float) -> None:
+        """Ask again only after a while, not always the same while: whoever comes first is to vary."""
+        self.rang, self.due_at, self.asked_at = False, now + _LEASED_EVERY * random.uniform(0.5, 1.0), now
+        self.is_mine, self.is_leased_away = False, True
+
+    def lost_touch(self) -> None:
+        """No answer came, or the connection was lost."""
+        self.must_recover = self._must_compare = self.rang = True

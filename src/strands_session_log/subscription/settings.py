@@ -1,0 +1,81 @@
+"""How a subscription is to be read."""
+
+from __future__ import annotations
+
+import os
+import socket
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
+
+from ..errors import SessionLogError
+from ..ids import check_id
+
+Start: TypeAlias = Literal["feed", "now", "beginning"]
+"""Where a new group begins: with what the feed holds, with what comes, or with all that the sessions hold."""
+
+_STARTS = ("feed", "now", "beginning")
+
+
+def consumer_name() -> str:
+    """A name that tells where a consumer runs, and that no other has."""
+    return f"{socket.gethostname()}-{os.getpid()}-{os.urandom(3).hex()}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SubscriptionSettings:
+    """See `Subscriber`, whose arguments these are; durations are in seconds."""
+
+    group: str
+    consumer: str = field(default_factory=consumer_name)
+    start: Start = "feed"
+    ordered: bool = False
+    types: str | tuple[str, ...] | None = None
+    agent: str | None = None
+    bodies: bool = False
+    batch: int = 100
+    in_flight: int = 0
+    claim_after: float = 30.0
+    max_attempts: int = 5
+    backoff: float = 0.5
+    timeout: float = 300.0
+    on_gap: Literal["raise", "catch_up", "skip"] = "raise"
+
+    def __post_init__(self) -> None:
+        check_id("group", self.group)
+        check_id("consumer", self.consumer)
+        if any(character.isspace() for character in self.group + self.consumer):
+            raise SessionLogError(f"group={self.group!r}, consumer={self.consumer!r}: names must not contain spaces")
+        if self.start not in _STARTS:
+            raise SessionLogError(f"start={self.start!r}: give one of {', '.join(_STARTS)}")
+        if self.on_gap not in ("raise", "catch_up", "skip"):
+            raise SessionLogError(f"on_gap={self.on_gap!r}: give raise, catch_up or skip")
+        for name, least in (("batch", 1), ("in_flight", 0), ("max_attempts", 1)):
+            if getattr(self, name) < least:
+                raise SessionLogError(f"{name}={getattr(self, name)}: must be at least {least}")
+        for name, least_seconds in (("claim_after", 0.05), ("backoff", 0.0), ("timeout", 0.01)):
+            if not getattr(self, name) >= least_seconds:
+                raise SessionLogError(f"{name}={getattr(self, name)}: must be at least {least_seconds} seconds")
+
+    @property
+    def most_in_flight(self) -> int:
+        """How many deliveries may be unsettled at once: two batches, and not too few, unless told otherwise."""
+        return self.in_flight or max(2 * self.batch, 100)
+
+    @property
+    def least_room(self) -> int:
+        """For how many more there must be room before they are fetched: not for every single one."""
+        return max(1, min(self.batch, self.most_in_flight // 2))
+
+    @property
+    def claim_after_ms(self) -> int:
+        """After how many milliseconds without a word a delivery may be taken over."""
+        return round(self.claim_after * 1000)
+
+    @property
+    def lease(self) -> float:
+        """For how many seconds a delivery is certainly its consumer's: a little less than `claim_after`."""
+        return 0.9 * self.claim_after
+
+    def pause_ms(self, attempts: int) -> int:
+        """How long a failed delivery waits: twice as long each time, and never longer than a claim takes."""
+        return min(self.claim_after_ms, round(self.backoff * 1000 * 2.0 ** min(attempts - 1, 20)))

@@ -1,0 +1,108 @@
+"""Subscribing to every session of a log, together with others."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from typing import Any
+
+from .deliveries import Deliveries, SyncDeliveries
+from .delivery import Delivery, SyncDelivery
+from .exchange import Exchange, HasEvents
+from .running import Handler, run
+from .settings import SubscriptionSettings
+from .signals import Signals
+
+
+class Subscriber:
+    """A consumer in a group that follows every session of a log: each event is handled at least once by one of them.
+
+    ```python
+    async with Subscriber(log, group="audit") as deliveries:
+        async for delivery in deliveries:
+            await handle(delivery.envelope)
+            await delivery.ack()
+    ```
+
+    Without `async`, `with` and `for` do the same from a thread. A consumer that dies is replaced by the others of its
+    group: what it had not settled is theirs after `claim_after`. What cannot be handled is tried again after a pause
+    and, after `max_attempts`, parked with its error (`log.parked(group)`), so that the rest goes on.
+
+    Args:
+        log: The log.
+        group: The name of the group; consumers of the same name share the work.
+        consumer: The name of this consumer, which no other may have at the same time; made up if left out. One that
+            comes again under its old name goes on with what it had.
+        start: Where a group begins that does not exist yet: `feed`, with what the feed still holds; `now`; or
+            `beginning`, with all that the sessions hold, session by session, and then the feed, without a hole.
+        ordered: Deliver the events of a session one after the other. Each partition is then leased to one consumer, and
+            one that fails holds up its partition until it is handled or parked.
+        types: Only events of these types; `message.*` means all that begin with `message.`.
+        agent: Only events of this agent.
+        bodies: Fetch the content of the events (`delivery.event`), in one round trip a batch.
+        batch: How many deliveries are fetched at once at most.
+        in_flight: How many may be unsettled at once; two batches if 0.
+        claim_after: After how many seconds without a sign of life a delivery is given to another consumer.
+        max_attempts: How often something is tried before it is parked.
+        backoff: For how many seconds a failed delivery waits the first time; each time twice as long, up to
+            `claim_after`.
+        timeout: For how many seconds a handler may take; then its delivery is left to others.
+        on_gap: What to do when envelopes are gone that were not delivered: `raise` a `FeedGapError`; `catch_up`, read
+            the sessions themselves; or `skip`.
+
+    Raises:
+        SessionLogError: When one of these cannot be.
+    """
+
+    def __init__(self, log: HasEvents, group: str, consumer: str | None = None, **settings: Any) -> None:
+        if isinstance(settings.get("types"), list):
+            settings["types"] = tuple(settings["types"])
+        if consumer is not None:
+            settings["consumer"] = consumer
+        self.settings = SubscriptionSettings(group=group, **settings)
+        self._log = log
+        self._exchange: Exchange | None = None
+
+    async def __aenter__(self) -> Deliveries:
+        self._exchange = await asyncio.to_thread(Exchange, self._log, self.settings, Delivery)
+        return Deliveries(self._exchange)
+
+    async def __aexit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        # Shielded: who is cancelled while leaving must give back what it holds all the same.
+        await asyncio.shield(asyncio.to_thread(self._close, error))
+
+    def __enter__(self) -> SyncDeliveries:
+        self._exchange = Exchange(self._log, self.settings, SyncDelivery)
+        return SyncDeliveries(self._exchange)
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        self._close(error)
+
+    def _close(self, error: BaseException | None) -> None:
+        exchange, self._exchange = self._exchange, None
+        if exchange is not None:
+            exchange.close(error)
+
+    async def run(self, handler: Handler, concurrency: int = 1, stop_on_signals: bool = True) -> None:
+        """Handle everything with a function, until SIGTERM or SIGINT comes or the task is cancelled.
+
+        What the handler returns from is done. What it raises from, or takes longer for than `timeout`, has failed: it
+        is tried again, and parked in the end. At the end what is being handled is finished, the rest is given back.
+
+        Args:
+            handler: Takes a `Delivery`; a coroutine function, or a plain one, which runs in a thread.
+            concurrency: How many deliveries are handled at once; in ordered mode, of different sessions.
+            stop_on_signals: Whether SIGTERM and SIGINT end it, when it runs in the main thread.
+        """
+        settings = self.settings
+        if not settings.in_flight:
+            settings = replace(settings, in_flight=settings.batch + concurrency)
+        async with Subscriber._with(self._log, settings) as deliveries:
+            with Signals(deliveries.stop, enabled=stop_on_signals):
+                await run(deliveries, handler, concurrency, settings)
+
+    @classmethod
+    def _with(cls, log: HasEvents, settings: SubscriptionSettings) -> Subscriber:
+        made = cls.__new__(cls)
+        made.settings, made._log, made._exchange = settings, log, None
+        return made

@@ -1,0 +1,36 @@
+"""What a subscription has seen."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field
+
+
+@dataclass(slots=True)
+class Tally:
+    """What a subscription has seen; counts only grow.
+
+    Attributes:
+        delivered: Deliveries, those that were repeated among them.
+        redelivered: Those that were repeated.
+        acked: Those the server took as done.
+        failed: Those that were not handled.
+        lost: Those that another consumer had taken over before they were settled.
+        parked: Those that were given up.
+        gaps: How often something was missing in the feed.
+    """
+
+    delivered: int = 0
+    redelivered: int = 0
+    acked: int = 0
+    failed: int = 0
+    lost: int = 0
+    parked: int = 0
+    gaps: int = 0
+    _lock: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
+
+    def add(self, **counts: int) -> None:
+        """Count."""
+        with self._lock:
+            for name, count in counts.items():
+                setattr(self, name, getattr(self, name) + count)

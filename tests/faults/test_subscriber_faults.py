@@ -1,0 +1,248 @@
+"""What becomes of a subscription when the server loses something, is away, or is replaced."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from strands_session_log import FeedRetention, SessionLog, Subscriber
+from strands_session_log.errors import FeedGapError, LogForkedError
+from subscription.helpers import Consumer, Told, number_of
+from support import Cluster, FaultProxy, ValkeyliteServer
+from support.servers import Server
+from support.waiting import wait_until
+
+pytestmark = pytest.mark.faults
+
+
+@pytest.fixture
+def log(tcp_server: Server) -> Iterator[SessionLog]:
+    """A log on a server of this test alone, so that it may be emptied."""
+    with SessionLog.connect(tcp_server.url) as log:
+        yield log
+
+
+@pytest.fixture
+def told(log: SessionLog) -> Told:
+    return Told(log)
+
+
+def each(log: SessionLog, *command: str) -> None:
+    """Run a command on the feed of every partition."""
+    for partition in range(log.events.keyspace.partitions):
+        log.client.execute_command(*command[:-1], log.events.keyspace.feed(partition), *command[-1:])
+
+
+def destroy(log: SessionLog, group: str = "g") -> None:
+    for partition in range(log.events.keyspace.partitions):
+        log.client.execute_command("XGROUP", "DESTROY", log.events.keyspace.feed(partition), group)
+
+
+def delete_feeds(log: SessionLog) -> None:
+    for partition in range(log.events.keyspace.partitions):
+        log.client.execute_command("DEL", log.events.keyspace.feed(partition))
+
+
+def test_a_destroyed_group_is_made_anew_where_it_was(log: SessionLog, told: Told) -> None:
+    told(range(20))
+    with Consumer(log) as consumer:
+        wait_until(lambda: len(consumer.handled) == 20, "the first events")
+        wait_until(lambda: not any(one.pending for one in log.groups()), "them to be settled")
+        destroy(log)
+        told(range(20, 30))
+        wait_until(lambda: len(set(consumer.handled)) == 30, "the others")
+    assert len(consumer.handled) == 30
+    assert not consumer.errors
+
+
+def test_what_was_not_settled_when_the_group_was_destroyed_is_delivered_again(log: SessionLog, told: Told) -> None:
+    told(range(10), "only")
+    with Subscriber(log, "g", bodies=True, claim_after=60) as deliveries:
+        held = [next(deliveries) for _ in range(10)]
+        held[0].ack(confirm=True)
+        destroy(log)
+        with Consumer(log) as other:
+            wait_until(lambda: len(set(other.handled)) == 9, "the rest")
+    assert {number for _, number in other.handled} == set(range(1, 10))
+
+
+def test_a_feed_that_was_deleted_goes_on(log: SessionLog, told: Told) -> None:
+    told(range(20))
+    with Consumer(log) as consumer:
+        wait_until(lambda: len(consumer.handled) == 20, "the first events")
+        wait_until(lambda: not any(one.pending for one in log.groups()), "them to be settled")
+        delete_feeds(log)
+        told(range(20, 30))
+        wait_until(lambda: len(consumer.handled) == 30, "the others")
+    assert not consumer.errors
+
+
+def test_what_a_deleted_feed_swallowed_is_a_gap_and_iteration_goes_on_behind_it(log: SessionLog, told: Told) -> None:
+    told(range(5), "only")
+    with Subscriber(log, "g", bodies=True) as deliveries:
+        for _ in range(5):
+            next(deliveries).ack()
+    told(range(5, 9), "only")
+    delete_feeds(log)
+    told(range(9, 12), "only")
+    with Subscriber(log, "g", bodies=True) as deliveries:
+        with pytest.raises(FeedGapError) as raised:
+            next(deliveries)
+        assert (raised.value.after.sequence, raised.value.before.sequence, raised.value.count) == (5, 10, 4)
+        assert [number_of(next(deliveries))[1] for _ in range(3)] == [9, 10, 11]
+
+
+def test_a_gap_can_be_filled_from_the_sessions(log: SessionLog, told: Told) -> None:
+    told(range(5), "only")
+    with Consumer(log) as consumer:
+        wait_until(lambda: len(consumer.handled) == 5, "the first events")
+    told(range(5, 9), "only")
+    delete_feeds(log)
+    told(range(9, 12), "only")
+    with Consumer(log, on_gap="catch_up") as consumer:
+        wait_until(lambda: {number for _, number in consumer.handled} >= set(range(5, 12)), "what was missing")
+        wait_until(lambda: not any(one.gap or one.work for one in log.groups()), "the gap to be closed")
+
+
+def test_an_unsettled_gap_is_told_to_every_consumer_that_begins(log: SessionLog, told: Told) -> None:
+    told(range(3), "only")
+    with Consumer(log) as consumer:
+        wait_until(lambda: len(consumer.handled) == 3, "the first events")
+    told(range(3, 6), "only")
+    delete_feeds(log)
+    told([6], "only")
+    for _ in range(2):
+        with Subscriber(log, "g") as deliveries, pytest.raises(FeedGapError) as raised:
+            next(deliveries)
+    with Subscriber(log, "g") as deliveries:
+        with pytest.raises(FeedGapError):
+            next(deliveries)
+        deliveries.skip(raised.value)
+    with Subscriber(log, "g", bodies=True, claim_after=0.2) as deliveries:
+        assert number_of(next(deliveries))[1] == 6
+
+
+def test_a_server_that_was_emptied_is_a_typed_error(log: SessionLog, told: Told) -> None:
+    told(range(20))
+    with Consumer(log) as consumer:
+        wait_until(lambda: len(consumer.handled) == 20, "the first events")
+        log.client.flushall()
+        SessionLog.connect(log_url(log)).close()
+        for _ in range(3):
+            told(range(7))
+        wait_until(lambda: consumer.errors, "the error")
+    assert isinstance(consumer.errors[0], LogForkedError)
+
+
+def log_url(log: SessionLog) -> str:
+    options = log.client.connection_pool.connection_kwargs
+    return f"valkey://{options['host']}:{options['port']}"
+
+
+def test_a_restart_in_between_loses_and_repeats_nothing_that_was_settled(
+    log: SessionLog, told: Told, tcp_server: Any
+) -> None:
+    told(range(20))
+    with Consumer(log) as consumer:
+        wait_until(lambda: len(consumer.handled) == 20, "the first events")
+        wait_until(lambda: not any(one.pending for one in log.groups()), "them to be settled")
+        tcp_server.execute("CONFIG", "SET", "appendonly", "yes")
+        wait_until(lambda: "aof_rewrite_in_progress:0" in str(tcp_server.execute("INFO", "persistence")) or True, "aof")
+        tcp_server.restart()
+        told(range(20, 40))
+        wait_until(lambda: len(set(consumer.handled)) == 40, "the others", timeout=20)
+    assert not consumer.errors
+
+
+def test_lost_replies_lose_no_event(told: Told, proxy: FaultProxy) -> None:
+    told(range(50))
+    with SessionLog.connect(proxy.url) as spoiled, Consumer(spoiled, batch=10) as consumer:
+        for command in (b"XREADGROUP", b"EVALSHA", b"XRANGE", b"EVALSHA"):
+            proxy.swallow_replies(of=command)
+            told(range(len(told.all), len(told.all) + 10))
+            wait_until(lambda: set(consumer.handled) == told.all, f"all events after {command!r}", timeout=20)
+    assert not consumer.errors
+
+
+def test_a_failover_in_between_loses_no_acknowledged_event() -> None:
+    with Cluster(replicas=1, cluster_node_timeout="500") as cluster, SessionLog.connect(cluster.url) as log:
+        told = Told(log)
+        told(range(20), "only")
+        with Consumer(log) as consumer:
+            wait_until(lambda: len(consumer.handled) == 20, "the first events", timeout=20)
+            feed = log.events.keyspace.feed(log.events.keyspace.partition("only"))
+            cluster.node_for(feed).kill()
+            told(range(20, 40), "only")
+            wait_until(lambda: len(set(consumer.handled)) >= 40 or consumer.errors, "the others", timeout=40)
+        assert {number for _, number in consumer.handled} == set(range(40)) or isinstance(
+            consumer.errors[0], (LogForkedError, FeedGapError)
+        )
+
+
+def test_a_failover_that_lost_what_was_delivered_is_a_typed_error() -> None:
+    """The replica lacks the newest events; their sequence numbers are used again, by others."""
+    with ValkeyliteServer() as server, SessionLog.connect(server.url) as log:
+        told = Told(log)
+        told(range(5), "only")
+        feed = log.events.keyspace.feed(log.events.keyspace.partition("only"))
+        before = {key: log.client.dump(key) for key in log.client.keys("strands:*")}
+        told(range(5, 8), "only")
+        with Consumer(log) as consumer:
+            wait_until(lambda: len(consumer.handled) == 8, "all of them")
+            log.client.flushall()
+            for key, value in before.items():
+                log.client.restore(key, 0, value)
+            assert log.client.xlen(feed) == 5
+            log.events.__init__(log.client, log.events.keyspace)  # type: ignore[misc]
+            told(range(100, 104), "only")
+            wait_until(lambda: consumer.errors, "the error")
+        assert isinstance(consumer.errors[0], LogForkedError)
+        assert consumer.errors[0].session_id == "only"
+
+
+def test_the_feed_is_trimmed_to_what_the_slowest_group_needs(tcp_server: Server) -> None:
+    with SessionLog.connect(tcp_server.url, feed=FeedRetention(keep=0)) as log:
+        told = Told(log)
+        told(range(30), "only")
+        partition = log.events.keyspace.partition("only")
+        with Subscriber(log, "slow", batch=10, in_flight=10) as slow, Consumer(log, "quick") as quick:
+            wait_until(lambda: len(quick.handled) == 30, "the quick one")
+            held = [next(slow) for _ in range(10)]
+            for delivery in held[:4]:
+                delivery.ack(confirm=True)
+            log.events.trim_feed(partition, exactly=True)
+            assert log.client.xlen(log.events.keyspace.feed(partition)) == 26
+            for delivery in held[4:]:
+                delivery.ack()
+            assert [next(slow).id.revision for _ in range(20)] == list(range(11, 31))
+
+
+def test_past_the_cap_a_slow_group_is_told_what_it_lost(tcp_server: Server) -> None:
+    with SessionLog.connect(tcp_server.url, feed=FeedRetention(keep=0, max_length=10)) as log:
+        told = Told(log)
+        told(range(4), "only")
+        with Subscriber(log, "g", batch=4, in_flight=4, bodies=True) as deliveries:
+            held = [next(deliveries) for _ in range(4)]
+            told(range(4, 30), "only")
+            trimmed = log.events.trim_feed(log.events.keyspace.partition("only"), exactly=True)
+            assert trimmed.lost == [("g", 16)]
+            for delivery in held:
+                delivery.ack()
+            with pytest.raises(FeedGapError) as raised:
+                next(deliveries)
+            assert (raised.value.after.sequence, raised.value.before.sequence) == (4, 21)
+            assert [number_of(next(deliveries))[1] for _ in range(10)] == list(range(20, 30))
+
+
+def test_a_group_that_nobody_reads_holds_nothing_back(tcp_server: Server) -> None:
+    with SessionLog.connect(tcp_server.url, feed=FeedRetention(keep=0, abandoned_after=0.05)) as log:
+        told = Told(log)
+        told(range(5), "only")
+        partition = log.events.keyspace.partition("only")
+        with Subscriber(log, "left") as deliveries:
+            next(deliveries)
+        wait_until(lambda: log.events.trim_feed(partition, exactly=True).abandoned == ["left"], "it to be given up")
+        assert log.client.xlen(log.events.keyspace.feed(partition)) == 0
+        assert [one.abandoned for one in log.groups() if one.partition == partition] == [True]
