@@ -147,6 +147,9 @@ class Intake:
             due = [place for place in due if self._may_have(place, now)]
             if not due:
                 return False
+        if any(place.may_claim(now) for place in due):
+            # One at a time: what may kill its consumers is to be alone.
+            due = due[:1]
         most = min(self._settings.batch, room)
         if all(place.expects_news_only(now) for place in due):
             return self._take_news(due, most, now)
@@ -155,10 +158,8 @@ class Intake:
                 place.own = [
                     id_ for id_ in self._group.own(place.partition) if not self._desk.is_open(place.partition, id_)
                 ]
-        suspects = not self._desk.holds_suspect
-        requests = [place.request(most, now, suspects and number == 0) for number, place in enumerate(due)]
-        taken = self._group.take(requests)
-        answers = zip(requests, taken, strict=True)
+        requests = [place.request(most, now, not self._desk.holds_suspect) for place in due]
+        answers = zip(requests, self._group.take(requests), strict=True)
         return sum(self._took(self._places[one.partition], request, one) for request, one in answers) > 0
 
     def _take_news(self, due: Sequence[Place], most: int, now: float) -> bool:

@@ -51,7 +51,11 @@ class Place:
         """What to ask for."""
         known = (self.last.id.decode(), self.last.link) if self.last else ("", "")
         compare = self._must_compare or not self.rang
-        return Request(self.partition, most, now >= self._claim_at, suspects, known, compare, self.own)
+        return Request(self.partition, most, self.may_claim(now), suspects, known, compare, self.own)
+
+    def may_claim(self, now: float) -> bool:
+        """Whether it is time to look for what others left lying."""
+        return now >= self._claim_at
 
     def expects_news_only(self, now: float) -> bool:
         """Whether there is no need to look further than at what is new: so it is while all goes well."""
