@@ -98,6 +98,7 @@ class SessionLog(History):
         A client that was passed in may have other users, and stays open.
         """
         self.replay.close()
+        self.events.close()
         if self._owns_client:
             release(self.client)
 
