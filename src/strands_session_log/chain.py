@@ -16,6 +16,8 @@ from collections.abc import Iterable
 from hashlib import sha256
 
 SALT_BYTES = 16
+_LENGTHS = [length.to_bytes(8, "big") for length in range(256)]
+"""Most parts of a link are short."""
 _TO_URL, _FROM_URL = bytes.maketrans(b"+/", b"-_"), bytes.maketrans(b"-_", b"+/")
 
 
@@ -47,7 +49,10 @@ def link(previous: bytes, revision: int, header: Iterable[bytes], body_commitmen
         32 bytes.
     """
     parts = (previous, b"%d" % revision, *header, body_commitment)
-    return sha256(b"".join([len(part).to_bytes(8, "big") + part for part in parts])).digest()
+    try:
+        return sha256(b"".join([_LENGTHS[len(part)] + part for part in parts])).digest()
+    except IndexError:
+        return sha256(b"".join([len(part).to_bytes(8, "big") + part for part in parts])).digest()
 
 
 def to_text(raw: bytes) -> bytes:

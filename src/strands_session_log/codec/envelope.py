@@ -50,7 +50,7 @@ def encode(event: Event) -> Encoded:
         EncodingError: When something in it cannot be stored; names the field.
         InvalidIdError: When the agent is not empty and no id.
     """
-    check_event(event)
+    index = check_event(event)
     data = to_json(event.data)
     texts = (event.type, event.agent, event.event_id, event.time, str(event.version), event.trace)
     try:
@@ -60,7 +60,7 @@ def encode(event: Event) -> Encoded:
     except Exception as error:
         # What the data is made of may run code of the user's own, or be changed by another thread meanwhile.
         raise EncodingError(event.type, f"{type(error).__name__}: {error}") from error
-    return Encoded(tuple([text.encode() for text in texts]), body, facts, event.message_index, event)
+    return Encoded(tuple(map(str.encode, texts)), body, facts, index, event)
 
 
 class Entry(NamedTuple):

@@ -27,6 +27,7 @@ from ..ids import EventId
 from ..keys import Keyspace
 from ..scripts import APPEND
 from ..server.border import Client, insist, text
+from ..server.line import Line
 from .connection import connection_to
 from .durability import Durability
 from .expected import Expected, describe
@@ -44,12 +45,17 @@ class Appender:
     def __init__(self, client: Client, keyspace: Keyspace, durability: Durability, retry_for: float) -> None:
         """See `EventLog`."""
         self._client, self._keyspace, self._durability, self._retry_for = client, keyspace, durability, retry_for
+        self._line = Line(client)
         self._positions: _Recent[Position] = _Recent(4096)
         self._unsettled: _Recent[Sealed] = _Recent(1024)
 
     def remember(self, session_id: str, position: Position) -> None:
         """Note where a session stands, which saves the next append a round trip."""
         self._positions.put(session_id, position)
+
+    def close(self) -> None:
+        """Hold no connection any more; the next append takes one again."""
+        self._line.hang_up()
 
     def forget(self, session_id: str) -> None:
         """Drop what is known of a session."""
@@ -60,7 +66,7 @@ class Appender:
         if not events:
             raise ValueError("there is no event to append")
         batch = [event if isinstance(event, Encoded) else encode(event) for event in events]
-        unsettled = self._unsettled_call(session_id, batch)
+        unsettled = self._unsettled_call(session_id, batch) if self._unsettled else None
         sealed = unsettled or self._seal(session_id, batch, expected)
         give_up = time.monotonic() + self._retry_for
         for attempt in count(1):
@@ -121,7 +127,7 @@ class Appender:
     def _send(self, session_id: str, sealed: Sealed) -> Any:
         keys = self._keyspace.session(session_id)
         if not self._durability.command:
-            return APPEND(self._client, keys.append, sealed.arguments)
+            return APPEND.over(self._line, keys.append, sealed.arguments)
         with connection_to(self._client, keys.head) as client:
             reply, waited = APPEND.followed_by(client, keys.append, sealed.arguments, self._durability.command)
         if text(reply[0]) == "landed" and (shortfall := self._durability.shortfall(waited)):
@@ -136,12 +142,15 @@ class _Recent(Generic[V]):
         self._size = size
         self._entries: OrderedDict[str, V] = OrderedDict()
 
+    def __len__(self) -> int:
+        return len(self._entries)
+
     def get(self, name: str) -> V | None:
         return self._entries.get(name)
 
     def put(self, name: str, value: V) -> None:
-        self._entries.pop(name, None)
         self._entries[name] = value
+        self._entries.move_to_end(name)
         while len(self._entries) > self._size:
             self._entries.popitem(last=False)
 

@@ -90,6 +90,10 @@ class EventLog:
             logger.warning("session_id=<%s> | a listener to appends failed", session_id, exc_info=True)
         return ids
 
+    def close(self) -> None:
+        """Give back the connection that appends hold; the log stays usable."""
+        self._appender.close()
+
     def read(self, session_id: str, after: EventId = START, until: EventId | None = None) -> Iterator[Recorded]:
         """The events of a session in order, read page by page as they are consumed.
 

@@ -34,18 +34,20 @@ class Sealed(NamedTuple):
 
     batch: Sequence[Encoded]
     expected: Expected
-    arguments: list[bytes | str]
+    arguments: list[bytes]
 
 
 def seal(session_id: str, batch: Sequence[Encoded], expected: Expected, base: Position) -> Sealed:
     """Chain a batch onto a position."""
-    arguments: list[bytes | str] = [str(base.id.revision), base.link, str(base.id), session_id, *expected.arguments()]
+    first = base.id.revision + 1
+    texts = (str(base.id.revision), base.link, str(base.id), session_id, *expected.arguments())
+    arguments = [text.encode() for text in texts]
     link = chain.from_text(base.link) if base.link else chain.genesis(session_id)
-    for revision, encoded in enumerate(batch, base.id.revision + 1):
+    for revision, encoded in enumerate(batch, first):
         salt = chain.new_salt()
         link = chain.link(link, revision, encoded.header, chain.commitment(salt, encoded.body))
-        index, moves = encoded.message_index, encoded.event.moves_agent
+        index = b"" if encoded.message_index is None else b"%d" % encoded.message_index
+        moves = b"1" if encoded.event.moves_agent else b""
         arguments += encoded.header
-        arguments += (chain.to_text(salt), chain.to_text(link), encoded.body, encoded.facts)
-        arguments += ("" if index is None else str(index), "1" if moves else "")
+        arguments += (chain.to_text(salt), chain.to_text(link), encoded.body, encoded.facts, index, moves)
     return Sealed(batch, expected, arguments)

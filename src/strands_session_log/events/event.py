@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import Any, ClassVar, NamedTuple
 
+import orjson
+
 from ..errors import EncodingError, shown
 from ..ids import MESSAGE_INDEX_LIMIT, EventId, check_id, new_event_id
 
@@ -21,8 +23,8 @@ _CUSTOM_TYPE = re.compile(r"custom(\.[a-z0-9_]+)+")
 
 
 def now() -> str:
-    """The clock of this machine as RFC 3339 text in UTC."""
-    return datetime.now(timezone.utc).isoformat()
+    """The clock of this machine as RFC 3339 text in UTC, as `isoformat` writes it."""
+    return orjson.dumps(datetime.now(timezone.utc))[1:-1].decode()
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,17 +114,17 @@ def check_type(event: Event) -> None:
         )
 
 
-def check_event(event: Event) -> None:
+def check_event(event: Event) -> int | None:
     """Refuse an event whose envelope could not be stored, or not be read back as it was.
+
+    Returns:
+        The message index it creates, if it does.
 
     Raises:
         EncodingError: When a field holds what it cannot; names the field.
         InvalidIdError: When the agent is not empty and no id.
     """
-    for name in ("type", "event_id", "time", "trace"):
-        value = getattr(event, name)
-        if type(value) is not str or not value.isascii():
-            _check_text(name, value)
+    _check_texts(event)
     check_type(event)
     if type(event.version) is not int or not 0 < event.version < _VERSION_LIMIT:
         raise EncodingError("version", f"{shown(event.version)} is no whole number from 1 on")
@@ -130,8 +132,22 @@ def check_event(event: Event) -> None:
         check_id("agent", event.agent)
     if type(event.data) is not dict and not isinstance(event.data, Mapping):
         raise EncodingError("data", f"it must be a mapping, not {type(event.data).__name__}")
-    if event.type == _CREATES_MESSAGE or event.message_index is not None:
-        _check_index(event.message_index, event.data.get("message_id"))
+    index = event.message_index
+    if event.type == _CREATES_MESSAGE or index is not None:
+        _check_index(index, event.data.get("message_id"))
+    return index
+
+
+def _check_texts(event: Event) -> None:
+    texts = (event.type, event.event_id, event.time, event.trace)
+    try:
+        if "".join(texts).isascii():
+            return
+    except TypeError:
+        # One of them is no text.
+        pass
+    for name, value in zip(("type", "event_id", "time", "trace"), texts, strict=True):
+        _check_text(name, value)
 
 
 def _check_text(name: str, value: object) -> None:

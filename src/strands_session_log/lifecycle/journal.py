@@ -245,7 +245,8 @@ class Journal:
             SessionLogError: What could not be written stays in line, for the next time.
         """
         with self._flush_lock:
-            while batch := self._next_batch():
+            while self.has_waiting:
+                batch = self._next_batch()
                 self._landed(batch, self._log.append(self._session_id, batch, self._expected()))
                 self._sent = []
 

@@ -42,8 +42,11 @@ class Window:
         self._removed = agent.removed
 
     def added(self, index: int, body: bytes) -> None:
-        """Note a message written to the transcript, by the JSON of its record: its fingerprint can wait."""
-        self._added.append((index, body))
+        """Note a message written to the transcript, by the JSON of its record: its fingerprint can wait.
+
+        A copy is kept: text as orjson makes it holds on to 16 KB, and every page of that is new to the process.
+        """
+        self._added.append((index, bytes(memoryview(body))))
 
     def replaced(self, index: int, message: Any) -> None:
         """Note a message replaced in the transcript."""

@@ -7,6 +7,7 @@ restart, a failover and `SCRIPT FLUSH`.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from hashlib import sha1
 from importlib.resources import files
 from typing import Any
@@ -14,6 +15,7 @@ from typing import Any
 from valkey.exceptions import NoScriptError
 
 from ..server.border import Client
+from ..server.line import Line
 
 Argument = bytes | str | int
 
@@ -42,10 +44,6 @@ class Script:
         except NoScriptError:
             return client.execute_command("EVAL", self.source, *command, **options)
 
-    def add_to(self, pipeline: Any, keys: Sequence[str], arguments: Sequence[Argument]) -> None:
-        """Let it run in a pipeline; whoever executes that has to look whether it was known (`is_unknown_script`)."""
-        pipeline.execute_command("EVALSHA", self.sha, len(keys), *keys, *arguments, NEVER_DECODE=True)
-
     def many(self, client: Client, calls: Sequence[tuple[Sequence[str], Sequence[Argument]]]) -> list[Any]:
         """Run it on several sets of keys in one round trip; replies are left as bytes.
 
@@ -56,14 +54,27 @@ class Script:
             return [self(client, *calls[0], raw=True)]
         pipeline = client.pipeline(transaction=False)
         for keys, arguments in calls:
-            self.add_to(pipeline, keys, arguments)
+            pipeline.execute_command("EVALSHA", self.sha, len(keys), *keys, *arguments, NEVER_DECODE=True)
         replies = pipeline.execute(raise_on_error=False)
         for at, reply in enumerate(replies):
-            if is_unknown_script(reply):
+            if isinstance(reply, NoScriptError):
                 replies[at] = self(client, *calls[at], raw=True)
             elif isinstance(reply, Exception):
                 raise reply
         return list(replies)
+
+    def over(self, line: Line, keys: tuple[str, ...], arguments: Sequence[bytes]) -> Any:
+        """Run it over a line if that is free, else as ever.
+
+        Returns:
+            The reply, as bytes in the first case.
+        """
+        count = 3 + len(keys) + len(arguments)
+        try:
+            reply = line.exchange(_packed(count, _start_of_call(self.sha, keys), arguments))
+        except NoScriptError:
+            reply = line.exchange(_packed(count, _bulks([b"EVAL", self.source, *_names(keys)]), arguments))
+        return self(line.client, keys, arguments) if reply is None else reply
 
     def followed_by(
         self, client: Client, keys: Sequence[str], arguments: Sequence[Argument], command: Sequence[Argument]
@@ -88,9 +99,23 @@ class Script:
         return list(pipeline.execute(raise_on_error=False))
 
 
-def is_unknown_script(reply: object) -> bool:
-    """Whether a reply says that the server does not know the script (any more)."""
-    return isinstance(reply, NoScriptError)
+def _packed(count: int, start: bytes, arguments: Sequence[bytes]) -> bytes:
+    """A command of so many parts as it goes over the wire (RESP)."""
+    return b"*%d\r\n%b%b" % (count, start, _bulks(arguments))
+
+
+def _bulks(texts: Sequence[bytes]) -> bytes:
+    return b"".join([b"$%d\r\n%b\r\n" % (len(text), text) for text in texts])
+
+
+@lru_cache(maxsize=4096)
+def _start_of_call(sha: str, keys: tuple[str, ...]) -> bytes:
+    """What is the same for every call of a session is laid out once."""
+    return _bulks([b"EVALSHA", sha.encode(), *_names(keys)])
+
+
+def _names(keys: Sequence[str]) -> list[bytes]:
+    return [b"%d" % len(keys), *(key.encode() for key in keys)]
 
 
 APPEND = Script("append")

@@ -106,6 +106,7 @@ class SessionLog(History):
         """
         self.replay.close()
         self._upkeep.close()
+        self.events.close()
         if self._owns_client:
             release(self.client)
 

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 from strands.types.exceptions import SessionException
 
 from .. import errors
@@ -14,18 +11,30 @@ class ConcurrentWriteError(errors.ConcurrentWriteError, SessionException):
     """Another process wrote this agent's session meanwhile; nothing was written."""
 
 
-@contextmanager
-def session_exceptions() -> Iterator[None]:
+class _SessionExceptions:
+    """See `session_exceptions`."""
+
+    def __enter__(self) -> None:
+        """Nothing to prepare."""
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        """Translate."""
+        match error:
+            case None | SessionException() | errors.InvalidIdError():
+                return
+            case errors.ConcurrentWriteError():
+                raise ConcurrentWriteError(error.session_id, error.expected, error.actual) from error
+            case errors.SessionLogError():
+                raise SessionException(str(error)) from error
+
+
+_ALWAYS = _SessionExceptions()
+
+
+def session_exceptions() -> _SessionExceptions:
     """Let every failure of the log surface as a `SessionException`; a bad id stays the `ValueError` it is.
 
     Raises:
         SessionException: For every error of the log, `ConcurrentWriteError` among them.
     """
-    try:
-        yield
-    except (SessionException, errors.InvalidIdError):
-        raise
-    except errors.ConcurrentWriteError as error:
-        raise ConcurrentWriteError(error.session_id, error.expected, error.actual) from error
-    except errors.SessionLogError as error:
-        raise SessionException(str(error)) from error
+    return _ALWAYS

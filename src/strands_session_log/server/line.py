@@ -1,0 +1,146 @@
+"""A connection held for appends, which every message of every agent waits for.
+
+`execute_command` takes a connection out of the pool, looks whether it is still good, wraps it in retries and puts it
+back, with every command. A line does so once for a burst of them. It is only for a client of which nobody could tell
+the difference: an ordinary `valkey.Valkey` with an ordinary pool, not traced, with no retries of its own. Any other is
+called as ever. See docs/adr/0012.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from threading import Lock
+from types import FunctionType
+from typing import Any
+from weakref import WeakKeyDictionary, ref
+
+import valkey
+from valkey.exceptions import ResponseError
+
+from .border import Client
+
+# valkey-py calls itself typed, but much of it is not.
+_driver: Any = valkey
+_BURST = 1.0
+"""Seconds after which the pool shall look at the connection again: it may have been dropped meanwhile."""
+_POOL_LIMIT = 1000
+"""A pool of fewer connections has none to spare."""
+_CONNECTIONS = (_driver.Connection, _driver.SSLConnection, _driver.UnixDomainSocketConnection)
+_CHANGES_CALLS = ("retry", "retry_on_timeout", "retry_on_error", "command_packer", "cache_enabled", "client_cache")
+
+
+class Line:
+    """One connection of a client's pool, shared by all lines to that pool; one caller at a time has it.
+
+    Args:
+        client: Whose pool. To one that must not be bypassed there is no line: nothing is ever exchanged.
+
+    Attributes:
+        client: The same.
+    """
+
+    def __init__(self, client: Client) -> None:
+        self.client = client
+        self._pool = _ordinary_pool(client)
+        self._held = None if self._pool is None else _held_of(self._pool)
+
+    def exchange(self, packed: bytes) -> Any:
+        """Send a command and return its reply, undecoded.
+
+        Args:
+            packed: The command as it goes over the wire.
+
+        Returns:
+            The reply; None when the line cannot be had, and nothing was sent.
+        """
+        held = self._held
+        if held is None or not _is_untouched(self.client, self._pool) or not held.lock.acquire(blocking=False):
+            return None
+        try:
+            return held.exchange(packed)
+        finally:
+            held.lock.release()
+
+    def hang_up(self) -> None:
+        """Give the connection back to the pool, unless somebody is using it; the next exchange takes one again."""
+        if self._held is not None and self._held.lock.acquire(blocking=False):
+            try:
+                self._held.give_back()
+            finally:
+                self._held.lock.release()
+
+
+class _Held:
+    """The connection, taken out of the pool; guarded by its lock."""
+
+    def __init__(self, pool: Any) -> None:
+        self.lock = Lock()
+        self._pool = ref(pool)
+        self._connection: Any = None
+        self._process = 0
+        self._good_until = 0.0
+
+    def exchange(self, packed: bytes) -> Any:
+        now = time.monotonic()
+        if now > self._good_until or self._process != os.getpid():
+            self._take()
+        self._good_until = now + _BURST
+        connection = self._connection
+        try:
+            connection.send_packed_command((packed,))
+            return connection.read_response(disable_decoding=True)
+        except ResponseError:
+            raise
+        except BaseException:
+            # A reply that is still to come would be taken for that of the next command.
+            self._good_until = 0.0
+            connection.disconnect()
+            raise
+
+    def _take(self) -> None:
+        """Have the pool look at the connection, or find another; a fork leaves the parent's to the parent."""
+        self.give_back()
+        pool: Any = self._pool()
+        self._connection, self._process = pool.get_connection("EVALSHA"), os.getpid()
+
+    def give_back(self) -> None:
+        pool: Any = self._pool()
+        connection, self._connection, self._good_until = self._connection, None, 0.0
+        if connection is not None and self._process == os.getpid():
+            pool.release(connection)
+
+
+_all: WeakKeyDictionary[Any, _Held] = WeakKeyDictionary()
+_all_lock = Lock()
+
+
+def _held_of(pool: Any) -> _Held:
+    with _all_lock:
+        return _all.setdefault(pool, _Held(pool))
+
+
+def _ordinary_pool(client: Any) -> Any:
+    """The pool of a client that does nothing of its own when a command is sent; else None."""
+    pool: Any = getattr(client, "connection_pool", None)
+    if type(client) is not valkey.Valkey or type(pool) is not _driver.ConnectionPool or client.connection is not None:
+        return None
+    options = pool.connection_kwargs
+    is_ordinary = (
+        pool.connection_class in _CONNECTIONS
+        and pool.max_connections >= _POOL_LIMIT
+        and not any(map(options.get, _CHANGES_CALLS))
+        and options.get("encoding", "utf-8").lower() in ("utf-8", "utf8")
+    )
+    return pool if is_ordinary else None
+
+
+def _is_untouched(client: Any, pool: Any) -> bool:
+    """Whether `execute_command` is valkey-py's own: tracing and tests put theirs in its place, at any time."""
+    execute = valkey.Valkey.execute_command
+    return (
+        type(execute) is FunctionType
+        and execute.__globals__ is _driver.client.__dict__
+        and "execute_command" not in client.__dict__
+        and client.connection_pool is pool
+    )
