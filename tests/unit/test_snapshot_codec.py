@@ -74,13 +74,13 @@ def test_a_snapshot_and_the_tail_fold_into_what_all_events_do(happened: list[Eve
 def test_snapshots_made_from_snapshots_lose_nothing(happened: list[Event], cuts: list[int]) -> None:
     entries, state, at = recorded(*happened), initial(), 0
     kept: dict[str, bytes] = {}
-    digests: Mapping[str, bytes] = {}
+    checksums: Mapping[str, int] = {}
     for cut in sorted(cuts):
         state, at = fold(entries[at:cut], state), max(at, cut)
-        draft = Draft("s", digests, SMALL)
+        draft = Draft("s", checksums, SMALL)
         manifest, _ = draft.add(state)
         kept.update(draft.segments)
-        state, digests = restore("s", manifest, kept, Log(fold(entries[:at]), kept))
+        state, checksums = restore("s", manifest, kept, Log(fold(entries[:at]), kept))
     assert fold(entries[at:], state) == fold(entries)
 
 
@@ -134,16 +134,16 @@ def test_only_what_the_agent_holds_is_stored_and_the_rest_is_replayed_when_asked
 
 def test_what_is_stored_is_not_stored_again_and_small_segments_are_joined() -> None:
     entries = recorded(*(said(index) for index in range(40)))
-    state, digests, written = initial(), dict[str, bytes](), 0
+    state, checksums, written = initial(), dict[str, int](), 0
     kept: dict[str, bytes] = {}
     how = SnapshotSettings(segment=16)
     for at in range(40):
         state = fold(entries[at : at + 1], state)
-        draft = Draft("s", digests, how)
+        draft = Draft("s", checksums, how)
         manifest, needs = draft.add(state)
         kept.update(draft.segments)
         written += len(draft.segments)
-        state, digests = restore("s", manifest, kept, Log(state, kept))
+        state, checksums = restore("s", manifest, kept, Log(state, kept))
     assert written == 40
     assert len(needs) <= 5
 
