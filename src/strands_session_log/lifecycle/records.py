@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from typing import Any
 
@@ -82,6 +82,12 @@ def to_messages(messages: Messages, start: int, end: int | None) -> list[Session
     """Restore the messages of a slice, with containers of their own."""
     first, last, _ = slice(start, end).indices(len(messages))
     return messages.made(first, last, SessionMessage, from_json)
+
+
+def have_tools(messages: Iterable[Any]) -> bool:
+    """Whether a tool is called, or answers, in any of the messages."""
+    kinds = {kind for message in messages for block in message["content"] for kind in block}
+    return "toolUse" in kinds or "toolResult" in kinds
 
 
 def missing(what: str) -> SessionException:
