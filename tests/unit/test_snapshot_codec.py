@@ -149,10 +149,11 @@ def test_what_is_stored_is_not_stored_again_and_small_segments_are_joined() -> N
 
 
 def test_states_that_follow_each_other_share_their_segments() -> None:
-    entries = recorded(*(said(index) for index in range(600)))
-    draft = Draft("s", {}, SnapshotSettings(segment=256))
-    first = fold(entries[:520])
-    needs = [draft.add(state)[1] for state in (first, fold(entries[520:], first))]
+    how = SnapshotSettings()
+    entries = recorded(*(said(index) for index in range(how.segment * 5 // 2)))
+    draft = Draft("s", {}, how)
+    first = fold(entries[: how.segment * 2 + 9])
+    needs = [draft.add(state)[1] for state in (first, fold(entries[how.segment * 2 + 9 :], first))]
     assert len(set(needs[0]) & set(needs[1])) == 2
 
 

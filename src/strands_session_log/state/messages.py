@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 Load: TypeAlias = "Callable[[], Sequence[MessageRecord]]"
 Made = TypeVar("Made")
 
-SEGMENT = 256
+SEGMENT = 512
 """Messages a segment has when it is folded; stored ones may have fewer."""
 
 
