@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from strands_session_log.codec import to_json
+from strands_session_log.codec import from_json, to_json
 from strands_session_log.events import Event, Recorded
 from strands_session_log.ids import EventId
 from strands_session_log.snapshot import (
@@ -21,6 +21,7 @@ from strands_session_log.snapshot import (
     restore,
     wants_point,
 )
+from strands_session_log.snapshot.blobs import compress
 from strands_session_log.state import Messages, SessionState, initial
 from unit import test_fold
 from unit.test_fold import anything, fold, said
@@ -118,6 +119,38 @@ def test_a_damaged_segment_is_found_when_it_comes_along_and_replaced_when_it_is_
         log = Log(state, lost)
         assert restore("s", manifest, {}, log).state == state
         assert log.replays
+
+
+def test_a_segment_that_cannot_be_read_though_its_checksum_is_right_is_replayed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for module in ("reading", "writing"):
+        monkeypatch.setattr(f"strands_session_log.snapshot.{module}.checksum", lambda blob: 0)
+    state = fold(recorded(*(said(index) for index in range(5))))
+    manifest, segments = stored(state)
+    for spoiled in (
+        b"",
+        b"no zstd",
+        compress(b"no JSON"),
+        compress(b"[1]"),
+        compress(b"[false,[1],[],[],1,1,1,[],[]]"),
+    ):
+        log = Log(state, {})
+        assert restore("s", manifest, dict.fromkeys(segments, spoiled), log).state == state
+        assert log.replays
+
+
+@given(st.lists(anything, max_size=40), st.integers(0, 40), st.integers(0, 40))
+def test_what_is_made_of_a_snapshots_messages_is_what_is_made_of_the_logs(
+    happened: list[Event], start: int, end: int
+) -> None:
+    state = fold(recorded(*happened))
+    restored, _ = read(state)
+    for name, agent in state.agents.items():
+        first, last, _ = slice(start, end).indices(len(agent.messages))
+        made = restored.agents[name].messages.made(first, last, lambda *columns: columns, from_json)
+        assert made == agent.messages.made(first, last, lambda *columns: columns, from_json)
+        assert [columns[1] for columns in made] == [record.message_id for record in agent.messages[first:last]]
 
 
 def test_only_what_the_agent_holds_is_stored_and_the_rest_is_replayed_when_asked_for() -> None:

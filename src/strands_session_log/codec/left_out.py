@@ -11,58 +11,67 @@ from typing import Any, TypeAlias
 
 import orjson
 
-Complete: TypeAlias = Callable[[dict[str, Any], str, str], None]
-"""Puts what was left out into the data of an event that was not erased, given its agent and time."""
+Change: TypeAlias = Callable[[dict[str, Any], str, str], None]
+"""Changes the data of an event, JSON values, that has an agent and a time."""
 
 
 def shorten(type_: str, agent: str, time: str, data: dict[str, Any]) -> None:
-    """Take out of the data of an event what need not be written.
-
-    Args:
-        type_: Its type.
-        agent: Its agent.
-        time: Its time.
-        data: Its data as JSON values; changed.
-    """
-    record, first = _LEFT_OUT.get(type_, ("", ""))
-    if not record or record not in data:
-        return
-    values: dict[str, Any] = {record: data[record]}
-    COMPLETE[type_](values, agent, time)
-    del values[record]
-    if values.keys() <= data.keys() and _is_same(data[first], values[first]):
-        for name, value in values.items():
-            if _is_same(data[name], value):
-                del data[name]
+    """Take out of the data of an event, JSON values, what need not be written."""
+    if type_ in _SHORTEN:
+        _SHORTEN[type_](data, agent, time)
 
 
 def complete(type_: str, agent: str, time: str, data: Any) -> None:
-    """The reverse of `shorten`."""
+    """The reverse of `shorten`, for data that was not erased."""
     if type_ in COMPLETE and type(data) is dict:
         COMPLETE[type_](data, agent, time)
 
 
+def _shorten_message(data: dict[str, Any], agent: str, time: str) -> None:
+    if "message_id" in data and _has_times(data) and data.get("redact_message", ...) is None:
+        del data["redact_message"]
+        _shorten_times(data, time)
+
+
 def _complete_message(data: dict[str, Any], agent: str, time: str) -> None:
-    if "redact_message" not in data and "message_id" in data:
+    if "message_id" in data and "redact_message" not in data:
         data["redact_message"] = None
         data.setdefault("created_at", time)
         data.setdefault("updated_at", time)
 
 
+def _shorten_agent(data: dict[str, Any], agent: str, time: str) -> None:
+    is_whole = "conversation_manager_state" in data and "_internal_state" in data and _has_times(data)
+    if is_whole and data.get("agent_id") == agent:
+        del data["agent_id"]
+        # Compared as JSON, in which `0` is not `false`.
+        if _text(data["_internal_state"]) == _text(_idle()):
+            del data["_internal_state"]
+        _shorten_times(data, time)
+
+
 def _complete_agent(data: dict[str, Any], agent: str, time: str) -> None:
-    if "agent_id" not in data and "conversation_manager_state" in data:
+    if "conversation_manager_state" in data and "agent_id" not in data:
         data["agent_id"] = agent
         if "_internal_state" not in data:
-            # Of an agent that waits for nobody, and whose model keeps no conversation itself.
-            waits = {"interrupts": {}, "context": {}, "activated": False}
-            data["_internal_state"] = {"interrupt_state": waits, "model_state": {}}
+            data["_internal_state"] = _idle()
         data.setdefault("created_at", time)
         data.setdefault("updated_at", time)
 
 
-def _is_same(one: Any, other: Any) -> bool:
-    """In JSON `false` is not `0`, which in Python it is."""
-    return type(one) is type(other) and one == other and (type(one) is not dict or _text(one) == _text(other))
+def _has_times(data: dict[str, Any]) -> bool:
+    return "created_at" in data and "updated_at" in data
+
+
+def _shorten_times(data: dict[str, Any], time: str) -> None:
+    for name in ("created_at", "updated_at"):
+        if data[name] == time:
+            del data[name]
+
+
+def _idle() -> dict[str, Any]:
+    """The internal state of an agent that waits for nobody, and whose model keeps no conversation itself."""
+    return {"interrupt_state": {"interrupts": {}, "context": {}, "activated": False}, "model_state": {}}
 
 
 def _text(value: Any) -> bytes:
@@ -71,13 +80,6 @@ def _text(value: Any) -> bytes:
 
 _MESSAGES = [f"message.{happened}" for happened in ("added", "updated", "redacted")]
 _AGENTS = [f"agent.{happened}" for happened in ("created", "updated")]
-_LEFT_OUT = {
-    **dict.fromkeys(_MESSAGES, ("message_id", "redact_message")),
-    **dict.fromkeys(_AGENTS, ("conversation_manager_state", "agent_id")),
-}
-"""By type: a field only a record of Strands has, which is never left out; and the first of those that are."""
-COMPLETE: dict[str, Complete] = {
-    **dict.fromkeys(_MESSAGES, _complete_message),
-    **dict.fromkeys(_AGENTS, _complete_agent),
-}
-"""By type, for those who read very many."""
+_SHORTEN: dict[str, Change] = {**dict.fromkeys(_MESSAGES, _shorten_message), **dict.fromkeys(_AGENTS, _shorten_agent)}
+COMPLETE: dict[str, Change] = {**dict.fromkeys(_MESSAGES, _complete_message), **dict.fromkeys(_AGENTS, _complete_agent)}
+"""What `complete` does, by type, for those who read very many."""

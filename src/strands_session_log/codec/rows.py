@@ -14,7 +14,7 @@ import orjson
 from ..errors import CorruptEntryError
 from ..ids import EventId
 from .envelope import FIELDS, decode, is_current
-from .left_out import COMPLETE, Complete
+from .left_out import COMPLETE, Change
 
 Row: TypeAlias = "tuple[EventId, str, str, Any, str]"
 """Id, type, agent, data (None where it was not wanted) and link of an event."""
@@ -44,7 +44,7 @@ def rows(entries: Iterable[RawEntry], wanted: Callable[[str], bool]) -> Iterator
     Raises:
         CorruptEntryError: When one is not an entry this library wrote.
     """
-    loads, kinds = orjson.loads, dict[bytes, tuple[str, bool, Complete | None]]()
+    loads, kinds = orjson.loads, dict[bytes, tuple[str, bool, Change | None]]()
     for entry_id, flat in entries:
         if flat[::2] != _NAMES:
             yield _whole(entry_id, fields_of(flat))
