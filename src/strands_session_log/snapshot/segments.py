@@ -56,13 +56,13 @@ def packed(records: Sequence[MessageRecord]) -> bytes:
 def records_of(text: bytes) -> Sequence[MessageRecord]:
     """The records of what was packed, with plain JSON values."""
     stored, new = _Stored(*orjson.loads(text)), tuple.__new__
-    nothing, count = None, len(stored.messages)
+    count = len(stored.messages)
     return [
         new(MessageRecord, columns)
         for columns in zip(
             stored.messages,
             stored.indices,
-            stored.redactions or [nothing] * count,
+            stored.redactions or [None] * count,
             stored.created,
             stored.updated or stored.created,
             starmap(EventId, zip(stored.ms, stored.revisions, strict=True)),
