@@ -93,13 +93,16 @@ def created(session_id: str, window: int | None = WINDOW) -> list[events.Event]:
 
 
 def added(index: int) -> events.Event:
-    """The event of one message."""
-    return events.MessageAdded(SessionMessage.from_message(message(index), index).to_dict(), AGENT)
+    """The event of one message, as the session manager makes it: said, and written down, at one time."""
+    now = events.now()
+    said = SessionMessage(message(index), index, created_at=now, updated_at=now)
+    return events.MessageAdded(said.to_dict(), AGENT, time=now)
 
 
 def record(removed: int) -> events.Event:
     """The event that says how many messages the window has dropped."""
-    return events.AgentUpdated(_record(removed), AGENT)
+    said = _record(removed)
+    return events.AgentUpdated(said, AGENT, time=said["updated_at"])
 
 
 def _turn(number: int) -> list[events.Event]:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from strands import Agent, tool
 from strands.agent.conversation_manager import SlidingWindowConversationManager
+from strands.session.repository_session_manager import RepositorySessionManager
 from strands.types.exceptions import SessionException
 from strands.types.session import SessionMessage
 
@@ -50,6 +51,25 @@ def test_the_example_of_the_manager_it_replaces_works_with_only_the_import_chang
         "assistant",
     ]
     resumed.delete_session("drop-in-example")
+
+
+@pytest.mark.skipif(not hasattr(RepositorySessionManager, "_fix_broken_tool_use"), reason="Strands mends none")
+@pytest.mark.parametrize("windowed", [False, True])
+def test_a_tool_call_that_nobody_answered_is_answered_when_the_agent_resumes(
+    session_log: SessionLog, windowed: bool
+) -> None:
+    call = {"toolUse": {"toolUseId": "1", "name": "look_up", "input": {}}}
+    contents: list[Any] = [[{"text": "What is x?"}], [call], [{"text": "Well?"}], [{"text": "I do not know."}]]
+    agent, manager = make_agent(session_log), ValkeySessionManager("s", log=session_log)
+    for index, content in enumerate(contents):
+        said: Any = {"role": ("user", "assistant")[index % 2], "content": content}
+        manager.create_message("s", agent.agent_id, SessionMessage(said, index))
+    if windowed:
+        window = {"items": [[1, 3]], "removed": 0, "next": 4}
+        session_log.append("s", events.WindowChanged(window, agent.agent_id))
+    resumed = make_agent(session_log)
+    answers = [block for message in resumed.messages for block in message["content"] if "toolResult" in block]
+    assert [answer["toolResult"]["toolUseId"] for answer in answers] == ["1"]
 
 
 def test_an_agent_resumes_with_the_messages_and_state_of_the_one_before(session_log: SessionLog) -> None:

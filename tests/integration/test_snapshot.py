@@ -105,7 +105,7 @@ class TestSaving:
             log.replay.settle()
             names = [name for name in hash_of(log) if name.startswith("segment:")]
             assert len(log.events.cache.load("s", None).points) > 3  # type: ignore[union-attr]
-            assert len(names) <= 5000 // 256 + 10
+            assert len(names) <= 5000 // 512 + 10
             log.replay.close()
 
     def test_without_settings_nothing_is_saved_or_read(self, make_client: Callable[..., Any], namespace: str) -> None:

@@ -21,7 +21,8 @@ def entry_of(event: events.Event, **changes: bytes) -> dict[bytes, bytes]:
 
 
 def test_an_event_reads_back_as_it_was_written() -> None:
-    event = events.MessageAdded({"message": {"role": "user"}, "message_id": 0}, "default", trace="00-a-b-01")
+    said = {"message": {"role": "user"}, "message_id": 0, "redact_message": None, "created_at": "", "updated_at": ""}
+    event = events.MessageAdded(said, "default", trace="00-a-b-01")
     recorded = decode(b"17-3", entry_of(event))
     assert (recorded.id, recorded.event, recorded.link) == (EventId(17, 3), event, "bGluaw")
     assert type(recorded.event) is events.MessageAdded

@@ -149,7 +149,7 @@ def record(index: int, text: str = "") -> MessageRecord:
     return MessageRecord({"text": text}, index, None, "", "", EventId(1, 1))
 
 
-@given(st.lists(st.tuples(st.integers(-5, 600), st.text(max_size=1)), max_size=60), st.booleans())
+@given(st.lists(st.tuples(st.integers(-5, 2 * SEGMENT), st.text(max_size=1)), max_size=60), st.booleans())
 def test_messages_behave_like_a_dict_ordered_by_index(puts: list[tuple[int, str]], crowded: bool) -> None:
     start = [record(index) for index in range(SEGMENT * 2 - 3)] if crowded else []
     messages, model = Messages.of(start), {r.message_id: r for r in start}
@@ -161,7 +161,7 @@ def test_messages_behave_like_a_dict_ordered_by_index(puts: list[tuple[int, str]
     expected = [model[index] for index in sorted(model)]
     assert list(messages) == expected == messages[:] == [messages[at] for at in range(len(messages))]
     assert all(messages[messages.find(index)] == model[index] for index in model)  # type: ignore[index]
-    assert messages.find(601) is None
+    assert messages.find(2 * SEGMENT + 1) is None
 
 
 def test_appending_leaves_full_segments_untouched() -> None:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from strands_session_log.codec import to_json
+from strands_session_log.codec import from_json, to_json
 from strands_session_log.events import Event, Recorded
 from strands_session_log.ids import EventId
 from strands_session_log.snapshot import (
@@ -21,6 +21,7 @@ from strands_session_log.snapshot import (
     restore,
     wants_point,
 )
+from strands_session_log.snapshot.blobs import compress
 from strands_session_log.state import Messages, SessionState, initial
 from unit import test_fold
 from unit.test_fold import anything, fold, said
@@ -74,13 +75,13 @@ def test_a_snapshot_and_the_tail_fold_into_what_all_events_do(happened: list[Eve
 def test_snapshots_made_from_snapshots_lose_nothing(happened: list[Event], cuts: list[int]) -> None:
     entries, state, at = recorded(*happened), initial(), 0
     kept: dict[str, bytes] = {}
-    digests: Mapping[str, bytes] = {}
+    checksums: Mapping[str, int] = {}
     for cut in sorted(cuts):
         state, at = fold(entries[at:cut], state), max(at, cut)
-        draft = Draft("s", digests, SMALL)
+        draft = Draft("s", checksums, SMALL)
         manifest, _ = draft.add(state)
         kept.update(draft.segments)
-        state, digests = restore("s", manifest, kept, Log(fold(entries[:at]), kept))
+        state, checksums = restore("s", manifest, kept, Log(fold(entries[:at]), kept))
     assert fold(entries[at:], state) == fold(entries)
 
 
@@ -120,6 +121,38 @@ def test_a_damaged_segment_is_found_when_it_comes_along_and_replaced_when_it_is_
         assert log.replays
 
 
+def test_a_segment_that_cannot_be_read_though_its_checksum_is_right_is_replayed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for module in ("reading", "writing"):
+        monkeypatch.setattr(f"strands_session_log.snapshot.{module}.checksum", lambda blob: 0)
+    state = fold(recorded(*(said(index) for index in range(5))))
+    manifest, segments = stored(state)
+    for spoiled in (
+        b"",
+        b"no zstd",
+        compress(b"no JSON"),
+        compress(b"[1]"),
+        compress(b"[false,[1],[],[],1,1,1,[],[]]"),
+    ):
+        log = Log(state, {})
+        assert restore("s", manifest, dict.fromkeys(segments, spoiled), log).state == state
+        assert log.replays
+
+
+@given(st.lists(anything, max_size=40), st.integers(0, 40), st.integers(0, 40))
+def test_what_is_made_of_a_snapshots_messages_is_what_is_made_of_the_logs(
+    happened: list[Event], start: int, end: int
+) -> None:
+    state = fold(recorded(*happened))
+    restored, _ = read(state)
+    for name, agent in state.agents.items():
+        first, last, _ = slice(start, end).indices(len(agent.messages))
+        made = restored.agents[name].messages.made(first, last, lambda *columns: columns, from_json)
+        assert made == agent.messages.made(first, last, lambda *columns: columns, from_json)
+        assert [columns[1] for columns in made] == [record.message_id for record in agent.messages[first:last]]
+
+
 def test_only_what_the_agent_holds_is_stored_and_the_rest_is_replayed_when_asked_for() -> None:
     window = Event.known["window.changed"]({"items": [[1, 1], [7, 8]], "removed": 0, "next": 10}, "a")
     state = fold(recorded(*(said(index, f"text{index}") for index in range(10)), window, said(10)))
@@ -134,25 +167,26 @@ def test_only_what_the_agent_holds_is_stored_and_the_rest_is_replayed_when_asked
 
 def test_what_is_stored_is_not_stored_again_and_small_segments_are_joined() -> None:
     entries = recorded(*(said(index) for index in range(40)))
-    state, digests, written = initial(), dict[str, bytes](), 0
+    state, checksums, written = initial(), dict[str, int](), 0
     kept: dict[str, bytes] = {}
     how = SnapshotSettings(segment=16)
     for at in range(40):
         state = fold(entries[at : at + 1], state)
-        draft = Draft("s", digests, how)
+        draft = Draft("s", checksums, how)
         manifest, needs = draft.add(state)
         kept.update(draft.segments)
         written += len(draft.segments)
-        state, digests = restore("s", manifest, kept, Log(state, kept))
+        state, checksums = restore("s", manifest, kept, Log(state, kept))
     assert written == 40
     assert len(needs) <= 5
 
 
 def test_states_that_follow_each_other_share_their_segments() -> None:
-    entries = recorded(*(said(index) for index in range(600)))
-    draft = Draft("s", {}, SnapshotSettings(segment=256))
-    first = fold(entries[:520])
-    needs = [draft.add(state)[1] for state in (first, fold(entries[520:], first))]
+    how = SnapshotSettings()
+    entries = recorded(*(said(index) for index in range(how.segment * 5 // 2)))
+    draft = Draft("s", {}, how)
+    first = fold(entries[: how.segment * 2 + 9])
+    needs = [draft.add(state)[1] for state in (first, fold(entries[how.segment * 2 + 9 :], first))]
     assert len(set(needs[0]) & set(needs[1])) == 2
 
 

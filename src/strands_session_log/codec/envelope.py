@@ -15,6 +15,7 @@ from ..errors import CorruptEntryError, EncodingError
 from ..events import Custom, Event, Recorded
 from ..events.event import check_event
 from ..ids import EventId
+from .left_out import complete, shorten
 from .values import to_json
 
 FIELDS = (b"type", b"agent", b"event", b"time", b"v", b"trace", b"salt", b"link", b"body")
@@ -30,7 +31,7 @@ class Encoded(NamedTuple):
 
     Attributes:
         header: `type, agent, event, time, v, trace`, UTF-8.
-        body: JSON.
+        body: JSON, without what `left_out` leaves out.
         facts: JSON for the feed's envelope, never content.
         message_index: The message index it creates, if it does.
         event: Where it came from.
@@ -52,6 +53,7 @@ def encode(event: Event) -> Encoded:
     """
     index = check_event(event)
     data = to_json(event.data)
+    shorten(event.type, event.agent, event.time, data)
     texts = (event.type, event.agent, event.event_id, event.time, str(event.version), event.trace)
     try:
         body, facts = orjson.dumps(data), orjson.dumps(to_json(event.facts(), "facts"))
@@ -128,9 +130,11 @@ def is_current(type_: str, version: bytes) -> bool:
 def _event(entry: Entry, data: dict[str, Any]) -> Event:
     type_, agent, event_id, time, version, trace = entry.header
     number = int(version)
-    while not entry.is_erased and (type_, number) in UPCASTERS:
-        data = UPCASTERS[type_, number](data)
-        number += 1
+    if not entry.is_erased:
+        complete(type_, agent, time, data)
+        while (type_, number) in UPCASTERS:
+            data = UPCASTERS[type_, number](data)
+            number += 1
     envelope: dict[str, Any] = {"event_id": event_id, "time": time, "trace": trace, "version": number}
     if known := Event.known.get(type_):
         return known(data, agent, **envelope)

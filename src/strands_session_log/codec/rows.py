@@ -14,6 +14,7 @@ import orjson
 from ..errors import CorruptEntryError
 from ..ids import EventId
 from .envelope import FIELDS, decode, is_current
+from .left_out import COMPLETE, Change
 
 Row: TypeAlias = "tuple[EventId, str, str, Any, str]"
 """Id, type, agent, data (None where it was not wanted) and link of an event."""
@@ -23,8 +24,8 @@ RawEntry: TypeAlias = "Sequence[Any]"
 
 _new = tuple.__new__
 _NAMES = list(FIELDS)
-_TYPE, _AGENT, _VERSION, _LINK, _BODY = (
-    2 * FIELDS.index(name) + 1 for name in (b"type", b"agent", b"v", b"link", b"body")
+_TYPE, _AGENT, _TIME, _VERSION, _SALT, _LINK, _BODY = (
+    2 * FIELDS.index(name) + 1 for name in (b"type", b"agent", b"time", b"v", b"salt", b"link", b"body")
 )
 
 
@@ -43,22 +44,26 @@ def rows(entries: Iterable[RawEntry], wanted: Callable[[str], bool]) -> Iterator
     Raises:
         CorruptEntryError: When one is not an entry this library wrote.
     """
-    loads = orjson.loads
+    loads, kinds = orjson.loads, dict[bytes, tuple[str, bool, Change | None]]()
     for entry_id, flat in entries:
         if flat[::2] != _NAMES:
             yield _whole(entry_id, fields_of(flat))
             continue
         try:
-            type_ = _name(flat[_TYPE])
-            if not wanted(type_):
-                data = None
-            elif is_current(type_, flat[_VERSION]):
+            kind = kinds.get(flat[_TYPE])
+            if kind is None:
+                name = flat[_TYPE].decode()
+                kind = kinds[flat[_TYPE]] = name, wanted(name), COMPLETE.get(name)
+            (type_, is_wanted, complete), agent, data = kind, _name(flat[_AGENT]), None
+            if is_wanted:
+                if not is_current(type_, flat[_VERSION]):
+                    yield _whole(entry_id, fields_of(flat))
+                    continue
                 data = loads(flat[_BODY])
-            else:
-                yield _whole(entry_id, fields_of(flat))
-                continue
+                if complete and flat[_SALT] and type(data) is dict:
+                    complete(data, agent, flat[_TIME].decode())
             ms, _, revision = entry_id.partition(b"-")
-            yield _new(EventId, (int(ms), int(revision))), type_, _name(flat[_AGENT]), data, flat[_LINK].decode()
+            yield _new(EventId, (int(ms), int(revision))), type_, agent, data, flat[_LINK].decode()
         except ValueError as error:
             raise CorruptEntryError(entry_id.decode(), f"{type(error).__name__}: {error}") from error
 

@@ -16,6 +16,8 @@ from .connection import connection_to
 _FIRST_PAGE = 32
 _MAX_PAGE = 1000
 _PAGE_BYTES = 4 * 1024 * 1024
+_SMALL_FIELDS = 256
+"""About as many bytes as there are in all fields but the last, the body."""
 _MAX_SEQUENCE = "18446744073709551615"
 
 
@@ -74,7 +76,7 @@ def _next_count(page: Sequence[RawEntry]) -> int:
 
     Messages range from bytes to megabytes, and a session of small ones may turn to large ones at any time.
     """
-    largest = max(sum(map(len, fields[1::2])) for _, fields in page) + 1
+    largest = max(len(fields[-1]) for _, fields in page) + _SMALL_FIELDS
     return max(1, min(_MAX_PAGE, 2 * len(page), _PAGE_BYTES // largest))
 
 

@@ -6,11 +6,11 @@ import asyncio
 import sys
 import time
 from collections.abc import Mapping
+from secrets import token_urlsafe
 from typing import Any
 
 from .. import events
 from ..events import Event
-from ..ids import new_event_id
 from .trace import current_traceparent
 
 
@@ -30,7 +30,7 @@ class Facts:
 
     def invocation_started(self, hook: Any) -> list[Event]:
         """The agent was called; a human may have answered its interrupts."""
-        self._invocation, self._invoked_at, self._usage = new_event_id(), time.monotonic(), _usage(hook.agent)
+        self._invocation, self._invoked_at, self._usage = token_urlsafe(9), time.monotonic(), _usage(hook.agent)
         self._attempt = 0
         return [
             self._event(events.InvocationStarted, {"invocation": self._invocation}),

@@ -170,7 +170,8 @@ class Journal:
         data = data_of(agent)
         content = codec.to_json(agent_content(data), "agent")
         if content != self._content:
-            self.queue([events.AgentUpdated(data, self.agent_id, trace=_or_current(trace))])
+            # At the very time the record names, which then need not be written twice.
+            self.queue([events.AgentUpdated(data, self.agent_id, time=agent.updated_at, trace=_or_current(trace))])
             self._content = content
 
     def glance(self, messages: Sequence[Any], conversation_manager_state: Any, trace: str | None = None) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from typing import Any
 
@@ -77,22 +77,20 @@ def to_agent(data: Mapping[str, Any]) -> SessionAgent:
 
 def to_message(record: MessageRecord) -> SessionMessage:
     """Restore a `SessionMessage`, with containers of its own."""
-    return given_message(
-        record._replace(message=from_json(record.message), redact_message=from_json(record.redact_message))
-    )
+    message, redaction = from_json(record.message), from_json(record.redact_message)
+    return SessionMessage(message, record.message_id, redaction, record.created_at, record.updated_at)
 
 
 def to_messages(messages: Messages, start: int, end: int | None) -> list[SessionMessage]:
     """Restore the messages of a slice, with containers of their own."""
     first, last, _ = slice(start, end).indices(len(messages))
-    return [given_message(record) for record in messages.given(first, last, from_json)]
+    return messages.made(first, last, SessionMessage, from_json)
 
 
-def given_message(record: MessageRecord) -> SessionMessage:
-    """A `SessionMessage` of a record that holds Python values nobody else has."""
-    message: Any = record.message
-    redaction: Any = record.redact_message
-    return SessionMessage(message, record.message_id, redaction, record.created_at, record.updated_at)
+def have_tools(messages: Iterable[Any]) -> bool:
+    """Whether a tool is called, or answers, in any of the messages."""
+    kinds = {kind for message in messages for block in message["content"] for kind in block}
+    return "toolUse" in kinds or "toolResult" in kinds
 
 
 def missing(what: str) -> SessionException:

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import hashlib
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import orjson
 
 from .. import events
-from ..codec import Encoded, encode
+from ..codec import Encoded, encode, to_json
 from ..errors import InvalidPointError
 from ..events import Event
 from ..ids import Instant, parse_point
@@ -100,7 +100,7 @@ def find(log: SessionLog, session_id: str) -> Found:
         event, slot = recorded.event, _slot(recorded.event)
         found.latest[slot] = event.event_id
         found.ever.add((slot, event.event_id))
-        found.only_imported &= event.event_id == _made_id(session_id, slot, event, orjson.dumps(event.data))
+        found.only_imported &= event.event_id == _made_id(session_id, slot, event.data)
         found.revision = recorded.id.revision
     return found
 
@@ -153,8 +153,7 @@ def _slot(event: Event) -> Slot:
 
 def _identified(session_id: str, encoded: Encoded) -> Encoded:
     event = encoded.event
-    id_ = _made_id(session_id, _slot(event), event, encoded.body)
-    return _with(encoded, type(event), id_)
+    return _with(encoded, type(event), _made_id(session_id, _slot(event), to_json(event.data)))
 
 
 def _next_word(slot: Slot, encoded: Encoded, found: Found) -> Encoded:
@@ -170,10 +169,11 @@ def _with(encoded: Encoded, kind: type[Event], event_id: str) -> Encoded:
     return Encoded(header, encoded.body, encoded.facts, named.message_index, named)
 
 
-def _made_id(session_id: str, slot: Slot, event: Event, body: bytes) -> str:
+def _made_id(session_id: str, slot: Slot, data: Mapping[str, Any]) -> str:
     """A UUIDv7 like any other, of when the content came to be, but with a digest of it instead of randomness."""
+    body = orjson.dumps(data, option=orjson.OPT_SORT_KEYS)
     digest = hashlib.sha256(b"\0".join((session_id.encode(), slot.type.encode(), slot.agent.encode(), body))).digest()
-    value = _milliseconds(event.data.get("created_at")) << 80 | int.from_bytes(digest[:10], "big")
+    value = _milliseconds(data.get("created_at")) << 80 | int.from_bytes(digest[:10], "big")
     value = value & ~(0xF << 76) | 0x7 << 76
     return str(uuid.UUID(int=value & ~(0x3 << 62) | 0x2 << 62))
 

@@ -117,7 +117,7 @@ class Replay:
                 restored, pages = found, chain([next(pages)[1:]], pages)
         folding = Folding(session_id, restored.state)
         self._run(folding, pages)
-        return Unsaved(folding.state(), folding.states, folding.count, loaded, restored.digests)
+        return Unsaved(folding.state(), folding.states, folding.count, loaded, restored.checksums)
 
     def _restore(self, session_id: str, loaded: Loaded) -> Restored | None:
         """What the snapshot holds, if it can be trusted."""

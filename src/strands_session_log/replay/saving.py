@@ -29,14 +29,14 @@ class Unsaved(NamedTuple):
         states: States of the past that were met on the way.
         folded: How many events were folded for it.
         loaded: What it was folded from.
-        digests: Digests of the segments its snapshot has, by name.
+        checksums: Checksums of the segments its snapshot has, by name.
     """
 
     state: SessionState
     states: Sequence[SessionState]
     folded: int
     loaded: Loaded
-    digests: Mapping[str, bytes]
+    checksums: Mapping[str, int]
 
 
 class Saver:
@@ -108,7 +108,7 @@ def _drafted(session_id: str, unsaved: Unsaved, settings: SnapshotSettings) -> S
     known = unsaved.loaded.points
     found = {state.position: state for state in (*unsaved.states, unsaved.state)}
     points = points_to_keep([*known, *found], settings)
-    draft = Draft(session_id, unsaved.digests, settings)
+    draft = Draft(session_id, unsaved.checksums, settings)
     added = [
         Point(point, found[point].link, *draft.add(found[point]))
         for point in points

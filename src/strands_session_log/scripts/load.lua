@@ -2,7 +2,7 @@
 --
 -- KEYS: events, head, snapshot (one slot)
 -- ARGV: 1 the last event to read, as XRANGE takes it; 2 its ms and 3 its revision, both '' for no end
---       4 how many events at most, 5 and how many bytes of them; 6 how many bytes of segments at most
+--       4 how many events at most, 5 and roughly how many bytes of them; 6 how many bytes of segments at most
 --
 -- Returns {} without a head, else {erased, points, point, manifest, {name, segment, ...}, {event, ...}, more}: the head's
 -- erased ranges; the points there are, and the one that was taken ('' if none), whose event comes first; and whether
@@ -35,6 +35,7 @@ if point ~= '' then
     end
 end
 
+local BODY, SMALL = 18, 256
 local entries, bytes, start, more = {}, 0, point == '' and '-' or point, true
 local most, most_bytes = tonumber(ARGV[4]), tonumber(ARGV[5])
 while more and #entries < most and bytes < most_bytes do
@@ -43,7 +44,7 @@ while more and #entries < most and bytes < most_bytes do
     local found = redis.call('XRANGE', KEYS[1], start, ARGV[1], 'COUNT', page)
     for _, entry in ipairs(found) do
         entries[#entries + 1] = entry
-        for _, value in ipairs(entry[2]) do bytes = bytes + #value end
+        bytes = bytes + SMALL + #(entry[2][BODY] or '')
         start = '(' .. entry[1]
     end
     more = #found == page

@@ -17,7 +17,7 @@ from .. import events
 from ..codec import from_json
 from ..event_log import ANY, Expected
 from ..lifecycle import Facts, Journal
-from ..lifecycle.records import check_ids, data_of, missing
+from ..lifecycle.records import check_ids, data_of, have_tools, missing
 from ..session_log import DEFAULT_NAMESPACE, SessionLog
 from ..state import AgentState, SessionState
 from .errors import session_exceptions
@@ -249,9 +249,12 @@ class ValkeySessionManager(RepositorySessionManager, LogRepository):
         """Give the agent what it held, where its messages and its conversation manager's state do not tell it."""
         if known.held is None or getattr(getattr(agent, "model", None), "stateful", False):
             return
-        messages = [from_json(message) for message in known.window]
-        fix = getattr(self, "_fix_broken_tool_use", None)
-        agent.messages = fix(messages) if fix else messages
+        agent.messages = self._fix_broken_tool_use([from_json(message) for message in known.window])
+
+    def _fix_broken_tool_use(self, messages: list[Message]) -> list[Message]:
+        """As the base class does, if it does, which goes through all messages several times even if none has a tool."""
+        fix = getattr(super(), "_fix_broken_tool_use", None)
+        return fix(messages) if fix and have_tools(messages) else messages
 
     @contextmanager
     def _collecting(self, state: SessionState) -> Iterator[list[events.Event]]:

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
-from typing import Any, NamedTuple, Protocol, TypeAlias
+from typing import Any, NamedTuple, Protocol, TypeAlias, TypeVar
 
-import orjson
-
-from ..codec import MARK, from_json
+from ..codec import from_json
 from ..errors import SessionLogError
 from ..ids import EventId
-from ..state import AgentState, Held, MessageRecord, Messages, Segment, SessionState
-from .blobs import DamagedError, decompress, digest, unpack, unseal
+from ..state import AgentState, Columns, Held, MessageRecord, Messages, Segment, SessionState, columns_of
+from . import segments as stored
+from .blobs import DamagedError, checksum, decompress, unpack, unseal
 from .writing import VERSION
 
+T = TypeVar("T")
 Again: TypeAlias = "Callable[[], Sequence[MessageRecord]]"
 """Reads from the log what is not stored."""
 
@@ -34,11 +34,11 @@ class Restored(NamedTuple):
 
     Attributes:
         state: The state.
-        digests: Digests of its stored segments by name.
+        checksums: Checksums of its stored segments by name.
     """
 
     state: SessionState
-    digests: Mapping[str, bytes]
+    checksums: Mapping[str, int]
 
 
 def restore(session_id: str, manifest: bytes, segments: Mapping[str, bytes], fetch: Fetch) -> Restored:
@@ -63,14 +63,14 @@ def restore(session_id: str, manifest: bytes, segments: Mapping[str, bytes], fet
         state = SessionState(data["record"], agents, data["multi_agents"], position, data["link"])
     except (LookupError, TypeError, ValueError, AttributeError, SessionLogError) as error:
         raise DamagedError(f"{type(error).__name__}: {error}") from error
-    return Restored(state, reader.digests)
+    return Restored(state, reader.checksums)
 
 
 class _Reader:
     """Reads one manifest."""
 
     def __init__(self, segments: Mapping[str, bytes], fetch: Fetch) -> None:
-        self.digests: dict[str, bytes] = {}
+        self.checksums: dict[str, int] = {}
         self._segments, self._fetch = segments, fetch
 
     def agent(self, raw: Mapping[str, Any]) -> AgentState:
@@ -85,45 +85,39 @@ class _Reader:
 
     def _parts(self, agent_id: str, parts: Sequence[Any]) -> Iterator[Segment]:
         start = 0
-        for name, digest_, count, first, last in parts:
+        for name, checksum_, count, first, last in parts:
             again = partial(_replayed, self._fetch, agent_id, start, start + count)
             start += count
             if not name:
                 yield Segment(first, last, count, again)
                 continue
-            self.digests[name] = bytes.fromhex(digest_)
-            if name in self._segments and digest(self._segments[name]) != self.digests[name]:
+            self.checksums[name] = checksum_
+            if name in self._segments and checksum(self._segments[name]) != checksum_:
                 raise DamagedError(f"segment {name} is another")
-            give = partial(self._python_values, name, again)
+            give = partial(self._columns, name, again)
             yield Segment(first, last, count, partial(self._records, name, again), name, give)
 
     def _records(self, name: str, again: Again) -> Sequence[MessageRecord]:
         """The records of a stored segment; from the log if it is gone or damaged."""
-        text = self._text(name)
-        return again() if text is None else _built(text)
+        found = self._read(name, stored.records_of)
+        return again() if found is None else found
 
-    def _python_values(self, name: str, again: Again) -> Sequence[MessageRecord]:
-        """The same, not to be shared, with values JSON does not have."""
-        text = self._text(name)
-        records = again() if text is None else _built(text)
-        if text is not None and MARK.encode() not in text:
-            return records
-        return [
-            record._replace(message=from_json(record.message), redact_message=from_json(record.redact_message))
-            for record in records
-        ]
+    def _columns(self, name: str, again: Again) -> Columns:
+        """The same as columns, with Python values that nobody else has."""
+        found = self._read(name, stored.columns_of)
+        return columns_of(again(), from_json) if found is None else found
 
-    def _text(self, name: str) -> bytes | None:
-        blob = self._segments.get(name) or self._fetch.segment(name)
-        return None if blob is None or digest(blob) != self.digests[name] else decompress(blob)
-
-
-def _built(text: bytes) -> Sequence[MessageRecord]:
-    new = tuple.__new__
-    return [
-        new(MessageRecord, (message, index, redaction, created, updated, new(EventId, (ms, revision)), erased))
-        for message, index, redaction, created, updated, ms, revision, erased in orjson.loads(text)
-    ]
+    def _read(self, name: str, parse: Callable[[bytes], T]) -> T | None:
+        """A segment; one that came along was checked when it came."""
+        blob = self._segments.get(name)
+        if blob is None:
+            blob = self._fetch.segment(name)
+            if blob is None or checksum(blob) != self.checksums[name]:
+                return None
+        try:
+            return parse(decompress(blob))
+        except (DamagedError, LookupError, TypeError, ValueError):
+            return None
 
 
 def _replayed(fetch: Fetch, agent_id: str, start: int, end: int) -> Sequence[MessageRecord]:

@@ -16,6 +16,6 @@ class SnapshotSettings(NamedTuple):
     """
 
     threshold: int = 64
-    segment: int = 256
+    segment: int = 512
     points: int = 32
     spacing: int = 1024

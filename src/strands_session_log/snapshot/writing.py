@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from ..state import AgentState, Held, MessageRecord, Messages, SessionState
-from .blobs import digest, pack, seal
+from ..state import AgentState, Held, Messages, SessionState
+from .blobs import checksum, pack, seal
 from .parts import Part, parts_of
+from .segments import packed
 from .settings import SnapshotSettings
 
-VERSION = 1
+VERSION = 2
 """Of what is stored and of the fold it comes from: whoever changes what a fold makes of events raises it."""
 
 
@@ -23,16 +24,16 @@ class Draft:
 
     Args:
         session_id: The session.
-        digests: Digests of the segments that are stored, by name.
+        checksums: Checksums of the segments that are stored, by name.
         settings: How snapshots are kept.
 
     Attributes:
         segments: New segments by name.
     """
 
-    def __init__(self, session_id: str, digests: Mapping[str, bytes], settings: SnapshotSettings) -> None:
+    def __init__(self, session_id: str, checksums: Mapping[str, int], settings: SnapshotSettings) -> None:
         self.segments: dict[str, bytes] = {}
-        self._session_id, self._digests, self._settings = session_id, dict(digests), settings
+        self._session_id, self._checksums, self._settings = session_id, dict(checksums), settings
         self._names: dict[Part, str] = {}
 
     def add(self, state: SessionState) -> tuple[bytes, Sequence[str]]:
@@ -65,25 +66,21 @@ class Draft:
         }
 
     def _part(self, messages: Messages, part: Part, revision: int, needs: list[str]) -> Sequence[Any]:
-        """Name and digest, both empty where nothing is stored; count, first and last index."""
+        """Name and checksum, empty and 0 where nothing is stored; count, first and last index."""
         place = [part.end - part.start, messages.index_at(part.start), messages.index_at(part.end - 1)]
         if not part.is_held:
-            return ["", "", *place]
+            return ["", 0, *place]
         name = part.name or self._names.get(part) or self._store(messages, part, revision)
         needs.append(name)
-        return [name, self._digests[name].hex(), *place]
+        return [name, self._checksums[name], *place]
 
     def _store(self, messages: Messages, part: Part, revision: int) -> str:
         name = f"{revision}.{len(self.segments)}"
-        blob = pack([_row(record) for record in messages[part.start : part.end]])
-        self.segments[name], self._digests[name] = blob, digest(blob)
+        blob = packed(messages[part.start : part.end])
+        self.segments[name], self._checksums[name] = blob, checksum(blob)
         if part.whole is not None:
             self._names[part] = name
         return name
-
-
-def _row(record: MessageRecord) -> list[Any]:
-    return [*record[:5], record.id.ms, record.id.revision, record.erased]
 
 
 def _held(held: Held) -> list[Any]:

@@ -2,13 +2,14 @@
 
 from .diff import AgentDiff, Change, MessageChange, SessionDiff, diff
 from .fold import Fold, evolve, initial
-from .messages import Messages, Segment
+from .messages import Columns, Messages, Segment, columns_of
 from .session import AgentState, Held, MessageRecord, SessionState, removed_count
 
 __all__ = [
     "AgentDiff",
     "AgentState",
     "Change",
+    "Columns",
     "Fold",
     "Held",
     "MessageChange",
@@ -17,6 +18,7 @@ __all__ = [
     "Segment",
     "SessionDiff",
     "SessionState",
+    "columns_of",
     "diff",
     "evolve",
     "initial",

@@ -12,15 +12,34 @@ import sys
 from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
 from itertools import accumulate, chain
-from typing import TYPE_CHECKING, Any, TypeAlias, overload
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeVar, overload
 
 if TYPE_CHECKING:
     from .session import MessageRecord
 
 Load: TypeAlias = "Callable[[], Sequence[MessageRecord]]"
+Made = TypeVar("Made")
 
-SEGMENT = 256
+SEGMENT = 512
 """Messages a segment has when it is folded; stored ones may have fewer."""
+
+
+class Columns(NamedTuple):
+    """Messages attribute by attribute, for somebody who makes objects of another kind of them and changes these.
+
+    Attributes:
+        messages: The messages, in containers nobody else has.
+        indices: Their indices in the transcript.
+        redactions: What stands in their place after redaction, or None.
+        created: When they were created.
+        updated: When they were last changed.
+    """
+
+    messages: Sequence[Any]
+    indices: Sequence[int]
+    redactions: Sequence[Any]
+    created: Sequence[str]
+    updated: Sequence[str]
 
 
 class Segment:
@@ -32,15 +51,23 @@ class Segment:
         count: How many there are.
         load: Fetches them; called at most once if it succeeds.
         name: What it is called where it is stored; empty if it is stored nowhere.
-        give: Fetches them for somebody who wants containers of their own with Python values in them; each time anew.
+        give: Fetches their columns with Python values in them; each time anew.
     """
 
     __slots__ = ("_give", "_load", "_records", "count", "first", "last", "name")
 
-    def __init__(self, first: int, last: int, count: int, load: Load, name: str = "", give: Load | None = None) -> None:
+    def __init__(
+        self,
+        first: int,
+        last: int,
+        count: int,
+        load: Load,
+        name: str = "",
+        give: Callable[[], Columns] | None = None,
+    ) -> None:
         self.first, self.last, self.count, self.name = first, last, count, name
         self._load: Load = load
-        self._give: Load | None = give
+        self._give: Callable[[], Columns] | None = give
         self._records: Sequence[MessageRecord] | None = None
 
     @classmethod
@@ -55,11 +82,11 @@ class Segment:
             self._records = self._load()
         return self._records
 
-    def given(self, restore: Callable[[Any], Any]) -> Sequence[MessageRecord]:
-        """The records with containers of their own, see `Messages.given`."""
+    def given(self, restore: Callable[[Any], Any]) -> Columns:
+        """Their columns, see `Messages.made`."""
         if self._give is not None and self._records is None:
             return self._give()
-        return _given(self.records, restore)
+        return columns_of(self.records, restore)
 
     def index_at(self, offset: int) -> int:
         """The index of one message; without fetching where none is missing between the first and the last."""
@@ -119,17 +146,19 @@ class Messages(Sequence["MessageRecord"]):
         """The records with an index from `first` to `last`, both included."""
         return self[self.position(first) : len(self) if last == sys.maxsize else self.position(last + 1)]
 
-    def given(self, start: int, end: int, restore: Callable[[Any], Any]) -> list[MessageRecord]:
-        """The records from one position to another, for somebody who will change what is in them.
+    def made(self, start: int, end: int, make: Callable[..., Made], restore: Callable[[Any], Any]) -> list[Made]:
+        """Objects made of the records from one position to another, for somebody who will change what is in them.
 
         Args:
             start: The first position.
             end: The position after the last.
+            make: Makes one of what the `Columns` have of a message, in their order.
             restore: Makes Python values, in new containers, of the JSON values of a message.
         """
-        found: list[MessageRecord] = []
+        found: list[Made] = []
         for part, first, last in self._parts(start, end):
-            found += _given(self.tail[first:last], restore) if part is None else part.given(restore)[first:last]
+            columns = columns_of(self.tail, restore) if part is None else part.given(restore)
+            found += map(make, *(column[first:last] for column in columns))
         return found
 
     def put(self, record: MessageRecord) -> Messages:
@@ -245,11 +274,15 @@ class Growing:
         return Messages(self._segments, self._tail)
 
 
-def _given(records: Sequence[MessageRecord], restore: Callable[[Any], Any]) -> list[MessageRecord]:
-    return [
-        record._replace(message=restore(record.message), redact_message=restore(record.redact_message))
-        for record in records
-    ]
+def columns_of(records: Sequence[MessageRecord], restore: Callable[[Any], Any]) -> Columns:
+    """The columns of records that are shared: their messages are copied, with Python values in them."""
+    return Columns(
+        [restore(record.message) for record in records],
+        [record.message_id for record in records],
+        [restore(record.redact_message) for record in records],
+        [record.created_at for record in records],
+        [record.updated_at for record in records],
+    )
 
 
 def _index(record: MessageRecord) -> int:
