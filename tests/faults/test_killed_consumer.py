@@ -58,10 +58,11 @@ class Processes:
         self.effects = f"{log.namespace}:effects"
 
     def start(self, dies: str = "never", **settings: Any) -> Any:
-        """One more consumer."""
+        """One more consumer; `is_over` tells whether it died, or the group has parked something."""
         arguments = (self._url, self._log.namespace, self.effects, dies, {**SETTINGS, **settings})
         process = self._context.Process(target=consume, args=arguments, daemon=True)
         process.start()
+        process.is_over = lambda: not process.is_alive() or list(self._log.parked("g"))
         self._started.append(process)
         return process
 
@@ -105,11 +106,8 @@ def test_an_event_that_kills_its_consumers_is_parked_and_the_rest_is_handled(
     processes: Processes, told: Told, session_log: SessionLog
 ) -> None:
     told(range(EVENTS))
-    for _ in range(20):
-        victim = processes.start("by exiting")
-        wait_until(lambda: not victim.is_alive() or list(session_log.parked("g")), "a death", timeout=20)
-        if victim.is_alive():
-            break
+    while not list(session_log.parked("g")):
+        wait_until(processes.start("by exiting").is_over, "a death, or the event to be parked", timeout=20)
     wait_until(lambda: len(set(processes.noted())) == EVENTS - 1, "the rest", timeout=20)
     (parked,) = session_log.parked("g")
     assert next(session_log.read(parked.session_id, after=parked.id.revision - 1)).event.data == {"number": FATAL}

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from ..codec import RawEntry
+from ..event_log.connection import connection_to
 from ..keys import Keyspace
 from ..server.border import Client, insist
 from .delivery import BaseDelivery
@@ -32,7 +33,7 @@ class Bodies:
         self._client, self._keyspace, self._retry_for = client, keyspace, retry_for
 
     def add_to(self, deliveries: Iterable[BaseDelivery]) -> None:
-        """Give deliveries the content of their events; those whose session was deleted since stay without."""
+        """Give deliveries of one partition the content of their events; those whose session is gone stay without."""
         stretches = _stretches(deliveries)
         if not stretches:
             return
@@ -42,12 +43,13 @@ class Bodies:
                 delivery.body = found.get(id_)
 
     def _read(self, stretches: Sequence[_Stretch]) -> list[Sequence[RawEntry]]:
-        pipeline = self._client.pipeline(transaction=False)
-        for session_id, ids, _ in stretches:
-            # The name as bytes: the driver then leaves the reply as it comes.
-            key = self._keyspace.session(session_id).events
-            pipeline.execute_command(b"XRANGE", key, ids[0], ids[-1], NEVER_DECODE=True)
-        return list(pipeline.execute())
+        keys = [self._keyspace.session(stretch.session_id).events for stretch in stretches]
+        with connection_to(self._client, keys[0]) as node:
+            pipeline = node.pipeline(transaction=False)
+            for key, (_, ids, _) in zip(keys, stretches, strict=True):
+                # The name as bytes: the driver then leaves the reply as it comes.
+                pipeline.execute_command(b"XRANGE", key, ids[0], ids[-1], NEVER_DECODE=True)
+            return list(pipeline.execute())
 
 
 def _stretches(deliveries: Iterable[BaseDelivery]) -> list[_Stretch]:
