@@ -78,7 +78,10 @@ if known ~= '' and (not delivered or ARGV[13] == '1') and is_forked(known, link)
 local state = call('HMGET', group, 'checkpoint', 'gap', 'work', 'lease', 'lease_until', 'retry', 'replay', 'worker',
     'worker_until')
 local checkpoint, gap, work = state[1], state[2] or '', state[3] or state[7] and 'replay'
-if not delivered then delivered = begin(checkpoint or known ~= '' and known or nil) end
+if not delivered then
+    delivered = begin(checkpoint or known ~= '' and known or nil)
+    work = work or call('HGET', group, 'work')
+end
 if ordered then
     local left = (tonumber(state[5]) or 0) - now
     if state[4] and state[4] ~= consumer and left > 0 then return { 'leased', gap, delivered, left, {}, {}, '' } end

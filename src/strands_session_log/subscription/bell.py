@@ -13,6 +13,7 @@ from ..event_log.connection import connection_to
 from ..keys import Keyspace
 from ..server.border import Client, insist, options_of
 
+_TICK, _NAP = 0.1, 0.005
 _LONGEST = 0.5
 """For how many seconds a read waits: blocked readers of a cluster learn late that a slot has moved."""
 
@@ -38,8 +39,11 @@ class Bell:
             seconds: How long to wait; not longer than half a second in any case.
         """
         seconds = max(0.001, min(seconds, self._longest))
+        if not seen or seconds < _TICK:
+            # The server looks at its clock only now and then: it would block for longer than that.
+            time.sleep(min(seconds, _NAP))
+            seconds = 0.0
         if not seen:
-            time.sleep(seconds)
             return []
         if not self._one_by_one:
             return self._read(seen, seconds)
@@ -54,12 +58,10 @@ class Bell:
         return [feeds[key] for key, _ in streams]
 
     def _ask(self, feeds: list[bytes], ids: list[str], seconds: float) -> Any:
-        block = max(1, round(seconds * 1000))
+        block = ("BLOCK", round(seconds * 1000)) if seconds else ()
         with connection_to(self._client, feeds[0].decode()) as node:
             # As bytes, so that the driver leaves the reply as the server lays it out.
-            return node.execute_command(
-                b"XREAD", "COUNT", 1, "BLOCK", block, "STREAMS", *feeds, *ids, NEVER_DECODE=True
-            )
+            return node.execute_command(b"XREAD", "COUNT", 1, *block, "STREAMS", *feeds, *ids, NEVER_DECODE=True)
 
 
 def longest_block(client: Any) -> float:

@@ -118,7 +118,8 @@ class Intake:
         # Whole batches of a few are had for less than a little of each; those that were asked last come last.
         due = sorted(due, key=lambda place: place.asked_at)[: max(1, room // self._settings.batch)]
         busy = self._take(due, room, now) if due else False
-        if not busy and not any(place.rang and self._is_free(place) for place in self._places.values()):
+        now = time.monotonic()
+        if not busy and not any(place.is_due(now) and self._is_free(place) for place in self._places.values()):
             self._listen()
         return None
 

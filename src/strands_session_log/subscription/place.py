@@ -10,9 +10,8 @@ from .settings import SubscriptionSettings
 from .taken import Gap, Given, Taken, feed_id
 
 _COMPARE_EVERY = 2.0
+"""How often one looks whether history stands. Entries are not trimmed that soon after they were delivered."""
 _LEASED_EVERY = 1.0
-_RECENT = 10.0
-"""For how many seconds what was seen last is recent: entries are not trimmed that soon after they were delivered."""
 
 
 class Place:
@@ -59,8 +58,8 @@ class Place:
 
     def expects_news_only(self, now: float) -> bool:
         """Whether there is no need to look further than at what is new: so it is while all goes well."""
-        is_recent = now - self.asked_at < _RECENT and now < self._claim_at
-        return is_recent and not (self.must_recover or self._must_compare or self._has_history or self._is_ordered)
+        looked_lately = now < self.due_at
+        return looked_lately and not (self.must_recover or self._must_compare or self._has_history or self._is_ordered)
 
     def note_news(self, given: Sequence[Given], most: int, now: float) -> Gap | None:
         """Take note of news.
@@ -68,7 +67,7 @@ class Place:
         Returns:
             What should have stood before them, and was not seen: others have it, or nobody does.
         """
-        self.rang = len(given) >= most
+        self.rang, self.asked_at = len(given) >= most, now
         if not given:
             return None
         before, first = self.seen, feed_id(self.partition, given[0].id)
