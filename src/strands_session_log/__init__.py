@@ -9,7 +9,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from . import errors, events
+from . import errors, events, instrumentation
 from .audit import Verification
 from .event_log import ANY, NO_SESSION, AgentAt, Durability, SessionAt
 from .events import Recorded, SessionInfo
@@ -47,6 +47,7 @@ __all__ = [
     "Verification",
     "errors",
     "events",
+    "instrumentation",
 ]
 
 _NEED_STRANDS = {

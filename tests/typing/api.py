@@ -25,6 +25,7 @@ from strands_session_log import (
     Verification,
     errors,
     events,
+    instrumentation,
 )
 from strands_session_log.moving import Exported, export_session, import_sessions, open_source
 
@@ -104,3 +105,14 @@ with open_source("file-session:./sessions") as source:
         written: tuple[int, int] = (imported.events, imported.messages)
 exported: Exported = export_session(log, "s-42", "./sessions", force=True)
 losses: list[str] = [f"{loss.path}: {loss.what}" for loss in exported.losses]
+
+
+def print_conflicts(detail: instrumentation.Detail, /) -> None:
+    """A hook of one's own."""
+    if isinstance(detail, instrumentation.ConflictSeen):
+        log.delete("s-43")
+
+
+instrumentation.add_hook(print_conflicts)
+hook: instrumentation.Hook = instrumentation.instrument_with_prometheus()
+instrumentation.set_hooks([hook])

@@ -24,6 +24,8 @@ from ..errors import (
 )
 from ..events import Event
 from ..ids import EventId
+from ..instrumentation import Rechained
+from ..instrumentation.hooks import hooks
 from ..keys import Keyspace
 from ..scripts import APPEND
 from ..server.border import Client, insist, text
@@ -77,6 +79,7 @@ class Appender:
                 case ["conflict", what, agent, actual]:
                     raise ConcurrentWriteError(session_id, *describe(expected, what, agent, actual))
                 case ["moved", last, link]:
+                    hooks.tell(Rechained())
                     self.remember(session_id, Position(EventId.parse(last), link))
                     sealed = self._seal(session_id, batch, expected)
             if attempt >= _MIN_ATTEMPTS and time.monotonic() > give_up:

@@ -13,6 +13,7 @@ from ..errors import LogForkedError
 from ..events import Event, Recorded, SessionInfo
 from ..feed import FeedRetention
 from ..ids import START, EventId
+from ..instrumentation.hooks import hooks
 from ..keys import Keyspace
 from ..scripts import DELETE, LOCATE
 from ..server.border import Client, insist, text
@@ -26,6 +27,7 @@ from .expected import ANY, Expected
 from .forking import Forker
 from .reading import Reader, end_at, start_after
 from .sealed import Position
+from .telling import append_told
 from .trimming import Trimmed, trim
 
 logger = logging.getLogger(__name__)
@@ -82,7 +84,8 @@ class EventLog:
             UnknownOutcomeError: When the server stayed away; append the same events again to settle it.
             ServerRefusedError: When the server refuses, `OutOfMemoryError` among others.
         """
-        ids = self._appender.append(session_id, events, expected)
+        append = append_told(self._appender.append) if hooks.active else self._appender.append
+        ids = append(session_id, events, expected)
         try:
             self.on_append(session_id, ids[-1].revision)
         except Exception:

@@ -9,9 +9,11 @@ from typing import Any
 from ..codec import RawEntry, fields_of
 from ..errors import LogForkedError
 from ..ids import EventId
+from ..instrumentation.hooks import hooks
 from ..keys import Keyspace
 from ..server.border import Client, insist
 from .connection import connection_to
+from .telling import read_told
 
 _FIRST_PAGE = 32
 _MAX_PAGE = 1000
@@ -43,7 +45,8 @@ class Reader:
 
     def _page(self, session_id: str, start: str, end: str, count: int) -> list[RawEntry]:
         key = self._keyspace.session(session_id).events
-        return insist(partial(self._fetch, key, start, end, count), self._retry_for)
+        read = partial(insist, partial(self._fetch, key, start, end, count), self._retry_for)
+        return read_told(read) if hooks.active else read()
 
     def _fetch(self, key: str, start: str, end: str, count: int) -> list[RawEntry]:
         """The name of the command as bytes: the driver then leaves out its own, slower way of laying out the reply."""

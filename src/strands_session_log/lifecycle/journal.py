@@ -13,6 +13,8 @@ from ..codec import Encoded
 from ..event_log import ANY, AgentAt, EventLog, Expected
 from ..events import Event
 from ..ids import START, EventId
+from ..instrumentation import Repaired
+from ..instrumentation.hooks import hooks
 from ..state import AgentState, Messages, removed_count
 from .records import agent_content, data_of
 from .trace import current_traceparent
@@ -246,10 +248,13 @@ class Journal:
             SessionLogError: What could not be written stays in line, for the next time.
         """
         with self._flush_lock:
+            failed_before = self._sent
             while self.has_waiting:
                 batch = self._next_batch()
                 self._landed(batch, self._log.append(self._session_id, batch, self._expected()))
                 self._sent = []
+                if batch is failed_before:
+                    hooks.tell(Repaired(len(batch)))
 
     def _expected(self) -> Expected:
         return AgentAt(self.agent_id, self._moved) if self._fenced else ANY

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 from threading import Lock
+from time import perf_counter
 
 from ..codec import RawEntry, rows
 from ..errors import LogForkedError
@@ -13,13 +14,18 @@ from ..event_log import EventLog
 from ..event_log.cache import Loaded
 from ..event_log.reading import end_at
 from ..event_log.sealed import Position
+from ..event_log.telling import entries_bytes
 from ..ids import START, EventId
+from ..instrumentation import Resumed, SnapshotUse
+from ..instrumentation.hooks import hooks
 from ..snapshot import DamagedError, Restored, SnapshotSettings, restore, wants_point
 from ..state import Messages, SessionState, initial
 from .folding import Folding
 from .saving import Saver, Unsaved
 
 logger = logging.getLogger(__name__)
+
+_MISS: SnapshotUse = "miss"
 
 
 class Replay:
@@ -63,15 +69,24 @@ class Replay:
         Raises:
             LogForkedError: When the session was deleted or replaced while it was read.
         """
-        if self._settings is None:
-            return self.from_log(session_id, until)
-        loaded = self._log.cache.load(session_id, until)
+        started = perf_counter()
+        unsaved = self._with_snapshot(session_id, until)
+        state = self.from_log(session_id, until) if unsaved is None else unsaved.state
+        if until is not None:
+            return state
+        if hooks.active and state.exists:
+            hooks.tell(_resumed(started, state, unsaved))
+        return self._remembered(session_id, state)
+
+    def _with_snapshot(self, session_id: str, until: EventId | None) -> Unsaved | None:
+        """The state with what it was made of; None when there is no session, or snapshots are not kept."""
+        loaded = self._log.cache.load(session_id, until) if self._settings else None
         if loaded is None:
-            return self.from_log(session_id, until)
+            return None
         unsaved = self._fold(session_id, until, loaded)
         if self._saver and (until is None or not loaded.points):
             self._saver.consider(session_id, unsaved)
-        return self._remembered(session_id, unsaved.state) if until is None else unsaved.state
+        return unsaved
 
     def from_log(self, session_id: str, until: EventId | None = None) -> SessionState:
         """The same from the log alone, whatever the snapshot says."""
@@ -107,17 +122,18 @@ class Replay:
 
     def _fold(self, session_id: str, until: EventId | None, loaded: Loaded) -> Unsaved:
         """What a load brought, and what follows; from the log alone if the snapshot cannot be trusted."""
-        pages, restored = self._pages(session_id, until, loaded), Restored(initial(), {})
+        pages, restored, use = self._pages(session_id, until, loaded), Restored(initial(), {}), _MISS
         if loaded.point is not None:
             found = self._restore(session_id, loaded)
             if found is None:
+                use = "dropped"
                 self._log.cache.drop(session_id)
                 loaded, pages = loaded._replace(listed=b""), self._log.pages(session_id, end=end_at(until))
             else:
-                restored, pages = found, chain([next(pages)[1:]], pages)
+                restored, pages, use = found, chain([next(pages)[1:]], pages), "hit"
         folding = Folding(session_id, restored.state)
         self._run(folding, pages)
-        return Unsaved(folding.state(), folding.states, folding.count, loaded, restored.checksums)
+        return Unsaved(folding.state(), folding.states, folding.count, loaded, restored.checksums, use)
 
     def _restore(self, session_id: str, loaded: Loaded) -> Restored | None:
         """What the snapshot holds, if it can be trusted."""
@@ -173,6 +189,16 @@ class _Fetch:
         if self._state.position != self._position or agent_id not in self._state.agents:
             raise LogForkedError(self._session_id, str(self._position))
         return self._state.agents[agent_id].messages
+
+
+def _resumed(started: float, state: SessionState, unsaved: Unsaved | None) -> Resumed:
+    if unsaved is None:
+        return Resumed(perf_counter() - started, state.revision, 0, "off")
+    return Resumed(perf_counter() - started, unsaved.folded, _loaded_bytes(unsaved.loaded), unsaved.snapshot)
+
+
+def _loaded_bytes(loaded: Loaded) -> int:
+    return len(loaded.manifest) + sum(map(len, loaded.segments.values())) + entries_bytes(loaded.entries)
 
 
 def _begins_at(entries: Sequence[RawEntry], state: SessionState) -> bool:

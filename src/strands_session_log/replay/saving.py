@@ -10,6 +10,8 @@ from typing import NamedTuple
 from ..errors import SessionLogError
 from ..event_log import EventLog
 from ..event_log.cache import Cache, Loaded, Point, Save
+from ..instrumentation import SnapshotSaved, SnapshotUse
+from ..instrumentation.hooks import hooks
 from ..snapshot import Draft, SnapshotSettings, points_to_keep
 from ..state import SessionState
 from .background import Background
@@ -30,6 +32,7 @@ class Unsaved(NamedTuple):
         folded: How many events were folded for it.
         loaded: What it was folded from.
         checksums: Checksums of the segments its snapshot has, by name.
+        snapshot: What became of that snapshot.
     """
 
     state: SessionState
@@ -37,6 +40,7 @@ class Unsaved(NamedTuple):
     folded: int
     loaded: Loaded
     checksums: Mapping[str, int]
+    snapshot: SnapshotUse
 
 
 class Saver:
@@ -101,6 +105,7 @@ class Saver:
             logger.warning("session_id=<%s>, bytes=<%s> | too large for a snapshot", session_id, save.size)
         elif self._cache.save(session_id, save):
             self.saved_bytes += save.size
+            hooks.tell(SnapshotSaved(save.size))
 
 
 def _drafted(session_id: str, unsaved: Unsaved, settings: SnapshotSettings) -> Save:

@@ -10,10 +10,12 @@ import logging
 from collections.abc import Callable
 from typing import Any, Protocol, TypeVar
 
-from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_random_exponential
+from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_delay, wait_random_exponential
 from valkey import exceptions as driver
 
 from ..errors import OutOfMemoryError, ServerRefusedError, ServerUnavailableError, SessionLogError
+from ..instrumentation import Retried
+from ..instrumentation.hooks import hooks
 
 logger = logging.getLogger(__name__)
 
@@ -78,12 +80,19 @@ def _patiently(call: Callable[[], T], retry_for: float) -> T:
         if retry_for <= 0 or not is_transient(error):
             raise
         logger.info("error=<%s> | waiting for the server", error)
+        hooks.tell(Retried(type(error).__name__))
     return Retrying(
         retry=retry_if_exception(is_transient),
         stop=stop_after_delay(retry_for),
         wait=wait_random_exponential(multiplier=0.02, max=1.0),
+        before_sleep=_tell,
         reraise=True,
     )(call)
+
+
+def _tell(state: RetryCallState) -> None:
+    error = state.outcome.exception() if state.outcome else None
+    hooks.tell(Retried(type(error).__name__))
 
 
 def is_transient(error: BaseException) -> bool:

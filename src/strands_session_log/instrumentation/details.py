@@ -1,0 +1,181 @@
+"""What the library tells of its work in this process: durations, counts, outcomes. Never content, nor a session's id.
+
+To tell of something new, add a class here, `hooks.tell(...)` where it happens, and what Prometheus makes of it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+Outcome: TypeAlias = Literal["ok", "conflict", "contention", "invalid", "refused", "unavailable", "unknown", "error"]
+"""`unknown`: it may have been written. `invalid`: a value cannot be stored. `contention`: the session was too busy."""
+
+SnapshotUse: TypeAlias = Literal["hit", "miss", "dropped", "off"]
+"""`dropped`: there was one, and it could not be trusted. `off`: this log keeps none."""
+
+
+class Detail:
+    """Something the library did; what it is, its class tells."""
+
+    __slots__ = ()
+
+
+@dataclass(frozen=True, slots=True)
+class AppendDone(Detail):
+    """A batch was appended, or could not be.
+
+    Attributes:
+        seconds: From the call to its end, with all retries.
+        events: How many events the batch has.
+        bytes: How large they are, as stored: fields and bodies.
+        outcome: How it ended.
+    """
+
+    seconds: float
+    events: int
+    bytes: int
+    outcome: Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class ConflictSeen(Detail):
+    """An append was refused with `ConcurrentWriteError`: someone else had moved the agent, or taken the index."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rechained(Detail):
+    """An append met a session that stood elsewhere than believed, and cost another round trip."""
+
+
+@dataclass(frozen=True, slots=True)
+class Retried(Detail):
+    """A command is about to be repeated because the server was away.
+
+    Attributes:
+        error: Class name of the driver's error.
+    """
+
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReadDone(Detail):
+    """A page of a session stream was read, or could not be.
+
+    Attributes:
+        seconds: How long it took, with all retries.
+        events: How many events it brought.
+        bytes: How large they are: fields and bodies.
+        outcome: How it ended.
+    """
+
+    seconds: float
+    events: int
+    bytes: int
+    outcome: Outcome
+
+
+@dataclass(frozen=True, slots=True)
+class Resumed(Detail):
+    """The newest state of a session was made, as an agent does that resumes.
+
+    Attributes:
+        seconds: How long it took.
+        events: How many events had to be folded.
+        bytes: How much the snapshot and the events read with it were.
+        snapshot: What became of the snapshot.
+    """
+
+    seconds: float
+    events: int
+    bytes: int
+    snapshot: SnapshotUse
+
+
+@dataclass(frozen=True, slots=True)
+class Repaired(Detail):
+    """A batch of an agent's that could not be appended before is now in the log.
+
+    Attributes:
+        events: How many events it has.
+    """
+
+    events: int
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotSaved(Detail):
+    """A snapshot was saved.
+
+    Attributes:
+        bytes: How much of it was new.
+    """
+
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class OfGroup(Detail):
+    """Something a subscription did.
+
+    Attributes:
+        group: The subscription's name.
+        events: How many events it is about.
+    """
+
+    group: str
+    events: int = 1
+
+
+class Delivered(OfGroup):
+    """Events were handed out for the first time."""
+
+    __slots__ = ()
+
+
+class Redelivered(OfGroup):
+    """Events were handed out again: their consumer had died, hung, or failed them."""
+
+    __slots__ = ()
+
+
+class Acked(OfGroup):
+    """Events are done: the server has confirmed it."""
+
+    __slots__ = ()
+
+
+class Lost(OfGroup):
+    """Events came to be another consumer's before they were acknowledged here."""
+
+    __slots__ = ()
+
+
+class Parked(OfGroup):
+    """Events failed too often, and were put aside."""
+
+    __slots__ = ()
+
+
+class GapFound(OfGroup):
+    """Events that were not delivered are gone from the feed; `events` is 0 where nobody knows how many."""
+
+    __slots__ = ()
+
+
+class GroupAbandoned(OfGroup):
+    """A group was too far behind for the feed to be kept for it; `events` is how many it lost."""
+
+    __slots__ = ()
+
+
+@dataclass(frozen=True, slots=True)
+class FeedTrimmed(Detail):
+    """Envelopes that every group has had were removed from the feed.
+
+    Attributes:
+        events: How many.
+    """
+
+    events: int

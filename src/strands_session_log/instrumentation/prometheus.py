@@ -1,0 +1,156 @@
+"""What Prometheus makes of it. Importing this imports `prometheus_client`; nothing else in the library does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+from weakref import WeakKeyDictionary
+
+from prometheus_client import REGISTRY, CollectorRegistry, Counter, Histogram
+
+from .details import (
+    Acked,
+    AppendDone,
+    ConflictSeen,
+    Delivered,
+    Detail,
+    FeedTrimmed,
+    GapFound,
+    GroupAbandoned,
+    Lost,
+    OfGroup,
+    Parked,
+    ReadDone,
+    Rechained,
+    Redelivered,
+    Repaired,
+    Resumed,
+    Retried,
+    SnapshotSaved,
+)
+
+PREFIX = "strands_session_log"
+SECONDS = (0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
+"""From a quarter of a millisecond, a round trip on loopback, to the ten seconds a server is waited for."""
+
+_OF_GROUP: dict[type[OfGroup], tuple[str, str]] = {
+    Delivered: ("deliveries", "Events handed out for the first time."),
+    Redelivered: ("redeliveries", "Events handed out again, as their consumer had died, hung, or failed them."),
+    Acked: ("acknowledged_events", "Events whose acknowledgement the server confirmed."),
+    Lost: ("lost_deliveries", "Events that became another consumer's before they were acknowledged."),
+    Parked: ("parked_events", "Events that failed too often and were put aside."),
+}
+_TO_GROUP: dict[type[OfGroup], tuple[str, str]] = {
+    GapFound: ("feed_gaps", "Times that events were gone from the feed before they were delivered."),
+    GroupAbandoned: ("groups_abandoned", "Times that the feed was no longer kept for a group that was too far behind."),
+}
+
+_hooks: WeakKeyDictionary[CollectorRegistry, PrometheusHook] = WeakKeyDictionary()
+
+
+def prometheus_hook(registry: CollectorRegistry | None = None) -> PrometheusHook:
+    """The hook of a registry; there is one at most, since a metric cannot be registered twice."""
+    registry = REGISTRY if registry is None else registry
+    if registry not in _hooks:
+        _hooks[registry] = PrometheusHook(registry)
+    return _hooks[registry]
+
+
+class PrometheusHook:
+    """Keeps counters and histograms of what the library does.
+
+    Args:
+        registry: Where they are registered.
+    """
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._registry = registry
+        self._append()
+        self._read()
+        self._snapshot()
+        self._subscription()
+        self._observers: dict[type[Detail], Callable[[Any], None]] = {
+            AppendDone: self._append_done,
+            ConflictSeen: lambda _: self._conflicts.inc(),
+            Rechained: lambda _: self._rechained.inc(),
+            Retried: lambda detail: self._retries.labels(detail.error).inc(),
+            ReadDone: self._read_done,
+            Resumed: self._resumed,
+            Repaired: self._repaired,
+            SnapshotSaved: self._snapshot_saved,
+            FeedTrimmed: lambda detail: self._trimmed.inc(detail.events),
+            **dict.fromkeys(_OF_GROUP, self._of_group),
+            **dict.fromkeys(_TO_GROUP, self._to_group),
+        }
+
+    def __call__(self, detail: Detail, /) -> None:
+        """Count it, if it is known."""
+        observe = self._observers.get(type(detail))
+        if observe is not None:
+            observe(detail)
+
+    def _append(self) -> None:
+        self._appends = self._histogram("append_duration_seconds", "Time an append took, with its retries.", "outcome")
+        self._appended = self._counter("appended_events", "Events appended.")
+        self._appended_bytes = self._counter("appended_bytes", "Size of the events appended.")
+        self._conflicts = self._counter("append_conflicts", "Appends refused because someone else had got there first.")
+        self._rechained = self._counter("append_rechained", "Round trips lost to sessions that had moved meanwhile.")
+        self._retries = self._counter("retries", "Commands repeated because the server was away.", "error")
+        self._repairs = self._counter("repairs", "Batches that failed before and are in the log now.")
+        self._repaired_events = self._counter("repaired_events", "Events in these batches.")
+
+    def _read(self) -> None:
+        self._reads = self._histogram("read_duration_seconds", "Time a page of a session took to read.", "outcome")
+        self._read_events = self._counter("read_events", "Events read.")
+        self._read_bytes = self._counter("read_bytes", "Size of the events read.")
+
+    def _snapshot(self) -> None:
+        help_ = "Time it took to make the newest state of a session, by what became of its snapshot."
+        self._resumes = self._histogram("resume_duration_seconds", help_, "snapshot")
+        self._resume_events = self._counter("resume_folded_events", "Events that resuming had to fold.")
+        self._resume_bytes = self._counter("resume_bytes", "Size of the snapshots and events that resuming loaded.")
+        self._snapshots = self._counter("snapshots_saved", "Snapshots saved.")
+        self._snapshot_bytes = self._counter("snapshots_saved_bytes", "Size of what was new in them.")
+
+    def _subscription(self) -> None:
+        counted = {**_OF_GROUP, **_TO_GROUP}
+        self._groups = {kind: self._counter(*named, "group") for kind, named in counted.items()}
+        self._trimmed = self._counter(
+            "feed_trimmed_events", "Envelopes removed from the feed once every group had them."
+        )
+
+    def _append_done(self, detail: AppendDone) -> None:
+        self._appends.labels(detail.outcome).observe(detail.seconds)
+        if detail.outcome == "ok":
+            self._appended.inc(detail.events)
+            self._appended_bytes.inc(detail.bytes)
+
+    def _read_done(self, detail: ReadDone) -> None:
+        self._reads.labels(detail.outcome).observe(detail.seconds)
+        self._read_events.inc(detail.events)
+        self._read_bytes.inc(detail.bytes)
+
+    def _resumed(self, detail: Resumed) -> None:
+        self._resumes.labels(detail.snapshot).observe(detail.seconds)
+        self._resume_events.inc(detail.events)
+        self._resume_bytes.inc(detail.bytes)
+
+    def _repaired(self, detail: Repaired) -> None:
+        self._repairs.inc()
+        self._repaired_events.inc(detail.events)
+
+    def _snapshot_saved(self, detail: SnapshotSaved) -> None:
+        self._snapshots.inc()
+        self._snapshot_bytes.inc(detail.bytes)
+
+    def _of_group(self, detail: OfGroup) -> None:
+        self._groups[type(detail)].labels(detail.group).inc(detail.events)
+
+    def _to_group(self, detail: OfGroup) -> None:
+        self._groups[type(detail)].labels(detail.group).inc()
+
+    def _counter(self, name: str, help_: str, *labels: str) -> Counter:
+        return Counter(f"{PREFIX}_{name}", help_, labels, registry=self._registry)
+
+    def _histogram(self, name: str, help_: str, *labels: str) -> Histogram:
+        return Histogram(f"{PREFIX}_{name}", help_, labels, buckets=SECONDS, registry=self._registry)
