@@ -17,6 +17,7 @@ from .ids import EventId
 from .session_log import SessionLog
 from .snapshot import SnapshotSettings
 from .state import SessionState
+from .subscription import FeedPosition, FeedTail, Tail
 
 if TYPE_CHECKING:
     from .recorder import SessionRecorder
@@ -29,6 +30,8 @@ __all__ = [
     "AgentAt",
     "Durability",
     "EventId",
+    "FeedPosition",
+    "FeedTail",
     "Recorded",
     "SessionAt",
     "SessionInfo",
@@ -36,6 +39,7 @@ __all__ = [
     "SessionRecorder",
     "SessionState",
     "SnapshotSettings",
+    "Tail",
     "ValkeySessionManager",
     "ValkeyStorage",
     "Verification",

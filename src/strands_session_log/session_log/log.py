@@ -18,6 +18,7 @@ from ..replay import Replay
 from ..server import connect, release
 from ..server.border import Client
 from ..snapshot import SnapshotSettings
+from .following import Following
 from .history import History
 from .points import event_at, matching
 
@@ -25,7 +26,7 @@ DEFAULT_NAMESPACE = "strands"
 DEFAULT_SNAPSHOTS = SnapshotSettings()
 
 
-class SessionLog(History):
+class SessionLog(History, Following):
     """An append-only log of agent sessions on one Valkey or Redis server.
 
     Safe to share between threads; holds nothing but the client and a few positions.
@@ -68,6 +69,7 @@ class SessionLog(History):
         self.namespace = namespace
         self.events = EventLog(client, opened.keyspace, durability, retry_for)
         self.replay = Replay(self.events, snapshots)
+        self._begin_following()
 
     @classmethod
     def connect(cls, url: str, namespace: str = DEFAULT_NAMESPACE, **options: Any) -> SessionLog:
@@ -93,10 +95,11 @@ class SessionLog(History):
         return log
 
     def close(self) -> None:
-        """Close the connections that `connect` made; an embedded server nobody else uses stops.
+        """End all tails and close the connections that `connect` made; an embedded server nobody else uses stops.
 
         A client that was passed in may have other users, and stays open.
         """
+        self._hub.close()
         self.replay.close()
         if self._owns_client:
             release(self.client)
