@@ -14,12 +14,15 @@ from strands_session_log import (
     AgentAt,
     Durability,
     EventId,
+    FeedPosition,
+    FeedTail,
     Recorded,
     SessionAt,
     SessionInfo,
     SessionLog,
     SessionRecorder,
     SessionState,
+    Tail,
     ValkeySessionManager,
     ValkeyStorage,
     Verification,
@@ -68,6 +71,29 @@ for one in log.read("s-42", after=last, types="custom.feedback"):
         one.event.trace,
     )
     score: object = one.event.data["score"]
+
+tail: Tail[Recorded] = log.tail("s-42", after="now", types="message.*", agent="default")
+with tail:
+    for one in tail:
+        heard: EventId = one.id
+feed: FeedTail = log.tail(after="-10m")
+for envelope in feed:
+    about: tuple[str, EventId, str, dict[str, object]] = (
+        envelope.session_id,
+        envelope.id,
+        envelope.link,
+        envelope.facts,
+    )
+place: FeedPosition = FeedPosition.parse(str(feed.position))
+feed = log.tail(after=place)
+
+
+async def follow() -> None:
+    async with log.tail("s-42", after=12) as following:
+        async for one in following:
+            assert one.link
+    await feed.aclose()
+
 
 state: SessionState = log.state("s-42", at="2026-01-31T12:00:00Z")
 text: object = state.agents["default"].messages[-1].message["content"]
