@@ -213,12 +213,13 @@ def test_a_tail_nobody_holds_any_more_ends(session_log: SessionLog) -> None:
 
 def test_a_tail_can_follow_another(session_log: SessionLog) -> None:
     """The threads that end with the last tail are there again with the next."""
+    log = SessionLog(session_log.client, session_log.namespace)
     for number in range(30):
-        with session_log.tail("s", after="now") as tail:
-            session_log.append("s", note(number))
+        with log.tail("s", after="now") as tail:
+            log.append("s", note(number))
             assert numbers(tail, 1) == [number]
-    session_log.close()
-    with session_log.tail("s") as tail:
+    log.close()
+    with log.tail("s") as tail:
         assert numbers(tail, 30) == list(range(30))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
@@ -9,6 +10,8 @@ from valkey import exceptions as driver
 
 from ..codec import RawEntry
 from ..server.border import Client
+
+logger = logging.getLogger(__name__)
 
 _LONGEST_BLOCK_MS = 1000
 _DEMOTED = ("UNBLOCKED", "MASTERDOWN")
@@ -64,9 +67,9 @@ class BlockingConnection:
             return self._id is not None and bool(self._node.execute_command("CLIENT", "UNBLOCK", self._id))
         except driver.NoPermissionError:
             self._id = None
-        except driver.ValkeyError:
-            # Whoever waits will notice by itself that the server is away.
-            pass
+        except Exception:
+            # The server is away, or its user closes the client just now: whoever waits will notice by itself.
+            logger.debug("client_id=<%s> | no read is unblocked", self._id, exc_info=True)
         return False
 
     @property
