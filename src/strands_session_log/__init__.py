@@ -11,15 +11,17 @@ from typing import TYPE_CHECKING, Any
 
 from . import errors, events
 from .audit import Verification
+from .codec.delta import Delta
 from .event_log import ANY, NO_SESSION, AgentAt, Durability, SessionAt
 from .events import Recorded, SessionInfo
 from .ids import EventId
 from .session_log import SessionLog
 from .snapshot import SnapshotSettings
 from .state import SessionState
-from .subscription import FeedPosition, FeedTail, Tail
+from .subscription import FeedPosition, FeedTail, LiveTail, Tail
 
 if TYPE_CHECKING:
+    from .live import LiveTokens
     from .recorder import SessionRecorder
     from .session_manager import ValkeySessionManager
     from .storage import ValkeyStorage
@@ -28,10 +30,13 @@ __all__ = [
     "ANY",
     "NO_SESSION",
     "AgentAt",
+    "Delta",
     "Durability",
     "EventId",
     "FeedPosition",
     "FeedTail",
+    "LiveTail",
+    "LiveTokens",
     "Recorded",
     "SessionAt",
     "SessionInfo",
@@ -48,6 +53,7 @@ __all__ = [
 ]
 
 _NEED_STRANDS = {
+    "LiveTokens": ".live",
     "SessionRecorder": ".recorder",
     "ValkeySessionManager": ".session_manager",
     "ValkeyStorage": ".storage",

@@ -2,6 +2,7 @@
 
 from .feed_tail import FeedPosition, FeedTail, tail_feed
 from .hub import Hub
+from .live_tail import LiveTail, tail_live
 from .tail import Tail, tail_session
 
-__all__ = ["FeedPosition", "FeedTail", "Hub", "Tail", "tail_feed", "tail_session"]
+__all__ = ["FeedPosition", "FeedTail", "Hub", "LiveTail", "Tail", "tail_feed", "tail_live", "tail_session"]

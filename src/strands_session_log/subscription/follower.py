@@ -55,8 +55,8 @@ class Follower:
             if self._has_ended or (self._thread.ident is not None and not self._thread.is_alive()):
                 return False
             for watch in watches:
-                watch.come_again = partial(self._inbox.put, watch)
-                self._inbox.put(watch)
+                watch.followed_by(self._inbox.put)
+                watch.come_again()
             if self._thread.ident is None:
                 self._thread.start()
             return True

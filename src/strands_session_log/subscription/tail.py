@@ -35,11 +35,13 @@ class Tail(Generic[Item]):
         ServerRefusedError: In the loop: the server refuses, and will go on doing so.
     """
 
-    def __init__(self, hub: Hub, buffer: Buffer[Any], watches: Sequence[Watch[Any]]) -> None:
-        """Made by `SessionLog.tail`."""
+    def __init__(
+        self, hub: Hub, buffer: Buffer[Any], watches: Sequence[Watch[Any]], later: Sequence[Watch[Any]] = ()
+    ) -> None:
+        """Made by `SessionLog.tail`; some of the watches begin by themselves, later."""
         self._buffer = buffer
         hub.follow(watches)
-        self._close = finalize(self, _end, buffer, watches)
+        self._close = finalize(self, _end, buffer, [*watches, *later])
         self._close.atexit = False
 
     def close(self) -> None:

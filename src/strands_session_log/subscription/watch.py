@@ -45,15 +45,20 @@ class Watch(ABC, Generic[T]):
         key: The stream.
         partition: Its partition.
         buffer: Where what is read goes.
-
-    Attributes:
-        come_again: Told that there is room again; set by whoever follows.
     """
 
     def __init__(self, key: str, partition: int, buffer: Buffer[T]) -> None:
         self.key, self.partition, self.buffer = key, partition, buffer
-        self.come_again: Callable[[], object] = lambda: None
+        self._bring: Callable[[Watch[Any]], object] = lambda watch: None
         self._has_begun, self._count = False, _FIRST_PAGE
+
+    def followed_by(self, bring: Callable[[Watch[Any]], object]) -> None:
+        """Know who takes care of it; takes a watch in any thread, at any moment, and neither waits nor raises."""
+        self._bring = bring
+
+    def come_again(self) -> None:
+        """Have it looked at: there is room again, or nobody who consumes."""
+        self._bring(self)
 
     @property
     @abstractmethod
