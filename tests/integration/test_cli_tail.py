@@ -13,12 +13,15 @@ from queue import Queue
 from threading import Thread
 
 import pytest
+from strands import Agent
 
 import strands_session_log
-from strands_session_log import SessionLog, events
+from strands_session_log import LiveTokens, SessionLog, ValkeySessionManager, events
+from support import wait_until
 from support.command_line import Run, message
 from support.following import SOON
 from support.servers import Server
+from support.speaking import SpeakingModel, speaking
 
 SOURCE = str(Path(strands_session_log.__file__).parents[1])
 PROGRAM = [sys.executable, "-m", "strands_session_log.cli", "tail"]
@@ -46,6 +49,7 @@ class Following:
             start_new_session=True,
         )
         self._lines: Queue[str] = Queue()
+        self._written = ""
         Thread(target=self._read, daemon=True).start()
 
     def lines(self, count: int) -> list[str]:
@@ -58,6 +62,10 @@ class Following:
         while text not in found:
             found += self._lines.get(timeout=SOON) + "\n"
         return found
+
+    def until_written(self, text: str) -> None:
+        """Wait until something was written, whether or not its line has ended."""
+        wait_until(lambda: text in self._written, f"{text!r} to be written", SOON)
 
     def complaint(self) -> str:
         """The next line on standard error."""
@@ -81,9 +89,12 @@ class Following:
 
     def _read(self) -> None:
         assert self._process.stdout is not None
-        for line in self._process.stdout:
-            if line.strip():
-                self._lines.put(line.rstrip("\n"))
+        descriptor, rest = self._process.stdout.fileno(), ""
+        while chunk := os.read(descriptor, 65_536).decode():
+            self._written += chunk
+            *lines, rest = (rest + chunk).split("\n")
+            for line in filter(str.strip, lines):
+                self._lines.put(line)
 
 
 @pytest.fixture
@@ -163,6 +174,39 @@ def test_a_deleted_session_ends_it(talk: SessionLog, follow: Follow) -> None:
     assert "deleted" in said
 
 
+def make_speaker(log: SessionLog) -> Agent:
+    """An agent of session "s-42" that says a word when it may."""
+    manager, live = ValkeySessionManager("s-42", log=log), LiveTokens(log, "s-42")
+    return Agent(model=SpeakingModel(["Word by word."]), session_manager=manager, hooks=[live], callback_handler=None)
+
+
+def test_words_are_printed_as_they_are_said_and_then_the_message(log: SessionLog, follow: Follow) -> None:
+    agent = make_speaker(log)
+    with speaking(agent):
+        tail = follow("s-42", "--live", "--json", "--since", "0")
+        while (line := json.loads(tail.lines(1)[0])).get("type") != "message.added":
+            pass
+        agent.model.say(1)  # type: ignore[attr-defined]
+        piece = json.loads(tail.lines(1)[0])
+        assert (piece["kind"], piece["text"], piece["agent"]) == ("text", "Word b", "default")
+        agent.model.say(100)  # type: ignore[attr-defined]
+        while (line := json.loads(tail.lines(1)[0])).get("type") != "message.added":
+            pass
+        assert line["data"]["message"]["content"] == [{"text": "Word by word."}]
+
+
+def test_words_are_written_out_where_nobody_sees_a_terminal(log: SessionLog, follow: Follow) -> None:
+    agent = make_speaker(log)
+    with speaking(agent):
+        tail = follow("s-42", "--live")
+        tail.until("Hello?")
+        agent.model.say(1)  # type: ignore[attr-defined]
+        tail.until_written("Word b")
+        agent.model.say(100)  # type: ignore[attr-defined]
+        assert "assistant" in tail.until("Word by word.")
+    assert tail.interrupt()[0] == 130
+
+
 def test_a_gap_is_told_and_followed_on(tcp_server: Server, namespace: str, follow: Follow) -> None:
     log = SessionLog(tcp_server.client(), namespace)
     log.append("s-42", message(0, "user", "Hello?"))
@@ -175,7 +219,15 @@ def test_a_gap_is_told_and_followed_on(tcp_server: Server, namespace: str, follo
 
 
 @pytest.mark.parametrize(
-    "arguments", [("--since", "banana"), ("--since", "12"), ("s-42", "--after", "0:1-1"), ("--after", "99:1-1")]
+    "arguments",
+    [
+        ("--since", "banana"),
+        ("--since", "12"),
+        ("s-42", "--after", "0:1-1"),
+        ("--after", "99:1-1"),
+        ("--live",),
+        ("s-42", "--live", "--type", "custom.x"),
+    ],
 )
 def test_wrong_usage_ends_with_2(talk: SessionLog, run: Run, arguments: tuple[str, ...]) -> None:
     run("tail", *arguments, exit_code=2)

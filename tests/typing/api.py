@@ -12,10 +12,13 @@ from strands.session import SnapshotSessionManager
 from strands_session_log import (
     NO_SESSION,
     AgentAt,
+    Delta,
     Durability,
     EventId,
     FeedPosition,
     FeedTail,
+    LiveTail,
+    LiveTokens,
     Recorded,
     SessionAt,
     SessionInfo,
@@ -86,6 +89,24 @@ for envelope in feed:
     )
 place: FeedPosition = FeedPosition.parse(str(feed.position))
 feed = log.tail(after=place)
+
+
+heard_live: LiveTail = log.live("s-42", after=last)
+for item in heard_live:
+    if isinstance(item, Delta):
+        piece: tuple[EventId, str, str, str, int] = (
+            item.id,
+            item.line.kind,
+            item.line.agent,
+            item.line.text,
+            item.revision,
+        )
+    else:
+        finished: Recorded = item
+speaker = LiveTokens(log, "s-42", interval=0.1, agent_id="graph:node")
+agent = Agent(hooks=[speaker])
+dropped: int = speaker.stats.dropped
+settled: bool = speaker.flush(timeout=1.0)
 
 
 async def follow() -> None:

@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
+from ..codec.delta import Delta
 from ..errors import FeedGapError, SessionNotFoundError
 from ..events import Recorded
 from ..feed import Envelope
@@ -21,7 +22,7 @@ from .chronicle import Told
 from .exits import Code
 from .layout import put, row, widths_of
 from .messages import fields, speaker
-from .terminal import console, local, one_line, plain
+from .terminal import local, one_line, plain
 
 T = TypeVar("T")
 
@@ -88,9 +89,9 @@ def state_before(log: SessionLog, session_id: str, position: EventId) -> Session
         return SessionState()
 
 
-def teller(session_id: str) -> Callable[[Told], None]:
+def teller(terminal: Console, session_id: str) -> Callable[[Told], None]:
     """Prints what is told, under a heading with the time of the first."""
-    terminal, begun = console(), False
+    begun = False
 
     def show(thing: Told) -> None:
         nonlocal begun
@@ -135,6 +136,16 @@ def _cells(one: Envelope) -> tuple[str, ...]:
     return time, session, agent, one_line(one.type), fields(one.facts, _LONG) if one.facts else ""
 
 
-def revision_after(recorded: Recorded | Told | None) -> str:
+def json_of_piece(delta: Delta) -> dict[str, Any]:
+    """Everything of a piece of a message."""
+    return {"id": str(delta.id), **delta.line._asdict(), "revision": delta.revision}
+
+
+def agent_of(item: Delta | Recorded) -> str:
+    """Who says it."""
+    return item.line.agent if isinstance(item, Delta) else item.event.agent
+
+
+def revision_after(last: Recorded | Told | None) -> str:
     """How to go on behind the last that was shown."""
-    return "" if recorded is None else f" after revision {recorded.id.revision}; --since {recorded.id} goes on"
+    return "" if last is None else f" after revision {last.id.revision}; --since {last.id} goes on"
