@@ -5,10 +5,8 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import groupby
 from threading import Condition, Thread
 from typing import NamedTuple
 
@@ -19,8 +17,9 @@ from ..server.border import Client, insist
 
 logger = logging.getLogger(__name__)
 
-_MOST_LINES = 2000
 _MOST_CHARACTERS = 1_000_000
+_LEAST = 16
+"""Characters that a piece counts for beside its text."""
 _STAYING = 10_000
 """How many pieces stay in the stream, about."""
 _PAUSE = 1.0
@@ -44,6 +43,28 @@ class LiveStats(NamedTuple):
     waiting: int
     dropped: int
     last_error: str
+
+
+class _Piece:
+    """A piece that grows as long as it is not published."""
+
+    __slots__ = ("_texts", "line")
+
+    def __init__(self, line: Line) -> None:
+        self.line, self._texts = line, [line.text]
+
+    def takes(self, line: Line) -> bool:
+        """Add another one, if it follows in the same block."""
+        ours = self.line
+        fits = line.kind in _JOINED and (line.message, line.block, line.kind) == (ours.message, ours.block, ours.kind)
+        if fits:
+            self._texts.append(line.text)
+        return fits
+
+    @property
+    def whole(self) -> Line:
+        """With all that was added."""
+        return self.line._replace(text="".join(self._texts))
 
 
 @dataclass(slots=True)
@@ -79,7 +100,7 @@ class Publisher:
     def _reset(self) -> None:
         self._process = os.getpid()
         self._changed = Condition()
-        self._lines: deque[Line] = deque()
+        self._pieces: list[_Piece] = []
         self._characters = 0
         self._forgets = self._is_busy = False
         self._thread: Thread | None = None
@@ -88,31 +109,31 @@ class Publisher:
     @property
     def stats(self) -> LiveStats:
         """See `LiveStats`."""
-        return LiveStats(self._published, len(self._lines), self._dropped, self._last_error)
+        return LiveStats(self._published, len(self._pieces), self._dropped, self._last_error)
 
     def publish(self, line: Line) -> None:
-        """Take a piece, or give it up where too many wait."""
+        """Take a piece, or give it up where too much waits."""
         with self._own_lock():
             progress = self._messages.setdefault(line.message, _Progress())
             progress.is_whole = progress.is_whole or line.kind == END
-            if len(self._lines) >= _MOST_LINES or self._characters + len(line.text) > _MOST_CHARACTERS:
+            if self._characters + len(line.text) > _MOST_CHARACTERS:
                 return self._lose([line])
-            self._lines.append(line)
-            self._characters += len(line.text)
+            self._characters += len(line.text) + _LEAST
+            if not (self._pieces and self._pieces[-1].takes(line)):
+                self._pieces.append(_Piece(line))
             return self._start()
 
     def forget(self) -> None:
         """Take back what was published, and what waits to be; tried until it is done."""
         with self._own_lock():
-            self._lose(self._lines)
-            self._lines.clear()
-            self._characters, self._forgets = 0, True
+            self._lose(piece.line for piece in self._pieces)
+            self._pieces, self._characters, self._forgets = [], 0, True
             self._start()
 
     def flush(self, timeout: float) -> bool:
         """Wait until nothing waits; returns whether that is so."""
         with self._own_lock():
-            return self._changed.wait_for(lambda: not (self._lines or self._forgets or self._is_busy), timeout)
+            return self._changed.wait_for(lambda: not (self._pieces or self._forgets or self._is_busy), timeout)
 
     def _own_lock(self) -> Condition:
         """Not that of the process this one was forked from, which its thread may have held."""
@@ -151,7 +172,7 @@ class Publisher:
     def _await(self) -> bool:
         """Wait for something to publish; False after a while without."""
         with self._changed:
-            if self._changed.wait_for(lambda: self._lines or self._forgets, _IDLE):
+            if self._changed.wait_for(lambda: self._pieces or self._forgets, _IDLE):
                 return True
             self._thread = None
             return False
@@ -159,13 +180,13 @@ class Publisher:
     def _take(self) -> tuple[list[Line], bool]:
         """What is to be published now. A message that was whole before anybody heard of it is read in the log."""
         with self._changed:
-            lines = [self._numbered(line) for line in _joined(self._lines) if self._is_of_interest(line.message)]
-            forgets = self._forgets
-            self._lines.clear()
-            self._characters, self._forgets, self._is_busy = 0, False, True
+            forgets, pieces = self._forgets, self._pieces
+            self._pieces, self._characters, self._forgets, self._is_busy = [], 0, False, True
             for message in list(self._messages)[:-_REMEMBERED]:
                 del self._messages[message]
-        return lines, forgets
+            return [
+                self._numbered(piece.whole) for piece in pieces if self._is_of_interest(piece.line.message)
+            ], forgets
 
     def _is_of_interest(self, message: str) -> bool:
         progress = self._messages.setdefault(message, _Progress())
@@ -211,13 +232,3 @@ class Publisher:
 
 class _NoSession(LookupError):
     """Nothing is published of a session that is not there: it has been deleted, or has yet to begin."""
-
-
-def _joined(lines: Iterable[Line]) -> Iterator[Line]:
-    """Pieces of the same block that follow each other as one."""
-    for _, group in groupby(lines, lambda line: (line.message, line.block, line.kind)):
-        found = list(group)
-        if found[0].kind in _JOINED:
-            yield found[0]._replace(text="".join(line.text for line in found))
-        else:
-            yield from found

@@ -107,4 +107,7 @@ class Overheard:
         return self._handler(**event)
 
     def __getattr__(self, name: str) -> Any:
+        # A copy that is being made has no handler yet.
+        if name.startswith("_"):
+            raise AttributeError(name)
         return getattr(self._handler, name)

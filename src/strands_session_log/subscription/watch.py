@@ -15,7 +15,7 @@ from .buffer import Buffer, Sized
 T = TypeVar("T")
 
 PAGE_BYTES = 512 * 1024
-_FIRST_PAGE = 16
+_FIRST_PAGE = 4
 
 Command: TypeAlias = "tuple[str | int, ...]"
 
