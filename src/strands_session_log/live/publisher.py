@@ -184,9 +184,8 @@ class Publisher:
             self._pieces, self._characters, self._forgets, self._is_busy = [], 0, False, True
             for message in list(self._messages)[:-_REMEMBERED]:
                 del self._messages[message]
-            return [
-                self._numbered(piece.whole) for piece in pieces if self._is_of_interest(piece.line.message)
-            ], forgets
+            lines = [piece.whole for piece in pieces if self._is_of_interest(piece.line.message)]
+            return [self._numbered(line) for line in lines], forgets
 
     def _is_of_interest(self, message: str) -> bool:
         progress = self._messages.setdefault(message, _Progress())

@@ -48,8 +48,9 @@ class Following:
     ) -> Tail[Recorded] | FeedTail:
         """Follow one session, or all: what happens as it happens, in order, for ever.
 
-        Loop over it with `async for`, or with `for` in a thread. Any number of tails share a few connections and
-        threads, and each holds a bounded part of what its consumer has not taken yet; nothing is kept on the server.
+        Loop over it with `async for`, or with `for` in a thread. Any number of tails share two threads and one
+        connection of the client's pool, in a cluster one a partition; each holds a bounded part of what its consumer
+        has not taken yet. Nothing is kept on the server.
 
         Args:
             session_id: The session; one that does not exist yet is waited for. Left out, the whole feed is followed: an

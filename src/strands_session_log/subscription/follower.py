@@ -68,21 +68,28 @@ class Follower:
         self._thread.join(timeout)
 
     def _run(self) -> None:
+        error: Exception | None = None
         try:
             while not self._may_end():
                 self._work()
-        except BaseException as error:
-            logger.exception("error=<%s> | all tails of a log failed", error)
-            self._end(error)
-            raise
-        self._end(None)
+        except Exception as failure:
+            error = self._taken_amiss(failure, "all tails of a log failed")
+        self._end(error)
 
     def _may_end(self) -> bool:
         with self._lock:
             self._has_ended = self._closing.is_set() or not (self._watches or self._inbox.qsize())
             return self._has_ended
 
-    def _end(self, error: BaseException | None) -> None:
+    def _taken_amiss(self, error: Exception, what: str) -> Exception | None:
+        """What consumers are to hear of an error; nothing once all of it is closed, perhaps the client, too."""
+        if self._closing.is_set():
+            return None
+        if not isinstance(error, SessionLogError):
+            logger.error("error=<%s> | %s", error, what, exc_info=error)
+        return error
+
+    def _end(self, error: Exception | None) -> None:
         self._has_ended = True
         self._collect(0)
         for watch in self._watches:
@@ -156,9 +163,7 @@ class Follower:
         except ServerUnavailableError:
             raise
         except Exception as error:
-            if not isinstance(error, SessionLogError):
-                logger.exception("error=<%s> | a tail failed", error)
-            watch.fail(error)
+            watch.buffer.end(self._taken_amiss(error, "a tail failed"))
             return Standing.OVER
 
     def _lane(self, watch: Watch[Any]) -> Lane:
@@ -178,6 +183,8 @@ class Follower:
         """Look at the positions at which nothing has come for a while; those that may not stand are read from."""
         if time.monotonic() < self._next_check:
             return
+        for watch in [watch for watch in self._watches if watch.buffer.has_ended]:
+            self._take_over(watch)
         live = {watch: watch.position for lane in self._lanes.values() for watch in lane.live}
         idle = [watch for watch, position in live.items() if self._seen.get(watch) == position]
         with suppress(ServerUnavailableError):
