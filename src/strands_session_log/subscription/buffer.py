@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from threading import Condition
-from typing import Generic, NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 T = TypeVar("T")
 
@@ -17,7 +17,7 @@ CAPACITY = 1000
 more than that."""
 
 
-class Sized(NamedTuple, Generic[T]):
+class Sized(NamedTuple):
     """An item with what it counts for.
 
     Attributes:
@@ -25,7 +25,7 @@ class Sized(NamedTuple, Generic[T]):
         size: Bytes.
     """
 
-    item: T | Exception
+    item: Any
     size: int
 
 
@@ -45,7 +45,7 @@ class Buffer(Generic[T]):
     def __init__(self, starting: int = 1) -> None:
         # Reentrant, as the garbage collector may close a buffer in any thread at any time.
         self._changed = Condition()
-        self._items: deque[Sized[T]] = deque()
+        self._items: deque[Sized] = deque()
         self._size = 0
         self._starting = starting
         self._turned_away: list[Callable[[], object]] = []
@@ -64,7 +64,7 @@ class Buffer(Generic[T]):
             self._starting -= 1
             self._tell()
 
-    def put(self, items: Iterable[Sized[T]], come_again: Callable[[], object]) -> bool:
+    def put(self, items: Iterable[Sized], come_again: Callable[[], object]) -> bool:
         """Add items.
 
         Args:
@@ -148,7 +148,8 @@ class Buffer(Generic[T]):
         self._call_again()
         if isinstance(item, Exception):
             raise item
-        return item
+        taken: T = item
+        return taken
 
     def _call_again(self) -> None:
         """Once half of it is consumed, so that readers come for pages, not for single items."""

@@ -131,9 +131,9 @@ class FeedWatch(Watch[FeedItem]):
     def _id(self, entry_id: bytes | str) -> FeedId:
         return FeedId(self.partition, *EventId.parse(text(entry_id)))
 
-    def _accept(self, entry: RawEntry) -> Sequence[Sized[FeedItem]]:
+    def _accept(self, entry: RawEntry) -> Sequence[Sized]:
         found = envelope(self.partition, *entry)
-        items = list[Sized[FeedItem]]()
+        items = list[Sized]()
         if self._is_certain and found.feed_id.sequence != self._at.sequence + 1:
             missing = found.feed_id.sequence - self._at.sequence - 1
             gap = FeedGapError(self._at, found.feed_id, missing if missing > 0 else None)

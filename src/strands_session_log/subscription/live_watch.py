@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..codec import RawEntry
-from ..codec.delta import Delta, delta
+from ..codec.delta import delta
 from ..event_log import EventLog
 from ..event_log.reading import fetch, size_of
 from ..event_log.sealed import Position
@@ -64,7 +64,7 @@ class DeltaWatch(Watch[Any]):
     def _fetch(self, start: str, end: str, count: int, command: bytes = b"XRANGE") -> Sequence[RawEntry]:
         return insist(lambda: fetch(self._log.client, self.key, start, end, count, command), 0)
 
-    def _accept(self, entry: RawEntry) -> Sequence[Sized[Delta]]:
+    def _accept(self, entry: RawEntry) -> Sequence[Sized]:
         found = delta(*entry)
         self._at = found.id
         return [Sized(found, size_of(entry))]

@@ -118,7 +118,7 @@ class SessionWatch(Watch[Recorded]):
         is_deleted = self._log.head(self._session_id) is None
         return (SessionDeletedError if is_deleted else LogForkedError)(self._session_id, self._at.id)
 
-    def _accept(self, entry: RawEntry) -> Sequence[Sized[Recorded]]:
+    def _accept(self, entry: RawEntry) -> Sequence[Sized]:
         fields = fields_of(entry[1])
         found = parse(entry[0], fields)
         follows = found.id.revision == self._at.id.revision + 1

@@ -74,7 +74,7 @@ class Watch(ABC, Generic[T]):
         """Read so many entries after the position, once it is certain that it still stands."""
 
     @abstractmethod
-    def _accept(self, entry: RawEntry) -> Sequence[Sized[T]]:
+    def _accept(self, entry: RawEntry) -> Sequence[Sized]:
         """Check what follows the position, move there, and tell what of it is for the consumer."""
 
     @abstractmethod
@@ -123,7 +123,7 @@ class Watch(ABC, Generic[T]):
         self.buffer.end(error)
 
     def _deliver(self, entries: Sequence[RawEntry], otherwise: Standing) -> Standing:
-        items: list[Sized[T]] = []
+        items: list[Sized] = []
         has_room = True
         try:
             for entry in entries:
