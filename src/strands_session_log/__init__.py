@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import errors, events, instrumentation
 from .audit import Verification
+from .codec.delta import Delta
 from .event_log import ANY, NO_SESSION, AgentAt, Durability, SessionAt
 from .events import Recorded, SessionInfo
 from .feed import FeedRetention
@@ -18,9 +19,10 @@ from .ids import EventId
 from .session_log import SessionLog
 from .snapshot import SnapshotSettings
 from .state import SessionState
-from .subscription import GroupStatus, ParkedEvent, Subscriber
+from .subscription import FeedPosition, FeedTail, GroupStatus, LiveTail, ParkedEvent, Subscriber, Tail
 
 if TYPE_CHECKING:
+    from .live import LiveTokens
     from .recorder import SessionRecorder
     from .session_manager import ValkeySessionManager
     from .storage import ValkeyStorage
@@ -29,10 +31,15 @@ __all__ = [
     "ANY",
     "NO_SESSION",
     "AgentAt",
+    "Delta",
     "Durability",
     "EventId",
+    "FeedPosition",
     "FeedRetention",
+    "FeedTail",
     "GroupStatus",
+    "LiveTail",
+    "LiveTokens",
     "ParkedEvent",
     "Recorded",
     "SessionAt",
@@ -42,6 +49,7 @@ __all__ = [
     "SessionState",
     "SnapshotSettings",
     "Subscriber",
+    "Tail",
     "ValkeySessionManager",
     "ValkeyStorage",
     "Verification",
@@ -51,6 +59,7 @@ __all__ = [
 ]
 
 _NEED_STRANDS = {
+    "LiveTokens": ".live",
     "SessionRecorder": ".recorder",
     "ValkeySessionManager": ".session_manager",
     "ValkeyStorage": ".storage",

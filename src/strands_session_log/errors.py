@@ -204,6 +204,17 @@ class LogForkedError(SessionLogError):
         super().__init__(f"the history of session {session_id!r} was replaced; it diverges after {position}")
 
 
+class SessionDeletedError(LogForkedError):
+    """The session that was followed is not there any more: deleted, or lost with the server's data."""
+
+    def __init__(self, session_id: str, position: object) -> None:
+        self.session_id, self.position = session_id, position
+        SessionLogError.__init__(
+            self,
+            f"session {session_id!r} was deleted, or lost with the server's data, after {position} was read",
+        )
+
+
 class CorruptEntryError(SessionLogError):
     """A stream entry that does not have the shape this library writes."""
 

@@ -91,6 +91,10 @@ class Keyspace(NamedTuple):
         """The stream of envelopes of a partition."""
         return f"{self._prefix(partition)}:feed"
 
+    def position(self, partition: int) -> str:
+        """The counter of what a partition's feed has had."""
+        return f"{self.feed(partition)}:position"
+
     def sessions(self, partition: int) -> str:
         """The sorted set of a partition's sessions by last activity."""
         return f"{self._prefix(partition)}:sessions"
@@ -130,7 +134,7 @@ def _session_keys(keyspace: Keyspace, session_id: str) -> SessionKeys:
         rewrite=f"{prefix}:rewrite",
         feed=keyspace.feed(partition),
         sessions=keyspace.sessions(partition),
-        position=f"{keyspace.feed(partition)}:position",
+        position=keyspace.position(partition),
     )
 
 

@@ -39,6 +39,8 @@ _HOW = """\
 - Bytes on the server are the `MEMORY USAGE … SAMPLES 0` of every key of the namespace, after a real agent's
   conversation with everything recorded that is by default. The session without a window has the same events but for
   those that say what the window dropped.
+- A tail's latency is that until a thread that waits for it has the event, from the call of the append on; the note has
+  it from the append's return on. The other side is a thread that waits in `XREAD` on a connection of its own.
 - The network is a relay in a process of its own, on TCP, that delivers what it takes 1 ms later, in either direction.
   Round trips are counted without it.
 - Strands' `FileSessionManager` and `SnapshotSessionManager` write to local files and wait for no disk.

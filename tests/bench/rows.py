@@ -46,7 +46,7 @@ class Row(NamedTuple):
     peer: Sequence[float]
     target: float | None = None
     better: Better = "less"
-    unit: Literal["s", "bytes", "round trips"] = "s"
+    unit: Literal["s", "bytes", "round trips", "connections"] = "s"
     note: str = ""
 
     @property

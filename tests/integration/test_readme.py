@@ -20,7 +20,7 @@ def test_the_readme_runs_from_top_to_bottom(
 ) -> None:
     blocks = re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
     code = "\n".join(blocks).replace('"valkey://localhost:6379"', f'"{server_url}", "{session_log.namespace}"')
-    assert code.count("session_manager=") == 2
+    assert code.count("session_manager=") == 3
     assert code.count("SessionRecorder(") == 1
 
     class Agent(strands.Agent):

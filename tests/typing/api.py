@@ -12,14 +12,20 @@ from strands.session import SnapshotSessionManager
 from strands_session_log import (
     NO_SESSION,
     AgentAt,
+    Delta,
     Durability,
     EventId,
+    FeedPosition,
+    FeedTail,
+    LiveTail,
+    LiveTokens,
     Recorded,
     SessionAt,
     SessionInfo,
     SessionLog,
     SessionRecorder,
     SessionState,
+    Tail,
     ValkeySessionManager,
     ValkeyStorage,
     Verification,
@@ -69,6 +75,47 @@ for one in log.read("s-42", after=last, types="custom.feedback"):
         one.event.trace,
     )
     score: object = one.event.data["score"]
+
+tail: Tail[Recorded] = log.tail("s-42", after="now", types="message.*", agent="default")
+with tail:
+    for one in tail:
+        heard: EventId = one.id
+feed: FeedTail = log.tail(after="-10m")
+for envelope in feed:
+    about: tuple[str, EventId, str, dict[str, object]] = (
+        envelope.session_id,
+        envelope.id,
+        envelope.link,
+        envelope.facts,
+    )
+place: FeedPosition = FeedPosition.parse(str(feed.position))
+feed = log.tail(after=place)
+
+
+heard_live: LiveTail = log.live("s-42", after=last)
+for item in heard_live:
+    if isinstance(item, Delta):
+        piece: tuple[EventId, str, str, str, int] = (
+            item.id,
+            item.line.kind,
+            item.line.agent,
+            item.line.text,
+            item.revision,
+        )
+    else:
+        finished: Recorded = item
+speaker = LiveTokens(log, "s-42", interval=0.1, agent_id="graph:node")
+agent = Agent(hooks=[speaker])
+dropped: int = speaker.stats.dropped
+settled: bool = speaker.flush(timeout=1.0)
+
+
+async def follow() -> None:
+    async with log.tail("s-42", after=12) as following:
+        async for one in following:
+            assert one.link
+    await feed.aclose()
+
 
 state: SessionState = log.state("s-42", at="2026-01-31T12:00:00Z")
 text: object = state.agents["default"].messages[-1].message["content"]

@@ -8,11 +8,12 @@ from typing import Any
 from .. import chain
 from ..codec import Entry, parse
 from ..errors import CorruptEntryError
+from ..event_log.linking import link_after, loaded, raw
 from ..event_log.sealed import Position
 from ..events import PayloadErased
 from ..ids import START, EventId
 from ..server.border import text
-from .lineage import Lineage, loaded
+from .lineage import Lineage
 
 
 class Checker:
@@ -50,7 +51,7 @@ class Checker:
             self._check_content(entry)
             self._check_off(entry)
             self.problems += self._lineage.check(entry, self.id, self.link)
-            self.id, self.link, self._previous = entry.id, entry.link, _bytes(entry.link)
+            self.id, self.link, self._previous = entry.id, entry.link, raw(entry.link)
 
     def compare(self, head: Position | str | None) -> str:
         """What is wrong with the head if the stream ends with the event checked last; nothing if it fits."""
@@ -70,11 +71,9 @@ class Checker:
             self.problems.append(f"event {entry.id} ({entry.header[0]}) is older than event {self.id} before it")
 
     def _check_content(self, entry: Entry) -> None:
-        header = [part.encode() for part in entry.header]
-        expected = chain.link(self._previous, entry.id.revision, header, self._commitment(entry))
-        if _bytes(entry.link) != expected:
+        if raw(entry.link) != link_after(self._previous, entry):
             self.problems.append(f"event {entry.id} ({entry.header[0]}) is not what was written: its link differs")
-        elif not entry.is_erased and len(_bytes(entry.salt)) != chain.SALT_BYTES:
+        elif not entry.is_erased and len(raw(entry.salt)) != chain.SALT_BYTES:
             # With part of the body as salt, or of the salt as body, the link stays the same.
             self.problems.append(f"event {entry.id} ({entry.header[0]}) has no salt of {chain.SALT_BYTES} bytes")
 
@@ -86,12 +85,6 @@ class Checker:
         if entry.is_erased:
             self._erased[str(entry.id)] = entry.header[0]
 
-    def _commitment(self, entry: Entry) -> bytes:
-        """Of the body as it is; of an erased body, what it left behind."""
-        if entry.is_erased:
-            return _bytes(str(loaded(entry.body).get("commitment")))
-        return chain.commitment(_bytes(entry.salt), entry.body.encode())
-
     def _pass_over(self, fields: Mapping[Any, Any]) -> None:
         """Go on behind an entry that cannot be read, with what of it can be."""
         try:
@@ -99,11 +92,4 @@ class Checker:
             self.link = text(fields.get(b"link", ""))
         except ValueError:
             return
-        self._previous = _bytes(self.link)
-
-
-def _bytes(text: str) -> bytes:
-    try:
-        return chain.from_text(text)
-    except ValueError:
-        return b""
+        self._previous = raw(self.link)

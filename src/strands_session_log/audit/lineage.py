@@ -7,16 +7,15 @@ it, must name that very root, and the last of them this very session.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import suppress
 from functools import partial
-from typing import Any, NamedTuple
-
-import orjson
+from typing import NamedTuple
 
 from ..codec import Entry, fields_of
 from ..errors import InvalidIdError
 from ..event_log import EventLog
+from ..event_log.linking import loaded
 from ..events import SessionForked
 from ..ids import EventId
 from ..server.border import insist
@@ -91,12 +90,3 @@ class Lineage:
             for _, fields in page:
                 return bool(fields_of(fields).get(b"link") == self._link.encode())
         return not next(log.pages(parent))
-
-
-def loaded(body: str) -> Mapping[str, Any]:
-    """The JSON object of a body; an empty one where it is none."""
-    try:
-        data = orjson.loads(body)
-    except ValueError:
-        return {}
-    return data if isinstance(data, dict) else {}

@@ -24,6 +24,7 @@ from .commands import (
     rewind,
     sessions,
     show,
+    tail,
     verify,
 )
 from .exits import EPILOG, told_in_one_line
@@ -83,6 +84,7 @@ app.command(epilog=demo.EPILOG)(demo.demo)
 app.command(epilog=sessions.EPILOG)(sessions.sessions)
 app.command(epilog=show.EPILOG)(show.show)
 app.command(epilog=replay.EPILOG)(replay.replay)
+app.command(epilog=tail.EPILOG)(tail.tail)
 app.command(epilog=events.EPILOG)(events.events)
 app.command(epilog=diff.EPILOG, cls=PointCommand)(diff.diff)
 app.command(epilog=fork.EPILOG)(fork.fork)

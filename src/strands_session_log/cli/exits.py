@@ -77,7 +77,7 @@ def told_in_one_line() -> Iterator[None]:
 
 def _code(error: errors.SessionLogError) -> Code:
     match error:
-        case errors.SessionNotFoundError():
+        case errors.SessionNotFoundError() | errors.SessionDeletedError():
             return Code.NO_SESSION
         case _ if isinstance(error, _WRONG_USAGE):
             return Code.USAGE
@@ -99,7 +99,7 @@ def _with_cure(error: errors.SessionLogError) -> str:
             return f"{str(error).rstrip('.')}; check that it runs, and what --url or SESSION_LOG_URL says"
         case errors.ServerRefusedError(cure=""):
             return f"{error}; `session-log doctor` tells what the server lacks"
-        case _ if isinstance(error, _DAMAGED):
+        case _ if isinstance(error, _DAMAGED) and not isinstance(error, errors.SessionDeletedError):
             return f"{error}; `session-log verify` tells what is wrong"
     return str(error)
 

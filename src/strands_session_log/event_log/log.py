@@ -165,9 +165,13 @@ class EventLog:
 
     def now_ms(self, session_id: str) -> int:
         """The clock that the session's events get their time from, in milliseconds since the epoch."""
+        return self.clock(self.keyspace.session(session_id).head)
+
+    def clock(self, key: str) -> int:
+        """The clock of the server that holds a key, in milliseconds since the epoch."""
 
         def ask() -> int:
-            with connection_to(self.client, self.keyspace.session(session_id).head) as node:
+            with connection_to(self.client, key) as node:
                 seconds, microseconds = node.execute_command("TIME")
             return int(seconds) * 1000 + int(microseconds) // 1000
 

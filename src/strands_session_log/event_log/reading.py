@@ -36,23 +36,27 @@ class Reader:
         page = self._page(session_id, start, end, count)
         yield page
         while len(page) == count and _text(page[-1][0]) != end:
-            last, count = page[-1], _next_count(page)
+            last, count = page[-1], next_count(page)
             page = self._page(session_id, _text(last[0]), end, count + 1)
-            if [_place(entry) for entry in page[:1]] != [_place(last)]:
+            if [place(entry) for entry in page[:1]] != [place(last)]:
                 raise LogForkedError(session_id, _text(last[0]))
             page = page[1:]
             yield page
 
     def _page(self, session_id: str, start: str, end: str, count: int) -> list[RawEntry]:
         key = self._keyspace.session(session_id).events
-        read = partial(insist, partial(self._fetch, key, start, end, count), self._retry_for)
+        read = partial(insist, partial(fetch, self._client, key, start, end, count), self._retry_for)
         return read_told(read) if hooks.active else read()
 
-    def _fetch(self, key: str, start: str, end: str, count: int) -> list[RawEntry]:
-        """The name of the command as bytes: the driver then leaves out its own, slower way of laying out the reply."""
-        with connection_to(self._client, key) as node:
-            page: list[RawEntry] = node.execute_command(b"XRANGE", key, start, end, "COUNT", count, NEVER_DECODE=True)
-            return page
+
+def fetch(client: Client, key: str, start: str, end: str, count: int, command: bytes = b"XRANGE") -> list[RawEntry]:
+    """Some raw entries of a stream; of the newest first with `XREVRANGE`.
+
+    The name of the command as bytes: the driver then leaves out its own, slower way of laying out the reply.
+    """
+    with connection_to(client, key) as node:
+        page: list[RawEntry] = node.execute_command(command, key, start, end, "COUNT", count, NEVER_DECODE=True)
+        return page
 
 
 def start_after(after: EventId) -> str:
@@ -69,18 +73,23 @@ def end_at(until: EventId | None) -> str:
     return str(until) if until.revision else str(until.ms)
 
 
-def _place(entry: RawEntry) -> tuple[Any, Any]:
+def place(entry: RawEntry) -> tuple[Any, Any]:
     """Id and link: what an entry keeps when it is erased, and no other has."""
     return entry[0], fields_of(entry[1]).get(b"link")
 
 
-def _next_count(page: Sequence[RawEntry]) -> int:
+def next_count(page: Sequence[RawEntry], page_bytes: int = _PAGE_BYTES) -> int:
     """As many entries as fit a few megabytes if all are like the largest of the last page, at most twice as many.
 
     Messages range from bytes to megabytes, and a session of small ones may turn to large ones at any time.
     """
     largest = max(len(fields[-1]) for _, fields in page) + _SMALL_FIELDS
-    return max(1, min(_MAX_PAGE, 2 * len(page), _PAGE_BYTES // largest))
+    return max(1, min(_MAX_PAGE, 2 * len(page), page_bytes // largest))
+
+
+def size_of(entry: RawEntry) -> int:
+    """How many bytes its values have."""
+    return sum(map(len, entry[1][1::2]))
 
 
 def _text(value: bytes) -> str:

@@ -6,10 +6,10 @@ from functools import partial
 
 from ..errors import RevisionNotFoundError, SessionNotFoundError
 from ..event_log import EventLog, Progress
+from ..event_log.points import resolve
 from ..ids import START, EventId, Point
 from ..replay import Replay, rewind, unanswered
 from ..state import SessionDiff, SessionState, diff
-from .points import resolve
 
 
 class History:

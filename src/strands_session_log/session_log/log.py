@@ -20,6 +20,7 @@ from ..server import connect, release
 from ..server.border import Client
 from ..snapshot import SnapshotSettings
 from ..subscription import GroupStatus, ParkedEvents, groups
+from .following import Following
 from .history import History
 from .points import event_at, matching
 from .upkeep import Upkeep
@@ -29,7 +30,7 @@ DEFAULT_SNAPSHOTS = SnapshotSettings()
 DEFAULT_FEED = FeedRetention()
 
 
-class SessionLog(History):
+class SessionLog(History, Following):
     """An append-only log of agent sessions on one Valkey or Redis server.
 
     Safe to share between threads; holds nothing but the client and a few positions.
@@ -75,6 +76,7 @@ class SessionLog(History):
         self.events = EventLog(client, opened.keyspace, durability, retry_for, feed)
         self.replay = Replay(self.events, snapshots)
         self._upkeep = Upkeep(self.events)
+        self._begin_following()
 
     @classmethod
     def connect(cls, url: str, namespace: str = DEFAULT_NAMESPACE, **options: Any) -> SessionLog:
@@ -100,10 +102,11 @@ class SessionLog(History):
         return log
 
     def close(self) -> None:
-        """Close the connections that `connect` made; an embedded server nobody else uses stops.
+        """End all tails and close the connections that `connect` made; an embedded server nobody else uses stops.
 
         A client that was passed in may have other users, and stays open.
         """
+        self._hub.close()
         self.replay.close()
         self._upkeep.close()
         self.events.close()

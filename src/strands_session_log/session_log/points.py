@@ -6,23 +6,9 @@ from collections.abc import Callable, Sequence
 
 from ..errors import InvalidPointError, RevisionNotFoundError
 from ..event_log import EventLog
+from ..event_log.points import resolve
 from ..events import Recorded, selector
-from ..ids import EventId, Instant, Point, Revision, parse_point
-
-
-def resolve(log: EventLog, session_id: str, point: Point) -> EventId:
-    """See `SessionLog.resolve`."""
-    is_relative = isinstance(point, str) and point.strip().startswith("-")
-    match parse_point(point, now_ms=log.now_ms(session_id) if is_relative else None):
-        case EventId() as event_id:
-            return event_id
-        case Instant(ms):
-            return EventId(ms, 0)
-        case Revision(number):
-            found = log.locate(session_id, number)
-            if found is None:
-                raise RevisionNotFoundError(session_id, number)
-            return found
+from ..ids import EventId, Point
 
 
 def event_at(log: EventLog, session_id: str, point: Point) -> EventId:

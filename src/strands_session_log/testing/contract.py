@@ -21,6 +21,7 @@ from ..scripts import APPEND
 from ..session_log import SessionLog
 from .erasure_contract import ErasureContract
 from .history_contract import HistoryContract
+from .tail_contract import TailContract
 
 
 def note(number: int = 0) -> Event:
@@ -285,7 +286,7 @@ class ReadContract:
         assert sorted(ours) == sorted(expected)
 
 
-class LogContract(AppendContract, ReadContract, ErasureContract, HistoryContract):
+class LogContract(AppendContract, ReadContract, ErasureContract, HistoryContract, TailContract):
     """Everything above; subclass this."""
 
 

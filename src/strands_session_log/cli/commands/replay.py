@@ -10,14 +10,13 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from ...errors import SessionNotFoundError
 from ...events import Recorded
 from ...ids import START, EventId
 from ...session_log import SessionLog
-from ...state import SessionState
 from ..chronicle import Chronicle, Told
 from ..connection import opened
 from ..exits import Code, fail
+from ..following import state_before
 from ..layout import put
 from ..options import JsonOption, NamespaceOption, SessionArgument, UrlOption
 from ..pacing import Shortened, pace, seconds
@@ -158,17 +157,7 @@ def _just_before(first: EventId) -> EventId:
 
 
 def _told(log: SessionLog, session_id: str, before: EventId, events: Iterable[Recorded]) -> Iterator[Told]:
-    return Chronicle(console(), _state(log, session_id, before)).told(events)
-
-
-def _state(log: SessionLog, session_id: str, position: EventId) -> SessionState:
-    """The session before the first event; empty before it had begun."""
-    if position == START:
-        return SessionState()
-    try:
-        return log.state(session_id, position.revision or position)
-    except SessionNotFoundError:
-        return SessionState()
+    return Chronicle(console(), state_before(log, session_id, before)).told(events)
 
 
 def _print_json(thing: Recorded | Told | Shortened) -> None:

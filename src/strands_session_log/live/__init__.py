@@ -1,0 +1,6 @@
+"""What agents say while they say it, for whoever watches: published beside the log, and never part of it."""
+
+from .publisher import LiveStats
+from .tokens import LiveTokens
+
+__all__ = ["LiveStats", "LiveTokens"]

@@ -1,0 +1,233 @@
+"""The thread that publishes what agents say, a little at a time; it never holds up the agent."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from threading import Condition, Thread
+from typing import NamedTuple
+
+from ..codec.delta import END, INPUT, LIVE_MS, REASONING, TEXT, Line
+from ..keys import SessionKeys
+from ..scripts import LIVE
+from ..server.border import Client, insist
+
+logger = logging.getLogger(__name__)
+
+_MOST_CHARACTERS = 1_000_000
+_LEAST = 16
+"""Characters that a piece counts for beside its text."""
+_STAYING = 10_000
+"""How many pieces stay in the stream, about."""
+_PAUSE = 1.0
+"""For how many seconds a server that did not answer is left alone; what is said meanwhile waits, or is lost."""
+_IDLE = 5.0
+_JOINED = (TEXT, REASONING, INPUT)
+_REMEMBERED = 1_000
+
+
+class LiveStats(NamedTuple):
+    """What became of what was heard.
+
+    Attributes:
+        published: How many pieces stand in the live stream, or stood there; several that follow each other are one.
+        waiting: How many wait to be published.
+        dropped: How many were given up: the server was away, slow, or had no such session.
+        last_error: Why, of the last time; empty while all is well.
+    """
+
+    published: int
+    waiting: int
+    dropped: int
+    last_error: str
+
+
+class _Piece:
+    """A piece that grows as long as it is not published."""
+
+    __slots__ = ("_texts", "line")
+
+    def __init__(self, line: Line) -> None:
+        self.line, self._texts = line, [line.text]
+
+    def takes(self, line: Line) -> bool:
+        """Add another one, if it follows in the same block."""
+        ours = self.line
+        fits = line.kind in _JOINED and (line.message, line.block, line.kind) == (ours.message, ours.block, ours.kind)
+        if fits:
+            self._texts.append(line.text)
+        return fits
+
+    @property
+    def whole(self) -> Line:
+        """With all that was added."""
+        return self.line._replace(text="".join(self._texts))
+
+
+@dataclass(slots=True)
+class _Progress:
+    """How far a message has come.
+
+    Attributes:
+        number: Of its last piece.
+        since: Where the session stood when its first piece was published; None as long as none was.
+        is_whole: Whether all of it was heard.
+    """
+
+    number: int = 0
+    since: int | None = None
+    is_whole: bool = False
+
+
+class Publisher:
+    """Publishes the pieces of one session in batches.
+
+    Args:
+        client: Where to.
+        keys: The session's.
+        interval: Seconds between batches.
+    """
+
+    def __init__(self, client: Client, keys: SessionKeys, interval: float) -> None:
+        self._client, self._keys, self._interval = client, keys, interval
+        self._published = self._dropped = 0
+        self._last_error = ""
+        self._reset()
+
+    def _reset(self) -> None:
+        self._process = os.getpid()
+        self._changed = Condition()
+        self._pieces: list[_Piece] = []
+        self._characters = 0
+        self._forgets = self._is_busy = False
+        self._thread: Thread | None = None
+        self._messages: dict[str, _Progress] = {}
+
+    @property
+    def stats(self) -> LiveStats:
+        """See `LiveStats`."""
+        return LiveStats(self._published, len(self._pieces), self._dropped, self._last_error)
+
+    def publish(self, line: Line) -> None:
+        """Take a piece, or give it up where too much waits."""
+        with self._own_lock():
+            progress = self._messages.setdefault(line.message, _Progress())
+            progress.is_whole = progress.is_whole or line.kind == END
+            if self._characters + len(line.text) > _MOST_CHARACTERS:
+                return self._lose([line])
+            self._characters += len(line.text) + _LEAST
+            if not (self._pieces and self._pieces[-1].takes(line)):
+                self._pieces.append(_Piece(line))
+            return self._start()
+
+    def forget(self) -> None:
+        """Take back what was published, and what waits to be; tried until it is done."""
+        with self._own_lock():
+            self._lose(piece.line for piece in self._pieces)
+            self._pieces, self._characters, self._forgets = [], 0, True
+            self._start()
+
+    def flush(self, timeout: float) -> bool:
+        """Wait until nothing waits; returns whether that is so."""
+        with self._own_lock():
+            return self._changed.wait_for(lambda: not (self._pieces or self._forgets or self._is_busy), timeout)
+
+    def _own_lock(self) -> Condition:
+        """Not that of the process this one was forked from, which its thread may have held."""
+        if self._process != os.getpid():
+            self._reset()
+        return self._changed
+
+    def _start(self) -> None:
+        try:
+            if self._thread is None or not self._thread.is_alive():
+                thread = Thread(target=self._run, name="session-log-live", daemon=True)
+                thread.start()
+                self._thread = thread
+        except RuntimeError as error:
+            # No more threads, or the interpreter ends: the agent must not hear of it.
+            self.fail(error)
+        self._changed.notify_all()
+
+    def fail(self, error: Exception) -> None:
+        """Count what could not even be heard."""
+        self._dropped += 1
+        self._last_error = f"{type(error).__name__}: {error}"
+
+    def _run(self) -> None:
+        while self._await():
+            time.sleep(self._interval)
+            lines, forgets = self._take()
+            try:
+                self._send(lines, forgets)
+            except Exception as error:
+                self._give_up(lines, forgets, error)
+            with self._changed:
+                self._is_busy = False
+                self._changed.notify_all()
+
+    def _await(self) -> bool:
+        """Wait for something to publish; False after a while without."""
+        with self._changed:
+            if self._changed.wait_for(lambda: self._pieces or self._forgets, _IDLE):
+                return True
+            self._thread = None
+            return False
+
+    def _take(self) -> tuple[list[Line], bool]:
+        """What is to be published now. A message that was whole before anybody heard of it is read in the log."""
+        with self._changed:
+            forgets, pieces = self._forgets, self._pieces
+            self._pieces, self._characters, self._forgets, self._is_busy = [], 0, False, True
+            for message in list(self._messages)[:-_REMEMBERED]:
+                del self._messages[message]
+            lines = [piece.whole for piece in pieces if self._is_of_interest(piece.line.message)]
+            return [self._numbered(line) for line in lines], forgets
+
+    def _is_of_interest(self, message: str) -> bool:
+        progress = self._messages.setdefault(message, _Progress())
+        return progress.since is not None or not progress.is_whole
+
+    def _numbered(self, line: Line) -> Line:
+        progress = self._messages[line.message]
+        progress.number += 1
+        return line._replace(number=progress.number)
+
+    def _send(self, lines: Sequence[Line], forgets: bool) -> None:
+        if not lines and not forgets:
+            return
+        arguments: list[str | int] = [LIVE_MS, _STAYING, "1" if forgets else ""]
+        for line in lines:
+            since = self._messages[line.message].since
+            arguments += (*line, "" if since is None else since)
+        revision = insist(lambda: LIVE(self._client, (self._keys.head, self._keys.live), arguments), 0)
+        if revision is None:
+            raise _NoSession("there is no such session yet, or any more")
+        for line in lines:
+            progress = self._messages[line.message]
+            progress.since = int(revision) if progress.since is None else progress.since
+        self._published += len(lines)
+        self._last_error = ""
+
+    def _give_up(self, lines: Sequence[Line], forgets: bool, error: Exception) -> None:
+        if not self._last_error:
+            logger.warning("live=<%s>, error=<%s> | what agents say is not published", self._keys.live, error)
+        self._last_error = f"{type(error).__name__}: {error}"
+        with self._changed:
+            self._dropped += len(lines)
+            self._forgets = self._forgets or (forgets and not isinstance(error, _NoSession))
+        if not isinstance(error, _NoSession):
+            time.sleep(_PAUSE)
+
+    def _lose(self, lines: Iterable[Line]) -> None:
+        """A number that is missing tells that something is."""
+        for line in lines:
+            self._dropped += 1
+            self._messages.setdefault(line.message, _Progress()).number += 1
+
+
+class _NoSession(LookupError):
+    """Nothing is published of a session that is not there: it has been deleted, or has yet to begin."""

@@ -1,0 +1,113 @@
+"""LiveTokens: what agents say while they say it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from strands.hooks import AgentInitializedEvent, HookProvider, HookRegistry
+
+from ..lifecycle import listen
+from ..lifecycle.records import check_ids
+from ..session_log import SessionLog
+from .publisher import LiveStats, Publisher
+from .voice import Voice
+
+_INTERVAL = 0.05
+
+
+class LiveTokens(HookProvider):
+    """Publishes what agents say, word by word: `Agent(session_manager=…, hooks=[LiveTokens(log, "s-42")])`.
+
+    Text, reasoning and the input of tools go to the session's `live` stream, in batches, beside whatever the agent's
+    callback handler does; read them with `SessionLog.live`. They are no part of the log: they are gone after two
+    minutes, and with the session, and whatever is erased in it. What a guardrail objects to is taken back at once.
+
+    It fails open: it neither raises nor waits for the network, and what the server did not take is dropped and counted.
+    An agent whose callback handler is replaced later, or for one call, is not heard meanwhile.
+
+    Args:
+        log: The log that has the session; something else records it.
+        session_id: The session.
+        interval: Seconds between batches.
+        agent_id: Under which name the log has the agent, if not under its own: a node of a graph or swarm is
+            `<graph>:<node>`.
+
+    Raises:
+        ValueError: When the session id cannot be one.
+    """
+
+    def __init__(
+        self, log: SessionLog, session_id: str, *, interval: float = _INTERVAL, agent_id: str | None = None
+    ) -> None:
+        check_ids(session_id)
+        self._agent_id = agent_id
+        self._publisher = Publisher(log.client, log.events.keyspace.session(session_id), interval)
+        self._voices: dict[str, Voice] = {}
+
+    @property
+    def stats(self) -> LiveStats:
+        """What became of what was heard."""
+        return self._publisher.stats
+
+    def flush(self, timeout: float = 10.0) -> bool:
+        """Wait until what was heard is published, or dropped.
+
+        Args:
+            timeout: For how many seconds at most.
+        """
+        return self._publisher.flush(timeout)
+
+    def register_hooks(self, registry: HookRegistry, **kwargs: Any) -> None:
+        """Listen to one agent."""
+        initialized: Any = self._initialized
+        registry.add_callback(AgentInitializedEvent, initialized)
+        listen(registry, "AfterModelCallEvent", self._model_ended)
+
+    def _initialized(self, hook: Any) -> None:
+        handler = getattr(hook.agent, "callback_handler", None)
+        if handler is not None:
+            hook.agent.callback_handler = Overheard(handler, self._hearing(hook.agent))
+
+    def _hearing(self, agent: Any) -> Callable[[Any], None]:
+        voice = self._voice(agent)
+
+        def hear(chunk: Any) -> None:
+            try:
+                voice.hear(chunk)
+            except Exception as error:
+                self._publisher.fail(error)
+
+        return hear
+
+    def _model_ended(self, hook: Any) -> None:
+        if getattr(hook, "exception", None) is not None or getattr(hook, "retry", False):
+            self._voice(hook.agent).discard()
+
+    def _voice(self, agent: Any) -> Voice:
+        name = self._agent_id or agent.agent_id
+        return self._voices.setdefault(name, Voice(name, self._publisher.publish, self._publisher.forget))
+
+
+class Overheard:
+    """A callback handler, and somebody who listens in; everything else about it is as it was.
+
+    Args:
+        handler: The agent's own.
+        hear: Takes the chunks of the model's stream; never raises.
+    """
+
+    def __init__(self, handler: Callable[..., Any], hear: Callable[[Any], None]) -> None:
+        self._handler, self._hear = handler, hear
+
+    def __call__(self, **event: Any) -> Any:
+        """Pass on what Strands tells the handler."""
+        if "event" in event:
+            self._hear(event["event"])
+        return self._handler(**event)
+
+    def __getattr__(self, name: str) -> Any:
+        # A copy that is being made has no handler yet.
+        if name.startswith("_"):
+            raise AttributeError(name)
+        return getattr(self._handler, name)

@@ -1,0 +1,212 @@
+"""The thread that brings watches to the end of their streams, and looks after those that wait there."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
+from functools import partial
+from queue import Empty, SimpleQueue
+from threading import Event, Lock, Thread
+from typing import Any
+
+from valkey import ValkeyCluster
+
+from ..errors import ServerUnavailableError, SessionLogError
+from ..server.border import Client, insist
+from .lane import Lane
+from .pausing import pauses
+from .watch import Standing, Watch
+
+logger = logging.getLogger(__name__)
+
+_CHECK_EVERY = 1.0
+"""Seconds after which a position at which nothing has come is looked at."""
+_WAKE_EVERY = 0.002
+_WAKES = 50
+"""How often a lane is woken in vain, because its read has not reached the server yet, before it is left to wake up."""
+
+
+class Follower:
+    """See `hub`; begins with the first watch and ends for good once there are none.
+
+    Args:
+        client: The client.
+    """
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        # Consumers and the garbage collector put watches into it, in whatever they are interrupted: it takes no lock.
+        self._inbox: SimpleQueue[Watch[Any] | None] = SimpleQueue()
+        self._lock, self._closing, self._has_ended = Lock(), Event(), False
+        self._watches: dict[Watch[Any], None] = {}
+        self._behind: dict[Watch[Any], None] = {}
+        self._lanes: dict[int, Lane] = {}
+        self._drowsy: dict[Lane, int] = {}
+        self._seen: dict[Watch[Any], tuple[int, int]] = {}
+        self._next_check, self._waits = time.monotonic() + _CHECK_EVERY, pauses()
+        self._is_cluster = isinstance(client, ValkeyCluster)
+        self._thread = Thread(target=self._run, name="session-log-tails", daemon=True)
+
+    def welcome(self, watches: Iterable[Watch[Any]]) -> bool:
+        """Take care of these, too; False if the thread has ended, or stayed in the process this one was forked from."""
+        with self._lock:
+            if self._has_ended or (self._thread.ident is not None and not self._thread.is_alive()):
+                return False
+            for watch in watches:
+                watch.followed_by(self._inbox.put)
+                watch.come_again()
+            if self._thread.ident is None:
+                self._thread.start()
+            return True
+
+    def close(self, timeout: float) -> None:
+        """End all tails, and wait for the threads."""
+        self._closing.set()
+        self._inbox.put(None)
+        self._thread.join(timeout)
+
+    def _run(self) -> None:
+        error: Exception | None = None
+        try:
+            while not self._may_end():
+                self._work()
+        except Exception as failure:
+            error = self._taken_amiss(failure, "all tails of a log failed")
+        self._end(error)
+
+    def _may_end(self) -> bool:
+        with self._lock:
+            self._has_ended = self._closing.is_set() or not (self._watches or self._inbox.qsize())
+            return self._has_ended
+
+    def _taken_amiss(self, error: Exception, what: str) -> Exception | None:
+        """What consumers are to hear of an error; nothing once all of it is closed, perhaps the client, too."""
+        if self._closing.is_set():
+            return None
+        if not isinstance(error, SessionLogError):
+            logger.error("error=<%s> | %s", error, what, exc_info=error)
+        return error
+
+    def _end(self, error: Exception | None) -> None:
+        self._has_ended = True
+        self._collect(0)
+        for watch in self._watches:
+            watch.buffer.end(error)
+        for lane in self._lanes.values():
+            lane.stop()
+        deadline = time.monotonic() + _CHECK_EVERY
+        for lane in self._lanes.values():
+            while not lane.join(_WAKE_EVERY) and time.monotonic() < deadline:
+                lane.wake()
+
+    def _work(self) -> None:
+        self._collect(self._idle_time())
+        if self._read():
+            self._waits = pauses()
+        else:
+            self._closing.wait(next(self._waits))
+        self._wake()
+        self._check()
+
+    def _idle_time(self) -> float:
+        """For how long nothing need be done."""
+        if self._behind:
+            return 0
+        return _WAKE_EVERY if self._drowsy else max(0.0, self._next_check - time.monotonic())
+
+    def _collect(self, timeout: float) -> None:
+        """Take over all who want to be read for; let go all who do not any more."""
+        with suppress(Empty):
+            watch = self._inbox.get(timeout=timeout) if timeout > 0 else self._inbox.get_nowait()
+            while True:
+                if watch is not None:
+                    self._take_over(watch)
+                watch = self._inbox.get_nowait()
+
+    def _take_over(self, watch: Watch[Any]) -> None:
+        self._lane(watch).remove(watch)
+        if watch.buffer.has_ended:
+            for where in (self._watches, self._behind, self._seen):
+                where.pop(watch, None)
+        else:
+            self._watches[watch] = self._behind[watch] = None
+
+    def _read(self) -> bool:
+        """A page for everybody who is behind; False if a server was away."""
+        away: set[Lane] = set()
+        for watch in list(self._behind):
+            lane = self._lane(watch)
+            if lane not in away:
+                try:
+                    self._go_on(watch, lane, self._advanced(watch))
+                except ServerUnavailableError as error:
+                    logger.info("error=<%s> | a tail waits for the server", error)
+                    away.add(lane)
+        return not away
+
+    def _go_on(self, watch: Watch[Any], lane: Lane, standing: Standing) -> None:
+        if standing is not Standing.BEHIND:
+            del self._behind[watch]
+        if standing is Standing.LIVE:
+            lane.add(watch)
+            self._drowsy[lane] = _WAKES
+        elif standing is Standing.OVER:
+            self._take_over(watch)
+
+    def _advanced(self, watch: Watch[Any]) -> Standing:
+        if watch.buffer.has_ended:
+            return Standing.OVER
+        try:
+            return watch.advance()
+        except ServerUnavailableError:
+            raise
+        except Exception as error:
+            watch.buffer.end(self._taken_amiss(error, "a tail failed"))
+            return Standing.OVER
+
+    def _lane(self, watch: Watch[Any]) -> Lane:
+        slot = watch.partition if self._is_cluster else 0
+        if slot not in self._lanes:
+            self._lanes[slot] = Lane(self._client, watch.key, self._inbox.put)
+        return self._lanes[slot]
+
+    def _wake(self) -> None:
+        for lane, tries in list(self._drowsy.items()):
+            if lane.wake() or tries == 0:
+                del self._drowsy[lane]
+            else:
+                self._drowsy[lane] = tries - 1
+
+    def _check(self) -> None:
+        """Look at the positions at which nothing has come for a while; those that may not stand are read from."""
+        if time.monotonic() < self._next_check:
+            return
+        for watch in [watch for watch in self._watches if watch.buffer.has_ended]:
+            self._take_over(watch)
+        live = {watch: watch.position for lane in self._lanes.values() for watch in lane.live}
+        idle = [watch for watch, position in live.items() if self._seen.get(watch) == position]
+        with suppress(ServerUnavailableError):
+            for watch in self._fallen(idle) if idle else ():
+                if watch.position == live[watch]:
+                    self._take_over(watch)
+        self._seen = live
+        self._next_check = time.monotonic() + _CHECK_EVERY
+
+    def _fallen(self, idle: Sequence[Watch[Any]]) -> list[Watch[Any]]:
+        """Those that do not stand at the end of what is there, or of which it is not certain; one round trip."""
+        probes = [(watch, watch.probe()) for watch in idle]
+        replies = iter(insist(partial(self._ask, [command for _, asked in probes for command in asked]), 0))
+        answered = [(watch, [next(replies) for _ in asked]) for watch, asked in probes]
+        return [watch for watch, found in answered if _is_error(found) or not watch.stands(found)]
+
+    def _ask(self, commands: Iterable[Sequence[Any]]) -> list[Any]:
+        pipeline = self._client.pipeline(transaction=False)
+        for command in commands:
+            pipeline.execute_command(*command)
+        return list(pipeline.execute(raise_on_error=False))
+
+
+def _is_error(replies: Sequence[Any]) -> bool:
+    return any(isinstance(reply, Exception) for reply in replies)

@@ -1,0 +1,167 @@
+"""One blocking read for all streams of a server that somebody waits for; in a cluster, of a slot."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from threading import Event, Lock, Thread
+from typing import Any
+
+from ..codec import RawEntry
+from ..errors import ServerUnavailableError, SessionLogError
+from ..event_log.connection import connection_to
+from ..event_log.reading import size_of
+from ..server.border import Client, insist
+from .blocking import BlockingConnection
+from .pausing import pauses
+from .watch import Standing, Watch
+
+logger = logging.getLogger(__name__)
+
+_READ_BYTES = 4 * 1024 * 1024
+_MOST_ENTRIES = 64
+
+
+class Lane:
+    """Waits for what comes in the streams of one slot, in a thread that is there only while there are some.
+
+    Args:
+        client: The client.
+        key: One key of the slot.
+        hand_back: Takes a watch that has to read by itself before it can wait again.
+    """
+
+    def __init__(self, client: Client, key: str, hand_back: Callable[[Watch[Any]], object]) -> None:
+        self._client, self._key, self._hand_back = client, key, hand_back
+        self._lock, self._stopped = Lock(), Event()
+        self._live: dict[Watch[Any], None] = {}
+        self._thread: Thread | None = None
+        self._is_stale = False
+        self._connection: BlockingConnection | None = None
+        self._largest = 1
+
+    def add(self, watch: Watch[Any]) -> None:
+        """Wait for what comes after the position of a watch; `wake` lets it begin before the running read ends."""
+        with self._lock:
+            self._live[watch] = None
+            self._is_stale = True
+            if self._thread is None:
+                self._thread = Thread(target=self._run, name="session-log-tail", daemon=True)
+                self._thread.start()
+
+    def remove(self, watch: Watch[Any]) -> None:
+        """Leave a watch alone from now on, if it is here."""
+        with self._lock:
+            self._live.pop(watch, None)
+
+    @property
+    def live(self) -> Sequence[Watch[Any]]:
+        """Those that wait here."""
+        with self._lock:
+            return tuple(self._live)
+
+    def wake(self) -> bool:
+        """Let the thread notice whom it has to wait for; False if that has to be tried again."""
+        connection = self._connection
+        if not self._is_stale or connection is None or not connection.can_be_unblocked:
+            return True
+        return connection.unblock() or not self._is_stale
+
+    def stop(self) -> None:
+        """Forget all of them, and let the thread end."""
+        with self._lock:
+            self._live.clear()
+            self._is_stale = True
+        self._stopped.set()
+
+    def join(self, timeout: float) -> bool:
+        """Wait for the thread's end; False if it goes on."""
+        thread = self._thread
+        if thread is not None:
+            thread.join(timeout)
+        return thread is None or not thread.is_alive()
+
+    def _run(self) -> None:
+        waits = pauses()
+        while not self._has_nothing_to_do():
+            try:
+                insist(self._serve, 0)
+                waits = pauses()
+            except ServerUnavailableError as error:
+                logger.info("error=<%s> | a tail waits for the server", error)
+                self._stopped.wait(next(waits))
+            except Exception as error:
+                self._fail(error)
+
+    def _has_nothing_to_do(self) -> bool:
+        with self._lock:
+            if self._live:
+                return False
+            self._thread = None
+            return True
+
+    def _serve(self) -> None:
+        """Read until nobody waits any more."""
+        with connection_to(self._client, self._key) as node, BlockingConnection(node) as connection:
+            self._connection = connection
+            try:
+                while asked := self._ask():
+                    self._hear(asked, connection.read(_positions(asked), self._count(len(asked))))
+            finally:
+                self._connection = None
+
+    def _ask(self) -> Mapping[str, list[Watch[Any]]]:
+        """Who waits for what."""
+        asked: dict[str, list[Watch[Any]]] = {}
+        with self._lock:
+            self._is_stale = False
+            for watch in self._live:
+                asked.setdefault(watch.key, []).append(watch)
+        return asked
+
+    def _count(self, streams: int) -> int:
+        return max(1, min(_MOST_ENTRIES, _READ_BYTES // (streams * self._largest)))
+
+    def _hear(self, asked: Mapping[str, Sequence[Watch[Any]]], reply: Iterable[tuple[str, Sequence[RawEntry]]]) -> None:
+        largest = 1
+        for key, entries in reply:
+            largest = max(largest, *map(size_of, entries))
+            for watch in asked[key]:
+                self._give(watch, entries)
+        self._largest = max(largest, self._largest // 2)
+
+    def _give(self, watch: Watch[Any], entries: Sequence[RawEntry]) -> None:
+        with self._lock:
+            if watch not in self._live:
+                return
+            standing = _taken(watch, entries)
+            if standing is not Standing.LIVE:
+                del self._live[watch]
+        if standing in (Standing.BEHIND, Standing.OVER):
+            self._hand_back(watch)
+
+    def _fail(self, error: BaseException) -> None:
+        """Nobody here gets any further."""
+        with self._lock:
+            failed = list(self._live)
+            self._live.clear()
+        if not isinstance(error, SessionLogError):
+            logger.error("error=<%s> | a tail failed", error, exc_info=error)
+        for watch in failed:
+            watch.fail(error)
+            self._hand_back(watch)
+
+
+def _positions(asked: Mapping[str, Sequence[Watch[Any]]]) -> Mapping[str, str]:
+    """Where to read on; of several readers of one stream the last is asked for, the others pass over what they have."""
+    lowest = {key: min(watch.position for watch in watches) for key, watches in asked.items()}
+    return {key: f"{ms}-{number}" for key, (ms, number) in lowest.items()}
+
+
+def _taken(watch: Watch[Any], entries: Sequence[RawEntry]) -> Standing:
+    """What one makes of it is no trouble of the others."""
+    try:
+        return watch.take(entries)
+    except Exception as error:
+        watch.fail(error)
+        return Standing.OVER

@@ -1,0 +1,135 @@
+"""A session followed for one reader: every event is held against the hash chain before anybody sees it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from .. import chain
+from ..codec import RawEntry, decode, fields_of, parse
+from ..errors import LogForkedError, SessionDeletedError, SessionLogError
+from ..event_log import EventLog
+from ..event_log.linking import link_after, raw
+from ..event_log.points import resolve
+from ..event_log.reading import fetch, size_of
+from ..event_log.sealed import Position
+from ..events import Recorded
+from ..ids import START, EventId, Point
+from ..server.border import insist, text
+from .buffer import Buffer, Sized
+from .watch import Command, Watch
+
+NOW = "now"
+"""The point after which there is only what is still to come."""
+
+
+class SessionWatch(Watch[Recorded]):
+    """One session.
+
+    Args:
+        log: Where; with `retry_for=0`, since whoever follows waits by itself.
+        session_id: The session; it need not exist yet.
+        after: Where to begin; None for the beginning, `NOW` for the end.
+        wanted: Whether the consumer wants events of a type and an agent.
+        buffer: Where they go.
+    """
+
+    def __init__(
+        self,
+        log: EventLog,
+        session_id: str,
+        after: Point | None,
+        wanted: Callable[[str, str], bool],
+        buffer: Buffer[Recorded],
+    ) -> None:
+        keyspace = log.keyspace
+        super().__init__(keyspace.session(session_id).events, keyspace.partition(session_id), buffer)
+        self._log, self._session_id, self._after, self._wanted = log, session_id, after, wanted
+        self._at = Position()
+        self._previous, self._from_ms = b"", 0
+
+    @property
+    def position(self) -> tuple[int, int]:
+        """The id of the event read last."""
+        return self._at.id
+
+    @property
+    def can_wait(self) -> bool:
+        """Before the first event the head has to be asked where the chain begins: a fork's does elsewhere."""
+        return self._at.id != START
+
+    def probe(self) -> Sequence[Command]:
+        """Ask the head, which is small, however large the last event."""
+        return (("HMGET", self._log.keyspace.session(self._session_id).head, "revision", "link", "ms"),)
+
+    def stands(self, replies: Sequence[Any]) -> bool:
+        """Whether the head stands where this does."""
+        revision, link, ms = ("" if value is None else text(value) for value in replies[0])
+        if self._at.id == START:
+            return not revision
+        return (revision, link, ms) == (str(self._at.id.revision), self._at.link, str(self._at.id.ms))
+
+    def _begin(self) -> None:
+        if self._after == NOW:
+            self._stand_at(self._log.head(self._session_id) or Position())
+        elif self._after is not None:
+            # What is relative to now is so from now on, however long the server stays away.
+            found = self._after = resolve(self._log, self._session_id, self._after)
+            self._stand_at(self._event(found) if found.revision else self._before(found.ms))
+
+    def _stand_at(self, position: Position) -> None:
+        self._at, self._previous = position, raw(position.link)
+
+    def _event(self, id_: EventId) -> Position:
+        """The event that was read last, in an earlier life."""
+        self._at = Position(id_)
+        found = self._fetch(str(id_), str(id_), 1)
+        if not found:
+            raise self._gone()
+        return _position(found[0])
+
+    def _before(self, ms: int) -> Position:
+        """The last event up to a time; what follows it is the first that follows the time."""
+        self._from_ms = ms
+        found = self._fetch(str(ms), "-", 1, b"XREVRANGE") if ms else ()
+        return _position(found[0]) if found else Position()
+
+    def _page(self, count: int) -> Sequence[RawEntry]:
+        if self._at.id == START:
+            page = self._fetch("-", "+", count)
+            self._previous = chain.genesis(self._root()) if page else b""
+            return page
+        page = self._fetch(str(self._at.id), "+", count + 1)
+        if not page or _position(page[0]) != self._at:
+            raise self._gone()
+        return page[1:]
+
+    def _root(self) -> str:
+        """The session for which the first link was computed: this one, unless it is a fork."""
+        head = self._log.keyspace.session(self._session_id).head
+        found = insist(lambda: self._log.client.execute_command("HGET", head, "root"), 0)
+        return self._session_id if found is None else text(found)
+
+    def _fetch(self, start: str, end: str, count: int, command: bytes = b"XRANGE") -> Sequence[RawEntry]:
+        return insist(lambda: fetch(self._log.client, self.key, start, end, count, command), 0)
+
+    def _gone(self) -> SessionLogError:
+        """What has become of the position."""
+        is_deleted = self._log.head(self._session_id) is None
+        return (SessionDeletedError if is_deleted else LogForkedError)(self._session_id, self._at.id)
+
+    def _accept(self, entry: RawEntry) -> Sequence[Sized]:
+        fields = fields_of(entry[1])
+        found = parse(entry[0], fields)
+        follows = found.id.revision == self._at.id.revision + 1
+        if not follows or link_after(self._previous, found) != raw(found.link):
+            raise LogForkedError(self._session_id, self._at.id)
+        wanted = found.id.ms > self._from_ms and self._wanted(found.header[0], found.header[1])
+        items = [Sized(decode(entry[0], fields), size_of(entry))] if wanted else []
+        self._stand_at(Position(found.id, found.link))
+        return items
+
+
+def _position(entry: RawEntry) -> Position:
+    found = parse(entry[0], fields_of(entry[1]))
+    return Position(found.id, found.link)

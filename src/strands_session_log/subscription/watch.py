@@ -1,0 +1,137 @@
+"""One stream, followed for one reader."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from enum import Enum
+from typing import Any, Generic, TypeAlias, TypeVar
+
+from ..codec import RawEntry
+from ..event_log.reading import next_count
+from ..ids import EventId
+from .buffer import Buffer, Sized
+
+T = TypeVar("T")
+
+PAGE_BYTES = 512 * 1024
+_FIRST_PAGE = 4
+
+Command: TypeAlias = "tuple[str | int, ...]"
+
+
+class Standing(Enum):
+    """Where a watch stands, and who takes care of it from there.
+
+    Attributes:
+        BEHIND: There may be more to read at once: the follower reads page by page.
+        LIVE: At the end of its stream: the lane waits for what comes.
+        FULL: The consumer is slow: nobody reads, until it calls again.
+        OVER: Nobody will read any more.
+    """
+
+    BEHIND = "behind"
+    LIVE = "live"
+    FULL = "full"
+    OVER = "over"
+
+
+class Watch(ABC, Generic[T]):
+    """One stream followed for one reader; one thread at a time takes care of it.
+
+    Its position moves with what was read and goes into the buffer, so an error on the way loses and repeats nothing.
+
+    Args:
+        key: The stream.
+        partition: Its partition.
+        buffer: Where what is read goes.
+    """
+
+    def __init__(self, key: str, partition: int, buffer: Buffer[T]) -> None:
+        self.key, self.partition, self.buffer = key, partition, buffer
+        self._bring: Callable[[Watch[Any]], object] = lambda watch: None
+        self._has_begun, self._count = False, _FIRST_PAGE
+
+    def followed_by(self, bring: Callable[[Watch[Any]], object]) -> None:
+        """Know who takes care of it; takes a watch in any thread, at any moment, and neither waits nor raises."""
+        self._bring = bring
+
+    def come_again(self) -> None:
+        """Have it looked at: there is room again, or nobody who consumes."""
+        self._bring(self)
+
+    @property
+    @abstractmethod
+    def position(self) -> tuple[int, int]:
+        """The stream id, as numbers, of what was read last."""
+
+    @abstractmethod
+    def _begin(self) -> None:
+        """Ask the server where to begin; may be repeated."""
+
+    @abstractmethod
+    def _page(self, count: int) -> Sequence[RawEntry]:
+        """Read so many entries after the position, once it is certain that it still stands."""
+
+    @abstractmethod
+    def _accept(self, entry: RawEntry) -> Sequence[Sized]:
+        """Check what follows the position, move there, and tell what of it is for the consumer."""
+
+    @abstractmethod
+    def probe(self) -> Sequence[Command]:
+        """What to ask the server to learn whether the position still stands and is the end: constant in size."""
+
+    @abstractmethod
+    def stands(self, replies: Sequence[Any]) -> bool:
+        """Whether it does; False is no verdict but calls for a closer look."""
+
+    @property
+    def can_wait(self) -> bool:
+        """Whether what comes next needs nothing but the entry to be understood."""
+        return True
+
+    def advance(self) -> Standing:
+        """Read one page.
+
+        Raises:
+            SessionLogError: When it cannot be followed any further.
+        """
+        if not self._has_begun:
+            self._begin()
+            self._has_begun = True
+            self.buffer.started()
+        page = self._page(self._count)
+        if len(page) < self._count:
+            return self._deliver(page, Standing.LIVE)
+        self._count = next_count(page, PAGE_BYTES)
+        return self._deliver(page, Standing.BEHIND)
+
+    def take(self, entries: Sequence[RawEntry]) -> Standing:
+        """Take what came while it was at the end of its stream.
+
+        Raises:
+            SessionLogError: When it cannot be followed any further.
+        """
+        if not self.can_wait:
+            return Standing.BEHIND
+        # Another reader of the stream may be behind this one.
+        known = sum(EventId.parse(entry[0]) <= self.position for entry in entries)
+        return self._deliver(entries[known:], Standing.LIVE)
+
+    def fail(self, error: BaseException) -> None:
+        """Let the consumer know, after all that was read."""
+        self.buffer.end(error)
+
+    def _deliver(self, entries: Sequence[RawEntry], otherwise: Standing) -> Standing:
+        items: list[Sized] = []
+        has_room = True
+        try:
+            for entry in entries:
+                items += self._accept(entry)
+        finally:
+            # Also what precedes an entry that does not belong there.
+            if items:
+                has_room = self.buffer.put(items, self.come_again)
+        if self.buffer.has_ended:
+            return Standing.OVER
+        return otherwise if has_room else Standing.FULL
