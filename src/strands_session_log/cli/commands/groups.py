@@ -35,7 +35,7 @@ def groups(
 ) -> None:
     """Tell how the consumer groups stand that follow all sessions.
 
-    LAG is what a group was not given yet, PENDING what its consumers have in hand, OLDEST the age of the oldest of both.
+    LAG is what a group was not given yet, PENDING what its consumers have in hand, OLDEST the age of the oldest.
     """
     if ctx.invoked_subcommand is not None:
         return
