@@ -8,11 +8,14 @@ from typing import Any
 
 import pytest
 import typer
+from rich.console import Console
 from typer.main import get_command
 
 from strands_session_log import SessionLog, Subscriber
 from strands_session_log.cli.app import app
 from strands_session_log.cli.completion import group_names, parked_ids
+from strands_session_log.cli.parking import print_parked
+from strands_session_log.cli.standing import print_standings, standings
 from strands_session_log.errors import FeedGapError
 from support.command_line import Run, message
 from support.waiting import wait_until
@@ -232,3 +235,17 @@ def test_a_consumer_at_work_catches_up_at_once(lacking: SessionLog, run: Run) ->
     assert run("groups", "catch-up", "audit").stdout == "audit reads 2 envelopes from the sessions.\n"
     assert done.wait(10)
     consumer.join(10)
+
+
+def test_a_narrow_terminal_shows_the_error_and_the_state_all_the_same(
+    lacking: SessionLog, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with Subscriber(lacking, "other") as deliveries:
+        next(deliveries).park("ValueError: no such customer")
+    terminal = Console(width=80, force_terminal=True, color_system=None)
+    print_parked(terminal, list(lacking.parked("other")))
+    print_standings(terminal, standings(lacking.groups()), by_partition=True)
+    shown = capsys.readouterr().out
+    assert "ValueError: no such customer" in shown
+    assert "lacks 2" in shown
+    assert max(map(len, shown.splitlines())) <= 80

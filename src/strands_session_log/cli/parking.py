@@ -13,14 +13,16 @@ from ..events import Recorded
 from ..ids import EventId
 from ..session_log import SessionLog
 from ..subscription import ParkedEvent
-from .layout import hanging, put, row, widths_of
+from .layout import hanging, narrowed, put, row, widths_of
 from .listing import summary
 from .messages import fields
 from .terminal import count, local, one_line, plain
 
 _HEADINGS = ("PARKED ID", "PARKED", "SESSION", "REVISION", "TYPE", "ATTEMPTS", "ERROR")
-_STYLES = ("", "dim", "cyan", "", "", "", "red")
-_RIGHT = (3, 5)
+_STYLES = {"PARKED": "dim", "SESSION": "cyan", "ERROR": "red"}
+_RIGHT = ("REVISION", "ATTEMPTS")
+_SPARE = ("PARKED", "REVISION", "TYPE", "ATTEMPTS")
+_ERROR = 40
 _WIDEST = 32
 _LONG = 500
 _LABEL = 9
@@ -57,11 +59,12 @@ def as_json(one: ParkedEvent) -> dict[str, Any]:
 
 def print_parked(terminal: Console, found: Sequence[ParkedEvent]) -> None:
     """A table, a line for each."""
-    rows = [_HEADINGS, *map(_cells, found)]
-    widths = [*widths_of(rows)[:-1], 0]
-    put(terminal, row(_HEADINGS, widths, ["bold"] * len(_HEADINGS), right=_RIGHT), crop=True)
-    for cells in rows[1:]:
-        put(terminal, row(cells, widths, _STYLES, right=_RIGHT), crop=True)
+    headings, *rows = narrowed(terminal, [_HEADINGS, *map(_cells, found)], _SPARE, _ERROR)
+    widths = [*widths_of([headings, *rows])[:-1], 0]
+    right = [number for number, heading in enumerate(headings) if heading in _RIGHT]
+    put(terminal, row(headings, widths, ["bold"] * len(headings), right=right), crop=True)
+    for cells in rows:
+        put(terminal, row(cells, widths, [_STYLES.get(heading, "") for heading in headings], right=right), crop=True)
 
 
 def print_one(terminal: Console, one: ParkedEvent, recorded: Recorded | None) -> None:

@@ -12,12 +12,13 @@ from rich.console import Console
 from ..errors import GroupNotFoundError
 from ..session_log import SessionLog
 from ..subscription import Gap, GroupStatus
-from .layout import put, row, widths_of
+from .layout import narrowed, put, row, widths_of
 from .terminal import count, plain, span
 
 _HEADINGS = ("GROUP", "LAG", "OLDEST", "PENDING", "PARKED", "REDELIVERED", "CONSUMERS", "HEARD OF", "STATE")
 _WORK = {"history": "reads history", "between": "catches up", "replay": "replays"}
 _WIDEST_GROUP = 40
+_SPARE = ("REDELIVERED", "HEARD OF")
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,14 +122,15 @@ def missing(gaps: Iterable[Gap]) -> str:
 
 def print_standings(terminal: Console, found: Sequence[Standing], by_partition: bool = False) -> None:
     """A table, a line for each."""
-    headings = (_HEADINGS[0], "PARTITION", *_HEADINGS[1:]) if by_partition else _HEADINGS
-    rows = [headings, *(_cells(standing, by_partition) for standing in found)]
+    headings: Sequence[str] = (_HEADINGS[0], "PARTITION", *_HEADINGS[1:]) if by_partition else _HEADINGS
+    rows = narrowed(terminal, [headings, *(_cells(standing, by_partition) for standing in found)], _SPARE)
+    headings = rows[0]
     widths = widths_of(rows)
     widths[0] = min(widths[0], _WIDEST_GROUP)
     numbers = range(1, headings.index("CONSUMERS") + 1)
     put(terminal, row(headings, widths, ["bold"] * len(headings), right=numbers), crop=True)
     for standing, cells in zip(found, rows[1:], strict=True):
-        styles = ["cyan", *[""] * (len(cells) - 3), "dim", "red" if standing.gaps else "yellow"]
+        styles = ["cyan", *[""] * (len(cells) - 2), "red" if standing.gaps else "yellow"]
         put(terminal, row(cells, widths, styles, right=numbers), crop=True)
 
 
