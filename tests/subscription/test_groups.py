@@ -85,9 +85,13 @@ def test_a_deleted_group_leaves_nothing_behind(log: SessionLog, told: Told) -> N
 
 
 def test_the_consumers_that_were_heard_of_lately_are_named(log: SessionLog, told: Told) -> None:
-    told([1])
-    with Consumer(log, consumer="one"), Consumer(log, consumer="other"):
-        wait_until(lambda: any(one.active == ("one", "other") for one in log.groups()), "both")
+    with Consumer(log, consumer="one", batch=1, in_flight=1), Consumer(log, consumer="other", batch=1, in_flight=1):
+
+        def were_both_heard_of() -> bool:
+            told(range(7))
+            return any(one.active == ("one", "other") for one in log.groups())
+
+        wait_until(were_both_heard_of, "both")
 
 
 def test_what_is_dropped_while_it_waits_to_be_tried_again_is_not_waited_for(log: SessionLog, told: Told) -> None:

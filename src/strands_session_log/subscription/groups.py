@@ -35,7 +35,8 @@ class GroupStatus(NamedTuple):
         checkpoint: Up to where everything is settled, as a stream id of the feed.
         gap: What is gone and was not delivered; None when nothing is.
         work: What is to be done beside the feed: `history`, `between` two times, `replay`; empty for nothing.
-        active: The consumers that were heard of within the last minute.
+        active: The consumers that were heard of within the last minute; by Redis before 7.2, only those that were given
+            something.
     """
 
     group: str

@@ -112,22 +112,34 @@ class ParkedEvents:
 
     def _found(self, how: str, parked_ids: Iterable[str]) -> dict[int, list[str]]:
         """The ids of their entries, by partition."""
-        places = {parked_id: self._parse(parked_id) for parked_id in parked_ids}
-        there = insist(lambda: self._entries(places.values()), self._retry_for) if places else []
         found: dict[int, list[str]] = {}
-        for (parked_id, (partition, stream_id)), entries in zip(places.items(), there, strict=True):
+        for parked_id in parked_ids:
+            partition, stream_id = self._parse(parked_id)
+            found.setdefault(partition, []).append(stream_id)
+        for partition, ids in found.items():
+            self._check(how, partition, ids)
+        return found
+
+    def _check(self, how: str, partition: int, ids: Sequence[str]) -> None:
+        for stream_id, entries in zip(ids, self._entries(partition, ids), strict=True):
+            parked_id = f"{partition}:{stream_id}"
             if not entries:
                 raise ParkedNotFoundError(self._group, parked_id)
             if how == "replay" and not _parked(partition, entries[0], ()).session_id:
                 raise CorruptEntryError(parked_id, "somebody else wrote it to the feed, it can only be dropped")
-            found.setdefault(partition, []).append(stream_id)
-        return found
 
-    def _entries(self, places: Iterable[tuple[int, str]]) -> list[Any]:
-        pipeline = self._client.pipeline(transaction=False)
-        for partition, stream_id in places:
-            pipeline.execute_command(b"XRANGE", self._keys(partition).parked, stream_id, stream_id, NEVER_DECODE=True)
-        return list(pipeline.execute())
+    def _entries(self, partition: int, ids: Sequence[str]) -> list[Any]:
+        key = self._keys(partition).parked
+
+        def read() -> list[Any]:
+            with connection_to(self._client, key) as node:
+                pipeline = node.pipeline(transaction=False)
+                for id_ in ids:
+                    # The name as bytes: the driver then leaves the reply as it comes.
+                    pipeline.execute_command(b"XRANGE", key, id_, id_, NEVER_DECODE=True)
+                return list(pipeline.execute())
+
+        return insist(read, self._retry_for)
 
     def _parse(self, parked_id: str) -> tuple[int, str]:
         partition, _, stream_id = parked_id.partition(":")
