@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from concurrent.futures import Future
 from typing import Any, Protocol
 
-from ..codec import decode, fields_of
+from ..codec import recorded
 from ..errors import DeliveryLostError
 from ..events import Event, Recorded
 from ..feed import FIELDS, Envelope, envelope
@@ -98,7 +98,7 @@ class BaseDelivery:
         Raises:
             CorruptEntryError: When it is not one this library wrote.
         """
-        return None if self.body is None else decode(self.body[0], fields_of(self.body[1]))
+        return None if self.body is None else recorded(self.body)
 
     @property
     def event(self) -> Event | None:
