@@ -129,7 +129,7 @@ class OfGroup(Detail):
 
 
 class Delivered(OfGroup):
-    """Events were handed out for the first time."""
+    """Events were handed out, for the first time or again."""
 
     __slots__ = ()
 
@@ -165,14 +165,14 @@ class GapFound(OfGroup):
 
 
 class GroupAbandoned(OfGroup):
-    """A group was too far behind for the feed to be kept for it; `events` is how many it lost."""
+    """Nobody has read a group for so long that the feed is no longer kept for it; `events` is 0."""
 
     __slots__ = ()
 
 
 @dataclass(frozen=True, slots=True)
 class FeedTrimmed(Detail):
-    """Envelopes that every group has had were removed from the feed.
+    """Envelopes that no live group needs any more, or past the cap, were removed from the feed.
 
     Attributes:
         events: How many.

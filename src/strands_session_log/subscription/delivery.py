@@ -14,6 +14,7 @@ from ..feed import FIELDS, Envelope, envelope
 from ..ids import EventId
 
 RawBody = Sequence[Any]
+_FIELDS = 2 * len(FIELDS)
 
 
 class Settler(Protocol):
@@ -74,7 +75,8 @@ class BaseDelivery:
     @property
     def about(self) -> tuple[bytes, bytes] | None:
         """Session and id of the event as they stand in the feed; None when somebody else has written there."""
-        return (self._fields[1], self._fields[3]) if len(self._fields) == len(2 * FIELDS) else None
+        fields = self._fields
+        return (fields[1], fields[3]) if len(fields) == _FIELDS else None
 
     @property
     def link(self) -> str:
