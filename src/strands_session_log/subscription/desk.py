@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
 
@@ -52,7 +52,7 @@ class Desk:
         self._ended, self._settled, self._chores = ended, settled, chores
         self._enough = group.settings.least_room
         self._open: dict[tuple[int, bytes], BaseDelivery] = {}
-        self._acked: list[BaseDelivery] = []
+        self._acked: deque[BaseDelivery] = deque()
         self._queue: list[Verdict] = []
         self._telling: list[Batch] = []
         self._robbed: dict[int, str] = {}
@@ -104,7 +104,7 @@ class Desk:
     def ack(self, delivery: BaseDelivery, confirm: bool = False) -> Future[bool] | None:
         """See `Settler`; one that comes late is confirmed in any case, for somebody else may have the delivery.
 
-        This is done for every single delivery, so it takes no lock: appending to a list is atomic.
+        This is done for every single delivery, so it takes no lock: appending to a deque is atomic.
         """
         is_late = time.monotonic() > delivery.expires
         if confirm or is_late:
@@ -197,7 +197,8 @@ class Desk:
             self._is_waiting = False
             if not self._is_closing and not self._queue and self._acked:
                 self._changed.wait(_LINGER)
-            acked, self._acked = self._acked, []
+            # Not by putting another in its place: somebody may be about to append to it.
+            acked = [self._acked.popleft() for _ in range(len(self._acked))]
             verdicts, self._queue = self._queue, []
             for delivery in acked:
                 self._open.pop((delivery.partition, delivery.key), None)
