@@ -19,7 +19,9 @@ from .commands import (
     events,
     export,
     fork,
+    groups,
     import_,
+    parked,
     replay,
     rewind,
     sessions,
@@ -89,6 +91,8 @@ app.command(epilog=events.EPILOG)(events.events)
 app.command(epilog=diff.EPILOG, cls=PointCommand)(diff.diff)
 app.command(epilog=fork.EPILOG)(fork.fork)
 app.command(epilog=rewind.EPILOG, cls=PointCommand)(rewind.rewind)
+app.add_typer(groups.app, name="groups", epilog=groups.EPILOG)
+app.add_typer(parked.app, name="parked")
 app.command(epilog=verify.EPILOG)(verify.verify)
 app.command(epilog=delete.EPILOG)(delete.delete)
 app.command("import", epilog=import_.EPILOG)(import_.import_)

@@ -31,11 +31,16 @@ _CONFIG = ("save", "appendfsync", "stream-node-max-bytes")
 _PROBES = (
     *("EVAL x 1 KEY", "EVALSHA x 1 KEY", "TIME", "WAIT 0 0", "INFO"),
     *("XADD KEY * f v", "XRANGE KEY - +", "XREVRANGE KEY + -", "XINFO STREAM KEY", "XLEN KEY", "INCRBY KEY 1"),
+    *("XDEL KEY 1-1", "XTRIM KEY MAXLEN 1", "XREAD STREAMS KEY 0", "XREADGROUP GROUP g c STREAMS KEY >"),
+    *("XGROUP CREATE KEY g 0", "XGROUP DESTROY KEY g", "XINFO GROUPS KEY", "XINFO CONSUMERS KEY g"),
+    *("XACK KEY g 1-1", "XCLAIM KEY g c 0 1-1", "XPENDING KEY g"),
     *("HGET KEY f", "HSET KEY f v", "HSETNX KEY f v", "HMGET KEY f", "HDEL KEY f", "HKEYS KEY"),
-    *("HEXISTS KEY f", "HSTRLEN KEY f"),
+    *("HEXISTS KEY f", "HSTRLEN KEY f", "HGETALL KEY", "HINCRBY KEY f 1"),
     *("ZADD KEY 0 m", "ZREM KEY m", "ZSCORE KEY m", "ZRANGE KEY 0 0"),
     *("EXISTS KEY", "GET KEY", "SET KEY v", "UNLINK KEY", "RENAME KEY KEY", "PEXPIRE KEY 1", "PERSIST KEY"),
 )
+COMMANDS = tuple(sorted({probe.split()[0] for probe in _PROBES}))
+"""Their names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,7 +156,12 @@ def _missing_permissions(client: Client, user: str, key: str) -> tuple[str, ...]
     replies = _ask(client, [("ACL", "DRYRUN", user, *probe) for probe in probes])
     if None in replies:
         return None
-    return tuple(probe[0] for probe, reply in zip(probes, replies, strict=True) if text(reply) != "OK")
+    return tuple(_command(probe) for probe, reply in zip(probes, replies, strict=True) if text(reply) != "OK")
+
+
+def _command(words: Sequence[str]) -> str:
+    """What access lists call it."""
+    return "|".join(words[:2]) if words[0] in ("XGROUP", "XINFO") else words[0]
 
 
 def _setting(reply: Mapping[Any, Any] | None, name: str) -> str | None:

@@ -19,10 +19,10 @@ from ..replay import Replay
 from ..server import connect, release
 from ..server.border import Client
 from ..snapshot import SnapshotSettings
-from ..subscription import GroupStatus, ParkedEvents, groups
 from .following import Following
 from .history import History
 from .points import event_at, matching
+from .subscriptions import Subscriptions
 from .upkeep import Upkeep
 
 DEFAULT_NAMESPACE = "strands"
@@ -30,7 +30,7 @@ DEFAULT_SNAPSHOTS = SnapshotSettings()
 DEFAULT_FEED = FeedRetention()
 
 
-class SessionLog(History, Following):
+class SessionLog(History, Following, Subscriptions):
     """An append-only log of agent sessions on one Valkey or Redis server.
 
     Safe to share between threads; holds nothing but the client and a few positions.
@@ -171,18 +171,6 @@ class SessionLog(History, Following):
             ServerRefusedError: When the server refuses; nothing was written.
         """
         return self.events.append(session_id, [events] if isinstance(events, Event) else events, expected)[-1]
-
-    def groups(self) -> list[GroupStatus]:
-        """How the subscriptions of this log stand: one line a group and partition, in their order."""
-        return groups(self.events.client, self.events.keyspace, self.events.retry_for)
-
-    def parked(self, group: str) -> ParkedEvents:
-        """What a subscription gave up on: iterate over it, `replay` or `drop` it.
-
-        Args:
-            group: Its name.
-        """
-        return ParkedEvents(self.events.client, self.events.keyspace, group, self.events.retry_for)
 
     def verify(self, session_id: str, progress: Progress = lambda done, total: None) -> Verification:
         """Recompute the hash chain of a session from its stream.

@@ -132,9 +132,10 @@ class Job:
         return kept and not is_done
 
     def _tell(self, is_done: bool, leave: bool, tally: Tally) -> bool:
-        done = "done" if is_done and self.kind != "replay" else ""
+        done = "done" if is_done else ""
         lease = 0 if leave else self._group.settings.claim_after_ms
-        arguments: list[Any] = [self._group.settings.consumer, lease, self._cursor, done, " ".join(self._replayed)]
+        arguments: list[Any] = [self._group.settings.consumer, lease, self.kind, self._cursor, done]
+        arguments.append(" ".join(self._replayed))
         for item, error in self._parked:
             arguments += _fields(item, error)
         kept = self._group.work(self._partition, arguments)

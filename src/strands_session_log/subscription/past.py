@@ -17,6 +17,7 @@ from ..feed import Envelope
 from ..ids import EventId
 from .delivery import BaseDelivery
 from .group import Group
+from .groups import Cure, settle_gaps
 from .job import Item, Job
 from .mailbox import Mailbox
 from .settings import SubscriptionSettings
@@ -104,16 +105,15 @@ class Past:
 
     def catch_up(self, gap: Gap) -> None:
         """See `intake.Work`."""
-        key = self._group.keyspace.group(gap.after.partition, self._group.settings.group).group
-        self._jobs.pop(gap.after.partition, None)
-        self._group.command(b"HSET", key, "work", f"between {gap.after.ms} {gap.before.ms}")
-        self._group.command(b"HDEL", key, "gap", "cursor", "tries")
+        self._settle_gap(gap, "catch_up")
 
     def skip(self, gap: Gap) -> None:
         """See `intake.Work`."""
-        self._group.command(
-            b"HDEL", self._group.keyspace.group(gap.after.partition, self._group.settings.group).group, "gap"
-        )
+        self._settle_gap(gap, "skip")
+
+    def _settle_gap(self, gap: Gap, how: Cure) -> None:
+        group = self._group
+        settle_gaps(group.client, group.keyspace, group.settings.group, how, group.retry_for, [gap.after.partition])
 
     def close(self, failed: str) -> None:
         """Note how far it came; what was begun has failed if something went wrong, and is the next to be tried."""
