@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from ..feed import FeedRetention
+from ..instrumentation import FeedTrimmed, GroupAbandoned
+from ..instrumentation.hooks import hooks
 from ..keys import Keyspace
 from ..scripts import FEED_TRIM
 from ..server.border import Client
@@ -63,7 +65,9 @@ def _told(partition: int, reply: Any) -> Trimmed:
     removed, abandoned, lost = reply
     pairs = [(name.decode(), int(count)) for name, count in zip(lost[::2], lost[1::2], strict=True)]
     names = [name.decode() for name in abandoned]
+    hooks.tell(FeedTrimmed(removed))
     for group in names:
+        hooks.tell(GroupAbandoned(group, dict(pairs).get(group, 0)))
         logger.warning("group=<%s>, partition=<%d> | nobody reads it, so the feed goes on", group, partition)
     for group, count in pairs:
         logger.warning("group=<%s>, partition=<%d>, lost=<%d> | the feed outgrew its cap", group, partition, count)

@@ -146,6 +146,12 @@ class Acked(OfGroup):
     __slots__ = ()
 
 
+class Failed(OfGroup):
+    """Events could not be handled; they are tried again, or parked."""
+
+    __slots__ = ()
+
+
 class Lost(OfGroup):
     """Events came to be another consumer's before they were acknowledged here."""
 
@@ -159,20 +165,20 @@ class Parked(OfGroup):
 
 
 class GapFound(OfGroup):
-    """Events that were not delivered are gone from the feed; `events` is 0 where nobody knows how many."""
+    """Events that were not delivered are gone from the feed."""
 
     __slots__ = ()
 
 
 class GroupAbandoned(OfGroup):
-    """A group was too far behind for the feed to be kept for it; `events` is how many it lost."""
+    """Nobody has read a group for so long that the feed is not kept for it any more; it lost `events` by now."""
 
     __slots__ = ()
 
 
 @dataclass(frozen=True, slots=True)
 class FeedTrimmed(Detail):
-    """Envelopes that every group has had were removed from the feed.
+    """Envelopes that nobody needs any more were removed from the feed.
 
     Attributes:
         events: How many.

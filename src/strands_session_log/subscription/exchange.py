@@ -47,7 +47,7 @@ class Exchange:
 
     def __init__(self, log: HasEvents, settings: SubscriptionSettings, kind: type[BaseDelivery]) -> None:
         events = log.events
-        self.settings, self.tally = settings, Tally()
+        self.settings, self.tally = settings, Tally(settings.group)
         self._events, self._feeds = events, cycle(range(events.keyspace.partitions))
         self.mailbox: Mailbox[BaseDelivery] = Mailbox()
         self._kind, self._wanted = kind, selector(settings.types, settings.agent)
