@@ -176,7 +176,7 @@ def _setting(reply: Mapping[Any, Any] | None, name: str) -> str | None:
 
 
 def _report(
-    info: Mapping[str, Any], config: Mapping[str, str | None], missing: tuple[str, ...] | None, node: str
+    info: Mapping[str, Any], config: Mapping[str, str | None], missing: tuple[str, ...] | None, node: str = ""
 ) -> ServerReport:
     valkey_version = info.get("valkey_version")
     node_bytes = config["stream-node-max-bytes"]
