@@ -43,7 +43,7 @@ NOW = [
     ),
     Panel(
         "Newest event",
-        {"": f"time() - max({PREFIX}_newest_event_timestamp_seconds)"},
+        {"": f"time() - max({PREFIX}_newest_event_timestamp_seconds > 0)"},
         "s",
         kind="stat",
         width=4,
@@ -126,4 +126,4 @@ TOOLS = [
     ),
 ]
 
-ROWS = (Row("Now", NOW), Row("Conversations", CONVERSATIONS), Row("Models", MODELS), Row("Tools", TOOLS))
+ROWS = (Row("Now", NOW), Row("Conversations", CONVERSATIONS), Row("Models", MODELS), Row("Tools, of all agents", TOOLS))

@@ -85,7 +85,7 @@ GROUPS = [
     Panel("Parked", _by_group("parked_events"), about="Failed too often, and were put aside with their error."),
     Panel("Consumers", _by_group("consumers", "max")),
     Panel("Given up", _by_group("abandoned", "max"), about="1 where the feed is not kept for a group any more."),
-    Panel("Newest event counted", {"ago": f"time() - max({PREFIX}_newest_event_timestamp_seconds)"}, "s"),
+    Panel("Newest event counted", {"ago": f"time() - max({PREFIX}_newest_event_timestamp_seconds > 0)"}, "s"),
 ]
 
 WRITERS = [

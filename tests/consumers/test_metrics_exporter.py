@@ -180,6 +180,15 @@ def test_it_is_not_ready_while_the_server_is_away_and_goes_on_when_it_is_back(tm
         wait_until(lambda: running.total("events_total") == 20, "all to be counted", timeout=40)
 
 
+@pytest.mark.faults
+def test_what_goes_wrong_is_in_its_log(tmp_path: Path) -> None:
+    with ValkeyliteServer() as server, ExporterProcess(server.url, "strands", tmp_path) as running:
+        running.wait_until_ready()
+        server.kill()
+        wait_until(lambda: "the server cannot be asked how it is" in running.output, "the exporter to say so", 30)
+        assert "Traceback" not in running.output
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_it_ends_in_peace_when_it_is_told_to_and_leaves_nothing_to_claim(
     session_log: SessionLog, exporter: Callable[..., ExporterProcess], number: signal.Signals

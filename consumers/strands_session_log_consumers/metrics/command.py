@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import signal
 from enum import Enum
 from typing import Annotated
@@ -60,6 +61,8 @@ def command(
     /metrics has them, /healthz tells that the process lives, /readyz that it counts. Ends at SIGTERM or Ctrl-C; what
     happens meanwhile is counted by the other exporters of the group, or by the next one.
     """
+    # A service has a log, where commands for people have one line.
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s %(message)s", force=True)
     settings = Settings(host, port, group, consumer, start.value, claim_after, max_agents, max_tools)
     with opened(ctx, url, namespace) as log:
         try:
@@ -70,11 +73,15 @@ def command(
 
 async def _serve(log: SessionLog, settings: Settings) -> None:
     try:
+        from prometheus_client import disable_created_metrics
+
         from .service import Exporter
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] != "prometheus_client":
             raise
         raise MissingExtraError("metrics", "serving metrics") from error
+    # A gauge beside every counter that says when it began: nobody asks for it, and it doubles what is stored.
+    disable_created_metrics()
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
