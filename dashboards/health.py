@@ -123,7 +123,7 @@ READERS = [
     Panel(
         "Deliveries",
         {
-            "{{group}}: first": rate("deliveries_total", "group"),
+            "{{group}}: all": rate("deliveries_total", "group"),
             "{{group}}: again": rate("redeliveries_total", "group"),
             "{{group}}: lost": rate("lost_deliveries_total", "group"),
         },

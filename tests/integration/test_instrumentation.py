@@ -258,7 +258,7 @@ def test_a_subscription_tells_what_becomes_of_its_deliveries(session_log: Sessio
                 break
     of_group = {kind: sum(one.events for one in told.of(kind)) for kind in instrumentation.OfGroup.__subclasses__()}
     assert {kind.__name__: events for kind, events in of_group.items() if events} == {
-        "Delivered": 2,
+        "Delivered": 3,
         "Redelivered": 1,
         "Acked": 1,
         "Failed": 2,

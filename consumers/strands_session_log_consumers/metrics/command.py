@@ -81,7 +81,7 @@ async def _serve(log: SessionLog, settings: Settings) -> None:
             raise
         raise MissingExtraError("metrics", "serving metrics") from error
     # A gauge beside every counter that says when it began: nobody asks for it, and it doubles what is stored.
-    disable_created_metrics()
+    disable_created_metrics()  # type: ignore[no-untyped-call]
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)

@@ -114,5 +114,5 @@ class Exporter:
         async with subscriber as deliveries:
             self._end_subscription = deliveries.stop
             async for batch in deliveries.batches():
-                # What the server has confirmed is nobody else's any more, so it is counted once (ADR 0017).
+                # What the server has confirmed is nobody else's any more, so it is counted once (ADR 0019).
                 self._conversations.count(delivery.envelope for delivery in await deliveries.ack(batch))

@@ -65,10 +65,11 @@ def _told(partition: int, reply: Any) -> Trimmed:
     removed, abandoned, lost = reply
     pairs = [(name.decode(), int(count)) for name, count in zip(lost[::2], lost[1::2], strict=True)]
     names = [name.decode() for name in abandoned]
-    hooks.tell(FeedTrimmed(removed))
     for group in names:
-        hooks.tell(GroupAbandoned(group, dict(pairs).get(group, 0)))
         logger.warning("group=<%s>, partition=<%d> | nobody reads it, so the feed goes on", group, partition)
+        hooks.tell(GroupAbandoned(group, 0))
+    if removed:
+        hooks.tell(FeedTrimmed(removed))
     for group, count in pairs:
         logger.warning("group=<%s>, partition=<%d>, lost=<%d> | the feed outgrew its cap", group, partition, count)
     return Trimmed(removed, names, pairs)

@@ -129,7 +129,7 @@ class OfGroup(Detail):
 
 
 class Delivered(OfGroup):
-    """Events were handed out for the first time."""
+    """Events were handed out, for the first time or again."""
 
     __slots__ = ()
 
@@ -165,20 +165,20 @@ class Parked(OfGroup):
 
 
 class GapFound(OfGroup):
-    """Events that were not delivered are gone from the feed."""
+    """Events are gone from the feed that were not delivered; `events` is the number of such gaps."""
 
     __slots__ = ()
 
 
 class GroupAbandoned(OfGroup):
-    """Nobody has read a group for so long that the feed is not kept for it any more; it lost `events` by now."""
+    """Nobody has read a group for so long that the feed is no longer kept for it; `events` is 0."""
 
     __slots__ = ()
 
 
 @dataclass(frozen=True, slots=True)
 class FeedTrimmed(Detail):
-    """Envelopes that nobody needs any more were removed from the feed.
+    """Envelopes that no live group needs any more, or past the cap, were removed from the feed.
 
     Attributes:
         events: How many.

@@ -35,7 +35,7 @@ SECONDS = (0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 
 """From a quarter of a millisecond, a round trip on loopback, to the ten seconds a server is waited for."""
 
 _OF_GROUP: dict[type[OfGroup], tuple[str, str]] = {
-    Delivered: ("deliveries", "Events handed out for the first time."),
+    Delivered: ("deliveries", "Events handed out, for the first time or again."),
     Redelivered: ("redeliveries", "Events handed out again, as their consumer had died, hung, or failed them."),
     Acked: ("acknowledged_events", "Events whose acknowledgement the server confirmed."),
     Failed: ("failed_deliveries", "Events that could not be handled."),

@@ -81,6 +81,7 @@ class Exchange:
         for intake in self._intakes:
             intake.stop()
         self._desk.give_back(self.mailbox.drain())
+        self._desk.give_back_what_waits()
 
     def close(self, error: BaseException | None) -> None:
         """Stop, and tell the server of everything; what was begun and not settled has failed if there was an error."""

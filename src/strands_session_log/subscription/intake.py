@@ -10,8 +10,6 @@ from typing import Protocol
 
 from ..errors import FeedGapError, LogForkedError, ServerRefusedError, ServerUnavailableError
 from ..feed import envelope
-from ..instrumentation import GapFound
-from ..instrumentation.hooks import hooks
 from .bell import Bell
 from .desk import Desk
 from .group import Group, Request
@@ -216,7 +214,6 @@ class Intake:
 
     def _report(self, gap: Gap) -> None:
         self._tally.add(gaps=1)
-        hooks.tell(GapFound(self._settings.group, gap.missing))
         match self._settings.on_gap:
             case "catch_up":
                 self._work.catch_up(gap)

@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from ..instrumentation import Acked, Delivered, Failed, Lost, OfGroup, Parked, Redelivered
+from ..instrumentation import Acked, Delivered, Failed, GapFound, Lost, OfGroup, Parked, Redelivered
 from ..instrumentation.hooks import hooks
 
-_DETAILS: dict[str, Callable[[str, int], OfGroup]] = {
+_DETAILS: dict[str, type[OfGroup]] = {
+    "delivered": Delivered,
     "redelivered": Redelivered,
     "acked": Acked,
     "failed": Failed,
     "lost": Lost,
     "parked": Parked,
+    "gaps": GapFound,
 }
 
 
 @dataclass(slots=True)
 class Tally:
-    """What a subscription has seen; counts only grow, and the hooks are told.
+    """What a subscription has seen; counts only grow.
 
     Attributes:
         group: Its name.
@@ -33,7 +34,7 @@ class Tally:
         gaps: How often something was missing in the feed.
     """
 
-    group: str = ""
+    group: str
     delivered: int = 0
     redelivered: int = 0
     acked: int = 0
@@ -44,18 +45,11 @@ class Tally:
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
 
     def add(self, **counts: int) -> None:
-        """Count."""
+        """Count, and tell the hooks."""
         with self._lock:
             for name, count in counts.items():
                 setattr(self, name, getattr(self, name) + count)
         if hooks.active:
-            self._tell(counts)
-
-    def _tell(self, counts: Mapping[str, int]) -> None:
-        """A gap is told where it is found, with its size."""
-        first = counts.get("delivered", 0) - counts.get("redelivered", 0)
-        if first > 0:
-            hooks.tell(Delivered(self.group, first))
-        for name, count in counts.items():
-            if count and name in _DETAILS:
-                hooks.tell(_DETAILS[name](self.group, count))
+            for name, count in counts.items():
+                if count and name in _DETAILS:
+                    hooks.tell(_DETAILS[name](self.group, count))
