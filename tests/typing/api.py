@@ -20,6 +20,7 @@ from strands_session_log import (
     LiveTail,
     LiveTokens,
     Recorded,
+    ServerReport,
     SessionAt,
     SessionInfo,
     SessionLog,
@@ -54,6 +55,8 @@ snapshots = SnapshotSessionManager("s-42", storage=ValkeyStorage(log))
 
 page: list[SessionInfo] = log.sessions(limit=50)
 page = log.sessions(before=page[-1])
+active: int = log.count_sessions(since=datetime.now(timezone.utc))
+reports: list[ServerReport] = log.servers()
 page = log.sessions(before=datetime.now(timezone.utc))
 
 last: EventId = log.append("s-42", events.Custom("custom.feedback", {"score": 5}))

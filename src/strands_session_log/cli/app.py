@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from . import plugins
 from .commands import (
     delete,
     demo,
@@ -98,6 +99,7 @@ app.command(epilog=delete.EPILOG)(delete.delete)
 app.command("import", epilog=import_.EPILOG)(import_.import_)
 app.command(epilog=export.EPILOG)(export.export)
 app.command(epilog=doctor.EPILOG)(doctor.doctor)
+plugins.add_to(app)
 
 
 def run() -> None:

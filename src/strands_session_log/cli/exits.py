@@ -36,6 +36,7 @@ _WRONG_USAGE = (
     errors.InvalidIdError,
     errors.InvalidPointError,
     errors.InvalidUrlError,
+    errors.MissingExtraError,
     errors.RevisionNotFoundError,
     errors.SessionExistsError,
     errors.UnansweredToolCallsError,

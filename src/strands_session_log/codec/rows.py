@@ -12,9 +12,11 @@ from typing import Any, TypeAlias
 import orjson
 
 from ..errors import CorruptEntryError
+from ..events import Recorded
+from ..events.event import restored
 from ..ids import EventId
 from .envelope import FIELDS, decode, is_current
-from .left_out import COMPLETE, Change
+from .left_out import COMPLETE, Change, complete
 
 Row: TypeAlias = "tuple[EventId, str, str, Any, str]"
 """Id, type, agent, data (None where it was not wanted) and link of an event."""
@@ -66,6 +68,27 @@ def rows(entries: Iterable[RawEntry], wanted: Callable[[str], bool]) -> Iterator
             yield _new(EventId, (int(ms), int(revision))), type_, agent, data, flat[_LINK].decode()
         except ValueError as error:
             raise CorruptEntryError(entry_id.decode(), f"{type(error).__name__}: {error}") from error
+
+
+def recorded(entry: RawEntry) -> Recorded:
+    """Read the event of a raw entry: as `envelope.decode` does, in half the time where nothing is out of the ordinary.
+
+    Raises:
+        CorruptEntryError: When it is not an entry this library wrote.
+    """
+    entry_id, flat = entry
+    if flat[::2] != _NAMES or not flat[_SALT] or not is_current(_name(flat[_TYPE]), flat[_VERSION]):
+        return decode(entry_id, fields_of(flat))
+    type_, agent, event_id, time, version, trace, _, link, body = flat[1::2]
+    try:
+        ms, _, revision = entry_id.partition(b"-")
+        text, data = time.decode(), orjson.loads(body)
+        complete(_name(type_), _name(agent), text, data)
+        envelope = (event_id.decode(), text, trace.decode(), int(version))
+        event = restored(_name(type_), data, _name(agent), *envelope)
+        return _new(Recorded, (_new(EventId, (int(ms), int(revision))), event, link.decode()))
+    except ValueError as error:
+        raise CorruptEntryError(entry_id.decode(), f"{type(error).__name__}: {error}") from error
 
 
 def _whole(entry_id: bytes, fields: Mapping[Any, Any]) -> Row:

@@ -6,9 +6,10 @@ import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime, timezone
 from functools import partial
+from itertools import chain
 from typing import Any
 
-from ..codec import Encoded, RawEntry, decode, fields_of
+from ..codec import Encoded, RawEntry, fields_of, recorded
 from ..errors import LogForkedError
 from ..events import Event, Recorded, SessionInfo
 from ..feed import FeedRetention
@@ -119,12 +120,12 @@ class EventLog:
         return self._read(session_id, str(position), "+", position.revision - 1)
 
     def _read(self, session_id: str, start: str, end: str, revision: int) -> Iterator[Recorded]:
-        for entry_id, entry in self.entries(session_id, start, end):
-            recorded = decode(entry_id, entry)
-            if revision and recorded.id.revision != revision + 1:
+        for entry in chain.from_iterable(self.pages(session_id, start, end)):
+            found = recorded(entry)
+            if revision and found.id.revision != revision + 1:
                 raise LogForkedError(session_id, revision)
-            revision = recorded.id.revision
-            yield recorded
+            revision = found.id.revision
+            yield found
 
     def entries(self, session_id: str, start: str = "-", end: str = "+") -> Iterator[tuple[Any, Any]]:
         """The raw entries of a session stream: ids with their fields, as bytes.
@@ -265,6 +266,10 @@ class EventLog:
             for session_id, head in zip(found, heads, strict=True)
             if None not in head
         ]
+
+    def count_sessions(self, since: datetime) -> int:
+        """How many sessions had an event at or after a time, in one round trip."""
+        return insist(lambda: directory.count(self.client, self.keyspace, since), self.retry_for)
 
 
 def _time(ms: int) -> datetime:

@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from ..feed import FeedRetention
+from ..instrumentation import FeedTrimmed, GroupAbandoned
+from ..instrumentation.hooks import hooks
 from ..keys import Keyspace
 from ..scripts import FEED_TRIM
 from ..server.border import Client
@@ -65,6 +67,9 @@ def _told(partition: int, reply: Any) -> Trimmed:
     names = [name.decode() for name in abandoned]
     for group in names:
         logger.warning("group=<%s>, partition=<%d> | nobody reads it, so the feed goes on", group, partition)
+        hooks.tell(GroupAbandoned(group, 0))
+    if removed:
+        hooks.tell(FeedTrimmed(removed))
     for group, count in pairs:
         logger.warning("group=<%s>, partition=<%d>, lost=<%d> | the feed outgrew its cap", group, partition, count)
     return Trimmed(removed, names, pairs)

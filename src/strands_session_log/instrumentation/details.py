@@ -129,7 +129,7 @@ class OfGroup(Detail):
 
 
 class Delivered(OfGroup):
-    """Events were handed out for the first time."""
+    """Events were handed out, for the first time or again."""
 
     __slots__ = ()
 
@@ -142,6 +142,12 @@ class Redelivered(OfGroup):
 
 class Acked(OfGroup):
     """Events are done: the server has confirmed it."""
+
+    __slots__ = ()
+
+
+class Failed(OfGroup):
+    """Events could not be handled; they are tried again, or parked."""
 
     __slots__ = ()
 
@@ -159,20 +165,20 @@ class Parked(OfGroup):
 
 
 class GapFound(OfGroup):
-    """Events that were not delivered are gone from the feed; `events` is 0 where nobody knows how many."""
+    """Events are gone from the feed that were not delivered; `events` is the number of such gaps."""
 
     __slots__ = ()
 
 
 class GroupAbandoned(OfGroup):
-    """A group was too far behind for the feed to be kept for it; `events` is how many it lost."""
+    """Nobody has read a group for so long that the feed is no longer kept for it; `events` is 0."""
 
     __slots__ = ()
 
 
 @dataclass(frozen=True, slots=True)
 class FeedTrimmed(Detail):
-    """Envelopes that every group has had were removed from the feed.
+    """Envelopes that no live group needs any more, or past the cap, were removed from the feed.
 
     Attributes:
         events: How many.

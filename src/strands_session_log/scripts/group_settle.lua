@@ -2,9 +2,9 @@
 --
 -- KEYS: feed, group, parked (one slot)
 -- ARGV: 1 group, 2 consumer, 3 after how many ms a delivery counts as left, 4 deliveries at most, 5 'ordered' or ''
---       6 first and 7 last id there is something to say of, 8 the link of the last of those that are done
---       9 how often others had taken something over from this consumer when it last looked; '' if it does not know
---       10 which attempts those that are done were, separated by spaces ('' if all were the first), 11 how many there are
+--       6 the id of one of the last that are done, and 7 the link of its event
+--       8 how often others had taken something over from this consumer when it last looked; '' if it does not know
+--       9 which attempts those that are done were, separated by spaces ('' if all were the first), 10 how many there are
 --       then their ids; then for each of the others: what (fail | park | back | beat), id, attempts, error, pause in ms
 --
 -- Returns {of those that are done, of the others, parked, checkpoint, taken over}: of the first two a character each, k if
@@ -15,16 +15,16 @@
 local call = redis.call
 local feed, group, parked = KEYS[1], KEYS[2], KEYS[3]
 local name, consumer, claim_after, max_attempts = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
-local FIRST, count = 12, tonumber(ARGV[11])
+local FIRST, count = 11, tonumber(ARGV[10])
 local robbed = call('HGET', group, 'robbed:' .. consumer) or '0'
-local has_all = robbed == ARGV[9] and call('EXISTS', feed) == 1
+local has_all = robbed == ARGV[8] and call('EXISTS', feed) == 1
 local ordered = ARGV[5] == 'ordered'
 local time = call('TIME')
 local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
 
 local mine = {}
 if not has_all or #ARGV >= FIRST + count then
-    local rows = redis.pcall('XPENDING', feed, name, ARGV[6], ARGV[7], 100000, consumer)
+    local rows = redis.pcall('XPENDING', feed, name, '-', '+', 100000, consumer)
     for _, row in ipairs(rows.err and {} or rows) do mine[row[1]] = row[4] end
 end
 
@@ -35,7 +35,7 @@ local function verdict(id, attempts)
 end
 
 local attempts_of, number = {}, 0
-for attempts in string.gmatch(ARGV[10], '%d+') do attempts_of[#attempts_of + 1] = tonumber(attempts) end
+for attempts in string.gmatch(ARGV[9], '%d+') do attempts_of[#attempts_of + 1] = tonumber(attempts) end
 
 local function acknowledge(ids, first, last)
     for from = first, last, 1000 do
@@ -120,7 +120,7 @@ local function checkpoint()
         at = ms .. '-' .. string.format('%.0f', tonumber(sequence) - 1)
     else
         at = last_delivered()
-        if at == ARGV[7] then link = ARGV[8] end
+        if at == ARGV[6] then link = ARGV[7] end
     end
     call('HSET', group, 'checkpoint', at, 'link', link)
     return at

@@ -16,8 +16,8 @@ from ..feed import FeedRetention
 from ..ids import START, EventId, Point
 from ..keys import check_namespace
 from ..replay import Replay
-from ..server import connect, release
-from ..server.border import Client
+from ..server import ServerReport, connect, inspect_all, release
+from ..server.border import Client, insist
 from ..snapshot import SnapshotSettings
 from .following import Following
 from .history import History
@@ -127,6 +127,18 @@ class SessionLog(History, Following, Subscriptions):
             before: The last line of the page before, or a time.
         """
         return self.events.sessions(limit, before)
+
+    def count_sessions(self, since: datetime) -> int:
+        """How many sessions had an event at or after a time, by the server's clock; cheap, however many there are."""
+        return self.events.count_sessions(since)
+
+    def servers(self) -> list[ServerReport]:
+        """What the server says about itself: memory, persistence, eviction, permissions; of a cluster, every primary.
+
+        Raises:
+            ServerUnavailableError: When one of them cannot be reached.
+        """
+        return insist(lambda: inspect_all(self.client, self.namespace), self.events.retry_for)
 
     def read(
         self,

@@ -38,9 +38,7 @@ class Bodies:
         if not stretches:
             return
         for stretch, entries in zip(stretches, insist(lambda: self._read(stretches), self._retry_for), strict=True):
-            found = {entry[0]: entry for entry in entries}
-            for id_, delivery in zip(stretch.ids, stretch.deliveries, strict=True):
-                delivery.body = found.get(id_)
+            _hand_out(stretch, entries)
 
     def _read(self, stretches: Sequence[_Stretch]) -> list[Sequence[RawEntry]]:
         keys = [self._keyspace.session(stretch.session_id).events for stretch in stretches]
@@ -52,20 +50,33 @@ class Bodies:
             return list(pipeline.execute())
 
 
+def _hand_out(stretch: _Stretch, entries: Sequence[RawEntry]) -> None:
+    if len(entries) == len(stretch.ids) and entries[0][0] == stretch.ids[0]:
+        for delivery, entry in zip(stretch.deliveries, entries, strict=True):
+            delivery.body = entry
+        return
+    # Some are gone: the session was deleted, and perhaps begun anew.
+    found = {entry[0]: entry for entry in entries}
+    for id_, delivery in zip(stretch.ids, stretch.deliveries, strict=True):
+        delivery.body = found.get(id_)
+
+
 def _stretches(deliveries: Iterable[BaseDelivery]) -> list[_Stretch]:
     """Nearly always what a session told of in one batch follows each other."""
-    open_: dict[bytes, tuple[int, _Stretch]] = {}
+    ends: dict[bytes, tuple[int, _Stretch]] = {}
     found: list[_Stretch] = []
-    for one in deliveries:
-        if (event := one.about) is None:
+    for delivery in deliveries:
+        if (about := delivery.about) is None:
             continue
-        session, id_ = event
-        revision = int(id_.rpartition(b"-")[2])
-        last, stretch = open_.get(session, (-1, None))
-        if stretch is None or revision != last + 1:
+        session, id_ = about
+        revision = int(id_[id_.rindex(b"-") + 1 :])
+        end = ends.get(session)
+        if end is None or revision != end[0] + 1:
             stretch = _Stretch(session.decode(), [], [])
             found.append(stretch)
+        else:
+            stretch = end[1]
         stretch.ids.append(id_)
-        stretch.deliveries.append(one)
-        open_[session] = (revision, stretch)
+        stretch.deliveries.append(delivery)
+        ends[session] = (revision, stretch)
     return found

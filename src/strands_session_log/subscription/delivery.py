@@ -7,13 +7,14 @@ from collections.abc import Sequence
 from concurrent.futures import Future
 from typing import Any, Protocol
 
-from ..codec import decode, fields_of
+from ..codec import recorded
 from ..errors import DeliveryLostError
 from ..events import Event, Recorded
 from ..feed import FIELDS, Envelope, envelope
 from ..ids import EventId
 
 RawBody = Sequence[Any]
+_FIELDS = 2 * len(FIELDS)
 
 
 class Settler(Protocol):
@@ -74,7 +75,8 @@ class BaseDelivery:
     @property
     def about(self) -> tuple[bytes, bytes] | None:
         """Session and id of the event as they stand in the feed; None when somebody else has written there."""
-        return (self._fields[1], self._fields[3]) if len(self._fields) == len(2 * FIELDS) else None
+        fields = self._fields
+        return (fields[1], fields[3]) if len(fields) == _FIELDS else None
 
     @property
     def link(self) -> str:
@@ -98,7 +100,7 @@ class BaseDelivery:
         Raises:
             CorruptEntryError: When it is not one this library wrote.
         """
-        return None if self.body is None else decode(self.body[0], fields_of(self.body[1]))
+        return None if self.body is None else recorded(self.body)
 
     @property
     def event(self) -> Event | None:

@@ -5,15 +5,15 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
 
 from ..errors import ServerUnavailableError
 from .delivery import BaseDelivery
-from .group import Group, Said, Words
+from .group import Group, Said, Settled, Words
 from .tally import Tally
-from .verdicts import Told, Verdict, by_partition
+from .verdicts import Batch, Verdict, batches
 
 logger = logging.getLogger(__name__)
 
@@ -52,9 +52,9 @@ class Desk:
         self._ended, self._settled, self._chores = ended, settled, chores
         self._enough = group.settings.least_room
         self._open: dict[tuple[int, bytes], BaseDelivery] = {}
-        self._acked: list[BaseDelivery] = []
+        self._acked: deque[BaseDelivery] = deque()
         self._queue: list[Verdict] = []
-        self._telling: list[Verdict] = []
+        self._telling: list[Batch] = []
         self._robbed: dict[int, str] = {}
         self._changed = threading.Condition()
         self._is_closing, self._is_waiting = False, False
@@ -70,9 +70,9 @@ class Desk:
     def holds(self, partition: int) -> bool:
         """Whether something of a partition is not settled."""
         with self._changed:
-            unsaid = (*self._queue, *self._telling)
-            said = any(verdict.delivery.partition == partition for verdict in unsaid)
-            return said or any(place == partition for place, _ in self._open)
+            said = any(verdict.delivery.partition == partition for verdict in self._queue)
+            told = any(batch.partition == partition for batch in self._telling)
+            return said or told or any(place == partition for place, _ in self._open)
 
     @property
     def holds_suspect(self) -> bool:
@@ -104,7 +104,7 @@ class Desk:
     def ack(self, delivery: BaseDelivery, confirm: bool = False) -> Future[bool] | None:
         """See `Settler`; one that comes late is confirmed in any case, for somebody else may have the delivery.
 
-        This is done for every single delivery, so it takes no lock: appending to a list is atomic.
+        This is done for every single delivery, so it takes no lock: appending to a deque is atomic.
         """
         is_late = time.monotonic() > delivery.expires
         if confirm or is_late:
@@ -127,6 +127,12 @@ class Desk:
             if not delivery.is_settled:
                 delivery.is_settled = True
                 self._say(Verdict(delivery, "back"))
+
+    def give_back_what_waits(self) -> None:
+        """Let others have all that nobody has begun to handle."""
+        with self._changed:
+            waiting = [delivery for delivery in self._open.values() if not delivery.started]
+        self.give_back(waiting)
 
     def forget(self, delivery: BaseDelivery) -> None:
         """Drop what may be another consumer's by now."""
@@ -176,84 +182,87 @@ class Desk:
     # The thread -----------------------------------------------------------------------------------------------------
 
     def _run(self) -> None:
-        while (batch := self._next()) is not None:
+        while (said := self._next()) is not None:
             try:
-                self._tell(batch)
-                batch = self._telling = []
-                self._announce()
+                self._tell(said)
                 self._beat_when_due()
                 self._do_chores_when_due()
             except ServerUnavailableError as error:
                 logger.warning("consumer=<%s>, error=<%s> | acks wait for the server", self.consumer, error)
-                self._again(batch)
+                self._again(error)
             except Exception as error:
                 self._ended(error)
-                _give_up(batch, error)
+                self._give_up(error)
 
-    def _next(self) -> list[Verdict] | None:
-        """The next verdicts; None when all are told and no more come."""
+    def _next(self) -> list[Batch] | None:
+        """What is to be told, what could not be told before first; None when no more comes."""
         with self._changed:
             self._is_waiting = True
-            self._changed.wait_for(self._has_news, max(0.0, min(self._next_beat, self._next_chores) - time.monotonic()))
+            due = min(self._next_beat, self._next_chores)
+            self._changed.wait_for(self._has_news, max(0.0, due - time.monotonic()))
             self._is_waiting = False
             if not self._is_closing and not self._queue and self._acked:
                 self._changed.wait(_LINGER)
-            acked, self._acked = self._acked, []
-            batch, self._queue = self._queue, []
+            # Not by putting another in its place: somebody may be about to append to it.
+            acked = [self._acked.popleft() for _ in range(len(self._acked))]
+            verdicts, self._queue = self._queue, []
             for delivery in acked:
-                self._close(delivery)
+                self._open.pop((delivery.partition, delivery.key), None)
+            self._telling += batches(acked, verdicts)
             self._changed.notify_all()
-            batch += [Verdict(delivery, "ack") for delivery in acked]
-            self._telling = batch
-            return None if self._is_closing and not batch else batch
+            return None if self._is_closing and not self._telling else self._telling
 
     def _has_news(self) -> bool:
-        return bool(self._acked or self._queue or self._is_closing)
+        return bool(self._acked or self._queue or self._telling or self._is_closing)
 
-    def _announce(self) -> None:
-        """What was told may be what somebody waits for (`wait_for_change`)."""
-        with self._changed:
-            self._changed.notify_all()
-
-    def _again(self, batch: list[Verdict]) -> None:
+    def _again(self, error: Exception) -> None:
+        """Keep what is to be told, or let it go when there is no time left."""
         with self._changed:
             if not self._is_closing:
-                self._queue[:0] = batch
                 self._changed.wait(_PAUSE)
                 return
-        _give_up(batch, ServerUnavailableError("the subscription ended before the server answered"))
+        self._give_up(ServerUnavailableError(f"the subscription ended before the server answered: {error}"))
 
-    def _tell(self, batch: Sequence[Verdict]) -> None:
-        if batch:
-            places = by_partition(batch).items()
-            told = [
-                Told.of(place, said, self._settings.pause_ms, self._robbed.get(place, "")) for place, said in places
-            ]
-            for one, settled in zip(told, self._group.settle([one.words for one in told]), strict=True):
-                self._note(one, one.kept(settled), len(settled.parked))
-                self._look_out(one.words.partition, settled.robbed)
+    def _give_up(self, error: Exception) -> None:
+        for batch in self._telling:
+            for verdict in batch.verdicts:
+                verdict.give_up(error)
+        self._telling = []
+
+    def _tell(self, said: Sequence[Batch]) -> None:
+        if not said:
+            return
+        for batch in said:
+            batch.tries += 1
+        words = [one.words(self._robbed.get(one.partition, ""), self._settings.pause_ms) for one in said]
+        answers = self._group.settle(words)
+        self._telling = []
+        for batch, settled in zip(said, answers, strict=True):
+            self._note(batch, settled)
+            self._look_out(batch.partition, settled.robbed)
+        with self._changed:
+            self._changed.notify_all()
 
     def _look_out(self, partition: int, robbed: str) -> None:
         """Others have taken something over: which, must be known before this is taken for granted again."""
         if self._robbed.get(partition) == robbed:
             return
         if self.holds(partition):
+            # What is open must be looked at one by one, which the signs of life do.
             self._robbed.pop(partition, None)
             self._next_beat = 0.0
         else:
             self._robbed[partition] = robbed
 
-    def _note(self, told: Told, kept: Sequence[bool], parked: int) -> None:
-        failed = sum(verdict.what == "fail" for verdict in told.others)
-        lost = kept.count(False)
-        self._tally.add(acked=sum(kept[: len(told.done)]), lost=lost, failed=failed, parked=parked)
-        for verdict, is_kept in zip((*told.done, *told.others), kept, strict=True):
-            if verdict.future and not verdict.future.done():
-                verdict.future.set_result(is_kept)
-            if verdict.what == "fail":
-                self._settled(told.words.partition, self._settings.pause_ms(verdict.delivery.attempts) / 1000)
-            elif verdict.delivery.attempts > 1:
-                self._settled(told.words.partition, 0.0)
+    def _note(self, batch: Batch, settled: Settled) -> None:
+        lost = batch.answer(settled)
+        failed = [one.delivery.attempts for one in batch.verdicts if one.what == "fail"]
+        acked = len(settled.done) - settled.done.count("l")
+        self._tally.add(acked=acked, lost=lost, failed=len(failed), parked=len(settled.parked))
+        if failed:
+            self._settled(batch.partition, self._settings.pause_ms(min(failed)) / 1000)
+        elif any(one.attempts > 1 for one in batch.done):
+            self._settled(batch.partition, 0.0)
         if lost:
             logger.warning("consumer=<%s>, lost=<%d> | another consumer has what was settled late", self.consumer, lost)
 
@@ -279,16 +288,10 @@ class Desk:
 
     def _beat(self, places: dict[int, list[BaseDelivery]], now: float) -> None:
         words = [
-            Words(partition, [], [Said("beat", one.key, one.attempts) for one in deliveries])
+            Words(partition, others=[Said("beat", one.key, one.attempts) for one in deliveries])
             for partition, deliveries in places.items()
         ]
         for (partition, deliveries), settled in zip(places.items(), self._group.settle(words), strict=True):
             self._robbed[partition] = settled.robbed
             for delivery, said in zip(deliveries, settled.others, strict=True):
                 delivery.expires = now + self._settings.lease if said == "k" else 0.0
-
-
-def _give_up(batch: Iterable[Verdict], error: Exception) -> None:
-    for verdict in batch:
-        if verdict.future and not verdict.future.done():
-            verdict.future.set_exception(error)

@@ -47,7 +47,7 @@ class Exchange:
 
     def __init__(self, log: HasEvents, settings: SubscriptionSettings, kind: type[BaseDelivery]) -> None:
         events = log.events
-        self.settings, self.tally = settings, Tally()
+        self.settings, self.tally = settings, Tally(settings.group)
         self._events, self._feeds = events, cycle(range(events.keyspace.partitions))
         self.mailbox: Mailbox[BaseDelivery] = Mailbox()
         self._kind, self._wanted = kind, selector(settings.types, settings.agent)
@@ -81,6 +81,7 @@ class Exchange:
         for intake in self._intakes:
             intake.stop()
         self._desk.give_back(self.mailbox.drain())
+        self._desk.give_back_what_waits()
 
     def close(self, error: BaseException | None) -> None:
         """Stop, and tell the server of everything; what was begun and not settled has failed if there was an error."""

@@ -63,16 +63,18 @@ class Words(NamedTuple):
 
     Attributes:
         partition: The partition.
-        done: Those that were handled, and which attempt it was.
+        done: The stream ids of those that were handled.
+        attempts: Which attempt each of them was; empty if all were the first.
+        last: The id and the link of one of the last of them.
         others: What is said of others.
-        link: The link of the last of those that were handled.
         robbed: How often others had taken something over when this consumer last looked; empty if it does not know.
     """
 
     partition: int
-    done: Sequence[tuple[bytes, int]]
-    others: Sequence[Said]
-    link: str = ""
+    done: Sequence[bytes] = ()
+    attempts: Sequence[int] = ()
+    last: tuple[bytes, str] = (b"", "")
+    others: Sequence[Said] = ()
     robbed: str = ""
 
 
@@ -204,19 +206,11 @@ class Group:
 
     def _told(self, words: Words) -> list[Any]:
         settings = self.settings
-        keys = [*(key for key, _ in words.done), *(said.key for said in words.others)]
-        attempts = [str(attempt) for _, attempt in words.done]
         arguments: list[Any] = [
             *(settings.group, settings.consumer, settings.claim_after_ms, settings.max_attempts),
-            *("ordered" if settings.ordered else "", min(keys, key=in_order), max(keys, key=in_order), words.link),
-            *(words.robbed, " ".join(attempts) if any(one != "1" for one in attempts) else "", len(attempts)),
-            *(key for key, _ in words.done),
+            *("ordered" if settings.ordered else "", *words.last, words.robbed),
+            *(" ".join(map(str, words.attempts)), len(words.done), *words.done),
         ]
         for said in words.others:
             arguments += (said.what, said.key, said.attempts, said.error, said.pause_ms)
         return arguments
-
-
-def in_order(key: bytes) -> tuple[int, bytes]:
-    """Ids of a feed in order: milliseconds and sequence both only grow, so the longer one is the later."""
-    return len(key), key

@@ -58,8 +58,8 @@ class SubscriptionSettings:
 
     @property
     def most_in_flight(self) -> int:
-        """How many deliveries may be unsettled at once: two batches, and not too few, unless told otherwise."""
-        return self.in_flight or max(2 * self.batch, 100)
+        """How many deliveries may be unsettled at once: a few batches, and not too few, unless told otherwise."""
+        return self.in_flight or max(4 * self.batch, 100)
 
     @property
     def least_room(self) -> int:

@@ -41,7 +41,7 @@ class Subscriber:
         agent: Only events of this agent.
         bodies: Fetch the content of the events (`delivery.event`), in one round trip a batch.
         batch: How many deliveries are fetched at once at most.
-        in_flight: How many may be unsettled at once; two batches if 0.
+        in_flight: How many may be unsettled at once; four batches if 0.
         claim_after: After how many seconds without a sign of life a delivery is given to another consumer.
         max_attempts: How often something is tried before it is parked.
         backoff: For how many seconds a failed delivery waits the first time; each time twice as long, up to

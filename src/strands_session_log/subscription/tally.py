@@ -5,12 +5,26 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass, field
 
+from ..instrumentation import Acked, Delivered, Failed, GapFound, Lost, OfGroup, Parked, Redelivered
+from ..instrumentation.hooks import hooks
+
+_DETAILS: dict[str, type[OfGroup]] = {
+    "delivered": Delivered,
+    "redelivered": Redelivered,
+    "acked": Acked,
+    "failed": Failed,
+    "lost": Lost,
+    "parked": Parked,
+    "gaps": GapFound,
+}
+
 
 @dataclass(slots=True)
 class Tally:
     """What a subscription has seen; counts only grow.
 
     Attributes:
+        group: Its name.
         delivered: Deliveries, those that were repeated among them.
         redelivered: Those that were repeated.
         acked: Those the server took as done.
@@ -20,6 +34,7 @@ class Tally:
         gaps: How often something was missing in the feed.
     """
 
+    group: str
     delivered: int = 0
     redelivered: int = 0
     acked: int = 0
@@ -30,7 +45,11 @@ class Tally:
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
 
     def add(self, **counts: int) -> None:
-        """Count."""
+        """Count, and tell the hooks."""
         with self._lock:
             for name, count in counts.items():
                 setattr(self, name, getattr(self, name) + count)
+        if hooks.active:
+            for name, count in counts.items():
+                if count and name in _DETAILS:
+                    hooks.tell(_DETAILS[name](self.group, count))

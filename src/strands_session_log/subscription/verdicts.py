@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from .delivery import BaseDelivery
-from .group import Said, Settled, Words, in_order
+from .group import Said, Settled, Words
 
 
 @dataclass(slots=True)
 class Verdict:
-    """What somebody said of a delivery, and who waits for the server's word on it.
+    """What somebody said of a delivery, where it is more than that it is done, or somebody waits for the answer.
 
     Attributes:
         delivery: The delivery.
@@ -21,7 +20,6 @@ class Verdict:
         error: Why it was not done.
         future: Is told whether it counted.
         is_late: Whether another consumer may have the delivery by now.
-        tries: How often the server was told.
     """
 
     delivery: BaseDelivery
@@ -29,53 +27,82 @@ class Verdict:
     error: str = ""
     future: Future[bool] | None = None
     is_late: bool = False
-    tries: int = 0
+
+    def answer(self, is_kept: bool) -> None:
+        """Tell whoever waits whether it counted."""
+        if self.future and not self.future.done():
+            self.future.set_result(is_kept)
+
+    def give_up(self, error: Exception) -> None:
+        """Tell whoever waits that nobody knows."""
+        if self.future and not self.future.done():
+            self.future.set_exception(error)
 
 
 @dataclass(slots=True)
-class Told:
-    """Verdicts of one partition, in the order in which the server answers."""
+class Batch:
+    """All that is to be told of one partition at once.
 
-    words: Words
-    done: list[Verdict]
-    others: list[Verdict]
+    Attributes:
+        partition: The partition.
+        acked: What is done, and nobody waits for.
+        verdicts: What else is said.
+        tries: How often the server was told.
+    """
 
-    @classmethod
-    def of(cls, partition: int, verdicts: Sequence[Verdict], pause_ms: Callable[[int], int], robbed: str) -> Told:
-        """Put verdicts into words."""
-        done = [one for one in verdicts if one.what == "ack"]
-        others = [one for one in verdicts if one.what != "ack"]
+    partition: int
+    acked: list[BaseDelivery] = field(default_factory=list)
+    verdicts: list[Verdict] = field(default_factory=list)
+    tries: int = 0
+
+    @property
+    def done(self) -> list[BaseDelivery]:
+        """All that is done, in the order in which the server hears of it."""
+        return [*self.acked, *(one.delivery for one in self.verdicts if one.what == "ack")]
+
+    def words(self, robbed: str, pause_ms: Callable[[int], int]) -> Words:
+        """As the server is told.
+
+        Args:
+            robbed: How often others had taken something over when this consumer last looked.
+            pause_ms: How long a failure waits, by its attempt.
+        """
+        done = self.done
+        is_sure = self.tries == 1 and not any(one.is_late for one in self.verdicts)
+        attempts = [one.attempts for one in done]
         said = [
             Said(one.what, one.delivery.key, one.delivery.attempts, one.error, pause_ms(one.delivery.attempts))
-            for one in others
+            for one in self.verdicts
+            if one.what != "ack"
         ]
-        for one in verdicts:
-            one.tries += 1
-        if any(one.is_late or one.tries > 1 for one in done):
-            robbed = ""
-        words = Words(
-            partition, [(one.delivery.key, one.delivery.attempts) for one in done], said, _last_link(done), robbed
-        )
-        return cls(words, done, others)
+        last = (done[-1].key, done[-1].link) if done else (b"", "")
+        again = attempts if attempts.count(1) != len(attempts) else ()
+        keys = [one.key for one in done]
+        return Words(self.partition, keys, again, last, said, robbed if is_sure else "")
 
-    def kept(self, settled: Settled) -> list[bool]:
-        """Of each, whether it counted: the delivery was this consumer's."""
-        return [*map(_is_kept, self.done, settled.done), *map(_is_kept, self.others, settled.others)]
+    def answer(self, settled: Settled) -> int:
+        """Pass the server's answers on.
+
+        Returns:
+            How many were not this consumer's any more.
+        """
+        kept = iter(self._kept(settled.done[len(self.acked) :]))
+        others = iter(self._kept(settled.others))
+        for one in self.verdicts:
+            one.answer(next(kept if one.what == "ack" else others))
+        return self._kept(settled.done + settled.others).count(False)
+
+    def _kept(self, said: str) -> list[bool]:
+        """Nobody has it any more: so it is when the first try went through and only its answer was lost."""
+        return [one == "k" or (one == "g" and self.tries > 1) for one in said]
 
 
-def _last_link(done: Sequence[Verdict]) -> str:
-    last = max((one.delivery for one in done), key=lambda one: in_order(one.key), default=None)
-    return last.link if last else ""
-
-
-def by_partition(verdicts: Iterable[Verdict]) -> dict[int, list[Verdict]]:
-    """Verdicts, told apart by partition."""
-    found: dict[int, list[Verdict]] = defaultdict(list)
+def batches(acked: Sequence[BaseDelivery], verdicts: Sequence[Verdict]) -> Iterator[Batch]:
+    """Sort what is said by partition."""
+    found: dict[int, Batch] = {}
+    for delivery in acked:
+        partition = delivery.partition
+        (found.get(partition) or found.setdefault(partition, Batch(partition))).acked.append(delivery)
     for verdict in verdicts:
-        found[verdict.delivery.partition].append(verdict)
-    return found
-
-
-def _is_kept(verdict: Verdict, said: str) -> bool:
-    """Nobody has it any more: so it is when the first try went through and only its answer was lost."""
-    return said == "k" or (said == "g" and verdict.tries > 1)
+        found.setdefault(verdict.delivery.partition, Batch(verdict.delivery.partition)).verdicts.append(verdict)
+    yield from found.values()

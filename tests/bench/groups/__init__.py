@@ -14,6 +14,7 @@ GROUPS = {
     "crowd": "resuming with 50,000 other sessions on the server",
     "long": "resuming, replaying and looking back in a session of 100,000 events",
     "size": "bytes on the server, and bytes written for snapshots",
+    "subscribe": "consumer groups: latency, throughput, and what they cost writers",
     "tail": "following: one tail and two hundred of one process",
     "network": "a network of 1 ms each way in between, and round trips",
     "peers": "the session managers of Strands, on local files",
