@@ -24,7 +24,8 @@ tests: .venv/.dev
 	$(BIN)/pytest
 
 # What starts servers of its own, or needs none, is the same whichever is chosen.
-ON_SERVERS := tests/contract tests/integration tests/subscription --deselect tests/integration/test_embedded.py \
+ON_SERVERS := tests/contract tests/integration tests/subscription tests/consumers \
+	--deselect tests/integration/test_embedded.py \
 	--deselect tests/integration/test_demo.py --deselect tests/integration/test_server_checks.py \
 	--deselect tests/integration/test_moving_out.py --deselect tests/integration/test_recorder.py
 

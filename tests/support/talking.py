@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
 from typing import Any
 
@@ -10,7 +10,9 @@ from strands import Agent, tool
 from strands.types.exceptions import SessionException
 
 from strands_session_log import SessionLog, ValkeySessionManager, events
+from strands_session_log.event_log.connection import connection_to
 from strands_session_log.feed import Envelope, envelope
+from strands_session_log.keys import Keyspace
 from strands_session_log.testing.model import ScriptedModel
 
 
@@ -95,10 +97,11 @@ def everything(log: SessionLog, prefix: str = "s") -> None:
 def feed_of(log: SessionLog) -> list[Envelope]:
     """All that stands in the feed, as a subscriber gets it."""
     keyspace = log.events.keyspace
-    return [
-        envelope(partition, entry_id, fields)
-        for partition in range(keyspace.partitions)
-        for entry_id, fields in log.client.execute_command(
-            b"XRANGE", keyspace.feed(partition), "-", "+", NEVER_DECODE=True
-        )
-    ]
+    return [one for partition in range(keyspace.partitions) for one in _feed(log.client, partition, keyspace)]
+
+
+def _feed(client: Any, partition: int, keyspace: Keyspace) -> Iterator[Envelope]:
+    key = keyspace.feed(partition)
+    with connection_to(client, key) as node:
+        for entry_id, fields in node.execute_command(b"XRANGE", key, "-", "+", NEVER_DECODE=True):
+            yield envelope(partition, entry_id, fields)

@@ -34,7 +34,9 @@ class Start(str, Enum):
 def command(
     ctx: typer.Context,
     host: Annotated[str, typer.Option(metavar="ADDRESS", help="Address to listen on.")] = _DEFAULT.host,
-    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 for any.")] = _DEFAULT.port,
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, metavar="PORT", help="Port to listen on; 0 for any.")
+    ] = _DEFAULT.port,
     group: Annotated[
         str, typer.Option(metavar="NAME", help="Consumer group; exporters of the same one share the work.")
     ] = _DEFAULT.group,
