@@ -2,7 +2,8 @@
 -- that are tried again.
 --
 -- KEYS: group, parked (one slot)
--- ARGV: 1 consumer, 2 for how many ms it goes on, 3 how far it is ('' for no news), 4 'done' when it is finished, or ''
+-- ARGV: 1 consumer, 2 for how many ms it goes on, 3 how far it is ('' for no news), 4 'done' when it is finished, 'left' when this
+--         consumer goes, 'failed' when it does so for an error, or ''
 --       5 ids of parked entries that are settled, separated by spaces; then entries to park: 18 fields and values each
 --
 -- Returns 1, or 0 when the work is another consumer's now; then nothing was written.
@@ -25,7 +26,9 @@ if ARGV[5] ~= '' then
     for id in string.gmatch(call('HGET', group, 'replay') or '', '%S+') do
         if not settled[id] then left[#left + 1] = id end
     end
+    call('HSET', group, 'tries', 0)
     if #left > 0 then call('HSET', group, 'replay', table.concat(left, ' ')) else call('HDEL', group, 'replay') end
 end
+if ARGV[4] == 'left' then call('HSET', group, 'tries', 0) end
 if ARGV[4] == 'done' then call('HDEL', group, 'work', 'cursor', 'tries') end
 return 1

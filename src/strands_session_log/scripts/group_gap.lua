@@ -1,0 +1,28 @@
+-- A gap was heard of: what is missing is read from the sessions, or it is left at that.
+--
+-- KEYS: group
+-- ARGV: 1 'catch_up' or 'skip', 2 and 3 the gap
+--
+-- Returns 1, or 0 when all history is being read and what is missing has to wait for that.
+local call = redis.call
+local group, after, before = KEYS[1], ARGV[2], ARGV[3]
+local noted = call('HMGET', group, 'gap', 'work')
+local gap, work = noted[1], noted[2]
+if ARGV[1] == 'skip' then
+    -- It may have grown since.
+    local last = gap and string.match(gap, '%S+$') or before
+    if sequence_of(last) > sequence_of(before) then
+        call('HSET', group, 'gap', beside(before, -1) .. ' ' .. last)
+    else
+        call('HDEL', group, 'gap')
+    end
+    return 1
+end
+if work == 'history' then return 0 end
+local first, last = string.match(widened(gap, after, before), '^(%d+)%-%d+ (%d+)%-%d+$')
+local from, to = string.match(work or '', '^between (%d+) (%d+)$')
+if from and tonumber(from) < tonumber(first) then first = from end
+if to and tonumber(to) > tonumber(last) then last = to end
+call('HSET', group, 'work', 'between ' .. first .. ' ' .. last)
+call('HDEL', group, 'gap', 'cursor', 'tries')
+return 1
