@@ -58,6 +58,12 @@ local function begin(checkpoint)
         if first then at = beside(first[1], -1) end
         call('HSET', group, 'checkpoint', at, 'began', now)
         if ARGV[5] == 'beginning' then call('HSET', group, 'work', 'history') end
+    elseif not first_of_feed() and sequence_of(last_of_feed()) > sequence_of(at) then
+        -- Nothing is left of what came after it, and nothing may come that would tell.
+        local last = last_of_feed()
+        local before = now .. '-' .. string.format('%.0f', sequence_of(last) + 1)
+        call('HSET', group, 'gap', widened(call('HGET', group, 'gap'), at, before))
+        at = last
     end
     call('XGROUP', 'CREATE', feed, name, at, 'MKSTREAM')
     return at
@@ -72,6 +78,7 @@ local state = call('HMGET', group, 'checkpoint', 'gap', 'work', 'lease', 'lease_
 local checkpoint, gap, work = state[1], state[2] or '', state[3] or state[7] and 'replay'
 if not delivered then
     delivered = begin(checkpoint or known ~= '' and known or nil)
+    gap = call('HGET', group, 'gap') or ''
     work = work or call('HGET', group, 'work')
 end
 -- When the group was last heard of: what XINFO says of its consumers is not the same on all servers.
