@@ -107,44 +107,66 @@ def test_what_others_have_settled_and_was_trimmed_is_no_gap(make_client: Callabl
         assert not any(found.gap for found in log.groups())
 
 
-@settings(
-    max_examples=6, deadline=None, phases=[Phase.generate], suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
-@given(seed=st.integers(0, 1 << 16), ordered=st.booleans())
-def test_whatever_is_trimmed_every_event_is_handled(
-    make_client: Callable[..., Any], new_namespace: Callable[[], str], seed: int, ordered: bool
-) -> None:
-    chance, namespace = random.Random(seed), new_namespace()
-    options = {"feed": FeedRetention(keep=0, max_length=4)}
-    log = SessionLog(make_client(), namespace, **options)
-    told, handled = Told(log), list[tuple[str, int]]()
+class Turmoil:
+    """Consumers that come, go and fail, on feeds that are trimmed and deleted."""
 
-    def handle(delivery: Any) -> None:
-        if chance.random() < 0.1:
+    def __init__(self, log: SessionLog, seed: int, ordered: bool) -> None:
+        self.log, self.told, self.chance, self.ordered = log, Told(log), random.Random(seed), ordered
+        self.handled: list[tuple[str, int]] = []
+        self.running: list[Consumer] = []
+
+    def handle(self, delivery: Any) -> None:
+        """Fail now and then."""
+        if self.chance.random() < 0.1:
             raise ValueError("by chance")
-        handled.append(number_of(delivery))
+        self.handled.append(number_of(delivery))
 
-    def consumer() -> Consumer:
-        settings_ = {"batch": 3, "in_flight": 6, "claim_after": 0.3, "backoff": 0.01, "max_attempts": 50}
-        start = chance.choice(["feed", "beginning"])
-        return Consumer(log, handle=handle, on_gap="catch_up", ordered=ordered, start=start, **settings_)
+    def come(self, **more: Any) -> None:
+        """One more consumer."""
+        more |= {"batch": 3, "in_flight": 6, "claim_after": 0.3, "backoff": 0.01, "max_attempts": 50}
+        self.running.append(Consumer(self.log, handle=self.handle, on_gap="catch_up", ordered=self.ordered, **more))
 
-    running = [consumer()]
+    def trim(self) -> None:
+        """Trim all feeds, and delete some."""
+        for partition in range(self.log.events.keyspace.partitions):
+            self.log.events.trim_feed(partition, exactly=True)
+            if self.chance.random() < 0.1:
+                self.log.client.execute_command("DEL", self.log.events.keyspace.feed(partition))
+
+    def come_and_go(self) -> None:
+        """Perhaps."""
+        if self.chance.random() < 0.5:
+            self.come()
+        if len(self.running) > 1 and self.chance.random() < 0.7:
+            self.running.pop(0).stop()
+
+    def end(self) -> None:
+        """Everybody leaves."""
+        for one in self.running:
+            one.stop()
+            assert not one.errors
+
+
+@settings(
+    max_examples=6,
+    deadline=None,
+    phases=[Phase.generate],
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+@given(seed=st.integers(0, 1 << 16), ordered=st.booleans(), start=st.sampled_from(["feed", "beginning"]))
+def test_whatever_is_trimmed_every_event_is_handled(
+    make_client: Callable[..., Any], new_namespace: Callable[[], str], seed: int, ordered: bool, start: str
+) -> None:
+    log = SessionLog(make_client(), new_namespace(), feed=FeedRetention(keep=0, max_length=4))
+    turmoil = Turmoil(log, seed, ordered)
+    turmoil.come(start=start)
     wait_until(lambda: len(log.groups()) == log.events.keyspace.partitions, "the group")
     for at in range(0, 200, 40):
-        told(range(at, at + 40))
-        for partition in range(log.events.keyspace.partitions):
-            log.events.trim_feed(partition, exactly=True)
-            if chance.random() < 0.1:
-                log.client.execute_command("DEL", log.events.keyspace.feed(partition))
-        if chance.random() < 0.5:
-            running.append(consumer())
-        if len(running) > 1 and chance.random() < 0.7:
-            running.pop(0).stop()
-    wait_until(lambda: set(handled) == told.all, "all events", timeout=15)
-    for one in running:
-        one.stop()
-        assert not one.errors
+        turmoil.told(range(at, at + 40))
+        turmoil.trim()
+        turmoil.come_and_go()
+    wait_until(lambda: set(turmoil.handled) == turmoil.told.all, "all events", timeout=30)
+    turmoil.end()
 
 
 def test_history_goes_on_after_the_server_was_away(tcp_server: Server) -> None:

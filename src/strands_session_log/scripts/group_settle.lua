@@ -104,7 +104,8 @@ for at = FIRST + count, #ARGV, 5 do
             keep(id, 'IDLE', idle)
             if ordered then call('HSET', group, 'retry', now + tonumber(pause)) end
         elseif what == 'back' then
-            keep(id, 'IDLE', claim_after, 'RETRYCOUNT', attempts - 1)
+            -- Since long ago: whoever looks may have it, however long that one lets others handle.
+            keep(id, 'TIME', 1, 'RETRYCOUNT', attempts - 1)
         else
             keep(id)
         end
