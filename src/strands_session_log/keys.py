@@ -50,11 +50,13 @@ class GroupKeys(NamedTuple):
         feed: What it reads; the consumer group of its name is on it.
         group: Its checkpoint, a hash.
         parked: Its dead letters, a stream.
+        position: How much the feed has had.
     """
 
     feed: str
     group: str
     parked: str
+    position: str
 
 
 class StorageKeys(NamedTuple):
@@ -107,7 +109,8 @@ class Keyspace(NamedTuple):
         """
         prefix = self._prefix(partition)
         check_id("group", name)
-        return GroupKeys(f"{prefix}:feed", f"{prefix}:group:{name}", f"{prefix}:parked:{name}")
+        feed = self.feed(partition)
+        return GroupKeys(feed, f"{prefix}:group:{name}", f"{prefix}:parked:{name}", self.position(partition))
 
     def stored(self, key: str) -> StorageKeys:
         """The keys of what is stored under a key of `ValkeyStorage`; its partition is that of a session so named."""

@@ -155,3 +155,29 @@ def test_a_slow_handler_keeps_its_delivery(told: Told, session_log: SessionLog) 
         wait_until(lambda: mine.expires > taken + 3 * SETTINGS["claim_after"], "several signs of life")
         mine.ack(confirm=True)
         assert not other.handled
+
+
+def test_order_holds_when_consumers_are_killed(processes: Processes, told: Told, session_log: SessionLog) -> None:
+    settings = {"ordered": True, "batch": 5}
+    victims = [processes.start(**settings)]
+    for at in range(0, 140, 28):
+        victims.append(processes.start(**settings))
+        before = len(processes.noted())
+        told(range(at, at + 28))
+        wait_until(lambda before=before: len(processes.noted()) > before, "something to be handled", timeout=20)
+        os.kill(victims.pop(0).pid, signal.SIGKILL)
+    wait_until(lambda: set(processes.noted()) == set(range(140)), "all events", timeout=20)
+    numbers = list(dict.fromkeys(processes.noted()))
+    for session in range(7):
+        of_session = [number for number in numbers if number % 7 == session]
+        assert of_session == sorted(of_session)
+
+
+def test_history_goes_on_when_a_consumer_is_killed_in_the_middle_of_it(processes: Processes, told: Told) -> None:
+    told(range(200))
+    settings = {"start": "beginning", "batch": 5, "in_flight": 5}
+    victim, _ = processes.start(**settings), processes.start(**settings)
+    wait_until(lambda: len(processes.noted()) > 20, "history", timeout=20)
+    victim.kill()
+    told(range(200, 220))
+    wait_until(lambda: set(processes.noted()) == set(range(220)), "all events", timeout=20)

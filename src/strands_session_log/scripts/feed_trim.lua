@@ -40,14 +40,18 @@ for _, info in ipairs(call('XINFO', 'GROUPS', feed)) do
     local group = named(info)
     local name = group['name']
     if not hashes[name] then return { -1 } end
-    local idle = nil
-    for _, consumer in ipairs(call('XINFO', 'CONSUMERS', feed, name)) do
-        local since = named(consumer)['idle']
-        if not idle or since < idle then idle = since end
+    local idle = call('HGET', hashes[name], 'seen')
+    idle = idle and now - idle
+    for _, row in ipairs(call('XINFO', 'CONSUMERS', feed, name)) do
+        local consumer = named(row)
+        if not idle or consumer['idle'] < idle then idle = consumer['idle'] end
+        if consumer['pending'] == 0 and consumer['idle'] > patience then
+            call('XGROUP', 'DELCONSUMER', feed, name, consumer['name'])
+            call('HDEL', hashes[name], 'robbed:' .. consumer['name'])
+        end
     end
     local delivered = group['last-delivered-id']
-    local ms, sequence = string.match(delivered, '^(%d+)%-(%d+)$')
-    local from = ms .. '-' .. string.format('%.0f', tonumber(sequence) + 1)
+    local from = beside(delivered, 1)
     if group['pending'] > 0 then from = call('XPENDING', feed, name)[2] end
     groups[#groups + 1] = { name, delivered, from }
     if idle and idle > patience then
@@ -76,10 +80,9 @@ for _, group in ipairs(groups) do
     local _, last_sequence = order(delivered)
     local _, sequence = order(begins)
     local missing = sequence - last_sequence - (first and 1 or 0)
-    if removed > 0 and missing > 0 and delivered ~= '0-0' then
-        local gap = call('HGET', hashes[name], 'gap') or ''
-        local before = first and begins or string.gsub(begins, '%d+$', string.format('%.0f', sequence + 1))
-        call('HSET', hashes[name], 'gap', (string.match(gap, '^%S+') or delivered) .. ' ' .. before)
+    if removed > 0 and missing > 0 then
+        local before = first and begins or beside(begins, 1)
+        call('HSET', hashes[name], 'gap', widened(call('HGET', hashes[name], 'gap'), delivered, before))
         lost[#lost + 1] = name
         lost[#lost + 1] = missing
     end

@@ -1,26 +1,31 @@
--- Settles a gap of a group in one partition: what is gone from the feed is passed over, or read from the sessions.
+-- A gap was heard of: what is missing is read from the sessions, or it is left at that.
 --
--- KEYS: group; ARGV: 1 catch_up or skip
+-- KEYS: group
+-- ARGV: 1 'catch_up' or 'skip', 2 and 3 the gap
 --
--- Returns the gap, as two ids; '' if there is none (any more).
---
--- Work that is under way is not lost: what is read now begins where that did. Its name is another one, by which whoever
--- is at the old one knows that it is over (group_work.lua).
+-- Returns 1, or 0 when all history is being read and what is missing has to wait for that.
 local call = redis.call
-local group = KEYS[1]
-local gap = call('HGET', group, 'gap')
-if not gap then return '' end
-if ARGV[1] == 'catch_up' then
-    local from, to = string.match(gap, '^(%d+)%-%d+ (%d+)%-%d+$')
-    from, to = tonumber(from), tonumber(to)
-    local work = call('HGET', group, 'work')
-    local work_from, work_to = string.match(work or '', '^between (%d+) (%d+)$')
-    if work == 'history' then from = 0 end
-    if work_from then from, to = math.min(from, tonumber(work_from)), math.max(to, tonumber(work_to)) end
-    local name = string.format('between %.0f %.0f', from, to)
-    if name == work then name = string.format('between %.0f %.0f', from, to + 1) end
-    call('HSET', group, 'work', name)
-    call('HDEL', group, 'cursor', 'tries')
+local group, after, before = KEYS[1], ARGV[2], ARGV[3]
+local noted = call('HMGET', group, 'gap', 'work')
+local gap, work = noted[1], noted[2]
+if ARGV[1] == 'skip' then
+    -- It may have grown since.
+    local last = gap and string.match(gap, '%S+$') or before
+    if sequence_of(last) > sequence_of(before) then
+        call('HSET', group, 'gap', beside(before, -1) .. ' ' .. last)
+    else
+        call('HDEL', group, 'gap')
+    end
+    return 1
 end
-call('HDEL', group, 'gap')
-return gap
+if work == 'history' then return 0 end
+local first, last = string.match(widened(gap, after, before), '^(%d+)%-%d+ (%d+)%-%d+$')
+local from, to = string.match(work or '', '^between (%d+) (%d+)$')
+if from and tonumber(from) < tonumber(first) then first = from end
+if to and tonumber(to) > tonumber(last) then last = to end
+local name = 'between ' .. first .. ' ' .. last
+-- By another name whoever is at it knows that it begins anew (group_work.lua).
+if name == work then name = 'between ' .. first .. ' ' .. string.format('%.0f', tonumber(last) + 1) end
+call('HSET', group, 'work', name)
+call('HDEL', group, 'gap', 'cursor', 'tries')
+return 1

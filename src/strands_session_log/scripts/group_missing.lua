@@ -7,8 +7,13 @@
 local call = redis.call
 local after, before = ARGV[1], ARGV[2]
 local first = call('XRANGE', KEYS[1], '(' .. after, before, 'COUNT', 1)[1]
-local gap = call('HGET', KEYS[2], 'gap') or ''
-if not first or tonumber(string.match(first[1], '%d+$')) == tonumber(string.match(after, '%d+$')) + 1 then return gap end
-gap = (string.match(gap, '^%S+') or after) .. ' ' .. first[1]
+local noted = call('HMGET', KEYS[2], 'gap', 'checkpoint', 'work')
+local gap = noted[1] or ''
+-- What others have settled may be trimmed already.
+local settled = noted[2] and sequence_of(noted[2]) or 0
+local is_whole = not first or sequence_of(first[1]) <= math.max(sequence_of(after), settled) + 1
+if noted[3] and is_whole then return '' end
+if is_whole then return gap end
+gap = widened(gap, after, first[1])
 call('HSET', KEYS[2], 'gap', gap)
 return gap

@@ -63,20 +63,34 @@ for at, attempts in ipairs(attempts_of) do
     if attempts > 1 then call('HDEL', group, 'error:' .. ARGV[FIRST + at - 1]) end
 end
 
-local function bury(id, attempts, why)
-    local entry = call('XRANGE', feed, id, id)[1]
-    if entry then
-        local fields = { 'XADD', parked, '*' }
-        for at = 1, 12 do fields[#fields + 1] = entry[2][at] end
-        for _, value in ipairs({ 'feed', id, 'attempts', attempts, 'error', why }) do fields[#fields + 1] = value end
-        call(unpack(fields))
-        call('HINCRBY', group, 'parked', 1)
-    end
+local others, buried = {}, {}
+
+-- Its envelope was trimmed: nobody can be given it again, so it is a gap. Neither can its consumer vouch for it now.
+local function lose(id)
+    call('HSET', group, 'gap', widened(call('HGET', group, 'gap'), beside(id, -1), beside(id, 1)))
+    call('HINCRBY', group, 'robbed:' .. consumer, 1)
     call('XACK', feed, name, id)
     call('HDEL', group, 'error:' .. id)
 end
 
-local others, buried = {}, {}
+local function bury(id, attempts, why)
+    local entry = call('XRANGE', feed, id, id)[1]
+    if not entry then return lose(id) end
+    local fields = { 'XADD', parked, '*' }
+    for at = 1, 12 do fields[#fields + 1] = entry[2][at] end
+    for _, value in ipairs({ 'feed', id, 'attempts', attempts, 'error', why }) do fields[#fields + 1] = value end
+    call(unpack(fields))
+    call('HINCRBY', group, 'parked', 1)
+    call('XACK', feed, name, id)
+    call('HDEL', group, 'error:' .. id)
+    buried[#buried + 1] = id
+end
+
+-- XCLAIM drops what has no envelope any more.
+local function keep(id, ...)
+    if #call('XCLAIM', feed, name, consumer, 0, id, 'JUSTID', ...) == 0 then lose(id) end
+end
+
 for at = FIRST + count, #ARGV, 5 do
     local what, id, attempts, why, pause = ARGV[at], ARGV[at + 1], tonumber(ARGV[at + 2]), ARGV[at + 3], ARGV[at + 4]
     local said = verdict(id, attempts)
@@ -84,16 +98,16 @@ for at = FIRST + count, #ARGV, 5 do
     if said == 'k' then
         if what == 'park' or what == 'fail' and attempts >= max_attempts then
             bury(id, attempts, why)
-            buried[#buried + 1] = id
         elseif what == 'fail' then
             call('HSET', group, 'error:' .. id, attempts .. ' ' .. why)
             local idle = math.max(0, claim_after - tonumber(pause))
-            call('XCLAIM', feed, name, consumer, 0, id, 'IDLE', idle, 'JUSTID')
+            keep(id, 'IDLE', idle)
             if ordered then call('HSET', group, 'retry', now + tonumber(pause)) end
         elseif what == 'back' then
-            call('XCLAIM', feed, name, consumer, 0, id, 'IDLE', claim_after, 'RETRYCOUNT', attempts - 1, 'JUSTID')
+            -- Since long ago: whoever looks may have it, however long that one lets others handle.
+            keep(id, 'TIME', 1, 'RETRYCOUNT', attempts - 1)
         else
-            call('XCLAIM', feed, name, consumer, 0, id, 'JUSTID')
+            keep(id)
         end
     end
 end

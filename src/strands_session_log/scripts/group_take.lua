@@ -1,6 +1,6 @@
 -- Gives a consumer what it is to handle next in one partition: its own, what others left lying, and what is new.
 --
--- KEYS: feed, group, parked (one slot)
+-- KEYS: feed, group, parked, position (one slot)
 -- ARGV: 1 group, 2 consumer, 3 'ordered' or '', 4 how many at most, 5 where a new group starts (feed | now | beginning)
 --       6 look for what was left lying ('1' or ''), 7 after how many ms it counts as left, 8 deliveries at most
 --       9 may something be taken that was delivered twice already ('1' or ''), 10 for how many ms a lease holds
@@ -10,31 +10,23 @@
 -- Returns {status, gap, last delivered id, ms until it is worth asking again, {id, attempts, fields, ...},
 --          {id, attempts, error, ...} that were parked, work}: status is ok, leased or forked.
 local call = redis.call
-local feed, group, parked = KEYS[1], KEYS[2], KEYS[3]
+local feed, group, parked, position = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local name, consumer, ordered, most = ARGV[1], ARGV[2], ARGV[3] == 'ordered', tonumber(ARGV[4])
 local claim_after, max_attempts = tonumber(ARGV[7]), tonumber(ARGV[8])
 local time = call('TIME')
 local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
 
-local function sequence_of(id)
-    return tonumber(string.match(id, '%d+$'))
-end
-
-local function beside(id, by)
-    local ms, sequence = string.match(id, '^(%d+)%-(%d+)$')
-    return ms .. '-' .. string.format('%.0f', tonumber(sequence) + by)
-end
-
 local function first_of_feed()
     return call('XRANGE', feed, '-', '+', 'COUNT', 1)[1]
 end
 
+-- A feed that is gone, or was made anew and is empty, goes on after what the partition has had (append.lua).
 local function last_of_feed()
     local info = call('EXISTS', feed) == 1 and call('XINFO', 'STREAM', feed) or {}
     for at = 1, #info, 2 do
-        if info[at] == 'last-generated-id' then return info[at + 1] end
+        if info[at] == 'last-generated-id' and info[at + 1] ~= '0-0' then return info[at + 1] end
     end
-    return '0-0'
+    return '0-' .. (call('GET', position) or 0)
 end
 
 local function last_delivered()
@@ -55,7 +47,7 @@ local function is_forked(known, link)
     if there then return there[2][10] ~= link end
     local first = first_of_feed()
     local next_sequence = first and sequence_of(first[1]) or sequence_of(last_of_feed()) + 1
-    return next_sequence <= sequence_of(known) and call('EXISTS', feed) == 1
+    return next_sequence <= sequence_of(known)
 end
 
 local function begin(checkpoint)
@@ -66,6 +58,12 @@ local function begin(checkpoint)
         if first then at = beside(first[1], -1) end
         call('HSET', group, 'checkpoint', at, 'began', now)
         if ARGV[5] == 'beginning' then call('HSET', group, 'work', 'history') end
+    elseif not first_of_feed() and sequence_of(last_of_feed()) > sequence_of(at) then
+        -- Nothing is left of what came after it, and nothing may come that would tell.
+        local last = last_of_feed()
+        local before = now .. '-' .. string.format('%.0f', sequence_of(last) + 1)
+        call('HSET', group, 'gap', widened(call('HGET', group, 'gap'), at, before))
+        at = last
     end
     call('XGROUP', 'CREATE', feed, name, at, 'MKSTREAM')
     return at
@@ -80,21 +78,26 @@ local state = call('HMGET', group, 'checkpoint', 'gap', 'work', 'lease', 'lease_
 local checkpoint, gap, work = state[1], state[2] or '', state[3] or state[7] and 'replay'
 if not delivered then
     delivered = begin(checkpoint or known ~= '' and known or nil)
+    gap = call('HGET', group, 'gap') or ''
     work = work or call('HGET', group, 'work')
 end
+-- When the group was last heard of: what XINFO says of its consumers is not the same on all servers.
+call('HSET', group, 'seen', now)
 if ordered then
     local left = (tonumber(state[5]) or 0) - now
     if state[4] and state[4] ~= consumer and left > 0 then return { 'leased', gap, delivered, left, {}, {}, '' } end
     call('HSET', group, 'lease', consumer, 'lease_until', now + tonumber(ARGV[10]))
 end
+-- While sessions are read, no gap is told: whoever then had it read, too, would put one work in place of the other.
+local is_reading = work and work ~= 'replay'
 if work then
     local is_busy = state[8] and state[8] ~= consumer and (tonumber(state[9]) or 0) > now
     if is_busy then
-        if work ~= 'replay' then return { 'ok', gap, delivered, 1000, {}, {}, '' } end
+        if is_reading then return { 'ok', '', delivered, 1000, {}, {}, '' } end
         work = nil
     else
         call('HSET', group, 'worker', consumer, 'worker_until', now + tonumber(ARGV[10]))
-        if work == 'history' then return { 'ok', gap, delivered, 1000, {}, {}, work } end
+        if work == 'history' then return { 'ok', '', delivered, 1000, {}, {}, work } end
     end
 end
 
@@ -152,12 +155,18 @@ local function again(rows)
     end
 end
 
+local may_read = true
 if ordered then
     local retry = tonumber(state[6]) or 0
-    if retry > now then return { 'ok', gap, delivered, retry - now, {}, {}, '' } end
-    for _, row in ipairs(call('XPENDING', feed, name, '-', '+', most)) do
+    if retry > now then return { 'ok', is_reading and '' or gap, delivered, retry - now, {}, {}, '' } end
+    -- First what was delivered, then what a gap swallowed, then what is new.
+    local rows = call('XPENDING', feed, name, '-', '+', most)
+    may_read = #rows == 0 and not is_reading
+    if #rows > 0 then work = nil end
+    for _, row in ipairs(rows) do
         local is_first = #entries == 0
-        if row[4] >= max_attempts then park(row[1], row[4], row[2])
+        if first_lost then break
+        elseif row[4] >= max_attempts then park(row[1], row[4], row[2])
         elseif is_suspect(row[1], row[4]) then
             if is_first then give(row[1], row[4], row[2]) end
             break
@@ -172,10 +181,19 @@ end
 
 -- What is new -----------------------------------------------------------------------------------------------------
 local room = most - #entries / 3
-if room > 0 and not (ordered and #entries > 0) then
+if ordered and may_read then
+    -- What is behind a gap comes only when somebody has heard of the gap, and perhaps has it read.
+    local first = call('XRANGE', feed, '(' .. delivered, '+', 'COUNT', 1)[1]
+    if first and sequence_of(first[1]) ~= sequence_of(delivered) + 1 then
+        may_read, first_lost, last_lost = false, delivered, first[1]
+        delivered = beside(first[1], -1)
+        call('XGROUP', 'SETID', feed, name, delivered)
+    end
+end
+if room > 0 and may_read then
     local read = call('XREADGROUP', 'GROUP', name, consumer, 'COUNT', room, 'STREAMS', feed, '>')
     for number, entry in ipairs(read and read[1][2] or {}) do
-        if number == 1 and delivered ~= '0-0' and sequence_of(entry[1]) ~= sequence_of(delivered) + 1 then
+        if number == 1 and sequence_of(entry[1]) ~= sequence_of(delivered) + 1 then
             first_lost, last_lost = first_lost or delivered, entry[1]
         end
         entries[#entries + 1] = entry[1]
@@ -186,8 +204,7 @@ if room > 0 and not (ordered and #entries > 0) then
 end
 
 if first_lost then
-    local begun = string.match(gap, '^%S+') or first_lost
-    gap = begun .. ' ' .. last_lost
+    gap = widened(gap, first_lost, last_lost)
     call('HSET', group, 'gap', gap)
 end
-return { 'ok', gap, delivered, wait, entries, buried, work or '' }
+return { 'ok', is_reading and '' or gap, delivered, wait, entries, buried, work or '' }

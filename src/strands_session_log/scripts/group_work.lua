@@ -3,14 +3,15 @@
 --
 -- KEYS: group, parked (one slot)
 -- ARGV: 1 consumer, 2 for how many ms it goes on, 3 which work: history, between two times, or replay
---       4 how far it is ('' for no news), 5 'done' when it is finished, or ''
+--       4 how far it is ('' for no news), 5 'done' when it is finished, 'left' when this consumer goes, 'failed' when it
+--         does so for an error, or ''
 --       6 ids of parked entries that are settled, separated by spaces; then entries to park: 18 fields and values each
 --
 -- Returns 1, or 0 when the work is another consumer's now, or another one (group_gap.lua); then nothing was written.
 local call = redis.call
 local group, parked = KEYS[1], KEYS[2]
-local kind, cursor, is_done = ARGV[3], ARGV[4], ARGV[5] == 'done'
-local state = call('HMGET', group, 'worker', 'work', 'replay')
+local kind, cursor, ending = ARGV[3], ARGV[4], ARGV[5]
+local state = call('HMGET', group, 'worker', 'work')
 if state[1] ~= ARGV[1] or kind ~= 'replay' and state[2] ~= kind then return 0 end
 local time = call('TIME')
 call('HSET', group, 'worker_until', tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000) + tonumber(ARGV[2]))
@@ -18,20 +19,19 @@ for at = 7, #ARGV, 18 do
     call('XADD', parked, '*', unpack(ARGV, at, at + 17))
     call('HINCRBY', group, 'parked', 1)
 end
-if cursor ~= '' then call('HSET', group, 'cursor', cursor, 'tries', 0) end
-if kind == 'replay' then
+if cursor ~= '' and kind ~= 'replay' then call('HSET', group, 'cursor', cursor, 'tries', 0) end
+if ARGV[6] ~= '' then
     local settled, left = {}, {}
     for id in string.gmatch(ARGV[6], '%S+') do
         settled[id] = true
         call('XDEL', parked, id)
     end
-    for id in string.gmatch(state[3] or '', '%S+') do
-        -- One that was removed by other means would be waited for for ever.
-        local is_gone = is_done and #call('XRANGE', parked, id, id) == 0
-        if not settled[id] and not is_gone then left[#left + 1] = id end
+    for id in string.gmatch(call('HGET', group, 'replay') or '', '%S+') do
+        if not settled[id] then left[#left + 1] = id end
     end
+    call('HSET', group, 'tries', 0)
     if #left > 0 then call('HSET', group, 'replay', table.concat(left, ' ')) else call('HDEL', group, 'replay') end
-elseif is_done then
-    call('HDEL', group, 'work', 'cursor', 'tries')
 end
+if ending == 'left' then call('HSET', group, 'tries', 0) end
+if ending == 'done' then call('HDEL', group, 'work', 'cursor', 'tries') end
 return 1

@@ -15,6 +15,8 @@ from .delivery import BaseDelivery, Delivery, SyncDelivery
 from .exchange import Exchange
 from .tally import Tally
 
+_LOOK_EVERY = 0.1
+
 
 class _Deliveries:
     """What the async and the sync ones share."""
@@ -42,6 +44,10 @@ class _Deliveries:
     def skip(self, gap: FeedGapError) -> None:
         """Go on behind a gap; nobody of the group is told of it again."""
         self._exchange.skip(gap)
+
+    def begin(self, delivery: BaseDelivery) -> bool:
+        """Note that it is being handled; not if it was called back, or others may have it."""
+        return self._exchange.begin(delivery, time.monotonic())
 
     def _next(self) -> Any:
         """The next of what was read and may still be handled; None when nothing of it is left."""
@@ -78,10 +84,13 @@ class Deliveries(_Deliveries):
             delivery: Delivery | None = self._next()
             if delivery:
                 return delivery
-            found = await self._exchange.mailbox.aget(self._most)
+            found = self._exchange.mailbox.take(self._most)
             if found is None:
                 raise StopAsyncIteration
             self._read.extend(found)
+            if not found:
+                # What comes, another task may read, and leave the rest of it to this one.
+                await self._exchange.mailbox.arrival()
 
     async def batches(self, most: int = 0) -> AsyncIterator[list[Delivery]]:
         """All that is there, as it comes.
@@ -115,7 +124,8 @@ class SyncDeliveries(_Deliveries):
             delivery: SyncDelivery | None = self._next()
             if delivery:
                 return delivery
-            found = self._exchange.mailbox.get(self._most)
+            # What comes, another thread may read, and leave the rest of it to this one.
+            found = self._exchange.mailbox.get(self._most, _LOOK_EVERY)
             if found is None:
                 raise StopIteration
             self._read.extend(found)

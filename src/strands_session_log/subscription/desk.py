@@ -82,8 +82,13 @@ class Desk:
             return any(delivery.attempts >= least for delivery in self._open.values())
 
     def is_open(self, partition: int, key: bytes) -> bool:
-        """Whether a delivery is unsettled."""
-        return (partition, key) in self._open
+        """Whether a delivery is unsettled, or the server has not been told yet that it is not."""
+        with self._changed:
+            told = [one.delivery for one in self._queue if one.delivery.partition == partition]
+            for batch in self._telling:
+                if batch.partition == partition:
+                    told += [*batch.acked, *(one.delivery for one in batch.verdicts)]
+            return (partition, key) in self._open or any(one.key == key for one in told)
 
     def add(self, deliveries: Iterable[BaseDelivery]) -> None:
         """Take note of what was given to this consumer."""
@@ -104,7 +109,8 @@ class Desk:
     def ack(self, delivery: BaseDelivery, confirm: bool = False) -> Future[bool] | None:
         """See `Settler`; one that comes late is confirmed in any case, for somebody else may have the delivery.
 
-        This is done for every single delivery, so it takes no lock: appending to a deque is atomic.
+        This is done for every single delivery, so it takes no lock: appending to a deque is atomic. Always to the same
+        one: a list that was put aside meanwhile would be appended to unseen.
         """
         is_late = time.monotonic() > delivery.expires
         if confirm or is_late:
@@ -203,7 +209,6 @@ class Desk:
             self._is_waiting = False
             if not self._is_closing and not self._queue and self._acked:
                 self._changed.wait(_LINGER)
-            # Not by putting another in its place: somebody may be about to append to it.
             acked = [self._acked.popleft() for _ in range(len(self._acked))]
             verdicts, self._queue = self._queue, []
             for delivery in acked:

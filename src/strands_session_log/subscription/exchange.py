@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import logging
+import os
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from functools import partial
 from itertools import cycle
 from typing import Protocol
@@ -13,7 +16,7 @@ from valkey import ValkeyCluster
 from ..errors import CorruptEntryError, FeedGapError, SessionLogError
 from ..event_log import EventLog
 from ..events import selector
-from ..feed import FeedId
+from ..feed import Envelope, FeedId
 from .bodies import Bodies
 from .delivery import BaseDelivery
 from .desk import Desk
@@ -25,6 +28,8 @@ from .past import Past
 from .settings import SubscriptionSettings
 from .taken import Gap, Given
 from .tally import Tally
+
+logger = logging.getLogger(__name__)
 
 _LANES = 32
 _GOODBYE = 5.0
@@ -46,7 +51,7 @@ class Exchange:
     """
 
     def __init__(self, log: HasEvents, settings: SubscriptionSettings, kind: type[BaseDelivery]) -> None:
-        events = log.events
+        events, self._is_stopping, self._pid = log.events, False, os.getpid()
         self.settings, self.tally = settings, Tally(settings.group)
         self._events, self._feeds = events, cycle(range(events.keyspace.partitions))
         self.mailbox: Mailbox[BaseDelivery] = Mailbox()
@@ -55,20 +60,28 @@ class Exchange:
         self._bodies = Bodies(events.client, events.keyspace, events.retry_for) if settings.bodies else None
         group = Group(events.client, events.keyspace, settings, events.retry_for)
         self._desk = Desk(group, self.tally, self.end, self._settled, self._trim)
-        self._past = Past(events, group, self, self.tally, kind)
+        self._group, self._past = group, Past(events, group, self, self.tally, kind)
         self._leases = Leases(group)
         lanes = _lanes(events.client, events.keyspace.partitions)
         take = partial(Intake, group, self._desk, self, self._past, self.tally, leases=self._leases)
+        self._intake_of: dict[int, Intake] = {}
         self._intakes = [take(partitions=lane) for lane in lanes]
         self._intake_of = {partition: one for one, lane in zip(self._intakes, lanes, strict=True) for partition in lane}
 
     def _trim(self) -> None:
         """One feed after the other: there is no hurry."""
-        self._events.trim_feed(next(self._feeds))
+        partition = next(self._feeds)
+        try:
+            self._events.trim_feed(partition)
+        except SessionLogError as error:
+            logger.warning("partition=<%d>, error=<%s> | the feed was not trimmed", partition, error)
 
     def begin(self, delivery: BaseDelivery, now: float) -> bool:
         """Note that it is being handled; not if somebody else may have it by now, or it has to wait for another."""
         if delivery.is_settled:
+            return False
+        if self._is_stopping:
+            self._give_back([delivery])
             return False
         if now > delivery.expires:
             self._desk.forget(delivery)
@@ -78,21 +91,32 @@ class Exchange:
 
     def stop(self) -> None:
         """Take nothing more, give back what nobody has begun, and let the iteration end."""
+        self._is_stopping = True
         for intake in self._intakes:
             intake.stop()
-        self._desk.give_back(self.mailbox.drain())
+        self._give_back(self.mailbox.drain())
         self._desk.give_back_what_waits()
+
+    def _give_back(self, deliveries: Iterable[BaseDelivery]) -> None:
+        """What does not come from the feed is still noted as unsettled, and needs no giving back."""
+        self._desk.give_back([one for one in deliveries if one.key])
 
     def close(self, error: BaseException | None) -> None:
         """Stop, and tell the server of everything; what was begun and not settled has failed if there was an error."""
+        if os.getpid() != self._pid:
+            # A forked process has none of the threads, and nothing of this is its own.
+            return
         self.stop()
         for intake in self._intakes:
             intake.join(_GOODBYE)
-        self._desk.give_back(self.mailbox.drain())
+        self._give_back(self.mailbox.drain())
         failed = f"{type(error).__name__}: {error}" if isinstance(error, Exception) else ""
         self._past.close(failed)
         self._desk.close(_GOODBYE, failed)
         self._leases.leave()
+        # At the very end: whoever takes over a partition in order is to find it settled.
+        with suppress(SessionLogError):
+            self._group.leave(range(self._events.keyspace.partitions))
 
     def catch_up(self, gap: FeedGapError) -> None:
         """See `Deliveries.catch_up`."""
@@ -111,7 +135,13 @@ class Exchange:
         self._desk.add(made)
         wanted = made if self._all and not self._past.knows_any else [one for one in made if self._is_wanted(one)]
         if self._bodies:
-            self._bodies.add_to(wanted)
+            try:
+                self._bodies.add_to(wanted)
+            except SessionLogError:
+                # They are still this consumer's, so it asks for them again.
+                for one in wanted:
+                    self._desk.forget(one)
+                raise
         repeated = sum(attempts > 1 for _, attempts, _ in given)
         self.tally.add(delivered=len(wanted), redelivered=repeated)
         self.mailbox.put(wanted)
@@ -130,15 +160,20 @@ class Exchange:
         except CorruptEntryError:
             # Whoever handles it finds out, and it is parked with the error.
             return True
-        if self._wanted(envelope.type, envelope.agent) and not self._past.has_delivered(envelope):
+        if self.wants(envelope) and not self._past.has_delivered(envelope):
             return True
         delivery.is_settled = True
         self._desk.ack(delivery)
         return False
 
+    def wants(self, envelope: Envelope) -> bool:
+        """See `past.Reader`."""
+        return self._wanted(envelope.type, envelope.agent)
+
     def _settled(self, partition: int, seconds: float) -> None:
         """Something failed, or stood in the way of others: it is worth asking again then."""
-        self._intake_of[partition].try_again(partition, seconds)
+        if intake := self._intake_of.get(partition):
+            intake.try_again(partition, seconds)
 
 
 def _lanes(client: object, partitions: int) -> list[list[int]]:

@@ -9,8 +9,8 @@ from ..codec import RawEntry
 from ..errors import ServerRefusedError
 from ..event_log.connection import connection_to
 from ..feed import Envelope
-from ..keys import Keyspace
-from ..scripts import GROUP_MISSING, GROUP_RELEASE, GROUP_SETTLE, GROUP_TAKE, GROUP_WORK
+from ..keys import GroupKeys, Keyspace
+from ..scripts import GROUP_GAP, GROUP_LEAVE, GROUP_MISSING, GROUP_RELEASE, GROUP_SETTLE, GROUP_TAKE, GROUP_WORK
 from ..server.border import Client, insist
 from .settings import SubscriptionSettings
 from .taken import Gap, Given, Taken, parse_gap
@@ -29,6 +29,7 @@ class Request(NamedTuple):
         known: The last envelope this consumer was given: its id and link.
         compare: Compare it with the feed.
         own: Deliveries of its own that are to be given again.
+        is_begun: Whether the group is known to have begun; should it be gone, what is there now came after that.
     """
 
     partition: int
@@ -38,6 +39,7 @@ class Request(NamedTuple):
     known: tuple[str, str] = ("", "")
     compare: bool = False
     own: Sequence[bytes] = ()
+    is_begun: bool = False
 
 
 class Said(NamedTuple):
@@ -191,14 +193,26 @@ class Group:
         arguments = [self.settings.consumer]
         insist(lambda: GROUP_RELEASE(self.client, [self._keys(partition)[1]], arguments), 0)
 
-    def _keys(self, partition: int) -> tuple[str, str, str]:
+    def leave(self, partitions: Sequence[int]) -> None:
+        """Give up what leases this consumer has in some partitions, and its name where nothing is pending under it."""
+        arguments = [self.settings.group, self.settings.consumer]
+        calls = [(self._keys(partition)[:2], arguments) for partition in partitions]
+        insist(lambda: GROUP_LEAVE.many(self.client, calls), 0)
+
+    def note_gap(self, what: str, gap: Gap) -> None:
+        """Have what is missing read from the sessions (`catch_up`), or go on behind it (`skip`)."""
+        keys = [self._keys(gap.after.partition)[1]]
+        arguments = [what, gap.after.stream_id, gap.before.stream_id]
+        insist(lambda: GROUP_GAP(self.client, keys, arguments), self.retry_for)
+
+    def _keys(self, partition: int) -> GroupKeys:
         return self.keyspace.group(partition, self.settings.group)
 
     def _arguments(self, request: Request) -> list[Any]:
         settings = self.settings
         return [
             *(settings.group, settings.consumer, "ordered" if settings.ordered else ""),
-            *(request.most, settings.start),
+            *(request.most, "feed" if request.is_begun else settings.start),
             *("1" if request.claim else "", settings.claim_after_ms, settings.max_attempts),
             *("1" if request.suspects else "", settings.claim_after_ms, *request.known),
             *("1" if request.compare else "", b" ".join(request.own)),

@@ -7,7 +7,7 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 
 from ..errors import GroupNotFoundError
 from ..keys import GroupKeys, Keyspace
-from ..scripts import GROUP_DELETE, GROUP_GAP, GROUP_STATUS
+from ..scripts import GROUP_DELETE, GROUP_SETTLE_GAP, GROUP_STATUS
 from ..server.border import Client, insist
 from .taken import Gap, parse_gap
 
@@ -74,7 +74,7 @@ def settle_gaps(
     """Settle what a group lacks, in some partitions or in all; see `SessionLog.settle_gaps`."""
     places = partitions or range(keyspace.partitions)
     calls = [([keyspace.group(partition, group).group], [how]) for partition in places]
-    replies = insist(lambda: GROUP_GAP.many(client, calls), retry_for)
+    replies = insist(lambda: GROUP_SETTLE_GAP.many(client, calls), retry_for)
     gaps = [parse_gap(partition, reply) for partition, reply in zip(places, replies, strict=True)]
     return [gap for gap in gaps if gap]
 

@@ -8,6 +8,8 @@ import time
 from collections.abc import Iterable, Sequence
 from typing import Protocol
 
+from valkey import ValkeyCluster
+
 from ..errors import FeedGapError, LogForkedError, ServerRefusedError, ServerUnavailableError
 from ..feed import envelope
 from .bell import Bell
@@ -75,6 +77,7 @@ class Intake:
         self._group, self._desk, self._outlet, self._work, self._tally = group, desk, outlet, work, tally
         self._settings, self._leases = group.settings, leases
         self._places = {partition: Place(partition, group.settings) for partition in partitions}
+        self._reads_singly = isinstance(group.client, ValkeyCluster)
         self._bell = Bell(group.client, group.keyspace)
         self._stopping, self._listening = threading.Event(), threading.Event()
         self._pause = 0.0
@@ -95,7 +98,6 @@ class Intake:
         deadline = time.monotonic() + timeout
         while self._thread.is_alive() and not self._listening.is_set() and time.monotonic() < deadline:
             self._thread.join(0.005)
-        self._release()
 
     def _run(self) -> None:
         while not self._stopping.is_set():
@@ -148,8 +150,8 @@ class Intake:
             due = [place for place in due if self._may_have(place, now)]
             if not due:
                 return False
-        if any(place.may_claim(now) for place in due):
-            # One at a time: what may kill its consumers is to be alone.
+        if self._reads_singly or any(place.may_claim(now) for place in due):
+            # One at a time: what may kill its consumers is to be alone, and a cluster is read slot by slot.
             due = due[:1]
         most = min(self._settings.batch, room)
         if all(place.expects_news_only(now) for place in due):
@@ -205,6 +207,8 @@ class Intake:
                 logger.warning("feed_id=<%s>, error=<%s> | parked", parked.feed_id, parked.error)
         if taken.gap:
             self._found(place, taken.gap)
+        else:
+            place.told_gap = None
         if taken.given:
             self._outlet.hand_over(place.partition, taken.given)
         worked = bool(taken.work) and self._work.go_on(place.partition, taken.work)
@@ -230,9 +234,3 @@ class Intake:
         for place in self._places.values():
             place.lost_touch()
         self._stopping.wait(self._pause)
-
-    def _release(self) -> None:
-        if self._settings.ordered:
-            for place in self._places.values():
-                if place.is_mine:
-                    self._group.release(place.partition)

@@ -2,150 +2,228 @@
 
 from __future__ import annotations
 
+import threading
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
 from typing import Any
 
-import orjson
-
-from ..codec import RawEntry, decode, fields_of, to_json
+from ..errors import SessionLogError
 from ..event_log import EventLog
-from ..feed import Envelope, FeedId, envelope
-from ..ids import EventId
+from ..feed import Envelope
+from .delivery import BaseDelivery
 from .group import Group
+from .source import Item, Source, history, parked
 from .tally import Tally
 
-_SLACK_MS = 60_000
-"""A clock may go back when another server is promoted; so much is read again rather than left out."""
 _SAVE_EVERY = 0.2
-_FOREVER = float("inf")
+_SCAN = 1000
+"""How many events are looked at before others have their turn, though none of them is wanted."""
 _WENT_AWAY = "its consumers went away while they handled it"
-
-
-@dataclass(slots=True)
-class Item:
-    """One event to be delivered.
-
-    Attributes:
-        envelope: What the feed would say of it.
-        body: Its entry in the session; None when it is gone.
-        attempts: Which attempt this is.
-        expires: Until when it is this consumer's.
-        parked_id: The entry it was parked as, if it was.
-        is_settled: Whether somebody has said what became of it.
-        due_at: When it may be tried (again), on the monotonic clock.
-    """
-
-    envelope: Envelope
-    body: RawEntry | None
-    attempts: int = 1
-    expires: float = _FOREVER
-    parked_id: str = ""
-    is_settled: bool = False
-    due_at: float = 0.0
-    is_out: bool = False
 
 
 class Job:
     """Reads events and remembers up to where they are settled; use `begin`.
 
+    One thread goes on with it (`next`, `save`); any may say what became of a delivery (`settle`).
+
     Attributes:
         kind: `history`, `between …` or `replay`.
+        began_ms: When the group began, in milliseconds of the server's clock.
+        held_until: Until when it is certainly this consumer's, on the monotonic clock.
     """
 
-    def __init__(self, group: Group, partition: int, kind: str, source: Iterator[Item], tries: int) -> None:
-        self.kind = kind
-        self._group, self._partition, self._source = group, partition, source
+    def __init__(self, group: Group, partition: int, kind: str, source: Source, tries: int) -> None:
+        self.kind, self.began_ms, self.held_until = kind, 0, 0.0
+        self._group, self._settings, self._partition = group, group.settings, partition
+        self._source: Source = source
+        self._unread: Iterator[Item] | None = None
+        self._lock, self._saving = threading.Lock(), threading.Lock()
+        self._is_over, self._is_hurrying = False, False
         self._items: list[Item] = []
         self._tries, self._is_read, self._saved_at = tries, False, time.monotonic()
         self._cursor, self._replayed, self._parked = "", list[str](), list[tuple[Item, str]]()
+        self._waiting: list[Future[bool]] = []
 
     @classmethod
     def begin(cls, events: EventLog, group: Group, partition: int, kind: str) -> Job:
         """Go on where the work stands."""
         keys = group.keyspace.group(partition, group.settings.group)
-        cursor, replay = group.command(b"HMGET", keys.group, "cursor", "replay")
-        if kind == "replay":
-            return cls(group, partition, kind, _parked(group, partition, (replay or b"").decode().split()), 1)
+        replies = group.command(b"HMGET", keys.group, "cursor", "replay", "began")
+        cursor, replay, began = ((value or b"").decode() for value in replies)
         tries = int(group.command(b"HINCRBY", keys.group, "tries", 1))
-        return cls(group, partition, kind, _sessions(events, group, partition, kind, (cursor or b"").decode()), tries)
+        if kind == "replay":
+            return cls(group, partition, kind, parked(group, partition, replay.split()), tries)
+        job = cls(group, partition, kind, history(events, group, partition, kind, cursor), tries)
+        job.began_ms = int(began or 0)
+        return job
 
     @property
     def outstanding(self) -> int:
         """How many events are in somebody's hands."""
-        return sum(item.is_out for item in self._items)
+        with self._lock:
+            return sum(item.is_out for item in self._items)
 
-    def next(self, room: int) -> list[Item]:
+    def next(
+        self, room: int, wanted: Callable[[Envelope], bool], deliver: Callable[[Item], BaseDelivery]
+    ) -> list[BaseDelivery]:
         """What may be delivered now.
 
         After a consumer died twice at the same place, one event at a time; when it did so once more than allowed, the
         first of them is parked.
+
+        Args:
+            room: How many at most.
+            wanted: Whether an event is to be delivered; others are done.
+            deliver: Makes deliveries.
         """
-        settings = self._group.settings
-        careful = self._tries >= 2
-        room = min(room, 1 - self.outstanding) if careful or settings.ordered else room
-        while not self._is_read and len(self._items) < room + self.outstanding:
-            item = next(self._source, None)
-            if item is None:
-                self._is_read = True
-            else:
-                self._items.append(item)
-        if self._tries > settings.max_attempts and self._items:
-            self._tries = 2
-            self._give_up(self._items[0], _WENT_AWAY)
-        now = time.monotonic()
-        waiting = [item for item in self._items if not item.is_out and not item.is_settled and item.due_at <= now]
-        for item in waiting[: max(0, room)]:
-            item.is_out = True
-        return waiting[: max(0, room)]
+        self._give_up_overdue()
+        if self._tries >= 2 or self._settings.ordered:
+            room = min(room, 1 - self.outstanding)
+        self._read(room, wanted)
+        with self._lock:
+            first = next((item for item in self._items if not item.is_settled), None)
+            if self._tries > self._settings.max_attempts and first:
+                self._tries = 2
+                self._park(first, _WENT_AWAY)
+            now = time.monotonic()
+            waiting = [item for item in self._items if item.is_waiting and item.due_at <= now][: max(0, room)]
+            for item in waiting:
+                item.delivery = deliver(item)
+            return [item.delivery for item in waiting if item.delivery]
 
-    def settle(self, about: Envelope, what: str, error: str) -> bool:
-        """Note what became of an event; false when it is none of these."""
-        item = next((one for one in self._items if one.is_out and one.envelope is about), None)
-        if item is None:
-            return False
-        item.is_out = False
-        if what == "ack":
-            item.is_settled = True
-        elif what == "park" or (what == "fail" and item.attempts >= self._group.settings.max_attempts):
-            self._give_up(item, error)
-        elif what == "fail":
-            item.due_at = time.monotonic() + self._group.settings.pause_ms(item.attempts) / 1000
-            item.attempts += 1
-        return True
-
-    def save(self, tally: Tally, leave: bool = False) -> bool:
-        """Tell the server how far it came, now and then; false when the work is done, or another's now."""
-        settled = [item for item in self._items if item.is_settled]
-        while self._items and self._items[0].is_settled:
-            item = self._items.pop(0)
-            self._cursor = f"{item.envelope.id} {item.envelope.session_id}" if not item.parked_id else ""
-        if self.kind == "replay":
-            self._replayed += [item.parked_id for item in settled]
-            self._items = [item for item in self._items if not item.is_settled]
-        is_done = self._is_read and not self._items
-        is_due = time.monotonic() - self._saved_at >= _SAVE_EVERY or self._tries >= 2
-        if not (is_done or leave or is_due):
+    def settle(self, delivery: BaseDelivery, what: str, error: str, future: Future[bool] | None = None) -> bool:
+        """Note what became of an event; false when it is none of these. The future is told once the server knows."""
+        with self._lock:
+            item = next((one for one in self._items if one.delivery is delivery), None)
+            if item is None or self._is_over:
+                return False
+            self._settle(item, what, error)
+            if future:
+                self._waiting.append(future)
             return True
-        kept = self._tell(is_done, leave, tally)
+
+    def save(self, tally: Tally, leave: str = "") -> bool:
+        """Tell the server how far it came, now and then; false when the work is done, or another's now.
+
+        Args:
+            tally: Where it is counted.
+            leave: `left` when nobody goes on with it here, `failed` when that is for an error.
+        """
+        with self._saving:
+            return self._save(tally, leave)
+
+    def _save(self, tally: Tally, leave: str) -> bool:
+        with self._lock:
+            self._drop_settled()
+            is_done = self._is_read and not self._items
+            is_due = time.monotonic() - self._saved_at >= _SAVE_EVERY or self._tries >= 2 or self._waiting
+            if not (is_done or leave or is_due):
+                return True
+            arguments = self._told(is_done, leave)
+            parked, waiting = len(self._parked), self._waiting
+            self._waiting = []
+        try:
+            kept = self._group.work(self._partition, arguments)
+        except SessionLogError:
+            self._waiting += waiting
+            raise
+        tally.add(parked=parked)
+        with self._lock:
+            # What was said meanwhile is told the next time.
+            del self._parked[:parked]
+            del self._replayed[: len(arguments[5].split())]
+            self._cursor = "" if self._cursor == arguments[3] else self._cursor
+            self._saved_at = time.monotonic()
+        _answer(waiting, kept)
         return kept and not is_done
 
-    def _tell(self, is_done: bool, leave: bool, tally: Tally) -> bool:
-        done = "done" if is_done else ""
-        lease = 0 if leave else self._group.settings.claim_after_ms
-        arguments: list[Any] = [self._group.settings.consumer, lease, self.kind, self._cursor, done]
-        arguments.append(" ".join(self._replayed))
+    def must_hurry(self) -> bool:
+        """Whether somebody waits for an answer, and nobody has said yet that he sees to it."""
+        with self._lock:
+            must, self._is_hurrying = not self._is_hurrying and bool(self._waiting), True
+            return must
+
+    def is_waited_for(self) -> bool:
+        """Whether somebody waits for an answer; if not, whoever saw to it is done with that."""
+        with self._lock:
+            self._is_hurrying = bool(self._waiting)
+            return self._is_hurrying
+
+    def abandon(self, error: Exception | None = None) -> None:
+        """It is over, here: who still waits for an answer is told that it does not count, or that nobody knows."""
+        with self._lock:
+            waiting, self._waiting, self._is_over = self._waiting, [], True
+        for future in waiting:
+            if error and not future.done():
+                future.set_exception(error)
+        _answer(waiting, False)
+
+    def _read(self, room: int, wanted: Callable[[Envelope], bool]) -> None:
+        """Read ahead. What was not read because of an error is read the next time."""
+        for _ in range(_SCAN):
+            if self._is_read or sum(not item.is_settled and not item.is_out for item in self._items) >= room:
+                return
+            if self._unread is None:
+                self._unread = self._source.after_last()
+            try:
+                item = next(self._unread, None)
+            except BaseException:
+                # A generator that raised has ended, but what it was to read has not.
+                self._unread = None
+                raise
+            if item is None:
+                self._is_read = True
+                return
+            item.is_settled = not item.parked_id and not wanted(item.envelope)
+            with self._lock:
+                self._items.append(item)
+
+    def _settle(self, item: Item, what: str, error: str) -> None:
+        item.delivery = None
+        if what == "ack":
+            item.is_settled = True
+        elif what == "park" or (what == "fail" and item.attempts >= self._settings.max_attempts):
+            self._park(item, error)
+        elif what == "fail":
+            item.due_at = time.monotonic() + self._settings.pause_ms(item.attempts) / 1000
+            item.attempts += 1
+
+    def _give_up_overdue(self) -> None:
+        """Who takes longer than `timeout` is not waited for."""
+        latest = time.monotonic() - self._settings.timeout
+        with self._lock:
+            for item in self._items:
+                if item.delivery and 0 < item.delivery.started < latest:
+                    self._settle(item, "fail", f"TimeoutError: not settled within {self._settings.timeout:g} s")
+
+    def _drop_settled(self) -> None:
+        if self.kind == "replay":
+            self._replayed += [item.parked_id for item in self._items if item.is_settled]
+            self._replayed += self._source.missing()
+            self._items = [item for item in self._items if not item.is_settled]
+        count = next((at for at, item in enumerate(self._items) if not item.is_settled), len(self._items))
+        if count:
+            self._cursor = self._items[count - 1].cursor
+            del self._items[:count]
+
+    def _told(self, is_done: bool, leave: str) -> list[Any]:
+        what = "done" if is_done and self.kind != "replay" else leave
+        lease = 0 if leave else self._settings.claim_after_ms
+        arguments: list[Any] = [self._settings.consumer, lease, self.kind, self._cursor, what, " ".join(self._replayed)]
         for item, error in self._parked:
             arguments += _fields(item, error)
-        kept = self._group.work(self._partition, arguments)
-        tally.add(parked=len(self._parked))
-        self._cursor, self._replayed, self._parked, self._saved_at = "", [], [], time.monotonic()
-        return kept
+        return arguments
 
-    def _give_up(self, item: Item, error: str) -> None:
-        item.is_settled = True
+    def _park(self, item: Item, error: str) -> None:
+        item.delivery, item.is_settled = None, True
         self._parked.append((item, error))
+
+
+def _answer(waiting: Sequence[Future[bool]], kept: bool) -> None:
+    for future in waiting:
+        if not future.done():
+            future.set_result(kept)
 
 
 def _fields(item: Item, error: str) -> list[Any]:
@@ -154,39 +232,3 @@ def _fields(item: Item, error: str) -> list[Any]:
         *("session", one.session_id, "id", str(one.id), "type", one.type, "agent", one.agent, "link", one.link),
         *("facts", one.facts_json, "feed", one.feed_id.stream_id, "attempts", item.attempts, "error", error),
     ]
-
-
-def _parked(group: Group, partition: int, ids: list[str]) -> Iterator[Item]:
-    """Parked entries that are to be tried again."""
-    key = group.keyspace.group(partition, group.settings.group).parked
-    for id_ in ids:
-        for _, fields in group.command(b"XRANGE", key, id_, id_):
-            found = envelope(partition, _place(fields), fields[:12])
-            yield Item(found, group.body(found), parked_id=id_)
-
-
-def _place(fields: list[bytes]) -> bytes:
-    return fields[13]
-
-
-def _sessions(events: EventLog, group: Group, partition: int, kind: str, cursor: str) -> Iterator[Item]:
-    """The events of all sessions of a partition, or those of a time, session by session in the order of their ids."""
-    from_ms, to_ms = (int(ms) for ms in kind.split()[1:]) if kind.startswith("between") else (0, 1 << 62)
-    at, _, last_session = cursor.partition(" ")
-    lines = group.command(b"ZRANGE", events.keyspace.sessions(partition), from_ms - _SLACK_MS, "+inf", "BYSCORE")
-    for session_id in sorted(line.decode() for line in lines):
-        if session_id < last_session:
-            continue
-        start = f"({at}" if session_id == last_session else str(max(0, from_ms - _SLACK_MS))
-        for page in events.pages(session_id, start, str(to_ms) if to_ms < 1 << 62 else "+"):
-            for entry_id, flat in page:
-                yield _item(partition, session_id, entry_id, flat)
-
-
-def _item(partition: int, session_id: str, entry_id: bytes, flat: Any) -> Item:
-    recorded = decode(entry_id, fields_of(flat))
-    event = recorded.event
-    facts = b"{}" if event.is_erased else orjson.dumps(to_json(event.facts(), "facts"))
-    place = FeedId(partition, recorded.id.ms, 0)
-    of_feed = Envelope(place, session_id, EventId(*recorded.id), event.type, event.agent, recorded.link, facts)
-    return Item(of_feed, (entry_id, flat))

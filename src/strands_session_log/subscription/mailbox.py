@@ -85,9 +85,10 @@ class Mailbox(Generic[T]):
             found = self.take(most)
             if found is None or found:
                 return found
-            await self._arrival()
+            await self.arrival()
 
-    async def _arrival(self) -> None:
+    async def arrival(self) -> None:
+        """Wait until something comes, which another may take first, or the end."""
         loop = asyncio.get_running_loop()
         waiter = (loop, loop.create_future())
         with self._changed:

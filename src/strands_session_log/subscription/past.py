@@ -7,6 +7,7 @@ another one goes on there: at least once, like everything else.
 from __future__ import annotations
 
 import threading
+import time
 from concurrent.futures import Future
 from contextlib import suppress
 from typing import Protocol
@@ -17,19 +18,22 @@ from ..feed import Envelope
 from ..ids import EventId
 from .delivery import BaseDelivery
 from .group import Group
-from .groups import Cure, settle_gaps
-from .job import Item, Job
+from .job import Job
 from .mailbox import Mailbox
-from .settings import SubscriptionSettings
+from .source import Item
 from .taken import Gap
 from .tally import Tally
+
+_FOREVER = float("inf")
 
 
 class Reader(Protocol):
     """Who reads what is delivered."""
 
     mailbox: Mailbox[BaseDelivery]
-    settings: SubscriptionSettings
+
+    def wants(self, envelope: Envelope) -> bool:
+        """Whether an event is one of those that were asked for."""
 
 
 class Past:
@@ -49,9 +53,10 @@ class Past:
     def __init__(self, events: EventLog, group: Group, reader: Reader, tally: Tally, kind: type[BaseDelivery]) -> None:
         self.consumer = group.settings.consumer
         self._events, self._group, self._reader, self._tally, self._kind = events, group, reader, tally, kind
+        self._settings = group.settings
         self._jobs: dict[int, Job] = {}
         self._delivered: dict[str, EventId] = {}
-        self._lock = threading.RLock()
+        self._lock = threading.Lock()
 
     @property
     def knows_any(self) -> bool:
@@ -65,59 +70,85 @@ class Past:
 
     def go_on(self, partition: int, kind: str) -> bool:
         """See `intake.Work`."""
+        held_until = time.monotonic() + self._settings.lease
+        job = self._jobs.get(partition)
+        if job is None or job.kind != kind:
+            self._begin(partition, job, Job.begin(self._events, self._group, partition, kind))
+        job = self._jobs[partition]
+        job.held_until = held_until
+        made = job.next(self._room(job), self._reader.wants, self._made)
+        if kind == "history":
+            # What is older than the group, the feed does not tell it of.
+            self._delivered.update({one.session_id: one.id for one in made if one.id.ms >= job.began_ms})
+        self._tally.add(delivered=len(made), redelivered=sum(one.attempts > 1 for one in made))
+        self._reader.mailbox.put(made)
+        if not job.save(self._tally):
+            self._begin(partition, job, None)
+        return bool(made)
+
+    def _begin(self, partition: int, before: Job | None, job: Job | None) -> None:
         with self._lock:
-            job = self._jobs.get(partition)
-            if job is None or job.kind != kind:
-                job = self._jobs[partition] = Job.begin(self._events, self._group, partition, kind)
-            room = self._group.settings.batch - job.outstanding
-            made = [self._made(one) for one in job.next(room)]
-            if kind == "history":
-                for one in made:
-                    self._delivered[one.session_id] = one.id
-            self._tally.add(delivered=len(made))
-            self._reader.mailbox.put(made)
-            if not job.save(self._tally):
-                del self._jobs[partition]
-            return bool(made)
+            if job:
+                self._jobs[partition] = job
+            elif self._jobs.get(partition) is before:
+                self._jobs.pop(partition, None)
+        if before:
+            before.abandon()
+
+    def _room(self, job: Job) -> int:
+        """All jobs together have no more in flight than the subscription may."""
+        with self._lock:
+            outstanding = sum(one.outstanding for one in self._jobs.values())
+        return min(self._settings.batch - job.outstanding, self._settings.most_in_flight - outstanding)
 
     def ack(self, delivery: BaseDelivery, confirm: bool = False) -> Future[bool] | None:
         """See `delivery.Settler`; what is said here reaches the server with the next step of the work."""
-        kept = self._settle(delivery, "ack", "")
+        job = self._jobs.get(delivery.partition)
+        is_sure = job is not None and time.monotonic() <= job.held_until
+        future: Future[bool] | None = None if is_sure and not confirm else Future()
+        kept = job is not None and job.settle(delivery, "ack", "", future)
         self._tally.add(**{"acked" if kept else "lost": 1})
-        if kept and not confirm:
-            return None
-        future: Future[bool] = Future()
-        future.set_result(kept)
+        if kept and job:
+            if future and job.must_hurry():
+                threading.Thread(target=self._answer, args=(delivery.partition, job), daemon=True).start()
+            return future
+        future = Future()
+        future.set_result(False)
         return future
+
+    def _answer(self, partition: int, job: Job) -> None:
+        """Somebody waits to hear whether an ack counts, and whoever goes on with the job may wait for room."""
+        try:
+            while job.is_waited_for():
+                if not job.save(self._tally):
+                    self._begin(partition, job, None)
+        except SessionLogError as error:
+            job.abandon(error)
+            self._begin(partition, job, None)
 
     def fail(self, delivery: BaseDelivery, what: str, error: str) -> None:
         """See `delivery.Settler`."""
-        self._tally.add(**{"failed" if self._settle(delivery, what, error) else "lost": 1})
-
-    def _settle(self, delivery: BaseDelivery, what: str, error: str) -> bool:
-        with self._lock:
-            job = self._jobs.get(delivery.partition)
-            return job is not None and job.settle(delivery.envelope, what, error)
+        job = self._jobs.get(delivery.partition)
+        kept = job is not None and job.settle(delivery, what, error)
+        self._tally.add(**{"failed" if kept else "lost": 1})
 
     def _made(self, item: Item) -> BaseDelivery:
-        given = (b"", item.attempts, ())
-        return self._kind(item.envelope.feed_id.partition, given, self, item.expires, item.body, item.envelope)
+        given, body = (b"", item.attempts, ()), item.body if self._settings.bodies else None
+        return self._kind(item.envelope.feed_id.partition, given, self, _FOREVER, body, item.envelope)
 
     def catch_up(self, gap: Gap) -> None:
         """See `intake.Work`."""
-        self._settle_gap(gap, "catch_up")
+        self._group.note_gap("catch_up", gap)
 
     def skip(self, gap: Gap) -> None:
         """See `intake.Work`."""
-        self._settle_gap(gap, "skip")
-
-    def _settle_gap(self, gap: Gap, how: Cure) -> None:
-        group = self._group
-        settle_gaps(group.client, group.keyspace, group.settings.group, how, group.retry_for, [gap.after.partition])
+        self._group.note_gap("skip", gap)
 
     def close(self, failed: str) -> None:
         """Note how far it came; what was begun has failed if something went wrong, and is the next to be tried."""
-        with self._lock, suppress(SessionLogError):
-            for job in self._jobs.values():
-                job.save(self._tally, leave=True)
-            self._jobs.clear()
+        with self._lock:
+            jobs = list(self._jobs.values())
+        for job in jobs:
+            with suppress(SessionLogError):
+                job.save(self._tally, leave="failed" if failed else "left")
+            job.abandon()

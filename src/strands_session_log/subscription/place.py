@@ -38,7 +38,7 @@ class Place:
         self.told_gap: Gap | None = None
         self.own: Sequence[bytes] = ()
         self.must_recover, self.is_mine, self.is_leased_away = True, False, False
-        self._must_compare, self._has_history, self._claim_at = False, False, 0.0
+        self._must_compare, self._has_history, self._is_begun, self._claim_at = False, False, False, 0.0
         self._is_ordered = settings.ordered
         self._claim_every = max(0.02, min(5.0, settings.claim_after / 4))
 
@@ -50,7 +50,8 @@ class Place:
         """What to ask for."""
         known = (self.last.id.decode(), self.last.link) if self.last else ("", "")
         compare = self._must_compare or not self.rang
-        return Request(self.partition, most, self.may_claim(now), suspects, known, compare, self.own)
+        begun = self._is_begun
+        return Request(self.partition, most, self.may_claim(now), suspects, known, compare, self.own, begun)
 
     def may_claim(self, now: float) -> bool:
         """Whether it is time to look for what others left lying."""
@@ -70,15 +71,21 @@ class Place:
         self.rang, self.asked_at = len(given) >= most, now
         if not given:
             return None
-        before, first = self.seen, feed_id(self.partition, given[0].id)
-        self.last, self.seen = given[-1], given[-1].id.decode()
-        seen = feed_id(self.partition, before)
-        return None if first.sequence == seen.sequence + 1 or before == "0-0" else Gap(seen, first)
+        first, seen = feed_id(self.partition, given[0].id), feed_id(self.partition, self.seen)
+        self.seen = given[-1].id.decode()
+        if first.sequence <= seen.sequence:
+            # A number is never used again, except by another history.
+            self._must_compare = self.rang = True
+            return None
+        self.last = given[-1]
+        return None if first.sequence == seen.sequence + 1 else Gap(seen, first)
 
     def note(self, request: Request, taken: Taken, now: float) -> None:
         """Take note of an answer."""
         self.asked_at = now
-        self.own, self.must_recover, self._must_compare = (), False, False
+        # There may be more of its own than were given at once.
+        self.must_recover = bool(request.own) and len(taken.given) >= request.most
+        self.own, self._must_compare, self._is_begun = (), False, True
         self.is_leased_away = taken.status == "leased"
         self.is_mine = not self.is_leased_away
         self.seen = taken.delivered

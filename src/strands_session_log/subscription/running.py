@@ -9,8 +9,10 @@ import zlib
 from collections.abc import Awaitable, Callable
 from typing import TypeAlias
 
+from ..errors import CorruptEntryError, DeliveryLostError
 from .deliveries import Deliveries
 from .delivery import Delivery
+from .hands import Hand
 from .settings import SubscriptionSettings
 
 logger = logging.getLogger(__name__)
@@ -24,7 +26,7 @@ async def run(deliveries: Deliveries, handler: Handler, concurrency: int, settin
     queues: list[asyncio.Queue[Delivery | None]] = [asyncio.Queue(maxsize=1) for _ in range(concurrency)]
     if not settings.ordered:
         queues = [queues[0]] * concurrency
-    workers = [asyncio.create_task(_work(queue, handler, settings.timeout)) for queue in queues]
+    workers = [asyncio.create_task(_work(deliveries, queue, handler, settings.timeout)) for queue in queues]
     try:
         await _distribute(deliveries, queues, workers)
         for queue in queues:
@@ -41,8 +43,18 @@ async def _distribute(
 ) -> None:
     """The events of one session go to the same worker, which takes one after the other."""
     async for delivery in deliveries:
-        number = zlib.crc32(delivery.session_id.encode()) % len(queues)
+        # It waits for its turn, and until then it may be called back (`Deliveries.begin`).
+        delivery.started = 0.0
+        number = zlib.crc32(_session_of(delivery).encode()) % len(queues)
         await _put(queues[number], delivery, workers)
+
+
+def _session_of(delivery: Delivery) -> str:
+    try:
+        return delivery.session_id
+    except CorruptEntryError:
+        # Its handler finds out.
+        return ""
 
 
 async def _put(queue: asyncio.Queue[Delivery | None], item: Delivery | None, workers: list[asyncio.Task[None]]) -> None:
@@ -55,26 +67,35 @@ async def _put(queue: asyncio.Queue[Delivery | None], item: Delivery | None, wor
     await putting
 
 
-async def _work(queue: asyncio.Queue[Delivery | None], handler: Handler, timeout: float) -> None:
-    while (delivery := await queue.get()) is not None:
-        if not delivery.is_settled:
-            await _handle(delivery, handler, timeout)
-
-
-async def _handle(delivery: Delivery, handler: Handler, timeout: float) -> None:
+async def _work(
+    deliveries: Deliveries, queue: asyncio.Queue[Delivery | None], handler: Handler, timeout: float
+) -> None:
+    hand = Hand()
     try:
-        await asyncio.wait_for(_called(handler, delivery), timeout)
+        while (delivery := await queue.get()) is not None:
+            if deliveries.begin(delivery):
+                await _handle(delivery, handler, timeout, hand)
+    finally:
+        hand.let_go()
+
+
+async def _handle(delivery: Delivery, handler: Handler, timeout: float, hand: Hand) -> None:
+    try:
+        await asyncio.wait_for(_called(handler, delivery, hand), timeout)
     except asyncio.TimeoutError:
         await delivery.fail(f"TimeoutError: not handled within {timeout:g} s")
     except Exception as error:
         logger.warning("delivery=<%s>, error=<%r> | its handler failed", delivery, error)
         await delivery.fail(error)
     else:
-        await delivery.ack()
+        try:
+            await delivery.ack()
+        except DeliveryLostError as lost:
+            logger.warning("error=<%s> | it took too long", lost)
 
 
-async def _called(handler: Handler, delivery: Delivery) -> None:
+async def _called(handler: Handler, delivery: Delivery, hand: Hand) -> None:
     if inspect.iscoroutinefunction(handler) or inspect.iscoroutinefunction(type(handler).__call__):
         await handler(delivery)  # type: ignore[misc]
     else:
-        await asyncio.to_thread(handler, delivery)
+        await hand.run(handler, delivery)

@@ -1,0 +1,214 @@
+"""Events that come from the sessions themselves: all history, what a gap swallowed, and what was parked."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from strands_session_log import SessionLog, Subscriber, events
+from strands_session_log.errors import DeliveryLostError, FeedGapError
+from strands_session_log.feed import FeedId
+from support.waiting import wait_until
+
+from .helpers import Consumer, Told, number_of
+
+
+def works(log: SessionLog) -> set[str]:
+    return {one.work for one in log.groups()} - {""}
+
+
+def delete_feeds(log: SessionLog) -> None:
+    for partition in range(log.events.keyspace.partitions):
+        log.client.execute_command("DEL", log.events.keyspace.feed(partition))
+
+
+def test_history_has_only_the_types_and_agents_that_are_wanted(log: SessionLog) -> None:
+    wanted = [events.Custom("custom.b", {"number": number}, "x") for number in range(3)]
+    log.append("s", [events.Custom("custom.a", {}), *wanted[:2], events.Custom("custom.b", {}), wanted[2]])
+    with Consumer(log, start="beginning", types="custom.b", agent="x") as consumer:
+        wait_until(lambda: not works(log) and len(log.groups()) == log.events.keyspace.partitions, "the end of history")
+    assert [number for _, number in consumer.handled] == [0, 1, 2]
+
+
+def test_history_holds_no_more_in_flight_than_allowed(log: SessionLog, told: Told) -> None:
+    told(range(70))
+    with Subscriber(log, "g", start="beginning", batch=4, in_flight=4) as deliveries:
+        held = [next(deliveries) for _ in range(4)]
+        with Consumer(log, "other", start="beginning") as other:
+            wait_until(lambda: len(other.handled) == 70, "another group")
+        assert deliveries.tally.delivered == 4
+        for delivery in held:
+            delivery.ack()
+        assert next(deliveries)
+
+
+def test_a_session_that_is_deleted_while_its_history_is_read_is_passed_over(log: SessionLog, told: Told) -> None:
+    session = "s-only"
+    for _ in range(4):
+        log.append(session, [events.Custom("custom.number", {"number": -1}) for _ in range(500)])
+    with Consumer(log, start="beginning", batch=5, in_flight=5) as consumer:
+        wait_until(lambda: len(consumer.handled) > 10, "history")
+        log.delete(session)
+        told([1])
+        wait_until(lambda: (consumer.handled or consumer.errors) and ("s-1", 1) in consumer.handled, "the rest")
+    assert not consumer.errors
+
+
+def test_a_late_ack_of_history_is_refused(log: SessionLog, told: Told) -> None:
+    told([1])
+    with Subscriber(log, "g", start="beginning", claim_after=0.2) as deliveries:
+        mine = next(deliveries)
+        # As if it had stood still: nobody says any more that the work goes on.
+        for intake in deliveries._exchange._intakes:
+            intake.stop()
+        with Consumer(log, claim_after=0.2) as other:
+            wait_until(lambda: other.handled, "the takeover")
+        with pytest.raises(DeliveryLostError):
+            mine.ack(confirm=True)
+
+
+def test_an_ack_of_history_is_confirmed_by_the_server_though_nothing_more_is_taken(log: SessionLog, told: Told) -> None:
+    told(range(5), "only")
+    with Subscriber(log, "g", start="beginning", batch=2, in_flight=2) as deliveries:
+        held = [next(deliveries), next(deliveries)]
+        deliveries.stop()
+        assert deliveries.ack(held) == held
+
+
+def test_leaving_again_and_again_parks_no_history(log: SessionLog, told: Told) -> None:
+    told([1])
+    for _ in range(5):
+        with Subscriber(log, "g", start="beginning", max_attempts=2) as deliveries:
+            next(deliveries)
+    assert not list(log.parked("g"))
+
+
+def test_a_parked_event_that_was_replayed_and_dropped_leaves_no_work(log: SessionLog, told: Told) -> None:
+    told(range(2), "only")
+    with Subscriber(log, "g") as deliveries:
+        next(deliveries).park("bad")
+        next(deliveries).park("bad")
+    parked = [one.parked_id for one in log.parked("g")]
+    log.parked("g").replay(parked)
+    log.parked("g").drop(parked[:1])
+    with Consumer(log) as consumer:
+        wait_until(lambda: consumer.handled and not works(log), "the replay to end")
+    assert len(consumer.handled) == 1
+
+
+def test_a_replayed_event_that_kills_its_consumers_is_parked_again(log: SessionLog, told: Told) -> None:
+    told([1])
+    with Subscriber(log, "g") as deliveries:
+        next(deliveries).park("bad")
+    (first,) = log.parked("g")
+    log.parked("g").replay([first.parked_id])
+
+    def parked() -> set[str]:
+        return {one.parked_id for one in log.parked("g")}
+
+    for _ in range(6):
+        dying = Subscriber(log, "g", max_attempts=2, claim_after=0.1)
+        deliveries = dying.__enter__()
+        wait_until(lambda d=deliveries: d.tally.delivered or parked() != {first.parked_id}, "it to be tried")
+        kill(deliveries)
+        if parked() != {first.parked_id}:
+            break
+    (again,) = log.parked("g")
+    assert again.error == "its consumers went away while they handled it"
+
+
+def kill(deliveries: Any) -> None:
+    """Let a consumer do nothing any more, and say nothing of it."""
+    exchange = deliveries._exchange
+    for intake in exchange._intakes:
+        intake.stop()
+    exchange._desk._open.clear()
+    exchange._desk.close(1)
+
+
+def test_a_second_gap_does_not_take_the_place_of_the_first(log: SessionLog, told: Told) -> None:
+    def lose(numbers: range, next_: int) -> FeedGapError:
+        told(numbers, "only")
+        delete_feeds(log)
+        told([next_], "only")
+        with Subscriber(log, "g") as deliveries:
+            with pytest.raises(FeedGapError) as raised:
+                next(deliveries)
+            next(deliveries).ack()
+            deliveries.catch_up(raised.value)
+        return raised.value
+
+    told([0], "only")
+    with Subscriber(log, "g") as deliveries:
+        next(deliveries).ack()
+    lose(range(1, 5), 5)
+    with Subscriber(log, "g") as deliveries:
+        deliveries.catch_up(lose_again(log, told))
+    with Consumer(log) as consumer:
+        wait_until(lambda: {number for _, number in consumer.handled} >= {1, 2, 3, 4, 6, 7, 8}, "both gaps")
+
+
+def lose_again(log: SessionLog, told: Told) -> FeedGapError:
+    told(range(6, 10), "only")
+    partition = log.events.keyspace.partition("only")
+    rows = log.client.execute_command("XRANGE", log.events.keyspace.feed(partition), "-", "+", NEVER_DECODE=True)
+    places = [tuple(map(int, row[0].split(b"-"))) for row in rows]
+    return FeedGapError(FeedId(partition, *places[-5]), FeedId(partition, *places[-1]), 3)
+
+
+def test_a_gap_that_has_grown_since_it_was_told_is_caught_up_with_as_a_whole(log: SessionLog, told: Told) -> None:
+    told([0], "only")
+    with Consumer(log) as consumer:
+        wait_until(lambda: consumer.handled, "the first")
+    told([1, 2], "only")
+    delete_feeds(log)
+    told([3], "only")
+    with Subscriber(log, "g") as deliveries, pytest.raises(FeedGapError) as raised:
+        next(deliveries)
+    key = log.events.keyspace.group(log.events.keyspace.partition("only"), "g").group
+    after, before = log.client.execute_command("HGET", key, "gap", NEVER_DECODE=True).decode().split()
+    ms, sequence = before.split("-")
+    log.client.execute_command("HSET", key, "gap", f"{after} {int(ms) + 5}-{int(sequence) + 5}")
+    with Subscriber(log, "g") as deliveries:
+        deliveries.catch_up(raised.value)
+    assert works(log) == {f"between {after.split('-')[0]} {int(ms) + 5}"}
+
+
+def test_tasks_share_what_one_of_them_read(log: SessionLog, told: Told) -> None:
+    """One that hangs keeps the others from nothing but its own."""
+
+    async def handle(deliveries: Any, handled: list[int]) -> None:
+        async for delivery in deliveries:
+            if number_of(delivery)[1] == 0:
+                await asyncio.Event().wait()
+            handled.append(number_of(delivery)[1])
+            await delivery.ack()
+
+    async def main() -> None:
+        handled: list[int] = []
+        async with Subscriber(log, "g", bodies=True) as deliveries:
+            tasks = [asyncio.create_task(handle(deliveries, handled)) for _ in range(2)]
+            await asyncio.sleep(0.1)
+            log.append("only", [events.Custom("custom.number", {"number": number}) for number in range(10)])
+            while len(handled) < 9:
+                await asyncio.sleep(0.01)
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    asyncio.run(asyncio.wait_for(main(), 5))
+
+
+def test_a_feed_that_nobody_writes_to_after_it_was_deleted_is_no_other_history(log: SessionLog, told: Told) -> None:
+    told([1])
+    with Consumer(log) as consumer:
+        wait_until(lambda: consumer.handled, "the event")
+        wait_until(lambda: not any(one.pending for one in log.groups()), "it to be settled")
+        delete_feeds(log)
+        # History is compared every other second.
+        with pytest.raises(TimeoutError):
+            wait_until(lambda: consumer.errors, "an error", timeout=3)
+        told([8])
+        wait_until(lambda: len(consumer.handled) == 2, "the next event")

@@ -1,0 +1,148 @@
+"""What a consumer leaves behind, and how it ends."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from strands_session_log import SessionLog, Subscriber
+from support.waiting import wait_until
+
+from .helpers import Consumer, Told, number_of
+
+
+def consumers(log: SessionLog) -> int:
+    return sum(one.consumers for one in log.groups())
+
+
+def notes(log: SessionLog) -> set[str]:
+    """The fields of the group that name consumers."""
+    keys = [log.events.keyspace.group(partition, "g").group for partition in range(log.events.keyspace.partitions)]
+    found = [log.client.execute_command("HKEYS", key, NEVER_DECODE=True) for key in keys]
+    return {name.decode() for names in found for name in names if b":" in name or name == b"lease"}
+
+
+@pytest.mark.parametrize("ordered", [False, True])
+def test_a_consumer_that_leaves_with_nothing_pending_leaves_no_name_no_lease_and_no_thread(
+    log: SessionLog, told: Told, ordered: bool
+) -> None:
+    told(range(30))
+    with Consumer(log, ordered=ordered) as consumer:
+        wait_until(lambda: len(consumer.handled) == 30, "all events")
+        assert consumers(log)
+    assert consumers(log) == 0
+    assert notes(log) == set()
+    name = consumer.subscriber.settings.consumer
+    wait_until(lambda: not [one for one in threading.enumerate() if name in one.name], "its threads to end", timeout=2)
+
+
+def test_what_is_given_back_is_had_at_once_however_long_others_wait(log: SessionLog, told: Told) -> None:
+    told(range(5), "only")
+    with Subscriber(log, "g") as deliveries:
+        next(deliveries)
+    assert sum(one.pending for one in log.groups()) == 5
+    with Consumer(log, claim_after=60) as other:
+        wait_until(lambda: len(other.handled) == 5, "what was given back")
+
+
+def test_stopping_gives_back_what_was_read_and_not_begun(log: SessionLog, told: Told) -> None:
+    told(range(20), "only")
+    with Subscriber(log, "g", bodies=True) as deliveries:
+        next(deliveries).ack()
+        deliveries.stop()
+        assert [number_of(one) for one in deliveries] == []
+    with Consumer(log, claim_after=60) as other:
+        wait_until(lambda: len(other.handled) == 19, "the rest")
+
+
+SERVICE = """
+import sys, time
+from strands_session_log import SessionLog, Subscriber
+import asyncio
+
+log = SessionLog.connect(sys.argv[1], sys.argv[2])
+
+def handle(delivery):
+    print("begun", delivery.event.data["number"], flush=True)
+    time.sleep(0.3)
+    print("done", delivery.event.data["number"], flush=True)
+
+asyncio.run(Subscriber(log, "g", bodies=True, claim_after=60).run(handle, concurrency=2))
+print("left", flush=True)
+"""
+
+
+def test_a_service_finishes_at_sigterm_what_it_handles_and_gives_back_the_rest(
+    log: SessionLog, told: Told, server_url: str
+) -> None:
+    told(range(20))
+    service = subprocess.Popen(
+        [sys.executable, "-c", SERVICE, server_url, log.namespace], stdout=subprocess.PIPE, text=True
+    )
+    assert service.stdout
+    lines = [service.stdout.readline()]
+    service.send_signal(signal.SIGTERM)
+    lines += service.stdout.readlines()
+    assert service.wait(10) == 0
+    words = [line.split() for line in lines]
+    begun, done = ({int(word[1]) for word in words if word[0] == what} for what in ("begun", "done"))
+    assert begun == done
+    assert len(done) < 10
+    with Consumer(log, claim_after=60) as other:
+        wait_until(lambda: {number for _, number in other.handled} == set(range(20)) - done, "the rest, at once")
+
+
+def test_functions_that_hang_use_up_no_threads_of_others(log: SessionLog, told: Told) -> None:
+    told(range(40))
+    handled, release = list[int](), threading.Event()
+
+    def handle(delivery: Any) -> None:
+        if number_of(delivery)[1] % 4 == 0:
+            release.wait(20)
+        handled.append(number_of(delivery)[1])
+
+    async def main() -> None:
+        settings = {"timeout": 0.1, "max_attempts": 2, "claim_after": 0.3, "backoff": 0.05}
+        task = asyncio.create_task(Subscriber(log, "g", bodies=True, **settings).run(handle, concurrency=4))
+        while len(list(log.parked("g"))) < 10 or len(handled) < 30:
+            await asyncio.sleep(0.02)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+    began = time.monotonic()
+    asyncio.run(asyncio.wait_for(main(), 15))
+    assert time.monotonic() - began < 15
+    assert sorted(set(handled)) == [number for number in range(40) if number % 4]
+    release.set()
+
+
+@pytest.mark.parametrize("options", [{"socket_timeout": 0.2}, {"max_connections": 2}])
+def test_a_client_with_tight_limits_is_as_good(
+    another_log: Callable[..., SessionLog], told: Told, options: dict[str, Any]
+) -> None:
+    with Consumer(another_log(**options)) as consumer:
+        for at in range(0, 60, 20):
+            told(range(at, at + 20))
+            wait_until(lambda at=at: len(set(consumer.handled)) == at + 20, "all events")
+        assert consumer.deliveries.tally.redelivered == 0
+    assert not consumer.errors
+
+
+def test_a_client_that_is_closed_under_a_consumer_hangs_nobody(
+    another_log: Callable[..., SessionLog], told: Told
+) -> None:
+    other = another_log()
+    with Consumer(other) as consumer:
+        told([1])
+        wait_until(lambda: consumer.handled, "the first")
+        other.client.close()
+        told([2])
+        wait_until(lambda: len(consumer.handled) == 2 or consumer.errors, "the next, or an error")
