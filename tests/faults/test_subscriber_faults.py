@@ -251,3 +251,12 @@ def test_a_group_that_nobody_reads_holds_nothing_back(tcp_server: Server) -> Non
         )
         assert log.client.xlen(log.events.keyspace.feed(partition)) == 0
         assert [one.abandoned for one in log.groups() if one.partition == partition] == [True]
+
+
+def test_a_server_that_was_emptied_is_an_error_though_nothing_is_appended_to_it(log: SessionLog, told: Told) -> None:
+    told(range(20), "only")
+    with Consumer(log) as consumer:
+        wait_until(lambda: len(consumer.handled) == 20, "the first events")
+        log.client.flushall()
+        wait_until(lambda: consumer.errors, "the error")
+    assert isinstance(consumer.errors[0], LogForkedError)

@@ -57,7 +57,7 @@ def test_a_group_is_one_line(gave_up: SessionLog, run: Run) -> None:
     heading, line, *_ = run("groups").stdout.splitlines()
     cells = dict(zip(heading.replace("HEARD OF", "HEARD").split(), line.replace(" s ago", "s").split(), strict=False))
     assert cells["GROUP"] == "audit"
-    assert [cells[name] for name in ("LAG", "OLDEST", "PENDING", "PARKED", "CONSUMERS")] == ["0", "-", "0", "2", "1"]
+    assert [cells[name] for name in ("LAG", "OLDEST", "PENDING", "PARKED", "CONSUMERS")] == ["0", "-", "0", "2", "0"]
     assert "2 events given up: session-log parked list audit" in run("groups").stdout
 
 
@@ -113,9 +113,17 @@ def test_skipping_asks_and_then_goes_on_without(lacking: SessionLog, run: Run) -
 
 def test_a_group_is_deleted_with_a_warning_that_somebody_read_it_lately(gave_up: SessionLog, run: Run) -> None:
     assert "pass --yes" in run("groups", "delete", "audit", exit_code=2).stderr
-    result = run("groups", "delete", "audit", "--yes", "--json")
+    with Subscriber(gave_up, "audit", "audit-1"):
+        wait_until(lambda: sum(one.consumers for one in gave_up.groups()), "it to be read")
+        result = run("groups", "delete", "audit", "--yes", "--json")
     assert json.loads(result.stdout) == {"group": "audit", "deleted": True, "parked": 2}
     assert "audit-1 read it within the last minute" in result.stderr
+    assert not list(gave_up.parked("audit"))
+
+
+def test_a_group_that_nobody_reads_is_deleted_without_a_warning(gave_up: SessionLog, run: Run) -> None:
+    result = run("groups", "delete", "audit", "--yes")
+    assert result.stderr == ""
     assert gave_up.groups() == []
 
 

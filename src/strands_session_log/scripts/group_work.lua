@@ -12,7 +12,12 @@ local call = redis.call
 local group, parked = KEYS[1], KEYS[2]
 local kind, cursor, ending = ARGV[3], ARGV[4], ARGV[5]
 local state = call('HMGET', group, 'worker', 'work')
-if state[1] ~= ARGV[1] or kind ~= 'replay' and state[2] ~= kind then return 0 end
+if state[1] ~= ARGV[1] then return 0 end
+if kind ~= 'replay' and state[2] ~= kind then
+    -- Who leaves what is over leaves what has taken its place to others.
+    if ending ~= '' and ending ~= 'done' then call('HSET', group, 'worker_until', 0) end
+    return 0
+end
 local time = call('TIME')
 call('HSET', group, 'worker_until', tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000) + tonumber(ARGV[2]))
 for at = 7, #ARGV, 18 do
