@@ -10,8 +10,9 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from strands_session_log import FeedRetention, SessionLog, Subscriber
+from strands_session_log import FeedRetention, SessionLog, Subscriber, events
 from strands_session_log.errors import FeedGapError, ServerUnavailableError
+from strands_session_log.event_log import EventLog
 from strands_session_log.subscription.bodies import Bodies
 from subscription.helpers import Consumer, Told, number_of
 from support.servers import Server
@@ -172,8 +173,8 @@ def test_whatever_is_trimmed_every_event_is_handled(
 def test_history_goes_on_after_the_server_was_away(tcp_server: Server) -> None:
     """For longer than reads wait for it."""
     with SessionLog.connect(tcp_server.url, retry_for=0.2) as log:
-        told = Told(log)
-        told(range(300), "only")
+        for at in range(0, 2000, 100):
+            log.append("only", [events.Custom("custom.number", {"number": at + number}) for number in range(100)])
         with Consumer(log, start="beginning", batch=5, in_flight=5) as consumer:
             wait_until(lambda: len(consumer.handled) > 5, "history")
             tcp_server.execute("SAVE")
@@ -181,7 +182,7 @@ def test_history_goes_on_after_the_server_was_away(tcp_server: Server) -> None:
             with pytest.raises(TimeoutError):
                 wait_until(lambda: consumer.errors, "an error", timeout=1)
             tcp_server.restart()
-            wait_until(lambda: {number for _, number in consumer.handled} == set(range(300)), "the rest", timeout=20)
+            wait_until(lambda: {number for _, number in consumer.handled} == set(range(2000)), "the rest", timeout=20)
         assert not consumer.errors
 
 
@@ -202,3 +203,20 @@ def test_content_that_could_not_be_fetched_is_fetched_again(
         told(range(5), "only")
         with Consumer(log, claim_after=60) as consumer:
             wait_until(lambda: len(consumer.handled) == 5, "all events")
+
+
+def test_history_goes_on_after_a_page_that_could_not_be_read(
+    log: SessionLog, told: Told, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told(range(20))
+    read, calls = EventLog.pages, list[str]()
+
+    def failing(self: EventLog, session_id: str, *more: str) -> Any:
+        calls.append(session_id)
+        if calls.count(session_id) == 1:
+            raise ServerUnavailableError("away")
+        return read(self, session_id, *more)
+
+    monkeypatch.setattr(EventLog, "pages", failing)
+    with Consumer(log, start="beginning") as consumer:
+        wait_until(lambda: set(consumer.handled) == told.all, "all events")

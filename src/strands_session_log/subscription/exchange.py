@@ -17,6 +17,7 @@ from ..errors import CorruptEntryError, FeedGapError, SessionLogError
 from ..event_log import EventLog
 from ..events import selector
 from ..feed import Envelope, FeedId
+from ..server.border import options_of
 from .bodies import Bodies
 from .delivery import BaseDelivery
 from .desk import Desk
@@ -178,7 +179,9 @@ class Exchange:
 
 def _lanes(client: object, partitions: int) -> list[list[int]]:
     """Which partitions a thread serves: one for all, but a cluster is read slot by slot."""
-    count = min(_LANES, partitions) if isinstance(client, ValkeyCluster) else 1
+    # Each thread holds a connection while it waits; one is left for what is settled, and one for the user.
+    most = max(1, (options_of(client).get("max_connections") or _LANES) - 2)
+    count = min(_LANES, partitions, most) if isinstance(client, ValkeyCluster) else 1
     return [list(range(number, partitions, count)) for number in range(count)]
 
 
