@@ -64,19 +64,22 @@ def test_stopping_gives_back_what_was_read_and_not_begun(log: SessionLog, told: 
 
 
 SERVICE = """
-import sys, time
+import os, sys, time
 from strands_session_log import SessionLog, Subscriber
 import asyncio
 
 log = SessionLog.connect(sys.argv[1], sys.argv[2])
 
+def say(what, delivery):
+    # Two threads write: each line at once.
+    os.write(1, f"{what} {delivery.event.data['number']}\\n".encode())
+
 def handle(delivery):
-    print("begun", delivery.event.data["number"], flush=True)
+    say("begun", delivery)
     time.sleep(0.3)
-    print("done", delivery.event.data["number"], flush=True)
+    say("done", delivery)
 
 asyncio.run(Subscriber(log, "g", bodies=True, claim_after=60).run(handle, concurrency=2))
-print("left", flush=True)
 """
 
 
