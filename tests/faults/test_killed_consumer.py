@@ -149,12 +149,13 @@ def test_a_stopped_process_goes_on_beside_those_that_replaced_it(
 
 def test_a_slow_handler_keeps_its_delivery(told: Told, session_log: SessionLog) -> None:
     told([1])
-    with Subscriber(session_log, "g", **SETTINGS) as deliveries, Consumer(session_log, **SETTINGS) as other:
+    with Subscriber(session_log, "g", **SETTINGS) as deliveries:
         mine = next(deliveries)
         taken = mine.expires
-        wait_until(lambda: mine.expires > taken + 3 * SETTINGS["claim_after"], "several signs of life")
-        mine.ack(confirm=True)
-        assert not other.handled
+        with Consumer(session_log, **SETTINGS) as other:
+            wait_until(lambda: mine.expires > taken + 3 * SETTINGS["claim_after"], "several signs of life")
+            mine.ack(confirm=True)
+            assert not other.handled
 
 
 def test_order_holds_when_consumers_are_killed(processes: Processes, told: Told, session_log: SessionLog) -> None:

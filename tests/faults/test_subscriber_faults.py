@@ -213,6 +213,7 @@ def test_the_feed_is_trimmed_to_what_the_slowest_group_needs(tcp_server: Server)
         partition = log.events.keyspace.partition("only")
         with Subscriber(log, "slow", batch=10, in_flight=10) as slow, Consumer(log, "quick") as quick:
             wait_until(lambda: len(quick.handled) == 30, "the quick one")
+            wait_until(lambda: not any(one.pending for one in log.groups() if one.group == "quick"), "its acks")
             held = [next(slow) for _ in range(10)]
             for delivery in held[:4]:
                 delivery.ack(confirm=True)

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from strands_session_log import SessionLog, Subscriber
+from strands_session_log import FeedRetention, SessionLog, Subscriber
 from support.waiting import wait_until
 
 from .helpers import Consumer, Told, number_of
@@ -64,19 +64,22 @@ def test_stopping_gives_back_what_was_read_and_not_begun(log: SessionLog, told: 
 
 
 SERVICE = """
-import sys, time
-from strands_session_log import SessionLog, Subscriber
+import os, sys, time
+from strands_session_log import FeedRetention, SessionLog, Subscriber
 import asyncio
 
 log = SessionLog.connect(sys.argv[1], sys.argv[2])
 
+def say(what, delivery):
+    # Two threads write: each line at once.
+    os.write(1, f"{what} {delivery.event.data['number']}\\n".encode())
+
 def handle(delivery):
-    print("begun", delivery.event.data["number"], flush=True)
+    say("begun", delivery)
     time.sleep(0.3)
-    print("done", delivery.event.data["number"], flush=True)
+    say("done", delivery)
 
 asyncio.run(Subscriber(log, "g", bodies=True, claim_after=60).run(handle, concurrency=2))
-print("left", flush=True)
 """
 
 
@@ -146,3 +149,49 @@ def test_a_client_that_is_closed_under_a_consumer_hangs_nobody(
         other.client.close()
         told([2])
         wait_until(lambda: len(consumer.handled) == 2 or consumer.errors, "the next, or an error")
+
+
+def test_consumers_that_died_long_ago_are_forgotten(log: SessionLog) -> None:
+    key = log.events.keyspace.group(0, "g").group
+    log.client.execute_command("HSET", key, "member:dead", 1)
+    with Consumer(log, ordered=True):
+        wait_until(lambda: "member:dead" not in notes(log), "it to be forgotten")
+
+
+def test_a_name_of_the_dead_goes_with_the_feed_that_is_trimmed(make_client: Callable[..., Any], namespace: str) -> None:
+    log = SessionLog(make_client(), namespace, feed=FeedRetention(keep=0, abandoned_after=0.1))
+    Told(log)([1])
+    partition = log.events.keyspace.partition("s-1")
+    with Consumer(log) as consumer:
+        wait_until(lambda: consumer.handled, "the event")
+        feed = log.events.keyspace.feed(partition)
+        log.client.execute_command("XGROUP", "CREATECONSUMER", feed, "g", "dead")
+    wait_until(lambda: log.events.trim_feed(partition).abandoned, "it to be trimmed")
+    assert consumers(log) == 0
+
+
+def test_connections_are_given_back(another_log: Callable[..., SessionLog], told: Told) -> None:
+    other = another_log()
+    told(range(10))
+
+    def come_and_go() -> None:
+        with Consumer(other) as consumer:
+            wait_until(lambda: consumer.handled, "something")
+        told(range(10))
+
+    come_and_go()
+    before = sum(thread.name.startswith("session-log") for thread in threading.enumerate())
+    connected = log_clients(told.log)
+    for _ in range(10):
+        come_and_go()
+    assert log_clients(told.log) <= connected + 2
+    wait_until(
+        lambda: sum(one.name.startswith("session-log") for one in threading.enumerate()) <= before, "threads to end"
+    )
+
+
+def log_clients(log: SessionLog) -> int:
+    """How many connections the server has."""
+    found = log.client.execute_command("INFO", "clients")
+    nodes = found.values() if all(isinstance(one, dict) for one in found.values()) else [found]
+    return sum(int(one["connected_clients"]) for one in nodes)

@@ -107,6 +107,7 @@ local entries, buried, first_lost, last_lost = {}, {}, nil, nil
 local function lose(id)
     first_lost, last_lost = first_lost or beside(id, -1), beside(id, 1)
     call('XACK', feed, name, id)
+    call('HDEL', group, 'error:' .. id)
 end
 
 local function park(id, attempts, holder)

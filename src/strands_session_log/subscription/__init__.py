@@ -2,13 +2,10 @@
 
 from .deliveries import Deliveries, SyncDeliveries
 from .delivery import Delivery, SyncDelivery
-from .feed_tail import FeedPosition, FeedTail, tail_feed
 from .groups import Cure, GroupStatus, check_group, delete_group, groups, settle_gaps
-from .hub import Hub
-from .live_tail import LiveTail, tail_live
 from .parked import ParkedEvent, ParkedEvents
 from .subscriber import Subscriber
-from .tail import Tail, tail_session
+from .tails import FeedPosition, FeedTail, Hub, LiveTail, Tail, tail_feed, tail_live, tail_session
 from .taken import Gap
 
 __all__ = [

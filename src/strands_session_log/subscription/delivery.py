@@ -8,7 +8,7 @@ from concurrent.futures import Future
 from typing import Any, Protocol
 
 from ..codec import recorded
-from ..errors import DeliveryLostError
+from ..errors import CorruptEntryError, DeliveryLostError
 from ..events import Event, Recorded
 from ..feed import FIELDS, Envelope, envelope
 from ..ids import EventId
@@ -124,7 +124,10 @@ class BaseDelivery:
             raise DeliveryLostError(self.session_id, self.id, self._settler.consumer)
 
     def __repr__(self) -> str:
-        said = self.envelope
+        try:
+            said = self.envelope
+        except CorruptEntryError as error:
+            return f"<delivery of {error}, attempt {self.attempts}>"
         return f"<delivery of {said.type} {said.id} of {said.session_id!r}, attempt {self.attempts}>"
 
 

@@ -55,7 +55,7 @@ class GroupStatus(NamedTuple):
     active: tuple[str, ...] = ()
 
 
-_FIELDS = ("redeliveries", "abandoned", "checkpoint", "gap", "work", "replay")
+_FIELDS = ("redeliveries", "abandoned", "checkpoint", "gap", "work", "replay", "seen")
 
 
 def groups(client: Client, keyspace: Keyspace, retry_for: float) -> list[GroupStatus]:
@@ -105,6 +105,7 @@ class _Row(NamedTuple):
     idle_seconds: float | None
     delivered: str
     active: tuple[str, ...]
+    now_ms: int
 
 
 def _rows(partition: int, reply: Any) -> Iterator[_Row]:
@@ -116,8 +117,7 @@ def _rows(partition: int, reply: Any) -> Iterator[_Row]:
         heard = idle / 1000 if idle >= 0 else None
         yield _Row(
             *(name.decode(), partition, max(0, behind), max(0, now - oldest) / 1000, pending, consumers, heard),
-            delivered.decode(),
-            tuple(sorted(consumer.decode() for consumer in active)),
+            *(delivered.decode(), tuple(sorted(consumer.decode() for consumer in active)), now),
         )
 
 
@@ -131,12 +131,15 @@ def _notes(client: Client, keys: Sequence[GroupKeys]) -> list[tuple[list[Any], i
 
 
 def _status(row: _Row, noted: Sequence[Any], parked: int) -> GroupStatus:
-    redeliveries, abandoned, checkpoint, gap, work, replay = (value or b"" for value in noted)
+    redeliveries, abandoned, checkpoint, gap, work, replay, seen = (value or b"" for value in noted)
+    # Consumers that left are not among those of XINFO, and on older servers idle ones seem away.
+    heard = [row.idle_seconds] if row.idle_seconds is not None else []
+    heard += [max(0, row.now_ms - int(seen)) / 1000] if seen else []
     return GroupStatus(
         *(row.group, row.partition, row.lag, row.lag_seconds, row.pending, parked, row.consumers),
         redeliveries=int(redeliveries or 0),
         abandoned=bool(abandoned),
-        idle_seconds=row.idle_seconds,
+        idle_seconds=min(heard, default=None),
         checkpoint=checkpoint.decode() or row.delivered,
         gap=parse_gap(row.partition, gap),
         work=work.decode() or ("replay" if replay else ""),

@@ -11,6 +11,8 @@ from .group import Group
 
 _EVERY = 1.0
 _MEMBER = "member:"
+_FORGET_MS = 3_600_000
+"""After how long one that did not sign out is forgotten; clocks may differ by some."""
 
 
 class Leases:
@@ -69,8 +71,11 @@ class Leases:
         self._group.command(b"HSET", self._key, _MEMBER + self._settings.consumer, now)
         found = self._group.command(b"HGETALL", self._key)
         pairs = found.items() if isinstance(found, dict) else zip(found[::2], found[1::2], strict=True)
-        alive = [name for name, at in pairs if name.startswith(_MEMBER.encode()) and self._is_alive(int(at), now)]
+        members = [(name, now - int(at)) for name, at in pairs if name.startswith(_MEMBER.encode())]
+        alive = [name for name, since in members if self._is_alive(since)]
+        if gone := [name for name, since in members if since > _FORGET_MS and not self._is_alive(since)]:
+            self._group.command(b"HDEL", self._key, *gone)
         return -(-self._group.keyspace.partitions // max(1, len(alive)))
 
-    def _is_alive(self, at: int, now: int) -> bool:
-        return now - at < self._settings.claim_after_ms + 2 * _EVERY * 1000
+    def _is_alive(self, since_ms: int) -> bool:
+        return since_ms < self._settings.claim_after_ms + 2 * _EVERY * 1000

@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from threading import Lock
 from typing import Any
 
-from ..server.border import Client
+from ...server.border import Client
 from .follower import Follower
 from .watch import Watch
 

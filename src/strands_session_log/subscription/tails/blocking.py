@@ -8,8 +8,8 @@ from typing import Any, cast
 
 from valkey import exceptions as driver
 
-from ..codec import RawEntry
-from ..server.border import Client
+from ...codec import RawEntry
+from ...server.border import Client
 
 logger = logging.getLogger(__name__)
 
