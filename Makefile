@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test lint types contracts tests test-servers test-matrix bench clean
+.PHONY: demo test lint types contracts tests test-servers test-dashboards test-matrix bench clean
 
 demo: .venv/.demo  ## An agent talks, is killed, resumes; its history is shown and proved
 	@$(BIN)/session-log demo
@@ -24,13 +24,18 @@ tests: .venv/.dev
 	$(BIN)/pytest
 
 # What starts servers of its own, or needs none, is the same whichever is chosen.
-ON_SERVERS := tests/contract tests/integration --deselect tests/integration/test_embedded.py \
+ON_SERVERS := tests/contract tests/integration tests/subscription tests/consumers \
+	--deselect tests/integration/test_embedded.py \
 	--deselect tests/integration/test_demo.py --deselect tests/integration/test_server_checks.py \
 	--deselect tests/integration/test_moving_out.py --deselect tests/integration/test_recorder.py
 
 test-servers: .venv/.dev  ## The same log on every kind of server that can be installed here
 	.ci/install-servers
 	for server in valkey8 redis7 cluster; do $(BIN)/pytest -q $(ON_SERVERS) --server=$$server || exit 1; done
+
+test-dashboards: .venv/.dev  ## Every query on a real Prometheus, the rules by promtool, the JSON by Grafana's types
+	.ci/install-dashboards
+	$(BIN)/pytest -q tests/dashboards -m dashboards
 
 test-matrix:  ## Every Python there is here, and the lowest supported dependencies
 	.ci/test-matrix
@@ -39,7 +44,7 @@ bench: .venv/.bench  ## What the log costs beside the least it could cost, and b
 	$(BIN)/python -m tests.bench
 
 clean:
-	rm -rf .venv .venv-matrix .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .venv .venv-matrix tests/dashboards/schema/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' \

@@ -16,6 +16,7 @@ from .event_log import ANY, NO_SESSION, AgentAt, Durability, SessionAt
 from .events import Recorded, SessionInfo
 from .feed import FeedRetention
 from .ids import EventId
+from .server import ServerReport
 from .session_log import SessionLog
 from .snapshot import SnapshotSettings
 from .state import SessionState
@@ -42,6 +43,7 @@ __all__ = [
     "LiveTokens",
     "ParkedEvent",
     "Recorded",
+    "ServerReport",
     "SessionAt",
     "SessionInfo",
     "SessionLog",

@@ -283,13 +283,27 @@ class DeliveryLostError(SessionLogError):
         )
 
 
+class GroupNotFoundError(SessionLogError, LookupError):
+    """There is no consumer group of this name.
+
+    Attributes:
+        group: The name.
+        known: The groups there are.
+    """
+
+    def __init__(self, group: str, known: Sequence[str]) -> None:
+        self.group, self.known = group, tuple(known)
+        there = f"there are {', '.join(map(repr, known))}" if known else "there is none yet, a `Subscriber` makes one"
+        super().__init__(f"there is no group {group!r}: {there}")
+
+
 class ParkedNotFoundError(SessionLogError, LookupError):
     """The group has parked no event of this name."""
 
     def __init__(self, group: str, parked_id: str) -> None:
         self.group, self.parked_id = group, parked_id
         super().__init__(
-            f"group {group!r} has no parked event {parked_id!r}: `session-log parked list` shows what it has"
+            f"group {group!r} has no parked event {parked_id!r}: `session-log parked list {group}` shows what it has"
         )
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from strands_session_log import FeedRetention, SessionLog, Subscriber
 from strands_session_log.errors import FeedGapError, LogForkedError
+from strands_session_log.event_log.trimming import Trimmed
 from strands_session_log.subscription import SyncDeliveries, SyncDelivery
 from subscription.helpers import Consumer, Told, number_of
 from support import Cluster, FaultProxy, ValkeyliteServer
@@ -28,6 +29,15 @@ def log(tcp_server: Server) -> Iterator[SessionLog]:
 @pytest.fixture
 def told(log: SessionLog) -> Told:
     return Told(log)
+
+
+def trimmed(log: SessionLog, session: str, **retention: Any) -> Trimmed:
+    """Trim the feed of a session's partition; only now: appends trim it in passing, about one in a thousand."""
+    log.events.retention = FeedRetention(**retention)
+    try:
+        return log.events.trim_feed(log.events.keyspace.partition(session), exactly=True)
+    finally:
+        log.events.retention = FeedRetention()
 
 
 def destroy(log: SessionLog, group: str = "g") -> None:
@@ -197,7 +207,7 @@ def test_a_failover_that_lost_what_was_delivered_is_a_typed_error() -> None:
 
 
 def test_the_feed_is_trimmed_to_what_the_slowest_group_needs(tcp_server: Server) -> None:
-    with SessionLog.connect(tcp_server.url, feed=FeedRetention(keep=0)) as log:
+    with SessionLog.connect(tcp_server.url) as log:
         told = Told(log)
         told(range(30), "only")
         partition = log.events.keyspace.partition("only")
@@ -207,7 +217,7 @@ def test_the_feed_is_trimmed_to_what_the_slowest_group_needs(tcp_server: Server)
             held = [next(slow) for _ in range(10)]
             for delivery in held[:4]:
                 delivery.ack(confirm=True)
-            log.events.trim_feed(partition, exactly=True)
+            trimmed(log, "only", keep=0)
             assert log.client.xlen(log.events.keyspace.feed(partition)) == 26
             for delivery in held[4:]:
                 delivery.ack()
@@ -215,14 +225,13 @@ def test_the_feed_is_trimmed_to_what_the_slowest_group_needs(tcp_server: Server)
 
 
 def test_past_the_cap_a_slow_group_is_told_what_it_lost(tcp_server: Server) -> None:
-    with SessionLog.connect(tcp_server.url, feed=FeedRetention(keep=0, max_length=10)) as log:
+    with SessionLog.connect(tcp_server.url) as log:
         told = Told(log)
         told(range(4), "only")
         with Subscriber(log, "g", batch=4, in_flight=4, bodies=True) as deliveries:
             held = [next(deliveries) for _ in range(4)]
             told(range(4, 30), "only")
-            trimmed = log.events.trim_feed(log.events.keyspace.partition("only"), exactly=True)
-            assert trimmed.lost == [("g", 16)]
+            assert trimmed(log, "only", keep=0, max_length=10).lost == [("g", 16)]
             for delivery in held:
                 delivery.ack()
             with pytest.raises(FeedGapError) as raised:
@@ -232,12 +241,23 @@ def test_past_the_cap_a_slow_group_is_told_what_it_lost(tcp_server: Server) -> N
 
 
 def test_a_group_that_nobody_reads_holds_nothing_back(tcp_server: Server) -> None:
-    with SessionLog.connect(tcp_server.url, feed=FeedRetention(keep=0, abandoned_after=0.05)) as log:
+    with SessionLog.connect(tcp_server.url) as log:
         told = Told(log)
         told(range(5), "only")
         partition = log.events.keyspace.partition("only")
         with Subscriber(log, "left") as deliveries:
             next(deliveries)
-        wait_until(lambda: log.events.trim_feed(partition, exactly=True).abandoned == ["left"], "it to be given up")
+        wait_until(
+            lambda: trimmed(log, "only", keep=0, abandoned_after=0.05).abandoned == ["left"], "it to be given up"
+        )
         assert log.client.xlen(log.events.keyspace.feed(partition)) == 0
         assert [one.abandoned for one in log.groups() if one.partition == partition] == [True]
+
+
+def test_a_server_that_was_emptied_is_an_error_though_nothing_is_appended_to_it(log: SessionLog, told: Told) -> None:
+    told(range(20), "only")
+    with Consumer(log) as consumer:
+        wait_until(lambda: len(consumer.handled) == 20, "the first events")
+        log.client.flushall()
+        wait_until(lambda: consumer.errors, "the error")
+    assert isinstance(consumer.errors[0], LogForkedError)

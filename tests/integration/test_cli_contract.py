@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.main import get_command
 
-from strands_session_log import SessionLog
+from strands_session_log import SessionLog, Subscriber
 from strands_session_log.cli.app import app
+from strands_session_log.errors import FeedGapError
 from support import ValkeyliteServer
-from support.command_line import Run, runner
+from support.command_line import Run, message, runner
 
 DOCUMENTATION = Path(__file__).parents[2] / "docs" / "cli.md"
 
@@ -87,14 +90,39 @@ def test_doctor_makes_do_with_what_a_user_without_config_may_see() -> None:
     assert "append-only file" in shown
 
 
+def commands_in(group: Any, before: str = "") -> Iterator[tuple[str, Any]]:
+    """All commands with their names, those of groups, too; a group is one if it does something by itself."""
+    for name, command in group.commands.items():
+        if hasattr(command, "commands"):
+            yield from commands_in(command, f"{before}{name} ")
+        if not hasattr(command, "commands") or command.invoke_without_command:
+            yield before + name, command
+
+
 def test_the_page_about_the_command_line_knows_every_option() -> None:
     page = DOCUMENTATION.read_text().partition("## Commands")[2]
-    sections = {section.split()[1]: section for section in page.split("### ")[1:]}
+    sections = {section.partition("\n")[0]: section for section in page.split("### session-log ")[1:]}
 
-    for name, command in get_command(app).commands.items():  # type: ignore[attr-defined]
+    for name, command in commands_in(get_command(app)):
+        (section,) = [text for heading, text in sections.items() if re.fullmatch(rf"{name}( \[?[A-Z].*)?", heading)]
         options = {option for parameter in command.params for option in parameter.opts if option.startswith("-")}
-        missing = options - {"--url", "--namespace", "--help", "-h"} - set(re.findall(r"`(-[-a-z]+)", sections[name]))
+        missing = options - {"--url", "--namespace", "--help", "-h"} - set(re.findall(r"`(-[-a-z]+)", section))
         assert not missing, name
+
+
+def make_group(log: SessionLog) -> str:
+    """Have a group `g` park an event and lack another; the name of what it parked."""
+    with Subscriber(log, "g") as deliveries:
+        next(deliveries).park("why")
+        for _ in range(5):
+            next(deliveries).ack()
+    log.append("s-42", [message(4, "user", "And an umbrella?")])
+    log.client.execute_command("DEL", log.events.keyspace.session("s-42").feed)
+    log.append("s-42", message(5, "assistant", "Not in July."))
+    with Subscriber(log, "g") as deliveries, pytest.raises(FeedGapError):
+        next(deliveries)
+    (parked,) = log.parked("g")
+    return parked.parked_id
 
 
 @pytest.mark.parametrize(
@@ -110,16 +138,26 @@ def test_the_page_about_the_command_line_knows_every_option() -> None:
         ("verify", "s-42"),
         ("doctor",),
         ("delete", "s-42", "--yes"),
+        ("groups",),
+        ("parked list", "g"),
+        ("parked show", "g", "PARKED_ID"),
+        ("parked replay", "g", "PARKED_ID"),
+        ("parked drop", "g", "--all", "--yes"),
+        ("groups catch-up", "g"),
+        ("groups skip", "g", "--yes"),
+        ("groups delete", "g", "--yes"),
     ],
 )
 def test_the_page_about_the_command_line_lists_the_fields_of_json(
     talk: SessionLog, run: Run, arguments: tuple[str, ...]
 ) -> None:
+    parked_id = make_group(talk)
     page = DOCUMENTATION.read_text().partition(f"### session-log {arguments[0]}")[2]
     documented = re.search(r"--json`: `\{(.*?)\}`", page, re.DOTALL)
     assert documented is not None
 
     # What doctor thinks of the server of the tests does not matter here.
-    printed = run(*arguments, "--json", exit_code=None).stdout
+    words = [*arguments[0].split(), *(parked_id if word == "PARKED_ID" else word for word in arguments[1:])]
+    printed = run(*words, "--json", exit_code=None).stdout
 
     assert list(json.loads(printed.splitlines()[0])) == re.findall(r'"(\w+)"', documented[1])

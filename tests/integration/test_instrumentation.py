@@ -12,7 +12,16 @@ import pytest
 from prometheus_client import CollectorRegistry
 from strands_agents import make_agent
 
-from strands_session_log import SessionLog, SnapshotSettings, ValkeySessionManager, errors, events, instrumentation
+from strands_session_log import (
+    FeedRetention,
+    SessionLog,
+    SnapshotSettings,
+    Subscriber,
+    ValkeySessionManager,
+    errors,
+    events,
+    instrumentation,
+)
 from strands_session_log.instrumentation import (
     AppendDone,
     ConflictSeen,
@@ -223,13 +232,47 @@ def test_prometheus_counts_what_a_subscription_does_by_group(kind: type[instrume
     registry = CollectorRegistry()
     hook = instrument_with_prometheus(registry)
     hook(kind("audit", 3))
-    (counted,) = (
-        sample
+    values = {
+        sample.name: sample.value
         for metric in registry.collect()
         for sample in metric.samples
         if sample.name.endswith("_total") and sample.labels == {"group": "audit"}
-    )
-    assert counted.value in (1, 3)
+    }
+    assert len(values) == len(instrumentation.OfGroup.__subclasses__())
+    (counted,) = filter(None, values.values())
+    assert counted in (1, 3)
+
+
+def test_a_subscription_tells_what_becomes_of_its_deliveries(session_log: SessionLog, told: Told) -> None:
+    session_log.append("s", [note(1), note(2)])
+    with Subscriber(session_log, group="audit", start="feed", max_attempts=2, backoff=0.01) as deliveries:
+        for delivery in deliveries:
+            if delivery.id.revision == 2:
+                delivery.ack()
+            else:
+                delivery.fail("no")
+            if told.of(instrumentation.Parked):
+                break
+            if delivery.attempts == 2:
+                wait_until(lambda: told.of(instrumentation.Parked), "it to be parked")
+                break
+    of_group = {kind: sum(one.events for one in told.of(kind)) for kind in instrumentation.OfGroup.__subclasses__()}
+    assert {kind.__name__: events for kind, events in of_group.items() if events} == {
+        "Delivered": 3,
+        "Redelivered": 1,
+        "Acked": 1,
+        "Failed": 2,
+        "Parked": 1,
+    }
+    assert {one.group for one in told.of(instrumentation.OfGroup)} == {"audit"}
+
+
+def test_trimming_the_feed_is_told(session_log: SessionLog, told: Told) -> None:
+    session_log.append("s", [note(number) for number in range(10)])
+    log = session_log.events
+    log.retention = FeedRetention(keep=0, max_length=4)
+    log.trim_feed(log.keyspace.partition("s"), exactly=True)
+    assert sum(trimmed.events for trimmed in told.of(instrumentation.FeedTrimmed)) >= 6
 
 
 def test_instrumenting_the_same_registry_again_changes_nothing(session_log: SessionLog) -> None:

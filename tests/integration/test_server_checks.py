@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import shutil
 import socket
 import subprocess
@@ -15,6 +16,7 @@ from typing import Any
 import pytest
 import valkey
 
+from strands_session_log import SessionLog, Subscriber, events, scripts
 from strands_session_log.errors import EvictionPolicyError, UnsupportedServerError
 from strands_session_log.server import advice, check, checks, connect, embedded, inspect, release
 
@@ -73,6 +75,11 @@ def client(request: pytest.FixtureRequest) -> Iterator[Any]:
     release(client)
 
 
+def granted(*others: str) -> list[str]:
+    """The rules that allow the commands of the library, and others."""
+    return [f"+{command.lower()}" for command in (*checks.COMMANDS, "client|setname", *others)]
+
+
 def log_in(client: Any, *rules: str) -> Any:
     """A client of a user who may do what the rules say."""
     client.execute_command("ACL SETUSER", "somebody", "on", ">password", *rules)
@@ -118,15 +125,47 @@ class TestInspect:
         resp3.close()
 
     def test_a_user_with_all_that_is_needed(self, client: Any) -> None:
-        commands = sorted({probe.split()[0].lower() for probe in checks._PROBES})
-        granted = [f"+{command}" for command in (*commands, "client|setname", "acl|whoami", "acl|dryrun")]
-
-        report = inspect(log_in(client, "~strands:*", *granted))
+        report = inspect(log_in(client, "~strands:*", *granted("acl|whoami", "acl|dryrun")))
 
         assert report.missing_permissions == ()
         assert report.version is not None
         assert report.appendfsync is None
         assert report.aof_enabled is True
+
+    def test_nothing_else_is_needed_to_write_follow_and_subscribe(self, client: Any) -> None:
+        with SessionLog(log_in(client, "~strands:*", *granted())) as log:
+            log.append("s-42", [events.Custom("custom.note", {"number": number}) for number in range(3)])
+            log.fork("s-42", at=2, into="s-43")
+            log.erase("s-42", 1, reason="why")
+            assert log.verify("s-42").ok
+            assert log.state("s-42").revision == 4
+            with log.tail("s-42") as tail:
+                assert next(tail).id.revision == 1
+            for ordered in (False, True):
+                with Subscriber(log, f"g-{ordered}", ordered=ordered, start="beginning", bodies=True) as deliveries:
+                    next(deliveries).ack()
+                    next(deliveries).fail("why")
+                    next(deliveries).park("why")
+            (parked, *_) = log.parked("g-True")
+            log.parked("g-True").replay([parked.parked_id])
+            log.parked("g-True").drop([parked.parked_id])
+            log.events.trim_feed(0, exactly=True)
+            assert log.groups()
+            log.settle_gaps("g-True", "skip")
+            log.delete_group("g-True")
+            log.delete("s-42")
+
+    def test_every_command_of_the_scripts_is_asked_for(self) -> None:
+        sources = [path.read_text() for path in Path(scripts.__file__).parent.glob("*.lua")]
+        called = {name for source in sources for name in re.findall(r"call\(\s*'([A-Z]+)'", source)}
+        called |= {name for source in sources for name in re.findall(r"\{ '([A-Z]{2,})'", source)}
+        assert called >= {"XADD", "XCLAIM", "XPENDING", "XREADGROUP"}
+        assert called <= set(checks.COMMANDS)
+
+    def test_the_documentation_names_every_command(self) -> None:
+        page = (Path(__file__).parents[2] / "docs" / "cli.md").read_text().partition("### session-log doctor")[2]
+        (inside, beside) = re.findall(r"`([A-Z]+ [A-Z ]+[\nA-Z ]+)`", page)[:2]
+        assert sorted(f"{inside} {beside}".split()) == list(checks.COMMANDS)
 
     def test_missing_commands_are_named(self, client: Any) -> None:
         somebody = log_in(client, "~strands:*", "+@all", "-xadd", "-@scripting", "-wait")

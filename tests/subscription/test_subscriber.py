@@ -343,3 +343,16 @@ def test_a_handler_that_hangs_is_given_up_while_others_make_progress(log: Sessio
 
     asyncio.run(asyncio.wait_for(run(), 10))
     assert sorted(handled) == [0, 1, 2, 3, 5, 6, 7, 8, 9]
+
+
+def test_who_is_told_to_stop_finishes_one_and_gives_the_rest_back(log: SessionLog, told: Told) -> None:
+    told(range(20), "only")
+    with Subscriber(log, "g", claim_after=60) as deliveries:
+        handled = []
+        for delivery in deliveries:
+            deliveries.stop()
+            delivery.ack()
+            handled.append(delivery.id.revision)
+    assert handled == [1]
+    with Consumer(log, claim_after=60) as other:
+        wait_until(lambda: len(other.handled) == 19, "the rest")

@@ -20,6 +20,7 @@ from strands_session_log import (
     LiveTail,
     LiveTokens,
     Recorded,
+    ServerReport,
     SessionAt,
     SessionInfo,
     SessionLog,
@@ -54,6 +55,8 @@ snapshots = SnapshotSessionManager("s-42", storage=ValkeyStorage(log))
 
 page: list[SessionInfo] = log.sessions(limit=50)
 page = log.sessions(before=page[-1])
+active: int = log.count_sessions(since=datetime.now(timezone.utc))
+reports: list[ServerReport] = log.servers()
 page = log.sessions(before=datetime.now(timezone.utc))
 
 last: EventId = log.append("s-42", events.Custom("custom.feedback", {"score": 5}))
@@ -136,6 +139,17 @@ for agent_diff in log.diff("s-42", last, "-1h").agents.values():
     joined: tuple[int, ...] = agent_diff.window_joined
 recorded_as = log.erase("s-42", [12, "1700000000000-13", last], reason="why", progress=lambda done, total: done)
 count: int = log.delete("s-42")
+
+for status in log.groups():
+    behind: int = status.lag
+    readers: tuple[str, ...] = status.active
+    lacking: int = status.gap.missing if status.gap else 0
+for parked in log.parked("audit"):
+    why: tuple[str, EventId, str] = (parked.session_id, parked.id, parked.error)
+    replayed: int = log.parked("audit").replay([parked.parked_id])
+    replayed = log.parked("audit").drop([log.parked("audit").get("0:1-1").parked_id])
+swallowed: list[int] = [gap.missing for gap in log.settle_gaps("audit", "catch_up")]
+log.delete_group("audit")
 
 try:
     log.state("s-42")

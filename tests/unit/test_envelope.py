@@ -4,9 +4,11 @@ from typing import Any
 
 import orjson
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from strands_session_log import events
-from strands_session_log.codec import FIELDS, decode, encode, envelope, from_json, parse, remains
+from strands_session_log.codec import FIELDS, decode, encode, envelope, from_json, parse, recorded, remains
 from strands_session_log.codec.values import MAX_DEPTH
 from strands_session_log.errors import CorruptEntryError, EncodingError, InvalidIdError, shown
 from strands_session_log.ids import EventId
@@ -23,9 +25,28 @@ def entry_of(event: events.Event, **changes: bytes) -> dict[bytes, bytes]:
 def test_an_event_reads_back_as_it_was_written() -> None:
     said = {"message": {"role": "user"}, "message_id": 0, "redact_message": None, "created_at": "", "updated_at": ""}
     event = events.MessageAdded(said, "default", trace="00-a-b-01")
-    recorded = decode(b"17-3", entry_of(event))
-    assert (recorded.id, recorded.event, recorded.link) == (EventId(17, 3), event, "bGluaw")
-    assert type(recorded.event) is events.MessageAdded
+    read = decode(b"17-3", entry_of(event))
+    assert (read.id, read.event, read.link) == (EventId(17, 3), event, "bGluaw")
+    assert type(read.event) is events.MessageAdded
+
+
+@given(
+    st.sampled_from(
+        [
+            events.Custom("custom.feedback", {"text": "größer", "n": [1, None]}),
+            events.MessageAdded({"message": {"role": "user"}, "message_id": 3}, "default", trace="00-a-b-01"),
+            events.AgentUpdated({"agent_id": "a", "conversation_manager_state": {}}, "a"),
+            events.SessionAnnotated({"a": 1}),
+        ]
+    ),
+    st.booleans(),
+    st.permutations(range(len(FIELDS))),
+)
+def test_a_raw_entry_reads_as_any_other(event: events.Event, is_erased: bool, order: list[int]) -> None:
+    entry = entry_of(event, **({"salt": b"", "body": b'{"commitment":"' + 43 * b"A" + b'"}'} if is_erased else {}))
+    flat = [part for at in order for part in list(entry.items())[at]]
+    assert recorded([b"17-3", flat]) == decode(b"17-3", entry)
+    assert recorded([b"17-3", [part for pair in entry.items() for part in pair]]) == decode(b"17-3", entry)
 
 
 def test_a_client_that_decodes_replies_reads_the_same() -> None:
@@ -35,8 +56,8 @@ def test_a_client_that_decodes_replies_reads_the_same() -> None:
 
 
 def test_an_event_of_an_unknown_type_is_kept_with_its_data() -> None:
-    recorded = decode(b"1-1", entry_of(events.SessionAnnotated({"a": 1}), type=b"future.thing"))
-    assert (recorded.event.type, recorded.event.data) == ("future.thing", {"a": 1})
+    read = decode(b"1-1", entry_of(events.SessionAnnotated({"a": 1}), type=b"future.thing"))
+    assert (read.event.type, read.event.data) == ("future.thing", {"a": 1})
 
 
 def test_old_versions_are_lifted_step_by_step(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -46,6 +46,7 @@ def test_a_fit_server_needs_no_cure() -> None:
         ("persistence", {"aof_enabled": False}, "error", "appendonly yes"),
         ("persistence", {"aof_enabled": False, "rdb_save": "3600 1"}, "warn", "appendonly yes"),
         ("persistence", {"aof_enabled": False, "rdb_save": None}, "warn", "append-only"),
+        ("persistence", {"last_save_ok": False}, "error", "its log"),
         ("appendfsync", {"appendfsync": "no"}, "warn", "everysec"),
         ("appendfsync", {"appendfsync": "always"}, "ok", ""),
         ("eviction", {"maxmemory_policy": "allkeys-lru"}, "error", "noeviction"),

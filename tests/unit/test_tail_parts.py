@@ -14,7 +14,7 @@ from strands_session_log.codec.delta import FIELDS, Line, delta
 from strands_session_log.feed import FeedId
 from strands_session_log.live.publisher import _Piece
 from strands_session_log.live.voice import Voice
-from strands_session_log.subscription.buffer import CAPACITY, Buffer, Ended, Sized
+from strands_session_log.subscription.tails.buffer import CAPACITY, Buffer, Ended, Sized
 
 PLACES = st.dictionaries(st.integers(0, 1023), st.tuples(st.integers(0, 10**14), st.integers(0, 10**14)), max_size=20)
 

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from . import plugins
 from .commands import (
     delete,
     demo,
@@ -19,7 +20,9 @@ from .commands import (
     events,
     export,
     fork,
+    groups,
     import_,
+    parked,
     replay,
     rewind,
     sessions,
@@ -89,11 +92,14 @@ app.command(epilog=events.EPILOG)(events.events)
 app.command(epilog=diff.EPILOG, cls=PointCommand)(diff.diff)
 app.command(epilog=fork.EPILOG)(fork.fork)
 app.command(epilog=rewind.EPILOG, cls=PointCommand)(rewind.rewind)
+app.add_typer(groups.app, name="groups", epilog=groups.EPILOG)
+app.add_typer(parked.app, name="parked")
 app.command(epilog=verify.EPILOG)(verify.verify)
 app.command(epilog=delete.EPILOG)(delete.delete)
 app.command("import", epilog=import_.EPILOG)(import_.import_)
 app.command(epilog=export.EPILOG)(export.export)
 app.command(epilog=doctor.EPILOG)(doctor.doctor)
+plugins.add_to(app)
 
 
 def run() -> None:

@@ -1,9 +1,11 @@
-"""Completing session ids from the server, if it answers before anybody notices."""
+"""Completing names from the server, if it answers before anybody notices."""
 
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable, Iterable
 from contextlib import suppress
+from itertools import islice
 from urllib.parse import unquote, urlsplit
 
 import typer
@@ -17,20 +19,34 @@ _AT_MOST = 500
 
 def session_ids(ctx: typer.Context, incomplete: str) -> list[str]:
     """The newest sessions whose ids begin like this; none when there is any trouble."""
+    return _names(ctx, incomplete, lambda log: (info.session_id for info in log.sessions(_AT_MOST)))
+
+
+def group_names(ctx: typer.Context, incomplete: str) -> list[str]:
+    """The consumer groups whose names begin like this."""
+    return _names(ctx, incomplete, lambda log: dict.fromkeys(status.group for status in log.groups()))
+
+
+def parked_ids(ctx: typer.Context, incomplete: str) -> list[str]:
+    """What the group that was named has parked."""
+    return _names(ctx, incomplete, lambda log: (one.parked_id for one in log.parked(ctx.params["group"])))
+
+
+def _names(ctx: typer.Context, incomplete: str, names: Callable[[SessionLog], Iterable[str]]) -> list[str]:
     found: list[str] = []
     target = Target.of(ctx, ctx.params.get("url"), ctx.params.get("namespace"))
     # In a thread of its own, since a server that does not answer is noticed by its driver only after seconds.
-    asking = threading.Thread(target=_ask, args=(target, found), daemon=True)
+    asking = threading.Thread(target=_ask, args=(target, names, found), daemon=True)
     asking.start()
     asking.join(_SECONDS)
-    return [session_id for session_id in found if session_id.startswith(incomplete)]
+    return [name for name in found if name.startswith(incomplete)]
 
 
-def _ask(target: Target, found: list[str]) -> None:
+def _ask(target: Target, names: Callable[[SessionLog], Iterable[str]], found: list[str]) -> None:
     with suppress(Exception):
         if _is_there(target.url):
             log = SessionLog.connect(target.url, target.namespace, retry_for=0, allow_eviction=True)
-            found.extend(info.session_id for info in log.sessions(_AT_MOST))
+            found.extend(islice(names(log), _AT_MOST))
 
 
 def _is_there(url: str) -> bool:

@@ -21,7 +21,7 @@ class Code(IntEnum):
     OK = 0
     PROBLEMS = 1
     USAGE = 2
-    NO_SESSION = 3
+    NOT_FOUND = 3
     SERVER = 4
     INTERRUPTED = 130
     BROKEN_PIPE = 141
@@ -29,16 +29,23 @@ class Code(IntEnum):
 
 EPILOG = (
     "Exit codes: 0 all is well; 1 verify, doctor, demo, import or export found problems, or a question was declined; "
-    "2 wrong usage; 3 no such session; 4 the server cannot be reached, or refused."
+    "2 wrong usage; 3 no such session, group or parked event; 4 the server cannot be reached, or refused."
 )
 
 _WRONG_USAGE = (
     errors.InvalidIdError,
     errors.InvalidPointError,
     errors.InvalidUrlError,
+    errors.MissingExtraError,
     errors.RevisionNotFoundError,
     errors.SessionExistsError,
     errors.UnansweredToolCallsError,
+)
+_NOT_FOUND = (
+    errors.GroupNotFoundError,
+    errors.ParkedNotFoundError,
+    errors.SessionDeletedError,
+    errors.SessionNotFoundError,
 )
 _DAMAGED = (errors.LogForkedError, errors.CorruptEntryError)
 
@@ -77,8 +84,8 @@ def told_in_one_line() -> Iterator[None]:
 
 def _code(error: errors.SessionLogError) -> Code:
     match error:
-        case errors.SessionNotFoundError() | errors.SessionDeletedError():
-            return Code.NO_SESSION
+        case _ if isinstance(error, _NOT_FOUND):
+            return Code.NOT_FOUND
         case _ if isinstance(error, _WRONG_USAGE):
             return Code.USAGE
         case _ if isinstance(error, _DAMAGED):

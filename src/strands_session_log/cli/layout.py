@@ -17,6 +17,25 @@ def widths_of(rows: Iterable[Sequence[str]]) -> list[int]:
     return [max(map(cell_len, column)) for column in zip(*rows, strict=True)]
 
 
+def narrowed(terminal: Console, rows: Sequence[Sequence[str]], spare: Sequence[str], last: int = 0) -> list[list[str]]:
+    """Rows that fit a terminal, as far as columns can be spared.
+
+    Args:
+        terminal: For whose width.
+        rows: The headings, and what stands below them.
+        spare: The headings of columns that go, in this order, while it is too narrow.
+        last: How wide the last column need be at most; as wide as it is if 0.
+    """
+    kept = [list(cells) for cells in rows]
+    for heading in spare:
+        *widths, end = widths_of(kept)
+        if sum(widths) + len(_GAP) * len(widths) + (min(end, last) if last else end) <= terminal.width:
+            break
+        at = kept[0].index(heading)
+        kept = [[*cells[:at], *cells[at + 1 :]] for cells in kept]
+    return kept
+
+
 def row(cells: Sequence[str], widths: Sequence[int], styles: Sequence[str], right: Sequence[int] = ()) -> Text:
     """Cells in columns; those whose numbers are in `right` end where their column ends."""
     line = Text()

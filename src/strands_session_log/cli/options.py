@@ -7,13 +7,16 @@ from typing import Annotated
 import typer
 
 from ..session_log import DEFAULT_NAMESPACE
-from .completion import session_ids
+from .completion import group_names, session_ids
 from .target import DEFAULT_URL, NAMESPACE_VARIABLE, URL_VARIABLE
 
 PANEL = "Server"
 
 SessionArgument = Annotated[
     str, typer.Argument(metavar="SESSION", help="The session's id.", autocompletion=session_ids, show_default=False)
+]
+GroupArgument = Annotated[
+    str, typer.Argument(metavar="GROUP", help="The group's name.", autocompletion=group_names, show_default=False)
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 UnansweredOption = Annotated[

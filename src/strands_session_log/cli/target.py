@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import typer
 
@@ -36,9 +36,13 @@ class Target(NamedTuple):
 
 
 def given_first(ctx: typer.Context, name: str) -> str | None:
-    """The value of an option that stands before the command."""
-    value: str | None = ctx.find_root().params.get(name)
-    return value
+    """The value of an option that stands before the command, or before the one it belongs to."""
+    above: Any = ctx.parent
+    while above is not None:
+        if value := above.params.get(name):
+            return str(value)
+        above = above.parent
+    return None
 
 
 def again(ctx: typer.Context, url: str | None, namespace: str | None) -> str:

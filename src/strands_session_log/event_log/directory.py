@@ -28,6 +28,14 @@ def newest(client: Client, keyspace: Keyspace, limit: int, before: SessionInfo |
     return [session_id.decode() for _, session_id in older[:limit]]
 
 
+def count(client: Client, keyspace: Keyspace, since: datetime) -> int:
+    """How many sessions were active at or after a time; one round trip."""
+    pipeline = client.pipeline(transaction=False)
+    for partition in range(keyspace.partitions):
+        pipeline.execute_command("ZCOUNT", keyspace.sessions(partition), int(since.timestamp() * 1000), "+inf")
+    return sum(pipeline.execute())
+
+
 def heads(client: Client, keyspace: Keyspace, session_ids: Sequence[str]) -> list[Any]:
     """Revision, first and last time of each session; None where one was deleted meanwhile."""
     if not session_ids:

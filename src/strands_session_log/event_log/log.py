@@ -267,6 +267,10 @@ class EventLog:
             if None not in head
         ]
 
+    def count_sessions(self, since: datetime) -> int:
+        """How many sessions had an event at or after a time, in one round trip."""
+        return insist(lambda: directory.count(self.client, self.keyspace, since), self.retry_for)
+
 
 def _time(ms: int) -> datetime:
     return EventId(ms, 0).time.astimezone(timezone.utc)

@@ -146,6 +146,12 @@ class Acked(OfGroup):
     __slots__ = ()
 
 
+class Failed(OfGroup):
+    """Events could not be handled; they are tried again, or parked."""
+
+    __slots__ = ()
+
+
 class Lost(OfGroup):
     """Events came to be another consumer's before they were acknowledged here."""
 
@@ -159,7 +165,7 @@ class Parked(OfGroup):
 
 
 class GapFound(OfGroup):
-    """Events that were not delivered are gone from the feed; `events` is 0 where nobody knows how many."""
+    """Events are gone from the feed that were not delivered; `events` is the number of such gaps."""
 
     __slots__ = ()
 

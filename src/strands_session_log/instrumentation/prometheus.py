@@ -14,6 +14,7 @@ from .details import (
     ConflictSeen,
     Delivered,
     Detail,
+    Failed,
     FeedTrimmed,
     GapFound,
     GroupAbandoned,
@@ -34,15 +35,16 @@ SECONDS = (0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 
 """From a quarter of a millisecond, a round trip on loopback, to the ten seconds a server is waited for."""
 
 _OF_GROUP: dict[type[OfGroup], tuple[str, str]] = {
-    Delivered: ("deliveries", "Events handed out for the first time."),
+    Delivered: ("deliveries", "Events handed out, for the first time or again."),
     Redelivered: ("redeliveries", "Events handed out again, as their consumer had died, hung, or failed them."),
     Acked: ("acknowledged_events", "Events whose acknowledgement the server confirmed."),
+    Failed: ("failed_deliveries", "Events that could not be handled."),
     Lost: ("lost_deliveries", "Events that became another consumer's before they were acknowledged."),
     Parked: ("parked_events", "Events that failed too often and were put aside."),
 }
 _TO_GROUP: dict[type[OfGroup], tuple[str, str]] = {
     GapFound: ("feed_gaps", "Times that events were gone from the feed before they were delivered."),
-    GroupAbandoned: ("groups_abandoned", "Times that the feed was no longer kept for a group that was too far behind."),
+    GroupAbandoned: ("groups_abandoned", "Times that a group was found that nobody has read for too long."),
 }
 
 _hooks: WeakKeyDictionary[CollectorRegistry, PrometheusHook] = WeakKeyDictionary()
@@ -97,7 +99,9 @@ class PrometheusHook:
         self._rechained = self._counter("append_rechained", "Round trips lost to sessions that had moved meanwhile.")
         self._retries = self._counter("retries", "Commands repeated because the server was away.", "error")
         self._repairs = self._counter("repairs", "Batches that failed before and are in the log now.")
-        self._repaired_events = self._counter("repaired_events", "Events in these batches.")
+        self._repaired_events = self._counter(
+            "repaired_events", "Events in batches that failed before and are in the log now."
+        )
 
     def _read(self) -> None:
         self._reads = self._histogram("read_duration_seconds", "Time a page of a session took to read.", "outcome")
@@ -110,14 +114,14 @@ class PrometheusHook:
         self._resume_events = self._counter("resume_folded_events", "Events that resuming had to fold.")
         self._resume_bytes = self._counter("resume_bytes", "Size of the snapshots and events that resuming loaded.")
         self._snapshots = self._counter("snapshots_saved", "Snapshots saved.")
-        self._snapshot_bytes = self._counter("snapshots_saved_bytes", "Size of what was new in them.")
+        self._snapshot_bytes = self._counter(
+            "snapshots_saved_bytes", "Size of what was new in snapshots that were saved."
+        )
 
     def _subscription(self) -> None:
         counted = {**_OF_GROUP, **_TO_GROUP}
         self._groups = {kind: self._counter(*named, "group") for kind, named in counted.items()}
-        self._trimmed = self._counter(
-            "feed_trimmed_events", "Envelopes removed from the feed once every group had them."
-        )
+        self._trimmed = self._counter("feed_trimmed_events", "Envelopes removed from the feed as nobody needs them.")
 
     def _append_done(self, detail: AppendDone) -> None:
         self._appends.labels(detail.outcome).observe(detail.seconds)
@@ -144,10 +148,16 @@ class PrometheusHook:
         self._snapshot_bytes.inc(detail.bytes)
 
     def _of_group(self, detail: OfGroup) -> None:
-        self._groups[type(detail)].labels(detail.group).inc(detail.events)
+        self._count(detail, detail.events)
 
     def _to_group(self, detail: OfGroup) -> None:
-        self._groups[type(detail)].labels(detail.group).inc()
+        self._count(detail, 1)
+
+    def _count(self, detail: OfGroup, times: int) -> None:
+        """Let what is rare be 0 before it happens first: a counter that begins with 1 has no increase."""
+        for counter in self._groups.values():
+            counter.labels(detail.group)
+        self._groups[type(detail)].labels(detail.group).inc(times)
 
     def _counter(self, name: str, help_: str, *labels: str) -> Counter:
         return Counter(f"{PREFIX}_{name}", help_, labels, registry=self._registry)

@@ -1,4 +1,4 @@
-"""What agents say while they say it, for whoever watches: published beside the log, and never part of it."""
+"""What agents say while they say it, for whoever watches: published beside the log, never part of it. See ADR 0017."""
 
 from .publisher import LiveStats
 from .tokens import LiveTokens

@@ -23,6 +23,9 @@ local first, last = string.match(widened(gap, after, before), '^(%d+)%-%d+ (%d+)
 local from, to = string.match(work or '', '^between (%d+) (%d+)$')
 if from and tonumber(from) < tonumber(first) then first = from end
 if to and tonumber(to) > tonumber(last) then last = to end
-call('HSET', group, 'work', 'between ' .. first .. ' ' .. last)
+local name = 'between ' .. first .. ' ' .. last
+-- By another name whoever is at it knows that it begins anew (group_work.lua).
+if name == work then name = 'between ' .. first .. ' ' .. string.format('%.0f', tonumber(last) + 1) end
+call('HSET', group, 'work', name)
 call('HDEL', group, 'gap', 'cursor', 'tries')
 return 1

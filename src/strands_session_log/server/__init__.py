@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .advice import Finding, advice
-from .checks import ServerReport, check, inspect
+from .checks import ServerReport, check, inspect, inspect_all
 from .clients import AnyClient, connect
 from .leases import release
 from .urls import SCHEMES, masked
@@ -17,6 +17,7 @@ __all__ = [
     "check",
     "connect",
     "inspect",
+    "inspect_all",
     "masked",
     "release",
 ]

@@ -68,6 +68,8 @@ def _role(report: ServerReport) -> Finding | None:
 
 def _persistence(report: ServerReport) -> Finding:
     cure = "CONFIG SET appendonly yes"
+    if report.last_save_ok is False:
+        return Finding("error", "persistence", "the last write to disk failed", "look for the reason in its log")
     match report.aof_enabled, report.is_persistent:
         case True, _:
             return Finding("ok", "persistence", "append-only file")

@@ -31,6 +31,8 @@ _TRANSIENT = (
     driver.ValkeyClusterException,
 )
 _PERMANENT = (driver.AuthenticationError, driver.AuthorizationError)
+_DEMOTED = ("UNBLOCKED", "MASTERDOWN")
+"""What a primary says that has become a replica while somebody waited; valkey-py has no errors for it (`blocked.c`)."""
 
 
 class Client(Protocol):
@@ -66,9 +68,9 @@ def insist(call: Callable[[], T], retry_for: float) -> T:
         raise OutOfMemoryError(str(error)) from error
     except _PERMANENT as error:
         raise ServerRefusedError(f"{type(error).__name__}: {error}", "check user and password") from error
-    except _TRANSIENT as error:
-        raise ServerUnavailableError(f"{type(error).__name__}: {error}") from error
-    except driver.ValkeyError as error:
+    except (*_TRANSIENT, driver.ValkeyError) as error:
+        if is_transient(error):
+            raise ServerUnavailableError(f"{type(error).__name__}: {error}") from error
         raise ServerRefusedError(str(error)) from error
 
 
@@ -76,7 +78,7 @@ def _patiently(call: Callable[[], T], retry_for: float) -> T:
     """Build the retry machinery only once something went wrong: it costs more than a command does."""
     try:
         return call()
-    except _TRANSIENT as error:
+    except (*_TRANSIENT, driver.ResponseError) as error:
         if retry_for <= 0 or not is_transient(error):
             raise
         logger.info("error=<%s> | waiting for the server", error)
@@ -97,7 +99,8 @@ def _tell(state: RetryCallState) -> None:
 
 def is_transient(error: BaseException) -> bool:
     """Whether the same command may succeed a little later: the server is restarting, promoted or cut off."""
-    return isinstance(error, _TRANSIENT) and not isinstance(error, _PERMANENT)
+    was_demoted = isinstance(error, driver.ResponseError) and str(error).startswith(_DEMOTED)
+    return (isinstance(error, _TRANSIENT) or was_demoted) and not isinstance(error, _PERMANENT)
 
 
 def text(value: bytes | str) -> str:

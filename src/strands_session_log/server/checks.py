@@ -31,11 +31,16 @@ _CONFIG = ("save", "appendfsync", "stream-node-max-bytes")
 _PROBES = (
     *("EVAL x 1 KEY", "EVALSHA x 1 KEY", "TIME", "WAIT 0 0", "INFO"),
     *("XADD KEY * f v", "XRANGE KEY - +", "XREVRANGE KEY + -", "XINFO STREAM KEY", "XLEN KEY", "INCRBY KEY 1"),
+    *("XDEL KEY 1-1", "XTRIM KEY MAXLEN 1", "XREAD STREAMS KEY 0", "XREADGROUP GROUP g c STREAMS KEY >"),
+    *("XGROUP CREATE KEY g 0", "XGROUP DESTROY KEY g", "XINFO GROUPS KEY", "XINFO CONSUMERS KEY g"),
+    *("XACK KEY g 1-1", "XCLAIM KEY g c 0 1-1", "XPENDING KEY g"),
     *("HGET KEY f", "HSET KEY f v", "HSETNX KEY f v", "HMGET KEY f", "HDEL KEY f", "HKEYS KEY"),
-    *("HEXISTS KEY f", "HSTRLEN KEY f"),
-    *("ZADD KEY 0 m", "ZREM KEY m", "ZSCORE KEY m", "ZRANGE KEY 0 0"),
+    *("HEXISTS KEY f", "HSTRLEN KEY f", "HGETALL KEY", "HINCRBY KEY f 1"),
+    *("ZADD KEY 0 m", "ZREM KEY m", "ZSCORE KEY m", "ZRANGE KEY 0 0", "ZCOUNT KEY 0 0"),
     *("EXISTS KEY", "GET KEY", "SET KEY v", "UNLINK KEY", "RENAME KEY KEY", "PEXPIRE KEY 1", "PERSIST KEY"),
 )
+COMMANDS = tuple(sorted({probe.split()[0] for probe in _PROBES}))
+"""Their names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +61,8 @@ class ServerReport:
         used_memory: In bytes.
         stream_node_max_bytes: How full a stream's nodes get; 0 means no limit.
         missing_permissions: Commands of this library that the user may not run on its keys.
+        last_save_ok: Whether it could write to its disk the last time it tried.
+        node: In a cluster, the node's address, `host:port`; else empty.
     """
 
     flavour: Literal["valkey", "redis"]
@@ -71,6 +78,8 @@ class ServerReport:
     used_memory: int | None
     stream_node_max_bytes: int | None
     missing_permissions: tuple[str, ...] | None
+    last_save_ok: bool | None = None
+    node: str = ""
 
     @property
     def name(self) -> str:
@@ -102,11 +111,23 @@ def inspect(client: Client, namespace: str = "strands") -> ServerReport:
         client: Any sync valkey-py client.
         namespace: The log whose keys the user must be allowed to touch.
     """
-    node = _one_node(client)
+    return _inspect(_one_node(client), namespace)
+
+
+def inspect_all(client: Client, namespace: str = "strands") -> list[ServerReport]:
+    """Ask every primary about itself: one, or those of a cluster."""
+    if not isinstance(client, valkey.ValkeyCluster):
+        return [_inspect(client, namespace)]
+    cluster: Any = client
+    primaries = sorted(cluster.get_primaries(), key=lambda node: str(node.name))
+    return [_inspect(cluster.get_valkey_connection(node), namespace, node.name) for node in primaries]
+
+
+def _inspect(node: Client, namespace: str, name: str = "") -> ServerReport:
     info, user, *settings = _ask(node, [("INFO",), ("ACL", "WHOAMI"), *(("CONFIG", "GET", name) for name in _CONFIG)])
     config = {name: _setting(reply, name) for name, reply in zip(_CONFIG, settings, strict=True)}
     missing = None if user is None else _missing_permissions(node, text(user), config_key(namespace))
-    return _report(info or {}, config, missing)
+    return _report(info or {}, config, missing, name)
 
 
 def check(client: Client, allow_eviction: bool = False) -> ServerReport:
@@ -151,7 +172,12 @@ def _missing_permissions(client: Client, user: str, key: str) -> tuple[str, ...]
     replies = _ask(client, [("ACL", "DRYRUN", user, *probe) for probe in probes])
     if None in replies:
         return None
-    return tuple(probe[0] for probe, reply in zip(probes, replies, strict=True) if text(reply) != "OK")
+    return tuple(_command(probe) for probe, reply in zip(probes, replies, strict=True) if text(reply) != "OK")
+
+
+def _command(words: Sequence[str]) -> str:
+    """What access lists call it."""
+    return "|".join(words[:2]) if words[0] in ("XGROUP", "XINFO") else words[0]
 
 
 def _setting(reply: Mapping[Any, Any] | None, name: str) -> str | None:
@@ -159,7 +185,9 @@ def _setting(reply: Mapping[Any, Any] | None, name: str) -> str | None:
     return found.get(name)
 
 
-def _report(info: Mapping[str, Any], config: Mapping[str, str | None], missing: tuple[str, ...] | None) -> ServerReport:
+def _report(
+    info: Mapping[str, Any], config: Mapping[str, str | None], missing: tuple[str, ...] | None, node: str = ""
+) -> ServerReport:
     valkey_version = info.get("valkey_version")
     node_bytes = config["stream-node-max-bytes"]
     return ServerReport(
@@ -176,7 +204,14 @@ def _report(info: Mapping[str, Any], config: Mapping[str, str | None], missing: 
         used_memory=info.get("used_memory"),
         stream_node_max_bytes=None if node_bytes is None else int(node_bytes),
         missing_permissions=missing,
+        last_save_ok=_saves(info.get("aof_last_write_status"), info.get("rdb_last_bgsave_status")),
+        node=node,
     )
+
+
+def _saves(*statuses: object) -> bool | None:
+    known = [status for status in statuses if status is not None]
+    return all(status == "ok" for status in known) if known else None
 
 
 def _name(value: Any, names: Mapping[Any, T]) -> T | None:

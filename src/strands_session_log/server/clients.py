@@ -23,6 +23,9 @@ _DEFAULTS: Mapping[str, Any] = {
     "socket_connect_timeout": 5.0,
     "socket_timeout": 10.0,
 }
+# Conversations are read by the hundred kilobytes: fewer, larger reads let other threads of Python go on meanwhile. The
+# clients for clusters and sentinels do not take it.
+_ONE_SERVER: Mapping[str, Any] = {"socket_read_size": 262_144}
 # Connections idle for minutes between the turns of an agent would otherwise be dropped by firewalls unnoticed.
 _TCP_DEFAULTS: Mapping[str, Any] = {**_DEFAULTS, "socket_keepalive": True}
 
@@ -49,7 +52,7 @@ def connect(url: str, **client_options: Any) -> AnyClient:
 
             _check_query(url, f"unix:///{query and '?' + query}")
             place = None if directory is None else Path(directory)
-            return open_embedded(place, query, **{**_DEFAULTS, **client_options})
+            return open_embedded(place, query, **{**_DEFAULTS, **_ONE_SERVER, **client_options})
         case UnixUrl(text):
             return _one(url, text, {**_DEFAULTS, **client_options})
         case TcpUrl(topology="cluster"):
@@ -62,7 +65,7 @@ def connect(url: str, **client_options: Any) -> AnyClient:
 
 def _one(url: str, text: str, options: Mapping[str, Any]) -> valkey.Valkey:
     _check_query(url, text)
-    return valkey.Valkey.from_url(text, **options)
+    return valkey.Valkey.from_url(text, **{**_ONE_SERVER, **options})
 
 
 def _cluster(url: str, parsed: TcpUrl, client_options: Mapping[str, Any]) -> valkey.ValkeyCluster:

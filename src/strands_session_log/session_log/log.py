@@ -16,13 +16,13 @@ from ..feed import FeedRetention
 from ..ids import START, EventId, Point
 from ..keys import check_namespace
 from ..replay import Replay
-from ..server import connect, release
-from ..server.border import Client
+from ..server import ServerReport, connect, inspect_all, release
+from ..server.border import Client, insist
 from ..snapshot import SnapshotSettings
-from ..subscription import GroupStatus, ParkedEvents, groups
 from .following import Following
 from .history import History
 from .points import event_at, matching
+from .subscriptions import Subscriptions
 from .upkeep import Upkeep
 
 DEFAULT_NAMESPACE = "strands"
@@ -30,7 +30,7 @@ DEFAULT_SNAPSHOTS = SnapshotSettings()
 DEFAULT_FEED = FeedRetention()
 
 
-class SessionLog(History, Following):
+class SessionLog(History, Following, Subscriptions):
     """An append-only log of agent sessions on one Valkey or Redis server.
 
     Safe to share between threads; holds nothing but the client and a few positions.
@@ -128,6 +128,18 @@ class SessionLog(History, Following):
         """
         return self.events.sessions(limit, before)
 
+    def count_sessions(self, since: datetime) -> int:
+        """How many sessions had an event at or after a time, by the server's clock; cheap, however many there are."""
+        return self.events.count_sessions(since)
+
+    def servers(self) -> list[ServerReport]:
+        """What the server says about itself: memory, persistence, eviction, permissions; of a cluster, every primary.
+
+        Raises:
+            ServerUnavailableError: When one of them cannot be reached.
+        """
+        return insist(lambda: inspect_all(self.client, self.namespace), self.events.retry_for)
+
     def read(
         self,
         session_id: str,
@@ -171,18 +183,6 @@ class SessionLog(History, Following):
             ServerRefusedError: When the server refuses; nothing was written.
         """
         return self.events.append(session_id, [events] if isinstance(events, Event) else events, expected)[-1]
-
-    def groups(self) -> list[GroupStatus]:
-        """How the subscriptions of this log stand: one line a group and partition, in their order."""
-        return groups(self.events.client, self.events.keyspace, self.events.retry_for)
-
-    def parked(self, group: str) -> ParkedEvents:
-        """What a subscription gave up on: iterate over it, `replay` or `drop` it.
-
-        Args:
-            group: Its name.
-        """
-        return ParkedEvents(self.events.client, self.events.keyspace, group, self.events.retry_for)
 
     def verify(self, session_id: str, progress: Progress = lambda done, total: None) -> Verification:
         """Recompute the hash chain of a session from its stream.

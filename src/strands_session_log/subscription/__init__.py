@@ -2,19 +2,19 @@
 
 from .deliveries import Deliveries, SyncDeliveries
 from .delivery import Delivery, SyncDelivery
-from .feed_tail import FeedPosition, FeedTail, tail_feed
-from .groups import GroupStatus, groups
-from .hub import Hub
-from .live_tail import LiveTail, tail_live
+from .groups import Cure, GroupStatus, check_group, delete_group, groups, settle_gaps
 from .parked import ParkedEvent, ParkedEvents
 from .subscriber import Subscriber
-from .tail import Tail, tail_session
+from .tails import FeedPosition, FeedTail, Hub, LiveTail, Tail, tail_feed, tail_live, tail_session
+from .taken import Gap
 
 __all__ = [
+    "Cure",
     "Deliveries",
     "Delivery",
     "FeedPosition",
     "FeedTail",
+    "Gap",
     "GroupStatus",
     "Hub",
     "LiveTail",
@@ -24,7 +24,10 @@ __all__ = [
     "SyncDeliveries",
     "SyncDelivery",
     "Tail",
+    "check_group",
+    "delete_group",
     "groups",
+    "settle_gaps",
     "tail_feed",
     "tail_live",
     "tail_session",

@@ -134,6 +134,12 @@ class Desk:
                 delivery.is_settled = True
                 self._say(Verdict(delivery, "back"))
 
+    def give_back_what_waits(self) -> None:
+        """Let others have all that nobody has begun to handle."""
+        with self._changed:
+            waiting = [delivery for delivery in self._open.values() if not delivery.started]
+        self.give_back(waiting)
+
     def forget(self, delivery: BaseDelivery) -> None:
         """Drop what may be another consumer's by now."""
         with self._changed:

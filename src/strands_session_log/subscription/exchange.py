@@ -96,6 +96,7 @@ class Exchange:
         for intake in self._intakes:
             intake.stop()
         self._give_back(self.mailbox.drain())
+        self._desk.give_back_what_waits()
 
     def _give_back(self, deliveries: Iterable[BaseDelivery]) -> None:
         """What does not come from the feed is still noted as unsettled, and needs no giving back."""

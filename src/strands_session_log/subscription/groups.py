@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple, TypeAlias
 
+from ..errors import GroupNotFoundError
 from ..keys import GroupKeys, Keyspace
-from ..scripts import GROUP_STATUS
+from ..scripts import GROUP_DELETE, GROUP_SETTLE_GAP, GROUP_STATUS
 from ..server.border import Client, insist
 from .taken import Gap, parse_gap
+
+Cure: TypeAlias = Literal["catch_up", "skip"]
+"""How a gap is settled: what is missing is read from the sessions, or done without."""
+
+ACTIVE_MS = 60_000
+"""A consumer asks the server every few seconds, so one that was silent for so long has gone, or hangs."""
 
 
 class GroupStatus(NamedTuple):
@@ -28,6 +35,8 @@ class GroupStatus(NamedTuple):
         checkpoint: Up to where everything is settled, as a stream id of the feed.
         gap: What is gone and was not delivered; None when nothing is.
         work: What is to be done beside the feed: `history`, `between` two times, `replay`; empty for nothing.
+        active: The consumers that were heard of within the last minute; by Redis before 7.2, only those that were given
+            something.
     """
 
     group: str
@@ -43,6 +52,7 @@ class GroupStatus(NamedTuple):
     checkpoint: str
     gap: Gap | None
     work: str
+    active: tuple[str, ...] = ()
 
 
 _FIELDS = ("redeliveries", "abandoned", "checkpoint", "gap", "work", "replay", "seen")
@@ -50,12 +60,39 @@ _FIELDS = ("redeliveries", "abandoned", "checkpoint", "gap", "work", "replay", "
 
 def groups(client: Client, keyspace: Keyspace, retry_for: float) -> list[GroupStatus]:
     """All groups in all partitions, in two round trips."""
-    calls = [([keyspace.feed(partition)], ()) for partition in range(keyspace.partitions)]
+    calls = [([keyspace.feed(partition)], [ACTIVE_MS]) for partition in range(keyspace.partitions)]
     feeds = insist(lambda: GROUP_STATUS.many(client, calls), retry_for)
     rows = [row for partition, reply in enumerate(feeds) for row in _rows(partition, reply)]
     keys = [keyspace.group(row.partition, row.group) for row in rows]
     notes = insist(lambda: _notes(client, keys), retry_for)
     return sorted(_status(row, *note) for row, note in zip(rows, notes, strict=True))
+
+
+def settle_gaps(
+    client: Client, keyspace: Keyspace, group: str, how: Cure, retry_for: float, partitions: Sequence[int] = ()
+) -> list[Gap]:
+    """Settle what a group lacks, in some partitions or in all; see `SessionLog.settle_gaps`."""
+    places = partitions or range(keyspace.partitions)
+    calls = [([keyspace.group(partition, group).group], [how]) for partition in places]
+    replies = insist(lambda: GROUP_SETTLE_GAP.many(client, calls), retry_for)
+    gaps = [parse_gap(partition, reply) for partition, reply in zip(places, replies, strict=True)]
+    return [gap for gap in gaps if gap]
+
+
+def check_group(client: Client, keyspace: Keyspace, group: str, retry_for: float) -> None:
+    """Make sure that there is such a group.
+
+    Raises:
+        GroupNotFoundError: When there is none.
+    """
+    if group not in (known := {one.group for one in groups(client, keyspace, retry_for)}):
+        raise GroupNotFoundError(group, sorted(known))
+
+
+def delete_group(client: Client, keyspace: Keyspace, group: str, retry_for: float) -> bool:
+    """Remove a group and all that it keeps; false when there was nothing of it."""
+    calls = [(keyspace.group(partition, group), [group]) for partition in range(keyspace.partitions)]
+    return any(insist(lambda: GROUP_DELETE.many(client, calls), retry_for))
 
 
 class _Row(NamedTuple):
@@ -67,19 +104,20 @@ class _Row(NamedTuple):
     consumers: int
     idle_seconds: float | None
     delivered: str
+    active: tuple[str, ...]
     now_ms: int
 
 
 def _rows(partition: int, reply: Any) -> Iterator[_Row]:
     now, last, _, flat = reply
-    for at in range(0, len(flat), 7):
-        name, delivered, pending, least, consumers, idle, first = flat[at : at + 7]
+    for at in range(0, len(flat), 8):
+        name, delivered, pending, least, consumers, idle, first, active = flat[at : at + 8]
         behind = _sequence(last) - _sequence(delivered) if first else 0
         oldest = min((int(id_.partition(b"-")[0]) for id_ in (least, first) if id_), default=now)
         heard = idle / 1000 if idle >= 0 else None
         yield _Row(
             *(name.decode(), partition, max(0, behind), max(0, now - oldest) / 1000, pending, consumers, heard),
-            *(delivered.decode(), now),
+            *(delivered.decode(), tuple(sorted(consumer.decode() for consumer in active)), now),
         )
 
 
@@ -105,6 +143,7 @@ def _status(row: _Row, noted: Sequence[Any], parked: int) -> GroupStatus:
         checkpoint=checkpoint.decode() or row.delivered,
         gap=parse_gap(row.partition, gap),
         work=work.decode() or ("replay" if replay else ""),
+        active=row.active,
     )
 
 

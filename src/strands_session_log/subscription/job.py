@@ -132,8 +132,8 @@ class Job:
         with self._lock:
             # What was said meanwhile is told the next time.
             del self._parked[:parked]
-            del self._replayed[: len(arguments[4].split())]
-            self._cursor = "" if self._cursor == arguments[2] else self._cursor
+            del self._replayed[: len(arguments[5].split())]
+            self._cursor = "" if self._cursor == arguments[3] else self._cursor
             self._saved_at = time.monotonic()
         _answer(waiting, kept)
         return kept and not is_done
@@ -210,7 +210,7 @@ class Job:
     def _told(self, is_done: bool, leave: str) -> list[Any]:
         what = "done" if is_done and self.kind != "replay" else leave
         lease = 0 if leave else self._settings.claim_after_ms
-        arguments: list[Any] = [self._settings.consumer, lease, self._cursor, what, " ".join(self._replayed)]
+        arguments: list[Any] = [self._settings.consumer, lease, self.kind, self._cursor, what, " ".join(self._replayed)]
         for item, error in self._parked:
             arguments += _fields(item, error)
         return arguments

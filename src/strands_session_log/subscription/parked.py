@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
-from ..errors import ParkedNotFoundError
+from ..errors import CorruptEntryError, ParkedNotFoundError
 from ..event_log.connection import connection_to
 from ..feed import Envelope, envelope
 from ..ids import EventId
 from ..keys import GroupKeys, Keyspace
+from ..scripts import GROUP_PARKED
 from ..server.border import Client, insist
+from .taken import feed_id
 
 _PAGE = 500
 
@@ -20,7 +22,7 @@ class ParkedEvent(NamedTuple):
 
     Attributes:
         parked_id: What it is called here: `<partition>:<ms>-<n>`.
-        envelope: What the feed said of it.
+        envelope: What the feed said of it; its session id is empty if somebody else had written there.
         attempts: How often it was tried.
         error: Why it failed the last time.
         is_replayed: Whether it waits to be tried again.
@@ -81,13 +83,9 @@ class ParkedEvents:
 
         Raises:
             ParkedNotFoundError: When one is not there; then none is replayed.
+            CorruptEntryError: When one is not about an event; then none is.
         """
-        found = self._found(parked_ids)
-        for partition, ids in found.items():
-            waiting = self._replayed(partition)
-            wanted = [*waiting, *(id_ for id_ in ids if id_ not in waiting)]
-            self._command(b"HSET", self._keys(partition).group, "replay", " ".join(wanted))
-        return sum(map(len, found.values()))
+        return self._settle("replay", parked_ids)
 
     def drop(self, parked_ids: Iterable[str]) -> int:
         """Forget them for good. The events themselves stay in their sessions.
@@ -98,10 +96,7 @@ class ParkedEvents:
         Raises:
             ParkedNotFoundError: When one is not there; then none is dropped.
         """
-        found = self._found(parked_ids)
-        for partition, ids in found.items():
-            self._command(b"XDEL", self._keys(partition).parked, *ids)
-        return sum(map(len, found.values()))
+        return self._settle("drop", parked_ids)
 
     def _of_partition(self, partition: int) -> Iterator[ParkedEvent]:
         start, replayed = "-", self._replayed(partition)
@@ -110,12 +105,41 @@ class ParkedEvents:
                 yield _parked(partition, entry, replayed)
             start = f"({page[-1][0].decode()}"
 
-    def _found(self, parked_ids: Iterable[str]) -> dict[int, list[str]]:
+    def _settle(self, how: str, parked_ids: Iterable[str]) -> int:
+        found = self._found(how, dict.fromkeys(parked_ids))
+        calls = [(self._keys(partition)[1:], [how, *ids]) for partition, ids in found.items()]
+        return sum(insist(lambda: GROUP_PARKED.many(self._client, calls), self._retry_for)) if calls else 0
+
+    def _found(self, how: str, parked_ids: Iterable[str]) -> dict[int, list[str]]:
+        """The ids of their entries, by partition."""
         found: dict[int, list[str]] = {}
         for parked_id in parked_ids:
-            partition, stream_id = self._parse(self.get(parked_id).parked_id)
+            partition, stream_id = self._parse(parked_id)
             found.setdefault(partition, []).append(stream_id)
+        for partition, ids in found.items():
+            self._check(how, partition, ids)
         return found
+
+    def _check(self, how: str, partition: int, ids: Sequence[str]) -> None:
+        for stream_id, entries in zip(ids, self._entries(partition, ids), strict=True):
+            parked_id = f"{partition}:{stream_id}"
+            if not entries:
+                raise ParkedNotFoundError(self._group, parked_id)
+            if how == "replay" and not _parked(partition, entries[0], ()).session_id:
+                raise CorruptEntryError(parked_id, "somebody else wrote it to the feed, it can only be dropped")
+
+    def _entries(self, partition: int, ids: Sequence[str]) -> list[Any]:
+        key = self._keys(partition).parked
+
+        def read() -> list[Any]:
+            with connection_to(self._client, key) as node:
+                pipeline = node.pipeline(transaction=False)
+                for id_ in ids:
+                    # The name as bytes: the driver then leaves the reply as it comes.
+                    pipeline.execute_command(b"XRANGE", key, id_, id_, NEVER_DECODE=True)
+                return list(pipeline.execute())
+
+        return insist(read, self._retry_for)
 
     def _parse(self, parked_id: str) -> tuple[int, str]:
         partition, _, stream_id = parked_id.partition(":")
@@ -144,6 +168,13 @@ class ParkedEvents:
 def _parked(partition: int, entry: Any, replayed: Sequence[str]) -> ParkedEvent:
     stream_id, fields = entry[0].decode(), entry[1]
     named = dict(zip(fields[::2], fields[1::2], strict=True))
-    of = envelope(partition, named[b"feed"], fields[:12])
+    of = _envelope(partition, named[b"feed"], fields[:12])
     error = named[b"error"].decode("utf-8", "replace")
     return ParkedEvent(f"{partition}:{stream_id}", of, int(named[b"attempts"]), error, stream_id in replayed)
+
+
+def _envelope(partition: int, place: bytes, fields: Sequence[bytes]) -> Envelope:
+    try:
+        return envelope(partition, place, fields)
+    except CorruptEntryError:
+        return Envelope(feed_id(partition, place), "", EventId(0, 0), "", "", "", b"")

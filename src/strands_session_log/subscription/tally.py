@@ -5,13 +5,14 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass, field
 
-from ..instrumentation import Acked, Delivered, GapFound, Lost, OfGroup, Parked, Redelivered
+from ..instrumentation import Acked, Delivered, Failed, GapFound, Lost, OfGroup, Parked, Redelivered
 from ..instrumentation.hooks import hooks
 
 _DETAILS: dict[str, type[OfGroup]] = {
     "delivered": Delivered,
     "redelivered": Redelivered,
     "acked": Acked,
+    "failed": Failed,
     "lost": Lost,
     "parked": Parked,
     "gaps": GapFound,

@@ -16,7 +16,7 @@ from ..measuring import Run
 from ..rows import Pair, Row
 from ..sessions import added, created
 
-_ENVELOPES = 20_000
+_ENVELOPES = 50_000
 _BATCH = 100
 _ROUNDS = 9
 _APPENDS = 1_000

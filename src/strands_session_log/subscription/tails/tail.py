@@ -7,9 +7,9 @@ from types import TracebackType
 from typing import Any, Generic, TypeVar
 from weakref import finalize
 
-from ..event_log import EventLog
-from ..events import Recorded, selector
-from ..ids import Point, check_id, parse_point
+from ...event_log import EventLog
+from ...events import Recorded, selector
+from ...ids import Point, check_id, parse_point
 from .buffer import Buffer, Ended
 from .hub import Hub
 from .session_watch import NOW, SessionWatch

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from ..codec import RawEntry
-from ..codec.delta import delta
-from ..event_log import EventLog
-from ..event_log.reading import fetch, size_of
-from ..event_log.sealed import Position
-from ..events import Recorded, selector
-from ..ids import START, EventId
-from ..server.border import insist, text
+from ...codec import RawEntry
+from ...codec.delta import delta
+from ...event_log import EventLog
+from ...event_log.reading import fetch, size_of
+from ...event_log.sealed import Position
+from ...events import Recorded, selector
+from ...ids import START, EventId
+from ...server.border import insist, text
 from .buffer import Buffer, Sized
 from .session_watch import SessionWatch
 from .watch import Command, Standing, Watch

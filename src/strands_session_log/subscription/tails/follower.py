@@ -13,8 +13,8 @@ from typing import Any
 
 from valkey import ValkeyCluster
 
-from ..errors import ServerUnavailableError, SessionLogError
-from ..server.border import Client, insist
+from ...errors import ServerUnavailableError, SessionLogError
+from ...server.border import Client, insist
 from .lane import Lane
 from .pausing import pauses
 from .watch import Standing, Watch

@@ -4,7 +4,7 @@ A *follower* thread brings each watch page by page to the end of its stream, and
 thread waits with one blocking read for what comes in all of them: one lane on a single server, one a slot in a cluster,
 where a read over several slots is refused. A watch whose consumer is slow is read by nobody until there is room; then
 it begins again with the follower. Now and then the follower asks in one round trip whether what the lanes wait behind
-is still there: a blocked read never tells that it is not.
+is still there: a blocked read never tells that it is not. See ADR 0016.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from threading import Lock
 from typing import Any
 
-from ..server.border import Client
+from ...server.border import Client
 from .follower import Follower
 from .watch import Watch
 

@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from threading import Event, Lock, Thread
 from typing import Any
 
-from ..codec import RawEntry
-from ..errors import ServerUnavailableError, SessionLogError
-from ..event_log.connection import connection_to
-from ..event_log.reading import size_of
-from ..server.border import Client, insist
+from ...codec import RawEntry
+from ...errors import ServerUnavailableError, SessionLogError
+from ...event_log.connection import connection_to
+from ...event_log.reading import size_of
+from ...server.border import Client, insist
 from .blocking import BlockingConnection
 from .pausing import pauses
 from .watch import Standing, Watch

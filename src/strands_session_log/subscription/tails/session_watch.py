@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from .. import chain
-from ..codec import RawEntry, decode, fields_of, parse
-from ..errors import LogForkedError, SessionDeletedError, SessionLogError
-from ..event_log import EventLog
-from ..event_log.linking import link_after, raw
-from ..event_log.points import resolve
-from ..event_log.reading import fetch, size_of
-from ..event_log.sealed import Position
-from ..events import Recorded
-from ..ids import START, EventId, Point
-from ..server.border import insist, text
+from ... import chain
+from ...codec import RawEntry, decode, fields_of, parse
+from ...errors import LogForkedError, SessionDeletedError, SessionLogError
+from ...event_log import EventLog
+from ...event_log.linking import link_after, raw
+from ...event_log.points import resolve
+from ...event_log.reading import fetch, size_of
+from ...event_log.sealed import Position
+from ...events import Recorded
+from ...ids import START, EventId, Point
+from ...server.border import insist, text
 from .buffer import Buffer, Sized
 from .watch import Command, Watch
 

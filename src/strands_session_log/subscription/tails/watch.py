@@ -7,9 +7,9 @@ from collections.abc import Callable, Sequence
 from enum import Enum
 from typing import Any, Generic, TypeAlias, TypeVar
 
-from ..codec import RawEntry
-from ..event_log.reading import next_count
-from ..ids import EventId
+from ...codec import RawEntry
+from ...event_log.reading import next_count
+from ...ids import EventId
 from .buffer import Buffer, Sized
 
 T = TypeVar("T")

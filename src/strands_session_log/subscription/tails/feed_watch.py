@@ -6,13 +6,13 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple, TypeAlias
 
-from ..codec import RawEntry
-from ..errors import FeedGapError
-from ..event_log import EventLog
-from ..event_log.reading import fetch, size_of
-from ..feed import Envelope, FeedId, envelope
-from ..ids import EventId, Instant, parse_point
-from ..server.border import insist, text
+from ...codec import RawEntry
+from ...errors import FeedGapError
+from ...event_log import EventLog
+from ...event_log.reading import fetch, size_of
+from ...feed import Envelope, FeedId, envelope
+from ...ids import EventId, Instant, parse_point
+from ...server.border import insist, text
 from .buffer import Buffer, Sized
 from .watch import Command, Watch
 

@@ -8,14 +8,12 @@ from typing import Any, cast
 
 from valkey import exceptions as driver
 
-from ..codec import RawEntry
-from ..server.border import Client
+from ...codec import RawEntry
+from ...server.border import Client
 
 logger = logging.getLogger(__name__)
 
 _LONGEST_BLOCK_MS = 1000
-_DEMOTED = ("UNBLOCKED", "MASTERDOWN")
-"""Errors of a primary that has become a replica while somebody waited (Valkey's blocked.c)."""
 
 
 class BlockingConnection:
@@ -85,12 +83,7 @@ class BlockingConnection:
 
     def _ask(self, *command: str | int) -> Any:
         self._is_asked = True
-        try:
-            self._connection.send_command(*command)
-            reply = self._connection.read_response(disable_decoding=True)
-        except driver.ResponseError as error:
-            if str(error).startswith(_DEMOTED):
-                raise driver.ConnectionError(str(error)) from error
-            raise
+        self._connection.send_command(*command)
+        reply = self._connection.read_response(disable_decoding=True)
         self._is_asked = False
         return reply

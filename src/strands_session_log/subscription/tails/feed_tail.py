@@ -7,11 +7,11 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from ..errors import InvalidPointError
-from ..event_log import EventLog
-from ..events import selector
-from ..feed import Envelope, FeedId
-from ..ids import Instant, Point, parse_point
+from ...errors import InvalidPointError
+from ...event_log import EventLog
+from ...events import selector
+from ...feed import Envelope, FeedId
+from ...ids import Instant, Point, parse_point
 from .buffer import Buffer
 from .feed_watch import Beginning, FeedItem, FeedWatch, Passed
 from .hub import Hub

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, TypeAlias
 
-from ..codec.delta import Delta
-from ..errors import InvalidPointError
-from ..event_log import EventLog
-from ..events import MessageAdded, Recorded
-from ..ids import START, EventId, check_id
+from ...codec.delta import Delta
+from ...errors import InvalidPointError
+from ...event_log import EventLog
+from ...events import MessageAdded, Recorded
+from ...ids import START, EventId, check_id
 from .buffer import Buffer
 from .hub import Hub
 from .live_watch import DeltaWatch, MessageWatch

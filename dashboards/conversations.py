@@ -1,0 +1,129 @@
+"""The dashboard of what agents do."""
+
+from __future__ import annotations
+
+from panels import Panel, Row, Variable
+from queries import PREFIX, mean, percentiles, quantile, rate, share_of, within_range
+
+VARIABLES = (Variable("agent", f"label_values({PREFIX}_events_total, agent)"),)
+ABOUT = "What the agents do: conversations, tokens, models, tools. From `session-log serve-metrics`."
+
+_OF = 'agent=~"$agent"'
+_FAILED = f'{_OF}, outcome="failed"'
+_CUT_SHORT = f'{_OF}, outcome=~"failed|cancelled|content_filtered|guardrail_intervened|max_tokens|limit_.*"'
+_LIMITS = [(0.01, "yellow"), (0.05, "red")]
+_SHOWN = "In the time range shown."
+
+NOW = [
+    Panel(
+        "Active sessions",
+        {"": f"max({PREFIX}_active_sessions)"},
+        kind="stat",
+        width=4,
+        about="Sessions that had an event in the last five minutes.",
+    ),
+    Panel("Messages", {"": within_range("messages_total", where=_OF)}, kind="stat", width=4, about=_SHOWN),
+    Panel("Tokens", {"": within_range("tokens_total", where=_OF)}, kind="stat", width=4, about=_SHOWN),
+    Panel(
+        "Invocations that failed",
+        {"": share_of(within_range("invocations_total", where=_FAILED), within_range("invocations_total", where=_OF))},
+        "percentunit",
+        kind="stat",
+        width=4,
+        about=_SHOWN,
+        limits=_LIMITS,
+    ),
+    Panel(
+        "Invocation, 95 %",
+        {"": quantile(0.95, "invocation_duration_seconds", where=_OF)},
+        "s",
+        kind="stat",
+        width=4,
+        about="What 95 of 100 invocations stay below.",
+    ),
+    Panel(
+        "Newest event",
+        {"": f"time() - max({PREFIX}_newest_event_timestamp_seconds > 0)"},
+        "s",
+        kind="stat",
+        width=4,
+        about="How long ago the newest event that was counted was appended.",
+    ),
+]
+
+CONVERSATIONS = [
+    Panel("Messages by role", {"{{role}}": rate("messages_total", "role", _OF)}, "cps", stacked=True),
+    Panel(
+        "Invocations by outcome",
+        {"{{outcome}}": rate("invocations_total", "outcome", _OF)},
+        "cps",
+        stacked=True,
+        about="Strands' stop reason; `failed` where the call raised, `cancelled` where it was given up.",
+    ),
+    Panel("Duration of invocations", percentiles("invocation_duration_seconds", _OF), "s"),
+    Panel("Invocations by agent", {"{{agent}}": rate("invocations_total", "agent", _OF)}, "cps", stacked=True),
+    Panel("Cut short", {"{{agent}}: {{outcome}}": rate("invocations_total", "agent, outcome", _CUT_SHORT)}, "cps"),
+    Panel("Events by type", {"{{type}}": rate("events_total", "type", _OF)}, "cps", stacked=True),
+]
+
+MODELS = [
+    Panel(
+        "Tokens by kind",
+        {"{{kind}}": rate("tokens_total", "kind", _OF)},
+        "cps",
+        width=6,
+        stacked=True,
+        about="A second. Whether `input` includes what came from the cache is the provider's choice.",
+    ),
+    Panel("Tokens by agent", {"{{agent}}": rate("tokens_total", "agent", _OF)}, "cps", width=6, stacked=True),
+    Panel("Latency the provider reports", percentiles("model_latency_seconds", _OF), "s", width=6),
+    Panel(
+        "Model calls by outcome",
+        {"{{outcome}}": rate("model_calls_total", "outcome", _OF)},
+        "cps",
+        width=6,
+        stacked=True,
+        about="`discarded` are answers that a hook did not accept and asked for again.",
+    ),
+    Panel(
+        "Duration of model calls",
+        percentiles("model_call_duration_seconds", _OF),
+        "s",
+        width=6,
+        about="As the agent saw them: with streaming, the driver's retries, and the network.",
+    ),
+    Panel(
+        "Model calls per invocation",
+        {"{{agent}}": f"{rate('model_calls_total', 'agent', _OF)} / {rate('invocations_total', 'agent', _OF)}"},
+        width=6,
+    ),
+    Panel("Guardrail redactions", {"{{agent}}": rate("redactions_total", "agent", _OF)}, "cps", width=6),
+    Panel("Lost by recorders", {"{{agent}}": rate("recording_lost_events_total", "agent", _OF)}, "cps", width=6),
+]
+
+TOOLS = [
+    Panel("Tool calls", {"{{tool}}": rate("tool_calls_total", "tool")}, "cps", stacked=True),
+    Panel(
+        "Tool calls that failed",
+        {"{{tool}}: {{status}}": rate("tool_calls_total", "tool, status", 'status!="success"')},
+        "cps",
+    ),
+    Panel("Duration of tool calls, 95 %", {"{{tool}}": quantile(0.95, "tool_call_duration_seconds", "tool")}, "s"),
+    Panel(
+        "Most used tools",
+        {"{{tool}}": f"topk(10, {within_range('tool_calls_total', 'tool')})"},
+        kind="bargauge",
+        width=12,
+        about=_SHOWN,
+    ),
+    Panel(
+        "Slowest tools",
+        {"{{tool}}": f"topk(10, {mean('tool_call_duration_seconds', 'tool')})"},
+        "s",
+        kind="bargauge",
+        width=12,
+        about="The mean in the time range shown.",
+    ),
+]
+
+ROWS = (Row("Now", NOW), Row("Conversations", CONVERSATIONS), Row("Models", MODELS), Row("Tools, of all agents", TOOLS))

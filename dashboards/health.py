@@ -1,0 +1,164 @@
+"""The dashboard of how the log, its readers and its server are."""
+
+from __future__ import annotations
+
+from panels import Panel, Row, Variable
+from queries import PREFIX, once, percentiles, quantile, rate, share_of
+
+VARIABLES = (Variable("group", f"label_values({PREFIX}_group_lag_events, group)"),)
+ABOUT = "How the log is: consumer groups, writers, readers, the server. Writers need `instrument_with_prometheus()`."
+
+_GOOD = {1: ("yes", "green"), 0: ("no", "red")}
+_BAD = {1: ("yes", "red"), 0: ("no", "green")}
+_APPENDS, _RESUMES = "append_duration_seconds_count", "resume_duration_seconds_count"
+
+
+def _group(metric: str) -> str:
+    return f'{PREFIX}_group_{metric}{{group=~"$group"}}'
+
+
+def _by_group(metric: str, take: str = "sum") -> dict[str, str]:
+    return {"{{group}}": f"{take} by (group) ({once(_group(metric))})"}
+
+
+def _by_node(metric: str, take: str = "max") -> str:
+    return f"{take} by (node) ({PREFIX}_server_{metric})"
+
+
+_REDELIVERED = f"rate({_group('redeliveries_total')}[$__rate_interval])"
+
+NOW = [
+    Panel(
+        "Server answers",
+        {"": f"min({PREFIX}_up)"},
+        kind="stat",
+        width=4,
+        limits=[(0, "red"), (1, "green")],
+        words=_GOOD,
+    ),
+    Panel(
+        "Oldest unhandled event",
+        {"": f"max({_group('lag_seconds')})"},
+        "s",
+        kind="stat",
+        width=4,
+        limits=[(60, "yellow"), (300, "red")],
+    ),
+    Panel("Parked", {"": f"sum({once(_group('parked_events'))})"}, kind="stat", width=4, limits=[(1, "red")]),
+    Panel(
+        "Appends that failed",
+        {"": share_of(rate(_APPENDS, where='outcome!~"ok|conflict|invalid"'), rate(_APPENDS))},
+        "percentunit",
+        kind="stat",
+        width=4,
+        about="Of writers that are instrumented; conflicts and values that cannot be stored are no failures.",
+        limits=[(0.001, "yellow"), (0.01, "red")],
+    ),
+    Panel(
+        "Survives a restart",
+        {"": f"min({PREFIX}_server_persistent)"},
+        kind="stat",
+        width=4,
+        limits=[(0, "red"), (1, "green")],
+        words=_GOOD,
+    ),
+    Panel(
+        "May evict sessions",
+        {"": f"max({PREFIX}_server_evicts_sessions)"},
+        kind="stat",
+        width=4,
+        limits=[(1, "red")],
+        words=_BAD,
+    ),
+]
+
+GROUPS = [
+    Panel("Lag in events", _by_group("lag_events")),
+    Panel("Lag in time", _by_group("lag_seconds", "max"), "s", about="Age of the oldest event that is not handled."),
+    Panel("Lag by partition", {"{{group}}/{{partition}}": once(_group("lag_events"))}),
+    Panel("Pending", _by_group("pending_events"), about="Given to a consumer and not settled."),
+    Panel(
+        "Redeliveries",
+        {"{{group}}": f"sum by (group) ({once(_REDELIVERED)})"},
+        "cps",
+    ),
+    Panel("Parked", _by_group("parked_events"), about="Failed too often, and were put aside with their error."),
+    Panel("Consumers", _by_group("consumers", "max")),
+    Panel("Given up", _by_group("abandoned", "max"), about="1 where the feed is not kept for a group any more."),
+    Panel("Newest event counted", {"ago": f"time() - max({PREFIX}_newest_event_timestamp_seconds > 0)"}, "s"),
+]
+
+WRITERS = [
+    Panel("Appends by outcome", {"{{outcome}}": rate(_APPENDS, "outcome")}, "cps", stacked=True),
+    Panel("Duration of an append", percentiles("append_duration_seconds", 'outcome="ok"'), "s"),
+    Panel(
+        "Conflicts, retries, repairs",
+        {
+            "conflicts": rate("append_conflicts_total"),
+            "rechained": rate("append_rechained_total"),
+            "retries": rate("retries_total"),
+            "repairs": rate("repairs_total"),
+        },
+        "cps",
+        about="Rechained: the session had moved, which cost another round trip.",
+    ),
+    Panel("Events appended", {"events": rate("appended_events_total")}, "cps", width=12),
+    Panel("Bytes appended", {"appended": rate("appended_bytes_total")}, "Bps", width=12),
+]
+
+READERS = [
+    Panel("Resuming, 95 %", {"{{snapshot}}": quantile(0.95, "resume_duration_seconds", "snapshot")}, "s"),
+    Panel("Snapshot hits", {"hits": share_of(rate(_RESUMES, where='snapshot="hit"'), rate(_RESUMES))}, "percentunit"),
+    Panel("Events folded per resume", {"events": f"{rate('resume_folded_events_total')} / {rate(_RESUMES)}"}),
+    Panel(
+        "Bytes",
+        {
+            "read": rate("read_bytes_total"),
+            "resumed": rate("resume_bytes_total"),
+            "snapshots saved": rate("snapshots_saved_bytes_total"),
+        },
+        "Bps",
+    ),
+    Panel("Reading a page", percentiles("read_duration_seconds"), "s"),
+    Panel(
+        "Deliveries",
+        {
+            "{{group}}: all": rate("deliveries_total", "group"),
+            "{{group}}: again": rate("redeliveries_total", "group"),
+            "{{group}}: lost": rate("lost_deliveries_total", "group"),
+        },
+        "cps",
+        about="Of consumers that are instrumented.",
+    ),
+]
+
+SERVER = [
+    Panel(
+        "Memory",
+        {"used {{node}}": _by_node("used_memory_bytes"), "maxmemory {{node}}": _by_node("max_memory_bytes")},
+        "bytes",
+    ),
+    Panel(
+        "Memory used of what it may",
+        {"{{node}}": f"{_by_node('used_memory_bytes')} / ({_by_node('max_memory_bytes')} > 0)"},
+        "percentunit",
+        about="Empty where maxmemory is not set.",
+        limits=[(0.8, "yellow"), (0.9, "red")],
+    ),
+    Panel(
+        "Disk and replicas",
+        {
+            "append-only file {{node}}": _by_node("append_only_file", "min"),
+            "last write ok {{node}}": _by_node("last_save_ok", "min"),
+            "replicas {{node}}": _by_node("replicas"),
+        },
+    ),
+]
+
+ROWS = (
+    Row("Now", NOW),
+    Row("Consumer groups", GROUPS),
+    Row("Writers", WRITERS),
+    Row("Readers", READERS),
+    Row("Server", SERVER),
+)

@@ -1,0 +1,48 @@
+"""PromQL that panels have in common."""
+
+from __future__ import annotations
+
+PREFIX = "strands_session_log"
+
+
+def rate(metric: str, by: str = "", where: str = "") -> str:
+    """How many a second, of all processes together."""
+    return f"sum{_by(by)} (rate({PREFIX}_{metric}{_where(where)}[$__rate_interval]))"
+
+
+def within_range(metric: str, by: str = "", where: str = "") -> str:
+    """How many in the time range that is shown."""
+    return f"sum{_by(by)} (increase({PREFIX}_{metric}{_where(where)}[$__range]))"
+
+
+def quantile(share: float, metric: str, by: str = "", where: str = "") -> str:
+    """What so many of a histogram stay below."""
+    return f"histogram_quantile({share}, {rate(f'{metric}_bucket', f'le, {by}' if by else 'le', where)})"
+
+
+def percentiles(metric: str, where: str = "") -> dict[str, str]:
+    """The usual three, by their names."""
+    return {f"p{share * 100:g}": quantile(share, metric, where=where) for share in (0.5, 0.95, 0.99)}
+
+
+def mean(metric: str, by: str = "") -> str:
+    """The mean of a histogram in the time range that is shown."""
+    return f"{within_range(f'{metric}_sum', by)} / {within_range(f'{metric}_count', by)}"
+
+
+def share_of(part: str, whole: str) -> str:
+    """A part of a whole; 0 where nothing of it has ever happened."""
+    return f"({part} or vector(0)) / {whole}"
+
+
+def once(expression: str) -> str:
+    """What every exporter shows of all groups and partitions, taken once."""
+    return f"max by (group, partition) ({expression})"
+
+
+def _by(labels: str) -> str:
+    return f" by ({labels})" if labels else ""
+
+
+def _where(matchers: str) -> str:
+    return f"{{{matchers}}}" if matchers else ""

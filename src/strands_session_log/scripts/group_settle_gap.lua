@@ -1,0 +1,26 @@
+-- Settles a gap of a group in one partition: what is gone from the feed is passed over, or read from the sessions.
+--
+-- KEYS: group; ARGV: 1 catch_up or skip
+--
+-- Returns the gap, as two ids; '' if there is none (any more).
+--
+-- Work that is under way is not lost: what is read now begins where that did. Its name is another one, by which whoever
+-- is at the old one knows that it is over (group_work.lua).
+local call = redis.call
+local group = KEYS[1]
+local gap = call('HGET', group, 'gap')
+if not gap then return '' end
+if ARGV[1] == 'catch_up' then
+    local from, to = string.match(gap, '^(%d+)%-%d+ (%d+)%-%d+$')
+    from, to = tonumber(from), tonumber(to)
+    local work = call('HGET', group, 'work')
+    local work_from, work_to = string.match(work or '', '^between (%d+) (%d+)$')
+    if work == 'history' then from = 0 end
+    if work_from then from, to = math.min(from, tonumber(work_from)), math.max(to, tonumber(work_to)) end
+    local name = string.format('between %.0f %.0f', from, to)
+    if name == work then name = string.format('between %.0f %.0f', from, to + 1) end
+    call('HSET', group, 'work', name)
+    call('HDEL', group, 'cursor', 'tries')
+end
+call('HDEL', group, 'gap')
+return gap
