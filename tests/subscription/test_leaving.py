@@ -14,6 +14,9 @@ from typing import Any
 import pytest
 
 from strands_session_log import FeedRetention, SessionLog, Subscriber
+from strands_session_log.errors import ServerUnavailableError
+from strands_session_log.subscription.bell import Bell
+from strands_session_log.subscription.group import Group
 from support.waiting import wait_until
 
 from .helpers import Consumer, Told, number_of
@@ -195,3 +198,29 @@ def log_clients(log: SessionLog) -> int:
     found = log.client.execute_command("INFO", "clients")
     nodes = found.values() if all(isinstance(one, dict) for one in found.values()) else [found]
     return sum(int(one["connected_clients"]) for one in nodes)
+
+
+def test_one_that_lost_the_server_while_it_listened_is_waited_for_when_it_takes(
+    log: SessionLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only one that listens is not, for it takes nothing."""
+    listen, take = Bell.wait, Group.take
+    errors, listens_while_it_takes = list[int](), list[bool]()
+
+    def failing(self: Bell, seen: Any, seconds: float) -> list[int]:
+        errors.append(1)
+        if len(errors) == 1:
+            raise ServerUnavailableError("away")
+        return listen(self, seen, seconds)
+
+    def watched(self: Group, requests: Any) -> Any:
+        if errors:
+            (mine,) = [one for one in deliveries._exchange._intakes if one._thread is threading.current_thread()]
+            listens_while_it_takes.append(mine._listening.is_set())
+        return take(self, requests)
+
+    monkeypatch.setattr(Bell, "wait", failing)
+    monkeypatch.setattr(Group, "take", watched)
+    with Subscriber(log, "g") as deliveries:
+        wait_until(lambda: listens_while_it_takes, "it to be at work again")
+    assert not listens_while_it_takes[0]

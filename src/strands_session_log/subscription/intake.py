@@ -138,12 +138,15 @@ class Intake:
             self._desk.wait_for_change(max(0.0, min(seconds, 0.5)))
             return
         self._listening.set()
-        if not self._stopping.is_set():
-            for partition in self._bell.wait({place.partition: place.seen for place in wanted}, seconds):
-                self._places[partition].rang = True
-        if not self._stopping.is_set():
+        try:
+            if not self._stopping.is_set():
+                for partition in self._bell.wait({place.partition: place.seen for place in wanted}, seconds):
+                    self._places[partition].rang = True
+        finally:
             # Whoever stops it in between may take it for one that listens; the loop then ends before it takes anything.
-            self._listening.clear()
+            # After an error it listens no more.
+            if not self._stopping.is_set():
+                self._listening.clear()
 
     def _take(self, due: Sequence[Place], room: int, now: float) -> bool:
         if self._settings.ordered:

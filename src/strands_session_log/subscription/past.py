@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Iterator
 from concurrent.futures import Future
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import Protocol
 
 from ..errors import SessionLogError
@@ -56,6 +57,7 @@ class Past:
         self._settings = group.settings
         self._jobs: dict[int, Job] = {}
         self._delivered: dict[str, EventId] = {}
+        self._promised = 0
         self._lock = threading.Lock()
 
     @property
@@ -76,7 +78,8 @@ class Past:
             self._begin(partition, job, Job.begin(self._events, self._group, partition, kind))
         job = self._jobs[partition]
         job.held_until = held_until
-        made = job.next(self._room(job), self._reader.wants, self._made)
+        with self._room(job) as room:
+            made = job.next(room, self._reader.wants, self._made)
         if kind == "history":
             # What is older than the group, the feed does not tell it of.
             self._delivered.update({one.session_id: one.id for one in made if one.id.ms >= job.began_ms})
@@ -95,11 +98,18 @@ class Past:
         if before:
             before.abandon()
 
-    def _room(self, job: Job) -> int:
-        """All jobs together have no more in flight than the subscription may."""
+    @contextmanager
+    def _room(self, job: Job) -> Iterator[int]:
+        """All jobs together have no more in flight than the subscription may, whichever threads go on with them."""
         with self._lock:
-            outstanding = sum(one.outstanding for one in self._jobs.values())
-        return min(self._settings.batch - job.outstanding, self._settings.most_in_flight - outstanding)
+            outstanding = self._promised + sum(one.outstanding for one in self._jobs.values())
+            room = min(self._settings.batch - job.outstanding, self._settings.most_in_flight - outstanding)
+            self._promised += max(0, room)
+        try:
+            yield room
+        finally:
+            with self._lock:
+                self._promised -= max(0, room)
 
     def ack(self, delivery: BaseDelivery, confirm: bool = False) -> Future[bool] | None:
         """See `delivery.Settler`; what is said here reaches the server with the next step of the work."""
