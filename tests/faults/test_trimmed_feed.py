@@ -38,10 +38,17 @@ def trim(log: SessionLog, session: str = "only") -> Any:
     return log.events.trim_feed(log.events.keyspace.partition(session), exactly=True)
 
 
+def begin(log: SessionLog) -> None:
+    """Have a group: what nobody reads may be trimmed at any time."""
+    with Subscriber(log, "g"):
+        wait_until(lambda: len(log.groups()) == log.events.keyspace.partitions, "the group")
+
+
 @pytest.mark.parametrize("what", ["fail", "park", "give back"])
 def test_what_was_trimmed_while_it_was_handled_and_then_not_done_is_a_gap(
     log: SessionLog, told: Told, what: str
 ) -> None:
+    begin(log)
     told(range(3), "only")
     with Subscriber(log, "g", batch=3, in_flight=3) as deliveries:
         held = [next(deliveries) for _ in range(3)]
@@ -58,8 +65,7 @@ def test_what_was_trimmed_while_it_was_handled_and_then_not_done_is_a_gap(
 
 
 def test_a_group_that_has_read_nothing_yet_is_told_what_it_lost(log: SessionLog, told: Told) -> None:
-    with Subscriber(log, "g"):
-        wait_until(lambda: len(log.groups()) == log.events.keyspace.partitions, "the group")
+    begin(log)
     told(range(20), "only")
     assert trim(log).lost == [("g", 10)]
     with Subscriber(log, "g") as deliveries, pytest.raises(FeedGapError) as raised:
@@ -68,8 +74,7 @@ def test_a_group_that_has_read_nothing_yet_is_told_what_it_lost(log: SessionLog,
 
 
 def test_a_feed_that_was_deleted_before_anything_was_read_is_a_gap(log: SessionLog, told: Told) -> None:
-    with Subscriber(log, "g"):
-        wait_until(lambda: len(log.groups()) == log.events.keyspace.partitions, "the group")
+    begin(log)
     told(range(5), "only")
     log.client.execute_command("DEL", log.events.keyspace.feed(log.events.keyspace.partition("only")))
     told([5], "only")
@@ -81,6 +86,7 @@ def test_a_feed_that_was_deleted_before_anything_was_read_is_a_gap(log: SessionL
 def test_what_was_trimmed_from_under_a_dead_consumer_does_not_hide_what_else_is_gone(
     log: SessionLog, told: Told
 ) -> None:
+    begin(log)
     told(range(3), "only")
     dead = Subscriber(log, "g", batch=3, in_flight=3, claim_after=0.05).__enter__()
     assert next(dead)
