@@ -16,3 +16,19 @@ local function widened(gap, after, before)
     if last and sequence_of(last) > sequence_of(before) then before = last end
     return after .. ' ' .. before
 end
+
+-- What XINFO answers, by name.
+local function named(flat)
+    local fields = {}
+    for at = 1, #flat, 2 do fields[flat[at]] = flat[at + 1] end
+    return fields
+end
+
+-- The last id that a group was given; nil when there is no such group.
+local function delivered_to(feed, name)
+    if redis.call('EXISTS', feed) == 0 then return nil end
+    for _, info in ipairs(redis.call('XINFO', 'GROUPS', feed)) do
+        local group = named(info)
+        if group['name'] == name then return group['last-delivered-id'] end
+    end
+end

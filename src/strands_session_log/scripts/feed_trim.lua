@@ -14,12 +14,6 @@ if call('EXISTS', feed) == 0 then return { 0, {}, {} } end
 local time = call('TIME')
 local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
 
-local function named(flat)
-    local fields = {}
-    for at = 1, #flat, 2 do fields[flat[at]] = flat[at + 1] end
-    return fields
-end
-
 local function order(id)
     local ms, sequence = string.match(id, '^(%d+)%-(%d+)$')
     return tonumber(ms), tonumber(sequence)

@@ -114,17 +114,6 @@ end
 if ordered and call('HGET', group, 'lease') == consumer then call('HSET', group, 'lease_until', now + claim_after) end
 
 -- Up to where is everything settled? Entries are not looked up for it: in a stream of large nodes that is slow ----------
-local function last_delivered()
-    for _, info in ipairs(call('XINFO', 'GROUPS', feed)) do
-        local last, is_it
-        for at = 1, #info, 2 do
-            if info[at] == 'name' then is_it = info[at + 1] == name end
-            if info[at] == 'last-delivered-id' then last = info[at + 1] end
-        end
-        if is_it then return last end
-    end
-end
-
 local function checkpoint()
     local pending = redis.pcall('XPENDING', feed, name)
     if pending.err then return '' end
@@ -133,7 +122,7 @@ local function checkpoint()
         local ms, sequence = string.match(pending[2], '^(%d+)%-(%d+)$')
         at = ms .. '-' .. string.format('%.0f', tonumber(sequence) - 1)
     else
-        at = last_delivered()
+        at = delivered_to(feed, name)
         if at == ARGV[6] then link = ARGV[7] end
     end
     call('HSET', group, 'checkpoint', at, 'link', link)

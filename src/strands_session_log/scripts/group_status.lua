@@ -12,12 +12,6 @@ local time = call('TIME')
 local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
 if call('EXISTS', feed) == 0 then return { now, '0-0', 0, {} } end
 
-local function named(flat)
-    local fields = {}
-    for at = 1, #flat, 2 do fields[flat[at]] = flat[at + 1] end
-    return fields
-end
-
 local last = named(call('XINFO', 'STREAM', feed))['last-generated-id']
 local groups = {}
 for _, info in ipairs(call('XINFO', 'GROUPS', feed)) do

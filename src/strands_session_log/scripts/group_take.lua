@@ -29,18 +29,6 @@ local function last_of_feed()
     return '0-' .. (call('GET', position) or 0)
 end
 
-local function last_delivered()
-    if call('EXISTS', feed) == 0 then return nil end
-    for _, info in ipairs(call('XINFO', 'GROUPS', feed)) do
-        local last, is_it
-        for at = 1, #info, 2 do
-            if info[at] == 'name' then is_it = info[at + 1] == name end
-            if info[at] == 'last-delivered-id' then last = info[at + 1] end
-        end
-        if is_it then return last end
-    end
-end
-
 -- Is what this consumer was given last still history? Trimmed is not replaced: a sequence is never used again.
 local function is_forked(known, link)
     local there = call('XRANGE', feed, known, known)[1]
@@ -70,7 +58,7 @@ local function begin(checkpoint)
 end
 
 -- The group, its checkpoint, its lease ----------------------------------------------------------------------------
-local delivered = last_delivered()
+local delivered = delivered_to(feed, name)
 local known, link = ARGV[11], ARGV[12]
 if known ~= '' and (not delivered or ARGV[13] == '1') and is_forked(known, link) then return { 'forked' } end
 local state = call('HMGET', group, 'checkpoint', 'gap', 'work', 'lease', 'lease_until', 'retry', 'replay', 'worker',

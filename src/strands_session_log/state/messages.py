@@ -2,8 +2,7 @@
 
 A transcript is folded one message at a time; copying it each time would cost O(n²). Records stand in segments and a
 growing tail: appending copies the tail only, replacing one record copies its segment only, and every earlier value
-stays as it was. A segment may be fetched when it is first looked at: whoever needs the last forty of a hundred thousand
-messages does not read the others.
+stays as it was. A segment may be fetched when it is first looked at: whoever needs the newest reads no others.
 """
 
 from __future__ import annotations

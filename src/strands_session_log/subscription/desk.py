@@ -109,8 +109,7 @@ class Desk:
     def ack(self, delivery: BaseDelivery, confirm: bool = False) -> Future[bool] | None:
         """See `Settler`; one that comes late is confirmed in any case, for somebody else may have the delivery.
 
-        This is done for every single delivery, so it takes no lock: appending to a deque is atomic. Always to the same
-        one: a list that was put aside meanwhile would be appended to unseen.
+        This is done for every delivery, so it takes no lock: appending to a deque, always the same one, is atomic.
         """
         is_late = time.monotonic() > delivery.expires
         if confirm or is_late:
@@ -137,8 +136,8 @@ class Desk:
     def give_back_what_waits(self) -> None:
         """Let others have all that nobody has begun to handle."""
         with self._changed:
-            waiting = [delivery for delivery in self._open.values() if not delivery.started]
-        self.give_back(waiting)
+            left = list(self._open.values())
+        self.give_back(delivery for delivery in left if not delivery.started)
 
     def forget(self, delivery: BaseDelivery) -> None:
         """Drop what may be another consumer's by now."""
@@ -184,8 +183,6 @@ class Desk:
                 later.is_settled = True
                 self._close(later)
                 self._queue.append(Verdict(later, "back"))
-
-    # The thread -----------------------------------------------------------------------------------------------------
 
     def _run(self) -> None:
         while (said := self._next()) is not None:

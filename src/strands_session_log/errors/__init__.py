@@ -6,16 +6,41 @@ apart have a class of their own. Each builds its own message, and the message na
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
 
+from .base import SessionLogError, shown
+from .following import DeliveryLostError, FeedGapError, GroupNotFoundError, ParkedNotFoundError
 
-class SessionLogError(Exception):
-    """Base of every error raised by this library."""
-
-    def __reduce__(self) -> tuple[Callable[..., SessionLogError], tuple[object, ...]]:
-        """Travel to other processes as what it is: the message is built already, so `__init__` must not run again."""
-        return _restored, (type(self), self.args, self.__dict__)
+__all__ = [
+    "ConcurrentWriteError",
+    "ContentionError",
+    "CorruptEntryError",
+    "DeliveryLostError",
+    "EmbeddedServerError",
+    "EncodingError",
+    "EvictionPolicyError",
+    "FeedGapError",
+    "GroupNotFoundError",
+    "InvalidIdError",
+    "InvalidPointError",
+    "InvalidUrlError",
+    "LogForkedError",
+    "MissingExtraError",
+    "NamespaceMismatchError",
+    "OutOfMemoryError",
+    "ParkedNotFoundError",
+    "RevisionNotFoundError",
+    "ServerRefusedError",
+    "ServerUnavailableError",
+    "SessionDeletedError",
+    "SessionExistsError",
+    "SessionLogError",
+    "SessionNotFoundError",
+    "UnansweredToolCallsError",
+    "UnknownOutcomeError",
+    "UnsupportedServerError",
+    "shown",
+]
 
 
 class InvalidIdError(SessionLogError, ValueError):
@@ -243,83 +268,6 @@ class MissingExtraError(SessionLogError, ImportError):
     def __init__(self, extra: str, purpose: str) -> None:
         self.extra, self.purpose = extra, purpose
         super().__init__(f"{purpose} needs an extra: pip install 'strands-session-log[{extra}]'")
-
-
-class FeedGapError(SessionLogError):
-    """Envelopes of the feed are gone that were not delivered: trimmed, deleted, or lost with the server's data.
-
-    Their events are in the session streams, unless these are gone, too.
-
-    Attributes:
-        after: The position (partition, milliseconds, sequence) after which they stood.
-        before: The position before which they stood; None when nothing stands there now.
-        count: How many there were, if that is known.
-    """
-
-    def __init__(self, after: object, before: object, count: int | None = None) -> None:
-        self.after, self.before, self.count = after, before, count
-        number = "envelopes" if count is None else f"{count} envelope{'s' * (count != 1)}"
-        end = "the end of the feed" if before is None else str(before)
-        super().__init__(
-            f"{number} between {after} and {end} are gone and were not delivered; "
-            "read the sessions that were active then (`read`), and begin again to go on behind them"
-        )
-
-
-class DeliveryLostError(SessionLogError):
-    """The delivery is not this consumer's any more, so what it says of it does not count; another consumer has it.
-
-    Attributes:
-        session_id: The session.
-        id: The event.
-        consumer: Who is late.
-    """
-
-    def __init__(self, session_id: str, id: object, consumer: str) -> None:
-        self.session_id, self.id, self.consumer = session_id, id, consumer
-        super().__init__(
-            f"event {id} of session {session_id!r} is no longer {consumer!r}'s: it took too long, or stood still, and "
-            "another consumer has it. Make `claim_after` longer, or the handler faster"
-        )
-
-
-class GroupNotFoundError(SessionLogError, LookupError):
-    """There is no consumer group of this name.
-
-    Attributes:
-        group: The name.
-        known: The groups there are.
-    """
-
-    def __init__(self, group: str, known: Sequence[str]) -> None:
-        self.group, self.known = group, tuple(known)
-        there = f"there are {', '.join(map(repr, known))}" if known else "there is none yet, a `Subscriber` makes one"
-        super().__init__(f"there is no group {group!r}: {there}")
-
-
-class ParkedNotFoundError(SessionLogError, LookupError):
-    """The group has parked no event of this name."""
-
-    def __init__(self, group: str, parked_id: str) -> None:
-        self.group, self.parked_id = group, parked_id
-        super().__init__(
-            f"group {group!r} has no parked event {parked_id!r}: `session-log parked list {group}` shows what it has"
-        )
-
-
-def shown(value: object) -> str:
-    """A value for an error message: its `repr`, or its type where that fails, as it does for very long integers."""
-    try:
-        return repr(value)
-    except Exception:
-        return f"<{type(value).__name__}>"
-
-
-def _restored(kind: type[SessionLogError], args: tuple[object, ...], fields: dict[str, Any]) -> SessionLogError:
-    error = kind.__new__(kind, *args)
-    super(SessionLogError, error).__init__(*args)
-    error.__dict__.update(fields)
-    return error
 
 
 def _words(fields: Mapping[str, object]) -> str:

@@ -1,0 +1,70 @@
+"""Errors of those who follow the log together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from .base import SessionLogError
+
+
+class FeedGapError(SessionLogError):
+    """Envelopes of the feed are gone that were not delivered: trimmed, deleted, or lost with the server's data.
+
+    Their events are in the session streams, unless these are gone, too.
+
+    Attributes:
+        after: The position (partition, milliseconds, sequence) after which they stood.
+        before: The position before which they stood; None when nothing stands there now.
+        count: How many there were, if that is known.
+    """
+
+    def __init__(self, after: object, before: object, count: int | None = None) -> None:
+        self.after, self.before, self.count = after, before, count
+        number = "envelopes" if count is None else f"{count} envelope{'s' * (count != 1)}"
+        end = "the end of the feed" if before is None else str(before)
+        super().__init__(
+            f"{number} between {after} and {end} are gone and were not delivered; "
+            "the sessions have their events. A group reads them with `catch_up(error)` or `session-log groups "
+            "catch-up`, and is told again until then or `skip`; a tail goes on behind them when it is iterated again"
+        )
+
+
+class DeliveryLostError(SessionLogError):
+    """The delivery is not this consumer's any more, so what it says of it does not count; another consumer has it.
+
+    Attributes:
+        session_id: The session.
+        id: The event.
+        consumer: Who is late.
+    """
+
+    def __init__(self, session_id: str, id: object, consumer: str) -> None:
+        self.session_id, self.id, self.consumer = session_id, id, consumer
+        super().__init__(
+            f"event {id} of session {session_id!r} is no longer {consumer!r}'s: it took too long, or stood still, and "
+            "another consumer has it. Make `claim_after` longer, or the handler faster"
+        )
+
+
+class GroupNotFoundError(SessionLogError, LookupError):
+    """There is no consumer group of this name.
+
+    Attributes:
+        group: The name.
+        known: The groups there are.
+    """
+
+    def __init__(self, group: str, known: Sequence[str]) -> None:
+        self.group, self.known = group, tuple(known)
+        there = f"there are {', '.join(map(repr, known))}" if known else "there is none yet, a `Subscriber` makes one"
+        super().__init__(f"there is no group {group!r}: {there}")
+
+
+class ParkedNotFoundError(SessionLogError, LookupError):
+    """The group has parked no event of this name."""
+
+    def __init__(self, group: str, parked_id: str) -> None:
+        self.group, self.parked_id = group, parked_id
+        super().__init__(
+            f"group {group!r} has no parked event {parked_id!r}: `session-log parked list {group}` shows what it has"
+        )
