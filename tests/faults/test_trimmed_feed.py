@@ -92,6 +92,7 @@ def test_what_was_trimmed_from_under_a_dead_consumer_does_not_hide_what_else_is_
     assert next(dead)
     for intake in dead._exchange._intakes:
         intake.stop()
+        intake.join(5)
     dead._exchange._desk._open.clear()
     told(range(3, 20), "only")
     trim(log)

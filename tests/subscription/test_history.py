@@ -124,6 +124,7 @@ def kill(deliveries: Any) -> None:
     exchange = deliveries._exchange
     for intake in exchange._intakes:
         intake.stop()
+        intake.join(5)
     exchange._desk._open.clear()
     exchange._desk.close(1)
 

@@ -240,6 +240,18 @@ def test_no_more_is_in_flight_than_allowed(log: SessionLog, told: Told) -> None:
         assert next(deliveries)
 
 
+def test_no_more_is_in_flight_than_allowed_in_however_many_partitions(log: SessionLog, told: Told) -> None:
+    told(range(70))
+    handled = []
+    with Subscriber(log, "g", batch=4, in_flight=4, bodies=True) as deliveries:
+        for _ in range(70):
+            delivery = next(deliveries)
+            assert sum(one.pending for one in log.groups()) <= 4
+            handled.append(number_of(delivery))
+            delivery.ack(confirm=True)
+    assert set(handled) == told.all
+
+
 def test_a_client_that_decodes_is_as_good(another_log: Callable[..., SessionLog], told: Told) -> None:
     told(range(30))
     with Consumer(another_log(decode_responses=True)) as consumer:

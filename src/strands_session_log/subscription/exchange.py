@@ -26,6 +26,7 @@ from .intake import Intake
 from .leases import Leases
 from .mailbox import Mailbox
 from .past import Past
+from .room import Room
 from .settings import SubscriptionSettings
 from .taken import Gap, Given
 from .tally import Tally
@@ -64,7 +65,8 @@ class Exchange:
         self._group, self._past = group, Past(events, group, self, self.tally, kind)
         self._leases = Leases(group)
         lanes = _lanes(events.client, events.keyspace.partitions)
-        take = partial(Intake, group, self._desk, self, self._past, self.tally, leases=self._leases)
+        room = Room(settings.most_in_flight, settings.least_room, lambda: self._desk.in_flight)
+        take = partial(Intake, group, self._desk, self, self._past, self.tally, leases=self._leases, room=room)
         self._intake_of: dict[int, Intake] = {}
         self._intakes = [take(partitions=lane) for lane in lanes]
         self._intake_of = {partition: one for one, lane in zip(self._intakes, lanes, strict=True) for partition in lane}

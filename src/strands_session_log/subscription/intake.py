@@ -17,12 +17,14 @@ from .desk import Desk
 from .group import Group, Request
 from .leases import Leases
 from .place import Place
+from .room import Room
 from .taken import Gap, Given, Taken
 from .tally import Tally
 
 logger = logging.getLogger(__name__)
 
 _MAX_PAUSE = 1.0
+_NAP = 0.001
 
 
 class Outlet(Protocol):
@@ -61,6 +63,7 @@ class Intake:
         work: What is done beside the feed.
         tally: Where it is counted.
         partitions: Which partitions.
+        room: How many more deliveries the consumer may have.
         leases: In ordered mode, which partitions this consumer should have.
     """
 
@@ -73,9 +76,10 @@ class Intake:
         tally: Tally,
         partitions: Iterable[int],
         leases: Leases,
+        room: Room,
     ) -> None:
         self._group, self._desk, self._outlet, self._work, self._tally = group, desk, outlet, work, tally
-        self._settings, self._leases = group.settings, leases
+        self._settings, self._leases, self._room = group.settings, leases, room
         self._places = {partition: Place(partition, group.settings) for partition in partitions}
         self._reads_singly = isinstance(group.client, ValkeyCluster)
         self._bell = Bell(group.client, group.keyspace)
@@ -112,18 +116,23 @@ class Intake:
                 return
 
     def _step(self) -> None:
-        room = self._settings.most_in_flight - self._desk.in_flight
-        if room < self._settings.least_room:
-            return self._desk.wait_for_room(0.5)
+        with self._room.taken(self._settings.batch * len(self._places)) as room:
+            busy = self._take_what_is_due(room) if room else False
+        if not room:
+            self._desk.wait_for_room(0.5)
+            # Or it is promised to another thread, which will not take long.
+            self._stopping.wait(_NAP)
+            return
+        now = time.monotonic()
+        if not busy and not any(place.is_due(now) and self._is_free(place) for place in self._places.values()):
+            self._listen()
+
+    def _take_what_is_due(self, room: int) -> bool:
         now = time.monotonic()
         due = [place for place in self._places.values() if place.is_due(now) and self._is_free(place)]
         # Whole batches of a few are had for less than a little of each; those that were asked last come last.
         due = sorted(due, key=lambda place: place.asked_at)[: max(1, room // self._settings.batch)]
-        busy = self._take(due, room, now) if due else False
-        now = time.monotonic()
-        if not busy and not any(place.is_due(now) and self._is_free(place) for place in self._places.values()):
-            self._listen()
-        return None
+        return self._take(due, room, now) if due else False
 
     def _is_free(self, place: Place) -> bool:
         """In order means: nothing new from a partition while something of it is being handled."""
