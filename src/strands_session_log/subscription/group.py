@@ -16,6 +16,7 @@ from .settings import SubscriptionSettings
 from .taken import Gap, Given, Taken, parse_gap
 
 _ALL = 100_000
+_new = tuple.__new__
 
 
 class Request(NamedTuple):
@@ -135,7 +136,7 @@ class Group:
 
         reply = insist(send, 0)
         streams = reply.items() if isinstance(reply, dict) else reply or []
-        return {feeds[feed]: [Given(id_, 1, fields) for id_, fields in entries] for feed, entries in streams}
+        return {feeds[feed]: [_new(Given, (id_, 1, fields)) for id_, fields in entries] for feed, entries in streams}
 
     def missing(self, unseen: Gap) -> Gap | None:
         """Are envelopes that this consumer did not see gone? Then nobody may have had them, and the group notes it.

@@ -62,9 +62,10 @@ class Mailbox(Generic[T]):
                 return None if self._is_closed else []
             if isinstance(self._items[0], Exception):
                 raise self._items.popleft()  # type: ignore[misc]
-            found: list[T] = []
-            while self._items and len(found) < most and not isinstance(self._items[0], Exception):
-                found.append(self._items.popleft())  # type: ignore[arg-type]
+            found: list[Any] = [self._items.popleft() for _ in range(min(most, len(self._items)))]
+            if errors := [at for at, item in enumerate(found) if isinstance(item, Exception)]:
+                self._items.extendleft(reversed(found[errors[0] :]))
+                del found[errors[0] :]
         self._taken()
         return found
 
