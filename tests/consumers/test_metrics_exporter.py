@@ -71,6 +71,15 @@ def test_what_happens_while_no_exporter_runs_is_counted_by_the_next(
         wait_until(lambda: running.total("events_total") == 50, "all to be counted")
 
 
+def test_it_is_ready_once_its_group_has_begun_in_every_partition(
+    session_log: SessionLog, exporter: Callable[..., ExporterProcess]
+) -> None:
+    with exporter() as running:
+        running.wait_until_ready()
+        begun = {status.partition for status in session_log.groups() if status.group == "metrics"}
+    assert begun == set(range(session_log.partitions))
+
+
 def test_a_new_group_counts_from_now_on_or_from_where_it_is_told_to(
     session_log: SessionLog, exporter: Callable[..., ExporterProcess]
 ) -> None:

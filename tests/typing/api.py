@@ -57,6 +57,7 @@ page: list[SessionInfo] = log.sessions(limit=50)
 page = log.sessions(before=page[-1])
 active: int = log.count_sessions(since=datetime.now(timezone.utc))
 reports: list[ServerReport] = log.servers()
+partitions: int = log.partitions
 page = log.sessions(before=datetime.now(timezone.utc))
 
 last: EventId = log.append("s-42", events.Custom("custom.feedback", {"score": 5}))

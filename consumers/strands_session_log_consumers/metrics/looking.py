@@ -37,9 +37,9 @@ class Look:
     servers: Sequence[ServerReport]
     active_sessions: int
 
-    def has(self, group: str) -> bool:
-        """Whether it tells where a group stands."""
-        return any(status.group == group for status in self.groups)
+    def has(self, group: str, partitions: int) -> bool:
+        """Whether it tells where a group stands, in all of so many partitions: a group begins in each on its own."""
+        return sum(status.group == group for status in self.groups) == partitions
 
 
 class Lookout:
@@ -78,7 +78,8 @@ class Lookout:
         while not self._stopped.is_set():
             look = self._look(was_well)
             was_well, self._last = look is not None, look or self._last
-            self._stopped.wait(self._every if look and look.has(self._group) else min(self._every, _IMPATIENT))
+            is_whole = look is not None and look.has(self._group, self._log.partitions)
+            self._stopped.wait(self._every if is_whole else min(self._every, _IMPATIENT))
 
     def _look(self, was_well: bool) -> Look | None:
         since = datetime.now(timezone.utc) - ACTIVE

@@ -55,8 +55,8 @@ class Exporter:
             return "the server does not answer"
         if self._end_subscription is None:
             return f"not subscribed as group {self._settings.group} yet"
-        if not look.has(self._settings.group):
-            return f"the lag of group {self._settings.group} is not known yet"
+        if not look.has(self._settings.group, self._log.partitions):
+            return f"the lag of group {self._settings.group} is not known in all partitions yet"
         return ""
 
     async def run(self, stop: asyncio.Event, listening: Callable[[str], object]) -> None:

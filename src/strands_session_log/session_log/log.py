@@ -128,6 +128,11 @@ class SessionLog(History, Following, Subscriptions):
         """
         return self.events.sessions(limit, before)
 
+    @property
+    def partitions(self) -> int:
+        """How many partitions the namespace has; a group stands in each of them on its own."""
+        return self.events.keyspace.partitions
+
     def count_sessions(self, since: datetime) -> int:
         """How many sessions had an event at or after a time, by the server's clock; cheap, however many there are."""
         return self.events.count_sessions(since)
