@@ -67,6 +67,18 @@ def test_a_group_that_starts_now_hears_only_of_what_comes(log: SessionLog, told:
     assert {number for _, number in consumer.handled} == set(range(10, 15))
 
 
+def test_a_group_that_starts_now_has_begun_in_every_partition_though_its_consumer_leaves_at_once(
+    log: SessionLog, told: Told
+) -> None:
+    told(range(7))
+    with Subscriber(log, "g", start="now"):
+        pass
+    told(range(7, 21))
+    with Consumer(log, start="now") as consumer:
+        wait_until(lambda: len(consumer.handled) == 14, "what came meanwhile")
+    assert {number for _, number in consumer.handled} == set(range(7, 21))
+
+
 def test_types_and_agents_that_are_not_wanted_are_passed_over_and_done(log: SessionLog) -> None:
     log.append("s", [events.Custom("custom.a", {}), events.Custom("custom.b", {}), events.Custom("custom.a", {}, "x")])
     with Subscriber(log, "g", types="custom.a", agent="x") as deliveries:

@@ -1,7 +1,7 @@
 -- Gives a consumer what it is to handle next in one partition: its own, what others left lying, and what is new.
 --
 -- KEYS: feed, group, parked, position (one slot)
--- ARGV: 1 group, 2 consumer, 3 'ordered' or '', 4 how many at most, 5 where a new group starts (feed | now | beginning)
+-- ARGV: 1 group, 2 consumer, 3 'ordered' or '', 4 how many at most (0: only see to it that there is the group), 5 where a new group starts (feed | now | beginning)
 --       6 look for what was left lying ('1' or ''), 7 after how many ms it counts as left, 8 deliveries at most
 --       9 may something be taken that was delivered twice already ('1' or ''), 10 for how many ms a lease holds
 --       11 the last envelope this consumer was given and 12 its link ('' if none), 13 compare it ('1' or '')
@@ -69,6 +69,8 @@ if not delivered then
     gap = call('HGET', group, 'gap') or ''
     work = work or call('HGET', group, 'work')
 end
+-- The group begins in all partitions at once, and nothing is given yet.
+if most == 0 then return { 'ok', gap, delivered, -1, {}, {}, '' } end
 -- When the group was last heard of: what XINFO says of its consumers is not the same on all servers.
 call('HSET', group, 'seen', now)
 if ordered then

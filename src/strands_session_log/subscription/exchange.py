@@ -64,6 +64,9 @@ class Exchange:
         self._desk = Desk(group, self.tally, self.end, self._settled, self._trim)
         self._group, self._past = group, Past(events, group, self, self.tally, kind)
         self._leases = Leases(group)
+        with suppress(SessionLogError):
+            # Whoever leaves at once has begun in all partitions. What fails here, the intakes meet again.
+            group.begin()
         lanes = _lanes(events.client, events.keyspace.partitions)
         room = Room(settings.most_in_flight, settings.least_room, lambda: self._desk.in_flight)
         take = partial(Intake, group, self._desk, self, self._past, self.tally, leases=self._leases, room=room)

@@ -111,6 +111,12 @@ class Group:
 
     def __init__(self, client: Client, keyspace: Keyspace, settings: SubscriptionSettings, retry_for: float) -> None:
         self.client, self.keyspace, self.settings, self.retry_for = client, keyspace, settings, retry_for
+        self._has_begun = False
+
+    def begin(self) -> None:
+        """Let the group begin in every partition that it is new in, in one round trip."""
+        self.take([Request(partition, 0) for partition in range(self.keyspace.partitions)])
+        self._has_begun = True
 
     def take(self, requests: Sequence[Request]) -> list[Taken]:
         """Ask partitions, all in one round trip; whoever gets no answer asks for its own again (`own`)."""
@@ -213,7 +219,7 @@ class Group:
         settings = self.settings
         return [
             *(settings.group, settings.consumer, "ordered" if settings.ordered else ""),
-            *(request.most, "feed" if request.is_begun else settings.start),
+            *(request.most, "feed" if request.is_begun or self._has_begun else settings.start),
             *("1" if request.claim else "", settings.claim_after_ms, settings.max_attempts),
             *("1" if request.suspects else "", settings.claim_after_ms, *request.known),
             *("1" if request.compare else "", b" ".join(request.own)),

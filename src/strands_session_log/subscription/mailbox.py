@@ -12,17 +12,13 @@ T = TypeVar("T")
 
 
 class Mailbox(Generic[T]):
-    """A queue that ends, perhaps with an error; what is an error in it is raised to whoever comes to it.
+    """A queue that ends, perhaps with an error; what is an error in it is raised to whoever comes to it."""
 
-    Args:
-        taken: Told each time after something was taken out; must be quick.
-    """
-
-    def __init__(self, taken: Callable[[], object] = lambda: None) -> None:
+    def __init__(self) -> None:
         self._items: deque[T | Exception] = deque()
         self._changed = threading.Condition()
         self._waiting: set[tuple[asyncio.AbstractEventLoop, asyncio.Future[None]]] = set()
-        self._taken, self._is_closed = taken, False
+        self._is_closed = False
 
     def put(self, items: Iterable[T | Exception]) -> None:
         """Add to it; what comes after the end is forgotten."""
@@ -66,8 +62,7 @@ class Mailbox(Generic[T]):
             if errors := [at for at, item in enumerate(found) if isinstance(item, Exception)]:
                 self._items.extendleft(reversed(found[errors[0] :]))
                 del found[errors[0] :]
-        self._taken()
-        return found
+            return found
 
     def get(self, most: int = 1, timeout: float | None = None) -> list[T] | None:
         """Wait for what comes; nothing when the time is over, None at the end."""
