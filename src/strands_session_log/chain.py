@@ -1,11 +1,14 @@
 """The hash chain that lets anyone prove what was said, also after content was erased.
 
     commitment = SHA-256(salt ‖ body)
-    link       = SHA-256(previous link ‖ revision ‖ type ‖ agent ‖ event ‖ time ‖ v ‖ trace ‖ commitment)
+    link       = SHA-256(previous link ‖ base ‖ revision ‖ type ‖ agent ‖ event ‖ time ‖ v ‖ trace ‖ retained ‖
+                         commitment)
 
 Every part of a link is preceded by its length in bytes (8 bytes, big endian), so no two inputs collide. The first
-link of a session follows SHA-256 of the session id. A body is covered by its commitment only: removing body and salt
-and keeping the commitment leaves the chain intact, and the salt keeps short bodies from being guessed.
+link of a session follows SHA-256 of the session id. The base is the id of the event that the batch follows: the
+server's time, which nobody knows before the append, is proved by the next batch. A body is covered by its commitment
+only: removing body and salt and keeping the commitment leaves the chain intact, and the salt keeps short bodies from
+being guessed. See docs/adr/0020.
 """
 
 from __future__ import annotations
@@ -16,6 +19,7 @@ from collections.abc import Iterable
 from hashlib import sha256
 
 SALT_BYTES = 16
+LINK_BYTES = 32
 _LENGTHS = [length.to_bytes(8, "big") for length in range(256)]
 """Most parts of a link are short."""
 _TO_URL, _FROM_URL = bytes.maketrans(b"+/", b"-_"), bytes.maketrans(b"-_", b"+/")
@@ -36,19 +40,20 @@ def commitment(salt: bytes, body: bytes) -> bytes:
     return sha256(salt + body).digest()
 
 
-def link(previous: bytes, revision: int, header: Iterable[bytes], body_commitment: bytes) -> bytes:
+def link(previous: bytes, base: bytes, revision: int, clear: Iterable[bytes], body_commitment: bytes) -> bytes:
     """The chain up to and including one event.
 
     Args:
         previous: The link before it, 32 bytes.
+        base: The id of the event that its batch follows, `<ms>-<revision>`.
         revision: Its 1-based position.
-        header: `type, agent, event, time, v, trace` as they stand in the entry, UTF-8.
+        clear: `type, agent, event, time, v, trace, retained` as they stand in the entry, UTF-8.
         body_commitment: See `commitment`.
 
     Returns:
         32 bytes.
     """
-    parts = (previous, b"%d" % revision, *header, body_commitment)
+    parts = (previous, base, b"%d" % revision, *clear, body_commitment)
     try:
         return sha256(b"".join([_LENGTHS[len(part)] + part for part in parts])).digest()
     except IndexError:
@@ -68,3 +73,16 @@ def from_text(text: str | bytes) -> bytes:
     """
     padded = (text.encode() if isinstance(text, str) else text) + b"=="
     return a2b_base64(padded.translate(_FROM_URL))
+
+
+def exactly(text: str | bytes, size: int) -> bytes:
+    """The bytes that `to_text` would write as this very text, if they are so many; else none, which is no salt or link.
+
+    Base64 has several spellings of the same bytes. Only one of them counts, lest an entry be changed unnoticed.
+    """
+    encoded = text.encode() if isinstance(text, str) else text
+    try:
+        found = from_text(encoded)
+    except ValueError:
+        return b""
+    return found if len(found) == size and to_text(found) == encoded else b""

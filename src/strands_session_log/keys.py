@@ -17,7 +17,7 @@ from typing import NamedTuple
 from .errors import InvalidIdError
 from .ids import check_id
 
-FORMAT = 1
+FORMAT = 2
 """Version of the key layout and entry format; written once per namespace."""
 
 DEFAULT_PARTITIONS = 16
@@ -33,14 +33,27 @@ class SessionKeys(NamedTuple):
     snapshot: str
     live: str
     rewrite: str
+    ids: str
     feed: str
     sessions: str
     position: str
+    tombstones: str
 
     @property
     def append(self) -> tuple[str, ...]:
-        """Those the append script takes, in its order."""
+        """Those the append script takes, in its order, for a session that has begun."""
         return self.events, self.head, self.feed, self.sessions, self.position
+
+    @property
+    def begin(self) -> tuple[str, ...]:
+        """Those it takes for one that begins."""
+        return *self.append, self.tombstones
+
+    @property
+    def delete(self) -> tuple[str, ...]:
+        """Those the delete script takes, in its order."""
+        of_session = self.events, self.head, self.snapshot, self.live, self.rewrite, self.ids
+        return *of_session, self.sessions, self.feed, self.position, self.tombstones, f"{self.tombstones}:times"
 
 
 class GroupKeys(NamedTuple):
@@ -101,6 +114,14 @@ class Keyspace(NamedTuple):
         """The sorted set of a partition's sessions by last activity."""
         return f"{self._prefix(partition)}:sessions"
 
+    def tombstones(self, partition: int) -> str:
+        """The hash of what was deleted in a partition."""
+        return f"{self._prefix(partition)}:tombstones"
+
+    def layout(self, partition: int) -> str:
+        """The hash that says, in a partition, how many there are."""
+        return f"{self._prefix(partition)}:layout"
+
     def group(self, partition: int, name: str) -> GroupKeys:
         """The keys of a subscription in one partition.
 
@@ -135,9 +156,11 @@ def _session_keys(keyspace: Keyspace, session_id: str) -> SessionKeys:
         snapshot=f"{prefix}:snapshot",
         live=f"{prefix}:live",
         rewrite=f"{prefix}:rewrite",
+        ids=f"{prefix}:ids",
         feed=keyspace.feed(partition),
         sessions=keyspace.sessions(partition),
         position=keyspace.position(partition),
+        tombstones=keyspace.tombstones(partition),
     )
 
 

@@ -8,17 +8,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from strands_session_log import events
-from strands_session_log.codec import FIELDS, decode, encode, envelope, from_json, parse, recorded, remains
+from strands_session_log.codec import FIELDS, decode, encode, envelope, from_json, parse, recorded, retained, rows
 from strands_session_log.codec.values import MAX_DEPTH
 from strands_session_log.errors import CorruptEntryError, EncodingError, InvalidIdError, shown
 from strands_session_log.ids import EventId
 from strands_session_log.lifecycle.records import check_message_id
 from strands_session_log.lifecycle.window import fingerprint
 
+COMMITMENT = b"A" * 43
+"""Of 32 zero bytes."""
+
 
 def entry_of(event: events.Event, **changes: bytes) -> dict[bytes, bytes]:
     encoded = encode(event)
-    fields = dict(zip(FIELDS, (*encoded.header, b"c2FsdA", b"bGluaw", encoded.body), strict=True))
+    values = (*encoded.header, b"17-2", encoded.retained, b"c2FsdA", b"bGluaw", encoded.body)
+    fields = dict(zip(FIELDS, values, strict=True))
     return {**fields, **{name.encode(): value for name, value in changes.items()}}
 
 
@@ -43,7 +47,7 @@ def test_an_event_reads_back_as_it_was_written() -> None:
     st.permutations(range(len(FIELDS))),
 )
 def test_a_raw_entry_reads_as_any_other(event: events.Event, is_erased: bool, order: list[int]) -> None:
-    entry = entry_of(event, **({"salt": b"", "body": b'{"commitment":"' + 43 * b"A" + b'"}'} if is_erased else {}))
+    entry = entry_of(event, **({"salt": b"", "body": COMMITMENT} if is_erased else {}))
     flat = [part for at in order for part in list(entry.items())[at]]
     assert recorded([b"17-3", flat]) == decode(b"17-3", entry)
     assert recorded([b"17-3", [part for pair in entry.items() for part in pair]]) == decode(b"17-3", entry)
@@ -112,7 +116,6 @@ def test_any_other_message_index_is_accepted(message_id: int) -> None:
 @pytest.mark.parametrize("data", [None, [], "text", [("a", 1)]])
 def test_data_that_is_no_mapping_is_refused(data: Any) -> None:
     for kind in (events.MessageAdded, events.SessionAnnotated):
-        assert not kind(data).is_erased
         with pytest.raises(EncodingError, match="data cannot be stored: it must be a mapping"):
             encode(kind(data))
 
@@ -193,19 +196,55 @@ def test_an_erased_event_is_not_lifted_because_there_is_nothing_to_lift(monkeypa
     monkeypatch.setitem(envelope.UPCASTERS, ("custom.x", 1), lambda data: {"lifted": data["x"]})
     event = events.Custom("custom.x", {"x": 1})
     assert decode(b"17-3", entry_of(event)).event.data == {"lifted": 1}
-    body = b'{"commitment":"' + b"c" * 43 + b'"}'
-    erased = decode(b"17-3", entry_of(event, salt=b"", body=body)).event
+    erased = decode(b"17-3", entry_of(event, salt=b"", body=COMMITMENT)).event
     assert erased.is_erased
-    assert (erased.version, dict(erased.data)) == (1, {"commitment": "c" * 43})
+    assert (erased.version, dict(erased.data)) == (1, {})
+
+
+@pytest.mark.parametrize(
+    "body", [b'{"commitment":"' + COMMITMENT + b'"}', b"{}", b"", COMMITMENT + b"=", b"A" * 42 + b"B"]
+)
+def test_nothing_but_a_commitment_may_stand_in_place_of_an_erased_body(body: bytes) -> None:
+    entry = entry_of(events.AgentUpdated({"state": {"is_admin": True}}, "a"), salt=b"", body=body)
+    flat = [part for pair in entry.items() for part in pair]
+    for read in (parse, decode, lambda id_, _: recorded([id_, flat]), lambda id_, _: list(rows([[id_, flat]], bool))):
+        with pytest.raises(CorruptEntryError, match=r"17-3 cannot be read: .* no commitment"):
+            read(b"17-3", entry)
+
+
+def test_data_that_looks_as_if_it_was_erased_is_not() -> None:
+    event = events.Custom("custom.x", {"commitment": COMMITMENT.decode()})
+    read = decode(b"17-3", entry_of(event)).event
+    assert (read.is_erased, read.data) == (False, {"commitment": COMMITMENT.decode()})
+
+
+def test_an_erased_event_cannot_be_appended_again() -> None:
+    erased = decode(b"17-3", entry_of(events.SessionAnnotated({"a": 1}), salt=b"", body=COMMITMENT)).event
+    with pytest.raises(EncodingError, match="was erased cannot be appended"):
+        encode(erased)
 
 
 def test_an_erased_message_keeps_its_index_and_its_role_and_nothing_else() -> None:
     message = {"role": "assistant", "content": [{"text": "secret"}]}
     event = events.MessageAdded({"message": message, "message_id": 7, "created_at": "2026"}, "default")
-    assert remains(parse(b"17-3", entry_of(event))) == {"message_id": 7, "role": "assistant"}
-    assert remains(parse(b"17-3", entry_of(events.AgentUpdated({"state": {"role": "user"}}, "default")))) == {}
-    assert remains(parse(b"17-3", entry_of(event, body=b"no JSON"))) == {}
-    assert remains(parse(b"17-3", entry_of(event, body=b"[]"))) == {}
+    erased = decode(b"17-3", entry_of(event, salt=b"", body=COMMITMENT)).event
+    assert erased.data == retained(encode(event).retained) == {"message_id": 7, "role": "assistant"}
+    assert encode(events.AgentUpdated({"state": {"role": "user"}}, "default")).retained == b""
+
+
+def test_what_is_retained_does_not_stand_in_the_body_a_second_time() -> None:
+    assert orjson.loads(encode(events.MessageAdded({"message": {"role": "user"}, "message_id": 7})).body) == {
+        "message": {"role": "user"}
+    }
+    erased = {"erased": ["1-1"], "reason": "why"}
+    assert encode(events.PayloadErased(erased)).body == b'{"reason":"why"}'
+    assert decode(b"17-3", entry_of(events.PayloadErased(erased))).event.data == erased
+
+
+@pytest.mark.parametrize("junk", [b"[]", b"7", b"{", b"null"])
+def test_what_is_retained_must_be_an_object(junk: bytes) -> None:
+    with pytest.raises(CorruptEntryError, match="17-3 cannot be read"):
+        decode(b"17-3", entry_of(events.SessionAnnotated({}), retained=junk))
 
 
 @pytest.mark.parametrize("message_id", [10**14, -(10**14), 10**5000], ids=shown)

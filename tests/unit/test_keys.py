@@ -23,7 +23,7 @@ def test_all_keys_of_a_session_and_its_partition_share_one_slot(session_id: str)
 def test_two_sessions_never_share_a_key(one: str, other: str) -> None:
     keyspace = Keyspace("strands", 1)
     if one != other:
-        assert not set(keyspace.session(one)[:5]) & set(keyspace.session(other)[:5])
+        assert not set(keyspace.session(one)[:6]) & set(keyspace.session(other)[:6])
 
 
 @pytest.mark.parametrize("partitions", [1, 3, 16, 64, 1000])
@@ -44,9 +44,11 @@ def test_the_layout_is_the_documented_one() -> None:
         f"strands:{{{tag}}}:session:s-42:snapshot",
         f"strands:{{{tag}}}:session:s-42:live",
         f"strands:{{{tag}}}:session:s-42:rewrite",
+        f"strands:{{{tag}}}:session:s-42:ids",
         f"strands:{{{tag}}}:feed",
         f"strands:{{{tag}}}:sessions",
         f"strands:{{{tag}}}:feed:position",
+        f"strands:{{{tag}}}:tombstones",
     )
 
 

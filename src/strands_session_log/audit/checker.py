@@ -8,12 +8,12 @@ from typing import Any
 from .. import chain
 from ..codec import Entry, parse
 from ..errors import CorruptEntryError
-from ..event_log.linking import link_after, loaded, raw
+from ..event_log.linking import Chained
 from ..event_log.sealed import Position
 from ..events import PayloadErased
 from ..ids import START, EventId
 from ..server.border import text
-from .lineage import Lineage
+from .lineage import Lineage, retained_of
 
 
 class Checker:
@@ -24,14 +24,24 @@ class Checker:
     """
 
     def __init__(self, lineage: Lineage) -> None:
-        self.count, self.last, self.id, self.link, self.problems = 0, "", START, "", list[str]()
-        self._lineage, self._previous = lineage, chain.genesis(lineage.root)
+        self.count, self.last, self.problems = 0, "", list[str]()
+        self._lineage, self._at = lineage, Chained.start(lineage.root)
         self._erased: dict[str, str] = {}
+
+    @property
+    def id(self) -> EventId:
+        """The event checked last."""
+        return self._at.id
 
     @property
     def revision(self) -> int:
         """Of the event checked last."""
         return self.id.revision
+
+    @property
+    def link(self) -> str:
+        """The hash chain there, base64url; empty before the first."""
+        return self._at.link if self.id != START else ""
 
     @property
     def erased(self) -> Iterable[tuple[str, str]]:
@@ -51,7 +61,7 @@ class Checker:
             self._check_content(entry)
             self._check_off(entry)
             self.problems += self._lineage.check(entry, self.id, self.link)
-            self.id, self.link, self._previous = entry.id, entry.link, raw(entry.link)
+            self._at = Chained.of(entry)
 
     def compare(self, head: Position | str | None) -> str:
         """What is wrong with the head if the stream ends with the event checked last; nothing if it fits."""
@@ -71,16 +81,19 @@ class Checker:
             self.problems.append(f"event {entry.id} ({entry.header[0]}) is older than event {self.id} before it")
 
     def _check_content(self, entry: Entry) -> None:
-        if raw(entry.link) != link_after(self._previous, entry):
-            self.problems.append(f"event {entry.id} ({entry.header[0]}) is not what was written: its link differs")
-        elif not entry.is_erased and len(raw(entry.salt)) != chain.SALT_BYTES:
-            # With part of the body as salt, or of the salt as body, the link stays the same.
+        if not entry.is_erased and not chain.exactly(entry.salt, chain.SALT_BYTES):
             self.problems.append(f"event {entry.id} ({entry.header[0]}) has no salt of {chain.SALT_BYTES} bytes")
+        elif not self._at.links(entry):
+            self.problems.append(f"event {entry.id} ({entry.header[0]}) is not what was written: its link differs")
+        elif not self._at.continues(entry):
+            self.problems.append(
+                f"event {entry.id} ({entry.header[0]}) was written after event {entry.base}, "
+                f"but follows {self.id}: a time was changed"
+            )
 
     def _check_off(self, entry: Entry) -> None:
         if entry.header[0] == PayloadErased.TYPE:
-            named = loaded(entry.body).get("erased")
-            for id_ in named if isinstance(named, list) else ():
+            for id_ in PayloadErased(retained_of(entry)).erased:
                 self._erased.pop(str(id_), None)
         if entry.is_erased:
             self._erased[str(entry.id)] = entry.header[0]
@@ -88,8 +101,6 @@ class Checker:
     def _pass_over(self, fields: Mapping[Any, Any]) -> None:
         """Go on behind an entry that cannot be read, with what of it can be."""
         try:
-            self.id = EventId.parse(self.last)
-            self.link = text(fields.get(b"link", ""))
+            self._at = Chained(EventId.parse(self.last), text(fields.get(b"base", "")), text(fields.get(b"link", "")))
         except ValueError:
             return
-        self._previous = raw(self.link)

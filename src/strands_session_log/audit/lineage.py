@@ -10,12 +10,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import suppress
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from ..codec import Entry, fields_of
+from ..codec import Entry, fields_of, retained
 from ..errors import InvalidIdError
 from ..event_log import EventLog
-from ..event_log.linking import loaded
 from ..events import SessionForked
 from ..ids import EventId
 from ..server.border import insist
@@ -65,7 +64,7 @@ class Lineage:
         """What is wrong with an event that follows this one, if it tells of a fork."""
         if entry.header[0] != SessionForked.TYPE:
             return
-        data, name = loaded(entry.body), f"event {entry.id} ({SessionForked.TYPE})"
+        data, name = retained_of(entry), f"event {entry.id} ({SessionForked.TYPE})"
         if (data.get("at"), data.get("link")) != (str(before), link):
             yield f"{name} says that it follows event {data.get('at')}, but follows {before}, or names another link"
         if data.get("root") != self.root:
@@ -90,3 +89,11 @@ class Lineage:
             for _, fields in page:
                 return bool(fields_of(fields).get(b"link") == self._link.encode())
         return not next(log.pages(parent))
+
+
+def retained_of(entry: Entry) -> dict[str, Any]:
+    """What an entry retains; nothing where that cannot be read, which its link tells."""
+    try:
+        return retained(entry.retained)
+    except ValueError:
+        return {}

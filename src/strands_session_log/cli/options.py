@@ -25,6 +25,8 @@ UnansweredOption = Annotated[
         "--allow-unanswered", help="Even if an agent would wait for the result of a tool call, which no model takes."
     ),
 ]
+ByOption = Annotated[str, typer.Option("--by", metavar="NAME", help="Who does it, for the record.", show_default=False)]
+ReasonOption = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why, for the record.", show_default=False)]
 UrlOption = Annotated[
     str | None,
     typer.Option(

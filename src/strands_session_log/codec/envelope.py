@@ -6,6 +6,7 @@ SAMEFIELDS). Every value is text.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
@@ -18,8 +19,13 @@ from ..ids import EventId
 from .left_out import complete, shorten
 from .values import to_json
 
-FIELDS = (b"type", b"agent", b"event", b"time", b"v", b"trace", b"salt", b"link", b"body")
+FIELDS = (
+    *(b"type", b"agent", b"event", b"time", b"v", b"trace"),
+    *(b"base", b"retained", b"salt", b"link", b"body"),
+)
 _DECODED_FIELDS = tuple(name.decode() for name in FIELDS)
+_COMMITMENT = re.compile(r"[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]")
+"""32 bytes in base64url, as `chain.to_text` writes them."""
 
 Upcaster = Callable[[dict[str, Any]], dict[str, Any]]
 UPCASTERS: dict[tuple[str, int], Upcaster] = {}
@@ -31,6 +37,7 @@ class Encoded(NamedTuple):
 
     Attributes:
         header: `type, agent, event, time, v, trace`, UTF-8.
+        retained: JSON of what outlives an erasure, see `Event.retains`; empty if nothing does.
         body: JSON, without what `left_out` leaves out.
         facts: JSON for the feed's envelope, never content.
         message_index: The message index it creates, if it does.
@@ -38,6 +45,7 @@ class Encoded(NamedTuple):
     """
 
     header: tuple[bytes, ...]
+    retained: bytes
     body: bytes
     facts: bytes
     message_index: int | None
@@ -52,17 +60,18 @@ def encode(event: Event) -> Encoded:
         InvalidIdError: When the agent is not empty and no id.
     """
     index = check_event(event)
-    data = to_json(event.data)
-    shorten(event.type, event.agent, event.time, data)
+    data, kept = to_json(event.data), event.retains()
+    shorten(event.type, event.agent, event.time, data, kept)
     texts = (event.type, event.agent, event.event_id, event.time, str(event.version), event.trace)
     try:
         body, facts = orjson.dumps(data), orjson.dumps(to_json(event.facts(), "facts"))
+        retained = orjson.dumps(kept) if kept else b""
     except EncodingError:
         raise
     except Exception as error:
         # What the data is made of may run code of the user's own, or be changed by another thread meanwhile.
         raise EncodingError(event.type, f"{type(error).__name__}: {error}") from error
-    return Encoded(tuple(map(str.encode, texts)), body, facts, index, event)
+    return Encoded(tuple(map(str.encode, texts)), retained, body, facts, index, event)
 
 
 class Entry(NamedTuple):
@@ -71,13 +80,17 @@ class Entry(NamedTuple):
     Attributes:
         id: Its stream id.
         header: `type, agent, event, time, v, trace`.
-        salt: Base64url; empty once the body was erased.
+        base: The id of the event that its batch follows, as text.
+        retained: JSON of what outlives an erasure; empty if nothing does.
+        salt: Base64url; empty once the body was erased: nothing else tells that it was.
         link: Base64url.
-        body: JSON; `{"commitment": base64url}` once erased.
+        body: JSON; once erased, its commitment in base64url.
     """
 
     id: EventId
     header: tuple[str, ...]
+    base: str
+    retained: str
     salt: str
     link: str
     body: str
@@ -96,7 +109,10 @@ def parse(entry_id: bytes | str, entry: Mapping[Any, Any]) -> Entry:
     """
     try:
         fields = [_text(entry[name]) for name in (FIELDS if FIELDS[0] in entry else _DECODED_FIELDS)]
-        return Entry(EventId.parse(entry_id), tuple(fields[:6]), *fields[6:])
+        found = Entry(EventId.parse(entry_id), tuple(fields[:6]), *fields[6:])
+        if found.is_erased:
+            check_erased(found.body)
+        return found
     except (KeyError, ValueError) as error:
         raise CorruptEntryError(_text(entry_id), f"{type(error).__name__}: {error}") from error
 
@@ -109,17 +125,31 @@ def decode(entry_id: bytes | str, entry: Mapping[Any, Any]) -> Recorded:
     """
     raw = parse(entry_id, entry)
     try:
-        return Recorded(raw.id, _event(raw, orjson.loads(raw.body)), raw.link)
+        return Recorded(raw.id, _event(raw), raw.link)
     except ValueError as error:
         raise CorruptEntryError(raw.id, f"{type(error).__name__}: {error}") from error
 
 
-def remains(entry: Entry) -> dict[str, Any]:
-    """What an entry keeps when its body is erased, see `Event.remains`; nothing where the body cannot be read."""
-    try:
-        return _event(entry, orjson.loads(entry.body)).remains()
-    except (ValueError, TypeError, LookupError, AttributeError):
-        return {}
+def retained(text: str | bytes) -> dict[str, Any]:
+    """What outlives an erasure, from the field of that name.
+
+    Raises:
+        ValueError: When it is no JSON object.
+    """
+    found = orjson.loads(text) if text else {}
+    if type(found) is not dict:
+        raise ValueError("what is retained is no JSON object")
+    return found
+
+
+def check_erased(body: str) -> None:
+    """Accept what may stand in place of an erased body: its commitment, and nothing else.
+
+    Raises:
+        ValueError: When it is anything else, which somebody has put there.
+    """
+    if not _COMMITMENT.fullmatch(body):
+        raise ValueError("it has no salt, as if it was erased, but a body that is no commitment")
 
 
 def is_current(type_: str, version: bytes) -> bool:
@@ -127,15 +157,17 @@ def is_current(type_: str, version: bytes) -> bool:
     return not UPCASTERS or (type_, int(version)) not in UPCASTERS
 
 
-def _event(entry: Entry, data: dict[str, Any]) -> Event:
+def _event(entry: Entry) -> Event:
     type_, agent, event_id, time, version, trace = entry.header
-    number = int(version)
+    number, data = int(version), retained(entry.retained)
     if not entry.is_erased:
-        complete(type_, agent, time, data)
+        kept, data = data, orjson.loads(entry.body)
+        complete(type_, agent, time, kept, data)
         while (type_, number) in UPCASTERS:
             data = UPCASTERS[type_, number](data)
             number += 1
     envelope: dict[str, Any] = {"event_id": event_id, "time": time, "trace": trace, "version": number}
+    envelope["is_erased"] = entry.is_erased
     if known := Event.known.get(type_):
         return known(data, agent, **envelope)
     kind = Custom if type_.startswith("custom.") else Event

@@ -1,30 +1,45 @@
 """What a body leaves out, because the entry around it says it already, or because it is nearly always the same.
 
 Strands' records repeat in every message when it was written, and in every record of an agent whose it is. An event that
-is read has it all. The first of the fields tells: only where it is left out, others may be. See docs/format.md.
+is read has it all. The first of the fields tells: only where it is left out, others may be. What outlives an erasure
+stands in the clear beside the body, and not in it a second time. See docs/format.md.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeAlias
 
 import orjson
+
+from .values import WRAPPED
 
 Change: TypeAlias = Callable[[dict[str, Any], str, str], None]
 """Changes the data of an event, JSON values, that has an agent and a time."""
 
 
-def shorten(type_: str, agent: str, time: str, data: dict[str, Any]) -> None:
+def shorten(type_: str, agent: str, time: str, data: dict[str, Any], retained: Mapping[str, Any]) -> None:
     """Take out of the data of an event, JSON values, what need not be written."""
     if type_ in _SHORTEN:
         _SHORTEN[type_](data, agent, time)
+    for name in _members(type_, retained):
+        if name in data and data[name] == retained[name]:
+            del data[name]
 
 
-def complete(type_: str, agent: str, time: str, data: Any) -> None:
+def complete(type_: str, agent: str, time: str, retained: Mapping[str, Any], data: Any) -> None:
     """The reverse of `shorten`, for data that was not erased."""
-    if type_ in COMPLETE and type(data) is dict:
-        COMPLETE[type_](data, agent, time)
+    if type(data) is not dict or WRAPPED in data:
+        return
+    for name in _members(type_, retained):
+        data.setdefault(name, retained[name])
+    if type_ in _COMPLETE:
+        _COMPLETE[type_](data, agent, time)
+
+
+def _members(type_: str, retained: Mapping[str, Any]) -> Iterable[str]:
+    """What of it is a member of the data: all, but for the role of a message, which stands in the message."""
+    return retained.keys() & {"message_id"} if type_ in _MESSAGES else retained
 
 
 def _shorten_message(data: dict[str, Any], agent: str, time: str) -> None:
@@ -78,8 +93,7 @@ def _text(value: Any) -> bytes:
     return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
 
 
-_MESSAGES = [f"message.{happened}" for happened in ("added", "updated", "redacted")]
+_MESSAGES = ("message.added", "message.updated", "message.redacted")
 _AGENTS = [f"agent.{happened}" for happened in ("created", "updated")]
-_SHORTEN: dict[str, Change] = {**dict.fromkeys(_MESSAGES, _shorten_message), **dict.fromkeys(_AGENTS, _shorten_agent)}
-COMPLETE: dict[str, Change] = {**dict.fromkeys(_MESSAGES, _complete_message), **dict.fromkeys(_AGENTS, _complete_agent)}
-"""What `complete` does, by type, for those who read very many."""
+_SHORTEN: dict[str, Change] = dict.fromkeys(_MESSAGES, _shorten_message) | dict.fromkeys(_AGENTS, _shorten_agent)
+_COMPLETE: dict[str, Change] = dict.fromkeys(_MESSAGES, _complete_message) | dict.fromkeys(_AGENTS, _complete_agent)

@@ -15,19 +15,19 @@ from ..errors import CorruptEntryError
 from ..events import Recorded
 from ..events.event import restored
 from ..ids import EventId
-from .envelope import FIELDS, decode, is_current
-from .left_out import COMPLETE, Change, complete
+from .envelope import FIELDS, decode, is_current, retained
+from .left_out import complete
 
-Row: TypeAlias = "tuple[EventId, str, str, Any, str]"
-"""Id, type, agent, data (None where it was not wanted) and link of an event."""
+Row: TypeAlias = "tuple[EventId, str, str, Any, str, bool]"
+"""Id, type, agent, data (None where it was not wanted) and link of an event, and whether it was erased."""
 
 RawEntry: TypeAlias = "Sequence[Any]"
 """`[id, [name, value, …]]`, as bytes."""
 
 _new = tuple.__new__
 _NAMES = list(FIELDS)
-_TYPE, _AGENT, _TIME, _VERSION, _SALT, _LINK, _BODY = (
-    2 * FIELDS.index(name) + 1 for name in (b"type", b"agent", b"time", b"v", b"salt", b"link", b"body")
+_TYPE, _AGENT, _TIME, _VERSION, _RETAINED, _SALT, _LINK, _BODY = (
+    2 * FIELDS.index(name) + 1 for name in (b"type", b"agent", b"time", b"v", b"retained", b"salt", b"link", b"body")
 )
 
 
@@ -46,26 +46,25 @@ def rows(entries: Iterable[RawEntry], wanted: Callable[[str], bool]) -> Iterator
     Raises:
         CorruptEntryError: When one is not an entry this library wrote.
     """
-    loads, kinds = orjson.loads, dict[bytes, tuple[str, bool, Change | None]]()
+    loads, kinds = orjson.loads, dict[bytes, tuple[str, bool]]()
     for entry_id, flat in entries:
-        if flat[::2] != _NAMES:
+        if flat[::2] != _NAMES or not flat[_SALT]:
             yield _whole(entry_id, fields_of(flat))
             continue
         try:
             kind = kinds.get(flat[_TYPE])
             if kind is None:
                 name = flat[_TYPE].decode()
-                kind = kinds[flat[_TYPE]] = name, wanted(name), COMPLETE.get(name)
-            (type_, is_wanted, complete), agent, data = kind, _name(flat[_AGENT]), None
+                kind = kinds[flat[_TYPE]] = name, wanted(name)
+            (type_, is_wanted), agent, data = kind, _name(flat[_AGENT]), None
             if is_wanted:
                 if not is_current(type_, flat[_VERSION]):
                     yield _whole(entry_id, fields_of(flat))
                     continue
                 data = loads(flat[_BODY])
-                if complete and flat[_SALT] and type(data) is dict:
-                    complete(data, agent, flat[_TIME].decode())
+                complete(type_, agent, flat[_TIME].decode(), retained(flat[_RETAINED]), data)
             ms, _, revision = entry_id.partition(b"-")
-            yield _new(EventId, (int(ms), int(revision))), type_, agent, data, flat[_LINK].decode()
+            yield _new(EventId, (int(ms), int(revision))), type_, agent, data, flat[_LINK].decode(), False
         except ValueError as error:
             raise CorruptEntryError(entry_id.decode(), f"{type(error).__name__}: {error}") from error
 
@@ -79,11 +78,11 @@ def recorded(entry: RawEntry) -> Recorded:
     entry_id, flat = entry
     if flat[::2] != _NAMES or not flat[_SALT] or not is_current(_name(flat[_TYPE]), flat[_VERSION]):
         return decode(entry_id, fields_of(flat))
-    type_, agent, event_id, time, version, trace, _, link, body = flat[1::2]
+    type_, agent, event_id, time, version, trace, _, kept, _, link, body = flat[1::2]
     try:
         ms, _, revision = entry_id.partition(b"-")
         text, data = time.decode(), orjson.loads(body)
-        complete(_name(type_), _name(agent), text, data)
+        complete(_name(type_), _name(agent), text, retained(kept), data)
         envelope = (event_id.decode(), text, trace.decode(), int(version))
         event = restored(_name(type_), data, _name(agent), *envelope)
         return _new(Recorded, (_new(EventId, (int(ms), int(revision))), event, link.decode()))
@@ -93,7 +92,7 @@ def recorded(entry: RawEntry) -> Recorded:
 
 def _whole(entry_id: bytes, fields: Mapping[Any, Any]) -> Row:
     id_, event, link = decode(entry_id, fields)
-    return id_, event.type, event.agent, event.data, link
+    return id_, event.type, event.agent, event.data, link, event.is_erased
 
 
 @lru_cache(maxsize=4096)

@@ -31,7 +31,8 @@ MARK = "_encoded__"
 """Stands in every wrapped value, and so in the text of every body that needs `from_json`."""
 
 _BYTES = "__bytes_encoded__"
-_OTHER = "__encoded__"
+WRAPPED = "__encoded__"
+"""Stands in what a value is wrapped in that JSON does not have, and in no dict of the user's that is not wrapped."""
 _INT64 = 1 << 63
 _BASES = (
     *(str, bool, int, float, bytes, bytearray, datetime, date, time, Decimal),
@@ -80,7 +81,7 @@ def from_json(value: Any) -> Any:
         return [item if type(item) is str else from_json(item) for item in value]
     if kind is not dict:
         return value
-    if _BYTES in value or _OTHER in value:
+    if _BYTES in value or WRAPPED in value:
         return _restored(value)
     return {key: item if type(item) is str else from_json(item) for key, item in value.items()}
 
@@ -88,8 +89,8 @@ def from_json(value: Any) -> Any:
 def _restored(value: dict[str, Any]) -> Any:
     if value.get(_BYTES) is True and isinstance(value.get("data"), str):
         return base64.b64decode(value["data"])
-    if isinstance(value.get(_OTHER), str) and value[_OTHER] in _DECODERS:
-        return _DECODERS[value[_OTHER]](value.get("data"))
+    if isinstance(value.get(WRAPPED), str) and value[WRAPPED] in _DECODERS:
+        return _DECODERS[value[WRAPPED]](value.get("data"))
     return {key: from_json(item) for key, item in value.items()}
 
 
@@ -107,7 +108,7 @@ def _encoder_of_base(value: Any) -> Callable[[Any, int], Any]:
 
 
 def _wrap(kind: str, data: Any) -> dict[str, Any]:
-    return {_OTHER: kind, "data": data}
+    return {WRAPPED: kind, "data": data}
 
 
 def _encode_text(value: str, depth: int) -> Any:
@@ -144,7 +145,7 @@ def _encode_dict(value: Mapping[Any, Any], depth: int) -> Any:
                 raise
     except RuntimeError as error:
         raise _changed(error) from error
-    return _wrap("dict", result) if _BYTES in result or _OTHER in result else result
+    return _wrap("dict", result) if _BYTES in result or WRAPPED in result else result
 
 
 def _encode_list(value: Any, depth: int, encode: Callable[[Any, int], Any] = _encode) -> list[Any]:

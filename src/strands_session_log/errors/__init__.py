@@ -13,6 +13,7 @@ from .following import DeliveryLostError, FeedGapError, GroupNotFoundError, Park
 
 __all__ = [
     "ConcurrentWriteError",
+    "ConfigChangedError",
     "ContentionError",
     "CorruptEntryError",
     "DeliveryLostError",
@@ -35,6 +36,7 @@ __all__ = [
     "SessionDeletedError",
     "SessionExistsError",
     "SessionLogError",
+    "SessionLostError",
     "SessionNotFoundError",
     "UnansweredToolCallsError",
     "UnknownOutcomeError",
@@ -147,6 +149,24 @@ class ConcurrentWriteError(SessionLogError):
         )
 
 
+class SessionLostError(ConcurrentWriteError):
+    """The session that the writer goes on with is not on the server any more; nothing was written.
+
+    Attributes:
+        session_id: The session appended to.
+        expected: What the writer believed of it.
+        actual: What the log holds: nothing.
+    """
+
+    def __init__(self, session_id: str, expected: Mapping[str, object]) -> None:
+        self.session_id, self.expected, self.actual = session_id, dict(expected), {}
+        SessionLogError.__init__(
+            self,
+            f"session {session_id!r} is not on the server any more: it was deleted, or lost with the server's data "
+            f"(expected {_words(expected)}); nothing was written. Restore it, or begin a new session",
+        )
+
+
 class ContentionError(SessionLogError):
     """The session was so busy that an unfenced append lost every one of its bounded attempts; nothing was written."""
 
@@ -218,6 +238,25 @@ class NamespaceMismatchError(SessionLogError):
         self.namespace, self.setting, self.expected, self.actual = namespace, setting, expected, actual
         super().__init__(
             f"namespace {namespace!r} has {setting}={actual}, not {expected}: use {actual}, or another namespace"
+        )
+
+
+class ConfigChangedError(NamespaceMismatchError):
+    """The partitions of a namespace were laid out with another count than its config says: somebody changed that.
+
+    Attributes:
+        key: Where the config stands.
+        expected: The count it says.
+        actual: The count the partitions were laid out with.
+    """
+
+    def __init__(self, key: str, expected: int, actual: int) -> None:
+        self.key, self.namespace, self.setting = key, key.removesuffix(":config"), "partitions"
+        self.expected, self.actual = expected, actual
+        SessionLogError.__init__(
+            self,
+            f"{key!r} says partitions={expected}, but the namespace was laid out with {actual}, and its sessions "
+            f"cannot be found with another count: HSET {key} partitions {actual}",
         )
 
 

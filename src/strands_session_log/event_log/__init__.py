@@ -1,8 +1,9 @@
 """The log itself: append to, read, list and delete the sessions of one namespace."""
 
+from .deletion import Tombstone
 from .durability import Durability
 from .erasure import Progress
 from .expected import ANY, NO_SESSION, AgentAt, Expected, SessionAt
 from .log import EventLog
 
-__all__ = ["ANY", "NO_SESSION", "AgentAt", "Durability", "EventLog", "Expected", "Progress", "SessionAt"]
+__all__ = ["ANY", "NO_SESSION", "AgentAt", "Durability", "EventLog", "Expected", "Progress", "SessionAt", "Tombstone"]

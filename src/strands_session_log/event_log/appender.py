@@ -2,7 +2,8 @@
 
 The chain makes every call specific to the position it follows. When the session has moved meanwhile, the script says
 where it stands now, and the batch is chained again (unfenced) or refused (fenced). When no reply came, the identical
-call is repeated; the script recognises a batch that has landed.
+call is repeated; the script recognises it, if it has landed, by its last link. A batch that had to be chained again
+after that may be there by any of its calls: all of them are asked for before it is chained once more.
 """
 
 from __future__ import annotations
@@ -11,28 +12,30 @@ import random
 import time
 from collections import OrderedDict
 from collections.abc import Sequence
+from functools import partial
 from itertools import count
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from ..codec import Encoded, encode
 from ..errors import (
-    ConcurrentWriteError,
     ContentionError,
     ServerRefusedError,
     ServerUnavailableError,
+    SessionDeletedError,
     UnknownOutcomeError,
 )
 from ..events import Event
-from ..ids import EventId
+from ..ids import START, EventId
 from ..instrumentation import Rechained
 from ..instrumentation.hooks import hooks
 from ..keys import Keyspace
-from ..scripts import APPEND
+from ..scripts import APPEND, OUTCOME, Script
 from ..server.border import Client, insist, text
 from ..server.line import Line
-from .connection import connection_to
+from .connection import connection_to, driver_attempt
 from .durability import Durability
-from .expected import Expected, describe
+from .expected import Expected, conflict
+from .namespace import Layout
 from .sealed import Position, Sealed, seal
 
 _MIN_ATTEMPTS = 100
@@ -41,15 +44,44 @@ _MAX_PAUSE = 0.02
 V = TypeVar("V")
 
 
+class Call(NamedTuple):
+    """As much of a call as tells it from every other: its last link follows from random salts.
+
+    Attributes:
+        base: The id of the event it follows.
+        events: How many it has.
+        link: The hash chain at the last of them, base64url.
+    """
+
+    base: str
+    events: int
+    link: str
+
+
+class Unsettled(NamedTuple):
+    """A batch of which nobody knows whether it has landed.
+
+    Attributes:
+        event_ids: Its events.
+        calls: All calls that may have brought it there; each stands on a history of its own.
+    """
+
+    event_ids: Sequence[str]
+    calls: list[Call]
+
+
 class Appender:
     """Appends to the sessions of one namespace; one for any number of threads."""
 
-    def __init__(self, client: Client, keyspace: Keyspace, durability: Durability, retry_for: float) -> None:
+    def __init__(
+        self, client: Client, keyspace: Keyspace, durability: Durability, retry_for: float, layout: Layout
+    ) -> None:
         """See `EventLog`."""
         self._client, self._keyspace, self._durability, self._retry_for = client, keyspace, durability, retry_for
-        self._line = Line(client)
+        self._line, self._layout = Line(client), layout
         self._positions: _Recent[Position] = _Recent(4096)
-        self._unsettled: _Recent[Sealed] = _Recent(1024)
+        # As long as nobody appends them again, they stay: a few hundred bytes each, without the content.
+        self._unsettled: dict[tuple[str, str], Unsettled] = {}
 
     def remember(self, session_id: str, position: Position) -> None:
         """Note where a session stands, which saves the next append a round trip."""
@@ -67,21 +99,15 @@ class Appender:
         """See `EventLog.append`."""
         if not events:
             raise ValueError("there is no event to append")
+        self._layout.check()
         batch = [event if isinstance(event, Encoded) else encode(event) for event in events]
-        unsettled = self._unsettled_call(session_id, batch) if self._unsettled else None
-        sealed = unsettled or self._seal(session_id, batch, expected)
+        reply = self._outcome(session_id, self._unsettled_of(session_id, batch)) if self._unsettled else None
         give_up = time.monotonic() + self._retry_for
         for attempt in count(1):
-            reply = self._settle(session_id, sealed, keep=sealed is unsettled)
-            match [text(part) for part in reply]:
-                case ["landed", link, *ids]:
-                    return self._landed(session_id, link, ids)
-                case ["conflict", what, agent, actual]:
-                    raise ConcurrentWriteError(session_id, *describe(expected, what, agent, actual))
-                case ["moved", last, link]:
-                    hooks.tell(Rechained())
-                    self.remember(session_id, Position(EventId.parse(last), link))
-                    sealed = self._seal(session_id, batch, expected)
+            if reply is None or reply[0] == "moved":
+                reply = self._send_batch(session_id, batch, expected)
+            if ids := self._answer(session_id, batch, expected, reply):
+                return ids
             if attempt >= _MIN_ATTEMPTS and time.monotonic() > give_up:
                 raise ContentionError(session_id, attempt)
             if attempt % _ATTEMPTS_IN_A_ROW == 0:
@@ -89,51 +115,108 @@ class Appender:
                 time.sleep(random.uniform(0, min(_MAX_PAUSE, 0.0005 * attempt)))
         raise AssertionError("unreachable")
 
-    def _unsettled_call(self, session_id: str, batch: Sequence[Encoded]) -> Sealed | None:
-        sealed = self._unsettled.pop(_name(session_id, batch[0].event))
-        if sealed and [one.event.event_id for one in sealed.batch] != [one.event.event_id for one in batch]:
-            self._unsettled.put(_name(session_id, batch[0].event), sealed)
+    def _answer(
+        self, session_id: str, batch: Sequence[Encoded], expected: Expected, reply: Sequence[str]
+    ) -> list[EventId] | None:
+        """What the script's reply means for the writer; None where the session has moved, which is noted."""
+        match reply:
+            case ["landed" | "begun" as how, link, *ids]:
+                return self._landed(session_id, batch, link, ids, begun=how == "begun")
+            case ["conflict", what, agent, actual]:
+                raise conflict(session_id, expected, what, agent, actual)
+            case ["moved", last, link]:
+                hooks.tell(Rechained())
+                self.remember(session_id, Position(EventId.parse(last), link))
+                return None
+        self._unsettled.pop(_name(session_id, batch), None)
+        raise SessionDeletedError(session_id, START)
+
+    def _send_batch(self, session_id: str, batch: Sequence[Encoded], expected: Expected) -> list[str]:
+        """Chain the batch onto where the session is thought to stand, and send it.
+
+        Where that was refused, but an earlier call of this batch may have landed, the answer is what came of that one:
+        it may be the very reason for the refusal.
+        """
+        sealed = seal(session_id, batch, expected, self._positions.get(session_id) or Position())
+        reply = self._settle(session_id, sealed)
+        if reply[0] in ("moved", "conflict") and self._unsettled:
+            outcome = self._outcome(session_id, self._unsettled.get(_name(session_id, batch)))
+            return reply if outcome is None or (outcome[0] == "moved" and reply[0] == "conflict") else outcome
+        return reply
+
+    def _unsettled_of(self, session_id: str, batch: Sequence[Encoded]) -> Unsettled | None:
+        found = self._unsettled.get(_name(session_id, batch))
+        if found and found.event_ids != _event_ids(batch):
             raise ValueError("the outcome of a batch that begins with this event is unknown: append exactly that batch")
-        return sealed
+        return found
 
-    def _seal(self, session_id: str, batch: Sequence[Encoded], expected: Expected) -> Sealed:
-        return seal(session_id, batch, expected, self._positions.get(session_id) or Position())
+    def _outcome(self, session_id: str, unsettled: Unsettled | None) -> list[str] | None:
+        """Whether one of these calls has landed, and if not, where the session stands in a history without them."""
+        if unsettled is None:
+            return None
+        keys = self._keyspace.session(session_id)
+        arguments = [str(part).encode() for call in unsettled.calls for part in call]
+        try:
+            reply = insist(
+                partial(self._send, session_id, OUTCOME, (keys.events, keys.head), arguments), self._retry_for
+            )
+        except ServerUnavailableError as error:
+            raise UnknownOutcomeError(session_id, str(error)) from error
+        found = [text(part) for part in reply]
+        if found[0] == "moved":
+            self.remember(session_id, Position(EventId.parse(found[1]), found[2]))
+        return found
 
-    def _landed(self, session_id: str, link: str, ids: Sequence[str]) -> list[EventId]:
+    def _landed(
+        self, session_id: str, batch: Sequence[Encoded], link: str, ids: Sequence[str], begun: bool
+    ) -> list[EventId]:
         landed = [EventId.parse(id_) for id_ in ids]
         self.remember(session_id, Position(landed[-1], link))
+        if self._unsettled:
+            self._unsettled.pop(_name(session_id, batch), None)
+        if begun:
+            self._layout.confirm(self._keyspace.partition(session_id))
         return landed
 
-    def _settle(self, session_id: str, sealed: Sealed, keep: bool) -> Any:
-        """Send until there is an answer; a call whose outcome is open is kept, to be repeated word for word.
+    def _settle(self, session_id: str, sealed: Sealed) -> list[str]:
+        """Send until there is an answer; a call whose outcome is open is noted.
 
-        Whatever ends the sending without an answer leaves it open, an interrupt of the process among others; so does a
-        refusal that comes after an attempt without a reply.
+        Whatever ends the sending without an answer leaves it open, an interrupt of the process among others. So does an
+        attempt without a reply, if what the next one met says that it has not landed: that may be another primary.
         """
-        sent = 0
+        sent, keys, driver = 0, self._keyspace.session(session_id), driver_attempt(self._client)
+        script_keys = keys.append if sealed.base.id.revision else keys.begin
 
         def send() -> Any:
             nonlocal sent
             sent += 1
-            return self._send(session_id, sealed)
+            return self._send(session_id, APPEND, script_keys, sealed.arguments)
 
         try:
-            return insist(send, self._retry_for)
+            reply = [text(part) for part in insist(send, self._retry_for)]
         except BaseException as error:
             refused = isinstance(error, ServerRefusedError)
-            if not refused or sent > 1 or keep:
-                self._unsettled.put(_name(session_id, sealed.batch[0].event), sealed)
+            if not refused or sent > 1:
+                self._note_unsettled(session_id, sealed)
             if isinstance(error, ServerUnavailableError) or (refused and sent > 1):
                 raise UnknownOutcomeError(session_id, str(error)) from error
             raise
+        was_repeated = sent > 1 or driver_attempt(self._client) is not driver
+        if was_repeated and reply[0] in ("moved", "conflict"):
+            self._note_unsettled(session_id, sealed)
+        return reply
 
-    def _send(self, session_id: str, sealed: Sealed) -> Any:
-        keys = self._keyspace.session(session_id)
+    def _note_unsettled(self, session_id: str, sealed: Sealed) -> None:
+        batch = sealed.batch
+        noted = self._unsettled.setdefault(_name(session_id, batch), Unsettled(_event_ids(batch), []))
+        noted.calls.append(Call(str(sealed.base.id), len(batch), sealed.link))
+
+    def _send(self, session_id: str, script: Script, script_keys: tuple[str, ...], arguments: Sequence[bytes]) -> Any:
         if not self._durability.command:
-            return APPEND.over(self._line, keys.append, sealed.arguments)
-        with connection_to(self._client, keys.head) as client:
-            reply, waited = APPEND.followed_by(client, keys.append, sealed.arguments, self._durability.command)
-        if text(reply[0]) == "landed" and (shortfall := self._durability.shortfall(waited)):
+            return script.over(self._line, script_keys, arguments)
+        with connection_to(self._client, script_keys[0]) as client:
+            reply, waited = script.followed_by(client, script_keys, arguments, self._durability.command)
+        if text(reply[0]) in ("landed", "begun") and (shortfall := self._durability.shortfall(waited)):
             raise UnknownOutcomeError(session_id, shortfall)
         return reply
 
@@ -161,5 +244,9 @@ class _Recent(Generic[V]):
         return self._entries.pop(name, None)
 
 
-def _name(session_id: str, event: Event) -> str:
-    return f"{session_id} {event.event_id}"
+def _name(session_id: str, batch: Sequence[Encoded]) -> tuple[str, str]:
+    return session_id, batch[0].event.event_id
+
+
+def _event_ids(batch: Sequence[Encoded]) -> list[str]:
+    return [one.event.event_id for one in batch]

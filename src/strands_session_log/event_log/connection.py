@@ -9,7 +9,7 @@ from typing import Any, cast
 from valkey import ValkeyCluster
 from valkey import exceptions as driver
 
-from ..server.border import Client
+from ..server.border import Client, options_of
 
 # A node that moved its slots away says so; one that died, hangs or was cut off from the others cannot.
 _ELSEWHERE = (
@@ -19,6 +19,18 @@ _ELSEWHERE = (
     driver.ClusterDownError,
     driver.ValkeyClusterException,
 )
+
+
+def driver_attempt(client: Client) -> object:
+    """What is another one if the driver has repeated a command since: a single call may then have reached two servers.
+
+    The cluster client asks for its nodes anew before it repeats one. Of a client that was told to retry, nobody knows.
+    """
+    if isinstance(client, ValkeyCluster):
+        nodes: Any = client.nodes_manager
+        return nodes.nodes_cache
+    options = options_of(client)
+    return object() if any(map(options.get, ("retry", "retry_on_timeout", "retry_on_error"))) else None
 
 
 @contextmanager

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ..codec import RawEntry, fields_of, rows
+from ..codec import RawEntry, rows
 from ..events import Event, MessageAdded, PayloadErased
 from ..ids import START, EventId, from_ranges, to_ranges
 from .sealed import Position
@@ -29,7 +29,7 @@ class Copied:
         Raises:
             CorruptEntryError: When an entry cannot be read.
         """
-        for entry, (id_, type_, agent, data, link) in zip(entries, rows(entries, _matters), strict=True):
+        for id_, type_, agent, data, link, is_erased in rows(entries, _matters):
             self._created = id_ if self._created == START else self._created
             self.count, self.position = self.count + 1, Position(id_, link)
             if type_ == MessageAdded.TYPE and type(index := data.get("message_id")) is int:
@@ -38,7 +38,7 @@ class Copied:
                 self._moved[agent] = id_
             if type_ == PayloadErased.TYPE:
                 self.unexplained.difference_update(PayloadErased(data).erased)
-            if not fields_of(entry[1]).get(b"salt"):
+            if is_erased:
                 self.unexplained.add(id_)
 
     def head(self, erased: str) -> dict[str, str]:

@@ -11,17 +11,17 @@ from __future__ import annotations
 import random
 import time
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from itertools import islice
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, TypeAlias
 from uuid import uuid4
 
 import orjson
 
 from .. import chain
-from ..codec import Entry, encode, parse, remains
+from ..codec import Entry, encode, parse
 from ..errors import ContentionError, RevisionNotFoundError, SessionNotFoundError, UnknownOutcomeError
 from ..events import PayloadErased
 from ..ids import START, EventId, from_ranges, to_ranges
@@ -32,6 +32,7 @@ from .connection import connection_to
 from .descent import copy_key, forks_of
 from .durability import Durability
 from .expected import ANY
+from .namespace import Layout
 from .sealed import Position, seal
 
 STEP_ENTRIES = 128
@@ -42,6 +43,10 @@ PATIENCE_MS = 5_000
 _MAX_ATTEMPTS = 1_000
 _MAX_RESTARTS = 100
 _FETCHED_AT_ONCE = 16
+
+
+Record: TypeAlias = "Mapping[str, str]"
+"""What is to be on record of an erasure: `reason` and, if given, `by`."""
 
 
 class Progress(Protocol):
@@ -57,12 +62,12 @@ class Target(NamedTuple):
     Attributes:
         id: Where it stands.
         link: The hash chain at it, base64url: what its history is recognised by.
-        body: What takes the place of its body; empty when it was erased before.
+        commitment: What takes the place of its body, base64url; empty when it was erased before.
     """
 
     id: EventId
     link: str
-    body: str
+    commitment: str
 
 
 class Standing(NamedTuple):
@@ -80,40 +85,49 @@ class Standing(NamedTuple):
 class Eraser:
     """Erases events of the sessions of one namespace; one for any number of threads."""
 
-    def __init__(self, client: Client, keyspace: Keyspace, durability: Durability, retry_for: float) -> None:
+    def __init__(
+        self, client: Client, keyspace: Keyspace, durability: Durability, retry_for: float, layout: Layout
+    ) -> None:
         """See `EventLog`."""
         self._client, self._keyspace, self._durability, self._retry_for = client, keyspace, durability, retry_for
+        self._layout = layout
 
-    def erase(self, session_id: str, ids: Iterable[EventId], reason: str, progress: Progress) -> Position | None:
+    def erase(self, session_id: str, ids: Iterable[EventId], record: Record, progress: Progress) -> Position | None:
         """See `EventLog.erase`.
+
+        Args:
+            session_id: The session.
+            ids: The events.
+            record: What the `PayloadErased` event says beside them: why, and by whom.
+            progress: Called after each step.
 
         Returns:
             The event that records the erasure; None when there was nothing left to erase.
         """
-        recorded, targets = self._erase(session_id, sorted(set(ids)), reason, progress)
+        recorded, targets = self._erase(session_id, sorted(set(ids)), record, progress)
         if targets:
             # Also when nothing was left to erase here: whoever erased it may have died before this.
-            self._erase_in_forks(session_id, targets, reason, {session_id})
+            self._erase_in_forks(session_id, targets, record, {session_id})
         return recorded
 
     def _erase(
-        self, session_id: str, wanted: Sequence[EventId], reason: str, progress: Progress
+        self, session_id: str, wanted: Sequence[EventId], record: Record, progress: Progress
     ) -> tuple[Position | None, Sequence[Target]]:
         """Erase in one session. The event that records it, and what was to be erased."""
         for _ in range(_MAX_RESTARTS):
             head, erased = self._head(session_id)
             targets = self._targets(session_id, wanted)
-            left = [target for target in targets if target.body]
+            left = [target for target in targets if target.commitment]
             if not left:
                 return None, targets
-            rewrite = _Rewrite(session_id, left, reason, erased)
+            rewrite = _Rewrite(session_id, left, record, erased)
             recorded = self._carry_out(rewrite, Standing(START, head), progress)
             if recorded:
                 return recorded, targets
             self._wait_for_others(session_id)
         raise ContentionError(session_id, _MAX_RESTARTS)
 
-    def _erase_in_forks(self, session_id: str, targets: Sequence[Target], reason: str, seen: set[str]) -> None:
+    def _erase_in_forks(self, session_id: str, targets: Sequence[Target], record: Record, seen: set[str]) -> None:
         """Erase what the forks of a session have of it, and theirs, parents first, as `forking` relies on.
 
         A session names the forks of its forks, too: they are left over where the one between was deleted.
@@ -125,15 +139,15 @@ class Eraser:
         for fork in forks:
             if fork.session_id not in seen:
                 seen.add(fork.session_id)
-                self._erase_in_fork(fork.session_id, targets, reason, seen)
+                self._erase_in_fork(fork.session_id, targets, record, seen)
 
-    def _erase_in_fork(self, fork: str, targets: Sequence[Target], reason: str, seen: set[str]) -> None:
+    def _erase_in_fork(self, fork: str, targets: Sequence[Target], record: Record, seen: set[str]) -> None:
         shared = self._shared(fork, targets)
         if shared:
             # Unless it is deleted just now.
             with suppress(SessionNotFoundError, RevisionNotFoundError):
-                self._erase(fork, [target.id for target in shared], reason, lambda done, total: None)
-            self._erase_in_forks(fork, shared, reason, seen)
+                self._erase(fork, [target.id for target in shared], record, lambda done, total: None)
+            self._erase_in_forks(fork, shared, record, seen)
 
     def _shared(self, fork: str, targets: Sequence[Target]) -> Sequence[Target]:
         """Those that are in the fork: their links tell, whatever else may be under its name now."""
@@ -145,7 +159,9 @@ class Eraser:
         contended = 0
         while contended < _MAX_ATTEMPTS:
             match self._step(rewrite, standing):
-                case ["landed", link, id_]:
+                case ["landed" | "begun" as how, link, id_]:
+                    if how == "begun":
+                        self._layout.confirm(self._keyspace.partition(rewrite.session_id))
                     recorded = Position(EventId.parse(id_), link)
                     progress(recorded.id.revision, recorded.id.revision)
                     return recorded
@@ -172,7 +188,7 @@ class Eraser:
             return ERASE_STEP(self._client, script_keys, arguments)
         with connection_to(self._client, keys.head) as client:
             reply, waited = ERASE_STEP.followed_by(client, script_keys, arguments, self._durability.command)
-        if text(reply[0]) == "landed" and (shortfall := self._durability.shortfall(waited)):
+        if text(reply[0]) in ("landed", "begun") and (shortfall := self._durability.shortfall(waited)):
             raise UnknownOutcomeError(rewrite.session_id, shortfall)
         return reply
 
@@ -221,9 +237,9 @@ class Eraser:
 class _Rewrite:
     """One attempt to erase: the arguments of its steps."""
 
-    def __init__(self, session_id: str, targets: Sequence[Target], reason: str, erased: str) -> None:
+    def __init__(self, session_id: str, targets: Sequence[Target], record: Record, erased: str) -> None:
         self.session_id, self._targets, self._token = session_id, targets, uuid4().hex
-        self._event = encode(PayloadErased({"erased": [str(target.id) for target in targets], "reason": reason}))
+        self._event = encode(PayloadErased({"erased": [str(target.id) for target in targets], **record}))
         self._known = erased
         self._erased = to_ranges(from_ranges(erased) | {target.id.revision for target in targets})
 
@@ -242,7 +258,7 @@ class _Rewrite:
             "entries": STEP_ENTRIES,
             "bytes": STEP_BYTES,
             "patience": PATIENCE_MS,
-            "bodies": {str(target.id): target.body for target in self._targets[first : first + STEP_ENTRIES]},
+            "bodies": {str(target.id): target.commitment for target in self._targets[first : first + STEP_ENTRIES]},
             "last": [str(last.id), last.link],
             "known": self._known,
             "erased": self._erased,
@@ -257,8 +273,7 @@ def _target(entry: Entry) -> Target:
     if entry.is_erased:
         return Target(entry.id, entry.link, "")
     commitment = chain.commitment(_salt(entry), entry.body.encode())
-    body = {"commitment": chain.to_text(commitment).decode(), **remains(entry)}
-    return Target(entry.id, entry.link, orjson.dumps(body).decode())
+    return Target(entry.id, entry.link, chain.to_text(commitment).decode())
 
 
 def _salt(entry: Entry) -> bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple, TypeAlias
 
+from ..errors import ConcurrentWriteError, SessionLostError
 from ..ids import EventId
 
 
@@ -62,18 +63,23 @@ ANY = AnyPosition()
 NO_SESSION = NoSession()
 
 
-def describe(expected: Expected, what: str, agent: str, actual: str) -> tuple[dict[str, object], dict[str, object]]:
-    """Put a refusal of the append script into words.
+def conflict(session_id: str, expected: Expected, what: str, agent: str, actual: str) -> ConcurrentWriteError:
+    """Make an error of a refusal of the append script.
 
     Args:
+        session_id: The session.
         expected: What the writer expected.
-        what: Which of it did not hold: `revision`, `agent`, `next_message` or `message`.
+        what: Which of it did not hold: `revision`, `agent`, `next_message` or `message`; `session` if there is none.
         agent: The agent concerned, empty for the session.
         actual: The revision, event id or message index found, as text.
-
-    Returns:
-        Expected and actual, with the same keys.
     """
+    if what == "session":
+        return SessionLostError(session_id, {name: str(value) for name, value in expected._asdict().items() if value})
+    return ConcurrentWriteError(session_id, *_describe(expected, what, agent, actual))
+
+
+def _describe(expected: Expected, what: str, agent: str, actual: str) -> tuple[dict[str, object], dict[str, object]]:
+    """Expected and actual, with the same keys."""
     if what == "message":
         return {"agent": agent, "message": "none"}, {"agent": agent, "message": int(actual)}
     match expected:

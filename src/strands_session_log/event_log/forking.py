@@ -41,6 +41,7 @@ from .descent import Fork, ancestors_of, copy_key
 from .durability import Durability
 from .erasure import Progress
 from .expected import ANY
+from .namespace import Layout
 from .reading import start_after
 from .sealed import Position, seal
 
@@ -62,16 +63,23 @@ class Forker:
         keyspace: See `EventLog`.
         durability: See `EventLog`.
         retry_for: See `EventLog`.
+        layout: Told when a partition's feed begins anew.
         pages: Reads the raw entries of a session from one id to another.
     """
 
     def __init__(
-        self, client: Client, keyspace: Keyspace, durability: Durability, retry_for: float, pages: Pages
+        self,
+        client: Client,
+        keyspace: Keyspace,
+        durability: Durability,
+        retry_for: float,
+        layout: Layout,
+        pages: Pages,
     ) -> None:
         self._client, self._keyspace, self._durability, self._retry_for = client, keyspace, durability, retry_for
-        self._pages = pages
+        self._layout, self._pages = layout, pages
 
-    def fork(self, session_id: str, at: EventId, into: str, progress: Progress) -> tuple[Position, EventId]:
+    def fork(self, session_id: str, at: EventId, into: str, progress: Progress, by: str) -> tuple[Position, EventId]:
         """See `EventLog.fork`.
 
         Returns:
@@ -80,9 +88,11 @@ class Forker:
         if into == session_id or self._exists(into):
             raise SessionExistsError(into)
         for _ in range(_MAX_RESTARTS):
-            attempt = _Attempt(session_id, self._ancestors(session_id), at, into, uuid4().hex)
+            attempt = _Attempt(session_id, self._ancestors(session_id), at, into, uuid4().hex, by)
             match self._carry_out(attempt, progress):
-                case ["landed", link, forked, *others]:
+                case ["landed" | "begun" as how, link, forked, *others]:
+                    if how == "begun":
+                        self._layout.confirm(self._keyspace.partition(into))
                     return Position(EventId.parse([forked, *others][-1]), link), EventId.parse(forked)
                 case ["exists"]:
                     self._take_back(attempt)
@@ -134,11 +144,12 @@ class Forker:
     def _erased_later(self, attempt: _Attempt, unexplained: set[EventId]) -> Iterator[PayloadErased]:
         """Tell why content is missing where the parent does so only after the point."""
         pages = self._pages(attempt.parent, start_after(attempt.at), "+") if unexplained else ()
-        for _, type_, _, data, _ in rows(chain.from_iterable(pages), lambda type_: type_ == PayloadErased.TYPE):
+        for _, type_, _, data, _, _ in rows(chain.from_iterable(pages), lambda type_: type_ == PayloadErased.TYPE):
             named = sorted(unexplained.intersection(PayloadErased(data).erased)) if type_ == PayloadErased.TYPE else []
             if named:
                 unexplained.difference_update(named)
-                yield PayloadErased({"erased": [str(id_) for id_ in named], "reason": data.get("reason", "")})
+                record = {name: data[name] for name in ("reason", "by") if name in data}
+                yield PayloadErased({"erased": [str(id_) for id_ in named], "reason": "", **record})
 
     def _put_in_place(self, attempt: _Attempt, arguments: Sequence[bytes | str]) -> Any:
         keys = self._keyspace.session(attempt.into)
@@ -150,7 +161,7 @@ class Forker:
             return FORK(self._client, script_keys, arguments)
         with connection_to(self._client, script_keys[0]) as client:
             reply, waited = FORK.followed_by(client, script_keys, arguments, self._durability.command)
-        if text(reply[0]) == "landed" and (shortfall := self._durability.shortfall(waited)):
+        if text(reply[0]) in ("landed", "begun") and (shortfall := self._durability.shortfall(waited)):
             raise UnknownOutcomeError(into, shortfall)
         return reply
 
@@ -196,6 +207,7 @@ class _Attempt(NamedTuple):
         at: The last event to copy.
         into: The fork.
         token: The name of this attempt.
+        by: Who forks.
     """
 
     parent: str
@@ -203,6 +215,7 @@ class _Attempt(NamedTuple):
     at: EventId
     into: str
     token: str
+    by: str
 
     def note(self, is_own: bool) -> Fork:
         """What a head is to say."""
@@ -213,7 +226,8 @@ class _Attempt(NamedTuple):
         line = (*self.ancestors, self.parent)
         origin = {"parent": self.parent, "root": line[0]}
         at = {"at": str(self.at), "link": copied.position.link}
-        forked = SessionForked({**origin, **at, "session_id": self.into})
+        by = {"by": self.by} if self.by else {}
+        forked = SessionForked({**origin, **at, "session_id": self.into, **by})
         sealed = seal(self.into, [encode(event) for event in (forked, *later)], ANY, copied.position)
         head = {**copied.head(erased), **origin, "ancestors": "\n".join(line)}
         return [*sealed.arguments, orjson.dumps({"count": copied.count, "head": head})]

@@ -16,16 +16,18 @@ from ..feed import FeedRetention
 from ..ids import START, EventId
 from ..instrumentation.hooks import hooks
 from ..keys import Keyspace
-from ..scripts import DELETE, LOCATE
+from ..scripts import LOCATE
 from ..server.border import Client, insist, text
 from . import directory
 from .appender import Appender
 from .cache import Cache
 from .connection import connection_to
+from .deletion import Deleter, Tombstone
 from .durability import Durability
 from .erasure import Eraser, Progress
 from .expected import ANY, Expected
 from .forking import Forker
+from .namespace import Layout
 from .reading import Reader, end_at, start_after
 from .sealed import Position
 from .telling import append_told
@@ -60,11 +62,12 @@ class EventLog:
         retention: FeedRetention = DEFAULT_RETENTION,
     ) -> None:
         self.client, self.keyspace, self.retry_for, self.retention = client, keyspace, retry_for, retention
-        durability = durability or Durability.memory()
-        self._appender = Appender(client, keyspace, durability, retry_for)
-        self._eraser = Eraser(client, keyspace, durability, retry_for)
+        durability, layout = durability or Durability.memory(), Layout(client, keyspace, retry_for)
+        self._appender = Appender(client, keyspace, durability, retry_for, layout)
+        self._eraser = Eraser(client, keyspace, durability, retry_for, layout)
         self._reader = Reader(client, keyspace, retry_for)
-        self._forker = Forker(client, keyspace, durability, retry_for, self._reader.pages)
+        self._forker = Forker(client, keyspace, durability, retry_for, layout, self._reader.pages)
+        self._deleter = Deleter(client, keyspace, retry_for)
         self.cache = Cache(client, keyspace, retry_for)
         self.on_append: Callable[[str, int], object] = lambda session_id, revision: None
 
@@ -183,7 +186,12 @@ class EventLog:
         self._appender.remember(session_id, position)
 
     def erase(
-        self, session_id: str, ids: Iterable[EventId], reason: str, progress: Progress = lambda done, total: None
+        self,
+        session_id: str,
+        ids: Iterable[EventId],
+        reason: str,
+        progress: Progress = lambda done, total: None,
+        by: str = "",
     ) -> EventId | None:
         """Erase the bodies of events, also in the session's forks; their place in the hash chain stays.
 
@@ -192,6 +200,7 @@ class EventLog:
             ids: The events.
             reason: Why, for the `PayloadErased` event.
             progress: Called after each step.
+            by: Who erases, for that event.
 
         Returns:
             The id of the event that records it; None when everything was erased before.
@@ -201,13 +210,20 @@ class EventLog:
             RevisionNotFoundError: When it does not have one of the events; nothing is erased.
             ContentionError: When others wrote or erased during every attempt.
         """
-        recorded = self._eraser.erase(session_id, ids, reason, progress)
+        recorded = self._eraser.erase(session_id, ids, _record(reason, by), progress)
         if recorded is None:
             return None
         self.remember(session_id, recorded)
         return recorded.id
 
-    def fork(self, session_id: str, at: EventId, into: str, progress: Progress = lambda done, total: None) -> EventId:
+    def fork(
+        self,
+        session_id: str,
+        at: EventId,
+        into: str,
+        progress: Progress = lambda done, total: None,
+        by: str = "",
+    ) -> EventId:
         """Begin a session with a copy of another one's events.
 
         Args:
@@ -215,6 +231,7 @@ class EventLog:
             at: The last event to copy.
             into: The new session.
             progress: Called after each step.
+            by: Who forks, for that event.
 
         Returns:
             The id of the `SessionForked` event that follows the copy.
@@ -225,22 +242,37 @@ class EventLog:
             RevisionNotFoundError: When it does not have that event.
             ContentionError: When something was erased in it during every attempt.
         """
-        position, forked = self._forker.fork(session_id, at, into, progress)
+        position, forked = self._forker.fork(session_id, at, into, progress, by)
         self.remember(into, position)
         self.on_append(into, position.id.revision)
         return forked
 
-    def delete(self, session_id: str) -> int | None:
-        """Remove every key of a session, and of no other.
+    def delete(self, session_id: str, reason: str = "", by: str = "") -> int | None:
+        """Remove every key of a session, and of no other; a tombstone stays.
+
+        Args:
+            session_id: The session.
+            reason: Why, for the tombstone.
+            by: Who deletes it, for the tombstone.
 
         Returns:
             How many events it had; None when there was no such session.
         """
-        keys = self.keyspace.session(session_id)
-        script_keys = (keys.events, keys.head, keys.snapshot, keys.live, keys.rewrite, keys.sessions)
-        revision = insist(lambda: DELETE(self.client, script_keys, [session_id]), self.retry_for)
+        revision = self._deleter.delete(session_id, reason, by)
         self._appender.forget(session_id)
-        return None if revision < 0 else int(revision)
+        return revision
+
+    def tombstones(self, session_id: str | None = None) -> Iterator[Tombstone]:
+        """What is left of the deleted sessions of an id, oldest first; or of all."""
+        return self._deleter.all() if session_id is None else iter(self._deleter.of_session(session_id))
+
+    def reduce_tombstone(self, session_id: str) -> int:
+        """Put hashes in place of what may be personal in the tombstones of an id.
+
+        Returns:
+            How many lives of the id they tell of.
+        """
+        return self._deleter.reduce(session_id)
 
     def trim_feed(self, partition: int, *, exactly: bool = False) -> Trimmed:
         """Remove from the feed of a partition what its groups do not need any more, see `FeedRetention`.
@@ -270,6 +302,10 @@ class EventLog:
     def count_sessions(self, since: datetime) -> int:
         """How many sessions had an event at or after a time, in one round trip."""
         return insist(lambda: directory.count(self.client, self.keyspace, since), self.retry_for)
+
+
+def _record(reason: str, by: str) -> dict[str, str]:
+    return {"reason": reason, "by": by} if by else {"reason": reason}
 
 
 def _time(ms: int) -> datetime:

@@ -1,20 +1,24 @@
 """Opening a namespace: is this server fit to keep it, and how is it laid out?
 
 Both are asked once for each connection pool and namespace; whoever makes a session manager per request pays nothing.
-So a process that goes on after somebody emptied the server (`FLUSHALL`) does not write the layout again: until a new
-process does, nothing on the server tells that the namespace has another partition count than the default.
+The partition count also stands in every partition that has begun, so that a `config` that was lost or changed is
+noticed when somebody connects. A process that goes on after the server lost its data (`FLUSHALL`, a restored backup)
+notices when a partition's feed begins anew, see `Layout`.
 """
 
 from __future__ import annotations
 
+import logging
 from functools import partial
 from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
-from ..errors import NamespaceMismatchError, SessionLogError
+from ..errors import ConfigChangedError, NamespaceMismatchError, SessionLogError
 from ..keys import DEFAULT_PARTITIONS, FORMAT, MAX_PARTITIONS, Keyspace, config_key
 from ..server import ServerReport, check
 from ..server.border import Client, insist, text
+
+logger = logging.getLogger(__name__)
 
 
 class Namespace(NamedTuple):
@@ -56,20 +60,85 @@ def open_namespace(
     return opened
 
 
+class Layout:
+    """How a namespace was laid out when this process opened it, for whoever finds that its data may have been lost.
+
+    Args:
+        client: Any sync client.
+        keyspace: How the namespace is laid out.
+        retry_for: For how many seconds a server that is away is waited for.
+    """
+
+    def __init__(self, client: Client, keyspace: Keyspace, retry_for: float) -> None:
+        self._client, self._keyspace, self._retry_for = client, keyspace, retry_for
+        self._found: int | None = None
+
+    def check(self) -> None:
+        """Let nobody append to partitions that nobody else would look for.
+
+        Raises:
+            NamespaceMismatchError: When the namespace was found to be laid out in another way.
+        """
+        if self._found is not None:
+            namespace, partitions = self._keyspace
+            raise NamespaceMismatchError(namespace, "partitions", partitions, self._found)
+
+    def confirm(self, partition: int) -> None:
+        """Write the layout again where it is lost, after a partition's feed began anew.
+
+        Whoever appended must not hear of it: the events are written. A namespace that somebody has laid out in another
+        way meanwhile is refused from the next append on.
+        """
+        namespace, partitions = self._keyspace
+        try:
+            found = insist(partial(_written, self._client, namespace, partitions), self._retry_for)[1]
+            if found == partitions:
+                mark = partial(self._client.execute_command, "HSET", self._keyspace.layout(partition))
+                insist(partial(mark, "partitions", partitions), self._retry_for)
+        except SessionLogError as error:
+            logger.warning("namespace=<%s>, error=<%s> | its layout could not be looked at", namespace, error)
+            return
+        if found != partitions:
+            self._found = found
+            logger.error("namespace=<%s>, partitions=<%d> | it was laid out anew with <%d>", *self._keyspace, found)
+
+
 def _lay_out(client: Client, namespace: str, partitions: int | None) -> Keyspace:
     """Read the layout; whoever finds none writes it, unless somebody else is quicker."""
-    key = config_key(namespace)
-    found = client.execute_command("HMGET", key, "format", "partitions")
+    found = client.execute_command("HMGET", config_key(namespace), "format", "partitions")
     if None in found:
-        pipeline = client.pipeline(transaction=False)
-        pipeline.execute_command("HSETNX", key, "format", FORMAT)
-        pipeline.execute_command("HSETNX", key, "partitions", partitions or DEFAULT_PARTITIONS)
-        pipeline.execute_command("HMGET", key, "format", "partitions")
-        found = pipeline.execute()[-1]
+        # Lost, perhaps, while the partitions are still there.
+        begun = _begun(client, namespace, partitions or DEFAULT_PARTITIONS)
+        found = _written(client, namespace, begun or partitions or DEFAULT_PARTITIONS)
     format_, count = (int(text(value)) for value in found)
     if format_ != FORMAT:
         raise NamespaceMismatchError(namespace, "format", FORMAT, format_)
+    begun = _begun(client, namespace, count)
+    if begun not in (None, count):
+        raise ConfigChangedError(config_key(namespace), count, begun)
     return Keyspace(namespace, count)
+
+
+def _written(client: Client, namespace: str, partitions: int) -> tuple[int, int]:
+    """Write the layout unless there is one: the format and the partition count there are."""
+    key = config_key(namespace)
+    pipeline = client.pipeline(transaction=False)
+    pipeline.execute_command("HSETNX", key, "format", FORMAT)
+    pipeline.execute_command("HSETNX", key, "partitions", partitions)
+    pipeline.execute_command("HMGET", key, "format", "partitions")
+    format_, count = pipeline.execute()[-1]
+    return int(text(format_)), int(text(count))
+
+
+def _begun(client: Client, namespace: str, partitions: int) -> int | None:
+    """The partition count that partitions which have begun were laid out with; None where none has begun."""
+    pipeline, likely = client.pipeline(transaction=False), {partitions, DEFAULT_PARTITIONS}
+    for key in sorted({Keyspace(namespace, count).layout(number) for count in likely for number in range(count)}):
+        pipeline.execute_command("HGET", key, "partitions")
+    found = [text(value) for value in pipeline.execute() if value is not None]
+    return next((int(count) for count in found if count.isdigit() and int(count) != partitions), None) or (
+        partitions if found else None
+    )
 
 
 def _pool(client: Any) -> Any:

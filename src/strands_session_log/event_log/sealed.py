@@ -28,12 +28,14 @@ class Sealed(NamedTuple):
 
     Attributes:
         batch: The events.
-        expected: What the writer expects.
+        base: The position they follow.
+        link: The hash chain at the last of them, base64url; with random salts, only this very call can have it.
         arguments: The script's arguments.
     """
 
     batch: Sequence[Encoded]
-    expected: Expected
+    base: Position
+    link: str
     arguments: list[bytes]
 
 
@@ -42,12 +44,14 @@ def seal(session_id: str, batch: Sequence[Encoded], expected: Expected, base: Po
     first = base.id.revision + 1
     texts = (str(base.id.revision), base.link, str(base.id), session_id, *expected.arguments())
     arguments = [text.encode() for text in texts]
+    base_id = arguments[2]
     link = chain.from_text(base.link) if base.link else chain.genesis(session_id)
     for revision, encoded in enumerate(batch, first):
         salt = chain.new_salt()
-        link = chain.link(link, revision, encoded.header, chain.commitment(salt, encoded.body))
+        clear, commitment = (*encoded.header, encoded.retained), chain.commitment(salt, encoded.body)
+        link = chain.link(link, base_id, revision, clear, commitment)
         index = b"" if encoded.message_index is None else b"%d" % encoded.message_index
         moves = b"1" if encoded.event.moves_agent else b""
-        arguments += encoded.header
+        arguments += clear
         arguments += (chain.to_text(salt), chain.to_text(link), encoded.body, encoded.facts, index, moves)
-    return Sealed(batch, expected, arguments)
+    return Sealed(batch, base, chain.to_text(link).decode(), arguments)

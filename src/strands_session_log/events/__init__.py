@@ -19,7 +19,7 @@ from .content import (
     SessionRewound,
     WindowChanged,
 )
-from .event import Custom, Event, Known, Recorded, SessionInfo, check_type, is_erased, now
+from .event import Custom, Event, Known, Recorded, SessionInfo, check_type, now
 from .facts import (
     Fact,
     InterruptAnswered,
@@ -72,7 +72,6 @@ __all__ = [
     "ToolStarted",
     "WindowChanged",
     "check_type",
-    "is_erased",
     "now",
     "selector",
 ]

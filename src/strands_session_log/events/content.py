@@ -7,7 +7,7 @@ from typing import Any
 
 from ..errors import InvalidPointError
 from ..ids import EventId, to_ranges
-from .event import ROLES, Known
+from .event import ROLES, Known, is_index
 
 _ORIGIN = ("parent", "root", "at", "link", "session_id")
 
@@ -40,7 +40,7 @@ class SessionForked(Known):
         """Which session, and up to which event."""
         return {"parent": self.data.get("parent"), "at": self.data.get("at")}
 
-    def remains(self) -> dict[str, Any]:
+    def retains(self) -> dict[str, Any]:
         """All of it: whoever verifies the session must know where its chain begins, and there is no content in it."""
         return {name: self.data[name] for name in _ORIGIN if isinstance(self.data.get(name), str)}
 
@@ -95,9 +95,9 @@ class MessageAdded(_AgentMoved):
         """Index, role, names of the tools called, and token usage where the model reported it."""
         return _message_facts(self.data)
 
-    def remains(self) -> dict[str, Any]:
+    def retains(self) -> dict[str, Any]:
         """Index and role: later changes of the message must find it, and the window must not shift."""
-        return _message_remains(self.data)
+        return _message_retains(self.data)
 
 
 class MessageUpdated(Known):
@@ -110,9 +110,9 @@ class MessageUpdated(Known):
         """The same as for an added message."""
         return _message_facts(self.data)
 
-    def remains(self) -> dict[str, Any]:
+    def retains(self) -> dict[str, Any]:
         """The same as for an added message."""
-        return _message_remains(self.data)
+        return _message_retains(self.data)
 
 
 class MessageRedacted(MessageUpdated):
@@ -163,7 +163,7 @@ class PayloadErased(Known):
         """The erased revisions as ranges: `3-3,7-9`."""
         return {"erased": to_ranges(id_.revision for id_ in self.erased)}
 
-    def remains(self) -> dict[str, Any]:
+    def retains(self) -> dict[str, Any]:
         """What was erased: whoever verifies the session must still find it on record."""
         return {"erased": [str(id_) for id_ in self.erased]}
 
@@ -186,11 +186,13 @@ def _message_facts(data: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in facts.items() if value not in ([], {}, None)}
 
 
-def _message_remains(data: Mapping[str, Any]) -> dict[str, Any]:
-    redaction = data.get("redact_message")
-    message = _mapping(data.get("message") if redaction is None else redaction)
-    remains = {"message_id": data.get("message_id"), "role": message.get("role")}
-    return {name: value for name, value in remains.items() if type(value) is int or value in ROLES}
+def _message_retains(data: Mapping[str, Any]) -> dict[str, Any]:
+    redaction, index = data.get("redact_message"), data.get("message_id")
+    role = _mapping(data.get("message") if redaction is None else redaction).get("role")
+    retained: dict[str, Any] = {"message_id": index} if is_index(index) else {}
+    if role in ROLES:
+        retained["role"] = role
+    return retained
 
 
 def _event_ids(listed: Iterable[Any]) -> Iterable[EventId]:

@@ -13,9 +13,6 @@ import orjson
 from ..errors import EncodingError, shown
 from ..ids import MESSAGE_INDEX_LIMIT, EventId, check_id, new_event_id
 
-_COMMITMENT = 43
-"""Length of 32 bytes in base64url."""
-_LEFT_OVER = {"commitment", "message_id", "role", "erased", "parent", "root", "at", "link", "session_id"}
 ROLES = ("user", "assistant")
 _VERSION_LIMIT = 10**6
 _CREATES_MESSAGE = "message.added"
@@ -40,6 +37,7 @@ class Event:
         time: The writer's clock, RFC 3339.
         trace: W3C traceparent of the span it happened in, or empty.
         version: Schema version of `data` for this type.
+        is_erased: Whether its content was erased; `data` then is what it `retains`. The log alone sets it.
     """
 
     type: str
@@ -49,6 +47,7 @@ class Event:
     time: str = field(default_factory=now, kw_only=True)
     trace: str = field(default="", kw_only=True)
     version: int = field(default=1, kw_only=True)
+    is_erased: bool = field(default=False, kw_only=True)
 
     known: ClassVar[dict[str, Callable[..., Event]]] = {}
     moves_agent: ClassVar[bool] = False
@@ -59,27 +58,16 @@ class Event:
         """The message index this event creates; the log refuses to create one twice."""
         return None
 
-    @property
-    def is_erased(self) -> bool:
-        """Whether its content was erased: of the data, only its commitment in the hash chain and `remains` are left."""
-        return is_erased(self.data)
-
     def facts(self) -> dict[str, Any]:
         """What consumers may know without reading content: roles, names, counts, durations. Never content."""
         return {}
 
-    def remains(self) -> dict[str, Any]:
-        """What of the data outlives its erasure because the events around it need it. Never content."""
+    def retains(self) -> dict[str, Any]:
+        """What of the data outlives its erasure because the events around it need it. Never content.
+
+        It stands in the clear beside the body from the beginning, and the hash chain covers it there.
+        """
         return {}
-
-
-def is_erased(data: Any) -> bool:
-    """Whether an event with this data was erased, see `Event.is_erased`."""
-    # Asked of every event of a session: whether a dict is a mapping takes longer than all else here.
-    if (type(data) is not dict and not isinstance(data, Mapping)) or "commitment" not in data:
-        return False
-    commitment = data["commitment"]
-    return type(commitment) is str and len(commitment) == _COMMITMENT and data.keys() <= _LEFT_OVER
 
 
 class Known(Event):
@@ -103,7 +91,8 @@ class Custom(Event):
     __slots__ = ()
 
 
-_set = [Event.__dict__[name].__set__ for name in ("type", "data", "agent", "event_id", "time", "trace", "version")]
+_FIELDS = ("type", "data", "agent", "event_id", "time", "trace", "version", "is_erased")
+_set = [Event.__dict__[name].__set__ for name in _FIELDS]
 """Sets a field of an event though it is frozen, and without a look at its name: very many are read."""
 
 
@@ -116,7 +105,7 @@ def restored(type_: str, *fields: Any) -> Event:
     """
     kind: Any = Event.known.get(type_) or (Custom if type_.startswith("custom.") else Event)
     event: Event = object.__new__(kind)
-    for set_, value in zip(_set, (type_, *fields), strict=True):
+    for set_, value in zip(_set, (type_, *fields, False), strict=True):
         set_(event, value)
     return event
 
@@ -145,6 +134,8 @@ def check_event(event: Event) -> int | None:
     """
     _check_texts(event)
     check_type(event)
+    if event.is_erased:
+        raise EncodingError("is_erased", "an event whose content was erased cannot be appended again")
     if type(event.version) is not int or not 0 < event.version < _VERSION_LIMIT:
         raise EncodingError("version", f"{shown(event.version)} is no whole number from 1 on")
     if event.agent != "":
@@ -178,10 +169,15 @@ def _check_text(name: str, value: object) -> None:
         raise EncodingError(name, "it holds a lone surrogate") from error
 
 
+def is_index(value: object) -> bool:
+    """Whether a value can be the index of a message."""
+    return type(value) is int and -MESSAGE_INDEX_LIMIT < value < MESSAGE_INDEX_LIMIT
+
+
 def _check_index(index: object, given: object) -> None:
     if type(index) is not int:
         raise EncodingError("message_id", f"{shown(given)} is no integer")
-    if abs(index) >= MESSAGE_INDEX_LIMIT:
+    if not is_index(index):
         raise EncodingError("message_id", f"{shown(index)} is not below 10**14")
 
 

@@ -166,7 +166,7 @@ def _with(encoded: Encoded, kind: type[Event], event_id: str) -> Encoded:
     # An import makes events of known types only, and their classes take the content first, unlike `Event` itself.
     named = kind(event.data, event.agent, event_id=event_id, time=event.time)  # type: ignore[arg-type]
     header = (named.type.encode(), encoded.header[1], event_id.encode(), *encoded.header[3:])
-    return Encoded(header, encoded.body, encoded.facts, named.message_index, named)
+    return encoded._replace(header=header, message_index=named.message_index, event=named)
 
 
 def _made_id(session_id: str, slot: Slot, data: Mapping[str, Any]) -> str:

@@ -54,11 +54,11 @@ class Folding:
             CorruptEntryError: When an entry cannot be read.
         """
         fold, add, revision = self._fold, self._fold.add, self.position.revision
-        for id_, type_, agent, data, link in rows(entries, fold.matters):
+        for id_, type_, agent, data, link, is_erased in rows(entries, fold.matters):
             if revision and id_.revision != revision + 1:
                 raise LogForkedError(self._session_id, revision)
             revision = id_.revision
-            add(id_, type_, agent, data, link)
+            add(id_, type_, agent, data, link, is_erased)
             if type_ == PayloadErased.TYPE:
                 self.has_erasure = True
 

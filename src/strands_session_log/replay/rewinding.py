@@ -22,7 +22,7 @@ _ATTEMPTS = 20
 
 
 def rewind(
-    log: EventLog, replay: Replay, session_id: str, to: EventId, check: Callable[[SessionState], None]
+    log: EventLog, replay: Replay, session_id: str, to: EventId, check: Callable[[SessionState], None], by: str = ""
 ) -> EventId:
     """Bring the agents of a session back to an event of it, see `SessionLog.rewind`.
 
@@ -35,13 +35,13 @@ def rewind(
         then = replay.state(session_id, to)
         check(then)
         try:
-            return log.append(session_id, list(_events(now, then)), SessionAt(now.revision))[-1]
+            return log.append(session_id, list(_events(now, then, by)), SessionAt(now.revision))[-1]
         except ConcurrentWriteError:
             continue
     raise ContentionError(session_id, _ATTEMPTS)
 
 
-def _events(now: SessionState, then: SessionState) -> Iterator[Event]:
+def _events(now: SessionState, then: SessionState, by: str) -> Iterator[Event]:
     """The one that names it comes last, so that at this point all agents are back."""
     for name, agent in now.agents.items():
         yield from _agent(agent, then.agents.get(name) or AgentState(name))
@@ -54,6 +54,7 @@ def _events(now: SessionState, then: SessionState) -> Iterator[Event]:
             "to": str(then.position),
             "agents": [name for name, agent in now.agents.items() if agent.record and not _record(then, name)],
             "multi_agents": [name for name in now.multi_agents if name not in then.multi_agents],
+            **({"by": by} if by else {}),
         }
     )
 

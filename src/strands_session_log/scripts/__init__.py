@@ -23,9 +23,14 @@ Argument = bytes | str | int
 class Script:
     """A Lua script of this package."""
 
-    def __init__(self, *names: str) -> None:
-        """Load the script file `<name>.lua` beside this module; of several files, each goes on from the one before."""
-        self.source = b"".join(files(__name__).joinpath(f"{name}.lua").read_bytes() for name in names)
+    def __init__(self, *names: str, ending: bytes = b"") -> None:
+        """Load the script files `<name>.lua` beside this module, each going on from the one before.
+
+        Args:
+            *names: The files.
+            ending: What to do with what they define.
+        """
+        self.source = b"".join(files(__name__).joinpath(f"{name}.lua").read_bytes() for name in names) + ending
         self.sha = sha1(self.source).hexdigest()
 
     def __call__(self, client: Client, keys: Sequence[str], arguments: Sequence[Argument], *, raw: bool = False) -> Any:
@@ -118,11 +123,13 @@ def _names(keys: Sequence[str]) -> list[bytes]:
     return [b"%d" % len(keys), *(key.encode() for key in keys)]
 
 
-APPEND = Script("append")
-DELETE = Script("delete")
-ERASE_STEP = Script("erase_step", "append")
+_APPENDING = ("batch", "feed_append", "append")
+
+APPEND = Script(*_APPENDING, ending=b"return append()")
+DELETE = Script("batch", "feed_append", "delete")
+ERASE_STEP = Script(*_APPENDING, "erase_step")
 FEED_TRIM = Script("feed_ids", "feed_trim")
-FORK = Script("fork", "append")
+FORK = Script(*_APPENDING, "fork")
 FORK_COPY = Script("fork_copy")
 FORK_NOTE = Script("fork_note")
 GROUP_DELETE = Script("group_delete")
@@ -139,6 +146,8 @@ GROUP_WORK = Script("group_work")
 LIVE = Script("live")
 LOAD = Script("load")
 LOCATE = Script("locate")
+OUTCOME = Script("batch", "outcome")
 SAVE = Script("save")
 STORAGE_DELETE = Script("storage_delete")
 STORAGE_WRITE = Script("storage_write")
+TOMBSTONE_SET = Script("tombstone_set")

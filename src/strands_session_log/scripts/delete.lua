@@ -1,11 +1,61 @@
--- Removes every key of one session and its line in the directory.
+-- Removes every key of one session and its line in the directory, and leaves a tombstone: that it was there, never what
+-- was said. The feed tells of it, too.
 --
--- KEYS: events, head, snapshot, live, rewrite, sessions (one slot)
--- ARGV: 1 session id
+-- KEYS: events, head, snapshot, live, rewrite, ids, sessions, feed, position, tombstones, tombstones by time (one slot)
+-- ARGV: 1 session id; 2 a token of this very call; 3 by whom; 4 why; 5 how many tombstones stay, and 6 of which age in ms
+--       those may go that are more; 7 how many stay at most; 8 how many lives of an id one tells of
+--
 -- Returns how many events it had; -1 when there was no such session.
-local revision = redis.call('HGET', KEYS[2], 'revision')
-local existed = redis.call('EXISTS', KEYS[1], KEYS[2]) > 0
-redis.call('UNLINK', KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5])
-redis.call('ZREM', KEYS[6], ARGV[1])
+local call, session, token = redis.call, ARGV[1], ARGV[2]
+local tombstones, by_time, name = KEYS[10], KEYS[11], redis.sha1hex(session)
+
+local function lives_of(text)
+    local is_json, found = pcall(cjson.decode, text or '[]')
+    return is_json and type(found) == 'table' and found or {}
+end
+
+local lives = lives_of(call('HGET', tombstones, name))
+local head = redis.pcall('HMGET', KEYS[2], 'revision', 'link')
+local revision, link = tonumber(head[1] or 0) or 0, head[2] or ''
+local first = redis.pcall('XRANGE', KEYS[1], '-', '+', 'COUNT', 1)[1]
+local first_link = type(first) == 'table' and first[2][ENTRY_LINK] or ''
+local time = call('TIME')
+local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+local existed = call('EXISTS', KEYS[1], KEYS[2]) > 0
+local last = lives[#lives]
+if not existed and type(last) == 'table' and last.token == token then return last.revision end
+
+-- A directory or a feed that is none fails here, before anything is written.
+call('ZSCORE', KEYS[7], session)
+call('ZCARD', by_time)
+local feed_length = call('XLEN', KEYS[8])
+
+-- First a write that is never refused for want of memory; once it is done, none is.
+call('UNLINK', KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6])
+call('ZREM', KEYS[7], session)
 if not existed then return -1 end
-return tonumber(revision or 0)
+
+local life = { session = session, revision = revision, link = link, first = first_link, deleted = now,
+    by = ARGV[3], reason = ARGV[4], token = token }
+lives[#lives + 1] = life
+while #lives > tonumber(ARGV[8]) do table.remove(lives, 1) end
+call('HSET', tombstones, name, cjson.encode(lives))
+call('ZADD', by_time, now, name)
+
+-- A few of the oldest a time, so that there are never many more than should be.
+local surplus = call('ZCARD', by_time) - tonumber(ARGV[5])
+if surplus > 0 then
+    local oldest = call('ZRANGE', by_time, 0, math.min(surplus, 16) - 1, 'WITHSCORES')
+    for at = 1, #oldest, 2 do
+        local is_old = tonumber(oldest[at + 1]) < now - tonumber(ARGV[6])
+        if is_old or call('ZCARD', by_time) > tonumber(ARGV[7]) then
+            call('HDEL', tombstones, oldest[at])
+            call('ZREM', by_time, oldest[at])
+        end
+    end
+end
+
+local facts = cjson.encode({ revision = revision, first = first_link, by = ARGV[3], reason = ARGV[4] })
+append_to_feed(KEYS[8], KEYS[9], feed_length, now,
+    { { session, now .. '-' .. revision, 'session.deleted', '', link, facts } })
+return revision

@@ -1,13 +1,13 @@
 -- One step of erasing events of a session: copies a bounded number of entries into a new stream, the erased ones
--- without salt and body. The step that reaches the end puts the new stream into place and falls through to append.lua,
--- which follows this file in the same script and records what was erased: both happen, or neither.
+-- without salt and body. The step that reaches the end puts the new stream into place and calls append.lua, which stands
+-- before this file in the same script and records what was erased: both happen, or neither.
 --
 -- KEYS: events, head, feed, sessions, position, rewrite, snapshot, live (one slot)
 -- ARGV: what append.lua takes for one event (nothing while the end is far), and last, as JSON:
 --       token    whose rewrite this is
 --       copied   the id copied last, as far as the caller knows; '' to begin
 --       entries, bytes, patience   what a step may copy, and for how many ms a rewrite outlives its last step
---       bodies   what takes the place of each erased body, by id, as far as this step can meet them
+--       bodies   what takes the place of each erased body, its commitment, by id, as far as this step can meet them
 --       last     id and link of the last event to erase: as long as it stands, so does all history before it
 --       known    the head's erased ranges when the caller looked at what there is to erase
 --       erased   what they are to be
@@ -15,11 +15,6 @@
 -- Returns {'landed', link, id}; {'copied', id, head id, head link}, to go on from; {'gone'} without a session;
 -- {'lost'} when another rewrite came first or came between, so that the caller must look again.
 local step, MAX_PAGE = cjson.decode(table.remove(ARGV)), 16
-
-local function landed()
-    local entry = ARGV[3] and redis.call('XRANGE', KEYS[1], '(' .. ARGV[3], '+', 'COUNT', 1)[1]
-    return entry and entry[2][6] == ARGV[11]
-end
 
 local function blank(id, fields)
     for position = 1, #fields, 2 do
@@ -51,7 +46,7 @@ end
 
 local function still_stands()
     local entry = redis.call('XRANGE', KEYS[6], step.last[1], step.last[1])[1]
-    return entry and entry[2][16] == step.last[2]
+    return entry and entry[2][ENTRY_LINK] == step.last[2]
 end
 
 -- Returns a reply, or nothing once the new stream is in place.
@@ -69,9 +64,8 @@ local function rewrite()
         copied, ended = copy(copied)
         redis.call('PEXPIRE', KEYS[6], step.patience)
     end
-    if not (ended and ARGV[1] == revision and ARGV[2] == link) then
-        return { 'copied', copied, head[3] .. '-' .. revision, link }
-    end
+    local stands = head[3] .. '-' .. revision
+    if not (ended and ARGV[3] == stands and ARGV[2] == link) then return { 'copied', copied, stands, link } end
     redis.call('HDEL', KEYS[2], 'rewrite')
     if not still_stands() then
         redis.call('UNLINK', KEYS[6])
@@ -83,8 +77,5 @@ local function rewrite()
     redis.call('HSET', KEYS[2], 'erased', step.erased)
 end
 
-if not landed() then
-    local reply = rewrite()
-    if reply then return reply end
-end
--- append.lua follows --------------------------------------------------------------------------------------------
+local reply = not this_landed(KEYS[1]) and rewrite()
+return reply or append()

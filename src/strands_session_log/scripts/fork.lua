@@ -1,5 +1,5 @@
--- Lets a session begin with a copy of another one's events: puts the copy into place and falls through to append.lua,
--- which follows this file in the same script and appends the `session.forked` event. Both happen, or neither.
+-- Lets a session begin with a copy of another one's events: puts the copy into place and calls append.lua, which stands
+-- before this file in the same script and appends the `session.forked` event. Both happen, or neither.
 --
 -- KEYS: events, head, feed, sessions, position, copy, snapshot, live (one slot)
 -- ARGV: what append.lua takes, to follow the copy's last event; and last, as JSON:
@@ -10,17 +10,12 @@
 -- expired, or an erasure has taken it away.
 local fork = cjson.decode(table.remove(ARGV))
 
-local function landed()
-    local entry = redis.call('XRANGE', KEYS[1], '(' .. ARGV[3], '+', 'COUNT', 1)[1]
-    return entry and entry[2][6] == ARGV[11]
-end
-
 local function is_whole()
     local last = redis.call('XREVRANGE', KEYS[6], '+', '-', 'COUNT', 1)[1]
-    return last and last[1] == ARGV[3] and last[2][16] == ARGV[2] and redis.call('XLEN', KEYS[6]) == fork.count
+    return last and last[1] == ARGV[3] and last[2][ENTRY_LINK] == ARGV[2] and redis.call('XLEN', KEYS[6]) == fork.count
 end
 
-if not landed() then
+if not this_landed(KEYS[1]) then
     if redis.call('EXISTS', KEYS[1], KEYS[2]) > 0 then return { 'exists' } end
     if not is_whole() then return { 'lost' } end
     -- A feed or a directory that is none fails here, before anything is written.
@@ -32,4 +27,4 @@ if not landed() then
     redis.call('UNLINK', KEYS[7], KEYS[8])
     redis.call('RENAME', KEYS[6], KEYS[1])
 end
--- append.lua follows --------------------------------------------------------------------------------------------
+return append()

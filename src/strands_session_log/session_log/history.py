@@ -53,7 +53,7 @@ class History:
         """
         return diff(self.state(session_id, a), self.state(session_id, b))
 
-    def rewind(self, session_id: str, to: Point, *, allow_unanswered: bool = False) -> EventId:
+    def rewind(self, session_id: str, to: Point, *, allow_unanswered: bool = False, by: str = "") -> EventId:
         """Let the agents resume from an earlier point; the log keeps what was said since.
 
         An event records it, and from where, so that it can be undone by rewinding to there. Live agents of the session
@@ -63,6 +63,7 @@ class History:
             session_id: The session.
             to: The point.
             allow_unanswered: Go there even if an agent waited for a tool then.
+            by: Who rewinds, for the event that records it.
 
         Returns:
             The id of the `SessionRewound` event.
@@ -74,8 +75,8 @@ class History:
             ContentionError: When others wrote during every attempt.
         """
         there = self.state(session_id, to).position
-        check = partial(unanswered.check, self.events, session_id)
-        return rewind(self.events, self.replay, session_id, there, (lambda state: None) if allow_unanswered else check)
+        check = (lambda state: None) if allow_unanswered else partial(unanswered.check, self.events, session_id)
+        return rewind(self.events, self.replay, session_id, there, check, by)
 
     def fork(
         self,
@@ -85,6 +86,7 @@ class History:
         *,
         allow_unanswered: bool = False,
         progress: Progress = lambda done, total: None,
+        by: str = "",
     ) -> EventId:
         """Begin a new session as a copy of another, up to a point; from there on, each goes its own way.
 
@@ -97,6 +99,7 @@ class History:
             into: The id of the new session.
             allow_unanswered: Go on from there even if an agent waited for a tool then.
             progress: Called after each step with how many events are copied, and of how many.
+            by: Who forks, for the event that records it.
 
         Returns:
             The id of the `SessionForked` event, the first that is the new session's own.
@@ -111,7 +114,7 @@ class History:
         there = self.state(session_id, at)
         if not allow_unanswered:
             unanswered.check(self.events, session_id, there)
-        return self.events.fork(session_id, there.position, into, progress)
+        return self.events.fork(session_id, there.position, into, progress, by)
 
     def resolve(self, session_id: str, point: Point) -> EventId:
         """Find the event id a point stands for; revision 0 in it means a time between events.

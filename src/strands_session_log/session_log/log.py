@@ -9,7 +9,7 @@ from typing import Any
 from .. import audit
 from ..audit import Verification
 from ..errors import SessionNotFoundError
-from ..event_log import ANY, Durability, EventLog, Expected, Progress
+from ..event_log import ANY, Durability, EventLog, Expected, Progress, Tombstone
 from ..event_log.namespace import open_namespace
 from ..events import Event, Recorded, SessionInfo
 from ..feed import FeedRetention
@@ -208,6 +208,7 @@ class SessionLog(History, Following, Subscriptions):
         event: Point | Iterable[Point],
         reason: str,
         progress: Progress = lambda done, total: None,
+        by: str = "",
     ) -> EventId | None:
         """Erase what events hold, in the stream and in everything derived from it; the hash chain still verifies.
 
@@ -221,6 +222,7 @@ class SessionLog(History, Following, Subscriptions):
             event: The event's id or revision; or several.
             reason: Why; kept in the `PayloadErased` event that records the erasure.
             progress: Called after each step with how many events are copied, and of how many.
+            by: Who erases; kept in that event, too.
 
         Returns:
             The id of the event that records it; None when everything was erased before.
@@ -235,10 +237,17 @@ class SessionLog(History, Following, Subscriptions):
         if self.events.head(session_id) is None:
             raise SessionNotFoundError(session_id)
         ids = [event_at(self.events, session_id, point) for point in points]
-        return self.events.erase(session_id, ids, reason, progress)
+        return self.events.erase(session_id, ids, reason, progress, by)
 
-    def delete(self, session_id: str) -> int:
+    def delete(self, session_id: str, *, reason: str = "", by: str = "") -> int:
         """Remove every key of a session; nothing of any other.
+
+        A tombstone stays, see `tombstones`, and the feed tells of the deletion as `session.deleted`.
+
+        Args:
+            session_id: The session.
+            reason: Why; kept in the tombstone, and in the feed for as long as that is.
+            by: Who deletes it; likewise.
 
         Returns:
             How many events it had.
@@ -246,7 +255,34 @@ class SessionLog(History, Following, Subscriptions):
         Raises:
             SessionNotFoundError: When there is no such session.
         """
-        revision = self.events.delete(session_id)
+        revision = self.events.delete(session_id, reason, by)
         if revision is None:
             raise SessionNotFoundError(session_id)
         return revision
+
+    def tombstones(self, session_id: str | None = None) -> Iterator[Tombstone]:
+        """What is left of deleted sessions: their links, when, by whom and why they were deleted; never content.
+
+        A partition keeps the newest 10,000, and all of the last hour, but at most 65,536; of one id the last 16.
+
+        Args:
+            session_id: Of this id only, oldest first; else of all, in no order.
+        """
+        return self.events.tombstones(session_id)
+
+    def reduce_tombstone(self, session_id: str) -> int:
+        """Put SHA-256 hashes in place of the session's id, of who deleted it and why, in what is left of it.
+
+        The links stay, so it is still seen what was deleted by whoever knows the id. The feed tells the id until it is
+        trimmed, as it does of every event.
+
+        Returns:
+            How many lives of the id were reduced.
+
+        Raises:
+            SessionNotFoundError: When nothing is left of such a session.
+        """
+        reduced = self.events.reduce_tombstone(session_id)
+        if not reduced:
+            raise SessionNotFoundError(session_id)
+        return reduced

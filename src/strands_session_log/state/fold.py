@@ -23,9 +23,8 @@ from ..events import (
     SessionForked,
     SessionRewound,
     WindowChanged,
-    is_erased,
 )
-from ..ids import EventId
+from ..ids import MESSAGE_INDEX_LIMIT, EventId
 from .messages import Growing, Messages
 from .session import AgentState, Held, MessageRecord, SessionState
 
@@ -40,8 +39,8 @@ def initial() -> SessionState:
 
 def evolve(state: SessionState, recorded: Recorded) -> SessionState:
     """The state after one more event; the argument stays as it was."""
-    fold = Fold(state)
-    fold.add(recorded.id, recorded.event.type, recorded.event.agent, recorded.event.data, recorded.link)
+    fold, event = Fold(state), recorded.event
+    fold.add(recorded.id, event.type, event.agent, event.data, recorded.link, event.is_erased)
     return fold.state()
 
 
@@ -63,7 +62,7 @@ class Fold:
         """The last event folded."""
         return self._position
 
-    def add(self, id_: EventId, type_: str, agent: str, data: Any, link: str) -> None:
+    def add(self, id_: EventId, type_: str, agent: str, data: Any, link: str, is_erased: bool = False) -> None:
         """One more event.
 
         Args:
@@ -72,9 +71,10 @@ class Fold:
             agent: The agent it is about.
             data: Its data; not looked at, and so not needed, unless `matters` says so.
             link: The hash chain there.
+            is_erased: Whether its content was erased.
         """
         self._position, self._link = id_, link
-        step = _STEPS.get(type_)
+        step = (_ERASED if is_erased else _STEPS).get(type_)
         if step is not None:
             step(self, id_, agent, data if type(data) is dict or isinstance(data, Mapping) else {})
 
@@ -90,8 +90,7 @@ class Fold:
         return SessionState(self._session, dict(self._agents), dict(self._multi_agents), self._position, self._link)
 
     def _session_created(self, id_: EventId, agent: str, data: Data) -> None:
-        if not is_erased(data):
-            self._session = data
+        self._session = data
 
     def _session_forked(self, id_: EventId, agent: str, data: Data) -> None:
         if self._session is not None and "session_id" in data:
@@ -106,18 +105,31 @@ class Fold:
 
     def _agent_written(self, id_: EventId, agent: str, data: Data) -> None:
         found = self._agent(agent)
-        found.moved = id_
-        if not is_erased(data):
-            found.record = data
+        found.moved, found.record = id_, data
+
+    def _agent_moved(self, id_: EventId, agent: str, data: Data) -> None:
+        self._agent(agent).moved = id_
 
     def _message_added(self, id_: EventId, agent: str, data: Data) -> None:
-        found, record = self._open.get(agent) or self._agent(agent), _message(id_, data)
+        self._put_message(id_, agent, _message(id_, data))
+
+    def _message_added_erased(self, id_: EventId, agent: str, data: Data) -> None:
+        self._put_message(id_, agent, _message_erased(id_, data))
+
+    def _put_message(self, id_: EventId, agent: str, record: MessageRecord | None) -> None:
+        found = self._open.get(agent) or self._agent(agent)
         found.moved = id_
         if record:
             found.messages.put(record)
 
     def _message_changed(self, id_: EventId, agent: str, data: Data) -> None:
-        found, record = self._known(agent), _message(id_, data)
+        self._change_message(agent, _message(id_, data))
+
+    def _message_changed_erased(self, id_: EventId, agent: str, data: Data) -> None:
+        self._change_message(agent, _message_erased(id_, data))
+
+    def _change_message(self, agent: str, record: MessageRecord | None) -> None:
+        found = self._known(agent)
         if found is None or record is None:
             return
         messages = found.messages.messages()
@@ -138,8 +150,7 @@ class Fold:
             found.held = Held(kept, removed, next_index)
 
     def _multi_agent_written(self, id_: EventId, agent: str, data: Data) -> None:
-        if not is_erased(data):
-            self._multi_agents[agent] = data
+        self._multi_agents[agent] = data
 
     def _payload_erased(self, id_: EventId, agent: str, data: Data) -> None:
         """Catch up a state that was folded before the erasure; one folded since has nothing left to lose."""
@@ -198,13 +209,16 @@ def _names(listed: Any) -> list[str]:
 def _message(id_: EventId, data: Data) -> MessageRecord | None:
     get = data.get
     index = get("message_id")
-    if type(index) is not int:
+    if type(index) is not int or not -MESSAGE_INDEX_LIMIT < index < MESSAGE_INDEX_LIMIT:
         return None
-    if is_erased(data):
-        return _erased(index, get("role"), id_)
     created, updated = str(get("created_at", "")), str(get("updated_at", ""))
     # Not its constructor, which takes twice as long, and this is done for each message of a session.
     return _new(MessageRecord, (get("message") or {}, index, get("redact_message"), created, updated, id_, False))
+
+
+def _message_erased(id_: EventId, data: Data) -> MessageRecord | None:
+    index = data.get("message_id")
+    return _erased(index, data.get("role"), id_) if type(index) is int else None
 
 
 def _erased(index: int, role: Any, event_id: EventId) -> MessageRecord:
@@ -227,3 +241,16 @@ _STEPS: dict[str, Callable[[Fold, EventId, str, Data], None]] = {
     MultiAgentUpdated.TYPE: Fold._multi_agent_written,
     PayloadErased.TYPE: Fold._payload_erased,
 }
+"""What an event does whose data is looked at, by type."""
+
+_ERASED: dict[str, Callable[[Fold, EventId, str, Data], None]] = {
+    SessionForked.TYPE: Fold._session_forked,
+    AgentCreated.TYPE: Fold._agent_moved,
+    AgentUpdated.TYPE: Fold._agent_moved,
+    MessageAdded.TYPE: Fold._message_added_erased,
+    MessageUpdated.TYPE: Fold._message_changed_erased,
+    MessageRedacted.TYPE: Fold._message_changed_erased,
+    WindowChanged.TYPE: Fold._agent_moved,
+    PayloadErased.TYPE: Fold._payload_erased,
+}
+"""The same of an event whose content was erased: its data is what it retains, which is all that still counts."""

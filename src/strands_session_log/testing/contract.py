@@ -130,7 +130,8 @@ class AppendContract:
 
         keys = log.events.keyspace.session("s")
         call = seal("s", [encode(note(1)), encode(said(0))], ANY, Position())
-        script_keys = keys.append
+        script_keys = keys.begin
+        APPEND(log.client, script_keys, call.arguments)
         first = APPEND(log.client, script_keys, call.arguments)
         log.append("s", note(2))
         assert APPEND(log.client, script_keys, call.arguments) == first

@@ -8,26 +8,34 @@ from ...errors import SessionNotFoundError
 from ...session_log import SessionLog
 from ..asking import YesOption, confirm, somebody_there
 from ..connection import opened
-from ..options import JsonOption, NamespaceOption, SessionArgument, UrlOption
+from ..options import ByOption, JsonOption, NamespaceOption, ReasonOption, SessionArgument, UrlOption
 from ..terminal import count, one_line, write_json
 
-EPILOG = "Examples:\n\nsession-log delete s-42\n\nsession-log delete s-42 --yes --json"
+EPILOG = (
+    "Examples:\n\nsession-log delete s-42\n\n"
+    "session-log delete s-42 --reason 'request of the user' --by privacy@example.com --yes --json"
+)
 
 
 def delete(
     ctx: typer.Context,
     session: SessionArgument,
+    reason: ReasonOption = "",
+    by: ByOption = "",
     yes: YesOption = False,
     as_json: JsonOption = False,
     url: UrlOption = None,
     namespace: NamespaceOption = None,
 ) -> None:
-    """Delete a session with every key of it; there is no way back."""
+    """Delete a session with every key of it; there is no way back.
+
+    A tombstone stays: when it was deleted, by whom and why, and its last link; never what was said.
+    """
     somebody_there(yes, f"delete {session!r}")
     with opened(ctx, url, namespace) as log:
         if not yes:
             _confirm(log, session)
-        events = log.delete(session)
+        events = log.delete(session, reason=reason, by=by)
     if as_json:
         write_json({"session_id": session, "deleted": True, "events": events})
     else:

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from ..connection import opened
 from ..layout import put
-from ..options import JsonOption, NamespaceOption, SessionArgument, UnansweredOption, UrlOption
+from ..options import ByOption, JsonOption, NamespaceOption, SessionArgument, UnansweredOption, UrlOption
 from ..progress import progress
 from ..reading import known
 from ..target import again
@@ -31,6 +31,7 @@ def fork(
     into: IntoArgument,
     at: AtOption = None,
     allowed: UnansweredOption = False,
+    by: ByOption = "",
     as_json: JsonOption = False,
     url: UrlOption = None,
     namespace: NamespaceOption = None,
@@ -40,7 +41,7 @@ def fork(
     A POINT is a revision (12), an event id, an ISO time, or a relative time (-5m).
     """
     with opened(ctx, url, namespace) as log, known(log, session), progress(into) as tell:
-        made = log.fork(session, at=at, into=into, allow_unanswered=allowed, progress=tell)
+        made = log.fork(session, at=at, into=into, allow_unanswered=allowed, progress=tell, by=by)
     copied = made.revision - 1
     if as_json:
         write_json({"session_id": session, "into": into, "copied": copied, "event_id": str(made)})

@@ -17,7 +17,7 @@ from ..asking import YesOption, confirm, somebody_there
 from ..connection import opened
 from ..differences import finder, going_back_json, print_going_back
 from ..layout import put
-from ..options import JsonOption, NamespaceOption, SessionArgument, UnansweredOption, UrlOption
+from ..options import ByOption, JsonOption, NamespaceOption, SessionArgument, UnansweredOption, UrlOption
 from ..points import PointArgument
 from ..reading import known
 from ..target import again
@@ -35,6 +35,7 @@ def rewind(
     yes: YesOption = False,
     dry_run: DryRunOption = False,
     allowed: UnansweredOption = False,
+    by: ByOption = "",
     as_json: JsonOption = False,
     url: UrlOption = None,
     namespace: NamespaceOption = None,
@@ -55,7 +56,7 @@ def rewind(
             return
         if not yes:
             confirm(f"Rewind {session} to revision {found.after.revision}?", "nothing was rewound")
-        rewound = log.rewind(session, found.after, allow_unanswered=allowed)
+        rewound = log.rewind(session, found.after, allow_unanswered=allowed, by=by)
         before = _stood(log, session, rewound)
         if as_json:
             write_json(_json(session, found, rewound, before))

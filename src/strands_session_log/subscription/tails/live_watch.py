@@ -9,7 +9,6 @@ from ...codec import RawEntry
 from ...codec.delta import delta
 from ...event_log import EventLog
 from ...event_log.reading import fetch, size_of
-from ...event_log.sealed import Position
 from ...events import Recorded, selector
 from ...ids import START, EventId
 from ...server.border import insist, text
@@ -111,14 +110,14 @@ class MessageWatch(SessionWatch):
             self._begin_now()
         else:
             # What was written in that very millisecond may not have been heard of.
-            self._stand_at(self._before(self._after_id.ms - 1))
+            self._at = self._before(self._after_id.ms - 1)
 
     def _begin_now(self) -> None:
-        head = self._log.head(self._session_id) or Position()
+        head = self._head()
         since = self._spoken_since()
         began = head.id if since is None else self._log.locate(self._session_id, since)
         # Where the session was made anew, what is spoken belongs to another one.
-        self._stand_at(head if began in (None, START, head.id) else self._event(began))
+        self._at = head if began in (None, START, head.id) else self._event(began)
         self.known = head.id
 
     def _spoken_since(self) -> int | None:

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from ... import chain
 from ...codec import RawEntry, decode, fields_of, parse
 from ...errors import LogForkedError, SessionDeletedError, SessionLogError
 from ...event_log import EventLog
-from ...event_log.linking import link_after, raw
+from ...event_log.linking import Chained
 from ...event_log.points import resolve
 from ...event_log.reading import fetch, size_of
 from ...event_log.sealed import Position
@@ -45,8 +44,7 @@ class SessionWatch(Watch[Recorded]):
         keyspace = log.keyspace
         super().__init__(keyspace.session(session_id).events, keyspace.partition(session_id), buffer)
         self._log, self._session_id, self._after, self._wanted = log, session_id, after, wanted
-        self._at = Position()
-        self._previous, self._from_ms = b"", 0
+        self._at, self._from_ms = Chained(START, "", ""), 0
 
     @property
     def position(self) -> tuple[int, int]:
@@ -71,36 +69,38 @@ class SessionWatch(Watch[Recorded]):
 
     def _begin(self) -> None:
         if self._after == NOW:
-            self._stand_at(self._log.head(self._session_id) or Position())
+            self._at = self._head()
         elif self._after is not None:
             # What is relative to now is so from now on, however long the server stays away.
             found = self._after = resolve(self._log, self._session_id, self._after)
-            self._stand_at(self._event(found) if found.revision else self._before(found.ms))
+            self._at = self._event(found) if found.revision else self._before(found.ms)
 
-    def _stand_at(self, position: Position) -> None:
-        self._at, self._previous = position, raw(position.link)
+    def _head(self) -> Chained:
+        """Where the session stands. What follows is no part of the same batch, so the base of that does not matter."""
+        head = self._log.head(self._session_id) or Position()
+        return Chained(head.id, "", head.link)
 
-    def _event(self, id_: EventId) -> Position:
+    def _event(self, id_: EventId) -> Chained:
         """The event that was read last, in an earlier life."""
-        self._at = Position(id_)
+        self._at = Chained(id_, "", "")
         found = self._fetch(str(id_), str(id_), 1)
         if not found:
             raise self._gone()
-        return _position(found[0])
+        return _chained(found[0])
 
-    def _before(self, ms: int) -> Position:
+    def _before(self, ms: int) -> Chained:
         """The last event up to a time; what follows it is the first that follows the time."""
         self._from_ms = ms
         found = self._fetch(str(ms), "-", 1, b"XREVRANGE") if ms else ()
-        return _position(found[0]) if found else Position()
+        return _chained(found[0]) if found else Chained(START, "", "")
 
     def _page(self, count: int) -> Sequence[RawEntry]:
         if self._at.id == START:
             page = self._fetch("-", "+", count)
-            self._previous = chain.genesis(self._root()) if page else b""
+            self._at = Chained.start(self._root()) if page else self._at
             return page
         page = self._fetch(str(self._at.id), "+", count + 1)
-        if not page or _position(page[0]) != self._at:
+        if not page or _chained(page[0])[::2] != self._at[::2]:
             raise self._gone()
         return page[1:]
 
@@ -121,15 +121,14 @@ class SessionWatch(Watch[Recorded]):
     def _accept(self, entry: RawEntry) -> Sequence[Sized]:
         fields = fields_of(entry[1])
         found = parse(entry[0], fields)
-        follows = found.id.revision == self._at.id.revision + 1
-        if not follows or link_after(self._previous, found) != raw(found.link):
+        follows = found.id.revision == self._at.id.revision + 1 and self._at.continues(found)
+        if not follows or not self._at.links(found):
             raise LogForkedError(self._session_id, self._at.id)
         wanted = found.id.ms > self._from_ms and self._wanted(found.header[0], found.header[1])
         items = [Sized(decode(entry[0], fields), size_of(entry))] if wanted else []
-        self._stand_at(Position(found.id, found.link))
+        self._at = Chained.of(found)
         return items
 
 
-def _position(entry: RawEntry) -> Position:
-    found = parse(entry[0], fields_of(entry[1]))
-    return Position(found.id, found.link)
+def _chained(entry: RawEntry) -> Chained:
+    return Chained.of(parse(entry[0], fields_of(entry[1])))

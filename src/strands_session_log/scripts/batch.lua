@@ -1,0 +1,20 @@
+-- A batch of events as append.lua takes it; this stands before the scripts that append one, or ask for one.
+--
+-- ARGV: 1 base revision, 2 base link, 3 base id, 4 session id,
+--       5 expectation (any | absent | revision | agent), 6 its subject, 7 its revision, 8 its next message index,
+--       then for each event: type agent event time v trace retained salt link body facts index moves
+local FIRST, WIDTH, AGENT, EVENT, LINK, INDEX, MOVES = 9, 13, 1, 2, 8, 11, 12
+local ENTRY_LINK = 20
+
+-- The entries of a batch that stands right after its base; nothing if it does not. Links are computed by the client for
+-- exactly one base, so it can stand nowhere else; and only the very call that wrote it can have its last link.
+local function landed(events, base, count, link)
+    local found = redis.call('XRANGE', events, '(' .. base, '+', 'COUNT', count)
+    return #found == count and found[count][2][ENTRY_LINK] == link and found or nil
+end
+
+-- The same for the batch among the arguments.
+local function this_landed(events)
+    local count = (#ARGV - FIRST + 1) / WIDTH
+    return count > 0 and landed(events, ARGV[3], count, ARGV[#ARGV - WIDTH + 1 + LINK]) or nil
+end
