@@ -50,6 +50,11 @@ class SessionKeys(NamedTuple):
         return *self.append, self.tombstones
 
     @property
+    def once(self) -> tuple[str, ...]:
+        """Those the script takes that appends once."""
+        return *self.begin, self.ids
+
+    @property
     def delete(self) -> tuple[str, ...]:
         """Those the delete script takes, in its order."""
         of_session = self.events, self.head, self.snapshot, self.live, self.rewrite, self.ids

@@ -19,6 +19,7 @@ __all__ = [
     "DeliveryLostError",
     "EmbeddedServerError",
     "EncodingError",
+    "EventOrderError",
     "EvictionPolicyError",
     "FeedGapError",
     "GroupNotFoundError",
@@ -164,6 +165,23 @@ class SessionLostError(ConcurrentWriteError):
             self,
             f"session {session_id!r} is not on the server any more: it was deleted, or lost with the server's data "
             f"(expected {_words(expected)}); nothing was written. Restore it, or begin a new session",
+        )
+
+
+class EventOrderError(SessionLogError):
+    """Some events of a batch are in the session, but not those before them: appended, they would stand behind.
+
+    Attributes:
+        session_id: The session appended to.
+        standing: Of each event of the batch its event id, and where it stands; None where it does not.
+    """
+
+    def __init__(self, session_id: str, standing: Sequence[tuple[str, object]]) -> None:
+        self.session_id, self.standing = session_id, tuple(standing)
+        there = ", ".join(f"{event_id} at {at or 'no place'}" for event_id, at in standing)
+        super().__init__(
+            f"session {session_id!r} has events of this batch in another order: {there}; nothing was written. Append "
+            "those that it does not have as a batch of their own"
         )
 
 

@@ -29,7 +29,7 @@ from ..ids import START, EventId
 from ..instrumentation import Rechained
 from ..instrumentation.hooks import hooks
 from ..keys import Keyspace
-from ..scripts import APPEND, OUTCOME, Script
+from ..scripts import APPEND, ONCE, OUTCOME, Script
 from ..server.border import Client, insist, text
 from ..server.line import Line
 from .connection import connection_to, driver_attempt
@@ -41,6 +41,8 @@ from .sealed import Position, Sealed, seal
 _MIN_ATTEMPTS = 100
 _ATTEMPTS_IN_A_ROW = 5
 _MAX_PAUSE = 0.02
+_WAITED_FOR = ("landed", "begun", "stand")
+"""Replies that tell of events in the log."""
 V = TypeVar("V")
 
 
@@ -77,7 +79,8 @@ class Appender:
         self, client: Client, keyspace: Keyspace, durability: Durability, retry_for: float, layout: Layout
     ) -> None:
         """See `EventLog`."""
-        self._client, self._keyspace, self._durability, self._retry_for = client, keyspace, durability, retry_for
+        self.client, self.keyspace, self.retry_for = client, keyspace, retry_for
+        self._durability = durability
         self._line, self._layout = Line(client), layout
         self._positions: _Recent[Position] = _Recent(4096)
         # As long as nobody appends them again, they stay: a few hundred bytes each, without the content.
@@ -86,6 +89,10 @@ class Appender:
     def remember(self, session_id: str, position: Position) -> None:
         """Note where a session stands, which saves the next append a round trip."""
         self._positions.put(session_id, position)
+
+    def position(self, session_id: str) -> Position:
+        """Where a session is thought to stand."""
+        return self._positions.get(session_id) or Position()
 
     def close(self) -> None:
         """Hold no connection any more; the next append takes one again."""
@@ -97,16 +104,13 @@ class Appender:
 
     def append(self, session_id: str, events: Sequence[Event | Encoded], expected: Expected) -> list[EventId]:
         """See `EventLog.append`."""
-        if not events:
-            raise ValueError("there is no event to append")
-        self._layout.check()
-        batch = [event if isinstance(event, Encoded) else encode(event) for event in events]
+        batch = self.checked(events)
         reply = self._outcome(session_id, self._unsettled_of(session_id, batch)) if self._unsettled else None
-        give_up = time.monotonic() + self._retry_for
+        give_up = time.monotonic() + self.retry_for
         for attempt in count(1):
             if reply is None or reply[0] == "moved":
                 reply = self._send_batch(session_id, batch, expected)
-            if ids := self._answer(session_id, batch, expected, reply):
+            if ids := self.answer(session_id, batch, expected, reply):
                 return ids
             if attempt >= _MIN_ATTEMPTS and time.monotonic() > give_up:
                 raise ContentionError(session_id, attempt)
@@ -115,7 +119,14 @@ class Appender:
                 time.sleep(random.uniform(0, min(_MAX_PAUSE, 0.0005 * attempt)))
         raise AssertionError("unreachable")
 
-    def _answer(
+    def checked(self, events: Sequence[Event | Encoded]) -> Sequence[Encoded]:
+        """Events that can be appended, encoded."""
+        if not events:
+            raise ValueError("there is no event to append")
+        self._layout.check()
+        return [event if isinstance(event, Encoded) else encode(event) for event in events]
+
+    def answer(
         self, session_id: str, batch: Sequence[Encoded], expected: Expected, reply: Sequence[str]
     ) -> list[EventId] | None:
         """What the script's reply means for the writer; None where the session has moved, which is noted."""
@@ -128,7 +139,7 @@ class Appender:
                 hooks.tell(Rechained())
                 self.remember(session_id, Position(EventId.parse(last), link))
                 return None
-        self._unsettled.pop(_name(session_id, batch), None)
+        self.settled(session_id, batch)
         raise SessionDeletedError(session_id, START)
 
     def _send_batch(self, session_id: str, batch: Sequence[Encoded], expected: Expected) -> list[str]:
@@ -137,8 +148,8 @@ class Appender:
         Where that was refused, but an earlier call of this batch may have landed, the answer is what came of that one:
         it may be the very reason for the refusal.
         """
-        sealed = seal(session_id, batch, expected, self._positions.get(session_id) or Position())
-        reply = self._settle(session_id, sealed)
+        sealed = seal(session_id, batch, expected, self.position(session_id))
+        reply = self.settle(session_id, sealed, APPEND)
         if reply[0] in ("moved", "conflict") and self._unsettled:
             outcome = self._outcome(session_id, self._unsettled.get(_name(session_id, batch)))
             return reply if outcome is None or (outcome[0] == "moved" and reply[0] == "conflict") else outcome
@@ -154,11 +165,11 @@ class Appender:
         """Whether one of these calls has landed, and if not, where the session stands in a history without them."""
         if unsettled is None:
             return None
-        keys = self._keyspace.session(session_id)
+        keys = self.keyspace.session(session_id)
         arguments = [str(part).encode() for call in unsettled.calls for part in call]
         try:
             reply = insist(
-                partial(self._send, session_id, OUTCOME, (keys.events, keys.head), arguments), self._retry_for
+                partial(self._send, session_id, OUTCOME, (keys.events, keys.head), arguments), self.retry_for
             )
         except ServerUnavailableError as error:
             raise UnknownOutcomeError(session_id, str(error)) from error
@@ -172,28 +183,41 @@ class Appender:
     ) -> list[EventId]:
         landed = [EventId.parse(id_) for id_ in ids]
         self.remember(session_id, Position(landed[-1], link))
-        if self._unsettled:
-            self._unsettled.pop(_name(session_id, batch), None)
+        self.settled(session_id, batch)
         if begun:
-            self._layout.confirm(self._keyspace.partition(session_id))
+            # It needs a connection, and this one has nothing to do meanwhile.
+            self._line.hang_up()
+            self._layout.confirm(self.keyspace.partition(session_id))
         return landed
 
-    def _settle(self, session_id: str, sealed: Sealed) -> list[str]:
+    def settled(self, session_id: str, batch: Sequence[Encoded]) -> None:
+        """Forget that the outcome of a batch was unknown."""
+        if self._unsettled:
+            self._unsettled.pop(_name(session_id, batch), None)
+
+    def settle(self, session_id: str, sealed: Sealed, script: Script, *more: int) -> list[str]:
         """Send until there is an answer; a call whose outcome is open is noted.
+
+        Args:
+            session_id: The session.
+            sealed: The call.
+            script: What is called.
+            *more: Arguments it takes beside those of the call.
 
         Whatever ends the sending without an answer leaves it open, an interrupt of the process among others. So does an
         attempt without a reply, if what the next one met says that it has not landed: that may be another primary.
         """
-        sent, keys, driver = 0, self._keyspace.session(session_id), driver_attempt(self._client)
-        script_keys = keys.append if sealed.base.id.revision else keys.begin
+        sent, keys, driver = 0, self.keyspace.session(session_id), driver_attempt(self.client)
+        script_keys = keys.once if script is ONCE else keys.append if sealed.base.id.revision else keys.begin
+        arguments = [*sealed.arguments, *(b"%d" % one for one in more)]
 
         def send() -> Any:
             nonlocal sent
             sent += 1
-            return self._send(session_id, APPEND, script_keys, sealed.arguments)
+            return self._send(session_id, script, script_keys, arguments)
 
         try:
-            reply = [text(part) for part in insist(send, self._retry_for)]
+            reply = [text(part) for part in insist(send, self.retry_for)]
         except BaseException as error:
             refused = isinstance(error, ServerRefusedError)
             if not refused or sent > 1:
@@ -201,7 +225,7 @@ class Appender:
             if isinstance(error, ServerUnavailableError) or (refused and sent > 1):
                 raise UnknownOutcomeError(session_id, str(error)) from error
             raise
-        was_repeated = sent > 1 or driver_attempt(self._client) is not driver
+        was_repeated = sent > 1 or driver_attempt(self.client) is not driver
         if was_repeated and reply[0] in ("moved", "conflict"):
             self._note_unsettled(session_id, sealed)
         return reply
@@ -214,9 +238,9 @@ class Appender:
     def _send(self, session_id: str, script: Script, script_keys: tuple[str, ...], arguments: Sequence[bytes]) -> Any:
         if not self._durability.command:
             return script.over(self._line, script_keys, arguments)
-        with connection_to(self._client, script_keys[0]) as client:
+        with connection_to(self.client, script_keys[0]) as client:
             reply, waited = script.followed_by(client, script_keys, arguments, self._durability.command)
-        if text(reply[0]) in ("landed", "begun") and (shortfall := self._durability.shortfall(waited)):
+        if text(reply[0]) in _WAITED_FOR and (shortfall := self._durability.shortfall(waited)):
             raise UnknownOutcomeError(session_id, shortfall)
         return reply
 

@@ -28,6 +28,7 @@ from .erasure import Eraser, Progress
 from .expected import ANY, Expected
 from .forking import Forker
 from .namespace import Layout
+from .once import OnceAppender
 from .reading import Reader, end_at, start_after
 from .sealed import Position
 from .telling import append_told
@@ -68,16 +69,20 @@ class EventLog:
         self._reader = Reader(client, keyspace, retry_for)
         self._forker = Forker(client, keyspace, durability, retry_for, layout, self._reader.pages)
         self._deleter = Deleter(client, keyspace, retry_for)
+        self._once = OnceAppender(self._appender, self._reader, self.head, self.locate)
         self.cache = Cache(client, keyspace, retry_for)
         self.on_append: Callable[[str, int], object] = lambda session_id, revision: None
 
-    def append(self, session_id: str, events: Sequence[Event | Encoded], expected: Expected = ANY) -> list[EventId]:
+    def append(
+        self, session_id: str, events: Sequence[Event | Encoded], expected: Expected = ANY, *, once: bool = False
+    ) -> list[EventId]:
         """Append a batch: all of it, or nothing, and never twice.
 
         Args:
             session_id: The session; its first event creates it.
             events: What happened, in order; encoded already where that had to be done earlier.
             expected: What the session must be like for this to be right.
+            once: Only those that the session does not have yet, as told by their event ids.
 
         Returns:
             The ids of the events.
@@ -85,11 +90,12 @@ class EventLog:
         Raises:
             EncodingError: When a value cannot be stored.
             ConcurrentWriteError: When what was expected is not so, or a message index is taken.
+            EventOrderError: When it was to be once, and some of the events are there, but not those before them.
             UnknownOutcomeError: When the server stayed away; append the same events again to settle it.
             ServerRefusedError: When the server refuses, `OutOfMemoryError` among others.
         """
-        append = append_told(self._appender.append) if hooks.active else self._appender.append
-        ids = append(session_id, events, expected)
+        append = self._once.append if once else self._appender.append
+        ids = (append_told(append) if hooks.active else append)(session_id, events, expected)
         try:
             self.on_append(session_id, ids[-1].revision)
         except Exception:

@@ -170,13 +170,23 @@ class SessionLog(History, Following, Subscriptions):
         wanted = matching(types, agent)
         return filter(wanted, self.events.read(session_id, start, end))
 
-    def append(self, session_id: str, events: Event | Sequence[Event], expected: Expected = ANY) -> EventId:
+    def append(
+        self,
+        session_id: str,
+        events: Event | Sequence[Event],
+        expected: Expected = ANY,
+        *,
+        once: bool = False,
+    ) -> EventId:
         """Append events to a session: all of them or none, and never twice.
 
         Args:
             session_id: The session; its first event creates it.
             events: What happened, in order.
             expected: `NO_SESSION`, `SessionAt(revision)` or `AgentAt(agent, …)` fences the append; `ANY` always lands.
+            once: Leave out events that are among the session's last 1,000, by whomever they were appended: they are
+                known by their `event_id`, which you then give them yourself. What is not there yet is appended if it
+                comes behind what is; nothing is expected of a session that has all of them.
 
         Returns:
             The id of the last event.
@@ -184,10 +194,12 @@ class SessionLog(History, Following, Subscriptions):
         Raises:
             EncodingError: When a value cannot be stored; names it.
             ConcurrentWriteError: When what was expected is not so.
+            EventOrderError: When it was to be once, and some of the events are there, but not those before them.
             UnknownOutcomeError: When no answer came; appending the same events again settles it.
             ServerRefusedError: When the server refuses; nothing was written.
         """
-        return self.events.append(session_id, [events] if isinstance(events, Event) else events, expected)[-1]
+        batch = [events] if isinstance(events, Event) else events
+        return self.events.append(session_id, batch, expected, once=once)[-1]
 
     def verify(self, session_id: str, progress: Progress = lambda done, total: None) -> Verification:
         """Recompute the hash chain of a session from its stream.

@@ -21,6 +21,7 @@ from ..scripts import APPEND
 from ..session_log import SessionLog
 from .erasure_contract import ErasureContract
 from .history_contract import HistoryContract
+from .once_contract import OnceContract
 from .tail_contract import TailContract
 
 
@@ -287,7 +288,7 @@ class ReadContract:
         assert sorted(ours) == sorted(expected)
 
 
-class LogContract(AppendContract, ReadContract, ErasureContract, HistoryContract, TailContract):
+class LogContract(AppendContract, OnceContract, ReadContract, ErasureContract, HistoryContract, TailContract):
     """Everything above; subclass this."""
 
 

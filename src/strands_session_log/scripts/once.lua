@@ -1,0 +1,61 @@
+-- Appends a batch unless its events are in the session already: known by their event ids, whoever wrote them.
+--
+-- KEYS: as append.lua, and ids: a hash of the newest event ids, and up to where it goes (one slot)
+-- ARGV: what append.lua takes; and last, how many ids the hash has at least
+--
+-- Returns what append.lua does; {'stand', id...}, '' for each event that does not; or {'behind', id, link} when others
+-- have appended since: the caller reads what they wrote, for bodies are not to be read here, and tells ids.lua.
+local kept = tonumber(table.remove(ARGV))
+local ids = KEYS[7]
+
+local function field(event)
+    return 'event:' .. event
+end
+
+-- Whatever somebody has put there instead is no index.
+local function read_index(...)
+    local found = redis.pcall('HMGET', ids, ...)
+    if found.err then
+        redis.call('UNLINK', ids)
+        return {}
+    end
+    return found
+end
+
+local head = redis.call('HMGET', KEYS[2], 'ms', 'revision', 'link')
+local indexed = read_index('upto', 'link')
+local stands = head[2] and head[1] .. '-' .. head[2]
+if not stands then
+    redis.call('UNLINK', ids)
+elseif indexed[1] ~= stands or indexed[2] ~= head[3] then
+    return { 'behind', indexed[1] or '', indexed[2] or '' }
+end
+
+local fields = {}
+for at = FIRST, #ARGV, WIDTH do fields[#fields + 1] = field(ARGV[at + EVENT]) end
+local found, answer, is_new = read_index(unpack(fields)), { 'stand' }, true
+for number = 1, #fields do
+    local id = found[number]
+    if id then
+        local entry = redis.call('XRANGE', KEYS[1], id, id)[1]
+        if not entry or field(entry[2][2 * EVENT + 2]) ~= fields[number] then
+            redis.call('UNLINK', ids)
+            return { 'behind', '', '' }
+        end
+        is_new = false
+    end
+    answer[number + 1] = id or ''
+end
+if not is_new then
+    -- Whoever waits until it is safe waits for what its own connection wrote, which must be something.
+    redis.call('HSET', KEYS[2], 'revision', head[2])
+    return answer
+end
+
+answer = append()
+if answer[1] == 'landed' or answer[1] == 'begun' then
+    for number, name in ipairs(fields) do redis.call('HSET', ids, name, answer[number + 2]) end
+    redis.call('HSET', ids, 'upto', answer[#answer], 'link', answer[2])
+    forget_oldest(ids, kept)
+end
+return answer
