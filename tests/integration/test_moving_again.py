@@ -8,6 +8,7 @@ import pytest
 from moving_agents import assert_same, file_agent, log_agent, move_in, moved, write_messages
 
 from strands_session_log import SessionLog, events
+from strands_session_log.moving import importing
 
 
 class Stop(Exception):
@@ -121,3 +122,18 @@ def test_a_dry_run_tells_what_it_would_do_and_writes_nothing(tmp_path: Path, ses
     assert (outcome.outcome, outcome.events, outcome.messages) == ("imported", 6, 3)
     assert dbsize(session_log) == before
     assert session_log.sessions() == []
+
+
+def test_of_two_imports_at_once_the_later_is_told_that_it_came_too_late(
+    tmp_path: Path, session_log: SessionLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both begin with the same event; only one of them has what follows."""
+    write_messages(tmp_path / "short", 1, "s")
+    write_messages(tmp_path / "long", 3, "s")
+    nothing = importing.find(session_log, "s")
+    assert [one.outcome for one in move_in(tmp_path / "short", session_log)] == ["imported"]
+    before = list(session_log.read("s"))
+    elsewhere = SessionLog(session_log.client, session_log.namespace, allow_eviction=True)
+    monkeypatch.setattr(importing, "find", lambda log, session_id: nothing)
+    assert [one.outcome for one in move_in(tmp_path / "long", elsewhere)] == ["conflict"]
+    assert list(session_log.read("s")) == before
