@@ -20,6 +20,7 @@ ARGUMENTS: dict[str, Any] = {
     "expected": {"agent": "a", "revision": 1},
     "actual": {"agent": "a", "revision": 2},
     "calls": {"a": ["add"]},
+    "standing": [("0190", None)],
 }
 
 

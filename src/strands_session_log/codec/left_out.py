@@ -7,7 +7,7 @@ stands in the clear beside the body, and not in it a second time. See docs/forma
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
 import orjson
@@ -20,26 +20,24 @@ Change: TypeAlias = Callable[[dict[str, Any], str, str], None]
 
 def shorten(type_: str, agent: str, time: str, data: dict[str, Any], retained: Mapping[str, Any]) -> None:
     """Take out of the data of an event, JSON values, what need not be written."""
-    if type_ in _SHORTEN:
-        _SHORTEN[type_](data, agent, time)
-    for name in _members(type_, retained):
-        if name in data and data[name] == retained[name]:
-            del data[name]
+    if change := _SHORTEN.get(type_):
+        change(data, agent, time)
+    if retained:
+        for name in _MEMBERS.get(type_, retained):
+            if name in retained and name in data and data[name] == retained[name]:
+                del data[name]
 
 
 def complete(type_: str, agent: str, time: str, retained: Mapping[str, Any], data: Any) -> None:
     """The reverse of `shorten`, for data that was not erased."""
     if type(data) is not dict or WRAPPED in data:
         return
-    for name in _members(type_, retained):
-        data.setdefault(name, retained[name])
-    if type_ in _COMPLETE:
-        _COMPLETE[type_](data, agent, time)
-
-
-def _members(type_: str, retained: Mapping[str, Any]) -> Iterable[str]:
-    """What of it is a member of the data: all, but for the role of a message, which stands in the message."""
-    return retained.keys() & {"message_id"} if type_ in _MESSAGES else retained
+    if retained:
+        for name in _MEMBERS.get(type_, retained):
+            if name in retained and name not in data:
+                data[name] = retained[name]
+    if change := _COMPLETE.get(type_):
+        change(data, agent, time)
 
 
 def _shorten_message(data: dict[str, Any], agent: str, time: str) -> None:
@@ -94,6 +92,8 @@ def _text(value: Any) -> bytes:
 
 
 _MESSAGES = ("message.added", "message.updated", "message.redacted")
+_MEMBERS = dict.fromkeys(_MESSAGES, ("message_id",))
+"""What of what is retained is a member of the data: all, but for the role of a message, which stands in the message."""
 _AGENTS = [f"agent.{happened}" for happened in ("created", "updated")]
 _SHORTEN: dict[str, Change] = dict.fromkeys(_MESSAGES, _shorten_message) | dict.fromkeys(_AGENTS, _shorten_agent)
 _COMPLETE: dict[str, Change] = dict.fromkeys(_MESSAGES, _complete_message) | dict.fromkeys(_AGENTS, _complete_agent)

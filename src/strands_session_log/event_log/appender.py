@@ -32,7 +32,7 @@ from ..keys import Keyspace
 from ..scripts import APPEND, ONCE, OUTCOME, Script
 from ..server.border import Client, insist, text
 from ..server.line import Line
-from .connection import connection_to, driver_attempt
+from .connection import connection_to, driver_attempt, driver_repeats
 from .durability import Durability
 from .expected import Expected, conflict
 from .namespace import Layout
@@ -82,6 +82,7 @@ class Appender:
         self.client, self.keyspace, self.retry_for = client, keyspace, retry_for
         self._durability = durability
         self._line, self._layout = Line(client), layout
+        self._driver_repeats = driver_repeats(client)
         self._positions: _Recent[Position] = _Recent(4096)
         # As long as nobody appends them again, they stay: a few hundred bytes each, without the content.
         self._unsettled: dict[tuple[str, str], Unsettled] = {}
@@ -207,9 +208,10 @@ class Appender:
         Whatever ends the sending without an answer leaves it open, an interrupt of the process among others. So does an
         attempt without a reply, if what the next one met says that it has not landed: that may be another primary.
         """
-        sent, keys, driver = 0, self.keyspace.session(session_id), driver_attempt(self.client)
+        sent, keys = 0, self.keyspace.session(session_id)
+        driver = driver_attempt(self.client) if self._driver_repeats else None
         script_keys = keys.once if script is ONCE else keys.append if sealed.base.id.revision else keys.begin
-        arguments = [*sealed.arguments, *(b"%d" % one for one in more)]
+        arguments = [*sealed.arguments, *(b"%d" % one for one in more)] if more else sealed.arguments
 
         def send() -> Any:
             nonlocal sent
@@ -225,9 +227,10 @@ class Appender:
             if isinstance(error, ServerUnavailableError) or (refused and sent > 1):
                 raise UnknownOutcomeError(session_id, str(error)) from error
             raise
-        was_repeated = sent > 1 or driver_attempt(self.client) is not driver
-        if was_repeated and reply[0] in ("moved", "conflict"):
-            self._note_unsettled(session_id, sealed)
+        if reply[0] in ("moved", "conflict"):
+            was_repeated = self._driver_repeats and driver_attempt(self.client) is not driver
+            if sent > 1 or was_repeated:
+                self._note_unsettled(session_id, sealed)
         return reply
 
     def _note_unsettled(self, session_id: str, sealed: Sealed) -> None:

@@ -29,8 +29,13 @@ def driver_attempt(client: Client) -> object:
     if isinstance(client, ValkeyCluster):
         nodes: Any = client.nodes_manager
         return nodes.nodes_cache
+    return object()
+
+
+def driver_repeats(client: Client) -> bool:
+    """Whether a client may repeat a command by itself."""
     options = options_of(client)
-    return object() if any(map(options.get, ("retry", "retry_on_timeout", "retry_on_error"))) else None
+    return isinstance(client, ValkeyCluster) or any(map(options.get, ("retry", "retry_on_timeout", "retry_on_error")))
 
 
 @contextmanager

@@ -10,6 +10,9 @@ from ..codec import Encoded
 from ..ids import START, EventId
 from .expected import Expected
 
+_LINK = -5
+"""Where the last link stands among the arguments: before body, facts, index and moves."""
+
 
 class Position(NamedTuple):
     """A place in a session that a batch can follow.
@@ -29,14 +32,17 @@ class Sealed(NamedTuple):
     Attributes:
         batch: The events.
         base: The position they follow.
-        link: The hash chain at the last of them, base64url; with random salts, only this very call can have it.
         arguments: The script's arguments.
     """
 
     batch: Sequence[Encoded]
     base: Position
-    link: str
     arguments: list[bytes]
+
+    @property
+    def link(self) -> str:
+        """The hash chain at the last of them, base64url; with random salts, only this very call can have it."""
+        return self.arguments[_LINK].decode()
 
 
 def seal(session_id: str, batch: Sequence[Encoded], expected: Expected, base: Position) -> Sealed:
@@ -54,4 +60,4 @@ def seal(session_id: str, batch: Sequence[Encoded], expected: Expected, base: Po
         moves = b"1" if encoded.event.moves_agent else b""
         arguments += clear
         arguments += (chain.to_text(salt), chain.to_text(link), encoded.body, encoded.facts, index, moves)
-    return Sealed(batch, base, chain.to_text(link).decode(), arguments)
+    return Sealed(batch, base, arguments)

@@ -189,10 +189,9 @@ def _message_facts(data: Mapping[str, Any]) -> dict[str, Any]:
 def _message_retains(data: Mapping[str, Any]) -> dict[str, Any]:
     redaction, index = data.get("redact_message"), data.get("message_id")
     role = _mapping(data.get("message") if redaction is None else redaction).get("role")
-    retained: dict[str, Any] = {"message_id": index} if is_index(index) else {}
     if role in ROLES:
-        retained["role"] = role
-    return retained
+        return {"message_id": index, "role": role} if is_index(index) else {"role": role}
+    return {"message_id": index} if is_index(index) else {}
 
 
 def _event_ids(listed: Iterable[Any]) -> Iterable[EventId]:

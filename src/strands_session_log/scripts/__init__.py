@@ -109,8 +109,16 @@ def _packed(count: int, start: bytes, arguments: Sequence[bytes]) -> bytes:
     return b"*%d\r\n%b%b" % (count, start, _bulks(arguments))
 
 
+_SIZES = [b"$%d\r\n" % size for size in range(2048)]
+"""Most arguments are short, and laying out a number takes longer than looking it up."""
+
+
 def _bulks(texts: Sequence[bytes]) -> bytes:
-    return b"".join([b"$%d\r\n%b\r\n" % (len(text), text) for text in texts])
+    parts: list[bytes] = []
+    for text in texts:
+        size = len(text)
+        parts += (_SIZES[size] if size < len(_SIZES) else b"$%d\r\n" % size, text, b"\r\n")
+    return b"".join(parts)
 
 
 @lru_cache(maxsize=4096)

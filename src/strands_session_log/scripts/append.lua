@@ -42,19 +42,6 @@ local function insert(ranges, index)
     return table.concat(before, ',')
 end
 
--- What the head of a session says of the one that had its id before: when that was deleted, its revision and link.
-local function predecessor_in(lives)
-    local is_json, found = pcall(cjson.decode, lives)
-    local last = is_json and type(found) == 'table' and found[#found]
-    if type(last) ~= 'table' then return nil end
-    return table.concat({ tostring(last.deleted), tostring(last.revision), tostring(last.link) }, ' ')
-end
-
-local function half_lost(session, gone, there)
-    return redis.error_reply('HALFLOST of session ' .. session .. ' ' .. gone .. ' but ' .. there ..
-        '; restore it or delete the session')
-end
-
 local function append()
     local events, head, feed, sessions, position = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
     local base_revision, session = tonumber(arguments[1]), arguments[4]
@@ -70,12 +57,19 @@ local function append()
 
     local predecessor
     if revision == 0 then
-        if call('EXISTS', events) == 1 then return half_lost(session, 'the head is gone', 'its events are not') end
+        if call('EXISTS', events) == 1 then
+            return redis.error_reply('HALFLOST of session ' .. session ..
+                ' the head is gone but its events are not; restore it or delete the session')
+        end
         if base_revision == 0 then
             -- A late packet of the call that began a session which was deleted since must not bring it back.
             local lives = call('HGET', KEYS[6], redis.sha1hex(session))
             if lives and string.find(lives, arguments[FIRST + LINK], 1, true) then return { 'deleted' } end
-            predecessor = lives and predecessor_in(lives)
+            local is_json, found = pcall(cjson.decode, lives or '')
+            local last = is_json and type(found) == 'table' and found[#found]
+            if type(last) == 'table' then
+                predecessor = tostring(last.deleted) .. ' ' .. tostring(last.revision) .. ' ' .. tostring(last.link)
+            end
         end
     end
 
@@ -84,7 +78,7 @@ local function append()
         local found = this_landed(events)
         if found then
             -- Whoever waits until it is safe waits for what its own connection wrote, which must be something.
-            call('HSET', head, 'revision', revision)
+            call('HSET', head, 'revision', known[1])
             local answer = { 'landed', arguments[LAST + LINK] }
             for number = 1, count do answer[number + 2] = found[number][1] end
             return answer
@@ -127,16 +121,17 @@ local function append()
             if not changes[field] then return { 'conflict', 'message', agent, tostring(index) } end
         end
     end
-    local stands = last_ms .. '-' .. revision
     -- The time counts, too: events cover the id that their batch follows, and another primary may have given another.
+    local stands = revision > 0 and known[3] .. '-' .. known[1] or '0-0'
     if stands ~= arguments[3] or (revision > 0 and known[2] ~= arguments[2]) then
         return { 'moved', stands, known[2] or '' }
     end
 
     -- The clock, and how long the feed is: the last reads ------------------------------------------------------------
     local time = call('TIME')
-    local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
-    local ms = now > last_ms and now or last_ms
+    -- As text: to write out a number takes as long as a small command.
+    local now = time[1] .. string.sub('00000' .. time[2], -6, -4)
+    local ms = tonumber(now) > last_ms and now or known[3]
     local feed_length = call('XLEN', feed)
 
     -- From here on nothing can fail but the first write, where the server may refuse for want of memory, and the
@@ -144,25 +139,29 @@ local function append()
     call('ZADD', sessions, ms, session)
     -- An empty stream for a new session: an event never makes one, so that events which are gone are noticed.
     if base_revision == 0 then call('XADD', events, 'MAXLEN', 0, '0-1', '', '') end
-    local answer, envelopes = { 'landed', arguments[LAST + LINK] }, {}
+    local answer, place, revision_text = { 'landed', arguments[LAST + LINK] }, nil, nil
     for at = FIRST, LAST, WIDTH do
         revision = revision + 1
-        local id = ms .. '-' .. revision
+        revision_text = tostring(revision)
+        local id = ms .. '-' .. revision_text
         local added = call('XADD', events, 'NOMKSTREAM', id,
             'type', arguments[at], 'agent', arguments[at + 1], 'event', arguments[at + 2], 'time', arguments[at + 3],
             'v', arguments[at + 4], 'trace', arguments[at + 5], 'base', arguments[3], 'retained', arguments[at + 6],
             'salt', arguments[at + 7], 'link', arguments[at + LINK], 'body', arguments[at + 9])
-        if not added then return half_lost(session, 'the events are gone', 'its head is not') end
+        if not added then
+            return redis.error_reply('HALFLOST of session ' .. session ..
+                ' the events are gone but its head is not; restore it or delete the session')
+        end
         answer[#answer + 1] = id
-        envelopes[#envelopes + 1] =
-            { session, id, arguments[at], arguments[at + AGENT], arguments[at + LINK], arguments[at + 10] }
+        place = place or place_in_feed(feed, position, feed_length, now, count)
+        add_to_feed(place, session, id, arguments[at], arguments[at + AGENT], arguments[at + LINK], arguments[at + 10])
         if arguments[at + MOVES] == '1' then changes[moved_field(arguments[at + AGENT])] = id end
     end
 
-    if not append_to_feed(feed, position, feed_length, now, envelopes) then answer[1] = 'begun' end
+    if not place.agreed then answer[1] = 'begun' end
 
     -- The head -------------------------------------------------------------------------------------------------------
-    local fields = { 'HSET', head, 'revision', revision, 'link', arguments[LAST + LINK], 'ms', ms }
+    local fields = { 'HSET', head, 'revision', revision_text, 'link', arguments[LAST + LINK], 'ms', ms }
     if base_revision == 0 then
         fields[#fields + 1] = 'created'
         fields[#fields + 1] = ms

@@ -56,6 +56,6 @@ if surplus > 0 then
 end
 
 local facts = cjson.encode({ revision = revision, first = first_link, by = ARGV[3], reason = ARGV[4] })
-append_to_feed(KEYS[8], KEYS[9], feed_length, now,
-    { { session, now .. '-' .. revision, 'session.deleted', '', link, facts } })
+add_to_feed(place_in_feed(KEYS[8], KEYS[9], feed_length, tostring(now), 1),
+    session, now .. '-' .. revision, 'session.deleted', '', link, facts)
 return revision
