@@ -11,6 +11,10 @@ class ConcurrentWriteError(errors.ConcurrentWriteError, SessionException):
     """Another process wrote this agent's session meanwhile; nothing was written."""
 
 
+class SessionLostError(errors.SessionLostError, ConcurrentWriteError):
+    """The agent's session is not on the server any more; nothing was written."""
+
+
 class _SessionExceptions:
     """See `session_exceptions`."""
 
@@ -22,6 +26,8 @@ class _SessionExceptions:
         match error:
             case None | SessionException() | errors.InvalidIdError():
                 return
+            case errors.SessionLostError():
+                raise SessionLostError(error.session_id, error.expected) from error
             case errors.ConcurrentWriteError():
                 raise ConcurrentWriteError(error.session_id, error.expected, error.actual) from error
             case errors.SessionLogError():
