@@ -3,6 +3,7 @@
 import copy
 import inspect
 import pickle
+from datetime import datetime, timezone
 from typing import Any
 
 import pytest
@@ -20,6 +21,7 @@ ARGUMENTS: dict[str, Any] = {
     "expected": {"agent": "a", "revision": 1},
     "actual": {"agent": "a", "revision": 2},
     "calls": {"a": ["add"]},
+    "began": datetime(2026, 1, 31, tzinfo=timezone.utc),
 }
 
 
