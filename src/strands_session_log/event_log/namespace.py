@@ -11,10 +11,17 @@ from functools import partial
 from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
-from ..errors import NamespaceMismatchError, SessionLogError
+from ..errors import NamespaceMismatchError, ServerRefusedError, SessionLogError
 from ..keys import DEFAULT_PARTITIONS, FORMAT, MAX_PARTITIONS, Keyspace, config_key
 from ..server import ServerReport, check
-from ..server.border import Client, insist, text
+from ..server.border import Client, insist
+from .diagnosis import wrong_type
+from .head import parsed, whole
+
+_CURE = (
+    "restore it from a backup; if there is none, write what the namespace was made with: "
+    f"HSET <key> format {FORMAT} partitions <count>, {DEFAULT_PARTITIONS} unless another was asked for"
+)
 
 
 class Namespace(NamedTuple):
@@ -41,6 +48,7 @@ def open_namespace(
         UnsupportedServerError: When the server is too old.
         EvictionPolicyError: When it may delete sessions without a trace.
         NamespaceMismatchError: When it has another partition count than asked for, or another format.
+        CorruptKeyError: When what the server says of the layout cannot be so.
     """
     if partitions is not None and not 1 <= partitions <= MAX_PARTITIONS:
         raise SessionLogError(f"partitions={partitions}: must be between 1 and {MAX_PARTITIONS}")
@@ -49,7 +57,10 @@ def open_namespace(
     # Whoever opened it may have accepted eviction. Whoever comes now did not; but it may be cured meanwhile.
     if opened is None or (opened.server.evicts_anything and not allow_eviction):
         server = insist(partial(check, client, allow_eviction=allow_eviction), retry_for)
-        keyspace = insist(partial(_lay_out, client, namespace, partitions), retry_for)
+        try:
+            keyspace = insist(partial(_lay_out, client, namespace, partitions), retry_for)
+        except ServerRefusedError as error:
+            raise wrong_type(error, client, {config_key(namespace): ("hash", _CURE)}) from error
         opened = known[namespace] = Namespace(keyspace, server)
     if partitions not in (None, opened.keyspace.partitions):
         raise NamespaceMismatchError(namespace, "partitions", partitions, opened.keyspace.partitions)
@@ -59,17 +70,24 @@ def open_namespace(
 def _lay_out(client: Client, namespace: str, partitions: int | None) -> Keyspace:
     """Read the layout; whoever finds none writes it, unless somebody else is quicker."""
     key = config_key(namespace)
-    found = client.execute_command("HMGET", key, "format", "partitions")
+    found = client.execute_command("HMGET", key, "format", "partitions", NEVER_DECODE=True)
     if None in found:
         pipeline = client.pipeline(transaction=False)
         pipeline.execute_command("HSETNX", key, "format", FORMAT)
         pipeline.execute_command("HSETNX", key, "partitions", partitions or DEFAULT_PARTITIONS)
-        pipeline.execute_command("HMGET", key, "format", "partitions")
+        pipeline.execute_command("HMGET", key, "format", "partitions", NEVER_DECODE=True)
         found = pipeline.execute()[-1]
-    format_, count = (int(text(value)) for value in found)
+    format_ = parsed(key, "format", found[0], whole, _CURE)
     if format_ != FORMAT:
         raise NamespaceMismatchError(namespace, "format", FORMAT, format_)
-    return Keyspace(namespace, count)
+    return Keyspace(namespace, parsed(key, "partitions", found[1], _partitions, _CURE))
+
+
+def _partitions(value: str) -> int:
+    count = whole(value)
+    if not 1 <= count <= MAX_PARTITIONS:
+        raise ValueError(f"not between 1 and {MAX_PARTITIONS}")
+    return count
 
 
 def _pool(client: Any) -> Any:
