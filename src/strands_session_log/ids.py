@@ -244,15 +244,6 @@ def to_ranges(numbers: Iterable[int]) -> str:
     return str(Ranges.of(numbers))
 
 
-def from_ranges(text: str) -> set[int]:
-    """The reverse of `to_ranges`.
-
-    Raises:
-        ValueError: When the text has another form.
-    """
-    return {number for first, last in Ranges.parse(text).spans for number in range(first, last + 1)}
-
-
 def new_event_id() -> str:
     """A fresh UUIDv7 (RFC 9562): time-ordered, and unique without asking anyone."""
     random = int.from_bytes(os.urandom(10), "big")
