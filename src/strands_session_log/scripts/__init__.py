@@ -120,9 +120,9 @@ def _names(keys: Sequence[str]) -> list[bytes]:
 
 APPEND = Script("append")
 DELETE = Script("delete")
-ERASE_STEP = Script("erase_step", "append")
+ERASE_STEP = Script("feed_usable", "erase_step", "append")
 FEED_TRIM = Script("feed_ids", "feed_trim")
-FORK = Script("fork", "append")
+FORK = Script("feed_usable", "fork", "append")
 FORK_COPY = Script("fork_copy")
 FORK_NOTE = Script("fork_note")
 GROUP_DELETE = Script("group_delete")

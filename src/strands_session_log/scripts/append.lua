@@ -27,14 +27,22 @@ local function messages_field(agent)
 end
 
 -- Message indices are kept as ascending ranges: "0-41", or "0-3,7-9" where a writer left a gap.
+local function highest_of(ranges)
+    local highest = string.match(ranges, '%-(%-?%d+)$')
+    if not highest and ranges ~= '' then
+        error(redis.error_reply('BADHEAD of session ' .. session .. ' what should be ranges of message indices is none'))
+    end
+    return highest
+end
+
 local function next_index(ranges)
-    local last = string.match(ranges, '%-(%-?%d+)$')
+    local last = highest_of(ranges)
     return last and last + 1 or 0
 end
 
 -- The ranges with one more index in them; nothing if it is in use.
 local function insert(ranges, index)
-    local highest = string.match(ranges, '%-(%-?%d+)$')
+    local highest = highest_of(ranges)
     if highest and highest + 1 == index then return string.sub(ranges, 1, -#highest - 1) .. index end
     local before, after, first, last = {}, {}, index, index
     for from, to in string.gmatch(ranges, '(%-?%d+)-(%-?%d+)') do
@@ -56,6 +64,13 @@ local first_agent = arguments[FIRST + AGENT]
 local known = call('HMGET', head, 'revision', 'link', 'ms', messages_field(first_agent), moved_field(first_agent))
 -- Lua writes whole numbers below 10^14 out in full; milliseconds get there in the year 5138.
 local revision, last_ms = tonumber(known[1] or 0), tonumber(known[3] or 0)
+local function is_whole(number)
+    return number and number >= 0 and number < 1e14 and number % 1 == 0
+end
+-- 43 characters are 32 bytes in base64url.
+if not (is_whole(revision) and is_whole(last_ms) and (revision == 0 or known[2] and #known[2] == 43)) then
+    return redis.error_reply('BADHEAD of session ' .. session .. ' nothing can follow its revision, link and ms')
+end
 
 if revision == 0 and call('EXISTS', events) == 1 then
     return redis.error_reply('HALFLOST of session ' .. session ..
@@ -114,6 +129,33 @@ local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
 local ms = now > last_ms and now or last_ms
 local feed_ms, feed_length = now, call('XLEN', feed)
 
+-- Where the feed goes on: before the first event is written, since what somebody has put there may be no feed ------
+-- Its sequence is counted in a key of its own. That may be lost, or restored from a backup without the feed or the
+-- other way round; then, and when the clock went back, the feed is asked. Not its newest entry, which may have been
+-- deleted: a stream refuses ids up to the last it ever had. A feed that is gone goes on where it was.
+local sequence
+local function ask_feed()
+    local info = call('EXISTS', feed) == 1 and call('XINFO', 'STREAM', feed) or {}
+    for at = 1, #info, 2 do
+        -- A feed made anew, empty, goes on where the one before ended.
+        if info[at] == 'last-generated-id' and info[at + 1] ~= '0-0' then
+            local last_feed_ms, last = string.match(info[at + 1], '^(%d+)-(%d+)$')
+            if #last_feed_ms > 14 or #last > 14 then
+                error(redis.error_reply('BADFEED ' .. feed .. ' ends with ' .. info[at + 1] .. ': nothing can follow'))
+            end
+            feed_ms, sequence = math.max(now, tonumber(last_feed_ms)), tonumber(last)
+        end
+    end
+    call('SET', position, sequence + count)
+end
+
+local counted = redis.pcall('INCRBY', position, count)
+sequence = type(counted) == 'number' and counted >= count and counted < 1e14 and counted - count or 0
+-- As long as nobody trims the feed, its length tells that the count is right; after that its newest entry.
+if sequence == 0 or sequence ~= feed_length then
+    local newest = call('XREVRANGE', feed, '+', '-', 'COUNT', 1)[1]
+    if not newest or string.match(newest[1], '%d+$') ~= tostring(sequence) then ask_feed() end
+end
 -- From here on nothing can fail but the first write, where the server may refuse for want of memory, and the first
 -- event, whose stream may be gone: then the directory has a newer time, and nothing else is written ---------------
 call('ZADD', sessions, ms, session)
@@ -136,29 +178,6 @@ for at = FIRST, LAST, WIDTH do
 end
 
 -- The feed -------------------------------------------------------------------------------------------------------
--- Its sequence is counted in a key of its own. That may be lost, or restored from a backup without the feed or the
--- other way round; then, and when the clock went back, the feed is asked. Not its newest entry, which may have been
--- deleted: a stream refuses ids up to the last it ever had. A feed that is gone goes on where it was.
-local sequence
-local function ask_feed()
-    local info = call('EXISTS', feed) == 1 and call('XINFO', 'STREAM', feed) or {}
-    for at = 1, #info, 2 do
-        -- A feed made anew, empty, goes on where the one before ended.
-        if info[at] == 'last-generated-id' and info[at + 1] ~= '0-0' then
-            local last_feed_ms, last = string.match(info[at + 1], '^(%d+)-(%d+)$')
-            feed_ms, sequence = math.max(now, tonumber(last_feed_ms)), tonumber(last)
-        end
-    end
-    call('SET', position, sequence + count)
-end
-
-local counted = redis.pcall('INCRBY', position, count)
-sequence = type(counted) == 'number' and counted - count or 0
--- As long as nobody trims the feed, its length tells that the count is right; after that its newest entry.
-if sequence == 0 or sequence ~= feed_length then
-    local newest = call('XREVRANGE', feed, '+', '-', 'COUNT', 1)[1]
-    if not newest or string.match(newest[1], '%d+$') ~= tostring(sequence) then ask_feed() end
-end
 local at, refused = FIRST, false
 while at <= LAST do
     local number = (at - FIRST) / WIDTH + 1

@@ -72,6 +72,7 @@ local function rewrite()
     if not (ended and ARGV[1] == revision and ARGV[2] == link) then
         return { 'copied', copied, head[3] .. '-' .. revision, link }
     end
+    check_feed_is_usable(KEYS[3], KEYS[4], ARGV[4])
     redis.call('HDEL', KEYS[2], 'rewrite')
     if not still_stands() then
         redis.call('UNLINK', KEYS[6])
