@@ -124,7 +124,7 @@ def _examine(client: Client, keyspace: Keyspace, session_id: str) -> CorruptKeyE
 
 
 def _check_head(client: Client, key: str) -> None:
-    flat: Any = insist(partial(client.execute_command, b"HGETALL", key, NEVER_DECODE=True), 0)
+    flat: Any = insist(partial(client.execute_command, "HGETALL", key, NEVER_DECODE=True), 0)
     pairs = flat.items() if isinstance(flat, dict) else zip(flat[::2], flat[1::2], strict=True)
     held = {name.decode(errors="replace"): value for name, value in pairs}
     for field in _NEEDED if held else ():
@@ -143,7 +143,7 @@ def _reader(field: str) -> Any:
 
 def _check_end(client: Client, key: str, cure: str) -> None:
     """Nothing can follow an id with a time that no clock has, and no script can count with it."""
-    newest = insist(partial(client.execute_command, b"XREVRANGE", key, "+", "-", "COUNT", 1, NEVER_DECODE=True), 0)
+    newest = insist(partial(client.execute_command, "XREVRANGE", key, "+", "-", "COUNT", 1, NEVER_DECODE=True), 0)
     for entry_id, _ in newest:
         try:
             _ = [whole(part) for part in text(entry_id).split("-")]

@@ -27,22 +27,17 @@ local function messages_field(agent)
 end
 
 -- Message indices are kept as ascending ranges: "0-41", or "0-3,7-9" where a writer left a gap.
-local function highest_of(ranges)
-    local highest = string.match(ranges, '%-(%-?%d+)$')
-    if not highest and ranges ~= '' then
-        error(redis.error_reply('BADHEAD of session ' .. session .. ' what should be ranges of message indices is none'))
-    end
-    return highest
-end
-
+local NO_RANGES = 'BADHEAD what should be ranges of message indices is none'
 local function next_index(ranges)
-    local last = highest_of(ranges)
+    local last = string.match(ranges, '%-(%-?%d+)$')
+    if not last and ranges ~= '' then error(redis.error_reply(NO_RANGES)) end
     return last and last + 1 or 0
 end
 
 -- The ranges with one more index in them; nothing if it is in use.
 local function insert(ranges, index)
-    local highest = highest_of(ranges)
+    local highest = string.match(ranges, '%-(%-?%d+)$')
+    if not highest and ranges ~= '' then error(redis.error_reply(NO_RANGES)) end
     if highest and highest + 1 == index then return string.sub(ranges, 1, -#highest - 1) .. index end
     local before, after, first, last = {}, {}, index, index
     for from, to in string.gmatch(ranges, '(%-?%d+)-(%-?%d+)') do
@@ -64,11 +59,10 @@ local first_agent = arguments[FIRST + AGENT]
 local known = call('HMGET', head, 'revision', 'link', 'ms', messages_field(first_agent), moved_field(first_agent))
 -- Lua writes whole numbers below 10^14 out in full; milliseconds get there in the year 5138.
 local revision, last_ms = tonumber(known[1] or 0), tonumber(known[3] or 0)
-local function is_whole(number)
-    return number and number >= 0 and number < 1e14 and number % 1 == 0
-end
--- 43 characters are 32 bytes in base64url.
-if not (is_whole(revision) and is_whole(last_ms) and (revision == 0 or known[2] and #known[2] == 43)) then
+-- A link is 43 characters: 32 bytes in base64url.
+if not revision or revision < 0 or revision >= 1e14 or revision % 1 ~= 0
+    or not last_ms or last_ms < 0 or last_ms >= 1e14 or last_ms % 1 ~= 0
+    or revision > 0 and not (known[2] and #known[2] == 43) then
     return redis.error_reply('BADHEAD of session ' .. session .. ' nothing can follow its revision, link and ms')
 end
 
