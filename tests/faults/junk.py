@@ -13,11 +13,12 @@ KINDS: Mapping[str, bytes | None] = {
     "missing": None,
     "junk": b"junk",
     "huge": b"9" * 20,
-    "long": b"1-999999999999",
     "negative": b"-5",
     "empty": b"",
     "not UTF-8": NOT_UTF8,
 }
+RANGES = {"long": b"1-999999999999"}
+"""What fields that hold ranges may hold besides."""
 HEAD_FIELDS = (
     *("revision", "link", "ms", "created", "erased", "forks", "ancestors", "parent", "root", "rewrite"),
     *("agent:default:messages", "agent:default:moved"),
@@ -86,7 +87,7 @@ def _types() -> Iterator[Junk]:
 def _fields() -> Iterator[Junk]:
     for key, fields in (("head", HEAD_FIELDS), ("config", ("format", "partitions"))):
         for field in fields:
-            for kind, value in KINDS.items():
+            for kind, value in {**KINDS, **RANGES}.items():
                 yield Junk(f"{key}.{field} {kind}", key, _field(field, value))
     for value in (b"0", b"1025", b"1000000000", b"1.5"):
         yield Junk(f"config.partitions {value.decode()}", "config", _field("partitions", value))
@@ -132,15 +133,14 @@ def _field(field: str, value: bytes | None) -> Callable[[Any, str], object]:
 
 def _entry(at: int, name: bytes, value: bytes | None) -> Callable[[Any, str], object]:
     def put(client: Any, key: str) -> None:
-        entries = client.execute_command(b"XRANGE", key, "-", "+", NEVER_DECODE=True)
+        entries = client.xrange(key)
+        id_, fields = entries[at]
+        changed = {**fields, name: value}
+        entries[at] = id_, {one: held for one, held in changed.items() if held is not None}
         pipeline = client.pipeline(transaction=False)
         pipeline.delete(key)
-        for number, (id_, flat) in enumerate(entries):
-            fields = dict(zip(flat[::2], flat[1::2], strict=True))
-            if number == at % len(entries):
-                fields = {one: held for one, held in fields.items() if one != name}
-                fields = fields if value is None else {**dict(zip(flat[::2], flat[1::2], strict=True)), name: value}
-            pipeline.execute_command("XADD", key, id_, *(part for pair in fields.items() for part in pair))
+        for id_, fields in entries:
+            pipeline.xadd(key, fields, id_)
         pipeline.execute()
 
     return put
