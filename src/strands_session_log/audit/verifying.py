@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import NamedTuple
 
-from ..errors import LogForkedError, SessionNotFoundError
+from ..errors import CorruptKeyError, LogForkedError, SessionNotFoundError
 from ..event_log import EventLog, Progress
 from ..event_log.sealed import Position
 from ..ids import EventId
@@ -99,5 +99,5 @@ def _head(log: EventLog, session_id: str) -> Position | str | None:
     """The head of a session; what is wrong with it, if it cannot be read."""
     try:
         return log.head(session_id)
-    except (ValueError, TypeError, AttributeError) as error:
-        return f"the session's head cannot be read: {type(error).__name__}: {error}"
+    except CorruptKeyError as error:
+        return f"the session's head cannot be read: {error.reason}"

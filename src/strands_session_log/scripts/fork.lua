@@ -18,9 +18,7 @@ end
 if not this_landed(KEYS[1]) then
     if redis.call('EXISTS', KEYS[1], KEYS[2]) > 0 then return { 'exists' } end
     if not is_whole() then return { 'lost' } end
-    -- A feed or a directory that is none fails here, before anything is written.
-    redis.call('XLEN', KEYS[3])
-    redis.call('ZSCORE', KEYS[4], ARGV[4])
+    check_feed_is_usable(KEYS[3], KEYS[4], ARGV[4])
     -- First a write that the server may refuse for want of memory; once it is done, none is.
     for field, value in pairs(fork.head) do redis.call('HSET', KEYS[2], field, value) end
     redis.call('PERSIST', KEYS[6])

@@ -10,6 +10,7 @@ from .. import audit
 from ..audit import Verification
 from ..errors import SessionNotFoundError
 from ..event_log import ANY, Durability, EventLog, Expected, Progress, Tombstone
+from ..event_log.diagnosis import diagnosed
 from ..event_log.namespace import open_namespace
 from ..events import Event, Recorded, SessionInfo
 from ..feed import FeedRetention
@@ -212,7 +213,8 @@ class SessionLog(History, Following, Subscriptions):
             SessionNotFoundError: When there is no such session.
             LogForkedError: When it was deleted or replaced while it was read.
         """
-        return audit.verify(self.events, session_id, progress)
+        with diagnosed(self.client, self.events.keyspace, session_id):
+            return audit.verify(self.events, session_id, progress)
 
     def erase(
         self,

@@ -13,10 +13,9 @@ from ...errors import SessionNotFoundError
 from ...session_log import SessionLog
 from ..completion import session_ids
 from ..connection import opened
-from ..exits import Code, fail
+from ..exits import DAMAGED, Code, fail
 from ..layout import put
 from ..options import JsonOption, NamespaceOption, UrlOption
-from ..paging import every_session
 from ..progress import progress
 from ..terminal import console, count, one_line, plain, write_json
 
@@ -45,7 +44,7 @@ def verify(
         fail(Code.USAGE, "verify takes either a session or --all")
     intact = True
     with opened(ctx, url, namespace) as log:
-        for name in [session] if session is not None else every_session(log):
+        for name in [session] if session is not None else log.events.session_ids():
             found = _verified(log, name, every)
             if found is not None:
                 intact &= found.ok
@@ -63,6 +62,11 @@ def _verified(log: SessionLog, session_id: str, forgiving: bool) -> Verification
         if not forgiving:
             raise
         return None
+    except DAMAGED as error:
+        # Nor is what cannot even be read a reason to leave out the others.
+        if not forgiving:
+            raise
+        return Verification(False, 0, "", (str(error),))
 
 
 def _write_json(session_id: str, found: Verification) -> None:
