@@ -36,6 +36,7 @@ __all__ = [
     "SessionExistsError",
     "SessionLogError",
     "SessionNotFoundError",
+    "SnapshotMismatchError",
     "UnansweredToolCallsError",
     "UnknownOutcomeError",
     "UnsupportedServerError",
@@ -237,6 +238,17 @@ class SessionDeletedError(LogForkedError):
         SessionLogError.__init__(
             self,
             f"session {session_id!r} was deleted, or lost with the server's data, after {position} was read",
+        )
+
+
+class SnapshotMismatchError(SessionLogError):
+    """A snapshot counted other messages than the log has, which showed only when they were asked for."""
+
+    def __init__(self, session_id: str, position: object, agent_id: str) -> None:
+        self.session_id, self.position, self.agent_id = session_id, position, agent_id
+        super().__init__(
+            f"the snapshot of session {session_id!r} at event {position} has other messages of agent {agent_id!r} than "
+            "the log; it is dropped, so that reading the session again reads the log"
         )
 
 

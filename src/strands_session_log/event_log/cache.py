@@ -9,6 +9,7 @@ from itertools import chain
 from typing import Any, NamedTuple
 
 from ..codec import RawEntry
+from ..errors import ServerRefusedError
 from ..ids import EventId
 from ..keys import Keyspace
 from ..scripts import LOAD, SAVE
@@ -45,7 +46,7 @@ class Loaded(NamedTuple):
     @property
     def points(self) -> list[EventId]:
         """The points the snapshot has, oldest first; what is none is passed over."""
-        return [EventId(int(ms), int(revision)) for ms, revision in _POINTS.findall(self.listed)]
+        return _points(self.listed)
 
 
 class Point(NamedTuple):
@@ -73,6 +74,7 @@ class Save(NamedTuple):
         points: The points it is to have.
         added: Those of them that are new.
         segments: New segments by name.
+        has_key: Whether they are authenticated; those that are not never take the place of those that are.
     """
 
     erased: str
@@ -80,6 +82,7 @@ class Save(NamedTuple):
     points: Sequence[EventId]
     added: Sequence[Point]
     segments: Mapping[str, bytes]
+    has_key: bool = False
 
     @property
     def size(self) -> int:
@@ -107,7 +110,7 @@ class Cache:
         erased, listed, point, manifest, flat, entries, more = reply
         segments = {name.decode(): blob for name, blob in zip(flat[::2], flat[1::2], strict=True)}
         at = EventId.parse(point) if point else None
-        return Loaded(erased.decode(), listed, at, manifest, segments, entries, bool(more))
+        return Loaded(erased.decode(errors="replace"), listed, at, manifest, segments, entries, bool(more))
 
     def save(self, session_id: str, save: Save) -> bool:
         """Save points, unless somebody else was quicker or something was erased.
@@ -117,7 +120,7 @@ class Cache:
         """
         points = ((str(one.id), one.link, one.manifest, " ".join(one.needs)) for one in save.added)
         arguments: list[Any] = [
-            *(save.erased, save.known, _words(save.points), len(save.added)),
+            *(save.erased, save.known, _words(save.points), len(save.added), int(save.has_key)),
             *chain.from_iterable(points),
             *chain.from_iterable(save.segments.items()),
         ]
@@ -125,19 +128,43 @@ class Cache:
 
     def segment(self, session_id: str, name: str) -> bytes | None:
         """One segment; None when it is gone."""
+        return self._field(session_id, f"segment:{name}")
+
+    def manifest(self, session_id: str, point: EventId) -> bytes | None:
+        """What stands at a point; None when it is gone."""
+        return self._field(session_id, f"point:{point}")
+
+    def points(self, session_id: str) -> list[EventId]:
+        """The points there are; none where something else is in the snapshot's place."""
+        try:
+            return _points(self._field(session_id, "points") or b"")
+        except ServerRefusedError:
+            return []
+
+    def drop(self, session_id: str, has_key: bool = True) -> None:
+        """Throw the snapshot of a session away; it is made anew.
+
+        Args:
+            session_id: The session.
+            has_key: Otherwise one that is authenticated stays: whoever cannot make it anew must not throw it away.
+        """
         key = self._keyspace.session(session_id).snapshot
-        command = partial(self._client.execute_command, "HGET", key, f"segment:{name}", NEVER_DECODE=True)
+        if has_key or self._field(session_id, "authenticated") is None:
+            insist(lambda: self._client.execute_command("UNLINK", key), self._retry_for)
+
+    def _field(self, session_id: str, name: str) -> bytes | None:
+        key = self._keyspace.session(session_id).snapshot
+        command = partial(self._client.execute_command, "HGET", key, name, NEVER_DECODE=True)
         found: bytes | None = insist(command, self._retry_for)
         return found
-
-    def drop(self, session_id: str) -> None:
-        """Throw the snapshot of a session away; it is made anew."""
-        key = self._keyspace.session(session_id).snapshot
-        insist(lambda: self._client.execute_command("UNLINK", key), self._retry_for)
 
     def _keys(self, session_id: str) -> tuple[str, str, str]:
         keys = self._keyspace.session(session_id)
         return keys.events, keys.head, keys.snapshot
+
+
+def _points(listed: bytes) -> list[EventId]:
+    return [EventId(int(ms), int(revision)) for ms, revision in _POINTS.findall(listed)]
 
 
 def _words(points: Sequence[EventId]) -> str:

@@ -142,6 +142,7 @@ class WindowChanged(_AgentMoved):
     The data is `{"items": […], "removed": n, "next": n}`: what it holds, as `[first, last]` ranges of the transcript
     and `{"message": …}` for what stands nowhere in it; its conversation manager's removed count; and the index of its
     next message. Messages from that index on follow, and what the manager removes from then on is taken from the front.
+    A message of the transcript is named once, and in full where it is held once more.
     """
 
     __slots__ = ()

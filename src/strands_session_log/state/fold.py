@@ -1,7 +1,8 @@
 """The fold: `initial()`, then `evolve(state, recorded)` for every event in order, or a `Fold` for many of them.
 
 Total: an event of an unknown type, or with data of another shape than expected, changes the position only. An event
-whose content was erased counts as if it had not been written, but an erased message keeps its place.
+whose content was erased counts as if it had not been written, but an erased message keeps its place; and so does one
+that no agent could take for a message.
 """
 
 from __future__ import annotations
@@ -25,9 +26,10 @@ from ..events import (
     WindowChanged,
     is_erased,
 )
-from ..ids import EventId
+from ..ids import MESSAGE_INDEX_LIMIT, EventId
 from .messages import Growing, Messages
 from .session import AgentState, Held, MessageRecord, SessionState
+from .shapes import is_message, is_shallow
 
 Data = Mapping[str, Any]
 _new = tuple.__new__
@@ -76,7 +78,8 @@ class Fold:
         self._position, self._link = id_, link
         step = _STEPS.get(type_)
         if step is not None:
-            step(self, id_, agent, data if type(data) is dict or isinstance(data, Mapping) else {})
+            is_data = type(data) is dict or isinstance(data, Mapping)
+            step(self, id_, agent, data if is_data and is_shallow(data) else {})
 
     @staticmethod
     def matters(type_: str) -> bool:
@@ -134,8 +137,8 @@ class Fold:
         found.moved = id_
         items, removed, next_index = data.get("items"), data.get("removed"), data.get("next")
         if isinstance(items, list) and type(removed) is int and type(next_index) is int:
-            kept = tuple(item for raw in items if (item := _window_item(raw)) is not None)
-            found.held = Held(kept, removed, next_index)
+            kept = (item for raw in items if (item := _window_item(raw)) is not None)
+            found.held = Held.of(kept, removed, next_index)
 
     def _multi_agent_written(self, id_: EventId, agent: str, data: Data) -> None:
         if not is_erased(data):
@@ -186,7 +189,7 @@ def _window_item(raw: Any) -> tuple[int, int] | Mapping[str, Any] | None:
     match raw:
         case [int(first), int(last)]:
             return first, last
-        case {"message": Mapping() as message}:
+        case {"message": Mapping() as message} if is_message(message):
             return message
     return None
 
@@ -198,19 +201,31 @@ def _names(listed: Any) -> list[str]:
 def _message(id_: EventId, data: Data) -> MessageRecord | None:
     get = data.get
     index = get("message_id")
-    if type(index) is not int:
+    if type(index) is not int or not -MESSAGE_INDEX_LIMIT < index < MESSAGE_INDEX_LIMIT:
         return None
     if is_erased(data):
         return _erased(index, get("role"), id_)
+    message, redaction = get("message"), get("redact_message")
+    if not is_message(message if redaction is None else redaction):
+        return _unreadable(index, message if redaction is None else redaction, id_)
     created, updated = str(get("created_at", "")), str(get("updated_at", ""))
+    kept = message if type(message) is dict or isinstance(message, Mapping) else {}
     # Not its constructor, which takes twice as long, and this is done for each message of a session.
-    return _new(MessageRecord, (get("message") or {}, index, get("redact_message"), created, updated, id_, False))
+    return _new(MessageRecord, (kept, index, redaction, created, updated, id_, False))
 
 
 def _erased(index: int, role: Any, event_id: EventId) -> MessageRecord:
+    return MessageRecord(_stand_in(role, "[erased]"), index, None, "", "", event_id, erased=True)
+
+
+def _unreadable(index: int, found: Any, event_id: EventId) -> MessageRecord:
+    role = found.get("role") if isinstance(found, Mapping) else None
+    return MessageRecord(_stand_in(role, "[unreadable]"), index, None, "", "", event_id)
+
+
+def _stand_in(role: Any, text: str) -> Data:
     """A message any model can take in place of the one that is gone, so that the agent still resumes."""
-    message = {"role": role if role in ("user", "assistant") else "user", "content": [{"text": "[erased]"}]}
-    return MessageRecord(message, index, None, "", "", event_id, erased=True)
+    return {"role": role if role in ("user", "assistant") else "user", "content": [{"text": text}]}
 
 
 _STEPS: dict[str, Callable[[Fold, EventId, str, Data], None]] = {

@@ -1,0 +1,59 @@
+"""What data must look like to be folded: the log also holds what no writer of this library would write.
+
+Whoever may append can append anything, so a fold takes nothing for granted: what is nested deeper than a body can be
+written, or is no message, is not handed on to readers who would fail on it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+
+_WRAPPED = 8
+MAX_DEPTH = 254 - _WRAPPED
+"""Nesting of a body at most. orjson writes 254 levels, of which a snapshot needs a few around a body; it reads four
+times as many, which is more than Python's own stack takes."""
+
+_TOOLS = ("toolUse", "toolResult")
+
+
+def is_shallow(value: Any) -> bool:
+    """Whether JSON values are nested no deeper than a body can be."""
+    try:
+        # Ten times as fast as to look in Python, and this is asked of every event of a session.
+        orjson.dumps([[[[[[[[value]]]]]]]])
+    except TypeError:
+        return not _is_deep(value)
+    return True
+
+
+def is_message(value: Any) -> bool:
+    """Whether a model, and all that stands before it, can take a value for a message."""
+    if type(value) is not dict and not isinstance(value, Mapping):
+        return False
+    content = value.get("content")
+    return type(value.get("role")) is str and type(content) is list and all(map(_is_block, content))
+
+
+def _is_block(block: Any) -> bool:
+    if type(block) is not dict and not isinstance(block, Mapping):
+        return False
+    return all(_is_tool(block[kind]) for kind in _TOOLS if kind in block)
+
+
+def _is_tool(value: Any) -> bool:
+    return isinstance(value, Mapping) and isinstance(value.get("toolUseId"), str)
+
+
+def _is_deep(value: Any) -> bool:
+    """Looks without going deep itself."""
+    left = [(value, 1)]
+    while left:
+        found, depth = left.pop()
+        inner = found.values() if isinstance(found, Mapping) else found if isinstance(found, (list, tuple)) else ()
+        if inner and depth > MAX_DEPTH:
+            return True
+        left += [(one, depth + 1) for one in inner]
+    return False
