@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 
 from .base import SessionLogError, shown
 from .following import DeliveryLostError, FeedGapError, GroupNotFoundError, ParkedNotFoundError
+from .settings import check_seconds, check_whole
 
 __all__ = [
     "ConcurrentWriteError",
@@ -40,6 +41,8 @@ __all__ = [
     "UnansweredToolCallsError",
     "UnknownOutcomeError",
     "UnsupportedServerError",
+    "check_seconds",
+    "check_whole",
     "shown",
 ]
 

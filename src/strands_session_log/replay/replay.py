@@ -141,7 +141,7 @@ class Replay:
             return self._folded(session_id, until, loaded, self._restore(session_id, loaded), "hit")
         except DamagedError as error:
             logger.warning("session_id=<%s>, error=<%s> | snapshot dropped", session_id, error)
-            self._drop(session_id, error.reason)
+            self.drop(session_id, error.reason)
         loaded = loaded._replace(listed=b"", point=None)
         return self._folded(session_id, until, loaded, Restored(initial(), {}), "dropped")
 
@@ -173,7 +173,7 @@ class Replay:
         fetch = _Fetch(self, session_id, first[0])
         return restore(place, loaded.manifest, loaded.segments, fetch, self.authenticator)
 
-    def _drop(self, session_id: str, reason: str) -> None:
+    def drop(self, session_id: str, reason: str = "mismatch") -> None:
         """Tell that a snapshot is not taken, and throw it away; it is made anew."""
         hooks.tell(SnapshotDropped(reason))
         self._log.cache.drop(session_id, self.authenticator.has_key)
@@ -224,7 +224,7 @@ class _Fetch:
         return self._state.agents[agent_id].messages
 
     def contradicted(self, agent_id: str) -> SessionLogError:
-        self._replay._drop(self._session_id, "mismatch")
+        self._replay.drop(self._session_id)
         return SnapshotMismatchError(self._session_id, self._position, agent_id)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from .. import audit
 from ..audit import Verification
-from ..errors import SessionNotFoundError
+from ..errors import SessionNotFoundError, check_seconds
 from ..event_log import ANY, Durability, EventLog, Expected, Progress
 from ..event_log.namespace import open_namespace
 from ..events import Event, Recorded, SessionInfo
@@ -73,6 +73,7 @@ class SessionLog(History, Following, Subscriptions):
     ) -> None:
         check_namespace(namespace)
         durability = Durability.parse(durability) if isinstance(durability, str) else durability
+        check_seconds("retry_for", retry_for)
         sealing = authenticator(snapshot_key)
         opened = open_namespace(client, namespace, partitions, retry_for, allow_eviction)
         durability.check(opened.server)

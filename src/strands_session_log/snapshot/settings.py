@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..errors import SessionLogError
+from ..errors import check_whole
 
-_MOST = {"threshold": 10**9, "segment": 10**5, "points": 1_000, "spacing": 10**9}
+_BOUNDS = {"threshold": (1, 10**9), "segment": (1, 10**5), "points": (0, 1_000), "spacing": (1, 10**9)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,5 @@ class SnapshotSettings:
     spacing: int = 1024
 
     def __post_init__(self) -> None:
-        for name, most in _MOST.items():
-            value, least = getattr(self, name), 0 if name == "points" else 1
-            if type(value) is not int or not least <= value <= most:
-                raise SessionLogError(f"{name}={value!r}: give a whole number from {least} to {most:,}")
+        for name, (least, most) in _BOUNDS.items():
+            check_whole(name, getattr(self, name), least, most)
