@@ -19,6 +19,8 @@ from .reading import end_at
 _ENTRIES = 320
 _ENTRY_BYTES = 4 * 1024 * 1024
 _SEGMENT_BYTES = 8 * 1024 * 1024
+_LISTED_BYTES = 65_536
+"""As load.lua has it."""
 _POINTS = re.compile(rb"\b([0-9]{1,16})-([0-9]{1,16})\b")
 
 
@@ -108,7 +110,7 @@ class Cache:
         if not reply:
             return None
         erased, listed, point, manifest, flat, entries, more = reply
-        segments = {name.decode(): blob for name, blob in zip(flat[::2], flat[1::2], strict=True)}
+        segments = {name.decode(errors="replace"): blob for name, blob in zip(flat[::2], flat[1::2], strict=True)}
         at = EventId.parse(point) if point else None
         return Loaded(erased.decode(errors="replace"), listed, at, manifest, segments, entries, bool(more))
 
@@ -135,9 +137,11 @@ class Cache:
         return self._field(session_id, f"point:{point}")
 
     def points(self, session_id: str) -> list[EventId]:
-        """The points there are; none where something else is in the snapshot's place."""
+        """The points there are; none where something else is in the place of the snapshot, or of its list of points."""
+        key = self._keyspace.session(session_id).snapshot
         try:
-            return _points(self._field(session_id, "points") or b"")
+            size = insist(lambda: self._client.execute_command("HSTRLEN", key, "points"), self._retry_for)
+            return _points(self._field(session_id, "points") or b"") if int(size) <= _LISTED_BYTES else []
         except ServerRefusedError:
             return []
 
@@ -164,7 +168,7 @@ class Cache:
 
 
 def _points(listed: bytes) -> list[EventId]:
-    return [EventId(int(ms), int(revision)) for ms, revision in _POINTS.findall(listed)]
+    return list(dict.fromkeys(EventId(int(ms), int(revision)) for ms, revision in _POINTS.findall(listed)))
 
 
 def _words(points: Sequence[EventId]) -> str:

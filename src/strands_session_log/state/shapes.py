@@ -6,7 +6,7 @@ written, or is no message, is not handed on to readers who would fail on it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -16,7 +16,7 @@ MAX_DEPTH = 254 - _WRAPPED
 """Nesting of a body at most. orjson writes 254 levels, of which a snapshot needs a few around a body; it reads four
 times as many, which is more than Python's own stack takes."""
 
-_TOOLS = ("toolUse", "toolResult")
+_TOOLS = (("toolUse", ("toolUseId", "name")), ("toolResult", ("toolUseId",)))
 
 
 def is_shallow(value: Any) -> bool:
@@ -31,20 +31,25 @@ def is_shallow(value: Any) -> bool:
 
 def is_message(value: Any) -> bool:
     """Whether a model, and all that stands before it, can take a value for a message."""
-    if type(value) is not dict and not isinstance(value, Mapping):
+    if not _is_plain(value):
         return False
     content = value.get("content")
     return type(value.get("role")) is str and type(content) is list and all(map(_is_block, content))
 
 
 def _is_block(block: Any) -> bool:
-    if type(block) is not dict and not isinstance(block, Mapping):
+    return _is_plain(block) and all(_has_texts(block[kind], names) for kind, names in _TOOLS if kind in block)
+
+
+def _has_texts(value: Any, names: Sequence[str]) -> bool:
+    return _is_plain(value) and all(type(value.get(name)) is str for name in names)
+
+
+def _is_plain(value: Any) -> bool:
+    """Whether it is an object, and stays one when it is read: not what stands for bytes, for instance."""
+    if type(value) is not dict and not isinstance(value, Mapping):
         return False
-    return all(_is_tool(block[kind]) for kind in _TOOLS if kind in block)
-
-
-def _is_tool(value: Any) -> bool:
-    return isinstance(value, Mapping) and isinstance(value.get("toolUseId"), str)
+    return "__bytes_encoded__" not in value and "__encoded__" not in value
 
 
 def _is_deep(value: Any) -> bool:
