@@ -33,6 +33,8 @@ from .shapes import is_message, is_shallow
 
 Data = Mapping[str, Any]
 _new = tuple.__new__
+_NO_DATA: Data = {"commitment": "A" * 43}
+"""Stands for data of another shape: as if it had been erased."""
 
 
 def initial() -> SessionState:
@@ -79,7 +81,7 @@ class Fold:
         step = _STEPS.get(type_)
         if step is not None:
             is_data = type(data) is dict or isinstance(data, Mapping)
-            step(self, id_, agent, data if is_data and is_shallow(data) else {})
+            step(self, id_, agent, data if is_data and is_shallow(data) else _NO_DATA)
 
     @staticmethod
     def matters(type_: str) -> bool:
@@ -187,7 +189,7 @@ def _without(messages: Messages, ids: Collection[EventId]) -> Messages:
 
 def _window_item(raw: Any) -> tuple[int, int] | Mapping[str, Any] | None:
     match raw:
-        case [int(first), int(last)]:
+        case [int(first), int(last)] if type(first) is type(last) is int:
             return first, last
         case {"message": Mapping() as message} if is_message(message):
             return message

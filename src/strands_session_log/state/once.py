@@ -27,6 +27,10 @@ class Once:
             return []
         # Those it overlaps, or touches: they become one with it, so that there are never many.
         start, stop = bisect_left(self._lasts, first - 1), bisect_right(self._firsts, last + 1)
+        if start == stop:
+            self._firsts.insert(start, first)
+            self._lasts.insert(start, last)
+            return [(first, last)]
         firsts, lasts = self._firsts[start:stop], self._lasts[start:stop]
         self._firsts[start:stop], self._lasts[start:stop] = [min([first, *firsts])], [max([last, *lasts])]
         new = zip([first, *(one + 1 for one in lasts)], [*(one - 1 for one in firsts), last], strict=True)
