@@ -380,3 +380,15 @@ def test_replaying_without_an_authenticator_takes_what_anybody_has_written(opene
     log = opener()
     talk(log)
     assert Replay(log.events, SMALL).state("s") == log.state("s")
+
+
+@pytest.mark.parametrize("with_key", [False, True])
+def test_doctor_tells_whether_snapshots_are_authenticated(
+    server_url: str, namespace: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, with_key: bool
+) -> None:
+    if with_key:
+        (tmp_path / "keys").write_bytes(KEY)
+        monkeypatch.setenv("SESSION_LOG_SNAPSHOT_KEY_FILE", str(tmp_path / "keys"))
+    output = runner(server_url, namespace)("doctor", exit_code=None).output
+    assert ("nobody with a snapshot key" in " ".join(output.split())) == with_key
+    assert ("not authenticated" in output) != with_key
