@@ -60,12 +60,24 @@ def pack(value: Any) -> bytes:
     """JSON values as bytes: zstd (RFC 8878).
 
     Raises:
-        TooLargeError: When the text is longer than `TEXT_BYTES`.
+        TooLargeError: When the text is longer than `TEXT_BYTES`, or nested too deep.
     """
-    text = orjson.dumps(value)
+    text = text_of(value)
     if len(text) > TEXT_BYTES:
         raise TooLargeError(f"{len(text)} bytes")
     return compress(text)
+
+
+def text_of(value: Any) -> bytes:
+    """JSON values as text.
+
+    Raises:
+        TooLargeError: When they are nested too deep, as a body can be that is no deeper than it may.
+    """
+    try:
+        return orjson.dumps(value)
+    except TypeError as error:
+        raise TooLargeError(str(error)) from error
 
 
 def compress(text: bytes) -> bytes:

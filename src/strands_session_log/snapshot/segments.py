@@ -63,9 +63,7 @@ def records_of(text: bytes) -> Sequence[MessageRecord]:
     """
     stored, new = _stored(text), tuple.__new__
     count = len(stored.messages)
-    shown = map(_shown, stored.messages, stored.redactions or [None] * count)
-    if not all(map(is_message, shown)) or not is_shallow(stored.messages) or not is_shallow(stored.redactions):
-        raise DamagedError("one of its messages is none")
+    _check_records(stored)
     return [
         new(MessageRecord, columns)
         for columns in zip(
@@ -96,25 +94,27 @@ def columns_of(text: bytes) -> Columns:
 
 
 def _stored(text: bytes) -> _Stored:
-    """What can be told of all messages at once; each by itself would take as long as to parse it."""
+    """With what every reader relies on. Whoever resumes an agent of it meets what is no message by himself."""
     stored = _Stored(*orjson.loads(text))
-    count, others = len(stored.messages), (stored.indices, stored.created, stored.ms, stored.revisions)
-    optional = [column for column in (stored.updated, stored.redactions, stored.erased) if column is not None]
-    if (
-        type(stored.messages) is not list
-        or not count
-        or any(type(one) is not list or len(one) != count for one in (*others, *optional))
-    ):
+    count = len(stored.messages)
+    columns = [column for column in stored[1:] if column is not None]
+    if not count or any(type(column) is not list or len(column) != count for column in columns):
         raise DamagedError("its columns are empty, or not equally long")
-    kinds = ((stored.messages, {dict}), (stored.indices, {int}), (stored.created, {str}), (stored.ms, {int}))
-    more = ((stored.revisions, {int}), (stored.updated or (), {str}), (stored.erased or (), {bool}))
-    if any(
-        set(map(type, column)) - kind for column, kind in (*kinds, *more, (stored.redactions or (), {dict, type(None)}))
-    ):
-        raise DamagedError("its columns hold something else")
-    if not all(map(lt, stored.indices, stored.indices[1:])):
-        raise DamagedError("its messages are not in order")
     return stored
+
+
+def _check_records(stored: _Stored) -> None:
+    shown = map(_shown, stored.messages, stored.redactions or [None] * len(stored.messages))
+    if not all(map(is_message, shown)) or not is_shallow(stored.messages) or not is_shallow(stored.redactions):
+        raise DamagedError("one of its messages is none")
+    if _kinds(stored.indices, stored.ms, stored.revisions) - {int} or _kinds(stored.created, stored.updated) - {str}:
+        raise DamagedError("its columns hold something else")
+    if _kinds(stored.erased) - {bool} or not all(map(lt, stored.indices, stored.indices[1:])):
+        raise DamagedError("its messages are not in order")
+
+
+def _kinds(*columns: list[Any] | None) -> set[type]:
+    return {kind for column in columns for kind in set(map(type, column or ()))}
 
 
 def _shown(message: Any, redaction: Any) -> Any:

@@ -208,12 +208,15 @@ def _message(id_: EventId, data: Data) -> MessageRecord | None:
     if is_erased(data):
         return _erased(index, get("role"), id_)
     message, redaction = get("message"), get("redact_message")
-    if not is_message(message if redaction is None else redaction):
-        return _unreadable(index, message if redaction is None else redaction, id_)
+    if redaction is not None:
+        shown, message = redaction, message if isinstance(message, Mapping) else {}
+    else:
+        shown = message
+    if not is_message(shown):
+        return _unreadable(index, shown, id_)
     created, updated = str(get("created_at", "")), str(get("updated_at", ""))
-    kept = message if type(message) is dict or isinstance(message, Mapping) else {}
     # Not its constructor, which takes twice as long, and this is done for each message of a session.
-    return _new(MessageRecord, (kept, index, redaction, created, updated, id_, False))
+    return _new(MessageRecord, (message, index, redaction, created, updated, id_, False))
 
 
 def _erased(index: int, role: Any, event_id: EventId) -> MessageRecord:
