@@ -74,6 +74,9 @@ def talk(log: SessionLog) -> Fields:
     log.append("s", events.WindowChanged(window, "default"))
     log.append("s", events.MultiAgentCreated({"type": "graph", "status": "pending"}, "g"))
     log.append("s", [said(index) for index in range(12, 18)])
+    # What was saved in passing may be of any moment before.
+    assert log.replay.settle()
+    put(log, {})
     log.state("s")
     assert log.replay.settle()
     fields = fields_of(log)
