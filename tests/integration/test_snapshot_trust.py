@@ -352,6 +352,15 @@ class TestBounds:
         put(log, bomb)
         assert texts(log) == {"true"}
 
+    def test_a_segment_larger_than_any_that_is_stored_is_not_even_fetched(self, opener: Opener) -> None:
+        log = opener()
+        talk(log)
+        fields = fields_of(log)
+        names = [name for name in fields if name.startswith("segment:")]
+        put(log, {**fields, names[0]: b"x" * 33 * 1024 * 1024})
+        assert log.events.cache.segment("s", names[0].removeprefix("segment:")) is None
+        assert texts(log) == {"true"}
+
     def test_a_message_too_large_for_a_segment_is_read_from_the_log(self, opener: Opener) -> None:
         log = opener(KEY)
         large = "x" * 17 * 1024 * 1024

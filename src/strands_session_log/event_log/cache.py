@@ -19,8 +19,8 @@ from .reading import end_at
 _ENTRIES = 320
 _ENTRY_BYTES = 4 * 1024 * 1024
 _SEGMENT_BYTES = 8 * 1024 * 1024
-_LISTED_BYTES = 65_536
-"""As load.lua has it."""
+_LISTED_BYTES, _BLOB_BYTES = 65_536, 32 * 1024 * 1024
+"""As load.lua has them."""
 _POINTS = re.compile(rb"\b([0-9]{1,16})-([0-9]{1,16})\b")
 
 
@@ -138,10 +138,8 @@ class Cache:
 
     def points(self, session_id: str) -> list[EventId]:
         """The points there are; none where something else is in the place of the snapshot, or of its list of points."""
-        key = self._keyspace.session(session_id).snapshot
         try:
-            size = insist(lambda: self._client.execute_command("HSTRLEN", key, "points"), self._retry_for)
-            return _points(self._field(session_id, "points") or b"") if int(size) <= _LISTED_BYTES else []
+            return _points(self._field(session_id, "points", _LISTED_BYTES) or b"")
         except ServerRefusedError:
             return []
 
@@ -156,10 +154,13 @@ class Cache:
         if has_key or self._field(session_id, "authenticated") is None:
             insist(lambda: self._client.execute_command("UNLINK", key), self._retry_for)
 
-    def _field(self, session_id: str, name: str) -> bytes | None:
+    def _field(self, session_id: str, name: str, most: int = _BLOB_BYTES) -> bytes | None:
+        """A field of the hash; None when it is gone, or larger than any that is ever stored."""
+        ask = partial(self._client.execute_command, NEVER_DECODE=True)
         key = self._keyspace.session(session_id).snapshot
-        command = partial(self._client.execute_command, "HGET", key, name, NEVER_DECODE=True)
-        found: bytes | None = insist(command, self._retry_for)
+        if insist(partial(ask, "HSTRLEN", key, name), self._retry_for) > most:
+            return None
+        found: bytes | None = insist(partial(ask, "HGET", key, name), self._retry_for)
         return found
 
     def _keys(self, session_id: str) -> tuple[str, str, str]:
