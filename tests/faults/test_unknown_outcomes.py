@@ -181,10 +181,9 @@ def test_what_landed_on_another_primary_at_another_time_breaks_no_chain(
     a, b, _ = primaries
     logs = [SessionLog.connect(server.url) for server in (a, b)]
     call = seal("s", [encode(order(1))], ANY, Position())
-    for log in logs:
-        APPEND(log.client, log.events.keyspace.session("s").begin, call.arguments)
-        began = log.events.head("s")
-        wait_until(lambda: logs[1].events.now_ms("s") > (began or Position()).id.ms)
+    began = EventId.parse(APPEND(logs[0].client, logs[0].events.keyspace.session("s").begin, call.arguments)[2])
+    wait_until(lambda: logs[1].events.now_ms("s") > began.ms)
+    APPEND(logs[1].client, logs[1].events.keyspace.session("s").begin, call.arguments)
     last = logs[0].append("s", order(2))
     heads = [log.events.head("s") for log in logs]
     assert heads[0] is not None

@@ -11,8 +11,10 @@ from ..event_log import EventLog, Progress
 from ..event_log.sealed import Position
 from ..ids import EventId
 from ..server.border import text
+from ..snapshot import Authenticator
 from .checker import Checker
 from .lineage import Descent, Lineage
+from .snapshots import snapshot_problems
 
 _STEP = 1000
 _LOOKS = 5
@@ -36,7 +38,12 @@ class Verification(NamedTuple):
     parent: tuple[str, EventId] | None = None
 
 
-def verify(log: EventLog, session_id: str, progress: Progress = lambda done, total: None) -> Verification:
+def verify(
+    log: EventLog,
+    session_id: str,
+    progress: Progress = lambda done, total: None,
+    authenticator: Authenticator | None = None,
+) -> Verification:
     """Recompute the chain of a session and compare it with what each event and the head say.
 
     That of a fork begins with its root's first event. Its parent, if there still is one, must share its history.
@@ -45,6 +52,7 @@ def verify(log: EventLog, session_id: str, progress: Progress = lambda done, tot
         log: Where it is.
         session_id: The session.
         progress: Called for every thousandth event.
+        authenticator: Has the keys for its snapshot, if there are any.
 
     Raises:
         SessionNotFoundError: When there is no such session.
@@ -57,6 +65,7 @@ def verify(log: EventLog, session_id: str, progress: Progress = lambda done, tot
     problems += [f"event {id_} ({type_}) was erased, but nothing tells why" for id_, type_ in checker.erased]
     problems += lineage.problems(log)
     problems += [problem] if problem else []
+    problems += snapshot_problems(log, session_id, authenticator or Authenticator())
     return Verification(not problems, checker.revision, checker.link, tuple(problems), lineage.parent)
 
 

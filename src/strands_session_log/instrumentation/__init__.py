@@ -31,6 +31,7 @@ from .details import (
     Repaired,
     Resumed,
     Retried,
+    SnapshotDropped,
     SnapshotSaved,
     SnapshotUse,
 )
@@ -60,6 +61,7 @@ __all__ = [
     "Repaired",
     "Resumed",
     "Retried",
+    "SnapshotDropped",
     "SnapshotSaved",
     "SnapshotUse",
     "add_hook",

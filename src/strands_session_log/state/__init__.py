@@ -4,6 +4,7 @@ from .diff import AgentDiff, Change, MessageChange, SessionDiff, diff
 from .fold import Fold, evolve, initial
 from .messages import Columns, Messages, Segment, columns_of
 from .session import AgentState, Held, MessageRecord, SessionState, removed_count
+from .shapes import is_message, is_shallow
 
 __all__ = [
     "AgentDiff",
@@ -22,5 +23,7 @@ __all__ = [
     "diff",
     "evolve",
     "initial",
+    "is_message",
+    "is_shallow",
     "removed_count",
 ]

@@ -36,7 +36,7 @@ def verify(
     url: UrlOption = None,
     namespace: NamespaceOption = None,
 ) -> None:
-    """Recompute the hash chain of a session, and tell what is not as it was written.
+    """Recompute the hash chain of a session, and tell what is not as it was written, or as its snapshot says.
 
     Note the link it prints elsewhere: it proves later that nothing before it was changed.
     """
