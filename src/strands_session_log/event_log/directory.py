@@ -8,7 +8,8 @@ from typing import Any
 
 from ..events import SessionInfo
 from ..keys import Keyspace
-from ..server.border import Client, text
+from ..server.border import Client
+from ..server.replies import pairs, text
 
 
 def newest(client: Client, keyspace: Keyspace, limit: int, before: SessionInfo | datetime | None) -> list[str]:
@@ -57,7 +58,4 @@ def _cursor(before: SessionInfo | datetime | None) -> tuple[int, bytes] | None:
 
 def _lines(reply: Any) -> list[tuple[int, bytes]]:
     """Members with scores, as (ms, id); ids order as UTF-8 bytes, the way the server orders them."""
-    pairs = (
-        reply if not reply or isinstance(reply[0], (list, tuple)) else list(zip(reply[::2], reply[1::2], strict=True))
-    )
-    return [(int(float(score)), text(member).encode()) for member, score in pairs]
+    return [(int(float(score)), text(member).encode()) for member, score in pairs(reply)]
