@@ -74,6 +74,10 @@ class FaultProxy:
         if not self._faults.reply_held.wait(timeout):
             raise TimeoutError(f"no reply to hold in {timeout:g} s")
 
+    def lead_to(self, host: str, port: int) -> None:
+        """Take new connections to another server; open ones stay where they are, as behind a Service or a name."""
+        self._target = (host, port)
+
     def cut(self) -> None:
         """Reset all connections now; whether a request under way was executed is unknown."""
         self._run(self._cut())

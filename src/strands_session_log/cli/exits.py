@@ -102,6 +102,8 @@ def _with_cure(error: errors.SessionLogError) -> str:
             return f"{error}; `session-log events` lists those it has"
         case errors.UnansweredToolCallsError():
             return str(error).replace("set allow_unanswered=True", "pass --allow-unanswered")
+        case errors.ServerNotReadyError() | errors.EmbeddedServerError():
+            return str(error)
         case errors.ServerUnavailableError():
             return f"{str(error).rstrip('.')}; check that it runs, and what --url or SESSION_LOG_URL says"
         case errors.ServerRefusedError(cure=""):

@@ -18,8 +18,7 @@ from ..codec import Encoded, encode
 from ..errors import (
     ConcurrentWriteError,
     ContentionError,
-    ServerRefusedError,
-    ServerUnavailableError,
+    SessionLogError,
     UnknownOutcomeError,
 )
 from ..events import Event
@@ -28,7 +27,7 @@ from ..instrumentation import Rechained
 from ..instrumentation.hooks import hooks
 from ..keys import Keyspace
 from ..scripts import APPEND
-from ..server.border import Client, insist, text
+from ..server.border import Client, insist, may_have_written, text
 from ..server.line import Line
 from .connection import connection_to
 from .durability import Durability
@@ -110,20 +109,13 @@ class Appender:
         Whatever ends the sending without an answer leaves it open, an interrupt of the process among others; so does a
         refusal that comes after an attempt without a reply.
         """
-        sent = 0
-
-        def send() -> Any:
-            nonlocal sent
-            sent += 1
-            return self._send(session_id, sealed)
-
         try:
-            return insist(send, self._retry_for)
+            return insist(lambda: self._send(session_id, sealed), self._retry_for)
         except BaseException as error:
-            refused = isinstance(error, ServerRefusedError)
-            if not refused or sent > 1 or keep:
+            is_open = may_have_written(error)
+            if is_open or keep:
                 self._unsettled.put(_name(session_id, sealed.batch[0].event), sealed)
-            if isinstance(error, ServerUnavailableError) or (refused and sent > 1):
+            if is_open and isinstance(error, SessionLogError) and not isinstance(error, UnknownOutcomeError):
                 raise UnknownOutcomeError(session_id, str(error)) from error
             raise
 
