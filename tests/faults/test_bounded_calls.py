@@ -14,6 +14,7 @@ import pytest
 import valkey
 
 from strands_session_log import SessionLog, ValkeyStorage, errors, events
+from strands_session_log.event_log import erasure
 from strands_session_log.server import connect
 from support import Cluster, ValkeyliteServer, wait_until
 from support.servers import Server
@@ -95,8 +96,9 @@ def test_no_call_waits_longer_than_it_may_for_a_server_that_stands_still(
 
 @pytest.mark.parametrize("change", ["erase", "fork"])
 def test_a_server_that_stops_in_the_middle_holds_no_longer_what_takes_many_steps(
-    tcp_server: Server, change: str
+    tcp_server: Server, change: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(erasure, "PATIENCE_MS", 300)
     with SessionLog.connect(tcp_server.url, retry_for=RETRY_FOR) as log:
         log.append("s", [note(number) for number in range(600)])
         call = {"erase": partial(log.erase, "s", 1, "why"), "fork": partial(log.fork, "s", 600, "f")}[change]
