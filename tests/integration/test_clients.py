@@ -12,6 +12,7 @@ import valkey.asyncio
 from strands.types.exceptions import SessionException
 
 from strands_session_log import SessionLog, ValkeySessionManager, errors
+from support import Cluster
 from support.servers import Server
 
 UNUSABLE: dict[str, tuple[Callable[[], Any], str]] = {
@@ -43,6 +44,11 @@ def test_a_client_with_a_single_connection_is_refused(tcp_server: Server) -> Non
         SessionLog(client)
     with pytest.raises(SessionException, match="leave it out"):
         ValkeySessionManager("s", client=client)
+
+
+def test_a_client_of_a_cluster_that_writes_keys_otherwise_is_refused() -> None:
+    with Cluster() as cluster, pytest.raises(errors.UnusableClientError, match="leave out encoding="):
+        SessionLog(cluster.client(encoding="latin-1"))
 
 
 def test_a_subclass_of_a_client_is_one(tcp_server: Server) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from codecs import lookup
 from inspect import iscoroutinefunction
 from typing import Any
 from weakref import WeakSet
@@ -45,15 +46,17 @@ def _unfitness(client: Any) -> str:
             "single_connection_client=True gives all threads one connection, on which replies get mixed up; "
             "leave it out, the log works in the background, too"
         )
-    return _unreadable(options_of(client))
+    return _unreadable(options_of(client), is_cluster=isinstance(client, valkey.ValkeyCluster))
 
 
 def _source(client: Any) -> Any:
     return getattr(client, "connection_pool", None) or getattr(client, "nodes_manager", None)
 
 
-def _unreadable(options: dict[str, Any]) -> str:
+def _unreadable(options: dict[str, Any], is_cluster: bool) -> str:
     encoding = options.get("encoding") or "utf-8"
+    if is_cluster and lookup(encoding).name != "utf-8":
+        return f"valkey-py looks for a key's node as if it were written in {encoding}; leave out encoding="
     if options.get("decode_responses") and "OK".encode(encoding) != b"OK":
         return f"it decodes replies as {encoding}, and what a server says is ASCII; leave out decode_responses=True"
     return ""
