@@ -86,8 +86,9 @@ local function append()
     if revision > base_revision then
         local found = this_landed(events)
         if found then
-            -- Whoever waits until it is safe waits for what its own connection wrote, which must be something.
-            call('HSET', head, 'revision', known[1])
+            -- Whoever waits until it is safe waits for what its own connection wrote, which must be something. A replica
+            -- writes nothing, but can tell.
+            redis.pcall('HSET', head, 'revision', known[1])
             local answer = { 'landed', arguments[LAST + LINK] }
             for number = 1, count do answer[number + 2] = found[number][1] end
             return answer

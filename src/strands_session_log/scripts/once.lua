@@ -48,7 +48,7 @@ for number = 1, #fields do
 end
 if not is_new then
     -- Whoever waits until it is safe waits for what its own connection wrote, which must be something.
-    redis.call('HSET', KEYS[2], 'revision', head[2])
+    redis.pcall('HSET', KEYS[2], 'revision', head[2])
     return answer
 end
 

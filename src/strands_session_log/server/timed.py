@@ -8,6 +8,8 @@ uses the client, it is the connection it was.
 
 from __future__ import annotations
 
+import socket
+import struct
 import threading
 import time
 from collections.abc import Iterator
@@ -83,6 +85,7 @@ class _Timed:
 
     _pool: Any
     _is_stale = False
+    _kernel_bound: float | None = None
 
     def connect(self: Any) -> None:
         if self._is_stale:
@@ -92,6 +95,7 @@ class _Timed:
         call = here.call
         lost = call is not None and call.lost
         try:
+            self._kernel_bound = None
             super().connect()  # type: ignore[misc]
         finally:
             if call is not None:
@@ -106,20 +110,39 @@ class _Timed:
         if self._is_stale or self._sock is None:
             self.connect()
         # The replies that follow come at once, or in what is left now.
-        wanted = self.socket_timeout
-        if (call := here.call) is not None and (until := call.until) is not None:
-            left = until - time.monotonic()
-            if wanted is None or left < wanted:
-                wanted = max(_LEAST, left)
-        has = self._sock.gettimeout()
-        # Setting it takes two system calls; that of one call after another is nearly the same.
-        if has is None or wanted is None or abs(has - wanted) > _TOLERANCE:
-            self._sock.settimeout(wanted)
+        call = here.call
+        until = None if call is None else call.until
+        left = None if until is None else max(_LEAST, until - time.monotonic())
+        if self.socket_timeout is None and type(self._sock) is socket.socket:
+            self._bound_by_kernel(left)
+        else:
+            self._bound(left)
         try:
             super().send_packed_command(command, check_health)  # type: ignore[misc]
         except BaseException:
             _note_loss()
             raise
+
+    def _bound_by_kernel(self: Any, left: float | None) -> None:
+        """Where the client has no time-out: with one, Python asks the kernel before each operation whether it may."""
+        has = self._kernel_bound
+        # That of one call after another is nearly the same.
+        if left is not has and (left is None or has is None or abs(has - left) > _TOLERANCE):
+            seconds = 0.0 if left is None else left
+            if has is None:
+                self._sock.settimeout(None)
+            value = struct.pack("ll", int(seconds), int(seconds % 1 * 1_000_000))
+            for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
+                self._sock.setsockopt(socket.SOL_SOCKET, option, value)
+            self._kernel_bound = left
+
+    def _bound(self: Any, left: float | None) -> None:
+        wanted = self.socket_timeout
+        if left is not None and (wanted is None or left < wanted):
+            wanted = left
+        has = self._sock.gettimeout()
+        if has != wanted and (has is None or wanted is None or abs(has - wanted) > _TOLERANCE):
+            self._sock.settimeout(wanted)
 
     def read_response(self: Any, disable_decoding: bool = False, **options: Any) -> Any:
         try:
