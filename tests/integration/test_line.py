@@ -101,7 +101,7 @@ def test_an_interrupted_reply_is_not_taken_for_that_of_the_next_append(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr(valkey.Connection, "read_response", interrupt)
+        patched.setattr(valkey.connection.DefaultParser, "read_response", interrupt)
         with pytest.raises(KeyboardInterrupt):
             log.append("s", interrupted)
     assert log.append("s", note(2)).revision == 3

@@ -64,7 +64,7 @@ def encode(event: Event) -> Encoded:
     shorten(event.type, event.agent, event.time, data, kept)
     texts = (event.type, event.agent, event.event_id, event.time, str(event.version), event.trace)
     try:
-        body, facts = orjson.dumps(data), orjson.dumps(to_json(event.facts(), "facts"))
+        body, facts = orjson.dumps(data), _facts_of(event)
         retained = orjson.dumps(kept) if kept else b""
     except EncodingError:
         raise
@@ -72,6 +72,18 @@ def encode(event: Event) -> Encoded:
         # What the data is made of may run code of the user's own, or be changed by another thread meanwhile.
         raise EncodingError(event.type, f"{type(error).__name__}: {error}") from error
     return Encoded(tuple(map(str.encode, texts)), retained, body, facts, index, event)
+
+
+def _facts_of(event: Event) -> bytes:
+    facts = event.facts()
+    for value in facts.values():
+        if type(value) is not str and type(value) is not int:
+            return orjson.dumps(to_json(facts, "facts"))
+    try:
+        return orjson.dumps(facts)
+    except TypeError:
+        # A lone surrogate, or a number beyond 64 bits.
+        return orjson.dumps(to_json(facts, "facts"))
 
 
 class Entry(NamedTuple):

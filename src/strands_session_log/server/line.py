@@ -16,7 +16,7 @@ from typing import Any
 from weakref import WeakKeyDictionary, ref
 
 import valkey
-from valkey.exceptions import ReadOnlyError, ResponseError
+from valkey.exceptions import ConnectionError, ReadOnlyError, ResponseError
 
 from .border import Client
 from .timed import driver_class
@@ -79,7 +79,6 @@ class _Held:
         self.lock = Lock()
         self._pool = ref(pool)
         self._connection: Any = None
-        self._kind: Any = None
         self._process = 0
         self._good_until = 0.0
 
@@ -90,8 +89,7 @@ class _Held:
         self._good_until = now + _BURST
         connection = self._connection
         try:
-            connection.send_packed_command((packed,))
-            return self._kind.read_response(connection, disable_decoding=True)
+            return _asked(connection, packed)
         except BaseException as error:
             if not isinstance(error, ResponseError) or isinstance(error, ReadOnlyError):
                 # A reply that is still to come would be taken for that of the next command.
@@ -108,14 +106,30 @@ class _Held:
         self.give_back()
         pool: Any = self._pool()
         self._connection, self._process = pool.get_connection("EVALSHA"), os.getpid()
-        # What ours does besides when it reads is done here, or by who calls.
-        self._kind = driver_class(type(self._connection))
 
     def give_back(self) -> None:
         pool: Any = self._pool()
         connection, self._connection, self._good_until = self._connection, None, 0.0
         if connection is not None and self._process == os.getpid():
             pool.release(connection)
+
+
+def _asked(connection: Any, packed: bytes) -> Any:
+    """What `send_packed_command` and `read_response` do for a command that is bytes, without what else they can do."""
+    sock = connection._sock
+    try:
+        if sock is None:
+            # Somebody has disconnected the pool.
+            connection.send_packed_command((packed,))
+        else:
+            connection.keep_time()
+            sock.sendall(packed)
+        reply = connection._parser.read_response(disable_decoding=True)
+    except OSError as error:
+        raise ConnectionError(f"{type(error).__name__}: {error}") from error
+    if isinstance(reply, ResponseError):
+        raise reply
+    return reply
 
 
 _all: WeakKeyDictionary[Any, _Held] = WeakKeyDictionary()

@@ -109,7 +109,15 @@ class _Timed:
     def send_packed_command(self: Any, command: Any, check_health: bool = True) -> None:
         if self._is_stale or self._sock is None:
             self.connect()
-        # The replies that follow come at once, or in what is left now.
+        self.keep_time()
+        try:
+            super().send_packed_command(command, check_health)  # type: ignore[misc]
+        except BaseException:
+            _note_loss()
+            raise
+
+    def keep_time(self: Any) -> None:
+        """Before a command is sent: the replies that follow come at once, or in what is left now."""
         call = here.call
         until = None if call is None else call.until
         left = None if until is None else max(_LEAST, until - time.monotonic())
@@ -117,11 +125,6 @@ class _Timed:
             self._bound_by_kernel(left)
         else:
             self._bound(left)
-        try:
-            super().send_packed_command(command, check_health)  # type: ignore[misc]
-        except BaseException:
-            _note_loss()
-            raise
 
     def _bound_by_kernel(self: Any, left: float | None) -> None:
         """Where the client has no time-out: with one, Python asks the kernel before each operation whether it may."""
