@@ -189,6 +189,9 @@ def test_verify_prints_the_link_of_an_intact_session(talk: SessionLog, run: Run)
         "revision": 6,
         "link": talk.verify("s-42").link,
         "problems": [],
+        "witnessed": [1, 6],
+        "expected": 0,
+        "deleted": [],
     }
 
 

@@ -1,5 +1,7 @@
 """Proof that a session is what was written."""
 
+from .anchors import Anchor, Expect, anchors_in
+from .sessions import Audited, verify_all
 from .verifying import Verification, verify
 
-__all__ = ["Verification", "verify"]
+__all__ = ["Anchor", "Audited", "Expect", "Verification", "anchors_in", "verify", "verify_all"]

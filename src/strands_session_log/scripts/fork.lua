@@ -1,7 +1,7 @@
 -- Lets a session begin with a copy of another one's events: puts the copy into place and calls append.lua, which stands
 -- before this file in the same script and appends the `session.forked` event. Both happen, or neither.
 --
--- KEYS: events, head, feed, sessions, position, copy, snapshot, live (one slot)
+-- KEYS: events, head, feed, sessions, position, copy, snapshot, live, tombstones (one slot)
 -- ARGV: what append.lua takes, to follow the copy's last event; and last, as JSON:
 --       count    how many events the copy has
 --       head     the fields of the head, by name
@@ -21,6 +21,8 @@ if not this_landed(KEYS[1]) then
     -- A feed or a directory that is none fails here, before anything is written.
     redis.call('XLEN', KEYS[3])
     redis.call('ZSCORE', KEYS[4], ARGV[4])
+    local lives = redis.call('HGET', KEYS[9], redis.sha1hex(ARGV[4]))
+    fork.head.predecessor = lives and predecessor_in(lives) or nil
     -- First a write that the server may refuse for want of memory; once it is done, none is.
     for field, value in pairs(fork.head) do redis.call('HSET', KEYS[2], field, value) end
     redis.call('PERSIST', KEYS[6])

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from .. import audit
-from ..audit import Verification
+from ..audit import Anchor, Audited, Expect, Verification
 from ..errors import SessionNotFoundError
 from ..event_log import ANY, Durability, EventLog, Expected, Progress, Tombstone
 from ..event_log.namespace import open_namespace
@@ -201,18 +201,64 @@ class SessionLog(History, Following, Subscriptions):
         batch = [events] if isinstance(events, Event) else events
         return self.events.append(session_id, batch, expected, once=once)[-1]
 
-    def verify(self, session_id: str, progress: Progress = lambda done, total: None) -> Verification:
-        """Recompute the hash chain of a session from its stream.
+    def verify(
+        self,
+        session_id: str,
+        progress: Progress = lambda done, total: None,
+        *,
+        expect: Iterable[Expect] = (),
+        feed: bool = False,
+    ) -> Verification:
+        """Recompute the hash chain of a session, and hold against it what its head, the directory and the feed say.
 
         Args:
             session_id: The session.
             progress: Called with how many events are checked, and of how many, for every thousandth.
+            expect: Links that were noted elsewhere, see `anchor`: `(7, "LINK")`, `"7:LINK"`, or an `Anchor`.
+            feed: Also find events that the feed should tell of and does not.
 
         Raises:
             SessionNotFoundError: When there is no such session.
             LogForkedError: When it was deleted or replaced while it was read.
+            InvalidAnchorError: When something expected is no revision with a link.
         """
-        return audit.verify(self.events, session_id, progress)
+        return audit.verify(self.events, session_id, progress, expect=expect, feed=feed)
+
+    def verify_all(
+        self,
+        progress: Progress = lambda done, total: None,
+        *,
+        expect: Iterable[Anchor] = (),
+        feed: bool = False,
+    ) -> Iterator[Audited]:
+        """Verify every session, also such as the directory does not list; each feed is read once.
+
+        A session that cannot be verified is told as broken, and does not end it. What is wrong beside the sessions,
+        with a feed or a directory, comes with None for a session.
+
+        Args:
+            progress: As for `verify`, of one session after the other.
+            expect: Links that were noted elsewhere.
+            feed: Also find events that the feed should tell of and does not, and gaps in it.
+
+        Raises:
+            ServerUnavailableError: When the server cannot be reached.
+        """
+        return audit.verify_all(self.events, progress, expect=expect, feed=feed)
+
+    def anchor(self, session_id: str) -> Anchor:
+        """Where a session stands now. Noted elsewhere, it proves later that nothing before was changed.
+
+        Args:
+            session_id: The session.
+
+        Raises:
+            SessionNotFoundError: When there is no such session.
+        """
+        position = self.events.head(session_id)
+        if position is None:
+            raise SessionNotFoundError(session_id)
+        return Anchor(session_id, position.id.revision, position.link)
 
     def erase(
         self,
