@@ -61,14 +61,15 @@ class Lineage:
     Args:
         session_id: The session.
         descent: Asks its head; called at most once, and only if the session is no ordinary one.
+        is_whole: Whether all its events are checked, from the first on.
 
     Attributes:
         root: The session for which the first link is to be computed.
         parent: The session it was made of, and the last event it has of it; None when it is no fork.
     """
 
-    def __init__(self, session_id: str, descent: Callable[[], Descent]) -> None:
-        self.root = session_id
+    def __init__(self, session_id: str, descent: Callable[[], Descent], is_whole: bool = True) -> None:
+        self.root, self._is_whole = session_id, is_whole
         self.parent: tuple[str, EventId] | None = None
         self._session_id, self._ask, self._told = session_id, descent, Descent()
         self._name, self._parents = session_id, list[tuple[str, EventId, str]]()
@@ -87,7 +88,7 @@ class Lineage:
         data, name = retained_of(entry), f"event {entry.id} ({SessionForked.TYPE})"
         if (data.get("at"), data.get("link")) != (str(before), link):
             yield f"{name} says that it follows event {data.get('at')}, but follows {before}, or names another link"
-        if data.get("root") != self.root:
+        if self._is_whole and data.get("root") != self.root:
             yield f"{name} names the root {data.get('root')!r}, not {self.root!r}"
         parent = str(data.get("parent"))
         self._parents.append((parent, before, link))

@@ -8,18 +8,19 @@ from itertools import chain
 from threading import Lock
 from time import perf_counter
 
+from ..audit import IntegrityCheck
 from ..codec import RawEntry, rows
-from ..errors import LogForkedError
+from ..errors import CorruptEntryError, LogForkedError, SessionBrokenError
 from ..event_log import EventLog
 from ..event_log.cache import Loaded
 from ..event_log.reading import end_at
 from ..event_log.sealed import Position
 from ..event_log.telling import entries_bytes
 from ..ids import START, EventId
-from ..instrumentation import Resumed, SnapshotUse
+from ..instrumentation import IntegrityChecked, Resumed, SnapshotUse
 from ..instrumentation.hooks import hooks
 from ..snapshot import DamagedError, Restored, SnapshotSettings, restore, wants_point
-from ..state import Messages, SessionState, initial
+from ..state import NOT_CHECKED, Messages, SessionState, initial
 from .folding import Folding
 from .saving import Saver, Unsaved
 
@@ -76,7 +77,35 @@ class Replay:
             return state
         if hooks.active and state.exists:
             hooks.tell(_resumed(started, state, unsaved))
-        return self._remembered(session_id, state)
+        return self._remembered(session_id, _told(session_id, state))
+
+    def verified(self, session_id: str, known: SessionState | None = None) -> SessionState:
+        """The newest state, from the log alone, of which every event was held against the hash chain.
+
+        Args:
+            session_id: The session.
+            known: An earlier state, folded by this same method.
+
+        Raises:
+            SessionBrokenError: When one is not what was written, or cannot be read.
+        """
+        try:
+            state = self.catch_up(session_id, known) if known and known.integrity.is_checked else initial()
+            if not state.integrity.is_checked:
+                state = self._resumed_from_log(session_id)
+        except (CorruptEntryError, LogForkedError) as error:
+            hooks.tell(IntegrityChecked("broken"))
+            raise SessionBrokenError(session_id, str(error)) from error
+        if state.integrity.is_broken:
+            raise SessionBrokenError(session_id, state.integrity.problem, state.integrity.broken_at)
+        return state
+
+    def _resumed_from_log(self, session_id: str) -> SessionState:
+        started = perf_counter()
+        state = self.from_log(session_id)
+        if hooks.active and state.exists:
+            hooks.tell(_resumed(started, state, None))
+        return _told(session_id, state)
 
     def _with_snapshot(self, session_id: str, until: EventId | None) -> Unsaved | None:
         """The state with what it was made of; None when there is no session, or snapshots are not kept."""
@@ -90,11 +119,10 @@ class Replay:
 
     def from_log(self, session_id: str, until: EventId | None = None) -> SessionState:
         """The same from the log alone, whatever the snapshot says."""
-        folding = Folding(session_id, initial())
+        folding = Folding(session_id, initial(), IntegrityCheck(self._log, session_id))
         for page in self._log.pages(session_id, end=end_at(until)):
             folding.add(page)
-        state = folding.state()
-        return self._remembered(session_id, state) if until is None else state
+        return folding.state() if until is not None else self._remembered(session_id, folding.finish())
 
     def catch_up(self, session_id: str, known: SessionState) -> SessionState:
         """The newest state, starting from one that was folded earlier.
@@ -105,16 +133,20 @@ class Replay:
         """
         if not known.exists:
             return self.state(session_id)
-        folding = Folding(session_id, known)
         try:
             pages = self._log.pages(session_id, start=str(known.position))
             first = next(pages)
             if not _begins_at(first, known):
                 return self.state(session_id)
+            check = IntegrityCheck(self._log, session_id, first[0], known.integrity)
+            folding = Folding(session_id, known, check)
             self._run(folding, chain([first[1:]], pages))
         except LogForkedError:
             return self.state(session_id)
-        return self.state(session_id) if folding.has_erasure else self._remembered(session_id, folding.state())
+        if folding.has_erasure:
+            return self.state(session_id)
+        state = self._remembered(session_id, folding.finish())
+        return state if state.integrity == known.integrity else _told(session_id, state)
 
     def _refresh(self, session_id: str) -> Unsaved | None:
         loaded = self._log.cache.load(session_id, None)
@@ -123,6 +155,7 @@ class Replay:
     def _fold(self, session_id: str, until: EventId | None, loaded: Loaded) -> Unsaved:
         """What a load brought, and what follows; from the log alone if the snapshot cannot be trusted."""
         pages, restored, use = self._pages(session_id, until, loaded), Restored(initial(), {}), _MISS
+        check = IntegrityCheck(self._log, session_id)
         if loaded.point is not None:
             found = self._restore(session_id, loaded)
             if found is None:
@@ -131,9 +164,11 @@ class Replay:
                 loaded, pages = loaded._replace(listed=b""), self._log.pages(session_id, end=end_at(until))
             else:
                 restored, pages, use = found, chain([next(pages)[1:]], pages), "hit"
-        folding = Folding(session_id, restored.state)
+                check = IntegrityCheck(self._log, session_id, loaded.entries[0], NOT_CHECKED)
+        folding = Folding(session_id, restored.state, check)
         self._run(folding, pages)
-        return Unsaved(folding.state(), folding.states, folding.count, loaded, restored.checksums, use)
+        state = folding.finish() if until is None else folding.state()
+        return Unsaved(state, folding.states, folding.count, loaded, restored.checksums, use)
 
     def _restore(self, session_id: str, loaded: Loaded) -> Restored | None:
         """What the snapshot holds, if it can be trusted."""
@@ -189,6 +224,18 @@ class _Fetch:
         if self._state.position != self._position or agent_id not in self._state.agents:
             raise LogForkedError(self._session_id, str(self._position))
         return self._state.agents[agent_id].messages
+
+
+def _told(session_id: str, state: SessionState) -> SessionState:
+    """Tell who resumes from it whether that is what was written."""
+    integrity = state.integrity
+    if integrity.is_broken:
+        logger.error("session_id=<%s>, problem=<%s> | it is not what was written", session_id, integrity.problem)
+    if hooks.active and state.exists:
+        hooks.tell(
+            IntegrityChecked("broken" if integrity.is_broken else "intact" if integrity.is_checked else "unchecked")
+        )
+    return state
 
 
 def _resumed(started: float, state: SessionState, unsaved: Unsaved | None) -> Resumed:

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from .. import audit
-from ..audit import Anchor, Audited, Expect, Verification
+from ..audit import Anchor, Audited, CheckedEvents, Expect, Verification
 from ..errors import SessionNotFoundError
 from ..event_log import ANY, Durability, EventLog, Expected, Progress, Tombstone
 from ..event_log.namespace import open_namespace
@@ -46,6 +46,8 @@ class SessionLog(History, Following, Subscriptions):
         allow_eviction: Accept a server that may silently delete sessions when memory runs out.
         snapshots: When snapshots are saved, and how; None to do without.
         feed: For how long the feed is kept, which subscriptions read; the sessions themselves are kept until deleted.
+        verify_on_resume: Whether session managers of this log refuse to resume from what is not what was written, see
+            `ValkeySessionManager`.
 
     Raises:
         UnsupportedServerError: When the server is older than Valkey 7.2 or Redis 7.0.
@@ -65,12 +67,13 @@ class SessionLog(History, Following, Subscriptions):
         allow_eviction: bool = False,
         snapshots: SnapshotSettings | None = DEFAULT_SNAPSHOTS,
         feed: FeedRetention = DEFAULT_FEED,
+        verify_on_resume: bool = False,
     ) -> None:
         check_namespace(namespace)
         durability = Durability.parse(durability) if isinstance(durability, str) else durability
         opened = open_namespace(client, namespace, partitions, retry_for, allow_eviction)
         durability.check(opened.server)
-        self._owns_client = False
+        self._owns_client, self.verify_on_resume = False, verify_on_resume
         self.client = client
         self.namespace = namespace
         self.events = EventLog(client, opened.keyspace, durability, retry_for, feed)
@@ -169,6 +172,19 @@ class SessionLog(History, Following, Subscriptions):
         end = None if until is None else self.resolve(session_id, until)
         wanted = matching(types, agent)
         return filter(wanted, self.events.read(session_id, start, end))
+
+    def read_checked(self, session_id: str, after: Point | None = None, until: Point | None = None) -> CheckedEvents:
+        """The events of a session in order, lazily, each held against the hash chain before it is given.
+
+        Iterate over it; its `integrity` then tells whether those that were given are what was written.
+
+        Args:
+            session_id: The session; one that does not exist has no events.
+            after: As for `read`.
+            until: As for `read`.
+        """
+        start = START if after is None else self.resolve(session_id, after)
+        return CheckedEvents(self.events, session_id, start, None if until is None else self.resolve(session_id, until))
 
     def append(
         self,
