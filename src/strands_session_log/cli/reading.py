@@ -13,7 +13,7 @@ from ..errors import SessionNotFoundError
 from ..events import Recorded
 from ..ids import EventId
 from ..session_log import SessionLog
-from ..state import NOT_CHECKED, Integrity
+from ..state import Integrity
 from .exits import Code, fail
 from .terminal import count, local, one_line
 
@@ -36,7 +36,9 @@ def as_json(recorded: Recorded) -> dict[str, Any]:
 
 def tell_integrity(found: Integrity) -> None:
     """Tell on stderr whether what was printed is what was written, and why that is not known."""
-    why = "; it came from a snapshot, `session-log verify` checks it" if str(found) == str(NOT_CHECKED) else ""
+    why = (
+        "; it came from a snapshot, `session-log verify` checks it" if not (found.is_checked or found.is_broken) else ""
+    )
     typer.echo(f"session-log: {_verdict(found)}{why}", err=True)
 
 

@@ -64,15 +64,20 @@ class Replay:
         if self._saver:
             self._saver.close()
 
-    def state(self, session_id: str, until: EventId | None = None) -> SessionState:
+    def state(self, session_id: str, until: EventId | None = None, check: bool | None = None) -> SessionState:
         """The state of a session at a point; its newest if none is given.
+
+        Args:
+            session_id: The session.
+            until: The point.
+            check: Whether what is read is held against the hash chain; if left out, where a hook or the log is told.
 
         Raises:
             LogForkedError: When the session was deleted or replaced while it was read.
         """
-        started = perf_counter()
-        unsaved = self._with_snapshot(session_id, until)
-        state = self.from_log(session_id, until) if unsaved is None else unsaved.state
+        started, check = perf_counter(), _is_heard() if check is None else check
+        unsaved = self._with_snapshot(session_id, until, check)
+        state = self.from_log(session_id, until, check) if unsaved is None else unsaved.state
         if until is not None:
             return state
         if hooks.active and state.exists:
@@ -90,7 +95,7 @@ class Replay:
             SessionBrokenError: When one is not what was written, or cannot be read.
         """
         try:
-            state = self.catch_up(session_id, known) if known and known.integrity.is_checked else initial()
+            state = self.catch_up(session_id, known, True) if known and known.integrity.is_checked else initial()
             if not state.integrity.is_checked:
                 state = self._resumed_from_log(session_id)
         except (CorruptEntryError, LogForkedError) as error:
@@ -107,24 +112,24 @@ class Replay:
             hooks.tell(_resumed(started, state, None))
         return _told(session_id, state)
 
-    def _with_snapshot(self, session_id: str, until: EventId | None) -> Unsaved | None:
+    def _with_snapshot(self, session_id: str, until: EventId | None, check: bool) -> Unsaved | None:
         """The state with what it was made of; None when there is no session, or snapshots are not kept."""
         loaded = self._log.cache.load(session_id, until) if self._settings else None
         if loaded is None:
             return None
-        unsaved = self._fold(session_id, until, loaded)
+        unsaved = self._fold(session_id, until, loaded, check)
         if self._saver and (until is None or not loaded.points):
             self._saver.consider(session_id, unsaved)
         return unsaved
 
-    def from_log(self, session_id: str, until: EventId | None = None) -> SessionState:
+    def from_log(self, session_id: str, until: EventId | None = None, check: bool = True) -> SessionState:
         """The same from the log alone, whatever the snapshot says."""
-        folding = Folding(session_id, initial(), IntegrityCheck(self._log, session_id))
+        folding = Folding(session_id, initial(), IntegrityCheck(self._log, session_id) if check else None)
         for page in self._log.pages(session_id, end=end_at(until)):
             folding.add(page)
         return folding.state() if until is not None else self._remembered(session_id, folding.finish())
 
-    def catch_up(self, session_id: str, known: SessionState) -> SessionState:
+    def catch_up(self, session_id: str, known: SessionState, check: bool | None = None) -> SessionState:
         """The newest state, starting from one that was folded earlier.
 
         The read begins with the event the known state ends with: if that is not what it was, the session was deleted,
@@ -132,30 +137,33 @@ class Replay:
         erased record cannot be told from what is known. One round trip when little has happened since.
         """
         if not known.exists:
-            return self.state(session_id)
+            return self.state(session_id, check=check)
         try:
             pages = self._log.pages(session_id, start=str(known.position))
             first = next(pages)
             if not _begins_at(first, known):
-                return self.state(session_id)
-            check = IntegrityCheck(self._log, session_id, first[0], known.integrity)
-            folding = Folding(session_id, known, check)
+                return self.state(session_id, check=check)
+            is_checked = (_is_heard() if check is None else check) and len(first) > 1
+            checking = IntegrityCheck(self._log, session_id, first[0], known.integrity) if is_checked else None
+            folding = Folding(session_id, known, checking)
             self._run(folding, chain([first[1:]], pages))
         except LogForkedError:
-            return self.state(session_id)
+            return self.state(session_id, check=check)
         if folding.has_erasure:
-            return self.state(session_id)
+            return self.state(session_id, check=check)
+        if len(first) == 1:
+            return self._remembered(session_id, known)
         state = self._remembered(session_id, folding.finish())
-        return state if state.integrity == known.integrity else _told(session_id, state)
+        return _told(session_id, state) if state.integrity.is_broken and not known.integrity.is_broken else state
 
     def _refresh(self, session_id: str) -> Unsaved | None:
         loaded = self._log.cache.load(session_id, None)
-        return loaded and self._fold(session_id, None, loaded)
+        return loaded and self._fold(session_id, None, loaded, check=False)
 
-    def _fold(self, session_id: str, until: EventId | None, loaded: Loaded) -> Unsaved:
+    def _fold(self, session_id: str, until: EventId | None, loaded: Loaded, check: bool) -> Unsaved:
         """What a load brought, and what follows; from the log alone if the snapshot cannot be trusted."""
         pages, restored, use = self._pages(session_id, until, loaded), Restored(initial(), {}), _MISS
-        check = IntegrityCheck(self._log, session_id)
+        checking = IntegrityCheck(self._log, session_id) if check else None
         if loaded.point is not None:
             found = self._restore(session_id, loaded)
             if found is None:
@@ -164,8 +172,9 @@ class Replay:
                 loaded, pages = loaded._replace(listed=b""), self._log.pages(session_id, end=end_at(until))
             else:
                 restored, pages, use = found, chain([next(pages)[1:]], pages), "hit"
-                check = IntegrityCheck(self._log, session_id, loaded.entries[0], NOT_CHECKED)
-        folding = Folding(session_id, restored.state, check)
+                if check:
+                    checking = IntegrityCheck(self._log, session_id, loaded.entries[0], NOT_CHECKED)
+        folding = Folding(session_id, restored.state, checking)
         self._run(folding, pages)
         state = folding.finish() if until is None else folding.state()
         return Unsaved(state, folding.states, folding.count, loaded, restored.checksums, use)
@@ -226,11 +235,18 @@ class _Fetch:
         return self._state.agents[agent_id].messages
 
 
+def _is_heard() -> bool:
+    """Whether anybody would hear that a session is not what was written: looking costs a tenth of a short resume."""
+    return bool(hooks.active) or logger.isEnabledFor(logging.INFO)
+
+
 def _told(session_id: str, state: SessionState) -> SessionState:
     """Tell who resumes from it whether that is what was written."""
     integrity = state.integrity
     if integrity.is_broken:
         logger.error("session_id=<%s>, problem=<%s> | it is not what was written", session_id, integrity.problem)
+    elif state.exists:
+        logger.info("session_id=<%s>, integrity=<%s> | resumed", session_id, integrity)
     if hooks.active and state.exists:
         hooks.tell(
             IntegrityChecked("broken" if integrity.is_broken else "intact" if integrity.is_checked else "unchecked")
