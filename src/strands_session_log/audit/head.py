@@ -146,7 +146,11 @@ class HeadFacts:
 
 
 def life_problems(
-    standing: Standing, created: EventId, lives: Sequence[Tombstone], deleted: tuple[int, int, str] | None
+    standing: Standing,
+    created: EventId,
+    lives: Sequence[Tombstone],
+    deleted: tuple[int, int, str] | None,
+    may_be_dropped: bool,
 ) -> Iterator[str]:
     """What is wrong with what the head says of the session that had its id before.
 
@@ -155,10 +159,11 @@ def life_problems(
         created: The first event that is its own.
         lives: The tombstones of the id, oldest first.
         deleted: The last deletion of the id that the feed tells of: when, its revision and link.
+        may_be_dropped: Whether there were so many tombstones that older ones may be gone.
     """
     said, of_life = standing.text("predecessor"), {_predecessor(life): life for life in lives}
     before = [life for life in lives if _ms(life) <= created.ms]
-    if said and lives and said not in of_life:
+    if said and said not in of_life and (lives or not may_be_dropped):
         yield f"the session's head says that the id was used before ({_short(said)}), no tombstone does"
     if not said and before:
         at = before[-1].deleted_at

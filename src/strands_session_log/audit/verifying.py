@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from ..codec import Entry, RawEntry, parse
 from ..errors import CorruptEntryError, LogForkedError, ServerRefusedError, SessionNotFoundError
 from ..event_log import EventLog, Progress, Tombstone
+from ..event_log.deletion import KEPT
 from ..event_log.reading import place
 from ..ids import START, EventId
 from ..scripts import STANDING
@@ -197,7 +198,8 @@ class _Examination:
         if self._standing.head:
             for problem in self._facts.problems(self._standing, self._lineage):
                 add(problem)
-            for problem in life_problems(self._standing, self._own, self._lives, self._testimony.deletion):
+            told = self._standing, self._own, self._lives, self._testimony.deletion
+            for problem in life_problems(*told, self._may_be_dropped()):
                 add(problem)
         for problem in self._others(last):
             add(problem)
@@ -213,6 +215,13 @@ class _Examination:
             add(problem)
         if not self.checker.problems:
             raise SessionNotFoundError(self._session_id)
+
+    def _may_be_dropped(self) -> bool:
+        if not self._standing.text("predecessor"):
+            return True
+        key = self._log.keyspace.session(self._session_id).tombstones
+        found: int = insist(partial(self._log.client.execute_command, "HLEN", key), self._log.retry_for)
+        return found >= KEPT
 
     def _others(self, last: EventId) -> Iterator[str]:
         """What is wrong with what stands elsewhere."""

@@ -30,6 +30,8 @@ MOST_ENVELOPES = 250_000
 _PAGE = 1000
 _DIGEST = 16
 _MOST_REVISION = 2**63
+_SLACK_MS = 60_000
+"""How far the server's clock may step back unnoticed."""
 
 
 class Deletion(NamedTuple):
@@ -196,6 +198,8 @@ class Witness:
             told.add(one)
             return
         deletion = Deletion(one.id.ms, one.id.revision, one.link)
+        if one.feed_id.ms - one.id.ms > _SLACK_MS:
+            self.problems.add(f"the feed tells at {one.feed_id} that {one.session_id!r} was deleted at {one.id}")
         if told is not None and told.last > deletion.revision:
             self.problems.add(f"the feed tells that {one.session_id!r} ended at {one.id}, after revision {told.last}")
         elif told is not None and told.last == deletion.revision and told.last_link != deletion.link:
