@@ -97,7 +97,8 @@ class Lineage:
 
     def name_problem(self) -> str:
         """What is wrong with whose events these are, once all were checked."""
-        return "" if self._name == self._session_id else f"the events are those of session {self._name!r}"
+        name = self._name if self._parents else self.root
+        return "" if name == self._session_id else f"the events are those of session {name!r}"
 
     def head_problem(self, said: Descent) -> str:
         """What is wrong with what the head says.

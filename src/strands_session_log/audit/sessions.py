@@ -140,6 +140,8 @@ def _listed(log: EventLog, partition: int, problems: Problems) -> Iterator[str]:
             name = _name(member)
             if name is None:
                 problems.add(f"the directory of partition {partition} lists {member!r}, which is no session id")
+            elif log.keyspace.partition(name) != partition:
+                problems.add(f"the directory of partition {partition} lists {name!r}, which belongs to another")
             else:
                 yield name
     except ServerRefusedError as error:

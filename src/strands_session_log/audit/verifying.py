@@ -79,14 +79,18 @@ def verify(
     """
     expectations = Expectations(expect)
     # First the feed: what it tells of was appended before the session is read, so it must stand there.
-    witness = witness or Witness.read(log, log.keyspace.partition(session_id), only=session_id)
-    examination = _Examination(log, session_id, expectations, witness, feed)
+    told = witness or Witness.read(log, log.keyspace.partition(session_id), only=session_id)
+    examination = _Examination(log, session_id, expectations, told, feed)
     try:
         examination.walk(progress)
     except ServerRefusedError as error:
         if _NO_STREAM not in error.reason:
             raise
         examination.checker.problems.add(f"its events cannot be read: {error.reason}")
+    if witness is None:
+        # Of a whole feed they are told once, not of each session.
+        for problem in told.problems.lines:
+            examination.checker.problems.add(problem)
     return examination.verdict()
 
 
