@@ -14,7 +14,7 @@ from hashlib import blake2b
 from typing import NamedTuple
 
 from ..codec import Entry, RawEntry
-from ..errors import CorruptEntryError
+from ..errors import CorruptEntryError, ServerRefusedError
 from ..event_log import EventLog
 from ..event_log.reading import fetch
 from ..feed import Envelope
@@ -137,10 +137,14 @@ class Witness:
             ends = ("+", "-") if command == b"XREVRANGE" else (start, str(witness.newest))
             return insist(partial(fetch, log.client, key, *ends, count, command), log.retry_for)
 
+        # Before the newest entry: they are written together, so that one cannot be counted and not be there.
+        counted = _counted(log, partition)
         newest = page("+", 1, b"XREVRANGE")
         if not newest:
             return witness
         witness.newest = EventId.parse(newest[0][0])
+        if counted > witness.newest.revision:
+            witness._gap = f"the feed lacks {counted - witness.newest.revision:,} envelopes after {witness.newest}"
         start, entries = _start(log, key, witness.newest), list[RawEntry]()
         while entries := list(page(start, _PAGE)):
             for entry in entries:
@@ -198,6 +202,10 @@ class Witness:
             told.add(one)
             return
         deletion = Deletion(one.id.ms, one.id.revision, one.link)
+        if one.agent:
+            self.problems.add(
+                f"the feed tells at {one.feed_id} of a deletion by agent {one.agent!r}, which none can be"
+            )
         if one.feed_id.ms - one.id.ms > _SLACK_MS:
             self.problems.add(f"the feed tells at {one.feed_id} that {one.session_id!r} was deleted at {one.id}")
         if told is not None and told.last > deletion.revision:
@@ -205,6 +213,15 @@ class Witness:
         elif told is not None and told.last == deletion.revision and told.last_link != deletion.link:
             self.problems.add(f"the feed tells another last link of {one.session_id!r} where it was deleted, {one.id}")
         self._sessions[one.session_id] = Testimony(deletion)
+
+
+def _counted(log: EventLog, partition: int) -> int:
+    """How many envelopes the feed has had, as those who append count them; 0 if that is not known."""
+    command = partial(log.client.execute_command, "GET", log.keyspace.position(partition), NEVER_DECODE=True)
+    try:
+        return int(insist(command, log.retry_for) or 0)
+    except (ValueError, ServerRefusedError):
+        return 0
 
 
 def _start(log: EventLog, key: str, newest: EventId) -> str:
