@@ -11,19 +11,32 @@ import os
 import re
 import time
 import unicodedata
+from bisect import bisect_right
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
+from fractions import Fraction
 from typing import NamedTuple, TypeAlias
 
-from .errors import InvalidIdError, InvalidPointError
+from .errors import InvalidIdError, InvalidPointError, shown
 
 MAX_ID_LENGTH = 256
 MESSAGE_INDEX_LIMIT = 10**14
 """Message indices are below it: a session's head holds them in ranges, and Lua writes no more digits out in full."""
+MAX_MS = 253_402_300_799_999
+"""The last millisecond of the year 9999, where calendars of computers end."""
 _REVISION_LIMIT = 10**16
+_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+_MILLISECOND = timedelta(milliseconds=1)
 _UNITS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000}
 _ID_DIGITS = 16
-_EVENT_ID = re.compile(r"([0-9]{1,16})-([0-9]{1,16})")
+# Nobody who types `2026-11` means an event of January 1970: the milliseconds of an id are 12 digits since 1973.
+_EVENT_ID = re.compile(r"0-0|[0-9]{12,16}-[0-9]{1,16}")
+_MONTH = re.compile(r"[0-9]{4}-[0-9]{1,2}")
+_RANGE = re.compile(r"(-?[0-9]{1,16})-(-?[0-9]{1,16})")
+_JOINERS = "\u200c\u200d"
+# Controls, formats (what turns the direction of text, or cannot be seen), lone surrogates, line and paragraph ends.
+_UNSEEN = ("Cc", "Cf", "Cs", "Zl", "Zp")
 _RELATIVE = re.compile(r"-([0-9]+(?:\.[0-9]+)?)(ms|s|m|h|d|w)")
 
 
@@ -53,8 +66,8 @@ class EventId(NamedTuple):
 
     @property
     def time(self) -> datetime:
-        """The server's clock at this event, in UTC."""
-        return datetime(1970, 1, 1, tzinfo=timezone.utc) + timedelta(milliseconds=self.ms)
+        """The server's clock at this event, in UTC; the end of the year 9999 for whatever lies beyond it."""
+        return _EPOCH + min(self.ms, MAX_MS) * _MILLISECOND
 
     def __str__(self) -> str:
         return f"{self.ms}-{self.revision}"
@@ -85,7 +98,8 @@ def parse_point(value: Point, *, now_ms: int | None = None) -> EventId | Revisio
 
     Args:
         value: A revision, an event id, a datetime (naive means local time), ISO text, or a relative time such as `-5m`
-            (units ms, s, m, h, d, w).
+            (units ms, s, m, h, d, w). The milliseconds of an event id given as text have 12 digits at least, as they
+            have since 1973.
         now_ms: What a relative time is relative to, in milliseconds since the epoch; the clock of this machine if
             left out.
 
@@ -101,7 +115,9 @@ def parse_point(value: Point, *, now_ms: int | None = None) -> EventId | Revisio
             return Revision(value)
         case datetime() | str():
             try:
-                return _parse_text(value.strip(), now_ms) if isinstance(value, str) else Instant(_milliseconds(value))
+                return _parse_text(value.strip(), now_ms) if isinstance(value, str) else Instant(milliseconds(value))
+            except InvalidPointError:
+                raise
             except (ValueError, OverflowError, OSError) as error:
                 raise InvalidPointError(value) from error
         case _:
@@ -115,16 +131,31 @@ def _parse_text(text: str, now_ms: int | None) -> EventId | Revision | Instant:
         return EventId.parse(text)
     if relative := _RELATIVE.fullmatch(text):
         now = time.time_ns() // 1_000_000 if now_ms is None else now_ms
-        return Instant(max(0, now - int(float(relative[1]) * _UNITS[relative[2]])))
-    return Instant(_milliseconds(datetime.fromisoformat(re.sub(r"[zZ]$", "+00:00", text))))
+        return Instant(max(0, now - int(Fraction(relative[1]) * _UNITS[relative[2]])))
+    if _MONTH.fullmatch(text):
+        raise InvalidPointError(text, f"a month is no point: give a day of it ({text[:5]}{text[5:]:0>2}-01)")
+    return Instant(milliseconds(datetime.fromisoformat(re.sub(r"[zZ]$", "+00:00", text))))
 
 
-def _milliseconds(moment: datetime) -> int:
-    return max(0, int(moment.timestamp() * 1000))
+def milliseconds(moment: datetime) -> int:
+    """Whole milliseconds since the epoch, in integers: as floats, those of some years come out one too low.
+
+    Args:
+        moment: The time; without a time zone, local time. Before the epoch, it counts as that.
+
+    Raises:
+        ValueError: When it is local time at an end of the calendar; an OverflowError or OSError on some machines.
+    """
+    aware = moment.astimezone() if moment.utcoffset() is None else moment
+    return max(0, (aware - _EPOCH) // _MILLISECOND)
 
 
 def check_id(kind: str, value: object) -> str:
-    """Accept any non-empty text of up to 256 characters without control characters.
+    """Accept any non-empty text of up to 256 characters that people can see.
+
+    Control and format characters (which turn the direction of text, or have no width), line and paragraph separators
+    and lone surrogates are refused. The two joiners, which emoji and several scripts are written with, are accepted
+    between characters that are not ASCII.
 
     Args:
         kind: What the id names, for the error: `session_id`, `agent_id`.
@@ -139,30 +170,78 @@ def check_id(kind: str, value: object) -> str:
         raise InvalidIdError(kind, value, f"must have 1 to {MAX_ID_LENGTH} characters, has {len(value)}")
     if value.isascii() and value.isprintable():
         return value
-    if any(unicodedata.category(character) in ("Cc", "Cs") for character in value):
-        raise InvalidIdError(kind, value, "must not contain control characters or lone surrogates")
+    for position, character in enumerate(value):
+        if unicodedata.category(character) in _UNSEEN and not _joins(value, position):
+            raise InvalidIdError(kind, value, f"must not contain U+{ord(character):04X}, which nobody can see")
     return value
 
 
-def to_ranges(revisions: Iterable[int]) -> str:
-    """Revisions as ascending ranges, `3-3,7-9`, as a session's head holds them."""
-    ranges: list[list[int]] = []
-    for revision in sorted(set(revisions)):
-        if ranges and ranges[-1][1] == revision - 1:
-            ranges[-1][1] = revision
-        else:
-            ranges.append([revision, revision])
-    return ",".join(f"{first}-{last}" for first, last in ranges)
+def _joins(value: str, position: int) -> bool:
+    around = value[position - 1 : position] + value[position + 1 : position + 2]
+    return value[position] in _JOINERS and len(around) == 2 and not any(map(str.isascii, around))
 
 
-def from_ranges(text: str) -> set[int]:
-    """The reverse of `to_ranges`.
+@dataclass(frozen=True, slots=True)
+class Ranges:
+    """Whole numbers as ranges, `3-3,7-9`: as a session's head holds revisions and message indices.
 
-    Raises:
-        ValueError: When the text has another form.
+    Only the bounds are kept, so that `1-999999999999` is as cheap as `1-1`.
+
+    Attributes:
+        spans: First and last of each range, ascending; no two touch.
     """
-    bounds = [part.split("-") for part in text.split(",") if part]
-    return {revision for first, last in bounds for revision in range(int(first), int(last) + 1)}
+
+    spans: tuple[tuple[int, int], ...] = ()
+
+    @classmethod
+    def of(cls, numbers: Iterable[int]) -> Ranges:
+        """Those that hold exactly these numbers."""
+        return cls._joined((number, number) for number in set(numbers))
+
+    @classmethod
+    def parse(cls, text: str) -> Ranges:
+        """Read what `str` writes; in whatever order the ranges stand, and whether or not they touch.
+
+        Raises:
+            ValueError: When the text has another form.
+        """
+        return cls._joined(map(_span, text.split(","))) if text else cls()
+
+    @classmethod
+    def _joined(cls, spans: Iterable[tuple[int, int]]) -> Ranges:
+        joined: list[tuple[int, int]] = []
+        for first, last in sorted(spans):
+            if joined and first <= joined[-1][1] + 1:
+                joined[-1] = joined[-1][0], max(last, joined[-1][1])
+            else:
+                joined.append((first, last))
+        return cls(tuple(joined))
+
+    def __contains__(self, number: int) -> bool:
+        position = bisect_right(self.spans, number, key=lambda span: span[0])
+        return position > 0 and number <= self.spans[position - 1][1]
+
+    def __or__(self, other: Ranges) -> Ranges:
+        return self._joined((*self.spans, *other.spans))
+
+    def up_to(self, last: int) -> Ranges:
+        """Those of the numbers that are not above this one."""
+        return Ranges(tuple((low, min(high, last)) for low, high in self.spans if low <= last))
+
+    def __str__(self) -> str:
+        return ",".join(f"{first}-{last}" for first, last in self.spans)
+
+
+def _span(text: str) -> tuple[int, int]:
+    found = _RANGE.fullmatch(text)
+    if found is None or int(found[1]) > int(found[2]):
+        raise ValueError(f"{shown(text[:40])} is no range")
+    return int(found[1]), int(found[2])
+
+
+def to_ranges(numbers: Iterable[int]) -> str:
+    """Numbers as the text of their `Ranges`."""
+    return str(Ranges.of(numbers))
 
 
 def new_event_id() -> str:

@@ -25,8 +25,10 @@ except ImportError as error:
         name="strands.storage",
     ) from error
 
+from .errors import ServerRefusedError
+from .event_log.diagnosis import wrong_type
 from .scripts import STORAGE_DELETE, STORAGE_WRITE, Script
-from .server.border import insist, text
+from .server.border import insist
 from .session_log import SessionLog
 
 if TYPE_CHECKING:
@@ -38,6 +40,10 @@ T = TypeVar("T")
 _SCOPED = getattr(protocol, "_NAMESPACED", None)
 # No UTF-8 text has this byte: it stands above everything that begins with a prefix.
 _ABOVE = b"\xff"
+_LISTING = (
+    "zset",
+    "restore it from a backup, or delete the key: what is stored stays, and is listed again once it is written",
+)
 
 
 class ValkeyStorage(Storage):
@@ -146,28 +152,57 @@ class ValkeyStorage(Storage):
         return scoped
 
     async def _change(self, what: str, script: Script, name: str, *content: bytes) -> None:
-        await _finish(self._ask(what, lambda: script(self._client, self._keyspace.stored(name), [name, *content])))
+        def change() -> None:
+            keys = self._keyspace.stored(name)
+            try:
+                insist(lambda: script(self._client, keys, [name, *content]), self._retry_for)
+            except ServerRefusedError as error:
+                raise wrong_type(error, self._client, {keys.listing: _LISTING}) from error
+
+        await _finish(self._ask(what, change))
 
     async def _ask(self, what: str, call: Callable[[], T]) -> T:
         try:
-            return await asyncio.to_thread(insist, call, self._retry_for)
+            return await asyncio.to_thread(call)
         except Exception as error:
             raise StorageError(f"Failed to {what}: {error}") from error
 
     def _value(self, name: str) -> bytes | None:
         """The bytes as they are, whatever the client does with those of other replies."""
         key = self._keyspace.stored(name).value
-        value: bytes | None = self._client.execute_command("GET", key, NEVER_DECODE=True)
+        try:
+            value: bytes | None = insist(
+                lambda: self._client.execute_command("GET", key, NEVER_DECODE=True), self._retry_for
+            )
+        except ServerRefusedError as error:
+            raise wrong_type(error, self._client, {key: ("string", "write it anew, or delete it")}) from error
         return value
 
     def _names(self, prefix: str) -> builtins.list[str]:
         """One round trip, whatever the number of partitions; UTF-8 sorts as its code points do."""
-        start = prefix.encode()
+        listings = [self._keyspace.storage(partition) for partition in range(self._keyspace.partitions)]
+        try:
+            found = insist(lambda: self._listed(listings, prefix.encode()), self._retry_for)
+        except ServerRefusedError as error:
+            raise wrong_type(error, self._client, dict.fromkeys(listings, _LISTING)) from error
+        return sorted(name for name in map(_key_of, found) if name is not None)
+
+    def _listed(self, listings: builtins.list[str], start: bytes) -> builtins.list[bytes]:
         pipeline = self._client.pipeline(transaction=False)
-        for partition in range(self._keyspace.partitions):
-            listing = self._keyspace.storage(partition)
-            pipeline.execute_command("ZRANGE", listing, b"[" + start, b"(" + start + _ABOVE, "BYLEX")
-        return sorted(text(name) for names in pipeline.execute() for name in names)
+        for listing in listings:
+            pipeline.execute_command("ZRANGE", listing, b"[" + start, b"(" + start + _ABOVE, "BYLEX", NEVER_DECODE=True)
+            pipeline.execute_command("ZCOUNT", listing, "-inf", "(0")
+            pipeline.execute_command("ZCOUNT", listing, "(0", "+inf")
+        replies = pipeline.execute()
+        found = list[bytes]()
+        for listing, names, below, above in zip(listings, replies[::3], replies[1::3], replies[2::3], strict=True):
+            # The server finds a range among equal scores only, and a listing's are 0: this one is not ours alone.
+            found += self._picked(listing, start) if below or above else names
+        return found
+
+    def _picked(self, listing: str, start: bytes) -> builtins.list[bytes]:
+        names = self._client.execute_command("ZRANGE", listing, 0, -1, NEVER_DECODE=True)
+        return [name for name in names if name.startswith(start)]
 
     async def _index(self, key: str, data: bytes) -> None:
         if self._search_strategy is None:
@@ -187,6 +222,13 @@ async def _finish(change: Coroutine[Any, Any, T]) -> T:
         with suppress(StorageError):
             await asyncio.shield(running)
         raise
+
+
+def _key_of(name: bytes) -> str | None:
+    """What a listing says; None where it is not text, which no key is."""
+    with suppress(UnicodeDecodeError):
+        return name.decode()
+    return None
 
 
 def _content(key: str, data: bytes) -> bytes:

@@ -281,7 +281,7 @@ def test_a_feed_that_is_none_leaves_no_half_a_fork(log: SessionLog, tcp_server: 
     fill(log, 5)
     keys = log.events.keyspace.session("f")
     tcp_server.execute("SET", keys.feed, "no feed")
-    with pytest.raises(errors.ServerRefusedError):
+    with pytest.raises(errors.CorruptKeyError, match=r"feed.*not a stream"):
         log.fork("s", None, "f")
     assert not exists(log, keys.events)
     assert not exists(log, keys.head)

@@ -242,9 +242,9 @@ def test_values_stand_where_the_format_says(log: SessionLog, client: Any) -> Non
 def test_a_value_that_cannot_be_listed_is_not_written_either(log: SessionLog, client: Any) -> None:
     keys = log.events.keyspace.stored("key")
     client.set(keys.listing, "no sorted set")
-    with pytest.raises(StorageError, match="WRONGTYPE") as refusal:
+    with pytest.raises(StorageError, match="it is a string, not a zset") as refusal:
         write(ValkeyStorage(log), "key")
-    assert isinstance(refusal.value.__cause__, errors.ServerRefusedError)
+    assert isinstance(refusal.value.__cause__, errors.CorruptKeyError)
     assert client.exists(keys.value) == 0
 
 

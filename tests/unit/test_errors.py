@@ -3,6 +3,7 @@
 import copy
 import inspect
 import pickle
+from datetime import datetime, timezone
 from typing import Any
 
 import pytest
@@ -21,6 +22,7 @@ ARGUMENTS: dict[str, Any] = {
     "actual": {"agent": "a", "revision": 2},
     "calls": {"a": ["add"]},
     "standing": [("0190", None)],
+    "began": datetime(2026, 1, 31, tzinfo=timezone.utc),
 }
 
 

@@ -10,7 +10,7 @@ from valkey.crc import key_slot
 from strands_session_log.errors import InvalidIdError
 from strands_session_log.keys import DEFAULT_PARTITIONS, Keyspace, check_namespace, slot, tags
 
-session_ids = st.text(st.characters(exclude_categories=["Cc", "Cs"]), min_size=1, max_size=40)
+session_ids = st.text(st.characters(exclude_categories=["Cc", "Cf", "Cs", "Zl", "Zp"]), min_size=1, max_size=40)
 
 
 @given(session_ids)

@@ -16,15 +16,15 @@ Expect: TypeAlias = "Anchor | tuple[int, str] | str"
 """A link that was noted: `(7, "LINK")`, `"7:LINK"`, or an `Anchor`."""
 
 _EXPECTED = re.compile(r"([1-9][0-9]{0,15}):([A-Za-z0-9_-]{43})")
-_PLAIN = re.compile(r'[^"\s\x7f-\x9f\u2028-\u202e\u2066-\u2069](.*[^\s])?')
-"""An id that may stand on a line, and be read there, as it is; others stand there as JSON."""
-_UNSAFE = re.compile(r"[\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
+_PLAIN = re.compile(r'[^"\s](.*\S)?')
+"""An id that reads back from a line as it is; others stand there as JSON."""
 
 
 class Anchor(NamedTuple):
     """Where a session stood once; note it elsewhere.
 
-    Its text is `<revision>:<link> <session id>`, one line, with the id as JSON where it is not plain text.
+    Its text is one line, `<revision>:<link> <session id>`, with the id as JSON where it begins or ends with a space, or
+    begins with a quote.
 
     Attributes:
         session_id: The session.
@@ -55,10 +55,7 @@ class Anchor(NamedTuple):
             raise InvalidAnchorError(line) from error
 
     def __str__(self) -> str:
-        name = self.session_id
-        if not _PLAIN.fullmatch(name) or _UNSAFE.search(name):
-            escaped = _UNSAFE.sub(lambda found: f"\\u{ord(found[0]):04x}", orjson.dumps(name).decode())
-            return f"{self.revision}:{self.link} {escaped}"
+        name = self.session_id if _PLAIN.fullmatch(self.session_id) else orjson.dumps(self.session_id).decode()
         return f"{self.revision}:{self.link} {name}"
 
 

@@ -7,12 +7,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from ..codec import Entry
+from ..errors import CorruptKeyError
 from ..event_log import Tombstone
-from ..event_log.descent import forks_of
+from ..event_log.head import position_of
 from ..event_log.sealed import Position
 from ..events import Event, MessageAdded
 from ..ids import START, EventId
-from .lineage import Descent, Lineage, retained_of
+from .lineage import Descent, Lineage, notes_in, retained_of
 
 _LONG = 120
 _SLACK_MS = 60_000
@@ -37,13 +38,13 @@ class Standing(NamedTuple):
         """Where the session stands; what is wrong with it, if it cannot be read; None without a head."""
         if self.problem or not self.head:
             return self.problem or None
+        values = [self.head.get(name) for name in (b"revision", b"link", b"ms")]
         try:
-            revision, link, ms = (self.head[name].decode() for name in (b"revision", b"link", b"ms"))
-            position = Position(EventId(int(ms), int(revision)), link)
-            if (str(position.id.revision), str(position.id.ms)) != (revision, ms):
-                raise ValueError(f"its numbers are {revision!r} and {ms!r}")
-        except (KeyError, ValueError) as error:
-            return f"the session's head cannot be read: {type(error).__name__}: {error}"
+            position = position_of("head", values)
+        except CorruptKeyError as error:
+            return f"the session's head cannot be read: {error.reason}"
+        if position and [values[0], values[2]] != [b"%d" % position.id.revision, b"%d" % position.id.ms]:
+            return f"the session's head has other spellings of numbers: {values[0]!r} and {values[2]!r}"
         return position
 
     @property
@@ -56,7 +57,7 @@ class Standing(NamedTuple):
         return self.head.get(name.encode(), b"").decode(errors="backslashreplace")
 
 
-class Ranges:
+class GrowingRanges:
     """A set of integers as ascending ranges, as a head holds them; most are added in order."""
 
     def __init__(self) -> None:
@@ -92,10 +93,10 @@ class HeadFacts:
     """
 
     def __init__(self, first: Standing) -> None:
-        self.created, self._moved, self._messages = START, dict[str, EventId](), dict[str, Ranges]()
-        self._erased, self._is_whole = Ranges(), True
-        forks, self._forks_text = first.text("forks"), first.text("forks")
-        self._forked_at: dict[str, str] = {str(fork.at): fork.session_id for fork in forks_of(forks) if fork.is_own}
+        self.created, self._moved, self._messages = START, dict[str, EventId](), dict[str, GrowingRanges]()
+        self._erased, self._is_whole = GrowingRanges(), True
+        forks, self._no_forks = notes_in(first.text("forks"))
+        self._forked_at: dict[str, str] = {str(fork.at): fork.session_id for fork in forks if fork.is_own}
 
     def add(self, entry: Entry) -> None:
         """One more event."""
@@ -104,7 +105,7 @@ class HeadFacts:
         if getattr(Event.known.get(type_), "moves_agent", False):
             self._moved[agent] = entry.id
         if type_ == MessageAdded.TYPE and type(index := retained_of(entry).get("message_id")) is int:
-            self._messages.setdefault(agent, Ranges()).add(index)
+            self._messages.setdefault(agent, GrowingRanges()).add(index)
         if entry.is_erased:
             self._erased.add(entry.id.revision)
         if self._forked_at:
@@ -137,10 +138,8 @@ class HeadFacts:
         yield from self._fork_problems()
 
     def _fork_problems(self) -> Iterator[str]:
-        lines, known = self._forks_text.splitlines(), {str(fork) for fork in forks_of(self._forks_text)}
-        for line in lines:
-            if line not in known:
-                yield f"the session's head names a fork in words that are none: {_short(line)}"
+        for line in self._no_forks:
+            yield f"the session's head names a fork in words that are none: {_short(line)}"
         for at, session_id in self._forked_at.items():
             yield f"the session's head says that {session_id!r} was forked at event {at}, which there is not"
 

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from ..codec import Entry, fields_of, retained
 from ..errors import InvalidIdError
 from ..event_log import EventLog
-from ..event_log.descent import forks_of
+from ..event_log.descent import Fork, forks_of
 from ..events import SessionForked
 from ..ids import EventId
 from ..server.border import insist
@@ -143,7 +143,18 @@ def _was_deleted(log: EventLog, session_id: str, at: EventId) -> bool:
 def _knows(log: EventLog, session_id: str, fork: str) -> bool:
     command = ("HGET", log.keyspace.session(session_id).head, "forks")
     found = insist(partial(log.client.execute_command, *command, NEVER_DECODE=True), log.retry_for)
-    return any(known.session_id == fork for known in forks_of((found or b"").decode(errors="replace")))
+    return any(known.session_id == fork for known in notes_in((found or b"").decode(errors="replace"))[0])
+
+
+def notes_in(text: str) -> tuple[list[Fork], list[str]]:
+    """The forks that a head's `forks` field names, and the lines in it that name none."""
+    forks, others = list[Fork](), list[str]()
+    for line in filter(None, text.split("\n")):
+        try:
+            forks += [fork for fork in forks_of(line) if str(fork) == line]
+        except ValueError:
+            others.append(line)
+    return forks, others
 
 
 def retained_of(entry: Entry) -> dict[str, Any]:

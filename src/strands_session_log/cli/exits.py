@@ -12,7 +12,7 @@ from typing import NoReturn
 import typer
 
 from .. import errors
-from .terminal import one_line
+from .terminal import local, one_line
 
 
 class Code(IntEnum):
@@ -40,6 +40,7 @@ _WRONG_USAGE = (
     errors.MissingExtraError,
     errors.RevisionNotFoundError,
     errors.SessionExistsError,
+    errors.SessionNotBegunError,
     errors.UnansweredToolCallsError,
 )
 _NOT_FOUND = (
@@ -48,7 +49,8 @@ _NOT_FOUND = (
     errors.SessionDeletedError,
     errors.SessionNotFoundError,
 )
-_DAMAGED = (errors.LogForkedError, errors.CorruptEntryError)
+_TELLS_ENOUGH = (errors.SessionDeletedError, errors.CorruptKeyError)
+DAMAGED = (errors.LogForkedError, errors.CorruptEntryError, errors.CorruptKeyError)
 
 
 def fail(code: Code, message: str) -> NoReturn:
@@ -85,11 +87,11 @@ def told_in_one_line() -> Iterator[None]:
 
 def _code(error: errors.SessionLogError) -> Code:
     match error:
-        case _ if isinstance(error, _NOT_FOUND):
-            return Code.NOT_FOUND
         case _ if isinstance(error, _WRONG_USAGE):
             return Code.USAGE
-        case _ if isinstance(error, _DAMAGED):
+        case _ if isinstance(error, _NOT_FOUND):
+            return Code.NOT_FOUND
+        case _ if isinstance(error, DAMAGED):
             return Code.PROBLEMS
     return Code.SERVER
 
@@ -97,6 +99,8 @@ def _code(error: errors.SessionLogError) -> Code:
 def _with_cure(error: errors.SessionLogError) -> str:
     """The message of the library, with what to do about it on a command line."""
     match error:
+        case errors.SessionNotBegunError():
+            return f"session {error.session_id!r} had not begun by then; it did at {local(error.began, '%H:%M:%S')}"
         case errors.SessionNotFoundError():
             return f"{error}; `session-log sessions` lists those there are"
         case errors.RevisionNotFoundError():
@@ -107,7 +111,7 @@ def _with_cure(error: errors.SessionLogError) -> str:
             return f"{str(error).rstrip('.')}; check that it runs, and what --url or SESSION_LOG_URL says"
         case errors.ServerRefusedError(cure=""):
             return f"{error}; `session-log doctor` tells what the server lacks"
-        case _ if isinstance(error, _DAMAGED) and not isinstance(error, errors.SessionDeletedError):
+        case _ if isinstance(error, DAMAGED) and not isinstance(error, _TELLS_ENOUGH):
             return f"{error}; `session-log verify` tells what is wrong"
     return str(error)
 

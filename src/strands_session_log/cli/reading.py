@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import typer
@@ -14,8 +12,7 @@ from ..events import Recorded
 from ..ids import EventId
 from ..session_log import SessionLog
 from ..state import Integrity
-from .exits import Code, fail
-from .terminal import count, local, one_line
+from .terminal import count, one_line
 
 
 def as_json(recorded: Recorded) -> dict[str, Any]:
@@ -51,25 +48,16 @@ def _verdict(found: Integrity) -> str:
     return one_line(f"{found}: {found.problem}" if found.is_broken else found)
 
 
-@contextmanager
-def known(log: SessionLog, session_id: str) -> Iterator[EventId]:
+def known(log: SessionLog, session_id: str) -> EventId:
     """The last event of a session, for a command that reads it at points.
 
     Raises:
-        SessionNotFoundError: When there is no such session; it is not raised for points before one had begun.
-        typer.Exit: At such points.
+        SessionNotFoundError: When there is no such session.
     """
     head = log.events.head(session_id)
     if head is None:
         raise SessionNotFoundError(session_id)
-    try:
-        yield head.id
-    except SessionNotFoundError:
-        first = next(log.read(session_id), None)
-        if first is None:
-            raise
-        began = local(first.id.time, "%H:%M:%S")
-        fail(Code.USAGE, f"session {session_id!r} had not begun by then; it did at {began}")
+    return head.id
 
 
 def explain_nothing(log: SessionLog, session_id: str) -> None:

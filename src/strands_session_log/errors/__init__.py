@@ -7,6 +7,7 @@ apart have a class of their own. Each builds its own message, and the message na
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 
 from .base import SessionLogError, shown
 from .following import DeliveryLostError, FeedGapError, GroupNotFoundError, ParkedNotFoundError
@@ -16,6 +17,7 @@ __all__ = [
     "ConfigChangedError",
     "ContentionError",
     "CorruptEntryError",
+    "CorruptKeyError",
     "DeliveryLostError",
     "EmbeddedServerError",
     "EncodingError",
@@ -40,6 +42,7 @@ __all__ = [
     "SessionExistsError",
     "SessionLogError",
     "SessionLostError",
+    "SessionNotBegunError",
     "SessionNotFoundError",
     "UnansweredToolCallsError",
     "UnknownOutcomeError",
@@ -70,10 +73,12 @@ class InvalidAnchorError(SessionLogError, ValueError):
 class InvalidPointError(SessionLogError, ValueError):
     """A point in time that is not a revision, an event id, a date or a relative time."""
 
-    def __init__(self, value: object) -> None:
-        self.value = value
+    def __init__(self, value: object, reason: str = "") -> None:
+        self.value, self.reason = value, reason
         super().__init__(
-            f"{shown(value)} is no point in time: give a revision (12), an event id (1700000000000-12), "
+            f"{shown(value)} is no point in time"
+            + (f", {reason}; or " if reason else ": ")
+            + "give a revision (12), an event id (1700000000000-12), "
             "an ISO date (2026-01-31T12:00:00Z) or a relative time (-5m)"
         )
 
@@ -105,6 +110,21 @@ class SessionNotFoundError(SessionLogError, LookupError):
     def __init__(self, session_id: str) -> None:
         self.session_id = session_id
         super().__init__(f"there is no session {session_id!r}")
+
+
+class SessionNotBegunError(SessionNotFoundError):
+    """The session had no event yet at the point that was asked for.
+
+    Attributes:
+        session_id: The session.
+        at: The point, as it was given.
+        began: The server's time of the session's first event.
+    """
+
+    def __init__(self, session_id: str, at: object, began: datetime) -> None:
+        self.session_id, self.at, self.began = session_id, at, began
+        when = began.isoformat(timespec="milliseconds")
+        SessionLogError.__init__(self, f"session {session_id!r} had not begun by {at}: its first event is of {when}")
 
 
 class RevisionNotFoundError(SessionLogError, LookupError):
@@ -333,6 +353,20 @@ class CorruptEntryError(SessionLogError):
     def __init__(self, entry_id: object, reason: str) -> None:
         self.entry_id, self.reason = entry_id, reason
         super().__init__(f"entry {entry_id} cannot be read: {reason}")
+
+
+class CorruptKeyError(SessionLogError):
+    """A key that does not hold what this library writes there: of another type, or with a value that is none.
+
+    Attributes:
+        key: The key.
+        reason: What is wrong with it.
+        cure: What to do about it.
+    """
+
+    def __init__(self, key: str, reason: str, cure: str) -> None:
+        self.key, self.reason, self.cure = key, reason, cure
+        super().__init__(f"the key {key!r} cannot be used: {reason}; {cure}")
 
 
 class EmbeddedServerError(SessionLogError):

@@ -13,6 +13,7 @@ from ..ids import EventId
 from ..keys import Keyspace
 from ..scripts import LOAD, SAVE
 from ..server.border import Client, insist
+from .diagnosis import diagnosed
 from .reading import end_at
 
 _ENTRIES = 320
@@ -34,7 +35,7 @@ class Loaded(NamedTuple):
         more: Whether more events follow.
     """
 
-    erased: str
+    erased: bytes
     listed: bytes
     point: EventId | None
     manifest: bytes
@@ -75,7 +76,7 @@ class Save(NamedTuple):
         segments: New segments by name.
     """
 
-    erased: str
+    erased: bytes
     known: bytes
     points: Sequence[EventId]
     added: Sequence[Point]
@@ -101,13 +102,14 @@ class Cache:
         revision = str(until.revision) if until is not None and until.revision else ""
         arguments = (end_at(until), ms, revision, _ENTRIES, _ENTRY_BYTES, _SEGMENT_BYTES)
         call = partial(LOAD, self._client, self._keys(session_id), arguments, raw=True)
-        reply = insist(call, self._retry_for)
+        with diagnosed(self._client, self._keyspace, session_id):
+            reply = insist(call, self._retry_for)
         if not reply:
             return None
         erased, listed, point, manifest, flat, entries, more = reply
-        segments = {name.decode(): blob for name, blob in zip(flat[::2], flat[1::2], strict=True)}
+        segments = {name.decode(errors="replace"): blob for name, blob in zip(flat[::2], flat[1::2], strict=True)}
         at = EventId.parse(point) if point else None
-        return Loaded(erased.decode(), listed, at, manifest, segments, entries, bool(more))
+        return Loaded(erased, listed, at, manifest, segments, entries, bool(more))
 
     def save(self, session_id: str, save: Save) -> bool:
         """Save points, unless somebody else was quicker or something was erased.
@@ -127,7 +129,8 @@ class Cache:
         """One segment; None when it is gone."""
         key = self._keyspace.session(session_id).snapshot
         command = partial(self._client.execute_command, "HGET", key, f"segment:{name}", NEVER_DECODE=True)
-        found: bytes | None = insist(command, self._retry_for)
+        with diagnosed(self._client, self._keyspace, session_id):
+            found: bytes | None = insist(command, self._retry_for)
         return found
 
     def drop(self, session_id: str) -> None:

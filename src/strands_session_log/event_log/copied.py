@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from ..codec import RawEntry, rows
 from ..events import Event, MessageAdded, PayloadErased
-from ..ids import START, EventId, from_ranges, to_ranges
+from ..ids import START, EventId, Ranges, to_ranges
 from .sealed import Position
 
 
@@ -31,6 +31,7 @@ class Copied:
         """
         for id_, type_, agent, data, link, is_erased in rows(entries, _matters):
             self._created = id_ if self._created == START else self._created
+            data = data if type(data) is dict else {}
             self.count, self.position = self.count + 1, Position(id_, link)
             if type_ == MessageAdded.TYPE and type(index := data.get("message_id")) is int:
                 self._messages.setdefault(agent, set()).add(index)
@@ -51,7 +52,7 @@ class Copied:
         fields = {"revision": str(id_.revision), "link": link, "ms": str(id_.ms), "created": str(self._created.ms)}
         fields |= {f"agent:{agent}:messages": to_ranges(indices) for agent, indices in self._messages.items()}
         fields |= {f"agent:{agent}:moved": str(moved) for agent, moved in self._moved.items()}
-        ours = to_ranges(revision for revision in from_ranges(erased) if revision <= id_.revision)
+        ours = str(Ranges.parse(erased).up_to(id_.revision))
         return fields | ({"erased": ours} if ours else {})
 
 

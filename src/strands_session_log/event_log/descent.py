@@ -6,10 +6,10 @@ import re
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from ..ids import EventId
+from ..ids import EventId, check_id
 from ..keys import SessionKeys
 
-_LINE = re.compile(r"^(\d+-\d+) (\S+) (fork|further) (.+)$", re.MULTILINE)
+_LINE = re.compile(r"([0-9]+-[0-9]+) ([0-9a-f]+) (fork|further) (.+)")
 
 
 class Fork(NamedTuple):
@@ -32,14 +32,30 @@ class Fork(NamedTuple):
 
 
 def forks_of(text: str) -> Sequence[Fork]:
-    """The lines of a head's `forks` field, those made of this very session first."""
-    found = [Fork(EventId.parse(at), token, kind == "fork", into) for at, token, kind, into in _LINE.findall(text)]
+    """The lines of a head's `forks` field, those made of this very session first.
+
+    Raises:
+        ValueError: When a line is none: an erasure that passed it over would leave the content in that fork.
+    """
+    found = [_fork(line) for line in text.split("\n") if line]
     return sorted(found, key=lambda fork: not fork.is_own)
 
 
 def ancestors_of(text: str) -> tuple[str, ...]:
-    """A head's `ancestors` field: one a line, the oldest first."""
-    return tuple(filter(None, text.split("\n")))
+    """A head's `ancestors` field: one a line, the oldest first.
+
+    Raises:
+        ValueError: When a line is no id.
+    """
+    return tuple(check_id("session_id", line) for line in text.split("\n") if line)
+
+
+def _fork(line: str) -> Fork:
+    found = _LINE.fullmatch(line)
+    if found is None:
+        raise ValueError("not `<at> <token> fork|further <session id>` in each line")
+    at, token, kind, into = found.groups()
+    return Fork(EventId.parse(at), token, kind == "fork", check_id("session_id", into))
 
 
 def copy_key(keys: SessionKeys, token: str) -> str:

@@ -1,63 +1,172 @@
-"""The session directory: one sorted set a partition, by last activity."""
+"""The session directory: one sorted set a partition, by last activity.
+
+Anything may stand in it. A member that is no id, or whose session is not there, is passed over; a score that is no time
+counts as the nearest time there is, so that its session is still listed.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Iterator, Sequence
 from datetime import datetime
-from typing import Any
+from functools import partial
+from typing import Any, NamedTuple
 
+from ..errors import CorruptKeyError, InvalidIdError, ServerRefusedError
 from ..events import SessionInfo
+from ..ids import MAX_MS, EventId, check_id, milliseconds
 from ..keys import Keyspace
-from ..server.border import Client, text
+from ..server.border import Client, insist
+from .diagnosis import CURES, wrong_type
+from .head import parsed, whole
+
+logger = logging.getLogger(__name__)
+
+_PAGE = 1_000
 
 
-def newest(client: Client, keyspace: Keyspace, limit: int, before: SessionInfo | datetime | None) -> list[str]:
-    """The ids of the sessions last active, newest first; one round trip, whatever the number of partitions."""
-    if limit < 1:
-        return []
-    cursor = _cursor(before)
+class Line(NamedTuple):
+    """A line of the directory, and a place in it; orders as the directory does.
+
+    Attributes:
+        ms: When it was last active.
+        member: What should be a session id, UTF-8: ids order as bytes, the way the server orders them.
+    """
+
+    ms: int
+    member: bytes
+
+    @property
+    def session_id(self) -> str | None:
+        """The session; None where it is no id of one."""
+        try:
+            return check_id("session_id", self.member.decode())
+        except (UnicodeDecodeError, InvalidIdError):
+            return None
+
+
+class Directory:
+    """The directory of one namespace.
+
+    Args:
+        client: See `EventLog`.
+        keyspace: See `EventLog`.
+        retry_for: See `EventLog`.
+    """
+
+    def __init__(self, client: Client, keyspace: Keyspace, retry_for: float) -> None:
+        self._client, self._keyspace, self._retry_for = client, keyspace, retry_for
+
+    def newest(self, limit: int, before: SessionInfo | datetime | None) -> list[SessionInfo]:
+        """See `EventLog.sessions`; two round trips unless much of what stands there is no session."""
+        found: list[SessionInfo] = []
+        for page in self._pages(limit, _place(before)) if limit > 0 else ():
+            found += self._infos(page)
+            if len(found) >= limit:
+                break
+        return found[:limit]
+
+    def session_ids(self) -> Iterator[str]:
+        """The id of every session that is listed, whatever its head says; newest first, page by page."""
+        for page in self._pages(_PAGE, None):
+            yield from (line.session_id for line in page if line.session_id is not None)
+
+    def count(self, since: datetime) -> int:
+        """See `EventLog.count_sessions`."""
+        keys = [self._keyspace.sessions(partition) for partition in range(self._keyspace.partitions)]
+        return sum(self._asked(keys, [("ZCOUNT", key, milliseconds(since), "+inf") for key in keys]))
+
+    def _pages(self, size: int, place: Line | None) -> Iterator[Sequence[Line]]:
+        """The lines below a place, newest first."""
+        while page := self._page(size, place):
+            yield page
+            place, size = page[-1], max(size, _PAGE)
+
+    def _page(self, size: int, place: Line | None) -> Sequence[Line]:
+        """So many of them; one round trip, whatever the number of partitions."""
+        keys, commands = list[str](), list[tuple[Any, ...]]()
+        for partition in range(self._keyspace.partitions):
+            key = self._keyspace.sessions(partition)
+            below = f"({place.ms}" if place else "+inf"
+            keys.append(key)
+            commands.append(("ZRANGE", key, below, "-inf", "BYSCORE", "REV", "LIMIT", 0, size, "WITHSCORES"))
+            if place and place.member:
+                keys.append(key)
+                commands.append(("ZRANGE", key, *_tied(place), "BYSCORE", "WITHSCORES"))
+        lines = {line for reply in self._asked(keys, commands) for line in _lines(reply)}
+        return sorted((line for line in lines if place is None or line < place), reverse=True)[:size]
+
+    def _infos(self, page: Sequence[Line]) -> Iterator[SessionInfo]:
+        """What the heads say; nothing of what is no session, or was deleted meanwhile."""
+        listed = [(line, session_id) for line in page if (session_id := line.session_id) is not None]
+        if len(listed) < len(page):
+            logger.warning("members=<%d> | passed over what is no session id", len(page) - len(listed))
+        for (line, session_id), reply in zip(listed, self._heads([one for _, one in listed]), strict=True):
+            try:
+                info = _info(self._keyspace.session(session_id).head, line, session_id, reply)
+            except CorruptKeyError as error:
+                logger.warning("session_id=<%s>, error=<%s> | session not listed", session_id, error)
+            else:
+                if info is not None:
+                    yield info
+
+    def _heads(self, session_ids: Sequence[str]) -> Sequence[Any]:
+        keys = [self._keyspace.session(session_id).head for session_id in session_ids]
+        commands = [("HMGET", key, "revision", "created", "ms") for key in keys]
+        return insist(partial(_ask, self._client, commands), self._retry_for) if commands else ()
+
+    def _asked(self, keys: Sequence[str], commands: Sequence[tuple[Any, ...]]) -> list[Any]:
+        """Ask the directories.
+
+        Raises:
+            CorruptKeyError: When one of them is none: without it, the answer would be short of sessions.
+        """
+        replies = insist(partial(_ask, self._client, commands), self._retry_for)
+        for key, reply in zip(keys, replies, strict=True):
+            if isinstance(reply, Exception):
+                error = ServerRefusedError(str(reply))
+                raise wrong_type(error, self._client, {key: ("zset", CURES["sessions"])}) from reply
+        return replies
+
+
+def _ask(client: Client, commands: Sequence[tuple[Any, ...]]) -> list[Any]:
+    """In one round trip; a key of another type is answered with its error, which no other suffers from."""
     pipeline = client.pipeline(transaction=False)
-    for partition in range(keyspace.partitions):
-        key = keyspace.sessions(partition)
-        below = f"({cursor[0]}" if cursor else "+inf"
-        pipeline.execute_command("ZRANGE", key, below, "-inf", "BYSCORE", "REV", "LIMIT", 0, limit, "WITHSCORES")
-        if cursor and cursor[1]:
-            pipeline.execute_command("ZRANGE", key, cursor[0], cursor[0], "BYSCORE", "WITHSCORES")
-    lines = [line for reply in pipeline.execute() for line in _lines(reply)]
-    older = sorted((line for line in lines if cursor is None or line < cursor), reverse=True)
-    return [session_id.decode() for _, session_id in older[:limit]]
+    for command in commands:
+        pipeline.execute_command(*command, NEVER_DECODE=True)
+    replies: list[Any] = pipeline.execute(raise_on_error=False)
+    for reply in replies:
+        if isinstance(reply, Exception) and "WRONGTYPE" not in str(reply):
+            raise reply
+    return replies
 
 
-def count(client: Client, keyspace: Keyspace, since: datetime) -> int:
-    """How many sessions were active at or after a time; one round trip."""
-    pipeline = client.pipeline(transaction=False)
-    for partition in range(keyspace.partitions):
-        pipeline.execute_command("ZCOUNT", keyspace.sessions(partition), int(since.timestamp() * 1000), "+inf")
-    return sum(pipeline.execute())
-
-
-def heads(client: Client, keyspace: Keyspace, session_ids: Sequence[str]) -> list[Any]:
-    """Revision, first and last time of each session; None where one was deleted meanwhile."""
-    if not session_ids:
-        return []
-    pipeline = client.pipeline(transaction=False)
-    for session_id in session_ids:
-        pipeline.execute_command("HMGET", keyspace.session(session_id).head, "revision", "created", "ms")
-    return list(pipeline.execute())
-
-
-def _cursor(before: SessionInfo | datetime | None) -> tuple[int, bytes] | None:
+def _place(before: SessionInfo | datetime | None) -> Line | None:
     match before:
         case None:
             return None
         case datetime():
-            return int(before.timestamp() * 1000), b""
-    return round(before.last_event_at.timestamp() * 1000), before.session_id.encode()
+            return Line(milliseconds(before), b"")
+    return Line(milliseconds(before.last_event_at), before.session_id.encode())
 
 
-def _lines(reply: Any) -> list[tuple[int, bytes]]:
-    """Members with scores, as (ms, id); ids order as UTF-8 bytes, the way the server orders them."""
-    pairs = (
-        reply if not reply or isinstance(reply[0], (list, tuple)) else list(zip(reply[::2], reply[1::2], strict=True))
-    )
-    return [(int(float(score)), text(member).encode()) for member, score in pairs]
+def _tied(place: Line) -> tuple[str, str]:
+    """The scores that stand for the time of a line."""
+    return ("-inf" if place.ms == 0 else str(place.ms), "+inf" if place.ms == MAX_MS else f"({place.ms + 1}")
+
+
+def _lines(reply: Any) -> Iterator[Line]:
+    """Members with scores, in pairs or in turn."""
+    pairs = reply if not reply or isinstance(reply[0], (list, tuple)) else zip(reply[::2], reply[1::2], strict=True)
+    for member, score in pairs:
+        yield Line(int(min(max(float(score), 0.0), MAX_MS)), member)
+
+
+def _info(key: str, line: Line, session_id: str, reply: Any) -> SessionInfo | None:
+    if isinstance(reply, Exception):
+        raise CorruptKeyError(key, "it is no hash", "delete the session")
+    if all(value is None for value in reply):
+        return None
+    fields = ("revision", "created", "ms")
+    revision, created, _ = (parsed(key, name, value, whole) for name, value in zip(fields, reply, strict=True))
+    return SessionInfo(session_id, revision, EventId(created, 0).time, EventId(line.ms, 0).time)

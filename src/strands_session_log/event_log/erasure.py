@@ -22,16 +22,24 @@ import orjson
 
 from .. import chain
 from ..codec import Entry, encode, parse
-from ..errors import ContentionError, RevisionNotFoundError, SessionNotFoundError, UnknownOutcomeError
+from ..errors import (
+    ContentionError,
+    CorruptKeyError,
+    RevisionNotFoundError,
+    SessionNotFoundError,
+    UnknownOutcomeError,
+)
 from ..events import PayloadErased
-from ..ids import START, EventId, from_ranges, to_ranges
+from ..ids import START, EventId, Ranges
 from ..keys import Keyspace, SessionKeys
 from ..scripts import ERASE_STEP
 from ..server.border import Client, insist, text
 from .connection import connection_to
-from .descent import copy_key, forks_of
+from .descent import Fork, copy_key, forks_of
+from .diagnosis import CURES, diagnosed
 from .durability import Durability
 from .expected import ANY
+from .head import erased_of, parsed, position_of
 from .namespace import Layout
 from .sealed import Position, seal
 
@@ -40,6 +48,7 @@ STEP_BYTES = 256 * 1024
 PATIENCE_MS = 5_000
 """For how long a rewrite outlives its last step; one whose process died is gone after that, by itself."""
 
+_NO_KEY = -2
 _MAX_ATTEMPTS = 1_000
 _MAX_RESTARTS = 100
 _FETCHED_AT_ONCE = 16
@@ -132,14 +141,15 @@ class Eraser:
 
         A session names the forks of its forks, too: they are left over where the one between was deleted.
         """
-        forks = forks_of(self._head_field(session_id, "forks"))
+        forks = self._forks(session_id)
         for fork in forks:
             key = copy_key(self._keyspace.session(fork.session_id), fork.token)
             insist(partial(self._client.execute_command, "UNLINK", key), self._retry_for)
         for fork in forks:
             if fork.session_id not in seen:
                 seen.add(fork.session_id)
-                self._erase_in_fork(fork.session_id, targets, record, seen)
+                with diagnosed(self._client, self._keyspace, fork.session_id):
+                    self._erase_in_fork(fork.session_id, targets, record, seen)
 
     def _erase_in_fork(self, fork: str, targets: Sequence[Target], record: Record, seen: set[str]) -> None:
         shared = self._shared(fork, targets)
@@ -194,15 +204,19 @@ class Eraser:
 
     def _head(self, session_id: str) -> tuple[Position, str]:
         """Where the session stands, and which revisions were erased before, as ranges."""
-        command = ("HMGET", self._keyspace.session(session_id).head, "revision", "link", "ms", "erased")
-        reply = insist(partial(self._client.execute_command, *command), self._retry_for)
-        if reply[0] is None:
+        key = self._keyspace.session(session_id).head
+        command = partial(self._client.execute_command, "HMGET", key, "revision", "link", "ms", "erased")
+        reply = insist(partial(command, NEVER_DECODE=True), self._retry_for)
+        position = position_of(key, reply[:3])
+        if position is None:
             raise SessionNotFoundError(session_id)
-        return Position(EventId(int(reply[2]), int(reply[0])), text(reply[1])), text(reply[3] or "")
+        return position, erased_of(key, reply[3])
 
-    def _head_field(self, session_id: str, name: str) -> str:
-        command = ("HGET", self._keyspace.session(session_id).head, name)
-        return text(insist(partial(self._client.execute_command, *command), self._retry_for) or "")
+    def _forks(self, session_id: str) -> Sequence[Fork]:
+        key = self._keyspace.session(session_id).head
+        command = partial(self._client.execute_command, "HGET", key, "forks", NEVER_DECODE=True)
+        found = insist(command, self._retry_for)
+        return () if found is None else parsed(key, "forks", found, forks_of)
 
     def _targets(self, session_id: str, ids: Sequence[EventId]) -> list[Target]:
         """What is to be erased, as it stands there now."""
@@ -228,10 +242,21 @@ class Eraser:
         return list(pipeline.execute())
 
     def _wait_for_others(self, session_id: str) -> None:
-        """Until no other rewrite is under way; one whose process died ends by itself."""
-        command = partial(self._client.execute_command, "EXISTS", self._keyspace.session(session_id).rewrite)
-        while insist(command, self._retry_for):
+        """Until no other rewrite is under way; one whose process died ends by itself.
+
+        Raises:
+            CorruptKeyError: When what is there will not: every step of a rewrite says when it is to go.
+        """
+        key = self._keyspace.session(session_id).rewrite
+        while left := self._ends_in(key):
+            if not 0 < left <= PATIENCE_MS:
+                raise CorruptKeyError(key, "it does not expire, so no erasure has written it", CURES["rewrite"])
             time.sleep(random.uniform(0.02, 0.1))
+
+    def _ends_in(self, key: str) -> int:
+        """After how many milliseconds a key goes away; 0 when it is not there, negative when it never will."""
+        left = int(insist(partial(self._client.execute_command, "PTTL", key), self._retry_for))
+        return 0 if left == _NO_KEY else left or 1
 
 
 class _Rewrite:
@@ -241,7 +266,7 @@ class _Rewrite:
         self.session_id, self._targets, self._token = session_id, targets, uuid4().hex
         self._event = encode(PayloadErased({"erased": [str(target.id) for target in targets], **record}))
         self._known = erased
-        self._erased = to_ranges(from_ranges(erased) | {target.id.revision for target in targets})
+        self._erased = str(Ranges.parse(erased) | Ranges.of(target.id.revision for target in targets))
 
     def arguments(self, standing: Standing) -> list[bytes | str]:
         """Those of the next step; the event that records the erasure is with them once the end may be near."""

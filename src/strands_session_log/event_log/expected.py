@@ -81,17 +81,25 @@ def conflict(session_id: str, expected: Expected, what: str, agent: str, actual:
 def _describe(expected: Expected, what: str, agent: str, actual: str) -> tuple[dict[str, object], dict[str, object]]:
     """Expected and actual, with the same keys."""
     if what == "message":
-        return {"agent": agent, "message": "none"}, {"agent": agent, "message": int(actual)}
+        return {"agent": agent, "message": "none"}, {"agent": agent, "message": _found(actual)}
     match expected:
         case AgentAt(next_message=next_message) if what == "next_message":
-            return {"agent": agent, what: next_message}, {"agent": agent, what: int(actual)}
+            return {"agent": agent, what: next_message}, {"agent": agent, what: _found(actual)}
         case AgentAt(revision=EventId() as moved):
             return {"agent": agent, "moved": str(moved)}, {"agent": agent, "moved": actual}
         case AgentAt(revision=revision):
-            return {"agent": agent, "revision": revision}, {"agent": agent, "revision": EventId.parse(actual).revision}
+            return {"agent": agent, "revision": revision}, {
+                "agent": agent,
+                "revision": _found(actual.rpartition("-")[2]),
+            }
         case SessionAt(revision):
-            return {"revision": revision}, {"revision": int(actual)}
-    return {"revision": 0}, {"revision": int(actual)}
+            return {"revision": revision}, {"revision": _found(actual)}
+    return {"revision": 0}, {"revision": _found(actual)}
+
+
+def _found(actual: str) -> int | str:
+    """A number as one; what somebody else has put into the head, as it stands there."""
+    return int(actual) if actual.removeprefix("-").isdecimal() else actual
 
 
 def _number(value: EventId | int | None) -> str:

@@ -41,6 +41,7 @@ from .descent import Fork, ancestors_of, copy_key
 from .durability import Durability
 from .erasure import Progress
 from .expected import ANY
+from .head import erased_of, parsed
 from .namespace import Layout
 from .reading import start_after
 from .sealed import Position, seal
@@ -145,7 +146,8 @@ class Forker:
         """Tell why content is missing where the parent does so only after the point."""
         pages = self._pages(attempt.parent, start_after(attempt.at), "+") if unexplained else ()
         for _, type_, _, data, _, _ in rows(chain.from_iterable(pages), lambda type_: type_ == PayloadErased.TYPE):
-            named = sorted(unexplained.intersection(PayloadErased(data).erased)) if type_ == PayloadErased.TYPE else []
+            is_erasure = type_ == PayloadErased.TYPE and type(data) is dict
+            named = sorted(unexplained.intersection(PayloadErased(data).erased)) if is_erasure else []
             if named:
                 unexplained.difference_update(named)
                 record = {name: data[name] for name in ("reason", "by") if name in data}
@@ -173,11 +175,12 @@ class Forker:
         return bool(insist(partial(self._client.execute_command, "EXISTS", keys.events, keys.head), self._retry_for))
 
     def _ancestors(self, session_id: str) -> tuple[str, ...]:
-        command = ("HMGET", self._keyspace.session(session_id).head, "revision", "ancestors")
-        revision, ancestors = insist(partial(self._client.execute_command, *command), self._retry_for)
+        key = self._keyspace.session(session_id).head
+        command = partial(self._client.execute_command, "HMGET", key, "revision", "ancestors", NEVER_DECODE=True)
+        revision, ancestors = insist(command, self._retry_for)
         if revision is None:
             raise SessionNotFoundError(session_id)
-        return ancestors_of(text(ancestors or ""))
+        return () if ancestors is None else parsed(key, "ancestors", ancestors, ancestors_of)
 
     def _note(self, attempt: _Attempt) -> str:
         """Tell the parent of the fork, and those before it, lest it be deleted. The parent's erased ranges."""
@@ -186,7 +189,7 @@ class Forker:
         erased = self._write_note(attempt.parent, attempt.token, str(attempt.note(is_own=True)))
         if erased is None:
             raise SessionNotFoundError(attempt.parent)
-        return text(erased)
+        return erased_of(self._keyspace.session(attempt.parent).head, erased)
 
     def _take_back(self, attempt: _Attempt) -> None:
         for ancestor in (*attempt.ancestors, attempt.parent):
@@ -195,7 +198,7 @@ class Forker:
 
     def _write_note(self, session_id: str, token: str, note: str) -> Any:
         head = self._keyspace.session(session_id).head
-        return insist(partial(FORK_NOTE, self._client, [head], [token, note]), self._retry_for)
+        return insist(partial(FORK_NOTE, self._client, [head], [token, note], raw=True), self._retry_for)
 
 
 class _Attempt(NamedTuple):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from datetime import datetime, timezone
+from datetime import datetime
 from functools import partial
 from itertools import chain
 from typing import Any
@@ -18,15 +18,17 @@ from ..instrumentation.hooks import hooks
 from ..keys import Keyspace
 from ..scripts import LOCATE
 from ..server.border import Client, insist, text
-from . import directory
 from .appender import Appender
 from .cache import Cache
 from .connection import connection_to
 from .deletion import Deleter, Tombstone
+from .diagnosis import diagnosed, may_be_junk, raise_if_corrupt
+from .directory import Directory
 from .durability import Durability
 from .erasure import Eraser, Progress
 from .expected import ANY, Expected
 from .forking import Forker
+from .head import position_of
 from .namespace import Layout
 from .once import OnceAppender
 from .reading import Reader, end_at, start_after
@@ -70,6 +72,7 @@ class EventLog:
         self._forker = Forker(client, keyspace, durability, retry_for, layout, self._reader.pages)
         self._deleter = Deleter(client, keyspace, retry_for)
         self._once = OnceAppender(self._appender, self._reader, self.head, self.locate)
+        self._directory = Directory(client, keyspace, retry_for)
         self.cache = Cache(client, keyspace, retry_for)
         self.on_append: Callable[[str, int], object] = lambda session_id, revision: None
 
@@ -93,9 +96,15 @@ class EventLog:
             EventOrderError: When it was to be once, and some of the events are there, but not those before them.
             UnknownOutcomeError: When the server stayed away; append the same events again to settle it.
             ServerRefusedError: When the server refuses, `OutOfMemoryError` among others.
+            CorruptKeyError: When a key of the session holds what this library does not write there.
         """
         append = self._once.append if once else self._appender.append
-        ids = (append_told(append) if hooks.active else append)(session_id, events, expected)
+        try:
+            ids = (append_told(append) if hooks.active else append)(session_id, events, expected)
+        except Exception as error:
+            if may_be_junk(error):
+                raise_if_corrupt(error, self.client, self.keyspace, session_id)
+            raise
         try:
             self.on_append(session_id, ids[-1].revision)
         except Exception:
@@ -154,24 +163,31 @@ class EventLog:
 
         Raises:
             LogForkedError: When it is not there any more.
+            CorruptKeyError: When the key is no stream.
         """
-        return self._reader.pages(session_id, start, end)
+        with diagnosed(self.client, self.keyspace, session_id):
+            yield from self._reader.pages(session_id, start, end)
 
     def locate(self, session_id: str, revision: int) -> EventId | None:
         """The id of a revision, found on the server in one round trip; None when there is no such revision."""
         if revision == 0:
             return START
         key = self.keyspace.session(session_id).events
-        found = insist(lambda: LOCATE(self.client, [key], [revision]), self.retry_for)
+        with diagnosed(self.client, self.keyspace, session_id):
+            found = insist(lambda: LOCATE(self.client, [key], [revision]), self.retry_for)
         return EventId.parse(text(found)) if found else None
 
     def head(self, session_id: str) -> Position | None:
-        """Where a session stands; None when there is none."""
-        command = ("HMGET", self.keyspace.session(session_id).head, "revision", "link", "ms")
-        reply = insist(lambda: self.client.execute_command(*command, NEVER_DECODE=True), self.retry_for)
-        if reply[0] is None:
-            return None
-        return Position(EventId(int(reply[2]), int(reply[0])), text(reply[1]))
+        """Where a session stands; None when there is none.
+
+        Raises:
+            CorruptKeyError: When the head does not tell.
+        """
+        key = self.keyspace.session(session_id).head
+        command = ("HMGET", key, "revision", "link", "ms")
+        with diagnosed(self.client, self.keyspace, session_id):
+            reply = insist(lambda: self.client.execute_command(*command, NEVER_DECODE=True), self.retry_for)
+        return position_of(key, reply)
 
     def now_ms(self, session_id: str) -> int:
         """The clock that the session's events get their time from, in milliseconds since the epoch."""
@@ -216,7 +232,8 @@ class EventLog:
             RevisionNotFoundError: When it does not have one of the events; nothing is erased.
             ContentionError: When others wrote or erased during every attempt.
         """
-        recorded = self._eraser.erase(session_id, ids, _record(reason, by), progress)
+        with diagnosed(self.client, self.keyspace, session_id):
+            recorded = self._eraser.erase(session_id, ids, _record(reason, by), progress)
         if recorded is None:
             return None
         self.remember(session_id, recorded)
@@ -248,7 +265,8 @@ class EventLog:
             RevisionNotFoundError: When it does not have that event.
             ContentionError: When something was erased in it during every attempt.
         """
-        position, forked = self._forker.fork(session_id, at, into, progress, by)
+        with diagnosed(self.client, self.keyspace, session_id, into):
+            position, forked = self._forker.fork(session_id, at, into, progress, by)
         self.remember(into, position)
         self.on_append(into, position.id.revision)
         return forked
@@ -264,7 +282,8 @@ class EventLog:
         Returns:
             How many events it had; None when there was no such session.
         """
-        revision = self._deleter.delete(session_id, reason, by)
+        with diagnosed(self.client, self.keyspace, session_id):
+            revision = self._deleter.delete(session_id, reason, by)
         self._appender.forget(session_id)
         return revision
 
@@ -291,28 +310,31 @@ class EventLog:
         return insist(call, self.retry_for)
 
     def sessions(self, limit: int, before: SessionInfo | datetime | None = None) -> list[SessionInfo]:
-        """The directory, newest first, in two round trips.
+        """The directory, newest first, in two round trips; more where much of what it lists is no session.
 
         Args:
             limit: How many at most.
             before: Go on after this line of an earlier answer, or with what was active before this time.
+
+        Raises:
+            CorruptKeyError: When the directory of a partition is no sorted set.
         """
-        found = insist(lambda: directory.newest(self.client, self.keyspace, limit, before), self.retry_for)
-        heads = insist(lambda: directory.heads(self.client, self.keyspace, found), self.retry_for)
-        return [
-            SessionInfo(session_id, int(head[0]), _time(int(head[1])), _time(int(head[2])))
-            for session_id, head in zip(found, heads, strict=True)
-            if None not in head
-        ]
+        return self._directory.newest(limit, before)
+
+    def session_ids(self) -> Iterator[str]:
+        """The ids of all sessions that are listed, newest first, page by page: also of those whose head is damaged.
+
+        One that is written to meanwhile may come twice, but none is left out.
+
+        Raises:
+            CorruptKeyError: When the directory of a partition is no sorted set.
+        """
+        return self._directory.session_ids()
 
     def count_sessions(self, since: datetime) -> int:
         """How many sessions had an event at or after a time, in one round trip."""
-        return insist(lambda: directory.count(self.client, self.keyspace, since), self.retry_for)
+        return self._directory.count(since)
 
 
 def _record(reason: str, by: str) -> dict[str, str]:
     return {"reason": reason, "by": by} if by else {"reason": reason}
-
-
-def _time(ms: int) -> datetime:
-    return EventId(ms, 0).time.astimezone(timezone.utc)

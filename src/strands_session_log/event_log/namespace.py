@@ -9,14 +9,22 @@ notices when a partition's feed begins anew, see `Layout`.
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from functools import partial
 from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
-from ..errors import ConfigChangedError, NamespaceMismatchError, SessionLogError
+from ..errors import ConfigChangedError, NamespaceMismatchError, ServerRefusedError, SessionLogError
 from ..keys import DEFAULT_PARTITIONS, FORMAT, MAX_PARTITIONS, Keyspace, config_key
 from ..server import ServerReport, check
-from ..server.border import Client, insist, text
+from ..server.border import Client, insist
+from .diagnosis import wrong_type
+from .head import parsed, whole
+
+_CURE = (
+    "restore it from a backup; if there is none, write what the namespace was made with: "
+    f"HSET <key> format {FORMAT} partitions <count>, {DEFAULT_PARTITIONS} unless another was asked for"
+)
 
 logger = logging.getLogger(__name__)
 
@@ -45,6 +53,7 @@ def open_namespace(
         UnsupportedServerError: When the server is too old.
         EvictionPolicyError: When it may delete sessions without a trace.
         NamespaceMismatchError: When it has another partition count than asked for, or another format.
+        CorruptKeyError: When what the server says of the layout cannot be so.
     """
     if partitions is not None and not 1 <= partitions <= MAX_PARTITIONS:
         raise SessionLogError(f"partitions={partitions}: must be between 1 and {MAX_PARTITIONS}")
@@ -53,7 +62,10 @@ def open_namespace(
     # Whoever opened it may have accepted eviction. Whoever comes now did not; but it may be cured meanwhile.
     if opened is None or (opened.server.evicts_anything and not allow_eviction):
         server = insist(partial(check, client, allow_eviction=allow_eviction), retry_for)
-        keyspace = insist(partial(_lay_out, client, namespace, partitions), retry_for)
+        try:
+            keyspace = insist(partial(_lay_out, client, namespace, partitions), retry_for)
+        except ServerRefusedError as error:
+            raise wrong_type(error, client, {config_key(namespace): ("hash", _CURE)}) from error
         opened = known[namespace] = Namespace(keyspace, server)
     if partitions not in (None, opened.keyspace.partitions):
         raise NamespaceMismatchError(namespace, "partitions", partitions, opened.keyspace.partitions)
@@ -91,7 +103,8 @@ class Layout:
         """
         namespace, partitions = self._keyspace
         try:
-            found = insist(partial(_written, self._client, namespace, partitions), self._retry_for)[1]
+            written = insist(partial(_written, self._client, namespace, partitions), self._retry_for)
+            found = _parsed(namespace, written)[1]
             if found == partitions:
                 mark = partial(self._client.execute_command, "HSET", self._keyspace.layout(partition))
                 insist(partial(mark, "partitions", partitions), self._retry_for)
@@ -105,12 +118,12 @@ class Layout:
 
 def _lay_out(client: Client, namespace: str, partitions: int | None) -> Keyspace:
     """Read the layout; whoever finds none writes it, unless somebody else is quicker."""
-    found = client.execute_command("HMGET", config_key(namespace), "format", "partitions")
+    found: Any = client.execute_command("HMGET", config_key(namespace), "format", "partitions", NEVER_DECODE=True)
     if None in found:
         # Lost, perhaps, while the partitions are still there.
         begun = _begun(client, namespace, partitions or DEFAULT_PARTITIONS)
         found = _written(client, namespace, begun or partitions or DEFAULT_PARTITIONS)
-    format_, count = (int(text(value)) for value in found)
+    format_, count = _parsed(namespace, found)
     if format_ != FORMAT:
         raise NamespaceMismatchError(namespace, "format", FORMAT, format_)
     begun = _begun(client, namespace, count)
@@ -119,26 +132,41 @@ def _lay_out(client: Client, namespace: str, partitions: int | None) -> Keyspace
     return Keyspace(namespace, count)
 
 
-def _written(client: Client, namespace: str, partitions: int) -> tuple[int, int]:
-    """Write the layout unless there is one: the format and the partition count there are."""
+def _parsed(namespace: str, found: Sequence[Any]) -> tuple[int, int]:
+    key = config_key(namespace)
+    return parsed(key, "format", found[0], whole, _CURE), parsed(key, "partitions", found[1], _partitions, _CURE)
+
+
+def _partitions(value: str) -> int:
+    count = whole(value)
+    if not 1 <= count <= MAX_PARTITIONS:
+        raise ValueError(f"not between 1 and {MAX_PARTITIONS}")
+    return count
+
+
+def _written(client: Client, namespace: str, partitions: int) -> Sequence[Any]:
+    """Write the layout unless there is one: format and partition count as they stand there."""
     key = config_key(namespace)
     pipeline = client.pipeline(transaction=False)
     pipeline.execute_command("HSETNX", key, "format", FORMAT)
     pipeline.execute_command("HSETNX", key, "partitions", partitions)
-    pipeline.execute_command("HMGET", key, "format", "partitions")
-    format_, count = pipeline.execute()[-1]
-    return int(text(format_)), int(text(count))
+    pipeline.execute_command("HMGET", key, "format", "partitions", NEVER_DECODE=True)
+    found: Sequence[Any] = pipeline.execute()[-1]
+    return found
 
 
 def _begun(client: Client, namespace: str, partitions: int) -> int | None:
-    """The partition count that partitions which have begun were laid out with; None where none has begun."""
+    """The partition count that partitions which have begun were laid out with, one that differs if there is one.
+
+    None where none has begun; what somebody else has put there tells nothing.
+    """
     pipeline, likely = client.pipeline(transaction=False), {partitions, DEFAULT_PARTITIONS}
     for key in sorted({Keyspace(namespace, count).layout(number) for count in likely for number in range(count)}):
-        pipeline.execute_command("HGET", key, "partitions")
-    found = [text(value) for value in pipeline.execute() if value is not None]
-    return next((int(count) for count in found if count.isdigit() and int(count) != partitions), None) or (
-        partitions if found else None
-    )
+        pipeline.execute_command("HGET", key, "partitions", NEVER_DECODE=True)
+    replies = pipeline.execute(raise_on_error=False)
+    found = {int(value) for value in replies if isinstance(value, bytes) and value.isdigit() and len(value) < 5}
+    found = {count for count in found if 1 <= count <= MAX_PARTITIONS}
+    return min(found - {partitions}, default=partitions if found else None)
 
 
 def _pool(client: Any) -> Any:

@@ -24,7 +24,7 @@ def check_ids(session_id: str, agent_id: str | None = None) -> None:
     """Refuse what Strands' `FileSessionManager` refuses, with its words, and what no key can hold.
 
     Raises:
-        ValueError: When an id contains a path separator, is empty, too long, or has control characters.
+        ValueError: When an id contains a path separator, is empty, too long, or has characters nobody can see.
     """
     for kind, value in (("session_id", session_id), ("agent_id", agent_id)):
         if value is None:

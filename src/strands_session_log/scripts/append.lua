@@ -19,14 +19,17 @@ local function messages_field(agent)
 end
 
 -- Message indices are kept as ascending ranges: "0-41", or "0-3,7-9" where a writer left a gap.
+local NO_RANGES = 'BADHEAD what should be ranges of message indices is none'
 local function next_index(ranges)
     local last = string.match(ranges, '%-(%-?%d+)$')
+    if not last and ranges ~= '' then error(redis.error_reply(NO_RANGES)) end
     return last and last + 1 or 0
 end
 
 -- The ranges with one more index in them; nothing if it is in use.
 local function insert(ranges, index)
     local highest = string.match(ranges, '%-(%-?%d+)$')
+    if not highest and ranges ~= '' then error(redis.error_reply(NO_RANGES)) end
     if highest and highest + 1 == index then return string.sub(ranges, 1, -#highest - 1) .. index end
     local before, after, first, last = {}, {}, index, index
     for from, to in string.gmatch(ranges, '(%-?%d+)-(%-?%d+)') do
@@ -54,6 +57,12 @@ local function append()
     local known = call('HMGET', head, 'revision', 'link', 'ms', messages_field(first_agent), moved_field(first_agent))
     -- Lua writes whole numbers below 10^14 out in full; milliseconds get there in the year 5138.
     local revision, last_ms = tonumber(known[1] or 0), tonumber(known[3] or 0)
+    -- A link is 43 characters: 32 bytes in base64url.
+    if not revision or revision < 0 or revision >= 1e14 or revision % 1 ~= 0
+        or not last_ms or last_ms < 0 or last_ms >= 1e14 or last_ms % 1 ~= 0
+        or revision > 0 and not (known[2] and #known[2] == 43) then
+        return redis.error_reply('BADHEAD of session ' .. session .. ' nothing can follow its revision, link and ms')
+    end
 
     local predecessor
     if revision == 0 then
@@ -127,19 +136,19 @@ local function append()
         return { 'moved', stands, known[2] or '' }
     end
 
-    -- The clock, and how long the feed is: the last reads ------------------------------------------------------------
+    -- The clock, and where the feed goes on: what somebody has put there may be no feed --------------------------------
     local time = call('TIME')
     -- As text: to write out a number takes as long as a small command.
     local now = time[1] .. string.sub('00000' .. time[2], -6, -4)
     local ms = tonumber(now) > last_ms and now or known[3]
-    local feed_length = call('XLEN', feed)
+    local place = place_in_feed(feed, position, call('XLEN', feed), now, count)
 
     -- From here on nothing can fail but the first write, where the server may refuse for want of memory, and the
     -- first event, whose stream may be gone: then the directory has a newer time, and nothing else is written --------
     call('ZADD', sessions, ms, session)
     -- An empty stream for a new session: an event never makes one, so that events which are gone are noticed.
     if base_revision == 0 then call('XADD', events, 'MAXLEN', 0, '0-1', '', '') end
-    local answer, place, revision_text = { 'landed', arguments[LAST + LINK] }, nil, nil
+    local answer, revision_text = { 'landed', arguments[LAST + LINK] }, nil
     for at = FIRST, LAST, WIDTH do
         revision = revision + 1
         revision_text = tostring(revision)
@@ -153,7 +162,6 @@ local function append()
                 ' the events are gone but its head is not; restore it or delete the session')
         end
         answer[#answer + 1] = id
-        place = place or place_in_feed(feed, position, feed_length, now, count)
         add_to_feed(place, session, id, arguments[at], arguments[at + AGENT], arguments[at + LINK], arguments[at + 10])
         if arguments[at + MOVES] == '1' then changes[moved_field(arguments[at + AGENT])] = id end
     end

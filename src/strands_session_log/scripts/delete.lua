@@ -5,7 +5,8 @@
 -- ARGV: 1 session id; 2 a token of this very call; 3 by whom; 4 why; 5 how many tombstones stay, and 6 of which age in ms
 --       those may go that are more; 7 how many stay at most; 8 how many lives of an id one tells of
 --
--- Returns how many events it had; -1 when there was no such session.
+-- Returns how many events it had, as far as its head tells; -1 when there was no such session. Deleting is the cure for
+-- a session of which nothing else can be read, so whatever stands there is no obstacle; nor is a feed that is none.
 local call, session, token = redis.call, ARGV[1], ARGV[2]
 local tombstones, by_time, name = KEYS[10], KEYS[11], redis.sha1hex(session)
 
@@ -16,7 +17,8 @@ end
 
 local lives = lives_of(call('HGET', tombstones, name))
 local head = redis.pcall('HMGET', KEYS[2], 'revision', 'link')
-local revision, link = tonumber(head[1] or 0) or 0, head[2] or ''
+local told = type(head[1]) == 'string' and #head[1] <= 14 and string.match(head[1], '^%d+$')
+local revision, link = tonumber(told or 0), type(head[2]) == 'string' and #head[2] == 43 and head[2] or ''
 local first = redis.pcall('XRANGE', KEYS[1], '-', '+', 'COUNT', 1)[1]
 local first_link = type(first) == 'table' and first[2][ENTRY_LINK] or ''
 local time = call('TIME')
@@ -25,14 +27,12 @@ local existed = call('EXISTS', KEYS[1], KEYS[2]) > 0
 local last = lives[#lives]
 if not existed and type(last) == 'table' and last.token == token then return last.revision end
 
--- A directory or a feed that is none fails here, before anything is written.
-call('ZSCORE', KEYS[7], session)
+-- What should be tombstones and is none fails here, before anything is written.
 call('ZCARD', by_time)
-local feed_length = call('XLEN', KEYS[8])
 
 -- First a write that is never refused for want of memory; once it is done, none is.
 call('UNLINK', KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6])
-call('ZREM', KEYS[7], session)
+redis.pcall('ZREM', KEYS[7], session)
 if not existed then return -1 end
 
 local life = { session = session, revision = revision, link = link, first = first_link, deleted = now,
@@ -56,6 +56,11 @@ if surplus > 0 then
 end
 
 local facts = cjson.encode({ revision = revision, first = first_link, by = ARGV[3], reason = ARGV[4] })
-add_to_feed(place_in_feed(KEYS[8], KEYS[9], feed_length, tostring(now), 1),
-    session, now .. '-' .. revision, 'session.deleted', '', link, facts)
+local length = redis.pcall('XLEN', KEYS[8])
+if type(length) == 'number' then
+    pcall(function()
+        add_to_feed(place_in_feed(KEYS[8], KEYS[9], length, tostring(now), 1),
+            session, now .. '-' .. revision, 'session.deleted', '', link, facts)
+    end)
+end
 return revision

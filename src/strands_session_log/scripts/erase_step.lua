@@ -66,6 +66,7 @@ local function rewrite()
     end
     local stands = head[3] .. '-' .. revision
     if not (ended and ARGV[3] == stands and ARGV[2] == link) then return { 'copied', copied, stands, link } end
+    check_feed_is_usable(KEYS[3], KEYS[4], ARGV[4])
     redis.call('HDEL', KEYS[2], 'rewrite')
     if not still_stands() then
         redis.call('UNLINK', KEYS[6])

@@ -11,6 +11,9 @@ local function ask_feed(place)
         -- A feed made anew, empty, goes on where the one before ended.
         if info[at] == 'last-generated-id' and info[at + 1] ~= '0-0' then
             local last_ms, last = string.match(info[at + 1], '^(%d+)-(%d+)$')
+            if #last_ms > 14 or #last > 14 then
+                error(redis.error_reply('BADFEED ' .. feed .. ' ends with ' .. info[at + 1] .. ': nothing can follow'))
+            end
             place.ms = tostring(math.max(tonumber(place.ms), tonumber(last_ms)))
             place.sequence = tonumber(last)
         end
@@ -19,11 +22,11 @@ local function ask_feed(place)
     place.agreed = false
 end
 
--- Where so many envelopes are to stand, at a time in milliseconds, as text. The feed's length was asked before the first write: a feed that is none must
--- fail there. Whether feed and count `agreed`: they do not where either begins anew, and then more may be lost.
+-- Where so many envelopes are to stand, at a time in milliseconds, as text. Before anything else is written: a feed that
+-- is none fails here. Whether feed and count `agreed`: they do not where either begins anew, and then more may be lost.
 local function place_in_feed(feed, position, length, now, count)
     local counted = redis.pcall('INCRBY', position, count == 1 and '1' or count)
-    local sequence = type(counted) == 'number' and counted - count or 0
+    local sequence = type(counted) == 'number' and counted >= count and counted < 1e14 and counted - count or 0
     local place = { feed = feed, position = position, ms = now, sequence = sequence, left = count, agreed = true }
     -- As long as nobody trims the feed, its length tells that the count is right; after that its newest entry.
     if sequence == 0 or sequence ~= length then

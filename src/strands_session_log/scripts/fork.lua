@@ -18,11 +18,14 @@ end
 if not this_landed(KEYS[1]) then
     if redis.call('EXISTS', KEYS[1], KEYS[2]) > 0 then return { 'exists' } end
     if not is_whole() then return { 'lost' } end
-    -- A feed or a directory that is none fails here, before anything is written.
-    redis.call('XLEN', KEYS[3])
-    redis.call('ZSCORE', KEYS[4], ARGV[4])
+    check_feed_is_usable(KEYS[3], KEYS[4], ARGV[4])
+    -- Whose id it had before, as append.lua notes it of a session that begins with an event of its own.
     local lives = redis.call('HGET', KEYS[9], redis.sha1hex(ARGV[4]))
-    fork.head.predecessor = lives and predecessor_in(lives) or nil
+    local is_json, known = pcall(cjson.decode, lives or '')
+    local last = is_json and type(known) == 'table' and known[#known]
+    if type(last) == 'table' then
+        fork.head.predecessor = tostring(last.deleted) .. ' ' .. tostring(last.revision) .. ' ' .. tostring(last.link)
+    end
     -- First a write that the server may refuse for want of memory; once it is done, none is.
     for field, value in pairs(fork.head) do redis.call('HSET', KEYS[2], field, value) end
     redis.call('PERSIST', KEYS[6])

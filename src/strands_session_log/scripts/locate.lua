@@ -15,6 +15,10 @@ local last = redis.call('XREVRANGE', events, '+', '-', 'COUNT', 1)[1]
 if not first then return false end
 local low, low_revision = parse(first)
 local high, high_revision = parse(last)
+-- From 2^53 on, a middle may be no other number than an end, and the search never ends.
+if high >= 2 ^ 53 then
+    return redis.error_reply('BADID the events end with ' .. last[1] .. ', where no clock can be')
+end
 if wanted < low_revision or wanted > high_revision then return false end
 
 -- Invariant: the smallest ms up to which at least `wanted` events stand lies in low..high.

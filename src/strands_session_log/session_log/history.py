@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from ..errors import RevisionNotFoundError, SessionNotFoundError
+from ..errors import RevisionNotFoundError, SessionNotBegunError, SessionNotFoundError
 from ..event_log import EventLog, Progress
 from ..event_log.points import resolve
 from ..ids import START, EventId, Point
@@ -27,7 +27,7 @@ class History:
         """The session as its events left it, now or at a point.
 
         Raises:
-            SessionNotFoundError: When there is no such session, or it had not begun by then.
+            SessionNotFoundError: When there is no such session; a `SessionNotBegunError` when it had not begun by then.
             RevisionNotFoundError: When it does not have that event.
             LogForkedError: When it was deleted or replaced while it was read.
         """
@@ -36,8 +36,15 @@ class History:
         if until and until.revision and state.position != until and self.events.head(session_id):
             raise RevisionNotFoundError(session_id, until.revision, until)
         if not state.exists:
-            raise SessionNotFoundError(session_id)
+            raise self._nothing_there(session_id, at)
         return state
+
+    def _nothing_there(self, session_id: str, at: Point | None) -> SessionNotFoundError:
+        """Why a session has no state at a point."""
+        first = None if at is None else next(self.events.read(session_id), None)
+        return (
+            SessionNotFoundError(session_id) if first is None else SessionNotBegunError(session_id, at, first.id.time)
+        )
 
     def diff(self, session_id: str, a: Point, b: Point | None = None) -> SessionDiff:
         """What differs between two points: messages, redactions, agent state, and what the agents hold.
@@ -48,7 +55,7 @@ class History:
             b: The other; now if left out. It may be the earlier one.
 
         Raises:
-            SessionNotFoundError: When there is no such session, or it had not begun by one of them.
+            SessionNotFoundError: When there is no such session; a `SessionNotBegunError` when it had not begun by then.
             RevisionNotFoundError: When it does not have that event.
         """
         return diff(self.state(session_id, a), self.state(session_id, b))
@@ -69,7 +76,7 @@ class History:
             The id of the `SessionRewound` event.
 
         Raises:
-            SessionNotFoundError: When there is no such session, or it had not begun by then.
+            SessionNotFoundError: When there is no such session; a `SessionNotBegunError` when it had not begun by then.
             RevisionNotFoundError: When it does not have that event.
             UnansweredToolCallsError: When an agent waited for a tool then.
             ContentionError: When others wrote during every attempt.
@@ -106,7 +113,7 @@ class History:
 
         Raises:
             SessionExistsError: When there is a session of that id already.
-            SessionNotFoundError: When there is no session to copy, or it had not begun by then.
+            SessionNotFoundError: When there is none to copy; a `SessionNotBegunError` when it had not begun by then.
             RevisionNotFoundError: When it does not have that event.
             UnansweredToolCallsError: When an agent waited for a tool then.
             ServerUnavailableError: When no answer came; if it was made all the same, forking again says that it exists.

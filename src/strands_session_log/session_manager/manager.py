@@ -41,8 +41,8 @@ class ValkeySessionManager(RepositorySessionManager, LogRepository):
     one; when another process has moved the agent meanwhile, it is refused with `ConcurrentWriteError`.
 
     Args:
-        session_id: The session; created when it does not exist. Any text up to 256 characters without control
-            characters and path separators.
+        session_id: The session; created when it does not exist. Any text up to 256 characters that people can
+            see, without path separators.
         client: A sync valkey-py client, `valkey.Valkey` or `valkey.ValkeyCluster`, decoding or not.
         log: Instead of a client: a `SessionLog`.
         url: Instead of a client: where the server is, as for `SessionLog.connect`.

@@ -206,12 +206,12 @@ class ReadContract:
     def test_an_event_that_is_not_there_is_told_apart_from_a_session_that_is_not(self, log: SessionLog) -> None:
         """Whether its id is older or younger than the session, or has another event's time."""
         last = log.append("s", [note(), note()])
-        for missing in ("5-12", EventId(last.ms + 1, 3), EventId(last.ms + 1, 2)):
+        for missing in (EventId(5, 12), EventId(last.ms + 1, 3), EventId(last.ms + 1, 2)):
             with pytest.raises(RevisionNotFoundError, match="has no event"):
                 log.state("s", at=missing)
         assert log.state("s", at=last).revision == 2
         with pytest.raises(SessionNotFoundError):
-            log.state("nobody", at="5-12")
+            log.state("nobody", at=EventId(5, 12))
 
     def test_the_directory_lists_sessions_by_last_activity_and_pages(self, log: SessionLog) -> None:
         """A page ends where the next begins, also when many sessions share a millisecond."""

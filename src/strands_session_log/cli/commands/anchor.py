@@ -13,7 +13,6 @@ from ...session_log import SessionLog
 from ..completion import session_ids
 from ..connection import opened
 from ..options import JsonOption, NamespaceOption, UrlOption
-from ..paging import every_session
 from ..terminal import write_json
 
 EPILOG = (
@@ -40,7 +39,7 @@ def anchor(
     was changed.
     """
     with opened(ctx, url, namespace) as log:
-        for name in sessions or every_session(log):
+        for name in sessions or log.events.session_ids():
             found = _anchor(log, name, is_named=bool(sessions))
             if found is not None:
                 write_json(found._asdict()) if as_json else _write(found)

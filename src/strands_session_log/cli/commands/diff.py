@@ -44,7 +44,8 @@ def diff(
 
     A POINT is a revision (12), an event id, an ISO time, or a relative time (-5m).
     """
-    with opened(ctx, url, namespace) as log, known(log, session):
+    with opened(ctx, url, namespace) as log:
+        known(log, session)
         found = log.diff(session, first, second)
         if as_json:
             write_json({"session_id": session, **json_of(found), "integrity": str(found.integrity)})

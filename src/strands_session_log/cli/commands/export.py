@@ -13,10 +13,9 @@ from ...errors import SessionLogError, SessionNotFoundError
 from ...session_log import SessionLog
 from ..completion import session_ids
 from ..connection import opened
-from ..exits import Code, fail
+from ..exits import DAMAGED, Code, fail
 from ..layout import put
 from ..options import JsonOption, NamespaceOption, UrlOption
-from ..paging import every_session
 from ..terminal import console, count, one_line, plain, write_json
 
 if TYPE_CHECKING:
@@ -60,7 +59,7 @@ def export(
     if every == bool(session):
         fail(Code.USAGE, "export takes either sessions or --all")
     with opened(ctx, url, namespace) as log:
-        names: Iterable[str] = every_session(log) if every else session or []
+        names: Iterable[str] = log.events.session_ids() if every else session or []
         written = [_exported(log, name, directory, force, every, as_json) for name in dict.fromkeys(names)]
     if not all(written):
         raise typer.Exit(Code.PROBLEMS)
@@ -76,7 +75,9 @@ def _exported(log: SessionLog, session_id: str, directory: Path, force: bool, fo
         # Among all sessions, one may be deleted before its turn comes.
         if not forgiving:
             raise
-    except (DirectoryExistsError, ExportError) as error:
+    except (DirectoryExistsError, ExportError, *DAMAGED) as error:
+        if isinstance(error, DAMAGED) and not forgiving:
+            raise
         _tell_problem(session_id, error, as_json)
         return False
     return True

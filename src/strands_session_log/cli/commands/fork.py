@@ -40,7 +40,8 @@ def fork(
 
     A POINT is a revision (12), an event id, an ISO time, or a relative time (-5m).
     """
-    with opened(ctx, url, namespace) as log, known(log, session), progress(into) as tell:
+    with opened(ctx, url, namespace) as log, progress(into) as tell:
+        known(log, session)
         made = log.fork(session, at=at, into=into, allow_unanswered=allowed, progress=tell, by=by)
     copied = made.revision - 1
     if as_json:

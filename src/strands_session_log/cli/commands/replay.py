@@ -97,7 +97,8 @@ def replay(
     """
     if not follow and (speed, max_pause) != (None, None):
         fail(Code.USAGE, "--speed and --max-pause need --follow")
-    with opened(ctx, url, namespace) as log, known(log, session):
+    with opened(ctx, url, namespace) as log:
+        known(log, session)
         before = START if start is None else _just_before(log.resolve(session, start))
         found = log.read_checked(session, before, at)
         player = _Player(agent, follow, speed or 1.0, _MAX_PAUSE if max_pause is None else max_pause)

@@ -46,8 +46,8 @@ def rewind(
     """
     if not dry_run:
         somebody_there(yes, f"rewind {session!r}")
-    with opened(ctx, url, namespace) as log, known(log, session) as now:
-        found = _planned(log, session, now, point, allowed)
+    with opened(ctx, url, namespace) as log:
+        found = _planned(log, session, known(log, session), point, allowed)
         if dry_run and as_json:
             write_json(_json(session, found, None, found.before.revision))
         elif dry_run or not yes:

@@ -48,7 +48,8 @@ def show(
 
     `replay` prints it as it happened.
     """
-    with opened(ctx, url, namespace) as log, known(log, session):
+    with opened(ctx, url, namespace) as log:
+        known(log, session)
         state = log.state(session, at)
     if agent is not None:
         state = _only(state, session, agent)

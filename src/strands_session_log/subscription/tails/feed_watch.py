@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Any, NamedTuple, TypeAlias
 
 from ...codec import RawEntry
-from ...errors import FeedGapError
+from ...errors import FeedGapError, ServerRefusedError
 from ...event_log import EventLog
+from ...event_log.diagnosis import CURES, wrong_type
 from ...event_log.reading import fetch, size_of
 from ...feed import Envelope, FeedId, envelope
 from ...ids import EventId, Instant, parse_point
@@ -18,6 +20,7 @@ from .watch import Command, Watch
 
 _NEWEST = ("+", "-", 1, b"XREVRANGE")
 _MARK_BYTES = 64
+_COUNTER_DIGITS = 16
 
 
 class Passed(NamedTuple):
@@ -73,7 +76,7 @@ class FeedWatch(Watch[FeedItem]):
     def stands(self, replies: Sequence[Any]) -> bool:
         """Whether nothing comes after the position, and it was not lost."""
         newest, counter = replies
-        return self._is_end(self._id(newest[0][0]) if newest else None, int(counter or 0))
+        return self._is_end(self._id(newest[0][0]) if newest else None, _number(counter))
 
     def _is_end(self, newest: FeedId | None, counter: int) -> bool:
         if not self._is_certain:
@@ -122,11 +125,19 @@ class FeedWatch(Watch[FeedItem]):
         return self._id(found[0][0]) if found else None
 
     def _counter(self) -> int:
-        found = insist(lambda: self._log.client.execute_command("GET", self._counter_key), 0)
-        return int(found or 0)
+        command = partial(self._log.client.execute_command, "GET", self._counter_key, NEVER_DECODE=True)
+        try:
+            return _number(insist(command, 0))
+        except ServerRefusedError as error:
+            if "WRONGTYPE" not in error.reason:
+                raise
+            return 0
 
     def _fetch(self, start: str, end: str, count: int, command: bytes = b"XRANGE") -> Sequence[RawEntry]:
-        return insist(lambda: fetch(self._log.client, self.key, start, end, count, command), 0)
+        try:
+            return insist(lambda: fetch(self._log.client, self.key, start, end, count, command), 0)
+        except ServerRefusedError as error:
+            raise wrong_type(error, self._log.client, {self.key: ("stream", CURES["feed"])}) from error
 
     def _id(self, entry_id: bytes | str) -> FeedId:
         return FeedId(self.partition, *EventId.parse(text(entry_id)))
@@ -143,3 +154,8 @@ class FeedWatch(Watch[FeedItem]):
         items.append(Sized(found if wanted else Passed(found.feed_id), size_of(entry) if wanted else _MARK_BYTES))
         self._at, self._is_certain = found.feed_id, True
         return items
+
+
+def _number(counter: bytes | str | None) -> int:
+    """What the counter says; 0 where it is none: the next append makes it anew."""
+    return int(counter) if counter and counter.isdigit() and len(counter) <= _COUNTER_DIGITS else 0

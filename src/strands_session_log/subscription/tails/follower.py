@@ -199,14 +199,20 @@ class Follower:
         probes = [(watch, watch.probe()) for watch in idle]
         replies = iter(insist(partial(self._ask, [command for _, asked in probes for command in asked]), 0))
         answered = [(watch, [next(replies) for _ in asked]) for watch, asked in probes]
-        return [watch for watch, found in answered if _is_error(found) or not watch.stands(found)]
+        return [watch for watch, found in answered if not _stands(watch, found)]
 
     def _ask(self, commands: Iterable[Sequence[Any]]) -> list[Any]:
         pipeline = self._client.pipeline(transaction=False)
         for command in commands:
-            pipeline.execute_command(*command)
+            pipeline.execute_command(*command, NEVER_DECODE=True)
         return list(pipeline.execute(raise_on_error=False))
 
 
-def _is_error(replies: Sequence[Any]) -> bool:
-    return any(isinstance(reply, Exception) for reply in replies)
+def _stands(watch: Watch[Any], replies: Sequence[Any]) -> bool:
+    """What one finds there is no trouble of the others: it is told when that one is read from."""
+    if any(isinstance(reply, Exception) for reply in replies):
+        return False
+    try:
+        return watch.stands(replies)
+    except ValueError:
+        return False

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from typing import Any
 
 from ...codec import RawEntry
 from ...codec.delta import delta
+from ...errors import CorruptEntryError
 from ...event_log import EventLog
+from ...event_log.diagnosis import diagnosed
 from ...event_log.reading import fetch, size_of
 from ...events import Recorded, selector
 from ...ids import START, EventId
@@ -15,6 +18,8 @@ from ...server.border import insist, text
 from .buffer import Buffer, Sized
 from .session_watch import SessionWatch
 from .watch import Command, Standing, Watch
+
+logger = logging.getLogger(__name__)
 
 _MESSAGES = "message.*"
 
@@ -33,7 +38,7 @@ class DeltaWatch(Watch[Any]):
 
     def __init__(self, log: EventLog, session_id: str, after: EventId, buffer: Buffer[Any]) -> None:
         super().__init__(log.keyspace.session(session_id).live, log.keyspace.partition(session_id), buffer)
-        self._log, self._at = log, after
+        self._log, self._session_id, self._at = log, session_id, after
 
     @property
     def position(self) -> tuple[int, int]:
@@ -61,12 +66,17 @@ class DeltaWatch(Watch[Any]):
         return page
 
     def _fetch(self, start: str, end: str, count: int, command: bytes = b"XRANGE") -> Sequence[RawEntry]:
-        return insist(lambda: fetch(self._log.client, self.key, start, end, count, command), 0)
+        with diagnosed(self._log.client, self._log.keyspace, self._session_id):
+            return insist(lambda: fetch(self._log.client, self.key, start, end, count, command), 0)
 
     def _accept(self, entry: RawEntry) -> Sequence[Sized]:
-        found = delta(*entry)
-        self._at = found.id
-        return [Sized(found, size_of(entry))]
+        self._at = EventId.parse(entry[0])
+        try:
+            return [Sized(delta(*entry), size_of(entry))]
+        except CorruptEntryError as error:
+            # Nothing is promised of the pieces; somebody else's is no reason to lose those that follow.
+            logger.warning("key=<%s>, error=<%s> | passed over a piece", self.key, error)
+            return []
 
 
 class MessageWatch(SessionWatch):
@@ -123,5 +133,9 @@ class MessageWatch(SessionWatch):
     def _spoken_since(self) -> int | None:
         """The revision at which the oldest message began of which there still are pieces."""
         live = self._log.keyspace.session(self._session_id).live
-        found = insist(lambda: fetch(self._log.client, live, "-", "+", 1), 0)
-        return delta(*found[0]).revision if found else None
+        with diagnosed(self._log.client, self._log.keyspace, self._session_id):
+            found = insist(lambda: fetch(self._log.client, live, "-", "+", 1), 0)
+        try:
+            return delta(*found[0]).revision if found else None
+        except CorruptEntryError:
+            return None

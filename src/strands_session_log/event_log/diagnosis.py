@@ -1,0 +1,153 @@
+"""When a call fails over what the keys of a session hold: which key is it, and what is wrong with it?
+
+Scripts and commands answer junk with words that name neither. The keys are looked at only then, so that what goes
+well costs nothing more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from functools import partial
+from typing import Any
+
+from ..errors import (
+    CorruptKeyError,
+    InvalidPointError,
+    OutOfMemoryError,
+    ServerRefusedError,
+    SessionLogError,
+)
+from ..ids import EventId, Ranges
+from ..keys import Keyspace
+from ..server.border import Client, insist, text
+from .descent import ancestors_of, forks_of
+from .head import CURE, link, parsed, whole
+
+_TYPES = {
+    "events": "stream",
+    "head": "hash",
+    "snapshot": "hash",
+    "live": "stream",
+    "rewrite": "stream",
+    "feed": "stream",
+    "sessions": "zset",
+    "tombstones": "hash",
+}
+"""What the keys of a session are; the feed's position may be anything, and is made anew."""
+CURES = {
+    "snapshot": "delete the key: a snapshot is made anew",
+    "live": "delete the key: it holds nothing that lasts",
+    "rewrite": "delete the key: an erasure that needs it begins anew",
+    "feed": "restore it from a backup, or delete the key: the sessions stay, and the feed begins anew",
+    "tombstones": "restore it from a backup, or delete the key: what was deleted before is then forgotten",
+    "sessions": "restore it from a backup, or delete the key: a session is listed again with its next event",
+}
+_HEAD = {
+    "revision": whole,
+    "ms": whole,
+    "created": whole,
+    "link": link,
+    "erased": Ranges.parse,
+    "forks": forks_of,
+    "ancestors": ancestors_of,
+    "parent": str,
+    "root": str,
+}
+_NEEDED = ("revision", "ms", "link")
+
+
+@contextmanager
+def diagnosed(client: Client, keyspace: Keyspace, *session_ids: str) -> Iterator[None]:
+    """Let a call that fails over junk say which key of these sessions holds it.
+
+    Raises:
+        CorruptKeyError: Instead of the error, when there is one.
+    """
+    try:
+        yield
+    except (ServerRefusedError, ValueError) as error:
+        if may_be_junk(error):
+            raise_if_corrupt(error, client, keyspace, *session_ids)
+        raise
+
+
+def may_be_junk(error: Exception) -> bool:
+    """Whether a call may have failed so because of what the keys hold."""
+    if isinstance(error, SessionLogError):
+        return isinstance(error, (ServerRefusedError, InvalidPointError)) and not isinstance(error, OutOfMemoryError)
+    return isinstance(error, ValueError)
+
+
+def raise_if_corrupt(error: Exception, client: Client, keyspace: Keyspace, *session_ids: str) -> None:
+    """Raise what is wrong with the keys of these sessions, if anything is.
+
+    Raises:
+        CorruptKeyError: From the error.
+    """
+    for session_id in session_ids:
+        found = _examine(client, keyspace, session_id)
+        if found is not None:
+            raise found from error
+
+
+def wrong_type(error: ServerRefusedError, client: Client, keys: Mapping[str, tuple[str, str]]) -> SessionLogError:
+    """The error, or one that names the key if one of these has another type.
+
+    Args:
+        error: What was raised.
+        client: Where.
+        keys: By key, its type and what to do if it has another.
+    """
+    with suppress(SessionLogError):
+        for key, (type_, cure) in keys.items():
+            found = text(insist(partial(client.execute_command, "TYPE", key), 0))
+            if found not in (type_, "none"):
+                return CorruptKeyError(key, f"it is a {found}, not a {type_}", cure)
+    return error
+
+
+def _examine(client: Client, keyspace: Keyspace, session_id: str) -> CorruptKeyError | None:
+    keys = keyspace.session(session_id)._asdict()
+    try:
+        for name, type_ in _TYPES.items():
+            found = text(insist(partial(client.execute_command, "TYPE", keys[name]), 0))
+            if found not in (type_, "none"):
+                return CorruptKeyError(keys[name], f"it is a {found}, not a {type_}", CURES.get(name, CURE))
+        _check_head(client, keys["head"])
+        _check_end(client, keys["events"], CURE)
+        _check_end(client, keys["feed"], CURES["feed"])
+    except CorruptKeyError as corrupt:
+        return corrupt
+    except SessionLogError:
+        # The server is away by now.
+        pass
+    return None
+
+
+def _check_head(client: Client, key: str) -> None:
+    flat: Any = insist(partial(client.execute_command, "HGETALL", key, NEVER_DECODE=True), 0)
+    pairs = flat.items() if isinstance(flat, dict) else zip(flat[::2], flat[1::2], strict=True)
+    held = {name.decode(errors="replace"): value for name, value in pairs}
+    for field in _NEEDED if held else ():
+        parsed(key, field, held.get(field), str)
+    for field, value in held.items():
+        parsed(key, field, value, _reader(field))
+
+
+def _reader(field: str) -> Any:
+    if field.startswith("agent:") and field.endswith(":messages"):
+        return Ranges.parse
+    if field.startswith("agent:") and field.endswith(":moved"):
+        return EventId.parse
+    return _HEAD.get(field, str)
+
+
+def _check_end(client: Client, key: str, cure: str) -> None:
+    """Nothing can follow an id with a time that no clock has, and no script can count with it."""
+    newest = insist(partial(client.execute_command, "XREVRANGE", key, "+", "-", "COUNT", 1, NEVER_DECODE=True), 0)
+    for entry_id, _ in newest:
+        try:
+            _ = [whole(part) for part in text(entry_id).split("-")]
+        except ValueError as error:
+            raise CorruptKeyError(key, f"it ends with the entry {text(entry_id)} ({error})", cure) from error

@@ -1,0 +1,276 @@
+"""Whatever stands under the keys of a session, every public operation ends soon: with an answer or an error of ours.
+
+Each piece of the corpus is put there, every operation is run against it, and the keys are put back. A session beside
+the damaged one suffers only where the two share what is damaged.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from datetime import datetime, timezone
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from junk import Junk, corpus
+from strands import Agent
+from strands.storage.storage import StorageError
+from strands.types.exceptions import SessionException
+
+from strands_session_log import SessionLog, ValkeySessionManager, ValkeyStorage, errors, events
+from strands_session_log.event_log import AgentAt, SessionAt
+from strands_session_log.keys import config_key
+from strands_session_log.testing.model import ScriptedModel
+from support import Keyspace
+from support.clients import open_client
+from support.command_line import Run, message, runner
+
+LIMIT = 5.0
+"""Seconds within which every call must have ended; those that wait for a server are told to wait for one."""
+_QUIET = 0.05
+_SINCE = datetime(2020, 1, 1, tzinfo=timezone.utc)
+_OURS = (errors.SessionLogError, SessionException, StorageError)
+NOT_RUN = "the time is up"
+CORPUS = list(corpus())
+
+
+class World:
+    """A namespace with a session "s" that has everything, another beside it, and a way to put both back.
+
+    Attributes:
+        log: The log.
+        client: A client that does not decode.
+        run: Calls `session-log`.
+        keys: The keys of "s", of what is stored, and `config`, by name.
+    """
+
+    def __init__(self, url: str, keyspace: Keyspace, decode: bool) -> None:
+        self.url, self.namespace, self._keyspace = url, f"t-junk-{uuid4().hex[:8]}", keyspace
+        self.client, self.user = open_client(url), open_client(url, decode_responses=decode)
+        self.log = SessionLog(self.user, self.namespace, partitions=1, retry_for=1.0)
+        self.run: Run = runner(url, self.namespace)
+        self._make()
+        keys = self.log.events.keyspace
+        stored = keys.stored("key")
+        self.keys: Mapping[str, str] = {
+            **keys.session("s")._asdict(),
+            "config": config_key(self.namespace),
+            "stored": stored.value,
+            "listing": stored.listing,
+        }
+        self._saved = {key: self.client.dump(key) for key in self._all()}
+        self._worker = ThreadPoolExecutor(1)
+
+    def _make(self) -> None:
+        log = self.log
+        talk(log, "parent")
+        log.erase("parent", 3, "asked for")
+        log.fork("parent", None, "s")
+        talk(log, "s")
+        log.erase("s", 4, "asked for")
+        log.fork("s", None, "child")
+        log.append("n", [message(0, "user", "Hello?"), message(1, "assistant", "Hello.")])
+        log.replay.settle()
+        live, head = log.events.keyspace.session("s").live, log.events.head("s")
+        assert head is not None
+        piece = ("kind", "text", "agent", "default", "message", "m", "number", "1", "block", "0", "tool", "")
+        for text in ("A", "B"):
+            self.client.execute_command("XADD", live, "*", *piece, "text", text, "revision", head.id.revision)
+        asyncio.run(ValkeyStorage(log).write("key", b"value"))
+        asyncio.run(ValkeyStorage(log).write("other", b"value"))
+
+    def _all(self) -> list[Any]:
+        return sorted(self._keyspace.under(self.namespace))
+
+    def put_back(self) -> None:
+        """Every key as it was, and no other."""
+        pipeline = self.client.pipeline(transaction=False)
+        for key in self._all():
+            if key not in self._saved:
+                pipeline.delete(key)
+        for key, dump in self._saved.items():
+            pipeline.execute_command("RESTORE", key, 0, dump, "REPLACE")
+        pipeline.execute()
+
+    def timed(self, call: Callable[[], Any]) -> Any:
+        """What a call returns, or the error it raises; `NOT_RUN` if it did not end in time."""
+        future = self._worker.submit(call)
+        try:
+            return future.result(LIMIT)
+        except TimeoutError:
+            self._worker = ThreadPoolExecutor(1)
+            return NOT_RUN
+        except BaseException as error:
+            return error
+
+    def length(self) -> int:
+        """How many events the stream of "s" has; -1 if it is none."""
+        with suppress(Exception):
+            return int(self.client.xlen(self.keys["events"]))
+        return -1
+
+    def close(self) -> None:
+        self.log.close()
+        self._keyspace.delete(self._all())
+        self.client.close()
+        self.user.close()
+
+
+def first_of(tail: Any) -> Any:
+    """What comes first; nothing if that does not come soon."""
+    timer = threading.Timer(_QUIET, tail.close)
+    timer.start()
+    try:
+        return next(tail, None)
+    finally:
+        timer.cancel()
+        tail.close()
+
+
+def talk(log: SessionLog, session_id: str) -> None:
+    manager = ValkeySessionManager(session_id, log=log)
+    Agent(model=ScriptedModel(("Fine.",)), session_manager=manager, callback_handler=None)("How are you?")
+
+
+def ask_storage(world: World, name: str, *arguments: Any) -> Any:
+    return asyncio.run(getattr(ValkeyStorage(world.log), name)(*arguments))
+
+
+def note() -> events.Event:
+    return events.Custom("custom.note", {"number": 1})
+
+
+OPERATIONS: Mapping[str, Callable[[World], Any]] = {
+    "connect": lambda world: SessionLog.connect(world.url, world.namespace, retry_for=1.0).close(),
+    "sessions": lambda world: world.log.sessions(),
+    "sessions by pages": lambda world: [*pages(world.log)],
+    "count_sessions": lambda world: world.log.count_sessions(_SINCE),
+    "read": lambda world: [*world.log.read("s")],
+    "read after": lambda world: [*world.log.read("s", after=2, until="-0s")],
+    "append": lambda world: world.log.append("s", note()),
+    "append message": lambda world: world.log.append("s", message(4, "user", "And?")),
+    "append to session": lambda world: world.log.append("s", note(), SessionAt(world.length())),
+    "append to agent": lambda world: world.log.append("s", note(), AgentAt("default", next_message=4)),
+    "state": lambda world: world.log.state("s"),
+    "state at revision": lambda world: world.log.state("s", at=3),
+    "state at time": lambda world: world.log.state("s", at="-1h"),
+    "diff": lambda world: world.log.diff("s", 3),
+    "fork": lambda world: world.log.fork("s", 12, "made", allow_unanswered=True),
+    "rewind": lambda world: world.log.rewind("s", 3),
+    "verify": lambda world: world.log.verify("s"),
+    "erase": lambda world: world.log.erase("s", 5, "asked for"),
+    "erase in parent": lambda world: world.log.erase("parent", 5, "asked for"),
+    "delete": lambda world: world.log.delete("s"),
+    "tail": lambda world: first_of(world.log.tail("s")),
+    "tail from": lambda world: first_of(world.log.tail("s", after=4)),
+    "live": lambda world: first_of(world.log.live("s")),
+    "feed": lambda world: first_of(world.log.tail()),
+    "new in feed": lambda world: first_of(world.log.tail(after="now")),
+    "resume": lambda world: talk(world.log, "s"),
+    "store": lambda world: ask_storage(world, "write", "key", b"new"),
+    "stored": lambda world: ask_storage(world, "read", "key"),
+    "listed": lambda world: ask_storage(world, "list"),
+    "listed below": lambda world: ask_storage(world, "list", "oth"),
+    "unstored": lambda world: ask_storage(world, "delete", "key"),
+    "cli sessions": lambda world: world.run("sessions", exit_code=None),
+    "cli show": lambda world: world.run("show", "s", exit_code=None),
+    "cli verify": lambda world: world.run("verify", "--all", exit_code=None),
+}
+
+
+COMMANDS_SEE = {"config", "events", "head", "sessions", "snapshot"}
+ASKED_ABOUT = {
+    "new in feed": {"position"},
+    **{name: COMMANDS_SEE for name in OPERATIONS if name.startswith("cli")},
+}
+"""Operations that take long, and the keys they have to do with."""
+
+
+def pages(log: SessionLog) -> Iterator[str]:
+    before = None
+    for _ in range(50):
+        page = log.sessions(2, before)
+        yield from (info.session_id for info in page)
+        if not page:
+            return
+        before = page[-1]
+    raise AssertionError("the pages never end")
+
+
+@pytest.fixture(scope="module")
+def plain(server_url: str, keyspace: Keyspace) -> Iterator[World]:
+    """A world whose client leaves replies as bytes."""
+    found = World(server_url, keyspace, decode=False)
+    yield found
+    found.close()
+
+
+@pytest.fixture(scope="module")
+def decoding(server_url: str, keyspace: Keyspace) -> Iterator[World]:
+    """A world whose client decodes replies."""
+    found = World(server_url, keyspace, decode=True)
+    yield found
+    found.close()
+
+
+def wrong_ends(world: World, junk: Junk) -> list[str]:
+    """The operations that do not end as they should with this junk, and how they do."""
+    wrong = []
+    for name, operation in OPERATIONS.items():
+        if junk.key not in ASKED_ABOUT.get(name, {junk.key}):
+            continue
+        world.put_back()
+        junk.put(world.client, world.keys[junk.key])
+        before = world.length()
+        found = world.timed(lambda operation=operation: operation(world))
+        if found is NOT_RUN or (isinstance(found, BaseException) and not isinstance(found, _OURS)):
+            wrong.append(f"{name}: {found!r}")
+        if name.startswith("append") and isinstance(found, errors.SessionLogError) and world.length() != before:
+            wrong.append(f"{name}: {found!r}, and yet it wrote something")
+        if isinstance(found, BaseException) and "WRONGTYPE" in str(found):
+            wrong.append(f"{name}: {found!r} does not name the key")
+    return wrong
+
+
+@pytest.mark.parametrize("junk", CORPUS, ids=lambda junk: junk.name)
+def test_every_operation_ends_soon_with_an_answer_or_an_error_of_ours(plain: World, junk: Junk) -> None:
+    assert wrong_ends(plain, junk) == []
+
+
+@pytest.mark.parametrize("junk", [junk for junk in CORPUS if junk.is_binary], ids=lambda junk: junk.name)
+def test_so_it_does_with_a_client_that_decodes_and_bytes_that_are_no_text(decoding: World, junk: Junk) -> None:
+    assert wrong_ends(decoding, junk) == []
+
+
+SUFFERING: Mapping[str, set[str]] = {"sessions": {"listed", "append"}, "feed": {"append"}, "": set()}
+"""What does not work for a session beside the one with the junk, by what the two share."""
+
+NEIGHBOURLY: Mapping[str, Callable[[World], bool]] = {
+    "listed": lambda world: "n" in pages(world.log),
+    "state": lambda world: len(world.log.state("n").agents["default"].messages) == 2,
+    "verify": lambda world: world.log.verify("n").ok,
+    "tail": lambda world: first_of(world.log.tail("n")).id.revision == 1,
+    "stored": lambda world: ask_storage(world, "read", "other") == b"value",
+    "append": lambda world: world.log.append("n", message(2, "user", "Ah.")).revision == 3,
+}
+
+
+@pytest.mark.parametrize("junk", [junk for junk in CORPUS if junk.key != "config"], ids=lambda junk: junk.name)
+def test_a_session_beside_it_goes_on_as_if_nothing_were(plain: World, junk: Junk) -> None:
+    plain.put_back()
+    junk.put(plain.client, plain.keys[junk.key])
+    found = {
+        name: plain.timed(lambda operation=operation: operation(plain))
+        for name, operation in NEIGHBOURLY.items()
+        if name not in SUFFERING[junk.shared]
+    }
+    assert {name: answer for name, answer in found.items() if answer is not True} == {}
+
+
+def test_the_corpus_is_large() -> None:
+    combinations = sum(junk.key in ASKED_ABOUT.get(name, {junk.key}) for junk in CORPUS for name in OPERATIONS)
+    assert combinations > 10_000
