@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-from typing import Any
 
 import pytest
-import valkey
 
 from strands_session_log import SessionLog, events
 from strands_session_log.audit.sessions import _members
+from support import ValkeyliteServer
 from support.command_line import Run, message
 from support.tampering import tamper
 
@@ -165,14 +164,12 @@ def test_a_feed_a_directory_or_tombstones_that_are_none_are_told(log: SessionLog
     assert not all(one.verification.ok for one in log.verify_all())
 
 
-def test_where_scan_is_not_allowed_it_is_told(log: SessionLog, namespace: str) -> None:
-    conversation(log)
-    log.client.execute_command("ACL SETUSER", "auditor", "on", ">secret", "~*", "+@all", "-scan")
-    pool: Any = log.client.connection_pool  # type: ignore[attr-defined]
-    options = {**pool.connection_kwargs, "username": "auditor", "password": "secret"}
-    auditor = valkey.Valkey(connection_pool=type(pool)(connection_class=pool.connection_class, **options))
-    found = list(SessionLog(auditor, namespace).verify_all())
-    log.client.execute_command("ACL DELUSER", "auditor")
+def test_where_scan_is_not_allowed_it_is_told() -> None:
+    with ValkeyliteServer() as server:
+        server.client().execute_command("ACL SETUSER", "auditor", "on", ">secret", "~*", "+@all", "-scan")
+        with SessionLog.connect(server.url.replace("//", "//auditor:secret@")) as log:
+            conversation(log)
+            found = list(log.verify_all())
     assert [one.verification.ok for one in found] == [True, False]
     assert "cannot be looked for" in found[-1].verification.problems[0]
 

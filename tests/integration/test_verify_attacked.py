@@ -10,12 +10,14 @@ import pytest
 
 from strands_session_log import SessionLog, events
 from strands_session_log.errors import SessionLogError
+from strands_session_log.event_log.reading import fetch
 from strands_session_log.feed import envelope
 from support.command_line import message
 
 SAMPLE = 300
 """How many of about five thousand changes are tried; another sample with another seed."""
 
+MOST = 1000
 Flat = list[bytes]
 
 
@@ -81,7 +83,7 @@ def others(value: bytes, neighbour: bytes) -> Iterator[bytes]:
 
 
 def stream_edits(log: SessionLog, key: str, is_feed: bool) -> Iterator[Edit]:
-    found = log.client.execute_command(b"XRANGE", key, "-", "+", NEVER_DECODE=True)
+    found = fetch(log.client, key, "-", "+", MOST)
     entries: list[tuple[bytes, Flat]] = [(id_, list(flat)) for id_, flat in found]
 
     def with_entry(at: int, id_: bytes, flat: Sequence[bytes] | None) -> list[Sequence[Any]]:
@@ -112,8 +114,7 @@ def stream_edits(log: SessionLog, key: str, is_feed: bool) -> Iterator[Edit]:
 
 
 def hash_edits(log: SessionLog, key: str) -> Iterator[Edit]:
-    flat = log.client.execute_command(b"HGETALL", key, NEVER_DECODE=True)
-    fields = dict(zip(flat[::2], flat[1::2], strict=True))
+    fields: dict[bytes, bytes] = log.client.execute_command("HGETALL", key)
     for name, value in fields.items():
         for other in others(value, b"s"):
             yield Edit(key, f"{key} {name!r}={other!r}", [("HSET", key, name, other)])
@@ -158,7 +159,7 @@ def seen(log: SessionLog) -> list[Any]:
             return type(error)
 
     # Envelopes of what was deleted since are left out: nothing is there any more that they could be held against.
-    feed = log.client.execute_command(b"XRANGE", log.events.keyspace.feed(0), "-", "+", NEVER_DECODE=True)
+    feed = fetch(log.client, log.events.keyspace.feed(0), "-", "+", MOST)
     readers: list[Callable[[], Any]] = [
         lambda: _envelopes(feed),
         lambda: log.sessions(),

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from strands_session_log import Anchor, SessionLog, chain, errors, events
-from strands_session_log.audit import anchors_in
+from strands_session_log.audit import anchors_in, witness
 from support.command_line import Run, message
 from support.tampering import Fields, entries_of, forge_all, moved_by, put, tamper
 
@@ -253,14 +253,13 @@ def test_all_sessions_take_one_pass_over_the_feed_of_each_partition(
     for number in range(20):
         fill(log, 3, f"s{number}")
     asked: list[str] = []
-    execute = log.client.execute_command
+    fetch = witness.fetch
 
-    def spy(*command: Any, **options: Any) -> Any:
-        if command[0] == b"XRANGE" and str(command[1]).endswith(":feed"):
-            asked.append(command[1])
-        return execute(*command, **options)
+    def spy(client: Any, key: str, start: str, end: str, count: int, command: bytes = b"XRANGE") -> Any:
+        asked.extend([key] if command == b"XRANGE" else [])
+        return fetch(client, key, start, end, count, command)
 
-    monkeypatch.setattr(log.client, "execute_command", spy)
+    monkeypatch.setattr(witness, "fetch", spy)
     assert all(one.verification.ok for one in log.verify_all())
     # One page that has it all, and one that is empty.
     assert asked

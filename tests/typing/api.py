@@ -134,7 +134,7 @@ anchor: Anchor = log.anchor("s-42")
 every: Iterator[Audited] = log.verify_all(expect=[anchor], feed=True)
 is_broken: bool = log.state("s-42").integrity.is_broken
 for known in (checked := log.read_checked("s-42", after=3)):
-    print(known.id, checked.integrity)
+    intact: str = f"{known.id} {checked.integrity}"
 manager = ValkeySessionManager("s-42", log=log, verify_on_resume=True)
 proved: bool = verification.ok
 recorded_as: EventId | None = log.erase("s-42", last, reason="a password")
