@@ -86,10 +86,19 @@ def test_a_session_with_a_damaged_head_is_not_listed_and_is_verified_all_the_sam
 
 def test_what_cannot_be_read_of_a_session_can_be_deleted(sessions: SessionLog, client: Client) -> None:
     for name, key in zip(NAMES, sessions.events.keyspace.session("x")._fields, strict=False):
-        if key not in ("feed", "sessions", "position"):
+        if key not in ("feed", "sessions", "position", "tombstones"):
             client.set(getattr(sessions.events.keyspace.session(name), key), b"\xff")
             sessions.delete(name)
-    assert sorted(paged(sessions, 100)) == NAMES[5:]
+    assert sorted(paged(sessions, 100)) == NAMES[6:]
+
+
+def test_nothing_is_deleted_where_no_tombstone_can_be_left(sessions: SessionLog, client: Client) -> None:
+    key = sessions.events.keyspace.session(NAMES[0]).tombstones
+    client.set(key, "junk")
+    with pytest.raises(errors.CorruptKeyError, match=r"a string, not a hash; .* or delete the key") as caught:
+        sessions.delete(NAMES[0])
+    assert caught.value.key == key
+    assert NAMES[0] in paged(sessions, 100)
 
 
 def test_a_directory_that_is_none_is_named_with_a_cure(sessions: SessionLog, client: Client) -> None:

@@ -18,7 +18,7 @@ from strands_session_log.event_log import ANY, Durability
 from strands_session_log.event_log.sealed import Position, seal
 from strands_session_log.ids import EventId
 from strands_session_log.scripts import APPEND
-from support import FaultProxy
+from support import FaultProxy, wait_until
 from support.processes import HOST
 from support.servers import Server, ValkeyliteServer
 
@@ -181,15 +181,14 @@ def test_what_landed_on_another_primary_at_another_time_breaks_no_chain(
     a, b, _ = primaries
     logs = [SessionLog.connect(server.url) for server in (a, b)]
     call = seal("s", [encode(order(1))], ANY, Position())
-    for log in logs:
-        APPEND(log.client, log.events.keyspace.session("s").begin, call.arguments)
+    began = EventId.parse(APPEND(logs[0].client, logs[0].events.keyspace.session("s").begin, call.arguments)[2])
+    wait_until(lambda: logs[1].events.now_ms("s") > began.ms)
+    APPEND(logs[1].client, logs[1].events.keyspace.session("s").begin, call.arguments)
     last = logs[0].append("s", order(2))
     heads = [log.events.head("s") for log in logs]
     assert heads[0] is not None
     assert heads[1] is not None
     follows = Position(next(logs[0].read("s")).id, call.link)
-    if follows.id == heads[1].id:
-        pytest.fail("both servers stood in the same millisecond")
     repeated = seal("s", [encode(order(2))], ANY, follows)
     reply = APPEND(logs[1].client, logs[1].events.keyspace.session("s").append, repeated.arguments)
     assert reply[0] == b"moved"

@@ -114,7 +114,8 @@ def test_nothing_in_a_message_reaches_the_terminal_but_its_text(log: SessionLog,
 
 def test_bytes_and_values_json_has_not_are_shown_in_words(log: SessionLog, run: Run) -> None:
     image = {"image": {"format": "png", "source": {"bytes": b"x" * 2048}}}
-    log.append("s-42", message(0, "user", "\ud800 odd", image, {"toolUse": {"name": "t", "input": {"sum": 2**70}}}))
+    call = {"toolUse": {"toolUseId": "1", "name": "t", "input": {"sum": 2**70}}}
+    log.append("s-42", message(0, "user", "\ud800 odd", image, call))
 
     shown = run("show", "s-42").stdout
 

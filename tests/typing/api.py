@@ -42,6 +42,9 @@ log: SessionLog = SessionLog.connect("valkey://localhost:6379", durability="fsyn
 log = SessionLog(valkey.Valkey(decode_responses=True), namespace="strands", partitions=16)
 log = SessionLog(valkey.ValkeyCluster(host="localhost"), durability=Durability.replicated(1))
 
+log = SessionLog(valkey.Valkey(), snapshot_key=b"k" * 32)
+log = SessionLog(valkey.Valkey(), snapshot_key=[b"new" * 16, b"old" * 16])
+
 manager: ValkeySessionManager = ValkeySessionManager(session_id="s-42", client=valkey.Valkey())
 manager = ValkeySessionManager("s-42", log=log)
 manager = ValkeySessionManager("s-42", url="embedded:")

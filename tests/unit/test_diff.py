@@ -186,7 +186,7 @@ def test_another_summary_another_order_and_a_repetition_are_differences() -> Non
         return states(*(said(index) for index in range(3)), window)[-1]
 
     one, other = ({"message": {"role": "user", "content": [{"text": text}]}} for text in ("One.", "Other."))
-    windows = [held(one, [1, 2]), held(other, [1, 2]), held([1, 2]), held([2, 2], [1, 1]), held([1, 2], [2, 2])]
+    windows = [held(one, [1, 2]), held(other, [1, 2]), held([1, 2]), held([2, 2], [1, 1]), held([1, 2], one)]
     for number, before in enumerate(windows):
         for after in windows[number + 1 :]:
             assert agent_diff(before, after).window_rearranged

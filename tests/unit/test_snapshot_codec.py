@@ -11,22 +11,29 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from strands_session_log.codec import from_json, to_json
+from strands_session_log.errors import SessionLogError
 from strands_session_log.events import Event, Recorded
 from strands_session_log.ids import EventId
 from strands_session_log.snapshot import (
+    Authenticator,
     DamagedError,
     Draft,
+    OtherVersionError,
+    Restored,
     SnapshotSettings,
+    Whose,
     points_to_keep,
-    restore,
     wants_point,
 )
+from strands_session_log.snapshot import restore as restore_sealed
 from strands_session_log.snapshot.blobs import compress
 from strands_session_log.state import Messages, SessionState, initial
 from unit import test_fold
 from unit.test_fold import anything, fold, said
 
 SMALL = SnapshotSettings(threshold=4, segment=3, points=4, spacing=4)
+OPEN = Authenticator()
+WHOSE = Whose("n", "s", "")
 
 
 def recorded(*happened: Event) -> list[Recorded]:
@@ -52,16 +59,24 @@ class Log:
         self.replays += 1
         return self.state.agents[agent_id].messages
 
+    def contradicted(self, agent_id: str) -> SessionLogError:
+        return SessionLogError(f"agent {agent_id} has other messages")
+
+
+def restore(whose: Whose, state: SessionState, manifest: bytes, segments: Mapping[str, bytes], log: Log) -> Restored:
+    """As if it stood where a state is."""
+    return restore_sealed(whose.place(state.position, state.link), manifest, segments, log, OPEN)
+
 
 def stored(state: SessionState, how: SnapshotSettings = SMALL) -> tuple[bytes, dict[str, bytes]]:
-    draft = Draft("s", {}, how)
+    draft = Draft(WHOSE, {}, how, OPEN)
     return draft.add(state)[0], draft.segments
 
 
 def read(state: SessionState, how: SnapshotSettings = SMALL) -> tuple[SessionState, Log]:
     manifest, segments = stored(state, how)
     log = Log(state, segments)
-    return restore("s", manifest, segments, log).state, log
+    return restore(WHOSE, state, manifest, segments, log).state, log
 
 
 @given(st.lists(anything, max_size=40), st.integers(0, 40))
@@ -75,38 +90,40 @@ def test_a_snapshot_and_the_tail_fold_into_what_all_events_do(happened: list[Eve
 def test_snapshots_made_from_snapshots_lose_nothing(happened: list[Event], cuts: list[int]) -> None:
     entries, state, at = recorded(*happened), initial(), 0
     kept: dict[str, bytes] = {}
-    checksums: Mapping[str, int] = {}
+    digests: Mapping[str, str] = {}
     for cut in sorted(cuts):
         state, at = fold(entries[at:cut], state), max(at, cut)
-        draft = Draft("s", checksums, SMALL)
+        draft = Draft(WHOSE, digests, SMALL, OPEN)
         manifest, _ = draft.add(state)
         kept.update(draft.segments)
-        state, checksums = restore("s", manifest, kept, Log(fold(entries[:at]), kept))
+        state, digests = restore(WHOSE, state, manifest, kept, Log(fold(entries[:at]), kept))
     assert fold(entries[at:], state) == fold(entries)
 
 
 @given(st.lists(anything, min_size=1, max_size=20), st.data())
 def test_a_damaged_manifest_is_never_taken_for_a_state(happened: list[Event], data: st.DataObject) -> None:
-    manifest, segments = stored(fold(recorded(*happened)))
+    state = fold(recorded(*happened))
+    manifest, segments = stored(state)
     at = data.draw(st.integers(0, 8 * len(manifest) - 1))
     flipped = bytearray(manifest)
     flipped[at // 8] ^= 1 << at % 8
     for damaged in (bytes(flipped), manifest[: at // 8], b""):
         with pytest.raises(DamagedError):
-            restore("s", damaged, segments, Log(initial(), segments))
+            restore(WHOSE, state, damaged, segments, Log(initial(), segments))
 
 
 def test_a_snapshot_of_another_session_is_not_taken() -> None:
-    manifest, segments = stored(fold(recorded(said(0))))
-    with pytest.raises(DamagedError, match="session s"):
-        restore("other", manifest, segments, Log(initial(), segments))
+    state = fold(recorded(said(0)))
+    manifest, segments = stored(state)
+    with pytest.raises(DamagedError, match="'s', not 'other'"):
+        restore(WHOSE._replace(session_id="other"), state, manifest, segments, Log(initial(), segments))
 
 
-def test_a_snapshot_of_a_later_version_is_not_taken(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("strands_session_log.snapshot.writing.VERSION", 99)
-    manifest, segments = stored(fold(recorded(said(0))))
-    with pytest.raises(DamagedError, match="version 99"):
-        restore("s", manifest, segments, Log(initial(), segments))
+def test_a_snapshot_of_a_later_version_is_not_taken() -> None:
+    state = fold(recorded(said(0)))
+    manifest, segments = stored(state)
+    with pytest.raises(OtherVersionError, match="4d"):
+        restore(WHOSE, state, b"4" + manifest[1:], segments, Log(initial(), segments))
 
 
 def test_a_damaged_segment_is_found_when_it_comes_along_and_replaced_when_it_is_fetched() -> None:
@@ -114,10 +131,10 @@ def test_a_damaged_segment_is_found_when_it_comes_along_and_replaced_when_it_is_
     manifest, segments = stored(state)
     damaged = {name: blob[:-1] for name, blob in segments.items()}
     with pytest.raises(DamagedError):
-        restore("s", manifest, damaged, Log(state, damaged))
+        restore(WHOSE, state, manifest, damaged, Log(state, damaged))
     for lost in (damaged, {}):
         log = Log(state, lost)
-        assert restore("s", manifest, {}, log).state == state
+        assert restore(WHOSE, state, manifest, {}, log).state == state
         assert log.replays
 
 
@@ -125,7 +142,7 @@ def test_a_segment_that_cannot_be_read_though_its_checksum_is_right_is_replayed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     for module in ("reading", "writing"):
-        monkeypatch.setattr(f"strands_session_log.snapshot.{module}.checksum", lambda blob: 0)
+        monkeypatch.setattr(f"strands_session_log.snapshot.{module}.digest", lambda blob: "")
     state = fold(recorded(*(said(index) for index in range(5))))
     manifest, segments = stored(state)
     for spoiled in (
@@ -136,7 +153,7 @@ def test_a_segment_that_cannot_be_read_though_its_checksum_is_right_is_replayed(
         compress(b"[false,[1],[],[],1,1,1,[],[]]"),
     ):
         log = Log(state, {})
-        assert restore("s", manifest, dict.fromkeys(segments, spoiled), log).state == state
+        assert restore(WHOSE, state, manifest, dict.fromkeys(segments, spoiled), log).state == state
         assert log.replays
 
 
@@ -167,16 +184,16 @@ def test_only_what_the_agent_holds_is_stored_and_the_rest_is_replayed_when_asked
 
 def test_what_is_stored_is_not_stored_again_and_small_segments_are_joined() -> None:
     entries = recorded(*(said(index) for index in range(40)))
-    state, checksums, written = initial(), dict[str, int](), 0
+    state, digests, written = initial(), dict[str, str](), 0
     kept: dict[str, bytes] = {}
     how = SnapshotSettings(segment=16)
     for at in range(40):
         state = fold(entries[at : at + 1], state)
-        draft = Draft("s", checksums, how)
+        draft = Draft(WHOSE, digests, how, OPEN)
         manifest, needs = draft.add(state)
         kept.update(draft.segments)
         written += len(draft.segments)
-        state, checksums = restore("s", manifest, kept, Log(state, kept))
+        state, digests = restore(WHOSE, state, manifest, kept, Log(state, kept))
     assert written == 40
     assert len(needs) <= 5
 
@@ -184,7 +201,7 @@ def test_what_is_stored_is_not_stored_again_and_small_segments_are_joined() -> N
 def test_states_that_follow_each_other_share_their_segments() -> None:
     how = SnapshotSettings()
     entries = recorded(*(said(index) for index in range(how.segment * 5 // 2)))
-    draft = Draft("s", {}, how)
+    draft = Draft(WHOSE, {}, how, OPEN)
     first = fold(entries[: how.segment * 2 + 9])
     needs = [draft.add(state)[1] for state in (first, fold(entries[how.segment * 2 + 9 :], first))]
     assert len(set(needs[0]) & set(needs[1])) == 2

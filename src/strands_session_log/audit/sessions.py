@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -22,6 +22,7 @@ from ..event_log.connection import connection_to
 from ..event_log.deletion import KEPT
 from ..ids import check_id
 from ..server.border import Client, insist, text
+from ..snapshot import Authenticator
 from .anchors import Anchor
 from .problems import Problems
 from .verifying import Verification, verify
@@ -53,6 +54,7 @@ def verify_all(
     *,
     expect: Iterable[Anchor] = (),
     feed: bool = False,
+    authenticator: Authenticator | None = None,
 ) -> Iterator[Audited]:
     """Verify every session: those in the directory, those whose keys are there, those that the feed or an anchor names.
 
@@ -64,6 +66,7 @@ def verify_all(
         progress: See `verify`; told of each session anew.
         expect: Links that were noted elsewhere.
         feed: Hold the feed against the sessions in the other direction, too: whether it is whole.
+        authenticator: Has the keys for snapshots, if there are any.
 
     Raises:
         ServerUnavailableError: When the server cannot be reached.
@@ -72,9 +75,10 @@ def verify_all(
     for anchor in expect:
         anchors.setdefault(anchor.session_id, []).append(anchor)
     problems = Problems()
+    check = partial(verify, log, progress=progress, feed=feed, authenticator=authenticator)
     unlisted = _unlisted(log, problems)
     for partition in range(log.keyspace.partitions):
-        yield from _partition(log, partition, unlisted.pop(partition, ()), anchors, progress, feed)
+        yield from _partition(log, partition, unlisted.pop(partition, ()), anchors, check, feed)
     if problems:
         yield Audited(None, None, _broken(problems.lines))
 
@@ -84,7 +88,7 @@ def _partition(
     partition: int,
     unlisted: Iterable[str],
     anchors: Mapping[str, Sequence[Anchor]],
-    progress: Progress,
+    check: Callable[..., Verification],
     is_strict: bool,
 ) -> Iterator[Audited]:
     problems, seen = Problems(), set[str]()
@@ -94,7 +98,7 @@ def _partition(
         for name in names:
             if name not in seen:
                 seen.add(name)
-                found = _verified(log, name, progress, anchors.get(name, ()), is_strict, witness)
+                found = _verified(partial(check, name, expect=anchors.get(name, ()), witness=witness))
                 if found is not None:
                     yield Audited(name, partition, found)
     for line in (*witness.problems.lines, *([witness.gap] if is_strict and witness.gap else ())):
@@ -105,13 +109,11 @@ def _partition(
         yield Audited(None, partition, _broken(problems.lines))
 
 
-def _verified(
-    log: EventLog, name: str, progress: Progress, expect: Sequence[Anchor], is_strict: bool, witness: Witness
-) -> Verification | None:
+def _verified(check: Callable[[], Verification]) -> Verification | None:
     """What verifying a session found, whatever happens; None where there is none, and need not be."""
     for attempt in range(_ATTEMPTS):
         try:
-            return verify(log, name, progress, expect=expect, feed=is_strict, witness=witness)
+            return check()
         except SessionNotFoundError:
             return None
         except ServerUnavailableError:

@@ -14,10 +14,12 @@ from ..event_log.reading import place
 from ..ids import START, EventId
 from ..scripts import STANDING
 from ..server.border import insist, text
+from ..snapshot import Authenticator
 from .anchors import Expect, Expectations
 from .checker import Checker, time_problem
 from .head import HeadFacts, Standing, directory_problem, life_problems
 from .lineage import Lineage
+from .snapshots import snapshot_problems
 from .witness import Witness
 
 _STEP = 1000
@@ -59,8 +61,9 @@ def verify(
     expect: Iterable[Expect] = (),
     feed: bool = False,
     witness: Witness | None = None,
+    authenticator: Authenticator | None = None,
 ) -> Verification:
-    """Recompute the chain of a session, and hold against it what the head, the directory and the feed say.
+    """Recompute the chain of a session, and hold against it what head, directory, feed and snapshot say.
 
     The chain of a fork begins with its root's first event. Its parent, if there still is one, must share its history.
 
@@ -71,6 +74,7 @@ def verify(
         expect: Links that were noted elsewhere.
         feed: Also find events that the feed should tell of, and does not.
         witness: What the feed of its partition tells, if that was read already.
+        authenticator: Has the keys for its snapshot, if there are any.
 
     Raises:
         SessionNotFoundError: When there is no such session.
@@ -80,7 +84,7 @@ def verify(
     expectations = Expectations(expect)
     # First the feed: what it tells of was appended before the session is read, so it must stand there.
     told = witness or Witness.read(log, log.keyspace.partition(session_id), only=session_id)
-    examination = _Examination(log, session_id, expectations, told, feed)
+    examination = _Examination(log, session_id, expectations, told, feed, authenticator or Authenticator())
     try:
         examination.walk(progress)
     except ServerRefusedError as error:
@@ -98,9 +102,16 @@ class _Examination:
     """One session being verified."""
 
     def __init__(
-        self, log: EventLog, session_id: str, expectations: Expectations, witness: Witness, is_strict: bool
+        self,
+        log: EventLog,
+        session_id: str,
+        expectations: Expectations,
+        witness: Witness,
+        is_strict: bool,
+        authenticator: Authenticator,
     ) -> None:
         self._log, self._session_id, self._witness, self._is_strict = log, session_id, witness, is_strict
+        self._authenticator = authenticator
         self._expectations, self._testimony = expectations, witness.of(session_id)
         self._standing = self._look()[0]
         self._lineage = Lineage(session_id, lambda: self._standing.descent)
@@ -236,7 +247,7 @@ class _Examination:
         yield from self._expectations.left(last, [(life.revision, life.link) for life in self._lives])
         if self._untold:
             yield f"the feed does not tell of event {self._untold[0]}, nor of {len(self._untold) - 1:,} others"
-        # The snapshot is compared with the log here.
+        yield from snapshot_problems(self._log, self._session_id, self._authenticator)
 
     def _look_again(self) -> None:
         """At content that was read though an event says that it was erased: meanwhile, or it was put back."""

@@ -10,7 +10,7 @@ import typer
 
 from ..errors import EvictionPolicyError
 from ..server import connect, release
-from ..session_log import SessionLog
+from ..session_log import SessionLog, keys_for
 from .target import Target
 from .terminal import one_line
 
@@ -38,9 +38,10 @@ def client_of(target: Target) -> Iterator[Any]:
 
 def _log(client: Any, target: Target) -> SessionLog:
     """Reading can lose nothing, so a server that may evict sessions is warned of here, not refused."""
+    keys = keys_for(target.url)
     try:
-        return SessionLog(client, target.namespace, retry_for=PATIENCE)
+        return SessionLog(client, target.namespace, retry_for=PATIENCE, snapshot_key=keys)
     except EvictionPolicyError as error:
         warning = f"maxmemory-policy is {error.policy}: the server may delete sessions; see `session-log doctor`"
         typer.echo(f"session-log: warning: {one_line(warning)}", err=True)
-        return SessionLog(client, target.namespace, retry_for=PATIENCE, allow_eviction=True)
+        return SessionLog(client, target.namespace, retry_for=PATIENCE, snapshot_key=keys, allow_eviction=True)

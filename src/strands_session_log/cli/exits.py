@@ -50,7 +50,7 @@ _NOT_FOUND = (
     errors.SessionNotFoundError,
 )
 _TELLS_ENOUGH = (errors.SessionDeletedError, errors.CorruptKeyError)
-DAMAGED = (errors.LogForkedError, errors.CorruptEntryError, errors.CorruptKeyError)
+DAMAGED = (errors.LogForkedError, errors.CorruptEntryError, errors.CorruptKeyError, errors.SnapshotMismatchError)
 
 
 def fail(code: Code, message: str) -> NoReturn:

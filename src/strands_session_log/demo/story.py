@@ -15,7 +15,7 @@ from ..audit import Verification
 from ..errors import SessionLogError
 from ..events import MessageAdded, Recorded
 from ..server import connect, inspect, release
-from ..session_log import SessionLog
+from ..session_log import SessionLog, keys_for
 from ..state import AgentState, SessionState
 from .child import Child
 from .conversation import ADVICE, CONFIRMATION, FOLLOW_UP, QUESTION
@@ -105,7 +105,7 @@ def play(url: str, namespace: str) -> Iterator[Step]:
         raise SessionLogError("the demo needs strands-agents 1.7 or later: older agents cannot go on without a prompt")
     client = connect(url)
     try:
-        log = SessionLog(client, namespace, retry_for=_PATIENCE)
+        log = SessionLog(client, namespace, retry_for=_PATIENCE, snapshot_key=keys_for(url))
         began = Began(f"demo-{token_hex(4)}", inspect(client, namespace).name)
         yield began
         arguments = (_url_for_others(client, url), namespace, began.session_id)

@@ -11,6 +11,7 @@ from datetime import datetime
 
 from .base import SessionLogError, shown
 from .following import DeliveryLostError, FeedGapError, GroupNotFoundError, ParkedNotFoundError
+from .settings import check_seconds, check_whole
 
 __all__ = [
     "ConcurrentWriteError",
@@ -44,9 +45,12 @@ __all__ = [
     "SessionLostError",
     "SessionNotBegunError",
     "SessionNotFoundError",
+    "SnapshotMismatchError",
     "UnansweredToolCallsError",
     "UnknownOutcomeError",
     "UnsupportedServerError",
+    "check_seconds",
+    "check_whole",
     "shown",
 ]
 
@@ -344,6 +348,17 @@ class SessionBrokenError(SessionLogError):
         super().__init__(
             f"session {session_id!r} is not what was written: {problem}. `session-log verify` names all problems; "
             "restore the session, or resume without verify_on_resume"
+        )
+
+
+class SnapshotMismatchError(SessionLogError):
+    """A snapshot counted other messages than the log has, which showed only when they were asked for."""
+
+    def __init__(self, session_id: str, position: object, agent_id: str) -> None:
+        self.session_id, self.position, self.agent_id = session_id, position, agent_id
+        super().__init__(
+            f"the snapshot of session {session_id!r} at event {position} has other messages of agent {agent_id!r} than "
+            "the log; it is dropped, so that reading the session again reads the log"
         )
 
 

@@ -9,6 +9,7 @@ from itertools import chain
 from typing import Any, NamedTuple
 
 from ..codec import RawEntry
+from ..errors import ServerRefusedError
 from ..ids import EventId
 from ..keys import Keyspace
 from ..scripts import LOAD, SAVE
@@ -19,6 +20,8 @@ from .reading import end_at
 _ENTRIES = 320
 _ENTRY_BYTES = 4 * 1024 * 1024
 _SEGMENT_BYTES = 8 * 1024 * 1024
+_LISTED_BYTES, _BLOB_BYTES = 65_536, 32 * 1024 * 1024
+"""As load.lua has them."""
 _POINTS = re.compile(rb"\b([0-9]{1,16})-([0-9]{1,16})\b")
 
 
@@ -44,9 +47,14 @@ class Loaded(NamedTuple):
     more: bool
 
     @property
+    def erased_ranges(self) -> str:
+        """The head's erased ranges as text, whatever stands there."""
+        return self.erased.decode(errors="replace")
+
+    @property
     def points(self) -> list[EventId]:
         """The points the snapshot has, oldest first; what is none is passed over."""
-        return [EventId(int(ms), int(revision)) for ms, revision in _POINTS.findall(self.listed)]
+        return _points(self.listed)
 
 
 class Point(NamedTuple):
@@ -74,6 +82,7 @@ class Save(NamedTuple):
         points: The points it is to have.
         added: Those of them that are new.
         segments: New segments by name.
+        has_key: Whether they are authenticated; those that are not never take the place of those that are.
     """
 
     erased: bytes
@@ -81,6 +90,7 @@ class Save(NamedTuple):
     points: Sequence[EventId]
     added: Sequence[Point]
     segments: Mapping[str, bytes]
+    has_key: bool = False
 
     @property
     def size(self) -> int:
@@ -119,7 +129,7 @@ class Cache:
         """
         points = ((str(one.id), one.link, one.manifest, " ".join(one.needs)) for one in save.added)
         arguments: list[Any] = [
-            *(save.erased, save.known, _words(save.points), len(save.added)),
+            *(save.erased, save.known, _words(save.points), len(save.added), int(save.has_key)),
             *chain.from_iterable(points),
             *chain.from_iterable(save.segments.items()),
         ]
@@ -127,20 +137,47 @@ class Cache:
 
     def segment(self, session_id: str, name: str) -> bytes | None:
         """One segment; None when it is gone."""
-        key = self._keyspace.session(session_id).snapshot
-        command = partial(self._client.execute_command, "HGET", key, f"segment:{name}", NEVER_DECODE=True)
         with diagnosed(self._client, self._keyspace, session_id):
-            found: bytes | None = insist(command, self._retry_for)
-        return found
+            return self._field(session_id, f"segment:{name}")
 
-    def drop(self, session_id: str) -> None:
-        """Throw the snapshot of a session away; it is made anew."""
+    def manifest(self, session_id: str, point: EventId) -> bytes | None:
+        """What stands at a point; None when it is gone."""
+        return self._field(session_id, f"point:{point}")
+
+    def points(self, session_id: str) -> list[EventId]:
+        """The points there are; none where something else is in the place of the snapshot, or of its list of points."""
+        try:
+            return _points(self._field(session_id, "points", _LISTED_BYTES) or b"")
+        except ServerRefusedError:
+            return []
+
+    def drop(self, session_id: str, has_key: bool = True) -> None:
+        """Throw the snapshot of a session away; it is made anew.
+
+        Args:
+            session_id: The session.
+            has_key: Otherwise one that is authenticated stays: whoever cannot make it anew must not throw it away.
+        """
         key = self._keyspace.session(session_id).snapshot
-        insist(lambda: self._client.execute_command("UNLINK", key), self._retry_for)
+        if has_key or self._field(session_id, "authenticated") is None:
+            insist(lambda: self._client.execute_command("UNLINK", key), self._retry_for)
+
+    def _field(self, session_id: str, name: str, most: int = _BLOB_BYTES) -> bytes | None:
+        """A field of the hash; None when it is gone, or larger than any that is ever stored."""
+        ask = partial(self._client.execute_command, NEVER_DECODE=True)
+        key = self._keyspace.session(session_id).snapshot
+        if insist(partial(ask, "HSTRLEN", key, name), self._retry_for) > most:
+            return None
+        found: bytes | None = insist(partial(ask, "HGET", key, name), self._retry_for)
+        return found
 
     def _keys(self, session_id: str) -> tuple[str, str, str]:
         keys = self._keyspace.session(session_id)
         return keys.events, keys.head, keys.snapshot
+
+
+def _points(listed: bytes) -> list[EventId]:
+    return list(dict.fromkeys(EventId(int(ms), int(revision)) for ms, revision in _POINTS.findall(listed)))
 
 
 def _words(points: Sequence[EventId]) -> str:

@@ -33,7 +33,7 @@ class Copied:
             self._created = id_ if self._created == START else self._created
             data = data if type(data) is dict else {}
             self.count, self.position = self.count + 1, Position(id_, link)
-            if type_ == MessageAdded.TYPE and type(index := data.get("message_id")) is int:
+            if type_ == MessageAdded.TYPE and type(data) is dict and type(index := data.get("message_id")) is int:
                 self._messages.setdefault(agent, set()).add(index)
             if getattr(Event.known.get(type_), "moves_agent", False):
                 self._moved[agent] = id_

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from ..errors import SessionLogError, UnsupportedServerError
+from ..errors import SessionLogError, UnsupportedServerError, check_whole
 from ..server import ServerReport
+
+_DAY_MS = 86_400_000
+"""0 would mean for ever."""
 
 
 class Durability(NamedTuple):
@@ -32,15 +35,21 @@ class Durability(NamedTuple):
         """Done when this many replicas have it in memory (`WAIT`).
 
         Raises:
-            ValueError: When it is fewer than one replica.
+            SessionLogError: When it is fewer than one replica, or no time to wait for them.
         """
-        if replicas < 1:
-            raise ValueError(f"replicas={replicas}: must be at least 1")
+        check_whole("replicas", replicas, 1)
+        check_whole("timeout_ms", timeout_ms, 1, _DAY_MS)
         return cls(("WAIT", replicas, timeout_ms), (replicas,))
 
     @classmethod
     def fsync(cls, replicas: int = 0, timeout_ms: int = 1000) -> Durability:
-        """Done when it is on the primary's disk, and on that of so many replicas (`WAITAOF`, Valkey or Redis 7.2+)."""
+        """Done when it is on the primary's disk, and on that of so many replicas (`WAITAOF`, Valkey or Redis 7.2+).
+
+        Raises:
+            SessionLogError: When it is no number of replicas, or no time to wait for them.
+        """
+        check_whole("replicas", replicas, 0)
+        check_whole("timeout_ms", timeout_ms, 1, _DAY_MS)
         return cls(("WAITAOF", 1, replicas, timeout_ms), (1, replicas))
 
     @classmethod

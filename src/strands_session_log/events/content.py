@@ -38,11 +38,13 @@ class SessionForked(Known):
 
     def facts(self) -> dict[str, Any]:
         """Which session, and up to which event."""
-        return {"parent": self.data.get("parent"), "at": self.data.get("at")}
+        data = _mapping(self.data)
+        return {"parent": data.get("parent"), "at": data.get("at")}
 
     def retains(self) -> dict[str, Any]:
         """All of it: whoever verifies the session must know where its chain begins, and there is no content in it."""
-        return {name: self.data[name] for name in _ORIGIN if isinstance(self.data.get(name), str)}
+        data = _mapping(self.data)
+        return {name: data[name] for name in _ORIGIN if isinstance(data.get(name), str)}
 
 
 class SessionRewound(Known):
@@ -57,7 +59,8 @@ class SessionRewound(Known):
 
     def facts(self) -> dict[str, Any]:
         """From which event to which."""
-        return {"from": self.data.get("from"), "to": self.data.get("to")}
+        data = _mapping(self.data)
+        return {"from": data.get("from"), "to": data.get("to")}
 
 
 class _AgentMoved(Known):
@@ -142,6 +145,7 @@ class WindowChanged(_AgentMoved):
     The data is `{"items": […], "removed": n, "next": n}`: what it holds, as `[first, last]` ranges of the transcript
     and `{"message": …}` for what stands nowhere in it; its conversation manager's removed count; and the index of its
     next message. Messages from that index on follow, and what the manager removes from then on is taken from the front.
+    A message of the transcript is named once, and in full where it is held once more.
     """
 
     __slots__ = ()
@@ -149,8 +153,10 @@ class WindowChanged(_AgentMoved):
 
     def facts(self) -> dict[str, Any]:
         """How many messages the agent holds that stand nowhere in the transcript, and how many were left out."""
-        items = self.data.get("items") or ()
-        return {"inline": sum(isinstance(item, Mapping) for item in items), "removed": self.data.get("removed")}
+        data = _mapping(self.data)
+        items = data.get("items")
+        listed = items if isinstance(items, (list, tuple)) else ()
+        return {"inline": sum(isinstance(item, Mapping) for item in listed), "removed": data.get("removed")}
 
 
 class PayloadErased(Known):
@@ -170,11 +176,12 @@ class PayloadErased(Known):
     @property
     def erased(self) -> list[EventId]:
         """The ids of the events whose content was erased; what is no id is passed over."""
-        listed = self.data.get("erased")
+        listed = _mapping(self.data).get("erased")
         return list(_event_ids(listed if isinstance(listed, (list, tuple)) else ()))
 
 
-def _message_facts(data: Mapping[str, Any]) -> dict[str, Any]:
+def _message_facts(said: Any) -> dict[str, Any]:
+    data = _mapping(said)
     message = _mapping(data.get("redact_message") or data.get("message"))
     content = message.get("content")
     blocks = map(_mapping, content) if isinstance(content, (list, tuple)) else ()
@@ -186,7 +193,8 @@ def _message_facts(data: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in facts.items() if value not in ([], {}, None)}
 
 
-def _message_retains(data: Mapping[str, Any]) -> dict[str, Any]:
+def _message_retains(said: Any) -> dict[str, Any]:
+    data = _mapping(said)
     redaction, index = data.get("redact_message"), data.get("message_id")
     role = _mapping(data.get("message") if redaction is None else redaction).get("role")
     if role in ROLES:

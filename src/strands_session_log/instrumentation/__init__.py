@@ -33,6 +33,7 @@ from .details import (
     Repaired,
     Resumed,
     Retried,
+    SnapshotDropped,
     SnapshotSaved,
     SnapshotUse,
 )
@@ -64,6 +65,7 @@ __all__ = [
     "Repaired",
     "Resumed",
     "Retried",
+    "SnapshotDropped",
     "SnapshotSaved",
     "SnapshotUse",
     "add_hook",

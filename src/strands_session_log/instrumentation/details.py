@@ -130,6 +130,19 @@ class SnapshotSaved(Detail):
 
 
 @dataclass(frozen=True, slots=True)
+class SnapshotDropped(Detail):
+    """A snapshot was not taken: the log was folded instead, and the snapshot is made anew.
+
+    Attributes:
+        reason: `unauthenticated`: nobody with a snapshot key has written it. `damaged`: it is not what was written.
+            `outdated`: it is of another history, version, or from before an erasure. `mismatch`: it counts other
+            messages than the log has.
+    """
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class OfGroup(Detail):
     """Something a subscription did.
 

@@ -28,6 +28,7 @@ from .details import (
     Repaired,
     Resumed,
     Retried,
+    SnapshotDropped,
     SnapshotSaved,
 )
 
@@ -82,6 +83,7 @@ class PrometheusHook:
             IntegrityChecked: lambda detail: self._integrity.labels(detail.result).inc(),
             Repaired: self._repaired,
             SnapshotSaved: self._snapshot_saved,
+            SnapshotDropped: lambda detail: self._snapshots_dropped.labels(detail.reason).inc(),
             FeedTrimmed: lambda detail: self._trimmed.inc(detail.events),
             **dict.fromkeys(_OF_GROUP, self._of_group),
             **dict.fromkeys(_TO_GROUP, self._to_group),
@@ -121,6 +123,10 @@ class PrometheusHook:
         self._snapshot_bytes = self._counter(
             "snapshots_saved_bytes", "Size of what was new in snapshots that were saved."
         )
+
+        self._snapshots_dropped = self._counter("snapshots_dropped", "Snapshots that were not taken.", "reason")
+        for reason in ("unauthenticated", "damaged", "outdated", "mismatch"):
+            self._snapshots_dropped.labels(reason)
 
     def _subscription(self) -> None:
         counted = {**_OF_GROUP, **_TO_GROUP}

@@ -6,6 +6,7 @@ Strands fires no event when a conversation manager trims or summarises, when con
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Sequence
 from hashlib import blake2b
 from typing import Any, NamedTuple
@@ -75,8 +76,7 @@ class Window:
         if explained and not forced:
             self._slots = expected
             return None
-        indices = {slot.print: slot.at for slot in self._slots if slot.at is not None}
-        self._slots = [Slot(indices.get(print_), print_) for print_ in prints]
+        self._slots = _placed(self._slots, prints)
         return {"items": list(_items(self._slots, live)), "removed": removed, "next": next_index}
 
     def _load(self) -> list[Slot]:
@@ -87,6 +87,15 @@ class Window:
         self._slots += [Slot(index, _print_of_json(orjson.loads(body)["message"])) for index, body in self._added]
         self._added = []
         return self._slots
+
+
+def _placed(known: Sequence[Slot], prints: Iterable[bytes]) -> list[Slot]:
+    """What is held now, each with its index; an index stands once, as the fold takes it: another copy has none."""
+    indices: dict[bytes, deque[int]] = {}
+    for slot in known:
+        if slot.at is not None:
+            indices.setdefault(slot.print, deque()).append(slot.at)
+    return [Slot(left.popleft() if (left := indices.get(print_)) else None, print_) for print_ in prints]
 
 
 def fingerprint(message: Any) -> bytes:

@@ -32,12 +32,13 @@ class Folding:
     Attributes:
         states: The state at the end of some pages, for who wants to keep points of the past.
         has_erasure: Whether one of the events is the record of an erasure.
+        erased: The revisions that these say were erased.
     """
 
     def __init__(self, session_id: str, state: SessionState, check: IntegrityCheck | None = None) -> None:
         self._session_id, self._fold, self._begun, self._check = session_id, Fold(state), state.revision, check
         self.states: list[SessionState] = []
-        self.has_erasure = False
+        self.has_erasure, self.erased = False, set[int]()
 
     @property
     def count(self) -> int:
@@ -66,6 +67,7 @@ class Folding:
             add(id_, type_, agent, data, link, is_erased)
             if type_ == PayloadErased.TYPE:
                 self.has_erasure = True
+                self.erased |= {one.revision for one in PayloadErased(data).erased} if type(data) is dict else set()
 
     def note(self) -> None:
         """Keep the state as it is now."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 from threading import Lock
@@ -10,23 +11,32 @@ from time import perf_counter
 
 from ..audit import IntegrityCheck
 from ..codec import RawEntry, rows
-from ..errors import CorruptEntryError, LogForkedError, SessionBrokenError
+from ..errors import CorruptEntryError, LogForkedError, SessionBrokenError, SessionLogError, SnapshotMismatchError
 from ..event_log import EventLog
 from ..event_log.cache import Loaded
 from ..event_log.reading import end_at
 from ..event_log.sealed import Position
 from ..event_log.telling import entries_bytes
-from ..ids import START, EventId
-from ..instrumentation import IntegrityChecked, Resumed, SnapshotUse
+from ..ids import EventId
+from ..instrumentation import IntegrityChecked, Resumed, SnapshotDropped, SnapshotUse
 from ..instrumentation.hooks import hooks
-from ..snapshot import DamagedError, Restored, SnapshotSettings, restore, wants_point
-from ..state import NOT_CHECKED, Messages, SessionState, initial
+from ..snapshot import (
+    Authenticator,
+    DamagedError,
+    OutdatedError,
+    Place,
+    Restored,
+    SnapshotSettings,
+    restore,
+    wants_point,
+)
+from ..state import INTACT, NOT_CHECKED, Messages, SessionState, initial
 from .folding import Folding
 from .saving import Saver, Unsaved
 
 logger = logging.getLogger(__name__)
 
-_MISS: SnapshotUse = "miss"
+_RANGE = re.compile(r"\b([0-9]{1,16})-([0-9]{1,16})\b")
 
 
 class Replay:
@@ -35,11 +45,14 @@ class Replay:
     Args:
         log: The log.
         settings: How snapshots are kept; None to do without.
+        authenticator: Tells which snapshots are taken; those of everybody, if left out.
     """
 
-    def __init__(self, log: EventLog, settings: SnapshotSettings | None = None) -> None:
-        self._log, self._settings = log, settings
-        self._saver = None if settings is None else Saver(log, settings, self._refresh)
+    def __init__(
+        self, log: EventLog, settings: SnapshotSettings | None = None, authenticator: Authenticator | None = None
+    ) -> None:
+        self._log, self._settings, self.authenticator = log, settings, authenticator or Authenticator()
+        self._saver = None if settings is None else Saver(log, settings, self.authenticator, self._refresh)
         if self._saver:
             log.on_append = self._saver.appended
 
@@ -162,32 +175,57 @@ class Replay:
 
     def _fold(self, session_id: str, until: EventId | None, loaded: Loaded, check: bool) -> Unsaved:
         """What a load brought, and what follows; from the log alone if the snapshot cannot be trusted."""
-        pages, restored, use = self._pages(session_id, until, loaded), Restored(initial(), {}), _MISS
-        checking = IntegrityCheck(self._log, session_id) if check else None
-        if loaded.point is not None:
-            found = self._restore(session_id, loaded)
-            if found is None:
-                use = "dropped"
-                self._log.cache.drop(session_id)
-                loaded, pages = loaded._replace(listed=b""), self._log.pages(session_id, end=end_at(until))
-            else:
-                restored, pages, use = found, chain([next(pages)[1:]], pages), "hit"
-                if check:
-                    checking = IntegrityCheck(self._log, session_id, loaded.entries[0], NOT_CHECKED)
-        folding = Folding(session_id, restored.state, checking)
-        self._run(folding, pages)
-        state = folding.finish() if until is None else folding.state()
-        return Unsaved(state, folding.states, folding.count, loaded, restored.checksums, use)
-
-    def _restore(self, session_id: str, loaded: Loaded) -> Restored | None:
-        """What the snapshot holds, if it can be trusted."""
+        if loaded.point is None:
+            return self._folded(session_id, until, loaded, Restored(initial(), {}), "miss", check)
         try:
-            fetch = _Fetch(self, session_id, loaded.point or START)
-            restored = restore(session_id, loaded.manifest, loaded.segments, fetch)
+            return self._folded(session_id, until, loaded, self._restore(session_id, loaded), "hit", check)
         except DamagedError as error:
             logger.warning("session_id=<%s>, error=<%s> | snapshot dropped", session_id, error)
-            return None
-        return restored if _begins_at(loaded.entries, restored.state) else None
+            self.drop(session_id, error.reason)
+        loaded = loaded._replace(listed=b"", point=None)
+        return self._folded(session_id, until, loaded, Restored(initial(), {}), "dropped", check)
+
+    def _folded(
+        self,
+        session_id: str,
+        until: EventId | None,
+        loaded: Loaded,
+        restored: Restored,
+        use: SnapshotUse,
+        check: bool,
+    ) -> Unsaved:
+        """A state with what follows it."""
+        after, known = (loaded.entries[0], NOT_CHECKED) if use == "hit" else (None, INTACT)
+        checking = IntegrityCheck(self._log, session_id, after, known) if check else None
+        folding = Folding(session_id, restored.state, checking)
+        if use == "dropped":
+            pages = self._log.pages(session_id, end=end_at(until))
+        else:
+            pages = self._pages(session_id, until, loaded)
+        self._run(folding, chain([next(pages)[1:]], pages) if use == "hit" else pages)
+        if use == "hit" and not _all_in(folding.erased, loaded.erased_ranges):
+            # The head is no part of the chain, but the record of an erasure is.
+            raise OutdatedError("it is from before an erasure")
+        state = folding.finish() if until is None else folding.state()
+        return Unsaved(state, folding.states, folding.count, loaded, restored.digests, use)
+
+    def _restore(self, session_id: str, loaded: Loaded) -> Restored:
+        """What the snapshot holds.
+
+        Raises:
+            DamagedError: When it cannot be trusted.
+        """
+        first = next(rows(loaded.entries[:1], lambda type_: False), None)
+        if first is None or first[0] != loaded.point:
+            raise OutdatedError(f"event {loaded.point} is not in the log")
+        place = Place(self._log.keyspace.namespace, session_id, first[0], first[4], loaded.erased_ranges)
+        fetch = _Fetch(self, session_id, first[0])
+        return restore(place, loaded.manifest, loaded.segments, fetch, self.authenticator)
+
+    def drop(self, session_id: str, reason: str = "mismatch") -> None:
+        """Tell that a snapshot is not taken, and throw it away; it is made anew."""
+        hooks.tell(SnapshotDropped(reason))
+        self._log.cache.drop(session_id, self.authenticator.has_key)
 
     def _pages(self, session_id: str, until: EventId | None, loaded: Loaded) -> Iterator[Sequence[RawEntry]]:
         """The pages from where the load began; every one after the first continues the one before."""
@@ -234,6 +272,10 @@ class _Fetch:
             raise LogForkedError(self._session_id, str(self._position))
         return self._state.agents[agent_id].messages
 
+    def contradicted(self, agent_id: str) -> SessionLogError:
+        self._replay.drop(self._session_id)
+        return SnapshotMismatchError(self._session_id, self._position, agent_id)
+
 
 def _is_heard() -> bool:
     """Whether anybody would hear that a session is not what was written: looking costs a tenth of a short resume."""
@@ -262,6 +304,12 @@ def _resumed(started: float, state: SessionState, unsaved: Unsaved | None) -> Re
 
 def _loaded_bytes(loaded: Loaded) -> int:
     return len(loaded.manifest) + sum(map(len, loaded.segments.values())) + entries_bytes(loaded.entries)
+
+
+def _all_in(revisions: Iterable[int], ranges: str) -> bool:
+    """Whether the head's erased ranges have all of these; they are not unfolded, since they may say anything."""
+    bounds = [(int(first), int(last)) for first, last in _RANGE.findall(ranges)]
+    return all(any(first <= revision <= last for first, last in bounds) for revision in revisions)
 
 
 def _begins_at(entries: Sequence[RawEntry], state: SessionState) -> bool:

@@ -12,7 +12,7 @@ from ..event_log import EventLog
 from ..event_log.cache import Cache, Loaded, Point, Save
 from ..instrumentation import SnapshotSaved, SnapshotUse
 from ..instrumentation.hooks import hooks
-from ..snapshot import Draft, SnapshotSettings, points_to_keep
+from ..snapshot import Authenticator, Draft, SnapshotSettings, TooLargeError, Whose, points_to_keep
 from ..state import SessionState
 from .background import Background
 
@@ -31,7 +31,7 @@ class Unsaved(NamedTuple):
         states: States of the past that were met on the way.
         folded: How many events were folded for it.
         loaded: What it was folded from.
-        checksums: Checksums of the segments its snapshot has, by name.
+        digests: Digests of the segments its snapshot has, by name.
         snapshot: What became of that snapshot.
     """
 
@@ -39,7 +39,7 @@ class Unsaved(NamedTuple):
     states: Sequence[SessionState]
     folded: int
     loaded: Loaded
-    checksums: Mapping[str, int]
+    digests: Mapping[str, str]
     snapshot: SnapshotUse
 
 
@@ -49,13 +49,21 @@ class Saver:
     Args:
         log: Where to.
         settings: When, and how.
+        authenticator: Seals them.
         fold: Folds the newest state of a session; None if there is no such session.
     """
 
-    def __init__(self, log: EventLog, settings: SnapshotSettings, fold: Callable[[str], Unsaved | None]) -> None:
+    def __init__(
+        self,
+        log: EventLog,
+        settings: SnapshotSettings,
+        authenticator: Authenticator,
+        fold: Callable[[str], Unsaved | None],
+    ) -> None:
         # A snapshot is never worth waiting for.
         self._cache = Cache(log.client, log.keyspace, retry_for=0.0)
-        self._settings, self._fold = settings, fold
+        self._settings, self._authenticator, self._fold = settings, authenticator, fold
+        self._namespace = log.keyspace.namespace
         self._seen: OrderedDict[str, int] = OrderedDict()
         self._background = Background()
         self.saved_bytes = 0
@@ -98,25 +106,30 @@ class Saver:
     def _write(self, session_id: str, unsaved: Unsaved | None) -> None:
         if unsaved is None or not unsaved.folded:
             return
-        save = _drafted(session_id, unsaved, self._settings)
-        if save.size > _MAX_BYTES and unsaved.states:
-            save = _drafted(session_id, unsaved._replace(states=()), self._settings)
-        if save.size > _MAX_BYTES:
-            logger.warning("session_id=<%s>, bytes=<%s> | too large for a snapshot", session_id, save.size)
+        save = self._drafted(session_id, unsaved) or self._drafted(session_id, unsaved._replace(states=()))
+        if save is None:
+            logger.warning("session_id=<%s> | too large for a snapshot", session_id)
         elif self._cache.save(session_id, save):
             self.saved_bytes += save.size
             hooks.tell(SnapshotSaved(save.size))
 
-
-def _drafted(session_id: str, unsaved: Unsaved, settings: SnapshotSettings) -> Save:
-    """Lay out the points that are new and worth keeping."""
-    known = unsaved.loaded.points
-    found = {state.position: state for state in (*unsaved.states, unsaved.state)}
-    points = points_to_keep([*known, *found], settings)
-    draft = Draft(session_id, unsaved.checksums, settings)
-    added = [
-        Point(point, found[point].link, *draft.add(found[point]))
-        for point in points
-        if point in found and point not in known
-    ]
-    return Save(unsaved.loaded.erased, unsaved.loaded.listed, points, added, draft.segments)
+    def _drafted(self, session_id: str, unsaved: Unsaved) -> Save | None:
+        """Lay out the points that are new and worth keeping; None if that is too much at once."""
+        loaded, settings = unsaved.loaded, self._settings
+        known = loaded.points
+        found = {state.position: state for state in (*unsaved.states, unsaved.state)}
+        points = points_to_keep([*known, *found], settings)
+        draft = Draft(
+            Whose(self._namespace, session_id, loaded.erased_ranges), unsaved.digests, settings, self._authenticator
+        )
+        try:
+            added = [
+                Point(point, found[point].link, *draft.add(found[point]))
+                for point in points
+                if point in found and point not in known
+            ]
+        except TooLargeError:
+            return None
+        has_key = self._authenticator.has_key
+        save = Save(loaded.erased, loaded.listed, points, added, draft.segments, has_key)
+        return save if save.size <= _MAX_BYTES else None

@@ -8,12 +8,14 @@
 -- erased ranges; the points there are, and the one that was taken ('' if none), whose event comes first; and whether
 -- there are more events than those. Segments that are left out are fetched when they are needed.
 local PAGE = 64
+-- More than is ever stored: what is larger is none of ours, and the server does nothing else while it looks at it.
+local MOST_LISTED, MOST_MANIFEST, MOST_NEEDED = 65536, 33554432, 2048
 local head = redis.call('HMGET', KEYS[2], 'revision', 'erased')
 if not head[1] then return {} end
 
 -- Whatever somebody has put there instead is no snapshot.
-local known = redis.pcall('HGET', KEYS[3], 'points')
-if type(known) ~= 'string' then known = '' end
+local length = redis.pcall('HSTRLEN', KEYS[3], 'points')
+local known = type(length) == 'number' and length <= MOST_LISTED and redis.call('HGET', KEYS[3], 'points') or ''
 local last_ms, last_revision = tonumber(ARGV[2]) or math.huge, tonumber(ARGV[3]) or math.huge
 local point = ''
 for ms, revision in string.gmatch(known, '(%d+)%-(%d+)') do
@@ -24,18 +26,23 @@ end
 
 local manifest, segments = '', {}
 if point ~= '' then
-    local found = redis.call('HMGET', KEYS[3], 'point:' .. point, 'needs:' .. point)
-    manifest = found[1] or ''
-    local bytes, most = 0, tonumber(ARGV[6])
-    for name in string.gmatch(found[2] or '', '%S+') do
-        bytes = bytes + redis.call('HSTRLEN', KEYS[3], 'segment:' .. name)
-        if bytes > most then break end
+    if redis.call('HSTRLEN', KEYS[3], 'point:' .. point) <= MOST_MANIFEST then
+        manifest = redis.call('HGET', KEYS[3], 'point:' .. point) or ''
+    end
+    local needs = ''
+    if redis.call('HSTRLEN', KEYS[3], 'needs:' .. point) <= MOST_LISTED then
+        needs = redis.call('HGET', KEYS[3], 'needs:' .. point) or ''
+    end
+    local bytes, most, left = 0, tonumber(ARGV[6]), MOST_NEEDED
+    for name in string.gmatch(needs, '%S+') do
+        bytes, left = bytes + redis.call('HSTRLEN', KEYS[3], 'segment:' .. name), left - 1
+        if bytes > most or left < 0 then break end
         segments[#segments + 1] = name
         segments[#segments + 1] = redis.call('HGET', KEYS[3], 'segment:' .. name) or ''
     end
 end
 
-local BODY, SMALL = 18, 256
+local BODY, SMALL = 22, 256
 local entries, bytes, start, more = {}, 0, point == '' and '-' or point, true
 local most, most_bytes = tonumber(ARGV[4]), tonumber(ARGV[5])
 while more and #entries < most and bytes < most_bytes do

@@ -2,16 +2,18 @@
 --
 -- KEYS: events, head, snapshot (one slot)
 -- ARGV: 1 the head's erased ranges, and 2 the points, as the saver knew them; 3 the points there are to be;
---       4 how many points follow: id, link, manifest, names of the segments it needs; then name, segment, ...
+--       4 how many points follow; 5 whether they are authenticated, 1 or 0; each point: id, link, manifest, names of the
+--       segments it needs; then name, segment, ...
 --
 -- Returns 1, or 0 when it was overtaken: something was erased, others have saved, a segment is gone, or the log is not
--- what was folded.
-local FIRST, WIDTH = 5, 4
+-- what was folded; and when it would take the place of what somebody with a key has saved.
+local FIRST, WIDTH = 6, 4
 local count = tonumber(ARGV[4])
 local segments = FIRST + count * WIDTH
 
 if (redis.call('HGET', KEYS[2], 'erased') or '') ~= ARGV[1] then return 0 end
 if (redis.call('HGET', KEYS[3], 'points') or '') ~= ARGV[2] then return 0 end
+if ARGV[5] == '0' and redis.call('HEXISTS', KEYS[3], 'authenticated') == 1 then return 0 end
 local given = {}
 for at = segments, #ARGV, 2 do given[ARGV[at]] = true end
 for number = 0, count - 1 do
@@ -34,9 +36,10 @@ for number = 0, count - 1 do
 end
 for at = segments, #ARGV, 2 do redis.call('HSET', KEYS[3], 'segment:' .. ARGV[at], ARGV[at + 1]) end
 redis.call('HSET', KEYS[3], 'points', ARGV[3])
+if ARGV[5] == '1' then redis.call('HSET', KEYS[3], 'authenticated', 'hmac-sha-256') end
 
 -- What no point needs any more.
-local kept = { points = true }
+local kept = { points = true, authenticated = true }
 for id in string.gmatch(ARGV[3], '%S+') do
     kept['point:' .. id], kept['needs:' .. id] = true, true
     for name in string.gmatch(redis.call('HGET', KEYS[3], 'needs:' .. id) or '', '%S+') do kept['segment:' .. name] = true end

@@ -6,7 +6,7 @@ from .advice import Finding, advice
 from .checks import ServerReport, check, inspect, inspect_all
 from .clients import AnyClient, connect
 from .leases import release
-from .urls import SCHEMES, masked
+from .urls import SCHEMES, key_file_of, masked
 
 __all__ = [
     "SCHEMES",
@@ -18,6 +18,7 @@ __all__ = [
     "connect",
     "inspect",
     "inspect_all",
+    "key_file_of",
     "masked",
     "release",
 ]

@@ -11,7 +11,7 @@ import valkey.cluster
 import valkey.sentinel
 
 from .border import insist
-from .urls import EmbeddedUrl, TcpUrl, UnixUrl, invalid, parse
+from .urls import EmbeddedUrl, TcpUrl, UnixUrl, invalid, parse, without_key_file
 
 AnyClient: TypeAlias = "valkey.Valkey | valkey.ValkeyCluster"
 """A sync valkey-py client, as `connect` returns it."""
@@ -36,7 +36,8 @@ def connect(url: str, **client_options: Any) -> AnyClient:
     Args:
         url: `valkey://`, `valkeys://`, `redis://`, `rediss://`, `unix:///path`, `valkey+cluster://h:p,h:p`,
             `valkey+sentinel://h:p,h:p/service`, `embedded:///directory` (kept) or `embedded:` (temporary). User,
-            password and options in it apply to the servers that hold data, not to sentinels.
+            password and options in it apply to the servers that hold data, not to sentinels; `snapshot_key_file` is
+            for the log, and passed over.
         **client_options: Passed to valkey-py; those in the URL's query win. `sentinel_kwargs` applies to sentinels.
 
     Raises:
@@ -44,6 +45,7 @@ def connect(url: str, **client_options: Any) -> AnyClient:
         EmbeddedServerError: When the embedded server does not start.
         ServerUnavailableError: When no node of a cluster can be reached.
     """
+    url = without_key_file(url)
     parsed = parse(url)
     match parsed:
         case EmbeddedUrl(directory, query):

@@ -21,6 +21,8 @@ _UNIX_URL = re.compile(r"unix://(?:[^/?#]*@)?/[^?#]+(?:\?[^#]*)?", re.IGNORECASE
 _EMBEDDED_URL = re.compile(r"embedded:(?://(?P<path>/[^?#]*[^?#/]/*)?)?(?:\?(?P<query>[^#]*))?", re.IGNORECASE)
 _PLACE = re.compile(r"(?P<host>\[[0-9a-fA-F:.%]+\]|[^:\[\]\s]+)(?::(?P<port>[0-9]{1,5}))?")
 _SERVICE_PATH = re.compile(r"/(?P<service>[^/]+)(?:/(?P<db>[0-9]*))?")
+_KEY_FILE_NAME = "snapshot_key_file"
+_KEY_FILE = re.compile(rf"[?&]{_KEY_FILE_NAME}=([^&#]*)")
 _DB_PATH = re.compile(r"/?(?P<db>[0-9]*)/?")
 
 
@@ -78,6 +80,18 @@ def parse(url: str) -> TcpUrl | UnixUrl | EmbeddedUrl:
             return _parse_tcp(url, family in _TLS, topology)
         case _:
             raise invalid(url, f"use one of {SCHEMES}")
+
+
+def key_file_of(url: str) -> str:
+    """The file with snapshot keys that a URL names; empty if it names none."""
+    return next((unquote(found) for found in _KEY_FILE.findall(url)), "")
+
+
+def without_key_file(url: str) -> str:
+    """The URL as the driver knows it."""
+    before, mark, query = url.partition("?")
+    left = "&".join(part for part in query.split("&") if not part.startswith(f"{_KEY_FILE_NAME}="))
+    return before + (mark + left if left else "")
 
 
 def invalid(url: str, reason: str) -> InvalidUrlError:

@@ -8,7 +8,7 @@ from typing import Any
 
 from .. import audit
 from ..audit import Anchor, Audited, CheckedEvents, Expect, Verification
-from ..errors import SessionNotFoundError
+from ..errors import SessionNotFoundError, check_seconds
 from ..event_log import ANY, Durability, EventLog, Expected, Progress, Tombstone
 from ..event_log.namespace import open_namespace
 from ..events import Event, Recorded, SessionInfo
@@ -18,10 +18,11 @@ from ..keys import check_namespace
 from ..replay import Replay
 from ..server import ServerReport, connect, inspect_all, release
 from ..server.border import Client, insist
-from ..snapshot import SnapshotSettings
+from ..snapshot import SnapshotKey, SnapshotSettings
 from .following import Following
 from .history import History
 from .points import event_at, matching
+from .snapshot_keys import authenticator, keys_for
 from .subscriptions import Subscriptions
 from .upkeep import Upkeep
 
@@ -45,6 +46,9 @@ class SessionLog(History, Following, Subscriptions):
         retry_for: For how many seconds a server that is away is waited for before a call fails.
         allow_eviction: Accept a server that may silently delete sessions when memory runs out.
         snapshots: When snapshots are saved, and how; None to do without.
+        snapshot_key: A secret of at least 32 bytes, or several (the first signs, all verify), with which snapshots are
+            authenticated: one that nobody with the key has written is dropped, and the log read instead. If left out,
+            those in the file that `SESSION_LOG_SNAPSHOT_KEY_FILE` names, if it is set; `()` for none.
         feed: For how long the feed is kept, which subscriptions read; the sessions themselves are kept until deleted.
         verify_on_resume: Whether session managers of this log refuse to resume from what is not what was written, see
             `ValkeySessionManager`.
@@ -66,18 +70,21 @@ class SessionLog(History, Following, Subscriptions):
         retry_for: float = 10.0,
         allow_eviction: bool = False,
         snapshots: SnapshotSettings | None = DEFAULT_SNAPSHOTS,
+        snapshot_key: SnapshotKey | None = None,
         feed: FeedRetention = DEFAULT_FEED,
         verify_on_resume: bool = False,
     ) -> None:
         check_namespace(namespace)
         durability = Durability.parse(durability) if isinstance(durability, str) else durability
+        check_seconds("retry_for", retry_for)
+        sealing = authenticator(snapshot_key)
         opened = open_namespace(client, namespace, partitions, retry_for, allow_eviction)
         durability.check(opened.server)
         self._owns_client, self.verify_on_resume = False, verify_on_resume
         self.client = client
         self.namespace = namespace
         self.events = EventLog(client, opened.keyspace, durability, retry_for, feed)
-        self.replay = Replay(self.events, snapshots)
+        self.replay = Replay(self.events, snapshots, sealing)
         self._upkeep = Upkeep(self.events)
         self._begin_following()
 
@@ -88,13 +95,14 @@ class SessionLog(History, Following, Subscriptions):
         Args:
             url: `valkey://`, `valkeys://`, `redis://`, `rediss://`, `unix://path`, `valkey+cluster://h:p`,
                 `valkey+sentinel://h:p,h:p/service`, `embedded:///dir` (a server of your own, kept) or `embedded:`
-                (a temporary one).
+                (a temporary one). `?snapshot_key_file=/path` names a file with keys for `snapshot_key`, one a line.
             namespace: First part of every key.
             **options: As for `SessionLog`.
 
         Raises:
             InvalidUrlError: When the URL is none of these.
         """
+        options.setdefault("snapshot_key", keys_for(url))
         client = connect(url)
         try:
             log = cls(client, namespace, **options)
@@ -225,7 +233,7 @@ class SessionLog(History, Following, Subscriptions):
         expect: Iterable[Expect] = (),
         feed: bool = False,
     ) -> Verification:
-        """Recompute the hash chain of a session, and hold against it what its head, the directory and the feed say.
+        """Recompute the hash chain of a session, and hold head, directory, feed and snapshot against it.
 
         Args:
             session_id: The session.
@@ -238,7 +246,9 @@ class SessionLog(History, Following, Subscriptions):
             LogForkedError: When it was deleted or replaced while it was read.
             InvalidAnchorError: When something expected is no revision with a link.
         """
-        return audit.verify(self.events, session_id, progress, expect=expect, feed=feed)
+        return audit.verify(
+            self.events, session_id, progress, expect=expect, feed=feed, authenticator=self.replay.authenticator
+        )
 
     def verify_all(
         self,
@@ -260,7 +270,9 @@ class SessionLog(History, Following, Subscriptions):
         Raises:
             ServerUnavailableError: When the server cannot be reached.
         """
-        return audit.verify_all(self.events, progress, expect=expect, feed=feed)
+        return audit.verify_all(
+            self.events, progress, expect=expect, feed=feed, authenticator=self.replay.authenticator
+        )
 
     def anchor(self, session_id: str) -> Anchor:
         """Where a session stands now. Noted elsewhere, it proves later that nothing before was changed.

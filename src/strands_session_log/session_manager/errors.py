@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from strands.types.exceptions import SessionException
 
 from .. import errors
+
+_UNFIT = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError)
+"""What Strands and the codec raise where a record has another shape than theirs."""
 
 
 class ConcurrentWriteError(errors.ConcurrentWriteError, SessionException):
@@ -17,6 +23,37 @@ class SessionLostError(errors.SessionLostError, ConcurrentWriteError):
 
 class SessionBrokenError(errors.SessionBrokenError, SessionException):
     """The session is not what was written, and no agent is to go on from it."""
+
+
+class RestoreError(SessionException, ValueError):
+    """What the session holds cannot be restored: it has another shape, or belongs to an agent that is set up otherwise.
+
+    Attributes:
+        what: What cannot be restored, and where it stands.
+        reason: Why.
+    """
+
+    def __init__(self, what: str, reason: str) -> None:
+        self.what, self.reason = what, reason
+        super().__init__(f"{what} cannot be restored: {reason}; `session-log show` tells what the session holds")
+
+
+@contextmanager
+def restoring(what: str) -> Iterator[None]:
+    """Let what Strands raises about a record say which.
+
+    Args:
+        what: What is restored.
+
+    Raises:
+        RestoreError: When it does not have the shape Strands expects.
+    """
+    try:
+        yield
+    except (SessionException, errors.SessionLogError):
+        raise
+    except _UNFIT as error:
+        raise RestoreError(what, f"{type(error).__name__}: {error}") from error
 
 
 class _SessionExceptions:

@@ -16,11 +16,12 @@ from strands.types.session import Session, SessionMessage, SessionType
 from .. import events
 from ..codec import from_json
 from ..event_log import ANY, Expected
+from ..ids import START, EventId
 from ..lifecycle import Facts, Journal
 from ..lifecycle.records import check_ids, data_of, have_tools, missing
 from ..session_log import DEFAULT_NAMESPACE, SessionLog
 from ..state import AgentState, SessionState
-from .errors import session_exceptions
+from .errors import RestoreError, restoring, session_exceptions
 from .listener import Listener
 from .orchestrators import Orchestrators
 from .redactions import Redactions
@@ -111,7 +112,8 @@ class ValkeySessionManager(RepositorySessionManager, LogRepository):
         """Restore an agent from the session, or begin to keep it; what is new is written in one append.
 
         Raises:
-            SessionException: When an agent of this id was initialized before, or the server cannot be used.
+            SessionException: When an agent of this id was initialized before, the session holds another kind of agent,
+                or something that is none (`RestoreError`), or the server cannot be used.
         """
         with self._lock, session_exceptions():
             if agent.agent_id in self._journals:
@@ -123,9 +125,10 @@ class ValkeySessionManager(RepositorySessionManager, LogRepository):
             # The state is read anew, so that another process may have created the agent since this manager was made.
             self._is_new_session = False
             try:
-                with self._collecting(state) as batch:
-                    super().initialize(agent, **kwargs)
-                self._restore_window(agent, known)
+                with self._restoring(f"agent {agent.agent_id!r}", known.moved):
+                    with self._collecting(state) as batch:
+                        super().initialize(agent, **kwargs)
+                    self._restore_window(agent, known)
                 journal.adopt(batch)
                 journal.flush()
             except BaseException:
@@ -194,7 +197,8 @@ class ValkeySessionManager(RepositorySessionManager, LogRepository):
             SessionException: When the server cannot be used.
         """
         self._is_new_session = False
-        super().initialize_multi_agent(source, **kwargs)
+        with self._restoring(f"graph or swarm {source.id!r}"):
+            super().initialize_multi_agent(source, **kwargs)
 
     def sync_multi_agent(self, source: MultiAgentBase, **kwargs: Any) -> None:
         """Write the state of a graph or swarm.
@@ -259,6 +263,16 @@ class ValkeySessionManager(RepositorySessionManager, LogRepository):
         """As the base class does, if it does, which goes through all messages several times even if none has a tool."""
         fix = getattr(super(), "_fix_broken_tool_use", None)
         return fix(messages) if fix and have_tools(messages) else messages
+
+    @contextmanager
+    def _restoring(self, what: str, at: EventId = START) -> Iterator[None]:
+        """Should the snapshot be to blame, the next attempt reads the log."""
+        try:
+            with restoring(f"{what} of session {self.session_id!r}" + (f" as of event {at}" if at.revision else "")):
+                yield
+        except RestoreError:
+            self.log.replay.drop(self.session_id)
+            raise
 
     @contextmanager
     def _collecting(self, state: SessionState) -> Iterator[list[events.Event]]:

@@ -31,7 +31,7 @@ from ..lifecycle.records import (
 from ..lifecycle.trace import current_traceparent
 from ..session_log import SessionLog
 from ..state import AgentState, SessionState, initial
-from .errors import session_exceptions
+from .errors import restoring, session_exceptions
 
 if TYPE_CHECKING:
     from strands.multiagent.base import MultiAgentBase
@@ -67,7 +67,8 @@ class LogRepository(SessionRepository):
         """Read a session; None when there is none."""
         check_ids(session_id)
         data = self._state(session_id).session
-        return None if data is None else to_session(data)
+        with restoring(f"session {session_id!r}"):
+            return None if data is None else to_session(data)
 
     def delete_session(self, session_id: str, **kwargs: Any) -> None:
         """Delete a session with everything that belongs to it.
@@ -92,7 +93,8 @@ class LogRepository(SessionRepository):
         """Read an agent; None when there is none."""
         check_ids(session_id, agent_id)
         agent = self._state(session_id).agents.get(agent_id)
-        return None if agent is None or agent.record is None else to_agent(agent.record)
+        with restoring(f"agent {agent_id!r} of session {session_id!r}"):
+            return None if agent is None or agent.record is None else to_agent(agent.record)
 
     def update_agent(self, session_id: str, session_agent: SessionAgent, **kwargs: Any) -> None:
         """Replace an agent's record, keeping when it was created.
@@ -122,7 +124,7 @@ class LogRepository(SessionRepository):
         check_message_id(message_id)
         check_ids(session_id, agent_id)
         messages = self._agent(session_id, agent_id).messages
-        with session_exceptions():
+        with session_exceptions(), restoring(f"message {message_id} of agent {agent_id!r} in session {session_id!r}"):
             position = messages.find(message_id)
             return None if position is None else to_message(messages[position])
 
@@ -158,7 +160,7 @@ class LogRepository(SessionRepository):
         if agent.record is None and not agent.messages:
             raise SessionException(f"Messages directory missing from agent: {agent_id} in session {session_id}")
         end = None if limit is None else offset + limit
-        with session_exceptions():
+        with session_exceptions(), restoring(f"the messages of agent {agent_id!r} in session {session_id!r}"):
             return to_messages(agent.messages, offset, end)
 
     def create_multi_agent(self, session_id: str, multi_agent: MultiAgentBase, **kwargs: Any) -> None:
@@ -170,7 +172,8 @@ class LogRepository(SessionRepository):
         """Read the state of a graph or swarm; None when there is none."""
         check_ids(session_id, multi_agent_id)
         data = self._state(session_id).multi_agents.get(multi_agent_id)
-        return None if data is None else from_json(dict(data))
+        with restoring(f"graph or swarm {multi_agent_id!r} of session {session_id!r}"):
+            return None if data is None else from_json(dict(data))
 
     def update_multi_agent(self, session_id: str, multi_agent: MultiAgentBase, **kwargs: Any) -> None:
         """Replace the state of a graph or swarm.

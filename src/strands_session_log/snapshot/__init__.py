@@ -2,21 +2,29 @@
 
 A snapshot is a cache: it may vanish, be stale, or be damaged at any time without changing what a reader sees. It keeps
 what the agents hold, so that they resume at once, at a few points of the session's history; what else was said is read
-from the log by whoever asks for it.
+from the log by whoever asks for it. With a key, one that others have forged is no more than a damaged one.
 """
 
-from .blobs import DamagedError
+from .authentication import Authenticator, Place, SnapshotKey
+from .blobs import DamagedError, OtherVersionError, OutdatedError, TooLargeError
 from .points import points_to_keep, wants_point
 from .reading import Fetch, Restored, restore
 from .settings import SnapshotSettings
-from .writing import Draft
+from .writing import Draft, Whose
 
 __all__ = [
+    "Authenticator",
     "DamagedError",
     "Draft",
     "Fetch",
+    "OtherVersionError",
+    "OutdatedError",
+    "Place",
     "Restored",
+    "SnapshotKey",
     "SnapshotSettings",
+    "TooLargeError",
+    "Whose",
     "points_to_keep",
     "restore",
     "wants_point",

@@ -1,31 +1,83 @@
-"""Values as compressed, checked bytes."""
+"""Values as compressed bytes, and back within bounds: what comes back was not necessarily written here."""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from hashlib import sha256
 from typing import Any
-from zlib import crc32
 
 import orjson
+
+from ..state import is_shallow
 
 if sys.version_info >= (3, 14):
     from compression import zstd
 else:
     from backports import zstd
 
+TEXT_BYTES = 16 * 1024 * 1024
+"""How long the text of a blob may be. What is larger is not stored, so that a blob which claims to be is none of ours:
+28 KB of zstd can expand to 2 GB."""
+
 _LEVEL = 7
 """Slower to write than the default, which nobody waits for; smaller, and quicker to read, which somebody does."""
-DIGEST_BYTES = 16
+_READING: Mapping[int, int] = {zstd.DecompressionParameter.window_log_max: 24}
+"""As much as it may take to decompress, as a power of 2; level 7 needs 2 MB."""
 
 
 class DamagedError(Exception):
-    """What was read is not what was written; never seen outside the library."""
+    """What was read is not what was written; never seen outside the library.
+
+    Attributes:
+        reason: In a word, for who counts it.
+    """
+
+    reason: str = "damaged"
+
+
+class OutdatedError(DamagedError):
+    """It was written all right, but of another history, or before an erasure."""
+
+    reason = "outdated"
+
+
+class OtherVersionError(OutdatedError):
+    """Another version of the library has written it, or will."""
+
+
+class UnauthenticatedError(DamagedError):
+    """Nobody with the key has written it."""
+
+    reason = "unauthenticated"
+
+
+class TooLargeError(Exception):
+    """It is not worth storing; never seen outside the library."""
 
 
 def pack(value: Any) -> bytes:
-    """JSON values as bytes: zstd (RFC 8878)."""
-    return compress(orjson.dumps(value))
+    """JSON values as bytes: zstd (RFC 8878).
+
+    Raises:
+        TooLargeError: When the text is longer than `TEXT_BYTES`, or nested too deep.
+    """
+    text = text_of(value)
+    if len(text) > TEXT_BYTES:
+        raise TooLargeError(f"{len(text)} bytes")
+    return compress(text)
+
+
+def text_of(value: Any) -> bytes:
+    """JSON values as text.
+
+    Raises:
+        TooLargeError: When they are nested too deep, as a body can be that is no deeper than it may.
+    """
+    try:
+        return orjson.dumps(value)
+    except TypeError as error:
+        raise TooLargeError(str(error)) from error
 
 
 def compress(text: bytes) -> bytes:
@@ -40,44 +92,36 @@ def unpack(blob: bytes) -> Any:
         DamagedError: When it cannot be read.
     """
     try:
-        return orjson.loads(decompress(blob))
+        value = orjson.loads(decompress(blob))
     except ValueError as error:
         raise DamagedError(str(error)) from error
+    if not is_shallow(value):
+        raise DamagedError("it is nested too deep")
+    return value
 
 
-def decompress(blob: bytes) -> bytes:
+def decompress(blob: bytes, most: int = TEXT_BYTES) -> bytes:
     """The reverse of `compress`.
 
+    Args:
+        blob: What was compressed.
+        most: How many bytes there may be; not many more are ever held.
+
     Raises:
-        DamagedError: When it cannot be read.
+        DamagedError: When it cannot be read, or holds more.
     """
+    reader = zstd.ZstdDecompressor(options=_READING)
     try:
-        return zstd.decompress(blob)
+        text: bytes = reader.decompress(blob, most + 1)
     except (zstd.ZstdError, EOFError) as error:
         raise DamagedError(str(error)) from error
+    if len(text) > most:
+        raise DamagedError(f"it holds more than {most} bytes")
+    if not reader.eof or reader.unused_data:
+        raise DamagedError("it ends too early or too late")
+    return text
 
 
-def checksum(blob: bytes) -> int:
-    """What a blob that was damaged, or is another, does not have: nobody who can forge a snapshot need forge this."""
-    return crc32(blob)
-
-
-def seal(blob: bytes) -> bytes:
-    """A blob preceded by its digest."""
-    return _digest(blob) + blob
-
-
-def unseal(sealed: bytes) -> bytes:
-    """The blob that was sealed.
-
-    Raises:
-        DamagedError: When it is another.
-    """
-    found, blob = sealed[:DIGEST_BYTES], sealed[DIGEST_BYTES:]
-    if _digest(blob) != found:
-        raise DamagedError("the digest differs")
-    return blob
-
-
-def _digest(blob: bytes) -> bytes:
-    return sha256(blob).digest()[:DIGEST_BYTES]
+def digest(blob: bytes) -> str:
+    """What no other blob has, whoever made it: SHA-256, in hex."""
+    return sha256(blob).hexdigest()

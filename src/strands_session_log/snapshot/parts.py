@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
@@ -43,15 +44,20 @@ def parts_of(agent: AgentState, limit: int) -> list[Part]:
 
 
 def _cut(messages: Messages, spans: list[tuple[int, int]]) -> Iterator[Part]:
-    """Stored segments whole; of the others, from the first message that is held to the last."""
+    """Stored segments whole; of the others, from the first message that is held to the last.
+
+    A message is held once, so that spans do not overlap.
+    """
+    spans = sorted(spans)
+    firsts, lasts = [first for first, _ in spans], [last for _, last in spans]
     for start, end, segment in _chunks(messages):
-        held = [(max(start, first), min(end, last)) for first, last in spans if first < end and start < last]
-        if not held:
+        one, other = bisect_right(lasts, start), bisect_left(firsts, end)
+        if one >= other:
             yield Part(start, end, False)
         elif segment is not None and segment.name:
             yield Part(start, end, True, segment.name)
         else:
-            first, last = min(held)[0], max(last for _, last in held)
+            first, last = max(start, firsts[one]), min(end, lasts[other - 1])
             if start < first:
                 yield Part(start, first, False)
             yield Part(first, last, True, whole=segment if (first, last) == (start, end) else None)

@@ -1,4 +1,4 @@
-"""A state from a manifest and its segments."""
+"""A state from a manifest and its segments. Whatever they hold, it is a state, or `DamagedError`, within bounds."""
 
 from __future__ import annotations
 
@@ -9,14 +9,18 @@ from typing import Any, NamedTuple, Protocol, TypeAlias, TypeVar
 from ..codec import from_json
 from ..errors import SessionLogError
 from ..ids import EventId
-from ..state import AgentState, Columns, Held, MessageRecord, Messages, Segment, SessionState, columns_of
+from ..state import AgentState, Columns, Held, MessageRecord, Messages, Segment, SessionState, columns_of, is_message
 from . import segments as stored
-from .blobs import DamagedError, checksum, decompress, unpack, unseal
-from .writing import VERSION
+from .authentication import Authenticator, Place
+from .blobs import TEXT_BYTES, DamagedError, OutdatedError, decompress, digest, unpack
+from .writing import Stored
 
 T = TypeVar("T")
 Again: TypeAlias = "Callable[[], Sequence[MessageRecord]]"
 """Reads from the log what is not stored."""
+
+_ALL_TEXT_BYTES = 64 * TEXT_BYTES
+"""How much text all segments of a snapshot may hold; what is beyond it is read from the log, as it stands there."""
 
 
 class Fetch(Protocol):
@@ -28,102 +32,170 @@ class Fetch(Protocol):
     def replayed(self, agent_id: str) -> Messages:
         """All messages the agent had at the snapshot's position, from the log."""
 
+    def contradicted(self, agent_id: str) -> SessionLogError:
+        """The error for a snapshot that counts other messages than the log has."""
+
 
 class Restored(NamedTuple):
     """What a snapshot holds.
 
     Attributes:
         state: The state.
-        checksums: Checksums of its stored segments by name.
+        digests: Digests of its stored segments by name.
     """
 
     state: SessionState
-    checksums: Mapping[str, int]
+    digests: Mapping[str, str]
 
 
-def restore(session_id: str, manifest: bytes, segments: Mapping[str, bytes], fetch: Fetch) -> Restored:
+def restore(
+    place: Place, manifest: bytes, segments: Mapping[str, bytes], fetch: Fetch, authenticator: Authenticator
+) -> Restored:
     """Read a snapshot.
 
     Args:
-        session_id: The session it must be of.
-        manifest: What stands at the point.
+        place: Where it stands.
+        manifest: What stands there.
         segments: Segments that came along, by name.
         fetch: Where the others are.
+        authenticator: Opens it.
 
     Raises:
-        DamagedError: When it is damaged, of another session, or of another version.
+        DamagedError: When it is damaged, of another session, history or version, or written by others.
     """
-    data = unpack(unseal(manifest))
+    data = unpack(authenticator.open(place, manifest))
     try:
-        if (data["version"], data["session"]) != (VERSION, session_id):
-            raise DamagedError(f"version {data['version']} of session {data['session']}")
-        reader = _Reader(segments, fetch)
+        _check_place(place, data)
+        reader = _Reader(place.point, segments, fetch)
         agents = {raw["id"]: reader.agent(raw) for raw in data["agents"]}
-        position = EventId.parse(data["position"])
-        state = SessionState(data["record"], agents, data["multi_agents"], position, data["link"])
+        _check(len(agents) == len(data["agents"]), "an agent is there twice")
+        record, multi_agents = _optional(data["record"]), _dict(data["multi_agents"])
+        _check(all(type(one) is dict for one in multi_agents.values()), "a graph has no state")
+        state = SessionState(record, agents, multi_agents, place.point, place.link)
     except (LookupError, TypeError, ValueError, AttributeError, SessionLogError) as error:
         raise DamagedError(f"{type(error).__name__}: {error}") from error
-    return Restored(state, reader.checksums)
+    return Restored(state, reader.digests)
+
+
+def _check_place(place: Place, data: Mapping[str, Any]) -> None:
+    """The seal tells nothing of where it stands if there is no key."""
+    expected = {"session": place.session_id, "position": str(place.point), "link": place.link, "erased": place.erased}
+    for name, value in expected.items():
+        if data[name] != value:
+            raise OutdatedError(f"its {name} is {data[name]!r}, not {value!r}")
 
 
 class _Reader:
-    """Reads one manifest."""
+    """Reads one manifest.
 
-    def __init__(self, segments: Mapping[str, bytes], fetch: Fetch) -> None:
-        self.checksums: dict[str, int] = {}
-        self._segments, self._fetch = segments, fetch
+    Args:
+        point: The event it is the state at: each message took one event at least.
+        segments: What came along.
+        fetch: Where the rest is.
+    """
+
+    def __init__(self, point: EventId, segments: Mapping[str, bytes], fetch: Fetch) -> None:
+        self.digests: dict[str, str] = {}
+        self._point, self._segments, self._fetch = point, segments, fetch
+        self._messages_left, self._text_left = point.revision, _ALL_TEXT_BYTES
 
     def agent(self, raw: Mapping[str, Any]) -> AgentState:
         return AgentState(
-            raw["id"],
-            raw["record"],
-            Messages(list(self._parts(raw["id"], raw["parts"]))),
+            _of(str, raw["id"]),
+            _optional(raw["record"]),
+            Messages(list(self._parts(raw["id"], _of(list, raw["parts"])))),
             None if raw["held"] is None else _held(*raw["held"]),
-            {index: EventId.parse(id_) for index, id_ in raw["unerased"]},
-            EventId.parse(raw["moved"]),
+            {_of(int, index): self._earlier(id_) for index, id_ in raw["unerased"]},
+            self._earlier(raw["moved"]),
         )
 
+    def _earlier(self, text: Any) -> EventId:
+        found = EventId.parse(_of(str, text))
+        _check(found <= self._point, "it names an event that follows it")
+        return found
+
     def _parts(self, agent_id: str, parts: Sequence[Any]) -> Iterator[Segment]:
-        start = 0
-        for name, checksum_, count, first, last in parts:
-            again = partial(_replayed, self._fetch, agent_id, start, start + count)
-            start += count
-            if not name:
-                yield Segment(first, last, count, again)
+        start, before = 0, None
+        for part in (Stored(*raw) for raw in parts):
+            self._check_part(part, before)
+            again = partial(self._replayed, agent_id, start, part)
+            start, before = start + part.size, part.last
+            if not part.name:
+                yield Segment(part.first, part.last, part.size, again)
                 continue
-            self.checksums[name] = checksum_
-            if name in self._segments and checksum(self._segments[name]) != checksum_:
-                raise DamagedError(f"segment {name} is another")
-            give = partial(self._columns, name, again)
-            yield Segment(first, last, count, partial(self._records, name, again), name, give)
+            self.digests[part.name] = part.digest
+            if part.name in self._segments and digest(self._segments[part.name]) != part.digest:
+                raise DamagedError(f"segment {part.name} is another")
+            give = partial(self._columns, part, again)
+            yield Segment(part.first, part.last, part.size, partial(self._records, part, again), part.name, give)
 
-    def _records(self, name: str, again: Again) -> Sequence[MessageRecord]:
+    def _check_part(self, part: Stored, before: int | None) -> None:
+        _check([*map(type, part)] == [str, str, int, int, int], "a part has another shape")
+        self._messages_left -= part.size
+        _check(part.size > 0 and self._messages_left >= 0, "it counts more messages than there are events")
+        _check(part.last - part.first + 1 >= part.size, "a part has more messages than indices")
+        _check(before is None or before < part.first, "its parts are not in order")
+        _check(part.name not in self.digests, "a segment is there twice")
+
+    def _records(self, part: Stored, again: Again) -> Sequence[MessageRecord]:
         """The records of a stored segment; from the log if it is gone or damaged."""
-        found = self._read(name, stored.records_of)
-        return again() if found is None else found
+        found = self._read(part, stored.records_of)
+        is_it = found and (len(found), found[0].message_id, found[-1].message_id) == part.place
+        return found if found and is_it else again()
 
-    def _columns(self, name: str, again: Again) -> Columns:
+    def _columns(self, part: Stored, again: Again) -> Columns:
         """The same as columns, with Python values that nobody else has."""
-        found = self._read(name, stored.columns_of)
-        return columns_of(again(), from_json) if found is None else found
+        found = self._read(part, stored.columns_of)
+        is_it = found and (len(found.indices), found.indices[0], found.indices[-1]) == part.place
+        return found if found and is_it else columns_of(again(), from_json)
 
-    def _read(self, name: str, parse: Callable[[bytes], T]) -> T | None:
+    def _read(self, part: Stored, parse: Callable[[bytes], T]) -> T | None:
         """A segment; one that came along was checked when it came."""
-        blob = self._segments.get(name)
+        blob = self._segments.get(part.name)
         if blob is None:
-            blob = self._fetch.segment(name)
-            if blob is None or checksum(blob) != self.checksums[name]:
+            blob = self._fetch.segment(part.name)
+            if blob is None or digest(blob) != part.digest:
                 return None
         try:
-            return parse(decompress(blob))
-        except (DamagedError, LookupError, TypeError, ValueError):
+            text = decompress(blob, min(TEXT_BYTES, self._text_left))
+            self._text_left -= len(text)
+            return parse(text)
+        except (DamagedError, LookupError, TypeError, ValueError, AttributeError):
             return None
 
+    def _replayed(self, agent_id: str, start: int, part: Stored) -> Sequence[MessageRecord]:
+        found = self._fetch.replayed(agent_id)[start : start + part.size]
+        if not found or (len(found), found[0].message_id, found[-1].message_id) != part.place:
+            raise self._fetch.contradicted(agent_id)
+        return found
 
-def _replayed(fetch: Fetch, agent_id: str, start: int, end: int) -> Sequence[MessageRecord]:
-    return fetch.replayed(agent_id)[start:end]
+
+def _held(items: Any, removed: Any, next_index: Any) -> Held:
+    kept = [_item(item) for item in _of(list, items)]
+    return Held.of(kept, _of(int, removed), _of(int, next_index))
 
 
-def _held(items: Sequence[Any], removed: int, next_index: int) -> Held:
-    kept = tuple(item["message"] if isinstance(item, Mapping) else (item[0], item[1]) for item in items)
-    return Held(kept, removed, next_index)
+def _item(raw: Any) -> tuple[int, int] | Mapping[str, Any]:
+    if type(raw) is dict:
+        _check(is_message(raw["message"]), "an agent holds what is no message")
+        return dict(raw["message"])
+    first, last = raw
+    return _of(int, first), _of(int, last)
+
+
+def _of(kind: type[T], value: Any) -> T:
+    _check(type(value) is kind, f"{type(value).__name__} stands where {kind.__name__} should")
+    return value  # type: ignore[no-any-return]
+
+
+def _dict(value: Any) -> dict[str, Any]:
+    return _of(dict, value)
+
+
+def _optional(value: Any) -> dict[str, Any] | None:
+    return None if value is None else _dict(value)
+
+
+def _check(is_so: bool, otherwise: str) -> None:
+    if not is_so:
+        raise DamagedError(otherwise)

@@ -7,14 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import starmap
+from operator import lt
 from typing import Any, NamedTuple
 
 import orjson
 
 from ..codec import MARK, from_json
 from ..ids import EventId
-from ..state import Columns, MessageRecord
-from .blobs import compress
+from ..state import Columns, MessageRecord, is_message
+from .blobs import DamagedError
 
 _MARK = MARK.encode()
 
@@ -33,8 +34,8 @@ class _Stored(NamedTuple):
     revisions: list[int]
 
 
-def packed(records: Sequence[MessageRecord]) -> bytes:
-    """Records as a blob."""
+def text_of(records: Sequence[MessageRecord]) -> bytes:
+    """Records as the text of a segment."""
     created, updated = [one.created_at for one in records], [one.updated_at for one in records]
     redactions, erased = [one.redact_message for one in records], [one.erased for one in records]
     columns = [
@@ -50,13 +51,19 @@ def packed(records: Sequence[MessageRecord]) -> bytes:
     text = orjson.dumps(columns)
     # To look for it when it is read, in all that is said, would take as long as parsing half of it.
     has_marks = b"true" if _MARK in text else b"false"
-    return compress(b"[" + has_marks + b"," + text[1:])
+    return b"[" + has_marks + b"," + text[1:]
 
 
 def records_of(text: bytes) -> Sequence[MessageRecord]:
-    """The records of what was packed, with plain JSON values."""
-    stored, new = _Stored(*orjson.loads(text)), tuple.__new__
+    """The records of a segment's text, with plain JSON values.
+
+    Raises:
+        DamagedError: When it is no such text.
+        TypeError, ValueError: Likewise.
+    """
+    stored, new = _stored(text), tuple.__new__
     count = len(stored.messages)
+    _check_records(stored)
     return [
         new(MessageRecord, columns)
         for columns in zip(
@@ -73,9 +80,42 @@ def records_of(text: bytes) -> Sequence[MessageRecord]:
 
 
 def columns_of(text: bytes) -> Columns:
-    """The columns of what was packed, with Python values in containers nobody else has."""
-    stored = _Stored(*orjson.loads(text))
+    """The columns of a segment's text, with Python values in containers nobody else has.
+
+    Raises:
+        DamagedError: When it is no such text.
+        TypeError, ValueError: Likewise.
+    """
+    stored = _stored(text)
     messages, redactions = stored.messages, stored.redactions or [None] * len(stored.messages)
     if stored.has_marks:
         messages, redactions = [*map(from_json, messages)], [*map(from_json, redactions)]
     return Columns(messages, stored.indices, redactions, stored.created, stored.updated or stored.created)
+
+
+def _stored(text: bytes) -> _Stored:
+    """With what every reader relies on. Whoever resumes an agent of it meets what is no message by himself."""
+    stored = _Stored(*orjson.loads(text))
+    count = len(stored.messages)
+    columns = [column for column in stored[1:] if column is not None]
+    if not count or any(type(column) is not list or len(column) != count for column in columns):
+        raise DamagedError("its columns are empty, or not equally long")
+    return stored
+
+
+def _check_records(stored: _Stored) -> None:
+    shown = map(_shown, stored.messages, stored.redactions or [None] * len(stored.messages))
+    if not all(map(is_message, shown)):
+        raise DamagedError("one of its messages is none")
+    if _kinds(stored.indices, stored.ms, stored.revisions) - {int} or _kinds(stored.created, stored.updated) - {str}:
+        raise DamagedError("its columns hold something else")
+    if _kinds(stored.erased) - {bool} or not all(map(lt, stored.indices, stored.indices[1:])):
+        raise DamagedError("its messages are not in order")
+
+
+def _kinds(*columns: list[Any] | None) -> set[type]:
+    return {kind for column in columns for kind in set(map(type, column or ()))}
+
+
+def _shown(message: Any, redaction: Any) -> Any:
+    return message if redaction is None else redaction

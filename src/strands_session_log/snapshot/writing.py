@@ -6,53 +6,78 @@ follows it, so that there are never many, and a message is written about once.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
+from ..ids import EventId
 from ..state import AgentState, Held, Messages, SessionState
-from .blobs import checksum, pack, seal
+from .authentication import Authenticator, Place
+from .blobs import TEXT_BYTES, compress, digest, pack
 from .parts import Part, parts_of
-from .segments import packed
+from .segments import text_of
 from .settings import SnapshotSettings
 
-VERSION = 2
-"""Of what is stored and of the fold it comes from: whoever changes what a fold makes of events raises it."""
+
+class Whose(NamedTuple):
+    """Whose snapshot it is, and since when.
+
+    Attributes:
+        namespace: Of the log.
+        session_id: The session.
+        erased: The head's erased ranges when the events were read.
+    """
+
+    namespace: str
+    session_id: str
+    erased: str
+
+    def place(self, point: EventId, link: str) -> Place:
+        """Where a point of it stands."""
+        return Place(self.namespace, self.session_id, point, link, self.erased)
 
 
 class Draft:
     """Points to be saved, and the segments they need.
 
     Args:
-        session_id: The session.
-        checksums: Checksums of the segments that are stored, by name.
+        whose: Whose they are.
+        digests: Digests of the segments that are stored, by name.
         settings: How snapshots are kept.
+        authenticator: Seals them.
 
     Attributes:
         segments: New segments by name.
     """
 
-    def __init__(self, session_id: str, checksums: Mapping[str, int], settings: SnapshotSettings) -> None:
+    def __init__(
+        self, whose: Whose, digests: Mapping[str, str], settings: SnapshotSettings, authenticator: Authenticator
+    ) -> None:
         self.segments: dict[str, bytes] = {}
-        self._session_id, self._checksums, self._settings = session_id, dict(checksums), settings
-        self._names: dict[Part, str] = {}
+        self._whose, self._digests, self._settings = whose, dict(digests), settings
+        self._authenticator = authenticator
+        self._names: dict[Part, Sequence[Stored]] = {}
 
     def add(self, state: SessionState) -> tuple[bytes, Sequence[str]]:
         """One more point.
 
         Returns:
             Its manifest, and the names of the segments it needs, newest first.
+
+        Raises:
+            TooLargeError: When there is too much in it beside messages.
         """
         needs: list[str] = []
         manifest = {
-            "version": VERSION,
-            "session": self._session_id,
+            "session": self._whose.session_id,
             "position": str(state.position),
             "link": state.link,
+            "erased": self._whose.erased,
             "record": state.session,
             "multi_agents": state.multi_agents,
             "agents": [self._agent(agent, state.revision, needs) for agent in state.agents.values()],
         }
-        return seal(pack(manifest)), needs[::-1]
+        place = self._whose.place(state.position, state.link)
+        return self._authenticator.seal(place, pack(manifest)), needs[::-1]
 
     def _agent(self, agent: AgentState, revision: int, needs: list[str]) -> Mapping[str, Any]:
         parts = parts_of(agent, self._settings.segment)
@@ -62,25 +87,65 @@ class Draft:
             "held": None if agent.held is None else _held(agent.held),
             "unerased": [[index, str(id_)] for index, id_ in agent.unerased.items()],
             "moved": str(agent.moved),
-            "parts": [self._part(agent.messages, part, revision, needs) for part in parts],
+            "parts": [list(one) for part in parts for one in self._part(agent.messages, part, revision, needs)],
         }
 
-    def _part(self, messages: Messages, part: Part, revision: int, needs: list[str]) -> Sequence[Any]:
-        """Name and checksum, empty and 0 where nothing is stored; count, first and last index."""
-        place = [part.end - part.start, messages.index_at(part.start), messages.index_at(part.end - 1)]
+    def _part(self, messages: Messages, part: Part, revision: int, needs: list[str]) -> Sequence[Stored]:
+        """What is stored of it, as a rule as one segment."""
         if not part.is_held:
-            return ["", 0, *place]
-        name = part.name or self._names.get(part) or self._store(messages, part, revision)
-        needs.append(name)
-        return [name, self._checksums[name], *place]
+            return [Stored.at(messages, part.start, part.end)]
+        if part.name:
+            found: Sequence[Stored] = [Stored.at(messages, part.start, part.end, part.name, self._digests[part.name])]
+        elif part in self._names:
+            found = self._names[part]
+        else:
+            found = list(self._store(messages, part.start, part.end, revision))
+            if part.whole is not None:
+                self._names[part] = found
+        needs += [one.name for one in found if one.name]
+        return found
 
-    def _store(self, messages: Messages, part: Part, revision: int) -> str:
-        name = f"{revision}.{len(self.segments)}"
-        blob = packed(messages[part.start : part.end])
-        self.segments[name], self._checksums[name] = blob, checksum(blob)
-        if part.whole is not None:
-            self._names[part] = name
-        return name
+    def _store(self, messages: Messages, start: int, end: int, revision: int) -> Iterator[Stored]:
+        """In halves where it is too long; a single message that is too long is read from the log when it is needed."""
+        text = text_of(messages[start:end])
+        if len(text) <= TEXT_BYTES:
+            name, blob = f"{revision}.{len(self.segments)}", compress(text)
+            self.segments[name], self._digests[name] = blob, digest(blob)
+            yield Stored.at(messages, start, end, name, self._digests[name])
+        elif end - start == 1:
+            yield Stored.at(messages, start, end)
+        else:
+            middle = (start + end) // 2
+            yield from self._store(messages, start, middle, revision)
+            yield from self._store(messages, middle, end, revision)
+
+
+class Stored(NamedTuple):
+    """A stretch of messages, as a manifest has it.
+
+    Attributes:
+        name: The segment they are stored in; empty where they are not.
+        digest: Its digest, likewise.
+        size: How many they are.
+        first: Index of the first.
+        last: Index of the last.
+    """
+
+    name: str
+    digest: str
+    size: int
+    first: int
+    last: int
+
+    @property
+    def place(self) -> tuple[int, int, int]:
+        """What must be true of the messages, wherever they are read."""
+        return self.size, self.first, self.last
+
+    @classmethod
+    def at(cls, messages: Messages, start: int, end: int, name: str = "", digest: str = "") -> Stored:
+        """Those from one position to another."""
+        return cls(name, digest, end - start, messages.index_at(start), messages.index_at(end - 1))
 
 
 def _held(held: Held) -> list[Any]:

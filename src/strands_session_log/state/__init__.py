@@ -5,6 +5,7 @@ from .fold import Fold, evolve, initial
 from .integrity import INTACT, NOT_CHECKED, Integrity
 from .messages import Columns, Messages, Segment, columns_of
 from .session import AgentState, Held, MessageRecord, SessionState, removed_count
+from .shapes import is_message, is_shallow
 
 __all__ = [
     "INTACT",
@@ -26,5 +27,7 @@ __all__ = [
     "diff",
     "evolve",
     "initial",
+    "is_message",
+    "is_shallow",
     "removed_count",
 ]

@@ -1,7 +1,8 @@
 """The fold: `initial()`, then `evolve(state, recorded)` for every event in order, or a `Fold` for many of them.
 
 Total: an event of an unknown type, or with data of another shape than expected, changes the position only. An event
-whose content was erased counts as if it had not been written, but an erased message keeps its place.
+whose content was erased counts as if it had not been written, but an erased message keeps its place; and so does one
+that no agent could take for a message.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from ..events import (
 from ..ids import MESSAGE_INDEX_LIMIT, EventId
 from .messages import Growing, Messages
 from .session import AgentState, Held, MessageRecord, SessionState
+from .shapes import is_message, is_shallow
 
 Data = Mapping[str, Any]
 _new = tuple.__new__
@@ -74,9 +76,10 @@ class Fold:
             is_erased: Whether its content was erased.
         """
         self._position, self._link = id_, link
-        step = (_ERASED if is_erased else _STEPS).get(type_)
+        fits = type(data) is dict or isinstance(data, Mapping)
+        step = (_STEPS if fits and not is_erased else _ERASED).get(type_)
         if step is not None:
-            step(self, id_, agent, data if type(data) is dict or isinstance(data, Mapping) else {})
+            step(self, id_, agent, data if fits else {})
 
     @staticmethod
     def matters(type_: str) -> bool:
@@ -90,7 +93,8 @@ class Fold:
         return SessionState(self._session, dict(self._agents), dict(self._multi_agents), self._position, self._link)
 
     def _session_created(self, id_: EventId, agent: str, data: Data) -> None:
-        self._session = data
+        if is_shallow(data):
+            self._session = data
 
     def _session_forked(self, id_: EventId, agent: str, data: Data) -> None:
         if self._session is not None and "session_id" in data:
@@ -105,7 +109,9 @@ class Fold:
 
     def _agent_written(self, id_: EventId, agent: str, data: Data) -> None:
         found = self._agent(agent)
-        found.moved, found.record = id_, data
+        found.moved = id_
+        if is_shallow(data):
+            found.record = data
 
     def _agent_moved(self, id_: EventId, agent: str, data: Data) -> None:
         self._agent(agent).moved = id_
@@ -146,11 +152,12 @@ class Fold:
         found.moved = id_
         items, removed, next_index = data.get("items"), data.get("removed"), data.get("next")
         if isinstance(items, list) and type(removed) is int and type(next_index) is int:
-            kept = tuple(item for raw in items if (item := _window_item(raw)) is not None)
-            found.held = Held(kept, removed, next_index)
+            kept = (item for raw in items if (item := _window_item(raw)) is not None)
+            found.held = Held.of(kept, removed, next_index)
 
     def _multi_agent_written(self, id_: EventId, agent: str, data: Data) -> None:
-        self._multi_agents[agent] = data
+        if is_shallow(data):
+            self._multi_agents[agent] = data
 
     def _payload_erased(self, id_: EventId, agent: str, data: Data) -> None:
         """Catch up a state that was folded before the erasure; one folded since has nothing left to lose."""
@@ -195,9 +202,9 @@ def _without(messages: Messages, ids: Collection[EventId]) -> Messages:
 
 def _window_item(raw: Any) -> tuple[int, int] | Mapping[str, Any] | None:
     match raw:
-        case [int(first), int(last)]:
+        case [int(first), int(last)] if type(first) is type(last) is int:
             return first, last
-        case {"message": Mapping() as message}:
+        case {"message": Mapping() as message} if is_message(message):
             return message
     return None
 
@@ -211,9 +218,16 @@ def _message(id_: EventId, data: Data) -> MessageRecord | None:
     index = get("message_id")
     if type(index) is not int or not -MESSAGE_INDEX_LIMIT < index < MESSAGE_INDEX_LIMIT:
         return None
+    message, redaction = get("message"), get("redact_message")
+    if redaction is not None:
+        shown, message = redaction, message if is_message(message) else {}
+    else:
+        shown = message
+    if not is_message(shown):
+        return _unreadable(index, shown, id_)
     created, updated = str(get("created_at", "")), str(get("updated_at", ""))
     # Not its constructor, which takes twice as long, and this is done for each message of a session.
-    return _new(MessageRecord, (get("message") or {}, index, get("redact_message"), created, updated, id_, False))
+    return _new(MessageRecord, (message, index, redaction, created, updated, id_, False))
 
 
 def _message_erased(id_: EventId, data: Data) -> MessageRecord | None:
@@ -222,9 +236,17 @@ def _message_erased(id_: EventId, data: Data) -> MessageRecord | None:
 
 
 def _erased(index: int, role: Any, event_id: EventId) -> MessageRecord:
+    return MessageRecord(_stand_in(role, "[erased]"), index, None, "", "", event_id, erased=True)
+
+
+def _unreadable(index: int, found: Any, event_id: EventId) -> MessageRecord:
+    role = found.get("role") if isinstance(found, Mapping) else None
+    return MessageRecord(_stand_in(role, "[unreadable]"), index, None, "", "", event_id)
+
+
+def _stand_in(role: Any, text: str) -> Data:
     """A message any model can take in place of the one that is gone, so that the agent still resumes."""
-    message = {"role": role if role in ("user", "assistant") else "user", "content": [{"text": "[erased]"}]}
-    return MessageRecord(message, index, None, "", "", event_id, erased=True)
+    return {"role": role if role in ("user", "assistant") else "user", "content": [{"text": text}]}
 
 
 _STEPS: dict[str, Callable[[Fold, EventId, str, Data], None]] = {

@@ -168,7 +168,20 @@ class Messages(Sequence["MessageRecord"]):
         position = self.position(record.message_id)
         if self.index_at(position) == record.message_id:
             return self._replace(position, record)
-        return Messages.of([*self[:position], record, *self[position:]])
+        return self._insert(position, record)
+
+    def _insert(self, position: int, record: MessageRecord) -> Messages:
+        """One more among them; only what stands around it is copied, in halves once it is too long."""
+        number, offset = self._place(position)
+        around = self.tail if number == len(self.segments) else self.segments[number].records
+        records = (*around[:offset], record, *around[offset:])
+        middle = len(records) // 2 if len(records) > SEGMENT else len(records)
+        if number < len(self.segments):
+            parts = [Segment.of(part) for part in (records[:middle], records[middle:]) if part]
+            return Messages((*self.segments[:number], *parts, *self.segments[number + 1 :]), self.tail)
+        if middle == len(records):
+            return Messages(self.segments, records)
+        return Messages((*self.segments, Segment.of(records[:middle])), records[middle:])
 
     def _append(self, record: MessageRecord) -> Messages:
         tail = (*self.tail, record)
@@ -264,7 +277,7 @@ class Growing:
             return
         self._last = record.message_id
         self._tail.append(record)
-        if len(self._tail) == SEGMENT:
+        if len(self._tail) >= SEGMENT:
             self._segments.append(Segment.of(tuple(self._tail)))
             self._tail = []
 

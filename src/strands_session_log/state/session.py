@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from ..ids import START, EventId
 from .integrity import NOT_CHECKED, Integrity
 from .messages import Messages
+from .once import Once
 
 
 class MessageRecord(NamedTuple):
@@ -51,6 +52,13 @@ class Held(NamedTuple):
     items: tuple[tuple[int, int] | Mapping[str, Any], ...]
     removed: int
     next: int
+
+    @classmethod
+    def of(cls, items: Iterable[tuple[int, int] | Mapping[str, Any]], removed: int, next_: int) -> Held:
+        """The same without what ranges name again, or do not name at all: see `Once`."""
+        once = Once(next_)
+        kept = (one for item in items for one in ([item] if isinstance(item, Mapping) else once.add(*item)))
+        return cls(tuple(kept), removed, next_)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ import socket
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
-from ..errors import SessionLogError
+from ..errors import SessionLogError, check_seconds, check_whole
 from ..ids import check_id
 
 Start: TypeAlias = Literal["feed", "now", "beginning"]
@@ -50,11 +50,9 @@ class SubscriptionSettings:
         if self.on_gap not in ("raise", "catch_up", "skip"):
             raise SessionLogError(f"on_gap={self.on_gap!r}: give raise, catch_up or skip")
         for name, least in (("batch", 1), ("in_flight", 0), ("max_attempts", 1)):
-            if getattr(self, name) < least:
-                raise SessionLogError(f"{name}={getattr(self, name)}: must be at least {least}")
+            check_whole(name, getattr(self, name), least)
         for name, least_seconds in (("claim_after", 0.05), ("backoff", 0.0), ("timeout", 0.01)):
-            if not getattr(self, name) >= least_seconds:
-                raise SessionLogError(f"{name}={getattr(self, name)}: must be at least {least_seconds} seconds")
+            check_seconds(name, getattr(self, name), least_seconds)
 
     @property
     def most_in_flight(self) -> int:

@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from ...session_log import SessionLog
+from ...session_log import SessionLog, keys_for
 from ..connection import PATIENCE, client_of
 from ..exits import Code, fail
 from ..layout import put
@@ -70,7 +70,7 @@ def import_(
     try:
         with open_source(source, PATIENCE) as store, client_of(target) as client:
             # A server that may evict sessions is no place to move to, unlike one to read from: it is refused.
-            log = SessionLog(client, target.namespace, retry_for=PATIENCE)
+            log = SessionLog(client, target.namespace, retry_for=PATIENCE, snapshot_key=keys_for(target.url))
             outcomes = _import(store, log, session or [], dry_run, as_json)
     except SourceError as error:
         fail(Code.USAGE, str(error))

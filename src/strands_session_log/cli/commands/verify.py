@@ -68,7 +68,7 @@ def verify(
     url: UrlOption = None,
     namespace: NamespaceOption = None,
 ) -> None:
-    """Recompute the hash chain of a session, and tell what is not as it was written.
+    """Recompute the hash chain of a session, and tell what is not as it was written, or as its snapshot says.
 
     What its head, the directory and the feed say is held against it. Whoever can write all of these can forge them all:
     note links elsewhere with `session-log anchor`, and give them with --expect.
