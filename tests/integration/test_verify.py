@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from strands_session_log import SessionLog, chain, errors, events
+from strands_session_log.audit.witness import Witness
 from strands_session_log.codec import RawEntry
 from strands_session_log.event_log import EventLog
 
@@ -174,3 +175,47 @@ def test_time_that_goes_backwards_is_reported(log: SessionLog) -> None:
     assert older.startswith("event 7-2 (custom.note) is older than event ")
     assert of_writer.startswith("event 7-2 (custom.note) has another time than its writer gave it: ")
     assert of_feed == "event 7-2 (custom.note) is not the one that the feed told of when it was appended"
+
+
+def test_a_session_deleted_and_begun_anew_meanwhile_raises_no_alarm(
+    log: SessionLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log.append("s", [note(number) for number in range(20)])
+    read, others = Witness.read, SessionLog(log.client, log.namespace)
+    left = [2]
+
+    def then_replaced(*arguments: Any, **options: Any) -> Witness:
+        found = read(*arguments, **options)
+        if left[0]:
+            left[0] -= 1
+            others.delete("s")
+            others.append("s", [note(), note()])
+        return found
+
+    monkeypatch.setattr(Witness, "read", then_replaced)
+    verification = log.verify("s", feed=True)
+    assert (verification.problems, verification.revision, len(verification.deleted)) == ((), 2, 2)
+    left[0] = 1
+    assert [one.verification.problems for one in log.verify_all(feed=True)] == [()]
+
+
+class Erasing(EventLog):
+    """A log in which others erase what has just been read."""
+
+    left = 1
+    others: SessionLog
+
+    def pages(self, session_id: str, start: str = "-", end: str = "+") -> Iterator[Sequence[RawEntry]]:
+        for page in super().pages(session_id, start, end):
+            if self.left:
+                self.left -= 1
+                self.others.erase(session_id, [2, 5], reason="why")
+            yield page
+
+
+def test_content_that_is_erased_meanwhile_raises_no_alarm(log: SessionLog) -> None:
+    log.append("s", [note(number) for number in range(20)])
+    erasing = Erasing(log.client, log.events.keyspace)
+    erasing.others = SessionLog(log.client, log.namespace)
+    log.events = erasing
+    assert (log.verify("s").problems, log.verify("s").revision) == ((), 21)

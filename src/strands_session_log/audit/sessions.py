@@ -19,7 +19,7 @@ from ..errors import (
 )
 from ..event_log import EventLog, Progress
 from ..event_log.connection import connection_to
-from ..event_log.deletion import KEPT
+from ..event_log.deletion import KEPT, LIVES
 from ..ids import check_id
 from ..server.border import Client, insist, text
 from ..snapshot import Authenticator
@@ -238,8 +238,11 @@ def _lost_tombstones(log: EventLog, partition: int, witness: Witness) -> Iterato
         if not told or insist(partial(log.client.execute_command, "HLEN", key), log.retry_for) >= KEPT:
             return
         for name, deletion in told:
-            lives = log.tombstones(name)
-            if not any((life.revision, life.link) == (deletion.revision, deletion.link) for life in lives):
+            lives = list(log.tombstones(name))
+            # Of one id the newest are kept.
+            if len(lives) < LIVES and not any(
+                (life.revision, life.link) == (deletion.revision, deletion.link) for life in lives
+            ):
                 yield f"the feed tells that {name!r} was deleted at revision {deletion.revision}, no tombstone does"
     except ServerRefusedError as error:
         yield f"the tombstones of partition {partition} cannot be read: {error}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -25,6 +26,7 @@ from .witness import Witness
 _STEP = 1000
 _PAGE = 256
 _LOOKS = 100
+_ATTEMPTS = 5
 _NO_STREAM = "WRONGTYPE"
 
 
@@ -81,21 +83,21 @@ def verify(
         LogForkedError: When it was deleted or replaced while it was read.
         InvalidAnchorError: When something expected is no revision with a link.
     """
-    expectations = Expectations(expect)
-    # First the feed: what it tells of was appended before the session is read, so it must stand there.
-    told = witness or Witness.read(log, log.keyspace.partition(session_id), only=session_id)
-    examination = _Examination(log, session_id, expectations, told, feed, authenticator or Authenticator())
-    try:
+    expect, before, sealing = list(expect), None, authenticator or Authenticator()
+    for _ in range(_ATTEMPTS):
+        # First the feed: what it tells of was appended before the session is read, so it must stand there.
+        told = witness or Witness.read(log, log.keyspace.partition(session_id), only=session_id)
+        examination = _Examination(log, session_id, Expectations(expect), told, feed, sealing)
         examination.walk(progress)
-    except ServerRefusedError as error:
-        if _NO_STREAM not in error.reason:
-            raise
-        examination.checker.problems.add(f"its events cannot be read: {error.reason}")
-    if witness is None:
-        # Of a whole feed they are told once, not of each session.
-        for problem in told.problems.lines:
-            examination.checker.problems.add(problem)
-    return examination.verdict()
+        if witness is None:
+            # Of a whole feed they are told once, not of each session.
+            for problem in told.problems.lines:
+                examination.checker.problems.add(problem)
+        deleted = examination.deleted_since
+        if deleted is None or deleted == before:
+            return examination.verdict()
+        before, witness = deleted, None
+    raise LogForkedError(session_id, before)
 
 
 class _Examination:
@@ -119,7 +121,22 @@ class _Examination:
         self._own, self._untold, self._lives = START, list[EventId](), tuple[Tombstone, ...]()
         self._last: tuple[Any, Any] = (b"", b"")
 
+    @property
+    def deleted_since(self) -> datetime | None:
+        """When the session was deleted, if that was after the feed was read, which would explain what was found."""
+        newest = self._lives[-1].deleted_at if self._lives and self.checker.problems else None
+        return newest if newest is not None and newest >= self._witness.newest.time else None
+
     def walk(self, progress: Progress) -> None:
+        """Check all there is; a key that is no stream holds no events."""
+        try:
+            self._walk(progress)
+        except ServerRefusedError as error:
+            if _NO_STREAM not in error.reason:
+                raise
+            self.checker.problems.add(f"its events cannot be read: {error.reason}")
+
+    def _walk(self, progress: Progress) -> None:
         """Check every event, and then what else is said of the session at the moment when the last was checked."""
         total = position.id.revision if isinstance(position := self._standing.position, tuple) else 0
         self._read(self._log.pages(self._session_id), progress, total)
