@@ -154,6 +154,18 @@ def test_a_session_deleted_since_its_link_was_noted_is_accounted_for(log: Sessio
     assert "a link was noted of revision 5, but the session is not there" in other.verification.problems
 
 
+@pytest.mark.parametrize(
+    "junk", [{"body": b"no JSON"}, {"retained": b"[]"}, {"v": b"one"}, {"body": b"\xff"}, {"agent": b"\xff"}], ids=str
+)
+def test_what_nobody_can_read_is_a_problem_however_well_it_is_chained(log: SessionLog, junk: Fields) -> None:
+    fill(log)
+    entries = [(id_, {**fields, **junk} if at == 2 else fields) for at, (id_, fields) in enumerate(entries_of(log))]
+    forge_all(log, entries)
+    without_feed(log)
+    (problem,) = log.verify("s").problems
+    assert "-3 cannot be read" in problem
+
+
 # The feed -------------------------------------------------------------------------------------------------------------
 
 

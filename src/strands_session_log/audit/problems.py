@@ -28,8 +28,8 @@ class Problems:
         else:
             self._more += 1
 
-    def __bool__(self) -> bool:
-        return bool(self._lines)
+    def __len__(self) -> int:
+        return len(self._lines) + self._more
 
     @property
     def first(self) -> str:

@@ -7,7 +7,7 @@ from datetime import datetime
 from functools import partial
 from typing import Any, NamedTuple
 
-from ..codec import Entry, RawEntry, parse
+from ..codec import Entry, RawEntry, parse, recorded
 from ..errors import CorruptEntryError, LogForkedError, ServerRefusedError, SessionNotFoundError
 from ..event_log import EventLog, Progress, Tombstone
 from ..event_log.deletion import KEPT
@@ -191,14 +191,15 @@ class _Examination:
         return entries[1:]
 
     def _check(self, entry: RawEntry) -> None:
-        self._last = place(entry)
+        self._last, before = place(entry), len(self.checker.problems)
         found = self.checker.check(entry)
         if found is None:
             self._facts.miss()
             self._testimony.skip(self.checker.at.id.revision)
             return
         add = self.checker.problems.add
-        for problem in (time_problem(found), self._expectations.check(found.id, found.link)):
+        unreadable = _unreadable(entry) if len(self.checker.problems) == before else ""
+        for problem in (unreadable, time_problem(found), self._expectations.check(found.id, found.link)):
             if problem:
                 add(problem, found.id)
         for problem in self._testimony.check(found):
@@ -268,14 +269,23 @@ class _Examination:
 
     def _look_again(self) -> None:
         """At content that was read though an event says that it was erased: meanwhile, or it was put back."""
-        for id_, recorded in self.checker.resurrected.items():
+        for id_, told_by in self.checker.resurrected.items():
             for page in self._log.pages(self._session_id, str(id_), str(id_)):
                 for entry in page:
                     if _is_erased(entry):
                         self._facts.erase(id_)
                     else:
-                        problem = f"event {id_} has content, which event {recorded} says was erased"
+                        problem = f"event {id_} has content, which event {told_by} says was erased"
                         self.checker.problems.add(problem, id_)
+
+
+def _unreadable(entry: RawEntry) -> str:
+    """Why readers cannot read an entry that stands in the chain as it should, if they cannot."""
+    try:
+        recorded(entry)
+    except CorruptEntryError as error:
+        return str(error)
+    return ""
 
 
 def _is_erased(entry: RawEntry) -> bool:
