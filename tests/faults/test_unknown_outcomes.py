@@ -182,7 +182,7 @@ def test_what_landed_on_another_primary_at_another_time_breaks_no_chain(
     logs = [SessionLog.connect(server.url) for server in (a, b)]
     call = seal("s", [encode(order(1))], ANY, Position())
     began = EventId.parse(APPEND(logs[0].client, logs[0].events.keyspace.session("s").begin, call.arguments)[2])
-    wait_until(lambda: logs[1].events.now_ms("s") > began.ms)
+    wait_until(lambda: logs[1].events.now_ms("s") > began.ms, "another millisecond")
     APPEND(logs[1].client, logs[1].events.keyspace.session("s").begin, call.arguments)
     last = logs[0].append("s", order(2))
     heads = [log.events.head("s") for log in logs]

@@ -82,7 +82,7 @@ def test_what_is_nested_deeper_than_a_body_can_be_written_counts_as_not_written(
     assert state.revision == 2
     assert state.session is None
     assert not state.multi_agents
-    assert len(state.agents["a"].messages) == 1
+    assert [one.shown["content"][0]["text"] for one in state.agents["a"].messages[1:]] in ([], ["[unreadable]"])
     assert state.agents["a"].record is None
 
 

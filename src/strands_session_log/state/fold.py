@@ -97,8 +97,8 @@ class Fold:
             self._session = data
 
     def _session_forked(self, id_: EventId, agent: str, data: Data) -> None:
-        if self._session is not None and "session_id" in data:
-            self._session = {**self._session, "session_id": data["session_id"]}
+        if self._session is not None and type(name := data.get("session_id")) is str:
+            self._session = {**self._session, "session_id": name}
 
     def _session_rewound(self, id_: EventId, agent: str, data: Data) -> None:
         for name in _names(data.get("agents")):
