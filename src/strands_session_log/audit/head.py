@@ -15,6 +15,7 @@ from ..events import Event, MessageAdded
 from ..ids import START, EventId
 from .lineage import Descent, Lineage, notes_in, retained_of
 
+NO_DIRECTORY = "none"
 _LONG = 120
 _SLACK_MS = 60_000
 """How far the server's clock may step back unnoticed."""
@@ -25,7 +26,7 @@ class Standing(NamedTuple):
 
     Attributes:
         head: Its fields; empty when there is none.
-        score: The session's in the directory; empty when it is not listed.
+        score: The session's in the directory; empty when it is not listed, `none` when the directory is none.
         problem: Why the head cannot be read, if it cannot.
     """
 
@@ -178,6 +179,8 @@ def life_problems(
 
 def directory_problem(standing: Standing, last: EventId) -> str:
     """What is wrong with the session's line in the directory."""
+    if standing.score == NO_DIRECTORY:
+        return ""
     if not standing.score:
         return "the session is not listed in the directory"
     try:

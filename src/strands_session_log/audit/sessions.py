@@ -92,7 +92,7 @@ def _partition(
     is_strict: bool,
 ) -> Iterator[Audited]:
     problems, seen = Problems(), set[str]()
-    witness = _witness(log, partition, problems)
+    witness = Witness.read_or_tell(log, partition)
     expected = (name for name in anchors if log.keyspace.partition(name) == partition)
     for names in (_listed(log, partition, problems), unlisted, list(witness.sessions), expected):
         for name in names:
@@ -125,14 +125,6 @@ def _verified(check: Callable[[], Verification]) -> Verification | None:
         except (SessionLogError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
             return _broken([f"it cannot be verified: {type(error).__name__}: {error}"])
     return None
-
-
-def _witness(log: EventLog, partition: int, problems: Problems) -> Witness:
-    try:
-        return Witness.read(log, partition)
-    except (ServerRefusedError, ValueError) as error:
-        problems.add(f"the feed of partition {partition} cannot be read: {error}")
-        return Witness(partition)
 
 
 def _listed(log: EventLog, partition: int, problems: Problems) -> Iterator[str]:

@@ -18,7 +18,7 @@ from ..server.border import insist, text
 from ..snapshot import Authenticator
 from .anchors import Expect, Expectations
 from .checker import Checker, time_problem
-from .head import HeadFacts, Standing, directory_problem, life_problems
+from .head import NO_DIRECTORY, HeadFacts, Standing, directory_problem, life_problems
 from .lineage import Lineage
 from .snapshots import snapshot_problems
 from .witness import Witness
@@ -86,12 +86,12 @@ def verify(
     expect, before, sealing = list(expect), None, authenticator or Authenticator()
     for _ in range(_ATTEMPTS):
         # First the feed: what it tells of was appended before the session is read, so it must stand there.
-        told = witness or Witness.read(log, log.keyspace.partition(session_id), only=session_id)
+        told = witness or Witness.read_or_tell(log, log.keyspace.partition(session_id), only=session_id)
         examination = _Examination(log, session_id, Expectations(expect), told, feed, sealing)
         examination.walk(progress)
         if witness is None:
-            # Of a whole feed they are told once, not of each session.
-            for problem in told.problems.lines:
+            # Of a whole partition they are told once, not of each session.
+            for problem in (*told.problems.lines, *examination.directory_problems()):
                 examination.checker.problems.add(problem)
         deleted = examination.deleted_since
         if deleted is None or deleted == before:
@@ -125,7 +125,13 @@ class _Examination:
     def deleted_since(self) -> datetime | None:
         """When the session was deleted, if that was after the feed was read, which would explain what was found."""
         newest = self._lives[-1].deleted_at if self._lives and self.checker.problems else None
-        return newest if newest is not None and newest >= self._witness.newest.time else None
+        is_later = newest is not None and newest.timestamp() * 1000 >= self._witness.newest.ms
+        return newest if is_later else None
+
+    def directory_problems(self) -> Iterator[str]:
+        """What is wrong with the directory itself."""
+        if self._standing.score == NO_DIRECTORY:
+            yield f"the directory of partition {self._witness.partition} cannot be read: it is no sorted set"
 
     def walk(self, progress: Progress) -> None:
         """Check all there is; a key that is no stream holds no events."""
@@ -167,7 +173,7 @@ class _Examination:
         if isinstance(entries, bytes):
             raise ServerRefusedError(text(entries))
         if isinstance(head, bytes):
-            return Standing({}, text(score), f"the session's head cannot be read: {text(head)}"), entries
+            return Standing({}, text(score), "the session's head cannot be read: it is no hash"), entries
         return Standing(dict(zip(head[::2], head[1::2], strict=True)), text(score)), entries
 
     def _read(self, pages: Iterable[Sequence[RawEntry]], progress: Progress, total: int) -> None:
@@ -240,7 +246,7 @@ class _Examination:
     def _miss(self) -> None:
         """There is no such session; but something else may tell that there should be."""
         add, told, lives = self.checker.problems.add, self._testimony, self._lives
-        if self._standing.score:
+        if self._standing.score not in ("", NO_DIRECTORY):
             add("the directory lists the session, but neither events nor a head are there")
         if told.first and not any(life.revision >= told.last for life in lives):
             add(f"the feed tells of it up to revision {told.last}, but it is not there, and no tombstone tells of it")

@@ -142,7 +142,7 @@ class Witness:
         newest = page("+", 1, b"XREVRANGE")
         if not newest:
             return witness
-        witness.newest = EventId.parse(newest[0][0])
+        witness.newest = _feed_id(newest[0][0])
         if counted > witness.newest.revision:
             witness._gap = f"the feed lacks {counted - witness.newest.revision:,} envelopes after {witness.newest}"
         start, entries = _start(log, key, witness.newest), list[RawEntry]()
@@ -151,6 +151,16 @@ class Witness:
                 witness._take(entry, only)
             start = f"({text(entries[-1][0])}"
         return witness
+
+    @classmethod
+    def read_or_tell(cls, log: EventLog, partition: int, only: str | None = None) -> Witness:
+        """The same; a feed that is none tells nothing, which is a problem."""
+        try:
+            return cls.read(log, partition, only)
+        except ServerRefusedError as error:
+            witness = cls(partition)
+            witness.problems.add(f"the feed of partition {partition} cannot be read: {error.reason}")
+            return witness
 
     def of(self, session_id: str) -> Testimony:
         """What it tells of a session, to be held against it from the beginning."""
@@ -179,7 +189,7 @@ class Witness:
 
     def _take(self, entry: RawEntry, only: str | None) -> None:
         entry_id, flat = entry
-        id_ = EventId.parse(entry_id)
+        id_ = _feed_id(entry_id)
         if self.oldest == START:
             self.oldest = id_
         elif id_.revision != self._last + 1 and not self._gap:
@@ -213,6 +223,12 @@ class Witness:
         elif told is not None and told.last == deletion.revision and told.last_link != deletion.link:
             self.problems.add(f"the feed tells another last link of {one.session_id!r} where it was deleted, {one.id}")
         self._sessions[one.session_id] = Testimony(deletion)
+
+
+def _feed_id(entry_id: bytes) -> EventId:
+    """An id of the feed, also one that no clock would give."""
+    ms, _, sequence = entry_id.partition(b"-")
+    return EventId(int(ms), int(sequence))
 
 
 def _counted(log: EventLog, partition: int) -> int:
