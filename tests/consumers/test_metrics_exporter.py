@@ -71,6 +71,16 @@ def test_what_happens_while_no_exporter_runs_is_counted_by_the_next(
         wait_until(lambda: running.total("events_total") == 50, "all to be counted")
 
 
+def test_a_connection_that_speaks_resp3_counts_as_any_other(
+    server_url: str, session_log: SessionLog, tmp_path: Path
+) -> None:
+    with ExporterProcess(f"{server_url}?protocol=3", session_log.namespace, tmp_path) as running:
+        running.wait_until_ready()
+        notes(session_log, 50)
+        wait_until(lambda: running.total("events_total") == 50, "all to be counted")
+        wait_until(lambda: lag(session_log) == 0, "all to be acknowledged")
+
+
 def test_it_is_ready_once_its_group_has_begun_in_every_partition(
     session_log: SessionLog, exporter: Callable[..., ExporterProcess]
 ) -> None:

@@ -270,7 +270,7 @@ def test_without_memory_no_fork_is_made_and_nothing_is_harmed(log: SessionLog, t
     tcp_server.execute("SET", "ballast", "x" * 4_000_000)
     tcp_server.execute("CONFIG", "SET", "maxmemory", "1mb")
     with pytest.raises(errors.OutOfMemoryError):
-        log.fork("s", None, "f")
+        SessionLog(tcp_server.client(), retry_for=0.2).fork("s", None, "f")
     tcp_server.execute("CONFIG", "SET", "maxmemory", "0")
     assert keys_of(log, "f") == []
     log.fork("s", None, "f")

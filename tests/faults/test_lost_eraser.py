@@ -162,7 +162,7 @@ def test_a_server_that_restarts_during_an_erasure_does_not_stop_it(tcp_server: S
 
 
 def test_without_memory_nothing_is_erased_and_nothing_is_harmed(tcp_server: Server) -> None:
-    log = SessionLog(tcp_server.client())
+    log = SessionLog(tcp_server.client(), retry_for=0.2)
     ids = fill(log, 100)
     tcp_server.execute("SET", "ballast", "x" * 4_000_000)
     tcp_server.execute("CONFIG", "SET", "maxmemory", "1mb")

@@ -33,7 +33,7 @@ def empty(server: Server) -> None:
 
 
 def test_a_batch_that_does_not_fit_is_absent_as_a_whole(server: Server) -> None:
-    log = SessionLog(server.client())
+    log = SessionLog(server.client(), retry_for=0.2)
     log.append("s", events.Custom("custom.note", {}))
     keys = set(server.client().keys())
     fill(server)
@@ -46,7 +46,7 @@ def test_a_batch_that_does_not_fit_is_absent_as_a_whole(server: Server) -> None:
 
 
 def test_the_session_goes_on_once_memory_is_back_and_nothing_is_missing(server: Server) -> None:
-    manager = ValkeySessionManager("s", client=server.client())
+    manager = ValkeySessionManager("s", log=SessionLog(server.client(), retry_for=0.2))
     agent = Agent(model=ScriptedModel(["One.", "Two."]), session_manager=manager, callback_handler=None)
     fill(server)
     with pytest.raises(Exception, match="maxmemory") as refusal:

@@ -106,7 +106,7 @@ def test_an_agent_whose_snapshot_cannot_be_written_fails_closed(tcp_server: Serv
 
 def test_a_full_server_refuses_a_write_as_a_whole_and_still_reads_and_deletes() -> None:
     with ValkeyliteServer(maxmemory_policy="noeviction") as server:
-        storage = ValkeyStorage(SessionLog(server.client()))
+        storage = ValkeyStorage(SessionLog(server.client(), retry_for=0.2))
         asyncio.run(storage.write("key", b"before"))
         server.execute("SET", "ballast", "x" * 4_000_000)
         server.execute("CONFIG", "SET", "maxmemory", "1mb")

@@ -27,7 +27,7 @@ import pytest
 import valkey
 
 import strands_session_log
-from strands_session_log import SessionLog
+from strands_session_log import SessionLog, events
 from strands_session_log.errors import EmbeddedServerError, MissingExtraError, SessionLogError
 from strands_session_log.server import connect, embedded, release
 from strands_session_log.server.supervisor import open_lock, probe, try_lock
@@ -45,6 +45,16 @@ client.rpush("users", sys.argv[2])
 print(client.info("server")["process_id"], flush=True)
 sys.stdin.read()
 """
+
+
+def note(number: int) -> events.Event:
+    return events.Custom("custom.note", {"number": number})
+
+
+def answers(log: SessionLog) -> bool:
+    with contextlib.suppress(SessionLogError):
+        return log.state("s").revision > 0
+    return False
 
 
 class User:
@@ -134,6 +144,14 @@ def is_closing(directory: Path) -> bool:
     finally:
         os.close(lock)
     return False
+
+
+def kill_until_given_up(directory: Path) -> None:
+    """Kill the server whenever it serves, with a client that does not start it again."""
+    with valkey.Valkey(unix_socket_path=str(directory / "valkey.sock")) as client:
+        while not is_free(directory, "supervisor.lock"):
+            with contextlib.suppress(valkey.ConnectionError, ProcessLookupError):
+                os.kill(server_of(client), signal.SIGKILL)
 
 
 def wait_until_unused(directory: Path) -> None:
@@ -399,10 +417,8 @@ class TestAccidents:
         assert server_of(opened()) != server
 
     def test_a_server_that_keeps_dying_is_given_up(self, directory: Path, opened: Callable[[], valkey.Valkey]) -> None:
-        client = opened()
-        while not is_free(directory, "supervisor.lock"):
-            with contextlib.suppress(valkey.ConnectionError, ProcessLookupError):
-                os.kill(server_of(client), signal.SIGKILL)
+        opened()
+        kill_until_given_up(directory)
 
         assert "giving up" in (directory / "server.log").read_text()
         assert opened().ping()
@@ -478,6 +494,102 @@ class TestAccidents:
             opened()
 
         assert caught.value.directory == str(directory)
+
+
+class TestRevival:
+    """A log that is open goes on, whatever became of its server and supervisor."""
+
+    @pytest.fixture
+    def log(self, directory: Path) -> Iterator[SessionLog]:
+        with SessionLog.connect(f"embedded://{directory}") as log:
+            log.append("s", note(0))
+            yield log
+        wait_until_unused(directory)
+
+    def test_an_open_log_outlives_its_supervisor(self, directory: Path, log: SessionLog) -> None:
+        os.kill(supervisor_of(server_of(log.client)), signal.SIGKILL)
+        wait_until(lambda: is_free(directory, "server.lock") or sys.platform != "linux")
+
+        log.append("s", note(1))
+
+        assert [one.event.data for one in log.read("s")] == [{"number": 0}, {"number": 1}]
+
+    def test_an_open_log_outlives_a_supervisor_that_gave_up(self, directory: Path, log: SessionLog) -> None:
+        kill_until_given_up(directory)
+
+        log.append("s", note(1))
+
+        assert log.state("s").revision == 2
+
+    def test_threads_that_need_the_server_at_once_start_it_once(self, directory: Path, log: SessionLog) -> None:
+        kill_until_given_up(directory)
+        starts = (directory / "server.log").read_text().count("Ready to accept")
+
+        with ThreadPoolExecutor(8) as pool:
+            list(pool.map(lambda number: log.append("s", note(number)), range(1, 9)))
+
+        assert log.state("s").revision == 9
+        assert (directory / "server.log").read_text().count("Ready to accept") == starts + 1
+
+    def test_a_forked_process_starts_it_again_too(self, directory: Path, log: SessionLog) -> None:
+        kill_until_given_up(directory)
+        if (child := os.fork()) == 0:
+            code = 1
+            with contextlib.suppress(BaseException):
+                log.append("s", note(1))
+                code = 0
+            os._exit(code)
+
+        assert os.waitpid(child, 0)[1] == 0
+        assert log.state("s").revision == 2
+
+    def test_a_tail_and_a_subscriber_go_on(self, directory: Path, log: SessionLog) -> None:
+        with log.tail("s") as tail, log.tail(after="now") as feed:
+            assert next(iter(tail)).event.data == {"number": 0}
+            kill_until_given_up(directory)
+
+            log.append("s", note(1))
+
+            assert next(iter(tail)).event.data == {"number": 1}
+            assert next(iter(feed)).id.revision == 2
+
+    def test_a_server_that_cannot_start_again_is_explained(self, directory: Path) -> None:
+        with SessionLog.connect(f"embedded://{directory}", retry_for=0.5) as log:
+            log.append("s", note(0))
+            kill_until_given_up(directory)
+            broken = next((directory / "appendonlydir").glob("*.incr.aof"))
+            content = broken.read_bytes()
+            broken.write_bytes(b"*1\r\n$3\r\nnonsense\r\n" * 9)
+            with pytest.raises(EmbeddedServerError, match="Error reading the append only file") as caught:
+                log.state("s")
+            assert caught.value.directory == str(directory)
+
+            broken.write_bytes(content)
+            wait_until(lambda: answers(log))
+            assert log.state("s").revision == 1
+        wait_until_unused(directory)
+
+    def test_starts_that_fail_are_further_and_further_apart(self, directory: Path) -> None:
+        with SessionLog.connect(f"embedded://{directory}", retry_for=3) as log:
+            kill_until_given_up(directory)
+            next((directory / "appendonlydir").glob("*.incr.aof")).write_bytes(b"*1\r\n$3\r\nnonsense\r\n" * 9)
+            log_file = directory / "server.log"
+            before = log_file.read_text().count("Error reading the append only file")
+            with pytest.raises(EmbeddedServerError):
+                log.state("s")
+            assert 2 <= log_file.read_text().count("Error reading the append only file") - before <= 5
+        wait_until_unused(directory)
+
+    def test_data_that_is_gone_is_not_begun_anew_without_a_word(self, directory: Path) -> None:
+        with SessionLog.connect(f"embedded://{directory}", retry_for=0.5) as log:
+            log.append("s", note(0))
+            server = server_of(log.client)
+            shutil.rmtree(directory)
+            os.kill(server, signal.SIGKILL)
+            wait_until(lambda: is_gone(server))
+            with pytest.raises(EmbeddedServerError, match="directory removed"):
+                log.state("s")
+        assert not directory.exists()
 
 
 class TestPlaces:

@@ -80,7 +80,6 @@ def test_a_client_that_is_traced_is_called_as_ever(
     [
         {"max_connections": 1},
         {"retry_on_timeout": True},
-        {"single_connection_client": True},
         {"decode_responses": True},
     ],
 )

@@ -5,8 +5,9 @@ from collections.abc import Callable
 import pytest
 from valkey import exceptions as driver
 
+from strands_session_log import errors
 from strands_session_log.errors import OutOfMemoryError, ServerRefusedError, ServerUnavailableError
-from strands_session_log.server.border import insist
+from strands_session_log.server.border import insist, may_have_written
 
 DEMOTED = "UNBLOCKED force unblock from blocking operation, instance state changed (master -> replica?)"
 
@@ -41,3 +42,49 @@ def test_what_is_not_waited_out_becomes_an_error_of_ours_with_its_cause(error: E
     with pytest.raises(ours) as raised:
         insist(failing(error), 0)
     assert raised.value.__cause__ is error
+
+
+NOT_READY = [
+    (driver.ReadOnlyError("You can't write against a read only replica."), errors.ReadOnlyServerError),
+    (driver.ResponseError(DEMOTED), errors.ReadOnlyServerError),
+    (driver.ResponseError("MASTERDOWN Link with MASTER is down"), errors.ReadOnlyServerError),
+    (driver.MasterDownError("Link with MASTER is down"), errors.ReadOnlyServerError),
+    (driver.OutOfMemoryError("command not allowed"), errors.OutOfMemoryError),
+    (driver.BusyLoadingError("Valkey is loading the dataset in memory"), errors.ServerLoadingError),
+    (driver.ResponseError("BUSY Valkey is busy running a script."), errors.ServerBusyError),
+    (driver.ResponseError("NOREPLICAS Not enough good replicas to write."), errors.NotEnoughReplicasError),
+    (driver.ResponseError("MISCONF Errors writing to the AOF file"), errors.DiskWriteError),
+    (driver.ClusterError("TTL exhausted."), errors.ClusterNotReadyError),
+    (driver.ClusterDownError("Hash slot not served"), errors.ClusterNotReadyError),
+    (driver.ResponseError("CLUSTERDOWN The cluster is down"), errors.ClusterNotReadyError),
+    (driver.TryAgainError("Multiple keys request during rehashing of slot"), errors.ClusterNotReadyError),
+]
+
+
+@pytest.mark.parametrize(("error", "ours"), NOT_READY)
+def test_a_refusal_for_now_is_waited_out_then_told_with_its_class_and_has_written_nothing(
+    error: Exception, ours: type[errors.ServerNotReadyError]
+) -> None:
+    assert insist(failing(error, error), 5) == "answer"
+    with pytest.raises(ours) as raised:
+        insist(failing(error), 0)
+    assert type(raised.value) is ours
+    assert not may_have_written(raised.value)
+
+
+def test_a_refusal_after_an_attempt_without_an_answer_leaves_open_whether_that_was_carried_out() -> None:
+    with pytest.raises(ServerRefusedError) as raised:
+        insist(failing(driver.TimeoutError("late"), driver.ResponseError("ERR wrong")), 5)
+    assert may_have_written(raised.value)
+
+
+@pytest.mark.parametrize("word", ["BUSYGROUP Consumer Group name already exists", "BUSYKEY Target key name is busy"])
+def test_what_only_begins_like_a_refusal_for_now_is_final(word: str) -> None:
+    with pytest.raises(ServerRefusedError) as raised:
+        insist(failing(driver.ResponseError(word)), 60)
+    assert type(raised.value) is ServerRefusedError
+
+
+def test_what_ends_a_call_otherwise_leaves_everything_open() -> None:
+    assert may_have_written(KeyboardInterrupt())
+    assert may_have_written(errors.UnknownOutcomeError("s", "WAIT reported 0"))

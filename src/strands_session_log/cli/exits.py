@@ -49,7 +49,12 @@ _NOT_FOUND = (
     errors.SessionDeletedError,
     errors.SessionNotFoundError,
 )
-_TELLS_ENOUGH = (errors.SessionDeletedError, errors.CorruptKeyError)
+_TELLS_ENOUGH = (
+    errors.CorruptKeyError,
+    errors.EmbeddedServerError,
+    errors.ServerNotReadyError,
+    errors.SessionDeletedError,
+)
 DAMAGED = (errors.LogForkedError, errors.CorruptEntryError, errors.CorruptKeyError, errors.SnapshotMismatchError)
 
 
@@ -107,9 +112,9 @@ def _with_cure(error: errors.SessionLogError) -> str:
             return f"{error}; `session-log events` lists those it has"
         case errors.UnansweredToolCallsError():
             return str(error).replace("set allow_unanswered=True", "pass --allow-unanswered")
-        case errors.ServerUnavailableError():
+        case errors.ServerUnavailableError() if not isinstance(error, _TELLS_ENOUGH):
             return f"{str(error).rstrip('.')}; check that it runs, and what --url or SESSION_LOG_URL says"
-        case errors.ServerRefusedError(cure=""):
+        case errors.ServerRefusedError(cure="") if not isinstance(error, _TELLS_ENOUGH):
             return f"{error}; `session-log doctor` tells what the server lacks"
         case _ if isinstance(error, DAMAGED) and not isinstance(error, _TELLS_ENOUGH):
             return f"{error}; `session-log verify` tells what is wrong"

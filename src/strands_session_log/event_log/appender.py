@@ -19,9 +19,9 @@ from typing import Any, Generic, NamedTuple, TypeVar
 from ..codec import Encoded, encode
 from ..errors import (
     ContentionError,
-    ServerRefusedError,
     ServerUnavailableError,
     SessionDeletedError,
+    SessionLogError,
     UnknownOutcomeError,
 )
 from ..events import Event
@@ -30,9 +30,10 @@ from ..instrumentation import Rechained
 from ..instrumentation.hooks import hooks
 from ..keys import Keyspace
 from ..scripts import APPEND, ONCE, OUTCOME, Script
-from ..server.border import Client, insist, text
+from ..server.border import Client, insist, may_have_written, text
 from ..server.line import Line
-from .connection import connection_to, driver_attempt, driver_repeats
+from ..server.timed import here
+from .connection import connection_to
 from .durability import Durability
 from .expected import Expected, conflict
 from .namespace import Layout
@@ -82,7 +83,6 @@ class Appender:
         self.client, self.keyspace, self.retry_for = client, keyspace, retry_for
         self._durability = durability
         self._line, self._layout = Line(client), layout
-        self._driver_repeats = driver_repeats(client)
         self._positions: _Recent[Position] = _Recent(4096)
         # As long as nobody appends them again, they stay: a few hundred bytes each, without the content.
         self._unsettled: dict[tuple[str, str], Unsettled] = {}
@@ -131,9 +131,10 @@ class Appender:
         self, session_id: str, batch: Sequence[Encoded], expected: Expected, reply: Sequence[str]
     ) -> list[EventId] | None:
         """What the script's reply means for the writer; None where the session has moved, which is noted."""
+        how = reply[0]
+        if how in ("landed", "begun"):
+            return self._landed(session_id, batch, reply[1], reply[2:], begun=how == "begun")
         match reply:
-            case ["landed" | "begun" as how, link, *ids]:
-                return self._landed(session_id, batch, link, ids, begun=how == "begun")
             case ["conflict", what, agent, actual]:
                 raise conflict(session_id, expected, what, agent, actual)
             case ["moved", last, link]:
@@ -182,9 +183,10 @@ class Appender:
     def _landed(
         self, session_id: str, batch: Sequence[Encoded], link: str, ids: Sequence[str], begun: bool
     ) -> list[EventId]:
-        landed = [EventId.parse(id_) for id_ in ids]
-        self.remember(session_id, Position(landed[-1], link))
-        self.settled(session_id, batch)
+        landed = [_id_of(id_) for id_ in ids]
+        self._positions.put(session_id, Position(landed[-1], link))
+        if self._unsettled:
+            self.settled(session_id, batch)
         if begun:
             # It needs a connection, and this one has nothing to do meanwhile.
             self._line.hang_up()
@@ -193,8 +195,7 @@ class Appender:
 
     def settled(self, session_id: str, batch: Sequence[Encoded]) -> None:
         """Forget that the outcome of a batch was unknown."""
-        if self._unsettled:
-            self._unsettled.pop(_name(session_id, batch), None)
+        self._unsettled.pop(_name(session_id, batch), None)
 
     def settle(self, session_id: str, sealed: Sealed, script: Script, *more: int) -> list[str]:
         """Send until there is an answer; a call whose outcome is open is noted.
@@ -208,29 +209,29 @@ class Appender:
         Whatever ends the sending without an answer leaves it open, an interrupt of the process among others. So does an
         attempt without a reply, if what the next one met says that it has not landed: that may be another primary.
         """
-        sent, keys = 0, self.keyspace.session(session_id)
-        driver = driver_attempt(self.client) if self._driver_repeats else None
+        sent, was_lost, keys = 0, False, self.keyspace.session(session_id)
         script_keys = keys.once if script is ONCE else keys.append if sealed.base.id.revision else keys.begin
         arguments = [*sealed.arguments, *(b"%d" % one for one in more)] if more else sealed.arguments
 
         def send() -> Any:
-            nonlocal sent
+            nonlocal sent, was_lost
             sent += 1
-            return self._send(session_id, script, script_keys, arguments)
+            reply = self._send(session_id, script, script_keys, arguments)
+            # Also an attempt that the driver repeated by itself.
+            was_lost = sent > 1 or (here.call is not None and here.call.lost)
+            return reply
 
         try:
-            reply = [text(part) for part in insist(send, self.retry_for)]
+            reply = [part.decode() if type(part) is bytes else part for part in insist(send, self.retry_for)]
         except BaseException as error:
-            refused = isinstance(error, ServerRefusedError)
-            if not refused or sent > 1:
+            is_open = may_have_written(error)
+            if is_open:
                 self._note_unsettled(session_id, sealed)
-            if isinstance(error, ServerUnavailableError) or (refused and sent > 1):
+            if is_open and isinstance(error, SessionLogError) and not isinstance(error, UnknownOutcomeError):
                 raise UnknownOutcomeError(session_id, str(error)) from error
             raise
-        if reply[0] in ("moved", "conflict"):
-            was_repeated = self._driver_repeats and driver_attempt(self.client) is not driver
-            if sent > 1 or was_repeated:
-                self._note_unsettled(session_id, sealed)
+        if was_lost and reply[0] in ("moved", "conflict"):
+            self._note_unsettled(session_id, sealed)
         return reply
 
     def _note_unsettled(self, session_id: str, sealed: Sealed) -> None:
@@ -273,6 +274,12 @@ class _Recent(Generic[V]):
 
 def _name(session_id: str, batch: Sequence[Encoded]) -> tuple[str, str]:
     return session_id, batch[0].event.event_id
+
+
+def _id_of(text: str) -> EventId:
+    """An id the script has made, so that it need not be looked at twice."""
+    ms, _, revision = text.partition("-")
+    return EventId(int(ms), int(revision))
 
 
 def _event_ids(batch: Sequence[Encoded]) -> list[str]:

@@ -9,7 +9,7 @@ from typing import Any, cast
 from valkey import ValkeyCluster
 from valkey import exceptions as driver
 
-from ..server.border import Client, options_of
+from ..server.border import Client
 
 # A node that moved its slots away says so; one that died, hangs or was cut off from the others cannot.
 _ELSEWHERE = (
@@ -19,23 +19,6 @@ _ELSEWHERE = (
     driver.ClusterDownError,
     driver.ValkeyClusterException,
 )
-
-
-def driver_attempt(client: Client) -> object:
-    """What is another one if the driver has repeated a command since: a single call may then have reached two servers.
-
-    The cluster client asks for its nodes anew before it repeats one. Of a client that was told to retry, nobody knows.
-    """
-    if isinstance(client, ValkeyCluster):
-        nodes: Any = client.nodes_manager
-        return nodes.nodes_cache
-    return object()
-
-
-def driver_repeats(client: Client) -> bool:
-    """Whether a client may repeat a command by itself."""
-    options = options_of(client)
-    return isinstance(client, ValkeyCluster) or any(map(options.get, ("retry", "retry_on_timeout", "retry_on_error")))
 
 
 @contextmanager

@@ -21,6 +21,7 @@ from ..errors import (
 from ..ids import EventId, Ranges
 from ..keys import Keyspace
 from ..server.border import Client, insist, text
+from ..server.replies import pairs
 from .descent import ancestors_of, forks_of
 from .head import CURE, link, parsed, whole
 
@@ -126,9 +127,8 @@ def _examine(client: Client, keyspace: Keyspace, session_id: str) -> CorruptKeyE
 
 
 def _check_head(client: Client, key: str) -> None:
-    flat: Any = insist(partial(client.execute_command, "HGETALL", key, NEVER_DECODE=True), 0)
-    pairs = flat.items() if isinstance(flat, dict) else zip(flat[::2], flat[1::2], strict=True)
-    held = {name.decode(errors="replace"): value for name, value in pairs}
+    reply: Any = insist(partial(client.execute_command, b"HGETALL", key, NEVER_DECODE=True), 0)
+    held = {name.decode(errors="replace"): value for name, value in pairs(reply)}
     for field in _NEEDED if held else ():
         parsed(key, field, held.get(field), str)
     for field, value in held.items():

@@ -17,6 +17,7 @@ from ..events import SessionInfo
 from ..ids import MAX_MS, EventId, check_id, milliseconds
 from ..keys import Keyspace
 from ..server.border import Client, insist
+from ..server.replies import pairs
 from .diagnosis import CURES, wrong_type
 from .head import parsed, whole
 
@@ -156,9 +157,8 @@ def _tied(place: Line) -> tuple[str, str]:
 
 
 def _lines(reply: Any) -> Iterator[Line]:
-    """Members with scores, in pairs or in turn."""
-    pairs = reply if not reply or isinstance(reply[0], (list, tuple)) else zip(reply[::2], reply[1::2], strict=True)
-    for member, score in pairs:
+    """Members with scores."""
+    for member, score in pairs(reply):
         yield Line(int(min(max(float(score), 0.0), MAX_MS)), member)
 
 

@@ -25,6 +25,7 @@ from ..codec import RawEntry, encode, rows
 from ..errors import (
     ContentionError,
     RevisionNotFoundError,
+    ServerUnavailableError,
     SessionExistsError,
     SessionLogError,
     SessionNotFoundError,
@@ -105,6 +106,9 @@ class Forker:
         """The reply of the call that puts the copy into place; that it is lost, if it is before."""
         try:
             arguments = self._prepare(attempt, progress)
+        except ServerUnavailableError:
+            # Taking it back would wait for the server once more; the copy goes away by itself, notes harm nobody.
+            raise
         except BaseException:
             with suppress(SessionLogError):
                 self._take_back(attempt)

@@ -18,6 +18,7 @@ from ..errors import ConfigChangedError, NamespaceMismatchError, ServerRefusedEr
 from ..keys import DEFAULT_PARTITIONS, FORMAT, MAX_PARTITIONS, Keyspace, config_key
 from ..server import ServerReport, check
 from ..server.border import Client, insist
+from ..server.fitness import take
 from .diagnosis import wrong_type
 from .head import parsed, whole
 
@@ -47,9 +48,10 @@ _opened: WeakKeyDictionary[Any, dict[str, Namespace]] = WeakKeyDictionary()
 def open_namespace(
     client: Client, namespace: str, partitions: int | None, retry_for: float, allow_eviction: bool
 ) -> Namespace:
-    """Check the server, and read the layout of a namespace or lay it out.
+    """Check client and server, and read the layout of a namespace or lay it out.
 
     Raises:
+        UnusableClientError: When no log can be kept on the client.
         UnsupportedServerError: When the server is too old.
         EvictionPolicyError: When it may delete sessions without a trace.
         NamespaceMismatchError: When it has another partition count than asked for, or another format.
@@ -57,6 +59,7 @@ def open_namespace(
     """
     if partitions is not None and not 1 <= partitions <= MAX_PARTITIONS:
         raise SessionLogError(f"partitions={partitions}: must be between 1 and {MAX_PARTITIONS}")
+    take(client)
     known = _opened.setdefault(_pool(client), {})
     opened = known.get(namespace)
     # Whoever opened it may have accepted eviction. Whoever comes now did not; but it may be cured meanwhile.

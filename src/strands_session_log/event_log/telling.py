@@ -29,8 +29,8 @@ _OUTCOMES: tuple[tuple[type[Exception], Outcome], ...] = (
     (ContentionError, "contention"),
     (EncodingError, "invalid"),
     (UnknownOutcomeError, "unknown"),
-    (ServerUnavailableError, "unavailable"),
     (ServerRefusedError, "refused"),
+    (ServerUnavailableError, "unavailable"),
 )
 
 

@@ -12,6 +12,7 @@ from ..instrumentation.hooks import hooks
 from ..keys import Keyspace
 from ..scripts import FEED_TRIM
 from ..server.border import Client
+from ..server.replies import record
 from .connection import connection_to
 
 logger = logging.getLogger(__name__)
@@ -58,7 +59,7 @@ def _groups(client: Client, feed: str) -> list[str]:
         if not node.execute_command("EXISTS", feed):
             return []
         rows = node.execute_command(b"XINFO GROUPS", feed, NEVER_DECODE=True)
-    return [dict(zip(row[::2], row[1::2], strict=True))[b"name"].decode() for row in rows]
+    return [record(row)["name"].decode() for row in rows]
 
 
 def _told(partition: int, reply: Any) -> Trimmed:

@@ -1,38 +1,67 @@
 """The one place where driver errors are told apart and become ours.
 
 `insist` runs one command: errors that time may cure are waited out, all others are translated. Everything sent
-through it must be harmless to repeat, because an attempt whose reply was lost may have been carried out.
+through it must be harmless to repeat, because an attempt whose reply was lost may have been carried out. Whether one
+was, the error says that ends the call: `may_have_written`.
 """
 
 from __future__ import annotations
 
 import logging
+import random
+import time
 from collections.abc import Callable
 from typing import Any, Protocol, TypeVar
 
-from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_delay, wait_random_exponential
 from valkey import exceptions as driver
 
-from ..errors import OutOfMemoryError, ServerRefusedError, ServerUnavailableError, SessionLogError
+from ..errors import (
+    ClusterNotReadyError,
+    DiskWriteError,
+    EmbeddedServerError,
+    NotEnoughReplicasError,
+    OutOfMemoryError,
+    ReadOnlyServerError,
+    ServerBusyError,
+    ServerLoadingError,
+    ServerNotReadyError,
+    ServerRefusedError,
+    ServerUnavailableError,
+    SessionLogError,
+)
 from ..instrumentation import Retried
 from ..instrumentation.hooks import hooks
+from .replies import text as text
+from .timed import Timing, here
 
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-_TRANSIENT = (
-    driver.ConnectionError,
-    driver.TimeoutError,
-    driver.ClusterDownError,
-    driver.TryAgainError,
-    driver.ReadOnlyError,
-    driver.AskError,
-    driver.ValkeyClusterException,
-)
+_GRACE = 0.5
+"""Seconds that an attempt has beyond the time of its call: the last one begins when that is over."""
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.02, 1.0
+_DRIVER = (driver.ValkeyError, driver.ValkeyClusterException)
 _PERMANENT = (driver.AuthenticationError, driver.AuthorizationError)
-_DEMOTED = ("UNBLOCKED", "MASTERDOWN")
-"""What a primary says that has become a replica while somebody waited; valkey-py has no errors for it (`blocked.c`)."""
+_UNREACHED = (driver.ConnectionError, driver.TimeoutError, driver.ValkeyClusterException)
+# A primary that has become a replica while somebody waited says UNBLOCKED; valkey-py has no errors for the second row.
+_NOT_READY: tuple[tuple[type[Exception] | str, type[ServerNotReadyError]], ...] = (
+    (driver.ReadOnlyError, ReadOnlyServerError),
+    (driver.MasterDownError, ReadOnlyServerError),
+    (driver.OutOfMemoryError, OutOfMemoryError),
+    (driver.BusyLoadingError, ServerLoadingError),
+    (driver.ClusterError, ClusterNotReadyError),
+    (driver.TryAgainError, ClusterNotReadyError),
+    (driver.AskError, ClusterNotReadyError),
+    ("UNBLOCKED", ReadOnlyServerError),
+    ("MASTERDOWN", ReadOnlyServerError),
+    ("BUSY", ServerBusyError),
+    ("NOREPLICAS", NotEnoughReplicasError),
+    ("MISCONF", DiskWriteError),
+    ("CLUSTERDOWN", ClusterNotReadyError),
+    ("TRYAGAIN", ClusterNotReadyError),
+)
+"""By the error's class, or the first word of what the server said: it refuses before anything is written, for now."""
 
 
 class Client(Protocol):
@@ -53,59 +82,86 @@ def insist(call: Callable[[], T], retry_for: float) -> T:
 
     Args:
         call: Sends it and returns its reply.
-        retry_for: For how many seconds transient errors are waited out; 0 means one attempt.
+        retry_for: For how many seconds trouble that time may cure is waited out, an attempt that brings no answer
+            among it; 0 means one attempt, which only the client's own time-outs bound.
 
     Raises:
         ServerUnavailableError: When no attempt brought a reply; the command may or may not have been carried out.
-        ServerRefusedError: When the server answered with an error.
-        OutOfMemoryError: When that error is that `maxmemory` is reached.
+        ServerRefusedError: When the server answered with an error; a `ServerNotReadyError` if it did so until the end.
     """
-    try:
-        return _patiently(call, retry_for)
-    except SessionLogError:
-        raise
-    except driver.OutOfMemoryError as error:
-        raise OutOfMemoryError(str(error)) from error
-    except _PERMANENT as error:
-        raise ServerRefusedError(f"{type(error).__name__}: {error}", "check user and password") from error
-    except (*_TRANSIENT, driver.ValkeyError) as error:
-        if is_transient(error):
-            raise ServerUnavailableError(f"{type(error).__name__}: {error}") from error
-        raise ServerRefusedError(str(error)) from error
-
-
-def _patiently(call: Callable[[], T], retry_for: float) -> T:
-    """Build the retry machinery only once something went wrong: it costs more than a command does."""
+    outer = here.call
+    timing = Timing(time.monotonic() + retry_for + _GRACE if retry_for > 0 else None)
+    if outer is not None and outer.until is not None:
+        timing.until = outer.until if timing.until is None else min(timing.until, outer.until)
+    here.call = timing
     try:
         return call()
-    except (*_TRANSIENT, driver.ResponseError) as error:
-        if retry_for <= 0 or not is_transient(error):
-            raise
-        logger.info("error=<%s> | waiting for the server", error)
-        hooks.tell(Retried(type(error).__name__))
-    return Retrying(
-        retry=retry_if_exception(is_transient),
-        stop=stop_after_delay(retry_for),
-        wait=wait_random_exponential(multiplier=0.02, max=1.0),
-        before_sleep=_tell,
-        reraise=True,
-    )(call)
+    except (*_DRIVER, EmbeddedServerError) as error:
+        return _again(call, error, timing, retry_for)
+    finally:
+        here.call = outer
+        if outer is not None:
+            outer.lost = outer.lost or timing.lost
 
 
-def _tell(state: RetryCallState) -> None:
-    error = state.outcome.exception() if state.outcome else None
-    hooks.tell(Retried(type(error).__name__))
+def may_have_written(error: BaseException) -> bool:
+    """Whether a call that was ended by this error may have been carried out by one of its attempts."""
+    return bool(getattr(error, "may_have_written", True))
 
 
 def is_transient(error: BaseException) -> bool:
     """Whether the same command may succeed a little later: the server is restarting, promoted or cut off."""
-    was_demoted = isinstance(error, driver.ResponseError) and str(error).startswith(_DEMOTED)
-    return (isinstance(error, _TRANSIENT) or was_demoted) and not isinstance(error, _PERMANENT)
+    return not isinstance(error, _PERMANENT) and (
+        isinstance(error, (*_UNREACHED, EmbeddedServerError)) or _not_ready(error) is not None
+    )
 
 
-def text(value: bytes | str) -> str:
-    """A reply as text, whether or not the client decodes."""
-    return value.decode() if isinstance(value, bytes) else value
+def _again(call: Callable[[], T], error: Exception, timing: Timing, retry_for: float) -> T:
+    """Go on after a first attempt that failed."""
+    lost, pause = _is_lost(error), _FIRST_PAUSE
+    give_up = timing.until - _GRACE if timing.until is not None and retry_for > 0 else 0.0
+    while is_transient(error) and (left := give_up - time.monotonic()) > 0:
+        if pause == _FIRST_PAUSE:
+            logger.info("error=<%s> | waiting for the server", error)
+        hooks.tell(Retried(type(error).__name__))
+        time.sleep(min(left, random.uniform(0, pause)))
+        pause = min(2 * pause, _LONGEST_PAUSE)
+        try:
+            return call()
+        except (*_DRIVER, EmbeddedServerError) as again:
+            lost, error = lost or _is_lost(again), again
+    raise _translated(error, lost or timing.lost) from (error if isinstance(error, _DRIVER) else error.__cause__)
+
+
+def _is_lost(error: Exception) -> bool:
+    """Whether an attempt that ended so may have been carried out, as far as its error tells."""
+    return isinstance(error, _UNREACHED) and not isinstance(error, (driver.BusyLoadingError, *_PERMANENT))
+
+
+def _translated(error: Exception, lost: bool) -> SessionLogError:
+    ours = _ours(error)
+    ours.may_have_written = lost
+    return ours
+
+
+def _ours(error: Exception) -> ServerRefusedError | ServerUnavailableError:
+    if isinstance(error, ServerUnavailableError):
+        return error
+    if isinstance(error, _PERMANENT):
+        return ServerRefusedError(f"{type(error).__name__}: {error}", "check user and password")
+    if kind := _not_ready(error):
+        return kind(str(error) or type(error).__name__)
+    if isinstance(error, _UNREACHED):
+        return ServerUnavailableError(f"{type(error).__name__}: {error}")
+    return ServerRefusedError(str(error))
+
+
+def _not_ready(error: BaseException) -> type[ServerNotReadyError] | None:
+    word = str(error).partition(" ")[0] if isinstance(error, driver.ResponseError) else ""
+    for sign, kind in _NOT_READY:
+        if word == sign if isinstance(sign, str) else isinstance(error, sign):
+            return kind
+    return None
 
 
 def options_of(client: Any) -> dict[str, Any]:

@@ -18,7 +18,8 @@ from valkey.exceptions import ResponseError
 
 from ..errors import EvictionPolicyError, UnsupportedServerError
 from ..keys import config_key
-from .border import Client, text
+from .border import Client
+from .replies import record, text
 
 logger = logging.getLogger(__name__)
 
@@ -180,9 +181,9 @@ def _command(words: Sequence[str]) -> str:
     return "|".join(words[:2]) if words[0] in ("XGROUP", "XINFO") else words[0]
 
 
-def _setting(reply: Mapping[Any, Any] | None, name: str) -> str | None:
-    found = {text(key): text(value) for key, value in (reply or {}).items()}
-    return found.get(name)
+def _setting(reply: Any, name: str) -> str | None:
+    found = record(reply).get(name)
+    return None if found is None else text(found)
 
 
 def _report(

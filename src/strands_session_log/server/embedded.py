@@ -30,6 +30,7 @@ import valkey
 from ..errors import EmbeddedServerError, MissingExtraError
 from . import supervisor
 from .leases import lease
+from .revival import Reviver, connection_class
 from .supervisor import is_still, open_lock, probe, try_lock
 
 _PREFIX = "strands-session-log-"
@@ -62,7 +63,9 @@ def open_embedded(directory: Path | None = None, query: str = "", **options: Any
     try:
         with _explained(place):
             socket_path = _ensure_running(place, temporary)
-        client = valkey.Valkey.from_url(f"unix://{quote(socket_path)}{query and '?' + query}", **options)
+        kind = connection_class(Reviver(str(place), partial(_restart, place, users, temporary)))
+        url = f"unix://{quote(socket_path)}{query and '?' + query}"
+        client = valkey.Valkey.from_url(url, connection_class=kind, **options)
     except BaseException:
         os.close(users)
         if temporary:
@@ -70,6 +73,14 @@ def open_embedded(directory: Path | None = None, query: str = "", **options: Any
         raise
     lease(client, users)
     return client
+
+
+def _restart(directory: Path, users: int, temporary: bool) -> str:
+    """Start the server again for a client that is still a user of the directory."""
+    with _explained(directory):
+        if not is_still(users, str(directory / "users.lock")):
+            raise EmbeddedServerError(str(directory), "the client was released, or the directory removed")
+        return _ensure_running(directory, temporary)
 
 
 def _join(directory: Path) -> int:

@@ -16,9 +16,10 @@ from typing import Any
 from weakref import WeakKeyDictionary, ref
 
 import valkey
-from valkey.exceptions import ResponseError
+from valkey.exceptions import ReadOnlyError, ResponseError
 
 from .border import Client
+from .timed import driver_class
 
 # valkey-py calls itself typed, but much of it is not.
 _driver: Any = valkey
@@ -78,6 +79,7 @@ class _Held:
         self.lock = Lock()
         self._pool = ref(pool)
         self._connection: Any = None
+        self._kind: Any = None
         self._process = 0
         self._good_until = 0.0
 
@@ -89,13 +91,16 @@ class _Held:
         connection = self._connection
         try:
             connection.send_packed_command((packed,))
-            return connection.read_response(disable_decoding=True)
-        except ResponseError:
-            raise
-        except BaseException:
-            # A reply that is still to come would be taken for that of the next command.
-            self._good_until = 0.0
-            connection.disconnect()
+            return self._kind.read_response(connection, disable_decoding=True)
+        except BaseException as error:
+            if not isinstance(error, ResponseError) or isinstance(error, ReadOnlyError):
+                # A reply that is still to come would be taken for that of the next command.
+                self._good_until = 0.0
+                connection.disconnect()
+            if isinstance(error, ReadOnlyError):
+                # A replica answers: new connections may lead to the primary.
+                pool: Any = self._pool()
+                pool.disconnect(inuse_connections=False)
             raise
 
     def _take(self) -> None:
@@ -103,6 +108,8 @@ class _Held:
         self.give_back()
         pool: Any = self._pool()
         self._connection, self._process = pool.get_connection("EVALSHA"), os.getpid()
+        # What ours does besides when it reads is done here, or by who calls.
+        self._kind = driver_class(type(self._connection))
 
     def give_back(self) -> None:
         pool: Any = self._pool()
@@ -127,7 +134,7 @@ def _ordinary_pool(client: Any) -> Any:
         return None
     options = pool.connection_kwargs
     is_ordinary = (
-        pool.connection_class in _CONNECTIONS
+        driver_class(pool.connection_class) in _CONNECTIONS
         and pool.max_connections >= _POOL_LIMIT
         and not any(map(options.get, _CHANGES_CALLS))
         and options.get("encoding", "utf-8").lower() in ("utf-8", "utf8")

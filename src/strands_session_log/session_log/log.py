@@ -37,13 +37,16 @@ class SessionLog(History, Following, Subscriptions):
     Safe to share between threads; holds nothing but the client and a few positions.
 
     Args:
-        client: Any sync valkey-py client: `valkey.Valkey` or `valkey.ValkeyCluster`, decoding or not. It stays yours:
-            closing the log leaves it open.
+        client: Any sync valkey-py client: `valkey.Valkey` or `valkey.ValkeyCluster`, decoding or not, RESP2 or RESP3.
+            It stays yours: closing the log leaves it open. It needs connections for several threads, so not
+            `single_connection_client=True`; and a `socket_timeout`, or tails wait for ever for a server that stands
+            still.
         namespace: First part of every key; logs in different namespaces never see each other.
         partitions: Partitions of a namespace that does not exist yet (16 if left out). It cannot be changed later, and
             a count that differs from the namespace's own is refused.
         durability: What an append waits for: `memory`, `replicated:N` or `fsync`, or a `Durability`.
-        retry_for: For how many seconds a server that is away is waited for before a call fails.
+        retry_for: For how many seconds a server that is away, stands still or refuses for now is waited for; a call
+            then fails within half a second. 0 means one attempt, which the client's own time-outs bound.
         allow_eviction: Accept a server that may silently delete sessions when memory runs out.
         snapshots: When snapshots are saved, and how; None to do without.
         snapshot_key: A secret of at least 32 bytes, or several (the first signs, all verify), with which snapshots are
@@ -54,6 +57,7 @@ class SessionLog(History, Following, Subscriptions):
             `ValkeySessionManager`.
 
     Raises:
+        UnusableClientError: When no log can be kept on the client.
         UnsupportedServerError: When the server is older than Valkey 7.2 or Redis 7.0.
         EvictionPolicyError: When the server evicts keys of any kind.
         NamespaceMismatchError: When the namespace has another partition count or format.
@@ -220,7 +224,8 @@ class SessionLog(History, Following, Subscriptions):
             ConcurrentWriteError: When what was expected is not so.
             EventOrderError: When it was to be once, and some of the events are there, but not those before them.
             UnknownOutcomeError: When no answer came; appending the same events again settles it.
-            ServerRefusedError: When the server refuses; nothing was written.
+            ServerRefusedError: When the server refuses; nothing was written. It is a `ServerNotReadyError`, such as
+                `OutOfMemoryError` or `ReadOnlyServerError`, if it went on refusing for as long as it was waited for.
         """
         batch = [events] if isinstance(events, Event) else events
         return self.events.append(session_id, batch, expected, once=once)[-1]

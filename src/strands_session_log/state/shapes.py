@@ -29,8 +29,8 @@ def is_shallow(value: Any) -> bool:
 
 def is_message(value: Any) -> bool:
     """Whether a model, and all that stands before it, can take a value for a message."""
-    if not _is_plain(value):
-        return False
+    if type(value) is not dict:
+        return isinstance(value, Mapping) and is_message(dict(value))
     content = value.get("content")
     if type(content) is not list or type(value.get("role")) is not str:
         return False
@@ -39,6 +39,10 @@ def is_message(value: Any) -> bool:
         is_text = type(block) is dict and len(block) == 1 and type(block.get("text")) is str
         if not is_text and not _is_block(block):
             return False
+    return len(value) == 2 or (_is_plain(value) and _is_shallow_beside(value, content))
+
+
+def _is_shallow_beside(value: Mapping[str, Any], content: Any) -> bool:
     return all(type(item) is str or item is content or is_shallow(item) for item in value.values())
 
 

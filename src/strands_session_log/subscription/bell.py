@@ -12,6 +12,7 @@ from valkey import ValkeyCluster
 from ..event_log.connection import connection_to
 from ..keys import Keyspace
 from ..server.border import Client, insist, options_of
+from ..server.replies import pairs
 
 _TICK, _NAP = 0.1, 0.005
 _LONGEST = 0.5
@@ -54,8 +55,7 @@ class Bell:
     def _read(self, seen: Mapping[int, str], seconds: float) -> list[int]:
         feeds = {self._keyspace.feed(partition).encode(): partition for partition in seen}
         reply = insist(partial(self._ask, list(feeds), list(seen.values()), seconds), 0)
-        streams = reply.items() if isinstance(reply, dict) else reply or []
-        return [feeds[key] for key, _ in streams]
+        return [feeds[key] for key, _ in pairs(reply)]
 
     def _ask(self, feeds: list[bytes], ids: list[str], seconds: float) -> Any:
         block = ("BLOCK", round(seconds * 1000)) if seconds else ()

@@ -12,6 +12,7 @@ from ..feed import Envelope
 from ..keys import GroupKeys, Keyspace
 from ..scripts import GROUP_GAP, GROUP_LEAVE, GROUP_MISSING, GROUP_RELEASE, GROUP_SETTLE, GROUP_TAKE, GROUP_WORK
 from ..server.border import Client, insist
+from ..server.replies import pairs
 from .settings import SubscriptionSettings
 from .taken import Gap, Given, Taken, parse_gap
 
@@ -141,8 +142,9 @@ class Group:
                 return node.execute_command(b"XREADGROUP", *start, *feeds, *([">"] * len(feeds)), NEVER_DECODE=True)
 
         reply = insist(send, 0)
-        streams = reply.items() if isinstance(reply, dict) else reply or []
-        return {feeds[feed]: [_new(Given, (id_, 1, fields)) for id_, fields in entries] for feed, entries in streams}
+        return {
+            feeds[feed]: [_new(Given, (id_, 1, fields)) for id_, fields in entries] for feed, entries in pairs(reply)
+        }
 
     def missing(self, unseen: Gap) -> Gap | None:
         """Are envelopes that this consumer did not see gone? Then nobody may have had them, and the group notes it.

@@ -180,6 +180,8 @@ class Intake:
     def _take_news(self, due: Sequence[Place], most: int, now: float) -> bool:
         try:
             news = self._group.news([place.partition for place in due], most)
+        except ServerUnavailableError:
+            raise
         except ServerRefusedError as error:
             # The group is gone: the script makes it anew, where it was.
             logger.info("error=<%s> | asking for the group", error)

@@ -7,6 +7,7 @@ import time
 from contextlib import suppress
 
 from ..errors import SessionLogError
+from ..server.replies import pairs
 from .group import Group
 
 _EVERY = 1.0
@@ -70,8 +71,7 @@ class Leases:
         now = time.time_ns() // 1_000_000
         self._group.command(b"HSET", self._key, _MEMBER + self._settings.consumer, now)
         found = self._group.command(b"HGETALL", self._key)
-        pairs = found.items() if isinstance(found, dict) else zip(found[::2], found[1::2], strict=True)
-        members = [(name, now - int(at)) for name, at in pairs if name.startswith(_MEMBER.encode())]
+        members = [(name, now - int(at)) for name, at in pairs(found) if name.startswith(_MEMBER.encode())]
         alive = [name for name, since in members if self._is_alive(since)]
         if gone := [name for name, since in members if since > _FORGET_MS and not self._is_alive(since)]:
             self._group.command(b"HDEL", self._key, *gone)

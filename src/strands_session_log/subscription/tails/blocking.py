@@ -10,6 +10,7 @@ from valkey import exceptions as driver
 
 from ...codec import RawEntry
 from ...server.border import Client
+from ...server.replies import pairs
 
 logger = logging.getLogger(__name__)
 
@@ -56,8 +57,7 @@ class BlockingConnection:
         """
         where = (*positions, *positions.values())
         reply = self._ask("XREAD", "COUNT", count, "BLOCK", self._block_ms, "STREAMS", *where)
-        pairs = reply.items() if isinstance(reply, dict) else reply or ()
-        return [(key.decode(), entries) for key, entries in pairs]
+        return [(key.decode(), entries) for key, entries in pairs(reply)]
 
     def unblock(self) -> bool:
         """End the read that waits, from another thread; False if none waits yet, or it must not be ended."""

@@ -1,0 +1,111 @@
+"""An embedded server that went away for good is started again, by whoever needs it next.
+
+Its supervisor brings a server back that dies. But it may be killed itself, and gives up after some deaths in a row:
+then a connection that finds nobody starts both again. That is done in a thread of its own, one for each client and
+process, so that a call waits for it no longer than it may, and a start that takes longer is not cut short.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import valkey
+
+from ..errors import EmbeddedServerError
+
+# valkey-py calls itself typed, but much of it is not.
+_driver: Any = valkey
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.25, 30.0
+"""Seconds between two starts; each pause is twice as long as the one before."""
+_FORGIVEN = 60.0
+"""Seconds after which a start counts as the first again."""
+
+
+class Reviver:
+    """Starts the server of a directory again.
+
+    Args:
+        directory: The directory.
+        start: Makes sure that the server runs, and tells where it listens.
+    """
+
+    def __init__(self, directory: str, start: Callable[[], str]) -> None:
+        self._directory, self._start = directory, start
+        self._socket_path = ""
+        self._pause, self._begun_at = 0.0, -_FORGIVEN
+        self._begin_anew()
+
+    def revive(self, seconds: float | None) -> str:
+        """Wait until the server runs again.
+
+        Args:
+            seconds: How long at most.
+
+        Returns:
+            Where it listens.
+
+        Raises:
+            EmbeddedServerError: When it does not, with the reason; the next call tries again, though not at once.
+        """
+        if self._process != os.getpid():
+            self._begin_anew()
+        with self._lock:
+            thread = self._thread if self._thread and self._thread.is_alive() else self._begin()
+        thread.join(seconds)
+        if thread.is_alive():
+            raise EmbeddedServerError(self._directory, "it went away, and takes long to start again")
+        if self._failure is not None:
+            raise self._failed(self._failure)
+        return self._socket_path
+
+    def _begin_anew(self) -> None:
+        """A forked process has no thread, and its lock may be held for good."""
+        self._process, self._lock = os.getpid(), threading.Lock()
+        self._thread: threading.Thread | None = None
+        self._failure: Exception | None = None
+
+    def _begin(self) -> threading.Thread:
+        now = time.monotonic()
+        if (left := self._begun_at + self._pause - now) > 0:
+            raise self._failed(self._failure) if self._failure else self._away(left)
+        is_first = now - self._begun_at > max(_FORGIVEN, 2 * self._pause)
+        self._pause = _FIRST_PAUSE if is_first else min(2 * self._pause, _LONGEST_PAUSE)
+        self._begun_at = now
+        self._thread = threading.Thread(target=self._run, name="session-log-server-start", daemon=True)
+        self._thread.start()
+        return self._thread
+
+    def _run(self) -> None:
+        try:
+            self._socket_path, self._failure = self._start(), None
+        except Exception as error:
+            self._failure = error
+
+    def _failed(self, failure: Exception) -> EmbeddedServerError:
+        """Each call has an error of its own."""
+        if isinstance(failure, EmbeddedServerError):
+            return EmbeddedServerError(self._directory, failure.reason, failure.log)
+        return EmbeddedServerError(self._directory, str(failure))
+
+    def _away(self, left: float) -> EmbeddedServerError:
+        return EmbeddedServerError(self._directory, f"it went away again, and is started in {left:.1f} s")
+
+
+def connection_class(reviver: Reviver) -> type:
+    """A connection that has the server started again when nobody listens."""
+
+    class EmbeddedConnection(_driver.UnixDomainSocketConnection):  # type: ignore[misc]
+        driver_class = _driver.UnixDomainSocketConnection
+
+        def _connect(self) -> Any:
+            try:
+                return super()._connect()
+            except (FileNotFoundError, ConnectionRefusedError):
+                self.path = reviver.revive(self.socket_connect_timeout)
+                return super()._connect()
+
+    return EmbeddedConnection

@@ -1,0 +1,212 @@
+"""Connections that keep to the time of the call they serve. See docs/adr/0025.
+
+A client's time-out is as long for the last attempt of a call as for the first, so a server that stands still would hold
+a call for longer than it was to wait. `border.insist` notes when the call of this thread is to end; a connection looks
+there before it connects, sends and reads, and waits no longer than that. Outside of such a call, and for whoever else
+uses the client, it is the connection it was.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from typing import Any
+from weakref import ref
+
+import valkey
+from valkey import exceptions as driver
+
+# valkey-py calls itself typed, but much of it is not.
+_driver: Any = valkey
+_TOLERANCE = 0.2
+"""Seconds by which an operation may end later than it should; a call has half a second of grace."""
+_LEAST = 0.01
+"""Seconds an operation has in any case: what is there already can be read."""
+_REPLIES = (driver.ResponseError, driver.BusyLoadingError, driver.AuthenticationError)
+"""Errors the server answers with: it has not carried the command out."""
+
+
+class Timing:
+    """The time of a call.
+
+    Attributes:
+        until: When it is to end, on the monotonic clock; None when only the client's own time-outs count.
+        lost: Whether a command was sent to which no reply came, so that it may have been carried out.
+    """
+
+    __slots__ = ("lost", "until")
+
+    def __init__(self, until: float | None) -> None:
+        self.until, self.lost = until, False
+
+
+class _Here(threading.local):
+    """What this thread does: the call it serves, if it is one of ours."""
+
+    call: Timing | None = None
+
+
+here = _Here()
+_lock = threading.Lock()
+
+
+def keep_time(client: Any) -> bool:
+    """Let the connections of a client keep to the time of our calls.
+
+    Returns:
+        False when its connections are none of valkey-py's.
+    """
+    with _lock:
+        kept = [_adopt(pool) for pool in _pools(client)]
+        if isinstance(client, valkey.ValkeyCluster):
+            _adopt_new_nodes(client.nodes_manager)
+        return bool(kept) and all(kept)
+
+
+def driver_class(connection_class: Any) -> Any:
+    """What valkey-py calls this kind of connection."""
+    return getattr(connection_class, "driver_class", connection_class)
+
+
+def _shorter(seconds: float | None) -> float | None:
+    """A time-out, as far as the call of this thread has so much time left."""
+    call = here.call
+    if call is None or call.until is None:
+        return seconds
+    left = max(_LEAST, call.until - time.monotonic())
+    return left if seconds is None or left < seconds else seconds
+
+
+class _Timed:
+    """Mixed into a connection class of valkey-py; `_pool` is a weak reference to its pool."""
+
+    _pool: Any
+    _is_stale = False
+
+    def connect(self: Any) -> None:
+        if self._is_stale:
+            self.disconnect()
+        elif self._sock is not None:
+            return
+        call = here.call
+        lost = call is not None and call.lost
+        try:
+            super().connect()  # type: ignore[misc]
+        finally:
+            if call is not None:
+                # Whatever was asked to set it up, nothing of the caller's has been sent.
+                call.lost = lost
+
+    def disconnect(self: Any, *args: Any) -> None:
+        self._is_stale = False
+        super().disconnect(*args)  # type: ignore[misc]
+
+    def send_packed_command(self: Any, command: Any, check_health: bool = True) -> None:
+        if self._is_stale or self._sock is None:
+            self.connect()
+        # The replies that follow come at once, or in what is left now.
+        wanted = self.socket_timeout
+        if (call := here.call) is not None and (until := call.until) is not None:
+            left = until - time.monotonic()
+            if wanted is None or left < wanted:
+                wanted = max(_LEAST, left)
+        has = self._sock.gettimeout()
+        # Setting it takes two system calls; that of one call after another is nearly the same.
+        if has is None or wanted is None or abs(has - wanted) > _TOLERANCE:
+            self._sock.settimeout(wanted)
+        try:
+            super().send_packed_command(command, check_health)  # type: ignore[misc]
+        except BaseException:
+            _note_loss()
+            raise
+
+    def read_response(self: Any, disable_decoding: bool = False, **options: Any) -> Any:
+        try:
+            return super().read_response(disable_decoding, **options)  # type: ignore[misc]
+        except driver.ReadOnlyError:
+            self._leave_replica()
+            raise
+        except _REPLIES:
+            raise
+        except BaseException as error:
+            if isinstance(error.__context__, driver.ReadOnlyError) and here.call is not None:
+                # A sentinel's connection hides that this was an answer.
+                raise error.__context__ from None
+            _note_loss()
+            raise
+
+    def _connect(self: Any) -> Any:
+        kept = self.socket_connect_timeout, self.socket_timeout
+        self.socket_connect_timeout, self.socket_timeout = map(_shorter, kept)
+        try:
+            return super()._connect()  # type: ignore[misc]
+        finally:
+            self.socket_connect_timeout, self.socket_timeout = kept
+
+    def _leave_replica(self: Any) -> None:
+        """Behind its address another server may be the primary by now: all connections of the pool are made anew.
+
+        This one only before the next command: replies of a pipeline may still come.
+        """
+        if here.call is not None:
+            self._is_stale = True
+            pool = self._pool()
+            if type(pool) is _driver.ConnectionPool:
+                pool.disconnect(inuse_connections=False)
+
+
+def _note_loss() -> None:
+    if (call := here.call) is not None:
+        call.lost = True
+
+
+def _pools(client: Any) -> Iterator[Any]:
+    """The pools a client takes connections from, those to its sentinels among them."""
+    if (pool := getattr(client, "connection_pool", None)) is not None:
+        yield pool
+        manager = getattr(getattr(pool, "proxy", None), "sentinel_manager", None)
+        for sentinel in getattr(manager, "sentinels", ()):
+            yield sentinel.connection_pool
+    nodes = getattr(client, "nodes_manager", None)
+    for table in ("nodes_cache", "startup_nodes"):
+        for node in list(getattr(nodes, table, {}).values()):
+            if node.valkey_connection is not None:
+                yield node.valkey_connection.connection_pool
+
+
+def _adopt(pool: Any) -> bool:
+    kind = getattr(pool, "connection_class", None)
+    if not isinstance(kind, type) or not issubclass(kind, _driver.connection.AbstractConnection):
+        return False
+    if driver_class(kind)._connect.__module__ != _driver.connection.__name__:
+        # It has something else than a socket.
+        return False
+    if not issubclass(kind, _Timed):
+        names = {"__module__": kind.__module__, "__qualname__": kind.__qualname__, "__doc__": kind.__doc__}
+        ours = {"_pool": ref(pool), "driver_class": driver_class(kind)}
+        pool.connection_class = timed = type(kind.__name__, (_Timed, kind), {**names, **ours})
+        for connection in _made(pool):
+            if type(connection) is kind:
+                connection.__class__ = timed
+    return True
+
+
+def _made(pool: Any) -> Iterator[Any]:
+    """The connections a pool has made so far."""
+    for place in ("_available_connections", "_in_use_connections", "_connections"):
+        yield from list(getattr(pool, place, ()))
+
+
+def _adopt_new_nodes(manager: Any) -> None:
+    """A cluster client makes a client for a node when it first needs it, and anew after every error."""
+    if "create_valkey_node" in vars(manager):
+        return
+    create = manager.create_valkey_node
+
+    def create_timed(*args: Any, **options: Any) -> Any:
+        node = create(*args, **options)
+        _adopt(node.connection_pool)
+        return node
+
+    manager.create_valkey_node = create_timed
