@@ -10,7 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from . import errors, events, instrumentation
-from .audit import Verification
+from .audit import Anchor, Audited, Verification
 from .codec.delta import Delta
 from .event_log import ANY, NO_SESSION, AgentAt, Durability, SessionAt
 from .events import Recorded, SessionInfo
@@ -32,6 +32,8 @@ __all__ = [
     "ANY",
     "NO_SESSION",
     "AgentAt",
+    "Anchor",
+    "Audited",
     "Delta",
     "Durability",
     "EventId",

@@ -79,7 +79,8 @@ def test_show_at_a_point_leaves_out_what_came_later(talk: SessionLog, run: Run) 
 def test_show_as_json_is_one_object_with_agents_and_position(talk: SessionLog, run: Run) -> None:
     found = json.loads(run("show", "s-42", "--json").stdout)
 
-    assert list(found) == ["session_id", "session", "agents", "multi_agents", "revision", "position", "link"]
+    names = ["session_id", "session", "agents", "multi_agents", "revision", "position", "link", "integrity"]
+    assert list(found) == names
     assert (found["revision"], found["link"]) == (6, talk.verify("s-42").link)
     assert found["agents"]["default"]["state"] == {"luggage": "hand"}
     assert [record["message"]["role"] for record in found["agents"]["default"]["messages"]] == [
@@ -172,7 +173,7 @@ def test_events_as_json_carry_everything_of_an_event(talk: SessionLog, run: Run)
     found = json.loads(run("events", "s-42", "--json").stdout.splitlines()[2])
 
     recorded = list(talk.read("s-42"))[2]
-    assert list(found) == ["id", "type", "agent", "event_id", "time", "v", "trace", "link", "data"]
+    assert list(found) == ["id", "type", "agent", "event_id", "time", "v", "trace", "link", "data", "integrity"]
     assert (found["event_id"], found["link"]) == (recorded.event.event_id, recorded.link)
     assert found["data"] == recorded.event.data
 
@@ -190,6 +191,9 @@ def test_verify_prints_the_link_of_an_intact_session(talk: SessionLog, run: Run)
         "revision": 6,
         "link": talk.verify("s-42").link,
         "problems": [],
+        "witnessed": [1, 6],
+        "expected": 0,
+        "deleted": [],
     }
 
 
@@ -204,9 +208,11 @@ def test_verify_ends_with_1_when_an_event_was_removed(talk: SessionLog, run: Run
 def test_verify_all_goes_through_every_session(talk: SessionLog, run: Run) -> None:
     talk.append("s-43", events.Custom("custom.note", {}))
 
-    lines = run("verify", "--all", "--json").stdout.splitlines()
+    *lines, summary = run("verify", "--all", "--verbose", "--json").stdout.splitlines()
 
     assert {json.loads(line)["session_id"] for line in lines} == {"s-42", "s-43"}
+    assert json.loads(summary) == {"sessions": 2, "intact": 2, "broken": 0, "problems_beside": 0}
+    assert run("verify", "--all").stdout == "2 sessions: 2 intact, 0 broken\n"
     run("verify", exit_code=2)
     run("verify", "s-42", "--all", exit_code=2)
 

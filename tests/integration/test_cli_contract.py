@@ -136,6 +136,7 @@ def make_group(log: SessionLog) -> str:
         ("fork", "s-42", "s-43"),
         ("rewind", "s-42", "3", "--dry-run"),
         ("verify", "s-42"),
+        ("anchor", "s-42"),
         ("doctor",),
         ("delete", "s-42", "--yes"),
         ("groups",),

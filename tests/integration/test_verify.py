@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import pytest
 
 from strands_session_log import SessionLog, chain, errors, events
+from strands_session_log.audit.witness import Witness
+from strands_session_log.codec import RawEntry
 from strands_session_log.event_log import EventLog
-from strands_session_log.event_log.sealed import Position
 
 Change = Callable[[dict[bytes, bytes]], dict[bytes, bytes]]
 
@@ -113,17 +114,21 @@ def test_a_head_that_is_no_text_is_reported(log: SessionLog) -> None:
 
 
 class Busy(EventLog):
-    """A log to which others append whenever its head was looked at, and before its entries are read."""
+    """A log to which others append whenever a page of it was read, or is about to be."""
 
     appends = 0
     others: SessionLog
 
-    def head(self, session_id: str) -> Position | None:
-        found = super().head(session_id)
+    def pages(self, session_id: str, start: str = "-", end: str = "+") -> Iterator[Sequence[RawEntry]]:
+        self._append(session_id)
+        for page in super().pages(session_id, start, end):
+            self._append(session_id)
+            yield page
+
+    def _append(self, session_id: str) -> None:
         if self.appends:
             self.appends -= 1
             self.others.append(session_id, [note(), note()])
-        return found
 
 
 @pytest.mark.parametrize("appends", [1, 3, 1000])
@@ -158,13 +163,59 @@ def test_a_session_deleted_meanwhile_is_not_called_forged(log: SessionLog) -> No
 class Backwards(EventLog):
     """What no server does: entries in an order that is not that of their ids."""
 
-    def entries(self, session_id: str, start: str = "-", end: str = "+") -> Iterator[tuple[Any, Any]]:
-        for number, (id_, fields) in enumerate(super().entries(session_id, start, end), 1):
-            yield (b"7-2" if number == 2 else id_), fields
+    def pages(self, session_id: str, start: str = "-", end: str = "+") -> Iterator[Sequence[RawEntry]]:
+        for page in super().pages(session_id, start, end):
+            yield [[b"7-2", fields] if id_.endswith(b"-2") else [id_, fields] for id_, fields in page]
 
 
 def test_time_that_goes_backwards_is_reported(log: SessionLog) -> None:
     log.append("s", [note(), note(), note()])
     log.events = Backwards(log.client, log.events.keyspace)
-    (problem,) = log.verify("s").problems
-    assert problem.startswith("event 7-2 (custom.note) is older than event ")
+    older, of_writer, of_feed = log.verify("s").problems
+    assert older.startswith("event 7-2 (custom.note) is older than event ")
+    assert of_writer.startswith("event 7-2 (custom.note) has another time than its writer gave it: ")
+    assert of_feed == "event 7-2 (custom.note) is not the one that the feed told of when it was appended"
+
+
+def test_a_session_deleted_and_begun_anew_meanwhile_raises_no_alarm(
+    log: SessionLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log.append("s", [note(number) for number in range(20)])
+    read, others = Witness.read, SessionLog(log.client, log.namespace)
+    left = [2]
+
+    def then_replaced(*arguments: Any, **options: Any) -> Witness:
+        found = read(*arguments, **options)
+        if left[0]:
+            left[0] -= 1
+            others.delete("s")
+            others.append("s", [note(), note()])
+        return found
+
+    monkeypatch.setattr(Witness, "read", then_replaced)
+    verification = log.verify("s", feed=True)
+    assert (verification.problems, verification.revision, len(verification.deleted)) == ((), 2, 2)
+    left[0] = 1
+    assert [one.verification.problems for one in log.verify_all(feed=True)] == [()]
+
+
+class Erasing(EventLog):
+    """A log in which others erase what has just been read."""
+
+    left = 1
+    others: SessionLog
+
+    def pages(self, session_id: str, start: str = "-", end: str = "+") -> Iterator[Sequence[RawEntry]]:
+        for page in super().pages(session_id, start, end):
+            if self.left:
+                self.left -= 1
+                self.others.erase(session_id, [2, 5], reason="why")
+            yield page
+
+
+def test_content_that_is_erased_meanwhile_raises_no_alarm(log: SessionLog) -> None:
+    log.append("s", [note(number) for number in range(20)])
+    erasing = Erasing(log.client, log.events.keyspace)
+    erasing.others = SessionLog(log.client, log.namespace)
+    log.events = erasing
+    assert (log.verify("s").problems, log.verify("s").revision) == ((), 21)

@@ -12,6 +12,8 @@ from strands.session import SnapshotSessionManager
 from strands_session_log import (
     NO_SESSION,
     AgentAt,
+    Anchor,
+    Audited,
     Delta,
     Durability,
     EventId,
@@ -129,6 +131,14 @@ text: object = state.agents["default"].messages[-1].message["content"]
 window: int = len(state.agents["default"].window)
 
 verification: Verification = log.verify("s-42")
+verification = log.verify("s-42", expect=[(7, "link"), "7:link", log.anchor("s-42")], feed=True)
+witnessed: tuple[int, int] | None = verification.witnessed
+anchor: Anchor = log.anchor("s-42")
+every: Iterator[Audited] = log.verify_all(expect=[anchor], feed=True)
+is_broken: bool = log.state("s-42").integrity.is_broken
+for known in (checked := log.read_checked("s-42", after=3)):
+    intact: str = f"{known.id} {checked.integrity}"
+manager = ValkeySessionManager("s-42", log=log, verify_on_resume=True)
 proved: bool = verification.ok
 recorded_as: EventId | None = log.erase("s-42", last, reason="a password")
 made: EventId = log.fork("s-42", at=7, into="s-42-again")

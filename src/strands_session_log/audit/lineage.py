@@ -7,7 +7,7 @@ it, must name that very root, and the last of them this very session.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from functools import partial
 from typing import Any, NamedTuple
@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from ..codec import Entry, fields_of, retained
 from ..errors import InvalidIdError
 from ..event_log import EventLog
+from ..event_log.descent import Fork, forks_of
 from ..events import SessionForked
 from ..ids import EventId
 from ..server.border import insist
@@ -26,10 +27,17 @@ class Descent(NamedTuple):
     Attributes:
         root: The session for which the first link of the chain was computed.
         parent: The session it was made of.
+        ancestors: All from the root to the parent, one a line.
     """
 
     root: str = ""
     parent: str = ""
+    ancestors: str = ""
+
+    @classmethod
+    def of(cls, head: Mapping[bytes, bytes]) -> Descent:
+        """Find it among the fields of a head."""
+        return cls(*(head.get(name.encode(), b"").decode(errors="replace") for name in cls._fields))
 
     @classmethod
     def read(cls, log: EventLog, session_id: str) -> Descent:
@@ -38,8 +46,13 @@ class Descent(NamedTuple):
         found = insist(partial(log.client.execute_command, *command, NEVER_DECODE=True), log.retry_for)
         return cls(*((value or b"").decode(errors="replace") for value in found))
 
+    @property
+    def line(self) -> list[str]:
+        """The ancestors, oldest first."""
+        return self.ancestors.split("\n") if self.ancestors else []
+
     def __str__(self) -> str:
-        return f"made of {self.parent!r} with root {self.root!r}" if any(self) else "made of no other"
+        return f"made of {self.parent!r} with root {self.root!r}" if any(self[:2]) else "made of no other"
 
 
 class Lineage:
@@ -47,18 +60,26 @@ class Lineage:
 
     Args:
         session_id: The session.
-        descent: What its head says.
+        descent: Asks its head; called at most once, and only if the session is no ordinary one.
+        is_whole: Whether all its events are checked, from the first on.
 
     Attributes:
         root: The session for which the first link is to be computed.
         parent: The session it was made of, and the last event it has of it; None when it is no fork.
     """
 
-    def __init__(self, session_id: str, descent: Descent) -> None:
-        self.root = descent.root or session_id
+    def __init__(self, session_id: str, descent: Callable[[], Descent], is_whole: bool = True) -> None:
+        self.root, self._is_whole = session_id, is_whole
         self.parent: tuple[str, EventId] | None = None
-        self._session_id, self._descent = session_id, descent
-        self._told, self._name, self._link = Descent(), session_id, ""
+        self._session_id, self._ask, self._told = session_id, descent, Descent()
+        self._name, self._parents = session_id, list[tuple[str, EventId, str]]()
+
+    def look_for_root(self) -> bool:
+        """Ask the head for the root, once the chain does not begin with the session itself; whether there is one."""
+        root = self._ask().root
+        is_other = root not in ("", self.root)
+        self.root = root or self.root
+        return is_other
 
     def check(self, entry: Entry, before: EventId, link: str) -> Iterator[str]:
         """What is wrong with an event that follows this one, if it tells of a fork."""
@@ -67,28 +88,73 @@ class Lineage:
         data, name = retained_of(entry), f"event {entry.id} ({SessionForked.TYPE})"
         if (data.get("at"), data.get("link")) != (str(before), link):
             yield f"{name} says that it follows event {data.get('at')}, but follows {before}, or names another link"
-        if data.get("root") != self.root:
+        if self._is_whole and data.get("root") != self.root:
             yield f"{name} names the root {data.get('root')!r}, not {self.root!r}"
-        self._told = Descent(str(data.get("root")), str(data.get("parent")))
-        self._name, self._link = str(data.get("session_id")), link
-        self.parent = self._told.parent, before
+        parent = str(data.get("parent"))
+        self._parents.append((parent, before, link))
+        self._told, self._name = Descent(str(data.get("root")), parent), str(data.get("session_id"))
+        self.parent = parent, before
 
-    def problems(self, log: EventLog) -> Iterator[str]:
-        """What is wrong with the line as a whole, once all events were checked."""
-        if self._name != self._session_id:
-            yield f"the events are those of session {self._name!r}"
-        if self._descent != self._told:
-            yield f"the session's head says that it was {self._descent}, its events that it was {self._told}"
-        with suppress(InvalidIdError):
-            if self.parent and not self._is_in(log, *self.parent):
-                yield f"the parent {self.parent[0]!r} has another history: event {self.parent[1]} is not in it"
+    def name_problem(self) -> str:
+        """What is wrong with whose events these are, once all were checked."""
+        name = self._name if self._parents else self.root
+        return "" if name == self._session_id else f"the events are those of session {name!r}"
 
-    def _is_in(self, log: EventLog, parent: str, at: EventId) -> bool:
-        """Whether the parent has the last event that was copied; or is not there any more."""
-        for page in log.pages(parent, str(at), str(at)):
-            for _, fields in page:
-                return bool(fields_of(fields).get(b"link") == self._link.encode())
-        return not next(log.pages(parent))
+    def head_problem(self, said: Descent) -> str:
+        """What is wrong with what the head says.
+
+        A fork of a fork may begin with less than that one had of its own, and its events do not tell of those between.
+        """
+        if said[:2] != self._told[:2]:
+            return f"the session's head says that it was {said}, its events that it was {self._told}"
+        line, told = said.line, [name for name, _, _ in self._parents]
+        left = iter(line)
+        is_one = (line[:1], line[-1:]) == ([said.root], [said.parent]) if told else not line
+        if not is_one or not all(name in left for name in told):
+            return f"the session's head has other ancestors than its events: {said.ancestors!r}"
+        return ""
+
+    def family_problems(self, log: EventLog, said: Descent) -> Iterator[str]:
+        """What is wrong with those it was made of, as far as they are there: with their history and notes."""
+        known = {name: (at, link) for name, at, link in self._parents}
+        for name in said.line if self._parents else ():
+            at, link = known.get(name, self._parents[0][1:])
+            with suppress(InvalidIdError):
+                is_in = _is_in(log, name, at, link)
+                if is_in is False and name == said.parent and not _was_deleted(log, name, at):
+                    yield f"the parent {name!r} has another history: event {at} is not in it"
+                if is_in and not _knows(log, name, self._session_id):
+                    yield f"{name!r} has no note of this fork, so that what is erased there would stay here"
+
+
+def _is_in(log: EventLog, session_id: str, at: EventId, link: str) -> bool | None:
+    """Whether a session has an event with this link; None when there is no such session any more."""
+    for page in log.pages(session_id, str(at), str(at)):
+        for _, fields in page:
+            return bool(fields_of(fields).get(b"link") == link.encode())
+    return False if next(log.pages(session_id)) else None
+
+
+def _was_deleted(log: EventLog, session_id: str, at: EventId) -> bool:
+    """Whether another session had the id before, one that had come that far."""
+    return any(life.revision >= at.revision for life in log.tombstones(session_id))
+
+
+def _knows(log: EventLog, session_id: str, fork: str) -> bool:
+    command = ("HGET", log.keyspace.session(session_id).head, "forks")
+    found = insist(partial(log.client.execute_command, *command, NEVER_DECODE=True), log.retry_for)
+    return any(known.session_id == fork for known in notes_in((found or b"").decode(errors="replace"))[0])
+
+
+def notes_in(text: str) -> tuple[list[Fork], list[str]]:
+    """The forks that a head's `forks` field names, and the lines in it that name none."""
+    forks, others = list[Fork](), list[str]()
+    for line in filter(None, text.split("\n")):
+        try:
+            forks += [fork for fork in forks_of(line) if str(fork) == line]
+        except ValueError:
+            others.append(line)
+    return forks, others
 
 
 def retained_of(entry: Entry) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from typer.core import TyperGroup
 
 from . import plugins
 from .commands import (
+    anchor,
     delete,
     demo,
     diff,
@@ -95,6 +96,7 @@ app.command(epilog=rewind.EPILOG, cls=PointCommand)(rewind.rewind)
 app.add_typer(groups.app, name="groups", epilog=groups.EPILOG)
 app.add_typer(parked.app, name="parked")
 app.command(epilog=verify.EPILOG)(verify.verify)
+app.command(epilog=anchor.EPILOG)(anchor.anchor)
 app.command(epilog=delete.EPILOG)(delete.delete)
 app.command("import", epilog=import_.EPILOG)(import_.import_)
 app.command(epilog=export.EPILOG)(export.export)

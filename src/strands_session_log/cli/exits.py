@@ -33,6 +33,7 @@ EPILOG = (
 )
 
 _WRONG_USAGE = (
+    errors.InvalidAnchorError,
     errors.InvalidIdError,
     errors.InvalidPointError,
     errors.InvalidUrlError,

@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import typer
+from rich.text import Text
 
 from ..errors import SessionNotFoundError
 from ..events import Recorded
 from ..ids import EventId
 from ..session_log import SessionLog
+from ..state import Integrity
 from .terminal import count, one_line
 
 
@@ -27,6 +29,23 @@ def as_json(recorded: Recorded) -> dict[str, Any]:
         "link": recorded.link,
         "data": event.data,
     }
+
+
+def tell_integrity(found: Integrity) -> None:
+    """Tell on stderr whether what was printed is what was written, and why that is not known."""
+    why = (
+        "; it came from a snapshot, `session-log verify` checks it" if not (found.is_checked or found.is_broken) else ""
+    )
+    typer.echo(f"session-log: {_verdict(found)}{why}", err=True)
+
+
+def told_integrity(found: Integrity) -> Text:
+    """Whether what is printed is what was written, for the end of a heading."""
+    return Text(f", {_verdict(found)}", "red" if found.is_broken else "dim")
+
+
+def _verdict(found: Integrity) -> str:
+    return one_line(f"{found}: {found.problem}" if found.is_broken else found)
 
 
 def known(log: SessionLog, session_id: str) -> EventId:

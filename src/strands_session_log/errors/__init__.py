@@ -28,6 +28,7 @@ __all__ = [
     "EvictionPolicyError",
     "FeedGapError",
     "GroupNotFoundError",
+    "InvalidAnchorError",
     "InvalidIdError",
     "InvalidPointError",
     "InvalidUrlError",
@@ -44,6 +45,7 @@ __all__ = [
     "ServerNotReadyError",
     "ServerRefusedError",
     "ServerUnavailableError",
+    "SessionBrokenError",
     "SessionDeletedError",
     "SessionExistsError",
     "SessionLogError",
@@ -67,6 +69,17 @@ class InvalidIdError(SessionLogError, ValueError):
     def __init__(self, kind: str, value: object, reason: str) -> None:
         self.kind, self.value, self.reason = kind, value, reason
         super().__init__(f"{kind}={shown(value)}: {reason}")
+
+
+class InvalidAnchorError(SessionLogError, ValueError):
+    """What was noted of a session, but is no revision with a link."""
+
+    def __init__(self, value: object) -> None:
+        self.value = value
+        super().__init__(
+            f"{shown(value)} is no anchor: give a revision and the link there, as 'session-log anchor' prints them: "
+            "12:LINK, and of which session in a file: 12:LINK SESSION"
+        )
 
 
 class InvalidPointError(SessionLogError, ValueError):
@@ -405,6 +418,23 @@ class SessionDeletedError(LogForkedError):
         SessionLogError.__init__(
             self,
             f"session {session_id!r} was deleted, or lost with the server's data, after {position} was read",
+        )
+
+
+class SessionBrokenError(SessionLogError):
+    """The session is not what was written, and `verify_on_resume` refuses to go on from it.
+
+    Attributes:
+        session_id: The session.
+        problem: The first thing that is wrong with it; `verify` names all.
+        at: The event it is about.
+    """
+
+    def __init__(self, session_id: str, problem: str, at: object = None) -> None:
+        self.session_id, self.problem, self.at = session_id, problem, at
+        super().__init__(
+            f"session {session_id!r} is not what was written: {problem}. `session-log verify` names all problems; "
+            "restore the session, or resume without verify_on_resume"
         )
 
 

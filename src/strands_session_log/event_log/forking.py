@@ -159,7 +159,7 @@ class Forker:
 
     def _put_in_place(self, attempt: _Attempt, arguments: Sequence[bytes | str]) -> Any:
         keys = self._keyspace.session(attempt.into)
-        script_keys = (*keys.append, self._copy_of(attempt), keys.snapshot, keys.live)
+        script_keys = (*keys.append, self._copy_of(attempt), keys.snapshot, keys.live, keys.tombstones)
         return insist(partial(self._send, attempt.into, script_keys, arguments), self._retry_for)
 
     def _send(self, into: str, script_keys: Sequence[str], arguments: Sequence[bytes | str]) -> Any:

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from binascii import a2b_base64, b2a_base64
+from hashlib import sha256
 from typing import NamedTuple
 
 from .. import chain
-from ..codec import Entry
+from ..codec import FIELDS, Entry, RawEntry
 from ..ids import START, EventId
+
+_NAMES = list(FIELDS)
+_SALT_TEXT = len(chain.to_text(bytes(chain.SALT_BYTES)))
+_TO_URL, _FROM_URL = bytes.maketrans(b"+/", b"-_"), bytes.maketrans(b"-_", b"+/")
 
 
 class Chained(NamedTuple):
@@ -46,6 +52,53 @@ class Chained(NamedTuple):
         previous, base = chain.exactly(self.link, chain.LINK_BYTES), entry.base.encode()
         link = chain.link(previous, base, entry.id.revision, clear, commitment_of(entry))
         return entry.link == chain.to_text(link).decode()
+
+
+class ChainFollower:
+    """Goes along a chain, raw entry by raw entry: what `Chained` says of them, in a fifth of the time.
+
+    Args:
+        at: Where to begin.
+    """
+
+    __slots__ = ("_base", "_id", "_link", "_ms", "_revision")
+
+    def __init__(self, at: Chained) -> None:
+        self.go_to(at)
+
+    @property
+    def at(self) -> Chained:
+        """The event gone to last."""
+        return Chained(EventId(self._ms, self._revision), self._base.decode(), chain.to_text(self._link).decode())
+
+    def go_to(self, at: Chained) -> None:
+        """Go on from this event, whatever was before."""
+        (self._ms, self._revision), self._id = at.id, str(at.id).encode()
+        self._base, self._link = at.base.encode(), chain.exactly(at.link, chain.LINK_BYTES)
+
+    def follows(self, entry: RawEntry) -> bool:
+        """Whether an entry is in every respect what must come next, and was not erased; only then it is gone to."""
+        entry_id, flat = entry
+        if flat[::2] != _NAMES or len(flat[17]) != _SALT_TEXT or len(self._link) != chain.LINK_BYTES:
+            return False
+        type_, agent, event, time, version, trace, base, retained, salt, link, body = flat[1::2]
+        ms, _, revision = entry_id.partition(b"-")
+        is_of_batch = base == self._base and int(ms) == self._ms
+        if int(revision) != self._revision + 1 or not (base == self._id or is_of_batch) or int(ms) < self._ms:
+            return False
+        try:
+            raw_salt = a2b_base64(salt.translate(_FROM_URL) + b"==")
+        except ValueError:
+            return False
+        # Of the spellings of a salt only one counts, see `chain.exactly`.
+        if b2a_base64(raw_salt, newline=False).translate(_TO_URL, b"=") != salt:
+            return False
+        clear = (type_, agent, event, time, version, trace, retained)
+        found = chain.link(self._link, base, self._revision + 1, clear, sha256(raw_salt + body).digest())
+        if b2a_base64(found, newline=False).translate(_TO_URL, b"=") != link:
+            return False
+        self._ms, self._revision, self._id, self._base, self._link = int(ms), int(revision), entry_id, base, found
+        return True
 
 
 def commitment_of(entry: Entry) -> bytes:

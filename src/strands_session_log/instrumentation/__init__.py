@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from .details import (
     Acked,
     AppendDone,
+    Checked,
     ConflictSeen,
     Delivered,
     Detail,
@@ -21,6 +22,7 @@ from .details import (
     FeedTrimmed,
     GapFound,
     GroupAbandoned,
+    IntegrityChecked,
     Lost,
     OfGroup,
     Outcome,
@@ -43,6 +45,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Acked",
     "AppendDone",
+    "Checked",
     "ConflictSeen",
     "Delivered",
     "Detail",
@@ -51,6 +54,7 @@ __all__ = [
     "GapFound",
     "GroupAbandoned",
     "Hook",
+    "IntegrityChecked",
     "Lost",
     "OfGroup",
     "Outcome",

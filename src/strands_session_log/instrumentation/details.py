@@ -14,6 +14,9 @@ Outcome: TypeAlias = Literal["ok", "conflict", "contention", "invalid", "refused
 SnapshotUse: TypeAlias = Literal["hit", "miss", "dropped", "off"]
 """`dropped`: there was one, and it could not be trusted. `off`: this log keeps none."""
 
+Checked: TypeAlias = Literal["intact", "broken", "unchecked"]
+"""`unchecked`: a snapshot stands for some of the events, and nobody has looked at those."""
+
 
 class Detail:
     """Something the library did; what it is, its class tells."""
@@ -91,6 +94,17 @@ class Resumed(Detail):
     events: int
     bytes: int
     snapshot: SnapshotUse
+
+
+@dataclass(frozen=True, slots=True)
+class IntegrityChecked(Detail):
+    """The newest state of a session was made, as an agent does that resumes, and held against the hash chain.
+
+    Attributes:
+        result: What that said.
+    """
+
+    result: Checked
 
 
 @dataclass(frozen=True, slots=True)

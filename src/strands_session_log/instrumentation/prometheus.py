@@ -18,6 +18,7 @@ from .details import (
     FeedTrimmed,
     GapFound,
     GroupAbandoned,
+    IntegrityChecked,
     Lost,
     OfGroup,
     Parked,
@@ -79,6 +80,7 @@ class PrometheusHook:
             Retried: lambda detail: self._retries.labels(detail.error).inc(),
             ReadDone: self._read_done,
             Resumed: self._resumed,
+            IntegrityChecked: lambda detail: self._integrity.labels(detail.result).inc(),
             Repaired: self._repaired,
             SnapshotSaved: self._snapshot_saved,
             SnapshotDropped: lambda detail: self._snapshots_dropped.labels(detail.reason).inc(),
@@ -115,6 +117,8 @@ class PrometheusHook:
         self._resumes = self._histogram("resume_duration_seconds", help_, "snapshot")
         self._resume_events = self._counter("resume_folded_events", "Events that resuming had to fold.")
         self._resume_bytes = self._counter("resume_bytes", "Size of the snapshots and events that resuming loaded.")
+        help_ = "Times that the newest state of a session was made, by what the hash chain says of it."
+        self._integrity = self._counter("resume_integrity", help_, "result")
         self._snapshots = self._counter("snapshots_saved", "Snapshots saved.")
         self._snapshot_bytes = self._counter(
             "snapshots_saved_bytes", "Size of what was new in snapshots that were saved."

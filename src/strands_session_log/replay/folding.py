@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
+from ..audit import IntegrityCheck
 from ..codec import RawEntry, rows
 from ..errors import LogForkedError
 from ..events import PayloadErased, Recorded
@@ -25,6 +27,7 @@ class Folding:
     Args:
         session_id: The session.
         state: Where to begin.
+        check: Holds the events against the hash chain, too.
 
     Attributes:
         states: The state at the end of some pages, for who wants to keep points of the past.
@@ -32,8 +35,8 @@ class Folding:
         erased: The revisions that these say were erased.
     """
 
-    def __init__(self, session_id: str, state: SessionState) -> None:
-        self._session_id, self._fold, self._begun = session_id, Fold(state), state.revision
+    def __init__(self, session_id: str, state: SessionState, check: IntegrityCheck | None = None) -> None:
+        self._session_id, self._fold, self._begun, self._check = session_id, Fold(state), state.revision, check
         self.states: list[SessionState] = []
         self.has_erasure, self.erased = False, set[int]()
 
@@ -47,13 +50,15 @@ class Folding:
         """The last event folded."""
         return self._fold.position
 
-    def add(self, entries: Iterable[RawEntry]) -> None:
+    def add(self, entries: Sequence[RawEntry]) -> None:
         """Fold a page.
 
         Raises:
             LogForkedError: When it does not go on where the last one ended.
             CorruptEntryError: When an entry cannot be read.
         """
+        if self._check:
+            self._check.add(entries)
         fold, add, revision = self._fold, self._fold.add, self.position.revision
         for id_, type_, agent, data, link, is_erased in rows(entries, fold.matters):
             if revision and id_.revision != revision + 1:
@@ -70,4 +75,11 @@ class Folding:
 
     def state(self) -> SessionState:
         """The state so far."""
-        return self._fold.state()
+        state = self._fold.state()
+        return replace(state, integrity=self._check.integrity) if self._check else state
+
+    def finish(self) -> SessionState:
+        """The state after the last event there is."""
+        if self._check:
+            self._check.finish()
+        return self.state()

@@ -9,15 +9,16 @@ from itertools import chain
 from threading import Lock
 from time import perf_counter
 
+from ..audit import IntegrityCheck
 from ..codec import RawEntry, rows
-from ..errors import LogForkedError, SessionLogError, SnapshotMismatchError
+from ..errors import CorruptEntryError, LogForkedError, SessionBrokenError, SessionLogError, SnapshotMismatchError
 from ..event_log import EventLog
 from ..event_log.cache import Loaded
 from ..event_log.reading import end_at
 from ..event_log.sealed import Position
 from ..event_log.telling import entries_bytes
 from ..ids import EventId
-from ..instrumentation import Resumed, SnapshotDropped, SnapshotUse
+from ..instrumentation import IntegrityChecked, Resumed, SnapshotDropped, SnapshotUse
 from ..instrumentation.hooks import hooks
 from ..snapshot import (
     Authenticator,
@@ -29,7 +30,7 @@ from ..snapshot import (
     restore,
     wants_point,
 )
-from ..state import Messages, SessionState, initial
+from ..state import INTACT, NOT_CHECKED, Messages, SessionState, initial
 from .folding import Folding
 from .saving import Saver, Unsaved
 
@@ -76,40 +77,72 @@ class Replay:
         if self._saver:
             self._saver.close()
 
-    def state(self, session_id: str, until: EventId | None = None) -> SessionState:
+    def state(self, session_id: str, until: EventId | None = None, check: bool | None = None) -> SessionState:
         """The state of a session at a point; its newest if none is given.
+
+        Args:
+            session_id: The session.
+            until: The point.
+            check: Whether what is read is held against the hash chain; if left out, where a hook or the log is told.
 
         Raises:
             LogForkedError: When the session was deleted or replaced while it was read.
         """
-        started = perf_counter()
-        unsaved = self._with_snapshot(session_id, until)
-        state = self.from_log(session_id, until) if unsaved is None else unsaved.state
+        started, check = perf_counter(), _is_heard() if check is None else check
+        unsaved = self._with_snapshot(session_id, until, check)
+        state = self.from_log(session_id, until, check) if unsaved is None else unsaved.state
         if until is not None:
             return state
         if hooks.active and state.exists:
             hooks.tell(_resumed(started, state, unsaved))
-        return self._remembered(session_id, state)
+        return self._remembered(session_id, _told(session_id, state))
 
-    def _with_snapshot(self, session_id: str, until: EventId | None) -> Unsaved | None:
+    def verified(self, session_id: str, known: SessionState | None = None) -> SessionState:
+        """The newest state, from the log alone, of which every event was held against the hash chain.
+
+        Args:
+            session_id: The session.
+            known: An earlier state, folded by this same method.
+
+        Raises:
+            SessionBrokenError: When one is not what was written, or cannot be read.
+        """
+        try:
+            state = self.catch_up(session_id, known, True) if known and known.integrity.is_checked else initial()
+            if not state.integrity.is_checked:
+                state = self._resumed_from_log(session_id)
+        except (CorruptEntryError, LogForkedError) as error:
+            hooks.tell(IntegrityChecked("broken"))
+            raise SessionBrokenError(session_id, str(error)) from error
+        if state.integrity.is_broken:
+            raise SessionBrokenError(session_id, state.integrity.problem, state.integrity.broken_at)
+        return state
+
+    def _resumed_from_log(self, session_id: str) -> SessionState:
+        started = perf_counter()
+        state = self.from_log(session_id)
+        if hooks.active and state.exists:
+            hooks.tell(_resumed(started, state, None))
+        return _told(session_id, state)
+
+    def _with_snapshot(self, session_id: str, until: EventId | None, check: bool) -> Unsaved | None:
         """The state with what it was made of; None when there is no session, or snapshots are not kept."""
         loaded = self._log.cache.load(session_id, until) if self._settings else None
         if loaded is None:
             return None
-        unsaved = self._fold(session_id, until, loaded)
+        unsaved = self._fold(session_id, until, loaded, check)
         if self._saver and (until is None or not loaded.points):
             self._saver.consider(session_id, unsaved)
         return unsaved
 
-    def from_log(self, session_id: str, until: EventId | None = None) -> SessionState:
+    def from_log(self, session_id: str, until: EventId | None = None, check: bool = True) -> SessionState:
         """The same from the log alone, whatever the snapshot says."""
-        folding = Folding(session_id, initial())
+        folding = Folding(session_id, initial(), IntegrityCheck(self._log, session_id) if check else None)
         for page in self._log.pages(session_id, end=end_at(until)):
             folding.add(page)
-        state = folding.state()
-        return self._remembered(session_id, state) if until is None else state
+        return folding.state() if until is not None else self._remembered(session_id, folding.finish())
 
-    def catch_up(self, session_id: str, known: SessionState) -> SessionState:
+    def catch_up(self, session_id: str, known: SessionState, check: bool | None = None) -> SessionState:
         """The newest state, starting from one that was folded earlier.
 
         The read begins with the event the known state ends with: if that is not what it was, the session was deleted,
@@ -117,39 +150,54 @@ class Replay:
         erased record cannot be told from what is known. One round trip when little has happened since.
         """
         if not known.exists:
-            return self.state(session_id)
-        folding = Folding(session_id, known)
+            return self.state(session_id, check=check)
         try:
             pages = self._log.pages(session_id, start=str(known.position))
             first = next(pages)
             if not _begins_at(first, known):
-                return self.state(session_id)
+                return self.state(session_id, check=check)
+            is_checked = (_is_heard() if check is None else check) and len(first) > 1
+            checking = IntegrityCheck(self._log, session_id, first[0], known.integrity) if is_checked else None
+            folding = Folding(session_id, known, checking)
             self._run(folding, chain([first[1:]], pages))
         except LogForkedError:
-            return self.state(session_id)
-        return self.state(session_id) if folding.has_erasure else self._remembered(session_id, folding.state())
+            return self.state(session_id, check=check)
+        if folding.has_erasure:
+            return self.state(session_id, check=check)
+        if len(first) == 1:
+            return self._remembered(session_id, known)
+        state = self._remembered(session_id, folding.finish())
+        return _told(session_id, state) if state.integrity.is_broken and not known.integrity.is_broken else state
 
     def _refresh(self, session_id: str) -> Unsaved | None:
         loaded = self._log.cache.load(session_id, None)
-        return loaded and self._fold(session_id, None, loaded)
+        return loaded and self._fold(session_id, None, loaded, check=False)
 
-    def _fold(self, session_id: str, until: EventId | None, loaded: Loaded) -> Unsaved:
+    def _fold(self, session_id: str, until: EventId | None, loaded: Loaded, check: bool) -> Unsaved:
         """What a load brought, and what follows; from the log alone if the snapshot cannot be trusted."""
         if loaded.point is None:
-            return self._folded(session_id, until, loaded, Restored(initial(), {}), "miss")
+            return self._folded(session_id, until, loaded, Restored(initial(), {}), "miss", check)
         try:
-            return self._folded(session_id, until, loaded, self._restore(session_id, loaded), "hit")
+            return self._folded(session_id, until, loaded, self._restore(session_id, loaded), "hit", check)
         except DamagedError as error:
             logger.warning("session_id=<%s>, error=<%s> | snapshot dropped", session_id, error)
             self.drop(session_id, error.reason)
         loaded = loaded._replace(listed=b"", point=None)
-        return self._folded(session_id, until, loaded, Restored(initial(), {}), "dropped")
+        return self._folded(session_id, until, loaded, Restored(initial(), {}), "dropped", check)
 
     def _folded(
-        self, session_id: str, until: EventId | None, loaded: Loaded, restored: Restored, use: SnapshotUse
+        self,
+        session_id: str,
+        until: EventId | None,
+        loaded: Loaded,
+        restored: Restored,
+        use: SnapshotUse,
+        check: bool,
     ) -> Unsaved:
         """A state with what follows it."""
-        folding = Folding(session_id, restored.state)
+        after, known = (loaded.entries[0], NOT_CHECKED) if use == "hit" else (None, INTACT)
+        checking = IntegrityCheck(self._log, session_id, after, known) if check else None
+        folding = Folding(session_id, restored.state, checking)
         if use == "dropped":
             pages = self._log.pages(session_id, end=end_at(until))
         else:
@@ -158,7 +206,8 @@ class Replay:
         if use == "hit" and not _all_in(folding.erased, loaded.erased_ranges):
             # The head is no part of the chain, but the record of an erasure is.
             raise OutdatedError("it is from before an erasure")
-        return Unsaved(folding.state(), folding.states, folding.count, loaded, restored.digests, use)
+        state = folding.finish() if until is None else folding.state()
+        return Unsaved(state, folding.states, folding.count, loaded, restored.digests, use)
 
     def _restore(self, session_id: str, loaded: Loaded) -> Restored:
         """What the snapshot holds.
@@ -226,6 +275,25 @@ class _Fetch:
     def contradicted(self, agent_id: str) -> SessionLogError:
         self._replay.drop(self._session_id)
         return SnapshotMismatchError(self._session_id, self._position, agent_id)
+
+
+def _is_heard() -> bool:
+    """Whether anybody would hear that a session is not what was written: looking costs a tenth of a short resume."""
+    return bool(hooks.active) or logger.isEnabledFor(logging.INFO)
+
+
+def _told(session_id: str, state: SessionState) -> SessionState:
+    """Tell who resumes from it whether that is what was written."""
+    integrity = state.integrity
+    if integrity.is_broken:
+        logger.error("session_id=<%s>, problem=<%s> | it is not what was written", session_id, integrity.problem)
+    elif state.exists:
+        logger.info("session_id=<%s>, integrity=<%s> | resumed", session_id, integrity)
+    if hooks.active and state.exists:
+        hooks.tell(
+            IntegrityChecked("broken" if integrity.is_broken else "intact" if integrity.is_checked else "unchecked")
+        )
+    return state
 
 
 def _resumed(started: float, state: SessionState, unsaved: Unsaved | None) -> Resumed:

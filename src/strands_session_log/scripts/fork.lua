@@ -1,7 +1,7 @@
 -- Lets a session begin with a copy of another one's events: puts the copy into place and calls append.lua, which stands
 -- before this file in the same script and appends the `session.forked` event. Both happen, or neither.
 --
--- KEYS: events, head, feed, sessions, position, copy, snapshot, live (one slot)
+-- KEYS: events, head, feed, sessions, position, copy, snapshot, live, tombstones (one slot)
 -- ARGV: what append.lua takes, to follow the copy's last event; and last, as JSON:
 --       count    how many events the copy has
 --       head     the fields of the head, by name
@@ -19,6 +19,13 @@ if not this_landed(KEYS[1]) then
     if redis.call('EXISTS', KEYS[1], KEYS[2]) > 0 then return { 'exists' } end
     if not is_whole() then return { 'lost' } end
     check_feed_is_usable(KEYS[3], KEYS[4], ARGV[4])
+    -- Whose id it had before, as append.lua notes it of a session that begins with an event of its own.
+    local lives = redis.call('HGET', KEYS[9], redis.sha1hex(ARGV[4]))
+    local is_json, known = pcall(cjson.decode, lives or '')
+    local last = is_json and type(known) == 'table' and known[#known]
+    if type(last) == 'table' then
+        fork.head.predecessor = tostring(last.deleted) .. ' ' .. tostring(last.revision) .. ' ' .. tostring(last.link)
+    end
     -- First a write that the server may refuse for want of memory; once it is done, none is.
     for field, value in pairs(fork.head) do redis.call('HSET', KEYS[2], field, value) end
     redis.call('PERSIST', KEYS[6])

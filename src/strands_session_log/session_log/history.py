@@ -32,7 +32,7 @@ class History:
             LogForkedError: When it was deleted or replaced while it was read.
         """
         until = None if at is None else self.resolve(session_id, at)
-        state = self.replay.state(session_id, until) if until != START else SessionState()
+        state = self.replay.state(session_id, until, check=True) if until != START else SessionState()
         if until and until.revision and state.position != until and self.events.head(session_id):
             raise RevisionNotFoundError(session_id, until.revision, until)
         if not state.exists:

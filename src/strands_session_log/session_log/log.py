@@ -7,10 +7,9 @@ from datetime import datetime
 from typing import Any
 
 from .. import audit
-from ..audit import Verification
+from ..audit import Anchor, Audited, CheckedEvents, Expect, Verification
 from ..errors import SessionNotFoundError, check_seconds
 from ..event_log import ANY, Durability, EventLog, Expected, Progress, Tombstone
-from ..event_log.diagnosis import diagnosed
 from ..event_log.namespace import open_namespace
 from ..events import Event, Recorded, SessionInfo
 from ..feed import FeedRetention
@@ -54,6 +53,8 @@ class SessionLog(History, Following, Subscriptions):
             authenticated: one that nobody with the key has written is dropped, and the log read instead. If left out,
             those in the file that `SESSION_LOG_SNAPSHOT_KEY_FILE` names, if it is set; `()` for none.
         feed: For how long the feed is kept, which subscriptions read; the sessions themselves are kept until deleted.
+        verify_on_resume: Whether session managers of this log refuse to resume from what is not what was written, see
+            `ValkeySessionManager`.
 
     Raises:
         UnusableClientError: When no log can be kept on the client.
@@ -75,6 +76,7 @@ class SessionLog(History, Following, Subscriptions):
         snapshots: SnapshotSettings | None = DEFAULT_SNAPSHOTS,
         snapshot_key: SnapshotKey | None = None,
         feed: FeedRetention = DEFAULT_FEED,
+        verify_on_resume: bool = False,
     ) -> None:
         check_namespace(namespace)
         durability = Durability.parse(durability) if isinstance(durability, str) else durability
@@ -82,7 +84,7 @@ class SessionLog(History, Following, Subscriptions):
         sealing = authenticator(snapshot_key)
         opened = open_namespace(client, namespace, partitions, retry_for, allow_eviction)
         durability.check(opened.server)
-        self._owns_client = False
+        self._owns_client, self.verify_on_resume = False, verify_on_resume
         self.client = client
         self.namespace = namespace
         self.events = EventLog(client, opened.keyspace, durability, retry_for, feed)
@@ -183,6 +185,19 @@ class SessionLog(History, Following, Subscriptions):
         wanted = matching(types, agent)
         return filter(wanted, self.events.read(session_id, start, end))
 
+    def read_checked(self, session_id: str, after: Point | None = None, until: Point | None = None) -> CheckedEvents:
+        """The events of a session in order, lazily, each held against the hash chain before it is given.
+
+        Iterate over it; its `integrity` then tells whether those that were given are what was written.
+
+        Args:
+            session_id: The session; one that does not exist has no events.
+            after: As for `read`.
+            until: As for `read`.
+        """
+        start = START if after is None else self.resolve(session_id, after)
+        return CheckedEvents(self.events, session_id, start, None if until is None else self.resolve(session_id, until))
+
     def append(
         self,
         session_id: str,
@@ -215,19 +230,68 @@ class SessionLog(History, Following, Subscriptions):
         batch = [events] if isinstance(events, Event) else events
         return self.events.append(session_id, batch, expected, once=once)[-1]
 
-    def verify(self, session_id: str, progress: Progress = lambda done, total: None) -> Verification:
-        """Recompute the hash chain of a session from its stream, and compare its snapshot with what that says.
+    def verify(
+        self,
+        session_id: str,
+        progress: Progress = lambda done, total: None,
+        *,
+        expect: Iterable[Expect] = (),
+        feed: bool = False,
+    ) -> Verification:
+        """Recompute the hash chain of a session, and hold head, directory, feed and snapshot against it.
 
         Args:
             session_id: The session.
             progress: Called with how many events are checked, and of how many, for every thousandth.
+            expect: Links that were noted elsewhere, see `anchor`: `(7, "LINK")`, `"7:LINK"`, or an `Anchor`.
+            feed: Also find events that the feed should tell of and does not.
 
         Raises:
             SessionNotFoundError: When there is no such session.
             LogForkedError: When it was deleted or replaced while it was read.
+            InvalidAnchorError: When something expected is no revision with a link.
         """
-        with diagnosed(self.client, self.events.keyspace, session_id):
-            return audit.verify(self.events, session_id, progress, self.replay.authenticator)
+        return audit.verify(
+            self.events, session_id, progress, expect=expect, feed=feed, authenticator=self.replay.authenticator
+        )
+
+    def verify_all(
+        self,
+        progress: Progress = lambda done, total: None,
+        *,
+        expect: Iterable[Anchor] = (),
+        feed: bool = False,
+    ) -> Iterator[Audited]:
+        """Verify every session, also such as the directory does not list; each feed is read once.
+
+        A session that cannot be verified is told as broken, and does not end it. What is wrong beside the sessions,
+        with a feed or a directory, comes with None for a session.
+
+        Args:
+            progress: As for `verify`, of one session after the other.
+            expect: Links that were noted elsewhere.
+            feed: Also find events that the feed should tell of and does not, and gaps in it.
+
+        Raises:
+            ServerUnavailableError: When the server cannot be reached.
+        """
+        return audit.verify_all(
+            self.events, progress, expect=expect, feed=feed, authenticator=self.replay.authenticator
+        )
+
+    def anchor(self, session_id: str) -> Anchor:
+        """Where a session stands now. Noted elsewhere, it proves later that nothing before was changed.
+
+        Args:
+            session_id: The session.
+
+        Raises:
+            SessionNotFoundError: When there is no such session.
+        """
+        position = self.events.head(session_id)
+        if position is None:
+            raise SessionNotFoundError(session_id)
+        return Anchor(session_id, position.id.revision, position.link)
 
     def erase(
         self,

@@ -21,6 +21,10 @@ class SessionLostError(errors.SessionLostError, ConcurrentWriteError):
     """The agent's session is not on the server any more; nothing was written."""
 
 
+class SessionBrokenError(errors.SessionBrokenError, SessionException):
+    """The session is not what was written, and no agent is to go on from it."""
+
+
 class RestoreError(SessionException, ValueError):
     """What the session holds cannot be restored: it has another shape, or belongs to an agent that is set up otherwise.
 
@@ -67,6 +71,8 @@ class _SessionExceptions:
                 raise SessionLostError(error.session_id, error.expected) from error
             case errors.ConcurrentWriteError():
                 raise ConcurrentWriteError(error.session_id, error.expected, error.actual) from error
+            case errors.SessionBrokenError():
+                raise SessionBrokenError(error.session_id, error.problem, error.at) from error
             case errors.SessionLogError():
                 raise SessionException(str(error)) from error
 

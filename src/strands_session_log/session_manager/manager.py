@@ -51,6 +51,8 @@ class ValkeySessionManager(RepositorySessionManager, LogRepository):
         record: `all`, or `state` for only what resuming needs: no invocation, model, tool and node events.
         hold_user_messages: Keep a user message back until the model call it belongs to has settled, for those who may
             not store it even for the moment until a guardrail redacts it. A process that dies in that call loses it.
+        verify_on_resume: Resume from the events alone, not from a snapshot, and refuse with `SessionBrokenError` when
+            one is not what was written; as the log says if left out. It takes the longer the more events there are.
         **kwargs: Accepted and ignored, as in the manager this one replaces.
 
     Raises:
@@ -68,6 +70,7 @@ class ValkeySessionManager(RepositorySessionManager, LogRepository):
         namespace: str = DEFAULT_NAMESPACE,
         record: Record = "all",
         hold_user_messages: bool = False,
+        verify_on_resume: bool | None = None,
         **kwargs: Any,
     ) -> None:
         check_ids(session_id)
@@ -76,6 +79,7 @@ class ValkeySessionManager(RepositorySessionManager, LogRepository):
         with session_exceptions():
             LogRepository.__init__(self, _log(client, log, url, namespace))
         self.client = self.log.client
+        self._verifies = self.log.verify_on_resume if verify_on_resume is None else verify_on_resume
         self._held_records: dict[str, list[SessionMessage]] = {}
         self._owns_log = url is not None
         self._lock = threading.RLock()

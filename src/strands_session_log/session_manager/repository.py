@@ -46,6 +46,7 @@ class LogRepository(SessionRepository):
         """Take the log to keep sessions in."""
         self.log = log
         self._known: tuple[str, SessionState] = ("", initial())
+        self._verifies = log.verify_on_resume
 
     def create_session(self, session: Session, **kwargs: Any) -> Session:
         """Create a session.
@@ -189,7 +190,9 @@ class LogRepository(SessionRepository):
         """The newest state; the one folded last is caught up."""
         with session_exceptions():
             name, known = self._known
-            state = self.log.replay.catch_up(session_id, known if name == session_id else initial())
+            replay = self.log.replay
+            known = known if name == session_id else initial()
+            state = (replay.verified if self._verifies else replay.catch_up)(session_id, known)
         self._known = (session_id, state)
         return state
 

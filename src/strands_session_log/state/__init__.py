@@ -2,17 +2,21 @@
 
 from .diff import AgentDiff, Change, MessageChange, SessionDiff, diff
 from .fold import Fold, evolve, initial
+from .integrity import INTACT, NOT_CHECKED, Integrity
 from .messages import Columns, Messages, Segment, columns_of
 from .session import AgentState, Held, MessageRecord, SessionState, removed_count
 from .shapes import is_message, is_shallow
 
 __all__ = [
+    "INTACT",
+    "NOT_CHECKED",
     "AgentDiff",
     "AgentState",
     "Change",
     "Columns",
     "Fold",
     "Held",
+    "Integrity",
     "MessageChange",
     "MessageRecord",
     "Messages",

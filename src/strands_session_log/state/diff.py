@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
 from ..ids import EventId
+from .integrity import NOT_CHECKED, Integrity
 from .messages import Messages
 from .session import AgentState, MessageRecord, SessionState
 
@@ -87,6 +88,7 @@ class SessionDiff(NamedTuple):
         agents: What differs, by agent; those that are the same are left out.
         multi_agents: What differs in the state of graphs and swarms; the path begins with their id.
         session: What differs in the session's own record.
+        integrity: Whether the events that both points were made of are what was written.
     """
 
     before: EventId
@@ -94,6 +96,7 @@ class SessionDiff(NamedTuple):
     agents: Mapping[str, AgentDiff]
     multi_agents: tuple[Change, ...]
     session: tuple[Change, ...]
+    integrity: Integrity = NOT_CHECKED
 
     @property
     def is_empty(self) -> bool:
@@ -111,6 +114,7 @@ def diff(before: SessionState, after: SessionState) -> SessionDiff:
         {name: found for name, found in agents.items() if not found.is_empty},
         tuple(changes(before.multi_agents, after.multi_agents)),
         tuple(changes(before.session or {}, after.session or {})),
+        before.integrity.and_(after.integrity),
     )
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from ..ids import START, EventId
+from .integrity import NOT_CHECKED, Integrity
 from .messages import Messages
 from .once import Once
 
@@ -133,6 +134,7 @@ class SessionState:
         multi_agents: Serialized graphs and swarms by id.
         position: The last event folded.
         link: The hash chain at that event, base64url; empty before the first.
+        integrity: Whether the events it was made of are what was written; states are equal whatever it is.
     """
 
     session: Mapping[str, Any] | None = None
@@ -140,6 +142,7 @@ class SessionState:
     multi_agents: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     position: EventId = START
     link: str = ""
+    integrity: Integrity = field(default=NOT_CHECKED, compare=False)
 
     @property
     def revision(self) -> int:

@@ -15,7 +15,7 @@ from ..differences import finder, json_of, print_diff
 from ..layout import put
 from ..options import JsonOption, NamespaceOption, SessionArgument, UrlOption
 from ..points import stripped
-from ..reading import known
+from ..reading import known, tell_integrity, told_integrity
 from ..terminal import console, plain, write_json
 
 EPILOG = (
@@ -48,7 +48,7 @@ def diff(
         known(log, session)
         found = log.diff(session, first, second)
         if as_json:
-            write_json({"session_id": session, **json_of(found)})
+            write_json({"session_id": session, **json_of(found), "integrity": str(found.integrity)})
         else:
             _print(console(), log, session, found)
 
@@ -56,7 +56,8 @@ def diff(
 def _print(terminal: Console, log: SessionLog, session_id: str, found: SessionDiff) -> None:
     if found.is_empty:
         put(terminal, Text("No difference."))
+        tell_integrity(found.integrity)
         return
     facts = f"  revision {found.before.revision} → {found.after.revision}"
-    put(terminal, Text.assemble((plain(session_id), "bold"), (facts, "dim")))
+    put(terminal, Text.assemble((plain(session_id), "bold"), (facts, "dim"), told_integrity(found.integrity)))
     print_diff(terminal, found, finder(log, session_id, found.before), finder(log, session_id, found.after))

@@ -8,12 +8,13 @@ from typing import Annotated
 
 import typer
 
-from ...events import Recorded
+from ...audit import CheckedEvents
+from ...events import Recorded, selector
 from ..connection import opened
 from ..listing import print_events
 from ..options import JsonOption, NamespaceOption, SessionArgument, UrlOption
 from ..reading import as_json as json_of
-from ..reading import explain_nothing
+from ..reading import explain_nothing, tell_integrity
 from ..terminal import console, write_json
 
 EPILOG = (
@@ -60,15 +61,18 @@ def events(
     A POINT is a revision (12), an event id, an ISO time, or a relative time (-5m).
     """
     with opened(ctx, url, namespace) as log:
-        found = islice(log.read(session, after, until, types or None, agent), limit)
-        printed = _print_json(found) if as_json else print_events(console(), found)
+        checked, wanted = log.read_checked(session, after, until), selector(types or None, agent)
+        found = islice((one for one in checked if wanted(one.event.type, one.event.agent)), limit)
+        printed = _print_json(found, checked) if as_json else print_events(console(), found)
         if not printed:
             explain_nothing(log, session)
+        elif checked.integrity.is_broken or not as_json:
+            tell_integrity(checked.integrity)
 
 
-def _print_json(found: Iterator[Recorded]) -> bool:
+def _print_json(found: Iterator[Recorded], checked: CheckedEvents) -> bool:
     printed = False
     for recorded in found:
-        write_json(json_of(recorded))
+        write_json({**json_of(recorded), "integrity": str(checked.integrity)})
         printed = True
     return printed

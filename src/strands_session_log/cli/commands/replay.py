@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from typing import Annotated
 
 import typer
 from rich.console import Console
 from rich.text import Text
 
+from ...audit import CheckedEvents
 from ...events import Recorded
 from ...ids import START, EventId
 from ...session_log import SessionLog
@@ -21,7 +23,7 @@ from ..layout import put
 from ..options import JsonOption, NamespaceOption, SessionArgument, UrlOption
 from ..pacing import Shortened, pace, seconds
 from ..reading import as_json as json_of
-from ..reading import explain_nothing, known
+from ..reading import explain_nothing, known, tell_integrity
 from ..terminal import console, local, plain, span, write_json
 
 EPILOG = (
@@ -98,12 +100,14 @@ def replay(
     with opened(ctx, url, namespace) as log:
         known(log, session)
         before = START if start is None else _just_before(log.resolve(session, start))
-        found = log.read(session, before, at)
+        found = log.read_checked(session, before, at)
         player = _Player(agent, follow, speed or 1.0, _MAX_PAUSE if max_pause is None else max_pause)
         things = player.about(found) if as_json else _told(log, session, before, player.about(found))
-        player.play(things, _print_json if as_json else _printer(console(), session))
+        player.play(things, partial(_print_json, found) if as_json else _printer(console(), session))
         if player.found_nothing:
             explain_nothing(log, session)
+        elif found.integrity.is_broken or not as_json:
+            tell_integrity(found.integrity)
 
 
 class _Player:
@@ -161,9 +165,9 @@ def _told(log: SessionLog, session_id: str, before: EventId, events: Iterable[Re
     return Chronicle(console(), state_before(log, session_id, before)).told(events)
 
 
-def _print_json(thing: Recorded | Told | Shortened) -> None:
+def _print_json(found: CheckedEvents, thing: Recorded | Told | Shortened) -> None:
     if isinstance(thing, Recorded):
-        write_json(json_of(thing))
+        write_json({**json_of(thing), "integrity": str(found.integrity)})
 
 
 def _printer(terminal: Console, session_id: str) -> Callable[[Recorded | Told | Shortened], None]:

@@ -16,7 +16,7 @@ from ..conversation import print_conversation
 from ..exits import Code, fail
 from ..layout import put
 from ..options import JsonOption, NamespaceOption, SessionArgument, UrlOption
-from ..reading import known
+from ..reading import known, told_integrity
 from ..terminal import age, console, count, local, one_line, plain, write_json
 
 EPILOG = "Examples:\n\nsession-log show s-42 --at 12\n\nsession-log show s-42 --at -5m --agent researcher"
@@ -80,6 +80,7 @@ def _json(session_id: str, state: SessionState) -> dict[str, Any]:
         "revision": state.revision,
         "position": str(state.position),
         "link": state.link,
+        "integrity": str(state.integrity),
     }
 
 
@@ -90,7 +91,7 @@ def _message(record: MessageRecord) -> dict[str, Any]:
 def _print(terminal: Console, session_id: str, state: SessionState) -> None:
     last = state.position.time
     facts = f"  {count(state.revision, 'event')}, the last one {local(last)} ({age(last)})"
-    put(terminal, Text.assemble((plain(session_id), "bold"), (facts, "dim")))
+    put(terminal, Text.assemble((plain(session_id), "bold"), (facts, "dim"), told_integrity(state.integrity)))
     put(terminal, Text())
     print_conversation(terminal, state.agents.values())
     for name, data in state.multi_agents.items():

@@ -2,84 +2,187 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.text import Text
 
-from ...audit import Verification
-from ...errors import SessionNotFoundError
+from ...audit import Anchor, Audited, Expect, Verification, anchors_in
+from ...event_log import Tombstone
 from ...session_log import SessionLog
 from ..completion import session_ids
 from ..connection import opened
-from ..exits import DAMAGED, Code, fail
+from ..exits import Code, fail
 from ..layout import put
 from ..options import JsonOption, NamespaceOption, UrlOption
 from ..progress import progress
-from ..terminal import console, count, one_line, plain, write_json
+from ..terminal import console, count, local, one_line, plain, write_json
 
-EPILOG = "Examples:\n\nsession-log verify s-42 --json | jq -r .link\n\nsession-log verify --all"
+EPILOG = (
+    "Examples:\n\nsession-log verify s-42 --json | jq -r .link\n\nsession-log anchor > anchors.txt\n\n"
+    "session-log verify --all --expect-file anchors.txt"
+)
 
 OneSession = Annotated[
     str | None,
     typer.Argument(metavar="SESSION", help="The session's id.", autocompletion=session_ids, show_default=False),
 ]
 AllOption = Annotated[bool, typer.Option("--all", help="Verify every session of the namespace.")]
+ExpectOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--expect",
+        metavar="REVISION:LINK",
+        help="A link that was noted elsewhere, which must still be there; repeatable.",
+        show_default=False,
+    ),
+]
+ExpectFileOption = Annotated[
+    typer.FileText | None,
+    typer.Option(
+        "--expect-file",
+        metavar="FILE",
+        help="Such links, as `session-log anchor` prints them.",
+        encoding="utf-8",
+        show_default=False,
+    ),
+]
+FeedOption = Annotated[
+    bool, typer.Option("--feed", help="Also find events that the feed should tell of and does not, and gaps in it.")
+]
+VerboseOption = Annotated[bool, typer.Option("--verbose", "-v", help="With --all, print the intact ones, too.")]
 
 
 def verify(
     ctx: typer.Context,
     session: OneSession = None,
     every: AllOption = False,
+    expect: ExpectOption = None,
+    expect_file: ExpectFileOption = None,
+    feed: FeedOption = False,
+    verbose: VerboseOption = False,
     as_json: JsonOption = False,
     url: UrlOption = None,
     namespace: NamespaceOption = None,
 ) -> None:
     """Recompute the hash chain of a session, and tell what is not as it was written, or as its snapshot says.
 
-    Note the link it prints elsewhere: it proves later that nothing before it was changed.
+    What its head, the directory and the feed say is held against it. Whoever can write all of these can forge them all:
+    note links elsewhere with `session-log anchor`, and give them with --expect.
     """
     if every == (session is not None):
         fail(Code.USAGE, "verify takes either a session or --all")
-    intact = True
+    if every and expect:
+        fail(Code.USAGE, "--expect is about one session; --expect-file may be about all")
+    if verbose and not every:
+        fail(Code.USAGE, "--verbose needs --all")
+    anchors = list(anchors_in(expect_file)) if expect_file else []
     with opened(ctx, url, namespace) as log:
-        for name in [session] if session is not None else log.events.session_ids():
-            found = _verified(log, name, every)
-            if found is not None:
-                intact &= found.ok
-                _write_json(name, found) if as_json else _print(console(), name, found)
-    if not intact:
+        if session is None:
+            is_intact = _verify_all(log, anchors, feed, verbose, as_json)
+        else:
+            noted = [*(expect or ()), *(_of(session, anchors) if expect_file else ())]
+            is_intact = _verify_one(log, session, noted, feed, as_json)
+    if not is_intact:
         raise typer.Exit(Code.PROBLEMS)
 
 
-def _verified(log: SessionLog, session_id: str, forgiving: bool) -> Verification | None:
-    try:
-        with progress(session_id) as tell:
-            return log.verify(session_id, tell)
-    except SessionNotFoundError:
-        # Among all sessions, one may be deleted before its turn comes.
-        if not forgiving:
-            raise
-        return None
-    except DAMAGED as error:
-        # Nor is what cannot even be read a reason to leave out the others.
-        if not forgiving:
-            raise
-        return Verification(False, 0, "", (str(error),))
+def _of(session_id: str, anchors: Sequence[Anchor]) -> Sequence[Anchor]:
+    """Those of one session; a file that has none would prove nothing, and seem to."""
+    found = [anchor for anchor in anchors if anchor.session_id == session_id]
+    if not found:
+        fail(Code.USAGE, f"no line of the file is about session {session_id!r}")
+    return found
 
 
-def _write_json(session_id: str, found: Verification) -> None:
-    facts = {name: value for name, value in found._asdict().items() if name != "parent"}
+def _verify_one(log: SessionLog, session_id: str, expect: Sequence[Expect], feed: bool, as_json: bool) -> bool:
+    with progress(session_id) as tell:
+        found = log.verify(session_id, tell, expect=expect, feed=feed)
+    if as_json:
+        write_json(_json(session_id, found))
+    else:
+        _print(console(), session_id, found)
+    return found.ok
+
+
+def _verify_all(log: SessionLog, anchors: Sequence[Anchor], feed: bool, verbose: bool, as_json: bool) -> bool:
+    """Tell of what is broken, and how many there are."""
+    counted: Counter[str] = Counter()
+    with progress("sessions") as tell:
+        for one in _counted(log.verify_all(tell, expect=anchors, feed=feed), counted):
+            if one.verification.ok and not verbose:
+                continue
+            if as_json:
+                write_json(_json_of_any(one))
+            elif one.session_id is None:
+                _print_beside(console(), one)
+            else:
+                _print(console(), one.session_id, one.verification)
+    if as_json:
+        write_json({name: counted[name] for name in ("sessions", "intact", "broken", "problems_beside")})
+    else:
+        put(console(), Text(_summary(counted)))
+    return not counted["broken"] and not counted["problems_beside"]
+
+
+def _counted(audited: Iterator[Audited], counted: Counter[str]) -> Iterator[Audited]:
+    for one in audited:
+        if one.session_id is None:
+            counted["problems_beside"] += len(one.verification.problems)
+        else:
+            counted["sessions"] += 1
+            counted["intact" if one.verification.ok else "broken"] += 1
+        yield one
+
+
+def _summary(counted: Counter[str]) -> str:
+    beside = counted["problems_beside"]
+    more = f"; {count(beside, 'problem')} beside them" if beside else ""
+    return f"{count(counted['sessions'], 'session')}: {counted['intact']:,} intact, {counted['broken']:,} broken{more}"
+
+
+def _json_of_any(one: Audited) -> dict[str, Any]:
+    if one.session_id is not None:
+        return _json(one.session_id, one.verification)
+    return {"partition": one.partition, "ok": False, "problems": one.verification.problems}
+
+
+def _json(session_id: str, found: Verification) -> dict[str, Any]:
     parent = {} if found.parent is None else {"parent": {"session_id": found.parent[0], "at": str(found.parent[1])}}
-    write_json({"session_id": session_id, **facts, **parent})
+    return {
+        "session_id": session_id,
+        "ok": found.ok,
+        "revision": found.revision,
+        "link": found.link,
+        "problems": found.problems,
+        "witnessed": found.witnessed,
+        "expected": found.expected,
+        "deleted": [life._asdict() for life in found.deleted],
+        **parent,
+    }
 
 
 def _print(terminal: Console, session_id: str, found: Verification) -> None:
     verdict = "chain intact" if found.ok else count(len(found.problems), "problem")
     mark = Text("✓ ", "green") if found.ok else Text("✗ ", "red")
-    facts = f"  {count(found.revision, 'event')}{_descent(found)}, {verdict}, link {found.link}"
+    link = f", link {found.link}" if found.link else ""
+    facts = f"  {count(found.revision, 'event')}{_descent(found)}, {verdict}{link}"
     put(terminal, Text.assemble(mark, (plain(session_id), "bold"), facts))
+    for line in _beside(found):
+        put(terminal, Text(f"    {line}", "dim"))
+    _print_problems(terminal, found)
+
+
+def _print_beside(terminal: Console, one: Audited) -> None:
+    where = "the namespace" if one.partition is None else f"partition {one.partition}"
+    put(terminal, Text.assemble(Text("✗ ", "red"), where))
+    _print_problems(terminal, one.verification)
+
+
+def _print_problems(terminal: Console, found: Verification) -> None:
     for problem in found.problems:
         put(terminal, Text(f"    {one_line(problem)}", "red"))
 
@@ -89,3 +192,29 @@ def _descent(found: Verification) -> str:
         return ""
     session_id, last = found.parent
     return f" ({last.revision:,} of {plain(session_id)})"
+
+
+def _beside(found: Verification) -> Iterator[str]:
+    """What else is known of it."""
+    if found.revision:
+        yield f"{_witnessed(found)}{_as_expected(found)}"
+    yield from map(_life, found.deleted)
+
+
+def _witnessed(found: Verification) -> str:
+    if found.witnessed is None:
+        return "not witnessed: the feed was trimmed since"
+    first, last = found.witnessed
+    copied = found.parent[1].revision if found.parent else 0
+    older = "; older is trimmed" if first > copied + 1 else ""
+    return f"witnessed {first:,}\u2013{last:,}{older}"
+
+
+def _as_expected(found: Verification) -> str:
+    return f"; held against {count(found.expected, 'noted link')}" if found.expected else ""
+
+
+def _life(life: Tombstone) -> str:
+    by = f", by {one_line(life.by)}" if life.by else ""
+    why = f", because {one_line(life.reason)}" if life.reason else ""
+    return f"its id was used before: deleted at revision {life.revision:,}, {local(life.deleted_at)}{by}{why}"

@@ -1,0 +1,206 @@
+"""What a session's head says beside where it stands, held against the events: nobody's link covers it."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+from ..codec import Entry
+from ..errors import CorruptKeyError
+from ..event_log import Tombstone
+from ..event_log.head import position_of
+from ..event_log.sealed import Position
+from ..events import Event, MessageAdded
+from ..ids import START, EventId
+from .lineage import Descent, Lineage, notes_in, retained_of
+
+NO_DIRECTORY = "none"
+_LONG = 120
+_SLACK_MS = 60_000
+"""How far the server's clock may step back unnoticed."""
+
+
+class Standing(NamedTuple):
+    """A head and what stands in the directory, as of one moment.
+
+    Attributes:
+        head: Its fields; empty when there is none.
+        score: The session's in the directory; empty when it is not listed, `none` when the directory is none.
+        problem: Why the head cannot be read, if it cannot.
+    """
+
+    head: Mapping[bytes, bytes]
+    score: str
+    problem: str = ""
+
+    @property
+    def position(self) -> Position | str | None:
+        """Where the session stands; what is wrong with it, if it cannot be read; None without a head."""
+        if self.problem or not self.head:
+            return self.problem or None
+        values = [self.head.get(name) for name in (b"revision", b"link", b"ms")]
+        try:
+            position = position_of("head", values)
+        except CorruptKeyError as error:
+            return f"the session's head cannot be read: {error.reason}"
+        if position and [values[0], values[2]] != [b"%d" % position.id.revision, b"%d" % position.id.ms]:
+            return f"the session's head has other spellings of numbers: {values[0]!r} and {values[2]!r}"
+        return position
+
+    @property
+    def descent(self) -> Descent:
+        """Where the session comes from, as the head says."""
+        return Descent.of(self.head)
+
+    def text(self, name: str) -> str:
+        """A field; empty when there is none."""
+        return self.head.get(name.encode(), b"").decode(errors="backslashreplace")
+
+
+class GrowingRanges:
+    """A set of integers as ascending ranges, as a head holds them; most are added in order."""
+
+    def __init__(self) -> None:
+        self._firsts, self._lasts = list[int](), list[int]()
+
+    def add(self, number: int) -> None:
+        """One more."""
+        firsts, lasts = self._firsts, self._lasts
+        at = bisect_left(lasts, number - 1)
+        if at == len(lasts):
+            firsts.append(number)
+            lasts.append(number)
+        elif lasts[at] == number - 1:
+            lasts[at] = number
+            if at + 1 < len(firsts) and firsts[at + 1] == number + 1:
+                lasts[at] = lasts.pop(at + 1)
+                firsts.pop(at + 1)
+        elif firsts[at] == number + 1:
+            firsts[at] = number
+        elif firsts[at] > number:
+            firsts.insert(at, number)
+            lasts.insert(at, number)
+
+    def __str__(self) -> str:
+        return ",".join(f"{first}-{last}" for first, last in zip(self._firsts, self._lasts, strict=True))
+
+
+class HeadFacts:
+    """What the events of a session, added one by one, let its head say.
+
+    Args:
+        first: The head before the first event was read; forks it names must be made of events there are.
+    """
+
+    def __init__(self, first: Standing) -> None:
+        self.created, self._moved, self._messages = START, dict[str, EventId](), dict[str, GrowingRanges]()
+        self._erased, self._is_whole = GrowingRanges(), True
+        forks, self._no_forks = notes_in(first.text("forks"))
+        self._forked_at: dict[str, str] = {str(fork.at): fork.session_id for fork in forks if fork.is_own}
+
+    def add(self, entry: Entry) -> None:
+        """One more event."""
+        type_, agent = entry.header[:2]
+        self.created = self.created if self.created != START else entry.id
+        if getattr(Event.known.get(type_), "moves_agent", False):
+            self._moved[agent] = entry.id
+        if type_ == MessageAdded.TYPE and type(index := retained_of(entry).get("message_id")) is int:
+            self._messages.setdefault(agent, GrowingRanges()).add(index)
+        if entry.is_erased:
+            self._erased.add(entry.id.revision)
+        if self._forked_at:
+            self._forked_at.pop(str(entry.id), None)
+
+    def miss(self) -> None:
+        """An event could not be read: what it lets the head say is not known."""
+        self._is_whole = False
+
+    def erase(self, id_: EventId) -> None:
+        """The content of an event was erased after it was added."""
+        self._erased.add(id_.revision)
+
+    def problems(self, standing: Standing, lineage: Lineage) -> Iterator[str]:
+        """What is wrong with the head of a session that ends with the event added last."""
+        wanted = {"created": str(self.created.ms)}
+        if self._is_whole:
+            wanted["erased"] = str(self._erased)
+            wanted |= {f"agent:{agent}:messages": str(ranges) for agent, ranges in self._messages.items()}
+            wanted |= {f"agent:{agent}:moved": str(moved) for agent, moved in self._moved.items()}
+        for name, value in wanted.items():
+            if (found := standing.text(name)) != value:
+                yield f"the session's head says {name} {_short(found)}, its events {_short(value)}"
+        if self._is_whole:
+            for raw in filter(_is_of_agent, standing.head):
+                if (field := raw.decode(errors="backslashreplace")) not in wanted:
+                    yield f"the session's head says {_short(field)} {_short(standing.text(field))}, its events nothing"
+        if problem := lineage.head_problem(standing.descent):
+            yield problem
+        yield from self._fork_problems()
+
+    def _fork_problems(self) -> Iterator[str]:
+        for line in self._no_forks:
+            yield f"the session's head names a fork in words that are none: {_short(line)}"
+        for at, session_id in self._forked_at.items():
+            yield f"the session's head says that {session_id!r} was forked at event {at}, which there is not"
+
+
+def life_problems(
+    standing: Standing,
+    created: EventId,
+    lives: Sequence[Tombstone],
+    deleted: tuple[int, int, str] | None,
+    may_be_dropped: bool,
+) -> Iterator[str]:
+    """What is wrong with what the head says of the session that had its id before.
+
+    Args:
+        standing: The head.
+        created: The first event that is its own.
+        lives: The tombstones of the id, oldest first.
+        deleted: The last deletion of the id that the feed tells of: when, its revision and link.
+        may_be_dropped: Whether there were so many tombstones that older ones may be gone.
+    """
+    said, of_life = standing.text("predecessor"), {_predecessor(life): life for life in lives}
+    before = [life for life in lives if _ms(life) <= created.ms]
+    if said and said not in of_life and (lives or not may_be_dropped):
+        yield f"the session's head says that the id was used before ({_short(said)}), no tombstone does"
+    if not said and before:
+        at = before[-1].deleted_at
+        yield f"a tombstone says that the id was used before, and deleted at {at:%Y-%m-%d %H:%M:%S}, the head does not"
+    if deleted is None:
+        return
+    ms, revision, link = deleted
+    if said != f"{ms} {revision} {link}":
+        yield f"the feed tells that the session was deleted at revision {revision}, its head does not"
+    elif created.ms + _SLACK_MS < ms:
+        yield f"the feed tells that the session was deleted after event {created}, with which it begins"
+
+
+def directory_problem(standing: Standing, last: EventId) -> str:
+    """What is wrong with the session's line in the directory."""
+    if standing.score == NO_DIRECTORY:
+        return ""
+    if not standing.score:
+        return "the session is not listed in the directory"
+    try:
+        is_right = int(float(standing.score)) == last.ms
+    except (ValueError, OverflowError):
+        is_right = False
+    return "" if is_right else f"the directory says that the session was last active at {standing.score} ms"
+
+
+def _predecessor(life: Tombstone) -> str:
+    return f"{_ms(life)} {life.revision} {life.link}"
+
+
+def _ms(life: Tombstone) -> int:
+    return round(life.deleted_at.timestamp() * 1000)
+
+
+def _is_of_agent(name: bytes) -> bool:
+    return name.startswith(b"agent:") and name.endswith((b":messages", b":moved"))
+
+
+def _short(text: str) -> str:
+    return repr(text if len(text) <= _LONG else f"{text[:_LONG]}…")

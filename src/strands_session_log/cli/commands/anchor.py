@@ -1,0 +1,61 @@
+"""`session-log anchor`."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from ...audit import Anchor
+from ...errors import SessionNotFoundError
+from ...session_log import SessionLog
+from ..completion import session_ids
+from ..connection import opened
+from ..options import JsonOption, NamespaceOption, UrlOption
+from ..terminal import write_json
+
+EPILOG = (
+    "Examples:\n\nsession-log anchor > anchors.txt\n\nsession-log verify --all --expect-file anchors.txt\n\n"
+    "session-log verify s-42 --expect \"$(session-log anchor s-42 | cut -d' ' -f1)\""
+)
+
+SessionsArgument = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="[SESSION]...", help="Sessions; else all.", autocompletion=session_ids, show_default=False),
+]
+
+
+def anchor(
+    ctx: typer.Context,
+    sessions: SessionsArgument = None,
+    as_json: JsonOption = False,
+    url: UrlOption = None,
+    namespace: NamespaceOption = None,
+) -> None:
+    """Print where sessions stand: revision, link and id, a line each, for `verify --expect-file`.
+
+    Keep the lines where nobody who can write to the server can change them: they prove later that nothing before them
+    was changed.
+    """
+    with opened(ctx, url, namespace) as log:
+        for name in sessions or log.events.session_ids():
+            found = _anchor(log, name, is_named=bool(sessions))
+            if found is not None:
+                write_json(found._asdict()) if as_json else _write(found)
+
+
+def _anchor(log: SessionLog, session_id: str, is_named: bool) -> Anchor | None:
+    try:
+        return log.anchor(session_id)
+    except SessionNotFoundError:
+        # Among all sessions, one may be deleted before its turn comes.
+        if is_named:
+            raise
+        return None
+
+
+def _write(found: Anchor) -> None:
+    """In UTF-8 whatever the locale: it is read again."""
+    sys.stdout.flush()
+    sys.stdout.buffer.write(f"{found}\n".encode())
