@@ -23,16 +23,29 @@ def pytest_report_header(config: pytest.Config) -> str:
     return f"server: {config.getoption('--server')}"
 
 
-@pytest.fixture(scope="session")
-def chosen(pytestconfig: pytest.Config) -> Iterator[Chosen]:
-    """The server of `--server`, started with the first test that needs it."""
-    choice = pytestconfig.getoption("--server")
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Find out whether the server can be had, before workers of pytest-xdist find it out, who cannot end the run."""
+    choice = session.config.getoption("--server")
+    if session.config.getoption("numprocesses", None) and choice != DEFAULT:
+        with _server_or_exit(choice):
+            pass
+
+
+@contextlib.contextmanager
+def _server_or_exit(choice: str) -> Iterator[Chosen]:
     try:
         with chosen_server(choice) as chosen:
             yield chosen
     except ServerUnavailable as exc:
         # Whoever names a server means it: skipping would look like success.
         pytest.exit(f"--server={choice}: {exc}", returncode=pytest.ExitCode.USAGE_ERROR)
+
+
+@pytest.fixture(scope="session")
+def chosen(pytestconfig: pytest.Config) -> Iterator[Chosen]:
+    """The server of `--server`, started with the first test that needs it; each worker of pytest-xdist has its own."""
+    with _server_or_exit(pytestconfig.getoption("--server")) as chosen:
+        yield chosen
 
 
 @pytest.fixture(scope="session")

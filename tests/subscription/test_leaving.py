@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import signal
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -18,6 +16,7 @@ from strands_session_log import FeedRetention, SessionLog, Subscriber
 from strands_session_log.errors import ServerUnavailableError
 from strands_session_log.subscription.bell import Bell
 from strands_session_log.subscription.group import Group
+from support.programs import PIPE, Program
 from support.waiting import wait_until
 
 from .helpers import Consumer, Told, number_of
@@ -91,9 +90,7 @@ def test_a_service_finishes_at_sigterm_what_it_handles_and_gives_back_the_rest(
     log: SessionLog, told: Told, server_url: str
 ) -> None:
     told(range(20))
-    service = subprocess.Popen(
-        [sys.executable, "-c", SERVICE, server_url, log.namespace], stdout=subprocess.PIPE, text=True
-    )
+    service = Program(["-c", SERVICE, server_url, log.namespace], stdout=PIPE, text=True)
     assert service.stdout
     lines = [service.stdout.readline()]
     service.send_signal(signal.SIGTERM)

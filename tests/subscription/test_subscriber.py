@@ -326,11 +326,15 @@ def test_a_coroutine_iterates_over_deliveries(log: SessionLog, told: Told) -> No
 def test_a_function_handles_many_at_once_and_stops_when_told(log: SessionLog, told: Told) -> None:
     told(range(20))
     handled: list[int] = []
-    together, most = [0], [0]
+    together, most, full = [0], [0], asyncio.Event()
 
     async def handle(delivery: object) -> None:
         together[0] += 1
         most[0] = max(most[0], together[0])
+        if together[0] == 4:
+            full.set()
+        await full.wait()
+        # A fifth, if there could be one, comes now.
         await asyncio.sleep(0.01)
         handled.append(number_of(delivery)[1])
         together[0] -= 1
