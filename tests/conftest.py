@@ -8,9 +8,10 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from support import FaultProxy, Keyspace, ServerUnavailable
+from support import Cluster, FaultProxy, Keyspace, ServerUnavailable, programs
 from support.chosen import DEFAULT, HELP, Chosen, chosen_server, fresh_server
 from support.clients import Client, open_client
+from support.leftovers import Leftovers
 from support.processes import HOST
 from support.servers import Server
 
@@ -39,6 +40,21 @@ def _server_or_exit(choice: str) -> Iterator[Chosen]:
     except ServerUnavailable as exc:
         # Whoever names a server means it: skipping would look like success.
         pytest.exit(f"--server={choice}: {exc}", returncode=pytest.ExitCode.USAGE_ERROR)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def leftovers() -> Iterator[Leftovers]:
+    """Fails the run, after the last test, if tests left threads or processes behind."""
+    leftovers = Leftovers()
+    yield leftovers
+    programs.stop_server()
+    leftovers.check()
+
+
+@pytest.fixture(autouse=True)
+def _nothing_stays(request: pytest.FixtureRequest, leftovers: Leftovers) -> Iterator[None]:
+    with leftovers.of(request.node.nodeid):
+        yield
 
 
 @pytest.fixture(scope="session")
@@ -80,11 +96,14 @@ def client(make_client: Callable[..., Client]) -> Client:
 
 
 @pytest.fixture(scope="session")
-def keyspace(server_url: str) -> Iterator[Keyspace]:
-    """The keys of the chosen server."""
-    client = open_client(server_url)
-    yield Keyspace(client)
+def keyspace(chosen: Chosen) -> Iterator[Keyspace]:
+    """The keys of the chosen server, of which none stays."""
+    client = open_client(chosen.url)
+    keyspace = Keyspace(client)
+    yield keyspace
+    left = keyspace.keys() if chosen.is_ours else set()
     client.close()
+    assert not left, f"left behind: {sorted(left)}"
 
 
 @pytest.fixture
@@ -110,6 +129,19 @@ def new_namespace(chosen: Chosen, keyspace: Keyspace) -> Iterator[Callable[[], s
 def namespace(new_namespace: Callable[[], str]) -> str:
     """A namespace of this test alone."""
     return new_namespace()
+
+
+@pytest.fixture(scope="session")
+def _shared_cluster() -> Iterator[Cluster]:
+    with Cluster() as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def cluster(_shared_cluster: Cluster) -> Iterator[Cluster]:
+    """Three empty primaries, which no test may stop: starting them takes seconds."""
+    yield _shared_cluster
+    _shared_cluster.empty()
 
 
 @pytest.fixture

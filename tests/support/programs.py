@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import atexit
 import json
 import os
 import signal
 import socket
 import subprocess
 import sys
-import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -35,7 +33,6 @@ class _ForkServer:
             start_new_session=True,
         )
         its.close()
-        atexit.register(self._stop)
 
     def ask(self, descriptors: Sequence[int], request: Mapping[str, Any]) -> socket.socket:
         mine, its = socket.socketpair()
@@ -44,21 +41,20 @@ class _ForkServer:
             socket.send_fds(self._control, [b"\0"], [its.fileno(), *descriptors])
         return mine
 
-    def _stop(self) -> None:
+    def stop(self) -> None:
         self._control.close()
         self._process.wait()
 
 
-_servers: dict[int, _ForkServer] = {}
-_starting = threading.Lock()
+_server: _ForkServer | None = None
 
 
-def _server() -> _ForkServer:
-    # A forked process has its parent's, and must not stop it.
-    with _starting:
-        if os.getpid() not in _servers:
-            _servers[os.getpid()] = _ForkServer()
-        return _servers[os.getpid()]
+def stop_server() -> None:
+    """Stop the fork server, and kill what is left of its programs; the next program starts another one."""
+    global _server
+    if _server is not None:
+        _server.stop()
+        _server = None
 
 
 class Program:
@@ -89,7 +85,7 @@ class Program:
             "start_new_session": start_new_session,
         }
         try:
-            self._connection = _server().ask([its for its, _ in pairs], request)
+            self._connection = _started().ask([its for its, _ in pairs], request)
         finally:
             for its, _ in pairs:
                 os.close(its)
@@ -160,6 +156,13 @@ def run(
         output, errors = program.communicate(timeout)
     assert program.returncode is not None
     return CompletedProcess(program.args, program.returncode, output, errors)
+
+
+def _started() -> _ForkServer:
+    global _server
+    if _server is None:
+        _server = _ForkServer()
+    return _server
 
 
 def _stream(given: int | IO[Any] | None, number: int, text: bool) -> tuple[int, IO[Any] | None]:
