@@ -214,7 +214,10 @@ def test_it_ends_in_peace_when_it_is_told_to_and_leaves_nothing_to_claim(
 
 @pytest.mark.faults
 def test_it_ends_even_if_the_server_hangs(tmp_path: Path) -> None:
-    with ValkeyliteServer() as server, ExporterProcess(server.url, "strands", tmp_path) as running:
+    with (
+        ValkeyliteServer() as server,
+        ExporterProcess(f"{server.url}?socket_timeout=2", "strands", tmp_path) as running,
+    ):
         running.wait_until_ready()
         server.pause()
         running.process.terminate()

@@ -191,7 +191,7 @@ def test_an_interrupted_command_ends_with_130_and_without_a_traceback(
     proxy.hold_replies()
     command = [EXECUTABLE, "sessions", "--url", proxy.url]
     with subprocess.Popen(command, env=environment, stderr=PIPE, text=True) as process:
-        wait_until(lambda: proxy.connections, "the command to wait for the server", timeout=30)
+        wait_until(lambda: proxy.connections, "the command to wait for the server")
         interrupt(process)
         assert process.stderr is not None
         assert process.stderr.read().strip() == ""

@@ -16,7 +16,7 @@ from strands_session_log.cli.app import app
 from strands_session_log.demo import Began, DemoError, Ended, Killed, Resumed, play, story
 from support import programs
 
-SECONDS = 20
+SECONDS = 60
 
 pytestmark = runs_the_demo
 

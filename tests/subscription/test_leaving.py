@@ -17,9 +17,11 @@ from strands_session_log.errors import ServerUnavailableError
 from strands_session_log.subscription.bell import Bell
 from strands_session_log.subscription.group import Group
 from support.programs import PIPE, Program
-from support.waiting import wait_until
+from support.waiting import PATIENCE, wait_until
 
 from .helpers import Consumer, Told, number_of
+
+HANGS = 2 * PATIENCE
 
 
 def consumers(log: SessionLog) -> int:
@@ -44,7 +46,7 @@ def test_a_consumer_that_leaves_with_nothing_pending_leaves_no_name_no_lease_and
     assert consumers(log) == 0
     assert notes(log) == set()
     name = consumer.subscriber.settings.consumer
-    wait_until(lambda: not [one for one in threading.enumerate() if name in one.name], "its threads to end", timeout=2)
+    wait_until(lambda: not [one for one in threading.enumerate() if name in one.name], "its threads to end")
 
 
 def test_what_is_given_back_is_had_at_once_however_long_others_wait(log: SessionLog, told: Told) -> None:
@@ -110,7 +112,7 @@ def test_functions_that_hang_use_up_no_threads_of_others(log: SessionLog, told: 
 
     def handle(delivery: Any) -> None:
         if number_of(delivery)[1] % 4 == 0:
-            release.wait(20)
+            release.wait(HANGS)
         handled.append(number_of(delivery)[1])
 
     async def main() -> None:
@@ -122,8 +124,8 @@ def test_functions_that_hang_use_up_no_threads_of_others(log: SessionLog, told: 
         await asyncio.gather(task, return_exceptions=True)
 
     began = time.monotonic()
-    asyncio.run(asyncio.wait_for(main(), 15))
-    assert time.monotonic() - began < 15
+    asyncio.run(asyncio.wait_for(main(), PATIENCE))
+    assert time.monotonic() - began < HANGS
     assert sorted(set(handled)) == [number for number in range(40) if number % 4]
     release.set()
 

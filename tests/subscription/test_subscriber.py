@@ -10,7 +10,7 @@ import pytest
 
 from strands_session_log import SessionLog, Subscriber, events
 from strands_session_log.errors import InvalidIdError, SessionLogError
-from support.waiting import wait_until
+from support.waiting import PATIENCE, wait_until
 
 from .helpers import Consumer, Told, number_of
 
@@ -320,7 +320,7 @@ async def _handled(log: SessionLog, count: int, **settings: object) -> list[tupl
 
 def test_a_coroutine_iterates_over_deliveries(log: SessionLog, told: Told) -> None:
     told(range(30))
-    assert set(asyncio.run(asyncio.wait_for(_handled(log, 30), 10))) == told.all
+    assert set(asyncio.run(asyncio.wait_for(_handled(log, 30), PATIENCE))) == told.all
 
 
 def test_a_function_handles_many_at_once_and_stops_when_told(log: SessionLog, told: Told) -> None:
@@ -346,7 +346,7 @@ def test_a_function_handles_many_at_once_and_stops_when_told(log: SessionLog, to
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
 
-    asyncio.run(asyncio.wait_for(run(), 10))
+    asyncio.run(asyncio.wait_for(run(), PATIENCE))
     assert sorted(handled) == list(range(20))
     assert most[0] == 4
 
@@ -369,7 +369,7 @@ def test_a_handler_that_hangs_is_given_up_while_others_make_progress(log: Sessio
         await asyncio.gather(task, return_exceptions=True)
         assert "not handled within 0.1 s" in parked[0].error
 
-    asyncio.run(asyncio.wait_for(run(), 10))
+    asyncio.run(asyncio.wait_for(run(), PATIENCE))
     assert sorted(handled) == [0, 1, 2, 3, 5, 6, 7, 8, 9]
 
 
