@@ -1,6 +1,9 @@
 # `make demo` and `make test` are all a newcomer needs: Python 3.10+ with pip, no Docker.
 PYTHON ?= python3
 BIN := .venv/bin
+# Tests wait more than they compute, so more workers than cores; each has a server of its own.
+WORKERS ?= 4
+PYTEST := $(BIN)/pytest -n $(WORKERS) --dist worksteal
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check
 
 .PHONY: demo test lint types contracts tests test-servers test-dashboards test-matrix bench clean
@@ -21,7 +24,7 @@ contracts: .venv/.dev
 	$(BIN)/lint-imports
 
 tests: .venv/.dev
-	$(BIN)/pytest
+	$(PYTEST)
 
 # What starts servers of its own, or needs none, is the same whichever is chosen.
 ON_SERVERS := tests/contract tests/integration tests/subscription tests/consumers \
@@ -31,7 +34,7 @@ ON_SERVERS := tests/contract tests/integration tests/subscription tests/consumer
 
 test-servers: .venv/.dev  ## The same log on every kind of server that can be installed here
 	.ci/install-servers
-	for server in valkey8 redis7 cluster; do $(BIN)/pytest -q $(ON_SERVERS) --server=$$server || exit 1; done
+	for server in valkey8 redis7 cluster; do $(PYTEST) -q $(ON_SERVERS) --server=$$server || exit 1; done
 
 test-dashboards: .venv/.dev  ## Every query on a real Prometheus, the rules by promtool, the JSON by Grafana's types
 	.ci/install-dashboards

@@ -8,9 +8,10 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from support import FaultProxy, Keyspace, ServerUnavailable
+from support import Cluster, FaultProxy, Keyspace, ServerUnavailable, programs
 from support.chosen import DEFAULT, HELP, Chosen, chosen_server, fresh_server
 from support.clients import Client, open_client
+from support.leftovers import Leftovers
 from support.processes import HOST
 from support.servers import Server
 
@@ -23,16 +24,44 @@ def pytest_report_header(config: pytest.Config) -> str:
     return f"server: {config.getoption('--server')}"
 
 
-@pytest.fixture(scope="session")
-def chosen(pytestconfig: pytest.Config) -> Iterator[Chosen]:
-    """The server of `--server`, started with the first test that needs it."""
-    choice = pytestconfig.getoption("--server")
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Find out whether the server can be had, before workers of pytest-xdist find it out, who cannot end the run."""
+    choice = session.config.getoption("--server")
+    if session.config.getoption("numprocesses", None) and choice != DEFAULT:
+        with _server_or_exit(choice):
+            pass
+
+
+@contextlib.contextmanager
+def _server_or_exit(choice: str) -> Iterator[Chosen]:
     try:
         with chosen_server(choice) as chosen:
             yield chosen
     except ServerUnavailable as exc:
         # Whoever names a server means it: skipping would look like success.
         pytest.exit(f"--server={choice}: {exc}", returncode=pytest.ExitCode.USAGE_ERROR)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def leftovers() -> Iterator[Leftovers]:
+    """Fails the run, after the last test, if tests left threads or processes behind."""
+    leftovers = Leftovers()
+    yield leftovers
+    programs.stop_server()
+    leftovers.check()
+
+
+@pytest.fixture(autouse=True)
+def _nothing_stays(request: pytest.FixtureRequest, leftovers: Leftovers) -> Iterator[None]:
+    with leftovers.of(request.node.nodeid):
+        yield
+
+
+@pytest.fixture(scope="session")
+def chosen(pytestconfig: pytest.Config) -> Iterator[Chosen]:
+    """The server of `--server`, started with the first test that needs it; each worker of pytest-xdist has its own."""
+    with _server_or_exit(pytestconfig.getoption("--server")) as chosen:
+        yield chosen
 
 
 @pytest.fixture(scope="session")
@@ -67,11 +96,14 @@ def client(make_client: Callable[..., Client]) -> Client:
 
 
 @pytest.fixture(scope="session")
-def keyspace(server_url: str) -> Iterator[Keyspace]:
-    """The keys of the chosen server."""
-    client = open_client(server_url)
-    yield Keyspace(client)
+def keyspace(chosen: Chosen) -> Iterator[Keyspace]:
+    """The keys of the chosen server, of which none stays."""
+    client = open_client(chosen.url)
+    keyspace = Keyspace(client)
+    yield keyspace
+    left = keyspace.keys() if chosen.is_ours else set()
     client.close()
+    assert not left, f"left behind: {sorted(left)}"
 
 
 @pytest.fixture
@@ -97,6 +129,19 @@ def new_namespace(chosen: Chosen, keyspace: Keyspace) -> Iterator[Callable[[], s
 def namespace(new_namespace: Callable[[], str]) -> str:
     """A namespace of this test alone."""
     return new_namespace()
+
+
+@pytest.fixture(scope="session")
+def _shared_cluster() -> Iterator[Cluster]:
+    with Cluster() as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def cluster(_shared_cluster: Cluster) -> Iterator[Cluster]:
+    """Three empty primaries, which no test may stop: starting them takes seconds."""
+    yield _shared_cluster
+    _shared_cluster.empty()
 
 
 @pytest.fixture

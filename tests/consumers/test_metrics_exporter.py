@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pytest
 from strands.hooks import HookRegistry
@@ -19,6 +18,7 @@ from strands.hooks import HookRegistry
 from strands_session_log import SessionLog, Subscriber, events
 from support import ValkeyliteServer, talking
 from support.exporting import ExporterProcess
+from support.programs import COMMAND_LINE, Program, run
 from support.waiting import wait_until
 
 pytestmark = pytest.mark.skipif(
@@ -164,9 +164,9 @@ def reached(counted: Callable[[], float], number: int) -> bool:
 @contextmanager
 def appending(url: str, namespace: str, count: int) -> Iterator[Callable[[], bool]]:
     """Another process appends so many events; tells whether it is done."""
-    process = subprocess.Popen([sys.executable, "-c", _APPEND, url, namespace, str(count)])
-    yield lambda: process.poll() is not None
-    assert process.wait(30) == 0
+    with Program(["-c", _APPEND, url, namespace, str(count)]) as process:
+        yield lambda: process.poll() is not None
+        assert process.wait(30) == 0
 
 
 _APPEND = """
@@ -224,7 +224,10 @@ def test_it_ends_in_peace_when_it_is_told_to_and_leaves_nothing_to_claim(
 
 @pytest.mark.faults
 def test_it_ends_even_if_the_server_hangs(tmp_path: Path) -> None:
-    with ValkeyliteServer() as server, ExporterProcess(server.url, "strands", tmp_path) as running:
+    with (
+        ValkeyliteServer() as server,
+        ExporterProcess(f"{server.url}?socket_timeout=2", "strands", tmp_path) as running,
+    ):
         running.wait_until_ready()
         server.pause()
         running.process.terminate()
@@ -232,21 +235,13 @@ def test_it_ends_even_if_the_server_hangs(tmp_path: Path) -> None:
         server.resume()
 
 
-def session_log_command(*arguments: str, **environment: str) -> Any:
-    command = [sys.executable, "-m", "strands_session_log.cli", *arguments]
-    return subprocess.run(
-        command, env={**os.environ, **environment}, capture_output=True, text=True, timeout=60, check=False
-    )
-
-
 def test_a_port_that_is_taken_is_told_in_one_line(server_url: str, session_log: SessionLog) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = str(taken.getsockname()[1])
-        ended = session_log_command(
-            "serve-metrics", "--port", port, "--url", server_url, "--namespace", session_log.namespace
-        )
+        serve = ("serve-metrics", "--port", port, "--url", server_url, "--namespace", session_log.namespace)
+        ended = run([*COMMAND_LINE, *serve])
     assert ended.returncode == 2
     assert ended.stderr == f"session-log: cannot listen on 127.0.0.1 port {port}: Address already in use\n"
 
@@ -256,7 +251,9 @@ def test_without_prometheus_client_it_says_what_to_install(
 ) -> None:
     missing = "raise ModuleNotFoundError(\"No module named 'prometheus_client'\", name='prometheus_client')"
     (tmp_path / "prometheus_client.py").write_text(missing)
-    arguments = ("serve-metrics", "--url", server_url, "--namespace", session_log.namespace)
-    ended = session_log_command(*arguments, PYTHONPATH=str(tmp_path))
+    serve = ("serve-metrics", "--url", server_url, "--namespace", session_log.namespace)
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    command = [sys.executable, *COMMAND_LINE, *serve]
+    ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
     assert ended.returncode == 2
     assert ended.stderr == "session-log: serving metrics needs an extra: pip install 'strands-session-log[metrics]'\n"

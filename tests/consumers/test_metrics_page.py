@@ -26,10 +26,12 @@ def test_the_page_about_metrics_runs_from_top_to_bottom(
 ) -> None:
     code = "\n".join(re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL))
     assert code.count("start_http_server(8000)") == 1
+    code = code.replace("start_http_server(8000)", 'served = start_http_server(0, "127.0.0.1")')
     scope: dict[str, Any] = {}
-    exec(
-        compile(code.replace("start_http_server(8000)", 'start_http_server(0, "127.0.0.1")'), str(PAGE), "exec"), scope
-    )
+    exec(compile(code, str(PAGE), "exec"), scope)
+    server, _ = scope["served"]
+    server.shutdown()
+    server.server_close()
 
     session_log.append("s", events.Custom("custom.note", {}))
     with pytest.raises(errors.ConcurrentWriteError):

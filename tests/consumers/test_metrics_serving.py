@@ -135,8 +135,7 @@ def test_sessions_are_active_from_their_last_event_on(session_log: SessionLog) -
     assert session_log.count_sessions(datetime.now(timezone.utc) + timedelta(minutes=1)) == 0
 
 
-def test_of_a_cluster_every_primary_is_shown() -> None:
-    with Cluster() as cluster:
-        reports = inspect_all(cluster.client())
+def test_of_a_cluster_every_primary_is_shown(cluster: Cluster) -> None:
+    reports = inspect_all(cluster.client())
     assert len({report.node for report in reports}) == 3
     assert {report.mode for report in reports} == {"cluster"}

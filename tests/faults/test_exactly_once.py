@@ -80,17 +80,16 @@ def test_a_server_that_stalls_for_a_second_stores_nothing_twice(tcp_server: Serv
     assert numbers(log) == [0, 1, 2]
 
 
-def test_a_cluster_client_that_repeats_writes_by_itself_stores_nothing_twice() -> None:
-    with Cluster() as cluster:
-        log = SessionLog(cluster.client(socket_timeout=0.25))
-        log.append("s", note(0))
-        node = cluster.node_for(log.events.keyspace.session("s").head)
-        for number in (1, 2):
-            node.pause()
-            Timer(0.8, node.resume).start()
-            log.append("s", note(number))
-        assert numbers(log) == [0, 1, 2]
-        assert log.verify("s").ok
+def test_a_cluster_client_that_repeats_writes_by_itself_stores_nothing_twice(cluster: Cluster) -> None:
+    log = SessionLog(cluster.client(socket_timeout=0.25))
+    log.append("s", note(0))
+    node = cluster.node_for(log.events.keyspace.session("s").head)
+    for number in (1, 2):
+        node.pause()
+        Timer(0.8, node.resume).start()
+        log.append("s", note(number))
+    assert numbers(log) == [0, 1, 2]
+    assert log.verify("s").ok
 
 
 def test_flushing_the_script_cache_at_any_moment_loses_nothing(tcp_server: Server) -> None:

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
 from strands import Agent
 
 from strands_session_log import Delta, LiveTokens, Recorded, SessionLog, ValkeySessionManager
 from support.following import taken
-from support.processes import HOST, kill
+from support.processes import HOST
+from support.programs import Program
 from support.servers import Server
 from support.speaking import SpeakingModel, speaking
 
@@ -47,29 +44,24 @@ def spoken(tail: object, text: str) -> Delta:
 def test_what_a_killed_process_said_is_followed_by_what_its_successor_says(tcp_server: Server) -> None:
     url = f"valkey://{HOST}:{tcp_server.port}"
     log = SessionLog(tcp_server.client())
-    process = subprocess.Popen(
-        [sys.executable, "-c", SPEAKER, url], env={"PYTHONPATH": str(Path(__file__).parents[1]), "PATH": ""}
-    )
-    try:
-        with log.live("s") as live:
-            before = spoken(live, "I will never")
-            kill(process)
-            with log.live("s") as late:
-                assert spoken(late, "I will never") == before
-            agent = Agent(
-                model=SpeakingModel(["Here I am again."]),
-                session_manager=ValkeySessionManager("s", log=log),
-                hooks=[LiveTokens(log, "s")],
-                callback_handler=None,
-            )
-            with speaking(agent, "Go on."):
-                agent.model.say(1)
-                after = spoken(live, "Here I")
-                assert (after.line.agent, after.line.number) == (before.line.agent, 1)
-                assert after.line.message != before.line.message
-            found = taken(live, 1)[0]
-            while not (isinstance(found, Recorded) and found.event.data["message"]["role"] == "assistant"):
-                (found,) = taken(live, 1)
-            assert found.event.data["message"]["content"] == [{"text": "Here I am again."}]
-    finally:
-        kill(process)
+    with Program(["-c", SPEAKER, url]) as process, log.live("s") as live:
+        before = spoken(live, "I will never")
+        process.kill()
+        process.wait()
+        with log.live("s") as late:
+            assert spoken(late, "I will never") == before
+        agent = Agent(
+            model=SpeakingModel(["Here I am again."]),
+            session_manager=ValkeySessionManager("s", log=log),
+            hooks=[LiveTokens(log, "s")],
+            callback_handler=None,
+        )
+        with speaking(agent, "Go on."):
+            agent.model.say(1)
+            after = spoken(live, "Here I")
+            assert (after.line.agent, after.line.number) == (before.line.agent, 1)
+            assert after.line.message != before.line.message
+        found = taken(live, 1)[0]
+        while not (isinstance(found, Recorded) and found.event.data["message"]["role"] == "assistant"):
+            (found,) = taken(live, 1)
+        assert found.event.data["message"]["content"] == [{"text": "Here I am again."}]

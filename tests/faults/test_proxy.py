@@ -206,16 +206,15 @@ def test_nothing_is_left_of_a_closed_proxy(tcp_server: Server, background: Calla
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("fault-proxy")]
 
 
-def test_a_cluster_client_is_led_through_a_proxy_by_its_address_remap() -> None:
-    with Cluster() as cluster:
-        server = cluster.node_for("list")
-        with FaultProxy(HOST, server.port) as proxy:
-            through = {(HOST, server.port): (HOST, proxy.port)}
-            client = cluster.client(address_remap=lambda address: through.get(address, address))
-            client.ping(target_nodes=client.ALL_NODES)
-            proxy.swallow_replies(of=b"RPUSH")
-            client.rpush("list", "once")
-            assert client.lrange("list", 0, -1) == [b"once", b"once"], "this client repeats writes by itself"
+def test_a_cluster_client_is_led_through_a_proxy_by_its_address_remap(cluster: Cluster) -> None:
+    server = cluster.node_for("list")
+    with FaultProxy(HOST, server.port) as proxy:
+        through = {(HOST, server.port): (HOST, proxy.port)}
+        client = cluster.client(address_remap=lambda address: through.get(address, address))
+        client.ping(target_nodes=client.ALL_NODES)
+        proxy.swallow_replies(of=b"RPUSH")
+        client.rpush("list", "once")
+        assert client.lrange("list", 0, -1) == [b"once", b"once"], "this client repeats writes by itself"
 
 
 @pytest.mark.parametrize("cut", [1, 2, 7, 1000])

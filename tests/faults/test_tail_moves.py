@@ -32,20 +32,19 @@ def move_slot(cluster: Cluster, key: str) -> None:
         node.execute("CLUSTER", "SETSLOT", slot, "NODE", target_id)
 
 
-def test_a_slot_that_moves_takes_its_tails_along() -> None:
-    with Cluster() as cluster:
-        log, writer = SessionLog(cluster.client()), SessionLog(cluster.client())
-        with ExitStack() as stack:
-            tails = {name: stack.enter_context(log.tail(name)) for name in ("s", "other", "a-third")}
-            feed = stack.enter_context(log.tail())
-            for number in range(3):
-                for name, tail in tails.items():
-                    writer.append(name, notes(number, number + 1))
-                    assert numbers(tail, 1) == [number]
-                move_slot(cluster, log.events.keyspace.session("s").events)
-            writer.append("s", notes(3, 4))
-            assert numbers(tails["s"], 1) == [3]
-            assert len({one.feed_id for one in taken(feed, 10)}) == 10
+def test_a_slot_that_moves_takes_its_tails_along(cluster: Cluster) -> None:
+    log, writer = SessionLog(cluster.client()), SessionLog(cluster.client())
+    with ExitStack() as stack:
+        tails = {name: stack.enter_context(log.tail(name)) for name in ("s", "other", "a-third")}
+        feed = stack.enter_context(log.tail())
+        for number in range(3):
+            for name, tail in tails.items():
+                writer.append(name, notes(number, number + 1))
+                assert numbers(tail, 1) == [number]
+            move_slot(cluster, log.events.keyspace.session("s").events)
+        writer.append("s", notes(3, 4))
+        assert numbers(tails["s"], 1) == [3]
+        assert len({one.feed_id for one in taken(feed, 10)}) == 10
 
 
 @pytest.fixture

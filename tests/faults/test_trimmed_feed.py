@@ -88,16 +88,16 @@ def test_what_was_trimmed_from_under_a_dead_consumer_does_not_hide_what_else_is_
 ) -> None:
     begin(log)
     told(range(3), "only")
-    dead = Subscriber(log, "g", batch=3, in_flight=3, claim_after=0.05).__enter__()
-    assert next(dead)
-    for intake in dead._exchange._intakes:
-        intake.stop()
-        intake.join(5)
-    dead._exchange._desk._open.clear()
-    told(range(3, 20), "only")
-    trim(log)
-    with Consumer(log, batch=3, in_flight=3, claim_after=0.05, on_gap="catch_up") as consumer:
-        wait_until(lambda: {number for _, number in consumer.handled} == set(range(20)), "all events")
+    with Subscriber(log, "g", batch=3, in_flight=3, claim_after=0.05) as dead:
+        assert next(dead)
+        for intake in dead._exchange._intakes:
+            intake.stop()
+            intake.join(5)
+        dead._exchange._desk._open.clear()
+        told(range(3, 20), "only")
+        trim(log)
+        with Consumer(log, batch=3, in_flight=3, claim_after=0.05, on_gap="catch_up") as consumer:
+            wait_until(lambda: {number for _, number in consumer.handled} == set(range(20)), "all events")
 
 
 def test_what_others_have_settled_and_was_trimmed_is_no_gap(make_client: Callable[..., Any], namespace: str) -> None:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import os
 import pty
-import subprocess
-import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -16,8 +14,8 @@ import pytest
 import strands_session_log
 from strands_session_log import SessionLog, events
 from support.command_line import Run, message
+from support.programs import COMMAND_LINE, Program
 
-PROGRAM = [sys.executable, "-m", "strands_session_log.cli"]
 GONE = {"role": "user", "content": [{"text": "[removed]"}]}
 
 
@@ -254,7 +252,7 @@ def answered(environment: Mapping[str, str]) -> Callable[..., tuple[str, int]]:
 
     def call(answer: str, *arguments: str) -> tuple[str, int]:
         near, far = pty.openpty()
-        with subprocess.Popen([*PROGRAM, *arguments], stdin=far, stdout=far, stderr=far, env=environment) as process:
+        with Program([*COMMAND_LINE, *arguments], stdin=far, stdout=far, stderr=far, env=environment) as process:
             os.close(far)
             shown = ""
             while "[y/N]" not in shown:

@@ -18,20 +18,13 @@ import pytest
 import strands_session_log
 from strands_session_log import SessionLog, events
 from support import FaultProxy, wait_until
+from support.programs import COMMAND_LINE, PIPE, Program, run
 from support.servers import Server
 
 SOURCE = str(Path(strands_session_log.__file__).parents[1])
-PROGRAM = [sys.executable, "-m", "strands_session_log.cli"]
+EXECUTABLE = Path(sys.executable).with_name("session-log")
 MANY = 5_000
 DRIVER_TIMEOUT = 10.0
-
-
-@pytest.fixture(autouse=True)
-def interruptible() -> Iterator[None]:
-    """A test run in the background ignores SIGINT, and so would every program it starts."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture
@@ -53,8 +46,8 @@ class Terminal:
     def __init__(self, environment: Mapping[str, str], *arguments: str) -> None:
         self._near, far = pty.openpty()
         self._shown = ""
-        self.process = subprocess.Popen(
-            [*PROGRAM, *arguments], stdin=far, stdout=far, stderr=far, env=environment, start_new_session=True
+        self.process = Program(
+            [*COMMAND_LINE, *arguments], stdin=far, stdout=far, stderr=far, env=environment, start_new_session=True
         )
         os.close(far)
 
@@ -73,13 +66,6 @@ class Terminal:
 
     def type(self, text: str) -> None:
         os.write(self._near, text.encode())
-
-    def interrupt(self) -> None:
-        """SIGINT, again if it came in the moment between asking and listening, which Python does not notice."""
-        while self.process.poll() is None:
-            self.process.send_signal(signal.SIGINT)
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                self.process.wait(2)
 
     def close(self) -> None:
         self.process.kill()
@@ -106,8 +92,16 @@ def terminal(environment: Mapping[str, str]) -> Iterator[Callable[..., Terminal]
         one.close()
 
 
+def interrupt(process: Program | subprocess.Popen[str]) -> None:
+    """SIGINT, again if it came in the moment between asking and listening, which Python does not notice."""
+    while process.poll() is None:
+        process.send_signal(signal.SIGINT)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(2)
+
+
 def call(environment: Mapping[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([*PROGRAM, *arguments], env=environment, capture_output=True, text=True, timeout=60)
+    return run([*COMMAND_LINE, *arguments], env=environment)
 
 
 def test_on_a_terminal_delete_asks_naming_the_session_and_its_events(
@@ -139,7 +133,7 @@ def test_control_c_at_the_question_deletes_nothing_and_ends_with_130(
 ) -> None:
     asking = terminal("delete", "s-42")
     asking.until("[y/N]")
-    asking.interrupt()
+    interrupt(asking.process)
 
     assert "Traceback" not in asking.to_the_end()
     assert asking.process.wait() == 130
@@ -173,9 +167,7 @@ def test_a_reader_that_leaves_early_is_answered_at_once_and_without_complaint(
     for _ in range(MANY // 500):
         log.append("s-42", [events.Custom("custom.note", {"text": "x" * 200}) for _ in range(500)])
 
-    with subprocess.Popen(
-        [*PROGRAM, "events", "s-42", *options], env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    ) as process:
+    with Program([*COMMAND_LINE, "events", "s-42", *options], env=environment, stdout=PIPE, stderr=PIPE) as process:
         assert process.stdout is not None
         assert process.stderr is not None
         process.stdout.readline()
@@ -184,18 +176,26 @@ def test_a_reader_that_leaves_early_is_answered_at_once_and_without_complaint(
     assert process.returncode == 141
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """A test run in the background ignores SIGINT, and so would every program it starts."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("interruptible")
 def test_an_interrupted_command_ends_with_130_and_without_a_traceback(
     environment: Mapping[str, str], tcp_server: Server, proxy: FaultProxy
 ) -> None:
     proxy.hold_replies()
-    command = [*PROGRAM, "sessions", "--url", proxy.url]
-    process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    wait_until(lambda: proxy.connections, "the command to wait for the server", timeout=30)
-    process.send_signal(signal.SIGINT)
-    _, complaints = process.communicate(timeout=30)
-
+    command = [EXECUTABLE, "sessions", "--url", proxy.url]
+    with subprocess.Popen(command, env=environment, stderr=PIPE, text=True) as process:
+        wait_until(lambda: proxy.connections, "the command to wait for the server")
+        interrupt(process)
+        assert process.stderr is not None
+        assert process.stderr.read().strip() == ""
     assert process.returncode == 130
-    assert complaints.strip() == b""
 
 
 def test_session_ids_are_completed(log: SessionLog, environment: Mapping[str, str]) -> None:
@@ -238,5 +238,11 @@ def test_without_its_extra_the_program_says_what_to_install(environment: Mapping
     ]
 
 
-def test_the_version_is_printed(environment: Mapping[str, str]) -> None:
-    assert call(environment, "--version").stdout.startswith("session-log ")
+def test_the_executable_prints_its_version(environment: Mapping[str, str]) -> None:
+    printed = subprocess.run([EXECUTABLE, "--version"], env=environment, capture_output=True, text=True, check=True)
+    assert printed.stdout.startswith("session-log ")
+
+
+def test_the_executable_finds_what_is_in_the_environment(log: SessionLog, environment: Mapping[str, str]) -> None:
+    printed = subprocess.run([EXECUTABLE, "sessions"], env=environment, capture_output=True, text=True, check=True)
+    assert "s-42" in printed.stdout

@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
-import sys
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -18,8 +16,8 @@ from strands_session_log import SessionLog, events
 from strands_session_log.cli.commands import replay
 from strands_session_log.cli.pacing import pace
 from support.command_line import Run, message
+from support.programs import COMMAND_LINE, PIPE, Program
 
-PROGRAM = [sys.executable, "-m", "strands_session_log.cli"]
 GONE = {"role": "user", "content": [{"text": "[removed]"}]}
 
 
@@ -180,18 +178,14 @@ def test_control_c_ends_following_with_one_line_that_tells_how_to_go_on(
     talk: SessionLog, environment: Mapping[str, str], options: tuple[str, ...]
 ) -> None:
     last = later(talk).id.revision
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     # Slow enough for a millisecond to last until it is interrupted.
     slowly = ("--follow", "--speed", "0.00001", "--max-pause", "1h")
-    command = [*PROGRAM, "replay", "s-42", "--from", "6", *slowly, *options]
-    with subprocess.Popen(
-        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    ) as process:
+    command = [*COMMAND_LINE, "replay", "s-42", "--from", "6", *slowly, *options]
+    with Program(command, env=environment, stdout=PIPE, stderr=PIPE, text=True) as process:
         assert process.stdout is not None
         assert any("A light jacket." in line for line in process.stdout)
         process.send_signal(signal.SIGINT)
         _, complaints = process.communicate(timeout=30)
-    signal.signal(signal.SIGINT, before)
 
     assert process.returncode == 130
     (told,) = complaints.splitlines()

@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from queue import Queue
@@ -20,19 +18,11 @@ from strands_session_log import LiveTokens, SessionLog, ValkeySessionManager, ev
 from support import wait_until
 from support.command_line import Run, message
 from support.following import SOON
+from support.programs import COMMAND_LINE, PIPE, Program
 from support.servers import Server
 from support.speaking import SpeakingModel, speaking
 
 SOURCE = str(Path(strands_session_log.__file__).parents[1])
-PROGRAM = [sys.executable, "-m", "strands_session_log.cli", "tail"]
-
-
-@pytest.fixture(autouse=True)
-def interruptible() -> Iterator[None]:
-    """A test run in the background ignores SIGINT, and so would every program it starts."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
 
 
 class Following:
@@ -40,11 +30,11 @@ class Following:
 
     def __init__(self, url: str, namespace: str, *arguments: str) -> None:
         mine = {"SESSION_LOG_URL": url, "SESSION_LOG_NAMESPACE": namespace, "PYTHONPATH": SOURCE, "COLUMNS": "100"}
-        self._process = subprocess.Popen(
-            [*PROGRAM, *arguments],
+        self._process = Program(
+            [*COMMAND_LINE, "tail", *arguments],
             env={**os.environ, **mine},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
+            stdout=PIPE,
+            stderr=PIPE,
             text=True,
             start_new_session=True,
         )

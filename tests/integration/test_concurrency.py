@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from threading import Barrier, Thread
 
 from strands_session_log import AgentAt, SessionLog, errors, events
 from strands_session_log.ids import EventId
+from support.programs import PIPE, Program
 
 WRITER = """
 import sys
@@ -23,12 +22,12 @@ for number in range(int(count)):
 def test_eight_processes_append_200_notes_each_and_none_is_lost_doubled_or_out_of_order(
     server_url: str, session_log: SessionLog
 ) -> None:
-    arguments = [sys.executable, "-c", WRITER, server_url, session_log.namespace]
-    writers = [subprocess.Popen([*arguments, str(name), "200"], stdin=subprocess.PIPE, text=True) for name in range(8)]
+    arguments = ["-c", WRITER, server_url, session_log.namespace]
+    writers = [Program([*arguments, str(name), "200"], stdin=PIPE, text=True) for name in range(8)]
     for writer in writers:
         assert writer.stdin is not None
         writer.stdin.write("go\n")
-        writer.stdin.flush()
+        writer.stdin.close()
     assert [writer.wait(timeout=90) for writer in writers] == [0] * 8
 
     recorded = list(session_log.read("shared"))

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import subprocess
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -13,12 +11,12 @@ import pytest
 from strands_agents import runs_the_demo
 from typer.testing import CliRunner
 
-import strands_session_log
 from strands_session_log import SessionLog
 from strands_session_log.cli.app import app
 from strands_session_log.demo import Began, DemoError, Ended, Killed, Resumed, play, story
+from support import programs
 
-SECONDS = 20
+SECONDS = 60
 
 pytestmark = runs_the_demo
 
@@ -105,14 +103,7 @@ def test_url_and_keep_exclude_each_other(tmp_path: Path) -> None:
 
 
 def test_a_process_whose_parent_dies_ends_by_itself(server_url: str, namespace: str) -> None:
-    orphan = subprocess.run(
-        [sys.executable, "-m", "strands_session_log.demo", server_url, namespace, "s-42", "pause"],
-        env={**os.environ, "PYTHONPATH": str(Path(strands_session_log.__file__).parents[1])},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=30,
-    )
+    orphan = programs.run(["-m", "strands_session_log.demo", server_url, namespace, "s-42", "pause"], timeout=30)
 
     assert orphan.stdout.splitlines()[-1].startswith("waiting ")
     assert orphan.returncode == 1

@@ -26,15 +26,14 @@ from typing import Any
 import pytest
 import valkey
 
-import strands_session_log
 from strands_session_log import SessionLog, events
 from strands_session_log.errors import EmbeddedServerError, MissingExtraError, SessionLogError
 from strands_session_log.server import connect, embedded, release
 from strands_session_log.server.supervisor import open_lock, probe, try_lock
+from support.programs import PIPE, Program
 
 pytestmark = pytest.mark.faults
 
-SOURCE = Path(strands_session_log.__file__).parents[1]
 USER = """
 import sys
 from strands_session_log.server import connect
@@ -61,13 +60,7 @@ class User:
     """Another process that opens a directory when told to, and uses it until told otherwise."""
 
     def __init__(self, directory: Path, name: str = "someone") -> None:
-        self.process = subprocess.Popen(
-            [sys.executable, "-c", USER, f"embedded://{directory}", name],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            env={**os.environ, "PYTHONPATH": str(SOURCE)},
-            text=True,
-        )
+        self.process = Program(["-c", USER, f"embedded://{directory}", name], stdin=PIPE, stdout=PIPE, text=True)
         assert self._line() == "here"
 
     def go(self) -> None:

@@ -112,11 +112,10 @@ def test_a_server_that_is_not_there_is_told_as_such() -> None:
         source.session_ids()
 
 
-def test_sessions_on_a_cluster_are_collected_from_all_its_nodes(session_log: SessionLog) -> None:
-    with Cluster() as cluster:
-        for number in range(6):
-            agent_on(OldSessionManager(f"s-{number}", cluster.client()))("Question?")
+def test_sessions_on_a_cluster_are_collected_from_all_its_nodes(cluster: Cluster, session_log: SessionLog) -> None:
+    for number in range(6):
+        agent_on(OldSessionManager(f"s-{number}", cluster.client()))("Question?")
 
-        outcomes = move_in(ValkeySessions(cluster.client()), session_log)
+    outcomes = move_in(ValkeySessions(cluster.client()), session_log)
 
     assert [(one.outcome, one.messages) for one in outcomes] == [("imported", 2)] * 6

@@ -52,8 +52,9 @@ def client(tcp_server: Server) -> Iterator[Watched]:
 
 
 @pytest.fixture
-def log(client: Watched) -> SessionLog:
-    return SessionLog(client, snapshots=None)
+def log(client: Watched) -> Iterator[SessionLog]:
+    with SessionLog(client, snapshots=None) as log:
+        yield log
 
 
 @pytest.mark.parametrize("count", [1, 7])

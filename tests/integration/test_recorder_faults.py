@@ -105,6 +105,7 @@ def test_a_gap_that_comes_last_is_told_too(session_log: SessionLog) -> None:
     assert lost == recorder.stats.lost > 0
     assert happened(session_log)[-1].type == "recording.gap"
     assert recorder.stats.last_error
+    recorder.close()
 
 
 def test_what_a_closed_recorder_still_sees_is_counted(session_log: SessionLog) -> None:

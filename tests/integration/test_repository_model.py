@@ -21,6 +21,7 @@ from strands.types.session import Session, SessionAgent, SessionMessage, Session
 
 from strands_session_log import SessionLog, ValkeySessionManager
 from strands_session_log.errors import ConcurrentWriteError
+from support import Keyspace
 
 # Old versions of Strands look neither for path separators nor at the type of an index, cannot store bytes in an
 # agent's state, and keep no orchestrator state; what they do instead is not worth matching.
@@ -70,11 +71,8 @@ class Comparison(RuleBasedStateMachine):
         self.taken: set[tuple[str, str, int]] = set()
 
     def teardown(self) -> None:
-        for info in self.mine.log.sessions(limit=100):
-            self.mine.log.delete(info.session_id)
-        self.mine.log.client.execute_command("DEL", f"{self.mine.log.namespace}:config")
-        for partition in range(16):
-            self.mine.log.client.execute_command("DEL", self.mine.log.events.keyspace.feed(partition))
+        keyspace = Keyspace(self.mine.log.client)
+        keyspace.delete(keyspace.under(self.mine.log.namespace))
         self.directory.cleanup()
 
     def both(self, call: Callable[[Any], Any]) -> None:

@@ -16,18 +16,19 @@ from support.processes import HOST, free_port, kill, spawn
 from support.servers import Server
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def primary() -> Iterator[Server]:
     with ValkeyliteServer() as server:
         yield server
 
 
-@pytest.fixture
-def sentinel(primary: Server, tmp_path: Path) -> Iterator[int]:
+@pytest.fixture(scope="module")
+def sentinel(primary: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     """The port of a real sentinel that watches the primary as `mymaster`."""
-    port, configuration = free_port(), tmp_path / "sentinel.conf"
+    directory = tmp_path_factory.mktemp("sentinel")
+    port, configuration = free_port(), directory / "sentinel.conf"
     configuration.write_text(f"bind {HOST}\nport {port}\nsentinel monitor mymaster {HOST} {primary.port} 1\n")
-    process = spawn([ValkeyliteServer.binary(), configuration, "--sentinel"], tmp_path / "log")
+    process = spawn([ValkeyliteServer.binary(), configuration, "--sentinel"], directory / "log")
     try:
         probe = valkey.Valkey(port=port)
         wait_until(lambda: _knows(probe), "the sentinel to know its primary")

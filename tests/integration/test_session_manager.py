@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import datetime, timezone
 from decimal import Decimal
 from typing import Any
@@ -16,6 +15,7 @@ from strands.types.session import SessionMessage
 
 from strands_session_log import SessionLog, ValkeySessionManager, errors, events
 from strands_session_log.testing.model import ScriptedModel
+from support.servers import Server
 
 CALL = {"toolUse": {"name": "look_up", "input": {"key": "x"}}}
 
@@ -39,9 +39,9 @@ def types(log: SessionLog, session: str = "s") -> list[str]:
 
 
 def test_the_example_of_the_manager_it_replaces_works_with_only_the_import_changed(
-    make_client: Callable[..., Any],
+    tcp_server: Server,
 ) -> None:
-    client = make_client(decode_responses=True)
+    client = tcp_server.client(decode_responses=True)
     session_manager = ValkeySessionManager(session_id="drop-in-example", client=client)
     agent = Agent(session_manager=session_manager, model=ScriptedModel(["Valkey is fast."]), callback_handler=None)
     agent("Hello! Tell me about Valkey.")

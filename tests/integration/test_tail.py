@@ -21,6 +21,8 @@ from support.processes import HOST
 from support.servers import Server
 
 MANY = 200
+TIMEOUT = 2.0
+LONGEST_READ = 1.0
 
 
 def threads() -> list[str]:
@@ -136,15 +138,18 @@ def test_closing_from_another_thread_ends_a_loop(session_log: SessionLog) -> Non
 
 
 def test_closing_the_log_ends_all_its_tails(server_url: str, namespace: str) -> None:
-    log = SessionLog.connect(server_url, namespace)
-    with collecting(log.tail("s")) as found, collecting(log.tail()) as told:
-        log.append("s", note(0))
-        wait_until(lambda: found and told, "the event")
-        began = time.monotonic()
-        log.close()
-        assert time.monotonic() - began < 1
-        wait_until(lambda: not threads(), "the threads to end")
-    assert (found.error, told.error) == (None, None)
+    took = 0.0
+    for number in range(5):
+        log = SessionLog.connect(server_url, namespace)
+        with collecting(log.tail("s")) as found, collecting(log.tail()) as told:
+            log.append("s", note(number))
+            wait_until(lambda found=found, told=told: found and told, "the event")
+            began = time.monotonic()
+            log.close()
+            took += time.monotonic() - began
+            wait_until(lambda: not threads(), "the threads to end")
+        assert (found.error, told.error) == (None, None)
+    assert took < 5 * LONGEST_READ * 0.7
 
 
 def test_a_cancelled_wait_loses_nothing(session_log: SessionLog) -> None:
@@ -185,7 +190,7 @@ def test_a_cancelled_task_ends_its_tail(session_log: SessionLog) -> None:
 
 def test_an_event_loop_is_never_held_up(tcp_server: Server) -> None:
     """Not even by a server that does not answer."""
-    log = SessionLog(tcp_server.client(socket_timeout=2.0))
+    log = SessionLog(tcp_server.client(socket_timeout=TIMEOUT))
 
     async def follow() -> float:
         tcp_server.pause()
@@ -198,7 +203,7 @@ def test_an_event_loop_is_never_held_up(tcp_server: Server) -> None:
         tcp_server.resume()
         return longest
 
-    assert asyncio.run(follow()) < 0.5
+    assert asyncio.run(follow()) < TIMEOUT * 0.8
 
 
 def test_a_tail_nobody_holds_any_more_ends(session_log: SessionLog) -> None:
@@ -228,11 +233,11 @@ def test_an_event_that_comes_while_others_are_read_is_there_at_once(session_log:
     with session_log.tail("s", after="now"):
         wait_until(lambda: len(threads()) == 2, "the lane")
         began = time.monotonic()
-        for number in range(10):
+        for number in range(20):
             with session_log.tail(f"t-{number}", after="now") as tail:
                 session_log.append(f"t-{number}", note(number))
                 assert numbers(tail, 1) == [number]
-        assert time.monotonic() - began < 3
+        assert time.monotonic() - began < 20 * LONGEST_READ * 0.4
 
 
 def test_types_that_never_come_cost_no_memory(session_log: SessionLog) -> None:

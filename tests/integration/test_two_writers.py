@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from typing import Any
 
 import pytest
@@ -13,6 +11,7 @@ from strands_agents import make_agent
 
 from strands_session_log import AgentAt, SessionLog, ValkeySessionManager, errors, events
 from strands_session_log.testing.model import ScriptedModel
+from support.programs import run
 
 
 def said(index: int, text: str = "hi") -> SessionMessage:
@@ -35,6 +34,7 @@ import sys
 from strands import Agent
 from strands_session_log import SessionLog, ValkeySessionManager
 from strands_session_log.testing.model import ScriptedModel
+from support.programs import run
 manager = ValkeySessionManager("s", log=SessionLog.connect(*sys.argv[1:]))
 agent = Agent(model=ScriptedModel(["From the other process."]), session_manager=manager, callback_handler=None)
 agent("I was quicker.")
@@ -46,8 +46,7 @@ def test_of_two_processes_running_one_agent_the_second_to_write_is_refused(
 ) -> None:
     agent = make_agent(session_log, ["One.", "Never written."])
     agent("First")
-    command = [sys.executable, "-c", OTHER_PROCESS, server_url, session_log.namespace]
-    subprocess.run(command, check=True, timeout=60)
+    run(["-c", OTHER_PROCESS, server_url, session_log.namespace]).check_returncode()
     before = list(session_log.read("s"))
     with pytest.raises(SessionException) as refusal:
         agent("Second")

@@ -10,7 +10,7 @@ import pytest
 from strands_session_log import SessionLog, Subscriber, events
 from strands_session_log.errors import DeliveryLostError, FeedGapError
 from strands_session_log.feed import FeedId
-from support.waiting import wait_until
+from support.waiting import PATIENCE, wait_until
 
 from .helpers import Consumer, Told, number_of
 
@@ -199,7 +199,7 @@ def test_tasks_share_what_one_of_them_read(log: SessionLog, told: Told) -> None:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
-    asyncio.run(asyncio.wait_for(main(), 5))
+    asyncio.run(asyncio.wait_for(main(), PATIENCE))
 
 
 def test_a_feed_that_nobody_writes_to_after_it_was_deleted_is_no_other_history(log: SessionLog, told: Told) -> None:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import signal
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -18,9 +16,12 @@ from strands_session_log import FeedRetention, SessionLog, Subscriber
 from strands_session_log.errors import ServerUnavailableError
 from strands_session_log.subscription.bell import Bell
 from strands_session_log.subscription.group import Group
-from support.waiting import wait_until
+from support.programs import PIPE, Program
+from support.waiting import PATIENCE, wait_until
 
 from .helpers import Consumer, Told, number_of
+
+HANGS = 2 * PATIENCE
 
 
 def consumers(log: SessionLog) -> int:
@@ -45,7 +46,7 @@ def test_a_consumer_that_leaves_with_nothing_pending_leaves_no_name_no_lease_and
     assert consumers(log) == 0
     assert notes(log) == set()
     name = consumer.subscriber.settings.consumer
-    wait_until(lambda: not [one for one in threading.enumerate() if name in one.name], "its threads to end", timeout=2)
+    wait_until(lambda: not [one for one in threading.enumerate() if name in one.name], "its threads to end")
 
 
 def test_what_is_given_back_is_had_at_once_however_long_others_wait(log: SessionLog, told: Told) -> None:
@@ -91,9 +92,7 @@ def test_a_service_finishes_at_sigterm_what_it_handles_and_gives_back_the_rest(
     log: SessionLog, told: Told, server_url: str
 ) -> None:
     told(range(20))
-    service = subprocess.Popen(
-        [sys.executable, "-c", SERVICE, server_url, log.namespace], stdout=subprocess.PIPE, text=True
-    )
+    service = Program(["-c", SERVICE, server_url, log.namespace], stdout=PIPE, text=True)
     assert service.stdout
     lines = [service.stdout.readline()]
     service.send_signal(signal.SIGTERM)
@@ -113,7 +112,7 @@ def test_functions_that_hang_use_up_no_threads_of_others(log: SessionLog, told: 
 
     def handle(delivery: Any) -> None:
         if number_of(delivery)[1] % 4 == 0:
-            release.wait(20)
+            release.wait(HANGS)
         handled.append(number_of(delivery)[1])
 
     async def main() -> None:
@@ -125,8 +124,8 @@ def test_functions_that_hang_use_up_no_threads_of_others(log: SessionLog, told: 
         await asyncio.gather(task, return_exceptions=True)
 
     began = time.monotonic()
-    asyncio.run(asyncio.wait_for(main(), 15))
-    assert time.monotonic() - began < 15
+    asyncio.run(asyncio.wait_for(main(), PATIENCE))
+    assert time.monotonic() - began < HANGS
     assert sorted(set(handled)) == [number for number in range(40) if number % 4]
     release.set()
 

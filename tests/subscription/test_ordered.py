@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from strands_session_log import SessionLog, Subscriber
-from support.waiting import wait_until
+from support.waiting import PATIENCE, wait_until
 
 from .helpers import Consumer, Told, number_of
 
@@ -53,7 +53,7 @@ def test_what_follows_a_failure_waits_for_it_though_it_was_fetched(
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
 
-    asyncio.run(asyncio.wait_for(main(), 20))
+    asyncio.run(asyncio.wait_for(main(), PATIENCE))
     assert all(numbers == sorted(numbers) for numbers in first_times(handled).values())
 
 

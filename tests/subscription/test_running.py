@@ -7,7 +7,7 @@ import os
 from typing import Any
 
 from strands_session_log import SessionLog, Subscriber, events
-from support.waiting import wait_until
+from support.waiting import PATIENCE, wait_until
 
 from .helpers import Consumer, Told, number_of
 
@@ -35,7 +35,7 @@ def test_an_ack_that_came_too_late_does_not_end_it(log: SessionLog, told: Told) 
         handled.append(number_of(delivery)[1])
 
     subscriber = Subscriber(log, "g", bodies=True, claim_after=60)
-    asyncio.run(asyncio.wait_for(until(lambda: handled == [1, 2], subscriber, handle), 10))
+    asyncio.run(asyncio.wait_for(until(lambda: handled == [1, 2], subscriber, handle), PATIENCE))
 
 
 def test_what_somebody_else_wrote_to_the_feed_is_parked_and_the_rest_goes_on(log: SessionLog, told: Told) -> None:
@@ -55,7 +55,7 @@ def test_what_somebody_else_wrote_to_the_feed_is_parked_and_the_rest_goes_on(log
     def is_over() -> bool:
         return handled == [1, 2, 3] and sum(one.parked for one in log.groups()) == 1
 
-    asyncio.run(asyncio.wait_for(until(is_over, subscriber, handle), 10))
+    asyncio.run(asyncio.wait_for(until(is_over, subscriber, handle), PATIENCE))
 
 
 def test_a_forked_process_that_leaves_takes_nothing_from_its_parent(log: SessionLog, told: Told) -> None:
@@ -88,7 +88,7 @@ def test_a_task_that_is_cancelled_while_it_waits_loses_no_event(log: SessionLog)
                 await delivery.ack()
         return handled
 
-    assert asyncio.run(asyncio.wait_for(main(), 10)) == list(range(20))
+    assert asyncio.run(asyncio.wait_for(main(), PATIENCE)) == list(range(20))
 
 
 async def anext_of(deliveries: Any) -> Any:

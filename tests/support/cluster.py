@@ -73,10 +73,14 @@ class Cluster:
             node.restart()
         self._wait_for_agreement()
 
+    def empty(self) -> None:
+        """Close its clients, and delete all keys."""
+        self._close_clients()
+        for node in self.nodes:
+            node.execute("FLUSHALL")
+
     def stop(self) -> None:
-        for client in self._clients:
-            client.close()
-        self._clients.clear()
+        self._close_clients()
         for node in self.nodes:
             node.stop()
 
@@ -98,6 +102,11 @@ class Cluster:
 
     def __exit__(self, *_: object) -> None:
         self.stop()
+
+    def _close_clients(self) -> None:
+        for client in self._clients:
+            client.close()
+        self._clients.clear()
 
     def _introduce(self) -> None:
         first, *others = self.nodes

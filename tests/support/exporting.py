@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import http.client
 import re
-import sys
+import signal
 from pathlib import Path
 
 from prometheus_client.parser import text_string_to_metric_families
 
-from .processes import end, spawn
+from .programs import COMMAND_LINE, Program
 from .waiting import wait_until
 
 
@@ -25,17 +25,20 @@ class ExporterProcess:
 
     def __init__(self, url: str, namespace: str, directory: Path, *options: str) -> None:
         serve = ["serve-metrics", "--port", "0", "--url", url, "--namespace", namespace, *options]
-        self._command = [sys.executable, "-m", "strands_session_log.cli", *serve]
+        self._arguments = [*COMMAND_LINE, *serve]
         self._log = directory / f"exporter-{id(self)}.log"
 
     def __enter__(self) -> ExporterProcess:
-        self.process = spawn(self._command, self._log)
+        with self._log.open("ab") as log:
+            self.process = Program(self._arguments, stdout=log, stderr=log, start_new_session=True)
         wait_until(lambda: self._found() or self.process.poll() is not None, "the exporter's address", timeout=30)
         assert self.process.poll() is None, self.output
         return self
 
     def __exit__(self, *_: object) -> None:
-        end(self.process)
+        self.process.send_signal(signal.SIGCONT)
+        self.process.terminate()
+        self.process.wait(20)
 
     @property
     def output(self) -> str:

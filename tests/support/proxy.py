@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 from support.link import Faults, Link
 from support.processes import HOST, free_port
+from support.waiting import PATIENCE
 
 _T = TypeVar("_T")
 
@@ -69,7 +70,7 @@ class FaultProxy:
     def release_replies(self) -> None:
         self._do(self._faults.replies_flow.set)
 
-    def wait_until_held(self, timeout: float = 5.0) -> None:
+    def wait_until_held(self, timeout: float = PATIENCE) -> None:
         """Return when a reply is being held: the server has executed the request, and its client does not know."""
         if not self._faults.reply_held.wait(timeout):
             raise TimeoutError(f"no reply to hold in {timeout:g} s")

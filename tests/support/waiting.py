@@ -5,8 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+PATIENCE = 30.0
+"""How long to wait for what comes at once on a machine that is not busy."""
 
-def wait_until(condition: Callable[[], object], what: str, timeout: float = 10.0, interval: float = 0.005) -> None:
+
+def wait_until(condition: Callable[[], object], what: str, timeout: float = PATIENCE, interval: float = 0.005) -> None:
     """Return as soon as `condition()` is true.
 
     Raises:

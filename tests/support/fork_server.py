@@ -1,0 +1,147 @@
+"""A Python that has imported everything already: what it is asked to run, a fork of it becomes.
+
+Standard streams, terminal, signals, exit code and shutdown of such a program are those of a process of its own; it only
+has no imports to wait for. Whoever asks holds a socket; when that is closed, the program is killed. See `programs.py`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import importlib
+import json
+import os
+import pkgutil
+import runpy
+import selectors
+import signal
+import socket
+import sys
+from types import ModuleType
+from typing import Any
+
+_PACKAGES = ("strands_session_log", "strands_session_log_consumers")
+_STREAMS = (("stdin", "r", "strict"), ("stdout", "w", "strict"), ("stderr", "w", "backslashreplace"))
+
+
+def main() -> None:
+    """Serve until the tests are over; in the forks, run the program, at whose end the interpreter ends as usual."""
+    _import_everything()
+    request = _Server(socket.socket(fileno=0)).serve()
+    if request is not None:
+        _run(request["arguments"])
+
+
+def _import_everything() -> None:
+    for package in map(importlib.import_module, _PACKAGES):
+        for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
+            if not module.name.endswith("__main__") and ".testing." not in module.name:
+                with contextlib.suppress(ImportError):
+                    importlib.import_module(module.name)
+    # A collection would copy every page that the forks share.
+    gc.freeze()
+
+
+class _Server:
+    """Takes requests as sockets; each is answered with the program's id, and with its exit code when it has ended."""
+
+    def __init__(self, control: socket.socket) -> None:
+        self._control = control
+        self._callers: dict[int, socket.socket] = {}
+        self._selector = selectors.DefaultSelector()
+        self._selector.register(control, selectors.EVENT_READ)
+        # A signal's number is written there, which wakes the selector.
+        self._wake, wakes = socket.socketpair()
+        self._wakes = wakes
+        for end in (self._wake, wakes):
+            end.setblocking(False)
+        self._selector.register(self._wake, selectors.EVENT_READ)
+        signal.set_wakeup_fd(wakes.fileno(), warn_on_full_buffer=False)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+
+    def serve(self) -> dict[str, Any] | None:
+        """Return in a fork, with what it has to do, and at the end, with nothing."""
+        while True:
+            for key, _ in self._selector.select():
+                if key.fileobj is self._wake:
+                    self._wake.recv(1024)
+                    self._bury()
+                elif key.fileobj is self._control:
+                    _, descriptors, _, _ = socket.recv_fds(self._control, 1, 4)
+                    if not descriptors:
+                        return self._kill_all()
+                    if request := self._fork(*descriptors):
+                        return request
+                elif key.data in self._callers:
+                    os.kill(key.data, signal.SIGKILL)
+                    self._selector.unregister(key.fileobj)
+
+    def _fork(self, caller: int, *streams: int) -> dict[str, Any] | None:
+        connection = socket.socket(fileno=caller)
+        with connection.makefile("rb") as asked:
+            request: dict[str, Any] = json.loads(asked.readline())
+        if not (program := os.fork()):
+            self._leave(connection)
+            _dress(request, streams)
+            return request
+        for descriptor in streams:
+            os.close(descriptor)
+        connection.sendall(b"%d\n" % program)
+        self._callers[program] = connection
+        self._selector.register(connection, selectors.EVENT_READ, program)
+        return None
+
+    def _leave(self, connection: socket.socket) -> None:
+        """Be no server any more."""
+        signal.set_wakeup_fd(-1)
+        for held in (self._selector, self._wake, self._wakes, self._control, connection, *self._callers.values()):
+            held.close()
+
+    def _bury(self) -> None:
+        with contextlib.suppress(ChildProcessError):
+            while (ended := os.waitpid(-1, os.WNOHANG))[0]:
+                connection = self._callers.pop(ended[0])
+                with contextlib.suppress(KeyError):
+                    self._selector.unregister(connection)
+                with contextlib.suppress(BrokenPipeError):
+                    connection.sendall(b"%d\n" % os.waitstatus_to_exitcode(ended[1]))
+                connection.close()
+
+    def _kill_all(self) -> None:
+        for program in self._callers:
+            os.kill(program, signal.SIGKILL)
+
+
+def _dress(request: dict[str, Any], streams: tuple[int, ...]) -> None:
+    """Be in the state in which an interpreter starts."""
+    if request["start_new_session"]:
+        os.setsid()
+    os.chdir(request["directory"])
+    os.environ.clear()
+    os.environ.update(request["environment"])
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    for number, (descriptor, (name, mode, errors)) in enumerate(zip(streams, _STREAMS, strict=True)):
+        os.dup2(descriptor, number)
+        os.close(descriptor)
+        line_buffering = name == "stderr" or os.isatty(number)
+        stream = os.fdopen(number, mode, -1 if line_buffering else 8192, errors=errors, closefd=False)
+        stream.reconfigure(line_buffering=line_buffering)  # type: ignore[attr-defined]
+        setattr(sys, name, stream)
+        setattr(sys, f"__{name}__", stream)
+
+
+def _run(arguments: list[str]) -> None:
+    """As `python` would: `-m MODULE …` or `-c CODE …`."""
+    sys.path[:0] = ["", *filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))]
+    kind, program, *rest = arguments
+    sys.argv[:] = [kind, *rest]
+    if kind == "-m":
+        runpy.run_module(program, run_name="__main__", alter_sys=True)
+    else:
+        module = sys.modules["__main__"] = ModuleType("__main__")
+        exec(compile(program, "<string>", "exec"), module.__dict__)
+
+
+if __name__ == "__main__":
+    main()
