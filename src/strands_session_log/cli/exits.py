@@ -47,7 +47,7 @@ _NOT_FOUND = (
     errors.SessionDeletedError,
     errors.SessionNotFoundError,
 )
-_DAMAGED = (errors.LogForkedError, errors.CorruptEntryError)
+_DAMAGED = (errors.LogForkedError, errors.CorruptEntryError, errors.EnvelopeMismatchError)
 
 
 def fail(code: Code, message: str) -> NoReturn:

@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.text import Text
 
 from ..events import Recorded
+from ..feed import LATEST_MS, FeedId
 from ..ids import EventId
 from ..session_log import SessionLog
 from ..subscription import ParkedEvent
@@ -30,7 +31,8 @@ _LABEL = 9
 
 def parked_at(one: ParkedEvent) -> datetime:
     """When it was parked, by the server's clock."""
-    return EventId.parse(one.parked_id.partition(":")[2]).time
+    found = FeedId.parse(0, one.parked_id.partition(":")[2])
+    return EventId(min(found.ms, LATEST_MS), found.sequence).time
 
 
 def recorded_of(log: SessionLog, one: ParkedEvent) -> Recorded | None:

@@ -9,7 +9,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from .base import SessionLogError, shown
-from .following import DeliveryLostError, FeedGapError, GroupNotFoundError, ParkedNotFoundError
+from .following import (
+    DeliveryLostError,
+    EnvelopeMismatchError,
+    FeedGapError,
+    GroupNotFoundError,
+    ParkedNotFoundError,
+)
 
 __all__ = [
     "ConcurrentWriteError",
@@ -18,6 +24,7 @@ __all__ = [
     "DeliveryLostError",
     "EmbeddedServerError",
     "EncodingError",
+    "EnvelopeMismatchError",
     "EvictionPolicyError",
     "FeedGapError",
     "GroupNotFoundError",
@@ -183,6 +190,11 @@ class ServerRefusedError(SessionLogError):
     def __init__(self, reason: str, cure: str = "") -> None:
         self.reason, self.cure = reason, cure
         super().__init__(f"the server refused the command: {reason}" + (f" ({cure})" if cure else ""))
+
+    @property
+    def is_wrong_type(self) -> bool:
+        """Whether a key holds something else than it should: somebody else wrote there, and only that key is broken."""
+        return "WRONGTYPE" in self.reason
 
 
 class OutOfMemoryError(ServerRefusedError):

@@ -10,7 +10,16 @@ from ..errors import ServerRefusedError
 from ..event_log.connection import connection_to
 from ..feed import Envelope
 from ..keys import GroupKeys, Keyspace
-from ..scripts import GROUP_GAP, GROUP_LEAVE, GROUP_MISSING, GROUP_RELEASE, GROUP_SETTLE, GROUP_TAKE, GROUP_WORK
+from ..scripts import (
+    GROUP_COUNT,
+    GROUP_GAP,
+    GROUP_LEAVE,
+    GROUP_MISSING,
+    GROUP_RELEASE,
+    GROUP_SETTLE,
+    GROUP_TAKE,
+    GROUP_WORK,
+)
 from ..server.border import Client, insist
 from .settings import SubscriptionSettings
 from .taken import Gap, Given, Taken, parse_gap
@@ -37,7 +46,7 @@ class Request(NamedTuple):
     most: int
     claim: bool = False
     suspects: bool = True
-    known: tuple[str, str] = ("", "")
+    known: tuple[str, bytes] = ("", b"")
     compare: bool = False
     own: Sequence[bytes] = ()
     is_begun: bool = False
@@ -47,7 +56,7 @@ class Said(NamedTuple):
     """What a consumer says of a delivery.
 
     Attributes:
-        what: `fail`, `park`, `back` or `beat`.
+        what: `nack`, `park`, `release` or `extend`.
         key: The stream id of its envelope.
         attempts: Which attempt it was.
         error: Why it failed.
@@ -70,33 +79,33 @@ class Words(NamedTuple):
         attempts: Which attempt each of them was; empty if all were the first.
         last: The id and the link of one of the last of them.
         others: What is said of others.
-        robbed: How often others had taken something over when this consumer last looked; empty if it does not know.
+        taken_over: How often others had taken something over when this consumer last looked; empty if it does not know.
     """
 
     partition: int
     done: Sequence[bytes] = ()
     attempts: Sequence[int] = ()
-    last: tuple[bytes, str] = (b"", "")
+    last: tuple[bytes, bytes] = (b"", b"")
     others: Sequence[Said] = ()
-    robbed: str = ""
+    taken_over: str = ""
 
 
 class Settled(NamedTuple):
-    """The answers: `k` it was this consumer's, `l` another has it, `g` nobody has it any more.
+    """The answers: `k` (kept) it was this consumer's, `t` (taken over) another has it, `g` (gone) nobody has.
 
     Attributes:
         done: Of what was done.
         others: Of the rest.
         parked: What was parked.
         checkpoint: Up to where everything of the partition is settled; empty if that was not asked.
-        robbed: How often others have taken something over from this consumer.
+        taken_over: How often others have taken something over from this consumer; empty if that is not known.
     """
 
     done: str
     others: str
     parked: Sequence[str]
     checkpoint: str
-    robbed: str
+    taken_over: str
 
 
 class Group:
@@ -170,15 +179,24 @@ class Group:
         replies = insist(lambda: GROUP_SETTLE.many(self.client, calls), self.retry_for)
         return [
             Settled(
-                done.decode(), others.decode(), [id_.decode() for id_ in parked], checkpoint.decode(), robbed.decode()
+                done.decode(),
+                others.decode(),
+                [id_.decode() for id_ in parked],
+                checkpoint.decode(),
+                taken_over.decode(),
             )
-            for done, others, parked, checkpoint, robbed in replies
+            for done, others, parked, checkpoint, taken_over in replies
         ]
 
     def work(self, partition: int, arguments: Sequence[Any]) -> bool:
-        """Tell how far the work beside the feed has come; false when it is another consumer's now."""
+        """Tell how far the backfill has come; false when it is another consumer's now."""
         keys = self._keys(partition)
         return bool(insist(lambda: GROUP_WORK(self.client, [keys[1], keys[2]], arguments), self.retry_for))
+
+    def attempt_backfill(self, partition: int) -> int:
+        """Count that a backfill begins, or goes on, at its cursor; how often that was."""
+        arguments = ["backfill_attempts"]
+        return int(insist(lambda: GROUP_COUNT(self.client, [self._keys(partition).group], arguments), self.retry_for))
 
     def command(self, name: bytes, key: str, *arguments: Any) -> Any:
         """Send a command that may be repeated. Its name is bytes, so that the driver leaves the reply as it came."""
@@ -229,7 +247,7 @@ class Group:
         settings = self.settings
         arguments: list[Any] = [
             *(settings.group, settings.consumer, settings.claim_after_ms, settings.max_attempts),
-            *("ordered" if settings.ordered else "", *words.last, words.robbed),
+            *("ordered" if settings.ordered else "", *words.last, words.taken_over),
             *(" ".join(map(str, words.attempts)), len(words.done), *words.done),
         ]
         for said in words.others:

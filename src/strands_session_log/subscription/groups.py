@@ -9,7 +9,7 @@ from ..errors import GroupNotFoundError
 from ..keys import GroupKeys, Keyspace
 from ..scripts import GROUP_DELETE, GROUP_SETTLE_GAP, GROUP_STATUS
 from ..server.border import Client, insist
-from .taken import Gap, parse_gap
+from .taken import Gap, is_stream_id, number, parse_backfill, parse_gap
 
 Cure: TypeAlias = Literal["catch_up", "skip"]
 """How a gap is settled: what is missing is read from the sessions, or done without."""
@@ -34,7 +34,7 @@ class GroupStatus(NamedTuple):
         idle_seconds: How long ago one of its consumers was last heard of; None for never.
         checkpoint: Up to where everything is settled, as a stream id of the feed.
         gap: What is gone and was not delivered; None when nothing is.
-        work: What is to be done beside the feed: `history`, `between` two times, `replay`; empty for nothing.
+        backfill: What is to be read beside the feed: `history`, `between` two times, `replay`; empty for nothing.
         active: The consumers that were heard of within the last minute; by Redis before 7.2, only those that were given
             something.
     """
@@ -51,11 +51,11 @@ class GroupStatus(NamedTuple):
     idle_seconds: float | None
     checkpoint: str
     gap: Gap | None
-    work: str
+    backfill: str
     active: tuple[str, ...] = ()
 
 
-_FIELDS = ("redeliveries", "abandoned", "checkpoint", "gap", "work", "replay", "seen")
+_FIELDS = ("redeliveries", "abandoned", "checkpoint", "gap", "backfill", "replay", "last_read")
 
 
 def groups(client: Client, keyspace: Keyspace, retry_for: float) -> list[GroupStatus]:
@@ -131,18 +131,18 @@ def _notes(client: Client, keys: Sequence[GroupKeys]) -> list[tuple[list[Any], i
 
 
 def _status(row: _Row, noted: Sequence[Any], parked: int) -> GroupStatus:
-    redeliveries, abandoned, checkpoint, gap, work, replay, seen = (value or b"" for value in noted)
+    redeliveries, abandoned, checkpoint, gap, backfill, replay, last_read = (value or b"" for value in noted)
     # Consumers that left are not among those of XINFO, and on older servers idle ones seem away.
     heard = [row.idle_seconds] if row.idle_seconds is not None else []
-    heard += [max(0, row.now_ms - int(seen)) / 1000] if seen else []
+    heard += [max(0, row.now_ms - number(last_read)) / 1000] if last_read else []
     return GroupStatus(
         *(row.group, row.partition, row.lag, row.lag_seconds, row.pending, parked, row.consumers),
-        redeliveries=int(redeliveries or 0),
+        redeliveries=number(redeliveries),
         abandoned=bool(abandoned),
         idle_seconds=min(heard, default=None),
-        checkpoint=checkpoint.decode() or row.delivered,
+        checkpoint=checkpoint.decode() if is_stream_id(checkpoint) else row.delivered,
         gap=parse_gap(row.partition, gap),
-        work=work.decode() or ("replay" if replay else ""),
+        backfill=parse_backfill(backfill, replay),
         active=row.active,
     )
 

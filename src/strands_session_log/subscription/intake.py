@@ -10,8 +10,8 @@ from typing import Protocol
 
 from valkey import ValkeyCluster
 
-from ..errors import FeedGapError, LogForkedError, ServerRefusedError, ServerUnavailableError
-from ..feed import envelope
+from ..errors import CorruptEntryError, FeedGapError, LogForkedError, ServerRefusedError, ServerUnavailableError
+from ..feed import FeedId, envelope
 from .bell import Bell
 from .desk import Desk
 from .group import Group, Request
@@ -41,7 +41,7 @@ class Outlet(Protocol):
 
 
 class Work(Protocol):
-    """What is to be done beside the feed."""
+    """What is to be read beside the feed."""
 
     def go_on(self, partition: int, kind: str) -> bool:
         """Do some of it, without waiting for anybody; whether something was done."""
@@ -60,7 +60,7 @@ class Intake:
         group: The consumer's group.
         desk: Where the deliveries are settled.
         outlet: Where they go.
-        work: What is done beside the feed.
+        work: What is read beside the feed.
         tally: Where it is counted.
         partitions: Which partitions.
         room: How many more deliveries the consumer may have.
@@ -209,8 +209,7 @@ class Intake:
     def _took(self, place: Place, request: Request, taken: Taken) -> bool:
         if taken.status == "forked":
             assert place.last is not None
-            lost = envelope(place.partition, place.last.id, place.last.fields)
-            raise LogForkedError(lost.session_id, lost.id)
+            raise self._forked(place.partition, place.last)
         place.note(request, taken, time.monotonic())
         self._leases.note(place.partition, place.is_mine)
         if taken.parked:
@@ -223,10 +222,18 @@ class Intake:
             place.told_gap = None
         if taken.given:
             self._outlet.hand_over(place.partition, taken.given)
-        worked = bool(taken.work) and self._work.go_on(place.partition, taken.work)
-        if taken.work:
+        worked = bool(taken.backfill) and self._work.go_on(place.partition, taken.backfill)
+        if taken.backfill:
             place.due_at = 0.0 if worked else min(place.due_at, time.monotonic() + 0.02)
         return bool(taken.given) or worked
+
+    def _forked(self, partition: int, last: Given) -> LogForkedError:
+        try:
+            lost = envelope(self._group.keyspace, partition, last.id, last.fields)
+        except CorruptEntryError:
+            # What was there was no event; all that is known is where.
+            return LogForkedError("", FeedId.parse(partition, last.id))
+        return LogForkedError(lost.session_id, lost.id)
 
     def _report(self, gap: Gap) -> None:
         self._tally.add(gaps=1)

@@ -8,6 +8,7 @@ from contextlib import suppress
 
 from ..errors import SessionLogError
 from .group import Group
+from .taken import number
 
 _EVERY = 1.0
 _MEMBER = "member:"
@@ -71,11 +72,11 @@ class Leases:
         self._group.command(b"HSET", self._key, _MEMBER + self._settings.consumer, now)
         found = self._group.command(b"HGETALL", self._key)
         pairs = found.items() if isinstance(found, dict) else zip(found[::2], found[1::2], strict=True)
-        members = [(name, now - int(at)) for name, at in pairs if name.startswith(_MEMBER.encode())]
+        members = [(name, now - number(at)) for name, at in pairs if name.startswith(_MEMBER.encode())]
         alive = [name for name, since in members if self._is_alive(since)]
-        if gone := [name for name, since in members if since > _FORGET_MS and not self._is_alive(since)]:
+        if gone := [name for name, since in members if abs(since) > _FORGET_MS and not self._is_alive(since)]:
             self._group.command(b"HDEL", self._key, *gone)
         return -(-self._group.keyspace.partitions // max(1, len(alive)))
 
     def _is_alive(self, since_ms: int) -> bool:
-        return since_ms < self._settings.claim_after_ms + 2 * _EVERY * 1000
+        return -_FORGET_MS < since_ms < self._settings.claim_after_ms + 2 * _EVERY * 1000

@@ -5,9 +5,10 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 
+from ..feed import FeedId
 from .group import Request
 from .settings import SubscriptionSettings
-from .taken import Gap, Given, Taken, feed_id
+from .taken import Gap, Given, Taken
 
 _COMPARE_EVERY = 2.0
 """How often one looks whether history stands. Entries are not trimmed that soon after they were delivered."""
@@ -48,7 +49,7 @@ class Place:
 
     def request(self, most: int, now: float, suspects: bool) -> Request:
         """What to ask for."""
-        known = (self.last.id.decode(), self.last.link) if self.last else ("", "")
+        known = (self.last.id.decode(), self.last.link) if self.last else ("", b"")
         compare = self._must_compare or not self.rang
         begun = self._is_begun
         return Request(self.partition, most, self.may_claim(now), suspects, known, compare, self.own, begun)
@@ -71,7 +72,7 @@ class Place:
         self.rang, self.asked_at = len(given) >= most, now
         if not given:
             return None
-        first, seen = feed_id(self.partition, given[0].id), feed_id(self.partition, self.seen)
+        first, seen = FeedId.parse(self.partition, given[0].id), FeedId.parse(self.partition, self.seen)
         self.seen = given[-1].id.decode()
         if first.sequence <= seen.sequence:
             # A number is never used again, except by another history.
@@ -96,7 +97,7 @@ class Place:
         if taken.wait is not None:
             # Somebody else's lease may be given up before it ends.
             self.due_at = now + min(taken.wait, _LEASED_EVERY)
-        self._has_history = taken.work not in ("", "replay")
+        self._has_history = taken.backfill not in ("", "replay")
         if taken.given and taken.given[-1].attempts == 1:
             self.last = taken.given[-1]
 

@@ -7,17 +7,18 @@ from datetime import datetime
 from typing import Any, NamedTuple, TypeAlias
 
 from ...codec import RawEntry
-from ...errors import FeedGapError
+from ...errors import CorruptEntryError, FeedGapError, ServerRefusedError
 from ...event_log import EventLog
 from ...event_log.reading import fetch, size_of
 from ...feed import Envelope, FeedId, envelope
-from ...ids import EventId, Instant, parse_point
-from ...server.border import insist, text
+from ...ids import Instant, parse_point
+from ...server.border import insist
 from .buffer import Buffer, Sized
 from .watch import Command, Watch
 
 _NEWEST = ("+", "-", 1, b"XREVRANGE")
 _MARK_BYTES = 64
+_DIGITS = 20
 
 
 class Passed(NamedTuple):
@@ -73,7 +74,7 @@ class FeedWatch(Watch[FeedItem]):
     def stands(self, replies: Sequence[Any]) -> bool:
         """Whether nothing comes after the position, and it was not lost."""
         newest, counter = replies
-        return self._is_end(self._id(newest[0][0]) if newest else None, int(counter or 0))
+        return self._is_end(self._id(newest[0][0]) if newest else None, _count(counter))
 
     def _is_end(self, newest: FeedId | None, counter: int) -> bool:
         if not self._is_certain:
@@ -122,24 +123,42 @@ class FeedWatch(Watch[FeedItem]):
         return self._id(found[0][0]) if found else None
 
     def _counter(self) -> int:
-        found = insist(lambda: self._log.client.execute_command("GET", self._counter_key), 0)
-        return int(found or 0)
+        """How many there were; 0 where somebody else has written that, which only makes one look again."""
+        try:
+            return _count(
+                insist(lambda: self._log.client.execute_command("GET", self._counter_key, NEVER_DECODE=True), 0)
+            )
+        except ServerRefusedError as error:
+            if not error.is_wrong_type:
+                raise
+            return 0
 
     def _fetch(self, start: str, end: str, count: int, command: bytes = b"XRANGE") -> Sequence[RawEntry]:
         return insist(lambda: fetch(self._log.client, self.key, start, end, count, command), 0)
 
     def _id(self, entry_id: bytes | str) -> FeedId:
-        return FeedId(self.partition, *EventId.parse(text(entry_id)))
+        return FeedId.parse(self.partition, entry_id)
 
     def _accept(self, entry: RawEntry) -> Sequence[Sized]:
-        found = envelope(self.partition, *entry)
-        items = list[Sized]()
-        if self._is_certain and found.feed_id.sequence != self._at.sequence + 1:
-            missing = found.feed_id.sequence - self._at.sequence - 1
-            gap = FeedGapError(self._at, found.feed_id, missing if missing > 0 else None)
-            items.append(Sized(gap, _MARK_BYTES))
-        wanted = found.feed_id.ms > self._from_ms and self._wanted(found.type, found.agent)
-        # What is not wanted is no burden: the last word of how far it went is.
-        items.append(Sized(found if wanted else Passed(found.feed_id), size_of(entry) if wanted else _MARK_BYTES))
-        self._at, self._is_certain = found.feed_id, True
+        at, items = self._id(entry[0]), list[Sized]()
+        if self._is_certain and at.sequence != self._at.sequence + 1:
+            missing = at.sequence - self._at.sequence - 1
+            items.append(Sized(FeedGapError(self._at, at, missing if missing > 0 else None), _MARK_BYTES))
+        items += self._told(at, entry)
+        self._at, self._is_certain = at, True
         return items
+
+    def _told(self, at: FeedId, entry: RawEntry) -> Sequence[Sized]:
+        try:
+            found = envelope(self._log.keyspace, self.partition, *entry)
+        except CorruptEntryError as error:
+            # Somebody else wrote it: whoever reads is told, and goes on behind it.
+            return Sized(Passed(at), 0), Sized(error, _MARK_BYTES)
+        wanted = at.ms > self._from_ms and self._wanted(found.type, found.agent)
+        # What is not wanted is no burden: the last word of how far it went is.
+        return (Sized(found if wanted else Passed(at), size_of(entry) if wanted else _MARK_BYTES),)
+
+
+def _count(counter: bytes | str | None) -> int:
+    found = counter.decode("utf-8", "replace") if isinstance(counter, bytes) else counter or ""
+    return int(found) if found.isdecimal() and len(found) < _DIGITS else 0

@@ -9,7 +9,6 @@ from typing import Any, Generic, TypeAlias, TypeVar
 
 from ...codec import RawEntry
 from ...event_log.reading import next_count
-from ...ids import EventId
 from .buffer import Buffer, Sized
 
 T = TypeVar("T")
@@ -115,7 +114,7 @@ class Watch(ABC, Generic[T]):
         if not self.can_wait:
             return Standing.BEHIND
         # Another reader of the stream may be behind this one.
-        known = sum(EventId.parse(entry[0]) <= self.position for entry in entries)
+        known = sum(numbers_of(entry) <= self.position for entry in entries)
         return self._deliver(entries[known:], Standing.LIVE)
 
     def fail(self, error: BaseException) -> None:
@@ -135,3 +134,9 @@ class Watch(ABC, Generic[T]):
         if self.buffer.has_ended:
             return Standing.OVER
         return otherwise if has_room else Standing.FULL
+
+
+def numbers_of(entry: RawEntry) -> tuple[int, int]:
+    """Where an entry stands in its stream, whoever wrote it."""
+    first, _, second = entry[0].partition(b"-")
+    return int(first), int(second)
