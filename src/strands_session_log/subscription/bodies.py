@@ -119,7 +119,7 @@ def _answer(reply: Any) -> Sequence[RawEntry] | ServerRefusedError:
 
 def _is_of_this_life(id_: EventId, first: RawEntry) -> bool:
     """Whether an event would stand in a stream that begins so: what is older was of a session that was deleted."""
-    return id_.ms >= int(first[0].partition(b"-")[0])
+    return id_.ms > int(first[0].partition(b"-")[0])
 
 
 def _stretches(deliveries: Iterable[BaseDelivery]) -> list[_Stretch]:
