@@ -59,6 +59,11 @@ class Standing:
         return any(place.abandoned for place in self.places)
 
     @property
+    def problems(self) -> list[str]:
+        """What is broken, by partition."""
+        return [f"partition {place.partition}: {place.problem}" for place in self.places if place.problem]
+
+    @property
     def lag_seconds(self) -> float:
         """How old the oldest is that is not settled."""
         return max(place.lag_seconds for place in self.places)
@@ -106,6 +111,7 @@ def as_json(standing: Standing, by_partition: bool = False) -> dict[str, Any]:
         "abandoned": standing.is_abandoned,
         "gaps": [gap_as_json(gap) for gap in standing.gaps],
         "backfill": standing.backfill,
+        "problems": standing.problems,
     }
 
 
@@ -130,7 +136,7 @@ def print_standings(terminal: Console, found: Sequence[Standing], by_partition: 
     numbers = range(1, headings.index("CONSUMERS") + 1)
     put(terminal, row(headings, widths, ["bold"] * len(headings), right=numbers), crop=True)
     for standing, cells in zip(found, rows[1:], strict=True):
-        styles = ["cyan", *[""] * (len(cells) - 2), "red" if standing.gaps else "yellow"]
+        styles = ["cyan", *[""] * (len(cells) - 2), "red" if standing.gaps or standing.problems else "yellow"]
         put(terminal, row(cells, widths, styles, right=numbers), crop=True)
 
 
@@ -153,4 +159,5 @@ def _cells(standing: Standing, by_partition: bool) -> tuple[str, ...]:
 def _state(standing: Standing) -> str:
     gap = [f"lacks {sum(gap.missing for gap in standing.gaps):,}"] if standing.gaps else []
     backfill = dict.fromkeys(_BACKFILLS[kind.partition(" ")[0]] for kind in standing.backfill)
-    return ", ".join([*gap, *backfill, *(["abandoned"] if standing.is_abandoned else [])])
+    broken = ["broken"] if standing.problems else []
+    return ", ".join([*broken, *gap, *backfill, *(["abandoned"] if standing.is_abandoned else [])])

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from functools import partial
-from typing import Any, NamedTuple
-
-from valkey import exceptions as driver
+from typing import NamedTuple
 
 from ..codec import RawEntry
 from ..errors import EnvelopeMismatchError, ServerRefusedError
@@ -14,9 +12,8 @@ from ..event_log.connection import connection_to
 from ..ids import EventId
 from ..keys import Keyspace
 from ..server.border import Client, insist
+from .broken import told_apart
 from .delivery import BaseDelivery
-
-_WRONG_TYPE = "WRONGTYPE"
 
 
 class _Stretch(NamedTuple):
@@ -105,16 +102,7 @@ class Bodies:
             for key, (_, start, end, count) in zip(keys, ranges, strict=True):
                 # The name as bytes: the driver then leaves the reply as it comes.
                 pipeline.execute_command(b"XRANGE", key, start, end, "COUNT", count, NEVER_DECODE=True)
-            return [_answer(reply) for reply in pipeline.execute(raise_on_error=False)]
-
-
-def _answer(reply: Any) -> Sequence[RawEntry] | ServerRefusedError:
-    if isinstance(reply, driver.ResponseError) and str(reply).startswith(_WRONG_TYPE):
-        return ServerRefusedError(str(reply))
-    if isinstance(reply, Exception):
-        raise reply
-    entries: Sequence[RawEntry] = reply
-    return entries
+            return told_apart(pipeline.execute(raise_on_error=False))
 
 
 def _is_of_this_life(id_: EventId, first: RawEntry) -> bool:

@@ -9,7 +9,7 @@ from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
 
-from ..errors import ServerUnavailableError
+from ..errors import ServerRefusedError, ServerUnavailableError
 from .delivery import BaseDelivery
 from .group import Group, Said, Settled, Words
 from .tally import Tally
@@ -227,8 +227,7 @@ class Desk:
 
     def _give_up(self, error: Exception) -> None:
         for batch in self._telling:
-            for verdict in batch.verdicts:
-                verdict.give_up(error)
+            batch.give_up(error)
         self._telling = []
 
     def _tell(self, said: Sequence[Batch]) -> None:
@@ -240,6 +239,11 @@ class Desk:
         answers = self._group.settle(words)
         self._telling = []
         for batch, settled in zip(said, answers, strict=True):
+            if isinstance(settled, ServerRefusedError):
+                # Nobody has noted it, so all of it comes again once that is mended.
+                logger.error("partition=<%d>, error=<%s> | what was settled is not noted", batch.partition, settled)
+                batch.give_up(settled)
+                continue
             self._note(batch, settled)
             self._look_out(batch.partition, settled.taken_over)
         with self._changed:
@@ -294,6 +298,8 @@ class Desk:
             for partition, deliveries in places.items()
         ]
         for (partition, deliveries), settled in zip(places.items(), self._group.settle(words), strict=True):
+            if isinstance(settled, ServerRefusedError):
+                continue
             self._taken_over[partition] = settled.taken_over
             for delivery, said in zip(deliveries, settled.others, strict=True):
                 delivery.expires = now + self._settings.lease if said == "k" else 0.0

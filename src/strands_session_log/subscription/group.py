@@ -21,6 +21,7 @@ from ..scripts import (
     GROUP_WORK,
 )
 from ..server.border import Client, insist
+from .broken import told_apart
 from .settings import SubscriptionSettings
 from .taken import Gap, Given, Taken, parse_gap
 
@@ -107,6 +108,13 @@ class Settled(NamedTuple):
     checkpoint: str
     taken_over: str
 
+    @classmethod
+    def parse(cls, reply: Sequence[Any]) -> Settled:
+        """Read the script's answer, undecoded."""
+        done, others, parked, checkpoint, taken_over = reply
+        ids = [id_.decode() for id_ in parked]
+        return cls(done.decode(), others.decode(), ids, checkpoint.decode(), taken_over.decode())
+
 
 class Group:
     """Asks the server on behalf of one consumer; one for any number of threads.
@@ -130,7 +138,7 @@ class Group:
     def take(self, requests: Sequence[Request]) -> list[Taken]:
         """Ask partitions, all in one round trip; whoever gets no answer asks for its own again (`own`)."""
         calls = [(self._keys(request.partition), self._arguments(request)) for request in requests]
-        replies = insist(lambda: GROUP_TAKE.many(self.client, calls), 0)
+        replies = insist(lambda: told_apart(GROUP_TAKE.each(self.client, calls)), 0)
         return [Taken.parse(request.partition, reply) for request, reply in zip(requests, replies, strict=True)]
 
     def news(self, partitions: Sequence[int], most: int) -> dict[int, list[Given]]:
@@ -168,25 +176,20 @@ class Group:
         try:
             rows = self.command(b"XPENDING", feed, settings.group, "-", "+", _ALL, settings.consumer)
         except ServerRefusedError as error:
-            if "NOGROUP" not in str(error):
+            if not error.is_wrong_type and "NOGROUP" not in str(error):
                 raise
             return []
         return [row[0] for row in rows]
 
-    def settle(self, words: Sequence[Words]) -> list[Settled]:
-        """Tell the server what became of deliveries, in one round trip; may be repeated."""
+    def settle(self, words: Sequence[Words]) -> list[Settled | ServerRefusedError]:
+        """Tell the server what became of deliveries, in one round trip; may be repeated.
+
+        Returns:
+            The answers; of a partition whose keys are broken, the error.
+        """
         calls = [(self._keys(one.partition), self._told(one)) for one in words]
-        replies = insist(lambda: GROUP_SETTLE.many(self.client, calls), self.retry_for)
-        return [
-            Settled(
-                done.decode(),
-                others.decode(),
-                [id_.decode() for id_ in parked],
-                checkpoint.decode(),
-                taken_over.decode(),
-            )
-            for done, others, parked, checkpoint, taken_over in replies
-        ]
+        replies = insist(lambda: told_apart(GROUP_SETTLE.each(self.client, calls)), self.retry_for)
+        return [reply if isinstance(reply, ServerRefusedError) else Settled.parse(reply) for reply in replies]
 
     def work(self, partition: int, arguments: Sequence[Any]) -> bool:
         """Tell how far the backfill has come; false when it is another consumer's now."""

@@ -36,6 +36,9 @@ class Outlet(Protocol):
     def tell(self, error: Exception) -> None:
         """Raise it to whoever reads, who may go on."""
 
+    def rejected(self, error: Exception) -> None:
+        """Raise it to whoever reads, where that was asked for."""
+
     def end(self, error: Exception) -> None:
         """Raise it to whoever reads; nothing comes after it."""
 
@@ -110,10 +113,19 @@ class Intake:
                 self._pause = 0.0
             except ServerUnavailableError as error:
                 self._lost_touch(error)
+            except ServerRefusedError as error:
+                if not error.is_wrong_type:
+                    self._end(error)
+                    return
+                # The partitions are asked one by one in which it is.
+                self._lost_touch(error)
             except Exception as error:
-                if not self._stopping.is_set():
-                    self._outlet.end(error)
+                self._end(error)
                 return
+
+    def _end(self, error: Exception) -> None:
+        if not self._stopping.is_set():
+            self._outlet.end(error)
 
     def _step(self) -> None:
         with self._room.taken(self._settings.batch * len(self._places)) as room:
@@ -139,7 +151,7 @@ class Intake:
         return not self._settings.ordered or not self._desk.holds(place.partition)
 
     def _listen(self) -> None:
-        wanted = [place for place in self._places.values() if not place.is_leased_away]
+        wanted = [place for place in self._places.values() if not place.is_leased_away and not place.is_broken]
         now = time.monotonic()
         seconds = min((place.due_at for place in self._places.values()), default=now) - now
         if self._settings.ordered and self._desk.in_flight:
@@ -210,6 +222,9 @@ class Intake:
         if taken.status == "forked":
             assert place.last is not None
             raise self._forked(place.partition, place.last)
+        if taken.error:
+            self._broke(place, taken.error)
+            return False
         place.note(request, taken, time.monotonic())
         self._leases.note(place.partition, place.is_mine)
         if taken.parked:
@@ -222,10 +237,25 @@ class Intake:
             place.told_gap = None
         if taken.given:
             self._outlet.hand_over(place.partition, taken.given)
-        worked = bool(taken.backfill) and self._work.go_on(place.partition, taken.backfill)
-        if taken.backfill:
+        worked = bool(taken.backfill) and self._go_on(place, taken.backfill)
+        if taken.backfill and not place.is_broken:
             place.due_at = 0.0 if worked else min(place.due_at, time.monotonic() + 0.02)
         return bool(taken.given) or worked
+
+    def _go_on(self, place: Place, backfill: str) -> bool:
+        try:
+            return self._work.go_on(place.partition, backfill)
+        except ServerRefusedError as error:
+            if not error.is_wrong_type:
+                raise
+            self._broke(place, error)
+            return False
+
+    def _broke(self, place: Place, error: ServerRefusedError) -> None:
+        if not place.is_broken:
+            logger.error("partition=<%d>, error=<%s> | left alone until it is mended", place.partition, error)
+            self._outlet.rejected(error)
+        place.broke(time.monotonic())
 
     def _forked(self, partition: int, last: Given) -> LogForkedError:
         try:

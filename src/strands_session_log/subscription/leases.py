@@ -6,7 +6,7 @@ import threading
 import time
 from contextlib import suppress
 
-from ..errors import SessionLogError
+from ..errors import ServerRefusedError, SessionLogError
 from .group import Group
 from .taken import number
 
@@ -41,7 +41,7 @@ class Leases:
         """
         with self._lock:
             if time.monotonic() >= self._again_at:
-                self._share = self._sign_in()
+                self._share = self._share_of_the_living()
                 self._again_at = time.monotonic() + min(_EVERY, self._settings.claim_after / 3)
             if len(self._held | {partition}) <= self._share:
                 self._held.add(partition)
@@ -65,6 +65,15 @@ class Leases:
     @property
     def _key(self) -> str:
         return self._group.keyspace.group(0, self._settings.group).group
+
+    def _share_of_the_living(self) -> int:
+        try:
+            return self._sign_in()
+        except ServerRefusedError as error:
+            if not error.is_wrong_type:
+                raise
+            # No consumer can sign in there, so none knows of the others; who comes first has a partition.
+            return self._group.keyspace.partitions
 
     def _sign_in(self) -> int:
         """How many partitions each of those that are there should have, rounded up."""

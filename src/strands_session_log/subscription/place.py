@@ -13,6 +13,7 @@ from .taken import Gap, Given, Taken
 _COMPARE_EVERY = 2.0
 """How often one looks whether history stands. Entries are not trimmed that soon after they were delivered."""
 _LEASED_EVERY = 1.0
+_BROKEN_EVERY = 2.0
 
 
 class Place:
@@ -30,6 +31,7 @@ class Place:
         must_recover: Whether there may be such.
         is_mine: Whether its lease is this consumer's, in ordered mode.
         is_leased_away: Whether it is another's.
+        is_broken: Whether one of its keys is not what it should be.
     """
 
     def __init__(self, partition: int, settings: SubscriptionSettings) -> None:
@@ -38,7 +40,7 @@ class Place:
         self.last: Given | None = None
         self.told_gap: Gap | None = None
         self.own: Sequence[bytes] = ()
-        self.must_recover, self.is_mine, self.is_leased_away = True, False, False
+        self.must_recover, self.is_mine, self.is_leased_away, self.is_broken = True, False, False, False
         self._must_compare, self._has_history, self._is_begun, self._claim_at = False, False, False, 0.0
         self._is_ordered = settings.ordered
         self._claim_every = max(0.02, min(5.0, settings.claim_after / 4))
@@ -87,7 +89,7 @@ class Place:
         # There may be more of its own than were given at once.
         self.must_recover = bool(request.own) and len(taken.given) >= request.most
         self.own, self._must_compare, self._is_begun = (), False, True
-        self.is_leased_away = taken.status == "leased"
+        self.is_leased_away, self.is_broken = taken.status == "leased", False
         self.is_mine = not self.is_leased_away
         self.seen = taken.delivered
         if request.claim:
@@ -113,4 +115,10 @@ class Place:
 
     def lost_touch(self) -> None:
         """No answer came, or the connection was lost."""
-        self.must_recover = self._must_compare = self.rang = True
+        self.must_recover = self._must_compare = True
+        self.rang = not self.is_broken
+
+    def broke(self, now: float) -> None:
+        """One of its keys is not what it should be: leave it alone for a while, until that is mended."""
+        self.is_broken = self.must_recover = True
+        self.rang, self.due_at, self.asked_at = False, now + _BROKEN_EVERY, now

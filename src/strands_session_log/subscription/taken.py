@@ -6,6 +6,7 @@ import re
 from collections.abc import Sequence
 from typing import Any, NamedTuple, TypeAlias
 
+from ..errors import ServerRefusedError
 from ..feed import FeedId
 
 _LINK = 9
@@ -68,13 +69,14 @@ class Taken(NamedTuple):
 
     Attributes:
         partition: Of which partition.
-        status: `ok`, `leased` (to another consumer) or `forked`.
+        status: `ok`, `leased` (to another consumer), `forked`, or `broken`: a key is not what it should be.
         gap: What is gone and was not delivered, until somebody settles it.
         delivered: The last envelope that the group was given, as a stream id.
         wait: In how many seconds asking again may bring more, though nothing is new; None when that is not known.
         given: What is to be handled.
         parked: What was parked.
         backfill: What is to be read beside the feed: `history`, `between` two times, `replay`; empty for nothing.
+        error: What is broken.
     """
 
     partition: int
@@ -85,10 +87,13 @@ class Taken(NamedTuple):
     given: Sequence[Given] = ()
     parked: Sequence[Parked] = ()
     backfill: str = ""
+    error: ServerRefusedError | None = None
 
     @classmethod
-    def parse(cls, partition: int, reply: Sequence[Any]) -> Taken:
+    def parse(cls, partition: int, reply: Sequence[Any] | ServerRefusedError) -> Taken:
         """Read the script's answer, undecoded."""
+        if isinstance(reply, ServerRefusedError):
+            return cls(partition, "broken", error=reply)
         status = reply[0].decode()
         if status == "forked":
             return cls(partition, status)

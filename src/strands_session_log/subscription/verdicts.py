@@ -92,6 +92,11 @@ class Batch:
             one.answer(next(kept if one.what == "ack" else others))
         return self._kept(settled.done + settled.others).count(False)
 
+    def give_up(self, error: Exception) -> None:
+        """Tell whoever waits that nobody knows."""
+        for one in self.verdicts:
+            one.give_up(error)
+
     def _kept(self, said: str) -> list[bool]:
         """Nobody has it any more: so it is when the first try went through and only its answer was lost."""
         return [one == "k" or (one == "g" and self.tries > 1) for one in said]

@@ -76,6 +76,13 @@ class FeedWatch(Watch[FeedItem]):
         newest, counter = replies
         return self._is_end(self._id(newest[0][0]) if newest else None, _count(counter))
 
+    def fail(self, error: Exception) -> None:
+        """A feed that is none is no trouble of those of other partitions."""
+        if isinstance(error, ServerRefusedError) and error.is_wrong_type:
+            self._leave(error)
+        else:
+            super().fail(error)
+
     def _is_end(self, newest: FeedId | None, counter: int) -> bool:
         if not self._is_certain:
             return newest is None

@@ -6,16 +6,17 @@ from collections.abc import Sequence
 from typing import Any
 
 from ...codec import RawEntry
-from ...codec.delta import delta
+from ...codec.delta import Delta, delta
+from ...errors import CorruptEntryError
 from ...event_log import EventLog
 from ...event_log.reading import fetch, size_of
 from ...event_log.sealed import Position
 from ...events import Recorded, selector
 from ...ids import START, EventId
-from ...server.border import insist, text
+from ...server.border import insist
 from .buffer import Buffer, Sized
 from .session_watch import SessionWatch
-from .watch import Command, Standing, Watch
+from .watch import Command, Standing, Watch, numbers_of
 
 _MESSAGES = "message.*"
 
@@ -47,7 +48,7 @@ class DeltaWatch(Watch[Any]):
 
     def stands(self, replies: Sequence[Any]) -> bool:
         """Whether it is the one read last, or there is none."""
-        return not replies[0] or EventId.parse(text(replies[0][0][0])) == self._at
+        return not replies[0] or numbers_of(replies[0][0]) == self._at
 
     def _begin(self) -> None:
         """Nothing has to be asked."""
@@ -55,7 +56,7 @@ class DeltaWatch(Watch[Any]):
     def _page(self, count: int) -> Sequence[RawEntry]:
         page = self._fetch(f"({self._at}" if self._at != START else "-", "+", count)
         newest = () if page else self._fetch("+", "-", 1, b"XREVRANGE")
-        if newest and EventId.parse(newest[0][0]) < self._at:
+        if newest and numbers_of(newest[0]) < self._at:
             # Another stream than that in which this one stood, by a clock that went back.
             self._at = START
             return self._fetch("-", "+", count)
@@ -65,9 +66,9 @@ class DeltaWatch(Watch[Any]):
         return insist(lambda: fetch(self._log.client, self.key, start, end, count, command), 0)
 
     def _accept(self, entry: RawEntry) -> Sequence[Sized]:
-        found = delta(*entry)
-        self._at = found.id
-        return [Sized(found, size_of(entry))]
+        self._at = EventId(*numbers_of(entry))
+        found = _piece(entry)
+        return [Sized(found, size_of(entry))] if found else []
 
 
 class MessageWatch(SessionWatch):
@@ -125,4 +126,13 @@ class MessageWatch(SessionWatch):
         """The revision at which the oldest message began of which there still are pieces."""
         live = self._log.keyspace.session(self._session_id).live
         found = insist(lambda: fetch(self._log.client, live, "-", "+", 1), 0)
-        return delta(*found[0]).revision if found else None
+        piece = _piece(found[0]) if found else None
+        return piece.revision if piece else None
+
+
+def _piece(entry: RawEntry) -> Delta | None:
+    """Nothing is promised of pieces: one that somebody else wrote is none."""
+    try:
+        return delta(*entry)
+    except CorruptEntryError:
+        return None

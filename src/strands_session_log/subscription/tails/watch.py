@@ -49,7 +49,7 @@ class Watch(ABC, Generic[T]):
     def __init__(self, key: str, partition: int, buffer: Buffer[T]) -> None:
         self.key, self.partition, self.buffer = key, partition, buffer
         self._bring: Callable[[Watch[Any]], object] = lambda watch: None
-        self._has_begun, self._count = False, _FIRST_PAGE
+        self._has_begun, self._has_left, self._count = False, False, _FIRST_PAGE
 
     def followed_by(self, bring: Callable[[Watch[Any]], object]) -> None:
         """Know who takes care of it; takes a watch in any thread, at any moment, and neither waits nor raises."""
@@ -58,6 +58,11 @@ class Watch(ABC, Generic[T]):
     def come_again(self) -> None:
         """Have it looked at: there is room again, or nobody who consumes."""
         self._bring(self)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nobody need read for it any more."""
+        return self._has_left or self.buffer.has_ended
 
     @property
     @abstractmethod
@@ -117,9 +122,16 @@ class Watch(ABC, Generic[T]):
         known = sum(numbers_of(entry) <= self.position for entry in entries)
         return self._deliver(entries[known:], Standing.LIVE)
 
-    def fail(self, error: BaseException) -> None:
+    def fail(self, error: Exception) -> None:
         """Let the consumer know, after all that was read."""
         self.buffer.end(error)
+
+    def _leave(self, error: Exception) -> None:
+        """Let the consumer know, and the others that read for it go on."""
+        self._has_left = True
+        if not self._has_begun:
+            self.buffer.started()
+        self.buffer.leave(error)
 
     def _deliver(self, entries: Sequence[RawEntry], otherwise: Standing) -> Standing:
         items: list[Sized] = []
@@ -131,7 +143,7 @@ class Watch(ABC, Generic[T]):
             # Also what precedes an entry that does not belong there.
             if items:
                 has_room = self.buffer.put(items, self.come_again)
-        if self.buffer.has_ended:
+        if self.is_over:
             return Standing.OVER
         return otherwise if has_room else Standing.FULL
 
