@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from strands_session_log import SessionLog, Subscriber, events
-from strands_session_log.errors import SessionLogError
+from strands_session_log.errors import CorruptEntryError, SessionLogError
 from strands_session_log.keys import GroupKeys
 from support.clients import Client
 from support.command_line import Run, runner
@@ -61,6 +61,13 @@ NOTED = {
 FIELDS = (*NOTED, "checkpoint", "checkpoint_link", "created", "last_read", "replay", "parked_total", "error")
 ENVELOPE = ("session", "id", "type", "agent", "link", "facts")
 PARKED = (*ENVELOPE, "feed_id", "attempts", "error")
+LARGE_IDS = {
+    "the largest id": "18446744073709551615-18446744073709551615",
+    "a large sequence": "9999999999999-99999999999999999",
+    "a sequence that is not exact in Lua": "9999999999999-9007199254740993",
+    "a time to come": "99999999999999-1000",
+    "the sequence 0": "99999999999999-0",
+}
 ENTRY_VALUES = ("junk", "huge", "negative", "bytes", "empty")
 
 
@@ -83,6 +90,8 @@ SPOILS = [
     *(Spoil("group", field, value) for field in FIELDS for value in (*VALUES, "missing")),
     *(Spoil("position", "value", value) for value in VALUES),
     *(Spoil("feed", field, value) for field in ENVELOPE for value in (*ENTRY_VALUES, "missing")),
+    *(Spoil("feed", "entry", value) for value in LARGE_IDS),
+    *(Spoil("parked", "entry", value) for value in LARGE_IDS),
     *(Spoil("parked", field, value) for field in PARKED for value in (*ENTRY_VALUES, "missing")),
 ]
 
@@ -130,6 +139,8 @@ class Ground:
         elif spoil.key == "group":
             field = f"error:{self.pending}" if spoil.field == "error" else spoil.field
             send("HDEL", key, field) if spoil.value == "missing" else send("HSET", key, field, VALUES[spoil.value])
+        elif spoil.field == "entry":
+            send("XADD", key, LARGE_IDS[spoil.value], "field", "value")
         elif spoil.key == "position":
             send("SET", key, VALUES[spoil.value])
         else:
@@ -153,7 +164,11 @@ class Ground:
     def wanted(self, spoil: Spoil) -> set[tuple[str, int]]:
         """What the feed must deliver all the same."""
         mine, neighbour = self.names
-        unsettled = set() if not spoil.field else {(mine, number) for number in range(3, 8 - (spoil.key == "feed"))}
+        unsettled = (
+            set()
+            if not spoil.field
+            else {(mine, number) for number in range(3, 8 - (spoil.key == "feed" and spoil.field != "entry"))}
+        )
         return unsettled | {(neighbour, number) for number in range(3)}
 
 
@@ -206,12 +221,12 @@ class Handled(NamedTuple):
     seconds: float
 
 
-def consume(ground: Ground, wanted: set[tuple[str, int]], **settings: Any) -> Handled:
+def consume(ground: Ground, wanted: set[tuple[str, int]], patience: float = PATIENCE, **settings: Any) -> Handled:
     """Handle what there is until all that is wanted was given, or patience is over."""
     seen, began = set[tuple[str, int]](), time.monotonic()
     settings = {"claim_after": 0.05, "backoff": 0.01, "on_gap": "skip", "max_attempts": 9, "bodies": True, **settings}
     with Subscriber(ground.log, "g", "c", **settings) as deliveries:
-        timer = threading.Timer(PATIENCE, deliveries.stop)
+        timer = threading.Timer(patience, deliveries.stop)
         timer.start()
         for delivery in deliveries:
             if delivery.key and delivery.event:
@@ -323,6 +338,32 @@ def test_a_command_on_a_group_that_somebody_else_wrote_to_ends_in_one_line(groun
     share = SPOILS[list(COMMANDS).index(command) :: len(COMMANDS)]
     found = [trouble(ground, spoil, lambda: ground.run(*arguments, exit_code=None), True) for spoil in share]
     assert [one for one in found if one] == []
+
+
+@pytest.mark.parametrize("ordered", [False, True], ids=["competing", "ordered"])
+@pytest.mark.parametrize("largest", LARGE_IDS)
+def test_a_feed_that_ends_with_what_others_have_put_there_is_read_to_its_end_and_told_of(
+    ground: Ground, largest: str, ordered: bool
+) -> None:
+    spoil = Spoil("feed", "entry", largest)
+    ground.put_back()
+    ground.spoil(spoil)
+    for _ in range(2):
+        consume(ground, ground.wanted(spoil) | {("none", 0)}, ordered=ordered, patience=0.5)
+    (found,) = [one for one in ground.log.groups() if one.partition == 0]
+    assert (found.lag, found.pending) == (0, 0)
+    with ground.log.tail() as tail:
+        envelopes, errors = 0, list[type[Exception]]()
+        while envelopes < 11 or CorruptEntryError not in errors:
+            try:
+                envelopes += bool(next(tail))
+            except SessionLogError as error:
+                errors.append(type(error))
+        assert len(errors) <= 2
+        position = str(tail.position)
+    with ground.log.tail(after=position) as again:
+        _append(ground.log, ground.names[1], range(3, 4))
+        assert next(again).session_id == ground.names[1]
 
 
 @pytest.mark.parametrize("ordered", [False, True], ids=["competing", "ordered"])

@@ -86,6 +86,13 @@ local function delivered_to(feed, name)
     end
 end
 
+-- The first entry that follows an id; after the largest there is, nothing can.
+local function first_after(feed, id, last)
+    local found = redis.pcall('XRANGE', feed, '(' .. id, last or '+', 'COUNT', 1)
+    if found.err and not string.find(found.err, 'interval') then return redis.call('XRANGE', feed, '(' .. id, '+') end
+    return found[1]
+end
+
 -- Puts a delivery aside, with what the feed says of it; false when that is gone.
 local function put_aside(feed, group, parked, name, id, attempts, why)
     local entry = redis.call('XRANGE', feed, id, id)[1]

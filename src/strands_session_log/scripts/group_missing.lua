@@ -6,7 +6,7 @@
 -- Returns what is missing in the group, as two ids; '' when nothing is. What is gone is noted in the group.
 local call = redis.call
 local after, before = ARGV[1], ARGV[2]
-local first = call('XRANGE', KEYS[1], '(' .. after, before, 'COUNT', 1)[1]
+local first = first_after(KEYS[1], after, before)
 local noted = call('HMGET', KEYS[2], 'gap', 'checkpoint', 'backfill')
 local gap, checkpoint = gap_or_none(noted[1]), id_or_nil(noted[2])
 -- What others have settled may be trimmed already.

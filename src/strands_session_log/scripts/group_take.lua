@@ -171,7 +171,7 @@ end
 local room = most - #entries / 3
 if ordered and may_read then
     -- What is behind a gap comes only when somebody has heard of the gap, and perhaps has it read.
-    local first = call('XRANGE', feed, '(' .. delivered, '+', 'COUNT', 1)[1]
+    local first = first_after(feed, delivered)
     if first and sequence_of(first[1]) ~= sequence_of(delivered) + 1 then
         may_read, first_lost, last_lost = false, delivered, first[1]
         delivered = beside(first[1], -1)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from functools import partial
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from ..codec import RawEntry
 from ..errors import EnvelopeMismatchError, ServerRefusedError
@@ -20,11 +20,12 @@ class _Stretch(NamedTuple):
     """Deliveries of events of one session that follow each other; they are read at once."""
 
     session_id: str
+    ids: list[bytes]
     deliveries: list[BaseDelivery]
 
-    @property
-    def ids(self) -> list[str]:
-        return [str(delivery.id) for delivery in self.deliveries]
+
+_Range: TypeAlias = "tuple[str, bytes, bytes, int]"
+"""Entries of a session to be read: from which id, to which, and how many at most."""
 
 
 class Rejected(NamedTuple):
@@ -69,7 +70,7 @@ class Bodies:
     def _hand_out(self, stretch: _Stretch, entries: Sequence[RawEntry] | ServerRefusedError) -> list[Rejected]:
         if isinstance(entries, ServerRefusedError):
             return [Rejected(delivery, entries) for delivery in stretch.deliveries]
-        if [entry[0].decode() for entry in entries] != stretch.ids:
+        if [entry[0] for entry in entries] != stretch.ids:
             return self._one_by_one(stretch)
         for delivery, entry in zip(stretch.deliveries, entries, strict=True):
             delivery.body = entry
@@ -77,8 +78,8 @@ class Bodies:
 
     def _one_by_one(self, stretch: _Stretch) -> list[Rejected]:
         """Some are not there: the session was deleted, and perhaps begun anew, or there never were any."""
-        ranges = [(stretch.session_id, id_, id_, 1) for id_ in stretch.ids]
-        first, *found = self._read([(stretch.session_id, "-", "+", 1), *ranges])
+        ranges: list[_Range] = [(stretch.session_id, id_, id_, 1) for id_ in stretch.ids]
+        first, *found = self._read([(stretch.session_id, b"-", b"+", 1), *ranges])
         rejected: list[Rejected] = []
         for delivery, entries in zip(stretch.deliveries, found, strict=True):
             if isinstance(entries, ServerRefusedError):
@@ -91,11 +92,11 @@ class Bodies:
                 rejected.append(Rejected(delivery, error))
         return rejected
 
-    def _read(self, ranges: Sequence[tuple[str, str, str, int]]) -> list[Sequence[RawEntry] | ServerRefusedError]:
+    def _read(self, ranges: Sequence[_Range]) -> list[Sequence[RawEntry] | ServerRefusedError]:
         """Entries of streams; of a key that is no stream, that error."""
         return insist(partial(self._ask, ranges), self._retry_for)
 
-    def _ask(self, ranges: Sequence[tuple[str, str, str, int]]) -> list[Sequence[RawEntry] | ServerRefusedError]:
+    def _ask(self, ranges: Sequence[_Range]) -> list[Sequence[RawEntry] | ServerRefusedError]:
         keys = [self._keyspace.session(session_id).events for session_id, *_ in ranges]
         with connection_to(self._client, keys[0]) as node:
             pipeline = node.pipeline(transaction=False)
@@ -118,10 +119,11 @@ def _stretches(deliveries: Iterable[BaseDelivery]) -> list[_Stretch]:
         session_id, revision = delivery.session_id, delivery.id.revision
         end = ends.get(session_id)
         if end is None or revision != end[0] + 1:
-            stretch = _Stretch(session_id, [])
+            stretch = _Stretch(session_id, [], [])
             found.append(stretch)
         else:
             stretch = end[1]
+        stretch.ids.append(delivery.event_key)
         stretch.deliveries.append(delivery)
         ends[session_id] = (revision, stretch)
     return found

@@ -16,6 +16,7 @@ from ..keys import Keyspace
 from .taken import link_of
 
 RawBody = Sequence[Any]
+_ID = 3
 
 
 class Settler(Protocol):
@@ -87,6 +88,11 @@ class BaseDelivery:
         """What the feed says of the event."""
         assert self._envelope is not None
         return self._envelope
+
+    @property
+    def event_key(self) -> bytes:
+        """The stream id of the event in its session, as the feed has it."""
+        return self._fields[_ID]
 
     @property
     def link(self) -> bytes:

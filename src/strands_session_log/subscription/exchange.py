@@ -139,7 +139,7 @@ class Exchange:
         expires = time.monotonic() + self.settings.lease
         made = [self._kind(partition, one, self._desk, expires) for one in given]
         self._desk.add(made)
-        wanted = [one for one in made if self._holds(one, partial(one.read, self._events.keyspace))]
+        wanted = self._sound(made, partial(self._kind.read, keyspace=self._events.keyspace))
         if not self._all or self._past.knows_any:
             wanted = [one for one in wanted if self._is_wanted(one)]
         if self._bodies:
@@ -158,17 +158,20 @@ class Exchange:
             raise
         for one, error in rejected:
             self._reject(one, error)
-        return [one for one in wanted if not one.is_settled and self._holds(one, one.check)]
+        return self._sound((one for one in wanted if not one.is_settled), self._kind.check)
 
-    def _holds(self, delivery: BaseDelivery, check: Callable[[], object]) -> bool:
-        """Whether it passes; what does not is parked, and all others go on."""
-        try:
-            check()
-        except Exception as error:
-            # Whatever stands in an entry that somebody else wrote, and whatever it does to those who read it.
-            self._reject(delivery, error)
-            return False
-        return True
+    def _sound(self, deliveries: Iterable[BaseDelivery], check: Callable[[BaseDelivery], object]) -> list[BaseDelivery]:
+        """Those that pass; what does not is parked, and all others go on."""
+        found: list[BaseDelivery] = []
+        for one in deliveries:
+            try:
+                check(one)
+            except Exception as error:
+                # Whatever stands in an entry that somebody else wrote, and whatever it does to those who read it.
+                self._reject(one, error)
+            else:
+                found.append(one)
+        return found
 
     def _reject(self, delivery: BaseDelivery, error: Exception) -> None:
         logger.warning("delivery=<%s>, error=<%s> | parked, it is not what it should be", delivery, error)

@@ -217,9 +217,9 @@ class Group:
         return found[0] if found else None
 
     def release(self, partition: int) -> None:
-        """Give up the lease of a partition, if this consumer has it."""
-        arguments = [self.settings.consumer]
-        insist(lambda: GROUP_RELEASE(self.client, [self._keys(partition)[1]], arguments), 0)
+        """Give up the lease of a partition, if this consumer has it; of one that is broken, nobody has."""
+        call = [([self._keys(partition)[1]], [self.settings.consumer])]
+        insist(lambda: told_apart(GROUP_RELEASE.each(self.client, call)), 0)
 
     def leave(self, partitions: Sequence[int]) -> None:
         """Give up what leases this consumer has in some partitions, and its name where nothing is pending under it."""

@@ -256,6 +256,7 @@ class Intake:
             logger.error("partition=<%d>, error=<%s> | left alone until it is mended", place.partition, error)
             self._outlet.rejected(error)
         place.broke(time.monotonic())
+        self._leases.note(place.partition, False)
 
     def _forked(self, partition: int, last: Given) -> LogForkedError:
         try:

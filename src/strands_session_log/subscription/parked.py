@@ -117,11 +117,12 @@ class ParkedEvents:
         return self._settle("drop", parked_ids)
 
     def _of_partition(self, partition: int) -> Iterator[ParkedEvent]:
-        start, replayed = "-", self._replayed(partition)
-        while page := self._command(b"XRANGE", self._keys(partition).parked, start, "+", "COUNT", _PAGE):
+        start, replayed, page = "-", self._replayed(partition), [None] * _PAGE
+        while len(page) == _PAGE:
+            page = self._command(b"XRANGE", self._keys(partition).parked, start, "+", "COUNT", _PAGE)
             for entry in page:
                 yield ParkedEvent.parse(self._keyspace, partition, entry, replayed)
-            start = f"({page[-1][0].decode()}"
+            start = f"({page[-1][0].decode()}" if page else ""
 
     def _settle(self, how: str, parked_ids: Iterable[str]) -> int:
         found = self._found(how, dict.fromkeys(parked_ids))

@@ -121,4 +121,5 @@ class Place:
     def broke(self, now: float) -> None:
         """One of its keys is not what it should be: leave it alone for a while, until that is mended."""
         self.is_broken = self.must_recover = True
+        self.is_mine = False
         self.rang, self.due_at, self.asked_at = False, now + _BROKEN_EVERY, now

@@ -19,6 +19,8 @@ from .watch import Command, Watch
 _NEWEST = ("+", "-", 1, b"XREVRANGE")
 _MARK_BYTES = 64
 _DIGITS = 20
+_LARGEST = ((1 << 64) - 1, (1 << 64) - 1)
+"""Nothing can follow it; a server even refuses to look."""
 
 
 class Passed(NamedTuple):
@@ -112,7 +114,7 @@ class FeedWatch(Watch[FeedItem]):
         self.buffer.put([Sized(Passed(feed_id), 0)], self.come_again)
 
     def _page(self, count: int) -> Sequence[RawEntry]:
-        page = self._fetch(f"({self._at.stream_id}", "+", count)
+        page = self._fetch(f"({self._at.stream_id}", "+", count) if self._at[1:] != _LARGEST else ()
         if not page:
             self._look_for_gap()
         return page
