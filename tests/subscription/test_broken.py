@@ -8,7 +8,7 @@ import pytest
 
 from strands_session_log import SessionLog, Subscriber, events
 from strands_session_log.cli.parking import recorded_of
-from strands_session_log.errors import EnvelopeMismatchError, ServerRefusedError
+from strands_session_log.errors import ServerRefusedError
 from support.waiting import wait_until
 
 from .helpers import Consumer, Told
@@ -137,11 +137,3 @@ def test_what_is_parked_is_held_against_its_event_where_that_is_shown(log: Sessi
     recorded, problem = recorded_of(log, forged)
     assert recorded is None
     assert "type 'custom.other', not 'custom.number'" in problem
-
-
-def test_a_mismatch_is_the_same_in_another_process() -> None:
-    import pickle
-
-    error = EnvelopeMismatchError("s", "1-1", "0:1-1", {"type": ("a", "b")})
-    again = pickle.loads(pickle.dumps(error))
-    assert (str(again), again.differs) == (str(error), error.differs)
