@@ -20,6 +20,8 @@ from strands_session_log.keys import GroupKeys
 from support.clients import Client
 from support.command_line import Run, runner
 
+from .helpers import raw
+
 TIME_BOX = 5.0
 PATIENCE = 3.0
 TYPES: dict[str, tuple[Any, ...]] = {
@@ -149,7 +151,7 @@ class Ground:
     def _rewrite(self, key: str, spoil: Spoil) -> None:
         """The last entry of a stream, with one field another; a stream takes it at the same id only when it is new."""
         send = self.log.client.execute_command
-        ((id_, flat),) = send(b"XREVRANGE", key, "+", "-", "COUNT", 1, NEVER_DECODE=True)
+        ((id_, flat),) = raw(self.log, b"XREVRANGE", key, "+", "-", "COUNT", 1)
         fields = dict(zip(flat[::2], flat[1::2], strict=True))
         fields.pop(spoil.field.encode())
         if spoil.value != "missing":
@@ -185,7 +187,7 @@ def ground(client: Client, server_url: str, namespace: str) -> Iterator[Ground]:
         _append(log, names[1], range(3))
         keys = [key for at in (0, 1) for key in log.events.keyspace.group(at, "g")]
         dumps = {key: dump for key in keys if (dump := client.execute_command("DUMP", key, NEVER_DECODE=True))}
-        row = client.execute_command(b"XPENDING", keys[0], "g", "-", "+", 1, NEVER_DECODE=True)[0]
+        row = raw(log, b"XPENDING", keys[0], "g", "-", "+", 1)[0]
         parked = [one.parked_id for one in log.parked("g")]
         yield Ground(log, runner(server_url, namespace), names, dumps, row[0].decode(), parked[0])
 
@@ -203,7 +205,7 @@ def _take_part(log: SessionLog) -> None:
         third.park("later")
     keys, send = log.events.keyspace.group(0, "g"), log.client.execute_command
     log.parked("g").replay([one.parked_id for one in log.parked("g")][:1])
-    pending = [row[0] for row in send(b"XPENDING", keys.feed, "g", "-", "+", 2, NEVER_DECODE=True)]
+    pending = [row[0] for row in raw(log, b"XPENDING", keys.feed, "g", "-", "+", 2)]
     send("XCLAIM", keys.feed, "g", "gone", 0, *pending)
     noted = {**NOTED, f"error:{pending[0].decode()}": "1 ValueError: no"}
     send("HSET", keys.group, *(part for pair in noted.items() for part in pair))

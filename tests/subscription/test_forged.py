@@ -15,7 +15,7 @@ from strands_session_log.errors import CorruptEntryError, EnvelopeMismatchError,
 from strands_session_log.feed import Envelope
 from support.waiting import wait_until
 
-from .helpers import Consumer, Told, number_of
+from .helpers import Consumer, Told, number_of, raw
 
 Fields = dict[bytes, bytes]
 MODES = [{}, {"bodies": False}, {"ordered": True}, {"types": "custom.*"}]
@@ -23,7 +23,7 @@ NAMES = ("session", "id", "type", "agent", "link", "facts")
 
 
 def entries(log: SessionLog, key: str) -> list[tuple[bytes, list[bytes]]]:
-    found = log.client.execute_command(b"XRANGE", key, "-", "+", NEVER_DECODE=True)
+    found = raw(log, b"XRANGE", key, "-", "+")
     return [(id_, list(flat)) for id_, flat in found]
 
 
