@@ -17,6 +17,7 @@ import pytest
 from strands.hooks import HookRegistry
 
 from strands_session_log import SessionLog, Subscriber, events
+from strands_session_log.event_log.connection import connection_to
 from support import ValkeyliteServer, talking
 from support.exporting import ExporterProcess
 from support.waiting import wait_until
@@ -263,9 +264,8 @@ def test_what_is_no_envelope_or_has_odd_facts_holds_up_no_counting(
             ("field", b"\xff"),
             ("session", "s-0", "id", "1-1", "type", "x", "agent", "", "link", "", "facts", "{"),
         ):
-            newest = session_log.client.execute_command(
-                b"XREVRANGE", keys.feed, "+", "-", "COUNT", 1, NEVER_DECODE=True
-            )
+            with connection_to(session_log.client, keys.feed) as node:
+                newest = node.execute_command(b"XREVRANGE", keys.feed, "+", "-", "COUNT", 1, NEVER_DECODE=True)
             ms, _, sequence = newest[0][0].decode().partition("-")
             session_log.client.execute_command("XADD", keys.feed, f"{ms}-{int(sequence) + 1}", *fields)
         notes(session_log, 40)
