@@ -138,6 +138,10 @@ class Keyspace(NamedTuple):
         feed = self.feed(partition)
         return GroupKeys(feed, f"{prefix}:group:{name}", f"{prefix}:parked:{name}", self.position(partition))
 
+    def group_key(self, partition: int, name: bytes) -> bytes:
+        """The hash of a consumer group on the feed, whoever gave it its name."""
+        return f"{self._prefix(partition)}:group:".encode() + name
+
     def stored(self, key: str) -> StorageKeys:
         """The keys of what is stored under a key of `ValkeyStorage`; its partition is that of a session so named."""
         listing = self.storage(self.partition(key))

@@ -16,6 +16,7 @@ import pytest
 from strands.hooks import HookRegistry
 
 from strands_session_log import SessionLog, Subscriber, events
+from strands_session_log.event_log.connection import connection_to
 from support import ValkeyliteServer, talking
 from support.exporting import ExporterProcess
 from support.programs import COMMAND_LINE, Program, run
@@ -257,3 +258,23 @@ def test_without_prometheus_client_it_says_what_to_install(
     ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
     assert ended.returncode == 2
     assert ended.stderr == "session-log: serving metrics needs an extra: pip install 'strands-session-log[metrics]'\n"
+
+
+def test_what_is_no_envelope_or_has_odd_facts_holds_up_no_counting(
+    session_log: SessionLog, exporter: Callable[..., ExporterProcess]
+) -> None:
+    with exporter() as running:
+        running.wait_until_ready()
+        notes(session_log, 5)
+        keys = session_log.events.keyspace.session("s-0")
+        for fields in (
+            ("field", b"\xff"),
+            ("session", "s-0", "id", "1-1", "type", "x", "agent", "", "link", "", "facts", "{"),
+        ):
+            with connection_to(session_log.client, keys.feed) as node:
+                newest = node.execute_command(b"XREVRANGE", keys.feed, "+", "-", "COUNT", 1, NEVER_DECODE=True)
+            ms, _, sequence = newest[0][0].decode().partition("-")
+            session_log.client.execute_command("XADD", keys.feed, f"{ms}-{int(sequence) + 1}", *fields)
+        notes(session_log, 40)
+        wait_until(lambda: running.total("events_total") == 45, "all that are events to be counted")
+    assert len(list(session_log.parked("metrics"))) == 2

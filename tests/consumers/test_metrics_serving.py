@@ -89,6 +89,7 @@ class Group(NamedTuple):
     redeliveries: int = 7
     abandoned: bool = False
     checkpoint: str = ""
+    problem: str = ""
 
 
 def shown(look: Look | None) -> CollectorRegistry:

@@ -59,7 +59,7 @@ def test_what_a_killed_process_said_is_followed_by_what_its_successor_says(tcp_s
         with speaking(agent, "Go on."):
             agent.model.say(1)
             after = spoken(live, "Here I")
-            assert (after.line.agent, after.line.number) == (before.line.agent, 1)
+            assert (after.line.agent, after.line.sequence) == (before.line.agent, 1)
             assert after.line.message != before.line.message
         found = taken(live, 1)[0]
         while not (isinstance(found, Recorded) and found.event.data["message"]["role"] == "assistant"):

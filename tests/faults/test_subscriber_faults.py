@@ -115,7 +115,7 @@ def test_a_gap_can_be_filled_from_the_sessions(log: SessionLog, told: Told) -> N
     told(range(9, 12), "only")
     with Consumer(log, on_gap="catch_up") as consumer:
         wait_until(lambda: {number for _, number in consumer.handled} >= set(range(5, 12)), "what was missing")
-        wait_until(lambda: not any(one.gap or one.work for one in log.groups()), "the gap to be closed")
+        wait_until(lambda: not any(one.gap or one.backfill for one in log.groups()), "the gap to be closed")
 
 
 def test_an_unsettled_gap_is_told_to_every_consumer_that_begins(log: SessionLog, told: Told) -> None:

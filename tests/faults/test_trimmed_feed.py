@@ -198,11 +198,11 @@ def test_content_that_could_not_be_fetched_is_fetched_again(
 ) -> None:
     fetch, calls = Bodies.add_to, list[int]()
 
-    def failing(self: Bodies, deliveries: Any) -> None:
+    def failing(self: Bodies, deliveries: Any) -> Any:
         calls.append(1)
         if len(calls) == 1:
             raise ServerUnavailableError("away")
-        fetch(self, deliveries)
+        return fetch(self, deliveries)
 
     monkeypatch.setattr(Bodies, "add_to", failing)
     with SessionLog.connect(tcp_server.url) as log:

@@ -109,7 +109,7 @@ def test_tool_calls_are_heard_with_their_input(session_log: SessionLog) -> None:
             pieces += [one for one in taken(live, 1) if isinstance(one, Delta)]
         told = {one.line.kind: one.line for one in pieces}
         assert (told["tool"].text, told["input"].text) == ("add", '{"a":1,"b":2}')
-        assert told["tool"].tool == told["input"].tool != ""
+        assert told["tool"].tool_use_id == told["input"].tool_use_id != ""
         assert (told["text"].block, told["input"].block) == (0, 1)
         agent.model.say(1)
         pieces, _ = until_recorded(live)
@@ -357,6 +357,6 @@ def test_words_that_come_while_the_network_fails_come_once(tcp_server: Server, p
             time.sleep(0.005)
         agent.model.say(100)
         wait_until(lambda: any(isinstance(one, Recorded) and _is_answer(one) for one in found), "the message", SOON)
-    numbers = [one.line.number for one in found if isinstance(one, Delta)]
+    numbers = [one.line.sequence for one in found if isinstance(one, Delta)]
     assert numbers == sorted(set(numbers))
     log.close()

@@ -7,9 +7,16 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from strands_session_log import SessionLog, Subscriber, events
+from strands_session_log.event_log.connection import connection_to
 from strands_session_log.subscription import SyncDelivery
 
 Handle = Callable[[SyncDelivery], object]
+
+
+def raw(log: SessionLog, name: bytes, key: str, *arguments: Any) -> Any:
+    """The reply to a command about a key, as the server lays it out."""
+    with connection_to(log.client, key) as node:
+        return node.execute_command(name, key, *arguments, NEVER_DECODE=True)
 
 
 class Told:

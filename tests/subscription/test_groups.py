@@ -39,7 +39,7 @@ def test_an_operator_can_have_a_gap_read_from_the_sessions(log: SessionLog, told
     assert log.settle_gaps("g", "catch_up") == []
     with Consumer(log) as consumer:
         wait_until(lambda: {number for _, number in consumer.handled} >= set(range(5, 12)), "what was missing")
-        wait_until(lambda: not any(one.gap or one.work for one in log.groups()), "the gap to be closed")
+        wait_until(lambda: not any(one.gap or one.backfill for one in log.groups()), "the gap to be closed")
     assert not consumer.errors
 
 
@@ -58,10 +58,12 @@ def test_work_under_way_is_not_cut_short_by_a_gap(log: SessionLog, told: Told) -
         next(deliveries).ack()
     key = log.events.keyspace.group(log.events.keyspace.partition("only"), "g").group
     for gap, work in (("5000-1 9000-4", "between 0 9000"), ("7000-2 9000-6", "between 0 9001")):
-        log.client.execute_command("HSET", key, "gap", gap, "cursor", "1-1 only")
+        log.client.execute_command("HSET", key, "gap", gap, "backfill_cursor", "1-1 only")
         log.settle_gaps("g", "catch_up")
-        assert [one.work for one in log.groups() if one.partition == log.events.keyspace.partition("only")] == [work]
-        assert not log.client.execute_command("HEXISTS", key, "cursor")
+        assert [one.backfill for one in log.groups() if one.partition == log.events.keyspace.partition("only")] == [
+            work
+        ]
+        assert not log.client.execute_command("HEXISTS", key, "backfill_cursor")
 
 
 def test_a_group_that_is_not_there_is_named_with_those_that_are(log: SessionLog, told: Told) -> None:
@@ -98,7 +100,7 @@ def test_what_is_dropped_while_it_waits_to_be_tried_again_is_not_waited_for(log:
     ids = park(log, told, 1, 2)
     assert log.parked("g").replay(ids) == 2
     assert log.parked("g").drop(ids) == 2
-    assert not any(one.work for one in log.groups())
+    assert not any(one.backfill for one in log.groups())
 
 
 def test_a_parked_event_that_was_removed_by_other_means_is_not_waited_for(log: SessionLog, told: Told) -> None:
@@ -106,7 +108,7 @@ def test_a_parked_event_that_was_removed_by_other_means_is_not_waited_for(log: S
     log.parked("g").replay(ids)
     log.client.execute_command("DEL", log.events.keyspace.group(log.events.keyspace.partition("only"), "g").parked)
     with Consumer(log):
-        wait_until(lambda: not any(one.work for one in log.groups()), "the replay to be over")
+        wait_until(lambda: not any(one.backfill for one in log.groups()), "the replay to be over")
 
 
 def test_nothing_is_replayed_or_dropped_when_one_is_not_there(log: SessionLog, told: Told) -> None:

@@ -16,7 +16,7 @@ from .helpers import Consumer, Told, number_of
 
 
 def works(log: SessionLog) -> set[str]:
-    return {one.work for one in log.groups()} - {""}
+    return {one.backfill for one in log.groups()} - {""}
 
 
 def delete_feeds(log: SessionLog) -> None:

@@ -166,7 +166,7 @@ def test_a_new_group_can_begin_with_all_history(log: SessionLog, told: Told) -> 
     with Consumer(log, start="beginning") as consumer:
         told(range(100, 130))
         wait_until(lambda: len(set(consumer.handled)) == 130, "history, and what came meanwhile")
-        wait_until(lambda: not any(one.work for one in log.groups()), "history to be over")
+        wait_until(lambda: not any(one.backfill for one in log.groups()), "history to be over")
         told(range(130, 140))
         wait_until(lambda: len(set(consumer.handled)) == 140, "the feed")
     assert set(consumer.handled) == told.all

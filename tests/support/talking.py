@@ -104,4 +104,4 @@ def _feed(client: Any, partition: int, keyspace: Keyspace) -> Iterator[Envelope]
     key = keyspace.feed(partition)
     with connection_to(client, key) as node:
         for entry_id, fields in node.execute_command(b"XRANGE", key, "-", "+", NEVER_DECODE=True):
-            yield envelope(partition, entry_id, fields)
+            yield envelope(keyspace, partition, entry_id, fields)

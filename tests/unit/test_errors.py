@@ -15,6 +15,7 @@ from strands_session_log.moving import errors as moving_errors
 from strands_session_log.session_manager import errors as manager_errors
 
 ARGUMENTS: dict[str, Any] = {
+    "differs": {"type": ("custom.a", "custom.b")},
     "session_id": "s",
     "revision": 3,
     "attempts": 100,

@@ -104,7 +104,7 @@ def test_chunks_of_a_model_become_pieces() -> None:
         {"messageStop": {"stopReason": "tool_use"}},
         {"metadata": {}},
     )
-    told = [(one.kind, one.block, one.tool, one.text) for one in found]
+    told = [(one.kind, one.block, one.tool_use_id, one.text) for one in found]
     assert told[:2] == [("reasoning", 0, "", "hm"), ("text", 1, "", "Hi")]
     assert told[2:] == [("tool", 2, "t", "add"), ("input", 2, "t", "{}"), ("end", 3, "", "")]
     assert len({one.message for one in found}) == 1

@@ -51,7 +51,8 @@ def _metrics(look: Look) -> Iterator[Metric]:
 
 def _of_groups(groups: Sequence[GroupStatus]) -> Iterator[Metric]:
     def of(name: str) -> Samples:
-        return [((status.group, str(status.partition)), getattr(status, name)) for status in groups]
+        # Of what is broken nobody knows how much there is.
+        return [((one.group, str(one.partition)), getattr(one, name)) for one in groups if not one.problem]
 
     yield _gauge("group_lag_events", "Events of the feed that a group has not been given yet.", _GROUP, of("lag"))
     yield _gauge(
@@ -61,6 +62,9 @@ def _of_groups(groups: Sequence[GroupStatus]) -> Iterator[Metric]:
     yield _gauge("group_parked_events", "Events that failed too often and were put aside.", _GROUP, of("parked"))
     yield _gauge("group_consumers", "Consumers that a group knows.", _GROUP, of("consumers"))
     yield _gauge("group_abandoned", "Whether the feed is not kept for a group any more.", _GROUP, of("abandoned"))
+    help_ = "Whether a key of a group holds something else than it should, so that nobody reads it."
+    broken: Samples = [((one.group, str(one.partition)), float(bool(one.problem))) for one in groups]
+    yield _gauge("group_broken", help_, _GROUP, broken)
     help_ = "Events that a group was given more than once."
     yield _filled(CounterMetricFamily(f"{PREFIX}_group_redeliveries", help_, labels=_GROUP), of("redeliveries"))
 

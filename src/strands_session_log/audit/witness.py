@@ -20,6 +20,7 @@ from ..event_log.reading import fetch
 from ..feed import Envelope
 from ..feed.envelope import envelope
 from ..ids import START, EventId
+from ..keys import Keyspace
 from ..scripts import LOCATE
 from ..server.border import insist, text
 from .problems import Problems
@@ -117,7 +118,8 @@ class Witness:
         newest: Its newest one then.
     """
 
-    def __init__(self, partition: int) -> None:
+    def __init__(self, keyspace: Keyspace, partition: int) -> None:
+        self._keyspace = keyspace
         self.partition, self.problems, self.oldest, self.newest = partition, Problems(), START, START
         self._sessions: dict[str, Testimony] = {}
         self._gap, self._last = "", 0
@@ -131,7 +133,7 @@ class Witness:
             partition: Whose feed.
             only: Keep what it tells of this session.
         """
-        witness, key = cls(partition), log.keyspace.feed(partition)
+        witness, key = cls(log.keyspace, partition), log.keyspace.feed(partition)
 
         def page(start: str, count: int, command: bytes = b"XRANGE") -> Sequence[RawEntry]:
             ends = ("+", "-") if command == b"XREVRANGE" else (start, str(witness.newest))
@@ -158,7 +160,7 @@ class Witness:
         try:
             return cls.read(log, partition, only)
         except ServerRefusedError as error:
-            witness = cls(partition)
+            witness = cls(log.keyspace, partition)
             witness.problems.add(f"the feed of partition {partition} cannot be read: {error.reason}")
             return witness
 
@@ -198,7 +200,7 @@ class Witness:
         if only is not None and flat[1] != only.encode():
             return
         try:
-            self._add(envelope(self.partition, entry_id, flat))
+            self._add(envelope(self._keyspace, self.partition, entry_id, flat))
         except CorruptEntryError as error:
             self.problems.add(f"the feed of partition {self.partition}: {error}")
 

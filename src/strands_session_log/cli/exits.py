@@ -55,7 +55,13 @@ _TELLS_ENOUGH = (
     errors.ServerNotReadyError,
     errors.SessionDeletedError,
 )
-DAMAGED = (errors.LogForkedError, errors.CorruptEntryError, errors.CorruptKeyError, errors.SnapshotMismatchError)
+DAMAGED = (
+    errors.CorruptEntryError,
+    errors.CorruptKeyError,
+    errors.EnvelopeMismatchError,
+    errors.LogForkedError,
+    errors.SnapshotMismatchError,
+)
 
 
 def fail(code: Code, message: str) -> NoReturn:

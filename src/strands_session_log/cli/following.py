@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.text import Text
 
 from ..codec.delta import Delta
-from ..errors import FeedGapError, SessionNotFoundError
+from ..errors import CorruptEntryError, FeedGapError, SessionNotFoundError
 from ..events import Recorded
 from ..feed import Envelope
 from ..ids import START, EventId
@@ -49,13 +49,13 @@ def follow(things: Iterable[T], show: Callable[[T], object], how_to_go_on: Calla
 
 
 def past_gaps(feed: FeedTail) -> Iterator[Envelope]:
-    """The envelopes; what is missing between them is told, and does not end it."""
+    """The envelopes; what is missing between them, or was put there by somebody else, is told, and does not end it."""
     while True:
         try:
             yield from feed
             return
-        except FeedGapError as gap:
-            typer.echo(f"session-log: warning: {one_line(gap)}", err=True)
+        except (FeedGapError, CorruptEntryError) as error:
+            typer.echo(f"session-log: warning: {one_line(error)}", err=True)
 
 
 def last_turn(log: SessionLog, session_id: str, agent: str | None) -> EventId:

@@ -9,8 +9,10 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
+from ..errors import CorruptEntryError, EnvelopeMismatchError
 from ..events import Recorded
-from ..ids import EventId
+from ..feed import LATEST_MS, FeedId
+from ..ids import START, EventId
 from ..session_log import SessionLog
 from ..subscription import ParkedEvent
 from .layout import hanging, narrowed, put, row, widths_of
@@ -30,15 +32,23 @@ _LABEL = 9
 
 def parked_at(one: ParkedEvent) -> datetime:
     """When it was parked, by the server's clock."""
-    return EventId.parse(one.parked_id.partition(":")[2]).time
+    found = FeedId.parse(0, one.parked_id.partition(":")[2])
+    return EventId(min(found.ms, LATEST_MS), found.sequence).time
 
 
-def recorded_of(log: SessionLog, one: ParkedEvent) -> Recorded | None:
-    """The event itself; None when its session is gone."""
+def recorded_of(log: SessionLog, one: ParkedEvent) -> tuple[Recorded | None, str]:
+    """The event itself, None when its session is gone; and why it is not shown, when it is not what was parked."""
     if not one.session_id:
-        return None
-    found = next(log.events.read(one.session_id, EventId(one.id.ms, one.id.revision - 1), one.id), None)
-    return found if found and found.id == one.id else None
+        return None, ""
+    try:
+        before = EventId(one.id.ms, one.id.revision - 1) if one.id.revision > 1 else START
+        found = next(log.events.read(one.session_id, before, one.id), None)
+        if found is None or found.id != one.id:
+            return None, ""
+        one.envelope.check(found)
+    except (CorruptEntryError, EnvelopeMismatchError) as error:
+        return None, str(error)
+    return found, ""
 
 
 def as_json(one: ParkedEvent) -> dict[str, Any]:
@@ -67,15 +77,15 @@ def print_parked(terminal: Console, found: Sequence[ParkedEvent]) -> None:
         put(terminal, row(cells, widths, [_STYLES.get(heading, "") for heading in headings], right=right), crop=True)
 
 
-def print_one(terminal: Console, one: ParkedEvent, recorded: Recorded | None) -> None:
+def print_one(terminal: Console, one: ParkedEvent, recorded: Recorded | None, problem: str) -> None:
     """All that is known of one of them."""
     when = f"  parked {local(parked_at(one), '%H:%M:%S')}, after {count(one.attempts, 'attempt')}"
     put(terminal, Text.assemble((one.parked_id, "bold"), (when, "dim"), "\n"))
-    for label, text in _told(one, recorded):
+    for label, text in _told(one, recorded, problem):
         put(terminal, hanging(terminal, Text(f"{label:<{_LABEL}}", "dim"), text))
 
 
-def _told(one: ParkedEvent, recorded: Recorded | None) -> Iterator[tuple[str, Text]]:
+def _told(one: ParkedEvent, recorded: Recorded | None, problem: str) -> Iterator[tuple[str, Text]]:
     if one.session_id:
         yield "session", Text(plain(one.session_id), "cyan")
         yield "event", Text(f"{one.id}  {_what(one)}")
@@ -85,6 +95,8 @@ def _told(one: ParkedEvent, recorded: Recorded | None) -> Iterator[tuple[str, Te
         yield "facts", Text(fields(one.envelope.facts, _LONG))
     if recorded:
         yield "content", Text(summary(recorded.event) or "-")
+    elif problem:
+        yield "content", Text(plain(f"not shown: {problem}"), "red")
     elif one.session_id:
         yield "content", Text("gone: its session was deleted", "dim")
     yield "error", Text(plain(one.error), "red")

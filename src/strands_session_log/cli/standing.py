@@ -16,7 +16,7 @@ from .layout import narrowed, put, row, widths_of
 from .terminal import count, plain, span
 
 _HEADINGS = ("GROUP", "LAG", "OLDEST", "PENDING", "PARKED", "REDELIVERED", "CONSUMERS", "HEARD OF", "STATE")
-_WORK = {"history": "reads history", "between": "catches up", "replay": "replays"}
+_BACKFILLS = {"history": "reads history", "between": "catches up", "replay": "replays"}
 _WIDEST_GROUP = 40
 _SPARE = ("REDELIVERED", "HEARD OF")
 
@@ -39,9 +39,9 @@ class Standing:
         return [place.gap for place in self.places if place.gap]
 
     @property
-    def work(self) -> list[str]:
-        """What is done beside the feed."""
-        return sorted({place.work for place in self.places if place.work})
+    def backfill(self) -> list[str]:
+        """What is read beside the feed."""
+        return sorted({place.backfill for place in self.places if place.backfill})
 
     @property
     def consumers(self) -> list[str]:
@@ -57,6 +57,11 @@ class Standing:
     def is_abandoned(self) -> bool:
         """Whether the feed is trimmed without regard to it."""
         return any(place.abandoned for place in self.places)
+
+    @property
+    def problems(self) -> list[str]:
+        """What is broken, by partition."""
+        return [f"partition {place.partition}: {place.problem}" for place in self.places if place.problem]
 
     @property
     def lag_seconds(self) -> float:
@@ -105,7 +110,8 @@ def as_json(standing: Standing, by_partition: bool = False) -> dict[str, Any]:
         "idle_seconds": standing.idle_seconds,
         "abandoned": standing.is_abandoned,
         "gaps": [gap_as_json(gap) for gap in standing.gaps],
-        "work": standing.work,
+        "backfill": standing.backfill,
+        "problems": standing.problems,
     }
 
 
@@ -130,7 +136,7 @@ def print_standings(terminal: Console, found: Sequence[Standing], by_partition: 
     numbers = range(1, headings.index("CONSUMERS") + 1)
     put(terminal, row(headings, widths, ["bold"] * len(headings), right=numbers), crop=True)
     for standing, cells in zip(found, rows[1:], strict=True):
-        styles = ["cyan", *[""] * (len(cells) - 2), "red" if standing.gaps else "yellow"]
+        styles = ["cyan", *[""] * (len(cells) - 2), "red" if standing.gaps or standing.problems else "yellow"]
         put(terminal, row(cells, widths, styles, right=numbers), crop=True)
 
 
@@ -152,5 +158,6 @@ def _cells(standing: Standing, by_partition: bool) -> tuple[str, ...]:
 
 def _state(standing: Standing) -> str:
     gap = [f"lacks {sum(gap.missing for gap in standing.gaps):,}"] if standing.gaps else []
-    work = dict.fromkeys(_WORK[kind.partition(" ")[0]] for kind in standing.work)
-    return ", ".join([*gap, *work, *(["abandoned"] if standing.is_abandoned else [])])
+    backfill = dict.fromkeys(_BACKFILLS[kind.partition(" ")[0]] for kind in standing.backfill)
+    broken = ["broken"] if standing.problems else []
+    return ", ".join([*broken, *gap, *backfill, *(["abandoned"] if standing.is_abandoned else [])])

@@ -22,18 +22,18 @@ class Line(NamedTuple):
             `end`, when the message is whole; `discarded`, when it will never be, and what came of it does not count.
         agent: Who speaks.
         message: An id of the message, as long as it is being spoken; another one when the model is asked again.
-        number: Counts the pieces of the message from 1; one that is missing was lost. 0 until it is in line.
+        sequence: Counts the pieces of the message from 1; one that is missing was lost. 0 until it is in line.
         block: Which content block of the message it belongs to, from 0.
-        tool: The id of the tool call, of `tool` and `input`.
+        tool_use_id: The id of the tool call, of `tool` and `input`.
         text: What is to be added.
     """
 
     kind: str
     agent: str
     message: str
-    number: int
+    sequence: int
     block: int
-    tool: str
+    tool_use_id: str
     text: str
 
 
@@ -64,8 +64,8 @@ def delta(entry_id: bytes, fields: Sequence[Any]) -> Delta:
     try:
         if list(fields[::2]) != _NAMES:
             raise ValueError(f"its fields are {fields[::2]}")
-        kind, agent, message, number, block, tool, text, revision = (value.decode() for value in fields[1::2])
-        line = Line(kind, agent, message, int(number), int(block), tool, text)
+        kind, agent, message, sequence, block, tool_use_id, text, revision = (value.decode() for value in fields[1::2])
+        line = Line(kind, agent, message, int(sequence), int(block), tool_use_id, text)
         return Delta(EventId.parse(entry_id), line, int(revision))
     except ValueError as error:
         raise CorruptEntryError(entry_id.decode(), f"{type(error).__name__}: {error}") from error

@@ -10,7 +10,13 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from .base import SessionLogError, shown
-from .following import DeliveryLostError, FeedGapError, GroupNotFoundError, ParkedNotFoundError
+from .following import (
+    DeliveryLostError,
+    EnvelopeMismatchError,
+    FeedGapError,
+    GroupNotFoundError,
+    ParkedNotFoundError,
+)
 from .settings import check_seconds, check_whole
 
 __all__ = [
@@ -24,6 +30,7 @@ __all__ = [
     "DiskWriteError",
     "EmbeddedServerError",
     "EncodingError",
+    "EnvelopeMismatchError",
     "EventOrderError",
     "EvictionPolicyError",
     "FeedGapError",
@@ -281,6 +288,11 @@ class ServerRefusedError(SessionLogError):
     def __init__(self, reason: str, cure: str = "") -> None:
         self.reason, self.cure = reason, cure
         super().__init__(f"the server refused the command: {reason}" + (f" ({cure})" if cure else ""))
+
+    @property
+    def is_wrong_type(self) -> bool:
+        """Whether a key holds something else than it should: somebody else wrote there, and only that key is broken."""
+        return "WRONGTYPE" in self.reason
 
 
 class ServerNotReadyError(ServerRefusedError, ServerUnavailableError):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from .base import SessionLogError
+from .base import SessionLogError, shown
+
+_LONGEST = 200
 
 
 class FeedGapError(SessionLogError):
@@ -26,6 +28,27 @@ class FeedGapError(SessionLogError):
             f"{number} between {after} and {end} are gone and were not delivered; "
             "the sessions have their events. A group reads them with `catch_up(error)` or `session-log groups "
             "catch-up`, and is told again until then or `skip`; a tail goes on behind them when it is iterated again"
+        )
+
+
+class EnvelopeMismatchError(SessionLogError):
+    """The feed says of an event what its session does not: one of the two was written by somebody else.
+
+    Attributes:
+        session_id: The session.
+        id: The event.
+        feed_id: Where the envelope stands in the feed.
+        differs: What the feed says and what the session has, by name: of `id`, `type`, `agent`, `link` and `facts`.
+    """
+
+    def __init__(
+        self, session_id: str, id: object, feed_id: object, differs: Mapping[str, tuple[object, object]]
+    ) -> None:
+        self.session_id, self.id, self.feed_id, self.differs = session_id, id, feed_id, dict(differs)
+        told = "; ".join(f"{name} {_excerpt(one)}, not {_excerpt(other)}" for name, (one, other) in differs.items())
+        super().__init__(
+            f"envelope {feed_id} says of event {id} of session {session_id!r} what the session does not: {told}; "
+            f"`session-log verify` tells whether the session is intact"
         )
 
 
@@ -68,3 +91,8 @@ class ParkedNotFoundError(SessionLogError, LookupError):
         super().__init__(
             f"group {group!r} has no parked event {parked_id!r}: `session-log parked list {group}` shows what it has"
         )
+
+
+def _excerpt(value: object) -> str:
+    text = shown(value)
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"

@@ -17,6 +17,9 @@ from .connection import connection_to
 
 logger = logging.getLogger(__name__)
 
+_LOOKS = 10
+"""How often it is looked again which groups there are, while they change."""
+
 
 class Trimmed(NamedTuple):
     """What was done to the feed of one partition.
@@ -44,28 +47,31 @@ def trim(
         retention: What is to be kept.
         exactly: Not only as far as whole nodes of the stream can be dropped, which is much cheaper.
     """
-    while True:
+    milliseconds = [round(seconds * 1000) for seconds in (retention.keep, retention.max_age)]
+    limits = [*milliseconds, retention.max_length, round(retention.abandoned_after * 1000)]
+    for _ in range(_LOOKS):
         names = _groups(client, keyspace.feed(partition))
-        keys = [keyspace.feed(partition), *(keyspace.group(partition, name).group for name in names)]
-        milliseconds = [round(seconds * 1000) for seconds in (retention.keep, retention.max_age)]
-        limits = [*milliseconds, retention.max_length, round(retention.abandoned_after * 1000)]
+        keys: list[str | bytes] = [keyspace.feed(partition), *(keyspace.group_key(partition, name) for name in names)]
         reply = FEED_TRIM(client, keys, [*limits, "=" if exactly else "~", *names], raw=True)
         if reply[0] >= 0:
             return _told(partition, reply)
+    # Groups come and go all the time; the next one who trims has better luck.
+    return Trimmed(0)
 
 
-def _groups(client: Client, feed: str) -> list[str]:
+def _groups(client: Client, feed: str) -> list[bytes]:
+    """Their names: of those that others have made on the feed, any bytes."""
     with connection_to(client, feed) as node:
         if not node.execute_command("EXISTS", feed):
             return []
         rows = node.execute_command(b"XINFO GROUPS", feed, NEVER_DECODE=True)
-    return [record(row)["name"].decode() for row in rows]
+    return [record(row)["name"] for row in rows]
 
 
 def _told(partition: int, reply: Any) -> Trimmed:
     removed, abandoned, lost = reply
-    pairs = [(name.decode(), int(count)) for name, count in zip(lost[::2], lost[1::2], strict=True)]
-    names = [name.decode() for name in abandoned]
+    pairs = [(name.decode("utf-8", "replace"), int(count)) for name, count in zip(lost[::2], lost[1::2], strict=True)]
+    names = [name.decode("utf-8", "replace") for name in abandoned]
     for group in names:
         logger.warning("group=<%s>, partition=<%d> | nobody reads it, so the feed goes on", group, partition)
         hooks.tell(GroupAbandoned(group, 0))

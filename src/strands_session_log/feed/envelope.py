@@ -8,13 +8,18 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from ..errors import CorruptEntryError
-from ..ids import EventId
+from ..errors import CorruptEntryError, EnvelopeMismatchError
+from ..events import Event, Recorded
+from ..ids import EventId, check_id
+from ..keys import Keyspace
 
 FIELDS = (b"session", b"id", b"type", b"agent", b"link", b"facts")
 """The fields of a feed entry, in the order in which they stand there."""
 
 _NAMES = list(FIELDS)
+_DIGITS = 16
+LATEST_MS = 253_402_300_799_999
+"""The last moment of the year 9999: no event has a later one."""
 _new = tuple.__new__
 
 
@@ -30,6 +35,13 @@ class FeedId(NamedTuple):
     partition: int
     ms: int
     sequence: int
+
+    @classmethod
+    def parse(cls, partition: int, stream_id: bytes | str) -> FeedId:
+        """Read the id of an entry, which is never anything but two numbers."""
+        text = stream_id.decode() if isinstance(stream_id, bytes) else stream_id
+        ms, _, sequence = text.partition("-")
+        return cls(partition, int(ms), int(sequence))
 
     @property
     def stream_id(self) -> str:
@@ -61,17 +73,44 @@ class Envelope(NamedTuple):
     link: str
     facts_json: bytes
 
+    @classmethod
+    def of(cls, feed_id: FeedId, session_id: str, recorded: Recorded) -> Envelope:
+        """What the feed would say of an event of a session."""
+        id_, event, link = recorded
+        facts = b"{}" if event.is_erased else orjson.dumps(event.facts())
+        return cls(feed_id, session_id, EventId(*id_), event.type, event.agent, link, facts)
+
     @property
     def facts(self) -> dict[str, Any]:
         """What may be known without reading content: role, tool name, usage, status, duration; see docs/format.md."""
         found: dict[str, Any] = orjson.loads(self.facts_json) if self.facts_json else {}
         return found
 
+    def check(self, recorded: Recorded) -> None:
+        """Hold it against the event as the session has it.
 
-def envelope(partition: int, entry_id: bytes, fields: Sequence[bytes]) -> Envelope:
+        The facts of an event whose content was erased, or whose type this version does not know, cannot be told anew.
+
+        Raises:
+            EnvelopeMismatchError: When it says something else.
+        """
+        id_, event, link = recorded
+        said = (self.id, self.type, self.agent, self.link)
+        held = (id_, event.type, event.agent, link)
+        if said == held and (not _tells_facts(event) or _is_same_json(self.facts_json, event.facts())):
+            return
+        pairs = zip(("id", "type", "agent", "link"), said, held, strict=True)
+        differs: dict[str, tuple[object, object]] = {name: (one, other) for name, one, other in pairs if one != other}
+        if not differs:
+            differs["facts"] = self.facts, event.facts()
+        raise EnvelopeMismatchError(self.session_id, self.id, self.feed_id, differs)
+
+
+def envelope(keyspace: Keyspace, partition: int, entry_id: bytes, fields: Sequence[bytes]) -> Envelope:
     """Read an entry of the feed as the server sends it.
 
     Args:
+        keyspace: How the namespace is laid out.
         partition: Whose feed it is.
         entry_id: Its stream id.
         fields: Names and values in turn.
@@ -82,16 +121,44 @@ def envelope(partition: int, entry_id: bytes, fields: Sequence[bytes]) -> Envelo
     try:
         if fields[::2] != _NAMES:
             raise ValueError(f"its fields are {fields[::2]}")
-        ms, _, sequence = entry_id.partition(b"-")
-        event_ms, _, revision = fields[3].partition(b"-")
-        feed_id = _new(FeedId, (partition, int(ms), int(sequence)))
-        event_id = _new(EventId, (int(event_ms), int(revision)))
-        names = (_name(fields[1]), event_id, _name(fields[5]), _name(fields[7]))
-        return _new(Envelope, (feed_id, *names, fields[9].decode(), fields[11]))
+        names = (_session(keyspace, partition, fields[1]), _event_id(fields[3]), _name(fields[5]), _name(fields[7]))
+        if not isinstance(orjson.loads(fields[11]), dict):
+            raise ValueError("its facts are no JSON object")
+        return _new(Envelope, (FeedId.parse(partition, entry_id), *names, fields[9].decode(), fields[11]))
     except (ValueError, IndexError) as error:
         raise CorruptEntryError(entry_id.decode(), f"{type(error).__name__}: {error}") from error
 
 
 @lru_cache(maxsize=4096)
+def _session(keyspace: Keyspace, partition: int, text: bytes) -> str:
+    session_id = check_id("session_id", text.decode())
+    if keyspace.partition(session_id) != partition:
+        raise ValueError(f"session {session_id!r} is of partition {keyspace.partition(session_id)}")
+    return session_id
+
+
+def _event_id(text: bytes) -> EventId:
+    ms, _, revision = text.partition(b"-")
+    if not (ms.isdigit() and revision.isdigit() and max(len(ms), len(revision)) <= _DIGITS):
+        raise ValueError(f"{text[:100]!r} is no event id")
+    if int(ms) > LATEST_MS:
+        raise ValueError(f"event id {text.decode()} is of no time there will be")
+    return _new(EventId, (int(ms), int(revision)))
+
+
+@lru_cache(maxsize=4096)
 def _name(text: bytes) -> str:
     return text.decode()
+
+
+def _tells_facts(event: Event) -> bool:
+    return type(event) is not Event and not event.is_erased
+
+
+def _is_same_json(text: bytes, value: Any) -> bool:
+    """Written by the same function, they are the same to the byte; only of others the order is looked at."""
+    return text == orjson.dumps(value) or _sorted(orjson.loads(text)) == _sorted(value)
+
+
+def _sorted(value: Any) -> bytes:
+    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)

@@ -194,7 +194,7 @@ class Publisher:
     def _numbered(self, line: Line) -> Line:
         progress = self._messages[line.message]
         progress.number += 1
-        return line._replace(number=progress.number)
+        return line._replace(sequence=progress.number)
 
     def _send(self, lines: Sequence[Line], forgets: bool) -> None:
         if not lines and not forgets:

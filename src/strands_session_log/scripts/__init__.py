@@ -12,7 +12,7 @@ from hashlib import sha1
 from importlib.resources import files
 from typing import Any
 
-from valkey.exceptions import NoScriptError
+from valkey.exceptions import NoScriptError, ResponseError
 
 from ..server.border import Client
 from ..server.line import Line
@@ -33,7 +33,9 @@ class Script:
         self.source = b"".join(files(__name__).joinpath(f"{name}.lua").read_bytes() for name in names) + ending
         self.sha = sha1(self.source).hexdigest()
 
-    def __call__(self, client: Client, keys: Sequence[str], arguments: Sequence[Argument], *, raw: bool = False) -> Any:
+    def __call__(
+        self, client: Client, keys: Sequence[str | bytes], arguments: Sequence[Argument], *, raw: bool = False
+    ) -> Any:
         """Run it: one round trip, two when the server has to be told the source first.
 
         Args:
@@ -55,18 +57,30 @@ class Script:
         Raises:
             ValkeyError: The first error any of them met.
         """
+        replies = self.each(client, calls)
+        for reply in replies:
+            if isinstance(reply, Exception):
+                raise reply
+        return replies
+
+    def each(self, client: Client, calls: Sequence[tuple[Sequence[str], Sequence[Argument]]]) -> list[Any]:
+        """See `many`; an error that the server answers stands in place of the reply."""
         if len(calls) == 1:
-            return [self(client, *calls[0], raw=True)]
+            return [self._one(client, *calls[0])]
         pipeline = client.pipeline(transaction=False)
         for keys, arguments in calls:
             pipeline.execute_command("EVALSHA", self.sha, len(keys), *keys, *arguments, NEVER_DECODE=True)
         replies = pipeline.execute(raise_on_error=False)
         for at, reply in enumerate(replies):
             if isinstance(reply, NoScriptError):
-                replies[at] = self(client, *calls[at], raw=True)
-            elif isinstance(reply, Exception):
-                raise reply
+                replies[at] = self._one(client, *calls[at])
         return list(replies)
+
+    def _one(self, client: Client, keys: Sequence[str], arguments: Sequence[Argument]) -> Any:
+        try:
+            return self(client, keys, arguments, raw=True)
+        except ResponseError as error:
+            return error
 
     def over(self, line: Line, keys: tuple[str, ...], arguments: Sequence[bytes]) -> Any:
         """Run it over a line if that is free, else as ever.
@@ -140,17 +154,18 @@ FEED_TRIM = Script("feed_ids", "feed_trim")
 FORK = Script(*_APPENDING, "feed_usable", "fork")
 FORK_COPY = Script("fork_copy")
 FORK_NOTE = Script("fork_note")
+GROUP_COUNT = Script("feed_ids", "group_count")
 GROUP_DELETE = Script("group_delete")
 GROUP_GAP = Script("feed_ids", "group_gap")
 GROUP_LEAVE = Script("group_leave")
 GROUP_MISSING = Script("feed_ids", "group_missing")
-GROUP_PARKED = Script("group_parked")
+GROUP_PARKED = Script("feed_ids", "group_parked")
 GROUP_RELEASE = Script("group_release")
 GROUP_SETTLE = Script("feed_ids", "group_settle")
-GROUP_SETTLE_GAP = Script("group_settle_gap")
+GROUP_SETTLE_GAP = Script("feed_ids", "group_settle_gap")
 GROUP_STATUS = Script("feed_ids", "group_status")
 GROUP_TAKE = Script("feed_ids", "group_take")
-GROUP_WORK = Script("group_work")
+GROUP_WORK = Script("feed_ids", "group_work")
 IDS = Script("ids_trim", "ids")
 LIVE = Script("live")
 LOAD = Script("load")

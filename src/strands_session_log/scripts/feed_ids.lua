@@ -1,20 +1,73 @@
 -- What the scripts about groups have in common; it stands before them. Ids of a feed are `<ms>-<sequence>`, and a gap is
--- two of them: what is missing is after the one and before the other.
+-- two of them: what is missing is after the one and before the other. What others have written into a group's keys may be
+-- anything: it is read here, and what is none counts as absent.
+local DAY = 86400000
+
 local function sequence_of(id)
     return tonumber(string.match(id, '%d+$'))
 end
 
+-- Numbers of up to 15 digits are exact in Lua; milliseconds have 13.
+local function is_id(text)
+    local ms, sequence = string.match(text or '', '^(%d+)%-(%d+)$')
+    return ms and #ms <= 15 and #sequence <= 15
+end
+
+local function id_or_nil(text)
+    return is_id(text) and text or nil
+end
+
+-- No envelope has the sequence 0.
 local function beside(id, by)
     local ms, sequence = string.match(id, '^(%d+)%-(%d+)$')
-    return ms .. '-' .. string.format('%.0f', tonumber(sequence) + by)
+    return ms .. '-' .. string.format('%.0f', math.max(0, tonumber(sequence) + by))
+end
+
+local function gap_of(text)
+    local after, before = string.match(text or '', '^(%d+%-%d+) (%d+%-%d+)$')
+    if after and #text <= 83 then return after, before end
+end
+
+local function gap_or_none(text)
+    return gap_of(text) and text or ''
 end
 
 -- The gap that has both in it.
 local function widened(gap, after, before)
-    local first, last = string.match(gap or '', '^(%S+) (%S+)$')
+    local first, last = gap_of(gap)
     if first and sequence_of(first) < sequence_of(after) then after = first end
     if last and sequence_of(last) > sequence_of(before) then before = last end
     return after .. ' ' .. before
+end
+
+-- What is to be read from the sessions: `history`, or `between` two times, which come as numbers, too.
+local function backfill_of(text)
+    if text == 'history' then return text end
+    local from, to = string.match(text or '', '^between (%d+) (%d+)$')
+    if from and #from <= 15 and #to <= 15 then return text, tonumber(from), tonumber(to) end
+end
+
+-- The ids of parked entries that are to be tried again.
+local function replay_of(text)
+    local ids = {}
+    for id in string.gmatch(text or '', '%S+') do
+        if #id <= 41 and string.match(id, '^%d+%-%d+$') then ids[#ids + 1] = id end
+    end
+    return ids
+end
+
+-- For how many ms something goes on. Nothing here takes longer than a day: a clock went back, or somebody else wrote it.
+local function remaining(till, now)
+    local left = (tonumber(till) or 0) - now
+    return left > 0 and left <= DAY and left or 0
+end
+
+-- What is no number, or the largest, is counted anew: that it changes is what matters.
+local function count(key, field)
+    local counted = redis.pcall('HINCRBY', key, field, 1)
+    if type(counted) == 'number' then return counted end
+    local is_junk = string.find(counted.err, 'integer') or string.find(counted.err, 'overflow')
+    return redis.call(unpack(is_junk and { 'HSET', key, field, 1 } or { 'HINCRBY', key, field, 1 }))
 end
 
 -- What XINFO answers, by name.
@@ -31,4 +84,26 @@ local function delivered_to(feed, name)
         local group = named(info)
         if group['name'] == name then return group['last-delivered-id'] end
     end
+end
+
+-- The first entry that follows an id; after the largest there is, nothing can.
+local function first_after(feed, id, last)
+    local found = redis.pcall('XRANGE', feed, '(' .. id, last or '+', 'COUNT', 1)
+    if found.err and not string.find(found.err, 'interval') then return redis.call('XRANGE', feed, '(' .. id, '+') end
+    return found[1]
+end
+
+-- Puts a delivery aside, with what the feed says of it; false when that is gone.
+local function put_aside(feed, group, parked, name, id, attempts, why)
+    local entry = redis.call('XRANGE', feed, id, id)[1]
+    if not entry then return false end
+    local fields = { 'XADD', parked, '*' }
+    -- Of an entry that somebody else wrote, so much as an envelope has.
+    for at = 1, math.min(12, #entry[2]) do fields[#fields + 1] = entry[2][at] end
+    for _, value in ipairs({ 'feed_id', id, 'attempts', attempts, 'error', why }) do fields[#fields + 1] = value end
+    redis.call(unpack(fields))
+    redis.call('XACK', feed, name, id)
+    redis.call('HDEL', group, 'error:' .. id)
+    count(group, 'parked_total')
+    return true
 end

@@ -34,14 +34,14 @@ for _, info in ipairs(call('XINFO', 'GROUPS', feed)) do
     local group = named(info)
     local name = group['name']
     if not hashes[name] then return { -1 } end
-    local idle = call('HGET', hashes[name], 'seen')
-    idle = idle and now - idle
+    local last_read = tonumber(call('HGET', hashes[name], 'last_read') or nil)
+    local idle = last_read and now - last_read
     for _, row in ipairs(call('XINFO', 'CONSUMERS', feed, name)) do
         local consumer = named(row)
         if not idle or consumer['idle'] < idle then idle = consumer['idle'] end
         if consumer['pending'] == 0 and consumer['idle'] > patience then
             call('XGROUP', 'DELCONSUMER', feed, name, consumer['name'])
-            call('HDEL', hashes[name], 'robbed:' .. consumer['name'])
+            call('HDEL', hashes[name], 'taken_over:' .. consumer['name'])
         end
     end
     local delivered = group['last-delivered-id']

@@ -6,11 +6,12 @@
 -- Returns 1, or 0 when all history is being read and what is missing has to wait for that.
 local call = redis.call
 local group, after, before = KEYS[1], ARGV[2], ARGV[3]
-local noted = call('HMGET', group, 'gap', 'work')
-local gap, work = noted[1], noted[2]
+local noted = call('HMGET', group, 'gap', 'backfill')
+local gap, work, from, to = gap_or_none(noted[1]), backfill_of(noted[2])
 if ARGV[1] == 'skip' then
     -- It may have grown since.
-    local last = gap and string.match(gap, '%S+$') or before
+    local _, last = gap_of(gap)
+    last = last or before
     if sequence_of(last) > sequence_of(before) then
         call('HSET', group, 'gap', beside(before, -1) .. ' ' .. last)
     else
@@ -20,12 +21,11 @@ if ARGV[1] == 'skip' then
 end
 if work == 'history' then return 0 end
 local first, last = string.match(widened(gap, after, before), '^(%d+)%-%d+ (%d+)%-%d+$')
-local from, to = string.match(work or '', '^between (%d+) (%d+)$')
-if from and tonumber(from) < tonumber(first) then first = from end
-if to and tonumber(to) > tonumber(last) then last = to end
-local name = 'between ' .. first .. ' ' .. last
+first, last = tonumber(first), tonumber(last)
+if from then first, last = math.min(first, from), math.max(last, to) end
+local name = string.format('between %.0f %.0f', first, last)
 -- By another name whoever is at it knows that it begins anew (group_work.lua).
-if name == work then name = 'between ' .. first .. ' ' .. string.format('%.0f', tonumber(last) + 1) end
-call('HSET', group, 'work', name)
-call('HDEL', group, 'gap', 'cursor', 'tries')
+if name == work then name = string.format('between %.0f %.0f', first, last + 1) end
+call('HSET', group, 'backfill', name)
+call('HDEL', group, 'gap', 'backfill_cursor', 'backfill_attempts')
 return 1

@@ -3,9 +3,9 @@
 -- KEYS: feed, group; ARGV: 1 group, 2 consumer
 local call = redis.call
 local feed, group, consumer = KEYS[1], KEYS[2], ARGV[2]
-if call('HGET', group, 'lease') == consumer then call('HDEL', group, 'lease', 'lease_until') end
+if call('HGET', group, 'lease_owner') == consumer then call('HDEL', group, 'lease_owner', 'lease_until') end
 local pending = redis.pcall('XPENDING', feed, ARGV[1], '-', '+', 1, consumer)
 if pending.err or #pending > 0 then return 0 end
 call('XGROUP', 'DELCONSUMER', feed, ARGV[1], consumer)
-call('HDEL', group, 'robbed:' .. consumer)
+call('HDEL', group, 'taken_over:' .. consumer)
 return 1

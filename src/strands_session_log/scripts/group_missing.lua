@@ -6,13 +6,13 @@
 -- Returns what is missing in the group, as two ids; '' when nothing is. What is gone is noted in the group.
 local call = redis.call
 local after, before = ARGV[1], ARGV[2]
-local first = call('XRANGE', KEYS[1], '(' .. after, before, 'COUNT', 1)[1]
-local noted = call('HMGET', KEYS[2], 'gap', 'checkpoint', 'work')
-local gap = noted[1] or ''
+local first = first_after(KEYS[1], after, before)
+local noted = call('HMGET', KEYS[2], 'gap', 'checkpoint', 'backfill')
+local gap, checkpoint = gap_or_none(noted[1]), id_or_nil(noted[2])
 -- What others have settled may be trimmed already.
-local settled = noted[2] and sequence_of(noted[2]) or 0
+local settled = checkpoint and sequence_of(checkpoint) or 0
 local is_whole = not first or sequence_of(first[1]) <= math.max(sequence_of(after), settled) + 1
-if noted[3] and is_whole then return '' end
+if backfill_of(noted[3]) and is_whole then return '' end
 if is_whole then return gap end
 gap = widened(gap, after, first[1])
 call('HSET', KEYS[2], 'gap', gap)

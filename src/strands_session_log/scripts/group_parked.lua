@@ -5,18 +5,18 @@
 -- Returns how many.
 local call = redis.call
 local group, parked, is_drop = KEYS[1], KEYS[2], ARGV[1] == 'drop'
-local waiting, is_waiting, count = {}, {}, 0
-for id in string.gmatch(call('HGET', group, 'replay') or '', '%S+') do
+local waiting, is_waiting, settled = {}, {}, 0
+for _, id in ipairs(replay_of(call('HGET', group, 'replay'))) do
     waiting[#waiting + 1] = id
     is_waiting[id] = true
 end
 for at = 2, #ARGV do
     local id = ARGV[at]
     if is_drop then
-        count = count + call('XDEL', parked, id)
+        settled = settled + call('XDEL', parked, id)
         is_waiting[id] = nil
     elseif #call('XRANGE', parked, id, id) > 0 then
-        count = count + 1
+        settled = settled + 1
         if not is_waiting[id] then waiting[#waiting + 1] = id end
         is_waiting[id] = true
     end
@@ -26,4 +26,4 @@ for _, id in ipairs(waiting) do
     if is_waiting[id] then left[#left + 1] = id end
 end
 if #left > 0 then call('HSET', group, 'replay', table.concat(left, ' ')) else call('HDEL', group, 'replay') end
-return count
+return settled

@@ -1,29 +1,32 @@
--- What a consumer says of the deliveries it has in one partition: done, failed, still at it, or somebody else may.
+-- What a consumer says of the deliveries it has in one partition: ack, done; nack, failed, to be tried again; park, given
+-- up; release, others may have it; extend, it is still at it.
 --
 -- KEYS: feed, group, parked (one slot)
 -- ARGV: 1 group, 2 consumer, 3 after how many ms a delivery counts as left, 4 deliveries at most, 5 'ordered' or ''
 --       6 the id of one of the last that are done, and 7 the link of its event
---       8 how often others had taken something over from this consumer when it last looked; '' if it does not know
+--       8 taken_over of this consumer, as it knows it from the last answer; '' if it does not
 --       9 which attempts those that are done were, separated by spaces ('' if all were the first), 10 how many there are
---       then their ids; then for each of the others: what (fail | park | back | beat), id, attempts, error, pause in ms
+--       then their ids; then for each of the others: what (nack | park | release | extend), id, attempts, error, pause in ms
 --
--- Returns {of those that are done, of the others, parked, checkpoint, taken over}: of the first two a character each, k if
--- it was this consumer's delivery, l if another has it now, g if nobody has; then the ids that were parked, up to where
--- all is settled, and how often others have taken something over.
+-- Returns {of those that are done, of the others, parked, checkpoint, taken_over}: of the first two a character each, k
+-- (kept) if it was this consumer's delivery, t (taken over) if another has it now, g (gone) if nobody has; then the ids
+-- that were parked, up to where all is settled, and how often others have taken something over from this consumer.
 --
 -- Whoever takes over counts it (group_take.lua), so that as a rule there is no need to look at every single delivery.
 local call = redis.call
 local feed, group, parked = KEYS[1], KEYS[2], KEYS[3]
 local name, consumer, claim_after, max_attempts = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
-local FIRST, count = 11, tonumber(ARGV[10])
-local robbed = call('HGET', group, 'robbed:' .. consumer) or '0'
-local has_all = robbed == ARGV[8] and call('EXISTS', feed) == 1
+local FIRST, acks = 11, tonumber(ARGV[10])
+local taken_over = call('HGET', group, 'taken_over:' .. consumer) or '0'
+-- Of what is no count, nobody can say that it is as it was.
+if #taken_over > 18 or not string.match(taken_over, '^%d+$') then taken_over = '' end
+local has_all = taken_over ~= '' and taken_over == ARGV[8] and call('EXISTS', feed) == 1
 local ordered = ARGV[5] == 'ordered'
 local time = call('TIME')
 local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
 
 local mine = {}
-if not has_all or #ARGV >= FIRST + count then
+if not has_all or #ARGV >= FIRST + acks then
     local rows = redis.pcall('XPENDING', feed, name, '-', '+', 100000, consumer)
     for _, row in ipairs(rows.err and {} or rows) do mine[row[1]] = row[4] end
 end
@@ -31,7 +34,7 @@ end
 local function verdict(id, attempts)
     if mine[id] == attempts then return 'k' end
     local row = redis.pcall('XPENDING', feed, name, id, id, 1)
-    return row[1] and 'l' or 'g'
+    return row[1] and 't' or 'g'
 end
 
 local attempts_of, number = {}, 0
@@ -47,12 +50,12 @@ end
 
 local answers
 if has_all then
-    acknowledge(ARGV, FIRST, FIRST + count - 1)
+    acknowledge(ARGV, FIRST, FIRST + acks - 1)
     -- The group was made anew: nothing of it was delivered to anybody.
-    answers = string.rep(number == count and 'k' or 'g', count)
+    answers = string.rep(number == acks and 'k' or 'g', acks)
 else
     local done, said = {}, {}
-    for at = 1, count do
+    for at = 1, acks do
         said[at] = verdict(ARGV[FIRST + at - 1], attempts_of[at] or 1)
         if said[at] == 'k' then done[#done + 1] = ARGV[FIRST + at - 1] end
     end
@@ -68,21 +71,13 @@ local others, buried = {}, {}
 -- Its envelope was trimmed: nobody can be given it again, so it is a gap. Neither can its consumer vouch for it now.
 local function lose(id)
     call('HSET', group, 'gap', widened(call('HGET', group, 'gap'), beside(id, -1), beside(id, 1)))
-    call('HINCRBY', group, 'robbed:' .. consumer, 1)
+    count(group, 'taken_over:' .. consumer)
     call('XACK', feed, name, id)
     call('HDEL', group, 'error:' .. id)
 end
 
 local function bury(id, attempts, why)
-    local entry = call('XRANGE', feed, id, id)[1]
-    if not entry then return lose(id) end
-    local fields = { 'XADD', parked, '*' }
-    for at = 1, 12 do fields[#fields + 1] = entry[2][at] end
-    for _, value in ipairs({ 'feed', id, 'attempts', attempts, 'error', why }) do fields[#fields + 1] = value end
-    call(unpack(fields))
-    call('HINCRBY', group, 'parked', 1)
-    call('XACK', feed, name, id)
-    call('HDEL', group, 'error:' .. id)
+    if not put_aside(feed, group, parked, name, id, attempts, why) then return lose(id) end
     buried[#buried + 1] = id
 end
 
@@ -91,19 +86,19 @@ local function keep(id, ...)
     if #call('XCLAIM', feed, name, consumer, 0, id, 'JUSTID', ...) == 0 then lose(id) end
 end
 
-for at = FIRST + count, #ARGV, 5 do
+for at = FIRST + acks, #ARGV, 5 do
     local what, id, attempts, why, pause = ARGV[at], ARGV[at + 1], tonumber(ARGV[at + 2]), ARGV[at + 3], ARGV[at + 4]
     local said = verdict(id, attempts)
     others[#others + 1] = said
     if said == 'k' then
-        if what == 'park' or what == 'fail' and attempts >= max_attempts then
+        if what == 'park' or what == 'nack' and attempts >= max_attempts then
             bury(id, attempts, why)
-        elseif what == 'fail' then
+        elseif what == 'nack' then
             call('HSET', group, 'error:' .. id, attempts .. ' ' .. why)
             local idle = math.max(0, claim_after - tonumber(pause))
             keep(id, 'IDLE', idle)
-            if ordered then call('HSET', group, 'retry', now + tonumber(pause)) end
-        elseif what == 'back' then
+            if ordered then call('HSET', group, 'backoff_until', now + tonumber(pause)) end
+        elseif what == 'release' then
             -- Since long ago: whoever looks may have it, however long that one lets others handle.
             keep(id, 'TIME', 1, 'RETRYCOUNT', attempts - 1)
         else
@@ -111,7 +106,7 @@ for at = FIRST + count, #ARGV, 5 do
         end
     end
 end
-if ordered and call('HGET', group, 'lease') == consumer then call('HSET', group, 'lease_until', now + claim_after) end
+if ordered and call('HGET', group, 'lease_owner') == consumer then call('HSET', group, 'lease_until', now + claim_after) end
 
 -- Up to where is everything settled? Entries are not looked up for it: in a stream of large nodes that is slow ----------
 local function checkpoint()
@@ -119,16 +114,15 @@ local function checkpoint()
     if pending.err then return '' end
     local at, link = nil, ''
     if pending[1] > 0 then
-        local ms, sequence = string.match(pending[2], '^(%d+)%-(%d+)$')
-        at = ms .. '-' .. string.format('%.0f', tonumber(sequence) - 1)
+        at = beside(pending[2], -1)
     else
         at = delivered_to(feed, name)
         if at == ARGV[6] then link = ARGV[7] end
     end
-    call('HSET', group, 'checkpoint', at, 'link', link)
+    call('HSET', group, 'checkpoint', at, 'checkpoint_link', link)
     return at
 end
 
 local settled = ''
 if number > 0 or #buried > 0 then settled = checkpoint() end
-return { answers, table.concat(others), buried, settled, robbed }
+return { answers, table.concat(others), buried, settled, taken_over }

@@ -8,19 +8,17 @@
 -- is at the old one knows that it is over (group_work.lua).
 local call = redis.call
 local group = KEYS[1]
-local gap = call('HGET', group, 'gap')
-if not gap then return '' end
-if ARGV[1] == 'catch_up' then
+local gap = gap_or_none(call('HGET', group, 'gap'))
+if gap ~= '' and ARGV[1] == 'catch_up' then
     local from, to = string.match(gap, '^(%d+)%-%d+ (%d+)%-%d+$')
     from, to = tonumber(from), tonumber(to)
-    local work = call('HGET', group, 'work')
-    local work_from, work_to = string.match(work or '', '^between (%d+) (%d+)$')
+    local work, work_from, work_to = backfill_of(call('HGET', group, 'backfill'))
     if work == 'history' then from = 0 end
-    if work_from then from, to = math.min(from, tonumber(work_from)), math.max(to, tonumber(work_to)) end
+    if work_from then from, to = math.min(from, work_from), math.max(to, work_to) end
     local name = string.format('between %.0f %.0f', from, to)
     if name == work then name = string.format('between %.0f %.0f', from, to + 1) end
-    call('HSET', group, 'work', name)
-    call('HDEL', group, 'cursor', 'tries')
+    call('HSET', group, 'backfill', name)
+    call('HDEL', group, 'backfill_cursor', 'backfill_attempts')
 end
 call('HDEL', group, 'gap')
 return gap

@@ -24,7 +24,7 @@ for _, info in ipairs(call('XINFO', 'GROUPS', feed)) do
         if idle < 0 or since < idle then idle = since end
     end
     local delivered = group['last-delivered-id']
-    local first = call('XRANGE', feed, '(' .. delivered, '+', 'COUNT', 1)[1]
+    local first = first_after(feed, delivered)
     local pending = group['pending'] > 0 and call('XPENDING', feed, group['name'])[2] or ''
     for _, value in ipairs({ group['name'], delivered, group['pending'], pending, group['consumers'], idle,
         first and first[1] or '', active }) do groups[#groups + 1] = value end

@@ -8,7 +8,8 @@
 --       14 ids of its own to be given again, separated by spaces
 --
 -- Returns {status, gap, last delivered id, ms until it is worth asking again, {id, attempts, fields, ...},
---          {id, attempts, error, ...} that were parked, work}: status is ok, leased or forked.
+--          {id, attempts, error, ...} that were parked, backfill}: status is ok, leased or forked;
+--          backfill is what this consumer is to read beside the feed: history, between two times, replay; '' for nothing.
 local call = redis.call
 local feed, group, parked, position = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local name, consumer, ordered, most = ARGV[1], ARGV[2], ARGV[3] == 'ordered', tonumber(ARGV[4])
@@ -26,13 +27,14 @@ local function last_of_feed()
     for at = 1, #info, 2 do
         if info[at] == 'last-generated-id' and info[at + 1] ~= '0-0' then return info[at + 1] end
     end
-    return '0-' .. (call('GET', position) or 0)
+    local counted = redis.pcall('GET', position)
+    return type(counted) == 'string' and id_or_nil('0-' .. counted) or '0-0'
 end
 
 -- Is what this consumer was given last still history? Trimmed is not replaced: a sequence is never used again.
 local function is_forked(known, link)
     local there = call('XRANGE', feed, known, known)[1]
-    if there then return there[2][10] ~= link end
+    if there then return (there[2][10] or '') ~= link end
     local first = first_of_feed()
     local next_sequence = first and sequence_of(first[1]) or sequence_of(last_of_feed()) + 1
     return next_sequence <= sequence_of(known)
@@ -40,12 +42,14 @@ end
 
 local function begin(checkpoint)
     local at = checkpoint
+    -- Beyond the end of the feed nothing would ever come: this is another feed.
+    if at and sequence_of(at) > sequence_of(last_of_feed()) then at = nil end
     if not at then
         local first = ARGV[5] == 'feed' and first_of_feed()
         at = last_of_feed()
         if first then at = beside(first[1], -1) end
-        call('HSET', group, 'checkpoint', at, 'began', now)
-        if ARGV[5] == 'beginning' then call('HSET', group, 'work', 'history') end
+        call('HSET', group, 'checkpoint', at, 'created', now)
+        if ARGV[5] == 'beginning' then call('HSET', group, 'backfill', 'history') end
     elseif not first_of_feed() and sequence_of(last_of_feed()) > sequence_of(at) then
         -- Nothing is left of what came after it, and nothing may come that would tell.
         local last = last_of_feed()
@@ -61,32 +65,33 @@ end
 local delivered = delivered_to(feed, name)
 local known, link = ARGV[11], ARGV[12]
 if known ~= '' and (not delivered or ARGV[13] == '1') and is_forked(known, link) then return { 'forked' } end
-local state = call('HMGET', group, 'checkpoint', 'gap', 'work', 'lease', 'lease_until', 'retry', 'replay', 'worker',
-    'worker_until')
-local checkpoint, gap, work = state[1], state[2] or '', state[3] or state[7] and 'replay'
+local state = call('HMGET', group, 'checkpoint', 'gap', 'backfill', 'lease_owner', 'lease_until', 'backoff_until', 'replay',
+    'backfill_owner', 'backfill_owner_until')
+local checkpoint, gap = id_or_nil(state[1]), gap_or_none(state[2])
+local work = backfill_of(state[3]) or #replay_of(state[7]) > 0 and 'replay'
 if not delivered then
-    delivered = begin(checkpoint or known ~= '' and known or nil)
-    gap = call('HGET', group, 'gap') or ''
-    work = work or call('HGET', group, 'work')
+    delivered = begin(checkpoint or id_or_nil(known))
+    gap = gap_or_none(call('HGET', group, 'gap'))
+    work = work or backfill_of(call('HGET', group, 'backfill'))
 end
 -- The group begins in all partitions at once, and nothing is given yet.
 if most == 0 then return { 'ok', gap, delivered, -1, {}, {}, '' } end
 -- When the group was last heard of: what XINFO says of its consumers is not the same on all servers.
-call('HSET', group, 'seen', now)
+call('HSET', group, 'last_read', now)
 if ordered then
-    local left = (tonumber(state[5]) or 0) - now
+    local left = remaining(state[5], now)
     if state[4] and state[4] ~= consumer and left > 0 then return { 'leased', gap, delivered, left, {}, {}, '' } end
-    call('HSET', group, 'lease', consumer, 'lease_until', now + tonumber(ARGV[10]))
+    call('HSET', group, 'lease_owner', consumer, 'lease_until', now + tonumber(ARGV[10]))
 end
 -- While sessions are read, no gap is told: whoever then had it read, too, would put one work in place of the other.
 local is_reading = work and work ~= 'replay'
 if work then
-    local is_busy = state[8] and state[8] ~= consumer and (tonumber(state[9]) or 0) > now
+    local is_busy = state[8] and state[8] ~= consumer and remaining(state[9], now) > 0
     if is_busy then
         if is_reading then return { 'ok', '', delivered, 1000, {}, {}, '' } end
         work = nil
     else
-        call('HSET', group, 'worker', consumer, 'worker_until', now + tonumber(ARGV[10]))
+        call('HSET', group, 'backfill_owner', consumer, 'backfill_owner_until', now + tonumber(ARGV[10]))
         if work == 'history' then return { 'ok', '', delivered, 1000, {}, {}, work } end
     end
 end
@@ -101,27 +106,19 @@ local function lose(id)
 end
 
 local function park(id, attempts, holder)
-    call('HINCRBY', group, 'robbed:' .. holder, 1)
-    local entry = call('XRANGE', feed, id, id)[1]
-    if not entry then return lose(id) end
-    local fields = { 'XADD', parked, '*' }
-    for at = 1, 12 do fields[#fields + 1] = entry[2][at] end
+    count(group, 'taken_over:' .. holder)
     local told = string.match(call('HGET', group, 'error:' .. id) or '', '^%d+ (.*)$')
     local why = told or 'its consumers went away while they handled it'
-    for _, value in ipairs({ 'feed', id, 'attempts', attempts, 'error', why }) do fields[#fields + 1] = value end
-    call(unpack(fields))
-    call('XACK', feed, name, id)
-    call('HDEL', group, 'error:' .. id)
-    call('HINCRBY', group, 'parked', 1)
+    if not put_aside(feed, group, parked, name, id, attempts, why) then return lose(id) end
     for _, value in ipairs({ id, tostring(attempts), why }) do buried[#buried + 1] = value end
 end
 
 -- Whoever had it must hear of that before it settles anything else (group_settle.lua).
 local function give(id, attempts, holder)
-    call('HINCRBY', group, 'robbed:' .. holder, 1)
+    count(group, 'taken_over:' .. holder)
     local claimed = call('XCLAIM', feed, name, consumer, 0, id)[1]
     if not claimed then return lose(id) end
-    call('HINCRBY', group, 'redeliveries', 1)
+    count(group, 'redeliveries')
     for _, value in ipairs({ id, attempts + 1, claimed[2] }) do entries[#entries + 1] = value end
 end
 
@@ -148,8 +145,8 @@ end
 
 local may_read = true
 if ordered then
-    local retry = tonumber(state[6]) or 0
-    if retry > now then return { 'ok', is_reading and '' or gap, delivered, retry - now, {}, {}, '' } end
+    local backoff = remaining(state[6], now)
+    if backoff > 0 then return { 'ok', is_reading and '' or gap, delivered, backoff, {}, {}, '' } end
     -- First what was delivered, then what a gap swallowed, then what is new.
     local rows = call('XPENDING', feed, name, '-', '+', most)
     may_read = #rows == 0 and not is_reading
@@ -174,7 +171,7 @@ end
 local room = most - #entries / 3
 if ordered and may_read then
     -- What is behind a gap comes only when somebody has heard of the gap, and perhaps has it read.
-    local first = call('XRANGE', feed, '(' .. delivered, '+', 'COUNT', 1)[1]
+    local first = first_after(feed, delivered)
     if first and sequence_of(first[1]) ~= sequence_of(delivered) + 1 then
         may_read, first_lost, last_lost = false, delivered, first[1]
         delivered = beside(first[1], -1)

@@ -1,42 +1,44 @@
--- How far the work beside the feed has come in one partition: history that is read from the sessions, parked events
--- that are tried again.
+-- How far the backfill has come in one partition: history that is read from the sessions, parked events that are tried
+-- again.
 --
 -- KEYS: group, parked (one slot)
--- ARGV: 1 consumer, 2 for how many ms it goes on, 3 which work: history, between two times, or replay
---       4 how far it is ('' for no news), 5 'done' when it is finished, 'left' when this consumer goes, 'failed' when it
---         does so for an error, or ''
---       6 ids of parked entries that are settled, separated by spaces; then entries to park: 18 fields and values each
+-- ARGV: 1 consumer, 2 for how many ms it goes on, 3 which backfill: history, between two times, or replay
+--       4 how far it is ('' for no news), 5 'done' when it is finished, 'released' when this consumer goes, 'failed' when
+--         it does so for an error, or ''
+--       6 ids of parked entries that are settled, and 7 of those that stay parked, separated by spaces; then entries to
+--         park: 18 fields and values each
 --
--- Returns 1, or 0 when the work is another consumer's now, or another one (group_gap.lua); then nothing was written.
+-- Returns 1, or 0 when the backfill is another consumer's now, or another one (group_gap.lua); then nothing was written.
 local call = redis.call
 local group, parked = KEYS[1], KEYS[2]
 local kind, cursor, ending = ARGV[3], ARGV[4], ARGV[5]
-local state = call('HMGET', group, 'worker', 'work')
+local state = call('HMGET', group, 'backfill_owner', 'backfill')
 if state[1] ~= ARGV[1] then return 0 end
 if kind ~= 'replay' and state[2] ~= kind then
     -- Who leaves what is over leaves what has taken its place to others.
-    if ending ~= '' and ending ~= 'done' then call('HSET', group, 'worker_until', 0) end
+    if ending ~= '' and ending ~= 'done' then call('HSET', group, 'backfill_owner_until', 0) end
     return 0
 end
 local time = call('TIME')
-call('HSET', group, 'worker_until', tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000) + tonumber(ARGV[2]))
-for at = 7, #ARGV, 18 do
+call('HSET', group, 'backfill_owner_until', tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000) + tonumber(ARGV[2]))
+for at = 8, #ARGV, 18 do
     call('XADD', parked, '*', unpack(ARGV, at, at + 17))
-    call('HINCRBY', group, 'parked', 1)
+    count(group, 'parked_total')
 end
-if cursor ~= '' and kind ~= 'replay' then call('HSET', group, 'cursor', cursor, 'tries', 0) end
-if ARGV[6] ~= '' then
+if cursor ~= '' and kind ~= 'replay' then call('HSET', group, 'backfill_cursor', cursor, 'backfill_attempts', 0) end
+if ARGV[6] ~= '' or ARGV[7] ~= '' then
     local settled, left = {}, {}
     for id in string.gmatch(ARGV[6], '%S+') do
         settled[id] = true
         call('XDEL', parked, id)
     end
-    for id in string.gmatch(call('HGET', group, 'replay') or '', '%S+') do
+    for id in string.gmatch(ARGV[7], '%S+') do settled[id] = true end
+    for _, id in ipairs(replay_of(call('HGET', group, 'replay'))) do
         if not settled[id] then left[#left + 1] = id end
     end
-    call('HSET', group, 'tries', 0)
+    call('HSET', group, 'backfill_attempts', 0)
     if #left > 0 then call('HSET', group, 'replay', table.concat(left, ' ')) else call('HDEL', group, 'replay') end
 end
-if ending == 'left' then call('HSET', group, 'tries', 0) end
-if ending == 'done' then call('HDEL', group, 'work', 'cursor', 'tries') end
+if ending == 'released' then call('HSET', group, 'backfill_attempts', 0) end
+if ending == 'done' then call('HDEL', group, 'backfill', 'backfill_cursor', 'backfill_attempts') end
 return 1

@@ -3,7 +3,7 @@
 --
 -- KEYS: head, live (one slot)
 -- ARGV: 1 for how many ms a piece stays; 2 how many stay, about; 3 '1' to forget what is there first;
---       then for each piece kind agent message number block tool text revision; the last '' where the message begins
+--       then for each piece kind agent message sequence block tool_use_id text revision; the last '' where the message begins
 --
 -- Returns the session's revision, which belongs to what begins here; nothing without a session.
 local WIDTH = 8
@@ -13,8 +13,8 @@ if ARGV[3] == '1' then redis.call('UNLINK', KEYS[2]) end
 for at = 4, #ARGV, WIDTH do
     local since = ARGV[at + 7]
     redis.call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[2], '*',
-        'kind', ARGV[at], 'agent', ARGV[at + 1], 'message', ARGV[at + 2], 'number', ARGV[at + 3],
-        'block', ARGV[at + 4], 'tool', ARGV[at + 5], 'text', ARGV[at + 6], 'revision', since ~= '' and since or revision)
+        'kind', ARGV[at], 'agent', ARGV[at + 1], 'message', ARGV[at + 2], 'sequence', ARGV[at + 3],
+        'block', ARGV[at + 4], 'tool_use_id', ARGV[at + 5], 'text', ARGV[at + 6], 'revision', since ~= '' and since or revision)
 end
 local time = redis.call('TIME')
 local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)

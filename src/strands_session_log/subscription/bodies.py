@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from functools import partial
+from typing import NamedTuple, TypeAlias
 
 from ..codec import RawEntry
+from ..errors import EnvelopeMismatchError, ServerRefusedError
 from ..event_log.connection import connection_to
+from ..ids import EventId
 from ..keys import Keyspace
 from ..server.border import Client, insist
+from .broken import told_apart
 from .delivery import BaseDelivery
 
 
@@ -18,6 +22,22 @@ class _Stretch(NamedTuple):
     session_id: str
     ids: list[bytes]
     deliveries: list[BaseDelivery]
+
+
+_Range: TypeAlias = "tuple[str, bytes, bytes, int]"
+"""Entries of a session to be read: from which id, to which, and how many at most."""
+
+
+class Rejected(NamedTuple):
+    """A delivery whose content cannot be what the feed told of.
+
+    Attributes:
+        delivery: The delivery.
+        error: Why.
+    """
+
+    delivery: BaseDelivery
+    error: Exception
 
 
 class Bodies:
@@ -32,51 +52,78 @@ class Bodies:
     def __init__(self, client: Client, keyspace: Keyspace, retry_for: float) -> None:
         self._client, self._keyspace, self._retry_for = client, keyspace, retry_for
 
-    def add_to(self, deliveries: Iterable[BaseDelivery]) -> None:
-        """Give deliveries of one partition the content of their events; those whose session is gone stay without."""
+    def add_to(self, deliveries: Iterable[BaseDelivery]) -> list[Rejected]:
+        """Give deliveries of one partition the content of their events; those whose session is gone stay without.
+
+        Returns:
+            Those for which there is something else than what the feed told of.
+        """
         stretches = _stretches(deliveries)
         if not stretches:
-            return
-        for stretch, entries in zip(stretches, insist(lambda: self._read(stretches), self._retry_for), strict=True):
-            _hand_out(stretch, entries)
+            return []
+        ranges = [(stretch.session_id, stretch.ids[0], stretch.ids[-1], len(stretch.ids)) for stretch in stretches]
+        rejected: list[Rejected] = []
+        for stretch, entries in zip(stretches, self._read(ranges), strict=True):
+            rejected += self._hand_out(stretch, entries)
+        return rejected
 
-    def _read(self, stretches: Sequence[_Stretch]) -> list[Sequence[RawEntry]]:
-        keys = [self._keyspace.session(stretch.session_id).events for stretch in stretches]
-        with connection_to(self._client, keys[0]) as node:
-            pipeline = node.pipeline(transaction=False)
-            for key, (_, ids, _) in zip(keys, stretches, strict=True):
-                # The name as bytes: the driver then leaves the reply as it comes.
-                pipeline.execute_command(b"XRANGE", key, ids[0], ids[-1], NEVER_DECODE=True)
-            return list(pipeline.execute())
-
-
-def _hand_out(stretch: _Stretch, entries: Sequence[RawEntry]) -> None:
-    if len(entries) == len(stretch.ids) and entries[0][0] == stretch.ids[0]:
+    def _hand_out(self, stretch: _Stretch, entries: Sequence[RawEntry] | ServerRefusedError) -> list[Rejected]:
+        if isinstance(entries, ServerRefusedError):
+            return [Rejected(delivery, entries) for delivery in stretch.deliveries]
+        if [entry[0] for entry in entries] != stretch.ids:
+            return self._one_by_one(stretch)
         for delivery, entry in zip(stretch.deliveries, entries, strict=True):
             delivery.body = entry
-        return
-    # Some are gone: the session was deleted, and perhaps begun anew.
-    found = {entry[0]: entry for entry in entries}
-    for id_, delivery in zip(stretch.ids, stretch.deliveries, strict=True):
-        delivery.body = found.get(id_)
+        return []
+
+    def _one_by_one(self, stretch: _Stretch) -> list[Rejected]:
+        """Some are not there: the session was deleted, and perhaps begun anew, or there never were any."""
+        ranges: list[_Range] = [(stretch.session_id, id_, id_, 1) for id_ in stretch.ids]
+        first, *found = self._read([(stretch.session_id, b"-", b"+", 1), *ranges])
+        rejected: list[Rejected] = []
+        for delivery, entries in zip(stretch.deliveries, found, strict=True):
+            if isinstance(entries, ServerRefusedError):
+                rejected.append(Rejected(delivery, entries))
+            elif entries:
+                delivery.body = entries[0]
+            elif first and not isinstance(first, ServerRefusedError) and _is_of_this_life(delivery.id, first[0]):
+                differs = {"event": (str(delivery.id), "any of the session")}
+                error = EnvelopeMismatchError(delivery.session_id, delivery.id, delivery.envelope.feed_id, differs)
+                rejected.append(Rejected(delivery, error))
+        return rejected
+
+    def _read(self, ranges: Sequence[_Range]) -> list[Sequence[RawEntry] | ServerRefusedError]:
+        """Entries of streams; of a key that is no stream, that error."""
+        return insist(partial(self._ask, ranges), self._retry_for)
+
+    def _ask(self, ranges: Sequence[_Range]) -> list[Sequence[RawEntry] | ServerRefusedError]:
+        keys = [self._keyspace.session(session_id).events for session_id, *_ in ranges]
+        with connection_to(self._client, keys[0]) as node:
+            pipeline = node.pipeline(transaction=False)
+            for key, (_, start, end, count) in zip(keys, ranges, strict=True):
+                # The name as bytes: the driver then leaves the reply as it comes.
+                pipeline.execute_command(b"XRANGE", key, start, end, "COUNT", count, NEVER_DECODE=True)
+            return told_apart(pipeline.execute(raise_on_error=False))
+
+
+def _is_of_this_life(id_: EventId, first: RawEntry) -> bool:
+    """Whether an event would stand in a stream that begins so: what is older was of a session that was deleted."""
+    return id_.ms > int(first[0].partition(b"-")[0])
 
 
 def _stretches(deliveries: Iterable[BaseDelivery]) -> list[_Stretch]:
     """Nearly always what a session told of in one batch follows each other."""
-    ends: dict[bytes, tuple[int, _Stretch]] = {}
+    ends: dict[str, tuple[int, _Stretch]] = {}
     found: list[_Stretch] = []
     for delivery in deliveries:
-        if (about := delivery.about) is None:
-            continue
-        session, id_ = about
-        revision = int(id_[id_.rindex(b"-") + 1 :])
-        end = ends.get(session)
+        session_id, revision = delivery.session_id, delivery.id.revision
+        end = ends.get(session_id)
         if end is None or revision != end[0] + 1:
-            stretch = _Stretch(session.decode(), [], [])
+            stretch = _Stretch(session_id, [], [])
             found.append(stretch)
         else:
             stretch = end[1]
-        stretch.ids.append(id_)
+        stretch.ids.append(delivery.event_key)
         stretch.deliveries.append(delivery)
-        ends[session] = (revision, stretch)
+        ends[session_id] = (revision, stretch)
     return found

@@ -8,13 +8,15 @@ from concurrent.futures import Future
 from typing import Any, Protocol
 
 from ..codec import recorded
-from ..errors import CorruptEntryError, DeliveryLostError
+from ..errors import DeliveryLostError
 from ..events import Event, Recorded
-from ..feed import FIELDS, Envelope, envelope
+from ..feed import Envelope, envelope
 from ..ids import EventId
+from ..keys import Keyspace
+from .taken import link_of
 
 RawBody = Sequence[Any]
-_FIELDS = 2 * len(FIELDS)
+_ID = 3
 
 
 class Settler(Protocol):
@@ -26,7 +28,7 @@ class Settler(Protocol):
         """Note that it is done; the future, where it matters, tells whether that counted."""
 
     def fail(self, delivery: BaseDelivery, what: str, error: str) -> None:
-        """Note that it is not: it is to be tried again (`fail`), or given up (`park`)."""
+        """Note that it is not: it is to be tried again (`nack`), or given up (`park`)."""
 
 
 class BaseDelivery:
@@ -43,7 +45,7 @@ class BaseDelivery:
     """
 
     __slots__ = (
-        *("_envelope", "_fields", "_settler"),
+        *("_envelope", "_fields", "_recorded", "_settler"),
         *("attempts", "body", "expires", "is_settled", "key", "partition", "started"),
     )
 
@@ -59,29 +61,43 @@ class BaseDelivery:
         self.partition = partition
         self.key, self.attempts, self._fields = given
         self.expires, self._settler, self.body, self._envelope = expires, settler, body, known
+        self._recorded: Recorded | None = None
         self.is_settled, self.started = False, 0.0
 
-    @property
-    def envelope(self) -> Envelope:
-        """What the feed says of the event.
+    def read(self, keyspace: Keyspace) -> None:
+        """Understand what the feed says; nothing else asks for the envelope before.
 
         Raises:
             CorruptEntryError: When somebody else has written to the feed.
         """
         if self._envelope is None:
-            self._envelope = envelope(self.partition, self.key, self._fields)
+            self._envelope = envelope(keyspace, self.partition, self.key, self._fields)
+
+    def check(self) -> None:
+        """Hold what the feed says against the event, where that was fetched.
+
+        Raises:
+            EnvelopeMismatchError: When it says something else.
+            CorruptEntryError: When the event itself cannot be read.
+        """
+        if (found := self.recorded) is not None:
+            self.envelope.check(found)
+
+    @property
+    def envelope(self) -> Envelope:
+        """What the feed says of the event."""
+        assert self._envelope is not None
         return self._envelope
 
     @property
-    def about(self) -> tuple[bytes, bytes] | None:
-        """Session and id of the event as they stand in the feed; None when somebody else has written there."""
-        fields = self._fields
-        return (fields[1], fields[3]) if len(fields) == _FIELDS else None
+    def event_key(self) -> bytes:
+        """The stream id of the event in its session, as the feed has it."""
+        return self._fields[_ID]
 
     @property
-    def link(self) -> str:
-        """The link of the event in the chain of its session; empty when somebody else has written there."""
-        return self._fields[9].decode() if self.about else self._envelope.link if self._envelope else ""
+    def link(self) -> bytes:
+        """The link of the event as the feed has it; empty when somebody else has written there."""
+        return link_of(self._fields)
 
     @property
     def session_id(self) -> str:
@@ -98,9 +114,11 @@ class BaseDelivery:
         """The event as the log holds it; None without `bodies=True`, and when its session was deleted since.
 
         Raises:
-            CorruptEntryError: When it is not one this library wrote.
+            CorruptEntryError: Never of a delivery that was handed out.
         """
-        return None if self.body is None else recorded(self.body)
+        if self._recorded is None and self.body is not None:
+            self._recorded = recorded(self.body)
+        return self._recorded
 
     @property
     def event(self) -> Event | None:
@@ -124,10 +142,9 @@ class BaseDelivery:
             raise DeliveryLostError(self.session_id, self.id, self._settler.consumer)
 
     def __repr__(self) -> str:
-        try:
-            said = self.envelope
-        except CorruptEntryError as error:
-            return f"<delivery of {error}, attempt {self.attempts}>"
+        said = self._envelope
+        if said is None:
+            return f"<delivery of entry {self.key!r}, attempt {self.attempts}>"
         return f"<delivery of {said.type} {said.id} of {said.session_id!r}, attempt {self.attempts}>"
 
 
@@ -153,7 +170,7 @@ class Delivery(BaseDelivery):
 
     async def fail(self, why: object) -> None:
         """Say that it could not be handled: it is tried again after a pause, and parked after the last attempt."""
-        self._fail("fail", why)
+        self._fail("nack", why)
 
     async def park(self, why: object) -> None:
         """Give it up at once: it is parked, and others take its place."""
@@ -172,7 +189,7 @@ class SyncDelivery(BaseDelivery):
 
     def fail(self, why: object) -> None:
         """See `Delivery.fail`."""
-        self._fail("fail", why)
+        self._fail("nack", why)
 
     def park(self, why: object) -> None:
         """See `Delivery.park`."""

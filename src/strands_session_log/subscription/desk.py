@@ -9,7 +9,7 @@ from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
 
-from ..errors import ServerUnavailableError
+from ..errors import ServerRefusedError, ServerUnavailableError
 from .delivery import BaseDelivery
 from .group import Group, Said, Settled, Words
 from .tally import Tally
@@ -55,7 +55,7 @@ class Desk:
         self._acked: deque[BaseDelivery] = deque()
         self._queue: list[Verdict] = []
         self._telling: list[Batch] = []
-        self._robbed: dict[int, str] = {}
+        self._taken_over: dict[int, str] = {}
         self._changed = threading.Condition()
         self._is_closing, self._is_waiting = False, False
         self._next_beat, self._next_chores = 0.0, time.monotonic() + _CHORES_EVERY
@@ -131,7 +131,7 @@ class Desk:
         for delivery in deliveries:
             if not delivery.is_settled:
                 delivery.is_settled = True
-                self._say(Verdict(delivery, "back"))
+                self._say(Verdict(delivery, "release"))
 
     def give_back_what_waits(self) -> None:
         """Let others have all that nobody has begun to handle."""
@@ -156,7 +156,7 @@ class Desk:
         for delivery in left:
             if why and delivery.started and not delivery.is_settled:
                 delivery.is_settled = True
-                self.fail(delivery, "fail", why)
+                self.fail(delivery, "nack", why)
         self.give_back(left)
         with self._changed:
             self._is_closing = True
@@ -167,7 +167,7 @@ class Desk:
         with self._changed:
             self._close(verdict.delivery)
             self._queue.append(verdict)
-            if verdict.what == "fail" and self._settings.ordered:
+            if verdict.what == "nack" and self._settings.ordered:
                 self._void(verdict.delivery.partition)
             self._changed.notify_all()
 
@@ -182,7 +182,7 @@ class Desk:
             if not later.is_settled:
                 later.is_settled = True
                 self._close(later)
-                self._queue.append(Verdict(later, "back"))
+                self._queue.append(Verdict(later, "release"))
 
     def _run(self) -> None:
         while (said := self._next()) is not None:
@@ -227,8 +227,7 @@ class Desk:
 
     def _give_up(self, error: Exception) -> None:
         for batch in self._telling:
-            for verdict in batch.verdicts:
-                verdict.give_up(error)
+            batch.give_up(error)
         self._telling = []
 
     def _tell(self, said: Sequence[Batch]) -> None:
@@ -236,30 +235,35 @@ class Desk:
             return
         for batch in said:
             batch.tries += 1
-        words = [one.words(self._robbed.get(one.partition, ""), self._settings.pause_ms) for one in said]
+        words = [one.words(self._taken_over.get(one.partition, ""), self._settings.pause_ms) for one in said]
         answers = self._group.settle(words)
         self._telling = []
         for batch, settled in zip(said, answers, strict=True):
+            if isinstance(settled, ServerRefusedError):
+                # Nobody has noted it, so all of it comes again once that is mended.
+                logger.error("partition=<%d>, error=<%s> | what was settled is not noted", batch.partition, settled)
+                batch.give_up(settled)
+                continue
             self._note(batch, settled)
-            self._look_out(batch.partition, settled.robbed)
+            self._look_out(batch.partition, settled.taken_over)
         with self._changed:
             self._changed.notify_all()
 
-    def _look_out(self, partition: int, robbed: str) -> None:
+    def _look_out(self, partition: int, taken_over: str) -> None:
         """Others have taken something over: which, must be known before this is taken for granted again."""
-        if self._robbed.get(partition) == robbed:
+        if self._taken_over.get(partition) == taken_over:
             return
         if self.holds(partition):
             # What is open must be looked at one by one, which the signs of life do.
-            self._robbed.pop(partition, None)
+            self._taken_over.pop(partition, None)
             self._next_beat = 0.0
         else:
-            self._robbed[partition] = robbed
+            self._taken_over[partition] = taken_over
 
     def _note(self, batch: Batch, settled: Settled) -> None:
         lost = batch.answer(settled)
-        failed = [one.delivery.attempts for one in batch.verdicts if one.what == "fail"]
-        acked = len(settled.done) - settled.done.count("l")
+        failed = [one.delivery.attempts for one in batch.verdicts if one.what == "nack"]
+        acked = len(settled.done) - settled.done.count("t")
         self._tally.add(acked=acked, lost=lost, failed=len(failed), parked=len(settled.parked))
         if failed:
             self._settled(batch.partition, self._settings.pause_ms(min(failed)) / 1000)
@@ -290,10 +294,12 @@ class Desk:
 
     def _beat(self, places: dict[int, list[BaseDelivery]], now: float) -> None:
         words = [
-            Words(partition, others=[Said("beat", one.key, one.attempts) for one in deliveries])
+            Words(partition, others=[Said("extend", one.key, one.attempts) for one in deliveries])
             for partition, deliveries in places.items()
         ]
         for (partition, deliveries), settled in zip(places.items(), self._group.settle(words), strict=True):
-            self._robbed[partition] = settled.robbed
+            if isinstance(settled, ServerRefusedError):
+                continue
+            self._taken_over[partition] = settled.taken_over
             for delivery, said in zip(deliveries, settled.others, strict=True):
                 delivery.expires = now + self._settings.lease if said == "k" else 0.0

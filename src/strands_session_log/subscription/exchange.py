@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from functools import partial
 from itertools import cycle
@@ -13,13 +13,13 @@ from typing import Protocol
 
 from valkey import ValkeyCluster
 
-from ..errors import CorruptEntryError, FeedGapError, SessionLogError
+from ..errors import FeedGapError, SessionLogError
 from ..event_log import EventLog
 from ..events import selector
 from ..feed import Envelope, FeedId
 from ..server.border import options_of
 from .bodies import Bodies
-from .delivery import BaseDelivery
+from .delivery import BaseDelivery, text_of
 from .desk import Desk
 from .group import Group
 from .intake import Intake
@@ -139,18 +139,50 @@ class Exchange:
         expires = time.monotonic() + self.settings.lease
         made = [self._kind(partition, one, self._desk, expires) for one in given]
         self._desk.add(made)
-        wanted = made if self._all and not self._past.knows_any else [one for one in made if self._is_wanted(one)]
+        wanted = self._sound(made, partial(self._kind.read, keyspace=self._events.keyspace))
+        if not self._all or self._past.knows_any:
+            wanted = [one for one in wanted if self._is_wanted(one)]
         if self._bodies:
-            try:
-                self._bodies.add_to(wanted)
-            except SessionLogError:
-                # They are still this consumer's, so it asks for them again.
-                for one in wanted:
-                    self._desk.forget(one)
-                raise
+            wanted = self._with_bodies(wanted, self._bodies)
         repeated = len(given) - [one.attempts for one in made].count(1)
         self.tally.add(delivered=len(wanted), redelivered=repeated)
         self.mailbox.put(wanted)
+
+    def _with_bodies(self, wanted: Sequence[BaseDelivery], bodies: Bodies) -> list[BaseDelivery]:
+        try:
+            rejected = bodies.add_to(wanted)
+        except SessionLogError:
+            # They are still this consumer's, so it asks for them again.
+            for one in wanted:
+                self._desk.forget(one)
+            raise
+        for one, error in rejected:
+            self._reject(one, error)
+        return self._sound((one for one in wanted if not one.is_settled), self._kind.check)
+
+    def _sound(self, deliveries: Iterable[BaseDelivery], check: Callable[[BaseDelivery], object]) -> list[BaseDelivery]:
+        """Those that pass; what does not is parked, and all others go on."""
+        found: list[BaseDelivery] = []
+        for one in deliveries:
+            try:
+                check(one)
+            except Exception as error:
+                # Whatever stands in an entry that somebody else wrote, and whatever it does to those who read it.
+                self._reject(one, error)
+            else:
+                found.append(one)
+        return found
+
+    def _reject(self, delivery: BaseDelivery, error: Exception) -> None:
+        logger.warning("delivery=<%s>, error=<%s> | parked, it is not what it should be", delivery, error)
+        delivery.is_settled = True
+        self._desk.fail(delivery, "park", text_of(error))
+        self.rejected(error)
+
+    def rejected(self, error: Exception) -> None:
+        """Raise it to whoever reads, where that was asked for."""
+        if self.settings.on_corrupt == "raise":
+            self.tell(error)
 
     def tell(self, error: Exception) -> None:
         """Raise it to whoever reads, who may go on."""
@@ -161,11 +193,7 @@ class Exchange:
         self.mailbox.close(error)
 
     def _is_wanted(self, delivery: BaseDelivery) -> bool:
-        try:
-            envelope = delivery.envelope
-        except CorruptEntryError:
-            # Whoever handles it finds out, and it is parked with the error.
-            return True
+        envelope = delivery.envelope
         if self.wants(envelope) and not self._past.has_delivered(envelope):
             return True
         delivery.is_settled = True

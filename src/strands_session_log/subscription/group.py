@@ -10,9 +10,19 @@ from ..errors import ServerRefusedError
 from ..event_log.connection import connection_to
 from ..feed import Envelope
 from ..keys import GroupKeys, Keyspace
-from ..scripts import GROUP_GAP, GROUP_LEAVE, GROUP_MISSING, GROUP_RELEASE, GROUP_SETTLE, GROUP_TAKE, GROUP_WORK
+from ..scripts import (
+    GROUP_COUNT,
+    GROUP_GAP,
+    GROUP_LEAVE,
+    GROUP_MISSING,
+    GROUP_RELEASE,
+    GROUP_SETTLE,
+    GROUP_TAKE,
+    GROUP_WORK,
+)
 from ..server.border import Client, insist
 from ..server.replies import pairs
+from .broken import told_apart
 from .settings import SubscriptionSettings
 from .taken import Gap, Given, Taken, parse_gap
 
@@ -38,7 +48,7 @@ class Request(NamedTuple):
     most: int
     claim: bool = False
     suspects: bool = True
-    known: tuple[str, str] = ("", "")
+    known: tuple[str, bytes] = ("", b"")
     compare: bool = False
     own: Sequence[bytes] = ()
     is_begun: bool = False
@@ -48,7 +58,7 @@ class Said(NamedTuple):
     """What a consumer says of a delivery.
 
     Attributes:
-        what: `fail`, `park`, `back` or `beat`.
+        what: `nack`, `park`, `release` or `extend`.
         key: The stream id of its envelope.
         attempts: Which attempt it was.
         error: Why it failed.
@@ -71,33 +81,40 @@ class Words(NamedTuple):
         attempts: Which attempt each of them was; empty if all were the first.
         last: The id and the link of one of the last of them.
         others: What is said of others.
-        robbed: How often others had taken something over when this consumer last looked; empty if it does not know.
+        taken_over: How often others had taken something over when this consumer last looked; empty if it does not know.
     """
 
     partition: int
     done: Sequence[bytes] = ()
     attempts: Sequence[int] = ()
-    last: tuple[bytes, str] = (b"", "")
+    last: tuple[bytes, bytes] = (b"", b"")
     others: Sequence[Said] = ()
-    robbed: str = ""
+    taken_over: str = ""
 
 
 class Settled(NamedTuple):
-    """The answers: `k` it was this consumer's, `l` another has it, `g` nobody has it any more.
+    """The answers: `k` (kept) it was this consumer's, `t` (taken over) another has it, `g` (gone) nobody has.
 
     Attributes:
         done: Of what was done.
         others: Of the rest.
         parked: What was parked.
         checkpoint: Up to where everything of the partition is settled; empty if that was not asked.
-        robbed: How often others have taken something over from this consumer.
+        taken_over: How often others have taken something over from this consumer; empty if that is not known.
     """
 
     done: str
     others: str
     parked: Sequence[str]
     checkpoint: str
-    robbed: str
+    taken_over: str
+
+    @classmethod
+    def parse(cls, reply: Sequence[Any]) -> Settled:
+        """Read the script's answer, undecoded."""
+        done, others, parked, checkpoint, taken_over = reply
+        ids = [id_.decode() for id_ in parked]
+        return cls(done.decode(), others.decode(), ids, checkpoint.decode(), taken_over.decode())
 
 
 class Group:
@@ -122,7 +139,7 @@ class Group:
     def take(self, requests: Sequence[Request]) -> list[Taken]:
         """Ask partitions, all in one round trip; whoever gets no answer asks for its own again (`own`)."""
         calls = [(self._keys(request.partition), self._arguments(request)) for request in requests]
-        replies = insist(lambda: GROUP_TAKE.many(self.client, calls), 0)
+        replies = insist(lambda: told_apart(GROUP_TAKE.each(self.client, calls)), 0)
         return [Taken.parse(request.partition, reply) for request, reply in zip(requests, replies, strict=True)]
 
     def news(self, partitions: Sequence[int], most: int) -> dict[int, list[Given]]:
@@ -161,26 +178,30 @@ class Group:
         try:
             rows = self.command(b"XPENDING", feed, settings.group, "-", "+", _ALL, settings.consumer)
         except ServerRefusedError as error:
-            if "NOGROUP" not in str(error):
+            if not error.is_wrong_type and "NOGROUP" not in str(error):
                 raise
             return []
         return [row[0] for row in rows]
 
-    def settle(self, words: Sequence[Words]) -> list[Settled]:
-        """Tell the server what became of deliveries, in one round trip; may be repeated."""
+    def settle(self, words: Sequence[Words]) -> list[Settled | ServerRefusedError]:
+        """Tell the server what became of deliveries, in one round trip; may be repeated.
+
+        Returns:
+            The answers; of a partition whose keys are broken, the error.
+        """
         calls = [(self._keys(one.partition), self._told(one)) for one in words]
-        replies = insist(lambda: GROUP_SETTLE.many(self.client, calls), self.retry_for)
-        return [
-            Settled(
-                done.decode(), others.decode(), [id_.decode() for id_ in parked], checkpoint.decode(), robbed.decode()
-            )
-            for done, others, parked, checkpoint, robbed in replies
-        ]
+        replies = insist(lambda: told_apart(GROUP_SETTLE.each(self.client, calls)), self.retry_for)
+        return [reply if isinstance(reply, ServerRefusedError) else Settled.parse(reply) for reply in replies]
 
     def work(self, partition: int, arguments: Sequence[Any]) -> bool:
-        """Tell how far the work beside the feed has come; false when it is another consumer's now."""
+        """Tell how far the backfill has come; false when it is another consumer's now."""
         keys = self._keys(partition)
         return bool(insist(lambda: GROUP_WORK(self.client, [keys[1], keys[2]], arguments), self.retry_for))
+
+    def attempt_backfill(self, partition: int) -> int:
+        """Count that a backfill begins, or goes on, at its cursor; how often that was."""
+        arguments = ["backfill_attempts"]
+        return int(insist(lambda: GROUP_COUNT(self.client, [self._keys(partition).group], arguments), self.retry_for))
 
     def command(self, name: bytes, key: str, *arguments: Any) -> Any:
         """Send a command that may be repeated. Its name is bytes, so that the driver leaves the reply as it came."""
@@ -198,9 +219,9 @@ class Group:
         return found[0] if found else None
 
     def release(self, partition: int) -> None:
-        """Give up the lease of a partition, if this consumer has it."""
-        arguments = [self.settings.consumer]
-        insist(lambda: GROUP_RELEASE(self.client, [self._keys(partition)[1]], arguments), 0)
+        """Give up the lease of a partition, if this consumer has it; of one that is broken, nobody has."""
+        call = [([self._keys(partition)[1]], [self.settings.consumer])]
+        insist(lambda: told_apart(GROUP_RELEASE.each(self.client, call)), 0)
 
     def leave(self, partitions: Sequence[int]) -> None:
         """Give up what leases this consumer has in some partitions, and its name where nothing is pending under it."""
@@ -231,7 +252,7 @@ class Group:
         settings = self.settings
         arguments: list[Any] = [
             *(settings.group, settings.consumer, settings.claim_after_ms, settings.max_attempts),
-            *("ordered" if settings.ordered else "", *words.last, words.robbed),
+            *("ordered" if settings.ordered else "", *words.last, words.taken_over),
             *(" ".join(map(str, words.attempts)), len(words.done), *words.done),
         ]
         for said in words.others:

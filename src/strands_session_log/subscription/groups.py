@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any, Literal, NamedTuple, TypeAlias
 
-from ..errors import GroupNotFoundError
+from ..errors import GroupNotFoundError, InvalidIdError, ServerRefusedError
+from ..ids import check_id
 from ..keys import GroupKeys, Keyspace
 from ..scripts import GROUP_DELETE, GROUP_SETTLE_GAP, GROUP_STATUS
 from ..server.border import Client, insist
-from .taken import Gap, parse_gap
+from .broken import told_apart
+from .taken import Gap, is_stream_id, number, parse_backfill, parse_gap
 
 Cure: TypeAlias = Literal["catch_up", "skip"]
 """How a gap is settled: what is missing is read from the sessions, or done without."""
@@ -34,9 +36,10 @@ class GroupStatus(NamedTuple):
         idle_seconds: How long ago one of its consumers was last heard of; None for never.
         checkpoint: Up to where everything is settled, as a stream id of the feed.
         gap: What is gone and was not delivered; None when nothing is.
-        work: What is to be done beside the feed: `history`, `between` two times, `replay`; empty for nothing.
+        backfill: What is to be read beside the feed: `history`, `between` two times, `replay`; empty for nothing.
         active: The consumers that were heard of within the last minute; by Redis before 7.2, only those that were given
             something.
+        problem: What is broken: a key that holds something else than it should. The counts of what is in it are 0.
     """
 
     group: str
@@ -51,21 +54,28 @@ class GroupStatus(NamedTuple):
     idle_seconds: float | None
     checkpoint: str
     gap: Gap | None
-    work: str
+    backfill: str
     active: tuple[str, ...] = ()
+    problem: str = ""
 
 
-_FIELDS = ("redeliveries", "abandoned", "checkpoint", "gap", "work", "replay", "seen")
+_FIELDS = ("redeliveries", "abandoned", "checkpoint", "gap", "backfill", "replay", "last_read")
+_NOTHING = (None,) * len(_FIELDS)
 
 
 def groups(client: Client, keyspace: Keyspace, retry_for: float) -> list[GroupStatus]:
-    """All groups in all partitions, in two round trips."""
+    """All groups in all partitions, in two round trips; see `GroupStatus.problem` for what is broken in one.
+
+    Raises:
+        ServerRefusedError: When it is not even known of which groups.
+    """
     calls = [([keyspace.feed(partition)], [ACTIVE_MS]) for partition in range(keyspace.partitions)]
-    feeds = insist(lambda: GROUP_STATUS.many(client, calls), retry_for)
-    rows = [row for partition, reply in enumerate(feeds) for row in _rows(partition, reply)]
-    keys = [keyspace.group(row.partition, row.group) for row in rows]
+    feeds = insist(lambda: told_apart(GROUP_STATUS.each(client, calls)), retry_for)
+    rows = _rows_of(feeds)
+    keys = [keyspace.group(row.partition, row.group) if row.is_ours else None for row in rows]
     notes = insist(lambda: _notes(client, keys), retry_for)
-    return sorted(_status(row, *note) for row, note in zip(rows, notes, strict=True))
+    statuses = (_status(row, *note) for row, note in zip(rows, notes, strict=True))
+    return sorted(statuses, key=lambda status: (status.group, status.partition))
 
 
 def settle_gaps(
@@ -98,14 +108,34 @@ def delete_group(client: Client, keyspace: Keyspace, group: str, retry_for: floa
 class _Row(NamedTuple):
     group: str
     partition: int
-    lag: int
-    lag_seconds: float
-    pending: int
-    consumers: int
-    idle_seconds: float | None
-    delivered: str
-    active: tuple[str, ...]
-    now_ms: int
+    lag: int = 0
+    lag_seconds: float = 0.0
+    pending: int = 0
+    consumers: int = 0
+    idle_seconds: float | None = None
+    delivered: str = "0-0"
+    active: tuple[str, ...] = ()
+    now_ms: int = 0
+    problem: str = ""
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether a subscription can have this name."""
+        try:
+            return bool(check_id("group", self.group))
+        except InvalidIdError:
+            return False
+
+
+def _rows_of(feeds: Sequence[Any]) -> list[_Row]:
+    """Of a feed that is broken, those are told of that other partitions know."""
+    broken = {partition: reply for partition, reply in enumerate(feeds) if isinstance(reply, ServerRefusedError)}
+    sound = [(partition, reply) for partition, reply in enumerate(feeds) if partition not in broken]
+    rows = [row for partition, reply in sound for row in _rows(partition, reply)]
+    if broken and not rows:
+        raise next(iter(broken.values()))
+    names = {row.group for row in rows}
+    return rows + [_Row(name, at, problem=f"feed: {error.reason}") for at, error in broken.items() for name in names]
 
 
 def _rows(partition: int, reply: Any) -> Iterator[_Row]:
@@ -116,34 +146,46 @@ def _rows(partition: int, reply: Any) -> Iterator[_Row]:
         oldest = min((int(id_.partition(b"-")[0]) for id_ in (least, first) if id_), default=now)
         heard = idle / 1000 if idle >= 0 else None
         yield _Row(
-            *(name.decode(), partition, max(0, behind), max(0, now - oldest) / 1000, pending, consumers, heard),
-            *(delivered.decode(), tuple(sorted(consumer.decode() for consumer in active)), now),
+            *(_name(name), partition, max(0, behind), max(0, now - oldest) / 1000, pending, consumers, heard),
+            *(delivered.decode(), tuple(sorted(map(_name, active))), now),
         )
 
 
-def _notes(client: Client, keys: Sequence[GroupKeys]) -> list[tuple[list[Any], int]]:
-    pipeline = client.pipeline(transaction=False)
-    for one in keys:
+def _name(text: bytes) -> str:
+    """Names of others may be any bytes."""
+    return text.decode("utf-8", "replace")
+
+
+def _notes(client: Client, keys: Sequence[GroupKeys | None]) -> list[tuple[Any, Any]]:
+    """What the hash of each group says, and how much it has parked; an error in place of what is broken."""
+    pipeline, ours = client.pipeline(transaction=False), [one for one in keys if one]
+    for one in ours:
         pipeline.execute_command("HMGET", one.group, *_FIELDS, NEVER_DECODE=True)
         pipeline.execute_command("XLEN", one.parked)
-    replies = pipeline.execute() if keys else []
-    return list(zip(replies[::2], replies[1::2], strict=True))
+    replies = iter(told_apart(pipeline.execute(raise_on_error=False)) if ours else ())
+    return [(next(replies), next(replies)) if one else (_NOTHING, 0) for one in keys]
 
 
-def _status(row: _Row, noted: Sequence[Any], parked: int) -> GroupStatus:
-    redeliveries, abandoned, checkpoint, gap, work, replay, seen = (value or b"" for value in noted)
+def _status(row: _Row, noted: Any, parked: Any) -> GroupStatus:
+    problems = [row.problem] if row.problem else []
+    if isinstance(noted, ServerRefusedError):
+        problems, noted = [*problems, f"group: {noted.reason}"], _NOTHING
+    if isinstance(parked, ServerRefusedError):
+        problems, parked = [*problems, f"parked: {parked.reason}"], 0
+    redeliveries, abandoned, checkpoint, gap, backfill, replay, last_read = (value or b"" for value in noted)
     # Consumers that left are not among those of XINFO, and on older servers idle ones seem away.
     heard = [row.idle_seconds] if row.idle_seconds is not None else []
-    heard += [max(0, row.now_ms - int(seen)) / 1000] if seen else []
+    heard += [max(0, row.now_ms - number(last_read)) / 1000] if last_read else []
     return GroupStatus(
         *(row.group, row.partition, row.lag, row.lag_seconds, row.pending, parked, row.consumers),
-        redeliveries=int(redeliveries or 0),
+        redeliveries=number(redeliveries),
         abandoned=bool(abandoned),
         idle_seconds=min(heard, default=None),
-        checkpoint=checkpoint.decode() or row.delivered,
+        checkpoint=checkpoint.decode() if is_stream_id(checkpoint) else row.delivered,
         gap=parse_gap(row.partition, gap),
-        work=work.decode() or ("replay" if replay else ""),
+        backfill=parse_backfill(backfill, replay),
         active=row.active,
+        problem="; ".join(problems),
     )
 
 

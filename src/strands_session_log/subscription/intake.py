@@ -10,8 +10,8 @@ from typing import Protocol
 
 from valkey import ValkeyCluster
 
-from ..errors import FeedGapError, LogForkedError, ServerRefusedError, ServerUnavailableError
-from ..feed import envelope
+from ..errors import CorruptEntryError, FeedGapError, LogForkedError, ServerRefusedError, ServerUnavailableError
+from ..feed import FeedId, envelope
 from .bell import Bell
 from .desk import Desk
 from .group import Group, Request
@@ -36,12 +36,15 @@ class Outlet(Protocol):
     def tell(self, error: Exception) -> None:
         """Raise it to whoever reads, who may go on."""
 
+    def rejected(self, error: Exception) -> None:
+        """Raise it to whoever reads, where that was asked for."""
+
     def end(self, error: Exception) -> None:
         """Raise it to whoever reads; nothing comes after it."""
 
 
 class Work(Protocol):
-    """What is to be done beside the feed."""
+    """What is to be read beside the feed."""
 
     def go_on(self, partition: int, kind: str) -> bool:
         """Do some of it, without waiting for anybody; whether something was done."""
@@ -60,7 +63,7 @@ class Intake:
         group: The consumer's group.
         desk: Where the deliveries are settled.
         outlet: Where they go.
-        work: What is done beside the feed.
+        work: What is read beside the feed.
         tally: Where it is counted.
         partitions: Which partitions.
         room: How many more deliveries the consumer may have.
@@ -110,10 +113,19 @@ class Intake:
                 self._pause = 0.0
             except ServerUnavailableError as error:
                 self._lost_touch(error)
+            except ServerRefusedError as error:
+                if not error.is_wrong_type:
+                    self._end(error)
+                    return
+                # The partitions are asked one by one in which it is.
+                self._lost_touch(error)
             except Exception as error:
-                if not self._stopping.is_set():
-                    self._outlet.end(error)
+                self._end(error)
                 return
+
+    def _end(self, error: Exception) -> None:
+        if not self._stopping.is_set():
+            self._outlet.end(error)
 
     def _step(self) -> None:
         with self._room.taken(self._settings.batch * len(self._places)) as room:
@@ -139,7 +151,7 @@ class Intake:
         return not self._settings.ordered or not self._desk.holds(place.partition)
 
     def _listen(self) -> None:
-        wanted = [place for place in self._places.values() if not place.is_leased_away]
+        wanted = [place for place in self._places.values() if not place.is_leased_away and not place.is_broken]
         now = time.monotonic()
         seconds = min((place.due_at for place in self._places.values()), default=now) - now
         if self._settings.ordered and self._desk.in_flight:
@@ -211,8 +223,10 @@ class Intake:
     def _took(self, place: Place, request: Request, taken: Taken) -> bool:
         if taken.status == "forked":
             assert place.last is not None
-            lost = envelope(place.partition, place.last.id, place.last.fields)
-            raise LogForkedError(lost.session_id, lost.id)
+            raise self._forked(place.partition, place.last)
+        if taken.error:
+            self._broke(place, taken.error)
+            return False
         place.note(request, taken, time.monotonic())
         self._leases.note(place.partition, place.is_mine)
         if taken.parked:
@@ -225,10 +239,34 @@ class Intake:
             place.told_gap = None
         if taken.given:
             self._outlet.hand_over(place.partition, taken.given)
-        worked = bool(taken.work) and self._work.go_on(place.partition, taken.work)
-        if taken.work:
+        worked = bool(taken.backfill) and self._go_on(place, taken.backfill)
+        if taken.backfill and not place.is_broken:
             place.due_at = 0.0 if worked else min(place.due_at, time.monotonic() + 0.02)
         return bool(taken.given) or worked
+
+    def _go_on(self, place: Place, backfill: str) -> bool:
+        try:
+            return self._work.go_on(place.partition, backfill)
+        except ServerRefusedError as error:
+            if not error.is_wrong_type:
+                raise
+            self._broke(place, error)
+            return False
+
+    def _broke(self, place: Place, error: ServerRefusedError) -> None:
+        if not place.is_broken:
+            logger.error("partition=<%d>, error=<%s> | left alone until it is mended", place.partition, error)
+            self._outlet.rejected(error)
+        place.broke(time.monotonic())
+        self._leases.note(place.partition, False)
+
+    def _forked(self, partition: int, last: Given) -> LogForkedError:
+        try:
+            lost = envelope(self._group.keyspace, partition, last.id, last.fields)
+        except CorruptEntryError:
+            # What was there was no event; all that is known is where.
+            return LogForkedError("", FeedId.parse(partition, last.id))
+        return LogForkedError(lost.session_id, lost.id)
 
     def _report(self, gap: Gap) -> None:
         self._tally.add(gaps=1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -11,10 +12,13 @@ from typing import Any
 from ..errors import SessionLogError
 from ..event_log import EventLog
 from ..feed import Envelope
-from .delivery import BaseDelivery
+from .delivery import BaseDelivery, text_of
 from .group import Group
 from .source import Item, Source, history, parked
+from .taken import number, parse_cursor, parse_replay
 from .tally import Tally
+
+logger = logging.getLogger(__name__)
 
 _SAVE_EVERY = 0.2
 _SCAN = 1000
@@ -33,29 +37,43 @@ class Job:
         held_until: Until when it is certainly this consumer's, on the monotonic clock.
     """
 
-    def __init__(self, group: Group, partition: int, kind: str, source: Source, tries: int) -> None:
+    def __init__(
+        self,
+        group: Group,
+        partition: int,
+        kind: str,
+        source: Source,
+        tries: int,
+        rejected: Callable[[Exception], object],
+    ) -> None:
         self.kind, self.began_ms, self.held_until = kind, 0, 0.0
         self._group, self._settings, self._partition = group, group.settings, partition
         self._source: Source = source
+        self._rejected = rejected
         self._unread: Iterator[Item] | None = None
         self._lock, self._saving = threading.Lock(), threading.Lock()
         self._is_over, self._is_hurrying = False, False
         self._items: list[Item] = []
         self._tries, self._is_read, self._saved_at = tries, False, time.monotonic()
         self._cursor, self._replayed, self._parked = "", list[str](), list[tuple[Item, str]]()
+        self._unreadable = list[str]()
         self._waiting: list[Future[bool]] = []
 
     @classmethod
-    def begin(cls, events: EventLog, group: Group, partition: int, kind: str) -> Job:
-        """Go on where the work stands."""
+    def begin(
+        cls, events: EventLog, group: Group, partition: int, kind: str, rejected: Callable[[Exception], object]
+    ) -> Job:
+        """Go on where the backfill stands; `rejected` is told of what cannot be delivered."""
         keys = group.keyspace.group(partition, group.settings.group)
-        replies = group.command(b"HMGET", keys.group, "cursor", "replay", "began")
-        cursor, replay, began = ((value or b"").decode() for value in replies)
-        tries = int(group.command(b"HINCRBY", keys.group, "tries", 1))
+        replies = group.command(b"HMGET", keys.group, "backfill_cursor", "replay", "created")
+        cursor, replay, created = replies
+        tries = group.attempt_backfill(partition)
         if kind == "replay":
-            return cls(group, partition, kind, parked(group, partition, replay.split()), tries)
-        job = cls(group, partition, kind, history(events, group, partition, kind, cursor), tries)
-        job.began_ms = int(began or 0)
+            return cls(group, partition, kind, parked(group, partition, parse_replay(replay)), tries, rejected)
+        job = cls(
+            group, partition, kind, history(events, group, partition, kind, parse_cursor(cursor)), tries, rejected
+        )
+        job.began_ms = number(created)
         return job
 
     @property
@@ -108,7 +126,7 @@ class Job:
 
         Args:
             tally: Where it is counted.
-            leave: `left` when nobody goes on with it here, `failed` when that is for an error.
+            leave: `released` when nobody goes on with it here, `failed` when that is for an error.
         """
         with self._saving:
             return self._save(tally, leave)
@@ -133,6 +151,7 @@ class Job:
             # What was said meanwhile is told the next time.
             del self._parked[:parked]
             del self._replayed[: len(arguments[5].split())]
+            del self._unreadable[: len(arguments[6].split())]
             self._cursor = "" if self._cursor == arguments[3] else self._cursor
             self._saved_at = time.monotonic()
         _answer(waiting, kept)
@@ -175,17 +194,28 @@ class Job:
             if item is None:
                 self._is_read = True
                 return
-            item.is_settled = not item.parked_id and not wanted(item.envelope)
             with self._lock:
+                if item.error:
+                    self._reject(item, item.error)
+                else:
+                    item.is_settled = not item.parked_id and not wanted(item.envelope)
                 self._items.append(item)
+
+    def _reject(self, item: Item, error: Exception) -> None:
+        logger.warning(
+            "session=<%s>, event=<%s>, error=<%s> | parked, it is not what it should be",
+            *(item.envelope.session_id, item.envelope.id, error),
+        )
+        self._park(item, text_of(error))
+        self._rejected(error)
 
     def _settle(self, item: Item, what: str, error: str) -> None:
         item.delivery = None
         if what == "ack":
             item.is_settled = True
-        elif what == "park" or (what == "fail" and item.attempts >= self._settings.max_attempts):
+        elif what == "park" or (what == "nack" and item.attempts >= self._settings.max_attempts):
             self._park(item, error)
-        elif what == "fail":
+        elif what == "nack":
             item.due_at = time.monotonic() + self._settings.pause_ms(item.attempts) / 1000
             item.attempts += 1
 
@@ -195,12 +225,13 @@ class Job:
         with self._lock:
             for item in self._items:
                 if item.delivery and 0 < item.delivery.started < latest:
-                    self._settle(item, "fail", f"TimeoutError: not settled within {self._settings.timeout:g} s")
+                    self._settle(item, "nack", f"TimeoutError: not settled within {self._settings.timeout:g} s")
 
     def _drop_settled(self) -> None:
         if self.kind == "replay":
             self._replayed += [item.parked_id for item in self._items if item.is_settled]
             self._replayed += self._source.missing()
+            self._unreadable += self._source.unreadable()
             self._items = [item for item in self._items if not item.is_settled]
         count = next((at for at, item in enumerate(self._items) if not item.is_settled), len(self._items))
         if count:
@@ -210,7 +241,8 @@ class Job:
     def _told(self, is_done: bool, leave: str) -> list[Any]:
         what = "done" if is_done and self.kind != "replay" else leave
         lease = 0 if leave else self._settings.claim_after_ms
-        arguments: list[Any] = [self._settings.consumer, lease, self.kind, self._cursor, what, " ".join(self._replayed)]
+        arguments: list[Any] = [self._settings.consumer, lease, self.kind, self._cursor, what]
+        arguments += [" ".join(self._replayed), " ".join(self._unreadable)]
         for item, error in self._parked:
             arguments += _fields(item, error)
         return arguments
@@ -230,5 +262,5 @@ def _fields(item: Item, error: str) -> list[Any]:
     one = item.envelope
     return [
         *("session", one.session_id, "id", str(one.id), "type", one.type, "agent", one.agent, "link", one.link),
-        *("facts", one.facts_json, "feed", one.feed_id.stream_id, "attempts", item.attempts, "error", error),
+        *("facts", one.facts_json, "feed_id", one.feed_id.stream_id, "attempts", item.attempts, "error", error),
     ]

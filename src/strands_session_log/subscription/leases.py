@@ -6,9 +6,10 @@ import threading
 import time
 from contextlib import suppress
 
-from ..errors import SessionLogError
+from ..errors import ServerRefusedError, SessionLogError
 from ..server.replies import pairs
 from .group import Group
+from .taken import number
 
 _EVERY = 1.0
 _MEMBER = "member:"
@@ -41,7 +42,7 @@ class Leases:
         """
         with self._lock:
             if time.monotonic() >= self._again_at:
-                self._share = self._sign_in()
+                self._share = self._share_of_the_living()
                 self._again_at = time.monotonic() + min(_EVERY, self._settings.claim_after / 3)
             if len(self._held | {partition}) <= self._share:
                 self._held.add(partition)
@@ -66,16 +67,25 @@ class Leases:
     def _key(self) -> str:
         return self._group.keyspace.group(0, self._settings.group).group
 
+    def _share_of_the_living(self) -> int:
+        try:
+            return self._sign_in()
+        except ServerRefusedError as error:
+            if not error.is_wrong_type:
+                raise
+            # No consumer can sign in there, so none knows of the others; who comes first has a partition.
+            return self._group.keyspace.partitions
+
     def _sign_in(self) -> int:
         """How many partitions each of those that are there should have, rounded up."""
         now = time.time_ns() // 1_000_000
         self._group.command(b"HSET", self._key, _MEMBER + self._settings.consumer, now)
         found = self._group.command(b"HGETALL", self._key)
-        members = [(name, now - int(at)) for name, at in pairs(found) if name.startswith(_MEMBER.encode())]
+        members = [(name, now - number(at)) for name, at in pairs(found) if name.startswith(_MEMBER.encode())]
         alive = [name for name, since in members if self._is_alive(since)]
-        if gone := [name for name, since in members if since > _FORGET_MS and not self._is_alive(since)]:
+        if gone := [name for name, since in members if abs(since) > _FORGET_MS and not self._is_alive(since)]:
             self._group.command(b"HDEL", self._key, *gone)
         return -(-self._group.keyspace.partitions // max(1, len(alive)))
 
     def _is_alive(self, since_ms: int) -> bool:
-        return since_ms < self._settings.claim_after_ms + 2 * _EVERY * 1000
+        return -_FORGET_MS < since_ms < self._settings.claim_after_ms + 2 * _EVERY * 1000

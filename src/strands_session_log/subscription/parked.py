@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
+from ..codec import RawEntry, fields_of
 from ..errors import CorruptEntryError, ParkedNotFoundError
 from ..event_log.connection import connection_to
-from ..feed import Envelope, envelope
+from ..feed import FIELDS, Envelope, FeedId, envelope
 from ..ids import EventId
 from ..keys import GroupKeys, Keyspace
 from ..scripts import GROUP_PARKED
 from ..server.border import Client, insist
-from .taken import feed_id
+from .taken import is_stream_id, number, parse_replay
 
 _PAGE = 500
+_PARKED_ID = re.compile(r"([0-9]{1,4}):([0-9]{1,20}-[0-9]{1,20})")
 
 
 class ParkedEvent(NamedTuple):
@@ -33,6 +36,21 @@ class ParkedEvent(NamedTuple):
     attempts: int
     error: str
     is_replayed: bool
+
+    @classmethod
+    def parse(cls, keyspace: Keyspace, partition: int, entry: RawEntry, replayed: Sequence[str]) -> ParkedEvent:
+        """Read an entry of the parked stream; whatever somebody else has written there."""
+        stream_id, fields = entry[0].decode(), entry[1]
+        named = fields_of(fields)
+        error = named.get(b"error", b"").decode("utf-8", "replace")
+        try:
+            of = parked_envelope(keyspace, partition, fields)
+        except CorruptEntryError as corrupt:
+            place = named.get(b"feed_id", b"")
+            feed_id = FeedId.parse(partition, place if is_stream_id(place) else b"0-0")
+            of, error = Envelope(feed_id, "", EventId(0, 0), "", "", "", b""), error or str(corrupt)
+        attempts = number(named.get(b"attempts"))
+        return cls(f"{partition}:{stream_id}", of, attempts, error, stream_id in replayed)
 
     @property
     def session_id(self) -> str:
@@ -73,7 +91,7 @@ class ParkedEvents:
         found = self._command(b"XRANGE", self._keys(partition).parked, stream_id, stream_id)
         if not found:
             raise ParkedNotFoundError(self._group, parked_id)
-        return _parked(partition, found[0], self._replayed(partition))
+        return ParkedEvent.parse(self._keyspace, partition, found[0], self._replayed(partition))
 
     def replay(self, parked_ids: Iterable[str]) -> int:
         """Have them tried again by whoever reads the group; they leave here once they are handled.
@@ -99,11 +117,12 @@ class ParkedEvents:
         return self._settle("drop", parked_ids)
 
     def _of_partition(self, partition: int) -> Iterator[ParkedEvent]:
-        start, replayed = "-", self._replayed(partition)
-        while page := self._command(b"XRANGE", self._keys(partition).parked, start, "+", "COUNT", _PAGE):
+        start, replayed, page = "-", self._replayed(partition), [None] * _PAGE
+        while len(page) == _PAGE:
+            page = self._command(b"XRANGE", self._keys(partition).parked, start, "+", "COUNT", _PAGE)
             for entry in page:
-                yield _parked(partition, entry, replayed)
-            start = f"({page[-1][0].decode()}"
+                yield ParkedEvent.parse(self._keyspace, partition, entry, replayed)
+            start = f"({page[-1][0].decode()}" if page else ""
 
     def _settle(self, how: str, parked_ids: Iterable[str]) -> int:
         found = self._found(how, dict.fromkeys(parked_ids))
@@ -125,7 +144,7 @@ class ParkedEvents:
             parked_id = f"{partition}:{stream_id}"
             if not entries:
                 raise ParkedNotFoundError(self._group, parked_id)
-            if how == "replay" and not _parked(partition, entries[0], ()).session_id:
+            if how == "replay" and not ParkedEvent.parse(self._keyspace, partition, entries[0], ()).session_id:
                 raise CorruptEntryError(parked_id, "somebody else wrote it to the feed, it can only be dropped")
 
     def _entries(self, partition: int, ids: Sequence[str]) -> list[Any]:
@@ -142,17 +161,13 @@ class ParkedEvents:
         return insist(read, self._retry_for)
 
     def _parse(self, parked_id: str) -> tuple[int, str]:
-        partition, _, stream_id = parked_id.partition(":")
-        try:
-            number, id_ = int(partition), EventId.parse(stream_id)
-        except ValueError as error:
-            raise ParkedNotFoundError(self._group, parked_id) from error
-        if not 0 <= number < self._keyspace.partitions:
+        found = _PARKED_ID.fullmatch(parked_id)
+        if not found or int(found[1]) >= self._keyspace.partitions or not is_stream_id(found[2].encode()):
             raise ParkedNotFoundError(self._group, parked_id)
-        return number, str(id_)
+        return int(found[1]), found[2]
 
     def _replayed(self, partition: int) -> Sequence[str]:
-        return (self._command(b"HGET", self._keys(partition).group, "replay") or b"").decode().split()
+        return parse_replay(self._command(b"HGET", self._keys(partition).group, "replay"))
 
     def _keys(self, partition: int) -> GroupKeys:
         return self._keyspace.group(partition, self._group)
@@ -165,16 +180,13 @@ class ParkedEvents:
         return insist(send, self._retry_for)
 
 
-def _parked(partition: int, entry: Any, replayed: Sequence[str]) -> ParkedEvent:
-    stream_id, fields = entry[0].decode(), entry[1]
-    named = dict(zip(fields[::2], fields[1::2], strict=True))
-    of = _envelope(partition, named[b"feed"], fields[:12])
-    error = named[b"error"].decode("utf-8", "replace")
-    return ParkedEvent(f"{partition}:{stream_id}", of, int(named[b"attempts"]), error, stream_id in replayed)
+def parked_envelope(keyspace: Keyspace, partition: int, fields: Sequence[bytes]) -> Envelope:
+    """What the feed said of an event that was parked.
 
-
-def _envelope(partition: int, place: bytes, fields: Sequence[bytes]) -> Envelope:
-    try:
-        return envelope(partition, place, fields)
-    except CorruptEntryError:
-        return Envelope(feed_id(partition, place), "", EventId(0, 0), "", "", "", b"")
+    Raises:
+        CorruptEntryError: When the entry is not about an event.
+    """
+    place = fields_of(fields).get(b"feed_id", b"")
+    if not is_stream_id(place):
+        raise CorruptEntryError(place.decode("utf-8", "replace"), "it does not say where in the feed it stood")
+    return envelope(keyspace, partition, place, fields[: 2 * len(FIELDS)])

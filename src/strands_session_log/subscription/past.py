@@ -1,4 +1,4 @@
-"""Work beside the feed: history that is read from the sessions themselves, and parked events that are tried again.
+"""Backfill, beside the feed: history that is read from the sessions themselves, and parked events that are tried again.
 
 One consumer of a group does it for a partition at a time, under a lease. How far it came stands on the server, so
 another one goes on there: at least once, like everything else.
@@ -35,6 +35,9 @@ class Reader(Protocol):
 
     def wants(self, envelope: Envelope) -> bool:
         """Whether an event is one of those that were asked for."""
+
+    def rejected(self, error: Exception) -> None:
+        """Hear of an event that was parked, as it is not what it should be."""
 
 
 class Past:
@@ -75,7 +78,7 @@ class Past:
         held_until = time.monotonic() + self._settings.lease
         job = self._jobs.get(partition)
         if job is None or job.kind != kind:
-            self._begin(partition, job, Job.begin(self._events, self._group, partition, kind))
+            self._begin(partition, job, Job.begin(self._events, self._group, partition, kind, self._reader.rejected))
         job = self._jobs[partition]
         job.held_until = held_until
         with self._room(job) as room:
@@ -160,5 +163,5 @@ class Past:
             jobs = list(self._jobs.values())
         for job in jobs:
             with suppress(SessionLogError):
-                job.save(self._tally, leave="failed" if failed else "left")
+                job.save(self._tally, leave="failed" if failed else "released")
             job.abandon()

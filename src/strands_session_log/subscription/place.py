@@ -5,13 +5,15 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 
+from ..feed import FeedId
 from .group import Request
 from .settings import SubscriptionSettings
-from .taken import Gap, Given, Taken, feed_id
+from .taken import Gap, Given, Taken
 
 _COMPARE_EVERY = 2.0
 """How often one looks whether history stands. Entries are not trimmed that soon after they were delivered."""
 _LEASED_EVERY = 1.0
+_BROKEN_EVERY = 2.0
 
 
 class Place:
@@ -29,6 +31,7 @@ class Place:
         must_recover: Whether there may be such.
         is_mine: Whether its lease is this consumer's, in ordered mode.
         is_leased_away: Whether it is another's.
+        is_broken: Whether one of its keys is not what it should be.
     """
 
     def __init__(self, partition: int, settings: SubscriptionSettings) -> None:
@@ -37,7 +40,7 @@ class Place:
         self.last: Given | None = None
         self.told_gap: Gap | None = None
         self.own: Sequence[bytes] = ()
-        self.must_recover, self.is_mine, self.is_leased_away = True, False, False
+        self.must_recover, self.is_mine, self.is_leased_away, self.is_broken = True, False, False, False
         self._must_compare, self._has_history, self._is_begun, self._claim_at = False, False, False, 0.0
         self._is_ordered = settings.ordered
         self._claim_every = max(0.02, min(5.0, settings.claim_after / 4))
@@ -48,7 +51,7 @@ class Place:
 
     def request(self, most: int, now: float, suspects: bool) -> Request:
         """What to ask for."""
-        known = (self.last.id.decode(), self.last.link) if self.last else ("", "")
+        known = (self.last.id.decode(), self.last.link) if self.last else ("", b"")
         compare = self._must_compare or not self.rang
         begun = self._is_begun
         return Request(self.partition, most, self.may_claim(now), suspects, known, compare, self.own, begun)
@@ -71,7 +74,7 @@ class Place:
         self.rang, self.asked_at = len(given) >= most, now
         if not given:
             return None
-        first, seen = feed_id(self.partition, given[0].id), feed_id(self.partition, self.seen)
+        first, seen = FeedId.parse(self.partition, given[0].id), FeedId.parse(self.partition, self.seen)
         self.seen = given[-1].id.decode()
         if first.sequence <= seen.sequence:
             # A number is never used again, except by another history.
@@ -86,7 +89,7 @@ class Place:
         # There may be more of its own than were given at once.
         self.must_recover = bool(request.own) and len(taken.given) >= request.most
         self.own, self._must_compare, self._is_begun = (), False, True
-        self.is_leased_away = taken.status == "leased"
+        self.is_leased_away, self.is_broken = taken.status == "leased", False
         self.is_mine = not self.is_leased_away
         self.seen = taken.delivered
         if request.claim:
@@ -96,7 +99,7 @@ class Place:
         if taken.wait is not None:
             # Somebody else's lease may be given up before it ends.
             self.due_at = now + min(taken.wait, _LEASED_EVERY)
-        self._has_history = taken.work not in ("", "replay")
+        self._has_history = taken.backfill not in ("", "replay")
         if taken.given and taken.given[-1].attempts == 1:
             self.last = taken.given[-1]
 
@@ -112,4 +115,11 @@ class Place:
 
     def lost_touch(self) -> None:
         """No answer came, or the connection was lost."""
-        self.must_recover = self._must_compare = self.rang = True
+        self.must_recover = self._must_compare = True
+        self.rang = not self.is_broken
+
+    def broke(self, now: float) -> None:
+        """One of its keys is not what it should be: leave it alone for a while, until that is mended."""
+        self.is_broken = self.must_recover = True
+        self.is_mine = False
+        self.rang, self.due_at, self.asked_at = False, now + _BROKEN_EVERY, now

@@ -9,7 +9,7 @@ import zlib
 from collections.abc import Awaitable, Callable
 from typing import TypeAlias
 
-from ..errors import CorruptEntryError, DeliveryLostError
+from ..errors import DeliveryLostError
 from .deliveries import Deliveries
 from .delivery import Delivery
 from .hands import Hand
@@ -45,16 +45,8 @@ async def _distribute(
     async for delivery in deliveries:
         # It waits for its turn, and until then it may be called back (`Deliveries.begin`).
         delivery.started = 0.0
-        number = zlib.crc32(_session_of(delivery).encode()) % len(queues)
+        number = zlib.crc32(delivery.session_id.encode()) % len(queues)
         await _put(queues[number], delivery, workers)
-
-
-def _session_of(delivery: Delivery) -> str:
-    try:
-        return delivery.session_id
-    except CorruptEntryError:
-        # Its handler finds out.
-        return ""
 
 
 async def _put(queue: asyncio.Queue[Delivery | None], item: Delivery | None, workers: list[asyncio.Task[None]]) -> None:

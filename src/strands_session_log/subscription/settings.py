@@ -13,7 +13,11 @@ from ..ids import check_id
 Start: TypeAlias = Literal["feed", "now", "beginning"]
 """Where a new group begins: with what the feed holds, with what comes, or with all that the sessions hold."""
 
-_STARTS = ("feed", "now", "beginning")
+_CHOICES = {
+    "start": ("feed", "now", "beginning"),
+    "on_gap": ("raise", "catch_up", "skip"),
+    "on_corrupt": ("continue", "raise"),
+}
 
 
 def consumer_name() -> str:
@@ -39,16 +43,16 @@ class SubscriptionSettings:
     backoff: float = 0.5
     timeout: float = 300.0
     on_gap: Literal["raise", "catch_up", "skip"] = "raise"
+    on_corrupt: Literal["continue", "raise"] = "continue"
 
     def __post_init__(self) -> None:
         check_id("group", self.group)
         check_id("consumer", self.consumer)
         if any(character.isspace() for character in self.group + self.consumer):
             raise SessionLogError(f"group={self.group!r}, consumer={self.consumer!r}: names must not contain spaces")
-        if self.start not in _STARTS:
-            raise SessionLogError(f"start={self.start!r}: give one of {', '.join(_STARTS)}")
-        if self.on_gap not in ("raise", "catch_up", "skip"):
-            raise SessionLogError(f"on_gap={self.on_gap!r}: give raise, catch_up or skip")
+        for name, choices in _CHOICES.items():
+            if (value := getattr(self, name)) not in choices:
+                raise SessionLogError(f"{name}={value!r}: give {', '.join(choices[:-1])} or {choices[-1]}")
         for name, least in (("batch", 1), ("in_flight", 0), ("max_attempts", 1)):
             check_whole(name, getattr(self, name), least)
         for name, least_seconds in (("claim_after", 0.05), ("backoff", 0.0), ("timeout", 0.01)):

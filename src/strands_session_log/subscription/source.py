@@ -5,17 +5,17 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
-import orjson
-
-from ..codec import RawEntry, decode, fields_of, to_json
-from ..errors import LogForkedError
+from ..codec import RawEntry, fields_of, recorded
+from ..errors import CorruptEntryError, LogForkedError, ServerRefusedError, ServerUnavailableError
 from ..event_log import EventLog
-from ..feed import Envelope, FeedId, envelope
-from ..ids import EventId
+from ..feed import Envelope, FeedId
+from ..ids import EventId, check_id
 from .delivery import BaseDelivery
 from .group import Group
+from .parked import parked_envelope
+from .taken import Cursor
 
 logger = logging.getLogger(__name__)
 
@@ -32,6 +32,7 @@ class Item:
         body: Its entry in the session; None when it is gone.
         attempts: Which attempt this is.
         parked_id: The entry it was parked as, if it was.
+        error: Why it cannot be delivered: it is not what it should be. It is parked.
         delivery: As what it is in somebody's hands; None if it is not.
         is_settled: Whether somebody has said what became of it.
         due_at: When it may be tried (again), on the monotonic clock.
@@ -41,6 +42,7 @@ class Item:
     body: RawEntry | None
     attempts: int = 1
     parked_id: str = ""
+    error: Exception | None = None
     delivery: BaseDelivery | None = None
     is_settled: bool = False
     due_at: float = 0.0
@@ -70,6 +72,9 @@ class Source(Protocol):
     def missing(self) -> Sequence[str]:
         """Parked entries that are not there any more, since this was asked last."""
 
+    def unreadable(self) -> Sequence[str]:
+        """Parked entries that stay, as nobody can tell what they are about, since this was asked last."""
+
 
 class _Reader:
     """Reads, and knows how far it has come: a generator that raised cannot go on.
@@ -79,15 +84,18 @@ class _Reader:
         cursor: Where to begin.
     """
 
-    def __init__(self, read: Callable[[str], Iterator[Item]], cursor: str) -> None:
+    def __init__(self, read: Callable[[Cursor], Iterator[Item]], cursor: Cursor) -> None:
         self._read, self._cursor = read, cursor
 
     def after_last(self) -> Iterator[Item]:
         for item in self._read(self._cursor):
-            self._cursor = item.cursor
+            self._cursor = str(item.envelope.id), item.envelope.session_id
             yield item
 
     def missing(self) -> Sequence[str]:
+        return ()
+
+    def unreadable(self) -> Sequence[str]:
         return ()
 
 
@@ -96,13 +104,18 @@ class _Parked:
 
     def __init__(self, group: Group, partition: int, ids: Sequence[str]) -> None:
         self._group, self._partition, self._ids = group, partition, list(ids)
-        self._missing: list[str] = []
+        self._missing, self._unreadable = list[str](), list[str]()
 
     def after_last(self) -> Iterator[Item]:
         key = self._group.keyspace.group(self._partition, self._group.settings.group).parked
         while self._ids:
             found = self._group.command(b"XRANGE", key, self._ids[0], self._ids[0])
-            item = self._item(found[0][1]) if found else None
+            try:
+                item = self._item(found[0][1]) if found else None
+            except CorruptEntryError as error:
+                logger.warning("parked=<%s>, error=<%s> | it stays parked", self._ids[0], error)
+                self._unreadable.append(self._ids.pop(0))
+                continue
             id_ = self._ids.pop(0)
             if item is None:
                 self._missing.append(id_)
@@ -113,9 +126,22 @@ class _Parked:
         missing, self._missing = self._missing, []
         return missing
 
-    def _item(self, fields: list[bytes]) -> Item:
-        found = envelope(self._partition, fields[13], fields[:12])
-        return Item(found, self._group.body(found), parked_id=self._ids[0])
+    def unreadable(self) -> Sequence[str]:
+        unreadable, self._unreadable = self._unreadable, []
+        return unreadable
+
+    def _item(self, fields: Sequence[bytes]) -> Item:
+        found = parked_envelope(self._group.keyspace, self._partition, fields)
+        body, error = None, None
+        try:
+            body = self._group.body(found)
+            if body is not None:
+                found.check(recorded(body))
+        except ServerUnavailableError:
+            raise
+        except Exception as raised:
+            error = raised
+        return Item(found, body, parked_id=self._ids[0], error=error)
 
 
 def parked(group: Group, partition: int, ids: Sequence[str]) -> Source:
@@ -123,37 +149,60 @@ def parked(group: Group, partition: int, ids: Sequence[str]) -> Source:
     return _Parked(group, partition, ids)
 
 
-def history(events: EventLog, group: Group, partition: int, kind: str, cursor: str) -> Source:
+def history(events: EventLog, group: Group, partition: int, kind: str, cursor: Cursor) -> Source:
     """The events of all sessions of a partition, or those of a time, session by session in the order of their ids."""
 
-    def read(cursor: str) -> Iterator[Item]:
+    def read(cursor: Cursor) -> Iterator[Item]:
         return _sessions(events, group, partition, kind, cursor)
 
     return _Reader(read, cursor)
 
 
-def _sessions(events: EventLog, group: Group, partition: int, kind: str, cursor: str) -> Iterator[Item]:
+def _sessions(events: EventLog, group: Group, partition: int, kind: str, cursor: Cursor) -> Iterator[Item]:
     from_ms, to_ms = (int(ms) for ms in kind.split()[1:]) if kind.startswith("between") else (0, 1 << 62)
-    at, _, last_session = cursor.partition(" ")
+    at, last_session = cursor
     least = max(0, from_ms - _SLACK_MS)
-    lines = group.command(b"ZRANGE", events.keyspace.sessions(partition), least, "+inf", "BYSCORE")
-    for session_id in sorted(line.decode() for line in lines):
+    end = str(to_ms) if to_ms < 1 << 62 else "+"
+    for session_id in _listed(events, group, partition, least):
         if session_id < last_session:
             continue
         start = f"({at}" if session_id == last_session else str(least)
         try:
-            for page in events.pages(session_id, start, str(to_ms) if to_ms < 1 << 62 else "+"):
+            for page in events.pages(session_id, start, end):
                 for entry_id, flat in page:
                     yield _item(partition, session_id, entry_id, flat)
         except LogForkedError:
             # It was deleted while it was read. If it was begun anew, the feed tells.
             logger.info("session=<%s> | gone while its history was read", session_id)
+        except ServerRefusedError as error:
+            if not error.is_wrong_type:
+                raise
+            logger.warning("session=<%s>, error=<%s> | its history cannot be read", session_id, error)
 
 
-def _item(partition: int, session_id: str, entry_id: bytes, flat: Any) -> Item:
-    recorded = decode(entry_id, fields_of(flat))
-    event = recorded.event
-    facts = b"{}" if event.is_erased else orjson.dumps(to_json(event.facts(), "facts"))
-    place = FeedId(partition, recorded.id.ms, 0)
-    of_feed = Envelope(place, session_id, EventId(*recorded.id), event.type, event.agent, recorded.link, facts)
-    return Item(of_feed, (entry_id, flat))
+def _listed(events: EventLog, group: Group, partition: int, least: int) -> list[str]:
+    """The sessions of a partition; what is none, somebody else has written there."""
+    found: list[str] = []
+    for line in group.command(b"ZRANGE", events.keyspace.sessions(partition), least, "+inf", "BYSCORE"):
+        try:
+            found.append(check_id("session_id", line.decode()))
+        except ValueError as error:
+            logger.warning("partition=<%d>, error=<%s> | no session", partition, error)
+    return sorted(found)
+
+
+def _item(partition: int, session_id: str, entry_id: bytes, flat: Sequence[bytes]) -> Item:
+    place = FeedId.parse(partition, entry_id)._replace(sequence=0)
+    try:
+        return Item(Envelope.of(place, session_id, recorded((entry_id, flat))), (entry_id, flat))
+    except Exception as error:
+        # Whatever somebody else has written there, the events around it are read.
+        return Item(_remains(place, session_id, entry_id, flat), None, error=error)
+
+
+def _remains(place: FeedId, session_id: str, entry_id: bytes, flat: Sequence[bytes]) -> Envelope:
+    """What can be said of an entry that cannot be read."""
+    fields = fields_of(flat)
+    type_, agent, link = (fields.get(name, b"").decode("utf-8", "replace") for name in (b"type", b"agent", b"link"))
+    id_ = FeedId.parse(place.partition, entry_id)
+    return Envelope(place, session_id, EventId(id_.ms, id_.sequence), type_, agent, link, b"{}")

@@ -49,6 +49,9 @@ class Subscriber:
         timeout: For how many seconds a handler may take; then its delivery is left to others.
         on_gap: What to do when envelopes are gone that were not delivered: `raise` a `FeedGapError`; `catch_up`, read
             the sessions themselves; or `skip`.
+        on_corrupt: What to do besides parking an entry that no writer of this library made, or that says something else
+            than the session does: `continue`; or `raise` the `CorruptEntryError` or `EnvelopeMismatchError`, too, after
+            which iterating again goes on.
 
     Raises:
         SessionLogError: When one of these cannot be.

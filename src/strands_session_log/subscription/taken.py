@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
-from ..feed import FIELDS, FeedId
+from ..errors import ServerRefusedError
+from ..feed import FeedId
+
+_LINK = 9
+Cursor: TypeAlias = "tuple[str, str]"
+"""An event's id and its session, after which a backfill goes on; both empty for the beginning."""
+
+_ID = re.compile(rb"[0-9]{1,20}-[0-9]{1,20}")
+_GAP = re.compile(rb"([0-9]{1,20}-[0-9]{1,20}) ([0-9]{1,20}-[0-9]{1,20})")
+_NUMBER = re.compile(rb"[0-9]{1,18}")
+_BACKFILL = re.compile(rb"history|between [0-9]{1,15} [0-9]{1,15}")
 
 
 class Given(NamedTuple):
@@ -22,9 +33,9 @@ class Given(NamedTuple):
     fields: Sequence[bytes]
 
     @property
-    def link(self) -> str:
-        """The link of the event; empty if this is no entry this library wrote."""
-        return self.fields[9].decode() if len(self.fields) == 2 * len(FIELDS) else ""
+    def link(self) -> bytes:
+        """The link of the event, as the scripts see it."""
+        return link_of(self.fields)
 
 
 class Parked(NamedTuple):
@@ -58,13 +69,14 @@ class Taken(NamedTuple):
 
     Attributes:
         partition: Of which partition.
-        status: `ok`, `leased` (to another consumer) or `forked`.
+        status: `ok`, `leased` (to another consumer), `forked`, or `broken`: a key is not what it should be.
         gap: What is gone and was not delivered, until somebody settles it.
         delivered: The last envelope that the group was given, as a stream id.
         wait: In how many seconds asking again may bring more, though nothing is new; None when that is not known.
         given: What is to be handled.
         parked: What was parked.
-        work: What is to be done beside the feed: `history`, `between` two times, `replay`; empty for nothing.
+        backfill: What is to be read beside the feed: `history`, `between` two times, `replay`; empty for nothing.
+        error: What is broken.
     """
 
     partition: int
@@ -74,36 +86,66 @@ class Taken(NamedTuple):
     wait: float | None = None
     given: Sequence[Given] = ()
     parked: Sequence[Parked] = ()
-    work: str = ""
+    backfill: str = ""
+    error: ServerRefusedError | None = None
 
     @classmethod
-    def parse(cls, partition: int, reply: Sequence[Any]) -> Taken:
+    def parse(cls, partition: int, reply: Sequence[Any] | ServerRefusedError) -> Taken:
         """Read the script's answer, undecoded."""
+        if isinstance(reply, ServerRefusedError):
+            return cls(partition, "broken", error=reply)
         status = reply[0].decode()
         if status == "forked":
             return cls(partition, status)
-        _, gap, delivered, wait, entries, buried, work = reply
+        _, gap, delivered, wait, entries, buried, backfill = reply
         given = [Given(*one) for one in zip(entries[::3], entries[1::3], entries[2::3], strict=True)]
         parked = [
-            Parked(feed_id(partition, id_), int(attempts), why.decode("utf-8", "replace"))
+            Parked(FeedId.parse(partition, id_), int(attempts), why.decode("utf-8", "replace"))
             for id_, attempts, why in zip(buried[::3], buried[1::3], buried[2::3], strict=True)
         ]
         pause = wait / 1000 if wait >= 0 else None
         return cls(
-            partition, status, parse_gap(partition, gap), delivered.decode(), pause, given, parked, work.decode()
+            partition, status, parse_gap(partition, gap), delivered.decode(), pause, given, parked, backfill.decode()
         )
 
 
-def feed_id(partition: int, stream_id: bytes | str) -> FeedId:
-    """The place of an entry in the feed."""
-    text = stream_id.decode() if isinstance(stream_id, bytes) else stream_id
-    ms, _, sequence = text.partition("-")
-    return FeedId(partition, int(ms), int(sequence))
+def link_of(fields: Sequence[bytes]) -> bytes:
+    """What stands in an entry of the feed where envelopes have the link."""
+    return fields[_LINK] if len(fields) > _LINK else b""
 
 
 def parse_gap(partition: int, text: bytes) -> Gap | None:
-    """A gap as the group's hash has it; None where it has none."""
-    if not text:
-        return None
-    after, before = text.split()
-    return Gap(feed_id(partition, after), feed_id(partition, before))
+    """A gap as the group's hash has it; None where it has none that can be understood."""
+    found = _GAP.fullmatch(text)
+    return Gap(FeedId.parse(partition, found[1]), FeedId.parse(partition, found[2])) if found else None
+
+
+def is_stream_id(text: bytes) -> bool:
+    """Whether an entry of a stream can have this id."""
+    return bool(_ID.fullmatch(text)) and max(map(int, text.split(b"-"))) < 1 << 64
+
+
+def number(value: bytes | None) -> int:
+    """A count or a time as the group's hash has it; 0 for what is none."""
+    return int(value) if value and _NUMBER.fullmatch(value) else 0
+
+
+def parse_backfill(backfill: bytes | None, replay: bytes | None) -> str:
+    """What the group's hash has to be read beside the feed; empty where it has nothing that can be understood."""
+    if backfill and _BACKFILL.fullmatch(backfill):
+        return backfill.decode()
+    return "replay" if parse_replay(replay) else ""
+
+
+def parse_replay(replay: bytes | None) -> list[str]:
+    """The ids of parked entries that wait to be tried again; what is none is passed over."""
+    return [id_.decode() for id_ in (replay or b"").split() if _ID.fullmatch(id_)]
+
+
+def parse_cursor(cursor: bytes | None) -> Cursor:
+    """How far a backfill has come: an event's id and its session; empty for the beginning."""
+    id_, _, session_id = (cursor or b"").partition(b" ")
+    try:
+        return (id_.decode(), session_id.decode()) if _ID.fullmatch(id_) else ("", "")
+    except UnicodeDecodeError:
+        return "", ""

@@ -16,7 +16,7 @@ class Verdict:
 
     Attributes:
         delivery: The delivery.
-        what: `ack`, `fail`, `park` or `back`.
+        what: `ack`, `nack`, `park` or `release`.
         error: Why it was not done.
         future: Is told whether it counted.
         is_late: Whether another consumer may have the delivery by now.
@@ -60,11 +60,11 @@ class Batch:
         """All that is done, in the order in which the server hears of it."""
         return [*self.acked, *(one.delivery for one in self.verdicts if one.what == "ack")]
 
-    def words(self, robbed: str, pause_ms: Callable[[int], int]) -> Words:
+    def words(self, taken_over: str, pause_ms: Callable[[int], int]) -> Words:
         """As the server is told.
 
         Args:
-            robbed: How often others had taken something over when this consumer last looked.
+            taken_over: How often others had taken something over when this consumer last looked.
             pause_ms: How long a failure waits, by its attempt.
         """
         done = self.done
@@ -75,10 +75,10 @@ class Batch:
             for one in self.verdicts
             if one.what != "ack"
         ]
-        last = (done[-1].key, done[-1].link) if done else (b"", "")
+        last = (done[-1].key, done[-1].link) if done else (b"", b"")
         again = attempts if attempts.count(1) != len(attempts) else ()
         keys = [one.key for one in done]
-        return Words(self.partition, keys, again, last, said, robbed if is_sure else "")
+        return Words(self.partition, keys, again, last, said, taken_over if is_sure else "")
 
     def answer(self, settled: Settled) -> int:
         """Pass the server's answers on.
@@ -91,6 +91,11 @@ class Batch:
         for one in self.verdicts:
             one.answer(next(kept if one.what == "ack" else others))
         return self._kept(settled.done + settled.others).count(False)
+
+    def give_up(self, error: Exception) -> None:
+        """Tell whoever waits that nobody knows."""
+        for one in self.verdicts:
+            one.give_up(error)
 
     def _kept(self, said: str) -> list[bool]:
         """Nobody has it any more: so it is when the first try went through and only its answer was lost."""

@@ -60,6 +60,8 @@ def _hint(text: str) -> Text:
 def _print_hints(found: list[Standing], options: str) -> None:
     for standing in found:
         name = shlex.quote(plain(standing.group)) + options
+        for problem in standing.problems:
+            put(console(), _hint(f"\n{plain(standing.group)} is not read in {one_line(problem)}"))
         if standing.gaps:
             lacks = f"{plain(standing.group)} lacks {missing(standing.gaps)}, gone from the feed before it had them"
             put(console(), _hint(f"\n{lacks}. From the sessions: session-log groups catch-up {name}"))

@@ -86,11 +86,11 @@ def show(
     with opened(ctx, url, namespace) as log:
         with _known(log, group):
             one = log.parked(group).get(parked_id)
-        recorded = recorded_of(log, one)
+        recorded, problem = recorded_of(log, one)
     if as_json:
-        write_json({**json_of(one), "event": recorded and json_of_event(recorded)})
+        write_json({**json_of(one), "event": recorded and json_of_event(recorded), "problem": problem})
     else:
-        print_one(console(), one, recorded)
+        print_one(console(), one, recorded, problem)
 
 
 @app.command(

@@ -47,7 +47,7 @@ class Buffer(Generic[T]):
         self._changed = Condition()
         self._items: deque[Sized] = deque()
         self._size = 0
-        self._starting = starting
+        self._starting = self._readers = starting
         self._turned_away: list[Callable[[], object]] = []
         self._waiting: list[tuple[asyncio.AbstractEventLoop, asyncio.Future[None]]] = []
         self._has_ended = False
@@ -91,6 +91,15 @@ class Buffer(Generic[T]):
         with self._changed:
             if not self._has_ended:
                 self._has_ended, self._error = True, error
+            self._tell()
+
+    def leave(self, error: Exception) -> None:
+        """Let one reader go for good: its error is raised in its turn, and once the last has gone nothing comes."""
+        with self._changed:
+            self._readers -= 1
+            self._items.append(Sized(error, 0))
+            if self._readers < 1:
+                self._has_ended = True
             self._tell()
 
     def close(self) -> None:

@@ -18,7 +18,7 @@ from .hub import Hub
 from .session_watch import NOW
 from .tail import Tail
 
-_PLACE = re.compile(r"([0-9]{1,4}):([0-9]{1,16})-([0-9]{1,16})")
+_PLACE = re.compile(r"([0-9]{1,4}):([0-9]{1,20})-([0-9]{1,20})")
 _POSITION = re.compile(rf"{_PLACE.pattern}(?:,{_PLACE.pattern})*")
 
 

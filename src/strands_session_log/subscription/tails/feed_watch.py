@@ -8,19 +8,21 @@ from functools import partial
 from typing import Any, NamedTuple, TypeAlias
 
 from ...codec import RawEntry
-from ...errors import FeedGapError, ServerRefusedError
+from ...errors import CorruptEntryError, FeedGapError, ServerRefusedError
 from ...event_log import EventLog
 from ...event_log.diagnosis import CURES, wrong_type
 from ...event_log.reading import fetch, size_of
 from ...feed import Envelope, FeedId, envelope
-from ...ids import EventId, Instant, parse_point
-from ...server.border import insist, text
+from ...ids import Instant, parse_point
+from ...server.border import insist
 from .buffer import Buffer, Sized
 from .watch import Command, Watch
 
 _NEWEST = ("+", "-", 1, b"XREVRANGE")
 _MARK_BYTES = 64
-_COUNTER_DIGITS = 16
+_DIGITS = 20
+_LARGEST = ((1 << 64) - 1, (1 << 64) - 1)
+"""Nothing can follow it; a server even refuses to look."""
 
 
 class Passed(NamedTuple):
@@ -76,7 +78,14 @@ class FeedWatch(Watch[FeedItem]):
     def stands(self, replies: Sequence[Any]) -> bool:
         """Whether nothing comes after the position, and it was not lost."""
         newest, counter = replies
-        return self._is_end(self._id(newest[0][0]) if newest else None, _number(counter))
+        return self._is_end(self._id(newest[0][0]) if newest else None, _count(counter))
+
+    def fail(self, error: Exception) -> None:
+        """A feed that is none is no trouble of those of other partitions."""
+        if isinstance(error, ServerRefusedError) and error.is_wrong_type:
+            self._leave(error)
+        else:
+            super().fail(error)
 
     def _is_end(self, newest: FeedId | None, counter: int) -> bool:
         if not self._is_certain:
@@ -107,7 +116,7 @@ class FeedWatch(Watch[FeedItem]):
         self.buffer.put([Sized(Passed(feed_id), 0)], self.come_again)
 
     def _page(self, count: int) -> Sequence[RawEntry]:
-        page = self._fetch(f"({self._at.stream_id}", "+", count)
+        page = self._fetch(f"({self._at.stream_id}", "+", count) if self._at[1:] != _LARGEST else ()
         if not page:
             self._look_for_gap()
         return page
@@ -125,11 +134,12 @@ class FeedWatch(Watch[FeedItem]):
         return self._id(found[0][0]) if found else None
 
     def _counter(self) -> int:
+        """How many there were; 0 where somebody else has written that, which only makes one look again."""
         command = partial(self._log.client.execute_command, "GET", self._counter_key, NEVER_DECODE=True)
         try:
-            return _number(insist(command, 0))
+            return _count(insist(command, 0))
         except ServerRefusedError as error:
-            if "WRONGTYPE" not in error.reason:
+            if not error.is_wrong_type:
                 raise
             return 0
 
@@ -140,22 +150,28 @@ class FeedWatch(Watch[FeedItem]):
             raise wrong_type(error, self._log.client, {self.key: ("stream", CURES["feed"])}) from error
 
     def _id(self, entry_id: bytes | str) -> FeedId:
-        return FeedId(self.partition, *EventId.parse(text(entry_id)))
+        return FeedId.parse(self.partition, entry_id)
 
     def _accept(self, entry: RawEntry) -> Sequence[Sized]:
-        found = envelope(self.partition, *entry)
-        items = list[Sized]()
-        if self._is_certain and found.feed_id.sequence != self._at.sequence + 1:
-            missing = found.feed_id.sequence - self._at.sequence - 1
-            gap = FeedGapError(self._at, found.feed_id, missing if missing > 0 else None)
-            items.append(Sized(gap, _MARK_BYTES))
-        wanted = found.feed_id.ms > self._from_ms and self._wanted(found.type, found.agent)
-        # What is not wanted is no burden: the last word of how far it went is.
-        items.append(Sized(found if wanted else Passed(found.feed_id), size_of(entry) if wanted else _MARK_BYTES))
-        self._at, self._is_certain = found.feed_id, True
+        at, items = self._id(entry[0]), list[Sized]()
+        if self._is_certain and at.sequence != self._at.sequence + 1:
+            missing = at.sequence - self._at.sequence - 1
+            items.append(Sized(FeedGapError(self._at, at, missing if missing > 0 else None), _MARK_BYTES))
+        items += self._told(at, entry)
+        self._at, self._is_certain = at, True
         return items
 
+    def _told(self, at: FeedId, entry: RawEntry) -> Sequence[Sized]:
+        try:
+            found = envelope(self._log.keyspace, self.partition, *entry)
+        except CorruptEntryError as error:
+            # Somebody else wrote it: whoever reads is told, and goes on behind it.
+            return Sized(Passed(at), 0), Sized(error, _MARK_BYTES)
+        wanted = at.ms > self._from_ms and self._wanted(found.type, found.agent)
+        # What is not wanted is no burden: the last word of how far it went is.
+        return (Sized(found if wanted else Passed(at), size_of(entry) if wanted else _MARK_BYTES),)
 
-def _number(counter: bytes | str | None) -> int:
-    """What the counter says; 0 where it is none: the next append makes it anew."""
-    return int(counter) if counter and counter.isdigit() and len(counter) <= _COUNTER_DIGITS else 0
+
+def _count(counter: bytes | str | None) -> int:
+    found = counter.decode("utf-8", "replace") if isinstance(counter, bytes) else counter or ""
+    return int(found) if found.isdecimal() and len(found) < _DIGITS else 0

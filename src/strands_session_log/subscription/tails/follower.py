@@ -127,7 +127,7 @@ class Follower:
 
     def _take_over(self, watch: Watch[Any]) -> None:
         self._lane(watch).remove(watch)
-        if watch.buffer.has_ended:
+        if watch.is_over:
             for where in (self._watches, self._behind, self._seen):
                 where.pop(watch, None)
         else:
@@ -156,14 +156,17 @@ class Follower:
             self._take_over(watch)
 
     def _advanced(self, watch: Watch[Any]) -> Standing:
-        if watch.buffer.has_ended:
+        if watch.is_over:
             return Standing.OVER
         try:
             return watch.advance()
         except ServerUnavailableError:
             raise
         except Exception as error:
-            watch.buffer.end(self._taken_amiss(error, "a tail failed"))
+            if (failed := self._taken_amiss(error, "a tail failed")) is None:
+                watch.buffer.end()
+            else:
+                watch.fail(failed)
             return Standing.OVER
 
     def _lane(self, watch: Watch[Any]) -> Lane:
@@ -183,7 +186,7 @@ class Follower:
         """Look at the positions at which nothing has come for a while; those that may not stand are read from."""
         if time.monotonic() < self._next_check:
             return
-        for watch in [watch for watch in self._watches if watch.buffer.has_ended]:
+        for watch in [watch for watch in self._watches if watch.is_over]:
             self._take_over(watch)
         live = {watch: watch.position for lane in self._lanes.values() for watch in lane.live}
         idle = [watch for watch, position in live.items() if self._seen.get(watch) == position]
@@ -204,6 +207,7 @@ class Follower:
     def _ask(self, commands: Iterable[Sequence[Any]]) -> list[Any]:
         pipeline = self._client.pipeline(transaction=False)
         for command in commands:
+            # What others have written may be any bytes, and is no trouble of whoever else is asked about.
             pipeline.execute_command(*command, NEVER_DECODE=True)
         return list(pipeline.execute(raise_on_error=False))
 

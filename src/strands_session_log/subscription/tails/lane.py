@@ -8,7 +8,7 @@ from threading import Event, Lock, Thread
 from typing import Any
 
 from ...codec import RawEntry
-from ...errors import ServerUnavailableError, SessionLogError
+from ...errors import ServerRefusedError, ServerUnavailableError, SessionLogError
 from ...event_log.connection import connection_to
 from ...event_log.reading import size_of
 from ...server.border import Client, insist
@@ -90,6 +90,9 @@ class Lane:
             except ServerUnavailableError as error:
                 logger.info("error=<%s> | a tail waits for the server", error)
                 self._stopped.wait(next(waits))
+            except ServerRefusedError as error:
+                # One key that is no stream: by themselves, all others go on.
+                self._let_go() if error.is_wrong_type else self._fail(error)
             except Exception as error:
                 self._fail(error)
 
@@ -140,11 +143,19 @@ class Lane:
         if standing in (Standing.BEHIND, Standing.OVER):
             self._hand_back(watch)
 
-    def _fail(self, error: BaseException) -> None:
-        """Nobody here gets any further."""
+    def _let_go(self) -> None:
+        for watch in self._taken_out():
+            self._hand_back(watch)
+
+    def _taken_out(self) -> list[Watch[Any]]:
         with self._lock:
-            failed = list(self._live)
+            live = list(self._live)
             self._live.clear()
+        return live
+
+    def _fail(self, error: Exception) -> None:
+        """Nobody here gets any further."""
+        failed = self._taken_out()
         if not isinstance(error, SessionLogError):
             logger.error("error=<%s> | a tail failed", error, exc_info=error)
         for watch in failed:

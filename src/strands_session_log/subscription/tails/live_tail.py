@@ -46,9 +46,9 @@ class LiveTail(Tail[LiveItem]):
         """Nothing of a message that is in the log, and nothing twice, though drivers repeat what they wrote."""
         line = found.line
         message, number = self._numbers.get(line.agent, ("", 0))
-        if self._finished.get(line.agent, 0) > found.revision or (message == line.message and number >= line.number):
+        if self._finished.get(line.agent, 0) > found.revision or (message == line.message and number >= line.sequence):
             return None
-        self._numbers[line.agent] = line.message, line.number
+        self._numbers[line.agent] = line.message, line.sequence
         return found
 
 

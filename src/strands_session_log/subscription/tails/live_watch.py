@@ -7,17 +7,17 @@ from collections.abc import Sequence
 from typing import Any
 
 from ...codec import RawEntry
-from ...codec.delta import delta
+from ...codec.delta import Delta, delta
 from ...errors import CorruptEntryError
 from ...event_log import EventLog
 from ...event_log.diagnosis import diagnosed
 from ...event_log.reading import fetch, size_of
 from ...events import Recorded, selector
 from ...ids import START, EventId
-from ...server.border import insist, text
+from ...server.border import insist
 from .buffer import Buffer, Sized
 from .session_watch import SessionWatch
-from .watch import Command, Standing, Watch
+from .watch import Command, Standing, Watch, numbers_of
 
 logger = logging.getLogger(__name__)
 
@@ -51,7 +51,7 @@ class DeltaWatch(Watch[Any]):
 
     def stands(self, replies: Sequence[Any]) -> bool:
         """Whether it is the one read last, or there is none."""
-        return not replies[0] or EventId.parse(text(replies[0][0][0])) == self._at
+        return not replies[0] or numbers_of(replies[0][0]) == self._at
 
     def _begin(self) -> None:
         """Nothing has to be asked."""
@@ -59,7 +59,7 @@ class DeltaWatch(Watch[Any]):
     def _page(self, count: int) -> Sequence[RawEntry]:
         page = self._fetch(f"({self._at}" if self._at != START else "-", "+", count)
         newest = () if page else self._fetch("+", "-", 1, b"XREVRANGE")
-        if newest and EventId.parse(newest[0][0]) < self._at:
+        if newest and numbers_of(newest[0]) < self._at:
             # Another stream than that in which this one stood, by a clock that went back.
             self._at = START
             return self._fetch("-", "+", count)
@@ -70,13 +70,9 @@ class DeltaWatch(Watch[Any]):
             return insist(lambda: fetch(self._log.client, self.key, start, end, count, command), 0)
 
     def _accept(self, entry: RawEntry) -> Sequence[Sized]:
-        self._at = EventId.parse(entry[0])
-        try:
-            return [Sized(delta(*entry), size_of(entry))]
-        except CorruptEntryError as error:
-            # Nothing is promised of the pieces; somebody else's is no reason to lose those that follow.
-            logger.warning("key=<%s>, error=<%s> | passed over a piece", self.key, error)
-            return []
+        self._at = EventId(*numbers_of(entry))
+        found = _piece(entry)
+        return [Sized(found, size_of(entry))] if found else []
 
 
 class MessageWatch(SessionWatch):
@@ -135,7 +131,14 @@ class MessageWatch(SessionWatch):
         live = self._log.keyspace.session(self._session_id).live
         with diagnosed(self._log.client, self._log.keyspace, self._session_id):
             found = insist(lambda: fetch(self._log.client, live, "-", "+", 1), 0)
-        try:
-            return delta(*found[0]).revision if found else None
-        except CorruptEntryError:
-            return None
+        piece = _piece(found[0]) if found else None
+        return piece.revision if piece else None
+
+
+def _piece(entry: RawEntry) -> Delta | None:
+    """Nothing is promised of pieces: one that somebody else wrote is none."""
+    try:
+        return delta(*entry)
+    except CorruptEntryError as error:
+        logger.warning("id=<%s>, error=<%s> | passed over a piece", entry[0], error)
+        return None

@@ -31,6 +31,8 @@ class Tail(Generic[Item]):
         LogForkedError: In the loop: what was read is not the history of the session any more. `SessionDeletedError`,
             one of them, if there is no session any more.
         FeedGapError: In the loop over the whole feed, once for each gap: envelopes are gone. Looping again goes on.
+        CorruptEntryError: In the loop over the whole feed, once for each entry that somebody else wrote. Looping again
+            goes on. In that over one session, of which such an entry is no history: nothing comes after it.
         RevisionNotFoundError: In the loop: the session does not have the revision after which to begin.
         ServerRefusedError: In the loop: the server refuses, and will go on doing so.
     """

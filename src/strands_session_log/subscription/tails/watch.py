@@ -9,7 +9,6 @@ from typing import Any, Generic, TypeAlias, TypeVar
 
 from ...codec import RawEntry
 from ...event_log.reading import next_count
-from ...ids import EventId
 from .buffer import Buffer, Sized
 
 T = TypeVar("T")
@@ -50,7 +49,7 @@ class Watch(ABC, Generic[T]):
     def __init__(self, key: str, partition: int, buffer: Buffer[T]) -> None:
         self.key, self.partition, self.buffer = key, partition, buffer
         self._bring: Callable[[Watch[Any]], object] = lambda watch: None
-        self._has_begun, self._count = False, _FIRST_PAGE
+        self._has_begun, self._has_left, self._count = False, False, _FIRST_PAGE
 
     def followed_by(self, bring: Callable[[Watch[Any]], object]) -> None:
         """Know who takes care of it; takes a watch in any thread, at any moment, and neither waits nor raises."""
@@ -59,6 +58,11 @@ class Watch(ABC, Generic[T]):
     def come_again(self) -> None:
         """Have it looked at: there is room again, or nobody who consumes."""
         self._bring(self)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nobody need read for it any more."""
+        return self._has_left or self.buffer.has_ended
 
     @property
     @abstractmethod
@@ -115,12 +119,19 @@ class Watch(ABC, Generic[T]):
         if not self.can_wait:
             return Standing.BEHIND
         # Another reader of the stream may be behind this one.
-        known = sum(EventId.parse(entry[0]) <= self.position for entry in entries)
+        known = sum(numbers_of(entry) <= self.position for entry in entries)
         return self._deliver(entries[known:], Standing.LIVE)
 
-    def fail(self, error: BaseException) -> None:
+    def fail(self, error: Exception) -> None:
         """Let the consumer know, after all that was read."""
         self.buffer.end(error)
+
+    def _leave(self, error: Exception) -> None:
+        """Let the consumer know, and the others that read for it go on."""
+        self._has_left = True
+        if not self._has_begun:
+            self.buffer.started()
+        self.buffer.leave(error)
 
     def _deliver(self, entries: Sequence[RawEntry], otherwise: Standing) -> Standing:
         items: list[Sized] = []
@@ -132,6 +143,12 @@ class Watch(ABC, Generic[T]):
             # Also what precedes an entry that does not belong there.
             if items:
                 has_room = self.buffer.put(items, self.come_again)
-        if self.buffer.has_ended:
+        if self.is_over:
             return Standing.OVER
         return otherwise if has_room else Standing.FULL
+
+
+def numbers_of(entry: RawEntry) -> tuple[int, int]:
+    """Where an entry stands in its stream, whoever wrote it."""
+    first, _, second = entry[0].partition(b"-")
+    return int(first), int(second)
