@@ -168,7 +168,7 @@ def test_accepting_eviction_once_does_not_accept_it_for_others(tcp_server: Serve
 def test_waiting_for_a_server_prints_nothing_where_logging_is_not_set_up(
     tcp_server: Server, caplog: pytest.LogCaptureFixture
 ) -> None:
-    log = SessionLog(tcp_server.client(), retry_for=0.2)
+    log = SessionLog(tcp_server.client(socket_timeout=5), retry_for=0.2)
     tcp_server.kill()
     with caplog.at_level("INFO"), pytest.raises(errors.ServerUnavailableError):
         list(log.read("s"))

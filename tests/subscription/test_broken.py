@@ -8,7 +8,7 @@ import pytest
 
 from strands_session_log import SessionLog, Subscriber, events
 from strands_session_log.cli.parking import recorded_of
-from strands_session_log.errors import ServerRefusedError
+from strands_session_log.errors import ServerRefusedError, WrongTypeError
 from support.waiting import wait_until
 
 from .helpers import Consumer, Told
@@ -75,7 +75,7 @@ def test_a_session_that_becomes_no_stream_ends_the_tail_of_no_other(log: Session
         replace(log, log.events.keyspace.session("one").events)
         log.append("other", note(1))
         assert next(sound).event.data["number"] == 1
-        with pytest.raises(ServerRefusedError, match="WRONGTYPE"):
+        with pytest.raises(WrongTypeError, match="is a string, not a stream"):
             next(broken)
         log.append("other", note(2))
         assert next(sound).event.data["number"] == 2

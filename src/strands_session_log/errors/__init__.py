@@ -64,6 +64,7 @@ __all__ = [
     "UnknownOutcomeError",
     "UnsupportedServerError",
     "UnusableClientError",
+    "WrongTypeError",
     "check_seconds",
     "check_whole",
     "shown",
@@ -480,7 +481,17 @@ class CorruptKeyError(SessionLogError):
 
     def __init__(self, key: str, reason: str, cure: str) -> None:
         self.key, self.reason, self.cure = key, reason, cure
-        super().__init__(f"the key {key!r} cannot be used: {reason}; {cure}")
+        SessionLogError.__init__(self, f"the key {key!r} cannot be used: {reason}; {cure}")
+
+
+class WrongTypeError(CorruptKeyError, ServerRefusedError):
+    """A key of another type than this library gives it: the server refuses all that is asked of it."""
+
+    is_wrong_type = True
+
+    def __init__(self, key: str, found: str, expected: str, cure: str) -> None:
+        self.found, self.expected = found, expected
+        CorruptKeyError.__init__(self, key, f"it is a {found}, not a {expected}", cure)
 
 
 class EmbeddedServerError(ServerUnavailableError):

@@ -17,6 +17,7 @@ from ..errors import (
     OutOfMemoryError,
     ServerRefusedError,
     SessionLogError,
+    WrongTypeError,
 )
 from ..ids import EventId, Ranges
 from ..keys import Keyspace
@@ -104,7 +105,7 @@ def wrong_type(error: ServerRefusedError, client: Client, keys: Mapping[str, tup
         for key, (type_, cure) in keys.items():
             found = text(insist(partial(client.execute_command, "TYPE", key), 0))
             if found not in (type_, "none"):
-                return CorruptKeyError(key, f"it is a {found}, not a {type_}", cure)
+                return WrongTypeError(key, found, type_, cure)
     return error
 
 
@@ -114,7 +115,7 @@ def _examine(client: Client, keyspace: Keyspace, session_id: str) -> CorruptKeyE
         for name, type_ in _TYPES.items():
             found = text(insist(partial(client.execute_command, "TYPE", keys[name]), 0))
             if found not in (type_, "none"):
-                return CorruptKeyError(keys[name], f"it is a {found}, not a {type_}", CURES.get(name, CURE))
+                return WrongTypeError(keys[name], found, type_, CURES.get(name, CURE))
         _check_head(client, keys["head"])
         _check_end(client, keys["events"], CURE)
         _check_end(client, keys["feed"], CURES["feed"])
