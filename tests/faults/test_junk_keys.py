@@ -77,7 +77,7 @@ class World:
         log.replay.settle()
         live, head = log.events.keyspace.session("s").live, log.events.head("s")
         assert head is not None
-        piece = ("kind", "text", "agent", "default", "message", "m", "number", "1", "block", "0", "tool", "")
+        piece = ("kind", "text", "agent", "default", "message", "m", "sequence", "1", "block", "0", "tool_use_id", "")
         for text in ("A", "B"):
             self.client.execute_command("XADD", live, "*", *piece, "text", text, "revision", head.id.revision)
         asyncio.run(ValkeyStorage(log).write("key", b"value"))
@@ -114,6 +114,7 @@ class World:
         return -1
 
     def close(self) -> None:
+        self._worker.shutdown(wait=False)
         self.log.close()
         self._keyspace.delete(self._all())
         self.client.close()
