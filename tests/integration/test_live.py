@@ -166,6 +166,10 @@ def test_a_reader_that_was_away_to_the_end_gets_the_message(session_log: Session
 def test_a_reader_that_comes_late_gets_the_turn_from_its_start_and_no_turn_before(session_log: SessionLog) -> None:
     agent = make_speaker(session_log, ["I said this before.", WORDS])
     with speaking(agent):
+        # What begins to arrive when the message is in the log would be taken for the next one.
+        agent.model.say(1)
+        with session_log.live("s") as live:
+            taken(live, 1)
         agent.model.say(100)
     with speaking(agent):
         agent.model.say(3)
