@@ -364,7 +364,7 @@ class SessionLog(History, Following, Subscriptions):
     def reduce_tombstone(self, session_id: str) -> int:
         """Put SHA-256 hashes in place of the session's id, of who deleted it and why, in what is left of it.
 
-        The links stay, so it is still seen what was deleted by whoever knows the id. The feed tells the id until it is
+        The links stay, so whoever knows the id can still show what was deleted. The feed tells the id until it is
         trimmed, as it does of every event.
 
         Returns:

@@ -35,8 +35,7 @@ def anchor(
 ) -> None:
     """Print where sessions stand: revision, link and id, a line each, for `verify --expect-file`.
 
-    Keep the lines where nobody who can write to the server can change them: they prove later that nothing before them
-    was changed.
+    Keep the lines where no writer to the server can change them: then they prove that nothing before them changed.
     """
     with opened(ctx, url, namespace) as log:
         for name in sessions or log.events.session_ids():

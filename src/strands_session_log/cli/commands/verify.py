@@ -30,7 +30,9 @@ OneSession = Annotated[
     str | None,
     typer.Argument(metavar="SESSION", help="The session's id.", autocompletion=session_ids, show_default=False),
 ]
-AllOption = Annotated[bool, typer.Option("--all", help="Verify every session of the namespace.")]
+AllOption = Annotated[
+    bool, typer.Option("--all", help="Verify every session of the namespace; print only problems, and a summary.")
+]
 ExpectOption = Annotated[
     list[str] | None,
     typer.Option(
@@ -45,7 +47,7 @@ ExpectFileOption = Annotated[
     typer.Option(
         "--expect-file",
         metavar="FILE",
-        help="Such links, as `session-log anchor` prints them.",
+        help="Such links, as `session-log anchor` prints them, as text or JSON; - for standard input.",
         encoding="utf-8",
         show_default=False,
     ),
@@ -70,8 +72,9 @@ def verify(
 ) -> None:
     """Recompute the hash chain of a session, and tell what is not as it was written, or as its snapshot says.
 
-    What its head, the directory and the feed say is held against it. Whoever can write all of these can forge them all:
-    note links elsewhere with `session-log anchor`, and give them with --expect.
+    Its head, the directory, the feed and tombstones must agree with it.
+
+    Who can write to the server can forge them all: note links elsewhere with `session-log anchor`, and --expect them.
     """
     if every == (session is not None):
         fail(Code.USAGE, "verify takes either a session or --all")
