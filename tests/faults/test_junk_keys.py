@@ -18,7 +18,6 @@ from uuid import uuid4
 import pytest
 from junk import Junk, corpus
 from strands import Agent
-from strands.storage.storage import StorageError
 from strands.types.exceptions import SessionException
 
 from strands_session_log import SessionLog, ValkeySessionManager, ValkeyStorage, errors, events
@@ -28,6 +27,8 @@ from strands_session_log.testing.model import ScriptedModel
 from support import Keyspace
 from support.clients import open_client
 from support.command_line import Run, message, runner
+
+StorageError = pytest.importorskip("strands.storage.storage", reason="this Strands has no storage").StorageError
 
 LIMIT = 5.0
 """Seconds within which every call must have ended; those that wait for a server are told to wait for one."""

@@ -37,7 +37,8 @@ contents = st.recursive(
     max_leaves=4,
 )
 messages = st.builds(
-    lambda role, text, more: {"role": role, "content": [{"text": text}, more]},
+    # Blocks are objects: what is none makes no message for a model, and is not read as one.
+    lambda role, text, more: {"role": role, "content": [{"text": text}, {"more": more}]},
     st.sampled_from(["user", "assistant"]),
     st.text(max_size=5),
     contents,

@@ -231,7 +231,7 @@ class EventOrderError(SessionLogError):
 
     def __init__(self, session_id: str, standing: Sequence[tuple[str, object]]) -> None:
         self.session_id, self.standing = session_id, tuple(standing)
-        there = ", ".join(f"{event_id} at {at or 'no place'}" for event_id, at in standing)
+        there = ", ".join(f"{event_id} {f'at {at}' if at else 'not there'}" for event_id, at in standing)
         super().__init__(
             f"session {session_id!r} has events of this batch in another order: {there}; nothing was written. Append "
             "those that it does not have as a batch of their own"
