@@ -96,10 +96,10 @@ class _Comparison:
         if manifest is None:
             return None
         place = Place(self._log.keyspace.namespace, self._session_id, point, state.link, self._erased)
-        return restore(place, manifest, {}, _Here(self._log, self._session_id, state), self._authenticator)
+        return restore(place, manifest, {}, _FromLog(self._log, self._session_id, state), self._authenticator)
 
 
-class _Here:
+class _FromLog:
     """What a snapshot leaves out is here already; what it stores must be there, and be read."""
 
     def __init__(self, log: EventLog, session_id: str, state: SessionState) -> None:
