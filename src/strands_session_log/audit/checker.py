@@ -12,7 +12,7 @@ from ..errors import CorruptEntryError
 from ..event_log.linking import Chained, ChainFollower
 from ..event_log.sealed import Position
 from ..events import PayloadErased, SessionForked
-from ..ids import START, EventId
+from ..ids import START, EventId, milliseconds
 from .lineage import Lineage, retained_of
 from .problems import Problems
 
@@ -176,7 +176,7 @@ def _writers_ms(time: str) -> int | None:
     except ValueError:
         return None
     moment = moment if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
-    return round(moment.timestamp() * 1000)
+    return milliseconds(moment)
 
 
 def _uuid_ms(event_id: str) -> int | None:

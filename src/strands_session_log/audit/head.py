@@ -12,13 +12,12 @@ from ..event_log import Tombstone
 from ..event_log.head import position_of
 from ..event_log.sealed import Position
 from ..events import Event, MessageAdded
-from ..ids import START, EventId
+from ..ids import START, EventId, milliseconds
 from .lineage import Descent, Lineage, notes_in, retained_of
+from .witness import SLACK_MS
 
 NO_DIRECTORY = "none"
 _LONG = 120
-_SLACK_MS = 60_000
-"""How far the server's clock may step back unnoticed."""
 
 
 class Standing(NamedTuple):
@@ -162,7 +161,7 @@ def life_problems(
         may_be_dropped: Whether there were so many tombstones that older ones may be gone.
     """
     said, of_life = standing.text("predecessor"), {_predecessor(life): life for life in lives}
-    before = [life for life in lives if _ms(life) <= created.ms]
+    before = [life for life in lives if milliseconds(life.deleted_at) <= created.ms]
     if said and said not in of_life and (lives or not may_be_dropped):
         yield f"the session's head says that the id was used before ({_short(said)}), no tombstone does"
     if not said and before:
@@ -173,7 +172,7 @@ def life_problems(
     ms, revision, link = deleted
     if said != f"{ms} {revision} {link}":
         yield f"the feed tells that the session was deleted at revision {revision}, its head does not"
-    elif created.ms + _SLACK_MS < ms:
+    elif created.ms + SLACK_MS < ms:
         yield f"the feed tells that the session was deleted after event {created}, with which it begins"
 
 
@@ -191,11 +190,7 @@ def directory_problem(standing: Standing, last: EventId) -> str:
 
 
 def _predecessor(life: Tombstone) -> str:
-    return f"{_ms(life)} {life.revision} {life.link}"
-
-
-def _ms(life: Tombstone) -> int:
-    return round(life.deleted_at.timestamp() * 1000)
+    return f"{milliseconds(life.deleted_at)} {life.revision} {life.link}"
 
 
 def _is_of_agent(name: bytes) -> bool:

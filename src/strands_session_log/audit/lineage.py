@@ -9,16 +9,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
-from functools import partial
 from typing import Any, NamedTuple
 
 from ..codec import Entry, fields_of, retained
 from ..errors import InvalidIdError
 from ..event_log import EventLog
 from ..event_log.descent import Fork, forks_of
+from ..event_log.head import fields_at
 from ..events import SessionForked
 from ..ids import EventId
-from ..server.border import insist
 
 
 class Descent(NamedTuple):
@@ -42,8 +41,7 @@ class Descent(NamedTuple):
     @classmethod
     def read(cls, log: EventLog, session_id: str) -> Descent:
         """Ask the head."""
-        command = ("HMGET", log.keyspace.session(session_id).head, *cls._fields)
-        found = insist(partial(log.client.execute_command, *command, NEVER_DECODE=True), log.retry_for)
+        found = fields_at(log.client, log.keyspace.session(session_id).head, log.retry_for, *cls._fields)
         return cls(*((value or b"").decode(errors="replace") for value in found))
 
     @property
@@ -141,8 +139,7 @@ def _was_deleted(log: EventLog, session_id: str, at: EventId) -> bool:
 
 
 def _knows(log: EventLog, session_id: str, fork: str) -> bool:
-    command = ("HGET", log.keyspace.session(session_id).head, "forks")
-    found = insist(partial(log.client.execute_command, *command, NEVER_DECODE=True), log.retry_for)
+    (found,) = fields_at(log.client, log.keyspace.session(session_id).head, log.retry_for, "forks")
     return any(known.session_id == fork for known in notes_in((found or b"").decode(errors="replace"))[0])
 
 

@@ -22,6 +22,7 @@ from ..event_log.connection import connection_to
 from ..event_log.deletion import KEPT, LIVES
 from ..ids import check_id
 from ..server.border import Client, insist, text
+from ..server.replies import pairs
 from ..snapshot import Authenticator
 from .anchors import Anchor
 from .problems import Problems
@@ -161,8 +162,8 @@ def _range(log: EventLog, key: str, first: str, last: str, count: int = -1) -> l
             return node.execute_command(*command, NEVER_DECODE=True)
 
     reply = insist(ask, log.retry_for)
-    pairs = reply if reply and isinstance(reply[0], list) else zip(reply[::2], reply[1::2], strict=True)
-    return [(member, text(score) if isinstance(score, (bytes, str)) else repr(score)) for member, score in pairs]
+    lines = pairs(reply)
+    return [(member, text(score) if isinstance(score, (bytes, str)) else repr(score)) for member, score in lines]
 
 
 def _unlisted(log: EventLog, problems: Problems) -> dict[int, list[str]]:

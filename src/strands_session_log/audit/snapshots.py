@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from functools import partial
 
 from ..codec import rows
 from ..errors import CorruptEntryError, SessionLogError, SnapshotMismatchError
 from ..event_log import EventLog
+from ..event_log.head import fields_at
 from ..ids import EventId
-from ..server.border import insist
 from ..snapshot import Authenticator, DamagedError, OtherVersionError, Place, Restored, restore
 from ..state import AgentState, Fold, Messages, SessionState, initial
 
@@ -63,8 +62,8 @@ class _Comparison:
 
     def _erased_now(self) -> str:
         key = self._log.keyspace.session(self._session_id).head
-        ask = partial(self._log.client.execute_command, "HGET", key, "erased", NEVER_DECODE=True)
-        return (insist(ask, self._log.retry_for) or b"").decode(errors="replace")
+        (found,) = fields_at(self._log.client, key, self._log.retry_for, "erased")
+        return (found or b"").decode(errors="replace")
 
     def problems(self, point: EventId, state: SessionState) -> Iterator[str]:
         """What is wrong with a point."""
@@ -96,10 +95,10 @@ class _Comparison:
         if manifest is None:
             return None
         place = Place(self._log.keyspace.namespace, self._session_id, point, state.link, self._erased)
-        return restore(place, manifest, {}, _Here(self._log, self._session_id, state), self._authenticator)
+        return restore(place, manifest, {}, _FromLog(self._log, self._session_id, state), self._authenticator)
 
 
-class _Here:
+class _FromLog:
     """What a snapshot leaves out is here already; what it stores must be there, and be read."""
 
     def __init__(self, log: EventLog, session_id: str, state: SessionState) -> None:

@@ -7,14 +7,15 @@ from datetime import datetime
 from functools import partial
 from typing import Any, NamedTuple
 
-from ..codec import Entry, RawEntry, parse, recorded
+from ..codec import Entry, RawEntry, fields_of, parse, recorded
 from ..errors import CorruptEntryError, LogForkedError, ServerRefusedError, SessionNotFoundError
 from ..event_log import EventLog, Progress, Tombstone
 from ..event_log.deletion import KEPT
 from ..event_log.reading import place
-from ..ids import START, EventId
+from ..ids import START, EventId, milliseconds
 from ..scripts import STANDING
 from ..server.border import insist, text
+from ..server.replies import pairs
 from ..snapshot import Authenticator
 from .anchors import Expect, Expectations
 from .checker import Checker, time_problem
@@ -27,7 +28,6 @@ _STEP = 1000
 _PAGE = 256
 _LOOKS = 100
 _ATTEMPTS = 5
-_NO_STREAM = "WRONGTYPE"
 
 
 class Verification(NamedTuple):
@@ -125,7 +125,7 @@ class _Examination:
     def deleted_since(self) -> datetime | None:
         """When the session was deleted, if that was after the feed was read, which would explain what was found."""
         newest = self._lives[-1].deleted_at if self._lives and self.checker.problems else None
-        is_later = newest is not None and newest.timestamp() * 1000 >= self._witness.newest.ms
+        is_later = newest is not None and milliseconds(newest) >= self._witness.newest.ms
         return newest if is_later else None
 
     def directory_problems(self) -> Iterator[str]:
@@ -138,7 +138,7 @@ class _Examination:
         try:
             self._walk(progress)
         except ServerRefusedError as error:
-            if _NO_STREAM not in error.reason:
+            if not error.is_wrong_type:
                 raise
             self.checker.problems.add(f"its events cannot be read: {error.reason}")
 
@@ -174,7 +174,7 @@ class _Examination:
             raise ServerRefusedError(text(entries))
         if isinstance(head, bytes):
             return Standing({}, text(score), "the session's head cannot be read: it is no hash"), entries
-        return Standing(dict(zip(head[::2], head[1::2], strict=True)), text(score)), entries
+        return Standing(dict(pairs(head)), text(score)), entries
 
     def _read(self, pages: Iterable[Sequence[RawEntry]], progress: Progress, total: int) -> None:
         for page in pages:
@@ -296,7 +296,7 @@ def _unreadable(entry: RawEntry) -> str:
 
 def _is_erased(entry: RawEntry) -> bool:
     try:
-        return parse(entry[0], dict(zip(entry[1][::2], entry[1][1::2], strict=False))).is_erased
+        return parse(entry[0], fields_of(entry[1])).is_erased
     except CorruptEntryError:
         # Which is told already.
         return True

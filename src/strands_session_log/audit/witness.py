@@ -23,6 +23,7 @@ from ..ids import START, EventId
 from ..keys import Keyspace
 from ..scripts import LOCATE
 from ..server.border import insist, text
+from ..server.replies import number
 from .problems import Problems
 
 DELETED = "session.deleted"
@@ -31,7 +32,7 @@ MOST_ENVELOPES = 250_000
 _PAGE = 1000
 _DIGEST = 16
 _MOST_REVISION = 2**63
-_SLACK_MS = 60_000
+SLACK_MS = 60_000
 """How far the server's clock may step back unnoticed."""
 
 
@@ -218,7 +219,7 @@ class Witness:
             self.problems.add(
                 f"the feed tells at {one.feed_id} of a deletion by agent {one.agent!r}, which none can be"
             )
-        if one.feed_id.ms - one.id.ms > _SLACK_MS:
+        if one.feed_id.ms - one.id.ms > SLACK_MS:
             self.problems.add(f"the feed tells at {one.feed_id} that {one.session_id!r} was deleted at {one.id}")
         if told is not None and told.last > deletion.revision:
             self.problems.add(f"the feed tells that {one.session_id!r} ended at {one.id}, after revision {told.last}")
@@ -237,8 +238,8 @@ def _counted(log: EventLog, partition: int) -> int:
     """How many envelopes the feed has had, as those who append count them; 0 if that is not known."""
     command = partial(log.client.execute_command, "GET", log.keyspace.position(partition), NEVER_DECODE=True)
     try:
-        return int(insist(command, log.retry_for) or 0)
-    except (ValueError, ServerRefusedError):
+        return number(insist(command, log.retry_for))
+    except ServerRefusedError:
         return 0
 
 

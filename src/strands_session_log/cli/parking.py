@@ -11,7 +11,7 @@ from rich.text import Text
 
 from ..errors import CorruptEntryError, EnvelopeMismatchError
 from ..events import Recorded
-from ..feed import LATEST_MS, FeedId
+from ..feed import FeedId
 from ..ids import START, EventId
 from ..session_log import SessionLog
 from ..subscription import ParkedEvent
@@ -33,7 +33,7 @@ _LABEL = 9
 def parked_at(one: ParkedEvent) -> datetime:
     """When it was parked, by the server's clock."""
     found = FeedId.parse(0, one.parked_id.partition(":")[2])
-    return EventId(min(found.ms, LATEST_MS), found.sequence).time
+    return EventId(found.ms, found.sequence).time
 
 
 def recorded_of(log: SessionLog, one: ParkedEvent) -> tuple[Recorded | None, str]:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-
 from .base import SessionLogError, shown
 
 YEARS = 10**10
@@ -26,6 +24,6 @@ def check_seconds(name: str, value: object, least: float = 0.0, most: float = YE
     Raises:
         SessionLogError: When it is anything else.
     """
-    is_number = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
-    if not is_number or not least <= value <= most:  # type: ignore[operator]
+    # NaN is in no order with anything.
+    if not (isinstance(value, (int, float)) and not isinstance(value, bool) and least <= value <= most):
         raise SessionLogError(f"{name}={shown(value)}: must be at least {least} seconds, and at most {most:,}")

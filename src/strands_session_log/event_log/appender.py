@@ -33,8 +33,7 @@ from ..scripts import APPEND, ONCE, OUTCOME, Script
 from ..server.border import Client, insist, may_have_written, text
 from ..server.line import Line
 from ..server.timed import here
-from .connection import connection_to
-from .durability import Durability
+from .durability import Durability, run_durably
 from .expected import Expected, conflict
 from .namespace import Layout
 from .sealed import Position, Sealed, seal
@@ -42,8 +41,6 @@ from .sealed import Position, Sealed, seal
 _MIN_ATTEMPTS = 100
 _ATTEMPTS_IN_A_ROW = 5
 _MAX_PAUSE = 0.02
-_WAITED_FOR = ("landed", "begun", "stand")
-"""Replies that tell of events in the log."""
 V = TypeVar("V")
 
 
@@ -242,11 +239,7 @@ class Appender:
     def _send(self, session_id: str, script: Script, script_keys: tuple[str, ...], arguments: Sequence[bytes]) -> Any:
         if not self._durability.command:
             return script.over(self._line, script_keys, arguments)
-        with connection_to(self.client, script_keys[0]) as client:
-            reply, waited = script.followed_by(client, script_keys, arguments, self._durability.command)
-        if text(reply[0]) in _WAITED_FOR and (shortfall := self._durability.shortfall(waited)):
-            raise UnknownOutcomeError(session_id, shortfall)
-        return reply
+        return run_durably(self._durability, self.client, script, script_keys, arguments, session_id)
 
 
 class _Recent(Generic[V]):

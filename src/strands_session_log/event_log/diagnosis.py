@@ -14,7 +14,7 @@ from typing import Any
 from ..errors import (
     CorruptKeyError,
     InvalidPointError,
-    OutOfMemoryError,
+    ServerNotReadyError,
     ServerRefusedError,
     SessionLogError,
     WrongTypeError,
@@ -77,7 +77,7 @@ def diagnosed(client: Client, keyspace: Keyspace, *session_ids: str) -> Iterator
 def may_be_junk(error: Exception) -> bool:
     """Whether a call may have failed so because of what the keys hold."""
     if isinstance(error, SessionLogError):
-        return isinstance(error, (ServerRefusedError, InvalidPointError)) and not isinstance(error, OutOfMemoryError)
+        return isinstance(error, (ServerRefusedError, InvalidPointError)) and not isinstance(error, ServerNotReadyError)
     return isinstance(error, ValueError)
 
 

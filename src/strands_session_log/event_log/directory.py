@@ -16,7 +16,7 @@ from ..errors import CorruptKeyError, InvalidIdError, ServerRefusedError
 from ..events import SessionInfo
 from ..ids import MAX_MS, EventId, check_id, milliseconds
 from ..keys import Keyspace
-from ..server.border import Client, insist
+from ..server.border import Client, insist, told_apart
 from ..server.replies import pairs
 from .diagnosis import CURES, wrong_type
 from .head import parsed, whole
@@ -26,7 +26,7 @@ logger = logging.getLogger(__name__)
 _PAGE = 1_000
 
 
-class Line(NamedTuple):
+class DirectoryLine(NamedTuple):
     """A line of the directory, and a place in it; orders as the directory does.
 
     Attributes:
@@ -77,13 +77,13 @@ class Directory:
         keys = [self._keyspace.sessions(partition) for partition in range(self._keyspace.partitions)]
         return sum(self._asked(keys, [("ZCOUNT", key, milliseconds(since), "+inf") for key in keys]))
 
-    def _pages(self, size: int, place: Line | None) -> Iterator[Sequence[Line]]:
+    def _pages(self, size: int, place: DirectoryLine | None) -> Iterator[Sequence[DirectoryLine]]:
         """The lines below a place, newest first."""
         while page := self._page(size, place):
             yield page
             place, size = page[-1], max(size, _PAGE)
 
-    def _page(self, size: int, place: Line | None) -> Sequence[Line]:
+    def _page(self, size: int, place: DirectoryLine | None) -> Sequence[DirectoryLine]:
         """So many of them; one round trip, whatever the number of partitions."""
         keys, commands = list[str](), list[tuple[Any, ...]]()
         for partition in range(self._keyspace.partitions):
@@ -97,7 +97,7 @@ class Directory:
         lines = {line for reply in self._asked(keys, commands) for line in _lines(reply)}
         return sorted((line for line in lines if place is None or line < place), reverse=True)[:size]
 
-    def _infos(self, page: Sequence[Line]) -> Iterator[SessionInfo]:
+    def _infos(self, page: Sequence[DirectoryLine]) -> Iterator[SessionInfo]:
         """What the heads say; nothing of what is no session, or was deleted meanwhile."""
         listed = [(line, session_id) for line in page if (session_id := line.session_id) is not None]
         if len(listed) < len(page):
@@ -124,9 +124,8 @@ class Directory:
         """
         replies = insist(partial(_ask, self._client, commands), self._retry_for)
         for key, reply in zip(keys, replies, strict=True):
-            if isinstance(reply, Exception):
-                error = ServerRefusedError(str(reply))
-                raise wrong_type(error, self._client, {key: ("zset", CURES["sessions"])}) from reply
+            if isinstance(reply, ServerRefusedError):
+                raise wrong_type(reply, self._client, {key: ("zset", CURES["sessions"])}) from reply
         return replies
 
 
@@ -135,35 +134,31 @@ def _ask(client: Client, commands: Sequence[tuple[Any, ...]]) -> list[Any]:
     pipeline = client.pipeline(transaction=False)
     for command in commands:
         pipeline.execute_command(*command, NEVER_DECODE=True)
-    replies: list[Any] = pipeline.execute(raise_on_error=False)
-    for reply in replies:
-        if isinstance(reply, Exception) and "WRONGTYPE" not in str(reply):
-            raise reply
-    return replies
+    return told_apart(pipeline.execute(raise_on_error=False))
 
 
-def _place(before: SessionInfo | datetime | None) -> Line | None:
+def _place(before: SessionInfo | datetime | None) -> DirectoryLine | None:
     match before:
         case None:
             return None
         case datetime():
-            return Line(milliseconds(before), b"")
-    return Line(milliseconds(before.last_event_at), before.session_id.encode())
+            return DirectoryLine(milliseconds(before), b"")
+    return DirectoryLine(milliseconds(before.last_event_at), before.session_id.encode())
 
 
-def _tied(place: Line) -> tuple[str, str]:
+def _tied(place: DirectoryLine) -> tuple[str, str]:
     """The scores that stand for the time of a line."""
     return ("-inf" if place.ms == 0 else str(place.ms), "+inf" if place.ms == MAX_MS else f"({place.ms + 1}")
 
 
-def _lines(reply: Any) -> Iterator[Line]:
+def _lines(reply: Any) -> Iterator[DirectoryLine]:
     """Members with scores."""
     for member, score in pairs(reply):
-        yield Line(int(min(max(float(score), 0.0), MAX_MS)), member)
+        yield DirectoryLine(int(min(max(float(score), 0.0), MAX_MS)), member)
 
 
-def _info(key: str, line: Line, session_id: str, reply: Any) -> SessionInfo | None:
-    if isinstance(reply, Exception):
+def _info(key: str, line: DirectoryLine, session_id: str, reply: Any) -> SessionInfo | None:
+    if isinstance(reply, ServerRefusedError):
         raise CorruptKeyError(key, "it is no hash", "delete the session")
     if all(value is None for value in reply):
         return None

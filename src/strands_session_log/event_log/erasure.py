@@ -27,19 +27,17 @@ from ..errors import (
     CorruptKeyError,
     RevisionNotFoundError,
     SessionNotFoundError,
-    UnknownOutcomeError,
 )
 from ..events import PayloadErased
 from ..ids import START, EventId, Ranges
 from ..keys import Keyspace, SessionKeys
 from ..scripts import ERASE_STEP
 from ..server.border import Client, insist, text
-from .connection import connection_to
 from .descent import Fork, copy_key, forks_of
 from .diagnosis import CURES, diagnosed
-from .durability import Durability
+from .durability import Durability, run_durably
 from .expected import ANY
-from .head import erased_of, parsed, position_of
+from .head import erased_of, fields_at, parsed, position_of
 from .namespace import Layout
 from .sealed import Position, seal
 
@@ -193,20 +191,14 @@ class Eraser:
 
     def _send(self, keys: SessionKeys, arguments: Sequence[bytes | str], rewrite: _Rewrite) -> Any:
         script_keys = (*keys.append, keys.rewrite, keys.snapshot, keys.live)
-        if not self._durability.command or len(arguments) == 1:
-            # Far from the end there is nothing yet that must be durable.
-            return ERASE_STEP(self._client, script_keys, arguments)
-        with connection_to(self._client, keys.head) as client:
-            reply, waited = ERASE_STEP.followed_by(client, script_keys, arguments, self._durability.command)
-        if text(reply[0]) in ("landed", "begun") and (shortfall := self._durability.shortfall(waited)):
-            raise UnknownOutcomeError(rewrite.session_id, shortfall)
-        return reply
+        # Far from the end there is nothing yet that must be durable.
+        durability = Durability.memory() if len(arguments) == 1 else self._durability
+        return run_durably(durability, self._client, ERASE_STEP, script_keys, arguments, rewrite.session_id)
 
     def _head(self, session_id: str) -> tuple[Position, str]:
         """Where the session stands, and which revisions were erased before, as ranges."""
         key = self._keyspace.session(session_id).head
-        command = partial(self._client.execute_command, "HMGET", key, "revision", "link", "ms", "erased")
-        reply = insist(partial(command, NEVER_DECODE=True), self._retry_for)
+        reply = fields_at(self._client, key, self._retry_for, "revision", "link", "ms", "erased")
         position = position_of(key, reply[:3])
         if position is None:
             raise SessionNotFoundError(session_id)
@@ -214,8 +206,7 @@ class Eraser:
 
     def _forks(self, session_id: str) -> Sequence[Fork]:
         key = self._keyspace.session(session_id).head
-        command = partial(self._client.execute_command, "HGET", key, "forks", NEVER_DECODE=True)
-        found = insist(command, self._retry_for)
+        (found,) = fields_at(self._client, key, self._retry_for, "forks")
         return () if found is None else parsed(key, "forks", found, forks_of)
 
     def _targets(self, session_id: str, ids: Sequence[EventId]) -> list[Target]:

@@ -29,20 +29,18 @@ from ..errors import (
     SessionExistsError,
     SessionLogError,
     SessionNotFoundError,
-    UnknownOutcomeError,
 )
 from ..events import PayloadErased, SessionForked
 from ..ids import EventId
 from ..keys import Keyspace
 from ..scripts import FORK, FORK_COPY, FORK_NOTE
 from ..server.border import Client, insist, text
-from .connection import connection_to
 from .copied import Copied
 from .descent import Fork, ancestors_of, copy_key
-from .durability import Durability
+from .durability import Durability, run_durably
 from .erasure import Progress
 from .expected import ANY
-from .head import erased_of, parsed
+from .head import erased_of, fields_at, parsed
 from .namespace import Layout
 from .reading import start_after
 from .sealed import Position, seal
@@ -160,16 +158,8 @@ class Forker:
     def _put_in_place(self, attempt: _Attempt, arguments: Sequence[bytes | str]) -> Any:
         keys = self._keyspace.session(attempt.into)
         script_keys = (*keys.append, self._copy_of(attempt), keys.snapshot, keys.live, keys.tombstones)
-        return insist(partial(self._send, attempt.into, script_keys, arguments), self._retry_for)
-
-    def _send(self, into: str, script_keys: Sequence[str], arguments: Sequence[bytes | str]) -> Any:
-        if not self._durability.command:
-            return FORK(self._client, script_keys, arguments)
-        with connection_to(self._client, script_keys[0]) as client:
-            reply, waited = FORK.followed_by(client, script_keys, arguments, self._durability.command)
-        if text(reply[0]) in ("landed", "begun") and (shortfall := self._durability.shortfall(waited)):
-            raise UnknownOutcomeError(into, shortfall)
-        return reply
+        call = partial(run_durably, self._durability, self._client, FORK, script_keys, arguments, attempt.into)
+        return insist(call, self._retry_for)
 
     def _copy_of(self, attempt: _Attempt) -> str:
         return copy_key(self._keyspace.session(attempt.into), attempt.token)
@@ -180,8 +170,7 @@ class Forker:
 
     def _ancestors(self, session_id: str) -> tuple[str, ...]:
         key = self._keyspace.session(session_id).head
-        command = partial(self._client.execute_command, "HMGET", key, "revision", "ancestors", NEVER_DECODE=True)
-        revision, ancestors = insist(command, self._retry_for)
+        revision, ancestors = fields_at(self._client, key, self._retry_for, "revision", "ancestors")
         if revision is None:
             raise SessionNotFoundError(session_id)
         return () if ancestors is None else parsed(key, "ancestors", ancestors, ancestors_of)

@@ -28,7 +28,7 @@ from .durability import Durability
 from .erasure import Eraser, Progress
 from .expected import ANY, Expected
 from .forking import Forker
-from .head import position_of
+from .head import fields_at, position_of
 from .namespace import Layout
 from .once import OnceAppender
 from .reading import Reader, end_at, start_after
@@ -184,9 +184,8 @@ class EventLog:
             CorruptKeyError: When the head does not tell.
         """
         key = self.keyspace.session(session_id).head
-        command = ("HMGET", key, "revision", "link", "ms")
         with diagnosed(self.client, self.keyspace, session_id):
-            reply = insist(lambda: self.client.execute_command(*command, NEVER_DECODE=True), self.retry_for)
+            reply = fields_at(self.client, key, self.retry_for, "revision", "link", "ms")
         return position_of(key, reply)
 
     def now_ms(self, session_id: str) -> int:

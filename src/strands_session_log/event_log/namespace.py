@@ -17,7 +17,7 @@ from weakref import WeakKeyDictionary
 from ..errors import ConfigChangedError, NamespaceMismatchError, ServerRefusedError, SessionLogError
 from ..keys import DEFAULT_PARTITIONS, FORMAT, MAX_PARTITIONS, Keyspace, config_key
 from ..server import ServerReport, check
-from ..server.border import Client, insist
+from ..server.border import Client, insist, source_of
 from ..server.fitness import take
 from .diagnosis import wrong_type
 from .head import parsed, whole
@@ -42,6 +42,7 @@ class Namespace(NamedTuple):
     server: ServerReport
 
 
+# By what outlives a client object and stands for its server.
 _opened: WeakKeyDictionary[Any, dict[str, Namespace]] = WeakKeyDictionary()
 
 
@@ -60,7 +61,7 @@ def open_namespace(
     if partitions is not None and not 1 <= partitions <= MAX_PARTITIONS:
         raise SessionLogError(f"partitions={partitions}: must be between 1 and {MAX_PARTITIONS}")
     take(client)
-    known = _opened.setdefault(_pool(client), {})
+    known = _opened.setdefault(source_of(client) or client, {})
     opened = known.get(namespace)
     # Whoever opened it may have accepted eviction. Whoever comes now did not; but it may be cured meanwhile.
     if opened is None or (opened.server.evicts_anything and not allow_eviction):
@@ -170,8 +171,3 @@ def _begun(client: Client, namespace: str, partitions: int) -> int | None:
     found = {int(value) for value in replies if isinstance(value, bytes) and value.isdigit() and len(value) < 5}
     found = {count for count in found if 1 <= count <= MAX_PARTITIONS}
     return min(found - {partitions}, default=partitions if found else None)
-
-
-def _pool(client: Any) -> Any:
-    """What outlives a client object and stands for its server: the connection pool, or a cluster's node table."""
-    return getattr(client, "connection_pool", None) or getattr(client, "nodes_manager", None) or client

@@ -10,7 +10,7 @@ import orjson
 
 from ..errors import CorruptEntryError, EnvelopeMismatchError
 from ..events import Event, Recorded
-from ..ids import EventId, check_id
+from ..ids import MAX_MS, EventId, check_id
 from ..keys import Keyspace
 
 FIELDS = (b"session", b"id", b"type", b"agent", b"link", b"facts")
@@ -18,8 +18,6 @@ FIELDS = (b"session", b"id", b"type", b"agent", b"link", b"facts")
 
 _NAMES = list(FIELDS)
 _DIGITS = 16
-LATEST_MS = 253_402_300_799_999
-"""The last moment of the year 9999: no event has a later one."""
 _new = tuple.__new__
 
 
@@ -141,7 +139,7 @@ def _event_id(text: bytes) -> EventId:
     ms, _, revision = text.partition(b"-")
     if not (ms.isdigit() and revision.isdigit() and max(len(ms), len(revision)) <= _DIGITS):
         raise ValueError(f"{text[:100]!r} is no event id")
-    if int(ms) > LATEST_MS:
+    if int(ms) > MAX_MS:
         raise ValueError(f"event id {text.decode()} is of no time there will be")
     return _new(EventId, (int(ms), int(revision)))
 

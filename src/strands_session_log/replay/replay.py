@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 from threading import Lock
@@ -17,7 +16,7 @@ from ..event_log.cache import Loaded
 from ..event_log.reading import end_at
 from ..event_log.sealed import Position
 from ..event_log.telling import entries_bytes
-from ..ids import EventId
+from ..ids import EventId, Ranges
 from ..instrumentation import IntegrityChecked, Resumed, SnapshotDropped, SnapshotUse
 from ..instrumentation.hooks import hooks
 from ..snapshot import (
@@ -35,8 +34,6 @@ from .folding import Folding
 from .saving import Saver, Unsaved
 
 logger = logging.getLogger(__name__)
-
-_RANGE = re.compile(r"\b([0-9]{1,16})-([0-9]{1,16})\b")
 
 
 class Replay:
@@ -203,7 +200,7 @@ class Replay:
         else:
             pages = self._pages(session_id, until, loaded)
         self._run(folding, chain([next(pages)[1:]], pages) if use == "hit" else pages)
-        if use == "hit" and not _all_in(folding.erased, loaded.erased_ranges):
+        if use == "hit" and folding.erased and not _all_in(folding.erased, loaded.erased_ranges):
             # The head is no part of the chain, but the record of an erasure is.
             raise OutdatedError("it is from before an erasure")
         state = folding.finish() if until is None else folding.state()
@@ -307,9 +304,12 @@ def _loaded_bytes(loaded: Loaded) -> int:
 
 
 def _all_in(revisions: Iterable[int], ranges: str) -> bool:
-    """Whether the head's erased ranges have all of these; they are not unfolded, since they may say anything."""
-    bounds = [(int(first), int(last)) for first, last in _RANGE.findall(ranges)]
-    return all(any(first <= revision <= last for first, last in bounds) for revision in revisions)
+    """Whether the head's erased ranges, which may say anything, have all of these."""
+    try:
+        known = Ranges.parse(ranges)
+    except ValueError:
+        known = Ranges()
+    return all(revision in known for revision in revisions)
 
 
 def _begins_at(entries: Sequence[RawEntry], state: SessionState) -> bool:

@@ -74,11 +74,7 @@ local function append()
             -- A late packet of the call that began a session which was deleted since must not bring it back.
             local lives = call('HGET', KEYS[6], redis.sha1hex(session))
             if lives and string.find(lives, arguments[FIRST + LINK], 1, true) then return { 'deleted' } end
-            local is_json, found = pcall(cjson.decode, lives or '')
-            local last = is_json and type(found) == 'table' and found[#found]
-            if type(last) == 'table' then
-                predecessor = tostring(last.deleted) .. ' ' .. tostring(last.revision) .. ' ' .. tostring(last.link)
-            end
+            predecessor = lives and predecessor_in(lives_of(lives))
         end
     end
 
@@ -86,9 +82,7 @@ local function append()
     if revision > base_revision then
         local found = this_landed(events)
         if found then
-            -- Whoever waits until it is safe waits for what its own connection wrote, which must be something. A replica
-            -- writes nothing, but can tell.
-            redis.pcall('HSET', head, 'revision', known[1])
+            write_for_waiting(head, known[1])
             local answer = { 'landed', arguments[LAST + LINK] }
             for number = 1, count do answer[number + 2] = found[number][1] end
             return answer

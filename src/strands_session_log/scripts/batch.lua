@@ -1,4 +1,5 @@
--- A batch of events as append.lua takes it; this stands before the scripts that append one, or ask for one.
+-- A batch of events as append.lua takes it, and the session it is for; this stands before the scripts that append one, or
+-- ask for one.
 --
 -- ARGV: 1 base revision, 2 base link, 3 base id, 4 session id,
 --       5 expectation (any | absent | revision | agent), 6 its subject, 7 its revision, 8 its next message index,
@@ -17,4 +18,23 @@ end
 local function this_landed(events)
     local count = (#ARGV - FIRST + 1) / WIDTH
     return count > 0 and landed(events, ARGV[3], count, ARGV[#ARGV - WIDTH + 1 + LINK]) or nil
+end
+
+-- Whoever waits until it is safe waits for what its own connection wrote, which must be something, also where all had been
+-- written before. A replica writes nothing, but can tell.
+local function write_for_waiting(head, revision)
+    redis.pcall('HSET', head, 'revision', revision)
+end
+
+-- The lives of a session's id that ended, as its tombstone tells them; what somebody has put there tells nothing.
+local function lives_of(tombstone)
+    local is_json, found = pcall(cjson.decode, tombstone or '[]')
+    return is_json and type(found) == 'table' and found or {}
+end
+
+-- What the head of the session that comes after them says of the last; nothing where there is none.
+local function predecessor_in(lives)
+    local last = lives[#lives]
+    if type(last) ~= 'table' then return nil end
+    return tostring(last.deleted) .. ' ' .. tostring(last.revision) .. ' ' .. tostring(last.link)
 end

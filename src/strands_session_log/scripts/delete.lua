@@ -10,11 +10,6 @@
 local call, session, token = redis.call, ARGV[1], ARGV[2]
 local tombstones, by_time, name = KEYS[10], KEYS[11], redis.sha1hex(session)
 
-local function lives_of(text)
-    local is_json, found = pcall(cjson.decode, text or '[]')
-    return is_json and type(found) == 'table' and found or {}
-end
-
 local lives = lives_of(call('HGET', tombstones, name))
 local head = redis.pcall('HMGET', KEYS[2], 'revision', 'link')
 local told = type(head[1]) == 'string' and #head[1] <= 14 and string.match(head[1], '^%d+$')

@@ -4,19 +4,35 @@
 -- the other way round; then, and when the clock went back, the feed is asked. Not its newest entry, which may have been
 -- deleted: a stream refuses ids up to the last it ever had. A feed that is gone goes on where it was.
 
-local function ask_feed(place)
-    local feed = place.feed
+-- The last id that a feed ever had, its ms and its sequence as text; '0' and '0' of one that never had any. Fails where
+-- nothing can follow.
+local function end_of(feed)
     local info = redis.call('EXISTS', feed) == 1 and redis.call('XINFO', 'STREAM', feed) or {}
     for at = 1, #info, 2 do
-        -- A feed made anew, empty, goes on where the one before ended.
-        if info[at] == 'last-generated-id' and info[at + 1] ~= '0-0' then
-            local last_ms, last = string.match(info[at + 1], '^(%d+)-(%d+)$')
-            if #last_ms > 14 or #last > 14 then
+        if info[at] == 'last-generated-id' then
+            local ms, sequence = string.match(info[at + 1], '^(%d+)-(%d+)$')
+            if #ms > 14 or #sequence > 14 then
                 error(redis.error_reply('BADFEED ' .. feed .. ' ends with ' .. info[at + 1] .. ': nothing can follow'))
             end
-            place.ms = tostring(math.max(tonumber(place.ms), tonumber(last_ms)))
-            place.sequence = tonumber(last)
+            return ms, sequence
         end
+    end
+    return '0', '0'
+end
+
+-- For scripts that change a session and then fall through to append.lua: it must not be the feed or the directory that
+-- fails there, when half is done. Fails here, with the words of the server or of append.lua.
+local function check_feed_is_usable(feed, sessions, session)
+    redis.call('ZSCORE', sessions, session)
+    end_of(feed)
+end
+
+local function ask_feed(place)
+    local ms, sequence = end_of(place.feed)
+    -- A feed made anew, empty, goes on where the one before ended.
+    if ms ~= '0' or sequence ~= '0' then
+        place.ms = tostring(math.max(tonumber(place.ms), tonumber(ms)))
+        place.sequence = tonumber(sequence)
     end
     redis.call('SET', place.position, place.sequence + place.left)
     place.agreed = false

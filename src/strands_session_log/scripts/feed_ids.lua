@@ -3,6 +3,11 @@
 -- anything: it is read here, and what is none counts as absent.
 local DAY = 86400000
 
+local function now_ms()
+    local time = redis.call('TIME')
+    return tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+end
+
 local function sequence_of(id)
     return tonumber(string.match(id, '%d+$'))
 end
@@ -45,6 +50,13 @@ local function backfill_of(text)
     if text == 'history' then return text end
     local from, to = string.match(text or '', '^between (%d+) (%d+)$')
     if from and #from <= 15 and #to <= 15 then return text, tonumber(from), tonumber(to) end
+end
+
+-- What reading between two times is called while other work is noted, or none. By a name that is not noted whoever is at
+-- that work knows that it begins anew (group_work.lua).
+local function between(from, to, noted)
+    local name = string.format('between %.0f %.0f', from, to)
+    return name ~= noted and name or string.format('between %.0f %.0f', from, to + 1)
 end
 
 -- The ids of parked entries that are to be tried again.

@@ -11,8 +11,7 @@ local call = redis.call
 local feed = KEYS[1]
 local keep, at_most, length, patience, exactly = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4]), ARGV[5]
 if call('EXISTS', feed) == 0 then return { 0, {}, {} } end
-local time = call('TIME')
-local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+local now = now_ms()
 
 local function order(id)
     local ms, sequence = string.match(id, '^(%d+)%-(%d+)$')

@@ -23,9 +23,6 @@ if work == 'history' then return 0 end
 local first, last = string.match(widened(gap, after, before), '^(%d+)%-%d+ (%d+)%-%d+$')
 first, last = tonumber(first), tonumber(last)
 if from then first, last = math.min(first, from), math.max(last, to) end
-local name = string.format('between %.0f %.0f', first, last)
--- By another name whoever is at it knows that it begins anew (group_work.lua).
-if name == work then name = string.format('between %.0f %.0f', first, last + 1) end
-call('HSET', group, 'backfill', name)
+call('HSET', group, 'backfill', between(first, last, work))
 call('HDEL', group, 'gap', 'backfill_cursor', 'backfill_attempts')
 return 1

@@ -22,8 +22,7 @@ local taken_over = call('HGET', group, 'taken_over:' .. consumer) or '0'
 if #taken_over > 18 or not string.match(taken_over, '^%d+$') then taken_over = '' end
 local has_all = taken_over ~= '' and taken_over == ARGV[8] and call('EXISTS', feed) == 1
 local ordered = ARGV[5] == 'ordered'
-local time = call('TIME')
-local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+local now = now_ms()
 
 local mine = {}
 if not has_all or #ARGV >= FIRST + acks then

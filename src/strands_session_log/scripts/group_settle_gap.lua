@@ -15,9 +15,7 @@ if gap ~= '' and ARGV[1] == 'catch_up' then
     local work, work_from, work_to = backfill_of(call('HGET', group, 'backfill'))
     if work == 'history' then from = 0 end
     if work_from then from, to = math.min(from, work_from), math.max(to, work_to) end
-    local name = string.format('between %.0f %.0f', from, to)
-    if name == work then name = string.format('between %.0f %.0f', from, to + 1) end
-    call('HSET', group, 'backfill', name)
+    call('HSET', group, 'backfill', between(from, to, work))
     call('HDEL', group, 'backfill_cursor', 'backfill_attempts')
 end
 call('HDEL', group, 'gap')

@@ -8,8 +8,7 @@
 --          {active consumer, ...}, ...}}
 local call = redis.call
 local feed = KEYS[1]
-local time = call('TIME')
-local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+local now = now_ms()
 if call('EXISTS', feed) == 0 then return { now, '0-0', 0, {} } end
 
 local last = named(call('XINFO', 'STREAM', feed))['last-generated-id']

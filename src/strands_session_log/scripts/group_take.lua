@@ -14,8 +14,7 @@ local call = redis.call
 local feed, group, parked, position = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local name, consumer, ordered, most = ARGV[1], ARGV[2], ARGV[3] == 'ordered', tonumber(ARGV[4])
 local claim_after, max_attempts = tonumber(ARGV[7]), tonumber(ARGV[8])
-local time = call('TIME')
-local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
+local now = now_ms()
 
 local function first_of_feed()
     return call('XRANGE', feed, '-', '+', 'COUNT', 1)[1]
@@ -23,10 +22,8 @@ end
 
 -- A feed that is gone, or was made anew and is empty, goes on after what the partition has had (append.lua).
 local function last_of_feed()
-    local info = call('EXISTS', feed) == 1 and call('XINFO', 'STREAM', feed) or {}
-    for at = 1, #info, 2 do
-        if info[at] == 'last-generated-id' and info[at + 1] ~= '0-0' then return info[at + 1] end
-    end
+    local last = call('EXISTS', feed) == 1 and named(call('XINFO', 'STREAM', feed))['last-generated-id']
+    if last and last ~= '0-0' then return last end
     local counted = redis.pcall('GET', position)
     return type(counted) == 'string' and id_or_nil('0-' .. counted) or '0-0'
 end

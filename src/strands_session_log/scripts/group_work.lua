@@ -19,8 +19,7 @@ if kind ~= 'replay' and state[2] ~= kind then
     if ending ~= '' and ending ~= 'done' then call('HSET', group, 'backfill_owner_until', 0) end
     return 0
 end
-local time = call('TIME')
-call('HSET', group, 'backfill_owner_until', tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000) + tonumber(ARGV[2]))
+call('HSET', group, 'backfill_owner_until', now_ms() + tonumber(ARGV[2]))
 for at = 8, #ARGV, 18 do
     call('XADD', parked, '*', unpack(ARGV, at, at + 17))
     count(group, 'parked_total')

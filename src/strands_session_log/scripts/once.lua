@@ -47,8 +47,7 @@ for number = 1, #fields do
     answer[number + 1] = id or ''
 end
 if not is_new then
-    -- Whoever waits until it is safe waits for what its own connection wrote, which must be something.
-    redis.pcall('HSET', KEYS[2], 'revision', head[2])
+    write_for_waiting(KEYS[2], head[2])
     return answer
 end
 

@@ -8,9 +8,7 @@
 for at = 1, #ARGV, 3 do
     local found = landed(KEYS[1], ARGV[at], tonumber(ARGV[at + 1]), ARGV[at + 2])
     if found then
-        -- Whoever waits until it is safe waits for what its own connection wrote, which must be something. A replica
-        -- writes nothing, but can tell.
-        redis.pcall('HSET', KEYS[2], 'revision', redis.call('HGET', KEYS[2], 'revision'))
+        write_for_waiting(KEYS[2], redis.call('HGET', KEYS[2], 'revision'))
         local answer = { 'landed', ARGV[at + 2] }
         for number, entry in ipairs(found) do answer[number + 2] = entry[1] end
         return answer

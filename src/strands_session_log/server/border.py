@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, Protocol, TypeVar
 
 from valkey import exceptions as driver
@@ -104,6 +104,23 @@ def insist(call: Callable[[], T], retry_for: float) -> T:
             outer.lost = outer.lost or timing.lost
 
 
+def told_apart(replies: Iterable[Any]) -> list[Any]:
+    """The replies to several commands; in place of one about a key of another type, a `ServerRefusedError`.
+
+    Raises:
+        ValkeyError: Any other error among them.
+    """
+    return [_told(reply) for reply in replies]
+
+
+def _told(reply: Any) -> Any:
+    if isinstance(reply, driver.ResponseError) and (refused := ServerRefusedError(str(reply))).is_wrong_type:
+        return refused
+    if isinstance(reply, Exception):
+        raise reply
+    return reply
+
+
 def may_have_written(error: BaseException) -> bool:
     """Whether a call that was ended by this error may have been carried out by one of its attempts."""
     return bool(getattr(error, "may_have_written", True))
@@ -166,6 +183,10 @@ def _not_ready(error: BaseException) -> type[ServerNotReadyError] | None:
 
 def options_of(client: Any) -> dict[str, Any]:
     """What the connections of a client are made with; nothing if it does not tell."""
-    source = getattr(client, "connection_pool", None) or getattr(client, "nodes_manager", None)
-    options: dict[str, Any] = getattr(source, "connection_kwargs", {})
+    options: dict[str, Any] = getattr(source_of(client), "connection_kwargs", {})
     return options
+
+
+def source_of(client: Any) -> Any:
+    """Where a client takes connections from: its pool, or a cluster's node table; None if it does not tell."""
+    return getattr(client, "connection_pool", None) or getattr(client, "nodes_manager", None)

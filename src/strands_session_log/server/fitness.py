@@ -11,7 +11,7 @@ from weakref import WeakSet
 import valkey
 
 from ..errors import UnusableClientError
-from .border import options_of
+from .border import options_of, source_of
 from .timed import keep_time
 
 logger = logging.getLogger(__name__)
@@ -37,7 +37,7 @@ def _unfitness(client: Any) -> str:
         return "it is asynchronous; give a valkey.Valkey or valkey.ValkeyCluster, the log awaits nothing"
     if not isinstance(client, (valkey.Valkey, valkey.ValkeyCluster)):
         return "it is no client of valkey-py; give a valkey.Valkey or valkey.ValkeyCluster"
-    if not isinstance(options_of(client), dict) or not _source(client):
+    if not isinstance(options_of(client), dict) or not source_of(client):
         return (
             "it has no connections, so nothing can be kept; a test gets a server with SessionLog.connect('embedded:')"
         )
@@ -47,10 +47,6 @@ def _unfitness(client: Any) -> str:
             "leave it out, the log works in the background, too"
         )
     return _unreadable(options_of(client), is_cluster=isinstance(client, valkey.ValkeyCluster))
-
-
-def _source(client: Any) -> Any:
-    return getattr(client, "connection_pool", None) or getattr(client, "nodes_manager", None)
 
 
 def _unreadable(options: dict[str, Any], is_cluster: bool) -> str:
@@ -64,7 +60,7 @@ def _unreadable(options: dict[str, Any], is_cluster: bool) -> str:
 
 def _tell_of_time_outs(client: Any, is_timed: bool) -> None:
     """Once for each pool: whoever makes a log for each request hears it once."""
-    source = _source(client)
+    source = source_of(client)
     if options_of(client).get("socket_timeout") is not None or source in _told:
         return
     _told.add(source)

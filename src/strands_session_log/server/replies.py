@@ -6,13 +6,22 @@ came; then a map is a dict (RESP3) or names and values in turn (RESP2), and pair
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
+
+_NUMBER = re.compile(rb"[0-9]{1,18}")
 
 
 def text(value: bytes | str) -> str:
     """A reply as text, whether or not the client decodes."""
     return value.decode() if isinstance(value, bytes) else value
+
+
+def number(value: bytes | str | None) -> int:
+    """A count or a time that anybody may have written; 0 for what is none."""
+    held = value.encode(errors="replace") if isinstance(value, str) else value
+    return int(held) if held and _NUMBER.fullmatch(held) else 0
 
 
 def pairs(reply: Any) -> list[tuple[Any, Any]]:

@@ -185,7 +185,8 @@ def _item(raw: Any) -> tuple[int, int] | Mapping[str, Any]:
 
 def _of(kind: type[T], value: Any) -> T:
     _check(type(value) is kind, f"{type(value).__name__} stands where {kind.__name__} should")
-    return value  # type: ignore[no-any-return]
+    found: T = value
+    return found
 
 
 def _dict(value: Any) -> dict[str, Any]:

@@ -11,8 +11,7 @@ from ..errors import EnvelopeMismatchError, ServerRefusedError
 from ..event_log.connection import connection_to
 from ..ids import EventId
 from ..keys import Keyspace
-from ..server.border import Client, insist
-from .broken import told_apart
+from ..server.border import Client, insist, told_apart
 from .delivery import BaseDelivery
 
 

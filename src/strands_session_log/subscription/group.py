@@ -20,9 +20,8 @@ from ..scripts import (
     GROUP_TAKE,
     GROUP_WORK,
 )
-from ..server.border import Client, insist
+from ..server.border import Client, insist, told_apart
 from ..server.replies import pairs
-from .broken import told_apart
 from .settings import SubscriptionSettings
 from .taken import Gap, Given, Taken, parse_gap
 

@@ -9,9 +9,9 @@ from ..errors import GroupNotFoundError, InvalidIdError, ServerRefusedError
 from ..ids import check_id
 from ..keys import GroupKeys, Keyspace
 from ..scripts import GROUP_DELETE, GROUP_SETTLE_GAP, GROUP_STATUS
-from ..server.border import Client, insist
-from .broken import told_apart
-from .taken import Gap, is_stream_id, number, parse_backfill, parse_gap
+from ..server.border import Client, insist, told_apart
+from ..server.replies import number
+from .taken import Gap, is_stream_id, parse_backfill, parse_gap
 
 Cure: TypeAlias = Literal["catch_up", "skip"]
 """How a gap is settled: what is missing is read from the sessions, or done without."""

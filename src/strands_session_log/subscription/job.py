@@ -12,10 +12,11 @@ from typing import Any
 from ..errors import SessionLogError
 from ..event_log import EventLog
 from ..feed import Envelope
+from ..server.replies import number
 from .delivery import BaseDelivery, text_of
 from .group import Group
 from .source import Item, Source, history, parked
-from .taken import number, parse_cursor, parse_replay
+from .taken import parse_cursor, parse_replay
 from .tally import Tally
 
 logger = logging.getLogger(__name__)

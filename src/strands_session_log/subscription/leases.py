@@ -7,9 +7,8 @@ import time
 from contextlib import suppress
 
 from ..errors import ServerRefusedError, SessionLogError
-from ..server.replies import pairs
+from ..server.replies import number, pairs
 from .group import Group
-from .taken import number
 
 _EVERY = 1.0
 _MEMBER = "member:"

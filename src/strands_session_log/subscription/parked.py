@@ -14,7 +14,8 @@ from ..ids import EventId
 from ..keys import GroupKeys, Keyspace
 from ..scripts import GROUP_PARKED
 from ..server.border import Client, insist
-from .taken import is_stream_id, number, parse_replay
+from ..server.replies import number
+from .taken import is_stream_id, parse_replay
 
 _PAGE = 500
 _PARKED_ID = re.compile(r"([0-9]{1,4}):([0-9]{1,20}-[0-9]{1,20})")

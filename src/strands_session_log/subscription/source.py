@@ -76,7 +76,7 @@ class Source(Protocol):
         """Parked entries that stay, as nobody can tell what they are about, since this was asked last."""
 
 
-class _Reader:
+class _History:
     """Reads, and knows how far it has come: a generator that raised cannot go on.
 
     Args:
@@ -155,7 +155,7 @@ def history(events: EventLog, group: Group, partition: int, kind: str, cursor: C
     def read(cursor: Cursor) -> Iterator[Item]:
         return _sessions(events, group, partition, kind, cursor)
 
-    return _Reader(read, cursor)
+    return _History(read, cursor)
 
 
 def _sessions(events: EventLog, group: Group, partition: int, kind: str, cursor: Cursor) -> Iterator[Item]:

@@ -15,7 +15,6 @@ Cursor: TypeAlias = "tuple[str, str]"
 
 _ID = re.compile(rb"[0-9]{1,20}-[0-9]{1,20}")
 _GAP = re.compile(rb"([0-9]{1,20}-[0-9]{1,20}) ([0-9]{1,20}-[0-9]{1,20})")
-_NUMBER = re.compile(rb"[0-9]{1,18}")
 _BACKFILL = re.compile(rb"history|between [0-9]{1,15} [0-9]{1,15}")
 
 
@@ -123,11 +122,6 @@ def parse_gap(partition: int, text: bytes) -> Gap | None:
 def is_stream_id(text: bytes) -> bool:
     """Whether an entry of a stream can have this id."""
     return bool(_ID.fullmatch(text)) and max(map(int, text.split(b"-"))) < 1 << 64
-
-
-def number(value: bytes | None) -> int:
-    """A count or a time as the group's hash has it; 0 for what is none."""
-    return int(value) if value and _NUMBER.fullmatch(value) else 0
 
 
 def parse_backfill(backfill: bytes | None, replay: bytes | None) -> str:

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.text import Text
 
 from ...events import SessionInfo
-from ...ids import EventId, Revision, parse_point
+from ...ids import EventId, Revision, milliseconds, parse_point
 from ..connection import opened
 from ..exits import Code, fail
 from ..layout import put, row, widths_of
@@ -69,7 +69,7 @@ def _parse(before: str) -> SessionInfo | datetime:
 
 
 def _cursor(info: SessionInfo) -> str:
-    return f"{round(info.last_event_at.timestamp() * 1000)}/{info.session_id}"
+    return f"{milliseconds(info.last_event_at)}/{info.session_id}"
 
 
 def _json(info: SessionInfo) -> dict[str, Any]:

@@ -15,12 +15,12 @@ from ...event_log.reading import fetch, size_of
 from ...feed import Envelope, FeedId, envelope
 from ...ids import Instant, parse_point
 from ...server.border import insist
+from ...server.replies import number
 from .buffer import Buffer, Sized
 from .watch import Command, Watch
 
 _NEWEST = ("+", "-", 1, b"XREVRANGE")
 _MARK_BYTES = 64
-_DIGITS = 20
 _LARGEST = ((1 << 64) - 1, (1 << 64) - 1)
 """Nothing can follow it; a server even refuses to look."""
 
@@ -78,7 +78,7 @@ class FeedWatch(Watch[FeedItem]):
     def stands(self, replies: Sequence[Any]) -> bool:
         """Whether nothing comes after the position, and it was not lost."""
         newest, counter = replies
-        return self._is_end(self._id(newest[0][0]) if newest else None, _count(counter))
+        return self._is_end(self._id(newest[0][0]) if newest else None, number(counter))
 
     def fail(self, error: Exception) -> None:
         """A feed that is none is no trouble of those of other partitions."""
@@ -137,7 +137,7 @@ class FeedWatch(Watch[FeedItem]):
         """How many there were; 0 where somebody else has written that, which only makes one look again."""
         command = partial(self._log.client.execute_command, "GET", self._counter_key, NEVER_DECODE=True)
         try:
-            return _count(insist(command, 0))
+            return number(insist(command, 0))
         except ServerRefusedError as error:
             if not error.is_wrong_type:
                 raise
@@ -170,8 +170,3 @@ class FeedWatch(Watch[FeedItem]):
         wanted = at.ms > self._from_ms and self._wanted(found.type, found.agent)
         # What is not wanted is no burden: the last word of how far it went is.
         return (Sized(found if wanted else Passed(at), size_of(entry) if wanted else _MARK_BYTES),)
-
-
-def _count(counter: bytes | str | None) -> int:
-    found = counter.decode("utf-8", "replace") if isinstance(counter, bytes) else counter or ""
-    return int(found) if found.isdecimal() and len(found) < _DIGITS else 0

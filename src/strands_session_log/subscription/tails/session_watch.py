@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import Any
 
 from ...codec import RawEntry, decode, fields_of, parse
 from ...errors import LogForkedError, SessionDeletedError, SessionLogError
 from ...event_log import EventLog
 from ...event_log.diagnosis import diagnosed
-from ...event_log.head import parsed
+from ...event_log.head import fields_at, parsed
 from ...event_log.linking import Chained
 from ...event_log.points import resolve
 from ...event_log.reading import fetch, size_of
@@ -110,9 +109,8 @@ class SessionWatch(Watch[Recorded]):
     def _root(self) -> str:
         """The session for which the first link was computed: this one, unless it is a fork."""
         head = self._log.keyspace.session(self._session_id).head
-        command = partial(self._log.client.execute_command, "HGET", head, "root", NEVER_DECODE=True)
         with diagnosed(self._log.client, self._log.keyspace, self._session_id):
-            found = insist(command, 0)
+            (found,) = fields_at(self._log.client, head, 0, "root")
         return self._session_id if found is None else parsed(head, "root", found, str)
 
     def _fetch(self, start: str, end: str, count: int, command: bytes = b"XRANGE") -> Sequence[RawEntry]:
