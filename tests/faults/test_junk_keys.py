@@ -122,9 +122,9 @@ class World:
         self.user.close()
 
 
-def first_of(tail: Any) -> Any:
+def first_of(tail: Any, within: float = _QUIET) -> Any:
     """What comes first; nothing if that does not come soon."""
-    timer = threading.Timer(_QUIET, tail.close)
+    timer = threading.Timer(within, tail.close)
     timer.start()
     try:
         return next(tail, None)
@@ -265,7 +265,7 @@ NEIGHBOURLY: Mapping[str, Callable[[World], bool]] = {
     "listed": lambda world: "n" in pages(world.log),
     "state": lambda world: len(world.log.state("n").agents["default"].messages) == 2,
     "verify": lambda world: world.log.verify("n").ok,
-    "tail": lambda world: first_of(world.log.tail("n")).id.revision == 1,
+    "tail": lambda world: first_of(world.log.tail("n"), LIMIT - 1).id.revision == 1,
     "stored": lambda world: ask_storage(world, "read", "other") == b"value",
     "append": lambda world: world.log.append("n", message(2, "user", "Ah.")).revision == 3,
 }
