@@ -256,7 +256,7 @@ def test_foreign_pieces_do_not_end_a_live_tail(log: SessionLog, client: Client) 
     fill(log, 2)
     live = log.events.keyspace.session("s").live
     client.xadd(live, {"foreign": "piece"})
-    piece = {"kind": "text", "agent": "a", "message": "m", "number": 1, "block": 0, "tool": "", "text": "Hi"}
+    piece = {"kind": "text", "agent": "a", "message": "m", "sequence": 1, "block": 0, "tool_use_id": "", "text": "Hi"}
     client.xadd(live, {**piece, "revision": 2})
     with log.live("s") as tail:
         assert taken(tail, 1)[0].line.text == "Hi"

@@ -139,10 +139,10 @@ def all_edits(log: SessionLog) -> list[Edit]:
     return [*found, *stream_edits(log, keys[0].feed, True)]
 
 
-def _envelopes(feed: Sequence[Any]) -> list[Any]:
+def _envelopes(log: SessionLog, feed: Sequence[Any]) -> list[Any]:
     found: list[Any] = []
     for id_, flat in feed:
-        one = envelope(0, id_, flat)
+        one = envelope(log.events.keyspace, 0, id_, flat)
         if one.type == "session.deleted":
             found = [other for other in found if other[0] != one.session_id]
         found.append(one[1:6])
@@ -161,7 +161,7 @@ def seen(log: SessionLog) -> list[Any]:
     # Envelopes of what was deleted since are left out: nothing is there any more that they could be held against.
     feed = fetch(log.client, log.events.keyspace.feed(0), "-", "+", MOST)
     readers: list[Callable[[], Any]] = [
-        lambda: _envelopes(feed),
+        lambda: _envelopes(log, feed),
         lambda: log.sessions(),
     ]
     for name in ("s", "f", "gone"):

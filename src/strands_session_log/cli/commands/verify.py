@@ -47,6 +47,8 @@ ExpectFileOption = Annotated[
         metavar="FILE",
         help="Such links, as `session-log anchor` prints them.",
         encoding="utf-8",
+        # A line that is no text is no anchor, and told to be none.
+        errors="replace",
         show_default=False,
     ),
 ]
