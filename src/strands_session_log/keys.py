@@ -125,7 +125,7 @@ class Keyspace(NamedTuple):
 
     def layout(self, partition: int) -> str:
         """The hash that says, in a partition, how many there are."""
-        return f"{self._prefix(partition)}:layout"
+        return _layout(self.namespace, tags(self.partitions)[partition])
 
     def group(self, partition: int, name: str) -> GroupKeys:
         """The keys of a subscription in one partition.
@@ -200,6 +200,23 @@ def tags(partitions: int) -> tuple[str, ...]:
         if len(found) == partitions:
             return tuple(found[stretch] for stretch in range(partitions))
     raise AssertionError("unreachable")
+
+
+@lru_cache(maxsize=8)
+def first_layouts(namespace: str) -> tuple[str, ...]:
+    """Where the layout of the first partition can stand, whatever the number of partitions: a few keys."""
+    found, lowest = list[str](), _SLOTS
+    for number in count():
+        if slot(str(number)) < lowest:
+            lowest = slot(str(number))
+            found.append(_layout(namespace, str(number)))
+        if lowest * MAX_PARTITIONS < _SLOTS:
+            return tuple(found)
+    raise AssertionError("unreachable")
+
+
+def _layout(namespace: str, tag: str) -> str:
+    return f"{namespace}:{{{tag}}}:layout"
 
 
 def slot(tag: str) -> int:

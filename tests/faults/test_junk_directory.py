@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Callable
 from datetime import datetime, timezone
 from typing import Any
 
@@ -110,6 +111,35 @@ def test_a_directory_that_is_none_is_named_with_a_cure(sessions: SessionLog, cli
         with pytest.raises(errors.CorruptKeyError, match=r"a string, not a zset; restore it from a backup") as caught:
             call()
         assert caught.value.key == key
+
+
+@pytest.mark.parametrize("partitions", [1, 5, 1024])
+def test_a_lost_or_changed_config_hides_no_session_whatever_the_number_of_partitions(
+    make_client: Callable[[], Client], namespace: str, partitions: int
+) -> None:
+    SessionLog(make_client(), namespace, partitions=partitions).append("s", note(1))
+    client = make_client()
+    client.delete(config_key(namespace))
+    assert len(SessionLog(client, namespace).sessions()) == 1
+    client.hset(config_key(namespace), "partitions", 8)
+    with pytest.raises(errors.ConfigChangedError, match=f"HSET {config_key(namespace)} partitions {partitions}$"):
+        SessionLog(make_client(), namespace)
+
+
+def test_who_finds_the_namespace_laid_out_anew_makes_no_session_that_nobody_finds(
+    make_client: Callable[[], Client], namespace: str
+) -> None:
+    client = make_client()
+    log = SessionLog(client, namespace)
+    log.append("s", note(1))
+    for key in client.scan_iter(f"{namespace}:*"):
+        client.delete(key)
+    SessionLog(make_client(), namespace, partitions=8)
+    log.append("s", note(1))
+    for make in (lambda: log.append("s", note(2)), lambda: log.fork("s", 1, "f")):
+        with pytest.raises(errors.NamespaceMismatchError):
+            make()
+    assert client.exists(log.events.keyspace.session("f").head) == 0
 
 
 @pytest.mark.parametrize("field", ["partitions", "format"])

@@ -7,8 +7,10 @@ import socket
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from hashlib import sha1
 from typing import Any
 
+import orjson
 import pytest
 from valkey.exceptions import ConnectionError
 
@@ -16,8 +18,8 @@ from strands_session_log import AgentAt, SessionLog, errors, events
 from strands_session_log.codec import encode
 from strands_session_log.event_log import ANY, Durability
 from strands_session_log.event_log.sealed import Position, seal
-from strands_session_log.ids import EventId
-from strands_session_log.scripts import APPEND
+from strands_session_log.ids import START, EventId
+from strands_session_log.scripts import APPEND, ONCE
 from support import FaultProxy, wait_until
 from support.processes import HOST
 from support.servers import Server, ValkeyliteServer
@@ -280,8 +282,12 @@ def test_an_erasure_and_a_fork_whose_replies_were_lost_wait_like_any_other(
 
 
 def packed(log: SessionLog, session_id: str, *batch: events.Event) -> bytes:
-    """The first append of a session as it goes over the wire."""
-    call = seal(session_id, [encode(event) for event in batch], ANY, Position())
+    """The first append of a session as it goes over the wire, by who knows what was deleted before."""
+    lives = log.client.execute_command(
+        "HGET", log.events.keyspace.session(session_id).tombstones, sha1(session_id.encode()).hexdigest()
+    )
+    known = Position(START, orjson.loads(lives)[-1]["token"] if lives else "")
+    call = seal(session_id, [encode(event) for event in batch], ANY, known)
     keys = log.events.keyspace.session(session_id).begin
     parts = [b"EVAL", APPEND.source, b"%d" % len(keys), *(key.encode() for key in keys), *call.arguments]
     return b"*%d\r\n" % len(parts) + b"".join(b"$%d\r\n%b\r\n" % (len(part), part) for part in parts)
@@ -307,13 +313,33 @@ def test_a_late_packet_of_its_first_append_does_not_bring_a_deleted_session_back
 
 def test_after_several_lives_no_late_packet_of_any_brings_the_session_back(tcp_server: Server) -> None:
     log = SessionLog.connect(tcp_server.url)
-    packets = [packed(log, "s", order(number)) for number in range(3)]
-    for packet in packets:
-        send(tcp_server, packet)
+    packets = []
+    for number in range(3):
+        packets.append(packed(log, "s", order(number)))
+        assert b"landed" in send(tcp_server, packets[-1]) or number == 0
         log.delete("s")
     assert all(b"deleted" in send(tcp_server, packet) for packet in packets)
     assert log.append("s", order(0)).revision == 1  # the same content may be said again
     assert len(list(log.tombstones("s"))) == 3
+
+
+@pytest.mark.parametrize("once", [False, True])
+def test_a_late_packet_of_what_landed_behind_others_does_not_bring_a_deleted_session_back(
+    session_log: SessionLog, once: bool
+) -> None:
+    late = order(1)
+    sealed = seal("s", [encode(late)], ANY, Position())
+    session_log.append("s", order(0))
+    session_log.append("s", late, once=once)  # as its writer does who hears that the session has begun meanwhile
+    session_log.delete("s")
+    keys = session_log.events.keyspace.session("s")
+    if once:
+        reply = ONCE(session_log.client, keys.once, [*sealed.arguments, 1000], raw=True)
+    else:
+        reply = APPEND(session_log.client, keys.begin, sealed.arguments, raw=True)
+    assert reply[0] == b"moved"
+    assert orders(session_log) == []
+    assert session_log.append("s", late, once=once).revision == 1  # whoever appends now has heard of the deletion
 
 
 def test_a_delete_whose_reply_was_lost_says_how_many_events_there_were(tcp_server: Server, proxy: FaultProxy) -> None:

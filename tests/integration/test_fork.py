@@ -348,6 +348,16 @@ def test_a_parent_that_was_deleted_and_begun_anew_is_no_other_history(session_lo
     assert session_log.verify("f").ok
 
 
+def test_a_fork_under_the_id_of_its_deleted_grandparent_is_intact(session_log: SessionLog) -> None:
+    """It has the events of the one that had its id, but none of that one's forks are its own."""
+    fill(session_log, 3)
+    session_log.fork("s", 2, "f")
+    session_log.fork("s", 2, "sibling")
+    session_log.delete("s")
+    session_log.fork("sibling", 3, "s")
+    assert [one.session_id for one in session_log.verify_all(feed=True) if not one.verification.ok] == []
+
+
 def copy(log: SessionLog, session_id: str, into: str) -> None:
     """What an administrator of the server could do."""
     keys = log.events.keyspace.session(into)

@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 
 from strands_session_log import SessionLog, chain, errors, events
+from strands_session_log.audit import CheckedEvents
 from strands_session_log.audit.witness import Witness
 from strands_session_log.codec import RawEntry
+from strands_session_log.errors import InvalidIdError
 from strands_session_log.event_log import EventLog
 
 Change = Callable[[dict[bytes, bytes]], dict[bytes, bytes]]
@@ -175,6 +177,20 @@ def test_time_that_goes_backwards_is_reported(log: SessionLog) -> None:
     assert older.startswith("event 7-2 (custom.note) is older than event ")
     assert of_writer.startswith("event 7-2 (custom.note) has another time than its writer gave it: ")
     assert of_feed == "event 7-2 (custom.note) is not the one that the feed told of when it was appended"
+
+
+@pytest.mark.parametrize("time", ["2019-01-01T00:00:00Z", "0001-01-01T00:00:00Z", "9999-12-31T23:59:59-12:00"])
+def test_what_comes_late_out_of_an_outbox_under_an_id_of_its_own_is_intact(log: SessionLog, time: str) -> None:
+    """What claims to be of tomorrow is not."""
+    log.append("s", events.Custom("custom.order", {}, event_id="order-1", time=time), once=True)
+    assert log.verify("s").ok is not time.startswith("9999")
+
+
+def test_an_id_that_no_text_can_be_is_refused_by_whoever_checks(log: SessionLog) -> None:
+    with pytest.raises(InvalidIdError):
+        log.verify("\udcff")
+    with pytest.raises(InvalidIdError):
+        list(CheckedEvents(log.events, "\udcff"))
 
 
 def test_a_session_deleted_and_begun_anew_meanwhile_raises_no_alarm(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hashlib import sha256
 from typing import Any
 
 import pytest
@@ -144,6 +145,8 @@ def test_the_lines_that_anchor_prints_are_read_back_by_verify(log: SessionLog, r
     log.events.delete("v")
     run("verify", "--all", "--expect-file", str(file), exit_code=1)
     run("verify", "s", "--expect", "nonsense", exit_code=2)
+    file.write_bytes(b"\x9f\xff\x00")
+    run("verify", "--all", "--expect-file", str(file), exit_code=2)
 
 
 def test_a_session_deleted_since_its_link_was_noted_is_accounted_for(log: SessionLog) -> None:
@@ -214,6 +217,20 @@ def test_envelopes_before_a_deletion_belong_to_the_former_life(log: SessionLog) 
     verification = log.verify("s", feed=True)
     assert (verification.problems, verification.witnessed) == ((), (1, 3))
     assert [(life.revision, life.by, life.reason) for life in verification.deleted] == [(5, "Ada", "why")]
+
+
+def test_a_tombstone_tells_of_text_only_and_hashes_all_that_may_be_personal(log: SessionLog) -> None:
+    name = "sha256:ada@example.com"
+    log.append(name, note())
+    for told in ({"by": "\udcff"}, {"reason": "\udcff"}):
+        with pytest.raises(errors.EncodingError):
+            log.delete(name, **told)
+    log.delete(name, by="Ada")
+    for _ in range(2):
+        assert log.reduce_tombstone(name) == 1
+    (tombstone,) = log.tombstones(name)
+    assert tombstone.session_id == f"sha256:{sha256(name.encode()).hexdigest()}"
+    assert [one for one in log.verify_all(feed=True) if not one.verification.ok] == []
 
 
 def test_a_fork_under_an_id_that_was_used_before_says_so(log: SessionLog) -> None:

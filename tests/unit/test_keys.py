@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from valkey.crc import key_slot
 
 from strands_session_log.errors import InvalidIdError
-from strands_session_log.keys import DEFAULT_PARTITIONS, Keyspace, check_namespace, slot, tags
+from strands_session_log.keys import DEFAULT_PARTITIONS, Keyspace, check_namespace, first_layouts, slot, tags
 
 session_ids = st.text(st.characters(exclude_categories=["Cc", "Cf", "Cs", "Zl", "Zp"]), min_size=1, max_size=40)
 
@@ -55,6 +55,13 @@ def test_the_layout_is_the_documented_one() -> None:
 def test_the_tags_never_change_because_keys_on_servers_carry_them() -> None:
     expected = "10 3 61 43 11 2 60 42 12 1 63 41 13 0 62 40"
     assert " ".join(tags(16)) == expected
+
+
+@pytest.mark.parametrize("partitions", [1, 2, 5, 16, 100, 999, 1024])
+def test_the_first_partition_is_found_whatever_their_number(partitions: int) -> None:
+    found = first_layouts("strands")
+    assert Keyspace("strands", partitions).layout(0) in found
+    assert len(found) < 10
 
 
 @pytest.mark.parametrize("namespace", ["", "a{b", "a}b", "a\n"])

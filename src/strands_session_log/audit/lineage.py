@@ -119,7 +119,10 @@ class Lineage:
             at, link = known.get(name, self._parents[0][1:])
             with suppress(InvalidIdError):
                 is_in = _is_in(log, name, at, link)
-                if is_in is False and name == said.parent and not _was_deleted(log, name, at):
+                # What has its id now may be another: also one that has the event from a fork.
+                if is_in is None or _was_deleted(log, name, at):
+                    continue
+                if not is_in and name == said.parent:
                     yield f"the parent {name!r} has another history: event {at} is not in it"
                 if is_in and not _knows(log, name, self._session_id):
                     yield f"{name!r} has no note of this fork, so that what is erased there would stay here"

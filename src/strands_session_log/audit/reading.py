@@ -12,7 +12,7 @@ from ..event_log.connection import connection_to
 from ..event_log.linking import Chained
 from ..event_log.reading import end_at, fetch, start_after
 from ..events import Recorded
-from ..ids import START, EventId
+from ..ids import START, EventId, check_id
 from ..server.border import insist
 from ..state import INTACT, Integrity
 from .checker import Checker
@@ -69,7 +69,8 @@ class CheckedEvents:
     """
 
     def __init__(self, log: EventLog, session_id: str, after: EventId = START, until: EventId | None = None) -> None:
-        self._log, self._session_id, self._after, self._until = log, session_id, after, until
+        self._log, self._after, self._until = log, after, until
+        self._session_id = check_id("session_id", session_id)
         self._check: IntegrityCheck | None = None
 
     @property

@@ -12,7 +12,7 @@ from ..errors import CorruptEntryError, LogForkedError, ServerRefusedError, Sess
 from ..event_log import EventLog, Progress, Tombstone
 from ..event_log.deletion import KEPT
 from ..event_log.reading import place
-from ..ids import START, EventId, milliseconds
+from ..ids import START, EventId, check_id, milliseconds
 from ..scripts import STANDING
 from ..server.border import insist, text
 from ..server.replies import pairs
@@ -83,6 +83,7 @@ def verify(
         LogForkedError: When it was deleted or replaced while it was read.
         InvalidAnchorError: When something expected is no revision with a link.
     """
+    check_id("session_id", session_id)
     expect, before, sealing = list(expect), None, authenticator or Authenticator()
     for _ in range(_ATTEMPTS):
         # First the feed: what it tells of was appended before the session is read, so it must stand there.

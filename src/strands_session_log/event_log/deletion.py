@@ -7,6 +7,7 @@ the one deleted: a late packet of it must not bring the session back. See docs/a
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timezone
 from functools import partial
@@ -16,6 +17,7 @@ from uuid import uuid4
 
 import orjson
 
+from ..events.event import check_text
 from ..ids import EventId
 from ..keys import Keyspace
 from ..scripts import DELETE, TOMBSTONE_SET
@@ -31,7 +33,7 @@ MOST = 65_536
 LIVES = 16
 """How many lives of one id are told of."""
 
-_REDUCED = "sha256:"
+_REDUCED = re.compile("sha256:[0-9a-f]{64}")
 _PERSONAL = ("session", "by", "reason")
 _ATTEMPTS = 100
 _PAGE = 1000
@@ -81,6 +83,8 @@ class Deleter:
 
     def delete(self, session_id: str, reason: str, by: str) -> int | None:
         """See `EventLog.delete`."""
+        check_text("by", by)
+        check_text("reason", reason)
         keys, limits = self._keyspace.session(session_id).delete, (KEPT, KEPT_MS, MOST, LIVES)
         arguments: list[str | int] = [session_id, uuid4().hex, by, reason, *limits]
         revision = insist(lambda: DELETE(self._client, keys, arguments), self._retry_for)
@@ -153,4 +157,4 @@ def _reduced(life: Any) -> Any:
 
 
 def _hashed(text: str) -> str:
-    return text if text.startswith(_REDUCED) else _REDUCED + sha256(text.encode()).hexdigest()
+    return text if _REDUCED.fullmatch(text) else f"sha256:{sha256(text.encode()).hexdigest()}"

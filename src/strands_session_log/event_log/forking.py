@@ -85,6 +85,7 @@ class Forker:
         Returns:
             Where the new session stands, and the id of its `SessionForked` event.
         """
+        self._layout.check()
         if into == session_id or self._exists(into):
             raise SessionExistsError(into)
         for _ in range(_MAX_RESTARTS):

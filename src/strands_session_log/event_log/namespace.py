@@ -1,9 +1,9 @@
 """Opening a namespace: is this server fit to keep it, and how is it laid out?
 
 Both are asked once for each connection pool and namespace; whoever makes a session manager per request pays nothing.
-The partition count also stands in every partition that has begun, so that a `config` that was lost or changed is
-noticed when somebody connects. A process that goes on after the server lost its data (`FLUSHALL`, a restored backup)
-notices when a partition's feed begins anew, see `Layout`.
+The partition count also stands in the first partition and in every one that has begun, so that a `config` that was lost
+or changed is noticed when somebody connects. A process that goes on after the server lost its data (`FLUSHALL`, a
+restored backup) notices when a partition's feed begins anew, see `Layout`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
 from ..errors import ConfigChangedError, NamespaceMismatchError, ServerRefusedError, SessionLogError
-from ..keys import DEFAULT_PARTITIONS, FORMAT, MAX_PARTITIONS, Keyspace, config_key
+from ..keys import DEFAULT_PARTITIONS, FORMAT, MAX_PARTITIONS, Keyspace, config_key, first_layouts
 from ..server import ServerReport, check
 from ..server.border import Client, insist, source_of
 from ..server.fitness import take
@@ -156,6 +156,9 @@ def _written(client: Client, namespace: str, partitions: int) -> Sequence[Any]:
     pipeline.execute_command("HSETNX", key, "partitions", partitions)
     pipeline.execute_command("HMGET", key, "format", "partitions", NEVER_DECODE=True)
     found: Sequence[Any] = pipeline.execute()[-1]
+    if _parsed(namespace, found)[1] == partitions:
+        # Where whoever looks for a lost layout finds it, whatever the count is.
+        client.execute_command("HSETNX", Keyspace(namespace, partitions).layout(0), "partitions", partitions)
     return found
 
 
@@ -165,7 +168,8 @@ def _begun(client: Client, namespace: str, partitions: int) -> int | None:
     None where none has begun; what somebody else has put there tells nothing.
     """
     pipeline, likely = client.pipeline(transaction=False), {partitions, DEFAULT_PARTITIONS}
-    for key in sorted({Keyspace(namespace, count).layout(number) for count in likely for number in range(count)}):
+    keys = {Keyspace(namespace, count).layout(number) for count in likely for number in range(count)}
+    for key in sorted(keys.union(first_layouts(namespace))):
         pipeline.execute_command("HGET", key, "partitions", NEVER_DECODE=True)
     replies = pipeline.execute(raise_on_error=False)
     found = {int(value) for value in replies if isinstance(value, bytes) and value.isdigit() and len(value) < 5}

@@ -69,7 +69,7 @@ class OnceAppender:
             EventOrderError: When it has one, but not one that comes before it in the batch.
         """
         batch = self._appender.checked(events)
-        _check_distinct(batch)
+        _check_can_be_known(batch)
         appender, found = self._appender, list[EventId]()
         give_up = time.monotonic() + appender.retry_for
         for attempt in count(1):
@@ -132,7 +132,10 @@ class OnceAppender:
         return bool(insist(partial(IDS, appender.client, [keys.head, keys.ids], arguments), appender.retry_for))
 
 
-def _check_distinct(batch: Sequence[Encoded]) -> None:
+def _check_can_be_known(batch: Sequence[Encoded]) -> None:
+    if len(batch) > KEPT:
+        problem = f"{len(batch):,} are more than the {KEPT:,} that are known again: append them in several batches"
+        raise EncodingError("events", problem)
     seen = set[str]()
     for encoded in batch:
         event_id = encoded.event.event_id

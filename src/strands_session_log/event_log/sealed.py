@@ -19,7 +19,8 @@ class Position(NamedTuple):
 
     Attributes:
         id: The last event before the batch; `START` for a new session.
-        link: The hash chain at that event, base64url; empty for a new session.
+        link: The hash chain at that event, base64url. For a new session, the token of the deletion of the one that had
+            its id before; empty when none had.
     """
 
     id: EventId = START
@@ -51,7 +52,7 @@ def seal(session_id: str, batch: Sequence[Encoded], expected: Expected, base: Po
     texts = (str(base.id.revision), base.link, str(base.id), session_id, *expected.arguments())
     arguments = [text.encode() for text in texts]
     base_id = arguments[2]
-    link = chain.from_text(base.link) if base.link else chain.genesis(session_id)
+    link = chain.from_text(base.link) if base.id.revision else chain.genesis(session_id)
     for revision, encoded in enumerate(batch, first):
         salt = chain.new_salt()
         clear, commitment = (*encoded.header, encoded.retained), chain.commitment(salt, encoded.body)

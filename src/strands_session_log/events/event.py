@@ -157,10 +157,15 @@ def _check_texts(event: Event) -> None:
         # One of them is no text.
         pass
     for name, value in zip(("type", "event_id", "time", "trace"), texts, strict=True):
-        _check_text(name, value)
+        check_text(name, value)
 
 
-def _check_text(name: str, value: object) -> None:
+def check_text(name: str, value: object) -> None:
+    """Accept text that can be stored.
+
+    Raises:
+        EncodingError: When it is something else, or holds a lone surrogate.
+    """
     if not isinstance(value, str):
         raise EncodingError(name, f"it must be text, not {type(value).__name__}")
     try:

@@ -4,7 +4,8 @@
 -- ARGV: see batch.lua
 --
 -- Returns {'landed', link, id...}; the same with 'begun' when the feed begins anew, so that the caller may look what
--- else is gone; {'conflict', what, agent, actual}; {'moved', id, link}; {'deleted'} for a late packet of what was deleted.
+-- else is gone; {'conflict', what, agent, actual}; {'moved', id, link}, with the token of the deletion as link where a
+-- session of this id was deleted last; {'deleted'} for a late packet of what was deleted.
 --
 -- Every message of every agent waits for this, so the way of one that simply follows has as few commands as it can, and
 -- functions for what comes twice only: both cost more than what they do.
@@ -64,17 +65,21 @@ local function append()
         return redis.error_reply('BADHEAD of session ' .. session .. ' nothing can follow its revision, link and ms')
     end
 
-    local predecessor
+    local predecessor, former = nil, ''
     if revision == 0 then
         if call('EXISTS', events) == 1 then
             return redis.error_reply('HALFLOST of session ' .. session ..
                 ' the head is gone but its events are not; restore it or delete the session')
         end
         if base_revision == 0 then
-            -- A late packet of the call that began a session which was deleted since must not bring it back.
+            -- A late packet must not bring a deleted session back: not of the call that began it, which is told so; nor
+            -- of any other that was sent before, and does not know of the deletion.
             local lives = call('HGET', KEYS[6], redis.sha1hex(session))
             if lives and string.find(lives, arguments[FIRST + LINK], 1, true) then return { 'deleted' } end
-            predecessor = lives and predecessor_in(lives_of(lives))
+            local all = lives_of(lives or nil)
+            local last = all[#all]
+            predecessor = predecessor_in(all)
+            former = type(last) == 'table' and type(last.token) == 'string' and last.token or ''
         end
     end
 
@@ -126,10 +131,9 @@ local function append()
         end
     end
     -- The time counts, too: events cover the id that their batch follows, and another primary may have given another.
-    local stands = revision > 0 and known[3] .. '-' .. known[1] or '0-0'
-    if stands ~= arguments[3] or (revision > 0 and known[2] ~= arguments[2]) then
-        return { 'moved', stands, known[2] or '' }
-    end
+    local stands, link = '0-0', former
+    if revision > 0 then stands, link = known[3] .. '-' .. known[1], known[2] end
+    if stands ~= arguments[3] or link ~= arguments[2] then return { 'moved', stands, link } end
 
     -- The clock, and where the feed goes on: what somebody has put there may be no feed --------------------------------
     local time = call('TIME')

@@ -1,7 +1,8 @@
 -- A batch of events as append.lua takes it, and the session it is for; this stands before the scripts that append one, or
 -- ask for one.
 --
--- ARGV: 1 base revision, 2 base link, 3 base id, 4 session id,
+-- ARGV: 1 base revision, 2 base link (of a session whose id was used before, the token of that one's deletion),
+--       3 base id, 4 session id,
 --       5 expectation (any | absent | revision | agent), 6 its subject, 7 its revision, 8 its next message index,
 --       then for each event: type agent event time v trace retained salt link body facts index moves
 local FIRST, WIDTH, AGENT, EVENT, LINK, INDEX, MOVES = 9, 13, 1, 2, 8, 11, 12

@@ -90,6 +90,13 @@ class OnceContract:
             log.append("s", _orders("aba"), once=True)
         assert _names(log) == ""
 
+    def test_more_events_than_are_known_again_are_refused(self, log: SessionLog) -> None:
+        """Repeated, the first of them would be unknown; not even the answer to a lost reply could be given."""
+        with pytest.raises(EncodingError, match="1,001 are more than the 1,000 that are known again"):
+            log.append("s", [_order(f"{number}") for number in range(1001)], once=True)
+        batch = [_order(f"{number}") for number in range(1000)]
+        assert log.append("s", batch, once=True) == log.append("s", batch, once=True)
+
     def test_several_processes_with_the_same_outbox_append_everything_once(self, log: SessionLog) -> None:
         """In order, though all begin at the same time."""
         batches = ["abc", "def", "ghi", "jkl"]

@@ -49,6 +49,8 @@ ExpectFileOption = Annotated[
         metavar="FILE",
         help="Such links, as `session-log anchor` prints them, as text or JSON; - for standard input.",
         encoding="utf-8",
+        # A line that is no text is no anchor, and told to be none.
+        errors="replace",
         show_default=False,
     ),
 ]
