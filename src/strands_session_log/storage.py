@@ -25,8 +25,7 @@ except ImportError as error:
         name="strands.storage",
     ) from error
 
-from .errors import ServerRefusedError
-from .event_log.diagnosis import wrong_type
+from .event_log.diagnosis import naming
 from .scripts import STORAGE_DELETE, STORAGE_WRITE, Script
 from .server.border import insist
 from .session_log import SessionLog
@@ -154,10 +153,8 @@ class ValkeyStorage(Storage):
     async def _change(self, what: str, script: Script, name: str, *content: bytes) -> None:
         def change() -> None:
             keys = self._keyspace.stored(name)
-            try:
+            with naming(self._client, {keys.listing: _LISTING}):
                 insist(lambda: script(self._client, keys, [name, *content]), self._retry_for)
-            except ServerRefusedError as error:
-                raise wrong_type(error, self._client, {keys.listing: _LISTING}) from error
 
         await _finish(self._ask(what, change))
 
@@ -170,21 +167,17 @@ class ValkeyStorage(Storage):
     def _value(self, name: str) -> bytes | None:
         """The bytes as they are, whatever the client does with those of other replies."""
         key = self._keyspace.stored(name).value
-        try:
+        with naming(self._client, {key: ("string", "write it anew, or delete it")}):
             value: bytes | None = insist(
                 lambda: self._client.execute_command("GET", key, NEVER_DECODE=True), self._retry_for
             )
-        except ServerRefusedError as error:
-            raise wrong_type(error, self._client, {key: ("string", "write it anew, or delete it")}) from error
         return value
 
     def _names(self, prefix: str) -> builtins.list[str]:
         """One round trip, whatever the number of partitions; UTF-8 sorts as its code points do."""
         listings = [self._keyspace.storage(partition) for partition in range(self._keyspace.partitions)]
-        try:
+        with naming(self._client, dict.fromkeys(listings, _LISTING)):
             found = insist(lambda: self._listed(listings, prefix.encode()), self._retry_for)
-        except ServerRefusedError as error:
-            raise wrong_type(error, self._client, dict.fromkeys(listings, _LISTING)) from error
         return sorted(name for name in map(_key_of, found) if name is not None)
 
     def _listed(self, listings: builtins.list[str], start: bytes) -> builtins.list[bytes]:

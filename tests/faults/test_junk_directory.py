@@ -8,10 +8,12 @@ from collections.abc import Callable
 from datetime import datetime, timezone
 from typing import Any
 
+import orjson
 import pytest
 
-from strands_session_log import SessionLog, ValkeyStorage, errors
+from strands_session_log import SessionLog, Subscriber, ValkeyStorage, errors
 from strands_session_log.event_log.connection import connection_to
+from strands_session_log.event_log.deletion import Deleter
 from strands_session_log.ids import EventId
 from strands_session_log.keys import config_key
 from support import wait_until
@@ -102,6 +104,62 @@ def test_nothing_is_deleted_where_no_tombstone_can_be_left(sessions: SessionLog,
         sessions.delete(NAMES[0])
     assert caught.value.key == key
     assert NAMES[0] in paged(sessions, 100)
+
+
+def test_tombstones_that_are_none_are_named_by_whoever_asks_for_them(sessions: SessionLog, client: Client) -> None:
+    key = sessions.events.keyspace.session(NAMES[0]).tombstones
+    client.set(key, "junk")
+    calls: list[Callable[[], object]] = [
+        lambda: list(sessions.tombstones(NAMES[0])),
+        lambda: list(sessions.tombstones()),
+        lambda: sessions.reduce_tombstone(NAMES[0]),
+    ]
+    for call in calls:
+        with pytest.raises(errors.WrongTypeError, match="a string, not a hash") as caught:
+            call()
+        assert caught.value.key == key
+
+
+def test_a_tombstone_that_others_change_all_the_time_is_not_said_to_be_gone(log: SessionLog, client: Client) -> None:
+    log.append("s", note(1))
+    log.delete("s")
+    with pytest.raises(errors.ContentionError):
+        Deleter(_Changing(client), log.events.keyspace, 1.0).reduce("s")
+
+
+class _Changing:
+    """A client after each of whose looks at a tombstone another one changes it."""
+
+    def __init__(self, client: Client) -> None:
+        self._client, self.changes = client, 0
+
+    def execute_command(self, name: str, *args: Any, **options: Any) -> Any:
+        reply = self._client.execute_command(name, *args, **options)
+        if name == "HGET":
+            self.changes += 1
+            self._client.hset(args[0], args[1], orjson.dumps([{"changed": self.changes}]))
+        return reply
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._client, name)
+
+
+def test_a_feed_or_a_group_that_is_none_is_named_by_whoever_asks_for_it(sessions: SessionLog, client: Client) -> None:
+    keyspace = sessions.events.keyspace
+    of_group = keyspace.group(0, "g")
+    calls: dict[str, Callable[[], object]] = {
+        keyspace.feed(0): lambda: sessions.events.trim_feed(0),
+        of_group.group: lambda: sessions.settle_gaps("g", "skip"),
+        of_group.parked: lambda: list(sessions.parked("g")),
+    }
+    with Subscriber(sessions, "g"):
+        pass
+    for key, call in calls.items():
+        client.set(key, "junk")
+        with pytest.raises(errors.WrongTypeError, match="a string, not a") as caught:
+            call()
+        assert caught.value.key == key
+        client.delete(key)
 
 
 def test_a_directory_that_is_none_is_named_with_a_cure(sessions: SessionLog, client: Client) -> None:

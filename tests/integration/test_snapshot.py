@@ -15,7 +15,7 @@ from strands_session_log.event_log.cache import Loaded, Save
 from strands_session_log.ids import EventId
 from strands_session_log.replay import fold
 from strands_session_log.server.border import text
-from strands_session_log.snapshot import Authenticator, Place
+from strands_session_log.snapshot import Authenticator, SnapshotPlace
 from strands_session_log.snapshot.blobs import pack, unpack
 from strands_session_log.state import SessionState
 from support import FaultProxy
@@ -66,7 +66,7 @@ def load(log: SessionLog, session: str = "s") -> Loaded:
     return loaded
 
 
-NOWHERE = Place("", "", EventId(0, 0), "", "")
+NOWHERE = SnapshotPlace("", "", EventId(0, 0), "", "")
 
 
 def opened(manifest: bytes) -> Any:

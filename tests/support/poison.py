@@ -8,10 +8,10 @@ from typing import Any
 from strands_session_log import SessionLog
 from strands_session_log.ids import EventId
 from strands_session_log.server.border import text
-from strands_session_log.snapshot import Authenticator, Place
+from strands_session_log.snapshot import Authenticator, SnapshotPlace
 from strands_session_log.snapshot.blobs import compress, decompress, digest, pack, unpack
 
-NOWHERE = Place("", "", EventId(0, 0), "", "")
+NOWHERE = SnapshotPlace("", "", EventId(0, 0), "", "")
 
 Fields = dict[str, bytes]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
@@ -13,6 +12,7 @@ from ..event_log.head import position_of
 from ..event_log.sealed import Position
 from ..events import Event, MessageAdded
 from ..ids import START, EventId, milliseconds
+from ..state import GrowingRanges
 from .lineage import Descent, Lineage, notes_in, retained_of
 from .witness import SLACK_MS
 
@@ -57,34 +57,6 @@ class Standing(NamedTuple):
         return self.head.get(name.encode(), b"").decode(errors="backslashreplace")
 
 
-class GrowingRanges:
-    """A set of integers as ascending ranges, as a head holds them; most are added in order."""
-
-    def __init__(self) -> None:
-        self._firsts, self._lasts = list[int](), list[int]()
-
-    def add(self, number: int) -> None:
-        """One more."""
-        firsts, lasts = self._firsts, self._lasts
-        at = bisect_left(lasts, number - 1)
-        if at == len(lasts):
-            firsts.append(number)
-            lasts.append(number)
-        elif lasts[at] == number - 1:
-            lasts[at] = number
-            if at + 1 < len(firsts) and firsts[at + 1] == number + 1:
-                lasts[at] = lasts.pop(at + 1)
-                firsts.pop(at + 1)
-        elif firsts[at] == number + 1:
-            firsts[at] = number
-        elif firsts[at] > number:
-            firsts.insert(at, number)
-            lasts.insert(at, number)
-
-    def __str__(self) -> str:
-        return ",".join(f"{first}-{last}" for first, last in zip(self._firsts, self._lasts, strict=True))
-
-
 class HeadFacts:
     """What the events of a session, added one by one, let its head say.
 
@@ -105,9 +77,9 @@ class HeadFacts:
         if getattr(Event.known.get(type_), "moves_agent", False):
             self._moved[agent] = entry.id
         if type_ == MessageAdded.TYPE and type(index := retained_of(entry).get("message_id")) is int:
-            self._messages.setdefault(agent, GrowingRanges()).add(index)
+            self._messages.setdefault(agent, GrowingRanges()).add(index, index)
         if entry.is_erased:
-            self._erased.add(entry.id.revision)
+            self._erased.add(entry.id.revision, entry.id.revision)
         if self._forked_at:
             self._forked_at.pop(str(entry.id), None)
 
@@ -117,7 +89,7 @@ class HeadFacts:
 
     def erase(self, id_: EventId) -> None:
         """The content of an event was erased after it was added."""
-        self._erased.add(id_.revision)
+        self._erased.add(id_.revision, id_.revision)
 
     def problems(self, standing: Standing, lineage: Lineage) -> Iterator[str]:
         """What is wrong with the head of a session that ends with the event added last."""

@@ -9,7 +9,7 @@ from ..errors import CorruptEntryError, SessionLogError, SnapshotMismatchError
 from ..event_log import EventLog
 from ..event_log.head import fields_at
 from ..ids import EventId
-from ..snapshot import Authenticator, DamagedError, OtherVersionError, Place, Restored, restore
+from ..snapshot import Authenticator, DamagedError, OtherVersionError, Restored, SnapshotPlace, restore
 from ..state import AgentState, Fold, Messages, SessionState, initial
 
 
@@ -94,7 +94,7 @@ class _Comparison:
         manifest = self._log.cache.manifest(self._session_id, point)
         if manifest is None:
             return None
-        place = Place(self._log.keyspace.namespace, self._session_id, point, state.link, self._erased)
+        place = SnapshotPlace(self._log.keyspace.namespace, self._session_id, point, state.link, self._erased)
         return restore(place, manifest, {}, _FromLog(self._log, self._session_id, state), self._authenticator)
 
 

@@ -17,12 +17,14 @@ from uuid import uuid4
 
 import orjson
 
+from ..errors import ContentionError
 from ..events.event import check_text
 from ..ids import EventId
 from ..keys import Keyspace
 from ..scripts import DELETE, TOMBSTONE_SET
 from ..server.border import Client, insist
 from .connection import connection_to
+from .diagnosis import CURES, naming
 
 KEPT = 10_000
 """How many tombstones a partition keeps at least, whatever their age."""
@@ -36,6 +38,7 @@ LIVES = 16
 _REDUCED = re.compile("sha256:[0-9a-f]{64}")
 _PERSONAL = ("session", "by", "reason")
 _ATTEMPTS = 100
+_TOMBSTONES = ("hash", CURES["tombstones"])
 _PAGE = 1000
 
 
@@ -107,7 +110,11 @@ class Deleter:
                     break
 
     def reduce(self, session_id: str) -> int:
-        """Put hashes in place of the id, of who deleted it and why; the links stay. How many lives were reduced."""
+        """Put hashes in place of the id, of who deleted it and why; the links stay. How many lives were reduced.
+
+        Raises:
+            ContentionError: When others changed the tombstone during every attempt.
+        """
         key, field = self._keyspace.session(session_id).tombstones, _field(session_id)
         for _ in range(_ATTEMPTS):
             text = self._text(key, field)
@@ -116,11 +123,12 @@ class Deleter:
             change = partial(TOMBSTONE_SET, self._client, [key], [field, text, reduced])
             if not lives or insist(change, self._retry_for):
                 return len(lives)
-        return 0
+        raise ContentionError(session_id, _ATTEMPTS)
 
     def _text(self, key: str, field: str) -> bytes:
         command = partial(self._client.execute_command, "HGET", key, field, NEVER_DECODE=True)
-        return insist(command, self._retry_for) or b""
+        with naming(self._client, {key: _TOMBSTONES}):
+            return insist(command, self._retry_for) or b""
 
     def _scan(self, key: str, cursor: int) -> tuple[int, Sequence[bytes]]:
         def scan() -> tuple[int, Sequence[bytes]]:
@@ -129,7 +137,8 @@ class Deleter:
                 cursor_, found = node.execute_command(b"HSCAN", key, cursor, "COUNT", _PAGE, NEVER_DECODE=True)
             return int(cursor_), found
 
-        return insist(scan, self._retry_for)
+        with naming(self._client, {key: _TOMBSTONES}):
+            return insist(scan, self._retry_for)
 
 
 def _field(session_id: str) -> str:

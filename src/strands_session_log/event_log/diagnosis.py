@@ -44,6 +44,8 @@ CURES = {
     "feed": "restore it from a backup, or delete the key: the sessions stay, and the feed begins anew",
     "tombstones": "restore it from a backup, or delete the key: what was deleted before is then forgotten",
     "sessions": "restore it from a backup, or delete the key: a session is listed again with its next event",
+    "group": "restore it from a backup, or delete the group, which then begins anew",
+    "parked": "restore it from a backup, or delete the key: what was parked is then forgotten",
 }
 _HEAD = {
     "revision": whole,
@@ -93,7 +95,27 @@ def raise_if_corrupt(error: Exception, client: Client, keyspace: Keyspace, *sess
             raise found from error
 
 
-def wrong_type(error: ServerRefusedError, client: Client, keys: Mapping[str, tuple[str, str]]) -> SessionLogError:
+@contextmanager
+def naming(client: Client, keys: Mapping[str, tuple[str, str]]) -> Iterator[None]:
+    """Let a call that fails over a key of another type say which of these it is.
+
+    Args:
+        client: Where.
+        keys: By key, its type and what to do if it has another.
+
+    Raises:
+        WrongTypeError: Instead of the error.
+    """
+    try:
+        yield
+    except ServerRefusedError as error:
+        found = wrong_type(error, client, keys) if error.is_wrong_type else error
+        if found is error:
+            raise
+        raise found from error
+
+
+def wrong_type(error: ServerRefusedError, client: Client, keys: Mapping[str, tuple[str, str]]) -> ServerRefusedError:
     """The error, or one that names the key if one of these has another type.
 
     Args:

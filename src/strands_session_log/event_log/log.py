@@ -22,7 +22,7 @@ from .appender import Appender
 from .cache import Cache
 from .connection import connection_to
 from .deletion import Deleter, Tombstone
-from .diagnosis import diagnosed, may_be_junk, raise_if_corrupt
+from .diagnosis import CURES, diagnosed, may_be_junk, naming, raise_if_corrupt
 from .directory import Directory
 from .durability import Durability
 from .erasure import Eraser, Progress
@@ -306,7 +306,8 @@ class EventLog:
             exactly: Not only as far as whole nodes of the stream can be dropped, which is much cheaper.
         """
         call = partial(trim, self.client, self.keyspace, partition, self.retention, exactly=exactly)
-        return insist(call, self.retry_for)
+        with naming(self.client, {self.keyspace.feed(partition): ("stream", CURES["feed"])}):
+            return insist(call, self.retry_for)
 
     def sessions(self, limit: int, before: SessionInfo | datetime | None = None) -> list[SessionInfo]:
         """The directory, newest first, in two round trips; more where much of what it lists is no session.

@@ -14,12 +14,12 @@ from functools import partial
 from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
-from ..errors import ConfigChangedError, NamespaceMismatchError, ServerRefusedError, SessionLogError
+from ..errors import ConfigChangedError, NamespaceMismatchError, SessionLogError
 from ..keys import DEFAULT_PARTITIONS, FORMAT, MAX_PARTITIONS, Keyspace, config_key, first_layouts
 from ..server import ServerReport, check
 from ..server.border import Client, insist, source_of
 from ..server.fitness import take
-from .diagnosis import wrong_type
+from .diagnosis import naming
 from .head import parsed, whole
 
 _CURE = (
@@ -66,10 +66,8 @@ def open_namespace(
     # Whoever opened it may have accepted eviction. Whoever comes now did not; but it may be cured meanwhile.
     if opened is None or (opened.server.evicts_anything and not allow_eviction):
         server = insist(partial(check, client, allow_eviction=allow_eviction), retry_for)
-        try:
+        with naming(client, {config_key(namespace): ("hash", _CURE)}):
             keyspace = insist(partial(_lay_out, client, namespace, partitions), retry_for)
-        except ServerRefusedError as error:
-            raise wrong_type(error, client, {config_key(namespace): ("hash", _CURE)}) from error
         opened = known[namespace] = Namespace(keyspace, server)
     if partitions not in (None, opened.keyspace.partitions):
         raise NamespaceMismatchError(namespace, "partitions", partitions, opened.keyspace.partitions)

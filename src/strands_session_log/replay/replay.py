@@ -23,8 +23,8 @@ from ..snapshot import (
     Authenticator,
     DamagedError,
     OutdatedError,
-    Place,
     Restored,
+    SnapshotPlace,
     SnapshotSettings,
     restore,
     wants_point,
@@ -215,7 +215,7 @@ class Replay:
         first = next(rows(loaded.entries[:1], lambda type_: False), None)
         if first is None or first[0] != loaded.point:
             raise OutdatedError(f"event {loaded.point} is not in the log")
-        place = Place(self._log.keyspace.namespace, session_id, first[0], first[4], loaded.erased_ranges)
+        place = SnapshotPlace(self._log.keyspace.namespace, session_id, first[0], first[4], loaded.erased_ranges)
         fetch = _Fetch(self, session_id, first[0])
         return restore(place, loaded.manifest, loaded.segments, fetch, self.authenticator)
 

@@ -71,13 +71,15 @@ def driver_class(connection_class: Any) -> Any:
     return getattr(connection_class, "driver_class", connection_class)
 
 
-def _shorter(seconds: float | None) -> float | None:
-    """A time-out, as far as the call of this thread has so much time left."""
+def _left() -> float | None:
+    """How many seconds the call of this thread has left; None when it has no end."""
     call = here.call
-    if call is None or call.until is None:
-        return seconds
-    left = max(_LEAST, call.until - time.monotonic())
-    return left if seconds is None or left < seconds else seconds
+    return None if call is None or call.until is None else max(_LEAST, call.until - time.monotonic())
+
+
+def _shorter(seconds: float | None, left: float | None) -> float | None:
+    """A time-out, as far as there is so much time left."""
+    return seconds if left is None or (seconds is not None and seconds <= left) else left
 
 
 class _Timed:
@@ -118,9 +120,7 @@ class _Timed:
 
     def keep_time(self: Any) -> None:
         """Before a command is sent: the replies that follow come at once, or in what is left now."""
-        call = here.call
-        until = None if call is None else call.until
-        left = None if until is None else max(_LEAST, until - time.monotonic())
+        left = _left()
         if self.socket_timeout is None and type(self._sock) is socket.socket:
             self._bound_by_kernel(left)
         else:
@@ -140,9 +140,7 @@ class _Timed:
             self._kernel_bound = left
 
     def _bound(self: Any, left: float | None) -> None:
-        wanted = self.socket_timeout
-        if left is not None and (wanted is None or left < wanted):
-            wanted = left
+        wanted = _shorter(self.socket_timeout, left)
         has = self._sock.gettimeout()
         if has != wanted and (has is None or wanted is None or abs(has - wanted) > _TOLERANCE):
             self._sock.settimeout(wanted)
@@ -164,7 +162,8 @@ class _Timed:
 
     def _connect(self: Any) -> Any:
         kept = self.socket_connect_timeout, self.socket_timeout
-        self.socket_connect_timeout, self.socket_timeout = map(_shorter, kept)
+        left = _left()
+        self.socket_connect_timeout, self.socket_timeout = (_shorter(seconds, left) for seconds in kept)
         try:
             return super()._connect()  # type: ignore[misc]
         finally:

@@ -5,7 +5,7 @@ what the agents hold, so that they resume at once, at a few points of the sessio
 from the log by whoever asks for it. With a key, one that others have forged is no more than a damaged one.
 """
 
-from .authentication import Authenticator, Place, SnapshotKey
+from .authentication import Authenticator, SnapshotKey, SnapshotPlace
 from .blobs import DamagedError, OtherVersionError, OutdatedError, TooLargeError
 from .points import points_to_keep, wants_point
 from .reading import Fetch, Restored, restore
@@ -19,9 +19,9 @@ __all__ = [
     "Fetch",
     "OtherVersionError",
     "OutdatedError",
-    "Place",
     "Restored",
     "SnapshotKey",
+    "SnapshotPlace",
     "SnapshotSettings",
     "TooLargeError",
     "Whose",

@@ -28,7 +28,7 @@ _SIZE = sha256().digest_size
 _PURPOSE = b"strands-session-log snapshot"
 
 
-class Place(NamedTuple):
+class SnapshotPlace(NamedTuple):
     """Where a point of a snapshot stands; what is signed for one is not taken anywhere else.
 
     Attributes:
@@ -65,12 +65,12 @@ class Authenticator:
         """Whether what it opens was written by somebody who has the key."""
         return bool(self._keys)
 
-    def seal(self, place: Place, blob: bytes) -> bytes:
+    def seal(self, place: SnapshotPlace, blob: bytes) -> bytes:
         """A blob behind `3d` and its SHA-256, or `3m`, its SHA-256 and the HMAC-SHA-256 of place and digest."""
         found = sha256(blob).digest()
         return _SIGNED + found + _mac(self._keys[0], place, found) + blob if self._keys else _PLAIN + found + blob
 
-    def open(self, place: Place, sealed: bytes) -> bytes:
+    def open(self, place: SnapshotPlace, sealed: bytes) -> bytes:
         """The blob that was sealed.
 
         Raises:
@@ -90,7 +90,7 @@ class Authenticator:
         return blob
 
 
-def _mac(key: bytes, place: Place, found: bytes) -> bytes:
+def _mac(key: bytes, place: SnapshotPlace, found: bytes) -> bytes:
     texts = (str(VERSION), place.namespace, place.session_id, str(place.point), place.link, place.erased)
     parts = (_PURPOSE, *map(str.encode, texts), found)
     # Each behind its length, so that no two places are written alike.

@@ -11,7 +11,7 @@ from ..errors import SessionLogError
 from ..ids import EventId
 from ..state import AgentState, Columns, Held, MessageRecord, Messages, Segment, SessionState, columns_of, is_message
 from . import segments as stored
-from .authentication import Authenticator, Place
+from .authentication import Authenticator, SnapshotPlace
 from .blobs import TEXT_BYTES, DamagedError, OutdatedError, decompress, digest, unpack
 from .writing import Stored
 
@@ -49,7 +49,7 @@ class Restored(NamedTuple):
 
 
 def restore(
-    place: Place, manifest: bytes, segments: Mapping[str, bytes], fetch: Fetch, authenticator: Authenticator
+    place: SnapshotPlace, manifest: bytes, segments: Mapping[str, bytes], fetch: Fetch, authenticator: Authenticator
 ) -> Restored:
     """Read a snapshot.
 
@@ -77,7 +77,7 @@ def restore(
     return Restored(state, reader.digests)
 
 
-def _check_place(place: Place, data: Mapping[str, Any]) -> None:
+def _check_place(place: SnapshotPlace, data: Mapping[str, Any]) -> None:
     """The seal tells nothing of where it stands if there is no key."""
     expected = {"session": place.session_id, "position": str(place.point), "link": place.link, "erased": place.erased}
     for name, value in expected.items():

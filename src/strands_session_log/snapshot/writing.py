@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from ..ids import EventId
 from ..state import AgentState, Held, Messages, SessionState
-from .authentication import Authenticator, Place
+from .authentication import Authenticator, SnapshotPlace
 from .blobs import TEXT_BYTES, compress, digest, pack
 from .parts import Part, parts_of
 from .segments import text_of
@@ -31,9 +31,9 @@ class Whose(NamedTuple):
     session_id: str
     erased: str
 
-    def place(self, point: EventId, link: str) -> Place:
+    def place(self, point: EventId, link: str) -> SnapshotPlace:
         """Where a point of it stands."""
-        return Place(self.namespace, self.session_id, point, link, self.erased)
+        return SnapshotPlace(self.namespace, self.session_id, point, link, self.erased)
 
 
 class Draft:

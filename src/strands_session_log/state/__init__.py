@@ -2,6 +2,7 @@
 
 from .diff import AgentDiff, Change, MessageChange, SessionDiff, diff
 from .fold import Fold, evolve, initial
+from .growing_ranges import GrowingRanges
 from .integrity import INTACT, NOT_CHECKED, Integrity
 from .messages import Columns, Messages, Segment, columns_of
 from .session import AgentState, Held, MessageRecord, SessionState, removed_count
@@ -15,6 +16,7 @@ __all__ = [
     "Change",
     "Columns",
     "Fold",
+    "GrowingRanges",
     "Held",
     "Integrity",
     "MessageChange",

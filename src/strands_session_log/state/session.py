@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from ..ids import START, EventId
+from .growing_ranges import GrowingRanges
 from .integrity import NOT_CHECKED, Integrity
 from .messages import Messages
-from .once import Once
 
 
 class MessageRecord(NamedTuple):
@@ -55,9 +55,9 @@ class Held(NamedTuple):
 
     @classmethod
     def of(cls, items: Iterable[tuple[int, int] | Mapping[str, Any]], removed: int, next_: int) -> Held:
-        """The same without what ranges name again, or do not name at all: see `Once`."""
-        once = Once(next_)
-        kept = (one for item in items for one in ([item] if isinstance(item, Mapping) else once.add(*item)))
+        """The same without what ranges name again, or do not name at all: see `GrowingRanges`."""
+        ranges = GrowingRanges(next_)
+        kept = (one for item in items for one in ([item] if isinstance(item, Mapping) else ranges.add(*item)))
         return cls(tuple(kept), removed, next_)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 from ..errors import GroupNotFoundError, InvalidIdError, ServerRefusedError
+from ..event_log.diagnosis import CURES, naming
 from ..ids import check_id
 from ..keys import GroupKeys, Keyspace
 from ..scripts import GROUP_DELETE, GROUP_SETTLE_GAP, GROUP_STATUS
@@ -71,7 +72,8 @@ def groups(client: Client, keyspace: Keyspace, retry_for: float) -> list[GroupSt
     """
     calls = [([keyspace.feed(partition)], [ACTIVE_MS]) for partition in range(keyspace.partitions)]
     feeds = insist(lambda: told_apart(GROUP_STATUS.each(client, calls)), retry_for)
-    rows = _rows_of(feeds)
+    with naming(client, {keyspace.feed(partition): ("stream", CURES["feed"]) for partition in range(len(feeds))}):
+        rows = _rows_of(feeds)
     keys = [keyspace.group(row.partition, row.group) if row.is_ours else None for row in rows]
     notes = insist(lambda: _notes(client, keys), retry_for)
     statuses = (_status(row, *note) for row, note in zip(rows, notes, strict=True))
@@ -83,8 +85,10 @@ def settle_gaps(
 ) -> list[Gap]:
     """Settle what a group lacks, in some partitions or in all; see `SessionLog.settle_gaps`."""
     places = partitions or range(keyspace.partitions)
-    calls = [([keyspace.group(partition, group).group], [how]) for partition in places]
-    replies = insist(lambda: GROUP_SETTLE_GAP.many(client, calls), retry_for)
+    keys = [keyspace.group(partition, group).group for partition in places]
+    calls = [([key], [how]) for key in keys]
+    with naming(client, dict.fromkeys(keys, ("hash", CURES["group"]))):
+        replies = insist(lambda: GROUP_SETTLE_GAP.many(client, calls), retry_for)
     gaps = [parse_gap(partition, reply) for partition, reply in zip(places, replies, strict=True)]
     return [gap for gap in gaps if gap]
 

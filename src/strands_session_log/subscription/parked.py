@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from ..codec import RawEntry, fields_of
 from ..errors import CorruptEntryError, ParkedNotFoundError
 from ..event_log.connection import connection_to
+from ..event_log.diagnosis import CURES, naming
 from ..feed import FIELDS, Envelope, FeedId, envelope
 from ..ids import EventId
 from ..keys import GroupKeys, Keyspace
@@ -18,6 +19,8 @@ from ..server.replies import number
 from .taken import is_stream_id, parse_replay
 
 _PAGE = 500
+_KINDS = {b"XRANGE": ("stream", CURES["parked"]), b"HGET": ("hash", CURES["group"])}
+"""Of the keys that are asked so: which type they have, and what to do about another."""
 _PARKED_ID = re.compile(r"([0-9]{1,4}):([0-9]{1,20}-[0-9]{1,20})")
 
 
@@ -178,7 +181,8 @@ class ParkedEvents:
             with connection_to(self._client, key) as node:
                 return node.execute_command(name, key, *arguments, NEVER_DECODE=True)
 
-        return insist(send, self._retry_for)
+        with naming(self._client, {key: _KINDS[name]}):
+            return insist(send, self._retry_for)
 
 
 def parked_envelope(keyspace: Keyspace, partition: int, fields: Sequence[bytes]) -> Envelope:

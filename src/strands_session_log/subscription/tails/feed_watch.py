@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, TypeAlias
 from ...codec import RawEntry
 from ...errors import CorruptEntryError, FeedGapError, ServerRefusedError
 from ...event_log import EventLog
-from ...event_log.diagnosis import CURES, wrong_type
+from ...event_log.diagnosis import CURES, naming
 from ...event_log.reading import fetch, size_of
 from ...feed import Envelope, FeedId, envelope
 from ...ids import Instant, parse_point
@@ -144,10 +144,8 @@ class FeedWatch(Watch[FeedItem]):
             return 0
 
     def _fetch(self, start: str, end: str, count: int, command: bytes = b"XRANGE") -> Sequence[RawEntry]:
-        try:
+        with naming(self._log.client, {self.key: ("stream", CURES["feed"])}):
             return insist(lambda: fetch(self._log.client, self.key, start, end, count, command), 0)
-        except ServerRefusedError as error:
-            raise wrong_type(error, self._log.client, {self.key: ("stream", CURES["feed"])}) from error
 
     def _id(self, entry_id: bytes | str) -> FeedId:
         return FeedId.parse(self.partition, entry_id)
