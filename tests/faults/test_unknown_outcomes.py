@@ -277,6 +277,9 @@ def test_an_erasure_and_a_fork_whose_replies_were_lost_wait_like_any_other(
             proxy.swallow_replies(1, of=b"WAIT")
             with pytest.raises(errors.UnknownOutcomeError, match="WAIT reported"):
                 call()
+        # Nothing is left to erase; whether that is safe is as unknown as before.
+        with pytest.raises(errors.UnknownOutcomeError, match="WAIT reported"):
+            log.erase("s", 1, reason="why")
     finally:
         replica.resume()
 
@@ -361,6 +364,37 @@ def test_once_settles_a_lost_reply_from_another_machine(tcp_server: Server, prox
     assert elsewhere.append("s", batch, once=True).revision == 3
     assert log.append("s", batch, once=True).revision == 3
     assert orders(log) == [0, 1, 2]
+
+
+@pytest.mark.parametrize("landed", [False, True])
+def test_what_is_appended_once_takes_no_unknown_batch_for_its_own_or_for_settled(
+    tcp_server: Server, proxy: FaultProxy, landed: bool
+) -> None:
+    log = SessionLog.connect(proxy.url, retry_for=0)
+    batch = [order(1), order(2), order(3)]
+    log.append("s", order(0), once=True)
+    log.append("t", order(0))  # the server knows both scripts now, so that the reply to lose is that of one
+    if landed:
+        unknown(lambda: log.append("s", batch), proxy)
+        assert log.append("s", batch[0], once=True).revision == 2
+    else:
+        proxy.cut()
+        proxy.refuse()
+        with pytest.raises(errors.UnknownOutcomeError):
+            log.append("s", batch)
+        proxy.accept()
+        unknown(lambda: log.append("s", batch[0], once=True), proxy)
+    log.append("s", batch)
+    assert orders(log) == ([0, 1, 2, 3] if landed else [0, 1, 1, 2, 3])
+
+
+def test_once_forgets_what_it_has_settled_also_where_the_batch_had_begun(tcp_server: Server, proxy: FaultProxy) -> None:
+    log = SessionLog.connect(proxy.url, retry_for=0)
+    batch = [order(1), order(2), order(3)]
+    log.append("s", batch[0], once=True)
+    unknown(lambda: log.append("s", batch[1:], once=True), proxy)
+    assert log.append("s", batch, once=True).revision == 3
+    assert log.append("s", batch[1]).revision == 4
 
 
 def test_several_threads_repeat_what_is_unknown_while_others_write(tcp_server: Server, proxy: FaultProxy) -> None:

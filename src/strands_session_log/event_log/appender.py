@@ -82,7 +82,7 @@ class Appender:
         self._line, self._layout = Line(client), layout
         self._positions: _Recent[Position] = _Recent(4096)
         # As long as nobody appends them again, they stay: a few hundred bytes each, without the content.
-        self._unsettled: dict[tuple[str, str], Unsettled] = {}
+        self._unsettled: dict[tuple[str, str], list[Unsettled]] = {}
 
     def remember(self, session_id: str, position: Position) -> None:
         """Note where a session stands, which saves the next append a round trip."""
@@ -150,13 +150,14 @@ class Appender:
         sealed = seal(session_id, batch, expected, self.position(session_id))
         reply = self.settle(session_id, sealed, APPEND)
         if reply[0] in ("moved", "conflict") and self._unsettled:
-            outcome = self._outcome(session_id, self._unsettled.get(_name(session_id, batch)))
+            outcome = self._outcome(session_id, self._unsettled_of(session_id, batch))
             return reply if outcome is None or (outcome[0] == "moved" and reply[0] == "conflict") else outcome
         return reply
 
     def _unsettled_of(self, session_id: str, batch: Sequence[Encoded]) -> Unsettled | None:
-        found = self._unsettled.get(_name(session_id, batch))
-        if found and found.event_ids != _event_ids(batch):
+        noted, event_ids = self._unsettled.get(_name(session_id, batch), []), _event_ids(batch)
+        found = next((one for one in noted if one.event_ids == event_ids), None)
+        if noted and found is None:
             raise ValueError("the outcome of a batch that begins with this event is unknown: append exactly that batch")
         return found
 
@@ -191,8 +192,18 @@ class Appender:
         return landed
 
     def settled(self, session_id: str, batch: Sequence[Encoded]) -> None:
-        """Forget that the outcome of a batch was unknown."""
-        self._unsettled.pop(_name(session_id, batch), None)
+        """Forget that the outcome of a batch was unknown; not that of another one that begins like it."""
+        name = _name(session_id, batch)
+        if noted := self._unsettled.get(name):
+            event_ids = _event_ids(batch)
+            self._unsettled[name] = left = [one for one in noted if one.event_ids != event_ids]
+            if not left:
+                del self._unsettled[name]
+
+    def settled_to_the_end(self, session_id: str, batch: Sequence[Encoded]) -> None:
+        """The same for what a batch ends with, as its first events were there already."""
+        for first in range(len(batch) if self._unsettled else 0):
+            self.settled(session_id, batch[first:])
 
     def settle(self, session_id: str, sealed: Sealed, script: Script, *more: int) -> list[str]:
         """Send until there is an answer; a call whose outcome is open is noted.
@@ -233,8 +244,11 @@ class Appender:
 
     def _note_unsettled(self, session_id: str, sealed: Sealed) -> None:
         batch = sealed.batch
-        noted = self._unsettled.setdefault(_name(session_id, batch), Unsettled(_event_ids(batch), []))
-        noted.calls.append(Call(str(sealed.base.id), len(batch), sealed.link))
+        noted, event_ids = self._unsettled.setdefault(_name(session_id, batch), []), _event_ids(batch)
+        found = next((one for one in noted if one.event_ids == event_ids), None)
+        if found is None:
+            noted.append(found := Unsettled(event_ids, []))
+        found.calls.append(Call(str(sealed.base.id), len(batch), sealed.link))
 
     def _send(self, session_id: str, script: Script, script_keys: tuple[str, ...], arguments: Sequence[bytes]) -> Any:
         if not self._durability.command:

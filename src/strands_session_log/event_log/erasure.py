@@ -31,7 +31,7 @@ from ..errors import (
 from ..events import PayloadErased
 from ..ids import START, EventId, Ranges
 from ..keys import Keyspace, SessionKeys
-from ..scripts import ERASE_STEP
+from ..scripts import ERASE_STEP, TOUCH
 from ..server.border import Client, insist, text
 from .descent import Fork, copy_key, forks_of
 from .diagnosis import CURES, diagnosed
@@ -126,6 +126,7 @@ class Eraser:
             targets = self._targets(session_id, wanted)
             left = [target for target in targets if target.commitment]
             if not left:
+                self._wait_until_safe(session_id)
                 return None, targets
             rewrite = _Rewrite(session_id, left, record, erased)
             recorded = self._carry_out(rewrite, Standing(START, head), progress)
@@ -194,6 +195,17 @@ class Eraser:
         # Far from the end there is nothing yet that must be durable.
         durability = Durability.memory() if len(arguments) == 1 else self._durability
         return run_durably(durability, self._client, ERASE_STEP, script_keys, arguments, rewrite.session_id)
+
+    def _wait_until_safe(self, session_id: str) -> None:
+        """Until what was erased before is as safe as what is erased now: whoever did may not have come to wait."""
+        if not self._durability.command:
+            return
+        key = self._keyspace.session(session_id).head
+        with connection_to(self._client, key) as client:
+            call = partial(TOUCH.followed_by, client, [key], [], self._durability.command)
+            _, waited = insist(call, self._retry_for)
+        if shortfall := self._durability.shortfall(waited):
+            raise UnknownOutcomeError(session_id, shortfall)
 
     def _head(self, session_id: str) -> tuple[Position, str]:
         """Where the session stands, and which revisions were erased before, as ranges."""

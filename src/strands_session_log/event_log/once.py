@@ -84,7 +84,7 @@ class OnceAppender:
                 case _:
                     found += appender.answer(session_id, rest, expected, reply) or ()
             if len(found) == len(batch):
-                appender.settled(session_id, batch)
+                appender.settled_to_the_end(session_id, batch)
                 return found
             if attempt >= _MIN_ATTEMPTS and time.monotonic() > give_up:
                 raise ContentionError(session_id, attempt)
