@@ -127,18 +127,8 @@ class EventLog:
         Raises:
             LogForkedError: When the session was deleted or replaced while it was read.
         """
-        return self._read(session_id, start_after(after), end_at(until), after.revision)
-
-    def read_from(self, session_id: str, position: EventId) -> Iterator[Recorded]:
-        """The event at a position and those after it; what comes first tells whether the position still stands.
-
-        Raises:
-            LogForkedError: When what follows is not the next revision.
-        """
-        return self._read(session_id, str(position), "+", position.revision - 1)
-
-    def _read(self, session_id: str, start: str, end: str, revision: int) -> Iterator[Recorded]:
-        for entry in chain.from_iterable(self.pages(session_id, start, end)):
+        revision = after.revision
+        for entry in chain.from_iterable(self.pages(session_id, start_after(after), end_at(until))):
             found = recorded(entry)
             if revision and found.id.revision != revision + 1:
                 raise LogForkedError(session_id, revision)
