@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 # Tests wait more than they compute, so more workers than cores; each has a server of its own.
 WORKERS ?= 4
-PYTEST := $(BIN)/pytest -n $(WORKERS) --dist worksteal
+PYTEST := $(BIN)/pytest -n $(WORKERS) --dist loadfile
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check
 
 .PHONY: demo test lint types contracts tests test-servers test-dashboards test-matrix bench clean
