@@ -38,6 +38,20 @@ def test_an_ack_that_came_too_late_does_not_end_it(log: SessionLog, told: Told) 
     asyncio.run(asyncio.wait_for(until(lambda: handled == [1, 2], subscriber, handle), PATIENCE))
 
 
+def test_it_ends_though_its_handler_ends_in_the_moment_in_which_it_is_cancelled(log: SessionLog, told: Told) -> None:
+    told([1])
+
+    async def main() -> None:
+        async def handle(delivery: Any) -> None:
+            task.cancel()
+
+        task = asyncio.create_task(Subscriber(log, "g", bodies=True).run(handle))
+        await asyncio.wait([task], timeout=PATIENCE)
+        assert task.done()
+
+    asyncio.run(main())
+
+
 def test_what_somebody_else_wrote_to_the_feed_is_parked_and_the_rest_goes_on(log: SessionLog, told: Told) -> None:
     told([0, 7])
     feed = log.events.keyspace.feed(log.events.keyspace.partition("s-0"))

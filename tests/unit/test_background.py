@@ -86,3 +86,17 @@ background.submit("hanging", threading.Event().wait)
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=True)
     assert done.stdout == "saved\n"
+
+
+def test_a_job_that_fails_ends_none_that_come_after_it() -> None:
+    background, ran = Background(), list[str]()
+
+    def fail() -> None:
+        raise AttributeError("closed under it")
+
+    background.submit("a", fail)
+    background.submit("b", lambda: ran.append("b"))
+    assert background.settle(5)
+    background.submit("a", lambda: ran.append("a"))
+    assert background.settle(5)
+    assert ran == ["b", "a"]

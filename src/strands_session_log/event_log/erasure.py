@@ -27,12 +27,14 @@ from ..errors import (
     CorruptKeyError,
     RevisionNotFoundError,
     SessionNotFoundError,
+    UnknownOutcomeError,
 )
 from ..events import PayloadErased
 from ..ids import START, EventId, Ranges
 from ..keys import Keyspace, SessionKeys
 from ..scripts import ERASE_STEP, TOUCH
 from ..server.border import Client, insist, text
+from .connection import connection_to
 from .descent import Fork, copy_key, forks_of
 from .diagnosis import CURES, diagnosed
 from .durability import Durability, run_durably

@@ -98,7 +98,11 @@ class Background:
             name = found[0]
             job: Job | None = found[1]
             while job is not None:
-                job()
+                try:
+                    job()
+                except Exception:
+                    # A client that somebody closed under it, for instance: what comes next must still be done.
+                    logger.warning("job=<%s> | failed in the background", name, exc_info=True)
                 job = self._next(name)
 
     def _take(self) -> tuple[str, Job] | None:

@@ -26,13 +26,16 @@ async def run(deliveries: Deliveries, handler: Handler, concurrency: int, settin
     queues: list[asyncio.Queue[Delivery | None]] = [asyncio.Queue(maxsize=1) for _ in range(concurrency)]
     if not settings.ordered:
         queues = [queues[0]] * concurrency
-    workers = [asyncio.create_task(_work(deliveries, queue, handler, settings.timeout)) for queue in queues]
+    ending = asyncio.Event()
+    workers = [asyncio.create_task(_work(deliveries, queue, handler, settings.timeout, ending)) for queue in queues]
     try:
         await _distribute(deliveries, queues, workers)
         for queue in queues:
             await _put(queue, None, workers)
         await asyncio.gather(*workers)
     finally:
+        # A handler that ends just now swallows the cancellation (`asyncio.wait_for`): its worker must not go on.
+        ending.set()
         for worker in workers:
             worker.cancel()
         await asyncio.gather(*workers, return_exceptions=True)
@@ -60,11 +63,15 @@ async def _put(queue: asyncio.Queue[Delivery | None], item: Delivery | None, wor
 
 
 async def _work(
-    deliveries: Deliveries, queue: asyncio.Queue[Delivery | None], handler: Handler, timeout: float
+    deliveries: Deliveries,
+    queue: asyncio.Queue[Delivery | None],
+    handler: Handler,
+    timeout: float,
+    ending: asyncio.Event,
 ) -> None:
     hand = Hand()
     try:
-        while (delivery := await queue.get()) is not None:
+        while not ending.is_set() and (delivery := await queue.get()) is not None:
             if deliveries.begin(delivery):
                 await _handle(delivery, handler, timeout, hand)
     finally:
