@@ -159,7 +159,7 @@ def test_what_is_erased_while_it_is_copied_does_not_survive_in_the_fork(log: Ses
     assert len(keys_of(log, "f")) == 2
 
 
-@pytest.mark.parametrize("method", ["_copy", "_erased_later", "_put_in_place", "_send"])
+@pytest.mark.parametrize("method", ["_copy", "_erased_later", "_put_in_place"])
 def test_what_is_erased_between_any_two_steps_does_not_survive_in_the_fork(
     log: SessionLog, monkeypatch: pytest.MonkeyPatch, method: str
 ) -> None:
