@@ -284,6 +284,24 @@ def test_an_erasure_and_a_fork_whose_replies_were_lost_wait_like_any_other(
         replica.resume()
 
 
+def test_a_deletion_waits_for_its_replica_also_where_its_reply_was_lost(
+    replicated: tuple[Server, Server, FaultProxy],
+) -> None:
+    _, replica, proxy = replicated
+    log = SessionLog.connect(proxy.url, durability=REPLICATED)
+    for name in ("s", "other"):
+        SessionLog.connect(proxy.url).append(name, order(0))
+    replica.pause()
+    try:
+        with pytest.raises(errors.UnknownOutcomeError, match="WAIT reported"):
+            log.delete("s")
+        proxy.swallow_replies(1, of=b"WAIT")
+        with pytest.raises(errors.UnknownOutcomeError, match="WAIT reported"):
+            log.delete("other")
+    finally:
+        replica.resume()
+
+
 def packed(log: SessionLog, session_id: str, *batch: events.Event) -> bytes:
     """The first append of a session as it goes over the wire, by who knows what was deleted before."""
     lives = log.client.execute_command(

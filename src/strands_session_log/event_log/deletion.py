@@ -22,9 +22,10 @@ from ..events.event import check_text
 from ..ids import EventId
 from ..keys import Keyspace
 from ..scripts import DELETE, TOMBSTONE_SET
-from ..server.border import Client, insist
+from ..server.border import Client, insist, text
 from .connection import connection_to
 from .diagnosis import CURES, naming
+from .durability import Durability, run_durably
 
 KEPT = 10_000
 """How many tombstones a partition keeps at least, whatever their age."""
@@ -80,9 +81,9 @@ class Tombstone(NamedTuple):
 class Deleter:
     """Deletes the sessions of one namespace; one for any number of threads."""
 
-    def __init__(self, client: Client, keyspace: Keyspace, retry_for: float) -> None:
+    def __init__(self, client: Client, keyspace: Keyspace, durability: Durability, retry_for: float) -> None:
         """See `EventLog`."""
-        self._client, self._keyspace, self._retry_for = client, keyspace, retry_for
+        self._client, self._keyspace, self._durability, self._retry_for = client, keyspace, durability, retry_for
 
     def delete(self, session_id: str, reason: str, by: str) -> int | None:
         """See `EventLog.delete`."""
@@ -90,8 +91,9 @@ class Deleter:
         check_text("reason", reason)
         keys, limits = self._keyspace.session(session_id).delete, (KEPT, KEPT_MS, MOST, LIVES)
         arguments: list[str | int] = [session_id, uuid4().hex, by, reason, *limits]
-        revision = insist(lambda: DELETE(self._client, keys, arguments), self._retry_for)
-        return None if revision < 0 else int(revision)
+        call = partial(run_durably, self._durability, self._client, DELETE, keys, arguments, session_id)
+        reply = insist(call, self._retry_for)
+        return int(reply[1]) if text(reply[0]) == "landed" else None
 
     def of_session(self, session_id: str) -> list[Tombstone]:
         """The lives of an id that ended, oldest first."""

@@ -70,7 +70,7 @@ class EventLog:
         self._eraser = Eraser(client, keyspace, durability, retry_for, layout)
         self._reader = Reader(client, keyspace, retry_for)
         self._forker = Forker(client, keyspace, durability, retry_for, layout, self._reader.pages)
-        self._deleter = Deleter(client, keyspace, retry_for)
+        self._deleter = Deleter(client, keyspace, durability, retry_for)
         self._once = OnceAppender(self._appender, self._reader, self.head, self.locate)
         self._directory = Directory(client, keyspace, retry_for)
         self.cache = Cache(client, keyspace, retry_for)

@@ -5,8 +5,9 @@
 -- ARGV: 1 session id; 2 a token of this very call; 3 by whom; 4 why; 5 how many tombstones stay, and 6 of which age in ms
 --       those may go that are more; 7 how many stay at most; 8 how many lives of an id one tells of
 --
--- Returns how many events it had, as far as its head tells; -1 when there was no such session. Deleting is the cure for
--- a session of which nothing else can be read, so whatever stands there is no obstacle; nor is a feed that is none.
+-- Returns {'landed', how many events it had as far as its head tells}; {'gone'} when there was no such session. Deleting
+-- is the cure for a session of which nothing else can be read, so whatever stands there is no obstacle; nor is a feed
+-- that is none.
 local call, session, token = redis.call, ARGV[1], ARGV[2]
 local tombstones, by_time, name = KEYS[10], KEYS[11], redis.sha1hex(session)
 
@@ -20,7 +21,11 @@ local time = call('TIME')
 local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
 local existed = call('EXISTS', KEYS[1], KEYS[2]) > 0
 local last = lives[#lives]
-if not existed and type(last) == 'table' and last.token == token then return last.revision end
+if not existed and type(last) == 'table' and last.token == token then
+    -- An earlier attempt of this very call. Whoever waits until it is safe waits for what its own connection wrote.
+    redis.pcall('ZADD', by_time, last.deleted, name)
+    return { 'landed', last.revision }
+end
 
 -- What should be tombstones and is none fails here, before anything is written.
 call('ZCARD', by_time)
@@ -28,7 +33,7 @@ call('ZCARD', by_time)
 -- First a write that is never refused for want of memory; once it is done, none is.
 call('UNLINK', KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6])
 redis.pcall('ZREM', KEYS[7], session)
-if not existed then return -1 end
+if not existed then return { 'gone' } end
 
 local life = { session = session, revision = revision, link = link, first = first_link, deleted = now,
     by = ARGV[3], reason = ARGV[4], token = token }
@@ -58,4 +63,4 @@ if type(length) == 'number' then
             session, now .. '-' .. revision, 'session.deleted', '', link, facts)
     end)
 end
-return revision
+return { 'landed', revision }
