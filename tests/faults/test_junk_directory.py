@@ -12,6 +12,7 @@ import orjson
 import pytest
 
 from strands_session_log import SessionLog, Subscriber, ValkeyStorage, errors
+from strands_session_log.event_log import Durability
 from strands_session_log.event_log.connection import connection_to
 from strands_session_log.event_log.deletion import Deleter
 from strands_session_log.ids import EventId
@@ -124,7 +125,7 @@ def test_a_tombstone_that_others_change_all_the_time_is_not_said_to_be_gone(log:
     log.append("s", note(1))
     log.delete("s")
     with pytest.raises(errors.ContentionError):
-        Deleter(_Changing(client), log.events.keyspace, 1.0).reduce("s")
+        Deleter(_Changing(client), log.events.keyspace, Durability.memory(), 1.0).reduce("s")
 
 
 class _Changing:

@@ -22,7 +22,7 @@ from ..events.event import check_text
 from ..ids import EventId
 from ..keys import Keyspace
 from ..scripts import DELETE, TOMBSTONE_SET
-from ..server.border import Client, insist, text
+from ..server.border import Client, insist
 from .connection import connection_to
 from .diagnosis import CURES, naming
 from .durability import Durability, run_durably
@@ -93,7 +93,7 @@ class Deleter:
         arguments: list[str | int] = [session_id, uuid4().hex, by, reason, *limits]
         call = partial(run_durably, self._durability, self._client, DELETE, keys, arguments, session_id)
         reply = insist(call, self._retry_for)
-        return int(reply[1]) if text(reply[0]) == "landed" else None
+        return int(reply[1]) if len(reply) > 1 else None
 
     def of_session(self, session_id: str) -> list[Tombstone]:
         """The lives of an id that ended, oldest first."""
@@ -106,8 +106,8 @@ class Deleter:
             key, cursor = self._keyspace.tombstones(partition), 0
             while True:
                 cursor, found = self._scan(key, cursor)
-                for text in found[1::2]:
-                    yield from _parsed(text)
+                for tombstone in found[1::2]:
+                    yield from _parsed(tombstone)
                 if not cursor:
                     break
 

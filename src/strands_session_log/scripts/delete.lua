@@ -11,7 +11,8 @@
 local call, session, token = redis.call, ARGV[1], ARGV[2]
 local tombstones, by_time, name = KEYS[10], KEYS[11], redis.sha1hex(session)
 
-local lives = lives_of(call('HGET', tombstones, name))
+local tombstone = call('HGET', tombstones, name)
+local lives = lives_of(tombstone)
 local head = redis.pcall('HMGET', KEYS[2], 'revision', 'link')
 local told = type(head[1]) == 'string' and #head[1] <= 14 and string.match(head[1], '^%d+$')
 local revision, link = tonumber(told or 0), type(head[2]) == 'string' and #head[2] == 43 and head[2] or ''
@@ -23,7 +24,7 @@ local existed = call('EXISTS', KEYS[1], KEYS[2]) > 0
 local last = lives[#lives]
 if not existed and type(last) == 'table' and last.token == token then
     -- An earlier attempt of this very call. Whoever waits until it is safe waits for what its own connection wrote.
-    redis.pcall('ZADD', by_time, last.deleted, name)
+    redis.pcall('HSET', tombstones, name, tombstone)
     return { 'landed', last.revision }
 end
 
