@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from queue import Queue
@@ -63,9 +65,16 @@ class Following:
         return self._process.stderr.readline()
 
     def interrupt(self) -> tuple[int, str]:
-        """End it as Ctrl-C does: its exit code, and what it says then."""
-        self._process.send_signal(signal.SIGINT)
-        return self.ended()
+        """End it as Ctrl-C does, pressed again if need be: its exit code, and what it says then."""
+        deadline = time.monotonic() + SOON
+        while True:
+            # Python loses an interrupt that comes while it runs a destructor.
+            self._process.send_signal(signal.SIGINT)
+            try:
+                self._process.wait(2)
+                return self.ended()
+            except subprocess.TimeoutExpired:
+                assert time.monotonic() < deadline, "it goes on"
 
     def ended(self) -> tuple[int, str]:
         """Wait for its end."""

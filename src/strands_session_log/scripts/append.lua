@@ -76,10 +76,7 @@ local function append()
             -- of any other that was sent before, and does not know of the deletion.
             local lives = call('HGET', KEYS[6], redis.sha1hex(session))
             if lives and string.find(lives, arguments[FIRST + LINK], 1, true) then return { 'deleted' } end
-            local all = lives_of(lives or nil)
-            local last = all[#all]
-            predecessor = predecessor_in(all)
-            former = type(last) == 'table' and type(last.token) == 'string' and last.token or ''
+            predecessor, former = predecessor_in(lives)
         end
     end
 

@@ -27,15 +27,12 @@ local function write_for_waiting(head, revision)
     redis.pcall('HSET', head, 'revision', revision)
 end
 
--- The lives of a session's id that ended, as its tombstone tells them; what somebody has put there tells nothing.
-local function lives_of(tombstone)
+-- What the head of a session says of the one that had its id last, and the token of that one's deletion, from the
+-- tombstone; nothing where there is none.
+local function predecessor_in(tombstone)
     local is_json, found = pcall(cjson.decode, tombstone or '[]')
-    return is_json and type(found) == 'table' and found or {}
-end
-
--- What the head of the session that comes after them says of the last; nothing where there is none.
-local function predecessor_in(lives)
-    local last = lives[#lives]
-    if type(last) ~= 'table' then return nil end
-    return tostring(last.deleted) .. ' ' .. tostring(last.revision) .. ' ' .. tostring(last.link)
+    local last = is_json and type(found) == 'table' and found[#found]
+    if type(last) ~= 'table' then return nil, '' end
+    local text = tostring(last.deleted) .. ' ' .. tostring(last.revision) .. ' ' .. tostring(last.link)
+    return text, type(last.token) == 'string' and last.token or ''
 end

@@ -12,7 +12,8 @@ local call, session, token = redis.call, ARGV[1], ARGV[2]
 local tombstones, by_time, name = KEYS[10], KEYS[11], redis.sha1hex(session)
 
 local tombstone = call('HGET', tombstones, name)
-local lives = lives_of(tombstone)
+local is_json, lives = pcall(cjson.decode, tombstone or '[]')
+if not is_json or type(lives) ~= 'table' then lives = {} end
 local head = redis.pcall('HMGET', KEYS[2], 'revision', 'link')
 local told = type(head[1]) == 'string' and #head[1] <= 14 and string.match(head[1], '^%d+$')
 local revision, link = tonumber(told or 0), type(head[2]) == 'string' and #head[2] == 43 and head[2] or ''

@@ -20,7 +20,7 @@ if not this_landed(KEYS[1]) then
     if not is_whole() then return { 'lost' } end
     check_feed_is_usable(KEYS[3], KEYS[4], ARGV[4])
     -- Whose id it had before, as append.lua notes it of a session that begins with an event of its own.
-    fork.head.predecessor = predecessor_in(lives_of(redis.call('HGET', KEYS[9], redis.sha1hex(ARGV[4]))))
+    fork.head.predecessor = (predecessor_in(redis.call('HGET', KEYS[9], redis.sha1hex(ARGV[4]))))
     -- First a write that the server may refuse for want of memory; once it is done, none is.
     for field, value in pairs(fork.head) do redis.call('HSET', KEYS[2], field, value) end
     redis.call('PERSIST', KEYS[6])
