@@ -91,7 +91,7 @@ class EventLog:
             The ids of the events.
 
         Raises:
-            EncodingError: When a value cannot be stored.
+            EncodingError: When a value cannot be stored, or there are too many to land at once.
             ConcurrentWriteError: When what was expected is not so, or a message index is taken.
             EventOrderError: When it was to be once, and some of the events are there, but not those before them.
             UnknownOutcomeError: When the server stayed away; append the same events again to settle it.

@@ -10,7 +10,7 @@ from strands.types.session import SessionAgent, SessionMessage
 
 from .. import codec, events
 from ..codec import Encoded
-from ..event_log import ANY, AgentAt, EventLog, Expected
+from ..event_log import ANY, FEW_EVENTS, AgentAt, EventLog, Expected, first_batch
 from ..events import Event
 from ..ids import START, EventId
 from ..instrumentation import Repaired
@@ -260,10 +260,11 @@ class Journal:
         return AgentAt(self.agent_id, self._moved) if self._fenced else ANY
 
     def _next_batch(self) -> list[Encoded]:
-        """What was tried before, alone; else all that is in line."""
+        """What was tried before, alone; else what is in line, or as much of it as may land at once."""
         with self._queue_lock:
             if not self._sent:
-                self._sent, self._waiting = self._waiting, []
+                count = first_batch(self._waiting, FEW_EVENTS)
+                self._sent, self._waiting = self._waiting[:count], self._waiting[count:]
             return self._sent
 
     def _landed(self, batch: Sequence[Encoded], ids: Sequence[EventId]) -> None:

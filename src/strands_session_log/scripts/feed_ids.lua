@@ -59,15 +59,6 @@ local function between(from, to, noted)
     return name ~= noted and name or string.format('between %.0f %.0f', from, to + 1)
 end
 
--- The ids of parked entries that are to be tried again.
-local function replay_of(text)
-    local ids = {}
-    for id in string.gmatch(text or '', '%S+') do
-        if #id <= 41 and string.match(id, '^%d+%-%d+$') then ids[#ids + 1] = id end
-    end
-    return ids
-end
-
 -- For how many ms something goes on. Nothing here takes longer than a day: a clock went back, or somebody else wrote it.
 local function remaining(till, now)
     local left = (tonumber(till) or 0) - now

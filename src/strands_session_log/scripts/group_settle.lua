@@ -24,16 +24,10 @@ local has_all = taken_over ~= '' and taken_over == ARGV[8] and call('EXISTS', fe
 local ordered = ARGV[5] == 'ordered'
 local now = now_ms()
 
-local mine = {}
-if not has_all or #ARGV >= FIRST + acks then
-    local rows = redis.pcall('XPENDING', feed, name, '-', '+', 100000, consumer)
-    for _, row in ipairs(rows.err and {} or rows) do mine[row[1]] = row[4] end
-end
-
 local function verdict(id, attempts)
-    if mine[id] == attempts then return 'k' end
-    local row = redis.pcall('XPENDING', feed, name, id, id, 1)
-    return row[1] and 't' or 'g'
+    local row = redis.pcall('XPENDING', feed, name, id, id, 1)[1]
+    if not row then return 'g' end
+    return row[2] == consumer and row[4] == attempts and 'k' or 't'
 end
 
 local attempts_of, number = {}, 0

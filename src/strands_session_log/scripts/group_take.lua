@@ -1,6 +1,6 @@
 -- Gives a consumer what it is to handle next in one partition: its own, what others left lying, and what is new.
 --
--- KEYS: feed, group, parked, position (one slot)
+-- KEYS: feed, group, parked, position, replay (one slot)
 -- ARGV: 1 group, 2 consumer, 3 'ordered' or '', 4 how many at most (0: only see to it that there is the group), 5 where a new group starts (feed | now | beginning)
 --       6 look for what was left lying ('1' or ''), 7 after how many ms it counts as left, 8 deliveries at most
 --       9 may something be taken that was delivered twice already ('1' or ''), 10 for how many ms a lease holds
@@ -11,7 +11,7 @@
 --          {id, attempts, error, ...} that were parked, backfill}: status is ok, leased or forked;
 --          backfill is what this consumer is to read beside the feed: history, between two times, replay; '' for nothing.
 local call = redis.call
-local feed, group, parked, position = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+local feed, group, parked, position, replay = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local name, consumer, ordered, most = ARGV[1], ARGV[2], ARGV[3] == 'ordered', tonumber(ARGV[4])
 local claim_after, max_attempts = tonumber(ARGV[7]), tonumber(ARGV[8])
 local now = now_ms()
@@ -62,10 +62,11 @@ end
 local delivered = delivered_to(feed, name)
 local known, link = ARGV[11], ARGV[12]
 if known ~= '' and (not delivered or ARGV[13] == '1') and is_forked(known, link) then return { 'forked' } end
-local state = call('HMGET', group, 'checkpoint', 'gap', 'backfill', 'lease_owner', 'lease_until', 'backoff_until', 'replay',
+local state = call('HMGET', group, 'checkpoint', 'gap', 'backfill', 'lease_owner', 'lease_until', 'backoff_until',
     'backfill_owner', 'backfill_owner_until')
 local checkpoint, gap = id_or_nil(state[1]), gap_or_none(state[2])
-local work = backfill_of(state[3]) or #replay_of(state[7]) > 0 and 'replay'
+local waiting = redis.pcall('ZCARD', replay)
+local work = backfill_of(state[3]) or type(waiting) == 'number' and waiting > 0 and 'replay'
 if not delivered then
     delivered = begin(checkpoint or id_or_nil(known))
     gap = gap_or_none(call('HGET', group, 'gap'))
@@ -83,7 +84,7 @@ end
 -- While sessions are read, no gap is told: whoever then had it read, too, would put one work in place of the other.
 local is_reading = work and work ~= 'replay'
 if work then
-    local is_busy = state[8] and state[8] ~= consumer and remaining(state[9], now) > 0
+    local is_busy = state[7] and state[7] ~= consumer and remaining(state[8], now) > 0
     if is_busy then
         if is_reading then return { 'ok', '', delivered, 1000, {}, {}, '' } end
         work = nil

@@ -220,7 +220,8 @@ class SessionLog(History, Following, Subscriptions):
             The id of the last event.
 
         Raises:
-            EncodingError: When a value cannot be stored; names it.
+            EncodingError: When a value cannot be stored; names it. And when there are more than 1,000 events,
+                or more than 16 with more than 16 MiB together: while they land, the server does nothing else.
             ConcurrentWriteError: When what was expected is not so.
             EventOrderError: When it was to be once, and some of the events are there, but not those before them.
             UnknownOutcomeError: When no answer came; appending the same events again settles it.

@@ -13,7 +13,7 @@ from ..errors import ServerRefusedError, ServerUnavailableError
 from .delivery import BaseDelivery
 from .group import Group, Said, Settled, Words
 from .tally import Tally
-from .verdicts import Batch, Verdict, batches
+from .verdicts import MOST_VERDICTS, Batch, Verdict, batches
 
 logger = logging.getLogger(__name__)
 
@@ -284,22 +284,26 @@ class Desk:
         places: dict[int, list[BaseDelivery]] = defaultdict(list)
         for delivery in alive:
             places[delivery.partition].append(delivery)
-        if places:
-            self._beat(places, now)
+        parts = [
+            deliveries[start : start + MOST_VERDICTS]
+            for deliveries in places.values()
+            for start in range(0, len(deliveries), MOST_VERDICTS)
+        ]
+        if parts:
+            self._beat(parts, now)
 
     def _do_chores_when_due(self) -> None:
         if time.monotonic() >= self._next_chores:
             self._next_chores = time.monotonic() + _CHORES_EVERY
             self._chores()
 
-    def _beat(self, places: dict[int, list[BaseDelivery]], now: float) -> None:
+    def _beat(self, parts: Sequence[Sequence[BaseDelivery]], now: float) -> None:
         words = [
-            Words(partition, others=[Said("extend", one.key, one.attempts) for one in deliveries])
-            for partition, deliveries in places.items()
+            Words(part[0].partition, others=[Said("extend", one.key, one.attempts) for one in part]) for part in parts
         ]
-        for (partition, deliveries), settled in zip(places.items(), self._group.settle(words), strict=True):
+        for deliveries, settled in zip(parts, self._group.settle(words), strict=True):
             if isinstance(settled, ServerRefusedError):
                 continue
-            self._taken_over[partition] = settled.taken_over
+            self._taken_over[deliveries[0].partition] = settled.taken_over
             for delivery, said in zip(deliveries, settled.others, strict=True):
                 delivery.expires = now + self._settings.lease if said == "k" else 0.0

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 from ..codec import RawEntry
@@ -25,7 +26,7 @@ from ..server.replies import pairs
 from .settings import SubscriptionSettings
 from .taken import Gap, Given, Taken, parse_gap
 
-_ALL = 100_000
+_PAGE = 1000
 _new = tuple.__new__
 
 
@@ -171,16 +172,18 @@ class Group:
         reply = insist(lambda: GROUP_MISSING(self.client, keys[:2], [*(one.stream_id for one in unseen)], raw=True), 0)
         return parse_gap(unseen.after.partition, reply)
 
-    def own(self, partition: int) -> list[bytes]:
+    def own(self, partition: int) -> Iterator[bytes]:
         """The ids of all that this consumer was given and has not settled, in one partition."""
         feed, settings = self.keyspace.group(partition, self.settings.group).feed, self.settings
+        start, rows = "-", [None] * _PAGE
         try:
-            rows = self.command(b"XPENDING", feed, settings.group, "-", "+", _ALL, settings.consumer)
+            while len(rows) == _PAGE:
+                rows = self.command(b"XPENDING", feed, settings.group, start, "+", _PAGE, settings.consumer)
+                yield from (row[0] for row in rows)
+                start = f"({rows[-1][0].decode()}" if rows else ""
         except ServerRefusedError as error:
             if not error.is_wrong_type and "NOGROUP" not in str(error):
                 raise
-            return []
-        return [row[0] for row in rows]
 
     def settle(self, words: Sequence[Words]) -> list[Settled | ServerRefusedError]:
         """Tell the server what became of deliveries, in one round trip; may be repeated.
@@ -188,14 +191,15 @@ class Group:
         Returns:
             The answers; of a partition whose keys are broken, the error.
         """
-        calls = [(self._keys(one.partition), self._told(one)) for one in words]
+        calls = [(self._keys(one.partition)[:3], self._told(one)) for one in words]
         replies = insist(lambda: told_apart(GROUP_SETTLE.each(self.client, calls)), self.retry_for)
         return [reply if isinstance(reply, ServerRefusedError) else Settled.parse(reply) for reply in replies]
 
     def work(self, partition: int, arguments: Sequence[Any]) -> bool:
         """Tell how far the backfill has come; false when it is another consumer's now."""
         keys = self._keys(partition)
-        return bool(insist(lambda: GROUP_WORK(self.client, [keys[1], keys[2]], arguments), self.retry_for))
+        call = partial(GROUP_WORK, self.client, [keys.group, keys.parked, keys.replay], arguments)
+        return bool(insist(call, self.retry_for))
 
     def attempt_backfill(self, partition: int) -> int:
         """Count that a backfill begins, or goes on, at its cursor; how often that was."""

@@ -60,7 +60,7 @@ class GroupStatus(NamedTuple):
     problem: str = ""
 
 
-_FIELDS = ("redeliveries", "abandoned", "checkpoint", "gap", "backfill", "replay", "last_read")
+_FIELDS = ("redeliveries", "abandoned", "checkpoint", "gap", "backfill", "last_read")
 _NOTHING = (None,) * len(_FIELDS)
 
 
@@ -160,23 +160,29 @@ def _name(text: bytes) -> str:
     return text.decode("utf-8", "replace")
 
 
-def _notes(client: Client, keys: Sequence[GroupKeys | None]) -> list[tuple[Any, Any]]:
-    """What the hash of each group says, and how much it has parked; an error in place of what is broken."""
+def _notes(client: Client, keys: Sequence[GroupKeys | None]) -> list[tuple[Any, Any, Any]]:
+    """What the hash of each group says, how much it has parked, and how much of that is to be tried again.
+
+    An error stands in place of what is broken.
+    """
     pipeline, ours = client.pipeline(transaction=False), [one for one in keys if one]
     for one in ours:
         pipeline.execute_command("HMGET", one.group, *_FIELDS, NEVER_DECODE=True)
         pipeline.execute_command("XLEN", one.parked)
+        pipeline.execute_command("ZCARD", one.replay)
     replies = iter(told_apart(pipeline.execute(raise_on_error=False)) if ours else ())
-    return [(next(replies), next(replies)) if one else (_NOTHING, 0) for one in keys]
+    return [(next(replies), next(replies), next(replies)) if one else (_NOTHING, 0, 0) for one in keys]
 
 
-def _status(row: _Row, noted: Any, parked: Any) -> GroupStatus:
+def _status(row: _Row, noted: Any, parked: Any, waiting: Any) -> GroupStatus:
     problems = [row.problem] if row.problem else []
     if isinstance(noted, ServerRefusedError):
         problems, noted = [*problems, f"group: {noted.reason}"], _NOTHING
     if isinstance(parked, ServerRefusedError):
         problems, parked = [*problems, f"parked: {parked.reason}"], 0
-    redeliveries, abandoned, checkpoint, gap, backfill, replay, last_read = (value or b"" for value in noted)
+    if isinstance(waiting, ServerRefusedError):
+        problems, waiting = [*problems, f"replay: {waiting.reason}"], 0
+    redeliveries, abandoned, checkpoint, gap, backfill, last_read = (value or b"" for value in noted)
     # Consumers that left are not among those of XINFO, and on older servers idle ones seem away.
     heard = [row.idle_seconds] if row.idle_seconds is not None else []
     heard += [max(0, row.now_ms - number(last_read)) / 1000] if last_read else []
@@ -187,7 +193,7 @@ def _status(row: _Row, noted: Any, parked: Any) -> GroupStatus:
         idle_seconds=min(heard, default=None),
         checkpoint=checkpoint.decode() if is_stream_id(checkpoint) else row.delivered,
         gap=parse_gap(row.partition, gap),
-        backfill=parse_backfill(backfill, replay),
+        backfill=parse_backfill(backfill, bool(waiting)),
         active=row.active,
         problem="; ".join(problems),
     )

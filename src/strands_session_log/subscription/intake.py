@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from typing import Protocol
 
 from valkey import ValkeyCluster
@@ -24,6 +25,8 @@ from .tally import Tally
 logger = logging.getLogger(__name__)
 
 _MAX_PAUSE = 1.0
+_MOST_AT_ONCE = 500
+"""However large a batch is: the server does nothing else meanwhile."""
 _NAP = 0.001
 
 
@@ -177,17 +180,19 @@ class Intake:
         if self._reads_singly or any(place.may_claim(now) for place in due):
             # One at a time: what may kill its consumers is to be alone, and a cluster is read slot by slot.
             due = due[:1]
-        most = min(self._settings.batch, room)
+        most = min(self._settings.batch, room, _MOST_AT_ONCE)
         if all(place.expects_news_only(now) for place in due):
             return self._take_news(due, most, now)
         for place in due:
             if place.must_recover:
-                place.own = [
-                    id_ for id_ in self._group.own(place.partition) if not self._desk.is_open(place.partition, id_)
-                ]
+                place.own = list(islice(self._unheard(place.partition), most))
         requests = [place.request(most, now, not self._desk.holds_suspect) for place in due]
         answers = zip(requests, self._group.take(requests), strict=True)
         return sum(self._took(self._places[one.partition], request, one) for request, one in answers) > 0
+
+    def _unheard(self, partition: int) -> Iterator[bytes]:
+        """What this consumer was given and does not know of."""
+        return (id_ for id_ in self._group.own(partition) if not self._desk.is_open(partition, id_))
 
     def _take_news(self, due: Sequence[Place], most: int, now: float) -> bool:
         try:

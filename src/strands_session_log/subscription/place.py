@@ -87,7 +87,7 @@ class Place:
         """Take note of an answer."""
         self.asked_at = now
         # There may be more of its own than were given at once.
-        self.must_recover = bool(request.own) and len(taken.given) >= request.most
+        self.must_recover = len(request.own) >= request.most
         self.own, self._must_compare, self._is_begun = (), False, True
         self.is_leased_away, self.is_broken = taken.status == "leased", False
         self.is_mine = not self.is_leased_away
