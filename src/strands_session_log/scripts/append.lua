@@ -86,7 +86,7 @@ local function append()
         if found then
             write_for_waiting(head, known[1])
             local answer = { 'landed', arguments[LAST + LINK] }
-            for number = 1, count do answer[number + 2] = found[number][1] end
+            for number = 1, count do answer[number + 2] = found[number] end
             return answer
         end
     end

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from .delivery import BaseDelivery
 from .group import Said, Settled, Words
 
-MOST_ACKS, MOST_VERDICTS = 1000, 200
+MOST_ACKS, MOST_VERDICTS = 500, 100
 """Of how many deliveries the server is told in one call."""
 
 

@@ -93,6 +93,7 @@ class OnceContract:
     def test_more_events_than_may_land_at_once_are_refused_and_a_whole_batch_is_known_again(
         self, log: SessionLog
     ) -> None:
+        """So repeating it settles an unknown outcome in any case."""
         with pytest.raises(EncodingError, match="1,001 are more than 1,000: append them in several batches"):
             log.append("s", [_order(f"{number}") for number in range(1001)], once=True)
         batch = [_order(f"{number}") for number in range(1000)]
