@@ -22,6 +22,7 @@ local taken_over = call('HGET', group, 'taken_over:' .. consumer) or '0'
 if #taken_over > 18 or not string.match(taken_over, '^%d+$') then taken_over = '' end
 local has_all = taken_over ~= '' and taken_over == ARGV[8] and call('EXISTS', feed) == 1
 local ordered = ARGV[5] == 'ordered'
+local owner = ordered and call('HGET', group, 'lease_owner')
 local now = now_ms()
 
 local mine = {}
@@ -88,6 +89,8 @@ end
 for at = FIRST + acks, #ARGV, 5 do
     local what, id, attempts, why, pause = ARGV[at], ARGV[at + 1], tonumber(ARGV[at + 2]), ARGV[at + 3], ARGV[at + 4]
     local said = verdict(id, attempts)
+    -- Whoever has the partition has all of it, also what was not taken over one by one yet.
+    if what == 'extend' and owner and owner ~= consumer then said = 't' end
     others[#others + 1] = said
     if said == 'k' then
         if what == 'park' or what == 'nack' and attempts >= max_attempts then
@@ -105,7 +108,7 @@ for at = FIRST + acks, #ARGV, 5 do
         end
     end
 end
-if ordered and call('HGET', group, 'lease_owner') == consumer then call('HSET', group, 'lease_until', now + claim_after) end
+if owner == consumer then call('HSET', group, 'lease_until', now + claim_after) end
 
 -- Up to where is everything settled? Entries are not looked up for it: in a stream of large nodes that is slow ----------
 local function checkpoint()

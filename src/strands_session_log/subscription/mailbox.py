@@ -18,20 +18,24 @@ class Mailbox(Generic[T]):
         self._items: deque[T | Exception] = deque()
         self._changed = threading.Condition()
         self._waiting: set[tuple[asyncio.AbstractEventLoop, asyncio.Future[None]]] = set()
-        self._is_closed = False
+        self._asking, self._is_closed = 0, False
 
     def put(self, items: Iterable[T | Exception]) -> None:
         """Add to it; what comes after the end is forgotten."""
         with self._changed:
             if not self._is_closed:
-                self._items.extend(items)
+                self._add(items)
             self._wake()
+
+    def release(self, item: T) -> None:
+        """Note that it is done with: something may have waited for that."""
 
     def close(self, error: Exception | None = None) -> None:
         """Let it end once all is read, with an error if there is one."""
         with self._changed:
             if not self._is_closed and error is not None:
                 self._items.append(error)
+            self._end()
             self._is_closed = True
             self._wake()
 
@@ -39,7 +43,7 @@ class Mailbox(Generic[T]):
         """End it, and take out all that nobody has read."""
         with self._changed:
             self._is_closed = True
-            left = [item for item in self._items if not isinstance(item, Exception)]
+            left = [item for item in self._items if not isinstance(item, Exception)] + self._end()
             self._items.clear()
             self._wake()
             return left
@@ -58,21 +62,21 @@ class Mailbox(Generic[T]):
                 return None if self._is_closed else []
             if isinstance(self._items[0], Exception):
                 raise self._items.popleft()  # type: ignore[misc]
-            found: list[Any] = [self._items.popleft() for _ in range(min(most, len(self._items)))]
-            if errors := [at for at, item in enumerate(found) if isinstance(item, Exception)]:
-                self._items.extendleft(reversed(found[errors[0] :]))
-                del found[errors[0] :]
-            return found
+            return self._pop(most)
 
     def get(self, most: int = 1, timeout: float | None = None) -> list[T] | None:
         """Wait for what comes; nothing when the time is over, None at the end."""
         with self._changed:
             # A wait without end cannot be interrupted by a signal on every platform.
-            while not self._changed.wait_for(
-                lambda: self._items or self._is_closed, 1.0 if timeout is None else timeout
-            ):
-                if timeout is not None:
-                    return []
+            self._asking += 1
+            try:
+                while not self._changed.wait_for(
+                    lambda: self._items or self._is_closed, 1.0 if timeout is None else timeout
+                ):
+                    if timeout is not None:
+                        return []
+            finally:
+                self._asking -= 1
         return self.take(most)
 
     async def aget(self, most: int = 1) -> list[T] | None:
@@ -96,6 +100,20 @@ class Mailbox(Generic[T]):
         finally:
             with self._changed:
                 self._waiting.discard(waiter)
+
+    def _add(self, items: Iterable[T | Exception]) -> None:
+        self._items.extend(items)
+
+    def _pop(self, most: int) -> list[T]:
+        found: list[Any] = [self._items.popleft() for _ in range(min(most, len(self._items)))]
+        if errors := [at for at, item in enumerate(found) if isinstance(item, Exception)]:
+            self._items.extendleft(reversed(found[errors[0] :]))
+            del found[errors[0] :]
+        return found
+
+    def _end(self) -> list[T]:
+        """Take out what would be handed out only after something else is done with."""
+        return []
 
     def _wake(self) -> None:
         self._changed.notify_all()

@@ -81,6 +81,8 @@ class Past:
             self._begin(partition, job, Job.begin(self._events, self._group, partition, kind, self._reader.rejected))
         job = self._jobs[partition]
         job.held_until = held_until
+        for late in job.overdue():
+            self.fail(late, "nack", f"TimeoutError: not settled within {self._settings.timeout:g} s")
         with self._room(job) as room:
             made = job.next(room, self._reader.wants, self._made)
         if kind == "history":
@@ -120,6 +122,7 @@ class Past:
         is_sure = job is not None and time.monotonic() <= job.held_until
         future: Future[bool] | None = None if is_sure and not confirm else Future()
         kept = job is not None and job.settle(delivery, "ack", "", future)
+        self._reader.mailbox.release(delivery)
         self._tally.add(**{"acked" if kept else "lost": 1})
         if kept and job:
             if future and job.must_hurry():
@@ -143,6 +146,7 @@ class Past:
         """See `delivery.Settler`."""
         job = self._jobs.get(delivery.partition)
         kept = job is not None and job.settle(delivery, what, error)
+        self._reader.mailbox.release(delivery)
         self._tally.add(**{"failed" if kept else "lost": 1})
 
     def _made(self, item: Item) -> BaseDelivery:

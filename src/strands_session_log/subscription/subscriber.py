@@ -6,6 +6,7 @@ import asyncio
 from dataclasses import replace
 from typing import Any
 
+from ..errors import check_whole
 from .deliveries import Deliveries, SyncDeliveries
 from .delivery import Delivery, SyncDelivery
 from .exchange import Exchange, HasEvents
@@ -93,16 +94,23 @@ class Subscriber:
         is tried again, and parked in the end. At the end what is being handled is finished, the rest is given back.
 
         Args:
-            handler: Takes a `Delivery`; a coroutine function, or a plain one, which runs in a thread.
+            handler: Takes a `Delivery`; a coroutine function, or a plain one, which runs in a thread. Whatever can be
+                awaited of what it returns is awaited in the event loop, within `timeout`.
             concurrency: How many deliveries are handled at once; in ordered mode, of different sessions.
             stop_on_signals: Whether SIGTERM and SIGINT end it, when it runs in the main thread.
+
+        Raises:
+            SessionLogError: When the handler is a generator function, of which calling it runs nothing.
         """
+        check_whole("concurrency", concurrency, 1)
         settings = self.settings
         if not settings.in_flight:
-            settings = replace(settings, in_flight=settings.batch + concurrency)
+            # In order, all of a batch may have to wait for one of it: there is another batch for each of the others.
+            least = settings.batch * (concurrency + 1) if settings.ordered else settings.batch + concurrency
+            settings = replace(settings, in_flight=least)
         async with Subscriber._with(self._log, settings) as deliveries:
             with Signals(deliveries.stop, enabled=stop_on_signals):
-                await run(deliveries, handler, concurrency, settings)
+                await run(deliveries, handler, concurrency, settings.timeout)
 
     @classmethod
     def _with(cls, log: HasEvents, settings: SubscriptionSettings) -> Subscriber:
