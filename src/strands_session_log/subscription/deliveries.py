@@ -47,10 +47,6 @@ class _Deliveries:
         """Go on behind a gap; nobody of the group is told of it again."""
         self._exchange.skip(gap)
 
-    def are_settled(self) -> None:
-        """Promise to settle all that is handed out, in time: then nobody is told that something waits for that."""
-        self._exchange.settles = True
-
     def _next(self) -> Any:
         """The next of what was read and may still be handled; None when nothing of it is left."""
         with suppress(IndexError):

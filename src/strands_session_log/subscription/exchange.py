@@ -57,13 +57,13 @@ class Exchange:
         settings: How the log is read.
         tally: What was seen.
         mailbox: What is to be handled.
-        settles: Whether all that is handed out is certain to be settled; then nobody is told that something waits.
+        settles_all: Whether all that is handed out is certain to be settled, so that nobody need be told what waits.
     """
 
     def __init__(self, log: HasEvents, settings: SubscriptionSettings, kind: type[BaseDelivery]) -> None:
         events, self._is_stopping, self._pid = log.events, False, os.getpid()
         self.settings, self.tally = settings, Tally(settings.group)
-        self.settles, self._tell_at = False, 0.0
+        self.settles_all, self._tell_at = False, 0.0
         self._events, self._feeds = events, cycle(range(events.keyspace.partitions))
         self._ordered = OrderedChannel() if settings.ordered else None
         self.mailbox: Mailbox[BaseDelivery] = Mailbox() if self._ordered is None else self._ordered
@@ -91,7 +91,7 @@ class Exchange:
     def _tell_of_blocked(self) -> None:
         """A loop that does not settle what it was handed waits for itself: nothing else would say so."""
         now = time.monotonic()
-        if self._ordered is None or self.settles or now < self._tell_at:
+        if self._ordered is None or self.settles_all or now < self._tell_at:
             return
         if blocked := self._ordered.blocked(min(_BLOCKED_FOR, self.settings.claim_after)):
             self._tell_at = now + _TELL_EVERY

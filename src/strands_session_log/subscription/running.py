@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any, TypeAlias
 
-from ..errors import DeliveryLostError, SessionLogError
+from ..errors import DeliveryLostError, HandlerError
 from .deliveries import Deliveries
 from .delivery import Delivery
 from .hands import Hand
@@ -23,7 +23,6 @@ Handler: TypeAlias = "Callable[[Delivery], Awaitable[object] | object]"
 
 async def run(deliveries: Deliveries, handler: Handler, concurrency: int, timeout: float) -> None:
     """See `Subscriber.run`."""
-    deliveries.are_settled()
     ending = asyncio.Event()
     workers = [asyncio.create_task(_work(deliveries, handler, timeout, ending)) for _ in range(concurrency)]
     try:
@@ -50,29 +49,43 @@ async def _work(deliveries: Deliveries, handler: Handler, timeout: float, ending
 
 
 async def _handle(delivery: Delivery, handler: Handler, timeout: float, hand: Hand, ending: asyncio.Event) -> None:
-    returned: object = None
     try:
-        returned = await asyncio.wait_for(_called(handler, delivery, hand), timeout)
+        error = await asyncio.wait_for(_failure(handler, delivery, hand), timeout)
     except asyncio.TimeoutError:
         await delivery.fail(f"TimeoutError: not handled within {timeout:g} s")
-    except asyncio.CancelledError as error:
+    except asyncio.CancelledError as cancelled:
         if ending.is_set():
             raise
-        # Something that it waited for was cancelled, not the subscription.
-        await delivery.fail(error)
-    except Exception as error:
+        # Something that the handler waited for was cancelled, not the subscription.
+        await delivery.fail(cancelled)
+    else:
+        await _settle(delivery, error)
+
+
+async def _settle(delivery: Delivery, error: Exception | None) -> None:
+    if error:
         logger.warning("delivery=<%s>, error=<%r> | its handler failed", delivery, error)
         await delivery.fail(error)
-    else:
-        _check_it_ran(handler, returned)
-        try:
-            await delivery.ack()
-        except DeliveryLostError as lost:
-            logger.warning("error=<%s> | it took too long", lost)
+        return
+    try:
+        await delivery.ack()
+    except DeliveryLostError as lost:
+        logger.warning("error=<%s> | it took too long", lost)
 
 
-async def _called(handler: Handler, delivery: Delivery, hand: Hand) -> object:
-    """What the handler returns in the end: much that is no coroutine function returns something to be awaited."""
+async def _failure(handler: Handler, delivery: Delivery, hand: Hand) -> Exception | None:
+    """What went wrong. Raised, a time-out of the handler's own could not be told from that of the subscription."""
+    try:
+        await _call(handler, delivery, hand)
+    except HandlerError:
+        raise
+    except Exception as error:
+        return error
+    return None
+
+
+async def _call(handler: Handler, delivery: Delivery, hand: Hand) -> None:
+    """Call it, and await what it returns: much that is no coroutine function returns something to be awaited."""
     returned: Any = handler(delivery) if _is_coroutine_function(handler) else await hand.run(handler, delivery)
     while True:
         if inspect.isawaitable(returned):
@@ -80,22 +93,13 @@ async def _called(handler: Handler, delivery: Delivery, hand: Hand) -> object:
         elif isinstance(returned, concurrent.futures.Future):
             returned = await asyncio.wrap_future(returned)
         else:
-            return returned
+            break
+    if inspect.isgenerator(returned) or inspect.isasyncgen(returned):
+        # Every delivery would seem to be done.
+        raise HandlerError.of("handler", handler, returned, "a handler must not `yield`")
 
 
 def _is_coroutine_function(handler: Any) -> bool:
     while isinstance(handler, partial):
         handler = handler.func
     return inspect.iscoroutinefunction(handler) or inspect.iscoroutinefunction(type(handler).__call__)
-
-
-def _check_it_ran(handler: Handler, returned: object) -> None:
-    """Refuse a handler with a `yield` in it: calling it runs nothing, so that every delivery would seem to be done.
-
-    Raises:
-        SessionLogError: When it returned a generator.
-    """
-    if inspect.isgenerator(returned) or inspect.isasyncgen(returned):
-        raise SessionLogError(
-            f"handler={handler!r}: it returned a generator, of which nothing has run; a handler must not `yield`"
-        )

@@ -100,7 +100,7 @@ class Subscriber:
             stop_on_signals: Whether SIGTERM and SIGINT end it, when it runs in the main thread.
 
         Raises:
-            SessionLogError: When the handler is a generator function, of which calling it runs nothing.
+            HandlerError: When the handler returned a generator, which has run nothing.
         """
         check_whole("concurrency", concurrency, 1)
         settings = self.settings
@@ -108,7 +108,9 @@ class Subscriber:
             # In order, all of a batch may have to wait for one of it: there is another batch for each of the others.
             least = settings.batch * (concurrency + 1) if settings.ordered else settings.batch + concurrency
             settings = replace(settings, in_flight=least)
-        async with Subscriber._with(self._log, settings) as deliveries:
+        async with (subscriber := Subscriber._with(self._log, settings)) as deliveries:
+            assert subscriber._exchange
+            subscriber._exchange.settles_all = True
             with Signals(deliveries.stop, enabled=stop_on_signals):
                 await run(deliveries, handler, concurrency, settings.timeout)
 
