@@ -9,7 +9,8 @@
 --       then their ids; then for each of the others: what (nack | park | release | extend), id, attempts, error, pause in ms
 --
 -- Returns {of those that are done, of the others, parked, checkpoint, taken_over}: of the first two a character each, k
--- (kept) if it was this consumer's delivery, t (taken over) if another has it now, g (gone) if nobody has; then the ids
+-- (kept) if it was this consumer's delivery, t (taken over) if another has it now, or for extend the lease of its
+-- partition in ordered mode, g (gone) if nobody has; then the ids
 -- that were parked, up to where all is settled, and how often others have taken something over from this consumer.
 --
 -- Whoever takes over counts it (group_take.lua), so that as a rule there is no need to look at every single delivery.

@@ -36,8 +36,9 @@ class Subscriber:
             comes again under its old name goes on with what it had.
         start: Where a group begins that does not exist yet: `feed`, with what the feed still holds; `now`; or
             `beginning`, with all that the sessions hold, session by session, and then the feed, without a hole.
-        ordered: Deliver the events of a session one after the other. Each partition is then leased to one consumer, and
-            one that fails holds up its partition until it is handled or parked.
+        ordered: Deliver the events of a session one after the other: none before the one before it is settled, whoever
+            iterates. Each partition is then leased to one consumer, and one that fails holds up its partition until it
+            is handled or parked.
         types: Only events of these types; `message.*` means all that begin with `message.`.
         agent: Only events of this agent.
         bodies: Fetch the content of the events (`delivery.event`), in one round trip a batch.
@@ -47,7 +48,7 @@ class Subscriber:
         max_attempts: How often something is tried before it is parked.
         backoff: For how many seconds a failed delivery waits the first time; each time twice as long, up to
             `claim_after`.
-        timeout: For how many seconds a handler may take; then its delivery is left to others.
+        timeout: For how many seconds a handler may take; then its delivery is left to others, or has failed if ordered.
         on_gap: What to do when envelopes are gone that were not delivered: `raise` a `FeedGapError`; `catch_up`, read
             the sessions themselves; or `skip`.
         on_corrupt: What to do besides parking an entry that no writer of this library made, or that says something else
