@@ -375,6 +375,22 @@ def test_what_nobody_settles_is_tried_again_and_parked_and_what_follows_goes_on(
                 late.ack()
 
 
+def test_what_is_tried_again_and_settled_by_nobody_holds_up_its_session_for_no_longer_than_it_may(
+    log: SessionLog, told: Told
+) -> None:
+    told([0], "only")
+    with Subscriber(log, "g", ordered=True, bodies=True, timeout=0.1, claim_after=0.3, backoff=0.01) as deliveries:
+        next(deliveries).park("by hand")
+        wait_until(lambda: list(log.parked("g")), "it to be parked")
+        log.parked("g").replay([parked.parked_id for parked in log.parked("g")])
+        assert number_of(next(deliveries)) == ("only", 0)
+        told([1], "only")
+        following = next(deliveries)
+        while number_of(following) == ("only", 0):
+            following = next(deliveries)
+        following.ack()
+
+
 def test_what_follows_a_delivery_that_another_consumer_took_is_not_handed_out(
     log: SessionLog, another_log: Callable[..., SessionLog], told: Told
 ) -> None:

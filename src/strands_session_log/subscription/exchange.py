@@ -85,6 +85,8 @@ class Exchange:
         self._intake_of = {partition: one for one, lane in zip(self._intakes, lanes, strict=True) for partition in lane}
 
     def _chores(self) -> None:
+        if self.settings.ordered:
+            self._past.fail_overdue()
         self._tell_of_blocked()
         self._trim()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
@@ -17,7 +17,7 @@ class Mailbox(Generic[T]):
     def __init__(self) -> None:
         self._items: deque[T | Exception] = deque()
         self._changed = threading.Condition()
-        self._waiting: set[tuple[asyncio.AbstractEventLoop, asyncio.Future[None]]] = set()
+        self._waiting: dict[asyncio.Future[None], asyncio.AbstractEventLoop] = {}
         self._asking, self._is_closed = 0, False
 
     def put(self, items: Iterable[T | Exception]) -> None:
@@ -90,16 +90,19 @@ class Mailbox(Generic[T]):
     async def arrival(self) -> None:
         """Wait until something comes, which another may take first, or the end."""
         loop = asyncio.get_running_loop()
-        waiter = (loop, loop.create_future())
+        waiter: asyncio.Future[None] = loop.create_future()
         with self._changed:
             if self._items or self._is_closed:
                 return
-            self._waiting.add(waiter)
+            self._waiting[waiter] = loop
         try:
-            await waiter[1]
-        finally:
+            await waiter
+        except asyncio.CancelledError:
             with self._changed:
-                self._waiting.discard(waiter)
+                if self._waiting.pop(waiter, None) is None:
+                    # It was woken for something that is another's now.
+                    self._wake()
+            raise
 
     def _add(self, items: Iterable[T | Exception]) -> None:
         self._items.extend(items)
@@ -116,19 +119,23 @@ class Mailbox(Generic[T]):
         return []
 
     def _wake(self) -> None:
+        """As many tasks as there is something for, in the order in which they came, or all at the end."""
         self._changed.notify_all()
-        waiting, self._waiting = self._waiting, set()
-        for loop, future in waiting:
-            _call(loop, _resolve, future)
+        wanted = len(self._waiting) if self._is_closed else len(self._items)
+        while wanted > 0 and self._waiting:
+            waiter = next(iter(self._waiting))
+            wanted -= _woke(self._waiting.pop(waiter), waiter)
 
 
-def _call(loop: asyncio.AbstractEventLoop, function: Callable[..., object], *arguments: Any) -> None:
-    """Run it in a loop, unless that has ended meanwhile: then nobody waits any more."""
+def _woke(loop: asyncio.AbstractEventLoop, waiter: asyncio.Future[None]) -> bool:
     try:
-        loop.call_soon_threadsafe(function, *arguments)
+        loop.call_soon_threadsafe(_resolve, waiter)
     except RuntimeError:
         if not loop.is_closed():
             raise
+        # Nobody waits in it any more.
+        return False
+    return True
 
 
 def _resolve(future: asyncio.Future[None]) -> None:

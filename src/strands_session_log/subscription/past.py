@@ -81,8 +81,7 @@ class Past:
             self._begin(partition, job, Job.begin(self._events, self._group, partition, kind, self._reader.rejected))
         job = self._jobs[partition]
         job.held_until = held_until
-        for late in job.overdue():
-            self.fail(late, "nack", f"TimeoutError: not settled within {self._settings.timeout:g} s")
+        self._fail_overdue(job)
         with self._room(job) as room:
             made = job.next(room, self._reader.wants, self._made)
         if kind == "history":
@@ -93,6 +92,19 @@ class Past:
         if not job.save(self._tally):
             self._begin(partition, job, None)
         return bool(made)
+
+    def fail_overdue(self) -> None:
+        """In order, nothing of a partition goes on while something else of it is held up by one of these."""
+        with self._lock:
+            jobs = list(self._jobs.values())
+        for job in jobs:
+            self._fail_overdue(job)
+
+    def _fail_overdue(self, job: Job) -> None:
+        for late in job.overdue():
+            if job.settle(late, "nack", f"TimeoutError: not settled within {self._settings.timeout:g} s"):
+                self._tally.add(failed=1)
+            self._reader.mailbox.release(late)
 
     def _begin(self, partition: int, before: Job | None, job: Job | None) -> None:
         with self._lock:
