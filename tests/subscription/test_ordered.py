@@ -368,6 +368,7 @@ def test_what_nobody_settles_is_tried_again_and_parked_and_what_follows_goes_on(
             following = next(deliveries)
             assert number_of(following) == ("only", number)
             following.ack()
+        wait_until(lambda: list(log.parked("g")), "the first to be parked")
         (parked,) = log.parked("g")
         assert "TimeoutError" in parked.error
         for late in tries:
