@@ -15,6 +15,7 @@ from .following import (
     EnvelopeMismatchError,
     FeedGapError,
     GroupNotFoundError,
+    HandlerError,
     ParkedNotFoundError,
 )
 from .server import (
@@ -51,6 +52,7 @@ __all__ = [
     "EvictionPolicyError",
     "FeedGapError",
     "GroupNotFoundError",
+    "HandlerError",
     "InvalidAnchorError",
     "InvalidIdError",
     "InvalidPointError",

@@ -52,6 +52,27 @@ class EnvelopeMismatchError(SessionLogError):
         )
 
 
+class HandlerError(SessionLogError):
+    """A function returned something of which nothing has run, and nothing will: what it is for would not be done.
+
+    Attributes:
+        name: What it was given as: `handler`, `progress`.
+        function: What the function is called.
+        returned: The type of what it returned.
+        cure: What to do.
+    """
+
+    def __init__(self, name: str, function: str, returned: str, cure: str) -> None:
+        self.name, self.function, self.returned, self.cure = name, function, returned, cure
+        super().__init__(f"{name}={function}: it returned {returned!r}, of which nothing has run; {cure}")
+
+    @classmethod
+    def of(cls, name: str, function: object, returned: object, cure: str) -> HandlerError:
+        """What a function returned, without either: errors travel to other processes."""
+        called = getattr(function, "__qualname__", type(function).__qualname__)
+        return cls(name, called, type(returned).__qualname__, cure)
+
+
 class DeliveryLostError(SessionLogError):
     """The delivery is not this consumer's any more, so what it says of it does not count; another consumer has it.
 

@@ -9,7 +9,8 @@
 --       then their ids; then for each of the others: what (nack | park | release | extend), id, attempts, error, pause in ms
 --
 -- Returns {of those that are done, of the others, parked, checkpoint, taken_over}: of the first two a character each, k
--- (kept) if it was this consumer's delivery, t (taken over) if another has it now, g (gone) if nobody has; then the ids
+-- (kept) if it was this consumer's delivery, t (taken over) if another has it now, or for extend the lease of its
+-- partition in ordered mode, g (gone) if nobody has; then the ids
 -- that were parked, up to where all is settled, and how often others have taken something over from this consumer.
 --
 -- Whoever takes over counts it (group_take.lua), so that as a rule there is no need to look at every single delivery.
@@ -22,6 +23,7 @@ local taken_over = call('HGET', group, 'taken_over:' .. consumer) or '0'
 if #taken_over > 18 or not string.match(taken_over, '^%d+$') then taken_over = '' end
 local has_all = taken_over ~= '' and taken_over == ARGV[8] and call('EXISTS', feed) == 1
 local ordered = ARGV[5] == 'ordered'
+local owner = ordered and call('HGET', group, 'lease_owner')
 local now = now_ms()
 
 local function verdict(id, attempts)
@@ -82,6 +84,8 @@ end
 for at = FIRST + acks, #ARGV, 5 do
     local what, id, attempts, why, pause = ARGV[at], ARGV[at + 1], tonumber(ARGV[at + 2]), ARGV[at + 3], ARGV[at + 4]
     local said = verdict(id, attempts)
+    -- Whoever has the partition has all of it, also what was not taken over one by one yet.
+    if what == 'extend' and owner and owner ~= consumer then said = 't' end
     others[#others + 1] = said
     if said == 'k' then
         if what == 'park' or what == 'nack' and attempts >= max_attempts then
@@ -99,7 +103,7 @@ for at = FIRST + acks, #ARGV, 5 do
         end
     end
 end
-if ordered and call('HGET', group, 'lease_owner') == consumer then call('HSET', group, 'lease_until', now + claim_after) end
+if owner == consumer then call('HSET', group, 'lease_until', now + claim_after) end
 
 -- Up to where is everything settled? Entries are not looked up for it: in a stream of large nodes that is slow ----------
 local function checkpoint()

@@ -34,6 +34,7 @@ class Desk:
         settled: Told where something was settled that others may have waited for, and in how many seconds it is worth
             asking again.
         chores: Done every few seconds.
+        release: Told of every delivery that is settled: in order, others wait for it.
 
     Attributes:
         consumer: Its name.
@@ -46,10 +47,11 @@ class Desk:
         ended: Callable[[Exception], object],
         settled: Callable[[int, float], object],
         chores: Callable[[], object],
+        release: Callable[[BaseDelivery], object],
     ) -> None:
         self.consumer = group.settings.consumer
         self._group, self._settings, self._tally = group, group.settings, tally
-        self._ended, self._settled, self._chores = ended, settled, chores
+        self._ended, self._settled, self._chores, self._release = ended, settled, chores, release
         self._enough = group.settings.least_room
         self._open: dict[tuple[int, bytes], BaseDelivery] = {}
         self._acked: deque[BaseDelivery] = deque()
@@ -95,6 +97,17 @@ class Desk:
         with self._changed:
             self._open.update([((one.partition, one.key), one) for one in deliveries])
 
+    def begin(self, delivery: BaseDelivery, now: float) -> bool:
+        """Note that it is being handled; not if it was called back in this very moment."""
+        if not self._settings.ordered:
+            delivery.started = now
+            return True
+        with self._changed:
+            if delivery.is_settled:
+                return False
+            delivery.started = now
+            return True
+
     def wait_for_room(self, timeout: float) -> None:
         """Return once enough deliveries are settled to ask for more, or the time is over."""
         most = self._settings.most_in_flight - self._settings.least_room
@@ -120,6 +133,8 @@ class Desk:
         if self._is_waiting or len(self._acked) == self._enough:
             with self._changed:
                 self._changed.notify_all()
+        if self._settings.ordered:
+            self._release(delivery)
         return None
 
     def fail(self, delivery: BaseDelivery, what: str, error: str) -> None:
@@ -140,9 +155,12 @@ class Desk:
         self.give_back(delivery for delivery in left if not delivery.started)
 
     def forget(self, delivery: BaseDelivery) -> None:
-        """Drop what may be another consumer's by now."""
+        """Drop what may be another consumer's by now; in order, what comes after it must not be handled either."""
         with self._changed:
             self._close(delivery)
+            if self._settings.ordered:
+                self._void(delivery.partition)
+                self._changed.notify_all()
 
     def close(self, timeout: float, why: str = "") -> None:
         """Give back what is left, and wait until the server knows of everything.
@@ -170,6 +188,8 @@ class Desk:
             if verdict.what == "nack" and self._settings.ordered:
                 self._void(verdict.delivery.partition)
             self._changed.notify_all()
+        # Only now: what follows a failure has been called back.
+        self._release(verdict.delivery)
 
     def _close(self, delivery: BaseDelivery) -> None:
         key = (delivery.partition, delivery.key)
@@ -177,7 +197,7 @@ class Desk:
             del self._open[key]
 
     def _void(self, partition: int) -> None:
-        """What comes after a failure in an ordered partition must wait for it."""
+        """What comes after a failure in an ordered partition must wait for it, and after a loss it is another's."""
         for later in [one for one in self._open.values() if one.partition == partition and not one.started]:
             if not later.is_settled:
                 later.is_settled = True
@@ -269,6 +289,7 @@ class Desk:
             self._settled(batch.partition, self._settings.pause_ms(min(failed)) / 1000)
         elif any(one.attempts > 1 for one in batch.done):
             self._settled(batch.partition, 0.0)
+        self._heed_loss(batch.partition, lost)
         if lost:
             logger.warning("consumer=<%s>, lost=<%d> | another consumer has what was settled late", self.consumer, lost)
 
@@ -277,6 +298,7 @@ class Desk:
         if now < self._next_beat:
             return
         self._next_beat = now + self._settings.claim_after / 3
+        self._fail_overdue(now)
         with self._changed:
             timeout = self._settings.timeout
             unsettled = [*self._open.values(), *(verdict.delivery for verdict in self._queue)]
@@ -291,6 +313,26 @@ class Desk:
         ]
         if parts:
             self._beat(parts, now)
+
+    def _fail_overdue(self, now: float) -> None:
+        """In order nobody else is given anything while this consumer lives: it must say itself what takes too long."""
+        if not self._settings.ordered:
+            return
+        timeout = self._settings.timeout
+        with self._changed:
+            begun = [one for one in self._open.values() if one.started and not one.is_settled]
+        for one in begun:
+            if now - one.started >= timeout and now > one.expires:
+                # What is said of it from now on, the server is asked about.
+                one.expires = 0.0
+                self._say(Verdict(one, "nack", f"TimeoutError: not settled within {timeout:g} s"))
+
+    def _heed_loss(self, partition: int, lost: int) -> None:
+        """Of a partition in order, another consumer has all if it has any."""
+        if lost and self._settings.ordered:
+            with self._changed:
+                self._void(partition)
+                self._changed.notify_all()
 
     def _do_chores_when_due(self) -> None:
         if time.monotonic() >= self._next_chores:
@@ -307,3 +349,4 @@ class Desk:
             self._taken_over[deliveries[0].partition] = settled.taken_over
             for delivery, said in zip(deliveries, settled.others, strict=True):
                 delivery.expires = now + self._settings.lease if said == "k" else 0.0
+            self._heed_loss(partition, len(deliveries) - settled.others.count("k"))

@@ -84,6 +84,13 @@ class Job:
         with self._lock:
             return sum(item.is_out for item in self._items)
 
+    def overdue(self) -> list[BaseDelivery]:
+        """What somebody has had for longer than `timeout`, and is not waited for."""
+        latest = time.monotonic() - self._settings.timeout
+        with self._lock:
+            found = [item.delivery for item in self._items if item.delivery]
+        return [one for one in found if 0 < one.started < latest]
+
     def next(
         self, room: int, wanted: Callable[[Envelope], bool], deliver: Callable[[Item], BaseDelivery]
     ) -> list[BaseDelivery]:
@@ -97,7 +104,6 @@ class Job:
             wanted: Whether an event is to be delivered; others are done.
             deliver: Makes deliveries.
         """
-        self._give_up_overdue()
         if self._tries >= 2 or self._settings.ordered:
             room = min(room, 1 - self.outstanding)
         self._read(room, wanted)
@@ -228,14 +234,6 @@ class Job:
         elif what == "nack":
             item.due_at = time.monotonic() + self._settings.pause_ms(item.attempts) / 1000
             item.attempts += 1
-
-    def _give_up_overdue(self) -> None:
-        """Who takes longer than `timeout` is not waited for."""
-        latest = time.monotonic() - self._settings.timeout
-        with self._lock:
-            for item in self._items:
-                if item.delivery and 0 < item.delivery.started < latest:
-                    self._settle(item, "nack", f"TimeoutError: not settled within {self._settings.timeout:g} s")
 
     def _drop_settled(self) -> None:
         if self.kind == "replay":
