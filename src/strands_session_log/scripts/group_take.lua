@@ -4,8 +4,9 @@
 -- ARGV: 1 group, 2 consumer, 3 'ordered' or '', 4 how many at most (0: only see to it that there is the group), 5 where a new group starts (feed | now | beginning)
 --       6 look for what was left lying ('1' or ''), 7 after how many ms it counts as left, 8 deliveries at most
 --       9 may something be taken that was delivered twice already ('1' or ''), 10 for how many ms a lease holds
---       11 the last envelope this consumer was given and 12 its link ('' if none), 13 compare it ('1' or '')
---       14 ids of its own to be given again, separated by spaces
+--       11 the last envelope this consumer was given and 12 its link ('' if none): compared with the feed each time, so
+--       that nothing of another history is given, however much there is
+--       13 ids of its own to be given again, separated by spaces
 --
 -- Returns {status, gap, last delivered id, ms until it is worth asking again, {id, attempts, fields, ...},
 --          {id, attempts, error, ...} that were parked, backfill}: status is ok, leased or forked;
@@ -61,7 +62,7 @@ end
 -- The group, its checkpoint, its lease ----------------------------------------------------------------------------
 local delivered = delivered_to(feed, name)
 local known, link = ARGV[11], ARGV[12]
-if known ~= '' and (not delivered or ARGV[13] == '1') and is_forked(known, link) then return { 'forked' } end
+if known ~= '' and is_forked(known, link) then return { 'forked' } end
 local state = call('HMGET', group, 'checkpoint', 'gap', 'backfill', 'lease_owner', 'lease_until', 'backoff_until', 'replay',
     'backfill_owner', 'backfill_owner_until')
 local checkpoint, gap = id_or_nil(state[1]), gap_or_none(state[2])
@@ -158,7 +159,7 @@ if ordered then
         else give(row[1], row[4], row[2]) end
     end
 else
-    for id in string.gmatch(ARGV[14], '%S+') do
+    for id in string.gmatch(ARGV[13], '%S+') do
         again(call('XPENDING', feed, name, id, id, 1, consumer))
     end
     if ARGV[6] == '1' then again(call('XPENDING', feed, name, 'IDLE', claim_after, '-', '+', math.max(most, 100))) end

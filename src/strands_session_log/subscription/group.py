@@ -37,8 +37,7 @@ class Request(NamedTuple):
         most: How many deliveries at most.
         claim: Look for what others left lying.
         suspects: Something may be given that was delivered twice already.
-        known: The last envelope this consumer was given: its id and link.
-        compare: Compare it with the feed.
+        known: The last envelope this consumer was given, which is compared with the feed: its id and link.
         own: Deliveries of its own that are to be given again.
         is_begun: Whether the group is known to have begun; should it be gone, what is there now came after that.
     """
@@ -48,7 +47,6 @@ class Request(NamedTuple):
     claim: bool = False
     suspects: bool = True
     known: tuple[str, bytes] = ("", b"")
-    compare: bool = False
     own: Sequence[bytes] = ()
     is_begun: bool = False
 
@@ -244,7 +242,7 @@ class Group:
             *(request.most, "feed" if request.is_begun or self._has_begun else settings.start),
             *("1" if request.claim else "", settings.claim_after_ms, settings.max_attempts),
             *("1" if request.suspects else "", settings.claim_after_ms, *request.known),
-            *("1" if request.compare else "", b" ".join(request.own)),
+            b" ".join(request.own),
         ]
 
     def _told(self, words: Words) -> list[Any]:
