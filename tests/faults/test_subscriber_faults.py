@@ -211,7 +211,7 @@ def test_a_failover_that_lost_what_was_delivered_is_a_typed_error() -> None:
 def test_nothing_of_another_history_is_handled_however_much_comes(tcp_server: Server, settings: dict[str, Any]) -> None:
     """A consumer that always finds something new compares, too."""
     with SessionLog.connect(tcp_server.url) as log:
-        told, gate = Told(log), threading.Event()
+        told, begun, gate = Told(log), threading.Event(), threading.Event()
         told(range(5), "only")
         dumps: dict[bytes, bytes] = {}
 
@@ -219,12 +219,13 @@ def test_nothing_of_another_history_is_handled_however_much_comes(tcp_server: Se
             if number_of(delivery)[1] == 4 and not dumps:
                 dumps.update({key: log.client.dump(key) for key in log.client.keys("strands:*")})
             if number_of(delivery)[1] == 7:
+                begun.set()
                 gate.wait(PATIENCE)
 
         with Consumer(log, handle=handle, **{"batch": 1, "in_flight": 1, **settings}) as consumer:
             wait_until(lambda: dumps, "a copy of what there is")
             told(range(5, 8), "only")
-            wait_until(lambda: len(consumer.handled) == 7, "all but the last")
+            assert begun.wait(PATIENCE)
             log.client.flushall()
             for key, dump in dumps.items():
                 log.client.restore(key, 0, dump)

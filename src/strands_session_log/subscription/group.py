@@ -13,6 +13,7 @@ from ..keys import GroupKeys, Keyspace
 from ..scripts import (
     GROUP_COUNT,
     GROUP_GAP,
+    GROUP_HEARTBEAT,
     GROUP_LEAVE,
     GROUP_MISSING,
     GROUP_RELEASE,
@@ -214,6 +215,11 @@ class Group:
         key, id_ = self.keyspace.session(envelope.session_id).events, str(envelope.id)
         found = self.command(b"XRANGE", key, id_, id_)
         return found[0] if found else None
+
+    def heartbeat(self, gone_after_ms: int, forgotten_after_ms: int) -> int:
+        """Say that this consumer is there; how many are, by the server's clock, that were heard of lately."""
+        keys, arguments = [self._keys(0).group], (self.settings.consumer, gone_after_ms, forgotten_after_ms)
+        return int(insist(lambda: GROUP_HEARTBEAT(self.client, keys, arguments), self.retry_for))
 
     def release(self, partition: int) -> None:
         """Give up the lease of a partition, if this consumer has it; of one that is broken, nobody has."""
