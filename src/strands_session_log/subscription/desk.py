@@ -20,6 +20,8 @@ logger = logging.getLogger(__name__)
 _LINGER = 0.001
 """For how many seconds acks are collected before they are told."""
 _PAUSE = 0.2
+_BEAT_EVERY = 20.0
+"""A sign of life comes at least as often, however long `claim_after` is: `groups` shows who is there (`ACTIVE_MS`)."""
 _CHORES_EVERY = 2.0
 _SUSPECT = 3
 
@@ -276,7 +278,7 @@ class Desk:
         now = time.monotonic()
         if now < self._next_beat:
             return
-        self._next_beat = now + self._settings.claim_after / 3
+        self._next_beat = now + min(_BEAT_EVERY, self._settings.claim_after / 3)
         with self._changed:
             timeout = self._settings.timeout
             unsettled = [*self._open.values(), *(verdict.delivery for verdict in self._queue)]

@@ -31,7 +31,8 @@ class GroupStatus(NamedTuple):
         group: Its name.
         partition: The partition, from 0.
         lag: How many envelopes it has not been given yet.
-        lag_seconds: How old the oldest is that it has not settled, by the server's clock; 0 when there is none.
+        lag_seconds: How old the oldest is that it has not settled, by the server's clock; 0 when there is none, and
+            while that clock is behind what it was.
         pending: How many it was given and has not settled.
         parked: How many events are parked.
         consumers: How many consumers it has had that did not leave.
