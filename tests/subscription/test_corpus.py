@@ -58,7 +58,8 @@ NOTED = {
     "abandoned": 1,
     "taken_over:gone": 1,
     "taken_over:c": 1,
-    "member:gone": 1,
+    "heartbeat:gone": 1,
+    "recount_cursor": "0-0",
 }
 FIELDS = (*NOTED, "checkpoint", "checkpoint_link", "created", "last_read", "parked_total", "error")
 ENVELOPE = ("session", "id", "type", "agent", "link", "facts")

@@ -82,6 +82,8 @@ def crash(consumer: Consumer) -> None:
     exchange._group.leave = lambda partitions: None
     exchange.mailbox.close()
     consumer.join(10)
+    for intake in exchange._intakes:
+        intake.join(10)
 
 
 @settings(

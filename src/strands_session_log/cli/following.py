@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.text import Text
 
 from ..codec.delta import Delta
-from ..errors import CorruptEntryError, FeedGapError, SessionNotFoundError
+from ..errors import CorruptEntryError, FeedGapError, LogForkedError, SessionNotFoundError
 from ..events import Recorded
 from ..feed import Envelope
 from ..ids import START, EventId
@@ -49,12 +49,12 @@ def follow(things: Iterable[T], show: Callable[[T], object], how_to_go_on: Calla
 
 
 def past_gaps(feed: FeedTail) -> Iterator[Envelope]:
-    """The envelopes; what is missing between them, or was put there by somebody else, is told, and does not end it."""
+    """The envelopes; what is missing between them, was replaced or written by others, is told and does not end it."""
     while True:
         try:
             yield from feed
             return
-        except (FeedGapError, CorruptEntryError) as error:
+        except (FeedGapError, LogForkedError, CorruptEntryError) as error:
             typer.echo(f"session-log: warning: {one_line(error)}", err=True)
 
 

@@ -31,6 +31,16 @@ class FeedGapError(SessionLogError):
         )
 
 
+class PositionUnknownError(SessionLogError):
+    """A tail of all sessions was asked where it stands before the server has said where it begins."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the tail does not know yet where it begins; ask for `position` inside `with tail:` or `async with tail:`, "
+            "which wait until it does"
+        )
+
+
 class EnvelopeMismatchError(SessionLogError):
     """The feed says of an event what its session does not: one of the two was written by somebody else.
 

@@ -10,10 +10,10 @@ from itertools import chain
 from typing import Any
 
 from ..codec import Encoded, RawEntry, fields_of, recorded
-from ..errors import LogForkedError
+from ..errors import InvalidPointError, LogForkedError
 from ..events import Event, Recorded, SessionInfo
 from ..feed import FeedRetention
-from ..ids import START, EventId
+from ..ids import START, EventId, Revision, parse_point
 from ..instrumentation.hooks import hooks
 from ..keys import Keyspace
 from ..scripts import LOCATE
@@ -299,7 +299,7 @@ class EventLog:
         with naming(self.client, {self.keyspace.feed(partition): ("stream", CURES["feed"])}):
             return insist(call, self.retry_for)
 
-    def sessions(self, limit: int, before: SessionInfo | datetime | None = None) -> list[SessionInfo]:
+    def sessions(self, limit: int, before: SessionInfo | datetime | str | None = None) -> list[SessionInfo]:
         """The directory, newest first, in two round trips; more where much of what it lists is no session.
 
         Args:
@@ -308,8 +308,9 @@ class EventLog:
 
         Raises:
             CorruptKeyError: When the directory of a partition is no sorted set.
+            InvalidPointError: When the text is no time.
         """
-        return self._directory.newest(limit, before)
+        return self._directory.newest(limit, self._time(before) if isinstance(before, str) else before)
 
     def session_ids(self) -> Iterator[str]:
         """The ids of all sessions that are listed, newest first, page by page: also of those whose head is damaged.
@@ -321,9 +322,16 @@ class EventLog:
         """
         return self._directory.session_ids()
 
-    def count_sessions(self, since: datetime) -> int:
-        """How many sessions had an event at or after a time, in one round trip."""
-        return self._directory.count(since)
+    def count_sessions(self, since: datetime | str) -> int:
+        """How many sessions had an event at or after a time; one round trip, one more where the time is relative."""
+        return self._directory.count(self._time(since) if isinstance(since, str) else since)
+
+    def _time(self, point: str) -> datetime:
+        """What is relative is so to the server's clock, from which events have their time."""
+        found = parse_point(point, now_ms=self.clock(self.keyspace.sessions(0)))
+        if isinstance(found, Revision):
+            raise InvalidPointError(point)
+        return EventId(found.ms, 0).time
 
 
 def _record(reason: str, by: str) -> dict[str, str]:

@@ -33,14 +33,16 @@ for _, info in ipairs(call('XINFO', 'GROUPS', feed)) do
     local group = named(info)
     local name = group['name']
     if not hashes[name] then return { -1 } end
-    local last_read = tonumber(call('HGET', hashes[name], 'last_read') or nil)
-    local idle = last_read and now - last_read
+    local idle = heard_of(hashes[name], 'last_read', call('HGET', hashes[name], 'last_read'), now)
     for _, row in ipairs(call('XINFO', 'CONSUMERS', feed, name)) do
         local consumer = named(row)
-        if not idle or consumer['idle'] < idle then idle = consumer['idle'] end
-        if consumer['pending'] == 0 and consumer['idle'] > patience then
+        local beat = HEARTBEAT .. consumer['name']
+        -- To XINFO, all are new when the server is.
+        local silent = heard_of(hashes[name], beat, call('HGET', hashes[name], beat), now) or consumer['idle']
+        if not idle or silent < idle then idle = silent end
+        if consumer['pending'] == 0 and silent > patience then
             call('XGROUP', 'DELCONSUMER', feed, name, consumer['name'])
-            call('HDEL', hashes[name], 'taken_over:' .. consumer['name'])
+            call('HDEL', hashes[name], 'taken_over:' .. consumer['name'], beat)
         end
     end
     local delivered = group['last-delivered-id']

@@ -103,6 +103,8 @@ for at = FIRST + acks, #ARGV, 5 do
         end
     end
 end
+-- Who handles slowly asks for nothing, but is there.
+if #others > 0 then call('HSET', group, HEARTBEAT .. consumer, now) end
 if owner == consumer then call('HSET', group, 'lease_until', now + claim_after) end
 
 -- Up to where is everything settled? Entries are not looked up for it: in a stream of large nodes that is slow ----------

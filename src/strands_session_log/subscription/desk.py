@@ -20,6 +20,8 @@ logger = logging.getLogger(__name__)
 _LINGER = 0.001
 """For how many seconds acks are collected before they are told."""
 _PAUSE = 0.2
+_BEAT_EVERY = 20.0
+"""A sign of life comes at least as often, however long `claim_after` is: `groups` shows who is there (`ACTIVE_MS`)."""
 _CHORES_EVERY = 2.0
 _SUSPECT = 3
 
@@ -297,7 +299,7 @@ class Desk:
         now = time.monotonic()
         if now < self._next_beat:
             return
-        self._next_beat = now + self._settings.claim_after / 3
+        self._next_beat = now + min(_BEAT_EVERY, self._settings.claim_after / 3)
         self._fail_overdue(now)
         with self._changed:
             timeout = self._settings.timeout
@@ -349,4 +351,4 @@ class Desk:
             self._taken_over[deliveries[0].partition] = settled.taken_over
             for delivery, said in zip(deliveries, settled.others, strict=True):
                 delivery.expires = now + self._settings.lease if said == "k" else 0.0
-            self._heed_loss(partition, len(deliveries) - settled.others.count("k"))
+            self._heed_loss(deliveries[0].partition, len(deliveries) - settled.others.count("k"))

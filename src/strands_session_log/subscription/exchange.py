@@ -154,7 +154,6 @@ class Exchange:
         failed = f"{type(error).__name__}: {error}" if isinstance(error, Exception) else ""
         self._past.close(failed)
         self._desk.close(_GOODBYE, failed)
-        self._leases.leave()
         # At the very end: whoever takes over a partition in order is to find it settled.
         with suppress(SessionLogError):
             self._group.leave(range(self._events.keyspace.partitions))

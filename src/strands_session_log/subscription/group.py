@@ -14,6 +14,7 @@ from ..keys import GroupKeys, Keyspace
 from ..scripts import (
     GROUP_COUNT,
     GROUP_GAP,
+    GROUP_HEARTBEAT,
     GROUP_LEAVE,
     GROUP_MISSING,
     GROUP_RELEASE,
@@ -38,8 +39,7 @@ class Request(NamedTuple):
         most: How many deliveries at most.
         claim: Look for what others left lying.
         suspects: Something may be given that was delivered twice already.
-        known: The last envelope this consumer was given: its id and link.
-        compare: Compare it with the feed.
+        known: The last envelope this consumer was given, which is compared with the feed: its id and link.
         own: Deliveries of its own that are to be given again.
         is_begun: Whether the group is known to have begun; should it be gone, what is there now came after that.
     """
@@ -49,7 +49,6 @@ class Request(NamedTuple):
     claim: bool = False
     suspects: bool = True
     known: tuple[str, bytes] = ("", b"")
-    compare: bool = False
     own: Sequence[bytes] = ()
     is_begun: bool = False
 
@@ -221,6 +220,11 @@ class Group:
         found = self.command(b"XRANGE", key, id_, id_)
         return found[0] if found else None
 
+    def heartbeat(self, gone_after_ms: int, forgotten_after_ms: int) -> int:
+        """Say that this consumer is there; how many are, by the server's clock, that were heard of lately."""
+        keys, arguments = [self._keys(0).group], (self.settings.consumer, gone_after_ms, forgotten_after_ms)
+        return int(insist(lambda: GROUP_HEARTBEAT(self.client, keys, arguments), self.retry_for))
+
     def release(self, partition: int) -> None:
         """Give up the lease of a partition, if this consumer has it; of one that is broken, nobody has."""
         call = [([self._keys(partition)[1]], [self.settings.consumer])]
@@ -248,7 +252,7 @@ class Group:
             *(request.most, "feed" if request.is_begun or self._has_begun else settings.start),
             *("1" if request.claim else "", settings.claim_after_ms, settings.max_attempts),
             *("1" if request.suspects else "", settings.claim_after_ms, *request.known),
-            *("1" if request.compare else "", b" ".join(request.own)),
+            b" ".join(request.own),
         ]
 
     def _told(self, words: Words) -> list[Any]:

@@ -11,8 +11,8 @@ from typing import Protocol
 
 from valkey import ValkeyCluster
 
-from ..errors import CorruptEntryError, FeedGapError, LogForkedError, ServerRefusedError, ServerUnavailableError
-from ..feed import FeedId, envelope
+from ..errors import FeedGapError, LogForkedError, ServerRefusedError, ServerUnavailableError
+from ..feed import FeedId, replaced
 from .bell import Bell
 from .desk import Desk
 from .group import Group, Request
@@ -208,6 +208,8 @@ class Intake:
         for place in due:
             given = news.get(place.partition, [])
             unseen = place.note_news(given, most, now)
+            if place.doubts_history:
+                self._check_history(place, now)
             if unseen and (gap := self._group.missing(unseen)):
                 self._found(place, gap)
             if given:
@@ -227,8 +229,7 @@ class Intake:
 
     def _took(self, place: Place, request: Request, taken: Taken) -> bool:
         if taken.status == "forked":
-            assert place.last is not None
-            raise self._forked(place.partition, place.last)
+            raise self._forked(place)
         if taken.error:
             self._broke(place, taken.error)
             return False
@@ -265,13 +266,19 @@ class Intake:
         place.broke(time.monotonic())
         self._leases.note(place.partition, False)
 
-    def _forked(self, partition: int, last: Given) -> LogForkedError:
-        try:
-            lost = envelope(self._group.keyspace, partition, last.id, last.fields)
-        except CorruptEntryError:
-            # What was there was no event; all that is known is where.
-            return LogForkedError("", FeedId.parse(partition, last.id))
-        return LogForkedError(lost.session_id, lost.id)
+    def _check_history(self, place: Place, now: float) -> None:
+        """Look whether what was given last is still in the feed, before anything that came after it is handed over.
+
+        Raises:
+            LogForkedError: When it is not.
+        """
+        (taken,) = self._group.take([place.request(0, now, False)])
+        if taken.status == "forked":
+            raise self._forked(place)
+
+    def _forked(self, place: Place) -> LogForkedError:
+        assert place.last is not None
+        return replaced(self._group.keyspace, FeedId.parse(place.partition, place.last.id), place.last.fields)
 
     def _report(self, gap: Gap) -> None:
         self._tally.add(gaps=1)

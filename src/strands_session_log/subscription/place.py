@@ -11,7 +11,7 @@ from .settings import SubscriptionSettings
 from .taken import Gap, Given, Taken
 
 _COMPARE_EVERY = 2.0
-"""How often one looks whether history stands. Entries are not trimmed that soon after they were delivered."""
+"""How often one looks at least whether history stands. Entries are not trimmed that soon after they were delivered."""
 _LEASED_EVERY = 1.0
 _BROKEN_EVERY = 2.0
 
@@ -52,9 +52,12 @@ class Place:
     def request(self, most: int, now: float, suspects: bool) -> Request:
         """What to ask for."""
         known = (self.last.id.decode(), self.last.link) if self.last else ("", b"")
-        compare = self._must_compare or not self.rang
-        begun = self._is_begun
-        return Request(self.partition, most, self.may_claim(now), suspects, known, compare, self.own, begun)
+        return Request(self.partition, most, self.may_claim(now), suspects, known, self.own, self._is_begun)
+
+    @property
+    def doubts_history(self) -> bool:
+        """Whether to look if history stands before anything that came is handed over."""
+        return self._must_compare
 
     def may_claim(self, now: float) -> bool:
         """Whether it is time to look for what others left lying."""
