@@ -62,7 +62,10 @@ class LiveTokens(HookProvider):
         """Listen to one agent."""
         initialized: Any = self._initialized
         registry.add_callback(AgentInitializedEvent, initialized)
+        listen(registry, "BeforeInvocationEvent", self._invocation_begins)
         listen(registry, "AfterModelCallEvent", self._model_ended)
+        listen(registry, "MessageAddedEvent", self._message_added)
+        listen(registry, "AfterInvocationEvent", self._invocation_ended)
 
     def _initialized(self, hook: Any) -> None:
         handler = getattr(hook.agent, "callback_handler", None)
@@ -70,11 +73,9 @@ class LiveTokens(HookProvider):
             hook.agent.callback_handler = Overheard(handler, self._hearing(hook.agent))
 
     def _hearing(self, agent: Any) -> Callable[[Any], None]:
-        voice = self._voice(agent)
-
         def hear(chunk: Any) -> None:
             try:
-                voice.hear(chunk)
+                self._voice(agent).hear(chunk)
             except Exception as error:
                 self._publisher.fail(error)
 
@@ -84,8 +85,25 @@ class LiveTokens(HookProvider):
         if getattr(hook, "exception", None) is not None or getattr(hook, "retry", False):
             self._voice(hook.agent).discard()
 
+    def _invocation_begins(self, hook: Any) -> None:
+        """What an earlier one left open will not be a message: it was killed, or its stream was never closed."""
+        if self._name(hook.agent) not in self._voices:
+            self._publisher.discard_left_open(self._name(hook.agent))
+        self._voice(hook.agent).discard()
+
+    def _message_added(self, hook: Any) -> None:
+        if hook.message.get("role") == "assistant":
+            self._voice(hook.agent).settle()
+
+    def _invocation_ended(self, hook: Any) -> None:
+        """However it ended, cancelled too."""
+        self._voice(hook.agent).discard()
+
+    def _name(self, agent: Any) -> str:
+        return self._agent_id or str(agent.agent_id)
+
     def _voice(self, agent: Any) -> Voice:
-        name = self._agent_id or agent.agent_id
+        name = self._name(agent)
         return self._voices.setdefault(name, Voice(name, self._publisher.publish, self._publisher.forget))
 
 
