@@ -79,15 +79,7 @@ async def close(agent: Any, heard: Callable[[], Awaitable[Delta]]) -> Delta:
     return spoken
 
 
-async def time_out(agent: Any, heard: Callable[[], Awaitable[Delta]]) -> Delta:
-    task = asyncio.create_task(asyncio.wait_for(agent.invoke_async("Hello?"), 1.0))
-    spoken = await heard()
-    with pytest.raises(asyncio.TimeoutError):
-        await task
-    return spoken
-
-
-@pytest.mark.parametrize("leave", [cancel, close, time_out])
+@pytest.mark.parametrize("leave", [cancel, close])
 def test_what_a_call_said_that_was_cancelled_is_discarded(session_log: SessionLog, leave: Any) -> None:
     agent = make_speaker(session_log)
     with session_log.live("s") as live:
@@ -183,7 +175,7 @@ def test_what_a_node_said_that_was_out_of_time_is_discarded(session_log: Session
     builder = GraphBuilder()
     builder.set_graph_id("g")
     builder.add_node(agent, "n")
-    builder.set_node_timeout(1.0)
+    builder.set_node_timeout(3.0)
     builder.set_max_node_executions(1)
     builder.set_session_manager(ValkeySessionManager("s", log=session_log))
     graph = builder.build()

@@ -24,7 +24,9 @@ class LiveTokens(HookProvider):
     minutes, and with the session, and whatever is erased in it. What a guardrail objects to is taken back at once.
 
     It fails open: it neither raises nor waits for the network, and what the server did not take is dropped and counted.
-    An agent whose callback handler is replaced later, or for one call, is not heard meanwhile.
+    What will not be a message, as the call was cancelled or failed, is discarded when it ends; after a kill, when the
+    agent is called again. An agent whose callback handler is replaced later, or for one call, is not heard meanwhile; a
+    `BidiAgent` has none, and is not heard.
 
     Args:
         log: The log that has the session; something else records it.

@@ -147,7 +147,7 @@ class MessageWatch(SessionWatch):
         return event if event == START else self._event(event).id
 
     def _named_by(self, known: EventId) -> LivePosition:
-        """What one id stands for: it does not say of which stream it is. What may have been missed comes again."""
+        """What one id stands for, which does not say of which stream it is."""
         if known == START or self._fetch(str(known), str(known), 1):
             return LivePosition(known)
         # Of a piece: what was written in that very millisecond may not have been heard of.
