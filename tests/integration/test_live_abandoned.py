@@ -14,6 +14,7 @@ from strands.hooks import AfterModelCallEvent, BeforeModelCallEvent
 from strands.multiagent import GraphBuilder
 
 from strands_session_log import Delta, LiveTokens, Recorded, SessionLog, ValkeySessionManager, errors
+from strands_session_log.codec.delta import Line
 from support import FaultProxy, wait_until
 from support.following import SOON, taken
 from support.servers import Server
@@ -121,6 +122,22 @@ def test_what_a_stream_left_open_that_nobody_closed_is_discarded_when_the_agent_
             loop.run_until_complete(stream.aclose())
         loop.run_until_complete(loop.shutdown_default_executor())
         loop.close()
+
+
+def test_what_another_process_left_open_is_discarded_at_any_later_call(session_log: SessionLog) -> None:
+    """The agent may have spoken here before; what it said here is its own affair."""
+    agent = make_speaker(session_log)
+    with speaking(agent):
+        pass
+    revision = session_log.state("s").position.revision
+    left = Line("text", "default", "of another", 1, 0, "", "I was ")
+    flat = [part for pair in {**left._asdict(), "revision": revision}.items() for part in pair]
+    session_log.client.execute_command("XADD", session_log.events.keyspace.session("s").live, "*", *flat)
+    with session_log.live("s") as live:
+        spoken = piece(live)
+        with speaking(agent, "Go on."):
+            assert_discarded(spoken, piece(live))
+    assert stored(session_log).count(b"discarded") == 1
 
 
 def test_what_was_said_is_discarded_when_the_call_fails_before_the_message_is_added(session_log: SessionLog) -> None:

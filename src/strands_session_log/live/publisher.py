@@ -31,7 +31,7 @@ _PAUSE = 1.0
 _IDLE = 5.0
 _JOINED = (TEXT, REASONING, INPUT)
 _REMEMBERED = 1_000
-_PAGE = 500
+_PAGE = 100
 
 
 class LiveStats(NamedTuple):
@@ -151,7 +151,7 @@ class Publisher:
             self._start()
 
     def discard_left_open(self, agent: str) -> None:
-        """Say that what an agent was saying, perhaps in a process that was killed, will not be a message."""
+        """Say that what others heard an agent say, perhaps in a process that was killed, will not be a message."""
         with self._own_lock():
             self._agents.append(agent)
             self._start()
@@ -227,7 +227,7 @@ class Publisher:
         return line._replace(sequence=progress.number)
 
     def _send(self, batch: _Batch) -> None:
-        said = [*self._left_open(batch.agents), *self._placed(batch.lines)]
+        said = [*self._ends(batch.agents), *self._placed(batch.lines)]
         if said or batch.forgets:
             self._tell(said, batch.forgets)
             self._published += len(said)
@@ -258,13 +258,20 @@ class Publisher:
             raise _NoSession("there is no such session yet, or any more")
         return int(revision)
 
-    def _left_open(self, agents: Iterable[str]) -> Iterator[tuple[Line, int]]:
-        """The end of what agents said last; where that is a message by now, it does not matter."""
-        for agent in agents:
-            last = next((piece for piece in self._newest_first() if piece.line.agent == agent), None)
-            if last is not None and last.line.kind != DISCARDED:
-                end = last.line._replace(kind=DISCARDED, sequence=last.line.sequence + 1, tool_use_id="", text="")
-                yield end, last.revision
+    def _ends(self, agents: Iterable[str]) -> list[tuple[Line, int]]:
+        """The ends of what agents said last and others left open, as far as that can be learned."""
+        try:
+            return [end for agent in dict.fromkeys(agents) for end in self._left_open(agent)]
+        except Exception as error:
+            self.fail(error)
+            return []
+
+    def _left_open(self, agent: str) -> Iterator[tuple[Line, int]]:
+        """Where it became a message, the end of it does not matter."""
+        last = next((piece for piece in self._newest_first() if piece.line.agent == agent), None)
+        if last is not None and last.line.kind != DISCARDED and last.line.message not in self._messages:
+            end = last.line._replace(kind=DISCARDED, sequence=last.line.sequence + 1, tool_use_id="", text="")
+            yield end, last.revision
 
     def _newest_first(self) -> Iterator[Delta]:
         end = "+"

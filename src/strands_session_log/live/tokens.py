@@ -89,8 +89,7 @@ class LiveTokens(HookProvider):
 
     def _invocation_begins(self, hook: Any) -> None:
         """What an earlier one left open will not be a message: it was killed, or its stream was never closed."""
-        if self._name(hook.agent) not in self._voices:
-            self._publisher.discard_left_open(self._name(hook.agent))
+        self._publisher.discard_left_open(self._name(hook.agent))
         self._voice(hook.agent).discard()
 
     def _message_added(self, hook: Any) -> None:
