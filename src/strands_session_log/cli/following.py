@@ -22,6 +22,7 @@ from .chronicle import Told
 from .exits import Code
 from .layout import put, row, widths_of
 from .messages import fields, speaker
+from .reading import as_json as json_of
 from .terminal import local, one_line, plain
 
 T = TypeVar("T")
@@ -136,9 +137,13 @@ def _cells(one: Envelope) -> tuple[str, ...]:
     return time, session, agent, one_line(one.type), fields(one.facts, _LONG) if one.facts else ""
 
 
-def json_of_piece(delta: Delta) -> dict[str, Any]:
-    """Everything of a piece of a message."""
-    return {"id": str(delta.id), **delta.line._asdict(), "revision": delta.revision}
+def json_of_live(item: Delta | Recorded, cursor: object) -> dict[str, Any]:
+    """Everything of a piece of a message, or of a message, and how to go on behind it."""
+    if isinstance(item, Delta):
+        found = {"id": str(item.id), **item.line._asdict(), "revision": item.revision}
+    else:
+        found = json_of(item)
+    return {**found, "cursor": str(cursor)}
 
 
 def agent_of(item: Delta | Recorded) -> str:
