@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import atexit
+import logging
+import os
 import time
 from collections.abc import Callable
 from typing import Any
@@ -19,12 +21,16 @@ from ..lifecycle.guardrail import Guardrail, Said, watch
 from ..lifecycle.records import check_ids
 from ..lifecycle.trace import current_traceparent
 from ..session_log import DEFAULT_NAMESPACE, SessionLog
+from .ending import at_end_of_child, finish
 from .losses import RecorderStats
 from .source import Source
 from .worker import After, Worker
 
+logger = logging.getLogger(__name__)
+
 _open: WeakSet[SessionRecorder] = WeakSet()
-_EXIT_SECONDS = 2.0
+_LAST_WORD = 0.1
+"""The part of the time to close in that is left for telling what was not written."""
 
 
 class SessionRecorder(HookProvider):
@@ -92,9 +98,19 @@ class SessionRecorder(HookProvider):
         return all(worker.flush(max(0.0, deadline - time.monotonic())) for worker in list(self._workers.values()))
 
     def close(self, timeout: float = 10.0) -> bool:
-        """Write what waits, for so many seconds at most, and stop; returns whether everything was written."""
-        done = self.flush(timeout)
-        for worker in list(self._workers.values()):
+        """Write what waits, for so many seconds at most, and stop; returns whether everything was written.
+
+        What was not is told as a `recording.gap`, if the server takes that, and logged.
+        """
+        workers = list(self._workers.values())
+        done = self.flush(timeout * (1 - _LAST_WORD))
+        if not done:
+            for worker in workers:
+                worker.leave("the recorder was closed")
+            told = self.flush(timeout * _LAST_WORD)
+            unwritten = sum(worker.unwritten for worker in workers)
+            logger.warning("session_id=<%s>, unwritten=<%d>, told=<%s> | closed", self._session_id, unwritten, told)
+        for worker in workers:
             worker.close()
         self._source.close()
         return done
@@ -208,6 +224,7 @@ class SessionRecorder(HookProvider):
         if worker is None:
             new = Worker(self._source.log, self._session_id, agent_id, self._buffer)
             worker = self._workers.setdefault(agent_id, new)
+        at_end_of_child(_write_what_waits)
         return worker
 
     def _quietly(self, take: Callable[[Any], None]) -> Any:
@@ -231,7 +248,22 @@ def _snapshot(value: Any) -> Any:
     return from_json(to_json(value, "message"))
 
 
+def _all_workers() -> list[Worker]:
+    return [worker for recorder in list(_open) for worker in list(recorder._workers.values())]
+
+
 @atexit.register
 def _write_what_waits() -> None:
+    finish(_all_workers())
+
+
+def _begin_in_child() -> None:
+    """A forked child has neither the threads nor the locks of its parent, which goes on with what waits."""
     for recorder in list(_open):
-        recorder.flush(_EXIT_SECONDS)
+        recorder._source.begin()
+    for worker in _all_workers():
+        worker.begin()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_begin_in_child)

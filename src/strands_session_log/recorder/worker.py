@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from itertools import islice
@@ -25,6 +26,9 @@ Step: TypeAlias = "Callable[[Journal], After | None]"
 """Something that happened, to be put in line once it is known where the agent's transcript stands."""
 
 _BATCH = 256
+_LEAST_BATCH = 8
+_LONG = 2.5
+"""Seconds: a batch that took longer is followed by a smaller one, so that one sees whether it goes on."""
 _PAUSE = 1.0
 _SHORT_PAUSE = 0.05
 _MAX_CONFLICTS = 10
@@ -76,24 +80,35 @@ class Worker:
     """The writing half of a recorder, for one agent.
 
     The thread outlives whatever goes wrong: what the log refuses for now is tried again, what nobody expects a few
-    times, at the end step by step; then it is lost, which is counted and told.
+    times, at the end step by step; then it is lost, which is counted and told. `leave` is the end: what cannot be
+    written any more is told of first.
 
     Args:
         log: Where to; called in the thread, as it may have to connect.
         session_id: The session.
         agent_id: The agent.
         buffer: How many steps may wait; more are lost, and the gap is told once there is room again.
+
+    Attributes:
+        progress: How many steps are done with, written or lost: as long as it grows, it goes on.
     """
 
     def __init__(self, log: Callable[[], SessionLog], session_id: str, agent_id: str, buffer: int) -> None:
         self._log, self._session_id, self._agent_id, self._buffer = log, session_id, agent_id, buffer
+        self._state = initial()
+        self.begin()
+
+    def begin(self) -> None:
+        """Have nothing yet; also in a process that was forked, where what waits is the business of the one before."""
         self._steps: deque[Step] = deque()
-        self._losses = Losses(agent_id)
+        self._losses = Losses(self._agent_id)
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
-        self._state = initial()
-        self._closing = self._busy = False
+        self._closing = self._busy = self._tries_once = False
+        self._leaving = ""
+        self._batch = _BATCH
         self._recorded, self._trouble = 0, ""
+        self.progress = self._left = 0
 
     @property
     def stats(self) -> RecorderStats:
@@ -102,11 +117,23 @@ class Worker:
             last_error = self._trouble or self._losses.last_reason
             return RecorderStats(self._recorded, len(self._steps), self._losses.total, last_error)
 
+    @property
+    def is_done(self) -> bool:
+        """Whether all that was seen is written, and told if it was lost."""
+        with self._changed:
+            return self._is_done()
+
+    @property
+    def unwritten(self) -> int:
+        """How many steps wait, or did when there was no more time for them."""
+        with self._changed:
+            return self._left + sum(not isinstance(step, Gap) for step in self._steps)
+
     def put(self, step: Step) -> None:
         """Take a step, or count it as lost when the buffer is full. Never waits for the network."""
         with self._changed:
-            if self._closing:
-                self._lose("the recorder is closed")
+            if self._closing or self._leaving:
+                self._lose(self._leaving or "the recorder is closed")
             elif len(self._steps) >= self._buffer:
                 self._lose("the buffer is full")
             else:
@@ -125,13 +152,32 @@ class Worker:
             self._queue_gap(again=True)
             self._wake()
             self._changed.wait_for(lambda: self._closing or not (self._steps or self._busy), timeout)
-            return not (self._steps or self._busy or self._losses.untold)
+            return self._is_done()
+
+    def leave(self, reason: str) -> None:
+        """Give up what waits, and write that it is lost before anything else; nothing more is taken.
+
+        Args:
+            reason: Why, for the log.
+        """
+        with self._changed:
+            self._leaving = self._leaving or reason
+            self._changed.notify_all()
+
+    def write_here(self) -> None:
+        """Write in the caller's thread until something fails, where no other can be started; then tell what is lost."""
+        self._tries_once = True
+        while batch := self._take(waits=False):
+            self._write(batch)
 
     def close(self) -> None:
         """Stop trying; what waits is lost."""
         with self._changed:
             self._closing = True
             self._changed.notify_all()
+
+    def _is_done(self) -> bool:
+        return not (self._steps or self._busy or self._losses.untold)
 
     def _lose(self, reason: str) -> None:
         self._warn(reason)
@@ -144,37 +190,60 @@ class Worker:
         if len(self._steps) < self._buffer and not self._closing and (gap := self._losses.gap(again)):
             self._steps.append(gap)
 
-    def _wake(self) -> None:
-        """See to it that someone works; never an error, as at exit there may be no more threads."""
+    def has_thread(self) -> bool:
+        """Whether someone works on what waits; never an error: at exit there may be no more threads."""
+        with self._changed:
+            self._queue_gap(again=True)
+            return self._wake()
+
+    def _wake(self) -> bool:
+        self._changed.notify_all()
+        if not self._steps or self._closing or (self._thread and self._thread.is_alive()):
+            return True
         try:
-            if self._steps and not self._closing and not (self._thread and self._thread.is_alive()):
-                self._busy = False
-                self._thread = threading.Thread(target=self._run, name="session-recorder", daemon=True)
-                self._thread.start()
+            thread = threading.Thread(target=self._run, name="session-recorder", daemon=True)
+            self._busy = False
+            thread.start()
+            self._thread = thread
         except RuntimeError as error:
             self._warn(_text(error))
             self._trouble = _text(error)
-        self._changed.notify_all()
+        return self._thread is not None and self._thread.is_alive()
 
     def _run(self) -> None:
         while batch := self._take():
+            started = time.monotonic()
             self._write(batch)
-            with self._changed:
-                self._queue_gap()
-                self._busy = False
-                self._changed.notify_all()
+            took_long = time.monotonic() - started > _LONG
+            self._batch = max(_LEAST_BATCH, self._batch // 2) if took_long else min(_BATCH, self._batch * 2)
 
-    def _take(self) -> list[Step]:
+    def _take(self, waits: bool = True) -> list[Step]:
         """The next steps; they stay in the buffer until they are written. Empty when it is time to go."""
         with self._changed:
-            self._changed.wait_for(lambda: self._steps or self._closing)
+            self._queue_gap()
+            self._busy = False
+            self._changed.notify_all()
+            self._changed.wait_for(lambda: self._steps or self._closing or not waits)
+            if self._leaving and any(not isinstance(step, Gap) for step in self._steps):
+                self._lose_what_waits()
             self._busy = bool(self._steps) and not self._closing
-            return [] if self._closing else list(islice(self._steps, _BATCH))
+            return [] if self._closing else list(islice(self._steps, self._batch))
+
+    def _lose_what_waits(self) -> None:
+        """Only that it is lost is left to be written."""
+        waiting, told = list(self._steps), [step for step in self._steps if isinstance(step, Gap)]
+        self._forget(waiting)
+        for gap in told:
+            self._losses.put_back(gap)
+        for _ in range(len(waiting) - len(told)):
+            self._losses.count(self._leaving)
+        self._left += len(waiting) - len(told)
+        self._queue_gap(again=True)
 
     def _write(self, batch: list[Step]) -> None:
         attempt: Attempt | None = None
         conflicts = faults = 0
-        while not self._closing:
+        while not self._closing and (not self._leaving or isinstance(batch[0], Gap)):
             try:
                 log = self._log()
                 attempt = attempt or Attempt(self._journal(log), batch)
@@ -227,16 +296,20 @@ class Worker:
     def _forget(self, batch: Sequence[Step]) -> None:
         for _ in batch:
             self._steps.popleft()
+        self.progress += len(batch)
 
     def _wait_after(self, error: Exception, seconds: float) -> None:
         with self._changed:
             self._warn(_text(error))
             self._trouble = _text(error)
-            self._changed.wait_for(lambda: self._closing, seconds)
+            if self._tries_once:
+                self._closing, self._leaving = bool(self._leaving), self._leaving or _text(error)
+            last_word = isinstance(self._steps[0], Gap)
+            self._changed.wait_for(lambda: self._closing or (self._leaving and not last_word), seconds)
 
     def _warn(self, reason: str) -> None:
         """Log the first of a row of failures; the rest is counted."""
-        if not self._trouble and not self._losses.untold:
+        if not self._trouble and not self._losses.untold and not self._leaving:
             logger.warning("session_id=<%s>, reason=<%s> | recording is behind", self._session_id, reason)
 
 
