@@ -3,7 +3,19 @@
 from .deletion import Tombstone
 from .durability import Durability
 from .erasure import Progress
-from .expected import ANY, NO_SESSION, AgentAt, Expected, SessionAt
+from .expected import ANY, NO_SESSION, AgentAt, Expected, InLife, Life, SessionAt
 from .log import EventLog
 
-__all__ = ["ANY", "NO_SESSION", "AgentAt", "Durability", "EventLog", "Expected", "Progress", "SessionAt", "Tombstone"]
+__all__ = [
+    "ANY",
+    "NO_SESSION",
+    "AgentAt",
+    "Durability",
+    "EventLog",
+    "Expected",
+    "InLife",
+    "Life",
+    "Progress",
+    "SessionAt",
+    "Tombstone",
+]

@@ -124,7 +124,8 @@ class SessionRecorder(HookProvider):
         listen(registry, "BidiAgentStopEvent", self._quietly(self._settled))
         watch(registry, self._quietly(self._model_asked), self._quietly(self._model_ended))
         if self._records_facts:
-            listen(registry, "BeforeInvocationEvent", self._quietly(self._noting(Facts.invocation_started)))
+            started = self._noting(Facts.invocation_started, begins=True)
+            listen(registry, "BeforeInvocationEvent", self._quietly(started))
             listen(registry, "BeforeModelCallEvent", self._quietly(self._noting(Facts.model_asked)))
             listen(registry, "AfterModelCallEvent", self._quietly(self._noting(Facts.model_ended)))
             listen(registry, "BeforeToolCallEvent", self._quietly(self._noting(Facts.tool_started)))
@@ -135,15 +136,15 @@ class SessionRecorder(HookProvider):
         agent_id, trace = hook.agent.agent_id, current_traceparent()
 
         def step(journal: Journal) -> None:
-            journal.begin(record, trace)
-            if not journal.next_index:
+            journal.state(record, trace)
+            if not journal.next_index and journal.withheld is None:
                 for message in messages:
                     journal.message(SessionMessage.from_message(message, journal.next_index), trace)
             journal.window(messages, record.conversation_manager_state, trace)
 
         self._facts[agent_id], self._guardrails[agent_id] = Facts(agent_id), Guardrail()
         self._facts[agent_id].prime(hook.agent)
-        self._worker(agent_id).put(step)
+        self._worker(agent_id).put(step, begins=True)
 
     def _message_added(self, hook: Any) -> None:
         said = self._guardrail(hook.agent).said(hook.message, hook.agent)
@@ -153,10 +154,10 @@ class SessionRecorder(HookProvider):
             # Redacted while it waited: then the original is not written at all.
             spoken = SessionMessage.from_message(said.redaction or message, journal.next_index)
             journal.message(spoken, trace)
-            said.index, said.created_at = spoken.message_id, spoken.created_at
+            said.index, said.created_at, said.withheld = spoken.message_id, spoken.created_at, journal.withheld
             journal.state(record, trace)
 
-        self._worker(hook.agent.agent_id).put(step)
+        self._worker(hook.agent.agent_id).put(step, begins=True)
 
     def _message_updated(self, hook: Any) -> None:
         message, trace = _snapshot(hook.message), current_traceparent()
@@ -182,8 +183,8 @@ class SessionRecorder(HookProvider):
         def step(journal: Journal) -> After | None:
             known = journal.tracked(said.redaction.get("tracking_id"))
             if said.index is None and known:
-                said.index, said.created_at = known
-            if said.index is None:
+                said.index, said.created_at, said.withheld = *known, journal.withheld
+            if said.index is None or said.withheld is not journal.withheld:
                 return None
             journal.adopt([said.redacted(agent_id, trace)])
             return lambda log: erase_original(log, self._session_id, agent_id, said.index or 0)
@@ -207,12 +208,12 @@ class SessionRecorder(HookProvider):
 
         self._worker(agent_id).put(step)
 
-    def _noting(self, tell: Callable[[Facts, Any], list[events.Event]]) -> Callable[[Any], None]:
+    def _noting(self, tell: Callable[[Facts, Any], list[events.Event]], begins: bool = False) -> Callable[[Any], None]:
         def note(hook: Any) -> None:
             agent_id = hook.agent.agent_id
             told = tell(self._facts.setdefault(agent_id, Facts(agent_id)), hook)
             if told:
-                self._worker(agent_id).put(lambda journal: journal.queue(told))
+                self._worker(agent_id).put(lambda journal: journal.queue(told), begins=begins)
 
         return note
 

@@ -62,6 +62,10 @@ class Losses:
         self.total, self.untold, self.last_reason = self.total + 1, self.untold + 1, reason
         self._since, self._reason = self._since or events.now(), self._reason or reason
 
+    def drop(self, number: int, reason: str) -> None:
+        """Count some of which the log is not to be told."""
+        self.total, self.last_reason = self.total + number, reason if number else self.last_reason
+
     def gap(self, again: bool) -> Gap | None:
         """What is to be told, which then counts as told; None when nothing is.
 

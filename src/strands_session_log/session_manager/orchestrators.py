@@ -13,6 +13,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from typing import Any
+from weakref import WeakSet
 
 from strands.types.session import SessionMessage
 
@@ -45,6 +46,9 @@ class Orchestrators:
         self._journals: dict[str, Journal] = {}
         self._facts: dict[str, Facts] = {}
         self._started: dict[tuple[str, str], float] = {}
+        self._nodes: WeakSet[Node] = WeakSet()
+        self._life: str | None = None
+        self._withheld: set[str] = set()
 
     def register(self, registry: Any, manager: Any) -> None:
         """Listen to one orchestrator's registry."""
@@ -53,21 +57,34 @@ class Orchestrators:
             return lambda: self._initialize(hook.source, manager)
 
         listen(registry, "MultiAgentInitializedEvent", initialized)
-        listen(registry, "BeforeMultiAgentInvocationEvent", lambda hook: self._answered(hook.source))
+        listen(registry, "BeforeMultiAgentInvocationEvent", self._invocation_started)
         listen(registry, "BeforeNodeCallEvent", self._node_started)
         listen(registry, "AfterNodeCallEvent", self._node_ended)
         listen(registry, "AfterMultiAgentInvocationEvent", self._invocation_ended)
 
+    def session_deleted(self) -> None:
+        """Begin anew; what runs has a task and results of the session that was deleted, and is not written."""
+        self._withheld |= self._journals.keys() | self._facts.keys()
+        self._journals.clear()
+        self._life = None
+        for node in self._nodes:
+            node.session_deleted()
+
     def synced(self, source: Any) -> Callable[[], None]:
         """Put the state of an orchestrator in line, as it is now; returns what writes it."""
         journal = self._journal(source.id)
+        if source.id in self._withheld:
+            return _writing(journal)
         with session_exceptions():
             journal.queue([events.MultiAgentUpdated(source.serialize_state(), source.id, trace=current_traceparent())])
         return _writing(journal)
 
     def _initialize(self, source: Any, manager: Any) -> None:
         with session_exceptions():
+            # What is written later belongs to the session that is read, or begun, here.
+            life = self._life or self._log.life(self._session_id).name
             manager.initialize_multi_agent(source)
+            self._life = self._log.life(self._session_id).name if life.startswith(" ") else life
         if self._records_facts:
             self._facts_of(source).prime(source)
             self._listen_to_nodes(source, source.id, self._state(self._session_id))
@@ -80,9 +97,15 @@ class Orchestrators:
             if hasattr(executor, "hooks") and hasattr(executor, "messages"):
                 check_id("agent_id", inner)
                 known = state.agents.get(inner) or AgentState(inner)
-                Node(self._log, self._session_id, known).register(executor.hooks)
+                listener = Node(self._log, self._session_id, known, self._life)
+                listener.register(executor.hooks)
+                self._nodes.add(listener)
             elif hasattr(executor, "nodes"):
                 self._listen_to_nodes(executor, inner, state)
+
+    def _invocation_started(self, hook: Any) -> None:
+        self._withheld.discard(hook.source.id)
+        self._answered(hook.source)
 
     def _node_started(self, hook: Any) -> Callable[[], None] | None:
         self._started[hook.source.id, hook.node_id] = time.monotonic()
@@ -118,7 +141,8 @@ class Orchestrators:
         return self._facts.setdefault(source.id, Facts(source.id))
 
     def _journal(self, name: str) -> Journal:
-        return self._journals.setdefault(name, Journal(self._log, self._session_id, AgentState(name), fenced=False))
+        journal = Journal(self._log, self._session_id, AgentState(name), fenced=False, life=self._life)
+        return self._journals.setdefault(name, journal)
 
 
 class Node:
@@ -131,16 +155,22 @@ class Node:
         log: Where to write.
         session_id: The session.
         known: What the log holds of it, under its name.
+        life: Which session that is, see `EventLog.life`.
     """
 
-    def __init__(self, log: EventLog, session_id: str, known: AgentState) -> None:
+    def __init__(self, log: EventLog, session_id: str, known: AgentState, life: str | None) -> None:
         self._log, self._session_id, self._name = log, session_id, known.agent_id
         self._journal, self._facts, self._guardrail = (
-            Journal(log, session_id, known),
+            Journal(log, session_id, known, life=life),
             Facts(known.agent_id),
             Guardrail(),
         )
         self._to_erase: set[int] = set()
+
+    def session_deleted(self) -> None:
+        """Begin anew, with what is said from now on."""
+        self._journal.reset()
+        self._to_erase.clear()
 
     def register(self, registry: Any) -> None:
         """Listen to the agent's registry."""
