@@ -24,6 +24,7 @@ from ..ids import check_id
 from ..lifecycle import Facts, Journal, listen
 from ..lifecycle.erasing import erase_original
 from ..lifecycle.guardrail import Guardrail, watch
+from ..lifecycle.hooks import Handler
 from ..lifecycle.trace import current_traceparent
 from ..state import AgentState, SessionState
 from .errors import session_exceptions
@@ -58,12 +59,12 @@ class Orchestrators:
 
         listen(registry, "MultiAgentInitializedEvent", initialized)
         listen(registry, "BeforeMultiAgentInvocationEvent", self._invocation_started)
-        listen(registry, "BeforeNodeCallEvent", self._node_started)
-        listen(registry, "AfterNodeCallEvent", self._node_ended)
-        listen(registry, "AfterMultiAgentInvocationEvent", self._invocation_ended)
+        listen(registry, "BeforeNodeCallEvent", self._unless_withheld(self._node_started))
+        listen(registry, "AfterNodeCallEvent", self._unless_withheld(self._node_ended))
+        listen(registry, "AfterMultiAgentInvocationEvent", self._unless_withheld(self._invocation_ended))
 
     def session_deleted(self) -> None:
-        """Begin anew; what runs has a task and results of the session that was deleted, and is not written."""
+        """Begin anew with the next call: what runs has a task and results of the session that was deleted."""
         self._withheld |= self._journals.keys() | self._facts.keys()
         self._journals.clear()
         self._life = None
@@ -78,6 +79,9 @@ class Orchestrators:
         with session_exceptions():
             journal.queue([events.MultiAgentUpdated(source.serialize_state(), source.id, trace=current_traceparent())])
         return _writing(journal)
+
+    def _unless_withheld(self, handle: Handler) -> Handler:
+        return lambda hook: None if hook.source.id in self._withheld else handle(hook)
 
     def _initialize(self, source: Any, manager: Any) -> None:
         with session_exceptions():
@@ -105,6 +109,8 @@ class Orchestrators:
 
     def _invocation_started(self, hook: Any) -> None:
         self._withheld.discard(hook.source.id)
+        for node in self._nodes:
+            node.orchestrator_called(hook.source.id)
         self._answered(hook.source)
 
     def _node_started(self, hook: Any) -> Callable[[], None] | None:
@@ -166,25 +172,34 @@ class Node:
             Guardrail(),
         )
         self._to_erase: set[int] = set()
+        self._is_silent = False
 
     def session_deleted(self) -> None:
-        """Begin anew, with what is said from now on."""
+        """Begin anew, with the next call of its orchestrator."""
         self._journal.reset()
         self._to_erase.clear()
+        self._is_silent = True
+
+    def orchestrator_called(self, name: str) -> None:
+        """A graph or swarm was called; it may be the one around this node."""
+        self._is_silent = self._is_silent and not self._name.startswith(f"{name}:")
 
     def register(self, registry: Any) -> None:
         """Listen to the agent's registry."""
-        watch(registry, lambda hook: self._guardrail.asked(hook.agent), self._model_ended)
+        watch(registry, lambda hook: self._guardrail.asked(hook.agent), self._unless_silent(self._model_ended))
         listen(registry, "BeforeInvocationEvent", self._noting(self._facts.invocation_started))
         listen(registry, "BeforeModelCallEvent", self._noting(self._facts.model_asked))
         listen(registry, "AfterModelCallEvent", self._noting(self._facts.model_ended))
         listen(registry, "AfterToolCallEvent", self._noting(self._facts.tool_ended))
-        listen(registry, "BeforeToolCallEvent", self._tool_started)
-        listen(registry, "MessageAddedEvent", self._message_added)
-        listen(registry, "AfterInvocationEvent", self._invocation_ended)
+        listen(registry, "BeforeToolCallEvent", self._unless_silent(self._tool_started))
+        listen(registry, "MessageAddedEvent", self._unless_silent(self._message_added))
+        listen(registry, "AfterInvocationEvent", self._unless_silent(self._invocation_ended))
 
-    def _noting(self, tell: Callable[[Any], list[Event]]) -> Callable[[Any], None]:
-        return lambda hook: self._journal.note(tell(hook))
+    def _unless_silent(self, handle: Handler) -> Handler:
+        return lambda hook: None if self._is_silent else handle(hook)
+
+    def _noting(self, tell: Callable[[Any], list[Event]]) -> Handler:
+        return self._unless_silent(lambda hook: self._journal.note(tell(hook)))
 
     def _message_added(self, hook: Any) -> Callable[[], None]:
         record = SessionMessage.from_message(hook.message, self._journal.next_index)
