@@ -70,7 +70,8 @@ def test_a_session_that_went_on_in_the_log_is_not_touched_again(tmp_path: Path, 
     (outcome,) = move_in(tmp_path, session_log)
 
     assert outcome.outcome == "conflict"
-    assert "the state of 'default' (and 2 more)" in outcome.problem
+    assert "but not the state of 'default', message 2 of 'default', message 3 of 'default'" in outcome.problem
+    assert "delete it from the log" in outcome.problem
     assert len(session_log.state("s").agents["default"].messages) == 4
 
 
@@ -134,6 +135,6 @@ def test_of_two_imports_at_once_the_later_is_told_that_it_came_too_late(
     assert [one.outcome for one in move_in(tmp_path / "short", session_log)] == ["imported"]
     before = list(session_log.read("s"))
     elsewhere = SessionLog(session_log.client, session_log.namespace, allow_eviction=True)
-    monkeypatch.setattr(importing, "find", lambda log, session_id: nothing)
+    monkeypatch.setattr(importing, "find", lambda *_, **__: nothing)
     assert [one.outcome for one in move_in(tmp_path / "long", elsewhere)] == ["conflict"]
     assert list(session_log.read("s")) == before

@@ -10,6 +10,7 @@ from ..codec import Encoded
 from ..errors import ConcurrentWriteError, EncodingError, InvalidIdError
 from ..event_log import NO_SESSION, SessionAt
 from ..session_log import SessionLog
+from .catching_up import MessagesMissingError, rebased
 from .errors import SourceError
 from .plan import Decision, Outcome, decide, find, planned
 from .stored import Source
@@ -84,11 +85,12 @@ def import_sessions(
 def _import(source: Source, log: SessionLog, session_id: str, dry_run: bool, progress: Progress) -> Imported:
     try:
         stored = source.read(session_id)
-        wanted = planned(stored)
+        found = find(log, session_id, with_data=not stored.grows)
+        decision = decide(planned(stored if stored.grows else rebased(stored, found)), found)
+    except MessagesMissingError as error:
+        return Imported(session_id, "conflict", problem=str(error))
     except (SourceError, EncodingError, InvalidIdError) as error:
         return Imported(session_id, "failed", problem=str(error))
-    found = find(log, session_id)
-    decision = decide(wanted, found, stored.grows)
     if not dry_run:
         try:
             _append(log, session_id, decision.missing, found.revision, progress)
