@@ -40,6 +40,17 @@ for number in range(turns):
     agent(f"Question {number}?")
 """
 PATIENT, IMPATIENT = BEGINNING + TALK, BEGINNING + "ending.PATIENCE = ending._LAST_WORD = 0.5\n" + TALK
+FORGOTTEN = (
+    BEGINNING
+    + """
+import gc
+print("ready", flush=True)
+sys.stdin.readline()
+agent("Is anyone there?")
+del agent, recorder
+gc.collect()
+"""
+)
 CHILD = (
     BEGINNING
     + """
@@ -119,6 +130,18 @@ def test_a_process_ends_once_all_is_written_however_far_the_server_is(tcp_server
         _, errors = program.communicate(60)
         assert (program.returncode, "not recorded" in errors) == (0, False)
     assert len(said(tcp_server)) == 182
+
+
+def test_what_a_recorder_saw_that_nobody_has_any_more_is_written_before_the_process_ends(
+    tcp_server: Server, proxy: FaultProxy
+) -> None:
+    with started(FORGOTTEN, proxy, 1) as program:
+        assert program.stdout
+        program.stdout.readline()
+        proxy.delay(requests=0.3, replies=0.3)
+        talk(program)
+        assert program.wait(30) == 0
+    assert len(said(tcp_server)) == 4
 
 
 def test_a_process_whose_server_stands_still_ends_and_says_what_is_missing(

@@ -48,8 +48,8 @@ class MessagesMissingError(Exception):
     def __init__(self, agent_id: str, first: int, last: int) -> None:
         self.agent_id, self.first, self.last = agent_id, first, last
         super().__init__(
-            f"the source has removed messages {first} to {last} of {agent_id!r}, which were never imported: import more "
-            "often than its conversation manager removes, or delete the session from the log to import what is left"
+            f"the source has removed messages {first} to {last} of {agent_id!r}, which were never imported: import "
+            "more often than its conversation manager removes, or delete it from the log to import what is left"
         )
 
 

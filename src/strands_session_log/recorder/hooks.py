@@ -24,7 +24,7 @@ from ..session_log import DEFAULT_NAMESPACE, SessionLog
 from .ending import at_end_of_child, finish
 from .losses import RecorderStats
 from .source import Source
-from .worker import After, Worker
+from .worker import After, Worker, workers
 
 logger = logging.getLogger(__name__)
 
@@ -249,20 +249,16 @@ def _snapshot(value: Any) -> Any:
     return from_json(to_json(value, "message"))
 
 
-def _all_workers() -> list[Worker]:
-    return [worker for recorder in list(_open) for worker in list(recorder._workers.values())]
-
-
 @atexit.register
 def _write_what_waits() -> None:
-    finish(_all_workers())
+    finish(list(workers))
 
 
 def _begin_in_child() -> None:
     """A forked child has neither the threads nor the locks of its parent, which goes on with what waits."""
     for recorder in list(_open):
         recorder._source.begin()
-    for worker in _all_workers():
+    for worker in list(workers):
         worker.begin()
 
 

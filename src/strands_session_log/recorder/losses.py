@@ -14,7 +14,7 @@ class RecorderStats(NamedTuple):
     Attributes:
         recorded: In the log.
         waiting: Not written yet.
-        lost: Given up: the buffer was full, or a value could not be stored.
+        lost: Given up: the buffer was full, a value could not be stored, the session was deleted, or time was up.
         last_error: Why something was not written, the last time; empty when everything was.
     """
 

@@ -9,6 +9,7 @@ from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from itertools import islice, takewhile
 from typing import Any, NamedTuple, TypeAlias
+from weakref import WeakSet
 
 from ..errors import ConcurrentWriteError, SessionLogError, SessionLostError
 from ..event_log import EventLog
@@ -48,6 +49,8 @@ _BATCH = 256
 _LEAST_BATCH = 8
 _LONG = 2.5
 """Seconds: a batch that took longer is followed by a smaller one, so that one sees whether it goes on."""
+_IDLE = 5.0
+"""Seconds without a step after which the thread ends; the next step starts another one."""
 _PAUSE = 1.0
 _SHORT_PAUSE = 0.05
 _MAX_CONFLICTS = 10
@@ -99,6 +102,10 @@ class Attempt:
         return True
 
 
+workers: WeakSet[Worker] = WeakSet()
+"""Those of this process, also of recorders that nobody has any more: their threads hold them while something waits."""
+
+
 class Worker:
     """The writing half of a recorder, for one agent.
 
@@ -123,6 +130,7 @@ class Worker:
         self._content: Mapping[str, Any] = {}
         self._withheld: Withheld | None = None
         self.begin()
+        workers.add(self)
 
     def begin(self) -> None:
         """Have nothing yet; also in a process that was forked, where what waits is the business of the one before."""
@@ -255,11 +263,13 @@ class Worker:
             self._queue_gap()
             self._busy = False
             self._changed.notify_all()
-            self._changed.wait_for(lambda: self._steps or self._closing or not waits)
+            self._changed.wait_for(lambda: self._steps or self._closing, _IDLE if waits else 0)
             if self._leaving and any(not isinstance(seen.step, Gap) for seen in self._steps):
                 self._lose_what_waits()
             self._busy = bool(self._steps) and not self._closing
-            return [] if self._closing else list(islice(self._steps, self._batch))
+            if not self._busy:
+                self._thread = None
+            return list(islice(self._steps, self._batch)) if self._busy else []
 
     def _lose_what_waits(self) -> None:
         """Only that it is lost is left to be written."""
