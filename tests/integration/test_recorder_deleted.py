@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 import valkey
 from strands import Agent
-from strands.agent.conversation_manager import SlidingWindowConversationManager
+from strands.agent.conversation_manager import SlidingWindowConversationManager, SummarizingConversationManager
 from strands.hooks import HookProvider, MessageAddedEvent
+from strands.types.exceptions import ContextWindowOverflowException
 from strands_agents import happened, make_agent
 
 from strands_session_log import SessionLog, SessionRecorder, events
@@ -214,6 +215,42 @@ def test_a_window_that_slides_after_a_deletion_holds_what_was_said_since(session
     assert session_log.state("s").agents["default"].window == agent.messages
 
 
+def test_a_summary_of_what_was_deleted_does_not_come_back_either(session_log: SessionLog) -> None:
+    def manager() -> Any:
+        return SummarizingConversationManager(summary_ratio=0.5, preserve_recent_messages=2)
+
+    overflow = ContextWindowOverflowException("too long")
+    script: Any = ["One.", "Two.", "Three.", overflow, f"They said {SECRET}.", "Four.", "Five.", "Six."]
+    recorder = SessionRecorder(session_log, "s")
+    agent: Any = Agent(
+        model=ScriptedModel(script), hooks=[recorder], callback_handler=None, conversation_manager=manager()
+    )
+    for number in range(4):
+        agent(f"Question {number}?")
+    assert SECRET in str(agent.messages[0])
+    assert recorder.flush()
+    session_log.delete("s")
+    agent("And now?")
+    agent("And then?")
+    assert recorder.close()
+    assert SECRET not in raw(session_log)
+    assert make_agent(session_log, conversation_manager=manager()).messages == agent.messages[-4:]
+
+
+def test_a_second_deletion_does_not_bring_back_the_state_of_the_first(session_log: SessionLog) -> None:
+    recorder = SessionRecorder(session_log, "s")
+    agent = recorded_agent(recorder, state={"told": SECRET})
+    for number in range(3):
+        agent(f"Question {number}?")
+        agent.state.set(f"turn{number}", number)
+        agent("Go on.")
+        assert recorder.flush()
+        assert session_log.state("s").agents["default"].state.get(f"turn{number}") == number
+        assert number == 0 or SECRET not in raw(session_log)
+        session_log.delete("s")
+    assert recorder.close()
+
+
 def test_an_erased_message_does_not_come_back_with_what_an_agent_still_holds(session_log: SessionLog) -> None:
     recorder = SessionRecorder(session_log, "s")
     agent = recorded_agent(recorder)
@@ -256,3 +293,18 @@ def test_a_session_manager_that_deletes_its_session_goes_on_without_what_was_sai
     assert SECRET not in raw(session_log)
     assert session_log.state("s").agents["default"].window == agent.messages[2:]
     assert session_log.state("s").agents["default"].state == {"more": 1}
+
+
+def test_a_manager_that_resumes_does_not_take_what_strands_adds_to_an_erased_message_for_another(
+    session_log: SessionLog,
+) -> None:
+    agent = make_agent(session_log, ["One.", "Two."])
+    agent(SECRET)
+    agent("Fine?")
+    session_log.erase("s", next(session_log.read("s", types="message.added")).id, "asked for")
+    resumed = make_agent(session_log, ["Three.", "Four."])
+    resumed("And now?")
+    resumed("And then?")
+    assert not happened(session_log, types="window.changed")
+    assert SECRET not in raw(session_log)
+    assert session_log.state("s").agents["default"].window[0]["content"] == [{"text": "[erased]"}]

@@ -209,7 +209,7 @@ class Journal:
         Raises:
             EncodingError: When a value in it cannot be stored.
         """
-        removed = removed_count(conversation_manager_state)
+        removed = removed_count(conversation_manager_state) if self.withheld is None else 0
         changed = self._window.changed(messages, removed, self.next_index, forced)
         self._seen = list(messages)
         if changed is not None:

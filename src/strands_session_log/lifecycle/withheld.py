@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ..codec import to_json
 
-_MANAGER = "conversation_manager_state"
+_MANAGER, _REMOVED = "conversation_manager_state", "removed_message_count"
 
 
 class Withheld:
@@ -43,6 +44,9 @@ class Withheld:
             key: None if isinstance(now, (Mapping, list)) and self._had(_MANAGER, key, now) else now
             for key, now in manager.items()
         }
+        if _REMOVED in manager:
+            # It counts what the new session never had.
+            left[_MANAGER][_REMOVED] = 0
         return left
 
     def _had(self, name: str, key: str, now: Any) -> bool:
@@ -50,16 +54,19 @@ class Withheld:
         return key in then and to_json(now, name) == then[key]
 
 
-def first_said_since(prints: Sequence[bytes], said: Sequence[bytes]) -> int:
-    """Where, in what an agent holds, that begins which was said since: no more of it than was said, at the end.
+def first_said_since(prints: Sequence[bytes], said: Iterable[bytes]) -> int:
+    """Where, in what an agent holds, that begins which was said since: found from the end, each message once.
 
     Args:
         prints: Fingerprints of what it holds.
         said: Those of what was said.
     """
-    known = set(said)
-    earliest = max(0, len(prints) - len(said))
-    return next((at for at in range(earliest, len(prints)) if prints[at] in known), len(prints))
+    first, left = len(prints), Counter(said)
+    for at in range(len(prints) - 1, -1, -1):
+        if left[prints[at]]:
+            left[prints[at]] -= 1
+            first = at
+    return first
 
 
 def _mapping(record: Mapping[str, Any], name: str) -> Mapping[str, Any]:
