@@ -114,6 +114,15 @@ def test_somebody_who_writes_during_an_import_wins(tmp_path: Path, session_log: 
     assert session_log.state("s").revision == 201
 
 
+def test_a_session_that_is_deleted_during_its_import_stays_deleted(tmp_path: Path, session_log: SessionLog) -> None:
+    write_messages(tmp_path, 450)
+
+    (outcome,) = move_in(tmp_path, session_log, progress=lambda session_id, *_: session_log.delete(session_id))
+
+    assert outcome.problem == "it was deleted during the import; import it again to have it anew"
+    assert session_log.sessions() == []
+
+
 def test_a_dry_run_tells_what_it_would_do_and_writes_nothing(tmp_path: Path, session_log: SessionLog) -> None:
     write_messages(tmp_path, 3)
     before = dbsize(session_log)

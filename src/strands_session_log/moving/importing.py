@@ -7,7 +7,7 @@ from typing import NamedTuple, Protocol
 
 from .. import events
 from ..codec import Encoded
-from ..errors import ConcurrentWriteError, EncodingError, InvalidIdError
+from ..errors import ConcurrentWriteError, EncodingError, InvalidIdError, SessionLostError
 from ..event_log import NO_SESSION, SessionAt
 from ..session_log import SessionLog
 from .catching_up import MessagesMissingError, rebased
@@ -94,6 +94,8 @@ def _import(source: Source, log: SessionLog, session_id: str, dry_run: bool, pro
     if not dry_run:
         try:
             _append(log, session_id, decision.missing, found.revision, progress)
+        except SessionLostError:
+            decision = Decision("conflict", problem="it was deleted during the import; import it again to have it anew")
         except ConcurrentWriteError:
             decision = Decision("conflict", problem="somebody else wrote to it during the import")
     missing = decision.missing
