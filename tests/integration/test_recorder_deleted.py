@@ -24,7 +24,8 @@ SECRET = "hunter2-is-my-password"
 
 
 def recorded_agent(recorder: Any, **options: Any) -> Any:
-    return Agent(model=ScriptedModel(["Yes."] * 40), hooks=[recorder], callback_handler=None, **options)
+    answers = [f"Answer {number}." for number in range(40)]
+    return Agent(model=ScriptedModel(answers), hooks=[recorder], callback_handler=None, **options)
 
 
 def raw(log: SessionLog, session: str = "s") -> str:

@@ -8,11 +8,12 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from itertools import islice, takewhile
+from math import inf
 from typing import Any, NamedTuple, TypeAlias
 from weakref import WeakSet
 
 from ..errors import ConcurrentWriteError, SessionLogError, SessionLostError
-from ..event_log import EventLog
+from ..event_log import EventLog, Life
 from ..event_log.expected import follows
 from ..instrumentation import RecordingBegunAnew
 from ..instrumentation.hooks import hooks
@@ -49,6 +50,8 @@ _BATCH = 256
 _LEAST_BATCH = 8
 _LONG = 2.5
 """Seconds: a batch that took longer is followed by a smaller one, so that one sees whether it goes on."""
+_LOOKS = 5
+_QUICK = 0.002
 _IDLE = 5.0
 """Seconds without a step after which the thread ends; the next step starts another one."""
 _PAUSE = 1.0
@@ -337,9 +340,8 @@ class Worker:
 
     def _look(self, log: SessionLog) -> None:
         """Find out which session there is, and give up what belongs to one that was deleted."""
-        asked, found = time.monotonic(), log.events.life(self._session_id)
+        found, deleted_at = _life(log, self._session_id)
         before, self._life, self._is_lost = self._life, found.name, False
-        deleted_at = 0.0 if found.deleted_ago is None else asked - found.deleted_ago
         is_another = bool(before) and before != found.name and not follows(found.name, before)
         if is_another:
             deleted_at = max(deleted_at, self._written_at)
@@ -411,6 +413,25 @@ class Worker:
         """Log the first of a row of failures; the rest is counted."""
         if not self._trouble and not self._losses.untold and not self._leaving:
             logger.warning("session_id=<%s>, reason=<%s> | recording is behind", self._session_id, reason)
+
+
+def _life(log: SessionLog, session_id: str) -> tuple[Life, float]:
+    """Which session there is, and when the last of its id was deleted, on the monotonic clock; 0 if none was.
+
+    The server says how long ago that was as of some moment between question and answer. So the quickest answer counts:
+    a first one may have waited for a connection. It was then at the earliest, and what came later is kept.
+    """
+    quickest, deleted_at = inf, 0.0
+    for _ in range(_LOOKS):
+        asked, found = time.monotonic(), log.events.life(session_id)
+        took = time.monotonic() - asked
+        if found.deleted_ago is None:
+            return found, 0.0
+        if took < quickest:
+            quickest, deleted_at = took, asked - found.deleted_ago
+        if took < _QUICK:
+            break
+    return found, deleted_at
 
 
 def _text(error: Exception) -> str:
