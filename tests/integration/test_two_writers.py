@@ -113,7 +113,7 @@ def test_a_repository_call_that_failed_leaves_nothing_behind(
     assert [record.message_id for record in manager.list_messages("s", "default")] == [0, 1, 2, 3, 4]
 
 
-def test_an_agent_goes_on_in_a_session_that_was_deleted_under_it(session_log: SessionLog) -> None:
+def test_an_agent_goes_on_without_what_was_deleted_with_its_session(session_log: SessionLog) -> None:
     agent = make_agent(session_log, ["One.", "Two."])
     agent("First")
     manager = agent._session_manager
@@ -121,7 +121,8 @@ def test_an_agent_goes_on_in_a_session_that_was_deleted_under_it(session_log: Se
     manager.create_session(Session("s", SessionType.AGENT))
     manager.create_agent("s", SessionAgent("default", {}, {}))
     agent("Second")
-    assert make_agent(session_log).messages == agent.messages
+    assert make_agent(session_log).messages == agent.messages[2:]
+    assert "First" not in str(list(session_log.events.entries("s")))
     assert session_log.verify("s").ok
 
 

@@ -4,7 +4,7 @@ from .batching import FEW_EVENTS, batches, first_batch
 from .deletion import Tombstone
 from .durability import Durability
 from .erasure import Progress
-from .expected import ANY, NO_SESSION, AgentAt, Expected, SessionAt
+from .expected import ANY, NO_SESSION, AgentAt, Expected, InLife, Life, SessionAt
 from .log import EventLog
 
 __all__ = [
@@ -15,6 +15,8 @@ __all__ = [
     "Durability",
     "EventLog",
     "Expected",
+    "InLife",
+    "Life",
     "Progress",
     "SessionAt",
     "Tombstone",

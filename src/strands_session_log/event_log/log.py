@@ -16,7 +16,7 @@ from ..feed import FeedRetention
 from ..ids import START, EventId, Revision, parse_point
 from ..instrumentation.hooks import hooks
 from ..keys import Keyspace
-from ..scripts import LOCATE
+from ..scripts import LIFE, LOCATE
 from ..server.border import Client, insist, text
 from .appender import Appender
 from .cache import Cache
@@ -26,7 +26,7 @@ from .diagnosis import CURES, diagnosed, may_be_junk, naming, raise_if_corrupt
 from .directory import Directory
 from .durability import Durability
 from .erasure import Eraser, Progress
-from .expected import ANY, Expected
+from .expected import ANY, Expected, Life
 from .forking import Forker
 from .head import fields_at, position_of
 from .namespace import Layout
@@ -177,6 +177,14 @@ class EventLog:
         with diagnosed(self.client, self.keyspace, session_id):
             reply = fields_at(self.client, key, self.retry_for, "revision", "link", "ms")
         return position_of(key, reply)
+
+    def life(self, session_id: str) -> Life:
+        """Which of the sessions that have had this id stands there now, or would begin there; in one round trip."""
+        keys = self.keyspace.session(session_id)
+        with diagnosed(self.client, self.keyspace, session_id):
+            return Life.parse(
+                insist(lambda: LIFE(self.client, [keys.head, keys.tombstones], [session_id]), self.retry_for)
+            )
 
     def now_ms(self, session_id: str) -> int:
         """The clock that the session's events get their time from, in milliseconds since the epoch."""

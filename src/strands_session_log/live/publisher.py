@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import logging
 import os
 import time
@@ -11,6 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 from threading import Condition, Thread
 from typing import NamedTuple
+from weakref import WeakSet
 
 from ..codec.delta import DISCARDED, END, INPUT, LIVE_MS, REASONING, TEXT, Delta, Line, delta
 from ..errors import CorruptEntryError
@@ -29,6 +31,8 @@ _STAYING = 10_000
 _PAUSE = 1.0
 """For how many seconds a server that did not answer is left alone; what is said meanwhile waits, or is lost."""
 _IDLE = 5.0
+_AT_EXIT = 1.0
+"""For how many seconds the end of the process waits for the next batch: watchers should hear that a message ended."""
 _JOINED = (TEXT, REASONING, INPUT)
 _REMEMBERED = 1_000
 _PAGE = 100
@@ -115,6 +119,7 @@ class Publisher:
         self._published = self._dropped = 0
         self._last_error = ""
         self._reset()
+        _open.add(self)
 
     def _reset(self) -> None:
         self._process = os.getpid()
@@ -301,3 +306,16 @@ class Publisher:
 
 class _NoSession(LookupError):
     """Nothing is published of a session that is not there: it has been deleted, or has yet to begin."""
+
+
+_open: WeakSet[Publisher] = WeakSet()
+
+
+@atexit.register
+def _publish_what_waits() -> None:
+    """For as long as batches are published; what is left is no part of the log."""
+    before = -1
+    while before < (published := sum(publisher.stats.published for publisher in list(_open))):
+        before, until = published, time.monotonic() + _AT_EXIT
+        if all(publisher.flush(max(0.0, until - time.monotonic())) for publisher in list(_open)):
+            return

@@ -7,9 +7,10 @@ from typing import NamedTuple, Protocol
 
 from .. import events
 from ..codec import Encoded
-from ..errors import ConcurrentWriteError, EncodingError, InvalidIdError
+from ..errors import ConcurrentWriteError, EncodingError, InvalidIdError, SessionLostError
 from ..event_log import NO_SESSION, SessionAt, batches
 from ..session_log import SessionLog
+from .catching_up import MessagesMissingError, rebased
 from .errors import SourceError
 from .plan import Decision, Outcome, decide, find, planned
 from .stored import Source
@@ -81,14 +82,17 @@ def import_sessions(
 def _import(source: Source, log: SessionLog, session_id: str, dry_run: bool, progress: Progress) -> Imported:
     try:
         stored = source.read(session_id)
-        wanted = planned(stored)
+        found = find(log, session_id, with_data=not stored.grows)
+        decision = decide(planned(stored if stored.grows else rebased(stored, found)), found)
+    except MessagesMissingError as error:
+        return Imported(session_id, "conflict", problem=str(error))
     except (SourceError, EncodingError, InvalidIdError) as error:
         return Imported(session_id, "failed", problem=str(error))
-    found = find(log, session_id)
-    decision = decide(wanted, found, stored.grows)
     if not dry_run:
         try:
             _append(log, session_id, decision.missing, found.revision, progress)
+        except SessionLostError:
+            decision = Decision("conflict", problem="it was deleted during the import; import it again to have it anew")
         except ConcurrentWriteError:
             decision = Decision("conflict", problem="somebody else wrote to it during the import")
     missing = decision.missing

@@ -113,6 +113,13 @@ local function append()
                 return { 'conflict', revision == 0 and 'session' or 'next_message', subject, tostring(actual) }
             end
         end
+    elseif expectation == 'life' then
+        -- Where a session is to begin, the tombstone tells which one it follows; it is read once the base is its beginning.
+        local is_known = revision > 0 or base_revision == 0
+        local at = revision > 0 and call('HMGET', head, 'created', 'predecessor') or { '', predecessor }
+        if is_known and (at[1] or '') .. ' ' .. (at[2] or '') ~= arguments[7] then
+            return { 'conflict', 'session', '', tostring(revision) }
+        end
     elseif expectation == 'absent' and revision > 0
         or expectation == 'revision' and revision ~= tonumber(arguments[7]) then
         return { 'conflict', revision == 0 and 'session' or 'revision', '', tostring(revision) }
