@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from prometheus_client import REGISTRY, CollectorRegistry, Counter, Histogram
+from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram
 
 from .details import (
     Acked,
@@ -28,6 +28,8 @@ from .details import (
     Repaired,
     Resumed,
     Retried,
+    ServerAwaited,
+    ServerWaitOver,
     SnapshotDropped,
     SnapshotSaved,
 )
@@ -73,11 +75,14 @@ class PrometheusHook:
         self._read()
         self._snapshot()
         self._subscription()
+        self._outages()
         self._observers: dict[type[Detail], Callable[[Any], None]] = {
             AppendDone: self._append_done,
             ConflictSeen: lambda _: self._conflicts.inc(),
             Rechained: lambda _: self._rechained.inc(),
             Retried: lambda detail: self._retries.labels(detail.error).inc(),
+            ServerAwaited: self._server_awaited,
+            ServerWaitOver: lambda detail: self._followers_waiting.labels(detail.follower).dec(),
             ReadDone: self._read_done,
             Resumed: self._resumed,
             IntegrityChecked: lambda detail: self._integrity.labels(detail.result).inc(),
@@ -132,6 +137,17 @@ class PrometheusHook:
         counted = {**_OF_GROUP, **_TO_GROUP}
         self._groups = {kind: self._counter(*named, "group") for kind, named in counted.items()}
         self._trimmed = self._counter("feed_trimmed_events", "Envelopes removed from the feed as nobody needs them.")
+
+    def _outages(self) -> None:
+        help_ = "Times that a subscription, a tail or a recorder began to wait for the server."
+        self._server_waits = self._counter("server_waits", help_, "follower", "error")
+        help_ = "Subscriptions, tails and recorders that wait for the server now."
+        self._followers_waiting = Gauge(f"{PREFIX}_followers_waiting", help_, ("follower",), registry=self._registry)
+
+    def _server_awaited(self, detail: ServerAwaited) -> None:
+        if detail.seconds == 0:
+            self._server_waits.labels(detail.follower, detail.error).inc()
+            self._followers_waiting.labels(detail.follower).inc()
 
     def _append_done(self, detail: AppendDone) -> None:
         self._appends.labels(detail.outcome).observe(detail.seconds)

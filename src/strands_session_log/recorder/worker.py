@@ -12,6 +12,8 @@ from typing import TypeAlias
 from ..errors import ConcurrentWriteError, SessionLogError
 from ..event_log import EventLog
 from ..lifecycle import Journal
+from ..server.border import is_transient
+from ..server.outage import Outage
 from ..session_log import SessionLog
 from ..state import AgentState, initial
 from .losses import Gap, Losses, RecorderStats
@@ -94,6 +96,7 @@ class Worker:
         self._state = initial()
         self._closing = self._busy = False
         self._recorded, self._trouble = 0, ""
+        self._outage = Outage("recorder", session_id)
 
     @property
     def stats(self) -> RecorderStats:
@@ -132,6 +135,7 @@ class Worker:
         with self._changed:
             self._closing = True
             self._changed.notify_all()
+        self._outage.close()
 
     def _lose(self, reason: str) -> None:
         self._warn(reason)
@@ -158,7 +162,8 @@ class Worker:
 
     def _run(self) -> None:
         while batch := self._take():
-            self._write(batch)
+            with self._outage.told_by(self):
+                self._write(batch)
             with self._changed:
                 self._queue_gap()
                 self._busy = False
@@ -186,7 +191,7 @@ class Worker:
                 if conflicts > _MAX_CONFLICTS:
                     return self._give_up(batch, error)
             except SessionLogError as error:
-                self._wait_after(error, _PAUSE)
+                self._wait_after(error, self._outage.met(error, self) if is_transient(error) else _PAUSE)
             except Exception as error:
                 faults += 1
                 if faults < _MAX_FAULTS:
@@ -204,6 +209,7 @@ class Worker:
         with self._changed:
             self._forget(batch)
             self._trouble = ""
+            self._outage.over(self)
             self._recorded += len(batch) - len(lost)
             for error in lost:
                 self._warn(_text(error))

@@ -17,6 +17,7 @@ from ..scripts import (
     GROUP_MISSING,
     GROUP_RELEASE,
     GROUP_SETTLE,
+    GROUP_SIGN_IN,
     GROUP_TAKE,
     GROUP_WORK,
 )
@@ -130,6 +131,15 @@ class Group:
         self.client, self.keyspace, self.settings, self.retry_for = client, keyspace, settings, retry_for
         self._has_begun = False
 
+    @property
+    def sign_in_key(self) -> str:
+        """Where consumers sign in."""
+        return self._keys(0).group
+
+    def sign_in(self, field: str, now: int) -> Any:
+        """Note that this consumer is there; the fields of the group in partition 0, as the server lays them out."""
+        return insist(lambda: GROUP_SIGN_IN(self.client, [self.sign_in_key], [field, now], raw=True), self.retry_for)
+
     def begin(self) -> None:
         """Let the group begin in every partition that it is new in, in one round trip."""
         self.take([Request(partition, 0) for partition in range(self.keyspace.partitions)])
@@ -183,13 +193,13 @@ class Group:
         return [row[0] for row in rows]
 
     def settle(self, words: Sequence[Words]) -> list[Settled | ServerRefusedError]:
-        """Tell the server what became of deliveries, in one round trip; may be repeated.
+        """Tell the server what became of deliveries, in one round trip and one attempt; may be repeated.
 
         Returns:
             The answers; of a partition whose keys are broken, the error.
         """
         calls = [(self._keys(one.partition), self._told(one)) for one in words]
-        replies = insist(lambda: told_apart(GROUP_SETTLE.each(self.client, calls)), self.retry_for)
+        replies = insist(lambda: told_apart(GROUP_SETTLE.each(self.client, calls)), 0, within=self.retry_for or None)
         return [reply if isinstance(reply, ServerRefusedError) else Settled.parse(reply) for reply in replies]
 
     def work(self, partition: int, arguments: Sequence[Any]) -> bool:

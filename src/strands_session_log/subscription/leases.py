@@ -64,7 +64,7 @@ class Leases:
 
     @property
     def _key(self) -> str:
-        return self._group.keyspace.group(0, self._settings.group).group
+        return self._group.sign_in_key
 
     def _share_of_the_living(self) -> int:
         try:
@@ -78,8 +78,7 @@ class Leases:
     def _sign_in(self) -> int:
         """How many partitions each of those that are there should have, rounded up."""
         now = time.time_ns() // 1_000_000
-        self._group.command(b"HSET", self._key, _MEMBER + self._settings.consumer, now)
-        found = self._group.command(b"HGETALL", self._key)
+        found = self._group.sign_in(_MEMBER + self._settings.consumer, now)
         members = [(name, now - number(at)) for name, at in pairs(found) if name.startswith(_MEMBER.encode())]
         alive = [name for name, since in members if self._is_alive(since)]
         if gone := [name for name, since in members if abs(since) > _FORGET_MS and not self._is_alive(since)]:

@@ -1,0 +1,127 @@
+"""Trouble that time cures, made on a real server."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
+from threading import Thread
+from typing import TypeAlias
+
+from valkey.exceptions import ResponseError, ValkeyError
+
+from .servers import Server
+from .waiting import wait_until
+
+Trouble: TypeAlias = "Callable[[Server], AbstractContextManager[None]]"
+"""The server is in trouble while the `with` block lasts."""
+
+
+@contextmanager
+def out_of_memory(server: Server) -> Iterator[None]:
+    """It holds more than `maxmemory`, and may evict nothing."""
+    server.execute("CONFIG", "SET", "maxmemory-policy", "noeviction")
+    server.execute("CONFIG", "SET", "maxmemory", "1")
+    yield
+    server.execute("CONFIG", "SET", "maxmemory", "0")
+
+
+@contextmanager
+def too_few_replicas(server: Server) -> Iterator[None]:
+    """It wants a replica, and has none."""
+    server.execute("CONFIG", "SET", "min-replicas-to-write", "1")
+    yield
+    server.execute("CONFIG", "SET", "min-replicas-to-write", "0")
+
+
+@contextmanager
+def a_busy_script(server: Server) -> Iterator[None]:
+    """Somebody's script does not end."""
+    server.execute("CONFIG", "SET", "busy-reply-threshold", "5")
+
+    def run() -> None:
+        with suppress(ValkeyError):
+            server.client().execute_command("EVAL", "while true do end", 0)
+
+    thread = Thread(target=run, daemon=True)
+    thread.start()
+    wait_until(lambda: _refusal(server) == "BUSY", "the script to be too slow")
+    yield
+    server.execute("SCRIPT KILL")
+    thread.join()
+
+
+@contextmanager
+def a_full_disk(server: Server) -> Iterator[None]:
+    """It could not write its snapshot, and is told not to go on without."""
+    place = server.directory / "dump.rdb"
+    place.unlink(missing_ok=True)
+    place.mkdir()
+    server.execute("CONFIG", "SET", "save", "3600 1")
+    _save(server, "err")
+    yield
+    place.rmdir()
+    _save(server, "ok")
+
+
+@contextmanager
+def a_replica(server: Server) -> Iterator[None]:
+    """Another server is the primary, which its address does not lead to."""
+    server.execute("REPLICAOF", "127.0.0.1", "1")
+    yield
+    server.execute("REPLICAOF", "NO", "ONE")
+
+
+@contextmanager
+def a_replica_without_its_primary(server: Server) -> Iterator[None]:
+    """It must not even tell what it has, which may be old."""
+    server.execute("CONFIG", "SET", "replica-serve-stale-data", "no")
+    with a_replica(server):
+        yield
+    server.execute("CONFIG", "SET", "replica-serve-stale-data", "yes")
+
+
+@contextmanager
+def still_loading(server: Server) -> Iterator[None]:
+    """It reads its data, which takes it a second or so."""
+    server.execute("CONFIG", "SET", "loading-process-events-interval-bytes", "1024")
+    server.execute("CONFIG", "SET", "key-load-delay", 2_000_000 // server.execute("DBSIZE"))
+    probe = server.client()
+
+    def load() -> None:
+        server.client().execute_command("DEBUG", "RELOAD")
+
+    thread = Thread(target=load, daemon=True)
+    thread.start()
+    wait_until(lambda: probe.info("persistence")["loading"], "it to load")
+    yield
+    thread.join()
+
+
+@contextmanager
+def gone(server: Server) -> Iterator[None]:
+    """It was killed."""
+    server.kill()
+    yield
+    server.restart()
+
+
+@contextmanager
+def standing_still(server: Server) -> Iterator[None]:
+    """It answers nothing, and takes no connection down."""
+    server.pause()
+    yield
+    server.resume()
+
+
+def _refusal(server: Server) -> str:
+    """The first word of what it says instead of answering."""
+    try:
+        server.execute("GET", "anything")
+    except ResponseError as error:
+        return str(error).partition(" ")[0]
+    return ""
+
+
+def _save(server: Server, status: str) -> None:
+    server.execute("BGSAVE")
+    wait_until(lambda: server.execute("INFO", "persistence")["rdb_last_bgsave_status"] == status, f"a save: {status}")
