@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from typing import Any
 
 import pytest
 from strands import Agent
 
-from strands_session_log import FeedRetention, SessionLog, SessionRecorder, Subscriber, events, instrumentation
+from strands_session_log import GroupStatus, SessionLog, SessionRecorder, Subscriber, events, instrumentation
 from strands_session_log.instrumentation import Detail, ServerAwaited, ServerWaitOver
+from strands_session_log.server.outage import Outage
 from strands_session_log.testing.model import ScriptedModel
 from subscription.helpers import Consumer, Told
 from support import Cluster, troubles
@@ -86,3 +88,92 @@ def test_a_subscriber_gets_what_came_before_and_after_a_trouble(
             wait_until(lambda: heard.over("subscriber"), "the end of the trouble to be told")
     assert consumer.errors == late.errors == []
     assert list(log.parked("g")) == []
+
+
+@pytest.mark.parametrize("trouble", REFUSES_ALL)
+def test_tails_wait_for_a_server_that_does_not_answer(
+    log: SessionLog, tcp_server: Server, heard: Heard, trouble: Trouble
+) -> None:
+    """Of a session, of all, and of what is being said: those that wait for news, and those that begin just then."""
+    message = events.MessageAdded({"message": {"role": "user", "content": [{"text": "Hi"}]}, "message_id": 0})
+    log.append("s", note(0))
+    with ExitStack() as stack:
+        following = [stack.enter_context(collecting(log.tail(session))) for session in ("s", None)]
+        listening = stack.enter_context(collecting(stack.enter_context(log.live("s"))))
+        wait_until(lambda: all(len(one) == 1 for one in following), "what there was")
+        with trouble(tcp_server):
+            wait_until(lambda: heard.awaited("tail"), "them to wait")
+            following += [stack.enter_context(collecting(log.tail(session))) for session in ("s", None)]
+            time.sleep(0.05)
+        log.append("s", [note(1), message])
+        wait_until(lambda: all(len(one) == 3 for one in following) and len(listening) == 1, "what came after it")
+        wait_until(lambda: heard.over("tail"), "the end of the trouble to be told")
+        assert [one.error for one in [*following, listening]] == [None] * 5
+
+
+@pytest.mark.parametrize("trouble", [*REFUSES_WRITES, *REFUSES_ALL, troubles.out_of_memory])
+def test_a_recorder_writes_all_once_a_trouble_is_over(
+    log: SessionLog, tcp_server: Server, heard: Heard, trouble: Trouble
+) -> None:
+    recorder = SessionRecorder(log, "s")
+    agent = Agent(model=ScriptedModel(["One.", "Two."]), hooks=[recorder], callback_handler=None)
+    agent("First")
+    assert recorder.flush()
+    with trouble(tcp_server):
+        agent("Second")
+        wait_until(lambda: heard.awaited("recorder"), "it to wait")
+    assert recorder.close(timeout=20)
+    assert len(heard.over("recorder")) == 1
+    assert [record.message for record in log.state("s").agents[agent.agent_id].messages] == agent.messages
+    assert recorder.stats.lost == 0
+
+
+@pytest.mark.parametrize("trouble", [troubles.too_few_replicas, troubles.a_busy_script, troubles.gone])
+def test_what_is_settled_in_a_trouble_counts_once_it_is_over(
+    log: SessionLog, tcp_server: Server, heard: Heard, trouble: Trouble
+) -> None:
+    """An ack, one that somebody waits for, a failure, what is parked and what is given back; from feed and history."""
+    told = Told(log)
+    told(range(8), "only")
+    for start in ("feed", "beginning"):
+        with Subscriber(log, start, start=start, in_flight=8, claim_after=60, backoff=0.01) as deliveries:
+            held = [next(deliveries) for _ in range(5)]
+            with ThreadPoolExecutor() as pool, trouble(tcp_server):
+                confirmed = pool.submit(held[0].ack, confirm=True)
+                held[1].ack()
+                held[2].fail("not yet")
+                held[3].park("never")
+                wait_until(lambda: heard.awaited("subscriber"), "it to wait")
+            confirmed.result(20)
+            held[4].ack()
+            for _ in range(4):
+                next(deliveries).ack()
+            wait_until(lambda: not any(map(_is_busy, log.groups())), "all to be settled")
+        assert [one.id for one in log.parked(start)] == [held[3].id]
+
+
+def _is_busy(status: GroupStatus) -> bool:
+    return bool(status.pending or status.lag or status.backfill)
+
+
+def test_an_outage_is_told_at_once_then_rarely_and_when_it_is_over(heard: Heard, caplog: Any) -> None:
+    outage = Outage("tail", "strands")
+    for number in range(200):
+        outage.met(OSError("away"), number % 2)
+    outage.over(0)
+    assert heard.over("tail") == []
+    outage.over(1)
+    outage.over(1)
+    (began,), (ended,) = heard.awaited("tail"), heard.over("tail")
+    assert (began.error, began.reason, began.seconds) == ("OSError", "away", 0)
+    assert ended.seconds > 0
+    assert [line.rpartition("| ")[2] for line in caplog.messages] == ["waiting for the server", "the server is back"]
+
+
+def test_a_follower_that_is_closed_waits_no_more(heard: Heard) -> None:
+    outage = Outage("tail", "strands")
+    outage.met(OSError("away"))
+    outage.close()
+    outage.met(OSError("away"))
+    assert [type(one) for one in heard] == [ServerAwaited, ServerWaitOver]
+    assert heard.over("tail") == []

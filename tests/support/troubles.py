@@ -12,6 +12,10 @@ from valkey.exceptions import ResponseError, ValkeyError
 from .servers import Server
 from .waiting import wait_until
 
+_BALLAST = 100
+# While it loads it says so only now and then, by how much it has read.
+_SLOW_LOADING = {"rdbcompression": "no", "loading-process-events-interval-bytes": "1024", "key-load-delay": "25000"}
+
 Trouble: TypeAlias = "Callable[[Server], AbstractContextManager[None]]"
 """The server is in trouble while the `with` block lasts."""
 
@@ -82,15 +86,13 @@ def a_replica_without_its_primary(server: Server) -> Iterator[None]:
 
 @contextmanager
 def still_loading(server: Server) -> Iterator[None]:
-    """It reads its data, which takes it a second or so."""
-    server.execute("CONFIG", "SET", "loading-process-events-interval-bytes", "1024")
-    server.execute("CONFIG", "SET", "key-load-delay", 2_000_000 // server.execute("DBSIZE"))
-    probe = server.client()
-
-    def load() -> None:
-        server.client().execute_command("DEBUG", "RELOAD")
-
-    thread = Thread(target=load, daemon=True)
+    """It reads its data, which takes it some seconds."""
+    for name, value in _SLOW_LOADING.items():
+        server.execute("CONFIG", "SET", name, value)
+    for number in range(_BALLAST):
+        server.execute("SET", f"ballast:{number}", "x" * 5_000)
+    probe, loader = server.client(), server.client()
+    thread = Thread(target=lambda: loader.execute_command("DEBUG", "RELOAD"), daemon=True)
     thread.start()
     wait_until(lambda: probe.info("persistence")["loading"], "it to load")
     yield

@@ -13,7 +13,7 @@ from typing import Any
 
 from valkey import ValkeyCluster
 
-from ...errors import ServerUnavailableError, SessionLogError
+from ...errors import SessionLogError
 from ...server.border import Client, insist, is_transient
 from ...server.outage import Outage
 from .lane import Lane
@@ -194,10 +194,16 @@ class Follower:
             self._take_over(watch)
         live = {watch: watch.position for lane in self._lanes.values() for watch in lane.live}
         idle = [watch for watch, position in live.items() if self._seen.get(watch) == position]
-        with suppress(ServerUnavailableError):
+        try:
             for watch in self._fallen(idle) if idle else ():
                 if watch.position == live[watch]:
                     self._take_over(watch)
+            self._outage.over(self)
+        except Exception as error:
+            if not is_transient(error):
+                raise
+            # A read that blocks may not notice.
+            self._outage.met(error, self)
         self._seen = live
         self._next_check = time.monotonic() + _CHECK_EVERY
 
