@@ -22,6 +22,7 @@ from ..following import (
     json_of_piece,
     last_turn,
     lister,
+    outages_told,
     past_gaps,
     revision_after,
     state_before,
@@ -95,7 +96,7 @@ def tail(
         fail(Code.USAGE, "--after is for all sessions, and takes the place of --since")
     if live and (session is None or types):
         fail(Code.USAGE, "--live needs a session, and no --type: it prints messages")
-    with opened(ctx, url, namespace) as log:
+    with opened(ctx, url, namespace) as log, outages_told():
         if live and session is not None:
             _listen(log, session, since, agent, as_json)
         elif session is None:
