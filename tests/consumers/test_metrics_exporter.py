@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -17,9 +18,10 @@ from strands.hooks import HookRegistry
 
 from strands_session_log import SessionLog, Subscriber, events
 from strands_session_log.event_log.connection import connection_to
-from support import ValkeyliteServer, talking
+from support import ValkeyliteServer, talking, troubles
 from support.exporting import ExporterProcess
 from support.programs import COMMAND_LINE, Program, run
+from support.troubles import Trouble
 from support.waiting import wait_until
 
 pytestmark = pytest.mark.skipif(
@@ -190,7 +192,7 @@ def test_it_is_not_ready_while_the_server_is_away_and_goes_on_when_it_is_back(tm
         notes(log, 10)
         wait_until(lambda: running.total("events_total") == 10, "all to be counted")
         server.pause()
-        wait_until(lambda: running.get("/readyz")[0] == 503, "the exporter to notice", timeout=40)
+        wait_until(lambda: running.get("/readyz")[0] == 503, "the exporter to notice", timeout=5)
         assert running.total("up") == 0
         assert running.get("/healthz")[0] == 200
         server.resume()
@@ -198,6 +200,20 @@ def test_it_is_not_ready_while_the_server_is_away_and_goes_on_when_it_is_back(tm
         server.restart()
         notes(log, 10)
         wait_until(lambda: running.total("events_total") == 20, "all to be counted", timeout=40)
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize("trouble", [troubles.gone, troubles.too_few_replicas, troubles.a_busy_script])
+def test_it_says_within_two_seconds_that_it_is_not_ready_and_why(tmp_path: Path, trouble: Trouble) -> None:
+    with ValkeyliteServer() as server, ExporterProcess(server.url, "strands", tmp_path) as running:
+        running.wait_until_ready()
+        with trouble(server):
+            # Half a second is for a busy machine.
+            wait_until(lambda: running.get("/readyz")[0] == 503, "the exporter to notice", timeout=2.5)
+            assert re.match("the server (cannot be reached|refuses for now|does not answer)", running.get("/readyz")[1])
+        running.wait_until_ready()
+        assert running.total("server_waits_total", follower="subscriber") >= 1
+        assert running.total("followers_waiting") == 0
 
 
 @pytest.mark.faults

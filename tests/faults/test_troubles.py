@@ -156,6 +156,32 @@ def _is_busy(status: GroupStatus) -> bool:
     return bool(status.pending or status.lag or status.backfill)
 
 
+@pytest.mark.parametrize("ordered", [False, True], ids=["competing", "ordered"])
+def test_a_slot_that_is_half_moved_is_waited_for(heard: Heard, ordered: bool) -> None:
+    with Cluster() as cluster, SessionLog.connect(cluster.url, retry_for=0.5) as log, ExitStack() as stack:
+        told = Told(log)
+        told(range(21))
+        tails = [stack.enter_context(collecting(log.tail(session))) for session in ("s-0", None)]
+        consumer = stack.enter_context(Consumer(log, ordered=ordered, types="custom.*"))
+        recorder = SessionRecorder(log, "s-0")
+        agent = Agent(model=ScriptedModel(["One."]), hooks=[recorder], callback_handler=None)
+        wait_until(lambda: consumer.handled and set(consumer.handled) == told.all, "the first events")
+        with troubles.a_slot_half_moved(cluster, log.events.keyspace.session("s-0").events):
+            agent("Hello")
+            for follower in ("subscriber", "tail", "recorder"):
+                wait_until(lambda: heard.awaited(follower), f"the {follower} to wait")  # noqa: B023
+        assert recorder.close(timeout=20)
+        told(range(21, 42))
+        everything = sum(session.revision for session in log.sessions())
+        wait_until(lambda: len(tails[1]) == everything, "the feed")
+        wait_until(lambda: len(tails[0]) == log.state("s-0").revision, "the session")
+        wait_until(lambda: not any(map(_is_busy, log.groups())), "all to be settled")
+        for follower in ("subscriber", "tail"):
+            wait_until(lambda: heard.over(follower), f"the {follower} to go on")  # noqa: B023
+        assert consumer.errors == []
+        assert [one.error for one in tails] == [None, None]
+
+
 def test_an_outage_is_told_at_once_then_rarely_and_when_it_is_over(heard: Heard, caplog: Any) -> None:
     outage = Outage("tail", "strands")
     for number in range(200):

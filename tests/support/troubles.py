@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, suppress
 from threading import Thread
 from typing import TypeAlias
 
 from valkey.exceptions import ResponseError, ValkeyError
 
+from .cluster import Cluster
+from .processes import HOST
 from .servers import Server
 from .waiting import wait_until
 
@@ -113,6 +115,27 @@ def standing_still(server: Server) -> Iterator[None]:
     server.pause()
     yield
     server.resume()
+
+
+@contextmanager
+def a_slot_half_moved(cluster: Cluster, key: str) -> Iterator[None]:
+    """Some keys of a slot are on one node and some on another; then all of them are on the other."""
+    source = cluster.node_for(key)
+    target = next(node for node in cluster.nodes if node is not source)
+    slot = source.execute("CLUSTER KEYSLOT", key)
+    source_id, target_id = (node.execute("CLUSTER MYID") for node in (source, target))
+    target.execute("CLUSTER SETSLOT", slot, "IMPORTING", source_id)
+    source.execute("CLUSTER SETSLOT", slot, "MIGRATING", target_id)
+    _move(source, target, sorted(source.execute("CLUSTER GETKEYSINSLOT", slot, 1000))[::2])
+    yield
+    while left := source.execute("CLUSTER GETKEYSINSLOT", slot, 1000):
+        _move(source, target, left)
+    for node in (target, source, *cluster.nodes):
+        node.execute("CLUSTER SETSLOT", slot, "NODE", target_id)
+
+
+def _move(source: Server, target: Server, keys: Sequence[str]) -> None:
+    source.execute("MIGRATE", HOST, target.port, "", 0, 5000, "KEYS", *keys)
 
 
 def _refusal(server: Server) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter as TallyOf
 from collections.abc import Callable
+from threading import Lock
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -82,7 +84,7 @@ class PrometheusHook:
             Rechained: lambda _: self._rechained.inc(),
             Retried: lambda detail: self._retries.labels(detail.error).inc(),
             ServerAwaited: self._server_awaited,
-            ServerWaitOver: lambda detail: self._followers_waiting.labels(detail.follower).dec(),
+            ServerWaitOver: self._server_wait_over,
             ReadDone: self._read_done,
             Resumed: self._resumed,
             IntegrityChecked: lambda detail: self._integrity.labels(detail.result).inc(),
@@ -142,12 +144,22 @@ class PrometheusHook:
         help_ = "Times that a subscription, a tail or a recorder began to wait for the server."
         self._server_waits = self._counter("server_waits", help_, "follower", "error")
         help_ = "Subscriptions, tails and recorders that wait for the server now."
+        self._lock, self._waiting = Lock(), TallyOf[str]()
         self._followers_waiting = Gauge(f"{PREFIX}_followers_waiting", help_, ("follower",), registry=self._registry)
 
     def _server_awaited(self, detail: ServerAwaited) -> None:
         if detail.seconds == 0:
             self._server_waits.labels(detail.follower, detail.error).inc()
-            self._followers_waiting.labels(detail.follower).inc()
+            self._waiting_changed(detail.follower, 1)
+
+    def _server_wait_over(self, detail: ServerWaitOver) -> None:
+        self._waiting_changed(detail.follower, -1)
+
+    def _waiting_changed(self, follower: str, by: int) -> None:
+        """Waits that began before anybody was told end, too."""
+        with self._lock:
+            self._waiting[follower] = max(0, self._waiting[follower] + by)
+            self._followers_waiting.labels(follower).set(self._waiting[follower])
 
     def _append_done(self, detail: AppendDone) -> None:
         self._appends.labels(detail.outcome).observe(detail.seconds)

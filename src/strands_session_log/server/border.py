@@ -175,6 +175,9 @@ def _ours(error: Exception) -> ServerRefusedError | ServerUnavailableError:
         return error
     if isinstance(error, _PERMANENT):
         return ServerRefusedError(f"{type(error).__name__}: {error}", "check user and password")
+    if isinstance(error, driver.AskError):
+        # The driver keeps only where to ask.
+        return ClusterNotReadyError(f"{'MOVED' if isinstance(error, driver.MovedError) else 'ASK'} {error}")
     if kind := _not_ready(error):
         return kind(str(error) or type(error).__name__)
     if isinstance(error, _UNREACHED):
