@@ -146,6 +146,8 @@ class PrometheusHook:
         help_ = "Subscriptions, tails and recorders that wait for the server now."
         self._lock, self._waiting = Lock(), TallyOf[str]()
         self._followers_waiting = Gauge(f"{PREFIX}_followers_waiting", help_, ("follower",), registry=self._registry)
+        for follower in ("subscriber", "tail", "recorder"):
+            self._followers_waiting.labels(follower)
 
     def _server_awaited(self, detail: ServerAwaited) -> None:
         if detail.seconds == 0:
