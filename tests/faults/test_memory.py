@@ -106,6 +106,7 @@ def test_history_is_read_and_what_was_parked_is_replayed_or_dropped_without_memo
     told = Told(log)
     told(range(30))
     fill(server)
+    log = SessionLog(server.client(), retry_for=0.2)
     with Consumer(log, start="beginning") as consumer:
         wait_until(lambda: set(consumer.handled) == told.all, "all the sessions hold")
         wait_until(lambda: not any(one.backfill for one in log.groups()), "the backfill to be noted as done")
@@ -127,6 +128,7 @@ def test_what_was_said_is_erased_and_deleted_without_memory(server: Server) -> N
     for name in ("s", "t"):
         log.append(name, [events.Custom("custom.note", {"text": "secret " * 100, "number": one}) for one in range(300)])
     fill(server)
+    log = SessionLog(server.client(), retry_for=0.2)
     log.erase("s", [one.id for one in log.read("s")][5], reason="asked for")
     assert log.verify("s").ok
     assert [one.event.is_erased for one in log.read("s")].count(True) == 1

@@ -206,10 +206,10 @@ class Worker:
         return Journal(log.events, self._session_id, known, fenced=False, remembers=True)
 
     def _done(self, batch: Sequence[Step], lost: Sequence[Exception]) -> None:
+        self._outage.over(self)
         with self._changed:
             self._forget(batch)
             self._trouble = ""
-            self._outage.over(self)
             self._recorded += len(batch) - len(lost)
             for error in lost:
                 self._warn(_text(error))
