@@ -126,7 +126,8 @@ def test_one_attempt_can_be_bounded() -> None:
     left: list[float] = []
 
     def call() -> None:
-        assert here.call is not None and here.call.until is not None
+        assert here.call is not None
+        assert here.call.until is not None
         left.append(here.call.until - time.monotonic())
 
     insist(call, 0, within=3)
