@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 import signal
@@ -18,6 +19,9 @@ from strands.hooks import HookRegistry
 
 from strands_session_log import SessionLog, Subscriber, events
 from strands_session_log.event_log.connection import connection_to
+from strands_session_log.instrumentation import set_hooks
+from strands_session_log_consumers.metrics.service import Exporter
+from strands_session_log_consumers.metrics.settings import Settings
 from support import ValkeyliteServer, talking, troubles
 from support.exporting import ExporterProcess
 from support.programs import COMMAND_LINE, Program, run
@@ -250,6 +254,25 @@ def test_it_ends_even_if_the_server_hangs(tmp_path: Path) -> None:
         running.process.terminate()
         assert running.process.wait(30) == 0
         server.resume()
+
+
+def test_an_exporter_that_is_cancelled_leaves_nothing_running(session_log: SessionLog) -> None:
+    async def cancelled() -> None:
+        begun = asyncio.Event()
+        settings = Settings(host="127.0.0.1", port=0)
+        running = asyncio.create_task(Exporter(session_log, settings).run(asyncio.Event(), lambda url: begun.set()))
+        await begun.wait()
+        running.cancel()
+        await asyncio.wait((running,))
+        assert running.cancelled()
+        left = asyncio.all_tasks() - {asyncio.current_task()}
+        if left:
+            assert not (await asyncio.wait(left, timeout=20))[1]
+
+    try:
+        asyncio.run(cancelled())
+    finally:
+        set_hooks([])
 
 
 def test_a_port_that_is_taken_is_told_in_one_line(server_url: str, session_log: SessionLog) -> None:

@@ -13,6 +13,7 @@ from strands import Agent
 
 from strands_session_log import GroupStatus, SessionLog, SessionRecorder, Subscriber, events, instrumentation
 from strands_session_log.instrumentation import Detail, ServerAwaited, ServerWaitOver
+from strands_session_log.server import outage as outage_module
 from strands_session_log.server.outage import Outage
 from strands_session_log.testing.model import ScriptedModel
 from subscription.helpers import Consumer, Told
@@ -194,6 +195,16 @@ def test_an_outage_is_told_at_once_then_rarely_and_when_it_is_over(heard: Heard,
     assert (began.error, began.reason, began.seconds) == ("OSError", "away", 0)
     assert ended.seconds > 0
     assert [line.rpartition("| ")[2] for line in caplog.messages] == ["waiting for the server", "the server is back"]
+
+
+def test_an_outage_that_lasts_is_told_again(heard: Heard, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(outage_module, "_AGAIN", 0.0)
+    outage = Outage("tail", "strands")
+    for _ in range(3):
+        outage.met(OSError("away"))
+    first, *others = heard.awaited("tail")
+    assert first.seconds == 0
+    assert [one.seconds > 0 for one in others] == [True, True]
 
 
 def test_a_follower_that_is_closed_waits_no_more(heard: Heard) -> None:

@@ -12,7 +12,7 @@ import time
 from collections.abc import Hashable, Iterator
 from contextlib import contextmanager
 from functools import partial
-from threading import Lock
+from threading import RLock
 
 from ..instrumentation import ServerAwaited, ServerWaitOver
 from ..instrumentation.hooks import hooks
@@ -35,7 +35,8 @@ class Outage:
 
     def __init__(self, follower: str, name: str) -> None:
         self._follower, self._name = follower, name
-        self._lock, self._is_closed = Lock(), False
+        # Held while it is told, so that hooks hear of it in the order in which it happened.
+        self._lock, self._is_closed = RLock(), False
         self._waiting: dict[Hashable, Iterator[float]] = {}
         self._since = self._again_at = 0.0
 
@@ -52,11 +53,9 @@ class Outage:
             if not self._waiting:
                 self._since = self._again_at = now
             pause = next(self._waiting.setdefault(part, pauses()))
-            since, is_due = self._since, now >= self._again_at
-            if is_due:
+            if now >= self._again_at:
                 self._again_at = now + _AGAIN
-        if is_due:
-            self._tell(error, now - since)
+                self._tell(error, now - self._since)
         return pause
 
     @contextmanager
@@ -75,14 +74,15 @@ class Outage:
 
     def close(self) -> None:
         """Nobody waits any more, whether or not the server is back."""
-        self._is_closed = True
-        for part in tuple(self._waiting):
-            self._leave(part, is_back=False)
+        with self._lock:
+            self._is_closed = True
+            for part in tuple(self._waiting):
+                self._leave(part, is_back=False)
 
     def _leave(self, part: Hashable, is_back: bool) -> None:
         with self._lock:
-            was_last = self._waiting.pop(part, None) is not None and not self._waiting
-        if was_last:
+            if self._waiting.pop(part, None) is None or self._waiting:
+                return
             seconds = time.monotonic() - self._since
             if is_back:
                 logger.warning("%s=<%s>, seconds=<%.1f> | the server is back", self._follower, self._name, seconds)

@@ -27,6 +27,8 @@ from .settings import SubscriptionSettings
 from .taken import Gap, Given, Taken, parse_gap
 
 _ALL = 100_000
+_SETTLED_WITHIN = 10.0
+"""Seconds after which the server counts as away, where the client has no time-outs of its own."""
 _new = tuple.__new__
 
 
@@ -199,7 +201,7 @@ class Group:
             The answers; of a partition whose keys are broken, the error.
         """
         calls = [(self._keys(one.partition), self._told(one)) for one in words]
-        replies = insist(lambda: told_apart(GROUP_SETTLE.each(self.client, calls)), 0, within=self.retry_for or None)
+        replies = insist(lambda: told_apart(GROUP_SETTLE.each(self.client, calls)), 0, within=_SETTLED_WITHIN)
         return [reply if isinstance(reply, ServerRefusedError) else Settled.parse(reply) for reply in replies]
 
     def work(self, partition: int, arguments: Sequence[Any]) -> bool:
