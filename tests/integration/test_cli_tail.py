@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import time
@@ -230,6 +231,25 @@ def test_a_gap_is_told_and_followed_on(tcp_server: Server, namespace: str, follo
     assert "warning" in tail.complaint()
     log.append("s-42", message(0, "user", "Hello?"))
     assert "s-42" in tail.lines(1)[0]
+
+
+@pytest.mark.faults
+@pytest.mark.parametrize("options", [("s", "--json"), ("s",), ("s", "--live"), ()], ids=" ".join)
+def test_a_server_that_is_away_is_told_on_standard_error_and_so_is_its_return(
+    tcp_server: Server, namespace: str, follow: Follow, options: tuple[str, ...]
+) -> None:
+    tcp_server.execute("CONFIG", "SET", "appendfsync", "always")
+    with SessionLog.connect(tcp_server.url, namespace) as log:
+        log.append("s", message(0, "user", "First."))
+        tail = follow(*options, "--since", "0" if options else "-1h", url=tcp_server.url)
+        tail.lines(1)
+        tcp_server.kill()
+        away = r"session-log: the server cannot be reached: .+; waiting since \d\d:\d\d:\d\d\n"
+        assert re.fullmatch(away, tail.complaint())
+        tcp_server.restart()
+        assert re.fullmatch(r"session-log: the server is back after \d+\.\d s\n", tail.complaint())
+        log.append("s", message(1, "assistant", "Second."))
+        assert tail.lines(1)
 
 
 @pytest.mark.parametrize(

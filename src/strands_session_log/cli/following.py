@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 import typer
@@ -15,6 +17,7 @@ from ..errors import CorruptEntryError, FeedGapError, LogForkedError, SessionNot
 from ..events import Recorded
 from ..feed import Envelope
 from ..ids import START, EventId
+from ..instrumentation import Detail, ServerAwaited, ServerWaitOver, add_hook, get_hooks, set_hooks
 from ..session_log import SessionLog
 from ..state import AgentState, SessionState
 from ..subscription import FeedTail
@@ -47,6 +50,26 @@ def follow(things: Iterable[T], show: Callable[[T], object], how_to_go_on: Calla
         begin = "\n" if sys.stderr.isatty() else ""
         typer.echo(f"{begin}session-log: stopped{how_to_go_on()}", err=True)
         raise typer.Exit(Code.INTERRUPTED) from None
+
+
+@contextmanager
+def outages_told() -> Iterator[None]:
+    """While this lasts, standard error tells at once that the server is waited for, why, and when it is back."""
+    before = get_hooks()
+    add_hook(_tell_of_outage)
+    try:
+        yield
+    finally:
+        set_hooks(before)
+
+
+def _tell_of_outage(detail: Detail) -> None:
+    match detail:
+        case ServerAwaited(reason=reason, seconds=seconds):
+            since = datetime.now() - timedelta(seconds=seconds)
+            typer.echo(f"session-log: {one_line(reason)}; waiting since {since:%H:%M:%S}", err=True)
+        case ServerWaitOver(seconds=seconds, is_back=True):
+            typer.echo(f"session-log: the server is back after {seconds:.1f} s", err=True)
 
 
 def past_gaps(feed: FeedTail) -> Iterator[Envelope]:

@@ -296,16 +296,17 @@ class EventLog:
         """
         return self._deleter.reduce(session_id)
 
-    def trim_feed(self, partition: int, *, exactly: bool = False) -> Trimmed:
+    def trim_feed(self, partition: int, *, exactly: bool = False, is_patient: bool = True) -> Trimmed:
         """Remove from the feed of a partition what its groups do not need any more, see `FeedRetention`.
 
         Args:
             partition: The partition, from 0.
             exactly: Not only as far as whole nodes of the stream can be dropped, which is much cheaper.
+            is_patient: Wait for a server that is away; else try once.
         """
         call = partial(trim, self.client, self.keyspace, partition, self.retention, exactly=exactly)
         with naming(self.client, {self.keyspace.feed(partition): ("stream", CURES["feed"])}):
-            return insist(call, self.retry_for)
+            return insist(call, self.retry_for if is_patient else 0)
 
     def sessions(self, limit: int, before: SessionInfo | datetime | str | None = None) -> list[SessionInfo]:
         """The directory, newest first, in two round trips; more where much of what it lists is no session.

@@ -19,6 +19,8 @@ from ..instrumentation import RecordingBegunAnew
 from ..instrumentation.hooks import hooks
 from ..lifecycle import Journal
 from ..lifecycle.withheld import Withheld
+from ..server.border import is_transient
+from ..server.outage import Outage
 from ..session_log import SessionLog
 from ..state import AgentState, initial
 from .losses import Gap, Losses, RecorderStats
@@ -147,6 +149,7 @@ class Worker:
         self._batch = _BATCH
         self._recorded, self._trouble = 0, ""
         self.progress = self._left = 0
+        self._outage = Outage("recorder", self._session_id)
 
     @property
     def stats(self) -> RecorderStats:
@@ -211,13 +214,15 @@ class Worker:
         """Write in the caller's thread until something fails, where no other can be started; then tell what is lost."""
         self._tries_once = True
         while batch := self._take(waits=False):
-            self._write(batch)
+            with self._outage.told_by(self):
+                self._write(batch)
 
     def close(self) -> None:
         """Stop trying; what waits is lost."""
         with self._changed:
             self._closing = True
             self._changed.notify_all()
+        self._outage.close()
 
     def _is_done(self) -> bool:
         return not (self._steps or self._busy or self._losses.untold)
@@ -256,7 +261,8 @@ class Worker:
     def _run(self) -> None:
         while batch := self._take():
             started = time.monotonic()
-            self._write(batch)
+            with self._outage.told_by(self):
+                self._write(batch)
             took_long = time.monotonic() - started > _LONG
             self._batch = max(_LEAST_BATCH, self._batch // 2) if took_long else min(_BATCH, self._batch * 2)
 
@@ -301,7 +307,7 @@ class Worker:
                 if conflicts > _MAX_CONFLICTS:
                     return self._give_up(batch, error)
             except SessionLogError as error:
-                self._wait_after(error, _PAUSE)
+                self._wait_after(error, self._outage.met(error, self) if is_transient(error) else _PAUSE)
             except Exception as error:
                 faults += 1
                 if faults < _MAX_FAULTS:
@@ -370,6 +376,7 @@ class Worker:
         self.progress += len(seen)
 
     def _done(self, batch: Sequence[Seen], attempt: Attempt) -> None:
+        self._outage.over(self)
         with self._changed:
             self._forget(batch)
             self._trouble, self._written_at = "", attempt.started

@@ -31,8 +31,10 @@ local function this_landed(events)
 end
 
 -- Whoever waits until it is safe waits for what its own connection wrote, which must be something, also where all had been
--- written before. A replica writes nothing, but can tell.
+-- written before. A replica writes nothing, but can tell. First a write that is never refused for want of memory; once it
+-- is done, none is.
 local function write_for_waiting(head, revision)
+    redis.pcall('HDEL', head, '')
     redis.pcall('HSET', head, 'revision', revision)
 end
 

@@ -17,7 +17,7 @@ class Following:
     events: EventLog
 
     def _begin_following(self) -> None:
-        self._hub = Hub(self.events.client)
+        self._hub = Hub(self.events.client, self.events.keyspace.namespace)
         # Whoever follows waits for a server by itself, and for as long as it takes.
         self._impatient = EventLog(self.events.client, self.events.keyspace, retry_for=0)
 

@@ -8,8 +8,11 @@ import time
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
+from functools import partial
 
 from ..errors import ServerRefusedError, ServerUnavailableError
+from ..server.border import is_transient
+from ..server.outage import Outage
 from .delivery import BaseDelivery
 from .group import Group, Said, Settled, Words
 from .tally import Tally
@@ -19,7 +22,6 @@ logger = logging.getLogger(__name__)
 
 _LINGER = 0.001
 """For how many seconds acks are collected before they are told."""
-_PAUSE = 0.2
 _BEAT_EVERY = 20.0
 """A sign of life comes at least as often, however long `claim_after` is: `groups` shows who is there (`ACTIVE_MS`)."""
 _CHORES_EVERY = 2.0
@@ -37,6 +39,7 @@ class Desk:
             asking again.
         chores: Done every few seconds.
         release: Told of every delivery that is settled: in order, others wait for it.
+        outage: Told what waits for the server.
 
     Attributes:
         consumer: Its name.
@@ -50,10 +53,12 @@ class Desk:
         settled: Callable[[int, float], object],
         chores: Callable[[], object],
         release: Callable[[BaseDelivery], object],
+        outage: Outage,
     ) -> None:
         self.consumer = group.settings.consumer
         self._group, self._settings, self._tally = group, group.settings, tally
         self._ended, self._settled, self._chores, self._release = ended, settled, chores, release
+        self._outage = outage
         self._enough = group.settings.least_room
         self._open: dict[tuple[int, bytes], BaseDelivery] = {}
         self._acked: deque[BaseDelivery] = deque()
@@ -61,7 +66,7 @@ class Desk:
         self._telling: list[Batch] = []
         self._taken_over: dict[int, str] = {}
         self._changed = threading.Condition()
-        self._is_closing, self._is_waiting = False, False
+        self._is_closing, self._is_waiting, self._patience_ends = False, False, 0.0
         self._next_beat, self._next_chores = 0.0, time.monotonic() + _CHORES_EVERY
         self._thread = threading.Thread(target=self._run, name=f"session-log-{self.consumer}-desk", daemon=True)
         self._thread.start()
@@ -179,7 +184,7 @@ class Desk:
                 self.fail(delivery, "nack", why)
         self.give_back(left)
         with self._changed:
-            self._is_closing = True
+            self._is_closing, self._patience_ends = True, time.monotonic() + timeout
             self._changed.notify_all()
         self._thread.join(timeout)
 
@@ -208,16 +213,24 @@ class Desk:
 
     def _run(self) -> None:
         while (said := self._next()) is not None:
-            try:
-                self._tell(said)
-                self._beat_when_due()
-                self._do_chores_when_due()
-            except ServerUnavailableError as error:
-                logger.warning("consumer=<%s>, error=<%s> | acks wait for the server", self.consumer, error)
-                self._again(error)
-            except Exception as error:
-                self._ended(error)
-                self._give_up(error)
+            pause = self._tried("acks", partial(self._tell, said))
+            if soon := self._tried("heartbeats", self._beat_when_due):
+                self._next_beat = time.monotonic() + soon
+            if soon := self._tried("chores", self._do_chores_when_due):
+                self._next_chores = time.monotonic() + soon
+            if pause:
+                self._wait(pause)
+
+    def _tried(self, what: str, step: Callable[[], None]) -> float:
+        """Do something; for how many seconds to wait before it is tried again, where the server refuses it for now."""
+        try:
+            step()
+        except Exception as error:
+            if is_transient(error):
+                return self._outage.met(error, what)
+            self._ended(error)
+            self._give_up(error)
+        return 0.0
 
     def _next(self) -> list[Batch] | None:
         """What is to be told, what could not be told before first; None when no more comes."""
@@ -239,13 +252,16 @@ class Desk:
     def _has_news(self) -> bool:
         return bool(self._acked or self._queue or self._telling or self._is_closing)
 
-    def _again(self, error: Exception) -> None:
-        """Keep what is to be told, or let it go when there is no time left."""
+    def _wait(self, pause: float) -> None:
+        """What is to be told waits for the server; when there is no time left it is let go."""
         with self._changed:
             if not self._is_closing:
-                self._changed.wait(_PAUSE)
+                self._changed.wait_for(lambda: self._is_closing, pause)
                 return
-        self._give_up(ServerUnavailableError(f"the subscription ended before the server answered: {error}"))
+            if time.monotonic() < self._patience_ends:
+                self._changed.wait(pause)
+                return
+        self._give_up(ServerUnavailableError("the subscription ended before the server answered"))
 
     def _give_up(self, error: Exception) -> None:
         for batch in self._telling:
@@ -259,6 +275,7 @@ class Desk:
             batch.tries += 1
         words = [one.words(self._taken_over.get(one.partition, ""), self._settings.pause_ms) for one in said]
         answers = self._group.settle(words)
+        self._outage.over("acks")
         self._telling = []
         for batch, settled in zip(said, answers, strict=True):
             if isinstance(settled, ServerRefusedError):
@@ -315,6 +332,7 @@ class Desk:
         ]
         if parts:
             self._beat(parts, now)
+        self._outage.over("heartbeats")
 
     def _fail_overdue(self, now: float) -> None:
         """In order nobody else is given anything while this consumer lives: it must say itself what takes too long."""
@@ -340,6 +358,7 @@ class Desk:
         if time.monotonic() >= self._next_chores:
             self._next_chores = time.monotonic() + _CHORES_EVERY
             self._chores()
+            self._outage.over("chores")
 
     def _beat(self, parts: Sequence[Sequence[BaseDelivery]], now: float) -> None:
         words = [

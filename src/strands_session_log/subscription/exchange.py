@@ -17,7 +17,8 @@ from ..errors import FeedGapError, SessionLogError
 from ..event_log import EventLog
 from ..events import selector
 from ..feed import Envelope, FeedId
-from ..server.border import options_of
+from ..server.border import is_transient, options_of
+from ..server.outage import Outage
 from .bodies import Bodies
 from .delivery import BaseDelivery, text_of
 from .desk import Desk
@@ -71,15 +72,18 @@ class Exchange:
         self._all = settings.types is None and settings.agent is None
         self._bodies = Bodies(events.client, events.keyspace, events.retry_for) if settings.bodies else None
         group = Group(events.client, events.keyspace, settings, events.retry_for)
-        self._desk = Desk(group, self.tally, self.end, self._settled, self._chores, self.mailbox.release)
-        self._group, self._past = group, Past(events, group, self, self.tally, kind)
+        self._outage = Outage("subscriber", f"{settings.group}/{settings.consumer}")
+        self._desk = Desk(group, self.tally, self.end, self._settled, self._chores, self.mailbox.release, self._outage)
+        self._group, self._past = group, Past(events, group, self, self.tally, kind, self._outage)
         self._leases = Leases(group)
         with suppress(SessionLogError):
             # Whoever leaves at once has begun in all partitions. What fails here, the intakes meet again.
             group.begin()
         lanes = _lanes(events.client, events.keyspace.partitions)
         room = Room(settings.most_in_flight, settings.least_room, lambda: self._desk.in_flight)
-        take = partial(Intake, group, self._desk, self, self._past, self.tally, leases=self._leases, room=room)
+        take = partial(
+            Intake, group, self._desk, self, self._past, self.tally, self._outage, leases=self._leases, room=room
+        )
         self._intake_of: dict[int, Intake] = {}
         self._intakes = [take(partitions=lane) for lane in lanes]
         self._intake_of = {partition: one for one, lane in zip(self._intakes, lanes, strict=True) for partition in lane}
@@ -108,8 +112,10 @@ class Exchange:
         """One feed after the other: there is no hurry."""
         partition = next(self._feeds)
         try:
-            self._events.trim_feed(partition)
+            self._events.trim_feed(partition, is_patient=False)
         except SessionLogError as error:
+            if is_transient(error):
+                raise
             logger.warning("partition=<%d>, error=<%s> | the feed was not trimmed", partition, error)
 
     def begin(self, delivery: BaseDelivery, now: float) -> bool:
@@ -157,6 +163,7 @@ class Exchange:
         # At the very end: whoever takes over a partition in order is to find it settled.
         with suppress(SessionLogError):
             self._group.leave(range(self._events.keyspace.partitions))
+        self._outage.close()
 
     def catch_up(self, gap: FeedGapError) -> None:
         """See `Deliveries.catch_up`."""

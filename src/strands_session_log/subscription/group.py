@@ -28,6 +28,8 @@ from .settings import SubscriptionSettings
 from .taken import Gap, Given, Taken, parse_gap
 
 _PAGE = 1000
+_SETTLED_WITHIN = 10.0
+"""Seconds after which the server counts as away, where the client has no time-outs of its own."""
 _new = tuple.__new__
 
 
@@ -185,13 +187,13 @@ class Group:
                 raise
 
     def settle(self, words: Sequence[Words]) -> list[Settled | ServerRefusedError]:
-        """Tell the server what became of deliveries, in one round trip; may be repeated.
+        """Tell the server what became of deliveries, in one round trip and one attempt; may be repeated.
 
         Returns:
             The answers; of a partition whose keys are broken, the error.
         """
         calls = [(self._keys(one.partition)[:3], self._told(one)) for one in words]
-        replies = insist(lambda: told_apart(GROUP_SETTLE.each(self.client, calls)), self.retry_for)
+        replies = insist(lambda: told_apart(GROUP_SETTLE.each(self.client, calls)), 0, within=_SETTLED_WITHIN)
         return [reply if isinstance(reply, ServerRefusedError) else Settled.parse(reply) for reply in replies]
 
     def work(self, partition: int, arguments: Sequence[Any]) -> bool:

@@ -55,7 +55,7 @@ class Job:
         self._rejected = rejected
         self._unread: Iterator[Item] | None = None
         self._lock, self._saving = threading.Lock(), threading.Lock()
-        self._is_over, self._is_hurrying = False, False
+        self._is_over, self._is_hurrying = threading.Event(), False
         self._items: list[Item] = []
         self._tries, self._is_read, self._saved_at = tries, False, time.monotonic()
         self._cursor, self._replayed, self._parked = "", list[str](), list[tuple[Item, str]]()
@@ -122,7 +122,7 @@ class Job:
         """Note what became of an event; false when it is none of these. The future is told once the server knows."""
         with self._lock:
             item = next((one for one in self._items if one.delivery is delivery), None)
-            if item is None or self._is_over:
+            if item is None or self._is_over.is_set():
                 return False
             self._settle(item, what, error)
             if future:
@@ -185,10 +185,15 @@ class Job:
             self._is_hurrying = bool(self._waiting)
             return self._is_hurrying
 
+    def wait(self, seconds: float) -> None:
+        """Wait, unless it is over."""
+        self._is_over.wait(seconds)
+
     def abandon(self, error: Exception | None = None) -> None:
         """It is over, here: who still waits for an answer is told that it does not count, or that nobody knows."""
         with self._lock:
-            waiting, self._waiting, self._is_over = self._waiting, [], True
+            waiting, self._waiting = self._waiting, []
+            self._is_over.set()
         for future in waiting:
             if error and not future.done():
                 future.set_exception(error)

@@ -17,6 +17,8 @@ from ..errors import SessionLogError
 from ..event_log import EventLog
 from ..feed import Envelope
 from ..ids import EventId
+from ..server.border import is_transient
+from ..server.outage import Outage
 from .delivery import BaseDelivery
 from .group import Group
 from .job import Job
@@ -49,15 +51,24 @@ class Past:
         reader: Who reads.
         tally: Where it is counted.
         kind: What deliveries are made of.
+        outage: Told what waits for the server.
 
     Attributes:
         consumer: Its name.
     """
 
-    def __init__(self, events: EventLog, group: Group, reader: Reader, tally: Tally, kind: type[BaseDelivery]) -> None:
+    def __init__(
+        self,
+        events: EventLog,
+        group: Group,
+        reader: Reader,
+        tally: Tally,
+        kind: type[BaseDelivery],
+        outage: Outage,
+    ) -> None:
         self.consumer = group.settings.consumer
         self._events, self._group, self._reader, self._tally, self._kind = events, group, reader, tally, kind
-        self._settings = group.settings
+        self._settings, self._outage = group.settings, outage
         self._jobs: dict[int, Job] = {}
         self._delivered: dict[str, EventId] = {}
         self._promised = 0
@@ -146,13 +157,17 @@ class Past:
 
     def _answer(self, partition: int, job: Job) -> None:
         """Somebody waits to hear whether an ack counts, and whoever goes on with the job may wait for room."""
-        try:
-            while job.is_waited_for():
+        while job.is_waited_for():
+            try:
                 if not job.save(self._tally):
                     self._begin(partition, job, None)
-        except SessionLogError as error:
-            job.abandon(error)
-            self._begin(partition, job, None)
+            except SessionLogError as error:
+                if is_transient(error):
+                    job.wait(self._outage.met(error, job))
+                    continue
+                job.abandon(error)
+                self._begin(partition, job, None)
+        self._outage.over(job)
 
     def fail(self, delivery: BaseDelivery, what: str, error: str) -> None:
         """See `delivery.Settler`."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from dataclasses import replace
 from typing import Any
 
@@ -69,7 +70,13 @@ class Subscriber:
         self._exchange: Exchange | None = None
 
     async def __aenter__(self) -> Deliveries:
-        self._exchange = await asyncio.to_thread(Exchange, self._log, self.settings, Delivery)
+        making = asyncio.create_task(asyncio.to_thread(Exchange, self._log, self.settings, Delivery))
+        try:
+            self._exchange = await asyncio.shield(making)
+        except asyncio.CancelledError:
+            # The thread goes on, and what it makes is nobody's.
+            making.add_done_callback(_close_unused)
+            raise
         return Deliveries(self._exchange)
 
     async def __aexit__(self, kind: object, error: BaseException | None, trace: object) -> None:
@@ -120,3 +127,8 @@ class Subscriber:
         made = cls.__new__(cls)
         made.settings, made._log, made._exchange = settings, log, None
         return made
+
+
+def _close_unused(making: asyncio.Task[Exchange]) -> None:
+    if not making.cancelled() and making.exception() is None:
+        threading.Thread(target=making.result().close, args=(None,), name="session-log-goodbye", daemon=True).start()

@@ -23,6 +23,7 @@ from ..following import (
     json_of_live,
     last_turn,
     lister,
+    outages_told,
     past_gaps,
     revision_after,
     state_before,
@@ -97,7 +98,7 @@ def tail(
         fail(Code.USAGE, "--after is for all sessions, or --live, and takes the place of --since")
     if live and (session is None or types):
         fail(Code.USAGE, "--live needs a session, and no --type: it prints messages")
-    with opened(ctx, url, namespace) as log:
+    with opened(ctx, url, namespace) as log, outages_told():
         if live and session is not None:
             _listen(log, session, _live_start(log, session, after, since, agent, as_json), agent, as_json)
         elif session is None:

@@ -14,10 +14,10 @@ from typing import Any
 from valkey import ValkeyCluster
 
 from ...codec import RawEntry
-from ...errors import ServerUnavailableError, SessionLogError
-from ...server.border import Client, insist
+from ...errors import SessionLogError
+from ...server.border import Client, insist, is_transient
+from ...server.outage import Outage
 from .lane import Lane
-from .pausing import pauses
 from .watch import Standing, Watch
 
 logger = logging.getLogger(__name__)
@@ -34,10 +34,11 @@ class Follower:
 
     Args:
         client: The client.
+        name: What is followed, for the log.
     """
 
-    def __init__(self, client: Client) -> None:
-        self._client = client
+    def __init__(self, client: Client, name: str) -> None:
+        self._client, self._outage = client, Outage("tail", name)
         # Consumers and the garbage collector put watches into it, in whatever they are interrupted: it takes no lock.
         self._inbox: SimpleQueue[Watch[Any] | None] = SimpleQueue()
         self._lock, self._closing, self._has_ended = Lock(), Event(), False
@@ -47,7 +48,7 @@ class Follower:
         self._drowsy: dict[Lane, int] = {}
         self._seen: dict[Watch[Any], tuple[int, int]] = {}
         self._landmarks: dict[Watch[Any], RawEntry] = {}
-        self._next_check, self._waits = time.monotonic() + _CHECK_EVERY, pauses()
+        self._next_check = time.monotonic() + _CHECK_EVERY
         self._is_cluster = isinstance(client, ValkeyCluster)
         self._thread = Thread(target=self._run, name="session-log-tails", daemon=True)
 
@@ -102,13 +103,12 @@ class Follower:
         for lane in self._lanes.values():
             while not lane.join(_WAKE_EVERY) and time.monotonic() < deadline:
                 lane.wake()
+        self._outage.close()
 
     def _work(self) -> None:
         self._collect(self._idle_time())
-        if self._read():
-            self._waits = pauses()
-        else:
-            self._closing.wait(next(self._waits))
+        if pause := self._read():
+            self._closing.wait(pause)
         self._wake()
         self._check()
 
@@ -135,18 +135,22 @@ class Follower:
         else:
             self._watches[watch] = self._behind[watch] = None
 
-    def _read(self) -> bool:
-        """A page for everybody who is behind; False if a server was away."""
-        away: set[Lane] = set()
+    def _read(self) -> float:
+        """A page for everybody who is behind; for how many seconds to wait for servers that are away."""
+        away: dict[Lane, float] = {}
         for watch in list(self._behind):
             lane = self._lane(watch)
             if lane not in away:
                 try:
                     self._go_on(watch, lane, self._advanced(watch))
-                except ServerUnavailableError as error:
-                    logger.info("error=<%s> | a tail waits for the server", error)
-                    away.add(lane)
-        return not away
+                except Exception as error:
+                    if not is_transient(error):
+                        raise
+                    away[lane] = self._outage.met(error, (lane,))
+        for lane in self._lanes.values():
+            if lane not in away:
+                self._outage.over((lane,))
+        return max(away.values(), default=0.0)
 
     def _go_on(self, watch: Watch[Any], lane: Lane, standing: Standing) -> None:
         if standing is not Standing.BEHIND:
@@ -163,9 +167,9 @@ class Follower:
             return Standing.OVER
         try:
             return watch.advance()
-        except ServerUnavailableError:
-            raise
         except Exception as error:
+            if is_transient(error):
+                raise
             if (failed := self._taken_amiss(error, "a tail failed")) is None:
                 watch.buffer.end()
             else:
@@ -175,7 +179,7 @@ class Follower:
     def _lane(self, watch: Watch[Any]) -> Lane:
         slot = watch.partition if self._is_cluster else 0
         if slot not in self._lanes:
-            self._lanes[slot] = Lane(self._client, watch.key, self._inbox.put)
+            self._lanes[slot] = Lane(self._client, watch.key, self._inbox.put, self._outage)
         return self._lanes[slot]
 
     def _wake(self) -> None:
@@ -196,7 +200,7 @@ class Follower:
             self._take_over(watch)
         live = {watch: watch.position for lane in self._lanes.values() for watch in lane.live}
         idle = [watch for watch, position in live.items() if self._seen.get(watch) == position]
-        with suppress(ServerUnavailableError):
+        try:
             for watch in self._fallen(idle) if idle else ():
                 if watch.position == live[watch]:
                     self._take_over(watch)
@@ -204,6 +208,12 @@ class Follower:
                 watch.doubt(lost)
                 self._take_over(watch)
             self._note_landmarks(live)
+            self._outage.over(self)
+        except Exception as error:
+            if not is_transient(error):
+                raise
+            # A read that blocks may not notice.
+            self._outage.met(error, self)
         self._seen = live
         self._next_check = time.monotonic() + _CHECK_EVERY
 
