@@ -222,7 +222,7 @@ def test_nothing_of_another_history_is_handled_however_much_comes(tcp_server: Se
                 begun.set()
                 gate.wait(PATIENCE)
 
-        with Consumer(log, handle=handle, **{"batch": 1, "in_flight": 1, **settings}) as consumer:
+        with Consumer(log, handle=handle, **{"batch": 1, "in_flight": 1, "claim_after": 60, **settings}) as consumer:
             wait_until(lambda: dumps, "a copy of what there is")
             told(range(5, 8), "only")
             assert begun.wait(PATIENCE)

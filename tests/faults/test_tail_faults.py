@@ -234,10 +234,10 @@ def test_another_history_that_goes_on_with_the_very_number_is_told(tcp_server: S
 def test_another_history_is_told_though_no_connection_was_lost_and_something_comes_all_the_time(
     tcp_server: Server,
 ) -> None:
-    log, direct = SessionLog(tcp_server.client()), SessionLog(tcp_server.client())
-    log.append("s", notes(0, 3))
-    feed_key = log.events.keyspace.session("s").feed
-    with collecting(log.tail()) as found:
+    direct = SessionLog(tcp_server.client())
+    direct.append("s", notes(0, 3))
+    feed_key = direct.events.keyspace.session("s").feed
+    with SessionLog(tcp_server.client()) as log, collecting(log.tail()) as found:
         wait_until(lambda: len(found) == 3, "what there is")
         lost = found[-1]
         replace_by_a_server_whose_clock_is_behind(direct, feed_key)

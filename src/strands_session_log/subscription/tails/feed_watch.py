@@ -149,27 +149,32 @@ class FeedWatch(Watch[FeedItem]):
         page = self._fetch(self._at.stream_id, "+", count + 1)
         if not self._is_certain:
             return page[:count]
+        end = self._at
+        if not page:
+            # Asked before one looks again, so that what comes meanwhile is read, and not passed over.
+            end, page = self._end(), self._fetch(self._at.stream_id, "+", count + 1)
         first = page[0] if page else None
-        if self._is_replaced(self._at, self._last, first):
-            self._begin_anew(first)
+        if self._is_replaced(self._at, self._last, first, end):
+            self._begin_anew(first, end)
         else:
             self._settle_doubt()
-            self._look_for_gap(first)
+            self._look_for_gap(first, end)
         self._doubted = None
         if first is None or self._id(first[0]) != self._at:
             return page[:count]
         self._last = first
         return page[1:]
 
-    def _is_replaced(self, at: FeedId, known: RawEntry | None, first: RawEntry | None) -> bool:
+    def _is_replaced(self, at: FeedId, known: RawEntry | None, first: RawEntry | None, end: FeedId) -> bool:
         """Whether this is not the feed any more in which an envelope stood.
 
         Args:
             at: Where it stood.
             known: What stood there; None for what was read in an earlier life.
             first: What stands there now, or after it.
+            end: Where nothing does, the last that the feed ever had.
         """
-        place = self._id(first[0]) if first else self._end()
+        place = self._id(first[0]) if first else end
         if first and place == at:
             return known is not None and link_of(first[1]) != link_of(known[1])
         # Trimmed or deleted is not replaced, but a number is never used again.
@@ -177,19 +182,18 @@ class FeedWatch(Watch[FeedItem]):
         is_passed = place.sequence > at.sequence if first else place.sequence >= at.sequence
         return not is_passed or bool(before and self._id(before[0][0]).sequence >= at.sequence)
 
-    def _begin_anew(self, first: RawEntry | None) -> None:
+    def _begin_anew(self, first: RawEntry | None, end: FeedId) -> None:
         """Go on in another history."""
-        end = self._end() if first is None else None
         self._tell(replaced(self._log.keyspace, self._at, self._last[1] if self._last else ()))
-        if end:
+        if first is None:
             self._stand_at(end)
-        elif first and self._id(first[0]) != self._at:
+        elif self._id(first[0]) != self._at:
             # What comes next has another number, which is told already.
             self._is_certain = False
 
-    def _look_for_gap(self, first: RawEntry | None) -> None:
+    def _look_for_gap(self, first: RawEntry | None, end: FeedId) -> None:
         """Where nothing is left, what came was lost, unless nothing came."""
-        if first is None and (end := self._end()).sequence > self._at.sequence:
+        if first is None and end.sequence > self._at.sequence:
             self._tell(FeedGapError(self._at, None, end.sequence - self._at.sequence))
             self._stand_at(end)
 
@@ -198,7 +202,7 @@ class FeedWatch(Watch[FeedItem]):
         if (doubted := self._doubted) is None:
             return
         at, found = self._id(doubted[0]), self._fetch(doubted[0].decode(), "+", 1)
-        if self._is_replaced(at, doubted, found[0] if found else None):
+        if self._is_replaced(at, doubted, found[0] if found else None, self._at if found else self._end()):
             self._doubted = None
             self._tell(replaced(self._log.keyspace, at, doubted[1]))
 
