@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from strands_session_log import SessionLog, Subscriber
 from strands_session_log.errors import DeliveryLostError
+from strands_session_log.subscription.group import Said, Settled, Words
 from support.waiting import PATIENCE, wait_until
 
 from .helpers import Consumer, Told, number_of
@@ -392,6 +393,21 @@ def test_what_is_tried_again_and_settled_by_nobody_holds_up_its_session_for_no_l
         while number_of(following) == ("only", 0):
             following = next(deliveries)
         following.ack()
+
+
+@pytest.mark.parametrize("first", ["ack", "park"])
+def test_what_is_failed_for_being_late_and_settled_in_the_same_moment_is_no_gap(
+    log: SessionLog, told: Told, first: str
+) -> None:
+    told([0], "only")
+    with Subscriber(log, "g", ordered=True, bodies=True, claim_after=60) as deliveries:
+        one = next(deliveries)
+        done = {"done": [one.key]} if first == "ack" else {}
+        said = [Said(what, one.key, 1, "TimeoutError") for what in ([] if done else ["park"]) + ["nack"]]
+        (settled,) = deliveries._exchange._group.settle([Words(one.partition, others=said, **done)])
+        assert isinstance(settled, Settled)
+        assert settled.done + settled.others == "kg"
+        assert [status.gap for status in log.groups() if status.gap] == []
 
 
 def test_what_follows_a_delivery_that_another_consumer_took_is_not_handed_out(

@@ -41,6 +41,10 @@ local function acknowledge(ids, first, last)
         if type(acked) ~= 'number' then return end
         number = number + acked
     end
+    -- Something else may be said of it, too: it was late, and then done after all.
+    if next(mine) then
+        for at = first, last do mine[ids[at]] = nil end
+    end
 end
 
 local answers
@@ -74,6 +78,7 @@ end
 local function bury(id, attempts, why)
     if not put_aside(feed, group, parked, name, id, attempts, why) then return lose(id) end
     buried[#buried + 1] = id
+    mine[id] = nil
 end
 
 -- XCLAIM drops what has no envelope any more.
