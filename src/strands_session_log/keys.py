@@ -38,6 +38,7 @@ class SessionKeys(NamedTuple):
     sessions: str
     position: str
     tombstones: str
+    texts: str
 
     @property
     def append(self) -> tuple[str, ...]:
@@ -58,7 +59,8 @@ class SessionKeys(NamedTuple):
     def delete(self) -> tuple[str, ...]:
         """Those the delete script takes, in its order."""
         of_session = self.events, self.head, self.snapshot, self.live, self.rewrite, self.ids
-        return *of_session, self.sessions, self.feed, self.position, self.tombstones, f"{self.tombstones}:times"
+        tombstones = self.tombstones, f"{self.tombstones}:times"
+        return *of_session, self.sessions, self.feed, self.position, *tombstones, self.texts
 
 
 class GroupKeys(NamedTuple):
@@ -69,12 +71,14 @@ class GroupKeys(NamedTuple):
         group: Its checkpoint, a hash.
         parked: Its dead letters, a stream.
         position: How much the feed has had.
+        texts: What handlers said of what is parked, a hash; all groups have the same.
     """
 
     feed: str
     group: str
     parked: str
     position: str
+    texts: str
 
 
 class StorageKeys(NamedTuple):
@@ -123,6 +127,10 @@ class Keyspace(NamedTuple):
         """The hash of what was deleted in a partition."""
         return f"{self._prefix(partition)}:tombstones"
 
+    def texts(self, partition: int) -> str:
+        """The hash of what handlers said of what is parked in a partition: it may quote content, and goes with it."""
+        return f"{self._prefix(partition)}:error_texts"
+
     def layout(self, partition: int) -> str:
         """The hash that says, in a partition, how many there are."""
         return _layout(self.namespace, tags(self.partitions)[partition])
@@ -136,7 +144,8 @@ class Keyspace(NamedTuple):
         prefix = self._prefix(partition)
         check_id("group", name)
         feed = self.feed(partition)
-        return GroupKeys(feed, f"{prefix}:group:{name}", f"{prefix}:parked:{name}", self.position(partition))
+        of_group = f"{prefix}:group:{name}", f"{prefix}:parked:{name}"
+        return GroupKeys(feed, *of_group, self.position(partition), self.texts(partition))
 
     def group_key(self, partition: int, name: bytes) -> bytes:
         """The hash of a consumer group on the feed, whoever gave it its name."""
@@ -170,6 +179,7 @@ def _session_keys(keyspace: Keyspace, session_id: str) -> SessionKeys:
         sessions=keyspace.sessions(partition),
         position=keyspace.position(partition),
         tombstones=keyspace.tombstones(partition),
+        texts=keyspace.texts(partition),
     )
 
 

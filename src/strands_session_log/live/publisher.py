@@ -11,6 +11,7 @@ from threading import Condition, Thread
 from typing import NamedTuple
 
 from ..codec.delta import END, INPUT, LIVE_MS, REASONING, TEXT, Line
+from ..errors.quoting import described
 from ..keys import SessionKeys
 from ..scripts import LIVE
 from ..server.border import Client, insist
@@ -214,7 +215,9 @@ class Publisher:
 
     def _give_up(self, lines: Sequence[Line], forgets: bool, error: Exception) -> None:
         if not self._last_error:
-            logger.warning("live=<%s>, error=<%s> | what agents say is not published", self._keys.live, error)
+            logger.warning(
+                "live=<%s>, error=<%s> | what agents say is not published", self._keys.live, described(error)
+            )
         self._last_error = f"{type(error).__name__}: {error}"
         with self._changed:
             self._dropped += len(lines)

@@ -10,6 +10,7 @@ from itertools import islice
 from typing import TypeAlias
 
 from ..errors import ConcurrentWriteError, SessionLogError
+from ..errors.quoting import described
 from ..event_log import EventLog
 from ..lifecycle import Journal
 from ..session_log import SessionLog
@@ -117,7 +118,7 @@ class Worker:
     def lose(self, error: Exception) -> None:
         """Count something that could not even be taken."""
         with self._changed:
-            self._lose(_text(error))
+            self._lose(error)
 
     def flush(self, timeout: float) -> bool:
         """Wait until everything seen so far is written, and told if it was lost; returns whether it is."""
@@ -133,7 +134,7 @@ class Worker:
             self._closing = True
             self._changed.notify_all()
 
-    def _lose(self, reason: str) -> None:
+    def _lose(self, reason: Exception | str) -> None:
         self._warn(reason)
         self._losses.count(reason)
         self._queue_gap(again=True)
@@ -152,7 +153,7 @@ class Worker:
                 self._thread = threading.Thread(target=self._run, name="session-recorder", daemon=True)
                 self._thread.start()
         except RuntimeError as error:
-            self._warn(_text(error))
+            self._warn(error)
             self._trouble = _text(error)
         self._changed.notify_all()
 
@@ -206,8 +207,8 @@ class Worker:
             self._trouble = ""
             self._recorded += len(batch) - len(lost)
             for error in lost:
-                self._warn(_text(error))
-                self._losses.count(_text(error))
+                self._warn(error)
+                self._losses.count(error)
 
     def _give_up(self, batch: list[Step], error: Exception) -> None:
         """One step may be to blame for the whole batch."""
@@ -216,13 +217,13 @@ class Worker:
                 self._write([step])
             return
         with self._changed:
-            self._warn(_text(error))
+            self._warn(error)
             self._forget(batch)
             self._trouble = ""
             if isinstance(batch[0], Gap):
                 self._losses.put_back(batch[0])
             else:
-                self._losses.count(_text(error))
+                self._losses.count(error)
 
     def _forget(self, batch: Sequence[Step]) -> None:
         for _ in batch:
@@ -230,14 +231,15 @@ class Worker:
 
     def _wait_after(self, error: Exception, seconds: float) -> None:
         with self._changed:
-            self._warn(_text(error))
+            self._warn(error)
             self._trouble = _text(error)
             self._changed.wait_for(lambda: self._closing, seconds)
 
-    def _warn(self, reason: str) -> None:
+    def _warn(self, reason: Exception | str) -> None:
         """Log the first of a row of failures; the rest is counted."""
         if not self._trouble and not self._losses.untold:
-            logger.warning("session_id=<%s>, reason=<%s> | recording is behind", self._session_id, reason)
+            why = described(reason) if isinstance(reason, Exception) else reason
+            logger.warning("session_id=<%s>, reason=<%s> | recording is behind", self._session_id, why)
 
 
 def _text(error: Exception) -> str:

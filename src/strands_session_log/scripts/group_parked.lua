@@ -1,6 +1,7 @@
 -- Has parked events of one partition tried again, or forgets them.
 --
--- KEYS: group, parked (one slot); ARGV: 1 replay or drop, then the ids of the entries; those that are not there are left out
+-- KEYS: group, parked, position, texts (one slot)
+-- ARGV: 1 replay or drop, 2 group, then the ids of the entries; those that are not there are left out
 --
 -- Returns how many.
 local call = redis.call
@@ -10,9 +11,10 @@ for _, id in ipairs(replay_of(call('HGET', group, 'replay'))) do
     waiting[#waiting + 1] = id
     is_waiting[id] = true
 end
-for at = 2, #ARGV do
+for at = 3, #ARGV do
     local id = ARGV[at]
     if is_drop then
+        forget_text(KEYS[4], ARGV[2], parked, id)
         settled = settled + call('XDEL', parked, id)
         is_waiting[id] = nil
     elseif #call('XRANGE', parked, id, id) > 0 then

@@ -11,6 +11,7 @@ from concurrent.futures import Future
 
 from ..errors import ServerRefusedError, ServerUnavailableError
 from .delivery import BaseDelivery
+from .failure import Failure
 from .group import Group, Said, Settled, Words
 from .tally import Tally
 from .verdicts import Batch, Verdict, batches
@@ -37,6 +38,7 @@ class Desk:
 
     Attributes:
         consumer: Its name.
+        keeps_texts: Whether texts of exceptions are kept.
     """
 
     def __init__(
@@ -48,6 +50,7 @@ class Desk:
         chores: Callable[[], object],
     ) -> None:
         self.consumer = group.settings.consumer
+        self.keeps_texts = group.settings.keep_errors == "full"
         self._group, self._settings, self._tally = group, group.settings, tally
         self._ended, self._settled, self._chores = ended, settled, chores
         self._enough = group.settings.least_room
@@ -122,9 +125,9 @@ class Desk:
                 self._changed.notify_all()
         return None
 
-    def fail(self, delivery: BaseDelivery, what: str, error: str) -> None:
+    def fail(self, delivery: BaseDelivery, what: str, failure: Failure) -> None:
         """See `Settler`."""
-        self._say(Verdict(delivery, what, error))
+        self._say(Verdict(delivery, what, failure))
 
     def give_back(self, deliveries: Iterable[BaseDelivery]) -> None:
         """Let others have what nobody has begun to handle; it does not count as an attempt."""
@@ -144,7 +147,7 @@ class Desk:
         with self._changed:
             self._close(delivery)
 
-    def close(self, timeout: float, why: str = "") -> None:
+    def close(self, timeout: float, why: Failure | None = None) -> None:
         """Give back what is left, and wait until the server knows of everything.
 
         Args:

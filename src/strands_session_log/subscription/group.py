@@ -22,6 +22,7 @@ from ..scripts import (
 )
 from ..server.border import Client, insist, told_apart
 from ..server.replies import pairs
+from .failure import NONE, Failure
 from .settings import SubscriptionSettings
 from .taken import Gap, Given, Taken, parse_gap
 
@@ -60,15 +61,17 @@ class Said(NamedTuple):
         what: `nack`, `park`, `release` or `extend`.
         key: The stream id of its envelope.
         attempts: Which attempt it was.
-        error: Why it failed.
         pause_ms: How long it is to wait.
+        failure: Why it failed.
+        session_id: The session, where the reason may quote it.
     """
 
     what: str
     key: bytes
     attempts: int
-    error: str = ""
     pause_ms: int = 0
+    failure: Failure = NONE
+    session_id: str = ""
 
 
 class Words(NamedTuple):
@@ -188,14 +191,21 @@ class Group:
         Returns:
             The answers; of a partition whose keys are broken, the error.
         """
-        calls = [(self._keys(one.partition), self._told(one)) for one in words]
+        calls = [(self._settle_keys(one), self._told(one)) for one in words]
         replies = insist(lambda: told_apart(GROUP_SETTLE.each(self.client, calls)), self.retry_for)
         return [reply if isinstance(reply, ServerRefusedError) else Settled.parse(reply) for reply in replies]
 
-    def work(self, partition: int, arguments: Sequence[Any]) -> bool:
-        """Tell how far the backfill has come; false when it is another consumer's now."""
-        keys = self._keys(partition)
-        return bool(insist(lambda: GROUP_WORK(self.client, [keys[1], keys[2]], arguments), self.retry_for))
+    def work(self, partition: int, arguments: Sequence[Any], sessions: Sequence[str]) -> bool:
+        """Tell how far the backfill has come; false when it is another consumer's now.
+
+        Args:
+            partition: The partition.
+            arguments: See `group_work.lua`.
+            sessions: Those that the reasons may quote with which something is parked.
+        """
+        group = self._keys(partition)
+        keys = [group.group, group.parked, group.texts, *(self.keyspace.session(one).events for one in sessions)]
+        return bool(insist(lambda: GROUP_WORK(self.client, keys, arguments), self.retry_for))
 
     def attempt_backfill(self, partition: int) -> int:
         """Count that a backfill begins, or goes on, at its cursor; how often that was."""
@@ -237,6 +247,11 @@ class Group:
     def _keys(self, partition: int) -> GroupKeys:
         return self.keyspace.group(partition, self.settings.group)
 
+    def _settle_keys(self, words: Words) -> list[str]:
+        """Those of the group, and the events that reasons may quote: these are kept as long as nothing is erased."""
+        sessions = [said.session_id for said in words.others if said.failure.text]
+        return [*self._keys(words.partition), *(self.keyspace.session(one).events for one in sessions)]
+
     def _arguments(self, request: Request) -> list[Any]:
         settings = self.settings
         return [
@@ -255,5 +270,5 @@ class Group:
             *(" ".join(map(str, words.attempts)), len(words.done), *words.done),
         ]
         for said in words.others:
-            arguments += (said.what, said.key, said.attempts, said.error, said.pause_ms)
+            arguments += (said.what, said.key, said.attempts, said.pause_ms, *said.failure)
         return arguments

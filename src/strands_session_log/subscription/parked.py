@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from ..codec import RawEntry, fields_of
-from ..errors import CorruptEntryError, ParkedNotFoundError
+from ..errors import CorruptEntryError, ParkedNotFoundError, ServerRefusedError
 from ..event_log.connection import connection_to
 from ..event_log.diagnosis import CURES, naming
 from ..feed import FIELDS, Envelope, FeedId, envelope
@@ -16,10 +16,15 @@ from ..keys import GroupKeys, Keyspace
 from ..scripts import GROUP_PARKED
 from ..server.border import Client, insist
 from ..server.replies import number
+from .failure import whole
 from .taken import is_stream_id, parse_replay
 
 _PAGE = 500
-_KINDS = {b"XRANGE": ("stream", CURES["parked"]), b"HGET": ("hash", CURES["group"])}
+_KINDS = {
+    b"XRANGE": ("stream", CURES["parked"]),
+    b"HGET": ("hash", CURES["group"]),
+    b"HMGET": ("hash", CURES["group"]),
+}
 """Of the keys that are asked so: which type they have, and what to do about another."""
 _PARKED_ID = re.compile(r"([0-9]{1,4}):([0-9]{1,20}-[0-9]{1,20})")
 
@@ -31,7 +36,8 @@ class ParkedEvent(NamedTuple):
         parked_id: What it is called here: `<partition>:<ms>-<n>`.
         envelope: What the feed said of it; its session id is empty if somebody else had written there.
         attempts: How often it was tried.
-        error: Why it failed the last time.
+        error: Why it failed the last time: the exception's type and place, with its text if the group keeps it
+            (`keep_errors="full"`); or the reason that was given, until that is gone with the session's content.
         is_replayed: Whether it waits to be tried again.
     """
 
@@ -42,8 +48,10 @@ class ParkedEvent(NamedTuple):
     is_replayed: bool
 
     @classmethod
-    def parse(cls, keyspace: Keyspace, partition: int, entry: RawEntry, replayed: Sequence[str]) -> ParkedEvent:
-        """Read an entry of the parked stream; whatever somebody else has written there."""
+    def parse(
+        cls, keyspace: Keyspace, partition: int, entry: RawEntry, replayed: Sequence[str], text: bytes | None = None
+    ) -> ParkedEvent:
+        """Read an entry of the parked stream, and the text kept beside it; whatever somebody else has written there."""
         stream_id, fields = entry[0].decode(), entry[1]
         named = fields_of(fields)
         error = named.get(b"error", b"").decode("utf-8", "replace")
@@ -54,6 +62,7 @@ class ParkedEvent(NamedTuple):
             feed_id = FeedId.parse(partition, place if is_stream_id(place) else b"0-0")
             of, error = Envelope(feed_id, "", EventId(0, 0), "", "", "", b""), error or str(corrupt)
         attempts = number(named.get(b"attempts"))
+        error = whole(error, (text or b"").decode("utf-8", "replace"))
         return cls(f"{partition}:{stream_id}", of, attempts, error, stream_id in replayed)
 
     @property
@@ -95,7 +104,8 @@ class ParkedEvents:
         found = self._command(b"XRANGE", self._keys(partition).parked, stream_id, stream_id)
         if not found:
             raise ParkedNotFoundError(self._group, parked_id)
-        return ParkedEvent.parse(self._keyspace, partition, found[0], self._replayed(partition))
+        (text,) = self._texts(partition, found)
+        return ParkedEvent.parse(self._keyspace, partition, found[0], self._replayed(partition), text)
 
     def replay(self, parked_ids: Iterable[str]) -> int:
         """Have them tried again by whoever reads the group; they leave here once they are handled.
@@ -124,13 +134,13 @@ class ParkedEvents:
         start, replayed, page = "-", self._replayed(partition), [None] * _PAGE
         while len(page) == _PAGE:
             page = self._command(b"XRANGE", self._keys(partition).parked, start, "+", "COUNT", _PAGE)
-            for entry in page:
-                yield ParkedEvent.parse(self._keyspace, partition, entry, replayed)
+            for entry, text in zip(page, self._texts(partition, page), strict=True):
+                yield ParkedEvent.parse(self._keyspace, partition, entry, replayed, text)
             start = f"({page[-1][0].decode()}" if page else ""
 
     def _settle(self, how: str, parked_ids: Iterable[str]) -> int:
         found = self._found(how, dict.fromkeys(parked_ids))
-        calls = [(self._keys(partition)[1:], [how, *ids]) for partition, ids in found.items()]
+        calls = [(self._keys(partition)[1:], [how, self._group, *ids]) for partition, ids in found.items()]
         return sum(insist(lambda: GROUP_PARKED.many(self._client, calls), self._retry_for)) if calls else 0
 
     def _found(self, how: str, parked_ids: Iterable[str]) -> dict[int, list[str]]:
@@ -163,6 +173,16 @@ class ParkedEvents:
                 return list(pipeline.execute())
 
         return insist(read, self._retry_for)
+
+    def _texts(self, partition: int, page: Sequence[RawEntry]) -> Sequence[bytes | None]:
+        """What handlers said of them; where that is no hash, nothing."""
+        names = [b"%b %b %b" % (self._group.encode(), id_, (*fields[1:2], b"")[0]) for id_, fields in page]
+        try:
+            return self._command(b"HMGET", self._keys(partition).texts, *names) if names else ()
+        except ServerRefusedError as error:
+            if not error.is_wrong_type:
+                raise
+            return [None] * len(names)
 
     def _parse(self, parked_id: str) -> tuple[int, str]:
         found = _PARKED_ID.fullmatch(parked_id)

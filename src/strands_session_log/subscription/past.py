@@ -18,6 +18,7 @@ from ..event_log import EventLog
 from ..feed import Envelope
 from ..ids import EventId
 from .delivery import BaseDelivery
+from .failure import NONE, Failure
 from .group import Group
 from .job import Job
 from .mailbox import Mailbox
@@ -52,10 +53,12 @@ class Past:
 
     Attributes:
         consumer: Its name.
+        keeps_texts: Whether texts of exceptions are kept.
     """
 
     def __init__(self, events: EventLog, group: Group, reader: Reader, tally: Tally, kind: type[BaseDelivery]) -> None:
         self.consumer = group.settings.consumer
+        self.keeps_texts = group.settings.keep_errors == "full"
         self._events, self._group, self._reader, self._tally, self._kind = events, group, reader, tally, kind
         self._settings = group.settings
         self._jobs: dict[int, Job] = {}
@@ -119,7 +122,7 @@ class Past:
         job = self._jobs.get(delivery.partition)
         is_sure = job is not None and time.monotonic() <= job.held_until
         future: Future[bool] | None = None if is_sure and not confirm else Future()
-        kept = job is not None and job.settle(delivery, "ack", "", future)
+        kept = job is not None and job.settle(delivery, "ack", NONE, future)
         self._tally.add(**{"acked" if kept else "lost": 1})
         if kept and job:
             if future and job.must_hurry():
@@ -139,10 +142,10 @@ class Past:
             job.abandon(error)
             self._begin(partition, job, None)
 
-    def fail(self, delivery: BaseDelivery, what: str, error: str) -> None:
+    def fail(self, delivery: BaseDelivery, what: str, failure: Failure) -> None:
         """See `delivery.Settler`."""
         job = self._jobs.get(delivery.partition)
-        kept = job is not None and job.settle(delivery, what, error)
+        kept = job is not None and job.settle(delivery, what, failure)
         self._tally.add(**{"failed" if kept else "lost": 1})
 
     def _made(self, item: Item) -> BaseDelivery:
@@ -157,7 +160,7 @@ class Past:
         """See `intake.Work`."""
         self._group.note_gap("skip", gap)
 
-    def close(self, failed: str) -> None:
+    def close(self, failed: bool) -> None:
         """Note how far it came; what was begun has failed if something went wrong, and is the next to be tried."""
         with self._lock:
             jobs = list(self._jobs.values())

@@ -10,8 +10,10 @@ from collections.abc import Awaitable, Callable
 from typing import TypeAlias
 
 from ..errors import DeliveryLostError
+from ..errors.quoting import type_and_place
 from .deliveries import Deliveries
 from .delivery import Delivery
+from .failure import Failure
 from .hands import Hand
 from .settings import SubscriptionSettings
 
@@ -82,9 +84,10 @@ async def _handle(delivery: Delivery, handler: Handler, timeout: float, hand: Ha
     try:
         await asyncio.wait_for(_called(handler, delivery, hand), timeout)
     except asyncio.TimeoutError:
-        await delivery.fail(f"TimeoutError: not handled within {timeout:g} s")
+        await delivery.fail(Failure(f"TimeoutError: not handled within {timeout:g} s"))
     except Exception as error:
-        logger.warning("delivery=<%s>, error=<%r> | its handler failed", delivery, error)
+        # Not its text, which may quote what it could not handle.
+        logger.warning("delivery=<%s>, error=<%s> | its handler failed", delivery, type_and_place(error))
         await delivery.fail(error)
     else:
         try:

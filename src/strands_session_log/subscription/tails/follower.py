@@ -14,6 +14,7 @@ from typing import Any
 from valkey import ValkeyCluster
 
 from ...errors import ServerUnavailableError, SessionLogError
+from ...errors.quoting import frames_of
 from ...server.border import Client, insist
 from .lane import Lane
 from .pausing import pauses
@@ -86,7 +87,7 @@ class Follower:
         if self._closing.is_set():
             return None
         if not isinstance(error, SessionLogError):
-            logger.error("error=<%s> | %s", error, what, exc_info=error)
+            logger.error("error=<%s> | %s", frames_of(error), what)
         return error
 
     def _end(self, error: Exception | None) -> None:
