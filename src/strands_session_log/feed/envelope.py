@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from ..errors import CorruptEntryError, EnvelopeMismatchError
+from ..errors import CorruptEntryError, EnvelopeMismatchError, InvalidIdError
 from ..errors.quoting import MalformedEntryError, reason_of
 from ..events import Event, Recorded
 from ..ids import MAX_MS, EventId, check_id
@@ -130,7 +130,10 @@ def envelope(keyspace: Keyspace, partition: int, entry_id: bytes, fields: Sequen
 
 @lru_cache(maxsize=4096)
 def _session(keyspace: Keyspace, partition: int, text: bytes) -> str:
-    session_id = check_id("session_id", text.decode())
+    try:
+        session_id = check_id("session_id", text.decode())
+    except InvalidIdError:
+        raise MalformedEntryError("its session is none there can be") from None
     if keyspace.partition(session_id) != partition:
         raise MalformedEntryError(f"its session is of partition {keyspace.partition(session_id)}")
     return session_id

@@ -18,10 +18,14 @@ local function keep_text(texts, events, group, id, session, event, text)
     redis.call('HSET', texts, text_field(group, id, session), text)
 end
 
--- Before the entry itself goes, which says of which session it is.
+-- Before the entry itself goes, which says of which session it is. Mostly there is none, and many are asked for.
+local has_texts
 local function forget_text(texts, group, parked, id)
-    local kept = redis.pcall('HLEN', texts)
-    local entry = type(kept) == 'number' and kept > 0 and redis.call('XRANGE', parked, id, id)[1]
+    if has_texts == nil then
+        local kept = redis.pcall('HLEN', texts)
+        has_texts = type(kept) == 'number' and kept > 0
+    end
+    local entry = has_texts and redis.call('XRANGE', parked, id, id)[1]
     if entry then redis.call('HDEL', texts, text_field(group, id, entry[2][2])) end
 end
 

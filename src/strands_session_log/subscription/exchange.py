@@ -179,6 +179,7 @@ class Exchange:
         logger.warning("delivery=<%s>, error=<%s> | parked, it is not what it should be", delivery, failure.error)
         delivery.is_settled = True
         self._desk.fail(delivery, "park", failure)
+        self.tally.add(rejected=1)
         self.rejected(error)
 
     def rejected(self, error: Exception) -> None:

@@ -81,7 +81,7 @@ class Past:
         held_until = time.monotonic() + self._settings.lease
         job = self._jobs.get(partition)
         if job is None or job.kind != kind:
-            self._begin(partition, job, Job.begin(self._events, self._group, partition, kind, self._reader.rejected))
+            self._begin(partition, job, Job.begin(self._events, self._group, partition, kind, self._rejected))
         job = self._jobs[partition]
         job.held_until = held_until
         with self._room(job) as room:
@@ -94,6 +94,10 @@ class Past:
         if not job.save(self._tally):
             self._begin(partition, job, None)
         return bool(made)
+
+    def _rejected(self, error: Exception) -> None:
+        self._tally.add(rejected=1)
+        self._reader.rejected(error)
 
     def _begin(self, partition: int, before: Job | None, job: Job | None) -> None:
         with self._lock:
