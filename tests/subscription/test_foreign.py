@@ -100,7 +100,8 @@ def handled(ground: Ground, wanted: int, **options: Any) -> list[int]:
         timer.start()
         for delivery in deliveries:
             take(delivery, found)
-            if set(range(1, wanted + 1)) <= set(found) and parked(ground) >= ground.foreign:
+            if set(range(1, wanted + 1)) <= set(found):
+                wait_until(lambda: parked(ground) >= ground.foreign, "the others to be parked")
                 deliveries.stop()
         timer.cancel()
     return found
@@ -131,7 +132,7 @@ MODES: dict[str, dict[str, Any]] = {
     "ordered with bodies": {"ordered": True, "bodies": True},
     "of a type": {"bodies": True, "types": "custom.*"},
 }
-bounded = settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+bounded = settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @pytest.mark.parametrize("mode", MODES.values(), ids=MODES)
