@@ -206,6 +206,14 @@ def test_a_session_that_is_another_type_takes_down_no_delivery_but_its_own(
         assert [one.session_id for one in log.parked("g")] == [other] * bodies
 
 
+def test_what_is_parked_of_a_huge_entry_is_bounded(fresh: Callable[[], SessionLog]) -> None:
+    with fresh() as log:
+        ground = grown(log, [[(b"n" * 100_000, b"v" * 1_000_000)] * 8])
+        assert handled(ground, 2) == [1, 2]
+        key = log.events.keyspace.group(log.events.keyspace.partition("s"), "g").parked
+        assert log.client.execute_command("MEMORY", "USAGE", key) < 2_000_000
+
+
 def test_what_was_not_handed_out_says_clearly_that_it_is_about_nothing(fresh: Callable[[], SessionLog]) -> None:
     with fresh() as log:
         delivery = SyncDelivery(0, (b"1-1", 1, [b"field", b"value"]), _Nobody(), 0.0)

@@ -302,7 +302,7 @@ def test_the_feed_is_told_no_text_of_an_error_whoever_appends_it(log: SessionLog
         told = [next(tail).facts for _ in range(4)]
     assert told == [
         {"name": "add"},
-        {"error": "ValueError"},
+        {"error": "ValueError", "usage": {"inputTokens": 1}},
         {"error": "botocore.exceptions.ClientError at app/agent.py:12", "attempt": 1},
         {"status": "completed"},
     ]

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from .event import Known
+from .told import counts, is_short
 
-_LONGEST = 256
 _ERROR = re.compile(r"[\w.]{1,200}(?: at [^\s:]{1,200}:[0-9]{1,9})?")
 """The name of an error's class, and where it was raised: no text, which may quote anything."""
 
@@ -26,19 +26,12 @@ class Fact(Known):
     def facts(self) -> dict[str, Any]:
         """What each of its type has, as far as that is short: whoever may append can put anything into an event."""
         data = self.data if isinstance(self.data, Mapping) else {}
-        return {name: value for name, value in data.items() if name in self.TOLD and _may_be_told(name, value)}
-
-
-def _may_be_told(name: str, value: Any) -> bool:
-    if name == "usage":
-        return isinstance(value, Mapping) and all(map(_is_count, value.items()))
-    if not isinstance(value, str):
-        return value is None or isinstance(value, (bool, int, float))
-    return bool(_ERROR.fullmatch(value)) if name == "error" else len(value) <= _LONGEST
-
-
-def _is_count(pair: tuple[Any, Any]) -> bool:
-    return isinstance(pair[0], str) and isinstance(pair[1], (int, float))
+        told = {name: value for name, value in data.items() if name in self.TOLD and is_short(value)}
+        if isinstance(error := told.get("error"), str) and not _ERROR.fullmatch(error):
+            del told["error"]
+        if isinstance(usage := data.get("usage"), Mapping) and "usage" in self.TOLD:
+            told["usage"] = counts(usage)
+        return told
 
 
 class InvocationStarted(Fact):

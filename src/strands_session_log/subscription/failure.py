@@ -38,7 +38,7 @@ class Failure(NamedTuple):
     @classmethod
     def of_rejected(cls, error: Exception) -> Failure:
         """Why an entry is not what it should be."""
-        return cls(described(error))
+        return cls(described(error)[:LONGEST_TEXT])
 
 
 NONE = Failure()
