@@ -38,6 +38,7 @@ class SessionKeys(NamedTuple):
     sessions: str
     position: str
     tombstones: str
+    texts: str
 
     @property
     def append(self) -> tuple[str, ...]:
@@ -58,7 +59,8 @@ class SessionKeys(NamedTuple):
     def delete(self) -> tuple[str, ...]:
         """Those the delete script takes, in its order."""
         of_session = self.events, self.head, self.snapshot, self.live, self.rewrite, self.ids
-        return *of_session, self.sessions, self.feed, self.position, self.tombstones, f"{self.tombstones}:times"
+        tombstones = self.tombstones, f"{self.tombstones}:times"
+        return *of_session, self.sessions, self.feed, self.position, *tombstones, self.texts
 
 
 class GroupKeys(NamedTuple):
@@ -70,6 +72,7 @@ class GroupKeys(NamedTuple):
         parked: Its dead letters, a stream.
         position: How much the feed has had.
         replay: The ids of dead letters that are to be tried again, a sorted set in the order they were asked for.
+        texts: What handlers said of what is parked, a hash; all groups have the same.
     """
 
     feed: str
@@ -77,6 +80,7 @@ class GroupKeys(NamedTuple):
     parked: str
     position: str
     replay: str
+    texts: str
 
 
 class StorageKeys(NamedTuple):
@@ -125,6 +129,10 @@ class Keyspace(NamedTuple):
         """The hash of what was deleted in a partition."""
         return f"{self._prefix(partition)}:tombstones"
 
+    def texts(self, partition: int) -> str:
+        """The hash of what handlers said of what is parked in a partition: it may quote content, and goes with it."""
+        return f"{self._prefix(partition)}:error_texts"
+
     def layout(self, partition: int) -> str:
         """The hash that says, in a partition, how many there are."""
         return _layout(self.namespace, tags(self.partitions)[partition])
@@ -143,6 +151,7 @@ class Keyspace(NamedTuple):
             parked=f"{prefix}:parked:{name}",
             position=self.position(partition),
             replay=f"{prefix}:replay:{name}",
+            texts=self.texts(partition),
         )
 
     def group_key(self, partition: int, name: bytes) -> bytes:
@@ -177,6 +186,7 @@ def _session_keys(keyspace: Keyspace, session_id: str) -> SessionKeys:
         sessions=keyspace.sessions(partition),
         position=keyspace.position(partition),
         tombstones=keyspace.tombstones(partition),
+        texts=keyspace.texts(partition),
     )
 
 

@@ -317,3 +317,45 @@ def test_what_is_no_envelope_or_has_odd_facts_holds_up_no_counting(
         notes(session_log, 40)
         wait_until(lambda: running.total("events_total") == 45, "all that are events to be counted")
     assert len(list(session_log.parked("metrics"))) == 2
+
+
+def test_what_somebody_else_writes_to_the_feed_is_counted_apart_and_no_event_beside_it_is_missed(
+    session_log: SessionLog, exporter: Callable[..., ExporterProcess]
+) -> None:
+    notes(session_log, 1)
+    keys, partition = session_log.events.keyspace.session("s-0"), session_log.events.keyspace.partition("s-0")
+    with connection_to(session_log.client, keys.feed) as node:
+        known = node.execute_command("XRANGE", keys.feed, "-", "+")[0][1]
+    junk = [
+        {b"session": b"\xff\xfe"},
+        {b"id": b"nodash"},
+        {b"facts": b"[]"},
+        {b"facts": b'{"usage":{"inputTokens":1e300}}'},
+    ]
+    with exporter("--start", "feed") as running:
+        running.wait_until_ready()
+        for number, changed in enumerate(junk, 2):
+            flat = [part for pair in {**known, **changed}.items() for part in pair]
+            ms = session_log.events.clock(keys.feed)
+            session_log.client.execute_command("XADD", keys.feed, f"{ms}-{2 * number - 2}", *flat)
+            session_log.client.execute_command("INCRBY", keys.position, 1)
+            session_log.append("s-0", events.Custom("custom.note", {"number": number}))
+        # One of the four looks like an event of a type that holds no facts.
+        wait_until(lambda: running.total("events_total") == 6, "all to be counted")
+        wait_until(lambda: running.total("rejected_entries_total", group="metrics") == 3, "the others to be told of")
+        wait_until(
+            lambda: running.total("group_parked_events", group="metrics", partition=str(partition)) == 3, "a look"
+        )
+        assert running.get("/readyz")[0] == 200
+
+
+def test_a_number_that_nothing_can_be_spoils_no_sum(
+    session_log: SessionLog, exporter: Callable[..., ExporterProcess]
+) -> None:
+    used = [{"usage": {"inputTokens": tokens, "outputTokens": 5}, "latency_ms": tokens} for tokens in (1e300, 3)]
+    with exporter() as running:
+        running.wait_until_ready()
+        session_log.append("s", [events.ModelCompleted(data, "a") for data in used])
+        wait_until(lambda: running.total("model_calls_total", agent="a") == 2, "both to be counted")
+        assert running.total("tokens_total", kind="input") == 3
+        assert running.total("tokens_total", kind="output") == 10

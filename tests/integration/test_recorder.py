@@ -130,7 +130,10 @@ def test_a_value_that_cannot_be_stored_is_lost_but_not_the_rest(session_log: Ses
     agent("Still here?")
     assert recorder.close()
     assert recorder.stats.lost >= 1
-    assert "extra cannot be stored" in happened(session_log, types="recording.gap")[0].data["error"]
+    assert "extra cannot be stored" in recorder.stats.last_error
+    told = happened(session_log, types="recording.gap")[0]
+    assert told.data["error"].startswith("strands_session_log.errors.EncodingError at ")
+    assert told.facts()["error"] == told.data["error"]
     assert len(transcript(session_log)) == 3
 
 

@@ -63,7 +63,7 @@ def test_what_fails_is_parked_and_can_be_replayed(log: SessionLog, told: Told) -
     with Consumer(log, handle=fail, max_attempts=2) as consumer:
         wait_until(lambda: len(list(log.parked("g"))) == 3, "all to be parked")
     assert consumer.errors == []
-    assert {one.error for one in log.parked("g")} == {"ValueError: no"}
+    assert all(one.error.startswith("ValueError at ") for one in log.parked("g"))
     log.parked("g").replay([one.parked_id for one in log.parked("g")])
     with Consumer(log) as consumer:
         wait_until(lambda: set(consumer.handled) == told.all, "all to be tried again")

@@ -274,7 +274,7 @@ async def waits_for_what_is_cancelled(delivery: Any) -> None:
         (never, "TimeoutError: not handled within 0.3 s"),
         (fails, "LookupError"),
         (times_out, "TimeoutError"),
-        (waits_for_what_is_cancelled, "CancelledError"),
+        (waits_for_what_is_cancelled, "asyncio.exceptions.CancelledError"),
     ],
 )
 def test_what_a_handler_returned_may_fail_and_take_too_long_like_a_handler(

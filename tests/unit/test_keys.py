@@ -49,6 +49,7 @@ def test_the_layout_is_the_documented_one() -> None:
         f"strands:{{{tag}}}:sessions",
         f"strands:{{{tag}}}:feed:position",
         f"strands:{{{tag}}}:tombstones",
+        f"strands:{{{tag}}}:error_texts",
     )
 
 

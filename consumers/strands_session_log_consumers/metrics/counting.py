@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -43,6 +44,8 @@ STOP_REASONS = frozenset(
 )
 """Strands' `StopReason`s."""
 
+_AHEAD = 86_400.0
+"""Seconds that the server's clock may be ahead: what is later, somebody else wrote, and it would stay the newest."""
 _ROLES = frozenset(("user", "assistant"))
 _STATUSES = frozenset(("success", "error"))
 
@@ -85,7 +88,8 @@ class Conversations:
         for envelope in envelopes:
             agent = self._agents.label(envelope.agent)
             self._events.labels(_type_label(envelope.type), agent).inc()
-            self._newest = max(self._newest, envelope.id.ms / 1000)
+            if (at := envelope.id.ms / 1000) < time.time() + _AHEAD:
+                self._newest = max(self._newest, at)
             count = self._count_by_type.get(envelope.type)
             if count is not None:
                 self._begin(agent)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Any, Protocol
+
+_LARGEST = 1e12
+"""More than any count of tokens or duration in milliseconds: thirty years."""
 
 
 class EventId(Protocol):
@@ -49,10 +51,10 @@ def mapping(value: object) -> Mapping[str, Any]:
 
 
 def number(value: object) -> float | None:
-    """A number of at least 0, finite; None in place of anything else."""
+    """A number of at least 0 that something can be; None in place of anything else, which would spoil a sum."""
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         return None
-    return float(value) if 0 <= value < math.inf else None
+    return float(value) if 0 <= value <= _LARGEST else None
 
 
 def seconds(milliseconds: object) -> float | None:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from ..errors import CorruptEntryError
+from ..errors.quoting import MalformedEntryError, reason_of
 from ..ids import EventId
 
 LIVE_MS = 120_000
@@ -63,9 +64,9 @@ def delta(entry_id: bytes, fields: Sequence[Any]) -> Delta:
     """
     try:
         if list(fields[::2]) != _NAMES:
-            raise ValueError(f"its fields are {fields[::2]}")
+            raise MalformedEntryError("its fields are others")
         kind, agent, message, sequence, block, tool_use_id, text, revision = (value.decode() for value in fields[1::2])
         line = Line(kind, agent, message, int(sequence), int(block), tool_use_id, text)
         return Delta(EventId.parse(entry_id), line, int(revision))
     except ValueError as error:
-        raise CorruptEntryError(entry_id.decode(), f"{type(error).__name__}: {error}") from error
+        raise CorruptEntryError(entry_id.decode(), reason_of(error)) from error

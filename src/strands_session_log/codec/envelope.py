@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import orjson
 
 from ..errors import CorruptEntryError, EncodingError
+from ..errors.quoting import MalformedEntryError, reason_of
 from ..events import Custom, Event, Recorded
 from ..events.event import check_event
 from ..ids import EventId
@@ -126,7 +127,8 @@ def parse(entry_id: bytes | str, entry: Mapping[Any, Any]) -> Entry:
             check_erased(found.body)
         return found
     except (KeyError, ValueError) as error:
-        raise CorruptEntryError(_text(entry_id), f"{type(error).__name__}: {error}") from error
+        reason = f"it has no field {error}" if isinstance(error, KeyError) else reason_of(error)
+        raise CorruptEntryError(_text(entry_id), reason) from error
 
 
 def decode(entry_id: bytes | str, entry: Mapping[Any, Any]) -> Recorded:
@@ -139,7 +141,7 @@ def decode(entry_id: bytes | str, entry: Mapping[Any, Any]) -> Recorded:
     try:
         return Recorded(raw.id, _event(raw), raw.link)
     except ValueError as error:
-        raise CorruptEntryError(raw.id, f"{type(error).__name__}: {error}") from error
+        raise CorruptEntryError(raw.id, reason_of(error)) from error
 
 
 def retained(text: str | bytes) -> dict[str, Any]:
@@ -150,7 +152,7 @@ def retained(text: str | bytes) -> dict[str, Any]:
     """
     found = orjson.loads(text) if text else {}
     if type(found) is not dict:
-        raise ValueError("what is retained is no JSON object")
+        raise MalformedEntryError("what is retained is no JSON object")
     return found
 
 
@@ -161,7 +163,7 @@ def check_erased(body: str) -> None:
         ValueError: When it is anything else, which somebody has put there.
     """
     if not _COMMITMENT.fullmatch(body):
-        raise ValueError("it has no salt, as if it was erased, but a body that is no commitment")
+        raise MalformedEntryError("it has no salt, as if it was erased, but a body that is no commitment")
 
 
 def is_current(type_: str, version: bytes) -> bool:

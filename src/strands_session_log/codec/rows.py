@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 import orjson
 
 from ..errors import CorruptEntryError
+from ..errors.quoting import reason_of
 from ..events import Recorded
 from ..events.event import restored
 from ..ids import EventId
@@ -66,7 +67,7 @@ def rows(entries: Iterable[RawEntry], wanted: Callable[[str], bool]) -> Iterator
             ms, _, revision = entry_id.partition(b"-")
             yield _new(EventId, (int(ms), int(revision))), type_, agent, data, flat[_LINK].decode(), False
         except ValueError as error:
-            raise CorruptEntryError(entry_id.decode(), f"{type(error).__name__}: {error}") from error
+            raise CorruptEntryError(entry_id.decode(), reason_of(error)) from error
 
 
 def recorded(entry: RawEntry) -> Recorded:
@@ -87,7 +88,7 @@ def recorded(entry: RawEntry) -> Recorded:
         event = restored(_name(type_), data, _name(agent), *envelope)
         return _new(Recorded, (_new(EventId, (int(ms), int(revision))), event, link.decode()))
     except ValueError as error:
-        raise CorruptEntryError(entry_id.decode(), f"{type(error).__name__}: {error}") from error
+        raise CorruptEntryError(entry_id.decode(), reason_of(error)) from error
 
 
 def _whole(entry_id: bytes, fields: Mapping[Any, Any]) -> Row:

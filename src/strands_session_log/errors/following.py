@@ -55,7 +55,11 @@ class EnvelopeMismatchError(SessionLogError):
         self, session_id: str, id: object, feed_id: object, differs: Mapping[str, tuple[object, object]]
     ) -> None:
         self.session_id, self.id, self.feed_id, self.differs = session_id, id, feed_id, dict(differs)
-        told = "; ".join(f"{name} {_excerpt(one)}, not {_excerpt(other)}" for name, (one, other) in differs.items())
+        # What facts hold is not for a message that is logged and parked: somebody else may have written it.
+        told = "; ".join(
+            "other facts" if name == "facts" else f"{name} {_excerpt(one)}, not {_excerpt(other)}"
+            for name, (one, other) in differs.items()
+        )
         super().__init__(
             f"envelope {feed_id} says of event {id} of session {session_id!r} what the session does not: {told}; "
             f"`session-log verify` tells whether the session is intact"

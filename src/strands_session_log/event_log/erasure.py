@@ -193,7 +193,7 @@ class Eraser:
         return [text(part) for part in insist(partial(self._send, keys, arguments, rewrite), self._retry_for)]
 
     def _send(self, keys: SessionKeys, arguments: Sequence[bytes | str], rewrite: _Rewrite) -> Any:
-        script_keys = (*keys.append, keys.rewrite, keys.snapshot, keys.live)
+        script_keys = (*keys.append, keys.rewrite, keys.snapshot, keys.live, keys.texts)
         # Far from the end there is nothing yet that must be durable.
         durability = Durability.memory() if len(arguments) == 1 else self._durability
         return run_durably(durability, self._client, ERASE_STEP, script_keys, arguments, rewrite.session_id)

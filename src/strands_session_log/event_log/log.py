@@ -11,6 +11,7 @@ from typing import Any
 
 from ..codec import Encoded, RawEntry, fields_of, recorded
 from ..errors import InvalidPointError, LogForkedError
+from ..errors.quoting import frames_of
 from ..events import Event, Recorded, SessionInfo
 from ..feed import FeedRetention
 from ..ids import START, EventId, Revision, parse_point
@@ -107,9 +108,9 @@ class EventLog:
             raise
         try:
             self.on_append(session_id, ids[-1].revision)
-        except Exception:
+        except Exception as error:
             # The events are written, and the writer must hear so.
-            logger.warning("session_id=<%s> | a listener to appends failed", session_id, exc_info=True)
+            logger.warning("session_id=<%s>, error=<%s> | a listener to appends failed", session_id, frames_of(error))
         return ids
 
     def close(self) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 from ..errors import InvalidPointError
 from ..ids import EventId, to_ranges
 from .event import ROLES, Known, is_index
+from .told import counts, is_short
 
 _ORIGIN = ("parent", "root", "at", "link", "session_id")
 
@@ -39,7 +40,7 @@ class SessionForked(Known):
     def facts(self) -> dict[str, Any]:
         """Which session, and up to which event."""
         data = _mapping(self.data)
-        return {"parent": data.get("parent"), "at": data.get("at")}
+        return {name: data.get(name) if is_short(data.get(name)) else None for name in ("parent", "at")}
 
     def retains(self) -> dict[str, Any]:
         """All of it: whoever verifies the session must know where its chain begins, and there is no content in it."""
@@ -60,7 +61,7 @@ class SessionRewound(Known):
     def facts(self) -> dict[str, Any]:
         """From which event to which."""
         data = _mapping(self.data)
-        return {"from": data.get("from"), "to": data.get("to")}
+        return {name: data.get(name) if is_short(data.get(name)) else None for name in ("from", "to")}
 
 
 class _AgentMoved(Known):
@@ -154,9 +155,12 @@ class WindowChanged(_AgentMoved):
     def facts(self) -> dict[str, Any]:
         """How many messages the agent holds that stand nowhere in the transcript, and how many were left out."""
         data = _mapping(self.data)
-        items = data.get("items")
+        items, removed = data.get("items"), data.get("removed")
         listed = items if isinstance(items, (list, tuple)) else ()
-        return {"inline": sum(isinstance(item, Mapping) for item in listed), "removed": data.get("removed")}
+        return {
+            "inline": sum(isinstance(item, Mapping) for item in listed),
+            "removed": removed if is_index(removed) else None,
+        }
 
 
 class PayloadErased(Known):
@@ -185,12 +189,17 @@ def _message_facts(said: Any) -> dict[str, Any]:
     message = _mapping(data.get("redact_message") or data.get("message"))
     content = message.get("content")
     blocks = map(_mapping, content) if isinstance(content, (list, tuple)) else ()
-    facts = {"index": data.get("message_id"), "role": message.get("role")}
+    index, role = data.get("message_id"), message.get("role")
+    facts: dict[str, Any] = {}
+    if is_index(index):
+        facts["index"] = index
+    if isinstance(role, str) and role and is_short(role):
+        facts["role"] = role
     if tools := [_mapping(block["toolUse"]).get("name") for block in blocks if "toolUse" in block]:
-        facts["tools"] = tools
-    if usage := _mapping(_mapping(message.get("metadata")).get("usage")):
-        facts["usage"] = dict(usage)
-    return {name: value for name, value in facts.items() if value not in ([], {}, None)}
+        facts["tools"] = [name if is_short(name) else None for name in tools]
+    if usage := counts(_mapping(_mapping(message.get("metadata")).get("usage"))):
+        facts["usage"] = usage
+    return facts
 
 
 def _message_retains(said: Any) -> dict[str, Any]:

@@ -2,19 +2,36 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from typing import Any
 
 from .event import Known
+from .told import counts, is_short
+
+_ERROR = re.compile(r"[\w.]{1,200}(?: at [^\s:]{1,200}:[0-9]{1,9})?")
+"""The name of an error's class, and where it was raised: no text, which may quote anything."""
 
 
 class Fact(Known):
-    """Something that went on around the messages: names, counts, durations, never content."""
+    """Something that went on around the messages: names, counts, durations, never content.
+
+    Attributes:
+        TOLD: The members of its data that whoever follows the feed is told.
+    """
 
     __slots__ = ()
+    TOLD: frozenset[str] = frozenset()
 
     def facts(self) -> dict[str, Any]:
-        """All of it."""
-        return dict(self.data)
+        """What each of its type has, as far as that is short: whoever may append can put anything into an event."""
+        data = self.data if isinstance(self.data, Mapping) else {}
+        told = {name: value for name, value in data.items() if name in self.TOLD and is_short(value)}
+        if isinstance(error := told.get("error"), str) and not _ERROR.fullmatch(error):
+            del told["error"]
+        if isinstance(usage := data.get("usage"), Mapping) and "usage" in self.TOLD:
+            told["usage"] = counts(usage)
+        return told
 
 
 class InvocationStarted(Fact):
@@ -22,6 +39,7 @@ class InvocationStarted(Fact):
 
     __slots__ = ()
     TYPE = "invocation.started"
+    TOLD = frozenset(("invocation",))
 
 
 class InvocationCompleted(Fact):
@@ -29,6 +47,7 @@ class InvocationCompleted(Fact):
 
     __slots__ = ()
     TYPE = "invocation.completed"
+    TOLD = frozenset(("invocation", "stop_reason", "duration_ms", "usage"))
 
 
 class InvocationFailed(Fact):
@@ -36,6 +55,7 @@ class InvocationFailed(Fact):
 
     __slots__ = ()
     TYPE = "invocation.failed"
+    TOLD = frozenset(("invocation", "error", "cancelled", "duration_ms", "usage"))
 
 
 class ModelCompleted(Fact):
@@ -43,6 +63,7 @@ class ModelCompleted(Fact):
 
     __slots__ = ()
     TYPE = "model.completed"
+    TOLD = frozenset(("stop_reason", "duration_ms", "attempt", "discarded", "usage", "latency_ms"))
 
 
 class ModelFailed(Fact):
@@ -50,6 +71,7 @@ class ModelFailed(Fact):
 
     __slots__ = ()
     TYPE = "model.failed"
+    TOLD = frozenset(("error", "duration_ms", "attempt", "retried"))
 
 
 class ToolStarted(Fact):
@@ -57,6 +79,7 @@ class ToolStarted(Fact):
 
     __slots__ = ()
     TYPE = "tool.started"
+    TOLD = frozenset(("name", "tool_use_id"))
 
 
 class ToolCompleted(Fact):
@@ -64,6 +87,7 @@ class ToolCompleted(Fact):
 
     __slots__ = ()
     TYPE = "tool.completed"
+    TOLD = frozenset(("name", "tool_use_id", "status", "duration_ms"))
 
 
 class ToolFailed(Fact):
@@ -71,6 +95,7 @@ class ToolFailed(Fact):
 
     __slots__ = ()
     TYPE = "tool.failed"
+    TOLD = frozenset(("name", "tool_use_id", "status", "duration_ms", "error", "cancelled"))
 
 
 class InterruptRaised(Fact):
@@ -78,6 +103,7 @@ class InterruptRaised(Fact):
 
     __slots__ = ()
     TYPE = "interrupt.raised"
+    TOLD = frozenset(("id", "name"))
 
 
 class InterruptAnswered(Fact):
@@ -85,6 +111,7 @@ class InterruptAnswered(Fact):
 
     __slots__ = ()
     TYPE = "interrupt.answered"
+    TOLD = frozenset(("id", "name"))
 
 
 class NodeStarted(Fact):
@@ -92,6 +119,7 @@ class NodeStarted(Fact):
 
     __slots__ = ()
     TYPE = "node.started"
+    TOLD = frozenset(("node",))
 
 
 class NodeCompleted(Fact):
@@ -99,6 +127,7 @@ class NodeCompleted(Fact):
 
     __slots__ = ()
     TYPE = "node.completed"
+    TOLD = frozenset(("node", "status", "duration_ms"))
 
 
 class RecordingGap(Fact):
@@ -106,3 +135,4 @@ class RecordingGap(Fact):
 
     __slots__ = ()
     TYPE = "recording.gap"
+    TOLD = frozenset(("lost", "since", "error"))

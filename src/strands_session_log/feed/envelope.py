@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from ..errors import CorruptEntryError, EnvelopeMismatchError, LogForkedError
+from ..errors import CorruptEntryError, EnvelopeMismatchError, InvalidIdError, LogForkedError
+from ..errors.quoting import MalformedEntryError, reason_of
 from ..events import Event, Recorded
 from ..ids import MAX_MS, EventId, check_id
 from ..keys import Keyspace
@@ -118,13 +119,13 @@ def envelope(keyspace: Keyspace, partition: int, entry_id: bytes, fields: Sequen
     """
     try:
         if fields[::2] != _NAMES:
-            raise ValueError(f"its fields are {fields[::2]}")
+            raise MalformedEntryError("its fields are not those of an envelope")
         names = (_session(keyspace, partition, fields[1]), _event_id(fields[3]), _name(fields[5]), _name(fields[7]))
         if not isinstance(orjson.loads(fields[11]), dict):
-            raise ValueError("its facts are no JSON object")
+            raise MalformedEntryError("its facts are no JSON object")
         return _new(Envelope, (FeedId.parse(partition, entry_id), *names, fields[9].decode(), fields[11]))
     except (ValueError, IndexError) as error:
-        raise CorruptEntryError(entry_id.decode(), f"{type(error).__name__}: {error}") from error
+        raise CorruptEntryError(entry_id.decode(), reason_of(error)) from error
 
 
 def replaced(keyspace: Keyspace, place: FeedId, fields: Sequence[bytes]) -> LogForkedError:
@@ -145,18 +146,21 @@ def replaced(keyspace: Keyspace, place: FeedId, fields: Sequence[bytes]) -> LogF
 
 @lru_cache(maxsize=4096)
 def _session(keyspace: Keyspace, partition: int, text: bytes) -> str:
-    session_id = check_id("session_id", text.decode())
+    try:
+        session_id = check_id("session_id", text.decode())
+    except InvalidIdError:
+        raise MalformedEntryError("its session is none there can be") from None
     if keyspace.partition(session_id) != partition:
-        raise ValueError(f"session {session_id!r} is of partition {keyspace.partition(session_id)}")
+        raise MalformedEntryError(f"its session is of partition {keyspace.partition(session_id)}")
     return session_id
 
 
 def _event_id(text: bytes) -> EventId:
     ms, _, revision = text.partition(b"-")
     if not (ms.isdigit() and revision.isdigit() and max(len(ms), len(revision)) <= _DIGITS):
-        raise ValueError(f"{text[:100]!r} is no event id")
+        raise MalformedEntryError("its id is no event id")
     if int(ms) > MAX_MS:
-        raise ValueError(f"event id {text.decode()} is of no time there will be")
+        raise MalformedEntryError("its id is of no time there will be")
     return _new(EventId, (int(ms), int(revision)))
 
 

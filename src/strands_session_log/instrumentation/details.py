@@ -234,6 +234,12 @@ class Parked(OfGroup):
     __slots__ = ()
 
 
+class EntryRejected(OfGroup):
+    """Entries were parked at once: somebody else wrote them to the feed, or the session says something else."""
+
+    __slots__ = ()
+
+
 class GapFound(OfGroup):
     """Events are gone from the feed that were not delivered; `events` is the number of such gaps."""
 

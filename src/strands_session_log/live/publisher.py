@@ -16,6 +16,7 @@ from weakref import WeakSet
 
 from ..codec.delta import DISCARDED, END, INPUT, LIVE_MS, REASONING, TEXT, Delta, Line, delta
 from ..errors import CorruptEntryError
+from ..errors.quoting import described
 from ..event_log.reading import fetch
 from ..keys import SessionKeys
 from ..scripts import LIVE
@@ -289,7 +290,9 @@ class Publisher:
 
     def _give_up(self, batch: _Batch, error: Exception) -> None:
         if not self._last_error:
-            logger.warning("live=<%s>, error=<%s> | what agents say is not published", self._keys.live, error)
+            logger.warning(
+                "live=<%s>, error=<%s> | what agents say is not published", self._keys.live, described(error)
+            )
         self._last_error = f"{type(error).__name__}: {error}"
         with self._changed:
             self._dropped += len(batch.lines)

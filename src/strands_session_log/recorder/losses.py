@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from .. import events
+from ..errors.quoting import type_and_place
 from ..lifecycle import Journal
 
 
@@ -57,10 +58,13 @@ class Losses:
         self.last_reason = self._since = self._reason = ""
         self._refused = False
 
-    def count(self, reason: str) -> None:
-        """Count one."""
-        self.total, self.untold, self.last_reason = self.total + 1, self.untold + 1, reason
-        self._since, self._reason = self._since or events.now(), self._reason or reason
+    def count(self, reason: Exception | str) -> None:
+        """Count one; the log is told only of which type an error was, and where: its text may quote content."""
+        told = text = str(reason)
+        if isinstance(reason, Exception):
+            told, text = type_and_place(reason), f"{type(reason).__name__}: {reason}"
+        self.total, self.untold, self.last_reason = self.total + 1, self.untold + 1, text
+        self._since, self._reason = self._since or events.now(), self._reason or told
 
     def drop(self, number: int, reason: str) -> None:
         """Count some of which the log is not to be told."""

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, TypeAlias
 from weakref import WeakSet
 
 from ..errors import ConcurrentWriteError, SessionLogError, SessionLostError
+from ..errors.quoting import described
 from ..event_log import EventLog, Life
 from ..event_log.expected import follows
 from ..instrumentation import RecordingBegunAnew
@@ -190,7 +191,7 @@ class Worker:
     def lose(self, error: Exception) -> None:
         """Count something that could not even be taken."""
         with self._changed:
-            self._lose(_text(error))
+            self._lose(error)
 
     def flush(self, timeout: float) -> bool:
         """Wait until everything seen so far is written, and told if it was lost; returns whether it is."""
@@ -227,7 +228,7 @@ class Worker:
     def _is_done(self) -> bool:
         return not (self._steps or self._busy or self._losses.untold)
 
-    def _lose(self, reason: str) -> None:
+    def _lose(self, reason: Exception | str) -> None:
         self._warn(reason)
         self._losses.count(reason)
         self._queue_gap(again=True)
@@ -254,7 +255,7 @@ class Worker:
             thread.start()
             self._thread = thread
         except RuntimeError as error:
-            self._warn(_text(error))
+            self._warn(error)
             self._trouble = _text(error)
         return self._thread is not None and self._thread.is_alive()
 
@@ -383,8 +384,8 @@ class Worker:
             self._life, self._content = attempt.journal.life or self._life, attempt.journal.content
             self._recorded += len(batch) - len(attempt.lost)
             for error in attempt.lost:
-                self._warn(_text(error))
-                self._losses.count(_text(error))
+                self._warn(error)
+                self._losses.count(error)
 
     def _give_up(self, batch: list[Seen], error: Exception) -> None:
         """One step may be to blame for the whole batch."""
@@ -394,13 +395,13 @@ class Worker:
                     self._write([seen])
             return
         with self._changed:
-            self._warn(_text(error))
+            self._warn(error)
             self._forget(batch)
             self._trouble = ""
             if isinstance(gap := batch[0].step, Gap):
                 self._losses.put_back(gap)
             else:
-                self._losses.count(_text(error))
+                self._losses.count(error)
 
     def _forget(self, batch: Sequence[Seen]) -> None:
         for _ in batch:
@@ -409,17 +410,18 @@ class Worker:
 
     def _wait_after(self, error: Exception, seconds: float) -> None:
         with self._changed:
-            self._warn(_text(error))
+            self._warn(error)
             self._trouble = _text(error)
             if self._tries_once:
                 self._closing, self._leaving = bool(self._leaving), self._leaving or _text(error)
             last_word = isinstance(self._steps[0].step, Gap)
             self._changed.wait_for(lambda: self._closing or (self._leaving and not last_word), seconds)
 
-    def _warn(self, reason: str) -> None:
+    def _warn(self, reason: Exception | str) -> None:
         """Log the first of a row of failures; the rest is counted."""
         if not self._trouble and not self._losses.untold and not self._leaving:
-            logger.warning("session_id=<%s>, reason=<%s> | recording is behind", self._session_id, reason)
+            why = described(reason) if isinstance(reason, Exception) else reason
+            logger.warning("session_id=<%s>, reason=<%s> | recording is behind", self._session_id, why)
 
 
 def _life(log: SessionLog, session_id: str) -> tuple[Life, float]:

@@ -11,6 +11,8 @@ from collections.abc import Callable
 from threading import Condition, Thread
 from weakref import WeakSet
 
+from ..errors.quoting import frames_of
+
 logger = logging.getLogger(__name__)
 
 _PATIENCE = 2.0
@@ -100,9 +102,9 @@ class Background:
             while job is not None:
                 try:
                     job()
-                except Exception:
+                except Exception as error:
                     # A client that somebody closed under it, for instance: what comes next must still be done.
-                    logger.warning("job=<%s> | failed in the background", name, exc_info=True)
+                    logger.warning("job=<%s>, error=<%s> | failed in the background", name, frames_of(error))
                 job = self._next(name)
 
     def _take(self) -> tuple[str, Job] | None:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from ..errors import SessionLogError
+from ..errors.quoting import frames_of
 from ..event_log import EventLog
 from ..event_log.cache import Cache, Loaded, Point, Save
 from ..instrumentation import SnapshotSaved, SnapshotUse
@@ -100,8 +101,8 @@ class Saver:
             self._write(session_id, fold())
         except SessionLogError as error:
             logger.debug("session_id=<%s>, error=<%s> | snapshot not saved", session_id, error)
-        except Exception:
-            logger.warning("session_id=<%s> | snapshot not saved", session_id, exc_info=True)
+        except Exception as error:
+            logger.warning("session_id=<%s>, error=<%s> | snapshot not saved", session_id, frames_of(error))
 
     def _write(self, session_id: str, unsaved: Unsaved | None) -> None:
         if unsaved is None or not unsaved.folded:

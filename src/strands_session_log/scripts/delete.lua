@@ -1,7 +1,8 @@
 -- Removes every key of one session and its line in the directory, and leaves a tombstone: that it was there, never what
 -- was said. The feed tells of it, too.
 --
--- KEYS: events, head, snapshot, live, rewrite, ids, sessions, feed, position, tombstones, tombstones by time (one slot)
+-- KEYS: events, head, snapshot, live, rewrite, ids, sessions, feed, position, tombstones, tombstones by time,
+--       texts (one slot)
 -- ARGV: 1 session id; 2 a token of this very call; 3 by whom; 4 why; 5 how many tombstones stay, and 6 of which age in ms
 --       those may go that are more; 7 how many stay at most; 8 how many lives of an id one tells of
 --
@@ -35,6 +36,7 @@ call('ZCARD', by_time)
 -- First a write that is never refused for want of memory; once it is done, none is.
 call('UNLINK', KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6])
 redis.pcall('ZREM', KEYS[7], session)
+forget_texts(KEYS[12], session)
 if not existed then return { 'gone' } end
 
 local life = { session = session, revision = revision, link = link, first = first_link, deleted = now,

@@ -2,7 +2,7 @@
 -- without salt and body. The step that reaches the end puts the new stream into place and calls append.lua, which stands
 -- before this file in the same script and records what was erased: both happen, or neither.
 --
--- KEYS: events, head, feed, sessions, position, rewrite, snapshot, live (one slot)
+-- KEYS: events, head, feed, sessions, position, rewrite, snapshot, live, texts (one slot)
 -- ARGV: what append.lua takes for one event (nothing while the end is far), and last, as JSON:
 --       token    whose rewrite this is
 --       copied   the id copied last, as far as the caller knows; '' to begin
@@ -74,6 +74,7 @@ local function rewrite()
     end
     redis.call('PERSIST', KEYS[6])
     redis.call('UNLINK', KEYS[1], KEYS[7], KEYS[8])
+    forget_texts(KEYS[9], ARGV[4])
     redis.call('RENAME', KEYS[6], KEYS[1])
     redis.call('HSET', KEYS[2], 'erased', step.erased)
 end

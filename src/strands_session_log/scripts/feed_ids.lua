@@ -117,17 +117,17 @@ local function first_after(feed, id, last)
     return found[1]
 end
 
--- Puts a delivery aside, with what the feed says of it; false when that is gone.
+-- Puts a delivery aside, with what the feed says of it: the id there, and what that is; nothing when that is gone.
 local function put_aside(feed, group, parked, name, id, attempts, why)
     local entry = redis.call('XRANGE', feed, id, id)[1]
-    if not entry then return false end
+    if not entry then return end
     local fields = { 'XADD', parked, '*' }
-    -- Of an entry that somebody else wrote, so much as an envelope has.
-    for at = 1, math.min(12, #entry[2]) do fields[#fields + 1] = entry[2][at] end
+    -- Of an entry that somebody else wrote, so much as an envelope has; no envelope is as large.
+    for at = 1, math.min(12, #entry[2]) do fields[#fields + 1] = string.sub(entry[2][at], 1, 65536) end
     for _, value in ipairs({ 'feed_id', id, 'attempts', attempts, 'error', why }) do fields[#fields + 1] = value end
-    redis.call(unpack(fields))
+    local parked_id = redis.call(unpack(fields))
     redis.call('XACK', feed, name, id)
     redis.call('HDEL', group, 'error:' .. id)
     count(group, 'parked_total')
-    return true
+    return parked_id, entry[2]
 end

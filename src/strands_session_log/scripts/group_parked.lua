@@ -1,16 +1,18 @@
 -- Has parked events of one partition tried again, or forgets them.
 --
--- KEYS: parked, replay (one slot); ARGV: 1 replay or drop, then the ids of the entries; those that are not there are left out
+-- KEYS: parked, replay, texts (one slot)
+-- ARGV: 1 replay or drop, 2 group, then the ids of the entries; those that are not there are left out
 --
 -- Returns how many.
 local call = redis.call
-local parked, replay, is_drop = KEYS[1], KEYS[2], ARGV[1] == 'drop'
+local parked, replay, texts, is_drop = KEYS[1], KEYS[2], KEYS[3], ARGV[1] == 'drop'
 -- Fails here, before anything is written, where there is something else.
 local last = call('ZRANGE', replay, -1, -1, 'WITHSCORES')
 local place, settled = tonumber(last[2] or 0), 0
-for at = 2, #ARGV do
+for at = 3, #ARGV do
     local id = ARGV[at]
     if is_drop then
+        forget_text(texts, ARGV[2], parked, id)
         settled = settled + call('XDEL', parked, id)
         call('ZREM', replay, id)
     elseif #call('XRANGE', parked, id, id) > 0 then

@@ -1,21 +1,22 @@
 -- What a consumer says of the deliveries it has in one partition: ack, done; nack, failed, to be tried again; park, given
 -- up; release, others may have it; extend, it is still at it.
 --
--- KEYS: feed, group, parked (one slot)
+-- KEYS: feed, group, parked, texts; then for each of the others that has a text, its session's events (one slot)
 -- ARGV: 1 group, 2 consumer, 3 after how many ms a delivery counts as left, 4 deliveries at most, 5 'ordered' or ''
 --       6 the id of one of the last that are done, and 7 the link of its event
 --       8 taken_over of this consumer, as it knows it from the last answer; '' if it does not
 --       9 which attempts those that are done were, separated by spaces ('' if all were the first), 10 how many there are
---       then their ids; then for each of the others: what (nack | park | release | extend), id, attempts, error, pause in ms
+--       then their ids; then for each of the others: what (nack | park | release | extend), id, attempts, pause in ms,
+--       error (its type and place, never content), text (which may quote content; kept only of what is parked)
 --
 -- Returns {of those that are done, of the others, parked, checkpoint, taken_over}: of the first two a character each, k
--- (kept) if it was this consumer's delivery, t (taken over) if another has it now, or for extend the lease of its
--- partition in ordered mode, g (gone) if nobody has; then the ids
--- that were parked, up to where all is settled, and how often others have taken something over from this consumer.
+-- (kept) if it was this consumer's delivery, t (taken over) if another has it now, or for extend the lease of its partition
+-- in ordered mode, g (gone) if nobody has; then the ids that were parked, up to where all is settled, and how often others
+-- have taken something over from this consumer.
 --
 -- Whoever takes over counts it (group_take.lua), so that as a rule there is no need to look at every single delivery.
 local call = redis.call
-local feed, group, parked = KEYS[1], KEYS[2], KEYS[3]
+local feed, group, parked, texts = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local name, consumer, claim_after, max_attempts = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
 local FIRST, acks = 11, tonumber(ARGV[10])
 local taken_over = call('HGET', group, 'taken_over:' .. consumer) or '0'
@@ -40,10 +41,6 @@ local function acknowledge(ids, first, last)
         local acked = redis.pcall('XACK', feed, name, unpack(ids, from, math.min(from + 999, last)))
         if type(acked) ~= 'number' then return end
         number = number + acked
-    end
-    -- Something else may be said of it, too: it was late, and then done after all.
-    if next(mine) then
-        for at = first, last do mine[ids[at]] = nil end
     end
 end
 
@@ -75,10 +72,11 @@ local function lose(id)
     call('HDEL', group, 'error:' .. id)
 end
 
-local function bury(id, attempts, why)
-    if not put_aside(feed, group, parked, name, id, attempts, why) then return lose(id) end
+local function bury(id, attempts, why, text, events)
+    local parked_id, told = put_aside(feed, group, parked, name, id, attempts, why)
+    if not parked_id then return lose(id) end
+    if text ~= '' then keep_text(texts, events, name, parked_id, told[2], told[4], text) end
     buried[#buried + 1] = id
-    mine[id] = nil
 end
 
 -- XCLAIM drops what has no envelope any more.
@@ -86,15 +84,18 @@ local function keep(id, ...)
     if #call('XCLAIM', feed, name, consumer, 0, id, 'JUSTID', ...) == 0 then lose(id) end
 end
 
-for at = FIRST + acks, #ARGV, 5 do
-    local what, id, attempts, why, pause = ARGV[at], ARGV[at + 1], tonumber(ARGV[at + 2]), ARGV[at + 3], ARGV[at + 4]
+local sessions = 4
+for at = FIRST + acks, #ARGV, 6 do
+    local what, id, attempts, pause, why, text = unpack(ARGV, at, at + 5)
+    attempts = tonumber(attempts)
+    if text ~= '' then sessions = sessions + 1 end
     local said = verdict(id, attempts)
     -- Whoever has the partition has all of it, also what was not taken over one by one yet.
     if what == 'extend' and owner and owner ~= consumer then said = 't' end
     others[#others + 1] = said
     if said == 'k' then
         if what == 'park' or what == 'nack' and attempts >= max_attempts then
-            bury(id, attempts, why)
+            bury(id, attempts, why, text, KEYS[sessions])
         elseif what == 'nack' then
             call('HSET', group, 'error:' .. id, attempts .. ' ' .. why)
             local idle = math.max(0, claim_after - tonumber(pause))

@@ -1,16 +1,16 @@
 -- How far the backfill has come in one partition: history that is read from the sessions, parked events that are tried
 -- again.
 --
--- KEYS: group, parked, replay (one slot)
+-- KEYS: group, parked, replay, texts; then for each entry to park that has a text, its session's events (one slot)
 -- ARGV: 1 consumer, 2 for how many ms it goes on, 3 which backfill: history, between two times, or replay
 --       4 how far it is ('' for no news), 5 'done' when it is finished, 'released' when this consumer goes, 'failed' when
 --         it does so for an error, or ''
---       6 ids of parked entries that are settled, and 7 of those that stay parked, separated by spaces; then entries to
---         park: 18 fields and values each
+--       6 ids of parked entries that are settled, and 7 of those that stay parked, separated by spaces; 8 group; then
+--         entries to park: 18 fields and values each, and a text, which may quote content
 --
 -- Returns 1, or 0 when the backfill is another consumer's now, or another one (group_gap.lua); then nothing was written.
 local call = redis.call
-local group, parked, replay = KEYS[1], KEYS[2], KEYS[3]
+local group, parked, replay, texts, name = KEYS[1], KEYS[2], KEYS[3], KEYS[4], ARGV[8]
 local kind, cursor, ending = ARGV[3], ARGV[4], ARGV[5]
 local state = call('HMGET', group, 'backfill_owner', 'backfill')
 if state[1] ~= ARGV[1] then return 0 end
@@ -20,12 +20,18 @@ if kind ~= 'replay' and state[2] ~= kind then
     return 0
 end
 call('HSET', group, 'backfill_owner_until', now_ms() + tonumber(ARGV[2]))
-for at = 8, #ARGV, 18 do
-    call('XADD', parked, '*', unpack(ARGV, at, at + 17))
+local sessions = 4
+for at = 9, #ARGV, 19 do
+    local id, text = call('XADD', parked, '*', unpack(ARGV, at, at + 17)), ARGV[at + 18]
+    if text ~= '' then
+        sessions = sessions + 1
+        keep_text(texts, KEYS[sessions], name, id, ARGV[at + 1], ARGV[at + 3], text)
+    end
     count(group, 'parked_total')
 end
 if cursor ~= '' and kind ~= 'replay' then call('HSET', group, 'backfill_cursor', cursor, 'backfill_attempts', 0) end
 for id in string.gmatch(ARGV[6], '%S+') do
+    forget_text(texts, name, parked, id)
     call('XDEL', parked, id)
     call('ZREM', replay, id)
 end

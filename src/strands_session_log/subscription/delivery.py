@@ -8,11 +8,12 @@ from concurrent.futures import Future
 from typing import Any, Protocol
 
 from ..codec import recorded
-from ..errors import DeliveryLostError
+from ..errors import CorruptEntryError, DeliveryLostError
 from ..events import Event, Recorded
 from ..feed import Envelope, envelope
 from ..ids import EventId
 from ..keys import Keyspace
+from .failure import Failure
 from .taken import link_of
 
 RawBody = Sequence[Any]
@@ -23,11 +24,12 @@ class Settler(Protocol):
     """Where a delivery is settled."""
 
     consumer: str
+    keeps_texts: bool
 
     def ack(self, delivery: BaseDelivery, confirm: bool) -> Future[bool] | None:
         """Note that it is done; the future, where it matters, tells whether that counted."""
 
-    def fail(self, delivery: BaseDelivery, what: str, error: str) -> None:
+    def fail(self, delivery: BaseDelivery, what: str, failure: Failure) -> None:
         """Note that it is not: it is to be tried again (`nack`), or given up (`park`)."""
 
 
@@ -85,8 +87,13 @@ class BaseDelivery:
 
     @property
     def envelope(self) -> Envelope:
-        """What the feed says of the event."""
-        assert self._envelope is not None
+        """What the feed says of the event.
+
+        Raises:
+            CorruptEntryError: When somebody else has written that; never of a delivery that was handed out.
+        """
+        if self._envelope is None:
+            raise CorruptEntryError(self.key.decode(), "somebody else wrote it to the feed, and it is about no event")
         return self._envelope
 
     @property
@@ -135,7 +142,7 @@ class BaseDelivery:
     def _fail(self, what: str, why: object) -> None:
         if not self.is_settled:
             self.is_settled = True
-            self._settler.fail(self, what, text_of(why))
+            self._settler.fail(self, what, Failure.of(why, self._settler.keeps_texts))
 
     def _check(self, kept: bool) -> None:
         if not kept:
@@ -169,11 +176,16 @@ class Delivery(BaseDelivery):
             self._check(await asyncio.wrap_future(future))
 
     async def fail(self, why: object) -> None:
-        """Say that it could not be handled: it is tried again after a pause, and parked after the last attempt."""
+        """Say that it could not be handled: it is tried again after a pause, and parked after the last attempt.
+
+        Args:
+            why: The exception, of which type and place are kept, and the text with `keep_errors="full"`; or a reason,
+                which is kept once it is parked, until the session's content is erased or deleted.
+        """
         self._fail("nack", why)
 
     async def park(self, why: object) -> None:
-        """Give it up at once: it is parked, and others take its place."""
+        """Give it up at once: it is parked, and others take its place; `why` as for `fail`."""
         self._fail("park", why)
 
 
@@ -194,9 +206,3 @@ class SyncDelivery(BaseDelivery):
     def park(self, why: object) -> None:
         """See `Delivery.park`."""
         self._fail("park", why)
-
-
-def text_of(why: object) -> str:
-    """A reason as one short text: an exception's type and message."""
-    text = f"{type(why).__name__}: {why}" if isinstance(why, BaseException) else str(why)
-    return text[:2000]

@@ -14,6 +14,7 @@ from ..errors import ServerRefusedError, ServerUnavailableError
 from ..server.border import is_transient
 from ..server.outage import Outage
 from .delivery import BaseDelivery
+from .failure import Failure
 from .group import Group, Said, Settled, Words
 from .tally import Tally
 from .verdicts import MOST_VERDICTS, Batch, Verdict, batches
@@ -43,6 +44,7 @@ class Desk:
 
     Attributes:
         consumer: Its name.
+        keeps_texts: Whether texts of exceptions are kept.
     """
 
     def __init__(
@@ -56,6 +58,7 @@ class Desk:
         outage: Outage,
     ) -> None:
         self.consumer = group.settings.consumer
+        self.keeps_texts = group.settings.keep_errors == "full"
         self._group, self._settings, self._tally = group, group.settings, tally
         self._ended, self._settled, self._chores, self._release = ended, settled, chores, release
         self._outage = outage
@@ -144,9 +147,9 @@ class Desk:
             self._release(delivery)
         return None
 
-    def fail(self, delivery: BaseDelivery, what: str, error: str) -> None:
+    def fail(self, delivery: BaseDelivery, what: str, failure: Failure) -> None:
         """See `Settler`."""
-        self._say(Verdict(delivery, what, error))
+        self._say(Verdict(delivery, what, failure))
 
     def give_back(self, deliveries: Iterable[BaseDelivery]) -> None:
         """Let others have what nobody has begun to handle; it does not count as an attempt."""
@@ -169,7 +172,7 @@ class Desk:
                 self._void(delivery.partition)
                 self._changed.notify_all()
 
-    def close(self, timeout: float, why: str = "") -> None:
+    def close(self, timeout: float, why: Failure | None = None) -> None:
         """Give back what is left, and wait until the server knows of everything.
 
         Args:
@@ -345,7 +348,7 @@ class Desk:
             if now - one.started >= timeout and now > one.expires:
                 # What is said of it from now on, the server is asked about.
                 one.expires = 0.0
-                self._say(Verdict(one, "nack", f"TimeoutError: not settled within {timeout:g} s"))
+                self._say(Verdict(one, "nack", Failure(f"TimeoutError: not settled within {timeout:g} s")))
 
     def _heed_loss(self, partition: int, lost: int) -> None:
         """Of a partition in order, another consumer has all if it has any."""

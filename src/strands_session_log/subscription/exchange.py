@@ -20,8 +20,9 @@ from ..feed import Envelope, FeedId
 from ..server.border import is_transient, options_of
 from ..server.outage import Outage
 from .bodies import Bodies
-from .delivery import BaseDelivery, text_of
+from .delivery import BaseDelivery
 from .desk import Desk
+from .failure import Failure
 from .group import Group
 from .intake import Intake
 from .leases import Leases
@@ -157,8 +158,8 @@ class Exchange:
         for intake in self._intakes:
             intake.join(_GOODBYE)
         self._give_back(self.mailbox.drain())
-        failed = f"{type(error).__name__}: {error}" if isinstance(error, Exception) else ""
-        self._past.close(failed)
+        failed = Failure.of(error, self._desk.keeps_texts) if isinstance(error, Exception) else None
+        self._past.close(failed is not None)
         self._desk.close(_GOODBYE, failed)
         # At the very end: whoever takes over a partition in order is to find it settled.
         with suppress(SessionLogError):
@@ -215,9 +216,11 @@ class Exchange:
         return found
 
     def _reject(self, delivery: BaseDelivery, error: Exception) -> None:
-        logger.warning("delivery=<%s>, error=<%s> | parked, it is not what it should be", delivery, error)
+        failure = Failure.of_rejected(error)
+        logger.warning("delivery=<%s>, error=<%s> | parked, it is not what it should be", delivery, failure.error)
         delivery.is_settled = True
-        self._desk.fail(delivery, "park", text_of(error))
+        self._desk.fail(delivery, "park", failure)
+        self.tally.add(rejected=1)
         self.rejected(error)
 
     def rejected(self, error: Exception) -> None:

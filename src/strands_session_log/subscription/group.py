@@ -24,6 +24,7 @@ from ..scripts import (
 )
 from ..server.border import Client, insist, told_apart
 from ..server.replies import pairs
+from .failure import NONE, Failure
 from .settings import SubscriptionSettings
 from .taken import Gap, Given, Taken, parse_gap
 
@@ -62,15 +63,17 @@ class Said(NamedTuple):
         what: `nack`, `park`, `release` or `extend`.
         key: The stream id of its envelope.
         attempts: Which attempt it was.
-        error: Why it failed.
         pause_ms: How long it is to wait.
+        failure: Why it failed.
+        session_id: The session, where the reason may quote it.
     """
 
     what: str
     key: bytes
     attempts: int
-    error: str = ""
     pause_ms: int = 0
+    failure: Failure = NONE
+    session_id: str = ""
 
 
 class Words(NamedTuple):
@@ -192,14 +195,23 @@ class Group:
         Returns:
             The answers; of a partition whose keys are broken, the error.
         """
-        calls = [(self._keys(one.partition)[:3], self._told(one)) for one in words]
+        calls = [(self._settle_keys(one), self._told(one)) for one in words]
         replies = insist(lambda: told_apart(GROUP_SETTLE.each(self.client, calls)), 0, within=_SETTLED_WITHIN)
         return [reply if isinstance(reply, ServerRefusedError) else Settled.parse(reply) for reply in replies]
 
-    def work(self, partition: int, arguments: Sequence[Any]) -> bool:
-        """Tell how far the backfill has come; false when it is another consumer's now."""
-        keys = self._keys(partition)
-        call = partial(GROUP_WORK, self.client, [keys.group, keys.parked, keys.replay], arguments)
+    def work(self, partition: int, arguments: Sequence[Any], sessions: Sequence[str]) -> bool:
+        """Tell how far the backfill has come; false when it is another consumer's now.
+
+        Args:
+            partition: The partition.
+            arguments: See `group_work.lua`.
+            sessions: Those that the reasons may quote with which something is parked.
+        """
+        group = self._keys(partition)
+        events = [self.keyspace.session(one).events for one in sessions]
+        call = partial(
+            GROUP_WORK, self.client, [group.group, group.parked, group.replay, group.texts, *events], arguments
+        )
         return bool(insist(call, self.retry_for))
 
     def attempt_backfill(self, partition: int) -> int:
@@ -247,6 +259,13 @@ class Group:
     def _keys(self, partition: int) -> GroupKeys:
         return self.keyspace.group(partition, self.settings.group)
 
+    def _settle_keys(self, words: Words) -> list[str]:
+        """Those of the group, and the events that reasons may quote: these are kept as long as nothing is erased."""
+        sessions = [said.session_id for said in words.others if said.failure.text]
+        keys = self._keys(words.partition)
+        events = [self.keyspace.session(one).events for one in sessions]
+        return [keys.feed, keys.group, keys.parked, keys.texts, *events]
+
     def _arguments(self, request: Request) -> list[Any]:
         settings = self.settings
         return [
@@ -265,5 +284,5 @@ class Group:
             *(" ".join(map(str, words.attempts)), len(words.done), *words.done),
         ]
         for said in words.others:
-            arguments += (said.what, said.key, said.attempts, said.error, said.pause_ms)
+            arguments += (said.what, said.key, said.attempts, said.pause_ms, *said.failure)
         return arguments

@@ -13,7 +13,8 @@ from ..errors import SessionLogError
 from ..event_log import EventLog
 from ..feed import Envelope
 from ..server.replies import number
-from .delivery import BaseDelivery, text_of
+from .delivery import BaseDelivery
+from .failure import Failure
 from .group import Group
 from .source import Item, Source, history, parked
 from .taken import parse_cursor
@@ -24,9 +25,9 @@ logger = logging.getLogger(__name__)
 _SAVE_EVERY = 0.2
 _SCAN = 1000
 """How many events are looked at before others have their turn, though none of them is wanted."""
-_TOLD_AT_ONCE = 200
+_TOLD_AT_ONCE = 100
 """Of how many events of a kind the server is told in one call: it does nothing else meanwhile."""
-_WENT_AWAY = "its consumers went away while they handled it"
+_WENT_AWAY = Failure("its consumers went away while they handled it")
 
 
 class Job:
@@ -58,7 +59,7 @@ class Job:
         self._is_over, self._is_hurrying = threading.Event(), False
         self._items: list[Item] = []
         self._tries, self._is_read, self._saved_at = tries, False, time.monotonic()
-        self._cursor, self._replayed, self._parked = "", list[str](), list[tuple[Item, str]]()
+        self._cursor, self._replayed, self._parked = "", list[str](), list[tuple[Item, Failure]]()
         self._unreadable = list[str]()
         self._waiting: list[Future[bool]] = []
 
@@ -118,13 +119,13 @@ class Job:
                 item.delivery = deliver(item)
             return [item.delivery for item in waiting if item.delivery]
 
-    def settle(self, delivery: BaseDelivery, what: str, error: str, future: Future[bool] | None = None) -> bool:
+    def settle(self, delivery: BaseDelivery, what: str, failure: Failure, future: Future[bool] | None = None) -> bool:
         """Note what became of an event; false when it is none of these. The future is told once the server knows."""
         with self._lock:
             item = next((one for one in self._items if one.delivery is delivery), None)
             if item is None or self._is_over.is_set():
                 return False
-            self._settle(item, what, error)
+            self._settle(item, what, failure)
             if future:
                 self._waiting.append(future)
             return True
@@ -155,10 +156,11 @@ class Job:
             if not (is_done or leave or is_due):
                 return True
             arguments = self._told("" if is_much else self._cursor, is_done, "" if is_much else leave)
-            parked, waiting = len(self._parked[:_TOLD_AT_ONCE]), [] if is_much else self._waiting
+            told, waiting = self._parked[:_TOLD_AT_ONCE], [] if is_much else self._waiting
+            parked, sessions = len(told), [item.envelope.session_id for item, failure in told if failure.text]
             self._waiting = self._waiting if is_much else []
         try:
-            kept = self._group.work(self._partition, arguments)
+            kept = self._group.work(self._partition, arguments, sessions)
         except SessionLogError:
             self._waiting += waiting
             raise
@@ -223,19 +225,20 @@ class Job:
                 self._items.append(item)
 
     def _reject(self, item: Item, error: Exception) -> None:
+        failure = Failure.of_rejected(error)
         logger.warning(
             "session=<%s>, event=<%s>, error=<%s> | parked, it is not what it should be",
-            *(item.envelope.session_id, item.envelope.id, error),
+            *(item.envelope.session_id, item.envelope.id, failure.error),
         )
-        self._park(item, text_of(error))
+        self._park(item, failure)
         self._rejected(error)
 
-    def _settle(self, item: Item, what: str, error: str) -> None:
+    def _settle(self, item: Item, what: str, failure: Failure) -> None:
         item.delivery = None
         if what == "ack":
             item.is_settled = True
         elif what == "park" or (what == "nack" and item.attempts >= self._settings.max_attempts):
-            self._park(item, error)
+            self._park(item, failure)
         elif what == "nack":
             item.due_at = time.monotonic() + self._settings.pause_ms(item.attempts) / 1000
             item.attempts += 1
@@ -256,13 +259,14 @@ class Job:
         lease = 0 if leave else self._settings.claim_after_ms
         arguments: list[Any] = [self._settings.consumer, lease, self.kind, cursor, what]
         arguments += [" ".join(one[:_TOLD_AT_ONCE]) for one in (self._replayed, self._unreadable)]
-        for item, error in self._parked[:_TOLD_AT_ONCE]:
-            arguments += _fields(item, error)
+        arguments.append(self._settings.group)
+        for item, failure in self._parked[:_TOLD_AT_ONCE]:
+            arguments += (*_fields(item, failure.error), failure.text)
         return arguments
 
-    def _park(self, item: Item, error: str) -> None:
+    def _park(self, item: Item, failure: Failure) -> None:
         item.delivery, item.is_settled = None, True
-        self._parked.append((item, error))
+        self._parked.append((item, failure))
 
 
 def _answer(waiting: Sequence[Future[bool]], kept: bool) -> None:

@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from ..codec import RawEntry, fields_of
-from ..errors import CorruptEntryError, ParkedNotFoundError
+from ..errors import CorruptEntryError, ParkedNotFoundError, ServerRefusedError
 from ..event_log.connection import connection_to
 from ..event_log.diagnosis import CURES, naming
 from ..feed import FIELDS, Envelope, FeedId, envelope
@@ -17,11 +17,16 @@ from ..keys import GroupKeys, Keyspace
 from ..scripts import GROUP_PARKED
 from ..server.border import Client, insist
 from ..server.replies import number
+from .failure import whole
 from .taken import is_stream_id
 
 _PAGE = 500
 """How many are read, or told of, at once."""
-_KINDS = {b"XRANGE": ("stream", CURES["parked"]), b"ZMSCORE": ("zset", CURES["replay"])}
+_KINDS = {
+    b"XRANGE": ("stream", CURES["parked"]),
+    b"ZMSCORE": ("zset", CURES["replay"]),
+    b"HMGET": ("hash", CURES["group"]),
+}
 """Of the keys that are asked so: which type they have, and what to do about another."""
 _PARKED_ID = re.compile(r"([0-9]{1,4}):([0-9]{1,20}-[0-9]{1,20})")
 
@@ -33,7 +38,8 @@ class ParkedEvent(NamedTuple):
         parked_id: What it is called here: `<partition>:<ms>-<n>`.
         envelope: What the feed said of it; its session id is empty if somebody else had written there.
         attempts: How often it was tried.
-        error: Why it failed the last time.
+        error: Why it failed the last time: the exception's type and place, with its text if the group keeps it
+            (`keep_errors="full"`); or the reason that was given, until that is gone with the session's content.
         is_replayed: Whether it waits to be tried again.
     """
 
@@ -44,8 +50,10 @@ class ParkedEvent(NamedTuple):
     is_replayed: bool
 
     @classmethod
-    def parse(cls, keyspace: Keyspace, partition: int, entry: RawEntry, is_replayed: bool) -> ParkedEvent:
-        """Read an entry of the parked stream; whatever somebody else has written there."""
+    def parse(
+        cls, keyspace: Keyspace, partition: int, entry: RawEntry, is_replayed: bool = False, text: bytes | None = None
+    ) -> ParkedEvent:
+        """Read an entry of the parked stream, and the text kept beside it; whatever somebody else has written there."""
         stream_id, fields = entry[0].decode(), entry[1]
         named = fields_of(fields)
         error = named.get(b"error", b"").decode("utf-8", "replace")
@@ -56,6 +64,7 @@ class ParkedEvent(NamedTuple):
             feed_id = FeedId.parse(partition, place if is_stream_id(place) else b"0-0")
             of, error = Envelope(feed_id, "", EventId(0, 0), "", "", "", b""), error or str(corrupt)
         attempts = number(named.get(b"attempts"))
+        error = whole(error, (text or b"").decode("utf-8", "replace"))
         return cls(f"{partition}:{stream_id}", of, attempts, error, is_replayed)
 
     @property
@@ -137,8 +146,8 @@ class ParkedEvents:
     def _tell(self, how: str, partition: int, ids: Sequence[str]) -> int:
         keys = self._keys(partition)
         with naming(self._client, {keys.replay: _KINDS[b"ZMSCORE"], keys.parked: _KINDS[b"XRANGE"]}):
-            call = partial(GROUP_PARKED, self._client, [keys.parked, keys.replay], [how, *ids])
-            return int(insist(call, self._retry_for))
+            of_group = [keys.parked, keys.replay, keys.texts]
+            return int(insist(partial(GROUP_PARKED, self._client, of_group, [how, self._group, *ids]), self._retry_for))
 
     def _found(self, how: str, parked_ids: Iterable[str]) -> dict[int, list[str]]:
         """The ids of their entries, by partition."""
@@ -156,7 +165,7 @@ class ParkedEvents:
             parked_id = f"{partition}:{stream_id}"
             if not entries:
                 raise ParkedNotFoundError(self._group, parked_id)
-            if how == "replay" and not ParkedEvent.parse(self._keyspace, partition, entries[0], False).session_id:
+            if how == "replay" and not ParkedEvent.parse(self._keyspace, partition, entries[0]).session_id:
                 raise CorruptEntryError(parked_id, "somebody else wrote it to the feed, it can only be dropped")
 
     def _entries(self, partition: int, ids: Sequence[str]) -> list[Any]:
@@ -172,6 +181,16 @@ class ParkedEvents:
 
         return insist(read, self._retry_for)
 
+    def _texts(self, partition: int, page: Sequence[RawEntry]) -> Sequence[bytes | None]:
+        """What handlers said of them; where that is no hash, nothing."""
+        names = [b"%b %b %b" % (self._group.encode(), id_, (*fields[1:2], b"")[0]) for id_, fields in page]
+        try:
+            return self._command(b"HMGET", self._keys(partition).texts, *names) if names else ()
+        except ServerRefusedError as error:
+            if not error.is_wrong_type:
+                raise
+            return [None] * len(names)
+
     def _parse(self, parked_id: str) -> tuple[int, str]:
         found = _PARKED_ID.fullmatch(parked_id)
         if not found or int(found[1]) >= self._keyspace.partitions or not is_stream_id(found[2].encode()):
@@ -181,8 +200,8 @@ class ParkedEvents:
     def _parsed(self, partition: int, entries: Sequence[RawEntry]) -> list[ParkedEvent]:
         places = self._command(b"ZMSCORE", self._keys(partition).replay, *(id_ for id_, _ in entries))
         return [
-            ParkedEvent.parse(self._keyspace, partition, entry, place is not None)
-            for entry, place in zip(entries, places, strict=True)
+            ParkedEvent.parse(self._keyspace, partition, entry, place is not None, text)
+            for entry, place, text in zip(entries, places, self._texts(partition, entries), strict=True)
         ]
 
     def _keys(self, partition: int) -> GroupKeys:

@@ -20,6 +20,7 @@ from ..ids import EventId
 from ..server.border import is_transient
 from ..server.outage import Outage
 from .delivery import BaseDelivery
+from .failure import NONE, Failure
 from .group import Group
 from .job import Job
 from .mailbox import Mailbox
@@ -55,6 +56,7 @@ class Past:
 
     Attributes:
         consumer: Its name.
+        keeps_texts: Whether texts of exceptions are kept.
     """
 
     def __init__(
@@ -67,6 +69,7 @@ class Past:
         outage: Outage,
     ) -> None:
         self.consumer = group.settings.consumer
+        self.keeps_texts = group.settings.keep_errors == "full"
         self._events, self._group, self._reader, self._tally, self._kind = events, group, reader, tally, kind
         self._settings, self._outage = group.settings, outage
         self._jobs: dict[int, Job] = {}
@@ -89,7 +92,7 @@ class Past:
         held_until = time.monotonic() + self._settings.lease
         job = self._jobs.get(partition)
         if job is None or job.kind != kind:
-            self._begin(partition, job, Job.begin(self._events, self._group, partition, kind, self._reader.rejected))
+            self._begin(partition, job, Job.begin(self._events, self._group, partition, kind, self._rejected))
         job = self._jobs[partition]
         job.held_until = held_until
         self._fail_overdue(job)
@@ -113,9 +116,13 @@ class Past:
 
     def _fail_overdue(self, job: Job) -> None:
         for late in job.overdue():
-            if job.settle(late, "nack", f"TimeoutError: not settled within {self._settings.timeout:g} s"):
+            if job.settle(late, "nack", Failure(f"TimeoutError: not settled within {self._settings.timeout:g} s")):
                 self._tally.add(failed=1)
             self._reader.mailbox.release(late)
+
+    def _rejected(self, error: Exception) -> None:
+        self._tally.add(rejected=1)
+        self._reader.rejected(error)
 
     def _begin(self, partition: int, before: Job | None, job: Job | None) -> None:
         with self._lock:
@@ -144,7 +151,7 @@ class Past:
         job = self._jobs.get(delivery.partition)
         is_sure = job is not None and time.monotonic() <= job.held_until
         future: Future[bool] | None = None if is_sure and not confirm else Future()
-        kept = job is not None and job.settle(delivery, "ack", "", future)
+        kept = job is not None and job.settle(delivery, "ack", NONE, future)
         self._reader.mailbox.release(delivery)
         self._tally.add(**{"acked" if kept else "lost": 1})
         if kept and job:
@@ -169,10 +176,10 @@ class Past:
                 self._begin(partition, job, None)
         self._outage.over(job)
 
-    def fail(self, delivery: BaseDelivery, what: str, error: str) -> None:
+    def fail(self, delivery: BaseDelivery, what: str, failure: Failure) -> None:
         """See `delivery.Settler`."""
         job = self._jobs.get(delivery.partition)
-        kept = job is not None and job.settle(delivery, what, error)
+        kept = job is not None and job.settle(delivery, what, failure)
         self._reader.mailbox.release(delivery)
         self._tally.add(**{"failed" if kept else "lost": 1})
 
@@ -188,7 +195,7 @@ class Past:
         """See `intake.Work`."""
         self._group.note_gap("skip", gap)
 
-    def close(self, failed: str) -> None:
+    def close(self, failed: bool) -> None:
         """Note how far it came; what was begun has failed if something went wrong, and is the next to be tried."""
         with self._lock:
             jobs = list(self._jobs.values())

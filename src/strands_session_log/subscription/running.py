@@ -11,8 +11,10 @@ from functools import partial
 from typing import Any, TypeAlias
 
 from ..errors import DeliveryLostError, HandlerError
+from ..errors.quoting import type_and_place
 from .deliveries import Deliveries
 from .delivery import Delivery
+from .failure import Failure
 from .hands import Hand
 
 logger = logging.getLogger(__name__)
@@ -52,7 +54,7 @@ async def _handle(delivery: Delivery, handler: Handler, timeout: float, hand: Ha
     try:
         error = await asyncio.wait_for(_failure(handler, delivery, hand), timeout)
     except asyncio.TimeoutError:
-        await delivery.fail(f"TimeoutError: not handled within {timeout:g} s")
+        await delivery.fail(Failure(f"TimeoutError: not handled within {timeout:g} s"))
     except asyncio.CancelledError as cancelled:
         if ending.is_set():
             raise
@@ -64,7 +66,8 @@ async def _handle(delivery: Delivery, handler: Handler, timeout: float, hand: Ha
 
 async def _settle(delivery: Delivery, error: Exception | None) -> None:
     if error:
-        logger.warning("delivery=<%s>, error=<%r> | its handler failed", delivery, error)
+        # Not its text, which may quote what it could not handle.
+        logger.warning("delivery=<%s>, error=<%s> | its handler failed", delivery, type_and_place(error))
         await delivery.fail(error)
         return
     try:

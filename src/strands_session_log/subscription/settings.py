@@ -17,6 +17,7 @@ _CHOICES = {
     "start": ("feed", "now", "beginning"),
     "on_gap": ("raise", "catch_up", "skip"),
     "on_corrupt": ("continue", "raise"),
+    "keep_errors": ("place", "full"),
 }
 
 
@@ -44,6 +45,7 @@ class SubscriptionSettings:
     timeout: float = 300.0
     on_gap: Literal["raise", "catch_up", "skip"] = "raise"
     on_corrupt: Literal["continue", "raise"] = "continue"
+    keep_errors: Literal["place", "full"] = "place"
 
     def __post_init__(self) -> None:
         check_id("group", self.group)

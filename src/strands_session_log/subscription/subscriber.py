@@ -55,6 +55,8 @@ class Subscriber:
         on_corrupt: What to do besides parking an entry that no writer of this library made, or that says something else
             than the session does: `continue`; or `raise` the `CorruptEntryError` or `EnvelopeMismatchError`, too, after
             which iterating again goes on.
+        keep_errors: What is kept of an exception that a handler raised: its type and `place`; or in `full`, with its
+            text, which may quote content and so is erased and deleted with that of the session.
 
     Raises:
         SessionLogError: When one of these cannot be.

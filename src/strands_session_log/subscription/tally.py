@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass, field
 
-from ..instrumentation import Acked, Delivered, Failed, GapFound, Lost, OfGroup, Parked, Redelivered
+from ..instrumentation import Acked, Delivered, EntryRejected, Failed, GapFound, Lost, OfGroup, Parked, Redelivered
 from ..instrumentation.hooks import hooks
 
 _DETAILS: dict[str, type[OfGroup]] = {
@@ -15,6 +15,7 @@ _DETAILS: dict[str, type[OfGroup]] = {
     "failed": Failed,
     "lost": Lost,
     "parked": Parked,
+    "rejected": EntryRejected,
     "gaps": GapFound,
 }
 
@@ -31,6 +32,7 @@ class Tally:
         failed: Those that were not handled.
         lost: Those that another consumer had taken over before they were settled.
         parked: Those that were given up.
+        rejected: Those that were not handed out, as somebody else wrote them; they are parked, too.
         gaps: How often something was missing in the feed.
     """
 
@@ -41,6 +43,7 @@ class Tally:
     failed: int = 0
     lost: int = 0
     parked: int = 0
+    rejected: int = 0
     gaps: int = 0
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False, compare=False)
 

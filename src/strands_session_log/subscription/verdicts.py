@@ -7,6 +7,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 
 from .delivery import BaseDelivery
+from .failure import NONE, Failure
 from .group import Said, Settled, Words
 
 MOST_ACKS, MOST_VERDICTS = 500, 100
@@ -20,16 +21,20 @@ class Verdict:
     Attributes:
         delivery: The delivery.
         what: `ack`, `nack`, `park` or `release`.
-        error: Why it was not done.
+        failure: Why it was not done.
         future: Is told whether it counted.
         is_late: Whether another consumer may have the delivery by now.
     """
 
     delivery: BaseDelivery
     what: str
-    error: str = ""
+    failure: Failure = NONE
     future: Future[bool] | None = None
     is_late: bool = False
+
+    def told(self) -> tuple[Failure, str]:
+        """Why, and of which session where that may quote it."""
+        return self.failure, self.delivery.session_id if self.failure.text else ""
 
     def answer(self, is_kept: bool) -> None:
         """Tell whoever waits whether it counted."""
@@ -74,7 +79,7 @@ class Batch:
         is_sure = self.tries == 1 and not any(one.is_late for one in self.verdicts)
         attempts = [one.attempts for one in done]
         said = [
-            Said(one.what, one.delivery.key, one.delivery.attempts, one.error, pause_ms(one.delivery.attempts))
+            Said(one.what, one.delivery.key, one.delivery.attempts, pause_ms(one.delivery.attempts), *one.told())
             for one in self.verdicts
             if one.what != "ack"
         ]

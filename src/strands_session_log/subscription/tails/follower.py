@@ -15,6 +15,7 @@ from valkey import ValkeyCluster
 
 from ...codec import RawEntry
 from ...errors import SessionLogError
+from ...errors.quoting import frames_of
 from ...server.border import Client, insist, is_transient
 from ...server.outage import Outage
 from .lane import Lane
@@ -89,7 +90,7 @@ class Follower:
         if self._closing.is_set():
             return None
         if not isinstance(error, SessionLogError):
-            logger.error("error=<%s> | %s", error, what, exc_info=error)
+            logger.error("error=<%s> | %s", frames_of(error), what)
         return error
 
     def _end(self, error: Exception | None) -> None:

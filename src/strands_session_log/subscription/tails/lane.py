@@ -9,6 +9,7 @@ from typing import Any
 
 from ...codec import RawEntry
 from ...errors import ServerRefusedError, SessionLogError
+from ...errors.quoting import frames_of
 from ...event_log.connection import connection_to
 from ...event_log.reading import size_of
 from ...server.border import Client, insist, is_transient
@@ -161,7 +162,7 @@ class Lane:
         """Nobody here gets any further."""
         failed = self._taken_out()
         if not isinstance(error, SessionLogError):
-            logger.error("error=<%s> | a tail failed", error, exc_info=error)
+            logger.error("error=<%s> | a tail failed", frames_of(error))
         for watch in failed:
             watch.fail(error)
             self._hand_back(watch)
