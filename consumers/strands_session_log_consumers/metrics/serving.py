@@ -19,9 +19,9 @@ App: TypeAlias = Callable[[dict[str, Any], Any], Iterable[bytes]]
 
 CONNECTIONS = 100
 """How many are open at once; more wait in the kernel until one of them ends."""
-REQUEST_SECONDS = 30
-"""Until then a request has come, and its answer is taken, or the connection is cut."""
-SILENCE_SECONDS = 10
+REQUEST_SECONDS = 10
+"""Until then a request has come, and its answer is taken, or the connection is cut: as long as Prometheus waits."""
+SILENCE_SECONDS = 5
 """A connection is cut, too, on which the client neither sends nor takes anything for so long."""
 
 THREADS = 2
