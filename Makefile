@@ -40,7 +40,8 @@ test-servers: .venv/.dev  ## The same log on every kind of server that can be in
 IN_CONTAINERS := $(filter-out tests/subscription tests/consumers,$(ON_SERVERS)) tests/faults \
 	--deselect tests/integration/test_sentinel_and_tls.py --deselect tests/faults/test_memory.py \
 	--deselect tests/faults/test_failover_behind_an_address.py --deselect tests/faults/test_tail_moves.py \
-	--deselect tests/faults/test_junk_bodies.py --deselect tests/faults/test_junk_snapshots.py
+	--deselect tests/faults/test_junk_bodies.py --deselect tests/faults/test_junk_directory.py \
+	--deselect tests/faults/test_junk_keys.py --deselect tests/faults/test_junk_snapshots.py
 IMAGE ?= valkey/valkey:9
 
 test-container: .venv/.dev  ## The same log, and its faults, in containers of Valkey's own image (Docker; or Debian, as root)
