@@ -155,7 +155,7 @@ class Endpoint:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._server.task_dispatcher.shutdown(timeout=_GRACE_SECONDS)
+        self._server.task_dispatcher.shutdown()
         for end in (self._server.drain, self._server.cut):
             if self._thread.is_alive():
                 self._server.trigger.pull_trigger(end)
