@@ -130,6 +130,11 @@ READERS = [
         "cps",
         about="Of consumers that are instrumented.",
     ),
+    Panel(
+        "Waiting for the server",
+        {"{{follower}}": f"sum by (follower) ({PREFIX}_followers_waiting)"},
+        about="Subscriptions, tails and recorders that are instrumented; their logs say why.",
+    ),
 ]
 
 SERVER = [

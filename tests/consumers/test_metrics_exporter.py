@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -17,9 +19,13 @@ from strands.hooks import HookRegistry
 
 from strands_session_log import SessionLog, Subscriber, events
 from strands_session_log.event_log.connection import connection_to
-from support import ValkeyliteServer, talking
+from strands_session_log.instrumentation import set_hooks
+from strands_session_log_consumers.metrics.service import Exporter
+from strands_session_log_consumers.metrics.settings import Settings
+from support import ValkeyliteServer, talking, troubles
 from support.exporting import ExporterProcess
 from support.programs import COMMAND_LINE, Program, run
+from support.troubles import Trouble
 from support.waiting import wait_until
 
 pytestmark = pytest.mark.skipif(
@@ -190,7 +196,7 @@ def test_it_is_not_ready_while_the_server_is_away_and_goes_on_when_it_is_back(tm
         notes(log, 10)
         wait_until(lambda: running.total("events_total") == 10, "all to be counted")
         server.pause()
-        wait_until(lambda: running.get("/readyz")[0] == 503, "the exporter to notice", timeout=40)
+        wait_until(lambda: running.get("/readyz")[0] == 503, "the exporter to notice", timeout=5)
         assert running.total("up") == 0
         assert running.get("/healthz")[0] == 200
         server.resume()
@@ -201,11 +207,25 @@ def test_it_is_not_ready_while_the_server_is_away_and_goes_on_when_it_is_back(tm
 
 
 @pytest.mark.faults
+@pytest.mark.parametrize("trouble", [troubles.gone, troubles.too_few_replicas, troubles.a_busy_script])
+def test_it_says_within_two_seconds_that_it_is_not_ready_and_why(tmp_path: Path, trouble: Trouble) -> None:
+    with ValkeyliteServer() as server, ExporterProcess(server.url, "strands", tmp_path) as running:
+        running.wait_until_ready()
+        with trouble(server):
+            # Half a second is for a busy machine.
+            wait_until(lambda: running.get("/readyz")[0] == 503, "the exporter to notice", timeout=2.5)
+            assert re.match("the server (cannot be reached|refuses for now|does not answer)", running.get("/readyz")[1])
+        running.wait_until_ready()
+        assert running.total("server_waits_total", follower="subscriber") >= 1
+        assert running.total("followers_waiting") == 0
+
+
+@pytest.mark.faults
 def test_what_goes_wrong_is_in_its_log(tmp_path: Path) -> None:
     with ValkeyliteServer() as server, ExporterProcess(server.url, "strands", tmp_path) as running:
         running.wait_until_ready()
         server.kill()
-        wait_until(lambda: "the server cannot be asked how it is" in running.output, "the exporter to say so", 30)
+        wait_until(lambda: "waiting for the server" in running.output, "the exporter to say so")
         assert "Traceback" not in running.output
 
 
@@ -234,6 +254,25 @@ def test_it_ends_even_if_the_server_hangs(tmp_path: Path) -> None:
         running.process.terminate()
         assert running.process.wait(30) == 0
         server.resume()
+
+
+def test_an_exporter_that_is_cancelled_leaves_nothing_running(session_log: SessionLog) -> None:
+    async def cancelled() -> None:
+        begun = asyncio.Event()
+        settings = Settings(host="127.0.0.1", port=0)
+        running = asyncio.create_task(Exporter(session_log, settings).run(asyncio.Event(), lambda url: begun.set()))
+        await begun.wait()
+        running.cancel()
+        await asyncio.wait((running,))
+        assert running.cancelled()
+        left = asyncio.all_tasks() - {asyncio.current_task()}
+        if left:
+            assert not (await asyncio.wait(left, timeout=20))[1]
+
+    try:
+        asyncio.run(cancelled())
+    finally:
+        set_hooks([])
 
 
 def test_a_port_that_is_taken_is_told_in_one_line(server_url: str, session_log: SessionLog) -> None:

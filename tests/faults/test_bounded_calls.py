@@ -230,11 +230,11 @@ def test_a_refusal_that_goes_on_is_told_with_its_class_and_nothing_is_in_doubt(
     log = SessionLog(refused_for_now().client(socket_timeout=5), retry_for=0.3)
     log.append("s", note(0))
     _, end = refused_for_now(how)
-    for call in (
-        lambda: log.append("s", note(1)),
-        lambda: log.erase("s", 1, "why"),
-        lambda: log.fork("s", 1, "f"),
-    ):
+    calls = [lambda: log.append("s", note(1)), lambda: log.fork("s", 1, "f")]
+    if how != "OOM":
+        # What an erasure needs is given back at its end.
+        calls.append(lambda: log.erase("s", 1, "why"))
+    for call in calls:
         with pytest.raises(errors.ServerRefusedError) as refusal:
             call()
         assert type(refusal.value) is KINDS[how]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import time
@@ -194,6 +195,21 @@ def test_words_are_printed_as_they_are_said_and_then_the_message(log: SessionLog
         assert line["data"]["message"]["content"] == [{"text": "Word by word."}]
 
 
+def test_words_go_on_after_the_cursor_of_a_line(log: SessionLog, follow: Follow) -> None:
+    agent = make_speaker(log)
+    with speaking(agent):
+        tail = follow("s-42", "--live", "--json", "--since", "0")
+        agent.model.say(1)  # type: ignore[attr-defined]
+        while (piece := json.loads(tail.lines(1)[0])).get("kind") != "text":
+            pass
+        again = follow("s-42", "--live", "--json", "--after", piece["cursor"])
+        agent.model.say(1)  # type: ignore[attr-defined]
+        assert json.loads(again.lines(1)[0])["text"] == "y word"
+        code, said = again.interrupt()
+        assert code == 130
+        assert f"--after {piece['cursor'].split('.')[0]}." in said
+
+
 def test_words_are_written_out_where_nobody_sees_a_terminal(log: SessionLog, follow: Follow) -> None:
     agent = make_speaker(log)
     with speaking(agent):
@@ -217,12 +233,33 @@ def test_a_gap_is_told_and_followed_on(tcp_server: Server, namespace: str, follo
     assert "s-42" in tail.lines(1)[0]
 
 
+@pytest.mark.faults
+@pytest.mark.parametrize("options", [("s", "--json"), ("s",), ("s", "--live"), ()], ids=" ".join)
+def test_a_server_that_is_away_is_told_on_standard_error_and_so_is_its_return(
+    tcp_server: Server, namespace: str, follow: Follow, options: tuple[str, ...]
+) -> None:
+    tcp_server.execute("CONFIG", "SET", "appendfsync", "always")
+    with SessionLog.connect(tcp_server.url, namespace) as log:
+        log.append("s", message(0, "user", "First."))
+        tail = follow(*options, "--since", "0" if options else "-1h", url=tcp_server.url)
+        tail.lines(1)
+        tcp_server.kill()
+        away = r"session-log: the server cannot be reached: .+; waiting since \d\d:\d\d:\d\d\n"
+        assert re.fullmatch(away, tail.complaint())
+        tcp_server.restart()
+        assert re.fullmatch(r"session-log: the server is back after \d+\.\d s\n", tail.complaint())
+        log.append("s", message(1, "assistant", "Second."))
+        assert tail.lines(1)
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
         ("--since", "banana"),
         ("--since", "12"),
         ("s-42", "--after", "0:1-1"),
+        ("s-42", "--live", "--after", "0:1-1"),
+        ("s-42", "--live", "--after", "1-1.1-1", "--since", "1"),
         ("--after", "99:1-1"),
         ("--live",),
         ("s-42", "--live", "--type", "custom.x"),

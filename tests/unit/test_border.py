@@ -1,5 +1,6 @@
 """Driver errors become ours at one place."""
 
+import time
 from collections.abc import Callable
 
 import pytest
@@ -7,7 +8,9 @@ from valkey import exceptions as driver
 
 from strands_session_log import errors
 from strands_session_log.errors import OutOfMemoryError, ServerRefusedError, ServerUnavailableError
-from strands_session_log.server.border import insist, may_have_written
+from strands_session_log.ids import START
+from strands_session_log.server.border import insist, is_transient, may_have_written
+from strands_session_log.server.timed import here
 
 DEMOTED = "UNBLOCKED force unblock from blocking operation, instance state changed (master -> replica?)"
 
@@ -88,3 +91,44 @@ def test_what_only_begins_like_a_refusal_for_now_is_final(word: str) -> None:
 def test_what_ends_a_call_otherwise_leaves_everything_open() -> None:
     assert may_have_written(KeyboardInterrupt())
     assert may_have_written(errors.UnknownOutcomeError("s", "WAIT reported 0"))
+
+
+@pytest.mark.parametrize(("error", "ours"), NOT_READY)
+def test_who_follows_waits_for_what_a_call_waits_for_whether_or_not_it_is_translated(
+    error: Exception, ours: type[errors.ServerNotReadyError]
+) -> None:
+    assert is_transient(error)
+    assert is_transient(ours("for now"))
+    assert is_transient(errors.ServerUnavailableError("away"))
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        errors.ServerRefusedError("NOPERM this user has no permissions"),
+        errors.LogForkedError("s", START),
+        driver.AuthenticationError("no"),
+        driver.ResponseError("WRONGTYPE Operation against a key"),
+        ValueError("junk"),
+    ],
+)
+def test_what_time_does_not_cure_ends_who_follows(error: Exception) -> None:
+    assert not is_transient(error)
+
+
+def test_a_redirection_says_that_it_is_one() -> None:
+    with pytest.raises(errors.ClusterNotReadyError, match=r"ASK 8373 127\.0\.0\.1:7000"):
+        insist(failing(driver.AskError("8373 127.0.0.1:7000")), 0)
+
+
+def test_one_attempt_can_be_bounded() -> None:
+    """What it waits for looks at the time that its thread has (`timed`)."""
+    left: list[float] = []
+
+    def call() -> None:
+        assert here.call is not None
+        assert here.call.until is not None
+        left.append(here.call.until - time.monotonic())
+
+    insist(call, 0, within=3)
+    assert 2 < left[0] <= 3

@@ -5,12 +5,20 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 
 from strands_session_log import SessionLog, Subscriber, errors
-from strands_session_log.instrumentation import instrument_with_prometheus
+from strands_session_log.instrumentation import (
+    Detail,
+    ServerAwaited,
+    ServerWaitOver,
+    add_hook,
+    get_hooks,
+    instrument_with_prometheus,
+    set_hooks,
+)
 
 from .counting import Conversations
 from .looking import Lookout
@@ -43,6 +51,7 @@ class Exporter:
         self._conversations = Conversations(self.registry, settings.max_agents, settings.max_tools)
         self._lookout = Lookout(log, settings.group, settings.look_every)
         self._end_subscription: Callable[[], None] | None = None
+        self._waits_for = ""
         self.registry.register(State(lambda: self._lookout.latest))
         for collector in (ProcessCollector, PlatformCollector, GCCollector):
             collector(registry=self.registry)
@@ -51,6 +60,8 @@ class Exporter:
     def trouble(self) -> str:
         """What keeps it from its work, in words; empty when nothing does."""
         look = self._lookout.latest
+        if self._waits_for:
+            return self._waits_for
         if look is None:
             return "the server does not answer"
         if self._end_subscription is None:
@@ -72,22 +83,35 @@ class Exporter:
         with ExitStack() as stack:
             endpoint = Endpoint(application(self.registry, self.trouble), self._settings.host, self._settings.port)
             stack.enter_context(endpoint)
+            add_hook(self._note_wait)
+            stack.callback(lambda: set_hooks(hook for hook in get_hooks() if hook != self._note_wait))
             stack.callback(self._lookout.stop)
             self._lookout.start()
             listening(endpoint.url)
             await self._work(stop)
 
+    def _note_wait(self, detail: Detail) -> None:
+        """What the subscription waits for."""
+        match detail:
+            case ServerAwaited(follower="subscriber", reason=reason):
+                self._waits_for = reason
+            case ServerWaitOver(follower="subscriber"):
+                self._waits_for = ""
+
     async def _work(self, stop: asyncio.Event) -> None:
         """Count until told to stop, and then to the end of what was being counted; what it raises is raised."""
         counting, stopping = asyncio.create_task(self._count(stop)), asyncio.create_task(stop.wait())
-        await asyncio.wait((counting, stopping), return_when=asyncio.FIRST_COMPLETED)
-        stopping.cancel()
-        if self._end_subscription:
-            self._end_subscription()
-        await asyncio.wait((counting,), timeout=_GRACE)
-        counting.cancel()
-        with suppress(asyncio.CancelledError):
-            await counting
+        try:
+            await asyncio.wait((counting, stopping), return_when=asyncio.FIRST_COMPLETED)
+            if self._end_subscription:
+                self._end_subscription()
+            await asyncio.wait((counting,), timeout=_GRACE)
+        finally:
+            stopping.cancel()
+            counting.cancel()
+        await asyncio.wait((counting,))
+        if not counting.cancelled():
+            counting.result()
 
     async def _count(self, stop: asyncio.Event) -> None:
         """Subscribe, again and again: a server that was away ends no exporter."""
@@ -98,8 +122,9 @@ class Exporter:
                 logger.warning("error=<%s> | the subscription ended, subscribing again", error)
             finally:
                 self._end_subscription = None
-            with suppress(asyncio.TimeoutError):
-                await asyncio.wait_for(stop.wait(), _PAUSE)
+            if not stop.is_set():
+                # Not `wait_for`, which before Python 3.12 may lose that it was cancelled.
+                await asyncio.sleep(_PAUSE)
 
     async def _subscribe(self) -> None:
         settings = self._settings

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 import typer
@@ -11,10 +13,11 @@ from rich.console import Console
 from rich.text import Text
 
 from ..codec.delta import Delta
-from ..errors import CorruptEntryError, FeedGapError, SessionNotFoundError
+from ..errors import CorruptEntryError, FeedGapError, LogForkedError, SessionNotFoundError
 from ..events import Recorded
 from ..feed import Envelope
 from ..ids import START, EventId
+from ..instrumentation import Detail, ServerAwaited, ServerWaitOver, add_hook, get_hooks, set_hooks
 from ..session_log import SessionLog
 from ..state import AgentState, SessionState
 from ..subscription import FeedTail
@@ -22,6 +25,7 @@ from .chronicle import Told
 from .exits import Code
 from .layout import put, row, widths_of
 from .messages import fields, speaker
+from .reading import as_json as json_of
 from .terminal import local, one_line, plain
 
 T = TypeVar("T")
@@ -48,13 +52,33 @@ def follow(things: Iterable[T], show: Callable[[T], object], how_to_go_on: Calla
         raise typer.Exit(Code.INTERRUPTED) from None
 
 
+@contextmanager
+def outages_told() -> Iterator[None]:
+    """While this lasts, standard error tells at once that the server is waited for, why, and when it is back."""
+    before = get_hooks()
+    add_hook(_tell_of_outage)
+    try:
+        yield
+    finally:
+        set_hooks(before)
+
+
+def _tell_of_outage(detail: Detail) -> None:
+    match detail:
+        case ServerAwaited(reason=reason, seconds=seconds):
+            since = datetime.now() - timedelta(seconds=seconds)
+            typer.echo(f"session-log: {one_line(reason)}; waiting since {since:%H:%M:%S}", err=True)
+        case ServerWaitOver(seconds=seconds, is_back=True):
+            typer.echo(f"session-log: the server is back after {seconds:.1f} s", err=True)
+
+
 def past_gaps(feed: FeedTail) -> Iterator[Envelope]:
-    """The envelopes; what is missing between them, or was put there by somebody else, is told, and does not end it."""
+    """The envelopes; what is missing between them, was replaced or written by others, is told and does not end it."""
     while True:
         try:
             yield from feed
             return
-        except (FeedGapError, CorruptEntryError) as error:
+        except (FeedGapError, LogForkedError, CorruptEntryError) as error:
             typer.echo(f"session-log: warning: {one_line(error)}", err=True)
 
 
@@ -136,9 +160,13 @@ def _cells(one: Envelope) -> tuple[str, ...]:
     return time, session, agent, one_line(one.type), fields(one.facts, _LONG) if one.facts else ""
 
 
-def json_of_piece(delta: Delta) -> dict[str, Any]:
-    """Everything of a piece of a message."""
-    return {"id": str(delta.id), **delta.line._asdict(), "revision": delta.revision}
+def json_of_live(item: Delta | Recorded, cursor: object) -> dict[str, Any]:
+    """Everything of a piece of a message, or of a message, and how to go on behind it."""
+    if isinstance(item, Delta):
+        found = {"id": str(item.id), **item.line._asdict(), "revision": item.revision}
+    else:
+        found = json_of(item)
+    return {**found, "cursor": str(cursor)}
 
 
 def agent_of(item: Delta | Recorded) -> str:

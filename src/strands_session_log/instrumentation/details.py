@@ -63,6 +63,38 @@ class Retried(Detail):
 
 
 @dataclass(frozen=True, slots=True)
+class ServerAwaited(Detail):
+    """A subscription, a tail or a recorder waits for the server; told at once, and every minute after that.
+
+    Attributes:
+        follower: Which of them: `subscriber`, `tail` or `recorder`.
+        error: Class name of the error it met.
+        reason: The error, as text.
+        seconds: For how long it has waited; 0 the first time.
+    """
+
+    follower: str
+    error: str
+    reason: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class ServerWaitOver(Detail):
+    """A subscription, a tail or a recorder does not wait for the server any more.
+
+    Attributes:
+        follower: Which of them, as before.
+        seconds: For how long it waited.
+        is_back: Whether the server answers again; otherwise the follower was closed.
+    """
+
+    follower: str
+    seconds: float
+    is_back: bool
+
+
+@dataclass(frozen=True, slots=True)
 class ReadDone(Detail):
     """A page of a session stream was read, or could not be.
 
@@ -116,6 +148,17 @@ class Repaired(Detail):
     """
 
     events: int
+
+
+@dataclass(frozen=True, slots=True)
+class RecordingBegunAnew(Detail):
+    """The session that a recorder wrote to was deleted, or lost: it goes on with what happened since, in a new one.
+
+    Attributes:
+        dropped: How many steps were not written any more as they came before the deletion.
+    """
+
+    dropped: int
 
 
 @dataclass(frozen=True, slots=True)

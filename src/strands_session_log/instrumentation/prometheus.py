@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter as TallyOf
 from collections.abc import Callable
+from threading import Lock
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from prometheus_client import REGISTRY, CollectorRegistry, Counter, Histogram
+from prometheus_client import REGISTRY, CollectorRegistry, Counter, Gauge, Histogram
 
 from .details import (
     Acked,
@@ -24,10 +26,13 @@ from .details import (
     Parked,
     ReadDone,
     Rechained,
+    RecordingBegunAnew,
     Redelivered,
     Repaired,
     Resumed,
     Retried,
+    ServerAwaited,
+    ServerWaitOver,
     SnapshotDropped,
     SnapshotSaved,
 )
@@ -73,15 +78,19 @@ class PrometheusHook:
         self._read()
         self._snapshot()
         self._subscription()
+        self._outages()
         self._observers: dict[type[Detail], Callable[[Any], None]] = {
             AppendDone: self._append_done,
             ConflictSeen: lambda _: self._conflicts.inc(),
             Rechained: lambda _: self._rechained.inc(),
             Retried: lambda detail: self._retries.labels(detail.error).inc(),
+            ServerAwaited: self._server_awaited,
+            ServerWaitOver: self._server_wait_over,
             ReadDone: self._read_done,
             Resumed: self._resumed,
             IntegrityChecked: lambda detail: self._integrity.labels(detail.result).inc(),
             Repaired: self._repaired,
+            RecordingBegunAnew: lambda _: self._begun_anew.inc(),
             SnapshotSaved: self._snapshot_saved,
             SnapshotDropped: lambda detail: self._snapshots_dropped.labels(detail.reason).inc(),
             FeedTrimmed: lambda detail: self._trimmed.inc(detail.events),
@@ -105,6 +114,10 @@ class PrometheusHook:
         self._repairs = self._counter("repairs", "Batches that failed before and are in the log now.")
         self._repaired_events = self._counter(
             "repaired_events", "Events in batches that failed before and are in the log now."
+        )
+
+        self._begun_anew = self._counter(
+            "recordings_begun_anew", "Times that a recorder went on in a new session, as its own was deleted or lost."
         )
 
     def _read(self) -> None:
@@ -132,6 +145,29 @@ class PrometheusHook:
         counted = {**_OF_GROUP, **_TO_GROUP}
         self._groups = {kind: self._counter(*named, "group") for kind, named in counted.items()}
         self._trimmed = self._counter("feed_trimmed_events", "Envelopes removed from the feed as nobody needs them.")
+
+    def _outages(self) -> None:
+        help_ = "Times that a subscription, a tail or a recorder began to wait for the server."
+        self._server_waits = self._counter("server_waits", help_, "follower", "error")
+        help_ = "Subscriptions, tails and recorders that wait for the server now."
+        self._lock, self._waiting = Lock(), TallyOf[str]()
+        self._followers_waiting = Gauge(f"{PREFIX}_followers_waiting", help_, ("follower",), registry=self._registry)
+        for follower in ("subscriber", "tail", "recorder"):
+            self._followers_waiting.labels(follower)
+
+    def _server_awaited(self, detail: ServerAwaited) -> None:
+        if detail.seconds == 0:
+            self._server_waits.labels(detail.follower, detail.error).inc()
+            self._waiting_changed(detail.follower, 1)
+
+    def _server_wait_over(self, detail: ServerWaitOver) -> None:
+        self._waiting_changed(detail.follower, -1)
+
+    def _waiting_changed(self, follower: str, by: int) -> None:
+        """Waits that began before anybody was told end, too."""
+        with self._lock:
+            self._waiting[follower] = max(0, self._waiting[follower] + by)
+            self._followers_waiting.labels(follower).set(self._waiting[follower])
 
     def _append_done(self, detail: AppendDone) -> None:
         self._appends.labels(detail.outcome).observe(detail.seconds)

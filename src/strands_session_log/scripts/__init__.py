@@ -23,14 +23,17 @@ Argument = bytes | str | int
 class Script:
     """A Lua script of this package."""
 
-    def __init__(self, *names: str, ending: bytes = b"") -> None:
+    def __init__(self, *names: str, ending: bytes = b"", allow_oom: bool = False) -> None:
         """Load the script files `<name>.lua` beside this module, each going on from the one before.
 
         Args:
             *names: The files.
             ending: What to do with what they define.
+            allow_oom: It runs on a server that has reached `maxmemory`, too: what it writes is little, and lets memory
+                be freed. Others are refused there, at the first write that may need some.
         """
-        self.source = b"".join(files(__name__).joinpath(f"{name}.lua").read_bytes() for name in names) + ending
+        body = b"".join(files(__name__).joinpath(f"{name}.lua").read_bytes() for name in names) + ending
+        self.source = b"#!lua flags=allow-oom\n" + body if allow_oom else body
         self.sha = sha1(self.source).hexdigest()
 
     def __call__(
@@ -148,25 +151,27 @@ def _names(keys: Sequence[str]) -> list[bytes]:
 _APPENDING = ("batch", "feed_append", "append")
 
 APPEND = Script(*_APPENDING, ending=b"return append()")
-DELETE = Script("batch", "feed_append", "delete")
-ERASE_STEP = Script(*_APPENDING, "feed_usable", "erase_step")
-FEED_TRIM = Script("feed_ids", "feed_trim")
+DELETE = Script("batch", "feed_append", "delete", allow_oom=True)
+ERASE_STEP = Script(*_APPENDING, "feed_usable", "erase_step", allow_oom=True)
+FEED_TRIM = Script("feed_ids", "feed_trim", allow_oom=True)
 FORK = Script(*_APPENDING, "feed_usable", "fork")
 FORK_COPY = Script("fork_copy")
-FORK_NOTE = Script("fork_note")
-GROUP_COUNT = Script("feed_ids", "group_count")
+FORK_NOTE = Script("fork_note", allow_oom=True)
+GROUP_COUNT = Script("feed_ids", "group_count", allow_oom=True)
 GROUP_DELETE = Script("group_delete")
-GROUP_GAP = Script("feed_ids", "group_gap")
-GROUP_LEAVE = Script("group_leave")
-GROUP_MISSING = Script("feed_ids", "group_missing")
-GROUP_PARKED = Script("feed_ids", "group_parked")
+GROUP_GAP = Script("feed_ids", "group_gap", allow_oom=True)
+GROUP_HEARTBEAT = Script("feed_ids", "group_heartbeat", allow_oom=True)
+GROUP_LEAVE = Script("group_leave", allow_oom=True)
+GROUP_MISSING = Script("feed_ids", "group_missing", allow_oom=True)
+GROUP_PARKED = Script("feed_ids", "group_parked", allow_oom=True)
 GROUP_RELEASE = Script("group_release")
-GROUP_SETTLE = Script("feed_ids", "group_settle")
-GROUP_SETTLE_GAP = Script("feed_ids", "group_settle_gap")
+GROUP_SETTLE = Script("feed_ids", "group_settle", allow_oom=True)
+GROUP_SETTLE_GAP = Script("feed_ids", "group_settle_gap", allow_oom=True)
 GROUP_STATUS = Script("feed_ids", "group_status")
-GROUP_TAKE = Script("feed_ids", "group_take")
-GROUP_WORK = Script("feed_ids", "group_work")
+GROUP_TAKE = Script("feed_ids", "group_take", allow_oom=True)
+GROUP_WORK = Script("feed_ids", "group_work", allow_oom=True)
 IDS = Script("ids_trim", "ids")
+LIFE = Script("batch", "life")
 LIVE = Script("live")
 LOAD = Script("load")
 LOCATE = Script("locate")
@@ -176,5 +181,5 @@ SAVE = Script("save")
 STANDING = Script("standing")
 STORAGE_DELETE = Script("storage_delete")
 STORAGE_WRITE = Script("storage_write")
-TOUCH = Script("touch")
-TOMBSTONE_SET = Script("tombstone_set")
+TOUCH = Script("touch", allow_oom=True)
+TOMBSTONE_SET = Script("tombstone_set", allow_oom=True)

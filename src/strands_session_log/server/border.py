@@ -77,20 +77,22 @@ class Client(Protocol):
         """Close its connections."""
 
 
-def insist(call: Callable[[], T], retry_for: float) -> T:
+def insist(call: Callable[[], T], retry_for: float, within: float | None = None) -> T:
     """Run a command that may be repeated.
 
     Args:
         call: Sends it and returns its reply.
         retry_for: For how many seconds trouble that time may cure is waited out, an attempt that brings no answer
             among it; 0 means one attempt, which only the client's own time-outs bound.
+        within: For how many seconds that one attempt may take in any case.
 
     Raises:
         ServerUnavailableError: When no attempt brought a reply; the command may or may not have been carried out.
         ServerRefusedError: When the server answered with an error; a `ServerNotReadyError` if it did so until the end.
     """
     outer = here.call
-    timing = Timing(time.monotonic() + retry_for + _GRACE if retry_for > 0 else None)
+    most = retry_for + _GRACE if retry_for > 0 else within
+    timing = Timing(None if most is None else time.monotonic() + most)
     if outer is not None and outer.until is not None:
         timing.until = outer.until if timing.until is None else min(timing.until, outer.until)
     here.call = timing
@@ -127,9 +129,13 @@ def may_have_written(error: BaseException) -> bool:
 
 
 def is_transient(error: BaseException) -> bool:
-    """Whether the same command may succeed a little later: the server is restarting, promoted or cut off."""
+    """Whether time may cure it, so that the same will succeed later; of the driver's errors and of ours.
+
+    The server is restarting, promoted, full, busy or cut off. A call waits for that as long as it may, and who follows
+    (`outage`) as long as it takes.
+    """
     return not isinstance(error, _PERMANENT) and (
-        isinstance(error, (*_UNREACHED, EmbeddedServerError)) or _not_ready(error) is not None
+        isinstance(error, (*_UNREACHED, ServerUnavailableError)) or _not_ready(error) is not None
     )
 
 
@@ -139,7 +145,10 @@ def _again(call: Callable[[], T], error: Exception, timing: Timing, retry_for: f
     give_up = timing.until - _GRACE if timing.until is not None and retry_for > 0 else 0.0
     while is_transient(error) and (left := give_up - time.monotonic()) > 0:
         if pause == _FIRST_PAUSE:
-            logger.info("error=<%s> | waiting for the server", error)
+            if here.waits is None:
+                logger.info("error=<%s> | waiting for the server", error)
+            else:
+                here.waits(_ours(error))
         hooks.tell(Retried(type(error).__name__))
         time.sleep(min(left, random.uniform(0, pause)))
         pause = min(2 * pause, _LONGEST_PAUSE)
@@ -166,6 +175,9 @@ def _ours(error: Exception) -> ServerRefusedError | ServerUnavailableError:
         return error
     if isinstance(error, _PERMANENT):
         return ServerRefusedError(f"{type(error).__name__}: {error}", "check user and password")
+    if isinstance(error, driver.AskError):
+        # The driver keeps only where to ask.
+        return ClusterNotReadyError(f"{'MOVED' if isinstance(error, driver.MovedError) else 'ASK'} {error}")
     if kind := _not_ready(error):
         return kind(str(error) or type(error).__name__)
     if isinstance(error, _UNREACHED):

@@ -12,7 +12,7 @@ import socket
 import struct
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 from weakref import ref
 
@@ -44,9 +44,15 @@ class Timing:
 
 
 class _Here(threading.local):
-    """What this thread does: the call it serves, if it is one of ours."""
+    """What this thread does.
+
+    Attributes:
+        call: The call it serves, if it is one of ours.
+        waits: Told of the error when a call begins to wait for the server; of whoever follows in this thread.
+    """
 
     call: Timing | None = None
+    waits: Callable[[Exception], object] | None = None
 
 
 here = _Here()

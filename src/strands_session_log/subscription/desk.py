@@ -8,18 +8,22 @@ import time
 from collections import defaultdict, deque
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
+from functools import partial
 
 from ..errors import ServerRefusedError, ServerUnavailableError
+from ..server.border import is_transient
+from ..server.outage import Outage
 from .delivery import BaseDelivery
 from .group import Group, Said, Settled, Words
 from .tally import Tally
-from .verdicts import Batch, Verdict, batches
+from .verdicts import MOST_VERDICTS, Batch, Verdict, batches
 
 logger = logging.getLogger(__name__)
 
 _LINGER = 0.001
 """For how many seconds acks are collected before they are told."""
-_PAUSE = 0.2
+_BEAT_EVERY = 20.0
+"""A sign of life comes at least as often, however long `claim_after` is: `groups` shows who is there (`ACTIVE_MS`)."""
 _CHORES_EVERY = 2.0
 _SUSPECT = 3
 
@@ -34,6 +38,8 @@ class Desk:
         settled: Told where something was settled that others may have waited for, and in how many seconds it is worth
             asking again.
         chores: Done every few seconds.
+        release: Told of every delivery that is settled: in order, others wait for it.
+        outage: Told what waits for the server.
 
     Attributes:
         consumer: Its name.
@@ -46,10 +52,13 @@ class Desk:
         ended: Callable[[Exception], object],
         settled: Callable[[int, float], object],
         chores: Callable[[], object],
+        release: Callable[[BaseDelivery], object],
+        outage: Outage,
     ) -> None:
         self.consumer = group.settings.consumer
         self._group, self._settings, self._tally = group, group.settings, tally
-        self._ended, self._settled, self._chores = ended, settled, chores
+        self._ended, self._settled, self._chores, self._release = ended, settled, chores, release
+        self._outage = outage
         self._enough = group.settings.least_room
         self._open: dict[tuple[int, bytes], BaseDelivery] = {}
         self._acked: deque[BaseDelivery] = deque()
@@ -57,7 +66,7 @@ class Desk:
         self._telling: list[Batch] = []
         self._taken_over: dict[int, str] = {}
         self._changed = threading.Condition()
-        self._is_closing, self._is_waiting = False, False
+        self._is_closing, self._is_waiting, self._patience_ends = False, False, 0.0
         self._next_beat, self._next_chores = 0.0, time.monotonic() + _CHORES_EVERY
         self._thread = threading.Thread(target=self._run, name=f"session-log-{self.consumer}-desk", daemon=True)
         self._thread.start()
@@ -95,6 +104,17 @@ class Desk:
         with self._changed:
             self._open.update([((one.partition, one.key), one) for one in deliveries])
 
+    def begin(self, delivery: BaseDelivery, now: float) -> bool:
+        """Note that it is being handled; not if it was called back in this very moment."""
+        if not self._settings.ordered:
+            delivery.started = now
+            return True
+        with self._changed:
+            if delivery.is_settled:
+                return False
+            delivery.started = now
+            return True
+
     def wait_for_room(self, timeout: float) -> None:
         """Return once enough deliveries are settled to ask for more, or the time is over."""
         most = self._settings.most_in_flight - self._settings.least_room
@@ -120,6 +140,8 @@ class Desk:
         if self._is_waiting or len(self._acked) == self._enough:
             with self._changed:
                 self._changed.notify_all()
+        if self._settings.ordered:
+            self._release(delivery)
         return None
 
     def fail(self, delivery: BaseDelivery, what: str, error: str) -> None:
@@ -140,9 +162,12 @@ class Desk:
         self.give_back(delivery for delivery in left if not delivery.started)
 
     def forget(self, delivery: BaseDelivery) -> None:
-        """Drop what may be another consumer's by now."""
+        """Drop what may be another consumer's by now; in order, what comes after it must not be handled either."""
         with self._changed:
             self._close(delivery)
+            if self._settings.ordered:
+                self._void(delivery.partition)
+                self._changed.notify_all()
 
     def close(self, timeout: float, why: str = "") -> None:
         """Give back what is left, and wait until the server knows of everything.
@@ -159,7 +184,7 @@ class Desk:
                 self.fail(delivery, "nack", why)
         self.give_back(left)
         with self._changed:
-            self._is_closing = True
+            self._is_closing, self._patience_ends = True, time.monotonic() + timeout
             self._changed.notify_all()
         self._thread.join(timeout)
 
@@ -170,6 +195,8 @@ class Desk:
             if verdict.what == "nack" and self._settings.ordered:
                 self._void(verdict.delivery.partition)
             self._changed.notify_all()
+        # Only now: what follows a failure has been called back.
+        self._release(verdict.delivery)
 
     def _close(self, delivery: BaseDelivery) -> None:
         key = (delivery.partition, delivery.key)
@@ -177,7 +204,7 @@ class Desk:
             del self._open[key]
 
     def _void(self, partition: int) -> None:
-        """What comes after a failure in an ordered partition must wait for it."""
+        """What comes after a failure in an ordered partition must wait for it, and after a loss it is another's."""
         for later in [one for one in self._open.values() if one.partition == partition and not one.started]:
             if not later.is_settled:
                 later.is_settled = True
@@ -186,16 +213,24 @@ class Desk:
 
     def _run(self) -> None:
         while (said := self._next()) is not None:
-            try:
-                self._tell(said)
-                self._beat_when_due()
-                self._do_chores_when_due()
-            except ServerUnavailableError as error:
-                logger.warning("consumer=<%s>, error=<%s> | acks wait for the server", self.consumer, error)
-                self._again(error)
-            except Exception as error:
-                self._ended(error)
-                self._give_up(error)
+            pause = self._tried("acks", partial(self._tell, said))
+            if soon := self._tried("heartbeats", self._beat_when_due):
+                self._next_beat = time.monotonic() + soon
+            if soon := self._tried("chores", self._do_chores_when_due):
+                self._next_chores = time.monotonic() + soon
+            if pause:
+                self._wait(pause)
+
+    def _tried(self, what: str, step: Callable[[], None]) -> float:
+        """Do something; for how many seconds to wait before it is tried again, where the server refuses it for now."""
+        try:
+            step()
+        except Exception as error:
+            if is_transient(error):
+                return self._outage.met(error, what)
+            self._ended(error)
+            self._give_up(error)
+        return 0.0
 
     def _next(self) -> list[Batch] | None:
         """What is to be told, what could not be told before first; None when no more comes."""
@@ -217,13 +252,16 @@ class Desk:
     def _has_news(self) -> bool:
         return bool(self._acked or self._queue or self._telling or self._is_closing)
 
-    def _again(self, error: Exception) -> None:
-        """Keep what is to be told, or let it go when there is no time left."""
+    def _wait(self, pause: float) -> None:
+        """What is to be told waits for the server; when there is no time left it is let go."""
         with self._changed:
             if not self._is_closing:
-                self._changed.wait(_PAUSE)
+                self._changed.wait_for(lambda: self._is_closing, pause)
                 return
-        self._give_up(ServerUnavailableError(f"the subscription ended before the server answered: {error}"))
+            if time.monotonic() < self._patience_ends:
+                self._changed.wait(pause)
+                return
+        self._give_up(ServerUnavailableError("the subscription ended before the server answered"))
 
     def _give_up(self, error: Exception) -> None:
         for batch in self._telling:
@@ -237,6 +275,7 @@ class Desk:
             batch.tries += 1
         words = [one.words(self._taken_over.get(one.partition, ""), self._settings.pause_ms) for one in said]
         answers = self._group.settle(words)
+        self._outage.over("acks")
         self._telling = []
         for batch, settled in zip(said, answers, strict=True):
             if isinstance(settled, ServerRefusedError):
@@ -269,6 +308,7 @@ class Desk:
             self._settled(batch.partition, self._settings.pause_ms(min(failed)) / 1000)
         elif any(one.attempts > 1 for one in batch.done):
             self._settled(batch.partition, 0.0)
+        self._heed_loss(batch.partition, lost)
         if lost:
             logger.warning("consumer=<%s>, lost=<%d> | another consumer has what was settled late", self.consumer, lost)
 
@@ -276,7 +316,8 @@ class Desk:
         now = time.monotonic()
         if now < self._next_beat:
             return
-        self._next_beat = now + self._settings.claim_after / 3
+        self._next_beat = now + min(_BEAT_EVERY, self._settings.claim_after / 3)
+        self._fail_overdue(now)
         with self._changed:
             timeout = self._settings.timeout
             unsettled = [*self._open.values(), *(verdict.delivery for verdict in self._queue)]
@@ -284,22 +325,49 @@ class Desk:
         places: dict[int, list[BaseDelivery]] = defaultdict(list)
         for delivery in alive:
             places[delivery.partition].append(delivery)
-        if places:
-            self._beat(places, now)
+        parts = [
+            deliveries[start : start + MOST_VERDICTS]
+            for deliveries in places.values()
+            for start in range(0, len(deliveries), MOST_VERDICTS)
+        ]
+        if parts:
+            self._beat(parts, now)
+        self._outage.over("heartbeats")
+
+    def _fail_overdue(self, now: float) -> None:
+        """In order nobody else is given anything while this consumer lives: it must say itself what takes too long."""
+        if not self._settings.ordered:
+            return
+        timeout = self._settings.timeout
+        with self._changed:
+            begun = [one for one in self._open.values() if one.started and not one.is_settled]
+        for one in begun:
+            if now - one.started >= timeout and now > one.expires:
+                # What is said of it from now on, the server is asked about.
+                one.expires = 0.0
+                self._say(Verdict(one, "nack", f"TimeoutError: not settled within {timeout:g} s"))
+
+    def _heed_loss(self, partition: int, lost: int) -> None:
+        """Of a partition in order, another consumer has all if it has any."""
+        if lost and self._settings.ordered:
+            with self._changed:
+                self._void(partition)
+                self._changed.notify_all()
 
     def _do_chores_when_due(self) -> None:
         if time.monotonic() >= self._next_chores:
             self._next_chores = time.monotonic() + _CHORES_EVERY
             self._chores()
+            self._outage.over("chores")
 
-    def _beat(self, places: dict[int, list[BaseDelivery]], now: float) -> None:
+    def _beat(self, parts: Sequence[Sequence[BaseDelivery]], now: float) -> None:
         words = [
-            Words(partition, others=[Said("extend", one.key, one.attempts) for one in deliveries])
-            for partition, deliveries in places.items()
+            Words(part[0].partition, others=[Said("extend", one.key, one.attempts) for one in part]) for part in parts
         ]
-        for (partition, deliveries), settled in zip(places.items(), self._group.settle(words), strict=True):
+        for deliveries, settled in zip(parts, self._group.settle(words), strict=True):
             if isinstance(settled, ServerRefusedError):
                 continue
-            self._taken_over[partition] = settled.taken_over
+            self._taken_over[deliveries[0].partition] = settled.taken_over
             for delivery, said in zip(deliveries, settled.others, strict=True):
                 delivery.expires = now + self._settings.lease if said == "k" else 0.0
+            self._heed_loss(deliveries[0].partition, len(deliveries) - settled.others.count("k"))

@@ -5,13 +5,16 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from typing import Protocol
 
 from valkey import ValkeyCluster
 
-from ..errors import CorruptEntryError, FeedGapError, LogForkedError, ServerRefusedError, ServerUnavailableError
-from ..feed import FeedId, envelope
+from ..errors import FeedGapError, LogForkedError, ServerRefusedError, ServerUnavailableError
+from ..feed import FeedId, replaced
+from ..server.border import is_transient
+from ..server.outage import Outage
 from .bell import Bell
 from .desk import Desk
 from .group import Group, Request
@@ -24,6 +27,8 @@ from .tally import Tally
 logger = logging.getLogger(__name__)
 
 _MAX_PAUSE = 1.0
+_MOST_AT_ONCE = 500
+"""However large a batch is: the server does nothing else meanwhile."""
 _NAP = 0.001
 
 
@@ -65,6 +70,7 @@ class Intake:
         outlet: Where they go.
         work: What is read beside the feed.
         tally: Where it is counted.
+        outage: Told what waits for the server.
         partitions: Which partitions.
         room: How many more deliveries the consumer may have.
         leases: In ordered mode, which partitions this consumer should have.
@@ -77,11 +83,13 @@ class Intake:
         outlet: Outlet,
         work: Work,
         tally: Tally,
+        outage: Outage,
         partitions: Iterable[int],
         leases: Leases,
         room: Room,
     ) -> None:
         self._group, self._desk, self._outlet, self._work, self._tally = group, desk, outlet, work, tally
+        self._outage = outage
         self._settings, self._leases, self._room = group.settings, leases, room
         self._places = {partition: Place(partition, group.settings) for partition in partitions}
         self._reads_singly = isinstance(group.client, ValkeyCluster)
@@ -107,21 +115,21 @@ class Intake:
             self._thread.join(0.005)
 
     def _run(self) -> None:
-        while not self._stopping.is_set():
-            try:
-                self._step()
-                self._pause = 0.0
-            except ServerUnavailableError as error:
-                self._lost_touch(error)
-            except ServerRefusedError as error:
-                if not error.is_wrong_type:
-                    self._end(error)
-                    return
-                # The partitions are asked one by one in which it is.
-                self._lost_touch(error)
-            except Exception as error:
-                self._end(error)
-                return
+        with self._outage.told_by(self):
+            while not self._stopping.is_set():
+                try:
+                    self._step()
+                    self._pause = 0.0
+                except Exception as error:
+                    if is_transient(error):
+                        self._lost_touch(self._outage.met(error, self))
+                    elif isinstance(error, ServerRefusedError) and error.is_wrong_type:
+                        # The partitions are asked one by one in which it is.
+                        self._pause = min(_MAX_PAUSE, self._pause * 2 or 0.02)
+                        self._lost_touch(self._pause)
+                    else:
+                        self._end(error)
+                        return
 
     def _end(self, error: Exception) -> None:
         if not self._stopping.is_set():
@@ -163,6 +171,8 @@ class Intake:
             if not self._stopping.is_set():
                 for partition in self._bell.wait({place.partition: place.seen for place in wanted}, seconds):
                     self._places[partition].rang = True
+                if wanted:
+                    self._outage.over(self)
         finally:
             # Whoever stops it in between may take it for one that listens; the loop then ends before it takes anything.
             # After an error it listens no more.
@@ -173,21 +183,26 @@ class Intake:
         if self._settings.ordered:
             due = [place for place in due if self._may_have(place, now)]
             if not due:
+                self._outage.over(self)
                 return False
         if self._reads_singly or any(place.may_claim(now) for place in due):
             # One at a time: what may kill its consumers is to be alone, and a cluster is read slot by slot.
             due = due[:1]
-        most = min(self._settings.batch, room)
+        most = min(self._settings.batch, room, _MOST_AT_ONCE)
         if all(place.expects_news_only(now) for place in due):
             return self._take_news(due, most, now)
         for place in due:
             if place.must_recover:
-                place.own = [
-                    id_ for id_ in self._group.own(place.partition) if not self._desk.is_open(place.partition, id_)
-                ]
+                place.own = list(islice(self._unheard(place.partition), most))
         requests = [place.request(most, now, not self._desk.holds_suspect) for place in due]
         answers = zip(requests, self._group.take(requests), strict=True)
-        return sum(self._took(self._places[one.partition], request, one) for request, one in answers) > 0
+        took = sum(self._took(self._places[one.partition], request, one) for request, one in answers)
+        self._outage.over(self)
+        return took > 0
+
+    def _unheard(self, partition: int) -> Iterator[bytes]:
+        """What this consumer was given and does not know of."""
+        return (id_ for id_ in self._group.own(partition) if not self._desk.is_open(partition, id_))
 
     def _take_news(self, due: Sequence[Place], most: int, now: float) -> bool:
         try:
@@ -203,10 +218,13 @@ class Intake:
         for place in due:
             given = news.get(place.partition, [])
             unseen = place.note_news(given, most, now)
+            if place.doubts_history:
+                self._check_history(place, now)
             if unseen and (gap := self._group.missing(unseen)):
                 self._found(place, gap)
             if given:
                 self._outlet.hand_over(place.partition, given)
+        self._outage.over(self)
         return bool(news)
 
     def _found(self, place: Place, gap: Gap) -> None:
@@ -222,8 +240,7 @@ class Intake:
 
     def _took(self, place: Place, request: Request, taken: Taken) -> bool:
         if taken.status == "forked":
-            assert place.last is not None
-            raise self._forked(place.partition, place.last)
+            raise self._forked(place)
         if taken.error:
             self._broke(place, taken.error)
             return False
@@ -260,13 +277,19 @@ class Intake:
         place.broke(time.monotonic())
         self._leases.note(place.partition, False)
 
-    def _forked(self, partition: int, last: Given) -> LogForkedError:
-        try:
-            lost = envelope(self._group.keyspace, partition, last.id, last.fields)
-        except CorruptEntryError:
-            # What was there was no event; all that is known is where.
-            return LogForkedError("", FeedId.parse(partition, last.id))
-        return LogForkedError(lost.session_id, lost.id)
+    def _check_history(self, place: Place, now: float) -> None:
+        """Look whether what was given last is still in the feed, before anything that came after it is handed over.
+
+        Raises:
+            LogForkedError: When it is not.
+        """
+        (taken,) = self._group.take([place.request(0, now, False)])
+        if taken.status == "forked":
+            raise self._forked(place)
+
+    def _forked(self, place: Place) -> LogForkedError:
+        assert place.last is not None
+        return replaced(self._group.keyspace, FeedId.parse(place.partition, place.last.id), place.last.fields)
 
     def _report(self, gap: Gap) -> None:
         self._tally.add(gaps=1)
@@ -279,10 +302,8 @@ class Intake:
             case _:
                 self._outlet.tell(FeedGapError(gap.after, gap.before, gap.missing))
 
-    def _lost_touch(self, error: Exception) -> None:
+    def _lost_touch(self, pause: float) -> None:
         """What was asked may have been given unheard: ask for it again, and see whether history stands."""
-        self._pause = min(_MAX_PAUSE, self._pause * 2 or 0.02)
-        logger.info("consumer=<%s>, error=<%s> | waiting for the server", self._settings.consumer, error)
         for place in self._places.values():
             place.lost_touch()
-        self._stopping.wait(self._pause)
+        self._stopping.wait(pause)

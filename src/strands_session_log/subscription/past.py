@@ -17,6 +17,8 @@ from ..errors import SessionLogError
 from ..event_log import EventLog
 from ..feed import Envelope
 from ..ids import EventId
+from ..server.border import is_transient
+from ..server.outage import Outage
 from .delivery import BaseDelivery
 from .group import Group
 from .job import Job
@@ -49,15 +51,24 @@ class Past:
         reader: Who reads.
         tally: Where it is counted.
         kind: What deliveries are made of.
+        outage: Told what waits for the server.
 
     Attributes:
         consumer: Its name.
     """
 
-    def __init__(self, events: EventLog, group: Group, reader: Reader, tally: Tally, kind: type[BaseDelivery]) -> None:
+    def __init__(
+        self,
+        events: EventLog,
+        group: Group,
+        reader: Reader,
+        tally: Tally,
+        kind: type[BaseDelivery],
+        outage: Outage,
+    ) -> None:
         self.consumer = group.settings.consumer
         self._events, self._group, self._reader, self._tally, self._kind = events, group, reader, tally, kind
-        self._settings = group.settings
+        self._settings, self._outage = group.settings, outage
         self._jobs: dict[int, Job] = {}
         self._delivered: dict[str, EventId] = {}
         self._promised = 0
@@ -81,6 +92,7 @@ class Past:
             self._begin(partition, job, Job.begin(self._events, self._group, partition, kind, self._reader.rejected))
         job = self._jobs[partition]
         job.held_until = held_until
+        self._fail_overdue(job)
         with self._room(job) as room:
             made = job.next(room, self._reader.wants, self._made)
         if kind == "history":
@@ -91,6 +103,19 @@ class Past:
         if not job.save(self._tally):
             self._begin(partition, job, None)
         return bool(made)
+
+    def fail_overdue(self) -> None:
+        """In order, nothing of a partition goes on while something else of it is held up by one of these."""
+        with self._lock:
+            jobs = list(self._jobs.values())
+        for job in jobs:
+            self._fail_overdue(job)
+
+    def _fail_overdue(self, job: Job) -> None:
+        for late in job.overdue():
+            if job.settle(late, "nack", f"TimeoutError: not settled within {self._settings.timeout:g} s"):
+                self._tally.add(failed=1)
+            self._reader.mailbox.release(late)
 
     def _begin(self, partition: int, before: Job | None, job: Job | None) -> None:
         with self._lock:
@@ -120,6 +145,7 @@ class Past:
         is_sure = job is not None and time.monotonic() <= job.held_until
         future: Future[bool] | None = None if is_sure and not confirm else Future()
         kept = job is not None and job.settle(delivery, "ack", "", future)
+        self._reader.mailbox.release(delivery)
         self._tally.add(**{"acked" if kept else "lost": 1})
         if kept and job:
             if future and job.must_hurry():
@@ -131,18 +157,23 @@ class Past:
 
     def _answer(self, partition: int, job: Job) -> None:
         """Somebody waits to hear whether an ack counts, and whoever goes on with the job may wait for room."""
-        try:
-            while job.is_waited_for():
+        while job.is_waited_for():
+            try:
                 if not job.save(self._tally):
                     self._begin(partition, job, None)
-        except SessionLogError as error:
-            job.abandon(error)
-            self._begin(partition, job, None)
+            except SessionLogError as error:
+                if is_transient(error):
+                    job.wait(self._outage.met(error, job))
+                    continue
+                job.abandon(error)
+                self._begin(partition, job, None)
+        self._outage.over(job)
 
     def fail(self, delivery: BaseDelivery, what: str, error: str) -> None:
         """See `delivery.Settler`."""
         job = self._jobs.get(delivery.partition)
         kept = job is not None and job.settle(delivery, what, error)
+        self._reader.mailbox.release(delivery)
         self._tally.add(**{"failed" if kept else "lost": 1})
 
     def _made(self, item: Item) -> BaseDelivery:

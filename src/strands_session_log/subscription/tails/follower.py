@@ -13,10 +13,11 @@ from typing import Any
 
 from valkey import ValkeyCluster
 
-from ...errors import ServerUnavailableError, SessionLogError
-from ...server.border import Client, insist
+from ...codec import RawEntry
+from ...errors import SessionLogError
+from ...server.border import Client, insist, is_transient
+from ...server.outage import Outage
 from .lane import Lane
-from .pausing import pauses
 from .watch import Standing, Watch
 
 logger = logging.getLogger(__name__)
@@ -33,10 +34,11 @@ class Follower:
 
     Args:
         client: The client.
+        name: What is followed, for the log.
     """
 
-    def __init__(self, client: Client) -> None:
-        self._client = client
+    def __init__(self, client: Client, name: str) -> None:
+        self._client, self._outage = client, Outage("tail", name)
         # Consumers and the garbage collector put watches into it, in whatever they are interrupted: it takes no lock.
         self._inbox: SimpleQueue[Watch[Any] | None] = SimpleQueue()
         self._lock, self._closing, self._has_ended = Lock(), Event(), False
@@ -45,7 +47,8 @@ class Follower:
         self._lanes: dict[int, Lane] = {}
         self._drowsy: dict[Lane, int] = {}
         self._seen: dict[Watch[Any], tuple[int, int]] = {}
-        self._next_check, self._waits = time.monotonic() + _CHECK_EVERY, pauses()
+        self._landmarks: dict[Watch[Any], RawEntry] = {}
+        self._next_check = time.monotonic() + _CHECK_EVERY
         self._is_cluster = isinstance(client, ValkeyCluster)
         self._thread = Thread(target=self._run, name="session-log-tails", daemon=True)
 
@@ -100,13 +103,12 @@ class Follower:
         for lane in self._lanes.values():
             while not lane.join(_WAKE_EVERY) and time.monotonic() < deadline:
                 lane.wake()
+        self._outage.close()
 
     def _work(self) -> None:
         self._collect(self._idle_time())
-        if self._read():
-            self._waits = pauses()
-        else:
-            self._closing.wait(next(self._waits))
+        if pause := self._read():
+            self._closing.wait(pause)
         self._wake()
         self._check()
 
@@ -128,28 +130,33 @@ class Follower:
     def _take_over(self, watch: Watch[Any]) -> None:
         self._lane(watch).remove(watch)
         if watch.is_over:
-            for where in (self._watches, self._behind, self._seen):
+            for where in (self._watches, self._behind, self._seen, self._landmarks):
                 where.pop(watch, None)
         else:
             self._watches[watch] = self._behind[watch] = None
 
-    def _read(self) -> bool:
-        """A page for everybody who is behind; False if a server was away."""
-        away: set[Lane] = set()
+    def _read(self) -> float:
+        """A page for everybody who is behind; for how many seconds to wait for servers that are away."""
+        away: dict[Lane, float] = {}
         for watch in list(self._behind):
             lane = self._lane(watch)
             if lane not in away:
                 try:
                     self._go_on(watch, lane, self._advanced(watch))
-                except ServerUnavailableError as error:
-                    logger.info("error=<%s> | a tail waits for the server", error)
-                    away.add(lane)
-        return not away
+                except Exception as error:
+                    if not is_transient(error):
+                        raise
+                    away[lane] = self._outage.met(error, (lane,))
+        for lane in self._lanes.values():
+            if lane not in away:
+                self._outage.over((lane,))
+        return max(away.values(), default=0.0)
 
     def _go_on(self, watch: Watch[Any], lane: Lane, standing: Standing) -> None:
         if standing is not Standing.BEHIND:
             del self._behind[watch]
         if standing is Standing.LIVE:
+            self._note_landmarks([watch])
             lane.add(watch)
             self._drowsy[lane] = _WAKES
         elif standing is Standing.OVER:
@@ -160,9 +167,9 @@ class Follower:
             return Standing.OVER
         try:
             return watch.advance()
-        except ServerUnavailableError:
-            raise
         except Exception as error:
+            if is_transient(error):
+                raise
             if (failed := self._taken_amiss(error, "a tail failed")) is None:
                 watch.buffer.end()
             else:
@@ -172,7 +179,7 @@ class Follower:
     def _lane(self, watch: Watch[Any]) -> Lane:
         slot = watch.partition if self._is_cluster else 0
         if slot not in self._lanes:
-            self._lanes[slot] = Lane(self._client, watch.key, self._inbox.put)
+            self._lanes[slot] = Lane(self._client, watch.key, self._inbox.put, self._outage)
         return self._lanes[slot]
 
     def _wake(self) -> None:
@@ -183,17 +190,30 @@ class Follower:
                 self._drowsy[lane] = tries - 1
 
     def _check(self) -> None:
-        """Look at the positions at which nothing has come for a while; those that may not stand are read from."""
+        """Look at the positions at which nothing has come for a while, and where others were a while ago.
+
+        Those that may not stand are read from.
+        """
         if time.monotonic() < self._next_check:
             return
         for watch in [watch for watch in self._watches if watch.is_over]:
             self._take_over(watch)
         live = {watch: watch.position for lane in self._lanes.values() for watch in lane.live}
         idle = [watch for watch, position in live.items() if self._seen.get(watch) == position]
-        with suppress(ServerUnavailableError):
+        try:
             for watch in self._fallen(idle) if idle else ():
                 if watch.position == live[watch]:
                     self._take_over(watch)
+            for watch, lost in self._replaced([watch for watch in live if watch not in idle]):
+                watch.doubt(lost)
+                self._take_over(watch)
+            self._note_landmarks(live)
+            self._outage.over(self)
+        except Exception as error:
+            if not is_transient(error):
+                raise
+            # A read that blocks may not notice.
+            self._outage.met(error, self)
         self._seen = live
         self._next_check = time.monotonic() + _CHECK_EVERY
 
@@ -204,12 +224,31 @@ class Follower:
         answered = [(watch, [next(replies) for _ in asked]) for watch, asked in probes]
         return [watch for watch, found in answered if not _stands(watch, found)]
 
+    def _note_landmarks(self, watches: Iterable[Watch[Any]]) -> None:
+        for watch in watches:
+            if landmark := watch.landmark:
+                self._landmarks[watch] = landmark
+            else:
+                self._landmarks.pop(watch, None)
+
+    def _replaced(self, moving: Sequence[Watch[Any]]) -> list[tuple[Watch[Any], RawEntry]]:
+        """Those at which something comes all the time, and what they had read that is not there any more; one trip."""
+        asked = [(watch, self._landmarks[watch]) for watch in moving if watch in self._landmarks]
+        commands = [("XRANGE", watch.key, landmark[0], landmark[0]) for watch, landmark in asked]
+        replies: Sequence[Any] = insist(partial(self._ask, commands), 0) if commands else ()
+        return [one for one, found in zip(asked, replies, strict=True) if not _is_there(one[1], found)]
+
     def _ask(self, commands: Iterable[Sequence[Any]]) -> list[Any]:
         pipeline = self._client.pipeline(transaction=False)
         for command in commands:
             # What others have written may be any bytes, and is no trouble of whoever else is asked about.
             pipeline.execute_command(*command, NEVER_DECODE=True)
         return list(pipeline.execute(raise_on_error=False))
+
+
+def _is_there(landmark: RawEntry, found: Any) -> bool:
+    """An error is told when one reads on."""
+    return isinstance(found, Exception) or bool(found and list(found[0][1]) == list(landmark[1]))
 
 
 def _stands(watch: Watch[Any], replies: Sequence[Any]) -> bool:

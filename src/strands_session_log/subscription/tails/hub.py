@@ -26,10 +26,11 @@ class Hub:
 
     Args:
         client: The client.
+        name: What is followed, for the log.
     """
 
-    def __init__(self, client: Client) -> None:
-        self._client = client
+    def __init__(self, client: Client, name: str) -> None:
+        self._client, self._name = client, name
         self._lock = Lock()
         self._follower: Follower | None = None
 
@@ -38,7 +39,7 @@ class Hub:
         with self._lock:
             follower = self._follower
             if follower is None or not follower.welcome(watches):
-                self._follower = Follower(self._client)
+                self._follower = Follower(self._client, self._name)
                 self._follower.welcome(watches)
 
     def close(self) -> None:

@@ -8,12 +8,12 @@ from threading import Event, Lock, Thread
 from typing import Any
 
 from ...codec import RawEntry
-from ...errors import ServerRefusedError, ServerUnavailableError, SessionLogError
+from ...errors import ServerRefusedError, SessionLogError
 from ...event_log.connection import connection_to
 from ...event_log.reading import size_of
-from ...server.border import Client, insist
+from ...server.border import Client, insist, is_transient
+from ...server.outage import Outage
 from .blocking import BlockingConnection
-from .pausing import pauses
 from .watch import Standing, Watch
 
 logger = logging.getLogger(__name__)
@@ -29,10 +29,11 @@ class Lane:
         client: The client.
         key: One key of the slot.
         hand_back: Takes a watch that has to read by itself before it can wait again.
+        outage: Told that the server is waited for.
     """
 
-    def __init__(self, client: Client, key: str, hand_back: Callable[[Watch[Any]], object]) -> None:
-        self._client, self._key, self._hand_back = client, key, hand_back
+    def __init__(self, client: Client, key: str, hand_back: Callable[[Watch[Any]], object], outage: Outage) -> None:
+        self._client, self._key, self._hand_back, self._outage = client, key, hand_back, outage
         self._lock, self._stopped = Lock(), Event()
         self._live: dict[Watch[Any], None] = {}
         self._thread: Thread | None = None
@@ -82,26 +83,27 @@ class Lane:
         return thread is None or not thread.is_alive()
 
     def _run(self) -> None:
-        waits = pauses()
         while not self._has_nothing_to_do():
             try:
                 insist(self._serve, 0)
-                waits = pauses()
-            except ServerUnavailableError as error:
-                logger.info("error=<%s> | a tail waits for the server", error)
-                self._stopped.wait(next(waits))
-            except ServerRefusedError as error:
-                # One key that is no stream: by themselves, all others go on.
-                self._let_go() if error.is_wrong_type else self._fail(error)
             except Exception as error:
-                self._fail(error)
+                if is_transient(error):
+                    # It may come back with another history: before they wait again, all look where they stand.
+                    self._let_go()
+                    self._stopped.wait(self._outage.met(error, self))
+                elif isinstance(error, ServerRefusedError) and error.is_wrong_type:
+                    # One key that is no stream: by themselves, all others go on.
+                    self._let_go()
+                else:
+                    self._fail(error)
 
     def _has_nothing_to_do(self) -> bool:
         with self._lock:
             if self._live:
                 return False
             self._thread = None
-            return True
+        self._outage.over(self)
+        return True
 
     def _serve(self) -> None:
         """Read until nobody waits any more."""
@@ -109,7 +111,9 @@ class Lane:
             self._connection = connection
             try:
                 while asked := self._ask():
-                    self._hear(asked, connection.read(_positions(asked), self._count(len(asked))))
+                    reply = connection.read(_positions(asked), self._count(len(asked)))
+                    self._outage.over(self)
+                    self._hear(asked, reply)
             finally:
                 self._connection = None
 
