@@ -6,7 +6,7 @@ WORKERS ?= 4
 PYTEST := $(BIN)/pytest -n $(WORKERS) --dist loadfile
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test lint types contracts tests test-servers test-dashboards test-matrix bench clean
+.PHONY: demo test lint types contracts tests test-servers test-container test-dashboards test-matrix bench clean
 
 demo: .venv/.demo  ## An agent talks, is killed, resumes; its history is shown and proved
 	@$(BIN)/session-log demo
@@ -35,6 +35,18 @@ ON_SERVERS := tests/contract tests/integration tests/subscription tests/consumer
 test-servers: .venv/.dev  ## The same log on every kind of server that can be installed here
 	.ci/install-servers
 	for server in valkey8 redis7 cluster; do $(PYTEST) -q $(ON_SERVERS) --server=$$server || exit 1; done
+
+# Without what starts its servers itself here, too, and without what readers make of junk, whichever server it lies on.
+IN_CONTAINERS := $(filter-out tests/subscription tests/consumers,$(ON_SERVERS)) tests/faults \
+	--deselect tests/integration/test_sentinel_and_tls.py --deselect tests/faults/test_memory.py \
+	--deselect tests/faults/test_failover_behind_an_address.py --deselect tests/faults/test_tail_moves.py \
+	--deselect tests/faults/test_junk_bodies.py --deselect tests/faults/test_junk_directory.py \
+	--deselect tests/faults/test_junk_keys.py --deselect tests/faults/test_junk_snapshots.py
+IMAGE ?= valkey/valkey:9
+
+test-container: .venv/.dev  ## The same log, and its faults, in containers of Valkey's own image (Docker; or Debian, as root)
+	.ci/install-container
+	IMAGE=$(IMAGE) PYTHON=$(BIN)/python .ci/with-engine $(PYTEST) -q $(IN_CONTAINERS) --server=container:$(IMAGE)
 
 test-dashboards: .venv/.dev  ## Every query on a real Prometheus, the rules by promtool, the JSON by Grafana's types
 	.ci/install-dashboards

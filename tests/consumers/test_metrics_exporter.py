@@ -286,11 +286,12 @@ def test_a_port_that_is_taken_is_told_in_one_line(server_url: str, session_log: 
     assert ended.stderr == f"session-log: cannot listen on 127.0.0.1 port {port}: Address already in use\n"
 
 
-def test_without_prometheus_client_it_says_what_to_install(
-    server_url: str, session_log: SessionLog, tmp_path: Path
+@pytest.mark.parametrize("module", ["prometheus_client", "waitress"])
+def test_without_its_extra_it_says_what_to_install(
+    server_url: str, session_log: SessionLog, tmp_path: Path, module: str
 ) -> None:
-    missing = "raise ModuleNotFoundError(\"No module named 'prometheus_client'\", name='prometheus_client')"
-    (tmp_path / "prometheus_client.py").write_text(missing)
+    missing = f"raise ModuleNotFoundError(\"No module named '{module}'\", name='{module}')"
+    (tmp_path / f"{module}.py").write_text(missing)
     serve = ("serve-metrics", "--url", server_url, "--namespace", session_log.namespace)
     environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
     command = [sys.executable, *COMMAND_LINE, *serve]

@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
+import gzip
 import http.client
+import itertools
+import logging
 import socket
-from collections.abc import Iterator
+import struct
+import threading
+import time
+from collections.abc import Iterable, Iterator
+from concurrent import futures
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta, timezone
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pytest
 from prometheus_client import CollectorRegistry
 
 from strands_session_log import ServerReport, SessionLog, events
 from strands_session_log.server import inspect_all
+from strands_session_log_consumers.metrics import serving
 from strands_session_log_consumers.metrics.looking import Look
 from strands_session_log_consumers.metrics.serving import Endpoint, application
 from strands_session_log_consumers.metrics.state import State
@@ -39,6 +49,24 @@ def endpoint(trouble: Trouble) -> Iterator[Endpoint]:
     registry.register(State(lambda: None))
     with Endpoint(application(registry, trouble), "127.0.0.1", 0) as endpoint:
         yield endpoint
+
+
+@pytest.fixture
+def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Connections are ended soon; to be taken before `endpoint`."""
+    monkeypatch.setattr(serving, "SILENCE_SECONDS", 1)
+    monkeypatch.setattr(serving, "REQUEST_SECONDS", 2)
+
+
+def connect(endpoint: Endpoint) -> socket.socket:
+    host, _, port = endpoint.url.removeprefix("http://").partition(":")
+    return socket.create_connection((host, int(port)), timeout=10)
+
+
+def is_ended(client: socket.socket) -> bool:
+    with contextlib.suppress(ConnectionError):
+        return client.recv(1) == b""
+    return True
 
 
 def ask(endpoint: Endpoint, path: str, method: str = "GET") -> tuple[int, str]:
@@ -73,8 +101,160 @@ def test_there_is_nothing_else(endpoint: Endpoint, path: str, method: str, statu
 
 
 def test_a_client_that_says_nothing_keeps_nobody_waiting(endpoint: Endpoint) -> None:
-    host, _, port = endpoint.url.removeprefix("http://").partition(":")
-    with socket.create_connection((host, int(port))):
+    with connect(endpoint):
+        assert ask(endpoint, "/healthz")[0] == 200
+
+
+def raw(endpoint: Endpoint, request: bytes) -> bytes:
+    """All that comes back until the server closes the connection."""
+    with connect(endpoint) as client, client.makefile("rb") as answer:
+        client.sendall(request)
+        return answer.read()
+
+
+@pytest.mark.parametrize("path", ["/metrics", "/healthz", "/nothing"])
+def test_head_is_answered_as_get_but_for_the_body(endpoint: Endpoint, path: str) -> None:
+    got = raw(endpoint, f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+    status, body = got.partition(b"\r\n")[0], got.partition(b"\r\n\r\n")[2]
+    head = raw(endpoint, f"HEAD {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+    assert head.startswith(status)
+    assert head.endswith(b"\r\n\r\n")
+    assert f"Content-Length: {len(body)}\r\n".encode() in head
+
+
+@pytest.mark.parametrize("version", [b"1.0", b"1.1"])
+def test_a_connection_is_for_one_request(endpoint: Endpoint, version: bytes) -> None:
+    asked = b"GET /healthz HTTP/%b\r\nHost: x\r\nConnection: keep-alive\r\n\r\n" % version
+    answer = raw(endpoint, asked * 50)
+    assert answer.count(b"alive\n") == 1
+    assert b"Connection: close" in answer
+
+
+def test_who_takes_gzip_gets_gzip(endpoint: Endpoint) -> None:
+    connection = http.client.HTTPConnection(endpoint.url.removeprefix("http://"), timeout=10)
+    connection.request("GET", "/metrics", headers={"Accept-Encoding": "gzip"})
+    response = connection.getresponse()
+    assert response.headers["Content-Encoding"] == "gzip"
+    assert b"strands_session_log_up" in gzip.decompress(response.read())
+    connection.close()
+
+
+@pytest.mark.parametrize("sent", [b"", b"GET /metrics HTT", b"GET /metrics HTTP/1.1\r\nHost: x\r\n"])
+def test_a_request_that_does_not_go_on_is_ended(hurry: None, endpoint: Endpoint, sent: bytes) -> None:
+    with connect(endpoint) as client:
+        client.sendall(sent)
+        assert is_ended(client)
+
+
+def test_a_request_that_comes_byte_by_byte_is_ended_too(hurry: None, endpoint: Endpoint) -> None:
+    with connect(endpoint) as client:
+        client.settimeout(0.2)
+        client.sendall(b"GET /metrics HTTP/1.1\r\nX: ")
+        began = time.monotonic()
+        ended = False
+        while not ended:
+            assert time.monotonic() - began < 20
+            with contextlib.suppress(TimeoutError):
+                ended = is_ended(client)
+            with contextlib.suppress(ConnectionError):
+                client.sendall(b"x")
+
+
+@pytest.mark.parametrize("takes", [0, 1000], ids=["nothing", "little by little"])
+def test_an_answer_that_is_not_taken_is_ended(hurry: None, monkeypatch: pytest.MonkeyPatch, takes: int) -> None:
+    """More than may lie ready for a client: the thread that answers waits, and another client needs it."""
+    monkeypatch.setattr(serving, "THREADS", 1)
+    large = itertools.repeat(bytes(1 << 20), 40)
+
+    def app(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        start_response("200 OK", [])
+        return large if environ["PATH_INFO"] == "/large" else [b"served"]
+
+    with Endpoint(app, "127.0.0.1", 0) as endpoint, connect(endpoint) as client, ThreadPoolExecutor(1) as pool:
+        client.sendall(b"GET /large HTTP/1.0\r\n\r\n")
+        client.recv(1)
+        served = pool.submit(ask, endpoint, "/")
+        while not served.done():
+            with contextlib.suppress(ConnectionError):
+                client.recv(takes)
+            futures.wait([served], timeout=0.05)
+        assert served.result() == (200, "served")
+
+
+def test_connections_are_bounded_and_who_comes_later_is_served_when_they_end(
+    hurry: None, monkeypatch: pytest.MonkeyPatch, trouble: Trouble
+) -> None:
+    monkeypatch.setattr(serving, "CONNECTIONS", 10)
+    threads = threading.active_count()
+    with (
+        Endpoint(application(CollectorRegistry(), trouble), "127.0.0.1", 0) as endpoint,
+        contextlib.ExitStack() as all_,
+    ):
+        silent = [all_.enter_context(connect(endpoint)) for _ in range(30)]
+        assert threading.active_count() - threads <= 3
+        began = time.monotonic()
+        assert ask(endpoint, "/healthz") == (200, "alive\n")
+        assert time.monotonic() - began > 0.5  # it had to wait
+        assert all(is_ended(client) for client in silent)
+
+
+@pytest.mark.parametrize(
+    "sent", [b"", b"GET /metrics HTT", b"GET /metrics HTTP/1.1\r\n\r\n", b"\x16\x03\x01garbage\r\n\r\n"]
+)
+def test_a_client_that_breaks_off_leaves_no_traceback(
+    endpoint: Endpoint, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture, sent: bytes
+) -> None:
+    for _ in range(20):
+        with connect(endpoint) as client:
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # a reset, not an end
+            client.sendall(sent)
+    assert ask(endpoint, "/healthz")[0] == 200
+    assert capfd.readouterr().err == ""
+    assert not [record for record in caplog.records if record.exc_info or record.levelno >= logging.ERROR]
+
+
+def test_what_was_asked_before_the_end_is_still_answered() -> None:
+    asked, go_on = threading.Event(), threading.Event()
+
+    def app(environ: dict[str, Any], start_response: Any) -> list[bytes]:
+        asked.set()
+        assert go_on.wait(10)
+        start_response("200 OK", [])
+        return [bytes(4 << 20)]
+
+    with ThreadPoolExecutor(2) as pool:
+        with Endpoint(app, "127.0.0.1", 0) as endpoint:
+            answer = pool.submit(ask, endpoint, "/metrics")
+            assert asked.wait(10)
+            pool.submit(lambda: (threading.Event().wait(0.2), go_on.set()))
+        assert answer.result() == (200, "\0" * (4 << 20))
+    with pytest.raises(ConnectionRefusedError):
+        connect(endpoint)
+
+
+def test_a_client_that_does_not_take_its_answer_does_not_hold_the_end() -> None:
+    def app(environ: dict[str, Any], start_response: Any) -> list[bytes]:
+        start_response("200 OK", [])
+        return [bytes(12 << 20)]
+
+    with Endpoint(app, "127.0.0.1", 0) as endpoint:
+        client = connect(endpoint)
+        client.sendall(b"GET / HTTP/1.0\r\n\r\n")
+        client.recv(1)
+        began = time.monotonic()
+    assert time.monotonic() - began < 15
+    client.close()
+
+
+def test_a_port_that_is_taken_is_an_error_at_once(endpoint: Endpoint) -> None:
+    with pytest.raises(OSError, match="in use"):
+        Endpoint(lambda environ, start_response: [], "127.0.0.1", int(endpoint.url.rpartition(":")[2]))
+
+
+@pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="this machine has no IPv6")
+def test_it_serves_on_ipv6_too(trouble: Trouble) -> None:
+    with Endpoint(application(CollectorRegistry(), trouble), "::1", 0) as endpoint:
+        assert endpoint.url.startswith("http://[::1]:")
         assert ask(endpoint, "/healthz")[0] == 200
 
 

@@ -26,13 +26,17 @@ from typing import Any
 import pytest
 import valkey
 
-from strands_session_log import SessionLog, events
+from strands_session_log import SessionLog, errors, events
 from strands_session_log.errors import EmbeddedServerError, MissingExtraError, SessionLogError
 from strands_session_log.server import connect, embedded, release
 from strands_session_log.server.supervisor import open_lock, probe, try_lock
 from support.programs import PIPE, Program
 
 pytestmark = pytest.mark.faults
+
+OTHER = 65534
+"""Another user."""
+SECRET = "hunter2-is-my-password"
 
 USER = """
 import sys
@@ -86,6 +90,11 @@ class User:
     def _line(self) -> str:
         assert self.process.stdout is not None
         return self.process.stdout.readline().strip()
+
+
+def contents(place: Path) -> dict[str, bytes]:
+    files = [place] if place.is_file() else sorted(place.rglob("*"))
+    return {str(path): path.read_bytes() for path in files if path.is_file()}
 
 
 def wait_until(condition: Callable[[], object], seconds: float = 20.0, interval: float = 0.005) -> None:
@@ -641,6 +650,7 @@ class TestPlaces:
 
         with pytest.raises(EmbeddedServerError, match="chmod 700"):
             connect(f"embedded://{directory}")
+        directory.rmdir()
 
     def test_a_file_is_no_directory(self, directory: Path) -> None:
         directory.write_text("")
@@ -681,6 +691,165 @@ class TestPlaces:
 
             assert opening.result().config_get("dir")["dir"] == str(directory)
         assert not (directory.parent / "removed" / "supervisor.lock").exists()
+
+
+def make_socket(path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(path))
+
+
+class TestOthers:
+    """What another user may have prepared: nothing of it is opened, waited for, shown or written to."""
+
+    @pytest.fixture
+    def kept(self, directory: Path, opened: Callable[[], valkey.Valkey]) -> Path:
+        """A directory with a server's data, which nobody uses now."""
+        client = opened()
+        client.set("key", "value")
+        release(client)
+        wait_until_unused(directory)
+        return directory
+
+    @pytest.fixture
+    def refused(self) -> Callable[[Path, str], None]:
+        def refused(directory: Path, why: str) -> None:
+            begun = time.monotonic()
+            with pytest.raises(EmbeddedServerError, match=why) as caught:
+                connect(f"embedded://{directory}")
+            assert time.monotonic() - begun < 5
+            assert SECRET not in str(caught.value)
+            assert "Traceback" not in str(caught.value)
+
+        return refused
+
+    @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a directory away")
+    @pytest.mark.parametrize("mode", [0o700, 0o755, 0o777])
+    def test_a_directory_of_another_user_is_refused_to_root_too(
+        self, directory: Path, refused: Callable[[Path, str], None], mode: int
+    ) -> None:
+        directory.mkdir()
+        directory.chmod(mode)
+        os.chown(directory, OTHER, OTHER)
+        refused(directory, rf"it belongs to another user \(uid {OTHER}\); run as that user")
+        assert list(directory.iterdir()) == []
+        directory.rmdir()
+
+    @pytest.mark.skipif(os.geteuid() == 0, reason="root owns it")
+    def test_a_directory_of_root_is_refused(self, refused: Callable[[Path, str], None]) -> None:
+        refused(Path("/usr"), "it belongs to another user")
+
+    @pytest.mark.parametrize("name", ["users.lock", "start.lock", "supervisor.lock", "server.lock", "server.log"])
+    def test_a_link_in_place_of_a_file_is_refused_and_its_target_neither_shown_nor_cut(
+        self, kept: Path, refused: Callable[[Path, str], None], name: str
+    ) -> None:
+        target = kept.parent / "target"
+        for make in (Path.symlink_to, Path.hardlink_to):
+            target.write_text(SECRET)
+            (kept / name).unlink()
+            make(kept / name, target)
+            refused(kept, f"{name} in it is a (symbolic|hard) link")
+            assert target.read_text() == SECRET
+            assert not servers_in(kept)
+        (kept / name).unlink()
+
+    @pytest.mark.parametrize("make", [os.mkfifo, Path.mkdir, make_socket])
+    @pytest.mark.parametrize("name", ["users.lock", "supervisor.lock", "server.log"])
+    def test_what_is_no_file_is_refused_and_not_waited_for(
+        self, kept: Path, refused: Callable[[Path, str], None], make: Callable[[Path], None], name: str
+    ) -> None:
+        (kept / name).unlink()
+        make(kept / name)
+        refused(kept, f"{name} in it is no file")
+        (kept / name).rmdir() if (kept / name).is_dir() else (kept / name).unlink()
+
+    @pytest.mark.parametrize("name", ["appendonlydir", "appendonlydir/appendonly.aof.manifest", "valkey.sock"])
+    def test_data_that_a_link_leads_to_is_not_written_to(
+        self, kept: Path, refused: Callable[[Path, str], None], name: str
+    ) -> None:
+        path, elsewhere = kept / name, kept.parent / "elsewhere"
+        path.rename(elsewhere) if path.exists() else elsewhere.write_text(SECRET)
+        before = contents(elsewhere)
+        path.symlink_to(elsewhere)
+        refused(kept, f"{path.name} in it is a symbolic link, which is not followed; remove it")
+        assert contents(elsewhere) == before
+        path.unlink()
+
+    @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
+    @pytest.mark.parametrize("name", ["users.lock", "supervisor.lock", "server.log", "appendonlydir"])
+    def test_a_file_of_another_user_is_refused(
+        self, kept: Path, refused: Callable[[Path, str], None], name: str
+    ) -> None:
+        """It holds what that user writes there: of a lock, the path of a socket, to which all would be told."""
+        os.chown(kept / name, OTHER, OTHER)
+        refused(kept, rf"{name} in it belongs to another user \(uid {OTHER}\); remove it")
+        os.chown(kept / name, 0, 0)
+
+    @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a link away")
+    def test_a_link_of_another_user_on_the_way_is_not_followed(
+        self, kept: Path, refused: Callable[[Path, str], None]
+    ) -> None:
+        alias, chain = kept.parent / "alias", kept.parent / "chain"
+        alias.symlink_to(kept)
+        chain.symlink_to(alias)
+        os.chown(alias, OTHER, OTHER, follow_symlinks=False)
+        for path in (alias, chain, alias / "below"):
+            refused(path, rf"alias is a link of another user \(uid {OTHER}\)")
+
+    def test_links_that_lead_in_a_circle_are_told_of(
+        self, directory: Path, refused: Callable[[Path, str], None]
+    ) -> None:
+        directory.symlink_to("log")
+        refused(directory, "(?i)symlink loop|symbolic link|exists")
+        directory.unlink()
+
+    def test_a_directory_that_becomes_a_link_is_not_followed_by_those_who_come_back(
+        self, directory: Path, opened: Callable[[], valkey.Valkey]
+    ) -> None:
+        """The server goes on where it was; what comes under its name later is not looked into."""
+        client = opened()
+        server, elsewhere = server_of(client), directory.parent / "elsewhere"
+        elsewhere.mkdir(mode=0o700)
+        directory.rename(directory.parent / "moved")
+        directory.symlink_to(elsewhere)
+        client.set("key", "value")
+        client.bgrewriteaof()
+        wait_until(lambda: not client.info("persistence")["aof_rewrite_in_progress"])
+        assert list(elsewhere.iterdir()) == []
+
+        os.kill(server, signal.SIGKILL)
+        wait_until(lambda: is_gone(server))
+        with pytest.raises(errors.ServerUnavailableError):
+            SessionLog(client, retry_for=0).append("s", note(0))
+        assert list(elsewhere.iterdir()) == []
+        directory.unlink()
+        release(client)
+        wait_until(lambda: not servers_in(directory))
+
+    @pytest.mark.skipif(os.geteuid() != 0 or not hasattr(socket, "SO_PEERCRED"), reason="only root can become another")
+    def test_nothing_is_told_to_a_server_of_another_user(
+        self, directory: Path, opened: Callable[[], valkey.Valkey]
+    ) -> None:
+        client = opened()
+        client.ping()
+        client.connection_pool.disconnect()
+        path = directory / "valkey.sock"
+        path.rename(directory / "aside")
+        listening, begun = os.pipe()
+        with socket.socket(socket.AF_UNIX) as listener:
+            listener.bind(str(path))
+            if (child := os.fork()) == 0:
+                os.setuid(OTHER)
+                listener.listen()
+                os.write(begun, b"!")
+                asking, _ = listener.accept()
+                os._exit(len(asking.recv(100)))
+            os.read(listening, 1)
+            with pytest.raises(EmbeddedServerError, match=rf"another user \(uid {OTHER}\) answers at {path}"):
+                client.get("key")
+            assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        os.close(listening)
+        os.close(begun)
+        (directory / "aside").rename(path)
 
 
 class TestBinaries:

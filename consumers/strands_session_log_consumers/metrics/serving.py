@@ -4,16 +4,30 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Callable, Iterable
-from socketserver import ThreadingMixIn
 from threading import Thread
 from types import TracebackType
 from typing import Any, TypeAlias
-from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 from prometheus_client import CollectorRegistry, make_wsgi_app
+from waitress import wasyncore  # type: ignore[import-untyped]
+from waitress.adjustments import Adjustments  # type: ignore[import-untyped]
+from waitress.channel import HTTPChannel  # type: ignore[import-untyped]
+from waitress.server import TcpWSGIServer  # type: ignore[import-untyped]
+from waitress.task import WSGITask  # type: ignore[import-untyped]
 
 App: TypeAlias = Callable[[dict[str, Any], Any], Iterable[bytes]]
 
+CONNECTIONS = 100
+"""How many are open at once; more wait in the kernel until one of them ends."""
+REQUEST_SECONDS = 10
+"""Until then a request has come, and its answer is taken, or the connection is cut: as long as Prometheus waits."""
+SILENCE_SECONDS = 5
+"""A connection is cut, too, on which the client neither sends nor takes anything for so long."""
+
+THREADS = 2
+"""How many answers are made at once."""
+
+_GRACE_SECONDS = 2.0
 _TEXT = [("Content-Type", "text/plain; charset=utf-8")]
 _READ_ONLY = [*_TEXT, ("Allow", "GET, HEAD")]
 
@@ -28,8 +42,13 @@ def application(registry: CollectorRegistry, trouble: Callable[[], str]) -> App:
     metrics = make_wsgi_app(registry)
 
     def app(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
-        if environ["REQUEST_METHOD"] not in ("GET", "HEAD"):
-            return _answer(start_response, "405 Method Not Allowed", "only GET and HEAD", _READ_ONLY)
+        match environ["REQUEST_METHOD"]:
+            case "HEAD":
+                return _head(app, environ, start_response)
+            case "GET":
+                pass
+            case _:
+                return _answer(start_response, "405 Method Not Allowed", "only GET and HEAD", _READ_ONLY)
         match environ["PATH_INFO"]:
             case "/metrics":
                 shown: Iterable[bytes] = metrics(environ, start_response)
@@ -49,24 +68,63 @@ def _answer(start_response: Any, status: str, text: str, headers: list[tuple[str
     return [f"{text}\n".encode()]
 
 
-class _Server(ThreadingMixIn, WSGIServer):
-    daemon_threads = True
-    request_queue_size = 64
+def _head(app: App, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+    """What GET would be answered, but for the body."""
+    told: list[tuple[str, list[tuple[str, str]]]] = []
+    body = b"".join(app({**environ, "REQUEST_METHOD": "GET"}, lambda *answer: told.append(answer)))
+    ((status, headers),) = told
+    start_response(status, [*headers, ("Content-Length", str(len(body)))])
+    return []
 
 
-class _Server6(_Server):
-    address_family = socket.AF_INET6
+class _Task(WSGITask):  # type: ignore[misc]
+    """One request a connection: who asks every few seconds need not hold one, and nobody can ask for answers ahead."""
+
+    def start(self) -> None:
+        super().start()
+        self.set_close_on_finish()
 
 
-class _Quiet(WSGIRequestHandler):
-    timeout = 30  # a client that connects and says nothing must not keep a thread forever
+class _Channel(HTTPChannel):  # type: ignore[misc]
+    task_class = _Task
 
-    def log_message(self, format: str, *args: Any) -> None:
-        """Scrapes are no news."""
+
+class _Server(TcpWSGIServer):  # type: ignore[misc]
+    """Waitress, with an end for clients that send or take a byte now and then, and for those that take none."""
+
+    channel_class = _Channel
+
+    def maintenance(self, now: float) -> None:
+        for channel in list(self.active_channels.values()):
+            is_ours = channel.requests and not channel.total_outbufs_len
+            is_silent = now - channel.last_activity > SILENCE_SECONDS and not is_ours
+            if is_silent or now - channel.creation_time > REQUEST_SECONDS:
+                # Not `will_close`, as waitress does: that waits until something can be sent.
+                channel.handle_close()
+
+    def run(self) -> None:
+        # The trigger, with which other threads wake this one, is the last that is left.
+        while len(self._map) > 1:
+            wasyncore.loop(timeout=1, use_poll=True, map=self._map, count=1)
+        self.trigger.close()
+
+    def drain(self) -> None:
+        """Take no more connections, and end each when its answer is sent."""
+        wasyncore.dispatcher.close(self)
+        for channel in self.active_channels.values():
+            channel.close_when_flushed = True
+
+    def cut(self) -> None:
+        """End all connections."""
+        for channel in list(self.active_channels.values()):
+            channel.handle_close()
 
 
 class Endpoint:
-    """Serves an application in threads; use it as a context manager.
+    """Serves an application; use it as a context manager.
+
+    One thread reads and writes all connections and `THREADS` make the answers, so that a client can hold nothing but
+    one of `CONNECTIONS`, and that not for long (ADR 0030).
 
     Args:
         app: The application.
@@ -78,17 +136,56 @@ class Endpoint:
     """
 
     def __init__(self, app: App, host: str, port: int) -> None:
-        kind = _Server6 if ":" in host else _Server
-        self._server = make_server(host, port, app, server_class=kind, handler_class=_Quiet)
+        listener = _bound(host, port)
+        self._server = _Server(
+            app,
+            _sock=listener,
+            sockinfo=(listener.family, listener.type, listener.proto, listener.getsockname()),
+            bind_socket=False,
+            adj=_adjustments(listener),
+        )
+        self._thread = Thread(target=self._server.run, name="session-log-http", daemon=True)
         shown = f"[{host}]" if ":" in host else host
-        self.url = f"http://{shown}:{self._server.server_port}"
+        self.url = f"http://{shown}:{self._server.effective_port}"
 
     def __enter__(self) -> Endpoint:
-        Thread(target=self._server.serve_forever, args=(0.1,), name="session-log-http", daemon=True).start()
+        self._thread.start()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+        self._server.task_dispatcher.shutdown()
+        for end in (self._server.drain, self._server.cut):
+            if self._thread.is_alive():
+                self._server.trigger.pull_trigger(end)
+                self._thread.join(_GRACE_SECONDS)
+
+
+def _bound(host: str, port: int) -> socket.socket:
+    # Not `socket.create_server`: its errors repeat the address.
+    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+    except OSError:
+        listener.close()
+        raise
+    return listener
+
+
+def _adjustments(listener: socket.socket) -> Any:
+    return Adjustments(
+        sockets=[listener],
+        threads=THREADS,
+        ident=None,
+        backlog=64,
+        # It counts what it holds itself, too: where it listens, and the trigger.
+        connection_limit=CONNECTIONS + 2,
+        cleanup_interval=1,
+        # Nobody has more to say to it.
+        max_request_header_size=16 << 10,
+        max_request_body_size=64 << 10,
+        # A client that goes away in the middle is no news.
+        log_socket_errors=False,
+    )

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from ..files import Folder
 from .errors import SourceError
 from .records import agent_record, checked_ids, load, message_record, repository_agent, session_record
 from .stored import StoredAgent, StoredSession
@@ -30,7 +32,7 @@ class FileSessions:
 
     def __init__(self, directory: str | Path) -> None:
         self._directory = existing(directory)
-        if (self._directory / "session.json").exists():
+        if "session.json" in names(self._directory):
             raise SourceError(directory, "this is one session; name the directory it stands in, and it with --session")
 
     def session_ids(self) -> Sequence[str]:
@@ -43,14 +45,14 @@ class FileSessions:
         Raises:
             SourceError: When a file of it cannot be read; names the file.
         """
-        checked_ids(self._directory, session_id)
+        checked_ids(self._directory.path, session_id)
         place = self._directory / f"{_SESSION}{session_id}"
-        record = session_record(read_json(place / "session.json"), session_id, place / "session.json")
-        agents = [_agent(session_id, agent_id, path) for agent_id, path in _agents(place)]
+        record = session_record(read_json(place, "session.json"), session_id, place.path / "session.json")
+        agents = [_agent(session_id, agent_id, found) for agent_id, found in _agents(place)]
         return StoredSession(session_id, self.origin, record, agents, _multi_agents(session_id, place))
 
 
-def existing(directory: str | Path) -> Path:
+def existing(directory: str | Path) -> Folder:
     """A directory that exists.
 
     Raises:
@@ -59,57 +61,82 @@ def existing(directory: str | Path) -> Path:
     path = Path(directory)
     if not path.is_dir():
         raise SourceError(directory, "not a directory" if path.exists() else "there is no such directory")
-    return path
+    return Folder(path)
 
 
-def read_json(path: Path) -> dict[str, Any]:
+def names(folder: Folder) -> list[str]:
+    """What is in a directory; nothing if there is none.
+
+    Raises:
+        SourceError: When it cannot be read, or is a link.
+    """
+    with _readable(folder.path):
+        return folder.names()
+
+
+def folders(folder: Folder, prefix: str = "") -> list[str]:
+    """The directories in one.
+
+    Raises:
+        SourceError: When it cannot be read, or is a link.
+    """
+    with _readable(folder.path):
+        return [name for name in folder.folders() if name.startswith(prefix)]
+
+
+def read_json(folder: Folder, name: str) -> dict[str, Any]:
     """The JSON object in a file; as Strands does, never through a symbolic link.
 
     Raises:
         SourceError: When there is none.
     """
-    if path.is_symlink():
-        raise SourceError(path, "a symbolic link, which Strands would not follow either")
+    path = folder.path / name
+    with _readable(path):
+        content = folder.read(name)
+    return load(content, path)
+
+
+@contextmanager
+def _readable(path: Path) -> Iterator[None]:
     try:
-        return load(path.read_bytes(), path)
+        yield
     except FileNotFoundError as error:
         raise SourceError(path, "the file is missing") from error
     except OSError as error:
         raise SourceError(path, f"cannot be read: {error.strerror}") from error
 
 
-def _agents(place: Path) -> list[tuple[str, Path]]:
+def _agents(place: Folder) -> list[tuple[str, Folder]]:
     """Those that were begun: to Strands, a directory without a record is no agent."""
     found = _named(place / "agents", _AGENT)
-    return [(name, path) for name, path in found if (path / "agent.json").exists() or any(_messages(path / "messages"))]
+    return [(name, one) for name, one in found if "agent.json" in names(one) or any(_messages(one / "messages"))]
 
 
-def _agent(session_id: str, agent_id: str, place: Path) -> StoredAgent:
-    record = agent_record(read_json(place / "agent.json"), session_id, agent_id, place / "agent.json")
-    paths = dict(sorted(_messages(place / "messages")))
-    return repository_agent(record, [message_record(read_json(path), index, path) for index, path in paths.items()])
+def _agent(session_id: str, agent_id: str, place: Folder) -> StoredAgent:
+    record = agent_record(read_json(place, "agent.json"), session_id, agent_id, place.path / "agent.json")
+    said = place / "messages"
+    files = dict(sorted(_messages(said)))
+    messages = [message_record(read_json(said, name), index, said.path / name) for index, name in files.items()]
+    return repository_agent(record, messages)
 
 
-def _messages(place: Path) -> Iterator[tuple[int, Path]]:
-    for path in place.iterdir() if place.is_dir() else ():
-        if found := _MESSAGE.fullmatch(path.name):
+def _messages(place: Folder) -> Iterator[tuple[int, str]]:
+    for name in names(place):
+        if found := _MESSAGE.fullmatch(name):
             if not _INDEX.fullmatch(found[1]):
-                raise SourceError(path, "a message's file is named after its index: message_0.json")
-            yield int(found[1]), path
+                raise SourceError(place.path / name, "a message's file is named after its index: message_0.json")
+            yield int(found[1]), name
 
 
-def _multi_agents(session_id: str, place: Path) -> Mapping[str, Mapping[str, Any]]:
+def _multi_agents(session_id: str, place: Folder) -> Mapping[str, Mapping[str, Any]]:
     found: dict[str, Mapping[str, Any]] = {}
-    for name, path in _named(place / "multi_agents", _MULTI_AGENT):
-        checked_ids(path, session_id, name)
-        if (path / "multi_agent.json").exists():
+    for name, folder in _named(place / "multi_agents", _MULTI_AGENT):
+        checked_ids(folder.path, session_id, name)
+        if "multi_agent.json" in names(folder):
             # Strands hands this one to the graph or swarm as it stands there, encoded bytes included.
-            found[name] = read_json(path / "multi_agent.json")
+            found[name] = read_json(folder, "multi_agent.json")
     return found
 
 
-def _named(place: Path, prefix: str) -> list[tuple[str, Path]]:
-    if not place.is_dir():
-        return []
-    found = (path for path in place.iterdir() if path.name.startswith(prefix) and path.is_dir())
-    return sorted((path.name[len(prefix) :], path) for path in found)
+def _named(place: Folder, prefix: str) -> list[tuple[str, Folder]]:
+    return [(name[len(prefix) :], place / name) for name in folders(place, prefix)]

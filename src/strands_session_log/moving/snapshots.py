@@ -6,13 +6,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from ..files import Folder
 from ..state import removed_count
 from .errors import SourceError
-from .files import existing, read_json
+from .files import existing, folders, names, read_json
 from .records import agent_record, checked_ids, decoded, message_record, session_record
 from .stored import StoredAgent, StoredSession
 
-_NAMESPACE, _LATEST = "session", "snapshots/snapshot_latest.json"
+_NAMESPACE, _SCOPES, _SNAPSHOTS, _LATEST = "session", "scopes", "snapshots", "snapshot_latest.json"
 _VERSION = "1.0"
 # What a session has no place for, and how to have it nevertheless.
 _LEFT_BEHIND = {
@@ -38,11 +39,13 @@ class Snapshots:
     def __init__(self, directory: str | Path) -> None:
         base = existing(directory)
         # A storage that was given a namespace of its own has none of Strands' below it.
-        self._base = base / _NAMESPACE if any(base.glob(f"{_NAMESPACE}/*/scopes")) else base
+        below = base / _NAMESPACE
+        has_own = any(_SCOPES in _listed(below / name) for name in _listed(below))
+        self._base = below if has_own else base
 
     def session_ids(self) -> Sequence[str]:
         """The sessions that have a latest snapshot."""
-        return sorted({path.parents[4].name for path in self._base.glob(f"*/scopes/*/*/{_LATEST}")})
+        return [name for name in folders(self._base) if self._is_session(name)]
 
     def read(self, session_id: str) -> StoredSession:
         """Read one of them.
@@ -50,7 +53,7 @@ class Snapshots:
         Raises:
             SourceError: When a snapshot of it cannot be read; names the file.
         """
-        checked_ids(self._base, session_id)
+        checked_ids(self._base.path, session_id)
         agents, warnings, times = [], [], []
         for agent_id, path, snapshot in self._latest(session_id, "agent"):
             agents.append(_agent(session_id, agent_id, path, snapshot))
@@ -62,20 +65,43 @@ class Snapshots:
         for name, path, snapshot in self._latest(session_id, "multiAgent"):
             multi_agents[name] = _state(path, snapshot)
             times.append(snapshot["created_at"])
-        record = session_record(_times(min(times, default="")), session_id, self._base / session_id)
+        record = session_record(_times(min(times, default="")), session_id, self._base.path / session_id)
         return StoredSession(session_id, self.origin, record, agents, multi_agents, False, warnings)
 
     def _latest(self, session_id: str, scope: str) -> Iterator[tuple[str, Path, dict[str, Any]]]:
-        place = self._base / session_id / "scopes" / scope
-        for directory in sorted(place.iterdir()) if place.is_dir() else ():
-            path = directory / _LATEST
-            if path.exists():
-                checked_ids(path, session_id, directory.name)
-                yield directory.name, path, _snapshot(path, scope)
+        for found, name, place in self._places(session_id):
+            if found == scope:
+                path = place.path / _LATEST
+                checked_ids(path, session_id, name)
+                yield name, path, _snapshot(place, scope)
+
+    def _is_session(self, name: str) -> bool:
+        try:
+            return any(self._places(name))
+        except SourceError:
+            # One that cannot be read fails by itself, and keeps none of the others.
+            return True
+
+    def _places(self, session_id: str) -> Iterator[tuple[str, str, Folder]]:
+        """Scope, name and directory of each latest snapshot of a session."""
+        scopes = self._base / session_id / _SCOPES
+        for scope in folders(scopes):
+            for name in folders(scopes / scope):
+                place = scopes / scope / name / _SNAPSHOTS
+                if _LATEST in names(place):
+                    yield scope, name, place
 
 
-def _snapshot(path: Path, scope: str) -> dict[str, Any]:
-    snapshot = decoded(read_json(path), path)
+def _listed(folder: Folder) -> list[str]:
+    try:
+        return folders(folder)
+    except SourceError:
+        return []
+
+
+def _snapshot(place: Folder, scope: str) -> dict[str, Any]:
+    path = place.path / _LATEST
+    snapshot = decoded(read_json(place, _LATEST), path)
     if snapshot.get("schema_version") != _VERSION:
         raise SourceError(path, f"its schema version is {snapshot.get('schema_version')!r}, not {_VERSION!r}")
     if snapshot.get("scope") != scope or not isinstance(snapshot.get("data"), dict):

@@ -1,7 +1,8 @@
 """A server of one's own: started for the first user of a directory, stopped after the last.
 
 Any number of processes and threads may open the same directory. How they and `supervisor.py` agree without a race,
-however any of them dies, is told there. The directory must be on a local disk: it is shared through file locks.
+however any of them dies, is told there, and why the directory must be the user's own. It must be on a local disk: it is
+shared through file locks.
 """
 
 from __future__ import annotations
@@ -31,9 +32,12 @@ from ..errors import EmbeddedServerError, MissingExtraError
 from . import supervisor
 from .leases import lease
 from .revival import Reviver, connection_class
-from .supervisor import is_still, open_lock, probe, try_lock
+from .supervisor import is_still, open_directory, open_lock, open_own, probe, require_own, try_lock
 
 _PREFIX = "strands-session-log-"
+_SOCKET_NAME = "valkey.sock"
+# How the names of the server's files begin.
+_DATA = ("appendonlydir", "dump.rdb", "temp-", _SOCKET_NAME)
 _LOG_NAME, _LOG_BYTES, _LOG_LINES = "server.log", 1 << 20, 12
 # Longer than the supervisor takes for any one step, so that it is the one to say what is wrong.
 _SILENCE_SECONDS = supervisor.START_SECONDS + 5
@@ -53,12 +57,14 @@ def open_embedded(directory: Path | None = None, query: str = "", **options: Any
         **options: Passed to `valkey.Valkey`.
 
     Raises:
-        EmbeddedServerError: When the server does not start, or others may write to the directory.
+        EmbeddedServerError: When the server does not start, or the directory is not this user's alone.
         MissingExtraError: When no server is installed.
     """
     temporary = directory is None
-    place = Path(tempfile.mkdtemp(prefix=_PREFIX) if directory is None else directory).resolve()
-    with _explained(place):
+    named = Path(tempfile.mkdtemp(prefix=_PREFIX) if directory is None else directory).absolute()
+    with _explained(named):
+        place = named.resolve()
+        _require_own_way(named)
         users = _join(place)
     try:
         with _explained(place):
@@ -129,7 +135,8 @@ def _start(directory: Path, temporary: bool, supervision: int) -> str:
     """Start a supervisor and hand it its lock, in which others find the socket's path."""
     _starting.add(supervision)
     try:
-        socket_path = _socket_path(directory)
+        _require_own_data(directory)
+        socket_path = _socket_path(directory, os.fsdecode(os.pread(supervision, 4096, 0)))
         os.ftruncate(supervision, 0)
         os.pwrite(supervision, os.fsencode(socket_path), 0)
         process = _spawn(directory, socket_path, supervision, "temporary" if temporary else "kept")
@@ -191,21 +198,42 @@ def find_binary() -> str:
 
 def _make_private(directory: Path) -> None:
     directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-    if directory.stat().st_mode & (stat.S_IWGRP | stat.S_IWOTH):
-        raise EmbeddedServerError(str(directory), "others may write to it; chmod 700 it, or choose one below it")
+    os.close(open_directory(str(directory)))
 
 
-def _socket_path(directory: Path) -> str:
-    path = directory / "valkey.sock"
+def _require_own_data(directory: Path) -> None:
+    """Refuse to start a server on what others may have left: it opens its files by name, and follows links."""
+    for place, names in ((directory, _DATA), (directory / _DATA[0], ("",))):
+        with suppress(FileNotFoundError), os.scandir(place) as entries:
+            for entry in entries:
+                if entry.name.startswith(names):
+                    require_own(entry.stat(follow_symlinks=False), entry.name)
+
+
+def _require_own_way(path: Path) -> None:
+    """Refuse a path that another user's link leads on: to some directory of this user's, as others choose."""
+    for place in (path, *path.parents):
+        with suppress(FileNotFoundError):
+            status = place.lstat()
+            if stat.S_ISLNK(status.st_mode):
+                if status.st_uid not in (0, os.geteuid()):
+                    raise PermissionError(f"{place} is a link of another user (uid {status.st_uid})")
+                _require_own_way(place.parent / place.readlink())
+
+
+def _socket_path(directory: Path, last: str) -> str:
+    """Where the server is to listen: in the directory, or, where its path is too long, in one of its own."""
+    path = directory / _SOCKET_NAME
     if len(os.fsencode(path)) <= _SOCKET_PATH_BYTES:
         return str(path)
-    digest = sha256(os.fsencode(directory)).hexdigest()[:16]
-    private = Path(tempfile.gettempdir(), _PREFIX + digest)
-    _make_private(private)
-    # Its name can be guessed, so somebody else may have made it first.
-    if private.is_symlink() or private.stat().st_uid != os.geteuid():
-        raise EmbeddedServerError(str(directory), f"{private} belongs to somebody else")
-    return str(private / "valkey.sock")
+    prefix = f"{_PREFIX}{sha256(os.fsencode(directory)).hexdigest()[:8]}-"
+    # Left by a supervisor that was killed. A name that others can guess would be theirs to take.
+    left = Path(last).parent
+    with suppress(OSError):
+        if left.name.startswith(prefix):
+            os.close(open_directory(str(left)))
+            return last
+    return str(Path(tempfile.mkdtemp(prefix=prefix), _SOCKET_NAME))
 
 
 @contextmanager
@@ -226,19 +254,21 @@ def _exclusively(directory: Path, name: str) -> Iterator[None]:
 def _explained(directory: Path) -> Iterator[None]:
     try:
         yield
-    except OSError as error:
+    # Until Python 3.13, a loop of links is a RuntimeError.
+    except (OSError, RuntimeError) as error:
         raise EmbeddedServerError(str(directory), str(error)) from error
 
 
 def _open_log(directory: Path) -> IO[bytes]:
-    path = directory / _LOG_NAME
-    keep = path.exists() and path.stat().st_size < _LOG_BYTES
-    return open(path, "ab" if keep else "wb", opener=partial(os.open, mode=0o600))
+    log = os.fdopen(open_own(str(directory), _LOG_NAME, os.O_WRONLY | os.O_APPEND | os.O_CREAT), "ab")
+    if os.fstat(log.fileno()).st_size >= _LOG_BYTES:
+        log.truncate(0)
+    return log
 
 
 def _tail(directory: Path) -> str:
-    with suppress(OSError):
-        return "\n".join((directory / _LOG_NAME).read_text(errors="replace").splitlines()[-_LOG_LINES:])
+    with suppress(OSError), os.fdopen(open_own(str(directory), _LOG_NAME, os.O_RDONLY), errors="replace") as log:
+        return "\n".join(log.read().splitlines()[-_LOG_LINES:])
     return ""
 
 

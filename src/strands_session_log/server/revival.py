@@ -8,6 +8,8 @@ process, so that a call waits for it no longer than it may, and a start that tak
 from __future__ import annotations
 
 import os
+import socket
+import struct
 import threading
 import time
 from collections.abc import Callable
@@ -31,10 +33,13 @@ class Reviver:
     Args:
         directory: The directory.
         start: Makes sure that the server runs, and tells where it listens.
+
+    Attributes:
+        directory: The directory.
     """
 
     def __init__(self, directory: str, start: Callable[[], str]) -> None:
-        self._directory, self._start = directory, start
+        self.directory, self._start = directory, start
         self._socket_path = ""
         self._pause, self._begun_at = 0.0, -_FORGIVEN
         self._begin_anew()
@@ -57,7 +62,7 @@ class Reviver:
             thread = self._thread if self._thread and self._thread.is_alive() else self._begin()
         thread.join(seconds)
         if thread.is_alive():
-            raise EmbeddedServerError(self._directory, "it went away, and takes long to start again")
+            raise EmbeddedServerError(self.directory, "it went away, and takes long to start again")
         if self._failure is not None:
             raise self._failed(self._failure)
         return self._socket_path
@@ -88,24 +93,37 @@ class Reviver:
     def _failed(self, failure: Exception) -> EmbeddedServerError:
         """Each call has an error of its own."""
         if isinstance(failure, EmbeddedServerError):
-            return EmbeddedServerError(self._directory, failure.reason, failure.log)
-        return EmbeddedServerError(self._directory, str(failure))
+            return EmbeddedServerError(self.directory, failure.reason, failure.log)
+        return EmbeddedServerError(self.directory, str(failure))
 
     def _away(self, left: float) -> EmbeddedServerError:
-        return EmbeddedServerError(self._directory, f"it went away again, and is started in {left:.1f} s")
+        return EmbeddedServerError(self.directory, f"it went away again, and is started in {left:.1f} s")
 
 
 def connection_class(reviver: Reviver) -> type:
-    """A connection that has the server started again when nobody listens."""
+    """A connection that has the server started again when nobody listens, and tells nothing to another user's."""
+    directory = reviver.directory
 
     class EmbeddedConnection(_driver.UnixDomainSocketConnection):  # type: ignore[misc]
         driver_class = _driver.UnixDomainSocketConnection
 
         def _connect(self) -> Any:
             try:
-                return super()._connect()
+                connected = super()._connect()
             except (FileNotFoundError, ConnectionRefusedError):
                 self.path = reviver.revive(self.socket_connect_timeout)
-                return super()._connect()
+                connected = super()._connect()
+            if (owner := _owner(connected)) not in (None, os.geteuid()):
+                connected.close()
+                raise EmbeddedServerError(directory, f"another user (uid {owner}) answers at {self.path}")
+            return connected
 
     return EmbeddedConnection
+
+
+def _owner(connected: socket.socket) -> int | None:
+    """The user who listens at the other end, where the system tells."""
+    if not hasattr(socket, "SO_PEERCRED"):
+        return None
+    _, user, _ = struct.unpack("3i", connected.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
+    return int(user)

@@ -7,9 +7,13 @@ however a process dies:
 - `users.lock` is shared by all users. Whoever gets it exclusively knows that nobody is left.
 - `supervisor.lock` is held by the supervisor for its life. The opener that starts it hands it over already locked.
 - `server.lock` is inherited by the server. It is free only when no process that may write the data is left.
+
+The directory belongs to the user that runs this, and nobody else may write to it: that is checked whenever something in
+it is opened, by descriptor. Its files are the user's alone and not reached through links: what others put in place of a
+lock would be truncated, in place of the log shown, in place of the data written to.
 """
 
-# ruff: noqa: PTH104, PTH106, PTH108, PTH116, PTH118, PTH120
+# ruff: noqa: PTH104, PTH106, PTH108, PTH118, PTH120
 # Importing pathlib or typing would take longer than importing all of the modules below.
 
 from __future__ import annotations
@@ -18,6 +22,7 @@ import fcntl
 import os
 import signal
 import socket
+import stat
 import sys
 import time
 from contextlib import suppress
@@ -40,10 +45,16 @@ def main(arguments: list[str]) -> int:
     binary, directory, socket_path, held, fate = arguments
     os.set_inheritable(int(held), False)
     os.umask(0o077)
-    supervisor = Supervisor([binary, *_options(directory, socket_path)], directory, socket_path)
-    unused = supervisor.run()
-    if unused and fate == "temporary" and supervisor.owns_directory():
-        _remove(directory)
+    unused = False
+    try:
+        # The server works here, too, whatever becomes of the directory's name.
+        os.fchdir(open_directory(directory))
+        supervisor = Supervisor([binary, *_options(socket_path)], directory, socket_path)
+        unused = supervisor.run()
+        if unused and fate == "temporary" and supervisor.owns_directory():
+            _remove(directory)
+    except OSError as error:
+        _log(str(error))
     # Before `users.lock`, which goes with the process: whoever gets that one must find this one free.
     os.close(int(held))
     return 0 if unused else 1
@@ -189,7 +200,70 @@ def probe(socket_path: str) -> str:
 
 def open_lock(directory: str, name: str) -> int:
     """Open a lock file without locking it; only this process has the descriptor."""
-    return os.open(os.path.join(directory, name), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    return open_own(directory, name, os.O_RDWR | os.O_CREAT)
+
+
+def open_own(directory: str, name: str, flags: int) -> int:
+    """Open a file that is this user's alone, in a directory that is.
+
+    Raises:
+        OSError: When it is a link, or no file, or another user's, or the directory is.
+    """
+    place = open_directory(directory)
+    try:
+        # Without O_NONBLOCK a pipe would be waited for.
+        opened = os.open(name, flags | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, 0o600, dir_fd=place)
+    except OSError:
+        _require_file(os.stat(name, dir_fd=place, follow_symlinks=False), name)
+        raise
+    finally:
+        os.close(place)
+    try:
+        _require_file(os.fstat(opened), name)
+    except BaseException:
+        os.close(opened)
+        raise
+    return opened
+
+
+def _require_file(status: os.stat_result, name: str) -> None:
+    require_own(status, name)
+    if not stat.S_ISREG(status.st_mode):
+        raise PermissionError(f"{name} in it is no file; remove it")
+    # It may be cut, and what else has this content with it. None is fine: it was removed just now.
+    if status.st_nlink > 1:
+        raise PermissionError(f"{name} in it is a hard link; remove it")
+
+
+def open_directory(directory: str) -> int:
+    """Open a directory that belongs to this user, and to which nobody else may write.
+
+    Raises:
+        OSError: When it is not such a one.
+    """
+    place = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    status = os.fstat(place)
+    wrong = ""
+    if status.st_uid != os.geteuid():
+        wrong = f"it belongs to another user (uid {status.st_uid}); run as that user, or choose a directory of your own"
+    elif status.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+        wrong = "others may write to it; chmod 700 it, or choose one below it"
+    if wrong:
+        os.close(place)
+        raise PermissionError(wrong)
+    return place
+
+
+def require_own(status: os.stat_result, name: str) -> None:
+    """Refuse what others may have put into the directory while they could.
+
+    Raises:
+        PermissionError: When it is a link, or another user's.
+    """
+    if stat.S_ISLNK(status.st_mode):
+        raise PermissionError(f"{name} in it is a symbolic link, which is not followed; remove it")
+    if status.st_uid != os.geteuid():
+        raise PermissionError(f"{name} in it belongs to another user (uid {status.st_uid}); remove it")
 
 
 def try_lock(lock: int) -> bool:
@@ -204,7 +278,7 @@ def try_lock(lock: int) -> bool:
 def is_still(descriptor: int, path: str) -> bool:
     """Whether an open file is the one that has this name now."""
     try:
-        return os.path.samestat(os.fstat(descriptor), os.stat(path))
+        return os.path.samestat(os.fstat(descriptor), os.lstat(path))
     except FileNotFoundError:
         return False
 
@@ -217,12 +291,12 @@ def _ask(socket_path: str, command: bytes) -> bytes:
         return connection.recv(64)
 
 
-def _options(directory: str, socket_path: str) -> list[str]:
+def _options(socket_path: str) -> list[str]:
     options = {
         "port": "0",
         "unixsocket": socket_path,
         "unixsocketperm": "700",
-        "dir": directory,
+        "dir": ".",
         "appendonly": "yes",
         "appendfsync": "everysec",
         "save": "",

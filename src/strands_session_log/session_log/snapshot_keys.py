@@ -9,6 +9,7 @@ import os
 from pathlib import Path
 
 from ..errors import SessionLogError
+from ..files import open_named
 from ..server import key_file_of
 from ..snapshot import Authenticator, SnapshotKey
 
@@ -51,7 +52,8 @@ def keys_in(file: str, named_by: str) -> SnapshotKey:
         SessionLogError: When it cannot be read, has no key, or one that can be none.
     """
     try:
-        lines = [line.strip() for line in Path(file).expanduser().read_bytes().splitlines()]
+        with open_named(Path(file).expanduser()) as opened:
+            lines = [line.strip() for line in opened.read().splitlines()]
     except OSError as error:
         raise SessionLogError(f"{named_by}={file!r} cannot be read: {error.strerror or error}") from error
     keys = [line for line in lines if line and not line.startswith(b"#")]

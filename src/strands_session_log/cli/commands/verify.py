@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 from collections import Counter
 from collections.abc import Iterator, Sequence
+from contextlib import nullcontext
 from typing import Annotated, Any
 
 import typer
@@ -12,6 +14,7 @@ from rich.text import Text
 
 from ...audit import Anchor, Audited, Expect, Verification, anchors_in
 from ...event_log import Tombstone
+from ...files import open_named
 from ...session_log import SessionLog
 from ..completion import session_ids
 from ..connection import opened
@@ -43,14 +46,11 @@ ExpectOption = Annotated[
     ),
 ]
 ExpectFileOption = Annotated[
-    typer.FileText | None,
+    str | None,
     typer.Option(
         "--expect-file",
         metavar="FILE",
         help="Such links, as `session-log anchor` prints them, as text or JSON; - for standard input.",
-        encoding="utf-8",
-        # A line that is no text is no anchor, and told to be none.
-        errors="replace",
         show_default=False,
     ),
 ]
@@ -84,7 +84,7 @@ def verify(
         fail(Code.USAGE, "--expect is about one session; --expect-file may be about all")
     if verbose and not every:
         fail(Code.USAGE, "--verbose needs --all")
-    anchors = list(anchors_in(expect_file)) if expect_file else []
+    anchors = _read(expect_file) if expect_file else []
     with opened(ctx, url, namespace) as log:
         if session is None:
             is_intact = _verify_all(log, anchors, feed, verbose, as_json)
@@ -93,6 +93,15 @@ def verify(
             is_intact = _verify_one(log, session, noted, feed, as_json)
     if not is_intact:
         raise typer.Exit(Code.PROBLEMS)
+
+
+def _read(file: str) -> list[Anchor]:
+    try:
+        with nullcontext(typer.get_binary_stream("stdin")) if file == "-" else open_named(file) as opened:
+            # A line that is no text is no anchor, and told to be none.
+            return list(anchors_in(io.TextIOWrapper(opened, encoding="utf-8", errors="replace")))
+    except OSError as error:
+        fail(Code.USAGE, f"--expect-file {file}: cannot be read: {error.strerror}")
 
 
 def _of(session_id: str, anchors: Sequence[Anchor]) -> Sequence[Anchor]:
