@@ -30,6 +30,7 @@ from .server import (
     ServerNotReadyError,
     ServerRefusedError,
     ServerUnavailableError,
+    TlsError,
     UnsupportedServerError,
     UnusableClientError,
 )
@@ -76,6 +77,7 @@ __all__ = [
     "SessionNotBegunError",
     "SessionNotFoundError",
     "SnapshotMismatchError",
+    "TlsError",
     "UnansweredToolCallsError",
     "UnknownOutcomeError",
     "UnsupportedServerError",

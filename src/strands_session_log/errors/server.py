@@ -20,6 +20,22 @@ class ServerUnavailableError(SessionLogError):
         super().__init__(f"the server cannot be reached: {reason}")
 
 
+class TlsError(ServerUnavailableError):
+    """No encrypted connection comes about, or none that may be trusted; no other attempt would cure it.
+
+    Attributes:
+        address: Of the server, `host:port`.
+        reason: What was found.
+        cure: What to do about it.
+    """
+
+    may_have_written = False
+
+    def __init__(self, address: str, reason: str, cure: str) -> None:
+        self.address, self.reason, self.cure = address, reason, cure
+        SessionLogError.__init__(self, f"no connection to {address}: {reason}; {cure}")
+
+
 class ServerRefusedError(SessionLogError):
     """The server answered with an error; that attempt has written nothing.
 

@@ -33,6 +33,7 @@ from ..instrumentation import Retried
 from ..instrumentation.hooks import hooks
 from .replies import text as text
 from .timed import Timing, here
+from .tls import HandshakeError
 
 logger = logging.getLogger(__name__)
 
@@ -97,7 +98,7 @@ def insist(call: Callable[[], T], retry_for: float) -> T:
     try:
         return call()
     except (*_DRIVER, EmbeddedServerError) as error:
-        return _again(call, error, timing, retry_for)
+        return _again(call, timing.barred or error, timing, retry_for)
     finally:
         here.call = outer
         if outer is not None:
@@ -146,7 +147,7 @@ def _again(call: Callable[[], T], error: Exception, timing: Timing, retry_for: f
         try:
             return call()
         except (*_DRIVER, EmbeddedServerError) as again:
-            lost, error = lost or _is_lost(again), again
+            lost, error = lost or _is_lost(again), timing.barred or again
     raise _translated(error, lost or timing.lost) from (error if isinstance(error, _DRIVER) else error.__cause__)
 
 
@@ -164,6 +165,8 @@ def _translated(error: Exception, lost: bool) -> SessionLogError:
 def _ours(error: Exception) -> ServerRefusedError | ServerUnavailableError:
     if isinstance(error, ServerUnavailableError):
         return error
+    if isinstance(error, HandshakeError):
+        return error.explained
     if isinstance(error, _PERMANENT):
         return ServerRefusedError(f"{type(error).__name__}: {error}", "check user and password")
     if kind := _not_ready(error):

@@ -120,7 +120,7 @@ def _parse_tcp(url: str, tls: bool, topology: str) -> TcpUrl:
     service, db = _path(url, parts["path"] or "", topology)
     user = "" if parts["user"] is None else parts["user"] + "@"
     query = "" if parts["query"] is None else "?" + parts["query"]
-    node_text = f"{'valkeys' if tls else 'valkey'}://{user}{_bracketed(nodes[0])}/{db}{query}"
+    node_text = f"{'valkeys' if tls else 'valkey'}://{user}{address(nodes[0])}/{db}{query}"
     return TcpUrl(topology, nodes, service, node_text, tls)
 
 
@@ -132,7 +132,8 @@ def _place(url: str, text: str, default_port: int) -> tuple[str, int]:
     return unquote(found["host"]).strip("[]"), int(found["port"] or default_port)
 
 
-def _bracketed(node: tuple[str, int]) -> str:
+def address(node: tuple[str, int]) -> str:
+    """`host:port`, as it stands in a URL."""
     host, port = node
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
