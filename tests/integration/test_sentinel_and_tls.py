@@ -73,5 +73,10 @@ def test_a_log_is_reached_through_tls_and_the_certificate_is_checked(encrypted: 
     with SessionLog.connect(encrypted) as log:
         log.append("s", events.Custom("custom.note", {"number": 1}))
         assert log.verify("s").ok
-    with pytest.raises(errors.ServerUnavailableError, match=r"(?i)certificate"):
-        SessionLog.connect(encrypted.partition("?")[0], retry_for=0)
+    with pytest.raises(errors.TlsError, match=r"(?i)certificate.*ssl_ca_certs="):
+        SessionLog.connect(encrypted.partition("?")[0])
+
+
+def test_a_plain_url_of_its_tls_port_says_so(encrypted: str) -> None:
+    with pytest.raises(errors.TlsError, match="the port answers with TLS only; write valkeys://"):
+        SessionLog.connect(encrypted.partition("?")[0].replace("rediss:", "redis:"))

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import ipaddress
+import select
+import socket
 import ssl
 import threading
+from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
@@ -29,7 +31,7 @@ class Authority:
 
     def __init__(self, directory: Path) -> None:
         self._directory, self._key = directory, ec.generate_private_key(ec.SECP256R1())
-        self._name = _name("authority of a test")
+        self._name = _name(f"authority of {directory.name}")
         constraint = x509.BasicConstraints(ca=True, path_length=None)
         unsigned = _builder(self._name, self._name, self._key, timedelta()).add_extension(constraint, critical=True)
         self.certificate = directory / "authority.pem"
@@ -67,59 +69,50 @@ class TlsPeer:
         if clients_of is not None:
             self._context.verify_mode = ssl.CERT_REQUIRED
             self._context.load_verify_locations(clients_of)
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name=f"tls-peer-{self.port}", daemon=True)
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._threads: list[threading.Thread] = []
+        self._sockets: list[socket.socket] = []
 
     def __enter__(self) -> TlsPeer:
-        self._thread.start()
-        self._server = asyncio.run_coroutine_threadsafe(self._listen(), self._loop).result(10)
+        self._listener = socket.create_server((HOST, self.port), backlog=100)
+        self._begin(self._accept)
         return self
 
     def __exit__(self, *_: object) -> None:
-        asyncio.run_coroutine_threadsafe(self._end(), self._loop).result(10)
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._loop.close()
+        for sock in (self._listener, *self._sockets):
+            with contextlib.suppress(OSError):
+                sock.shutdown(socket.SHUT_RDWR)
+        for thread in self._threads:
+            thread.join()
+        self._listener.close()
 
-    async def _listen(self) -> asyncio.Server:
-        # Failed handshakes are what some tests are about.
-        self._loop.set_exception_handler(lambda *_: None)
-        return await asyncio.start_server(self._serve, HOST, self.port, ssl=self._context)
+    def _begin(self, work: Callable[..., None], *arguments: object) -> None:
+        thread = threading.Thread(target=work, args=arguments, name=f"tls-peer-{self.port}", daemon=True)
+        self._threads.append(thread)
+        thread.start()
 
-    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        self._tasks.add(task)
-        with contextlib.suppress(OSError, asyncio.CancelledError):
-            inward, outward = await asyncio.open_connection(HOST, self._target)
-            await _first_done(_carry(reader, outward), _carry(inward, writer))
-            outward.close()
-        writer.close()
-        self._tasks.discard(task)
+    def _accept(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                self._begin(self._serve, self._listener.accept()[0])
 
-    async def _end(self) -> None:
-        self._server.close()
-        for task in self._tasks:
-            task.cancel()
-        if self._tasks:
-            await asyncio.wait(self._tasks)
+    def _serve(self, plain: socket.socket) -> None:
+        self._sockets.append(plain)
+        with contextlib.suppress(OSError), plain, self._context.wrap_socket(plain, server_side=True) as outer:
+            self._sockets.append(outer)
+            with socket.create_connection((HOST, self._target)) as inner:
+                self._sockets.append(inner)
+                _carry_both_ways(outer, inner)
 
 
-async def _first_done(*works: object) -> None:
-    tasks = [asyncio.ensure_future(work) for work in works]  # type: ignore[call-overload]
-    try:
-        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-
-
-async def _carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    while data := await reader.read(65_536):
-        writer.write(data)
-        await writer.drain()
+def _carry_both_ways(outer: ssl.SSLSocket, inner: socket.socket) -> None:
+    """Until either end is done; one thread, as an SSL socket is not to be read and written at the same time."""
+    while True:
+        readable = [outer] if outer.pending() else select.select([outer, inner], [], [])[0]
+        for source in readable:
+            data = source.recv(65_536)
+            if not data:
+                return
+            (inner if source is outer else outer).sendall(data)
 
 
 def _name(text: str) -> x509.Name:
