@@ -57,6 +57,13 @@ class ServerRefusedError(SessionLogError):
         return "WRONGTYPE" in self.reason
 
 
+class ForbiddenError(ServerRefusedError):
+    """The server's access lists do not let the user do that."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason, "docs/security.md says what a role must be allowed, 'session-log doctor' what it is")
+
+
 class ServerNotReadyError(ServerRefusedError, ServerUnavailableError):
     """The server refuses for now, and went on doing so for as long as it was waited for; nothing was written.
 

@@ -19,6 +19,7 @@ from ..errors import (
     ClusterNotReadyError,
     DiskWriteError,
     EmbeddedServerError,
+    ForbiddenError,
     NotEnoughReplicasError,
     OutOfMemoryError,
     ReadOnlyServerError,
@@ -173,7 +174,9 @@ def _ours(error: Exception) -> ServerRefusedError | ServerUnavailableError:
         return kind(str(error) or type(error).__name__)
     if isinstance(error, _UNREACHED):
         return ServerUnavailableError(f"{type(error).__name__}: {error}")
-    return ServerRefusedError(str(error))
+    # In the second case the user may run the script, and not what it does.
+    is_forbidden = isinstance(error, driver.NoPermissionError) or "ACL failure in script" in str(error)
+    return ForbiddenError(str(error)) if is_forbidden else ServerRefusedError(str(error))
 
 
 def _not_ready(error: BaseException) -> type[ServerNotReadyError] | None:

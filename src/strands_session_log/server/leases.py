@@ -28,7 +28,8 @@ def release(client: Any) -> None:
     client.close()
     if isinstance(client, valkey.ValkeyCluster):
         # The pools of its nodes, which it was given (clients.py), are not its own to close.
-        client.disconnect_connection_pools()
+        cluster: Any = client
+        cluster.disconnect_connection_pools()
     pool = getattr(client, "connection_pool", None)
     if pool in _leases:
         _leases.pop(pool)()

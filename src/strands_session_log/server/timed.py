@@ -127,18 +127,15 @@ class _Timed:
 
     def on_connect(self: Any) -> None:
         """Greet the server, as the driver does; the name that operators see is not worth being refused for."""
-        name = self.client_name
-        if here.call is None or not name:
-            return super().on_connect()  # type: ignore[misc]
-        self.client_name = None
+        name, self.client_name = self.client_name, None
         try:
             super().on_connect()  # type: ignore[misc]
         finally:
             self.client_name = name
-        self.send_command("CLIENT", "SETNAME", name, check_health=False)
-        with suppress(driver.ResponseError):
-            self.read_response()
-        return None
+        if name:
+            self.send_command("CLIENT", "SETNAME", name, check_health=False)
+            with suppress(driver.ResponseError):
+                self.read_response()
 
     def disconnect(self: Any, *args: Any) -> None:
         self._is_stale = False

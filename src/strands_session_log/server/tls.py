@@ -153,10 +153,9 @@ def _told_by_server(connection: Any, reason: str) -> TlsError:
 def _unwelcome(connection: Any, seconds: float) -> HandshakeError | None:
     """What the server said when it closed a finished connection: TLS 1.3 wants the client's certificate late."""
     try:
-        with socket.create_connection((connection.host, connection.port), timeout=seconds) as sock:
-            with connection._wrap_plainly(sock) as secured:
-                secured.settimeout(seconds)
-                secured.recv(1)
+        sock = socket.create_connection((connection.host, connection.port), timeout=seconds)
+        with sock, connection._wrap_plainly(sock) as secured:
+            secured.recv(1)
     except ssl.SSLError as error:
         found = _unfinished(connection, error)
         return HandshakeError(found) if found else None
