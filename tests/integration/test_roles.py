@@ -173,8 +173,28 @@ def test_an_auditor_by_category_can_read_everything(place: Place) -> None:
     with opened(url) as log:
         read(log)
         with pytest.raises(errors.ForbiddenError, match=r"docs/security\.md"):
-            log.append("s-1", events.Custom("custom.note"))
+            log.append("s-1", events.Custom("custom.note", {}))
     assert place.forbidden() <= {"evalsha", "eval"}
+
+
+def test_a_long_session_and_a_damaged_snapshot_are_no_matter_to_a_reader(place: Place) -> None:
+    with SessionLog.connect(place.url, namespace=NS) as log:
+        log.append("long", [events.Custom("custom.note", {"number": number}) for number in range(600)])
+        log.state("long")
+        log.replay.settle()
+        snapshot = log.events.keyspace.session("long").snapshot
+        for field in log.client.execute_command("HKEYS", snapshot):
+            log.client.execute_command("HSET", snapshot, field, "damaged")
+        log.client.execute_command("HSET", snapshot, "points", str(next(log.read("long", after=400)).id))
+    url = place.user(READER.rules(NS))
+    place.forbidden()
+    with opened(url) as log:
+        for _ in range(3):
+            assert log.state("long").revision == 600
+            log.replay.settle()
+        assert log.verify("long").revision == 600
+    # Once it has found out that it may not throw it away, and not save another.
+    assert place.forbidden() <= {"unlink", "evalsha"}
 
 
 def test_scripts_are_brought_to_a_server_that_has_forgotten_them(place: Place) -> None:

@@ -287,8 +287,8 @@ class NamespaceNotFoundError(SessionLogError):
     def __init__(self, namespace: str) -> None:
         self.namespace = namespace
         super().__init__(
-            f"namespace={namespace!r}: there is nothing of it on this server, and the user may not begin it; look at the "
-            "name, or open it once as a user who may write"
+            f"namespace={namespace!r}: there is nothing of it on this server, and the user may not begin it; look at "
+            "the name, or open it once as a user who may write"
         )
 
 

@@ -184,7 +184,7 @@ class EventLog:
         return self.clock(self.keyspace.session(session_id).head)
 
     def clock(self, key: str) -> int:
-        """The clock of the server that holds a key, in milliseconds since the epoch; this machine's if it is refused."""
+        """The clock of the server that holds a key, in milliseconds since the epoch; else this machine's."""
 
         def ask() -> int:
             with connection_to(self.client, key) as node:
