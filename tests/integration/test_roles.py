@@ -17,6 +17,8 @@ from strands_session_log.scripts.roles import ADMIN, CONSUMER, READER, ROLES, WR
 from strands_session_log.server import connect, inspect, permissions, release
 from strands_session_log.testing.model import ScriptedModel
 from support import Cluster, RedisServer, ServerUnavailable, ValkeyliteServer
+from support.processes import HOST
+from support.sentinel import sentinel_of
 from support.servers import Server
 
 NS = "roles"
@@ -70,10 +72,17 @@ def a_cluster() -> Iterator[Place]:
         yield Place(cluster.url, cluster.nodes, CLUSTER_DRIVER)
 
 
+@contextmanager
+def behind_a_sentinel() -> Iterator[Place]:
+    with ValkeyliteServer() as server, sentinel_of(server) as port:
+        yield Place(f"valkey+sentinel://{HOST}:{port}/mymaster", [server])
+
+
 PLACES: dict[str, Callable[[], Any]] = {
     "valkey": lambda: a_single(ValkeyliteServer),
     "redis7": lambda: a_single(_redis()),
     "cluster": a_cluster,
+    "sentinel": behind_a_sentinel,
 }
 
 

@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import valkey
 
 from strands_session_log import SessionLog, errors, events
-from support import RedisServer, ValkeyliteServer, wait_until
-from support.processes import HOST, free_port, kill, spawn
+from support import RedisServer, ValkeyliteServer
+from support.processes import HOST, free_port
+from support.sentinel import sentinel_of
 from support.servers import Server
 
 
@@ -23,25 +23,10 @@ def primary() -> Iterator[Server]:
 
 
 @pytest.fixture(scope="module")
-def sentinel(primary: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
+def sentinel(primary: Server) -> Iterator[int]:
     """The port of a real sentinel that watches the primary as `mymaster`."""
-    directory = tmp_path_factory.mktemp("sentinel")
-    port, configuration = free_port(), directory / "sentinel.conf"
-    configuration.write_text(f"bind {HOST}\nport {port}\nsentinel monitor mymaster {HOST} {primary.port} 1\n")
-    process = spawn([ValkeyliteServer.binary(), configuration, "--sentinel"], directory / "log")
-    try:
-        probe = valkey.Valkey(port=port)
-        wait_until(lambda: _knows(probe), "the sentinel to know its primary")
+    with sentinel_of(primary) as port:
         yield port
-    finally:
-        kill(process)
-
-
-def _knows(probe: valkey.Valkey) -> bool:
-    try:
-        return bool(probe.execute_command("SENTINEL", "get-master-addr-by-name", "mymaster"))
-    except valkey.ValkeyError:
-        return False
 
 
 def test_a_log_is_reached_through_its_sentinels(primary: Server, sentinel: int) -> None:

@@ -14,10 +14,10 @@ import valkey
 from strands_session_log import SessionLog, errors, events
 from strands_session_log.server import connect, release
 from support import Cluster, ValkeyliteServer
-from support.processes import HOST, free_port, kill, spawn
+from support.processes import HOST, free_port
+from support.sentinel import sentinel_of
 from support.servers import Server
 from support.tls import Authority, TlsPeer
-from support.waiting import wait_until
 
 NOTE = events.Custom("custom.note", {"number": 1})
 Encrypt = Callable[..., TlsPeer]
@@ -229,15 +229,9 @@ class TestCluster:
 
 class TestSentinel:
     @pytest.fixture
-    def sentinel(self, server: Server, tmp_path: Path) -> Iterator[int]:
-        port, configuration = free_port(), tmp_path / "sentinel.conf"
-        configuration.write_text(f"bind {HOST}\nport {port}\nsentinel monitor mymaster {HOST} {server.port} 1\n")
-        process = spawn([ValkeyliteServer.binary(), configuration, "--sentinel"], tmp_path / "log")
-        try:
-            wait_until(lambda: _knows(port), "the sentinel to know its primary")
+    def sentinel(self, server: Server) -> Iterator[int]:
+        with sentinel_of(server) as port:
             yield port
-        finally:
-            kill(process)
 
     def test_the_host_of_a_sentinel_is_checked(self, sentinel: int, encrypt: Encrypt, authority: Authority) -> None:
         port = encrypt("somewhere.example", port=sentinel).port
@@ -257,11 +251,3 @@ class TestSentinel:
     def test_a_plain_url_of_a_sentinel_with_tls_says_so(self, sentinel: int, encrypt: Encrypt) -> None:
         port = encrypt(port=sentinel).port
         assert refusal(f"valkey+sentinel://localhost:{port}/mymaster").reason == "the port answers with TLS only"
-
-
-def _knows(port: int) -> bool:
-    try:
-        with valkey.Valkey(port=port) as probe:
-            return bool(probe.execute_command("SENTINEL", "get-master-addr-by-name", "mymaster"))
-    except valkey.ValkeyError:
-        return False
