@@ -45,6 +45,7 @@ _GRACE = 0.5
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.02, 1.0
 _DRIVER = (driver.ValkeyError, driver.ValkeyClusterException)
 _PERMANENT = (driver.AuthenticationError, driver.AuthorizationError)
+_QUOTED = ", with args beginning with:"
 _UNREACHED = (driver.ConnectionError, driver.TimeoutError, driver.ValkeyClusterException)
 # A primary that has become a replica while somebody waited says UNBLOCKED; valkey-py has no errors for the second row.
 _NOT_READY: tuple[tuple[type[Exception] | str, type[ServerNotReadyError]], ...] = (
@@ -137,6 +138,7 @@ def is_transient(error: BaseException) -> bool:
 
 def _again(call: Callable[[], T], error: Exception, timing: Timing, retry_for: float) -> T:
     """Go on after a first attempt that failed."""
+    _take_arguments_out(error)
     lost, pause = _is_lost(error), _FIRST_PAUSE
     give_up = timing.until - _GRACE if timing.until is not None and retry_for > 0 else 0.0
     while is_transient(error) and (left := give_up - time.monotonic()) > 0:
@@ -150,6 +152,15 @@ def _again(call: Callable[[], T], error: Exception, timing: Timing, retry_for: f
         except (*_DRIVER, EmbeddedServerError) as again:
             lost, error = lost or _is_lost(again), timing.barred or again
     raise _translated(error, lost or timing.lost) from (error if isinstance(error, _DRIVER) else error.__cause__)
+
+
+def _take_arguments_out(error: BaseException) -> None:
+    """A server that does not know a command repeats its arguments: passwords (`HELLO 3 AUTH …`), or what was said."""
+    seen: BaseException | None = error
+    while seen is not None:
+        if _QUOTED in str(seen):
+            seen.args = (str(seen).partition(_QUOTED)[0],)
+        seen = seen.__cause__ or seen.__context__
 
 
 def _is_lost(error: Exception) -> bool:

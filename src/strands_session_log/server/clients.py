@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import ssl
 from collections.abc import Mapping
 from functools import partial
@@ -125,7 +126,16 @@ def _check_query(url: str, text: str) -> Any:
     try:
         pool = _driver.ConnectionPool.from_url(text)
         pool.connection_class(**pool.connection_kwargs)
-    except (TypeError, ValueError, valkey.ValkeyError) as error:
-        names = ", ".join(name for name, _ in parse_qsl(text.partition("?")[2]))
-        raise invalid(url, f"valkey-py does not accept its options ({names}): {error}") from error
+    except Exception as error:
+        # Without the driver's own words, in the traceback, too: some quote the URL, or the value of an option.
+        raise invalid(url, f"valkey-py does not accept its options{_suspects(text, error)}") from None
     return pool
+
+
+def _suspects(text: str, error: Exception) -> str:
+    """Which options the error is about, by their names."""
+    names = [name for name, _ in parse_qsl(text.partition("?")[2]) if name.isidentifier()]
+    named = [name for name in names if re.search(rf"\b{name}\b", str(error))]
+    if not names:
+        return "; percent-encode special characters in user, password and path"
+    return f" ({', '.join(named or names)})" + ("" if named else "; percent-encode special characters")
