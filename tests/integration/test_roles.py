@@ -288,11 +288,12 @@ def _modules() -> Iterator[Path]:
 def test_the_page_says_what_each_role_needs() -> None:
     page = (Path(__file__).parents[2] / "docs" / "security.md").read_text()
     for role in ROLES:
-        [row] = re.findall(rf"^\| {role.name} \|.*$", page, re.MULTILINE)
-        assert f"`{role.keys('<namespace>')}`" in row
-        assert " ".join(command.lower() for command in role.commands) in " ".join(row.replace("`", "").split())
-    for commands in roles.OPTIONAL:
-        assert f"`{commands.lower()}`" in page
+        assert f"| {role.name} | {role.purpose} | `{role.keys('strands')}` |" in page
+        [rules] = re.findall(rf"^```\n# {role.name}\n(.*?)```", page, re.MULTILINE | re.DOTALL)
+        assert rules.split() == role.rules("strands").split()
+    for commands, purpose in roles.OPTIONAL.items():
+        cell = commands.lower().replace("|", "\\|")
+        assert f"| `{cell}` | {purpose} |" in page
 
 
 def test_a_namespace_that_does_not_exist_is_not_made_by_a_reader(place: Place) -> None:

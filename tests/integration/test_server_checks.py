@@ -113,7 +113,7 @@ class TestInspect:
         with ValkeyliteServer() as server, server.client() as client:
             excerpts = inspect(client).excerpts or {}
             assert excerpts["slowlog-log-slower-than"] == 10_000
-            assert excerpts["commandlog-large-request-threshold"] == 1_048_576
+            assert excerpts["commandlog-request-larger-than"] == 1_048_576
             for name in excerpts:
                 client.config_set(name, -1)
             assert inspect(client).excerpts == {}

@@ -64,9 +64,9 @@ def test_a_fit_server_needs_no_cure() -> None:
         ("excerpts", {"excerpts": {"slowlog-log-slower-than": 10_000}}, "warn", "SET slowlog-log-slower-than -1"),
         (
             "excerpts",
-            {"excerpts": {"commandlog-large-request-threshold": 1_048_576}},
+            {"excerpts": {"commandlog-request-larger-than": 1_048_576}},
             "warn",
-            "CONFIG SET commandlog-large-request-threshold -1",
+            "CONFIG SET commandlog-request-larger-than -1",
         ),
     ],
 )

@@ -27,11 +27,13 @@ T = TypeVar("T")
 
 OLDEST: Mapping[str, tuple[int, ...]] = {"valkey": (7, 2), "redis": (7, 0)}
 NEEDED = "Valkey 7.2 or Redis 7.0"
-_CONFIG = (
-    *("save", "appendfsync", "stream-node-max-bytes", "slowlog-log-slower-than", "slowlog-max-len"),
-    *("commandlog-large-request-threshold", "commandlog-large-reply-threshold"),
-)
-_EXCERPTS = _CONFIG[3:]
+_EXCERPTS = {
+    "slowlog-log-slower-than": "slowlog-max-len",
+    "commandlog-request-larger-than": "commandlog-large-request-max-len",
+    "commandlog-reply-larger-than": "commandlog-large-reply-max-len",
+}
+"""From which threshold on a server keeps excerpts of commands, and how many of them."""
+_CONFIG = ("save", "appendfsync", "stream-node-max-bytes", *_EXCERPTS.keys(), *_EXCERPTS.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,12 +206,11 @@ def _report(info: Mapping[str, Any], config: Mapping[str, str | None], node: str
 
 
 def _excerpts(config: Mapping[str, str | None]) -> dict[str, int] | None:
-    """Thresholds at or above zero: what is beyond them is kept in part."""
-    known = {name: int(value) for name in _EXCERPTS if (value := config[name]) is not None}
-    if not known:
-        return None
-    keeps_none = known.pop("slowlog-max-len", 1) == 0
-    return {name: value for name, value in known.items() if value >= 0 and not (keeps_none and "slowlog" in name)}
+    """The thresholds that are in force: neither below zero, nor of a log that holds nothing."""
+    known = {
+        name: (int(value), config[most]) for name, most in _EXCERPTS.items() if (value := config[name]) is not None
+    }
+    return {name: value for name, (value, most) in known.items() if value >= 0 and most != "0"} if known else None
 
 
 def _saves(*statuses: object) -> bool | None:

@@ -30,7 +30,7 @@ _UNUSED = 0
 _PR_SET_PDEATHSIG = 1
 # It skips only a snapshot; the append-only file is written out and synced.
 _SHUTDOWN = b"SHUTDOWN NOSAVE\r\n"
-_NO_EXCERPTS = b"CONFIG SET commandlog-large-request-threshold -1 commandlog-large-reply-threshold -1\r\n"
+_NO_EXCERPTS = b"CONFIG SET commandlog-request-larger-than -1 commandlog-reply-larger-than -1\r\n"
 
 
 def main(arguments: list[str]) -> int:
