@@ -17,9 +17,11 @@ from strands_session_log.scripts.roles import ADMIN, CONSUMER, READER, ROLES, WR
 from strands_session_log.server import connect, inspect, permissions, release
 from strands_session_log.testing.model import ScriptedModel
 from support import Cluster, RedisServer, ServerUnavailable, ValkeyliteServer
+from support.exporting import ExporterProcess
 from support.processes import HOST
 from support.sentinel import sentinel_of
 from support.servers import Server
+from support.waiting import wait_until
 
 NS = "roles"
 AUDITOR = "+@read +ping +eval_ro +evalsha_ro +script|exists +script|load %R~roles:*"
@@ -174,6 +176,14 @@ def test_a_user_with_the_rules_of_a_role_can_do_its_work(place: Place, name: str
     assert place.forbidden() == set()
     with SessionLog.connect(place.url, namespace=NS) as log:
         write(log)
+
+
+def test_the_exporter_is_a_consumer(place: Place, tmp_path: Path) -> None:
+    with ExporterProcess(place.user(CONSUMER.rules(NS)), NS, tmp_path) as exporter:
+        exporter.wait_until_ready()
+        with SessionLog.connect(place.url, namespace=NS) as log:
+            log.append("s-1", events.Custom("custom.note", {"number": 1}))
+        wait_until(lambda: exporter.total("events_total") == 1, "an event to be counted")
 
 
 def test_an_auditor_by_category_can_read_everything(place: Place) -> None:

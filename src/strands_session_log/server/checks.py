@@ -133,10 +133,10 @@ def inspect_all(client: Client) -> list[ServerReport]:
 
 def _inspect(node: Client, name: str = "") -> ServerReport:
     """`HELLO` is allowed for everybody; it tells what the server is where `INFO` is refused."""
-    asked = send(node, [("INFO",), ("HELLO",), *(("CONFIG", "GET", setting) for setting in _CONFIG)])
-    info, hello, *settings = (None if isinstance(reply, ResponseError) else reply for reply in asked)
-    config = {setting: _setting(reply, setting) for setting, reply in zip(_CONFIG, settings, strict=True)}
-    return _report(info or _from_greeting(record(hello)), config, name)
+    asked = send(node, [("INFO",), ("HELLO",), ("CONFIG", "GET", *_CONFIG)])
+    info, hello, settings = (None if isinstance(reply, ResponseError) else reply for reply in asked)
+    known = {name: text(value) for name, value in record(settings).items()}
+    return _report(info or _from_greeting(record(hello)), {name: known.get(name) for name in _CONFIG}, name)
 
 
 def check(client: Client, allow_eviction: bool = False) -> ServerReport:
@@ -175,11 +175,6 @@ def _from_greeting(hello: Mapping[str, Any]) -> dict[str, Any]:
         "role": {"replica": "slave"}.get(told.get("role", ""), told.get("role")),
         "cluster_enabled": {"cluster": 1, "standalone": 0}.get(told.get("mode", "")),
     }
-
-
-def _setting(reply: Any, name: str) -> str | None:
-    found = record(reply).get(name)
-    return None if found is None else text(found)
 
 
 def _report(info: Mapping[str, Any], config: Mapping[str, str | None], node: str = "") -> ServerReport:

@@ -226,7 +226,8 @@ class _Timed:
         Raises:
             HandshakeError: When it can.
         """
-        if self._has_answered or here.call is None or not isinstance(error, _CLOSED):
+        is_told = isinstance(error, tls.HandshakeError)
+        if self._has_answered or here.call is None or is_told or not isinstance(error, _CLOSED):
             return
         if found := tls.reason_for_silence(self, error, _left()):
             here.call.barred = found
