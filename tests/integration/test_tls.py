@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import socket
+import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 
@@ -172,10 +174,32 @@ def test_a_plain_url_of_a_tls_port_says_so(encrypt: Encrypt) -> None:
     assert "hunter2" not in str(error)
 
 
-def test_what_neither_speaks_tls_nor_the_protocol_is_no_matter_of_tls(tmp_path: Path) -> None:
-    with pytest.raises(errors.ServerUnavailableError) as caught:
-        SessionLog.connect(f"valkey://localhost:{free_port()}", retry_for=0)
-    assert not isinstance(caught.value, errors.TlsError)
+@pytest.mark.parametrize("scheme", ["valkey", "valkeys"])
+def test_a_server_that_is_away_or_hangs_up_is_no_matter_of_tls(scheme: str) -> None:
+    """Time may cure that: it is waited for."""
+    with pytest.raises(errors.ServerUnavailableError) as nobody:
+        SessionLog.connect(f"{scheme}://localhost:{free_port()}", retry_for=0)
+    with hanging_up() as port, pytest.raises(errors.ServerUnavailableError) as closed:
+        SessionLog.connect(f"{scheme}://localhost:{port}", retry_for=0.3)
+    for caught in (nobody, closed):
+        assert not isinstance(caught.value, errors.TlsError)
+
+
+@contextmanager
+def hanging_up() -> Iterator[int]:
+    """The port of somebody who takes connections and closes them."""
+
+    def serve() -> None:
+        with suppress(OSError):
+            while True:
+                listener.accept()[0].close()
+
+    with socket.create_server((HOST, 0)) as listener:
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        yield listener.getsockname()[1]
+        listener.shutdown(socket.SHUT_RDWR)
+        thread.join()
 
 
 def test_a_client_that_somebody_brings_hears_of_it_too(server: Server, encrypt: Encrypt, authority: Authority) -> None:

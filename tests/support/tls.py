@@ -78,11 +78,13 @@ class TlsPeer:
         return self
 
     def __exit__(self, *_: object) -> None:
-        for sock in (self._listener, *self._sockets):
-            with contextlib.suppress(OSError):
-                sock.shutdown(socket.SHUT_RDWR)
-        for thread in self._threads:
-            thread.join()
+        # Connections that were being taken have sockets a moment later.
+        while any(thread.is_alive() for thread in self._threads):
+            for sock in (self._listener, *self._sockets):
+                with contextlib.suppress(OSError):
+                    sock.shutdown(socket.SHUT_RDWR)
+            for thread in self._threads:
+                thread.join(0.05)
         self._listener.close()
 
     def _begin(self, work: Callable[..., None], *arguments: object) -> None:

@@ -90,9 +90,9 @@ def _failure(connection: Any, error: Exception) -> TlsError | None:
         return _untrusted(connection, error)
     if isinstance(error, ssl.SSLError):
         return _unfinished(connection, error)
-    if isinstance(error, (ConnectionError, BlockingIOError)):
-        return None
-    return _unreadable(connection, error)
+    # Anything else the network may cure.
+    is_ours = isinstance(error, (ValueError, FileNotFoundError, PermissionError, IsADirectoryError))
+    return _unreadable(connection, error) if is_ours else None
 
 
 def _untrusted(connection: Any, error: ssl.SSLCertVerificationError) -> TlsError:
@@ -114,8 +114,8 @@ def _unfinished(connection: Any, error: ssl.SSLError) -> TlsError | None:
     if reason in ("WRONG_VERSION_NUMBER", "HTTP_REQUEST", "UNKNOWN_PROTOCOL", "RECORD_LAYER_FAILURE"):
         return _plain(connection)
     if "ALERT" in reason:
-        return _told_by_server(connection, reason)
-    return _unreadable(connection, error) if error.library not in (None, "SSL") or not reason else None
+        return None if "INTERNAL_ERROR" in reason else _told_by_server(connection, reason)
+    return None if error.library in (None, "SSL") else _unreadable(connection, error)
 
 
 def _unreadable(connection: Any, error: Exception) -> TlsError | None:
@@ -124,8 +124,6 @@ def _unreadable(connection: Any, error: Exception) -> TlsError | None:
         path = getattr(connection, name, None)
         if path is not None and not Path(path).exists():
             return TlsError(_address(connection), f"there is no {path!r}", f"name a file that exists: {option}=")
-    if isinstance(error, ssl.SSLEOFError):
-        return None
     named = ", ".join(option for option, name in (*_FILES, _KEY_FILE) if getattr(connection, name, None))
     return TlsError(_address(connection), str(error), f"look at {named or 'the options that begin with ssl_'}")
 
