@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,8 +11,10 @@ from typing import Any
 
 import pytest
 from strands import Agent
+from typer.testing import CliRunner
 
 from strands_session_log import SessionLog, Subscriber, ValkeySessionManager, errors, events, scripts
+from strands_session_log.cli.app import app
 from strands_session_log.scripts import roles
 from strands_session_log.scripts.roles import ADMIN, CONSUMER, READER, ROLES, WRITER
 from strands_session_log.server import connect, inspect, permissions, release
@@ -235,6 +238,21 @@ def test_a_user_who_may_only_ping_is_examined(place: Place) -> None:
     assert {role.name: set(missing[role.name]) for role in ROLES} == {role.name: set(role.commands) for role in ROLES}
 
 
+@pytest.mark.parametrize(("rules", "exit_code"), [("+ping", 1), (AUDITOR, 0), (WRITER.rules(NS), 0)])
+def test_doctor_says_which_roles_a_user_can_take(place: Place, rules: str, exit_code: int) -> None:
+    result = CliRunner().invoke(app, ["doctor", "--json", "--url", place.user(rules), "--namespace", NS])
+    report = json.loads(result.output)
+
+    assert (result.exit_code, report["ok"]) == (exit_code, not exit_code)
+    levels = {finding["subject"].removeprefix("as "): finding["level"] for finding in report["findings"]}
+    missing = report["server"]["missing_permissions"]
+    for role in ROLES:
+        expected = ("error" if exit_code else "warn") if missing[role.name] else "ok"
+        assert levels[role.name] == expected
+    if not exit_code:
+        assert missing["reader"] == []
+
+
 @pytest.mark.parametrize("may_ask", [False, True])
 def test_what_a_user_lacks_for_each_role_is_found_out(place: Place, may_ask: bool) -> None:
     asking = " +acl|whoami +acl|dryrun" if may_ask else ""
@@ -264,6 +282,14 @@ def test_looking_for_permissions_changes_nothing(place: Place) -> None:
 
 def test_every_command_of_a_role_can_be_asked_for() -> None:
     assert set(ADMIN.commands) == set(permissions.PROBES)
+
+
+def test_the_commands_of_a_script_are_those_of_the_functions_it_uses() -> None:
+    """Its source has all of the library, which can do more."""
+    assert roles.commands_of(scripts.LOAD) == {"HMGET", "HGET", "HSTRLEN", "XRANGE"}
+    assert b"XACK" in scripts.GROUP_STATUS.source
+    assert "XACK" not in roles.commands_of(scripts.GROUP_STATUS)
+    assert {"XGROUP|CREATE", "XCLAIM", "XREADGROUP"} <= roles.commands_of(scripts.GROUP_TAKE)
 
 
 def test_every_script_belongs_to_a_role() -> None:

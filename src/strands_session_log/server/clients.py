@@ -42,7 +42,8 @@ def connect(url: str, **client_options: Any) -> AnyClient:
         url: `valkey://`, `valkeys://`, `redis://`, `rediss://`, `unix:///path`, `valkey+cluster://h:p,h:p`,
             `valkey+sentinel://h:p,h:p/service`, `embedded:///directory` (kept) or `embedded:` (temporary). User,
             password and options in it apply to the servers that hold data, not to sentinels; `snapshot_key_file` is
-            for the log, and passed over.
+            for the log, and passed over. With TLS the server's certificate must be for the host, unless
+            `ssl_check_hostname=false` says otherwise.
         **client_options: Passed to valkey-py; those in the URL's query win. `sentinel_kwargs` applies to sentinels.
 
     Raises:
