@@ -199,6 +199,22 @@ def test_an_auditor_by_category_can_read_everything(place: Place) -> None:
     assert place.forbidden() <= {"evalsha", "eval"}
 
 
+READING = (
+    *("sessions", "show agent", "show agent --at 2", "events agent --json", "diff agent 1 2", "verify agent"),
+    *("verify --all", "anchor agent", "anchor", "groups", "groups --partitions", "parked list g"),
+    *("replay agent", "replay agent --follow --speed 1000 --max-pause 1ms", "export agent --to file-session {}"),
+)
+
+
+def test_every_command_that_reads_works_for_an_auditor(place: Place, tmp_path: Path) -> None:
+    where = ["--url", place.user(AUDITOR), "--namespace", NS]
+    place.forbidden()
+    for line in READING:
+        result = CliRunner().invoke(app, [*line.format(tmp_path).split(), *where])
+        assert result.exit_code == 0, f"{line}: {result.output}"
+    assert place.forbidden() == set()
+
+
 def test_a_long_session_and_a_damaged_snapshot_are_no_matter_to_a_reader(place: Place) -> None:
     with SessionLog.connect(place.url, namespace=NS) as log:
         log.append("long", [events.Custom("custom.note", {"number": number}) for number in range(600)])
