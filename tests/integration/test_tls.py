@@ -12,8 +12,10 @@ from pathlib import Path
 
 import pytest
 import valkey
+from typer.testing import CliRunner
 
 from strands_session_log import SessionLog, errors, events
+from strands_session_log.cli.app import app
 from strands_session_log.server import connect, release
 from support import Cluster, ValkeyliteServer
 from support.processes import HOST, free_port
@@ -275,3 +277,13 @@ class TestSentinel:
     def test_a_plain_url_of_a_sentinel_with_tls_says_so(self, sentinel: int, encrypt: Encrypt) -> None:
         port = encrypt(port=sentinel).port
         assert refusal(f"valkey+sentinel://localhost:{port}/mymaster").reason == "the port answers with TLS only"
+
+
+def test_the_command_line_says_it_in_one_line(server: Server) -> None:
+    result = CliRunner().invoke(app, ["sessions", "--url", f"valkeys://{HOST}:{server.port}?socket_connect_timeout=1"])
+
+    assert result.exit_code == 4
+    assert result.output == (
+        f"session-log: no connection to {HOST}:{server.port}: the port answers without TLS; "
+        "write valkey:// or redis:// if it shall be so, or name the port with TLS\n"
+    )
