@@ -20,7 +20,7 @@ from .server import ServerReport
 from .session_log import SessionLog
 from .snapshot import SnapshotSettings
 from .state import SessionState
-from .subscription import FeedPosition, FeedTail, GroupStatus, LiveTail, ParkedEvent, Subscriber, Tail
+from .subscription import FeedPosition, FeedTail, GroupStatus, LivePosition, LiveTail, ParkedEvent, Subscriber, Tail
 
 if TYPE_CHECKING:
     from .live import LiveTokens
@@ -41,6 +41,7 @@ __all__ = [
     "FeedRetention",
     "FeedTail",
     "GroupStatus",
+    "LivePosition",
     "LiveTail",
     "LiveTokens",
     "ParkedEvent",

@@ -69,12 +69,14 @@ class GroupKeys(NamedTuple):
         group: Its checkpoint, a hash.
         parked: Its dead letters, a stream.
         position: How much the feed has had.
+        replay: The ids of dead letters that are to be tried again, a sorted set in the order they were asked for.
     """
 
     feed: str
     group: str
     parked: str
     position: str
+    replay: str
 
 
 class StorageKeys(NamedTuple):
@@ -135,8 +137,13 @@ class Keyspace(NamedTuple):
         """
         prefix = self._prefix(partition)
         check_id("group", name)
-        feed = self.feed(partition)
-        return GroupKeys(feed, f"{prefix}:group:{name}", f"{prefix}:parked:{name}", self.position(partition))
+        return GroupKeys(
+            feed=self.feed(partition),
+            group=f"{prefix}:group:{name}",
+            parked=f"{prefix}:parked:{name}",
+            position=self.position(partition),
+            replay=f"{prefix}:replay:{name}",
+        )
 
     def group_key(self, partition: int, name: bytes) -> bytes:
         """The hash of a consumer group on the feed, whoever gave it its name."""

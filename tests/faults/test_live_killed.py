@@ -57,6 +57,9 @@ def test_what_a_killed_process_said_is_followed_by_what_its_successor_says(tcp_s
             callback_handler=None,
         )
         with speaking(agent, "Go on."):
+            while not isinstance(end := taken(live, 1)[0], Delta):
+                pass
+            assert (end.line.kind, end.line.message) == ("discarded", before.line.message)
             agent.model.say(1)
             after = spoken(live, "Here I")
             assert (after.line.agent, after.line.sequence) == (before.line.agent, 1)

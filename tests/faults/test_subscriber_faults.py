@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,7 +15,7 @@ from strands_session_log.subscription import SyncDeliveries, SyncDelivery
 from subscription.helpers import Consumer, Told, number_of
 from support import Cluster, FaultProxy, ValkeyliteServer
 from support.servers import Server
-from support.waiting import wait_until
+from support.waiting import PATIENCE, wait_until
 
 pytestmark = pytest.mark.faults
 
@@ -204,6 +205,37 @@ def test_a_failover_that_lost_what_was_delivered_is_a_typed_error() -> None:
             wait_until(lambda: consumer.errors, "the error")
         assert isinstance(consumer.errors[0], LogForkedError)
         assert consumer.errors[0].session_id == "only"
+
+
+@pytest.mark.parametrize("settings", [{"ordered": True}, {}, {"batch": 20}], ids=["ordered", "competing", "batches"])
+def test_nothing_of_another_history_is_handled_however_much_comes(tcp_server: Server, settings: dict[str, Any]) -> None:
+    """A consumer that always finds something new compares, too."""
+    with SessionLog.connect(tcp_server.url) as log:
+        told, begun, gate = Told(log), threading.Event(), threading.Event()
+        told(range(5), "only")
+        dumps: dict[bytes, bytes] = {}
+
+        def handle(delivery: Any) -> None:
+            if number_of(delivery)[1] == 4 and not dumps:
+                dumps.update({key: log.client.dump(key) for key in log.client.keys("strands:*")})
+            if number_of(delivery)[1] == 7:
+                begun.set()
+                gate.wait(PATIENCE)
+
+        with Consumer(log, handle=handle, **{"batch": 1, "in_flight": 1, **settings}) as consumer:
+            wait_until(lambda: dumps, "a copy of what there is")
+            told(range(5, 8), "only")
+            assert begun.wait(PATIENCE)
+            log.client.flushall()
+            for key, dump in dumps.items():
+                log.client.restore(key, 0, dump)
+            with SessionLog.connect(tcp_server.url) as another:
+                Told(another)(range(100, 160), "only")
+            gate.set()
+            wait_until(lambda: consumer.errors, "the error")
+        assert isinstance(consumer.errors[0], LogForkedError)
+        assert consumer.errors[0].session_id == "only"
+        assert {number for _, number in consumer.handled} <= set(range(8))
 
 
 def test_the_feed_is_trimmed_to_what_the_slowest_group_needs(tcp_server: Server) -> None:

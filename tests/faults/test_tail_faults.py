@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from valkey.exceptions import TimeoutError
 
-from strands_session_log import SessionLog, errors
+from strands_session_log import FeedPosition, SessionLog, errors
 from support import Cluster, FaultProxy, wait_until
 from support.following import SOON, collecting, note, notes, numbers, taken
 from support.servers import Server
@@ -163,11 +163,113 @@ def test_a_feed_that_was_emptied_is_told_once_and_followed_on(tcp_server: Server
     with log.tail() as feed:
         taken(feed, 5)
         tcp_server.execute("FLUSHALL")
-        with pytest.raises(errors.FeedGapError) as raised:
+        with pytest.raises(errors.LogForkedError) as raised:
             taken(feed, 1)
-        assert (raised.value.after.sequence, raised.value.before) == (5, None)  # type: ignore[attr-defined]
+        assert (raised.value.session_id, raised.value.position.revision) == ("s", 5)  # type: ignore[attr-defined]
         log.append("s", notes(0, 3))
         assert [one.id.revision for one in taken(feed, 3)] == [1, 2, 3]
+
+
+def test_a_tail_that_does_not_know_yet_where_it_begins_names_no_position(tcp_server: Server) -> None:
+    log = SessionLog(tcp_server.client())
+    log.append("s", notes(0, 3))
+    position = next(iter(log.tail())).feed_id
+    tcp_server.kill()
+    for begin in ("now", "-5m"):
+        with pytest.raises(errors.PositionUnknownError, match="with tail"):
+            assert log.tail(after=begin).position  # type: ignore[union-attr]
+    known = log.tail(after=FeedPosition((position,)))
+    assert known.position == FeedPosition((position,))
+    assert log.tail().position == FeedPosition()
+    tcp_server.restart()
+
+
+def put_back(log: SessionLog, dumps: dict[str, bytes]) -> None:
+    """As after a failover to a replica that lacks what came since."""
+    log.client.flushall()
+    for key, dump in dumps.items():
+        log.client.restore(key, 0, dump)
+
+
+@pytest.mark.parametrize("others", [2, 5, 9])
+def test_a_feed_that_goes_on_with_another_history_is_told_as_that(tcp_server: Server, others: int) -> None:
+    """However far it has got: its numbers are used again."""
+    log = SessionLog(tcp_server.client())
+    log.append("s", notes(0, 5))
+    dumps = {key: log.client.dump(key) for key in log.client.keys("*")}
+    with log.tail() as feed:
+        log.append("s", notes(5, 8))
+        lost = taken(feed, 8)[-1]
+        put_back(log, dumps)
+        SessionLog(tcp_server.client()).append("s", notes(100, 100 + others))
+        with pytest.raises(errors.LogForkedError) as raised:
+            taken(feed, 1)
+        assert (raised.value.session_id, raised.value.position) == ("s", lost.id)
+        assert [one.id.revision for one in taken(feed, others)] == list(range(6, 6 + others))
+
+
+def replace_by_a_server_whose_clock_is_behind(log: SessionLog, feed_key: str) -> None:
+    """The same numbers at an earlier time, and one more: nothing but the link of what was read last tells."""
+    ((last, fields),) = log.client.xrevrange(feed_key, "+", "-", 1)
+    number, ms = int(last.partition(b"-")[2]), int(last.partition(b"-")[0])
+    log.client.delete(feed_key)
+    for before in range(1, number + 1):
+        log.client.xadd(feed_key, {**fields, b"link": b"x" * 43}, id=f"{ms - 1000}-{before}")
+    log.client.xadd(feed_key, {**fields, b"link": b"y" * 43}, id=f"{ms + 9000}-{number + 1}")
+
+
+def test_another_history_that_goes_on_with_the_very_number_is_told(tcp_server: Server) -> None:
+    log = SessionLog(tcp_server.client())
+    log.append("s", notes(0, 3))
+    with log.tail() as feed:
+        taken(feed, 3)
+    replace_by_a_server_whose_clock_is_behind(log, log.events.keyspace.session("s").feed)
+    with log.tail(after=feed.position) as feed:
+        with pytest.raises(errors.LogForkedError, match="the feed was replaced") as raised:
+            taken(feed, 1)
+        assert (raised.value.session_id, str(raised.value.position)) == ("", str(feed.position))
+        assert taken(feed, 1)[0].link == "y" * 43
+
+
+def test_another_history_is_told_though_no_connection_was_lost_and_something_comes_all_the_time(
+    tcp_server: Server,
+) -> None:
+    log, direct = SessionLog(tcp_server.client()), SessionLog(tcp_server.client())
+    log.append("s", notes(0, 3))
+    feed_key = log.events.keyspace.session("s").feed
+    with collecting(log.tail()) as found:
+        wait_until(lambda: len(found) == 3, "what there is")
+        lost = found[-1]
+        replace_by_a_server_whose_clock_is_behind(direct, feed_key)
+        ((last, fields),) = direct.client.xrevrange(feed_key, "+", "-", 1)
+        ms, number = map(int, last.split(b"-"))
+
+        def is_told() -> bool:
+            nonlocal number
+            number += 1
+            direct.client.xadd(feed_key, fields, id=f"{ms}-{number}")
+            return found.error is not None
+
+        wait_until(is_told, "the error", SOON)
+    assert isinstance(found.error, errors.LogForkedError)
+    assert found.error.position in {one.id for one in found}
+    assert lost.session_id == found.error.session_id
+
+
+def test_a_trimmed_or_deleted_envelope_is_no_other_history(tcp_server: Server) -> None:
+    log = SessionLog(tcp_server.client())
+    feed_key = log.events.keyspace.session("s").feed
+    log.append("s", notes(0, 5))
+    with log.tail() as feed:
+        last = taken(feed, 5)[-1]
+        tcp_server.execute("XDEL", feed_key, last.feed_id.stream_id)
+        with log.tail(after=feed.position) as another:
+            log.append("s", note(5))
+            assert [one.id.revision for one in taken(feed, 1) + taken(another, 1)] == [6, 6]
+            tcp_server.execute("XTRIM", feed_key, "MAXLEN", 0)
+            with log.tail(after=feed.position) as third:
+                log.append("s", note(6))
+                assert [one.id.revision for one in taken(feed, 1) + taken(another, 1) + taken(third, 1)] == [7, 7, 7]
 
 
 def test_envelopes_that_are_gone_are_told_and_those_behind_them_come(tcp_server: Server) -> None:
@@ -235,8 +337,9 @@ def test_a_failover_to_a_replica_that_lacks_what_was_read_is_noticed() -> None:
             log.append("s", notes(3, 9))
             with pytest.raises(errors.LogForkedError):
                 taken(another, 1)
-            with pytest.raises(errors.FeedGapError):
+            with pytest.raises(errors.LogForkedError) as raised:
                 taken(feed, 1)
+            assert (raised.value.session_id, raised.value.position.revision) == ("s", 5)  # type: ignore[attr-defined]
             assert taken(feed, 1)[0].session_id == "s"
             assert numbers(log.tail("s"), 9) == list(range(9))
 

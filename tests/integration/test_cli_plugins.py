@@ -69,6 +69,7 @@ def test_a_command_of_another_package_is_one_like_all_others(
         ("command =", "SyntaxError"),
         ("x = 1", "AttributeError"),
         ("def command(value: 'Nothing') -> None: ...", "NameError"),
+        ("async def command() -> None: ...", "TypeError: `command` is a coroutine function"),
     ],
 )
 def test_a_broken_one_says_so_when_it_is_called_and_breaks_no_other(

@@ -194,6 +194,21 @@ def test_words_are_printed_as_they_are_said_and_then_the_message(log: SessionLog
         assert line["data"]["message"]["content"] == [{"text": "Word by word."}]
 
 
+def test_words_go_on_after_the_cursor_of_a_line(log: SessionLog, follow: Follow) -> None:
+    agent = make_speaker(log)
+    with speaking(agent):
+        tail = follow("s-42", "--live", "--json", "--since", "0")
+        agent.model.say(1)  # type: ignore[attr-defined]
+        while (piece := json.loads(tail.lines(1)[0])).get("kind") != "text":
+            pass
+        again = follow("s-42", "--live", "--json", "--after", piece["cursor"])
+        agent.model.say(1)  # type: ignore[attr-defined]
+        assert json.loads(again.lines(1)[0])["text"] == "y word"
+        code, said = again.interrupt()
+        assert code == 130
+        assert f"--after {piece['cursor'].split('.')[0]}." in said
+
+
 def test_words_are_written_out_where_nobody_sees_a_terminal(log: SessionLog, follow: Follow) -> None:
     agent = make_speaker(log)
     with speaking(agent):
@@ -223,6 +238,8 @@ def test_a_gap_is_told_and_followed_on(tcp_server: Server, namespace: str, follo
         ("--since", "banana"),
         ("--since", "12"),
         ("s-42", "--after", "0:1-1"),
+        ("s-42", "--live", "--after", "0:1-1"),
+        ("s-42", "--live", "--after", "1-1.1-1", "--since", "1"),
         ("--after", "99:1-1"),
         ("--live",),
         ("s-42", "--live", "--type", "custom.x"),

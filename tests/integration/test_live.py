@@ -201,10 +201,12 @@ def _is_answer(recorded: Recorded) -> bool:
 def test_what_a_failed_call_said_is_discarded(session_log: SessionLog) -> None:
     class Failing(SpeakingModel):
         async def stream(self, *arguments: Any, **options: Any) -> Any:
+            words = 0
             async for event in super().stream(*arguments, **options):
-                yield event
-                if "contentBlockDelta" in event:
+                words += "contentBlockDelta" in event
+                if words > 1:
                     raise RuntimeError("down")
+                yield event
 
     agent = make_speaker(session_log)
     agent.model = Failing([WORDS])
@@ -219,6 +221,7 @@ def test_what_a_failed_call_said_is_discarded(session_log: SessionLog) -> None:
         until_recorded(live, "user")
         agent.model.say()
         heard(live, WORDS[:6])
+        agent.model.say()
         assert taken(live, 1)[0].line.kind == "discarded"
         thread.join(SOON)
 

@@ -70,7 +70,8 @@ def test_a_session_that_went_on_in_the_log_is_not_touched_again(tmp_path: Path, 
     (outcome,) = move_in(tmp_path, session_log)
 
     assert outcome.outcome == "conflict"
-    assert "the state of 'default' (and 2 more)" in outcome.problem
+    assert "but not the state of 'default', message 2 of 'default', message 3 of 'default'" in outcome.problem
+    assert "delete it from the log" in outcome.problem
     assert len(session_log.state("s").agents["default"].messages) == 4
 
 
@@ -113,6 +114,15 @@ def test_somebody_who_writes_during_an_import_wins(tmp_path: Path, session_log: 
     assert session_log.state("s").revision == 201
 
 
+def test_a_session_that_is_deleted_during_its_import_stays_deleted(tmp_path: Path, session_log: SessionLog) -> None:
+    write_messages(tmp_path, 450)
+
+    (outcome,) = move_in(tmp_path, session_log, progress=lambda session_id, *_: session_log.delete(session_id))
+
+    assert outcome.problem == "it was deleted during the import; import it again to have it anew"
+    assert session_log.sessions() == []
+
+
 def test_a_dry_run_tells_what_it_would_do_and_writes_nothing(tmp_path: Path, session_log: SessionLog) -> None:
     write_messages(tmp_path, 3)
     before = dbsize(session_log)
@@ -134,6 +144,6 @@ def test_of_two_imports_at_once_the_later_is_told_that_it_came_too_late(
     assert [one.outcome for one in move_in(tmp_path / "short", session_log)] == ["imported"]
     before = list(session_log.read("s"))
     elsewhere = SessionLog(session_log.client, session_log.namespace, allow_eviction=True)
-    monkeypatch.setattr(importing, "find", lambda log, session_id: nothing)
+    monkeypatch.setattr(importing, "find", lambda *_, **__: nothing)
     assert [one.outcome for one in move_in(tmp_path / "long", elsewhere)] == ["conflict"]
     assert list(session_log.read("s")) == before

@@ -18,6 +18,7 @@ from strands_session_log.testing.model import ScriptedModel
 pytest.importorskip("strands.storage", reason="this version of Strands has no snapshots")
 
 from strands import Agent, tool
+from strands.hooks import MessageAddedEvent
 from strands.multiagent import GraphBuilder
 from strands.session import SnapshotSessionManager
 from strands.session.file_session_manager import FileSessionManager
@@ -154,15 +155,91 @@ def test_a_snapshot_tells_when_it_was_taken_and_what_is_left_behind(tmp_path: Pa
     assert move_in(Snapshots(tmp_path), session_log)[0].outcome == "skipped"
 
 
-def test_a_snapshot_that_has_changed_since_is_a_conflict(tmp_path: Path, session_log: SessionLog) -> None:
+def test_a_snapshot_whose_agent_has_gone_on_is_caught_up_with(tmp_path: Path, session_log: SessionLog) -> None:
     snapshot_agent(tmp_path, ["One."])("Question?")
     moved(Snapshots(tmp_path), session_log)
-    snapshot_agent(tmp_path, ["Two."])("Another?")
+    before = list(session_log.read("s"))
+    snapshot_agent(tmp_path, ["Two."], state={"turns": 2})("Another?")
+
+    (caught_up,) = move_in(Snapshots(tmp_path), session_log)
+
+    assert (caught_up.outcome, caught_up.messages) == ("completed", 2)
+    assert list(session_log.read("s"))[: len(before)] == before
+    assert_same(log_agent(session_log), snapshot_agent(tmp_path))
+    assert [one.outcome for one in move_in(Snapshots(tmp_path), session_log)] == ["skipped"]
+    assert session_log.verify("s").ok
+
+
+def test_a_snapshot_that_was_taken_again_of_the_same_is_there_already(tmp_path: Path, session_log: SessionLog) -> None:
+    agent = snapshot_agent(tmp_path, ["One."])
+    agent("Question?")
+    moved(Snapshots(tmp_path), session_log)
+    path = next(tmp_path.rglob("snapshot_latest.json"))
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"created_at": "2030-01-01T00:00:00+00:00"}))
+
+    assert [one.outcome for one in move_in(Snapshots(tmp_path), session_log)] == ["skipped"]
+
+
+def test_a_snapshot_whose_window_has_slid_is_caught_up_with(tmp_path: Path, session_log: SessionLog) -> None:
+    manager = SlidingWindowConversationManager(window_size=4)
+    agent = snapshot_agent(tmp_path, ANSWERS, conversation_manager=manager)
+    said: list[Any] = []
+    agent.hooks.add_callback(MessageAddedEvent, lambda event: said.append(event.message))
+    for turns in (1, 1, 2, 1, 2):
+        talk(agent, turns)
+        assert move_in(Snapshots(tmp_path), session_log)[0].outcome in {"imported", "completed"}
+        found = session_log.state("s").agents["default"]
+        assert found.window == agent.messages
+        assert [record.message["content"] for record in found.messages] == [message["content"] for message in said]
+    assert session_log.verify("s").ok
+    resumed = log_agent(session_log, conversation_manager=SlidingWindowConversationManager(window_size=4))
+    assert_same(resumed, agent)
+
+
+def test_messages_that_a_snapshot_lost_before_they_were_imported_are_named(
+    tmp_path: Path, session_log: SessionLog
+) -> None:
+    agent = snapshot_agent(tmp_path, ANSWERS, conversation_manager=SlidingWindowConversationManager(window_size=2))
+    talk(agent, 1)
+    moved(Snapshots(tmp_path), session_log)
+    talk(agent, 3)
 
     (outcome,) = move_in(Snapshots(tmp_path), session_log)
 
     assert outcome.outcome == "conflict"
-    assert "has changed" in outcome.problem
+    assert "has removed messages 2 to 5 of 'default', which were never imported: import more often" in outcome.problem
+    assert session_log.verify("s").ok
+
+
+def test_a_message_that_a_snapshot_has_otherwise_is_a_conflict_that_names_it(
+    tmp_path: Path, session_log: SessionLog
+) -> None:
+    snapshot_agent(tmp_path, ["One."])("Question?")
+    moved(Snapshots(tmp_path), session_log)
+    snapshot_agent(tmp_path, ["Two."])("Another?")
+    path = next(tmp_path.rglob("snapshot_latest.json"))
+    path.write_text(path.read_text().replace("One.", "Never said."))
+
+    (outcome,) = move_in(Snapshots(tmp_path), session_log)
+
+    assert outcome.outcome == "conflict"
+    assert "the source has changed message 1 of 'default' since it was imported" in outcome.problem
+    assert "delete it from the log and import it anew" in outcome.problem
+
+
+def test_a_snapshot_does_not_take_the_place_of_what_its_agent_did_in_the_log(
+    tmp_path: Path, session_log: SessionLog
+) -> None:
+    snapshot_agent(tmp_path, ["One."])("Question?")
+    moved(Snapshots(tmp_path), session_log)
+    log_agent(session_log, ["Two."])("Another?")
+    assert move_in(Snapshots(tmp_path), session_log)[0].outcome == "skipped"
+
+    snapshot_agent(tmp_path, ["Three."])("And there?")
+    (outcome,) = move_in(Snapshots(tmp_path), session_log)
+
+    assert outcome.outcome == "conflict"
+    assert "the log has events of its own" in outcome.problem
 
 
 def test_a_storage_with_a_namespace_of_its_own_is_read_as_well(tmp_path: Path, session_log: SessionLog) -> None:

@@ -14,7 +14,7 @@ from strands.session.session_manager import SessionManager  # noqa: E402
 from strands.types.exceptions import SessionException  # noqa: E402
 from strands_agents import call, happened  # noqa: E402
 
-from strands_session_log import SessionLog, ValkeySessionManager, errors  # noqa: E402
+from strands_session_log import SessionLog, ValkeySessionManager, errors, events  # noqa: E402
 from strands_session_log.lifecycle.hooks import hook_event  # noqa: E402
 from strands_session_log.testing.model import ScriptedModel  # noqa: E402
 
@@ -163,3 +163,44 @@ def test_a_graph_whose_manager_is_older_than_what_another_process_wrote_goes_on_
     graph(session_log, nodes, manager)("Tell me.")
     started = [event.data["node"] for event in happened(session_log, types="node.started")]
     assert started == ["research", "write", "write"]
+
+
+def deleting(log: SessionLog, delete: Any) -> Any:
+    """A graph between whose two nodes its session is deleted."""
+    running = graph(log, {"research": speaker("research", SECRET), "write": speaker("write", "Written.", "More.")})
+
+    def between(event: Any) -> None:
+        if event.node_id == "write" and not deleted:
+            deleted.append(event.node_id)
+            delete(running)
+
+    deleted: list[str] = []
+    running.hooks.add_callback(hook_event("BeforeNodeCallEvent"), between)
+    return running
+
+
+def test_a_graph_whose_session_is_deleted_under_it_fails_and_brings_nothing_back(session_log: SessionLog) -> None:
+    running = deleting(session_log, lambda _: session_log.delete("s"))
+    with pytest.raises(Exception, match="is not on the server any more"):
+        running(SECRET)
+    assert session_log.sessions() == []
+
+
+def test_a_graph_does_not_go_on_in_a_session_that_somebody_else_began(session_log: SessionLog) -> None:
+    def replace(_: Any) -> None:
+        session_log.delete("s")
+        session_log.append("s", [events.Custom("custom.note", {"n": number}) for number in range(60)])
+
+    with pytest.raises(Exception, match="is not on the server any more"):
+        deleting(session_log, replace)(SECRET)
+    assert {event.type for event in happened(session_log)} == {"custom.note"}
+
+
+def test_a_graph_whose_own_manager_deletes_its_session_goes_on_without_what_was_said(session_log: SessionLog) -> None:
+    running = deleting(session_log, lambda graph: graph.session_manager.delete_session("s"))
+    running("Research " + SECRET)
+    assert session_log.sessions() == []
+    running("Once more.")
+    assert said(session_log, "g:write")[-1] == "More."
+    assert SECRET not in str(list(session_log.events.entries("s")))
+    assert happened(session_log, types="multi_agent.updated")

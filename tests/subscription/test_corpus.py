@@ -58,9 +58,10 @@ NOTED = {
     "abandoned": 1,
     "taken_over:gone": 1,
     "taken_over:c": 1,
-    "member:gone": 1,
+    "heartbeat:gone": 1,
+    "recount_cursor": "0-0",
 }
-FIELDS = (*NOTED, "checkpoint", "checkpoint_link", "created", "last_read", "replay", "parked_total", "error")
+FIELDS = (*NOTED, "checkpoint", "checkpoint_link", "created", "last_read", "parked_total", "error")
 ENVELOPE = ("session", "id", "type", "agent", "link", "facts")
 PARKED = (*ENVELOPE, "feed_id", "attempts", "error")
 LARGE_IDS = {
@@ -70,6 +71,7 @@ LARGE_IDS = {
     "a time to come": "99999999999999-1000",
     "the sequence 0": "99999999999999-0",
 }
+SCORES = ("-inf", "1", "1e300", "inf")
 ENTRY_VALUES = ("junk", "huge", "negative", "bytes", "empty")
 
 
@@ -91,6 +93,7 @@ SPOILS = [
     *(Spoil(key, "", kind) for key in GroupKeys._fields for kind in (*TYPES, "missing")),
     *(Spoil("group", field, value) for field in FIELDS for value in (*VALUES, "missing")),
     *(Spoil("position", "value", value) for value in VALUES),
+    *(Spoil("replay", score, value) for score in SCORES for value in VALUES),
     *(Spoil("feed", field, value) for field in ENVELOPE for value in (*ENTRY_VALUES, "missing")),
     *(Spoil("feed", "entry", value) for value in LARGE_IDS),
     *(Spoil("parked", "entry", value) for value in LARGE_IDS),
@@ -143,6 +146,8 @@ class Ground:
             send("HDEL", key, field) if spoil.value == "missing" else send("HSET", key, field, VALUES[spoil.value])
         elif spoil.field == "entry":
             send("XADD", key, LARGE_IDS[spoil.value], "field", "value")
+        elif spoil.key == "replay":
+            send("ZADD", key, spoil.field, VALUES[spoil.value])
         elif spoil.key == "position":
             send("SET", key, VALUES[spoil.value])
         else:

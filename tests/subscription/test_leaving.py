@@ -156,9 +156,9 @@ def test_a_client_that_is_closed_under_a_consumer_hangs_nobody(
 
 def test_consumers_that_died_long_ago_are_forgotten(log: SessionLog) -> None:
     key = log.events.keyspace.group(0, "g").group
-    log.client.execute_command("HSET", key, "member:dead", 1)
+    log.client.execute_command("HSET", key, "heartbeat:dead", 1)
     with Consumer(log, ordered=True):
-        wait_until(lambda: "member:dead" not in notes(log), "it to be forgotten")
+        wait_until(lambda: "heartbeat:dead" not in notes(log), "it to be forgotten")
 
 
 def test_a_name_of_the_dead_goes_with_the_feed_that_is_trimmed(make_client: Callable[..., Any], namespace: str) -> None:

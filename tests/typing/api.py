@@ -19,6 +19,7 @@ from strands_session_log import (
     EventId,
     FeedPosition,
     FeedTail,
+    LivePosition,
     LiveTail,
     LiveTokens,
     Recorded,
@@ -102,6 +103,8 @@ feed = log.tail(after=place)
 
 
 heard_live: LiveTail = log.live("s-42", after=last)
+heard_live = log.live("s-42", after=heard_live.position)
+heard_live = log.live("s-42", after=LivePosition.parse(str(heard_live.position)))
 for item in heard_live:
     if isinstance(item, Delta):
         piece: tuple[EventId, str, str, str, int] = (

@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from strands_session_log import FeedPosition, errors
+from strands_session_log import FeedPosition, LivePosition, errors
 from strands_session_log.codec.delta import FIELDS, Line, delta
 from strands_session_log.feed import FeedId
+from strands_session_log.ids import EventId
 from strands_session_log.live.publisher import _Piece
 from strands_session_log.live.voice import Voice
 from strands_session_log.subscription.tails.buffer import CAPACITY, Buffer, Ended, Sized
@@ -58,6 +59,22 @@ def test_what_came_before_an_error_is_consumed_first_and_an_error_among_items_is
     for _ in range(2):
         with pytest.raises(ValueError, match="the end"):
             buffer.get()
+
+
+IDS = st.builds(EventId, st.integers(0, 10**16 - 1), st.integers(0, 10**16 - 1))
+
+
+@given(IDS, IDS)
+def test_a_live_position_survives_its_text(event: EventId, piece: EventId) -> None:
+    assert LivePosition.parse(str(LivePosition(event, piece))) == LivePosition(event, piece)
+
+
+@pytest.mark.parametrize(
+    "text", ["", ".", "1-1", "1-1.", "1-1.2", "1-1.1-1.1-1", "1-1.-1-1", "1-1.1-1\n", "1-1.1-" + "9" * 17]
+)
+def test_what_is_no_live_position_is_refused(text: str) -> None:
+    with pytest.raises(errors.InvalidPointError):
+        LivePosition.parse(text)
 
 
 def test_closing_ends_waits_in_threads_and_in_event_loops() -> None:
@@ -121,6 +138,18 @@ def test_a_model_that_does_not_say_when_it_begins_is_heard() -> None:
 
 def test_each_call_of_the_model_is_another_message() -> None:
     found = pieces({"messageStart": {}}, text("Hi"), {"messageStart": {}}, text("Hi again"))
+    assert [one.kind for one in found] == ["text", "discarded", "text"]
+    assert found[0].message == found[1].message != found[2].message
+
+
+def test_what_became_a_message_is_not_discarded() -> None:
+    found: list[Line] = []
+    voice = Voice("a", found.append, found.clear)
+    for said in ("Hi", "Hi again"):
+        voice.hear(text(said))
+        voice.settle()
+        voice.discard()
+    assert [one.text for one in found] == ["Hi", "Hi again"]
     assert found[0].message != found[1].message
 
 

@@ -6,15 +6,14 @@ import logging
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
 from threading import Event, Thread
 
 from strands_session_log import GroupStatus, ServerReport, SessionLog, errors
 
 logger = logging.getLogger(__name__)
 
-ACTIVE = timedelta(minutes=5)
-"""A session is active as long as its last event is no older."""
+ACTIVE = "-5m"
+"""A session is active as long as its last event is no older, by the server's clock."""
 
 _IMPATIENT = 0.5
 _STALE_AFTER = 3
@@ -82,9 +81,8 @@ class Lookout:
             self._stopped.wait(self._every if is_whole else min(self._every, _IMPATIENT))
 
     def _look(self, was_well: bool) -> Look | None:
-        since = datetime.now(timezone.utc) - ACTIVE
         try:
-            active = self._log.count_sessions(since)
+            active = self._log.count_sessions(ACTIVE)
             return Look(time.monotonic(), self._log.groups(), self._log.servers(), active)
         except errors.SessionLogError as error:
             if was_well:

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.text import Text
 
 from ..codec.delta import Delta
-from ..errors import CorruptEntryError, FeedGapError, SessionNotFoundError
+from ..errors import CorruptEntryError, FeedGapError, LogForkedError, SessionNotFoundError
 from ..events import Recorded
 from ..feed import Envelope
 from ..ids import START, EventId
@@ -22,6 +22,7 @@ from .chronicle import Told
 from .exits import Code
 from .layout import put, row, widths_of
 from .messages import fields, speaker
+from .reading import as_json as json_of
 from .terminal import local, one_line, plain
 
 T = TypeVar("T")
@@ -49,12 +50,12 @@ def follow(things: Iterable[T], show: Callable[[T], object], how_to_go_on: Calla
 
 
 def past_gaps(feed: FeedTail) -> Iterator[Envelope]:
-    """The envelopes; what is missing between them, or was put there by somebody else, is told, and does not end it."""
+    """The envelopes; what is missing between them, was replaced or written by others, is told and does not end it."""
     while True:
         try:
             yield from feed
             return
-        except (FeedGapError, CorruptEntryError) as error:
+        except (FeedGapError, LogForkedError, CorruptEntryError) as error:
             typer.echo(f"session-log: warning: {one_line(error)}", err=True)
 
 
@@ -136,9 +137,13 @@ def _cells(one: Envelope) -> tuple[str, ...]:
     return time, session, agent, one_line(one.type), fields(one.facts, _LONG) if one.facts else ""
 
 
-def json_of_piece(delta: Delta) -> dict[str, Any]:
-    """Everything of a piece of a message."""
-    return {"id": str(delta.id), **delta.line._asdict(), "revision": delta.revision}
+def json_of_live(item: Delta | Recorded, cursor: object) -> dict[str, Any]:
+    """Everything of a piece of a message, or of a message, and how to go on behind it."""
+    if isinstance(item, Delta):
+        found = {"id": str(item.id), **item.line._asdict(), "revision": item.revision}
+    else:
+        found = json_of(item)
+    return {**found, "cursor": str(cursor)}
 
 
 def agent_of(item: Delta | Recorded) -> str:

@@ -7,6 +7,7 @@ heavy, or may not be installed, belongs into the function. `strands_session_log.
 
 from __future__ import annotations
 
+import inspect
 import logging
 from collections.abc import Callable
 from importlib.metadata import EntryPoint, entry_points
@@ -62,6 +63,8 @@ def _loaded(entry_point: EntryPoint) -> Plugin:
 
 def _build(plugin: Plugin) -> None:
     """Typer looks at a function only when all commands are built: what is wrong with one would cost them all."""
+    if inspect.iscoroutinefunction(plugin.function):
+        raise TypeError("`command` is a coroutine function, which Typer does not await; call asyncio.run in it")
     alone = typer.Typer()
     alone.command(plugin.name, **plugin.options)(plugin.function)
     typer.main.get_command(alone)

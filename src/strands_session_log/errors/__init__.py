@@ -15,7 +15,9 @@ from .following import (
     EnvelopeMismatchError,
     FeedGapError,
     GroupNotFoundError,
+    HandlerError,
     ParkedNotFoundError,
+    PositionUnknownError,
 )
 from .server import (
     ClusterNotReadyError,
@@ -54,6 +56,7 @@ __all__ = [
     "FeedGapError",
     "ForbiddenError",
     "GroupNotFoundError",
+    "HandlerError",
     "InvalidAnchorError",
     "InvalidIdError",
     "InvalidPointError",
@@ -65,6 +68,7 @@ __all__ = [
     "NotEnoughReplicasError",
     "OutOfMemoryError",
     "ParkedNotFoundError",
+    "PositionUnknownError",
     "ReadOnlyServerError",
     "RevisionNotFoundError",
     "ServerBusyError",
@@ -322,11 +326,17 @@ class ConfigChangedError(NamespaceMismatchError):
 
 
 class LogForkedError(SessionLogError):
-    """The history read before is not the history of this session any more (deleted, or lost in a failover)."""
+    """What was read before is not history any more: deleted, or lost in a failover and replaced by something else.
+
+    Attributes:
+        session_id: The session; of the feed, that of the event read last; empty where that is not known.
+        position: The event read last. Of the feed, where its session is not known, the place in the feed.
+    """
 
     def __init__(self, session_id: str, position: object) -> None:
         self.session_id, self.position = session_id, position
-        super().__init__(f"the history of session {session_id!r} was replaced; it diverges after {position}")
+        what = f"the history of session {session_id!r}" if session_id else "the feed"
+        super().__init__(f"{what} was replaced; what was read up to {position} is not all in it any more")
 
 
 class SessionDeletedError(LogForkedError):

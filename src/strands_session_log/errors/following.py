@@ -31,6 +31,16 @@ class FeedGapError(SessionLogError):
         )
 
 
+class PositionUnknownError(SessionLogError):
+    """A tail of all sessions was asked where it stands before the server has said where it begins."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "the tail does not know yet where it begins; ask for `position` inside `with tail:` or `async with tail:`, "
+            "which wait until it does"
+        )
+
+
 class EnvelopeMismatchError(SessionLogError):
     """The feed says of an event what its session does not: one of the two was written by somebody else.
 
@@ -50,6 +60,27 @@ class EnvelopeMismatchError(SessionLogError):
             f"envelope {feed_id} says of event {id} of session {session_id!r} what the session does not: {told}; "
             f"`session-log verify` tells whether the session is intact"
         )
+
+
+class HandlerError(SessionLogError):
+    """A function returned something of which nothing has run, and nothing will: what it is for would not be done.
+
+    Attributes:
+        name: What it was given as: `handler`, `progress`.
+        function: What the function is called.
+        returned: The type of what it returned.
+        cure: What to do.
+    """
+
+    def __init__(self, name: str, function: str, returned: str, cure: str) -> None:
+        self.name, self.function, self.returned, self.cure = name, function, returned, cure
+        super().__init__(f"{name}={function}: it returned {returned!r}, of which nothing has run; {cure}")
+
+    @classmethod
+    def of(cls, name: str, function: object, returned: object, cure: str) -> HandlerError:
+        """What a function returned, without either: errors travel to other processes."""
+        called = getattr(function, "__qualname__", type(function).__qualname__)
+        return cls(name, called, type(returned).__qualname__, cure)
 
 
 class DeliveryLostError(SessionLogError):

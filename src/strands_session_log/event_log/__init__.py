@@ -1,9 +1,25 @@
 """The log itself: append to, read, list and delete the sessions of one namespace."""
 
+from .batching import FEW_EVENTS, batches, first_batch
 from .deletion import Tombstone
 from .durability import Durability
 from .erasure import Progress
-from .expected import ANY, NO_SESSION, AgentAt, Expected, SessionAt
+from .expected import ANY, NO_SESSION, AgentAt, Expected, InLife, Life, SessionAt
 from .log import EventLog
 
-__all__ = ["ANY", "NO_SESSION", "AgentAt", "Durability", "EventLog", "Expected", "Progress", "SessionAt", "Tombstone"]
+__all__ = [
+    "ANY",
+    "FEW_EVENTS",
+    "NO_SESSION",
+    "AgentAt",
+    "Durability",
+    "EventLog",
+    "Expected",
+    "InLife",
+    "Life",
+    "Progress",
+    "SessionAt",
+    "Tombstone",
+    "batches",
+    "first_batch",
+]

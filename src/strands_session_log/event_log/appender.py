@@ -33,6 +33,7 @@ from ..scripts import APPEND, ONCE, OUTCOME, Script
 from ..server.border import Client, insist, may_have_written, text
 from ..server.line import Line
 from ..server.timed import here
+from .batching import check_batch
 from .durability import Durability, run_durably
 from .expected import Expected, conflict
 from .namespace import Layout
@@ -122,7 +123,9 @@ class Appender:
         if not events:
             raise ValueError("there is no event to append")
         self._layout.check()
-        return [event if isinstance(event, Encoded) else encode(event) for event in events]
+        batch = [event if isinstance(event, Encoded) else encode(event) for event in events]
+        check_batch(batch)
+        return batch
 
     def answer(
         self, session_id: str, batch: Sequence[Encoded], expected: Expected, reply: Sequence[str]

@@ -45,6 +45,7 @@ CURES = {
     "tombstones": "restore it from a backup, or delete the key: what was deleted before is then forgotten",
     "sessions": "restore it from a backup, or delete the key: a session is listed again with its next event",
     "group": "restore it from a backup, or delete the group, which then begins anew",
+    "replay": "delete the key, and have what is parked tried again anew",
     "parked": "restore it from a backup, or delete the key: what was parked is then forgotten",
 }
 _HEAD = {

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple, TypeAlias
 
 from ..errors import ConcurrentWriteError, SessionLostError
 from ..ids import EventId
+from ..server.replies import text
 
 
 class AnyPosition(NamedTuple):
@@ -57,7 +59,50 @@ class AgentAt(NamedTuple):
         return ("agent", self.agent, _number(self.revision), _number(self.next_message))
 
 
-Expected: TypeAlias = "AnyPosition | NoSession | SessionAt | AgentAt"
+class InLife(NamedTuple):
+    """The session must be the one the writer knows, however far it has got: not one begun under its id since.
+
+    Attributes:
+        life: Which one that is, see `EventLog.life`.
+    """
+
+    life: str
+
+    def arguments(self) -> tuple[str, str, str, str]:
+        """As the append script takes it."""
+        return ("life", "", self.life, "")
+
+
+class Life(NamedTuple):
+    """Which of the sessions that have had an id stands there, or would begin there.
+
+    Attributes:
+        name: Tells it from every other: when it began in milliseconds, a space, and what the tombstone of the one
+            before it says. It has not begun yet if that is all, after a space.
+        deleted_ago: How many seconds ago the last session of this id was deleted; None if none is known of.
+    """
+
+    name: str
+    deleted_ago: float | None = None
+
+    @classmethod
+    def parse(cls, reply: Sequence[bytes]) -> Life:
+        """Read what the server says."""
+        ago = text(reply[1])
+        return cls(text(reply[0]), int(ago) / 1000 if ago else None)
+
+
+def begun(life: str, at: EventId) -> str:
+    """The name of a life that was to begin, once it has begun with this event."""
+    return f"{at.ms}{life}" if life.startswith(" ") else life
+
+
+def follows(life: str, before: str) -> bool:
+    """Whether a life is another one's that had not begun: nothing was deleted between them."""
+    return before.startswith(" ") and life.partition(" ")[2] == before[1:]
+
+
+Expected: TypeAlias = "AnyPosition | NoSession | SessionAt | AgentAt | InLife"
 
 ANY = AnyPosition()
 NO_SESSION = NoSession()

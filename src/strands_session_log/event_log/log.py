@@ -11,13 +11,13 @@ from itertools import chain
 from typing import Any
 
 from ..codec import Encoded, RawEntry, fields_of, recorded
-from ..errors import ForbiddenError, LogForkedError
+from ..errors import ForbiddenError, InvalidPointError, LogForkedError
 from ..events import Event, Recorded, SessionInfo
 from ..feed import FeedRetention
-from ..ids import START, EventId
+from ..ids import START, EventId, Revision, parse_point
 from ..instrumentation.hooks import hooks
 from ..keys import Keyspace
-from ..scripts import LOCATE
+from ..scripts import LIFE, LOCATE
 from ..server.border import Client, insist, text
 from .appender import Appender
 from .cache import Cache
@@ -27,7 +27,7 @@ from .diagnosis import CURES, diagnosed, may_be_junk, naming, raise_if_corrupt
 from .directory import Directory
 from .durability import Durability
 from .erasure import Eraser, Progress
-from .expected import ANY, Expected
+from .expected import ANY, Expected, Life
 from .forking import Forker
 from .head import fields_at, position_of
 from .namespace import Layout
@@ -92,7 +92,7 @@ class EventLog:
             The ids of the events.
 
         Raises:
-            EncodingError: When a value cannot be stored.
+            EncodingError: When a value cannot be stored, or there are too many to land at once.
             ConcurrentWriteError: When what was expected is not so, or a message index is taken.
             EventOrderError: When it was to be once, and some of the events are there, but not those before them.
             UnknownOutcomeError: When the server stayed away; append the same events again to settle it.
@@ -178,6 +178,14 @@ class EventLog:
         with diagnosed(self.client, self.keyspace, session_id):
             reply = fields_at(self.client, key, self.retry_for, "revision", "link", "ms")
         return position_of(key, reply)
+
+    def life(self, session_id: str) -> Life:
+        """Which of the sessions that have had this id stands there now, or would begin there; in one round trip."""
+        keys = self.keyspace.session(session_id)
+        with diagnosed(self.client, self.keyspace, session_id):
+            return Life.parse(
+                insist(lambda: LIFE(self.client, [keys.head, keys.tombstones], [session_id]), self.retry_for)
+            )
 
     def now_ms(self, session_id: str) -> int:
         """The clock that the session's events get their time from, in milliseconds since the epoch."""
@@ -303,7 +311,7 @@ class EventLog:
         with naming(self.client, {self.keyspace.feed(partition): ("stream", CURES["feed"])}):
             return insist(call, self.retry_for)
 
-    def sessions(self, limit: int, before: SessionInfo | datetime | None = None) -> list[SessionInfo]:
+    def sessions(self, limit: int, before: SessionInfo | datetime | str | None = None) -> list[SessionInfo]:
         """The directory, newest first, in two round trips; more where much of what it lists is no session.
 
         Args:
@@ -312,8 +320,9 @@ class EventLog:
 
         Raises:
             CorruptKeyError: When the directory of a partition is no sorted set.
+            InvalidPointError: When the text is no time.
         """
-        return self._directory.newest(limit, before)
+        return self._directory.newest(limit, self._time(before) if isinstance(before, str) else before)
 
     def session_ids(self) -> Iterator[str]:
         """The ids of all sessions that are listed, newest first, page by page: also of those whose head is damaged.
@@ -325,9 +334,16 @@ class EventLog:
         """
         return self._directory.session_ids()
 
-    def count_sessions(self, since: datetime) -> int:
-        """How many sessions had an event at or after a time, in one round trip."""
-        return self._directory.count(since)
+    def count_sessions(self, since: datetime | str) -> int:
+        """How many sessions had an event at or after a time; one round trip, one more where the time is relative."""
+        return self._directory.count(self._time(since) if isinstance(since, str) else since)
+
+    def _time(self, point: str) -> datetime:
+        """What is relative is so to the server's clock, from which events have their time."""
+        found = parse_point(point, now_ms=self.clock(self.keyspace.sessions(0)))
+        if isinstance(found, Revision):
+            raise InvalidPointError(point)
+        return EventId(found.ms, 0).time
 
 
 def _record(reason: str, by: str) -> dict[str, str]:

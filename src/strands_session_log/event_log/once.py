@@ -19,12 +19,13 @@ from ..ids import EventId
 from ..scripts import IDS, ONCE
 from ..server.border import insist
 from .appender import Appender
+from .batching import MOST_EVENTS
 from .expected import Expected
 from .reading import Reader
 from .sealed import Position, seal
 
-KEPT = 1_000
-"""How many of a session's newest events are known by their event ids, at least."""
+KEPT = MOST_EVENTS
+"""How many of a session's newest events are known by their event ids, at least: a whole batch."""
 
 _ADDED_AT_ONCE = 500
 _MIN_ATTEMPTS = 100
@@ -133,9 +134,6 @@ class OnceAppender:
 
 
 def _check_can_be_known(batch: Sequence[Encoded]) -> None:
-    if len(batch) > KEPT:
-        problem = f"{len(batch):,} are more than the {KEPT:,} that are known again: append them in several batches"
-        raise EncodingError("events", problem)
     seen = set[str]()
     for encoded in batch:
         event_id = encoded.event.event_id

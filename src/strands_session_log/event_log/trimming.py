@@ -49,14 +49,19 @@ def trim(
     """
     milliseconds = [round(seconds * 1000) for seconds in (retention.keep, retention.max_age)]
     limits = [*milliseconds, retention.max_length, round(retention.abandoned_after * 1000)]
-    for _ in range(_LOOKS):
+    found, looks = Trimmed(0), 0
+    # Groups come and go; where they do all the time, the next one who trims has better luck.
+    while looks < _LOOKS:
         names = _groups(client, keyspace.feed(partition))
         keys: list[str | bytes] = [keyspace.feed(partition), *(keyspace.group_key(partition, name) for name in names)]
         reply = FEED_TRIM(client, keys, [*limits, "=" if exactly else "~", *names], raw=True)
-        if reply[0] >= 0:
-            return _told(partition, reply)
-    # Groups come and go all the time; the next one who trims has better luck.
-    return Trimmed(0)
+        if reply[0] < 0:
+            looks += 1
+            continue
+        found = _added(found, reply)
+        if not (exactly and reply[1]):
+            break
+    return _told(partition, found)
 
 
 def _groups(client: Client, feed: str) -> list[bytes]:
@@ -68,10 +73,16 @@ def _groups(client: Client, feed: str) -> list[bytes]:
     return [record(row)["name"] for row in rows]
 
 
-def _told(partition: int, reply: Any) -> Trimmed:
-    removed, abandoned, lost = reply
+def _added(before: Trimmed, reply: Any) -> Trimmed:
+    """What all steps so far have done; how much a group has lost is counted anew in each."""
+    removed, _, abandoned, lost = reply
     pairs = [(name.decode("utf-8", "replace"), int(count)) for name, count in zip(lost[::2], lost[1::2], strict=True)]
     names = [name.decode("utf-8", "replace") for name in abandoned]
+    return Trimmed(before.removed + removed, [*before.abandoned, *names], pairs or list(before.lost))
+
+
+def _told(partition: int, found: Trimmed) -> Trimmed:
+    removed, names, pairs = found
     for group in names:
         logger.warning("group=<%s>, partition=<%d> | nobody reads it, so the feed goes on", group, partition)
         hooks.tell(GroupAbandoned(group, 0))
@@ -79,4 +90,4 @@ def _told(partition: int, reply: Any) -> Trimmed:
         hooks.tell(FeedTrimmed(removed))
     for group, count in pairs:
         logger.warning("group=<%s>, partition=<%d>, lost=<%d> | the feed outgrew its cap", group, partition, count)
-    return Trimmed(removed, names, pairs)
+    return found

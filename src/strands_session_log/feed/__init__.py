@@ -1,6 +1,6 @@
 """The feed: an envelope for every event of a namespace, never content, in one stream a partition."""
 
-from .envelope import FIELDS, Envelope, FeedId, envelope
+from .envelope import FIELDS, Envelope, FeedId, envelope, replaced
 from .retention import FeedRetention
 
-__all__ = ["FIELDS", "Envelope", "FeedId", "FeedRetention", "envelope"]
+__all__ = ["FIELDS", "Envelope", "FeedId", "FeedRetention", "envelope", "replaced"]

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from ..errors import CorruptEntryError, EnvelopeMismatchError
+from ..errors import CorruptEntryError, EnvelopeMismatchError, LogForkedError
 from ..events import Event, Recorded
 from ..ids import MAX_MS, EventId, check_id
 from ..keys import Keyspace
@@ -125,6 +125,22 @@ def envelope(keyspace: Keyspace, partition: int, entry_id: bytes, fields: Sequen
         return _new(Envelope, (FeedId.parse(partition, entry_id), *names, fields[9].decode(), fields[11]))
     except (ValueError, IndexError) as error:
         raise CorruptEntryError(entry_id.decode(), f"{type(error).__name__}: {error}") from error
+
+
+def replaced(keyspace: Keyspace, place: FeedId, fields: Sequence[bytes]) -> LogForkedError:
+    """The error of who finds that what was read last is not in the feed any more.
+
+    Args:
+        keyspace: How the namespace is laid out.
+        place: Where it stood.
+        fields: What stood there; empty where that is not known.
+    """
+    try:
+        lost = envelope(keyspace, place.partition, place.stream_id.encode(), fields)
+    except CorruptEntryError:
+        # What was there was no event, or was read in an earlier life; all that is known is where.
+        return LogForkedError("", place)
+    return LogForkedError(lost.session_id, lost.id)
 
 
 @lru_cache(maxsize=4096)

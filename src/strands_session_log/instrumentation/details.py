@@ -119,6 +119,17 @@ class Repaired(Detail):
 
 
 @dataclass(frozen=True, slots=True)
+class RecordingBegunAnew(Detail):
+    """The session that a recorder wrote to was deleted, or lost: it goes on with what happened since, in a new one.
+
+    Attributes:
+        dropped: How many steps were not written any more as they came before the deletion.
+    """
+
+    dropped: int
+
+
+@dataclass(frozen=True, slots=True)
 class SnapshotSaved(Detail):
     """A snapshot was saved.
 

@@ -24,6 +24,7 @@ from .details import (
     Parked,
     ReadDone,
     Rechained,
+    RecordingBegunAnew,
     Redelivered,
     Repaired,
     Resumed,
@@ -82,6 +83,7 @@ class PrometheusHook:
             Resumed: self._resumed,
             IntegrityChecked: lambda detail: self._integrity.labels(detail.result).inc(),
             Repaired: self._repaired,
+            RecordingBegunAnew: lambda _: self._begun_anew.inc(),
             SnapshotSaved: self._snapshot_saved,
             SnapshotDropped: lambda detail: self._snapshots_dropped.labels(detail.reason).inc(),
             FeedTrimmed: lambda detail: self._trimmed.inc(detail.events),
@@ -105,6 +107,10 @@ class PrometheusHook:
         self._repairs = self._counter("repairs", "Batches that failed before and are in the log now.")
         self._repaired_events = self._counter(
             "repaired_events", "Events in batches that failed before and are in the log now."
+        )
+
+        self._begun_anew = self._counter(
+            "recordings_begun_anew", "Times that a recorder went on in a new session, as its own was deleted or lost."
         )
 
     def _read(self) -> None:

@@ -36,12 +36,14 @@ class Said:
         index: Its index; None until it has one.
         created_at: When it was recorded first.
         redaction: What it says now that it was redacted.
+        withheld: What its agent held of a deleted session when it got its index: it is another one's after the next.
     """
 
     live: Any
     index: int | None = None
     created_at: str = ""
     redaction: Any = None
+    withheld: object = None
 
     def redacted(self, agent_id: str, trace: str) -> events.MessageRedacted:
         """The event that replaces it."""

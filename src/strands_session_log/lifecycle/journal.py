@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from strands.types.session import SessionAgent, SessionMessage
 
 from .. import codec, events
 from ..codec import Encoded
-from ..event_log import ANY, AgentAt, EventLog, Expected
+from ..event_log import ANY, FEW_EVENTS, AgentAt, EventLog, Expected, InLife, first_batch
+from ..event_log.expected import begun
 from ..events import Event
 from ..ids import START, EventId
 from ..instrumentation import Repaired
@@ -19,6 +20,7 @@ from ..state import AgentState, Messages, removed_count
 from .records import agent_content, data_of
 from .trace import current_traceparent
 from .window import Window
+from .withheld import Withheld
 
 
 class Journal:
@@ -35,12 +37,25 @@ class Journal:
         agent: What the log holds of the agent.
         fenced: Refuse to write when someone else has moved the agent.
         remembers: Know messages of before by their tracking id, which costs holding them.
+        life: Refuse to write to another session than this one, see `EventLog.life`; None to leave that open.
+        withheld: What the agent held of a session that was deleted.
+
+    Attributes:
+        life: The session this one writes to.
     """
 
     def __init__(
-        self, log: EventLog, session_id: str, agent: AgentState, fenced: bool = True, remembers: bool = False
+        self,
+        log: EventLog,
+        session_id: str,
+        agent: AgentState,
+        fenced: bool = True,
+        remembers: bool = False,
+        life: str | None = None,
+        withheld: Withheld | None = None,
     ) -> None:
         record = agent.record or {}
+        self.life, self.withheld = life, withheld
         self.agent_id = agent.agent_id
         last = agent.messages.last_index
         self.next_index = 0 if last is None else last + 1
@@ -48,7 +63,7 @@ class Journal:
         self._moved = agent.moved
         self._content: Any = agent_content(record)
         self._created_at = str(record.get("created_at", ""))
-        self._window = Window(agent)
+        self._window = Window(agent, withheld)
         self.has_window = agent.held is not None
         self._seen: list[Any] = []
         self._notes: list[Encoded] = []
@@ -64,12 +79,11 @@ class Journal:
         """Whether a flush would have anything to write."""
         return bool(self._waiting or self._sent)
 
-    def begin(self, agent: SessionAgent, trace: str | None = None) -> None:
-        """Put the agent's record in line for the first time, or its change."""
-        if self._content:
-            self.state(agent, trace)
-        else:
-            self.adopt([events.AgentCreated(data_of(agent), self.agent_id, trace=_or_current(trace))])
+    @property
+    def content(self) -> Mapping[str, Any]:
+        """The agent's record as it was handed over last, as JSON values; empty when none was."""
+        content: Mapping[str, Any] = self._content
+        return content
 
     def note(self, happened: Iterable[Event]) -> None:
         """Keep facts until something is written that must not wait."""
@@ -161,7 +175,7 @@ class Journal:
         return self._tracked.get(tracking_id)
 
     def state(self, agent: SessionAgent, trace: str | None = None) -> None:
-        """Put the agent's record in line, if its content is not what was handed over last.
+        """Put the agent's record in line for the first time, or if its content is not what was handed over last.
 
         Content is compared, not Strands' version counters: those start anew when `agent.state` is replaced.
 
@@ -169,12 +183,13 @@ class Journal:
             EncodingError: When a value in it cannot be stored.
         """
         agent.created_at = self._created_at or agent.created_at
-        data = data_of(agent)
+        data = data_of(agent) if self.withheld is None else self.withheld.left_of(data_of(agent))
         content = codec.to_json(agent_content(data), "agent")
         if content != self._content:
             # At the very time the record names, which then need not be written twice.
-            self.queue([events.AgentUpdated(data, self.agent_id, time=agent.updated_at, trace=_or_current(trace))])
-            self._content = content
+            kind = events.AgentUpdated if self._content else events.AgentCreated
+            self.queue([kind(data, self.agent_id, time=agent.updated_at, trace=_or_current(trace))])
+            self._content, self._created_at = content, agent.created_at
 
     def glance(self, messages: Sequence[Any], conversation_manager_state: Any, trace: str | None = None) -> None:
         """As `window`, but only if other messages are held than last time: cheap enough for every message.
@@ -194,7 +209,7 @@ class Journal:
         Raises:
             EncodingError: When a value in it cannot be stored.
         """
-        removed = removed_count(conversation_manager_state)
+        removed = removed_count(conversation_manager_state) if self.withheld is None else 0
         changed = self._window.changed(messages, removed, self.next_index, forced)
         self._seen = list(messages)
         if changed is not None:
@@ -222,11 +237,12 @@ class Journal:
         self._take_note(encoded)
 
     def reset(self) -> None:
-        """The session was deleted: nothing is in line for it, and it holds nothing of the agent."""
+        """The session was deleted: nothing is in line, and a new one gets nothing the agent still holds of it."""
         with self._flush_lock, self._queue_lock:
-            self._moved = START
+            self._moved, self.life, self.withheld = START, None, Withheld(self._content, self.withheld)
             self._notes, self._held, self._waiting, self._sent = [], [], [], []
-            self._window = Window(AgentState(self.agent_id))
+            self._seen, self._content, self._created_at = [], {}, ""
+            self._window, self.has_window = Window(AgentState(self.agent_id), self.withheld), False
 
     def _take_note(self, written: Sequence[Encoded]) -> None:
         for encoded in written:
@@ -257,16 +273,20 @@ class Journal:
                     hooks.tell(Repaired(len(batch)))
 
     def _expected(self) -> Expected:
+        if self.life is not None and not (self._fenced and self._moved.revision):
+            return InLife(self.life)
         return AgentAt(self.agent_id, self._moved) if self._fenced else ANY
 
     def _next_batch(self) -> list[Encoded]:
-        """What was tried before, alone; else all that is in line."""
+        """What was tried before, alone; else what is in line, or as much of it as may land at once."""
         with self._queue_lock:
             if not self._sent:
-                self._sent, self._waiting = self._waiting, []
+                count = first_batch(self._waiting, FEW_EVENTS)
+                self._sent, self._waiting = self._waiting[:count], self._waiting[count:]
             return self._sent
 
     def _landed(self, batch: Sequence[Encoded], ids: Sequence[EventId]) -> None:
+        self.life = self.life and begun(self.life, ids[0])
         for id_, encoded in zip(ids, batch, strict=True):
             if encoded.event.moves_agent:
                 self._moved = id_

@@ -7,7 +7,7 @@ Strands fires no event when a conversation manager trims or summarises, when con
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from hashlib import blake2b
 from typing import Any, NamedTuple
 
@@ -15,6 +15,7 @@ import orjson
 
 from ..codec import to_json
 from ..state import AgentState
+from .withheld import Withheld, first_said_since
 
 
 class Slot(NamedTuple):
@@ -23,10 +24,12 @@ class Slot(NamedTuple):
     Attributes:
         at: Its index in the transcript; None when it stands nowhere in it.
         print: The fingerprint of its content.
+        is_erased: Whether its content was erased: what an agent holds in its place is then what it said.
     """
 
     at: int | None
     print: bytes
+    is_erased: bool = False
 
 
 class Window:
@@ -34,10 +37,12 @@ class Window:
 
     Args:
         agent: What the log holds of the agent.
+        withheld: What the agent held of a session that was deleted: it is passed over.
     """
 
-    def __init__(self, agent: AgentState) -> None:
+    def __init__(self, agent: AgentState, withheld: Withheld | None = None) -> None:
         self._resumed: AgentState | None = agent
+        self._withheld = withheld
         self._slots: list[Slot] = []
         self._added: list[tuple[int, bytes]] = []
         self._removed = agent.removed
@@ -68,8 +73,12 @@ class Window:
         Returns:
             The data of a `WindowChanged` event; None when messages and state tell it all.
         """
-        expected = self._load()[max(0, removed - self._removed) :]
+        slots, gone = self._load(), max(0, removed - self._removed)
         prints = [fingerprint(message) for message in live]
+        if self._withheld is not None:
+            first = first_said_since(prints, [slot.print for slot in slots if slot.at is not None])
+            live, prints = live[first:], prints[first:]
+        slots[gone:] = expected = _with_erased(slots[gone:], prints)
         # A count that went back is that of another conversation manager: the fold would take what it says literally.
         explained = removed >= self._removed and [slot.print for slot in expected] == prints
         self._removed = removed
@@ -82,11 +91,41 @@ class Window:
     def _load(self) -> list[Slot]:
         """Fingerprint what was resumed and added only once it is needed: not while a message waits to be written."""
         if self._resumed is not None:
-            window = self._resumed.window_with_indices()
-            self._slots, self._resumed = [Slot(index, _print_of_json(message)) for index, message in window], None
+            self._slots, self._resumed = list(_slots_of(self._resumed)), None
         self._slots += [Slot(index, _print_of_json(orjson.loads(body)["message"])) for index, body in self._added]
         self._added = []
         return self._slots
+
+
+def _slots_of(agent: AgentState) -> Iterator[Slot]:
+    for span in agent.window_spans():
+        if isinstance(span, Mapping):
+            yield Slot(None, _print_of_json(span))
+        else:
+            for one in agent.messages[span[0] : span[1]]:
+                yield Slot(one.message_id, _print_of_json(one.shown), one.erased)
+
+
+def _with_erased(known: Sequence[Slot], prints: Sequence[bytes]) -> list[Slot]:
+    """Each erased message with the fingerprint of what stands in its place, between those that are recognised.
+
+    Otherwise what an agent, or another session manager, still holds of it would be a message that stands nowhere.
+    """
+    slots = list(known)
+    if not any(slot.is_erased for slot in slots):
+        return slots
+    positions = {slot.print: at for at, slot in enumerate(slots) if not slot.is_erased}
+    start, unknown = 0, list[bytes]()
+    for print_ in (*prints, None):
+        end = len(slots) if print_ is None else positions.get(print_)
+        if end is None:
+            unknown.append(print_ or b"")
+            continue
+        gap = [at for at in range(start, end) if slots[at].is_erased]
+        for at, found in zip(reversed(gap), reversed(unknown), strict=False):
+            slots[at] = slots[at]._replace(print=found)
+        start, unknown = max(start, end + 1), []
+    return slots
 
 
 def _placed(known: Sequence[Slot], prints: Iterable[bytes]) -> list[Slot]:

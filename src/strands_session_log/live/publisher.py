@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import atexit
 import logging
 import os
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from threading import Condition, Thread
 from typing import NamedTuple
+from weakref import WeakSet
 
-from ..codec.delta import END, INPUT, LIVE_MS, REASONING, TEXT, Line
+from ..codec.delta import DISCARDED, END, INPUT, LIVE_MS, REASONING, TEXT, Delta, Line, delta
+from ..errors import CorruptEntryError
+from ..event_log.reading import fetch
 from ..keys import SessionKeys
 from ..scripts import LIVE
 from ..server.border import Client, insist
@@ -25,8 +31,11 @@ _STAYING = 10_000
 _PAUSE = 1.0
 """For how many seconds a server that did not answer is left alone; what is said meanwhile waits, or is lost."""
 _IDLE = 5.0
+_AT_EXIT = 1.0
+"""For how many seconds the end of the process waits for the next batch: watchers should hear that a message ended."""
 _JOINED = (TEXT, REASONING, INPUT)
 _REMEMBERED = 1_000
+_PAGE = 100
 
 
 class LiveStats(NamedTuple):
@@ -67,14 +76,28 @@ class _Piece:
         return self.line._replace(text="".join(self._texts))
 
 
+class _Batch(NamedTuple):
+    """What is published at a time.
+
+    Attributes:
+        lines: Pieces, numbered.
+        forgets: Whether what was published before is to be taken back.
+        agents: Of whom what was left open is to be discarded.
+    """
+
+    lines: Sequence[Line]
+    forgets: bool
+    agents: Sequence[str]
+
+
 @dataclass(slots=True)
 class _Progress:
     """How far a message has come.
 
     Attributes:
         number: Of its last piece.
-        since: Where the session stood when its first piece was published; None as long as none was.
-        is_whole: Whether all of it was heard.
+        since: Where the session stood when it began; None as long as nothing of it was published.
+        is_whole: Whether all of it was heard, or nothing of it counts any more.
     """
 
     number: int = 0
@@ -96,6 +119,7 @@ class Publisher:
         self._published = self._dropped = 0
         self._last_error = ""
         self._reset()
+        _open.add(self)
 
     def _reset(self) -> None:
         self._process = os.getpid()
@@ -103,6 +127,7 @@ class Publisher:
         self._pieces: list[_Piece] = []
         self._characters = 0
         self._forgets = self._is_busy = False
+        self._agents: list[str] = []
         self._thread: Thread | None = None
         self._messages: dict[str, _Progress] = {}
 
@@ -115,7 +140,7 @@ class Publisher:
         """Take a piece, or give it up where too much waits."""
         with self._own_lock():
             progress = self._messages.setdefault(line.message, _Progress())
-            progress.is_whole = progress.is_whole or line.kind == END
+            progress.is_whole = progress.is_whole or line.kind in (END, DISCARDED)
             if self._characters + len(line.text) > _MOST_CHARACTERS:
                 return self._lose([line])
             self._characters += len(line.text) + _LEAST
@@ -130,10 +155,20 @@ class Publisher:
             self._pieces, self._characters, self._forgets = [], 0, True
             self._start()
 
+    def discard_left_open(self, agent: str) -> None:
+        """Say that what others heard an agent say, perhaps in a process that was killed, will not be a message."""
+        with self._own_lock():
+            self._agents.append(agent)
+            self._start()
+
     def flush(self, timeout: float) -> bool:
         """Wait until nothing waits; returns whether that is so."""
         with self._own_lock():
-            return self._changed.wait_for(lambda: not (self._pieces or self._forgets or self._is_busy), timeout)
+            return self._changed.wait_for(lambda: not (self._has_work or self._is_busy), timeout)
+
+    @property
+    def _has_work(self) -> bool:
+        return bool(self._pieces or self._forgets or self._agents)
 
     def _own_lock(self) -> Condition:
         """Not that of the process this one was forked from, which its thread may have held."""
@@ -160,11 +195,11 @@ class Publisher:
     def _run(self) -> None:
         while self._await():
             time.sleep(self._interval)
-            lines, forgets = self._take()
+            batch = self._take()
             try:
-                self._send(lines, forgets)
+                self._send(batch)
             except Exception as error:
-                self._give_up(lines, forgets, error)
+                self._give_up(batch, error)
             with self._changed:
                 self._is_busy = False
                 self._changed.notify_all()
@@ -172,20 +207,20 @@ class Publisher:
     def _await(self) -> bool:
         """Wait for something to publish; False after a while without."""
         with self._changed:
-            if self._changed.wait_for(lambda: self._pieces or self._forgets, _IDLE):
+            if self._changed.wait_for(lambda: self._has_work, _IDLE):
                 return True
             self._thread = None
             return False
 
-    def _take(self) -> tuple[list[Line], bool]:
+    def _take(self) -> _Batch:
         """What is to be published now. A message that was whole before anybody heard of it is read in the log."""
         with self._changed:
-            forgets, pieces = self._forgets, self._pieces
-            self._pieces, self._characters, self._forgets, self._is_busy = [], 0, False, True
+            pieces, forgets, agents = self._pieces, self._forgets, self._agents
+            self._pieces, self._characters, self._forgets, self._agents, self._is_busy = [], 0, False, [], True
             for message in list(self._messages)[:-_REMEMBERED]:
                 del self._messages[message]
             lines = [piece.whole for piece in pieces if self._is_of_interest(piece.line.message)]
-            return [self._numbered(line) for line in lines], forgets
+            return _Batch([self._numbered(line) for line in lines], forgets, agents)
 
     def _is_of_interest(self, message: str) -> bool:
         progress = self._messages.setdefault(message, _Progress())
@@ -196,29 +231,69 @@ class Publisher:
         progress.number += 1
         return line._replace(sequence=progress.number)
 
-    def _send(self, lines: Sequence[Line], forgets: bool) -> None:
-        if not lines and not forgets:
-            return
+    def _send(self, batch: _Batch) -> None:
+        said = [*self._ends(batch.agents), *self._placed(batch.lines)]
+        if said or batch.forgets:
+            self._tell(said, batch.forgets)
+            self._published += len(said)
+            self._last_error = ""
+
+    def _placed(self, lines: Sequence[Line]) -> list[tuple[Line, int]]:
+        """Each with where the session stood when its message began.
+
+        The session is asked before the first piece is published. The answer counts if the message was not whole by
+        then, and so not in the log; one that was is read there.
+        """
+        begun = {line.message for line in lines if self._messages[line.message].since is None}
+        if begun:
+            revision = self._tell([], False)
+            with self._changed:
+                for progress in (self._messages[message] for message in begun):
+                    progress.since = None if progress.is_whole else revision
+        placed = ((line, self._messages[line.message].since) for line in lines)
+        return [(line, since) for line, since in placed if since is not None]
+
+    def _tell(self, said: Iterable[tuple[Line, int]], forgets: bool) -> int:
+        """Publish; returns where the session stands."""
         arguments: list[str | int] = [LIVE_MS, _STAYING, "1" if forgets else ""]
-        for line in lines:
-            since = self._messages[line.message].since
-            arguments += (*line, "" if since is None else since)
+        for line, since in said:
+            arguments += (*line, since)
         revision = insist(lambda: LIVE(self._client, (self._keys.head, self._keys.live), arguments), 0)
         if revision is None:
             raise _NoSession("there is no such session yet, or any more")
-        for line in lines:
-            progress = self._messages[line.message]
-            progress.since = int(revision) if progress.since is None else progress.since
-        self._published += len(lines)
-        self._last_error = ""
+        return int(revision)
 
-    def _give_up(self, lines: Sequence[Line], forgets: bool, error: Exception) -> None:
+    def _ends(self, agents: Iterable[str]) -> list[tuple[Line, int]]:
+        """The ends of what agents said last and others left open, as far as that can be learned."""
+        try:
+            return [end for agent in dict.fromkeys(agents) for end in self._left_open(agent)]
+        except Exception as error:
+            self.fail(error)
+            return []
+
+    def _left_open(self, agent: str) -> Iterator[tuple[Line, int]]:
+        """Where it became a message, the end of it does not matter."""
+        last = next((piece for piece in self._newest_first() if piece.line.agent == agent), None)
+        if last is not None and last.line.kind != DISCARDED and last.line.message not in self._messages:
+            end = last.line._replace(kind=DISCARDED, sequence=last.line.sequence + 1, tool_use_id="", text="")
+            yield end, last.revision
+
+    def _newest_first(self) -> Iterator[Delta]:
+        end = "+"
+        while page := insist(partial(fetch, self._client, self._keys.live, end, "-", _PAGE, b"XREVRANGE"), 0):
+            for entry in page:
+                # Nothing is promised of pieces that others wrote.
+                with suppress(CorruptEntryError):
+                    yield delta(*entry)
+            end = f"({page[-1][0].decode()}"
+
+    def _give_up(self, batch: _Batch, error: Exception) -> None:
         if not self._last_error:
             logger.warning("live=<%s>, error=<%s> | what agents say is not published", self._keys.live, error)
         self._last_error = f"{type(error).__name__}: {error}"
         with self._changed:
-            self._dropped += len(lines)
-            self._forgets = self._forgets or (forgets and not isinstance(error, _NoSession))
+            self._dropped += len(batch.lines)
+            self._forgets = self._forgets or (batch.forgets and not isinstance(error, _NoSession))
         if not isinstance(error, _NoSession):
             time.sleep(_PAUSE)
 
@@ -231,3 +306,16 @@ class Publisher:
 
 class _NoSession(LookupError):
     """Nothing is published of a session that is not there: it has been deleted, or has yet to begin."""
+
+
+_open: WeakSet[Publisher] = WeakSet()
+
+
+@atexit.register
+def _publish_what_waits() -> None:
+    """For as long as batches are published; what is left is no part of the log."""
+    before = -1
+    while before < (published := sum(publisher.stats.published for publisher in list(_open))):
+        before, until = published, time.monotonic() + _AT_EXIT
+        if all(publisher.flush(max(0.0, until - time.monotonic())) for publisher in list(_open)):
+            return

@@ -24,7 +24,9 @@ class LiveTokens(HookProvider):
     minutes, and with the session, and whatever is erased in it. What a guardrail objects to is taken back at once.
 
     It fails open: it neither raises nor waits for the network, and what the server did not take is dropped and counted.
-    An agent whose callback handler is replaced later, or for one call, is not heard meanwhile.
+    What will not be a message, as the call was cancelled or failed, is discarded when it ends; after a kill, when the
+    agent is called again. An agent whose callback handler is replaced later, or for one call, is not heard meanwhile; a
+    `BidiAgent` has none, and is not heard.
 
     Args:
         log: The log that has the session; something else records it.
@@ -62,7 +64,10 @@ class LiveTokens(HookProvider):
         """Listen to one agent."""
         initialized: Any = self._initialized
         registry.add_callback(AgentInitializedEvent, initialized)
+        listen(registry, "BeforeInvocationEvent", self._invocation_begins)
         listen(registry, "AfterModelCallEvent", self._model_ended)
+        listen(registry, "MessageAddedEvent", self._message_added)
+        listen(registry, "AfterInvocationEvent", self._invocation_ended)
 
     def _initialized(self, hook: Any) -> None:
         handler = getattr(hook.agent, "callback_handler", None)
@@ -70,11 +75,9 @@ class LiveTokens(HookProvider):
             hook.agent.callback_handler = Overheard(handler, self._hearing(hook.agent))
 
     def _hearing(self, agent: Any) -> Callable[[Any], None]:
-        voice = self._voice(agent)
-
         def hear(chunk: Any) -> None:
             try:
-                voice.hear(chunk)
+                self._voice(agent).hear(chunk)
             except Exception as error:
                 self._publisher.fail(error)
 
@@ -84,8 +87,24 @@ class LiveTokens(HookProvider):
         if getattr(hook, "exception", None) is not None or getattr(hook, "retry", False):
             self._voice(hook.agent).discard()
 
+    def _invocation_begins(self, hook: Any) -> None:
+        """What an earlier one left open will not be a message: it was killed, or its stream was never closed."""
+        self._publisher.discard_left_open(self._name(hook.agent))
+        self._voice(hook.agent).discard()
+
+    def _message_added(self, hook: Any) -> None:
+        if hook.message.get("role") == "assistant":
+            self._voice(hook.agent).settle()
+
+    def _invocation_ended(self, hook: Any) -> None:
+        """However it ended, cancelled too."""
+        self._voice(hook.agent).discard()
+
+    def _name(self, agent: Any) -> str:
+        return self._agent_id or str(agent.agent_id)
+
     def _voice(self, agent: Any) -> Voice:
-        name = self._agent_id or agent.agent_id
+        name = self._name(agent)
         return self._voices.setdefault(name, Voice(name, self._publisher.publish, self._publisher.forget))
 
 

@@ -43,12 +43,17 @@ class Voice:
                 self._redact()
 
     def discard(self) -> None:
-        """What was said will not be a message."""
+        """What was said will not be a message, unless that is settled already."""
         if self._has_spoken:
             self._say(DISCARDED)
+        self.settle()
+
+    def settle(self) -> None:
+        """What was said is a message of the agent; what is said from now on is another one."""
         self._message, self._has_spoken = "", False
 
     def _begin(self) -> None:
+        self.discard()
         self._message, self._has_spoken, self._block, self._tool = new_event_id(), False, 0, ""
 
     def _hear_delta(self, delta: Mapping[str, Any]) -> None:
@@ -64,7 +69,6 @@ class Voice:
         """A guardrail objects: nobody is to read on, or again; what is said after that is another message."""
         self._forget()
         block = self._block
-        self.discard()
         self._begin()
         self._block = block
 

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import NamedTuple, Protocol
 
 from .. import events
 from ..codec import Encoded
-from ..errors import ConcurrentWriteError, EncodingError, InvalidIdError
-from ..event_log import NO_SESSION, SessionAt
+from ..errors import ConcurrentWriteError, EncodingError, InvalidIdError, SessionLostError
+from ..event_log import NO_SESSION, SessionAt, batches
 from ..session_log import SessionLog
+from .catching_up import MessagesMissingError, rebased
 from .errors import SourceError
 from .plan import Decision, Outcome, decide, find, planned
 from .stored import Source
-
-_BATCH_EVENTS = 200
-_BATCH_BYTES = 1_000_000
 
 
 class Imported(NamedTuple):
@@ -84,14 +82,17 @@ def import_sessions(
 def _import(source: Source, log: SessionLog, session_id: str, dry_run: bool, progress: Progress) -> Imported:
     try:
         stored = source.read(session_id)
-        wanted = planned(stored)
+        found = find(log, session_id, with_data=not stored.grows)
+        decision = decide(planned(stored if stored.grows else rebased(stored, found)), found)
+    except MessagesMissingError as error:
+        return Imported(session_id, "conflict", problem=str(error))
     except (SourceError, EncodingError, InvalidIdError) as error:
         return Imported(session_id, "failed", problem=str(error))
-    found = find(log, session_id)
-    decision = decide(wanted, found, stored.grows)
     if not dry_run:
         try:
             _append(log, session_id, decision.missing, found.revision, progress)
+        except SessionLostError:
+            decision = Decision("conflict", problem="it was deleted during the import; import it again to have it anew")
         except ConcurrentWriteError:
             decision = Decision("conflict", problem="somebody else wrote to it during the import")
     missing = decision.missing
@@ -101,25 +102,11 @@ def _import(source: Source, log: SessionLog, session_id: str, dry_run: bool, pro
 
 def _append(log: SessionLog, session_id: str, missing: Sequence[Encoded], revision: int, progress: Progress) -> None:
     written = 0
-    for batch in _batches(missing):
+    for batch in batches(missing):
         at = revision + written
         log.events.append(session_id, batch, SessionAt(at) if at else NO_SESSION)
         written += len(batch)
         progress(session_id, written, len(missing))
-
-
-def _batches(missing: Iterable[Encoded]) -> Iterator[list[Encoded]]:
-    """As many events at a time as one script call may hold up the server for."""
-    batch: list[Encoded] = []
-    size = 0
-    for one in missing:
-        if batch and (len(batch) == _BATCH_EVENTS or size + len(one.body) > _BATCH_BYTES):
-            yield batch
-            batch, size = [], 0
-        batch.append(one)
-        size += len(one.body)
-    if batch:
-        yield batch
 
 
 def _unheard(session_id: str, written: int, total: int) -> None:

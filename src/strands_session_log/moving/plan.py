@@ -46,6 +46,10 @@ _NAMES = {
 }
 
 
+_MOST_NAMED = 3
+_CURE = "to have it as the source does, delete it from the log and import it anew"
+
+
 class Slot(NamedTuple):
     """What an event is the newest word on: a session's record, an agent's, a message, a graph's state."""
 
@@ -68,12 +72,22 @@ class Found:
         ever: Every event with its slot.
         only_imported: Whether nobody but an import has written to it.
         revision: How many events there are.
+        data: What the first and the newest event of each slot say, if asked for.
     """
 
     latest: dict[Slot, str] = field(default_factory=dict)
     ever: set[tuple[Slot, str]] = field(default_factory=set)
     only_imported: bool = True
     revision: int = 0
+    data: dict[Slot, tuple[Mapping[str, Any], Mapping[str, Any]]] = field(default_factory=dict)
+
+    def oldest(self, slot: Slot) -> Mapping[str, Any] | None:
+        """What was said first; None when nothing was."""
+        return self.data[slot][0] if slot in self.data else None
+
+    def newest(self, slot: Slot) -> Mapping[str, Any] | None:
+        """What was said last; None when nothing was."""
+        return self.data[slot][1] if slot in self.data else None
 
 
 class Decision(NamedTuple):
@@ -93,25 +107,32 @@ def planned(stored: StoredSession) -> list[Encoded]:
     return [_identified(stored.session_id, encode(event)) for event in _events(stored)]
 
 
-def find(log: SessionLog, session_id: str) -> Found:
-    """Look at what the log has of a session."""
+def find(log: SessionLog, session_id: str, with_data: bool = False) -> Found:
+    """Look at what the log has of a session.
+
+    Args:
+        log: The log.
+        session_id: The session.
+        with_data: Keep what its events say, too.
+    """
     found = Found()
     for recorded in log.events.read(session_id):
         event, slot = recorded.event, _slot(recorded.event)
         found.latest[slot] = event.event_id
+        if with_data:
+            found.data[slot] = found.data.get(slot, (event.data, event.data))[0], event.data
         found.ever.add((slot, event.event_id))
         found.only_imported &= event.event_id == _made_id(session_id, slot, event.data)
         found.revision = recorded.id.revision
     return found
 
 
-def decide(wanted: Sequence[Encoded], found: Found, grows: bool) -> Decision:
+def decide(wanted: Sequence[Encoded], found: Found) -> Decision:
     """Compare what a session should have with what it has.
 
     Args:
         wanted: The whole session.
         found: What the log has of it.
-        grows: Whether the log may be caught up with a store that has gone on.
     """
     if not found.revision:
         return Decision("imported", wanted)
@@ -122,13 +143,14 @@ def decide(wanted: Sequence[Encoded], found: Found, grows: bool) -> Decision:
         return Decision("skipped")
     if not found.only_imported:
         lacking = [slot for slot, one in behind.items() if (slot, one.event.event_id) not in found.ever]
-        problem = f"the log has events of its own under this id, but not {_first(lacking)}, as the source has it"
-        return Decision("conflict", problem=problem) if lacking else Decision("skipped")
+        problem = f"the log has events of its own under this id, but not {_named(lacking)}, as the source has it"
+        return Decision("conflict", problem=f"{problem}; {_CURE}") if lacking else Decision("skipped")
     if surplus:
-        return Decision("conflict", problem=f"the log has {_first(surplus)}, and the source has not")
-    changed = [slot for slot in behind if slot in found.latest and not (grows and slot.type in _CHANGES)]
+        return Decision("conflict", problem=f"the log has {_named(surplus)}, and the source has not; {_CURE}")
+    changed = [slot for slot in behind if slot in found.latest and slot.type not in _CHANGES]
     if changed:
-        return Decision("conflict", problem=f"the source has changed {_first(changed)} since it was imported")
+        problem = f"the source has changed {_named(changed)} since it was imported; {_CURE}"
+        return Decision("conflict", problem=problem)
     return Decision("completed", [_next_word(slot, one, found) for slot, one in behind.items()])
 
 
@@ -186,6 +208,7 @@ def _milliseconds(moment: object) -> int:
     return point.ms & (1 << 48) - 1 if isinstance(point, Instant) else 0
 
 
-def _first(slots: Sequence[Slot]) -> str:
-    more = f" (and {len(slots) - 1} more)" if len(slots) > 1 else ""
-    return f"{slots[0] if slots else 'anything'}{more}"
+def _named(slots: Sequence[Slot]) -> str:
+    """Some of them; the rest is counted."""
+    more = len(slots) - _MOST_NAMED
+    return ", ".join(map(str, slots[:_MOST_NAMED])) + (f" and {more} more" if more > 0 else "")

@@ -34,8 +34,8 @@ class StoredSession:
         record: Its `Session` dict.
         agents: Its agents.
         multi_agents: Serialized graphs and swarms by id.
-        grows: Whether messages keep their index and content in that store, so that an import made earlier can be caught
-            up with.
+        grows: Whether messages keep their index and times in that store; one that does not is caught up with by what
+            its messages say.
         warnings: What the store holds that a session of the log has no place for.
     """
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import atexit
+import logging
+import os
 import time
 from collections.abc import Callable
 from typing import Any
@@ -19,12 +21,16 @@ from ..lifecycle.guardrail import Guardrail, Said, watch
 from ..lifecycle.records import check_ids
 from ..lifecycle.trace import current_traceparent
 from ..session_log import DEFAULT_NAMESPACE, SessionLog
+from .ending import at_end_of_child, finish
 from .losses import RecorderStats
 from .source import Source
-from .worker import After, Worker
+from .worker import After, Worker, workers
+
+logger = logging.getLogger(__name__)
 
 _open: WeakSet[SessionRecorder] = WeakSet()
-_EXIT_SECONDS = 2.0
+_LAST_WORD = 0.1
+"""The part of the time to close in that is left for telling what was not written."""
 
 
 class SessionRecorder(HookProvider):
@@ -92,9 +98,19 @@ class SessionRecorder(HookProvider):
         return all(worker.flush(max(0.0, deadline - time.monotonic())) for worker in list(self._workers.values()))
 
     def close(self, timeout: float = 10.0) -> bool:
-        """Write what waits, for so many seconds at most, and stop; returns whether everything was written."""
-        done = self.flush(timeout)
-        for worker in list(self._workers.values()):
+        """Write what waits, for so many seconds at most, and stop; returns whether everything was written.
+
+        What was not is told as a `recording.gap`, if the server takes that, and logged.
+        """
+        workers = list(self._workers.values())
+        done = self.flush(timeout * (1 - _LAST_WORD))
+        if not done:
+            for worker in workers:
+                worker.leave("the recorder was closed")
+            told = self.flush(timeout * _LAST_WORD)
+            unwritten = sum(worker.unwritten for worker in workers)
+            logger.warning("session_id=<%s>, unwritten=<%d>, told=<%s> | closed", self._session_id, unwritten, told)
+        for worker in workers:
             worker.close()
         self._source.close()
         return done
@@ -108,7 +124,8 @@ class SessionRecorder(HookProvider):
         listen(registry, "BidiAgentStopEvent", self._quietly(self._settled))
         watch(registry, self._quietly(self._model_asked), self._quietly(self._model_ended))
         if self._records_facts:
-            listen(registry, "BeforeInvocationEvent", self._quietly(self._noting(Facts.invocation_started)))
+            started = self._noting(Facts.invocation_started, begins=True)
+            listen(registry, "BeforeInvocationEvent", self._quietly(started))
             listen(registry, "BeforeModelCallEvent", self._quietly(self._noting(Facts.model_asked)))
             listen(registry, "AfterModelCallEvent", self._quietly(self._noting(Facts.model_ended)))
             listen(registry, "BeforeToolCallEvent", self._quietly(self._noting(Facts.tool_started)))
@@ -119,15 +136,15 @@ class SessionRecorder(HookProvider):
         agent_id, trace = hook.agent.agent_id, current_traceparent()
 
         def step(journal: Journal) -> None:
-            journal.begin(record, trace)
-            if not journal.next_index:
+            journal.state(record, trace)
+            if not journal.next_index and journal.withheld is None:
                 for message in messages:
                     journal.message(SessionMessage.from_message(message, journal.next_index), trace)
             journal.window(messages, record.conversation_manager_state, trace)
 
         self._facts[agent_id], self._guardrails[agent_id] = Facts(agent_id), Guardrail()
         self._facts[agent_id].prime(hook.agent)
-        self._worker(agent_id).put(step)
+        self._worker(agent_id).put(step, begins=True)
 
     def _message_added(self, hook: Any) -> None:
         said = self._guardrail(hook.agent).said(hook.message, hook.agent)
@@ -137,10 +154,10 @@ class SessionRecorder(HookProvider):
             # Redacted while it waited: then the original is not written at all.
             spoken = SessionMessage.from_message(said.redaction or message, journal.next_index)
             journal.message(spoken, trace)
-            said.index, said.created_at = spoken.message_id, spoken.created_at
+            said.index, said.created_at, said.withheld = spoken.message_id, spoken.created_at, journal.withheld
             journal.state(record, trace)
 
-        self._worker(hook.agent.agent_id).put(step)
+        self._worker(hook.agent.agent_id).put(step, begins=True)
 
     def _message_updated(self, hook: Any) -> None:
         message, trace = _snapshot(hook.message), current_traceparent()
@@ -166,8 +183,8 @@ class SessionRecorder(HookProvider):
         def step(journal: Journal) -> After | None:
             known = journal.tracked(said.redaction.get("tracking_id"))
             if said.index is None and known:
-                said.index, said.created_at = known
-            if said.index is None:
+                said.index, said.created_at, said.withheld = *known, journal.withheld
+            if said.index is None or said.withheld is not journal.withheld:
                 return None
             journal.adopt([said.redacted(agent_id, trace)])
             return lambda log: erase_original(log, self._session_id, agent_id, said.index or 0)
@@ -191,12 +208,12 @@ class SessionRecorder(HookProvider):
 
         self._worker(agent_id).put(step)
 
-    def _noting(self, tell: Callable[[Facts, Any], list[events.Event]]) -> Callable[[Any], None]:
+    def _noting(self, tell: Callable[[Facts, Any], list[events.Event]], begins: bool = False) -> Callable[[Any], None]:
         def note(hook: Any) -> None:
             agent_id = hook.agent.agent_id
             told = tell(self._facts.setdefault(agent_id, Facts(agent_id)), hook)
             if told:
-                self._worker(agent_id).put(lambda journal: journal.queue(told))
+                self._worker(agent_id).put(lambda journal: journal.queue(told), begins=begins)
 
         return note
 
@@ -208,6 +225,7 @@ class SessionRecorder(HookProvider):
         if worker is None:
             new = Worker(self._source.log, self._session_id, agent_id, self._buffer)
             worker = self._workers.setdefault(agent_id, new)
+        at_end_of_child(_write_what_waits)
         return worker
 
     def _quietly(self, take: Callable[[Any], None]) -> Any:
@@ -233,5 +251,16 @@ def _snapshot(value: Any) -> Any:
 
 @atexit.register
 def _write_what_waits() -> None:
+    finish(list(workers))
+
+
+def _begin_in_child() -> None:
+    """A forked child has neither the threads nor the locks of its parent, which goes on with what waits."""
     for recorder in list(_open):
-        recorder.flush(_EXIT_SECONDS)
+        recorder._source.begin()
+    for worker in list(workers):
+        worker.begin()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_begin_in_child)

@@ -14,7 +14,7 @@ class RecorderStats(NamedTuple):
     Attributes:
         recorded: In the log.
         waiting: Not written yet.
-        lost: Given up: the buffer was full, or a value could not be stored.
+        lost: Given up: the buffer was full, a value could not be stored, the session was deleted, or time was up.
         last_error: Why something was not written, the last time; empty when everything was.
     """
 
@@ -61,6 +61,10 @@ class Losses:
         """Count one."""
         self.total, self.untold, self.last_reason = self.total + 1, self.untold + 1, reason
         self._since, self._reason = self._since or events.now(), self._reason or reason
+
+    def drop(self, number: int, reason: str) -> None:
+        """Count some of which the log is not to be told."""
+        self.total, self.last_reason = self.total + number, reason if number else self.last_reason
 
     def gap(self, again: bool) -> Gap | None:
         """What is to be told, which then counts as told; None when nothing is.

@@ -23,11 +23,15 @@ class Source:
 
     def __init__(self, log: SessionLog | str, namespace: str) -> None:
         self._url, self._namespace, self._log = "", namespace, None if isinstance(log, str) else log
-        self._lock = threading.Lock()
+        self.begin()
         if isinstance(log, str):
             parse(log)
             check_namespace(namespace)
             self._url = log
+
+    def begin(self) -> None:
+        """Have a lock that nobody holds, also where the holder stayed in the process this one was forked from."""
+        self._lock = threading.Lock()
 
     def log(self) -> SessionLog:
         """The log; may wait for the network.

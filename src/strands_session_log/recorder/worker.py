@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections import deque
-from collections.abc import Callable, Sequence
-from itertools import islice
-from typing import TypeAlias
+from collections.abc import Callable, Mapping, Sequence
+from itertools import islice, takewhile
+from math import inf
+from typing import Any, NamedTuple, TypeAlias
+from weakref import WeakSet
 
-from ..errors import ConcurrentWriteError, SessionLogError
-from ..event_log import EventLog
+from ..errors import ConcurrentWriteError, SessionLogError, SessionLostError
+from ..event_log import EventLog, Life
+from ..event_log.expected import follows
+from ..instrumentation import RecordingBegunAnew
+from ..instrumentation.hooks import hooks
 from ..lifecycle import Journal
+from ..lifecycle.withheld import Withheld
 from ..session_log import SessionLog
 from ..state import AgentState, initial
 from .losses import Gap, Losses, RecorderStats
@@ -24,7 +31,29 @@ After: TypeAlias = Callable[[EventLog], None]
 Step: TypeAlias = "Callable[[Journal], After | None]"
 """Something that happened, to be put in line once it is known where the agent's transcript stands."""
 
+
+class Seen(NamedTuple):
+    """A step that waits.
+
+    Attributes:
+        step: The step.
+        at: When it was taken, on the monotonic clock.
+        begins: Whether a session may begin with it; else it belongs to what went before.
+    """
+
+    step: Step
+    at: float
+    begins: bool = True
+
+
 _BATCH = 256
+_LEAST_BATCH = 8
+_LONG = 2.5
+"""Seconds: a batch that took longer is followed by a smaller one, so that one sees whether it goes on."""
+_LOOKS = 5
+_QUICK = 0.002
+_IDLE = 5.0
+"""Seconds without a step after which the thread ends; the next step starts another one."""
 _PAUSE = 1.0
 _SHORT_PAUSE = 0.05
 _MAX_CONFLICTS = 10
@@ -39,14 +68,17 @@ class Attempt:
         batch: The steps.
 
     Attributes:
+        journal: The same.
         lost: Why steps could not be taken, one reason each.
+        started: When it was carried out, or tried to be, the last time.
     """
 
-    def __init__(self, journal: Journal, batch: Sequence[Step]) -> None:
-        self._journal, self._after, self.lost = journal, list[After](), list[Exception]()
-        for step in batch:
+    def __init__(self, journal: Journal, batch: Sequence[Seen]) -> None:
+        self.journal, self._after, self.lost = journal, list[After](), list[Exception]()
+        self.started = 0.0
+        for seen in batch:
             try:
-                after = step(journal)
+                after = seen.step(journal)
                 self._after += [after] if after else []
             except Exception as error:
                 self.lost.append(error)
@@ -54,7 +86,8 @@ class Attempt:
 
     def carry_out(self, log: EventLog) -> None:
         """Write; after an error, what is left."""
-        self._journal.flush()
+        self.started = time.monotonic()
+        self.journal.flush()
         while self._after:
             self._after[0](log)
             self._after.pop(0)
@@ -65,35 +98,55 @@ class Attempt:
         Returns:
             Whether the batch is written.
         """
-        if self._journal.has_waiting or not self._after:
+        if self.journal.has_waiting or not self._after:
             return False
         self._after.pop(0)
         self.lost.append(error)
         return True
 
 
+workers: WeakSet[Worker] = WeakSet()
+"""Those of this process, also of recorders that nobody has any more: their threads hold them while something waits."""
+
+
 class Worker:
     """The writing half of a recorder, for one agent.
 
     The thread outlives whatever goes wrong: what the log refuses for now is tried again, what nobody expects a few
-    times, at the end step by step; then it is lost, which is counted and told.
+    times, at the end step by step; then it is lost, which is counted and told. `leave` is the end: what cannot be
+    written any more is told of first. Where its session was deleted, it begins a new one with what was seen since.
 
     Args:
         log: Where to; called in the thread, as it may have to connect.
         session_id: The session.
         agent_id: The agent.
         buffer: How many steps may wait; more are lost, and the gap is told once there is room again.
+
+    Attributes:
+        progress: How many steps are done with, written or lost: as long as it grows, it goes on.
     """
 
     def __init__(self, log: Callable[[], SessionLog], session_id: str, agent_id: str, buffer: int) -> None:
         self._log, self._session_id, self._agent_id, self._buffer = log, session_id, agent_id, buffer
-        self._steps: deque[Step] = deque()
-        self._losses = Losses(agent_id)
+        self._state = initial()
+        self._life, self._is_lost = "", True
+        self._content: Mapping[str, Any] = {}
+        self._withheld: Withheld | None = None
+        self.begin()
+        workers.add(self)
+
+    def begin(self) -> None:
+        """Have nothing yet; also in a process that was forked, where what waits is the business of the one before."""
+        self._steps: deque[Seen] = deque()
+        self._written_at = 0.0
+        self._losses = Losses(self._agent_id)
         self._changed = threading.Condition()
         self._thread: threading.Thread | None = None
-        self._state = initial()
-        self._closing = self._busy = False
+        self._closing = self._busy = self._tries_once = False
+        self._leaving = ""
+        self._batch = _BATCH
         self._recorded, self._trouble = 0, ""
+        self.progress = self._left = 0
 
     @property
     def stats(self) -> RecorderStats:
@@ -102,16 +155,33 @@ class Worker:
             last_error = self._trouble or self._losses.last_reason
             return RecorderStats(self._recorded, len(self._steps), self._losses.total, last_error)
 
-    def put(self, step: Step) -> None:
-        """Take a step, or count it as lost when the buffer is full. Never waits for the network."""
+    @property
+    def is_done(self) -> bool:
+        """Whether all that was seen is written, and told if it was lost."""
         with self._changed:
-            if self._closing:
-                self._lose("the recorder is closed")
+            return self._is_done()
+
+    @property
+    def unwritten(self) -> int:
+        """How many steps wait, or did when there was no more time for them."""
+        with self._changed:
+            return self._left + sum(not isinstance(seen.step, Gap) for seen in self._steps)
+
+    def put(self, step: Step, begins: bool = False) -> None:
+        """Take a step, or count it as lost when the buffer is full. Never waits for the network.
+
+        Args:
+            step: The step.
+            begins: Whether a session may begin with it.
+        """
+        with self._changed:
+            if self._closing or self._leaving:
+                self._lose(self._leaving or "the recorder is closed")
             elif len(self._steps) >= self._buffer:
                 self._lose("the buffer is full")
             else:
                 self._queue_gap(again=True)
-                self._steps.append(step)
+                self._steps.append(Seen(step, time.monotonic(), begins))
                 self._wake()
 
     def lose(self, error: Exception) -> None:
@@ -125,13 +195,32 @@ class Worker:
             self._queue_gap(again=True)
             self._wake()
             self._changed.wait_for(lambda: self._closing or not (self._steps or self._busy), timeout)
-            return not (self._steps or self._busy or self._losses.untold)
+            return self._is_done()
+
+    def leave(self, reason: str) -> None:
+        """Give up what waits, and write that it is lost before anything else; nothing more is taken.
+
+        Args:
+            reason: Why, for the log.
+        """
+        with self._changed:
+            self._leaving = self._leaving or reason
+            self._changed.notify_all()
+
+    def write_here(self) -> None:
+        """Write in the caller's thread until something fails, where no other can be started; then tell what is lost."""
+        self._tries_once = True
+        while batch := self._take(waits=False):
+            self._write(batch)
 
     def close(self) -> None:
         """Stop trying; what waits is lost."""
         with self._changed:
             self._closing = True
             self._changed.notify_all()
+
+    def _is_done(self) -> bool:
+        return not (self._steps or self._busy or self._losses.untold)
 
     def _lose(self, reason: str) -> None:
         self._warn(reason)
@@ -142,47 +231,73 @@ class Worker:
     def _queue_gap(self, again: bool = False) -> None:
         """Put what was lost in line to be told, if there is room."""
         if len(self._steps) < self._buffer and not self._closing and (gap := self._losses.gap(again)):
-            self._steps.append(gap)
+            self._steps.append(Seen(gap, time.monotonic()))
 
-    def _wake(self) -> None:
-        """See to it that someone works; never an error, as at exit there may be no more threads."""
+    def has_thread(self) -> bool:
+        """Whether someone works on what waits; never an error: at exit there may be no more threads."""
+        with self._changed:
+            self._queue_gap(again=True)
+            return self._wake()
+
+    def _wake(self) -> bool:
+        self._changed.notify_all()
+        if not self._steps or self._closing or (self._thread and self._thread.is_alive()):
+            return True
         try:
-            if self._steps and not self._closing and not (self._thread and self._thread.is_alive()):
-                self._busy = False
-                self._thread = threading.Thread(target=self._run, name="session-recorder", daemon=True)
-                self._thread.start()
+            thread = threading.Thread(target=self._run, name="session-recorder", daemon=True)
+            self._busy = False
+            thread.start()
+            self._thread = thread
         except RuntimeError as error:
             self._warn(_text(error))
             self._trouble = _text(error)
-        self._changed.notify_all()
+        return self._thread is not None and self._thread.is_alive()
 
     def _run(self) -> None:
         while batch := self._take():
+            started = time.monotonic()
             self._write(batch)
-            with self._changed:
-                self._queue_gap()
-                self._busy = False
-                self._changed.notify_all()
+            took_long = time.monotonic() - started > _LONG
+            self._batch = max(_LEAST_BATCH, self._batch // 2) if took_long else min(_BATCH, self._batch * 2)
 
-    def _take(self) -> list[Step]:
+    def _take(self, waits: bool = True) -> list[Seen]:
         """The next steps; they stay in the buffer until they are written. Empty when it is time to go."""
         with self._changed:
-            self._changed.wait_for(lambda: self._steps or self._closing)
+            self._queue_gap()
+            self._busy = False
+            self._changed.notify_all()
+            self._changed.wait_for(lambda: self._steps or self._closing, _IDLE if waits else 0)
+            if self._leaving and any(not isinstance(seen.step, Gap) for seen in self._steps):
+                self._lose_what_waits()
             self._busy = bool(self._steps) and not self._closing
-            return [] if self._closing else list(islice(self._steps, _BATCH))
+            if not self._busy:
+                self._thread = None
+            return list(islice(self._steps, self._batch)) if self._busy else []
 
-    def _write(self, batch: list[Step]) -> None:
+    def _lose_what_waits(self) -> None:
+        """Only that it is lost is left to be written."""
+        waiting, told = list(self._steps), [seen.step for seen in self._steps if isinstance(seen.step, Gap)]
+        self._forget(waiting)
+        for gap in told:
+            self._losses.put_back(gap)
+        for _ in range(len(waiting) - len(told)):
+            self._losses.count(self._leaving)
+        self._left += len(waiting) - len(told)
+        self._queue_gap(again=True)
+
+    def _write(self, batch: list[Seen]) -> None:
         attempt: Attempt | None = None
         conflicts = faults = 0
-        while not self._closing:
+        while batch and self._has_time_for(batch):
             try:
                 log = self._log()
+                batch = batch if attempt else self._of_this_life(log, batch)
                 attempt = attempt or Attempt(self._journal(log), batch)
                 attempt.carry_out(log.events)
-                return self._done(batch, attempt.lost)
+                return self._done(batch, attempt)
             except ConcurrentWriteError as error:
                 # Someone else wrote this agent's messages: ours come after them, whatever they are.
-                attempt, conflicts = None, conflicts + 1
+                attempt, conflicts, self._is_lost = None, conflicts + 1, isinstance(error, SessionLostError)
                 if conflicts > _MAX_CONFLICTS:
                     return self._give_up(batch, error)
             except SessionLogError as error:
@@ -195,49 +310,128 @@ class Worker:
                     return self._give_up(batch, error)
         return None
 
+    def _has_time_for(self, batch: Sequence[Seen]) -> bool:
+        return not self._closing and (not self._leaving or isinstance(batch[0].step, Gap))
+
     def _journal(self, log: SessionLog) -> Journal:
         self._state = log.replay.catch_up(self._session_id, self._state)
         known = self._state.agents.get(self._agent_id) or AgentState(self._agent_id)
-        return Journal(log.events, self._session_id, known, fenced=False, remembers=True)
+        return Journal(
+            log.events,
+            self._session_id,
+            known,
+            fenced=False,
+            remembers=True,
+            life=self._life,
+            withheld=self._withheld,
+        )
 
-    def _done(self, batch: Sequence[Step], lost: Sequence[Exception]) -> None:
+    def _of_this_life(self, log: SessionLog, batch: list[Seen]) -> list[Seen]:
+        """What of a batch is to be written to the session there is: not what was seen before it was deleted."""
+        if self._is_lost:
+            self._look(log)
+        if self._withheld is not None and self._life.startswith(" "):
+            # It has not begun anew, which nothing but somebody's words, or a call, should bring about.
+            with self._changed:
+                self._drop(list(takewhile(lambda seen: not seen.begins, self._steps)))
+        with self._changed:
+            waiting = set(map(id, self._steps))
+            return [seen for seen in batch if id(seen) in waiting]
+
+    def _look(self, log: SessionLog) -> None:
+        """Find out which session there is, and give up what belongs to one that was deleted."""
+        found, deleted_at = _life(log, self._session_id)
+        before, self._life, self._is_lost = self._life, found.name, False
+        is_another = bool(before) and before != found.name and not follows(found.name, before)
+        if is_another:
+            deleted_at = max(deleted_at, self._written_at)
+        with self._changed:
+            old = [seen for seen in self._steps if seen.at < deleted_at]
+            if is_another or (old and not before):
+                self._begin_anew(old)
+
+    def _begin_anew(self, old: Sequence[Seen]) -> None:
+        self._withheld = Withheld(self._content, self._withheld)
+        self._state = initial()
+        self._drop(old)
+        logger.warning(
+            "session_id=<%s>, agent_id=<%s>, dropped=<%d> | the session was deleted or lost, recording begins anew",
+            self._session_id,
+            self._agent_id,
+            len(old),
+        )
+        hooks.tell(RecordingBegunAnew(len(old)))
+
+    def _drop(self, seen: Sequence[Seen]) -> None:
+        """Lose steps without a word in the log: a session that was deleted has no gaps."""
+        gone = set(map(id, seen))
+        self._steps = deque(one for one in self._steps if id(one) not in gone)
+        self._losses.drop(sum(not isinstance(one.step, Gap) for one in seen), "the session was deleted")
+        self.progress += len(seen)
+
+    def _done(self, batch: Sequence[Seen], attempt: Attempt) -> None:
         with self._changed:
             self._forget(batch)
-            self._trouble = ""
-            self._recorded += len(batch) - len(lost)
-            for error in lost:
+            self._trouble, self._written_at = "", attempt.started
+            self._life, self._content = attempt.journal.life or self._life, attempt.journal.content
+            self._recorded += len(batch) - len(attempt.lost)
+            for error in attempt.lost:
                 self._warn(_text(error))
                 self._losses.count(_text(error))
 
-    def _give_up(self, batch: list[Step], error: Exception) -> None:
+    def _give_up(self, batch: list[Seen], error: Exception) -> None:
         """One step may be to blame for the whole batch."""
         if len(batch) > 1:
-            for step in batch:
-                self._write([step])
+            for seen in batch:
+                if self._steps and self._steps[0] is seen:
+                    self._write([seen])
             return
         with self._changed:
             self._warn(_text(error))
             self._forget(batch)
             self._trouble = ""
-            if isinstance(batch[0], Gap):
-                self._losses.put_back(batch[0])
+            if isinstance(gap := batch[0].step, Gap):
+                self._losses.put_back(gap)
             else:
                 self._losses.count(_text(error))
 
-    def _forget(self, batch: Sequence[Step]) -> None:
+    def _forget(self, batch: Sequence[Seen]) -> None:
         for _ in batch:
             self._steps.popleft()
+        self.progress += len(batch)
 
     def _wait_after(self, error: Exception, seconds: float) -> None:
         with self._changed:
             self._warn(_text(error))
             self._trouble = _text(error)
-            self._changed.wait_for(lambda: self._closing, seconds)
+            if self._tries_once:
+                self._closing, self._leaving = bool(self._leaving), self._leaving or _text(error)
+            last_word = isinstance(self._steps[0].step, Gap)
+            self._changed.wait_for(lambda: self._closing or (self._leaving and not last_word), seconds)
 
     def _warn(self, reason: str) -> None:
         """Log the first of a row of failures; the rest is counted."""
-        if not self._trouble and not self._losses.untold:
+        if not self._trouble and not self._losses.untold and not self._leaving:
             logger.warning("session_id=<%s>, reason=<%s> | recording is behind", self._session_id, reason)
+
+
+def _life(log: SessionLog, session_id: str) -> tuple[Life, float]:
+    """Which session there is, and when the last of its id was deleted, on the monotonic clock; 0 if none was.
+
+    The server says how long ago that was as of some moment between question and answer. So the quickest answer counts:
+    a first one may have waited for a connection. It was then at the earliest, and what came later is kept.
+    """
+    quickest, deleted_at = inf, 0.0
+    for _ in range(_LOOKS):
+        asked, found = time.monotonic(), log.events.life(session_id)
+        took = time.monotonic() - asked
+        if found.deleted_ago is None:
+            return found, 0.0
+        if took < quickest:
+            quickest, deleted_at = took, asked - found.deleted_ago
+        if took < _QUICK:
+            break
+    return found, deleted_at
 
 
 def _text(error: Exception) -> str:

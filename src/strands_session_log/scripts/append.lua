@@ -86,7 +86,7 @@ local function append()
         if found then
             write_for_waiting(head, known[1])
             local answer = { 'landed', arguments[LAST + LINK] }
-            for number = 1, count do answer[number + 2] = found[number][1] end
+            for number = 1, count do answer[number + 2] = found[number] end
             return answer
         end
     end
@@ -112,6 +112,13 @@ local function append()
             if actual ~= wanted_next then
                 return { 'conflict', revision == 0 and 'session' or 'next_message', subject, tostring(actual) }
             end
+        end
+    elseif expectation == 'life' then
+        -- Where a session is to begin, the tombstone tells which one it follows; it is read once the base is its beginning.
+        local is_known = revision > 0 or base_revision == 0
+        local at = revision > 0 and call('HMGET', head, 'created', 'predecessor') or { '', predecessor }
+        if is_known and (at[1] or '') .. ' ' .. (at[2] or '') ~= arguments[7] then
+            return { 'conflict', 'session', '', tostring(revision) }
         end
     elseif expectation == 'absent' and revision > 0
         or expectation == 'revision' and revision ~= tonumber(arguments[7]) then

@@ -3,16 +3,25 @@
 --
 -- ARGV: 1 base revision, 2 base link (of a session whose id was used before, the token of that one's deletion),
 --       3 base id, 4 session id,
---       5 expectation (any | absent | revision | agent), 6 its subject, 7 its revision, 8 its next message index,
+--       5 expectation (any | absent | revision | agent | life), 6 its subject, 7 its revision, or its life: when the session
+--       began, and what its head says of the one before it; 8 its next message index,
 --       then for each event: type agent event time v trace retained salt link body facts index moves
 local FIRST, WIDTH, AGENT, EVENT, LINK, INDEX, MOVES = 9, 13, 1, 2, 8, 11, 12
 local ENTRY_LINK = 20
 
--- The entries of a batch that stands right after its base; nothing if it does not. Links are computed by the client for
--- exactly one base, so it can stand nowhere else; and only the very call that wrote it can have its last link.
+-- The ids of a batch that stands right after its base; nothing if it does not. Links are computed by the client for exactly
+-- one base, so it can stand nowhere else; and only the very call that wrote it can have its last link. A batch has one time,
+-- so where its first event would stand tells where its last one would: what stands between may be of others, and large.
 local function landed(events, base, count, link)
-    local found = redis.call('XRANGE', events, '(' .. base, '+', 'COUNT', count)
-    return #found == count and found[count][2][ENTRY_LINK] == link and found or nil
+    local first = redis.call('XRANGE', events, '(' .. base, '+', 'COUNT', 1)[1]
+    if not first then return nil end
+    local ms, revision = string.match(first[1], '^(%d+)-(%d+)$')
+    local last_id = ms .. '-' .. tostring(revision + count - 1)
+    local last = count == 1 and first or redis.call('XRANGE', events, last_id, last_id)[1]
+    if not last or last[2][ENTRY_LINK] ~= link then return nil end
+    local ids = {}
+    for number = 0, count - 1 do ids[number + 1] = ms .. '-' .. tostring(revision + number) end
+    return ids
 end
 
 -- The same for the batch among the arguments.

@@ -1,7 +1,10 @@
 -- What the scripts about groups have in common; it stands before them. Ids of a feed are `<ms>-<sequence>`, and a gap is
 -- two of them: what is missing is after the one and before the other. What others have written into a group's keys may be
 -- anything: it is read here, and what is none counts as absent.
-local DAY = 86400000
+local HEARTBEAT = 'heartbeat:'
+-- A time that is noted comes from the server's own clock, so it is never ahead of it by more than this, unless the clock
+-- went back, or another server with another clock took over. How long ago it was, nobody can tell then.
+local AHEAD = 1000
 
 local function now_ms()
     local time = redis.call('TIME')
@@ -59,19 +62,28 @@ local function between(from, to, noted)
     return name ~= noted and name or string.format('between %.0f %.0f', from, to + 1)
 end
 
--- The ids of parked entries that are to be tried again.
-local function replay_of(text)
-    local ids = {}
-    for id in string.gmatch(text or '', '%S+') do
-        if #id <= 41 and string.match(id, '^%d+%-%d+$') then ids[#ids + 1] = id end
-    end
-    return ids
+local function is_ahead(noted, now)
+    return (tonumber(noted) or 0) > now + AHEAD
 end
 
--- For how many ms something goes on. Nothing here takes longer than a day: a clock went back, or somebody else wrote it.
-local function remaining(till, now)
+-- For how many ms something goes on that lasts `most` ms. Where it seems to last longer, it does so from now on.
+local function remaining(group, field, till, now, most)
     local left = (tonumber(till) or 0) - now
-    return left > 0 and left <= DAY and left or 0
+    if left > most then
+        redis.call('HSET', group, field, now + most)
+        return most
+    end
+    return left > 0 and left or 0
+end
+
+-- For how many ms nothing was heard, by the time that a field has; nil if it has none. Of a time to come, it counts from
+-- now on.
+local function heard_of(group, field, noted, now)
+    local at = tonumber(noted)
+    if not at then return nil end
+    if not is_ahead(noted, now) then return math.max(0, now - at) end
+    redis.call('HSET', group, field, now)
+    return 0
 end
 
 -- What is no number, or the largest, is counted anew: that it changes is what matters.

@@ -1,16 +1,16 @@
--- Trims a feed to what is still needed, within a hard cap.
+-- Trims a feed to what is still needed, within a hard cap; a part of it where that is much.
 --
 -- KEYS: feed, then the hash of each group that is on it (one slot)
 -- ARGV: 1 for how many ms envelopes are kept in any case, 2 and for how many at most, 3 how many there may be
 --       4 after how many ms without a consumer a group no longer counts, 5 '=' or '~': exactly, or by whole nodes
 --       then the name of each group, in the order of the keys
 --
--- Returns {how many were removed, {abandoned group, how much of it, ...}, {group that lost something, how much, ...}}; or
--- {-1} when there are other groups, and the caller has to look again.
+-- Returns {how many were removed, whether there may be more to remove, {abandoned group, ...}, {group that lost something,
+-- how much, ...}}; or {-1} when there are other groups, and the caller has to look again.
 local call = redis.call
 local feed = KEYS[1]
 local keep, at_most, length, patience, exactly = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4]), ARGV[5]
-if call('EXISTS', feed) == 0 then return { 0, {}, {} } end
+if call('EXISTS', feed) == 0 then return { 0, 0, {}, {} } end
 local now = now_ms()
 
 local function order(id)
@@ -33,14 +33,16 @@ for _, info in ipairs(call('XINFO', 'GROUPS', feed)) do
     local group = named(info)
     local name = group['name']
     if not hashes[name] then return { -1 } end
-    local last_read = tonumber(call('HGET', hashes[name], 'last_read') or nil)
-    local idle = last_read and now - last_read
+    local idle = heard_of(hashes[name], 'last_read', call('HGET', hashes[name], 'last_read'), now)
     for _, row in ipairs(call('XINFO', 'CONSUMERS', feed, name)) do
         local consumer = named(row)
-        if not idle or consumer['idle'] < idle then idle = consumer['idle'] end
-        if consumer['pending'] == 0 and consumer['idle'] > patience then
+        local beat = HEARTBEAT .. consumer['name']
+        -- To XINFO, all are new when the server is.
+        local silent = heard_of(hashes[name], beat, call('HGET', hashes[name], beat), now) or consumer['idle']
+        if not idle or silent < idle then idle = silent end
+        if consumer['pending'] == 0 and silent > patience then
             call('XGROUP', 'DELCONSUMER', feed, name, consumer['name'])
-            call('HDEL', hashes[name], 'taken_over:' .. consumer['name'])
+            call('HDEL', hashes[name], 'taken_over:' .. consumer['name'], beat)
         end
     end
     local delivered = group['last-delivered-id']
@@ -60,9 +62,18 @@ local least = string.format('%.0f-0', math.max(0, now - keep))
 if needed and is_before(needed, least) then least = needed end
 local oldest = string.format('%.0f-0', math.max(0, now - at_most))
 if is_before(least, oldest) then least = oldest end
-local removed = call('XTRIM', feed, 'MINID', exactly, least)
-local over = call('XLEN', feed) - length
-if over > 0 then removed = removed + call('XTRIM', feed, 'MAXLEN', exactly, length) end
+-- Whole nodes first, and not too many at once. Exactly is what is left of one.
+local function trim(how, threshold)
+    local removed = call('XTRIM', feed, how, '~', threshold, 'LIMIT', 10000)
+    if exactly == '=' and removed == 0 then return call('XTRIM', feed, how, '=', threshold), false end
+    return removed, removed > 0
+end
+
+local removed, has_more = trim('MINID', least)
+if call('XLEN', feed) > length then
+    local over, is_over = trim('MAXLEN', length)
+    removed, has_more = removed + over, has_more or is_over
+end
 local first = call('XRANGE', feed, '-', '+', 'COUNT', 1)[1]
 local begins = first and first[1] or named(call('XINFO', 'STREAM', feed))['last-generated-id']
 
@@ -80,4 +91,4 @@ for _, group in ipairs(groups) do
         lost[#lost + 1] = missing
     end
 end
-return { removed, abandoned, lost }
+return { removed, has_more and 1 or 0, abandoned, lost }

@@ -9,7 +9,8 @@
 --       then their ids; then for each of the others: what (nack | park | release | extend), id, attempts, error, pause in ms
 --
 -- Returns {of those that are done, of the others, parked, checkpoint, taken_over}: of the first two a character each, k
--- (kept) if it was this consumer's delivery, t (taken over) if another has it now, g (gone) if nobody has; then the ids
+-- (kept) if it was this consumer's delivery, t (taken over) if another has it now, or for extend the lease of its
+-- partition in ordered mode, g (gone) if nobody has; then the ids
 -- that were parked, up to where all is settled, and how often others have taken something over from this consumer.
 --
 -- Whoever takes over counts it (group_take.lua), so that as a rule there is no need to look at every single delivery.
@@ -22,18 +23,13 @@ local taken_over = call('HGET', group, 'taken_over:' .. consumer) or '0'
 if #taken_over > 18 or not string.match(taken_over, '^%d+$') then taken_over = '' end
 local has_all = taken_over ~= '' and taken_over == ARGV[8] and call('EXISTS', feed) == 1
 local ordered = ARGV[5] == 'ordered'
+local owner = ordered and call('HGET', group, 'lease_owner')
 local now = now_ms()
 
-local mine = {}
-if not has_all or #ARGV >= FIRST + acks then
-    local rows = redis.pcall('XPENDING', feed, name, '-', '+', 100000, consumer)
-    for _, row in ipairs(rows.err and {} or rows) do mine[row[1]] = row[4] end
-end
-
 local function verdict(id, attempts)
-    if mine[id] == attempts then return 'k' end
-    local row = redis.pcall('XPENDING', feed, name, id, id, 1)
-    return row[1] and 't' or 'g'
+    local row = redis.pcall('XPENDING', feed, name, id, id, 1)[1]
+    if not row then return 'g' end
+    return row[2] == consumer and row[4] == attempts and 'k' or 't'
 end
 
 local attempts_of, number = {}, 0
@@ -88,6 +84,8 @@ end
 for at = FIRST + acks, #ARGV, 5 do
     local what, id, attempts, why, pause = ARGV[at], ARGV[at + 1], tonumber(ARGV[at + 2]), ARGV[at + 3], ARGV[at + 4]
     local said = verdict(id, attempts)
+    -- Whoever has the partition has all of it, also what was not taken over one by one yet.
+    if what == 'extend' and owner and owner ~= consumer then said = 't' end
     others[#others + 1] = said
     if said == 'k' then
         if what == 'park' or what == 'nack' and attempts >= max_attempts then
@@ -105,7 +103,9 @@ for at = FIRST + acks, #ARGV, 5 do
         end
     end
 end
-if ordered and call('HGET', group, 'lease_owner') == consumer then call('HSET', group, 'lease_until', now + claim_after) end
+-- Who handles slowly asks for nothing, but is there.
+if #others > 0 then call('HSET', group, HEARTBEAT .. consumer, now) end
+if owner == consumer then call('HSET', group, 'lease_until', now + claim_after) end
 
 -- Up to where is everything settled? Entries are not looked up for it: in a stream of large nodes that is slow ----------
 local function checkpoint()

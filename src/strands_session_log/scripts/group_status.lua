@@ -1,13 +1,11 @@
 -- How the groups of one feed stand.
 --
 -- KEYS: feed
--- ARGV: 1 within how many ms a consumer must have been heard of to be active
 --
 -- It only reads, and who may do no more than that may not even ask for the time.
 --
--- Returns {now (0 where that is refused), last id of the feed, its length, {group, last delivered id, pending, least pending id, consumers,
---          ms since one of them was last heard of (-1 for never), id of the first that was not delivered,
---          {active consumer, ...}, ...}}
+-- Returns {now (0 where that is refused), last id of the feed, its length, {group, last delivered id, pending,
+--          least pending id, id of the first that was not delivered, {consumer, ms since the server heard of it, ...}, ...}}
 local call = redis.call
 local feed = KEYS[1]
 local time = redis.pcall('TIME')
@@ -18,17 +16,17 @@ local last = named(call('XINFO', 'STREAM', feed))['last-generated-id']
 local groups = {}
 for _, info in ipairs(call('XINFO', 'GROUPS', feed)) do
     local group = named(info)
-    local idle, active = -1, {}
+    local consumers = {}
     for _, consumer in ipairs(call('XINFO', 'CONSUMERS', feed, group['name'])) do
         local of = named(consumer)
-        local since = of['idle']
-        if since <= tonumber(ARGV[1]) then active[#active + 1] = of['name'] end
-        if idle < 0 or since < idle then idle = since end
+        consumers[#consumers + 1] = of['name']
+        consumers[#consumers + 1] = of['idle']
     end
     local delivered = group['last-delivered-id']
     local first = first_after(feed, delivered)
     local pending = group['pending'] > 0 and call('XPENDING', feed, group['name'])[2] or ''
-    for _, value in ipairs({ group['name'], delivered, group['pending'], pending, group['consumers'], idle,
-        first and first[1] or '', active }) do groups[#groups + 1] = value end
+    for _, value in ipairs({ group['name'], delivered, group['pending'], pending, first and first[1] or '', consumers }) do
+        groups[#groups + 1] = value
+    end
 end
 return { now, last, call('XLEN', feed), groups }

@@ -1,19 +1,20 @@
 -- Gives a consumer what it is to handle next in one partition: its own, what others left lying, and what is new.
 --
--- KEYS: feed, group, parked, position (one slot)
+-- KEYS: feed, group, parked, position, replay (one slot)
 -- ARGV: 1 group, 2 consumer, 3 'ordered' or '', 4 how many at most (0: only see to it that there is the group), 5 where a new group starts (feed | now | beginning)
 --       6 look for what was left lying ('1' or ''), 7 after how many ms it counts as left, 8 deliveries at most
 --       9 may something be taken that was delivered twice already ('1' or ''), 10 for how many ms a lease holds
---       11 the last envelope this consumer was given and 12 its link ('' if none), 13 compare it ('1' or '')
---       14 ids of its own to be given again, separated by spaces
+--       11 the last envelope this consumer was given and 12 its link ('' if none): compared with the feed each time, so
+--       that nothing of another history is given, however much there is
+--       13 ids of its own to be given again, separated by spaces
 --
 -- Returns {status, gap, last delivered id, ms until it is worth asking again, {id, attempts, fields, ...},
 --          {id, attempts, error, ...} that were parked, backfill}: status is ok, leased or forked;
 --          backfill is what this consumer is to read beside the feed: history, between two times, replay; '' for nothing.
 local call = redis.call
-local feed, group, parked, position = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+local feed, group, parked, position, replay = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local name, consumer, ordered, most = ARGV[1], ARGV[2], ARGV[3] == 'ordered', tonumber(ARGV[4])
-local claim_after, max_attempts = tonumber(ARGV[7]), tonumber(ARGV[8])
+local claim_after, max_attempts, RECOUNTED = tonumber(ARGV[7]), tonumber(ARGV[8]), 500
 local now = now_ms()
 
 local function first_of_feed()
@@ -61,11 +62,12 @@ end
 -- The group, its checkpoint, its lease ----------------------------------------------------------------------------
 local delivered = delivered_to(feed, name)
 local known, link = ARGV[11], ARGV[12]
-if known ~= '' and (not delivered or ARGV[13] == '1') and is_forked(known, link) then return { 'forked' } end
-local state = call('HMGET', group, 'checkpoint', 'gap', 'backfill', 'lease_owner', 'lease_until', 'backoff_until', 'replay',
-    'backfill_owner', 'backfill_owner_until')
+if known ~= '' and is_forked(known, link) then return { 'forked' } end
+local state = call('HMGET', group, 'checkpoint', 'gap', 'backfill', 'lease_owner', 'lease_until', 'backoff_until',
+    'backfill_owner', 'backfill_owner_until', 'last_read', 'recount_cursor')
 local checkpoint, gap = id_or_nil(state[1]), gap_or_none(state[2])
-local work = backfill_of(state[3]) or #replay_of(state[7]) > 0 and 'replay'
+local waiting = redis.pcall('ZCARD', replay)
+local work = backfill_of(state[3]) or type(waiting) == 'number' and waiting > 0 and 'replay'
 if not delivered then
     delivered = begin(checkpoint or id_or_nil(known))
     gap = gap_or_none(call('HGET', group, 'gap'))
@@ -73,22 +75,29 @@ if not delivered then
 end
 -- The group begins in all partitions at once, and nothing is given yet.
 if most == 0 then return { 'ok', gap, delivered, -1, {}, {}, '' } end
--- When the group was last heard of: what XINFO says of its consumers is not the same on all servers.
-call('HSET', group, 'last_read', now)
+-- When the group, and this consumer, was last heard of: what XINFO says of consumers begins anew when the server does, and
+-- is not the same on all servers.
+call('HSET', group, 'last_read', now, HEARTBEAT .. consumer, now)
+local recount = id_or_nil(state[10])
+if not ordered and is_ahead(state[9], now) then
+    recount = '0-0'
+    call('HSET', group, 'recount_cursor', recount)
+end
+local lease = tonumber(ARGV[10])
 if ordered then
-    local left = remaining(state[5], now)
-    if state[4] and state[4] ~= consumer and left > 0 then return { 'leased', gap, delivered, left, {}, {}, '' } end
-    call('HSET', group, 'lease_owner', consumer, 'lease_until', now + tonumber(ARGV[10]))
+    local left = state[4] and state[4] ~= consumer and remaining(group, 'lease_until', state[5], now, lease) or 0
+    if left > 0 then return { 'leased', gap, delivered, left, {}, {}, '' } end
+    call('HSET', group, 'lease_owner', consumer, 'lease_until', now + lease)
 end
 -- While sessions are read, no gap is told: whoever then had it read, too, would put one work in place of the other.
 local is_reading = work and work ~= 'replay'
 if work then
-    local is_busy = state[8] and state[8] ~= consumer and remaining(state[9], now) > 0
+    local is_busy = state[7] and state[7] ~= consumer and remaining(group, 'backfill_owner_until', state[8], now, lease) > 0
     if is_busy then
         if is_reading then return { 'ok', '', delivered, 1000, {}, {}, '' } end
         work = nil
     else
-        call('HSET', group, 'backfill_owner', consumer, 'backfill_owner_until', now + tonumber(ARGV[10]))
+        call('HSET', group, 'backfill_owner', consumer, 'backfill_owner_until', now + lease)
         if work == 'history' then return { 'ok', '', delivered, 1000, {}, {}, work } end
     end
 end
@@ -140,9 +149,20 @@ local function again(rows)
     end
 end
 
+-- The clock went back: what was delivered before that seems to have been in the time to come, and nobody would take it over
+-- until then. It counts as delivered now, some of it at a time.
+local function count_from_now()
+    local rows = call('XPENDING', feed, name, '(' .. recount, '+', RECOUNTED)
+    for _, row in ipairs(rows) do
+        recount = row[1]
+        if row[3] == 0 and #call('XCLAIM', feed, name, row[2], 0, row[1], 'JUSTID') == 0 then lose(row[1]) end
+    end
+    if #rows < RECOUNTED then call('HDEL', group, 'recount_cursor') else call('HSET', group, 'recount_cursor', recount) end
+end
+
 local may_read = true
 if ordered then
-    local backoff = remaining(state[6], now)
+    local backoff = remaining(group, 'backoff_until', state[6], now, claim_after)
     if backoff > 0 then return { 'ok', is_reading and '' or gap, delivered, backoff, {}, {}, '' } end
     -- First what was delivered, then what a gap swallowed, then what is new.
     local rows = call('XPENDING', feed, name, '-', '+', most)
@@ -158,9 +178,10 @@ if ordered then
         else give(row[1], row[4], row[2]) end
     end
 else
-    for id in string.gmatch(ARGV[14], '%S+') do
+    for id in string.gmatch(ARGV[13], '%S+') do
         again(call('XPENDING', feed, name, id, id, 1, consumer))
     end
+    if ARGV[6] == '1' and recount then count_from_now() end
     if ARGV[6] == '1' then again(call('XPENDING', feed, name, 'IDLE', claim_after, '-', '+', math.max(most, 100))) end
 end
 

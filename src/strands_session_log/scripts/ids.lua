@@ -15,7 +15,11 @@ else
     local known = redis.call('HMGET', KEYS[2], 'upto', 'link')
     if known[1] ~= ARGV[1] or known[2] ~= ARGV[2] then return 0 end
 end
-for at = 6, #ARGV, 2 do redis.call('HSET', KEYS[2], 'event:' .. ARGV[at], ARGV[at + 1]) end
-redis.call('HSET', KEYS[2], 'upto', ARGV[3], 'link', ARGV[4])
+local flat = { 'upto', ARGV[3], 'link', ARGV[4] }
+for at = 6, #ARGV, 2 do
+    flat[#flat + 1] = 'event:' .. ARGV[at]
+    flat[#flat + 1] = ARGV[at + 1]
+end
+for from = 1, #flat, 1000 do redis.call('HSET', KEYS[2], unpack(flat, from, math.min(from + 999, #flat))) end
 forget_oldest(KEYS[2], tonumber(ARGV[5]))
 return 1

@@ -3,18 +3,19 @@
 --
 -- KEYS: head, live (one slot)
 -- ARGV: 1 for how many ms a piece stays; 2 how many stay, about; 3 '1' to forget what is there first;
---       then for each piece kind agent message sequence block tool_use_id text revision; the last '' where the message begins
+--       then for each piece kind agent message sequence block tool_use_id text revision
 --
--- Returns the session's revision, which belongs to what begins here; nothing without a session.
+-- Returns the session's revision; nothing without a session.
 local WIDTH = 8
 local revision = redis.call('HGET', KEYS[1], 'revision')
 if not revision then return false end
-if ARGV[3] == '1' then redis.call('UNLINK', KEYS[2]) end
+if #ARGV == 3 and ARGV[3] ~= '1' then return tonumber(revision) end
+-- Not deleted: what follows has to have higher ids than what readers know.
+if ARGV[3] == '1' then redis.call('XTRIM', KEYS[2], 'MAXLEN', 0) end
 for at = 4, #ARGV, WIDTH do
-    local since = ARGV[at + 7]
     redis.call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[2], '*',
         'kind', ARGV[at], 'agent', ARGV[at + 1], 'message', ARGV[at + 2], 'sequence', ARGV[at + 3],
-        'block', ARGV[at + 4], 'tool_use_id', ARGV[at + 5], 'text', ARGV[at + 6], 'revision', since ~= '' and since or revision)
+        'block', ARGV[at + 4], 'tool_use_id', ARGV[at + 5], 'text', ARGV[at + 6], 'revision', ARGV[at + 7])
 end
 local time = redis.call('TIME')
 local now = tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)

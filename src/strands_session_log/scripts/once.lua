@@ -53,8 +53,12 @@ end
 
 answer = append()
 if answer[1] == 'landed' or answer[1] == 'begun' then
-    for number, name in ipairs(fields) do redis.call('HSET', ids, name, answer[number + 2]) end
-    redis.call('HSET', ids, 'upto', answer[#answer], 'link', answer[2])
+    local flat = { 'upto', answer[#answer], 'link', answer[2] }
+    for number, name in ipairs(fields) do
+        flat[#flat + 1] = name
+        flat[#flat + 1] = answer[number + 2]
+    end
+    for from = 1, #flat, 1000 do redis.call('HSET', ids, unpack(flat, from, math.min(from + 999, #flat))) end
     forget_oldest(ids, kept)
 end
 return answer

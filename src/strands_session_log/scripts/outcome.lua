@@ -10,7 +10,7 @@ for at = 1, #ARGV, 3 do
     if found then
         write_for_waiting(KEYS[2], redis.call('HGET', KEYS[2], 'revision'))
         local answer = { 'landed', ARGV[at + 2] }
-        for number, entry in ipairs(found) do answer[number + 2] = entry[1] end
+        for number, id in ipairs(found) do answer[number + 2] = id end
         return answer
     end
 end

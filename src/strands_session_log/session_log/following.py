@@ -8,7 +8,7 @@ from typing import overload
 from ..event_log import EventLog
 from ..events import Recorded
 from ..ids import EventId, Point
-from ..subscription import FeedPosition, FeedTail, Hub, LiveTail, Tail, tail_feed, tail_live, tail_session
+from ..subscription import FeedPosition, FeedTail, Hub, LivePosition, LiveTail, Tail, tail_feed, tail_live, tail_session
 
 
 class Following:
@@ -71,18 +71,20 @@ class Following:
             after = str(after)
         return tail_session(self._hub, self._impatient, session_id, after, types, agent)
 
-    def live(self, session_id: str, after: EventId | str | None = None) -> LiveTail:
+    def live(self, session_id: str, after: LivePosition | EventId | str | None = None) -> LiveTail:
         """Follow what is being said in a session: pieces of messages, and each message once it is in the log.
 
         Needs `LiveTokens` on the agent. Nothing is promised of the pieces; the messages are those of the log.
 
         Args:
             session_id: The session; one that does not exist yet is waited for.
-            after: The id of the last piece or message that is known: goes on there, also in the middle of a message,
-                and gives those messages that were finished since. Left out, what is being said now from its beginning.
+            after: The `position` of a tail, also as text: goes on there, in the middle of a message too, and gives the
+                messages that were finished since. An event's id: the messages after it, and all there is of those
+                being said. A piece's id: what follows it, and messages of that time once more. Left out, what is
+                being said now from its beginning.
 
         Raises:
-            InvalidPointError: When `after` is no id.
+            InvalidPointError: When `after` is no position and no id.
             InvalidIdError: When the session id cannot be one.
         """
         return tail_live(self._hub, self._impatient, session_id, after)

@@ -134,12 +134,12 @@ class SessionLog(History, Following, Subscriptions):
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def sessions(self, limit: int = 50, before: SessionInfo | datetime | None = None) -> list[SessionInfo]:
+    def sessions(self, limit: int = 50, before: SessionInfo | datetime | str | None = None) -> list[SessionInfo]:
         """The sessions, most recently active first.
 
         Args:
             limit: How many at most.
-            before: The last line of the page before, or a time.
+            before: The last line of the page before, or a time (a datetime, ISO text or, by the server's clock, `-5m`).
         """
         return self.events.sessions(limit, before)
 
@@ -148,8 +148,12 @@ class SessionLog(History, Following, Subscriptions):
         """How many partitions the namespace has; a group stands in each of them on its own."""
         return self.events.keyspace.partitions
 
-    def count_sessions(self, since: datetime) -> int:
-        """How many sessions had an event at or after a time, by the server's clock; cheap, however many there are."""
+    def count_sessions(self, since: datetime | str) -> int:
+        """How many sessions had an event at or after a time, by the server's clock; cheap, however many there are.
+
+        Args:
+            since: A datetime, ISO text, or a relative time (`-5m`), which is relative to the server's clock, too.
+        """
         return self.events.count_sessions(since)
 
     def servers(self) -> list[ServerReport]:
@@ -220,7 +224,8 @@ class SessionLog(History, Following, Subscriptions):
             The id of the last event.
 
         Raises:
-            EncodingError: When a value cannot be stored; names it.
+            EncodingError: When a value cannot be stored; names it. And when there are more than 1,000 events,
+                or more than 16 with more than 16 MiB together: while they land, the server does nothing else.
             ConcurrentWriteError: When what was expected is not so.
             EventOrderError: When it was to be once, and some of the events are there, but not those before them.
             UnknownOutcomeError: When no answer came; appending the same events again settles it.

@@ -179,7 +179,10 @@ class ValkeySessionManager(RepositorySessionManager, LogRepository):
             self._listener.settle(agent, forced=journal.has_window)()
 
     def delete_session(self, session_id: str, **kwargs: Any) -> None:
-        """Delete a session with everything that belongs to it; live agents of it begin anew in an empty one.
+        """Delete a session with everything that belongs to it.
+
+        Live agents, graphs and swarms of it begin a new one with what happens from now on; what they still hold of this
+        one is not written again.
 
         Raises:
             SessionException: When it does not exist.
@@ -187,6 +190,7 @@ class ValkeySessionManager(RepositorySessionManager, LogRepository):
         super().delete_session(session_id, **kwargs)
         if session_id == self.session_id:
             self.redactions.forget()
+            self._orchestrators.session_deleted()
             for journal in self._journals.values():
                 journal.reset()
 

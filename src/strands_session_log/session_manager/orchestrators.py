@@ -13,6 +13,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from typing import Any
+from weakref import WeakSet
 
 from strands.types.session import SessionMessage
 
@@ -23,6 +24,7 @@ from ..ids import check_id
 from ..lifecycle import Facts, Journal, listen
 from ..lifecycle.erasing import erase_original
 from ..lifecycle.guardrail import Guardrail, watch
+from ..lifecycle.hooks import Handler
 from ..lifecycle.trace import current_traceparent
 from ..state import AgentState, SessionState
 from .errors import session_exceptions
@@ -45,6 +47,9 @@ class Orchestrators:
         self._journals: dict[str, Journal] = {}
         self._facts: dict[str, Facts] = {}
         self._started: dict[tuple[str, str], float] = {}
+        self._nodes: WeakSet[Node] = WeakSet()
+        self._life: str | None = None
+        self._withheld: set[str] = set()
 
     def register(self, registry: Any, manager: Any) -> None:
         """Listen to one orchestrator's registry."""
@@ -53,21 +58,37 @@ class Orchestrators:
             return lambda: self._initialize(hook.source, manager)
 
         listen(registry, "MultiAgentInitializedEvent", initialized)
-        listen(registry, "BeforeMultiAgentInvocationEvent", lambda hook: self._answered(hook.source))
-        listen(registry, "BeforeNodeCallEvent", self._node_started)
-        listen(registry, "AfterNodeCallEvent", self._node_ended)
-        listen(registry, "AfterMultiAgentInvocationEvent", self._invocation_ended)
+        listen(registry, "BeforeMultiAgentInvocationEvent", self._invocation_started)
+        listen(registry, "BeforeNodeCallEvent", self._unless_withheld(self._node_started))
+        listen(registry, "AfterNodeCallEvent", self._unless_withheld(self._node_ended))
+        listen(registry, "AfterMultiAgentInvocationEvent", self._unless_withheld(self._invocation_ended))
+
+    def session_deleted(self) -> None:
+        """Begin anew with the next call: what runs has a task and results of the session that was deleted."""
+        self._withheld |= self._journals.keys() | self._facts.keys()
+        self._journals.clear()
+        self._life = None
+        for node in self._nodes:
+            node.session_deleted()
 
     def synced(self, source: Any) -> Callable[[], None]:
         """Put the state of an orchestrator in line, as it is now; returns what writes it."""
         journal = self._journal(source.id)
+        if source.id in self._withheld:
+            return _writing(journal)
         with session_exceptions():
             journal.queue([events.MultiAgentUpdated(source.serialize_state(), source.id, trace=current_traceparent())])
         return _writing(journal)
 
+    def _unless_withheld(self, handle: Handler) -> Handler:
+        return lambda hook: None if hook.source.id in self._withheld else handle(hook)
+
     def _initialize(self, source: Any, manager: Any) -> None:
         with session_exceptions():
+            # What is written later belongs to the session that is read, or begun, here.
+            life = self._life or self._log.life(self._session_id).name
             manager.initialize_multi_agent(source)
+            self._life = self._log.life(self._session_id).name if life.startswith(" ") else life
         if self._records_facts:
             self._facts_of(source).prime(source)
             self._listen_to_nodes(source, source.id, self._state(self._session_id))
@@ -80,9 +101,17 @@ class Orchestrators:
             if hasattr(executor, "hooks") and hasattr(executor, "messages"):
                 check_id("agent_id", inner)
                 known = state.agents.get(inner) or AgentState(inner)
-                Node(self._log, self._session_id, known).register(executor.hooks)
+                listener = Node(self._log, self._session_id, known, self._life)
+                listener.register(executor.hooks)
+                self._nodes.add(listener)
             elif hasattr(executor, "nodes"):
                 self._listen_to_nodes(executor, inner, state)
+
+    def _invocation_started(self, hook: Any) -> None:
+        self._withheld.discard(hook.source.id)
+        for node in self._nodes:
+            node.orchestrator_called(hook.source.id)
+        self._answered(hook.source)
 
     def _node_started(self, hook: Any) -> Callable[[], None] | None:
         self._started[hook.source.id, hook.node_id] = time.monotonic()
@@ -118,7 +147,8 @@ class Orchestrators:
         return self._facts.setdefault(source.id, Facts(source.id))
 
     def _journal(self, name: str) -> Journal:
-        return self._journals.setdefault(name, Journal(self._log, self._session_id, AgentState(name), fenced=False))
+        journal = Journal(self._log, self._session_id, AgentState(name), fenced=False, life=self._life)
+        return self._journals.setdefault(name, journal)
 
 
 class Node:
@@ -131,30 +161,45 @@ class Node:
         log: Where to write.
         session_id: The session.
         known: What the log holds of it, under its name.
+        life: Which session that is, see `EventLog.life`.
     """
 
-    def __init__(self, log: EventLog, session_id: str, known: AgentState) -> None:
+    def __init__(self, log: EventLog, session_id: str, known: AgentState, life: str | None) -> None:
         self._log, self._session_id, self._name = log, session_id, known.agent_id
         self._journal, self._facts, self._guardrail = (
-            Journal(log, session_id, known),
+            Journal(log, session_id, known, life=life),
             Facts(known.agent_id),
             Guardrail(),
         )
         self._to_erase: set[int] = set()
+        self._is_silent = False
+
+    def session_deleted(self) -> None:
+        """Begin anew, with the next call of its orchestrator."""
+        self._journal.reset()
+        self._to_erase.clear()
+        self._is_silent = True
+
+    def orchestrator_called(self, name: str) -> None:
+        """A graph or swarm was called; it may be the one around this node."""
+        self._is_silent = self._is_silent and not self._name.startswith(f"{name}:")
 
     def register(self, registry: Any) -> None:
         """Listen to the agent's registry."""
-        watch(registry, lambda hook: self._guardrail.asked(hook.agent), self._model_ended)
+        watch(registry, lambda hook: self._guardrail.asked(hook.agent), self._unless_silent(self._model_ended))
         listen(registry, "BeforeInvocationEvent", self._noting(self._facts.invocation_started))
         listen(registry, "BeforeModelCallEvent", self._noting(self._facts.model_asked))
         listen(registry, "AfterModelCallEvent", self._noting(self._facts.model_ended))
         listen(registry, "AfterToolCallEvent", self._noting(self._facts.tool_ended))
-        listen(registry, "BeforeToolCallEvent", self._tool_started)
-        listen(registry, "MessageAddedEvent", self._message_added)
-        listen(registry, "AfterInvocationEvent", self._invocation_ended)
+        listen(registry, "BeforeToolCallEvent", self._unless_silent(self._tool_started))
+        listen(registry, "MessageAddedEvent", self._unless_silent(self._message_added))
+        listen(registry, "AfterInvocationEvent", self._unless_silent(self._invocation_ended))
 
-    def _noting(self, tell: Callable[[Any], list[Event]]) -> Callable[[Any], None]:
-        return lambda hook: self._journal.note(tell(hook))
+    def _unless_silent(self, handle: Handler) -> Handler:
+        return lambda hook: None if self._is_silent else handle(hook)
+
+    def _noting(self, tell: Callable[[Any], list[Event]]) -> Handler:
+        return self._unless_silent(lambda hook: self._journal.note(tell(hook)))
 
     def _message_added(self, hook: Any) -> Callable[[], None]:
         record = SessionMessage.from_message(hook.message, self._journal.next_index)

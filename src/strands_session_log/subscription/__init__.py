@@ -5,7 +5,7 @@ from .delivery import Delivery, SyncDelivery
 from .groups import Cure, GroupStatus, check_group, delete_group, groups, settle_gaps
 from .parked import ParkedEvent, ParkedEvents
 from .subscriber import Subscriber
-from .tails import FeedPosition, FeedTail, Hub, LiveTail, Tail, tail_feed, tail_live, tail_session
+from .tails import FeedPosition, FeedTail, Hub, LivePosition, LiveTail, Tail, tail_feed, tail_live, tail_session
 from .taken import Gap
 
 __all__ = [
@@ -17,6 +17,7 @@ __all__ = [
     "Gap",
     "GroupStatus",
     "Hub",
+    "LivePosition",
     "LiveTail",
     "ParkedEvent",
     "ParkedEvents",

@@ -23,6 +23,8 @@ class _Deliveries:
 
     def __init__(self, exchange: Exchange) -> None:
         self._exchange, self._most = exchange, exchange.settings.batch
+        # In order, what is taken at once counts as one.
+        self._ahead = 1 if exchange.settings.ordered else self._most
         self._read: deque[BaseDelivery] = deque()
 
     @property
@@ -44,10 +46,6 @@ class _Deliveries:
     def skip(self, gap: FeedGapError) -> None:
         """Go on behind a gap; nobody of the group is told of it again."""
         self._exchange.skip(gap)
-
-    def begin(self, delivery: BaseDelivery) -> bool:
-        """Note that it is being handled; not if it was called back, or others may have it."""
-        return self._exchange.begin(delivery, time.monotonic())
 
     def _next(self) -> Any:
         """The next of what was read and may still be handled; None when nothing of it is left."""
@@ -84,7 +82,7 @@ class Deliveries(_Deliveries):
             delivery: Delivery | None = self._next()
             if delivery:
                 return delivery
-            found = self._exchange.mailbox.take(self._most)
+            found = self._exchange.mailbox.take(self._ahead)
             if found is None:
                 raise StopAsyncIteration
             self._read.extend(found)
@@ -125,7 +123,7 @@ class SyncDeliveries(_Deliveries):
             if delivery:
                 return delivery
             # What comes, another thread may read, and leave the rest of it to this one.
-            found = self._exchange.mailbox.get(self._most, _LOOK_EVERY)
+            found = self._exchange.mailbox.get(self._ahead, _LOOK_EVERY)
             if found is None:
                 raise StopIteration
             self._read.extend(found)

@@ -13,13 +13,15 @@ from ..errors import ServerRefusedError, ServerUnavailableError
 from .delivery import BaseDelivery
 from .group import Group, Said, Settled, Words
 from .tally import Tally
-from .verdicts import Batch, Verdict, batches
+from .verdicts import MOST_VERDICTS, Batch, Verdict, batches
 
 logger = logging.getLogger(__name__)
 
 _LINGER = 0.001
 """For how many seconds acks are collected before they are told."""
 _PAUSE = 0.2
+_BEAT_EVERY = 20.0
+"""A sign of life comes at least as often, however long `claim_after` is: `groups` shows who is there (`ACTIVE_MS`)."""
 _CHORES_EVERY = 2.0
 _SUSPECT = 3
 
@@ -34,6 +36,7 @@ class Desk:
         settled: Told where something was settled that others may have waited for, and in how many seconds it is worth
             asking again.
         chores: Done every few seconds.
+        release: Told of every delivery that is settled: in order, others wait for it.
 
     Attributes:
         consumer: Its name.
@@ -46,10 +49,11 @@ class Desk:
         ended: Callable[[Exception], object],
         settled: Callable[[int, float], object],
         chores: Callable[[], object],
+        release: Callable[[BaseDelivery], object],
     ) -> None:
         self.consumer = group.settings.consumer
         self._group, self._settings, self._tally = group, group.settings, tally
-        self._ended, self._settled, self._chores = ended, settled, chores
+        self._ended, self._settled, self._chores, self._release = ended, settled, chores, release
         self._enough = group.settings.least_room
         self._open: dict[tuple[int, bytes], BaseDelivery] = {}
         self._acked: deque[BaseDelivery] = deque()
@@ -95,6 +99,17 @@ class Desk:
         with self._changed:
             self._open.update([((one.partition, one.key), one) for one in deliveries])
 
+    def begin(self, delivery: BaseDelivery, now: float) -> bool:
+        """Note that it is being handled; not if it was called back in this very moment."""
+        if not self._settings.ordered:
+            delivery.started = now
+            return True
+        with self._changed:
+            if delivery.is_settled:
+                return False
+            delivery.started = now
+            return True
+
     def wait_for_room(self, timeout: float) -> None:
         """Return once enough deliveries are settled to ask for more, or the time is over."""
         most = self._settings.most_in_flight - self._settings.least_room
@@ -120,6 +135,8 @@ class Desk:
         if self._is_waiting or len(self._acked) == self._enough:
             with self._changed:
                 self._changed.notify_all()
+        if self._settings.ordered:
+            self._release(delivery)
         return None
 
     def fail(self, delivery: BaseDelivery, what: str, error: str) -> None:
@@ -140,9 +157,12 @@ class Desk:
         self.give_back(delivery for delivery in left if not delivery.started)
 
     def forget(self, delivery: BaseDelivery) -> None:
-        """Drop what may be another consumer's by now."""
+        """Drop what may be another consumer's by now; in order, what comes after it must not be handled either."""
         with self._changed:
             self._close(delivery)
+            if self._settings.ordered:
+                self._void(delivery.partition)
+                self._changed.notify_all()
 
     def close(self, timeout: float, why: str = "") -> None:
         """Give back what is left, and wait until the server knows of everything.
@@ -170,6 +190,8 @@ class Desk:
             if verdict.what == "nack" and self._settings.ordered:
                 self._void(verdict.delivery.partition)
             self._changed.notify_all()
+        # Only now: what follows a failure has been called back.
+        self._release(verdict.delivery)
 
     def _close(self, delivery: BaseDelivery) -> None:
         key = (delivery.partition, delivery.key)
@@ -177,7 +199,7 @@ class Desk:
             del self._open[key]
 
     def _void(self, partition: int) -> None:
-        """What comes after a failure in an ordered partition must wait for it."""
+        """What comes after a failure in an ordered partition must wait for it, and after a loss it is another's."""
         for later in [one for one in self._open.values() if one.partition == partition and not one.started]:
             if not later.is_settled:
                 later.is_settled = True
@@ -269,6 +291,7 @@ class Desk:
             self._settled(batch.partition, self._settings.pause_ms(min(failed)) / 1000)
         elif any(one.attempts > 1 for one in batch.done):
             self._settled(batch.partition, 0.0)
+        self._heed_loss(batch.partition, lost)
         if lost:
             logger.warning("consumer=<%s>, lost=<%d> | another consumer has what was settled late", self.consumer, lost)
 
@@ -276,7 +299,8 @@ class Desk:
         now = time.monotonic()
         if now < self._next_beat:
             return
-        self._next_beat = now + self._settings.claim_after / 3
+        self._next_beat = now + min(_BEAT_EVERY, self._settings.claim_after / 3)
+        self._fail_overdue(now)
         with self._changed:
             timeout = self._settings.timeout
             unsettled = [*self._open.values(), *(verdict.delivery for verdict in self._queue)]
@@ -284,22 +308,47 @@ class Desk:
         places: dict[int, list[BaseDelivery]] = defaultdict(list)
         for delivery in alive:
             places[delivery.partition].append(delivery)
-        if places:
-            self._beat(places, now)
+        parts = [
+            deliveries[start : start + MOST_VERDICTS]
+            for deliveries in places.values()
+            for start in range(0, len(deliveries), MOST_VERDICTS)
+        ]
+        if parts:
+            self._beat(parts, now)
+
+    def _fail_overdue(self, now: float) -> None:
+        """In order nobody else is given anything while this consumer lives: it must say itself what takes too long."""
+        if not self._settings.ordered:
+            return
+        timeout = self._settings.timeout
+        with self._changed:
+            begun = [one for one in self._open.values() if one.started and not one.is_settled]
+        for one in begun:
+            if now - one.started >= timeout and now > one.expires:
+                # What is said of it from now on, the server is asked about.
+                one.expires = 0.0
+                self._say(Verdict(one, "nack", f"TimeoutError: not settled within {timeout:g} s"))
+
+    def _heed_loss(self, partition: int, lost: int) -> None:
+        """Of a partition in order, another consumer has all if it has any."""
+        if lost and self._settings.ordered:
+            with self._changed:
+                self._void(partition)
+                self._changed.notify_all()
 
     def _do_chores_when_due(self) -> None:
         if time.monotonic() >= self._next_chores:
             self._next_chores = time.monotonic() + _CHORES_EVERY
             self._chores()
 
-    def _beat(self, places: dict[int, list[BaseDelivery]], now: float) -> None:
+    def _beat(self, parts: Sequence[Sequence[BaseDelivery]], now: float) -> None:
         words = [
-            Words(partition, others=[Said("extend", one.key, one.attempts) for one in deliveries])
-            for partition, deliveries in places.items()
+            Words(part[0].partition, others=[Said("extend", one.key, one.attempts) for one in part]) for part in parts
         ]
-        for (partition, deliveries), settled in zip(places.items(), self._group.settle(words), strict=True):
+        for deliveries, settled in zip(parts, self._group.settle(words), strict=True):
             if isinstance(settled, ServerRefusedError):
                 continue
-            self._taken_over[partition] = settled.taken_over
+            self._taken_over[deliveries[0].partition] = settled.taken_over
             for delivery, said in zip(deliveries, settled.others, strict=True):
                 delivery.expires = now + self._settings.lease if said == "k" else 0.0
+            self._heed_loss(deliveries[0].partition, len(deliveries) - settled.others.count("k"))

@@ -25,6 +25,7 @@ from .group import Group
 from .intake import Intake
 from .leases import Leases
 from .mailbox import Mailbox
+from .ordered_channel import OrderedChannel
 from .past import Past
 from .room import Room
 from .settings import SubscriptionSettings
@@ -35,6 +36,7 @@ logger = logging.getLogger(__name__)
 
 _LANES = 32
 _GOODBYE = 5.0
+_BLOCKED_FOR, _TELL_EVERY = 5.0, 60.0
 
 
 class HasEvents(Protocol):
@@ -50,18 +52,26 @@ class Exchange:
         log: The log.
         settings: How it is read.
         kind: What deliveries are made of.
+
+    Attributes:
+        settings: How the log is read.
+        tally: What was seen.
+        mailbox: What is to be handled.
+        settles_all: Whether all that is handed out is certain to be settled, so that nobody need be told what waits.
     """
 
     def __init__(self, log: HasEvents, settings: SubscriptionSettings, kind: type[BaseDelivery]) -> None:
         events, self._is_stopping, self._pid = log.events, False, os.getpid()
         self.settings, self.tally = settings, Tally(settings.group)
+        self.settles_all, self._tell_at = False, 0.0
         self._events, self._feeds = events, cycle(range(events.keyspace.partitions))
-        self.mailbox: Mailbox[BaseDelivery] = Mailbox()
+        self._ordered = OrderedChannel() if settings.ordered else None
+        self.mailbox: Mailbox[BaseDelivery] = Mailbox() if self._ordered is None else self._ordered
         self._kind, self._wanted = kind, selector(settings.types, settings.agent)
         self._all = settings.types is None and settings.agent is None
         self._bodies = Bodies(events.client, events.keyspace, events.retry_for) if settings.bodies else None
         group = Group(events.client, events.keyspace, settings, events.retry_for)
-        self._desk = Desk(group, self.tally, self.end, self._settled, self._trim)
+        self._desk = Desk(group, self.tally, self.end, self._settled, self._chores, self.mailbox.release)
         self._group, self._past = group, Past(events, group, self, self.tally, kind)
         self._leases = Leases(group)
         with suppress(SessionLogError):
@@ -74,6 +84,26 @@ class Exchange:
         self._intakes = [take(partitions=lane) for lane in lanes]
         self._intake_of = {partition: one for one, lane in zip(self._intakes, lanes, strict=True) for partition in lane}
 
+    def _chores(self) -> None:
+        if self.settings.ordered:
+            self._past.fail_overdue()
+        self._tell_of_blocked()
+        self._trim()
+
+    def _tell_of_blocked(self) -> None:
+        """A loop that does not settle what it was handed waits for itself: nothing else would say so."""
+        now = time.monotonic()
+        if self._ordered is None or self.settles_all or now < self._tell_at:
+            return
+        if blocked := self._ordered.blocked(min(_BLOCKED_FOR, self.settings.claim_after)):
+            self._tell_at = now + _TELL_EVERY
+            one = blocked.delivery
+            logger.warning(
+                "consumer=<%s>, session=<%s>, event=<%s>, seconds=<%.0f>, waiting=<%d> | this consumer waits for an "
+                "ack of its own: in order, what follows in a session comes once what was handed out is settled",
+                *(self.settings.consumer, one.session_id, one.id, now - one.started, blocked.waiting),
+            )
+
     def _trim(self) -> None:
         """One feed after the other: there is no hurry."""
         partition = next(self._feeds)
@@ -84,6 +114,12 @@ class Exchange:
 
     def begin(self, delivery: BaseDelivery, now: float) -> bool:
         """Note that it is being handled; not if somebody else may have it by now, or it has to wait for another."""
+        if self._may_begin(delivery, now):
+            return True
+        self.mailbox.release(delivery)
+        return False
+
+    def _may_begin(self, delivery: BaseDelivery, now: float) -> bool:
         if delivery.is_settled:
             return False
         if self._is_stopping:
@@ -92,8 +128,7 @@ class Exchange:
         if now > delivery.expires:
             self._desk.forget(delivery)
             return False
-        delivery.started = now
-        return True
+        return self._desk.begin(delivery, now)
 
     def stop(self) -> None:
         """Take nothing more, give back what nobody has begun, and let the iteration end."""
@@ -119,7 +154,6 @@ class Exchange:
         failed = f"{type(error).__name__}: {error}" if isinstance(error, Exception) else ""
         self._past.close(failed)
         self._desk.close(_GOODBYE, failed)
-        self._leases.leave()
         # At the very end: whoever takes over a partition in order is to find it settled.
         with suppress(SessionLogError):
             self._group.leave(range(self._events.keyspace.partitions))

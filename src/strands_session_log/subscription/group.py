@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 from ..codec import RawEntry
@@ -13,6 +14,7 @@ from ..keys import GroupKeys, Keyspace
 from ..scripts import (
     GROUP_COUNT,
     GROUP_GAP,
+    GROUP_HEARTBEAT,
     GROUP_LEAVE,
     GROUP_MISSING,
     GROUP_RELEASE,
@@ -25,7 +27,7 @@ from ..server.replies import pairs
 from .settings import SubscriptionSettings
 from .taken import Gap, Given, Taken, parse_gap
 
-_ALL = 100_000
+_PAGE = 1000
 _new = tuple.__new__
 
 
@@ -37,8 +39,7 @@ class Request(NamedTuple):
         most: How many deliveries at most.
         claim: Look for what others left lying.
         suspects: Something may be given that was delivered twice already.
-        known: The last envelope this consumer was given: its id and link.
-        compare: Compare it with the feed.
+        known: The last envelope this consumer was given, which is compared with the feed: its id and link.
         own: Deliveries of its own that are to be given again.
         is_begun: Whether the group is known to have begun; should it be gone, what is there now came after that.
     """
@@ -48,7 +49,6 @@ class Request(NamedTuple):
     claim: bool = False
     suspects: bool = True
     known: tuple[str, bytes] = ("", b"")
-    compare: bool = False
     own: Sequence[bytes] = ()
     is_begun: bool = False
 
@@ -171,16 +171,18 @@ class Group:
         reply = insist(lambda: GROUP_MISSING(self.client, keys[:2], [*(one.stream_id for one in unseen)], raw=True), 0)
         return parse_gap(unseen.after.partition, reply)
 
-    def own(self, partition: int) -> list[bytes]:
+    def own(self, partition: int) -> Iterator[bytes]:
         """The ids of all that this consumer was given and has not settled, in one partition."""
         feed, settings = self.keyspace.group(partition, self.settings.group).feed, self.settings
+        start, rows = "-", [None] * _PAGE
         try:
-            rows = self.command(b"XPENDING", feed, settings.group, "-", "+", _ALL, settings.consumer)
+            while len(rows) == _PAGE:
+                rows = self.command(b"XPENDING", feed, settings.group, start, "+", _PAGE, settings.consumer)
+                yield from (row[0] for row in rows)
+                start = f"({rows[-1][0].decode()}" if rows else ""
         except ServerRefusedError as error:
             if not error.is_wrong_type and "NOGROUP" not in str(error):
                 raise
-            return []
-        return [row[0] for row in rows]
 
     def settle(self, words: Sequence[Words]) -> list[Settled | ServerRefusedError]:
         """Tell the server what became of deliveries, in one round trip; may be repeated.
@@ -188,14 +190,15 @@ class Group:
         Returns:
             The answers; of a partition whose keys are broken, the error.
         """
-        calls = [(self._keys(one.partition), self._told(one)) for one in words]
+        calls = [(self._keys(one.partition)[:3], self._told(one)) for one in words]
         replies = insist(lambda: told_apart(GROUP_SETTLE.each(self.client, calls)), self.retry_for)
         return [reply if isinstance(reply, ServerRefusedError) else Settled.parse(reply) for reply in replies]
 
     def work(self, partition: int, arguments: Sequence[Any]) -> bool:
         """Tell how far the backfill has come; false when it is another consumer's now."""
         keys = self._keys(partition)
-        return bool(insist(lambda: GROUP_WORK(self.client, [keys[1], keys[2]], arguments), self.retry_for))
+        call = partial(GROUP_WORK, self.client, [keys.group, keys.parked, keys.replay], arguments)
+        return bool(insist(call, self.retry_for))
 
     def attempt_backfill(self, partition: int) -> int:
         """Count that a backfill begins, or goes on, at its cursor; how often that was."""
@@ -216,6 +219,11 @@ class Group:
         key, id_ = self.keyspace.session(envelope.session_id).events, str(envelope.id)
         found = self.command(b"XRANGE", key, id_, id_)
         return found[0] if found else None
+
+    def heartbeat(self, gone_after_ms: int, forgotten_after_ms: int) -> int:
+        """Say that this consumer is there; how many are, by the server's clock, that were heard of lately."""
+        keys, arguments = [self._keys(0).group], (self.settings.consumer, gone_after_ms, forgotten_after_ms)
+        return int(insist(lambda: GROUP_HEARTBEAT(self.client, keys, arguments), self.retry_for))
 
     def release(self, partition: int) -> None:
         """Give up the lease of a partition, if this consumer has it; of one that is broken, nobody has."""
@@ -244,7 +252,7 @@ class Group:
             *(request.most, "feed" if request.is_begun or self._has_begun else settings.start),
             *("1" if request.claim else "", settings.claim_after_ms, settings.max_attempts),
             *("1" if request.suspects else "", settings.claim_after_ms, *request.known),
-            *("1" if request.compare else "", b" ".join(request.own)),
+            b" ".join(request.own),
         ]
 
     def _told(self, words: Words) -> list[Any]:

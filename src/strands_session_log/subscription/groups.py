@@ -20,6 +20,9 @@ Cure: TypeAlias = Literal["catch_up", "skip"]
 
 ACTIVE_MS = 60_000
 """A consumer asks the server every few seconds, so one that was silent for so long has gone, or hangs."""
+_AHEAD_MS = 10_000
+"""What is heard of while one looks is no further ahead; of what is, nobody knows when it was: the clock went back."""
+_HEARTBEAT = b"heartbeat:"
 
 
 class GroupStatus(NamedTuple):
@@ -30,7 +33,7 @@ class GroupStatus(NamedTuple):
         partition: The partition, from 0.
         lag: How many envelopes it has not been given yet.
         lag_seconds: How old the oldest is that it has not settled, by the server's clock, where the user may not ask
-            for that (`TIME`) by this machine's; 0 when there is none.
+            for that (`TIME`) by this machine's; 0 when there is none, and while that clock is behind what it was.
         pending: How many it was given and has not settled.
         parked: How many events are parked.
         consumers: How many consumers it has had that did not leave.
@@ -40,8 +43,8 @@ class GroupStatus(NamedTuple):
         checkpoint: Up to where everything is settled, as a stream id of the feed.
         gap: What is gone and was not delivered; None when nothing is.
         backfill: What is to be read beside the feed: `history`, `between` two times, `replay`; empty for nothing.
-        active: The consumers that were heard of within the last minute; by Redis before 7.2, only those that were given
-            something.
+        active: The consumers that were heard of within the last minute, by what they note themselves: the server would
+            count all as heard of when it starts. Of those that do not, by what the server knows.
         problem: What is broken: a key that holds something else than it should. The counts of what is in it are 0.
     """
 
@@ -62,7 +65,7 @@ class GroupStatus(NamedTuple):
     problem: str = ""
 
 
-_FIELDS = ("redeliveries", "abandoned", "checkpoint", "gap", "backfill", "replay", "last_read")
+_FIELDS = ("redeliveries", "abandoned", "checkpoint", "gap", "backfill", "last_read")
 _NOTHING = (None,) * len(_FIELDS)
 
 
@@ -72,12 +75,14 @@ def groups(client: Client, keyspace: Keyspace, retry_for: float) -> list[GroupSt
     Raises:
         ServerRefusedError: When it is not even known of which groups.
     """
-    calls = [([keyspace.feed(partition)], [ACTIVE_MS]) for partition in range(keyspace.partitions)]
+    calls: list[tuple[list[str], list[str]]] = [
+        ([keyspace.feed(partition)], []) for partition in range(keyspace.partitions)
+    ]
     feeds = insist(lambda: told_apart(GROUP_STATUS.each(client, calls)), retry_for)
     with naming(client, {keyspace.feed(partition): ("stream", CURES["feed"]) for partition in range(len(feeds))}):
         rows = _rows_of(feeds)
     keys = [keyspace.group(row.partition, row.group) if row.is_ours else None for row in rows]
-    notes = insist(lambda: _notes(client, keys), retry_for)
+    notes = insist(lambda: _notes(client, keys, rows), retry_for)
     statuses = (_status(row, *note) for row, note in zip(rows, notes, strict=True))
     return sorted(statuses, key=lambda status: (status.group, status.partition))
 
@@ -117,10 +122,8 @@ class _Row(NamedTuple):
     lag: int = 0
     lag_seconds: float = 0.0
     pending: int = 0
-    consumers: int = 0
-    idle_seconds: float | None = None
     delivered: str = "0-0"
-    active: tuple[str, ...] = ()
+    consumers: Sequence[tuple[bytes, int]] = ()
     now_ms: int = 0
     problem: str = ""
 
@@ -147,14 +150,13 @@ def _rows_of(feeds: Sequence[Any]) -> list[_Row]:
 def _rows(partition: int, reply: Any) -> Iterator[_Row]:
     now, last, _, flat = reply
     now = now or max(round(time.time() * 1000), int(last.partition(b"-")[0]))
-    for at in range(0, len(flat), 8):
-        name, delivered, pending, least, consumers, idle, first, active = flat[at : at + 8]
+    for at in range(0, len(flat), 6):
+        name, delivered, pending, least, first, consumers = flat[at : at + 6]
         behind = _sequence(last) - _sequence(delivered) if first else 0
         oldest = min((int(id_.partition(b"-")[0]) for id_ in (least, first) if id_), default=now)
-        heard = idle / 1000 if idle >= 0 else None
         yield _Row(
-            *(_name(name), partition, max(0, behind), max(0, now - oldest) / 1000, pending, consumers, heard),
-            *(delivered.decode(), tuple(sorted(map(_name, active))), now),
+            *(_name(name), partition, max(0, behind), max(0, now - oldest) / 1000, pending),
+            *(delivered.decode(), list(zip(consumers[::2], consumers[1::2], strict=True)), now),
         )
 
 
@@ -163,37 +165,60 @@ def _name(text: bytes) -> str:
     return text.decode("utf-8", "replace")
 
 
-def _notes(client: Client, keys: Sequence[GroupKeys | None]) -> list[tuple[Any, Any]]:
-    """What the hash of each group says, and how much it has parked; an error in place of what is broken."""
+def _notes(client: Client, keys: Sequence[GroupKeys | None], rows: Sequence[_Row]) -> list[tuple[Any, Any, Any]]:
+    """What the hash of each group says, how much it has parked, and how much of that is to be tried again.
+
+    An error stands in place of what is broken.
+    """
     pipeline, ours = client.pipeline(transaction=False), [one for one in keys if one]
-    for one in ours:
-        pipeline.execute_command("HMGET", one.group, *_FIELDS, NEVER_DECODE=True)
-        pipeline.execute_command("XLEN", one.parked)
+    for one, row in zip(keys, rows, strict=True):
+        if one:
+            heartbeats = [_HEARTBEAT + name for name, _ in row.consumers]
+            pipeline.execute_command("HMGET", one.group, *_FIELDS, *heartbeats, NEVER_DECODE=True)
+            pipeline.execute_command("XLEN", one.parked)
+            pipeline.execute_command("ZCARD", one.replay)
     replies = iter(told_apart(pipeline.execute(raise_on_error=False)) if ours else ())
-    return [(next(replies), next(replies)) if one else (_NOTHING, 0) for one in keys]
+    return [(next(replies), next(replies), next(replies)) if one else (_NOTHING, 0, 0) for one in keys]
 
 
-def _status(row: _Row, noted: Any, parked: Any) -> GroupStatus:
+def _status(row: _Row, noted: Any, parked: Any, waiting: Any) -> GroupStatus:
     problems = [row.problem] if row.problem else []
     if isinstance(noted, ServerRefusedError):
         problems, noted = [*problems, f"group: {noted.reason}"], _NOTHING
     if isinstance(parked, ServerRefusedError):
         problems, parked = [*problems, f"parked: {parked.reason}"], 0
-    redeliveries, abandoned, checkpoint, gap, backfill, replay, last_read = (value or b"" for value in noted)
-    # Consumers that left are not among those of XINFO, and on older servers idle ones seem away.
-    heard = [row.idle_seconds] if row.idle_seconds is not None else []
-    heard += [max(0, row.now_ms - number(last_read)) / 1000] if last_read else []
+    if isinstance(waiting, ServerRefusedError):
+        problems, waiting = [*problems, f"replay: {waiting.reason}"], 0
+    redeliveries, abandoned, checkpoint, gap, backfill, last_read = (value or b"" for value in noted[: len(_FIELDS)])
+    silent = _silent(row, noted[len(_FIELDS) :])
+    # Consumers that left are not among those of XINFO.
+    heard = [ms for ms in (*silent.values(), _since(last_read, row.now_ms)) if ms is not None]
     return GroupStatus(
-        *(row.group, row.partition, row.lag, row.lag_seconds, row.pending, parked, row.consumers),
+        *(row.group, row.partition, row.lag, row.lag_seconds, row.pending, parked, len(row.consumers)),
         redeliveries=number(redeliveries),
         abandoned=bool(abandoned),
-        idle_seconds=min(heard, default=None),
+        idle_seconds=min(heard) / 1000 if heard else None,
         checkpoint=checkpoint.decode() if is_stream_id(checkpoint) else row.delivered,
         gap=parse_gap(row.partition, gap),
-        backfill=parse_backfill(backfill, replay),
-        active=row.active,
+        backfill=parse_backfill(backfill, bool(waiting)),
+        active=tuple(sorted(name for name, ms in silent.items() if ms is not None and ms <= ACTIVE_MS)),
         problem="; ".join(problems),
     )
+
+
+def _silent(row: _Row, heartbeats: Sequence[bytes | None]) -> dict[str, int | None]:
+    """For how many ms nothing was heard of each consumer; of one that notes nothing, by what the server knows."""
+    noted = [*heartbeats, *[None] * (len(row.consumers) - len(heartbeats))]
+    return {
+        _name(name): _since(beat, row.now_ms) if beat else idle
+        for (name, idle), beat in zip(row.consumers, noted, strict=True)
+    }
+
+
+def _since(noted: bytes, now_ms: int) -> int | None:
+    """How many ms ago something was; None for never, and for a time that is to come."""
+    at = number(noted)
+    return max(0, now_ms - at) if at and at <= now_ms + _AHEAD_MS else None
 
 
 def _sequence(stream_id: bytes) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import inspect
 import threading
 from collections.abc import Callable
 from functools import partial
@@ -72,6 +73,9 @@ def _run(call: Task, loop: asyncio.AbstractEventLoop, future: asyncio.Future[obj
 
 def _tell(future: asyncio.Future[object], outcome: object, error: BaseException | None) -> None:
     if future.done():
+        # It is too late to run what was returned, and Python would warn that it never ran.
+        if inspect.iscoroutine(outcome):
+            outcome.close()
         return
     if isinstance(error, StopIteration):
         # A future refuses it.

@@ -5,13 +5,14 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from typing import Protocol
 
 from valkey import ValkeyCluster
 
-from ..errors import CorruptEntryError, FeedGapError, LogForkedError, ServerRefusedError, ServerUnavailableError
-from ..feed import FeedId, envelope
+from ..errors import FeedGapError, LogForkedError, ServerRefusedError, ServerUnavailableError
+from ..feed import FeedId, replaced
 from .bell import Bell
 from .desk import Desk
 from .group import Group, Request
@@ -24,6 +25,8 @@ from .tally import Tally
 logger = logging.getLogger(__name__)
 
 _MAX_PAUSE = 1.0
+_MOST_AT_ONCE = 500
+"""However large a batch is: the server does nothing else meanwhile."""
 _NAP = 0.001
 
 
@@ -177,17 +180,19 @@ class Intake:
         if self._reads_singly or any(place.may_claim(now) for place in due):
             # One at a time: what may kill its consumers is to be alone, and a cluster is read slot by slot.
             due = due[:1]
-        most = min(self._settings.batch, room)
+        most = min(self._settings.batch, room, _MOST_AT_ONCE)
         if all(place.expects_news_only(now) for place in due):
             return self._take_news(due, most, now)
         for place in due:
             if place.must_recover:
-                place.own = [
-                    id_ for id_ in self._group.own(place.partition) if not self._desk.is_open(place.partition, id_)
-                ]
+                place.own = list(islice(self._unheard(place.partition), most))
         requests = [place.request(most, now, not self._desk.holds_suspect) for place in due]
         answers = zip(requests, self._group.take(requests), strict=True)
         return sum(self._took(self._places[one.partition], request, one) for request, one in answers) > 0
+
+    def _unheard(self, partition: int) -> Iterator[bytes]:
+        """What this consumer was given and does not know of."""
+        return (id_ for id_ in self._group.own(partition) if not self._desk.is_open(partition, id_))
 
     def _take_news(self, due: Sequence[Place], most: int, now: float) -> bool:
         try:
@@ -203,6 +208,8 @@ class Intake:
         for place in due:
             given = news.get(place.partition, [])
             unseen = place.note_news(given, most, now)
+            if place.doubts_history:
+                self._check_history(place, now)
             if unseen and (gap := self._group.missing(unseen)):
                 self._found(place, gap)
             if given:
@@ -222,8 +229,7 @@ class Intake:
 
     def _took(self, place: Place, request: Request, taken: Taken) -> bool:
         if taken.status == "forked":
-            assert place.last is not None
-            raise self._forked(place.partition, place.last)
+            raise self._forked(place)
         if taken.error:
             self._broke(place, taken.error)
             return False
@@ -260,13 +266,19 @@ class Intake:
         place.broke(time.monotonic())
         self._leases.note(place.partition, False)
 
-    def _forked(self, partition: int, last: Given) -> LogForkedError:
-        try:
-            lost = envelope(self._group.keyspace, partition, last.id, last.fields)
-        except CorruptEntryError:
-            # What was there was no event; all that is known is where.
-            return LogForkedError("", FeedId.parse(partition, last.id))
-        return LogForkedError(lost.session_id, lost.id)
+    def _check_history(self, place: Place, now: float) -> None:
+        """Look whether what was given last is still in the feed, before anything that came after it is handed over.
+
+        Raises:
+            LogForkedError: When it is not.
+        """
+        (taken,) = self._group.take([place.request(0, now, False)])
+        if taken.status == "forked":
+            raise self._forked(place)
+
+    def _forked(self, place: Place) -> LogForkedError:
+        assert place.last is not None
+        return replaced(self._group.keyspace, FeedId.parse(place.partition, place.last.id), place.last.fields)
 
     def _report(self, gap: Gap) -> None:
         self._tally.add(gaps=1)

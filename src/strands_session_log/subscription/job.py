@@ -16,7 +16,7 @@ from ..server.replies import number
 from .delivery import BaseDelivery, text_of
 from .group import Group
 from .source import Item, Source, history, parked
-from .taken import parse_cursor, parse_replay
+from .taken import parse_cursor
 from .tally import Tally
 
 logger = logging.getLogger(__name__)
@@ -24,6 +24,8 @@ logger = logging.getLogger(__name__)
 _SAVE_EVERY = 0.2
 _SCAN = 1000
 """How many events are looked at before others have their turn, though none of them is wanted."""
+_TOLD_AT_ONCE = 200
+"""Of how many events of a kind the server is told in one call: it does nothing else meanwhile."""
 _WENT_AWAY = "its consumers went away while they handled it"
 
 
@@ -66,11 +68,10 @@ class Job:
     ) -> Job:
         """Go on where the backfill stands; `rejected` is told of what cannot be delivered."""
         keys = group.keyspace.group(partition, group.settings.group)
-        replies = group.command(b"HMGET", keys.group, "backfill_cursor", "replay", "created")
-        cursor, replay, created = replies
+        cursor, created = group.command(b"HMGET", keys.group, "backfill_cursor", "created")
         tries = group.attempt_backfill(partition)
         if kind == "replay":
-            return cls(group, partition, kind, parked(group, partition, parse_replay(replay)), tries, rejected)
+            return cls(group, partition, kind, parked(group, partition), tries, rejected)
         job = cls(
             group, partition, kind, history(events, group, partition, kind, parse_cursor(cursor)), tries, rejected
         )
@@ -82,6 +83,13 @@ class Job:
         """How many events are in somebody's hands."""
         with self._lock:
             return sum(item.is_out for item in self._items)
+
+    def overdue(self) -> list[BaseDelivery]:
+        """What somebody has had for longer than `timeout`, and is not waited for."""
+        latest = time.monotonic() - self._settings.timeout
+        with self._lock:
+            found = [item.delivery for item in self._items if item.delivery]
+        return [one for one in found if 0 < one.started < latest]
 
     def next(
         self, room: int, wanted: Callable[[Envelope], bool], deliver: Callable[[Item], BaseDelivery]
@@ -96,7 +104,6 @@ class Job:
             wanted: Whether an event is to be delivered; others are done.
             deliver: Makes deliveries.
         """
-        self._give_up_overdue()
         if self._tries >= 2 or self._settings.ordered:
             room = min(room, 1 - self.outstanding)
         self._read(room, wanted)
@@ -130,18 +137,26 @@ class Job:
             leave: `released` when nobody goes on with it here, `failed` when that is for an error.
         """
         with self._saving:
-            return self._save(tally, leave)
+            while (goes_on := self._save(tally, leave)) and self._is_much:
+                pass
+            return goes_on
+
+    @property
+    def _is_much(self) -> bool:
+        """Whether there is more to be told than is told at once."""
+        return max(len(self._replayed), len(self._unreadable), len(self._parked)) > _TOLD_AT_ONCE
 
     def _save(self, tally: Tally, leave: str) -> bool:
         with self._lock:
             self._drop_settled()
-            is_done = self._is_read and not self._items
-            is_due = time.monotonic() - self._saved_at >= _SAVE_EVERY or self._tries >= 2 or self._waiting
+            is_much = self._is_much
+            is_done = self._is_read and not self._items and not is_much
+            is_due = time.monotonic() - self._saved_at >= _SAVE_EVERY or self._tries >= 2 or self._waiting or is_much
             if not (is_done or leave or is_due):
                 return True
-            arguments = self._told(is_done, leave)
-            parked, waiting = len(self._parked), self._waiting
-            self._waiting = []
+            arguments = self._told("" if is_much else self._cursor, is_done, "" if is_much else leave)
+            parked, waiting = len(self._parked[:_TOLD_AT_ONCE]), [] if is_much else self._waiting
+            self._waiting = self._waiting if is_much else []
         try:
             kept = self._group.work(self._partition, arguments)
         except SessionLogError:
@@ -220,14 +235,6 @@ class Job:
             item.due_at = time.monotonic() + self._settings.pause_ms(item.attempts) / 1000
             item.attempts += 1
 
-    def _give_up_overdue(self) -> None:
-        """Who takes longer than `timeout` is not waited for."""
-        latest = time.monotonic() - self._settings.timeout
-        with self._lock:
-            for item in self._items:
-                if item.delivery and 0 < item.delivery.started < latest:
-                    self._settle(item, "nack", f"TimeoutError: not settled within {self._settings.timeout:g} s")
-
     def _drop_settled(self) -> None:
         if self.kind == "replay":
             self._replayed += [item.parked_id for item in self._items if item.is_settled]
@@ -239,12 +246,12 @@ class Job:
             self._cursor = self._items[count - 1].cursor
             del self._items[:count]
 
-    def _told(self, is_done: bool, leave: str) -> list[Any]:
+    def _told(self, cursor: str, is_done: bool, leave: str) -> list[Any]:
         what = "done" if is_done and self.kind != "replay" else leave
         lease = 0 if leave else self._settings.claim_after_ms
-        arguments: list[Any] = [self._settings.consumer, lease, self.kind, self._cursor, what]
-        arguments += [" ".join(self._replayed), " ".join(self._unreadable)]
-        for item, error in self._parked:
+        arguments: list[Any] = [self._settings.consumer, lease, self.kind, cursor, what]
+        arguments += [" ".join(one[:_TOLD_AT_ONCE]) for one in (self._replayed, self._unreadable)]
+        for item, error in self._parked[:_TOLD_AT_ONCE]:
             arguments += _fields(item, error)
         return arguments
 

@@ -4,23 +4,20 @@ from __future__ import annotations
 
 import threading
 import time
-from contextlib import suppress
 
-from ..errors import ServerRefusedError, SessionLogError
-from ..server.replies import number, pairs
+from ..errors import ServerRefusedError
 from .group import Group
 
 _EVERY = 1.0
-_MEMBER = "member:"
-_FORGET_MS = 3_600_000
-"""After how long one that did not sign out is forgotten; clocks may differ by some."""
+_FORGET_MS = 86_400_000
+"""After how long one that did not sign out is forgotten."""
 
 
 class Leases:
     """One consumer's part of the partitions.
 
-    Consumers sign in, every second or so, in the hash of partition 0; whoever did within `claim_after` is there.
-    A consumer takes free partitions up to its share, and gives up what it has beyond it.
+    Consumers sign in, every second or so, in the hash of partition 0; whoever did within `claim_after`, by the server's
+    clock, is there. A consumer takes free partitions up to its share, and gives up what it has beyond it.
 
     Args:
         group: The consumer's group.
@@ -56,16 +53,6 @@ class Leases:
         with self._lock:
             (self._held.add if is_mine else self._held.discard)(partition)
 
-    def leave(self) -> None:
-        """Sign out."""
-        if self._settings.ordered:
-            with suppress(SessionLogError):
-                self._group.command(b"HDEL", self._key, _MEMBER + self._settings.consumer)
-
-    @property
-    def _key(self) -> str:
-        return self._group.keyspace.group(0, self._settings.group).group
-
     def _share_of_the_living(self) -> int:
         try:
             return self._sign_in()
@@ -77,14 +64,6 @@ class Leases:
 
     def _sign_in(self) -> int:
         """How many partitions each of those that are there should have, rounded up."""
-        now = time.time_ns() // 1_000_000
-        self._group.command(b"HSET", self._key, _MEMBER + self._settings.consumer, now)
-        found = self._group.command(b"HGETALL", self._key)
-        members = [(name, now - number(at)) for name, at in pairs(found) if name.startswith(_MEMBER.encode())]
-        alive = [name for name, since in members if self._is_alive(since)]
-        if gone := [name for name, since in members if abs(since) > _FORGET_MS and not self._is_alive(since)]:
-            self._group.command(b"HDEL", self._key, *gone)
-        return -(-self._group.keyspace.partitions // max(1, len(alive)))
-
-    def _is_alive(self, since_ms: int) -> bool:
-        return -_FORGET_MS < since_ms < self._settings.claim_after_ms + 2 * _EVERY * 1000
+        gone_after = self._settings.claim_after_ms + int(2 * _EVERY * 1000)
+        there = self._group.heartbeat(gone_after, max(gone_after, _FORGET_MS))
+        return -(-self._group.keyspace.partitions // max(1, there))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 from ..codec import RawEntry, fields_of
@@ -16,10 +17,11 @@ from ..keys import GroupKeys, Keyspace
 from ..scripts import GROUP_PARKED
 from ..server.border import Client, insist
 from ..server.replies import number
-from .taken import is_stream_id, parse_replay
+from .taken import is_stream_id
 
 _PAGE = 500
-_KINDS = {b"XRANGE": ("stream", CURES["parked"]), b"HGET": ("hash", CURES["group"])}
+"""How many are read, or told of, at once."""
+_KINDS = {b"XRANGE": ("stream", CURES["parked"]), b"ZMSCORE": ("zset", CURES["replay"])}
 """Of the keys that are asked so: which type they have, and what to do about another."""
 _PARKED_ID = re.compile(r"([0-9]{1,4}):([0-9]{1,20}-[0-9]{1,20})")
 
@@ -42,7 +44,7 @@ class ParkedEvent(NamedTuple):
     is_replayed: bool
 
     @classmethod
-    def parse(cls, keyspace: Keyspace, partition: int, entry: RawEntry, replayed: Sequence[str]) -> ParkedEvent:
+    def parse(cls, keyspace: Keyspace, partition: int, entry: RawEntry, is_replayed: bool) -> ParkedEvent:
         """Read an entry of the parked stream; whatever somebody else has written there."""
         stream_id, fields = entry[0].decode(), entry[1]
         named = fields_of(fields)
@@ -54,7 +56,7 @@ class ParkedEvent(NamedTuple):
             feed_id = FeedId.parse(partition, place if is_stream_id(place) else b"0-0")
             of, error = Envelope(feed_id, "", EventId(0, 0), "", "", "", b""), error or str(corrupt)
         attempts = number(named.get(b"attempts"))
-        return cls(f"{partition}:{stream_id}", of, attempts, error, stream_id in replayed)
+        return cls(f"{partition}:{stream_id}", of, attempts, error, is_replayed)
 
     @property
     def session_id(self) -> str:
@@ -95,7 +97,7 @@ class ParkedEvents:
         found = self._command(b"XRANGE", self._keys(partition).parked, stream_id, stream_id)
         if not found:
             raise ParkedNotFoundError(self._group, parked_id)
-        return ParkedEvent.parse(self._keyspace, partition, found[0], self._replayed(partition))
+        return self._parsed(partition, found)[0]
 
     def replay(self, parked_ids: Iterable[str]) -> int:
         """Have them tried again by whoever reads the group; they leave here once they are handled.
@@ -121,17 +123,22 @@ class ParkedEvents:
         return self._settle("drop", parked_ids)
 
     def _of_partition(self, partition: int) -> Iterator[ParkedEvent]:
-        start, replayed, page = "-", self._replayed(partition), [None] * _PAGE
+        start, key, page = "-", self._keys(partition).parked, [None] * _PAGE
         while len(page) == _PAGE:
-            page = self._command(b"XRANGE", self._keys(partition).parked, start, "+", "COUNT", _PAGE)
-            for entry in page:
-                yield ParkedEvent.parse(self._keyspace, partition, entry, replayed)
-            start = f"({page[-1][0].decode()}" if page else ""
+            page = self._command(b"XRANGE", key, start, "+", "COUNT", _PAGE)
+            if page:
+                yield from self._parsed(partition, page)
+                start = f"({page[-1][0].decode()}"
 
     def _settle(self, how: str, parked_ids: Iterable[str]) -> int:
         found = self._found(how, dict.fromkeys(parked_ids))
-        calls = [(self._keys(partition)[1:], [how, *ids]) for partition, ids in found.items()]
-        return sum(insist(lambda: GROUP_PARKED.many(self._client, calls), self._retry_for)) if calls else 0
+        return sum(self._tell(how, partition, ids) for partition, all_ids in found.items() for ids in _pages(all_ids))
+
+    def _tell(self, how: str, partition: int, ids: Sequence[str]) -> int:
+        keys = self._keys(partition)
+        with naming(self._client, {keys.replay: _KINDS[b"ZMSCORE"], keys.parked: _KINDS[b"XRANGE"]}):
+            call = partial(GROUP_PARKED, self._client, [keys.parked, keys.replay], [how, *ids])
+            return int(insist(call, self._retry_for))
 
     def _found(self, how: str, parked_ids: Iterable[str]) -> dict[int, list[str]]:
         """The ids of their entries, by partition."""
@@ -139,8 +146,9 @@ class ParkedEvents:
         for parked_id in parked_ids:
             partition, stream_id = self._parse(parked_id)
             found.setdefault(partition, []).append(stream_id)
-        for partition, ids in found.items():
-            self._check(how, partition, ids)
+        for partition, all_ids in found.items():
+            for ids in _pages(all_ids):
+                self._check(how, partition, ids)
         return found
 
     def _check(self, how: str, partition: int, ids: Sequence[str]) -> None:
@@ -148,7 +156,7 @@ class ParkedEvents:
             parked_id = f"{partition}:{stream_id}"
             if not entries:
                 raise ParkedNotFoundError(self._group, parked_id)
-            if how == "replay" and not ParkedEvent.parse(self._keyspace, partition, entries[0], ()).session_id:
+            if how == "replay" and not ParkedEvent.parse(self._keyspace, partition, entries[0], False).session_id:
                 raise CorruptEntryError(parked_id, "somebody else wrote it to the feed, it can only be dropped")
 
     def _entries(self, partition: int, ids: Sequence[str]) -> list[Any]:
@@ -170,8 +178,12 @@ class ParkedEvents:
             raise ParkedNotFoundError(self._group, parked_id)
         return int(found[1]), found[2]
 
-    def _replayed(self, partition: int) -> Sequence[str]:
-        return parse_replay(self._command(b"HGET", self._keys(partition).group, "replay"))
+    def _parsed(self, partition: int, entries: Sequence[RawEntry]) -> list[ParkedEvent]:
+        places = self._command(b"ZMSCORE", self._keys(partition).replay, *(id_ for id_, _ in entries))
+        return [
+            ParkedEvent.parse(self._keyspace, partition, entry, place is not None)
+            for entry, place in zip(entries, places, strict=True)
+        ]
 
     def _keys(self, partition: int) -> GroupKeys:
         return self._keyspace.group(partition, self._group)
@@ -183,6 +195,10 @@ class ParkedEvents:
 
         with naming(self._client, {key: _KINDS[name]}):
             return insist(send, self._retry_for)
+
+
+def _pages(ids: Sequence[str]) -> Iterator[Sequence[str]]:
+    return (ids[start : start + _PAGE] for start in range(0, len(ids), _PAGE))
 
 
 def parked_envelope(keyspace: Keyspace, partition: int, fields: Sequence[bytes]) -> Envelope:

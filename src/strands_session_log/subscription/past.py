@@ -81,6 +81,7 @@ class Past:
             self._begin(partition, job, Job.begin(self._events, self._group, partition, kind, self._reader.rejected))
         job = self._jobs[partition]
         job.held_until = held_until
+        self._fail_overdue(job)
         with self._room(job) as room:
             made = job.next(room, self._reader.wants, self._made)
         if kind == "history":
@@ -91,6 +92,19 @@ class Past:
         if not job.save(self._tally):
             self._begin(partition, job, None)
         return bool(made)
+
+    def fail_overdue(self) -> None:
+        """In order, nothing of a partition goes on while something else of it is held up by one of these."""
+        with self._lock:
+            jobs = list(self._jobs.values())
+        for job in jobs:
+            self._fail_overdue(job)
+
+    def _fail_overdue(self, job: Job) -> None:
+        for late in job.overdue():
+            if job.settle(late, "nack", f"TimeoutError: not settled within {self._settings.timeout:g} s"):
+                self._tally.add(failed=1)
+            self._reader.mailbox.release(late)
 
     def _begin(self, partition: int, before: Job | None, job: Job | None) -> None:
         with self._lock:
@@ -120,6 +134,7 @@ class Past:
         is_sure = job is not None and time.monotonic() <= job.held_until
         future: Future[bool] | None = None if is_sure and not confirm else Future()
         kept = job is not None and job.settle(delivery, "ack", "", future)
+        self._reader.mailbox.release(delivery)
         self._tally.add(**{"acked" if kept else "lost": 1})
         if kept and job:
             if future and job.must_hurry():
@@ -143,6 +158,7 @@ class Past:
         """See `delivery.Settler`."""
         job = self._jobs.get(delivery.partition)
         kept = job is not None and job.settle(delivery, what, error)
+        self._reader.mailbox.release(delivery)
         self._tally.add(**{"failed" if kept else "lost": 1})
 
     def _made(self, item: Item) -> BaseDelivery:

@@ -11,7 +11,7 @@ from .settings import SubscriptionSettings
 from .taken import Gap, Given, Taken
 
 _COMPARE_EVERY = 2.0
-"""How often one looks whether history stands. Entries are not trimmed that soon after they were delivered."""
+"""How often one looks at least whether history stands. Entries are not trimmed that soon after they were delivered."""
 _LEASED_EVERY = 1.0
 _BROKEN_EVERY = 2.0
 
@@ -52,9 +52,12 @@ class Place:
     def request(self, most: int, now: float, suspects: bool) -> Request:
         """What to ask for."""
         known = (self.last.id.decode(), self.last.link) if self.last else ("", b"")
-        compare = self._must_compare or not self.rang
-        begun = self._is_begun
-        return Request(self.partition, most, self.may_claim(now), suspects, known, compare, self.own, begun)
+        return Request(self.partition, most, self.may_claim(now), suspects, known, self.own, self._is_begun)
+
+    @property
+    def doubts_history(self) -> bool:
+        """Whether to look if history stands before anything that came is handed over."""
+        return self._must_compare
 
     def may_claim(self, now: float) -> bool:
         """Whether it is time to look for what others left lying."""
@@ -87,7 +90,7 @@ class Place:
         """Take note of an answer."""
         self.asked_at = now
         # There may be more of its own than were given at once.
-        self.must_recover = bool(request.own) and len(taken.given) >= request.most
+        self.must_recover = len(request.own) >= request.most
         self.own, self._must_compare, self._is_begun = (), False, True
         self.is_leased_away, self.is_broken = taken.status == "leased", False
         self.is_mine = not self.is_leased_away

@@ -3,36 +3,32 @@
 from __future__ import annotations
 
 import asyncio
+import concurrent.futures
 import inspect
 import logging
-import zlib
 from collections.abc import Awaitable, Callable
-from typing import TypeAlias
+from functools import partial
+from typing import Any, TypeAlias
 
-from ..errors import DeliveryLostError
+from ..errors import DeliveryLostError, HandlerError
 from .deliveries import Deliveries
 from .delivery import Delivery
 from .hands import Hand
-from .settings import SubscriptionSettings
 
 logger = logging.getLogger(__name__)
 
 Handler: TypeAlias = "Callable[[Delivery], Awaitable[object] | object]"
-"""Handles one delivery: a coroutine function, or a plain one, which runs in a thread."""
+"""Handles one delivery: a coroutine function, or a plain one, which runs in a thread; what it returns is awaited."""
 
 
-async def run(deliveries: Deliveries, handler: Handler, concurrency: int, settings: SubscriptionSettings) -> None:
+async def run(deliveries: Deliveries, handler: Handler, concurrency: int, timeout: float) -> None:
     """See `Subscriber.run`."""
-    queues: list[asyncio.Queue[Delivery | None]] = [asyncio.Queue(maxsize=1) for _ in range(concurrency)]
-    if not settings.ordered:
-        queues = [queues[0]] * concurrency
     ending = asyncio.Event()
-    workers = [asyncio.create_task(_work(deliveries, queue, handler, settings.timeout, ending)) for queue in queues]
+    workers = [asyncio.create_task(_work(deliveries, handler, timeout, ending)) for _ in range(concurrency)]
     try:
-        await _distribute(deliveries, queues, workers)
-        for queue in queues:
-            await _put(queue, None, workers)
-        await asyncio.gather(*workers)
+        done, _ = await asyncio.wait(workers, return_when=asyncio.FIRST_EXCEPTION)
+        for worker in done:
+            worker.result()
     finally:
         # A handler that ends just now swallows the cancellation (`asyncio.wait_for`): its worker must not go on.
         ending.set()
@@ -41,60 +37,69 @@ async def run(deliveries: Deliveries, handler: Handler, concurrency: int, settin
         await asyncio.gather(*workers, return_exceptions=True)
 
 
-async def _distribute(
-    deliveries: Deliveries, queues: list[asyncio.Queue[Delivery | None]], workers: list[asyncio.Task[None]]
-) -> None:
-    """The events of one session go to the same worker, which takes one after the other."""
-    async for delivery in deliveries:
-        # It waits for its turn, and until then it may be called back (`Deliveries.begin`).
-        delivery.started = 0.0
-        number = zlib.crc32(delivery.session_id.encode()) % len(queues)
-        await _put(queues[number], delivery, workers)
-
-
-async def _put(queue: asyncio.Queue[Delivery | None], item: Delivery | None, workers: list[asyncio.Task[None]]) -> None:
-    putting = asyncio.ensure_future(queue.put(item))
-    await asyncio.wait([putting, *workers], return_when=asyncio.FIRST_COMPLETED)
-    if not putting.done():
-        putting.cancel()
-        # A worker ends early only by an error of our own.
-        await asyncio.gather(*(worker for worker in workers if worker.done()))
-    await putting
-
-
-async def _work(
-    deliveries: Deliveries,
-    queue: asyncio.Queue[Delivery | None],
-    handler: Handler,
-    timeout: float,
-    ending: asyncio.Event,
-) -> None:
+async def _work(deliveries: Deliveries, handler: Handler, timeout: float, ending: asyncio.Event) -> None:
     hand = Hand()
     try:
-        while not ending.is_set() and (delivery := await queue.get()) is not None:
-            if deliveries.begin(delivery):
-                await _handle(delivery, handler, timeout, hand)
+        async for delivery in deliveries:
+            await _handle(delivery, handler, timeout, hand, ending)
+            if ending.is_set():
+                return
     finally:
         hand.let_go()
 
 
-async def _handle(delivery: Delivery, handler: Handler, timeout: float, hand: Hand) -> None:
+async def _handle(delivery: Delivery, handler: Handler, timeout: float, hand: Hand, ending: asyncio.Event) -> None:
     try:
-        await asyncio.wait_for(_called(handler, delivery, hand), timeout)
+        error = await asyncio.wait_for(_failure(handler, delivery, hand), timeout)
     except asyncio.TimeoutError:
         await delivery.fail(f"TimeoutError: not handled within {timeout:g} s")
-    except Exception as error:
+    except asyncio.CancelledError as cancelled:
+        if ending.is_set():
+            raise
+        # Something that the handler waited for was cancelled, not the subscription.
+        await delivery.fail(cancelled)
+    else:
+        await _settle(delivery, error)
+
+
+async def _settle(delivery: Delivery, error: Exception | None) -> None:
+    if error:
         logger.warning("delivery=<%s>, error=<%r> | its handler failed", delivery, error)
         await delivery.fail(error)
-    else:
-        try:
-            await delivery.ack()
-        except DeliveryLostError as lost:
-            logger.warning("error=<%s> | it took too long", lost)
+        return
+    try:
+        await delivery.ack()
+    except DeliveryLostError as lost:
+        logger.warning("error=<%s> | it took too long", lost)
 
 
-async def _called(handler: Handler, delivery: Delivery, hand: Hand) -> None:
-    if inspect.iscoroutinefunction(handler) or inspect.iscoroutinefunction(type(handler).__call__):
-        await handler(delivery)  # type: ignore[misc]
-    else:
-        await hand.run(handler, delivery)
+async def _failure(handler: Handler, delivery: Delivery, hand: Hand) -> Exception | None:
+    """What went wrong. Raised, a time-out of the handler's own could not be told from that of the subscription."""
+    try:
+        await _call(handler, delivery, hand)
+    except HandlerError:
+        raise
+    except Exception as error:
+        return error
+    return None
+
+
+async def _call(handler: Handler, delivery: Delivery, hand: Hand) -> None:
+    """Call it, and await what it returns: much that is no coroutine function returns something to be awaited."""
+    returned: Any = handler(delivery) if _is_coroutine_function(handler) else await hand.run(handler, delivery)
+    while True:
+        if inspect.isawaitable(returned):
+            returned = await returned
+        elif isinstance(returned, concurrent.futures.Future):
+            returned = await asyncio.wrap_future(returned)
+        else:
+            break
+    if inspect.isgenerator(returned) or inspect.isasyncgen(returned):
+        # Every delivery would seem to be done.
+        raise HandlerError.of("handler", handler, returned, "a handler must not `yield`")
+
+
+def _is_coroutine_function(handler: Any) -> bool:
+    while isinstance(handler, partial):
+        handler = handler.func
+    return inspect.iscoroutinefunction(handler) or inspect.iscoroutinefunction(type(handler).__call__)

@@ -12,13 +12,15 @@ from ..errors import CorruptEntryError, LogForkedError, ServerRefusedError, Serv
 from ..event_log import EventLog
 from ..feed import Envelope, FeedId
 from ..ids import EventId, check_id
+from ..server.replies import pairs
 from .delivery import BaseDelivery
 from .group import Group
 from .parked import parked_envelope
-from .taken import Cursor
+from .taken import Cursor, is_stream_id
 
 logger = logging.getLogger(__name__)
 
+_PAGE = 500
 _SLACK_MS = 60_000
 """A clock may go back when another server is promoted; so much is read again rather than left out."""
 
@@ -100,27 +102,40 @@ class _History:
 
 
 class _Parked:
-    """Parked entries that are to be tried again."""
+    """Parked entries that are to be tried again, in the order in which that was asked for."""
 
-    def __init__(self, group: Group, partition: int, ids: Sequence[str]) -> None:
-        self._group, self._partition, self._ids = group, partition, list(ids)
-        self._missing, self._unreadable = list[str](), list[str]()
+    def __init__(self, group: Group, partition: int) -> None:
+        self._group, self._partition = group, partition
+        self._keys = group.keyspace.group(partition, group.settings.group)
+        self._last, self._missing, self._unreadable = "-inf", list[str](), list[str]()
 
     def after_last(self) -> Iterator[Item]:
-        key = self._group.keyspace.group(self._partition, self._group.settings.group).parked
-        while self._ids:
-            found = self._group.command(b"XRANGE", key, self._ids[0], self._ids[0])
-            try:
-                item = self._item(found[0][1]) if found else None
-            except CorruptEntryError as error:
-                logger.warning("parked=<%s>, error=<%s> | it stays parked", self._ids[0], error)
-                self._unreadable.append(self._ids.pop(0))
-                continue
-            id_ = self._ids.pop(0)
-            if item is None:
-                self._missing.append(id_)
-            else:
-                yield item
+        while page := self._page():
+            for member, score in page:
+                item = self._read(member)
+                # What could not be read because the server is away is read the next time.
+                self._last = f"({float(score)!r}"
+                if item:
+                    yield item
+
+    def _page(self) -> Sequence[tuple[bytes, bytes | float]]:
+        limits = (self._last, "+inf", "BYSCORE", "LIMIT", 0, _PAGE, "WITHSCORES")
+        return pairs(self._group.command(b"ZRANGE", self._keys.replay, *limits))
+
+    def _read(self, member: bytes) -> Item | None:
+        if not is_stream_id(member):
+            logger.warning("group=<%s>, member=<%r> | not tried again, it is no parked entry", self._keys.group, member)
+            self._group.command(b"ZREM", self._keys.replay, member)
+            return None
+        id_ = member.decode()
+        try:
+            if found := self._group.command(b"XRANGE", self._keys.parked, id_, id_):
+                return self._item(id_, found[0][1])
+            self._missing.append(id_)
+        except CorruptEntryError as error:
+            logger.warning("parked=<%s>, error=<%s> | it stays parked", id_, error)
+            self._unreadable.append(id_)
+        return None
 
     def missing(self) -> Sequence[str]:
         missing, self._missing = self._missing, []
@@ -130,7 +145,7 @@ class _Parked:
         unreadable, self._unreadable = self._unreadable, []
         return unreadable
 
-    def _item(self, fields: Sequence[bytes]) -> Item:
+    def _item(self, id_: str, fields: Sequence[bytes]) -> Item:
         found = parked_envelope(self._group.keyspace, self._partition, fields)
         body, error = None, None
         try:
@@ -141,12 +156,12 @@ class _Parked:
             raise
         except Exception as raised:
             error = raised
-        return Item(found, body, parked_id=self._ids[0], error=error)
+        return Item(found, body, parked_id=id_, error=error)
 
 
-def parked(group: Group, partition: int, ids: Sequence[str]) -> Source:
+def parked(group: Group, partition: int) -> Source:
     """Parked entries that are to be tried again."""
-    return _Parked(group, partition, ids)
+    return _Parked(group, partition)
 
 
 def history(events: EventLog, group: Group, partition: int, kind: str, cursor: Cursor) -> Source:

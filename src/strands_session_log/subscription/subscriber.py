@@ -6,6 +6,7 @@ import asyncio
 from dataclasses import replace
 from typing import Any
 
+from ..errors import check_whole
 from .deliveries import Deliveries, SyncDeliveries
 from .delivery import Delivery, SyncDelivery
 from .exchange import Exchange, HasEvents
@@ -35,8 +36,9 @@ class Subscriber:
             comes again under its old name goes on with what it had.
         start: Where a group begins that does not exist yet: `feed`, with what the feed still holds; `now`; or
             `beginning`, with all that the sessions hold, session by session, and then the feed, without a hole.
-        ordered: Deliver the events of a session one after the other. Each partition is then leased to one consumer, and
-            one that fails holds up its partition until it is handled or parked.
+        ordered: Deliver the events of a session one after the other: none before the one before it is settled, whoever
+            iterates. Each partition is then leased to one consumer, and one that fails holds up its partition until it
+            is handled or parked.
         types: Only events of these types; `message.*` means all that begin with `message.`.
         agent: Only events of this agent.
         bodies: Fetch the content of the events (`delivery.event`), in one round trip a batch.
@@ -46,7 +48,7 @@ class Subscriber:
         max_attempts: How often something is tried before it is parked.
         backoff: For how many seconds a failed delivery waits the first time; each time twice as long, up to
             `claim_after`.
-        timeout: For how many seconds a handler may take; then its delivery is left to others.
+        timeout: For how many seconds a handler may take; then its delivery is left to others, or has failed if ordered.
         on_gap: What to do when envelopes are gone that were not delivered: `raise` a `FeedGapError`; `catch_up`, read
             the sessions themselves; or `skip`.
         on_corrupt: What to do besides parking an entry that no writer of this library made, or that says something else
@@ -93,16 +95,25 @@ class Subscriber:
         is tried again, and parked in the end. At the end what is being handled is finished, the rest is given back.
 
         Args:
-            handler: Takes a `Delivery`; a coroutine function, or a plain one, which runs in a thread.
+            handler: Takes a `Delivery`; a coroutine function, or a plain one, which runs in a thread. Whatever can be
+                awaited of what it returns is awaited in the event loop, within `timeout`.
             concurrency: How many deliveries are handled at once; in ordered mode, of different sessions.
             stop_on_signals: Whether SIGTERM and SIGINT end it, when it runs in the main thread.
+
+        Raises:
+            HandlerError: When the handler returned a generator, which has run nothing.
         """
+        check_whole("concurrency", concurrency, 1)
         settings = self.settings
         if not settings.in_flight:
-            settings = replace(settings, in_flight=settings.batch + concurrency)
-        async with Subscriber._with(self._log, settings) as deliveries:
+            # In order, all of a batch may have to wait for one of it: there is another batch for each of the others.
+            least = settings.batch * (concurrency + 1) if settings.ordered else settings.batch + concurrency
+            settings = replace(settings, in_flight=least)
+        async with (subscriber := Subscriber._with(self._log, settings)) as deliveries:
+            assert subscriber._exchange
+            subscriber._exchange.settles_all = True
             with Signals(deliveries.stop, enabled=stop_on_signals):
-                await run(deliveries, handler, concurrency, settings)
+                await run(deliveries, handler, concurrency, settings.timeout)
 
     @classmethod
     def _with(cls, log: HasEvents, settings: SubscriptionSettings) -> Subscriber:

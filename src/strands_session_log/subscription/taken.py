@@ -124,16 +124,11 @@ def is_stream_id(text: bytes) -> bool:
     return bool(_ID.fullmatch(text)) and max(map(int, text.split(b"-"))) < 1 << 64
 
 
-def parse_backfill(backfill: bytes | None, replay: bytes | None) -> str:
-    """What the group's hash has to be read beside the feed; empty where it has nothing that can be understood."""
+def parse_backfill(backfill: bytes | None, is_replaying: bool) -> str:
+    """What is to be read beside the feed: what the group's hash says, if it says what it can, else what is replayed."""
     if backfill and _BACKFILL.fullmatch(backfill):
         return backfill.decode()
-    return "replay" if parse_replay(replay) else ""
-
-
-def parse_replay(replay: bytes | None) -> list[str]:
-    """The ids of parked entries that wait to be tried again; what is none is passed over."""
-    return [id_.decode() for id_ in (replay or b"").split() if _ID.fullmatch(id_)]
+    return "replay" if is_replaying else ""
 
 
 def parse_cursor(cursor: bytes | None) -> Cursor:

@@ -9,6 +9,9 @@ from dataclasses import dataclass, field
 from .delivery import BaseDelivery
 from .group import Said, Settled, Words
 
+MOST_ACKS, MOST_VERDICTS = 500, 100
+"""Of how many deliveries the server is told in one call."""
+
 
 @dataclass(slots=True)
 class Verdict:
@@ -103,11 +106,22 @@ class Batch:
 
 
 def batches(acked: Sequence[BaseDelivery], verdicts: Sequence[Verdict]) -> Iterator[Batch]:
-    """Sort what is said by partition."""
+    """Sort what is said by partition, and so that the server is never long at one of them."""
     found: dict[int, Batch] = {}
     for delivery in acked:
         partition = delivery.partition
         (found.get(partition) or found.setdefault(partition, Batch(partition))).acked.append(delivery)
     for verdict in verdicts:
         found.setdefault(verdict.delivery.partition, Batch(verdict.delivery.partition)).verdicts.append(verdict)
-    yield from found.values()
+    for batch in found.values():
+        yield from _parts(batch)
+
+
+def _parts(batch: Batch) -> Iterator[Batch]:
+    if len(batch.acked) <= MOST_ACKS and len(batch.verdicts) <= MOST_VERDICTS:
+        yield batch
+        return
+    for start in range(0, len(batch.acked), MOST_ACKS):
+        yield Batch(batch.partition, batch.acked[start : start + MOST_ACKS])
+    for start in range(0, len(batch.verdicts), MOST_VERDICTS):
+        yield Batch(batch.partition, [], batch.verdicts[start : start + MOST_VERDICTS])

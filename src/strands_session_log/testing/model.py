@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
+from inspect import isawaitable
 from itertools import count
 from typing import Any, TypeAlias
 
@@ -13,8 +14,8 @@ Reply: TypeAlias = "str | Sequence[Mapping[str, Any]]"
 """Text, or content blocks: `{"text": …}`, `{"toolUse": {"name": …, "input": …}}`, and `{"redactContent": …}` for what a
 guardrail tells in mid-stream."""
 
-Script: TypeAlias = "Callable[[Sequence[Mapping[str, Any]]], Reply] | Iterable[Reply | Exception]"
-"""A function from the conversation to the next reply, or the replies themselves, one a model call."""
+Script: TypeAlias = "Callable[[Sequence[Mapping[str, Any]]], Reply | Awaitable[Reply]] | Iterable[Reply | Exception]"
+"""A function, perhaps async, from the conversation to the next reply, or the replies themselves, one a model call."""
 
 
 class ScriptedModel(Model):
@@ -52,6 +53,8 @@ class ScriptedModel(Model):
         """Yield the next reply as stream events."""
         self.calls.append(list(messages))
         reply = self._respond(messages)
+        if isawaitable(reply):
+            reply = await reply
         blocks = [{"text": reply}] if isinstance(reply, str) else list(reply)
         yield {"messageStart": {"role": "assistant"}}
         for block in blocks:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
@@ -154,6 +155,18 @@ class TailContract:
         assert FeedPosition.parse(str(rest.position)) == rest.position
         log.append("later", _note())
         assert [one.session_id for one in _next(log.tail(after=rest.position), 1)] == ["later"]
+
+    def test_a_position_is_one_before_anything_is_read(self, log: SessionLog) -> None:
+        """Of a tail that begins now, or at a time: what was there before does not come to who goes on from it."""
+        for session in SESSIONS:
+            log.append(session, _notes(0, 3))
+        with log.tail(after="now") as feed, log.tail(after=datetime.now(timezone.utc) + timedelta(days=1)) as later:
+            positions = [feed.position, later.position]
+        for session in SESSIONS:
+            log.append(session, _note())
+        for position in positions:
+            with log.tail(after=position) as feed:
+                assert [one.id.revision for one in _next(feed, len(SESSIONS))] == [4] * len(SESSIONS)
 
     def test_the_feed_can_be_followed_from_a_time_and_by_type(self, log: SessionLog) -> None:
         """Positions count what was passed over, too."""

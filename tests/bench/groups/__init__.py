@@ -16,6 +16,7 @@ GROUPS = {
     "size": "bytes on the server, and bytes written for snapshots",
     "subscribe": "consumer groups: latency, throughput, and what they cost writers",
     "tail": "following: one tail and two hundred of one process",
+    "hold": "for how long one script call holds the server",
     "network": "a network of 1 ms each way in between, and round trips",
     "peers": "the session managers of Strands, on local files",
 }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timezone
+from datetime import timezone
 from typing import Annotated, Any
 
 import typer
@@ -56,16 +56,15 @@ def sessions(
         _print_nothing(console(stderr=True), log.namespace, before)
 
 
-def _parse(before: str) -> SessionInfo | datetime:
-    """A cursor is `<ms>/<session id>`; everything else is a point in time."""
+def _parse(before: str) -> SessionInfo | str:
+    """A cursor is `<ms>/<session id>`; everything else is a point in time, by the server's clock."""
     ms, slash, session_id = before.partition("/")
     if slash and ms.isascii() and ms.isdigit():
         last = EventId(int(ms), 0).time
         return SessionInfo(session_id, 0, last, last)
-    point = parse_point(before)
-    if isinstance(point, Revision):
+    if isinstance(parse_point(before), Revision):
         fail(Code.USAGE, f"--before {before!r} is neither a time nor a cursor, as --json prints them")
-    return EventId(point.ms, 0).time
+    return before
 
 
 def _cursor(info: SessionInfo) -> str:

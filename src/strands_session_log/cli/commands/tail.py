@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from itertools import chain
-from typing import Annotated, TypeVar
+from typing import Annotated, TypeAlias, TypeVar
 
 import typer
 
 from ...codec.delta import Delta
 from ...events import Recorded
 from ...feed import Envelope
+from ...ids import START
 from ...session_log import SessionLog
+from ...subscription import LivePosition, LiveTail
 from ..chronicle import Chronicle, Told
 from ..completion import session_ids
 from ..connection import opened
@@ -19,7 +20,7 @@ from ..exits import Code, fail
 from ..following import (
     agent_of,
     follow,
-    json_of_piece,
+    json_of_live,
     last_turn,
     lister,
     past_gaps,
@@ -39,7 +40,8 @@ EPILOG = (
 )
 _NOW = "now"
 
-T = TypeVar("T", Recorded, Told, "Delta | Recorded")
+T = TypeVar("T", Recorded, Told)
+LiveItem: TypeAlias = "Delta | Recorded"
 
 SessionArgument = Annotated[
     str | None,
@@ -57,7 +59,7 @@ SinceOption = Annotated[
 AfterOption = Annotated[
     str | None,
     typer.Option(
-        "--after", metavar="CURSOR", help="Of all sessions, go on after the cursor of a line.", show_default=False
+        "--after", metavar="CURSOR", help="Of all sessions, or --live, go on after a cursor.", show_default=False
     ),
 ]
 TypeOption = Annotated[
@@ -91,13 +93,13 @@ def tail(
     Of one session, the last turn comes first; of all, one line an event, without content.
     A POINT is a revision (12), an event id, an ISO time, or a relative time (-5m).
     """
-    if after is not None and (session, since) != (None, None):
-        fail(Code.USAGE, "--after is for all sessions, and takes the place of --since")
+    if after is not None and (since is not None or not (live or session is None)):
+        fail(Code.USAGE, "--after is for all sessions, or --live, and takes the place of --since")
     if live and (session is None or types):
         fail(Code.USAGE, "--live needs a session, and no --type: it prints messages")
     with opened(ctx, url, namespace) as log:
         if live and session is not None:
-            _listen(log, session, since, agent, as_json)
+            _listen(log, session, _live_start(log, session, after, since, agent, as_json), agent, as_json)
         elif session is None:
             _follow_all(log, after or since or _NOW, types, agent, as_json)
         else:
@@ -118,19 +120,32 @@ def _follow_one(
         _follow(chronicle.told(found), teller(terminal, session))
 
 
-def _listen(log: SessionLog, session: str, since: str | None, agent: str | None, as_json: bool) -> None:
+def _live_start(
+    log: SessionLog, session: str, after: str | None, since: str | None, agent: str | None, as_json: bool
+) -> LivePosition | None:
+    """Where to begin: a program gets what is being said now, a person the last turn as well."""
+    if after is not None:
+        return LivePosition.parse(after)
+    if since is not None:
+        return LivePosition(log.resolve(session, since))
+    return None if as_json else LivePosition(last_turn(log, session, agent))
+
+
+def _listen(log: SessionLog, session: str, start: LivePosition | None, agent: str | None, as_json: bool) -> None:
     """What was said since a point, and then what is being said."""
-    start = last_turn(log, session, agent) if since is None else log.resolve(session, since)
-    before = [] if as_json and since is None else list(log.read(session, start, types="message.*"))
-    with log.live(session, after=before[-1].id if before else None) as heard:
-        items = (item for item in chain(before, heard) if agent in (None, agent_of(item)))
+    with log.live(session, after=start) as heard:
+        items = (item for item in heard if agent in (None, agent_of(item)))
         if as_json:
-            _follow(items, lambda item: write_json(json_of_piece(item) if isinstance(item, Delta) else json_of(item)))
+            _follow_live(items, lambda item: write_json(json_of_live(item, heard.position)), heard)
             return
         terminal = console()
-        chronicle = Chronicle(terminal, state_before(log, session, start))
+        chronicle = Chronicle(terminal, state_before(log, session, start.event if start else START))
         with spoken(terminal, chronicle, teller(terminal, session)) as show:
-            _follow(items, show)
+            _follow_live(items, show, heard)
+
+
+def _follow_live(things: Iterable[LiveItem], show: Callable[[LiveItem], object], heard: LiveTail) -> None:
+    follow(things, show, lambda: f"; --after {heard.position} goes on")
 
 
 def _follow(things: Iterable[T], show: Callable[[T], object]) -> None:
@@ -139,7 +154,7 @@ def _follow(things: Iterable[T], show: Callable[[T], object]) -> None:
 
     def show_and_remember(thing: T) -> None:
         nonlocal last
-        last = last if isinstance(thing, Delta) else thing
+        last = thing
         show(thing)
 
     follow(things, show_and_remember, lambda: revision_after(last))

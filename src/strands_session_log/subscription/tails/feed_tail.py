@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from ...errors import InvalidPointError
+from ...errors import InvalidPointError, PositionUnknownError
 from ...event_log import EventLog
 from ...events import selector
 from ...feed import Envelope, FeedId
@@ -59,13 +59,21 @@ class FeedTail(Tail[Envelope]):
 
     def __init__(self, hub: Hub, buffer: Buffer[FeedItem], watches: Sequence[FeedWatch], start: FeedPosition) -> None:
         """Made by `SessionLog.tail`."""
-        self._places = dict(start.by_partition)
+        self._places, self._watches = dict(start.by_partition), watches
         super().__init__(hub, buffer, watches)
 
     @property
     def position(self) -> FeedPosition:
-        """After what it goes on: a tail that begins there gets what this one would get next."""
-        return FeedPosition(tuple(sorted(self._places.values())))
+        """After what it goes on: a tail that begins there gets what this one would get next.
+
+        Raises:
+            PositionUnknownError: When it was told to begin now, or at a time, and the server has not said yet where
+                that is. In a `with` or `async with` block it has.
+        """
+        if not all(watch.knows_start for watch in self._watches):
+            raise PositionUnknownError()
+        starts = {watch.partition: watch.start for watch in self._watches if watch.start}
+        return FeedPosition(tuple(sorted({**starts, **self._places}.values())))
 
     def _item(self, found: Any) -> Envelope | None:
         place: FeedId = found.feed_id

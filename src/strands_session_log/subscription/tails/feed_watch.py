@@ -1,4 +1,8 @@
-"""The feed of one partition, followed for one reader: its sequence has no gaps, so none goes unnoticed."""
+"""The feed of one partition, followed for one reader: its sequence has no gaps, so none goes unnoticed.
+
+Nor does another history: each page is read together with the entry before it, which must still be there with its link,
+and what does not follow it by its number is never taken without that.
+"""
 
 from __future__ import annotations
 
@@ -10,19 +14,19 @@ from typing import Any, NamedTuple, TypeAlias
 from ...codec import RawEntry
 from ...errors import CorruptEntryError, FeedGapError, ServerRefusedError
 from ...event_log import EventLog
+from ...event_log.connection import connection_to
 from ...event_log.diagnosis import CURES, naming
 from ...event_log.reading import fetch, size_of
-from ...feed import Envelope, FeedId, envelope
+from ...feed import Envelope, FeedId, envelope, replaced
 from ...ids import Instant, parse_point
 from ...server.border import insist
-from ...server.replies import number
+from ...server.replies import number, record
+from ..taken import link_of
 from .buffer import Buffer, Sized
-from .watch import Command, Watch
+from .watch import Command, Standing, Watch, numbers_of
 
 _NEWEST = ("+", "-", 1, b"XREVRANGE")
 _MARK_BYTES = 64
-_LARGEST = ((1 << 64) - 1, (1 << 64) - 1)
-"""Nothing can follow it; a server even refuses to look."""
 
 
 class Passed(NamedTuple):
@@ -50,6 +54,10 @@ class FeedWatch(Watch[FeedItem]):
         only_new: Begin at the end, instead.
         wanted: Whether the consumer wants envelopes of a type and an agent.
         buffer: Where they go.
+
+    Attributes:
+        start: After what it begins; None for all the feed still holds, and until `knows_start`.
+        knows_start: Whether that is known, for which the server may have to be asked.
     """
 
     def __init__(
@@ -65,6 +73,10 @@ class FeedWatch(Watch[FeedItem]):
         self._log, self._after, self._only_new, self._wanted = log, after, only_new, wanted
         self._counter_key = log.keyspace.position(partition)
         self._at, self._is_certain, self._from_ms = FeedId(partition, 0, 0), False, 0
+        self._last: RawEntry | None = None
+        self._doubted: RawEntry | None = None
+        self.start = after if isinstance(after, FeedId) and not only_new else None
+        self.knows_start = not only_new and (after is None or isinstance(after, FeedId))
 
     @property
     def position(self) -> tuple[int, int]:
@@ -78,7 +90,21 @@ class FeedWatch(Watch[FeedItem]):
     def stands(self, replies: Sequence[Any]) -> bool:
         """Whether nothing comes after the position, and it was not lost."""
         newest, counter = replies
-        return self._is_end(self._id(newest[0][0]) if newest else None, number(counter))
+        if not self._is_certain or not newest:
+            return not newest and (not self._is_certain or number(counter) == self._at.sequence)
+        found, last = self._id(newest[0][0]), self._last
+        if found == self._at:
+            return last is None or link_of(newest[0][1]) == link_of(last[1])
+        return found < self._at and number(counter) == self._at.sequence
+
+    @property
+    def landmark(self) -> RawEntry | None:
+        """The entry read last."""
+        return self._last
+
+    def doubt(self, landmark: RawEntry) -> None:
+        """See `Watch`."""
+        self._doubted = landmark
 
     def fail(self, error: Exception) -> None:
         """A feed that is none is no trouble of those of other partitions."""
@@ -87,19 +113,23 @@ class FeedWatch(Watch[FeedItem]):
         else:
             super().fail(error)
 
-    def _is_end(self, newest: FeedId | None, counter: int) -> bool:
-        if not self._is_certain:
-            return newest is None
-        return newest == self._at or (counter == self._at.sequence and (newest is None or newest <= self._at))
+    def take(self, entries: Sequence[RawEntry]) -> Standing:
+        """See `Watch`; what does not follow by its number calls for a closer look: at a gap, or at another history?"""
+        first = next((self._id(entry[0]) for entry in entries if numbers_of(entry) > self.position), None)
+        if first and self._is_certain and first.sequence != self._at.sequence + 1:
+            return Standing.BEHIND
+        return super().take(entries)
 
     def _begin(self) -> None:
         match self._after:
             case _ if self._only_new:
-                self._stand_at(self._newest() or FeedId(self.partition, 0, self._counter()))
+                newest = self._fetch(*_NEWEST)
+                self._stand_at(self._id(newest[0][0]) if newest else self._end(), newest[0] if newest else None)
             case FeedId():
                 self._stand_at(self._after)
             case str() | datetime():
                 self._after_time(self._after)
+        self.start, self.knows_start = self._at if self._is_certain else None, True
 
     def _after_time(self, time: str | datetime) -> None:
         """What precedes the first envelope after a time tells what comes next, if it is still there."""
@@ -108,33 +138,90 @@ class FeedWatch(Watch[FeedItem]):
         self._from_ms = found.ms
         before = self._fetch(str(found.ms), "-", 1, b"XREVRANGE")
         if before:
-            self._stand_at(self._id(before[0][0]))
+            self._stand_at(self._id(before[0][0]), before[0])
 
-    def _stand_at(self, feed_id: FeedId) -> None:
+    def _stand_at(self, feed_id: FeedId, entry: RawEntry | None = None) -> None:
         """Know what precedes the next envelope."""
-        self._at, self._is_certain = feed_id, True
+        self._at, self._last, self._is_certain = feed_id, entry, True
         self.buffer.put([Sized(Passed(feed_id), 0)], self.come_again)
 
     def _page(self, count: int) -> Sequence[RawEntry]:
-        page = self._fetch(f"({self._at.stream_id}", "+", count) if self._at[1:] != _LARGEST else ()
-        if not page:
-            self._look_for_gap()
-        return page
+        page = self._fetch(self._at.stream_id, "+", count + 1)
+        if not self._is_certain:
+            return page[:count]
+        first = page[0] if page else None
+        if self._is_replaced(self._at, self._last, first):
+            self._begin_anew(first)
+        else:
+            self._settle_doubt()
+            self._look_for_gap(first)
+        self._doubted = None
+        if first is None or self._id(first[0]) != self._at:
+            return page[:count]
+        self._last = first
+        return page[1:]
 
-    def _look_for_gap(self) -> None:
-        """Nothing follows: because nothing happened, or because what was read is not in this feed any more?"""
-        newest, counter = self._newest(), self._counter()
-        # An envelope that came meanwhile will be read.
-        if self._is_certain and not self._is_end(newest, counter) and not (newest and newest > self._at):
-            self.buffer.put([Sized(FeedGapError(self._at, None), _MARK_BYTES)], self.come_again)
-            self._stand_at(newest or FeedId(self.partition, 0, counter))
+    def _is_replaced(self, at: FeedId, known: RawEntry | None, first: RawEntry | None) -> bool:
+        """Whether this is not the feed any more in which an envelope stood.
 
-    def _newest(self) -> FeedId | None:
-        found = self._fetch(*_NEWEST)
-        return self._id(found[0][0]) if found else None
+        Args:
+            at: Where it stood.
+            known: What stood there; None for what was read in an earlier life.
+            first: What stands there now, or after it.
+        """
+        place = self._id(first[0]) if first else self._end()
+        if first and place == at:
+            return known is not None and link_of(first[1]) != link_of(known[1])
+        # Trimmed or deleted is not replaced, but a number is never used again.
+        before = self._fetch(f"({at.stream_id}", "-", 1, b"XREVRANGE") if at.ms else ()
+        is_passed = place.sequence > at.sequence if first else place.sequence >= at.sequence
+        return not is_passed or bool(before and self._id(before[0][0]).sequence >= at.sequence)
+
+    def _begin_anew(self, first: RawEntry | None) -> None:
+        """Go on in another history."""
+        end = self._end() if first is None else None
+        self._tell(replaced(self._log.keyspace, self._at, self._last[1] if self._last else ()))
+        if end:
+            self._stand_at(end)
+        elif first and self._id(first[0]) != self._at:
+            # What comes next has another number, which is told already.
+            self._is_certain = False
+
+    def _look_for_gap(self, first: RawEntry | None) -> None:
+        """Where nothing is left, what came was lost, unless nothing came."""
+        if first is None and (end := self._end()).sequence > self._at.sequence:
+            self._tell(FeedGapError(self._at, None, end.sequence - self._at.sequence))
+            self._stand_at(end)
+
+    def _settle_doubt(self) -> None:
+        """Tell it if what was read a while ago is not in the feed any more, though what was read since is."""
+        if (doubted := self._doubted) is None:
+            return
+        at, found = self._id(doubted[0]), self._fetch(doubted[0].decode(), "+", 1)
+        if self._is_replaced(at, doubted, found[0] if found else None):
+            self._doubted = None
+            self._tell(replaced(self._log.keyspace, at, doubted[1]))
+
+    def _tell(self, error: Exception) -> None:
+        self.buffer.put([Sized(error, _MARK_BYTES)], self.come_again)
+
+    def _end(self) -> FeedId:
+        """The last that the feed ever had; one that is gone, or was made anew and is empty, goes on at the counter."""
+        try:
+            with naming(self._log.client, {self.key: ("stream", CURES["feed"])}):
+                last = self._id(record(insist(self._info, 0))["last-generated-id"])
+        except ServerRefusedError as error:
+            if "no such key" not in str(error):
+                raise
+            last = self._id("0-0")
+        return last if last.sequence else FeedId(self.partition, 0, self._counter())
+
+    def _info(self) -> Any:
+        with connection_to(self._log.client, self.key) as node:
+            return node.execute_command(b"XINFO", "STREAM", self.key, NEVER_DECODE=True)
 
     def _counter(self) -> int:
-        """How many there were; 0 where somebody else has written that, which only makes one look again."""
+        """How many there were; 0 where somebody else has written that."""
         command = partial(self._log.client.execute_command, "GET", self._counter_key, NEVER_DECODE=True)
         try:
             return number(insist(command, 0))
@@ -152,11 +239,17 @@ class FeedWatch(Watch[FeedItem]):
 
     def _accept(self, entry: RawEntry) -> Sequence[Sized]:
         at, items = self._id(entry[0]), list[Sized]()
-        if self._is_certain and at.sequence != self._at.sequence + 1:
-            missing = at.sequence - self._at.sequence - 1
-            items.append(Sized(FeedGapError(self._at, at, missing if missing > 0 else None), _MARK_BYTES))
-        items += self._told(at, entry)
-        self._at, self._is_certain = at, True
+        missing = at.sequence - self._at.sequence - 1
+        if self._is_certain and missing > 0:
+            items.append(Sized(FeedGapError(self._at, at, missing), _MARK_BYTES))
+        told = self._told(at, entry)
+        if self._is_certain and missing < 0 and not isinstance(told[-1].item, CorruptEntryError):
+            # A number is never used again, except by another history.
+            items.append(
+                Sized(replaced(self._log.keyspace, self._at, self._last[1] if self._last else ()), _MARK_BYTES)
+            )
+        items += told
+        self._at, self._last, self._is_certain = at, entry, True
         return items
 
     def _told(self, at: FeedId, entry: RawEntry) -> Sequence[Sized]:

@@ -13,6 +13,7 @@ from typing import Any
 
 from valkey import ValkeyCluster
 
+from ...codec import RawEntry
 from ...errors import ServerUnavailableError, SessionLogError
 from ...server.border import Client, insist
 from .lane import Lane
@@ -45,6 +46,7 @@ class Follower:
         self._lanes: dict[int, Lane] = {}
         self._drowsy: dict[Lane, int] = {}
         self._seen: dict[Watch[Any], tuple[int, int]] = {}
+        self._landmarks: dict[Watch[Any], RawEntry] = {}
         self._next_check, self._waits = time.monotonic() + _CHECK_EVERY, pauses()
         self._is_cluster = isinstance(client, ValkeyCluster)
         self._thread = Thread(target=self._run, name="session-log-tails", daemon=True)
@@ -128,7 +130,7 @@ class Follower:
     def _take_over(self, watch: Watch[Any]) -> None:
         self._lane(watch).remove(watch)
         if watch.is_over:
-            for where in (self._watches, self._behind, self._seen):
+            for where in (self._watches, self._behind, self._seen, self._landmarks):
                 where.pop(watch, None)
         else:
             self._watches[watch] = self._behind[watch] = None
@@ -150,6 +152,7 @@ class Follower:
         if standing is not Standing.BEHIND:
             del self._behind[watch]
         if standing is Standing.LIVE:
+            self._note_landmarks([watch])
             lane.add(watch)
             self._drowsy[lane] = _WAKES
         elif standing is Standing.OVER:
@@ -183,7 +186,10 @@ class Follower:
                 self._drowsy[lane] = tries - 1
 
     def _check(self) -> None:
-        """Look at the positions at which nothing has come for a while; those that may not stand are read from."""
+        """Look at the positions at which nothing has come for a while, and where others were a while ago.
+
+        Those that may not stand are read from.
+        """
         if time.monotonic() < self._next_check:
             return
         for watch in [watch for watch in self._watches if watch.is_over]:
@@ -194,6 +200,10 @@ class Follower:
             for watch in self._fallen(idle) if idle else ():
                 if watch.position == live[watch]:
                     self._take_over(watch)
+            for watch, lost in self._replaced([watch for watch in live if watch not in idle]):
+                watch.doubt(lost)
+                self._take_over(watch)
+            self._note_landmarks(live)
         self._seen = live
         self._next_check = time.monotonic() + _CHECK_EVERY
 
@@ -204,12 +214,31 @@ class Follower:
         answered = [(watch, [next(replies) for _ in asked]) for watch, asked in probes]
         return [watch for watch, found in answered if not _stands(watch, found)]
 
+    def _note_landmarks(self, watches: Iterable[Watch[Any]]) -> None:
+        for watch in watches:
+            if landmark := watch.landmark:
+                self._landmarks[watch] = landmark
+            else:
+                self._landmarks.pop(watch, None)
+
+    def _replaced(self, moving: Sequence[Watch[Any]]) -> list[tuple[Watch[Any], RawEntry]]:
+        """Those at which something comes all the time, and what they had read that is not there any more; one trip."""
+        asked = [(watch, self._landmarks[watch]) for watch in moving if watch in self._landmarks]
+        commands = [("XRANGE", watch.key, landmark[0], landmark[0]) for watch, landmark in asked]
+        replies: Sequence[Any] = insist(partial(self._ask, commands), 0) if commands else ()
+        return [one for one, found in zip(asked, replies, strict=True) if not _is_there(one[1], found)]
+
     def _ask(self, commands: Iterable[Sequence[Any]]) -> list[Any]:
         pipeline = self._client.pipeline(transaction=False)
         for command in commands:
             # What others have written may be any bytes, and is no trouble of whoever else is asked about.
             pipeline.execute_command(*command, NEVER_DECODE=True)
         return list(pipeline.execute(raise_on_error=False))
+
+
+def _is_there(landmark: RawEntry, found: Any) -> bool:
+    """An error is told when one reads on."""
+    return isinstance(found, Exception) or bool(found and list(found[0][1]) == list(landmark[1]))
 
 
 def _stands(watch: Watch[Any], replies: Sequence[Any]) -> bool:

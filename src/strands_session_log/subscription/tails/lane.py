@@ -89,6 +89,8 @@ class Lane:
                 waits = pauses()
             except ServerUnavailableError as error:
                 logger.info("error=<%s> | a tail waits for the server", error)
+                # It may come back as another, with another history: before they wait again, all look where they stand.
+                self._let_go()
                 self._stopped.wait(next(waits))
             except ServerRefusedError as error:
                 # One key that is no stream: by themselves, all others go on.

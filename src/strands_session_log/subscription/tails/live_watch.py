@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 from ...codec import RawEntry
-from ...codec.delta import Delta, delta
+from ...codec.delta import LIVE_MS, Delta, delta
 from ...errors import CorruptEntryError
 from ...event_log import EventLog
 from ...event_log.diagnosis import diagnosed
@@ -16,12 +16,18 @@ from ...events import Recorded, selector
 from ...ids import START, EventId
 from ...server.border import insist
 from .buffer import Buffer, Sized
+from .live_position import LivePosition
 from .session_watch import SessionWatch
 from .watch import Command, Standing, Watch, numbers_of
 
 logger = logging.getLogger(__name__)
 
+LivePoint: TypeAlias = "LivePosition | EventId"
+"""After what a reader of what is being said may begin."""
+
 _MESSAGES = "message.*"
+_LATE_MS = 30_000
+"""How long after its message is in the log a piece may still be published, at most."""
 
 
 class DeltaWatch(Watch[Any]):
@@ -32,13 +38,16 @@ class DeltaWatch(Watch[Any]):
     Args:
         log: Where; with `retry_for=0`.
         session_id: The session.
-        after: The last piece that is known; `START` for all there are.
         buffer: Where they go.
     """
 
-    def __init__(self, log: EventLog, session_id: str, after: EventId, buffer: Buffer[Any]) -> None:
+    def __init__(self, log: EventLog, session_id: str, buffer: Buffer[Any]) -> None:
         super().__init__(log.keyspace.session(session_id).live, log.keyspace.partition(session_id), buffer)
-        self._log, self._session_id, self._at = log, session_id, after
+        self._log, self._session_id, self._at = log, session_id, START
+
+    def start_after(self, known: EventId) -> None:
+        """Begin after the last piece that is known; `START` for all there are. Before anybody reads."""
+        self._at = known
 
     @property
     def position(self) -> tuple[int, int]:
@@ -76,31 +85,36 @@ class DeltaWatch(Watch[Any]):
 
 
 class MessageWatch(SessionWatch):
-    """The messages of a session, beginning where the oldest piece that is still there did.
+    """The messages of a session, also those before it begins whose pieces may still be there, or yet to come.
 
     Args:
         log: Where; with `retry_for=0`.
         session_id: The session.
-        after: What is known: a piece or an event; None for nothing.
+        after: What is known: an event or a piece, or one of each; None for all that is in the log, and no piece.
         buffer: Where they go.
         deltas: Those to be followed once all that was written by then is in the buffer.
 
     Attributes:
-        known: The last event that only has to be known of, as the reader has it, or came too late for it.
+        start: Where it begins, once that is known.
     """
 
     def __init__(
         self,
         log: EventLog,
         session_id: str,
-        after: EventId | None,
+        after: LivePoint | None,
         buffer: Buffer[Recorded],
         deltas: DeltaWatch,
     ) -> None:
         super().__init__(log, session_id, None, selector(_MESSAGES), buffer)
-        self.known = START
-        self._after_id, self._deltas = after, deltas
+        self.start: LivePosition | None = None
+        self._after_point, self._deltas = after, deltas
         self._is_behind = True
+
+    @property
+    def known(self) -> EventId:
+        """The last event that only has to be known of, as the reader has it, or came too late for it."""
+        return START if self.start is None else self.start.event
 
     def advance(self) -> Standing:
         """Read one page."""
@@ -112,27 +126,40 @@ class MessageWatch(SessionWatch):
         return standing
 
     def _begin(self) -> None:
-        if self._after_id is None:
-            self._begin_now()
-        else:
-            # What was written in that very millisecond may not have been heard of.
-            self._at = self._before(self._after_id.ms - 1)
+        start = self._start()
+        self._at = self._before(self._since(start.event))
+        self._deltas.start_after(start.piece)
+        self.start = start
 
-    def _begin_now(self) -> None:
-        head = self._head()
-        since = self._spoken_since()
-        began = head.id if since is None else self._log.locate(self._session_id, since)
-        # Where the session was made anew, what is spoken belongs to another one.
-        self._at = head if began in (None, START, head.id) else self._event(began)
-        self.known = head.id
+    def _start(self) -> LivePosition:
+        match self._after_point:
+            case None:
+                return LivePosition(self._head().id)
+            case LivePosition(event, piece) if event.revision or event == START:
+                return LivePosition(self._existing(event), piece)
+            case LivePosition(event, piece):
+                return LivePosition(self._before(event.ms).id, piece)
+            case EventId() as known:
+                return self._named_by(known)
 
-    def _spoken_since(self) -> int | None:
-        """The revision at which the oldest message began of which there still are pieces."""
+    def _existing(self, event: EventId) -> EventId:
+        """An event that is known; what does not have it is another session, or another history of it."""
+        return event if event == START else self._event(event).id
+
+    def _named_by(self, known: EventId) -> LivePosition:
+        """What one id stands for, which does not say of which stream it is."""
+        if known == START or self._fetch(str(known), str(known), 1):
+            return LivePosition(known)
+        # Of a piece: what was written in that very millisecond may not have been heard of.
+        return LivePosition(self._before(max(0, known.ms - 1)).id, known)
+
+    def _since(self, event: EventId) -> int:
+        """From when on it takes to know of every piece to come whether its message is in the log."""
         live = self._log.keyspace.session(self._session_id).live
         with diagnosed(self._log.client, self._log.keyspace, self._session_id):
-            found = insist(lambda: fetch(self._log.client, live, "-", "+", 1), 0)
-        piece = _piece(found[0]) if found else None
-        return piece.revision if piece else None
+            oldest = insist(lambda: fetch(self._log.client, live, "-", "+", 1), 0)
+        ms = min(event.ms, numbers_of(oldest[0])[0]) if oldest else event.ms
+        return max(0, max(ms, event.ms - 2 * LIVE_MS) - _LATE_MS)
 
 
 def _piece(entry: RawEntry) -> Delta | None:

@@ -29,7 +29,8 @@ class Tail(Generic[Item]):
 
     Raises:
         LogForkedError: In the loop: what was read is not the history of the session any more. `SessionDeletedError`,
-            one of them, if there is no session any more.
+            one of them, if there is no session any more. In the loop over the whole feed, what was read of a
+            partition is not in its feed any more; looping again goes on in what has taken its place.
         FeedGapError: In the loop over the whole feed, once for each gap: envelopes are gone. Looping again goes on.
         CorruptEntryError: In the loop over the whole feed, once for each entry that somebody else wrote. Looping again
             goes on. In that over one session, of which such an entry is no history: nothing comes after it.

@@ -90,6 +90,14 @@ class Watch(ABC, Generic[T]):
         """Whether it does; False is no verdict but calls for a closer look."""
 
     @property
+    def landmark(self) -> RawEntry | None:
+        """An entry to be looked for once more has come; None where what comes tells whether history stands."""
+        return None
+
+    def doubt(self, landmark: RawEntry) -> None:
+        """Look closer: an entry that was read is not where it was, or is another."""
+
+    @property
     def can_wait(self) -> bool:
         """Whether what comes next needs nothing but the entry to be understood."""
         return True

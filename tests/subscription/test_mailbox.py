@@ -1,0 +1,56 @@
+"""What hands deliveries to tasks: as many wake as there is something for, and none sleeps beside it."""
+
+from __future__ import annotations
+
+import asyncio
+
+from strands_session_log.subscription.mailbox import Mailbox
+from support.waiting import PATIENCE
+
+
+async def waiting_for(box: Mailbox[str], tasks: int) -> list[asyncio.Task[list[str] | None]]:
+    """Tasks that wait, in this order."""
+    found = [asyncio.create_task(box.aget()) for _ in range(tasks)]
+    await asyncio.sleep(0)
+    return found
+
+
+def test_a_task_that_is_cancelled_when_it_is_woken_wakes_the_next() -> None:
+    async def main() -> None:
+        box = Mailbox[str]()
+        first, second, third = await waiting_for(box, 3)
+        box.put(["something"])
+        first.cancel()
+        assert await second == ["something"]
+        box.put(["more"])
+        assert await third == ["more"]
+
+    asyncio.run(asyncio.wait_for(main(), PATIENCE))
+
+
+def test_only_as_many_tasks_are_woken_as_there_is_something_for() -> None:
+    async def main() -> None:
+        box = Mailbox[str]()
+        tasks = await waiting_for(box, 100)
+        box.put(["a", "b"])
+        assert len(box._waiting) == 98
+        assert [await task for task in tasks[:2]] == [["a"], ["b"]]
+        box.close()
+        assert await asyncio.gather(*tasks[2:]) == [None] * 98
+
+    asyncio.run(asyncio.wait_for(main(), PATIENCE))
+
+
+def test_a_loop_that_has_ended_keeps_nothing_from_the_next() -> None:
+    box, ended = Mailbox[str](), asyncio.new_event_loop()
+    task = ended.create_task(box.aget())
+    ended.run_until_complete(asyncio.sleep(0))
+    ended.close()
+
+    async def main() -> None:
+        (waiting,) = await waiting_for(box, 1)
+        box.put(["something"])
+        assert await waiting == ["something"]
+
+    asyncio.run(asyncio.wait_for(main(), PATIENCE))
+    assert not task.done()
