@@ -62,7 +62,10 @@ def test_help_names_every_command_and_exit_code(run: Run) -> None:
 
 
 def test_doctor_finds_nothing_wrong_with_a_server_that_keeps_everything() -> None:
-    with ValkeyliteServer(stream_node_max_bytes="65536", maxmemory="1gb") as server:
+    no_excerpts = dict.fromkeys(
+        ("slowlog_log_slower_than", "commandlog_request_larger_than", "commandlog_reply_larger_than"), "-1"
+    )
+    with ValkeyliteServer(stream_node_max_bytes="65536", maxmemory="1gb", **no_excerpts) as server:
         run = runner(server.url, "strands")
         assert "Nothing need be changed." in run("doctor").stdout
         assert json.loads(run("doctor", "--json").stdout)["ok"] is True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import time
 from pathlib import Path
@@ -13,7 +14,7 @@ from typer.testing import CliRunner
 
 from strands_session_log import SessionLog
 from strands_session_log.cli.app import app
-from strands_session_log.demo import Began, DemoError, Ended, Killed, Resumed, play, story
+from strands_session_log.demo import Began, DemoError, Ended, Killed, Resumed, child, play, story
 from support import programs
 
 SECONDS = 60
@@ -103,7 +104,9 @@ def test_url_and_keep_exclude_each_other(tmp_path: Path) -> None:
 
 
 def test_a_process_whose_parent_dies_ends_by_itself(server_url: str, namespace: str) -> None:
-    orphan = programs.run(["-m", "strands_session_log.demo", server_url, namespace, "s-42", "pause"], timeout=30)
+    environment = {**os.environ, child.URL_VARIABLE: server_url}
+    program = ["-m", "strands_session_log.demo", namespace, "s-42", "pause"]
+    orphan = programs.run(program, timeout=30, env=environment)
 
     assert orphan.stdout.splitlines()[-1].startswith("waiting ")
     assert orphan.returncode == 1

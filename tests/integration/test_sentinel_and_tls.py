@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import valkey
 
 from strands_session_log import SessionLog, errors, events
-from support import RedisServer, ValkeyliteServer, wait_until
-from support.processes import HOST, free_port, kill, spawn
+from support import RedisServer, ValkeyliteServer
+from support.processes import HOST, free_port
+from support.sentinel import sentinel_of
 from support.servers import Server
 
 
@@ -23,25 +23,10 @@ def primary() -> Iterator[Server]:
 
 
 @pytest.fixture(scope="module")
-def sentinel(primary: Server, tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
+def sentinel(primary: Server) -> Iterator[int]:
     """The port of a real sentinel that watches the primary as `mymaster`."""
-    directory = tmp_path_factory.mktemp("sentinel")
-    port, configuration = free_port(), directory / "sentinel.conf"
-    configuration.write_text(f"bind {HOST}\nport {port}\nsentinel monitor mymaster {HOST} {primary.port} 1\n")
-    process = spawn([ValkeyliteServer.binary(), configuration, "--sentinel"], directory / "log")
-    try:
-        probe = valkey.Valkey(port=port)
-        wait_until(lambda: _knows(probe), "the sentinel to know its primary")
+    with sentinel_of(primary) as port:
         yield port
-    finally:
-        kill(process)
-
-
-def _knows(probe: valkey.Valkey) -> bool:
-    try:
-        return bool(probe.execute_command("SENTINEL", "get-master-addr-by-name", "mymaster"))
-    except valkey.ValkeyError:
-        return False
 
 
 def test_a_log_is_reached_through_its_sentinels(primary: Server, sentinel: int) -> None:
@@ -73,5 +58,10 @@ def test_a_log_is_reached_through_tls_and_the_certificate_is_checked(encrypted: 
     with SessionLog.connect(encrypted) as log:
         log.append("s", events.Custom("custom.note", {"number": 1}))
         assert log.verify("s").ok
-    with pytest.raises(errors.ServerUnavailableError, match=r"(?i)certificate"):
-        SessionLog.connect(encrypted.partition("?")[0], retry_for=0)
+    with pytest.raises(errors.TlsError, match=r"(?i)certificate.*ssl_ca_certs="):
+        SessionLog.connect(encrypted.partition("?")[0])
+
+
+def test_a_plain_url_of_its_tls_port_says_so(encrypted: str) -> None:
+    with pytest.raises(errors.TlsError, match="the port answers with TLS only; write valkeys://"):
+        SessionLog.connect(encrypted.partition("?")[0].replace("rediss:", "redis:"))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import re
 import shutil
 import socket
 import subprocess
@@ -16,9 +15,9 @@ from typing import Any
 import pytest
 import valkey
 
-from strands_session_log import SessionLog, Subscriber, events, scripts
 from strands_session_log.errors import EvictionPolicyError, UnsupportedServerError
 from strands_session_log.server import advice, check, checks, connect, embedded, inspect, release
+from support import ValkeyliteServer
 
 CHECKS_LOGGER = "strands_session_log.server.checks"
 
@@ -75,19 +74,6 @@ def client(request: pytest.FixtureRequest) -> Iterator[Any]:
     release(client)
 
 
-def granted(*others: str) -> list[str]:
-    """The rules that allow the commands of the library, and others."""
-    return [f"+{command.lower()}" for command in (*checks.COMMANDS, "client|setname", *others)]
-
-
-def log_in(client: Any, *rules: str) -> Any:
-    """A client of a user who may do what the rules say."""
-    client.execute_command("ACL SETUSER", "somebody", "on", ">password", *rules)
-    kwargs = {**client.connection_pool.connection_kwargs, "username": "somebody", "password": "password"}
-    pool = valkey.ConnectionPool(valkey.UnixDomainSocketConnection, **kwargs)
-    return valkey.Valkey(connection_pool=pool)
-
-
 class TestInspect:
     def test_everything_a_server_tells(self, client: Any) -> None:
         client.config_set("maxmemory", 100_000_000)
@@ -104,16 +90,15 @@ class TestInspect:
         assert report.used_memory is not None
         assert 100_000 < report.used_memory < 100_000_000
         assert report.stream_node_max_bytes == 65_536
-        assert report.missing_permissions == ()
         assert {finding.level for finding in advice(report)} == {"ok"}
 
-    def test_it_takes_two_round_trips(self, client: Any) -> None:
+    def test_it_takes_one_round_trip(self, client: Any) -> None:
         client.ping()
         before = client.info("stats")["total_reads_processed"]
         inspect(client)
 
         # The second INFO is a read of its own.
-        assert client.info("stats")["total_reads_processed"] - before == 3
+        assert client.info("stats")["total_reads_processed"] - before == 2
 
     def test_resp3(self, client: Any) -> None:
         kwargs = {**client.connection_pool.connection_kwargs, "protocol": 3}
@@ -121,73 +106,20 @@ class TestInspect:
 
         expected, found = inspect(client), inspect(resp3)
 
-        assert (found.name, found.rdb_save, found.missing_permissions) == (expected.name, "", ())
+        assert (found.name, found.rdb_save) == (expected.name, "")
         resp3.close()
 
-    def test_a_user_with_all_that_is_needed(self, client: Any) -> None:
-        report = inspect(log_in(client, "~strands:*", *granted("acl|whoami", "acl|dryrun")))
+    def test_excerpts_that_a_server_keeps_of_commands(self) -> None:
+        with ValkeyliteServer() as server, server.client() as client:
+            excerpts = inspect(client).excerpts or {}
+            assert excerpts["slowlog-log-slower-than"] == 10_000
+            assert excerpts["commandlog-request-larger-than"] == 1_048_576
+            for name in excerpts:
+                client.config_set(name, -1)
+            assert inspect(client).excerpts == {}
 
-        assert report.missing_permissions == ()
-        assert report.version is not None
-        assert report.appendfsync is None
-        assert report.aof_enabled is True
-
-    def test_nothing_else_is_needed_to_write_follow_and_subscribe(self, client: Any) -> None:
-        with SessionLog(log_in(client, "~strands:*", *granted())) as log:
-            log.append("s-42", [events.Custom("custom.note", {"number": number}) for number in range(3)])
-            log.fork("s-42", at=2, into="s-43")
-            log.erase("s-42", 1, reason="why")
-            assert log.verify("s-42").ok
-            assert log.state("s-42").revision == 4
-            with log.tail("s-42") as tail:
-                assert next(tail).id.revision == 1
-            for ordered in (False, True):
-                with Subscriber(log, f"g-{ordered}", ordered=ordered, start="beginning", bodies=True) as deliveries:
-                    next(deliveries).ack()
-                    next(deliveries).fail("why")
-                    next(deliveries).park("why")
-            (parked, *_) = log.parked("g-True")
-            log.parked("g-True").replay([parked.parked_id])
-            log.parked("g-True").drop([parked.parked_id])
-            log.events.trim_feed(0, exactly=True)
-            assert log.groups()
-            log.settle_gaps("g-True", "skip")
-            log.delete_group("g-True")
-            log.delete("s-42")
-
-    def test_every_command_of_the_scripts_is_asked_for(self) -> None:
-        sources = [path.read_text() for path in Path(scripts.__file__).parent.glob("*.lua")]
-        called = {name for source in sources for name in re.findall(r"call\(\s*'([A-Z]+)'", source)}
-        called |= {name for source in sources for name in re.findall(r"\{ '([A-Z]{2,})'", source)}
-        assert called >= {"XADD", "XCLAIM", "XPENDING", "XREADGROUP"}
-        assert called <= set(checks.COMMANDS)
-
-    def test_the_documentation_names_every_command(self) -> None:
-        page = (Path(__file__).parents[2] / "docs" / "cli.md").read_text().partition("### session-log doctor")[2]
-        (inside, beside) = re.findall(r"`([A-Z]+ [A-Z ]+[\nA-Z ]+)`", page)[:2]
-        assert sorted(f"{inside} {beside}".split()) == list(checks.COMMANDS)
-
-    def test_missing_commands_are_named(self, client: Any) -> None:
-        somebody = log_in(client, "~strands:*", "+@all", "-xadd", "-@scripting", "-wait")
-
-        assert inspect(somebody).missing_permissions == ("EVAL", "EVALSHA", "WAIT", "XADD")
-
-    def test_keys_of_another_namespace_are_forbidden(self, client: Any) -> None:
-        somebody = log_in(client, "~audit:*", "+@all")
-
-        assert inspect(somebody, namespace="audit").missing_permissions == ()
-        assert set(inspect(somebody).missing_permissions or ()) >= {"XADD", "XRANGE", "HSET", "EVALSHA"}
-
-    def test_a_user_who_may_not_ask_is_told_nothing_and_fails_nowhere(self, client: Any) -> None:
-        somebody = log_in(client, "~*", "+@all", "-info", "-config", "-acl")
-
-        report = check(somebody)
-
-        assert (report.version, report.mode, report.aof_enabled, report.missing_permissions) == (None,) * 4
-        assert {finding.level for finding in advice(report)} == {"warn"}
-
-    def test_a_user_who_may_not_test_permissions(self, client: Any) -> None:
-        assert inspect(log_in(client, "~*", "+@all", "-acl|dryrun")).missing_permissions is None
+    def test_the_embedded_server_keeps_none(self, client: Any) -> None:
+        assert inspect(client).excerpts == {}
 
     def test_a_server_without_config_as_a_managed_one(self, start: Callable[..., int]) -> None:
         port = start("--rename-command", "CONFIG", "")
@@ -221,7 +153,7 @@ class TestInspect:
 
         assert isinstance(client, valkey.ValkeyCluster)
         report = check(client)
-        assert (report.mode, report.role, report.missing_permissions) == ("cluster", "primary", ())
+        assert (report.mode, report.role) == ("cluster", "primary")
         assert report.rdb_save
         release(client)
 
@@ -296,11 +228,10 @@ class TestCheck:
 
         assert report.flavour == name.partition("-")[0]
         assert report.is_supported
-        assert report.missing_permissions == ()
         release(client)
 
 
 def test_an_old_redis_is_told_by_its_info() -> None:
-    report = checks._report({"redis_version": "6.2.14"}, dict.fromkeys(checks._CONFIG), None)
+    report = checks._report({"redis_version": "6.2.14"}, dict.fromkeys(checks._CONFIG))
 
     assert (report.name, report.is_supported) == ("Redis 6.2.14", False)

@@ -22,9 +22,11 @@ FIT = ServerReport(
     maxmemory_policy="noeviction",
     used_memory=1_000_000,
     stream_node_max_bytes=65_536,
-    missing_permissions=(),
+    missing_permissions={"reader": (), "writer": ()},
+    excerpts={},
 )
-TIGHT_LIPPED = ServerReport("redis", *[None] * 12)
+TIGHT_LIPPED = ServerReport(*[None] * 13)
+READER = {"reader": ()}
 
 
 def finding(subject: str, **changes: Any) -> Finding:
@@ -55,7 +57,17 @@ def test_a_fit_server_needs_no_cure() -> None:
         ("memory", {"used_memory": 900_000_000}, "warn", "maxmemory"),
         ("stream-node-max-bytes", {"stream_node_max_bytes": 4096}, "warn", "65536"),
         ("stream-node-max-bytes", {"stream_node_max_bytes": 0}, "ok", ""),
-        ("permissions", {"missing_permissions": ("XADD", "EVAL")}, "error", "+xadd +eval"),
+        ("as reader", {"missing_permissions": {"reader": ("XRANGE",)}}, "error", "%R~<namespace>:* +xrange"),
+        ("as writer", {"missing_permissions": {"writer": ("XADD", "EVAL")}}, "error", "~<namespace>:* +xadd +eval"),
+        ("as writer", {"missing_permissions": {**READER, "writer": ("XADD",)}}, "warn", "+xadd"),
+        ("as reader", {"missing_permissions": {**READER, "writer": ("XADD",)}}, "ok", ""),
+        ("excerpts", {"excerpts": {"slowlog-log-slower-than": 10_000}}, "warn", "SET slowlog-log-slower-than -1"),
+        (
+            "excerpts",
+            {"excerpts": {"commandlog-request-larger-than": 1_048_576}},
+            "warn",
+            "CONFIG SET commandlog-request-larger-than -1",
+        ),
     ],
 )
 def test_what_should_be_changed(subject: str, changes: dict[str, Any], level: str, cure: str) -> None:
@@ -69,12 +81,13 @@ def test_what_should_be_changed(subject: str, changes: dict[str, Any], level: st
 def test_what_a_server_does_not_tell_is_never_an_error() -> None:
     findings = advice(TIGHT_LIPPED)
 
-    assert {entry.subject for entry in findings} == {"version", "persistence", "eviction", "permissions"}
+    assert {entry.subject for entry in findings} == {"version", "persistence", "eviction"}
     assert {entry.level for entry in findings} == {"warn"}
 
 
 def test_what_is_known_of_a_server_that_hides_its_version() -> None:
-    assert TIGHT_LIPPED.name == "Redis of unknown version"
+    assert TIGHT_LIPPED.name == "server of unknown kind, version unknown"
+    assert dataclasses.replace(TIGHT_LIPPED, flavour="valkey").name == "Valkey, version unknown"
     assert TIGHT_LIPPED.is_supported is None
     assert TIGHT_LIPPED.is_persistent is None
     assert not TIGHT_LIPPED.evicts_anything

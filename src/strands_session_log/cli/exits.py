@@ -54,6 +54,7 @@ _TELLS_ENOUGH = (
     errors.EmbeddedServerError,
     errors.ServerNotReadyError,
     errors.SessionDeletedError,
+    errors.TlsError,
 )
 DAMAGED = (
     errors.CorruptEntryError,

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.text import Text
 
 from ..demo import Began, DemoError, Ended, Killed, Resumed, play
+from ..server import masked
 from ..session_log import DEFAULT_NAMESPACE
 from .conversation import print_conversation
 from .layout import hanging, put
@@ -38,7 +39,7 @@ def tell(terminal: Console, target: Target, lasting: bool) -> bool:
         match step:
             case Began():
                 session_id = step.session_id
-                _began(terminal, step, target.url if lasting else "started for this demo")
+                _began(terminal, step, masked(target.url) if lasting else "started for this demo")
             case Killed():
                 _killed(terminal, step)
                 left = len(step.events)
@@ -112,7 +113,7 @@ def _commands(target: Target, session_id: str, left: int) -> list[str]:
     namespace = "" if target.namespace == DEFAULT_NAMESPACE else f" --namespace {shlex.quote(target.namespace)}"
     program = _program()
     return [
-        f"export SESSION_LOG_URL={shlex.quote(target.url)}",
+        f"export SESSION_LOG_URL={shlex.quote(masked(target.url))}",
         f"{program} show {session_id}{namespace} --at {left}     # as the first process left it",
         f"{program} events {session_id}{namespace} --type 'message.*' --json",
         f"{program} verify {session_id}{namespace}",

@@ -13,6 +13,7 @@ from ..errors import SessionLogError
 
 _PACKAGE, _ROOT = __package__, str(Path(__file__).parents[2])
 _SECONDS = 30.0
+URL_VARIABLE = "SESSION_LOG_DEMO_URL"
 
 
 class DemoError(SessionLogError):
@@ -32,10 +33,11 @@ class Child:
     """One process of the demo; it does not outlive the `with` block.
 
     Args:
+        url: Where the server is; others can see what a process is started with, so it stands in the environment.
         arguments: What it is started with; see `process.main`.
     """
 
-    def __init__(self, *arguments: str) -> None:
+    def __init__(self, url: str, *arguments: str) -> None:
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed by __exit__
         self._process = subprocess.Popen(
             [sys.executable, "-m", _PACKAGE, *arguments],
@@ -43,7 +45,7 @@ class Child:
             stdout=subprocess.PIPE,
             stderr=self._errors,
             text=True,
-            env=_environment(),
+            env={**_environment(), URL_VARIABLE: url},
         )
         self.pid = self._process.pid
         # Whatever it hangs on, nobody waits for it forever.

@@ -11,15 +11,16 @@ from collections.abc import Sequence
 
 from ..session_log import SessionLog
 from ..session_manager import ValkeySessionManager
+from .child import URL_VARIABLE
 from .conversation import FOLLOW_UP, QUESTION, make_agent
 
 PAUSE, GO_ON = "pause", "go-on"
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Run as `python -m strands_session_log.demo URL NAMESPACE SESSION pause|go-on`."""
-    url, namespace, session_id, what = arguments
-    log = SessionLog.connect(url, namespace)
+    """Run as `python -m strands_session_log.demo NAMESPACE SESSION pause|go-on`, with the URL in the environment."""
+    namespace, session_id, what = arguments
+    log = SessionLog.connect(os.environ[URL_VARIABLE], namespace)
     agent = make_agent(
         ValkeySessionManager(session_id, log=log), before_advice=_wait_for_the_end if what == PAUSE else lambda: None
     )

@@ -106,7 +106,7 @@ def play(url: str, namespace: str) -> Iterator[Step]:
     client = connect(url)
     try:
         log = SessionLog(client, namespace, retry_for=_PATIENCE, snapshot_key=keys_for(url))
-        began = Began(f"demo-{token_hex(4)}", inspect(client, namespace).name)
+        began = Began(f"demo-{token_hex(4)}", inspect(client).name)
         yield began
         arguments = (_url_for_others(client, url), namespace, began.session_id)
         yield (killed := _first_process(log, arguments))

@@ -24,6 +24,7 @@ from .server import (
     DiskWriteError,
     EmbeddedServerError,
     EvictionPolicyError,
+    ForbiddenError,
     NotEnoughReplicasError,
     OutOfMemoryError,
     ReadOnlyServerError,
@@ -32,6 +33,7 @@ from .server import (
     ServerNotReadyError,
     ServerRefusedError,
     ServerUnavailableError,
+    TlsError,
     UnsupportedServerError,
     UnusableClientError,
 )
@@ -52,6 +54,7 @@ __all__ = [
     "EventOrderError",
     "EvictionPolicyError",
     "FeedGapError",
+    "ForbiddenError",
     "GroupNotFoundError",
     "HandlerError",
     "InvalidAnchorError",
@@ -61,6 +64,7 @@ __all__ = [
     "LogForkedError",
     "MissingExtraError",
     "NamespaceMismatchError",
+    "NamespaceNotFoundError",
     "NotEnoughReplicasError",
     "OutOfMemoryError",
     "ParkedNotFoundError",
@@ -80,6 +84,7 @@ __all__ = [
     "SessionNotBegunError",
     "SessionNotFoundError",
     "SnapshotMismatchError",
+    "TlsError",
     "UnansweredToolCallsError",
     "UnknownOutcomeError",
     "UnsupportedServerError",
@@ -277,6 +282,17 @@ class UnknownOutcomeError(SessionLogError):
         super().__init__(
             f"the outcome of the append to session {session_id!r} is unknown: {reason}. Append the very same batch "
             "again, with the same SessionLog, to settle it"
+        )
+
+
+class NamespaceNotFoundError(SessionLogError):
+    """A namespace that was never written to, and a user who may not begin it."""
+
+    def __init__(self, namespace: str) -> None:
+        self.namespace = namespace
+        super().__init__(
+            f"namespace={namespace!r}: there is nothing of it on this server, and the user may not begin it; look at "
+            "the name, or open it once as a user who may write"
         )
 
 

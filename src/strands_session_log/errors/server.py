@@ -20,6 +20,22 @@ class ServerUnavailableError(SessionLogError):
         super().__init__(f"the server cannot be reached: {reason}")
 
 
+class TlsError(ServerUnavailableError):
+    """No encrypted connection comes about, or none that may be trusted; no other attempt would cure it.
+
+    Attributes:
+        address: Of the server, `host:port`.
+        reason: What was found.
+        cure: What to do about it.
+    """
+
+    may_have_written = False
+
+    def __init__(self, address: str, reason: str, cure: str) -> None:
+        self.address, self.reason, self.cure = address, reason, cure
+        SessionLogError.__init__(self, f"no connection to {address}: {reason}; {cure}")
+
+
 class ServerRefusedError(SessionLogError):
     """The server answered with an error; that attempt has written nothing.
 
@@ -39,6 +55,13 @@ class ServerRefusedError(SessionLogError):
     def is_wrong_type(self) -> bool:
         """Whether a key holds something else than it should: somebody else wrote there, and only that key is broken."""
         return "WRONGTYPE" in self.reason
+
+
+class ForbiddenError(ServerRefusedError):
+    """The server's access lists do not let the user do that."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason, "docs/security.md says what a role must be allowed, 'session-log doctor' what it is")
 
 
 class ServerNotReadyError(ServerRefusedError, ServerUnavailableError):

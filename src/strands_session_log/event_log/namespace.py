@@ -14,7 +14,13 @@ from functools import partial
 from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
-from ..errors import ConfigChangedError, NamespaceMismatchError, SessionLogError
+from ..errors import (
+    ConfigChangedError,
+    ForbiddenError,
+    NamespaceMismatchError,
+    NamespaceNotFoundError,
+    SessionLogError,
+)
 from ..keys import DEFAULT_PARTITIONS, FORMAT, MAX_PARTITIONS, Keyspace, config_key, first_layouts
 from ..server import ServerReport, check
 from ..server.border import Client, insist, source_of
@@ -67,7 +73,7 @@ def open_namespace(
     if opened is None or (opened.server.evicts_anything and not allow_eviction):
         server = insist(partial(check, client, allow_eviction=allow_eviction), retry_for)
         with naming(client, {config_key(namespace): ("hash", _CURE)}):
-            keyspace = insist(partial(_lay_out, client, namespace, partitions), retry_for)
+            keyspace = _laid_out(client, namespace, partitions, retry_for)
         opened = known[namespace] = Namespace(keyspace, server)
     if partitions not in (None, opened.keyspace.partitions):
         raise NamespaceMismatchError(namespace, "partitions", partitions, opened.keyspace.partitions)
@@ -116,6 +122,16 @@ class Layout:
         if found != partitions:
             self._found = found
             logger.error("namespace=<%s>, partitions=<%d> | it was laid out anew with <%d>", *self._keyspace, found)
+
+
+def _laid_out(client: Client, namespace: str, partitions: int | None, retry_for: float) -> Keyspace:
+    try:
+        return insist(partial(_lay_out, client, namespace, partitions), retry_for)
+    except ForbiddenError as error:
+        # The only thing that is written here, and only where nothing is.
+        if "hsetnx" in error.reason.lower():
+            raise NamespaceNotFoundError(namespace) from error
+        raise
 
 
 def _lay_out(client: Client, namespace: str, partitions: int | None) -> Keyspace:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from ..errors import ServerUnavailableError
-from ..server import connect, release
+from ..server import connect, masked, release
 from .errors import SourceError, SourceUnavailableError
 from .files import FileSessions
 from .snapshots import Snapshots
@@ -40,7 +40,9 @@ def open_source(name: str, retry_for: float = 10.0) -> Iterator[Source]:
             with _sessions_at(place, retry_for) as sessions:
                 yield sessions
         case _:
-            raise SourceError(name, f"not a place to import from; give {KINDS}")
+            # Somebody may have left out the kind before a URL, or misspelt it.
+            shown = masked(name) if "//" in name or "@" in name else name
+            raise SourceError(shown, f"not a place to import from; give {KINDS}")
 
 
 @contextmanager

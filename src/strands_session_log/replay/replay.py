@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from itertools import chain
 from threading import Lock
 from time import perf_counter
 
 from ..audit import IntegrityCheck
 from ..codec import RawEntry, rows
-from ..errors import CorruptEntryError, LogForkedError, SessionBrokenError, SessionLogError, SnapshotMismatchError
+from ..errors import (
+    CorruptEntryError,
+    ForbiddenError,
+    LogForkedError,
+    SessionBrokenError,
+    SessionLogError,
+    SnapshotMismatchError,
+)
 from ..event_log import EventLog
 from ..event_log.cache import Loaded
 from ..event_log.reading import end_at
@@ -220,9 +228,10 @@ class Replay:
         return restore(place, loaded.manifest, loaded.segments, fetch, self.authenticator)
 
     def drop(self, session_id: str, reason: str = "mismatch") -> None:
-        """Tell that a snapshot is not taken, and throw it away; it is made anew."""
+        """Tell that a snapshot is not taken, and throw it away, if the user may; it is made anew."""
         hooks.tell(SnapshotDropped(reason))
-        self._log.cache.drop(session_id, self.authenticator.has_key)
+        with suppress(ForbiddenError):
+            self._log.cache.drop(session_id, self.authenticator.has_key)
 
     def _pages(self, session_id: str, until: EventId | None, loaded: Loaded) -> Iterator[Sequence[RawEntry]]:
         """The pages from where the load began; every one after the first continues the one before."""

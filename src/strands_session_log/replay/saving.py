@@ -7,7 +7,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
-from ..errors import SessionLogError
+from ..errors import ForbiddenError, SessionLogError
 from ..errors.quoting import frames_of
 from ..event_log import EventLog
 from ..event_log.cache import Cache, Loaded, Point, Save
@@ -67,6 +67,7 @@ class Saver:
         self._namespace = log.keyspace.namespace
         self._seen: OrderedDict[str, int] = OrderedDict()
         self._background = Background()
+        self._may_save = True
         self.saved_bytes = 0
         self.settle, self.close = self._background.settle, self._background.close
 
@@ -94,11 +95,16 @@ class Saver:
             self._seen.popitem(last=False)
 
     def _submit(self, session_id: str, fold: Callable[[], Unsaved | None]) -> None:
-        self._background.submit(session_id, lambda: self._save(session_id, fold))
+        if self._may_save:
+            self._background.submit(session_id, lambda: self._save(session_id, fold))
 
     def _save(self, session_id: str, fold: Callable[[], Unsaved | None]) -> None:
         try:
             self._write(session_id, fold())
+        except ForbiddenError as error:
+            # A user who may only read: every attempt would stand in the server's ACL LOG.
+            self._may_save = False
+            logger.info("error=<%s> | no snapshots are saved", error)
         except SessionLogError as error:
             logger.debug("session_id=<%s>, error=<%s> | snapshot not saved", session_id, error)
         except Exception as error:

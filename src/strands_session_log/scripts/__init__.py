@@ -21,17 +21,26 @@ Argument = bytes | str | int
 
 
 class Script:
-    """A Lua script of this package."""
+    """A Lua script of this package.
 
-    def __init__(self, *names: str, ending: bytes = b"", allow_oom: bool = False) -> None:
+    Attributes:
+        source: Its text.
+        sha: By which the server knows it.
+        reads_only: Whether it only reads: then a user who may not write can run it.
+    """
+
+    def __init__(self, *names: str, ending: bytes = b"", reads_only: bool = False, allow_oom: bool = False) -> None:
         """Load the script files `<name>.lua` beside this module, each going on from the one before.
 
         Args:
             *names: The files.
             ending: What to do with what they define.
+            reads_only: See the attribute; the server holds it to that.
             allow_oom: It runs on a server that has reached `maxmemory`, too: what it writes is little, and lets memory
                 be freed. Others are refused there, at the first write that may need some.
         """
+        self.reads_only = reads_only
+        self._by_sha, self._by_source = ("EVALSHA_RO", "EVAL_RO") if reads_only else ("EVALSHA", "EVAL")
         body = b"".join(files(__name__).joinpath(f"{name}.lua").read_bytes() for name in names) + ending
         self.source = b"#!lua flags=allow-oom\n" + body if allow_oom else body
         self.sha = sha1(self.source).hexdigest()
@@ -50,9 +59,9 @@ class Script:
         command = (len(keys), *keys, *arguments)
         options = {"NEVER_DECODE": True} if raw else {}
         try:
-            return client.execute_command("EVALSHA", self.sha, *command, **options)
+            return client.execute_command(self._by_sha, self.sha, *command, **options)
         except NoScriptError:
-            return client.execute_command("EVAL", self.source, *command, **options)
+            return client.execute_command(self._by_source, self.source, *command, **options)
 
     def many(self, client: Client, calls: Sequence[tuple[Sequence[str], Sequence[Argument]]]) -> list[Any]:
         """Run it on several sets of keys in one round trip; replies are left as bytes.
@@ -72,7 +81,7 @@ class Script:
             return [self._one(client, *calls[0])]
         pipeline = client.pipeline(transaction=False)
         for keys, arguments in calls:
-            pipeline.execute_command("EVALSHA", self.sha, len(keys), *keys, *arguments, NEVER_DECODE=True)
+            pipeline.execute_command(self._by_sha, self.sha, len(keys), *keys, *arguments, NEVER_DECODE=True)
         replies = pipeline.execute(raise_on_error=False)
         for at, reply in enumerate(replies):
             if isinstance(reply, NoScriptError):
@@ -167,18 +176,18 @@ GROUP_PARKED = Script("feed_ids", "error_texts", "group_parked", allow_oom=True)
 GROUP_RELEASE = Script("group_release")
 GROUP_SETTLE = Script("feed_ids", "error_texts", "group_settle", allow_oom=True)
 GROUP_SETTLE_GAP = Script("feed_ids", "group_settle_gap", allow_oom=True)
-GROUP_STATUS = Script("feed_ids", "group_status")
+GROUP_STATUS = Script("feed_ids", "group_status", reads_only=True)
 GROUP_TAKE = Script("feed_ids", "group_take", allow_oom=True)
 GROUP_WORK = Script("feed_ids", "error_texts", "group_work", allow_oom=True)
 IDS = Script("ids_trim", "ids")
-LIFE = Script("batch", "life")
+LIFE = Script("batch", "life", reads_only=True)
 LIVE = Script("live")
-LOAD = Script("load")
-LOCATE = Script("locate")
+LOAD = Script("load", reads_only=True)
+LOCATE = Script("locate", reads_only=True)
 ONCE = Script(*_APPENDING, "ids_trim", "once")
 OUTCOME = Script("batch", "outcome")
 SAVE = Script("save")
-STANDING = Script("standing")
+STANDING = Script("standing", reads_only=True)
 STORAGE_DELETE = Script("storage_delete")
 STORAGE_WRITE = Script("storage_write")
 TOUCH = Script("touch", allow_oom=True)

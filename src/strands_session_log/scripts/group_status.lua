@@ -2,11 +2,14 @@
 --
 -- KEYS: feed
 --
--- Returns {now, last id of the feed, its length, {group, last delivered id, pending, least pending id,
---          id of the first that was not delivered, {consumer, ms since the server heard of it, ...}, ...}}
+-- It only reads, and who may do no more than that may not even ask for the time.
+--
+-- Returns {now (0 where that is refused), last id of the feed, its length, {group, last delivered id, pending,
+--          least pending id, id of the first that was not delivered, {consumer, ms since the server heard of it, ...}, ...}}
 local call = redis.call
 local feed = KEYS[1]
-local now = now_ms()
+local time = redis.pcall('TIME')
+local now = time.err and 0 or tonumber(time[1]) * 1000 + math.floor(tonumber(time[2]) / 1000)
 if call('EXISTS', feed) == 0 then return { now, '0-0', 0, {} } end
 
 local last = named(call('XINFO', 'STREAM', feed))['last-generated-id']

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -41,7 +42,8 @@ def advice(report: ServerReport) -> list[Finding]:
         _eviction(report),
         _memory(report),
         _stream_nodes(report),
-        _permissions(report),
+        _excerpts(report),
+        *_permissions(report.missing_permissions or {}),
     )
     return [finding for finding in findings if finding is not None]
 
@@ -125,14 +127,29 @@ def _stream_nodes(report: ServerReport) -> Finding | None:
     return Finding("ok", "stream-node-max-bytes", str(size))
 
 
-def _permissions(report: ServerReport) -> Finding:
-    missing = report.missing_permissions
-    if missing is None:
-        return Finding("warn", "permissions", _UNKNOWN, "make sure that the user may run the commands of docs/cli.md")
-    if missing:
-        cure = "ACL SETUSER <user> ~<namespace>:* " + " ".join(f"+{command.lower()}" for command in missing)
-        return Finding("error", "permissions", f"missing: {', '.join(missing)}", cure)
-    return Finding("ok", "permissions", "all that are needed")
+def _excerpts(report: ServerReport) -> Finding | None:
+    """A server that logs slow and large commands keeps the beginning of their arguments, after an erasure, too."""
+    if report.excerpts is None:
+        return None
+    if not report.excerpts:
+        return Finding("ok", "excerpts", "none of commands are kept")
+    kept = ", ".join(f"{name} {value}" for name, value in report.excerpts.items())
+    found = f"{kept}: SLOWLOG or COMMANDLOG keep the first 128 bytes of arguments, also of what is erased later"
+    cure = "; ".join(f"CONFIG SET {name} -1" for name in report.excerpts)
+    return Finding("warn", "excerpts", found, f"{cure}; and what they keep: SLOWLOG RESET, COMMANDLOG RESET <type>")
+
+
+def _permissions(missing: Mapping[str, tuple[str, ...]]) -> Iterator[Finding]:
+    """One finding for each role; somebody who may not take any has no use of a log."""
+    has_none = all(missing.values())
+    for role, commands in missing.items():
+        subject = f"as {role}"
+        if not commands:
+            yield Finding("ok", subject, "may do all that is needed")
+            continue
+        keys = "%R~" if role == "reader" else "~"
+        cure = f"ACL SETUSER <user> {keys}<namespace>:* " + " ".join(f"+{command.lower()}" for command in commands)
+        yield Finding("error" if has_none else "warn", subject, f"lacks {', '.join(commands)}", cure)
 
 
 def _megabytes(count: int) -> str:

@@ -19,6 +19,7 @@ from ..errors import (
     ClusterNotReadyError,
     DiskWriteError,
     EmbeddedServerError,
+    ForbiddenError,
     NotEnoughReplicasError,
     OutOfMemoryError,
     ReadOnlyServerError,
@@ -33,6 +34,7 @@ from ..instrumentation import Retried
 from ..instrumentation.hooks import hooks
 from .replies import text as text
 from .timed import Timing, here
+from .tls import HandshakeError
 
 logger = logging.getLogger(__name__)
 
@@ -43,6 +45,7 @@ _GRACE = 0.5
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.02, 1.0
 _DRIVER = (driver.ValkeyError, driver.ValkeyClusterException)
 _PERMANENT = (driver.AuthenticationError, driver.AuthorizationError)
+_QUOTED = ", with args beginning with:"
 _UNREACHED = (driver.ConnectionError, driver.TimeoutError, driver.ValkeyClusterException)
 # A primary that has become a replica while somebody waited says UNBLOCKED; valkey-py has no errors for the second row.
 _NOT_READY: tuple[tuple[type[Exception] | str, type[ServerNotReadyError]], ...] = (
@@ -99,7 +102,7 @@ def insist(call: Callable[[], T], retry_for: float, within: float | None = None)
     try:
         return call()
     except (*_DRIVER, EmbeddedServerError) as error:
-        return _again(call, error, timing, retry_for)
+        return _again(call, timing.barred or error, timing, retry_for)
     finally:
         here.call = outer
         if outer is not None:
@@ -141,6 +144,7 @@ def is_transient(error: BaseException) -> bool:
 
 def _again(call: Callable[[], T], error: Exception, timing: Timing, retry_for: float) -> T:
     """Go on after a first attempt that failed."""
+    _take_arguments_out(error)
     lost, pause = _is_lost(error), _FIRST_PAUSE
     give_up = timing.until - _GRACE if timing.until is not None and retry_for > 0 else 0.0
     while is_transient(error) and (left := give_up - time.monotonic()) > 0:
@@ -155,8 +159,17 @@ def _again(call: Callable[[], T], error: Exception, timing: Timing, retry_for: f
         try:
             return call()
         except (*_DRIVER, EmbeddedServerError) as again:
-            lost, error = lost or _is_lost(again), again
+            lost, error = lost or _is_lost(again), timing.barred or again
     raise _translated(error, lost or timing.lost) from (error if isinstance(error, _DRIVER) else error.__cause__)
+
+
+def _take_arguments_out(error: BaseException) -> None:
+    """A server that does not know a command repeats its arguments: passwords (`HELLO 3 AUTH …`), or what was said."""
+    seen: BaseException | None = error
+    while seen is not None:
+        if _QUOTED in str(seen):
+            seen.args = (str(seen).partition(_QUOTED)[0],)
+        seen = seen.__cause__ or seen.__context__
 
 
 def _is_lost(error: Exception) -> bool:
@@ -173,6 +186,8 @@ def _translated(error: Exception, lost: bool) -> SessionLogError:
 def _ours(error: Exception) -> ServerRefusedError | ServerUnavailableError:
     if isinstance(error, ServerUnavailableError):
         return error
+    if isinstance(error, HandshakeError):
+        return error.explained
     if isinstance(error, _PERMANENT):
         return ServerRefusedError(f"{type(error).__name__}: {error}", "check user and password")
     if isinstance(error, driver.AskError):
@@ -182,7 +197,9 @@ def _ours(error: Exception) -> ServerRefusedError | ServerUnavailableError:
         return kind(str(error) or type(error).__name__)
     if isinstance(error, _UNREACHED):
         return ServerUnavailableError(f"{type(error).__name__}: {error}")
-    return ServerRefusedError(str(error))
+    # In the second case the user may run the script, and not what it does.
+    is_forbidden = isinstance(error, driver.NoPermissionError) or "ACL failure in script" in str(error)
+    return ForbiddenError(str(error)) if is_forbidden else ServerRefusedError(str(error))
 
 
 def _not_ready(error: BaseException) -> type[ServerNotReadyError] | None:

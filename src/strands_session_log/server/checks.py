@@ -10,15 +10,15 @@ import logging
 import random
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeVar
 
 import valkey
 from valkey.exceptions import ResponseError
 
 from ..errors import EvictionPolicyError, UnsupportedServerError
-from ..keys import config_key
 from .border import Client
+from .permissions import refused, send
 from .replies import record, text
 
 logger = logging.getLogger(__name__)
@@ -27,21 +27,13 @@ T = TypeVar("T")
 
 OLDEST: Mapping[str, tuple[int, ...]] = {"valkey": (7, 2), "redis": (7, 0)}
 NEEDED = "Valkey 7.2 or Redis 7.0"
-_CONFIG = ("save", "appendfsync", "stream-node-max-bytes")
-# Every command of this library, in scripts and outside, with arguments it could have.
-_PROBES = (
-    *("EVAL x 1 KEY", "EVALSHA x 1 KEY", "TIME", "WAIT 0 0", "INFO"),
-    *("XADD KEY * f v", "XRANGE KEY - +", "XREVRANGE KEY + -", "XINFO STREAM KEY", "XLEN KEY", "INCRBY KEY 1"),
-    *("XDEL KEY 1-1", "XTRIM KEY MAXLEN 1", "XREAD STREAMS KEY 0", "XREADGROUP GROUP g c STREAMS KEY >"),
-    *("XGROUP CREATE KEY g 0", "XGROUP DESTROY KEY g", "XINFO GROUPS KEY", "XINFO CONSUMERS KEY g"),
-    *("XACK KEY g 1-1", "XCLAIM KEY g c 0 1-1", "XPENDING KEY g"),
-    *("HGET KEY f", "HSET KEY f v", "HSETNX KEY f v", "HMGET KEY f", "HDEL KEY f", "HKEYS KEY", "HLEN KEY"),
-    *("HEXISTS KEY f", "HSTRLEN KEY f", "HGETALL KEY", "HINCRBY KEY f 1", "HSCAN KEY 0", "HRANDFIELD KEY"),
-    *("ZADD KEY 0 m", "ZREM KEY m", "ZSCORE KEY m", "ZRANGE KEY 0 0", "ZCOUNT KEY 0 0", "ZCARD KEY"),
-    *("EXISTS KEY", "GET KEY", "SET KEY v", "UNLINK KEY", "RENAME KEY KEY", "PEXPIRE KEY 1", "PERSIST KEY"),
-)
-COMMANDS = tuple(sorted({probe.split()[0] for probe in _PROBES}))
-"""Their names."""
+_EXCERPTS = {
+    "slowlog-log-slower-than": "slowlog-max-len",
+    "commandlog-request-larger-than": "commandlog-large-request-max-len",
+    "commandlog-reply-larger-than": "commandlog-large-reply-max-len",
+}
+"""From which threshold on a server keeps excerpts of commands, and how many of them."""
+_CONFIG = ("save", "appendfsync", "stream-node-max-bytes", *_EXCERPTS.keys(), *_EXCERPTS.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +41,8 @@ class ServerReport:
     """What a server says about itself; in a cluster, one of its primaries.
 
     Attributes:
-        flavour: `valkey` or `redis`.
-        version: For example `(8, 0, 1)`; None when `INFO` is forbidden.
+        flavour: `valkey` or `redis`; None when it does not tell.
+        version: For example `(8, 0, 1)`.
         mode: `standalone` or `cluster`; a primary behind sentinels is standalone.
         role: `primary` or `replica`.
         replicas: How many replicas are connected.
@@ -61,12 +53,15 @@ class ServerReport:
         maxmemory_policy: What it does at that limit.
         used_memory: In bytes.
         stream_node_max_bytes: How full a stream's nodes get; 0 means no limit.
-        missing_permissions: Commands of this library that the user may not run on its keys.
+        missing_permissions: By role, the commands it needs that the user may not run on the keys of the log; None when
+            that was not asked.
         last_save_ok: Whether it could write to its disk the last time it tried.
         node: In a cluster, the node's address, `host:port`; else empty.
+        excerpts: The settings by which it keeps excerpts of commands (`SLOWLOG`, `COMMANDLOG`), where they let it; None
+            when it does not tell.
     """
 
-    flavour: Literal["valkey", "redis"]
+    flavour: Literal["valkey", "redis"] | None
     version: tuple[int, ...] | None
     mode: Literal["standalone", "cluster"] | None
     role: Literal["primary", "replica"] | None
@@ -78,19 +73,21 @@ class ServerReport:
     maxmemory_policy: str | None
     used_memory: int | None
     stream_node_max_bytes: int | None
-    missing_permissions: tuple[str, ...] | None
+    missing_permissions: Mapping[str, tuple[str, ...]] | None
     last_save_ok: bool | None = None
     node: str = ""
+    excerpts: Mapping[str, int] | None = None
 
     @property
     def name(self) -> str:
         """For people: `Valkey 8.0.1`."""
-        return f"{self.flavour.capitalize()} {'.'.join(map(str, self.version or ('of unknown version',)))}"
+        flavour = "server of unknown kind" if self.flavour is None else self.flavour.capitalize()
+        return f"{flavour} {'.'.join(map(str, self.version))}" if self.version else f"{flavour}, version unknown"
 
     @property
     def is_supported(self) -> bool | None:
         """Whether it is new enough."""
-        return None if self.version is None else self.version >= OLDEST[self.flavour]
+        return None if self.version is None or self.flavour is None else self.version >= OLDEST[self.flavour]
 
     @property
     def is_persistent(self) -> bool | None:
@@ -105,30 +102,41 @@ class ServerReport:
         return (self.maxmemory_policy or "").startswith("allkeys-")
 
 
-def inspect(client: Client, namespace: str = "strands") -> ServerReport:
-    """Ask a server about itself, in two round trips.
+def inspect(
+    client: Client, namespace: str = "strands", roles: Mapping[str, Sequence[str]] | None = None
+) -> ServerReport:
+    """Ask a server about itself, in one round trip; in three with roles.
 
     Args:
         client: Any sync valkey-py client.
         namespace: The log whose keys the user must be allowed to touch.
+        roles: Of which roles to ask whether the user may take them: by name, the commands they need.
     """
-    return _inspect(_one_node(client), namespace)
+    node = _one_node(client)
+    report = _inspect(node)
+    if roles is None:
+        return report
+    wanted = dict.fromkeys(command for commands in roles.values() for command in commands)
+    lacking = set(refused(node, wanted, namespace))
+    missing = {name: tuple(one for one in commands if one in lacking) for name, commands in roles.items()}
+    return replace(report, missing_permissions=missing)
 
 
-def inspect_all(client: Client, namespace: str = "strands") -> list[ServerReport]:
+def inspect_all(client: Client) -> list[ServerReport]:
     """Ask every primary about itself: one, or those of a cluster."""
     if not isinstance(client, valkey.ValkeyCluster):
-        return [_inspect(client, namespace)]
+        return [_inspect(client)]
     cluster: Any = client
     primaries = sorted(cluster.get_primaries(), key=lambda node: str(node.name))
-    return [_inspect(cluster.get_valkey_connection(node), namespace, node.name) for node in primaries]
+    return [_inspect(cluster.get_valkey_connection(node), node.name) for node in primaries]
 
 
-def _inspect(node: Client, namespace: str, name: str = "") -> ServerReport:
-    info, user, *settings = _ask(node, [("INFO",), ("ACL", "WHOAMI"), *(("CONFIG", "GET", name) for name in _CONFIG)])
-    config = {name: _setting(reply, name) for name, reply in zip(_CONFIG, settings, strict=True)}
-    missing = None if user is None else _missing_permissions(node, text(user), config_key(namespace))
-    return _report(info or {}, config, missing, name)
+def _inspect(node: Client, name: str = "") -> ServerReport:
+    """`HELLO` is allowed for everybody; it tells what the server is where `INFO` is refused."""
+    asked = send(node, [("INFO",), ("HELLO",), ("CONFIG", "GET", *_CONFIG)])
+    info, hello, settings = (None if isinstance(reply, ResponseError) else reply for reply in asked)
+    known = {name: text(value) for name, value in record(settings).items()}
+    return _report(info or _from_greeting(record(hello)), {name: known.get(name) for name in _CONFIG}, name)
 
 
 def check(client: Client, allow_eviction: bool = False) -> ServerReport:
@@ -157,43 +165,24 @@ def _one_node(client: Client) -> Client:
     return node
 
 
-def _ask(client: Client, commands: Sequence[Sequence[str]]) -> list[Any]:
-    """The replies; None in place of one that was refused."""
-    pipeline = client.pipeline(transaction=False)
-    for command in commands:
-        # The driver knows commands of two words by both.
-        words = [" ".join(command[:2]), *command[2:]] if command[0] in ("ACL", "CONFIG") else command
-        pipeline.execute_command(*words)
-    replies = pipeline.execute(raise_on_error=False)
-    return [None if isinstance(reply, ResponseError) else reply for reply in replies]
+def _from_greeting(hello: Mapping[str, Any]) -> dict[str, Any]:
+    """What `HELLO` says, by the names it has in `INFO`."""
+    told = {name: text(value) for name, value in hello.items() if isinstance(value, (bytes, str))}
+    if told.get("server") not in OLDEST or "version" not in told:
+        return {}
+    return {
+        f"{told['server']}_version": told["version"],
+        "role": {"replica": "slave"}.get(told.get("role", ""), told.get("role")),
+        "cluster_enabled": {"cluster": 1, "standalone": 0}.get(told.get("mode", "")),
+    }
 
 
-def _missing_permissions(client: Client, user: str, key: str) -> tuple[str, ...] | None:
-    probes = [[key if word == "KEY" else word for word in probe.split()] for probe in _PROBES]
-    replies = _ask(client, [("ACL", "DRYRUN", user, *probe) for probe in probes])
-    if None in replies:
-        return None
-    return tuple(_command(probe) for probe, reply in zip(probes, replies, strict=True) if text(reply) != "OK")
-
-
-def _command(words: Sequence[str]) -> str:
-    """What access lists call it."""
-    return "|".join(words[:2]) if words[0] in ("XGROUP", "XINFO") else words[0]
-
-
-def _setting(reply: Any, name: str) -> str | None:
-    found = record(reply).get(name)
-    return None if found is None else text(found)
-
-
-def _report(
-    info: Mapping[str, Any], config: Mapping[str, str | None], missing: tuple[str, ...] | None, node: str = ""
-) -> ServerReport:
-    valkey_version = info.get("valkey_version")
+def _report(info: Mapping[str, Any], config: Mapping[str, str | None], node: str = "") -> ServerReport:
+    valkey_version, redis_version = info.get("valkey_version"), info.get("redis_version")
     node_bytes = config["stream-node-max-bytes"]
     return ServerReport(
-        flavour="valkey" if valkey_version else "redis",
-        version=_version(valkey_version or info.get("redis_version")),
+        flavour="valkey" if valkey_version else "redis" if redis_version else None,
+        version=_version(valkey_version or redis_version),
         mode=_name(info.get("cluster_enabled"), {1: "cluster", 0: "standalone"}),
         role=_name(info.get("role"), {"master": "primary", "slave": "replica"}),
         replicas=info.get("connected_slaves"),
@@ -204,10 +193,19 @@ def _report(
         maxmemory_policy=info.get("maxmemory_policy"),
         used_memory=info.get("used_memory"),
         stream_node_max_bytes=None if node_bytes is None else int(node_bytes),
-        missing_permissions=missing,
+        missing_permissions=None,
         last_save_ok=_saves(info.get("aof_last_write_status"), info.get("rdb_last_bgsave_status")),
         node=node,
+        excerpts=_excerpts(config),
     )
+
+
+def _excerpts(config: Mapping[str, str | None]) -> dict[str, int] | None:
+    """The thresholds that are in force: neither below zero, nor of a log that holds nothing."""
+    known = {
+        name: (int(value), config[most]) for name, most in _EXCERPTS.items() if (value := config[name]) is not None
+    }
+    return {name: value for name, (value, most) in known.items() if value >= 0 and most != "0"} if known else None
 
 
 def _saves(*statuses: object) -> bool | None:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import re
+import ssl
 from collections.abc import Mapping
+from functools import partial
+from inspect import signature
 from pathlib import Path
 from typing import Any, TypeAlias
 from urllib.parse import parse_qsl
@@ -11,7 +15,8 @@ import valkey.cluster
 import valkey.sentinel
 
 from .border import insist
-from .urls import EmbeddedUrl, TcpUrl, UnixUrl, invalid, parse, without_key_file
+from .timed import keep_time, node_pool
+from .urls import EmbeddedUrl, TcpUrl, UnixUrl, address, invalid, parse, without_key_file
 
 AnyClient: TypeAlias = "valkey.Valkey | valkey.ValkeyCluster"
 """A sync valkey-py client, as `connect` returns it."""
@@ -37,7 +42,8 @@ def connect(url: str, **client_options: Any) -> AnyClient:
         url: `valkey://`, `valkeys://`, `redis://`, `rediss://`, `unix:///path`, `valkey+cluster://h:p,h:p`,
             `valkey+sentinel://h:p,h:p/service`, `embedded:///directory` (kept) or `embedded:` (temporary). User,
             password and options in it apply to the servers that hold data, not to sentinels; `snapshot_key_file` is
-            for the log, and passed over.
+            for the log, and passed over. With TLS the server's certificate must be for the host, unless
+            `ssl_check_hostname=false` says otherwise.
         **client_options: Passed to valkey-py; those in the URL's query win. `sentinel_kwargs` applies to sentinels.
 
     Raises:
@@ -67,36 +73,53 @@ def connect(url: str, **client_options: Any) -> AnyClient:
 
 def _one(url: str, text: str, options: Mapping[str, Any]) -> valkey.Valkey:
     _check_query(url, text)
-    return valkey.Valkey.from_url(text, **{**_ONE_SERVER, **options})
-
-
-def _cluster(url: str, parsed: TcpUrl, client_options: Mapping[str, Any]) -> valkey.ValkeyCluster:
-    options = {**_TCP_DEFAULTS, **client_options, **_options_of(url, parsed)}
-    if options.pop("db", 0):
-        raise invalid(url, "a cluster has no database but 0")
-    nodes = [_driver.cluster.ClusterNode(host, port) for host, port in parsed.nodes]
-    return insist(lambda: valkey.ValkeyCluster(startup_nodes=nodes, **options), retry_for=0)
-
-
-def _sentinel(url: str, parsed: TcpUrl, client_options: Mapping[str, Any]) -> valkey.Valkey:
-    options = {**_TCP_DEFAULTS, **client_options, **_options_of(url, parsed)}
-    # Where the data is encrypted, so are the sentinels; who may log in there has nothing to do with it.
-    alike = {name: value for name, value in options.items() if name.startswith(("socket_", "ssl"))}
-    sentinel_kwargs = {**alike, **options.pop("sentinel_kwargs", {})}
-    sentinels = _driver.sentinel.Sentinel(parsed.nodes, sentinel_kwargs=sentinel_kwargs)
-    client: valkey.Valkey = sentinels.master_for(parsed.service, **options)
+    client = valkey.Valkey.from_url(text, **{**_ONE_SERVER, **options})
+    if text.startswith("valkeys:"):
+        pool: Any = client.connection_pool
+        pool.connection_kwargs = _checked_names(url, pool.connection_kwargs)
+    keep_time(client)
     return client
 
 
-def _options_of(url: str, parsed: TcpUrl) -> dict[str, Any]:
-    """What the URL says besides where the nodes are, as valkey-py names it."""
-    pool = _check_query(url, parsed.node_text)
-    options = {name: value for name, value in pool.connection_kwargs.items() if name not in ("host", "port")}
-    ignored = sorted(options.keys() - set(valkey.cluster.VALKEY_ALLOWED_KEYS))
-    if ignored and parsed.topology == "cluster":
-        # Silently dropped by ValkeyCluster, `ssl_check_hostname` for one.
-        raise invalid(url, f"valkey-py's cluster client has no option {', '.join(ignored)}")
-    return {**options, "ssl": True} if parsed.tls else options
+def _cluster(url: str, parsed: TcpUrl, client_options: Mapping[str, Any]) -> valkey.ValkeyCluster:
+    options = _options_of(url, parsed, client_options)
+    if options.pop("db", 0):
+        raise invalid(url, "a cluster has no database but 0")
+    known = {*valkey.cluster.VALKEY_ALLOWED_KEYS, *signature(valkey.ValkeyCluster).parameters}
+    extra = {name: options.pop(name) for name in options.keys() - known}
+    options["connection_pool_class"] = partial(node_pool, extra)
+    nodes = [_driver.cluster.ClusterNode(host, port) for host, port in parsed.nodes]
+    # With a URL of its own it makes the pools of its nodes by the function it is given.
+    own_url = f"{'valkeys' if parsed.tls else 'valkey'}://{address(parsed.nodes[0])}"
+    return insist(lambda: valkey.ValkeyCluster(startup_nodes=nodes, url=own_url, **options), retry_for=0)
+
+
+def _sentinel(url: str, parsed: TcpUrl, client_options: Mapping[str, Any]) -> valkey.Valkey:
+    options = _options_of(url, parsed, client_options)
+    # Where the data is encrypted, so are the sentinels; who may log in there has nothing to do with it.
+    alike = {name: value for name, value in options.items() if name.startswith(("socket_", "ssl"))}
+    sentinel_kwargs = {**alike, "ssl": parsed.tls, **options.pop("sentinel_kwargs", {})}
+    sentinels = _driver.sentinel.Sentinel(parsed.nodes, sentinel_kwargs=sentinel_kwargs)
+    client: valkey.Valkey = sentinels.master_for(parsed.service, ssl=parsed.tls, **options)
+    keep_time(client)
+    return client
+
+
+def _options_of(url: str, parsed: TcpUrl, client_options: Mapping[str, Any]) -> dict[str, Any]:
+    """Those that were given, and what the URL says besides where the nodes are, as valkey-py names it."""
+    named = _check_query(url, parsed.node_text).connection_kwargs
+    told = {name: value for name, value in named.items() if name not in ("host", "port")}
+    options = {**_TCP_DEFAULTS, **client_options, **told}
+    return _checked_names(url, options) if parsed.tls else options
+
+
+def _checked_names(url: str, options: Mapping[str, Any]) -> dict[str, Any]:
+    """The options of TLS connections: whom a certificate is for is checked unless that, or all checks, are declined."""
+    checks_nothing = options.get("ssl_cert_reqs", "required") in ("none", None, ssl.CERT_NONE)
+    checks_names = options.get("ssl_check_hostname")
+    if checks_nothing and checks_names:
+        raise invalid(url, "ssl_cert_reqs=none checks no certificate, ssl_check_hostname=true its names: take one away")
+    return {**options, "ssl_check_hostname": not checks_nothing if checks_names is None else checks_names}
 
 
 def _check_query(url: str, text: str) -> Any:
@@ -104,7 +127,16 @@ def _check_query(url: str, text: str) -> Any:
     try:
         pool = _driver.ConnectionPool.from_url(text)
         pool.connection_class(**pool.connection_kwargs)
-    except (TypeError, ValueError, valkey.ValkeyError) as error:
-        names = ", ".join(name for name, _ in parse_qsl(text.partition("?")[2]))
-        raise invalid(url, f"valkey-py does not accept its options ({names}): {error}") from error
+    except Exception as error:
+        # Without the driver's own words, in the traceback, too: some quote the URL, or the value of an option.
+        raise invalid(url, f"valkey-py does not accept its options{_suspects(text, error)}") from None
     return pool
+
+
+def _suspects(text: str, error: Exception) -> str:
+    """Which options the error is about, by their names."""
+    names = [name for name, _ in parse_qsl(text.partition("?")[2]) if name.isidentifier()]
+    named = [name for name in names if re.search(rf"\b{name}\b", str(error))]
+    if not names:
+        return "; percent-encode special characters in user, password and path"
+    return f" ({', '.join(named or names)})" + ("" if named else "; percent-encode special characters")

@@ -12,6 +12,7 @@ import valkey
 
 from ..errors import UnusableClientError
 from .border import options_of, source_of
+from .routing import steer
 from .timed import keep_time
 
 logger = logging.getLogger(__name__)
@@ -20,7 +21,7 @@ _told: WeakSet[Any] = WeakSet()
 
 
 def take(client: Any) -> None:
-    """Refuse a client that cannot serve a log; let the connections of others keep to the time of our calls.
+    """Refuse a client that cannot serve a log; let others keep to the time of our calls, and read from primaries.
 
     Raises:
         UnusableClientError: When it cannot.
@@ -28,6 +29,8 @@ def take(client: Any) -> None:
     if reason := _unfitness(client):
         raise UnusableClientError(client, reason)
     is_timed = keep_time(client)
+    if isinstance(client, valkey.ValkeyCluster):
+        steer(client)
     _tell_of_time_outs(client, is_timed)
 
 

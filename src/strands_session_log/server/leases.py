@@ -6,6 +6,8 @@ import os
 import weakref
 from typing import Any
 
+import valkey
+
 # By connection pool, not by client: pipelines and scripts keep the pool when the client object is gone.
 _leases: weakref.WeakKeyDictionary[Any, weakref.finalize[Any, Any]] = weakref.WeakKeyDictionary()
 
@@ -24,7 +26,10 @@ def release(client: Any) -> None:
     Without this it stops when the client is garbage-collected, or when the process ends.
     """
     client.close()
-    # A cluster client has no pool of its own.
+    if isinstance(client, valkey.ValkeyCluster):
+        # The pools of its nodes, which it was given (clients.py), are not its own to close.
+        cluster: Any = client
+        cluster.disconnect_connection_pools()
     pool = getattr(client, "connection_pool", None)
     if pool in _leases:
         _leases.pop(pool)()

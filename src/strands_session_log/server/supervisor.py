@@ -35,6 +35,7 @@ _UNUSED = 0
 _PR_SET_PDEATHSIG = 1
 # It skips only a snapshot; the append-only file is written out and synced.
 _SHUTDOWN = b"SHUTDOWN NOSAVE\r\n"
+_NO_EXCERPTS = b"CONFIG SET commandlog-request-larger-than -1 commandlog-reply-larger-than -1\r\n"
 
 
 def main(arguments: list[str]) -> int:
@@ -130,6 +131,9 @@ class Supervisor:
         while time.monotonic() < deadline and not self._has_died():
             match probe(self._socket):
                 case "ready":
+                    with suppress(OSError):
+                        # Older servers do not know these, and refuse to start with them.
+                        _ask(self._socket, _NO_EXCERPTS)
                     return True
                 case "loading":
                     # The opener waits for as long as it hears something.
@@ -303,6 +307,8 @@ def _options(socket_path: str) -> list[str]:
         "maxmemory-policy": "noeviction",
         # Of every event of 1 KB, some 60 bytes of overhead are saved by filling stream nodes well.
         "stream-node-max-bytes": "65536",
+        # Excerpts of slow commands would outlive an erasure.
+        "slowlog-log-slower-than": "-1",
     }
     return [word for name, value in options.items() for word in (f"--{name}", value)]
 

@@ -12,12 +12,15 @@ import socket
 import struct
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from typing import Any
 from weakref import ref
 
 import valkey
 from valkey import exceptions as driver
+
+from . import tls
 
 # valkey-py calls itself typed, but much of it is not.
 _driver: Any = valkey
@@ -27,6 +30,7 @@ _LEAST = 0.01
 """Seconds an operation has in any case: what is there already can be read."""
 _REPLIES = (driver.ResponseError, driver.BusyLoadingError, driver.AuthenticationError)
 """Errors the server answers with: it has not carried the command out."""
+_CLOSED = (driver.ConnectionError, driver.InvalidResponse)
 
 
 class Timing:
@@ -35,12 +39,15 @@ class Timing:
     Attributes:
         until: When it is to end, on the monotonic clock; None when only the client's own time-outs count.
         lost: Whether a command was sent to which no reply came, so that it may have been carried out.
+        barred: Why no connection comes about, where no other attempt would cure it: the driver hides it behind errors
+            of its own when it asks sentinels or the nodes of a cluster.
     """
 
-    __slots__ = ("lost", "until")
+    __slots__ = ("barred", "lost", "until")
 
     def __init__(self, until: float | None) -> None:
         self.until, self.lost = until, False
+        self.barred: tls.HandshakeError | None = None
 
 
 class _Here(threading.local):
@@ -72,6 +79,18 @@ def keep_time(client: Any) -> bool:
         return bool(kept) and all(kept)
 
 
+def node_pool(extra: Mapping[str, Any], **options: Any) -> Any:
+    """A pool for one node of a cluster, whose first connection keeps to the time of our calls already.
+
+    Args:
+        extra: Options of connections that the cluster client would drop.
+        **options: What it has left.
+    """
+    pool = _driver.ConnectionPool(**{**options, **extra})
+    _adopt(pool)
+    return pool
+
+
 def driver_class(connection_class: Any) -> Any:
     """What valkey-py calls this kind of connection."""
     return getattr(connection_class, "driver_class", connection_class)
@@ -94,6 +113,8 @@ class _Timed:
     _pool: Any
     _is_stale = False
     _kernel_bound: float | None = None
+    _has_answered = False
+    """Whether any connection of the pool ever had an answer."""
 
     def connect(self: Any) -> None:
         if self._is_stale:
@@ -110,6 +131,18 @@ class _Timed:
                 # Whatever was asked to set it up, nothing of the caller's has been sent.
                 call.lost = lost
 
+    def on_connect(self: Any) -> None:
+        """Greet the server, as the driver does; the name that operators see is not worth being refused for."""
+        name, self.client_name = self.client_name, None
+        try:
+            super().on_connect()  # type: ignore[misc]
+        finally:
+            self.client_name = name
+        if name:
+            self.send_command("CLIENT", "SETNAME", name, check_health=False)
+            with suppress(driver.ResponseError):
+                self.read_response()
+
     def disconnect(self: Any, *args: Any) -> None:
         self._is_stale = False
         super().disconnect(*args)  # type: ignore[misc]
@@ -120,8 +153,9 @@ class _Timed:
         self.keep_time()
         try:
             super().send_packed_command(command, check_health)  # type: ignore[misc]
-        except BaseException:
+        except BaseException as error:
             _note_loss()
+            self._explain(error)
             raise
 
     def keep_time(self: Any) -> None:
@@ -153,18 +187,23 @@ class _Timed:
 
     def read_response(self: Any, disable_decoding: bool = False, **options: Any) -> Any:
         try:
-            return super().read_response(disable_decoding, **options)  # type: ignore[misc]
+            reply = super().read_response(disable_decoding, **options)  # type: ignore[misc]
         except driver.ReadOnlyError:
             self._leave_replica()
             raise
         except _REPLIES:
+            type(self)._has_answered = True
             raise
         except BaseException as error:
             if isinstance(error.__context__, driver.ReadOnlyError) and here.call is not None:
                 # A sentinel's connection hides that this was an answer.
                 raise error.__context__ from None
             _note_loss()
+            self._explain(error)
             raise
+        if not self._has_answered:
+            type(self)._has_answered = True
+        return reply
 
     def _connect(self: Any) -> Any:
         kept = self.socket_connect_timeout, self.socket_timeout
@@ -174,6 +213,31 @@ class _Timed:
             return super()._connect()  # type: ignore[misc]
         finally:
             self.socket_connect_timeout, self.socket_timeout = kept
+
+    def _wrap_socket_with_ssl(self: Any, sock: Any) -> Any:
+        if here.call is None:
+            return self._wrap_plainly(sock)
+        try:
+            return tls.wrap(self, sock, self._wrap_plainly)
+        except tls.HandshakeError as error:
+            here.call.barred = error
+            raise
+
+    def _wrap_plainly(self: Any, sock: Any) -> Any:
+        return super()._wrap_socket_with_ssl(sock)  # type: ignore[misc]
+
+    def _explain(self: Any, error: BaseException) -> None:
+        """Why the server closed the connection before it ever answered, where that can be found out.
+
+        Raises:
+            HandshakeError: When it can.
+        """
+        is_told = isinstance(error, tls.HandshakeError)
+        if self._has_answered or here.call is None or is_told or not isinstance(error, _CLOSED):
+            return
+        if found := tls.reason_for_silence(self, error, _left()):
+            here.call.barred = found
+            raise found from error
 
     def _leave_replica(self: Any) -> None:
         """Behind its address another server may be the primary by now: all connections of the pool are made anew.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from urllib.parse import unquote
 
 from ..errors import InvalidUrlError
@@ -23,6 +23,24 @@ _PLACE = re.compile(r"(?P<host>\[[0-9a-fA-F:.%]+\]|[^:\[\]\s]+)(?::(?P<port>[0-9
 _SERVICE_PATH = re.compile(r"/(?P<service>[^/]+)(?:/(?P<db>[0-9]*))?")
 _KEY_FILE_NAME = "snapshot_key_file"
 _KEY_FILE = re.compile(rf"[?&]{_KEY_FILE_NAME}=([^&#]*)")
+_SCHEME = re.compile(r"(?:[A-Za-z][A-Za-z+.-]*://|(?i:embedded|unix):)?")
+# A password may have any character that should have been percent-encoded, `@`, `/` and `?` among them: where a text can
+# be read in two ways it does not match.
+_HOSTS = r"(?:[^:@/?#\s]*(?::[0-9]*)?|(?:\[?[0-9A-Fa-f.]*:[0-9A-Fa-f.]*:[0-9A-Fa-f:.]*\]?(?::[0-9]*)?))"
+_SHOWN = re.compile(
+    rf"(?P<scheme>{_SCHEME.pattern})(?:(?P<user>[^?#]*)@)?(?P<rest>{_HOSTS}(?:,{_HOSTS})*(?:/(?!/)[^?#@]*)?)"
+    r"(?:\?(?P<query>[^#@]*))?",
+    re.DOTALL,
+)
+_NAME = re.compile(r"[\w.%-]*")
+_VALUE = re.compile(r"[\w./:, -]*")
+_HARMLESS = {
+    *("db", "protocol", "client_name", "lib_name", "lib_version", "encoding", "encoding_errors", "decode_responses"),
+    *("socket_timeout", "socket_connect_timeout", "socket_keepalive", "socket_read_size", "socket_type"),
+    *("retry_on_timeout", "max_connections", "health_check_interval", "timeout", "username", _KEY_FILE_NAME),
+    *("ssl_ca_certs", "ssl_ca_path", "ssl_certfile", "ssl_keyfile", "ssl_cert_reqs", "ssl_check_hostname"),
+    *("ssl_min_version", "ssl_ciphers", "partitions", "namespace"),
+}
 _DB_PATH = re.compile(r"/?(?P<db>[0-9]*)/?")
 
 
@@ -30,7 +48,7 @@ _DB_PATH = re.compile(r"/?(?P<db>[0-9]*)/?")
 class UnixUrl:
     """A server behind a Unix socket; the text is one valkey-py understands."""
 
-    text: str
+    text: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +56,7 @@ class EmbeddedUrl:
     """An embedded server; without a directory, a temporary one."""
 
     directory: str | None
-    query: str
+    query: str = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +74,7 @@ class TcpUrl:
     topology: str
     nodes: tuple[tuple[str, int], ...]
     service: str
-    node_text: str
+    node_text: str = field(repr=False)
     tls: bool
 
 
@@ -100,13 +118,27 @@ def invalid(url: str, reason: str) -> InvalidUrlError:
 
 
 def masked(url: str) -> str:
-    """The URL without its passwords, even if it is malformed."""
-    before, slashes, after = url.partition("//") if "//" in url else ("", "", url)
-    user, at, place = after.rpartition("@")
-    if at:
+    """The URL without its passwords, even if it is malformed.
+
+    Only what cannot be one is shown: a user, hosts with ports, a path, and the values of options that are known to be
+    harmless, however their names are spelt. Of a text that has another form, not more than its scheme.
+    """
+    found = _SHOWN.fullmatch(url)
+    if found is None:
+        return f"{_SCHEME.match(url)[0]}***"  # type: ignore[index]
+    user, query = found["user"], found["query"]
+    shown = found["scheme"]
+    if user is not None:
         name, colon, _ = user.partition(":")
-        user = f"{name}:***" if colon and slashes else "***"
-    return re.sub(r"(?i)(password=)[^&#]*", r"\1***", before + slashes + user + at + place)
+        shown += (f"{name}:***" if colon and shown and _NAME.fullmatch(name) else "***") + "@"
+    shown += found["rest"]
+    return shown + "?" + "&".join(map(_masked_option, query.split("&"))) if query is not None else shown
+
+
+def _masked_option(text: str) -> str:
+    name, equals, value = text.partition("=")
+    is_harmless = unquote(name).lower() in _HARMLESS and _VALUE.fullmatch(unquote(value))
+    return text if is_harmless else f"{name if _NAME.fullmatch(name) else '***'}{equals}{equals and '***'}"
 
 
 def _parse_tcp(url: str, tls: bool, topology: str) -> TcpUrl:
@@ -120,7 +152,7 @@ def _parse_tcp(url: str, tls: bool, topology: str) -> TcpUrl:
     service, db = _path(url, parts["path"] or "", topology)
     user = "" if parts["user"] is None else parts["user"] + "@"
     query = "" if parts["query"] is None else "?" + parts["query"]
-    node_text = f"{'valkeys' if tls else 'valkey'}://{user}{_bracketed(nodes[0])}/{db}{query}"
+    node_text = f"{'valkeys' if tls else 'valkey'}://{user}{address(nodes[0])}/{db}{query}"
     return TcpUrl(topology, nodes, service, node_text, tls)
 
 
@@ -132,7 +164,8 @@ def _place(url: str, text: str, default_port: int) -> tuple[str, int]:
     return unquote(found["host"]).strip("[]"), int(found["port"] or default_port)
 
 
-def _bracketed(node: tuple[str, int]) -> str:
+def address(node: tuple[str, int]) -> str:
+    """`host:port`, as it stands in a URL."""
     host, port = node
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 

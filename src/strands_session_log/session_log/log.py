@@ -157,12 +157,12 @@ class SessionLog(History, Following, Subscriptions):
         return self.events.count_sessions(since)
 
     def servers(self) -> list[ServerReport]:
-        """What the server says about itself: memory, persistence, eviction, permissions; of a cluster, every primary.
+        """What the server says about itself: memory, persistence, eviction; of a cluster, every primary.
 
         Raises:
             ServerUnavailableError: When one of them cannot be reached.
         """
-        return insist(lambda: inspect_all(self.client, self.namespace), self.events.retry_for)
+        return insist(lambda: inspect_all(self.client), self.events.retry_for)
 
     def read(
         self,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
 from typing import Any, Literal, NamedTuple, TypeAlias
 
@@ -31,8 +32,8 @@ class GroupStatus(NamedTuple):
         group: Its name.
         partition: The partition, from 0.
         lag: How many envelopes it has not been given yet.
-        lag_seconds: How old the oldest is that it has not settled, by the server's clock; 0 when there is none, and
-            while that clock is behind what it was.
+        lag_seconds: How old the oldest is that it has not settled, by the server's clock, where the user may not ask
+            for that (`TIME`) by this machine's; 0 when there is none, and while that clock is behind what it was.
         pending: How many it was given and has not settled.
         parked: How many events are parked.
         consumers: How many consumers it has had that did not leave.
@@ -148,6 +149,7 @@ def _rows_of(feeds: Sequence[Any]) -> list[_Row]:
 
 def _rows(partition: int, reply: Any) -> Iterator[_Row]:
     now, last, _, flat = reply
+    now = now or max(round(time.time() * 1000), int(last.partition(b"-")[0]))
     for at in range(0, len(flat), 6):
         name, delivered, pending, least, first, consumers = flat[at : at + 6]
         behind = _sequence(last) - _sequence(delivered) if first else 0

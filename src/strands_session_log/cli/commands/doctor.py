@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
+from ...scripts.roles import ROLES
 from ...server import Finding, ServerReport, advice, inspect, masked
 from ...server.border import insist
 from ...session_log import KEY_FILE_VARIABLE, authenticator, keys_for
@@ -20,6 +21,7 @@ from ..target import Target
 from ..terminal import console, count, one_line, plain, write_json
 
 EPILOG = "Examples:\n\nsession-log doctor --url valkeys://example.com:6379\n\nsession-log doctor --json | jq .ok"
+_ROLES = {role.name: role.commands for role in ROLES}
 _MARKS = {"ok": Text("✓", "green"), "warn": Text("!", "yellow"), "error": Text("✗", "red")}
 
 
@@ -28,11 +30,11 @@ def doctor(
 ) -> None:
     """Look at the server, and tell what to change for it to keep sessions well.
 
-    Works on servers that refuse to keep a log, too. The user needs INFO; without CONFIG and ACL it sees less.
+    Works on servers that refuse to keep a log, too, and for users who may do no more than PING; it sees less then.
     """
     target = Target.of(ctx, url, namespace)
     with client_of(target) as client:
-        report = insist(lambda: inspect(client, target.namespace), PATIENCE)
+        report = insist(lambda: inspect(client, target.namespace, _ROLES), PATIENCE)
     findings = [*advice(report), _snapshots(target)]
     ill = any(finding.level == "error" for finding in findings)
     if as_json:

@@ -1,0 +1,359 @@
+"""Users who may do what their role needs, and nothing else, on real servers."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from strands import Agent
+from typer.testing import CliRunner
+
+from strands_session_log import SessionLog, Subscriber, ValkeySessionManager, errors, events, scripts
+from strands_session_log.cli.app import app
+from strands_session_log.scripts import roles
+from strands_session_log.scripts.roles import ADMIN, CONSUMER, READER, ROLES, WRITER
+from strands_session_log.server import connect, inspect, permissions, release
+from strands_session_log.testing.model import ScriptedModel
+from support import Cluster, RedisServer, ServerUnavailable, ValkeyliteServer
+from support.exporting import ExporterProcess
+from support.processes import HOST
+from support.sentinel import sentinel_of
+from support.servers import Server
+from support.waiting import wait_until
+
+NS = "roles"
+AUDITOR = "+@read +ping +eval_ro +evalsha_ro +script|exists +script|load %R~roles:*"
+CLUSTER_DRIVER = "+cluster|slots +command"
+BY_NAME = {role.name: role for role in ROLES}
+
+
+class Place:
+    """A server or cluster, and users on it."""
+
+    def __init__(self, url: str, nodes: list[Server], extra: str = "") -> None:
+        self.url, self.nodes, self._extra = url, nodes, extra
+
+    def user(self, rules: str) -> str:
+        """The URL by which somebody logs in who may do this."""
+        for node in self.nodes:
+            node.execute("ACL", "SETUSER", "somebody", "reset", "on", ">hunter2", *rules.split(), *self._extra.split())
+        return self.url.replace("://", "://somebody:hunter2@")
+
+    def forbidden(self) -> set[str]:
+        """What the user was refused, besides what may be refused."""
+        named = {entry for node in self.nodes for entry in _refusals(node)}
+        return {name for name in named if not name.startswith(("client|", "config|", "acl|"))} - {"info", "time"}
+
+
+def _refusals(node: Server) -> set[str]:
+    rows = [dict(zip(row[::2], row[1::2], strict=True)) for row in node.execute("ACL", "LOG")]
+    found = {row["object"] for row in rows}
+    node.execute("ACL", "LOG", "RESET")
+    return found
+
+
+def _redis() -> type[Server]:
+    try:
+        RedisServer.binary()
+    except ServerUnavailable as error:
+        pytest.skip(str(error))
+    return RedisServer
+
+
+@contextmanager
+def a_single(kind: type[Server]) -> Iterator[Place]:
+    with kind() as server:
+        yield Place(server.url, [server])
+
+
+@contextmanager
+def a_cluster() -> Iterator[Place]:
+    with Cluster() as cluster:
+        yield Place(cluster.url, cluster.nodes, CLUSTER_DRIVER)
+
+
+@contextmanager
+def behind_a_sentinel() -> Iterator[Place]:
+    with ValkeyliteServer() as server, sentinel_of(server) as port:
+        yield Place(f"valkey+sentinel://{HOST}:{port}/mymaster", [server])
+
+
+PLACES: dict[str, Callable[[], Any]] = {
+    "valkey": lambda: a_single(ValkeyliteServer),
+    "redis7": lambda: a_single(_redis()),
+    "cluster": a_cluster,
+    "sentinel": behind_a_sentinel,
+}
+
+
+@pytest.fixture(scope="module", params=list(PLACES))
+def place(request: pytest.FixtureRequest) -> Iterator[Place]:
+    """With sessions of every kind, and a group, made by a user who may do all."""
+    with PLACES[request.param]() as place:
+        with SessionLog.connect(place.url, namespace=NS) as log:
+            write(log)
+            consume(log)
+        yield place
+
+
+@contextmanager
+def opened(url: str) -> Iterator[SessionLog]:
+    with SessionLog.connect(url, namespace=NS, retry_for=0) as log:
+        yield log
+
+
+def read(log: SessionLog) -> None:
+    """All that a reader does."""
+    listed = [info.session_id for info in log.sessions()]
+    assert "s-1" in listed
+    log.count_sessions(since=log.sessions()[-1].created_at)
+    assert [one.id.revision for one in log.read("s-1")][:2] == [1, 2]
+    assert log.state("agent").agents["default"].messages
+    log.state("agent", at=2)
+    log.state("agent", at="-0s")
+    log.diff("agent", 1, 2)
+    assert log.verify("agent").ok
+    assert log.verify("forked").ok
+    list(log.verify_all())
+    with log.tail("s-1") as tail:
+        assert next(tail).id.revision == 1
+    with log.tail(after="-1h") as feed:
+        next(feed)
+    assert any(one.group == "g" for one in log.groups())
+    list(log.parked("g"))
+    log.servers()
+
+
+def write(log: SessionLog) -> None:
+    """All that a writer does."""
+    for name in ("s-1", "s-2", "s-3"):
+        log.append(name, [events.Custom("custom.note", {"number": number}) for number in range(5)])
+    log.append("s-1", events.Custom("custom.note", {"number": 9}), once=True)
+    manager = ValkeySessionManager("agent", log=log)
+    agent = Agent(model=ScriptedModel(["first", "second", "third"]), session_manager=manager, callback_handler=None)
+    agent("hello")
+    agent("and again")
+    manager.close()
+    if not [info for info in log.sessions() if info.session_id == "forked"]:
+        log.fork("agent", at=3, into="forked")
+    log.rewind("s-2", to=2)
+
+
+def consume(log: SessionLog) -> None:
+    """All that a consumer does."""
+    for ordered in (False, True):
+        name = "g" if ordered else "competing"
+        with Subscriber(log, name, ordered=ordered, start="beginning", bodies=True) as deliveries:
+            next(deliveries).ack()
+            next(deliveries).fail("why")
+            next(deliveries).park("why")
+    (parked, *_) = log.parked("g")
+    log.parked("g").replay([parked.parked_id])
+    log.parked("g").drop([parked.parked_id])
+    log.settle_gaps("g", "skip")
+    log.events.trim_feed(0, exactly=True)
+    log.delete_group("competing")
+
+
+def erase(log: SessionLog) -> None:
+    """All that an eraser does."""
+    log.erase("s-3", 1, reason="why", by="me")
+    log.delete("s-2", reason="why", by="me")
+
+
+WORK = {"reader": [read], "writer": [write, read], "consumer": [consume, read], "eraser": [erase, read]}
+
+
+@pytest.mark.parametrize("name", [role.name for role in ROLES])
+def test_a_user_with_the_rules_of_a_role_can_do_its_work(place: Place, name: str) -> None:
+    url = place.user(BY_NAME[name].rules(NS))
+    place.forbidden()
+    with opened(url) as log:
+        for work in WORK.get(name, [write, consume, erase, read]):
+            work(log)
+    assert place.forbidden() == set()
+    with SessionLog.connect(place.url, namespace=NS) as log:
+        write(log)
+
+
+def test_the_exporter_is_a_consumer(place: Place, tmp_path: Path) -> None:
+    with ExporterProcess(place.user(CONSUMER.rules(NS)), NS, tmp_path) as exporter:
+        exporter.wait_until_ready()
+        with SessionLog.connect(place.url, namespace=NS) as log:
+            log.append("s-1", events.Custom("custom.note", {"number": 1}))
+        wait_until(lambda: exporter.total("events_total") == 1, "an event to be counted")
+
+
+def test_an_auditor_by_category_can_read_everything(place: Place) -> None:
+    url = place.user(AUDITOR)
+    place.forbidden()
+    with opened(url) as log:
+        read(log)
+        with pytest.raises(errors.ForbiddenError, match=r"docs/security\.md"):
+            log.append("s-1", events.Custom("custom.note", {}))
+    assert place.forbidden() <= {"evalsha", "eval"}
+
+
+READING = (
+    *("sessions", "show agent", "show agent --at 2", "events agent --json", "diff agent 1 2", "verify agent"),
+    *("verify --all", "anchor agent", "anchor", "groups", "groups --partitions", "parked list g"),
+    *("replay agent", "replay agent --follow --speed 1000 --max-pause 1ms", "export agent --to file-session {}"),
+)
+
+
+def test_every_command_that_reads_works_for_an_auditor(place: Place, tmp_path: Path) -> None:
+    where = ["--url", place.user(AUDITOR), "--namespace", NS]
+    place.forbidden()
+    for line in READING:
+        result = CliRunner().invoke(app, [*line.format(tmp_path).split(), *where])
+        assert result.exit_code == 0, f"{line}: {result.output}"
+    assert place.forbidden() == set()
+
+
+def test_a_long_session_and_a_damaged_snapshot_are_no_matter_to_a_reader(place: Place) -> None:
+    with SessionLog.connect(place.url, namespace=NS) as log:
+        log.append("long", [events.Custom("custom.note", {"number": number}) for number in range(600)])
+        log.state("long")
+        log.replay.settle()
+        snapshot = log.events.keyspace.session("long").snapshot
+        for field in log.client.execute_command("HKEYS", snapshot):
+            log.client.execute_command("HSET", snapshot, field, "damaged")
+        log.client.execute_command("HSET", snapshot, "points", str(next(log.read("long", after=400)).id))
+    url = place.user(READER.rules(NS))
+    place.forbidden()
+    with opened(url) as log:
+        for _ in range(3):
+            assert log.state("long").revision == 600
+            log.replay.settle()
+        assert log.verify("long").revision == 600
+    # Once it has found out that it may not throw it away, and not save another.
+    assert place.forbidden() <= {"unlink", "evalsha"}
+
+
+def test_scripts_are_brought_to_a_server_that_has_forgotten_them(place: Place) -> None:
+    url = place.user(AUDITOR)
+    for node in place.nodes:
+        node.execute("SCRIPT", "FLUSH")
+    with opened(url) as log:
+        read(log)
+
+
+def test_a_user_who_may_only_ping_is_examined(place: Place) -> None:
+    client = connect(place.user("+ping"))
+    report = inspect(client, NS, {role.name: role.commands for role in ROLES})
+    release(client)
+
+    assert report.flavour in ("valkey", "redis")
+    assert report.version is not None
+    missing = report.missing_permissions or {}
+    assert {role.name: set(missing[role.name]) for role in ROLES} == {role.name: set(role.commands) for role in ROLES}
+
+
+@pytest.mark.parametrize(("rules", "exit_code"), [("+ping", 1), (AUDITOR, 0), (WRITER.rules(NS), 0)])
+def test_doctor_says_which_roles_a_user_can_take(place: Place, rules: str, exit_code: int) -> None:
+    result = CliRunner().invoke(app, ["doctor", "--json", "--url", place.user(rules), "--namespace", NS])
+    report = json.loads(result.output)
+
+    assert (result.exit_code, report["ok"]) == (exit_code, not exit_code)
+    levels = {finding["subject"].removeprefix("as "): finding["level"] for finding in report["findings"]}
+    missing = report["server"]["missing_permissions"]
+    for role in ROLES:
+        expected = ("error" if exit_code else "warn") if missing[role.name] else "ok"
+        assert levels[role.name] == expected
+    if not exit_code:
+        assert missing["reader"] == []
+
+
+@pytest.mark.parametrize("may_ask", [False, True])
+def test_what_a_user_lacks_for_each_role_is_found_out(place: Place, may_ask: bool) -> None:
+    asking = " +acl|whoami +acl|dryrun" if may_ask else ""
+    client = connect(place.user(f"{WRITER.rules(NS)} -xadd{asking}"))
+    wanted = {role.name: role.commands for role in (READER, WRITER, CONSUMER)}
+    missing = inspect(client, NS, wanted).missing_permissions or {}
+    other = inspect(client, "other", wanted).missing_permissions or {}
+    release(client)
+
+    assert (missing["reader"], missing["writer"]) == ((), ("XADD",))
+    assert {"XACK", "XREADGROUP"} <= set(missing["consumer"])
+    assert {"HMGET", "XRANGE", "EVALSHA_RO"} <= set(other["reader"])
+
+
+def test_looking_for_permissions_changes_nothing(place: Place) -> None:
+    def keys() -> list[list[str]]:
+        return [sorted(node.execute("KEYS", "*")) for node in place.nodes]
+
+    before = keys()
+    client = connect(place.user("+@all -acl ~*"))
+    missing = inspect(client, "other", {ADMIN.name: ADMIN.commands}).missing_permissions or {}
+    release(client)
+
+    assert set(missing["admin"]) == {"ACL|WHOAMI", "ACL|DRYRUN"}
+    assert keys() == before
+
+
+def test_every_command_of_a_role_can_be_asked_for() -> None:
+    assert set(ADMIN.commands) == set(permissions.PROBES)
+
+
+def test_the_commands_of_a_script_are_those_of_the_functions_it_uses() -> None:
+    """Its source has all of the library, which can do more."""
+    assert roles.commands_of(scripts.LOAD) == {"HMGET", "HGET", "HSTRLEN", "XRANGE"}
+    assert b"XACK" in scripts.GROUP_STATUS.source
+    assert "XACK" not in roles.commands_of(scripts.GROUP_STATUS)
+    assert {"XGROUP|CREATE", "XCLAIM", "XREADGROUP"} <= roles.commands_of(scripts.GROUP_TAKE)
+
+
+def test_every_script_belongs_to_a_role() -> None:
+    used = {command for role in ROLES for command in role.commands}
+    for name, script in vars(scripts).items():
+        if isinstance(script, scripts.Script):
+            assert roles.commands_of(script) <= used, name
+            assert hasattr(roles, name), f"{name} belongs to no role"
+
+
+def test_what_a_reader_runs_only_reads(place: Place) -> None:
+    """By what the server itself says of its commands."""
+    for command in READER.commands:
+        flags = place.nodes[0].execute("COMMAND", "INFO", command.lower())
+        assert "write" not in str(flags), command
+
+
+def test_every_command_that_is_sent_is_declared() -> None:
+    source = "".join(path.read_text() for path in _modules())
+    sent = set(re.findall(r"(?:command|ask|_ask|commands\.append)\(+b?\"([A-Z]{2,}(?: [A-Z]+)?)\"", source))
+    sent |= set(re.findall(r"execute_command, b?\"([A-Z]+)\"", source))
+    declared = {command.partition("|")[0] for role in ROLES for command in role.commands} | {"CLIENT"}
+    assert sent >= {"XREAD", "HMGET", "ZRANGE", "UNLINK"}
+    assert {command.partition(" ")[0] for command in sent} <= declared
+
+
+def _modules() -> Iterator[Path]:
+    package = Path(scripts.__file__).parents[1]
+    return (path for path in package.rglob("*.py") if not {"testing", "moving", "server"} & set(path.parts))
+
+
+def test_the_page_says_what_each_role_needs() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "security.md").read_text()
+    for role in ROLES:
+        assert f"| {role.name} | {role.purpose} | `{role.keys('strands')}` |" in page
+        [rules] = re.findall(rf"^```\n# {role.name}\n(.*?)```", page, re.MULTILINE | re.DOTALL)
+        assert rules.split() == role.rules("strands").split()
+    for commands, purpose in roles.OPTIONAL.items():
+        cell = commands.lower().replace("|", "\\|")
+        assert f"| `{cell}` | {purpose} |" in page
+
+
+def test_a_namespace_that_does_not_exist_is_not_made_by_a_reader(place: Place) -> None:
+    with pytest.raises(errors.SessionLogError, match="nothing"), opened_as(place.user(AUDITOR), "roles:none"):
+        pass
+
+
+@contextmanager
+def opened_as(url: str, namespace: str) -> Iterator[SessionLog]:
+    with SessionLog.connect(url, namespace=namespace, retry_for=0) as log:
+        yield log
