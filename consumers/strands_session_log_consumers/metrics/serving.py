@@ -124,7 +124,7 @@ class Endpoint:
     """Serves an application; use it as a context manager.
 
     One thread reads and writes all connections and `THREADS` make the answers, so that a client can hold nothing but
-    one of `CONNECTIONS`, and that not for long (ADR 0030).
+    one of `CONNECTIONS`, and that not for long (ADR 0029).
 
     Args:
         app: The application.
