@@ -58,7 +58,8 @@ def test_a_network_cut_again_and_again_loses_and_repeats_nothing(
     log: SessionLog, direct: SessionLog, proxy: FaultProxy
 ) -> None:
     """Large events, so that it is cut in the middle of replies: while it catches up, and while it waits."""
-    direct.append("s", [note(number, PADDING) for number in range(FLOOD)])
+    for number in range(FLOOD):
+        direct.append("s", note(number, PADDING))
     with collecting(log.tail("s")) as found:
         for number in range(FLOOD, 2 * FLOOD):
             if number % 20 == 0:
