@@ -14,7 +14,9 @@
 local call = redis.call
 local feed, group, parked, position, replay = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local name, consumer, ordered, most = ARGV[1], ARGV[2], ARGV[3] == 'ordered', tonumber(ARGV[4])
-local claim_after, max_attempts, RECOUNTED = tonumber(ARGV[7]), tonumber(ARGV[8]), 500
+local claim_after, max_attempts = tonumber(ARGV[7]), tonumber(ARGV[8])
+-- What was delivered before takes several commands each, so fewer of it are given at once.
+local AGAIN, RECOUNTED = 100, 200
 local now = now_ms()
 
 local function first_of_feed()
@@ -165,7 +167,7 @@ if ordered then
     local backoff = remaining(group, 'backoff_until', state[6], now, claim_after)
     if backoff > 0 then return { 'ok', is_reading and '' or gap, delivered, backoff, {}, {}, '' } end
     -- First what was delivered, then what a gap swallowed, then what is new.
-    local rows = call('XPENDING', feed, name, '-', '+', most)
+    local rows = call('XPENDING', feed, name, '-', '+', math.min(most, AGAIN))
     may_read = #rows == 0 and not is_reading
     if #rows > 0 then work = nil end
     for _, row in ipairs(rows) do
@@ -182,7 +184,7 @@ else
         again(call('XPENDING', feed, name, id, id, 1, consumer))
     end
     if ARGV[6] == '1' and recount then count_from_now() end
-    if ARGV[6] == '1' then again(call('XPENDING', feed, name, 'IDLE', claim_after, '-', '+', math.max(most, 100))) end
+    if ARGV[6] == '1' then again(call('XPENDING', feed, name, 'IDLE', claim_after, '-', '+', AGAIN)) end
 end
 
 -- What is new -----------------------------------------------------------------------------------------------------

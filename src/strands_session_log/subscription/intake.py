@@ -19,7 +19,7 @@ from .bell import Bell
 from .desk import Desk
 from .group import Group, Request
 from .leases import Leases
-from .place import Place
+from .place import AGAIN_AT_ONCE, Place
 from .room import Room
 from .taken import Gap, Given, Taken
 from .tally import Tally
@@ -193,7 +193,7 @@ class Intake:
             return self._take_news(due, most, now)
         for place in due:
             if place.must_recover:
-                place.own = list(islice(self._unheard(place.partition), most))
+                place.own = list(islice(self._unheard(place.partition), AGAIN_AT_ONCE))
         requests = [place.request(most, now, not self._desk.holds_suspect) for place in due]
         answers = zip(requests, self._group.take(requests), strict=True)
         took = sum(self._took(self._places[one.partition], request, one) for request, one in answers)

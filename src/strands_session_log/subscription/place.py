@@ -14,6 +14,8 @@ _COMPARE_EVERY = 2.0
 """How often one looks at least whether history stands. Entries are not trimmed that soon after they were delivered."""
 _LEASED_EVERY = 1.0
 _BROKEN_EVERY = 2.0
+AGAIN_AT_ONCE = 100
+"""As group_take.lua has it."""
 
 
 class Place:
@@ -90,14 +92,15 @@ class Place:
         """Take note of an answer."""
         self.asked_at = now
         # There may be more of its own than were given at once.
-        self.must_recover = len(request.own) >= request.most
+        self.must_recover = len(request.own) >= AGAIN_AT_ONCE
         self.own, self._must_compare, self._is_begun = (), False, True
         self.is_leased_away, self.is_broken = taken.status == "leased", False
         self.is_mine = not self.is_leased_away
         self.seen = taken.delivered
+        has_more_again = sum(one.attempts > 1 for one in taken.given) >= AGAIN_AT_ONCE
         if request.claim:
-            self._claim_at = now + self._claim_every
-        self.rang = len(taken.given) >= request.most
+            self._claim_at = now if has_more_again else now + self._claim_every
+        self.rang = has_more_again or len(taken.given) >= request.most
         self.due_at = min(self._claim_at, now + _COMPARE_EVERY)
         if taken.wait is not None:
             # Somebody else's lease may be given up before it ends.

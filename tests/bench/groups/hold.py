@@ -8,6 +8,7 @@ from itertools import count, islice
 from typing import Any
 
 from strands_session_log import SessionLog, Subscriber, ValkeySessionManager, events, scripts
+from strands_session_log.feed import FeedRetention
 
 from ..measuring import Run
 from ..rows import Row
@@ -32,6 +33,7 @@ def rows(run: Run) -> Iterator[Row]:
         large = f"{run.size(_LARGE):,} events of 64 KB"
         yield from _of_a_session(run, held, "large", run.size(_LARGE), "x" * _LARGE_BODY, large)
     with SessionLog.connect("embedded:") as log:
+        log.events.retention = FeedRetention(max_length=2 * _FEED)
         yield from _of_groups(run, _Held(log))
 
 
@@ -40,6 +42,9 @@ class _Held:
 
     def __init__(self, log: SessionLog) -> None:
         self.log = log
+        # What the disk does meanwhile is not what a script does.
+        log.client.config_set("appendonly", "no")
+        log.client.config_set("save", "")
         log.client.config_set("slowlog-log-slower-than", _SLOWER_THAN)
         log.client.config_set("slowlog-max-len", 1_000_000)
 
@@ -114,7 +119,7 @@ def _of_groups(run: Run, held: _Held) -> Iterator[Row]:
     yield held.row(f"dropping {parked:,} parked", lambda: dead.drop(one.parked_id for one in dead))
     for group in ("acks", "ordered", "held", "parks"):
         yield held.row(f"deleting the group {group}", lambda group=group: log.delete_group(group))
-    log.events.retention = type(log.events.retention)(keep=0, max_age=1)
+    log.events.retention = FeedRetention(keep=0, max_age=1)
     yield held.row(f"trimming a feed of {feed_length:,} envelopes", lambda: log.events.trim_feed(0, exactly=True))
 
 
