@@ -15,10 +15,10 @@ import orjson
 from ..errors import CorruptEntryError, EncodingError
 from ..errors.quoting import MalformedEntryError, reason_of
 from ..events import Custom, Event, Recorded
-from ..events.event import check_event
+from ..events.event import check_event, restored
 from ..ids import EventId
 from .left_out import complete, shorten
-from .values import to_json
+from .values import from_json, to_json
 
 FIELDS = (
     *(b"type", b"agent", b"event", b"time", b"v", b"trace"),
@@ -73,6 +73,14 @@ def encode(event: Event) -> Encoded:
         # What the data is made of may run code of the user's own, or be changed by another thread meanwhile.
         raise EncodingError(event.type, f"{type(error).__name__}: {error}") from error
     return Encoded(tuple(map(str.encode, texts)), retained, body, facts, index, event)
+
+
+def renumbered(encoded: Encoded, index: int) -> Encoded:
+    """The same event about the message of another index, with the content it had when it was turned into text."""
+    event, data = encoded.event, orjson.loads(encoded.body)
+    complete(event.type, event.agent, event.time, retained(encoded.retained), data)
+    fields = event.agent, event.event_id, event.time, event.trace, event.version
+    return encode(restored(event.type, {**from_json(data), "message_id": index}, *fields))
 
 
 def _facts_of(event: Event) -> bytes:

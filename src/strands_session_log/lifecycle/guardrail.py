@@ -8,6 +8,7 @@ times is an edit, not a redaction.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from inspect import signature
 from typing import Any, TypeAlias
@@ -69,6 +70,11 @@ class Guardrail:
         if self._in_call:
             self.asked(agent)
         return self._said[-1]
+
+    def renumber(self, moved: Callable[[int], int]) -> None:
+        """Messages got another index, because somebody else's had theirs."""
+        for said in self._said:
+            said.index = None if said.index is None else moved(said.index)
 
     def asked(self, agent: Any) -> None:
         """A model call begins."""

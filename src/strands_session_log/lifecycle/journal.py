@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from strands.types.session import SessionAgent, SessionMessage
@@ -78,6 +78,11 @@ class Journal:
     def has_waiting(self) -> bool:
         """Whether a flush would have anything to write."""
         return bool(self._waiting or self._sent)
+
+    @property
+    def is_unsettled(self) -> bool:
+        """Whether a batch was tried, and may have landed or not."""
+        return bool(self._sent)
 
     @property
     def content(self) -> Mapping[str, Any]:
@@ -236,6 +241,27 @@ class Journal:
             self._landed(encoded, self._log.append(self._session_id, encoded, self._expected()))
         self._take_note(encoded)
 
+    def renumber(self, next_index: int) -> Callable[[int], int]:
+        """Go on at an index; messages that wait, and have not landed, move with what refers to them.
+
+        Returns:
+            The new index of a message, by the one it had.
+        """
+        with self._queue_lock:
+            waiting = [one.message_index for one in (*self._sent, *self._waiting, *self._held)]
+            first = min((index for index in waiting if index is not None), default=self.next_index)
+            shift = next_index - first
+
+            def moved(index: int) -> int:
+                return index + shift if index >= first else index
+
+            if shift:
+                for line in (self._sent, self._waiting, self._held):
+                    line[:] = [_renumbered(encoded, moved) for encoded in line]
+                self._tracked = {key: (moved(index), at) for key, (index, at) in self._tracked.items()}
+            self.next_index += shift
+        return moved
+
     def reset(self) -> None:
         """The session was deleted: nothing is in line, and a new one gets nothing the agent still holds of it."""
         with self._flush_lock, self._queue_lock:
@@ -290,6 +316,13 @@ class Journal:
         for id_, encoded in zip(ids, batch, strict=True):
             if encoded.event.moves_agent:
                 self._moved = id_
+
+
+def _renumbered(encoded: Encoded, moved: Callable[[int], int]) -> Encoded:
+    index = encoded.event.data.get("message_id")
+    if not isinstance(index, int) or moved(index) == index:
+        return encoded
+    return codec.renumbered(encoded, moved(index))
 
 
 def _or_current(trace: str | None) -> str:

@@ -85,11 +85,14 @@ class ValkeySessionManager(RepositorySessionManager, LogRepository):
         self._lock = threading.RLock()
         self._pinned: SessionState | None = None
         self._collected: list[events.Event] | None = None
+        self._first_index = 0
         self._journals: dict[str, Journal] = {}
         self.redactions = Redactions(self.log.events, session_id)
         self._open(session_id)
         self._listener = Listener(self, records_facts=record == "all", holds_user_messages=hold_user_messages)
-        self._orchestrators = Orchestrators(self.log.events, session_id, self._state, record == "all")
+        self._orchestrators = Orchestrators(
+            self.log.events, session_id, self._state, self._has_agent, records_facts=record == "all"
+        )
 
     def _open(self, session_id: str) -> None:
         try:
@@ -124,12 +127,17 @@ class ValkeySessionManager(RepositorySessionManager, LogRepository):
             journal, facts = Journal(self.log.events, self.session_id, known), Facts(agent.agent_id)
             # The state is read anew, so that another process may have created the agent since this manager was made.
             self._is_new_session = False
+            self._first_index = journal.next_index
             try:
                 with self._restoring(f"agent {agent.agent_id!r}", known.moved):
                     with self._collecting(state) as batch:
                         super().initialize(agent, **kwargs)
                     self._restore_window(agent, known)
                 journal.adopt(batch)
+                if known.record is None and known.messages:
+                    # A node of a graph, or a script, has said what is there already: it is no part of what is held.
+                    journal.window(agent.messages, None, forced=True)
+                    journal.queue()
                 journal.flush()
             except BaseException:
                 self._latest_agent_message.pop(agent.agent_id, None)
@@ -138,6 +146,16 @@ class ValkeySessionManager(RepositorySessionManager, LogRepository):
             self._journals[agent.agent_id], self._listener.facts[agent.agent_id] = journal, facts
             self.redactions.remember(agent.agent_id, known.unerased)
             self.redactions.finish(agent.agent_id)
+
+    def create_message(self, session_id: str, agent_id: str, session_message: SessionMessage, **kwargs: Any) -> None:
+        """Create a message at an index that has none; those a new agent brings come after what stands there already.
+
+        Raises:
+            ConcurrentWriteError: When the index has one; a `SessionException`.
+        """
+        if self._collected is not None and session_id == self.session_id:
+            session_message.message_id += self._first_index
+        super().create_message(session_id, agent_id, session_message, **kwargs)
 
     def append_message(self, message: Message, agent: LocalAgent, **kwargs: Any) -> None:
         """Write a message.
@@ -286,6 +304,12 @@ class ValkeySessionManager(RepositorySessionManager, LogRepository):
             yield self._collected
         finally:
             self._pinned = self._collected = None
+
+    def _has_agent(self, agent_id: str) -> bool:
+        """Whether it is one of ours, or was in the session when that was last looked at."""
+        name, state = self._known
+        known = state.agents.get(agent_id) if name == self.session_id else None
+        return agent_id in self._journals or (known is not None and known.record is not None)
 
     def _state(self, session_id: str) -> SessionState:
         with self._lock:

@@ -1,8 +1,10 @@
 """Graphs and swarms: their state, their nodes, and what the nodes' agents say.
 
 Agents inside a graph or swarm may not carry a session manager, and their histories start anew with each run. They are
-listened to instead: agent `<orchestrator>:<node>` of the session is the transcript of a node over all runs, and
-`<orchestrator>:<node>:<inner node>` that of a node in a graph or swarm that is a node itself.
+listened to instead, while their node is called: agent `<orchestrator>:<node>` of the session is the transcript of a
+node over all runs, and `<orchestrator>:<node>:<inner node>` that of a node in a graph or swarm that is a node itself.
+Where an agent of the session has that id already, the transcript is `<orchestrator>:<node>/node`, which no agent of
+Strands can be called.
 
 A prompt that a guardrail redacts in a node is redacted in the transcript of the node. The orchestrator's own state,
 `multi_agent.created` and `multi_agent.updated`, may still hold it as the orchestrator's task: Strands keeps it there.
@@ -10,24 +12,30 @@ A prompt that a guardrail redacts in a node is redacted in the transcript of the
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
-from weakref import WeakSet
+from weakref import WeakKeyDictionary
 
 from strands.types.session import SessionMessage
 
 from .. import events
+from ..errors import ConcurrentWriteError, SessionLostError
 from ..event_log import EventLog
 from ..events import Event
 from ..ids import check_id
 from ..lifecycle import Facts, Journal, listen
 from ..lifecycle.erasing import erase_original
-from ..lifecycle.guardrail import Guardrail, watch
-from ..lifecycle.hooks import Handler
+from ..lifecycle.guardrail import Guardrail
+from ..lifecycle.hooks import Handler, Writer
+from ..lifecycle.nodes import ASKED, ENDED, Handlers, NodeRuns, listen_to_nodes
 from ..lifecycle.trace import current_traceparent
 from ..state import AgentState, SessionState
 from .errors import session_exceptions
+
+_MAX_CONFLICTS = 10
 
 
 class Orchestrators:
@@ -37,17 +45,25 @@ class Orchestrators:
         log: Where to write.
         session_id: The session.
         state: Reads the newest state of a session.
+        is_agent: Whether there is an agent of this id that resumes from its transcript.
         records_facts: Whether nodes, and what happens in them, are events too.
     """
 
     def __init__(
-        self, log: EventLog, session_id: str, state: Callable[[str], SessionState], records_facts: bool
+        self,
+        log: EventLog,
+        session_id: str,
+        state: Callable[[str], SessionState],
+        is_agent: Callable[[str], bool],
+        records_facts: bool,
     ) -> None:
         self._log, self._session_id, self._state, self._records_facts = log, session_id, state, records_facts
         self._journals: dict[str, Journal] = {}
         self._facts: dict[str, Facts] = {}
         self._started: dict[tuple[str, str], float] = {}
-        self._nodes: WeakSet[Node] = WeakSet()
+        self._is_agent = is_agent
+        self._transcripts: dict[str, Transcript] = {}
+        self._runs = NodeRuns(self._handlers)
         self._life: str | None = None
         self._withheld: set[str] = set()
 
@@ -68,8 +84,8 @@ class Orchestrators:
         self._withheld |= self._journals.keys() | self._facts.keys()
         self._journals.clear()
         self._life = None
-        for node in self._nodes:
-            node.session_deleted()
+        self._runs.end()
+        self._transcripts.clear()
 
     def synced(self, source: Any) -> Callable[[], None]:
         """Put the state of an orchestrator in line, as it is now; returns what writes it."""
@@ -91,26 +107,22 @@ class Orchestrators:
             self._life = self._log.life(self._session_id).name if life.startswith(" ") else life
         if self._records_facts:
             self._facts_of(source).prime(source)
-            self._listen_to_nodes(source, source.id, self._state(self._session_id))
+            for name in listen_to_nodes(source):
+                check_id("agent_id", name)
 
-    def _listen_to_nodes(self, source: Any, name: str, state: SessionState) -> None:
-        """Those of graphs and swarms within as well, named after the nodes on the way to them."""
-        for node_id, node in dict(getattr(source, "nodes", {})).items():
-            inner = f"{name}:{node_id}"
-            executor: Any = getattr(node, "executor", node)
-            if hasattr(executor, "hooks") and hasattr(executor, "messages"):
-                check_id("agent_id", inner)
-                known = state.agents.get(inner) or AgentState(inner)
-                listener = Node(self._log, self._session_id, known, self._life)
-                listener.register(executor.hooks)
-                self._nodes.add(listener)
-            elif hasattr(executor, "nodes"):
-                self._listen_to_nodes(executor, inner, state)
+    def _handlers(self, name: str, agent: Any) -> Handlers:
+        name = f"{name}/node" if self._is_agent(name) else name
+        if name not in self._transcripts:
+            known = partial(self._known, name)
+            self._transcripts[name] = Transcript(self._log, self._session_id, name, known, self._life)
+        return self._transcripts[name].handlers(agent)
+
+    def _known(self, name: str) -> AgentState:
+        return self._state(self._session_id).agents.get(name) or AgentState(name)
 
     def _invocation_started(self, hook: Any) -> None:
         self._withheld.discard(hook.source.id)
-        for node in self._nodes:
-            node.orchestrator_called(hook.source.id)
+        self._runs.end(hook.source)
         self._answered(hook.source)
 
     def _node_started(self, hook: Any) -> Callable[[], None] | None:
@@ -121,9 +133,11 @@ class Orchestrators:
         self._answered(hook.source)
         journal = self._journal(hook.source.id)
         journal.queue([events.NodeStarted({"node": hook.node_id}, hook.source.id, trace=current_traceparent())])
+        self._runs.begin(hook, hook.source.id)
         return _writing(journal)
 
     def _node_ended(self, hook: Any) -> Callable[[], None]:
+        self._runs.ended(hook)
         started = self._started.pop((hook.source.id, hook.node_id), None)
         if self._records_facts:
             duration = None if started is None else round((time.monotonic() - started) * 1000, 3)
@@ -133,6 +147,7 @@ class Orchestrators:
         return self.synced(hook.source)
 
     def _invocation_ended(self, hook: Any) -> Callable[[], None]:
+        self._runs.end(hook.source)
         if self._records_facts:
             raised = self._facts_of(hook.source).interrupts_raised(hook.source)
             self._journal(hook.source.id).note(_of_nodes_left_out(raised, hook.source))
@@ -151,76 +166,65 @@ class Orchestrators:
         return self._journals.setdefault(name, journal)
 
 
-class Node:
-    """Listens to the agent of one node.
+class Transcript:
+    """What the agents of one node say, over all its runs.
 
-    What a guardrail redacts is redacted in the transcript of the node, and its original erased, with the next append
-    that succeeds.
+    Nothing resumes from it, so whoever else runs a node of this name meanwhile is let be: what is to be written goes on
+    after that. What a guardrail redacts is redacted here, and its original erased, with the next append that succeeds.
 
     Args:
         log: Where to write.
         session_id: The session.
-        known: What the log holds of it, under its name.
+        name: The agent it is in the session.
+        known: Reads what the log holds of it.
         life: Which session that is, see `EventLog.life`.
     """
 
-    def __init__(self, log: EventLog, session_id: str, known: AgentState, life: str | None) -> None:
-        self._log, self._session_id, self._name = log, session_id, known.agent_id
-        self._journal, self._facts, self._guardrail = (
-            Journal(log, session_id, known, life=life),
-            Facts(known.agent_id),
-            Guardrail(),
-        )
+    def __init__(
+        self, log: EventLog, session_id: str, name: str, known: Callable[[], AgentState], life: str | None
+    ) -> None:
+        self._log, self._session_id, self._name, self._known = log, session_id, name, known
+        self._journal = Journal(log, session_id, AgentState(name), fenced=False, life=life)
+        self._agents: WeakKeyDictionary[Any, tuple[Facts, Guardrail]] = WeakKeyDictionary()
         self._to_erase: set[int] = set()
-        self._is_silent = False
+        self._has_begun = False
+        self._index_lock, self._write_lock = threading.Lock(), threading.Lock()
 
-    def session_deleted(self) -> None:
-        """Begin anew, with the next call of its orchestrator."""
-        self._journal.reset()
-        self._to_erase.clear()
-        self._is_silent = True
+    def handlers(self, agent: Any) -> Handlers:
+        """What to do in a run of the node, which begins after what the log holds of it by then."""
+        self._has_begun = False
+        facts, guardrail = self._agents.setdefault(agent.hooks, (Facts(self._name), Guardrail()))
+        return {
+            ASKED: lambda hook: guardrail.asked(hook.agent),
+            ENDED: lambda hook: self._model_ended(guardrail, hook),
+            "BeforeInvocationEvent": lambda hook: self._journal.note(facts.invocation_started(hook)),
+            "BeforeModelCallEvent": lambda hook: self._journal.note(facts.model_asked(hook)),
+            "AfterModelCallEvent": lambda hook: self._journal.note(facts.model_ended(hook)),
+            "AfterToolCallEvent": lambda hook: self._journal.note(facts.tool_ended(hook)),
+            "BeforeToolCallEvent": lambda hook: self._tell(facts.tool_started(hook)),
+            "MessageAddedEvent": lambda hook: self._message_added(guardrail, hook),
+            "AfterInvocationEvent": lambda hook: self._invocation_ended(facts, guardrail, hook),
+        }
 
-    def orchestrator_called(self, name: str) -> None:
-        """A graph or swarm was called; it may be the one around this node."""
-        self._is_silent = self._is_silent and not self._name.startswith(f"{name}:")
+    def _tell(self, happened: list[Event]) -> Writer:
+        self._journal.queue(happened)
+        return self._write
 
-    def register(self, registry: Any) -> None:
-        """Listen to the agent's registry."""
-        watch(registry, lambda hook: self._guardrail.asked(hook.agent), self._unless_silent(self._model_ended))
-        listen(registry, "BeforeInvocationEvent", self._noting(self._facts.invocation_started))
-        listen(registry, "BeforeModelCallEvent", self._noting(self._facts.model_asked))
-        listen(registry, "AfterModelCallEvent", self._noting(self._facts.model_ended))
-        listen(registry, "AfterToolCallEvent", self._noting(self._facts.tool_ended))
-        listen(registry, "BeforeToolCallEvent", self._unless_silent(self._tool_started))
-        listen(registry, "MessageAddedEvent", self._unless_silent(self._message_added))
-        listen(registry, "AfterInvocationEvent", self._unless_silent(self._invocation_ended))
-
-    def _unless_silent(self, handle: Handler) -> Handler:
-        return lambda hook: None if self._is_silent else handle(hook)
-
-    def _noting(self, tell: Callable[[Any], list[Event]]) -> Handler:
-        return self._unless_silent(lambda hook: self._journal.note(tell(hook)))
-
-    def _message_added(self, hook: Any) -> Callable[[], None]:
-        record = SessionMessage.from_message(hook.message, self._journal.next_index)
-        with session_exceptions():
+    def _message_added(self, guardrail: Guardrail, hook: Any) -> Writer:
+        with self._index_lock, session_exceptions():
+            record = SessionMessage.from_message(hook.message, self._journal.next_index)
             self._journal.message(record)
-        said = self._guardrail.said(hook.message, hook.agent)
-        said.index, said.created_at = record.message_id, record.created_at
+            said = guardrail.said(hook.message, hook.agent)
+            said.index, said.created_at = record.message_id, record.created_at
         return self._write
 
-    def _tool_started(self, hook: Any) -> Callable[[], None]:
-        self._journal.queue(self._facts.tool_started(hook))
-        return self._write
-
-    def _invocation_ended(self, hook: Any) -> Callable[[], None]:
+    def _invocation_ended(self, facts: Facts, guardrail: Guardrail, hook: Any) -> Writer:
         # A model call that was cancelled has no end of its own.
-        self._model_ended(hook)
-        self._journal.queue(self._facts.invocation_ended(hook))
-        return self._write
+        self._model_ended(guardrail, hook)
+        return self._tell(facts.invocation_ended(hook))
 
-    def _model_ended(self, hook: Any) -> Callable[[], None] | None:
-        found = [said for said in self._guardrail.redacted(hook.agent) if said.index is not None]
+    def _model_ended(self, guardrail: Guardrail, hook: Any) -> Writer:
+        found = [said for said in guardrail.redacted(hook.agent) if said.index is not None]
         for said in found:
             with session_exceptions():
                 self._journal.adopt([said.redacted(self._name, current_traceparent())])
@@ -229,10 +233,34 @@ class Node:
 
     def _write(self) -> None:
         with session_exceptions():
-            self._journal.flush()
+            self._flush()
             for index in sorted(self._to_erase):
                 erase_original(self._log, self._session_id, self._name, index)
                 self._to_erase.discard(index)
+
+    def _flush(self) -> None:
+        with self._write_lock:
+            # What may have landed keeps its place, or is told that another has it.
+            if not self._has_begun and not self._journal.is_unsettled:
+                self._go_on()
+            for left in range(_MAX_CONFLICTS, -1, -1):
+                try:
+                    return self._journal.flush()
+                except ConcurrentWriteError as error:
+                    if not left or isinstance(error, SessionLostError):
+                        raise
+                    self._go_on()
+        return None
+
+    def _go_on(self) -> None:
+        """After what the log holds by now."""
+        last = self._known().messages.last_index
+        with self._index_lock:
+            moved = self._journal.renumber(0 if last is None else last + 1)
+            self._to_erase = {moved(index) for index in self._to_erase}
+            for _, guardrail in self._agents.values():
+                guardrail.renumber(moved)
+        self._has_begun = True
 
 
 def _writing(journal: Journal) -> Callable[[], None]:

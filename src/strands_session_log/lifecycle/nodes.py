@@ -1,0 +1,190 @@
+"""Whose run the agent of a node is in.
+
+Applications make agents once and put them into a graph or swarm per request. So an agent has one registration, however
+many orchestrators it has been a node of, and what it is heard of goes to the run it is in: from the hook before the
+call of its node to the one after it. Nothing of a run stays behind on the agent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import fields
+from functools import partial
+from typing import Any, TypeAlias
+from urllib.parse import quote
+from weakref import WeakKeyDictionary
+
+from strands.hooks import BeforeInvocationEvent
+
+from .guardrail import watch
+from .hooks import Handler, Writer, listen
+
+Handlers: TypeAlias = "Mapping[str, Handler]"
+"""What to do at the hook events of an agent, by the names in `AGENT_EVENTS`."""
+
+ASKED, ENDED = "asked", "ended"
+"""Before a model call, after all other hooks; and after it, before all others."""
+
+_TELLS_STATE = "invocation_state" in {field.name for field in fields(BeforeInvocationEvent)}
+"""Whether this version of Strands says which call an invocation belongs to."""
+
+AGENT_EVENTS = (
+    *("BeforeInvocationEvent", "AfterInvocationEvent", "BeforeModelCallEvent", "AfterModelCallEvent"),
+    *("BeforeToolCallEvent", "AfterToolCallEvent", "MessageAddedEvent"),
+)
+
+
+def node_name(above: str, node_id: str) -> str:
+    """What the transcript of a node is called; a node whose id has a colon in it is no node within another."""
+    return f"{above}:{quote(node_id, safe='/ ') if set(node_id) & set(':%') else node_id}"
+
+
+class NodeRun:
+    """One call of a node.
+
+    Args:
+        name: Of its transcript.
+        executor: The agent, graph or swarm that is the node.
+        invocation_state: What Strands hands on from the orchestrator's call to its agents.
+        handlers: Makes what is done at the hook events of an agent, by the name of its transcript.
+    """
+
+    def __init__(
+        self, name: str, executor: Any, invocation_state: Any, handlers: Callable[[str, Any], Handlers]
+    ) -> None:
+        self.name, self.invocation_state = name, invocation_state
+        self._listener = _listener(executor)
+        self.handlers = handlers(name, executor) if self._listener and hasattr(executor, "messages") else {}
+        self.within = NodeRuns(handlers)
+        if self._listener:
+            self._listener.runs.append(self)
+
+    def end(self) -> None:
+        """What the agent does from now on is no part of this."""
+        self.within.end()
+        if self._listener:
+            self._listener.leave(self)
+
+
+class NodeRuns:
+    """The nodes at work in orchestrators that share a session.
+
+    Args:
+        handlers: See `NodeRun`.
+    """
+
+    def __init__(self, handlers: Callable[[str, Any], Handlers]) -> None:
+        self._handlers = handlers
+        self._runs: dict[tuple[int, str], NodeRun] = {}
+
+    def begin(self, hook: Any, above: str) -> None:
+        """A node of an orchestrator is about to be called."""
+        executor = _executor(hook.source, hook.node_id)
+        if executor is not None:
+            run = NodeRun(node_name(above, hook.node_id), executor, hook.invocation_state, self._handlers)
+            self._replace((id(hook.source), hook.node_id), run)
+
+    def ended(self, hook: Any) -> None:
+        """The call of a node is over."""
+        self._replace((id(hook.source), hook.node_id), None)
+
+    def end(self, source: Any = None) -> None:
+        """All calls of an orchestrator's nodes, or of all, are over; Strands tells that of some only this way."""
+        for source_id, node_id in list(self._runs):
+            if source is None or source_id == id(source):
+                self._replace((source_id, node_id), None)
+
+    def _replace(self, key: tuple[int, str], run: NodeRun | None) -> None:
+        if before := self._runs.pop(key, None):
+            before.end()
+        if run:
+            self._runs[key] = run
+
+
+def listen_to_nodes(orchestrator: Any) -> Iterable[str]:
+    """Hear of all agents that are nodes, also of graphs and swarms within; returns the names of their transcripts."""
+    return list(_listen_to_nodes(orchestrator, orchestrator.id))
+
+
+def _listen_to_nodes(orchestrator: Any, above: str) -> Iterable[str]:
+    for node_id in dict(getattr(orchestrator, "nodes", {})):
+        executor, name = _executor(orchestrator, node_id), node_name(above, node_id)
+        if _listener(executor) and hasattr(executor, "messages"):
+            yield name
+        else:
+            yield from _listen_to_nodes(executor, name)
+
+
+def _executor(orchestrator: Any, node_id: str) -> Any:
+    node = orchestrator.nodes.get(node_id)
+    return getattr(node, "executor", node)
+
+
+class _Listener:
+    """Hears an agent, graph or swarm that is a node, and hands on what it hears to the run that is in.
+
+    Attributes:
+        runs: Those that have called it. More than one only where an agent is shared; Strands lets one of them have it
+            at a time.
+    """
+
+    def __init__(self) -> None:
+        self.runs: list[NodeRun] = []
+        self._invoked_by: NodeRun | None = None
+
+    def register(self, executor: Any) -> None:
+        """Hear it, from now on for as long as it lives."""
+        registry = executor.hooks
+        if not hasattr(executor, "messages"):
+            listen(registry, "BeforeNodeCallEvent", self._node_started)
+            listen(registry, "AfterNodeCallEvent", self._node_ended)
+            listen(registry, "AfterMultiAgentInvocationEvent", self._orchestrator_ended)
+            return
+        listen(registry, "BeforeInvocationEvent", self._invoked)
+        watch(registry, partial(self._hand_on, ASKED), partial(self._hand_on, ENDED))
+        for name in AGENT_EVENTS:
+            listen(registry, name, partial(self._hand_on, name))
+
+    def leave(self, run: NodeRun) -> None:
+        """A run is over."""
+        self.runs = [one for one in self.runs if one is not run]
+        self._invoked_by = None if self._invoked_by is run else self._invoked_by
+
+    def _invoked(self, hook: Any) -> None:
+        self._invoked_by = self._calling(hook)
+
+    def _hand_on(self, name: str, hook: Any) -> Writer:
+        handle = self._invoked_by.handlers.get(name) if self._invoked_by else None
+        return handle(hook) if handle else None
+
+    def _calling(self, hook: Any) -> NodeRun | None:
+        """The run that a call comes from; a call that comes from elsewhere has a state of its own."""
+        if not _TELLS_STATE:
+            return self.runs[0] if self.runs else None
+        return next((run for run in self.runs if run.invocation_state is hook.invocation_state), None)
+
+    def _node_started(self, hook: Any) -> None:
+        if run := self._calling(hook):
+            run.within.begin(hook, run.name)
+
+    def _node_ended(self, hook: Any) -> None:
+        if run := self._calling(hook):
+            run.within.ended(hook)
+
+    def _orchestrator_ended(self, hook: Any) -> None:
+        if run := self._calling(hook):
+            run.within.end(hook.source)
+
+
+_listeners: WeakKeyDictionary[Any, _Listener] = WeakKeyDictionary()
+"""By hook registry: agents may be equal to each other, or refuse to be hashed."""
+
+
+def _listener(executor: Any) -> _Listener | None:
+    registry = getattr(executor, "hooks", None)
+    if registry is None or not hasattr(registry, "add_callback"):
+        return None
+    if registry not in _listeners:
+        _listeners[registry] = _Listener()
+        _listeners[registry].register(executor)
+    return _listeners[registry]

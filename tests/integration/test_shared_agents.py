@@ -1,0 +1,254 @@
+"""Agents that are made once, and graphs that are made per request, as web services do."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import threading
+import weakref
+from itertools import pairwise
+from typing import Any
+
+import pytest
+
+multiagent = pytest.importorskip("strands.multiagent", reason="this version of Strands has no multi-agent persistence")
+
+from strands import Agent  # noqa: E402
+from strands.session.session_manager import SessionManager  # noqa: E402
+from strands_agents import happened  # noqa: E402
+
+from strands_session_log import SessionLog, ValkeySessionManager  # noqa: E402
+from strands_session_log.testing.model import ScriptedModel  # noqa: E402
+
+pytestmark = [
+    pytest.mark.skipif(
+        not hasattr(SessionManager, "sync_multi_agent"), reason="this version of Strands keeps no orchestrator state"
+    ),
+    pytest.mark.filterwarnings("ignore:graph has no max_node_executions"),
+]
+
+
+def speaker(name: str, *script: Any, **options: Any) -> Agent:
+    script = script or tuple(f"{name} {number}." for number in range(50))
+    return Agent(name=name, agent_id=name, model=ScriptedModel(script), callback_handler=None, **options)
+
+
+def graph(nodes: dict[str, Any], manager: Any = None, graph_id: str = "g") -> Any:
+    builder = multiagent.GraphBuilder()
+    for name, executor in nodes.items():
+        builder.add_node(executor, name)
+    for before, after in pairwise(nodes):
+        builder.add_edge(before, after)
+    builder.set_entry_point(next(iter(nodes)))
+    builder.set_graph_id(graph_id)
+    if manager is not None:
+        builder.set_session_manager(manager)
+    return builder.build()
+
+
+def said(log: SessionLog, session_id: str, name: str) -> list[str]:
+    known = log.state(session_id).agents.get(name)
+    return [record.shown["content"][0]["text"] for record in known.messages] if known else []
+
+
+def callbacks(agent: Agent) -> int:
+    return sum(len(found) for found in agent.hooks._registered_callbacks.values())
+
+
+def test_each_request_is_in_its_own_session_and_nothing_is_left_on_the_agent(session_log: SessionLog) -> None:
+    one, two = speaker("one"), speaker("two")
+    hooks = []
+    for number in range(6):
+        user = ("alice", "bob")[number % 2]
+        graph({"a": one, "b": two}, ValkeySessionManager(user, log=session_log))(f"I am {user}.")
+        hooks.append(callbacks(one))
+    assert len(set(hooks)) == 1
+    for user, other in (("alice", "bob"), ("bob", "alice")):
+        texts = " ".join(said(session_log, user, "g:a") + said(session_log, user, "g:b"))
+        assert len(said(session_log, user, "g:a")) == 6
+        assert f"I am {user}." in texts
+        assert other not in texts
+        assert session_log.verify(user).ok
+
+
+def test_what_an_agent_says_alone_is_in_no_session_of_its_graphs(session_log: SessionLog) -> None:
+    one = speaker("one")
+    graph({"a": one}, ValkeySessionManager("s", log=session_log))("In the graph.")
+    one("Alone.")
+    assert "Alone." not in said(session_log, "s", "g:a")
+    graph({"a": one}, ValkeySessionManager("s", log=session_log))("Again.")
+    assert [text for text in said(session_log, "s", "g:a") if "one" not in text] == ["In the graph.", "Again."]
+
+
+def test_a_session_that_is_deleted_costs_others_nothing(session_log: SessionLog) -> None:
+    one = speaker("one")
+    managers = {user: ValkeySessionManager(user, log=session_log) for user in ("alice", "bob")}
+    graphs = {user: graph({"a": one}, manager) for user, manager in managers.items()}
+    graphs["alice"]("Hello.")
+    managers["alice"].delete_session("alice")
+    graphs["bob"]("Hello.")
+    assert len(said(session_log, "bob", "g:a")) == 2
+    assert [found.session_id for found in session_log.sessions()] == ["bob"]
+
+
+def test_no_manager_or_graph_outlives_its_request(session_log: SessionLog) -> None:
+    one, manager = speaker("one"), ValkeySessionManager("s", log=session_log)
+    running = graph({"a": one}, manager)
+    running("Hello.")
+    left = [weakref.ref(manager), weakref.ref(running)]
+    del manager, running
+    gc.collect()
+    assert [found() for found in left] == [None, None]
+
+
+@pytest.mark.parametrize("timeouts", [{}, {"execution_timeout": 30.0, "node_timeout": 30.0}])
+def test_a_swarm_per_request(session_log: SessionLog, timeouts: dict[str, float]) -> None:
+    one = speaker("one")
+    for user in ("alice", "bob", "alice"):
+        manager = ValkeySessionManager(user, log=session_log)
+        one.tool_registry.registry.pop("handoff_to_agent", None)
+        multiagent.Swarm([one], session_manager=manager, id="w", **timeouts)(f"I am {user}.")
+    assert [len(said(session_log, user, "w:one")) for user in ("alice", "bob")] == [4, 2]
+
+
+def test_an_agent_of_two_graphs_that_run_at_once_speaks_in_the_session_of_the_one_it_works_for(
+    session_log: SessionLog,
+) -> None:
+    """Strands lets one of them have it; which one, nobody knows before."""
+    answers = [f"Answer {number}." for number in range(20)]
+    one = speaker("one", *answers)
+
+    async def main() -> list[Any]:
+        graphs = [graph({"a": one}, ValkeySessionManager(user, log=session_log)) for user in ("alice", "bob")]
+        calls = (each.invoke_async(f"I am {user}.") for each, user in zip(graphs, ("alice", "bob"), strict=True))
+        return await asyncio.gather(*calls, return_exceptions=True)
+
+    for _ in range(10):
+        asyncio.run(main())
+    for user, other in (("alice", "bob"), ("bob", "alice")):
+        assert other not in " ".join(said(session_log, user, "g:a"))
+        assert session_log.verify(user).ok
+
+
+def test_an_agent_called_alone_while_its_graph_waits_for_it_is_not_recorded(session_log: SessionLog) -> None:
+    one, entered, go_on = speaker("one"), threading.Event(), threading.Event()
+
+    def wait(_: Any) -> None:
+        entered.set()
+        go_on.wait(10)
+
+    running = graph({"a": one}, ValkeySessionManager("s", log=session_log))
+    running.hooks.add_callback(multiagent.graph.BeforeNodeCallEvent, wait)
+    thread = threading.Thread(target=running, args=("In the graph.",))
+    thread.start()
+    entered.wait(10)
+    one("Alone.")
+    go_on.set()
+    thread.join(10)
+    assert said(session_log, "s", "g:a") == ["In the graph.", "one 1."]
+
+
+def test_one_agent_in_a_graph_and_in_a_graph_within_it(session_log: SessionLog) -> None:
+    shared = speaker("shared")
+    inner = graph({"deep": shared}, graph_id="inner")
+    graph({"outer": inner, "last": shared}, ValkeySessionManager("s", log=session_log))("Go.")
+    assert said(session_log, "s", "g:outer:deep")[-1] == "shared 0."
+    assert said(session_log, "s", "g:last")[-1] == "shared 1."
+    assert "shared 1." not in said(session_log, "s", "g:outer:deep")
+
+
+def test_nodes_that_are_one_agent_each_run_at_once_in_many_requests(session_log: SessionLog) -> None:
+    async def request(user: str) -> None:
+        agents = {f"n{number}": speaker(f"n{number}") for number in range(3)}
+        builder = multiagent.GraphBuilder()
+        for name, agent in agents.items():
+            builder.add_node(agent, name)
+            builder.set_entry_point(name)
+        builder.set_graph_id("g")
+        builder.set_session_manager(ValkeySessionManager(user, log=session_log))
+        await builder.build().invoke_async(f"I am {user}.")
+
+    async def main() -> None:
+        await asyncio.gather(*(request(f"u{number}") for number in range(5)))
+
+    asyncio.run(main())
+    for number in range(5):
+        for node in range(3):
+            assert said(session_log, f"u{number}", f"g:n{node}") == [f"I am u{number}.", f"n{node} 0."]
+
+
+def test_two_graphs_of_one_session_are_used_in_turn(session_log: SessionLog) -> None:
+    graphs = [graph({"a": speaker("a")}, ValkeySessionManager("s", log=session_log)) for _ in range(2)]
+    for number in range(6):
+        graphs[number % 2](f"Question {number}.")
+    texts = said(session_log, "s", "g:a")
+    assert [text for text in texts if "Question" in text] == [f"Question {number}." for number in range(6)]
+    assert session_log.verify("s").ok
+
+
+def test_two_graphs_of_one_id_share_a_manager(session_log: SessionLog) -> None:
+    manager = ValkeySessionManager("s", log=session_log)
+    graphs = [graph({"a": speaker("a")}, manager) for _ in range(2)]
+    for number in range(4):
+        graphs[number % 2](f"Question {number}.")
+    assert len(said(session_log, "s", "g:a")) == 8
+
+
+def test_two_processes_run_the_same_node_at_once(session_log: SessionLog) -> None:
+    """Each has a manager of its own, so what one writes is news to the other."""
+    both = threading.Barrier(2)
+
+    def run(user: str) -> None:
+        manager = ValkeySessionManager("s", log=SessionLog(session_log.client, session_log.namespace))
+        running = graph({"a": speaker("a")}, manager)
+        both.wait(10)
+        for number in range(5):
+            running(f"{user} {number}")
+
+    threads = [threading.Thread(target=run, args=(user,)) for user in ("alice", "bob")]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    texts = said(session_log, "s", "g:a")
+    assert sorted(text for text in texts if not text.startswith("a ")) == sorted(
+        f"{user} {number}" for user in ("alice", "bob") for number in range(5)
+    )
+    assert len(texts) == 20
+    assert session_log.verify("s").ok
+
+
+def test_an_agent_may_be_called_as_a_node_is(session_log: SessionLog) -> None:
+    manager = ValkeySessionManager("s", log=session_log)
+    agent = Agent(agent_id="g:a", model=ScriptedModel([f"Me {n}." for n in range(9)]), session_manager=manager)
+    agent("One.")
+    running = graph({"a": speaker("a")}, manager)
+    running("Node.")
+    agent("Two.")
+    running("Node again.")
+    assert said(session_log, "s", "g:a") == ["One.", "Me 0.", "Two.", "Me 1."]
+    assert said(session_log, "s", "g:a/node") == ["Node.", "a 0.", "Node again.", "a 1."]
+
+
+def test_an_agent_that_is_called_as_a_node_was_has_nothing_of_what_the_node_said(session_log: SessionLog) -> None:
+    graph({"a": speaker("a")}, ValkeySessionManager("s", log=session_log))("Node.")
+
+    def agent() -> Agent:
+        manager = ValkeySessionManager("s", log=session_log)
+        return Agent(agent_id="g:a", model=ScriptedModel(["Me."]), session_manager=manager)
+
+    assert agent().messages == []
+    agent()("One.")
+    assert [message["content"][0]["text"] for message in agent().messages] == ["One.", "Me."]
+    assert said(session_log, "s", "g:a") == ["Node.", "a 0.", "One.", "Me."]
+    assert session_log.verify("s").ok
+
+
+def test_a_node_with_a_colon_in_its_name_is_no_node_within_another(session_log: SessionLog) -> None:
+    within = graph({"b": speaker("deep")}, graph_id="inner")
+    nodes = {"a:b": speaker("flat"), "a": within, "100%": speaker("percent")}
+    graph(nodes, ValkeySessionManager("s", log=session_log))("Go.")
+    assert said(session_log, "s", "g:a%3Ab")[-1] == "flat 0."
+    assert said(session_log, "s", "g:a:b")[-1] == "deep 0."
+    assert said(session_log, "s", "g:100%25")[-1] == "percent 0."
+    assert not happened(session_log, types="no.such")
