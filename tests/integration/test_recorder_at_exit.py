@@ -78,7 +78,8 @@ def refuse(self):
     raise RuntimeError("can't start new thread")
 agent = Agent(agent_id="late", model=ScriptedModel(["Yes."]), hooks=[recorder], callback_handler=None)
 start, threading.Thread.start = threading.Thread.start, refuse
-recorder._message_added(type("Hook", (), {"agent": agent, "message": {"role": "user", "content": [{"text": "Hi"}]}}))
+hook = type("Hook", (), {"agent": agent, "message": {"role": "user", "content": [{"text": "Hi"}]}})
+recorder._of_agent("MessageAddedEvent")(hook)
 """
 )
 LIVE = """
@@ -201,7 +202,7 @@ def test_what_cannot_be_written_in_time_is_told_before_anything_else(
     proxy.hold_replies()
     for number in range(60):
         agent(f"Question {number}?")
-    (worker,) = recorder._workers.values()
+    (worker,) = recorder._workers
     releasing = threading.Thread(target=release_at_the_end, args=(worker, proxy))
     releasing.start()
     with pytest.warns(RuntimeWarning, match=r"steps of agents were not recorded.*gap tells of them") as warned:
@@ -224,7 +225,7 @@ def test_a_recorder_that_is_closed_too_early_tells_what_is_missing(
     proxy.hold_replies()
     for number in range(60):
         agent(f"Question {number}?")
-    (worker,) = recorder._workers.values()
+    (worker,) = recorder._workers
     releasing = threading.Thread(target=release_at_the_end, args=(worker, proxy))
     releasing.start()
     assert not recorder.close(timeout=5)

@@ -17,7 +17,7 @@ from strands import Agent  # noqa: E402
 from strands.session.session_manager import SessionManager  # noqa: E402
 from strands_agents import happened  # noqa: E402
 
-from strands_session_log import SessionLog, ValkeySessionManager  # noqa: E402
+from strands_session_log import SessionLog, SessionRecorder, ValkeySessionManager  # noqa: E402
 from strands_session_log.testing.model import ScriptedModel  # noqa: E402
 
 pytestmark = [
@@ -252,3 +252,51 @@ def test_a_node_with_a_colon_in_its_name_is_no_node_within_another(session_log: 
     assert said(session_log, "s", "g:a:b")[-1] == "deep 0."
     assert said(session_log, "s", "g:100%25")[-1] == "percent 0."
     assert not happened(session_log, types="no.such")
+
+
+def test_a_recorder_given_to_a_graph_records_its_nodes(session_log: SessionLog) -> None:
+    recorder = SessionRecorder(session_log, "s")
+    one, within = speaker("one"), graph({"deep": speaker("deep")}, graph_id="inner")
+    builder = multiagent.GraphBuilder()
+    builder.add_node(one, "a")
+    builder.add_node(within, "b")
+    builder.add_edge("a", "b")
+    builder.set_graph_id("g")
+    builder.set_entry_point("a")
+    builder.set_hook_providers([recorder])
+    builder.build()("Go.")
+    one("Alone.")
+    assert recorder.flush()
+    assert said(session_log, "s", "g:a") == ["Go.", "one 0."]
+    assert said(session_log, "s", "g:b:deep")[-1] == "deep 0."
+    nodes = [(event.type, event.data["node"]) for event in happened(session_log, types="node.*")]
+    assert nodes == [(f"node.{what}", node) for node in "ab" for what in ("started", "completed")]
+    assert recorder.close()
+    assert session_log.verify("s").ok
+
+
+def test_a_recorder_and_a_manager_of_one_graph_write_to_their_own_sessions(session_log: SessionLog) -> None:
+    recorder = SessionRecorder(session_log, "mirror")
+    running = graph({"a": speaker("one")}, ValkeySessionManager("s", log=session_log))
+    running.hooks.add_hook(recorder)
+    running("Go.")
+    assert recorder.close()
+    assert said(session_log, "s", "g:a") == said(session_log, "mirror", "g:a") == ["Go.", "one 0."]
+
+
+def test_a_recorder_refuses_a_second_live_agent_of_the_same_id(session_log: SessionLog) -> None:
+    recorder = SessionRecorder(session_log, "s")
+    first = Agent(model=ScriptedModel(["One."]), hooks=[recorder], callback_handler=None)
+    with pytest.raises(ValueError, match=r"live agent of this id.*agent_id of its own"):
+        Agent(model=ScriptedModel(["Two."]), hooks=[recorder], callback_handler=None)
+    first("Hello.")
+    assert recorder.close()
+    assert said(session_log, "s", "default") == ["Hello.", "One."]
+
+
+def test_a_recorder_goes_on_with_an_agent_that_takes_the_place_of_one_that_is_gone(session_log: SessionLog) -> None:
+    recorder = SessionRecorder(session_log, "s")
+    for number in range(3):
+        Agent(model=ScriptedModel([f"{number}."]), hooks=[recorder], callback_handler=None)("Hello.")
+    assert recorder.close()
+    assert len(said(session_log, "s", "default")) == 6

@@ -7,6 +7,7 @@ call of its node to the one after it. Nothing of a run stays behind on the agent
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields
 from functools import partial
@@ -16,8 +17,11 @@ from weakref import WeakKeyDictionary
 
 from strands.hooks import BeforeInvocationEvent
 
+from .. import events
+from ..events import Event
 from .guardrail import watch
 from .hooks import Handler, Writer, listen
+from .trace import current_traceparent
 
 Handlers: TypeAlias = "Mapping[str, Handler]"
 """What to do at the hook events of an agent, by the names in `AGENT_EVENTS`."""
@@ -37,6 +41,32 @@ AGENT_EVENTS = (
 def node_name(above: str, node_id: str) -> str:
     """What the transcript of a node is called; a node whose id has a colon in it is no node within another."""
     return f"{above}:{quote(node_id, safe='/ ') if set(node_id) & set(':%') else node_id}"
+
+
+class NodeFacts:
+    """The calls of nodes as events: when they began, how they ended, how long they took."""
+
+    def __init__(self) -> None:
+        self._started: dict[tuple[str, str], float] = {}
+
+    def started(self, hook: Any) -> list[Event]:
+        """A node is about to be called."""
+        self._started[hook.source.id, hook.node_id] = time.monotonic()
+        return [events.NodeStarted({"node": hook.node_id}, hook.source.id, trace=current_traceparent())]
+
+    def ended(self, hook: Any) -> list[Event]:
+        """It was called."""
+        started = self._started.pop((hook.source.id, hook.node_id), None)
+        duration = None if started is None else round((time.monotonic() - started) * 1000, 3)
+        data = {"node": hook.node_id, "status": _status(hook.source, hook.node_id), "duration_ms": duration}
+        return [events.NodeCompleted(data, hook.source.id, trace=current_traceparent())]
+
+
+def _status(source: Any, node_id: str) -> str | None:
+    """How a node ended, as the orchestrator's own results say."""
+    results = getattr(getattr(source, "state", None), "results", None)
+    status = getattr(results.get(node_id), "status", None) if isinstance(results, dict) else None
+    return getattr(status, "value", None)
 
 
 class NodeRun:
@@ -124,13 +154,12 @@ class _Listener:
     """Hears an agent, graph or swarm that is a node, and hands on what it hears to the run that is in.
 
     Attributes:
-        runs: Those that have called it. More than one only where an agent is shared; Strands lets one of them have it
-            at a time.
+        runs: Those that have called it, or are about to; Strands lets one of them have an agent at a time.
     """
 
     def __init__(self) -> None:
         self.runs: list[NodeRun] = []
-        self._invoked_by: NodeRun | None = None
+        self._invoked_by: list[NodeRun] = []
 
     def register(self, executor: Any) -> None:
         """Hear it, from now on for as long as it lives."""
@@ -148,32 +177,37 @@ class _Listener:
     def leave(self, run: NodeRun) -> None:
         """A run is over."""
         self.runs = [one for one in self.runs if one is not run]
-        self._invoked_by = None if self._invoked_by is run else self._invoked_by
+        self._invoked_by = [one for one in self._invoked_by if one is not run]
 
     def _invoked(self, hook: Any) -> None:
         self._invoked_by = self._calling(hook)
 
     def _hand_on(self, name: str, hook: Any) -> Writer:
-        handle = self._invoked_by.handlers.get(name) if self._invoked_by else None
-        return handle(hook) if handle else None
+        handlers = [run.handlers[name] for run in self._invoked_by if name in run.handlers]
+        writers = [write for handle in handlers if (write := handle(hook))]
+        return partial(_write_all, writers) if writers else None
 
-    def _calling(self, hook: Any) -> NodeRun | None:
-        """The run that a call comes from; a call that comes from elsewhere has a state of its own."""
-        if not _TELLS_STATE:
-            return self.runs[0] if self.runs else None
-        return next((run for run in self.runs if run.invocation_state is hook.invocation_state), None)
+    def _calling(self, hook: Any) -> list[NodeRun]:
+        """The run that a call comes from, for each that records it; a call from elsewhere has a state of its own."""
+        state = hook.invocation_state if _TELLS_STATE else next((run.invocation_state for run in self.runs), None)
+        return [run for run in self.runs if run.invocation_state is state]
 
     def _node_started(self, hook: Any) -> None:
-        if run := self._calling(hook):
+        for run in self._calling(hook):
             run.within.begin(hook, run.name)
 
     def _node_ended(self, hook: Any) -> None:
-        if run := self._calling(hook):
+        for run in self._calling(hook):
             run.within.ended(hook)
 
     def _orchestrator_ended(self, hook: Any) -> None:
-        if run := self._calling(hook):
+        for run in self._calling(hook):
             run.within.end(hook.source)
+
+
+def _write_all(writers: Iterable[Callable[[], None]]) -> None:
+    for write in writers:
+        write()
 
 
 _listeners: WeakKeyDictionary[Any, _Listener] = WeakKeyDictionary()

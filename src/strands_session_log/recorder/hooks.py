@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import atexit
+import gc
 import logging
 import os
 import time
+import weakref
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 from weakref import WeakSet
 
@@ -18,6 +21,7 @@ from ..codec import from_json, to_json
 from ..lifecycle import Facts, Journal, listen
 from ..lifecycle.erasing import erase_original
 from ..lifecycle.guardrail import Guardrail, Said, watch
+from ..lifecycle.nodes import AGENT_EVENTS, ASKED, ENDED, Handlers, NodeFacts, NodeRuns
 from ..lifecycle.records import check_ids
 from ..lifecycle.trace import current_traceparent
 from ..session_log import DEFAULT_NAMESPACE, SessionLog
@@ -68,15 +72,14 @@ class SessionRecorder(HookProvider):
             raise ValueError(f"record={record!r}: must be 'all' or 'state'")
         self._source, self._session_id, self._buffer = Source(log, namespace), session_id, buffer
         self._records_facts = record == "all"
-        self._workers: dict[str, Worker] = {}
-        self._facts: dict[str, Facts] = {}
-        self._guardrails: dict[str, Guardrail] = {}
+        self._recordings: dict[str, _Recording] = {}
+        self._nodes, self._node_facts = NodeRuns(self._node), NodeFacts()
         _open.add(self)
 
     @property
     def stats(self) -> RecorderStats:
         """What became of everything seen so far, over all agents."""
-        each = [worker.stats for worker in self._workers.values()]
+        each = [worker.stats for worker in self._workers]
         errors = [stats.last_error for stats in each if stats.last_error]
         return RecorderStats(
             sum(stats.recorded for stats in each),
@@ -95,14 +98,14 @@ class SessionRecorder(HookProvider):
             Whether it is.
         """
         deadline = time.monotonic() + timeout
-        return all(worker.flush(max(0.0, deadline - time.monotonic())) for worker in list(self._workers.values()))
+        return all(worker.flush(max(0.0, deadline - time.monotonic())) for worker in list(self._workers))
 
     def close(self, timeout: float = 10.0) -> bool:
         """Write what waits, for so many seconds at most, and stop; returns whether everything was written.
 
         What was not is told as a `recording.gap`, if the server takes that, and logged.
         """
-        workers = list(self._workers.values())
+        workers = list(self._workers)
         done = self.flush(timeout * (1 - _LAST_WORD))
         if not done:
             for worker in workers:
@@ -116,24 +119,149 @@ class SessionRecorder(HookProvider):
         return done
 
     def register_hooks(self, registry: HookRegistry, **kwargs: Any) -> None:
-        """Listen to one agent."""
-        registry.add_callback(AgentInitializedEvent, self._quietly(self._initialized))
-        listen(registry, "MessageAddedEvent", self._quietly(self._message_added))
-        listen(registry, "MessageUpdatedEvent", self._quietly(self._message_updated))
-        listen(registry, "AfterInvocationEvent", self._quietly(self._invocation_ended))
-        listen(registry, "BidiAgentStopEvent", self._quietly(self._settled))
-        watch(registry, self._quietly(self._model_asked), self._quietly(self._model_ended))
+        """Listen to one agent; or to a graph or swarm, whose nodes it records as agents `<graph>:<node>`.
+
+        Raises:
+            ValueError: When an agent is made while another one of its id is recorded.
+        """
+        # What is wrong with the application is told where it is made, as the session managers of Strands do.
+        registry.add_callback(AgentInitializedEvent, lambda hook: self._check_unique(hook.agent))
+        registry.add_callback(AgentInitializedEvent, self._of_agent("initialized"))
+        listen(registry, "MessageUpdatedEvent", self._of_agent("message_updated"))
+        listen(registry, "BidiAgentStopEvent", self._of_agent("settled"))
+        watch(registry, self._of_agent(ASKED), self._of_agent(ENDED))
+        for name in AGENT_EVENTS:
+            listen(registry, name, self._of_agent(name))
+        listen(registry, "BeforeNodeCallEvent", self._quietly(self._node_started))
+        listen(registry, "AfterNodeCallEvent", self._quietly(self._node_ended))
+        listen(registry, "AfterMultiAgentInvocationEvent", self._quietly(lambda hook: self._nodes.end(hook.source)))
+
+    def _check_unique(self, agent: Any) -> None:
+        recording = self._recordings.get(agent.agent_id)
+        if recording is None or not recording.is_of_another(agent):
+            return
+        # One that was dropped may be waiting to be collected.
+        gc.collect()
+        if recording.is_of_another(agent):
+            raise ValueError(
+                f"agent_id={agent.agent_id!r} | the session {self._session_id!r} has a live agent of this id already;"
+                " give each agent an agent_id of its own, or each conversation a recorder"
+            )
+
+    def _of_agent(self, name: str) -> Any:
+        def take(hook: Any) -> None:
+            recording = self._recording(hook.agent.agent_id)
+            recording.agent = recording.agent or weakref.ref(hook.agent)
+            recording.take(name, hook)
+
+        return self._quietly(take)
+
+    def _node_started(self, hook: Any) -> None:
         if self._records_facts:
-            started = self._noting(Facts.invocation_started, begins=True)
-            listen(registry, "BeforeInvocationEvent", self._quietly(started))
-            listen(registry, "BeforeModelCallEvent", self._quietly(self._noting(Facts.model_asked)))
-            listen(registry, "AfterModelCallEvent", self._quietly(self._noting(Facts.model_ended)))
-            listen(registry, "BeforeToolCallEvent", self._quietly(self._noting(Facts.tool_started)))
-            listen(registry, "AfterToolCallEvent", self._quietly(self._noting(Facts.tool_ended)))
+            self._recording(hook.source.id).note(self._node_facts.started(hook), begins=True)
+        self._nodes.begin(hook, hook.source.id)
+
+    def _node_ended(self, hook: Any) -> None:
+        self._nodes.ended(hook)
+        if self._records_facts:
+            self._recording(hook.source.id).note(self._node_facts.ended(hook))
+
+    def _node(self, name: str, agent: Any) -> Handlers:
+        taken = self._recordings.get(name)
+        recording = self._recording(f"{name}/node" if taken and taken.agent else name)
+        names = (ASKED, ENDED, *AGENT_EVENTS)
+        return {event: self._quietly(partial(recording.take, event)) for event in names}
+
+    def _recording(self, agent_id: str) -> _Recording:
+        recording = self._recordings.get(agent_id)
+        if recording is None:
+            worker = Worker(self._source.log, self._session_id, agent_id, self._buffer)
+            new = _Recording(self._session_id, agent_id, worker, self._records_facts)
+            recording = self._recordings.setdefault(agent_id, new)
+        at_end_of_child(_write_what_waits)
+        return recording
+
+    @property
+    def _workers(self) -> list[Worker]:
+        return [recording.worker for recording in list(self._recordings.values())]
+
+    def _quietly(self, take: Callable[[Any], None]) -> Any:
+        """Whatever goes wrong in here must not reach the agent."""
+
+        def hook(event: Any) -> None:
+            try:
+                take(event)
+            except Exception as error:
+                source = getattr(event, "agent", None) or event.source
+                self._recording(getattr(source, "agent_id", None) or source.id).worker.lose(error)
+
+        return hook
+
+
+class _Recording:
+    """What is recorded of one agent, or of one node.
+
+    Args:
+        session_id: The session.
+        agent_id: What it is called there.
+        worker: Writes it.
+        records_facts: Whether invocations, model calls and tools are events, too.
+
+    Attributes:
+        agent: The agent it is of; none for a node, whose agents come and go: their state and window are nothing to
+            resume from.
+        worker: The same.
+    """
+
+    agent: Callable[[], Any] | None = None
+
+    def __init__(self, session_id: str, agent_id: str, worker: Worker, records_facts: bool) -> None:
+        self._session_id, self._agent_id, self.worker = session_id, agent_id, worker
+        self._facts, self._guardrail = Facts(agent_id), Guardrail()
+        self._steps: dict[str, list[Callable[[Any], None]]] = {
+            "initialized": [self._initialized],
+            "message_updated": [self._message_updated],
+            "settled": [self._settled],
+            "MessageAddedEvent": [self._message_added],
+            "AfterInvocationEvent": [self._invocation_ended],
+            ASKED: [lambda hook: self._guardrail.asked(hook.agent)],
+            ENDED: [self._model_ended],
+        }
+        if records_facts:
+            self._add_facts()
+
+    def _add_facts(self) -> None:
+        facts = self._facts
+        tells = {
+            "BeforeInvocationEvent": facts.invocation_started,
+            "BeforeModelCallEvent": facts.model_asked,
+            "AfterModelCallEvent": facts.model_ended,
+            "BeforeToolCallEvent": facts.tool_started,
+            "AfterToolCallEvent": facts.tool_ended,
+        }
+        for name, tell in tells.items():
+            self._steps[name] = [self._noting(tell, begins=name == "BeforeInvocationEvent")]
+        # Before what the agent holds then.
+        self._steps["AfterInvocationEvent"] = [self._model_ended, self._noting(facts.invocation_ended), self._settled]
+
+    def is_of_another(self, agent: Any) -> bool:
+        """Whether it is of an agent that lives, and is not this one."""
+        mine = self.agent and self.agent()
+        return mine is not None and mine is not agent
+
+    def take(self, name: str, hook: Any) -> None:
+        """Record a hook event of the agent."""
+        for step in self._steps.get(name, ()):
+            step(hook)
+
+    def note(self, told: list[events.Event], begins: bool = False) -> None:
+        """Record facts."""
+        if told:
+            self.worker.put(lambda journal: journal.queue(told), begins=begins)
 
     def _initialized(self, hook: Any) -> None:
         record, messages = SessionAgent.from_agent(hook.agent), _snapshot(list(hook.agent.messages))
-        agent_id, trace = hook.agent.agent_id, current_traceparent()
+        trace = current_traceparent()
 
         def step(journal: Journal) -> None:
             journal.state(record, trace)
@@ -142,22 +270,24 @@ class SessionRecorder(HookProvider):
                     journal.message(SessionMessage.from_message(message, journal.next_index), trace)
             journal.window(messages, record.conversation_manager_state, trace)
 
-        self._facts[agent_id], self._guardrails[agent_id] = Facts(agent_id), Guardrail()
-        self._facts[agent_id].prime(hook.agent)
-        self._worker(agent_id).put(step, begins=True)
+        self.agent = weakref.ref(hook.agent)
+        self._facts.prime(hook.agent)
+        self.worker.put(step, begins=True)
 
     def _message_added(self, hook: Any) -> None:
-        said = self._guardrail(hook.agent).said(hook.message, hook.agent)
-        message, record, trace = _snapshot(hook.message), SessionAgent.from_agent(hook.agent), current_traceparent()
+        said = self._guardrail.said(hook.message, hook.agent)
+        message, trace = _snapshot(hook.message), current_traceparent()
+        record = SessionAgent.from_agent(hook.agent) if self.agent else None
 
         def step(journal: Journal) -> None:
             # Redacted while it waited: then the original is not written at all.
             spoken = SessionMessage.from_message(said.redaction or message, journal.next_index)
             journal.message(spoken, trace)
             said.index, said.created_at, said.withheld = spoken.message_id, spoken.created_at, journal.withheld
-            journal.state(record, trace)
+            if record is not None:
+                journal.state(record, trace)
 
-        self._worker(hook.agent.agent_id).put(step, begins=True)
+        self.worker.put(step, begins=True)
 
     def _message_updated(self, hook: Any) -> None:
         message, trace = _snapshot(hook.message), current_traceparent()
@@ -167,17 +297,14 @@ class SessionRecorder(HookProvider):
             if known is not None:
                 journal.update(SessionMessage(message, known[0], created_at=known[1]), trace)
 
-        self._worker(hook.agent.agent_id).put(step)
-
-    def _model_asked(self, hook: Any) -> None:
-        self._guardrail(hook.agent).asked(hook.agent)
+        self.worker.put(step)
 
     def _model_ended(self, hook: Any) -> None:
-        for said in self._guardrail(hook.agent).redacted(hook.agent):
+        for said in self._guardrail.redacted(hook.agent):
             said.redaction = _snapshot(said.live)
-            self._worker(hook.agent.agent_id).put(self._redaction(hook.agent.agent_id, said))
+            self.worker.put(self._redaction(said))
 
-    def _redaction(self, agent_id: str, said: Said) -> Callable[[Journal], After | None]:
+    def _redaction(self, said: Said) -> Callable[[Journal], After | None]:
         trace = current_traceparent()
 
         def step(journal: Journal) -> After | None:
@@ -186,58 +313,30 @@ class SessionRecorder(HookProvider):
                 said.index, said.created_at, said.withheld = *known, journal.withheld
             if said.index is None or said.withheld is not journal.withheld:
                 return None
-            journal.adopt([said.redacted(agent_id, trace)])
-            return lambda log: erase_original(log, self._session_id, agent_id, said.index or 0)
+            journal.adopt([said.redacted(self._agent_id, trace)])
+            return lambda log: erase_original(log, self._session_id, self._agent_id, said.index or 0)
 
         return step
 
     def _invocation_ended(self, hook: Any) -> None:
         # A call that was cancelled has no end of its own.
         self._model_ended(hook)
-        if self._records_facts:
-            self._noting(Facts.invocation_ended)(hook)
         self._settled(hook)
 
     def _settled(self, hook: Any) -> None:
-        agent_id, record, trace = hook.agent.agent_id, SessionAgent.from_agent(hook.agent), current_traceparent()
+        if self.agent is None:
+            return
+        record, trace = SessionAgent.from_agent(hook.agent), current_traceparent()
         messages = _snapshot(list(hook.agent.messages))
 
         def step(journal: Journal) -> None:
             journal.state(record, trace)
             journal.window(messages, record.conversation_manager_state, trace)
 
-        self._worker(agent_id).put(step)
+        self.worker.put(step)
 
-    def _noting(self, tell: Callable[[Facts, Any], list[events.Event]], begins: bool = False) -> Callable[[Any], None]:
-        def note(hook: Any) -> None:
-            agent_id = hook.agent.agent_id
-            told = tell(self._facts.setdefault(agent_id, Facts(agent_id)), hook)
-            if told:
-                self._worker(agent_id).put(lambda journal: journal.queue(told), begins=begins)
-
-        return note
-
-    def _guardrail(self, agent: Any) -> Guardrail:
-        return self._guardrails.setdefault(agent.agent_id, Guardrail())
-
-    def _worker(self, agent_id: str) -> Worker:
-        worker = self._workers.get(agent_id)
-        if worker is None:
-            new = Worker(self._source.log, self._session_id, agent_id, self._buffer)
-            worker = self._workers.setdefault(agent_id, new)
-        at_end_of_child(_write_what_waits)
-        return worker
-
-    def _quietly(self, take: Callable[[Any], None]) -> Any:
-        """Whatever goes wrong in here must not reach the agent."""
-
-        def hook(event: Any) -> None:
-            try:
-                take(event)
-            except Exception as error:
-                self._worker(event.agent.agent_id).lose(error)
-
-        return hook
+    def _noting(self, tell: Callable[[Any], list[events.Event]], begins: bool = False) -> Callable[[Any], None]:
+        return lambda hook: self.note(tell(hook), begins)
 
 
 def _snapshot(value: Any) -> Any:

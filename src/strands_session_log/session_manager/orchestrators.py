@@ -13,7 +13,6 @@ A prompt that a guardrail redacts in a node is redacted in the transcript of the
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -30,7 +29,7 @@ from ..lifecycle import Facts, Journal, listen
 from ..lifecycle.erasing import erase_original
 from ..lifecycle.guardrail import Guardrail
 from ..lifecycle.hooks import Handler, Writer
-from ..lifecycle.nodes import ASKED, ENDED, Handlers, NodeRuns, listen_to_nodes
+from ..lifecycle.nodes import ASKED, ENDED, Handlers, NodeFacts, NodeRuns, listen_to_nodes
 from ..lifecycle.trace import current_traceparent
 from ..state import AgentState, SessionState
 from .errors import session_exceptions
@@ -60,7 +59,7 @@ class Orchestrators:
         self._log, self._session_id, self._state, self._records_facts = log, session_id, state, records_facts
         self._journals: dict[str, Journal] = {}
         self._facts: dict[str, Facts] = {}
-        self._started: dict[tuple[str, str], float] = {}
+        self._node_facts = NodeFacts()
         self._is_agent = is_agent
         self._transcripts: dict[str, Transcript] = {}
         self._runs = NodeRuns(self._handlers)
@@ -126,24 +125,19 @@ class Orchestrators:
         self._answered(hook.source)
 
     def _node_started(self, hook: Any) -> Callable[[], None] | None:
-        self._started[hook.source.id, hook.node_id] = time.monotonic()
         if not self._records_facts:
             return None
         # Strands takes the answers of humans only after it told that the orchestrator was called.
         self._answered(hook.source)
         journal = self._journal(hook.source.id)
-        journal.queue([events.NodeStarted({"node": hook.node_id}, hook.source.id, trace=current_traceparent())])
+        journal.queue(self._node_facts.started(hook))
         self._runs.begin(hook, hook.source.id)
         return _writing(journal)
 
     def _node_ended(self, hook: Any) -> Callable[[], None]:
         self._runs.ended(hook)
-        started = self._started.pop((hook.source.id, hook.node_id), None)
         if self._records_facts:
-            duration = None if started is None else round((time.monotonic() - started) * 1000, 3)
-            data = {"node": hook.node_id, "status": _status(hook.source, hook.node_id), "duration_ms": duration}
-            node = events.NodeCompleted(data, hook.source.id, trace=current_traceparent())
-            self._journal(hook.source.id).note([node])
+            self._journal(hook.source.id).note(self._node_facts.ended(hook))
         return self.synced(hook.source)
 
     def _invocation_ended(self, hook: Any) -> Callable[[], None]:
@@ -269,13 +263,6 @@ def _writing(journal: Journal) -> Callable[[], None]:
             journal.flush()
 
     return write
-
-
-def _status(source: Any, node_id: str) -> str | None:
-    """How a node ended, as the orchestrator's own results say."""
-    results = getattr(getattr(source, "state", None), "results", None)
-    status = getattr(results.get(node_id), "status", None) if isinstance(results, dict) else None
-    return getattr(status, "value", None)
 
 
 def _of_nodes_left_out(interrupts: list[Event], source: Any) -> list[Event]:
