@@ -40,6 +40,7 @@ from .server import (
 from .settings import check_seconds, check_whole
 
 __all__ = [
+    "AlreadyAnsweredError",
     "ClusterNotReadyError",
     "ConcurrentWriteError",
     "ConfigChangedError",
@@ -243,6 +244,29 @@ class SessionLostError(ConcurrentWriteError):
             self,
             f"session {session_id!r} is not on the server any more: it was deleted, or lost with the server's data "
             f"(expected {_words(expected)}); nothing was written. Restore it, or begin a new session",
+        )
+
+
+class AlreadyAnsweredError(ConcurrentWriteError):
+    """Another call goes on from the interrupts of this agent, and nobody knows of its end; nothing was done.
+
+    Attributes:
+        session_id: The session.
+        agent: The agent.
+        interrupts: The ids of the interrupts that were answered.
+        at: The event with which that call took the answers.
+        waiting: The revision before it, at which the agent waits for them.
+    """
+
+    def __init__(self, session_id: str, agent: str, interrupts: Sequence[str], at: object, waiting: int) -> None:
+        self.session_id, self.agent, self.interrupts, self.at = session_id, agent, tuple(interrupts), at
+        self.waiting = waiting
+        self.expected, self.actual = {"agent": agent, "answers": "none"}, {"agent": agent, "answers": str(at)}
+        SessionLogError.__init__(
+            self,
+            f"agent {agent!r} of session {session_id!r} goes on from the answers it was given at event {at} already; "
+            f"nothing was done. If that call is no more, rewind to {waiting} and answer again; what its tools did "
+            "before it ended, they may do once more",
         )
 
 

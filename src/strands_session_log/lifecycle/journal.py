@@ -10,13 +10,14 @@ from strands.types.session import SessionAgent, SessionMessage
 
 from .. import codec, events
 from ..codec import Encoded
+from ..errors import AlreadyAnsweredError
 from ..event_log import ANY, FEW_EVENTS, AgentAt, EventLog, Expected, InLife, first_batch
 from ..event_log.expected import begun
 from ..events import Event
 from ..ids import START, EventId
 from ..instrumentation import Repaired
 from ..instrumentation.hooks import hooks
-from ..state import AgentState, Messages, removed_count
+from ..state import ANSWERING, AgentState, Messages, is_interrupted, removed_count
 from .records import agent_content, data_of
 from .trace import current_traceparent
 from .window import Window
@@ -61,6 +62,8 @@ class Journal:
         self.next_index = 0 if last is None else last + 1
         self._log, self._session_id, self._fenced = log, session_id, fenced
         self._moved = agent.moved
+        self._answering: Sequence[str] = agent.answering
+        self._answered_elsewhere = agent.moved if agent.answering else None
         self._content: Any = agent_content(record)
         self._created_at = str(record.get("created_at", ""))
         self._window = Window(agent, withheld)
@@ -179,18 +182,48 @@ class Journal:
             self._earlier = None
         return self._tracked.get(tracking_id)
 
-    def state(self, agent: SessionAgent, trace: str | None = None) -> None:
+    def claim(self, agent: SessionAgent, interrupts: Sequence[str]) -> None:
+        """Put in line that a call goes on from the answers to interrupts, until `unclaim`.
+
+        It moves the agent. So of all calls that are given the answers, one gets to write it, and those that resume the
+        agent later see that it did.
+
+        Args:
+            agent: The agent's record, with the answers in it.
+            interrupts: Their ids.
+
+        Raises:
+            AlreadyAnsweredError: When another call has gone on from there.
+        """
+        if at := self._answered_elsewhere:
+            raise AlreadyAnsweredError(self._session_id, self.agent_id, self._answering, at, at.revision - 1)
+        self._answering = list(interrupts)
+        self.state(agent, forced=True)
+
+    def unclaim(self) -> None:
+        """The call is over; with the agent's record, the log is told."""
+        if not self._answered_elsewhere:
+            self._answering = ()
+
+    def state(self, agent: SessionAgent, trace: str | None = None, forced: bool = False) -> None:
         """Put the agent's record in line for the first time, or if its content is not what was handed over last.
 
         Content is compared, not Strands' version counters: those start anew when `agent.state` is replaced.
+
+        Args:
+            agent: The record.
+            trace: The span it is of.
+            forced: Put it in line in any case.
 
         Raises:
             EncodingError: When a value in it cannot be stored.
         """
         agent.created_at = self._created_at or agent.created_at
         data = data_of(agent) if self.withheld is None else self.withheld.left_of(data_of(agent))
+        if self._answering and is_interrupted(data):
+            data[ANSWERING] = list(self._answering)
         content = codec.to_json(agent_content(data), "agent")
-        if content != self._content:
+        if content != self._content or forced:
             # At the very time the record names, which then need not be written twice.
             kind = events.AgentUpdated if self._content else events.AgentCreated
             self.queue([kind(data, self.agent_id, time=agent.updated_at, trace=_or_current(trace))])
@@ -268,6 +301,7 @@ class Journal:
             self._moved, self.life, self.withheld = START, None, Withheld(self._content, self.withheld)
             self._notes, self._held, self._waiting, self._sent = [], [], [], []
             self._seen, self._content, self._created_at = [], {}, ""
+            self._answering, self._answered_elsewhere = (), None
             self._window, self.has_window = Window(AgentState(self.agent_id), self.withheld), False
 
     def _take_note(self, written: Sequence[Encoded]) -> None:
