@@ -37,6 +37,7 @@ from .reading import Reader, end_at, start_after
 from .sealed import Position
 from .telling import append_told
 from .trimming import Trimmed, trim
+from .whereabouts import Find, nothing_more
 
 logger = logging.getLogger(__name__)
 
@@ -216,6 +217,7 @@ class EventLog:
         reason: str,
         progress: Progress = lambda done, total: None,
         by: str = "",
+        find: Find = nothing_more,
     ) -> EventId | None:
         """Erase the bodies of events, also in the session's forks; their place in the hash chain stays.
 
@@ -225,6 +227,7 @@ class EventLog:
             reason: Why, for the `PayloadErased` event.
             progress: Called after each step.
             by: Who erases, for that event.
+            find: Finds what else is to be erased, here and in the forks.
 
         Returns:
             The id of the event that records it; None when everything was erased before.
@@ -235,7 +238,7 @@ class EventLog:
             ContentionError: When others wrote or erased during every attempt.
         """
         with diagnosed(self.client, self.keyspace, session_id):
-            recorded = self._eraser.erase(session_id, ids, _record(reason, by), progress)
+            recorded = self._eraser.erase(session_id, ids, _record(reason, by), progress, find)
         if recorded is None:
             return None
         self.remember(session_id, recorded)

@@ -1,5 +1,6 @@
 """What a session is: its events folded into a value. Pure and total: no I/O, no log, no exceptions."""
 
+from .copies import Copies
 from .diff import AgentDiff, Change, MessageChange, SessionDiff, diff
 from .fold import Fold, evolve, initial
 from .growing_ranges import GrowingRanges
@@ -16,6 +17,7 @@ __all__ = [
     "AgentState",
     "Change",
     "Columns",
+    "Copies",
     "Fold",
     "GrowingRanges",
     "Held",
