@@ -30,7 +30,7 @@ from .durability import Durability
 from .erasure import Eraser, Progress
 from .expected import ANY, Expected, Life
 from .forking import Forker
-from .head import fields_at, position_of
+from .head import fields_at, parsed, position_of
 from .namespace import Layout
 from .once import OnceAppender
 from .reading import Reader, end_at, start_after
@@ -180,6 +180,18 @@ class EventLog:
         with diagnosed(self.client, self.keyspace, session_id):
             reply = fields_at(self.client, key, self.retry_for, "revision", "link", "ms")
         return position_of(key, reply)
+
+    def moved(self, session_id: str, multi_agent: str) -> EventId:
+        """The event with which a graph or swarm moved last, see `MultiAgentAt`; `START` when it never did.
+
+        Raises:
+            CorruptKeyError: When the head does not tell.
+        """
+        key, field = self.keyspace.session(session_id).head, f"multi_agent:{multi_agent}:moved"
+        with diagnosed(self.client, self.keyspace, session_id):
+            (found,) = fields_at(self.client, key, self.retry_for, field)
+        at: EventId = parsed(key, field, found or "0-0", EventId.parse)
+        return at
 
     def life(self, session_id: str) -> Life:
         """Which of the sessions that have had this id stands there now, or would begin there; in one round trip."""

@@ -111,7 +111,7 @@ class ValkeySessionManager(RepositorySessionManager, LogRepository):
     def register_hooks(self, registry: HookRegistry, **kwargs: Any) -> None:
         """Listen to an agent, a graph or a swarm; where this version of Strands can wait, no hook blocks its loop."""
         self._listener.register(registry)
-        self._orchestrators.register(registry, self)
+        self._orchestrators.register(registry, self.initialize_multi_agent)
 
     def initialize(self, agent: LocalAgent, **kwargs: Any) -> None:
         """Restore an agent from the session, or begin to keep it; what is new is written in one append.
@@ -231,7 +231,7 @@ class ValkeySessionManager(RepositorySessionManager, LogRepository):
             SessionException: When it cannot be written.
         """
         with session_exceptions():
-            self._orchestrators.synced(source)()
+            self._orchestrators.synced(source, self.initialize_multi_agent)()
 
     def close(self) -> None:
         """Close what this manager connected itself: nothing when it was given a client or a log."""
