@@ -25,11 +25,14 @@ class Slot(NamedTuple):
         at: Its index in the transcript; None when it stands nowhere in it.
         print: The fingerprint of its content.
         is_erased: Whether its content was erased: what an agent holds in its place is then what it said.
+        is_by_hand: Whether it was put into the transcript beside the agent, which then does not hold it, but will when
+            it is resumed.
     """
 
     at: int | None
     print: bytes
     is_erased: bool = False
+    is_by_hand: bool = False
 
 
 class Window:
@@ -44,20 +47,30 @@ class Window:
         self._resumed: AgentState | None = agent
         self._withheld = withheld
         self._slots: list[Slot] = []
-        self._added: list[tuple[int, bytes]] = []
+        self._added: list[tuple[int, bytes, bool]] = []
         self._removed = agent.removed
 
-    def added(self, index: int, body: bytes) -> None:
+    def added(self, index: int, body: bytes, by_hand: bool = False) -> None:
         """Note a message written to the transcript, by the JSON of its record: its fingerprint can wait.
 
         A copy is kept: text as orjson makes it holds on to 16 KB, and every page of that is new to the process.
         """
-        self._added.append((index, bytes(memoryview(body))))
+        self._added.append((index, bytes(memoryview(body)), by_hand))
 
     def replaced(self, index: int, message: Any) -> None:
         """Note a message replaced in the transcript."""
         slots = self._load()
-        slots[:] = [Slot(index, fingerprint(message)) if slot.at == index else slot for slot in slots]
+        print_ = fingerprint(message)
+        slots[:] = [slot._replace(print=print_, is_erased=False) if slot.at == index else slot for slot in slots]
+
+    def lost(self, index: int) -> None:
+        """Note a message that did not get into the transcript: its index is another one's, which is not held."""
+        self._slots = [slot for slot in self._load() if slot.at != index]
+
+    def says(self, index: int, message: Any) -> bool:
+        """Whether a message of the transcript that the agent held when it was last compared says what this one does."""
+        print_ = fingerprint(message)
+        return any(slot.at == index and slot.print == print_ for slot in self._load())
 
     def changed(
         self, live: Sequence[Any], removed: int, next_index: int, forced: bool = False
@@ -80,19 +93,20 @@ class Window:
             live, prints = live[first:], prints[first:]
         slots[gone:] = expected = _with_erased(slots[gone:], prints)
         # A count that went back is that of another conversation manager: the fold would take what it says literally.
-        explained = removed >= self._removed and [slot.print for slot in expected] == prints
+        explained = _explained(expected, prints) if removed >= self._removed else None
         self._removed = removed
-        if explained and not forced:
-            self._slots = expected
+        if explained is not None and not forced:
+            self._slots = explained
             return None
-        self._slots = _placed(self._slots, prints)
+        self._slots = _with_those_by_hand(_placed(slots, prints), slots)
         return {"items": list(_items(self._slots, live)), "removed": removed, "next": next_index}
 
     def _load(self) -> list[Slot]:
         """Fingerprint what was resumed and added only once it is needed: not while a message waits to be written."""
         if self._resumed is not None:
             self._slots, self._resumed = list(_slots_of(self._resumed)), None
-        self._slots += [Slot(index, _print_of_json(orjson.loads(body)["message"])) for index, body in self._added]
+        for index, body, by_hand in self._added:
+            self._slots.append(Slot(index, _print_of_json(orjson.loads(body)["message"]), is_by_hand=by_hand))
         self._added = []
         return self._slots
 
@@ -128,10 +142,38 @@ def _with_erased(known: Sequence[Slot], prints: Sequence[bytes]) -> list[Slot]:
     return slots
 
 
+def _explained(expected: list[Slot], prints: Sequence[bytes]) -> list[Slot] | None:
+    """What is expected, if it is held, with or without what was put there by hand."""
+    if [slot.print for slot in expected] == prints:
+        return [slot._replace(is_by_hand=False) if slot.is_by_hand else slot for slot in expected]
+    return expected if [slot.print for slot in expected if not slot.is_by_hand] == prints else None
+
+
+def _with_those_by_hand(held: list[Slot], known: Sequence[Slot]) -> list[Slot]:
+    """What is held now, and what was put into the transcript by hand, unless what it stood beside is held no more."""
+    for at, slot in enumerate(known):
+        if slot.is_by_hand and not any(slot.at == one.at for one in held):
+            place = _place_beside(known, at, held)
+            held[place:place] = [] if place is None else [slot]
+    return held
+
+
+def _place_beside(known: Sequence[Slot], at: int, held: Sequence[Slot]) -> int | None:
+    """Where in what is held a message put there by hand belongs; None if its neighbours are gone."""
+    places = {(slot.at, slot.print): place for place, slot in enumerate(held)}
+    before = [known[at - 1]] if at else []
+    after = [slot for slot in known[at + 1 :] if not slot.is_by_hand][:1]
+    for neighbour, step in ((before, 1), (after, 0)):
+        for slot in neighbour:
+            if (slot.at, slot.print) in places:
+                return places[slot.at, slot.print] + step
+    return None if before or after else 0
+
+
 def _placed(known: Sequence[Slot], prints: Iterable[bytes]) -> list[Slot]:
     """What is held now, each with its index; an index stands once, as the fold takes it: another copy has none."""
     indices: dict[bytes, deque[int]] = {}
-    for slot in known:
+    for slot in sorted(known, key=lambda slot: slot.is_by_hand):
         if slot.at is not None:
             indices.setdefault(slot.print, deque()).append(slot.at)
     return [Slot(left.popleft() if (left := indices.get(print_)) else None, print_) for print_ in prints]
@@ -147,13 +189,19 @@ def fingerprint(message: Any) -> bytes:
 
 
 def _print_of_json(message: Any) -> bytes:
-    return blake2b(orjson.dumps(message, option=orjson.OPT_SORT_KEYS), digest_size=16).digest()
+    # A tracking id is no content: Strands gives one to every message that lacks one, each time it is restored.
+    content = (
+        {name: value for name, value in message.items() if name != "tracking_id"} if type(message) is dict else message
+    )
+    return blake2b(orjson.dumps(content, option=orjson.OPT_SORT_KEYS), digest_size=16).digest()
 
 
 def _items(slots: Iterable[Slot], live: Iterable[Any]) -> Iterable[Any]:
     """Ranges of consecutive indices, and what stands nowhere else in full."""
     run: list[int] = []
-    for slot, message in zip(slots, live, strict=True):
+    messages = iter(live)
+    for slot in slots:
+        message = None if slot.is_by_hand else next(messages)
         if run and slot.at == run[1] + 1:
             run[1] += 1
             continue
