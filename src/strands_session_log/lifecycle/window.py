@@ -98,7 +98,9 @@ class Window:
         if explained is not None and not forced:
             self._slots = explained
             return None
-        self._slots = _with_those_by_hand(_placed(slots, prints), slots)
+        placed = _placed(slots, prints)
+        has_any_by_hand = any(slot.is_by_hand for slot in expected)
+        self._slots = _with_those_by_hand(placed, expected) if has_any_by_hand else placed
         return {"items": list(_items(self._slots, live)), "removed": removed, "next": next_index}
 
     def _load(self) -> list[Slot]:
@@ -150,24 +152,19 @@ def _explained(expected: list[Slot], prints: Sequence[bytes]) -> list[Slot] | No
 
 
 def _with_those_by_hand(held: list[Slot], known: Sequence[Slot]) -> list[Slot]:
-    """What is held now, and what was put into the transcript by hand, unless what it stood beside is held no more."""
-    for at, slot in enumerate(known):
-        if slot.is_by_hand and not any(slot.at == one.at for one in held):
-            place = _place_beside(known, at, held)
-            held[place:place] = [] if place is None else [slot]
+    """What is held now, and what was put into the transcript by hand, unless all that it came after is held no more."""
+    still_held = {(slot.at, slot.print): slot for slot in held}
+    before: Slot | None = None
+    is_left = True
+    for slot in known:
+        if same := still_held.get((slot.at, slot.print)):
+            before, is_left = same, True
+        elif not slot.is_by_hand:
+            is_left = before is not None
+        elif is_left:
+            held.insert(0 if before is None else held.index(before) + 1, slot)
+            before = slot
     return held
-
-
-def _place_beside(known: Sequence[Slot], at: int, held: Sequence[Slot]) -> int | None:
-    """Where in what is held a message put there by hand belongs; None if its neighbours are gone."""
-    places = {(slot.at, slot.print): place for place, slot in enumerate(held)}
-    before = [known[at - 1]] if at else []
-    after = [slot for slot in known[at + 1 :] if not slot.is_by_hand][:1]
-    for neighbour, step in ((before, 1), (after, 0)):
-        for slot in neighbour:
-            if (slot.at, slot.print) in places:
-                return places[slot.at, slot.print] + step
-    return None if before or after else 0
 
 
 def _placed(known: Sequence[Slot], prints: Iterable[bytes]) -> list[Slot]:
