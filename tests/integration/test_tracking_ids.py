@@ -16,7 +16,7 @@ from strands.agent.conversation_manager import NullConversationManager
 from strands.hooks import AfterToolCallEvent, BeforeModelCallEvent
 from strands_agents import add, call, happened, make_agent
 
-from strands_session_log import SessionLog, ValkeySessionManager, events
+from strands_session_log import SessionLog, SessionRecorder, ValkeySessionManager, events
 from strands_session_log.testing.model import ScriptedModel
 
 GUARDRAIL: Any = [{"redactContent": {"redactUserContentMessage": "[redacted]"}}, {"text": "I cannot help with that."}]
@@ -152,6 +152,18 @@ def test_a_prompt_said_twice_is_redacted_in_both_places(session_log: SessionLog)
         agent([said])
     agent([said])
     assert texts(session_log) == ["[redacted]", "[redacted]", "I cannot help with that."]
+    assert "Bob" not in str([event.data for event in happened(session_log)])
+
+
+def test_a_recorder_redacts_a_prompt_used_again_and_leaves_what_was_said_first(session_log: SessionLog) -> None:
+    recorder = SessionRecorder(session_log, "s")
+    agent = Agent(model=ScriptedModel(["Done.", GUARDRAIL]), hooks=[recorder], callback_handler=None)
+    said = prompt("Transfer 10 to Ann.")
+    agent([said])
+    said["content"] = [{"text": "Transfer 99999 to Bob."}]
+    agent([said])
+    assert recorder.close()
+    assert texts(session_log) == ["Transfer 10 to Ann.", "Done.", "[redacted]", "I cannot help with that."]
     assert "Bob" not in str([event.data for event in happened(session_log)])
 
 

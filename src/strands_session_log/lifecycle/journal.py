@@ -71,7 +71,7 @@ class Journal:
         self.has_window = agent.held is not None
         self._seen: list[Any] = []
         self._notes: list[Encoded] = []
-        self._held: list[Encoded] = []
+        self._held: dict[object, list[Encoded]] = {}
         self._waiting: list[Encoded] = []
         self._sent: list[Encoded] = []
         self._given_up: set[int] = set()
@@ -84,6 +84,11 @@ class Journal:
     def has_waiting(self) -> bool:
         """Whether a flush would have anything to write."""
         return bool(self._waiting or self._sent)
+
+    @property
+    def _lines(self) -> list[list[Encoded]]:
+        """All that is to be written."""
+        return [self._sent, self._waiting, *self._held.values()]
 
     @property
     def is_unsettled(self) -> bool:
@@ -117,7 +122,12 @@ class Journal:
         return encoded
 
     def say(
-        self, message: Message, held: Sequence[Any], trace: str | None = None, hold: bool = False, by_hand: bool = False
+        self,
+        message: Message,
+        held: Sequence[Any],
+        trace: str | None = None,
+        hold_for: object = None,
+        by_hand: bool = False,
     ) -> SessionMessage:
         """Put a message in line, or hold it back until `release`, under the next index.
 
@@ -127,7 +137,7 @@ class Journal:
             message: The message.
             held: What its agent holds.
             trace: The span it was said in.
-            hold: Whether it has to be held back.
+            hold_for: Until what is released it is held back; None if it is not.
             by_hand: Whether it was not the agent that said it, which may never hold it.
 
         Returns:
@@ -139,15 +149,15 @@ class Journal:
         with self.lock:
             if self._last is not None and self._last.is_continued_by(message, held):
                 record = SessionMessage(message, self._last.at, created_at=self._last.created_at)
-                self.update(record, trace, hold)
+                self.update(record, trace, hold_for)
             else:
                 now = events.now()
                 record = SessionMessage(message, self.next_index, created_at=now, updated_at=now)
-                self.message(record, trace, hold, by_hand)
+                self.message(record, trace, hold_for, by_hand)
         return record
 
     def message(
-        self, message: SessionMessage, trace: str | None = None, hold: bool = False, by_hand: bool = False
+        self, message: SessionMessage, trace: str | None = None, hold_for: object = None, by_hand: bool = False
     ) -> None:
         """Put a message in line under the index its record has, or hold it back until `release`.
 
@@ -156,7 +166,7 @@ class Journal:
         """
         event = events.MessageAdded(data_of(message), self.agent_id, time=message.updated_at, trace=_or_current(trace))
         with self.lock:
-            encoded = self._hold(event) if hold else self._line_up([event])[0]
+            encoded = self._put(event, hold_for)
             self._added(message.message_id, encoded.body, None if by_hand else message.message)
             self._wrote(message, encoded)
 
@@ -172,17 +182,18 @@ class Journal:
             self._last = Spoken(message.message_id, message.created_at, message.message, encoded.body)
         self.track(message)
 
-    def _hold(self, event: Event) -> Encoded:
+    def _put(self, event: Event, hold_for: object) -> Encoded:
         encoded = codec.encode(event)
         with self.lock:
-            self._held += [*self._notes, encoded]
+            line = self._waiting if hold_for is None else self._held.setdefault(hold_for, [])
+            line += [*self._notes, encoded]
             self._notes = []
         return encoded
 
-    def release(self) -> None:
-        """Put what was held back in line, before the facts that were noted since."""
+    def release(self, what: object) -> None:
+        """Put what was held back for it in line, before the facts that were noted since."""
         with self.lock:
-            self._waiting, self._held = self._waiting + self._held, []
+            self._waiting = self._waiting + self._held.pop(what, [])
 
     def redact_held(self, message: SessionMessage) -> bool:
         """Let a redaction take the place of what is held back of a message.
@@ -194,16 +205,17 @@ class Journal:
             if message.message_id in self._given_up:
                 # It is not in the log at all.
                 return True
-            if (held := self._held_of(message.message_id)) is None:
+            if (place := self._place_of_held(message.message_id)) is None:
                 return False
-            if held.message_index is None:
-                self._held.remove(held)
+            line, at = place
+            if line[at].message_index is None:
+                del line[at]
                 return False
-            self._wrote(message, self._rewrite(held, message))
+            self._wrote(message, self._rewrite(line, at, message))
             self._window.replaced(message.message_id, message.message)
             return True
 
-    def update(self, message: SessionMessage, trace: str | None = None, hold: bool = False) -> None:
+    def update(self, message: SessionMessage, trace: str | None = None, hold_for: object = None) -> None:
         """Put a message's new content in line, or hold it back as the message is, or is to be.
 
         Raises:
@@ -211,20 +223,21 @@ class Journal:
         """
         event = events.MessageUpdated(data_of(message), self.agent_id, trace=_or_current(trace))
         with self.lock:
-            if held := self._held_of(message.message_id):
-                encoded = self._rewrite(held, message)
+            if place := self._place_of_held(message.message_id):
+                encoded = self._rewrite(*place, message)
             else:
-                encoded = self._hold(event) if hold else self._line_up([event])[0]
+                encoded = self._put(event, hold_for)
             self._window.replaced(message.message_id, message.message)
             self._wrote(message, encoded)
 
-    def _held_of(self, index: int) -> Encoded | None:
-        return next((one for one in self._held if _is_about(one, index)), None)
+    def _place_of_held(self, index: int) -> tuple[list[Encoded], int] | None:
+        places = ((line, at) for line in self._held.values() for at in range(len(line)))
+        return next(((line, at) for line, at in places if _is_about(line[at], index)), None)
 
-    def _rewrite(self, held: Encoded, message: SessionMessage) -> Encoded:
-        encoded = codec.encode(Event.known[held.event.type](data_of(message), self.agent_id, trace=held.event.trace))
-        self._held[self._held.index(held)] = encoded
-        return encoded
+    def _rewrite(self, line: list[Encoded], at: int, message: SessionMessage) -> Encoded:
+        before = line[at].event
+        line[at] = codec.encode(Event.known[before.type](data_of(message), self.agent_id, trace=before.trace))
+        return line[at]
 
     def says(self, index: int, message: Message) -> bool:
         """Whether a message of the transcript, as it was when it was last compared, says what this one does."""
@@ -320,7 +333,7 @@ class Journal:
     def _reserve(self, indices: Sequence[int]) -> None:
         """Refuse indices of messages that wait, and take none of these for what is said meanwhile."""
         with self.lock:
-            waiting = {one.message_index for one in (*self._sent, *self._waiting, *self._held)}
+            waiting = {one.message_index for line in self._lines for one in line}
             for index in waiting.intersection(indices):
                 raise conflict(self._session_id, ANY, "message", self.agent_id, str(index))
             self.next_index = max(self.next_index, *(index + 1 for index in indices), 0)
@@ -332,7 +345,7 @@ class Journal:
             The new index of a message, by the one it had.
         """
         with self.lock:
-            waiting = [one.message_index for one in (*self._sent, *self._waiting, *self._held)]
+            waiting = [one.message_index for line in self._lines for one in line]
             first = min((index for index in waiting if index is not None), default=self.next_index)
             shift = next_index - first
 
@@ -340,7 +353,7 @@ class Journal:
                 return index + shift if index >= first else index
 
             if shift:
-                for line in (self._sent, self._waiting, self._held):
+                for line in self._lines:
                     line[:] = [_renumbered(encoded, moved) for encoded in line]
                 self._tracked = {key: (moved(index), at) for key, (index, at) in self._tracked.items()}
                 self._last = self._last and self._last._replace(at=moved(self._last.at))
@@ -351,7 +364,7 @@ class Journal:
         """The session was deleted: nothing is in line, and a new one gets nothing the agent still holds of it."""
         with self._flush_lock, self.lock:
             self._moved, self.life, self.withheld = START, None, Withheld(self._content, self.withheld)
-            self._notes, self._held, self._waiting, self._sent = [], [], [], []
+            self._notes, self._held, self._waiting, self._sent = [], {}, [], []
             self._seen, self._content, self._created_at = [], {}, ""
             self._tracked, self._earlier, self._last, self._given_up = {}, None, None, set()
             self._window, self.has_window = Window(AgentState(self.agent_id), self.withheld), False

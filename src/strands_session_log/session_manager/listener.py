@@ -102,8 +102,8 @@ class Listener:
         holds = self._holds and asks
         with session_exceptions():
             if not holds:
-                self._manager.journal(hook.agent).release()
-            self._manager.say(hook.message, hook.agent, hold=holds)
+                self._manager.journal(hook.agent).release(hook.agent.agent_id)
+            self._manager.say(hook.message, hook.agent, hold_for=hook.agent.agent_id if holds else None)
         # What was edited between two turns shows with the prompt; in mid-turn only other messages are looked for.
         heard = _up_to(hook.message, hook.agent.messages)
         return None if holds else self.settle(hook.agent, heard, closely=asks)
@@ -118,7 +118,7 @@ class Listener:
         return self._writing(hook.agent, [])
 
     def _invocation_ended(self, hook: Any) -> Callable[[], None]:
-        self._manager.journal(hook.agent).release()
+        self._manager.journal(hook.agent).release(hook.agent.agent_id)
         if self._records_facts:
             self._noting(Facts.invocation_ended)(hook)
         return self.settle(hook.agent)

@@ -49,8 +49,9 @@ class ValkeySessionManager(RepositorySessionManager, LogRepository):
         url: Instead of a client: where the server is, as for `SessionLog.connect`.
         namespace: First part of every key; only with `client` or `url`.
         record: `all`, or `state` for only what resuming needs: no invocation, model, tool and node events.
-        hold_user_messages: Keep a user message back until the model call it belongs to has settled, for those who may
-            not store it even for the moment until a guardrail redacts it. A process that dies in that call loses it.
+        hold_user_messages: Keep a user message, and the prompt of a node, back until the model call it belongs to has
+            settled, for those who may not store it even for the moment until a guardrail redacts it. A process that
+            dies in that call loses it.
         verify_on_resume: Resume from the events alone, not from a snapshot, and refuse with `SessionBrokenError` when
             one is not what was written; as the log says if left out. It takes the longer the more events there are.
         **kwargs: Accepted and ignored, as in the manager this one replaces.
@@ -91,7 +92,12 @@ class ValkeySessionManager(RepositorySessionManager, LogRepository):
         self._open(session_id)
         self._listener = Listener(self, records_facts=record == "all", holds_user_messages=hold_user_messages)
         self._orchestrators = Orchestrators(
-            self.log.events, session_id, self._state, self._has_agent, records_facts=record == "all"
+            self.log.events,
+            session_id,
+            self._state,
+            self._has_agent,
+            records_facts=record == "all",
+            holds_user_messages=hold_user_messages,
         )
 
     def _open(self, session_id: str) -> None:
@@ -242,7 +248,7 @@ class ValkeySessionManager(RepositorySessionManager, LogRepository):
             raise missing(f"Agent {agent.agent_id} in session {self.session_id}")
         return journal
 
-    def say(self, message: Message, agent: Any, hold: bool = False, by_hand: bool = False) -> Journal:
+    def say(self, message: Message, agent: Any, hold_for: object = None, by_hand: bool = False) -> Journal:
         """Put a message in line, or hold it back; one that Strands merged into the one before takes its place.
 
         Returns:
@@ -254,7 +260,7 @@ class ValkeySessionManager(RepositorySessionManager, LogRepository):
         journal = self.journal(agent)
         with journal.lock:
             self._forget_what_it_said_before(message, agent.agent_id)
-            record = journal.say(message, agent.messages, hold=hold, by_hand=by_hand)
+            record = journal.say(message, agent.messages, hold_for=hold_for, by_hand=by_hand)
             self._latest_agent_message[agent.agent_id] = record
             self._held_records.setdefault(agent.agent_id, []).append(record)
         return journal
