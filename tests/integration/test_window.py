@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from strands import Agent
 from strands.agent.conversation_manager import (
     NullConversationManager,
     SlidingWindowConversationManager,
@@ -17,7 +18,8 @@ from strands.types.exceptions import ContextWindowOverflowException
 from strands.types.session import SessionMessage
 from strands_agents import add, call, happened, make_agent
 
-from strands_session_log import SessionLog
+from strands_session_log import SessionLog, SessionRecorder
+from strands_session_log.testing.model import ScriptedModel
 
 SLIDING = inspect.signature(SlidingWindowConversationManager.__init__).parameters
 
@@ -324,3 +326,72 @@ def test_a_message_that_is_redacted_by_hand_does_not_come_back_with_the_window(s
     agent("Question 1?")
     assert resumed(session_log)[0] == "[redacted]"
     assert "Question 0?" not in str([event.data for event in happened(session_log)])
+
+
+SLIDING_OPTIONS = [
+    {},
+    *([{"pin_first": 2}] if "pin_first" in SLIDING else []),
+]
+
+
+@pytest.mark.parametrize("options", SLIDING_OPTIONS, ids=str)
+@pytest.mark.parametrize("turns", [0, 1, 2, 5])
+def test_the_window_after_a_direct_tool_call_is_what_the_agent_holds(
+    session_log: SessionLog, options: dict[str, Any], turns: int
+) -> None:
+    def manager() -> Any:
+        return SlidingWindowConversationManager(window_size=6, **options)
+
+    agent = make_agent(session_log, answers(6), conversation_manager=manager(), tools=[add])
+    talk(agent, turns)
+    for number in range(2):
+        agent.tool.add(a=number, b=2)
+        assert session_log.state("s").agents["default"].window == agent.messages
+        assert make_agent(session_log, conversation_manager=manager()).messages == agent.messages
+    agent("And then?")
+    assert make_agent(session_log, conversation_manager=manager()).messages == agent.messages
+    assert session_log.verify("s").ok
+
+
+def test_the_window_after_a_direct_tool_call_needs_no_event_of_its_own(session_log: SessionLog) -> None:
+    manager = SlidingWindowConversationManager(window_size=4)
+    agent = make_agent(session_log, answers(6), conversation_manager=manager, tools=[add])
+    talk(agent, 2)
+    agent.tool.add(a=1, b=2)
+    agent("And then?")
+    assert window_events(session_log) == 0
+
+
+@pytest.mark.parametrize("edit", [clear, cut, rewrite])
+def test_the_window_a_recorder_tells_of_after_a_direct_tool_call_is_what_the_agent_holds(
+    session_log: SessionLog, edit: Callable[[Any], None]
+) -> None:
+    recorder = SessionRecorder(session_log, "s")
+    agent = Agent(
+        model=ScriptedModel(answers(6)),
+        conversation_manager=SlidingWindowConversationManager(window_size=4),
+        tools=[add],
+        hooks=[recorder],
+        callback_handler=None,
+    )
+    talk(agent, 1)
+    edit(agent)
+    agent.tool.add(a=1, b=2)
+    assert recorder.close()
+    assert session_log.state("s").agents["default"].window == agent.messages
+
+
+def test_what_a_conversation_manager_of_ones_own_does_is_not_guessed(session_log: SessionLog) -> None:
+    class Counting(SlidingWindowConversationManager):
+        """Does something else each time, which only Strands may make it do."""
+
+        calls = 0
+
+        def apply_management(self, agent: Any, **_: Any) -> None:
+            self.calls += 1
+
+    manager = Counting(window_size=2)
+    agent = make_agent(session_log, answers(2), conversation_manager=manager, tools=[add])
+    agent.tool.add(a=1, b=2)
+    assert manager.calls == 1
+    assert session_log.state("s").agents["default"].window == agent.messages

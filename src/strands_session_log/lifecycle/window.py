@@ -7,7 +7,7 @@ Strands fires no event when a conversation manager trims or summarises, when con
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from hashlib import blake2b
 from typing import Any, NamedTuple
 
@@ -24,6 +24,7 @@ class Slot(NamedTuple):
     Attributes:
         at: Its index in the transcript; None when it stands nowhere in it.
         print: The fingerprint of its content.
+        tracking_id: The name Strands has given it, which tells it from others that say the same.
         is_erased: Whether its content was erased: what an agent holds in its place is then what it said.
         is_by_hand: Whether it was put into the transcript beside the agent, which then does not hold it, but will when
             it is resumed.
@@ -31,6 +32,7 @@ class Slot(NamedTuple):
 
     at: int | None
     print: bytes
+    tracking_id: object = None
     is_erased: bool = False
     is_by_hand: bool = False
 
@@ -98,7 +100,7 @@ class Window:
         if explained is not None and not forced:
             self._slots = explained
             return None
-        placed = _placed(slots, prints)
+        placed = _placed(slots, prints, live)
         has_any_by_hand = any(slot.is_by_hand for slot in expected)
         self._slots = _with_those_by_hand(placed, expected) if has_any_by_hand else placed
         return {"items": list(_items(self._slots, live)), "removed": removed, "next": next_index}
@@ -108,7 +110,7 @@ class Window:
         if self._resumed is not None:
             self._slots, self._resumed = list(_slots_of(self._resumed)), None
         for index, body, by_hand in self._added:
-            self._slots.append(Slot(index, _print_of_json(orjson.loads(body)["message"]), is_by_hand=by_hand))
+            self._slots.append(_slot(index, orjson.loads(body)["message"], is_by_hand=by_hand))
         self._added = []
         return self._slots
 
@@ -116,10 +118,14 @@ class Window:
 def _slots_of(agent: AgentState) -> Iterator[Slot]:
     for span in agent.window_spans():
         if isinstance(span, Mapping):
-            yield Slot(None, _print_of_json(span))
+            yield _slot(None, span)
         else:
             for one in agent.messages[span[0] : span[1]]:
-                yield Slot(one.message_id, _print_of_json(one.shown), one.erased)
+                yield _slot(one.message_id, one.shown, is_erased=one.erased)
+
+
+def _slot(at: int | None, message: Any, is_erased: bool = False, is_by_hand: bool = False) -> Slot:
+    return Slot(at, _print_of_json(message), _tracking_id(message), is_erased, is_by_hand)
 
 
 def _with_erased(known: Sequence[Slot], prints: Sequence[bytes]) -> list[Slot]:
@@ -167,13 +173,32 @@ def _with_those_by_hand(held: list[Slot], known: Sequence[Slot]) -> list[Slot]:
     return held
 
 
-def _placed(known: Sequence[Slot], prints: Iterable[bytes]) -> list[Slot]:
-    """What is held now, each with its index; an index stands once, as the fold takes it: another copy has none."""
-    indices: dict[bytes, deque[int]] = {}
+def _placed(known: Sequence[Slot], prints: Sequence[bytes], live: Sequence[Any]) -> list[Slot]:
+    """What is held now, each with its index; an index stands once, as the fold takes it: another copy has none.
+
+    Of several that say the same it is the one with its tracking id, if there is one.
+    """
+    indices: dict[object, deque[int]] = {}
     for slot in sorted(known, key=lambda slot: slot.is_by_hand):
         if slot.at is not None:
+            indices.setdefault((slot.print, slot.tracking_id), deque()).append(slot.at)
             indices.setdefault(slot.print, deque()).append(slot.at)
-    return [Slot(left.popleft() if (left := indices.get(print_)) else None, print_) for print_ in prints]
+    names = [_tracking_id(message) for message in live]
+    own = [_next(indices.get((print_, name))) for print_, name in zip(prints, names, strict=True)]
+    taken = set(own)
+    found = (_next(indices.get(print_), taken) if at is None else at for at, print_ in zip(own, prints, strict=True))
+    return [Slot(at, print_, name) for at, print_, name in zip(found, prints, names, strict=True)]
+
+
+def _next(indices: deque[int] | None, taken: Collection[int | None] = ()) -> int | None:
+    while indices:
+        if (index := indices.popleft()) not in taken:
+            return index
+    return None
+
+
+def _tracking_id(message: Any) -> object:
+    return message.get("tracking_id") if isinstance(message, Mapping) else None
 
 
 def fingerprint(message: Any) -> bytes:

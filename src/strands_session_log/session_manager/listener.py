@@ -11,6 +11,7 @@ from strands.types.session import SessionAgent, SessionMessage
 
 from ..errors import EncodingError
 from ..lifecycle import Facts, listen
+from ..lifecycle.direct_calls import about_to_hold
 from ..lifecycle.records import is_prompt
 from .errors import session_exceptions
 
@@ -67,14 +68,15 @@ class Listener:
             journal = self._manager.journal(agent)
         self._manager.forget_dropped_messages(agent)
         record = SessionAgent.from_agent(agent)
-        manager_state = record.conversation_manager_state
+        messages, state = agent.messages if heard is None else heard, record.conversation_manager_state
+        if heard is not None:
+            messages, record.conversation_manager_state = about_to_hold(agent, heard, state)
 
         def window() -> None:
-            messages = agent.messages if heard is None else heard
             if closely:
-                journal.window(messages, manager_state, forced=forced)
+                journal.window(messages, record.conversation_manager_state, forced=forced)
             else:
-                journal.glance(messages, manager_state)
+                journal.glance(messages, record.conversation_manager_state)
 
         refused: list[EncodingError] = []
         for step in (partial(journal.state, record), window):
