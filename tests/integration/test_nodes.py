@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from itertools import pairwise
 from typing import Any
 
@@ -12,7 +13,7 @@ multiagent = pytest.importorskip("strands.multiagent", reason="this version of S
 from strands import Agent  # noqa: E402
 from strands.session.session_manager import SessionManager  # noqa: E402
 from strands.types.exceptions import SessionException  # noqa: E402
-from strands_agents import call, happened  # noqa: E402
+from strands_agents import add, call, happened  # noqa: E402
 
 from strands_session_log import SessionLog, ValkeySessionManager, errors, events  # noqa: E402
 from strands_session_log.lifecycle.hooks import hook_event  # noqa: E402
@@ -204,3 +205,80 @@ def test_a_graph_whose_own_manager_deletes_its_session_goes_on_without_what_was_
     assert said(session_log, "g:write")[-1] == "More."
     assert SECRET not in str(list(session_log.events.entries("s")))
     assert happened(session_log, types="multi_agent.updated")
+
+
+def holding(log: SessionLog) -> ValkeySessionManager:
+    return ValkeySessionManager("s", log=log, hold_user_messages=True)
+
+
+def test_the_prompt_of_a_node_is_held_back_until_its_model_call_has_settled(session_log: SessionLog) -> None:
+    stored: list[bool] = []
+
+    def look(_: Any) -> str:
+        stored.append(SECRET in str(list(session_log.events.entries("s"))))
+        return "Fine."
+
+    within = graph(None, {"deep": speaker("deep", "Deep.")})
+    nodes = {"one": speaker("one"), "inner": within, "two": speaker("two", "Written.")}
+    nodes["one"].model._respond = look
+    running = graph(session_log, nodes, holding(session_log))
+    running(SECRET)
+    assert stored == [False]
+    assert said(session_log, "g:one") == [SECRET, "Fine."]
+    assert said(session_log, "g:inner:deep")[-1] == "Deep."
+    assert said(session_log, "g:two")[-1] == "Written."
+    assert session_log.verify("s").ok
+
+
+def test_a_held_prompt_of_a_node_that_is_redacted_was_never_in_its_transcript(session_log: SessionLog) -> None:
+    running = graph(session_log, {"one": speaker("one", GUARDRAIL, "Fine.")}, holding(session_log))
+    running(SECRET)
+    running("Hello")
+    assert said(session_log, "g:one") == ["[redacted]", "I cannot help with that.", "Hello", "Fine."]
+    assert not happened(session_log, types=["message.redacted", "payload.erased"])
+    assert SECRET not in of_nodes(session_log)
+
+
+def test_a_held_prompt_of_a_node_survives_a_model_that_fails(session_log: SessionLog) -> None:
+    running = graph(session_log, {"one": speaker("one", RuntimeError("down"))}, holding(session_log))
+    with pytest.raises(RuntimeError, match="down"):
+        running("Hello")
+    assert said(session_log, "g:one") == ["Hello"]
+
+
+def test_what_a_tool_of_a_node_answers_is_not_held_back(session_log: SessionLog) -> None:
+    seen: list[int] = []
+
+    def look(messages: Any) -> Any:
+        known = session_log.state("s").agents.get("g:one")
+        seen.append(len(known.messages) if known else 0)
+        return [call("add", a=1, b=2)] if len(messages) == 1 else "It is 3."
+
+    one = speaker("one", tools=[add])
+    one.model._respond = look
+    graph(session_log, {"one": one}, holding(session_log))("Add.")
+    assert seen == [0, 3]
+
+
+def test_a_node_that_runs_twice_at_once_releases_each_prompt_with_its_own_call(session_log: SessionLog) -> None:
+    """The answer of one run must not bring the prompt of the other into the log."""
+    manager, stored = holding(session_log), list[bool]()
+    asked, answered = threading.Event(), threading.Event()
+
+    def wait(_: Any) -> str:
+        asked.set()
+        assert answered.wait(10)
+        stored.append(SECRET in str(list(session_log.events.entries("s"))))
+        return "Late."
+
+    slow, quick = speaker("slow"), speaker("quick", "Early.")
+    slow.model._respond = wait
+    running = threading.Thread(target=graph(session_log, {"one": slow}, manager), args=(SECRET,))
+    running.start()
+    assert asked.wait(10)
+    graph(session_log, {"one": quick}, manager)("Hello")
+    answered.set()
+    running.join(10)
+    assert stored == [False]
+    assert sorted(said(session_log, "g:one")) == sorted([SECRET, "Late.", "Hello", "Early."])
+    assert session_log.verify("s").ok

@@ -8,15 +8,18 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from strands import Agent
 from strands.agent.conversation_manager import (
     NullConversationManager,
     SlidingWindowConversationManager,
     SummarizingConversationManager,
 )
 from strands.types.exceptions import ContextWindowOverflowException
+from strands.types.session import SessionMessage
 from strands_agents import add, call, happened, make_agent
 
-from strands_session_log import SessionLog
+from strands_session_log import SessionLog, SessionRecorder
+from strands_session_log.testing.model import ScriptedModel
 
 SLIDING = inspect.signature(SlidingWindowConversationManager.__init__).parameters
 
@@ -214,3 +217,181 @@ def test_another_conversation_manager_on_a_live_agent_does_not_bring_removed_mes
     agent("One more?")
     resumed = make_agent(session_log, conversation_manager=SlidingWindowConversationManager(window_size=6))
     assert resumed.messages == agent.messages
+
+
+def note(text: str) -> Any:
+    return {"role": "user", "content": [{"text": text}]}
+
+
+def shown(messages: Any) -> list[str]:
+    return [message["content"][0]["text"] for message in messages]
+
+
+def append(agent: Any, text: str) -> None:
+    agent._session_manager.append_message(note(text), agent)
+
+
+def create(agent: Any, text: str) -> None:
+    manager = agent._session_manager
+    index = len(manager.list_messages("s", "default"))
+    manager.create_message("s", "default", SessionMessage(note(text), index))
+
+
+def resumed(log: SessionLog, **options: Any) -> list[str]:
+    options.setdefault("conversation_manager", NullConversationManager())
+    return shown(make_agent(log, **options).messages)
+
+
+@pytest.mark.parametrize("put", [append, create])
+def test_a_message_that_is_written_by_hand_is_held_by_the_resumed_agent(
+    session_log: SessionLog, put: Callable[[Any, str], None]
+) -> None:
+    agent = make_agent(session_log, answers(3), conversation_manager=NullConversationManager())
+    put(agent, "First of all.")
+    agent._session_manager.sync_agent(agent)
+    assert resumed(session_log) == ["First of all."]
+    talk(agent, 1)
+    put(agent, "By the way.")
+    agent._session_manager.sync_agent(agent)
+    agent("Question 1?")
+    expected = ["First of all.", "Question 0?", "Answer 0.", "By the way.", "Question 1?", "Answer 1."]
+    assert resumed(session_log) == expected
+    assert shown(agent.messages) == [text for text in expected if text not in ("First of all.", "By the way.")]
+    assert session_log.state("s").agents["default"].held is None
+    # What else is told of the window leaves it where it is.
+    agent.messages[0]["content"][0]["text"] = "Edited?"
+    agent("Question 2?")
+    assert resumed(session_log) == [
+        *("First of all.", "Edited?", "Answer 0.", "By the way.", "Question 1?", "Answer 1."),
+        *("Question 2?", "Answer 2."),
+    ]
+    assert session_log.verify("s").ok
+
+
+@pytest.mark.parametrize("before", [True, False])
+def test_a_message_that_is_written_by_hand_and_held_is_there_once(session_log: SessionLog, before: bool) -> None:
+    agent = make_agent(session_log, answers(2), conversation_manager=NullConversationManager())
+    talk(agent, 1)
+    message = note("By the way.")
+    if before:
+        agent.messages.append(message)
+    agent._session_manager.append_message(message, agent)
+    if not before:
+        agent.messages.append(message)
+    agent("Question 1?")
+    assert resumed(session_log) == shown(agent.messages)
+    assert len(session_log.state("s").agents["default"].messages) == 5
+    agent.messages[:] = agent.messages[:2]
+    agent._session_manager.sync_agent(agent)
+    assert resumed(session_log) == shown(agent.messages)
+
+
+def test_a_message_that_is_written_by_hand_goes_with_those_beside_it(session_log: SessionLog) -> None:
+    def manager() -> Any:
+        return SlidingWindowConversationManager(window_size=4)
+
+    agent = make_agent(session_log, answers(5), conversation_manager=manager())
+    talk(agent, 1)
+    append(agent, "By the way.")
+    for number in range(1, 5):
+        agent(f"Question {number}?")
+    assert resumed(session_log, conversation_manager=manager()) == shown(agent.messages)
+    assert transcript_length(session_log) == 11
+
+
+def test_a_cleared_conversation_is_not_resumed_with_what_was_written_by_hand(session_log: SessionLog) -> None:
+    agent = make_agent(session_log, answers(2), conversation_manager=NullConversationManager())
+    talk(agent, 1)
+    append(agent, "By the way.")
+    agent._session_manager.sync_agent(agent)
+    agent.messages.clear()
+    agent("Anew?")
+    assert resumed(session_log) == shown(agent.messages)
+
+
+def test_a_message_that_is_replaced_by_hand_is_held_by_the_resumed_agent(session_log: SessionLog) -> None:
+    agent = make_agent(session_log, answers(2), conversation_manager=NullConversationManager())
+    talk(agent, 1)
+    agent._session_manager.update_message("s", "default", SessionMessage(note("What I meant."), 0))
+    agent("Question 1?")
+    assert resumed(session_log) == ["What I meant.", "Answer 0.", "Question 1?", "Answer 1."]
+    assert window_events(session_log) == 0
+
+
+def test_a_message_that_is_redacted_by_hand_does_not_come_back_with_the_window(session_log: SessionLog) -> None:
+    agent = make_agent(session_log, answers(2), conversation_manager=NullConversationManager())
+    talk(agent, 1)
+    redaction = SessionMessage(note("[redacted]"), 0, redact_message=note("[redacted]"))
+    agent._session_manager.update_message("s", "default", redaction)
+    agent("Question 1?")
+    assert resumed(session_log)[0] == "[redacted]"
+    assert "Question 0?" not in str([event.data for event in happened(session_log)])
+
+
+SLIDING_OPTIONS = [
+    {},
+    *([{"pin_first": 2}] if "pin_first" in SLIDING else []),
+]
+
+
+@pytest.mark.parametrize("options", SLIDING_OPTIONS, ids=str)
+@pytest.mark.parametrize("turns", [0, 1, 2, 5])
+def test_the_window_after_a_direct_tool_call_is_what_the_agent_holds(
+    session_log: SessionLog, options: dict[str, Any], turns: int
+) -> None:
+    def manager() -> Any:
+        return SlidingWindowConversationManager(window_size=6, **options)
+
+    agent = make_agent(session_log, answers(6), conversation_manager=manager(), tools=[add])
+    talk(agent, turns)
+    for number in range(2):
+        agent.tool.add(a=number, b=2)
+        assert session_log.state("s").agents["default"].window == agent.messages
+        assert make_agent(session_log, conversation_manager=manager()).messages == agent.messages
+    agent("And then?")
+    assert make_agent(session_log, conversation_manager=manager()).messages == agent.messages
+    assert session_log.verify("s").ok
+
+
+def test_the_window_after_a_direct_tool_call_needs_no_event_of_its_own(session_log: SessionLog) -> None:
+    manager = SlidingWindowConversationManager(window_size=4)
+    agent = make_agent(session_log, answers(6), conversation_manager=manager, tools=[add])
+    talk(agent, 2)
+    agent.tool.add(a=1, b=2)
+    agent("And then?")
+    assert window_events(session_log) == 0
+
+
+@pytest.mark.parametrize("edit", [clear, cut, rewrite])
+def test_the_window_a_recorder_tells_of_after_a_direct_tool_call_is_what_the_agent_holds(
+    session_log: SessionLog, edit: Callable[[Any], None]
+) -> None:
+    recorder = SessionRecorder(session_log, "s")
+    agent = Agent(
+        model=ScriptedModel(answers(6)),
+        conversation_manager=SlidingWindowConversationManager(window_size=4),
+        tools=[add],
+        hooks=[recorder],
+        callback_handler=None,
+    )
+    talk(agent, 1)
+    edit(agent)
+    agent.tool.add(a=1, b=2)
+    assert recorder.close()
+    assert session_log.state("s").agents["default"].window == agent.messages
+
+
+def test_what_a_conversation_manager_of_ones_own_does_is_not_guessed(session_log: SessionLog) -> None:
+    class Counting(SlidingWindowConversationManager):
+        """Does something else each time, which only Strands may make it do."""
+
+        calls = 0
+
+        def apply_management(self, agent: Any, **_: Any) -> None:
+            self.calls += 1
+
+    manager = Counting(window_size=2)
+    agent = make_agent(session_log, answers(2), conversation_manager=manager, tools=[add])
+    agent.tool.add(a=1, b=2)
+    assert manager.calls == 1
+    assert session_log.state("s").agents["default"].window == agent.messages

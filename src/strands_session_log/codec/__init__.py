@@ -1,6 +1,6 @@
 """Between Python values and the text that stands in a stream entry. Pure: no I/O, no clients."""
 
-from .envelope import FIELDS, Encoded, Entry, decode, encode, parse, renumbered, retained
+from .envelope import FIELDS, Encoded, Entry, decode, encode, parse, reissued, renumbered, retained
 from .rows import RawEntry, Row, fields_of, recorded, rows
 from .values import MARK, from_json, to_json
 
@@ -17,6 +17,7 @@ __all__ = [
     "from_json",
     "parse",
     "recorded",
+    "reissued",
     "renumbered",
     "retained",
     "rows",

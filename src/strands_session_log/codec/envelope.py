@@ -16,7 +16,7 @@ from ..errors import CorruptEntryError, EncodingError
 from ..errors.quoting import MalformedEntryError, reason_of
 from ..events import Custom, Event, Recorded
 from ..events.event import check_event, restored
-from ..ids import EventId
+from ..ids import EventId, new_event_id
 from .left_out import complete, shorten
 from .values import from_json, to_json
 
@@ -81,6 +81,14 @@ def renumbered(encoded: Encoded, index: int) -> Encoded:
     complete(event.type, event.agent, event.time, retained(encoded.retained), data)
     fields = event.agent, event.event_id, event.time, event.trace, event.version
     return encode(restored(event.type, {**from_json(data), "message_id": index}, *fields))
+
+
+def reissued(encoded: Encoded) -> Encoded:
+    """The same event under a new id: another one, as far as the log is concerned."""
+    event, id_ = encoded.event, new_event_id()
+    fields = event.data, event.agent, id_, event.time, event.trace, event.version
+    header = (*encoded.header[:2], id_.encode(), *encoded.header[3:])
+    return encoded._replace(header=header, event=restored(event.type, *fields))
 
 
 def _facts_of(event: Event) -> bytes:

@@ -31,6 +31,7 @@ class Said:
         live: The message the agent holds; guardrails change it in place.
         index: Its index; None until it has one.
         created_at: When it was recorded first.
+        asked: The fingerprint of what it said when a model was asked about it; None before that.
         redaction: What it says now that it was redacted.
         withheld: What its agent held of a deleted session when it got its index: it is another one's after the next.
     """
@@ -38,14 +39,21 @@ class Said:
     live: Any
     index: int | None = None
     created_at: str = ""
+    asked: bytes | None = None
     redaction: Any = None
     withheld: object = None
 
+    def replaced(self) -> SessionMessage:
+        """Its record, with nothing of what was redacted."""
+        message = self.live if self.redaction is None else self.redaction
+        record = SessionMessage(message, self.index or 0)
+        record.created_at = self.created_at or record.created_at
+        return record
+
     def redacted(self, agent_id: str, trace: str) -> events.MessageRedacted:
         """The event that replaces it."""
-        message = self.live if self.redaction is None else self.redaction
-        record = SessionMessage(message, self.index or 0, redact_message=message)
-        record.created_at = self.created_at or record.created_at
+        record = self.replaced()
+        record.redact_message = record.message
         return events.MessageRedacted(redacted(record), agent_id, trace=trace)
 
 
@@ -60,7 +68,7 @@ class Guardrail:
     def said(self, message: Any, agent: Any) -> Said:
         """Note a message that was added, also in the midst of a model call; those the agent dropped are forgotten."""
         held = {id(one) for one in agent.messages}
-        self._said = [said for said in self._said if id(said.live) in held]
+        self._said = [said for said in self._said if id(said.live) in held and not _says_else(said, message)]
         self._said.append(Said(message))
         if self._in_call:
             self.asked(agent)
@@ -74,6 +82,9 @@ class Guardrail:
     def asked(self, agent: Any) -> None:
         """A model call begins."""
         self._in_call, self._asked = True, _noted(agent.messages)
+        if self._asked:
+            for said in self._said:
+                said.asked = self._asked[1] if said.live is self._asked[0] else said.asked
 
     def redacted(self, agent: Any) -> list[Said]:
         """A model call has ended.
@@ -91,6 +102,11 @@ def watch(registry: Any, asked: Handler, ended: Handler) -> None:
     """Listen to the beginning and the end of model calls: after all other hooks, and before all others."""
     listen(Ordered(registry, math.inf), "BeforeModelCallEvent", asked)
     listen(Ordered(registry, -math.inf), "AfterModelCallEvent", ended)
+
+
+def _says_else(said: Said, message: Any) -> bool:
+    """Whether a message is the same dict that was said before, and says something else by now."""
+    return said.live is message and said.asked is not None and said.asked != fingerprint(message)
 
 
 def _noted(messages: Any) -> Noted:

@@ -6,19 +6,21 @@ import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal
 
+from strands.types.content import Message
 from strands.types.session import SessionAgent, SessionMessage
 
 from .. import codec, events
 from ..codec import Encoded
-from ..errors import AlreadyAnsweredError
+from ..errors import AlreadyAnsweredError, ConcurrentWriteError
 from ..event_log import ANY, FEW_EVENTS, AgentAt, EventLog, Expected, InLife, MultiAgentAt, first_batch
-from ..event_log.expected import begun
+from ..event_log.expected import begun, conflict
 from ..events import Event
 from ..ids import START, EventId
 from ..instrumentation import Repaired
 from ..instrumentation.hooks import hooks
 from ..state import ANSWERING, AgentState, Messages, is_interrupted, removed_count
 from .records import agent_content, data_of
+from .spoken import Spoken
 from .trace import current_traceparent
 from .window import Window
 from .withheld import Withheld
@@ -30,7 +32,7 @@ class Journal:
     Events are made and encoded where they happen, and written by `flush`, which may run in another thread. Facts wait
     for the next message, so that what happens together travels together. A batch whose outcome is unknown is repeated
     as it was: the log recognises a batch that has landed by its events. Methods that put something in line take the
-    span it happened in; the active one if none is given.
+    span it happened in; the active one if none is given. Any number of threads may use it.
 
     Args:
         log: Where to.
@@ -43,6 +45,7 @@ class Journal:
 
     Attributes:
         life: The session this one writes to.
+        lock: Held by whoever needs several things of it to belong together; never while the network is waited for.
     """
 
     def __init__(
@@ -70,12 +73,14 @@ class Journal:
         self.has_window = agent.held is not None
         self._seen: list[Any] = []
         self._notes: list[Encoded] = []
-        self._held: list[Encoded] = []
+        self._held: dict[object, list[Encoded]] = {}
         self._waiting: list[Encoded] = []
         self._sent: list[Encoded] = []
+        self._given_up: set[int] = set()
         self._tracked: dict[str, tuple[int, str]] = {}
         self._earlier: Messages | None = agent.messages if remembers else None
-        self._queue_lock, self._flush_lock = threading.Lock(), threading.Lock()
+        self._last = Spoken.last_of(agent.messages)
+        self.lock, self._flush_lock = threading.RLock(), threading.Lock()
 
     @property
     def has_waiting(self) -> bool:
@@ -86,6 +91,11 @@ class Journal:
     def moved(self) -> EventId:
         """The event with which the agent, graph or swarm moved last, as far as this knows."""
         return self._moved
+
+    @property
+    def _lines(self) -> list[list[Encoded]]:
+        """All that is to be written."""
+        return [self._sent, self._waiting, *self._held.values()]
 
     @property
     def is_unsettled(self) -> bool:
@@ -100,7 +110,7 @@ class Journal:
 
     def note(self, happened: Iterable[Event]) -> None:
         """Keep facts until something is written that must not wait."""
-        with self._queue_lock:
+        with self.lock:
             self._notes += [codec.encode(event) for event in happened]
 
     def queue(self, happened: Sequence[Event] = ()) -> None:
@@ -113,60 +123,133 @@ class Journal:
 
     def _line_up(self, happened: Sequence[Event]) -> list[Encoded]:
         encoded = [codec.encode(event) for event in happened]
-        with self._queue_lock:
+        with self.lock:
             self._waiting += self._notes + encoded
             self._notes = []
         return encoded
 
-    def message(self, message: SessionMessage, trace: str | None = None, hold: bool = False) -> None:
-        """Put a message in line, or hold it back until `release`.
+    def say(
+        self,
+        message: Message,
+        held: Sequence[Any],
+        trace: str | None = None,
+        hold_for: object = None,
+        by_hand: bool = False,
+    ) -> SessionMessage:
+        """Put a message in line, or hold it back until `release`, under the next index.
+
+        One that Strands merged into the message written last takes its place, see `Spoken.is_continued_by`.
+
+        Args:
+            message: The message.
+            held: What its agent holds.
+            trace: The span it was said in.
+            hold_for: Until what is released it is held back; None if it is not.
+            by_hand: Whether it was not the agent that said it, which may never hold it.
+
+        Returns:
+            Its record.
+
+        Raises:
+            EncodingError: When a value in it cannot be stored; its index stays free.
+        """
+        with self.lock:
+            if self._last is not None and self._last.is_continued_by(message, held):
+                record = SessionMessage(message, self._last.at, created_at=self._last.created_at)
+                self.update(record, trace, hold_for)
+            else:
+                now = events.now()
+                record = SessionMessage(message, self.next_index, created_at=now, updated_at=now)
+                self.message(record, trace, hold_for, by_hand)
+        return record
+
+    def message(
+        self, message: SessionMessage, trace: str | None = None, hold_for: object = None, by_hand: bool = False
+    ) -> None:
+        """Put a message in line under the index its record has, or hold it back until `release`.
 
         Raises:
             EncodingError: When a value in it cannot be stored; its index stays free.
         """
         event = events.MessageAdded(data_of(message), self.agent_id, time=message.updated_at, trace=_or_current(trace))
-        encoded = self._hold(event) if hold else self._line_up([event])[0]
-        self._window.added(message.message_id, encoded.body)
-        self._seen.append(message.message)
-        self.next_index = max(self.next_index, message.message_id + 1)
+        with self.lock:
+            encoded = self._put(event, hold_for)
+            self._added(message.message_id, encoded.body, None if by_hand else message.message)
+            self._wrote(message, encoded)
+
+    def _added(self, index: int, body: bytes, live: Any) -> None:
+        """A message of the transcript; one that the agent does not hold has no live one."""
+        self._window.added(index, body, by_hand=live is None)
+        if live is not None:
+            self._seen.append(live)
+        self.next_index = max(self.next_index, index + 1)
+
+    def _wrote(self, message: SessionMessage, encoded: Encoded) -> None:
+        if self._last is None or message.message_id >= self._last.at:
+            self._last = Spoken(message.message_id, message.created_at, message.message, encoded.body)
         self.track(message)
 
-    def _hold(self, event: Event) -> Encoded:
+    def _put(self, event: Event, hold_for: object) -> Encoded:
         encoded = codec.encode(event)
-        with self._queue_lock:
-            self._held += [*self._notes, encoded]
+        with self.lock:
+            line = self._waiting if hold_for is None else self._held.setdefault(hold_for, [])
+            line += [*self._notes, encoded]
             self._notes = []
         return encoded
 
-    def release(self) -> None:
-        """Put what was held back in line, before the facts that were noted since."""
-        with self._queue_lock:
-            self._waiting, self._held = self._waiting + self._held, []
+    def release(self, what: object) -> None:
+        """Put what was held back for it in line, before the facts that were noted since."""
+        with self.lock:
+            self._waiting = self._waiting + self._held.pop(what, [])
 
-    def rewrite_held(self, message: SessionMessage) -> bool:
-        """Give a message that is held back another content.
+    def redact_held(self, message: SessionMessage) -> bool:
+        """Let a redaction take the place of what is held back of a message.
 
         Returns:
-            Whether it was held back.
+            Whether all of it was held back: then nothing else has to be redacted.
         """
-        with self._queue_lock:
-            for position, encoded in enumerate(self._held):
-                if encoded.message_index == message.message_id:
-                    event = events.MessageAdded(data_of(message), self.agent_id, trace=encoded.event.trace)
-                    self._held[position] = codec.encode(event)
-                    self._window.replaced(message.message_id, message.message)
-                    return True
-        return False
+        with self.lock:
+            if message.message_id in self._given_up:
+                # It is not in the log at all.
+                return True
+            if (place := self._place_of_held(message.message_id)) is None:
+                return False
+            line, at = place
+            if line[at].message_index is None:
+                del line[at]
+                return False
+            self._wrote(message, self._rewrite(line, at, message))
+            self._window.replaced(message.message_id, message.message)
+            return True
 
-    def update(self, message: SessionMessage, trace: str | None = None) -> None:
-        """Put a message's new content in line.
+    def update(self, message: SessionMessage, trace: str | None = None, hold_for: object = None) -> None:
+        """Put a message's new content in line, or hold it back as the message is, or is to be.
 
         Raises:
             EncodingError: When a value in it cannot be stored.
         """
-        self.queue([events.MessageUpdated(data_of(message), self.agent_id, trace=_or_current(trace))])
-        self._window.replaced(message.message_id, message.message)
-        self.track(message)
+        event = events.MessageUpdated(data_of(message), self.agent_id, trace=_or_current(trace))
+        with self.lock:
+            if place := self._place_of_held(message.message_id):
+                encoded = self._rewrite(*place, message)
+            else:
+                encoded = self._put(event, hold_for)
+            self._window.replaced(message.message_id, message.message)
+            self._wrote(message, encoded)
+
+    def _place_of_held(self, index: int) -> tuple[list[Encoded], int] | None:
+        places = ((line, at) for line in self._held.values() for at in range(len(line)))
+        return next(((line, at) for line, at in places if _is_about(line[at], index)), None)
+
+    def _rewrite(self, line: list[Encoded], at: int, message: SessionMessage) -> Encoded:
+        before = line[at].event
+        line[at] = codec.encode(Event.known[before.type](data_of(message), self.agent_id, trace=before.trace))
+        return line[at]
+
+    def says(self, index: int, message: Message) -> bool:
+        """Whether a message of the transcript, as it was when it was last compared, says what this one does."""
+        with self.lock:
+            return self._window.says(index, message)
 
     def track(self, message: SessionMessage) -> None:
         """Remember which index a message of this tracking id has."""
@@ -228,11 +311,12 @@ class Journal:
         if self._answering and is_interrupted(data):
             data[ANSWERING] = list(self._answering)
         content = codec.to_json(agent_content(data), "agent")
-        if content != self._content or forced:
-            # At the very time the record names, which then need not be written twice.
-            kind = events.AgentUpdated if self._content else events.AgentCreated
-            self.queue([kind(data, self.agent_id, time=agent.updated_at, trace=_or_current(trace))])
-            self._content, self._created_at = content, agent.created_at
+        with self.lock:
+            if content != self._content or forced:
+                # At the very time the record names, which then need not be written twice.
+                kind = events.AgentUpdated if self._content else events.AgentCreated
+                self.queue([kind(data, self.agent_id, time=agent.updated_at, trace=_or_current(trace))])
+                self._content, self._created_at = content, agent.created_at
 
     def glance(self, messages: Sequence[Any], conversation_manager_state: Any, trace: str | None = None) -> None:
         """As `window`, but only if other messages are held than last time: cheap enough for every message.
@@ -253,11 +337,12 @@ class Journal:
             EncodingError: When a value in it cannot be stored.
         """
         removed = removed_count(conversation_manager_state) if self.withheld is None else 0
-        changed = self._window.changed(messages, removed, self.next_index, forced)
-        self._seen = list(messages)
-        if changed is not None:
-            self.has_window = True
-            self.queue([events.WindowChanged(changed, self.agent_id, trace=_or_current(trace))])
+        with self.lock:
+            changed = self._window.changed(messages, removed, self.next_index, forced)
+            self._seen = list(messages)
+            if changed is not None:
+                self.has_window = True
+                self.queue([events.WindowChanged(changed, self.agent_id, trace=_or_current(trace))])
 
     def adopt(self, happened: Sequence[Event]) -> None:
         """Put events made elsewhere in line, and take note of what they mean for the agent.
@@ -270,14 +355,25 @@ class Journal:
     def write(self, happened: Sequence[Event]) -> None:
         """Write events made elsewhere at once, after what is in line; nothing of them is kept when that fails.
 
+        They are no part of what the live agent holds, and do not change it.
+
         Raises:
             SessionLogError: When they cannot be written, or someone else has moved the agent.
         """
         self.flush()
         with self._flush_lock:
             encoded = [codec.encode(event) for event in happened]
+            self._reserve([one.message_index for one in encoded if one.message_index is not None])
             self._landed(encoded, self._log.append(self._session_id, encoded, self._expected()))
-        self._take_note(encoded)
+        self._take_note(encoded, by_hand=True)
+
+    def _reserve(self, indices: Sequence[int]) -> None:
+        """Refuse indices of messages that wait, and take none of these for what is said meanwhile."""
+        with self.lock:
+            waiting = {one.message_index for line in self._lines for one in line}
+            for index in waiting.intersection(indices):
+                raise conflict(self._session_id, ANY, "message", self.agent_id, str(index))
+            self.next_index = max(self.next_index, *(index + 1 for index in indices), 0)
 
     def renumber(self, next_index: int) -> Callable[[int], int]:
         """Go on at an index; messages that wait, and have not landed, move with what refers to them.
@@ -285,8 +381,8 @@ class Journal:
         Returns:
             The new index of a message, by the one it had.
         """
-        with self._queue_lock:
-            waiting = [one.message_index for one in (*self._sent, *self._waiting, *self._held)]
+        with self.lock:
+            waiting = [one.message_index for line in self._lines for one in line]
             first = min((index for index in waiting if index is not None), default=self.next_index)
             shift = next_index - first
 
@@ -294,48 +390,81 @@ class Journal:
                 return index + shift if index >= first else index
 
             if shift:
-                for line in (self._sent, self._waiting, self._held):
+                for line in self._lines:
                     line[:] = [_renumbered(encoded, moved) for encoded in line]
                 self._tracked = {key: (moved(index), at) for key, (index, at) in self._tracked.items()}
+                self._last = self._last and self._last._replace(at=moved(self._last.at))
             self.next_index += shift
         return moved
 
     def reset(self) -> None:
         """The session was deleted: nothing is in line, and a new one gets nothing the agent still holds of it."""
-        with self._flush_lock, self._queue_lock:
+        with self._flush_lock, self.lock:
             self._moved, self.life, self.withheld = START, None, Withheld(self._content, self.withheld)
-            self._notes, self._held, self._waiting, self._sent = [], [], [], []
+            self._notes, self._held, self._waiting, self._sent = [], {}, [], []
             self._seen, self._content, self._created_at = [], {}, ""
             self._answering, self._answered_elsewhere = (), None
+            self._tracked, self._earlier, self._last, self._given_up = {}, None, None, set()
             self._window, self.has_window = Window(AgentState(self.agent_id), self.withheld), False
 
-    def _take_note(self, written: Sequence[Encoded]) -> None:
-        for encoded in written:
-            event = encoded.event
-            if isinstance(event, (events.AgentCreated, events.AgentUpdated)):
-                self._content = codec.to_json(agent_content(event.data))
-                self._created_at = str(event.data["created_at"])
-            elif event.message_index is not None:
-                self._window.added(event.message_index, encoded.body)
-                self._seen.append(event.data["message"])
-                self.next_index = max(self.next_index, event.message_index + 1)
-            elif isinstance(event, events.MessageUpdated):
-                self._window.replaced(event.data["message_id"], event.data["message"])
+    def _take_note(self, written: Sequence[Encoded], by_hand: bool = False) -> None:
+        with self.lock:
+            for encoded in written:
+                event = encoded.event
+                if isinstance(event, (events.AgentCreated, events.AgentUpdated)):
+                    self._content = codec.to_json(agent_content(event.data))
+                    self._created_at = str(event.data["created_at"])
+                elif isinstance(event, (events.MessageAdded, events.MessageUpdated)):
+                    self._take_note_of_message(event, encoded, by_hand)
+
+    def _take_note_of_message(self, event: Event, encoded: Encoded, by_hand: bool) -> None:
+        record = SessionMessage(event.data["message"], event.data["message_id"], created_at=event.data["created_at"])
+        if event.message_index is not None:
+            self._added(record.message_id, encoded.body, None if by_hand else record.message)
+        elif not by_hand:
+            self._window.replaced(record.message_id, record.message)
+        self._wrote(record, encoded)
 
     def flush(self) -> None:
         """Write what is in line, oldest first.
 
         Raises:
-            SessionLogError: What could not be written stays in line, for the next time.
+            SessionLogError: What could not be written stays in line, for the next time; but for a message that never
+                can be, as another one has its index: it is given up, and all else written.
         """
+        given_up: ConcurrentWriteError | None = None
         with self._flush_lock:
             failed_before = self._sent
             while self.has_waiting:
                 batch = self._next_batch()
-                self._landed(batch, self._log.append(self._session_id, batch, self._expected()))
+                try:
+                    self._landed(batch, self._log.append(self._session_id, batch, self._expected()))
+                except ConcurrentWriteError as error:
+                    if not self._gives_up(error):
+                        raise
+                    given_up = error
+                    continue
                 self._sent = []
                 if batch is failed_before:
                     hooks.tell(Repaired(len(batch)))
+        if given_up:
+            raise given_up
+
+    def _gives_up(self, error: ConcurrentWriteError) -> bool:
+        """Take a message whose index is in use out of the line; not where whoever writes goes on after it."""
+        index = error.actual.get("message")
+        if not self._fenced or not isinstance(index, int):
+            return False
+        with self.lock:
+            # Under other ids: what may have become of the batch as it was is not what becomes of this one.
+            left = [codec.reissued(one) for one in self._sent if not _is_about(one, index)]
+            self._waiting = [*left, *(one for one in self._waiting if not _is_about(one, index))]
+            self._sent, self._seen = [], []
+            self._window.lost(index)
+            self._given_up.add(index)
+            self._tracked = {key: found for key, found in self._tracked.items() if found[0] != index}
+            self._last = None if self._last and self._last.at == index else self._last
+        return True
 
     def _expected(self) -> Expected:
         if self.life is not None and not (self._fenced and self._moved.revision):
@@ -346,7 +475,7 @@ class Journal:
 
     def _next_batch(self) -> list[Encoded]:
         """What was tried before, alone; else what is in line, or as much of it as may land at once."""
-        with self._queue_lock:
+        with self.lock:
             if not self._sent:
                 count = first_batch(self._waiting, FEW_EVENTS)
                 self._sent, self._waiting = self._waiting[:count], self._waiting[count:]
@@ -357,6 +486,13 @@ class Journal:
         for id_, encoded in zip(ids, batch, strict=True):
             if encoded.event.moves == self._fenced:
                 self._moved = id_
+
+
+def _is_about(encoded: Encoded, index: int) -> bool:
+    """Whether an event is about the message of an index."""
+    return isinstance(encoded.event, (events.MessageAdded, events.MessageUpdated)) and (
+        encoded.event.data.get("message_id") == index
+    )
 
 
 def _renumbered(encoded: Encoded, moved: Callable[[int], int]) -> Encoded:

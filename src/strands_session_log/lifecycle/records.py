@@ -93,6 +93,12 @@ def have_tools(messages: Iterable[Any]) -> bool:
     return "toolUse" in kinds or "toolResult" in kinds
 
 
+def is_prompt(message: Any) -> bool:
+    """Whether somebody says something in a message; else it is the agent's own, or only what its tools answer."""
+    content = message["content"]
+    return message["role"] == "user" and not (content and all("toolResult" in block for block in content))
+
+
 def missing(what: str) -> SessionException:
     """The error of Strands' own repositories for something that is not there."""
     return SessionException(f"{what} does not exist")

@@ -7,7 +7,7 @@ Strands fires no event when a conversation manager trims or summarises, when con
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from hashlib import blake2b
 from typing import Any, NamedTuple
 
@@ -24,12 +24,17 @@ class Slot(NamedTuple):
     Attributes:
         at: Its index in the transcript; None when it stands nowhere in it.
         print: The fingerprint of its content.
+        tracking_id: The name Strands has given it, which tells it from others that say the same.
         is_erased: Whether its content was erased: what an agent holds in its place is then what it said.
+        is_by_hand: Whether it was put into the transcript beside the agent, which then does not hold it, but will when
+            it is resumed.
     """
 
     at: int | None
     print: bytes
+    tracking_id: object = None
     is_erased: bool = False
+    is_by_hand: bool = False
 
 
 class Window:
@@ -44,20 +49,30 @@ class Window:
         self._resumed: AgentState | None = agent
         self._withheld = withheld
         self._slots: list[Slot] = []
-        self._added: list[tuple[int, bytes]] = []
+        self._added: list[tuple[int, bytes, bool]] = []
         self._removed = agent.removed
 
-    def added(self, index: int, body: bytes) -> None:
+    def added(self, index: int, body: bytes, by_hand: bool = False) -> None:
         """Note a message written to the transcript, by the JSON of its record: its fingerprint can wait.
 
         A copy is kept: text as orjson makes it holds on to 16 KB, and every page of that is new to the process.
         """
-        self._added.append((index, bytes(memoryview(body))))
+        self._added.append((index, bytes(memoryview(body)), by_hand))
 
     def replaced(self, index: int, message: Any) -> None:
         """Note a message replaced in the transcript."""
         slots = self._load()
-        slots[:] = [Slot(index, fingerprint(message)) if slot.at == index else slot for slot in slots]
+        print_ = fingerprint(message)
+        slots[:] = [slot._replace(print=print_, is_erased=False) if slot.at == index else slot for slot in slots]
+
+    def lost(self, index: int) -> None:
+        """Note a message that did not get into the transcript: its index is another one's, which is not held."""
+        self._slots = [slot for slot in self._load() if slot.at != index]
+
+    def says(self, index: int, message: Any) -> bool:
+        """Whether a message of the transcript that the agent held when it was last compared says what this one does."""
+        print_ = fingerprint(message)
+        return any(slot.at == index and slot.print == print_ for slot in self._load())
 
     def changed(
         self, live: Sequence[Any], removed: int, next_index: int, forced: bool = False
@@ -80,19 +95,22 @@ class Window:
             live, prints = live[first:], prints[first:]
         slots[gone:] = expected = _with_erased(slots[gone:], prints)
         # A count that went back is that of another conversation manager: the fold would take what it says literally.
-        explained = removed >= self._removed and [slot.print for slot in expected] == prints
+        explained = _explained(expected, prints) if removed >= self._removed else None
         self._removed = removed
-        if explained and not forced:
-            self._slots = expected
+        if explained is not None and not forced:
+            self._slots = explained
             return None
-        self._slots = _placed(self._slots, prints)
+        placed = _placed(slots, prints, live)
+        has_any_by_hand = any(slot.is_by_hand for slot in expected)
+        self._slots = _with_those_by_hand(placed, expected) if has_any_by_hand else placed
         return {"items": list(_items(self._slots, live)), "removed": removed, "next": next_index}
 
     def _load(self) -> list[Slot]:
         """Fingerprint what was resumed and added only once it is needed: not while a message waits to be written."""
         if self._resumed is not None:
             self._slots, self._resumed = list(_slots_of(self._resumed)), None
-        self._slots += [Slot(index, _print_of_json(orjson.loads(body)["message"])) for index, body in self._added]
+        for index, body, by_hand in self._added:
+            self._slots.append(_slot(index, orjson.loads(body)["message"], is_by_hand=by_hand))
         self._added = []
         return self._slots
 
@@ -100,10 +118,14 @@ class Window:
 def _slots_of(agent: AgentState) -> Iterator[Slot]:
     for span in agent.window_spans():
         if isinstance(span, Mapping):
-            yield Slot(None, _print_of_json(span))
+            yield _slot(None, span)
         else:
             for one in agent.messages[span[0] : span[1]]:
-                yield Slot(one.message_id, _print_of_json(one.shown), one.erased)
+                yield _slot(one.message_id, one.shown, is_erased=one.erased)
+
+
+def _slot(at: int | None, message: Any, is_erased: bool = False, is_by_hand: bool = False) -> Slot:
+    return Slot(at, _print_of_json(message), _tracking_id(message), is_erased, is_by_hand)
 
 
 def _with_erased(known: Sequence[Slot], prints: Sequence[bytes]) -> list[Slot]:
@@ -128,13 +150,55 @@ def _with_erased(known: Sequence[Slot], prints: Sequence[bytes]) -> list[Slot]:
     return slots
 
 
-def _placed(known: Sequence[Slot], prints: Iterable[bytes]) -> list[Slot]:
-    """What is held now, each with its index; an index stands once, as the fold takes it: another copy has none."""
-    indices: dict[bytes, deque[int]] = {}
+def _explained(expected: list[Slot], prints: Sequence[bytes]) -> list[Slot] | None:
+    """What is expected, if it is held, with or without what was put there by hand."""
+    if [slot.print for slot in expected] == prints:
+        return [slot._replace(is_by_hand=False) if slot.is_by_hand else slot for slot in expected]
+    return expected if [slot.print for slot in expected if not slot.is_by_hand] == prints else None
+
+
+def _with_those_by_hand(held: list[Slot], known: Sequence[Slot]) -> list[Slot]:
+    """What is held now, and what was put into the transcript by hand, unless all that it came after is held no more."""
+    still_held = {(slot.at, slot.print): slot for slot in held}
+    before: Slot | None = None
+    is_left = True
     for slot in known:
+        if same := still_held.get((slot.at, slot.print)):
+            before, is_left = same, True
+        elif not slot.is_by_hand:
+            is_left = before is not None
+        elif is_left:
+            held.insert(0 if before is None else held.index(before) + 1, slot)
+            before = slot
+    return held
+
+
+def _placed(known: Sequence[Slot], prints: Sequence[bytes], live: Sequence[Any]) -> list[Slot]:
+    """What is held now, each with its index; an index stands once, as the fold takes it: another copy has none.
+
+    Of several that say the same it is the one with its tracking id, if there is one.
+    """
+    indices: dict[object, deque[int]] = {}
+    for slot in sorted(known, key=lambda slot: slot.is_by_hand):
         if slot.at is not None:
+            indices.setdefault((slot.print, slot.tracking_id), deque()).append(slot.at)
             indices.setdefault(slot.print, deque()).append(slot.at)
-    return [Slot(left.popleft() if (left := indices.get(print_)) else None, print_) for print_ in prints]
+    names = [_tracking_id(message) for message in live]
+    own = [_next(indices.get((print_, name))) for print_, name in zip(prints, names, strict=True)]
+    taken = set(own)
+    found = (_next(indices.get(print_), taken) if at is None else at for at, print_ in zip(own, prints, strict=True))
+    return [Slot(at, print_, name) for at, print_, name in zip(found, prints, names, strict=True)]
+
+
+def _next(indices: deque[int] | None, taken: Collection[int | None] = ()) -> int | None:
+    while indices:
+        if (index := indices.popleft()) not in taken:
+            return index
+    return None
+
+
+def _tracking_id(message: Any) -> object:
+    return message.get("tracking_id") if isinstance(message, Mapping) else None
 
 
 def fingerprint(message: Any) -> bytes:
@@ -147,13 +211,19 @@ def fingerprint(message: Any) -> bytes:
 
 
 def _print_of_json(message: Any) -> bytes:
-    return blake2b(orjson.dumps(message, option=orjson.OPT_SORT_KEYS), digest_size=16).digest()
+    # A tracking id is no content: Strands gives one to every message that lacks one, each time it is restored.
+    content = (
+        {name: value for name, value in message.items() if name != "tracking_id"} if type(message) is dict else message
+    )
+    return blake2b(orjson.dumps(content, option=orjson.OPT_SORT_KEYS), digest_size=16).digest()
 
 
 def _items(slots: Iterable[Slot], live: Iterable[Any]) -> Iterable[Any]:
     """Ranges of consecutive indices, and what stands nowhere else in full."""
     run: list[int] = []
-    for slot, message in zip(slots, live, strict=True):
+    messages = iter(live)
+    for slot in slots:
+        message = None if slot.is_by_hand else next(messages)
         if run and slot.at == run[1] + 1:
             run[1] += 1
             continue

@@ -19,6 +19,7 @@ from strands.types.session import SessionAgent, SessionMessage
 from .. import events
 from ..codec import from_json, to_json
 from ..lifecycle import Facts, Journal, listen
+from ..lifecycle.direct_calls import about_to_hold, ends_direct_call
 from ..lifecycle.erasing import erase_original
 from ..lifecycle.guardrail import Guardrail, Said, watch
 from ..lifecycle.nodes import AGENT_EVENTS, ASKED, ENDED, Handlers, NodeFacts, NodeRuns
@@ -288,6 +289,9 @@ class _Recording:
                 journal.state(record, trace)
 
         self.worker.put(step, begins=True)
+        if ends_direct_call(hook.message):
+            # It is in no call whose end would tell what the agent holds.
+            self._settled(hook)
 
     def _message_updated(self, hook: Any) -> None:
         message, trace = _snapshot(hook.message), current_traceparent()
@@ -327,7 +331,9 @@ class _Recording:
         if self.agent is None:
             return
         record, trace = SessionAgent.from_agent(hook.agent), current_traceparent()
-        messages = _snapshot(list(hook.agent.messages))
+        state = record.conversation_manager_state
+        held, record.conversation_manager_state = about_to_hold(hook.agent, hook.agent.messages, state)
+        messages = _snapshot(list(held))
 
         def step(journal: Journal) -> None:
             journal.state(record, trace)

@@ -12,8 +12,10 @@ from strands.types.session import SessionAgent, SessionMessage
 
 from ..errors import EncodingError
 from ..lifecycle import Facts, listen
+from ..lifecycle.direct_calls import about_to_hold
 from ..lifecycle.facts import answered
 from ..lifecycle.hooks import Ordered
+from ..lifecycle.records import is_prompt
 from .errors import session_exceptions
 
 if TYPE_CHECKING:
@@ -72,14 +74,15 @@ class Listener:
             journal = self._manager.journal(agent)
         self._manager.forget_dropped_messages(agent)
         record = SessionAgent.from_agent(agent)
-        manager_state = record.conversation_manager_state
+        messages, state = agent.messages if heard is None else heard, record.conversation_manager_state
+        if heard is not None:
+            messages, record.conversation_manager_state = about_to_hold(agent, heard, state)
 
         def window() -> None:
-            messages = agent.messages if heard is None else heard
             if closely:
-                journal.window(messages, manager_state, forced=forced)
+                journal.window(messages, record.conversation_manager_state, forced=forced)
             else:
-                journal.glance(messages, manager_state)
+                journal.glance(messages, record.conversation_manager_state)
 
         refused: list[EncodingError] = []
         for step in (partial(journal.state, record), window):
@@ -103,12 +106,12 @@ class Listener:
         return write
 
     def _message_added(self, hook: Any) -> Callable[[], None] | None:
-        asks = hook.message["role"] == "user" and not _answers_tools(hook.message)
+        asks = is_prompt(hook.message)
         holds = self._holds and asks
         with session_exceptions():
             if not holds:
-                self._manager.journal(hook.agent).release()
-            self._manager.say(hook.message, hook.agent, hold=holds)
+                self._manager.journal(hook.agent).release(hook.agent.agent_id)
+            self._manager.say(hook.message, hook.agent, hold_for=hook.agent.agent_id if holds else None)
         # What was edited between two turns shows with the prompt; in mid-turn only other messages are looked for.
         heard = _up_to(hook.message, hook.agent.messages)
         return None if holds else self.settle(hook.agent, heard, closely=asks)
@@ -133,7 +136,7 @@ class Listener:
 
     def _invocation_ended(self, hook: Any) -> Callable[[], None]:
         journal = self._manager.journal(hook.agent)
-        journal.release()
+        journal.release(hook.agent.agent_id)
         journal.unclaim()
         if self._records_facts:
             self._noting(Facts.invocation_ended)(hook)
@@ -150,10 +153,6 @@ class Listener:
             self._manager.journal(hook.agent).note(tell(self.facts[agent_id], hook))
 
         return note
-
-
-def _answers_tools(message: Any) -> bool:
-    return any("toolResult" in block for block in message["content"])
 
 
 def _up_to(message: Any, messages: Sequence[Any]) -> Sequence[Any]:

@@ -50,8 +50,9 @@ class ValkeySessionManager(RepositorySessionManager, LogRepository):
         url: Instead of a client: where the server is, as for `SessionLog.connect`.
         namespace: First part of every key; only with `client` or `url`.
         record: `all`, or `state` for only what resuming needs: no invocation, model, tool and node events.
-        hold_user_messages: Keep a user message back until the model call it belongs to has settled, for those who may
-            not store it even for the moment until a guardrail redacts it. A process that dies in that call loses it.
+        hold_user_messages: Keep a user message, and the prompt of a node, back until the model call it belongs to has
+            settled, for those who may not store it even for the moment until a guardrail redacts it. A process that
+            dies in that call loses it.
         verify_on_resume: Resume from the events alone, not from a snapshot, and refuse with `SessionBrokenError` when
             one is not what was written; as the log says if left out. It takes the longer the more events there are.
         **kwargs: Accepted and ignored, as in the manager this one replaces.
@@ -93,7 +94,12 @@ class ValkeySessionManager(RepositorySessionManager, LogRepository):
         self._open(session_id)
         self._listener = Listener(self, records_facts=record == "all", holds_user_messages=hold_user_messages)
         self._orchestrators = Orchestrators(
-            self.log.events, session_id, self._state, self._has_agent, records_facts=record == "all"
+            self.log.events,
+            session_id,
+            self._state,
+            self._has_agent,
+            records_facts=record == "all",
+            holds_user_messages=hold_user_messages,
         )
 
     def _open(self, session_id: str) -> None:
@@ -160,13 +166,13 @@ class ValkeySessionManager(RepositorySessionManager, LogRepository):
         super().create_message(session_id, agent_id, session_message, **kwargs)
 
     def append_message(self, message: Message, agent: LocalAgent, **kwargs: Any) -> None:
-        """Write a message.
+        """Write a message; the agent holds it when it is resumed, whether this one holds it or not.
 
         Raises:
             SessionException: When it cannot be written; it will be together with the next one.
         """
         with session_exceptions():
-            self.say(message, agent).flush()
+            self.say(message, agent, by_hand=True).flush()
 
     def sync_agent(self, agent: LocalAgent, **kwargs: Any) -> None:
         """Write the agent's state and window where they have changed, and whatever could not be written before.
@@ -184,16 +190,9 @@ class ValkeySessionManager(RepositorySessionManager, LogRepository):
             SessionException: When there is none, or it cannot be written; it will be with the next message.
         """
         with session_exceptions():
-            journal, latest = self.journal(agent), self._latest_agent_message.get(agent.agent_id)
-            if latest is None:
-                raise SessionException("No message to redact.")
-            if _is_another(latest.message, redact_message):
-                return
-            latest.redact_message = redact_message
-            held = self._held_records.get(agent.agent_id, [])
-            # A prompt that was tried again may have stored the same dict under an earlier index.
-            aliases = [record for record in held if record is not latest and record.message is redact_message]
-            for record in (latest, *aliases):
+            journal = self.journal(agent)
+            for record in self._to_redact(journal, redact_message):
+                record.redact_message = redact_message
                 replaced = SessionMessage(redact_message, record.message_id, redact_message, record.created_at)
                 self.redactions.redact(journal, replaced)
             self._listener.settle(agent, forced=journal.has_window)()
@@ -211,7 +210,9 @@ class ValkeySessionManager(RepositorySessionManager, LogRepository):
         if session_id == self.session_id:
             self.redactions.forget()
             self._orchestrators.session_deleted()
-            for journal in self._journals.values():
+            self._held_records.clear()
+            for agent_id, journal in self._journals.items():
+                self._latest_agent_message[agent_id] = None
                 journal.reset()
 
     def initialize_multi_agent(self, source: MultiAgentBase, **kwargs: Any) -> None:
@@ -249,7 +250,7 @@ class ValkeySessionManager(RepositorySessionManager, LogRepository):
             raise missing(f"Agent {agent.agent_id} in session {self.session_id}")
         return journal
 
-    def say(self, message: Message, agent: Any, hold: bool = False) -> Journal:
+    def say(self, message: Message, agent: Any, hold_for: object = None, by_hand: bool = False) -> Journal:
         """Put a message in line, or hold it back; one that Strands merged into the one before takes its place.
 
         Returns:
@@ -258,24 +259,40 @@ class ValkeySessionManager(RepositorySessionManager, LogRepository):
         Raises:
             EncodingError: When a value in it cannot be stored.
         """
-        journal, latest = self.journal(agent), self._latest_agent_message.get(agent.agent_id)
-        known = journal.tracked(message.get("tracking_id"))
-        if latest and known and not any(held is latest.message for held in agent.messages):
-            record = SessionMessage(message, known[0], created_at=known[1])
-            journal.update(record)
-        else:
-            now = events.now()
-            record = SessionMessage(message, journal.next_index, created_at=now, updated_at=now)
-            journal.message(record, hold=hold)
-        self._latest_agent_message[agent.agent_id] = record
-        self._held_records.setdefault(agent.agent_id, []).append(record)
+        journal = self.journal(agent)
+        with journal.lock:
+            self._forget_what_it_said_before(message, agent.agent_id)
+            record = journal.say(message, agent.messages, hold_for=hold_for, by_hand=by_hand)
+            self._latest_agent_message[agent.agent_id] = record
+            self._held_records.setdefault(agent.agent_id, []).append(record)
         return journal
 
     def forget_dropped_messages(self, agent: Any) -> None:
         """Keep records of the messages an agent holds only: a redaction must find all that store the same dict."""
         held = {id(message) for message in agent.messages}
-        records = self._held_records.get(agent.agent_id, [])
-        self._held_records[agent.agent_id] = [record for record in records if id(record.to_message()) in held]
+        with self.journal(agent).lock:
+            records = self._held_records.get(agent.agent_id, [])
+            self._held_records[agent.agent_id] = [record for record in records if id(record.to_message()) in held]
+
+    def _forget_what_it_said_before(self, message: Message, agent_id: str) -> None:
+        """A dict that is said again, and says something else, is no record any more of what it said."""
+        journal, tracking_id = self._journals[agent_id], message.get("tracking_id")
+        records = self._held_records.get(agent_id, [])
+        if tracking_id is None or journal.tracked(tracking_id):
+            same = [record for record in records if record.message is message]
+            changed = [record for record in same if not journal.says(record.message_id, message)]
+            self._held_records[agent_id] = [record for record in records if record not in changed]
+
+    def _to_redact(self, journal: Journal, message: Message) -> list[SessionMessage]:
+        """Every record of a message that is redacted: one that was tried again may stand under several indices."""
+        with journal.lock:
+            records = self._held_records.get(journal.agent_id, [])
+            if same := [record for record in records if record.message is message]:
+                return same
+            latest = self._latest_agent_message.get(journal.agent_id)
+        if latest is None and journal.withheld is None:
+            raise SessionException("No message to redact.")
+        return [] if latest is None or _is_another(latest.message, message) else [latest]
 
     def _restore_window(self, agent: Any, known: AgentState) -> None:
         """Give the agent what it held, where its messages and its conversation manager's state do not tell it."""

@@ -18,8 +18,6 @@ from functools import partial
 from typing import Any
 from weakref import WeakKeyDictionary
 
-from strands.types.session import SessionMessage
-
 from .. import events
 from ..errors import ConcurrentWriteError, SessionLostError
 from ..event_log import EventLog
@@ -30,6 +28,7 @@ from ..lifecycle.erasing import erase_original
 from ..lifecycle.guardrail import Guardrail
 from ..lifecycle.hooks import Handler, Writer
 from ..lifecycle.nodes import ASKED, ENDED, Handlers, NodeFacts, NodeRuns, listen_to_nodes
+from ..lifecycle.records import is_prompt
 from ..lifecycle.trace import current_traceparent
 from ..state import AgentState, SessionState
 from .errors import session_exceptions
@@ -46,6 +45,7 @@ class Orchestrators:
         state: Reads the newest state of a session.
         is_agent: Whether there is an agent of this id that resumes from its transcript.
         records_facts: Whether nodes, and what happens in them, are events too.
+        holds_user_messages: Whether the prompt of a node waits for its model call to settle.
 
     Attributes:
         runs: The nodes at work.
@@ -58,9 +58,10 @@ class Orchestrators:
         state: Callable[[str], SessionState],
         is_agent: Callable[[str], bool],
         records_facts: bool,
+        holds_user_messages: bool = False,
     ) -> None:
         self.log, self.session_id, self.records_facts = log, session_id, records_facts
-        self._state, self._is_agent = state, is_agent
+        self._state, self._is_agent, self._holds = state, is_agent, holds_user_messages
         self._each: WeakKeyDictionary[Any, Orchestrator] = WeakKeyDictionary()
         self._transcripts: dict[str, Transcript] = {}
         self.runs = NodeRuns(self._handlers)
@@ -93,7 +94,7 @@ class Orchestrators:
         name = f"{name}/node" if self._is_agent(name) else name
         if name not in self._transcripts:
             known = partial(self._known, name)
-            self._transcripts[name] = Transcript(self.log, self.session_id, name, known, self.life)
+            self._transcripts[name] = Transcript(self.log, self.session_id, name, known, self.life, self._holds)
         return self._transcripts[name].handlers(agent)
 
     def _known(self, name: str) -> AgentState:
@@ -255,12 +256,13 @@ class Transcript:
         name: The agent it is in the session.
         known: Reads what the log holds of it.
         life: Which session that is, see `EventLog.life`.
+        holds: Whether prompts are held back until their model call has settled.
     """
 
     def __init__(
-        self, log: EventLog, session_id: str, name: str, known: Callable[[], AgentState], life: str | None
+        self, log: EventLog, session_id: str, name: str, known: Callable[[], AgentState], life: str | None, holds: bool
     ) -> None:
-        self._log, self._session_id, self._name, self._known = log, session_id, name, known
+        self._log, self._session_id, self._name, self._known, self._holds = log, session_id, name, known, holds
         self._journal = Journal(log, session_id, AgentState(name), fenced="", life=life)
         self._agents: WeakKeyDictionary[Any, tuple[Facts, Guardrail]] = WeakKeyDictionary()
         self._to_erase: set[int] = set()
@@ -288,25 +290,28 @@ class Transcript:
         return self._write
 
     def _message_added(self, guardrail: Guardrail, hook: Any) -> Writer:
+        holds, journal, agent = self._holds and is_prompt(hook.message), self._journal, hook.agent
         with self._index_lock, session_exceptions():
-            record = SessionMessage.from_message(hook.message, self._journal.next_index)
-            self._journal.message(record)
-            said = guardrail.said(hook.message, hook.agent)
+            if not holds:
+                journal.release(agent.hooks)
+            record = journal.say(hook.message, agent.messages, hold_for=agent.hooks if holds else None)
+            said = guardrail.said(hook.message, agent)
             said.index, said.created_at = record.message_id, record.created_at
-        return self._write
+        return None if holds else self._write
 
     def _invocation_ended(self, facts: Facts, guardrail: Guardrail, hook: Any) -> Writer:
         # A model call that was cancelled has no end of its own.
         self._model_ended(guardrail, hook)
+        self._journal.release(hook.agent.hooks)
         return self._tell(facts.invocation_ended(hook))
 
     def _model_ended(self, guardrail: Guardrail, hook: Any) -> Writer:
-        found = [said for said in guardrail.redacted(hook.agent) if said.index is not None]
-        for said in found:
-            with session_exceptions():
-                self._journal.adopt([said.redacted(self._name, current_traceparent())])
-            self._to_erase.add(said.index or 0)
-        return self._write if found else None
+        with self._index_lock, session_exceptions():
+            for said in guardrail.redacted(hook.agent):
+                if said.index is not None and not self._journal.redact_held(said.replaced()):
+                    self._journal.adopt([said.redacted(self._name, current_traceparent())])
+                    self._to_erase.add(said.index)
+        return self._write if self._to_erase else None
 
     def _write(self) -> None:
         with session_exceptions():

@@ -33,7 +33,7 @@ class Redactions:
             journal: Of its agent.
             message: Both of its messages are the redaction.
         """
-        if journal.rewrite_held(SessionMessage(message.message, message.message_id, created_at=message.created_at)):
+        if journal.redact_held(SessionMessage(message.message, message.message_id, created_at=message.created_at)):
             return
         journal.adopt([events.MessageRedacted(redacted(message), journal.agent_id, trace=current_traceparent())])
         self.remember(journal.agent_id, [message.message_id])
