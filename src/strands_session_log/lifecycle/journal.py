@@ -15,11 +15,13 @@ from ..codec import Encoded
 from ..errors import AlreadyAnsweredError, ConcurrentWriteError
 from ..event_log import ANY, FEW_EVENTS, AgentAt, EventLog, Expected, InLife, MultiAgentAt, first_batch
 from ..event_log.expected import begun, conflict
+from ..event_log.whereabouts import Sought
 from ..events import Event
 from ..ids import START, EventId
 from ..instrumentation import Repaired
 from ..instrumentation.hooks import hooks
 from ..state import ANSWERING, AgentState, Messages, is_interrupted, removed_count
+from .erasing import without
 from .records import agent_content, data_of
 from .spoken import Spoken
 from .trace import current_traceparent
@@ -68,6 +70,7 @@ class Journal:
         self._moved = agent.moved
         self._answering: Sequence[str] = agent.answering
         self._answered_elsewhere = agent.moved if agent.answering else None
+        self._withdrawn: list[Sought] = []
         self._content: Any = agent_content(record)
         self._created_at = str(record.get("created_at", ""))
         self._window = Window(agent, withheld)
@@ -295,6 +298,10 @@ class Journal:
         self._answering = list(interrupts)
         self.state(agent, forced=True)
 
+    def withdraw(self, found: Sought) -> None:
+        """Keep what was redacted elsewhere out of the agent's record, which may hold it until it is not interrupted."""
+        self._withdrawn.append(found)
+
     def unclaim(self) -> None:
         """The call is over; with the agent's record, the log is told."""
         if not self._answered_elsewhere:
@@ -315,8 +322,13 @@ class Journal:
         """
         agent.created_at = self._created_at or agent.created_at
         data = data_of(agent) if self.withheld is None else self.withheld.left_of(data_of(agent))
-        if self._answering and is_interrupted(data):
-            data[ANSWERING] = list(self._answering)
+        if is_interrupted(data):
+            if self._answering:
+                data[ANSWERING] = list(self._answering)
+            if self._withdrawn:
+                data["_internal_state"] = without(data["_internal_state"], self._withdrawn)
+        else:
+            self._withdrawn = []
         content = codec.to_json(agent_content(data), "agent")
         with self.lock:
             if content != self._content or forced:
@@ -410,7 +422,7 @@ class Journal:
             self._moved, self.life, self.withheld = START, None, Withheld(self._content, self.withheld)
             self._notes, self._held, self._waiting, self._sent = [], {}, [], []
             self._seen, self._content, self._created_at = [], {}, ""
-            self._answering, self._answered_elsewhere = (), None
+            self._answering, self._answered_elsewhere, self._withdrawn = (), None, []
             self._tracked, self._earlier, self._last, self._given_up = {}, None, None, set()
             self._window, self.has_window = Window(AgentState(self.agent_id), self.withheld), False
 

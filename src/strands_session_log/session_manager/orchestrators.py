@@ -97,8 +97,8 @@ class Orchestrators:
 
     def without_redacted(self, name: str, state: dict[str, Any]) -> dict[str, Any]:
         """The state of an orchestrator, without what was redacted in its nodes."""
-        above = [found for found in list(self._redacted) if found.is_above(name)]
-        return without(state, above) if above else state
+        found = [one for one in list(self._redacted) if one.is_above(name)]
+        return without(state, found, above=True) if found else state
 
     def forget_redacted(self, name: str) -> None:
         """An orchestrator has another task."""
@@ -178,7 +178,7 @@ class Orchestrator:
             return
         with self._state_lock, session_exceptions():
             state = self._state or from_json(self._all.state_of(journal.agent_id) or {})
-            cleaned = without(state, [found])
+            cleaned = without(state, [found], above=True)
             if cleaned is state:
                 return
             self._queue(journal, journal.agent_id, cleaned)
