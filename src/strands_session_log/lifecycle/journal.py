@@ -20,7 +20,7 @@ from ..events import Event
 from ..ids import START, EventId
 from ..instrumentation import Repaired
 from ..instrumentation.hooks import hooks
-from ..state import ANSWERING, AgentState, Messages, is_interrupted, removed_count
+from ..state import ANSWERING, AgentState, Answering, Messages, is_interrupted, removed_count
 from .erasing import without
 from .records import agent_content, data_of
 from .spoken import Spoken
@@ -68,7 +68,7 @@ class Journal:
         self.next_index = 0 if last is None else last + 1
         self._log, self._session_id, self._fenced = log, session_id, fenced
         self._moved = agent.moved
-        self._answering: Sequence[str] = agent.answering
+        self._answering = agent.answering
         self._answered_elsewhere = agent.moved if agent.answering else None
         self._withdrawn: list[Sought] = []
         self._content: Any = agent_content(record)
@@ -294,8 +294,9 @@ class Journal:
             AlreadyAnsweredError: When another call has gone on from there.
         """
         if at := self._answered_elsewhere:
-            raise AlreadyAnsweredError(self._session_id, self.agent_id, self._answering, at, at.revision - 1)
-        self._answering = list(interrupts)
+            taken = self._answering or Answering((), str(at))
+            raise AlreadyAnsweredError(self._session_id, self.agent_id, taken.interrupts, at, taken.waiting)
+        self._answering = Answering(tuple(interrupts), str(self._moved))
         self.state(agent, forced=True)
 
     def withdraw(self, found: Sought) -> None:
@@ -305,7 +306,7 @@ class Journal:
     def unclaim(self) -> None:
         """The call is over; with the agent's record, the log is told."""
         if not self._answered_elsewhere:
-            self._answering = ()
+            self._answering = None
 
     def state(self, agent: SessionAgent, trace: str | None = None, forced: bool = False) -> None:
         """Put the agent's record in line for the first time, or if its content is not what was handed over last.
@@ -324,7 +325,7 @@ class Journal:
         data = data_of(agent) if self.withheld is None else self.withheld.left_of(data_of(agent))
         if is_interrupted(data):
             if self._answering:
-                data[ANSWERING] = list(self._answering)
+                data[ANSWERING] = self._answering.told()
             if self._withdrawn:
                 data["_internal_state"] = without(data["_internal_state"], self._withdrawn)
         else:
@@ -422,7 +423,7 @@ class Journal:
             self._moved, self.life, self.withheld = START, None, Withheld(self._content, self.withheld)
             self._notes, self._held, self._waiting, self._sent = [], {}, [], []
             self._seen, self._content, self._created_at = [], {}, ""
-            self._answering, self._answered_elsewhere, self._withdrawn = (), None, []
+            self._answering, self._answered_elsewhere, self._withdrawn = None, None, []
             self._tracked, self._earlier, self._last, self._given_up = {}, None, None, set()
             self._window, self.has_window = Window(AgentState(self.agent_id), self.withheld), False
 
