@@ -142,6 +142,12 @@ def write(log: SessionLog) -> None:
     if not [info for info in log.sessions() if info.session_id == "forked"]:
         log.fork("agent", at=3, into="forked")
     log.rewind("s-2", to=2)
+    said = {"role": "user", "content": [{"text": "a secret"}], "tracking_id": "t"}
+    if not log.events.head("held"):
+        window = {"items": [{"message": said}], "removed": 0, "next": 1}
+        log.append(
+            "held", [events.MessageAdded({"message": said, "message_id": 0}, "a"), events.WindowChanged(window, "a")]
+        )
 
 
 def consume(log: SessionLog) -> None:
@@ -163,6 +169,9 @@ def consume(log: SessionLog) -> None:
 def erase(log: SessionLog) -> None:
     """All that an eraser does."""
     log.erase("s-3", 1, reason="why", by="me")
+    # What an agent resumes with holds what it says, and is written anew without it.
+    log.erase("held", 1, reason="why", by="me")
+    assert "secret" not in str(list(log.read("held")))
     log.delete("s-2", reason="why", by="me")
 
 

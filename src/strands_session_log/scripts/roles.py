@@ -147,7 +147,7 @@ CONSUMER = Role(
 ERASER = Role(
     "eraser",
     "erases single events, deletes whole sessions",
-    _needed((ERASE_STEP, DELETE, TOMBSTONE_SET), "HDEL HSCAN PTTL UNLINK", READER),
+    _needed((APPEND, ERASE_STEP, DELETE, TOMBSTONE_SET), "HDEL HSCAN PTTL UNLINK", READER),
 )
 ADMIN = Role(
     "admin",
