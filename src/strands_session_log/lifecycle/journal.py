@@ -184,10 +184,9 @@ class Journal:
 
     def _put(self, event: Event, hold_for: object) -> Encoded:
         encoded = codec.encode(event)
-        with self.lock:
-            line = self._waiting if hold_for is None else self._held.setdefault(hold_for, [])
-            line += [*self._notes, encoded]
-            self._notes = []
+        line = self._waiting if hold_for is None else self._held.setdefault(hold_for, [])
+        line += [*self._notes, encoded]
+        self._notes = []
         return encoded
 
     def release(self, what: object) -> None:

@@ -212,10 +212,10 @@ def fingerprint(message: Any) -> bytes:
 
 def _print_of_json(message: Any) -> bytes:
     # A tracking id is no content: Strands gives one to every message that lacks one, each time it is restored.
-    content = (
-        {name: value for name, value in message.items() if name != "tracking_id"} if type(message) is dict else message
-    )
-    return blake2b(orjson.dumps(content, option=orjson.OPT_SORT_KEYS), digest_size=16).digest()
+    if type(message) is dict and "tracking_id" in message:
+        message = message.copy()
+        del message["tracking_id"]
+    return blake2b(orjson.dumps(message, option=orjson.OPT_SORT_KEYS), digest_size=16).digest()
 
 
 def _items(slots: Iterable[Slot], live: Iterable[Any]) -> Iterable[Any]:
