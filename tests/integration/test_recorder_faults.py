@@ -13,8 +13,7 @@ from strands_agents import happened
 
 from strands_session_log import SessionLog, SessionRecorder, errors, events
 from strands_session_log.lifecycle.erasing import erase_original
-from strands_session_log.lifecycle.guardrail import CAN_ORDER
-from strands_session_log.lifecycle.hooks import hook_event
+from strands_session_log.lifecycle.hooks import CAN_ORDER, hook_event
 from strands_session_log.testing.model import ScriptedModel
 from support.servers import Server
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from .base import SessionLogError, shown
+from .conflicts import AlreadyAnsweredError, ConcurrentWriteError, EventOrderError, SessionLostError
 from .following import (
     DeliveryLostError,
     EnvelopeMismatchError,
@@ -40,6 +41,7 @@ from .server import (
 from .settings import check_seconds, check_whole
 
 __all__ = [
+    "AlreadyAnsweredError",
     "ClusterNotReadyError",
     "ConcurrentWriteError",
     "ConfigChangedError",
@@ -211,58 +213,6 @@ class UnansweredToolCallsError(SessionLogError, ValueError):
         )
 
 
-class ConcurrentWriteError(SessionLogError):
-    """Another writer got there first; nothing was written.
-
-    Attributes:
-        session_id: The session appended to.
-        expected: What the writer believed, for example `{"agent": "default", "revision": 12}`.
-        actual: What the log holds, with the same keys.
-    """
-
-    def __init__(self, session_id: str, expected: Mapping[str, object], actual: Mapping[str, object]) -> None:
-        self.session_id, self.expected, self.actual = session_id, dict(expected), dict(actual)
-        super().__init__(
-            f"session {session_id!r} was written by someone else: expected {_words(expected)}, found "
-            f"{_words(actual)}; nothing was written. Resume from the session and try again"
-        )
-
-
-class SessionLostError(ConcurrentWriteError):
-    """The session that the writer goes on with is not on the server any more; nothing was written.
-
-    Attributes:
-        session_id: The session appended to.
-        expected: What the writer believed of it.
-        actual: What the log holds: nothing.
-    """
-
-    def __init__(self, session_id: str, expected: Mapping[str, object]) -> None:
-        self.session_id, self.expected, self.actual = session_id, dict(expected), {}
-        SessionLogError.__init__(
-            self,
-            f"session {session_id!r} is not on the server any more: it was deleted, or lost with the server's data "
-            f"(expected {_words(expected)}); nothing was written. Restore it, or begin a new session",
-        )
-
-
-class EventOrderError(SessionLogError):
-    """Some events of a batch are in the session, but not those before them: appended, they would stand behind.
-
-    Attributes:
-        session_id: The session appended to.
-        standing: Of each event of the batch its event id, and where it stands; None where it does not.
-    """
-
-    def __init__(self, session_id: str, standing: Sequence[tuple[str, object]]) -> None:
-        self.session_id, self.standing = session_id, tuple(standing)
-        there = ", ".join(f"{event_id} {f'at {at}' if at else 'not there'}" for event_id, at in standing)
-        super().__init__(
-            f"session {session_id!r} has events of this batch in another order: {there}; nothing was written. Append "
-            "those that it does not have as a batch of their own"
-        )
-
-
 class ContentionError(SessionLogError):
     """The session was so busy that an unfenced append lost every one of its bounded attempts; nothing was written."""
 
@@ -416,7 +366,3 @@ class MissingExtraError(SessionLogError, ImportError):
     def __init__(self, extra: str, purpose: str) -> None:
         self.extra, self.purpose = extra, purpose
         super().__init__(f"{purpose} needs an extra: pip install 'strands-session-log[{extra}]'")
-
-
-def _words(fields: Mapping[str, object]) -> str:
-    return ", ".join(f"{name} {value!r}" for name, value in fields.items())

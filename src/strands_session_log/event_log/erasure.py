@@ -42,6 +42,7 @@ from .expected import ANY
 from .head import erased_of, fields_at, parsed, position_of
 from .namespace import Layout
 from .sealed import Position, seal
+from .whereabouts import Find, nothing_more
 
 STEP_ENTRIES = 128
 STEP_BYTES = 256 * 1024
@@ -101,7 +102,14 @@ class Eraser:
         self._client, self._keyspace, self._durability, self._retry_for = client, keyspace, durability, retry_for
         self._layout = layout
 
-    def erase(self, session_id: str, ids: Iterable[EventId], record: Record, progress: Progress) -> Position | None:
+    def erase(
+        self,
+        session_id: str,
+        ids: Iterable[EventId],
+        record: Record,
+        progress: Progress,
+        find: Find = nothing_more,
+    ) -> Position | None:
         """See `EventLog.erase`.
 
         Args:
@@ -109,15 +117,27 @@ class Eraser:
             ids: The events.
             record: What the `PayloadErased` event says beside them: why, and by whom.
             progress: Called after each step.
+            find: Finds what else is to be erased, here and in the forks.
 
         Returns:
             The event that records the erasure; None when there was nothing left to erase.
         """
-        recorded, targets = self._erase(session_id, sorted(set(ids)), record, progress)
+        recorded, targets = self._erase_all(session_id, {*ids, *find(session_id)}, record, progress, find)
         if targets:
             # Also when nothing was left to erase here: whoever erased it may have died before this.
-            self._erase_in_forks(session_id, targets, record, {session_id})
+            self._erase_in_forks(session_id, targets, record, {session_id}, find)
         return recorded
+
+    def _erase_all(
+        self, session_id: str, wanted: set[EventId], record: Record, progress: Progress, find: Find
+    ) -> tuple[Position | None, Sequence[Target]]:
+        """Erase in one session, also what was appended meanwhile."""
+        recorded, targets = self._erase(session_id, sorted(wanted), record, progress)
+        while later := sorted(set(find(session_id)) - wanted):
+            wanted.update(later)
+            last, more = self._erase(session_id, later, record, progress)
+            recorded, targets = last or recorded, [*targets, *more]
+        return recorded, targets
 
     def _erase(
         self, session_id: str, wanted: Sequence[EventId], record: Record, progress: Progress
@@ -137,7 +157,9 @@ class Eraser:
             self._wait_for_others(session_id)
         raise ContentionError(session_id, _MAX_RESTARTS)
 
-    def _erase_in_forks(self, session_id: str, targets: Sequence[Target], record: Record, seen: set[str]) -> None:
+    def _erase_in_forks(
+        self, session_id: str, targets: Sequence[Target], record: Record, seen: set[str], find: Find
+    ) -> None:
         """Erase what the forks of a session have of it, and theirs, parents first, as `forking` relies on.
 
         A session names the forks of its forks, too: they are left over where the one between was deleted.
@@ -150,15 +172,16 @@ class Eraser:
             if fork.session_id not in seen:
                 seen.add(fork.session_id)
                 with diagnosed(self._client, self._keyspace, fork.session_id):
-                    self._erase_in_fork(fork.session_id, targets, record, seen)
+                    self._erase_in_fork(fork.session_id, targets, record, seen, find)
 
-    def _erase_in_fork(self, fork: str, targets: Sequence[Target], record: Record, seen: set[str]) -> None:
+    def _erase_in_fork(self, fork: str, targets: Sequence[Target], record: Record, seen: set[str], find: Find) -> None:
         shared = self._shared(fork, targets)
         if shared:
+            wanted = {target.id for target in shared}
             # Unless it is deleted just now.
             with suppress(SessionNotFoundError, RevisionNotFoundError):
-                self._erase(fork, [target.id for target in shared], record, lambda done, total: None)
-            self._erase_in_forks(fork, shared, record, seen)
+                shared = self._erase_all(fork, {*wanted, *find(fork)}, record, lambda done, total: None, find)[1]
+            self._erase_in_forks(fork, shared, record, seen, find)
 
     def _shared(self, fork: str, targets: Sequence[Target]) -> Sequence[Target]:
         """Those that are in the fork: their links tell, whatever else may be under its name now."""

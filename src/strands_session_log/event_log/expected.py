@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import NamedTuple, TypeAlias
 
 from ..errors import ConcurrentWriteError, SessionLostError
-from ..ids import EventId
+from ..ids import START, EventId
 from ..server.replies import text
 
 
@@ -59,6 +59,22 @@ class AgentAt(NamedTuple):
         return ("agent", self.agent, _number(self.revision), _number(self.next_message))
 
 
+class MultiAgentAt(NamedTuple):
+    """One graph or swarm must not have moved; the rest of the session may.
+
+    Attributes:
+        id: The graph or swarm.
+        moved: The event with which it moved last, see `EventLog.moved`; `START` when it never did.
+    """
+
+    id: str
+    moved: EventId
+
+    def arguments(self) -> tuple[str, str, str, str]:
+        """As the append script takes it."""
+        return ("multi_agent", self.id, str(self.moved), "")
+
+
 class InLife(NamedTuple):
     """The session must be the one the writer knows, however far it has got: not one begun under its id since.
 
@@ -102,7 +118,7 @@ def follows(life: str, before: str) -> bool:
     return before.startswith(" ") and life.partition(" ")[2] == before[1:]
 
 
-Expected: TypeAlias = "AnyPosition | NoSession | SessionAt | AgentAt | InLife"
+Expected: TypeAlias = "AnyPosition | NoSession | SessionAt | AgentAt | MultiAgentAt | InLife"
 
 ANY = AnyPosition()
 NO_SESSION = NoSession()
@@ -114,11 +130,13 @@ def conflict(session_id: str, expected: Expected, what: str, agent: str, actual:
     Args:
         session_id: The session.
         expected: What the writer expected.
-        what: Which of it did not hold: `revision`, `agent`, `next_message` or `message`; `session` if there is none.
+        what: Which of it did not hold: `revision`, `agent`, `multi_agent`, `next_message` or `message`; `session` if
+            there is none.
         agent: The agent concerned, empty for the session.
         actual: The revision, event id or message index found, as text.
     """
-    if what == "session":
+    # A graph that is not in the session has never been: it is another session.
+    if what == "session" or (what == "multi_agent" and actual == str(START)):
         return SessionLostError(session_id, {name: str(value) for name, value in expected._asdict().items() if value})
     return ConcurrentWriteError(session_id, *_describe(expected, what, agent, actual))
 
@@ -130,6 +148,8 @@ def _describe(expected: Expected, what: str, agent: str, actual: str) -> tuple[d
     match expected:
         case AgentAt(next_message=next_message) if what == "next_message":
             return {"agent": agent, what: next_message}, {"agent": agent, what: _found(actual)}
+        case MultiAgentAt(id=id_, moved=moved):
+            return {"multi_agent": id_, "moved": str(moved)}, {"multi_agent": id_, "moved": actual}
         case AgentAt(revision=EventId() as moved):
             return {"agent": agent, "moved": str(moved)}, {"agent": agent, "moved": actual}
         case AgentAt(revision=revision):

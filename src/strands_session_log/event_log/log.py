@@ -30,13 +30,14 @@ from .durability import Durability
 from .erasure import Eraser, Progress
 from .expected import ANY, Expected, Life
 from .forking import Forker
-from .head import fields_at, position_of
+from .head import fields_at, parsed, position_of
 from .namespace import Layout
 from .once import OnceAppender
 from .reading import Reader, end_at, start_after
 from .sealed import Position
 from .telling import append_told
 from .trimming import Trimmed, trim
+from .whereabouts import Find, nothing_more
 
 logger = logging.getLogger(__name__)
 
@@ -180,6 +181,18 @@ class EventLog:
             reply = fields_at(self.client, key, self.retry_for, "revision", "link", "ms")
         return position_of(key, reply)
 
+    def moved(self, session_id: str, multi_agent: str) -> EventId:
+        """The event with which a graph or swarm moved last, see `MultiAgentAt`; `START` when it never did.
+
+        Raises:
+            CorruptKeyError: When the head does not tell.
+        """
+        key, field = self.keyspace.session(session_id).head, f"multi_agent:{multi_agent}:moved"
+        with diagnosed(self.client, self.keyspace, session_id):
+            (found,) = fields_at(self.client, key, self.retry_for, field)
+        at: EventId = parsed(key, field, found or "0-0", EventId.parse)
+        return at
+
     def life(self, session_id: str) -> Life:
         """Which of the sessions that have had this id stands there now, or would begin there; in one round trip."""
         keys = self.keyspace.session(session_id)
@@ -216,6 +229,7 @@ class EventLog:
         reason: str,
         progress: Progress = lambda done, total: None,
         by: str = "",
+        find: Find = nothing_more,
     ) -> EventId | None:
         """Erase the bodies of events, also in the session's forks; their place in the hash chain stays.
 
@@ -225,6 +239,7 @@ class EventLog:
             reason: Why, for the `PayloadErased` event.
             progress: Called after each step.
             by: Who erases, for that event.
+            find: Finds what else is to be erased, here and in the forks.
 
         Returns:
             The id of the event that records it; None when everything was erased before.
@@ -235,7 +250,7 @@ class EventLog:
             ContentionError: When others wrote or erased during every attempt.
         """
         with diagnosed(self.client, self.keyspace, session_id):
-            recorded = self._eraser.erase(session_id, ids, _record(reason, by), progress)
+            recorded = self._eraser.erase(session_id, ids, _record(reason, by), progress, find)
         if recorded is None:
             return None
         self.remember(session_id, recorded)

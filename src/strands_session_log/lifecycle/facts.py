@@ -119,6 +119,11 @@ class Facts:
         return kind(data, self._agent_id, trace=current_traceparent())
 
 
+def answered(agent: Any) -> list[str]:
+    """The ids of the interrupts whose answers an agent goes on from."""
+    return [one.id for one in _interrupts(agent) if one.response is not None]
+
+
 def _interrupts(agent: Any) -> list[Any]:
     state = getattr(agent, "_interrupt_state", None)
     if state is None or not getattr(state, "activated", False):

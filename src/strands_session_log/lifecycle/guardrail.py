@@ -10,22 +10,17 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from inspect import signature
 from typing import Any, TypeAlias
 
-from strands.hooks import HookRegistry
 from strands.types.session import SessionMessage
 
 from .. import events
 from ..errors import EncodingError
-from .hooks import Handler, listen
+from .hooks import Handler, Ordered, listen
 from .records import redacted
 from .window import fingerprint
 
 Noted: TypeAlias = "tuple[Any, bytes] | None"
-
-CAN_ORDER = "order" in signature(HookRegistry.add_callback).parameters
-"""Whether this version of Strands lets hooks choose their place."""
 
 
 @dataclass
@@ -105,18 +100,8 @@ class Guardrail:
 
 def watch(registry: Any, asked: Handler, ended: Handler) -> None:
     """Listen to the beginning and the end of model calls: after all other hooks, and before all others."""
-    listen(_Ordered(registry, math.inf), "BeforeModelCallEvent", asked)
-    listen(_Ordered(registry, -math.inf), "AfterModelCallEvent", ended)
-
-
-class _Ordered:
-    """A hook registry in which everything has the same place; old versions of Strands know only their own order."""
-
-    def __init__(self, registry: Any, order: float) -> None:
-        self._registry, self._options = registry, {"order": order} if CAN_ORDER else {}
-
-    def add_callback(self, kind: Any, callback: Any) -> None:
-        self._registry.add_callback(kind, callback, **self._options)
+    listen(Ordered(registry, math.inf), "BeforeModelCallEvent", asked)
+    listen(Ordered(registry, -math.inf), "AfterModelCallEvent", ended)
 
 
 def _says_else(said: Said, message: Any) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from importlib import import_module
+from inspect import signature
 from typing import Any, TypeAlias
 
 from strands.hooks import HookRegistry
@@ -22,6 +23,9 @@ Handler: TypeAlias = "Callable[[Any], Writer]"
 
 CAN_WAIT = hasattr(HookRegistry, "invoke_callbacks_async")
 """Whether this version of Strands awaits hooks."""
+
+CAN_ORDER = "order" in signature(HookRegistry.add_callback).parameters
+"""Whether this version of Strands lets hooks choose their place."""
 
 _ELSEWHERE = {
     "BeforeToolCallEvent": ("strands.experimental.hooks", "BeforeToolInvocationEvent"),
@@ -43,6 +47,17 @@ def listen(registry: Any, name: str, handle: Handler) -> None:
     kind = hook_event(name)
     if kind is not None:
         registry.add_callback(kind, _waiting(handle) if CAN_WAIT else _blocking(handle))
+
+
+class Ordered:
+    """A hook registry in which everything has the same place; old versions of Strands know only their own order."""
+
+    def __init__(self, registry: Any, order: float) -> None:
+        self._registry, self._options = registry, {"order": order} if CAN_ORDER else {}
+
+    def add_callback(self, kind: Any, callback: Any) -> None:
+        """As Strands' own."""
+        self._registry.add_callback(kind, callback, **self._options)
 
 
 def hook_event(name: str) -> Any:

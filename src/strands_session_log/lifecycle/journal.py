@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 from strands.types.content import Message
 from strands.types.session import SessionAgent, SessionMessage
 
 from .. import codec, events
 from ..codec import Encoded
-from ..errors import ConcurrentWriteError
-from ..event_log import ANY, FEW_EVENTS, AgentAt, EventLog, Expected, InLife, first_batch
+from ..errors import AlreadyAnsweredError, ConcurrentWriteError
+from ..event_log import ANY, FEW_EVENTS, AgentAt, EventLog, Expected, InLife, MultiAgentAt, first_batch
 from ..event_log.expected import begun, conflict
 from ..events import Event
 from ..ids import START, EventId
 from ..instrumentation import Repaired
 from ..instrumentation.hooks import hooks
-from ..state import AgentState, Messages, removed_count
+from ..state import ANSWERING, AgentState, Messages, is_interrupted, removed_count
 from .records import agent_content, data_of
 from .spoken import Spoken
 from .trace import current_traceparent
@@ -38,7 +38,7 @@ class Journal:
         log: Where to.
         session_id: The session.
         agent: What the log holds of the agent.
-        fenced: Refuse to write when someone else has moved the agent.
+        fenced: Refuse to write when someone else has moved the agent, or the graph or swarm, of this id.
         remembers: Know messages of before by their tracking id, which costs holding them.
         life: Refuse to write to another session than this one, see `EventLog.life`; None to leave that open.
         withheld: What the agent held of a session that was deleted.
@@ -53,7 +53,7 @@ class Journal:
         log: EventLog,
         session_id: str,
         agent: AgentState,
-        fenced: bool = True,
+        fenced: Literal["agent", "multi_agent", ""] = "agent",
         remembers: bool = False,
         life: str | None = None,
         withheld: Withheld | None = None,
@@ -65,6 +65,8 @@ class Journal:
         self.next_index = 0 if last is None else last + 1
         self._log, self._session_id, self._fenced = log, session_id, fenced
         self._moved = agent.moved
+        self._answering: Sequence[str] = agent.answering
+        self._answered_elsewhere = agent.moved if agent.answering else None
         self._content: Any = agent_content(record)
         self._created_at = str(record.get("created_at", ""))
         self._window = Window(agent, withheld)
@@ -84,6 +86,11 @@ class Journal:
     def has_waiting(self) -> bool:
         """Whether a flush would have anything to write."""
         return bool(self._waiting or self._sent)
+
+    @property
+    def moved(self) -> EventId:
+        """The event with which the agent, graph or swarm moved last, as far as this knows."""
+        return self._moved
 
     @property
     def _lines(self) -> list[list[Encoded]]:
@@ -262,19 +269,49 @@ class Journal:
             self._earlier = None
         return self._tracked.get(tracking_id)
 
-    def state(self, agent: SessionAgent, trace: str | None = None) -> None:
+    def claim(self, agent: SessionAgent, interrupts: Sequence[str]) -> None:
+        """Put in line that a call goes on from the answers to interrupts, until `unclaim`.
+
+        It moves the agent. So of all calls that are given the answers, one gets to write it, and those that resume the
+        agent later see that it did.
+
+        Args:
+            agent: The agent's record, with the answers in it.
+            interrupts: Their ids.
+
+        Raises:
+            AlreadyAnsweredError: When another call has gone on from there.
+        """
+        if at := self._answered_elsewhere:
+            raise AlreadyAnsweredError(self._session_id, self.agent_id, self._answering, at, at.revision - 1)
+        self._answering = list(interrupts)
+        self.state(agent, forced=True)
+
+    def unclaim(self) -> None:
+        """The call is over; with the agent's record, the log is told."""
+        if not self._answered_elsewhere:
+            self._answering = ()
+
+    def state(self, agent: SessionAgent, trace: str | None = None, forced: bool = False) -> None:
         """Put the agent's record in line for the first time, or if its content is not what was handed over last.
 
         Content is compared, not Strands' version counters: those start anew when `agent.state` is replaced.
+
+        Args:
+            agent: The record.
+            trace: The span it is of.
+            forced: Put it in line in any case.
 
         Raises:
             EncodingError: When a value in it cannot be stored.
         """
         agent.created_at = self._created_at or agent.created_at
         data = data_of(agent) if self.withheld is None else self.withheld.left_of(data_of(agent))
+        if self._answering and is_interrupted(data):
+            data[ANSWERING] = list(self._answering)
         content = codec.to_json(agent_content(data), "agent")
         with self.lock:
-            if content != self._content:
+            if content != self._content or forced:
                 # At the very time the record names, which then need not be written twice.
                 kind = events.AgentUpdated if self._content else events.AgentCreated
                 self.queue([kind(data, self.agent_id, time=agent.updated_at, trace=_or_current(trace))])
@@ -365,6 +402,7 @@ class Journal:
             self._moved, self.life, self.withheld = START, None, Withheld(self._content, self.withheld)
             self._notes, self._held, self._waiting, self._sent = [], {}, [], []
             self._seen, self._content, self._created_at = [], {}, ""
+            self._answering, self._answered_elsewhere = (), None
             self._tracked, self._earlier, self._last, self._given_up = {}, None, None, set()
             self._window, self.has_window = Window(AgentState(self.agent_id), self.withheld), False
 
@@ -430,7 +468,9 @@ class Journal:
     def _expected(self) -> Expected:
         if self.life is not None and not (self._fenced and self._moved.revision):
             return InLife(self.life)
-        return AgentAt(self.agent_id, self._moved) if self._fenced else ANY
+        if not self._fenced:
+            return ANY
+        return (AgentAt if self._fenced == "agent" else MultiAgentAt)(self.agent_id, self._moved)
 
     def _next_batch(self) -> list[Encoded]:
         """What was tried before, alone; else what is in line, or as much of it as may land at once."""
@@ -443,7 +483,7 @@ class Journal:
     def _landed(self, batch: Sequence[Encoded], ids: Sequence[EventId]) -> None:
         self.life = self.life and begun(self.life, ids[0])
         for id_, encoded in zip(ids, batch, strict=True):
-            if encoded.event.moves_agent:
+            if encoded.event.moves == self._fenced:
                 self._moved = id_
 
 

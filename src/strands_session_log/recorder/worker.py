@@ -327,7 +327,7 @@ class Worker:
             log.events,
             self._session_id,
             known,
-            fenced=False,
+            fenced="",
             remembers=True,
             life=self._life,
             withheld=self._withheld,

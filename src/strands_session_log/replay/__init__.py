@@ -3,5 +3,6 @@
 from .folding import fold
 from .replay import Replay
 from .rewinding import rewind
+from .succeeding import write_successors
 
-__all__ = ["Replay", "fold", "rewind"]
+__all__ = ["Replay", "fold", "rewind", "write_successors"]

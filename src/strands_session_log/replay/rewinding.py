@@ -15,7 +15,7 @@ from ..errors import ConcurrentWriteError, ContentionError, SessionNotFoundError
 from ..event_log import EventLog, SessionAt
 from ..events import Event
 from ..ids import EventId
-from ..state import AgentState, MessageRecord, Messages, SessionState
+from ..state import ANSWERING, AgentState, MessageRecord, Messages, SessionState
 from .replay import Replay
 
 _ATTEMPTS = 20
@@ -60,8 +60,10 @@ def _events(now: SessionState, then: SessionState, by: str) -> Iterator[Event]:
 
 
 def _agent(now: AgentState, then: AgentState) -> Iterator[Event]:
-    if then.record is not None and then.record != now.record:
-        yield events.AgentUpdated(from_json(then.record), now.agent_id)
+    if then.record is not None and (then.record != now.record or then.answering):
+        # Whatever went on from its interrupts then is not what goes on from here.
+        record = {name: value for name, value in then.record.items() if name != ANSWERING}
+        yield events.AgentUpdated(from_json(record), now.agent_id)
     last = now.messages.last_index
     data = {
         "items": [*_summary(then), *_items(then, now.messages)],

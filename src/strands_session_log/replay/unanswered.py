@@ -1,4 +1,8 @@
-"""Tool calls that nobody has answered yet: where they are, no agent should begin anew."""
+"""Tool calls that nobody has answered yet: where they are, no agent should begin anew.
+
+An agent that waits for a person is another matter: it keeps what it needs to go on with its calls, and begins with the
+answer.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +13,7 @@ from typing import Any
 from ..errors import UnansweredToolCallsError
 from ..event_log import EventLog
 from ..ids import EventId
-from ..state import AgentState, SessionState, evolve
+from ..state import AgentState, SessionState, evolve, is_interrupted
 
 _LOOKED_AT = 1_000
 """How many events before and after a point are searched for a better one."""
@@ -26,13 +30,27 @@ def check(log: EventLog, session_id: str, state: SessionState) -> None:
     Raises:
         UnansweredToolCallsError: When one does; names the nearest points where none does.
     """
-    calls = {name: tools for name, agent in state.agents.items() if (tools := unanswered(agent))}
+    calls = unanswered(state)
     if calls:
         nearest = [id_ for id_ in (_before(log, session_id, state, set(calls)), _after(log, session_id, state)) if id_]
         raise UnansweredToolCallsError(session_id, state.position, calls, nearest)
 
 
-def unanswered(agent: AgentState) -> list[str]:
+def unanswered(state: SessionState) -> dict[str, list[str]]:
+    """The names of the tools that agents wait for, by agent; none of those that wait for a person."""
+    found = {name: _unanswered(agent) for name, agent in state.agents.items() if not _is_interrupted(state, agent)}
+    return {name: tools for name, tools in found.items() if tools}
+
+
+def _is_interrupted(state: SessionState, agent: AgentState) -> bool:
+    """Whether it waits for a person; what an orchestrator's node waits for is in the state of the orchestrator."""
+    if agent.record is not None:
+        return agent.is_interrupted
+    above = (name for name in state.multi_agents if agent.agent_id.startswith(f"{name}:"))
+    return any(is_interrupted(state.multi_agents[name]) for name in above)
+
+
+def _unanswered(agent: AgentState) -> list[str]:
     """The names of the tools that were called in the last message an agent holds, if that is a call."""
     for span in reversed(agent.window_spans()):
         message = span if isinstance(span, Mapping) else agent.messages[span[1] - 1].shown
@@ -52,7 +70,7 @@ def _after(log: EventLog, session_id: str, state: SessionState) -> EventId | Non
     """The first event after which all tools have answered."""
     for recorded in islice(log.read(session_id, after=state.position), _LOOKED_AT):
         state = evolve(state, recorded)
-        if not any(map(unanswered, state.agents.values())):
+        if not unanswered(state):
             return recorded.id
     return None
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from .. import audit
@@ -11,11 +12,12 @@ from ..audit import Anchor, Audited, CheckedEvents, Expect, Verification
 from ..errors import SessionNotFoundError, check_seconds
 from ..event_log import ANY, Durability, EventLog, Expected, Progress, Tombstone
 from ..event_log.namespace import open_namespace
+from ..event_log.whereabouts import named_in
 from ..events import Event, Recorded, SessionInfo
 from ..feed import FeedRetention
 from ..ids import START, EventId, Point
 from ..keys import check_namespace
-from ..replay import Replay
+from ..replay import Replay, write_successors
 from ..server import ServerReport, connect, inspect_all, release
 from ..server.border import Client, insist
 from ..snapshot import SnapshotKey, SnapshotSettings
@@ -308,6 +310,11 @@ class SessionLog(History, Following, Subscriptions):
     ) -> EventId | None:
         """Erase what events hold, in the stream and in everything derived from it; the hash chain still verifies.
 
+        A message goes wherever the session holds what it says: in what an agent has in store while it waits for a
+        person, results of tools and what people were asked and answered about them among it; in an agent that is a tool
+        of another; in windows; in what a graph or swarm keeps of its nodes. What agents resume with is written anew
+        without it, which moves them as any writer does.
+
         The stream is rewritten in steps of a few milliseconds while others go on reading and appending; then those of
         the session's forks are, as far as they have the events. If that fails half-way, erase again. In the session
         this one was forked from, nothing is erased. Copies in the server's append-only file, RDB files and backups
@@ -332,8 +339,12 @@ class SessionLog(History, Following, Subscriptions):
         points = [event] if isinstance(event, (EventId, int, str, datetime)) else event
         if self.events.head(session_id) is None:
             raise SessionNotFoundError(session_id)
-        ids = [event_at(self.events, session_id, point) for point in points]
-        return self.events.erase(session_id, ids, reason, progress, by)
+        ids = {event_at(self.events, session_id, point) for point in points}
+        if not ids:
+            return None
+        sought, together = named_in(self.events, session_id, ids)
+        write_successors(self.events, self.replay, session_id, sought)
+        return self.events.erase(session_id, ids | together, reason, progress, by, partial(sought.find, self.events))
 
     def delete(self, session_id: str, *, reason: str = "", by: str = "") -> int:
         """Remove every key of a session; nothing of any other.

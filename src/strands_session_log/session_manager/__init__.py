@@ -1,6 +1,12 @@
 """The session manager for Strands agents; with its siblings the only code here that knows Strands."""
 
-from .errors import ConcurrentWriteError, SessionBrokenError, SessionLostError
+from .errors import AlreadyAnsweredError, ConcurrentWriteError, SessionBrokenError, SessionLostError
 from .manager import ValkeySessionManager
 
-__all__ = ["ConcurrentWriteError", "SessionBrokenError", "SessionLostError", "ValkeySessionManager"]
+__all__ = [
+    "AlreadyAnsweredError",
+    "ConcurrentWriteError",
+    "SessionBrokenError",
+    "SessionLostError",
+    "ValkeySessionManager",
+]

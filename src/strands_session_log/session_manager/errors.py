@@ -21,6 +21,10 @@ class SessionLostError(errors.SessionLostError, ConcurrentWriteError):
     """The agent's session is not on the server any more; nothing was written."""
 
 
+class AlreadyAnsweredError(errors.AlreadyAnsweredError, ConcurrentWriteError):
+    """Another call goes on from the interrupts of this agent; nothing was done."""
+
+
 class SessionBrokenError(errors.SessionBrokenError, SessionException):
     """The session is not what was written, and no agent is to go on from it."""
 
@@ -69,6 +73,8 @@ class _SessionExceptions:
                 return
             case errors.SessionLostError():
                 raise SessionLostError(error.session_id, error.expected) from error
+            case errors.AlreadyAnsweredError(agent=agent, interrupts=ids, at=at):
+                raise AlreadyAnsweredError(error.session_id, agent, ids, at, error.waiting) from error
             case errors.ConcurrentWriteError():
                 raise ConcurrentWriteError(error.session_id, error.expected, error.actual) from error
             case errors.SessionBrokenError():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,8 @@ from strands.types.session import SessionAgent, SessionMessage
 from ..errors import EncodingError
 from ..lifecycle import Facts, listen
 from ..lifecycle.direct_calls import about_to_hold
+from ..lifecycle.facts import answered
+from ..lifecycle.hooks import Ordered
 from ..lifecycle.records import is_prompt
 from .errors import session_exceptions
 
@@ -23,7 +26,8 @@ class Listener:
     """Listens to the agents of a session manager.
 
     A plain turn is three appends: the question, the answer, the end; a tool adds its start, so that others see it
-    before it runs, and its result.
+    before it runs, and its result. A call that goes on from an interrupt begins with one more, which claims the agent:
+    an answer that is given twice must not run what was approved twice.
 
     Args:
         manager: Whose agents.
@@ -49,6 +53,8 @@ class Listener:
             listen(registry, "AfterModelCallEvent", self._noting(Facts.model_ended))
             listen(registry, "BeforeToolCallEvent", self._tool_started)
             listen(registry, "AfterToolCallEvent", self._noting(Facts.tool_ended))
+        # Last, so that a call which other hooks forbid takes no answer.
+        listen(Ordered(registry, math.inf), "BeforeInvocationEvent", self._answers_taken)
 
     def settle(
         self, agent: Any, heard: Sequence[Any] | None = None, closely: bool = True, forced: bool = False
@@ -119,8 +125,19 @@ class Listener:
             journal.update(SessionMessage(hook.message, known[0], created_at=known[1]))
         return self._writing(hook.agent, [])
 
+    def _answers_taken(self, hook: Any) -> Callable[[], None] | None:
+        interrupts = answered(hook.agent)
+        if not interrupts or getattr(hook, "cancel", False):
+            return None
+        journal = self._manager.journal(hook.agent)
+        with session_exceptions():
+            journal.claim(SessionAgent.from_agent(hook.agent), interrupts)
+        return self._writing(hook.agent, [])
+
     def _invocation_ended(self, hook: Any) -> Callable[[], None]:
-        self._manager.journal(hook.agent).release(hook.agent.agent_id)
+        journal = self._manager.journal(hook.agent)
+        journal.release(hook.agent.agent_id)
+        journal.unclaim()
         if self._records_facts:
             self._noting(Facts.invocation_ended)(hook)
         return self.settle(hook.agent)

@@ -39,7 +39,8 @@ class ValkeySessionManager(RepositorySessionManager, LogRepository):
 
     Drop-in for `strands-valkey-session-manager`: the same constructor and the same ten methods, on any Valkey 7.2+ or
     Redis 7+, without server modules. An append that fails raises `SessionException` and is made up for by the next
-    one; when another process has moved the agent meanwhile, it is refused with `ConcurrentWriteError`.
+    one; when another process has moved the agent meanwhile, it is refused with `ConcurrentWriteError`. The answer to an
+    interrupt counts once: who is given it while another call goes on from it gets an `AlreadyAnsweredError`.
 
     Args:
         session_id: The session; created when it does not exist. Any text up to 256 characters that people can
@@ -86,6 +87,7 @@ class ValkeySessionManager(RepositorySessionManager, LogRepository):
         self._lock = threading.RLock()
         self._pinned: SessionState | None = None
         self._collected: list[events.Event] | None = None
+        self._gives_window = False
         self._first_index = 0
         self._journals: dict[str, Journal] = {}
         self.redactions = Redactions(self.log.events, session_id)
@@ -115,7 +117,7 @@ class ValkeySessionManager(RepositorySessionManager, LogRepository):
     def register_hooks(self, registry: HookRegistry, **kwargs: Any) -> None:
         """Listen to an agent, a graph or a swarm; where this version of Strands can wait, no hook blocks its loop."""
         self._listener.register(registry)
-        self._orchestrators.register(registry, self)
+        self._orchestrators.register(registry, self.initialize_multi_agent)
 
     def initialize(self, agent: LocalAgent, **kwargs: Any) -> None:
         """Restore an agent from the session, or begin to keep it; what is new is written in one append.
@@ -136,7 +138,7 @@ class ValkeySessionManager(RepositorySessionManager, LogRepository):
             self._first_index = journal.next_index
             try:
                 with self._restoring(f"agent {agent.agent_id!r}", known.moved):
-                    with self._collecting(state) as batch:
+                    with self._collecting(state, gives_window=known.held is not None) as batch:
                         super().initialize(agent, **kwargs)
                     self._restore_window(agent, known)
                 journal.adopt(batch)
@@ -230,7 +232,7 @@ class ValkeySessionManager(RepositorySessionManager, LogRepository):
             SessionException: When it cannot be written.
         """
         with session_exceptions():
-            self._orchestrators.synced(source)()
+            self._orchestrators.synced(source, self.initialize_multi_agent)()
 
     def close(self) -> None:
         """Close what this manager connected itself: nothing when it was given a client or a log."""
@@ -299,7 +301,12 @@ class ValkeySessionManager(RepositorySessionManager, LogRepository):
         agent.messages = self._fix_broken_tool_use([from_json(message) for message in known.window])
 
     def _fix_broken_tool_use(self, messages: list[Message]) -> list[Message]:
-        """As the base class does, if it does, which goes through all messages several times even if none has a tool."""
+        """As the base class does, if it does, which goes through all messages several times even if none has a tool.
+
+        Where the agent is given what it held, the transcript is no conversation: what was undone stands in it, too.
+        """
+        if self._gives_window:
+            return messages
         fix = getattr(super(), "_fix_broken_tool_use", None)
         return fix(messages) if fix and have_tools(messages) else messages
 
@@ -314,13 +321,13 @@ class ValkeySessionManager(RepositorySessionManager, LogRepository):
             raise
 
     @contextmanager
-    def _collecting(self, state: SessionState) -> Iterator[list[events.Event]]:
+    def _collecting(self, state: SessionState, gives_window: bool) -> Iterator[list[events.Event]]:
         """Let the base class read this state, and collect what it writes instead of writing it piece by piece."""
-        self._pinned, self._collected = state, []
+        self._pinned, self._collected, self._gives_window = state, [], gives_window
         try:
             yield self._collected
         finally:
-            self._pinned = self._collected = None
+            self._pinned, self._collected, self._gives_window = None, None, False
 
     def _has_agent(self, agent_id: str) -> bool:
         """Whether it is one of ours, or was in the session when that was last looked at."""

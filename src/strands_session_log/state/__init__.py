@@ -1,20 +1,23 @@
 """What a session is: its events folded into a value. Pure and total: no I/O, no log, no exceptions."""
 
+from .copies import Copies
 from .diff import AgentDiff, Change, MessageChange, SessionDiff, diff
 from .fold import Fold, evolve, initial
 from .growing_ranges import GrowingRanges
 from .integrity import INTACT, NOT_CHECKED, Integrity
 from .messages import Columns, Messages, Segment, columns_of
-from .session import AgentState, Held, MessageRecord, SessionState, removed_count
+from .session import ANSWERING, AgentState, Held, MessageRecord, SessionState, is_interrupted, removed_count
 from .shapes import is_message, is_shallow
 
 __all__ = [
+    "ANSWERING",
     "INTACT",
     "NOT_CHECKED",
     "AgentDiff",
     "AgentState",
     "Change",
     "Columns",
+    "Copies",
     "Fold",
     "GrowingRanges",
     "Held",
@@ -29,6 +32,7 @@ __all__ = [
     "diff",
     "evolve",
     "initial",
+    "is_interrupted",
     "is_message",
     "is_shallow",
     "removed_count",

@@ -12,6 +12,9 @@ from .growing_ranges import GrowingRanges
 from .integrity import NOT_CHECKED, Integrity
 from .messages import Messages
 
+ANSWERING = "answering"
+"""In the record of an agent: the interrupts a call goes on from. Strands knows nothing of it, and passes it over."""
+
 
 class MessageRecord(NamedTuple):
     """One message of a transcript, with the attribute names of Strands' `SessionMessage`.
@@ -97,6 +100,17 @@ class AgentState:
         return removed_count((self.record or {}).get("conversation_manager_state"))
 
     @property
+    def answering(self) -> tuple[str, ...]:
+        """The ids of the interrupts that a call has gone on from, if the log does not tell of its end."""
+        ids = (self.record or {}).get(ANSWERING)
+        return tuple(id_ for id_ in ids if isinstance(id_, str)) if isinstance(ids, list) else ()
+
+    @property
+    def is_interrupted(self) -> bool:
+        """Whether it waits for a person, and no call goes on from there."""
+        return is_interrupted(self.record) and not self.answering
+
+    @property
     def window(self) -> list[Mapping[str, Any]]:
         """The messages the agent holds, redactions applied: what it resumes with."""
         return [message for _, message in self.window_with_indices()]
@@ -171,6 +185,12 @@ def removed_count(conversation_manager_state: Any) -> int:
     """How many messages a conversation manager has removed, from its state."""
     removed = _mapping(conversation_manager_state).get("removed_message_count")
     return removed if type(removed) is int and removed > 0 else 0
+
+
+def is_interrupted(record: Any) -> bool:
+    """Whether an agent has interrupts that it goes on from, from its record, or an orchestrator, from its state."""
+    interrupts = _mapping(_mapping(_mapping(record).get("_internal_state")).get("interrupt_state"))
+    return interrupts.get("activated") is True
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:

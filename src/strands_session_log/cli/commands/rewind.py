@@ -80,7 +80,7 @@ def _stood(log: SessionLog, session_id: str, rewound: EventId) -> int:
 
 def _undo(log: SessionLog, session_id: str, before: int) -> str:
     """The command that leads back."""
-    waiting = any(map(unanswered.unanswered, log.state(session_id, before).agents.values()))
+    waiting = unanswered.unanswered(log.state(session_id, before))
     return f"session-log rewind {shlex.quote(session_id)} {before}{' --allow-unanswered' if waiting else ''}"
 
 

@@ -1,0 +1,86 @@
+"""What a writer is told whom another has come before."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from .base import SessionLogError
+
+
+class ConcurrentWriteError(SessionLogError):
+    """Another writer got there first; nothing was written.
+
+    Attributes:
+        session_id: The session appended to.
+        expected: What the writer believed, for example `{"agent": "default", "revision": 12}`.
+        actual: What the log holds, with the same keys.
+    """
+
+    def __init__(self, session_id: str, expected: Mapping[str, object], actual: Mapping[str, object]) -> None:
+        self.session_id, self.expected, self.actual = session_id, dict(expected), dict(actual)
+        super().__init__(
+            f"session {session_id!r} was written by someone else: expected {_words(expected)}, found "
+            f"{_words(actual)}; nothing was written. Resume from the session and try again"
+        )
+
+
+class SessionLostError(ConcurrentWriteError):
+    """The session that the writer goes on with is not on the server any more; nothing was written.
+
+    Attributes:
+        session_id: The session appended to.
+        expected: What the writer believed of it.
+        actual: What the log holds: nothing.
+    """
+
+    def __init__(self, session_id: str, expected: Mapping[str, object]) -> None:
+        self.session_id, self.expected, self.actual = session_id, dict(expected), {}
+        SessionLogError.__init__(
+            self,
+            f"session {session_id!r} is not on the server any more: it was deleted, or lost with the server's data "
+            f"(expected {_words(expected)}); nothing was written. Restore it, or begin a new session",
+        )
+
+
+class AlreadyAnsweredError(ConcurrentWriteError):
+    """Another call goes on from the interrupts of this agent, and nobody knows of its end; nothing was done.
+
+    Attributes:
+        session_id: The session.
+        agent: The agent.
+        interrupts: The ids of the interrupts that were answered.
+        at: The event with which that call took the answers.
+        waiting: The revision before it, at which the agent waits for them.
+    """
+
+    def __init__(self, session_id: str, agent: str, interrupts: Sequence[str], at: object, waiting: int) -> None:
+        self.session_id, self.agent, self.interrupts, self.at = session_id, agent, tuple(interrupts), at
+        self.waiting = waiting
+        self.expected, self.actual = {"agent": agent, "answers": "none"}, {"agent": agent, "answers": str(at)}
+        SessionLogError.__init__(
+            self,
+            f"agent {agent!r} of session {session_id!r} goes on from the answers it was given at event {at} already; "
+            f"nothing was done. If that call is no more, rewind to {waiting} and answer again; what its tools did "
+            "before it ended, they may do once more",
+        )
+
+
+class EventOrderError(SessionLogError):
+    """Some events of a batch are in the session, but not those before them: appended, they would stand behind.
+
+    Attributes:
+        session_id: The session appended to.
+        standing: Of each event of the batch its event id, and where it stands; None where it does not.
+    """
+
+    def __init__(self, session_id: str, standing: Sequence[tuple[str, object]]) -> None:
+        self.session_id, self.standing = session_id, tuple(standing)
+        there = ", ".join(f"{event_id} {f'at {at}' if at else 'not there'}" for event_id, at in standing)
+        super().__init__(
+            f"session {session_id!r} has events of this batch in another order: {there}; nothing was written. Append "
+            "those that it does not have as a batch of their own"
+        )
+
+
+def _words(fields: Mapping[str, object]) -> str:
+    return ", ".join(f"{name} {value!r}" for name, value in fields.items())

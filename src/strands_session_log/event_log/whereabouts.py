@@ -1,0 +1,103 @@
+"""Finding in a session what else holds what is to be erased.
+
+Whoever erases a message means what it says, and that may stand in more than one event: what an agent has in store while
+it waits for a person, what it holds, what a graph or swarm keeps. See `state.copies`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from itertools import chain
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from ..codec import recorded
+from ..errors import CorruptEntryError
+from ..events import Event, MessageAdded, MessageUpdated, PayloadErased, Recorded
+from ..ids import START, EventId
+from ..state import Copies
+
+if TYPE_CHECKING:
+    from .log import EventLog
+
+Find: TypeAlias = Callable[[str], Iterable[EventId]]
+"""Finds, in a session, more of what is to be erased."""
+
+_MESSAGES = ("message", "redact_message")
+
+
+def nothing_more(session_id: str) -> Iterable[EventId]:
+    """Erase what was named, and no more."""
+    return ()
+
+
+@dataclass(frozen=True)
+class Sought:
+    """Messages that are to be erased.
+
+    Attributes:
+        copies: Knows what they said.
+        places: Agent and index of each.
+        before: When they were redacted. Up to there a message outside the transcript is one of them by its tracking id,
+            whatever it says; what their agent says later, it says anew. `START` if they were not.
+    """
+
+    copies: Copies
+    places: Collection[tuple[str, int]]
+    before: EventId = field(default=START)
+
+    def is_own(self, name: str) -> bool:
+        """Whether an agent said any of them."""
+        return any(agent == name for agent, _ in self.places)
+
+    def is_above(self, name: str) -> bool:
+        """Whether a graph or swarm has one of the agents in a node."""
+        return bool(name) and any(agent.startswith(f"{name}:") for agent, _ in self.places)
+
+    def is_in(self, id_: EventId, event: Event) -> bool:
+        """Whether an event holds any of what they said."""
+        is_own = self.is_own(event.agent)
+        if is_own and START < self.before < id_:
+            return False
+        if not isinstance(event, (MessageAdded, MessageUpdated)):
+            return self.copies.is_held_in(event.data, id_ < self.before, is_own, self.is_above(event.agent))
+        is_it = (event.agent, event.data.get("message_id")) in self.places
+        return any(self.copies.is_said_in(event.data.get(name), is_it) for name in _MESSAGES)
+
+    def find(self, log: EventLog, session_id: str) -> Iterator[EventId]:
+        """The events of a session that do."""
+        for id_, event, _ in _readable(log, session_id) if self.copies else ():
+            if not event.is_erased and self.is_in(id_, event):
+                yield id_
+
+
+def named_in(log: EventLog, session_id: str, ids: Collection[EventId]) -> tuple[Sought, set[EventId]]:
+    """The messages in events; and what was erased with any of these, as in forks it may be there still."""
+    first, last = min(ids), max(ids)
+    found = [one for one in _readable(log, session_id, str(first), str(last)) if one.id in ids]
+    said = [one.event for one in found if isinstance(one.event, (MessageAdded, MessageUpdated))]
+    is_known = any(one.event.is_erased for one in found)
+    return sought(said), _together(log, session_id, ids) if is_known else set()
+
+
+def sought(said: Iterable[Event], redaction: Any = None, before: EventId = START) -> Sought:
+    """What is to be looked for, from events that hold messages."""
+    said = [event for event in said if not event.is_erased]
+    messages = [event.data.get(name) for event in said for name in _MESSAGES]
+    places = {(event.agent, index) for event in said if type(index := event.data.get("message_id")) is int}
+    return Sought(Copies(messages, redaction), places, before)
+
+
+def _readable(log: EventLog, session_id: str, start: str = "-", end: str = "+") -> Iterator[Recorded]:
+    """The events that are what events look like: others are erased all the same, and show when one verifies."""
+    for entry in chain.from_iterable(log.pages(session_id, start, end)):
+        with suppress(CorruptEntryError):
+            yield recorded(entry)
+
+
+def _together(log: EventLog, session_id: str, ids: Collection[EventId]) -> set[EventId]:
+    named = (
+        event.erased for _, event, _ in _readable(log, session_id, str(min(ids))) if isinstance(event, PayloadErased)
+    )
+    return set[EventId]().union(*(erased for erased in named if not set(erased).isdisjoint(ids)))

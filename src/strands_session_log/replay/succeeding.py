@@ -1,0 +1,64 @@
+"""Before what agents resume with is erased for something it holds, the same is written without that.
+
+An erased record counts as if it had not been written. The one before it would stand again: an agent that waits for a
+person, say, would not wait.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from .. import events
+from ..codec import from_json
+from ..errors import ConcurrentWriteError, ContentionError, CorruptEntryError
+from ..event_log import EventLog, SessionAt
+from ..event_log.whereabouts import Sought
+from ..events import Event
+from ..state import AgentState, SessionState
+from .replay import Replay
+
+_ATTEMPTS = 20
+
+
+def write_successors(log: EventLog, replay: Replay, session_id: str, sought: Sought) -> None:
+    """Write what agents, graphs and swarms resume with, where that holds messages that are to be erased.
+
+    It moves those agents: who still holds what is erased must not write it again.
+
+    Raises:
+        ContentionError: When others wrote during every attempt.
+    """
+    for _ in range(_ATTEMPTS if sought.copies else 0):
+        try:
+            successors = list(_successors(state := replay.state(session_id), sought))
+            if successors:
+                log.append(session_id, successors, SessionAt(state.revision))
+            return
+        except CorruptEntryError:
+            # Nobody resumes from such a session.
+            return
+        except ConcurrentWriteError:
+            continue
+    if sought.copies:
+        raise ContentionError(session_id, _ATTEMPTS)
+
+
+def _successors(state: SessionState, sought: Sought) -> Iterator[Event]:
+    for name, agent in state.agents.items():
+        record = sought.copies.without(agent.record, own=sought.is_own(name))
+        if record is not agent.record:
+            yield events.AgentUpdated(from_json(record), name)
+        yield from _window(agent, sought)
+    for name, data in state.multi_agents.items():
+        cleaned = sought.copies.without(data, above=sought.is_above(name))
+        if cleaned is not data:
+            yield events.MultiAgentUpdated(from_json(cleaned), name)
+
+
+def _window(agent: AgentState, sought: Sought) -> Iterator[Event]:
+    held = agent.held
+    items = [list(item) if isinstance(item, tuple) else {"message": item} for item in held.items] if held else []
+    cleaned = sought.copies.without(items)
+    if held and cleaned is not items:
+        data = {"items": from_json(cleaned), "removed": held.removed, "next": held.next}
+        yield events.WindowChanged(data, agent.agent_id)
