@@ -11,7 +11,7 @@ from strands.types.session import SessionAgent, SessionMessage
 
 from .. import codec, events
 from ..codec import Encoded
-from ..errors import AlreadyAnsweredError, ConcurrentWriteError
+from ..errors import AlreadyAnsweredError, ConcurrentWriteError, ServerRefusedError, SessionLogError
 from ..event_log import ANY, FEW_EVENTS, AgentAt, EventLog, Expected, InLife, MultiAgentAt, first_batch
 from ..event_log.expected import begun, conflict
 from ..events import Event
@@ -42,6 +42,7 @@ class Journal:
         remembers: Know messages of before by their tracking id, which costs holding them.
         life: Refuse to write to another session than this one, see `EventLog.life`; None to leave that open.
         withheld: What the agent held of a session that was deleted.
+        keeps_all: Give up nothing of a batch that can never be written: its owner has other means.
 
     Attributes:
         life: The session this one writes to.
@@ -57,6 +58,7 @@ class Journal:
         remembers: bool = False,
         life: str | None = None,
         withheld: Withheld | None = None,
+        keeps_all: bool = False,
     ) -> None:
         record = agent.record or {}
         self.life, self.withheld = life, withheld
@@ -78,6 +80,7 @@ class Journal:
         self._sent: list[Encoded] = []
         self._given_up: set[int] = set()
         self._tracked: dict[str, tuple[int, str]] = {}
+        self._keeps_all = keeps_all
         self._earlier: Messages | None = agent.messages if remembers else None
         self._last = Spoken.last_of(agent.messages)
         self.lock, self._flush_lock = threading.RLock(), threading.Lock()
@@ -396,6 +399,11 @@ class Journal:
             self.next_index += shift
         return moved
 
+    def forget_what_is_held(self) -> None:
+        """No agent resumes from this, so none is compared with it."""
+        with self.lock:
+            self._window, self._seen, self._tracked = Window(AgentState(self.agent_id)), [], {}
+
     def reset(self) -> None:
         """The session was deleted: nothing is in line, and a new one gets nothing the agent still holds of it."""
         with self._flush_lock, self.lock:
@@ -428,19 +436,20 @@ class Journal:
         """Write what is in line, oldest first.
 
         Raises:
-            SessionLogError: What could not be written stays in line, for the next time; but for a message that never
-                can be, as another one has its index: it is given up, and all else written.
+            SessionLogError: What could not be written stays in line, for the next time; but for what never can be,
+                as it is too large, or a message whose index another one has: it is given up, and all else written.
         """
-        given_up: ConcurrentWriteError | None = None
+        given_up: SessionLogError | None = None
         with self._flush_lock:
             failed_before = self._sent
             while self.has_waiting:
                 batch = self._next_batch()
                 try:
                     self._landed(batch, self._log.append(self._session_id, batch, self._expected()))
-                except ConcurrentWriteError as error:
-                    if not self._gives_up(error):
+                except (ConcurrentWriteError, ServerRefusedError) as error:
+                    if not (hopeless := self._hopeless(error)):
                         raise
+                    self._give_up(hopeless)
                     given_up = error
                     continue
                 self._sent = []
@@ -449,21 +458,41 @@ class Journal:
         if given_up:
             raise given_up
 
-    def _gives_up(self, error: ConcurrentWriteError) -> bool:
-        """Take a message whose index is in use out of the line; not where whoever writes goes on after it."""
-        index = error.actual.get("message")
-        if not self._fenced or not isinstance(index, int):
-            return False
+    def _hopeless(self, error: ConcurrentWriteError | ServerRefusedError) -> list[Encoded]:
+        """What of a batch that was refused can never be written; not what its owner has other means for."""
+        if isinstance(error, ConcurrentWriteError):
+            index = error.actual.get("message") if self._fenced == "agent" else None
+            return [one for one in self._sent if isinstance(index, int) and _is_about(one, index)]
+        is_too_large = error.is_too_large and not self._keeps_all
+        return [max(self._sent, key=lambda one: len(one.body))] if is_too_large else []
+
+    def _give_up(self, hopeless: Sequence[Encoded]) -> None:
         with self.lock:
+            added = {one.message_index for one in hopeless if one.message_index is not None}
+            gone = [
+                *hopeless,
+                *(one for line in self._lines for one in line if any(_is_about(one, index) for index in added)),
+            ]
             # Under other ids: what may have become of the batch as it was is not what becomes of this one.
-            left = [codec.reissued(one) for one in self._sent if not _is_about(one, index)]
-            self._waiting = [*left, *(one for one in self._waiting if not _is_about(one, index))]
-            self._sent, self._seen = [], []
+            left = [codec.reissued(one) for one in _without(self._sent, gone)]
+            self._sent, self._waiting = [], [*left, *_without(self._waiting, gone)]
+            for one in hopeless:
+                self._take_back(one.event)
+
+    def _take_back(self, event: Event) -> None:
+        """The log does not know what an event would have told it."""
+        self._seen = []
+        if isinstance(event, (events.AgentCreated, events.AgentUpdated)):
+            self._content = {}
+        elif isinstance(event, events.WindowChanged):
+            self._window.untold()
+        elif isinstance(event, (events.MessageAdded, events.MessageUpdated)):
+            index = event.data["message_id"]
             self._window.lost(index)
-            self._given_up.add(index)
-            self._tracked = {key: found for key, found in self._tracked.items() if found[0] != index}
             self._last = None if self._last and self._last.at == index else self._last
-        return True
+            if event.message_index is not None:
+                self._given_up.add(index)
+                self._tracked = {key: found for key, found in self._tracked.items() if found[0] != index}
 
     def _expected(self) -> Expected:
         if self.life is not None and not (self._fenced and self._moved.revision):
@@ -485,6 +514,10 @@ class Journal:
         for id_, encoded in zip(ids, batch, strict=True):
             if encoded.event.moves == self._fenced:
                 self._moved = id_
+
+
+def _without(line: Sequence[Encoded], gone: Sequence[Encoded]) -> list[Encoded]:
+    return [one for one in line if not any(one is other for other in gone)]
 
 
 def _is_about(encoded: Encoded, index: int) -> bool:

@@ -12,7 +12,7 @@ from math import inf
 from typing import Any, NamedTuple, TypeAlias
 from weakref import WeakSet
 
-from ..errors import ConcurrentWriteError, SessionLogError, SessionLostError
+from ..errors import ConcurrentWriteError, ServerRefusedError, SessionLogError, SessionLostError
 from ..errors.quoting import described
 from ..event_log import EventLog, Life
 from ..event_log.expected import follows
@@ -308,7 +308,7 @@ class Worker:
                 if conflicts > _MAX_CONFLICTS:
                     return self._give_up(batch, error)
             except SessionLogError as error:
-                self._wait_after(error, self._outage.met(error, self) if is_transient(error) else _PAUSE)
+                batch = self._left_after(error, batch)
             except Exception as error:
                 faults += 1
                 if faults < _MAX_FAULTS:
@@ -316,6 +316,14 @@ class Worker:
                 elif attempt is None or not attempt.skip(error):
                     return self._give_up(batch, error)
         return None
+
+    def _left_after(self, error: SessionLogError, batch: list[Seen]) -> list[Seen]:
+        """What is to be tried again, once time may have cured it; nothing of what the server never takes."""
+        if isinstance(error, ServerRefusedError) and error.is_too_large:
+            self._give_up(batch, error)
+            return []
+        self._wait_after(error, self._outage.met(error, self) if is_transient(error) else _PAUSE)
+        return batch
 
     def _has_time_for(self, batch: Sequence[Seen]) -> bool:
         return not self._closing and (not self._leaving or isinstance(batch[0].step, Gap))
@@ -331,6 +339,7 @@ class Worker:
             remembers=True,
             life=self._life,
             withheld=self._withheld,
+            keeps_all=True,
         )
 
     def _of_this_life(self, log: SessionLog, batch: list[Seen]) -> list[Seen]:

@@ -272,6 +272,7 @@ class Transcript:
     def handlers(self, agent: Any) -> Handlers:
         """What to do in a run of the node, which begins after what the log holds of it by then."""
         self._has_begun = False
+        self._journal.forget_what_is_held()
         facts, guardrail = self._agents.setdefault(agent.hooks, (Facts(self._name), Guardrail()))
         return {
             ASKED: lambda hook: guardrail.asked(hook.agent),
