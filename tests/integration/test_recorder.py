@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 from strands import Agent
+from strands.hooks import MessageAddedEvent
 from strands.session.file_session_manager import FileSessionManager
 from strands_agents import add, call, happened
+from test_tracking_ids import continued
 
 from strands_session_log import SessionLog, SessionRecorder
 from strands_session_log.testing.model import ScriptedModel
@@ -156,3 +158,19 @@ def test_a_recorder_added_to_a_running_agent_follows_it_from_there(session_log: 
     agent("Second")
     assert recorder.close()
     assert session_log.state("s").agents["default"].window == agent.messages
+
+
+@pytest.mark.parametrize("apart", [False, True])
+def test_what_strands_merges_into_the_message_before_is_recorded_once(session_log: SessionLog, apart: bool) -> None:
+    recorder = SessionRecorder(session_log, "s")
+    agent = make_agent(recorder, ["One.", "Two.", "Three."])
+    if apart:
+        # Each message is in the log before the next one is said.
+        agent.hooks.add_callback(MessageAddedEvent, lambda _: recorder.flush())
+    continued(agent, " And more.")
+    agent("Go.")
+    agent("Next.")
+    assert recorder.close()
+    recorded = session_log.state("s").agents["default"]
+    assert [record.shown["content"] for record in recorded.messages] == [one["content"] for one in agent.messages]
+    assert recorded.window == agent.messages

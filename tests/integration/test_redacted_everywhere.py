@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -36,7 +37,7 @@ def talker(
     log: SessionLog | None, *script: Any, name: str = "default", tools: Any = (look, charge), **more: Any
 ) -> Agent:
     manager = None if log is None else ValkeySessionManager("s", log=log)
-    model = ScriptedModel(script)
+    model = ScriptedModel(script[0] if script and callable(script[0]) else script)
     return Agent(
         name=name, agent_id=name, model=model, session_manager=manager, tools=list(tools), callback_handler=None, **more
     )
@@ -229,3 +230,90 @@ def test_a_copy_that_is_written_while_it_is_erased_goes_too(
     talker(session_log, REFUSES)(answer(stopped))
     assert not once
     assert is_stored(session_log, SECRET) == []
+
+
+def node(name: str, *script: Any, **more: Any) -> Agent:
+    return talker(None, *script, name=name, **more)
+
+
+def graph(log: SessionLog, *nodes: Agent, hold: bool = False) -> Any:
+    builder = pytest.importorskip("strands.multiagent").GraphBuilder()
+    for one in nodes:
+        builder.add_node(one, one.name)
+    for before, after in pairwise(nodes):
+        builder.add_edge(before.name, after.name)
+    builder.set_entry_point(nodes[0].name)
+    builder.set_graph_id("g")
+    builder.set_execution_timeout(60)
+    builder.set_session_manager(ValkeySessionManager("s", log=log, hold_user_messages=hold))
+    return builder.build()
+
+
+def swarm(log: SessionLog, *nodes: Agent, hold: bool = False) -> Any:
+    manager = ValkeySessionManager("s", log=log, hold_user_messages=hold)
+    return pytest.importorskip("strands.multiagent").Swarm(list(nodes), session_manager=manager, id="g")
+
+
+@pytest.mark.parametrize("hold", [False, True])
+@pytest.mark.parametrize("make", [graph, swarm])
+def test_a_redacted_prompt_of_a_node_is_gone_from_the_state_of_its_orchestrator(
+    session_log: SessionLog, make: Any, hold: bool
+) -> None:
+    running = make(session_log, node("one", REFUSES, "Fine."), hold=hold)
+    running(f"My password is {SECRET}.")
+    assert is_stored(session_log, SECRET) == []
+    running("Hello")
+    assert session_log.state("s").multi_agents["g"]["current_task"] == "Hello"
+    assert session_log.verify("s").ok
+
+
+def test_what_the_nodes_before_it_had_written_of_the_task_goes_too(session_log: SessionLog) -> None:
+    def look_at_it(_: Any) -> Any:
+        states.append(session_log.state("s").multi_agents["g"])
+        return REFUSES
+
+    states: list[Any] = []
+    running = graph(session_log, node("one", "Noted."), node("two", look_at_it), node("three", "Done."))
+    running(f"My password is {SECRET}.")
+    assert SECRET in str(states[0])
+    written = [one for one in session_log.read("s") if one.event.type == "multi_agent.updated" and SECRET in str(one)]
+    assert written == []
+    last = session_log.state("s").multi_agents["g"]
+    assert (last["status"], last["current_task"]) == ("completed", "[redacted]")
+
+
+def test_a_graph_that_dies_after_a_redaction_goes_on_where_it_was(session_log: SessionLog) -> None:
+    def dead(_: Any) -> None:
+        raise KeyboardInterrupt
+
+    two = node("two", REFUSES)
+    two.hooks.add_callback(hook_event("AfterInvocationEvent"), dead)
+    with pytest.raises(KeyboardInterrupt):
+        graph(session_log, node("one", "Noted."), two)(f"My password is {SECRET}.")
+    seen: list[str] = []
+
+    def see(messages: Any) -> str:
+        seen.append(str(messages))
+        return "Done."
+
+    graph(session_log, node("one", see), node("two", see))("Go on.")
+    assert len(seen) == 1
+    assert "Original Task: [redacted]" in seen[0]
+
+
+def test_a_result_that_waited_in_a_node_is_gone_from_the_state_of_the_graph(session_log: SessionLog) -> None:
+    stopped = graph(session_log, node("one", [call("look"), call("charge")]))("Go.")
+    if stopped.status.value != "interrupted":
+        pytest.skip("this version of Strands has no interrupts in nodes")
+    assert is_stored(session_log, SECRET, ASKED) == [SECRET, ASKED]
+    assert graph(session_log, node("one", REFUSES))(answer(stopped)).status.value == "completed"
+    assert is_stored(session_log, SECRET, ASKED, ANSWERED) == []
+    assert session_log.verify("s").ok
+
+
+def test_erasing_the_prompt_of_a_node_takes_the_task_out_of_the_state_of_its_graph(session_log: SessionLog) -> None:
+    graph(session_log, node("one", "Noted."))(f"My password is {SECRET}.")
+    (said,) = (one.id for one in session_log.read("s", types="message.added") if SECRET in str(one.event.data))
+    session_log.erase("s", said, "not ours")
+    assert is_stored(session_log, SECRET) == []
+    assert session_log.state("s").multi_agents["g"]["status"] == "completed"

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from functools import partial
+from typing import Any
 
 from .. import events
+from ..codec import from_json, to_json
 from ..event_log import EventLog
 from ..event_log.whereabouts import Sought, sought
 from ..events import Recorded
 from ..ids import EventId
+from ..state import Copies
 
 _SAID = (events.MessageAdded.TYPE, events.MessageUpdated.TYPE)
 
@@ -38,11 +41,48 @@ def erase_original(
     """
     said, redaction = _said(log.read(session_id), agent_id, message_id)
     originals = [one for one in said if not one.event.is_erased]
-    found = _sought(originals, redaction)
-    ids = [one.id for one in originals]
+    erase_copies(log, session_id, _sought(originals, redaction), first, [one.id for one in originals])
+
+
+def erase_copies(
+    log: EventLog,
+    session_id: str,
+    found: Sought,
+    first: Callable[[Sought], object] = lambda found: None,
+    ids: Collection[EventId] = (),
+) -> None:
+    """Erase what holds the original of a redacted message, which itself may never have been written.
+
+    Args:
+        log: Where the session is.
+        session_id: The session.
+        found: What to look for.
+        first: See `erase_original`.
+        ids: The events that said it.
+    """
     if ids or any(True for _ in found.find(log, session_id)):
         first(found)
         log.erase(session_id, ids, "redacted", _untold, "", partial(found.find, log))
+
+
+def never_written(name: str, index: int, original: Any, redaction: Any) -> Sought:
+    """What to look for of a message that was redacted while it was held back.
+
+    Args:
+        name: Whose message.
+        index: Its index.
+        original: What it said, as JSON values.
+        redaction: What it says now.
+    """
+    return Sought(Copies([original], to_json(redaction, "message")), {(name, index)})
+
+
+def without(state: dict[str, Any], redacted: Iterable[Sought]) -> dict[str, Any]:
+    """The state of a graph or swarm, without what was redacted in its nodes; itself, if there is nothing of that."""
+    told = left = to_json(state, "state")
+    for found in redacted:
+        left = found.copies.without(left, above=True)
+    return state if left is told else from_json(left)
 
 
 def _untold(done: int, total: int) -> None:

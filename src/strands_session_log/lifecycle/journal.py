@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Literal
 
+import orjson
 from strands.types.content import Message
 from strands.types.session import SessionAgent, SessionMessage
 
@@ -203,6 +204,12 @@ class Journal:
         """Put what was held back for it in line, before the facts that were noted since."""
         with self.lock:
             self._waiting = self._waiting + self._held.pop(what, [])
+
+    def held_message(self, index: int) -> Any:
+        """What a message says that is held back, as JSON values; None if it is not."""
+        with self.lock:
+            place = self._place_of_held(index)
+            return None if place is None else orjson.loads(place[0][place[1]].body)["message"]
 
     def redact_held(self, message: SessionMessage) -> bool:
         """Let a redaction take the place of what is held back of a message.

@@ -278,12 +278,12 @@ class _Recording:
     def _message_added(self, hook: Any) -> None:
         said = self._guardrail.said(hook.message, hook.agent)
         message, trace = _snapshot(hook.message), current_traceparent()
+        held = [{"tracking_id": one.get("tracking_id")} for one in hook.agent.messages]
         record = SessionAgent.from_agent(hook.agent) if self.agent else None
 
         def step(journal: Journal) -> None:
             # Redacted while it waited: then the original is not written at all.
-            spoken = SessionMessage.from_message(said.redaction or message, journal.next_index)
-            journal.message(spoken, trace)
+            spoken = journal.say(said.redaction or message, held, trace)
             said.index, said.created_at, said.withheld = spoken.message_id, spoken.created_at, journal.withheld
             if record is not None:
                 journal.state(record, trace)

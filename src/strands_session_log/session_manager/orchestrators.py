@@ -6,32 +6,36 @@ node over all runs, and `<orchestrator>:<node>:<inner node>` that of a node in a
 Where an agent of the session has that id already, the transcript is `<orchestrator>:<node>/node`, which no agent of
 Strands can be called.
 
-A prompt that a guardrail redacts in a node is redacted in the transcript of the node. The orchestrator's own state,
-`multi_agent.created` and `multi_agent.updated`, may still hold it as the orchestrator's task: Strands keeps it there.
+A prompt that a guardrail redacts in a node is redacted in the transcript of the node, and in the orchestrator's own
+state, `multi_agent.created` and `multi_agent.updated`, which holds what it was made of: the orchestrator's task, what
+other nodes have said. Strands keeps these in the live orchestrator; a run that resumes elsewhere goes on with the
+redaction.
 """
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from typing import Any
 from weakref import WeakKeyDictionary
 
 from .. import events
-from ..errors import ConcurrentWriteError, SessionLostError
+from ..codec import from_json
+from ..errors import ConcurrentWriteError
 from ..event_log import EventLog
+from ..event_log.whereabouts import Sought
 from ..events import Event
 from ..ids import START, EventId, check_id
 from ..lifecycle import Facts, Journal, listen
-from ..lifecycle.erasing import erase_original
-from ..lifecycle.guardrail import Guardrail
-from ..lifecycle.hooks import Handler, Writer
-from ..lifecycle.nodes import ASKED, ENDED, Handlers, NodeFacts, NodeRuns, listen_to_nodes
-from ..lifecycle.records import is_prompt
+from ..lifecycle.erasing import without
+from ..lifecycle.hooks import Handler
+from ..lifecycle.nodes import Handlers, NodeFacts, NodeRuns, listen_to_nodes
 from ..lifecycle.trace import current_traceparent
 from ..state import AgentState, SessionState
 from .errors import session_exceptions
+from .transcripts import Transcript
 
 _MAX_CONFLICTS = 10
 
@@ -66,6 +70,7 @@ class Orchestrators:
         self._transcripts: dict[str, Transcript] = {}
         self.runs = NodeRuns(self._handlers)
         self.life: str | None = None
+        self._redacted: list[Sought] = []
 
     def register(self, registry: Any, restore: Callable[[Any], None]) -> None:
         """Listen to one orchestrator's registry.
@@ -90,11 +95,31 @@ class Orchestrators:
         found = self._each.get(getattr(source, "hooks", None)) or Orchestrator(self, restore)
         return found.synced(source)
 
+    def without_redacted(self, name: str, state: dict[str, Any]) -> dict[str, Any]:
+        """The state of an orchestrator, without what was redacted in its nodes."""
+        above = [found for found in list(self._redacted) if found.is_above(name)]
+        return without(state, above) if above else state
+
+    def forget_redacted(self, name: str) -> None:
+        """An orchestrator has another task."""
+        self._redacted = [found for found in self._redacted if not found.is_above(name)]
+
+    def state_of(self, name: str) -> Any:
+        """The state of an orchestrator as the log has it; None if it has none."""
+        return self._state(self.session_id).multi_agents.get(name)
+
+    def _redact(self, found: Sought) -> None:
+        """What nodes were told is about to be erased: before that, orchestrators are kept without it."""
+        self._redacted.append(found)
+        for one in list(self._each.values()):
+            one.redact(found)
+
     def _handlers(self, name: str, agent: Any) -> Handlers:
         name = f"{name}/node" if self._is_agent(name) else name
         if name not in self._transcripts:
             known = partial(self._known, name)
-            self._transcripts[name] = Transcript(self.log, self.session_id, name, known, self.life, self._holds)
+            log, redact = self.log, self._redact
+            self._transcripts[name] = Transcript(log, self.session_id, name, known, self.life, self._holds, redact)
         return self._transcripts[name].handlers(agent)
 
     def _known(self, name: str) -> AgentState:
@@ -119,6 +144,8 @@ class Orchestrator:
         self._facts: Facts | None = None
         self._node_facts = NodeFacts()
         self._is_withheld = self._is_refused = False
+        self._state: dict[str, Any] | None = None
+        self._state_lock = threading.Lock()
 
     def register(self, registry: Any) -> None:
         """Listen to it."""
@@ -130,16 +157,34 @@ class Orchestrator:
 
     def session_deleted(self) -> None:
         """Write nothing more of this run."""
-        self._is_withheld, self._journal = True, None
+        self._is_withheld, self._journal, self._state = True, None, None
 
     def synced(self, source: Any) -> Callable[[], None]:
         """Put its state in line, as it is now; returns what writes it."""
         journal = self._journal_of(source)
         if not self._is_withheld:
-            with session_exceptions():
-                trace = current_traceparent()
-                journal.queue([events.MultiAgentUpdated(source.serialize_state(), source.id, trace=trace)])
+            with self._state_lock, session_exceptions():
+                self._queue(journal, source.id, self._all.without_redacted(source.id, source.serialize_state()))
         return self._writing(journal)
+
+    def _queue(self, journal: Journal, name: str, state: dict[str, Any]) -> None:
+        journal.queue([events.MultiAgentUpdated(state, name, trace=current_traceparent())])
+        self._state = state
+
+    def redact(self, found: Sought) -> None:
+        """Write its state without what is about to be erased: it would be as it was before it held that."""
+        journal = self._journal
+        if self._is_withheld or journal is None or not found.is_above(journal.agent_id):
+            return
+        with self._state_lock, session_exceptions():
+            state = self._state or from_json(self._all.state_of(journal.agent_id) or {})
+            cleaned = without(state, [found])
+            if cleaned is state:
+                return
+            self._queue(journal, journal.agent_id, cleaned)
+        # That others have followed this run is told when its node is done.
+        with suppress(ConcurrentWriteError):
+            self._writing(journal)()
 
     def _unless_withheld(self, handle: Handler) -> Handler:
         return lambda hook: None if self._is_withheld else handle(hook)
@@ -182,6 +227,8 @@ class Orchestrator:
     def _invocation_started(self, hook: Any) -> Callable[[], None] | None:
         self._is_withheld = False
         self._all.runs.end(hook.source)
+        if not _resumes(hook.source):
+            self._all.forget_redacted(hook.source.id)
         if self._is_refused or not _resumes(hook.source):
             return partial(self._begin, hook.source)
         self._answered(hook.source)
@@ -242,108 +289,6 @@ class Orchestrator:
                     raise
 
         return write
-
-
-class Transcript:
-    """What the agents of one node say, over all its runs.
-
-    Nothing resumes from it, so whoever else runs a node of this name meanwhile is let be: what is to be written goes on
-    after that. What a guardrail redacts is redacted here, and its original erased, with the next append that succeeds.
-
-    Args:
-        log: Where to write.
-        session_id: The session.
-        name: The agent it is in the session.
-        known: Reads what the log holds of it.
-        life: Which session that is, see `EventLog.life`.
-        holds: Whether prompts are held back until their model call has settled.
-    """
-
-    def __init__(
-        self, log: EventLog, session_id: str, name: str, known: Callable[[], AgentState], life: str | None, holds: bool
-    ) -> None:
-        self._log, self._session_id, self._name, self._known, self._holds = log, session_id, name, known, holds
-        self._journal = Journal(log, session_id, AgentState(name), fenced="", life=life)
-        self._agents: WeakKeyDictionary[Any, tuple[Facts, Guardrail]] = WeakKeyDictionary()
-        self._to_erase: set[int] = set()
-        self._has_begun = False
-        self._index_lock, self._write_lock = threading.Lock(), threading.Lock()
-
-    def handlers(self, agent: Any) -> Handlers:
-        """What to do in a run of the node, which begins after what the log holds of it by then."""
-        self._has_begun = False
-        self._journal.forget_what_is_held()
-        facts, guardrail = self._agents.setdefault(agent.hooks, (Facts(self._name), Guardrail()))
-        return {
-            ASKED: lambda hook: guardrail.asked(hook.agent),
-            ENDED: lambda hook: self._model_ended(guardrail, hook),
-            "BeforeInvocationEvent": lambda hook: self._journal.note(facts.invocation_started(hook)),
-            "BeforeModelCallEvent": lambda hook: self._journal.note(facts.model_asked(hook)),
-            "AfterModelCallEvent": lambda hook: self._journal.note(facts.model_ended(hook)),
-            "AfterToolCallEvent": lambda hook: self._journal.note(facts.tool_ended(hook)),
-            "BeforeToolCallEvent": lambda hook: self._tell(facts.tool_started(hook)),
-            "MessageAddedEvent": lambda hook: self._message_added(guardrail, hook),
-            "AfterInvocationEvent": lambda hook: self._invocation_ended(facts, guardrail, hook),
-        }
-
-    def _tell(self, happened: list[Event]) -> Writer:
-        self._journal.queue(happened)
-        return self._write
-
-    def _message_added(self, guardrail: Guardrail, hook: Any) -> Writer:
-        holds, journal, agent = self._holds and is_prompt(hook.message), self._journal, hook.agent
-        with self._index_lock, session_exceptions():
-            if not holds:
-                journal.release(agent.hooks)
-            record = journal.say(hook.message, agent.messages, hold_for=agent.hooks if holds else None)
-            said = guardrail.said(hook.message, agent)
-            said.index, said.created_at = record.message_id, record.created_at
-        return None if holds else self._write
-
-    def _invocation_ended(self, facts: Facts, guardrail: Guardrail, hook: Any) -> Writer:
-        # A model call that was cancelled has no end of its own.
-        self._model_ended(guardrail, hook)
-        self._journal.release(hook.agent.hooks)
-        return self._tell(facts.invocation_ended(hook))
-
-    def _model_ended(self, guardrail: Guardrail, hook: Any) -> Writer:
-        with self._index_lock, session_exceptions():
-            for said in guardrail.redacted(hook.agent):
-                if said.index is not None and not self._journal.redact_held(said.replaced()):
-                    self._journal.adopt([said.redacted(self._name, current_traceparent())])
-                    self._to_erase.add(said.index)
-        return self._write if self._to_erase else None
-
-    def _write(self) -> None:
-        with session_exceptions():
-            self._flush()
-            for index in sorted(self._to_erase):
-                erase_original(self._log, self._session_id, self._name, index)
-                self._to_erase.discard(index)
-
-    def _flush(self) -> None:
-        with self._write_lock:
-            # What may have landed keeps its place, or is told that another has it.
-            if not self._has_begun and not self._journal.is_unsettled:
-                self._go_on()
-            for left in range(_MAX_CONFLICTS, -1, -1):
-                try:
-                    return self._journal.flush()
-                except ConcurrentWriteError as error:
-                    if not left or isinstance(error, SessionLostError):
-                        raise
-                    self._go_on()
-        return None
-
-    def _go_on(self) -> None:
-        """After what the log holds by now."""
-        last = self._known().messages.last_index
-        with self._index_lock:
-            moved = self._journal.renumber(0 if last is None else last + 1)
-            self._to_erase = {moved(index) for index in self._to_erase}
-            for _, guardrail in self._agents.values():
-                guardrail.renumber(moved)
-        self._has_begun = True
 
 
 def _resumes(source: Any) -> bool:
