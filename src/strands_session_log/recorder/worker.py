@@ -7,6 +7,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from itertools import islice, takewhile
 from math import inf
 from typing import Any, NamedTuple, TypeAlias
@@ -331,16 +332,8 @@ class Worker:
     def _journal(self, log: SessionLog) -> Journal:
         self._state = log.replay.catch_up(self._session_id, self._state)
         known = self._state.agents.get(self._agent_id) or AgentState(self._agent_id)
-        return Journal(
-            log.events,
-            self._session_id,
-            known,
-            fenced="",
-            remembers=True,
-            life=self._life,
-            withheld=self._withheld,
-            keeps_all=True,
-        )
+        journal = partial(Journal, log.events, self._session_id, known, fenced="", remembers=True, keeps_all=True)
+        return journal(life=self._life, withheld=self._withheld)
 
     def _of_this_life(self, log: SessionLog, batch: list[Seen]) -> list[Seen]:
         """What of a batch is to be written to the session there is: not what was seen before it was deleted."""
