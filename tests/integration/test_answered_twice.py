@@ -14,9 +14,10 @@ from strands import Agent, tool
 from strands.types.exceptions import SessionException
 from strands_agents import add, call, happened, make_agent
 
-from strands_session_log import SessionLog, errors
+from strands_session_log import SessionLog, ValkeySessionManager, errors
 from strands_session_log.lifecycle.hooks import hook_event
 from strands_session_log.session_manager import AlreadyAnsweredError, ConcurrentWriteError
+from strands_session_log.testing.model import ScriptedModel
 from support.programs import Program
 
 pytestmark = pytest.mark.skipif(
@@ -292,3 +293,80 @@ def test_a_plain_call_makes_no_claim(session_log: SessionLog, appended: list[lis
     appended.clear()
     agent("Add.")
     assert appended[0] == ["invocation.started", "message.added"]
+
+
+class Node(Till):
+    """The same in a node of a graph or swarm."""
+
+    def running(self, log: SessionLog, make: str, *script: Any, **manager: Any) -> Any:
+        multiagent = pytest.importorskip("strands.multiagent")
+
+        @tool
+        def charge(amount: int) -> str:
+            """Charge somebody."""
+            self.charged.append(amount)
+            self.is_charging.set()
+            time.sleep(self._seconds)
+            return "charged"
+
+        model = ScriptedModel(script or ["Charged."])
+        node = Agent(name="one", model=model, tools=[charge], callback_handler=None)
+        node.hooks.add_callback(hook_event("BeforeToolCallEvent"), approve)
+        session_manager = ValkeySessionManager("s", log=log, **manager)
+        if make == "swarm":
+            return multiagent.Swarm([node], session_manager=session_manager, id="g")
+        builder = multiagent.GraphBuilder()
+        builder.add_node(node, "one")
+        builder.set_entry_point("one")
+        builder.set_graph_id("g")
+        builder.set_execution_timeout(60)
+        builder.set_session_manager(session_manager)
+        return builder.build()
+
+    def ask_in(self, log: SessionLog, make: str) -> Any:
+        stopped = self.running(log, make, [call("charge", amount=10)])("Charge 10.")
+        if stopped.status.value != "interrupted":
+            pytest.skip("this version of Strands has no interrupts in nodes")
+        return yes(stopped)
+
+
+@pytest.mark.parametrize("make", ["graph", "swarm"])
+@pytest.mark.parametrize("record", ["all", "state"])
+@pytest.mark.parametrize("is_made_later", [False, True])
+@pytest.mark.parametrize("seconds", [0.0, 0.01, 0.15])
+def test_of_two_graphs_or_swarms_that_are_given_the_answer_one_runs_the_tool(
+    session_log: SessionLog, make: str, record: Any, is_made_later: bool, seconds: float
+) -> None:
+    till = Node()
+    answer = till.ask_in(session_log, make)
+    ready = None if is_made_later else [till.running(session_log, make, record=record) for _ in range(2)]
+
+    def give(number: int) -> Any:
+        running = ready[number] if ready else till.running(session_log, make, record=record)
+        return running(answer).status.value
+
+    found = outcomes([lambda number=number: give(number) for number in range(2)], seconds)
+    assert till.charged == [10]
+    refused = [one for one in found if isinstance(one, SessionException)]
+    assert [isinstance(one, errors.ConcurrentWriteError) for one in refused] == [True]
+    assert [one for one in found if one not in refused] == ["completed"]
+    assert "answering" not in session_log.state("s").multi_agents["g"]
+    assert session_log.verify("s").ok
+
+
+def test_a_graph_that_died_with_the_answer_is_given_it_again_after_a_rewind(session_log: SessionLog) -> None:
+    till = Node()
+    answer = till.ask_in(session_log, "graph")
+    dying = till.running(session_log, "graph")
+    # As if its process ended in the tool: nothing of what follows is written.
+    running = threading.Thread(target=lambda: outcomes([lambda: dying(answer)], 0))
+    running.start()
+    assert till.is_charging.wait(timeout=30)
+    late = till.running(session_log, "graph")
+    with pytest.raises(AlreadyAnsweredError, match="rewind") as refused:
+        late(answer)
+    session_log.rewind("s", refused.value.waiting)
+    running.join()
+    assert late(answer).status.value == "completed"
+    assert till.charged == [10, 10]
+    assert session_log.verify("s").ok

@@ -317,3 +317,65 @@ def test_erasing_the_prompt_of_a_node_takes_the_task_out_of_the_state_of_its_gra
     session_log.erase("s", said, "not ours")
     assert is_stored(session_log, SECRET) == []
     assert session_log.state("s").multi_agents["g"]["status"] == "completed"
+
+
+@has_agents_as_tools
+def test_what_an_agent_redacts_that_nobody_records_is_gone_from_the_state_of_its_caller(
+    session_log: SessionLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stopped = leader(session_log, helper([call("look"), call("charge")]), [call("helper", input="Go.")])("Ask.")
+    assert is_stored(session_log, SECRET, ASKED) == [SECRET, ASKED]
+    waits: list[bool] = []
+
+    def see(messages: Any) -> Any:
+        if "[redacted]" not in str(messages):
+            return REFUSES
+        waits.append(session_log.state("s").agents["leader"].record["_internal_state"]["interrupt_state"]["activated"])
+        return "Fine."
+
+    # The helper is asked once more after the redaction, and sees what its caller would resume with by then.
+    sub = helper(see)
+    sub.hooks.add_callback(hook_event("AfterModelCallEvent"), lambda event: setattr(event, "retry", not waits))
+    agent = leader(session_log, sub, "Thank you.")
+    agent(answer(stopped))
+    assert waits == [True]
+    assert is_stored(session_log, SECRET, ASKED, ANSWERED) == []
+    assert leader(session_log, helper()).messages == agent.messages
+    assert session_log.verify("s").ok
+
+
+@has_agents_as_tools
+def test_so_it_is_for_the_agents_that_such_an_agent_calls(session_log: SessionLog) -> None:
+    def middle(sub: Agent, *script: Any) -> Agent:
+        return talker(None, *script, name="middle", tools=[sub.as_tool()])
+
+    def top(sub: Agent, *script: Any) -> Agent:
+        return talker(session_log, *script, name="leader", tools=[sub.as_tool()])
+
+    within = middle(helper([call("look"), call("charge")]), [call("helper", input="Go.")])
+    stopped = top(within, [call("middle", input="Go.")])("Ask.")
+    assert is_stored(session_log, SECRET, ASKED) == [SECRET, ASKED]
+    top(middle(helper(REFUSES), "Fine."), "Thank you.")(answer(stopped))
+    assert is_stored(session_log, SECRET, ASKED, ANSWERED) == []
+
+
+@has_agents_as_tools
+def test_so_it_is_in_the_session_of_a_recorder_and_in_the_state_of_a_graph(session_log: SessionLog) -> None:
+    def make(sub: Agent, *script: Any) -> Any:
+        recorder = SessionRecorder(session_log, "mirror")
+        one = talker(None, *script, name="one", tools=[sub.as_tool()], hooks=[recorder])
+        return graph(session_log, one), recorder
+
+    running, recorder = make(helper([call("look"), call("charge")]), [call("helper", input="Go.")])
+    stopped = running("Ask.")
+    if stopped.status.value != "interrupted":
+        pytest.skip("this version of Strands has no interrupts in nodes")
+    assert recorder.flush()
+    holders = {one.event.type for name in ("s", "mirror") for one in session_log.read(name) if SECRET in str(one)}
+    assert holders == {"agent.updated", "multi_agent.updated"}
+    running, recorder = make(helper(REFUSES), "Thank you.")
+    assert running(answer(stopped)).status.value == "completed"
+    assert recorder.close()
+    assert is_stored(session_log, SECRET, ASKED, ANSWERED) == []
+    assert session_log.verify("s").ok
+    assert session_log.verify("mirror").ok

@@ -12,7 +12,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 MODULES = sorted([*(ROOT / "src").rglob("*.py"), *(ROOT / "consumers").rglob("*.py")])
 LINES = 400
-LONGER = {"strands_session_log/lifecycle/journal.py": 520, "strands_session_log/recorder/worker.py": 450}
+LONGER = {"strands_session_log/lifecycle/journal.py": 535, "strands_session_log/recorder/worker.py": 450}
 TWICE = {
     "AlreadyAnsweredError",
     "Client",

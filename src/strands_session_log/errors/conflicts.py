@@ -50,10 +50,10 @@ class AlreadyAnsweredError(ConcurrentWriteError):
         agent: The agent.
         interrupts: The ids of the interrupts that were answered.
         at: The event with which that call took the answers.
-        waiting: The revision before it, at which the agent waits for them.
+        waiting: The event at which the agent waited for them.
     """
 
-    def __init__(self, session_id: str, agent: str, interrupts: Sequence[str], at: object, waiting: int) -> None:
+    def __init__(self, session_id: str, agent: str, interrupts: Sequence[str], at: object, waiting: str) -> None:
         self.session_id, self.agent, self.interrupts, self.at = session_id, agent, tuple(interrupts), at
         self.waiting = waiting
         self.expected, self.actual = {"agent": agent, "answers": "none"}, {"agent": agent, "answers": str(at)}

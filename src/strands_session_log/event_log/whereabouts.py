@@ -41,22 +41,26 @@ class Sought:
         places: Agent and index of each.
         before: When they were redacted. Up to there a message outside the transcript is one of them by its tracking id,
             whatever it says; what their agent says later, it says anew. `START` if they were not.
+        holders: The agents, graphs and swarms in whose state they may stand; all, if there are none.
     """
 
     copies: Copies
     places: Collection[tuple[str, int]]
     before: EventId = field(default=START)
+    holders: Collection[str] = ()
 
     def is_own(self, name: str) -> bool:
         """Whether an agent said any of them."""
         return any(agent == name for agent, _ in self.places)
 
     def is_above(self, name: str) -> bool:
-        """Whether a graph or swarm has one of the agents in a node."""
-        return bool(name) and any(agent.startswith(f"{name}:") for agent, _ in self.places)
+        """Whether a graph or swarm has one of the agents in a node, or they may stand in its state anyway."""
+        return bool(name) and (name in self.holders or any(agent.startswith(f"{name}:") for agent, _ in self.places))
 
     def is_in(self, id_: EventId, event: Event) -> bool:
         """Whether an event holds any of what they said."""
+        if self.holders and event.agent not in self.holders:
+            return False
         is_own = self.is_own(event.agent)
         if is_own and START < self.before < id_:
             return False

@@ -77,11 +77,17 @@ def never_written(name: str, index: int, original: Any, redaction: Any) -> Sough
     return Sought(Copies([original], to_json(redaction, "message")), {(name, index)})
 
 
-def without(state: dict[str, Any], redacted: Iterable[Sought]) -> dict[str, Any]:
-    """The state of a graph or swarm, without what was redacted in its nodes; itself, if there is nothing of that."""
+def without(state: dict[str, Any], redacted: Iterable[Sought], above: bool = False) -> dict[str, Any]:
+    """A state, without what was redacted; itself, if there is nothing of that.
+
+    Args:
+        state: Of an agent, a graph or a swarm.
+        redacted: What was.
+        above: Whether it was redacted in nodes of the graph or swarm.
+    """
     told = left = to_json(state, "state")
     for found in redacted:
-        left = found.copies.without(left, above=True)
+        left = found.copies.without(left, above=above)
     return state if left is told else from_json(left)
 
 

@@ -15,12 +15,14 @@ from ..codec import Encoded
 from ..errors import AlreadyAnsweredError, ConcurrentWriteError, ServerRefusedError, SessionLogError
 from ..event_log import ANY, AgentAt, EventLog, Expected, InLife, MultiAgentAt
 from ..event_log.expected import begun, conflict
+from ..event_log.whereabouts import Sought
 from ..events import Event
 from ..ids import START, EventId
 from ..instrumentation import Repaired
 from ..instrumentation.hooks import hooks
-from ..state import ANSWERING, AgentState, Messages, is_interrupted, removed_count
+from ..state import ANSWERING, AgentState, Answering, Messages, is_interrupted, removed_count
 from .backlog import Backlog, is_about
+from .erasing import without
 from .records import agent_content, data_of
 from .spoken import Spoken
 from .trace import current_traceparent
@@ -69,8 +71,9 @@ class Journal:
         self.next_index = 0 if last is None else last + 1
         self._log, self._session_id, self._fenced = log, session_id, fenced
         self._moved = agent.moved
-        self._answering: Sequence[str] = agent.answering
+        self._answering = agent.answering
         self._answered_elsewhere = agent.moved if agent.answering else None
+        self._withdrawn: list[Sought] = []
         self._content: Any = agent_content(record)
         self._created_at = str(record.get("created_at", ""))
         self._window = Window(agent, withheld)
@@ -279,14 +282,19 @@ class Journal:
             AlreadyAnsweredError: When another call has gone on from there.
         """
         if at := self._answered_elsewhere:
-            raise AlreadyAnsweredError(self._session_id, self.agent_id, self._answering, at, at.revision - 1)
-        self._answering = list(interrupts)
+            taken = self._answering or Answering((), str(at))
+            raise AlreadyAnsweredError(self._session_id, self.agent_id, taken.interrupts, at, taken.waiting)
+        self._answering = Answering(tuple(interrupts), str(self._moved))
         self.state(agent, forced=True)
+
+    def withdraw(self, found: Sought) -> None:
+        """Keep what was redacted elsewhere out of the agent's record, which may hold it until it is not interrupted."""
+        self._withdrawn.append(found)
 
     def unclaim(self) -> None:
         """The call is over; with the agent's record, the log is told."""
         if not self._answered_elsewhere:
-            self._answering = ()
+            self._answering = None
 
     def state(self, agent: SessionAgent, trace: str | None = None, forced: bool = False) -> None:
         """Put the agent's record in line for the first time, or if its content is not what was handed over last.
@@ -303,8 +311,13 @@ class Journal:
         """
         agent.created_at = self._created_at or agent.created_at
         data = data_of(agent) if self.withheld is None else self.withheld.left_of(data_of(agent))
-        if self._answering and is_interrupted(data):
-            data[ANSWERING] = list(self._answering)
+        if is_interrupted(data):
+            if self._answering:
+                data[ANSWERING] = self._answering.told()
+            if self._withdrawn:
+                data["_internal_state"] = without(data["_internal_state"], self._withdrawn)
+        else:
+            self._withdrawn = []
         content = codec.to_json(agent_content(data), "agent")
         with self.lock:
             if content != self._content or forced:
@@ -400,7 +413,7 @@ class Journal:
             self._moved, self.life, self.withheld = START, None, Withheld(self._content, self.withheld)
             self._backlog = Backlog()
             self._seen, self._content, self._created_at = [], {}, ""
-            self._answering, self._answered_elsewhere = (), None
+            self._answering, self._answered_elsewhere, self._withdrawn = None, None, []
             self._tracked, self._earlier, self._last, self._given_up = {}, None, None, set()
             self._window, self.has_window = Window(AgentState(self.agent_id), self.withheld), False
 

@@ -18,14 +18,18 @@ from strands.types.session import SessionAgent, SessionMessage
 
 from .. import events
 from ..codec import from_json, to_json
+from ..event_log.whereabouts import Sought
 from ..lifecycle import Facts, Journal, listen
+from ..lifecycle.agents_as_tools import AgentsAsTools, sought_by_ids
 from ..lifecycle.direct_calls import about_to_hold, ends_direct_call
-from ..lifecycle.erasing import erase_original
+from ..lifecycle.erasing import erase_copies, erase_original, without
+from ..lifecycle.facts import answered
 from ..lifecycle.guardrail import Guardrail, Said, watch
 from ..lifecycle.nodes import AGENT_EVENTS, ASKED, ENDED, Handlers, NodeFacts, NodeRuns
 from ..lifecycle.records import check_ids
 from ..lifecycle.trace import current_traceparent
 from ..session_log import DEFAULT_NAMESPACE, SessionLog
+from ..state import is_interrupted
 from .ending import at_end_of_child, finish
 from .losses import RecorderStats
 from .source import Source
@@ -219,12 +223,15 @@ class _Recording:
     def __init__(self, session_id: str, agent_id: str, worker: Worker, records_facts: bool) -> None:
         self._session_id, self._agent_id, self.worker = session_id, agent_id, worker
         self._facts, self._guardrail = Facts(agent_id), Guardrail()
+        self._tools, self._withdrawn = AgentsAsTools(self._redacted_within), list[Sought]()
         self._steps: dict[str, list[Callable[[Any], None]]] = {
             "initialized": [self._initialized],
             "message_updated": [self._message_updated],
             "settled": [self._settled],
             "MessageAddedEvent": [self._message_added],
             "AfterInvocationEvent": [self._invocation_ended],
+            "BeforeToolCallEvent": [self._tools.began],
+            "AfterToolCallEvent": [self._tools.ended],
             ASKED: [lambda hook: self._guardrail.asked(hook.agent)],
             ENDED: [self._model_ended],
         }
@@ -241,9 +248,9 @@ class _Recording:
             "AfterToolCallEvent": facts.tool_ended,
         }
         for name, tell in tells.items():
-            self._steps[name] = [self._noting(tell, begins=name == "BeforeInvocationEvent")]
+            self._steps.setdefault(name, []).append(self._noting(tell, begins=name == "BeforeInvocationEvent"))
         # Before what the agent holds then.
-        self._steps["AfterInvocationEvent"] = [self._model_ended, self._noting(facts.invocation_ended), self._settled]
+        self._steps["AfterInvocationEvent"][:0] = [self._model_ended, self._noting(facts.invocation_ended)]
 
     def is_of_another(self, agent: Any) -> bool:
         """Whether it is of an agent that lives, and is not this one."""
@@ -279,7 +286,7 @@ class _Recording:
         said = self._guardrail.said(hook.message, hook.agent)
         message, trace = _snapshot(hook.message), current_traceparent()
         held = [{"tracking_id": one.get("tracking_id")} for one in hook.agent.messages]
-        record = SessionAgent.from_agent(hook.agent) if self.agent else None
+        record = self._record(hook.agent) if self.agent else None
 
         def step(journal: Journal) -> None:
             # Redacted while it waited: then the original is not written at all.
@@ -322,15 +329,37 @@ class _Recording:
 
         return step
 
+    def _redacted_within(self, redaction: Any) -> None:
+        """An agent that is a tool has redacted what stands in the state of this one."""
+        if (agent := self.agent and self.agent()) is None:
+            return
+        found, trace = sought_by_ids(redaction, [self._agent_id]), current_traceparent()
+        self._withdrawn.append(found)
+        record = self._record(agent)
+
+        def step(journal: Journal) -> After:
+            journal.state(record, trace)
+            return lambda log: erase_copies(log, self._session_id, found)
+
+        self.worker.put(step)
+
+    def _record(self, agent: Any) -> SessionAgent:
+        record = SessionAgent.from_agent(agent)
+        if self._withdrawn and is_interrupted(vars(record)):
+            record._internal_state = without(record._internal_state, self._withdrawn)
+        return record
+
     def _invocation_ended(self, hook: Any) -> None:
         # A call that was cancelled has no end of its own.
         self._model_ended(hook)
+        self._tools.end()
         self._settled(hook)
+        self._withdrawn = self._withdrawn if answered(hook.agent) else []
 
     def _settled(self, hook: Any) -> None:
         if self.agent is None:
             return
-        record, trace = SessionAgent.from_agent(hook.agent), current_traceparent()
+        record, trace = self._record(hook.agent), current_traceparent()
         state = record.conversation_manager_state
         held, record.conversation_manager_state = about_to_hold(hook.agent, hook.agent.messages, state)
         messages = _snapshot(list(held))

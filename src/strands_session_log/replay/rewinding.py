@@ -46,8 +46,8 @@ def _events(now: SessionState, then: SessionState, by: str) -> Iterator[Event]:
     for name, agent in now.agents.items():
         yield from _agent(agent, then.agents.get(name) or AgentState(name))
     for name, data in then.multi_agents.items():
-        if now.multi_agents.get(name) != data:
-            yield events.MultiAgentUpdated(from_json(data), name)
+        if now.multi_agents.get(name) != data or ANSWERING in data:
+            yield events.MultiAgentUpdated(from_json(_unclaimed(data)), name)
     yield events.SessionRewound(
         {
             "from": str(now.position),
@@ -61,9 +61,7 @@ def _events(now: SessionState, then: SessionState, by: str) -> Iterator[Event]:
 
 def _agent(now: AgentState, then: AgentState) -> Iterator[Event]:
     if then.record is not None and (then.record != now.record or then.answering):
-        # Whatever went on from its interrupts then is not what goes on from here.
-        record = {name: value for name, value in then.record.items() if name != ANSWERING}
-        yield events.AgentUpdated(from_json(record), now.agent_id)
+        yield events.AgentUpdated(from_json(_unclaimed(then.record)), now.agent_id)
     last = now.messages.last_index
     data = {
         "items": [*_summary(then), *_items(then, now.messages)],
@@ -71,6 +69,11 @@ def _agent(now: AgentState, then: AgentState) -> Iterator[Event]:
         "next": 0 if last is None else last + 1,
     }
     yield events.WindowChanged(data, now.agent_id)
+
+
+def _unclaimed(record: Mapping[str, Any]) -> dict[str, Any]:
+    """Whatever went on from interrupts then is not what goes on from here."""
+    return {name: value for name, value in record.items() if name != ANSWERING}
 
 
 def _record(state: SessionState, name: str) -> Mapping[str, Any] | None:

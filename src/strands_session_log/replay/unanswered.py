@@ -13,7 +13,7 @@ from typing import Any
 from ..errors import UnansweredToolCallsError
 from ..event_log import EventLog
 from ..ids import EventId
-from ..state import AgentState, SessionState, evolve, is_interrupted
+from ..state import ANSWERING, AgentState, SessionState, evolve, is_interrupted
 
 _LOOKED_AT = 1_000
 """How many events before and after a point are searched for a better one."""
@@ -47,7 +47,8 @@ def _is_interrupted(state: SessionState, agent: AgentState) -> bool:
     if agent.record is not None:
         return agent.is_interrupted
     above = (name for name in state.multi_agents if agent.agent_id.startswith(f"{name}:"))
-    return any(is_interrupted(state.multi_agents[name]) for name in above)
+    found = [state.multi_agents[name] for name in above]
+    return any(is_interrupted(data) and ANSWERING not in data for data in found)
 
 
 def _unanswered(agent: AgentState) -> list[str]:

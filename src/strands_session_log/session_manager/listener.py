@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import weakref
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ from strands.types.session import SessionAgent, SessionMessage
 
 from ..errors import EncodingError
 from ..lifecycle import Facts, listen
+from ..lifecycle.agents_as_tools import AgentsAsTools, sought_by_ids
 from ..lifecycle.direct_calls import about_to_hold
 from ..lifecycle.facts import answered
 from ..lifecycle.hooks import Ordered
@@ -38,6 +40,7 @@ class Listener:
     def __init__(self, manager: ValkeySessionManager, records_facts: bool, holds_user_messages: bool) -> None:
         self._manager, self._records_facts, self._holds = manager, records_facts, holds_user_messages
         self.facts: dict[str, Facts] = {}
+        self._tools: dict[str, AgentsAsTools] = {}
 
     def register(self, registry: Any) -> None:
         """Listen to one agent's registry."""
@@ -53,6 +56,8 @@ class Listener:
             listen(registry, "AfterModelCallEvent", self._noting(Facts.model_ended))
             listen(registry, "BeforeToolCallEvent", self._tool_started)
             listen(registry, "AfterToolCallEvent", self._noting(Facts.tool_ended))
+        listen(registry, "BeforeToolCallEvent", lambda hook: self._tools_of(hook.agent).began(hook))
+        listen(registry, "AfterToolCallEvent", lambda hook: self._tools_of(hook.agent).ended(hook))
         # Last, so that a call which other hooks forbid takes no answer.
         listen(Ordered(registry, math.inf), "BeforeInvocationEvent", self._answers_taken)
 
@@ -125,6 +130,23 @@ class Listener:
             journal.update(SessionMessage(hook.message, known[0], created_at=known[1]))
         return self._writing(hook.agent, [])
 
+    def _tools_of(self, agent: Any) -> AgentsAsTools:
+        if agent.agent_id not in self._tools:
+            self._tools[agent.agent_id] = AgentsAsTools(partial(self._redacted_within, weakref.ref(agent)))
+        return self._tools[agent.agent_id]
+
+    def _redacted_within(self, calling: Callable[[], Any], redaction: Any) -> Callable[[], None] | None:
+        """An agent that is a tool has redacted what stands in the state of the one that calls it."""
+        agent = calling()
+        if agent is None:
+            return None
+        journal = self._manager.journal(agent)
+        found = sought_by_ids(redaction, [journal.agent_id])
+        journal.withdraw(found)
+        self._manager.redactions.look_for(journal.agent_id, found)
+        # Before its newest record is erased, there is another one.
+        return self.settle(agent)
+
     def _answers_taken(self, hook: Any) -> Callable[[], None] | None:
         interrupts = answered(hook.agent)
         if not interrupts or getattr(hook, "cancel", False):
@@ -138,6 +160,7 @@ class Listener:
         journal = self._manager.journal(hook.agent)
         journal.release(hook.agent.agent_id)
         journal.unclaim()
+        self._tools_of(hook.agent).end()
         if self._records_facts:
             self._noting(Facts.invocation_ended)(hook)
         return self.settle(hook.agent)

@@ -23,17 +23,18 @@ from weakref import WeakKeyDictionary
 
 from .. import events
 from ..codec import from_json
-from ..errors import ConcurrentWriteError
+from ..errors import AlreadyAnsweredError, ConcurrentWriteError
 from ..event_log import EventLog
 from ..event_log.whereabouts import Sought
 from ..events import Event
 from ..ids import START, EventId, check_id
 from ..lifecycle import Facts, Journal, listen
 from ..lifecycle.erasing import without
+from ..lifecycle.facts import answered
 from ..lifecycle.hooks import Handler
 from ..lifecycle.nodes import Handlers, NodeFacts, NodeRuns, listen_to_nodes
 from ..lifecycle.trace import current_traceparent
-from ..state import AgentState, SessionState
+from ..state import ANSWERING, AgentState, Answering, SessionState, is_interrupted
 from .errors import session_exceptions
 from .transcripts import Transcript
 
@@ -97,8 +98,8 @@ class Orchestrators:
 
     def without_redacted(self, name: str, state: dict[str, Any]) -> dict[str, Any]:
         """The state of an orchestrator, without what was redacted in its nodes."""
-        above = [found for found in list(self._redacted) if found.is_above(name)]
-        return without(state, above) if above else state
+        found = [one for one in list(self._redacted) if one.is_above(name)]
+        return without(state, found, above=True) if found else state
 
     def forget_redacted(self, name: str) -> None:
         """An orchestrator has another task."""
@@ -131,7 +132,8 @@ class Orchestrator:
 
     It resumes from its state, so that is fenced, each run for itself: one that resumes, from where it was stopped; any
     other from what is there when it begins. Its first node takes the fence, so whoever had it before is refused from
-    then on. After a refusal it is restored before it runs again.
+    then on. After a refusal it is restored before it runs again. A run that goes on from a person's answers claims them
+    with its first node, before any tool runs: what is restored meanwhile sees that, and is refused.
 
     Args:
         all: Those of the session.
@@ -143,7 +145,8 @@ class Orchestrator:
         self._journal: Journal | None = None
         self._facts: Facts | None = None
         self._node_facts = NodeFacts()
-        self._is_withheld = self._is_refused = False
+        self._is_withheld = self._is_refused = self._is_taken = False
+        self._answering: Answering | None = None
         self._state: dict[str, Any] | None = None
         self._state_lock = threading.Lock()
 
@@ -164,7 +167,9 @@ class Orchestrator:
         journal = self._journal_of(source)
         if not self._is_withheld:
             with self._state_lock, session_exceptions():
-                self._queue(journal, source.id, self._all.without_redacted(source.id, source.serialize_state()))
+                state = self._all.without_redacted(source.id, source.serialize_state())
+                claimed = {ANSWERING: self._answering.told()} if self._answering and is_interrupted(state) else {}
+                self._queue(journal, source.id, {**state, **claimed})
         return self._writing(journal)
 
     def _queue(self, journal: Journal, name: str, state: dict[str, Any]) -> None:
@@ -178,7 +183,7 @@ class Orchestrator:
             return
         with self._state_lock, session_exceptions():
             state = self._state or from_json(self._all.state_of(journal.agent_id) or {})
-            cleaned = without(state, [found])
+            cleaned = without(state, [found], above=True)
             if cleaned is state:
                 return
             self._queue(journal, journal.agent_id, cleaned)
@@ -208,7 +213,9 @@ class Orchestrator:
             self._restore(source)
             self._fence = self._moved(source)
             if before in (self._fence, START):
-                return
+                break
+        self._answering = Answering.found_in(self._all.state_of(source.id)) if _is_interrupted(source) else None
+        self._is_taken = self._answering is not None
 
     def _life(self) -> str:
         return self._all.log.life(self._all.session_id).name
@@ -220,7 +227,7 @@ class Orchestrator:
     def _begun(self, source: Any, at: EventId) -> Journal:
         known = AgentState(source.id, moved=at)
         log, session_id = self._all.log, self._all.session_id
-        self._fence = at
+        self._fence, self._state = at, None
         self._journal = Journal(log, session_id, known, fenced="multi_agent", life=self._all.life)
         return self._journal
 
@@ -231,23 +238,38 @@ class Orchestrator:
             self._all.forget_redacted(hook.source.id)
         if self._is_refused or not _resumes(hook.source):
             return partial(self._begin, hook.source)
+        self._check_claim(hook.source)
         self._answered(hook.source)
         return None
+
+    def _check_claim(self, source: Any) -> None:
+        if self._is_taken and (taken := self._answering):
+            self._is_refused, session_id = True, self._all.session_id
+            with session_exceptions():
+                raise AlreadyAnsweredError(session_id, source.id, taken.interrupts, self._fence, taken.waiting)
 
     def _begin(self, source: Any) -> None:
         with session_exceptions():
             if self._is_refused:
                 self._restored(source)
                 self._journal, self._is_refused = None, False
+                self._check_claim(source)
             moved = self._moved(source)
             # What could not be written yet is of a run that others have followed.
             if self._journal is None or self._journal.moved != moved:
                 self._begun(source, moved)
 
-    def _node_started(self, hook: Any) -> Callable[[], None] | None:
-        if not self._all.records_facts:
+    def _claim(self, source: Any) -> Callable[[], None] | None:
+        """Strands takes the answers of humans only after it told that the orchestrator was called."""
+        if self._answering or not (answers := answered(source)):
             return None
-        # Strands takes the answers of humans only after it told that the orchestrator was called.
+        self._answering = Answering(tuple(answers), str(self._journal_of(source).moved))
+        return self.synced(source)
+
+    def _node_started(self, hook: Any) -> Callable[[], None] | None:
+        claim = self._claim(hook.source)
+        if not self._all.records_facts:
+            return claim
         self._answered(hook.source)
         journal = self._journal_of(hook.source)
         journal.queue(self._node_facts.started(hook))
@@ -262,6 +284,7 @@ class Orchestrator:
 
     def _invocation_ended(self, hook: Any) -> Callable[[], None]:
         self._all.runs.end(hook.source)
+        self._answering = None
         if self._all.records_facts:
             raised = self._facts_of(hook.source).interrupts_raised(hook.source)
             self._journal_of(hook.source).note(_of_nodes_left_out(raised, hook.source))
@@ -293,8 +316,11 @@ class Orchestrator:
 
 def _resumes(source: Any) -> bool:
     """Whether its next run goes on where one was stopped, as Strands decides it."""
-    interrupts = getattr(source, "_interrupt_state", None)
-    return getattr(source, "_resume_from_session", False) or getattr(interrupts, "activated", False)
+    return getattr(source, "_resume_from_session", False) or _is_interrupted(source)
+
+
+def _is_interrupted(source: Any) -> bool:
+    return getattr(getattr(source, "_interrupt_state", None), "activated", False)
 
 
 def _of_nodes_left_out(interrupts: list[Event], source: Any) -> list[Event]:

@@ -8,8 +8,9 @@ from strands.types.session import SessionMessage
 
 from .. import events
 from ..event_log import EventLog
+from ..event_log.whereabouts import Sought
 from ..lifecycle import Journal
-from ..lifecycle.erasing import erase_original
+from ..lifecycle.erasing import erase_copies, erase_original
 from ..lifecycle.records import redacted
 from ..lifecycle.trace import current_traceparent
 
@@ -25,6 +26,7 @@ class Redactions:
     def __init__(self, log: EventLog, session_id: str) -> None:
         self._log, self._session_id = log, session_id
         self._unerased: set[tuple[str, int]] = set()
+        self._unfound: list[tuple[str, Sought]] = []
 
     def redact(self, journal: Journal, message: SessionMessage) -> None:
         """Put a redaction in line; a message that is held back is just another one then.
@@ -42,6 +44,10 @@ class Redactions:
         """Note messages whose originals have to be erased."""
         self._unerased.update((agent_id, index) for index in indices)
 
+    def look_for(self, agent_id: str, found: Sought) -> None:
+        """Note what the state of an agent holds of messages that were never its own, and has to be erased."""
+        self._unfound.append((agent_id, found))
+
     def finish(self, agent_id: str) -> None:
         """Erase what an agent's redacted messages said before; what fails stays to be done.
 
@@ -51,7 +57,11 @@ class Redactions:
         for waiting in [one for one in list(self._unerased) if one[0] == agent_id]:
             erase_original(self._log, self._session_id, *waiting)
             self._unerased.discard(waiting)
+        for one in [one for one in list(self._unfound) if one[0] == agent_id]:
+            erase_copies(self._log, self._session_id, one[1])
+            self._unfound.remove(one)
 
     def forget(self) -> None:
         """The session was deleted."""
         self._unerased.clear()
+        self._unfound.clear()

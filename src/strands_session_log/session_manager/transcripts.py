@@ -12,6 +12,7 @@ from ..event_log import EventLog
 from ..event_log.whereabouts import Sought
 from ..events import Event
 from ..lifecycle import Facts, Journal
+from ..lifecycle.agents_as_tools import AgentsAsTools, sought_by_ids
 from ..lifecycle.erasing import erase_copies, erase_original, never_written
 from ..lifecycle.guardrail import Guardrail
 from ..lifecycle.hooks import Writer
@@ -63,16 +64,17 @@ class Transcript:
         self._has_begun = False
         self._journal.forget_what_is_held()
         facts, guardrail = self._agents.setdefault(agent.hooks, (Facts(self._name), Guardrail()))
+        tools = AgentsAsTools(self._redacted_within)
         return {
             ASKED: lambda hook: guardrail.asked(hook.agent),
             ENDED: lambda hook: self._model_ended(guardrail, hook),
             "BeforeInvocationEvent": lambda hook: self._journal.note(facts.invocation_started(hook)),
             "BeforeModelCallEvent": lambda hook: self._journal.note(facts.model_asked(hook)),
             "AfterModelCallEvent": lambda hook: self._journal.note(facts.model_ended(hook)),
-            "AfterToolCallEvent": lambda hook: self._journal.note(facts.tool_ended(hook)),
-            "BeforeToolCallEvent": lambda hook: self._tell(facts.tool_started(hook)),
+            "AfterToolCallEvent": lambda hook: self._tool_ended(facts, tools, hook),
+            "BeforeToolCallEvent": lambda hook: self._tool_started(facts, tools, hook),
             "MessageAddedEvent": lambda hook: self._message_added(guardrail, hook),
-            "AfterInvocationEvent": lambda hook: self._invocation_ended(facts, guardrail, hook),
+            "AfterInvocationEvent": lambda hook: self._invocation_ended(facts, guardrail, tools, hook),
         }
 
     def _tell(self, happened: list[Event]) -> Writer:
@@ -89,7 +91,23 @@ class Transcript:
             said.index, said.created_at = record.message_id, record.created_at
         return None if holds else self._write
 
-    def _invocation_ended(self, facts: Facts, guardrail: Guardrail, hook: Any) -> Writer:
+    def _tool_started(self, facts: Facts, tools: AgentsAsTools, hook: Any) -> Writer:
+        tools.began(hook)
+        return self._tell(facts.tool_started(hook))
+
+    def _tool_ended(self, facts: Facts, tools: AgentsAsTools, hook: Any) -> None:
+        tools.ended(hook)
+        self._journal.note(facts.tool_ended(hook))
+
+    def _redacted_within(self, redaction: Any) -> Writer:
+        """An agent that is a tool has redacted what stands in the state of the graph or swarm."""
+        parts = self._name.split(":")
+        above = [":".join(parts[:count]) for count in range(1, len(parts))]
+        self._never_written.append(sought_by_ids(redaction, above))
+        return self._write
+
+    def _invocation_ended(self, facts: Facts, guardrail: Guardrail, tools: AgentsAsTools, hook: Any) -> Writer:
+        tools.end()
         # A model call that was cancelled has no end of its own.
         self._model_ended(guardrail, hook)
         self._journal.release(hook.agent.hooks)

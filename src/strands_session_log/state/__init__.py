@@ -6,7 +6,7 @@ from .fold import Fold, evolve, initial
 from .growing_ranges import GrowingRanges
 from .integrity import INTACT, NOT_CHECKED, Integrity
 from .messages import Columns, Messages, Segment, columns_of
-from .session import ANSWERING, AgentState, Held, MessageRecord, SessionState, is_interrupted, removed_count
+from .session import ANSWERING, AgentState, Answering, Held, MessageRecord, SessionState, is_interrupted, removed_count
 from .shapes import is_message, is_shallow
 
 __all__ = [
@@ -15,6 +15,7 @@ __all__ = [
     "NOT_CHECKED",
     "AgentDiff",
     "AgentState",
+    "Answering",
     "Change",
     "Columns",
     "Copies",

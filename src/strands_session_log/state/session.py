@@ -13,7 +13,32 @@ from .integrity import NOT_CHECKED, Integrity
 from .messages import Messages
 
 ANSWERING = "answering"
-"""In the record of an agent: the interrupts a call goes on from. Strands knows nothing of it, and passes it over."""
+"""In the record of an agent: what a call goes on from. Strands knows nothing of it, and passes it over."""
+
+
+class Answering(NamedTuple):
+    """What a call goes on from that was given a person's answers.
+
+    Attributes:
+        interrupts: The ids of the interrupts that were answered.
+        waiting: The event at which the agent, graph or swarm waited for them.
+    """
+
+    interrupts: tuple[str, ...]
+    waiting: str
+
+    @classmethod
+    def found_in(cls, record: Any) -> Answering | None:
+        """What the record of an agent, or the state of a graph or swarm, says of it."""
+        told = _mapping(record).get(ANSWERING)
+        if not isinstance(told, Mapping):
+            return None
+        ids = told.get("interrupts")
+        return cls(tuple(map(str, ids)) if isinstance(ids, list) else (), str(told.get("waiting", "")))
+
+    def told(self) -> dict[str, Any]:
+        """As it stands in a record."""
+        return {"interrupts": list(self.interrupts), "waiting": self.waiting}
 
 
 class MessageRecord(NamedTuple):
@@ -100,10 +125,9 @@ class AgentState:
         return removed_count((self.record or {}).get("conversation_manager_state"))
 
     @property
-    def answering(self) -> tuple[str, ...]:
-        """The ids of the interrupts that a call has gone on from, if the log does not tell of its end."""
-        ids = (self.record or {}).get(ANSWERING)
-        return tuple(id_ for id_ in ids if isinstance(id_, str)) if isinstance(ids, list) else ()
+    def answering(self) -> Answering | None:
+        """What a call goes on from, if the log does not tell of its end."""
+        return Answering.found_in(self.record)
 
     @property
     def is_interrupted(self) -> bool:
