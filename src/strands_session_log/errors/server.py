@@ -56,6 +56,11 @@ class ServerRefusedError(SessionLogError):
         """Whether a key holds something else than it should: somebody else wrote there, and only that key is broken."""
         return "WRONGTYPE" in self.reason
 
+    @property
+    def is_too_large(self) -> bool:
+        """Whether it never takes the command: a value in it is larger than the server lets any be."""
+        return "invalid bulk length" in self.reason
+
 
 class ForbiddenError(ServerRefusedError):
     """The server's access lists do not let the user do that."""

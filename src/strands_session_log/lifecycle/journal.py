@@ -12,8 +12,8 @@ from strands.types.session import SessionAgent, SessionMessage
 
 from .. import codec, events
 from ..codec import Encoded
-from ..errors import AlreadyAnsweredError, ConcurrentWriteError
-from ..event_log import ANY, FEW_EVENTS, AgentAt, EventLog, Expected, InLife, MultiAgentAt, first_batch
+from ..errors import AlreadyAnsweredError, ConcurrentWriteError, ServerRefusedError, SessionLogError
+from ..event_log import ANY, AgentAt, EventLog, Expected, InLife, MultiAgentAt
 from ..event_log.expected import begun, conflict
 from ..event_log.whereabouts import Sought
 from ..events import Event
@@ -21,6 +21,7 @@ from ..ids import START, EventId
 from ..instrumentation import Repaired
 from ..instrumentation.hooks import hooks
 from ..state import ANSWERING, AgentState, Answering, Messages, is_interrupted, removed_count
+from .backlog import Backlog, is_about
 from .erasing import without
 from .records import agent_content, data_of
 from .spoken import Spoken
@@ -45,6 +46,7 @@ class Journal:
         remembers: Know messages of before by their tracking id, which costs holding them.
         life: Refuse to write to another session than this one, see `EventLog.life`; None to leave that open.
         withheld: What the agent held of a session that was deleted.
+        keeps_all: Give up nothing of a batch that can never be written: its owner has other means.
 
     Attributes:
         life: The session this one writes to.
@@ -60,6 +62,7 @@ class Journal:
         remembers: bool = False,
         life: str | None = None,
         withheld: Withheld | None = None,
+        keeps_all: bool = False,
     ) -> None:
         record = agent.record or {}
         self.life, self.withheld = life, withheld
@@ -76,12 +79,10 @@ class Journal:
         self._window = Window(agent, withheld)
         self.has_window = agent.held is not None
         self._seen: list[Any] = []
-        self._notes: list[Encoded] = []
-        self._held: dict[object, list[Encoded]] = {}
-        self._waiting: list[Encoded] = []
-        self._sent: list[Encoded] = []
+        self._backlog = Backlog()
         self._given_up: set[int] = set()
         self._tracked: dict[str, tuple[int, str]] = {}
+        self._keeps_all = keeps_all
         self._earlier: Messages | None = agent.messages if remembers else None
         self._last = Spoken.last_of(agent.messages)
         self.lock, self._flush_lock = threading.RLock(), threading.Lock()
@@ -89,7 +90,7 @@ class Journal:
     @property
     def has_waiting(self) -> bool:
         """Whether a flush would have anything to write."""
-        return bool(self._waiting or self._sent)
+        return bool(self._backlog)
 
     @property
     def moved(self) -> EventId:
@@ -97,14 +98,9 @@ class Journal:
         return self._moved
 
     @property
-    def _lines(self) -> list[list[Encoded]]:
-        """All that is to be written."""
-        return [self._sent, self._waiting, *self._held.values()]
-
-    @property
     def is_unsettled(self) -> bool:
         """Whether a batch was tried, and may have landed or not."""
-        return bool(self._sent)
+        return bool(self._backlog.sent)
 
     @property
     def content(self) -> Mapping[str, Any]:
@@ -115,7 +111,7 @@ class Journal:
     def note(self, happened: Iterable[Event]) -> None:
         """Keep facts until something is written that must not wait."""
         with self.lock:
-            self._notes += [codec.encode(event) for event in happened]
+            self._backlog.note([codec.encode(event) for event in happened])
 
     def queue(self, happened: Sequence[Event] = ()) -> None:
         """Put events, and the facts before them, in line to be written.
@@ -128,8 +124,7 @@ class Journal:
     def _line_up(self, happened: Sequence[Event]) -> list[Encoded]:
         encoded = [codec.encode(event) for event in happened]
         with self.lock:
-            self._waiting += self._notes + encoded
-            self._notes = []
+            self._backlog.put(encoded)
         return encoded
 
     def say(
@@ -195,21 +190,18 @@ class Journal:
 
     def _put(self, event: Event, hold_for: object) -> Encoded:
         encoded = codec.encode(event)
-        with self.lock:
-            line = self._waiting if hold_for is None else self._held.setdefault(hold_for, [])
-            line += [*self._notes, encoded]
-            self._notes = []
+        self._backlog.put([encoded], hold_for)
         return encoded
 
     def release(self, what: object) -> None:
         """Put what was held back for it in line, before the facts that were noted since."""
         with self.lock:
-            self._waiting = self._waiting + self._held.pop(what, [])
+            self._backlog.release(what)
 
     def held_message(self, index: int) -> Any:
         """What a message says that is held back, as JSON values; None if it is not."""
         with self.lock:
-            place = self._place_of_held(index)
+            place = self._backlog.place_of_held(index)
             return None if place is None else orjson.loads(place[0][place[1]].body)["message"]
 
     def redact_held(self, message: SessionMessage) -> bool:
@@ -222,7 +214,7 @@ class Journal:
             if message.message_id in self._given_up:
                 # It is not in the log at all.
                 return True
-            if (place := self._place_of_held(message.message_id)) is None:
+            if (place := self._backlog.place_of_held(message.message_id)) is None:
                 return False
             line, at = place
             if line[at].message_index is None:
@@ -240,16 +232,12 @@ class Journal:
         """
         event = events.MessageUpdated(data_of(message), self.agent_id, trace=_or_current(trace))
         with self.lock:
-            if place := self._place_of_held(message.message_id):
+            if place := self._backlog.place_of_held(message.message_id):
                 encoded = self._rewrite(*place, message)
             else:
                 encoded = self._put(event, hold_for)
             self._window.replaced(message.message_id, message.message)
             self._wrote(message, encoded)
-
-    def _place_of_held(self, index: int) -> tuple[list[Encoded], int] | None:
-        places = ((line, at) for line in self._held.values() for at in range(len(line)))
-        return next(((line, at) for line, at in places if _is_about(line[at], index)), None)
 
     def _rewrite(self, line: list[Encoded], at: int, message: SessionMessage) -> Encoded:
         before = line[at].event
@@ -390,8 +378,7 @@ class Journal:
     def _reserve(self, indices: Sequence[int]) -> None:
         """Refuse indices of messages that wait, and take none of these for what is said meanwhile."""
         with self.lock:
-            waiting = {one.message_index for line in self._lines for one in line}
-            for index in waiting.intersection(indices):
+            for index in set(self._backlog.indices).intersection(indices):
                 raise conflict(self._session_id, ANY, "message", self.agent_id, str(index))
             self.next_index = max(self.next_index, *(index + 1 for index in indices), 0)
 
@@ -402,26 +389,29 @@ class Journal:
             The new index of a message, by the one it had.
         """
         with self.lock:
-            waiting = [one.message_index for line in self._lines for one in line]
-            first = min((index for index in waiting if index is not None), default=self.next_index)
+            first = min(self._backlog.indices, default=self.next_index)
             shift = next_index - first
 
             def moved(index: int) -> int:
                 return index + shift if index >= first else index
 
             if shift:
-                for line in self._lines:
-                    line[:] = [_renumbered(encoded, moved) for encoded in line]
+                self._backlog.renumber(moved)
                 self._tracked = {key: (moved(index), at) for key, (index, at) in self._tracked.items()}
                 self._last = self._last and self._last._replace(at=moved(self._last.at))
             self.next_index += shift
         return moved
 
+    def forget_what_is_held(self) -> None:
+        """No agent resumes from this, so none is compared with it."""
+        with self.lock:
+            self._window, self._seen, self._tracked = Window(AgentState(self.agent_id)), [], {}
+
     def reset(self) -> None:
         """The session was deleted: nothing is in line, and a new one gets nothing the agent still holds of it."""
         with self._flush_lock, self.lock:
             self._moved, self.life, self.withheld = START, None, Withheld(self._content, self.withheld)
-            self._notes, self._held, self._waiting, self._sent = [], {}, [], []
+            self._backlog = Backlog()
             self._seen, self._content, self._created_at = [], {}, ""
             self._answering, self._answered_elsewhere, self._withdrawn = None, None, []
             self._tracked, self._earlier, self._last, self._given_up = {}, None, None, set()
@@ -449,42 +439,57 @@ class Journal:
         """Write what is in line, oldest first.
 
         Raises:
-            SessionLogError: What could not be written stays in line, for the next time; but for a message that never
-                can be, as another one has its index: it is given up, and all else written.
+            SessionLogError: What could not be written stays in line, for the next time; but for what never can be,
+                as it is too large, or a message whose index another one has: it is given up, and all else written.
         """
-        given_up: ConcurrentWriteError | None = None
+        given_up: SessionLogError | None = None
         with self._flush_lock:
-            failed_before = self._sent
+            failed_before = self._backlog.sent
             while self.has_waiting:
-                batch = self._next_batch()
+                with self.lock:
+                    batch = self._backlog.next_batch()
                 try:
                     self._landed(batch, self._log.append(self._session_id, batch, self._expected()))
-                except ConcurrentWriteError as error:
-                    if not self._gives_up(error):
+                except (ConcurrentWriteError, ServerRefusedError) as error:
+                    if not (hopeless := self._hopeless(error)):
                         raise
+                    self._give_up(hopeless)
                     given_up = error
                     continue
-                self._sent = []
+                self._backlog.sent = []
                 if batch is failed_before:
                     hooks.tell(Repaired(len(batch)))
         if given_up:
             raise given_up
 
-    def _gives_up(self, error: ConcurrentWriteError) -> bool:
-        """Take a message whose index is in use out of the line; not where whoever writes goes on after it."""
-        index = error.actual.get("message")
-        if not self._fenced or not isinstance(index, int):
-            return False
+    def _hopeless(self, error: ConcurrentWriteError | ServerRefusedError) -> list[Encoded]:
+        """What of a batch that was refused can never be written; not what its owner has other means for."""
+        if isinstance(error, ConcurrentWriteError):
+            index = error.actual.get("message") if self._fenced == "agent" else None
+            return [one for one in self._backlog.sent if isinstance(index, int) and is_about(one, index)]
+        is_too_large = error.is_too_large and not self._keeps_all
+        return [max(self._backlog.sent, key=lambda one: len(one.body))] if is_too_large else []
+
+    def _give_up(self, hopeless: Sequence[Encoded]) -> None:
         with self.lock:
-            # Under other ids: what may have become of the batch as it was is not what becomes of this one.
-            left = [codec.reissued(one) for one in self._sent if not _is_about(one, index)]
-            self._waiting = [*left, *(one for one in self._waiting if not _is_about(one, index))]
-            self._sent, self._seen = [], []
+            self._backlog.drop(hopeless)
+            for one in hopeless:
+                self._take_back(one.event)
+
+    def _take_back(self, event: Event) -> None:
+        """The log does not know what an event would have told it."""
+        self._seen = []
+        if isinstance(event, (events.AgentCreated, events.AgentUpdated)):
+            self._content = {}
+        elif isinstance(event, events.WindowChanged):
+            self._window.untold()
+        elif isinstance(event, (events.MessageAdded, events.MessageUpdated)):
+            index = event.data["message_id"]
             self._window.lost(index)
-            self._given_up.add(index)
-            self._tracked = {key: found for key, found in self._tracked.items() if found[0] != index}
             self._last = None if self._last and self._last.at == index else self._last
-        return True
+            if event.message_index is not None:
+                self._given_up.add(index)
+                self._tracked = {key: found for key, found in self._tracked.items() if found[0] != index}
 
     def _expected(self) -> Expected:
         if self.life is not None and not (self._fenced and self._moved.revision):
@@ -493,33 +498,11 @@ class Journal:
             return ANY
         return (AgentAt if self._fenced == "agent" else MultiAgentAt)(self.agent_id, self._moved)
 
-    def _next_batch(self) -> list[Encoded]:
-        """What was tried before, alone; else what is in line, or as much of it as may land at once."""
-        with self.lock:
-            if not self._sent:
-                count = first_batch(self._waiting, FEW_EVENTS)
-                self._sent, self._waiting = self._waiting[:count], self._waiting[count:]
-            return self._sent
-
     def _landed(self, batch: Sequence[Encoded], ids: Sequence[EventId]) -> None:
         self.life = self.life and begun(self.life, ids[0])
         for id_, encoded in zip(ids, batch, strict=True):
             if encoded.event.moves == self._fenced:
                 self._moved = id_
-
-
-def _is_about(encoded: Encoded, index: int) -> bool:
-    """Whether an event is about the message of an index."""
-    return isinstance(encoded.event, (events.MessageAdded, events.MessageUpdated)) and (
-        encoded.event.data.get("message_id") == index
-    )
-
-
-def _renumbered(encoded: Encoded, moved: Callable[[int], int]) -> Encoded:
-    index = encoded.event.data.get("message_id")
-    if not isinstance(index, int) or moved(index) == index:
-        return encoded
-    return codec.renumbered(encoded, moved(index))
 
 
 def _or_current(trace: str | None) -> str:

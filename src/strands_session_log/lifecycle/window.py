@@ -51,6 +51,7 @@ class Window:
         self._slots: list[Slot] = []
         self._added: list[tuple[int, bytes, bool]] = []
         self._removed = agent.removed
+        self._is_untold = False
 
     def added(self, index: int, body: bytes, by_hand: bool = False) -> None:
         """Note a message written to the transcript, by the JSON of its record: its fingerprint can wait.
@@ -64,6 +65,10 @@ class Window:
         slots = self._load()
         print_ = fingerprint(message)
         slots[:] = [slot._replace(print=print_, is_erased=False) if slot.at == index else slot for slot in slots]
+
+    def untold(self) -> None:
+        """Note that what was told last did not get into the log."""
+        self._is_untold = True
 
     def lost(self, index: int) -> None:
         """Note a message that did not get into the transcript: its index is another one's, which is not held."""
@@ -97,9 +102,10 @@ class Window:
         # A count that went back is that of another conversation manager: the fold would take what it says literally.
         explained = _explained(expected, prints) if removed >= self._removed else None
         self._removed = removed
-        if explained is not None and not forced:
+        if explained is not None and not forced and not self._is_untold:
             self._slots = explained
             return None
+        self._is_untold = False
         placed = _placed(slots, prints, live)
         has_any_by_hand = any(slot.is_by_hand for slot in expected)
         self._slots = _with_those_by_hand(placed, expected) if has_any_by_hand else placed
@@ -212,10 +218,10 @@ def fingerprint(message: Any) -> bytes:
 
 def _print_of_json(message: Any) -> bytes:
     # A tracking id is no content: Strands gives one to every message that lacks one, each time it is restored.
-    content = (
-        {name: value for name, value in message.items() if name != "tracking_id"} if type(message) is dict else message
-    )
-    return blake2b(orjson.dumps(content, option=orjson.OPT_SORT_KEYS), digest_size=16).digest()
+    if type(message) is dict and "tracking_id" in message:
+        message = message.copy()
+        del message["tracking_id"]
+    return blake2b(orjson.dumps(message, option=orjson.OPT_SORT_KEYS), digest_size=16).digest()
 
 
 def _items(slots: Iterable[Slot], live: Iterable[Any]) -> Iterable[Any]:

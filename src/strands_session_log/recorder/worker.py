@@ -7,12 +7,13 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from itertools import islice, takewhile
 from math import inf
 from typing import Any, NamedTuple, TypeAlias
 from weakref import WeakSet
 
-from ..errors import ConcurrentWriteError, SessionLogError, SessionLostError
+from ..errors import ConcurrentWriteError, ServerRefusedError, SessionLogError, SessionLostError
 from ..errors.quoting import described
 from ..event_log import EventLog, Life
 from ..event_log.expected import follows
@@ -308,7 +309,7 @@ class Worker:
                 if conflicts > _MAX_CONFLICTS:
                     return self._give_up(batch, error)
             except SessionLogError as error:
-                self._wait_after(error, self._outage.met(error, self) if is_transient(error) else _PAUSE)
+                batch = self._left_after(error, batch)
             except Exception as error:
                 faults += 1
                 if faults < _MAX_FAULTS:
@@ -317,21 +318,22 @@ class Worker:
                     return self._give_up(batch, error)
         return None
 
+    def _left_after(self, error: SessionLogError, batch: list[Seen]) -> list[Seen]:
+        """What is to be tried again, once time may have cured it; nothing of what the server never takes."""
+        if isinstance(error, ServerRefusedError) and error.is_too_large:
+            self._give_up(batch, error)
+            return []
+        self._wait_after(error, self._outage.met(error, self) if is_transient(error) else _PAUSE)
+        return batch
+
     def _has_time_for(self, batch: Sequence[Seen]) -> bool:
         return not self._closing and (not self._leaving or isinstance(batch[0].step, Gap))
 
     def _journal(self, log: SessionLog) -> Journal:
         self._state = log.replay.catch_up(self._session_id, self._state)
         known = self._state.agents.get(self._agent_id) or AgentState(self._agent_id)
-        return Journal(
-            log.events,
-            self._session_id,
-            known,
-            fenced="",
-            remembers=True,
-            life=self._life,
-            withheld=self._withheld,
-        )
+        journal = partial(Journal, log.events, self._session_id, known, fenced="", remembers=True, keeps_all=True)
+        return journal(life=self._life, withheld=self._withheld)
 
     def _of_this_life(self, log: SessionLog, batch: list[Seen]) -> list[Seen]:
         """What of a batch is to be written to the session there is: not what was seen before it was deleted."""

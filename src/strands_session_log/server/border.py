@@ -199,7 +199,11 @@ def _ours(error: Exception) -> ServerRefusedError | ServerUnavailableError:
         return ServerUnavailableError(f"{type(error).__name__}: {error}")
     # In the second case the user may run the script, and not what it does.
     is_forbidden = isinstance(error, driver.NoPermissionError) or "ACL failure in script" in str(error)
-    return ForbiddenError(str(error)) if is_forbidden else ServerRefusedError(str(error))
+    if is_forbidden:
+        return ForbiddenError(str(error))
+    refused = ServerRefusedError(str(error))
+    too_large = "something is larger than the server's proto-max-bulk-len"
+    return ServerRefusedError(refused.reason, too_large) if refused.is_too_large else refused
 
 
 def _not_ready(error: BaseException) -> type[ServerNotReadyError] | None:

@@ -62,6 +62,7 @@ class Transcript:
     def handlers(self, agent: Any) -> Handlers:
         """What to do in a run of the node, which begins after what the log holds of it by then."""
         self._has_begun = False
+        self._journal.forget_what_is_held()
         facts, guardrail = self._agents.setdefault(agent.hooks, (Facts(self._name), Guardrail()))
         tools = AgentsAsTools(self._redacted_within)
         return {
@@ -119,7 +120,8 @@ class Transcript:
                     continue
                 held, replaced = self._journal.held_message(said.index), said.replaced()
                 if self._journal.redact_held(replaced):
-                    self._never_written.append(never_written(self._name, said.index, held, replaced.message))
+                    found = [never_written(self._name, said.index, held, replaced.message)] if held else []
+                    self._never_written += found
                 else:
                     self._journal.adopt([said.redacted(self._name, current_traceparent())])
                     self._to_erase.add(said.index)
