@@ -37,7 +37,14 @@ from .server import (
     UnsupportedServerError,
     UnusableClientError,
 )
-from .settings import check_seconds, check_whole
+from .settings import (
+    InvalidSettingError,
+    UnknownArgumentError,
+    check_choice,
+    check_seconds,
+    check_whole,
+    refuse_unknown,
+)
 
 __all__ = [
     "ClusterNotReadyError",
@@ -60,6 +67,7 @@ __all__ = [
     "InvalidAnchorError",
     "InvalidIdError",
     "InvalidPointError",
+    "InvalidSettingError",
     "InvalidUrlError",
     "LogForkedError",
     "MissingExtraError",
@@ -86,12 +94,15 @@ __all__ = [
     "SnapshotMismatchError",
     "TlsError",
     "UnansweredToolCallsError",
+    "UnknownArgumentError",
     "UnknownOutcomeError",
     "UnsupportedServerError",
     "UnusableClientError",
     "WrongTypeError",
+    "check_choice",
     "check_seconds",
     "check_whole",
+    "refuse_unknown",
     "shown",
 ]
 

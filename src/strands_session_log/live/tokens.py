@@ -7,6 +7,7 @@ from typing import Any
 
 from strands.hooks import AgentInitializedEvent, HookProvider, HookRegistry
 
+from ..errors import refuse_unknown
 from ..lifecycle import listen
 from ..lifecycle.records import check_ids
 from ..session_log import SessionLog
@@ -37,8 +38,10 @@ class LiveTokens(HookProvider):
 
     Raises:
         ValueError: When the session id cannot be one.
+        UnknownArgumentError: When there is no argument of this name.
     """
 
+    @refuse_unknown
     def __init__(
         self, log: SessionLog, session_id: str, *, interval: float = _INTERVAL, agent_id: str | None = None
     ) -> None:

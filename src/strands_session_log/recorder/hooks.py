@@ -18,13 +18,14 @@ from strands.types.session import SessionAgent, SessionMessage
 
 from .. import events
 from ..codec import from_json, to_json
-from ..lifecycle import Facts, Journal, listen
+from ..errors import refuse_unknown
+from ..lifecycle import Facts, Journal, Record, listen, records_facts
 from ..lifecycle.erasing import erase_original
 from ..lifecycle.guardrail import Guardrail, Said, watch
 from ..lifecycle.nodes import AGENT_EVENTS, ASKED, ENDED, Handlers, NodeFacts, NodeRuns
 from ..lifecycle.records import check_ids
 from ..lifecycle.trace import current_traceparent
-from ..session_log import DEFAULT_NAMESPACE, SessionLog
+from ..session_log import SessionLog
 from .ending import at_end_of_child, finish
 from .losses import RecorderStats
 from .source import Source
@@ -50,28 +51,28 @@ class SessionRecorder(HookProvider):
     Args:
         log: Where to: a log, or a URL as for `SessionLog.connect`.
         session_id: The session.
-        namespace: First part of every key; only with a URL.
+        namespace: First part of every key, `strands` if left out; a log has its own.
         buffer: How many steps of an agent may wait for a server that is away.
         record: `all`, or `state` for messages, state and window only.
 
     Raises:
-        ValueError: When the id, the namespace or the URL cannot be one.
+        ValueError: When the id, the namespace or the URL cannot be one, or the log is of another namespace.
+        UnknownArgumentError: When there is no argument of this name.
     """
 
+    @refuse_unknown
     def __init__(
         self,
         log: SessionLog | str,
         session_id: str,
         *,
-        namespace: str = DEFAULT_NAMESPACE,
+        namespace: str | None = None,
         buffer: int = 10_000,
-        record: str = "all",
+        record: Record = "all",
     ) -> None:
         check_ids(session_id)
-        if record not in ("all", "state"):
-            raise ValueError(f"record={record!r}: must be 'all' or 'state'")
         self._source, self._session_id, self._buffer = Source(log, namespace), session_id, buffer
-        self._records_facts = record == "all"
+        self._records_facts = records_facts(record)
         self._recordings: dict[str, _Recording] = {}
         self._nodes, self._node_facts = NodeRuns(self._node), NodeFacts()
         _open.add(self)

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
-from typing import Any
 
 from .. import audit
 from ..audit import Anchor, Audited, CheckedEvents, Expect, Verification
-from ..errors import SessionNotFoundError, check_seconds
+from ..errors import SessionNotFoundError, check_seconds, refuse_unknown
 from ..event_log import ANY, Durability, EventLog, Expected, Progress, Tombstone
 from ..event_log.namespace import open_namespace
 from ..events import Event, Recorded, SessionInfo
@@ -58,12 +57,14 @@ class SessionLog(History, Following, Subscriptions):
 
     Raises:
         UnusableClientError: When no log can be kept on the client.
+        UnknownArgumentError: When there is no argument of this name.
         UnsupportedServerError: When the server is older than Valkey 7.2 or Redis 7.0.
         EvictionPolicyError: When the server evicts keys of any kind.
         NamespaceMismatchError: When the namespace has another partition count or format.
         ServerUnavailableError: When the server cannot be reached.
     """
 
+    @refuse_unknown
     def __init__(
         self,
         client: Client,
@@ -93,23 +94,56 @@ class SessionLog(History, Following, Subscriptions):
         self._begin_following()
 
     @classmethod
-    def connect(cls, url: str, namespace: str = DEFAULT_NAMESPACE, **options: Any) -> SessionLog:
+    @refuse_unknown
+    def connect(
+        cls,
+        url: str,
+        namespace: str = DEFAULT_NAMESPACE,
+        *,
+        partitions: int | None = None,
+        durability: Durability | str = "memory",
+        retry_for: float = 10.0,
+        allow_eviction: bool = False,
+        snapshots: SnapshotSettings | None = DEFAULT_SNAPSHOTS,
+        snapshot_key: SnapshotKey | None = None,
+        feed: FeedRetention = DEFAULT_FEED,
+        verify_on_resume: bool = False,
+    ) -> SessionLog:
         """Connect to a server by URL; `close` then ends the connections, as does leaving a `with` block.
 
         Args:
             url: `valkey://`, `valkeys://`, `redis://`, `rediss://`, `unix://path`, `valkey+cluster://h:p`,
                 `valkey+sentinel://h:p,h:p/service`, `embedded:///dir` (a server of your own, kept) or `embedded:`
                 (a temporary one). `?snapshot_key_file=/path` names a file with keys for `snapshot_key`, one a line.
-            namespace: First part of every key.
-            **options: As for `SessionLog`.
+            namespace: As for `SessionLog`, and so are all that follow.
+            partitions: See there.
+            durability: See there.
+            retry_for: See there.
+            allow_eviction: See there.
+            snapshots: See there.
+            snapshot_key: See there; if left out, those in the file that the URL names, if it does.
+            feed: See there.
+            verify_on_resume: See there.
 
         Raises:
             InvalidUrlError: When the URL is none of these.
+            UnknownArgumentError: When there is no argument of this name.
         """
-        options.setdefault("snapshot_key", keys_for(url))
+        keys = keys_for(url) if snapshot_key is None else snapshot_key
         client = connect(url)
         try:
-            log = cls(client, namespace, **options)
+            log = cls(
+                client,
+                namespace,
+                partitions=partitions,
+                durability=durability,
+                retry_for=retry_for,
+                allow_eviction=allow_eviction,
+                snapshots=snapshots,
+                snapshot_key=keys,
+                feed=feed,
+                verify_on_resume=verify_on_resume,
+            )
         except BaseException:
             release(client)
             raise
@@ -382,3 +416,13 @@ class SessionLog(History, Following, Subscriptions):
         if not reduced:
             raise SessionNotFoundError(session_id)
         return reduced
+
+
+def check_is_of(log: SessionLog, namespace: str | None) -> None:
+    """Refuse a namespace that was given beside a log, which would be that of another.
+
+    Raises:
+        ValueError: When the log is of another namespace.
+    """
+    if namespace not in (None, log.namespace):
+        raise ValueError(f"namespace={namespace!r}: the log is of namespace {log.namespace!r}; leave it out")

@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import threading
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from strands.hooks import HookRegistry
 from strands.session.repository_session_manager import RepositorySessionManager
+from strands.session.session_repository import SessionRepository
 from strands.types.content import Message
 from strands.types.exceptions import SessionException
 from strands.types.session import Session, SessionMessage, SessionType
 
 from .. import events
 from ..codec import from_json
+from ..errors import refuse_unknown
 from ..event_log import ANY, Expected
 from ..ids import START, EventId
-from ..lifecycle import Facts, Journal
+from ..lifecycle import Facts, Journal, Record, records_facts
 from ..lifecycle.records import check_ids, data_of, have_tools, missing
-from ..session_log import DEFAULT_NAMESPACE, SessionLog
+from ..server.border import Client
+from ..session_log import DEFAULT_NAMESPACE, SessionLog, check_is_of
 from ..state import AgentState, SessionState
 from .errors import RestoreError, restoring, session_exceptions
 from .listener import Listener
@@ -31,7 +35,10 @@ if TYPE_CHECKING:
     from strands.multiagent.base import MultiAgentBase
     from strands.types.agent import LocalAgent
 
-Record = Literal["all", "state"]
+_HAS_NO_OTHER = (
+    "session_repository is not used: this manager keeps the session in its log. Leave it out, or take a "
+    "RepositorySessionManager of Strands"
+)
 
 
 class ValkeySessionManager(RepositorySessionManager, LogRepository):
@@ -47,35 +54,39 @@ class ValkeySessionManager(RepositorySessionManager, LogRepository):
         client: A sync valkey-py client, `valkey.Valkey` or `valkey.ValkeyCluster`, decoding or not.
         log: Instead of a client: a `SessionLog`.
         url: Instead of a client: where the server is, as for `SessionLog.connect`.
-        namespace: First part of every key; only with `client` or `url`.
+        namespace: First part of every key, `strands` if left out; a log has its own.
         record: `all`, or `state` for only what resuming needs: no invocation, model, tool and node events.
         hold_user_messages: Keep a user message back until the model call it belongs to has settled, for those who may
             not store it even for the moment until a guardrail redacts it. A process that dies in that call loses it.
         verify_on_resume: Resume from the events alone, not from a snapshot, and refuse with `SessionBrokenError` when
             one is not what was written; as the log says if left out. It takes the longer the more events there are.
-        **kwargs: Accepted and ignored, as in the manager this one replaces.
+        session_repository: Known because the base class has it, and warned of: this manager is a repository itself.
 
     Raises:
         SessionException: When the server cannot be used.
-        ValueError: When the id cannot be one, or none or several of client, log and url are given.
+        ValueError: When the id cannot be one, none or several of client, log and url are given, or the log is of
+            another namespace.
+        UnknownArgumentError: When there is no argument of this name.
     """
 
+    @refuse_unknown
     def __init__(
         self,
         session_id: str,
-        client: Any = None,
+        client: Client | None = None,
         *,
         log: SessionLog | None = None,
         url: str | None = None,
-        namespace: str = DEFAULT_NAMESPACE,
+        namespace: str | None = None,
         record: Record = "all",
         hold_user_messages: bool = False,
         verify_on_resume: bool | None = None,
-        **kwargs: Any,
+        session_repository: SessionRepository | None = None,
     ) -> None:
         check_ids(session_id)
-        if record not in ("all", "state"):
-            raise ValueError(f"record={record!r}: must be 'all' or 'state'")
+        if session_repository is not None:
+            warnings.warn(_HAS_NO_OTHER, stacklevel=3)
+        tells_facts = records_facts(record)
         with session_exceptions():
             LogRepository.__init__(self, _log(client, log, url, namespace))
         self.client = self.log.client
@@ -89,9 +100,9 @@ class ValkeySessionManager(RepositorySessionManager, LogRepository):
         self._journals: dict[str, Journal] = {}
         self.redactions = Redactions(self.log.events, session_id)
         self._open(session_id)
-        self._listener = Listener(self, records_facts=record == "all", holds_user_messages=hold_user_messages)
+        self._listener = Listener(self, records_facts=tells_facts, holds_user_messages=hold_user_messages)
         self._orchestrators = Orchestrators(
-            self.log.events, session_id, self._state, self._has_agent, records_facts=record == "all"
+            self.log.events, session_id, self._state, self._has_agent, records_facts=tells_facts
         )
 
     def _open(self, session_id: str) -> None:
@@ -337,9 +348,13 @@ def _is_another(written: Any, redacted_message: Any) -> bool:
     return None not in ids and ids[0] != ids[1]
 
 
-def _log(client: Any, log: SessionLog | None, url: str | None, namespace: str) -> SessionLog:
+def _log(client: Client | None, log: SessionLog | None, url: str | None, namespace: str | None) -> SessionLog:
     if sum(given is not None for given in (client, log, url)) != 1:
         raise ValueError("give exactly one of client, log and url")
-    if log is not None:
-        return log
-    return SessionLog(client, namespace) if url is None else SessionLog.connect(url, namespace)
+    if client is not None:
+        return SessionLog(client, namespace or DEFAULT_NAMESPACE)
+    if url is not None:
+        return SessionLog.connect(url, namespace or DEFAULT_NAMESPACE)
+    assert log is not None
+    check_is_of(log, namespace)
+    return log

@@ -5,20 +5,21 @@ from __future__ import annotations
 import os
 import socket
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, get_args
 
-from ..errors import SessionLogError, check_seconds, check_whole
+from ..errors import SessionLogError, check_choice, check_seconds, check_whole
 from ..ids import check_id
 
 Start: TypeAlias = Literal["feed", "now", "beginning"]
 """Where a new group begins: with what the feed holds, with what comes, or with all that the sessions hold."""
+OnGap: TypeAlias = Literal["raise", "catch_up", "skip"]
+"""What to do when envelopes are gone that were not delivered."""
+OnCorrupt: TypeAlias = Literal["continue", "raise"]
+"""What to do about an entry of the feed that is not what it should be, besides parking it."""
+KeepErrors: TypeAlias = Literal["place", "full"]
+"""What is kept of an exception: its type and place, or its text, too."""
 
-_CHOICES = {
-    "start": ("feed", "now", "beginning"),
-    "on_gap": ("raise", "catch_up", "skip"),
-    "on_corrupt": ("continue", "raise"),
-    "keep_errors": ("place", "full"),
-}
+_CHOICES = {"start": Start, "on_gap": OnGap, "on_corrupt": OnCorrupt, "keep_errors": KeepErrors}
 
 
 def consumer_name() -> str:
@@ -43,9 +44,9 @@ class SubscriptionSettings:
     max_attempts: int = 5
     backoff: float = 0.5
     timeout: float = 300.0
-    on_gap: Literal["raise", "catch_up", "skip"] = "raise"
-    on_corrupt: Literal["continue", "raise"] = "continue"
-    keep_errors: Literal["place", "full"] = "place"
+    on_gap: OnGap = "raise"
+    on_corrupt: OnCorrupt = "continue"
+    keep_errors: KeepErrors = "place"
 
     def __post_init__(self) -> None:
         check_id("group", self.group)
@@ -53,8 +54,7 @@ class SubscriptionSettings:
         if any(character.isspace() for character in self.group + self.consumer):
             raise SessionLogError(f"group={self.group!r}, consumer={self.consumer!r}: names must not contain spaces")
         for name, choices in _CHOICES.items():
-            if (value := getattr(self, name)) not in choices:
-                raise SessionLogError(f"{name}={value!r}: give {', '.join(choices[:-1])} or {choices[-1]}")
+            check_choice(name, getattr(self, name), get_args(choices))
         for name, least in (("batch", 1), ("in_flight", 0), ("max_attempts", 1)):
             check_whole(name, getattr(self, name), least)
         for name, least_seconds in (("claim_after", 0.05), ("backoff", 0.0), ("timeout", 0.01)):
