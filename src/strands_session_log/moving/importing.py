@@ -40,7 +40,7 @@ class Imported(NamedTuple):
 class Progress(Protocol):
     """Hears how far an import is. If it raises, the import ends there, and another goes on from there."""
 
-    def __call__(self, session_id: str, written: int, total: int) -> object:
+    def __call__(self, session_id: str, written: int, total: int, /) -> object:
         """So many of a session's missing events are in the log."""
 
 
