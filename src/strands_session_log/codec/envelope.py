@@ -149,7 +149,7 @@ def decode(entry_id: bytes | str, entry: Mapping[Any, Any]) -> Recorded:
     try:
         return Recorded(raw.id, _event(raw), raw.link)
     except ValueError as error:
-        raise CorruptEntryError(raw.id, reason_of(error)) from error
+        raise CorruptEntryError(str(raw.id), reason_of(error)) from error
 
 
 def retained(text: str | bytes) -> dict[str, Any]:

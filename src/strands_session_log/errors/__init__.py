@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from .base import SessionLogError, shown
 from .following import (
@@ -45,6 +46,10 @@ from .settings import (
     check_whole,
     refuse_unknown,
 )
+
+if TYPE_CHECKING:
+    from ..feed import FeedId
+    from ..ids import EventId, Point
 
 __all__ = [
     "ClusterNotReadyError",
@@ -177,16 +182,22 @@ class SessionNotBegunError(SessionNotFoundError):
         began: The server's time of the session's first event.
     """
 
-    def __init__(self, session_id: str, at: object, began: datetime) -> None:
+    def __init__(self, session_id: str, at: Point | None, began: datetime) -> None:
         self.session_id, self.at, self.began = session_id, at, began
         when = began.isoformat(timespec="milliseconds")
         SessionLogError.__init__(self, f"session {session_id!r} had not begun by {at}: its first event is of {when}")
 
 
 class RevisionNotFoundError(SessionLogError, LookupError):
-    """The session does not have this revision, or not at the time its event id names."""
+    """The session does not have this revision, or not at the time its event id names.
 
-    def __init__(self, session_id: str, revision: int, event_id: object = None) -> None:
+    Attributes:
+        session_id: The session.
+        revision: The revision.
+        event_id: The id, where one was given.
+    """
+
+    def __init__(self, session_id: str, revision: int, event_id: EventId | None = None) -> None:
         self.session_id, self.revision, self.event_id = session_id, revision, event_id
         what = f"revision {revision}" if event_id is None else f"event {event_id}"
         super().__init__(f"session {session_id!r} has no {what}")
@@ -211,9 +222,10 @@ class UnansweredToolCallsError(SessionLogError, ValueError):
     """
 
     def __init__(
-        self, session_id: str, at: object, calls: Mapping[str, Sequence[str]], nearest: Sequence[object]
+        self, session_id: str, at: EventId, calls: Mapping[str, Sequence[str]], nearest: Sequence[EventId]
     ) -> None:
-        self.session_id, self.at, self.calls, self.nearest = session_id, at, calls, tuple(nearest)
+        self.session_id, self.at, self.calls = session_id, at, calls
+        self.nearest: tuple[EventId, ...] = tuple(nearest)
         waiting = "; ".join(f"{agent!r} waits for {', '.join(tools)}" for agent, tools in calls.items())
         others = f"take {' or '.join(map(str, nearest))} instead, or " if nearest else ""
         super().__init__(
@@ -265,8 +277,9 @@ class EventOrderError(SessionLogError):
         standing: Of each event of the batch its event id, and where it stands; None where it does not.
     """
 
-    def __init__(self, session_id: str, standing: Sequence[tuple[str, object]]) -> None:
-        self.session_id, self.standing = session_id, tuple(standing)
+    def __init__(self, session_id: str, standing: Sequence[tuple[str, EventId | None]]) -> None:
+        self.session_id = session_id
+        self.standing: tuple[tuple[str, EventId | None], ...] = tuple(standing)
         there = ", ".join(f"{event_id} {f'at {at}' if at else 'not there'}" for event_id, at in standing)
         super().__init__(
             f"session {session_id!r} has events of this batch in another order: {there}; nothing was written. Append "
@@ -341,10 +354,11 @@ class LogForkedError(SessionLogError):
 
     Attributes:
         session_id: The session; of the feed, that of the event read last; empty where that is not known.
-        position: The event read last. Of the feed, where its session is not known, the place in the feed.
+        position: The event read last, of revision 0 if none was. Of the feed, where its session is not known, the place
+            in it.
     """
 
-    def __init__(self, session_id: str, position: object) -> None:
+    def __init__(self, session_id: str, position: EventId | FeedId) -> None:
         self.session_id, self.position = session_id, position
         what = f"the history of session {session_id!r}" if session_id else "the feed"
         super().__init__(f"{what} was replaced; what was read up to {position} is not all in it any more")
@@ -353,7 +367,7 @@ class LogForkedError(SessionLogError):
 class SessionDeletedError(LogForkedError):
     """The session that was followed is not there any more: deleted, or lost with the server's data."""
 
-    def __init__(self, session_id: str, position: object) -> None:
+    def __init__(self, session_id: str, position: EventId | FeedId) -> None:
         self.session_id, self.position = session_id, position
         SessionLogError.__init__(
             self,
@@ -367,10 +381,10 @@ class SessionBrokenError(SessionLogError):
     Attributes:
         session_id: The session.
         problem: The first thing that is wrong with it; `verify` names all.
-        at: The event it is about.
+        at: The event it is about; None where it is about no single one.
     """
 
-    def __init__(self, session_id: str, problem: str, at: object = None) -> None:
+    def __init__(self, session_id: str, problem: str, at: EventId | None = None) -> None:
         self.session_id, self.problem, self.at = session_id, problem, at
         super().__init__(
             f"session {session_id!r} is not what was written: {problem}. `session-log verify` names all problems; "
@@ -379,9 +393,15 @@ class SessionBrokenError(SessionLogError):
 
 
 class SnapshotMismatchError(SessionLogError):
-    """A snapshot counted other messages than the log has, which showed only when they were asked for."""
+    """A snapshot counted other messages than the log has, which showed only when they were asked for.
 
-    def __init__(self, session_id: str, position: object, agent_id: str) -> None:
+    Attributes:
+        session_id: The session.
+        position: The event of which the snapshot was.
+        agent_id: Whose messages.
+    """
+
+    def __init__(self, session_id: str, position: EventId, agent_id: str) -> None:
         self.session_id, self.position, self.agent_id = session_id, position, agent_id
         super().__init__(
             f"the snapshot of session {session_id!r} at event {position} has other messages of agent {agent_id!r} than "
@@ -390,9 +410,14 @@ class SnapshotMismatchError(SessionLogError):
 
 
 class CorruptEntryError(SessionLogError):
-    """A stream entry that does not have the shape this library writes."""
+    """A stream entry that does not have the shape this library writes.
 
-    def __init__(self, entry_id: object, reason: str) -> None:
+    Attributes:
+        entry_id: The entry, as its stream names it; of a parked event its `parked_id`.
+        reason: What is wrong with it.
+    """
+
+    def __init__(self, entry_id: str, reason: str) -> None:
         self.entry_id, self.reason = entry_id, reason
         super().__init__(f"entry {entry_id} cannot be read: {reason}")
 

@@ -129,12 +129,12 @@ class EventLog:
         Raises:
             LogForkedError: When the session was deleted or replaced while it was read.
         """
-        revision = after.revision
+        last = after
         for entry in chain.from_iterable(self.pages(session_id, start_after(after), end_at(until))):
             found = recorded(entry)
-            if revision and found.id.revision != revision + 1:
-                raise LogForkedError(session_id, revision)
-            revision = found.id.revision
+            if last.revision and found.id.revision != last.revision + 1:
+                raise LogForkedError(session_id, last)
+            last = found.id
             yield found
 
     def entries(self, session_id: str, start: str = "-", end: str = "+") -> Iterator[tuple[Any, Any]]:

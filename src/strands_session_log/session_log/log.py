@@ -177,6 +177,14 @@ class SessionLog(History, Following, Subscriptions):
         """
         return self.events.sessions(limit, before)
 
+    def session_ids(self) -> Iterator[str]:
+        """The ids of all sessions, most recently active first, read page by page as they are consumed.
+
+        One that is written to meanwhile may come twice, but none is left out. Those with a damaged head are among
+        them, which `sessions` passes over.
+        """
+        return self.events.session_ids()
+
     @property
     def partitions(self) -> int:
         """How many partitions the namespace has; a group stands in each of them on its own."""
@@ -364,8 +372,7 @@ class SessionLog(History, Following, Subscriptions):
             ContentionError: When others wrote or erased during every attempt.
         """
         points = [event] if isinstance(event, (EventId, int, str, datetime)) else event
-        if self.events.head(session_id) is None:
-            raise SessionNotFoundError(session_id)
+        self.head(session_id)
         ids = [event_at(self.events, session_id, point) for point in points]
         return self.events.erase(session_id, ids, reason, progress, by)
 

@@ -38,7 +38,7 @@ def anchor(
     Keep the lines where no writer to the server can change them: then they prove that nothing before them changed.
     """
     with opened(ctx, url, namespace) as log:
-        for name in sessions or log.events.session_ids():
+        for name in sessions or log.session_ids():
             found = _anchor(log, name, is_named=bool(sessions))
             if found is not None:
                 write_json(found._asdict()) if as_json else _write(found)
