@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 from ..codec import Entry, RawEntry, fields_of, id_of, parse, recorded
 from ..errors import CorruptEntryError, LogForkedError, ServerRefusedError, SessionNotFoundError
@@ -30,7 +31,8 @@ _LOOKS = 100
 _ATTEMPTS = 5
 
 
-class Verification(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Verification:
     """What verifying a session found.
 
     Attributes:

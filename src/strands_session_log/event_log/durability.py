@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
 from ..errors import InvalidSettingError, UnknownOutcomeError, UnsupportedServerError, check_whole
 from ..scripts import Argument, Script
@@ -17,7 +18,8 @@ _WAITED_FOR = ("landed", "begun", "stand")
 """Replies of scripts that tell of events in the log."""
 
 
-class Durability(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Durability:
     """What to wait for, on the same connection and in the same round trip as the append.
 
     A shortfall is an unknown outcome, not a failure: the events are in the primary's memory and may well survive.

@@ -212,7 +212,8 @@ class Recorded(NamedTuple):
     link: str
 
 
-class SessionInfo(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class SessionInfo:
     """One line of the session directory.
 
     Attributes:

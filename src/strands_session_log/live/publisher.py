@@ -39,7 +39,8 @@ _REMEMBERED = 1_000
 _PAGE = 100
 
 
-class LiveStats(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class LiveStats:
     """What became of what was heard.
 
     Attributes:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
-from typing import NamedTuple, Protocol
+from dataclasses import dataclass
+from typing import Protocol
 
 from .. import events
 from ..codec import Encoded
@@ -16,7 +17,8 @@ from .plan import Decision, Outcome, decide, find, planned
 from .stored import Source
 
 
-class Imported(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Imported:
     """What became of one session; in a dry run, what would have.
 
     Attributes:

@@ -173,7 +173,8 @@ class Group:
         What other consumers of the group were given is still in the feed: it is not trimmed so soon.
         """
         keys = self._keys(unseen.after.partition)
-        reply = insist(lambda: GROUP_MISSING(self.client, keys[:2], [*(one.stream_id for one in unseen)], raw=True), 0)
+        between = [unseen.after.stream_id, unseen.before.stream_id]
+        reply = insist(lambda: GROUP_MISSING(self.client, keys[:2], between, raw=True), 0)
         return parse_gap(unseen.after.partition, reply)
 
     def own(self, partition: int) -> Iterator[bytes]:

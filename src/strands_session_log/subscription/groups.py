@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 from ..errors import GroupNotFoundError, InvalidIdError, ServerRefusedError
@@ -25,7 +26,8 @@ _AHEAD_MS = 10_000
 _HEARTBEAT = b"heartbeat:"
 
 
-class GroupStatus(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class GroupStatus:
     """How a group stands in one partition.
 
     Attributes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -88,7 +89,7 @@ def _import(store: Source, log: SessionLog, sessions: list[str], dry_run: bool, 
         for imported in import_sessions(store, log, sessions, dry_run=dry_run, progress=progress):
             outcomes[imported.outcome] += 1
             if as_json:
-                write_json({**imported._asdict(), "dry_run": dry_run})
+                write_json({**asdict(imported), "dry_run": dry_run})
             else:
                 _print(terminal, imported, dry_run)
             advance()
