@@ -52,6 +52,26 @@ def check_seconds(name: str, value: object, least: float = 0.0, most: float = YE
         raise InvalidSettingError(name, value, f"must be at least {least} seconds, and at most {most:,}")
 
 
+def check_flag(name: str, value: object) -> None:
+    """Accept `True` or `False`: the text `no` would mean yes.
+
+    Raises:
+        InvalidSettingError: When it is anything else.
+    """
+    if not isinstance(value, bool):
+        raise InvalidSettingError(name, value, "give True or False")
+
+
+def check_kind(name: str, value: object, kind: type) -> None:
+    """Accept an object of a class.
+
+    Raises:
+        InvalidSettingError: When it is anything else.
+    """
+    if not isinstance(value, kind):
+        raise InvalidSettingError(name, value, f"give a {kind.__name__}")
+
+
 def check_choice(name: str, value: object, choices: Sequence[str]) -> None:
     """Accept one of several words.
 

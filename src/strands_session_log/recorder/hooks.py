@@ -18,7 +18,7 @@ from strands.types.session import SessionAgent, SessionMessage
 
 from .. import events
 from ..codec import from_json, to_json
-from ..errors import refuse_unknown
+from ..errors import check_whole, refuse_unknown
 from ..lifecycle import Facts, Journal, Record, listen, records_facts
 from ..lifecycle.erasing import erase_original
 from ..lifecycle.guardrail import Guardrail, Said, watch
@@ -56,7 +56,8 @@ class SessionRecorder(HookProvider):
         record: `all`, or `state` for messages, state and window only.
 
     Raises:
-        ValueError: When the id, the namespace or the URL cannot be one, or the log is of another namespace.
+        ValueError: When the id, the namespace or the URL cannot be one, or the log is of another namespace; an
+            `InvalidSettingError` when one of the settings cannot be.
         UnknownArgumentError: When there is no argument of this name.
     """
 
@@ -71,6 +72,7 @@ class SessionRecorder(HookProvider):
         record: Record = "all",
     ) -> None:
         check_ids(session_id)
+        check_whole("buffer", buffer, 1)
         self._source, self._session_id, self._buffer = Source(log, namespace), session_id, buffer
         self._records_facts = records_facts(record)
         self._recordings: dict[str, _Recording] = {}

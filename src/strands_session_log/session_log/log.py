@@ -7,7 +7,7 @@ from datetime import datetime
 
 from .. import audit
 from ..audit import Anchor, Audited, CheckedEvents, Expect, Verification
-from ..errors import SessionNotFoundError, check_seconds, refuse_unknown
+from ..errors import SessionNotFoundError, check_flag, check_kind, check_seconds, refuse_unknown
 from ..event_log import ANY, Durability, EventLog, Expected, Progress, Tombstone
 from ..event_log.namespace import open_namespace
 from ..events import Event, Recorded, SessionInfo
@@ -57,6 +57,7 @@ class SessionLog(History, Following, Subscriptions):
 
     Raises:
         UnusableClientError: When no log can be kept on the client.
+        InvalidSettingError: When one of the settings cannot be.
         UnknownArgumentError: When there is no argument of this name.
         UnsupportedServerError: When the server is older than Valkey 7.2 or Redis 7.0.
         EvictionPolicyError: When the server evicts keys of any kind.
@@ -80,8 +81,13 @@ class SessionLog(History, Following, Subscriptions):
         verify_on_resume: bool = False,
     ) -> None:
         check_namespace(namespace)
-        durability = Durability.parse(durability) if isinstance(durability, str) else durability
+        durability = durability if isinstance(durability, Durability) else Durability.parse(durability)
         check_seconds("retry_for", retry_for)
+        if snapshots is not None:
+            check_kind("snapshots", snapshots, SnapshotSettings)
+        check_kind("feed", feed, FeedRetention)
+        check_flag("allow_eviction", allow_eviction)
+        check_flag("verify_on_resume", verify_on_resume)
         sealing = authenticator(snapshot_key)
         opened = open_namespace(client, namespace, partitions, retry_for, allow_eviction)
         durability.check(opened.server)

@@ -17,7 +17,7 @@ from strands.types.session import Session, SessionMessage, SessionType
 
 from .. import events
 from ..codec import from_json
-from ..errors import refuse_unknown
+from ..errors import check_flag, refuse_unknown
 from ..event_log import ANY, Expected
 from ..ids import START, EventId
 from ..lifecycle import Facts, Journal, Record, records_facts
@@ -65,7 +65,7 @@ class ValkeySessionManager(RepositorySessionManager, LogRepository):
     Raises:
         SessionException: When the server cannot be used.
         ValueError: When the id cannot be one, none or several of client, log and url are given, or the log is of
-            another namespace.
+            another namespace; an `InvalidSettingError` when one of the settings cannot be.
         UnknownArgumentError: When there is no argument of this name.
     """
 
@@ -87,6 +87,9 @@ class ValkeySessionManager(RepositorySessionManager, LogRepository):
         if session_repository is not None:
             warnings.warn(_HAS_NO_OTHER, stacklevel=3)
         tells_facts = records_facts(record)
+        check_flag("hold_user_messages", hold_user_messages)
+        if verify_on_resume is not None:
+            check_flag("verify_on_resume", verify_on_resume)
         with session_exceptions():
             LogRepository.__init__(self, _log(client, log, url, namespace))
         self.client = self.log.client

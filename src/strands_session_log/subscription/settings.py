@@ -4,10 +4,18 @@ from __future__ import annotations
 
 import os
 import socket
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias, get_args
 
-from ..errors import SessionLogError, check_choice, check_seconds, check_whole
+from ..errors import (
+    InvalidSettingError,
+    check_choice,
+    check_flag,
+    check_kind,
+    check_seconds,
+    check_whole,
+)
 from ..ids import check_id
 
 Start: TypeAlias = Literal["feed", "now", "beginning"]
@@ -27,6 +35,14 @@ def consumer_name() -> str:
     return f"{socket.gethostname()}-{os.getpid()}-{os.urandom(3).hex()}"
 
 
+def _types(given: object) -> str | tuple[str, ...] | None:
+    if given is None or isinstance(given, str):
+        return given
+    if isinstance(given, Collection) and all(isinstance(one, str) for one in given):
+        return tuple(given)
+    raise InvalidSettingError("types", given, "give a type (message.added), a family (message.*), or several of them")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SubscriptionSettings:
     """See `Subscriber`, whose arguments these are; durations are in seconds."""
@@ -35,7 +51,7 @@ class SubscriptionSettings:
     consumer: str = field(default_factory=consumer_name)
     start: Start = "feed"
     ordered: bool = False
-    types: str | tuple[str, ...] | None = None
+    types: str | Sequence[str] | None = None
     agent: str | None = None
     bodies: bool = False
     batch: int = 100
@@ -51,8 +67,14 @@ class SubscriptionSettings:
     def __post_init__(self) -> None:
         check_id("group", self.group)
         check_id("consumer", self.consumer)
-        if any(character.isspace() for character in self.group + self.consumer):
-            raise SessionLogError(f"group={self.group!r}, consumer={self.consumer!r}: names must not contain spaces")
+        for name in ("group", "consumer"):
+            if any(map(str.isspace, getattr(self, name))):
+                raise InvalidSettingError(name, getattr(self, name), "names must not contain spaces")
+        object.__setattr__(self, "types", _types(self.types))
+        if self.agent is not None:
+            check_kind("agent", self.agent, str)
+        for name in ("ordered", "bodies"):
+            check_flag(name, getattr(self, name))
         for name, choices in _CHOICES.items():
             check_choice(name, getattr(self, name), get_args(choices))
         for name, least in (("batch", 1), ("in_flight", 0), ("max_attempts", 1)):

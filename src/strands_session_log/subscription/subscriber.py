@@ -92,7 +92,7 @@ class Subscriber:
             consumer=consumer_name() if consumer is None else consumer,
             start=start,
             ordered=ordered,
-            types=types if isinstance(types, str) or types is None else tuple(types),
+            types=types,
             agent=agent,
             bodies=bodies,
             batch=batch,
