@@ -55,7 +55,7 @@ class EventLog:
 
     Attributes:
         cache: The snapshots.
-        on_append: Told the session and its new revision after each append; must be quick.
+        on_append: Those who are told the session and its new revision after each append; they must be quick.
     """
 
     def __init__(
@@ -76,7 +76,7 @@ class EventLog:
         self._once = OnceAppender(self._appender, self._reader, self.head, self.locate)
         self._directory = Directory(client, keyspace, retry_for)
         self.cache = Cache(client, keyspace, retry_for)
-        self.on_append: Callable[[str, int], object] = lambda session_id, revision: None
+        self.on_append: list[Callable[[str, int], object]] = []
 
     def append(
         self, session_id: str, events: Sequence[Event | Encoded], expected: Expected = ANY, *, once: bool = False
@@ -107,12 +107,18 @@ class EventLog:
             if may_be_junk(error):
                 raise_if_corrupt(error, self.client, self.keyspace, session_id)
             raise
-        try:
-            self.on_append(session_id, ids[-1].revision)
-        except Exception as error:
-            # The events are written, and the writer must hear so.
-            logger.warning("session_id=<%s>, error=<%s> | a listener to appends failed", session_id, frames_of(error))
+        self._tell_appended(session_id, ids[-1].revision)
         return ids
+
+    def _tell_appended(self, session_id: str, revision: int) -> None:
+        """One that fails keeps nobody else from hearing it: the events are written, and the writer must hear so."""
+        for listener in self.on_append:
+            try:
+                listener(session_id, revision)
+            except Exception as error:
+                logger.warning(
+                    "session_id=<%s>, error=<%s> | a listener to appends failed", session_id, frames_of(error)
+                )
 
     def close(self) -> None:
         """Give back the connection that appends hold; the log stays usable."""
@@ -270,7 +276,7 @@ class EventLog:
         with diagnosed(self.client, self.keyspace, session_id, into):
             position, forked = self._forker.fork(session_id, at, into, progress, by)
         self.remember(into, position)
-        self.on_append(into, position.id.revision)
+        self._tell_appended(into, position.id.revision)
         return forked
 
     def delete(self, session_id: str, reason: str = "", by: str = "") -> int | None:

@@ -59,7 +59,7 @@ class Replay:
         self._log, self._settings, self.authenticator = log, settings, authenticator or Authenticator()
         self._saver = None if settings is None else Saver(log, settings, self.authenticator, self._refresh)
         if self._saver:
-            log.on_append = self._saver.appended
+            log.on_append.append(self._saver.appended)
 
     @property
     def saved_bytes(self) -> int:
