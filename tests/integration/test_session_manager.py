@@ -273,6 +273,21 @@ def test_exactly_one_of_client_log_and_url_is_needed(session_log: SessionLog) ->
         ValkeySessionManager("s", session_log.client, log=session_log)
 
 
+def test_before_the_first_agent_there_are_no_messages_as_with_the_manager_it_replaces(session_log: SessionLog) -> None:
+    manager = ValkeySessionManager("s", log=session_log)
+    assert manager.list_messages("s", "default") == manager.list_messages("nobody", "default") == []
+    assert manager.list_messages("s", "default", limit=5, offset=3) == []
+
+
+@pytest.mark.parametrize("kind", [ValueError, TypeError])
+@pytest.mark.parametrize("index", ["0", None, 1.0])
+def test_a_message_id_that_is_no_integer_is_refused_as_by_files_and_by_the_manager_it_replaces(
+    session_log: SessionLog, kind: type[Exception], index: Any
+) -> None:
+    with pytest.raises(kind, match="message id must be an integer"):
+        ValkeySessionManager("s", log=session_log).read_message("s", "default", index)
+
+
 def test_the_arguments_of_the_manager_it_replaces_and_of_its_base_are_known(session_log: SessionLog) -> None:
     with pytest.warns(UserWarning, match="session_repository is not used") as warned:
         manager = ValkeySessionManager(session_id="s", log=session_log, session_repository=OldSessionManager)  # type: ignore[arg-type]
