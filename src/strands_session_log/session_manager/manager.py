@@ -25,6 +25,7 @@ from ..lifecycle.records import check_ids, data_of, have_tools, missing
 from ..server.border import Client
 from ..session_log import DEFAULT_NAMESPACE, SessionLog, check_is_of
 from ..state import AgentState, SessionState
+from .conversation_managers import held, is_another, taken_over
 from .errors import RestoreError, restoring, session_exceptions
 from .listener import Listener
 from .orchestrators import Orchestrators
@@ -144,9 +145,7 @@ class ValkeySessionManager(RepositorySessionManager, LogRepository):
             self._first_index = journal.next_index
             try:
                 with self._restoring(f"agent {agent.agent_id!r}", known.moved):
-                    with self._collecting(state) as batch:
-                        super().initialize(agent, **kwargs)
-                    self._restore_window(agent, known)
+                    batch = self._restored(agent, known, state, **kwargs)
                 journal.adopt(batch)
                 if known.record is None and known.messages:
                     # A node of a graph, or a script, has said what is there already: it is no part of what is held.
@@ -289,11 +288,32 @@ class ValkeySessionManager(RepositorySessionManager, LogRepository):
         records = self._held_records.get(agent.agent_id, [])
         self._held_records[agent.agent_id] = [record for record in records if id(record.to_message()) in held]
 
-    def _restore_window(self, agent: Any, known: AgentState) -> None:
-        """Give the agent what it held, where its messages and its conversation manager's state do not tell it."""
-        if known.held is None or getattr(getattr(agent, "model", None), "stateful", False):
-            return
-        agent.messages = self._fix_broken_tool_use([from_json(message) for message in known.window])
+    def _restored(self, agent: Any, known: AgentState, state: SessionState, **kwargs: Any) -> list[events.Event]:
+        """Let the base class restore an agent.
+
+        Returns:
+            What it wrote.
+        """
+        try:
+            with self._collecting(state) as batch:
+                super().initialize(agent, **kwargs)
+        except ValueError:
+            if not is_another(agent, known):
+                raise
+            self._latest_agent_message.pop(agent.agent_id, None)
+            with self._collecting(taken_over(agent, known, state)) as batch:
+                super().initialize(agent, **kwargs)
+            self._restore_window(agent, held(known))
+        else:
+            # Where its messages and its conversation manager's state do not tell it.
+            if known.held is not None:
+                self._restore_window(agent, [from_json(message) for message in known.window])
+        return batch
+
+    def _restore_window(self, agent: Any, messages: list[Message]) -> None:
+        """Give the agent what it held, unless its model keeps that."""
+        if not getattr(getattr(agent, "model", None), "stateful", False):
+            agent.messages = self._fix_broken_tool_use(messages)
 
     def _fix_broken_tool_use(self, messages: list[Message]) -> list[Message]:
         """As the base class does, if it does, which goes through all messages several times even if none has a tool."""
