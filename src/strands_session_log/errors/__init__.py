@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from .base import SessionLogError, shown
+from .copying import NotCopied, NotCopiedError
 from .following import (
     DeliveryLostError,
     EnvelopeMismatchError,
@@ -80,6 +81,8 @@ __all__ = [
     "MissingExtraError",
     "NamespaceMismatchError",
     "NamespaceNotFoundError",
+    "NotCopied",
+    "NotCopiedError",
     "NotEnoughReplicasError",
     "OutOfMemoryError",
     "ParkedNotFoundError",

@@ -7,7 +7,7 @@ from typing import Any
 
 from strands.hooks import AgentInitializedEvent, HookProvider, HookRegistry
 
-from ..errors import check_seconds, refuse_unknown
+from ..errors import NotCopied, check_seconds, refuse_unknown
 from ..lifecycle import listen
 from ..lifecycle.records import check_ids
 from ..session_log import SessionLog
@@ -17,7 +17,7 @@ from .voice import Voice
 _INTERVAL, _LONGEST_INTERVAL = 0.05, 60.0
 
 
-class LiveTokens(HookProvider):
+class LiveTokens(HookProvider, NotCopied):
     """Publishes what agents say, word by word: `Agent(session_manager=…, hooks=[LiveTokens(log, "s-42")])`.
 
     Text, reasoning and the input of tools go to the session's `live` stream, in batches, beside whatever the agent's
@@ -40,6 +40,8 @@ class LiveTokens(HookProvider):
         ValueError: When the session id cannot be one, or the interval (`InvalidSettingError`).
         UnknownArgumentError: When there is no argument of this name.
     """
+
+    _INSTEAD = "give the same one to other agents, and make another in another process"
 
     @refuse_unknown
     def __init__(

@@ -18,7 +18,7 @@ from strands.types.session import SessionAgent, SessionMessage
 
 from .. import events
 from ..codec import from_json, to_json
-from ..errors import check_whole, refuse_unknown
+from ..errors import NotCopied, check_whole, refuse_unknown
 from ..lifecycle import Facts, Journal, Record, listen, records_facts
 from ..lifecycle.erasing import erase_original
 from ..lifecycle.guardrail import Guardrail, Said, watch
@@ -38,7 +38,7 @@ _LAST_WORD = 0.1
 """The part of the time to close in that is left for telling what was not written."""
 
 
-class SessionRecorder(HookProvider):
+class SessionRecorder(HookProvider, NotCopied):
     """Mirrors agents into the log: `Agent(session_manager=other, hooks=[SessionRecorder(log, "s-42")])`.
 
     Works beside any session manager, or none. It fails open: no hook of it raises or waits for the network; a server
@@ -60,6 +60,8 @@ class SessionRecorder(HookProvider):
             `InvalidSettingError` when one of the settings cannot be.
         UnknownArgumentError: When there is no argument of this name.
     """
+
+    _INSTEAD = "give the same one to other agents, and make another in another process"
 
     @refuse_unknown
     def __init__(

@@ -7,7 +7,7 @@ from datetime import datetime
 
 from .. import audit
 from ..audit import Anchor, Audited, CheckedEvents, Expect, Verification
-from ..errors import SessionNotFoundError, check_flag, check_kind, check_seconds, refuse_unknown
+from ..errors import NotCopied, SessionNotFoundError, check_flag, check_kind, check_seconds, refuse_unknown
 from ..event_log import ANY, Durability, EventLog, Expected, Progress, Tombstone
 from ..event_log.namespace import open_namespace
 from ..events import Event, Recorded, SessionInfo
@@ -30,7 +30,7 @@ DEFAULT_SNAPSHOTS = SnapshotSettings()
 DEFAULT_FEED = FeedRetention()
 
 
-class SessionLog(History, Following, Subscriptions):
+class SessionLog(History, Following, Subscriptions, NotCopied):
     """An append-only log of agent sessions on one Valkey or Redis server.
 
     Safe to share between threads; holds nothing but the client and a few positions.
@@ -64,6 +64,8 @@ class SessionLog(History, Following, Subscriptions):
         NamespaceMismatchError: When the namespace has another partition count or format.
         ServerUnavailableError: When the server cannot be reached.
     """
+
+    _INSTEAD = "share it between threads, and connect anew in another process"
 
     @refuse_unknown
     def __init__(

@@ -17,7 +17,7 @@ from strands.types.session import Session, SessionMessage, SessionType
 
 from .. import events
 from ..codec import from_json
-from ..errors import check_flag, refuse_unknown
+from ..errors import NotCopied, check_flag, refuse_unknown
 from ..event_log import ANY, Expected
 from ..ids import START, EventId
 from ..lifecycle import Facts, Journal, Record, records_facts
@@ -42,7 +42,7 @@ _HAS_NO_OTHER = (
 )
 
 
-class ValkeySessionManager(RepositorySessionManager, LogRepository):
+class ValkeySessionManager(RepositorySessionManager, LogRepository, NotCopied):
     """Keeps the session of an agent in Valkey, as a log of events.
 
     Drop-in for `strands-valkey-session-manager`: the same constructor and the same ten methods, on any Valkey 7.2+ or
@@ -69,6 +69,8 @@ class ValkeySessionManager(RepositorySessionManager, LogRepository):
             another namespace; an `InvalidSettingError` when one of the settings cannot be.
         UnknownArgumentError: When there is no argument of this name.
     """
+
+    _INSTEAD = "make another one of the same session for the other agent or process, which then resumes"
 
     @refuse_unknown
     def __init__(

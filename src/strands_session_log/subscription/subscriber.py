@@ -7,7 +7,7 @@ import threading
 from collections.abc import Sequence
 from dataclasses import replace
 
-from ..errors import check_whole, refuse_unknown
+from ..errors import NotCopied, check_whole, refuse_unknown
 from .deliveries import Deliveries, SyncDeliveries
 from .delivery import Delivery, SyncDelivery
 from .exchange import Exchange, HasEvents
@@ -16,7 +16,7 @@ from .settings import KeepErrors, OnCorrupt, OnGap, Start, SubscriptionSettings,
 from .signals import Signals
 
 
-class Subscriber:
+class Subscriber(NotCopied):
     """A consumer in a group that follows every session of a log: each event is handled at least once by one of them.
 
     ```python
@@ -64,6 +64,8 @@ class Subscriber:
     Attributes:
         settings: All of these, as they hold.
     """
+
+    _INSTEAD = "make another one, with the same group to share the work"
 
     @refuse_unknown
     def __init__(
