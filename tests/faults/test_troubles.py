@@ -112,6 +112,24 @@ def test_tails_wait_for_a_server_that_does_not_answer(
         assert [one.error for one in [*following, listening]] == [None] * 5
 
 
+def test_a_server_that_stands_still_is_not_called_back_before_it_is(
+    tcp_server: Server, heard: Heard, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The thread that waited for news leaves it to another to try again, which takes long to fail."""
+    monkeypatch.setattr(outage_module, "_AGAIN", 0.0)
+    with SessionLog.connect(f"{tcp_server.url}?socket_timeout=0.5") as log:
+        log.append("s", note(0))
+        with collecting(log.tail("s")) as found:
+            wait_until(lambda: len(found) == 1, "what there was")
+            with troubles.standing_still(tcp_server):
+                wait_until(lambda: len(heard.awaited("tail")) >= 4, "it to be tried several times")
+                assert heard.over("tail") == []
+            log.append("s", note(1))
+            wait_until(lambda: len(found) == 2, "what came after it")
+            wait_until(lambda: heard.over("tail"), "the end of the trouble to be told")
+        assert found.error is None
+
+
 @pytest.mark.parametrize("trouble", [*REFUSES_WRITES, *REFUSES_ALL, troubles.out_of_memory])
 def test_a_recorder_writes_all_once_a_trouble_is_over(
     log: SessionLog, tcp_server: Server, heard: Heard, trouble: Trouble

@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 import signal
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from subprocess import PIPE
 from typing import Any
 
@@ -116,6 +118,23 @@ def release_at_the_end(worker: Worker, proxy: FaultProxy) -> None:
     proxy.release_replies()
 
 
+@contextmanager
+def answered_too_late(proxy: FaultProxy) -> Iterator[SessionRecorder]:
+    """A recorder that has seen much, and whose server answers only once it has given up."""
+    recorder = SessionRecorder(SessionLog.connect(proxy.url), "s")
+    agent: Any = Agent(model=ScriptedModel(["Yes."] * 80), hooks=[recorder], callback_handler=None)
+    agent("Are you there?")
+    assert recorder.flush()
+    proxy.hold_replies()
+    for number in range(60):
+        agent(f"Question {number}?")
+    (worker,) = recorder._workers.values()
+    releasing = threading.Thread(target=release_at_the_end, args=(worker, proxy))
+    releasing.start()
+    yield recorder
+    releasing.join()
+
+
 def said(server: Server, agent: str = "default") -> list[Any]:
     with SessionLog.connect(server.url) as log:
         return [record.message for record in log.state("s").agents[agent].messages]
@@ -194,19 +213,9 @@ def test_what_cannot_be_written_in_time_is_told_before_anything_else(
 ) -> None:
     monkeypatch.setattr(ending, "PATIENCE", 0.3)
     monkeypatch.setattr(ending, "_LAST_WORD", 20.0)
-    recorder = SessionRecorder(SessionLog.connect(proxy.url), "s")
-    agent: Any = Agent(model=ScriptedModel(["Yes."] * 80), hooks=[recorder], callback_handler=None)
-    agent("Are you there?")
-    assert recorder.flush()
-    proxy.hold_replies()
-    for number in range(60):
-        agent(f"Question {number}?")
-    (worker,) = recorder._workers.values()
-    releasing = threading.Thread(target=release_at_the_end, args=(worker, proxy))
-    releasing.start()
-    with pytest.warns(RuntimeWarning, match=r"steps of agents were not recorded.*gap tells of them") as warned:
-        ending.finish([worker])
-    releasing.join()
+    told = r"steps of agents were not recorded.*gap tells of them"
+    with answered_too_late(proxy) as recorder, pytest.warns(RuntimeWarning, match=told) as warned:
+        ending.finish(recorder._workers.values())
     recorder.close()
     with SessionLog.connect(tcp_server.url) as log:
         last = happened(log)[-1]
@@ -217,18 +226,8 @@ def test_what_cannot_be_written_in_time_is_told_before_anything_else(
 def test_a_recorder_that_is_closed_too_early_tells_what_is_missing(
     tcp_server: Server, proxy: FaultProxy, caplog: pytest.LogCaptureFixture
 ) -> None:
-    recorder = SessionRecorder(SessionLog.connect(proxy.url), "s")
-    agent: Any = Agent(model=ScriptedModel(["Yes."] * 80), hooks=[recorder], callback_handler=None)
-    agent("Are you there?")
-    assert recorder.flush()
-    proxy.hold_replies()
-    for number in range(60):
-        agent(f"Question {number}?")
-    (worker,) = recorder._workers.values()
-    releasing = threading.Thread(target=release_at_the_end, args=(worker, proxy))
-    releasing.start()
-    assert not recorder.close(timeout=5)
-    releasing.join()
+    with answered_too_late(proxy) as recorder:
+        assert not recorder.close(timeout=5)
     assert "| closed" in caplog.text
     with SessionLog.connect(tcp_server.url) as log:
         last = happened(log)[-1]

@@ -14,6 +14,7 @@ from strands.types.exceptions import ContextWindowOverflowException
 from strands_agents import happened, make_agent
 
 from strands_session_log import SessionLog, SessionRecorder, events
+from strands_session_log.errors import ServerUnavailableError
 from strands_session_log.instrumentation import Detail, RecordingBegunAnew, get_hooks, set_hooks
 from strands_session_log.session_manager import SessionLostError
 from strands_session_log.testing.model import ScriptedModel
@@ -94,6 +95,39 @@ def test_what_waits_when_its_session_is_deleted_is_not_written_any_more(tcp_serv
     assert recorder.stats.lost > 0
     assert recorder.stats.last_error == "the session was deleted"
     assert not happened(direct, types="recording.gap")
+    direct.close()
+
+
+def test_a_recorder_that_has_nothing_left_to_write_asks_nothing_more_of_the_server(
+    tcp_server: Server, proxy: FaultProxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All that waited went with its session, and the server goes away once it has said so."""
+    direct, log = SessionLog.connect(tcp_server.url), SessionLog(valkey.Valkey.from_url(proxy.url), retry_for=0)
+    recorder = SessionRecorder(log, "s")
+    agent = recorded_agent(recorder)
+    agent("Hello?")
+    assert recorder.flush()
+    proxy.refuse()
+    proxy.cut()
+    agent(SECRET)
+    let_time_pass(direct)
+    direct.delete("s")
+    find = log.events.life
+
+    def find_and_cut(session_id: str) -> Any:
+        found = find(session_id)
+        monkeypatch.setattr(log.replay, "catch_up", away)
+        return found
+
+    def away(*_: Any) -> Any:
+        raise ServerUnavailableError("away")
+
+    monkeypatch.setattr(log.events, "life", find_and_cut)
+    proxy.accept()
+    assert recorder.flush(20)
+    assert recorder.stats.waiting == 0 < recorder.stats.lost
+    assert direct.sessions() == []
+    recorder.close()
     direct.close()
 
 

@@ -16,8 +16,9 @@ from typer.testing import CliRunner
 
 from strands_session_log import SessionLog, errors, events
 from strands_session_log.cli.app import app
-from strands_session_log.server import connect, release
-from support import Cluster, ValkeyliteServer
+from strands_session_log.server import connect, outage, release
+from support import Cluster, ValkeyliteServer, wait_until
+from support.following import collecting
 from support.processes import HOST, free_port
 from support.sentinel import sentinel_of
 from support.servers import Server
@@ -212,6 +213,21 @@ def test_a_client_that_somebody_brings_hears_of_it_too(server: Server, encrypt: 
     brought.close()
 
 
+def test_a_tail_waits_until_a_certificate_that_has_expired_is_renewed(
+    encrypt: Encrypt, authority: Authority, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outage, "_AGAIN", 0.0)
+    peer = encrypt()
+    url = f"valkeys://localhost:{peer.port}?ssl_ca_certs={authority.certificate}"
+    with SessionLog.connect(url, namespace="renewed") as log, collecting(log.tail("s")) as found:
+        peer.show(authority.sign("localhost", age=timedelta(days=3)))
+        wait_until(lambda: "expired" in caplog.text, "it to wait")
+        peer.show(authority.sign("localhost"))
+        log.append("s", NOTE)
+        wait_until(lambda: len(found) == 1, "what came after that")
+    assert found.error is None
+
+
 class TestCluster:
     @pytest.fixture
     def port(self, cluster: Cluster, encrypt: Encrypt) -> int:
@@ -285,5 +301,5 @@ def test_the_command_line_says_it_in_one_line(server: Server) -> None:
     assert result.exit_code == 4
     assert result.output == (
         f"session-log: no connection to {HOST}:{server.port}: the port answers without TLS; "
-        "write valkey:// or redis:// if it shall be so, or name the port with TLS\n"
+        "write valkey:// or redis:// if that is intended, or name the port with TLS\n"
     )

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from strands_session_log import SessionLog, Subscriber
 from strands_session_log.errors import DeliveryLostError
+from strands_session_log.subscription.failure import Failure
 from strands_session_log.subscription.group import Said, Settled, Words
 from support.waiting import PATIENCE, wait_until
 
@@ -403,7 +404,9 @@ def test_what_is_failed_for_being_late_and_settled_in_the_same_moment_is_no_gap(
     with Subscriber(log, "g", ordered=True, bodies=True, claim_after=60) as deliveries:
         one = next(deliveries)
         done = {"done": [one.key]} if first == "ack" else {}
-        said = [Said(what, one.key, 1, "TimeoutError") for what in ([] if done else ["park"]) + ["nack"]]
+        said = [
+            Said(what, one.key, 1, failure=Failure("TimeoutError")) for what in ([] if done else ["park"]) + ["nack"]
+        ]
         (settled,) = deliveries._exchange._group.settle([Words(one.partition, others=said, **done)])
         assert isinstance(settled, Settled)
         assert settled.done + settled.others == "kg"

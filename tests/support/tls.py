@@ -80,12 +80,22 @@ class TlsPeer:
     def __exit__(self, *_: object) -> None:
         # Connections that were being taken have sockets a moment later.
         while any(thread.is_alive() for thread in self._threads):
-            for sock in (self._listener, *self._sockets):
-                with contextlib.suppress(OSError):
-                    sock.shutdown(socket.SHUT_RDWR)
+            with contextlib.suppress(OSError):
+                self._listener.shutdown(socket.SHUT_RDWR)
+            self._cut()
             for thread in self._threads:
                 thread.join(0.05)
         self._listener.close()
+
+    def show(self, certificate: Path) -> None:
+        """Show another certificate from now on, also to those that were connected before."""
+        self._context.load_cert_chain(certificate)
+        self._cut()
+
+    def _cut(self) -> None:
+        for sock in self._sockets:
+            with contextlib.suppress(OSError):
+                sock.shutdown(socket.SHUT_RDWR)
 
     def _begin(self, work: Callable[..., None], *arguments: object) -> None:
         thread = threading.Thread(target=work, args=arguments, name=f"tls-peer-{self.port}", daemon=True)

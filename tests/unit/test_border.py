@@ -1,6 +1,7 @@
 """Driver errors become ours at one place."""
 
 import time
+import traceback
 from collections.abc import Callable
 
 import pytest
@@ -12,6 +13,7 @@ from strands_session_log.ids import START
 from strands_session_log.server.border import insist, is_transient, may_have_written
 from strands_session_log.server.timed import here
 
+UNKNOWN = "unknown command 'HELLO', with args beginning with:"
 DEMOTED = "UNBLOCKED force unblock from blocking operation, instance state changed (master -> replica?)"
 
 
@@ -132,3 +134,14 @@ def test_one_attempt_can_be_bounded() -> None:
 
     insist(call, 0, within=3)
     assert 2 < left[0] <= 3
+
+
+def test_arguments_that_a_server_repeats_are_shown_by_no_attempt() -> None:
+    replies: list[Exception] = [driver.ConnectionError("away"), driver.ResponseError(f"{UNKNOWN} 'hunter2'")]
+
+    def call() -> None:
+        raise replies.pop(0)
+
+    with pytest.raises(ServerRefusedError, match="unknown command 'HELLO'") as caught:
+        insist(call, 5)
+    assert "hunter2" not in "".join(traceback.format_exception(caught.value))

@@ -49,7 +49,8 @@ class MessagesMissingError(Exception):
         self.agent_id, self.first, self.last = agent_id, first, last
         super().__init__(
             f"the source has removed messages {first} to {last} of {agent_id!r}, which were never imported: import "
-            "more often than its conversation manager removes, or delete it from the log to import what is left"
+            "more often than its conversation manager removes, or delete the session from the log and import what is "
+            "left"
         )
 
 

@@ -299,6 +299,8 @@ class Worker:
             try:
                 log = self._log()
                 batch = batch if attempt else self._of_this_life(log, batch)
+                if not batch:
+                    return self._outage.over(self)
                 attempt = attempt or Attempt(self._journal(log), batch)
                 attempt.carry_out(log.events)
                 return self._done(batch, attempt)
@@ -311,11 +313,16 @@ class Worker:
                 self._wait_after(error, self._outage.met(error, self) if is_transient(error) else _PAUSE)
             except Exception as error:
                 faults += 1
-                if faults < _MAX_FAULTS:
-                    self._wait_after(error, _SHORT_PAUSE)
-                elif attempt is None or not attempt.skip(error):
+                if self._is_hopeless(error, attempt, faults):
                     return self._give_up(batch, error)
         return None
+
+    def _is_hopeless(self, error: Exception, attempt: Attempt | None, faults: int) -> bool:
+        """Whether an unexpected error stays; until then it is waited a moment for, and what can be left out is."""
+        if faults < _MAX_FAULTS:
+            self._wait_after(error, _SHORT_PAUSE)
+            return False
+        return attempt is None or not attempt.skip(error)
 
     def _has_time_for(self, batch: Sequence[Seen]) -> bool:
         return not self._closing and (not self._leaving or isinstance(batch[0].step, Gap))

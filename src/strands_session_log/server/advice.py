@@ -132,7 +132,7 @@ def _excerpts(report: ServerReport) -> Finding | None:
     if report.excerpts is None:
         return None
     if not report.excerpts:
-        return Finding("ok", "excerpts", "none of commands are kept")
+        return Finding("ok", "excerpts", "no commands are kept in excerpts")
     kept = ", ".join(f"{name} {value}" for name, value in report.excerpts.items())
     found = f"{kept}: SLOWLOG or COMMANDLOG keep the first 128 bytes of arguments, also of what is erased later"
     cure = "; ".join(f"CONFIG SET {name} -1" for name in report.excerpts)

@@ -135,7 +135,7 @@ def is_transient(error: BaseException) -> bool:
     """Whether time may cure it, so that the same will succeed later; of the driver's errors and of ours.
 
     The server is restarting, promoted, full, busy or cut off. A call waits for that as long as it may, and who follows
-    (`outage`) as long as it takes.
+    (`outage`) as long as it takes. That includes a `TlsError`, which ends a call at once: a certificate is renewed.
     """
     return not isinstance(error, _PERMANENT) and (
         isinstance(error, (*_UNREACHED, ServerUnavailableError)) or _not_ready(error) is not None
@@ -144,7 +144,6 @@ def is_transient(error: BaseException) -> bool:
 
 def _again(call: Callable[[], T], error: Exception, timing: Timing, retry_for: float) -> T:
     """Go on after a first attempt that failed."""
-    _take_arguments_out(error)
     lost, pause = _is_lost(error), _FIRST_PAUSE
     give_up = timing.until - _GRACE if timing.until is not None and retry_for > 0 else 0.0
     while is_transient(error) and (left := give_up - time.monotonic()) > 0:
@@ -160,6 +159,7 @@ def _again(call: Callable[[], T], error: Exception, timing: Timing, retry_for: f
             return call()
         except (*_DRIVER, EmbeddedServerError) as again:
             lost, error = lost or _is_lost(again), timing.barred or again
+    _take_arguments_out(error)
     raise _translated(error, lost or timing.lost) from (error if isinstance(error, _DRIVER) else error.__cause__)
 
 

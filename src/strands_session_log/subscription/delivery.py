@@ -93,7 +93,7 @@ class BaseDelivery:
             CorruptEntryError: When somebody else has written that; never of a delivery that was handed out.
         """
         if self._envelope is None:
-            raise CorruptEntryError(self.key.decode(), "somebody else wrote it to the feed, and it is about no event")
+            raise CorruptEntryError(self.key.decode(), "no writer of this library made it, and it is about no event")
         return self._envelope
 
     @property

@@ -137,9 +137,10 @@ class Job:
             tally: Where it is counted.
             leave: `released` when nobody goes on with it here, `failed` when that is for an error.
         """
+        is_part = True
         with self._saving:
-            while (goes_on := self._save(tally, leave)) and self._is_much:
-                pass
+            while is_part:
+                goes_on, is_part = self._save(tally, leave)
             return goes_on
 
     @property
@@ -147,14 +148,15 @@ class Job:
         """Whether there is more to be told than is told at once."""
         return max(len(self._replayed), len(self._unreadable), len(self._parked)) > _TOLD_AT_ONCE
 
-    def _save(self, tally: Tally, leave: str) -> bool:
+    def _save(self, tally: Tally, leave: str) -> tuple[bool, bool]:
+        """As `save`, up to as much as is told at once; returns also whether that was only a part."""
         with self._lock:
             self._drop_settled()
             is_much = self._is_much
             is_done = self._is_read and not self._items and not is_much
             is_due = time.monotonic() - self._saved_at >= _SAVE_EVERY or self._tries >= 2 or self._waiting or is_much
             if not (is_done or leave or is_due):
-                return True
+                return True, False
             arguments = self._told("" if is_much else self._cursor, is_done, "" if is_much else leave)
             told, waiting = self._parked[:_TOLD_AT_ONCE], [] if is_much else self._waiting
             parked, sessions = len(told), [item.envelope.session_id for item, failure in told if failure.text]
@@ -162,7 +164,8 @@ class Job:
         try:
             kept = self._group.work(self._partition, arguments, sessions)
         except SessionLogError:
-            self._waiting += waiting
+            with self._lock:
+                self._waiting += waiting
             raise
         tally.add(parked=parked)
         with self._lock:
@@ -173,7 +176,7 @@ class Job:
             self._cursor = "" if self._cursor == arguments[3] else self._cursor
             self._saved_at = time.monotonic()
         _answer(waiting, kept)
-        return kept and not is_done
+        return kept and not is_done, kept and is_much
 
     def must_hurry(self) -> bool:
         """Whether somebody waits for an answer, and nobody has said yet that he sees to it."""

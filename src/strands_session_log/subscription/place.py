@@ -91,13 +91,14 @@ class Place:
     def note(self, request: Request, taken: Taken, now: float) -> None:
         """Take note of an answer."""
         self.asked_at = now
-        # There may be more of its own than were given at once.
-        self.must_recover = len(request.own) >= AGAIN_AT_ONCE
+        # There may be more of its own than were asked for, or given, at once.
+        is_full = len(request.own) >= AGAIN_AT_ONCE or len(taken.given) >= request.most
+        self.must_recover = bool(request.own) and is_full
         self.own, self._must_compare, self._is_begun = (), False, True
         self.is_leased_away, self.is_broken = taken.status == "leased", False
         self.is_mine = not self.is_leased_away
         self.seen = taken.delivered
-        has_more_again = sum(one.attempts > 1 for one in taken.given) >= AGAIN_AT_ONCE
+        has_more_again = sum(one.attempts > 1 for one in taken.given) + len(taken.parked) >= AGAIN_AT_ONCE
         if request.claim:
             self._claim_at = now if has_more_again else now + self._claim_every
         self.rang = has_more_again or len(taken.given) >= request.most

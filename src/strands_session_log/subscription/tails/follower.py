@@ -147,10 +147,12 @@ class Follower:
                 except Exception as error:
                     if not is_transient(error):
                         raise
-                    away[lane] = self._outage.met(error, (lane,))
-        for lane in self._lanes.values():
-            if lane not in away:
-                self._outage.over((lane,))
+                    away[lane] = self._outage.met(error, lane)
+        # What a lane could not read any more is tried here next.
+        if self._inbox.empty():
+            for lane in self._lanes.values():
+                if lane not in away:
+                    self._outage.over(lane)
         return max(away.values(), default=0.0)
 
     def _go_on(self, watch: Watch[Any], lane: Lane, standing: Standing) -> None:

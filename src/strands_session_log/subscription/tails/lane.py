@@ -89,7 +89,8 @@ class Lane:
                 insist(self._serve, 0)
             except Exception as error:
                 if is_transient(error):
-                    # It may come back with another history: before they wait again, all look where they stand.
+                    # It may come back with another history: before they wait again, all look where they stand. Whether
+                    # it is back, who reads for them finds out.
                     self._let_go()
                     self._stopped.wait(self._outage.met(error, self))
                 elif isinstance(error, ServerRefusedError) and error.is_wrong_type:
@@ -103,8 +104,7 @@ class Lane:
             if self._live:
                 return False
             self._thread = None
-        self._outage.over(self)
-        return True
+            return True
 
     def _serve(self) -> None:
         """Read until nobody waits any more."""
