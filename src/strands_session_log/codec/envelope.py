@@ -15,7 +15,7 @@ import orjson
 from ..errors import CorruptEntryError, EncodingError
 from ..errors.quoting import MalformedEntryError, reason_of
 from ..events import Custom, Event, Recorded
-from ..events.event import check_event
+from ..events.event import check_event, restored
 from ..ids import EventId
 from .left_out import complete, shorten
 from .values import to_json
@@ -62,10 +62,11 @@ def encode(event: Event) -> Encoded:
     """
     index = check_event(event)
     data, kept = to_json(event.data), event.retains()
-    shorten(event.type, event.agent, event.time, data, kept)
     texts = (event.type, event.agent, event.event_id, event.time, str(event.version), event.trace)
     try:
-        body, facts = orjson.dumps(data), _facts_of(event)
+        facts = _facts_of(_as_read(event, data))
+        shorten(event.type, event.agent, event.time, data, kept)
+        body = orjson.dumps(data)
         retained = orjson.dumps(kept) if kept else b""
     except EncodingError:
         raise
@@ -73,6 +74,13 @@ def encode(event: Event) -> Encoded:
         # What the data is made of may run code of the user's own, or be changed by another thread meanwhile.
         raise EncodingError(event.type, f"{type(error).__name__}: {error}") from error
     return Encoded(tuple(map(str.encode, texts)), retained, body, facts, index, event)
+
+
+def _as_read(event: Event, data: Any) -> Event:
+    """An event with its data as JSON values: what readers find in that is compared with what the feed tells of it."""
+    if event.type not in Event.known:
+        return event
+    return restored(event.type, data, event.agent, event.event_id, event.time, event.trace, event.version)
 
 
 def _facts_of(event: Event) -> bytes:
