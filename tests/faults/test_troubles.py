@@ -112,22 +112,31 @@ def test_tails_wait_for_a_server_that_does_not_answer(
         assert [one.error for one in [*following, listening]] == [None] * 5
 
 
-def test_a_server_that_stands_still_is_not_called_back_before_it_is(
-    tcp_server: Server, heard: Heard, monkeypatch: pytest.MonkeyPatch
+@pytest.fixture
+def impatient(tcp_server: Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[SessionLog]:
+    """A log that notices soon that its server stands still, and says so again and again."""
+    monkeypatch.setattr(outage_module, "_AGAIN", 0.3)
+    with SessionLog.connect(f"{tcp_server.url}?socket_timeout=0.5", retry_for=0.2) as log:
+        yield log
+
+
+@pytest.mark.parametrize("trouble", [troubles.standing_still, troubles.gone])
+def test_nobody_takes_a_server_that_is_away_for_one_that_is_back(
+    impatient: SessionLog, tcp_server: Server, heard: Heard, trouble: Trouble
 ) -> None:
-    """The thread that waited for news leaves it to another to try again, which takes long to fail."""
-    monkeypatch.setattr(outage_module, "_AGAIN", 0.0)
-    with SessionLog.connect(f"{tcp_server.url}?socket_timeout=0.5") as log:
-        log.append("s", note(0))
-        with collecting(log.tail("s")) as found:
-            wait_until(lambda: len(found) == 1, "what there was")
-            with troubles.standing_still(tcp_server):
-                wait_until(lambda: len(heard.awaited("tail")) >= 4, "it to be tried several times")
-                assert heard.over("tail") == []
-            log.append("s", note(1))
-            wait_until(lambda: len(found) == 2, "what came after it")
-            wait_until(lambda: heard.over("tail"), "the end of the trouble to be told")
-        assert found.error is None
+    impatient.append("s", note(0))
+    with ExitStack() as stack:
+        following = [stack.enter_context(collecting(impatient.tail(session))) for session in ("s", "t", None)]
+        consumers = [
+            stack.enter_context(Consumer(impatient, name, ordered=name != "competing", start="feed", claim_after=1.0))
+            for name in ("competing", "ordered", "ordered")
+        ]
+        wait_until(lambda: len(following[0]) == 1 and consumers[0].handled, "what there was")
+        with trouble(tcp_server):
+            wait_until(lambda: all(len(heard.awaited(one)) > 4 for one in ("tail", "subscriber")), "them to wait")
+            assert [one for one in heard if isinstance(one, ServerWaitOver)] == []
+        wait_until(lambda: len(heard.over("tail")) == 1 and len(heard.over("subscriber")) == 3, "all to hear of it")
+        assert len([one for one in heard.awaited("tail") if not one.seconds]) == 1
 
 
 @pytest.mark.parametrize("trouble", [*REFUSES_WRITES, *REFUSES_ALL, troubles.out_of_memory])
@@ -213,6 +222,19 @@ def test_an_outage_is_told_at_once_then_rarely_and_when_it_is_over(heard: Heard,
     assert (began.error, began.reason, began.seconds) == ("OSError", "away", 0)
     assert ended.seconds > 0
     assert [line.rpartition("| ")[2] for line in caplog.messages] == ["waiting for the server", "the server is back"]
+
+
+def test_a_part_that_need_not_go_on_does_not_tell_that_the_server_is_back(heard: Heard) -> None:
+    outage = Outage("tail", "strands")
+    outage.met(OSError("away"), "one")
+    outage.leave("one", to="two")
+    outage.over("one")
+    outage.leave("two")
+    outage.met(OSError("away"), "three")
+    outage.leave("three")
+    assert [type(one) for one in heard] == [ServerAwaited]
+    outage.over("two")
+    assert len(heard.over("tail")) == 1
 
 
 def test_an_outage_that_lasts_is_told_again(heard: Heard, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -301,5 +301,5 @@ def test_the_command_line_says_it_in_one_line(server: Server) -> None:
     assert result.exit_code == 4
     assert result.output == (
         f"session-log: no connection to {HOST}:{server.port}: the port answers without TLS; "
-        "write valkey:// or redis:// if that is intended, or name the port with TLS\n"
+        "write valkey:// or redis:// if that is meant, or name the port that has TLS\n"
     )

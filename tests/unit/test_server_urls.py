@@ -74,6 +74,7 @@ def test_a_unix_url_is_left_to_the_driver() -> None:
         ("valkey://h/one", "a database number"),
         ("valkey://h:port", "name:port"),
         ("valkey://h:70000", "name:port"),
+        ("valkey://ada:s3/cr?et@h", "percent-encode special characters"),
         ("valkey://::1", "[::1]:port"),
         ("valkey://a,b", "several hosts"),
         ("valkey+cluster://h/1", "no database but 0"),

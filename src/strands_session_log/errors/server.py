@@ -61,7 +61,7 @@ class ForbiddenError(ServerRefusedError):
     """The server's access lists do not let the user do that."""
 
     def __init__(self, reason: str) -> None:
-        super().__init__(reason, "docs/security.md says what a role must be allowed, 'session-log doctor' what it is")
+        super().__init__(reason, "`session-log doctor` tells what the user lacks, docs/security.md what a role needs")
 
 
 class ServerNotReadyError(ServerRefusedError, ServerUnavailableError):

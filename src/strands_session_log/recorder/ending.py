@@ -20,6 +20,7 @@ _LAST_WORD = 2.0
 _ANNOUNCED_AFTER = 2.0
 _LOOK = 0.02
 _REASON = "the process ended before it was written"
+_NO_LINE = 1_000
 
 _called_in: set[int] = set()
 
@@ -90,10 +91,12 @@ def _wait(workers: Collection[Worker], seconds: float) -> bool:
 def _warn(workers: Collection[Worker], why: str, told: bool) -> None:
     """In the log, and where somebody sees it who has none: nobody else tells that something is missing."""
     what = "recording.gap tells of them" if told else "not even a recording.gap could be written"
-    said = f"{_unwritten(workers)} steps of agents were not recorded: {why}; {what}. Close recorders before the end"
+    cure = "call `close()` of recorders before the process ends"
+    said = f"{_unwritten(workers)} steps of agents were not recorded: {why}; {what}; {cure}"
     if logger.hasHandlers():
         logger.error("%s", said)
-    warnings.warn(said, RuntimeWarning, stacklevel=2)
+    # It is about no line of code, so none is shown.
+    warnings.warn(said, RuntimeWarning, stacklevel=_NO_LINE)
 
 
 def _unwritten(workers: Iterable[Worker]) -> int:

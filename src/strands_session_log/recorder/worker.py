@@ -300,7 +300,7 @@ class Worker:
                 log = self._log()
                 batch = batch if attempt else self._of_this_life(log, batch)
                 if not batch:
-                    return self._outage.over(self)
+                    return self._outage.leave(self)
                 attempt = attempt or Attempt(self._journal(log), batch)
                 attempt.carry_out(log.events)
                 return self._done(batch, attempt)
@@ -355,6 +355,7 @@ class Worker:
     def _look(self, log: SessionLog) -> None:
         """Find out which session there is, and give up what belongs to one that was deleted."""
         found, deleted_at = _life(log, self._session_id)
+        self._outage.over(self)
         before, self._life, self._is_lost = self._life, found.name, False
         is_another = bool(before) and before != found.name and not follows(found.name, before)
         if is_another:

@@ -99,9 +99,9 @@ def _untrusted(connection: Any, error: ssl.SSLCertVerificationError) -> TlsError
     code, says = error.verify_code, error.verify_message.rstrip(".")
     cure = "add a root certificate that the server's follows from: ?ssl_ca_certs=/path/of/ca.pem"
     if code == _EXPIRED:
-        cure = "renew the server's certificate (and check that the clock of this machine is right)"
+        cure = "renew the server's certificate (and look whether the clock of this machine is right)"
     elif code == _NOT_YET:
-        cure = "check that the clocks of both machines are right"
+        cure = "look whether the clocks of both machines are right"
     elif code in _WRONG_NAMES:
         cure = "connect to a name that stands in the certificate, or do not check it: ?ssl_check_hostname=false"
     elif code not in _UNTRUSTED:
@@ -123,13 +123,13 @@ def _unreadable(connection: Any, error: Exception) -> TlsError | None:
     for option, name in (*_FILES, _KEY_FILE):
         path = getattr(connection, name, None)
         if path is not None and not Path(path).exists():
-            return TlsError(_address(connection), f"there is no {path!r}", f"name a file that exists: {option}=")
+            return TlsError(_address(connection), f"there is no {path!r}", f"{option} must name a file that exists")
     named = ", ".join(option for option, name in (*_FILES, _KEY_FILE) if getattr(connection, name, None))
     return TlsError(_address(connection), str(error), f"look at {named or 'the options that begin with ssl_'}")
 
 
 def _plain(connection: Any) -> TlsError:
-    cure = "write valkey:// or redis:// if that is intended, or name the port with TLS"
+    cure = "write valkey:// or redis:// if that is meant, or name the port that has TLS"
     return TlsError(_address(connection), "the port answers without TLS", cure)
 
 

@@ -160,7 +160,8 @@ def _place(url: str, text: str, default_port: int) -> tuple[str, int]:
     """One `host:port`; no host means this machine, as in valkey-py."""
     found = _PLACE.fullmatch(text if text and not text.startswith(":") else f"localhost{text}")
     if found is None or int(found["port"] or 0) > 65_535:
-        raise invalid(url, "a host must look like name:port, 10.0.0.1:port or [::1]:port")
+        cure = "; percent-encode special characters in user and password" if "@" in url else ""
+        raise invalid(url, f"a host must look like name:port, 10.0.0.1:port or [::1]:port{cure}")
     return unquote(found["host"]).strip("[]"), int(found["port"] or default_port)
 
 

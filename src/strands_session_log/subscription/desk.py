@@ -335,7 +335,9 @@ class Desk:
         ]
         if parts:
             self._beat(parts, now)
-        self._outage.over("heartbeats")
+            self._outage.over("heartbeats")
+        else:
+            self._outage.leave("heartbeats")
 
     def _fail_overdue(self, now: float) -> None:
         """In order nobody else is given anything while this consumer lives: it must say itself what takes too long."""

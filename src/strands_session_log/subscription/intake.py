@@ -183,7 +183,7 @@ class Intake:
         if self._settings.ordered:
             due = [place for place in due if self._may_have(place, now)]
             if not due:
-                self._outage.over(self)
+                self._outage.leave(self)
                 return False
         if self._reads_singly or any(place.may_claim(now) for place in due):
             # One at a time: what may kill its consumers is to be alone, and a cluster is read slot by slot.

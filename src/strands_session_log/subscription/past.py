@@ -168,13 +168,14 @@ class Past:
             try:
                 if not job.save(self._tally):
                     self._begin(partition, job, None)
+                self._outage.over(job)
             except SessionLogError as error:
                 if is_transient(error):
                     job.wait(self._outage.met(error, job))
                     continue
                 job.abandon(error)
                 self._begin(partition, job, None)
-        self._outage.over(job)
+        self._outage.leave(job)
 
     def fail(self, delivery: BaseDelivery, what: str, failure: Failure) -> None:
         """See `delivery.Settler`."""

@@ -60,8 +60,8 @@ def import_(
 ) -> None:
     """Import the sessions another session manager has kept; run it again to go on where it was interrupted.
 
-    What is there already is skipped, what is there in part is completed, and a session the log has written something
-    else to is left alone. The other store is only read.
+    It skips what is there already, completes what is there in part, and leaves alone what differs.
+    It only reads the other store, and follows no links below its directory.
     """
     # Here, because it imports Strands, which looking at a log does not need.
     from ...moving import SourceError, open_source
