@@ -363,7 +363,7 @@ def test_what_nobody_settles_is_tried_again_and_parked_and_what_follows_goes_on(
     log: SessionLog, told: Told, start: str
 ) -> None:
     told(range(3), "only")
-    settings: Any = {"timeout": 0.1, "claim_after": 0.3, "max_attempts": 2, "backoff": 0.01, "start": start}
+    settings: Any = {"timeout": 0.1, "claim_after": 1.0, "max_attempts": 2, "backoff": 0.01, "start": start}
     with Subscriber(log, "g", ordered=True, bodies=True, **settings) as deliveries:
         tries = [next(deliveries) for _ in range(2)]
         assert [number_of(one) for one in tries] == [("only", 0)] * 2
@@ -384,7 +384,7 @@ def test_what_is_tried_again_and_settled_by_nobody_holds_up_its_session_for_no_l
     log: SessionLog, told: Told
 ) -> None:
     told([0], "only")
-    with Subscriber(log, "g", ordered=True, bodies=True, timeout=0.1, claim_after=0.3, backoff=0.01) as deliveries:
+    with Subscriber(log, "g", ordered=True, bodies=True, timeout=0.1, claim_after=1.0, backoff=0.01) as deliveries:
         next(deliveries).park("by hand")
         wait_until(lambda: list(log.parked("g")), "it to be parked")
         log.parked("g").replay([parked.parked_id for parked in log.parked("g")])

@@ -52,7 +52,7 @@ def tell(log: SessionLog, session: str = "s", text: str = SECRET) -> None:
 
 def park(log: SessionLog, fail: Fail, group: str = "g", **settings: Any) -> None:
     """Let a handler fail until all that is there is parked."""
-    settings = {"bodies": True, "max_attempts": 1, "claim_after": 0.3, "backoff": 0.01, **settings}
+    settings = {"bodies": True, "max_attempts": 1, "claim_after": 5.0, "backoff": 0.01, **settings}
     before = len(list(log.parked(group)))
     with Subscriber(log, group, **settings) as deliveries:
         for delivery in deliveries:
