@@ -126,6 +126,9 @@ def read(log: SessionLog) -> None:
         next(feed)
     assert any(one.group == "g" for one in log.groups())
     list(log.parked("g"))
+    list(log.tombstones())
+    list(log.tombstones("s-2"))
+    log.anchor("s-1")
     log.servers()
 
 

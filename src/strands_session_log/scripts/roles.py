@@ -122,7 +122,7 @@ READER = Role(
     "lists, shows, verifies, exports and tails sessions, sees groups and what they have parked",
     _needed(
         (LOAD, LOCATE, STANDING, GROUP_STATUS),
-        "EXISTS GET HGET HGETALL HLEN HMGET HSTRLEN SCAN TYPE XLEN XRANGE XREAD XREVRANGE "
+        "EXISTS GET HGET HGETALL HLEN HMGET HSCAN HSTRLEN SCAN TYPE XLEN XRANGE XREAD XREVRANGE "
         "ZCARD ZCOUNT ZMSCORE ZRANGE ZSCORE",
     ),
     writes=False,
@@ -148,7 +148,7 @@ CONSUMER = Role(
 ERASER = Role(
     "eraser",
     "erases single events, deletes whole sessions",
-    _needed((ERASE_STEP, DELETE, TOMBSTONE_SET), "HDEL HSCAN PTTL UNLINK", READER),
+    _needed((ERASE_STEP, DELETE, TOMBSTONE_SET), "HDEL PTTL UNLINK", READER),
 )
 ADMIN = Role(
     "admin",
