@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -99,6 +100,14 @@ def test_or_by_an_option(encrypt: Encrypt, authority: Authority) -> None:
 def test_declining_both_and_asking_for_it_is_a_contradiction() -> None:
     with pytest.raises(errors.InvalidUrlError, match="take one away"):
         connect("valkeys://h?ssl_cert_reqs=none&ssl_check_hostname=true")
+
+
+def test_an_older_version_of_tls_than_the_url_names_is_refused(server: Server, authority: Authority) -> None:
+    with TlsPeer(server.port, authority.sign("localhost"), newest=ssl.TLSVersion.TLSv1_2) as peer:
+        url = f"valkeys://localhost:{peer.port}?ssl_ca_certs={authority.certificate}&ssl_min_version="
+        with SessionLog.connect(f"{url}TLSv1_2", namespace="old") as log:
+            assert log.sessions() == []
+        assert "protocol version" in refusal(f"{url}TLSv1_3").reason
 
 
 def test_an_expired_certificate_is_refused(encrypt: Encrypt, authority: Authority) -> None:

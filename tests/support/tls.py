@@ -60,12 +60,20 @@ class TlsPeer:
         port: The server's.
         certificate: A file with certificate and key.
         clients_of: A certificate that clients' own must follow from; None if they need none.
+        newest: The newest version of TLS it knows.
     """
 
-    def __init__(self, port: int, certificate: Path, clients_of: Path | None = None) -> None:
+    def __init__(
+        self,
+        port: int,
+        certificate: Path,
+        clients_of: Path | None = None,
+        newest: ssl.TLSVersion = ssl.TLSVersion.MAXIMUM_SUPPORTED,
+    ) -> None:
         self._target, self.port = port, free_port()
         self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self._context.load_cert_chain(certificate)
+        self._context.maximum_version = newest
         if clients_of is not None:
             self._context.verify_mode = ssl.CERT_REQUIRED
             self._context.load_verify_locations(clients_of)

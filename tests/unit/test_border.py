@@ -49,6 +49,16 @@ def test_what_is_not_waited_out_becomes_an_error_of_ours_with_its_cause(error: E
     assert raised.value.__cause__ is error
 
 
+@pytest.mark.parametrize("attempt", [1, 2, 3])
+def test_a_server_that_repeats_arguments_does_so_to_nobody(attempt: int) -> None:
+    """It may be another server by the second attempt, an old one, or a proxy."""
+    repeating = driver.ResponseError("unknown command 'HELLO', with args beginning with: '3' 'AUTH' 'u' 'hunter2'")
+    before = [driver.BusyLoadingError("Valkey is loading the dataset in memory")] * (attempt - 1)
+    with pytest.raises(ServerRefusedError, match="unknown command 'HELLO'") as raised:
+        insist(failing(*before, repeating), 5)
+    assert "hunter2" not in "".join(traceback.format_exception(raised.value))
+
+
 NOT_READY = [
     (driver.ReadOnlyError("You can't write against a read only replica."), errors.ReadOnlyServerError),
     (driver.ResponseError(DEMOTED), errors.ReadOnlyServerError),

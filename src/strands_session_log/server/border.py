@@ -158,6 +158,7 @@ def _again(call: Callable[[], T], error: Exception, timing: Timing, retry_for: f
         try:
             return call()
         except (*_DRIVER, EmbeddedServerError) as again:
+            _take_arguments_out(again)
             lost, error = lost or _is_lost(again), timing.barred or again
     _take_arguments_out(error)
     raise _translated(error, lost or timing.lost) from (error if isinstance(error, _DRIVER) else error.__cause__)

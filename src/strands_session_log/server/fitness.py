@@ -36,6 +36,8 @@ def take(client: Any) -> None:
 
 def _unfitness(client: Any) -> str:
     """What is wrong with it, and what to give instead; empty when it will do."""
+    if isinstance(client, (str, bytes)):
+        return "give a valkey.Valkey or valkey.ValkeyCluster, or a URL to SessionLog.connect"
     if iscoroutinefunction(getattr(client, "execute_command", None)):
         return "it is asynchronous; give a valkey.Valkey or valkey.ValkeyCluster, the log awaits nothing"
     if not isinstance(client, (valkey.Valkey, valkey.ValkeyCluster)):

@@ -219,7 +219,7 @@ class Intake:
             given = news.get(place.partition, [])
             unseen = place.note_news(given, most, now)
             if place.doubts_history:
-                self._check_history(place, now)
+                self._check_history(place, given, now)
             if unseen and (gap := self._group.missing(unseen)):
                 self._found(place, gap)
             if given:
@@ -277,7 +277,7 @@ class Intake:
         place.broke(time.monotonic())
         self._leases.note(place.partition, False)
 
-    def _check_history(self, place: Place, now: float) -> None:
+    def _check_history(self, place: Place, given: Sequence[Given], now: float) -> None:
         """Look whether what was given last is still in the feed, before anything that came after it is handed over.
 
         Raises:
@@ -286,6 +286,8 @@ class Intake:
         (taken,) = self._group.take([place.request(0, now, False)])
         if taken.status == "forked":
             raise self._forked(place)
+        for newest in given[-1:]:
+            place.keep(newest)
 
     def _forked(self, place: Place) -> LogForkedError:
         assert place.last is not None

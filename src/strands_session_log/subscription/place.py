@@ -80,12 +80,12 @@ class Place:
         if not given:
             return None
         first, seen = FeedId.parse(self.partition, given[0].id), FeedId.parse(self.partition, self.seen)
-        self.seen = given[-1].id.decode()
+        self._has_seen(given[-1].id.decode())
         if first.sequence <= seen.sequence:
             # A number is never used again, except by another history.
             self._must_compare = self.rang = True
             return None
-        self.last = given[-1]
+        self.keep(given[-1])
         return None if first.sequence == seen.sequence + 1 else Gap(seen, first)
 
     def note(self, request: Request, taken: Taken, now: float) -> None:
@@ -97,7 +97,7 @@ class Place:
         self.own, self._must_compare, self._is_begun = (), False, True
         self.is_leased_away, self.is_broken = taken.status == "leased", False
         self.is_mine = not self.is_leased_away
-        self.seen = taken.delivered
+        self._has_seen(taken.delivered)
         has_more_again = sum(one.attempts > 1 for one in taken.given) + len(taken.parked) >= AGAIN_AT_ONCE
         if request.claim:
             self._claim_at = now if has_more_again else now + self._claim_every
@@ -108,7 +108,17 @@ class Place:
             self.due_at = now + min(taken.wait, _LEASED_EVERY)
         self._has_history = taken.backfill not in ("", "replay")
         if taken.given and taken.given[-1].attempts == 1:
-            self.last = taken.given[-1]
+            self.keep(taken.given[-1])
+
+    def _has_seen(self, stream_id: str) -> None:
+        """Up to where the group was given everything; where history stands, a lower number is somebody else's."""
+        if self.last is None or _number(stream_id) > _number(self.seen):
+            self.seen = stream_id
+
+    def keep(self, given: Given) -> None:
+        """What was given last, which tells whether history stands; not what somebody else has put behind it."""
+        if self.last is None or _number(given.id.decode()) > _number(self.last.id.decode()):
+            self.last = given
 
     def try_again_at(self, moment: float) -> None:
         """Something failed: it may be tried again then."""
@@ -130,3 +140,7 @@ class Place:
         self.is_broken = self.must_recover = True
         self.is_mine = False
         self.rang, self.due_at, self.asked_at = False, now + _BROKEN_EVERY, now
+
+
+def _number(stream_id: str) -> int:
+    return int(stream_id.rpartition("-")[2])
