@@ -89,6 +89,7 @@ async def talk():
     while True:
         await tireless.invoke_async("And?")
         tireless.messages.clear()
+        await asyncio.sleep(0.005)
         is_talking.set()
 threading.Thread(target=asyncio.run, args=(talk(),), daemon=True).start()
 is_talking.wait()
@@ -279,8 +280,11 @@ def test_what_a_recorder_gave_up_when_it_was_closed_is_told_once_and_waited_for_
     assert "not recorded" not in ended.stderr
 
 
-def test_an_agent_that_never_stops_in_a_daemon_thread_does_not_keep_its_process_alive(tcp_server: Server) -> None:
-    ended = run(["-c", TALKS_ON, tcp_server.url, "1"])
+def test_an_agent_that_never_stops_in_a_daemon_thread_does_not_keep_its_process_alive(
+    tcp_server: Server, proxy: FaultProxy
+) -> None:
+    proxy.delay(requests=0.1)
+    ended = run(["-c", TALKS_ON, proxy.url, "1"])
     assert ended.returncode == 0, ended.stderr
     assert unwritten(ended.stderr) > 0
     assert "their agents went on; recording.gap tells of them" in ended.stderr
