@@ -72,6 +72,31 @@ child.join()
 sys.exit(child.exitcode)
 """
 )
+CLOSED = """
+from strands import Agent
+from strands_session_log import SessionRecorder
+from strands_session_log.testing.model import ScriptedModel
+
+recorder = SessionRecorder("valkey://127.0.0.1:1", "s")
+Agent(model=ScriptedModel(["Yes."]), hooks=[recorder], callback_handler=None)("Are you there?")
+assert not recorder.close(0.5)
+"""
+TALKS_ON = (
+    BEGINNING
+    + """
+import asyncio, threading
+tireless = Agent(agent_id="tireless", model=ScriptedModel(lambda _: "Yes."), hooks=[recorder], callback_handler=None)
+is_talking = threading.Event()
+async def talk():
+    while True:
+        await tireless.invoke_async("And?")
+        tireless.messages.clear()
+        await asyncio.sleep(0.005)
+        is_talking.set()
+threading.Thread(target=asyncio.run, args=(talk(),), daemon=True).start()
+is_talking.wait()
+"""
+)
 WITHOUT_THREADS = (
     BEGINNING
     + """
@@ -245,6 +270,27 @@ def test_a_child_process_records_what_it_saw_and_nothing_twice(tcp_server: Serve
         "And in a child?",
         "Yes.",
     ]
+
+
+def test_what_a_recorder_gave_up_when_it_was_closed_is_told_once_and_waited_for_no_more() -> None:
+    ended = run(["-c", CLOSED])
+    assert ended.returncode == 0, ended.stderr
+    assert "| closed" in ended.stderr
+    assert "not recorded" not in ended.stderr
+
+
+def test_an_agent_that_never_stops_in_a_daemon_thread_does_not_keep_its_process_alive(
+    tcp_server: Server, proxy: FaultProxy
+) -> None:
+    proxy.delay(requests=0.1)
+    ended = run(["-c", TALKS_ON, proxy.url, "1"])
+    assert ended.returncode == 0, ended.stderr
+    assert unwritten(ended.stderr) > 0
+    assert "their agents went on; recording.gap tells of them" in ended.stderr
+    with SessionLog.connect(tcp_server.url) as log:
+        last = happened(log)[-1]
+        assert (last.type, last.data["error"]) == ("recording.gap", "the process ended before it was written")
+        assert log.verify("s").ok
 
 
 def test_where_no_thread_can_be_started_the_end_of_the_process_writes_what_waits(tcp_server: Server) -> None:

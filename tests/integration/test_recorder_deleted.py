@@ -170,6 +170,25 @@ def test_a_batch_that_is_under_way_when_its_session_is_deleted_lands_before_or_n
     direct.close()
 
 
+def test_what_was_said_just_before_a_deletion_is_not_written_however_far_the_server_is(
+    tcp_server: Server, proxy: FaultProxy
+) -> None:
+    direct = SessionLog.connect(tcp_server.url)
+    recorder = SessionRecorder(SessionLog.connect(proxy.url), "s")
+    agent = recorded_agent(recorder)
+    agent("Hello?")
+    assert recorder.flush()
+    proxy.delay(requests=0.4)
+    agent(SECRET)
+    direct.delete("s")
+    let_time_pass(direct)
+    agent("And now?")
+    assert recorder.close(30)
+    assert SECRET not in raw(direct)
+    assert transcript(direct) == agent.messages[-2:]
+    direct.close()
+
+
 def test_a_deleted_session_stays_away_until_somebody_speaks(session_log: SessionLog) -> None:
     recorder = SessionRecorder(session_log, "s")
     agent = recorded_agent(recorder)

@@ -18,7 +18,7 @@ from ..codec import from_json, to_json
 from ..lifecycle import Facts, Journal, listen
 from ..lifecycle.erasing import erase_original
 from ..lifecycle.guardrail import Guardrail, Said, watch
-from ..lifecycle.records import check_ids
+from ..lifecycle.records import answers_tools, check_ids
 from ..lifecycle.trace import current_traceparent
 from ..session_log import DEFAULT_NAMESPACE, SessionLog
 from .ending import at_end_of_child, finish
@@ -151,13 +151,15 @@ class SessionRecorder(HookProvider):
         message, record, trace = _snapshot(hook.message), SessionAgent.from_agent(hook.agent), current_traceparent()
 
         def step(journal: Journal) -> None:
+            if journal.is_of_before(message):
+                return
             # Redacted while it waited: then the original is not written at all.
             spoken = SessionMessage.from_message(said.redaction or message, journal.next_index)
             journal.message(spoken, trace)
             said.index, said.created_at, said.withheld = spoken.message_id, spoken.created_at, journal.withheld
             journal.state(record, trace)
 
-        self._worker(hook.agent.agent_id).put(step, begins=True)
+        self._worker(hook.agent.agent_id).put(step, begins=not answers_tools(message))
 
     def _message_updated(self, hook: Any) -> None:
         message, trace = _snapshot(hook.message), current_traceparent()

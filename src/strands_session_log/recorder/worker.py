@@ -160,10 +160,26 @@ class Worker:
             return RecorderStats(self._recorded, len(self._steps), self._losses.total, last_error)
 
     @property
+    def is_closed(self) -> bool:
+        """Whether nothing is written any more, whatever waits."""
+        return self._closing
+
+    @property
+    def has_given_up(self) -> bool:
+        """Whether there was something that could not be written."""
+        return bool(self._left)
+
+    @property
     def is_done(self) -> bool:
         """Whether all that was seen is written, and told if it was lost."""
         with self._changed:
             return self._is_done()
+
+    @property
+    def goal(self) -> int:
+        """Where `progress` will be once all that waits now is done with."""
+        with self._changed:
+            return self.progress + len(self._steps)
 
     @property
     def unwritten(self) -> int:
@@ -179,8 +195,12 @@ class Worker:
             begins: Whether a session may begin with it.
         """
         with self._changed:
-            if self._closing or self._leaving:
-                self._lose(self._leaving or "the recorder is closed")
+            if self._closing:
+                self._lose("the recorder is closed")
+            elif self._leaving:
+                # Too late to be told: the gap is the last word.
+                self._losses.drop(1, self._leaving)
+                self._left += 1
             elif len(self._steps) >= self._buffer:
                 self._lose("the buffer is full")
             else:
@@ -436,17 +456,18 @@ def _life(log: SessionLog, session_id: str) -> tuple[Life, float]:
     """Which session there is, and when the last of its id was deleted, on the monotonic clock; 0 if none was.
 
     The server says how long ago that was as of some moment between question and answer. So the quickest answer counts:
-    a first one may have waited for a connection. It was then at the earliest, and what came later is kept.
+    a first one may have waited for a connection. A quick one is as exact as a deletion's milliseconds. Of a slow one
+    the latest moment counts: rather what was said since is lost, and counted, than what was deleted comes back.
     """
     quickest, deleted_at = inf, 0.0
     for _ in range(_LOOKS):
-        asked, found = time.monotonic(), log.events.life(session_id)
-        took = time.monotonic() - asked
+        asked, found, answered = time.monotonic(), log.events.life(session_id), time.monotonic()
         if found.deleted_ago is None:
             return found, 0.0
-        if took < quickest:
-            quickest, deleted_at = took, asked - found.deleted_ago
-        if took < _QUICK:
+        if answered - asked < quickest:
+            quickest = answered - asked
+            deleted_at = (asked if quickest < _QUICK else answered) - found.deleted_ago
+        if quickest < _QUICK:
             break
     return found, deleted_at
 

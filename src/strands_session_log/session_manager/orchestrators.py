@@ -12,12 +12,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
-from weakref import WeakSet
+from weakref import WeakSet, WeakValueDictionary
 
 from strands.types.session import SessionMessage
 
 from .. import events
+from ..codec import to_json
+from ..errors import EncodingError
 from ..event_log import EventLog
 from ..events import Event
 from ..ids import check_id
@@ -26,6 +29,7 @@ from ..lifecycle.erasing import erase_original
 from ..lifecycle.guardrail import Guardrail, watch
 from ..lifecycle.hooks import Handler
 from ..lifecycle.trace import current_traceparent
+from ..lifecycle.withheld import said_since
 from ..state import AgentState, SessionState
 from .errors import session_exceptions
 
@@ -50,6 +54,8 @@ class Orchestrators:
         self._nodes: WeakSet[Node] = WeakSet()
         self._life: str | None = None
         self._withheld: set[str] = set()
+        self._sources: WeakValueDictionary[str, Any] = WeakValueDictionary()
+        self._shared: dict[str, Any] = {}
 
     def register(self, registry: Any, manager: Any) -> None:
         """Listen to one orchestrator's registry."""
@@ -66,6 +72,9 @@ class Orchestrators:
     def session_deleted(self) -> None:
         """Begin anew with the next call: what runs has a task and results of the session that was deleted."""
         self._withheld |= self._journals.keys() | self._facts.keys()
+        for name, source in self._sources.items():
+            with suppress(EncodingError):
+                self._shared[name] = to_json(_shared(source.serialize_state()))
         self._journals.clear()
         self._life = None
         for node in self._nodes:
@@ -75,15 +84,41 @@ class Orchestrators:
         """Put the state of an orchestrator in line, as it is now; returns what writes it."""
         journal = self._journal(source.id)
         if source.id in self._withheld:
-            return _writing(journal)
+            return self._writing(journal)
         with session_exceptions():
-            journal.queue([events.MultiAgentUpdated(source.serialize_state(), source.id, trace=current_traceparent())])
-        return _writing(journal)
+            journal.queue([events.MultiAgentUpdated(self._state_of(source), source.id, trace=current_traceparent())])
+        return self._writing(journal)
+
+    def _writing(self, journal: Journal) -> Callable[[], None]:
+        def write() -> None:
+            with session_exceptions():
+                journal.flush()
+                if self._life is None:
+                    self._keep_to_life()
+
+        return write
+
+    def _keep_to_life(self) -> None:
+        """A session was begun anew: what is written later belongs to that one."""
+        found = self._log.life(self._session_id).name
+        if not found.startswith(" "):
+            self._life = found
+            for journal in list(self._journals.values()):
+                journal.life = found
+
+    def _state_of(self, source: Any) -> Any:
+        """Without what the agents of a swarm shared in a session that was deleted: it stays from call to call."""
+        state = source.serialize_state()
+        if source.id not in self._shared or not _shared(state):
+            return state
+        shared = said_since(_shared(state), self._shared[source.id])
+        return {**state, "context": {**state["context"], "shared_context": shared}}
 
     def _unless_withheld(self, handle: Handler) -> Handler:
         return lambda hook: None if hook.source.id in self._withheld else handle(hook)
 
     def _initialize(self, source: Any, manager: Any) -> None:
+        self._sources[source.id] = source
         with session_exceptions():
             # What is written later belongs to the session that is read, or begun, here.
             life = self._life or self._log.life(self._session_id).name
@@ -108,6 +143,9 @@ class Orchestrators:
                 self._listen_to_nodes(executor, inner, state)
 
     def _invocation_started(self, hook: Any) -> None:
+        if hook.source.id in self._withheld and _goes_on(hook.source):
+            # With its task and results of before.
+            return
         self._withheld.discard(hook.source.id)
         for node in self._nodes:
             node.orchestrator_called(hook.source.id)
@@ -121,7 +159,7 @@ class Orchestrators:
         self._answered(hook.source)
         journal = self._journal(hook.source.id)
         journal.queue([events.NodeStarted({"node": hook.node_id}, hook.source.id, trace=current_traceparent())])
-        return _writing(journal)
+        return self._writing(journal)
 
     def _node_ended(self, hook: Any) -> Callable[[], None]:
         started = self._started.pop((hook.source.id, hook.node_id), None)
@@ -235,12 +273,16 @@ class Node:
                 self._to_erase.discard(index)
 
 
-def _writing(journal: Journal) -> Callable[[], None]:
-    def write() -> None:
-        with session_exceptions():
-            journal.flush()
+def _goes_on(source: Any) -> bool:
+    """Whether an orchestrator that is called goes on with what was interrupted, or was under way."""
+    waits = getattr(getattr(source, "_interrupt_state", None), "activated", False)
+    return bool(waits or getattr(source, "_resume_from_session", False))
 
-    return write
+
+def _shared(state: Any) -> Any:
+    """What the agents of a swarm have told each other."""
+    context = state.get("context") if isinstance(state, dict) else None
+    return context.get("shared_context") if isinstance(context, dict) else None
 
 
 def _status(source: Any, node_id: str) -> str | None:
