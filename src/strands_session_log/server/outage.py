@@ -67,10 +67,16 @@ class Outage:
         finally:
             here.waits = before
 
-    def over(self, part: Hashable = "") -> None:
-        """Note that a part can go on, or need not; this costs nothing while all is well."""
-        if part in self._waiting:
-            self._leave(part, is_back=True)
+    def over(self, part: Hashable = "") -> bool:
+        """Note that a part can go on, or need not; this costs nothing while all is well.
+
+        Returns:
+            Whether it waited.
+        """
+        if part not in self._waiting:
+            return False
+        self._leave(part, is_back=True)
+        return True
 
     def close(self) -> None:
         """Nobody waits any more, whether or not the server is back."""
