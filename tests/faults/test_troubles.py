@@ -220,6 +220,34 @@ def test_an_outage_is_told_at_once_then_rarely_and_when_it_is_over(heard: Heard,
     assert [line.rpartition("| ")[2] for line in caplog.messages] == ["waiting for the server", "the server is back"]
 
 
+def test_who_has_nothing_to_ask_any_more_does_not_tell_that_the_server_is_back(heard: Heard, caplog: Any) -> None:
+    outage = Outage("tail", "strands")
+    outage.met(OSError("away"), "asks")
+    outage.over("asks", is_back=False)
+    assert [type(one) for one in heard] == [ServerAwaited, ServerWaitOver]
+    assert heard.over("tail") == []
+    for part in ("asks", "waits"):
+        outage.met(OSError("away"), part)
+    outage.over("asks")
+    outage.over("waits", is_back=False)
+    assert len(heard.over("tail")) == 1
+    assert caplog.text.count("the server is back") == 1
+
+
+@pytest.mark.parametrize("session", ["s", None])
+def test_a_tail_that_is_closed_while_the_server_is_away_does_not_tell_that_it_is_back(
+    log: SessionLog, tcp_server: Server, heard: Heard, session: str | None
+) -> None:
+    log.append("s", note(0))
+    with collecting(log.tail(session)) as following:
+        wait_until(lambda: following, "what there was")
+        tcp_server.kill()
+        wait_until(lambda: heard.awaited("tail"), "it to wait")
+    wait_until(lambda: len(heard) == 2, "it to wait no more")
+    assert heard.over("tail") == []
+    tcp_server.restart()
+
+
 def test_an_outage_that_lasts_is_told_again(heard: Heard, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(outage_module, "_AGAIN", 0.0)
     outage = Outage("tail", "strands")

@@ -294,8 +294,7 @@ class Worker:
         """Write, and tell what is waited for meanwhile; given up or not, nothing is when that is over."""
         with self._outage.told_by(self):
             self._write(batch)
-        if not (self._closing or self._leaving):
-            self._outage.over(self)
+        self._outage.over(self, is_back=False)
 
     def _write(self, batch: list[Seen]) -> None:
         attempt: Attempt | None = None

@@ -39,6 +39,7 @@ class Outage:
         self._lock, self._is_closed = RLock(), False
         self._waiting: dict[Hashable, Iterator[float]] = {}
         self._since = self._again_at = 0.0
+        self._has_answered = False
 
     def met(self, error: Exception, part: Hashable = "") -> float:
         """Note that a part of the follower, a thread as a rule, could not go on.
@@ -52,6 +53,7 @@ class Outage:
                 return _LONGEST
             if not self._waiting:
                 self._since = self._again_at = now
+            self._has_answered = False
             pause = next(self._waiting.setdefault(part, pauses()))
             if now >= self._again_at:
                 self._again_at = now + _AGAIN
@@ -67,15 +69,19 @@ class Outage:
         finally:
             here.waits = before
 
-    def over(self, part: Hashable = "") -> bool:
+    def over(self, part: Hashable = "", *, is_back: bool = True) -> bool:
         """Note that a part can go on, or need not; this costs nothing while all is well.
+
+        Args:
+            part: Which.
+            is_back: Whether the server has answered it; else it has nothing to ask any more.
 
         Returns:
             Whether it waited.
         """
         if part not in self._waiting:
             return False
-        self._leave(part, is_back=True)
+        self._leave(part, is_back)
         return True
 
     def close(self) -> None:
@@ -87,9 +93,11 @@ class Outage:
 
     def _leave(self, part: Hashable, is_back: bool) -> None:
         with self._lock:
-            if self._waiting.pop(part, None) is None or self._waiting:
+            was_there = self._waiting.pop(part, None) is not None
+            self._has_answered = self._has_answered or (was_there and is_back)
+            if self._waiting or not was_there:
                 return
-            seconds = time.monotonic() - self._since
+            seconds, is_back = time.monotonic() - self._since, self._has_answered
             if is_back:
                 logger.warning("%s=<%s>, seconds=<%.1f> | the server is back", self._follower, self._name, seconds)
             hooks.tell(ServerWaitOver(self._follower, seconds, is_back))

@@ -354,7 +354,7 @@ class Desk:
         ]
         if parts:
             self._beat(parts, now)
-        self._outage.over("heartbeats")
+        self._outage.over("heartbeats", is_back=bool(parts))
 
     def _fail_overdue(self, now: float) -> None:
         """In order nobody else is given anything while this consumer lives: it must say itself what takes too long."""

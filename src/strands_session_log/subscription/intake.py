@@ -156,7 +156,7 @@ class Intake:
         with self._room.taken(self._settings.batch * len(self._places)) as room:
             busy = self._take_what_is_due(room) if room else False
         if not room:
-            self._outage.over(self)
+            self._outage.over(self, is_back=False)
             self._desk.wait_for_room(0.5)
             # Or it is promised to another thread, which will not take long.
             self._stopping.wait(_NAP)

@@ -139,10 +139,12 @@ class Follower:
     def _read(self) -> float:
         """A page for everybody who is behind; for how many seconds to wait for servers that are away."""
         away: dict[Lane, float] = {}
+        asked = set[Lane]()
         for watch in list(self._behind):
             lane = self._lane(watch)
             if lane not in away:
                 try:
+                    asked |= set() if watch.is_over else {lane}
                     self._go_on(watch, lane, self._advanced(watch))
                 except Exception as error:
                     if not is_transient(error):
@@ -150,7 +152,8 @@ class Follower:
                     away[lane] = self._outage.met(error, (lane,))
         for lane in self._lanes.values():
             if lane not in away:
-                self._outage.over((lane,))
+                # Who waited may have been closed meanwhile.
+                self._outage.over((lane,), is_back=lane in asked)
         return max(away.values(), default=0.0)
 
     def _go_on(self, watch: Watch[Any], lane: Lane, standing: Standing) -> None:
@@ -209,7 +212,7 @@ class Follower:
                 watch.doubt(lost)
                 self._take_over(watch)
             self._note_landmarks(live)
-            self._outage.over(self)
+            self._outage.over(self, is_back=bool(live))
         except Exception as error:
             if not is_transient(error):
                 raise

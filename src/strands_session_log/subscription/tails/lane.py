@@ -103,7 +103,7 @@ class Lane:
             if self._live:
                 return False
             self._thread = None
-        self._outage.over(self)
+        self._outage.over(self, is_back=False)
         return True
 
     def _serve(self) -> None:
