@@ -19,6 +19,7 @@ from strands_session_log.testing.model import ScriptedModel
 from subscription.helpers import Consumer, Told
 from support import Cluster, troubles
 from support.following import collecting, note
+from support.processes import HOST
 from support.servers import Server
 from support.troubles import Trouble
 from support.waiting import wait_until
@@ -210,6 +211,28 @@ def test_a_slot_that_is_half_moved_is_waited_for(heard: Heard, ordered: bool) ->
         assert [one.error for one in tails] == [None, None]
 
 
+def test_a_recorder_that_is_refused_for_good_after_a_trouble_waits_no_more_and_says_why(
+    tcp_server: Server, heard: Heard, caplog: Any
+) -> None:
+    tcp_server.execute("ACL", "SETUSER", "recorder", "on", ">secret", "~*", "+@all")
+    with SessionLog.connect(f"valkey://recorder:secret@{HOST}:{tcp_server.port}", retry_for=0.1) as log:
+        recorder = SessionRecorder(log, "s")
+        agent = Agent(model=ScriptedModel(["One.", "Two."]), hooks=[recorder], callback_handler=None)
+        agent("First")
+        assert recorder.flush()
+        with troubles.too_few_replicas(tcp_server):
+            agent("Second")
+            wait_until(lambda: heard.awaited("recorder"), "it to wait")
+            tcp_server.execute("ACL", "SETUSER", "recorder", "-evalsha", "-eval", "-evalsha_ro", "-eval_ro")
+            wait_until(lambda: heard.over("recorder"), "it to be over")
+            wait_until(lambda: "'evalsha' command" in recorder.stats.last_error, "the refusal")
+        wait_until(lambda: "'evalsha' command" in caplog.text, "the reason to be told")
+        assert len(heard.awaited("recorder")) == len(heard.over("recorder")) == 1
+        tcp_server.execute("ACL", "SETUSER", "recorder", "+@all")
+        assert recorder.close(timeout=20)
+        assert [record.message for record in log.state("s").agents[agent.agent_id].messages] == agent.messages
+
+
 def test_an_outage_is_told_at_once_then_rarely_and_when_it_is_over(heard: Heard, caplog: Any) -> None:
     outage = Outage("tail", "strands")
     for number in range(200):
@@ -235,6 +258,20 @@ def test_a_part_that_need_not_go_on_does_not_tell_that_the_server_is_back(heard:
     assert [type(one) for one in heard] == [ServerAwaited]
     outage.over("two")
     assert len(heard.over("tail")) == 1
+
+
+@pytest.mark.parametrize("session", ["s", None])
+def test_a_tail_that_is_closed_while_the_server_is_away_does_not_tell_that_it_is_back(
+    log: SessionLog, tcp_server: Server, heard: Heard, session: str | None
+) -> None:
+    log.append("s", note(0))
+    with collecting(log.tail(session)) as following:
+        wait_until(lambda: following, "what there was")
+        tcp_server.kill()
+        wait_until(lambda: heard.awaited("tail"), "it to wait")
+    wait_until(lambda: len(heard) == 2, "it to wait no more")
+    assert heard.over("tail") == []
+    tcp_server.restart()
 
 
 def test_an_outage_that_lasts_is_told_again(heard: Heard, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -12,7 +12,7 @@ from math import inf
 from typing import Any, NamedTuple, TypeAlias
 from weakref import WeakSet
 
-from ..errors import ConcurrentWriteError, SessionLogError, SessionLostError
+from ..errors import ConcurrentWriteError, ServerRefusedError, SessionLogError, SessionLostError, UnknownOutcomeError
 from ..errors.quoting import described
 from ..event_log import EventLog, Life
 from ..event_log.expected import follows
@@ -235,8 +235,7 @@ class Worker:
         """Write in the caller's thread until something fails, where no other can be started; then tell what is lost."""
         self._tries_once = True
         while batch := self._take(waits=False):
-            with self._outage.told_by(self):
-                self._write(batch)
+            self._write_and_tell(batch)
 
     def close(self) -> None:
         """Stop trying; what waits is lost."""
@@ -282,8 +281,7 @@ class Worker:
     def _run(self) -> None:
         while batch := self._take():
             started = time.monotonic()
-            with self._outage.told_by(self):
-                self._write(batch)
+            self._write_and_tell(batch)
             took_long = time.monotonic() - started > _LONG
             self._batch = max(_LEAST_BATCH, self._batch // 2) if took_long else min(_BATCH, self._batch * 2)
 
@@ -312,6 +310,12 @@ class Worker:
         self._left += len(waiting) - len(told)
         self._queue_gap(again=True)
 
+    def _write_and_tell(self, batch: list[Seen]) -> None:
+        """Write, and tell what is waited for meanwhile; given up or not, nothing is when that is over."""
+        with self._outage.told_by(self):
+            self._write(batch)
+        self._outage.leave(self)
+
     def _write(self, batch: list[Seen]) -> None:
         attempt: Attempt | None = None
         conflicts = faults = 0
@@ -330,7 +334,7 @@ class Worker:
                 if conflicts > _MAX_CONFLICTS:
                     return self._give_up(batch, error)
             except SessionLogError as error:
-                self._wait_after(error, self._outage.met(error, self) if is_transient(error) else _PAUSE)
+                self._wait_after(error, self._pause_after(error))
             except Exception as error:
                 faults += 1
                 if self._is_hopeless(error, attempt, faults):
@@ -343,6 +347,16 @@ class Worker:
             self._wait_after(error, _SHORT_PAUSE)
             return False
         return attempt is None or not attempt.skip(error)
+
+    def _pause_after(self, error: SessionLogError) -> float:
+        away = error.__cause__ if isinstance(error, UnknownOutcomeError) else error
+        if isinstance(away, Exception) and is_transient(away):
+            return self._outage.met(away, self)
+        if isinstance(error, ServerRefusedError) and self._outage.over(self):
+            # It is not away any more, and why it refuses for good has not been told.
+            with self._changed:
+                self._trouble = ""
+        return _PAUSE
 
     def _has_time_for(self, batch: Sequence[Seen]) -> bool:
         return not self._closing and (not self._leaving or isinstance(batch[0].step, Gap))

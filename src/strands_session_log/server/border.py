@@ -42,6 +42,8 @@ T = TypeVar("T")
 
 _GRACE = 0.5
 """Seconds that an attempt has beyond the time of its call: the last one begins when that is over."""
+ANSWERED_WITHIN = 10.0
+"""Seconds after which a server counts as away to whoever follows, where the client has no time-outs of its own."""
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.02, 1.0
 _DRIVER = (driver.ValkeyError, driver.ValkeyClusterException)
 _PERMANENT = (driver.AuthenticationError, driver.AuthorizationError)

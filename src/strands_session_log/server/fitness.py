@@ -69,7 +69,7 @@ def _tell_of_time_outs(client: Any, is_timed: bool) -> None:
     if options_of(client).get("socket_timeout") is not None or source in _told:
         return
     _told.add(source)
-    until = "tails, subscriptions and calls without retry_for wait" if is_timed else "every call waits"
+    until = "calls without retry_for wait" if is_timed else "every call waits"
     logger.warning(
         "client=%r | it has no time-out, so %s for ever if the server stands still; make it with socket_timeout=10",
         client,

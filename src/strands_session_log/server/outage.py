@@ -68,13 +68,19 @@ class Outage:
         finally:
             here.waits = before
 
-    def over(self, part: Hashable = "") -> None:
-        """Note that the server has answered a part; this costs nothing while all is well."""
-        if self._is_on:
-            with self._lock:
-                self._waiting.pop(part, None)
-                if not self._waiting:
-                    self._end(is_back=True)
+    def over(self, part: Hashable = "") -> bool:
+        """Note that the server has answered a part; this costs nothing while all is well.
+
+        Returns:
+            Whether that part waited.
+        """
+        if not self._is_on:
+            return False
+        with self._lock:
+            waited = self._waiting.pop(part, None) is not None
+            if not self._waiting:
+                self._end(is_back=True)
+            return waited
 
     def leave(self, part: Hashable, to: Hashable | None = None) -> None:
         """Note that a part need not go on, which says nothing of the server: that the next answer does.

@@ -16,7 +16,7 @@ from valkey import ValkeyCluster
 from ...codec import RawEntry
 from ...errors import SessionLogError
 from ...errors.quoting import frames_of
-from ...server.border import Client, insist, is_transient
+from ...server.border import ANSWERED_WITHIN, Client, insist, is_transient
 from ...server.outage import Outage
 from .lane import Lane
 from .watch import Standing, Watch
@@ -170,7 +170,7 @@ class Follower:
         if watch.is_over:
             return Standing.OVER
         try:
-            return watch.advance()
+            return insist(watch.advance, 0, within=ANSWERED_WITHIN)
         except Exception as error:
             if is_transient(error):
                 raise
@@ -233,7 +233,7 @@ class Follower:
     def _fallen(self, idle: Sequence[Watch[Any]]) -> list[Watch[Any]]:
         """Those that do not stand at the end of what is there, or of which it is not certain; one round trip."""
         probes = [(watch, watch.probe()) for watch in idle]
-        replies = iter(insist(partial(self._ask, [command for _, asked in probes for command in asked]), 0))
+        replies = iter(self._asked([command for _, asked in probes for command in asked]))
         answered = [(watch, [next(replies) for _ in asked]) for watch, asked in probes]
         return [watch for watch, found in answered if not _stands(watch, found)]
 
@@ -248,8 +248,11 @@ class Follower:
         """Those at which something comes all the time, and what they had read that is not there any more; one trip."""
         asked = [(watch, self._landmarks[watch]) for watch in moving if watch in self._landmarks]
         commands = [("XRANGE", watch.key, landmark[0], landmark[0]) for watch, landmark in asked]
-        replies: Sequence[Any] = insist(partial(self._ask, commands), 0) if commands else ()
+        replies = self._asked(commands) if commands else ()
         return [one for one, found in zip(asked, replies, strict=True) if not _is_there(one[1], found)]
+
+    def _asked(self, commands: Sequence[Sequence[Any]]) -> Sequence[Any]:
+        return insist(partial(self._ask, commands), 0, within=ANSWERED_WITHIN)
 
     def _ask(self, commands: Iterable[Sequence[Any]]) -> list[Any]:
         pipeline = self._client.pipeline(transaction=False)
