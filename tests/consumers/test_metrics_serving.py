@@ -102,6 +102,15 @@ def test_whatever_a_client_says_it_accepts_it_is_answered(
     assert not caplog.text
 
 
+@pytest.mark.parametrize("url", ["http://[/metrics", "http://[::bad]x/", "//[/", "/\xff", "/%ff%00", "http://a:b:c/"])
+def test_whatever_a_client_takes_for_a_url_it_is_answered(
+    endpoint: Endpoint, url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    answer = raw(endpoint, f"GET {url} HTTP/1.1\r\nHost: x\r\n\r\n".encode("latin-1"))
+    assert answer.startswith((b"HTTP/1.0 400", b"HTTP/1.1 400", b"HTTP/1.1 404"))
+    assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
+
+
 def test_who_accepts_openmetrics_gets_it(endpoint: Endpoint) -> None:
     accepted = b"application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,text/plain;version=0.0.4;q=0.2"
     answer = raw(endpoint, b"GET /metrics HTTP/1.1\r\nHost: x\r\nAccept: %b\r\n\r\n" % accepted)

@@ -13,6 +13,7 @@ from prometheus_client import CollectorRegistry, make_wsgi_app
 from waitress import wasyncore  # type: ignore[import-untyped]
 from waitress.adjustments import Adjustments  # type: ignore[import-untyped]
 from waitress.channel import HTTPChannel  # type: ignore[import-untyped]
+from waitress.parser import HTTPRequestParser, ParsingError  # type: ignore[import-untyped]
 from waitress.server import TcpWSGIServer  # type: ignore[import-untyped]
 from waitress.task import WSGITask  # type: ignore[import-untyped]
 
@@ -94,8 +95,18 @@ class _Task(WSGITask):  # type: ignore[misc]
         self.set_close_on_finish()
 
 
+class _Parser(HTTPRequestParser):  # type: ignore[misc]
+    """Of a URL that is none, `http://[`, waitress knows no answer: it would log a traceback."""
+
+    def parse_header(self, header_plus: bytes) -> None:
+        try:
+            super().parse_header(header_plus)
+        except ValueError as error:
+            raise ParsingError("the URL is none") from error
+
+
 class _Channel(HTTPChannel):  # type: ignore[misc]
-    task_class = _Task
+    parser_class, task_class = _Parser, _Task
 
 
 class _Server(TcpWSGIServer):  # type: ignore[misc]
