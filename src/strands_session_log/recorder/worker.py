@@ -7,7 +7,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from itertools import islice, takewhile
+from itertools import count, islice, takewhile
 from math import inf
 from typing import Any, NamedTuple, TypeAlias
 from weakref import WeakSet
@@ -54,7 +54,10 @@ _LEAST_BATCH = 8
 _LONG = 2.5
 """Seconds: a batch that took longer is followed by a smaller one, so that one sees whether it goes on."""
 _LOOKS = 5
+_LOOKING = 0.1
+"""Seconds: for how long it is looked when a session was deleted, at least so many times."""
 _QUICK = 0.002
+"""Seconds: how exact that need be."""
 _IDLE = 5.0
 """Seconds without a step after which the thread ends; the next step starts another one."""
 _PAUSE = 1.0
@@ -469,21 +472,21 @@ class Worker:
 def _life(log: SessionLog, session_id: str) -> tuple[Life, float]:
     """Which session there is, and when the last of its id was deleted, on the monotonic clock; 0 if none was.
 
-    The server says how long ago that was as of some moment between question and answer. So the quickest answer counts:
-    a first one may have waited for a connection. A quick one is as exact as a deletion's milliseconds. Of a slow one
-    the latest moment counts: rather what was said since is lost, and counted, than what was deleted comes back.
+    The server says how long ago that was as of some moment between question and answer, so each answer narrows it down;
+    a first one may have waited for a connection. Where that gets as exact as a deletion's milliseconds the earliest
+    moment counts; else the latest: rather what was said since is lost, and counted, than what was deleted comes back.
     """
-    quickest, deleted_at = inf, 0.0
-    for _ in range(_LOOKS):
+    earliest, latest, until = -inf, inf, time.monotonic() + _LOOKING
+    for look in count(1):
         asked, found, answered = time.monotonic(), log.events.life(session_id), time.monotonic()
         if found.deleted_ago is None:
             return found, 0.0
-        if answered - asked < quickest:
-            quickest = answered - asked
-            deleted_at = (asked if quickest < _QUICK else answered) - found.deleted_ago
-        if quickest < _QUICK:
+        earliest, latest = max(earliest, asked - found.deleted_ago), min(latest, answered - found.deleted_ago)
+        if latest - earliest < _QUICK:
+            return found, earliest
+        if look >= _LOOKS and answered > until:
             break
-    return found, deleted_at
+    return found, latest
 
 
 def _text(error: Exception) -> str:
