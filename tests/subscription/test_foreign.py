@@ -247,6 +247,19 @@ def test_an_entry_with_a_number_of_its_own_is_neither_a_gap_nor_another_history(
 
 
 @pytest.mark.parametrize("numbered", NUMBERS.values(), ids=NUMBERS)
+def test_a_group_lags_behind_an_entry_with_a_number_of_its_own(
+    fresh: Callable[[], SessionLog], numbered: Callable[[int, int], str]
+) -> None:
+    with fresh() as log:
+        for number in range(3):
+            tell(log, number)
+        assert handled(Ground(log, "s", 0, 0), 3) == [1, 2, 3]
+        tell(log, 3)
+        put(log, numbered)
+        assert sum(status.lag for status in log.groups()) >= 1
+
+
+@pytest.mark.parametrize("numbered", NUMBERS.values(), ids=NUMBERS)
 @pytest.mark.parametrize("is_trimmed", [False, True], ids=["whole", "trimmed"])
 def test_a_tail_goes_on_behind_an_entry_with_a_number_of_its_own(
     fresh: Callable[[], SessionLog], numbered: Callable[[int, int], str], is_trimmed: bool
