@@ -14,6 +14,7 @@ from strands_agents import call, happened, make_agent
 from strands_session_log import SessionLog, SessionRecorder, ValkeySessionManager
 from strands_session_log.lifecycle.withheld import Withheld, said_since
 from strands_session_log.testing.model import ScriptedModel
+from support import wait_until
 
 SECRET = "hunter2-is-my-password"
 
@@ -37,9 +38,12 @@ class Kept:
         assert self._recorder is None or self._recorder.flush()
 
     def delete(self) -> None:
+        """What is said after that is certainly said after it: a deletion is as exact as its milliseconds."""
         self.settle()
         if self._recorder:
             self._log.delete("s")
+            now = self._log.events.now_ms("s")
+            wait_until(lambda: self._log.events.now_ms("s") > now + 2, "the clock to go on", interval=0.001)
         else:
             self.agent._session_manager.delete_session("s")
 
