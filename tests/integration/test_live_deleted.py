@@ -102,7 +102,7 @@ def test_what_is_said_next_is_published_in_the_session_that_was_begun_anew(sessi
     begin(session_log)
     with speaking(agent), said_unpublished(agent, live, gate):
         begin_anew(session_log)
-    wait_until(lambda: session_log.events.life("s").deleted_ago, "a while", interval=0.001)
+    wait_until(lambda: (session_log.events.life("s").deleted_ago or 0) > 0.01, "a while", interval=0.001)
     with speaking(agent, "Go on."):
         agent.model.say(1)
         wait_until(lambda: "Anothe" in stored(session_log), "the next answer")

@@ -44,6 +44,12 @@ def let_time_pass(log: SessionLog) -> None:
     wait_until(lambda: log.events.now_ms("s") > now + 2, "the clock to go on", interval=0.001)
 
 
+def delete(log: SessionLog) -> None:
+    """Delete the session; what is said after that is certainly said after it."""
+    log.delete("s")
+    let_time_pass(log)
+
+
 @pytest.fixture
 def told() -> Iterator[list[Detail]]:
     """What hooks are told of recorders that begin anew."""
@@ -61,7 +67,7 @@ def test_a_recorder_begins_anew_with_what_is_said_after_its_session_was_deleted(
     agent = recorded_agent(recorder, state={"told": SECRET})
     agent(SECRET)
     assert recorder.flush()
-    session_log.delete("s")
+    delete(session_log)
     for number in range(3):
         agent(f"Question {number}?")
         assert recorder.flush()
@@ -219,7 +225,7 @@ def test_another_writer_of_the_new_session_is_not_taken_for_the_old_one(session_
     agent(SECRET)
     assert recorder.flush()
     for _ in range(3):
-        session_log.delete("s")
+        delete(session_log)
         session_log.append("s", [events.Custom("custom.note", {"n": number}) for number in range(40)])
         agent("And now?")
         assert recorder.flush()
@@ -234,7 +240,7 @@ def test_several_agents_of_a_recorder_begin_anew_in_the_same_session(session_log
     for agent in agents:
         agent(SECRET)
     assert recorder.flush()
-    session_log.delete("s")
+    delete(session_log)
     for agent in agents:
         agent("And now?")
     assert recorder.close()
@@ -258,7 +264,7 @@ def test_a_window_that_slides_after_a_deletion_holds_what_was_said_since(session
     for _ in range(4):
         agent(SECRET)
     assert recorder.flush()
-    session_log.delete("s")
+    delete(session_log)
     for number in range(5):
         agent(f"Question {number}?")
         assert recorder.flush()
@@ -283,7 +289,7 @@ def test_a_summary_of_what_was_deleted_does_not_come_back_either(session_log: Se
         agent(f"Question {number}?")
     assert SECRET in str(agent.messages[0])
     assert recorder.flush()
-    session_log.delete("s")
+    delete(session_log)
     agent("And now?")
     agent("And then?")
     assert recorder.close()
@@ -301,7 +307,7 @@ def test_a_second_deletion_does_not_bring_back_the_state_of_the_first(session_lo
         assert recorder.flush()
         assert session_log.state("s").agents["default"].state.get(f"turn{number}") == number
         assert number == 0 or SECRET not in raw(session_log)
-        session_log.delete("s")
+        delete(session_log)
     assert recorder.close()
 
 
@@ -330,7 +336,7 @@ def test_an_erased_message_does_not_come_back_with_what_an_agent_still_holds(ses
 def test_a_session_manager_is_told_that_its_session_was_deleted_and_writes_nothing(session_log: SessionLog) -> None:
     agent = make_agent(session_log, ["One.", "Two."])
     agent(SECRET)
-    session_log.delete("s")
+    delete(session_log)
     for _ in range(2):
         with pytest.raises(SessionLostError, match="is not on the server any more"):
             agent("And now?")

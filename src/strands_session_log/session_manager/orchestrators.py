@@ -20,7 +20,6 @@ from strands.types.session import SessionMessage
 
 from .. import events
 from ..codec import to_json
-from ..errors import EncodingError
 from ..event_log import EventLog
 from ..events import Event
 from ..ids import check_id
@@ -73,7 +72,8 @@ class Orchestrators:
         """Begin anew with the next call: what runs has a task and results of the session that was deleted."""
         self._withheld |= self._journals.keys() | self._facts.keys()
         for name, source in self._sources.items():
-            with suppress(EncodingError):
+            # What cannot be stored is not written, either.
+            with suppress(Exception):
                 self._shared[name] = to_json(_shared(source.serialize_state()))
         self._journals.clear()
         self._life = None
