@@ -336,7 +336,7 @@ class LogForkedError(SessionLogError):
     def __init__(self, session_id: str, position: object) -> None:
         self.session_id, self.position = session_id, position
         what = f"the history of session {session_id!r}" if session_id else "the feed"
-        super().__init__(f"{what} was replaced; what was read up to {position} is not all in it any more")
+        super().__init__(f"{what} was replaced; it no longer holds all that was read up to {position}")
 
 
 class SessionDeletedError(LogForkedError):

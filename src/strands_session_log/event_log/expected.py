@@ -105,7 +105,7 @@ class Life(NamedTuple):
     def parse(cls, reply: Sequence[bytes]) -> Life:
         """Read what the server says."""
         ago = text(reply[1])
-        return cls(text(reply[0]), int(ago) / 1000 if ago else None)
+        return cls(text(reply[0]), float(ago) / 1000 if ago else None)
 
 
 def begun(life: str, at: EventId) -> str:

@@ -19,7 +19,7 @@ from ..ids import START, EventId, Revision, parse_point
 from ..instrumentation.hooks import hooks
 from ..keys import Keyspace
 from ..scripts import LIFE, LOCATE
-from ..server.border import Client, insist, text
+from ..server.border import ANSWERED_WITHIN, Client, insist, text
 from .appender import Appender
 from .cache import Cache
 from .connection import connection_to
@@ -323,7 +323,7 @@ class EventLog:
         """
         call = partial(trim, self.client, self.keyspace, partition, self.retention, exactly=exactly)
         with naming(self.client, {self.keyspace.feed(partition): ("stream", CURES["feed"])}):
-            return insist(call, self.retry_for if is_patient else 0)
+            return insist(call, self.retry_for if is_patient else 0, within=ANSWERED_WITHIN)
 
     def sessions(self, limit: int, before: SessionInfo | datetime | str | None = None) -> list[SessionInfo]:
         """The directory, newest first, in two round trips; more where much of what it lists is no session.

@@ -17,7 +17,7 @@ from ..ids import START, EventId
 from ..instrumentation import Repaired
 from ..instrumentation.hooks import hooks
 from ..state import AgentState, Messages, removed_count
-from .records import agent_content, data_of
+from .records import agent_content, answers_tools, data_of
 from .trace import current_traceparent
 from .window import Window
 from .withheld import Withheld
@@ -127,6 +127,10 @@ class Journal:
         self._seen.append(message.message)
         self.next_index = max(self.next_index, message.message_id + 1)
         self.track(message)
+
+    def is_of_before(self, message: Any) -> bool:
+        """Whether a message belongs to a session that was deleted: it answers tools that were called there."""
+        return self.withheld is not None and not self.next_index and answers_tools(message)
 
     def _hold(self, event: Event) -> Encoded:
         encoded = codec.encode(event)
@@ -273,6 +277,7 @@ class Journal:
             self._moved, self.life, self.withheld = START, None, Withheld(self._content, self.withheld)
             self._notes, self._held, self._waiting, self._sent = [], [], [], []
             self._seen, self._content, self._created_at = [], {}, ""
+            self._tracked, self._earlier, self.next_index = {}, None, 0
             self._window, self.has_window = Window(AgentState(self.agent_id), self.withheld), False
 
     def _take_note(self, written: Sequence[Encoded]) -> None:

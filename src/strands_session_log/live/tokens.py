@@ -44,7 +44,7 @@ class LiveTokens(HookProvider):
     ) -> None:
         check_ids(session_id)
         self._agent_id = agent_id
-        self._publisher = Publisher(log.client, log.events.keyspace.session(session_id), interval)
+        self._publisher = Publisher(log.client, log.events.keyspace.session(session_id), session_id, interval)
         self._voices: dict[str, Voice] = {}
 
     @property

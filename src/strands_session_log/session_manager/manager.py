@@ -183,6 +183,9 @@ class ValkeySessionManager(RepositorySessionManager, LogRepository):
         """
         with session_exceptions():
             journal, latest = self.journal(agent), self._latest_agent_message.get(agent.agent_id)
+            if latest is None and journal.withheld is not None:
+                # It went with the session.
+                return
             if latest is None:
                 raise SessionException("No message to redact.")
             if _is_another(latest.message, redact_message):
@@ -208,6 +211,8 @@ class ValkeySessionManager(RepositorySessionManager, LogRepository):
         super().delete_session(session_id, **kwargs)
         if session_id == self.session_id:
             self.redactions.forget()
+            self._latest_agent_message.clear()
+            self._held_records.clear()
             self._orchestrators.session_deleted()
             for journal in self._journals.values():
                 journal.reset()
@@ -250,6 +255,8 @@ class ValkeySessionManager(RepositorySessionManager, LogRepository):
     def say(self, message: Message, agent: Any, hold: bool = False) -> Journal:
         """Put a message in line, or hold it back; one that Strands merged into the one before takes its place.
 
+        One that belongs to a session that was deleted is passed over.
+
         Returns:
             Where it is in line.
 
@@ -257,6 +264,8 @@ class ValkeySessionManager(RepositorySessionManager, LogRepository):
             EncodingError: When a value in it cannot be stored.
         """
         journal, latest = self.journal(agent), self._latest_agent_message.get(agent.agent_id)
+        if journal.is_of_before(message):
+            return journal
         known = journal.tracked(message.get("tracking_id"))
         if latest and known and not any(held is latest.message for held in agent.messages):
             record = SessionMessage(message, known[0], created_at=known[1])

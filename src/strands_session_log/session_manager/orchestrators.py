@@ -13,7 +13,9 @@ A prompt that a guardrail redacts in a node is redacted in the transcript of the
 from __future__ import annotations
 
 import threading
+import weakref
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -21,6 +23,7 @@ from weakref import WeakKeyDictionary
 from strands.types.session import SessionMessage
 
 from .. import events
+from ..codec import to_json
 from ..errors import ConcurrentWriteError, SessionLostError
 from ..event_log import EventLog
 from ..events import Event
@@ -31,6 +34,7 @@ from ..lifecycle.guardrail import Guardrail
 from ..lifecycle.hooks import Handler, Writer
 from ..lifecycle.nodes import ASKED, ENDED, Handlers, NodeFacts, NodeRuns, listen_to_nodes
 from ..lifecycle.trace import current_traceparent
+from ..lifecycle.withheld import said_since
 from ..state import AgentState, SessionState
 from .errors import session_exceptions
 
@@ -84,6 +88,12 @@ class Orchestrators:
         for one in self._each.values():
             one.session_deleted()
 
+    def keep_to_life(self, journal: Journal) -> None:
+        """What is written later belongs to the session that was begun anew."""
+        if self.life is None and not (found := self.log.life(self.session_id).name).startswith(" "):
+            self.life = found
+        journal.life = self.life
+
     def synced(self, source: Any, restore: Callable[[Any], None]) -> Callable[[], None]:
         """Put the state of an orchestrator in line, as it is now; returns what writes it."""
         found = self._each.get(getattr(source, "hooks", None)) or Orchestrator(self, restore)
@@ -93,7 +103,7 @@ class Orchestrators:
         name = f"{name}/node" if self._is_agent(name) else name
         if name not in self._transcripts:
             known = partial(self._known, name)
-            self._transcripts[name] = Transcript(self.log, self.session_id, name, known, self.life)
+            self._transcripts[name] = Transcript(self.log, self.session_id, name, known, lambda: self.life)
         return self._transcripts[name].handlers(agent)
 
     def _known(self, name: str) -> AgentState:
@@ -118,6 +128,8 @@ class Orchestrator:
         self._facts: Facts | None = None
         self._node_facts = NodeFacts()
         self._is_withheld = self._is_refused = False
+        self._source: Callable[[], Any] = lambda: None
+        self._shared_before: Any = None
 
     def register(self, registry: Any) -> None:
         """Listen to it."""
@@ -128,8 +140,12 @@ class Orchestrator:
         listen(registry, "AfterMultiAgentInvocationEvent", self._unless_withheld(self._invocation_ended))
 
     def session_deleted(self) -> None:
-        """Write nothing more of this run."""
+        """Write nothing more of this run, and later on nothing of what its agents have shared until now."""
         self._is_withheld, self._journal = True, None
+        if (source := self._source()) is not None:
+            # What cannot be stored is not written, either.
+            with suppress(Exception):
+                self._shared_before = to_json(_shared(source.serialize_state()))
 
     def synced(self, source: Any) -> Callable[[], None]:
         """Put its state in line, as it is now; returns what writes it."""
@@ -137,13 +153,22 @@ class Orchestrator:
         if not self._is_withheld:
             with session_exceptions():
                 trace = current_traceparent()
-                journal.queue([events.MultiAgentUpdated(source.serialize_state(), source.id, trace=trace)])
+                journal.queue([events.MultiAgentUpdated(self._state_of(source), source.id, trace=trace)])
         return self._writing(journal)
+
+    def _state_of(self, source: Any) -> Any:
+        """Without what the agents of a swarm shared in a session that was deleted: it stays from call to call."""
+        state = source.serialize_state()
+        if not self._shared_before or not _shared(state):
+            return state
+        shared = said_since(_shared(state), self._shared_before)
+        return {**state, "context": {**state["context"], "shared_context": shared}}
 
     def _unless_withheld(self, handle: Handler) -> Handler:
         return lambda hook: None if self._is_withheld else handle(hook)
 
     def _initialize(self, source: Any) -> None:
+        self._source = weakref.ref(source)
         with session_exceptions():
             # What is written later belongs to the session that is read, or begun, here.
             life = self._all.life or self._life()
@@ -179,6 +204,9 @@ class Orchestrator:
         return self._journal
 
     def _invocation_started(self, hook: Any) -> Callable[[], None] | None:
+        if self._is_withheld and _resumes(hook.source):
+            # With its task and results of a session that was deleted.
+            return None
         self._is_withheld = False
         self._all.runs.end(hook.source)
         if self._is_refused or not _resumes(hook.source):
@@ -239,6 +267,7 @@ class Orchestrator:
                 except ConcurrentWriteError:
                     self._is_refused = True
                     raise
+                self._all.keep_to_life(journal)
 
         return write
 
@@ -254,14 +283,19 @@ class Transcript:
         session_id: The session.
         name: The agent it is in the session.
         known: Reads what the log holds of it.
-        life: Which session that is, see `EventLog.life`.
+        life: Tells which session that is, see `EventLog.life`, once it has begun.
     """
 
     def __init__(
-        self, log: EventLog, session_id: str, name: str, known: Callable[[], AgentState], life: str | None
+        self,
+        log: EventLog,
+        session_id: str,
+        name: str,
+        known: Callable[[], AgentState],
+        life: Callable[[], str | None],
     ) -> None:
-        self._log, self._session_id, self._name, self._known = log, session_id, name, known
-        self._journal = Journal(log, session_id, AgentState(name), fenced="", life=life)
+        self._log, self._session_id, self._name, self._known, self._life = log, session_id, name, known, life
+        self._journal = Journal(log, session_id, AgentState(name), fenced="")
         self._agents: WeakKeyDictionary[Any, tuple[Facts, Guardrail]] = WeakKeyDictionary()
         self._to_erase: set[int] = set()
         self._has_begun = False
@@ -320,6 +354,7 @@ class Transcript:
             # What may have landed keeps its place, or is told that another has it.
             if not self._has_begun and not self._journal.is_unsettled:
                 self._go_on()
+            self._journal.life = self._journal.life or self._life()
             for left in range(_MAX_CONFLICTS, -1, -1):
                 try:
                     return self._journal.flush()
@@ -338,6 +373,12 @@ class Transcript:
             for _, guardrail in self._agents.values():
                 guardrail.renumber(moved)
         self._has_begun = True
+
+
+def _shared(state: Any) -> Any:
+    """What the agents of a swarm have told each other."""
+    context = state.get("context") if isinstance(state, dict) else None
+    return context.get("shared_context") if isinstance(context, dict) else None
 
 
 def _resumes(source: Any) -> bool:

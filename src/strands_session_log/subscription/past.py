@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import Future
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import Protocol
 
 from ..errors import SessionLogError
@@ -91,7 +91,7 @@ class Past:
         """See `intake.Work`."""
         held_until = time.monotonic() + self._settings.lease
         job = self._jobs.get(partition)
-        if job is None or job.kind != kind:
+        if job is None or job.kind != kind or not job.goes_on():
             self._begin(partition, job, Job.begin(self._events, self._group, partition, kind, self._rejected))
         job = self._jobs[partition]
         job.held_until = held_until
@@ -106,6 +106,17 @@ class Past:
         if not job.save(self._tally):
             self._begin(partition, job, None)
         return bool(made)
+
+    def holds(self, partition: int) -> bool:
+        """See `intake.Work`."""
+        job = self._jobs.get(partition)
+        return job is not None and job.is_begun
+
+    def leave(self, partition: int) -> None:
+        """See `intake.Work`."""
+        if job := self._jobs.get(partition):
+            job.save(self._tally, leave="released")
+            self._begin(partition, job, None)
 
     def fail_overdue(self) -> None:
         """In order, nothing of a partition goes on while something else of it is held up by one of these."""
@@ -168,13 +179,14 @@ class Past:
             try:
                 if not job.save(self._tally):
                     self._begin(partition, job, None)
+                self._outage.over(job)
             except SessionLogError as error:
                 if is_transient(error):
                     job.wait(self._outage.met(error, job))
                     continue
                 job.abandon(error)
                 self._begin(partition, job, None)
-        self._outage.over(job)
+        self._outage.leave(job)
 
     def fail(self, delivery: BaseDelivery, what: str, failure: Failure) -> None:
         """See `delivery.Settler`."""
@@ -199,7 +211,12 @@ class Past:
         """Note how far it came; what was begun has failed if something went wrong, and is the next to be tried."""
         with self._lock:
             jobs = list(self._jobs.values())
+        is_away = False
         for job in jobs:
-            with suppress(SessionLogError):
-                job.save(self._tally, leave="failed" if failed else "released")
+            try:
+                if not is_away:
+                    job.save(self._tally, leave="failed" if failed else "released")
+            except SessionLogError as error:
+                # That it is away was waited for once.
+                is_away = is_transient(error)
             job.abandon()
