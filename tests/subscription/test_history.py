@@ -284,14 +284,14 @@ def test_who_lost_history_to_another_and_has_it_again_goes_on_where_that_one_was
 
 def stands_still(deliveries: Any, moves: threading.Event) -> None:
     """Let a consumer do no work beside the feed while it does not move."""
-    (intake,) = deliveries._exchange._intakes
-    go_on = intake._work.go_on
+    work = deliveries._exchange._past
+    go_on = work.go_on
 
     def wait_and_go_on(partition: int, kind: str) -> bool:
         moves.wait(PATIENCE)
         return bool(go_on(partition, kind))
 
-    intake._work.go_on = wait_and_go_on
+    work.go_on = wait_and_go_on
 
 
 def test_what_is_replayed_waits_for_no_consumer_that_has_left(log: SessionLog, told: Told) -> None:
