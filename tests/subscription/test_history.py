@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import threading
 import time
 from collections.abc import Callable
@@ -14,6 +15,7 @@ import pytest
 from strands_session_log import SessionLog, Subscriber, events
 from strands_session_log.errors import DeliveryLostError, FeedGapError
 from strands_session_log.feed import FeedId
+from support.servers import Server
 from support.waiting import PATIENCE, wait_until
 
 from .helpers import Consumer, Told, number_of
@@ -282,11 +284,54 @@ def test_who_lost_history_to_another_and_has_it_again_goes_on_where_that_one_was
 
 def stands_still(deliveries: Any, moves: threading.Event) -> None:
     """Let a consumer do no work beside the feed while it does not move."""
-    (intake,) = deliveries._exchange._intakes
-    go_on = intake._work.go_on
+    work = deliveries._exchange._past
+    go_on = work.go_on
 
     def wait_and_go_on(partition: int, kind: str) -> bool:
         moves.wait(PATIENCE)
         return bool(go_on(partition, kind))
 
-    intake._work.go_on = wait_and_go_on
+    work.go_on = wait_and_go_on
+
+
+def test_what_is_replayed_waits_for_no_consumer_that_has_left(log: SessionLog, told: Told) -> None:
+    """It had read the history, and so was the one to read beside the feed."""
+    told(range(3), "only")
+    with Subscriber(log, "g", start="beginning", claim_after=60) as deliveries:
+        for _ in range(3):
+            next(deliveries).park("not yet")
+        wait_until(lambda: not works(log), "the end of history")
+    log.parked("g").replay(one.parked_id for one in log.parked("g"))
+    with Consumer(log, claim_after=60) as consumer:
+        wait_until(lambda: len(consumer.handled) == 3, "what is replayed", timeout=20)
+
+
+@pytest.mark.parametrize("ordered", [False, True])
+@pytest.mark.parametrize("is_replay", [False, True])
+def test_a_server_is_asked_rarely_while_handlers_are_slow_and_at_once_when_they_are_done(
+    tcp_server: Server, ordered: bool, is_replay: bool
+) -> None:
+    with SessionLog.connect(tcp_server.url) as log:
+        for session in one_in_each_partition(log):
+            log.append(session, [events.Custom("custom.number", {"number": number}) for number in range(20)])
+        settings: dict[str, Any] = {"ordered": ordered, "start": "beginning", "batch": 4, "bodies": True}
+        if is_replay:
+            with Subscriber(log, "g", **settings) as deliveries:
+                for _ in range(20 * log.partitions):
+                    next(deliveries).park("not yet")
+                log.parked("g").replay(one.parked_id for one in log.parked("g"))
+        with Subscriber(log, "g", **settings) as deliveries:
+            slow = next(deliveries)
+            tcp_server.execute("CONFIG", "RESETSTAT")
+            time.sleep(1)
+            assert scripts_run(tcp_server) < 250
+            slow.ack()
+            begun, left = time.monotonic(), 20 * log.partitions - 1
+            for delivery in itertools.islice(deliveries, left):
+                delivery.ack()
+            # A read that blocks, or the next look, would take half a second each.
+            assert time.monotonic() - begun < 10
+
+
+def scripts_run(server: Server) -> int:
+    return int(server.execute("INFO", "commandstats")["cmdstat_evalsha"]["calls"])

@@ -75,7 +75,7 @@ class Exchange:
         group = Group(events.client, events.keyspace, settings, events.retry_for)
         self._outage = Outage("subscriber", f"{settings.group}/{settings.consumer}")
         self._desk = Desk(group, self.tally, self.end, self._settled, self._chores, self.mailbox.release, self._outage)
-        self._group, self._past = group, Past(events, group, self, self.tally, kind, self._outage)
+        self._group, self._past = group, Past(events, group, self, self.tally, kind, self._outage, self._go_on)
         self._leases = Leases(group)
         with suppress(SessionLogError):
             # Whoever leaves at once has begun in all partitions. What fails here, the intakes meet again.
@@ -246,6 +246,11 @@ class Exchange:
     def wants(self, envelope: Envelope) -> bool:
         """See `past.Reader`."""
         return self._wanted(envelope.type, envelope.agent)
+
+    def _go_on(self, partition: int) -> None:
+        """Some of what is read beside the feed was settled."""
+        if intake := self._intake_of.get(partition):
+            intake.go_on(partition)
 
     def _settled(self, partition: int, seconds: float) -> None:
         """Something failed, or stood in the way of others: it is worth asking again then."""

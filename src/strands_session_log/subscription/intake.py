@@ -31,7 +31,7 @@ logger = logging.getLogger(__name__)
 _MAX_PAUSE = 1.0
 _MOST_AT_ONCE = 500
 """However large a batch is: the server does nothing else meanwhile."""
-_NAP = 0.001
+_NAP, _LOOK_EVERY = 0.001, 0.02
 
 
 class Outlet(Protocol):
@@ -61,6 +61,9 @@ class Work(Protocol):
 
     def go_on(self, partition: int, kind: str) -> bool:
         """Do some of it, without waiting for anybody; whether something was done."""
+
+    def due_in(self, partition: int) -> float:
+        """In how many seconds to go on with it, unless something of it is settled before."""
 
     def holds(self, partition: int) -> bool:
         """Whether something of it is being handled."""
@@ -108,7 +111,7 @@ class Intake:
         self._places = {partition: Place(partition, group.settings) for partition in partitions}
         self._reads_singly = isinstance(group.client, ValkeyCluster)
         self._bell = Bell(group.client, group.keyspace)
-        self._stopping, self._listening = threading.Event(), threading.Event()
+        self._stopping, self._listening, self._nudged = (threading.Event() for _ in range(3))
         self._pause = 0.0
         # Given, and not handed over: what that takes may be refused for now, however often it is tried.
         self._left: deque[tuple[Place, Sequence[BaseDelivery]]] = deque()
@@ -123,6 +126,11 @@ class Intake:
     def try_again(self, partition: int, seconds: float) -> None:
         """Something may be had from a partition in so many seconds, though nothing is new there."""
         self._places[partition].try_again_at(time.monotonic() + seconds)
+
+    def go_on(self, partition: int) -> None:
+        """There may be more to do beside the feed."""
+        self._places[partition].go_on(time.monotonic())
+        self._nudged.set()
 
     def join(self, timeout: float) -> None:
         """Wait until it takes nothing any more; one that only listens does not."""
@@ -180,10 +188,16 @@ class Intake:
         wanted = [place for place in self._places.values() if not place.is_leased_away and not place.is_broken]
         now = time.monotonic()
         seconds = min((place.due_at for place in self._places.values()), default=now) - now
+        has_work = any(place.has_work for place in wanted)
         if self._settings.ordered and self._desk.in_flight:
             # What is handled now may be done at any time, and then its partition can go on.
-            self._desk.wait_for_change(max(0.0, min(seconds, 0.5)))
+            self._desk.wait_for_change(max(0.0, min(seconds, _LOOK_EVERY if has_work else 0.5)))
             return
+        if has_work:
+            # What is handled of it may be done at any time, and then there is more to do: no read may block for long.
+            self._nudged.wait(max(0.0, min(seconds, _LOOK_EVERY)))
+            self._nudged.clear()
+            seconds = 0.0
         self._listening.set()
         try:
             if not self._stopping.is_set():
@@ -317,8 +331,10 @@ class Intake:
 
     def _work_beside(self, place: Place, backfill: str) -> bool:
         worked = bool(backfill) and self._go_on(place, backfill)
-        if backfill and not place.is_broken:
-            place.due_at = 0.0 if worked else min(place.due_at, time.monotonic() + 0.02)
+        place.has_work = bool(backfill) and not place.is_broken
+        if place.has_work:
+            soon = 0.0 if worked else time.monotonic() + self._work.due_in(place.partition)
+            place.due_at = min(place.due_at, soon)
         return worked
 
     def _go_on(self, place: Place, backfill: str) -> bool:

@@ -23,6 +23,7 @@ from .tally import Tally
 logger = logging.getLogger(__name__)
 
 _SAVE_EVERY = 0.2
+_LOOK_EVERY, _LONGEST_PAUSE = 0.02, 1.0
 _SCAN = 1000
 """How many events are looked at before others have their turn, though none of them is wanted."""
 _TOLD_AT_ONCE = 100
@@ -96,6 +97,27 @@ class Job:
         """How many events are in somebody's hands."""
         with self._lock:
             return sum(item.is_out for item in self._items)
+
+    def due_in(self) -> float:
+        """In how many seconds to go on with it, unless something is settled before."""
+        now, lease = time.monotonic(), self._settings.lease
+        with self._lock:
+            if self._is_untold:
+                return _SAVE_EVERY / 4
+            out = sum(item.is_out for item in self._items)
+            waiting = [item.due_at - now for item in self._items if item.is_waiting]
+            most = 1 if self._tries >= 2 or self._settings.ordered else self._settings.batch
+            if out < most and (not self._is_read or min(waiting, default=1.0) <= 0):
+                # Others have all the room.
+                return _LOOK_EVERY
+            pauses: list[float] = [lease / 4, _LONGEST_PAUSE, *(() if out >= most else waiting)]
+            return max(0.0, min(pauses))
+
+    @property
+    def _is_untold(self) -> bool:
+        """Whether something is settled that the server does not know of."""
+        told = self._cursor or self._replayed or self._unreadable or self._parked or self._waiting
+        return bool(told) or any(item.is_settled for item in self._items)
 
     @property
     def is_begun(self) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
 from typing import Protocol
@@ -53,6 +53,7 @@ class Past:
         tally: Where it is counted.
         kind: What deliveries are made of.
         outage: Told what waits for the server.
+        settled: Told where something was settled, so that there may be more to do.
 
     Attributes:
         consumer: Its name.
@@ -67,11 +68,12 @@ class Past:
         tally: Tally,
         kind: type[BaseDelivery],
         outage: Outage,
+        settled: Callable[[int], object],
     ) -> None:
         self.consumer = group.settings.consumer
         self.keeps_texts = group.settings.keep_errors == "full"
         self._events, self._group, self._reader, self._tally, self._kind = events, group, reader, tally, kind
-        self._settings, self._outage = group.settings, outage
+        self._settings, self._outage, self._settled = group.settings, outage, settled
         self._jobs: dict[int, Job] = {}
         self._delivered: dict[str, EventId] = {}
         self._promised = 0
@@ -106,6 +108,11 @@ class Past:
         if not job.save(self._tally):
             self._begin(partition, job, None)
         return bool(made)
+
+    def due_in(self, partition: int) -> float:
+        """See `intake.Work`."""
+        job = self._jobs.get(partition)
+        return job.due_in() if job else 0.02
 
     def holds(self, partition: int) -> bool:
         """See `intake.Work`."""
@@ -163,7 +170,7 @@ class Past:
         is_sure = job is not None and time.monotonic() <= job.held_until
         future: Future[bool] | None = None if is_sure and not confirm else Future()
         kept = job is not None and job.settle(delivery, "ack", NONE, future)
-        self._reader.mailbox.release(delivery)
+        self._release(delivery)
         self._tally.add(**{"acked" if kept else "lost": 1})
         if kept and job:
             if future and job.must_hurry():
@@ -192,8 +199,12 @@ class Past:
         """See `delivery.Settler`."""
         job = self._jobs.get(delivery.partition)
         kept = job is not None and job.settle(delivery, what, failure)
-        self._reader.mailbox.release(delivery)
+        self._release(delivery)
         self._tally.add(**{"failed" if kept else "lost": 1})
+
+    def _release(self, delivery: BaseDelivery) -> None:
+        self._reader.mailbox.release(delivery)
+        self._settled(delivery.partition)
 
     def _made(self, item: Item) -> BaseDelivery:
         given, body = (b"", item.attempts, ()), item.body if self._settings.bodies else None

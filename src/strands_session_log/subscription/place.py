@@ -35,6 +35,7 @@ class Place:
         is_leased_away: Whether it is another's.
         is_broken: Whether one of its keys is not what it should be.
         doubts_history: Whether to look if history stands before anything that came is handed over.
+        has_work: Whether there is something to do beside the feed, once what was handed out of it is settled.
         unseen: What should have stood before what came, and was not seen: others have it, or nobody does.
     """
 
@@ -45,7 +46,7 @@ class Place:
         self.told_gap: Gap | None = None
         self.own: Sequence[bytes] = ()
         self.must_recover, self.is_mine, self.is_leased_away, self.is_broken = True, False, False, False
-        self.doubts_history = False
+        self.doubts_history = self.has_work = False
         self._doubted: Given | None = None
         self.unseen: Gap | None = None
         self._has_history, self._is_begun, self._claim_at = False, False, 0.0
@@ -125,6 +126,10 @@ class Place:
         """What was given last, which tells whether history stands; not what somebody else has put behind it."""
         if self.last is None or _number(given.id.decode()) > _number(self.last.id.decode()):
             self.last = given
+
+    def go_on(self, now: float) -> None:
+        """There may be more to do beside the feed."""
+        self.due_at = min(self.due_at, now)
 
     def try_again_at(self, moment: float) -> None:
         """Something failed: it may be tried again then."""
