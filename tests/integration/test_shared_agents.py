@@ -4,21 +4,27 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import signal
+import subprocess
+import sys
 import threading
 import weakref
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 multiagent = pytest.importorskip("strands.multiagent", reason="this version of Strands has no multi-agent persistence")
 
-from strands import Agent  # noqa: E402
+from strands import Agent, tool  # noqa: E402
 from strands.session.session_manager import SessionManager  # noqa: E402
-from strands_agents import happened  # noqa: E402
+from strands.types.exceptions import SessionException  # noqa: E402
+from strands_agents import call, happened  # noqa: E402
 
 from strands_session_log import SessionLog, SessionRecorder, ValkeySessionManager  # noqa: E402
 from strands_session_log.testing.model import ScriptedModel  # noqa: E402
+from support.waiting import wait_until  # noqa: E402
 
 pytestmark = [
     pytest.mark.skipif(
@@ -194,27 +200,142 @@ def test_two_graphs_of_one_id_share_a_manager(session_log: SessionLog) -> None:
     assert len(said(session_log, "s", "g:a")) == 8
 
 
-def test_two_processes_run_the_same_node_at_once(session_log: SessionLog) -> None:
-    """Each has a manager of its own, so what one writes is news to the other."""
-    both = threading.Barrier(2)
+def test_two_processes_that_run_one_graph_at_once_tell_each_other_and_nothing_said_is_lost(
+    session_log: SessionLog,
+) -> None:
+    """Its state is of one run at a time; the transcript of its node is of both."""
+    both, refused, reasons = threading.Barrier(2), list[str](), {True}
 
     def run(user: str) -> None:
         manager = ValkeySessionManager("s", log=SessionLog(session_log.client, session_log.namespace))
         running = graph({"a": speaker("a")}, manager)
         both.wait(10)
         for number in range(5):
-            running(f"{user} {number}")
+            try:
+                running(f"{user} {number}")
+            except SessionException as error:
+                refused.append(f"{user} {number}")
+                reasons.add("multi_agent 'g'" in str(error))
 
     threads = [threading.Thread(target=run, args=(user,)) for user in ("alice", "bob")]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join(30)
-    texts = said(session_log, "s", "g:a")
-    assert sorted(text for text in texts if not text.startswith("a ")) == sorted(
-        f"{user} {number}" for user in ("alice", "bob") for number in range(5)
-    )
-    assert len(texts) == 20
+    asked = [text for text in said(session_log, "s", "g:a") if not text.startswith("a ")]
+    everything = {f"{user} {number}" for user in ("alice", "bob") for number in range(5)}
+    assert reasons == {True}
+    assert len(asked) == len(set(asked))
+    assert everything - set(refused) <= set(asked) <= everything
+    assert session_log.verify("s").ok
+
+
+def gate(entered: threading.Event, go_on: threading.Event) -> Any:
+    @tool
+    def wait() -> str:
+        """Wait."""
+        entered.set()
+        go_on.wait(20)
+        return "waited"
+
+    return wait
+
+
+def two_nodes(log: SessionLog, *tools: Any) -> Any:
+    manager = ValkeySessionManager("s", log=SessionLog(log.client, log.namespace))
+    script = [[call("wait")], "First.", "First again."] if tools else ["First."]
+    return graph({"a": speaker("first", *script, tools=list(tools)), "b": speaker("second")}, manager)
+
+
+def test_a_run_that_stood_still_while_another_process_ran_it_is_refused_and_begins_clean(
+    session_log: SessionLog,
+) -> None:
+    entered, go_on, refusals = threading.Event(), threading.Event(), list[Exception]()
+    stopped = two_nodes(session_log, gate(entered, go_on))
+    stopped_at = session_log.events.moved("s", "g")
+
+    def run() -> None:
+        try:
+            stopped("Go.")
+        except SessionException as error:
+            refusals.append(error)
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    entered.wait(10)
+    assert session_log.events.moved("s", "g") != stopped_at, "its first node has taken the fence"
+    two_nodes(session_log)("Go on.")
+    newest = session_log.state("s").multi_agents["g"]
+    go_on.set()
+    thread.join(10)
+    assert "multi_agent 'g'" in str(refusals[0])
+    assert session_log.state("s").multi_agents["g"] == newest
+    assert stopped("And now?").status.value == "completed"
+    assert session_log.verify("s").ok
+
+
+SWARM = """
+import sys, time
+from pathlib import Path
+from strands import Agent, tool
+from strands.multiagent import Swarm
+from strands_session_log import SessionLog, ValkeySessionManager
+from strands_session_log.testing.model import ScriptedModel
+
+url, namespace, ready, again = sys.argv[1:]
+
+@tool
+def wait() -> str:
+    "Wait."
+    Path(ready).touch()
+    while not Path(again).exists():
+        time.sleep(0.01)
+    return "waited"
+
+use = [{"toolUse": {"name": "wait", "toolUseId": "t", "input": {}}}]
+over = [{"toolUse": {"name": "handoff_to_agent", "toolUseId": "h", "input": {"agent_name": "two", "message": "yours"}}}]
+one = Agent(name="one", model=ScriptedModel([over, "Handed over."]), callback_handler=None)
+two = Agent(name="two", model=ScriptedModel([use, "Stale."]), tools=[wait], callback_handler=None)
+log = SessionLog.connect(url, namespace=namespace)
+print(Swarm([one, two], id="w", session_manager=ValkeySessionManager("s", log=log))("Go."))
+"""
+
+
+def test_a_swarm_that_was_stopped_and_resumed_elsewhere_overwrites_nothing_when_it_goes_on(
+    session_log: SessionLog, server_url: str, tmp_path: Path
+) -> None:
+    ready, again = tmp_path / "ready", tmp_path / "again"
+    arguments = [server_url, session_log.namespace, str(ready), str(again)]
+    with subprocess.Popen(
+        [sys.executable, "-c", SWARM, *arguments], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as process:
+        wait_until(ready.exists, "its second node to be at work")
+        process.send_signal(signal.SIGSTOP)
+        try:
+            agents = [speaker("one"), speaker("two", "Fresh.")]
+            resumed = multiagent.Swarm(agents, id="w", session_manager=ValkeySessionManager("s", log=session_log))
+            result = resumed("Go on.")
+            assert [node.node_id for node in result.node_history][-1] == "two"
+            newest = session_log.state("s").multi_agents["w"]
+            again.touch()
+        finally:
+            process.send_signal(signal.SIGCONT)
+        output, _ = process.communicate(timeout=30)
+    assert process.returncode != 0
+    assert "multi_agent 'w'" in output
+    assert session_log.state("s").multi_agents["w"] == newest
+    assert "Fresh." in str(newest)
+    assert session_log.verify("s").ok
+
+
+def test_an_agent_of_the_same_id_as_a_graph_is_not_in_its_way(session_log: SessionLog) -> None:
+    manager = ValkeySessionManager("s", log=session_log)
+    agent = Agent(agent_id="g", model=ScriptedModel([f"{n}." for n in range(9)]), session_manager=manager)
+    running = graph({"a": speaker("a")}, manager)
+    for number in range(3):
+        agent(f"Agent {number}.")
+        running(f"Graph {number}.")
+    assert len(said(session_log, "s", "g")) == len(said(session_log, "s", "g:a")) == 6
     assert session_log.verify("s").ok
 
 

@@ -74,8 +74,8 @@ class HeadFacts:
         """One more event."""
         type_, agent = entry.header[:2]
         self.created = self.created if self.created != START else entry.id
-        if getattr(Event.known.get(type_), "moves_agent", False):
-            self._moved[agent] = entry.id
+        if moves := getattr(Event.known.get(type_), "moves", ""):
+            self._moved[f"{moves}:{agent}:moved"] = entry.id
         if type_ == MessageAdded.TYPE and type(index := retained_of(entry).get("message_id")) is int:
             self._messages.setdefault(agent, GrowingRanges()).add(index, index)
         if entry.is_erased:
@@ -97,9 +97,10 @@ class HeadFacts:
         if self._is_whole:
             wanted["erased"] = str(self._erased)
             wanted |= {f"agent:{agent}:messages": str(ranges) for agent, ranges in self._messages.items()}
-            wanted |= {f"agent:{agent}:moved": str(moved) for agent, moved in self._moved.items()}
+            wanted |= {field: str(moved) for field, moved in self._moved.items()}
         for name, value in wanted.items():
-            if (found := standing.text(name)) != value:
+            # A graph or swarm had no fence before: then its head says nothing of it.
+            if (found := standing.text(name)) != value and (found or not name.startswith("multi_agent:")):
                 yield f"the session's head says {name} {_short(found)}, its events {_short(value)}"
         if self._is_whole:
             for raw in filter(_is_of_agent, standing.head):
@@ -166,7 +167,7 @@ def _predecessor(life: Tombstone) -> str:
 
 
 def _is_of_agent(name: bytes) -> bool:
-    return name.startswith(b"agent:") and name.endswith((b":messages", b":moved"))
+    return name.startswith((b"agent:", b"multi_agent:")) and name.endswith((b":messages", b":moved"))
 
 
 def _short(text: str) -> str:

@@ -62,10 +62,11 @@ def encode(event: Event) -> Encoded:
     """
     index = check_event(event)
     data, kept = to_json(event.data), event.retains()
-    shorten(event.type, event.agent, event.time, data, kept)
     texts = (event.type, event.agent, event.event_id, event.time, str(event.version), event.trace)
     try:
-        body, facts = orjson.dumps(data), _facts_of(event)
+        facts = _facts_of(_as_read(event, data))
+        shorten(event.type, event.agent, event.time, data, kept)
+        body = orjson.dumps(data)
         retained = orjson.dumps(kept) if kept else b""
     except EncodingError:
         raise
@@ -81,6 +82,13 @@ def renumbered(encoded: Encoded, index: int) -> Encoded:
     complete(event.type, event.agent, event.time, retained(encoded.retained), data)
     fields = event.agent, event.event_id, event.time, event.trace, event.version
     return encode(restored(event.type, {**from_json(data), "message_id": index}, *fields))
+
+
+def _as_read(event: Event, data: Any) -> Event:
+    """An event with its data as JSON values: what readers find in that is compared with what the feed tells of it."""
+    if event.type not in Event.known:
+        return event
+    return restored(event.type, data, event.agent, event.event_id, event.time, event.trace, event.version)
 
 
 def _facts_of(event: Event) -> bytes:

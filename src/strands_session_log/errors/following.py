@@ -104,8 +104,8 @@ class DeliveryLostError(SessionLogError):
     def __init__(self, session_id: str, id: EventId, consumer: str) -> None:
         self.session_id, self.id, self.consumer = session_id, id, consumer
         super().__init__(
-            f"event {id} of session {session_id!r} is no longer {consumer!r}'s: it took too long, or stood still, and "
-            "another consumer has it. Make `claim_after` longer, or the handler faster"
+            f"event {id} of session {session_id!r} is no longer {consumer!r}'s: it took too long, stood still, or has "
+            "left its subscription, and another consumer has it. Make `claim_after` longer, or the handler faster"
         )
 
 

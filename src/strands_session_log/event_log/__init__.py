@@ -4,7 +4,7 @@ from .batching import FEW_EVENTS, batches, first_batch
 from .deletion import Tombstone
 from .durability import Durability
 from .erasure import Progress
-from .expected import ANY, NO_SESSION, AgentAt, Expected, InLife, Life, SessionAt
+from .expected import ANY, NO_SESSION, AgentAt, Expected, InLife, Life, MultiAgentAt, SessionAt
 from .log import EventLog
 
 __all__ = [
@@ -17,6 +17,7 @@ __all__ = [
     "Expected",
     "InLife",
     "Life",
+    "MultiAgentAt",
     "Progress",
     "SessionAt",
     "Tombstone",

@@ -35,8 +35,8 @@ class Copied:
             self.count, self.position = self.count + 1, Position(id_, link)
             if type_ == MessageAdded.TYPE and type(data) is dict and type(index := data.get("message_id")) is int:
                 self._messages.setdefault(agent, set()).add(index)
-            if getattr(Event.known.get(type_), "moves_agent", False):
-                self._moved[agent] = id_
+            if moves := getattr(Event.known.get(type_), "moves", ""):
+                self._moved[f"{moves}:{agent}:moved"] = id_
             if type_ == PayloadErased.TYPE:
                 self.unexplained.difference_update(PayloadErased(data).erased)
             if is_erased:
@@ -51,7 +51,7 @@ class Copied:
         id_, link = self.position
         fields = {"revision": str(id_.revision), "link": link, "ms": str(id_.ms), "created": str(self._created.ms)}
         fields |= {f"agent:{agent}:messages": to_ranges(indices) for agent, indices in self._messages.items()}
-        fields |= {f"agent:{agent}:moved": str(moved) for agent, moved in self._moved.items()}
+        fields |= {field: str(moved) for field, moved in self._moved.items()}
         ours = str(Ranges.parse(erased).up_to(id_.revision))
         return fields | ({"erased": ours} if ours else {})
 

@@ -162,7 +162,7 @@ def _check_head(client: Client, key: str) -> None:
 def _reader(field: str) -> Any:
     if field.startswith("agent:") and field.endswith(":messages"):
         return Ranges.parse
-    if field.startswith("agent:") and field.endswith(":moved"):
+    if field.startswith(("agent:", "multi_agent:")) and field.endswith(":moved"):
         return EventId.parse
     return _HEAD.get(field, str)
 

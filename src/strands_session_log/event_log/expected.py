@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import NamedTuple, TypeAlias
 
 from ..errors import ConcurrentWriteError, SessionLostError
-from ..ids import EventId
+from ..ids import START, EventId
 from ..server.replies import text
 
 
@@ -65,6 +65,23 @@ class AgentAt:
 
 
 @dataclass(frozen=True, slots=True)
+class MultiAgentAt:
+    """One graph or swarm must not have moved; the rest of the session may.
+
+    Attributes:
+        id: The graph or swarm.
+        moved: The event with which it moved last, see `EventLog.moved`; `START` when it never did.
+    """
+
+    id: str
+    moved: EventId
+
+    def arguments(self) -> tuple[str, str, str, str]:
+        """As the append script takes it."""
+        return ("multi_agent", self.id, str(self.moved), "")
+
+
+@dataclass(frozen=True, slots=True)
 class InLife:
     """The session must be the one the writer knows, however far it has got: not one begun under its id since.
 
@@ -95,7 +112,7 @@ class Life(NamedTuple):
     def parse(cls, reply: Sequence[bytes]) -> Life:
         """Read what the server says."""
         ago = text(reply[1])
-        return cls(text(reply[0]), int(ago) / 1000 if ago else None)
+        return cls(text(reply[0]), float(ago) / 1000 if ago else None)
 
 
 def begun(life: str, at: EventId) -> str:
@@ -108,7 +125,7 @@ def follows(life: str, before: str) -> bool:
     return before.startswith(" ") and life.partition(" ")[2] == before[1:]
 
 
-Expected: TypeAlias = "AnyPosition | NoSession | SessionAt | AgentAt | InLife"
+Expected: TypeAlias = "AnyPosition | NoSession | SessionAt | AgentAt | MultiAgentAt | InLife"
 
 ANY = AnyPosition()
 NO_SESSION = NoSession()
@@ -120,11 +137,13 @@ def conflict(session_id: str, expected: Expected, what: str, agent: str, actual:
     Args:
         session_id: The session.
         expected: What the writer expected.
-        what: Which of it did not hold: `revision`, `agent`, `next_message` or `message`; `session` if there is none.
+        what: Which of it did not hold: `revision`, `agent`, `multi_agent`, `next_message` or `message`; `session` if
+            there is none.
         agent: The agent concerned, empty for the session.
         actual: The revision, event id or message index found, as text.
     """
-    if what == "session":
+    # A graph that is not in the session has never been: it is another session.
+    if what == "session" or (what == "multi_agent" and actual == str(START)):
         return SessionLostError(session_id, {name: str(value) for name, value in asdict(expected).items() if value})
     return ConcurrentWriteError(session_id, *_describe(expected, what, agent, actual))
 
@@ -136,6 +155,8 @@ def _describe(expected: Expected, what: str, agent: str, actual: str) -> tuple[d
     match expected:
         case AgentAt(next_message=next_message) if what == "next_message":
             return {"agent": agent, what: next_message}, {"agent": agent, what: _found(actual)}
+        case MultiAgentAt(id=id_, moved=moved):
+            return {"multi_agent": id_, "moved": str(moved)}, {"multi_agent": id_, "moved": actual}
         case AgentAt(revision=EventId() as moved):
             return {"agent": agent, "moved": str(moved)}, {"agent": agent, "moved": actual}
         case AgentAt(revision=revision):

@@ -19,7 +19,7 @@ from ..ids import START, EventId, Revision, parse_point
 from ..instrumentation.hooks import hooks
 from ..keys import Keyspace
 from ..scripts import LIFE, LOCATE
-from ..server.border import Client, insist, text
+from ..server.border import ANSWERED_WITHIN, Client, insist, text
 from .appender import Appender
 from .cache import Cache
 from .connection import connection_to
@@ -30,7 +30,7 @@ from .durability import Durability
 from .erasure import Eraser, Progress
 from .expected import ANY, Expected, Life
 from .forking import Forker
-from .head import fields_at, position_of
+from .head import fields_at, parsed, position_of
 from .namespace import Layout
 from .once import OnceAppender
 from .reading import Reader, end_at, start_after
@@ -186,6 +186,18 @@ class EventLog:
             reply = fields_at(self.client, key, self.retry_for, "revision", "link", "ms")
         return position_of(key, reply)
 
+    def moved(self, session_id: str, multi_agent: str) -> EventId:
+        """The event with which a graph or swarm moved last, see `MultiAgentAt`; `START` when it never did.
+
+        Raises:
+            CorruptKeyError: When the head does not tell.
+        """
+        key, field = self.keyspace.session(session_id).head, f"multi_agent:{multi_agent}:moved"
+        with diagnosed(self.client, self.keyspace, session_id):
+            (found,) = fields_at(self.client, key, self.retry_for, field)
+        at: EventId = parsed(key, field, found or "0-0", EventId.parse)
+        return at
+
     def life(self, session_id: str) -> Life:
         """Which of the sessions that have had this id stands there now, or would begin there; in one round trip."""
         keys = self.keyspace.session(session_id)
@@ -317,7 +329,7 @@ class EventLog:
         """
         call = partial(trim, self.client, self.keyspace, partition, self.retention, exactly=exactly)
         with naming(self.client, {self.keyspace.feed(partition): ("stream", CURES["feed"])}):
-            return insist(call, self.retry_for if is_patient else 0)
+            return insist(call, self.retry_for if is_patient else 0, within=ANSWERED_WITHIN)
 
     def sessions(self, limit: int, before: SessionInfo | datetime | str | None = None) -> list[SessionInfo]:
         """The directory, newest first, in two round trips; more where much of what it lists is no session.

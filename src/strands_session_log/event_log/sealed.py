@@ -58,7 +58,7 @@ def seal(session_id: str, batch: Sequence[Encoded], expected: Expected, base: Po
         clear, commitment = (*encoded.header, encoded.retained), chain.commitment(salt, encoded.body)
         link = chain.link(link, base_id, revision, clear, commitment)
         index = b"" if encoded.message_index is None else b"%d" % encoded.message_index
-        moves = b"1" if encoded.event.moves_agent else b""
+        moves = encoded.event.moves.encode()
         arguments += clear
         arguments += (chain.to_text(salt), chain.to_text(link), encoded.body, encoded.facts, index, moves)
     return Sealed(batch, base, arguments)

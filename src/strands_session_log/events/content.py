@@ -66,7 +66,7 @@ class SessionRewound(Known):
 
 class _AgentMoved(Known):
     __slots__ = ()
-    moves_agent = True
+    moves = "agent"
 
 
 class AgentCreated(_AgentMoved):
@@ -131,6 +131,7 @@ class MultiAgentCreated(Known):
 
     __slots__ = ()
     TYPE = "multi_agent.created"
+    moves = "multi_agent"
 
 
 class MultiAgentUpdated(Known):
@@ -138,6 +139,7 @@ class MultiAgentUpdated(Known):
 
     __slots__ = ()
     TYPE = "multi_agent.updated"
+    moves = "multi_agent"
 
 
 class WindowChanged(_AgentMoved):

@@ -53,8 +53,9 @@ class Event:
     is_erased: bool = field(default=False, kw_only=True)
 
     known: ClassVar[dict[str, Callable[..., Event]]] = {}
-    moves_agent: ClassVar[bool] = False
-    """Whether it changes what the agent resumes with, so that a writer who did not know of it must not go on."""
+    moves: ClassVar[str] = ""
+    """What it changes the resuming of, so that a writer who did not know of it must not go on: `agent`, the one it
+    names, or `multi_agent`, the graph or swarm of that id; empty for nothing."""
 
     @property
     def message_index(self) -> int | None:

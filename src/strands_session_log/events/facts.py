@@ -115,10 +115,14 @@ class InterruptAnswered(Fact):
 
 
 class NodeStarted(Fact):
-    """A node of a graph or swarm began: `{"node"}`; the agent field is the graph's or swarm's id."""
+    """A node of a graph or swarm began: `{"node"}`; the agent field is the graph's or swarm's id.
+
+    Whoever calls a node has the graph or swarm from then on: who had it before must not go on.
+    """
 
     __slots__ = ()
     TYPE = "node.started"
+    moves = "multi_agent"
     TOLD = frozenset(("node",))
 
 

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 from strands.types.session import SessionAgent, SessionMessage
 
 from .. import codec, events
 from ..codec import Encoded
-from ..event_log import ANY, FEW_EVENTS, AgentAt, EventLog, Expected, InLife, first_batch
+from ..event_log import ANY, FEW_EVENTS, AgentAt, EventLog, Expected, InLife, MultiAgentAt, first_batch
 from ..event_log.expected import begun
 from ..events import Event
 from ..ids import START, EventId
 from ..instrumentation import Repaired
 from ..instrumentation.hooks import hooks
 from ..state import AgentState, Messages, removed_count
-from .records import agent_content, data_of
+from .records import agent_content, answers_tools, data_of
 from .trace import current_traceparent
 from .window import Window
 from .withheld import Withheld
@@ -35,7 +35,7 @@ class Journal:
         log: Where to.
         session_id: The session.
         agent: What the log holds of the agent.
-        fenced: Refuse to write when someone else has moved the agent.
+        fenced: Refuse to write when someone else has moved the agent, or the graph or swarm, of this id.
         remembers: Know messages of before by their tracking id, which costs holding them.
         life: Refuse to write to another session than this one, see `EventLog.life`; None to leave that open.
         withheld: What the agent held of a session that was deleted.
@@ -49,7 +49,7 @@ class Journal:
         log: EventLog,
         session_id: str,
         agent: AgentState,
-        fenced: bool = True,
+        fenced: Literal["agent", "multi_agent", ""] = "agent",
         remembers: bool = False,
         life: str | None = None,
         withheld: Withheld | None = None,
@@ -78,6 +78,11 @@ class Journal:
     def has_waiting(self) -> bool:
         """Whether a flush would have anything to write."""
         return bool(self._waiting or self._sent)
+
+    @property
+    def moved(self) -> EventId:
+        """The event with which the agent, graph or swarm moved last, as far as this knows."""
+        return self._moved
 
     @property
     def is_unsettled(self) -> bool:
@@ -122,6 +127,10 @@ class Journal:
         self._seen.append(message.message)
         self.next_index = max(self.next_index, message.message_id + 1)
         self.track(message)
+
+    def is_of_before(self, message: Any) -> bool:
+        """Whether a message belongs to a session that was deleted: it answers tools that were called there."""
+        return self.withheld is not None and not self.next_index and answers_tools(message)
 
     def _hold(self, event: Event) -> Encoded:
         encoded = codec.encode(event)
@@ -268,6 +277,7 @@ class Journal:
             self._moved, self.life, self.withheld = START, None, Withheld(self._content, self.withheld)
             self._notes, self._held, self._waiting, self._sent = [], [], [], []
             self._seen, self._content, self._created_at = [], {}, ""
+            self._tracked, self._earlier, self.next_index = {}, None, 0
             self._window, self.has_window = Window(AgentState(self.agent_id), self.withheld), False
 
     def _take_note(self, written: Sequence[Encoded]) -> None:
@@ -301,7 +311,9 @@ class Journal:
     def _expected(self) -> Expected:
         if self.life is not None and not (self._fenced and self._moved.revision):
             return InLife(self.life)
-        return AgentAt(self.agent_id, self._moved) if self._fenced else ANY
+        if not self._fenced:
+            return ANY
+        return (AgentAt if self._fenced == "agent" else MultiAgentAt)(self.agent_id, self._moved)
 
     def _next_batch(self) -> list[Encoded]:
         """What was tried before, alone; else what is in line, or as much of it as may land at once."""
@@ -314,7 +326,7 @@ class Journal:
     def _landed(self, batch: Sequence[Encoded], ids: Sequence[EventId]) -> None:
         self.life = self.life and begun(self.life, ids[0])
         for id_, encoded in zip(ids, batch, strict=True):
-            if encoded.event.moves_agent:
+            if encoded.event.moves == self._fenced:
                 self._moved = id_
 
 

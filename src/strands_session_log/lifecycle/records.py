@@ -91,6 +91,11 @@ def to_messages(messages: Messages, start: int, end: int | None) -> list[Session
     return messages.made(first, last, SessionMessage, from_json)
 
 
+def answers_tools(message: Any) -> bool:
+    """Whether a message brings results of tools."""
+    return any("toolResult" in block for block in message["content"])
+
+
 def have_tools(messages: Iterable[Any]) -> bool:
     """Whether a tool is called, or answers, in any of the messages."""
     kinds = {kind for message in messages for block in message["content"] for kind in block}

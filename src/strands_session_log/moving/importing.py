@@ -96,7 +96,7 @@ def _import(source: Source, log: SessionLog, session_id: str, dry_run: bool, pro
         except SessionLostError:
             decision = Decision("conflict", problem="it was deleted during the import; import it again to have it anew")
         except ConcurrentWriteError:
-            decision = Decision("conflict", problem="somebody else wrote to it during the import")
+            decision = Decision("conflict", problem="another writer appended to it during the import")
     missing = decision.missing
     messages = sum(isinstance(one.event, events.MessageAdded) for one in missing)
     return Imported(session_id, decision.outcome, len(missing), messages, decision.problem, tuple(stored.warnings))

@@ -23,7 +23,7 @@ from ..lifecycle import Facts, Journal, Record, listen, records_facts
 from ..lifecycle.erasing import erase_original
 from ..lifecycle.guardrail import Guardrail, Said, watch
 from ..lifecycle.nodes import AGENT_EVENTS, ASKED, ENDED, Handlers, NodeFacts, NodeRuns
-from ..lifecycle.records import check_ids
+from ..lifecycle.records import answers_tools, check_ids
 from ..lifecycle.trace import current_traceparent
 from ..session_log import SessionLog
 from .ending import at_end_of_child, finish
@@ -285,6 +285,8 @@ class _Recording:
         record = SessionAgent.from_agent(hook.agent) if self.agent else None
 
         def step(journal: Journal) -> None:
+            if journal.is_of_before(message):
+                return
             # Redacted while it waited: then the original is not written at all.
             spoken = SessionMessage.from_message(said.redaction or message, journal.next_index)
             journal.message(spoken, trace)
@@ -292,7 +294,7 @@ class _Recording:
             if record is not None:
                 journal.state(record, trace)
 
-        self.worker.put(step, begins=True)
+        self.worker.put(step, begins=not answers_tools(message))
 
     def _message_updated(self, hook: Any) -> None:
         message, trace = _snapshot(hook.message), current_traceparent()

@@ -11,8 +11,9 @@
 -- functions for what comes twice only: both cost more than what they do.
 local call, arguments = redis.call, ARGV
 
-local function moved_field(agent)
-    return 'agent:' .. agent .. ':moved'
+-- What moves is an agent, or a graph or swarm (multi_agent), which may have the same id.
+local function moved_field(kind, id)
+    return kind .. ':' .. id .. ':moved'
 end
 
 local function messages_field(agent)
@@ -55,7 +56,7 @@ local function append()
     -- Where the session stands ---------------------------------------------------------------------------------------
     -- Most batches are about one agent, so what is known of the first one's comes along.
     local first_agent = arguments[FIRST + AGENT]
-    local known = call('HMGET', head, 'revision', 'link', 'ms', messages_field(first_agent), moved_field(first_agent))
+    local known = call('HMGET', head, 'revision', 'link', 'ms', messages_field(first_agent), moved_field('agent', first_agent))
     -- Lua writes whole numbers below 10^14 out in full; milliseconds get there in the year 5138.
     local revision, last_ms = tonumber(known[1] or 0), tonumber(known[3] or 0)
     -- A link is 43 characters: 32 bytes in base64url.
@@ -98,13 +99,14 @@ local function append()
     end
 
     local expectation = arguments[5]
-    if expectation == 'agent' then
+    if expectation == 'agent' or expectation == 'multi_agent' then
         local subject, wanted, wanted_next = arguments[6], arguments[7], tonumber(arguments[8])
         if wanted ~= '' then
             -- An id tells histories apart that share a revision; a bare revision is for those who know no more.
-            local at = subject == first_agent and known[5] or call('HGET', head, moved_field(subject)) or '0-0'
+            local is_known = subject == first_agent and expectation == 'agent'
+            local at = is_known and known[5] or call('HGET', head, moved_field(expectation, subject)) or '0-0'
             if at ~= wanted and string.match(at, '-(%d+)$') ~= wanted then
-                return { 'conflict', revision == 0 and 'session' or 'agent', subject, at }
+                return { 'conflict', revision == 0 and 'session' or expectation, subject, at }
             end
         end
         if wanted_next then
@@ -166,7 +168,8 @@ local function append()
         end
         answer[#answer + 1] = id
         add_to_feed(place, session, id, arguments[at], arguments[at + AGENT], arguments[at + LINK], arguments[at + 10])
-        if arguments[at + MOVES] == '1' then changes[moved_field(arguments[at + AGENT])] = id end
+        local moves = arguments[at + MOVES]
+        if moves ~= '' then changes[moved_field(moves, arguments[at + AGENT])] = id end
     end
 
     if not place.agreed then answer[1] = 'begun' end

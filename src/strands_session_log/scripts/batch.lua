@@ -3,9 +3,10 @@
 --
 -- ARGV: 1 base revision, 2 base link (of a session whose id was used before, the token of that one's deletion),
 --       3 base id, 4 session id,
---       5 expectation (any | absent | revision | agent | life), 6 its subject, 7 its revision, or its life: when the session
+--       5 expectation (any | absent | revision | agent | multi_agent | life), 6 its subject, 7 its revision, or its life: when the session
 --       began, and what its head says of the one before it; 8 its next message index,
---       then for each event: type agent event time v trace retained salt link body facts index moves
+--       then for each event: type agent event time v trace retained salt link body facts index moves,
+--       which is whose resuming it changes: agent, multi_agent, or nothing
 local FIRST, WIDTH, AGENT, EVENT, LINK, INDEX, MOVES = 9, 13, 1, 2, 8, 11, 12
 local ENTRY_LINK = 20
 

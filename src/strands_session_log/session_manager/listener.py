@@ -11,6 +11,7 @@ from strands.types.session import SessionAgent, SessionMessage
 
 from ..errors import EncodingError
 from ..lifecycle import Facts, listen
+from ..lifecycle.records import answers_tools
 from .errors import session_exceptions
 
 if TYPE_CHECKING:
@@ -97,7 +98,7 @@ class Listener:
         return write
 
     def _message_added(self, hook: Any) -> Callable[[], None] | None:
-        asks = hook.message["role"] == "user" and not _answers_tools(hook.message)
+        asks = hook.message["role"] == "user" and not answers_tools(hook.message)
         holds = self._holds and asks
         with session_exceptions():
             if not holds:
@@ -133,10 +134,6 @@ class Listener:
             self._manager.journal(hook.agent).note(tell(self.facts[agent_id], hook))
 
         return note
-
-
-def _answers_tools(message: Any) -> bool:
-    return any("toolResult" in block for block in message["content"])
 
 
 def _up_to(message: Any, messages: Sequence[Any]) -> Sequence[Any]:

@@ -126,7 +126,7 @@ class ValkeySessionManager(RepositorySessionManager, LogRepository, NotCopied):
     def register_hooks(self, registry: HookRegistry, **kwargs: Any) -> None:
         """Listen to an agent, a graph or a swarm; where this version of Strands can wait, no hook blocks its loop."""
         self._listener.register(registry)
-        self._orchestrators.register(registry, self)
+        self._orchestrators.register(registry, self.initialize_multi_agent)
 
     def initialize(self, agent: LocalAgent, **kwargs: Any) -> None:
         """Restore an agent from the session, or begin to keep it; what is new is written in one append.
@@ -198,6 +198,9 @@ class ValkeySessionManager(RepositorySessionManager, LogRepository, NotCopied):
         """
         with session_exceptions():
             journal, latest = self.journal(agent), self._latest_agent_message.get(agent.agent_id)
+            if latest is None and journal.withheld is not None:
+                # It went with the session.
+                return
             if latest is None:
                 raise SessionException("No message to redact.")
             if _is_another(latest.message, redact_message):
@@ -223,6 +226,8 @@ class ValkeySessionManager(RepositorySessionManager, LogRepository, NotCopied):
         super().delete_session(session_id, **kwargs)
         if session_id == self.session_id:
             self.redactions.forget()
+            self._latest_agent_message.clear()
+            self._held_records.clear()
             self._orchestrators.session_deleted()
             for journal in self._journals.values():
                 journal.reset()
@@ -244,7 +249,7 @@ class ValkeySessionManager(RepositorySessionManager, LogRepository, NotCopied):
             SessionException: When it cannot be written.
         """
         with session_exceptions():
-            self._orchestrators.synced(source)()
+            self._orchestrators.synced(source, self.initialize_multi_agent)()
 
     def close(self) -> None:
         """Close what this manager connected itself: nothing when it was given a client or a log."""
@@ -265,6 +270,8 @@ class ValkeySessionManager(RepositorySessionManager, LogRepository, NotCopied):
     def say(self, message: Message, agent: Any, hold: bool = False) -> Journal:
         """Put a message in line, or hold it back; one that Strands merged into the one before takes its place.
 
+        One that belongs to a session that was deleted is passed over.
+
         Returns:
             Where it is in line.
 
@@ -272,6 +279,8 @@ class ValkeySessionManager(RepositorySessionManager, LogRepository, NotCopied):
             EncodingError: When a value in it cannot be stored.
         """
         journal, latest = self.journal(agent), self._latest_agent_message.get(agent.agent_id)
+        if journal.is_of_before(message):
+            return journal
         known = journal.tracked(message.get("tracking_id"))
         if latest and known and not any(held is latest.message for held in agent.messages):
             record = SessionMessage(message, known[0], created_at=known[1])

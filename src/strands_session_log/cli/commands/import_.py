@@ -18,7 +18,7 @@ from ..exits import Code, fail
 from ..layout import put
 from ..options import JsonOption, NamespaceOption, UrlOption
 from ..target import Target
-from ..terminal import console, count, one_line, plain, write_json
+from ..terminal import console, count, one_line, write_json
 
 if TYPE_CHECKING:
     from ...moving import Imported, Progress, Source
@@ -61,8 +61,8 @@ def import_(
 ) -> None:
     """Import the sessions another session manager has kept; run it again to go on where it was interrupted.
 
-    What is there already is skipped, what is there in part is completed, and a session the log has written something
-    else to is left alone. The other store is only read.
+    It skips what is there already, completes what is there in part, and leaves alone what differs.
+    It only reads the other store, and follows no links below its directory.
     """
     # Here, because it imports Strands, which looking at a log does not need.
     from ...moving import SourceError, open_source
@@ -117,10 +117,9 @@ def _progress(sessions: int, as_json: bool) -> Iterator[tuple[Console, Progress,
 
 
 def _print(terminal: Console, imported: Imported, dry_run: bool) -> None:
-    put(
-        terminal,
-        Text.assemble(_MARKS[imported.outcome], (plain(imported.session_id), "bold"), f"  {_told(imported, dry_run)}"),
-    )
+    # What a directory is called may have line ends in it.
+    name = (one_line(imported.session_id), "bold")
+    put(terminal, Text.assemble(_MARKS[imported.outcome], name, f"  {_told(imported, dry_run)}"))
     for warning in imported.warnings:
         typer.echo(f"session-log: warning: {one_line(f'{imported.session_id}: {warning}')}", err=True)
 
