@@ -13,6 +13,10 @@ try:
     log.append("s-42", [])
 except errors.SessionLostError as error:
     gone: str = error.session_id
+except errors.AlreadyAnsweredError as error:
+    log.rewind(error.session_id, error.waiting)
+    answers: tuple[str, ...] = error.interrupts
+    claimed: EventId = error.at
 except errors.ConcurrentWriteError as error:
     believed: Mapping[str, object] = error.expected
     found: Mapping[str, object] = error.actual
