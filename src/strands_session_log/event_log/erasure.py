@@ -122,7 +122,7 @@ class Eraser:
         Returns:
             The event that records the erasure; None when there was nothing left to erase.
         """
-        recorded, targets = self._erase_all(session_id, {*ids, *find(session_id)}, record, progress, find)
+        recorded, targets = self._erase_all(session_id, set(ids), record, progress, find)
         if targets:
             # Also when nothing was left to erase here: whoever erased it may have died before this.
             self._erase_in_forks(session_id, targets, record, {session_id}, find)
@@ -132,9 +132,10 @@ class Eraser:
         self, session_id: str, wanted: set[EventId], record: Record, progress: Progress, find: Find
     ) -> tuple[Position | None, Sequence[Target]]:
         """Erase in one session, also what was appended meanwhile."""
-        recorded, targets = self._erase(session_id, sorted(wanted), record, progress)
-        while later := sorted(set(find(session_id)) - wanted):
-            wanted.update(later)
+        head, _ = self._head(session_id)
+        recorded, targets = self._erase(session_id, sorted({*wanted, *find(session_id, START)}), record, progress)
+        while later := sorted(find(session_id, head.id)):
+            head, _ = self._head(session_id)
             last, more = self._erase(session_id, later, record, progress)
             recorded, targets = last or recorded, [*targets, *more]
         return recorded, targets
@@ -180,7 +181,7 @@ class Eraser:
             wanted = {target.id for target in shared}
             # Unless it is deleted just now.
             with suppress(SessionNotFoundError, RevisionNotFoundError):
-                shared = self._erase_all(fork, {*wanted, *find(fork)}, record, lambda done, total: None, find)[1]
+                shared = self._erase_all(fork, wanted, record, lambda done, total: None, find)[1]
             self._erase_in_forks(fork, shared, record, seen, find)
 
     def _shared(self, fork: str, targets: Sequence[Target]) -> Sequence[Target]:

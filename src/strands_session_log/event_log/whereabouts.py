@@ -12,22 +12,23 @@ from dataclasses import dataclass, field
 from itertools import chain
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from ..codec import recorded
+from ..codec import RawEntry, recorded
 from ..errors import CorruptEntryError
 from ..events import Event, MessageAdded, MessageUpdated, PayloadErased, Recorded
 from ..ids import START, EventId
 from ..state import Copies
+from .reading import start_after
 
 if TYPE_CHECKING:
     from .log import EventLog
 
-Find: TypeAlias = Callable[[str], Iterable[EventId]]
-"""Finds, in a session, more of what is to be erased."""
+Find: TypeAlias = Callable[[str, EventId], Iterable[EventId]]
+"""Finds, in a session and after an event, more of what is to be erased."""
 
 _MESSAGES = ("message", "redact_message")
 
 
-def nothing_more(session_id: str) -> Iterable[EventId]:
+def nothing_more(session_id: str, after: EventId) -> Iterable[EventId]:
     """Erase what was named, and no more."""
     return ()
 
@@ -69,17 +70,32 @@ class Sought:
         is_it = (event.agent, event.data.get("message_id")) in self.places
         return any(self.copies.is_said_in(event.data.get(name), is_it) for name in _MESSAGES)
 
-    def find(self, log: EventLog, session_id: str) -> Iterator[EventId]:
+    def find(self, log: EventLog, session_id: str, after: EventId = START) -> Iterator[EventId]:
         """The events of a session that do."""
-        for id_, event, _ in _readable(log, session_id) if self.copies else ():
+        pages = log.pages(session_id, start_after(after)) if self.copies else ()
+        for id_, event, _ in _readable(filter(self._candidates(), chain.from_iterable(pages))):
             if not event.is_erased and self.is_in(id_, event):
                 yield id_
+
+    def _candidates(self) -> Callable[[RawEntry], bool]:
+        """Tells which entries are worth while to read: in a long session hardly any are."""
+        needles = self.copies.needles
+        above = {name.encode() for name in self.holders}
+        above |= {agent[:at].encode() for agent, _ in self.places for at in range(len(agent)) if agent[at] == ":"}
+
+        def is_one(entry: RawEntry) -> bool:
+            values = entry[1][1::2]
+            return needles is None or any(text in values[-1] for text in needles) or not above.isdisjoint(values)
+
+        return is_one
 
 
 def named_in(log: EventLog, session_id: str, ids: Collection[EventId]) -> tuple[Sought, set[EventId]]:
     """The messages in events; and what was erased with any of these, as in forks it may be there still."""
     first, last = min(ids), max(ids)
-    found = [one for one in _readable(log, session_id, str(first), str(last)) if one.id in ids]
+    found = [
+        one for one in _readable(chain.from_iterable(log.pages(session_id, str(first), str(last)))) if one.id in ids
+    ]
     said = [one.event for one in found if isinstance(one.event, (MessageAdded, MessageUpdated))]
     is_known = any(one.event.is_erased for one in found)
     return sought(said), _together(log, session_id, ids) if is_known else set()
@@ -93,15 +109,14 @@ def sought(said: Iterable[Event], redaction: Any = None, before: EventId = START
     return Sought(Copies(messages, redaction), places, before)
 
 
-def _readable(log: EventLog, session_id: str, start: str = "-", end: str = "+") -> Iterator[Recorded]:
+def _readable(entries: Iterable[RawEntry]) -> Iterator[Recorded]:
     """The events that are what events look like: others are erased all the same, and show when one verifies."""
-    for entry in chain.from_iterable(log.pages(session_id, start, end)):
+    for entry in entries:
         with suppress(CorruptEntryError):
             yield recorded(entry)
 
 
 def _together(log: EventLog, session_id: str, ids: Collection[EventId]) -> set[EventId]:
-    named = (
-        event.erased for _, event, _ in _readable(log, session_id, str(min(ids))) if isinstance(event, PayloadErased)
-    )
+    entries = chain.from_iterable(log.pages(session_id, str(min(ids))))
+    named = (event.erased for _, event, _ in _readable(entries) if isinstance(event, PayloadErased))
     return set[EventId]().union(*(erased for erased in named if not set(erased).isdisjoint(ids)))

@@ -44,11 +44,23 @@ class Copies:
         self._gone = {_text(block) for block in gone}
         self._texts = [text.strip() for block in gone if isinstance(text := block.get("text"), str) and text.strip()]
         self._tools = {id_ for block in (*gone, *self._redaction) if (id_ := _answered(block)) is not None}
+        # Of a picture, say, the JSON may be spelt in more than one way; an id may be so in the id of an interrupt.
+        is_plain = all("text" in block or _answered(block) is not None for block in gone)
+        self._has_words_only = is_plain and all(quote(id_, safe="") == id_ for id_ in self._tools)
         self._said = next((str(text) for text in _texts(self._redaction)), ERASED)
         self._clean = {_text(self._stand_in)} | {_text(block["toolResult"].get("content")) for block in self._results}
 
     def __bool__(self) -> bool:
         return bool(self._gone or self._tools or self.tracking_ids)
+
+    @property
+    def needles(self) -> list[bytes] | None:
+        """Texts one of which stands in the JSON of whatever holds it; None where there is no telling.
+
+        For the state of a graph or swarm above it there never is: it may hold only a part.
+        """
+        texts = [*self.tracking_ids, *self._tools, *self._texts]
+        return [orjson.dumps(text)[1:-1] for text in texts] if self._has_words_only else None
 
     @property
     def _stand_in(self) -> list[Any]:
