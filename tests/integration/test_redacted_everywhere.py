@@ -14,9 +14,9 @@ from strands_session_log import SessionLog, SessionRecorder, ValkeySessionManage
 from strands_session_log.lifecycle.hooks import hook_event
 from strands_session_log.testing.model import ScriptedModel
 
-pytestmark = pytest.mark.skipif(
-    not hasattr(hook_event("BeforeToolCallEvent"), "interrupt"), reason="this version of Strands has no interrupts"
-)
+if not hasattr(hook_event("BeforeToolCallEvent"), "interrupt"):
+    pytest.skip("this version of Strands has no interrupts", allow_module_level=True)
+
 ASKED, ANSWERED = "may-I-show-4711-0815", "yes-to-0815-4711"
 REFUSES: Any = [{"redactContent": {"redactUserContentMessage": "[redacted]"}}, {"text": "I cannot help with that."}]
 
