@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
 from strands import Agent
 from strands.agent.conversation_manager import NullConversationManager, SlidingWindowConversationManager
-from strands.hooks import BeforeModelCallEvent, MessageAddedEvent
+from strands.hooks import MessageAddedEvent
 from strands_agents import add, call
 
 from strands_session_log import SessionLog, ValkeySessionManager
+from strands_session_log.lifecycle.hooks import hook_event
 from strands_session_log.testing.model import ScriptedModel
 
 continuation = pytest.importorskip("strands.agent._continuation", reason="this version of Strands merges nothing")
@@ -74,7 +75,7 @@ class Life(RuleBasedStateMachine):
     @rule()
     def restart(self) -> None:
         self.agent = self.make()
-        self.agent.hooks.add_callback(BeforeModelCallEvent, self.before_model_call)
+        self.agent.hooks.add_callback(hook_event("BeforeModelCallEvent"), self.before_model_call)
         self.agent.hooks.add_callback(
             MessageAddedEvent, lambda event: self.said.append(copy.deepcopy(event.message["content"]))
         )
