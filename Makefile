@@ -19,6 +19,7 @@ lint: .venv/.dev
 
 types: .venv/.dev
 	$(BIN)/mypy
+	$(BIN)/pyright --pythonpath $(BIN)/python
 
 contracts: .venv/.dev
 	$(BIN)/lint-imports

@@ -10,21 +10,37 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from . import errors, events, instrumentation
-from .audit import Anchor, Audited, Verification
+from .audit import Anchor, Audited, CheckedEvents, Verification
 from .codec.delta import Delta
-from .event_log import ANY, NO_SESSION, AgentAt, Durability, SessionAt
+from .event_log import ANY, NO_SESSION, AgentAt, Durability, Expected, Progress, SessionAt, Tombstone
 from .events import Recorded, SessionInfo
-from .feed import FeedRetention
-from .ids import EventId
+from .feed import Envelope, FeedId, FeedRetention
+from .ids import EventId, Point
 from .server import ServerReport
 from .session_log import SessionLog
-from .snapshot import SnapshotSettings
-from .state import SessionState
-from .subscription import FeedPosition, FeedTail, GroupStatus, LivePosition, LiveTail, ParkedEvent, Subscriber, Tail
+from .snapshot import SnapshotKey, SnapshotSettings
+from .state import AgentDiff, AgentState, Change, Integrity, MessageChange, MessageRecord, SessionDiff, SessionState
+from .subscription import (
+    Deliveries,
+    Delivery,
+    FeedPosition,
+    FeedTail,
+    Gap,
+    GroupStatus,
+    Handler,
+    LivePosition,
+    LiveTail,
+    ParkedEvent,
+    ParkedEvents,
+    Subscriber,
+    SyncDeliveries,
+    SyncDelivery,
+    Tail,
+)
 
 if TYPE_CHECKING:
-    from .live import LiveTokens
-    from .recorder import SessionRecorder
+    from .live import LiveStats, LiveTokens
+    from .recorder import RecorderStats, SessionRecorder
     from .session_manager import ValkeySessionManager
     from .storage import ValkeyStorage
 
@@ -32,29 +48,53 @@ __all__ = [
     "ANY",
     "NO_SESSION",
     "AgentAt",
+    "AgentDiff",
+    "AgentState",
     "Anchor",
     "Audited",
+    "Change",
+    "CheckedEvents",
+    "Deliveries",
+    "Delivery",
     "Delta",
     "Durability",
+    "Envelope",
     "EventId",
+    "Expected",
+    "FeedId",
     "FeedPosition",
     "FeedRetention",
     "FeedTail",
+    "Gap",
     "GroupStatus",
+    "Handler",
+    "Integrity",
     "LivePosition",
+    "LiveStats",
     "LiveTail",
     "LiveTokens",
+    "MessageChange",
+    "MessageRecord",
     "ParkedEvent",
+    "ParkedEvents",
+    "Point",
+    "Progress",
     "Recorded",
+    "RecorderStats",
     "ServerReport",
     "SessionAt",
+    "SessionDiff",
     "SessionInfo",
     "SessionLog",
     "SessionRecorder",
     "SessionState",
+    "SnapshotKey",
     "SnapshotSettings",
     "Subscriber",
+    "SyncDeliveries",
+    "SyncDelivery",
     "Tail",
+    "Tombstone",
     "ValkeySessionManager",
     "ValkeyStorage",
     "Verification",
@@ -64,7 +104,9 @@ __all__ = [
 ]
 
 _NEED_STRANDS = {
+    "LiveStats": ".live",
     "LiveTokens": ".live",
+    "RecorderStats": ".recorder",
     "SessionRecorder": ".recorder",
     "ValkeySessionManager": ".session_manager",
     "ValkeyStorage": ".storage",

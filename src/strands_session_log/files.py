@@ -13,6 +13,8 @@ from typing import BinaryIO
 # Without O_NONBLOCK, opening a pipe waits until somebody writes to it.
 _READ = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY
 _ENTER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+MOST_BYTES = 512 << 20
+"""The largest file that is read: no server takes a larger value (`proto-max-bulk-len`). One of holes is soon made."""
 # How a shell names pipes it has opened for this process, `<(command)` among them: those have another end.
 _OURS = ("/dev/fd/", "/dev/stdin", "/proc/self/fd/")
 
@@ -68,7 +70,7 @@ class Folder:
         """The content of a file in it.
 
         Raises:
-            OSError: When it cannot be read, or is a link, or no file.
+            OSError: When it cannot be read, or is a link, or no file, or too large.
         """
         with self._opened() as directory:
             try:
@@ -76,6 +78,8 @@ class Folder:
             except OSError as error:
                 raise _explained(error, name, directory) from error
         with _file(descriptor, name) as file:
+            if os.fstat(file.fileno()).st_size > MOST_BYTES:
+                raise OSError(errno.EFBIG, f"larger than {MOST_BYTES >> 20} MB", name)
             return file.read()
 
     def _entries(self) -> list[tuple[str, bool]]:

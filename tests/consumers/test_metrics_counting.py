@@ -112,6 +112,16 @@ def test_agents_and_tools_beyond_the_limit_share_a_label(session_log: SessionLog
     assert counted.of("tool_calls_total", tool="other", status="success") == 2
 
 
+def test_a_name_that_is_longer_than_names_are_has_no_label_of_its_own(counted: Counted) -> None:
+    """Each would stand in many lines of what everybody who scrapes is sent."""
+    counted.conversations.count([Odd({"name": "t" * 1_000_000}, "tool.completed", "a" * 1_000_000)])
+    assert counted.of("tool_calls_total", tool="other", status="other") == 1
+    assert counted.of("events_total", type="tool.completed", agent="other") == 1
+    counted.conversations.count([Odd({"name": "t" * 256}, "tool.completed", "a" * 256)])
+    assert counted.of("tool_calls_total", tool="t" * 256, status="other") == 1
+    assert counted.of("events_total", type="tool.completed", agent="a" * 256) == 1
+
+
 def test_no_label_holds_a_session_or_an_event_of_a_users_own(session_log: SessionLog, counted: Counted) -> None:
     talking.travel(session_log, "sess-4711")
     session_log.append("sess-4711", events.Custom("custom.feedback.x4711", {"score": 5}))

@@ -82,6 +82,41 @@ def test_metrics_are_in_the_text_format(endpoint: Endpoint) -> None:
     assert "# TYPE strands_session_log_up gauge\nstrands_session_log_up 0.0\n" in text
 
 
+@pytest.mark.parametrize(
+    "accepted",
+    [
+        "application/openmetrics-text; version=abc",
+        "text/plain;version=1.x, */*",
+        "application/openmetrics-text;version=.",
+        f"text/plain;version={'9' * 5000}",
+        ";;=,;version",
+        "\xff\xfe",
+    ],
+)
+def test_whatever_a_client_says_it_accepts_it_is_answered(
+    endpoint: Endpoint, accepted: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    answer = raw(endpoint, f"GET /metrics HTTP/1.1\r\nHost: x\r\nAccept: {accepted}\r\n\r\n".encode("latin-1"))
+    assert answer.startswith(b"HTTP/1.1 200 OK")
+    assert b"strands_session_log_up 0.0" in answer
+    assert not caplog.text
+
+
+@pytest.mark.parametrize("url", ["http://[/metrics", "http://[::bad]x/", "//[/", "/\xff", "/%ff%00", "http://a:b:c/"])
+def test_whatever_a_client_takes_for_a_url_it_is_answered(
+    endpoint: Endpoint, url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    answer = raw(endpoint, f"GET {url} HTTP/1.1\r\nHost: x\r\n\r\n".encode("latin-1"))
+    assert answer.startswith((b"HTTP/1.0 400", b"HTTP/1.1 400", b"HTTP/1.1 404"))
+    assert not [record for record in caplog.records if record.levelno >= logging.ERROR]
+
+
+def test_who_accepts_openmetrics_gets_it(endpoint: Endpoint) -> None:
+    accepted = b"application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.6,text/plain;version=0.0.4;q=0.2"
+    answer = raw(endpoint, b"GET /metrics HTTP/1.1\r\nHost: x\r\nAccept: %b\r\n\r\n" % accepted)
+    assert b"Content-Type: application/openmetrics-text; version=1.0.0" in answer
+
+
 def test_the_process_is_alive_whatever_keeps_it_from_its_work(endpoint: Endpoint, trouble: Trouble) -> None:
     trouble.now = "the server does not answer"
     assert ask(endpoint, "/healthz") == (200, "alive\n")

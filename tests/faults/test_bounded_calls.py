@@ -14,9 +14,10 @@ import pytest
 import valkey
 
 import strands_session_log
-from strands_session_log import SessionLog, errors, events
+from strands_session_log import SessionLog, Subscriber, errors, events
 from strands_session_log.event_log import erasure
 from strands_session_log.server import connect
+from strands_session_log.subscription import exchange
 from support import Cluster, ValkeyliteServer, wait_until
 from support.servers import Server
 
@@ -168,6 +169,20 @@ def test_a_client_without_a_time_out_is_told_of_once(tcp_server: Server, caplog:
     found = [record for record in caplog.records if "time-out" in record.message]
     assert len(found) == 1
     assert "socket_timeout=10" in found[0].message
+
+
+def test_who_follows_leaves_a_server_that_stands_still_though_its_client_has_no_time_out(
+    tcp_server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(exchange, "_GOODBYE", 0.5)
+    with SessionLog(tcp_server.client()) as log:
+        log.append("s", note())
+        with Subscriber(log, "g") as deliveries, log.tail("s") as tail:
+            assert next(deliveries).id == next(iter(tail)).id
+            tcp_server.pause()
+            begun = time.monotonic()
+        assert time.monotonic() - begun < 10
+        tcp_server.resume()
 
 
 def test_outside_of_our_calls_a_client_is_what_it_was(tcp_server: Server) -> None:

@@ -9,9 +9,11 @@ from typing import Any
 import pytest
 
 from strands_session_log import FeedRetention, SessionLog, Subscriber
-from strands_session_log.errors import FeedGapError, LogForkedError
+from strands_session_log.errors import FeedGapError, LogForkedError, ServerUnavailableError
 from strands_session_log.event_log.trimming import Trimmed
 from strands_session_log.subscription import SyncDeliveries, SyncDelivery
+from strands_session_log.subscription.group import Group
+from strands_session_log.subscription.taken import Gap
 from subscription.helpers import Consumer, Told, number_of
 from support import Cluster, FaultProxy, ValkeyliteServer
 from support.servers import Server
@@ -105,6 +107,34 @@ def test_what_a_deleted_feed_swallowed_is_a_gap_and_iteration_goes_on_behind_it(
             next(deliveries)
         assert (raised.value.after.sequence, raised.value.before.sequence, raised.value.count) == (5, 10, 4)
         assert [number_of(next(deliveries))[1] for _ in range(3)] == [9, 10, 11]
+
+
+def test_a_gap_is_told_though_the_server_was_away_when_it_was_asked_for_it(
+    log: SessionLog, told: Told, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What comes behind it was given already then, so nothing else would tell of the gap."""
+    told(range(3), "only")
+    missing, asked = Group.missing, list[Gap]()
+
+    def away_at_first(self: Group, unseen: Gap) -> Gap | None:
+        asked.append(unseen)
+        if len(asked) == 1:
+            raise ServerUnavailableError("away")
+        return missing(self, unseen)
+
+    monkeypatch.setattr(Group, "missing", away_at_first)
+    with Subscriber(log, "g", bodies=True) as deliveries:
+        for _ in range(3):
+            handled(deliveries)
+        feed = log.events.keyspace.session("only").feed
+        ((newest, fields),) = log.client.execute_command("XREVRANGE", feed, "+", "-", "COUNT", 1)
+        ms, _, sequence = newest.decode().partition("-")
+        # As if the two before it were lost.
+        log.client.xadd(feed, fields, id=f"{ms}-{int(sequence) + 3}")
+        with pytest.raises(FeedGapError) as raised:
+            _ = [handled(deliveries) for _ in range(2)]
+    assert raised.value.count == 2
+    assert len(asked) >= 2
 
 
 def test_a_gap_can_be_filled_from_the_sessions(log: SessionLog, told: Told) -> None:

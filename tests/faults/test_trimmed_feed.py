@@ -9,10 +9,12 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
+from valkey.exceptions import TimeoutError as TimeoutFromReading
 
 from strands_session_log import FeedRetention, SessionLog, Subscriber, events
 from strands_session_log.errors import FeedGapError, ServerUnavailableError
 from strands_session_log.event_log import EventLog
+from strands_session_log.server import outage
 from strands_session_log.subscription.bodies import Bodies
 from subscription.helpers import Consumer, Told, number_of
 from support.servers import Server
@@ -193,14 +195,16 @@ def test_history_goes_on_after_the_server_was_away(tcp_server: Server) -> None:
         assert not consumer.errors
 
 
-def test_content_that_could_not_be_fetched_is_fetched_again(
-    tcp_server: Server, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("ordered", [False, True])
+def test_content_that_could_not_be_fetched_is_fetched_again_which_is_no_attempt_to_handle_it(
+    tcp_server: Server, monkeypatch: pytest.MonkeyPatch, ordered: bool
 ) -> None:
     fetch, calls = Bodies.add_to, list[int]()
+    monkeypatch.setattr(outage, "_LONGEST", 0.02)
 
     def failing(self: Bodies, deliveries: Any) -> Any:
         calls.append(1)
-        if len(calls) == 1:
+        if len(calls) % 10:
             raise ServerUnavailableError("away")
         return fetch(self, deliveries)
 
@@ -208,8 +212,33 @@ def test_content_that_could_not_be_fetched_is_fetched_again(
     with SessionLog.connect(tcp_server.url) as log:
         told = Told(log)
         told(range(5), "only")
+        told(range(5, 10), "another")
+        with Consumer(log, claim_after=60, ordered=ordered, max_attempts=2) as consumer:
+            wait_until(lambda: len(consumer.handled) == 10, "all events")
+            told(range(10, 15), "only")
+            wait_until(lambda: len(consumer.handled) == 15, "what came after them")
+            assert consumer.deliveries.tally.redelivered == 0
+        assert [number for session, number in consumer.handled if session == "only"] == [*range(5), *range(10, 15)]
+        assert list(log.parked("g")) == []
+
+
+def test_content_that_is_too_much_for_the_time_there_is_is_fetched_in_parts(
+    tcp_server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Fetched again as a whole, it would be too much again."""
+    ask = Bodies._ask
+
+    def slow(self: Bodies, ranges: Any) -> Any:
+        if sum(count for *_, count in ranges) > 4:
+            raise TimeoutFromReading("it takes too long")
+        return ask(self, ranges)
+
+    monkeypatch.setattr(Bodies, "_ask", slow)
+    with SessionLog.connect(tcp_server.url, retry_for=0.02) as log:
+        Told(log)(range(30), "only")
         with Consumer(log, claim_after=60) as consumer:
-            wait_until(lambda: len(consumer.handled) == 5, "all events")
+            wait_until(lambda: len(consumer.handled) == 30, "all events")
+            assert [number for _, number in consumer.handled] == list(range(30))
 
 
 def test_history_goes_on_after_a_page_that_could_not_be_read(

@@ -19,6 +19,7 @@ from strands_session_log.testing.model import ScriptedModel
 from subscription.helpers import Consumer, Told
 from support import Cluster, troubles
 from support.following import collecting, note
+from support.processes import HOST
 from support.servers import Server
 from support.troubles import Trouble
 from support.waiting import wait_until
@@ -112,6 +113,33 @@ def test_tails_wait_for_a_server_that_does_not_answer(
         assert [one.error for one in [*following, listening]] == [None] * 5
 
 
+@pytest.fixture
+def impatient(tcp_server: Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[SessionLog]:
+    """A log that notices soon that its server stands still, and says so again and again."""
+    monkeypatch.setattr(outage_module, "_AGAIN", 0.3)
+    with SessionLog.connect(f"{tcp_server.url}?socket_timeout=0.5", retry_for=0.2) as log:
+        yield log
+
+
+@pytest.mark.parametrize("trouble", [troubles.standing_still, troubles.gone])
+def test_nobody_takes_a_server_that_is_away_for_one_that_is_back(
+    impatient: SessionLog, tcp_server: Server, heard: Heard, trouble: Trouble
+) -> None:
+    impatient.append("s", note(0))
+    with ExitStack() as stack:
+        following = [stack.enter_context(collecting(impatient.tail(session))) for session in ("s", "t", None)]
+        consumers = [
+            stack.enter_context(Consumer(impatient, name, ordered=name != "competing", start="feed", claim_after=1.0))
+            for name in ("competing", "ordered", "ordered")
+        ]
+        wait_until(lambda: len(following[0]) == 1 and consumers[0].handled, "what there was")
+        with trouble(tcp_server):
+            wait_until(lambda: all(len(heard.awaited(one)) > 4 for one in ("tail", "subscriber")), "them to wait")
+            assert [one for one in heard if isinstance(one, ServerWaitOver)] == []
+        wait_until(lambda: len(heard.over("tail")) == 1 and len(heard.over("subscriber")) == 3, "all to hear of it")
+        assert len([one for one in heard.awaited("tail") if not one.seconds]) == 1
+
+
 @pytest.mark.parametrize("trouble", [*REFUSES_WRITES, *REFUSES_ALL, troubles.out_of_memory])
 def test_a_recorder_writes_all_once_a_trouble_is_over(
     log: SessionLog, tcp_server: Server, heard: Heard, trouble: Trouble
@@ -183,6 +211,28 @@ def test_a_slot_that_is_half_moved_is_waited_for(heard: Heard, ordered: bool) ->
         assert [one.error for one in tails] == [None, None]
 
 
+def test_a_recorder_that_is_refused_for_good_after_a_trouble_waits_no_more_and_says_why(
+    tcp_server: Server, heard: Heard, caplog: Any
+) -> None:
+    tcp_server.execute("ACL", "SETUSER", "recorder", "on", ">secret", "~*", "+@all")
+    with SessionLog.connect(f"valkey://recorder:secret@{HOST}:{tcp_server.port}", retry_for=0.1) as log:
+        recorder = SessionRecorder(log, "s")
+        agent = Agent(model=ScriptedModel(["One.", "Two."]), hooks=[recorder], callback_handler=None)
+        agent("First")
+        assert recorder.flush()
+        with troubles.too_few_replicas(tcp_server):
+            agent("Second")
+            wait_until(lambda: heard.awaited("recorder"), "it to wait")
+            tcp_server.execute("ACL", "SETUSER", "recorder", "-evalsha", "-eval", "-evalsha_ro", "-eval_ro")
+            wait_until(lambda: heard.over("recorder"), "it to be over")
+            wait_until(lambda: "'evalsha' command" in recorder.stats.last_error, "the refusal")
+        wait_until(lambda: "'evalsha' command" in caplog.text, "the reason to be told")
+        assert len(heard.awaited("recorder")) == len(heard.over("recorder")) == 1
+        tcp_server.execute("ACL", "SETUSER", "recorder", "+@all")
+        assert recorder.close(timeout=20)
+        assert [record.message for record in log.state("s").agents[agent.agent_id].messages] == agent.messages
+
+
 def test_an_outage_is_told_at_once_then_rarely_and_when_it_is_over(heard: Heard, caplog: Any) -> None:
     outage = Outage("tail", "strands")
     for number in range(200):
@@ -195,6 +245,33 @@ def test_an_outage_is_told_at_once_then_rarely_and_when_it_is_over(heard: Heard,
     assert (began.error, began.reason, began.seconds) == ("OSError", "away", 0)
     assert ended.seconds > 0
     assert [line.rpartition("| ")[2] for line in caplog.messages] == ["waiting for the server", "the server is back"]
+
+
+def test_a_part_that_need_not_go_on_does_not_tell_that_the_server_is_back(heard: Heard) -> None:
+    outage = Outage("tail", "strands")
+    outage.met(OSError("away"), "one")
+    outage.leave("one", to="two")
+    outage.over("one")
+    outage.leave("two")
+    outage.met(OSError("away"), "three")
+    outage.leave("three")
+    assert [type(one) for one in heard] == [ServerAwaited]
+    outage.over("two")
+    assert len(heard.over("tail")) == 1
+
+
+@pytest.mark.parametrize("session", ["s", None])
+def test_a_tail_that_is_closed_while_the_server_is_away_does_not_tell_that_it_is_back(
+    log: SessionLog, tcp_server: Server, heard: Heard, session: str | None
+) -> None:
+    log.append("s", note(0))
+    with collecting(log.tail(session)) as following:
+        wait_until(lambda: following, "what there was")
+        tcp_server.kill()
+        wait_until(lambda: heard.awaited("tail"), "it to wait")
+    wait_until(lambda: len(heard) == 2, "it to wait no more")
+    assert heard.over("tail") == []
+    tcp_server.restart()
 
 
 def test_an_outage_that_lasts_is_told_again(heard: Heard, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -244,7 +244,7 @@ def test_a_server_that_is_away_is_told_on_standard_error_and_so_is_its_return(
         tail = follow(*options, "--since", "0" if options else "-1h", url=tcp_server.url)
         tail.lines(1)
         tcp_server.kill()
-        away = r"session-log: the server cannot be reached: .+; waiting since \d\d:\d\d:\d\d\n"
+        away = r"session-log: the server cannot be reached: .+[^.]; waiting since \d\d:\d\d:\d\d\n"
         assert re.fullmatch(away, tail.complaint())
         tcp_server.restart()
         assert re.fullmatch(r"session-log: the server is back after \d+\.\d s\n", tail.complaint())

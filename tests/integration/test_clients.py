@@ -20,7 +20,8 @@ UNUSABLE: dict[str, tuple[Callable[[], Any], str]] = {
     "a stand-in for a cluster": (lambda: MagicMock(spec=valkey.ValkeyCluster), "SessionLog.connect\\('embedded:'\\)"),
     "a stand-in for anything": (MagicMock, "give a valkey.Valkey"),
     "an asynchronous client": (valkey.asyncio.Valkey, "it is asynchronous; give a valkey.Valkey"),
-    "a URL": (lambda: "valkey://localhost", "give a valkey.Valkey"),
+    "a URL": (lambda: "valkey://localhost", "or a URL to SessionLog.connect"),
+    "the options of one": (lambda: {"host": "localhost"}, "give a valkey.Valkey"),
     "nothing": (lambda: None, "give a valkey.Valkey"),
     "a connection pool": (valkey.ConnectionPool, "give a valkey.Valkey"),
     "replies nobody can read": (
@@ -35,6 +36,21 @@ def test_what_is_no_usable_client_is_refused_in_one_sentence(make: Callable[[], 
     with pytest.raises(errors.UnusableClientError, match=cure) as refusal:
         SessionLog(make())
     assert "\n" not in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    "given",
+    ["valkey://u:hunter2@h", b"valkey://u:hunter2@h", {"password": "hunter2"}],
+    ids=["text", "bytes", "options"],
+)
+def test_what_is_given_in_place_of_a_client_is_not_repeated(given: Any) -> None:
+    """It may have a password in it."""
+    with pytest.raises(errors.UnusableClientError) as refusal:
+        SessionLog(given)
+    assert "hunter2" not in f"{refusal.value}{refusal.value!r}{vars(refusal.value)}"
+    with pytest.raises(SessionException) as refused:
+        ValkeySessionManager("s", client=given)
+    assert "hunter2" not in str(refused.value)
 
 
 def test_a_client_with_a_single_connection_is_refused(tcp_server: Server) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+from functools import partial
 from threading import Barrier, Thread
 from typing import Any
 
@@ -12,6 +13,7 @@ import valkey
 from strands_session_log import SessionLog, events
 from strands_session_log.server import line
 from support.servers import Server
+from support.waiting import wait_until
 
 
 def note(number: int) -> events.Event:
@@ -145,4 +147,5 @@ def test_closing_the_log_closes_the_connection_too(tcp_server: Server) -> None:
     log = SessionLog.connect(tcp_server.url)
     log.append("s", note(0))
     log.close()
-    assert "strands-session-log" not in str(tcp_server.execute("CLIENT", "LIST"))
+    clients = partial(tcp_server.execute, "CLIENT", "LIST")
+    wait_until(lambda: "strands-session-log" not in str(clients()), "the server to hear of it")

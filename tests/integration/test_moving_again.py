@@ -110,7 +110,7 @@ def test_somebody_who_writes_during_an_import_wins(tmp_path: Path, session_log: 
 
     (outcome,) = move_in(tmp_path, session_log, progress=intrude)
 
-    assert (outcome.outcome, outcome.problem) == ("conflict", "somebody else wrote to it during the import")
+    assert (outcome.outcome, outcome.problem) == ("conflict", "another writer appended to it during the import")
     assert session_log.state("s").revision == 201
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -46,6 +47,19 @@ def test_import_tells_what_became_of_each_session(log: SessionLog, run: Run, fil
         "1 completed, 1 skipped.",
     ]
     assert log.verify("b").ok
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+def test_a_directory_may_be_called_anything_and_is_told_of_in_a_line(run: Run, files: Path, as_json: bool) -> None:
+    for name in (b"session_\xff\xfe", b"session_x\n\xe2\x9c\x93 y  imported 9 events\x1b[31m"):
+        (files / os.fsdecode(name)).mkdir()
+    result = run("import", source(files), *["--json"] * as_json, exit_code=1)
+    assert len(result.stdout.splitlines()) == (4 if as_json else 5)
+    if as_json:
+        assert [one["outcome"] for one in objects(result)] == ["imported", "imported", "failed", "failed"]
+    else:
+        assert result.stdout.splitlines()[-1] == "2 imported, 2 failed."
+        assert not [line for line in result.stdout.splitlines() if line.startswith("✓ y")]
 
 
 def test_a_dry_run_says_what_would_be_written(log: SessionLog, run: Run, files: Path) -> None:

@@ -196,6 +196,39 @@ def test_a_snapshot_whose_window_has_slid_is_caught_up_with(tmp_path: Path, sess
     assert_same(resumed, agent)
 
 
+@pytest.mark.parametrize("turns_before", [1, 6], ids=["before the first summary", "after it"])
+def test_a_snapshot_whose_agent_summarised_is_caught_up_with(
+    tmp_path: Path, session_log: SessionLog, turns_before: int
+) -> None:
+    """The summary stands in no transcript, unless it was all that the first import found of what it stands for."""
+
+    def manager() -> Any:
+        return SummarizingConversationManager(summary_ratio=0.5, preserve_recent_messages=2)
+
+    def answer(messages: Any) -> Any:
+        if "summarize" in str(messages[-1]).lower():
+            return f"Summary {len(messages)}."
+        if len(messages) > 7:
+            raise ContextWindowOverflowException("too long")
+        return f"Answer to {messages[-1]['content'][0]['text']}"
+
+    agent = snapshot_agent(tmp_path, answer, conversation_manager=manager())
+    talk(agent, turns_before)
+    moved(Snapshots(tmp_path), session_log)
+    said = list(agent.messages)
+    agent.hooks.add_callback(MessageAddedEvent, lambda event: said.append(event.message))
+    for _ in range(12):
+        talk(agent, 1)
+        assert move_in(Snapshots(tmp_path), session_log)[0].outcome == "completed"
+        assert move_in(Snapshots(tmp_path), session_log)[0].outcome == "skipped"
+        found = session_log.state("s").agents["default"]
+        assert found.window == agent.messages
+        assert [record.message["content"] for record in found.messages] == [message["content"] for message in said]
+    assert agent.conversation_manager.removed_message_count > 8
+    assert session_log.verify("s").ok
+    assert_same(log_agent(session_log, conversation_manager=manager()), agent)
+
+
 def test_messages_that_a_snapshot_lost_before_they_were_imported_are_named(
     tmp_path: Path, session_log: SessionLog
 ) -> None:

@@ -109,9 +109,11 @@ def test_doctor_and_demo_hide_one_that_is_right(guarded: Server) -> None:
     assert f"somebody:***@{HOST}:{guarded.port}" in CliRunner().invoke(app, ["doctor", "--url", url]).output
 
 
-def test_an_import_from_a_url_without_its_kind() -> None:
-    result = CliRunner().invoke(app, ["import", "--from", f"valkey://u:{SECRET}@h"])
-    assert result.exit_code != 0
+@pytest.mark.parametrize("place", ["valkey://u:{}@h", "unix:/s?password={}", "embedded:?password={}", "h;password={}"])
+def test_an_import_from_a_url_without_its_kind(place: str) -> None:
+    result = CliRunner().invoke(app, ["import", place.format(SECRET)])
+    assert result.exit_code == 2
+    assert "not a place to import from" in " ".join(result.output.split())
     assert SECRET not in _all_of(result)
 
 

@@ -13,6 +13,7 @@ import valkey
 from strands_session_log import SessionLog, errors, events, ids
 from strands_session_log.codec import fields_of
 from support.servers import Server
+from support.waiting import wait_until
 
 MEGABYTE = 1024 * 1024
 
@@ -151,7 +152,7 @@ def test_a_client_made_by_connect_is_closed(tcp_server: Server) -> None:
     with SessionLog.connect(tcp_server.url) as log:
         assert len(mine.client_list()) == before + 1
         assert log.sessions() == []
-    assert len(mine.client_list()) == before
+    wait_until(lambda: len(mine.client_list()) == before, "the server to hear of it")
 
 
 def test_accepting_eviction_once_does_not_accept_it_for_others(tcp_server: Server) -> None:

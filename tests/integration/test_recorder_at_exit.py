@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 import signal
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from subprocess import PIPE
 from typing import Any
 
@@ -70,6 +72,31 @@ child.join()
 sys.exit(child.exitcode)
 """
 )
+CLOSED = """
+from strands import Agent
+from strands_session_log import SessionRecorder
+from strands_session_log.testing.model import ScriptedModel
+
+recorder = SessionRecorder("valkey://127.0.0.1:1", "s")
+Agent(model=ScriptedModel(["Yes."]), hooks=[recorder], callback_handler=None)("Are you there?")
+assert not recorder.close(0.5)
+"""
+TALKS_ON = (
+    BEGINNING
+    + """
+import asyncio, threading
+tireless = Agent(agent_id="tireless", model=ScriptedModel(lambda _: "Yes."), hooks=[recorder], callback_handler=None)
+is_talking = threading.Event()
+async def talk():
+    while True:
+        await tireless.invoke_async("And?")
+        tireless.messages.clear()
+        await asyncio.sleep(0.005)
+        is_talking.set()
+threading.Thread(target=asyncio.run, args=(talk(),), daemon=True).start()
+is_talking.wait()
+"""
+)
 WITHOUT_THREADS = (
     BEGINNING
     + """
@@ -115,6 +142,23 @@ def release_at_the_end(worker: Worker, proxy: FaultProxy) -> None:
     with worker._changed:
         assert worker._changed.wait_for(lambda: worker._leaving, 20)
     proxy.release_replies()
+
+
+@contextmanager
+def answered_too_late(proxy: FaultProxy) -> Iterator[SessionRecorder]:
+    """A recorder that has seen much, and whose server answers only once it has given up."""
+    recorder = SessionRecorder(SessionLog.connect(proxy.url), "s")
+    agent: Any = Agent(model=ScriptedModel(["Yes."] * 80), hooks=[recorder], callback_handler=None)
+    agent("Are you there?")
+    assert recorder.flush()
+    proxy.hold_replies()
+    for number in range(60):
+        agent(f"Question {number}?")
+    (worker,) = recorder._workers
+    releasing = threading.Thread(target=release_at_the_end, args=(worker, proxy))
+    releasing.start()
+    yield recorder
+    releasing.join()
 
 
 def said(server: Server, agent: str = "default") -> list[Any]:
@@ -195,19 +239,9 @@ def test_what_cannot_be_written_in_time_is_told_before_anything_else(
 ) -> None:
     monkeypatch.setattr(ending, "PATIENCE", 0.3)
     monkeypatch.setattr(ending, "_LAST_WORD", 20.0)
-    recorder = SessionRecorder(SessionLog.connect(proxy.url), "s")
-    agent: Any = Agent(model=ScriptedModel(["Yes."] * 80), hooks=[recorder], callback_handler=None)
-    agent("Are you there?")
-    assert recorder.flush()
-    proxy.hold_replies()
-    for number in range(60):
-        agent(f"Question {number}?")
-    (worker,) = recorder._workers
-    releasing = threading.Thread(target=release_at_the_end, args=(worker, proxy))
-    releasing.start()
-    with pytest.warns(RuntimeWarning, match=r"steps of agents were not recorded.*gap tells of them") as warned:
-        ending.finish([worker])
-    releasing.join()
+    told = r"steps of agents were not recorded.*gap tells of them"
+    with answered_too_late(proxy) as recorder, pytest.warns(RuntimeWarning, match=told) as warned:
+        ending.finish(recorder._workers)
     recorder.close()
     with SessionLog.connect(tcp_server.url) as log:
         last = happened(log)[-1]
@@ -218,18 +252,8 @@ def test_what_cannot_be_written_in_time_is_told_before_anything_else(
 def test_a_recorder_that_is_closed_too_early_tells_what_is_missing(
     tcp_server: Server, proxy: FaultProxy, caplog: pytest.LogCaptureFixture
 ) -> None:
-    recorder = SessionRecorder(SessionLog.connect(proxy.url), "s")
-    agent: Any = Agent(model=ScriptedModel(["Yes."] * 80), hooks=[recorder], callback_handler=None)
-    agent("Are you there?")
-    assert recorder.flush()
-    proxy.hold_replies()
-    for number in range(60):
-        agent(f"Question {number}?")
-    (worker,) = recorder._workers
-    releasing = threading.Thread(target=release_at_the_end, args=(worker, proxy))
-    releasing.start()
-    assert not recorder.close(timeout=5)
-    releasing.join()
+    with answered_too_late(proxy) as recorder:
+        assert not recorder.close(timeout=5)
     assert "| closed" in caplog.text
     with SessionLog.connect(tcp_server.url) as log:
         last = happened(log)[-1]
@@ -247,6 +271,27 @@ def test_a_child_process_records_what_it_saw_and_nothing_twice(tcp_server: Serve
         "And in a child?",
         "Yes.",
     ]
+
+
+def test_what_a_recorder_gave_up_when_it_was_closed_is_told_once_and_waited_for_no_more() -> None:
+    ended = run(["-c", CLOSED])
+    assert ended.returncode == 0, ended.stderr
+    assert "| closed" in ended.stderr
+    assert "not recorded" not in ended.stderr
+
+
+def test_an_agent_that_never_stops_in_a_daemon_thread_does_not_keep_its_process_alive(
+    tcp_server: Server, proxy: FaultProxy
+) -> None:
+    proxy.delay(requests=0.1)
+    ended = run(["-c", TALKS_ON, proxy.url, "1"])
+    assert ended.returncode == 0, ended.stderr
+    assert unwritten(ended.stderr) > 0
+    assert "their agents went on; recording.gap tells of them" in ended.stderr
+    with SessionLog.connect(tcp_server.url) as log:
+        last = happened(log)[-1]
+        assert (last.type, last.data["error"]) == ("recording.gap", "the process ended before it was written")
+        assert log.verify("s").ok
 
 
 def test_where_no_thread_can_be_started_the_end_of_the_process_writes_what_waits(tcp_server: Server) -> None:

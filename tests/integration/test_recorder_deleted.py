@@ -14,6 +14,7 @@ from strands.types.exceptions import ContextWindowOverflowException
 from strands_agents import happened, make_agent
 
 from strands_session_log import SessionLog, SessionRecorder, events
+from strands_session_log.errors import ServerUnavailableError
 from strands_session_log.instrumentation import Detail, RecordingBegunAnew, get_hooks, set_hooks
 from strands_session_log.session_manager import SessionLostError
 from strands_session_log.testing.model import ScriptedModel
@@ -43,6 +44,12 @@ def let_time_pass(log: SessionLog) -> None:
     wait_until(lambda: log.events.now_ms("s") > now + 2, "the clock to go on", interval=0.001)
 
 
+def delete(log: SessionLog) -> None:
+    """Delete the session; what is said after that is certainly said after it."""
+    log.delete("s")
+    let_time_pass(log)
+
+
 @pytest.fixture
 def told() -> Iterator[list[Detail]]:
     """What hooks are told of recorders that begin anew."""
@@ -60,7 +67,7 @@ def test_a_recorder_begins_anew_with_what_is_said_after_its_session_was_deleted(
     agent = recorded_agent(recorder, state={"told": SECRET})
     agent(SECRET)
     assert recorder.flush()
-    session_log.delete("s")
+    delete(session_log)
     for number in range(3):
         agent(f"Question {number}?")
         assert recorder.flush()
@@ -94,6 +101,39 @@ def test_what_waits_when_its_session_is_deleted_is_not_written_any_more(tcp_serv
     assert recorder.stats.lost > 0
     assert recorder.stats.last_error == "the session was deleted"
     assert not happened(direct, types="recording.gap")
+    direct.close()
+
+
+def test_a_recorder_that_has_nothing_left_to_write_asks_nothing_more_of_the_server(
+    tcp_server: Server, proxy: FaultProxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All that waited went with its session, and the server goes away once it has said so."""
+    direct, log = SessionLog.connect(tcp_server.url), SessionLog(valkey.Valkey.from_url(proxy.url), retry_for=0)
+    recorder = SessionRecorder(log, "s")
+    agent = recorded_agent(recorder)
+    agent("Hello?")
+    assert recorder.flush()
+    proxy.refuse()
+    proxy.cut()
+    agent(SECRET)
+    let_time_pass(direct)
+    direct.delete("s")
+    find = log.events.life
+
+    def find_and_cut(session_id: str) -> Any:
+        found = find(session_id)
+        monkeypatch.setattr(log.replay, "catch_up", away)
+        return found
+
+    def away(*_: Any) -> Any:
+        raise ServerUnavailableError("away")
+
+    monkeypatch.setattr(log.events, "life", find_and_cut)
+    proxy.accept()
+    assert recorder.flush(20)
+    assert recorder.stats.waiting == 0 < recorder.stats.lost
+    assert direct.sessions() == []
+    recorder.close()
     direct.close()
 
 
@@ -136,6 +176,25 @@ def test_a_batch_that_is_under_way_when_its_session_is_deleted_lands_before_or_n
     direct.close()
 
 
+def test_what_was_said_just_before_a_deletion_is_not_written_however_far_the_server_is(
+    tcp_server: Server, proxy: FaultProxy
+) -> None:
+    direct = SessionLog.connect(tcp_server.url)
+    recorder = SessionRecorder(SessionLog.connect(proxy.url), "s")
+    agent = recorded_agent(recorder)
+    agent("Hello?")
+    assert recorder.flush()
+    proxy.delay(requests=0.4)
+    agent(SECRET)
+    direct.delete("s")
+    let_time_pass(direct)
+    agent("And now?")
+    assert recorder.close(30)
+    assert SECRET not in raw(direct)
+    assert transcript(direct) == agent.messages[-2:]
+    direct.close()
+
+
 def test_a_deleted_session_stays_away_until_somebody_speaks(session_log: SessionLog) -> None:
     recorder = SessionRecorder(session_log, "s")
     agent = recorded_agent(recorder)
@@ -166,7 +225,7 @@ def test_another_writer_of_the_new_session_is_not_taken_for_the_old_one(session_
     agent(SECRET)
     assert recorder.flush()
     for _ in range(3):
-        session_log.delete("s")
+        delete(session_log)
         session_log.append("s", [events.Custom("custom.note", {"n": number}) for number in range(40)])
         agent("And now?")
         assert recorder.flush()
@@ -181,7 +240,7 @@ def test_several_agents_of_a_recorder_begin_anew_in_the_same_session(session_log
     for agent in agents:
         agent(SECRET)
     assert recorder.flush()
-    session_log.delete("s")
+    delete(session_log)
     for agent in agents:
         agent("And now?")
     assert recorder.close()
@@ -205,7 +264,7 @@ def test_a_window_that_slides_after_a_deletion_holds_what_was_said_since(session
     for _ in range(4):
         agent(SECRET)
     assert recorder.flush()
-    session_log.delete("s")
+    delete(session_log)
     for number in range(5):
         agent(f"Question {number}?")
         assert recorder.flush()
@@ -230,7 +289,7 @@ def test_a_summary_of_what_was_deleted_does_not_come_back_either(session_log: Se
         agent(f"Question {number}?")
     assert SECRET in str(agent.messages[0])
     assert recorder.flush()
-    session_log.delete("s")
+    delete(session_log)
     agent("And now?")
     agent("And then?")
     assert recorder.close()
@@ -248,7 +307,7 @@ def test_a_second_deletion_does_not_bring_back_the_state_of_the_first(session_lo
         assert recorder.flush()
         assert session_log.state("s").agents["default"].state.get(f"turn{number}") == number
         assert number == 0 or SECRET not in raw(session_log)
-        session_log.delete("s")
+        delete(session_log)
     assert recorder.close()
 
 
@@ -277,7 +336,7 @@ def test_an_erased_message_does_not_come_back_with_what_an_agent_still_holds(ses
 def test_a_session_manager_is_told_that_its_session_was_deleted_and_writes_nothing(session_log: SessionLog) -> None:
     agent = make_agent(session_log, ["One.", "Two."])
     agent(SECRET)
-    session_log.delete("s")
+    delete(session_log)
     for _ in range(2):
         with pytest.raises(SessionLostError, match="is not on the server any more"):
             agent("And now?")

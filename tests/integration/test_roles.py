@@ -126,6 +126,9 @@ def read(log: SessionLog) -> None:
         next(feed)
     assert any(one.group == "g" for one in log.groups())
     list(log.parked("g"))
+    list(log.tombstones())
+    list(log.tombstones("s-2"))
+    log.anchor("s-1")
     log.servers()
 
 
@@ -142,6 +145,12 @@ def write(log: SessionLog) -> None:
     if not [info for info in log.sessions() if info.session_id == "forked"]:
         log.fork("agent", at=3, into="forked")
     log.rewind("s-2", to=2)
+    said = {"role": "user", "content": [{"text": "a secret"}], "tracking_id": "t"}
+    if not log.events.head("held"):
+        window = {"items": [{"message": said}], "removed": 0, "next": 1}
+        log.append(
+            "held", [events.MessageAdded({"message": said, "message_id": 0}, "a"), events.WindowChanged(window, "a")]
+        )
 
 
 def consume(log: SessionLog) -> None:
@@ -163,6 +172,9 @@ def consume(log: SessionLog) -> None:
 def erase(log: SessionLog) -> None:
     """All that an eraser does."""
     log.erase("s-3", 1, reason="why", by="me")
+    # What an agent resumes with holds what it says, and is written anew without it.
+    log.erase("held", 1, reason="why", by="me")
+    assert "secret" not in str(list(log.read("held")))
     log.delete("s-2", reason="why", by="me")
 
 
@@ -281,6 +293,19 @@ def test_what_a_user_lacks_for_each_role_is_found_out(place: Place, may_ask: boo
     assert (missing["reader"], missing["writer"]) == ((), ("XADD",))
     assert {"XACK", "XREADGROUP"} <= set(missing["consumer"])
     assert {"HMGET", "XRANGE", "EVALSHA_RO"} <= set(other["reader"])
+
+
+def test_a_namespace_with_signs_of_patterns_in_its_name_is_no_pattern(place: Place) -> None:
+    server = place.nodes[0]
+    server.execute("ACL", "SETUSER", "somebody", "reset", "on", *WRITER.rules("a*[b]?\\").split())
+
+    def may(key: str) -> bool:
+        return server.execute("ACL", "DRYRUN", "somebody", "GET", key) in (b"OK", "OK")
+
+    assert may("a*[b]?\\:config")
+    assert not may("abc:config")
+    assert not may("axbx\\:config")
+    assert not may("a*b?\\:config")
 
 
 def test_looking_for_permissions_changes_nothing(place: Place) -> None:

@@ -13,8 +13,9 @@ from strands.session.repository_session_manager import RepositorySessionManager
 from strands.types.exceptions import SessionException
 from strands.types.session import SessionMessage
 
-from strands_session_log import SessionLog, ValkeySessionManager, errors, events
+from strands_session_log import SessionLog, SessionRecorder, ValkeySessionManager, errors, events
 from strands_session_log.testing.model import ScriptedModel
+from support.old_manager import OldSessionManager
 from support.servers import Server
 
 CALL = {"toolUse": {"name": "look_up", "input": {"key": "x"}}}
@@ -270,6 +271,35 @@ def test_exactly_one_of_client_log_and_url_is_needed(session_log: SessionLog) ->
         ValkeySessionManager("s")
     with pytest.raises(ValueError, match="exactly one"):
         ValkeySessionManager("s", session_log.client, log=session_log)
+
+
+def test_before_the_first_agent_there_are_no_messages_as_with_the_manager_it_replaces(session_log: SessionLog) -> None:
+    manager = ValkeySessionManager("s", log=session_log)
+    assert manager.list_messages("s", "default") == manager.list_messages("nobody", "default") == []
+    assert manager.list_messages("s", "default", limit=5, offset=3) == []
+
+
+@pytest.mark.parametrize("kind", [ValueError, TypeError])
+@pytest.mark.parametrize("index", ["0", None, 1.0])
+def test_a_message_id_that_is_no_integer_is_refused_as_by_files_and_by_the_manager_it_replaces(
+    session_log: SessionLog, kind: type[Exception], index: Any
+) -> None:
+    with pytest.raises(kind, match="message id must be an integer"):
+        ValkeySessionManager("s", log=session_log).read_message("s", "default", index)
+
+
+def test_the_arguments_of_the_manager_it_replaces_and_of_its_base_are_known(session_log: SessionLog) -> None:
+    with pytest.warns(UserWarning, match="session_repository is not used") as warned:
+        manager = ValkeySessionManager(session_id="s", log=session_log, session_repository=OldSessionManager)  # type: ignore[arg-type]
+    assert warned[0].filename == __file__
+    assert manager.session_repository is manager
+
+
+@pytest.mark.parametrize("made", [ValkeySessionManager, lambda id_, log, **given: SessionRecorder(log, id_, **given)])
+def test_a_namespace_beside_a_log_of_another_is_refused(session_log: SessionLog, made: Any) -> None:
+    assert made("s", log=session_log, namespace=session_log.namespace)
+    with pytest.raises(ValueError, match=r"namespace='other': the log is of namespace '.*'; leave it out"):
+        made("s", log=session_log, namespace="other")
 
 
 def test_two_managers_that_create_a_session_at_once_share_it(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -16,8 +17,9 @@ from typer.testing import CliRunner
 
 from strands_session_log import SessionLog, errors, events
 from strands_session_log.cli.app import app
-from strands_session_log.server import connect, release
-from support import Cluster, ValkeyliteServer
+from strands_session_log.server import connect, outage, release
+from support import Cluster, ValkeyliteServer, wait_until
+from support.following import collecting
 from support.processes import HOST, free_port
 from support.sentinel import sentinel_of
 from support.servers import Server
@@ -98,6 +100,14 @@ def test_or_by_an_option(encrypt: Encrypt, authority: Authority) -> None:
 def test_declining_both_and_asking_for_it_is_a_contradiction() -> None:
     with pytest.raises(errors.InvalidUrlError, match="take one away"):
         connect("valkeys://h?ssl_cert_reqs=none&ssl_check_hostname=true")
+
+
+def test_an_older_version_of_tls_than_the_url_names_is_refused(server: Server, authority: Authority) -> None:
+    with TlsPeer(server.port, authority.sign("localhost"), newest=ssl.TLSVersion.TLSv1_2) as peer:
+        url = f"valkeys://localhost:{peer.port}?ssl_ca_certs={authority.certificate}&ssl_min_version="
+        with SessionLog.connect(f"{url}TLSv1_2", namespace="old") as log:
+            assert log.sessions() == []
+        assert "protocol version" in refusal(f"{url}TLSv1_3").reason
 
 
 def test_an_expired_certificate_is_refused(encrypt: Encrypt, authority: Authority) -> None:
@@ -212,6 +222,21 @@ def test_a_client_that_somebody_brings_hears_of_it_too(server: Server, encrypt: 
     brought.close()
 
 
+def test_a_tail_waits_until_a_certificate_that_has_expired_is_renewed(
+    encrypt: Encrypt, authority: Authority, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outage, "_AGAIN", 0.0)
+    peer = encrypt()
+    url = f"valkeys://localhost:{peer.port}?ssl_ca_certs={authority.certificate}"
+    with SessionLog.connect(url, namespace="renewed") as log, collecting(log.tail("s")) as found:
+        peer.show(authority.sign("localhost", age=timedelta(days=3)))
+        wait_until(lambda: "expired" in caplog.text, "it to wait")
+        peer.show(authority.sign("localhost"))
+        log.append("s", NOTE)
+        wait_until(lambda: len(found) == 1, "what came after that")
+    assert found.error is None
+
+
 class TestCluster:
     @pytest.fixture
     def port(self, cluster: Cluster, encrypt: Encrypt) -> int:
@@ -285,5 +310,5 @@ def test_the_command_line_says_it_in_one_line(server: Server) -> None:
     assert result.exit_code == 4
     assert result.output == (
         f"session-log: no connection to {HOST}:{server.port}: the port answers without TLS; "
-        "write valkey:// or redis:// if it shall be so, or name the port with TLS\n"
+        "write valkey:// or redis:// if that is meant, or name the port that has TLS\n"
     )

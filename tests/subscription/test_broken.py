@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Any
 
 import pytest
@@ -133,7 +134,7 @@ def test_what_is_parked_is_held_against_its_event_where_that_is_shown(log: Sessi
     (parked,) = log.parked("g")
     recorded, problem = recorded_of(log, parked)
     assert (recorded and recorded.event.data, problem) == ({"number": 1}, "")
-    forged = parked._replace(envelope=parked.envelope._replace(type="custom.other"))
+    forged = dataclasses.replace(parked, envelope=parked.envelope._replace(type="custom.other"))
     recorded, problem = recorded_of(log, forged)
     assert recorded is None
     assert "type 'custom.other', not 'custom.number'" in problem

@@ -189,6 +189,112 @@ def test_history_is_read_beside_them(fresh: Callable[[], SessionLog], entries: l
         assert set(range(1, len(entries) + 2)) <= set(found)
 
 
+NUMBERS: dict[str, Callable[[int, int], str]] = {
+    "the next": lambda ms, number: f"{ms}-{number + 1}",
+    "none": lambda ms, number: f"{ms + 1}-0",
+    "one used before": lambda ms, number: f"{ms + 1}-{number - 1}",
+    "one far ahead": lambda ms, number: f"{ms}-{number + 7}",
+}
+"""What an entry may be numbered that somebody else writes without counting it; `XADD key *` gives it none."""
+
+
+def last_of(log: SessionLog) -> tuple[int, int]:
+    """Time and number of the last that the feed ever had."""
+    info = raw(log, b"XINFO STREAM", log.events.keyspace.session("s").feed)
+    told = info if isinstance(info, dict) else dict(zip(info[::2], info[1::2], strict=True))
+    ms, _, number = told[b"last-generated-id"].decode().partition("-")
+    return int(ms), int(number)
+
+
+def put(log: SessionLog, numbered: Callable[[int, int], str]) -> None:
+    log.client.execute_command("XADD", log.events.keyspace.session("s").feed, numbered(*last_of(log)), "a", "b")
+
+
+def empty_the_feed(log: SessionLog) -> None:
+    wait_until(lambda: not any(status.pending for status in log.groups()), "all to be settled")
+    log.client.execute_command("XTRIM", log.events.keyspace.session("s").feed, "MAXLEN", 0)
+
+
+@pytest.mark.parametrize("numbered", NUMBERS.values(), ids=NUMBERS)
+@pytest.mark.parametrize("mode", MODES.values(), ids=MODES)
+@pytest.mark.parametrize("is_trimmed", [False, True], ids=["whole", "trimmed"])
+def test_an_entry_with_a_number_of_its_own_is_neither_a_gap_nor_another_history(
+    fresh: Callable[[], SessionLog], numbered: Callable[[int, int], str], mode: dict[str, Any], is_trimmed: bool
+) -> None:
+    with fresh() as log:
+        ground, found, steps = Ground(log, "s", 2, 0), list[int](), list[int]()
+        for number in range(3):
+            tell(log, number)
+        with Subscriber(log, "g", **mode) as deliveries:
+            timer = threading.Timer(PATIENCE, deliveries.stop)
+            timer.start()
+            for delivery in deliveries:
+                take(delivery, found)
+                if len(found) in (3, 4) and len(found) not in steps:
+                    steps.append(len(found))
+                    if is_trimmed:
+                        empty_the_feed(log)
+                    put(log, numbered)
+                    tell(log, len(found))
+                elif len(found) == 5:
+                    wait_until(lambda: parked(ground) == 2, "the others to be parked")
+                    deliveries.stop()
+            timer.cancel()
+        put(log, numbered)
+        tell(log, 5)
+        assert found == [1, 2, 3, 4, 5]
+        assert handled(ground._replace(foreign=3), 0, **mode) == [6]
+
+
+@pytest.mark.parametrize("numbered", NUMBERS.values(), ids=NUMBERS)
+def test_a_group_lags_behind_an_entry_with_a_number_of_its_own(
+    fresh: Callable[[], SessionLog], numbered: Callable[[int, int], str]
+) -> None:
+    with fresh() as log:
+        for number in range(3):
+            tell(log, number)
+        assert handled(Ground(log, "s", 0, 0), 3) == [1, 2, 3]
+        tell(log, 3)
+        put(log, numbered)
+        assert sum(status.lag for status in log.groups()) >= 1
+
+
+@pytest.mark.parametrize("numbered", NUMBERS.values(), ids=NUMBERS)
+@pytest.mark.parametrize("is_trimmed", [False, True], ids=["whole", "trimmed"])
+def test_a_tail_goes_on_behind_an_entry_with_a_number_of_its_own(
+    fresh: Callable[[], SessionLog], numbered: Callable[[int, int], str], is_trimmed: bool
+) -> None:
+    with fresh() as log, log.tail() as tail:
+        for number in range(3):
+            tell(log, number)
+            assert next(tail).id.revision == number + 1
+        for number in (3, 4):
+            if is_trimmed:
+                log.client.execute_command("XTRIM", log.events.keyspace.session("s").feed, "MAXLEN", 0)
+            put(log, numbered)
+            with pytest.raises(CorruptEntryError):
+                next(tail)
+            tell(log, number)
+            assert next(tail).id.revision == number + 1
+
+
+@pytest.mark.parametrize("numbered", NUMBERS.values(), ids=NUMBERS)
+@pytest.mark.parametrize("is_trimmed", [False, True], ids=["whole", "trimmed"])
+def test_no_number_is_used_again_for_an_entry_that_has_one_of_its_own(
+    fresh: Callable[[], SessionLog], numbered: Callable[[int, int], str], is_trimmed: bool
+) -> None:
+    with fresh() as log:
+        numbers = list[int]()
+        for number in range(4):
+            tell(log, number)
+            numbers.append(last_of(log)[1])
+            if is_trimmed:
+                log.client.execute_command("XTRIM", log.events.keyspace.session("s").feed, "MAXLEN", 0)
+            if number:
+                put(log, numbered)
+        assert numbers == sorted(set(numbers))
+
+
 @pytest.mark.parametrize("bodies", [False, True])
 def test_a_session_that_is_another_type_takes_down_no_delivery_but_its_own(
     fresh: Callable[[], SessionLog], bodies: bool

@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -10,6 +15,7 @@ import pytest
 from strands_session_log import SessionLog, Subscriber, events
 from strands_session_log.errors import DeliveryLostError, FeedGapError
 from strands_session_log.feed import FeedId
+from support.servers import Server
 from support.waiting import PATIENCE, wait_until
 
 from .helpers import Consumer, Told, number_of
@@ -214,3 +220,118 @@ def test_a_feed_that_nobody_writes_to_after_it_was_deleted_is_no_other_history(l
             wait_until(lambda: consumer.errors, "an error", timeout=3)
         told([8])
         wait_until(lambda: len(consumer.handled) == 2, "the next event")
+
+
+def test_in_order_who_joins_is_given_nothing_that_another_is_still_handling(
+    log: SessionLog, told: Told, another_log: Callable[..., SessionLog]
+) -> None:
+    """A consumer gives up the partitions beyond its share, those at work on their history once that is handled."""
+    sessions = one_in_each_partition(log)
+    for session in sessions:
+        told(range(3), session)
+    settings: dict[str, Any] = {"ordered": True, "start": "beginning", "claim_after": 1.0, "bodies": True}
+    with Subscriber(log, "g", **settings) as deliveries:
+        held = [next(deliveries) for _ in sessions]
+        assert len({delivery.session_id for delivery in held}) == len(sessions)
+        with Consumer(another_log(), **settings) as other:
+            wait_until(lambda: deliveries._exchange._leases._share < len(sessions), "half of them to be its share")
+            time.sleep(2 * deliveries._exchange.settings.claim_after)
+            assert other.handled == []
+            for delivery in held:
+                delivery.ack(confirm=True)
+            wait_until(lambda: {number for _, number in other.handled} == {1, 2}, "it to go on with some of them")
+            deliveries.stop()
+            wait_until(lambda: len(other.handled) == 2 * len(sessions), "it to go on with all of them")
+    # What is appended before the end of history may come twice; this was not.
+    assert sorted(other.handled) == sorted((session, number) for session in sessions for number in (1, 2))
+
+
+def one_in_each_partition(log: SessionLog) -> list[str]:
+    """Names of sessions, none of which share one."""
+    names = {log.events.keyspace.partition(name): name for name in (f"each-{number}" for number in range(1000))}
+    assert len(names) == log.events.keyspace.partitions
+    return list(names.values())
+
+
+def test_who_lost_history_to_another_and_has_it_again_goes_on_where_that_one_was(log: SessionLog, told: Told) -> None:
+    """It stood still for too long; what it had read by then, the other has handled."""
+    told(range(40), "only")
+    settings: dict[str, Any] = {"start": "beginning", "claim_after": 0.3, "bodies": True, "batch": 10}
+    moves = threading.Event()
+    moves.set()
+    with Subscriber(log, "g", **settings) as deliveries:
+        stands_still(deliveries, moves)
+        assert number_of(next(deliveries))[1] == 0
+        moves.clear()
+        with Subscriber(log, "g", **settings) as other:
+            for number in range(30):
+                delivery = next(other)
+                assert number_of(delivery)[1] == number
+                delivery.ack(confirm=True)
+        moves.set()
+        handed_out, settled = list[int](), set[int]()
+        for delivery in deliveries:
+            handed_out.append(number_of(delivery)[1])
+            # What it took up in the moment in which it moved again, before it asked whether it may, is lost.
+            with suppress(DeliveryLostError):
+                delivery.ack(confirm=True)
+                settled.add(handed_out[-1])
+            if len(settled) == 10:
+                break
+    assert settled == set(range(30, 40))
+    assert [number for number in handed_out if 10 <= number < 30] == []
+
+
+def stands_still(deliveries: Any, moves: threading.Event) -> None:
+    """Let a consumer do no work beside the feed while it does not move."""
+    work = deliveries._exchange._past
+    go_on = work.go_on
+
+    def wait_and_go_on(partition: int, kind: str) -> bool:
+        moves.wait(PATIENCE)
+        return bool(go_on(partition, kind))
+
+    work.go_on = wait_and_go_on
+
+
+def test_what_is_replayed_waits_for_no_consumer_that_has_left(log: SessionLog, told: Told) -> None:
+    """It had read the history, and so was the one to read beside the feed."""
+    told(range(3), "only")
+    with Subscriber(log, "g", start="beginning", claim_after=60) as deliveries:
+        for _ in range(3):
+            next(deliveries).park("not yet")
+        wait_until(lambda: not works(log), "the end of history")
+    log.parked("g").replay(one.parked_id for one in log.parked("g"))
+    with Consumer(log, claim_after=60) as consumer:
+        wait_until(lambda: len(consumer.handled) == 3, "what is replayed", timeout=20)
+
+
+@pytest.mark.parametrize("ordered", [False, True])
+@pytest.mark.parametrize("is_replay", [False, True])
+def test_a_server_is_asked_rarely_while_handlers_are_slow_and_at_once_when_they_are_done(
+    tcp_server: Server, ordered: bool, is_replay: bool
+) -> None:
+    with SessionLog.connect(tcp_server.url) as log:
+        for session in one_in_each_partition(log):
+            log.append(session, [events.Custom("custom.number", {"number": number}) for number in range(20)])
+        settings: dict[str, Any] = {"ordered": ordered, "start": "beginning", "batch": 4, "bodies": True}
+        if is_replay:
+            with Subscriber(log, "g", **settings) as deliveries:
+                for _ in range(20 * log.partitions):
+                    next(deliveries).park("not yet")
+                log.parked("g").replay(one.parked_id for one in log.parked("g"))
+        with Subscriber(log, "g", **settings) as deliveries:
+            slow = next(deliveries)
+            tcp_server.execute("CONFIG", "RESETSTAT")
+            time.sleep(1)
+            assert scripts_run(tcp_server) < 250
+            slow.ack()
+            begun, left = time.monotonic(), 20 * log.partitions - 1
+            for delivery in itertools.islice(deliveries, left):
+                delivery.ack()
+            # A read that blocks, or the next look, would take half a second each.
+            assert time.monotonic() - begun < 10
+
+
+def scripts_run(server: Server) -> int:
+    return int(server.execute("INFO", "commandstats")["cmdstat_evalsha"]["calls"])

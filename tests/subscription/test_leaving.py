@@ -7,13 +7,14 @@ import signal
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 from valkey import ValkeyCluster
 
 from strands_session_log import FeedRetention, SessionLog, Subscriber
-from strands_session_log.errors import ServerUnavailableError
+from strands_session_log.errors import DeliveryLostError, ServerUnavailableError
 from strands_session_log.subscription.bell import Bell
 from strands_session_log.subscription.group import Group
 from support.programs import PIPE, Program
@@ -66,6 +67,40 @@ def test_stopping_gives_back_what_was_read_and_not_begun(log: SessionLog, told: 
         assert [number_of(one) for one in deliveries] == []
     with Consumer(log, claim_after=60) as other:
         wait_until(lambda: len(other.handled) == 19, "the rest")
+
+
+def test_what_was_given_back_is_not_confirmed_as_done(log: SessionLog, told: Told) -> None:
+    """An ack that nobody waits for says nothing: it comes again, as always with at-least-once."""
+    told(range(3), "only")
+    with Subscriber(log, "g") as deliveries:
+        late, done = next(deliveries), next(deliveries)
+        done.ack()
+    late.ack()
+    with pytest.raises(DeliveryLostError, match="has left its subscription"):
+        late.ack(confirm=True)
+    done.ack(confirm=True)
+    assert deliveries.ack([late, done]) == []
+    with Consumer(log) as other:
+        wait_until(lambda: len(other.handled) == 2, "what was given back")
+
+
+def test_an_ack_of_a_batch_counts_none_that_was_failed_before(log: SessionLog, told: Told) -> None:
+    told(range(3), "only")
+    with Subscriber(log, "g", backoff=60) as deliveries:
+        batch = next(iter(deliveries.batches()))
+        batch[1].fail("not this one")
+        assert deliveries.ack(batch) == [batch[0], batch[2]]
+    assert sum(one.pending for one in log.groups()) == 1
+
+
+def test_what_is_said_too_late_after_leaving_is_refused_and_waits_for_nobody(log: SessionLog, told: Told) -> None:
+    """It has failed for taking too long, so it was not given back; its handler goes on."""
+    told([1])
+    with Subscriber(log, "g", ordered=True, timeout=0.1, claim_after=0.1, backoff=60) as deliveries:
+        late = next(deliveries)
+        wait_until(lambda: deliveries.tally.failed, "it to fail")
+    with ThreadPoolExecutor() as pool, pytest.raises(DeliveryLostError):
+        pool.submit(late.ack).result(PATIENCE)
 
 
 SERVICE = """

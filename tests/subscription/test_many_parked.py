@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from strands_session_log import SessionLog, Subscriber, events
+from strands_session_log.subscription import SyncDelivery
 from support.waiting import wait_until
 
 from .helpers import Consumer, raw
@@ -79,3 +80,16 @@ def test_deleting_a_group_forgets_what_was_to_be_replayed(log: SessionLog) -> No
     log.delete_group("g")
     keys = log.events.keyspace.group(log.events.keyspace.partition("only"), "g")
     assert raw(log, b"EXISTS", keys.replay) == 0
+
+
+def test_all_that_was_handled_is_told_of_when_its_consumer_leaves_at_once(log: SessionLog) -> None:
+    ids = park_many(log)[:250]
+    log.parked("g").replay(ids)
+    with Subscriber(log, "g", batch=400) as deliveries:
+        held: list[SyncDelivery] = []
+        while len(held) < len(ids):
+            held += next(deliveries.batches(400))
+        for delivery in held:
+            delivery.ack()
+    assert len(list(log.parked("g"))) == _COUNT - len(ids)
+    assert {one.backfill for one in log.groups()} == {""}

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from strands_session_log import SessionLog, Subscriber
 from strands_session_log.errors import DeliveryLostError
+from strands_session_log.subscription.failure import Failure
 from strands_session_log.subscription.group import Said, Settled, Words
 from support.waiting import PATIENCE, wait_until
 
@@ -362,7 +363,7 @@ def test_what_nobody_settles_is_tried_again_and_parked_and_what_follows_goes_on(
     log: SessionLog, told: Told, start: str
 ) -> None:
     told(range(3), "only")
-    settings: Any = {"timeout": 0.1, "claim_after": 0.3, "max_attempts": 2, "backoff": 0.01, "start": start}
+    settings: Any = {"timeout": 0.1, "claim_after": 1.0, "max_attempts": 2, "backoff": 0.01, "start": start}
     with Subscriber(log, "g", ordered=True, bodies=True, **settings) as deliveries:
         tries = [next(deliveries) for _ in range(2)]
         assert [number_of(one) for one in tries] == [("only", 0)] * 2
@@ -383,7 +384,7 @@ def test_what_is_tried_again_and_settled_by_nobody_holds_up_its_session_for_no_l
     log: SessionLog, told: Told
 ) -> None:
     told([0], "only")
-    with Subscriber(log, "g", ordered=True, bodies=True, timeout=0.1, claim_after=0.3, backoff=0.01) as deliveries:
+    with Subscriber(log, "g", ordered=True, bodies=True, timeout=0.1, claim_after=1.0, backoff=0.01) as deliveries:
         next(deliveries).park("by hand")
         wait_until(lambda: list(log.parked("g")), "it to be parked")
         log.parked("g").replay([parked.parked_id for parked in log.parked("g")])
@@ -403,7 +404,9 @@ def test_what_is_failed_for_being_late_and_settled_in_the_same_moment_is_no_gap(
     with Subscriber(log, "g", ordered=True, bodies=True, claim_after=60) as deliveries:
         one = next(deliveries)
         done = {"done": [one.key]} if first == "ack" else {}
-        said = [Said(what, one.key, 1, "TimeoutError") for what in ([] if done else ["park"]) + ["nack"]]
+        said = [
+            Said(what, one.key, 1, failure=Failure("TimeoutError")) for what in ([] if done else ["park"]) + ["nack"]
+        ]
         (settled,) = deliveries._exchange._group.settle([Words(one.partition, others=said, **done)])
         assert isinstance(settled, Settled)
         assert settled.done + settled.others == "kg"

@@ -281,7 +281,7 @@ def test_what_a_handler_returned_may_fail_and_take_too_long_like_a_handler(
     log: SessionLog, told: Told, handle: Any, error: str
 ) -> None:
     told(range(2), "only")
-    subscriber = Subscriber(log, "g", bodies=True, timeout=0.3, max_attempts=1)
+    subscriber = Subscriber(log, "g", bodies=True, timeout=0.3 if handle is never else PATIENCE, max_attempts=1)
     until_parked = until(lambda: len(list(log.parked("g"))) == 2, subscriber, lambda delivery: handle(delivery))
     asyncio.run(asyncio.wait_for(until_parked, PATIENCE))
     for parked in log.parked("g"):

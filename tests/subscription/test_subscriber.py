@@ -13,7 +13,7 @@ from strands_session_log import SessionLog, Subscriber, events
 from strands_session_log.errors import InvalidIdError, SessionLogError
 from support.waiting import PATIENCE, wait_until
 
-from .helpers import Consumer, Told, number_of
+from .helpers import Consumer, Told, number_of, raw
 
 
 def test_every_event_of_every_session_is_delivered_once(log: SessionLog, told: Told) -> None:
@@ -227,6 +227,31 @@ def test_what_was_not_begun_is_given_back_and_does_not_count_as_an_attempt(log: 
     with Consumer(log, claim_after=60) as consumer:
         wait_until(lambda: len(consumer.handled) == 9, "what was given back")
         assert consumer.deliveries.tally.parked == 0
+
+
+def hand_to(log: SessionLog, consumer: str, told: Told, count: int, *how: object) -> None:
+    """Have a consumer that never says anything of them hold deliveries of one partition."""
+    with Subscriber(log, "g"):
+        pass
+    told(range(count), "only")
+    feed = log.events.keyspace.session("only").feed
+    log.client.execute_command("XREADGROUP", "GROUP", "g", consumer, "COUNT", count, "STREAMS", feed, ">")
+    ids = [row[0] for row in raw(log, b"XPENDING", feed, "g", "-", "+", count)]
+    raw(log, b"XCLAIM", feed, "g", consumer, 0, *ids, *how, "JUSTID")
+
+
+def test_a_consumer_that_comes_again_is_given_all_it_had_however_small_its_batches(log: SessionLog, told: Told) -> None:
+    hand_to(log, "c", told, 60)
+    with Consumer(log, consumer="c", batch=10, claim_after=60) as consumer:
+        wait_until(lambda: set(consumer.handled) == told.all, "all it had", timeout=10)
+
+
+def test_all_that_killed_its_consumers_too_often_is_parked_at_once_however_much_it_is(
+    log: SessionLog, told: Told
+) -> None:
+    hand_to(log, "gone", told, 250, "IDLE", 100_000, "RETRYCOUNT", 5)
+    with Consumer(log, claim_after=60):
+        wait_until(lambda: len(list(log.parked("g"))) == 250, "all of it to be parked", timeout=8)
 
 
 def test_what_an_error_interrupts_has_failed(log: SessionLog, told: Told) -> None:

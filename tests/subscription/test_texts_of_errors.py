@@ -52,7 +52,7 @@ def tell(log: SessionLog, session: str = "s", text: str = SECRET) -> None:
 
 def park(log: SessionLog, fail: Fail, group: str = "g", **settings: Any) -> None:
     """Let a handler fail until all that is there is parked."""
-    settings = {"bodies": True, "max_attempts": 1, "claim_after": 0.3, "backoff": 0.01, **settings}
+    settings = {"bodies": True, "max_attempts": 1, "claim_after": 5.0, "backoff": 0.01, **settings}
     before = len(list(log.parked(group)))
     with Subscriber(log, group, **settings) as deliveries:
         for delivery in deliveries:
@@ -308,3 +308,16 @@ def test_the_feed_is_told_no_text_of_an_error_whoever_appends_it(log: SessionLog
     ]
     with Subscriber(log, "g", bodies=True) as deliveries:
         assert [next(deliveries).envelope.facts for _ in range(4)] == told
+
+
+@pytest.mark.parametrize("name", [f"no way to handle {SECRET}", "x" * 10_000, f"{SECRET}\n"])
+def test_an_exception_that_is_called_what_was_said_is_named_after_what_it_was_made_from(
+    log: SessionLog, name: str
+) -> None:
+    def refuse_by_name(delivery: SyncDelivery) -> None:
+        delivery.fail(type(name, (LookupError,), {})("why"))
+
+    tell(log)
+    park(log, refuse_by_name)
+    assert only(log).error == "LookupError"
+    assert holders(log) == {"session:s:events"}

@@ -60,12 +60,20 @@ class TlsPeer:
         port: The server's.
         certificate: A file with certificate and key.
         clients_of: A certificate that clients' own must follow from; None if they need none.
+        newest: The newest version of TLS it knows.
     """
 
-    def __init__(self, port: int, certificate: Path, clients_of: Path | None = None) -> None:
+    def __init__(
+        self,
+        port: int,
+        certificate: Path,
+        clients_of: Path | None = None,
+        newest: ssl.TLSVersion = ssl.TLSVersion.MAXIMUM_SUPPORTED,
+    ) -> None:
         self._target, self.port = port, free_port()
         self._context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self._context.load_cert_chain(certificate)
+        self._context.maximum_version = newest
         if clients_of is not None:
             self._context.verify_mode = ssl.CERT_REQUIRED
             self._context.load_verify_locations(clients_of)
@@ -80,12 +88,22 @@ class TlsPeer:
     def __exit__(self, *_: object) -> None:
         # Connections that were being taken have sockets a moment later.
         while any(thread.is_alive() for thread in self._threads):
-            for sock in (self._listener, *self._sockets):
-                with contextlib.suppress(OSError):
-                    sock.shutdown(socket.SHUT_RDWR)
+            with contextlib.suppress(OSError):
+                self._listener.shutdown(socket.SHUT_RDWR)
+            self._cut()
             for thread in self._threads:
                 thread.join(0.05)
         self._listener.close()
+
+    def show(self, certificate: Path) -> None:
+        """Show another certificate from now on, also to those that were connected before."""
+        self._context.load_cert_chain(certificate)
+        self._cut()
+
+    def _cut(self) -> None:
+        for sock in self._sockets:
+            with contextlib.suppress(OSError):
+                sock.shutdown(socket.SHUT_RDWR)
 
     def _begin(self, work: Callable[..., None], *arguments: object) -> None:
         thread = threading.Thread(target=work, args=arguments, name=f"tls-peer-{self.port}", daemon=True)

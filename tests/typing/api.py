@@ -37,7 +37,6 @@ from strands_session_log import (
     events,
     instrumentation,
 )
-from strands_session_log.moving import Exported, export_session, import_sessions, open_source
 
 log: SessionLog = SessionLog.connect("valkey://localhost:6379", durability="fsync")
 log = SessionLog(valkey.Valkey(decode_responses=True), namespace="strands", partitions=16)
@@ -155,7 +154,11 @@ for agent_diff in log.diff("s-42", last, "-1h").agents.values():
     paths: list[tuple[str | int, ...]] = [change.path for change in (*agent_diff.state, *since.session)]
     joined: tuple[int, ...] = agent_diff.window_joined
 recorded_as = log.erase("s-42", [12, "1700000000000-13", last], reason="why", progress=lambda done, total: done)
-count: int = log.delete("s-42")
+count: int = log.delete("s-42", reason="asked to", by="ada")
+for tombstone in log.tombstones("s-42"):
+    link = tombstone.link
+reduced: int = log.reduce_tombstone("s-42")
+place_of: EventId = log.resolve("s-42", "-5m")
 
 for status in log.groups():
     behind: int = status.lag
@@ -176,13 +179,6 @@ except errors.UnansweredToolCallsError as error:
     nearest: tuple[object, ...] = error.nearest
 except errors.SessionExistsError as error:
     taken: str = error.session_id
-
-with open_source("file-session:./sessions") as source:
-    for imported in import_sessions(source, log, ["s-42"], dry_run=True, progress=lambda id_, written, total: None):
-        outcome: str = imported.outcome
-        written: tuple[int, int] = (imported.events, imported.messages)
-exported: Exported = export_session(log, "s-42", "./sessions", force=True)
-losses: list[str] = [f"{loss.path}: {loss.what}" for loss in exported.losses]
 
 
 def print_conflicts(detail: instrumentation.Detail, /) -> None:

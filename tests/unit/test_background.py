@@ -13,7 +13,7 @@ from strands_session_log.replay.background import Background
 
 
 def test_a_job_submitted_while_one_of_its_name_runs_comes_after_it_and_only_the_last_does() -> None:
-    background, go, ran = Background(), threading.Event(), list[int]()
+    background, go, ran = Background("testing"), threading.Event(), list[int]()
     background.submit("s", go.wait)
     for number in range(3):
         background.submit("s", lambda number=number: ran.append(number))
@@ -23,7 +23,7 @@ def test_a_job_submitted_while_one_of_its_name_runs_comes_after_it_and_only_the_
 
 
 def test_settling_gives_up_after_its_time() -> None:
-    background, go = Background(), threading.Event()
+    background, go = Background("testing"), threading.Event()
     background.submit("s", go.wait)
     assert not background.settle(0.01)
     go.set()
@@ -31,7 +31,7 @@ def test_settling_gives_up_after_its_time() -> None:
 
 
 def test_closing_waits_for_the_job_that_runs_and_forgets_those_that_wait() -> None:
-    background, begun, go, ran = Background(), threading.Event(), threading.Event(), list[str]()
+    background, begun, go, ran = Background("testing"), threading.Event(), threading.Event(), list[str]()
     background.submit("a", lambda: (begun.set(), go.wait(), ran.append("a")))
     background.submit("b", lambda: ran.append("b"))
     begun.wait()
@@ -44,7 +44,7 @@ def test_a_thread_that_cannot_be_started_is_no_error_of_whoever_submits(monkeypa
     def refuse(thread: threading.Thread) -> None:
         raise RuntimeError("can't start new thread")
 
-    background = Background()
+    background = Background("testing")
     with monkeypatch.context() as patch:
         patch.setattr(threading.Thread, "start", refuse)
         background.submit("s", lambda: None)
@@ -54,7 +54,7 @@ def test_a_thread_that_cannot_be_started_is_no_error_of_whoever_submits(monkeypa
 
 
 def test_no_thread_stays_when_there_is_nothing_to_do_and_nothing_begins_after_closing() -> None:
-    background, threads = Background(), list[threading.Thread]()
+    background, threads = Background("testing"), list[threading.Thread]()
     background.submit("s", lambda: threads.append(threading.current_thread()))
     assert background.settle(5)
     threads[0].join(5)
@@ -65,8 +65,15 @@ def test_no_thread_stays_when_there_is_nothing_to_do_and_nothing_begins_after_cl
     assert len(threads) == 1
 
 
+def test_its_thread_is_called_what_it_does() -> None:
+    background, names = Background("testing"), list[str]()
+    background.submit("s", lambda: names.append(threading.current_thread().name))
+    assert background.settle(5)
+    assert names == ["session-log-testing"]
+
+
 def test_it_works_in_a_forked_process() -> None:
-    background = Background()
+    background = Background("testing")
     background.submit("s", lambda: None)
     assert background.settle(5)
     child = os.fork()
@@ -80,7 +87,7 @@ def test_the_end_of_the_process_waits_for_a_job_but_not_for_one_that_hangs() -> 
     code = """
 import sys, threading
 from strands_session_log.replay.background import Background
-background = Background()
+background = Background("testing")
 background.submit("quick", lambda: print("saved"))
 background.submit("hanging", threading.Event().wait)
 """
@@ -89,7 +96,7 @@ background.submit("hanging", threading.Event().wait)
 
 
 def test_a_job_that_fails_ends_none_that_come_after_it() -> None:
-    background, ran = Background(), list[str]()
+    background, ran = Background("testing"), list[str]()
 
     def fail() -> None:
         raise AttributeError("closed under it")

@@ -1,6 +1,7 @@
 """Driver errors become ours at one place."""
 
 import time
+import traceback
 from collections.abc import Callable
 
 import pytest
@@ -12,6 +13,7 @@ from strands_session_log.ids import START
 from strands_session_log.server.border import insist, is_transient, may_have_written
 from strands_session_log.server.timed import here
 
+UNKNOWN = "unknown command 'HELLO', with args beginning with:"
 DEMOTED = "UNBLOCKED force unblock from blocking operation, instance state changed (master -> replica?)"
 
 
@@ -45,6 +47,16 @@ def test_what_is_not_waited_out_becomes_an_error_of_ours_with_its_cause(error: E
     with pytest.raises(ours) as raised:
         insist(failing(error), 0)
     assert raised.value.__cause__ is error
+
+
+@pytest.mark.parametrize("attempt", [1, 2, 3])
+def test_a_server_that_repeats_arguments_does_so_to_nobody(attempt: int) -> None:
+    """It may be another server by the second attempt, an old one, or a proxy."""
+    repeating = driver.ResponseError("unknown command 'HELLO', with args beginning with: '3' 'AUTH' 'u' 'hunter2'")
+    before = [driver.BusyLoadingError("Valkey is loading the dataset in memory")] * (attempt - 1)
+    with pytest.raises(ServerRefusedError, match="unknown command 'HELLO'") as raised:
+        insist(failing(*before, repeating), 5)
+    assert "hunter2" not in "".join(traceback.format_exception(raised.value))
 
 
 NOT_READY = [
@@ -132,3 +144,14 @@ def test_one_attempt_can_be_bounded() -> None:
 
     insist(call, 0, within=3)
     assert 2 < left[0] <= 3
+
+
+def test_arguments_that_a_server_repeats_are_shown_by_no_attempt() -> None:
+    replies: list[Exception] = [driver.ConnectionError("away"), driver.ResponseError(f"{UNKNOWN} 'hunter2'")]
+
+    def call() -> None:
+        raise replies.pop(0)
+
+    with pytest.raises(ServerRefusedError, match="unknown command 'HELLO'") as caught:
+        insist(call, 5)
+    assert "hunter2" not in "".join(traceback.format_exception(caught.value))

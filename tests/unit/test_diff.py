@@ -158,13 +158,14 @@ def text(value: Any) -> str:
 def applied(value: Any, found: list[Change]) -> Any:
     """The value with changes made to it, the last of a list first."""
     value = copied(value)
-    for path, kind, _, after in reversed(found):
+    for change in reversed(found):
+        path, after = change.path, change.after
         if not path:
             return after
         inner = value
         for step in path[:-1]:
             inner = inner[step]
-        if kind == "removed":
+        if change.kind == "removed":
             del inner[path[-1]]
         elif isinstance(inner, list) and path[-1] >= len(inner):  # type: ignore[operator]
             inner.extend([None] * (path[-1] + 1 - len(inner)))  # type: ignore[operator]

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 import orjson
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from strands_session_log import EventId
@@ -51,6 +52,9 @@ _messages = st.fixed_dictionaries(
 
 
 @given(st.sampled_from(sorted(Event.known)), st.dictionaries(_names, _json), _messages)
+@example("window.changed", {"items": [Decimal("Infinity"), b"bytes"]}, {})
+@example("message.added", {"message_id": 1}, {"metadata": {"usage": b"bytes"}})
+@example("model.completed", {"usage": Decimal(1)}, {})
 def test_whatever_an_event_holds_its_facts_are_short_and_the_same_when_it_is_read(
     type_: str, data: dict[str, Any], message: dict[str, Any]
 ) -> None:

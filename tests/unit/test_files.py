@@ -93,3 +93,10 @@ def test_a_pipe_that_this_process_was_given_is_read_to_its_end() -> None:
         assert stat.S_ISFIFO(os.fstat(opened.fileno()).st_mode)
         assert opened.read() == b"content"
     os.close(read)
+
+
+def test_a_file_that_is_too_large_is_refused_before_it_is_read(tmp_path: Path) -> None:
+    with (tmp_path / "holes").open("wb") as file:
+        file.truncate(1 << 40)
+    with pytest.raises(OSError, match="larger than 512 MB"):
+        Folder(tmp_path).read("holes")

@@ -96,3 +96,16 @@ def test_what_is_known_of_a_server_that_hides_its_version() -> None:
 def test_snapshots_alone_are_persistence() -> None:
     assert dataclasses.replace(FIT, aof_enabled=False, rdb_save="60 1").is_persistent is True
     assert dataclasses.replace(FIT, aof_enabled=False).is_persistent is False
+
+
+def test_many_commands_that_a_role_lacks_are_counted_and_named_only_in_the_cure() -> None:
+    commands = ("XADD", "HSET", "HDEL", "ZADD", "ZREM", "SET")
+    few, many = (finding("as writer", missing_permissions={"writer": commands[:most]}) for most in (5, 6))
+    assert few.found == "lacks XADD, HSET, HDEL, ZADD, ZREM"
+    assert many.found == "lacks 6 of its commands"
+    assert many.cure.endswith("+xadd +hset +hdel +zadd +zrem +set")
+
+
+def test_a_role_is_described_by_what_the_server_tells() -> None:
+    assert finding("role", replicas=2).found == "primary, standalone, connected replicas: 2"
+    assert finding("role", replicas=None, mode=None).found == "primary"

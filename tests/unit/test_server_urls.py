@@ -74,6 +74,7 @@ def test_a_unix_url_is_left_to_the_driver() -> None:
         ("valkey://h/one", "a database number"),
         ("valkey://h:port", "name:port"),
         ("valkey://h:70000", "name:port"),
+        ("valkey://ada:s3/cr?et@h", "percent-encode special characters"),
         ("valkey://::1", "[::1]:port"),
         ("valkey://a,b", "several hosts"),
         ("valkey+cluster://h/1", "no database but 0"),
@@ -85,6 +86,7 @@ def test_a_unix_url_is_left_to_the_driver() -> None:
         ("valkey://h?socket_timeout=long", "(socket_timeout)"),
         ("valkey://h?protocol=four", "(protocol)"),
         ("valkeys://h?ssl_cert_reqs=perhaps", "(ssl_cert_reqs)"),
+        ("valkeys://h?ssl_min_version=1.3", "must be TLSv1_2 or TLSv1_3"),
         ("valkey+sentinel://h/main?nonsense=1", "nonsense"),
         ("embedded:?nonsense=1", "nonsense"),
         ("unix://valkey.sock", "unix:///absolute/path"),
@@ -92,6 +94,11 @@ def test_a_unix_url_is_left_to_the_driver() -> None:
         ("embedded:log", "embedded:///absolute/directory"),
         ("embedded://log", "embedded:///absolute/directory"),
         ("embedded:///", "embedded:///absolute/directory"),
+        ("embedded:///x&db=1", "options follow a ?"),
+        ("unix:///s;db=1", "options follow a ?"),
+        ("valkey://h&db=1", "name:port"),
+        ("valkey://h?db=0;socket_timeout=5", "(db); separate them with &"),
+        ("valkey://h?password=x&nonsense=1", "or look at what follows"),
     ],
 )
 def test_a_url_that_cannot_be_used_is_named_with_the_cure(url: str, reason: str) -> None:
@@ -134,6 +141,21 @@ SECRETIVE = [
     "valkey://h?password=hun@ter2&nonsense=1",
     "valkey://h:6379?password=hun@ter2&nonsense=1",
     "valkey://h?pasword=hunter2",
+    "valkey://h?username=u:hunter2&nonsense=1",
+    "valkey://h?password=a&hunter2=1",
+    "valkey://h?nonsense=1&password=a&hunter2",
+    "valkey://h?password=a&hunter2&nonsense=1",
+    "valkey://h;password=hunter2",
+    "valkey://h&password=hunter2",
+    "valkey://h=hunter2",
+    "valkey://h/0&password=hunter2",
+    "valkey://h/0;password=hunter2?nonsense=1",
+    "valkey+cluster://h,password=hunter2",
+    "valkey+sentinel://h/main&password=hunter2",
+    "valkey+sentinel://h/main,password=hunter2",
+    "unix:///run/valkey.sock&password=hunter2",
+    "unix:///run/valkey.sock;password=hunter2?db=1",
+    "embedded:///x&password=hunter2",
     "valkeys://h/one?SSL_PASSWORD=hunter2",
     "valkey://u:hunter2@h?socket_timeout=long",
     "unix://u:hunter2@run/valkey.sock",
@@ -179,6 +201,9 @@ def test_what_a_url_is_parsed_to_does_not_show_them(url: str) -> None:
 
 
 def test_masking_keeps_what_is_no_secret() -> None:
+    assert masked("valkey://h?password=secret&db=1&timout=5") == "valkey://h?password=***&db=1&***=***"
+    assert masked("valkey://h?timout=5&db=1") == "valkey://h?timout=***&db=1"
+    assert masked("embedded:///data/a=b?db=1") == "embedded:///data/a=***?db=1"
     assert masked("valkey://user:secret@h:6379/0?db=1") == "valkey://user:***@h:6379/0?db=1"
     assert masked("valkey://h:6379/0") == "valkey://h:6379/0"
     for url in (
@@ -188,6 +213,8 @@ def test_masking_keeps_what_is_no_secret() -> None:
         "valkey+sentinel://a,b:1/my%20main/4?socket_timeout=1.5&ssl_ca_certs=/etc/ca.pem",
         "unix:///run/my valkey.sock?db=2",
         "embedded:///var/log?snapshot_key_file=/etc/keys",
+        "valkey://b\u00fccher.example:7000?username=somebody&db=1",
+        "valkey://node_1.example/0",
         "embedded:",
     ):
         assert masked(url) == url

@@ -60,8 +60,8 @@ def command(
 ) -> None:
     """Serve Prometheus metrics of all conversations, of the log and of who reads it.
 
-    /metrics has them, /healthz tells that the process lives, /readyz that it counts. Ends at SIGTERM or Ctrl-C; what
-    happens meanwhile is counted by the other exporters of the group, or by the next one.
+    /metrics has them, /healthz tells that the process lives, /readyz that it counts.
+    It ends at SIGTERM or Ctrl-C; the other exporters of the group, or the next one, count what happens meanwhile.
     """
     # A service has a log, where commands for people have one line.
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s %(message)s", force=True)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from threading import Lock
 
 OTHER = "other"
+LONGEST = 256
+"""Characters of a name that keeps its label: those that the log gives have no more, and each stands in many lines."""
 
 
 class Bounded:
@@ -18,8 +20,8 @@ class Bounded:
         self._limit, self._names, self._lock = limit, set[str](), Lock()
 
     def label(self, name: object) -> str:
-        """The label of a name; what is no text is `other`."""
-        if not isinstance(name, str):
+        """The label of a name; what is no text, or longer than names are, is `other`."""
+        if not isinstance(name, str) or len(name) > LONGEST:
             return OTHER
         if name and name not in self._names:
             with self._lock:

@@ -62,7 +62,7 @@ class Lookout:
         self._last: Look | None = None
         self._answered_at = time.monotonic()
         self._stopped = Event()
-        threads = {"session-log-lookout": self._run, "session-log-pulse": self._feel}
+        threads = {"session-log-lookout": self._run, "session-log-ping": self._ping}
         self._threads = [Thread(target=run, name=name, daemon=True) for name, run in threads.items()]
 
     @property
@@ -82,7 +82,7 @@ class Lookout:
         """Look no more; one that hangs is not waited for."""
         self._stopped.set()
 
-    def _feel(self) -> None:
+    def _ping(self) -> None:
         while not self._stopped.is_set():
             with suppress(errors.SessionLogError):
                 # Of a cluster it asks all nodes that serve a partition.

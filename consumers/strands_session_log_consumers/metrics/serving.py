@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 from collections.abc import Callable, Iterable
 from threading import Thread
@@ -12,6 +13,7 @@ from prometheus_client import CollectorRegistry, make_wsgi_app
 from waitress import wasyncore  # type: ignore[import-untyped]
 from waitress.adjustments import Adjustments  # type: ignore[import-untyped]
 from waitress.channel import HTTPChannel  # type: ignore[import-untyped]
+from waitress.parser import HTTPRequestParser, ParsingError  # type: ignore[import-untyped]
 from waitress.server import TcpWSGIServer  # type: ignore[import-untyped]
 from waitress.task import WSGITask  # type: ignore[import-untyped]
 
@@ -28,6 +30,7 @@ THREADS = 2
 """How many answers are made at once."""
 
 _GRACE_SECONDS = 2.0
+_NO_VERSION = re.compile(r"version=(?![0-9]{1,9}(?:\.[0-9]{1,9})*\s*(?:[;,]|$))")
 _TEXT = [("Content-Type", "text/plain; charset=utf-8")]
 _READ_ONLY = [*_TEXT, ("Allow", "GET, HEAD")]
 
@@ -51,7 +54,7 @@ def application(registry: CollectorRegistry, trouble: Callable[[], str]) -> App:
                 return _answer(start_response, "405 Method Not Allowed", "only GET and HEAD", _READ_ONLY)
         match environ["PATH_INFO"]:
             case "/metrics":
-                shown: Iterable[bytes] = metrics(environ, start_response)
+                shown: Iterable[bytes] = metrics(_understandable(environ), start_response)
                 return shown
             case "/healthz":
                 return _answer(start_response, "200 OK", "alive")
@@ -61,6 +64,13 @@ def application(registry: CollectorRegistry, trouble: Callable[[], str]) -> App:
         return _answer(start_response, "404 Not Found", "there are /metrics, /healthz and /readyz")
 
     return app
+
+
+def _understandable(environ: dict[str, Any]) -> dict[str, Any]:
+    """Without what the client accepts where prometheus_client would fail on it: it is then answered as ever."""
+    if _NO_VERSION.search(environ.get("HTTP_ACCEPT", "")):
+        return {name: value for name, value in environ.items() if name != "HTTP_ACCEPT"}
+    return environ
 
 
 def _answer(start_response: Any, status: str, text: str, headers: list[tuple[str, str]] = _TEXT) -> list[bytes]:
@@ -85,8 +95,18 @@ class _Task(WSGITask):  # type: ignore[misc]
         self.set_close_on_finish()
 
 
+class _Parser(HTTPRequestParser):  # type: ignore[misc]
+    """Of a URL that is none, `http://[`, waitress knows no answer: it would log a traceback."""
+
+    def parse_header(self, header_plus: bytes) -> None:
+        try:
+            super().parse_header(header_plus)
+        except ValueError as error:
+            raise ParsingError("the URL is none") from error
+
+
 class _Channel(HTTPChannel):  # type: ignore[misc]
-    task_class = _Task
+    parser_class, task_class = _Parser, _Task
 
 
 class _Server(TcpWSGIServer):  # type: ignore[misc]

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from typing import NamedTuple, TypeAlias
+from dataclasses import dataclass
+from typing import TypeAlias
 
 import orjson
 
@@ -20,7 +21,8 @@ _PLAIN = re.compile(r'[^"\s](.*\S)?')
 """An id that reads back from a line as it is; others stand there as JSON."""
 
 
-class Anchor(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Anchor:
     """Where a session stood once; note it elsewhere.
 
     Its text is one line, `<revision>:<link> <session id>`, with the id as JSON where it begins or ends with a space, or

@@ -86,14 +86,14 @@ class CheckedEvents:
         """
         before = self._before()
         check = self._check = IntegrityCheck(self._log, self._session_id, before)
-        revision = self._after.revision
+        last = self._after
         for page in self._log.pages(self._session_id, start_after(self._after), end_at(self._until)):
             for entry in page:
                 found = recorded(entry)
                 check.add([entry])
-                if revision and found.id.revision != revision + 1:
-                    raise LogForkedError(self._session_id, revision)
-                revision = found.id.revision
+                if last.revision and found.id.revision != last.revision + 1:
+                    raise LogForkedError(self._session_id, last)
+                last = found.id
                 yield found
         if self._until is None:
             check.finish()

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import valkey
 
@@ -35,7 +36,8 @@ _SPECIAL = re.compile(r"([*?\[\]\\^])")
 _ENDINGS = (":events", ":head")
 
 
-class Audited(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Audited:
     """A session that was verified; or what a partition has beside its sessions.
 
     Attributes:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
-from ..codec import Entry, RawEntry, fields_of, parse, recorded
+from ..codec import Entry, RawEntry, fields_of, id_of, parse, recorded
 from ..errors import CorruptEntryError, LogForkedError, ServerRefusedError, SessionNotFoundError
 from ..event_log import EventLog, Progress, Tombstone
 from ..event_log.deletion import KEPT
@@ -30,7 +31,8 @@ _LOOKS = 100
 _ATTEMPTS = 5
 
 
-class Verification(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Verification:
     """What verifying a session found.
 
     Attributes:
@@ -84,7 +86,7 @@ def verify(
         InvalidAnchorError: When something expected is no revision with a link.
     """
     check_id("session_id", session_id)
-    expect, before, sealing = list(expect), None, authenticator or Authenticator()
+    expect, before, sealing, last = list(expect), None, authenticator or Authenticator(), START
     for _ in range(_ATTEMPTS):
         # First the feed: what it tells of was appended before the session is read, so it must stand there.
         told = witness or Witness.read_or_tell(log, log.keyspace.partition(session_id), only=session_id)
@@ -97,8 +99,8 @@ def verify(
         deleted = examination.deleted_since
         if deleted is None or deleted == before:
             return examination.verdict()
-        before, witness = deleted, None
-    raise LogForkedError(session_id, before)
+        before, witness, last = deleted, None, examination.checker.at.id
+    raise LogForkedError(session_id, last)
 
 
 class _Examination:
@@ -194,7 +196,7 @@ class _Examination:
         if not self.checker.count:
             return entries
         if not entries or place(entries[0]) != self._last:
-            raise LogForkedError(self._session_id, text(self.checker.last))
+            raise LogForkedError(self._session_id, id_of(self.checker.last))
         return entries[1:]
 
     def _check(self, entry: RawEntry) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict
 from itertools import takewhile
 from typing import Any, NamedTuple
 
@@ -185,7 +186,7 @@ def going_back_json(diff: SessionDiff) -> dict[str, Any]:
 
 
 def _changes_json(changes: Iterable[Change]) -> list[dict[str, Any]]:
-    return [change._asdict() for change in changes]
+    return [asdict(change) for change in changes]
 
 
 def _message_json(change: MessageChange) -> dict[str, Any]:

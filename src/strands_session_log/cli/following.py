@@ -67,7 +67,7 @@ def _tell_of_outage(detail: Detail) -> None:
     match detail:
         case ServerAwaited(reason=reason, seconds=seconds):
             since = datetime.now() - timedelta(seconds=seconds)
-            typer.echo(f"session-log: {one_line(reason)}; waiting since {since:%H:%M:%S}", err=True)
+            typer.echo(f"session-log: {one_line(reason).rstrip('.')}; waiting since {since:%H:%M:%S}", err=True)
         case ServerWaitOver(seconds=seconds, is_back=True):
             typer.echo(f"session-log: the server is back after {seconds:.1f} s", err=True)
 

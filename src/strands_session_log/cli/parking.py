@@ -9,10 +9,10 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from ..errors import CorruptEntryError, EnvelopeMismatchError
+from ..errors import CorruptEntryError, EnvelopeMismatchError, RevisionNotFoundError, SessionNotFoundError
 from ..events import Recorded
 from ..feed import FeedId
-from ..ids import START, EventId
+from ..ids import EventId
 from ..session_log import SessionLog
 from ..subscription import ParkedEvent
 from .layout import hanging, narrowed, put, row, widths_of
@@ -41,11 +41,10 @@ def recorded_of(log: SessionLog, one: ParkedEvent) -> tuple[Recorded | None, str
     if not one.session_id:
         return None, ""
     try:
-        before = EventId(one.id.ms, one.id.revision - 1) if one.id.revision > 1 else START
-        found = next(log.events.read(one.session_id, before, one.id), None)
-        if found is None or found.id != one.id:
-            return None, ""
+        found = log.event(one.session_id, one.id)
         one.envelope.check(found)
+    except (SessionNotFoundError, RevisionNotFoundError):
+        return None, ""
     except (CorruptEntryError, EnvelopeMismatchError) as error:
         return None, str(error)
     return found, ""

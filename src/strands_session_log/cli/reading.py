@@ -7,9 +7,7 @@ from typing import Any
 import typer
 from rich.text import Text
 
-from ..errors import SessionNotFoundError
 from ..events import Recorded
-from ..ids import EventId
 from ..session_log import SessionLog
 from ..state import Integrity
 from .terminal import count, one_line
@@ -48,25 +46,11 @@ def _verdict(found: Integrity) -> str:
     return one_line(f"{found}: {found.problem}" if found.is_broken else found)
 
 
-def known(log: SessionLog, session_id: str) -> EventId:
-    """The last event of a session, for a command that reads it at points.
-
-    Raises:
-        SessionNotFoundError: When there is no such session.
-    """
-    head = log.events.head(session_id)
-    if head is None:
-        raise SessionNotFoundError(session_id)
-    return head.id
-
-
 def explain_nothing(log: SessionLog, session_id: str) -> None:
     """Nothing was printed: is there no such session, or did nothing match?
 
     Raises:
         SessionNotFoundError: When there is no such session.
     """
-    head = log.events.head(session_id)
-    if head is None:
-        raise SessionNotFoundError(session_id)
-    typer.echo(one_line(f"Session {session_id!r} has {count(head.id.revision, 'event')}; none matches."), err=True)
+    events = log.head(session_id).revision
+    typer.echo(one_line(f"Session {session_id!r} has {count(events, 'event')}; none matches."), err=True)

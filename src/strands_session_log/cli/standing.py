@@ -13,7 +13,7 @@ from ..errors import GroupNotFoundError
 from ..session_log import SessionLog
 from ..subscription import Gap, GroupStatus
 from .layout import narrowed, put, row, widths_of
-from .terminal import count, plain, span
+from .terminal import count, one_line, span
 
 _HEADINGS = ("GROUP", "LAG", "OLDEST", "PENDING", "PARKED", "REDELIVERED", "CONSUMERS", "HEARD OF", "STATE")
 _BACKFILLS = {"history": "reads history", "between": "catches up", "replay": "replays"}
@@ -145,7 +145,7 @@ def _cells(standing: Standing, by_partition: bool) -> tuple[str, ...]:
     is_behind = standing.total("lag") + standing.total("pending") > 0
     idle = standing.idle_seconds
     return (
-        plain(standing.group),
+        one_line(standing.group),
         *([str(standing.places[0].partition)] if by_partition else []),
         counts[0],
         span(standing.lag_seconds) if is_behind else "-",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import sys
@@ -50,8 +51,16 @@ def one_line(text: object, limit: int | None = None) -> str:
 
 def write_json(value: Any) -> None:
     """One JSON value on one line, UTF-8 whatever the locale, and harmless on a terminal too."""
-    text = _UNSAFE_IN_JSON.sub(lambda found: f"\\u{ord(found[0]):04x}", orjson.dumps(value).decode())
+    text = _UNSAFE_IN_JSON.sub(lambda found: f"\\u{ord(found[0]):04x}", _json(value))
     sys.stdout.buffer.write(text.encode() + b"\n")
+
+
+def _json(value: Any) -> str:
+    try:
+        return orjson.dumps(value).decode()
+    except TypeError:
+        # Names of files, and arguments, may be no UTF-8; they are escaped.
+        return json.dumps(value, separators=(",", ":"))
 
 
 def local(moment: datetime, to: str = "%H:%M") -> str:

@@ -1,7 +1,7 @@
 """Between Python values and the text that stands in a stream entry. Pure: no I/O, no clients."""
 
 from .envelope import FIELDS, Encoded, Entry, decode, encode, parse, reissued, renumbered, retained
-from .rows import RawEntry, Row, fields_of, recorded, rows
+from .rows import RawEntry, Row, fields_of, id_of, recorded, rows
 from .values import MARK, from_json, to_json
 
 __all__ = [
@@ -15,6 +15,7 @@ __all__ = [
     "encode",
     "fields_of",
     "from_json",
+    "id_of",
     "parse",
     "recorded",
     "reissued",

@@ -62,10 +62,11 @@ def encode(event: Event) -> Encoded:
     """
     index = check_event(event)
     data, kept = to_json(event.data), event.retains()
-    shorten(event.type, event.agent, event.time, data, kept)
     texts = (event.type, event.agent, event.event_id, event.time, str(event.version), event.trace)
     try:
-        body, facts = orjson.dumps(data), _facts_of(event)
+        facts = _facts_of(_as_read(event, data))
+        shorten(event.type, event.agent, event.time, data, kept)
+        body = orjson.dumps(data)
         retained = orjson.dumps(kept) if kept else b""
     except EncodingError:
         raise
@@ -89,6 +90,13 @@ def reissued(encoded: Encoded) -> Encoded:
     fields = event.data, event.agent, id_, event.time, event.trace, event.version
     header = (*encoded.header[:2], id_.encode(), *encoded.header[3:])
     return encoded._replace(header=header, event=restored(event.type, *fields))
+
+
+def _as_read(event: Event, data: Any) -> Event:
+    """An event with its data as JSON values: what readers find in that is compared with what the feed tells of it."""
+    if event.type not in Event.known:
+        return event
+    return restored(event.type, data, event.agent, event.event_id, event.time, event.trace, event.version)
 
 
 def _facts_of(event: Event) -> bytes:
@@ -157,7 +165,7 @@ def decode(entry_id: bytes | str, entry: Mapping[Any, Any]) -> Recorded:
     try:
         return Recorded(raw.id, _event(raw), raw.link)
     except ValueError as error:
-        raise CorruptEntryError(raw.id, reason_of(error)) from error
+        raise CorruptEntryError(str(raw.id), reason_of(error)) from error
 
 
 def retained(text: str | bytes) -> dict[str, Any]:

@@ -37,6 +37,12 @@ def fields_of(flat: Sequence[Any]) -> dict[Any, Any]:
     return dict(zip(flat[::2], flat[1::2], strict=False))
 
 
+def id_of(entry_id: bytes) -> EventId:
+    """The id of an entry, which is never anything but two numbers, of whatever size if somebody else wrote it."""
+    ms, _, revision = entry_id.partition(b"-")
+    return EventId(int(ms), int(revision))
+
+
 def rows(entries: Iterable[RawEntry], wanted: Callable[[str], bool]) -> Iterator[Row]:
     """Decode raw entries.
 

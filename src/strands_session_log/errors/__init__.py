@@ -8,9 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from .base import SessionLogError, shown
 from .conflicts import AlreadyAnsweredError, ConcurrentWriteError, EventOrderError, SessionLostError
+from .copying import NotCopied, NotCopiedError
+from .damage import (
+    CorruptEntryError,
+    CorruptKeyError,
+    LogForkedError,
+    SessionBrokenError,
+    SessionDeletedError,
+    SnapshotMismatchError,
+    WrongTypeError,
+)
 from .following import (
     DeliveryLostError,
     EnvelopeMismatchError,
@@ -38,7 +49,19 @@ from .server import (
     UnsupportedServerError,
     UnusableClientError,
 )
-from .settings import check_seconds, check_whole
+from .settings import (
+    InvalidSettingError,
+    UnknownArgumentError,
+    check_choice,
+    check_flag,
+    check_kind,
+    check_seconds,
+    check_whole,
+    refuse_unknown,
+)
+
+if TYPE_CHECKING:
+    from ..ids import EventId, Point
 
 __all__ = [
     "AlreadyAnsweredError",
@@ -62,11 +85,14 @@ __all__ = [
     "InvalidAnchorError",
     "InvalidIdError",
     "InvalidPointError",
+    "InvalidSettingError",
     "InvalidUrlError",
     "LogForkedError",
     "MissingExtraError",
     "NamespaceMismatchError",
     "NamespaceNotFoundError",
+    "NotCopied",
+    "NotCopiedError",
     "NotEnoughReplicasError",
     "OutOfMemoryError",
     "ParkedNotFoundError",
@@ -88,12 +114,17 @@ __all__ = [
     "SnapshotMismatchError",
     "TlsError",
     "UnansweredToolCallsError",
+    "UnknownArgumentError",
     "UnknownOutcomeError",
     "UnsupportedServerError",
     "UnusableClientError",
     "WrongTypeError",
+    "check_choice",
+    "check_flag",
+    "check_kind",
     "check_seconds",
     "check_whole",
+    "refuse_unknown",
     "shown",
 ]
 
@@ -168,16 +199,22 @@ class SessionNotBegunError(SessionNotFoundError):
         began: The server's time of the session's first event.
     """
 
-    def __init__(self, session_id: str, at: object, began: datetime) -> None:
+    def __init__(self, session_id: str, at: Point | None, began: datetime) -> None:
         self.session_id, self.at, self.began = session_id, at, began
         when = began.isoformat(timespec="milliseconds")
         SessionLogError.__init__(self, f"session {session_id!r} had not begun by {at}: its first event is of {when}")
 
 
 class RevisionNotFoundError(SessionLogError, LookupError):
-    """The session does not have this revision, or not at the time its event id names."""
+    """The session does not have this revision, or not at the time its event id names.
 
-    def __init__(self, session_id: str, revision: int, event_id: object = None) -> None:
+    Attributes:
+        session_id: The session.
+        revision: The revision.
+        event_id: The id, where one was given.
+    """
+
+    def __init__(self, session_id: str, revision: int, event_id: EventId | None = None) -> None:
         self.session_id, self.revision, self.event_id = session_id, revision, event_id
         what = f"revision {revision}" if event_id is None else f"event {event_id}"
         super().__init__(f"session {session_id!r} has no {what}")
@@ -202,9 +239,10 @@ class UnansweredToolCallsError(SessionLogError, ValueError):
     """
 
     def __init__(
-        self, session_id: str, at: object, calls: Mapping[str, Sequence[str]], nearest: Sequence[object]
+        self, session_id: str, at: EventId, calls: Mapping[str, Sequence[str]], nearest: Sequence[EventId]
     ) -> None:
-        self.session_id, self.at, self.calls, self.nearest = session_id, at, calls, tuple(nearest)
+        self.session_id, self.at, self.calls = session_id, at, calls
+        self.nearest: tuple[EventId, ...] = tuple(nearest)
         waiting = "; ".join(f"{agent!r} waits for {', '.join(tools)}" for agent, tools in calls.items())
         others = f"take {' or '.join(map(str, nearest))} instead, or " if nearest else ""
         super().__init__(
@@ -273,91 +311,6 @@ class ConfigChangedError(NamespaceMismatchError):
             f"{key!r} says partitions={expected}, but the namespace was laid out with {actual}, and its sessions "
             f"cannot be found with another count: HSET {key} partitions {actual}",
         )
-
-
-class LogForkedError(SessionLogError):
-    """What was read before is not history any more: deleted, or lost in a failover and replaced by something else.
-
-    Attributes:
-        session_id: The session; of the feed, that of the event read last; empty where that is not known.
-        position: The event read last. Of the feed, where its session is not known, the place in the feed.
-    """
-
-    def __init__(self, session_id: str, position: object) -> None:
-        self.session_id, self.position = session_id, position
-        what = f"the history of session {session_id!r}" if session_id else "the feed"
-        super().__init__(f"{what} was replaced; what was read up to {position} is not all in it any more")
-
-
-class SessionDeletedError(LogForkedError):
-    """The session that was followed is not there any more: deleted, or lost with the server's data."""
-
-    def __init__(self, session_id: str, position: object) -> None:
-        self.session_id, self.position = session_id, position
-        SessionLogError.__init__(
-            self,
-            f"session {session_id!r} was deleted, or lost with the server's data, after {position} was read",
-        )
-
-
-class SessionBrokenError(SessionLogError):
-    """The session is not what was written, and `verify_on_resume` refuses to go on from it.
-
-    Attributes:
-        session_id: The session.
-        problem: The first thing that is wrong with it; `verify` names all.
-        at: The event it is about.
-    """
-
-    def __init__(self, session_id: str, problem: str, at: object = None) -> None:
-        self.session_id, self.problem, self.at = session_id, problem, at
-        super().__init__(
-            f"session {session_id!r} is not what was written: {problem}. `session-log verify` names all problems; "
-            "restore the session, or resume without verify_on_resume"
-        )
-
-
-class SnapshotMismatchError(SessionLogError):
-    """A snapshot counted other messages than the log has, which showed only when they were asked for."""
-
-    def __init__(self, session_id: str, position: object, agent_id: str) -> None:
-        self.session_id, self.position, self.agent_id = session_id, position, agent_id
-        super().__init__(
-            f"the snapshot of session {session_id!r} at event {position} has other messages of agent {agent_id!r} than "
-            "the log; it is dropped, so that reading the session again reads the log"
-        )
-
-
-class CorruptEntryError(SessionLogError):
-    """A stream entry that does not have the shape this library writes."""
-
-    def __init__(self, entry_id: object, reason: str) -> None:
-        self.entry_id, self.reason = entry_id, reason
-        super().__init__(f"entry {entry_id} cannot be read: {reason}")
-
-
-class CorruptKeyError(SessionLogError):
-    """A key that does not hold what this library writes there: of another type, or with a value that is none.
-
-    Attributes:
-        key: The key.
-        reason: What is wrong with it.
-        cure: What to do about it.
-    """
-
-    def __init__(self, key: str, reason: str, cure: str) -> None:
-        self.key, self.reason, self.cure = key, reason, cure
-        SessionLogError.__init__(self, f"the key {key!r} cannot be used: {reason}; {cure}")
-
-
-class WrongTypeError(CorruptKeyError, ServerRefusedError):
-    """A key of another type than this library gives it: the server refuses all that is asked of it."""
-
-    is_wrong_type = True
-
-    def __init__(self, key: str, found: str, expected: str, cure: str) -> None:
-        self.found, self.expected = found, expected
-        CorruptKeyError.__init__(self, key, f"it is a {found}, not a {expected}", cure)
 
 
 class MissingExtraError(SessionLogError, ImportError):

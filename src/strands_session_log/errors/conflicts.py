@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from .base import SessionLogError
+
+if TYPE_CHECKING:
+    from ..ids import EventId
 
 
 class ConcurrentWriteError(SessionLogError):
@@ -53,7 +57,7 @@ class AlreadyAnsweredError(ConcurrentWriteError):
         waiting: The event at which the agent waited for them.
     """
 
-    def __init__(self, session_id: str, agent: str, interrupts: Sequence[str], at: object, waiting: str) -> None:
+    def __init__(self, session_id: str, agent: str, interrupts: Sequence[str], at: EventId, waiting: str) -> None:
         self.session_id, self.agent, self.interrupts, self.at = session_id, agent, tuple(interrupts), at
         self.waiting = waiting
         self.expected, self.actual = {"agent": agent, "answers": "none"}, {"agent": agent, "answers": str(at)}
@@ -73,8 +77,9 @@ class EventOrderError(SessionLogError):
         standing: Of each event of the batch its event id, and where it stands; None where it does not.
     """
 
-    def __init__(self, session_id: str, standing: Sequence[tuple[str, object]]) -> None:
-        self.session_id, self.standing = session_id, tuple(standing)
+    def __init__(self, session_id: str, standing: Sequence[tuple[str, EventId | None]]) -> None:
+        self.session_id = session_id
+        self.standing: tuple[tuple[str, EventId | None], ...] = tuple(standing)
         there = ", ".join(f"{event_id} {f'at {at}' if at else 'not there'}" for event_id, at in standing)
         super().__init__(
             f"session {session_id!r} has events of this batch in another order: {there}; nothing was written. Append "

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
 
 from .base import SessionLogError, shown
+
+if TYPE_CHECKING:
+    from ..feed import FeedId
+    from ..ids import EventId
 
 _LONGEST = 200
 
@@ -15,12 +20,12 @@ class FeedGapError(SessionLogError):
     Their events are in the session streams, unless these are gone, too.
 
     Attributes:
-        after: The position (partition, milliseconds, sequence) after which they stood.
-        before: The position before which they stood; None when nothing stands there now.
+        after: The place in the feed after which they stood.
+        before: The place before which they stood; None when nothing stands there now.
         count: How many there were, if that is known.
     """
 
-    def __init__(self, after: object, before: object, count: int | None = None) -> None:
+    def __init__(self, after: FeedId, before: FeedId | None, count: int | None = None) -> None:
         self.after, self.before, self.count = after, before, count
         number = "envelopes" if count is None else f"{count} envelope{'s' * (count != 1)}"
         end = "the end of the feed" if before is None else str(before)
@@ -52,7 +57,7 @@ class EnvelopeMismatchError(SessionLogError):
     """
 
     def __init__(
-        self, session_id: str, id: object, feed_id: object, differs: Mapping[str, tuple[object, object]]
+        self, session_id: str, id: EventId, feed_id: FeedId, differs: Mapping[str, tuple[object, object]]
     ) -> None:
         self.session_id, self.id, self.feed_id, self.differs = session_id, id, feed_id, dict(differs)
         # What facts hold is not for a message that is logged and parked: somebody else may have written it.
@@ -96,11 +101,11 @@ class DeliveryLostError(SessionLogError):
         consumer: Who is late.
     """
 
-    def __init__(self, session_id: str, id: object, consumer: str) -> None:
+    def __init__(self, session_id: str, id: EventId, consumer: str) -> None:
         self.session_id, self.id, self.consumer = session_id, id, consumer
         super().__init__(
-            f"event {id} of session {session_id!r} is no longer {consumer!r}'s: it took too long, or stood still, and "
-            "another consumer has it. Make `claim_after` longer, or the handler faster"
+            f"event {id} of session {session_id!r} is no longer {consumer!r}'s: it took too long, stood still, or has "
+            "left its subscription, and another consumer has it. Make `claim_after` longer, or the handler faster"
         )
 
 

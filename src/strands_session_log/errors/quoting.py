@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import re
 import sys
 import sysconfig
 import traceback
@@ -27,6 +28,7 @@ _INSTALLED = tuple(
     if name in ("stdlib", "platstdlib", "purelib", "platlib")
 )
 _LONGEST = 200
+_NAME = re.compile(r"[\w.<>]{1,200}")
 
 
 class MalformedEntryError(ValueError):
@@ -34,11 +36,17 @@ class MalformedEntryError(ValueError):
 
 
 def type_of(error: BaseException) -> str:
-    """The name of its class, with its module but for built-in ones, as a traceback has it."""
-    kind = type(error)
-    module = kind.__module__
-    name = kind.__qualname__ if module in ("builtins", "__main__") else f"{module}.{kind.__qualname__}"
-    return _bounded(name)
+    """The name of its class, with its module but for built-in ones, as a traceback has it.
+
+    A class that was made while the program ran may be called anything, what was said among it: then it is that of the
+    class it was made from.
+    """
+    return next(name for kind in type(error).__mro__ if _NAME.fullmatch(name := _name_of(kind)))
+
+
+def _name_of(kind: type) -> str:
+    module, name = str(kind.__module__), kind.__qualname__
+    return name if module in ("builtins", "__main__") else f"{module}.{name}"
 
 
 def type_and_place(error: BaseException) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .base import SessionLogError, shown
+from .base import SessionLogError
 
 
 class ServerUnavailableError(SessionLogError):
@@ -66,7 +66,7 @@ class ForbiddenError(ServerRefusedError):
     """The server's access lists do not let the user do that."""
 
     def __init__(self, reason: str) -> None:
-        super().__init__(reason, "docs/security.md says what a role must be allowed, 'session-log doctor' what it is")
+        super().__init__(reason, "`session-log doctor` tells what the user lacks, docs/security.md what a role needs")
 
 
 class ServerNotReadyError(ServerRefusedError, ServerUnavailableError):
@@ -131,13 +131,14 @@ class UnusableClientError(SessionLogError, TypeError):
     """A client on which no log can be kept.
 
     Attributes:
-        client: What it is, as text.
+        client: Its type: it may be a URL, or options, with a password.
         reason: What is wrong with it, and what to give instead.
     """
 
     def __init__(self, client: object, reason: str) -> None:
-        self.client, self.reason = shown(client), reason
-        super().__init__(f"client={self.client}: {reason}")
+        kind = type(client)
+        self.client, self.reason = f"{kind.__module__}.{kind.__qualname__}".removeprefix("builtins."), reason
+        super().__init__(f"client of type {self.client}: {reason}")
 
 
 class EvictionPolicyError(SessionLogError):

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timezone
 from functools import partial
 from hashlib import sha1, sha256
-from typing import Any, NamedTuple
+from typing import Any
 from uuid import uuid4
 
 import orjson
@@ -43,7 +44,8 @@ _TOMBSTONES = ("hash", CURES["tombstones"])
 _PAGE = 1000
 
 
-class Tombstone(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Tombstone:
     """What is left of a deleted session; never content.
 
     Attributes:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from typing import Any
 
-from ..errors import SessionLogError, UnknownOutcomeError, UnsupportedServerError, check_whole
+from ..errors import InvalidSettingError, UnknownOutcomeError, UnsupportedServerError, check_whole
 from ..scripts import Argument, Script
 from ..server import ServerReport
 from ..server.border import Client, text
@@ -17,7 +18,8 @@ _WAITED_FOR = ("landed", "begun", "stand")
 """Replies of scripts that tell of events in the log."""
 
 
-class Durability(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Durability:
     """What to wait for, on the same connection and in the same round trip as the append.
 
     A shortfall is an unknown outcome, not a failure: the events are in the primary's memory and may well survive.
@@ -41,7 +43,7 @@ class Durability(NamedTuple):
         """Done when this many replicas have it in memory (`WAIT`).
 
         Raises:
-            SessionLogError: When it is fewer than one replica, or no time to wait for them.
+            InvalidSettingError: When it is fewer than one replica, or no time to wait for them.
         """
         check_whole("replicas", replicas, 1)
         check_whole("timeout_ms", timeout_ms, 1, _DAY_MS)
@@ -52,7 +54,7 @@ class Durability(NamedTuple):
         """Done when it is on the primary's disk, and on that of so many replicas (`WAITAOF`, Valkey or Redis 7.2+).
 
         Raises:
-            SessionLogError: When it is no number of replicas, or no time to wait for them.
+            InvalidSettingError: When it is no number of replicas, or no time to wait for them.
         """
         check_whole("replicas", replicas, 0)
         check_whole("timeout_ms", timeout_ms, 1, _DAY_MS)
@@ -63,16 +65,16 @@ class Durability(NamedTuple):
         """Understand `memory`, `replicated:N` and `fsync`.
 
         Raises:
-            SessionLogError: When it is none of these.
+            InvalidSettingError: When it is none of these.
         """
-        match text.split(":"):
+        match text.split(":") if isinstance(text, str) else ():
             case ["memory"]:
                 return cls.memory()
             case ["fsync"]:
                 return cls.fsync()
             case ["replicated", number] if number.isdigit():
                 return cls.replicated(int(number))
-        raise SessionLogError(f"durability={text!r}: give memory, replicated:N (for example replicated:1) or fsync")
+        raise InvalidSettingError("durability", text, "give memory, replicated:N (for example replicated:1) or fsync")
 
     def check(self, server: ServerReport) -> None:
         """Refuse a server that can never give what is asked for.

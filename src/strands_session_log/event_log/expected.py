@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from typing import NamedTuple, TypeAlias
 
 from ..errors import ConcurrentWriteError, SessionLostError
@@ -10,7 +11,8 @@ from ..ids import START, EventId
 from ..server.replies import text
 
 
-class AnyPosition(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class AnyPosition:
     """Nothing is expected: the unfenced lane, where an append always lands."""
 
     def arguments(self) -> tuple[str, str, str, str]:
@@ -18,7 +20,8 @@ class AnyPosition(NamedTuple):
         return ("any", "", "", "")
 
 
-class NoSession(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class NoSession:
     """The session must not exist yet."""
 
     def arguments(self) -> tuple[str, str, str, str]:
@@ -26,7 +29,8 @@ class NoSession(NamedTuple):
         return ("absent", "", "", "")
 
 
-class SessionAt(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class SessionAt:
     """The session must stand at exactly this revision.
 
     Attributes:
@@ -40,7 +44,8 @@ class SessionAt(NamedTuple):
         return ("revision", "", str(self.revision), "")
 
 
-class AgentAt(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class AgentAt:
     """One agent must not have moved; the rest of the session may: the fenced lane of agent turns.
 
     Attributes:
@@ -59,7 +64,8 @@ class AgentAt(NamedTuple):
         return ("agent", self.agent, _number(self.revision), _number(self.next_message))
 
 
-class MultiAgentAt(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class MultiAgentAt:
     """One graph or swarm must not have moved; the rest of the session may.
 
     Attributes:
@@ -75,7 +81,8 @@ class MultiAgentAt(NamedTuple):
         return ("multi_agent", self.id, str(self.moved), "")
 
 
-class InLife(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class InLife:
     """The session must be the one the writer knows, however far it has got: not one begun under its id since.
 
     Attributes:
@@ -105,7 +112,7 @@ class Life(NamedTuple):
     def parse(cls, reply: Sequence[bytes]) -> Life:
         """Read what the server says."""
         ago = text(reply[1])
-        return cls(text(reply[0]), int(ago) / 1000 if ago else None)
+        return cls(text(reply[0]), float(ago) / 1000 if ago else None)
 
 
 def begun(life: str, at: EventId) -> str:
@@ -137,7 +144,7 @@ def conflict(session_id: str, expected: Expected, what: str, agent: str, actual:
     """
     # A graph that is not in the session has never been: it is another session.
     if what == "session" or (what == "multi_agent" and actual == str(START)):
-        return SessionLostError(session_id, {name: str(value) for name, value in expected._asdict().items() if value})
+        return SessionLostError(session_id, {name: str(value) for name, value in asdict(expected).items() if value})
     return ConcurrentWriteError(session_id, *_describe(expected, what, agent, actual))
 
 

@@ -19,7 +19,7 @@ from ..ids import START, EventId, Revision, parse_point
 from ..instrumentation.hooks import hooks
 from ..keys import Keyspace
 from ..scripts import LIFE, LOCATE
-from ..server.border import Client, insist, text
+from ..server.border import ANSWERED_WITHIN, Client, insist, text
 from .appender import Appender
 from .cache import Cache
 from .connection import connection_to
@@ -56,7 +56,7 @@ class EventLog:
 
     Attributes:
         cache: The snapshots.
-        on_append: Told the session and its new revision after each append; must be quick.
+        on_append: Those who are told the session and its new revision after each append; they must be quick.
     """
 
     def __init__(
@@ -77,7 +77,7 @@ class EventLog:
         self._once = OnceAppender(self._appender, self._reader, self.head, self.locate)
         self._directory = Directory(client, keyspace, retry_for)
         self.cache = Cache(client, keyspace, retry_for)
-        self.on_append: Callable[[str, int], object] = lambda session_id, revision: None
+        self.on_append: list[Callable[[str, int], object]] = []
 
     def append(
         self, session_id: str, events: Sequence[Event | Encoded], expected: Expected = ANY, *, once: bool = False
@@ -108,12 +108,18 @@ class EventLog:
             if may_be_junk(error):
                 raise_if_corrupt(error, self.client, self.keyspace, session_id)
             raise
-        try:
-            self.on_append(session_id, ids[-1].revision)
-        except Exception as error:
-            # The events are written, and the writer must hear so.
-            logger.warning("session_id=<%s>, error=<%s> | a listener to appends failed", session_id, frames_of(error))
+        self._tell_appended(session_id, ids[-1].revision)
         return ids
+
+    def _tell_appended(self, session_id: str, revision: int) -> None:
+        """One that fails keeps nobody else from hearing it: the events are written, and the writer must hear so."""
+        for listener in self.on_append:
+            try:
+                listener(session_id, revision)
+            except Exception as error:
+                logger.warning(
+                    "session_id=<%s>, error=<%s> | a listener to appends failed", session_id, frames_of(error)
+                )
 
     def close(self) -> None:
         """Give back the connection that appends hold; the log stays usable."""
@@ -130,12 +136,12 @@ class EventLog:
         Raises:
             LogForkedError: When the session was deleted or replaced while it was read.
         """
-        revision = after.revision
+        last = after
         for entry in chain.from_iterable(self.pages(session_id, start_after(after), end_at(until))):
             found = recorded(entry)
-            if revision and found.id.revision != revision + 1:
-                raise LogForkedError(session_id, revision)
-            revision = found.id.revision
+            if last.revision and found.id.revision != last.revision + 1:
+                raise LogForkedError(session_id, last)
+            last = found.id
             yield found
 
     def entries(self, session_id: str, start: str = "-", end: str = "+") -> Iterator[tuple[Any, Any]]:
@@ -285,7 +291,7 @@ class EventLog:
         with diagnosed(self.client, self.keyspace, session_id, into):
             position, forked = self._forker.fork(session_id, at, into, progress, by)
         self.remember(into, position)
-        self.on_append(into, position.id.revision)
+        self._tell_appended(into, position.id.revision)
         return forked
 
     def delete(self, session_id: str, reason: str = "", by: str = "") -> int | None:
@@ -326,7 +332,7 @@ class EventLog:
         """
         call = partial(trim, self.client, self.keyspace, partition, self.retention, exactly=exactly)
         with naming(self.client, {self.keyspace.feed(partition): ("stream", CURES["feed"])}):
-            return insist(call, self.retry_for if is_patient else 0)
+            return insist(call, self.retry_for if is_patient else 0, within=ANSWERED_WITHIN)
 
     def sessions(self, limit: int, before: SessionInfo | datetime | str | None = None) -> list[SessionInfo]:
         """The directory, newest first, in two round trips; more where much of what it lists is no session.

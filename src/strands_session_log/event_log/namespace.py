@@ -20,6 +20,7 @@ from ..errors import (
     NamespaceMismatchError,
     NamespaceNotFoundError,
     SessionLogError,
+    check_whole,
 )
 from ..keys import DEFAULT_PARTITIONS, FORMAT, MAX_PARTITIONS, Keyspace, config_key, first_layouts
 from ..server import ServerReport, check
@@ -58,14 +59,15 @@ def open_namespace(
     """Check client and server, and read the layout of a namespace or lay it out.
 
     Raises:
+        InvalidSettingError: When it is no count of partitions.
         UnusableClientError: When no log can be kept on the client.
         UnsupportedServerError: When the server is too old.
         EvictionPolicyError: When it may delete sessions without a trace.
         NamespaceMismatchError: When it has another partition count than asked for, or another format.
         CorruptKeyError: When what the server says of the layout cannot be so.
     """
-    if partitions is not None and not 1 <= partitions <= MAX_PARTITIONS:
-        raise SessionLogError(f"partitions={partitions}: must be between 1 and {MAX_PARTITIONS}")
+    if partitions is not None:
+        check_whole("partitions", partitions, 1, MAX_PARTITIONS)
     take(client)
     known = _opened.setdefault(source_of(client) or client, {})
     opened = known.get(namespace)

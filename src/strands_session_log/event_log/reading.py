@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 from typing import Any
 
-from ..codec import RawEntry, fields_of
+from ..codec import RawEntry, fields_of, id_of
 from ..errors import LogForkedError
 from ..ids import EventId
 from ..instrumentation.hooks import hooks
@@ -39,7 +39,7 @@ class Reader:
             last, count = page[-1], next_count(page)
             page = self._page(session_id, _text(last[0]), end, count + 1)
             if [place(entry) for entry in page[:1]] != [place(last)]:
-                raise LogForkedError(session_id, _text(last[0]))
+                raise LogForkedError(session_id, id_of(last[0]))
             page = page[1:]
             yield page
 

@@ -6,12 +6,15 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
-from typing import Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypedDict
 
 import orjson
 
 from ..errors import EncodingError, shown
 from ..ids import MESSAGE_INDEX_LIMIT, EventId, check_id, new_event_id
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
 ROLES = ("user", "assistant")
 _VERSION_LIMIT = 10**6
@@ -71,6 +74,15 @@ class Event:
         return {}
 
 
+class EventFields(TypedDict, total=False):
+    """What an event may be given besides what it is about; see `Event`."""
+
+    event_id: str
+    time: str
+    trace: str
+    version: int
+
+
 class Known(Event):
     """An event whose type name this version understands; `TYPE` is given by the class."""
 
@@ -81,7 +93,7 @@ class Known(Event):
         if "TYPE" in cls.__dict__:
             Event.known[cls.TYPE] = cls
 
-    def __init__(self, data: Mapping[str, Any], agent: str = "", **envelope: Any) -> None:
+    def __init__(self, data: Mapping[str, Any], agent: str = "", **envelope: Unpack[EventFields]) -> None:
         """Take the content, the agent, and any other envelope field of `Event` by name."""
         Event.__init__(self, self.TYPE, data, agent, **envelope)
 
@@ -201,7 +213,8 @@ class Recorded(NamedTuple):
     link: str
 
 
-class SessionInfo(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class SessionInfo:
     """One line of the session directory.
 
     Attributes:

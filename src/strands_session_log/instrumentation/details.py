@@ -235,7 +235,7 @@ class Parked(OfGroup):
 
 
 class EntryRejected(OfGroup):
-    """Entries were parked at once: somebody else wrote them to the feed, or the session says something else."""
+    """Entries were parked at once: no writer of this library made them, or the session contradicts them."""
 
     __slots__ = ()
 

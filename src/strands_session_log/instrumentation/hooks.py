@@ -12,13 +12,14 @@ from .details import Detail
 
 logger = logging.getLogger(__name__)
 
-_NOT_AWAITED = "hooks are called in any thread, and nobody awaits them"
+_NOT_AWAITED = "hooks are called in any thread, and the library does not await them"
 
 
 class Hook(Protocol):
     """Is told of everything the library does; what it does not know, it should ignore.
 
-    It is called where it happens, in any thread, perhaps in several at once: it must be quick, and nobody awaits it.
+    It is called where it happens, in any thread, perhaps in several at once: it must be quick. What it returns is not
+    awaited.
     """
 
     def __call__(self, detail: Detail, /) -> object:

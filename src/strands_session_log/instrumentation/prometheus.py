@@ -49,7 +49,10 @@ _OF_GROUP: dict[type[OfGroup], tuple[str, str]] = {
     Failed: ("failed_deliveries", "Events that could not be handled."),
     Lost: ("lost_deliveries", "Events that became another consumer's before they were acknowledged."),
     Parked: ("parked_events", "Events that failed too often and were put aside."),
-    EntryRejected: ("rejected_entries", "Entries of the feed that somebody else wrote, or the session contradicts."),
+    EntryRejected: (
+        "rejected_entries",
+        "Entries of the feed that no writer of this library made, or that the session contradicts.",
+    ),
 }
 _TO_GROUP: dict[type[OfGroup], tuple[str, str]] = {
     GapFound: ("feed_gaps", "Times that events were gone from the feed before they were delivered."),

@@ -7,11 +7,25 @@ import sys
 import time
 from collections.abc import Mapping
 from secrets import token_urlsafe
-from typing import Any
+from typing import Any, Literal, TypeAlias, get_args
 
 from .. import events
+from ..errors import check_choice
 from ..events import Event
 from .trace import current_traceparent
+
+Record: TypeAlias = Literal["all", "state"]
+"""What is recorded of an agent: all that happens, or only what resuming needs."""
+
+
+def records_facts(record: Record) -> bool:
+    """Whether invocations, model calls and tools are events too.
+
+    Raises:
+        InvalidSettingError: When it is neither.
+    """
+    check_choice("record", record, get_args(Record))
+    return record == "all"
 
 
 class Facts:

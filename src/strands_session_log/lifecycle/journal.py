@@ -23,7 +23,7 @@ from ..instrumentation.hooks import hooks
 from ..state import ANSWERING, AgentState, Answering, Messages, is_interrupted, removed_count
 from .backlog import Backlog, is_about
 from .erasing import without
-from .records import agent_content, data_of
+from .records import agent_content, answers_tools, data_of
 from .spoken import Spoken
 from .trace import current_traceparent
 from .window import Window
@@ -187,6 +187,10 @@ class Journal:
         if self._last is None or message.message_id >= self._last.at:
             self._last = Spoken(message.message_id, message.created_at, message.message, encoded.body)
         self.track(message)
+
+    def is_of_before(self, message: Any) -> bool:
+        """Whether a message belongs to a session that was deleted: it answers tools that were called there."""
+        return self.withheld is not None and not self.next_index and answers_tools(message)
 
     def _put(self, event: Event, hold_for: object) -> Encoded:
         encoded = codec.encode(event)
@@ -415,6 +419,7 @@ class Journal:
             self._seen, self._content, self._created_at = [], {}, ""
             self._answering, self._answered_elsewhere, self._withdrawn = None, None, []
             self._tracked, self._earlier, self._last, self._given_up = {}, None, None, set()
+            self.next_index = 0
             self._window, self.has_window = Window(AgentState(self.agent_id), self.withheld), False
 
     def _take_note(self, written: Sequence[Encoded], by_hand: bool = False) -> None:

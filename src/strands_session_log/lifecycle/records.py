@@ -34,16 +34,20 @@ def check_ids(session_id: str, agent_id: str | None = None) -> None:
         check_id(kind, value)
 
 
+class MessageIdError(ValueError, TypeError):
+    """What is no message index; a `ValueError` for Strands, a `TypeError` for `strands-valkey-session-manager`."""
+
+
 def check_message_id(message_id: object) -> int:
     """Refuse what is not a message index.
 
     Raises:
-        ValueError: When it is not an integer, or not one the log can hold.
+        MessageIdError: When it is not an integer, or not one the log can hold.
     """
     if type(message_id) is not int:
-        raise ValueError(f"message_id=<{message_id}> | message id must be an integer")
+        raise MessageIdError(f"message_id=<{message_id}> | message id must be an integer")
     if abs(message_id) >= MESSAGE_INDEX_LIMIT:
-        raise ValueError(f"message_id=<{shown(message_id)}> | message id must be below 10**14")
+        raise MessageIdError(f"message_id=<{shown(message_id)}> | message id must be below 10**14")
     return message_id
 
 
@@ -85,6 +89,11 @@ def to_messages(messages: Messages, start: int, end: int | None) -> list[Session
     """Restore the messages of a slice, with containers of their own."""
     first, last, _ = slice(start, end).indices(len(messages))
     return messages.made(first, last, SessionMessage, from_json)
+
+
+def answers_tools(message: Any) -> bool:
+    """Whether a message brings results of tools."""
+    return any("toolResult" in block for block in message["content"])
 
 
 def have_tools(messages: Iterable[Any]) -> bool:

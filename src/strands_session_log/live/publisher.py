@@ -8,7 +8,7 @@ import os
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from threading import Condition, Thread
 from typing import NamedTuple
@@ -20,7 +20,7 @@ from ..errors.quoting import described
 from ..event_log.reading import fetch
 from ..keys import SessionKeys
 from ..scripts import LIVE
-from ..server.border import Client, insist
+from ..server.border import Client, insist, text
 
 logger = logging.getLogger(__name__)
 
@@ -35,11 +35,13 @@ _IDLE = 5.0
 _AT_EXIT = 1.0
 """For how many seconds the end of the process waits for the next batch: watchers should hear that a message ended."""
 _JOINED = (TEXT, REASONING, INPUT)
-_REMEMBERED = 1_000
-_PAGE = 100
+_REMEMBERED, _PAGE, _LOOKS = 1_000, 100, 10
+_EXACT = 0.001
+"""Seconds: what a deletion's time is rounded to."""
 
 
-class LiveStats(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class LiveStats:
     """What became of what was heard.
 
     Attributes:
@@ -99,24 +101,75 @@ class _Progress:
         number: Of its last piece.
         since: Where the session stood when it began; None as long as nothing of it was published.
         is_whole: Whether all of it was heard, or nothing of it counts any more.
+        is_erased: Whether it may have been: then only that it ended is of interest.
+        life: Which session that was.
+        heard_at: When the first of it was heard, on the monotonic clock.
     """
 
     number: int = 0
     since: int | None = None
     is_whole: bool = False
+    is_erased: bool = False
+    life: str = ""
+    heard_at: float = field(default_factory=time.monotonic)
+
+    def void(self) -> None:
+        """Nothing of it is published any more, whatever else is heard."""
+        self.since, self.is_whole = None, True
+
+    def stands_at(self, line: Line) -> int | None:
+        """What a piece of it that may be published has as revision; None if it may not be."""
+        return None if self.is_erased and line.kind not in (END, DISCARDED) else self.since
+
+
+class _Known(NamedTuple):
+    """What the server last said of the session.
+
+    Attributes:
+        life: Which one it is; empty as long as it was not asked.
+        erased: Stands for what of it was erased.
+    """
+
+    life: str = ""
+    erased: str = ""
+
+
+class _Look(NamedTuple):
+    """What the server says of the session.
+
+    Attributes:
+        revision: Where it stands.
+        known: What is remembered of it.
+        deleted_at: When the last session of this id was deleted, at the latest, on the monotonic clock; 0 if none was.
+    """
+
+    revision: int
+    known: _Known
+    deleted_at: float
+
+    @classmethod
+    def parse(cls, reply: Sequence[bytes], answered: float) -> _Look:
+        """Read the reply of `live.lua`, and when it came."""
+        revision, life, erased, ago = map(text, reply)
+        return cls(int(revision), _Known(life, erased), answered - int(ago) / 1000 + _EXACT if ago else 0.0)
 
 
 class Publisher:
     """Publishes the pieces of one session in batches.
 
+    What waits must not outlive its session, or an erasure: so the script publishes only where nothing was deleted or
+    erased since the publisher looked, and what belongs to a session that is gone, or may be of a message that is, is
+    given up.
+
     Args:
         client: Where to.
         keys: The session's.
+        session_id: The session.
         interval: Seconds between batches.
     """
 
-    def __init__(self, client: Client, keys: SessionKeys, interval: float) -> None:
-        self._client, self._keys, self._interval = client, keys, interval
+    def __init__(self, client: Client, keys: SessionKeys, session_id: str, interval: float) -> None:
+        self._client, self._keys, self._session_id, self._interval = client, keys, session_id, interval
         self._published = self._dropped = 0
         self._last_error = ""
         self._reset()
@@ -131,6 +184,7 @@ class Publisher:
         self._agents: list[str] = []
         self._thread: Thread | None = None
         self._messages: dict[str, _Progress] = {}
+        self._known = _Known()
 
     @property
     def stats(self) -> LiveStats:
@@ -233,36 +287,58 @@ class Publisher:
         return line._replace(sequence=progress.number)
 
     def _send(self, batch: _Batch) -> None:
-        said = [*self._ends(batch.agents), *self._placed(batch.lines)]
-        if said or batch.forgets:
-            self._tell(said, batch.forgets)
-            self._published += len(said)
-            self._last_error = ""
+        ends = self._ends(batch.agents)
+        for _ in range(_LOOKS):
+            said = [*ends, *self._placed(batch.lines)]
+            if not (said or batch.forgets):
+                return
+            known = self._known
+            if self._tell(said, batch.forgets).known == known or not known.life:
+                self._published += len(said)
+                self._last_error = ""
+                return
+        raise _Unsettled("something of the session was erased each time")
 
     def _placed(self, lines: Sequence[Line]) -> list[tuple[Line, int]]:
         """Each with where the session stood when its message began.
 
         The session is asked before the first piece is published. The answer counts if the message was not whole by
-        then, and so not in the log; one that was is read there.
+        then, and so not in the log; one that was is read there. What was heard before a deletion is no part of the
+        session that followed.
         """
         begun = {line.message for line in lines if self._messages[line.message].since is None}
         if begun:
-            revision = self._tell([], False)
+            look = self._tell([], False)
             with self._changed:
                 for progress in (self._messages[message] for message in begun):
-                    progress.since = None if progress.is_whole else revision
-        placed = ((line, self._messages[line.message].since) for line in lines)
+                    progress.life, progress.since = look.known.life, look.revision
+                    if progress.is_whole or progress.heard_at < look.deleted_at:
+                        progress.void()
+        placed = ((line, self._messages[line.message].stands_at(line)) for line in lines)
         return [(line, since) for line, since in placed if since is not None]
 
-    def _tell(self, said: Iterable[tuple[Line, int]], forgets: bool) -> int:
-        """Publish; returns where the session stands."""
-        arguments: list[str | int] = [LIVE_MS, _STAYING, "1" if forgets else ""]
+    def _tell(self, said: Iterable[tuple[Line, int]], forgets: bool) -> _Look:
+        """Publish, unless the session is not as it is known to be."""
+        arguments: list[str | int] = [LIVE_MS, _STAYING, "1" if forgets else "", self._session_id, *self._known]
         for line, since in said:
             arguments += (*line, since)
-        revision = insist(lambda: LIVE(self._client, (self._keys.head, self._keys.live), arguments), 0)
-        if revision is None:
+        keys = (self._keys.head, self._keys.live, self._keys.tombstones)
+        reply = insist(lambda: LIVE(self._client, keys, arguments, raw=True), 0)
+        if reply is None:
             raise _NoSession("there is no such session yet, or any more")
-        return int(revision)
+        look = _Look.parse(reply, time.monotonic())
+        self._take_note(look.known)
+        return look
+
+    def _take_note(self, known: _Known) -> None:
+        """Of a session that was begun anew, and of an erasure: it may have been of any message that was whole."""
+        before, self._known = self._known, known
+        if known != before and before.life:
+            with self._changed:
+                for progress in self._messages.values():
+                    progress.is_erased = progress.is_erased or progress.is_whole
+                    if progress.life not in ("", known.life):
+                        progress.void()
 
     def _ends(self, agents: Iterable[str]) -> list[tuple[Line, int]]:
         """The ends of what agents said last and others left open, as far as that can be learned."""
@@ -309,6 +385,10 @@ class Publisher:
 
 class _NoSession(LookupError):
     """Nothing is published of a session that is not there: it has been deleted, or has yet to begin."""
+
+
+class _Unsettled(RuntimeError):
+    """The session is another one, or has lost something, each time that something is to be published."""
 
 
 _open: WeakSet[Publisher] = WeakSet()

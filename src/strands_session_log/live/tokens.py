@@ -7,16 +7,17 @@ from typing import Any
 
 from strands.hooks import AgentInitializedEvent, HookProvider, HookRegistry
 
+from ..errors import NotCopied, check_seconds, refuse_unknown
 from ..lifecycle import listen
 from ..lifecycle.records import check_ids
 from ..session_log import SessionLog
 from .publisher import LiveStats, Publisher
 from .voice import Voice
 
-_INTERVAL = 0.05
+_INTERVAL, _LONGEST_INTERVAL = 0.05, 60.0
 
 
-class LiveTokens(HookProvider):
+class LiveTokens(HookProvider, NotCopied):
     """Publishes what agents say, word by word: `Agent(session_manager=…, hooks=[LiveTokens(log, "s-42")])`.
 
     Text, reasoning and the input of tools go to the session's `live` stream, in batches, beside whatever the agent's
@@ -36,15 +37,20 @@ class LiveTokens(HookProvider):
             `<graph>:<node>`.
 
     Raises:
-        ValueError: When the session id cannot be one.
+        ValueError: When the session id cannot be one, or the interval (`InvalidSettingError`).
+        UnknownArgumentError: When there is no argument of this name.
     """
 
+    _INSTEAD = "give the same one to other agents, and make another in another process"
+
+    @refuse_unknown
     def __init__(
         self, log: SessionLog, session_id: str, *, interval: float = _INTERVAL, agent_id: str | None = None
     ) -> None:
         check_ids(session_id)
+        check_seconds("interval", interval, 0.0, _LONGEST_INTERVAL)
         self._agent_id = agent_id
-        self._publisher = Publisher(log.client, log.events.keyspace.session(session_id), interval)
+        self._publisher = Publisher(log.client, log.events.keyspace.session(session_id), session_id, interval)
         self._voices: dict[str, Voice] = {}
 
     @property

@@ -2,7 +2,7 @@
 
 A snapshot has what its agent holds, and no time of a message but its own; so of a later one every record is another.
 What says the same as what the log has is taken as it stands there, and the rest follows: as long as turns were added,
-and some of the oldest messages removed, that is a session that has gone on.
+and some of the oldest messages removed, or summarised, that is a session that has gone on.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from ..codec import to_json
 from ..lifecycle.records import agent_content
 from ..state import removed_count
 from .plan import Found, Slot
+from .records import summary_in
 from .stored import StoredAgent, StoredSession
 
 _MANAGER = "conversation_manager_state"
@@ -49,7 +50,8 @@ class MessagesMissingError(Exception):
         self.agent_id, self.first, self.last = agent_id, first, last
         super().__init__(
             f"the source has removed messages {first} to {last} of {agent_id!r}, which were never imported: import "
-            "more often than its conversation manager removes, or delete it from the log to import what is left"
+            "more often than its conversation manager removes, or delete the session from the log and import what is "
+            "left"
         )
 
 
@@ -59,35 +61,48 @@ def _rebased(agent: StoredAgent, found: Found) -> StoredAgent:
     if first is None or newest is None:
         return agent
     record: Mapping[str, Any] = {**agent.record, "created_at": newest.get("created_at", "")}
-    # The log has the messages from the first on that was held when it was imported; some were removed since.
-    shift = max(0, removed_count(agent.record[_MANAGER]) - removed_count(first.get(_MANAGER)))
-    return StoredAgent(
-        agent.agent_id,
-        newest if _same(newest, record) else record,
-        _messages(agent, found, shift),
-        _shifted(agent.window, shift),
-    )
+    messages, window = _held(agent, found, first)
+    return StoredAgent(agent.agent_id, newest if _same(newest, record) else record, messages, window)
 
 
-def _messages(agent: StoredAgent, found: Found, shift: int) -> Sequence[Mapping[str, Any]]:
-    """Those that are removed by now, as the log has them, and those that are held, at the places they have there."""
+def _held(
+    agent: StoredAgent, found: Found, first: Mapping[str, Any]
+) -> tuple[Sequence[Mapping[str, Any]], Mapping[str, Any] | None]:
+    """The messages, at the places the log has them, and which of them the agent holds."""
 
     def known(index: int) -> Mapping[str, Any] | None:
         return found.newest(Slot(events.MessageAdded.TYPE, agent.agent_id, index))
 
-    removed = [known(index) for index in range(shift)]
-    if None in removed:
-        raise MessagesMissingError(agent.agent_id, removed.index(None), shift - 1)
-    held = [{**message, "message_id": index} for index, message in enumerate(agent.messages, shift)]
-    there = [(message, known(message["message_id"])) for message in held]
-    return [one for one in removed if one] + [old if old and _same(old, new) else new for new, old in there]
+    removed, summary = removed_count(agent.record[_MANAGER]), _summary(agent.record, agent.messages[:1])
+    # The log has the messages from the first on that was held when it was imported, behind a summary if there was one.
+    before = _summary(first, [one for one in [known(0)] if one])
+    start = max(0, removed - removed_count(first.get(_MANAGER)) + (before is not None))
+    gone = [known(index) for index in range(start)]
+    if None in gone:
+        raise MessagesMissingError(agent.agent_id, gone.index(None), start - 1)
+    said = [{**one, "message_id": index} for index, one in enumerate(agent.messages[summary is not None :], start)]
+    pairs = [(known(one["message_id"]), one) for one in said]
+    messages = [*filter(None, gone), *(old if old and _same(old, new) else new for old, new in pairs)]
+    if not removed and summary is None:
+        return messages, agent.window
+    held = range(start, start + len(said))
+    return messages, {"items": _items(summary, before, held), "removed": removed, "next": held.stop}
 
 
-def _shifted(window: Mapping[str, Any] | None, shift: int) -> Mapping[str, Any] | None:
-    if window is None:
-        return None
-    items = [[first + shift, last + shift] for first, last in window["items"]]
-    return {"items": items, "removed": window["removed"], "next": window["next"] + shift}
+def _summary(record: Mapping[str, Any], messages: Sequence[Mapping[str, Any]]) -> Any:
+    """What a conversation manager made of the messages it removed; the agent holds it before the others."""
+    summary = summary_in(record)
+    return summary if messages and to_json(messages[0]["message"]) == to_json(summary) else None
+
+
+def _items(summary: Any, before: Any, held: range) -> list[Any]:
+    """A summary stands in no transcript, unless the first import found it where its first message would be."""
+    span = [[held.start, held.stop - 1]] if held else []
+    if summary is None:
+        return span
+    if to_json(summary) != before:
+        return [{"message": summary}, *span]
+    return [[0, held.stop - 1]] if held.start == 1 else [[0, 0], *span]
 
 
 def _same(known: Mapping[str, Any], given: Mapping[str, Any]) -> bool:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
-from typing import NamedTuple, Protocol
+from dataclasses import dataclass
+from typing import Protocol
 
 from .. import events
 from ..codec import Encoded
@@ -16,7 +17,8 @@ from .plan import Decision, Outcome, decide, find, planned
 from .stored import Source
 
 
-class Imported(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Imported:
     """What became of one session; in a dry run, what would have.
 
     Attributes:
@@ -40,7 +42,7 @@ class Imported(NamedTuple):
 class Progress(Protocol):
     """Hears how far an import is. If it raises, the import ends there, and another goes on from there."""
 
-    def __call__(self, session_id: str, written: int, total: int) -> object:
+    def __call__(self, session_id: str, written: int, total: int, /) -> object:
         """So many of a session's missing events are in the log."""
 
 
@@ -94,7 +96,7 @@ def _import(source: Source, log: SessionLog, session_id: str, dry_run: bool, pro
         except SessionLostError:
             decision = Decision("conflict", problem="it was deleted during the import; import it again to have it anew")
         except ConcurrentWriteError:
-            decision = Decision("conflict", problem="somebody else wrote to it during the import")
+            decision = Decision("conflict", problem="another writer appended to it during the import")
     missing = decision.missing
     messages = sum(isinstance(one.event, events.MessageAdded) for one in missing)
     return Imported(session_id, decision.outcome, len(missing), messages, decision.problem, tuple(stored.warnings))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -13,6 +14,7 @@ from .snapshots import Snapshots
 from .stored import Source
 from .valkey_sessions import ValkeySessions
 
+_URL_SIGNS = re.compile("//|[@?&;=]")
 KINDS = "valkey-session-manager:URL, file-session:DIR or snapshots:DIR"
 
 
@@ -41,7 +43,7 @@ def open_source(name: str, retry_for: float = 10.0) -> Iterator[Source]:
                 yield sessions
         case _:
             # Somebody may have left out the kind before a URL, or misspelt it.
-            shown = masked(name) if "//" in name or "@" in name else name
+            shown = masked(name) if _URL_SIGNS.search(name) else name
             raise SourceError(shown, f"not a place to import from; give {KINDS}")
 
 

@@ -20,6 +20,7 @@ _LAST_WORD = 2.0
 _ANNOUNCED_AFTER = 2.0
 _LOOK = 0.02
 _REASON = "the process ended before it was written"
+_NO_LINE = 1_000
 
 _called_in: set[int] = set()
 
@@ -27,16 +28,18 @@ _called_in: set[int] = set()
 def finish(workers: Iterable[Worker]) -> None:
     """Write what waits, without a bound in time as long as steps are written; the rest is given up and warned of.
 
+    What agents add meanwhile, in threads that end with the process, is not waited for: they may never come to an end.
     Ctrl-C gives up at once; pressed again, not even the gap is written.
 
     Args:
         workers: Of all recorders.
     """
-    left = [worker for worker in workers if not worker.is_done]
+    left = [worker for worker in workers if not (worker.is_closed or worker.is_done)]
     try:
-        if _go_on(left):
+        is_written = _go_on(left) and not any(worker.has_given_up for worker in left)
+        if not _unwritten(left):
             return
-        why = f"nothing was written for {PATIENCE:g} s"
+        why = "their agents went on" if is_written else f"nothing was written for {PATIENCE:g} s"
     except KeyboardInterrupt:
         why = "it was interrupted"
     told = False
@@ -63,13 +66,14 @@ def at_end_of_child(call: Callable[[], object]) -> None:
 
 
 def _go_on(workers: Collection[Worker]) -> bool:
-    """Wait for as long as there is progress; returns whether everything is written."""
+    """Wait for as long as there is progress; returns whether all that waits now is written."""
     for worker in workers:
         if not worker.has_thread():
             worker.write_here()
+    left = {worker: worker.goal for worker in workers}
     started = since = time.monotonic()
     progress, is_announced = -1, False
-    while not all(worker.is_done for worker in workers):
+    while left := {worker: goal for worker, goal in left.items() if not (worker.is_done or worker.progress >= goal)}:
         now, so_far = time.monotonic(), sum(worker.progress for worker in workers)
         if so_far != progress:
             progress, since = so_far, now
@@ -79,7 +83,7 @@ def _go_on(workers: Collection[Worker]) -> bool:
             is_announced = True
             logger.warning("waiting=<%d> | the process ends once they are recorded", _unwritten(workers))
         time.sleep(_LOOK)
-    return not _unwritten(workers)
+    return True
 
 
 def _wait(workers: Collection[Worker], seconds: float) -> bool:
@@ -90,10 +94,12 @@ def _wait(workers: Collection[Worker], seconds: float) -> bool:
 def _warn(workers: Collection[Worker], why: str, told: bool) -> None:
     """In the log, and where somebody sees it who has none: nobody else tells that something is missing."""
     what = "recording.gap tells of them" if told else "not even a recording.gap could be written"
-    said = f"{_unwritten(workers)} steps of agents were not recorded: {why}; {what}. Close recorders before the end"
+    cure = "call `close()` of recorders before the process ends"
+    said = f"{_unwritten(workers)} steps of agents were not recorded: {why}; {what}; {cure}"
     if logger.hasHandlers():
         logger.error("%s", said)
-    warnings.warn(said, RuntimeWarning, stacklevel=2)
+    # It is about no line of code, so none is shown.
+    warnings.warn(said, RuntimeWarning, stacklevel=_NO_LINE)
 
 
 def _unwritten(workers: Iterable[Worker]) -> int:

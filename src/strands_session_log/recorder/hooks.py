@@ -18,17 +18,18 @@ from strands.types.session import SessionAgent, SessionMessage
 
 from .. import events
 from ..codec import from_json, to_json
+from ..errors import NotCopied, check_whole, refuse_unknown
 from ..event_log.whereabouts import Sought
-from ..lifecycle import Facts, Journal, listen
+from ..lifecycle import Facts, Journal, Record, listen, records_facts
 from ..lifecycle.agents_as_tools import AgentsAsTools, sought_by_ids
 from ..lifecycle.direct_calls import about_to_hold, ends_direct_call
 from ..lifecycle.erasing import erase_copies, erase_original, without
 from ..lifecycle.facts import answered
 from ..lifecycle.guardrail import Guardrail, Said, watch
 from ..lifecycle.nodes import AGENT_EVENTS, ASKED, ENDED, Handlers, NodeFacts, NodeRuns
-from ..lifecycle.records import check_ids
+from ..lifecycle.records import answers_tools, check_ids
 from ..lifecycle.trace import current_traceparent
-from ..session_log import DEFAULT_NAMESPACE, SessionLog
+from ..session_log import SessionLog
 from ..state import is_interrupted
 from .ending import at_end_of_child, finish
 from .losses import RecorderStats
@@ -42,7 +43,7 @@ _LAST_WORD = 0.1
 """The part of the time to close in that is left for telling what was not written."""
 
 
-class SessionRecorder(HookProvider):
+class SessionRecorder(HookProvider, NotCopied):
     """Mirrors agents into the log: `Agent(session_manager=other, hooks=[SessionRecorder(log, "s-42")])`.
 
     Works beside any session manager, or none. It fails open: no hook of it raises or waits for the network; a server
@@ -55,28 +56,32 @@ class SessionRecorder(HookProvider):
     Args:
         log: Where to: a log, or a URL as for `SessionLog.connect`.
         session_id: The session.
-        namespace: First part of every key; only with a URL.
+        namespace: First part of every key, `strands` if left out; a log has its own.
         buffer: How many steps of an agent may wait for a server that is away.
         record: `all`, or `state` for messages, state and window only.
 
     Raises:
-        ValueError: When the id, the namespace or the URL cannot be one.
+        ValueError: When the id, the namespace or the URL cannot be one, or the log is of another namespace; an
+            `InvalidSettingError` when one of the settings cannot be.
+        UnknownArgumentError: When there is no argument of this name.
     """
 
+    _INSTEAD = "give the same one to other agents, and make another in another process"
+
+    @refuse_unknown
     def __init__(
         self,
         log: SessionLog | str,
         session_id: str,
         *,
-        namespace: str = DEFAULT_NAMESPACE,
+        namespace: str | None = None,
         buffer: int = 10_000,
-        record: str = "all",
+        record: Record = "all",
     ) -> None:
         check_ids(session_id)
-        if record not in ("all", "state"):
-            raise ValueError(f"record={record!r}: must be 'all' or 'state'")
+        check_whole("buffer", buffer, 1)
         self._source, self._session_id, self._buffer = Source(log, namespace), session_id, buffer
-        self._records_facts = record == "all"
+        self._records_facts = records_facts(record)
         self._recordings: dict[str, _Recording] = {}
         self._nodes, self._node_facts = NodeRuns(self._node), NodeFacts()
         _open.add(self)
@@ -289,13 +294,15 @@ class _Recording:
         record = self._record(hook.agent) if self.agent else None
 
         def step(journal: Journal) -> None:
+            if journal.is_of_before(message):
+                return
             # Redacted while it waited: then the original is not written at all.
             spoken = journal.say(said.redaction or message, held, trace)
             said.index, said.created_at, said.withheld = spoken.message_id, spoken.created_at, journal.withheld
             if record is not None:
                 journal.state(record, trace)
 
-        self.worker.put(step, begins=True)
+        self.worker.put(step, begins=not answers_tools(message))
         if ends_direct_call(hook.message):
             # It is in no call whose end would tell what the agent holds.
             self._settled(hook)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from dataclasses import dataclass
 
 from .. import events
 from ..errors.quoting import type_and_place
 from ..lifecycle import Journal
 
 
-class RecorderStats(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class RecorderStats:
     """What became of the things a recorder saw.
 
     Attributes:

@@ -6,7 +6,7 @@ import threading
 
 from ..keys import check_namespace
 from ..server.urls import parse
-from ..session_log import SessionLog
+from ..session_log import DEFAULT_NAMESPACE, SessionLog, check_is_of
 
 
 class Source:
@@ -14,20 +14,24 @@ class Source:
 
     Args:
         log: A log, or a URL as for `SessionLog.connect`.
-        namespace: First part of every key, with a URL.
+        namespace: First part of every key, `strands` if left out; a log has its own.
 
     Raises:
         InvalidUrlError: When the text is no URL of a server.
         InvalidIdError: When the namespace cannot be one.
+        ValueError: When the log is of another namespace.
     """
 
-    def __init__(self, log: SessionLog | str, namespace: str) -> None:
-        self._url, self._namespace, self._log = "", namespace, None if isinstance(log, str) else log
+    def __init__(self, log: SessionLog | str, namespace: str | None) -> None:
+        self._url, self._log = "", None if isinstance(log, str) else log
+        self._namespace = DEFAULT_NAMESPACE if namespace is None else namespace
         self.begin()
         if isinstance(log, str):
             parse(log)
-            check_namespace(namespace)
+            check_namespace(self._namespace)
             self._url = log
+        else:
+            check_is_of(log, namespace)
 
     def begin(self) -> None:
         """Have a lock that nobody holds, also where the holder stayed in the process this one was forked from."""

@@ -8,12 +8,12 @@ import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from itertools import islice, takewhile
+from itertools import count, islice, takewhile
 from math import inf
 from typing import Any, NamedTuple, TypeAlias
 from weakref import WeakSet
 
-from ..errors import ConcurrentWriteError, ServerRefusedError, SessionLogError, SessionLostError
+from ..errors import ConcurrentWriteError, ServerRefusedError, SessionLogError, SessionLostError, UnknownOutcomeError
 from ..errors.quoting import described
 from ..event_log import EventLog, Life
 from ..event_log.expected import follows
@@ -55,7 +55,10 @@ _LEAST_BATCH = 8
 _LONG = 2.5
 """Seconds: a batch that took longer is followed by a smaller one, so that one sees whether it goes on."""
 _LOOKS = 5
+_LOOKING = 0.1
+"""Seconds: for how long it is looked when a session was deleted, at least so many times."""
 _QUICK = 0.002
+"""Seconds: how exact that need be."""
 _IDLE = 5.0
 """Seconds without a step after which the thread ends; the next step starts another one."""
 _PAUSE = 1.0
@@ -161,10 +164,26 @@ class Worker:
             return RecorderStats(self._recorded, len(self._steps), self._losses.total, last_error)
 
     @property
+    def is_closed(self) -> bool:
+        """Whether nothing is written any more, whatever waits."""
+        return self._closing
+
+    @property
+    def has_given_up(self) -> bool:
+        """Whether there was something that could not be written."""
+        return bool(self._left)
+
+    @property
     def is_done(self) -> bool:
         """Whether all that was seen is written, and told if it was lost."""
         with self._changed:
             return self._is_done()
+
+    @property
+    def goal(self) -> int:
+        """Where `progress` will be once all that waits now is done with."""
+        with self._changed:
+            return self.progress + len(self._steps)
 
     @property
     def unwritten(self) -> int:
@@ -180,8 +199,12 @@ class Worker:
             begins: Whether a session may begin with it.
         """
         with self._changed:
-            if self._closing or self._leaving:
-                self._lose(self._leaving or "the recorder is closed")
+            if self._closing:
+                self._lose("the recorder is closed")
+            elif self._leaving:
+                # Too late to be told: the gap is the last word.
+                self._losses.drop(1, self._leaving)
+                self._left += 1
             elif len(self._steps) >= self._buffer:
                 self._lose("the buffer is full")
             else:
@@ -216,8 +239,7 @@ class Worker:
         """Write in the caller's thread until something fails, where no other can be started; then tell what is lost."""
         self._tries_once = True
         while batch := self._take(waits=False):
-            with self._outage.told_by(self):
-                self._write(batch)
+            self._write_and_tell(batch)
 
     def close(self) -> None:
         """Stop trying; what waits is lost."""
@@ -263,8 +285,7 @@ class Worker:
     def _run(self) -> None:
         while batch := self._take():
             started = time.monotonic()
-            with self._outage.told_by(self):
-                self._write(batch)
+            self._write_and_tell(batch)
             took_long = time.monotonic() - started > _LONG
             self._batch = max(_LEAST_BATCH, self._batch // 2) if took_long else min(_BATCH, self._batch * 2)
 
@@ -293,6 +314,12 @@ class Worker:
         self._left += len(waiting) - len(told)
         self._queue_gap(again=True)
 
+    def _write_and_tell(self, batch: list[Seen]) -> None:
+        """Write, and tell what is waited for meanwhile; given up or not, nothing is when that is over."""
+        with self._outage.told_by(self):
+            self._write(batch)
+        self._outage.leave(self)
+
     def _write(self, batch: list[Seen]) -> None:
         attempt: Attempt | None = None
         conflicts = faults = 0
@@ -300,6 +327,8 @@ class Worker:
             try:
                 log = self._log()
                 batch = batch if attempt else self._of_this_life(log, batch)
+                if not batch:
+                    return self._outage.leave(self)
                 attempt = attempt or Attempt(self._journal(log), batch)
                 attempt.carry_out(log.events)
                 return self._done(batch, attempt)
@@ -312,9 +341,7 @@ class Worker:
                 batch = self._left_after(error, batch)
             except Exception as error:
                 faults += 1
-                if faults < _MAX_FAULTS:
-                    self._wait_after(error, _SHORT_PAUSE)
-                elif attempt is None or not attempt.skip(error):
+                if self._is_hopeless(error, attempt, faults):
                     return self._give_up(batch, error)
         return None
 
@@ -323,8 +350,25 @@ class Worker:
         if isinstance(error, ServerRefusedError) and error.is_too_large:
             self._give_up(batch, error)
             return []
-        self._wait_after(error, self._outage.met(error, self) if is_transient(error) else _PAUSE)
+        self._wait_after(error, self._pause_after(error))
         return batch
+
+    def _is_hopeless(self, error: Exception, attempt: Attempt | None, faults: int) -> bool:
+        """Whether an unexpected error stays; until then it is waited a moment for, and what can be left out is."""
+        if faults < _MAX_FAULTS:
+            self._wait_after(error, _SHORT_PAUSE)
+            return False
+        return attempt is None or not attempt.skip(error)
+
+    def _pause_after(self, error: SessionLogError) -> float:
+        away = error.__cause__ if isinstance(error, UnknownOutcomeError) else error
+        if isinstance(away, Exception) and is_transient(away):
+            return self._outage.met(away, self)
+        if isinstance(error, ServerRefusedError) and self._outage.over(self):
+            # It is not away any more, and why it refuses for good has not been told.
+            with self._changed:
+                self._trouble = ""
+        return _PAUSE
 
     def _has_time_for(self, batch: Sequence[Seen]) -> bool:
         return not self._closing and (not self._leaving or isinstance(batch[0].step, Gap))
@@ -350,6 +394,7 @@ class Worker:
     def _look(self, log: SessionLog) -> None:
         """Find out which session there is, and give up what belongs to one that was deleted."""
         found, deleted_at = _life(log, self._session_id)
+        self._outage.over(self)
         before, self._life, self._is_lost = self._life, found.name, False
         is_another = bool(before) and before != found.name and not follows(found.name, before)
         if is_another:
@@ -429,20 +474,21 @@ class Worker:
 def _life(log: SessionLog, session_id: str) -> tuple[Life, float]:
     """Which session there is, and when the last of its id was deleted, on the monotonic clock; 0 if none was.
 
-    The server says how long ago that was as of some moment between question and answer. So the quickest answer counts:
-    a first one may have waited for a connection. It was then at the earliest, and what came later is kept.
+    The server says how long ago that was as of some moment between question and answer, so each answer narrows it down;
+    a first one may have waited for a connection. Where that gets as exact as a deletion's milliseconds the earliest
+    moment counts; else the latest: rather what was said since is lost, and counted, than what was deleted comes back.
     """
-    quickest, deleted_at = inf, 0.0
-    for _ in range(_LOOKS):
-        asked, found = time.monotonic(), log.events.life(session_id)
-        took = time.monotonic() - asked
+    earliest, latest, until = -inf, inf, time.monotonic() + _LOOKING
+    for look in count(1):
+        asked, found, answered = time.monotonic(), log.events.life(session_id), time.monotonic()
         if found.deleted_ago is None:
             return found, 0.0
-        if took < quickest:
-            quickest, deleted_at = took, asked - found.deleted_ago
-        if took < _QUICK:
+        earliest, latest = max(earliest, asked - found.deleted_ago), min(latest, answered - found.deleted_ago)
+        if latest - earliest < _QUICK:
+            return found, earliest
+        if look >= _LOOKS and answered > until:
             break
-    return found, deleted_at
+    return found, latest
 
 
 def _text(error: Exception) -> str:

@@ -27,10 +27,13 @@ class Background:
 
     The thread is a daemon, there only while there is something to do: a server that hangs must not keep a process from
     ending. At its end what is under way gets a moment.
+
+    Args:
+        task: What its jobs are for; names the thread.
     """
 
-    def __init__(self) -> None:
-        self._closed = False
+    def __init__(self, task: str) -> None:
+        self._task, self._closed = task, False
         self._begin()
         _all.add(self)
 
@@ -65,11 +68,11 @@ class Background:
         if self._is_running:
             return
         try:
-            Thread(target=self._run, name="session-log-snapshots", daemon=True).start()
+            Thread(target=self._run, name=f"session-log-{self._task}", daemon=True).start()
             self._is_running = True
         except RuntimeError as error:
             # No more threads, or the interpreter ends: whoever appended must not hear of it.
-            logger.warning("error=<%s> | no snapshot is saved", error)
+            logger.warning("task=<%s>, error=<%s> | nothing of it is done", self._task, error)
             self._jobs.clear()
             self._names.clear()
 
@@ -104,7 +107,7 @@ class Background:
                     job()
                 except Exception as error:
                     # A client that somebody closed under it, for instance: what comes next must still be done.
-                    logger.warning("job=<%s>, error=<%s> | failed in the background", name, frames_of(error))
+                    logger.warning("task=<%s>, job=<%s>, error=<%s> | failed", self._task, name, frames_of(error))
                 job = self._next(name)
 
     def _take(self) -> tuple[str, Job] | None:

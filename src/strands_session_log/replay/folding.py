@@ -62,7 +62,7 @@ class Folding:
         fold, add, revision = self._fold, self._fold.add, self.position.revision
         for id_, type_, agent, data, link, is_erased in rows(entries, fold.matters):
             if revision and id_.revision != revision + 1:
-                raise LogForkedError(self._session_id, revision)
+                raise LogForkedError(self._session_id, self._fold.position)
             revision = id_.revision
             add(id_, type_, agent, data, link, is_erased)
             if type_ == PayloadErased.TYPE:

@@ -10,7 +10,7 @@ from threading import Lock
 from time import perf_counter
 
 from ..audit import IntegrityCheck
-from ..codec import RawEntry, rows
+from ..codec import RawEntry, id_of, rows
 from ..errors import (
     CorruptEntryError,
     ForbiddenError,
@@ -59,7 +59,7 @@ class Replay:
         self._log, self._settings, self.authenticator = log, settings, authenticator or Authenticator()
         self._saver = None if settings is None else Saver(log, settings, self.authenticator, self._refresh)
         if self._saver:
-            log.on_append = self._saver.appended
+            log.on_append.append(self._saver.appended)
 
     @property
     def saved_bytes(self) -> int:
@@ -241,7 +241,7 @@ class Replay:
             pages = self._log.pages(session_id, last[0].decode(), end_at(until))
             first = next(pages)
             if not first or first[0][0] != last[0]:
-                raise LogForkedError(session_id, last[0].decode())
+                raise LogForkedError(session_id, id_of(last[0]))
             yield from chain([first[1:]], pages)
 
     def _run(self, folding: Folding, pages: Iterable[Sequence[RawEntry]]) -> None:
@@ -275,7 +275,7 @@ class _Fetch:
             if not self._state.exists:
                 self._state = self._replay.from_log(self._session_id, self._position)
         if self._state.position != self._position or agent_id not in self._state.agents:
-            raise LogForkedError(self._session_id, str(self._position))
+            raise LogForkedError(self._session_id, self._position)
         return self._state.agents[agent_id].messages
 
     def contradicted(self, agent_id: str) -> SessionLogError:

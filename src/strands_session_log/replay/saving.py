@@ -66,7 +66,7 @@ class Saver:
         self._settings, self._authenticator, self._fold = settings, authenticator, fold
         self._namespace = log.keyspace.namespace
         self._seen: OrderedDict[str, int] = OrderedDict()
-        self._background = Background()
+        self._background = Background("snapshots")
         self._may_save = True
         self.saved_bytes = 0
         self.settle, self.close = self._background.settle, self._background.close

@@ -20,8 +20,28 @@ local function end_of(feed)
     return '0', '0'
 end
 
+-- Whether the count is right nevertheless, since somebody else has written behind what it counts, under lower numbers
+-- (`XADD * …`): these would be used again.
+local MOST_FOREIGN = 100
+
+local function is_counted(place, sequence)
+    if place.sequence <= tonumber(sequence) then return false end
+    local entries = redis.call('XREVRANGE', place.feed, '+', '-', 'COUNT', MOST_FOREIGN)
+    local only_foreign = #entries > 0
+    for _, entry in ipairs(entries) do
+        if string.match(entry[1], '%d+$') == tostring(place.sequence) then return true end
+        if #entry[2] == 12 and entry[2][1] == 'session' then only_foreign = false end
+    end
+    -- What it counted is trimmed.
+    return only_foreign
+end
+
 local function ask_feed(place)
     local ms, sequence = end_of(place.feed)
+    if is_counted(place, sequence) then
+        place.ms = tostring(math.max(tonumber(place.ms), tonumber(ms)))
+        return
+    end
     -- A feed made anew, empty, goes on where the one before ended.
     if ms ~= '0' or sequence ~= '0' then
         place.ms = tostring(math.max(tonumber(place.ms), tonumber(ms)))

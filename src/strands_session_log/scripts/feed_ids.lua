@@ -117,6 +117,24 @@ local function first_after(feed, id, last)
     return found[1]
 end
 
+-- What others have written to a feed may have any number, so that nothing follows from it.
+local MOST_FOREIGN = 100
+
+local function is_envelope(fields)
+    return #fields == 12 and fields[1] == 'session'
+end
+
+-- Whether no number is missing between the last that is known and an entry that follows. Where others have written
+-- between, what stands before that tells.
+local function follows(feed, last, id)
+    local number = sequence_of(id)
+    if number <= last + 1 then return true end
+    for _, entry in ipairs(redis.call('XREVRANGE', feed, '(' .. id, '-', 'COUNT', MOST_FOREIGN)) do
+        if sequence_of(entry[1]) == number - 1 then return true end
+    end
+    return false
+end
+
 -- Puts a delivery aside, with what the feed says of it: the id there, and what that is; nothing when that is gone.
 local function put_aside(feed, group, parked, name, id, attempts, why)
     local entry = redis.call('XRANGE', feed, id, id)[1]

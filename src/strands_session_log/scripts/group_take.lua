@@ -36,8 +36,12 @@ local function is_forked(known, link)
     local there = call('XRANGE', feed, known, known)[1]
     if there then return (there[2][10] or '') ~= link end
     local first = first_of_feed()
-    local next_sequence = first and sequence_of(first[1]) or sequence_of(last_of_feed()) + 1
-    return next_sequence <= sequence_of(known)
+    if not first then return sequence_of(last_of_feed()) < sequence_of(known) end
+    for _, entry in ipairs(is_envelope(first[2]) and { first } or call('XRANGE', feed, '-', '+', 'COUNT', MOST_FOREIGN)) do
+        if is_envelope(entry[2]) then return sequence_of(entry[1]) <= sequence_of(known) end
+    end
+    -- Where only others have written since, nothing is known.
+    return false
 end
 
 local function begin(checkpoint)
@@ -188,13 +192,14 @@ else
 end
 
 -- What is new -----------------------------------------------------------------------------------------------------
-local room = most - #entries / 3
+local room, last = most - #entries / 3, math.max(sequence_of(delivered), known ~= '' and sequence_of(known) or 0)
 if ordered and may_read then
     -- What is behind a gap comes only when somebody has heard of the gap, and perhaps has it read.
     local first = first_after(feed, delivered)
-    if first and sequence_of(first[1]) ~= sequence_of(delivered) + 1 then
+    if first and is_envelope(first[2]) and not follows(feed, last, first[1]) then
         may_read, first_lost, last_lost = false, delivered, first[1]
         delivered = beside(first[1], -1)
+        last = sequence_of(delivered)
         call('XGROUP', 'SETID', feed, name, delivered)
     end
 end
@@ -202,9 +207,11 @@ if room > 0 and may_read then
     local read = call('XREADGROUP', 'GROUP', name, consumer, 'COUNT', room, 'STREAMS', feed, '>')
     -- Who is given nothing is known to Redis 7.0, and so told of in `groups`, only if that is said.
     if not read then call('XGROUP', 'CREATECONSUMER', feed, name, consumer) end
-    for number, entry in ipairs(read and read[1][2] or {}) do
-        if number == 1 and sequence_of(entry[1]) ~= sequence_of(delivered) + 1 then
-            first_lost, last_lost = first_lost or delivered, entry[1]
+    local after, is_first = delivered, true
+    for _, entry in ipairs(read and read[1][2] or {}) do
+        if is_first and is_envelope(entry[2]) then
+            is_first = false
+            if not follows(feed, last, entry[1]) then first_lost, last_lost = first_lost or after, entry[1] end
         end
         entries[#entries + 1] = entry[1]
         entries[#entries + 1] = 1

@@ -52,6 +52,7 @@ _LISTED = re.compile(r"\{\s*'([A-Z]{3,})'")
 """A command that is put together before it is called."""
 _FUNCTION = re.compile(r"^local function (\w+)\(.*?^end$", re.DOTALL | re.MULTILINE)
 _WITH_SUBCOMMANDS = ("XINFO", "XGROUP", "CLIENT", "CLUSTER", "CONFIG", "ACL", "SCRIPT")
+_GLOB, _ESCAPED = re.compile(r"[\\*?\[]"), r"\\\g<0>"
 # What the server refuses, and what can be done without: where it lies, `TIME` is that of the client's machine.
 _DISPENSABLE = frozenset({"TIME"})
 
@@ -74,7 +75,7 @@ class Role:
 
     def keys(self, namespace: str) -> str:
         """The pattern of the keys it touches, as `ACL SETUSER` takes it."""
-        return f"{'~' if self.writes else '%R~'}{namespace}:*"
+        return f"{'~' if self.writes else '%R~'}{_GLOB.sub(_ESCAPED, namespace)}:*"
 
     def rules(self, namespace: str) -> str:
         """All of it, as `ACL SETUSER` takes it."""
@@ -121,7 +122,7 @@ READER = Role(
     "lists, shows, verifies, exports and tails sessions, sees groups and what they have parked",
     _needed(
         (LOAD, LOCATE, STANDING, GROUP_STATUS),
-        "EXISTS GET HGET HGETALL HLEN HMGET HSTRLEN SCAN TYPE XLEN XRANGE XREAD XREVRANGE "
+        "EXISTS GET HGET HGETALL HLEN HMGET HSCAN HSTRLEN SCAN TYPE XLEN XRANGE XREAD XREVRANGE "
         "ZCARD ZCOUNT ZMSCORE ZRANGE ZSCORE",
     ),
     writes=False,
@@ -147,7 +148,7 @@ CONSUMER = Role(
 ERASER = Role(
     "eraser",
     "erases single events, deletes whole sessions",
-    _needed((ERASE_STEP, DELETE, TOMBSTONE_SET), "HDEL HSCAN PTTL UNLINK", READER),
+    _needed((APPEND, ERASE_STEP, DELETE, TOMBSTONE_SET), "HDEL PTTL UNLINK", READER),
 )
 ADMIN = Role(
     "admin",

@@ -12,6 +12,13 @@ Level: TypeAlias = Literal["ok", "warn", "error"]
 
 STREAM_NODE_BYTES = 65_536
 _NEARLY_FULL = 0.8
+_MOST_NAMED = 5
+# With which command a server forgets what it kept by a setting.
+_RESETS = {
+    "slowlog-log-slower-than": "SLOWLOG RESET",
+    "commandlog-request-larger-than": "COMMANDLOG RESET large-request",
+    "commandlog-reply-larger-than": "COMMANDLOG RESET large-reply",
+}
 _UNKNOWN = "unknown: the server does not tell"
 
 
@@ -65,7 +72,12 @@ def _role(report: ServerReport) -> Finding | None:
         case "replica":
             return Finding("error", "role", "replica", "connect to its primary: a replica takes no writes")
         case "primary":
-            return Finding("ok", "role", f"primary, {report.mode}, connected replicas: {report.replicas}")
+            known = (
+                "primary",
+                report.mode,
+                None if report.replicas is None else f"connected replicas: {report.replicas}",
+            )
+            return Finding("ok", "role", ", ".join(filter(None, known)))
 
 
 def _persistence(report: ServerReport) -> Finding:
@@ -132,11 +144,11 @@ def _excerpts(report: ServerReport) -> Finding | None:
     if report.excerpts is None:
         return None
     if not report.excerpts:
-        return Finding("ok", "excerpts", "none of commands are kept")
+        return Finding("ok", "excerpts", "no commands are kept in excerpts")
     kept = ", ".join(f"{name} {value}" for name, value in report.excerpts.items())
-    found = f"{kept}: SLOWLOG or COMMANDLOG keep the first 128 bytes of arguments, also of what is erased later"
-    cure = "; ".join(f"CONFIG SET {name} -1" for name in report.excerpts)
-    return Finding("warn", "excerpts", found, f"{cure}; and what they keep: SLOWLOG RESET, COMMANDLOG RESET <type>")
+    found = f"{kept}: it keeps the first 128 bytes of each argument of such commands, also of what is erased later"
+    cure = "; ".join(f"CONFIG SET {name} -1, {_RESETS[name]}" for name in report.excerpts)
+    return Finding("warn", "excerpts", found, cure)
 
 
 def _permissions(missing: Mapping[str, tuple[str, ...]]) -> Iterator[Finding]:
@@ -149,7 +161,8 @@ def _permissions(missing: Mapping[str, tuple[str, ...]]) -> Iterator[Finding]:
             continue
         keys = "%R~" if role == "reader" else "~"
         cure = f"ACL SETUSER <user> {keys}<namespace>:* " + " ".join(f"+{command.lower()}" for command in commands)
-        yield Finding("error" if has_none else "warn", subject, f"lacks {', '.join(commands)}", cure)
+        lacking = ", ".join(commands) if len(commands) <= _MOST_NAMED else f"{len(commands)} of its commands"
+        yield Finding("error" if has_none else "warn", subject, f"lacks {lacking}", cure)
 
 
 def _megabytes(count: int) -> str:

@@ -42,6 +42,8 @@ T = TypeVar("T")
 
 _GRACE = 0.5
 """Seconds that an attempt has beyond the time of its call: the last one begins when that is over."""
+ANSWERED_WITHIN = 10.0
+"""Seconds after which a server counts as away to whoever follows, where the client has no time-outs of its own."""
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.02, 1.0
 _DRIVER = (driver.ValkeyError, driver.ValkeyClusterException)
 _PERMANENT = (driver.AuthenticationError, driver.AuthorizationError)
@@ -135,7 +137,7 @@ def is_transient(error: BaseException) -> bool:
     """Whether time may cure it, so that the same will succeed later; of the driver's errors and of ours.
 
     The server is restarting, promoted, full, busy or cut off. A call waits for that as long as it may, and who follows
-    (`outage`) as long as it takes.
+    (`outage`) as long as it takes. That includes a `TlsError`, which ends a call at once: a certificate is renewed.
     """
     return not isinstance(error, _PERMANENT) and (
         isinstance(error, (*_UNREACHED, ServerUnavailableError)) or _not_ready(error) is not None
@@ -144,7 +146,6 @@ def is_transient(error: BaseException) -> bool:
 
 def _again(call: Callable[[], T], error: Exception, timing: Timing, retry_for: float) -> T:
     """Go on after a first attempt that failed."""
-    _take_arguments_out(error)
     lost, pause = _is_lost(error), _FIRST_PAUSE
     give_up = timing.until - _GRACE if timing.until is not None and retry_for > 0 else 0.0
     while is_transient(error) and (left := give_up - time.monotonic()) > 0:
@@ -159,7 +160,9 @@ def _again(call: Callable[[], T], error: Exception, timing: Timing, retry_for: f
         try:
             return call()
         except (*_DRIVER, EmbeddedServerError) as again:
+            _take_arguments_out(again)
             lost, error = lost or _is_lost(again), timing.barred or again
+    _take_arguments_out(error)
     raise _translated(error, lost or timing.lost) from (error if isinstance(error, _DRIVER) else error.__cause__)
 
 

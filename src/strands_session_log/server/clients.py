@@ -9,14 +9,14 @@ from functools import partial
 from inspect import signature
 from pathlib import Path
 from typing import Any, TypeAlias
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, unquote
 
 import valkey.cluster
 import valkey.sentinel
 
 from .border import insist
 from .timed import keep_time, node_pool
-from .urls import EmbeddedUrl, TcpUrl, UnixUrl, address, invalid, parse, without_key_file
+from .urls import EmbeddedUrl, TcpUrl, UnixUrl, address, invalid, masked, parse, without_key_file
 
 AnyClient: TypeAlias = "valkey.Valkey | valkey.ValkeyCluster"
 """A sync valkey-py client, as `connect` returns it."""
@@ -33,6 +33,7 @@ _DEFAULTS: Mapping[str, Any] = {
 _ONE_SERVER: Mapping[str, Any] = {"socket_read_size": 262_144}
 # Connections idle for minutes between the turns of an agent would otherwise be dropped by firewalls unnoticed.
 _TCP_DEFAULTS: Mapping[str, Any] = {**_DEFAULTS, "socket_keepalive": True}
+_TLS_VERSIONS = ("TLSv1_2", "TLSv1_3")
 
 
 def connect(url: str, **client_options: Any) -> AnyClient:
@@ -76,7 +77,7 @@ def _one(url: str, text: str, options: Mapping[str, Any]) -> valkey.Valkey:
     client = valkey.Valkey.from_url(text, **{**_ONE_SERVER, **options})
     if text.startswith("valkeys:"):
         pool: Any = client.connection_pool
-        pool.connection_kwargs = _checked_names(url, pool.connection_kwargs)
+        pool.connection_kwargs = _tls_options(url, pool.connection_kwargs)
     keep_time(client)
     return client
 
@@ -110,16 +111,27 @@ def _options_of(url: str, parsed: TcpUrl, client_options: Mapping[str, Any]) -> 
     named = _check_query(url, parsed.node_text).connection_kwargs
     told = {name: value for name, value in named.items() if name not in ("host", "port")}
     options = {**_TCP_DEFAULTS, **client_options, **told}
-    return _checked_names(url, options) if parsed.tls else options
+    return _tls_options(url, options) if parsed.tls else options
 
 
-def _checked_names(url: str, options: Mapping[str, Any]) -> dict[str, Any]:
+def _tls_options(url: str, options: Mapping[str, Any]) -> dict[str, Any]:
     """The options of TLS connections: whom a certificate is for is checked unless that, or all checks, are declined."""
     checks_nothing = options.get("ssl_cert_reqs", "required") in ("none", None, ssl.CERT_NONE)
     checks_names = options.get("ssl_check_hostname")
     if checks_nothing and checks_names:
         raise invalid(url, "ssl_cert_reqs=none checks no certificate, ssl_check_hostname=true its names: take one away")
-    return {**options, "ssl_check_hostname": not checks_nothing if checks_names is None else checks_names}
+    checks_names = not checks_nothing if checks_names is None else checks_names
+    return {**options, **_min_version(url, options), "ssl_check_hostname": checks_names}
+
+
+def _min_version(url: str, options: Mapping[str, Any]) -> dict[str, ssl.TLSVersion]:
+    """The oldest version of TLS that will do: a URL has its name, and valkey-py takes that for the version itself."""
+    name = options.get("ssl_min_version")
+    if not isinstance(name, str):
+        return {}
+    if name not in _TLS_VERSIONS:
+        raise invalid(url, f"ssl_min_version must be {' or '.join(_TLS_VERSIONS)}")
+    return {"ssl_min_version": ssl.TLSVersion[name]}
 
 
 def _check_query(url: str, text: str) -> Any:
@@ -134,9 +146,17 @@ def _check_query(url: str, text: str) -> Any:
 
 
 def _suspects(text: str, error: Exception) -> str:
-    """Which options the error is about, by their names."""
-    names = [name for name, _ in parse_qsl(text.partition("?")[2]) if name.isidentifier()]
+    """Which options the error is about, by their names as far as these may be shown, and what is often wrong."""
+    query = text.partition("?")[2]
+    shown = [name for name, _ in parse_qsl(masked(text).partition("?")[2])]
+    names = [name for name in shown if name.isidentifier()]
     named = [name for name in names if re.search(rf"\b{name}\b", str(error))]
-    if not names:
-        return "; percent-encode special characters in user, password and path"
-    return f" ({', '.join(named or names)})" + ("" if named else "; percent-encode special characters")
+    if ";" in unquote(query):
+        cure = "; separate them with &, and write a ; in a value as %3B"
+    elif names and named:
+        cure = ""
+    elif names:
+        cure = "; percent-encode special characters" + (", or look at what follows" if names != shown else "")
+    else:
+        cure = "; percent-encode special characters in user, password and path"
+    return (f" ({', '.join(named or names)})" if names else "") + cure

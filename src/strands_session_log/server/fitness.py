@@ -36,6 +36,8 @@ def take(client: Any) -> None:
 
 def _unfitness(client: Any) -> str:
     """What is wrong with it, and what to give instead; empty when it will do."""
+    if isinstance(client, (str, bytes)):
+        return "give a valkey.Valkey or valkey.ValkeyCluster, or a URL to SessionLog.connect"
     if iscoroutinefunction(getattr(client, "execute_command", None)):
         return "it is asynchronous; give a valkey.Valkey or valkey.ValkeyCluster, the log awaits nothing"
     if not isinstance(client, (valkey.Valkey, valkey.ValkeyCluster)):
@@ -67,7 +69,7 @@ def _tell_of_time_outs(client: Any, is_timed: bool) -> None:
     if options_of(client).get("socket_timeout") is not None or source in _told:
         return
     _told.add(source)
-    until = "tails, subscriptions and calls without retry_for wait" if is_timed else "every call waits"
+    until = "calls without retry_for wait" if is_timed else "every call waits"
     logger.warning(
         "client=%r | it has no time-out, so %s for ever if the server stands still; make it with socket_timeout=10",
         client,

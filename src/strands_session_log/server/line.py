@@ -19,7 +19,7 @@ import valkey
 from valkey.exceptions import ConnectionError, ReadOnlyError, ResponseError
 
 from .border import Client
-from .timed import driver_class
+from .timed import closed_meanwhile, driver_class
 
 # valkey-py calls itself typed, but much of it is not.
 _driver: Any = valkey
@@ -125,8 +125,10 @@ def _asked(connection: Any, packed: bytes) -> Any:
             connection.keep_time()
             sock.sendall(packed)
         reply = connection._parser.read_response(disable_decoding=True)
-    except OSError as error:
-        raise ConnectionError(f"{type(error).__name__}: {error}") from error
+    except (OSError, AttributeError, ValueError) as error:
+        if isinstance(error, OSError) or closed_meanwhile(error):
+            raise ConnectionError(f"{type(error).__name__}: {error}") from error
+        raise
     if isinstance(reply, ResponseError):
         raise reply
     return reply

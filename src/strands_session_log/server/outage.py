@@ -38,6 +38,7 @@ class Outage:
         # Held while it is told, so that hooks hear of it in the order in which it happened.
         self._lock, self._is_closed = RLock(), False
         self._waiting: dict[Hashable, Iterator[float]] = {}
+        self._is_on = False
         self._since = self._again_at = 0.0
 
     def met(self, error: Exception, part: Hashable = "") -> float:
@@ -50,8 +51,8 @@ class Outage:
         with self._lock:
             if self._is_closed:
                 return _LONGEST
-            if not self._waiting:
-                self._since = self._again_at = now
+            if not self._is_on:
+                self._is_on, self._since, self._again_at = True, now, now
             pause = next(self._waiting.setdefault(part, pauses()))
             if now >= self._again_at:
                 self._again_at = now + _AGAIN
@@ -67,26 +68,47 @@ class Outage:
         finally:
             here.waits = before
 
-    def over(self, part: Hashable = "") -> None:
-        """Note that a part can go on, or need not; this costs nothing while all is well."""
-        if part in self._waiting:
-            self._leave(part, is_back=True)
+    def over(self, part: Hashable = "") -> bool:
+        """Note that the server has answered a part; this costs nothing while all is well.
+
+        Returns:
+            Whether that part waited.
+        """
+        if not self._is_on:
+            return False
+        with self._lock:
+            waited = self._waiting.pop(part, None) is not None
+            if not self._waiting:
+                self._end(is_back=True)
+            return waited
+
+    def leave(self, part: Hashable, to: Hashable | None = None) -> None:
+        """Note that a part need not go on, which says nothing of the server: that the next answer does.
+
+        Args:
+            part: The part.
+            to: Another one, which tries in its place.
+        """
+        if self._is_on:
+            with self._lock:
+                left = self._waiting.pop(part, None)
+                if left is not None and to is not None:
+                    self._waiting.setdefault(to, left)
 
     def close(self) -> None:
         """Nobody waits any more, whether or not the server is back."""
         with self._lock:
             self._is_closed = True
-            for part in tuple(self._waiting):
-                self._leave(part, is_back=False)
+            self._waiting.clear()
+            self._end(is_back=False)
 
-    def _leave(self, part: Hashable, is_back: bool) -> None:
-        with self._lock:
-            if self._waiting.pop(part, None) is None or self._waiting:
-                return
-            seconds = time.monotonic() - self._since
-            if is_back:
-                logger.warning("%s=<%s>, seconds=<%.1f> | the server is back", self._follower, self._name, seconds)
-            hooks.tell(ServerWaitOver(self._follower, seconds, is_back))
+    def _end(self, is_back: bool) -> None:
+        if not self._is_on:
+            return
+        self._is_on, seconds = False, time.monotonic() - self._since
+        if is_back:
+            logger.warning("%s=<%s>, seconds=<%.1f> | the server is back", self._follower, self._name, seconds)
+        hooks.tell(ServerWaitOver(self._follower, seconds, is_back))
 
     def _tell(self, error: Exception, seconds: float) -> None:
         message = "%s=<%s>, error=<%s>, seconds=<%.1f> | waiting for the server"

@@ -13,7 +13,7 @@ import struct
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import Any
 from weakref import ref
 
@@ -31,6 +31,7 @@ _LEAST = 0.01
 _REPLIES = (driver.ResponseError, driver.BusyLoadingError, driver.AuthenticationError)
 """Errors the server answers with: it has not carried the command out."""
 _CLOSED = (driver.ConnectionError, driver.InvalidResponse)
+_CLOSED_HERE = "another thread closed the connection while it was in use"
 
 
 class Timing:
@@ -79,6 +80,17 @@ def keep_time(client: Any) -> bool:
         return bool(kept) and all(kept)
 
 
+@contextmanager
+def answered_within(seconds: float) -> Iterator[None]:
+    """For one of many exchanges of a call that has no end: let it end in time, where the client has no time-out."""
+    call = here.call or Timing(None)
+    before, call.until = call.until, time.monotonic() + seconds
+    try:
+        yield
+    finally:
+        call.until = before
+
+
 def node_pool(extra: Mapping[str, Any], **options: Any) -> Any:
     """A pool for one node of a cluster, whose first connection keeps to the time of our calls already.
 
@@ -89,6 +101,16 @@ def node_pool(extra: Mapping[str, Any], **options: Any) -> Any:
     pool = _driver.ConnectionPool(**{**options, **extra})
     _adopt(pool)
     return pool
+
+
+def closed_meanwhile(error: BaseException) -> bool:
+    """Whether a connection met an error because another thread closed it (`client.close()`) in the middle of its use.
+
+    valkey-py then stumbles over its socket, or its parser's, which are None or closed from one line to the next.
+    """
+    if isinstance(error, AttributeError):
+        return error.obj is None and bool(error.name)
+    return isinstance(error, ValueError) and "closed" in str(error)
 
 
 def driver_class(connection_class: Any) -> Any:
@@ -150,11 +172,18 @@ class _Timed:
     def send_packed_command(self: Any, command: Any, check_health: bool = True) -> None:
         if self._is_stale or self._sock is None:
             self.connect()
-        self.keep_time()
         try:
+            self.keep_time()
             super().send_packed_command(command, check_health)  # type: ignore[misc]
         except BaseException as error:
             _note_loss()
+            self._explain(error)
+            raise
+
+    def can_read(self: Any, timeout: float = 0) -> Any:
+        try:
+            return super().can_read(timeout)  # type: ignore[misc]
+        except (AttributeError, ValueError) as error:
             self._explain(error)
             raise
 
@@ -231,7 +260,10 @@ class _Timed:
 
         Raises:
             HandshakeError: When it can.
+            ConnectionError: When it was this process that closed it.
         """
+        if closed_meanwhile(error):
+            raise driver.ConnectionError(_CLOSED_HERE) from error
         is_told = isinstance(error, tls.HandshakeError)
         if self._has_answered or here.call is None or is_told or not isinstance(error, _CLOSED):
             return

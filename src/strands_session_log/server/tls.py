@@ -123,13 +123,13 @@ def _unreadable(connection: Any, error: Exception) -> TlsError | None:
     for option, name in (*_FILES, _KEY_FILE):
         path = getattr(connection, name, None)
         if path is not None and not Path(path).exists():
-            return TlsError(_address(connection), f"there is no {path!r}", f"name a file that exists: {option}=")
+            return TlsError(_address(connection), f"there is no {path!r}", f"{option} must name a file that exists")
     named = ", ".join(option for option, name in (*_FILES, _KEY_FILE) if getattr(connection, name, None))
     return TlsError(_address(connection), str(error), f"look at {named or 'the options that begin with ssl_'}")
 
 
 def _plain(connection: Any) -> TlsError:
-    cure = "write valkey:// or redis:// if it shall be so, or name the port with TLS"
+    cure = "write valkey:// or redis:// if that is meant, or name the port that has TLS"
     return TlsError(_address(connection), "the port answers without TLS", cure)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from urllib.parse import unquote
 
@@ -17,18 +18,21 @@ _PLAIN, _TLS = ("valkey", "redis"), ("valkeys", "rediss")
 _TCP_URL = re.compile(
     r"[^:]+://(?:(?P<user>[^/?#]*)@)?(?P<places>[^/?#@]*)(?P<path>/[^?#]*)?(?:\?(?P<query>[^#]*))?", re.DOTALL
 )
-_UNIX_URL = re.compile(r"unix://(?:[^/?#]*@)?/[^?#]+(?:\?[^#]*)?", re.IGNORECASE)
+_UNIX_URL = re.compile(r"unix://(?:[^/?#]*@)?(?P<path>/[^?#]+)(?:\?[^#]*)?", re.IGNORECASE)
 _EMBEDDED_URL = re.compile(r"embedded:(?://(?P<path>/[^?#]*[^?#/]/*)?)?(?:\?(?P<query>[^#]*))?", re.IGNORECASE)
-_PLACE = re.compile(r"(?P<host>\[[0-9a-fA-F:.%]+\]|[^:\[\]\s]+)(?::(?P<port>[0-9]{1,5}))?")
-_SERVICE_PATH = re.compile(r"/(?P<service>[^/]+)(?:/(?P<db>[0-9]*))?")
+# Not what options are written with: where the `?` is missing, a password would be part of a name, which errors tell.
+_PLACE = re.compile(r"(?P<host>\[[0-9a-fA-F:.%]+\]|[\w.%-]+)(?::(?P<port>[0-9]{1,5}))?")
+_SERVICE_PATH = re.compile(r"/(?P<service>[^/&;=]+)(?:/(?P<db>[0-9]*))?")
+_STRAY_OPTION = re.compile(r"[&;][\w.%-]+=")
 _KEY_FILE_NAME = "snapshot_key_file"
 _KEY_FILE = re.compile(rf"[?&]{_KEY_FILE_NAME}=([^&#]*)")
 _SCHEME = re.compile(r"(?:[A-Za-z][A-Za-z+.-]*://|(?i:embedded|unix):)?")
 # A password may have any character that should have been percent-encoded, `@`, `/` and `?` among them: where a text can
 # be read in two ways it does not match.
-_HOSTS = r"(?:[^:@/?#\s]*(?::[0-9]*)?|(?:\[?[0-9A-Fa-f.]*:[0-9A-Fa-f.]*:[0-9A-Fa-f:.]*\]?(?::[0-9]*)?))"
+_HOSTS = r"(?:[\w.%-]*(?::[0-9]*)?|(?:\[?[0-9A-Fa-f.]*:[0-9A-Fa-f.]*:[0-9A-Fa-f:.]*\]?(?::[0-9]*)?))"
 _SHOWN = re.compile(
-    rf"(?P<scheme>{_SCHEME.pattern})(?:(?P<user>[^?#]*)@)?(?P<rest>{_HOSTS}(?:,{_HOSTS})*(?:/(?!/)[^?#@]*)?)"
+    rf"(?P<scheme>{_SCHEME.pattern})(?:(?P<user>[^?#]*)@)?(?P<rest>{_HOSTS}(?:,{_HOSTS})*(?:/(?!/)[^?#@&;=]*)?)"
+    r"(?P<stray>[&;=][^?#@]*)?"
     r"(?:\?(?P<query>[^#@]*))?",
     re.DOTALL,
 )
@@ -87,10 +91,12 @@ def parse(url: str) -> TcpUrl | UnixUrl | EmbeddedUrl:
     family, _, topology = url.partition(":")[0].lower().partition("+")
     match family, topology:
         case ("embedded", "") if found := _EMBEDDED_URL.fullmatch(url):
-            return EmbeddedUrl(found["path"] and unquote(found["path"]), found["query"] or "")
+            path = found["path"] and unquote(_path_of_file(url, found["path"]))
+            return EmbeddedUrl(path, found["query"] or "")
         case ("embedded", ""):
             raise invalid(url, "write embedded:///absolute/directory, or embedded: for a temporary one")
-        case ("unix", "") if _UNIX_URL.fullmatch(url):
+        case ("unix", "") if found := _UNIX_URL.fullmatch(url):
+            _path_of_file(url, found["path"])
             return UnixUrl(url)
         case ("unix", ""):
             raise invalid(url, "write unix:///absolute/path")
@@ -98,6 +104,13 @@ def parse(url: str) -> TcpUrl | UnixUrl | EmbeddedUrl:
             return _parse_tcp(url, family in _TLS, topology)
         case _:
             raise invalid(url, f"use one of {SCHEMES}")
+
+
+def _path_of_file(url: str, path: str) -> str:
+    """The path, which may have any character: but where it seems to go on with options, nobody meant a file."""
+    if _STRAY_OPTION.search(path):
+        raise invalid(url, "options follow a ?, and are separated by &; write & and ; in a path as %26 and %3B")
+    return path
 
 
 def key_file_of(url: str) -> str:
@@ -131,14 +144,20 @@ def masked(url: str) -> str:
     if user is not None:
         name, colon, _ = user.partition(":")
         shown += (f"{name}:***" if colon and shown and _NAME.fullmatch(name) else "***") + "@"
-    shown += found["rest"]
-    return shown + "?" + "&".join(map(_masked_option, query.split("&"))) if query is not None else shown
+    shown += found["rest"] + (f"{found['stray'][0]}***" if found["stray"] else "")
+    return shown if query is None else f"{shown}?{'&'.join(_masked_options(query.split('&')))}"
 
 
-def _masked_option(text: str) -> str:
-    name, equals, value = text.partition("=")
-    is_harmless = unquote(name).lower() in _HARMLESS and _VALUE.fullmatch(unquote(value))
-    return text if is_harmless else f"{name if _NAME.fullmatch(name) else '***'}{equals}{equals and '***'}"
+def _masked_options(texts: Iterable[str]) -> Iterator[str]:
+    """Behind an option that may be secret, what has no known name may be the rest of its value: `password=a&b`."""
+    may_go_on = False
+    for text in texts:
+        name, equals, value = text.partition("=")
+        known = unquote(name).lower()
+        is_harmless = known in _HARMLESS and bool((_NAME if known == "username" else _VALUE).fullmatch(unquote(value)))
+        is_named = bool(equals and _NAME.fullmatch(name) and (known in _HARMLESS or not may_go_on))
+        yield text if is_harmless else f"{name if is_named else '***'}{equals}{equals and '***'}"
+        may_go_on = may_go_on or not is_harmless
 
 
 def _parse_tcp(url: str, tls: bool, topology: str) -> TcpUrl:
@@ -160,7 +179,8 @@ def _place(url: str, text: str, default_port: int) -> tuple[str, int]:
     """One `host:port`; no host means this machine, as in valkey-py."""
     found = _PLACE.fullmatch(text if text and not text.startswith(":") else f"localhost{text}")
     if found is None or int(found["port"] or 0) > 65_535:
-        raise invalid(url, "a host must look like name:port, 10.0.0.1:port or [::1]:port")
+        cure = "; percent-encode special characters in user and password" if "@" in url else ""
+        raise invalid(url, f"a host must look like name:port, 10.0.0.1:port or [::1]:port{cure}")
     return unquote(found["host"]).strip("[]"), int(found["port"] or default_port)
 
 

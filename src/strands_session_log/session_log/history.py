@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import Literal, overload
 
 from ..errors import RevisionNotFoundError, SessionNotBegunError, SessionNotFoundError
 from ..event_log import EventLog, Progress
 from ..event_log.points import resolve
+from ..events import Recorded
 from ..ids import START, EventId, Point
 from ..replay import Replay, rewind, unanswered
 from ..state import SessionDiff, SessionState, diff
+from .points import event_at
 
 
 class History:
@@ -46,6 +49,41 @@ class History:
             SessionNotFoundError(session_id) if first is None else SessionNotBegunError(session_id, at, first.id.time)
         )
 
+    def head(self, session_id: str) -> EventId:
+        """The last event of a session; its revision is how many there are. One round trip.
+
+        Raises:
+            SessionNotFoundError: When there is no such session.
+        """
+        found = self.events.head(session_id)
+        if found is None:
+            raise SessionNotFoundError(session_id)
+        return found.id
+
+    def event(self, session_id: str, point: Point) -> Recorded:
+        """One event of a session.
+
+        Args:
+            session_id: The session.
+            point: Its revision or id.
+
+        Raises:
+            SessionNotFoundError: When there is no such session.
+            RevisionNotFoundError: When it does not have that event.
+            InvalidPointError: When it is a time, not an event.
+        """
+        try:
+            id_ = event_at(self.events, session_id, point)
+        except RevisionNotFoundError:
+            self.head(session_id)
+            raise
+        before = EventId(id_.ms, id_.revision - 1) if id_.revision > 1 else START
+        found = next(self.events.read(session_id, before, id_), None)
+        if found is None or found.id != id_:
+            self.head(session_id)
+            raise RevisionNotFoundError(session_id, id_.revision, id_)
+        return found
+
     def diff(self, session_id: str, a: Point, b: Point | None = None) -> SessionDiff:
         """What differs between two points: messages, redactions, agent state, and what the agents hold.
 
@@ -60,7 +98,25 @@ class History:
         """
         return diff(self.state(session_id, a), self.state(session_id, b))
 
-    def rewind(self, session_id: str, to: Point, *, allow_unanswered: bool = False, by: str = "") -> EventId:
+    @overload
+    def rewind(
+        self,
+        session_id: str,
+        to: Point,
+        *,
+        allow_unanswered: bool = False,
+        by: str = "",
+        dry_run: Literal[False] = False,
+    ) -> EventId: ...
+
+    @overload
+    def rewind(
+        self, session_id: str, to: Point, *, allow_unanswered: bool = False, by: str = "", dry_run: Literal[True]
+    ) -> SessionDiff: ...
+
+    def rewind(
+        self, session_id: str, to: Point, *, allow_unanswered: bool = False, by: str = "", dry_run: bool = False
+    ) -> EventId | SessionDiff:
         """Let the agents resume from an earlier point; the log keeps what was said since.
 
         An event records it, and from where, so that it can be undone by rewinding to there. Live agents of the session
@@ -71,9 +127,10 @@ class History:
             to: The point.
             allow_unanswered: Go there even if an agent waited for a tool then.
             by: Who rewinds, for the event that records it.
+            dry_run: Write nothing, only tell what would change.
 
         Returns:
-            The id of the `SessionRewound` event.
+            The id of the `SessionRewound` event; in a dry run, what differs from now on.
 
         Raises:
             SessionNotFoundError: When there is no such session; a `SessionNotBegunError` when it had not begun by then.
@@ -81,9 +138,13 @@ class History:
             UnansweredToolCallsError: When an agent waited for a tool then.
             ContentionError: When others wrote during every attempt.
         """
-        there = self.state(session_id, to).position
-        check = (lambda state: None) if allow_unanswered else partial(unanswered.check, self.events, session_id)
-        return rewind(self.events, self.replay, session_id, there, check, by)
+        check = _accept if allow_unanswered else partial(unanswered.check, self.events, session_id)
+        if dry_run:
+            now, there = self.state(session_id, self.head(session_id)), self.state(session_id, to)
+            check(there)
+            return diff(now, there)
+        there = self.state(session_id, to)
+        return rewind(self.events, self.replay, session_id, there.position, check, by)
 
     def fork(
         self,
@@ -133,3 +194,7 @@ class History:
             RevisionNotFoundError: When the session does not have that revision.
         """
         return resolve(self.events, session_id, point)
+
+
+def _accept(state: SessionState) -> None:
+    """Any point will do."""

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from functools import partial
-from typing import Any
 
 from .. import audit
 from ..audit import Anchor, Audited, CheckedEvents, Expect, Verification
-from ..errors import SessionNotFoundError, check_seconds
+from ..errors import NotCopied, SessionNotFoundError, check_flag, check_kind, check_seconds, refuse_unknown
 from ..event_log import ANY, Durability, EventLog, Expected, Progress, Tombstone
 from ..event_log.namespace import open_namespace
 from ..event_log.whereabouts import named_in
@@ -33,7 +32,7 @@ DEFAULT_SNAPSHOTS = SnapshotSettings()
 DEFAULT_FEED = FeedRetention()
 
 
-class SessionLog(History, Following, Subscriptions):
+class SessionLog(History, Following, Subscriptions, NotCopied):
     """An append-only log of agent sessions on one Valkey or Redis server.
 
     Safe to share between threads; holds nothing but the client and a few positions.
@@ -60,12 +59,17 @@ class SessionLog(History, Following, Subscriptions):
 
     Raises:
         UnusableClientError: When no log can be kept on the client.
+        InvalidSettingError: When one of the settings cannot be.
+        UnknownArgumentError: When there is no argument of this name.
         UnsupportedServerError: When the server is older than Valkey 7.2 or Redis 7.0.
         EvictionPolicyError: When the server evicts keys of any kind.
         NamespaceMismatchError: When the namespace has another partition count or format.
         ServerUnavailableError: When the server cannot be reached.
     """
 
+    _INSTEAD = "share it between threads, and connect anew in another process"
+
+    @refuse_unknown
     def __init__(
         self,
         client: Client,
@@ -81,8 +85,13 @@ class SessionLog(History, Following, Subscriptions):
         verify_on_resume: bool = False,
     ) -> None:
         check_namespace(namespace)
-        durability = Durability.parse(durability) if isinstance(durability, str) else durability
+        durability = durability if isinstance(durability, Durability) else Durability.parse(durability)
         check_seconds("retry_for", retry_for)
+        if snapshots is not None:
+            check_kind("snapshots", snapshots, SnapshotSettings)
+        check_kind("feed", feed, FeedRetention)
+        check_flag("allow_eviction", allow_eviction)
+        check_flag("verify_on_resume", verify_on_resume)
         sealing = authenticator(snapshot_key)
         opened = open_namespace(client, namespace, partitions, retry_for, allow_eviction)
         durability.check(opened.server)
@@ -95,23 +104,56 @@ class SessionLog(History, Following, Subscriptions):
         self._begin_following()
 
     @classmethod
-    def connect(cls, url: str, namespace: str = DEFAULT_NAMESPACE, **options: Any) -> SessionLog:
+    @refuse_unknown
+    def connect(
+        cls,
+        url: str,
+        namespace: str = DEFAULT_NAMESPACE,
+        *,
+        partitions: int | None = None,
+        durability: Durability | str = "memory",
+        retry_for: float = 10.0,
+        allow_eviction: bool = False,
+        snapshots: SnapshotSettings | None = DEFAULT_SNAPSHOTS,
+        snapshot_key: SnapshotKey | None = None,
+        feed: FeedRetention = DEFAULT_FEED,
+        verify_on_resume: bool = False,
+    ) -> SessionLog:
         """Connect to a server by URL; `close` then ends the connections, as does leaving a `with` block.
 
         Args:
             url: `valkey://`, `valkeys://`, `redis://`, `rediss://`, `unix://path`, `valkey+cluster://h:p`,
                 `valkey+sentinel://h:p,h:p/service`, `embedded:///dir` (a server of your own, kept) or `embedded:`
                 (a temporary one). `?snapshot_key_file=/path` names a file with keys for `snapshot_key`, one a line.
-            namespace: First part of every key.
-            **options: As for `SessionLog`.
+            namespace: As for `SessionLog`, and so are all that follow.
+            partitions: See there.
+            durability: See there.
+            retry_for: See there.
+            allow_eviction: See there.
+            snapshots: See there.
+            snapshot_key: See there; if left out, those in the file that the URL names, if it does.
+            feed: See there.
+            verify_on_resume: See there.
 
         Raises:
             InvalidUrlError: When the URL is none of these.
+            UnknownArgumentError: When there is no argument of this name.
         """
-        options.setdefault("snapshot_key", keys_for(url))
+        keys = keys_for(url) if snapshot_key is None else snapshot_key
         client = connect(url)
         try:
-            log = cls(client, namespace, **options)
+            log = cls(
+                client,
+                namespace,
+                partitions=partitions,
+                durability=durability,
+                retry_for=retry_for,
+                allow_eviction=allow_eviction,
+                snapshots=snapshots,
+                snapshot_key=keys,
+                feed=feed,
+                verify_on_resume=verify_on_resume,
+            )
         except BaseException:
             release(client)
             raise
@@ -144,6 +186,14 @@ class SessionLog(History, Following, Subscriptions):
             before: The last line of the page before, or a time (a datetime, ISO text or, by the server's clock, `-5m`).
         """
         return self.events.sessions(limit, before)
+
+    def session_ids(self) -> Iterator[str]:
+        """The ids of all sessions, most recently active first, read page by page as they are consumed.
+
+        One that is written to meanwhile may come twice, but none is left out. Those with a damaged head are among
+        them, which `sessions` passes over.
+        """
+        return self.events.session_ids()
 
     @property
     def partitions(self) -> int:
@@ -337,8 +387,7 @@ class SessionLog(History, Following, Subscriptions):
             ContentionError: When others wrote or erased during every attempt.
         """
         points = [event] if isinstance(event, (EventId, int, str, datetime)) else event
-        if self.events.head(session_id) is None:
-            raise SessionNotFoundError(session_id)
+        self.head(session_id)
         ids = {event_at(self.events, session_id, point) for point in points}
         if not ids:
             return None
@@ -393,3 +442,13 @@ class SessionLog(History, Following, Subscriptions):
         if not reduced:
             raise SessionNotFoundError(session_id)
         return reduced
+
+
+def check_is_of(log: SessionLog, namespace: str | None) -> None:
+    """Refuse a namespace that was given beside a log, which would be that of another.
+
+    Raises:
+        ValueError: When the log is of another namespace.
+    """
+    if namespace not in (None, log.namespace):
+        raise ValueError(f"namespace={namespace!r}: the log is of namespace {log.namespace!r}; leave it out")

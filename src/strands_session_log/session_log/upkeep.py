@@ -24,16 +24,14 @@ class Upkeep:
     """
 
     def __init__(self, events: EventLog) -> None:
-        self._events, self._before = events, events.on_append
-        self._background = Background()
-        events.on_append = self._appended
+        self._events, self._background = events, Background("trimming")
+        events.on_append.append(self._appended)
 
     def close(self) -> None:
         """Do no more."""
         self._background.close()
 
     def _appended(self, session_id: str, revision: int) -> None:
-        self._before(session_id, revision)
         if random.random() * _EVERY < 1:
             partition = self._events.keyspace.partition(session_id)
             self._background.submit(str(partition), lambda: self._trim(partition))

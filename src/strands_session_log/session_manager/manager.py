@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 import threading
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from strands.hooks import HookRegistry
 from strands.session.repository_session_manager import RepositorySessionManager
+from strands.session.session_repository import SessionRepository
 from strands.types.content import Message
 from strands.types.exceptions import SessionException
 from strands.types.session import Session, SessionMessage, SessionType
 
 from .. import events
 from ..codec import from_json
+from ..errors import NotCopied, check_flag, refuse_unknown
 from ..event_log import ANY, Expected
 from ..ids import START, EventId
-from ..lifecycle import Facts, Journal
+from ..lifecycle import Facts, Journal, Record, records_facts
 from ..lifecycle.records import check_ids, data_of, have_tools, missing
-from ..session_log import DEFAULT_NAMESPACE, SessionLog
+from ..server.border import Client
+from ..session_log import DEFAULT_NAMESPACE, SessionLog, check_is_of
 from ..state import AgentState, SessionState
+from .conversation_managers import held, is_another, taken_over
 from .errors import RestoreError, restoring, session_exceptions
 from .listener import Listener
 from .orchestrators import Orchestrators
@@ -31,10 +36,13 @@ if TYPE_CHECKING:
     from strands.multiagent.base import MultiAgentBase
     from strands.types.agent import LocalAgent
 
-Record = Literal["all", "state"]
+_HAS_NO_OTHER = (
+    "session_repository is not used: this manager keeps the session in its log. Leave it out, or take a "
+    "RepositorySessionManager of Strands"
+)
 
 
-class ValkeySessionManager(RepositorySessionManager, LogRepository):
+class ValkeySessionManager(RepositorySessionManager, LogRepository, NotCopied):
     """Keeps the session of an agent in Valkey, as a log of events.
 
     Drop-in for `strands-valkey-session-manager`: the same constructor and the same ten methods, on any Valkey 7.2+ or
@@ -48,36 +56,45 @@ class ValkeySessionManager(RepositorySessionManager, LogRepository):
         client: A sync valkey-py client, `valkey.Valkey` or `valkey.ValkeyCluster`, decoding or not.
         log: Instead of a client: a `SessionLog`.
         url: Instead of a client: where the server is, as for `SessionLog.connect`.
-        namespace: First part of every key; only with `client` or `url`.
+        namespace: First part of every key, `strands` if left out; a log has its own.
         record: `all`, or `state` for only what resuming needs: no invocation, model, tool and node events.
         hold_user_messages: Keep a user message, and the prompt of a node, back until the model call it belongs to has
             settled, for those who may not store it even for the moment until a guardrail redacts it. A process that
             dies in that call loses it.
         verify_on_resume: Resume from the events alone, not from a snapshot, and refuse with `SessionBrokenError` when
             one is not what was written; as the log says if left out. It takes the longer the more events there are.
-        **kwargs: Accepted and ignored, as in the manager this one replaces.
+        session_repository: Known because the base class has it, and warned of: this manager is a repository itself.
 
     Raises:
         SessionException: When the server cannot be used.
-        ValueError: When the id cannot be one, or none or several of client, log and url are given.
+        ValueError: When the id cannot be one, none or several of client, log and url are given, or the log is of
+            another namespace; an `InvalidSettingError` when one of the settings cannot be.
+        UnknownArgumentError: When there is no argument of this name.
     """
 
+    _INSTEAD = "make another one of the same session for the other agent or process, which then resumes"
+
+    @refuse_unknown
     def __init__(
         self,
         session_id: str,
-        client: Any = None,
+        client: Client | None = None,
         *,
         log: SessionLog | None = None,
         url: str | None = None,
-        namespace: str = DEFAULT_NAMESPACE,
+        namespace: str | None = None,
         record: Record = "all",
         hold_user_messages: bool = False,
         verify_on_resume: bool | None = None,
-        **kwargs: Any,
+        session_repository: SessionRepository | None = None,
     ) -> None:
         check_ids(session_id)
-        if record not in ("all", "state"):
-            raise ValueError(f"record={record!r}: must be 'all' or 'state'")
+        if session_repository is not None:
+            warnings.warn(_HAS_NO_OTHER, stacklevel=3)
+        tells_facts = records_facts(record)
+        check_flag("hold_user_messages", hold_user_messages)
+        if verify_on_resume is not None:
+            check_flag("verify_on_resume", verify_on_resume)
         with session_exceptions():
             LogRepository.__init__(self, _log(client, log, url, namespace))
         self.client = self.log.client
@@ -92,13 +109,13 @@ class ValkeySessionManager(RepositorySessionManager, LogRepository):
         self._journals: dict[str, Journal] = {}
         self.redactions = Redactions(self.log.events, session_id)
         self._open(session_id)
-        self._listener = Listener(self, records_facts=record == "all", holds_user_messages=hold_user_messages)
+        self._listener = Listener(self, records_facts=tells_facts, holds_user_messages=hold_user_messages)
         self._orchestrators = Orchestrators(
             self.log.events,
             session_id,
             self._state,
             self._has_agent,
-            records_facts=record == "all",
+            records_facts=tells_facts,
             holds_user_messages=hold_user_messages,
         )
 
@@ -138,9 +155,7 @@ class ValkeySessionManager(RepositorySessionManager, LogRepository):
             self._first_index = journal.next_index
             try:
                 with self._restoring(f"agent {agent.agent_id!r}", known.moved):
-                    with self._collecting(state, gives_window=known.held is not None) as batch:
-                        super().initialize(agent, **kwargs)
-                    self._restore_window(agent, known)
+                    batch = self._restored(agent, known, state, **kwargs)
                 journal.adopt(batch)
                 if known.record is None and known.messages:
                     # A node of a graph, or a script, has said what is there already: it is no part of what is held.
@@ -253,6 +268,8 @@ class ValkeySessionManager(RepositorySessionManager, LogRepository):
     def say(self, message: Message, agent: Any, hold_for: object = None, by_hand: bool = False) -> Journal:
         """Put a message in line, or hold it back; one that Strands merged into the one before takes its place.
 
+        One that belongs to a session that was deleted is passed over.
+
         Returns:
             Where it is in line.
 
@@ -260,6 +277,8 @@ class ValkeySessionManager(RepositorySessionManager, LogRepository):
             EncodingError: When a value in it cannot be stored.
         """
         journal = self.journal(agent)
+        if journal.is_of_before(message):
+            return journal
         with journal.lock:
             self._forget_what_it_said_before(message, agent.agent_id)
             record = journal.say(message, agent.messages, hold_for=hold_for, by_hand=by_hand)
@@ -294,11 +313,32 @@ class ValkeySessionManager(RepositorySessionManager, LogRepository):
             raise SessionException("No message to redact.")
         return [] if latest is None or _is_another(latest.message, message) else [latest]
 
-    def _restore_window(self, agent: Any, known: AgentState) -> None:
-        """Give the agent what it held, where its messages and its conversation manager's state do not tell it."""
-        if known.held is None or getattr(getattr(agent, "model", None), "stateful", False):
-            return
-        agent.messages = self._fix_broken_tool_use([from_json(message) for message in known.window])
+    def _restored(self, agent: Any, known: AgentState, state: SessionState, **kwargs: Any) -> list[events.Event]:
+        """Let the base class restore an agent.
+
+        Returns:
+            What it wrote.
+        """
+        try:
+            with self._collecting(state, gives_window=known.held is not None) as batch:
+                super().initialize(agent, **kwargs)
+        except ValueError:
+            if not is_another(agent, known):
+                raise
+            self._latest_agent_message.pop(agent.agent_id, None)
+            with self._collecting(taken_over(agent, known, state), gives_window=True) as batch:
+                super().initialize(agent, **kwargs)
+            self._restore_window(agent, held(known))
+        else:
+            # Where its messages and its conversation manager's state do not tell it.
+            if known.held is not None:
+                self._restore_window(agent, [from_json(message) for message in known.window])
+        return batch
+
+    def _restore_window(self, agent: Any, messages: list[Message]) -> None:
+        """Give the agent what it held, unless its model keeps that."""
+        if not getattr(getattr(agent, "model", None), "stateful", False):
+            agent.messages = self._fix_broken_tool_use(messages)
 
     def _fix_broken_tool_use(self, messages: list[Message]) -> list[Message]:
         """As the base class does, if it does, which goes through all messages several times even if none has a tool.
@@ -361,9 +401,13 @@ def _is_another(written: Any, redacted_message: Any) -> bool:
     return None not in ids and ids[0] != ids[1]
 
 
-def _log(client: Any, log: SessionLog | None, url: str | None, namespace: str) -> SessionLog:
+def _log(client: Client | None, log: SessionLog | None, url: str | None, namespace: str | None) -> SessionLog:
     if sum(given is not None for given in (client, log, url)) != 1:
         raise ValueError("give exactly one of client, log and url")
-    if log is not None:
-        return log
-    return SessionLog(client, namespace) if url is None else SessionLog.connect(url, namespace)
+    if client is not None:
+        return SessionLog(client, namespace or DEFAULT_NAMESPACE)
+    if url is not None:
+        return SessionLog.connect(url, namespace or DEFAULT_NAMESPACE)
+    assert log is not None
+    check_is_of(log, namespace)
+    return log

@@ -15,6 +15,7 @@ redaction.
 from __future__ import annotations
 
 import threading
+import weakref
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
@@ -22,7 +23,7 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 from .. import events
-from ..codec import from_json
+from ..codec import from_json, to_json
 from ..errors import AlreadyAnsweredError, ConcurrentWriteError
 from ..event_log import EventLog
 from ..event_log.whereabouts import Sought
@@ -34,6 +35,7 @@ from ..lifecycle.facts import answered
 from ..lifecycle.hooks import Handler
 from ..lifecycle.nodes import Handlers, NodeFacts, NodeRuns, listen_to_nodes
 from ..lifecycle.trace import current_traceparent
+from ..lifecycle.withheld import said_since
 from ..state import ANSWERING, AgentState, Answering, SessionState, is_interrupted
 from .errors import session_exceptions
 from .transcripts import Transcript
@@ -91,6 +93,12 @@ class Orchestrators:
         for one in self._each.values():
             one.session_deleted()
 
+    def keep_to_life(self, journal: Journal) -> None:
+        """What is written later belongs to the session that was begun anew."""
+        if self.life is None and not (found := self.log.life(self.session_id).name).startswith(" "):
+            self.life = found
+        journal.life = self.life
+
     def synced(self, source: Any, restore: Callable[[Any], None]) -> Callable[[], None]:
         """Put the state of an orchestrator in line, as it is now; returns what writes it."""
         found = self._each.get(getattr(source, "hooks", None)) or Orchestrator(self, restore)
@@ -120,7 +128,8 @@ class Orchestrators:
         if name not in self._transcripts:
             known = partial(self._known, name)
             log, redact = self.log, self._redact
-            self._transcripts[name] = Transcript(log, self.session_id, name, known, self.life, self._holds, redact)
+            transcript = Transcript(log, self.session_id, name, known, lambda: self.life, self._holds, redact)
+            self._transcripts[name] = transcript
         return self._transcripts[name].handlers(agent)
 
     def _known(self, name: str) -> AgentState:
@@ -149,6 +158,8 @@ class Orchestrator:
         self._answering: Answering | None = None
         self._state: dict[str, Any] | None = None
         self._state_lock = threading.Lock()
+        self._source: Callable[[], Any] = lambda: None
+        self._shared_before: Any = None
 
     def register(self, registry: Any) -> None:
         """Listen to it."""
@@ -159,18 +170,30 @@ class Orchestrator:
         listen(registry, "AfterMultiAgentInvocationEvent", self._unless_withheld(self._invocation_ended))
 
     def session_deleted(self) -> None:
-        """Write nothing more of this run."""
+        """Write nothing more of this run, and later on nothing of what its agents have shared until now."""
         self._is_withheld, self._journal, self._state = True, None, None
+        if (source := self._source()) is not None:
+            # What cannot be stored is not written, either.
+            with suppress(Exception):
+                self._shared_before = to_json(_shared(source.serialize_state()))
 
     def synced(self, source: Any) -> Callable[[], None]:
         """Put its state in line, as it is now; returns what writes it."""
         journal = self._journal_of(source)
         if not self._is_withheld:
             with self._state_lock, session_exceptions():
-                state = self._all.without_redacted(source.id, source.serialize_state())
+                state = self._all.without_redacted(source.id, self._state_of(source))
                 claimed = {ANSWERING: self._answering.told()} if self._answering and is_interrupted(state) else {}
                 self._queue(journal, source.id, {**state, **claimed})
         return self._writing(journal)
+
+    def _state_of(self, source: Any) -> Any:
+        """Without what the agents of a swarm shared in a session that was deleted: it stays from call to call."""
+        state = source.serialize_state()
+        if not self._shared_before or not _shared(state):
+            return state
+        shared = said_since(_shared(state), self._shared_before)
+        return {**state, "context": {**state["context"], "shared_context": shared}}
 
     def _queue(self, journal: Journal, name: str, state: dict[str, Any]) -> None:
         journal.queue([events.MultiAgentUpdated(state, name, trace=current_traceparent())])
@@ -195,6 +218,7 @@ class Orchestrator:
         return lambda hook: None if self._is_withheld else handle(hook)
 
     def _initialize(self, source: Any) -> None:
+        self._source = weakref.ref(source)
         with session_exceptions():
             # What is written later belongs to the session that is read, or begun, here.
             life = self._all.life or self._life()
@@ -232,6 +256,9 @@ class Orchestrator:
         return self._journal
 
     def _invocation_started(self, hook: Any) -> Callable[[], None] | None:
+        if self._is_withheld and _resumes(hook.source):
+            # With its task and results of a session that was deleted.
+            return None
         self._is_withheld = False
         self._all.runs.end(hook.source)
         if not _resumes(hook.source):
@@ -310,8 +337,15 @@ class Orchestrator:
                 except ConcurrentWriteError:
                     self._is_refused = True
                     raise
+                self._all.keep_to_life(journal)
 
         return write
+
+
+def _shared(state: Any) -> Any:
+    """What the agents of a swarm have told each other."""
+    context = state.get("context") if isinstance(state, dict) else None
+    return context.get("shared_context") if isinstance(context, dict) else None
 
 
 def _resumes(source: Any) -> bool:

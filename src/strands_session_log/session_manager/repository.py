@@ -150,15 +150,9 @@ class LogRepository(SessionRepository):
     def list_messages(
         self, session_id: str, agent_id: str, limit: int | None = None, offset: int = 0, **kwargs: Any
     ) -> list[SessionMessage]:
-        """List an agent's messages in order of their index.
-
-        Raises:
-            SessionException: When the agent has neither record nor message.
-        """
+        """List an agent's messages in order of their index; none of an agent, or a session, that is not there."""
         check_ids(session_id, agent_id)
         agent = self._agent(session_id, agent_id)
-        if agent.record is None and not agent.messages:
-            raise SessionException(f"Messages directory missing from agent: {agent_id} in session {session_id}")
         end = None if limit is None else offset + limit
         with session_exceptions(), restoring(f"the messages of agent {agent_id!r} in session {session_id!r}"):
             return to_messages(agent.messages, offset, end)

@@ -36,7 +36,7 @@ class Transcript:
         session_id: The session.
         name: The agent it is in the session.
         known: Reads what the log holds of it.
-        life: Which session that is, see `EventLog.life`.
+        life: Tells which session that is, see `EventLog.life`, once it has begun.
         holds: Whether prompts are held back until their model call has settled.
         redact: Told of what was redacted, before it is erased.
     """
@@ -47,13 +47,14 @@ class Transcript:
         session_id: str,
         name: str,
         known: Callable[[], AgentState],
-        life: str | None,
+        life: Callable[[], str | None],
         holds: bool,
         redact: Callable[[Sought], None],
     ) -> None:
+        self._life = life
         self._redact, self._never_written = redact, list[Sought]()
         self._log, self._session_id, self._name, self._known, self._holds = log, session_id, name, known, holds
-        self._journal = Journal(log, session_id, AgentState(name), fenced="", life=life)
+        self._journal = Journal(log, session_id, AgentState(name), fenced="")
         self._agents: WeakKeyDictionary[Any, tuple[Facts, Guardrail]] = WeakKeyDictionary()
         self._to_erase: set[int] = set()
         self._has_begun = False
@@ -143,6 +144,7 @@ class Transcript:
             # What may have landed keeps its place, or is told that another has it.
             if not self._has_begun and not self._journal.is_unsettled:
                 self._go_on()
+            self._journal.life = self._journal.life or self._life()
             for left in range(_MAX_CONFLICTS, -1, -1):
                 try:
                     return self._journal.flush()

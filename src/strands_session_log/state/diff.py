@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 from ..ids import EventId
 from .integrity import NOT_CHECKED, Integrity
@@ -14,7 +14,8 @@ from .session import AgentState, MessageRecord, SessionState
 _TIMES = ("created_at", "updated_at")
 
 
-class Change(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Change:
     """One value that differs.
 
     Attributes:
@@ -45,7 +46,8 @@ class MessageChange:
     after: MessageRecord | None
 
 
-class AgentDiff(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class AgentDiff:
     """What differs of one agent.
 
     Attributes:
@@ -76,10 +78,11 @@ class AgentDiff(NamedTuple):
     @property
     def is_empty(self) -> bool:
         """Whether nothing differs."""
-        return self.presence == "kept" and not any(self[1:])
+        return self == _UNCHANGED
 
 
-class SessionDiff(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class SessionDiff:
     """What differs between two points of a session.
 
     Attributes:
@@ -102,6 +105,9 @@ class SessionDiff(NamedTuple):
     def is_empty(self) -> bool:
         """Whether nothing differs."""
         return not (self.agents or self.multi_agents or self.session)
+
+
+_UNCHANGED = AgentDiff("kept", (), (), (), (), (), (), (), ())
 
 
 def diff(before: SessionState, after: SessionState) -> SessionDiff:

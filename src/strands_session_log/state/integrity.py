@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from dataclasses import dataclass
 
 from ..ids import EventId
 
 
-class Integrity(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Integrity:
     """What the hash chain says of events that were read. Its text is `intact`, `broken at 7`, or `not checked`.
 
     Attributes:

@@ -141,10 +141,6 @@ class Messages(Sequence["MessageRecord"]):
         position = self.position(index)
         return position if position < len(self) and self.index_at(position) == index else None
 
-    def between(self, first: int, last: int) -> list[MessageRecord]:
-        """The records with an index from `first` to `last`, both included."""
-        return self[self.position(first) : len(self) if last == sys.maxsize else self.position(last + 1)]
-
     def made(self, start: int, end: int, make: Callable[..., Made], restore: Callable[[Any], Any]) -> list[Made]:
         """Objects made of the records from one position to another, for somebody who will change what is in them.
 

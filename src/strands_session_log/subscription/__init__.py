@@ -4,6 +4,7 @@ from .deliveries import Deliveries, SyncDeliveries
 from .delivery import Delivery, SyncDelivery
 from .groups import Cure, GroupStatus, check_group, delete_group, groups, settle_gaps
 from .parked import ParkedEvent, ParkedEvents
+from .running import Handler
 from .subscriber import Subscriber
 from .tails import FeedPosition, FeedTail, Hub, LivePosition, LiveTail, Tail, tail_feed, tail_live, tail_session
 from .taken import Gap
@@ -16,6 +17,7 @@ __all__ = [
     "FeedTail",
     "Gap",
     "GroupStatus",
+    "Handler",
     "Hub",
     "LivePosition",
     "LiveTail",

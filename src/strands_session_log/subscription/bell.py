@@ -11,7 +11,7 @@ from valkey import ValkeyCluster
 
 from ..event_log.connection import connection_to
 from ..keys import Keyspace
-from ..server.border import Client, insist, options_of
+from ..server.border import ANSWERED_WITHIN, Client, insist, options_of
 from ..server.replies import pairs
 
 _TICK, _NAP = 0.1, 0.005
@@ -54,7 +54,7 @@ class Bell:
 
     def _read(self, seen: Mapping[int, str], seconds: float) -> list[int]:
         feeds = {self._keyspace.feed(partition).encode(): partition for partition in seen}
-        reply = insist(partial(self._ask, list(feeds), list(seen.values()), seconds), 0)
+        reply = insist(partial(self._ask, list(feeds), list(seen.values()), seconds), 0, within=ANSWERED_WITHIN)
         return [feeds[key] for key, _ in pairs(reply)]
 
     def _ask(self, feeds: list[bytes], ids: list[str], seconds: float) -> Any:

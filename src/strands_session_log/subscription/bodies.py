@@ -7,12 +7,15 @@ from functools import partial
 from typing import NamedTuple, TypeAlias
 
 from ..codec import RawEntry
-from ..errors import EnvelopeMismatchError, ServerRefusedError
+from ..errors import EnvelopeMismatchError, ServerRefusedError, ServerUnavailableError
 from ..event_log.connection import connection_to
 from ..ids import EventId
 from ..keys import Keyspace
 from ..server.border import Client, insist, told_apart
 from .delivery import BaseDelivery
+
+_MOST = 500
+"""Of how many events the content is fetched at once."""
 
 
 class _Stretch(NamedTuple):
@@ -50,13 +53,31 @@ class Bodies:
 
     def __init__(self, client: Client, keyspace: Keyspace, retry_for: float) -> None:
         self._client, self._keyspace, self._retry_for = client, keyspace, retry_for
+        self._most = _MOST
 
     def add_to(self, deliveries: Iterable[BaseDelivery]) -> list[Rejected]:
         """Give deliveries of one partition the content of their events; those whose session is gone stay without.
 
+        What an attempt has fetched that then failed, the next one does not fetch again, and less at once: it may have
+        been too much for the time there is.
+
         Returns:
             Those for which there is something else than what the feed told of.
         """
+        left = [one for one in deliveries if one.body is None]
+        rejected: list[Rejected] = []
+        while left:
+            most = self._most
+            try:
+                rejected += self._add_to(left[:most])
+            except ServerUnavailableError:
+                self._most = max(1, most // 2)
+                raise
+            self._most = min(_MOST, 2 * most)
+            del left[:most]
+        return rejected
+
+    def _add_to(self, deliveries: Sequence[BaseDelivery]) -> list[Rejected]:
         stretches = _stretches(deliveries)
         if not stretches:
             return []

@@ -8,12 +8,14 @@ from collections import deque
 from collections.abc import AsyncIterator, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
-from typing import Any
+from typing import Any, TypeVar
 
 from ..errors import FeedGapError
 from .delivery import BaseDelivery, Delivery, SyncDelivery
 from .exchange import Exchange
 from .tally import Tally
+
+AnyDelivery = TypeVar("AnyDelivery", bound=BaseDelivery)
 
 _LOOK_EVERY = 0.1
 
@@ -61,8 +63,9 @@ class _Deliveries:
         now = time.monotonic()
         return [one for one in found if self._exchange.begin(one, now)]
 
-    def _acks(self, batch: Sequence[BaseDelivery]) -> list[tuple[BaseDelivery, Future[bool] | None]]:
-        return [(one, one._ack(True)) for one in batch]
+    def _acks(self, batch: Sequence[AnyDelivery]) -> list[tuple[AnyDelivery, Future[bool]]]:
+        """Of those that are not settled yet."""
+        return [(one, future) for one in batch if (future := one._ack(True))]
 
 
 class Deliveries(_Deliveries):
@@ -105,9 +108,10 @@ class Deliveries(_Deliveries):
         """Say that they are done, and wait for the server's word.
 
         Returns:
-            Those that were still this consumer's; the others have been taken over by another one.
+            Those that count as done by this: others have been taken over by another consumer, or had been failed,
+            parked, acked or given back before.
         """
-        return [one for one, future in self._acks(batch) if future is None or await asyncio.wrap_future(future)]  # type: ignore[misc]
+        return [one for one, future in self._acks(batch) if await asyncio.wrap_future(future)]
 
 
 class SyncDeliveries(_Deliveries):
@@ -137,4 +141,4 @@ class SyncDeliveries(_Deliveries):
 
     def ack(self, batch: Sequence[SyncDelivery]) -> list[SyncDelivery]:
         """See `Deliveries.ack`."""
-        return [one for one, future in self._acks(batch) if future is None or future.result()]  # type: ignore[misc]
+        return [one for one, future in self._acks(batch) if future.result()]

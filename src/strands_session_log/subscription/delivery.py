@@ -44,11 +44,12 @@ class BaseDelivery:
         expires: Until when it is certainly this consumer's, on the monotonic clock.
         started: When it was handed out, on the monotonic clock; 0 before.
         is_settled: Whether somebody has said what became of it.
+        is_given_back: Whether it was others' again before its consumer said anything.
     """
 
     __slots__ = (
         *("_envelope", "_fields", "_recorded", "_settler"),
-        *("attempts", "body", "expires", "is_settled", "key", "partition", "started"),
+        *("attempts", "body", "expires", "is_given_back", "is_settled", "key", "partition", "started"),
     )
 
     def __init__(
@@ -64,7 +65,8 @@ class BaseDelivery:
         self.key, self.attempts, self._fields = given
         self.expires, self._settler, self.body, self._envelope = expires, settler, body, known
         self._recorded: Recorded | None = None
-        self.is_settled, self.started = False, 0.0
+        self.is_settled = self.is_given_back = False
+        self.started = 0.0
 
     def read(self, keyspace: Keyspace) -> None:
         """Understand what the feed says; nothing else asks for the envelope before.
@@ -93,7 +95,7 @@ class BaseDelivery:
             CorruptEntryError: When somebody else has written that; never of a delivery that was handed out.
         """
         if self._envelope is None:
-            raise CorruptEntryError(self.key.decode(), "somebody else wrote it to the feed, and it is about no event")
+            raise CorruptEntryError(self.key.decode(), "no writer of this library made it, and it is about no event")
         return self._envelope
 
     @property
@@ -135,7 +137,7 @@ class BaseDelivery:
 
     def _ack(self, confirm: bool) -> Future[bool] | None:
         if self.is_settled:
-            return None
+            return _refused() if confirm and self.is_given_back else None
         self.is_settled = True
         return self._settler.ack(self, confirm)
 
@@ -155,6 +157,12 @@ class BaseDelivery:
         return f"<delivery of {said.type} {said.id} of {said.session_id!r}, attempt {self.attempts}>"
 
 
+def _refused() -> Future[bool]:
+    future: Future[bool] = Future()
+    future.set_result(False)
+    return future
+
+
 class Delivery(BaseDelivery):
     """See `BaseDelivery`; settled from a coroutine."""
 
@@ -170,7 +178,8 @@ class Delivery(BaseDelivery):
             confirm: Wait for the server's word.
 
         Raises:
-            DeliveryLostError: When it took so long that another consumer has it. Within `claim_after` that cannot be.
+            DeliveryLostError: When it took so long that another consumer has it, which cannot be within `claim_after`;
+                or when it was given back, as the subscription has ended.
         """
         if future := self._ack(confirm):
             self._check(await asyncio.wrap_future(future))

@@ -69,7 +69,7 @@ class Desk:
         self._telling: list[Batch] = []
         self._taken_over: dict[int, str] = {}
         self._changed = threading.Condition()
-        self._is_closing, self._is_waiting, self._patience_ends = False, False, 0.0
+        self._is_closing, self._has_ended, self._is_waiting, self._patience_ends = False, False, False, 0.0
         self._next_beat, self._next_chores = 0.0, time.monotonic() + _CHORES_EVERY
         self._thread = threading.Thread(target=self._run, name=f"session-log-{self.consumer}-desk", daemon=True)
         self._thread.start()
@@ -153,10 +153,11 @@ class Desk:
 
     def give_back(self, deliveries: Iterable[BaseDelivery]) -> None:
         """Let others have what nobody has begun to handle; it does not count as an attempt."""
-        for delivery in deliveries:
-            if not delivery.is_settled:
-                delivery.is_settled = True
-                self._say(Verdict(delivery, "release"))
+        with self._changed:
+            given_back = [one for one in deliveries if self._let_go(one)]
+            self._changed.notify_all()
+        for delivery in given_back:
+            self._release(delivery)
 
     def give_back_what_waits(self) -> None:
         """Let others have all that nobody has begun to handle."""
@@ -164,13 +165,13 @@ class Desk:
             left = list(self._open.values())
         self.give_back(delivery for delivery in left if not delivery.started)
 
-    def forget(self, delivery: BaseDelivery) -> None:
-        """Drop what may be another consumer's by now; in order, what comes after it must not be handled either."""
+    def give_up(self, delivery: BaseDelivery) -> None:
+        """Give back what may be another consumer's by now; in order, what comes after it must not be handled either."""
         with self._changed:
-            self._close(delivery)
+            self._let_go(delivery)
             if self._settings.ordered:
                 self._void(delivery.partition)
-                self._changed.notify_all()
+            self._changed.notify_all()
 
     def close(self, timeout: float, why: Failure | None = None) -> None:
         """Give back what is left, and wait until the server knows of everything.
@@ -193,6 +194,10 @@ class Desk:
 
     def _say(self, verdict: Verdict) -> None:
         with self._changed:
+            if self._has_ended:
+                # Given back, or failed, by now.
+                verdict.answer(False)
+                return
             self._close(verdict.delivery)
             self._queue.append(verdict)
             if verdict.what == "nack" and self._settings.ordered:
@@ -209,10 +214,16 @@ class Desk:
     def _void(self, partition: int) -> None:
         """What comes after a failure in an ordered partition must wait for it, and after a loss it is another's."""
         for later in [one for one in self._open.values() if one.partition == partition and not one.started]:
-            if not later.is_settled:
-                later.is_settled = True
-                self._close(later)
-                self._queue.append(Verdict(later, "release"))
+            self._let_go(later)
+
+    def _let_go(self, delivery: BaseDelivery) -> bool:
+        """Have the server told that others may have it; False where something was said of it already."""
+        if delivery.is_settled:
+            return False
+        delivery.is_settled = delivery.is_given_back = True
+        self._close(delivery)
+        self._queue.append(Verdict(delivery, "release"))
+        return True
 
     def _run(self) -> None:
         while (said := self._next()) is not None:
@@ -223,6 +234,14 @@ class Desk:
                 self._next_chores = time.monotonic() + soon
             if pause:
                 self._wait(pause)
+        self._end()
+
+    def _end(self) -> None:
+        """What is said from now on, nobody tells the server; nor what was said just now."""
+        with self._changed:
+            self._has_ended, left = True, self._queue
+        for verdict in left:
+            verdict.answer(False)
 
     def _tried(self, what: str, step: Callable[[], None]) -> float:
         """Do something; for how many seconds to wait before it is tried again, where the server refuses it for now."""
@@ -335,7 +354,9 @@ class Desk:
         ]
         if parts:
             self._beat(parts, now)
-        self._outage.over("heartbeats")
+            self._outage.over("heartbeats")
+        else:
+            self._outage.leave("heartbeats")
 
     def _fail_overdue(self, now: float) -> None:
         """In order nobody else is given anything while this consumer lives: it must say itself what takes too long."""

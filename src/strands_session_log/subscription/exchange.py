@@ -75,7 +75,7 @@ class Exchange:
         group = Group(events.client, events.keyspace, settings, events.retry_for)
         self._outage = Outage("subscriber", f"{settings.group}/{settings.consumer}")
         self._desk = Desk(group, self.tally, self.end, self._settled, self._chores, self.mailbox.release, self._outage)
-        self._group, self._past = group, Past(events, group, self, self.tally, kind, self._outage)
+        self._group, self._past = group, Past(events, group, self, self.tally, kind, self._outage, self._go_on)
         self._leases = Leases(group)
         with suppress(SessionLogError):
             # Whoever leaves at once has begun in all partitions. What fails here, the intakes meet again.
@@ -130,10 +130,10 @@ class Exchange:
         if delivery.is_settled:
             return False
         if self._is_stopping:
-            self._give_back([delivery])
+            self.give_back([delivery])
             return False
         if now > delivery.expires:
-            self._desk.forget(delivery)
+            self._desk.give_up(delivery)
             return False
         return self._desk.begin(delivery, now)
 
@@ -142,11 +142,11 @@ class Exchange:
         self._is_stopping = True
         for intake in self._intakes:
             intake.stop()
-        self._give_back(self.mailbox.drain())
+        self.give_back(self.mailbox.drain())
         self._desk.give_back_what_waits()
 
-    def _give_back(self, deliveries: Iterable[BaseDelivery]) -> None:
-        """What does not come from the feed is still noted as unsettled, and needs no giving back."""
+    def give_back(self, deliveries: Iterable[BaseDelivery]) -> None:
+        """Let others have them; what does not come from the feed is noted as unsettled, and needs no giving back."""
         self._desk.give_back([one for one in deliveries if one.key])
 
     def close(self, error: BaseException | None) -> None:
@@ -155,9 +155,10 @@ class Exchange:
             # A forked process has none of the threads, and nothing of this is its own.
             return
         self.stop()
+        deadline = time.monotonic() + _GOODBYE
         for intake in self._intakes:
-            intake.join(_GOODBYE)
-        self._give_back(self.mailbox.drain())
+            intake.join(deadline - time.monotonic())
+        self.give_back(self.mailbox.drain())
         failed = Failure.of(error, self._desk.keeps_texts) if isinstance(error, Exception) else None
         self._past.close(failed is not None)
         self._desk.close(_GOODBYE, failed)
@@ -176,29 +177,27 @@ class Exchange:
 
     # What the intake and the past hand over --------------------------------------------------------------------------
 
-    def hand_over(self, partition: int, given: Sequence[Given]) -> None:
-        """Make deliveries of what the feed gave; what nobody wants is done at once."""
+    def receive(self, partition: int, given: Sequence[Given]) -> Sequence[BaseDelivery]:
+        """Make deliveries of what the feed gave."""
         expires = time.monotonic() + self.settings.lease
         made = [self._kind(partition, one, self._desk, expires) for one in given]
         self._desk.add(made)
+        return made
+
+    def hand_over(self, deliveries: Sequence[BaseDelivery]) -> None:
+        """Give them to whoever reads; what nobody wants is done at once. May be repeated after an error."""
+        made = [one for one in deliveries if not one.is_settled]
         wanted = self._sound(made, partial(self._kind.read, keyspace=self._events.keyspace))
         if not self._all or self._past.knows_any:
             wanted = [one for one in wanted if self._is_wanted(one)]
         if self._bodies:
             wanted = self._with_bodies(wanted, self._bodies)
-        repeated = len(given) - [one.attempts for one in made].count(1)
+        repeated = len(deliveries) - [one.attempts for one in deliveries].count(1)
         self.tally.add(delivered=len(wanted), redelivered=repeated)
         self.mailbox.put(wanted)
 
     def _with_bodies(self, wanted: Sequence[BaseDelivery], bodies: Bodies) -> list[BaseDelivery]:
-        try:
-            rejected = bodies.add_to(wanted)
-        except SessionLogError:
-            # They are still this consumer's, so it asks for them again.
-            for one in wanted:
-                self._desk.forget(one)
-            raise
-        for one, error in rejected:
+        for one, error in bodies.add_to(wanted):
             self._reject(one, error)
         return self._sound((one for one in wanted if not one.is_settled), self._kind.check)
 
@@ -247,6 +246,11 @@ class Exchange:
     def wants(self, envelope: Envelope) -> bool:
         """See `past.Reader`."""
         return self._wanted(envelope.type, envelope.agent)
+
+    def _go_on(self, partition: int) -> None:
+        """Some of what is read beside the feed was settled."""
+        if intake := self._intake_of.get(partition):
+            intake.go_on(partition)
 
     def _settled(self, partition: int, seconds: float) -> None:
         """Something failed, or stood in the way of others: it is worth asking again then."""

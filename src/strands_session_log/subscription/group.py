@@ -22,15 +22,15 @@ from ..scripts import (
     GROUP_TAKE,
     GROUP_WORK,
 )
-from ..server.border import Client, insist, told_apart
+from ..server.border import ANSWERED_WITHIN, Client, insist, told_apart
 from ..server.replies import pairs
 from .failure import NONE, Failure
 from .settings import SubscriptionSettings
 from .taken import Gap, Given, Taken, parse_gap
 
 _PAGE = 1000
-_SETTLED_WITHIN = 10.0
-"""Seconds after which the server counts as away, where the client has no time-outs of its own."""
+_LEFT_WITHIN = 2.0
+"""Seconds for which a consumer waits that has said goodbye: others find out by themselves."""
 _new = tuple.__new__
 
 
@@ -143,7 +143,7 @@ class Group:
     def take(self, requests: Sequence[Request]) -> list[Taken]:
         """Ask partitions, all in one round trip; whoever gets no answer asks for its own again (`own`)."""
         calls = [(self._keys(request.partition), self._arguments(request)) for request in requests]
-        replies = insist(lambda: told_apart(GROUP_TAKE.each(self.client, calls)), 0)
+        replies = insist(lambda: told_apart(GROUP_TAKE.each(self.client, calls)), 0, within=ANSWERED_WITHIN)
         return [Taken.parse(request.partition, reply) for request, reply in zip(requests, replies, strict=True)]
 
     def news(self, partitions: Sequence[int], most: int) -> dict[int, list[Given]]:
@@ -162,7 +162,7 @@ class Group:
             with connection_to(self.client, next(iter(feeds)).decode()) as node:
                 return node.execute_command(b"XREADGROUP", *start, *feeds, *([">"] * len(feeds)), NEVER_DECODE=True)
 
-        reply = insist(send, 0)
+        reply = insist(send, 0, within=ANSWERED_WITHIN)
         return {
             feeds[feed]: [_new(Given, (id_, 1, fields)) for id_, fields in entries] for feed, entries in pairs(reply)
         }
@@ -173,7 +173,8 @@ class Group:
         What other consumers of the group were given is still in the feed: it is not trimmed so soon.
         """
         keys = self._keys(unseen.after.partition)
-        reply = insist(lambda: GROUP_MISSING(self.client, keys[:2], [*(one.stream_id for one in unseen)], raw=True), 0)
+        between = [unseen.after.stream_id, unseen.before.stream_id]
+        reply = insist(lambda: GROUP_MISSING(self.client, keys[:2], between, raw=True), 0, within=ANSWERED_WITHIN)
         return parse_gap(unseen.after.partition, reply)
 
     def own(self, partition: int) -> Iterator[bytes]:
@@ -196,7 +197,7 @@ class Group:
             The answers; of a partition whose keys are broken, the error.
         """
         calls = [(self._settle_keys(one), self._told(one)) for one in words]
-        replies = insist(lambda: told_apart(GROUP_SETTLE.each(self.client, calls)), 0, within=_SETTLED_WITHIN)
+        replies = insist(lambda: told_apart(GROUP_SETTLE.each(self.client, calls)), 0, within=ANSWERED_WITHIN)
         return [reply if isinstance(reply, ServerRefusedError) else Settled.parse(reply) for reply in replies]
 
     def work(self, partition: int, arguments: Sequence[Any], sessions: Sequence[str]) -> bool:
@@ -242,13 +243,13 @@ class Group:
     def release(self, partition: int) -> None:
         """Give up the lease of a partition, if this consumer has it; of one that is broken, nobody has."""
         call = [([self._keys(partition)[1]], [self.settings.consumer])]
-        insist(lambda: told_apart(GROUP_RELEASE.each(self.client, call)), 0)
+        insist(lambda: told_apart(GROUP_RELEASE.each(self.client, call)), 0, within=ANSWERED_WITHIN)
 
     def leave(self, partitions: Sequence[int]) -> None:
         """Give up what leases this consumer has in some partitions, and its name where nothing is pending under it."""
         arguments = [self.settings.group, self.settings.consumer]
         calls = [(self._keys(partition)[:2], arguments) for partition in partitions]
-        insist(lambda: GROUP_LEAVE.many(self.client, calls), 0)
+        insist(lambda: GROUP_LEAVE.many(self.client, calls), 0, within=_LEFT_WITHIN)
 
     def note_gap(self, what: str, gap: Gap) -> None:
         """Have what is missing read from the sessions (`catch_up`), or go on behind it (`skip`)."""

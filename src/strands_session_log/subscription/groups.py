@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 from ..errors import GroupNotFoundError, InvalidIdError, ServerRefusedError
@@ -25,7 +26,8 @@ _AHEAD_MS = 10_000
 _HEARTBEAT = b"heartbeat:"
 
 
-class GroupStatus(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class GroupStatus:
     """How a group stands in one partition.
 
     Attributes:
@@ -152,10 +154,11 @@ def _rows(partition: int, reply: Any) -> Iterator[_Row]:
     now = now or max(round(time.time() * 1000), int(last.partition(b"-")[0]))
     for at in range(0, len(flat), 6):
         name, delivered, pending, least, first, consumers = flat[at : at + 6]
-        behind = _sequence(last) - _sequence(delivered) if first else 0
+        # Somebody else may have written the last under any number; what is there was not delivered.
+        behind = max(1, _sequence(last) - _sequence(delivered)) if first else 0
         oldest = min((int(id_.partition(b"-")[0]) for id_ in (least, first) if id_), default=now)
         yield _Row(
-            *(_name(name), partition, max(0, behind), max(0, now - oldest) / 1000, pending),
+            *(_name(name), partition, behind, max(0, now - oldest) / 1000, pending),
             *(delivered.decode(), list(zip(consumers[::2], consumers[1::2], strict=True)), now),
         )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Protocol
@@ -16,6 +17,7 @@ from ..feed import FeedId, replaced
 from ..server.border import is_transient
 from ..server.outage import Outage
 from .bell import Bell
+from .delivery import BaseDelivery
 from .desk import Desk
 from .group import Group, Request
 from .leases import Leases
@@ -29,14 +31,20 @@ logger = logging.getLogger(__name__)
 _MAX_PAUSE = 1.0
 _MOST_AT_ONCE = 500
 """However large a batch is: the server does nothing else meanwhile."""
-_NAP = 0.001
+_NAP, _LOOK_EVERY = 0.001, 0.02
 
 
 class Outlet(Protocol):
     """Where the deliveries go."""
 
-    def hand_over(self, partition: int, given: Sequence[Given]) -> None:
-        """Make deliveries, and give them to whoever reads."""
+    def receive(self, partition: int, given: Sequence[Given]) -> Sequence[BaseDelivery]:
+        """Make deliveries, which are this consumer's from now on."""
+
+    def hand_over(self, deliveries: Sequence[BaseDelivery]) -> None:
+        """Give them to whoever reads; all of them, or none where that raises."""
+
+    def give_back(self, deliveries: Sequence[BaseDelivery]) -> None:
+        """Let others have them."""
 
     def tell(self, error: Exception) -> None:
         """Raise it to whoever reads, who may go on."""
@@ -53,6 +61,15 @@ class Work(Protocol):
 
     def go_on(self, partition: int, kind: str) -> bool:
         """Do some of it, without waiting for anybody; whether something was done."""
+
+    def due_in(self, partition: int) -> float:
+        """In how many seconds to go on with it, unless something of it is settled before."""
+
+    def holds(self, partition: int) -> bool:
+        """Whether something of it is being handled."""
+
+    def leave(self, partition: int) -> None:
+        """Let another consumer go on with it."""
 
     def catch_up(self, gap: Gap) -> None:
         """Have what is missing in the feed read from the sessions."""
@@ -94,8 +111,10 @@ class Intake:
         self._places = {partition: Place(partition, group.settings) for partition in partitions}
         self._reads_singly = isinstance(group.client, ValkeyCluster)
         self._bell = Bell(group.client, group.keyspace)
-        self._stopping, self._listening = threading.Event(), threading.Event()
+        self._stopping, self._listening, self._nudged = (threading.Event() for _ in range(3))
         self._pause = 0.0
+        # Given, and not handed over: what that takes may be refused for now, however often it is tried.
+        self._left: deque[tuple[Place, Sequence[BaseDelivery]]] = deque()
         name = f"session-log-{self._settings.consumer}-intake"
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
         self._thread.start()
@@ -107,6 +126,11 @@ class Intake:
     def try_again(self, partition: int, seconds: float) -> None:
         """Something may be had from a partition in so many seconds, though nothing is new there."""
         self._places[partition].try_again_at(time.monotonic() + seconds)
+
+    def go_on(self, partition: int) -> None:
+        """There may be more to do beside the feed."""
+        self._places[partition].go_on(time.monotonic())
+        self._nudged.set()
 
     def join(self, timeout: float) -> None:
         """Wait until it takes nothing any more; one that only listens does not."""
@@ -136,9 +160,11 @@ class Intake:
             self._outlet.end(error)
 
     def _step(self) -> None:
+        self._hand_over()
         with self._room.taken(self._settings.batch * len(self._places)) as room:
             busy = self._take_what_is_due(room) if room else False
         if not room:
+            self._outage.leave(self)
             self._desk.wait_for_room(0.5)
             # Or it is promised to another thread, which will not take long.
             self._stopping.wait(_NAP)
@@ -162,10 +188,16 @@ class Intake:
         wanted = [place for place in self._places.values() if not place.is_leased_away and not place.is_broken]
         now = time.monotonic()
         seconds = min((place.due_at for place in self._places.values()), default=now) - now
+        has_work = any(place.has_work for place in wanted)
         if self._settings.ordered and self._desk.in_flight:
             # What is handled now may be done at any time, and then its partition can go on.
-            self._desk.wait_for_change(max(0.0, min(seconds, 0.5)))
+            self._desk.wait_for_change(max(0.0, min(seconds, _LOOK_EVERY if has_work else 0.5)))
             return
+        if has_work:
+            # What is handled of it may be done at any time, and then there is more to do: no read may block for long.
+            self._nudged.wait(max(0.0, min(seconds, _LOOK_EVERY)))
+            self._nudged.clear()
+            seconds = 0.0
         self._listening.set()
         try:
             if not self._stopping.is_set():
@@ -183,7 +215,7 @@ class Intake:
         if self._settings.ordered:
             due = [place for place in due if self._may_have(place, now)]
             if not due:
-                self._outage.over(self)
+                self._outage.leave(self)
                 return False
         if self._reads_singly or any(place.may_claim(now) for place in due):
             # One at a time: what may kill its consumers is to be alone, and a cluster is read slot by slot.
@@ -191,14 +223,22 @@ class Intake:
         most = min(self._settings.batch, room, _MOST_AT_ONCE)
         if all(place.expects_news_only(now) for place in due):
             return self._take_news(due, most, now)
+        return self._take_all(due, most, now)
+
+    def _take_all(self, due: Sequence[Place], most: int, now: float) -> bool:
         for place in due:
             if place.must_recover:
                 place.own = list(islice(self._unheard(place.partition), AGAIN_AT_ONCE))
         requests = [place.request(most, now, not self._desk.holds_suspect) for place in due]
-        answers = zip(requests, self._group.take(requests), strict=True)
-        took = sum(self._took(self._places[one.partition], request, one) for request, one in answers)
+        answers = self._group.take(requests)
+        for taken in answers:
+            self._receive(taken.partition, taken.given)
+        for request, taken in zip(requests, answers, strict=True):
+            self._note(self._places[taken.partition], request, taken)
+        self._hand_over()
+        worked = [self._work_beside(self._places[taken.partition], taken.backfill) for taken in answers]
         self._outage.over(self)
-        return took > 0
+        return any(worked) or any(taken.given for taken in answers)
 
     def _unheard(self, partition: int) -> Iterator[bytes]:
         """What this consumer was given and does not know of."""
@@ -217,33 +257,67 @@ class Intake:
             return True
         for place in due:
             given = news.get(place.partition, [])
-            unseen = place.note_news(given, most, now)
-            if place.doubts_history:
-                self._check_history(place, now)
-            if unseen and (gap := self._group.missing(unseen)):
-                self._found(place, gap)
-            if given:
-                self._outlet.hand_over(place.partition, given)
+            place.note_news(given, most, now)
+            self._receive(place.partition, given)
+        self._hand_over()
         self._outage.over(self)
         return bool(news)
 
+    def _receive(self, partition: int, given: Sequence[Given]) -> None:
+        if given:
+            self._left.append((self._places[partition], self._outlet.receive(partition, given)))
+
+    def _hand_over(self) -> None:
+        """Hand over what was given, in its order: it waits here for as long as something about it cannot be had.
+
+        Asked for again it would count as delivered once more, and be parked in the end.
+        """
+        while self._left:
+            place, deliveries = self._left[0]
+            if self._is_in_order(place):
+                self._outlet.hand_over(deliveries)
+            else:
+                self._outlet.give_back(deliveries)
+            self._left.popleft()
+
+    def _is_in_order(self, place: Place) -> bool:
+        """Look whether what was given is of this history, and whether anything before it is gone; False if broken."""
+        try:
+            if place.doubts_history:
+                self._check_history(place)
+            if place.unseen:
+                if gap := self._group.missing(place.unseen):
+                    self._found(place, gap)
+                place.unseen = None
+        except ServerRefusedError as error:
+            if not error.is_wrong_type:
+                raise
+            self._broke(place, error)
+            return False
+        return True
+
     def _found(self, place: Place, gap: Gap) -> None:
         if gap != place.told_gap:
-            place.told_gap = gap
             self._report(gap)
+            # Not before: what a server that is away was not told is told again.
+            place.told_gap = gap
 
     def _may_have(self, place: Place, now: float) -> bool:
-        may = self._leases.may_hold(place.partition, place.is_mine)
+        may = self._leases.may_hold(place.partition, place.is_mine and self._work.holds(place.partition))
         if not may:
+            if place.is_mine:
+                # In this order: whoever has the partition next is to find how far this one came.
+                self._work.leave(place.partition)
+                self._group.release(place.partition)
             place.leave_to_others(now)
         return may
 
-    def _took(self, place: Place, request: Request, taken: Taken) -> bool:
+    def _note(self, place: Place, request: Request, taken: Taken) -> None:
         if taken.status == "forked":
             raise self._forked(place)
         if taken.error:
             self._broke(place, taken.error)
-            return False
+            return
         place.note(request, taken, time.monotonic())
         self._leases.note(place.partition, place.is_mine)
         if taken.parked:
@@ -254,12 +328,14 @@ class Intake:
             self._found(place, taken.gap)
         else:
             place.told_gap = None
-        if taken.given:
-            self._outlet.hand_over(place.partition, taken.given)
-        worked = bool(taken.backfill) and self._go_on(place, taken.backfill)
-        if taken.backfill and not place.is_broken:
-            place.due_at = 0.0 if worked else min(place.due_at, time.monotonic() + 0.02)
-        return bool(taken.given) or worked
+
+    def _work_beside(self, place: Place, backfill: str) -> bool:
+        worked = bool(backfill) and self._go_on(place, backfill)
+        place.has_work = bool(backfill) and not place.is_broken
+        if place.has_work:
+            soon = 0.0 if worked else time.monotonic() + self._work.due_in(place.partition)
+            place.due_at = min(place.due_at, soon)
+        return worked
 
     def _go_on(self, place: Place, backfill: str) -> bool:
         try:
@@ -277,30 +353,33 @@ class Intake:
         place.broke(time.monotonic())
         self._leases.note(place.partition, False)
 
-    def _check_history(self, place: Place, now: float) -> None:
+    def _check_history(self, place: Place) -> None:
         """Look whether what was given last is still in the feed, before anything that came after it is handed over.
 
         Raises:
             LogForkedError: When it is not.
         """
-        (taken,) = self._group.take([place.request(0, now, False)])
+        (taken,) = self._group.take([place.request(0, time.monotonic(), False)])
         if taken.status == "forked":
             raise self._forked(place)
+        if taken.error:
+            raise taken.error
+        place.history_stands()
 
     def _forked(self, place: Place) -> LogForkedError:
         assert place.last is not None
         return replaced(self._group.keyspace, FeedId.parse(place.partition, place.last.id), place.last.fields)
 
     def _report(self, gap: Gap) -> None:
-        self._tally.add(gaps=1)
         match self._settings.on_gap:
             case "catch_up":
                 self._work.catch_up(gap)
             case "skip":
                 logger.warning("after=<%s>, before=<%s> | going on behind a gap in the feed", gap.after, gap.before)
                 self._work.skip(gap)
-            case _:
-                self._outlet.tell(FeedGapError(gap.after, gap.before, gap.missing))
+        self._tally.add(gaps=1)
+        if self._settings.on_gap == "raise":
+            self._outlet.tell(FeedGapError(gap.after, gap.before, gap.missing))
 
     def _lost_touch(self, pause: float) -> None:
         """What was asked may have been given unheard: ask for it again, and see whether history stands."""

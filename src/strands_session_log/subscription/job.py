@@ -23,6 +23,7 @@ from .tally import Tally
 logger = logging.getLogger(__name__)
 
 _SAVE_EVERY = 0.2
+_LOOK_EVERY, _LONGEST_PAUSE = 0.02, 1.0
 _SCAN = 1000
 """How many events are looked at before others have their turn, though none of them is wanted."""
 _TOLD_AT_ONCE = 100
@@ -60,6 +61,7 @@ class Job:
         self._items: list[Item] = []
         self._tries, self._is_read, self._saved_at = tries, False, time.monotonic()
         self._cursor, self._replayed, self._parked = "", list[str](), list[tuple[Item, Failure]]()
+        self._known_cursor = b""
         self._unreadable = list[str]()
         self._waiting: list[Future[bool]] = []
 
@@ -76,14 +78,52 @@ class Job:
         job = cls(
             group, partition, kind, history(events, group, partition, kind, parse_cursor(cursor)), tries, rejected
         )
-        job.began_ms = number(created)
+        job.began_ms, job._known_cursor = number(created), cursor or b""
         return job
+
+    def goes_on(self) -> bool:
+        """Whether it may go on where it stands: not if another consumer has gone on with it meanwhile.
+
+        Within its time none can have. After that, how far it has come on the server tells; of a replay, nothing does.
+        """
+        if time.monotonic() <= self.held_until:
+            return True
+        keys = self._group.keyspace.group(self._partition, self._settings.group)
+        (cursor,) = self._group.command(b"HMGET", keys.group, "backfill_cursor")
+        return self.kind != "replay" and (cursor or b"") == self._known_cursor
 
     @property
     def outstanding(self) -> int:
         """How many events are in somebody's hands."""
         with self._lock:
             return sum(item.is_out for item in self._items)
+
+    def due_in(self) -> float:
+        """In how many seconds to go on with it, unless something is settled before."""
+        now, lease = time.monotonic(), self._settings.lease
+        with self._lock:
+            if self._is_untold:
+                return _SAVE_EVERY / 4
+            out = sum(item.is_out for item in self._items)
+            waiting = [item.due_at - now for item in self._items if item.is_waiting]
+            most = 1 if self._tries >= 2 or self._settings.ordered else self._settings.batch
+            if out < most and (not self._is_read or min(waiting, default=1.0) <= 0):
+                # Others have all the room.
+                return _LOOK_EVERY
+            pauses: list[float] = [lease / 4, _LONGEST_PAUSE, *(() if out >= most else waiting)]
+            return max(0.0, min(pauses))
+
+    @property
+    def _is_untold(self) -> bool:
+        """Whether something is settled that the server does not know of."""
+        told = self._cursor or self._replayed or self._unreadable or self._parked or self._waiting
+        return bool(told) or any(item.is_settled for item in self._items)
+
+    @property
+    def is_begun(self) -> bool:
+        """Whether somebody handles one of them."""
+        with self._lock:
+            return any(item.delivery is not None and item.delivery.started for item in self._items)
 
     def overdue(self) -> list[BaseDelivery]:
         """What somebody has had for longer than `timeout`, and is not waited for."""
@@ -137,9 +177,10 @@ class Job:
             tally: Where it is counted.
             leave: `released` when nobody goes on with it here, `failed` when that is for an error.
         """
+        is_part = True
         with self._saving:
-            while (goes_on := self._save(tally, leave)) and self._is_much:
-                pass
+            while is_part:
+                goes_on, is_part = self._save(tally, leave)
             return goes_on
 
     @property
@@ -147,14 +188,15 @@ class Job:
         """Whether there is more to be told than is told at once."""
         return max(len(self._replayed), len(self._unreadable), len(self._parked)) > _TOLD_AT_ONCE
 
-    def _save(self, tally: Tally, leave: str) -> bool:
+    def _save(self, tally: Tally, leave: str) -> tuple[bool, bool]:
+        """As `save`, up to as much as is told at once; returns also whether that was only a part."""
         with self._lock:
             self._drop_settled()
             is_much = self._is_much
             is_done = self._is_read and not self._items and not is_much
             is_due = time.monotonic() - self._saved_at >= _SAVE_EVERY or self._tries >= 2 or self._waiting or is_much
             if not (is_done or leave or is_due):
-                return True
+                return True, False
             arguments = self._told("" if is_much else self._cursor, is_done, "" if is_much else leave)
             told, waiting = self._parked[:_TOLD_AT_ONCE], [] if is_much else self._waiting
             parked, sessions = len(told), [item.envelope.session_id for item, failure in told if failure.text]
@@ -162,7 +204,8 @@ class Job:
         try:
             kept = self._group.work(self._partition, arguments, sessions)
         except SessionLogError:
-            self._waiting += waiting
+            with self._lock:
+                self._waiting += waiting
             raise
         tally.add(parked=parked)
         with self._lock:
@@ -170,10 +213,11 @@ class Job:
             del self._parked[:parked]
             del self._replayed[: len(arguments[5].split())]
             del self._unreadable[: len(arguments[6].split())]
+            self._known_cursor = arguments[3].encode() if kept and arguments[3] else self._known_cursor
             self._cursor = "" if self._cursor == arguments[3] else self._cursor
             self._saved_at = time.monotonic()
         _answer(waiting, kept)
-        return kept and not is_done
+        return kept and not is_done, kept and is_much
 
     def must_hurry(self) -> bool:
         """Whether somebody waits for an answer, and nobody has said yet that he sees to it."""
@@ -192,10 +236,15 @@ class Job:
         self._is_over.wait(seconds)
 
     def abandon(self, error: Exception | None = None) -> None:
-        """It is over, here: who still waits for an answer is told that it does not count, or that nobody knows."""
+        """It is over, here: who still waits for an answer is told that it does not count, or that nobody knows.
+
+        What nobody has begun to handle is not handed out any more.
+        """
         with self._lock:
             waiting, self._waiting = self._waiting, []
             self._is_over.set()
+            for left in [item.delivery for item in self._items if item.delivery and not item.delivery.started]:
+                left.is_settled = left.is_given_back = True
         for future in waiting:
             if error and not future.done():
                 future.set_exception(error)

@@ -29,24 +29,22 @@ class Leases:
         self._held: set[int] = set()
         self._share, self._again_at = group.keyspace.partitions, 0.0
 
-    def may_hold(self, partition: int, is_mine: bool) -> bool:
-        """Whether this consumer should have a partition; what it should no longer have is released.
+    def may_hold(self, partition: int, is_busy: bool) -> bool:
+        """Whether this consumer should have a partition.
 
         Args:
             partition: The partition.
-            is_mine: Whether it has it.
+            is_busy: Whether it has it, and something of it is being handled: that is finished first.
         """
         with self._lock:
             if time.monotonic() >= self._again_at:
                 self._share = self._share_of_the_living()
                 self._again_at = time.monotonic() + min(_EVERY, self._settings.claim_after / 3)
-            if len(self._held | {partition}) <= self._share:
+            if is_busy or len(self._held | {partition}) <= self._share:
                 self._held.add(partition)
                 return True
             self._held.discard(partition)
-        if is_mine:
-            self._group.release(partition)
-        return False
+            return False
 
     def note(self, partition: int, is_mine: bool) -> None:
         """A partition was asked for: is it this consumer's now?"""

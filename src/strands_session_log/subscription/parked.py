@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 from ..codec import RawEntry, fields_of
 from ..errors import CorruptEntryError, ParkedNotFoundError, ServerRefusedError
@@ -31,7 +32,8 @@ _KINDS = {
 _PARKED_ID = re.compile(r"([0-9]{1,4}):([0-9]{1,20}-[0-9]{1,20})")
 
 
-class ParkedEvent(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class ParkedEvent:
     """An event that a group gave up on.
 
     Attributes:

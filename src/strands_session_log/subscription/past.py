@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import Protocol
 
 from ..errors import SessionLogError
@@ -53,6 +53,7 @@ class Past:
         tally: Where it is counted.
         kind: What deliveries are made of.
         outage: Told what waits for the server.
+        settled: Told where something was settled, so that there may be more to do.
 
     Attributes:
         consumer: Its name.
@@ -67,11 +68,12 @@ class Past:
         tally: Tally,
         kind: type[BaseDelivery],
         outage: Outage,
+        settled: Callable[[int], object],
     ) -> None:
         self.consumer = group.settings.consumer
         self.keeps_texts = group.settings.keep_errors == "full"
         self._events, self._group, self._reader, self._tally, self._kind = events, group, reader, tally, kind
-        self._settings, self._outage = group.settings, outage
+        self._settings, self._outage, self._settled = group.settings, outage, settled
         self._jobs: dict[int, Job] = {}
         self._delivered: dict[str, EventId] = {}
         self._promised = 0
@@ -91,7 +93,7 @@ class Past:
         """See `intake.Work`."""
         held_until = time.monotonic() + self._settings.lease
         job = self._jobs.get(partition)
-        if job is None or job.kind != kind:
+        if job is None or job.kind != kind or not job.goes_on():
             self._begin(partition, job, Job.begin(self._events, self._group, partition, kind, self._rejected))
         job = self._jobs[partition]
         job.held_until = held_until
@@ -106,6 +108,22 @@ class Past:
         if not job.save(self._tally):
             self._begin(partition, job, None)
         return bool(made)
+
+    def due_in(self, partition: int) -> float:
+        """See `intake.Work`."""
+        job = self._jobs.get(partition)
+        return job.due_in() if job else 0.02
+
+    def holds(self, partition: int) -> bool:
+        """See `intake.Work`."""
+        job = self._jobs.get(partition)
+        return job is not None and job.is_begun
+
+    def leave(self, partition: int) -> None:
+        """See `intake.Work`."""
+        if job := self._jobs.get(partition):
+            job.save(self._tally, leave="released")
+            self._begin(partition, job, None)
 
     def fail_overdue(self) -> None:
         """In order, nothing of a partition goes on while something else of it is held up by one of these."""
@@ -152,7 +170,7 @@ class Past:
         is_sure = job is not None and time.monotonic() <= job.held_until
         future: Future[bool] | None = None if is_sure and not confirm else Future()
         kept = job is not None and job.settle(delivery, "ack", NONE, future)
-        self._reader.mailbox.release(delivery)
+        self._release(delivery)
         self._tally.add(**{"acked" if kept else "lost": 1})
         if kept and job:
             if future and job.must_hurry():
@@ -168,20 +186,25 @@ class Past:
             try:
                 if not job.save(self._tally):
                     self._begin(partition, job, None)
+                self._outage.over(job)
             except SessionLogError as error:
                 if is_transient(error):
                     job.wait(self._outage.met(error, job))
                     continue
                 job.abandon(error)
                 self._begin(partition, job, None)
-        self._outage.over(job)
+        self._outage.leave(job)
 
     def fail(self, delivery: BaseDelivery, what: str, failure: Failure) -> None:
         """See `delivery.Settler`."""
         job = self._jobs.get(delivery.partition)
         kept = job is not None and job.settle(delivery, what, failure)
-        self._reader.mailbox.release(delivery)
+        self._release(delivery)
         self._tally.add(**{"failed" if kept else "lost": 1})
+
+    def _release(self, delivery: BaseDelivery) -> None:
+        self._reader.mailbox.release(delivery)
+        self._settled(delivery.partition)
 
     def _made(self, item: Item) -> BaseDelivery:
         given, body = (b"", item.attempts, ()), item.body if self._settings.bodies else None
@@ -199,7 +222,12 @@ class Past:
         """Note how far it came; what was begun has failed if something went wrong, and is the next to be tried."""
         with self._lock:
             jobs = list(self._jobs.values())
+        is_away = False
         for job in jobs:
-            with suppress(SessionLogError):
-                job.save(self._tally, leave="failed" if failed else "released")
+            try:
+                if not is_away:
+                    job.save(self._tally, leave="failed" if failed else "released")
+            except SessionLogError as error:
+                # That it is away was waited for once.
+                is_away = is_transient(error)
             job.abandon()

@@ -34,6 +34,9 @@ class Place:
         is_mine: Whether its lease is this consumer's, in ordered mode.
         is_leased_away: Whether it is another's.
         is_broken: Whether one of its keys is not what it should be.
+        doubts_history: Whether to look if history stands before anything that came is handed over.
+        has_work: Whether there is something to do beside the feed, once what was handed out of it is settled.
+        unseen: What should have stood before what came, and was not seen: others have it, or nobody does.
     """
 
     def __init__(self, partition: int, settings: SubscriptionSettings) -> None:
@@ -43,7 +46,10 @@ class Place:
         self.told_gap: Gap | None = None
         self.own: Sequence[bytes] = ()
         self.must_recover, self.is_mine, self.is_leased_away, self.is_broken = True, False, False, False
-        self._must_compare, self._has_history, self._is_begun, self._claim_at = False, False, False, 0.0
+        self.doubts_history = self.has_work = False
+        self._doubted: Given | None = None
+        self.unseen: Gap | None = None
+        self._has_history, self._is_begun, self._claim_at = False, False, 0.0
         self._is_ordered = settings.ordered
         self._claim_every = max(0.02, min(5.0, settings.claim_after / 4))
 
@@ -56,11 +62,6 @@ class Place:
         known = (self.last.id.decode(), self.last.link) if self.last else ("", b"")
         return Request(self.partition, most, self.may_claim(now), suspects, known, self.own, self._is_begun)
 
-    @property
-    def doubts_history(self) -> bool:
-        """Whether to look if history stands before anything that came is handed over."""
-        return self._must_compare
-
     def may_claim(self, now: float) -> bool:
         """Whether it is time to look for what others left lying."""
         return now >= self._claim_at
@@ -68,36 +69,36 @@ class Place:
     def expects_news_only(self, now: float) -> bool:
         """Whether there is no need to look further than at what is new: so it is while all goes well."""
         looked_lately = now < self.due_at
-        return looked_lately and not (self.must_recover or self._must_compare or self._has_history or self._is_ordered)
+        return looked_lately and not (self.must_recover or self.doubts_history or self._has_history or self._is_ordered)
 
-    def note_news(self, given: Sequence[Given], most: int, now: float) -> Gap | None:
-        """Take note of news.
-
-        Returns:
-            What should have stood before them, and was not seen: others have it, or nobody does.
-        """
+    def note_news(self, given: Sequence[Given], most: int, now: float) -> None:
+        """Take note of news."""
         self.rang, self.asked_at = len(given) >= most, now
         if not given:
-            return None
+            return
         first, seen = FeedId.parse(self.partition, given[0].id), FeedId.parse(self.partition, self.seen)
-        self.seen = given[-1].id.decode()
+        self._has_seen(given[-1].id.decode())
         if first.sequence <= seen.sequence:
             # A number is never used again, except by another history.
-            self._must_compare = self.rang = True
-            return None
-        self.last = given[-1]
-        return None if first.sequence == seen.sequence + 1 else Gap(seen, first)
+            self.doubts_history = self.rang = True
+            self._doubted = given[-1]
+            return
+        self.keep(given[-1])
+        if first.sequence != seen.sequence + 1:
+            self.unseen = Gap(self.unseen.after if self.unseen else seen, first)
 
     def note(self, request: Request, taken: Taken, now: float) -> None:
         """Take note of an answer."""
         self.asked_at = now
-        # There may be more of its own than were given at once.
-        self.must_recover = len(request.own) >= AGAIN_AT_ONCE
-        self.own, self._must_compare, self._is_begun = (), False, True
+        # There may be more of its own than were asked for, or given, at once.
+        is_full = len(request.own) >= AGAIN_AT_ONCE or len(taken.given) >= request.most
+        self.must_recover = bool(request.own) and is_full
+        self.history_stands()
+        self.own, self._is_begun = (), True
         self.is_leased_away, self.is_broken = taken.status == "leased", False
         self.is_mine = not self.is_leased_away
-        self.seen = taken.delivered
-        has_more_again = sum(one.attempts > 1 for one in taken.given) >= AGAIN_AT_ONCE
+        self._has_seen(taken.delivered)
+        has_more_again = sum(one.attempts > 1 for one in taken.given) + len(taken.parked) >= AGAIN_AT_ONCE
         if request.claim:
             self._claim_at = now if has_more_again else now + self._claim_every
         self.rang = has_more_again or len(taken.given) >= request.most
@@ -107,7 +108,28 @@ class Place:
             self.due_at = now + min(taken.wait, _LEASED_EVERY)
         self._has_history = taken.backfill not in ("", "replay")
         if taken.given and taken.given[-1].attempts == 1:
-            self.last = taken.given[-1]
+            self.keep(taken.given[-1])
+
+    def history_stands(self) -> None:
+        """Note that what was given last is still in the feed; then what came since counts, too."""
+        self.doubts_history = False
+        if self._doubted is not None:
+            self.keep(self._doubted)
+            self._doubted = None
+
+    def _has_seen(self, stream_id: str) -> None:
+        """Up to where the group was given everything; where history stands, a lower number is somebody else's."""
+        if self.last is None or _number(stream_id) > _number(self.seen):
+            self.seen = stream_id
+
+    def keep(self, given: Given) -> None:
+        """What was given last, which tells whether history stands; not what somebody else has put behind it."""
+        if self.last is None or _number(given.id.decode()) > _number(self.last.id.decode()):
+            self.last = given
+
+    def go_on(self, now: float) -> None:
+        """There may be more to do beside the feed."""
+        self.due_at = min(self.due_at, now)
 
     def try_again_at(self, moment: float) -> None:
         """Something failed: it may be tried again then."""
@@ -121,7 +143,7 @@ class Place:
 
     def lost_touch(self) -> None:
         """No answer came, or the connection was lost."""
-        self.must_recover = self._must_compare = True
+        self.must_recover = self.doubts_history = True
         self.rang = not self.is_broken
 
     def broke(self, now: float) -> None:
@@ -129,3 +151,7 @@ class Place:
         self.is_broken = self.must_recover = True
         self.is_mine = False
         self.rang, self.due_at, self.asked_at = False, now + _BROKEN_EVERY, now
+
+
+def _number(stream_id: str) -> int:
+    return int(stream_id.rpartition("-")[2])

@@ -4,26 +4,43 @@ from __future__ import annotations
 
 import os
 import socket
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, get_args
 
-from ..errors import SessionLogError, check_seconds, check_whole
+from ..errors import (
+    InvalidSettingError,
+    check_choice,
+    check_flag,
+    check_kind,
+    check_seconds,
+    check_whole,
+)
 from ..ids import check_id
 
 Start: TypeAlias = Literal["feed", "now", "beginning"]
 """Where a new group begins: with what the feed holds, with what comes, or with all that the sessions hold."""
+OnGap: TypeAlias = Literal["raise", "catch_up", "skip"]
+"""What to do when envelopes are gone that were not delivered."""
+OnCorrupt: TypeAlias = Literal["continue", "raise"]
+"""What to do about an entry of the feed that is not what it should be, besides parking it."""
+KeepErrors: TypeAlias = Literal["place", "full"]
+"""What is kept of an exception: its type and place, or its text, too."""
 
-_CHOICES = {
-    "start": ("feed", "now", "beginning"),
-    "on_gap": ("raise", "catch_up", "skip"),
-    "on_corrupt": ("continue", "raise"),
-    "keep_errors": ("place", "full"),
-}
+_CHOICES = {"start": Start, "on_gap": OnGap, "on_corrupt": OnCorrupt, "keep_errors": KeepErrors}
 
 
 def consumer_name() -> str:
     """A name that tells where a consumer runs, and that no other has."""
     return f"{socket.gethostname()}-{os.getpid()}-{os.urandom(3).hex()}"
+
+
+def _types(given: object) -> str | tuple[str, ...] | None:
+    if given is None or isinstance(given, str):
+        return given
+    if isinstance(given, Collection) and all(isinstance(one, str) for one in given):
+        return tuple(given)
+    raise InvalidSettingError("types", given, "give a type (message.added), a family (message.*), or several of them")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +51,7 @@ class SubscriptionSettings:
     consumer: str = field(default_factory=consumer_name)
     start: Start = "feed"
     ordered: bool = False
-    types: str | tuple[str, ...] | None = None
+    types: str | Sequence[str] | None = None
     agent: str | None = None
     bodies: bool = False
     batch: int = 100
@@ -43,18 +60,23 @@ class SubscriptionSettings:
     max_attempts: int = 5
     backoff: float = 0.5
     timeout: float = 300.0
-    on_gap: Literal["raise", "catch_up", "skip"] = "raise"
-    on_corrupt: Literal["continue", "raise"] = "continue"
-    keep_errors: Literal["place", "full"] = "place"
+    on_gap: OnGap = "raise"
+    on_corrupt: OnCorrupt = "continue"
+    keep_errors: KeepErrors = "place"
 
     def __post_init__(self) -> None:
         check_id("group", self.group)
         check_id("consumer", self.consumer)
-        if any(character.isspace() for character in self.group + self.consumer):
-            raise SessionLogError(f"group={self.group!r}, consumer={self.consumer!r}: names must not contain spaces")
+        for name in ("group", "consumer"):
+            if any(map(str.isspace, getattr(self, name))):
+                raise InvalidSettingError(name, getattr(self, name), "names must not contain spaces")
+        object.__setattr__(self, "types", _types(self.types))
+        if self.agent is not None:
+            check_kind("agent", self.agent, str)
+        for name in ("ordered", "bodies"):
+            check_flag(name, getattr(self, name))
         for name, choices in _CHOICES.items():
-            if (value := getattr(self, name)) not in choices:
-                raise SessionLogError(f"{name}={value!r}: give {', '.join(choices[:-1])} or {choices[-1]}")
+            check_choice(name, getattr(self, name), get_args(choices))
         for name, least in (("batch", 1), ("in_flight", 0), ("max_attempts", 1)):
             check_whole(name, getattr(self, name), least)
         for name, least_seconds in (("claim_after", 0.05), ("backoff", 0.0), ("timeout", 0.01)):

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
-from ..errors import check_whole
+from ..errors import NotCopied, check_whole, refuse_unknown
 from .deliveries import Deliveries, SyncDeliveries
 from .delivery import Delivery, SyncDelivery
 from .exchange import Exchange, HasEvents
 from .running import Handler, run
-from .settings import SubscriptionSettings
+from .settings import KeepErrors, OnCorrupt, OnGap, Start, SubscriptionSettings, consumer_name
 from .signals import Signals
 
 
-class Subscriber:
+class Subscriber(NotCopied):
     """A consumer in a group that follows every session of a log: each event is handled at least once by one of them.
 
     ```python
@@ -44,7 +44,7 @@ class Subscriber:
         agent: Only events of this agent.
         bodies: Fetch the content of the events (`delivery.event`), in one round trip a batch.
         batch: How many deliveries are fetched at once at most.
-        in_flight: How many may be unsettled at once; four batches if 0.
+        in_flight: How many may be unsettled at once; four batches, and at least 100, if 0.
         claim_after: After how many seconds without a sign of life a delivery is given to another consumer.
         max_attempts: How often something is tried before it is parked.
         backoff: For how many seconds a failed delivery waits the first time; each time twice as long, up to
@@ -59,15 +59,54 @@ class Subscriber:
             text, which may quote content and so is erased and deleted with that of the session.
 
     Raises:
-        SessionLogError: When one of these cannot be.
+        SessionLogError: When one of these cannot be, or there is no argument of this name (`UnknownArgumentError`).
+
+    Attributes:
+        settings: All of these, as they hold.
     """
 
-    def __init__(self, log: HasEvents, group: str, consumer: str | None = None, **settings: Any) -> None:
-        if isinstance(settings.get("types"), list):
-            settings["types"] = tuple(settings["types"])
-        if consumer is not None:
-            settings["consumer"] = consumer
-        self.settings = SubscriptionSettings(group=group, **settings)
+    _INSTEAD = "make another one, with the same group to share the work"
+
+    @refuse_unknown
+    def __init__(
+        self,
+        log: HasEvents,
+        group: str,
+        consumer: str | None = None,
+        *,
+        start: Start = "feed",
+        ordered: bool = False,
+        types: str | Sequence[str] | None = None,
+        agent: str | None = None,
+        bodies: bool = False,
+        batch: int = 100,
+        in_flight: int = 0,
+        claim_after: float = 30.0,
+        max_attempts: int = 5,
+        backoff: float = 0.5,
+        timeout: float = 300.0,
+        on_gap: OnGap = "raise",
+        on_corrupt: OnCorrupt = "continue",
+        keep_errors: KeepErrors = "place",
+    ) -> None:
+        self.settings = SubscriptionSettings(
+            group=group,
+            consumer=consumer_name() if consumer is None else consumer,
+            start=start,
+            ordered=ordered,
+            types=types,
+            agent=agent,
+            bodies=bodies,
+            batch=batch,
+            in_flight=in_flight,
+            claim_after=claim_after,
+            max_attempts=max_attempts,
+            backoff=backoff,
+            timeout=timeout,
+            on_gap=on_gap,
+            on_corrupt=on_corrupt,
+            keep_errors=keep_errors,
+        )
         self._log = log
         self._exchange: Exchange | None = None
 

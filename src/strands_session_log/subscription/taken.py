@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeAlias
 
 from ..errors import ServerRefusedError
@@ -51,7 +52,8 @@ class Parked(NamedTuple):
     error: str
 
 
-class Gap(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Gap:
     """Envelopes that are gone: after the one, before the other."""
 
     after: FeedId

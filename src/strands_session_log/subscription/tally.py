@@ -32,7 +32,7 @@ class Tally:
         failed: Those that were not handled.
         lost: Those that another consumer had taken over before they were settled.
         parked: Those that were given up.
-        rejected: Those that were not handed out, as somebody else wrote them; they are parked, too.
+        rejected: Those that no writer of this library made, or that the session contradicts: parked, never handed out.
         gaps: How often something was missing in the feed.
     """
 

@@ -12,7 +12,14 @@ from typing import Any
 import pytest
 
 from .. import chain, events
-from ..errors import ConcurrentWriteError, EncodingError, RevisionNotFoundError, SessionNotFoundError
+from ..errors import (
+    ConcurrentWriteError,
+    EncodingError,
+    InvalidPointError,
+    LogForkedError,
+    RevisionNotFoundError,
+    SessionNotFoundError,
+)
 from ..event_log import NO_SESSION, AgentAt, SessionAt
 from ..event_log.sealed import Position
 from ..events import Event, Recorded
@@ -272,6 +279,45 @@ class ReadContract:
         assert "revision 2 is missing" in log.verify("s").problems[0]
         log.client.execute_command("XDEL", key, ids[3])
         assert any("stands at revision 4" in problem for problem in log.verify("s").problems)
+
+    def test_a_hole_in_the_history_is_named_by_the_event_read_last(self, log: SessionLog) -> None:
+        """However it is read; as an id, which has its time, too."""
+        ids = [log.append("s", note(number)) for number in range(4)]
+        log.client.execute_command("XDEL", log.events.keyspace.session("s").events, str(ids[2]))
+        for read in (log.read, log.read_checked):
+            with pytest.raises(LogForkedError) as caught:
+                list(read("s", after=1))
+            assert (caught.value.session_id, caught.value.position) == ("s", ids[1])
+        log.events.cache.drop("s", False)
+        with pytest.raises(LogForkedError) as caught:
+            log.state("s")
+        assert caught.value.position == ids[1]
+
+    def test_an_event_is_read_by_its_revision_or_id(self, log: SessionLog) -> None:
+        """A time is refused, and so is what the session does not have."""
+        ids = [log.append("s", note(number)) for number in range(3)]
+        assert [log.event("s", point).event.data["number"] for point in (1, ids[1], str(ids[2]))] == [0, 1, 2]
+        for missing in (4, 0, EventId(ids[1].ms + 1, 2), EventId(ids[2].ms, 4)):
+            with pytest.raises(RevisionNotFoundError):
+                log.event("s", missing)
+        with pytest.raises(InvalidPointError):
+            log.event("s", "-5m")
+        for point in (1, ids[0]):
+            with pytest.raises(SessionNotFoundError):
+                log.event("nobody", point)
+
+    def test_the_head_of_a_session_is_its_last_event(self, log: SessionLog) -> None:
+        """There is none of a session that is not there."""
+        last = log.append("s", [note(), note()])
+        assert log.head("s") == last
+        with pytest.raises(SessionNotFoundError):
+            log.head("nobody")
+
+    def test_all_sessions_are_iterated_over_newest_first(self, log: SessionLog) -> None:
+        """As `sessions` lists them, page by page."""
+        for number in range(5):
+            log.append(f"s-{number}", note())
+        assert list(log.session_ids()) == [info.session_id for info in log.sessions()]
 
     def test_the_feed_names_every_event_once_and_tells_no_content(self, log: SessionLog) -> None:
         """Its sequence has no gaps, so lag is a subtraction."""

@@ -122,6 +122,18 @@ class HistoryContract:
         assert log.diff("s", 9).is_empty
         assert log.verify("s").ok
 
+    def test_a_dry_run_of_a_rewind_tells_what_would_change_and_writes_nothing(self, log: SessionLog) -> None:
+        """The same point is refused as when it is meant."""
+        ids = _conversation(log)
+        planned = log.rewind("s", 5, dry_run=True)
+        assert (planned.before, planned.after) == (ids[8], ids[4])
+        assert planned.agents["default"].window_left == (2, 3)
+        assert log.head("s") == ids[8]
+        with pytest.raises(RevisionNotFoundError):
+            log.rewind("s", 99, dry_run=True)
+        with pytest.raises(SessionNotFoundError):
+            log.rewind("nobody", 5, dry_run=True)
+
     def test_a_point_at_which_a_tool_has_not_answered_is_refused(self, log: SessionLog) -> None:
         """With the nearest points that will do."""
         call = {"role": "assistant", "content": [{"toolUse": {"name": "add", "toolUseId": "1", "input": {}}}]}
@@ -132,7 +144,8 @@ class HistoryContract:
         with pytest.raises(UnansweredToolCallsError) as refused:
             log.fork("s", 2, "fork")
         assert (refused.value.calls, refused.value.nearest) == ({"default": ["add"]}, (ids[0], ids[2]))
-        with pytest.raises(UnansweredToolCallsError):
-            log.rewind("s", 2)
+        for dry_run in (True, False):
+            with pytest.raises(UnansweredToolCallsError):
+                log.rewind("s", 2, dry_run=dry_run)
         log.fork("s", 2, "fork", allow_unanswered=True)
         assert len(log.state("fork").agents["default"].window) == 2

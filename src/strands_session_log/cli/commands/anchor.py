@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import asdict
 from typing import Annotated
 
 import typer
@@ -38,10 +39,10 @@ def anchor(
     Keep the lines where no writer to the server can change them: then they prove that nothing before them changed.
     """
     with opened(ctx, url, namespace) as log:
-        for name in sessions or log.events.session_ids():
+        for name in sessions or log.session_ids():
             found = _anchor(log, name, is_named=bool(sessions))
             if found is not None:
-                write_json(found._asdict()) if as_json else _write(found)
+                write_json(asdict(found)) if as_json else _write(found)
 
 
 def _anchor(log: SessionLog, session_id: str, is_named: bool) -> Anchor | None:

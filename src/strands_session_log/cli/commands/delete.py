@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import typer
 
-from ...errors import SessionNotFoundError
 from ...session_log import SessionLog
 from ..asking import YesOption, confirm, somebody_there
 from ..connection import opened
@@ -43,7 +42,5 @@ def delete(
 
 
 def _confirm(log: SessionLog, session_id: str) -> None:
-    head = log.events.head(session_id)
-    if head is None:
-        raise SessionNotFoundError(session_id)
-    confirm(f"Delete session {session_id} with its {count(head.id.revision, 'event')} for good?", "nothing was deleted")
+    events = count(log.head(session_id).revision, "event")
+    confirm(f"Delete session {session_id} with its {events} for good?", "nothing was deleted")

@@ -15,7 +15,7 @@ from ..differences import finder, json_of, print_diff
 from ..layout import put
 from ..options import JsonOption, NamespaceOption, SessionArgument, UrlOption
 from ..points import stripped
-from ..reading import known, tell_integrity, told_integrity
+from ..reading import tell_integrity, told_integrity
 from ..terminal import console, plain, write_json
 
 EPILOG = (
@@ -45,7 +45,7 @@ def diff(
     A POINT is a revision (12), an event id, an ISO time, or a relative time (-5m).
     """
     with opened(ctx, url, namespace) as log:
-        known(log, session)
+        log.head(session)
         found = log.diff(session, first, second)
         if as_json:
             write_json({"session_id": session, **json_of(found), "integrity": str(found.integrity)})

@@ -28,7 +28,7 @@ _MARKS = {"ok": Text("✓", "green"), "warn": Text("!", "yellow"), "error": Text
 def doctor(
     ctx: typer.Context, as_json: JsonOption = False, url: UrlOption = None, namespace: NamespaceOption = None
 ) -> None:
-    """Look at the server, and tell what to change for it to keep sessions well.
+    """Look at the server, and tell what to change for it to keep sessions well, and which roles your user can take.
 
     Works on servers that refuse to keep a log, too, and for users who may do no more than PING; it sees less then.
     """

@@ -59,7 +59,7 @@ def export(
     if every == bool(session):
         fail(Code.USAGE, "export takes either sessions or --all")
     with opened(ctx, url, namespace) as log:
-        names: Iterable[str] = log.events.session_ids() if every else session or []
+        names: Iterable[str] = log.session_ids() if every else session or []
         written = [_exported(log, name, directory, force, every, as_json) for name in dict.fromkeys(names)]
     if not all(written):
         raise typer.Exit(Code.PROBLEMS)

@@ -12,7 +12,6 @@ from ..connection import opened
 from ..layout import put
 from ..options import ByOption, JsonOption, NamespaceOption, SessionArgument, UnansweredOption, UrlOption
 from ..progress import progress
-from ..reading import known
 from ..target import again
 from ..terminal import console, count, plain, write_json
 
@@ -41,7 +40,7 @@ def fork(
     A POINT is a revision (12), an event id, an ISO time, or a relative time (-5m).
     """
     with opened(ctx, url, namespace) as log, progress(into) as tell:
-        known(log, session)
+        log.head(session)
         made = log.fork(session, at=at, into=into, allow_unanswered=allowed, progress=tell, by=by)
     copied = made.revision - 1
     if as_json:

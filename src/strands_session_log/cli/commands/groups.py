@@ -59,11 +59,11 @@ def _hint(text: str) -> Text:
 
 def _print_hints(found: list[Standing], options: str) -> None:
     for standing in found:
-        name = shlex.quote(plain(standing.group)) + options
+        name = shlex.quote(one_line(standing.group)) + options
         for problem in standing.problems:
-            put(console(), _hint(f"\n{plain(standing.group)} is not read in {one_line(problem)}"))
+            put(console(), _hint(f"\n{one_line(standing.group)} is not read in {one_line(problem)}"))
         if standing.gaps:
-            lacks = f"{plain(standing.group)} lacks {missing(standing.gaps)}, gone from the feed before it had them"
+            lacks = f"{one_line(standing.group)} lacks {missing(standing.gaps)}, gone from the feed before it had them"
             put(console(), _hint(f"\n{lacks}. From the sessions: session-log groups catch-up {name}"))
             put(console(), _hint(f"Without them: session-log groups skip {name}"))
         if parked := standing.total("parked"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -17,7 +18,7 @@ from ..exits import Code, fail
 from ..layout import put
 from ..options import JsonOption, NamespaceOption, UrlOption
 from ..target import Target
-from ..terminal import console, count, one_line, plain, write_json
+from ..terminal import console, count, one_line, write_json
 
 if TYPE_CHECKING:
     from ...moving import Imported, Progress, Source
@@ -60,8 +61,8 @@ def import_(
 ) -> None:
     """Import the sessions another session manager has kept; run it again to go on where it was interrupted.
 
-    What is there already is skipped, what is there in part is completed, and a session the log has written something
-    else to is left alone. The other store is only read.
+    It skips what is there already, completes what is there in part, and leaves alone what differs.
+    It only reads the other store, and follows no links below its directory.
     """
     # Here, because it imports Strands, which looking at a log does not need.
     from ...moving import SourceError, open_source
@@ -88,7 +89,7 @@ def _import(store: Source, log: SessionLog, sessions: list[str], dry_run: bool, 
         for imported in import_sessions(store, log, sessions, dry_run=dry_run, progress=progress):
             outcomes[imported.outcome] += 1
             if as_json:
-                write_json({**imported._asdict(), "dry_run": dry_run})
+                write_json({**asdict(imported), "dry_run": dry_run})
             else:
                 _print(terminal, imported, dry_run)
             advance()
@@ -116,10 +117,9 @@ def _progress(sessions: int, as_json: bool) -> Iterator[tuple[Console, Progress,
 
 
 def _print(terminal: Console, imported: Imported, dry_run: bool) -> None:
-    put(
-        terminal,
-        Text.assemble(_MARKS[imported.outcome], (plain(imported.session_id), "bold"), f"  {_told(imported, dry_run)}"),
-    )
+    # What a directory is called may have line ends in it.
+    name = (one_line(imported.session_id), "bold")
+    put(terminal, Text.assemble(_MARKS[imported.outcome], name, f"  {_told(imported, dry_run)}"))
     for warning in imported.warnings:
         typer.echo(f"session-log: warning: {one_line(f'{imported.session_id}: {warning}')}", err=True)
 

@@ -23,7 +23,7 @@ from ..layout import put
 from ..options import JsonOption, NamespaceOption, SessionArgument, UrlOption
 from ..pacing import Shortened, pace, seconds
 from ..reading import as_json as json_of
-from ..reading import explain_nothing, known, tell_integrity
+from ..reading import explain_nothing, tell_integrity
 from ..terminal import console, local, plain, span, write_json
 
 EPILOG = (
@@ -98,7 +98,7 @@ def replay(
     if not follow and (speed, max_pause) != (None, None):
         fail(Code.USAGE, "--speed and --max-pause need --follow")
     with opened(ctx, url, namespace) as log:
-        known(log, session)
+        log.head(session)
         before = START if start is None else _just_before(log.resolve(session, start))
         found = log.read_checked(session, before, at)
         player = _Player(agent, follow, speed or 1.0, _MAX_PAUSE if max_pause is None else max_pause)

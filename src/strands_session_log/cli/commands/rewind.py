@@ -9,8 +9,8 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
+from ...errors import UnansweredToolCallsError
 from ...ids import EventId
-from ...replay import unanswered
 from ...session_log import SessionLog
 from ...state.diff import SessionDiff
 from ..asking import YesOption, confirm, somebody_there
@@ -19,7 +19,6 @@ from ..differences import finder, going_back_json, print_going_back
 from ..layout import put
 from ..options import ByOption, JsonOption, NamespaceOption, SessionArgument, UnansweredOption, UrlOption
 from ..points import PointArgument
-from ..reading import known
 from ..target import again
 from ..terminal import console, plain, write_json
 
@@ -47,7 +46,8 @@ def rewind(
     if not dry_run:
         somebody_there(yes, f"rewind {session!r}")
     with opened(ctx, url, namespace) as log:
-        found = _planned(log, session, known(log, session), point, allowed)
+        # A point that will be refused is so before anybody is asked.
+        found = log.rewind(session, point, allow_unanswered=allowed, dry_run=True)
         if dry_run and as_json:
             write_json(_json(session, found, None, found.before.revision))
         elif dry_run or not yes:
@@ -64,24 +64,19 @@ def rewind(
             _tell(console(), session, found, rewound, _undo(log, session, before) + again(ctx, url, namespace))
 
 
-def _planned(log: SessionLog, session_id: str, now: EventId, point: str, allowed: bool) -> SessionDiff:
-    """What will change; a point that will be refused is so before anybody is asked."""
-    found = log.diff(session_id, now, point)
-    if not allowed:
-        unanswered.check(log.events, session_id, log.state(session_id, found.after))
-    return found
-
-
 def _stood(log: SessionLog, session_id: str, rewound: EventId) -> int:
     """The revision it was rewound from; others may have written while somebody was asked."""
-    (recorded,) = log.read(session_id, after=rewound.revision - 1, until=rewound)
-    return EventId.parse(recorded.event.data["from"]).revision
+    return EventId.parse(log.event(session_id, rewound).event.data["from"]).revision
 
 
 def _undo(log: SessionLog, session_id: str, before: int) -> str:
     """The command that leads back."""
-    waiting = unanswered.unanswered(log.state(session_id, before))
-    return f"session-log rewind {shlex.quote(session_id)} {before}{' --allow-unanswered' if waiting else ''}"
+    flag = ""
+    try:
+        log.rewind(session_id, before, dry_run=True)
+    except UnansweredToolCallsError:
+        flag = " --allow-unanswered"
+    return f"session-log rewind {shlex.quote(session_id)} {before}{flag}"
 
 
 def _preview(terminal: Console, log: SessionLog, session_id: str, found: SessionDiff) -> None:

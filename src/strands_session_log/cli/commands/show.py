@@ -16,7 +16,7 @@ from ..conversation import print_conversation
 from ..exits import Code, fail
 from ..layout import put
 from ..options import JsonOption, NamespaceOption, SessionArgument, UrlOption
-from ..reading import known, told_integrity
+from ..reading import told_integrity
 from ..terminal import age, console, count, local, one_line, plain, write_json
 
 EPILOG = "Examples:\n\nsession-log show s-42 --at 12\n\nsession-log show s-42 --at -5m --agent researcher"
@@ -49,7 +49,7 @@ def show(
     `replay` prints it as it happened.
     """
     with opened(ctx, url, namespace) as log:
-        known(log, session)
+        log.head(session)
         state = log.state(session, at)
     if agent is not None:
         state = _only(state, session, agent)

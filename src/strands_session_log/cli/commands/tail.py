@@ -60,7 +60,7 @@ SinceOption = Annotated[
 AfterOption = Annotated[
     str | None,
     typer.Option(
-        "--after", metavar="CURSOR", help="Of all sessions, or --live, go on after a cursor.", show_default=False
+        "--after", metavar="CURSOR", help="Of all sessions, or with --live, go on after a cursor.", show_default=False
     ),
 ]
 TypeOption = Annotated[
@@ -92,6 +92,7 @@ def tail(
     """Print what happens as it happens, in one session or in all, until Ctrl-C.
 
     Of one session, the last turn comes first; of all, one line an event, without content.
+    It waits for a server that goes away or refuses for now, and says so.
     A POINT is a revision (12), an event id, an ISO time, or a relative time (-5m).
     """
     if after is not None and (since is not None or not (live or session is None)):

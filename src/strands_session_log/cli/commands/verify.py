@@ -6,6 +6,7 @@ import io
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
+from dataclasses import asdict
 from typing import Annotated, Any
 
 import typer
@@ -174,7 +175,7 @@ def _json(session_id: str, found: Verification) -> dict[str, Any]:
         "problems": found.problems,
         "witnessed": found.witnessed,
         "expected": found.expected,
-        "deleted": [life._asdict() for life in found.deleted],
+        "deleted": [asdict(life) for life in found.deleted],
         **parent,
     }
 

@@ -9,8 +9,9 @@ from typing import Any, cast
 from valkey import exceptions as driver
 
 from ...codec import RawEntry
-from ...server.border import Client
+from ...server.border import ANSWERED_WITHIN, Client
 from ...server.replies import pairs
+from ...server.timed import answered_within
 
 logger = logging.getLogger(__name__)
 
@@ -83,7 +84,8 @@ class BlockingConnection:
 
     def _ask(self, *command: str | int) -> Any:
         self._is_asked = True
-        self._connection.send_command(*command)
-        reply = self._connection.read_response(disable_decoding=True)
+        with answered_within(ANSWERED_WITHIN):
+            self._connection.send_command(*command)
+            reply = self._connection.read_response(disable_decoding=True)
         self._is_asked = False
         return reply

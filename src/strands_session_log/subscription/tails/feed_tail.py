@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Any
 
 from ...errors import InvalidPointError, PositionUnknownError
 from ...event_log import EventLog
@@ -22,7 +23,8 @@ _PLACE = re.compile(r"([0-9]{1,4}):([0-9]{1,20})-([0-9]{1,20})")
 _POSITION = re.compile(rf"{_PLACE.pattern}(?:,{_PLACE.pattern})*")
 
 
-class FeedPosition(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class FeedPosition:
     """Where a reader stands in the feed: after which envelope of each partition.
 
     As text, `0:1700000000000-12,3:1700000000000-9`.

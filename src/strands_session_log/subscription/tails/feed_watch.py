@@ -17,7 +17,7 @@ from ...event_log import EventLog
 from ...event_log.connection import connection_to
 from ...event_log.diagnosis import CURES, naming
 from ...event_log.reading import fetch, size_of
-from ...feed import Envelope, FeedId, envelope, replaced
+from ...feed import FIELDS, Envelope, FeedId, envelope, replaced
 from ...ids import Instant, parse_point
 from ...server.border import insist
 from ...server.replies import number, record
@@ -73,6 +73,8 @@ class FeedWatch(Watch[FeedItem]):
         self._log, self._after, self._only_new, self._wanted = log, after, only_new, wanted
         self._counter_key = log.keyspace.position(partition)
         self._at, self._is_certain, self._from_ms = FeedId(partition, 0, 0), False, 0
+        # Of the last envelope: what others have written may have any.
+        self._number = 0
         self._last: RawEntry | None = None
         self._doubted: RawEntry | None = None
         self.start = after if isinstance(after, FeedId) and not only_new else None
@@ -91,11 +93,11 @@ class FeedWatch(Watch[FeedItem]):
         """Whether nothing comes after the position, and it was not lost."""
         newest, counter = replies
         if not self._is_certain or not newest:
-            return not newest and (not self._is_certain or number(counter) == self._at.sequence)
+            return not newest and (not self._is_certain or number(counter) == self._number)
         found, last = self._id(newest[0][0]), self._last
         if found == self._at:
             return last is None or link_of(newest[0][1]) == link_of(last[1])
-        return found < self._at and number(counter) == self._at.sequence
+        return found < self._at and number(counter) == self._number
 
     @property
     def landmark(self) -> RawEntry | None:
@@ -116,7 +118,7 @@ class FeedWatch(Watch[FeedItem]):
     def take(self, entries: Sequence[RawEntry]) -> Standing:
         """See `Watch`; what does not follow by its number calls for a closer look: at a gap, or at another history?"""
         first = next((self._id(entry[0]) for entry in entries if numbers_of(entry) > self.position), None)
-        if first and self._is_certain and first.sequence != self._at.sequence + 1:
+        if first and self._is_certain and first.sequence != self._number + 1:
             return Standing.BEHIND
         return super().take(entries)
 
@@ -143,6 +145,7 @@ class FeedWatch(Watch[FeedItem]):
     def _stand_at(self, feed_id: FeedId, entry: RawEntry | None = None) -> None:
         """Know what precedes the next envelope."""
         self._at, self._last, self._is_certain = feed_id, entry, True
+        self._number = feed_id.sequence
         self.buffer.put([Sized(Passed(feed_id), 0)], self.come_again)
 
     def _page(self, count: int) -> Sequence[RawEntry]:
@@ -154,7 +157,7 @@ class FeedWatch(Watch[FeedItem]):
             # Asked before one looks again, so that what comes meanwhile is read, and not passed over.
             end, page = self._end(), self._fetch(self._at.stream_id, "+", count + 1)
         first = page[0] if page else None
-        if self._is_replaced(self._at, self._last, first, end):
+        if self._is_replaced(self._at, self._last, page, end):
             self._begin_anew(first, end)
         else:
             self._settle_doubt()
@@ -165,15 +168,19 @@ class FeedWatch(Watch[FeedItem]):
         self._last = first
         return page[1:]
 
-    def _is_replaced(self, at: FeedId, known: RawEntry | None, first: RawEntry | None, end: FeedId) -> bool:
+    def _is_replaced(self, at: FeedId, known: RawEntry | None, page: Sequence[RawEntry], end: FeedId) -> bool:
         """Whether this is not the feed any more in which an envelope stood.
 
         Args:
             at: Where it stood.
             known: What stood there; None for what was read in an earlier life.
-            first: What stands there now, or after it.
+            page: What stands there now, and after it.
             end: Where nothing does, the last that the feed ever had.
         """
+        first = next((entry for entry in page if self._id(entry[0]) == at or _is_envelope(entry)), None)
+        if page and not first:
+            # Only others have written since, so that nothing is known.
+            return False
         place = self._id(first[0]) if first else end
         if first and place == at:
             return known is not None and link_of(first[1]) != link_of(known[1])
@@ -193,8 +200,8 @@ class FeedWatch(Watch[FeedItem]):
 
     def _look_for_gap(self, first: RawEntry | None, end: FeedId) -> None:
         """Where nothing is left, what came was lost, unless nothing came."""
-        if first is None and end.sequence > self._at.sequence:
-            self._tell(FeedGapError(self._at, None, end.sequence - self._at.sequence))
+        if first is None and end.sequence > self._number:
+            self._tell(FeedGapError(self._at, None, end.sequence - self._number))
             self._stand_at(end)
 
     def _settle_doubt(self) -> None:
@@ -202,7 +209,7 @@ class FeedWatch(Watch[FeedItem]):
         if (doubted := self._doubted) is None:
             return
         at, found = self._id(doubted[0]), self._fetch(doubted[0].decode(), "+", 1)
-        if self._is_replaced(at, doubted, found[0] if found else None, self._at if found else self._end()):
+        if self._is_replaced(at, doubted, found, self._at if found else self._end()):
             self._doubted = None
             self._tell(replaced(self._log.keyspace, at, doubted[1]))
 
@@ -243,17 +250,21 @@ class FeedWatch(Watch[FeedItem]):
 
     def _accept(self, entry: RawEntry) -> Sequence[Sized]:
         at, items = self._id(entry[0]), list[Sized]()
-        missing = at.sequence - self._at.sequence - 1
+        missing = at.sequence - self._number - 1
+        told = self._told(at, entry)
+        if isinstance(told[-1].item, CorruptEntryError):
+            self._at, self._last, self._is_certain = at, entry, True
+            self._number = max(self._number, at.sequence)
+            return told
         if self._is_certain and missing > 0:
             items.append(Sized(FeedGapError(self._at, at, missing), _MARK_BYTES))
-        told = self._told(at, entry)
-        if self._is_certain and missing < 0 and not isinstance(told[-1].item, CorruptEntryError):
+        if self._is_certain and missing < 0:
             # A number is never used again, except by another history.
             items.append(
                 Sized(replaced(self._log.keyspace, self._at, self._last[1] if self._last else ()), _MARK_BYTES)
             )
         items += told
-        self._at, self._last, self._is_certain = at, entry, True
+        self._at, self._last, self._is_certain, self._number = at, entry, True, at.sequence
         return items
 
     def _told(self, at: FeedId, entry: RawEntry) -> Sequence[Sized]:
@@ -265,3 +276,8 @@ class FeedWatch(Watch[FeedItem]):
         wanted = at.ms > self._from_ms and self._wanted(found.type, found.agent)
         # What is not wanted is no burden: the last word of how far it went is.
         return (Sized(found if wanted else Passed(at), size_of(entry) if wanted else _MARK_BYTES),)
+
+
+def _is_envelope(entry: RawEntry) -> bool:
+    """Whether it looks like one: what others have written may have any number."""
+    return tuple(entry[1][::2]) == FIELDS

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from contextlib import suppress
 from functools import partial
 from queue import Empty, SimpleQueue
@@ -16,7 +16,7 @@ from valkey import ValkeyCluster
 from ...codec import RawEntry
 from ...errors import SessionLogError
 from ...errors.quoting import frames_of
-from ...server.border import Client, insist, is_transient
+from ...server.border import ANSWERED_WITHIN, Client, insist, is_transient
 from ...server.outage import Outage
 from .lane import Lane
 from .watch import Standing, Watch
@@ -139,18 +139,21 @@ class Follower:
     def _read(self) -> float:
         """A page for everybody who is behind; for how many seconds to wait for servers that are away."""
         away: dict[Lane, float] = {}
+        answered: set[Lane] = set()
         for watch in list(self._behind):
             lane = self._lane(watch)
             if lane not in away:
                 try:
-                    self._go_on(watch, lane, self._advanced(watch))
+                    standing = self._advanced(watch)
                 except Exception as error:
                     if not is_transient(error):
                         raise
-                    away[lane] = self._outage.met(error, (lane,))
-        for lane in self._lanes.values():
-            if lane not in away:
-                self._outage.over((lane,))
+                    away[lane] = self._outage.met(error, lane.pages)
+                else:
+                    self._go_on(watch, lane, standing)
+                    answered |= {lane} if standing is not Standing.OVER else set()
+        for lane in answered - away.keys():
+            self._outage.over(lane.pages)
         return max(away.values(), default=0.0)
 
     def _go_on(self, watch: Watch[Any], lane: Lane, standing: Standing) -> None:
@@ -167,7 +170,7 @@ class Follower:
         if watch.is_over:
             return Standing.OVER
         try:
-            return watch.advance()
+            return insist(watch.advance, 0, within=ANSWERED_WITHIN)
         except Exception as error:
             if is_transient(error):
                 raise
@@ -209,19 +212,28 @@ class Follower:
                 watch.doubt(lost)
                 self._take_over(watch)
             self._note_landmarks(live)
-            self._outage.over(self)
         except Exception as error:
             if not is_transient(error):
                 raise
             # A read that blocks may not notice.
             self._outage.met(error, self)
+        self._leave_what_nobody_needs(live)
         self._seen = live
         self._next_check = time.monotonic() + _CHECK_EVERY
+
+    def _leave_what_nobody_needs(self, live: Collection[Watch[Any]]) -> None:
+        """Where nothing is asked any more, nothing will tell that the server is back."""
+        if not live:
+            self._outage.leave(self)
+        followed = set(map(self._lane, self._watches))
+        for lane in self._lanes.values():
+            if lane not in followed:
+                self._outage.leave(lane.pages)
 
     def _fallen(self, idle: Sequence[Watch[Any]]) -> list[Watch[Any]]:
         """Those that do not stand at the end of what is there, or of which it is not certain; one round trip."""
         probes = [(watch, watch.probe()) for watch in idle]
-        replies = iter(insist(partial(self._ask, [command for _, asked in probes for command in asked]), 0))
+        replies = iter(self._asked([command for _, asked in probes for command in asked]))
         answered = [(watch, [next(replies) for _ in asked]) for watch, asked in probes]
         return [watch for watch, found in answered if not _stands(watch, found)]
 
@@ -236,15 +248,20 @@ class Follower:
         """Those at which something comes all the time, and what they had read that is not there any more; one trip."""
         asked = [(watch, self._landmarks[watch]) for watch in moving if watch in self._landmarks]
         commands = [("XRANGE", watch.key, landmark[0], landmark[0]) for watch, landmark in asked]
-        replies: Sequence[Any] = insist(partial(self._ask, commands), 0) if commands else ()
+        replies = self._asked(commands) if commands else ()
         return [one for one, found in zip(asked, replies, strict=True) if not _is_there(one[1], found)]
+
+    def _asked(self, commands: Sequence[Sequence[Any]]) -> Sequence[Any]:
+        return insist(partial(self._ask, commands), 0, within=ANSWERED_WITHIN)
 
     def _ask(self, commands: Iterable[Sequence[Any]]) -> list[Any]:
         pipeline = self._client.pipeline(transaction=False)
         for command in commands:
             # What others have written may be any bytes, and is no trouble of whoever else is asked about.
             pipeline.execute_command(*command, NEVER_DECODE=True)
-        return list(pipeline.execute(raise_on_error=False))
+        replies = list(pipeline.execute(raise_on_error=False))
+        self._outage.over(self)
+        return replies
 
 
 def _is_there(landmark: RawEntry, found: Any) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from threading import Event, Lock, Thread
 from typing import Any
 
@@ -31,10 +31,14 @@ class Lane:
         key: One key of the slot.
         hand_back: Takes a watch that has to read by itself before it can wait again.
         outage: Told that the server is waited for.
+
+    Attributes:
+        pages: Whoever reads by page for those that were handed back, as a part of the outage.
     """
 
     def __init__(self, client: Client, key: str, hand_back: Callable[[Watch[Any]], object], outage: Outage) -> None:
         self._client, self._key, self._hand_back, self._outage = client, key, hand_back, outage
+        self.pages: Hashable = (self, "pages")
         self._lock, self._stopped = Lock(), Event()
         self._live: dict[Watch[Any], None] = {}
         self._thread: Thread | None = None
@@ -103,7 +107,8 @@ class Lane:
             if self._live:
                 return False
             self._thread = None
-        self._outage.over(self)
+        # Those that it had let go are read for by page: that will tell whether the server is back.
+        self._outage.leave(self, to=self.pages)
         return True
 
     def _serve(self) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
+from dataclasses import dataclass
 
 from ...errors import InvalidPointError
 from ...ids import START, EventId
@@ -11,7 +11,8 @@ from ...ids import START, EventId
 _POSITION = re.compile(r"([0-9]{1,16}-[0-9]{1,16})\.([0-9]{1,16}-[0-9]{1,16})")
 
 
-class LivePosition(NamedTuple):
+@dataclass(frozen=True, slots=True, order=True)
+class LivePosition:
     """Where a reader stands in a session: after which event of the log, and after which piece of the live stream.
 
     As text, `1700000000000-12.1700000004000-3`: an SSE `Last-Event-ID`, a query parameter. Positions of one tail order

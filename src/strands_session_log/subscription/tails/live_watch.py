@@ -60,7 +60,7 @@ class DeltaWatch(Watch[Any]):
 
     def stands(self, replies: Sequence[Any]) -> bool:
         """Whether it is the one read last, or there is none."""
-        return not replies[0] or numbers_of(replies[0][0]) == self._at
+        return not replies[0] or EventId(*numbers_of(replies[0][0])) == self._at
 
     def _begin(self) -> None:
         """Nothing has to be asked."""

@@ -1,0 +1,45 @@
+"""What is told of appends in the process that makes them."""
+
+from __future__ import annotations
+
+import logging
+import random
+import threading
+
+import pytest
+
+from strands_session_log import SessionLog, events
+
+NOTE = events.Custom("custom.note", {})
+
+
+def test_every_listener_hears_of_every_append_though_another_fails(
+    log: SessionLog, caplog: pytest.LogCaptureFixture
+) -> None:
+    heard: list[tuple[str, int]] = []
+
+    def fail(session_id: str, revision: int) -> None:
+        raise RuntimeError("not mine")
+
+    log.events.on_append[:0] = [fail, lambda *told: heard.append(told)]
+    with caplog.at_level(logging.WARNING):
+        log.append("s", [NOTE, events.Custom("custom.note", {})])
+        log.fork("s", 1, "fork")
+    assert heard == [("s", 2), ("fork", 2)]
+    assert caplog.text.count("a listener to appends failed") == 2
+
+
+def test_a_feed_is_trimmed_in_passing_by_a_thread_that_says_so(
+    log: SessionLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trimmed, names = threading.Event(), list[str]()
+
+    def trim(partition: int) -> None:
+        names.append(threading.current_thread().name)
+        trimmed.set()
+
+    monkeypatch.setattr(random, "random", lambda: 0.0)
+    monkeypatch.setattr(log.events, "trim_feed", trim)
+    log.append("s", NOTE)
+    assert trimmed.wait(5)
+    assert names == ["session-log-trimming"]

@@ -1,0 +1,125 @@
+"""What users write in annotations of their own functions; type checkers run over this file, nothing executes it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from strands_session_log import (
+    AgentDiff,
+    AgentState,
+    Change,
+    CheckedEvents,
+    Deliveries,
+    Delivery,
+    Envelope,
+    EventId,
+    Expected,
+    FeedId,
+    Gap,
+    Handler,
+    Integrity,
+    LiveStats,
+    LiveTokens,
+    MessageChange,
+    MessageRecord,
+    ParkedEvents,
+    Point,
+    Progress,
+    Recorded,
+    RecorderStats,
+    SessionDiff,
+    SessionLog,
+    SessionRecorder,
+    SnapshotKey,
+    Subscriber,
+    SyncDeliveries,
+    SyncDelivery,
+    Tombstone,
+    events,
+)
+
+
+def opened(url: str, key: SnapshotKey) -> SessionLog:
+    """A log with a key."""
+    return SessionLog.connect(url, snapshot_key=key)
+
+
+def appended(log: SessionLog, happened: events.Event, expected: Expected) -> EventId:
+    """Where it stands."""
+    return log.append("s-42", happened, expected)
+
+
+def since(log: SessionLog, point: Point, progress: Progress) -> SessionDiff:
+    """What differs; points are whatever stands for one."""
+    at: EventId = log.resolve("s-42", point)
+    one: Recorded = log.event("s-42", point)
+    last: EventId = log.head("s-42")
+    log.fork("s-42", at, into="s-43", progress=progress)
+    planned: SessionDiff = log.rewind("s-42", one.id, dry_run=True)
+    done: EventId = log.rewind("s-42", last, by="ada", dry_run=False)
+    return planned if done else log.diff("s-42", at)
+
+
+def told(diff: SessionDiff) -> Iterator[str]:
+    """In words."""
+    agent: AgentDiff
+    changed: MessageChange
+    differs: Change
+    for name, agent in diff.agents.items():
+        for changed in agent.added:
+            yield f"{name} {changed.index}"
+        for differs in agent.state:
+            yield f"{differs.path} {differs.kind}"
+    integrity: Integrity = diff.integrity
+    yield str(integrity)
+
+
+def texts(agent: AgentState) -> list[object]:
+    """What was said."""
+    records: list[MessageRecord] = [*agent.messages]
+    return [record.shown["content"] for record in records]
+
+
+def checked(log: SessionLog) -> CheckedEvents:
+    """Sessions one after the other."""
+    every: list[str] = [*log.session_ids()]
+    gone: list[Tombstone] = [*log.tombstones()]
+    return log.read_checked(every[0] if every else gone[0].session_id)
+
+
+async def handled(deliveries: Deliveries) -> None:
+    """In a loop of one's own."""
+    async for delivery in deliveries:
+        envelope: Envelope = delivery.envelope
+        place: FeedId = envelope.feed_id
+        if place.partition == 0:
+            await park(delivery)
+
+
+async def park(delivery: Delivery) -> None:
+    """In a function of one's own."""
+    await delivery.park("not of interest")
+
+
+def handled_in_a_thread(deliveries: SyncDeliveries) -> list[SyncDelivery]:
+    """Likewise."""
+    return [*deliveries]
+
+
+async def run(subscriber: Subscriber, handler: Handler) -> None:
+    """A handler from elsewhere."""
+    await subscriber.run(handler)
+
+
+def lacking(log: SessionLog) -> list[Gap]:
+    """What groups lack."""
+    parked: ParkedEvents = log.parked("audit")
+    parked.drop(one.parked_id for one in parked)
+    return [status.gap for status in log.groups() if status.gap]
+
+
+def lost(recorder: SessionRecorder, speaker: LiveTokens) -> int:
+    """What was dropped."""
+    recorded: RecorderStats = recorder.stats
+    spoken: LiveStats = speaker.stats
+    return recorded.lost + spoken.dropped
