@@ -8,17 +8,22 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from inspect import signature
 from typing import Any
 
 import pytest
 from strands import Agent
 from strands.agent.conversation_manager import NullConversationManager
-from strands.hooks import AfterToolCallEvent, BeforeModelCallEvent
 from strands_agents import add, call, happened, make_agent
 
 from strands_session_log import SessionLog, SessionRecorder, ValkeySessionManager, events
+from strands_session_log.lifecycle.hooks import hook_event
 from strands_session_log.testing.model import ScriptedModel
 
+pytestmark = pytest.mark.skipif(
+    "content.Message" not in str(signature(Agent.__call__)),
+    reason="this version of Strands takes no messages as a prompt",
+)
 GUARDRAIL: Any = [{"redactContent": {"redactUserContentMessage": "[redacted]"}}, {"text": "I cannot help with that."}]
 
 
@@ -211,7 +216,7 @@ def continued(agent: Any, text: str) -> None:
             continuation.add_input(event, given)
 
     pending = [text]
-    agent.hooks.add_callback(BeforeModelCallEvent, add)
+    agent.hooks.add_callback(hook_event("BeforeModelCallEvent"), add)
 
 
 @pytest.mark.parametrize("hold", [False, True])
@@ -246,7 +251,7 @@ def test_a_merge_into_what_a_tool_answered_takes_its_place(session_log: SessionL
     def after_the_tool(event: Any) -> None:
         continued(agent, " And more.")
 
-    agent.hooks.add_callback(AfterToolCallEvent, after_the_tool)
+    agent.hooks.add_callback(hook_event("AfterToolCallEvent"), after_the_tool)
     agent("Add.")
     messages = session_log.state("s").agents["default"].messages
     assert len(messages) == 4
@@ -274,7 +279,7 @@ def test_what_is_held_back_of_a_merge_is_not_stored_before_the_model_call_has_se
         return [call("add", a=1, b=2)] if len(messages) == 1 else "Done."
 
     agent = make_agent(session_log, look, manager={"hold_user_messages": True}, tools=[add])
-    agent.hooks.add_callback(AfterToolCallEvent, lambda _: continued(agent, "Secret."))
+    agent.hooks.add_callback(hook_event("AfterToolCallEvent"), lambda _: continued(agent, "Secret."))
     agent("Add.")
     assert ["Secret." in one for one in stored] == [False, False]
     assert "Secret." in str([event.data for event in happened(session_log)])

@@ -353,6 +353,7 @@ def test_the_window_after_a_direct_tool_call_is_what_the_agent_holds(
     assert session_log.verify("s").ok
 
 
+@pytest.mark.skipif("pin_first" not in SLIDING, reason="this version of Strands takes out what tools answered first")
 def test_the_window_after_a_direct_tool_call_needs_no_event_of_its_own(session_log: SessionLog) -> None:
     manager = SlidingWindowConversationManager(window_size=4)
     agent = make_agent(session_log, answers(6), conversation_manager=manager, tools=[add])

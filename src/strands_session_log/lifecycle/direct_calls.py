@@ -7,18 +7,22 @@ So with the last of the four it is worked out on a copy what the conversation ma
 from __future__ import annotations
 
 import copy
+import re
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any, TypeGuard, cast
 
 from strands.agent.conversation_manager import SlidingWindowConversationManager
 
+_LAST_WORDS = re.compile(r"agent\.(tool\.)?\S+ was called\.?")
+"""With and without what newer versions of Strands say in them."""
+
 
 def ends_direct_call(message: Any) -> bool:
     """Whether a message is the last of those that record a direct tool call; a model may say the same."""
     blocks = message["content"]
-    text = blocks[0].get("text", "") if len(blocks) == 1 else ""
-    return message["role"] == "assistant" and text.startswith("agent.tool.") and text.endswith(" was called.")
+    text = blocks[0].get("text") if len(blocks) == 1 and message["role"] == "assistant" else None
+    return isinstance(text, str) and _LAST_WORDS.fullmatch(text) is not None
 
 
 def about_to_hold(agent: Any, heard: Sequence[Any], state: dict[str, Any]) -> tuple[Sequence[Any], dict[str, Any]]:

@@ -60,7 +60,8 @@ class ValkeySessionManager(RepositorySessionManager, LogRepository, NotCopied):
         record: `all`, or `state` for only what resuming needs: no invocation, model, tool and node events.
         hold_user_messages: Keep a user message, and the prompt of a node, back until the model call it belongs to has
             settled, for those who may not store it even for the moment until a guardrail redacts it. A process that
-            dies in that call loses it.
+            dies in that call loses it. It cannot be kept up for an agent that is called while it runs
+            (`unsafe_reentrant`): there, another call may end the wait.
         verify_on_resume: Resume from the events alone, not from a snapshot, and refuse with `SessionBrokenError` when
             one is not what was written; as the log says if left out. It takes the longer the more events there are.
         session_repository: Known because the base class has it, and warned of: this manager is a repository itself.
