@@ -16,7 +16,7 @@ from strands_agents import add, call, happened, make_agent
 
 from strands_session_log import SessionLog, ValkeySessionManager, errors
 from strands_session_log.lifecycle.hooks import hook_event
-from strands_session_log.session_manager import AlreadyAnsweredError, ConcurrentWriteError
+from strands_session_log.session_manager import AgentConflictError, AlreadyAnsweredError
 from strands_session_log.testing.model import ScriptedModel
 from support.programs import Program
 
@@ -265,7 +265,7 @@ def test_what_an_application_writes_beside_a_call_does_not_let_the_answer_be_giv
     assert till.is_charging.wait(timeout=30)
     agent.state.set("progress", 1)
     agent._session_manager.sync_agent(agent)
-    with pytest.raises(ConcurrentWriteError):
+    with pytest.raises(AgentConflictError):
         till.agent(session_log)(answer)
     till.is_done.set()
     running.join()

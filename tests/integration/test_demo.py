@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 
 from strands_session_log import SessionLog
 from strands_session_log.cli.app import app
-from strands_session_log.demo import Began, DemoError, Ended, Killed, Resumed, child, play, story
+from strands_session_log.demo import AgentResumed, Began, DemoError, Killed, StoryEnded, child, play, story
 from support import programs
 
 SECONDS = 60
@@ -43,8 +43,8 @@ def test_a_killed_process_leaves_a_session_that_another_one_finishes(server_url:
 
     assert isinstance(began, Began)
     assert isinstance(killed, Killed)
-    assert isinstance(resumed, Resumed)
-    assert isinstance(ended, Ended)
+    assert isinstance(resumed, AgentResumed)
+    assert isinstance(ended, StoryEnded)
     assert killed.code == -9
     assert killed.pid != resumed.pid
     assert resumed.restored == 3

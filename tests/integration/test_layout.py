@@ -9,7 +9,7 @@ from strands import Agent
 
 from strands_session_log import AgentAt, SessionAt, SessionLog, ValkeySessionManager, errors, events
 from strands_session_log.keys import config_key
-from strands_session_log.session_manager import SessionLostError
+from strands_session_log.session_manager import AgentSessionLostError
 from strands_session_log.testing.model import ScriptedModel
 from support import FaultProxy
 from support.servers import Server
@@ -91,7 +91,7 @@ def test_an_agent_whose_session_the_server_lost_is_told_that(tcp_server: Server)
     with pytest.raises(Exception, match="is not on the server any more") as lost:
         agent("Again!")
     found: BaseException | None = lost.value
-    while found is not None and not isinstance(found, SessionLostError):
+    while found is not None and not isinstance(found, AgentSessionLostError):
         found = found.__cause__ or found.__context__
     assert isinstance(found, errors.ConcurrentWriteError)
     assert "0-0" not in str(found)

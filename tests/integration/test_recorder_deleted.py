@@ -16,7 +16,7 @@ from strands_agents import happened, make_agent
 from strands_session_log import SessionLog, SessionRecorder, events
 from strands_session_log.errors import ServerUnavailableError
 from strands_session_log.instrumentation import Detail, RecordingBegunAnew, get_hooks, set_hooks
-from strands_session_log.session_manager import SessionLostError
+from strands_session_log.session_manager import AgentSessionLostError
 from strands_session_log.testing.model import ScriptedModel
 from support import FaultProxy, wait_until
 from support.servers import Server
@@ -338,7 +338,7 @@ def test_a_session_manager_is_told_that_its_session_was_deleted_and_writes_nothi
     agent(SECRET)
     delete(session_log)
     for _ in range(2):
-        with pytest.raises(SessionLostError, match="is not on the server any more"):
+        with pytest.raises(AgentSessionLostError, match="is not on the server any more"):
             agent("And now?")
     assert session_log.sessions() == []
 

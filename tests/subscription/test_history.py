@@ -319,6 +319,7 @@ def test_a_server_is_asked_rarely_while_handlers_are_slow_and_at_once_when_they_
             with Subscriber(log, "g", **settings) as deliveries:
                 for _ in range(20 * log.partitions):
                     next(deliveries).park("not yet")
+                wait_until(lambda: sum(one.parked for one in log.groups()) == 20 * log.partitions, "all to be parked")
                 log.parked("g").replay(one.parked_id for one in log.parked("g"))
         with Subscriber(log, "g", **settings) as deliveries:
             slow = next(deliveries)

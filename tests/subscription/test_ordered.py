@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from strands_session_log import SessionLog, Subscriber
 from strands_session_log.errors import DeliveryLostError
 from strands_session_log.subscription.failure import Failure
-from strands_session_log.subscription.group import Said, Settled, Words
+from strands_session_log.subscription.group import Disposition, Settled, SettleRequest
 from support.waiting import PATIENCE, wait_until
 
 from .helpers import Consumer, Told, number_of
@@ -405,9 +405,10 @@ def test_what_is_failed_for_being_late_and_settled_in_the_same_moment_is_no_gap(
         one = next(deliveries)
         done = {"done": [one.key]} if first == "ack" else {}
         said = [
-            Said(what, one.key, 1, failure=Failure("TimeoutError")) for what in ([] if done else ["park"]) + ["nack"]
+            Disposition(what, one.key, 1, failure=Failure("TimeoutError"))
+            for what in ([] if done else ["park"]) + ["nack"]
         ]
-        (settled,) = deliveries._exchange._group.settle([Words(one.partition, others=said, **done)])
+        (settled,) = deliveries._exchange._group.settle([SettleRequest(one.partition, others=said, **done)])
         assert isinstance(settled, Settled)
         assert settled.done + settled.others == "kg"
         assert [status.gap for status in log.groups() if status.gap] == []

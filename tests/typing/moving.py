@@ -14,8 +14,8 @@ from strands_session_log.moving import (
     ExportError,
     FileSessions,
     Imported,
+    ImportProgress,
     Loss,
-    Progress,
     Snapshots,
     Source,
     SourceError,
@@ -53,7 +53,7 @@ sources: list[Source] = [
     Snapshots(Path("./snapshots")),
     ValkeySessions(valkey.Valkey()),
 ]
-progress: Progress = tell
+progress: ImportProgress = tell
 with open_source("file-session:./sessions") as source:
     for imported in import_sessions(source, log, ["s-42"], dry_run=True, progress=lambda id_, written, total: None):
         outcome: str = imported.outcome

@@ -15,7 +15,7 @@ from strands_session_log.feed import FeedId
 from strands_session_log.ids import EventId
 from strands_session_log.live.publisher import _Piece
 from strands_session_log.live.voice import Voice
-from strands_session_log.subscription.tails.buffer import CAPACITY, Buffer, Ended, Sized
+from strands_session_log.subscription.tails.buffer import CAPACITY, Buffer, ReadingEnded, Sized
 
 PLACES = st.dictionaries(st.integers(0, 1023), st.tuples(st.integers(0, 10**14), st.integers(0, 10**14)), max_size=20)
 
@@ -79,11 +79,11 @@ def test_what_is_no_live_position_is_refused(text: str) -> None:
 
 def test_closing_ends_waits_in_threads_and_in_event_loops() -> None:
     async def wait(buffer: Buffer[int]) -> None:
-        with pytest.raises(Ended):
+        with pytest.raises(ReadingEnded):
             await buffer.get_async()
 
     def wait_in_thread(buffer: Buffer[int], ended: threading.Event) -> None:
-        with pytest.raises(Ended):
+        with pytest.raises(ReadingEnded):
             buffer.get()
         ended.set()
 

@@ -10,7 +10,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
 from strands_session_log import events
 
-from .facts import Envelope, facts_of, mapping, number, seconds
+from .facts import CountedEnvelope, facts_of, mapping, number, seconds
 from .labels import OTHER, Bounded, one_of
 
 PREFIX = "strands_session_log"
@@ -83,7 +83,7 @@ class Conversations:
             "recording.gap": self._gap,
         }
 
-    def count(self, envelopes: Iterable[Envelope]) -> None:
+    def count(self, envelopes: Iterable[CountedEnvelope]) -> None:
         """Count events; whatever their facts hold, nothing is raised."""
         for envelope in envelopes:
             agent = self._agents.label(envelope.agent)

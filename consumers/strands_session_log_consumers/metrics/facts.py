@@ -9,7 +9,7 @@ _LARGEST = 1e12
 """More than any count of tokens or duration in milliseconds: thirty years."""
 
 
-class EventId(Protocol):
+class CountedEventId(Protocol):
     """Where an event stands in its session."""
 
     @property
@@ -17,11 +17,11 @@ class EventId(Protocol):
         """Server clock in milliseconds since the epoch."""
 
 
-class Envelope(Protocol):
+class CountedEnvelope(Protocol):
     """The part of a feed envelope that is counted."""
 
     @property
-    def id(self) -> EventId:
+    def id(self) -> CountedEventId:
         """The event."""
 
     @property
@@ -37,7 +37,7 @@ class Envelope(Protocol):
         """What may be known without reading content."""
 
 
-def facts_of(envelope: Envelope) -> Mapping[str, Any]:
+def facts_of(envelope: CountedEnvelope) -> Mapping[str, Any]:
     """Its facts; none if they cannot be read."""
     try:
         return mapping(envelope.facts)

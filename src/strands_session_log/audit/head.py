@@ -20,7 +20,7 @@ NO_DIRECTORY = "none"
 _LONG = 120
 
 
-class Standing(NamedTuple):
+class SessionStanding(NamedTuple):
     """A head and what stands in the directory, as of one moment.
 
     Attributes:
@@ -64,7 +64,7 @@ class HeadFacts:
         first: The head before the first event was read; forks it names must be made of events there are.
     """
 
-    def __init__(self, first: Standing) -> None:
+    def __init__(self, first: SessionStanding) -> None:
         self.created, self._moved, self._messages = START, dict[str, EventId](), dict[str, GrowingRanges]()
         self._erased, self._is_whole = GrowingRanges(), True
         forks, self._no_forks = notes_in(first.text("forks"))
@@ -91,7 +91,7 @@ class HeadFacts:
         """The content of an event was erased after it was added."""
         self._erased.add(id_.revision, id_.revision)
 
-    def problems(self, standing: Standing, lineage: Lineage) -> Iterator[str]:
+    def problems(self, standing: SessionStanding, lineage: Lineage) -> Iterator[str]:
         """What is wrong with the head of a session that ends with the event added last."""
         wanted = {"created": str(self.created.ms)}
         if self._is_whole:
@@ -118,7 +118,7 @@ class HeadFacts:
 
 
 def life_problems(
-    standing: Standing,
+    standing: SessionStanding,
     created: EventId,
     lives: Sequence[Tombstone],
     deleted: tuple[int, int, str] | None,
@@ -149,7 +149,7 @@ def life_problems(
         yield f"the feed tells that the session was deleted after event {created}, with which it begins"
 
 
-def directory_problem(standing: Standing, last: EventId) -> str:
+def directory_problem(standing: SessionStanding, last: EventId) -> str:
     """What is wrong with the session's line in the directory."""
     if standing.score == NO_DIRECTORY:
         return ""

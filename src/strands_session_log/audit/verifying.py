@@ -20,7 +20,7 @@ from ..server.replies import pairs
 from ..snapshot import Authenticator
 from .anchors import Expect, Expectations
 from .checker import Checker, time_problem
-from .head import NO_DIRECTORY, HeadFacts, Standing, directory_problem, life_problems
+from .head import NO_DIRECTORY, HeadFacts, SessionStanding, directory_problem, life_problems
 from .lineage import Lineage
 from .snapshots import snapshot_problems
 from .witness import Witness
@@ -169,15 +169,15 @@ class _Examination:
         facts = (self._lineage.parent, witnessed, self._expectations.count, self._lives)
         return Verification(not problems, at.id.revision, self.checker.link, problems.lines, *facts)
 
-    def _look(self, start: str = "-", count: int = 0) -> tuple[Standing, Sequence[RawEntry]]:
+    def _look(self, start: str = "-", count: int = 0) -> tuple[SessionStanding, Sequence[RawEntry]]:
         keys = self._log.keyspace.session(self._session_id)
         call = partial(STANDING, self._log.client, (keys.events, keys.head, keys.sessions), raw=True)
         head, entries, score = insist(lambda: call(arguments=(self._session_id, start, count)), self._log.retry_for)
         if isinstance(entries, bytes):
             raise ServerRefusedError(text(entries))
         if isinstance(head, bytes):
-            return Standing({}, text(score), "the session's head cannot be read: it is no hash"), entries
-        return Standing(dict(pairs(head)), text(score)), entries
+            return SessionStanding({}, text(score), "the session's head cannot be read: it is no hash"), entries
+        return SessionStanding(dict(pairs(head)), text(score)), entries
 
     def _read(self, pages: Iterable[Sequence[RawEntry]], progress: Progress, total: int) -> None:
         for page in pages:

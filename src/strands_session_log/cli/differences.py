@@ -28,7 +28,7 @@ _CONTEXT = 40
 _PRESENCE = {"added": "  (new)", "removed": "  (gone)"}
 
 
-class Line(NamedTuple):
+class DiffLine(NamedTuple):
     """A line that may be longer than the terminal is wide.
 
     Attributes:
@@ -78,7 +78,7 @@ def print_going_back(terminal: Console, diff: SessionDiff, now: Lookup, then: Lo
     _section(terminal, "graphs and swarms", map(_plain, change_lines(diff.multi_agents)))
 
 
-def _section(terminal: Console, heading: str, lines: Iterable[Line]) -> None:
+def _section(terminal: Console, heading: str, lines: Iterable[DiffLine]) -> None:
     """Lines under a heading; neither where there are no lines."""
     for number, line in enumerate(lines):
         if not number:
@@ -86,7 +86,7 @@ def _section(terminal: Console, heading: str, lines: Iterable[Line]) -> None:
         put(terminal, hanging(terminal, Text("  ") + line.label, line.text))
 
 
-def _agent_lines(name: str, agent: AgentDiff, before: Lookup, after: Lookup) -> Iterator[Line]:
+def _agent_lines(name: str, agent: AgentDiff, before: Lookup, after: Lookup) -> Iterator[DiffLine]:
     changes = (*agent.added, *agent.changed, *agent.redacted, *agent.removed)
     for change in sorted(changes, key=lambda change: change.index):
         yield from _message_lines(change, redacted=change in agent.redacted)
@@ -98,7 +98,7 @@ def _agent_lines(name: str, agent: AgentDiff, before: Lookup, after: Lookup) -> 
     yield from _rearranged(agent)
 
 
-def _rearranged(agent: AgentDiff) -> Iterator[Line]:
+def _rearranged(agent: AgentDiff) -> Iterator[DiffLine]:
     if agent.window_rearranged:
         yield _plain(Text("what it holds is in another order, or with another summary", "dim"))
 
@@ -109,24 +109,24 @@ def _unsaid(indices: Iterable[int], said: Iterable[MessageChange]) -> list[int]:
     return [index for index in indices if index not in known]
 
 
-def _window_lines(sign: str, agent: str, indices: Iterable[int], find: Lookup) -> Iterator[Line]:
+def _window_lines(sign: str, agent: str, indices: Iterable[int], find: Lookup) -> Iterator[DiffLine]:
     for index in indices:
         record = find(agent, index)
-        yield _line(sign, record, _said(record)) if record else Line(Text(f"{sign} "), Text(f"message {index}"))
+        yield _line(sign, record, _said(record)) if record else DiffLine(Text(f"{sign} "), Text(f"message {index}"))
 
 
-def _plain(text: Text) -> Line:
-    return Line(Text(), text)
+def _plain(text: Text) -> DiffLine:
+    return DiffLine(Text(), text)
 
 
-def _titled(title: str, lines: Iterable[Line | Text]) -> Iterator[Line]:
+def _titled(title: str, lines: Iterable[DiffLine | Text]) -> Iterator[DiffLine]:
     for number, line in enumerate(lines):
         if not number:
-            yield Line(Text(), Text(title, "dim"))
-        yield Line(Text("  "), line) if isinstance(line, Text) else Line(Text("  ") + line.label, line.text)
+            yield DiffLine(Text(), Text(title, "dim"))
+        yield DiffLine(Text("  "), line) if isinstance(line, Text) else DiffLine(Text("  ") + line.label, line.text)
 
 
-def _message_lines(change: MessageChange, redacted: bool) -> Iterator[Line]:
+def _message_lines(change: MessageChange, redacted: bool) -> Iterator[DiffLine]:
     """What was said before and after; of what was redacted, only what stands in its place."""
     before, after = change.before, change.after
     one, other = ("" if record is None else _said(record) for record in (before, after))
@@ -137,12 +137,12 @@ def _message_lines(change: MessageChange, redacted: bool) -> Iterator[Line]:
         yield _line("+", after, other, same)
 
 
-def _line(sign: str, record: MessageRecord, said: str, same: int = 0) -> Line:
+def _line(sign: str, record: MessageRecord, said: str, same: int = 0) -> DiffLine:
     style = REMOVED if sign == "-" else ADDED
     place = (f"{record.id.revision:>4}  ", "dim")
     label = Text.assemble((f"{sign} ", f"bold {style}"), place, (f"{speaker(record.shown):<9}  ", style))
     note = "" if record.redact_message is None else "  (redacted)"
-    return Line(label, Text.assemble((_excerpt(said, same), style), (note, "dim italic")))
+    return DiffLine(label, Text.assemble((_excerpt(said, same), style), (note, "dim italic")))
 
 
 def _said(record: MessageRecord) -> str:

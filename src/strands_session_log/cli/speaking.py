@@ -19,7 +19,7 @@ _MARGIN = 3
 """Lines of a terminal that stay free of what is being said."""
 
 
-class Words:
+class SpokenWords:
     """What an agent has said so far of the message it is saying."""
 
     def __init__(self) -> None:
@@ -49,12 +49,12 @@ def spoken(
         chronicle: Turns events into text.
         tell: Prints it.
     """
-    agents: dict[str, Words] = {}
+    agents: dict[str, SpokenWords] = {}
     with _place(terminal) as (begin, end):
 
         def show(item: Delta | Recorded) -> None:
             if isinstance(item, Delta):
-                words = agents.setdefault(item.line.agent, Words())
+                words = agents.setdefault(item.line.agent, SpokenWords())
                 begin(words, words.hear(item))
                 return
             end()
@@ -65,7 +65,7 @@ def spoken(
 
 
 @contextmanager
-def _place(terminal: Console) -> Iterator[tuple[Callable[[Words, Text], object], Callable[[], object]]]:
+def _place(terminal: Console) -> Iterator[tuple[Callable[[SpokenWords, Text], object], Callable[[], object]]]:
     """How to show what is being said, and how to make room for something else."""
     if not terminal.is_terminal:
         with _written(terminal) as written:
@@ -73,7 +73,7 @@ def _place(terminal: Console) -> Iterator[tuple[Callable[[Words, Text], object],
         return
     with Live(console=terminal, auto_refresh=False, transient=True) as region:
 
-        def begin(words: Words, new: Text) -> None:
+        def begin(words: SpokenWords, new: Text) -> None:
             lines = words.text.wrap(terminal, terminal.width)[-max(1, terminal.height - _MARGIN) :]
             region.update(Text("\n").join(lines), refresh=True)
 
@@ -81,11 +81,11 @@ def _place(terminal: Console) -> Iterator[tuple[Callable[[Words, Text], object],
 
 
 @contextmanager
-def _written(terminal: Console) -> Iterator[tuple[Callable[[Words, Text], object], Callable[[], object]]]:
+def _written(terminal: Console) -> Iterator[tuple[Callable[[SpokenWords, Text], object], Callable[[], object]]]:
     """Where nothing can be taken back: one after the other, each message on lines of its own."""
     last = ""
 
-    def begin(words: Words, new: Text) -> None:
+    def begin(words: SpokenWords, new: Text) -> None:
         nonlocal last
         if last and new and last != words.message:
             terminal.file.write("\n")

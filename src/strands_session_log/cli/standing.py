@@ -22,7 +22,7 @@ _SPARE = ("REDELIVERED", "HEARD OF")
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class GroupSummary:
     """A group in some partitions.
 
     Attributes:
@@ -73,12 +73,12 @@ class Standing:
         return sum(getattr(place, name) for place in self.places)
 
 
-def standings(statuses: Iterable[GroupStatus]) -> list[Standing]:
+def standings(statuses: Iterable[GroupStatus]) -> list[GroupSummary]:
     """One for each group, in the order of their names."""
-    return [Standing(group, list(places)) for group, places in groupby(statuses, lambda status: status.group)]
+    return [GroupSummary(group, list(places)) for group, places in groupby(statuses, lambda status: status.group)]
 
 
-def standing_of(log: SessionLog, group: str) -> Standing:
+def standing_of(log: SessionLog, group: str) -> GroupSummary:
     """How a group stands.
 
     Raises:
@@ -96,7 +96,7 @@ def by_whom(log: SessionLog, group: str) -> str:
     return "" if readers else " as soon as a consumer comes: nobody reads it now"
 
 
-def as_json(standing: Standing, by_partition: bool = False) -> dict[str, Any]:
+def as_json(standing: GroupSummary, by_partition: bool = False) -> dict[str, Any]:
     """Everything of it; of a single partition also which, and up to where all is settled there."""
     (first, *_) = standing.places
     place = {"partition": first.partition, "checkpoint": first.checkpoint} if by_partition else {}
@@ -126,7 +126,7 @@ def missing(gaps: Iterable[Gap]) -> str:
     return count(sum(gap.missing for gap in gaps), "envelope")
 
 
-def print_standings(terminal: Console, found: Sequence[Standing], by_partition: bool = False) -> None:
+def print_standings(terminal: Console, found: Sequence[GroupSummary], by_partition: bool = False) -> None:
     """A table, a line for each."""
     headings: Sequence[str] = (_HEADINGS[0], "PARTITION", *_HEADINGS[1:]) if by_partition else _HEADINGS
     rows = narrowed(terminal, [headings, *(_cells(standing, by_partition) for standing in found)], _SPARE)
@@ -140,7 +140,7 @@ def print_standings(terminal: Console, found: Sequence[Standing], by_partition: 
         put(terminal, row(cells, widths, styles, right=numbers), crop=True)
 
 
-def _cells(standing: Standing, by_partition: bool) -> tuple[str, ...]:
+def _cells(standing: GroupSummary, by_partition: bool) -> tuple[str, ...]:
     counts = [f"{standing.total(name):,}" for name in ("lag", "pending", "parked", "redeliveries")]
     is_behind = standing.total("lag") + standing.total("pending") > 0
     idle = standing.idle_seconds
@@ -156,7 +156,7 @@ def _cells(standing: Standing, by_partition: bool) -> tuple[str, ...]:
     )
 
 
-def _state(standing: Standing) -> str:
+def _state(standing: GroupSummary) -> str:
     gap = [f"lacks {sum(gap.missing for gap in standing.gaps):,}"] if standing.gaps else []
     backfill = dict.fromkeys(_BACKFILLS[kind.partition(" ")[0]] for kind in standing.backfill)
     broken = ["broken"] if standing.problems else []

@@ -11,7 +11,7 @@ from shutil import which
 from rich.console import Console
 from rich.text import Text
 
-from ..demo import Began, DemoError, Ended, Killed, Resumed, play
+from ..demo import AgentResumed, Began, DemoError, Killed, StoryEnded, play
 from ..server import masked
 from ..session_log import DEFAULT_NAMESPACE
 from .conversation import print_conversation
@@ -43,9 +43,9 @@ def tell(terminal: Console, target: Target, lasting: bool) -> bool:
             case Killed():
                 _killed(terminal, step)
                 left = len(step.events)
-            case Resumed():
+            case AgentResumed():
                 _resumed(terminal, step)
-            case Ended():
+            case StoryEnded():
                 kept = _ended(terminal, step, left)
     _try_next(terminal, _commands(target, session_id, left) if lasting else _beginnings())
     return kept
@@ -63,13 +63,13 @@ def _killed(terminal: Console, step: Killed) -> None:
     _say(terminal, f"{count(len(step.events), 'event')} had been written by then.")
 
 
-def _resumed(terminal: Console, step: Resumed) -> None:
+def _resumed(terminal: Console, step: AgentResumed) -> None:
     _heading(terminal, 2, "Another process resumes it")
     _say(terminal, f"Process {step.pid} opened the same session and found {count(step.restored, 'message')}.")
     _say(terminal, "It went on where the first one had stopped: the model concluded, and the user went on.")
 
 
-def _ended(terminal: Console, step: Ended, left: int) -> bool:
+def _ended(terminal: Console, step: StoryEnded, left: int) -> bool:
     _heading(terminal, 3, "What is in Valkey: one stream of events")
     _say(terminal, f"The first {left} are from the process that was killed, the others from the one that resumed.")
     print_events(terminal, step.events)

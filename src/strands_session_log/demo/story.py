@@ -52,7 +52,7 @@ class Killed(NamedTuple):
     events: Sequence[Recorded]
 
 
-class Resumed(NamedTuple):
+class AgentResumed(NamedTuple):
     """The second process has gone on to the end.
 
     Attributes:
@@ -71,7 +71,7 @@ class Promise(NamedTuple):
     kept: bool
 
 
-class Ended(NamedTuple):
+class StoryEnded(NamedTuple):
     """What is in the log at the end.
 
     Attributes:
@@ -87,7 +87,7 @@ class Ended(NamedTuple):
     promises: Sequence[Promise]
 
 
-Step: TypeAlias = "Began | Killed | Resumed | Ended"
+Step: TypeAlias = "Began | Killed | AgentResumed | StoryEnded"
 
 
 def play(url: str, namespace: str) -> Iterator[Step]:
@@ -123,15 +123,15 @@ def _first_process(log: SessionLog, arguments: tuple[str, str, str]) -> Killed:
         return Killed(child.pid, code, list(log.read(arguments[-1])))
 
 
-def _second_process(arguments: tuple[str, str, str]) -> Resumed:
+def _second_process(arguments: tuple[str, str, str]) -> AgentResumed:
     with Child(*arguments, GO_ON) as child:
         restored = child.hear("restored")
         child.hear("done")
         child.wait()
-        return Resumed(child.pid, restored)
+        return AgentResumed(child.pid, restored)
 
 
-def _ending(log: SessionLog, session_id: str, killed: Killed, resumed: Resumed) -> Ended:
+def _ending(log: SessionLog, session_id: str, killed: Killed, resumed: AgentResumed) -> StoryEnded:
     events, state, verification = list(log.read(session_id)), log.state(session_id), log.verify(session_id)
     agent = state.agents.get("default") or AgentState("default")
     said = _said(agent)
@@ -147,7 +147,7 @@ def _ending(log: SessionLog, session_id: str, killed: Killed, resumed: Resumed) 
         Promise("the agent's memory is restored with it", agent.state == _EXPECTED_STATE),
         Promise("the hash chain of all events verifies", verification.ok and verification.revision == len(events)),
     )
-    return Ended(events, state, verification, promises)
+    return StoryEnded(events, state, verification, promises)
 
 
 _EXPECTED = [

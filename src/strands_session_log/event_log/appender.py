@@ -31,7 +31,7 @@ from ..instrumentation.hooks import hooks
 from ..keys import Keyspace
 from ..scripts import APPEND, ONCE, OUTCOME, Script
 from ..server.border import Client, insist, may_have_written, text
-from ..server.line import Line
+from ..server.line import PinnedConnection
 from ..server.timed import here
 from .batching import check_batch
 from .durability import Durability, run_durably
@@ -80,7 +80,7 @@ class Appender:
         """See `EventLog`."""
         self.client, self.keyspace, self.retry_for = client, keyspace, retry_for
         self._durability = durability
-        self._line, self._layout = Line(client), layout
+        self._line, self._layout = PinnedConnection(client), layout
         self._positions: _Recent[Position] = _Recent(4096)
         # As long as nobody appends them again, they stay: a few hundred bytes each, without the content.
         self._unsettled: dict[tuple[str, str], list[Unsettled]] = {}

@@ -66,7 +66,7 @@ class Progress(Protocol):
         """So many events of so many are copied."""
 
 
-class Target(NamedTuple):
+class ErasureTarget(NamedTuple):
     """An event to erase.
 
     Attributes:
@@ -80,7 +80,7 @@ class Target(NamedTuple):
     commitment: str
 
 
-class Standing(NamedTuple):
+class RewriteProgress(NamedTuple):
     """How far a rewrite is, and where its session stands.
 
     Attributes:
@@ -130,7 +130,7 @@ class Eraser:
 
     def _erase_all(
         self, session_id: str, wanted: set[EventId], record: Record, progress: Progress, find: Find
-    ) -> tuple[Position | None, Sequence[Target]]:
+    ) -> tuple[Position | None, Sequence[ErasureTarget]]:
         """Erase in one session, also what was appended meanwhile."""
         head, _ = self._head(session_id)
         recorded, targets = self._erase(session_id, sorted({*wanted, *find(session_id, START)}), record, progress)
@@ -142,7 +142,7 @@ class Eraser:
 
     def _erase(
         self, session_id: str, wanted: Sequence[EventId], record: Record, progress: Progress
-    ) -> tuple[Position | None, Sequence[Target]]:
+    ) -> tuple[Position | None, Sequence[ErasureTarget]]:
         """Erase in one session. The event that records it, and what was to be erased."""
         for _ in range(_MAX_RESTARTS):
             head, erased = self._head(session_id)
@@ -152,14 +152,14 @@ class Eraser:
                 self._wait_until_safe(session_id)
                 return None, targets
             rewrite = _Rewrite(session_id, left, record, erased)
-            recorded = self._carry_out(rewrite, Standing(START, head), progress)
+            recorded = self._carry_out(rewrite, RewriteProgress(START, head), progress)
             if recorded:
                 return recorded, targets
             self._wait_for_others(session_id)
         raise ContentionError(session_id, _MAX_RESTARTS)
 
     def _erase_in_forks(
-        self, session_id: str, targets: Sequence[Target], record: Record, seen: set[str], find: Find
+        self, session_id: str, targets: Sequence[ErasureTarget], record: Record, seen: set[str], find: Find
     ) -> None:
         """Erase what the forks of a session have of it, and theirs, parents first, as `forking` relies on.
 
@@ -175,7 +175,9 @@ class Eraser:
                 with diagnosed(self._client, self._keyspace, fork.session_id):
                     self._erase_in_fork(fork.session_id, targets, record, seen, find)
 
-    def _erase_in_fork(self, fork: str, targets: Sequence[Target], record: Record, seen: set[str], find: Find) -> None:
+    def _erase_in_fork(
+        self, fork: str, targets: Sequence[ErasureTarget], record: Record, seen: set[str], find: Find
+    ) -> None:
         shared = self._shared(fork, targets)
         if shared:
             wanted = {target.id for target in shared}
@@ -184,12 +186,12 @@ class Eraser:
                 shared = self._erase_all(fork, wanted, record, lambda done, total: None, find)[1]
             self._erase_in_forks(fork, shared, record, seen, find)
 
-    def _shared(self, fork: str, targets: Sequence[Target]) -> Sequence[Target]:
+    def _shared(self, fork: str, targets: Sequence[ErasureTarget]) -> Sequence[ErasureTarget]:
         """Those that are in the fork: their links tell, whatever else may be under its name now."""
         found = zip(targets, self._found(fork, [target.id for target in targets]), strict=True)
         return [target for target, entry in found if entry and entry.link == target.link]
 
-    def _carry_out(self, rewrite: _Rewrite, standing: Standing, progress: Progress) -> Position | None:
+    def _carry_out(self, rewrite: _Rewrite, standing: RewriteProgress, progress: Progress) -> Position | None:
         """Step by step to the end; None when someone else came first and the targets must be looked at again."""
         contended = 0
         while contended < _MAX_ATTEMPTS:
@@ -202,7 +204,7 @@ class Eraser:
                     return recorded
                 case ["copied", copied, id_, link]:
                     before = standing.copied
-                    standing = Standing(_after(copied), Position(EventId.parse(id_), link))
+                    standing = RewriteProgress(_after(copied), Position(EventId.parse(id_), link))
                     contended = 0 if standing.copied > before else contended + 1
                     progress(standing.copied.revision, standing.head.id.revision)
                 case ["gone"]:
@@ -211,7 +213,7 @@ class Eraser:
                     return None
         raise ContentionError(rewrite.session_id, _MAX_ATTEMPTS)
 
-    def _step(self, rewrite: _Rewrite, standing: Standing) -> list[str]:
+    def _step(self, rewrite: _Rewrite, standing: RewriteProgress) -> list[str]:
         keys = self._keyspace.session(rewrite.session_id)
         arguments = rewrite.arguments(standing)
         return [text(part) for part in insist(partial(self._send, keys, arguments, rewrite), self._retry_for)]
@@ -247,9 +249,9 @@ class Eraser:
         (found,) = fields_at(self._client, key, self._retry_for, "forks")
         return () if found is None else parsed(key, "forks", found, forks_of)
 
-    def _targets(self, session_id: str, ids: Sequence[EventId]) -> list[Target]:
+    def _targets(self, session_id: str, ids: Sequence[EventId]) -> list[ErasureTarget]:
         """What is to be erased, as it stands there now."""
-        targets = list[Target]()
+        targets = list[ErasureTarget]()
         for id_, entry in zip(ids, self._found(session_id, ids), strict=True):
             if entry is None:
                 self._head(session_id)
@@ -291,19 +293,19 @@ class Eraser:
 class _Rewrite:
     """One attempt to erase: the arguments of its steps."""
 
-    def __init__(self, session_id: str, targets: Sequence[Target], record: Record, erased: str) -> None:
+    def __init__(self, session_id: str, targets: Sequence[ErasureTarget], record: Record, erased: str) -> None:
         self.session_id, self._targets, self._token = session_id, targets, uuid4().hex
         self._event = encode(PayloadErased({"erased": [str(target.id) for target in targets], **record}))
         self._known = erased
         self._erased = str(Ranges.parse(erased) | Ranges.of(target.id.revision for target in targets))
 
-    def arguments(self, standing: Standing) -> list[bytes | str]:
+    def arguments(self, standing: RewriteProgress) -> list[bytes | str]:
         """Those of the next step; the event that records the erasure is with them once the end may be near."""
         is_near = standing.head.id.revision - standing.copied.revision <= STEP_ENTRIES
         event = seal(self.session_id, [self._event], ANY, standing.head).arguments if is_near else []
         return [*event, orjson.dumps(self._options(standing))]
 
-    def _options(self, standing: Standing) -> dict[str, Any]:
+    def _options(self, standing: RewriteProgress) -> dict[str, Any]:
         last = self._targets[-1]
         first = bisect_right(self._targets, standing.copied, key=lambda target: target.id)
         return {
@@ -323,11 +325,11 @@ def _after(copied: str) -> EventId:
     return EventId.parse(copied) if copied else START
 
 
-def _target(entry: Entry) -> Target:
+def _target(entry: Entry) -> ErasureTarget:
     if entry.is_erased:
-        return Target(entry.id, entry.link, "")
+        return ErasureTarget(entry.id, entry.link, "")
     commitment = chain.commitment(_salt(entry), entry.body.encode())
-    return Target(entry.id, entry.link, chain.to_text(commitment).decode())
+    return ErasureTarget(entry.id, entry.link, chain.to_text(commitment).decode())
 
 
 def _salt(entry: Entry) -> bytes:

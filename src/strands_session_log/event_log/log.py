@@ -33,7 +33,7 @@ from .forking import Forker
 from .head import fields_at, parsed, position_of
 from .namespace import Layout
 from .once import OnceAppender
-from .reading import Reader, end_at, start_after
+from .reading import EventReader, end_at, start_after
 from .sealed import Position
 from .telling import append_told
 from .trimming import Trimmed, trim
@@ -71,7 +71,7 @@ class EventLog:
         durability, layout = durability or Durability.memory(), Layout(client, keyspace, retry_for)
         self._appender = Appender(client, keyspace, durability, retry_for, layout)
         self._eraser = Eraser(client, keyspace, durability, retry_for, layout)
-        self._reader = Reader(client, keyspace, retry_for)
+        self._reader = EventReader(client, keyspace, retry_for)
         self._forker = Forker(client, keyspace, durability, retry_for, layout, self._reader.pages)
         self._deleter = Deleter(client, keyspace, durability, retry_for)
         self._once = OnceAppender(self._appender, self._reader, self.head, self.locate)

@@ -21,7 +21,7 @@ from ..server.border import insist
 from .appender import Appender
 from .batching import MOST_EVENTS
 from .expected import Expected
-from .reading import Reader
+from .reading import EventReader
 from .sealed import Position, seal
 
 KEPT = MOST_EVENTS
@@ -57,7 +57,7 @@ class OnceAppender:
     def __init__(
         self,
         appender: Appender,
-        reader: Reader,
+        reader: EventReader,
         head: Callable[[str], Position | None],
         locate: Callable[[str, int], EventId | None],
     ) -> None:

@@ -23,7 +23,7 @@ _SMALL_FIELDS = 256
 _MAX_SEQUENCE = "18446744073709551615"
 
 
-class Reader:
+class EventReader:
     """Reads the session streams of one namespace; one for any number of threads."""
 
     def __init__(self, client: Client, keyspace: Keyspace, retry_for: float) -> None:

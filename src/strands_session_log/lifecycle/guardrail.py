@@ -24,7 +24,7 @@ Noted: TypeAlias = "tuple[Any, bytes] | None"
 
 
 @dataclass
-class Said:
+class TrackedMessage:
     """A message of a live agent, and where it stands in the transcript.
 
     Attributes:
@@ -61,15 +61,15 @@ class Guardrail:
     """Follows the messages of one agent through its model calls."""
 
     def __init__(self) -> None:
-        self._said: list[Said] = []
+        self._said: list[TrackedMessage] = []
         self._asked: Noted = None
         self._in_call = False
 
-    def said(self, message: Any, agent: Any) -> Said:
+    def said(self, message: Any, agent: Any) -> TrackedMessage:
         """Note a message that was added, also in the midst of a model call; those the agent dropped are forgotten."""
         held = {id(one) for one in agent.messages}
         self._said = [said for said in self._said if id(said.live) in held and not _says_else(said, message)]
-        self._said.append(Said(message))
+        self._said.append(TrackedMessage(message))
         if self._in_call:
             self.asked(agent)
         return self._said[-1]
@@ -86,7 +86,7 @@ class Guardrail:
             for said in self._said:
                 said.asked = self._asked[1] if said.live is self._asked[0] else said.asked
 
-    def redacted(self, agent: Any) -> list[Said]:
+    def redacted(self, agent: Any) -> list[TrackedMessage]:
         """A model call has ended.
 
         Returns:
@@ -95,7 +95,7 @@ class Guardrail:
         asked, self._asked, self._in_call = self._asked, None, False
         if asked is None or _noted([asked[0]]) == asked:
             return []
-        return [said for said in self._said if said.live is asked[0]] or [Said(asked[0])]
+        return [said for said in self._said if said.live is asked[0]] or [TrackedMessage(asked[0])]
 
 
 def watch(registry: Any, asked: Handler, ended: Handler) -> None:
@@ -104,7 +104,7 @@ def watch(registry: Any, asked: Handler, ended: Handler) -> None:
     listen(Ordered(registry, -math.inf), "AfterModelCallEvent", ended)
 
 
-def _says_else(said: Said, message: Any) -> bool:
+def _says_else(said: TrackedMessage, message: Any) -> bool:
     """Whether a message is the same dict that was said before, and says something else by now."""
     return said.live is message and said.asked is not None and said.asked != fingerprint(message)
 

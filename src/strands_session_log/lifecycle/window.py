@@ -18,7 +18,7 @@ from ..state import AgentState
 from .withheld import Withheld, first_said_since
 
 
-class Slot(NamedTuple):
+class WindowSlot(NamedTuple):
     """One message the agent should hold.
 
     Attributes:
@@ -48,7 +48,7 @@ class Window:
     def __init__(self, agent: AgentState, withheld: Withheld | None = None) -> None:
         self._resumed: AgentState | None = agent
         self._withheld = withheld
-        self._slots: list[Slot] = []
+        self._slots: list[WindowSlot] = []
         self._added: list[tuple[int, bytes, bool]] = []
         self._removed = agent.removed
         self._is_untold = False
@@ -111,7 +111,7 @@ class Window:
         self._slots = _with_those_by_hand(placed, expected) if has_any_by_hand else placed
         return {"items": list(_items(self._slots, live)), "removed": removed, "next": next_index}
 
-    def _load(self) -> list[Slot]:
+    def _load(self) -> list[WindowSlot]:
         """Fingerprint what was resumed and added only once it is needed: not while a message waits to be written."""
         if self._resumed is not None:
             self._slots, self._resumed = list(_slots_of(self._resumed)), None
@@ -121,7 +121,7 @@ class Window:
         return self._slots
 
 
-def _slots_of(agent: AgentState) -> Iterator[Slot]:
+def _slots_of(agent: AgentState) -> Iterator[WindowSlot]:
     for span in agent.window_spans():
         if isinstance(span, Mapping):
             yield _slot(None, span)
@@ -130,11 +130,11 @@ def _slots_of(agent: AgentState) -> Iterator[Slot]:
                 yield _slot(one.message_id, one.shown, is_erased=one.erased)
 
 
-def _slot(at: int | None, message: Any, is_erased: bool = False, is_by_hand: bool = False) -> Slot:
-    return Slot(at, _print_of_json(message), _tracking_id(message), is_erased, is_by_hand)
+def _slot(at: int | None, message: Any, is_erased: bool = False, is_by_hand: bool = False) -> WindowSlot:
+    return WindowSlot(at, _print_of_json(message), _tracking_id(message), is_erased, is_by_hand)
 
 
-def _with_erased(known: Sequence[Slot], prints: Sequence[bytes]) -> list[Slot]:
+def _with_erased(known: Sequence[WindowSlot], prints: Sequence[bytes]) -> list[WindowSlot]:
     """Each erased message with the fingerprint of what stands in its place, between those that are recognised.
 
     Otherwise what an agent, or another session manager, still holds of it would be a message that stands nowhere.
@@ -156,17 +156,17 @@ def _with_erased(known: Sequence[Slot], prints: Sequence[bytes]) -> list[Slot]:
     return slots
 
 
-def _explained(expected: list[Slot], prints: Sequence[bytes]) -> list[Slot] | None:
+def _explained(expected: list[WindowSlot], prints: Sequence[bytes]) -> list[WindowSlot] | None:
     """What is expected, if it is held, with or without what was put there by hand."""
     if [slot.print for slot in expected] == prints:
         return [slot._replace(is_by_hand=False) if slot.is_by_hand else slot for slot in expected]
     return expected if [slot.print for slot in expected if not slot.is_by_hand] == prints else None
 
 
-def _with_those_by_hand(held: list[Slot], known: Sequence[Slot]) -> list[Slot]:
+def _with_those_by_hand(held: list[WindowSlot], known: Sequence[WindowSlot]) -> list[WindowSlot]:
     """What is held now, and what was put into the transcript by hand, unless all that it came after is held no more."""
     still_held = {(slot.at, slot.print): slot for slot in held}
-    before: Slot | None = None
+    before: WindowSlot | None = None
     is_left = True
     for slot in known:
         if same := still_held.get((slot.at, slot.print)):
@@ -179,7 +179,7 @@ def _with_those_by_hand(held: list[Slot], known: Sequence[Slot]) -> list[Slot]:
     return held
 
 
-def _placed(known: Sequence[Slot], prints: Sequence[bytes], live: Sequence[Any]) -> list[Slot]:
+def _placed(known: Sequence[WindowSlot], prints: Sequence[bytes], live: Sequence[Any]) -> list[WindowSlot]:
     """What is held now, each with its index; an index stands once, as the fold takes it: another copy has none.
 
     Of several that say the same it is the one with its tracking id, if there is one.
@@ -193,7 +193,7 @@ def _placed(known: Sequence[Slot], prints: Sequence[bytes], live: Sequence[Any])
     own = [_next(indices.get((print_, name))) for print_, name in zip(prints, names, strict=True)]
     taken = set(own)
     found = (_next(indices.get(print_), taken) if at is None else at for at, print_ in zip(own, prints, strict=True))
-    return [Slot(at, print_, name) for at, print_, name in zip(found, prints, names, strict=True)]
+    return [WindowSlot(at, print_, name) for at, print_, name in zip(found, prints, names, strict=True)]
 
 
 def _next(indices: deque[int] | None, taken: Collection[int | None] = ()) -> int | None:
@@ -224,7 +224,7 @@ def _print_of_json(message: Any) -> bytes:
     return blake2b(orjson.dumps(message, option=orjson.OPT_SORT_KEYS), digest_size=16).digest()
 
 
-def _items(slots: Iterable[Slot], live: Iterable[Any]) -> Iterable[Any]:
+def _items(slots: Iterable[WindowSlot], live: Iterable[Any]) -> Iterable[Any]:
     """Ranges of consecutive indices, and what stands nowhere else in full."""
     run: list[int] = []
     messages = iter(live)

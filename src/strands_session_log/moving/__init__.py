@@ -7,7 +7,7 @@
 from .errors import DirectoryExistsError, ExportError, SourceError, SourceUnavailableError
 from .exporting import Exported, export_session
 from .files import FileSessions
-from .importing import Imported, Progress, import_sessions
+from .importing import Imported, ImportProgress, import_sessions
 from .nearest import Loss
 from .snapshots import Snapshots
 from .sources import open_source
@@ -19,9 +19,9 @@ __all__ = [
     "ExportError",
     "Exported",
     "FileSessions",
+    "ImportProgress",
     "Imported",
     "Loss",
-    "Progress",
     "Snapshots",
     "Source",
     "SourceError",

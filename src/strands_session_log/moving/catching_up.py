@@ -15,7 +15,7 @@ from .. import events
 from ..codec import to_json
 from ..lifecycle.records import agent_content
 from ..state import removed_count
-from .plan import Found, Slot
+from .plan import Found, PlannedMessage
 from .records import summary_in
 from .stored import StoredAgent, StoredSession
 
@@ -32,7 +32,7 @@ def rebased(stored: StoredSession, found: Found) -> StoredSession:
     Raises:
         MessagesMissingError: When messages were removed in that store that were never imported.
     """
-    known = found.newest(Slot(events.SessionCreated.TYPE, "", None))
+    known = found.newest(PlannedMessage(events.SessionCreated.TYPE, "", None))
     record = known if known is not None and _same(known, stored.record) else stored.record
     return replace(stored, record=record, agents=[_rebased(agent, found) for agent in stored.agents])
 
@@ -56,7 +56,7 @@ class MessagesMissingError(Exception):
 
 
 def _rebased(agent: StoredAgent, found: Found) -> StoredAgent:
-    slot = Slot(events.AgentCreated.TYPE, agent.agent_id, None)
+    slot = PlannedMessage(events.AgentCreated.TYPE, agent.agent_id, None)
     first, newest = found.oldest(slot), found.newest(slot)
     if first is None or newest is None:
         return agent
@@ -71,7 +71,7 @@ def _held(
     """The messages, at the places the log has them, and which of them the agent holds."""
 
     def known(index: int) -> Mapping[str, Any] | None:
-        return found.newest(Slot(events.MessageAdded.TYPE, agent.agent_id, index))
+        return found.newest(PlannedMessage(events.MessageAdded.TYPE, agent.agent_id, index))
 
     removed, summary = removed_count(agent.record[_MANAGER]), _summary(agent.record, agent.messages[:1])
     # The log has the messages from the first on that was held when it was imported, behind a summary if there was one.

@@ -39,7 +39,7 @@ class Imported:
     warnings: tuple[str, ...] = ()
 
 
-class Progress(Protocol):
+class ImportProgress(Protocol):
     """Hears how far an import is. If it raises, the import ends there, and another goes on from there."""
 
     def __call__(self, session_id: str, written: int, total: int, /) -> object:
@@ -52,7 +52,7 @@ def import_sessions(
     sessions: Collection[str] = (),
     *,
     dry_run: bool = False,
-    progress: Progress | None = None,
+    progress: ImportProgress | None = None,
 ) -> Iterator[Imported]:
     """Import sessions from another store, each with its messages, agents, graphs and swarms.
 
@@ -81,7 +81,7 @@ def import_sessions(
         yield _import(source, log, session_id, dry_run, progress or _unheard)
 
 
-def _import(source: Source, log: SessionLog, session_id: str, dry_run: bool, progress: Progress) -> Imported:
+def _import(source: Source, log: SessionLog, session_id: str, dry_run: bool, progress: ImportProgress) -> Imported:
     try:
         stored = source.read(session_id)
         found = find(log, session_id, with_data=not stored.grows)
@@ -102,7 +102,9 @@ def _import(source: Source, log: SessionLog, session_id: str, dry_run: bool, pro
     return Imported(session_id, decision.outcome, len(missing), messages, decision.problem, tuple(stored.warnings))
 
 
-def _append(log: SessionLog, session_id: str, missing: Sequence[Encoded], revision: int, progress: Progress) -> None:
+def _append(
+    log: SessionLog, session_id: str, missing: Sequence[Encoded], revision: int, progress: ImportProgress
+) -> None:
     written = 0
     for batch in batches(missing):
         at = revision + written

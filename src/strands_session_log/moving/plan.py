@@ -50,7 +50,7 @@ _MOST_NAMED = 3
 _CURE = "to have it as the source does, delete it from the log and import it anew"
 
 
-class Slot(NamedTuple):
+class PlannedMessage(NamedTuple):
     """What an event is the newest word on: a session's record, an agent's, a message, a graph's state."""
 
     type: str
@@ -75,17 +75,17 @@ class Found:
         data: What the first and the newest event of each slot say, if asked for.
     """
 
-    latest: dict[Slot, str] = field(default_factory=dict)
-    ever: set[tuple[Slot, str]] = field(default_factory=set)
+    latest: dict[PlannedMessage, str] = field(default_factory=dict)
+    ever: set[tuple[PlannedMessage, str]] = field(default_factory=set)
     only_imported: bool = True
     revision: int = 0
-    data: dict[Slot, tuple[Mapping[str, Any], Mapping[str, Any]]] = field(default_factory=dict)
+    data: dict[PlannedMessage, tuple[Mapping[str, Any], Mapping[str, Any]]] = field(default_factory=dict)
 
-    def oldest(self, slot: Slot) -> Mapping[str, Any] | None:
+    def oldest(self, slot: PlannedMessage) -> Mapping[str, Any] | None:
         """What was said first; None when nothing was."""
         return self.data[slot][0] if slot in self.data else None
 
-    def newest(self, slot: Slot) -> Mapping[str, Any] | None:
+    def newest(self, slot: PlannedMessage) -> Mapping[str, Any] | None:
         """What was said last; None when nothing was."""
         return self.data[slot][1] if slot in self.data else None
 
@@ -167,10 +167,10 @@ def _events(stored: StoredSession) -> Iterator[Event]:
         yield events.MultiAgentCreated(state, name)
 
 
-def _slot(event: Event) -> Slot:
+def _slot(event: Event) -> PlannedMessage:
     type_ = _SAME_SLOT.get(event.type, event.type)
     index = event.data.get("message_id") if type_ == events.MessageAdded.TYPE else None
-    return Slot(type_, event.agent, index if type(index) is int else None)
+    return PlannedMessage(type_, event.agent, index if type(index) is int else None)
 
 
 def _identified(session_id: str, encoded: Encoded) -> Encoded:
@@ -178,7 +178,7 @@ def _identified(session_id: str, encoded: Encoded) -> Encoded:
     return _with(encoded, type(event), _made_id(session_id, _slot(event), to_json(event.data)))
 
 
-def _next_word(slot: Slot, encoded: Encoded, found: Found) -> Encoded:
+def _next_word(slot: PlannedMessage, encoded: Encoded, found: Found) -> Encoded:
     """The same content, as a change of what the log has."""
     return _with(encoded, _CHANGES[slot.type], encoded.event.event_id) if slot in found.latest else encoded
 
@@ -191,7 +191,7 @@ def _with(encoded: Encoded, kind: type[Event], event_id: str) -> Encoded:
     return encoded._replace(header=header, message_index=named.message_index, event=named)
 
 
-def _made_id(session_id: str, slot: Slot, data: Mapping[str, Any]) -> str:
+def _made_id(session_id: str, slot: PlannedMessage, data: Mapping[str, Any]) -> str:
     """A UUIDv7 like any other, of when the content came to be, but with a digest of it instead of randomness."""
     body = orjson.dumps(data, option=orjson.OPT_SORT_KEYS)
     digest = hashlib.sha256(b"\0".join((session_id.encode(), slot.type.encode(), slot.agent.encode(), body))).digest()
@@ -208,7 +208,7 @@ def _milliseconds(moment: object) -> int:
     return point.ms & (1 << 48) - 1 if isinstance(point, Instant) else 0
 
 
-def _named(slots: Sequence[Slot]) -> str:
+def _named(slots: Sequence[PlannedMessage]) -> str:
     """Some of them; the rest is counted."""
     more = len(slots) - _MOST_NAMED
     return ", ".join(map(str, slots[:_MOST_NAMED])) + (f" and {more} more" if more > 0 else "")

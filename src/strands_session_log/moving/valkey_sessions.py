@@ -22,7 +22,7 @@ _CHUNK = 100
 _FOREIGN = frozenset({"hash", "list", "set", "zset", "stream"})
 
 
-class Client(Protocol):
+class JsonClient(Protocol):
     """The part of a sync valkey-py client the old sessions are read with."""
 
     def scan_iter(self, match: Any = None, count: Any = None) -> Iterator[Any]:
@@ -51,7 +51,7 @@ class ValkeySessions:
 
     origin = "valkey-session-manager"
 
-    def __init__(self, client: Client, retry_for: float = 10.0) -> None:
+    def __init__(self, client: JsonClient, retry_for: float = 10.0) -> None:
         self._client, self._retry_for = client, retry_for
 
     def session_ids(self) -> Sequence[str]:

@@ -25,7 +25,7 @@ from ..lifecycle.agents_as_tools import AgentsAsTools, sought_by_ids
 from ..lifecycle.direct_calls import about_to_hold, ends_direct_call
 from ..lifecycle.erasing import erase_copies, erase_original, without
 from ..lifecycle.facts import answered
-from ..lifecycle.guardrail import Guardrail, Said, watch
+from ..lifecycle.guardrail import Guardrail, TrackedMessage, watch
 from ..lifecycle.nodes import AGENT_EVENTS, ASKED, ENDED, Handlers, NodeFacts, NodeRuns
 from ..lifecycle.records import answers_tools, check_ids
 from ..lifecycle.trace import current_traceparent
@@ -33,7 +33,7 @@ from ..session_log import SessionLog
 from ..state import is_interrupted
 from .ending import at_end_of_child, finish
 from .losses import RecorderStats
-from .source import Source
+from .source import LazyLog
 from .worker import After, Worker, workers
 
 logger = logging.getLogger(__name__)
@@ -80,7 +80,7 @@ class SessionRecorder(HookProvider, NotCopied):
     ) -> None:
         check_ids(session_id)
         check_whole("buffer", buffer, 1)
-        self._source, self._session_id, self._buffer = Source(log, namespace), session_id, buffer
+        self._source, self._session_id, self._buffer = LazyLog(log, namespace), session_id, buffer
         self._records_facts = records_facts(record)
         self._recordings: dict[str, _Recording] = {}
         self._nodes, self._node_facts = NodeRuns(self._node), NodeFacts()
@@ -322,7 +322,7 @@ class _Recording:
             said.redaction = _snapshot(said.live)
             self.worker.put(self._redaction(said))
 
-    def _redaction(self, said: Said) -> Callable[[Journal], After | None]:
+    def _redaction(self, said: TrackedMessage) -> Callable[[Journal], After | None]:
         trace = current_traceparent()
 
         def step(journal: Journal) -> After | None:

@@ -26,7 +26,7 @@ class RecorderStats:
     last_error: str
 
 
-class Gap:
+class LossReport:
     """A step that tells in the log what was lost.
 
     Attributes:
@@ -71,7 +71,7 @@ class Losses:
         """Count some of which the log is not to be told."""
         self.total, self.last_reason = self.total + number, reason if number else self.last_reason
 
-    def gap(self, again: bool) -> Gap | None:
+    def gap(self, again: bool) -> LossReport | None:
         """What is to be told, which then counts as told; None when nothing is.
 
         Args:
@@ -79,11 +79,11 @@ class Losses:
         """
         if not self.untold or (self._refused and not again):
             return None
-        gap = Gap(self.untold, self._since, self._reason, self._agent_id)
+        gap = LossReport(self.untold, self._since, self._reason, self._agent_id)
         self.untold, self._since, self._reason, self._refused = 0, "", "", False
         return gap
 
-    def put_back(self, gap: Gap) -> None:
+    def put_back(self, gap: LossReport) -> None:
         """The log refused a gap: it is told with the next one."""
         self.untold, self._refused = self.untold + gap.lost, True
         self._since, self._reason = gap.since, gap.reason

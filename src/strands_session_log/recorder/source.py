@@ -9,7 +9,7 @@ from ..server.urls import parse
 from ..session_log import DEFAULT_NAMESPACE, SessionLog, check_is_of
 
 
-class Source:
+class LazyLog:
     """A log, or the URL of one that is connected when it is first needed.
 
     Args:

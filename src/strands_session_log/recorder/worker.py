@@ -25,7 +25,7 @@ from ..server.border import is_transient
 from ..server.outage import Outage
 from ..session_log import SessionLog
 from ..state import AgentState, initial
-from .losses import Gap, Losses, RecorderStats
+from .losses import Losses, LossReport, RecorderStats
 
 logger = logging.getLogger(__name__)
 
@@ -189,7 +189,7 @@ class Worker:
     def unwritten(self) -> int:
         """How many steps wait, or did when there was no more time for them."""
         with self._changed:
-            return self._left + sum(not isinstance(seen.step, Gap) for seen in self._steps)
+            return self._left + sum(not isinstance(seen.step, LossReport) for seen in self._steps)
 
     def put(self, step: Step, begins: bool = False) -> None:
         """Take a step, or count it as lost when the buffer is full. Never waits for the network.
@@ -296,7 +296,7 @@ class Worker:
             self._busy = False
             self._changed.notify_all()
             self._changed.wait_for(lambda: self._steps or self._closing, _IDLE if waits else 0)
-            if self._leaving and any(not isinstance(seen.step, Gap) for seen in self._steps):
+            if self._leaving and any(not isinstance(seen.step, LossReport) for seen in self._steps):
                 self._lose_what_waits()
             self._busy = bool(self._steps) and not self._closing
             if not self._busy:
@@ -305,7 +305,7 @@ class Worker:
 
     def _lose_what_waits(self) -> None:
         """Only that it is lost is left to be written."""
-        waiting, told = list(self._steps), [seen.step for seen in self._steps if isinstance(seen.step, Gap)]
+        waiting, told = list(self._steps), [seen.step for seen in self._steps if isinstance(seen.step, LossReport)]
         self._forget(waiting)
         for gap in told:
             self._losses.put_back(gap)
@@ -371,7 +371,7 @@ class Worker:
         return _PAUSE
 
     def _has_time_for(self, batch: Sequence[Seen]) -> bool:
-        return not self._closing and (not self._leaving or isinstance(batch[0].step, Gap))
+        return not self._closing and (not self._leaving or isinstance(batch[0].step, LossReport))
 
     def _journal(self, log: SessionLog) -> Journal:
         self._state = log.replay.catch_up(self._session_id, self._state)
@@ -420,7 +420,7 @@ class Worker:
         """Lose steps without a word in the log: a session that was deleted has no gaps."""
         gone = set(map(id, seen))
         self._steps = deque(one for one in self._steps if id(one) not in gone)
-        self._losses.drop(sum(not isinstance(one.step, Gap) for one in seen), "the session was deleted")
+        self._losses.drop(sum(not isinstance(one.step, LossReport) for one in seen), "the session was deleted")
         self.progress += len(seen)
 
     def _done(self, batch: Sequence[Seen], attempt: Attempt) -> None:
@@ -445,7 +445,7 @@ class Worker:
             self._warn(error)
             self._forget(batch)
             self._trouble = ""
-            if isinstance(gap := batch[0].step, Gap):
+            if isinstance(gap := batch[0].step, LossReport):
                 self._losses.put_back(gap)
             else:
                 self._losses.count(error)
@@ -461,7 +461,7 @@ class Worker:
             self._trouble = _text(error)
             if self._tries_once:
                 self._closing, self._leaving = bool(self._leaving), self._leaving or _text(error)
-            last_word = isinstance(self._steps[0].step, Gap)
+            last_word = isinstance(self._steps[0].step, LossReport)
             self._changed.wait_for(lambda: self._closing or (self._leaving and not last_word), seconds)
 
     def _warn(self, reason: Exception | str) -> None:

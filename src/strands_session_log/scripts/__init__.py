@@ -15,7 +15,7 @@ from typing import Any
 from valkey.exceptions import NoScriptError, ResponseError
 
 from ..server.border import Client
-from ..server.line import Line
+from ..server.line import PinnedConnection
 
 Argument = bytes | str | int
 
@@ -94,7 +94,7 @@ class Script:
         except ResponseError as error:
             return error
 
-    def over(self, line: Line, keys: tuple[str, ...], arguments: Sequence[bytes]) -> Any:
+    def over(self, line: PinnedConnection, keys: tuple[str, ...], arguments: Sequence[bytes]) -> Any:
         """Run it over a line if that is free, else as ever.
 
         Returns:

@@ -31,7 +31,7 @@ _CONNECTIONS = (_driver.Connection, _driver.SSLConnection, _driver.UnixDomainSoc
 _CHANGES_CALLS = ("retry", "retry_on_timeout", "retry_on_error", "command_packer", "cache_enabled", "client_cache")
 
 
-class Line:
+class PinnedConnection:
     """One connection of a client's pool, shared by all lines to that pool; one caller at a time has it.
 
     Args:

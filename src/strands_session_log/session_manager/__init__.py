@@ -1,12 +1,12 @@
 """The session manager for Strands agents; with its siblings the only code here that knows Strands."""
 
-from .errors import AlreadyAnsweredError, ConcurrentWriteError, SessionBrokenError, SessionLostError
+from .errors import AgentAnsweredError, AgentConflictError, AgentSessionBrokenError, AgentSessionLostError
 from .manager import ValkeySessionManager
 
 __all__ = [
-    "AlreadyAnsweredError",
-    "ConcurrentWriteError",
-    "SessionBrokenError",
-    "SessionLostError",
+    "AgentAnsweredError",
+    "AgentConflictError",
+    "AgentSessionBrokenError",
+    "AgentSessionLostError",
     "ValkeySessionManager",
 ]

@@ -47,6 +47,8 @@ def held(known: AgentState) -> list[Any]:
     return [from_json(message) for message in (*first, *known.window)]
 
 
-def _name_of(known: AgentState) -> Any:
+def _name_of(known: AgentState) -> str | None:
+    """What stands there may be of somebody else's making; a class has a short name."""
     manager = (known.record or {}).get(_STATE)
-    return manager.get(_NAME) if isinstance(manager, Mapping) else None
+    name = manager.get(_NAME) if isinstance(manager, Mapping) else None
+    return name if isinstance(name, str) and name.isidentifier() and len(name) <= 100 else None

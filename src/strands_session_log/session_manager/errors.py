@@ -13,19 +13,19 @@ _UNFIT = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeErro
 """What Strands and the codec raise where a record has another shape than theirs."""
 
 
-class ConcurrentWriteError(errors.ConcurrentWriteError, SessionException):
+class AgentConflictError(errors.ConcurrentWriteError, SessionException):
     """Another process wrote this agent's session meanwhile; nothing was written."""
 
 
-class SessionLostError(errors.SessionLostError, ConcurrentWriteError):
+class AgentSessionLostError(errors.SessionLostError, AgentConflictError):
     """The agent's session is not on the server any more; nothing was written."""
 
 
-class AlreadyAnsweredError(errors.AlreadyAnsweredError, ConcurrentWriteError):
+class AgentAnsweredError(errors.AlreadyAnsweredError, AgentConflictError):
     """Another call goes on from the interrupts of this agent; nothing was done."""
 
 
-class SessionBrokenError(errors.SessionBrokenError, SessionException):
+class AgentSessionBrokenError(errors.SessionBrokenError, SessionException):
     """The session is not what was written, and no agent is to go on from it."""
 
 
@@ -72,13 +72,13 @@ class _SessionExceptions:
             case None | SessionException() | errors.InvalidIdError():
                 return
             case errors.SessionLostError():
-                raise SessionLostError(error.session_id, error.expected) from error
+                raise AgentSessionLostError(error.session_id, error.expected) from error
             case errors.AlreadyAnsweredError(agent=agent, interrupts=ids, at=at):
-                raise AlreadyAnsweredError(error.session_id, agent, ids, at, error.waiting) from error
+                raise AgentAnsweredError(error.session_id, agent, ids, at, error.waiting) from error
             case errors.ConcurrentWriteError():
-                raise ConcurrentWriteError(error.session_id, error.expected, error.actual) from error
+                raise AgentConflictError(error.session_id, error.expected, error.actual) from error
             case errors.SessionBrokenError():
-                raise SessionBrokenError(error.session_id, error.problem, error.at) from error
+                raise AgentSessionBrokenError(error.session_id, error.problem, error.at) from error
             case errors.SessionLogError():
                 raise SessionException(str(error)) from error
 

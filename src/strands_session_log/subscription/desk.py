@@ -15,7 +15,7 @@ from ..server.border import is_transient
 from ..server.outage import Outage
 from .delivery import BaseDelivery
 from .failure import Failure
-from .group import Group, Said, Settled, Words
+from .group import Disposition, Group, Settled, SettleRequest
 from .tally import Tally
 from .verdicts import MOST_VERDICTS, Batch, Verdict, batches
 
@@ -386,7 +386,8 @@ class Desk:
 
     def _beat(self, parts: Sequence[Sequence[BaseDelivery]], now: float) -> None:
         words = [
-            Words(part[0].partition, others=[Said("extend", one.key, one.attempts) for one in part]) for part in parts
+            SettleRequest(part[0].partition, others=[Disposition("extend", one.key, one.attempts) for one in part])
+            for part in parts
         ]
         for deliveries, settled in zip(parts, self._group.settle(words), strict=True):
             if isinstance(settled, ServerRefusedError):

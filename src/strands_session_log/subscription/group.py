@@ -56,7 +56,7 @@ class Request(NamedTuple):
     is_begun: bool = False
 
 
-class Said(NamedTuple):
+class Disposition(NamedTuple):
     """What a consumer says of a delivery.
 
     Attributes:
@@ -76,7 +76,7 @@ class Said(NamedTuple):
     session_id: str = ""
 
 
-class Words(NamedTuple):
+class SettleRequest(NamedTuple):
     """What a consumer says of its deliveries in one partition.
 
     Attributes:
@@ -92,7 +92,7 @@ class Words(NamedTuple):
     done: Sequence[bytes] = ()
     attempts: Sequence[int] = ()
     last: tuple[bytes, bytes] = (b"", b"")
-    others: Sequence[Said] = ()
+    others: Sequence[Disposition] = ()
     taken_over: str = ""
 
 
@@ -190,7 +190,7 @@ class Group:
             if not error.is_wrong_type and "NOGROUP" not in str(error):
                 raise
 
-    def settle(self, words: Sequence[Words]) -> list[Settled | ServerRefusedError]:
+    def settle(self, words: Sequence[SettleRequest]) -> list[Settled | ServerRefusedError]:
         """Tell the server what became of deliveries, in one round trip and one attempt; may be repeated.
 
         Returns:
@@ -260,7 +260,7 @@ class Group:
     def _keys(self, partition: int) -> GroupKeys:
         return self.keyspace.group(partition, self.settings.group)
 
-    def _settle_keys(self, words: Words) -> list[str]:
+    def _settle_keys(self, words: SettleRequest) -> list[str]:
         """Those of the group, and the events that reasons may quote: these are kept as long as nothing is erased."""
         sessions = [said.session_id for said in words.others if said.failure.text]
         keys = self._keys(words.partition)
@@ -277,7 +277,7 @@ class Group:
             b" ".join(request.own),
         ]
 
-    def _told(self, words: Words) -> list[Any]:
+    def _told(self, words: SettleRequest) -> list[Any]:
         settings = self.settings
         arguments: list[Any] = [
             *(settings.group, settings.consumer, settings.claim_after_ms, settings.max_attempts),

@@ -16,7 +16,7 @@ from ..server.replies import number
 from .delivery import BaseDelivery
 from .failure import Failure
 from .group import Group
-from .source import Item, Source, history, parked
+from .source import BackfillSource, Item, history, parked
 from .taken import parse_cursor
 from .tally import Tally
 
@@ -47,13 +47,13 @@ class Job:
         group: Group,
         partition: int,
         kind: str,
-        source: Source,
+        source: BackfillSource,
         tries: int,
         rejected: Callable[[Exception], object],
     ) -> None:
         self.kind, self.began_ms, self.held_until = kind, 0, 0.0
         self._group, self._settings, self._partition = group, group.settings, partition
-        self._source: Source = source
+        self._source: BackfillSource = source
         self._rejected = rejected
         self._unread: Iterator[Item] | None = None
         self._lock, self._saving = threading.Lock(), threading.Lock()

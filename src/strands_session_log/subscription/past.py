@@ -31,7 +31,7 @@ from .tally import Tally
 _FOREVER = float("inf")
 
 
-class Reader(Protocol):
+class BackfillReader(Protocol):
     """Who reads what is delivered."""
 
     mailbox: Mailbox[BaseDelivery]
@@ -64,7 +64,7 @@ class Past:
         self,
         events: EventLog,
         group: Group,
-        reader: Reader,
+        reader: BackfillReader,
         tally: Tally,
         kind: type[BaseDelivery],
         outage: Outage,

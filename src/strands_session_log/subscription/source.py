@@ -65,7 +65,7 @@ class Item:
         return "" if self.parked_id else f"{self.envelope.id} {self.envelope.session_id}"
 
 
-class Source(Protocol):
+class BackfillSource(Protocol):
     """Where items come from."""
 
     def after_last(self) -> Iterator[Item]:
@@ -159,12 +159,12 @@ class _Parked:
         return Item(found, body, parked_id=id_, error=error)
 
 
-def parked(group: Group, partition: int) -> Source:
+def parked(group: Group, partition: int) -> BackfillSource:
     """Parked entries that are to be tried again."""
     return _Parked(group, partition)
 
 
-def history(events: EventLog, group: Group, partition: int, kind: str, cursor: Cursor) -> Source:
+def history(events: EventLog, group: Group, partition: int, kind: str, cursor: Cursor) -> BackfillSource:
     """The events of all sessions of a partition, or those of a time, session by session in the order of their ids."""
 
     def read(cursor: Cursor) -> Iterator[Item]:

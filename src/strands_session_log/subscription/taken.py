@@ -38,7 +38,7 @@ class Given(NamedTuple):
         return link_of(self.fields)
 
 
-class Parked(NamedTuple):
+class ParkedDelivery(NamedTuple):
     """What was given up.
 
     Attributes:
@@ -86,7 +86,7 @@ class Taken(NamedTuple):
     delivered: str = "0-0"
     wait: float | None = None
     given: Sequence[Given] = ()
-    parked: Sequence[Parked] = ()
+    parked: Sequence[ParkedDelivery] = ()
     backfill: str = ""
     error: ServerRefusedError | None = None
 
@@ -101,7 +101,7 @@ class Taken(NamedTuple):
         _, gap, delivered, wait, entries, buried, backfill = reply
         given = [Given(*one) for one in zip(entries[::3], entries[1::3], entries[2::3], strict=True)]
         parked = [
-            Parked(FeedId.parse(partition, id_), int(attempts), why.decode("utf-8", "replace"))
+            ParkedDelivery(FeedId.parse(partition, id_), int(attempts), why.decode("utf-8", "replace"))
             for id_, attempts, why in zip(buried[::3], buried[1::3], buried[2::3], strict=True)
         ]
         pause = wait / 1000 if wait >= 0 else None

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from .delivery import BaseDelivery
 from .failure import NONE, Failure
-from .group import Said, Settled, Words
+from .group import Disposition, Settled, SettleRequest
 
 MOST_ACKS, MOST_VERDICTS = 500, 100
 """Of how many deliveries the server is told in one call."""
@@ -68,7 +68,7 @@ class Batch:
         """All that is done, in the order in which the server hears of it."""
         return [*self.acked, *(one.delivery for one in self.verdicts if one.what == "ack")]
 
-    def words(self, taken_over: str, pause_ms: Callable[[int], int]) -> Words:
+    def words(self, taken_over: str, pause_ms: Callable[[int], int]) -> SettleRequest:
         """As the server is told.
 
         Args:
@@ -79,14 +79,14 @@ class Batch:
         is_sure = self.tries == 1 and not any(one.is_late for one in self.verdicts)
         attempts = [one.attempts for one in done]
         said = [
-            Said(one.what, one.delivery.key, one.delivery.attempts, pause_ms(one.delivery.attempts), *one.told())
+            Disposition(one.what, one.delivery.key, one.delivery.attempts, pause_ms(one.delivery.attempts), *one.told())
             for one in self.verdicts
             if one.what != "ack"
         ]
         last = (done[-1].key, done[-1].link) if done else (b"", b"")
         again = attempts if attempts.count(1) != len(attempts) else ()
         keys = [one.key for one in done]
-        return Words(self.partition, keys, again, last, said, taken_over if is_sure else "")
+        return SettleRequest(self.partition, keys, again, last, said, taken_over if is_sure else "")
 
     def answer(self, settled: Settled) -> int:
         """Pass the server's answers on.

@@ -14,7 +14,7 @@ from ..asking import YesOption, confirm, somebody_there
 from ..connection import opened
 from ..layout import put
 from ..options import GroupArgument, JsonOption, NamespaceOption, UrlOption
-from ..standing import Standing, by_whom, gap_as_json, missing, print_standings, standing_of, standings
+from ..standing import GroupSummary, by_whom, gap_as_json, missing, print_standings, standing_of, standings
 from ..standing import as_json as json_of
 from ..target import again
 from ..terminal import console, count, one_line, plain, write_json
@@ -41,7 +41,7 @@ def groups(
         return
     with opened(ctx, url, namespace) as log:
         statuses = log.groups()
-    found = [Standing(one.group, [one]) for one in statuses] if partitions else standings(statuses)
+    found = [GroupSummary(one.group, [one]) for one in statuses] if partitions else standings(statuses)
     if as_json:
         for standing in found:
             write_json(json_of(standing, partitions))
@@ -57,7 +57,7 @@ def _hint(text: str) -> Text:
     return Text(text, "dim")
 
 
-def _print_hints(found: list[Standing], options: str) -> None:
+def _print_hints(found: list[GroupSummary], options: str) -> None:
     for standing in found:
         name = shlex.quote(one_line(standing.group)) + options
         for problem in standing.problems:

@@ -21,7 +21,7 @@ from ..target import Target
 from ..terminal import console, count, one_line, write_json
 
 if TYPE_CHECKING:
-    from ...moving import Imported, Progress, Source
+    from ...moving import Imported, ImportProgress, Source
 
 EPILOG = (
     "Examples:\n\nsession-log import file-session:./sessions --dry-run\n\n"
@@ -97,7 +97,7 @@ def _import(store: Source, log: SessionLog, sessions: list[str], dry_run: bool, 
 
 
 @contextmanager
-def _progress(sessions: int, as_json: bool) -> Iterator[tuple[Console, Progress, Callable[[], None]]]:
+def _progress(sessions: int, as_json: bool) -> Iterator[tuple[Console, ImportProgress, Callable[[], None]]]:
     """A bar on a terminal, of sessions, that tells how far the one being written is; and where to print beside it."""
     errors, answers = console(stderr=True), console()
     if not errors.is_terminal or (as_json and answers.is_terminal):

@@ -29,7 +29,7 @@ class Sized(NamedTuple):
     size: int
 
 
-class Ended(Exception):
+class ReadingEnded(Exception):
     """Nothing will come any more."""
 
 
@@ -151,7 +151,7 @@ class Buffer(Generic[T]):
         if not self._items:
             if self._error is not None:
                 raise self._error
-            raise Ended
+            raise ReadingEnded
         item, size = self._items.popleft()
         self._size -= size
         self._call_again()

@@ -23,7 +23,7 @@ from ...server.border import insist
 from ...server.replies import number, record
 from ..taken import link_of
 from .buffer import Buffer, Sized
-from .watch import Command, Standing, Watch, numbers_of
+from .watch import Command, CursorState, Watch, numbers_of
 
 _NEWEST = ("+", "-", 1, b"XREVRANGE")
 _MARK_BYTES = 64
@@ -115,11 +115,11 @@ class FeedWatch(Watch[FeedItem]):
         else:
             super().fail(error)
 
-    def take(self, entries: Sequence[RawEntry]) -> Standing:
+    def take(self, entries: Sequence[RawEntry]) -> CursorState:
         """See `Watch`; what does not follow by its number calls for a closer look: at a gap, or at another history?"""
         first = next((self._id(entry[0]) for entry in entries if numbers_of(entry) > self.position), None)
         if first and self._is_certain and first.sequence != self._number + 1:
-            return Standing.BEHIND
+            return CursorState.BEHIND
         return super().take(entries)
 
     def _begin(self) -> None:

@@ -19,7 +19,7 @@ from ...errors.quoting import frames_of
 from ...server.border import ANSWERED_WITHIN, Client, insist, is_transient
 from ...server.outage import Outage
 from .lane import Lane
-from .watch import Standing, Watch
+from .watch import CursorState, Watch
 
 logger = logging.getLogger(__name__)
 
@@ -151,24 +151,24 @@ class Follower:
                     away[lane] = self._outage.met(error, lane.pages)
                 else:
                     self._go_on(watch, lane, standing)
-                    answered |= {lane} if standing is not Standing.OVER else set()
+                    answered |= {lane} if standing is not CursorState.OVER else set()
         for lane in answered - away.keys():
             self._outage.over(lane.pages)
         return max(away.values(), default=0.0)
 
-    def _go_on(self, watch: Watch[Any], lane: Lane, standing: Standing) -> None:
-        if standing is not Standing.BEHIND:
+    def _go_on(self, watch: Watch[Any], lane: Lane, standing: CursorState) -> None:
+        if standing is not CursorState.BEHIND:
             del self._behind[watch]
-        if standing is Standing.LIVE:
+        if standing is CursorState.LIVE:
             self._note_landmarks([watch])
             lane.add(watch)
             self._drowsy[lane] = _WAKES
-        elif standing is Standing.OVER:
+        elif standing is CursorState.OVER:
             self._take_over(watch)
 
-    def _advanced(self, watch: Watch[Any]) -> Standing:
+    def _advanced(self, watch: Watch[Any]) -> CursorState:
         if watch.is_over:
-            return Standing.OVER
+            return CursorState.OVER
         try:
             return insist(watch.advance, 0, within=ANSWERED_WITHIN)
         except Exception as error:
@@ -178,7 +178,7 @@ class Follower:
                 watch.buffer.end()
             else:
                 watch.fail(failed)
-            return Standing.OVER
+            return CursorState.OVER
 
     def _lane(self, watch: Watch[Any]) -> Lane:
         slot = watch.partition if self._is_cluster else 0

@@ -15,7 +15,7 @@ from ...event_log.reading import size_of
 from ...server.border import Client, insist, is_transient
 from ...server.outage import Outage
 from .blocking import BlockingConnection
-from .watch import Standing, Watch
+from .watch import CursorState, Watch
 
 logger = logging.getLogger(__name__)
 
@@ -148,9 +148,9 @@ class Lane:
             if watch not in self._live:
                 return
             standing = _taken(watch, entries)
-            if standing is not Standing.LIVE:
+            if standing is not CursorState.LIVE:
                 del self._live[watch]
-        if standing in (Standing.BEHIND, Standing.OVER):
+        if standing in (CursorState.BEHIND, CursorState.OVER):
             self._hand_back(watch)
 
     def _let_go(self) -> None:
@@ -179,10 +179,10 @@ def _positions(asked: Mapping[str, Sequence[Watch[Any]]]) -> Mapping[str, str]:
     return {key: f"{ms}-{number}" for key, (ms, number) in lowest.items()}
 
 
-def _taken(watch: Watch[Any], entries: Sequence[RawEntry]) -> Standing:
+def _taken(watch: Watch[Any], entries: Sequence[RawEntry]) -> CursorState:
     """What one makes of it is no trouble of the others."""
     try:
         return watch.take(entries)
     except Exception as error:
         watch.fail(error)
-        return Standing.OVER
+        return CursorState.OVER

@@ -18,7 +18,7 @@ from ...server.border import insist
 from .buffer import Buffer, Sized
 from .live_position import LivePosition
 from .session_watch import SessionWatch
-from .watch import Command, Standing, Watch, numbers_of
+from .watch import Command, CursorState, Watch, numbers_of
 
 logger = logging.getLogger(__name__)
 
@@ -116,10 +116,10 @@ class MessageWatch(SessionWatch):
         """The last event that only has to be known of, as the reader has it, or came too late for it."""
         return START if self.start is None else self.start.event
 
-    def advance(self) -> Standing:
+    def advance(self) -> CursorState:
         """Read one page."""
         standing = super().advance()
-        if self._is_behind and standing is Standing.LIVE:
+        if self._is_behind and standing is CursorState.LIVE:
             self._is_behind = False
             self._deltas.followed_by(self._bring)
             self._deltas.come_again()

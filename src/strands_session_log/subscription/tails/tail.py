@@ -10,7 +10,7 @@ from weakref import finalize
 from ...event_log import EventLog
 from ...events import Recorded, selector
 from ...ids import Point, check_id, parse_point
-from .buffer import Buffer, Ended
+from .buffer import Buffer, ReadingEnded
 from .hub import Hub
 from .session_watch import NOW, SessionWatch
 from .watch import Watch
@@ -68,7 +68,7 @@ class Tail(Generic[Item]):
             while (item := self._item(self._buffer.get())) is None:
                 pass
             return item
-        except Ended:
+        except ReadingEnded:
             raise StopIteration from None
 
     def __enter__(self: Self) -> Self:
@@ -88,7 +88,7 @@ class Tail(Generic[Item]):
             while (item := self._item(await self._buffer.get_async())) is None:
                 pass
             return item
-        except Ended:
+        except ReadingEnded:
             raise StopAsyncIteration from None
 
     async def __aenter__(self: Self) -> Self:

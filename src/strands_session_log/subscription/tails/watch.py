@@ -19,7 +19,7 @@ _FIRST_PAGE = 4
 Command: TypeAlias = "tuple[str | int, ...]"
 
 
-class Standing(Enum):
+class CursorState(Enum):
     """Where a watch stands, and who takes care of it from there.
 
     Attributes:
@@ -102,7 +102,7 @@ class Watch(ABC, Generic[T]):
         """Whether what comes next needs nothing but the entry to be understood."""
         return True
 
-    def advance(self) -> Standing:
+    def advance(self) -> CursorState:
         """Read one page.
 
         Raises:
@@ -114,21 +114,21 @@ class Watch(ABC, Generic[T]):
             self.buffer.started()
         page = self._page(self._count)
         if len(page) < self._count:
-            return self._deliver(page, Standing.LIVE)
+            return self._deliver(page, CursorState.LIVE)
         self._count = next_count(page, PAGE_BYTES)
-        return self._deliver(page, Standing.BEHIND)
+        return self._deliver(page, CursorState.BEHIND)
 
-    def take(self, entries: Sequence[RawEntry]) -> Standing:
+    def take(self, entries: Sequence[RawEntry]) -> CursorState:
         """Take what came while it was at the end of its stream.
 
         Raises:
             SessionLogError: When it cannot be followed any further.
         """
         if not self.can_wait:
-            return Standing.BEHIND
+            return CursorState.BEHIND
         # Another reader of the stream may be behind this one.
         known = sum(numbers_of(entry) <= self.position for entry in entries)
-        return self._deliver(entries[known:], Standing.LIVE)
+        return self._deliver(entries[known:], CursorState.LIVE)
 
     def fail(self, error: Exception) -> None:
         """Let the consumer know, after all that was read."""
@@ -141,7 +141,7 @@ class Watch(ABC, Generic[T]):
             self.buffer.started()
         self.buffer.leave(error)
 
-    def _deliver(self, entries: Sequence[RawEntry], otherwise: Standing) -> Standing:
+    def _deliver(self, entries: Sequence[RawEntry], otherwise: CursorState) -> CursorState:
         items: list[Sized] = []
         has_room = True
         try:
@@ -152,8 +152,8 @@ class Watch(ABC, Generic[T]):
             if items:
                 has_room = self.buffer.put(items, self.come_again)
         if self.is_over:
-            return Standing.OVER
-        return otherwise if has_room else Standing.FULL
+            return CursorState.OVER
+        return otherwise if has_room else CursorState.FULL
 
 
 def numbers_of(entry: RawEntry) -> tuple[int, int]:
