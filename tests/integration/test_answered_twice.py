@@ -16,7 +16,7 @@ from strands_agents import add, call, happened, make_agent
 
 from strands_session_log import SessionLog, ValkeySessionManager, errors
 from strands_session_log.lifecycle.hooks import hook_event
-from strands_session_log.session_manager import AgentConflictError, AlreadyAnsweredError
+from strands_session_log.session_manager import AgentAnsweredError, AgentConflictError
 from strands_session_log.testing.model import ScriptedModel
 from support.programs import Program
 
@@ -184,7 +184,7 @@ def test_an_answer_that_was_taken_by_a_process_that_died_is_given_again_after_a_
     go_on(program)
     assert program.stdout.readline() == b"charging\n"
     program.kill()
-    with pytest.raises(AlreadyAnsweredError, match="rewind") as refused:
+    with pytest.raises(AgentAnsweredError, match="rewind") as refused:
         till.agent(session_log)(answer)
     assert till.charged == []
     session_log.rewind("s", refused.value.waiting)
@@ -371,7 +371,7 @@ def test_a_graph_that_died_with_the_answer_is_given_it_again_after_a_rewind(sess
     running.start()
     assert till.is_charging.wait(timeout=30)
     late = till.running(session_log, "graph")
-    with pytest.raises(AlreadyAnsweredError, match="rewind") as refused:
+    with pytest.raises(AgentAnsweredError, match="rewind") as refused:
         late(answer)
     session_log.rewind("s", refused.value.waiting)
     till.is_done.set()

@@ -56,7 +56,7 @@ def test_every_error_survives_the_way_to_another_process(kind: type[errors.Sessi
 
 
 def test_an_error_of_the_session_manager_is_still_one_of_strands_when_it_arrives() -> None:
-    error = manager_errors.ConcurrentWriteError("s", {"revision": 1}, {"revision": 2})
+    error = manager_errors.AgentConflictError("s", {"revision": 1}, {"revision": 2})
     restored = pickle.loads(pickle.dumps(error))
     assert isinstance(restored, SessionException)
     assert (restored.expected, restored.actual) == ({"revision": 1}, {"revision": 2})
