@@ -23,20 +23,16 @@ from .state import AgentDiff, AgentState, Change, Integrity, MessageChange, Mess
 from .subscription import (
     Deliveries,
     Delivery,
-    FeedPosition,
-    FeedTail,
     Gap,
     GroupStatus,
     Handler,
-    LivePosition,
-    LiveTail,
     ParkedEvent,
     ParkedEvents,
     Subscriber,
     SyncDeliveries,
     SyncDelivery,
-    Tail,
 )
+from .tail import FeedPosition, FeedTail, LivePosition, LiveTail, Tail
 
 if TYPE_CHECKING:
     from .live import LiveStats, LiveTokens

@@ -27,7 +27,7 @@ except ImportError as error:
 
 from .event_log.diagnosis import naming
 from .scripts import STORAGE_DELETE, STORAGE_WRITE, Script
-from .server.border import insist
+from .server.border import with_retries
 from .session_log import SessionLog
 
 if TYPE_CHECKING:
@@ -154,7 +154,7 @@ class ValkeyStorage(Storage):
         def change() -> None:
             keys = self._keyspace.stored(name)
             with naming(self._client, {keys.listing: _LISTING}):
-                insist(lambda: script(self._client, keys, [name, *content]), self._retry_for)
+                with_retries(lambda: script(self._client, keys, [name, *content]), self._retry_for)
 
         await _finish(self._ask(what, change))
 
@@ -168,7 +168,7 @@ class ValkeyStorage(Storage):
         """The bytes as they are, whatever the client does with those of other replies."""
         key = self._keyspace.stored(name).value
         with naming(self._client, {key: ("string", "write it anew, or delete it")}):
-            value: bytes | None = insist(
+            value: bytes | None = with_retries(
                 lambda: self._client.execute_command("GET", key, NEVER_DECODE=True), self._retry_for
             )
         return value
@@ -177,7 +177,7 @@ class ValkeyStorage(Storage):
         """One round trip, whatever the number of partitions; UTF-8 sorts as its code points do."""
         listings = [self._keyspace.storage(partition) for partition in range(self._keyspace.partitions)]
         with naming(self._client, dict.fromkeys(listings, _LISTING)):
-            found = insist(lambda: self._listed(listings, prefix.encode()), self._retry_for)
+            found = with_retries(lambda: self._listed(listings, prefix.encode()), self._retry_for)
         return sorted(name for name in map(_key_of, found) if name is not None)
 
     def _listed(self, listings: builtins.list[str], start: bytes) -> builtins.list[bytes]:

@@ -15,9 +15,9 @@ import valkey
 
 import strands_session_log
 from strands_session_log import SessionLog, Subscriber, errors, events
-from strands_session_log.event_log import erasure
+from strands_session_log.event_log import eraser
 from strands_session_log.server import connect
-from strands_session_log.subscription import exchange
+from strands_session_log.subscription import consumer
 from support import Cluster, ValkeyliteServer, wait_until
 from support.servers import Server
 
@@ -100,7 +100,7 @@ def test_no_call_waits_longer_than_it_may_for_a_server_that_stands_still(
 def test_a_server_that_stops_in_the_middle_holds_no_longer_what_takes_many_steps(
     tcp_server: Server, change: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(erasure, "PATIENCE_MS", 300)
+    monkeypatch.setattr(eraser, "PATIENCE_MS", 300)
     with SessionLog.connect(tcp_server.url, retry_for=RETRY_FOR) as log:
         log.append("s", [note(number) for number in range(600)])
         call = {"erase": partial(log.erase, "s", 1, "why"), "fork": partial(log.fork, "s", 600, "f")}[change]
@@ -174,7 +174,7 @@ def test_a_client_without_a_time_out_is_told_of_once(tcp_server: Server, caplog:
 def test_who_follows_leaves_a_server_that_stands_still_though_its_client_has_no_time_out(
     tcp_server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(exchange, "_GOODBYE", 0.5)
+    monkeypatch.setattr(consumer, "_GOODBYE", 0.5)
     with SessionLog(tcp_server.client()) as log:
         log.append("s", note())
         with Subscriber(log, "g") as deliveries, log.tail("s") as tail:

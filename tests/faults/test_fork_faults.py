@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from strands_session_log import SessionLog, errors
-from strands_session_log.event_log import erasure, forking
+from strands_session_log.event_log import eraser, forker
 from strands_session_log.scripts import FORK
 from support import FaultProxy, wait_until
 from support.erasing import SECRET, exists, fill, note
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.faults
 @pytest.fixture(autouse=True)
 def small_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     """So that a short session takes many."""
-    monkeypatch.setattr(forking, "COPY_ENTRIES", 10)
+    monkeypatch.setattr(forker, "COPY_ENTRIES", 10)
 
 
 @pytest.fixture
@@ -52,27 +52,27 @@ class Killed(BaseException):
 
 def killed_at(monkeypatch: pytest.MonkeyPatch, method: str, call: int = 1) -> None:
     """Let a process die at the so-manieth call of a method: nothing it would do afterwards happens."""
-    calls, original = iter(range(1, 10_000)), getattr(forking.Forker, method)
+    calls, original = iter(range(1, 10_000)), getattr(forker.Forker, method)
 
-    def dying(forker: Any, *arguments: Any) -> Any:
+    def dying(self: Any, *arguments: Any) -> Any:
         if next(calls) == call:
-            monkeypatch.setattr(forking.Forker, "_take_back", lambda *_: None)
+            monkeypatch.setattr(forker.Forker, "_take_back", lambda *_: None)
             raise Killed
-        return original(forker, *arguments)
+        return original(self, *arguments)
 
-    monkeypatch.setattr(forking.Forker, method, dying)
+    monkeypatch.setattr(forker.Forker, method, dying)
 
 
 def once_before(monkeypatch: pytest.MonkeyPatch, method: str, action: Any) -> None:
     """Let something happen before the first call of a method."""
-    actions, original = iter([action]), getattr(forking.Forker, method)
+    actions, original = iter([action]), getattr(forker.Forker, method)
 
-    def interrupted(forker: Any, *arguments: Any) -> Any:
+    def interrupted(self: Any, *arguments: Any) -> Any:
         for act in actions:
             act()
-        return original(forker, *arguments)
+        return original(self, *arguments)
 
-    monkeypatch.setattr(forking.Forker, method, interrupted)
+    monkeypatch.setattr(forker.Forker, method, interrupted)
 
 
 def test_a_lost_reply_of_the_call_that_makes_the_fork_is_asked_for_again(log: SessionLog, proxy: FaultProxy) -> None:
@@ -112,7 +112,7 @@ def test_a_fork_whose_outcome_stays_open_was_made_or_can_be_made_again(log: Sess
 def test_of_a_fork_whose_maker_died_nothing_is_left_but_a_note(
     log: SessionLog, monkeypatch: pytest.MonkeyPatch, method: str, call: int
 ) -> None:
-    monkeypatch.setattr(forking, "PATIENCE_MS", 300)
+    monkeypatch.setattr(forker, "PATIENCE_MS", 300)
     fill(log, 45)
     with monkeypatch.context() as patch:
         killed_at(patch, method, call)
@@ -128,7 +128,7 @@ def test_of_a_fork_whose_maker_died_nothing_is_left_but_a_note(
 
 def test_a_copy_that_expired_meanwhile_is_made_anew(log: SessionLog, monkeypatch: pytest.MonkeyPatch) -> None:
     fill(log, 45)
-    monkeypatch.setattr(forking, "PATIENCE_MS", 300)
+    monkeypatch.setattr(forker, "PATIENCE_MS", 300)
     pauses = iter([25])
 
     def pause(done: int, total: int) -> None:
@@ -194,7 +194,7 @@ def test_an_eraser_that_died_before_it_reached_the_forks_is_made_up_for_by_erasi
         raise Killed
 
     with monkeypatch.context() as patch:
-        patch.setattr(erasure.Eraser, "_erase_in_forks", die)
+        patch.setattr(eraser.Eraser, "_erase_in_forks", die)
         with pytest.raises(Killed):
             log.erase("s", 5, "why")
     assert (erased(log, "s"), erased(log, "f")) == ([5], [])
@@ -207,7 +207,7 @@ def test_an_eraser_that_died_is_noticed_by_who_makes_a_fork(log: SessionLog, mon
 
     def erase_and_die() -> None:
         with monkeypatch.context() as patch:
-            patch.setattr(erasure.Eraser, "_erase_in_forks", lambda *_: None)
+            patch.setattr(eraser.Eraser, "_erase_in_forks", lambda *_: None)
             log.erase("s", 5, "why")
 
     once_before(monkeypatch, "_erased_later", erase_and_die)
@@ -293,7 +293,7 @@ def test_a_feed_that_is_none_leaves_no_half_a_fork(log: SessionLog, tcp_server: 
 def test_a_fork_outlives_a_server_that_is_killed_and_the_patience_of_its_copy(
     tcp_server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(forking, "PATIENCE_MS", 300)
+    monkeypatch.setattr(forker, "PATIENCE_MS", 300)
     tcp_server.execute("CONFIG", "SET", "appendfsync", "always")
     log = SessionLog(tcp_server.client())
     fill(log, 45)

@@ -14,7 +14,7 @@ import pytest
 from strands_session_log import SessionLog, Subscriber, ValkeyStorage, errors
 from strands_session_log.event_log import Durability
 from strands_session_log.event_log.connection import connection_to
-from strands_session_log.event_log.deletion import Deleter
+from strands_session_log.event_log.deleter import Deleter
 from strands_session_log.ids import EventId
 from strands_session_log.keys import config_key
 from support import wait_until

@@ -13,7 +13,7 @@ from strands_session_log.errors import FeedGapError, LogForkedError, ServerUnava
 from strands_session_log.event_log.trimming import Trimmed
 from strands_session_log.subscription import SyncDeliveries, SyncDelivery
 from strands_session_log.subscription.group import Group
-from strands_session_log.subscription.taken import Gap
+from strands_session_log.subscription.protocol import Gap
 from subscription.helpers import Consumer, Told, number_of
 from support import Cluster, FaultProxy, ValkeyliteServer
 from support.servers import Server

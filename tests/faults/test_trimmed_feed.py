@@ -92,10 +92,10 @@ def test_what_was_trimmed_from_under_a_dead_consumer_does_not_hide_what_else_is_
     told(range(3), "only")
     with Subscriber(log, "g", batch=3, in_flight=3, claim_after=0.05) as dead:
         assert next(dead)
-        for intake in dead._exchange._intakes:
+        for intake in dead._consumer._intakes:
             intake.stop()
             intake.join(5)
-        dead._exchange._desk._open.clear()
+        dead._consumer._acknowledger._open.clear()
         told(range(3, 20), "only")
         trim(log)
         with Consumer(log, batch=3, in_flight=3, claim_after=0.05, on_gap="catch_up") as consumer:
@@ -111,8 +111,8 @@ def test_what_others_have_settled_and_was_trimmed_is_no_gap(make_client: Callabl
         with Subscriber(log, "g", batch=1, in_flight=1) as other:
             for number in range(1, 60):
                 told([number], "only")
-                wait_until(lambda: one._exchange.mailbox or other._exchange.mailbox, "a delivery")
-                next(one if one._exchange.mailbox else other).ack(confirm=True)
+                wait_until(lambda: one._consumer.channel or other._consumer.channel, "a delivery")
+                next(one if one._consumer.channel else other).ack(confirm=True)
                 trim(log)
         assert not any(found.gap for found in log.groups())
 
@@ -217,7 +217,7 @@ def test_content_that_could_not_be_fetched_is_fetched_again_which_is_no_attempt_
             wait_until(lambda: len(consumer.handled) == 10, "all events")
             told(range(10, 15), "only")
             wait_until(lambda: len(consumer.handled) == 15, "what came after them")
-            assert consumer.deliveries.tally.redelivered == 0
+            assert consumer.deliveries.counters.redelivered == 0
         assert [number for session, number in consumer.handled if session == "only"] == [*range(5), *range(10, 15)]
         assert list(log.parked("g")) == []
 

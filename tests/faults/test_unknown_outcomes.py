@@ -17,7 +17,7 @@ from valkey.exceptions import ConnectionError
 from strands_session_log import AgentAt, SessionLog, errors, events
 from strands_session_log.codec import encode
 from strands_session_log.event_log import ANY, Durability
-from strands_session_log.event_log.sealed import Position, seal
+from strands_session_log.event_log.chained_batch import Position, chain_batch
 from strands_session_log.ids import START, EventId
 from strands_session_log.scripts import APPEND, ONCE
 from support import FaultProxy, wait_until
@@ -182,7 +182,7 @@ def test_what_landed_on_another_primary_at_another_time_breaks_no_chain(
     """Both have an event of the same revision and link, but each gave it a time of its own."""
     a, b, _ = primaries
     logs = [SessionLog.connect(server.url) for server in (a, b)]
-    call = seal("s", [encode(order(1))], ANY, Position())
+    call = chain_batch("s", [encode(order(1))], ANY, Position())
     began = EventId.parse(APPEND(logs[0].client, logs[0].events.keyspace.session("s").begin, call.arguments)[2])
     wait_until(lambda: logs[1].events.now_ms("s") > began.ms, "another millisecond")
     APPEND(logs[1].client, logs[1].events.keyspace.session("s").begin, call.arguments)
@@ -191,7 +191,7 @@ def test_what_landed_on_another_primary_at_another_time_breaks_no_chain(
     assert heads[0] is not None
     assert heads[1] is not None
     follows = Position(next(logs[0].read("s")).id, call.link)
-    repeated = seal("s", [encode(order(2))], ANY, follows)
+    repeated = chain_batch("s", [encode(order(2))], ANY, follows)
     reply = APPEND(logs[1].client, logs[1].events.keyspace.session("s").append, repeated.arguments)
     assert reply[0] == b"moved"
     logs[1].events.remember("s", follows)
@@ -308,7 +308,7 @@ def packed(log: SessionLog, session_id: str, *batch: events.Event) -> bytes:
         "HGET", log.events.keyspace.session(session_id).tombstones, sha1(session_id.encode()).hexdigest()
     )
     known = Position(START, orjson.loads(lives)[-1]["token"] if lives else "")
-    call = seal(session_id, [encode(event) for event in batch], ANY, known)
+    call = chain_batch(session_id, [encode(event) for event in batch], ANY, known)
     keys = log.events.keyspace.session(session_id).begin
     parts = [b"EVAL", APPEND.source, b"%d" % len(keys), *(key.encode() for key in keys), *call.arguments]
     return b"*%d\r\n" % len(parts) + b"".join(b"$%d\r\n%b\r\n" % (len(part), part) for part in parts)
@@ -349,7 +349,7 @@ def test_a_late_packet_of_what_landed_behind_others_does_not_bring_a_deleted_ses
     session_log: SessionLog, once: bool
 ) -> None:
     late = order(1)
-    sealed = seal("s", [encode(late)], ANY, Position())
+    sealed = chain_batch("s", [encode(late)], ANY, Position())
     session_log.append("s", order(0))
     session_log.append("s", late, once=once)  # as its writer does who hears that the session has begun meanwhile
     session_log.delete("s")

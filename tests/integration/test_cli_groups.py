@@ -14,8 +14,8 @@ from typer.main import get_command
 from strands_session_log import SessionLog, Subscriber
 from strands_session_log.cli.app import app
 from strands_session_log.cli.completion import group_names, parked_ids
-from strands_session_log.cli.parking import print_parked
-from strands_session_log.cli.standing import print_standings, standings
+from strands_session_log.cli.groups import print_standings, standings
+from strands_session_log.cli.parked import print_parked
 from strands_session_log.errors import FeedGapError
 from support.command_line import Run, message
 from support.waiting import wait_until

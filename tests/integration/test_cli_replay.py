@@ -14,7 +14,7 @@ import pytest
 import strands_session_log
 from strands_session_log import SessionLog, events
 from strands_session_log.cli.commands import replay
-from strands_session_log.cli.pacing import pace
+from strands_session_log.cli.playback import pace
 from support.command_line import Run, message
 from support.programs import COMMAND_LINE, PIPE, Program
 

@@ -12,7 +12,7 @@ import pytest
 from strands import Agent
 
 from strands_session_log import SessionLog, ValkeySessionManager, errors, events
-from strands_session_log.event_log import erasure
+from strands_session_log.event_log import eraser
 from strands_session_log.event_log.connection import connection_to
 from strands_session_log.ids import EventId
 from strands_session_log.testing.model import ScriptedModel
@@ -24,7 +24,7 @@ from support.servers import Server
 @pytest.fixture
 def small_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     """So that a short session takes many."""
-    monkeypatch.setattr(erasure, "STEP_ENTRIES", 10)
+    monkeypatch.setattr(eraser, "STEP_ENTRIES", 10)
 
 
 def test_no_key_of_the_server_holds_what_was_erased(tcp_server: Server) -> None:
@@ -67,13 +67,13 @@ def test_a_steps_work_is_bounded_and_its_progress_told(session_log: SessionLog) 
     assert told[-1] == (1001, 1001)
     assert [total for _, total in told[:-1]] == [1000] * (len(told) - 1)
     done = [done for done, _ in told]
-    assert done[:3] == [erasure.STEP_ENTRIES * number for number in (1, 2, 3)]
+    assert done[:3] == [eraser.STEP_ENTRIES * number for number in (1, 2, 3)]
     assert erased(session_log) == [id_.revision for id_ in ids[::3]]
 
 
 def test_steps_are_bounded_by_bytes_too(session_log: SessionLog) -> None:
     for number in range(12):
-        session_log.append("s", note(number, "x" * erasure.STEP_BYTES))
+        session_log.append("s", note(number, "x" * eraser.STEP_BYTES))
     told = list[int]()
     session_log.erase("s", 5, "why", progress=lambda done, total: told.append(done))
     assert told == list(range(1, 14))
@@ -171,16 +171,16 @@ def test_a_session_replaced_before_the_first_step_is_left_alone(
     session_log: SessionLog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ids = fill(session_log, 30)
-    look = erasure.Eraser._targets
+    look = eraser.Eraser._targets
 
-    def replaced_after_the_look(eraser: erasure.Eraser, *arguments: Any) -> list[erasure.Target]:
+    def replaced_after_the_look(eraser: eraser.Eraser, *arguments: Any) -> list[eraser.Target]:
         found = look(eraser, *arguments)
         if numbers(session_log) == list(range(30)):
             session_log.delete("s")
             session_log.append("s", [note(number) for number in range(60)])
         return found
 
-    monkeypatch.setattr(erasure.Eraser, "_targets", replaced_after_the_look)
+    monkeypatch.setattr(eraser.Eraser, "_targets", replaced_after_the_look)
     with pytest.raises(errors.RevisionNotFoundError):
         session_log.erase("s", ids[5], "why")
     assert numbers(session_log) == list(range(60))
@@ -253,7 +253,7 @@ def test_a_state_that_was_folded_before_the_erasure_catches_up_with_it(session_l
 
 @pytest.fixture
 def small_pages(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(erasure, "_FETCHED_AT_ONCE", 7)
+    monkeypatch.setattr(eraser, "_FETCHED_AT_ONCE", 7)
 
 
 @pytest.mark.usefixtures("small_pages", "small_steps")

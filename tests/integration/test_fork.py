@@ -9,7 +9,7 @@ from strands import Agent
 from strands_agents import add, call, make_agent
 
 from strands_session_log import SessionLog, ValkeySessionManager, errors, events
-from strands_session_log.event_log import forking
+from strands_session_log.event_log import forker
 from strands_session_log.ids import EventId
 from strands_session_log.server.border import text
 from strands_session_log.testing.model import ScriptedModel
@@ -116,10 +116,10 @@ def test_consumers_are_told_of_the_fork_and_not_of_what_it_copied(session_log: S
 def test_a_session_of_many_and_of_large_events_is_copied_in_bounded_steps(
     session_log: SessionLog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(forking, "COPY_ENTRIES", 50)
+    monkeypatch.setattr(forker, "COPY_ENTRIES", 50)
     fill(session_log, 300)
     for number in range(5):
-        session_log.append("s", note(number, "x" * forking.COPY_BYTES))
+        session_log.append("s", note(number, "x" * forker.COPY_BYTES))
     told: list[tuple[int, int]] = []
     session_log.fork("s", None, "f", progress=lambda done, total: told.append((done, total)))
     done = [done for done, _ in told]

@@ -11,7 +11,7 @@ import pytest
 import valkey
 
 from strands_session_log import SessionLog, events
-from strands_session_log.server import line
+from strands_session_log.server import pinned_connection
 from support.servers import Server
 from support.waiting import wait_until
 
@@ -61,7 +61,7 @@ def test_a_connection_dropped_in_a_pause_is_replaced_before_anything_is_sent(
     log = SessionLog(tcp_server.client(), retry_for=0)
     log.append("s", note(0))
     tcp_server.execute("CLIENT", "KILL", "TYPE", "normal")
-    monkeypatch.setattr(line.time, "monotonic", lambda: float("inf"))
+    monkeypatch.setattr(pinned_connection.time, "monotonic", lambda: float("inf"))
     log.append("s", note(1))
     assert numbers(log) == [0, 1]
 

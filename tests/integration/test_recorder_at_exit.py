@@ -112,14 +112,14 @@ recorder._of_agent("MessageAddedEvent")(hook)
 LIVE = """
 import sys
 from strands_session_log import LiveTokens, SessionLog
-from strands_session_log.live.voice import Voice
+from strands_session_log.live.delta_parser import DeltaParser
 live = LiveTokens(SessionLog.connect(sys.argv[1]), "s", interval=0.3)
-voice = Voice("default", live._publisher.publish, live._publisher.forget)
-voice.hear({"messageStart": {}})
-voice.hear({"contentBlockDelta": {"delta": {"text": "Good "}}})
+parser = DeltaParser("default", live._publisher.publish, live._publisher.forget)
+parser.hear({"messageStart": {}})
+parser.hear({"contentBlockDelta": {"delta": {"text": "Good "}}})
 assert live.flush()
-voice.hear({"contentBlockDelta": {"delta": {"text": "bye."}}})
-voice.hear({"messageStop": {}})
+parser.hear({"contentBlockDelta": {"delta": {"text": "bye."}}})
+parser.hear({"messageStop": {}})
 """
 
 

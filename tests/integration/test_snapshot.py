@@ -11,7 +11,7 @@ import pytest
 from strands_agents import make_agent
 
 from strands_session_log import SessionLog, SnapshotSettings, errors, events
-from strands_session_log.event_log.cache import Loaded, Save
+from strands_session_log.event_log.snapshot_store import LoadedSnapshot, SnapshotWrite
 from strands_session_log.ids import EventId
 from strands_session_log.replay import fold
 from strands_session_log.server.border import text
@@ -60,7 +60,7 @@ def newest(log: SessionLog, session: str = "s") -> EventId:
     return EventId.parse(text(log.client.hget(key_of(log, session), "points") or b"0-0").split()[-1])
 
 
-def load(log: SessionLog, session: str = "s") -> Loaded:
+def load(log: SessionLog, session: str = "s") -> LoadedSnapshot:
     loaded = log.events.cache.load(session, None)
     assert loaded is not None
     return loaded
@@ -155,7 +155,7 @@ class TestSaving:
     def test_a_saver_that_was_overtaken_writes_nothing(self, log: SessionLog) -> None:
         talk(log, 40)
         before, loaded = hash_of(log), load(log)
-        for stale in (Save("1-1", loaded.listed, [], [], {}), Save("", b"1-1", [], [], {})):
+        for stale in (SnapshotWrite("1-1", loaded.listed, [], [], {}), SnapshotWrite("", b"1-1", [], [], {})):
             assert not log.events.cache.save("s", stale)
         assert hash_of(log) == before
 
@@ -271,7 +271,7 @@ class TestTrust:
         assert not hash_of(log)
         assert SECRET not in str(log.state("s"))
         log.replay.settle()
-        assert not log.events.cache.save("s", Save(late.erased, b"", [], [], {"1.0": SECRET.encode()}))
+        assert not log.events.cache.save("s", SnapshotWrite(late.erased, b"", [], [], {"1.0": SECRET.encode()}))
         assert SECRET not in str([_opened(blob) for blob in hash_of(log).values()])
 
 

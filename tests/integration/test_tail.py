@@ -14,7 +14,7 @@ import pytest
 from valkey import BlockingConnectionPool, Valkey
 
 from strands_session_log import SessionLog, events
-from strands_session_log.subscription.tails import buffer
+from strands_session_log.tail import buffer
 from support import wait_until
 from support.following import SOON, collecting, note, notes, numbers, taken
 from support.processes import HOST

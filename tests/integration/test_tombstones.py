@@ -8,7 +8,7 @@ import orjson
 import pytest
 
 from strands_session_log import SessionLog, Tombstone, ValkeySessionManager, errors, events
-from strands_session_log.event_log import deletion
+from strands_session_log.event_log import deleter
 from support.command_line import Run
 
 
@@ -55,10 +55,10 @@ def test_a_session_begun_anew_names_the_one_before_it(log: SessionLog) -> None:
 
 
 def test_of_many_lives_of_an_id_the_last_are_told_of(log: SessionLog) -> None:
-    for _ in range(deletion.LIVES + 3):
+    for _ in range(deleter.LIVES + 3):
         log.append("s", note())
         log.delete("s")
-    assert len(list(log.tombstones("s"))) == deletion.LIVES
+    assert len(list(log.tombstones("s"))) == deleter.LIVES
 
 
 def test_a_reduced_tombstone_holds_hashes_and_still_finds_its_session(log: SessionLog) -> None:
@@ -79,8 +79,8 @@ def test_a_reduced_tombstone_holds_hashes_and_still_finds_its_session(log: Sessi
 def test_tombstones_are_bounded_however_many_sessions_are_deleted(
     log: SessionLog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(deletion, "KEPT", 5)
-    monkeypatch.setattr(deletion, "MOST", 40)
+    monkeypatch.setattr(deleter, "KEPT", 5)
+    monkeypatch.setattr(deleter, "MOST", 40)
 
     def delete(count: int) -> None:
         for number in range(count):
@@ -90,7 +90,7 @@ def test_tombstones_are_bounded_however_many_sessions_are_deleted(
     delete(60)
     # All are younger than an hour: then only the upper bound counts, in each partition.
     assert len(list(log.tombstones())) == 60
-    monkeypatch.setattr(deletion, "KEPT_MS", -1)
+    monkeypatch.setattr(deleter, "KEPT_MS", -1)
     log.append("last", note())
     log.delete("last")
     partition = log.events.keyspace.partition("last")
@@ -100,8 +100,8 @@ def test_tombstones_are_bounded_however_many_sessions_are_deleted(
 
 
 def test_beyond_the_upper_bound_even_young_tombstones_go(log: SessionLog, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(deletion, "KEPT", 2)
-    monkeypatch.setattr(deletion, "MOST", 3)
+    monkeypatch.setattr(deleter, "KEPT", 2)
+    monkeypatch.setattr(deleter, "MOST", 3)
     one_partition = [name for name in map(str, range(400)) if log.events.keyspace.partition(name) == 0][:10]
     for name in one_partition:
         log.append(name, note())
@@ -119,7 +119,7 @@ def test_junk_among_tombstones_is_passed_over(log: SessionLog) -> None:
     log.client.execute_command("HSET", key, "huge", orjson.dumps([huge]))
     assert [one.session_id for one in log.tombstones() if one.session_id] == ["s"]
     log.append("s", note())
-    log.client.execute_command("HSET", key, deletion._field("s"), "junk")
+    log.client.execute_command("HSET", key, deleter._field("s"), "junk")
     log.delete("s")
     assert len(list(log.tombstones("s"))) == 1
 

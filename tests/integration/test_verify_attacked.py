@@ -10,7 +10,7 @@ import pytest
 
 from strands_session_log import SessionLog, events
 from strands_session_log.errors import SessionLogError
-from strands_session_log.event_log.reading import fetch
+from strands_session_log.event_log.reader import fetch
 from strands_session_log.feed import envelope
 from support.command_line import message
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from strands_session_log import SessionLog, Subscriber, events
-from strands_session_log.cli.parking import recorded_of
+from strands_session_log.cli.parked import recorded_of
 from strands_session_log.errors import ServerRefusedError, WrongTypeError
 from support.waiting import wait_until
 
@@ -83,8 +83,8 @@ def test_a_session_that_becomes_no_stream_ends_the_tail_of_no_other(log: Session
 
 
 def _is_waited_for(log: SessionLog, count: int) -> bool:
-    follower = log._hub._follower
-    return follower is not None and sum(len(lane.live) for lane in follower._lanes.values()) == count
+    follower = log._multiplexer._catch_up
+    return follower is not None and sum(len(lane.live) for lane in follower._readers.values()) == count
 
 
 @pytest.mark.parametrize("name", [b"\xff\xfe", b"two\nlines", b"x" * 300], ids=["bytes", "lines", "long"])

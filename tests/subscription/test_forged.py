@@ -288,7 +288,7 @@ def test_a_junk_entry_of_a_client_that_decodes_ends_no_tail(
 
 
 def _was_checked(log: SessionLog) -> bool:
-    follower = log._hub._follower
+    follower = log._multiplexer._catch_up
     return follower is not None and any(follower._seen)
 
 
@@ -297,7 +297,7 @@ def test_what_was_given_last_may_be_junk_and_history_still_stands(log: SessionLo
     with Consumer(log) as consumer:
         wait_until(lambda: list(log.parked("g")), "the junk to be parked")
         # As after a connection that was lost: what was given last is held against the feed.
-        for intake in consumer.deliveries._exchange._intakes:
+        for intake in consumer.deliveries._consumer._intakes:
             for place in intake._places.values():
                 place.lost_touch()
         seven(range(7, 10), "only")

@@ -44,7 +44,7 @@ def test_history_holds_no_more_in_flight_than_allowed(log: SessionLog, told: Tol
         held = [next(deliveries) for _ in range(4)]
         with Consumer(log, "other", start="beginning") as other:
             wait_until(lambda: len(other.handled) == 70, "another group")
-        assert deliveries.tally.delivered == 4
+        assert deliveries.counters.delivered == 4
         for delivery in held:
             delivery.ack()
         assert next(deliveries)
@@ -68,7 +68,7 @@ def test_a_late_ack_of_history_is_refused(log: SessionLog, told: Told) -> None:
     with Subscriber(log, "g", start="beginning", claim_after=0.2) as deliveries:
         mine = next(deliveries)
         # As if it had stood still: nobody says any more that the work goes on.
-        for intake in deliveries._exchange._intakes:
+        for intake in deliveries._consumer._intakes:
             intake.stop()
         with Consumer(log, claim_after=0.2) as other:
             wait_until(lambda: other.handled, "the takeover")
@@ -118,7 +118,7 @@ def test_a_replayed_event_that_kills_its_consumers_is_parked_again(log: SessionL
     for _ in range(6):
         dying = Subscriber(log, "g", max_attempts=2, claim_after=0.1)
         deliveries = dying.__enter__()
-        wait_until(lambda d=deliveries: d.tally.delivered or parked() != {first.parked_id}, "it to be tried")
+        wait_until(lambda d=deliveries: d.counters.delivered or parked() != {first.parked_id}, "it to be tried")
         kill(deliveries)
         if parked() != {first.parked_id}:
             break
@@ -128,12 +128,12 @@ def test_a_replayed_event_that_kills_its_consumers_is_parked_again(log: SessionL
 
 def kill(deliveries: Any) -> None:
     """Let a consumer do nothing any more, and say nothing of it."""
-    exchange = deliveries._exchange
+    exchange = deliveries._consumer
     for intake in exchange._intakes:
         intake.stop()
         intake.join(5)
-    exchange._desk._open.clear()
-    exchange._desk.close(1)
+    exchange._acknowledger._open.clear()
+    exchange._acknowledger.close(1)
 
 
 def test_a_second_gap_does_not_take_the_place_of_the_first(log: SessionLog, told: Told) -> None:
@@ -234,8 +234,8 @@ def test_in_order_who_joins_is_given_nothing_that_another_is_still_handling(
         held = [next(deliveries) for _ in sessions]
         assert len({delivery.session_id for delivery in held}) == len(sessions)
         with Consumer(another_log(), **settings) as other:
-            wait_until(lambda: deliveries._exchange._leases._share < len(sessions), "half of them to be its share")
-            time.sleep(2 * deliveries._exchange.settings.claim_after)
+            wait_until(lambda: deliveries._consumer._assignment._share < len(sessions), "half of them to be its share")
+            time.sleep(2 * deliveries._consumer.settings.claim_after)
             assert other.handled == []
             for delivery in held:
                 delivery.ack(confirm=True)
@@ -284,7 +284,7 @@ def test_who_lost_history_to_another_and_has_it_again_goes_on_where_that_one_was
 
 def stands_still(deliveries: Any, moves: threading.Event) -> None:
     """Let a consumer do no work beside the feed while it does not move."""
-    work = deliveries._exchange._past
+    work = deliveries._consumer._backfill
     go_on = work.go_on
 
     def wait_and_go_on(partition: int, kind: str) -> bool:

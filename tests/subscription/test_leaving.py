@@ -15,8 +15,8 @@ from valkey import ValkeyCluster
 
 from strands_session_log import FeedRetention, SessionLog, Subscriber
 from strands_session_log.errors import DeliveryLostError, ServerUnavailableError
-from strands_session_log.subscription.bell import Bell
 from strands_session_log.subscription.group import Group
+from strands_session_log.subscription.notifier import FeedNotifier
 from support.programs import PIPE, Program
 from support.waiting import PATIENCE, wait_until
 
@@ -98,7 +98,7 @@ def test_what_is_said_too_late_after_leaving_is_refused_and_waits_for_nobody(log
     told([1])
     with Subscriber(log, "g", ordered=True, timeout=0.1, claim_after=0.1, backoff=60) as deliveries:
         late = next(deliveries)
-        wait_until(lambda: deliveries.tally.failed, "it to fail")
+        wait_until(lambda: deliveries.counters.failed, "it to fail")
     with ThreadPoolExecutor() as pool, pytest.raises(DeliveryLostError):
         pool.submit(late.ack).result(PATIENCE)
 
@@ -173,7 +173,7 @@ def test_a_client_with_tight_limits_is_as_good(
         for at in range(0, 60, 20):
             told(range(at, at + 20))
             wait_until(lambda at=at: len(set(consumer.handled)) == at + 20, "all events")
-        assert consumer.deliveries.tally.redelivered == 0
+        assert consumer.deliveries.counters.redelivered == 0
     assert not consumer.errors
 
 
@@ -243,10 +243,10 @@ def test_one_that_lost_the_server_while_it_listened_is_waited_for_when_it_takes(
     log: SessionLog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Only one that listens is not, for it takes nothing."""
-    listen, take = Bell.wait, Group.take
+    listen, take = FeedNotifier.wait, Group.take
     errors, listens_while_it_takes = list[int](), list[bool]()
 
-    def failing(self: Bell, seen: Any, seconds: float) -> list[int]:
+    def failing(self: FeedNotifier, seen: Any, seconds: float) -> list[int]:
         errors.append(1)
         if len(errors) == 1:
             raise ServerUnavailableError("away")
@@ -254,11 +254,11 @@ def test_one_that_lost_the_server_while_it_listened_is_waited_for_when_it_takes(
 
     def watched(self: Group, requests: Any) -> Any:
         if errors:
-            (mine,) = [one for one in deliveries._exchange._intakes if one._thread is threading.current_thread()]
+            (mine,) = [one for one in deliveries._consumer._intakes if one._thread is threading.current_thread()]
             listens_while_it_takes.append(mine._listening.is_set())
         return take(self, requests)
 
-    monkeypatch.setattr(Bell, "wait", failing)
+    monkeypatch.setattr(FeedNotifier, "wait", failing)
     monkeypatch.setattr(Group, "take", watched)
     with Subscriber(log, "g") as deliveries:
         wait_until(lambda: listens_while_it_takes, "it to be at work again")

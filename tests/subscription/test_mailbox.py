@@ -6,11 +6,11 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any
 
-from strands_session_log.subscription.mailbox import Mailbox
+from strands_session_log.subscription.channel import Channel
 from support.waiting import PATIENCE
 
 
-async def waiting_for(box: Mailbox[str], tasks: int) -> list[asyncio.Task[list[str] | None]]:
+async def waiting_for(box: Channel[str], tasks: int) -> list[asyncio.Task[list[str] | None]]:
     """Tasks that wait, in this order."""
     found = [asyncio.create_task(box.aget()) for _ in range(tasks)]
     await asyncio.sleep(0)
@@ -19,7 +19,7 @@ async def waiting_for(box: Mailbox[str], tasks: int) -> list[asyncio.Task[list[s
 
 def test_a_task_that_is_cancelled_when_it_is_woken_wakes_the_next() -> None:
     async def main() -> None:
-        box = Mailbox[str]()
+        box = Channel[str]()
         first, second, third = await waiting_for(box, 3)
         box.put(["something"])
         first.cancel()
@@ -32,7 +32,7 @@ def test_a_task_that_is_cancelled_when_it_is_woken_wakes_the_next() -> None:
 
 def test_only_as_many_tasks_are_woken_as_there_is_something_for() -> None:
     async def main() -> None:
-        box = Mailbox[str]()
+        box = Channel[str]()
         tasks = await waiting_for(box, 100)
         box.put(["a", "b"])
         assert len(box._waiting) == 98
@@ -44,7 +44,7 @@ def test_only_as_many_tasks_are_woken_as_there_is_something_for() -> None:
 
 
 def test_a_loop_that_has_ended_keeps_nothing_from_the_next() -> None:
-    box = Mailbox[str]()
+    box = Channel[str]()
 
     async def left_waiting() -> Coroutine[Any, Any, Any]:
         # No task: one that is pending when its loop is gone is complained of.

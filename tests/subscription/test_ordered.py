@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from strands_session_log import SessionLog, Subscriber
 from strands_session_log.errors import DeliveryLostError
 from strands_session_log.subscription.failure import Failure
-from strands_session_log.subscription.group import Disposition, Settled, SettleRequest
+from strands_session_log.subscription.group import Disposition, SettleReply, SettleRequest
 from support.waiting import PATIENCE, wait_until
 
 from .helpers import Consumer, Told, number_of
@@ -77,12 +77,12 @@ def test_what_a_gap_swallowed_comes_before_what_follows_it(log: SessionLog, told
 
 def crash(consumer: Consumer) -> None:
     """Let a consumer fall silent, as kill -9 does: it takes and tells nothing any more."""
-    exchange = consumer.deliveries._exchange
+    exchange = consumer.deliveries._consumer
     for intake in exchange._intakes:
         intake.stop()
-    exchange._desk._group.settle = lambda words: 1 / 0
+    exchange._acknowledger._group.settle = lambda words: 1 / 0
     exchange._group.leave = lambda partitions: None
-    exchange.mailbox.close()
+    exchange.channel.close()
     consumer.join(10)
     for intake in exchange._intakes:
         intake.join(10)
@@ -249,13 +249,13 @@ def test_consecutive_events_taken_in_one_batch_count_as_one(log: SessionLog, tol
     told(range(3), "only")
     with Subscriber(log, "g", ordered=True, bodies=True) as deliveries:
         (first,) = next(deliveries.batches(1))
-        wait_until(lambda: len(deliveries._exchange._ordered._later["only"]) == 2, "the others to be fetched")
+        wait_until(lambda: len(deliveries._consumer._ordered._later["only"]) == 2, "the others to be fetched")
         first.ack()
         batch = next(deliveries.batches())
         assert [number_of(delivery) for delivery in batch] == [("only", 1), ("only", 2)]
         told([3], "only")
         deliveries.ack(batch[1:])
-        assert deliveries._exchange.mailbox.take() == []
+        assert deliveries._consumer.channel.take() == []
         deliveries.ack(batch[:1])
         assert number_of(next(deliveries)) == ("only", 3)
 
@@ -325,7 +325,7 @@ def test_a_consumer_that_waits_for_its_own_ack_says_so_once_in_a_while(
         waiting = threading.Thread(target=lambda: next(deliveries).ack(), daemon=True)
         waiting.start()
         wait_until(told_of, "the line")
-        exchange = deliveries._exchange
+        exchange = deliveries._consumer
         for _ in range(3):
             exchange._tell_of_blocked()
         first.ack()
@@ -408,8 +408,8 @@ def test_what_is_failed_for_being_late_and_settled_in_the_same_moment_is_no_gap(
             Disposition(what, one.key, 1, failure=Failure("TimeoutError"))
             for what in ([] if done else ["park"]) + ["nack"]
         ]
-        (settled,) = deliveries._exchange._group.settle([SettleRequest(one.partition, others=said, **done)])
-        assert isinstance(settled, Settled)
+        (settled,) = deliveries._consumer._group.settle([SettleRequest(one.partition, others=said, **done)])
+        assert isinstance(settled, SettleReply)
         assert settled.done + settled.others == "kg"
         assert [status.gap for status in log.groups() if status.gap] == []
 
@@ -424,7 +424,7 @@ def test_what_follows_a_delivery_that_another_consumer_took_is_not_handed_out(
         keys = log.events.keyspace.group(first.partition, "g")
         log.client.execute_command("HSET", keys.group, "lease_owner", "thief", "lease_until", 2**52)
         wait_until(lambda: first.expires == 0.0, "it to be noticed")
-        wait_until(lambda: not deliveries._exchange._desk.in_flight - 1, "what was fetched to be given back")
+        wait_until(lambda: not deliveries._consumer._acknowledger.in_flight - 1, "what was fetched to be given back")
         first.ack()
         log.client.execute_command("HDEL", keys.group, "lease_owner", "lease_until")
         following = next(deliveries)

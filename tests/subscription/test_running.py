@@ -89,7 +89,7 @@ def test_a_forked_process_that_leaves_takes_nothing_from_its_parent(log: Session
         held = next(deliveries)
         child = os.fork()
         if child == 0:
-            deliveries._exchange.close(None)
+            deliveries._consumer.close(None)
             os._exit(0)
         assert os.waitpid(child, 0)[1] == 0
         with Consumer(log, ordered=True) as other:

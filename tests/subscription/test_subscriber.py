@@ -226,7 +226,7 @@ def test_what_was_not_begun_is_given_back_and_does_not_count_as_an_attempt(log: 
         next(deliveries).ack()
     with Consumer(log, claim_after=60) as consumer:
         wait_until(lambda: len(consumer.handled) == 9, "what was given back")
-        assert consumer.deliveries.tally.parked == 0
+        assert consumer.deliveries.counters.parked == 0
 
 
 def hand_to(log: SessionLog, consumer: str, told: Told, count: int, *how: object) -> None:

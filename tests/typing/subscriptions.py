@@ -60,7 +60,7 @@ with plain as sync_deliveries:
         sync_deliveries.catch_up(gap)
         sync_deliveries.skip(gap)
     sync_deliveries.stop()
-    seen: int = sync_deliveries.tally.acked
+    seen: int = sync_deliveries.counters.acked
     for sync_delivery in sync_deliveries:
         sync_delivery.fail(ValueError("not yet"))
         sync_delivery.park("no such customer")

@@ -10,7 +10,7 @@ from valkey import exceptions as driver
 from strands_session_log import errors
 from strands_session_log.errors import OutOfMemoryError, ServerRefusedError, ServerUnavailableError
 from strands_session_log.ids import START
-from strands_session_log.server.border import insist, is_transient, may_have_written
+from strands_session_log.server.border import is_transient, may_have_written, with_retries
 from strands_session_log.server.timed import here
 
 UNKNOWN = "unknown command 'HELLO', with args beginning with:"
@@ -30,7 +30,7 @@ def failing(*errors: Exception) -> Callable[[], str]:
 
 @pytest.mark.parametrize("error", [driver.ConnectionError("gone"), driver.ResponseError(DEMOTED)])
 def test_what_time_cures_is_waited_out(error: Exception) -> None:
-    assert insist(failing(error, error), 5) == "answer"
+    assert with_retries(failing(error, error), 5) == "answer"
 
 
 @pytest.mark.parametrize(
@@ -45,7 +45,7 @@ def test_what_time_cures_is_waited_out(error: Exception) -> None:
 )
 def test_what_is_not_waited_out_becomes_an_error_of_ours_with_its_cause(error: Exception, ours: type) -> None:
     with pytest.raises(ours) as raised:
-        insist(failing(error), 0)
+        with_retries(failing(error), 0)
     assert raised.value.__cause__ is error
 
 
@@ -55,7 +55,7 @@ def test_a_server_that_repeats_arguments_does_so_to_nobody(attempt: int) -> None
     repeating = driver.ResponseError("unknown command 'HELLO', with args beginning with: '3' 'AUTH' 'u' 'hunter2'")
     before = [driver.BusyLoadingError("Valkey is loading the dataset in memory")] * (attempt - 1)
     with pytest.raises(ServerRefusedError, match="unknown command 'HELLO'") as raised:
-        insist(failing(*before, repeating), 5)
+        with_retries(failing(*before, repeating), 5)
     assert "hunter2" not in "".join(traceback.format_exception(raised.value))
 
 
@@ -80,23 +80,23 @@ NOT_READY = [
 def test_a_refusal_for_now_is_waited_out_then_told_with_its_class_and_has_written_nothing(
     error: Exception, ours: type[errors.ServerNotReadyError]
 ) -> None:
-    assert insist(failing(error, error), 5) == "answer"
+    assert with_retries(failing(error, error), 5) == "answer"
     with pytest.raises(ours) as raised:
-        insist(failing(error), 0)
+        with_retries(failing(error), 0)
     assert type(raised.value) is ours
     assert not may_have_written(raised.value)
 
 
 def test_a_refusal_after_an_attempt_without_an_answer_leaves_open_whether_that_was_carried_out() -> None:
     with pytest.raises(ServerRefusedError) as raised:
-        insist(failing(driver.TimeoutError("late"), driver.ResponseError("ERR wrong")), 5)
+        with_retries(failing(driver.TimeoutError("late"), driver.ResponseError("ERR wrong")), 5)
     assert may_have_written(raised.value)
 
 
 @pytest.mark.parametrize("word", ["BUSYGROUP Consumer Group name already exists", "BUSYKEY Target key name is busy"])
 def test_what_only_begins_like_a_refusal_for_now_is_final(word: str) -> None:
     with pytest.raises(ServerRefusedError) as raised:
-        insist(failing(driver.ResponseError(word)), 60)
+        with_retries(failing(driver.ResponseError(word)), 60)
     assert type(raised.value) is ServerRefusedError
 
 
@@ -130,7 +130,7 @@ def test_what_time_does_not_cure_ends_who_follows(error: Exception) -> None:
 
 def test_a_redirection_says_that_it_is_one() -> None:
     with pytest.raises(errors.ClusterNotReadyError, match=r"ASK 8373 127\.0\.0\.1:7000"):
-        insist(failing(driver.AskError("8373 127.0.0.1:7000")), 0)
+        with_retries(failing(driver.AskError("8373 127.0.0.1:7000")), 0)
 
 
 def test_one_attempt_can_be_bounded() -> None:
@@ -142,7 +142,7 @@ def test_one_attempt_can_be_bounded() -> None:
         assert here.call.until is not None
         left.append(here.call.until - time.monotonic())
 
-    insist(call, 0, within=3)
+    with_retries(call, 0, within=3)
     assert 2 < left[0] <= 3
 
 
@@ -153,5 +153,5 @@ def test_arguments_that_a_server_repeats_are_shown_by_no_attempt() -> None:
         raise replies.pop(0)
 
     with pytest.raises(ServerRefusedError, match="unknown command 'HELLO'") as caught:
-        insist(call, 5)
+        with_retries(call, 5)
     assert "hunter2" not in "".join(traceback.format_exception(caught.value))

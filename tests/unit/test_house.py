@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[2]
 MODULES = sorted([*(ROOT / "src").rglob("*.py"), *(ROOT / "consumers").rglob("*.py")])
 LINES = 400
 LONGER = {
-    "strands_session_log/lifecycle/journal.py": 520,
+    "strands_session_log/lifecycle/outbox.py": 520,
     "strands_session_log/live/publisher.py": 405,
     "strands_session_log/recorder/hooks.py": 410,
     "strands_session_log/recorder/worker.py": 495,

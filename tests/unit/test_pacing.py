@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import pytest
 
-from strands_session_log.cli.pacing import Shortened, offset, pace, seconds
+from strands_session_log.cli.playback import Shortened, offset, pace, seconds
 from strands_session_log.ids import EventId
 
 HOUR = 3_600_000

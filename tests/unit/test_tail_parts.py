@@ -13,9 +13,9 @@ from strands_session_log import FeedPosition, LivePosition, errors
 from strands_session_log.codec.delta import FIELDS, Line, delta
 from strands_session_log.feed import FeedId
 from strands_session_log.ids import EventId
+from strands_session_log.live.delta_parser import DeltaParser
 from strands_session_log.live.publisher import _Piece
-from strands_session_log.live.voice import Voice
-from strands_session_log.subscription.tails.buffer import CAPACITY, Buffer, ReadingEnded, Sized
+from strands_session_log.tail.buffer import CAPACITY, Buffer, ReadingEnded, Sized
 
 PLACES = st.dictionaries(st.integers(0, 1023), st.tuples(st.integers(0, 10**14), st.integers(0, 10**14)), max_size=20)
 
@@ -97,7 +97,7 @@ def test_closing_ends_waits_in_threads_and_in_event_loops() -> None:
 def pieces(*chunks: object) -> list[Line]:
     """What a voice makes of chunks; what it takes back is gone."""
     found: list[Line] = []
-    voice = Voice("a", found.append, found.clear)
+    voice = DeltaParser("a", found.append, found.clear)
     for chunk in chunks:
         voice.hear(chunk)
     return found
@@ -144,7 +144,7 @@ def test_each_call_of_the_model_is_another_message() -> None:
 
 def test_what_became_a_message_is_not_discarded() -> None:
     found: list[Line] = []
-    voice = Voice("a", found.append, found.clear)
+    voice = DeltaParser("a", found.append, found.clear)
     for said in ("Hi", "Hi again"):
         voice.hear(text(said))
         voice.settle()

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from ..codec import Entry, fields_of, retained
 from ..errors import InvalidIdError
 from ..event_log import EventLog
-from ..event_log.descent import Fork, forks_of
+from ..event_log.fork_notes import ForkNote, forks_of
 from ..event_log.head import fields_at
 from ..events import SessionForked
 from ..ids import EventId
@@ -146,9 +146,9 @@ def _knows(log: EventLog, session_id: str, fork: str) -> bool:
     return any(known.session_id == fork for known in notes_in((found or b"").decode(errors="replace"))[0])
 
 
-def notes_in(text: str) -> tuple[list[Fork], list[str]]:
+def notes_in(text: str) -> tuple[list[ForkNote], list[str]]:
     """The forks that a head's `forks` field names, and the lines in it that name none."""
-    forks, others = list[Fork](), list[str]()
+    forks, others = list[ForkNote](), list[str]()
     for line in filter(None, text.split("\n")):
         try:
             forks += [fork for fork in forks_of(line) if str(fork) == line]

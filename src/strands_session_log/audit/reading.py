@@ -10,10 +10,10 @@ from ..errors import LogForkedError
 from ..event_log import EventLog
 from ..event_log.connection import connection_to
 from ..event_log.linking import Chained
-from ..event_log.reading import end_at, fetch, start_after
+from ..event_log.reader import end_at, fetch, start_after
 from ..events import Recorded
 from ..ids import START, EventId, check_id
-from ..server.border import insist
+from ..server.border import with_retries
 from ..state import INTACT, Integrity
 from .checker import Checker
 from .lineage import Descent, Lineage
@@ -109,5 +109,5 @@ class CheckedEvents:
             with connection_to(self._log.client, key) as node:
                 return fetch(node, key, end, "-", 1, b"XREVRANGE")
 
-        found = insist(newest, self._log.retry_for)
+        found = with_retries(newest, self._log.retry_for)
         return found[0] if found else None

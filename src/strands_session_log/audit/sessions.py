@@ -20,9 +20,9 @@ from ..errors import (
 )
 from ..event_log import EventLog, Progress
 from ..event_log.connection import connection_to
-from ..event_log.deletion import KEPT, LIVES
+from ..event_log.deleter import KEPT, LIVES
 from ..ids import check_id
-from ..server.border import Client, insist, text
+from ..server.border import Client, text, with_retries
 from ..server.replies import pairs
 from ..snapshot import Authenticator
 from .anchors import Anchor
@@ -163,7 +163,7 @@ def _range(log: EventLog, key: str, first: str, last: str, count: int = -1) -> l
         with connection_to(log.client, key) as node:
             return node.execute_command(*command, NEVER_DECODE=True)
 
-    reply = insist(ask, log.retry_for)
+    reply = with_retries(ask, log.retry_for)
     lines = pairs(reply)
     return [(member, text(score) if isinstance(score, (bytes, str)) else repr(score)) for member, score in lines]
 
@@ -187,7 +187,7 @@ def _with_keys(log: EventLog) -> Iterator[set[str]]:
         cursor: Any = 0
         while True:
             command = (b"SCAN", cursor, "MATCH", pattern, "COUNT", _PAGE)
-            cursor, keys = insist(partial(node.execute_command, *command, NEVER_DECODE=True), log.retry_for)
+            cursor, keys = with_retries(partial(node.execute_command, *command, NEVER_DECODE=True), log.retry_for)
             yield {name for key in keys if (name := _session_of(log, key)) is not None}
             if int(cursor) == 0:
                 break
@@ -215,7 +215,11 @@ def _not_in_directory(log: EventLog, names: Iterable[str]) -> list[str]:
             pipeline.execute_command("ZSCORE", log.keyspace.session(name).sessions, name)
         return list(pipeline.execute(raise_on_error=False))
 
-    return [name for name, score in zip(asked, insist(ask, log.retry_for), strict=True) if not isinstance(score, float)]
+    return [
+        name
+        for name, score in zip(asked, with_retries(ask, log.retry_for), strict=True)
+        if not isinstance(score, float)
+    ]
 
 
 def _primaries(client: Client) -> list[Client]:
@@ -230,7 +234,7 @@ def _lost_tombstones(log: EventLog, partition: int, witness: Witness) -> Iterato
     key = log.keyspace.tombstones(partition)
     told = list(witness.deletions)
     try:
-        if not told or insist(partial(log.client.execute_command, "HLEN", key), log.retry_for) >= KEPT:
+        if not told or with_retries(partial(log.client.execute_command, "HLEN", key), log.retry_for) >= KEPT:
             return
         for name, deletion in told:
             lives = list(log.tombstones(name))

@@ -11,11 +11,11 @@ from typing import Any
 from ..codec import Entry, RawEntry, fields_of, id_of, parse, recorded
 from ..errors import CorruptEntryError, LogForkedError, ServerRefusedError, SessionNotFoundError
 from ..event_log import EventLog, Progress, Tombstone
-from ..event_log.deletion import KEPT
-from ..event_log.reading import place
+from ..event_log.deleter import KEPT
+from ..event_log.reader import place
 from ..ids import START, EventId, check_id, milliseconds
 from ..scripts import STANDING
-from ..server.border import insist, text
+from ..server.border import text, with_retries
 from ..server.replies import pairs
 from ..snapshot import Authenticator
 from .anchors import Expect, Expectations
@@ -172,7 +172,9 @@ class _Examination:
     def _look(self, start: str = "-", count: int = 0) -> tuple[SessionStanding, Sequence[RawEntry]]:
         keys = self._log.keyspace.session(self._session_id)
         call = partial(STANDING, self._log.client, (keys.events, keys.head, keys.sessions), raw=True)
-        head, entries, score = insist(lambda: call(arguments=(self._session_id, start, count)), self._log.retry_for)
+        head, entries, score = with_retries(
+            lambda: call(arguments=(self._session_id, start, count)), self._log.retry_for
+        )
         if isinstance(entries, bytes):
             raise ServerRefusedError(text(entries))
         if isinstance(head, bytes):
@@ -262,7 +264,7 @@ class _Examination:
         if not self._standing.text("predecessor"):
             return True
         key = self._log.keyspace.session(self._session_id).tombstones
-        found: int = insist(partial(self._log.client.execute_command, "HLEN", key), self._log.retry_for)
+        found: int = with_retries(partial(self._log.client.execute_command, "HLEN", key), self._log.retry_for)
         return found >= KEPT
 
     def _others(self, last: EventId) -> Iterator[str]:

@@ -16,13 +16,13 @@ from typing import NamedTuple
 from ..codec import Entry, RawEntry
 from ..errors import CorruptEntryError, ServerRefusedError
 from ..event_log import EventLog
-from ..event_log.reading import fetch
+from ..event_log.reader import fetch
 from ..feed import Envelope
 from ..feed.envelope import envelope
 from ..ids import START, EventId
 from ..keys import Keyspace
 from ..scripts import LOCATE
-from ..server.border import insist, text
+from ..server.border import text, with_retries
 from ..server.replies import number
 from .problems import Problems
 
@@ -138,7 +138,7 @@ class Witness:
 
         def page(start: str, count: int, command: bytes = b"XRANGE") -> Sequence[RawEntry]:
             ends = ("+", "-") if command == b"XREVRANGE" else (start, str(witness.newest))
-            return insist(partial(fetch, log.client, key, *ends, count, command), log.retry_for)
+            return with_retries(partial(fetch, log.client, key, *ends, count, command), log.retry_for)
 
         # Before the newest entry: they are written together, so that one cannot be counted and not be there.
         counted = _counted(log, partition)
@@ -238,7 +238,7 @@ def _counted(log: EventLog, partition: int) -> int:
     """How many envelopes the feed has had, as those who append count them; 0 if that is not known."""
     command = partial(log.client.execute_command, "GET", log.keyspace.position(partition), NEVER_DECODE=True)
     try:
-        return number(insist(command, log.retry_for))
+        return number(with_retries(command, log.retry_for))
     except ServerRefusedError:
         return 0
 
@@ -248,7 +248,7 @@ def _start(log: EventLog, key: str, newest: EventId) -> str:
     if newest.revision <= MOST_ENVELOPES:
         return "-"
     wanted = newest.revision - MOST_ENVELOPES + 1
-    found = insist(lambda: LOCATE(log.client, [key], [wanted]), log.retry_for)
+    found = with_retries(lambda: LOCATE(log.client, [key], [wanted]), log.retry_for)
     return text(found) if found else "-"
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .connection import opened
-from .exits import Code, fail
+from .exit_codes import Code, fail
 from .options import PANEL, JsonOption, NamespaceOption, UrlOption
 
 __all__ = ["PANEL", "Code", "JsonOption", "NamespaceOption", "UrlOption", "fail", "opened"]

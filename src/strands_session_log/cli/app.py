@@ -31,7 +31,7 @@ from .commands import (
     tail,
     verify,
 )
-from .exits import EPILOG, told_in_one_line
+from .exit_codes import EPILOG, told_in_one_line
 from .options import NamespaceOption, UrlOption
 from .points import PointCommand
 

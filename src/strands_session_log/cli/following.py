@@ -20,13 +20,13 @@ from ..ids import START, EventId
 from ..instrumentation import Detail, ServerAwaited, ServerWaitOver, add_hook, get_hooks, set_hooks
 from ..session_log import SessionLog
 from ..state import AgentState, SessionState
-from ..subscription import FeedTail
-from .chronicle import Told
-from .exits import Code
+from ..tail import FeedTail
+from .exit_codes import Code
 from .layout import put, row, widths_of
 from .messages import fields, speaker
 from .reading import as_json as json_of
 from .terminal import local, one_line, plain
+from .timeline import Told
 
 T = TypeVar("T")
 

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import typer
 
 from ..errors import MissingExtraError
-from .exits import Code, fail
+from .exit_codes import Code, fail
 
 logger = logging.getLogger(__name__)
 

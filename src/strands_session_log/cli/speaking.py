@@ -11,8 +11,8 @@ from rich.text import Text
 
 from ..codec.delta import DISCARDED, END, INPUT, REASONING, TOOL, Delta
 from ..events import Recorded
-from .chronicle import Chronicle, Told
 from .terminal import one_line, plain
+from .timeline import Timeline, Told
 
 _STYLES = {REASONING: "dim italic", TOOL: "magenta", INPUT: "magenta"}
 _MARGIN = 3
@@ -40,7 +40,7 @@ class SpokenWords:
 
 @contextmanager
 def spoken(
-    terminal: Console, chronicle: Chronicle, tell: Callable[[Told], None]
+    terminal: Console, chronicle: Timeline, tell: Callable[[Told], None]
 ) -> Iterator[Callable[[Delta | Recorded], None]]:
     """Shows pieces of messages as they come, and then the messages as they stand in the log.
 

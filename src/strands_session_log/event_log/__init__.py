@@ -1,9 +1,9 @@
 """The log itself: append to, read, list and delete the sessions of one namespace."""
 
 from .batching import FEW_EVENTS, batches, first_batch
-from .deletion import Tombstone
+from .deleter import Tombstone
 from .durability import Durability
-from .erasure import Progress
+from .eraser import Progress
 from .expected import ANY, NO_SESSION, AgentAt, Expected, InLife, Life, MultiAgentAt, SessionAt
 from .log import EventLog
 

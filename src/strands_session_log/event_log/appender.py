@@ -30,14 +30,14 @@ from ..instrumentation import Rechained
 from ..instrumentation.hooks import hooks
 from ..keys import Keyspace
 from ..scripts import APPEND, ONCE, OUTCOME, Script
-from ..server.border import Client, insist, may_have_written, text
-from ..server.line import PinnedConnection
+from ..server.border import Client, may_have_written, text, with_retries
+from ..server.pinned_connection import PinnedConnection
 from ..server.timed import here
 from .batching import check_batch
+from .chained_batch import ChainedBatch, Position, chain_batch
 from .durability import Durability, run_durably
 from .expected import Expected, conflict
 from .namespace import Layout
-from .sealed import Position, Sealed, seal
 
 _MIN_ATTEMPTS = 100
 _ATTEMPTS_IN_A_ROW = 5
@@ -150,7 +150,7 @@ class Appender:
         Where that was refused, but an earlier call of this batch may have landed, the answer is what came of that one:
         it may be the very reason for the refusal.
         """
-        sealed = seal(session_id, batch, expected, self.position(session_id))
+        sealed = chain_batch(session_id, batch, expected, self.position(session_id))
         reply = self.settle(session_id, sealed, APPEND)
         if reply[0] in ("moved", "conflict") and self._unsettled:
             outcome = self._outcome(session_id, self._unsettled_of(session_id, batch))
@@ -171,7 +171,7 @@ class Appender:
         keys = self.keyspace.session(session_id)
         arguments = [str(part).encode() for call in unsettled.calls for part in call]
         try:
-            reply = insist(
+            reply = with_retries(
                 partial(self._send, session_id, OUTCOME, (keys.events, keys.head), arguments), self.retry_for
             )
         except ServerUnavailableError as error:
@@ -208,7 +208,7 @@ class Appender:
         for first in range(len(batch) if self._unsettled else 0):
             self.settled(session_id, batch[first:])
 
-    def settle(self, session_id: str, sealed: Sealed, script: Script, *more: int) -> list[str]:
+    def settle(self, session_id: str, sealed: ChainedBatch, script: Script, *more: int) -> list[str]:
         """Send until there is an answer; a call whose outcome is open is noted.
 
         Args:
@@ -233,7 +233,7 @@ class Appender:
             return reply
 
         try:
-            reply = [part.decode() if type(part) is bytes else part for part in insist(send, self.retry_for)]
+            reply = [part.decode() if type(part) is bytes else part for part in with_retries(send, self.retry_for)]
         except BaseException as error:
             is_open = may_have_written(error)
             if is_open:
@@ -245,7 +245,7 @@ class Appender:
             self._note_unsettled(session_id, sealed)
         return reply
 
-    def _note_unsettled(self, session_id: str, sealed: Sealed) -> None:
+    def _note_unsettled(self, session_id: str, sealed: ChainedBatch) -> None:
         batch = sealed.batch
         noted, event_ids = self._unsettled.setdefault(_name(session_id, batch), []), _event_ids(batch)
         found = next((one for one in noted if one.event_ids == event_ids), None)

@@ -21,9 +21,9 @@ from ..errors import (
 )
 from ..ids import EventId, Ranges
 from ..keys import Keyspace
-from ..server.border import Client, insist, text
+from ..server.border import Client, text, with_retries
 from ..server.replies import pairs
-from .descent import ancestors_of, forks_of
+from .fork_notes import ancestors_of, forks_of
 from .head import CURE, link, parsed, whole
 
 _TYPES = {
@@ -126,7 +126,7 @@ def wrong_type(error: ServerRefusedError, client: Client, keys: Mapping[str, tup
     """
     with suppress(SessionLogError):
         for key, (type_, cure) in keys.items():
-            found = text(insist(partial(client.execute_command, "TYPE", key), 0))
+            found = text(with_retries(partial(client.execute_command, "TYPE", key), 0))
             if found not in (type_, "none"):
                 return WrongTypeError(key, found, type_, cure)
     return error
@@ -136,7 +136,7 @@ def _examine(client: Client, keyspace: Keyspace, session_id: str) -> CorruptKeyE
     keys = keyspace.session(session_id)._asdict()
     try:
         for name, type_ in _TYPES.items():
-            found = text(insist(partial(client.execute_command, "TYPE", keys[name]), 0))
+            found = text(with_retries(partial(client.execute_command, "TYPE", keys[name]), 0))
             if found not in (type_, "none"):
                 return WrongTypeError(keys[name], found, type_, CURES.get(name, CURE))
         _check_head(client, keys["head"])
@@ -151,7 +151,7 @@ def _examine(client: Client, keyspace: Keyspace, session_id: str) -> CorruptKeyE
 
 
 def _check_head(client: Client, key: str) -> None:
-    reply: Any = insist(partial(client.execute_command, b"HGETALL", key, NEVER_DECODE=True), 0)
+    reply: Any = with_retries(partial(client.execute_command, b"HGETALL", key, NEVER_DECODE=True), 0)
     held = {name.decode(errors="replace"): value for name, value in pairs(reply)}
     for field in _NEEDED if held else ():
         parsed(key, field, held.get(field), str)
@@ -169,7 +169,7 @@ def _reader(field: str) -> Any:
 
 def _check_end(client: Client, key: str, cure: str) -> None:
     """Nothing can follow an id with a time that no clock has, and no script can count with it."""
-    newest = insist(partial(client.execute_command, "XREVRANGE", key, "+", "-", "COUNT", 1, NEVER_DECODE=True), 0)
+    newest = with_retries(partial(client.execute_command, "XREVRANGE", key, "+", "-", "COUNT", 1, NEVER_DECODE=True), 0)
     for entry_id, _ in newest:
         try:
             _ = [whole(part) for part in text(entry_id).split("-")]

@@ -16,7 +16,7 @@ from ..errors import CorruptKeyError, InvalidIdError, ServerRefusedError
 from ..events import SessionInfo
 from ..ids import MAX_MS, EventId, check_id, milliseconds
 from ..keys import Keyspace
-from ..server.border import Client, insist, told_apart
+from ..server.border import Client, told_apart, with_retries
 from ..server.replies import pairs
 from .diagnosis import CURES, wrong_type
 from .head import parsed, whole
@@ -114,7 +114,7 @@ class Directory:
     def _heads(self, session_ids: Sequence[str]) -> Sequence[Any]:
         keys = [self._keyspace.session(session_id).head for session_id in session_ids]
         commands = [("HMGET", key, "revision", "created", "ms") for key in keys]
-        return insist(partial(_ask, self._client, commands), self._retry_for) if commands else ()
+        return with_retries(partial(_ask, self._client, commands), self._retry_for) if commands else ()
 
     def _asked(self, keys: Sequence[str], commands: Sequence[tuple[Any, ...]]) -> list[Any]:
         """Ask the directories.
@@ -122,7 +122,7 @@ class Directory:
         Raises:
             CorruptKeyError: When one of them is none: without it, the answer would be short of sessions.
         """
-        replies = insist(partial(_ask, self._client, commands), self._retry_for)
+        replies = with_retries(partial(_ask, self._client, commands), self._retry_for)
         for key, reply in zip(keys, replies, strict=True):
             if isinstance(reply, ServerRefusedError):
                 raise wrong_type(reply, self._client, {key: ("zset", CURES["sessions"])}) from reply

@@ -12,8 +12,8 @@ from typing import Any, TypeVar
 
 from ..errors import CorruptKeyError, shown
 from ..ids import EventId, Ranges
-from ..server.border import Client, insist, text
-from .sealed import Position
+from ..server.border import Client, text, with_retries
+from .chained_batch import Position
 
 T = TypeVar("T")
 
@@ -28,7 +28,7 @@ _LONGEST_SHOWN = 60
 def fields_at(client: Client, key: str, retry_for: float, *names: str) -> Sequence[bytes | None]:
     """Fields of a hash as they stand there; None for each that does not."""
     command = partial(client.execute_command, "HMGET", key, *names, NEVER_DECODE=True)
-    found: Sequence[bytes | None] = insist(command, retry_for)
+    found: Sequence[bytes | None] = with_retries(command, retry_for)
     return found
 
 

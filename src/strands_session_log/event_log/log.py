@@ -19,23 +19,23 @@ from ..ids import START, EventId, Revision, parse_point
 from ..instrumentation.hooks import hooks
 from ..keys import Keyspace
 from ..scripts import LIFE, LOCATE
-from ..server.border import ANSWERED_WITHIN, Client, insist, text
+from ..server.border import ANSWERED_WITHIN, Client, text, with_retries
 from .appender import Appender
-from .cache import Cache
+from .chained_batch import Position
 from .connection import connection_to
-from .deletion import Deleter, Tombstone
+from .deleter import Deleter, Tombstone
 from .diagnosis import CURES, diagnosed, may_be_junk, naming, raise_if_corrupt
 from .directory import Directory
 from .durability import Durability
-from .erasure import Eraser, Progress
+from .eraser import Eraser, Progress
 from .expected import ANY, Expected, Life
-from .forking import Forker
+from .forker import Forker
 from .head import fields_at, parsed, position_of
+from .instrumented import instrumented_append
 from .namespace import Layout
 from .once import OnceAppender
-from .reading import EventReader, end_at, start_after
-from .sealed import Position
-from .telling import append_told
+from .reader import EventReader, end_at, start_after
+from .snapshot_store import SnapshotStore
 from .trimming import Trimmed, trim
 from .whereabouts import Find, nothing_more
 
@@ -76,7 +76,7 @@ class EventLog:
         self._deleter = Deleter(client, keyspace, durability, retry_for)
         self._once = OnceAppender(self._appender, self._reader, self.head, self.locate)
         self._directory = Directory(client, keyspace, retry_for)
-        self.cache = Cache(client, keyspace, retry_for)
+        self.cache = SnapshotStore(client, keyspace, retry_for)
         self.on_append: list[Callable[[str, int], object]] = []
 
     def append(
@@ -103,7 +103,7 @@ class EventLog:
         """
         append = self._once.append if once else self._appender.append
         try:
-            ids = (append_told(append) if hooks.active else append)(session_id, events, expected)
+            ids = (instrumented_append(append) if hooks.active else append)(session_id, events, expected)
         except Exception as error:
             if may_be_junk(error):
                 raise_if_corrupt(error, self.client, self.keyspace, session_id)
@@ -173,7 +173,7 @@ class EventLog:
             return START
         key = self.keyspace.session(session_id).events
         with diagnosed(self.client, self.keyspace, session_id):
-            found = insist(lambda: LOCATE(self.client, [key], [revision]), self.retry_for)
+            found = with_retries(lambda: LOCATE(self.client, [key], [revision]), self.retry_for)
         return EventId.parse(text(found)) if found else None
 
     def head(self, session_id: str) -> Position | None:
@@ -204,7 +204,7 @@ class EventLog:
         keys = self.keyspace.session(session_id)
         with diagnosed(self.client, self.keyspace, session_id):
             return Life.parse(
-                insist(lambda: LIFE(self.client, [keys.head, keys.tombstones], [session_id]), self.retry_for)
+                with_retries(lambda: LIFE(self.client, [keys.head, keys.tombstones], [session_id]), self.retry_for)
             )
 
     def now_ms(self, session_id: str) -> int:
@@ -220,7 +220,7 @@ class EventLog:
             return int(seconds) * 1000 + int(microseconds) // 1000
 
         try:
-            return insist(ask, self.retry_for)
+            return with_retries(ask, self.retry_for)
         except ForbiddenError:
             return round(time.time() * 1000)
 
@@ -332,7 +332,7 @@ class EventLog:
         """
         call = partial(trim, self.client, self.keyspace, partition, self.retention, exactly=exactly)
         with naming(self.client, {self.keyspace.feed(partition): ("stream", CURES["feed"])}):
-            return insist(call, self.retry_for if is_patient else 0, within=ANSWERED_WITHIN)
+            return with_retries(call, self.retry_for if is_patient else 0, within=ANSWERED_WITHIN)
 
     def sessions(self, limit: int, before: SessionInfo | datetime | str | None = None) -> list[SessionInfo]:
         """The directory, newest first, in two round trips; more where much of what it lists is no session.

@@ -24,7 +24,7 @@ from ..errors import (
 )
 from ..keys import DEFAULT_PARTITIONS, FORMAT, MAX_PARTITIONS, Keyspace, config_key, first_layouts
 from ..server import ServerReport, check
-from ..server.border import Client, insist, source_of
+from ..server.border import Client, source_of, with_retries
 from ..server.fitness import take
 from .diagnosis import naming
 from .head import parsed, whole
@@ -73,7 +73,7 @@ def open_namespace(
     opened = known.get(namespace)
     # Whoever opened it may have accepted eviction. Whoever comes now did not; but it may be cured meanwhile.
     if opened is None or (opened.server.evicts_anything and not allow_eviction):
-        server = insist(partial(check, client, allow_eviction=allow_eviction), retry_for)
+        server = with_retries(partial(check, client, allow_eviction=allow_eviction), retry_for)
         with naming(client, {config_key(namespace): ("hash", _CURE)}):
             keyspace = _laid_out(client, namespace, partitions, retry_for)
         opened = known[namespace] = Namespace(keyspace, server)
@@ -113,11 +113,11 @@ class Layout:
         """
         namespace, partitions = self._keyspace
         try:
-            written = insist(partial(_written, self._client, namespace, partitions), self._retry_for)
+            written = with_retries(partial(_written, self._client, namespace, partitions), self._retry_for)
             found = _parsed(namespace, written)[1]
             if found == partitions:
                 mark = partial(self._client.execute_command, "HSET", self._keyspace.layout(partition))
-                insist(partial(mark, "partitions", partitions), self._retry_for)
+                with_retries(partial(mark, "partitions", partitions), self._retry_for)
         except SessionLogError as error:
             logger.warning("namespace=<%s>, error=<%s> | its layout could not be looked at", namespace, error)
             return
@@ -128,7 +128,7 @@ class Layout:
 
 def _laid_out(client: Client, namespace: str, partitions: int | None, retry_for: float) -> Keyspace:
     try:
-        return insist(partial(_lay_out, client, namespace, partitions), retry_for)
+        return with_retries(partial(_lay_out, client, namespace, partitions), retry_for)
     except ForbiddenError as error:
         # The only thing that is written here, and only where nothing is.
         if "hsetnx" in error.reason.lower():

@@ -17,12 +17,12 @@ from ..errors import ContentionError, EncodingError, EventOrderError, InvalidPoi
 from ..events import Event
 from ..ids import EventId
 from ..scripts import IDS, ONCE
-from ..server.border import insist
+from ..server.border import with_retries
 from .appender import Appender
 from .batching import MOST_EVENTS
+from .chained_batch import Position, chain_batch
 from .expected import Expected
-from .reading import EventReader
-from .sealed import Position, seal
+from .reader import EventReader
 
 KEPT = MOST_EVENTS
 """How many of a session's newest events are known by their event ids, at least: a whole batch."""
@@ -75,7 +75,7 @@ class OnceAppender:
         give_up = time.monotonic() + appender.retry_for
         for attempt in count(1):
             rest = batch[len(found) :]
-            sealed = seal(session_id, rest, expected, appender.position(session_id))
+            sealed = chain_batch(session_id, rest, expected, appender.position(session_id))
             reply = appender.settle(session_id, sealed, ONCE, KEPT)
             match reply:
                 case ["stand", *ids]:
@@ -130,7 +130,7 @@ class OnceAppender:
         keys, appender = self._appender.keyspace.session(session_id), self._appender
         pairs = chain.from_iterable((one.event_id, one.id) for one in page)
         arguments: list[str | int] = [upto, link, page[-1].id, page[-1].link, KEPT, *pairs]
-        return bool(insist(partial(IDS, appender.client, [keys.head, keys.ids], arguments), appender.retry_for))
+        return bool(with_retries(partial(IDS, appender.client, [keys.head, keys.ids], arguments), appender.retry_for))
 
 
 def _check_can_be_known(batch: Sequence[Encoded]) -> None:

@@ -17,7 +17,7 @@ from ..errors import CorruptEntryError
 from ..events import Event, MessageAdded, MessageUpdated, PayloadErased, Recorded
 from ..ids import START, EventId
 from ..state import Copies
-from .reading import start_after
+from .reader import start_after
 
 if TYPE_CHECKING:
     from .log import EventLog

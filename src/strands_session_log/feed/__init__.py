@@ -1,6 +1,6 @@
 """The feed: an envelope for every event of a namespace, never content, in one stream a partition."""
 
-from .envelope import FIELDS, Envelope, FeedId, envelope, replaced
+from .envelope import FIELDS, Envelope, FeedId, envelope, link_of, replaced
 from .retention import FeedRetention
 
-__all__ = ["FIELDS", "Envelope", "FeedId", "FeedRetention", "envelope", "replaced"]
+__all__ = ["FIELDS", "Envelope", "FeedId", "FeedRetention", "envelope", "link_of", "replaced"]

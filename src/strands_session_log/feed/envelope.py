@@ -21,6 +21,9 @@ _NAMES = list(FIELDS)
 _DIGITS = 16
 _new = tuple.__new__
 
+_LINK = 9
+"""Where the link stands among the fields of an envelope and their names."""
+
 
 class FeedId(NamedTuple):
     """Where an envelope stands in the feed.
@@ -49,6 +52,11 @@ class FeedId(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.partition}:{self.ms}-{self.sequence}"
+
+
+def link_of(fields: Sequence[bytes]) -> bytes:
+    """What stands in an entry of the feed where envelopes have the link."""
+    return fields[_LINK] if len(fields) > _LINK else b""
 
 
 class Envelope(NamedTuple):

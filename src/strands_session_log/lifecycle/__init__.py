@@ -2,7 +2,7 @@
 
 from .facts import Facts, Record, records_facts
 from .hooks import listen
-from .journal import Journal
-from .threads import off_the_loop
+from .outbox import Outbox
+from .threads import run_in_thread
 
-__all__ = ["Facts", "Journal", "Record", "listen", "off_the_loop", "records_facts"]
+__all__ = ["Facts", "Outbox", "Record", "listen", "records_facts", "run_in_thread"]

@@ -12,7 +12,7 @@ from ..event_log import FEW_EVENTS, first_batch
 class Backlog:
     """Events that wait: facts for something that must not wait, messages for a model call, the rest for the network.
 
-    Whoever calls holds the lock of its journal.
+    Whoever calls holds the lock of its outbox.
 
     Attributes:
         sent: What was tried, and may have landed or not: it goes before all else, as it was.

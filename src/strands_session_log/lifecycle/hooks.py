@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 
 from strands.hooks import HookRegistry
 
-from .threads import off_the_loop
+from .threads import run_in_thread
 
 Writer: TypeAlias = "Callable[[], None] | None"
 """What has to be written over the network; None when nothing has."""
@@ -74,7 +74,7 @@ def _waiting(handle: Handler) -> Any:
     async def hook(event: Any) -> None:
         write = handle(event)
         if write is not None:
-            await off_the_loop(write)
+            await run_in_thread(write)
 
     return hook
 

@@ -24,7 +24,7 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_renew)
 
 
-async def off_the_loop(call: Callable[[], T]) -> T:
+async def run_in_thread(call: Callable[[], T]) -> T:
     """Run a call in a thread and wait for it without blocking the event loop.
 
     Each sync `agent()` runs in an event loop of its own, so threads belong to the process and not to a loop. When the

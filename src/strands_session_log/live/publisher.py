@@ -17,10 +17,10 @@ from weakref import WeakSet
 from ..codec.delta import DISCARDED, END, INPUT, LIVE_MS, REASONING, TEXT, Delta, Line, delta
 from ..errors import CorruptEntryError
 from ..errors.quoting import described
-from ..event_log.reading import fetch
+from ..event_log.reader import fetch
 from ..keys import SessionKeys
 from ..scripts import LIVE
-from ..server.border import Client, insist, text
+from ..server.border import Client, text, with_retries
 
 logger = logging.getLogger(__name__)
 
@@ -323,7 +323,7 @@ class Publisher:
         for line, since in said:
             arguments += (*line, since)
         keys = (self._keys.head, self._keys.live, self._keys.tombstones)
-        reply = insist(lambda: LIVE(self._client, keys, arguments, raw=True), 0)
+        reply = with_retries(lambda: LIVE(self._client, keys, arguments, raw=True), 0)
         if reply is None:
             raise _NoSession("there is no such session yet, or any more")
         look = _Look.parse(reply, time.monotonic())
@@ -357,7 +357,7 @@ class Publisher:
 
     def _newest_first(self) -> Iterator[Delta]:
         end = "+"
-        while page := insist(partial(fetch, self._client, self._keys.live, end, "-", _PAGE, b"XREVRANGE"), 0):
+        while page := with_retries(partial(fetch, self._client, self._keys.live, end, "-", _PAGE, b"XREVRANGE"), 0):
             for entry in page:
                 # Nothing is promised of pieces that others wrote.
                 with suppress(CorruptEntryError):

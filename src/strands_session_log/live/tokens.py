@@ -11,8 +11,8 @@ from ..errors import NotCopied, check_seconds, refuse_unknown
 from ..lifecycle import listen
 from ..lifecycle.records import check_ids
 from ..session_log import SessionLog
+from .delta_parser import DeltaParser
 from .publisher import LiveStats, Publisher
-from .voice import Voice
 
 _INTERVAL, _LONGEST_INTERVAL = 0.05, 60.0
 
@@ -51,7 +51,7 @@ class LiveTokens(HookProvider, NotCopied):
         check_seconds("interval", interval, 0.0, _LONGEST_INTERVAL)
         self._agent_id = agent_id
         self._publisher = Publisher(log.client, log.events.keyspace.session(session_id), session_id, interval)
-        self._voices: dict[str, Voice] = {}
+        self._voices: dict[str, DeltaParser] = {}
 
     @property
     def stats(self) -> LiveStats:
@@ -78,7 +78,7 @@ class LiveTokens(HookProvider, NotCopied):
     def _initialized(self, hook: Any) -> None:
         handler = getattr(hook.agent, "callback_handler", None)
         if handler is not None:
-            hook.agent.callback_handler = Overheard(handler, self._hearing(hook.agent))
+            hook.agent.callback_handler = TappedHandler(handler, self._hearing(hook.agent))
 
     def _hearing(self, agent: Any) -> Callable[[Any], None]:
         def hear(chunk: Any) -> None:
@@ -109,12 +109,12 @@ class LiveTokens(HookProvider, NotCopied):
     def _name(self, agent: Any) -> str:
         return self._agent_id or str(agent.agent_id)
 
-    def _voice(self, agent: Any) -> Voice:
+    def _voice(self, agent: Any) -> DeltaParser:
         name = self._name(agent)
-        return self._voices.setdefault(name, Voice(name, self._publisher.publish, self._publisher.forget))
+        return self._voices.setdefault(name, DeltaParser(name, self._publisher.publish, self._publisher.forget))
 
 
-class Overheard:
+class TappedHandler:
     """A callback handler, and somebody who listens in; everything else about it is as it was.
 
     Args:

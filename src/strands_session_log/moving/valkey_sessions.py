@@ -9,7 +9,7 @@ from functools import cached_property, partial
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 from ..errors import ServerRefusedError, ServerUnavailableError
-from ..server.border import insist, text
+from ..server.border import text, with_retries
 from .errors import SourceError, SourceUnavailableError
 from .records import agent_record, checked_ids, load, message_record, repository_agent, session_record
 from .stored import StoredAgent, StoredSession
@@ -125,7 +125,7 @@ class ValkeySessions:
 
     def _asked(self, call: Callable[[], T]) -> T:
         try:
-            return insist(partial(call), self._retry_for)
+            return with_retries(partial(call), self._retry_for)
         except (ServerUnavailableError, ServerRefusedError) as error:
             raise SourceUnavailableError(error.reason) from error
 

@@ -20,7 +20,7 @@ from .. import events
 from ..codec import from_json, to_json
 from ..errors import NotCopied, check_whole, refuse_unknown
 from ..event_log.whereabouts import Sought
-from ..lifecycle import Facts, Journal, Record, listen, records_facts
+from ..lifecycle import Facts, Outbox, Record, listen, records_facts
 from ..lifecycle.agents_as_tools import AgentsAsTools, sought_by_ids
 from ..lifecycle.direct_calls import about_to_hold, ends_direct_call
 from ..lifecycle.erasing import erase_copies, erase_original, without
@@ -32,8 +32,8 @@ from ..lifecycle.trace import current_traceparent
 from ..session_log import SessionLog
 from ..state import is_interrupted
 from .ending import at_end_of_child, finish
+from .lazy_log import LazyLog
 from .losses import RecorderStats
-from .source import LazyLog
 from .worker import After, Worker, workers
 
 logger = logging.getLogger(__name__)
@@ -270,18 +270,18 @@ class _Recording:
     def note(self, told: list[events.Event], begins: bool = False) -> None:
         """Record facts."""
         if told:
-            self.worker.put(lambda journal: journal.queue(told), begins=begins)
+            self.worker.put(lambda outbox: outbox.queue(told), begins=begins)
 
     def _initialized(self, hook: Any) -> None:
         record, messages = SessionAgent.from_agent(hook.agent), _snapshot(list(hook.agent.messages))
         trace = current_traceparent()
 
-        def step(journal: Journal) -> None:
-            journal.state(record, trace)
-            if not journal.next_index and journal.withheld is None:
+        def step(outbox: Outbox) -> None:
+            outbox.state(record, trace)
+            if not outbox.next_index and outbox.withheld is None:
                 for message in messages:
-                    journal.message(SessionMessage.from_message(message, journal.next_index), trace)
-            journal.window(messages, record.conversation_manager_state, trace)
+                    outbox.message(SessionMessage.from_message(message, outbox.next_index), trace)
+            outbox.window(messages, record.conversation_manager_state, trace)
 
         self.agent = weakref.ref(hook.agent)
         self._facts.prime(hook.agent)
@@ -293,14 +293,14 @@ class _Recording:
         held = [{"tracking_id": one.get("tracking_id")} for one in hook.agent.messages]
         record = self._record(hook.agent) if self.agent else None
 
-        def step(journal: Journal) -> None:
-            if journal.is_of_before(message):
+        def step(outbox: Outbox) -> None:
+            if outbox.is_of_before(message):
                 return
             # Redacted while it waited: then the original is not written at all.
-            spoken = journal.say(said.redaction or message, held, trace)
-            said.index, said.created_at, said.withheld = spoken.message_id, spoken.created_at, journal.withheld
+            spoken = outbox.say(said.redaction or message, held, trace)
+            said.index, said.created_at, said.withheld = spoken.message_id, spoken.created_at, outbox.withheld
             if record is not None:
-                journal.state(record, trace)
+                outbox.state(record, trace)
 
         self.worker.put(step, begins=not answers_tools(message))
         if ends_direct_call(hook.message):
@@ -310,10 +310,10 @@ class _Recording:
     def _message_updated(self, hook: Any) -> None:
         message, trace = _snapshot(hook.message), current_traceparent()
 
-        def step(journal: Journal) -> None:
-            known = journal.tracked(message.get("tracking_id"))
+        def step(outbox: Outbox) -> None:
+            known = outbox.tracked(message.get("tracking_id"))
             if known is not None:
-                journal.update(SessionMessage(message, known[0], created_at=known[1]), trace)
+                outbox.update(SessionMessage(message, known[0], created_at=known[1]), trace)
 
         self.worker.put(step)
 
@@ -322,16 +322,16 @@ class _Recording:
             said.redaction = _snapshot(said.live)
             self.worker.put(self._redaction(said))
 
-    def _redaction(self, said: TrackedMessage) -> Callable[[Journal], After | None]:
+    def _redaction(self, said: TrackedMessage) -> Callable[[Outbox], After | None]:
         trace = current_traceparent()
 
-        def step(journal: Journal) -> After | None:
-            known = journal.tracked(said.redaction.get("tracking_id"))
+        def step(outbox: Outbox) -> After | None:
+            known = outbox.tracked(said.redaction.get("tracking_id"))
             if said.index is None and known:
-                said.index, said.created_at, said.withheld = *known, journal.withheld
-            if said.index is None or said.withheld is not journal.withheld:
+                said.index, said.created_at, said.withheld = *known, outbox.withheld
+            if said.index is None or said.withheld is not outbox.withheld:
                 return None
-            journal.adopt([said.redacted(self._agent_id, trace)])
+            outbox.adopt([said.redacted(self._agent_id, trace)])
             return lambda log: erase_original(log, self._session_id, self._agent_id, said.index or 0)
 
         return step
@@ -344,8 +344,8 @@ class _Recording:
         self._withdrawn.append(found)
         record = self._record(agent)
 
-        def step(journal: Journal) -> After:
-            journal.state(record, trace)
+        def step(outbox: Outbox) -> After:
+            outbox.state(record, trace)
             return lambda log: erase_copies(log, self._session_id, found)
 
         self.worker.put(step)
@@ -371,9 +371,9 @@ class _Recording:
         held, record.conversation_manager_state = about_to_hold(hook.agent, hook.agent.messages, state)
         messages = _snapshot(list(held))
 
-        def step(journal: Journal) -> None:
-            journal.state(record, trace)
-            journal.window(messages, record.conversation_manager_state, trace)
+        def step(outbox: Outbox) -> None:
+            outbox.state(record, trace)
+            outbox.window(messages, record.conversation_manager_state, trace)
 
         self.worker.put(step)
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from .. import events
 from ..errors.quoting import type_and_place
-from ..lifecycle import Journal
+from ..lifecycle import Outbox
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +39,9 @@ class LossReport:
         self.lost, self.since, self.reason = lost, since, reason
         self._event = events.RecordingGap({"lost": lost, "since": since, "error": reason}, agent_id)
 
-    def __call__(self, journal: Journal) -> None:
+    def __call__(self, outbox: Outbox) -> None:
         """Put it in line."""
-        journal.queue([self._event])
+        outbox.queue([self._event])
 
 
 class Losses:

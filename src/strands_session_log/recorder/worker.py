@@ -19,7 +19,7 @@ from ..event_log import EventLog, Life
 from ..event_log.expected import follows
 from ..instrumentation import RecordingBegunAnew
 from ..instrumentation.hooks import hooks
-from ..lifecycle import Journal
+from ..lifecycle import Outbox
 from ..lifecycle.withheld import Withheld
 from ..server.border import is_transient
 from ..server.outage import Outage
@@ -32,7 +32,7 @@ logger = logging.getLogger(__name__)
 After: TypeAlias = Callable[[EventLog], None]
 """What has to be done once a step is written; it may have to be done again."""
 
-Step: TypeAlias = "Callable[[Journal], After | None]"
+Step: TypeAlias = "Callable[[Outbox], After | None]"
 """Something that happened, to be put in line once it is known where the agent's transcript stands."""
 
 
@@ -71,30 +71,30 @@ class Attempt:
     """A batch of steps, prepared to be written.
 
     Args:
-        journal: Where they put in line what they have to tell.
+        outbox: Where they put in line what they have to tell.
         batch: The steps.
 
     Attributes:
-        journal: The same.
+        outbox: The same.
         lost: Why steps could not be taken, one reason each.
         started: When it was carried out, or tried to be, the last time.
     """
 
-    def __init__(self, journal: Journal, batch: Sequence[Seen]) -> None:
-        self.journal, self._after, self.lost = journal, list[After](), list[Exception]()
+    def __init__(self, outbox: Outbox, batch: Sequence[Seen]) -> None:
+        self.outbox, self._after, self.lost = outbox, list[After](), list[Exception]()
         self.started = 0.0
         for seen in batch:
             try:
-                after = seen.step(journal)
+                after = seen.step(outbox)
                 self._after += [after] if after else []
             except Exception as error:
                 self.lost.append(error)
-        journal.queue()
+        outbox.queue()
 
     def carry_out(self, log: EventLog) -> None:
         """Write; after an error, what is left."""
         self.started = time.monotonic()
-        self.journal.flush()
+        self.outbox.flush()
         while self._after:
             self._after[0](log)
             self._after.pop(0)
@@ -105,7 +105,7 @@ class Attempt:
         Returns:
             Whether the batch is written.
         """
-        if self.journal.has_waiting or not self._after:
+        if self.outbox.has_waiting or not self._after:
             return False
         self._after.pop(0)
         self.lost.append(error)
@@ -329,7 +329,7 @@ class Worker:
                 batch = batch if attempt else self._of_this_life(log, batch)
                 if not batch:
                     return self._outage.leave(self)
-                attempt = attempt or Attempt(self._journal(log), batch)
+                attempt = attempt or Attempt(self._outbox(log), batch)
                 attempt.carry_out(log.events)
                 return self._done(batch, attempt)
             except ConcurrentWriteError as error:
@@ -373,11 +373,11 @@ class Worker:
     def _has_time_for(self, batch: Sequence[Seen]) -> bool:
         return not self._closing and (not self._leaving or isinstance(batch[0].step, LossReport))
 
-    def _journal(self, log: SessionLog) -> Journal:
+    def _outbox(self, log: SessionLog) -> Outbox:
         self._state = log.replay.catch_up(self._session_id, self._state)
         known = self._state.agents.get(self._agent_id) or AgentState(self._agent_id)
-        journal = partial(Journal, log.events, self._session_id, known, fenced="", remembers=True, keeps_all=True)
-        return journal(life=self._life, withheld=self._withheld)
+        outbox = partial(Outbox, log.events, self._session_id, known, fenced="", remembers=True, keeps_all=True)
+        return outbox(life=self._life, withheld=self._withheld)
 
     def _of_this_life(self, log: SessionLog, batch: list[Seen]) -> list[Seen]:
         """What of a batch is to be written to the session there is: not what was seen before it was deleted."""
@@ -428,7 +428,7 @@ class Worker:
         with self._changed:
             self._forget(batch)
             self._trouble, self._written_at = "", attempt.started
-            self._life, self._content = attempt.journal.life or self._life, attempt.journal.content
+            self._life, self._content = attempt.outbox.life or self._life, attempt.outbox.content
             self._recorded += len(batch) - len(attempt.lost)
             for error in attempt.lost:
                 self._warn(error)

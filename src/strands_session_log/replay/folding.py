@@ -21,7 +21,7 @@ def fold(recorded: Iterable[Recorded], state: SessionState | None = None) -> Ses
     return state
 
 
-class Folding:
+class PagedFold:
     """The events of a session folded as they are read.
 
     Args:

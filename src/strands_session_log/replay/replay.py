@@ -20,10 +20,10 @@ from ..errors import (
     SnapshotMismatchError,
 )
 from ..event_log import EventLog
-from ..event_log.cache import Loaded
-from ..event_log.reading import end_at
-from ..event_log.sealed import Position
-from ..event_log.telling import entries_bytes
+from ..event_log.chained_batch import Position
+from ..event_log.instrumented import entries_bytes
+from ..event_log.reader import end_at
+from ..event_log.snapshot_store import LoadedSnapshot
 from ..ids import EventId, Ranges
 from ..instrumentation import IntegrityChecked, Resumed, SnapshotDropped, SnapshotUse
 from ..instrumentation.hooks import hooks
@@ -38,8 +38,8 @@ from ..snapshot import (
     wants_point,
 )
 from ..state import INTACT, NOT_CHECKED, Messages, SessionState, initial
-from .folding import Folding
-from .saving import Saver, Unsaved
+from .folding import PagedFold
+from .saving import FoldResult, SnapshotWriter
 
 logger = logging.getLogger(__name__)
 
@@ -57,7 +57,7 @@ class Replay:
         self, log: EventLog, settings: SnapshotSettings | None = None, authenticator: Authenticator | None = None
     ) -> None:
         self._log, self._settings, self.authenticator = log, settings, authenticator or Authenticator()
-        self._saver = None if settings is None else Saver(log, settings, self.authenticator, self._refresh)
+        self._saver = None if settings is None else SnapshotWriter(log, settings, self.authenticator, self._refresh)
         if self._saver:
             log.on_append.append(self._saver.appended)
 
@@ -130,7 +130,7 @@ class Replay:
             hooks.tell(_resumed(started, state, None))
         return _told(session_id, state)
 
-    def _with_snapshot(self, session_id: str, until: EventId | None, check: bool) -> Unsaved | None:
+    def _with_snapshot(self, session_id: str, until: EventId | None, check: bool) -> FoldResult | None:
         """The state with what it was made of; None when there is no session, or snapshots are not kept."""
         loaded = self._log.cache.load(session_id, until) if self._settings else None
         if loaded is None:
@@ -142,7 +142,7 @@ class Replay:
 
     def from_log(self, session_id: str, until: EventId | None = None, check: bool = True) -> SessionState:
         """The same from the log alone, whatever the snapshot says."""
-        folding = Folding(session_id, initial(), IntegrityCheck(self._log, session_id) if check else None)
+        folding = PagedFold(session_id, initial(), IntegrityCheck(self._log, session_id) if check else None)
         for page in self._log.pages(session_id, end=end_at(until)):
             folding.add(page)
         return folding.state() if until is not None else self._remembered(session_id, folding.finish())
@@ -163,7 +163,7 @@ class Replay:
                 return self.state(session_id, check=check)
             is_checked = (_is_heard() if check is None else check) and len(first) > 1
             checking = IntegrityCheck(self._log, session_id, first[0], known.integrity) if is_checked else None
-            folding = Folding(session_id, known, checking)
+            folding = PagedFold(session_id, known, checking)
             self._run(folding, chain([first[1:]], pages))
         except LogForkedError:
             return self.state(session_id, check=check)
@@ -174,11 +174,11 @@ class Replay:
         state = self._remembered(session_id, folding.finish())
         return _told(session_id, state) if state.integrity.is_broken and not known.integrity.is_broken else state
 
-    def _refresh(self, session_id: str) -> Unsaved | None:
+    def _refresh(self, session_id: str) -> FoldResult | None:
         loaded = self._log.cache.load(session_id, None)
         return loaded and self._fold(session_id, None, loaded, check=False)
 
-    def _fold(self, session_id: str, until: EventId | None, loaded: Loaded, check: bool) -> Unsaved:
+    def _fold(self, session_id: str, until: EventId | None, loaded: LoadedSnapshot, check: bool) -> FoldResult:
         """What a load brought, and what follows; from the log alone if the snapshot cannot be trusted."""
         if loaded.point is None:
             return self._folded(session_id, until, loaded, Restored(initial(), {}), "miss", check)
@@ -194,15 +194,15 @@ class Replay:
         self,
         session_id: str,
         until: EventId | None,
-        loaded: Loaded,
+        loaded: LoadedSnapshot,
         restored: Restored,
         use: SnapshotUse,
         check: bool,
-    ) -> Unsaved:
+    ) -> FoldResult:
         """A state with what follows it."""
         after, known = (loaded.entries[0], NOT_CHECKED) if use == "hit" else (None, INTACT)
         checking = IntegrityCheck(self._log, session_id, after, known) if check else None
-        folding = Folding(session_id, restored.state, checking)
+        folding = PagedFold(session_id, restored.state, checking)
         if use == "dropped":
             pages = self._log.pages(session_id, end=end_at(until))
         else:
@@ -212,9 +212,9 @@ class Replay:
             # The head is no part of the chain, but the record of an erasure is.
             raise OutdatedError("it is from before an erasure")
         state = folding.finish() if until is None else folding.state()
-        return Unsaved(state, folding.states, folding.count, loaded, restored.digests, use)
+        return FoldResult(state, folding.states, folding.count, loaded, restored.digests, use)
 
-    def _restore(self, session_id: str, loaded: Loaded) -> Restored:
+    def _restore(self, session_id: str, loaded: LoadedSnapshot) -> Restored:
         """What the snapshot holds.
 
         Raises:
@@ -233,7 +233,7 @@ class Replay:
         with suppress(ForbiddenError):
             self._log.cache.drop(session_id, self.authenticator.has_key)
 
-    def _pages(self, session_id: str, until: EventId | None, loaded: Loaded) -> Iterator[Sequence[RawEntry]]:
+    def _pages(self, session_id: str, until: EventId | None, loaded: LoadedSnapshot) -> Iterator[Sequence[RawEntry]]:
         """The pages from where the load began; every one after the first continues the one before."""
         yield loaded.entries
         if loaded.more:
@@ -244,7 +244,7 @@ class Replay:
                 raise LogForkedError(session_id, id_of(last[0]))
             yield from chain([first[1:]], pages)
 
-    def _run(self, folding: Folding, pages: Iterable[Sequence[RawEntry]]) -> None:
+    def _run(self, folding: PagedFold, pages: Iterable[Sequence[RawEntry]]) -> None:
         """Fold page by page, and keep states at points a snapshot may have."""
         at = folding.position.revision
         for page in pages:
@@ -302,13 +302,13 @@ def _told(session_id: str, state: SessionState) -> SessionState:
     return state
 
 
-def _resumed(started: float, state: SessionState, unsaved: Unsaved | None) -> Resumed:
+def _resumed(started: float, state: SessionState, unsaved: FoldResult | None) -> Resumed:
     if unsaved is None:
         return Resumed(perf_counter() - started, state.revision, 0, "off")
     return Resumed(perf_counter() - started, unsaved.folded, _loaded_bytes(unsaved.loaded), unsaved.snapshot)
 
 
-def _loaded_bytes(loaded: Loaded) -> int:
+def _loaded_bytes(loaded: LoadedSnapshot) -> int:
     return len(loaded.manifest) + sum(map(len, loaded.segments.values())) + entries_bytes(loaded.entries)
 
 

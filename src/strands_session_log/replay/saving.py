@@ -10,7 +10,7 @@ from typing import NamedTuple
 from ..errors import ForbiddenError, SessionLogError
 from ..errors.quoting import frames_of
 from ..event_log import EventLog
-from ..event_log.cache import Cache, Loaded, Point, Save
+from ..event_log.snapshot_store import LoadedSnapshot, SnapshotPoint, SnapshotStore, SnapshotWrite
 from ..instrumentation import SnapshotSaved, SnapshotUse
 from ..instrumentation.hooks import hooks
 from ..snapshot import Authenticator, Draft, SnapshotSettings, TooLargeError, Whose, points_to_keep
@@ -24,7 +24,7 @@ _MAX_BYTES = 32 * 1024 * 1024
 _WATCHED = 4096
 
 
-class Unsaved(NamedTuple):
+class FoldResult(NamedTuple):
     """A state, and what is needed to save it.
 
     Attributes:
@@ -39,12 +39,12 @@ class Unsaved(NamedTuple):
     state: SessionState
     states: Sequence[SessionState]
     folded: int
-    loaded: Loaded
+    loaded: LoadedSnapshot
     digests: Mapping[str, str]
     snapshot: SnapshotUse
 
 
-class Saver:
+class SnapshotWriter:
     """Saves snapshots, in a thread of its own, once enough has happened.
 
     Args:
@@ -59,10 +59,10 @@ class Saver:
         log: EventLog,
         settings: SnapshotSettings,
         authenticator: Authenticator,
-        fold: Callable[[str], Unsaved | None],
+        fold: Callable[[str], FoldResult | None],
     ) -> None:
         # A snapshot is never worth waiting for.
-        self._cache = Cache(log.client, log.keyspace, retry_for=0.0)
+        self._cache = SnapshotStore(log.client, log.keyspace, retry_for=0.0)
         self._settings, self._authenticator, self._fold = settings, authenticator, fold
         self._namespace = log.keyspace.namespace
         self._seen: OrderedDict[str, int] = OrderedDict()
@@ -80,7 +80,7 @@ class Saver:
             self._watch(session_id, revision)
             self._submit(session_id, lambda: self._fold(session_id))
 
-    def consider(self, session_id: str, unsaved: Unsaved) -> None:
+    def consider(self, session_id: str, unsaved: FoldResult) -> None:
         """Save a state if many events had to be folded for it."""
         if unsaved.folded < self._settings.threshold:
             self._watch(session_id, unsaved.state.revision - unsaved.folded)
@@ -94,11 +94,11 @@ class Saver:
         while len(self._seen) > _WATCHED:
             self._seen.popitem(last=False)
 
-    def _submit(self, session_id: str, fold: Callable[[], Unsaved | None]) -> None:
+    def _submit(self, session_id: str, fold: Callable[[], FoldResult | None]) -> None:
         if self._may_save:
             self._background.submit(session_id, lambda: self._save(session_id, fold))
 
-    def _save(self, session_id: str, fold: Callable[[], Unsaved | None]) -> None:
+    def _save(self, session_id: str, fold: Callable[[], FoldResult | None]) -> None:
         try:
             self._write(session_id, fold())
         except ForbiddenError as error:
@@ -110,7 +110,7 @@ class Saver:
         except Exception as error:
             logger.warning("session_id=<%s>, error=<%s> | snapshot not saved", session_id, frames_of(error))
 
-    def _write(self, session_id: str, unsaved: Unsaved | None) -> None:
+    def _write(self, session_id: str, unsaved: FoldResult | None) -> None:
         if unsaved is None or not unsaved.folded:
             return
         save = self._drafted(session_id, unsaved) or self._drafted(session_id, unsaved._replace(states=()))
@@ -120,7 +120,7 @@ class Saver:
             self.saved_bytes += save.size
             hooks.tell(SnapshotSaved(save.size))
 
-    def _drafted(self, session_id: str, unsaved: Unsaved) -> Save | None:
+    def _drafted(self, session_id: str, unsaved: FoldResult) -> SnapshotWrite | None:
         """Lay out the points that are new and worth keeping; None if that is too much at once."""
         loaded, settings = unsaved.loaded, self._settings
         known = loaded.points
@@ -131,12 +131,12 @@ class Saver:
         )
         try:
             added = [
-                Point(point, found[point].link, *draft.add(found[point]))
+                SnapshotPoint(point, found[point].link, *draft.add(found[point]))
                 for point in points
                 if point in found and point not in known
             ]
         except TooLargeError:
             return None
         has_key = self._authenticator.has_key
-        save = Save(loaded.erased, loaded.listed, points, added, draft.segments, has_key)
+        save = SnapshotWrite(loaded.erased, loaded.listed, points, added, draft.segments, has_key)
         return save if save.size <= _MAX_BYTES else None

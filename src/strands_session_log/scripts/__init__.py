@@ -15,7 +15,7 @@ from typing import Any
 from valkey.exceptions import NoScriptError, ResponseError
 
 from ..server.border import Client
-from ..server.line import PinnedConnection
+from ..server.pinned_connection import PinnedConnection
 
 Argument = bytes | str | int
 

@@ -82,7 +82,7 @@ class Client(Protocol):
         """Close its connections."""
 
 
-def insist(call: Callable[[], T], retry_for: float, within: float | None = None) -> T:
+def with_retries(call: Callable[[], T], retry_for: float, within: float | None = None) -> T:
     """Run a command that may be repeated.
 
     Args:

@@ -14,7 +14,7 @@ from urllib.parse import parse_qsl, unquote
 import valkey.cluster
 import valkey.sentinel
 
-from .border import insist
+from .border import with_retries
 from .timed import keep_time, node_pool
 from .urls import EmbeddedUrl, TcpUrl, UnixUrl, address, invalid, masked, parse, without_key_file
 
@@ -92,7 +92,7 @@ def _cluster(url: str, parsed: TcpUrl, client_options: Mapping[str, Any]) -> val
     nodes = [_driver.cluster.ClusterNode(host, port) for host, port in parsed.nodes]
     # With a URL of its own it makes the pools of its nodes by the function it is given.
     own_url = f"{'valkeys' if parsed.tls else 'valkey'}://{address(parsed.nodes[0])}"
-    return insist(lambda: valkey.ValkeyCluster(startup_nodes=nodes, url=own_url, **options), retry_for=0)
+    return with_retries(lambda: valkey.ValkeyCluster(startup_nodes=nodes, url=own_url, **options), retry_for=0)
 
 
 def _sentinel(url: str, parsed: TcpUrl, client_options: Mapping[str, Any]) -> valkey.Valkey:

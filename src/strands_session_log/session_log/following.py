@@ -8,7 +8,7 @@ from typing import overload
 from ..event_log import EventLog
 from ..events import Recorded
 from ..ids import EventId, Point
-from ..subscription import FeedPosition, FeedTail, Hub, LivePosition, LiveTail, Tail, tail_feed, tail_live, tail_session
+from ..tail import FeedPosition, FeedTail, LivePosition, LiveTail, Multiplexer, Tail, tail_feed, tail_live, tail_session
 
 
 class Following:
@@ -17,7 +17,7 @@ class Following:
     events: EventLog
 
     def _begin_following(self) -> None:
-        self._hub = Hub(self.events.client, self.events.keyspace.namespace)
+        self._multiplexer = Multiplexer(self.events.client, self.events.keyspace.namespace)
         # Whoever follows waits for a server by itself, and for as long as it takes.
         self._impatient = EventLog(self.events.client, self.events.keyspace, retry_for=0)
 
@@ -66,10 +66,10 @@ class Following:
             InvalidIdError: When the session id cannot be one.
         """
         if session_id is None:
-            return tail_feed(self._hub, self._impatient, after, types, agent)
+            return tail_feed(self._multiplexer, self._impatient, after, types, agent)
         if isinstance(after, FeedPosition):
             after = str(after)
-        return tail_session(self._hub, self._impatient, session_id, after, types, agent)
+        return tail_session(self._multiplexer, self._impatient, session_id, after, types, agent)
 
     def live(self, session_id: str, after: LivePosition | EventId | str | None = None) -> LiveTail:
         """Follow what is being said in a session: pieces of messages, and each message once it is in the log.
@@ -87,4 +87,4 @@ class Following:
             InvalidPointError: When `after` is no position and no id.
             InvalidIdError: When the session id cannot be one.
         """
-        return tail_live(self._hub, self._impatient, session_id, after)
+        return tail_live(self._multiplexer, self._impatient, session_id, after)

@@ -18,7 +18,7 @@ from ..ids import START, EventId, Point
 from ..keys import check_namespace
 from ..replay import Replay, write_successors
 from ..server import ServerReport, connect, inspect_all, release
-from ..server.border import Client, insist
+from ..server.border import Client, with_retries
 from ..snapshot import SnapshotKey, SnapshotSettings
 from .following import Following
 from .history import History
@@ -165,7 +165,7 @@ class SessionLog(History, Following, Subscriptions, NotCopied):
 
         A client that was passed in may have other users, and stays open.
         """
-        self._hub.close()
+        self._multiplexer.close()
         self.replay.close()
         self._upkeep.close()
         self.events.close()
@@ -214,7 +214,7 @@ class SessionLog(History, Following, Subscriptions, NotCopied):
         Raises:
             ServerUnavailableError: When one of them cannot be reached.
         """
-        return insist(lambda: inspect_all(self.client), self.events.retry_for)
+        return with_retries(lambda: inspect_all(self.client), self.events.retry_for)
 
     def read(
         self,

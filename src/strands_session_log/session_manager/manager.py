@@ -20,14 +20,14 @@ from ..codec import from_json
 from ..errors import NotCopied, check_flag, refuse_unknown
 from ..event_log import ANY, Expected
 from ..ids import START, EventId
-from ..lifecycle import Facts, Journal, Record, records_facts
+from ..lifecycle import Facts, Outbox, Record, records_facts
 from ..lifecycle.records import check_ids, data_of, have_tools, missing
 from ..server.border import Client
 from ..session_log import DEFAULT_NAMESPACE, SessionLog, check_is_of
 from ..state import AgentState, SessionState
+from .agent_hooks import AgentHooks
 from .conversation_managers import held, is_another, taken_over
 from .errors import RestoreError, restoring, session_exceptions
-from .listener import Listener
 from .orchestrators import Orchestrators
 from .redactions import Redactions
 from .repository import LogRepository
@@ -107,10 +107,10 @@ class ValkeySessionManager(RepositorySessionManager, LogRepository, NotCopied):
         self._collected: list[events.Event] | None = None
         self._gives_window = False
         self._first_index = 0
-        self._journals: dict[str, Journal] = {}
+        self._outboxes: dict[str, Outbox] = {}
         self.redactions = Redactions(self.log.events, session_id)
         self._open(session_id)
-        self._listener = Listener(self, records_facts=tells_facts, holds_user_messages=hold_user_messages)
+        self._listener = AgentHooks(self, records_facts=tells_facts, holds_user_messages=hold_user_messages)
         self._orchestrators = Orchestrators(
             self.log.events,
             session_id,
@@ -145,29 +145,29 @@ class ValkeySessionManager(RepositorySessionManager, LogRepository, NotCopied):
                 or something that is none (`RestoreError`), or the server cannot be used.
         """
         with self._lock, session_exceptions():
-            if agent.agent_id in self._journals:
+            if agent.agent_id in self._outboxes:
                 raise SessionException("The `agent_id` of an agent must be unique in a session.")
             check_ids(self.session_id, agent.agent_id)
             state = self._state(self.session_id)
             known = state.agents.get(agent.agent_id) or AgentState(agent.agent_id)
-            journal, facts = Journal(self.log.events, self.session_id, known), Facts(agent.agent_id)
+            outbox, facts = Outbox(self.log.events, self.session_id, known), Facts(agent.agent_id)
             # The state is read anew, so that another process may have created the agent since this manager was made.
             self._is_new_session = False
-            self._first_index = journal.next_index
+            self._first_index = outbox.next_index
             try:
                 with self._restoring(f"agent {agent.agent_id!r}", known.moved):
                     batch = self._restored(agent, known, state, **kwargs)
-                journal.adopt(batch)
+                outbox.adopt(batch)
                 if known.record is None and known.messages:
                     # A node of a graph, or a script, has said what is there already: it is no part of what is held.
-                    journal.window(agent.messages, None, forced=True)
-                    journal.queue()
-                journal.flush()
+                    outbox.window(agent.messages, None, forced=True)
+                    outbox.queue()
+                outbox.flush()
             except BaseException:
                 self._latest_agent_message.pop(agent.agent_id, None)
                 raise
             facts.prime(agent)
-            self._journals[agent.agent_id], self._listener.facts[agent.agent_id] = journal, facts
+            self._outboxes[agent.agent_id], self._listener.facts[agent.agent_id] = outbox, facts
             self.redactions.remember(agent.agent_id, known.unerased)
             self.redactions.finish(agent.agent_id)
 
@@ -206,12 +206,12 @@ class ValkeySessionManager(RepositorySessionManager, LogRepository, NotCopied):
             SessionException: When there is none, or it cannot be written; it will be with the next message.
         """
         with session_exceptions():
-            journal = self.journal(agent)
-            for record in self._to_redact(journal, redact_message):
+            outbox = self.outbox(agent)
+            for record in self._to_redact(outbox, redact_message):
                 record.redact_message = redact_message
                 replaced = SessionMessage(redact_message, record.message_id, redact_message, record.created_at)
-                self.redactions.redact(journal, replaced)
-            self._listener.settle(agent, forced=journal.has_window)()
+                self.redactions.redact(outbox, replaced)
+            self._listener.settle(agent, forced=outbox.has_window)()
 
     def delete_session(self, session_id: str, **kwargs: Any) -> None:
         """Delete a session with everything that belongs to it.
@@ -227,9 +227,9 @@ class ValkeySessionManager(RepositorySessionManager, LogRepository, NotCopied):
             self.redactions.forget()
             self._orchestrators.session_deleted()
             self._held_records.clear()
-            for agent_id, journal in self._journals.items():
+            for agent_id, outbox in self._outboxes.items():
                 self._latest_agent_message[agent_id] = None
-                journal.reset()
+                outbox.reset()
 
     def initialize_multi_agent(self, source: MultiAgentBase, **kwargs: Any) -> None:
         """Restore a graph or swarm from the session, or begin to keep it.
@@ -255,18 +255,18 @@ class ValkeySessionManager(RepositorySessionManager, LogRepository, NotCopied):
         if self._owns_log:
             self.log.close()
 
-    def journal(self, agent: Any) -> Journal:
+    def outbox(self, agent: Any) -> Outbox:
         """What is kept of a live agent.
 
         Raises:
             SessionException: When it was not initialized.
         """
-        journal = self._journals.get(agent.agent_id)
-        if journal is None:
+        outbox = self._outboxes.get(agent.agent_id)
+        if outbox is None:
             raise missing(f"Agent {agent.agent_id} in session {self.session_id}")
-        return journal
+        return outbox
 
-    def say(self, message: Message, agent: Any, hold_for: object = None, by_hand: bool = False) -> Journal:
+    def say(self, message: Message, agent: Any, hold_for: object = None, by_hand: bool = False) -> Outbox:
         """Put a message in line, or hold it back; one that Strands merged into the one before takes its place.
 
         One that belongs to a session that was deleted is passed over.
@@ -277,40 +277,40 @@ class ValkeySessionManager(RepositorySessionManager, LogRepository, NotCopied):
         Raises:
             EncodingError: When a value in it cannot be stored.
         """
-        journal = self.journal(agent)
-        if journal.is_of_before(message):
-            return journal
-        with journal.lock:
+        outbox = self.outbox(agent)
+        if outbox.is_of_before(message):
+            return outbox
+        with outbox.lock:
             self._forget_what_it_said_before(message, agent.agent_id)
-            record = journal.say(message, agent.messages, hold_for=hold_for, by_hand=by_hand)
+            record = outbox.say(message, agent.messages, hold_for=hold_for, by_hand=by_hand)
             self._latest_agent_message[agent.agent_id] = record
             self._held_records.setdefault(agent.agent_id, []).append(record)
-        return journal
+        return outbox
 
     def forget_dropped_messages(self, agent: Any) -> None:
         """Keep records of the messages an agent holds only: a redaction must find all that store the same dict."""
         held = {id(message) for message in agent.messages}
-        with self.journal(agent).lock:
+        with self.outbox(agent).lock:
             records = self._held_records.get(agent.agent_id, [])
             self._held_records[agent.agent_id] = [record for record in records if id(record.to_message()) in held]
 
     def _forget_what_it_said_before(self, message: Message, agent_id: str) -> None:
         """A dict that is said again, and says something else, is no record any more of what it said."""
-        journal, tracking_id = self._journals[agent_id], message.get("tracking_id")
+        outbox, tracking_id = self._outboxes[agent_id], message.get("tracking_id")
         records = self._held_records.get(agent_id, [])
-        if tracking_id is None or journal.tracked(tracking_id):
+        if tracking_id is None or outbox.tracked(tracking_id):
             same = [record for record in records if record.message is message]
-            changed = [record for record in same if not journal.says(record.message_id, message)]
+            changed = [record for record in same if not outbox.says(record.message_id, message)]
             self._held_records[agent_id] = [record for record in records if record not in changed]
 
-    def _to_redact(self, journal: Journal, message: Message) -> list[SessionMessage]:
+    def _to_redact(self, outbox: Outbox, message: Message) -> list[SessionMessage]:
         """Every record of a message that is redacted: one that was tried again may stand under several indices."""
-        with journal.lock:
-            records = self._held_records.get(journal.agent_id, [])
+        with outbox.lock:
+            records = self._held_records.get(outbox.agent_id, [])
             if same := [record for record in records if record.message is message]:
                 return same
-            latest = self._latest_agent_message.get(journal.agent_id)
-        if latest is None and journal.withheld is None:
+            latest = self._latest_agent_message.get(outbox.agent_id)
+        if latest is None and outbox.withheld is None:
             raise SessionException("No message to redact.")
         return [] if latest is None or _is_another(latest.message, message) else [latest]
 
@@ -374,7 +374,7 @@ class ValkeySessionManager(RepositorySessionManager, LogRepository, NotCopied):
         """Whether it is one of ours, or was in the session when that was last looked at."""
         name, state = self._known
         known = state.agents.get(agent_id) if name == self.session_id else None
-        return agent_id in self._journals or (known is not None and known.record is not None)
+        return agent_id in self._outboxes or (known is not None and known.record is not None)
 
     def _state(self, session_id: str) -> SessionState:
         with self._lock:
@@ -385,13 +385,13 @@ class ValkeySessionManager(RepositorySessionManager, LogRepository, NotCopied):
     def _write(self, session_id: str, batch: Sequence[events.Event], expected: Expected = ANY) -> None:
         with self._lock:
             ours = bool(batch) and session_id == self.session_id
-            journal = self._journals.get(batch[0].agent) if ours else None
+            outbox = self._outboxes.get(batch[0].agent) if ours else None
             if self._collected is not None and ours:
                 self._collected.extend(batch)
-            elif journal is not None:
+            elif outbox is not None:
                 # A repository call beside a live agent of ours: the agent must know of it, or it would refuse itself.
                 with session_exceptions():
-                    journal.write(batch)
+                    outbox.write(batch)
             else:
                 super()._write(session_id, batch, expected)
 

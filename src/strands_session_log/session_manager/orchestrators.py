@@ -29,7 +29,7 @@ from ..event_log import EventLog
 from ..event_log.whereabouts import Sought
 from ..events import Event
 from ..ids import START, EventId, check_id
-from ..lifecycle import Facts, Journal, listen
+from ..lifecycle import Facts, Outbox, listen
 from ..lifecycle.erasing import without
 from ..lifecycle.facts import answered
 from ..lifecycle.hooks import Handler
@@ -93,11 +93,11 @@ class Orchestrators:
         for one in self._each.values():
             one.session_deleted()
 
-    def keep_to_life(self, journal: Journal) -> None:
+    def keep_to_life(self, outbox: Outbox) -> None:
         """What is written later belongs to the session that was begun anew."""
         if self.life is None and not (found := self.log.life(self.session_id).name).startswith(" "):
             self.life = found
-        journal.life = self.life
+        outbox.life = self.life
 
     def synced(self, source: Any, restore: Callable[[Any], None]) -> Callable[[], None]:
         """Put the state of an orchestrator in line, as it is now; returns what writes it."""
@@ -151,7 +151,7 @@ class Orchestrator:
 
     def __init__(self, all: Orchestrators, restore: Callable[[Any], None]) -> None:
         self._all, self._restore = all, restore
-        self._journal: Journal | None = None
+        self._outbox: Outbox | None = None
         self._facts: Facts | None = None
         self._node_facts = NodeFacts()
         self._is_withheld = self._is_refused = self._is_taken = False
@@ -171,7 +171,7 @@ class Orchestrator:
 
     def session_deleted(self) -> None:
         """Write nothing more of this run, and later on nothing of what its agents have shared until now."""
-        self._is_withheld, self._journal, self._state = True, None, None
+        self._is_withheld, self._outbox, self._state = True, None, None
         if (source := self._source()) is not None:
             # What cannot be stored is not written, either.
             with suppress(Exception):
@@ -179,13 +179,13 @@ class Orchestrator:
 
     def synced(self, source: Any) -> Callable[[], None]:
         """Put its state in line, as it is now; returns what writes it."""
-        journal = self._journal_of(source)
+        outbox = self._outbox_of(source)
         if not self._is_withheld:
             with self._state_lock, session_exceptions():
                 state = self._all.without_redacted(source.id, self._state_of(source))
                 claimed = {ANSWERING: self._answering.told()} if self._answering and is_interrupted(state) else {}
-                self._queue(journal, source.id, {**state, **claimed})
-        return self._writing(journal)
+                self._queue(outbox, source.id, {**state, **claimed})
+        return self._writing(outbox)
 
     def _state_of(self, source: Any) -> Any:
         """Without what the agents of a swarm shared in a session that was deleted: it stays from call to call."""
@@ -195,24 +195,24 @@ class Orchestrator:
         shared = said_since(_shared(state), self._shared_before)
         return {**state, "context": {**state["context"], "shared_context": shared}}
 
-    def _queue(self, journal: Journal, name: str, state: dict[str, Any]) -> None:
-        journal.queue([events.MultiAgentUpdated(state, name, trace=current_traceparent())])
+    def _queue(self, outbox: Outbox, name: str, state: dict[str, Any]) -> None:
+        outbox.queue([events.MultiAgentUpdated(state, name, trace=current_traceparent())])
         self._state = state
 
     def redact(self, found: Sought) -> None:
         """Write its state without what is about to be erased: it would be as it was before it held that."""
-        journal = self._journal
-        if self._is_withheld or journal is None or not found.is_above(journal.agent_id):
+        outbox = self._outbox
+        if self._is_withheld or outbox is None or not found.is_above(outbox.agent_id):
             return
         with self._state_lock, session_exceptions():
-            state = self._state or from_json(self._all.state_of(journal.agent_id) or {})
+            state = self._state or from_json(self._all.state_of(outbox.agent_id) or {})
             cleaned = without(state, [found], above=True)
             if cleaned is state:
                 return
-            self._queue(journal, journal.agent_id, cleaned)
+            self._queue(outbox, outbox.agent_id, cleaned)
         # That others have followed this run is told when its node is done.
         with suppress(ConcurrentWriteError):
-            self._writing(journal)()
+            self._writing(outbox)()
 
     def _unless_withheld(self, handle: Handler) -> Handler:
         return lambda hook: None if self._is_withheld else handle(hook)
@@ -248,12 +248,12 @@ class Orchestrator:
         with session_exceptions():
             return self._all.log.moved(self._all.session_id, source.id)
 
-    def _begun(self, source: Any, at: EventId) -> Journal:
+    def _begun(self, source: Any, at: EventId) -> Outbox:
         known = AgentState(source.id, moved=at)
         log, session_id = self._all.log, self._all.session_id
         self._fence, self._state = at, None
-        self._journal = Journal(log, session_id, known, fenced="multi_agent", life=self._all.life)
-        return self._journal
+        self._outbox = Outbox(log, session_id, known, fenced="multi_agent", life=self._all.life)
+        return self._outbox
 
     def _invocation_started(self, hook: Any) -> Callable[[], None] | None:
         if self._is_withheld and _resumes(hook.source):
@@ -279,18 +279,18 @@ class Orchestrator:
         with session_exceptions():
             if self._is_refused:
                 self._restored(source)
-                self._journal, self._is_refused = None, False
+                self._outbox, self._is_refused = None, False
                 self._check_claim(source)
             moved = self._moved(source)
             # What could not be written yet is of a run that others have followed.
-            if self._journal is None or self._journal.moved != moved:
+            if self._outbox is None or self._outbox.moved != moved:
                 self._begun(source, moved)
 
     def _claim(self, source: Any) -> Callable[[], None] | None:
         """Strands takes the answers of humans only after it told that the orchestrator was called."""
         if self._answering or not (answers := answered(source)):
             return None
-        self._answering = Answering(tuple(answers), str(self._journal_of(source).moved))
+        self._answering = Answering(tuple(answers), str(self._outbox_of(source).moved))
         return self.synced(source)
 
     def _node_started(self, hook: Any) -> Callable[[], None] | None:
@@ -298,15 +298,15 @@ class Orchestrator:
         if not self._all.records_facts:
             return claim
         self._answered(hook.source)
-        journal = self._journal_of(hook.source)
-        journal.queue(self._node_facts.started(hook))
+        outbox = self._outbox_of(hook.source)
+        outbox.queue(self._node_facts.started(hook))
         self._all.runs.begin(hook, hook.source.id)
-        return self._writing(journal)
+        return self._writing(outbox)
 
     def _node_ended(self, hook: Any) -> Callable[[], None]:
         self._all.runs.ended(hook)
         if self._all.records_facts:
-            self._journal_of(hook.source).note(self._node_facts.ended(hook))
+            self._outbox_of(hook.source).note(self._node_facts.ended(hook))
         return self.synced(hook.source)
 
     def _invocation_ended(self, hook: Any) -> Callable[[], None]:
@@ -314,30 +314,30 @@ class Orchestrator:
         self._answering = None
         if self._all.records_facts:
             raised = self._facts_of(hook.source).interrupts_raised(hook.source)
-            self._journal_of(hook.source).note(_of_nodes_left_out(raised, hook.source))
+            self._outbox_of(hook.source).note(_of_nodes_left_out(raised, hook.source))
         return self.synced(hook.source)
 
     def _answered(self, source: Any) -> None:
         if self._all.records_facts:
             answered = self._facts_of(source).interrupts_answered(source)
-            self._journal_of(source).note(_of_nodes_left_out(answered, source))
+            self._outbox_of(source).note(_of_nodes_left_out(answered, source))
 
     def _facts_of(self, source: Any) -> Facts:
         self._facts = self._facts or Facts(source.id)
         return self._facts
 
-    def _journal_of(self, source: Any) -> Journal:
-        return self._journal or self._begun(source, self._moved(source))
+    def _outbox_of(self, source: Any) -> Outbox:
+        return self._outbox or self._begun(source, self._moved(source))
 
-    def _writing(self, journal: Journal) -> Callable[[], None]:
+    def _writing(self, outbox: Outbox) -> Callable[[], None]:
         def write() -> None:
             with session_exceptions():
                 try:
-                    journal.flush()
+                    outbox.flush()
                 except ConcurrentWriteError:
                     self._is_refused = True
                     raise
-                self._all.keep_to_life(journal)
+                self._all.keep_to_life(outbox)
 
         return write
 

@@ -9,7 +9,7 @@ from strands.types.session import SessionMessage
 from .. import events
 from ..event_log import EventLog
 from ..event_log.whereabouts import Sought
-from ..lifecycle import Journal
+from ..lifecycle import Outbox
 from ..lifecycle.erasing import erase_copies, erase_original
 from ..lifecycle.records import redacted
 from ..lifecycle.trace import current_traceparent
@@ -28,17 +28,17 @@ class Redactions:
         self._unerased: set[tuple[str, int]] = set()
         self._unfound: list[tuple[str, Sought]] = []
 
-    def redact(self, journal: Journal, message: SessionMessage) -> None:
+    def redact(self, outbox: Outbox, message: SessionMessage) -> None:
         """Put a redaction in line; a message that is held back is just another one then.
 
         Args:
-            journal: Of its agent.
+            outbox: Of its agent.
             message: Both of its messages are the redaction.
         """
-        if journal.redact_held(SessionMessage(message.message, message.message_id, created_at=message.created_at)):
+        if outbox.redact_held(SessionMessage(message.message, message.message_id, created_at=message.created_at)):
             return
-        journal.adopt([events.MessageRedacted(redacted(message), journal.agent_id, trace=current_traceparent())])
-        self.remember(journal.agent_id, [message.message_id])
+        outbox.adopt([events.MessageRedacted(redacted(message), outbox.agent_id, trace=current_traceparent())])
+        self.remember(outbox.agent_id, [message.message_id])
 
     def remember(self, agent_id: str, indices: Iterable[int]) -> None:
         """Note messages whose originals have to be erased."""

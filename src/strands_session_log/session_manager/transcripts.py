@@ -11,7 +11,7 @@ from ..errors import ConcurrentWriteError, SessionLostError
 from ..event_log import EventLog
 from ..event_log.whereabouts import Sought
 from ..events import Event
-from ..lifecycle import Facts, Journal
+from ..lifecycle import Facts, Outbox
 from ..lifecycle.agents_as_tools import AgentsAsTools, sought_by_ids
 from ..lifecycle.erasing import erase_copies, erase_original, never_written
 from ..lifecycle.guardrail import Guardrail
@@ -54,7 +54,7 @@ class Transcript:
         self._life = life
         self._redact, self._never_written = redact, list[Sought]()
         self._log, self._session_id, self._name, self._known, self._holds = log, session_id, name, known, holds
-        self._journal = Journal(log, session_id, AgentState(name), fenced="")
+        self._outbox = Outbox(log, session_id, AgentState(name), fenced="")
         self._agents: WeakKeyDictionary[Any, tuple[Facts, Guardrail]] = WeakKeyDictionary()
         self._to_erase: set[int] = set()
         self._has_begun = False
@@ -63,15 +63,15 @@ class Transcript:
     def handlers(self, agent: Any) -> Handlers:
         """What to do in a run of the node, which begins after what the log holds of it by then."""
         self._has_begun = False
-        self._journal.forget_what_is_held()
+        self._outbox.forget_what_is_held()
         facts, guardrail = self._agents.setdefault(agent.hooks, (Facts(self._name), Guardrail()))
         tools = AgentsAsTools(self._redacted_within)
         return {
             ASKED: lambda hook: guardrail.asked(hook.agent),
             ENDED: lambda hook: self._model_ended(guardrail, hook),
-            "BeforeInvocationEvent": lambda hook: self._journal.note(facts.invocation_started(hook)),
-            "BeforeModelCallEvent": lambda hook: self._journal.note(facts.model_asked(hook)),
-            "AfterModelCallEvent": lambda hook: self._journal.note(facts.model_ended(hook)),
+            "BeforeInvocationEvent": lambda hook: self._outbox.note(facts.invocation_started(hook)),
+            "BeforeModelCallEvent": lambda hook: self._outbox.note(facts.model_asked(hook)),
+            "AfterModelCallEvent": lambda hook: self._outbox.note(facts.model_ended(hook)),
             "AfterToolCallEvent": lambda hook: self._tool_ended(facts, tools, hook),
             "BeforeToolCallEvent": lambda hook: self._tool_started(facts, tools, hook),
             "MessageAddedEvent": lambda hook: self._message_added(guardrail, hook),
@@ -79,15 +79,15 @@ class Transcript:
         }
 
     def _tell(self, happened: list[Event]) -> Writer:
-        self._journal.queue(happened)
+        self._outbox.queue(happened)
         return self._write
 
     def _message_added(self, guardrail: Guardrail, hook: Any) -> Writer:
-        holds, journal, agent = self._holds and is_prompt(hook.message), self._journal, hook.agent
+        holds, outbox, agent = self._holds and is_prompt(hook.message), self._outbox, hook.agent
         with self._index_lock, session_exceptions():
             if not holds:
-                journal.release(agent.hooks)
-            record = journal.say(hook.message, agent.messages, hold_for=agent.hooks if holds else None)
+                outbox.release(agent.hooks)
+            record = outbox.say(hook.message, agent.messages, hold_for=agent.hooks if holds else None)
             said = guardrail.said(hook.message, agent)
             said.index, said.created_at = record.message_id, record.created_at
         return None if holds else self._write
@@ -98,7 +98,7 @@ class Transcript:
 
     def _tool_ended(self, facts: Facts, tools: AgentsAsTools, hook: Any) -> None:
         tools.ended(hook)
-        self._journal.note(facts.tool_ended(hook))
+        self._outbox.note(facts.tool_ended(hook))
 
     def _redacted_within(self, redaction: Any) -> Writer:
         """An agent that is a tool has redacted what stands in the state of the graph or swarm."""
@@ -111,7 +111,7 @@ class Transcript:
         tools.end()
         # A model call that was cancelled has no end of its own.
         self._model_ended(guardrail, hook)
-        self._journal.release(hook.agent.hooks)
+        self._outbox.release(hook.agent.hooks)
         return self._tell(facts.invocation_ended(hook))
 
     def _model_ended(self, guardrail: Guardrail, hook: Any) -> Writer:
@@ -119,12 +119,12 @@ class Transcript:
             for said in guardrail.redacted(hook.agent):
                 if said.index is None:
                     continue
-                held, replaced = self._journal.held_message(said.index), said.replaced()
-                if self._journal.redact_held(replaced):
+                held, replaced = self._outbox.held_message(said.index), said.replaced()
+                if self._outbox.redact_held(replaced):
                     found = [never_written(self._name, said.index, held, replaced.message)] if held else []
                     self._never_written += found
                 else:
-                    self._journal.adopt([said.redacted(self._name, current_traceparent())])
+                    self._outbox.adopt([said.redacted(self._name, current_traceparent())])
                     self._to_erase.add(said.index)
         return self._write if self._to_erase or self._never_written else None
 
@@ -142,12 +142,12 @@ class Transcript:
     def _flush(self) -> None:
         with self._write_lock:
             # What may have landed keeps its place, or is told that another has it.
-            if not self._has_begun and not self._journal.is_unsettled:
+            if not self._has_begun and not self._outbox.is_unsettled:
                 self._go_on()
-            self._journal.life = self._journal.life or self._life()
+            self._outbox.life = self._outbox.life or self._life()
             for left in range(_MAX_CONFLICTS, -1, -1):
                 try:
-                    return self._journal.flush()
+                    return self._outbox.flush()
                 except ConcurrentWriteError as error:
                     if not left or isinstance(error, SessionLostError):
                         raise
@@ -158,7 +158,7 @@ class Transcript:
         """After what the log holds by now."""
         last = self._known().messages.last_index
         with self._index_lock:
-            moved = self._journal.renumber(0 if last is None else last + 1)
+            moved = self._outbox.renumber(0 if last is None else last + 1)
             self._to_erase = {moved(index) for index in self._to_erase}
             for _, guardrail in self._agents.values():
                 guardrail.renumber(moved)

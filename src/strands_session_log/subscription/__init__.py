@@ -1,37 +1,27 @@
-"""Following conversations as they happen: alone (tails), or as one of several consumers that share the work."""
+"""Consumers of one group, which share the work of following all sessions."""
 
 from .deliveries import Deliveries, SyncDeliveries
 from .delivery import Delivery, SyncDelivery
-from .groups import Cure, GroupStatus, check_group, delete_group, groups, settle_gaps
 from .parked import ParkedEvent, ParkedEvents
+from .protocol import Gap
 from .running import Handler
+from .status import Cure, GroupStatus, check_group, delete_group, groups, settle_gaps
 from .subscriber import Subscriber
-from .tails import FeedPosition, FeedTail, Hub, LivePosition, LiveTail, Tail, tail_feed, tail_live, tail_session
-from .taken import Gap
 
 __all__ = [
     "Cure",
     "Deliveries",
     "Delivery",
-    "FeedPosition",
-    "FeedTail",
     "Gap",
     "GroupStatus",
     "Handler",
-    "Hub",
-    "LivePosition",
-    "LiveTail",
     "ParkedEvent",
     "ParkedEvents",
     "Subscriber",
     "SyncDeliveries",
     "SyncDelivery",
-    "Tail",
     "check_group",
     "delete_group",
     "groups",
     "settle_gaps",
-    "tail_feed",
-    "tail_live",
-    "tail_session",
 ]

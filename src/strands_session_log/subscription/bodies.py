@@ -11,7 +11,7 @@ from ..errors import EnvelopeMismatchError, ServerRefusedError, ServerUnavailabl
 from ..event_log.connection import connection_to
 from ..ids import EventId
 from ..keys import Keyspace
-from ..server.border import Client, insist, told_apart
+from ..server.border import Client, told_apart, with_retries
 from .delivery import BaseDelivery
 
 _MOST = 500
@@ -114,7 +114,7 @@ class Bodies:
 
     def _read(self, ranges: Sequence[_Range]) -> list[Sequence[RawEntry] | ServerRefusedError]:
         """Entries of streams; of a key that is no stream, that error."""
-        return insist(partial(self._ask, ranges), self._retry_for)
+        return with_retries(partial(self._ask, ranges), self._retry_for)
 
     def _ask(self, ranges: Sequence[_Range]) -> list[Sequence[RawEntry] | ServerRefusedError]:
         keys = [self._keyspace.session(session_id).events for session_id, *_ in ranges]

@@ -11,9 +11,9 @@ from contextlib import suppress
 from typing import Any, TypeVar
 
 from ..errors import FeedGapError
+from .consumer import Consumer
+from .counters import Counters
 from .delivery import BaseDelivery, Delivery, SyncDelivery
-from .exchange import Exchange
-from .tally import Tally
 
 AnyDelivery = TypeVar("AnyDelivery", bound=BaseDelivery)
 
@@ -23,45 +23,45 @@ _LOOK_EVERY = 0.1
 class _Deliveries:
     """What the async and the sync ones share."""
 
-    def __init__(self, exchange: Exchange) -> None:
-        self._exchange, self._most = exchange, exchange.settings.batch
+    def __init__(self, consumer: Consumer) -> None:
+        self._consumer, self._most = consumer, consumer.settings.batch
         # In order, what is taken at once counts as one.
-        self._ahead = 1 if exchange.settings.ordered else self._most
+        self._ahead = 1 if consumer.settings.ordered else self._most
         self._read: deque[BaseDelivery] = deque()
 
     @property
-    def tally(self) -> Tally:
+    def counters(self) -> Counters:
         """What this consumer has seen so far."""
-        return self._exchange.tally
+        return self._consumer.counters
 
     def stop(self) -> None:
         """End the iteration after what is being handled; may be called from anywhere, also from a signal's handler."""
-        self._exchange.stop()
+        self._consumer.stop()
 
     def catch_up(self, gap: FeedGapError) -> None:
         """Have what a gap swallowed delivered from the session streams, which still have it.
 
         Events of that time may come that were delivered before: at least once.
         """
-        self._exchange.catch_up(gap)
+        self._consumer.catch_up(gap)
 
     def skip(self, gap: FeedGapError) -> None:
         """Go on behind a gap; nobody of the group is told of it again."""
-        self._exchange.skip(gap)
+        self._consumer.skip(gap)
 
     def _next(self) -> Any:
         """The next of what was read and may still be handled; None when nothing of it is left."""
         with suppress(IndexError):
             while True:
                 delivery = self._read.popleft()
-                if self._exchange.begin(delivery, time.monotonic()):
+                if self._consumer.begin(delivery, time.monotonic()):
                     return delivery
         return None
 
     def _begun(self, found: Sequence[BaseDelivery]) -> list[Any]:
         """Those that still may be handled; what others may have by now is left alone."""
         now = time.monotonic()
-        return [one for one in found if self._exchange.begin(one, now)]
+        return [one for one in found if self._consumer.begin(one, now)]
 
     def _acks(self, batch: Sequence[AnyDelivery]) -> list[tuple[AnyDelivery, Future[bool]]]:
         """Of those that are not settled yet."""
@@ -85,13 +85,13 @@ class Deliveries(_Deliveries):
             delivery: Delivery | None = self._next()
             if delivery:
                 return delivery
-            found = self._exchange.mailbox.take(self._ahead)
+            found = self._consumer.channel.take(self._ahead)
             if found is None:
                 raise StopAsyncIteration
             self._read.extend(found)
             if not found:
                 # What comes, another task may read, and leave the rest of it to this one.
-                await self._exchange.mailbox.arrival()
+                await self._consumer.channel.arrival()
 
     async def batches(self, most: int = 0) -> AsyncIterator[list[Delivery]]:
         """All that is there, as it comes.
@@ -100,7 +100,7 @@ class Deliveries(_Deliveries):
             most: How many at once at most; as many as the subscription takes at once if 0.
         """
         most = most or self._most
-        while (found := await self._exchange.mailbox.aget(most)) is not None:
+        while (found := await self._consumer.channel.aget(most)) is not None:
             if begun := self._begun(found):
                 yield begun
 
@@ -127,7 +127,7 @@ class SyncDeliveries(_Deliveries):
             if delivery:
                 return delivery
             # What comes, another thread may read, and leave the rest of it to this one.
-            found = self._exchange.mailbox.get(self._ahead, _LOOK_EVERY)
+            found = self._consumer.channel.get(self._ahead, _LOOK_EVERY)
             if found is None:
                 raise StopIteration
             self._read.extend(found)
@@ -135,7 +135,7 @@ class SyncDeliveries(_Deliveries):
     def batches(self, most: int = 0) -> Iterator[list[SyncDelivery]]:
         """See `Deliveries.batches`."""
         most = most or self._most
-        while (found := self._exchange.mailbox.get(most)) is not None:
+        while (found := self._consumer.channel.get(most)) is not None:
             if begun := self._begun(found):
                 yield begun
 

@@ -10,11 +10,10 @@ from typing import Any, Protocol
 from ..codec import recorded
 from ..errors import CorruptEntryError, DeliveryLostError
 from ..events import Event, Recorded
-from ..feed import Envelope, envelope
+from ..feed import Envelope, envelope, link_of
 from ..ids import EventId
 from ..keys import Keyspace
 from .failure import Failure
-from .taken import link_of
 
 RawBody = Sequence[Any]
 _ID = 3

@@ -22,11 +22,11 @@ from ..scripts import (
     GROUP_TAKE,
     GROUP_WORK,
 )
-from ..server.border import ANSWERED_WITHIN, Client, insist, told_apart
+from ..server.border import ANSWERED_WITHIN, Client, told_apart, with_retries
 from ..server.replies import pairs
 from .failure import NONE, Failure
+from .protocol import FeedEntry, FetchReply, Gap, parse_gap
 from .settings import SubscriptionSettings
-from .taken import Gap, Given, Taken, parse_gap
 
 _PAGE = 1000
 _LEFT_WITHIN = 2.0
@@ -34,7 +34,7 @@ _LEFT_WITHIN = 2.0
 _new = tuple.__new__
 
 
-class Request(NamedTuple):
+class FetchRequest(NamedTuple):
     """What a consumer asks one partition for.
 
     Attributes:
@@ -96,7 +96,7 @@ class SettleRequest(NamedTuple):
     taken_over: str = ""
 
 
-class Settled(NamedTuple):
+class SettleReply(NamedTuple):
     """The answers: `k` (kept) it was this consumer's, `t` (taken over) another has it, `g` (gone) nobody has.
 
     Attributes:
@@ -114,7 +114,7 @@ class Settled(NamedTuple):
     taken_over: str
 
     @classmethod
-    def parse(cls, reply: Sequence[Any]) -> Settled:
+    def parse(cls, reply: Sequence[Any]) -> SettleReply:
         """Read the script's answer, undecoded."""
         done, others, parked, checkpoint, taken_over = reply
         ids = [id_.decode() for id_ in parked]
@@ -137,16 +137,16 @@ class Group:
 
     def begin(self) -> None:
         """Let the group begin in every partition that it is new in, in one round trip."""
-        self.take([Request(partition, 0) for partition in range(self.keyspace.partitions)])
+        self.take([FetchRequest(partition, 0) for partition in range(self.keyspace.partitions)])
         self._has_begun = True
 
-    def take(self, requests: Sequence[Request]) -> list[Taken]:
+    def take(self, requests: Sequence[FetchRequest]) -> list[FetchReply]:
         """Ask partitions, all in one round trip; whoever gets no answer asks for its own again (`own`)."""
         calls = [(self._keys(request.partition), self._arguments(request)) for request in requests]
-        replies = insist(lambda: told_apart(GROUP_TAKE.each(self.client, calls)), 0, within=ANSWERED_WITHIN)
-        return [Taken.parse(request.partition, reply) for request, reply in zip(requests, replies, strict=True)]
+        replies = with_retries(lambda: told_apart(GROUP_TAKE.each(self.client, calls)), 0, within=ANSWERED_WITHIN)
+        return [FetchReply.parse(request.partition, reply) for request, reply in zip(requests, replies, strict=True)]
 
-    def news(self, partitions: Sequence[int], most: int) -> dict[int, list[Given]]:
+    def news(self, partitions: Sequence[int], most: int) -> dict[int, list[FeedEntry]]:
         """Read what is new in some partitions, which share a slot or are on a server without slots.
 
         This is all that is needed as long as nothing but news is expected. It costs a fourth of what the script does,
@@ -162,9 +162,10 @@ class Group:
             with connection_to(self.client, next(iter(feeds)).decode()) as node:
                 return node.execute_command(b"XREADGROUP", *start, *feeds, *([">"] * len(feeds)), NEVER_DECODE=True)
 
-        reply = insist(send, 0, within=ANSWERED_WITHIN)
+        reply = with_retries(send, 0, within=ANSWERED_WITHIN)
         return {
-            feeds[feed]: [_new(Given, (id_, 1, fields)) for id_, fields in entries] for feed, entries in pairs(reply)
+            feeds[feed]: [_new(FeedEntry, (id_, 1, fields)) for id_, fields in entries]
+            for feed, entries in pairs(reply)
         }
 
     def missing(self, unseen: Gap) -> Gap | None:
@@ -174,7 +175,7 @@ class Group:
         """
         keys = self._keys(unseen.after.partition)
         between = [unseen.after.stream_id, unseen.before.stream_id]
-        reply = insist(lambda: GROUP_MISSING(self.client, keys[:2], between, raw=True), 0, within=ANSWERED_WITHIN)
+        reply = with_retries(lambda: GROUP_MISSING(self.client, keys[:2], between, raw=True), 0, within=ANSWERED_WITHIN)
         return parse_gap(unseen.after.partition, reply)
 
     def own(self, partition: int) -> Iterator[bytes]:
@@ -190,15 +191,15 @@ class Group:
             if not error.is_wrong_type and "NOGROUP" not in str(error):
                 raise
 
-    def settle(self, words: Sequence[SettleRequest]) -> list[Settled | ServerRefusedError]:
+    def settle(self, words: Sequence[SettleRequest]) -> list[SettleReply | ServerRefusedError]:
         """Tell the server what became of deliveries, in one round trip and one attempt; may be repeated.
 
         Returns:
             The answers; of a partition whose keys are broken, the error.
         """
         calls = [(self._settle_keys(one), self._told(one)) for one in words]
-        replies = insist(lambda: told_apart(GROUP_SETTLE.each(self.client, calls)), 0, within=ANSWERED_WITHIN)
-        return [reply if isinstance(reply, ServerRefusedError) else Settled.parse(reply) for reply in replies]
+        replies = with_retries(lambda: told_apart(GROUP_SETTLE.each(self.client, calls)), 0, within=ANSWERED_WITHIN)
+        return [reply if isinstance(reply, ServerRefusedError) else SettleReply.parse(reply) for reply in replies]
 
     def work(self, partition: int, arguments: Sequence[Any], sessions: Sequence[str]) -> bool:
         """Tell how far the backfill has come; false when it is another consumer's now.
@@ -213,12 +214,14 @@ class Group:
         call = partial(
             GROUP_WORK, self.client, [group.group, group.parked, group.replay, group.texts, *events], arguments
         )
-        return bool(insist(call, self.retry_for))
+        return bool(with_retries(call, self.retry_for))
 
     def attempt_backfill(self, partition: int) -> int:
         """Count that a backfill begins, or goes on, at its cursor; how often that was."""
         arguments = ["backfill_attempts"]
-        return int(insist(lambda: GROUP_COUNT(self.client, [self._keys(partition).group], arguments), self.retry_for))
+        return int(
+            with_retries(lambda: GROUP_COUNT(self.client, [self._keys(partition).group], arguments), self.retry_for)
+        )
 
     def command(self, name: bytes, key: str, *arguments: Any) -> Any:
         """Send a command that may be repeated. Its name is bytes, so that the driver leaves the reply as it came."""
@@ -227,7 +230,7 @@ class Group:
             with connection_to(self.client, key) as node:
                 return node.execute_command(name, key, *arguments, NEVER_DECODE=True)
 
-        return insist(send, self.retry_for)
+        return with_retries(send, self.retry_for)
 
     def body(self, envelope: Envelope) -> RawEntry | None:
         """The entry of an event in its session; None when that was deleted."""
@@ -238,24 +241,24 @@ class Group:
     def heartbeat(self, gone_after_ms: int, forgotten_after_ms: int) -> int:
         """Say that this consumer is there; how many are, by the server's clock, that were heard of lately."""
         keys, arguments = [self._keys(0).group], (self.settings.consumer, gone_after_ms, forgotten_after_ms)
-        return int(insist(lambda: GROUP_HEARTBEAT(self.client, keys, arguments), self.retry_for))
+        return int(with_retries(lambda: GROUP_HEARTBEAT(self.client, keys, arguments), self.retry_for))
 
     def release(self, partition: int) -> None:
         """Give up the lease of a partition, if this consumer has it; of one that is broken, nobody has."""
         call = [([self._keys(partition)[1]], [self.settings.consumer])]
-        insist(lambda: told_apart(GROUP_RELEASE.each(self.client, call)), 0, within=ANSWERED_WITHIN)
+        with_retries(lambda: told_apart(GROUP_RELEASE.each(self.client, call)), 0, within=ANSWERED_WITHIN)
 
     def leave(self, partitions: Sequence[int]) -> None:
         """Give up what leases this consumer has in some partitions, and its name where nothing is pending under it."""
         arguments = [self.settings.group, self.settings.consumer]
         calls = [(self._keys(partition)[:2], arguments) for partition in partitions]
-        insist(lambda: GROUP_LEAVE.many(self.client, calls), 0, within=_LEFT_WITHIN)
+        with_retries(lambda: GROUP_LEAVE.many(self.client, calls), 0, within=_LEFT_WITHIN)
 
     def note_gap(self, what: str, gap: Gap) -> None:
         """Have what is missing read from the sessions (`catch_up`), or go on behind it (`skip`)."""
         keys = [self._keys(gap.after.partition)[1]]
         arguments = [what, gap.after.stream_id, gap.before.stream_id]
-        insist(lambda: GROUP_GAP(self.client, keys, arguments), self.retry_for)
+        with_retries(lambda: GROUP_GAP(self.client, keys, arguments), self.retry_for)
 
     def _keys(self, partition: int) -> GroupKeys:
         return self.keyspace.group(partition, self.settings.group)
@@ -267,7 +270,7 @@ class Group:
         events = [self.keyspace.session(one).events for one in sessions]
         return [keys.feed, keys.group, keys.parked, keys.texts, *events]
 
-    def _arguments(self, request: Request) -> list[Any]:
+    def _arguments(self, request: FetchRequest) -> list[Any]:
         settings = self.settings
         return [
             *(settings.group, settings.consumer, "ordered" if settings.ordered else ""),

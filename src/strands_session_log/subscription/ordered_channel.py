@@ -7,8 +7,8 @@ from collections import deque
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from .channel import Channel
 from .delivery import BaseDelivery
-from .mailbox import Mailbox
 
 
 class Blocked(NamedTuple):
@@ -23,7 +23,7 @@ class Blocked(NamedTuple):
     waiting: int
 
 
-class OrderedChannel(Mailbox[BaseDelivery]):
+class OrderedChannel(Channel[BaseDelivery]):
     """Hands out no delivery of a session before those handed out earlier are settled, whoever takes them, and how.
 
     What is taken at once of one session counts as one: its next delivery waits until all of it is settled. Sessions do

@@ -16,10 +16,10 @@ from ..feed import FIELDS, Envelope, FeedId, envelope
 from ..ids import EventId
 from ..keys import GroupKeys, Keyspace
 from ..scripts import GROUP_PARKED
-from ..server.border import Client, insist
+from ..server.border import Client, with_retries
 from ..server.replies import number
 from .failure import whole
-from .taken import is_stream_id
+from .protocol import is_stream_id
 
 _PAGE = 500
 """How many are read, or told of, at once."""
@@ -149,7 +149,9 @@ class ParkedEvents:
         keys = self._keys(partition)
         with naming(self._client, {keys.replay: _KINDS[b"ZMSCORE"], keys.parked: _KINDS[b"XRANGE"]}):
             of_group = [keys.parked, keys.replay, keys.texts]
-            return int(insist(partial(GROUP_PARKED, self._client, of_group, [how, self._group, *ids]), self._retry_for))
+            return int(
+                with_retries(partial(GROUP_PARKED, self._client, of_group, [how, self._group, *ids]), self._retry_for)
+            )
 
     def _found(self, how: str, parked_ids: Iterable[str]) -> dict[int, list[str]]:
         """The ids of their entries, by partition."""
@@ -181,7 +183,7 @@ class ParkedEvents:
                     pipeline.execute_command(b"XRANGE", key, id_, id_, NEVER_DECODE=True)
                 return list(pipeline.execute())
 
-        return insist(read, self._retry_for)
+        return with_retries(read, self._retry_for)
 
     def _texts(self, partition: int, page: Sequence[RawEntry]) -> Sequence[bytes | None]:
         """What handlers said of them; where that is no hash, nothing."""
@@ -215,7 +217,7 @@ class ParkedEvents:
                 return node.execute_command(name, key, *arguments, NEVER_DECODE=True)
 
         with naming(self._client, {key: _KINDS[name]}):
-            return insist(send, self._retry_for)
+            return with_retries(send, self._retry_for)
 
 
 def _pages(ids: Sequence[str]) -> Iterator[Sequence[str]]:

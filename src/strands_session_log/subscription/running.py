@@ -15,7 +15,7 @@ from ..errors.quoting import type_and_place
 from .deliveries import Deliveries
 from .delivery import Delivery
 from .failure import Failure
-from .hands import Hand
+from .handler_threads import HandlerThread
 
 logger = logging.getLogger(__name__)
 
@@ -40,7 +40,7 @@ async def run(deliveries: Deliveries, handler: Handler, concurrency: int, timeou
 
 
 async def _work(deliveries: Deliveries, handler: Handler, timeout: float, ending: asyncio.Event) -> None:
-    hand = Hand()
+    hand = HandlerThread()
     try:
         async for delivery in deliveries:
             await _handle(delivery, handler, timeout, hand, ending)
@@ -50,7 +50,9 @@ async def _work(deliveries: Deliveries, handler: Handler, timeout: float, ending
         hand.let_go()
 
 
-async def _handle(delivery: Delivery, handler: Handler, timeout: float, hand: Hand, ending: asyncio.Event) -> None:
+async def _handle(
+    delivery: Delivery, handler: Handler, timeout: float, hand: HandlerThread, ending: asyncio.Event
+) -> None:
     try:
         error = await asyncio.wait_for(_failure(handler, delivery, hand), timeout)
     except asyncio.TimeoutError:
@@ -76,7 +78,7 @@ async def _settle(delivery: Delivery, error: Exception | None) -> None:
         logger.warning("error=<%s> | it took too long", lost)
 
 
-async def _failure(handler: Handler, delivery: Delivery, hand: Hand) -> Exception | None:
+async def _failure(handler: Handler, delivery: Delivery, hand: HandlerThread) -> Exception | None:
     """What went wrong. Raised, a time-out of the handler's own could not be told from that of the subscription."""
     try:
         await _call(handler, delivery, hand)
@@ -87,7 +89,7 @@ async def _failure(handler: Handler, delivery: Delivery, hand: Hand) -> Exceptio
     return None
 
 
-async def _call(handler: Handler, delivery: Delivery, hand: Hand) -> None:
+async def _call(handler: Handler, delivery: Delivery, hand: HandlerThread) -> None:
     """Call it, and await what it returns: much that is no coroutine function returns something to be awaited."""
     returned: Any = handler(delivery) if _is_coroutine_function(handler) else await hand.run(handler, delivery)
     while True:

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from ..errors import NotCopied, check_whole, refuse_unknown
+from .consumer import Consumer, HasEvents
 from .deliveries import Deliveries, SyncDeliveries
 from .delivery import Delivery, SyncDelivery
-from .exchange import Exchange, HasEvents
 from .running import Handler, run
 from .settings import KeepErrors, OnCorrupt, OnGap, Start, SubscriptionSettings, consumer_name
 from .signals import Signals
@@ -108,33 +108,33 @@ class Subscriber(NotCopied):
             keep_errors=keep_errors,
         )
         self._log = log
-        self._exchange: Exchange | None = None
+        self._consumer: Consumer | None = None
 
     async def __aenter__(self) -> Deliveries:
-        making = asyncio.create_task(asyncio.to_thread(Exchange, self._log, self.settings, Delivery))
+        making = asyncio.create_task(asyncio.to_thread(Consumer, self._log, self.settings, Delivery))
         try:
-            self._exchange = await asyncio.shield(making)
+            self._consumer = await asyncio.shield(making)
         except asyncio.CancelledError:
             # The thread goes on, and what it makes is nobody's.
             making.add_done_callback(_close_unused)
             raise
-        return Deliveries(self._exchange)
+        return Deliveries(self._consumer)
 
     async def __aexit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         # Shielded: who is cancelled while leaving must give back what it holds all the same.
         await asyncio.shield(asyncio.to_thread(self._close, error))
 
     def __enter__(self) -> SyncDeliveries:
-        self._exchange = Exchange(self._log, self.settings, SyncDelivery)
-        return SyncDeliveries(self._exchange)
+        self._consumer = Consumer(self._log, self.settings, SyncDelivery)
+        return SyncDeliveries(self._consumer)
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         self._close(error)
 
     def _close(self, error: BaseException | None) -> None:
-        exchange, self._exchange = self._exchange, None
-        if exchange is not None:
-            exchange.close(error)
+        consumer, self._consumer = self._consumer, None
+        if consumer is not None:
+            consumer.close(error)
 
     async def run(self, handler: Handler, concurrency: int = 1, stop_on_signals: bool = True) -> None:
         """Handle everything with a function, until SIGTERM or SIGINT comes or the task is cancelled.
@@ -158,18 +158,18 @@ class Subscriber(NotCopied):
             least = settings.batch * (concurrency + 1) if settings.ordered else settings.batch + concurrency
             settings = replace(settings, in_flight=least)
         async with (subscriber := Subscriber._with(self._log, settings)) as deliveries:
-            assert subscriber._exchange
-            subscriber._exchange.settles_all = True
+            assert subscriber._consumer
+            subscriber._consumer.settles_all = True
             with Signals(deliveries.stop, enabled=stop_on_signals):
                 await run(deliveries, handler, concurrency, settings.timeout)
 
     @classmethod
     def _with(cls, log: HasEvents, settings: SubscriptionSettings) -> Subscriber:
         made = cls.__new__(cls)
-        made.settings, made._log, made._exchange = settings, log, None
+        made.settings, made._log, made._consumer = settings, log, None
         return made
 
 
-def _close_unused(making: asyncio.Task[Exchange]) -> None:
+def _close_unused(making: asyncio.Task[Consumer]) -> None:
     if not making.cancelled() and making.exception() is None:
         threading.Thread(target=making.result().close, args=(None,), name="session-log-goodbye", daemon=True).start()

@@ -21,7 +21,7 @@ from ..errors import (
     SessionNotFoundError,
 )
 from ..event_log import NO_SESSION, AgentAt, SessionAt
-from ..event_log.sealed import Position
+from ..event_log.chained_batch import Position
 from ..events import Event, Recorded
 from ..ids import START, EventId
 from ..scripts import APPEND
@@ -133,11 +133,11 @@ class AppendContract:
     def test_repeating_a_call_word_for_word_stores_nothing_twice(self, log: SessionLog) -> None:
         """What a driver does after a time-out, also when others wrote meanwhile."""
         from ..codec import encode
+        from ..event_log.chained_batch import chain_batch
         from ..event_log.expected import ANY
-        from ..event_log.sealed import seal
 
         keys = log.events.keyspace.session("s")
-        call = seal("s", [encode(note(1)), encode(said(0))], ANY, Position())
+        call = chain_batch("s", [encode(note(1)), encode(said(0))], ANY, Position())
         script_keys = keys.begin
         APPEND(log.client, script_keys, call.arguments)
         first = APPEND(log.client, script_keys, call.arguments)

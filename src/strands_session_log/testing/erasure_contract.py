@@ -10,7 +10,7 @@ from .. import chain, events
 from ..codec import FIELDS, encode, parse
 from ..errors import InvalidPointError, RevisionNotFoundError, SessionNotFoundError
 from ..event_log import ANY, AgentAt
-from ..event_log.sealed import Position, seal
+from ..event_log.chained_batch import Position, chain_batch
 from ..events import Event, PayloadErased
 from ..ids import EventId
 from ..scripts import APPEND
@@ -163,7 +163,7 @@ class ErasureContract:
     def test_a_batch_that_has_landed_is_still_recognised(self, log: SessionLog) -> None:
         """A driver may repeat an append after its content was erased."""
         keys = log.events.keyspace.session("s")
-        call = seal("s", [encode(_said(0, SECRET)), encode(_said(1))], ANY, Position())
+        call = chain_batch("s", [encode(_said(0, SECRET)), encode(_said(1))], ANY, Position())
         script_keys = keys.begin
         APPEND(log.client, script_keys, call.arguments)
         first = APPEND(log.client, script_keys, call.arguments)

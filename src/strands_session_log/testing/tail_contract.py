@@ -12,7 +12,7 @@ from .. import events
 from ..errors import InvalidPointError, LogForkedError, RevisionNotFoundError, SessionDeletedError
 from ..events import Event
 from ..session_log import SessionLog
-from ..subscription import FeedPosition, Tail
+from ..tail import FeedPosition, Tail
 
 _SOON = 10.0
 SESSIONS = ("s", "other", "a-third", "fourth")

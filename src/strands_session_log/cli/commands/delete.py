@@ -5,9 +5,9 @@ from __future__ import annotations
 import typer
 
 from ...session_log import SessionLog
-from ..asking import YesOption, confirm, somebody_there
 from ..connection import opened
 from ..options import ByOption, JsonOption, NamespaceOption, ReasonOption, SessionArgument, UrlOption
+from ..prompts import YesOption, confirm, somebody_there
 from ..terminal import count, one_line, write_json
 
 EPILOG = (

@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 import typer
 
-from ..exits import Code, fail
+from ..exit_codes import Code, fail
 from ..options import PANEL, NamespaceOption
 from ..target import Target, given_first
 from ..terminal import console
@@ -49,7 +49,7 @@ def demo(ctx: typer.Context, keep: KeepOption = None, url: UrlOption = None, nam
     place = f"embedded://{quote(str(keep))}" if keep else named
     target = Target.of(ctx, place or _TEMPORARY, namespace)
     # Here, because it imports Strands, which no other command needs.
-    from ..storytelling import DemoError, tell
+    from ..demo import DemoError, tell
 
     try:
         kept = tell(console(), target, lasting=place is not None)

@@ -11,10 +11,10 @@ from rich.text import Text
 
 from ...scripts.roles import ROLES
 from ...server import Finding, ServerReport, advice, inspect, masked
-from ...server.border import insist
+from ...server.border import with_retries
 from ...session_log import KEY_FILE_VARIABLE, authenticator, keys_for
 from ..connection import PATIENCE, client_of
-from ..exits import Code
+from ..exit_codes import Code
 from ..layout import hanging, put
 from ..options import JsonOption, NamespaceOption, UrlOption
 from ..target import Target
@@ -34,7 +34,7 @@ def doctor(
     """
     target = Target.of(ctx, url, namespace)
     with client_of(target) as client:
-        report = insist(lambda: inspect(client, target.namespace, _ROLES), PATIENCE)
+        report = with_retries(lambda: inspect(client, target.namespace, _ROLES), PATIENCE)
     findings = [*advice(report), _snapshots(target)]
     ill = any(finding.level == "error" for finding in findings)
     if as_json:

@@ -13,7 +13,7 @@ from ...errors import SessionLogError, SessionNotFoundError
 from ...session_log import SessionLog
 from ..completion import session_ids
 from ..connection import opened
-from ..exits import DAMAGED, Code, fail
+from ..exit_codes import DAMAGED, Code, fail
 from ..layout import put
 from ..options import JsonOption, NamespaceOption, UrlOption
 from ..terminal import console, count, one_line, plain, write_json

@@ -10,12 +10,12 @@ from rich.text import Text
 
 from ...session_log import SessionLog
 from ...subscription import Cure, Gap
-from ..asking import YesOption, confirm, somebody_there
 from ..connection import opened
+from ..groups import GroupSummary, by_whom, gap_as_json, missing, print_standings, standing_of, standings
+from ..groups import as_json as json_of
 from ..layout import put
 from ..options import GroupArgument, JsonOption, NamespaceOption, UrlOption
-from ..standing import GroupSummary, by_whom, gap_as_json, missing, print_standings, standing_of, standings
-from ..standing import as_json as json_of
+from ..prompts import YesOption, confirm, somebody_there
 from ..target import again
 from ..terminal import console, count, one_line, plain, write_json
 

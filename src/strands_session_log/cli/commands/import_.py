@@ -14,7 +14,7 @@ from rich.text import Text
 
 from ...session_log import SessionLog, keys_for
 from ..connection import PATIENCE, client_of
-from ..exits import Code, fail
+from ..exit_codes import Code, fail
 from ..layout import put
 from ..options import JsonOption, NamespaceOption, UrlOption
 from ..target import Target

@@ -13,16 +13,16 @@ from rich.text import Text
 from ...errors import ParkedNotFoundError
 from ...session_log import SessionLog
 from ...subscription import ParkedEvent
-from ..asking import YesOption, confirm, somebody_there
 from ..completion import parked_ids
 from ..connection import opened
-from ..exits import Code, fail
+from ..exit_codes import Code, fail
+from ..groups import by_whom, standing_of
 from ..layout import put
 from ..options import GroupArgument, JsonOption, NamespaceOption, UrlOption
-from ..parking import as_json as json_of
-from ..parking import print_one, print_parked, recorded_of
+from ..parked import as_json as json_of
+from ..parked import print_one, print_parked, recorded_of
+from ..prompts import YesOption, confirm, somebody_there
 from ..reading import as_json as json_of_event
-from ..standing import by_whom, standing_of
 from ..target import again
 from ..terminal import console, count, one_line, plain, write_json
 

@@ -15,16 +15,16 @@ from ...audit import CheckedEvents
 from ...events import Recorded
 from ...ids import START, EventId
 from ...session_log import SessionLog
-from ..chronicle import Chronicle, Told
 from ..connection import opened
-from ..exits import Code, fail
+from ..exit_codes import Code, fail
 from ..following import state_before
 from ..layout import put
 from ..options import JsonOption, NamespaceOption, SessionArgument, UrlOption
-from ..pacing import Shortened, pace, seconds
+from ..playback import Shortened, pace, seconds
 from ..reading import as_json as json_of
 from ..reading import explain_nothing, tell_integrity
 from ..terminal import console, local, plain, span, write_json
+from ..timeline import Timeline, Told
 
 EPILOG = (
     "Examples:\n\nsession-log replay s-42 --follow --speed 10\n\nsession-log replay s-42 --from -1h --at -5m\n\n"
@@ -162,7 +162,7 @@ def _just_before(first: EventId) -> EventId:
 
 
 def _told(log: SessionLog, session_id: str, before: EventId, events: Iterable[Recorded]) -> Iterator[Told]:
-    return Chronicle(console(), state_before(log, session_id, before)).told(events)
+    return Timeline(console(), state_before(log, session_id, before)).told(events)
 
 
 def _print_json(found: CheckedEvents, thing: Recorded | Told | Shortened) -> None:

@@ -13,12 +13,12 @@ from ...errors import UnansweredToolCallsError
 from ...ids import EventId
 from ...session_log import SessionLog
 from ...state.diff import SessionDiff
-from ..asking import YesOption, confirm, somebody_there
 from ..connection import opened
 from ..differences import finder, going_back_json, print_going_back
 from ..layout import put
 from ..options import ByOption, JsonOption, NamespaceOption, SessionArgument, UnansweredOption, UrlOption
 from ..points import PointArgument
+from ..prompts import YesOption, confirm, somebody_there
 from ..target import again
 from ..terminal import console, plain, write_json
 

@@ -12,7 +12,7 @@ from rich.text import Text
 from ...events import SessionInfo
 from ...ids import EventId, Revision, milliseconds, parse_point
 from ..connection import opened
-from ..exits import Code, fail
+from ..exit_codes import Code, fail
 from ..layout import put, row, widths_of
 from ..options import JsonOption, NamespaceOption, UrlOption
 from ..terminal import age, console, local, plain, write_json

@@ -10,14 +10,14 @@ from rich.console import Console
 from rich.text import Text
 
 from ...state import MessageRecord, SessionState
-from ..chronicle import progress_of
 from ..connection import opened
 from ..conversation import print_conversation
-from ..exits import Code, fail
+from ..exit_codes import Code, fail
 from ..layout import put
 from ..options import JsonOption, NamespaceOption, SessionArgument, UrlOption
 from ..reading import told_integrity
 from ..terminal import age, console, count, local, one_line, plain, write_json
+from ..timeline import progress_of
 
 EPILOG = "Examples:\n\nsession-log show s-42 --at 12\n\nsession-log show s-42 --at -5m --agent researcher"
 

@@ -12,11 +12,10 @@ from ...events import Recorded
 from ...feed import Envelope
 from ...ids import START
 from ...session_log import SessionLog
-from ...subscription import LivePosition, LiveTail
-from ..chronicle import Chronicle, Told
+from ...tail import LivePosition, LiveTail
 from ..completion import session_ids
 from ..connection import opened
-from ..exits import Code, fail
+from ..exit_codes import Code, fail
 from ..following import (
     agent_of,
     follow,
@@ -34,6 +33,7 @@ from ..options import JsonOption, NamespaceOption, UrlOption
 from ..reading import as_json as json_of
 from ..speaking import spoken
 from ..terminal import console, write_json
+from ..timeline import Timeline, Told
 
 EPILOG = (
     "Examples:\n\nsession-log tail s-42\n\nsession-log tail --since -10m --type 'message.*' --type 'tool.*'\n\n"
@@ -117,7 +117,7 @@ def _follow_one(
         return
     start = last_turn(log, session, agent) if since is None else log.resolve(session, since)
     terminal = console()
-    chronicle = Chronicle(terminal, state_before(log, session, start))
+    chronicle = Timeline(terminal, state_before(log, session, start))
     with log.tail(session, start, types or None, agent) as found:
         _follow(chronicle.told(found), teller(terminal, session))
 
@@ -141,7 +141,7 @@ def _listen(log: SessionLog, session: str, start: LivePosition | None, agent: st
             _follow_live(items, lambda item: write_json(json_of_live(item, heard.position)), heard)
             return
         terminal = console()
-        chronicle = Chronicle(terminal, state_before(log, session, start.event if start else START))
+        chronicle = Timeline(terminal, state_before(log, session, start.event if start else START))
         with spoken(terminal, chronicle, teller(terminal, session)) as show:
             _follow_live(items, show, heard)
 

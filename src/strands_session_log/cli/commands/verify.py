@@ -19,7 +19,7 @@ from ...files import open_named
 from ...session_log import SessionLog
 from ..completion import session_ids
 from ..connection import opened
-from ..exits import Code, fail
+from ..exit_codes import Code, fail
 from ..layout import put
 from ..options import JsonOption, NamespaceOption, UrlOption
 from ..progress import progress

@@ -1,0 +1,41 @@
+"""Asking before what cannot simply be taken back."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from .exit_codes import Code, fail
+from .terminal import one_line
+
+YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+
+
+def somebody_there(yes: bool, what: str) -> None:
+    """Make sure that there is somebody to ask, or that nobody need be.
+
+    Raises:
+        typer.Exit: Otherwise.
+    """
+    if not yes and not sys.stdin.isatty():
+        fail(Code.USAGE, f"there is no terminal to ask whether to {what}: pass --yes")
+
+
+def confirm(question: str, otherwise: str) -> None:
+    """Ask, and go on only when the answer is yes.
+
+    Args:
+        question: What is asked.
+        otherwise: What to say when it is declined.
+
+    Raises:
+        typer.Exit: When it is declined.
+    """
+    try:
+        agreed = typer.confirm(one_line(question), err=True)
+    except typer.Abort:
+        raise KeyboardInterrupt from None
+    if not agreed:
+        fail(Code.PROBLEMS, otherwise)

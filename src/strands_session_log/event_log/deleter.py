@@ -1,0 +1,173 @@
+"""Deleting a session, and what stays of it: a tombstone, which says that it was there, never what was said.
+
+A tombstone stands in a hash of the partition under SHA-1 of the session's id, as JSON: one object for each life of the
+id, the newest last. The append script looks there when a session begins, for the first link of the very call that began
+the one deleted: a late packet of it must not bring the session back. See docs/adr/0021.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from functools import partial
+from hashlib import sha1, sha256
+from typing import Any
+from uuid import uuid4
+
+import orjson
+
+from ..errors import ContentionError
+from ..events.event import check_text
+from ..ids import EventId
+from ..keys import Keyspace
+from ..scripts import DELETE, TOMBSTONE_SET
+from ..server.border import Client, with_retries
+from .connection import connection_to
+from .diagnosis import CURES, naming
+from .durability import Durability, run_durably
+
+KEPT = 10_000
+"""How many tombstones a partition keeps at least, whatever their age."""
+KEPT_MS = 3_600_000
+"""For how many milliseconds more than those are kept: longer than any call is repeated."""
+MOST = 65_536
+"""How many a partition keeps at most, also where very many sessions are deleted at once."""
+LIVES = 16
+"""How many lives of one id are told of."""
+
+_REDUCED = re.compile("sha256:[0-9a-f]{64}")
+_PERSONAL = ("session", "by", "reason")
+_ATTEMPTS = 100
+_TOMBSTONES = ("hash", CURES["tombstones"])
+_PAGE = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Tombstone:
+    """What is left of a deleted session; never content.
+
+    Attributes:
+        session_id: Its id; `sha256:<hex>` of it once the tombstone was reduced, as are `by` and `reason`.
+        revision: How many events it had.
+        link: The hash chain at the last of them, base64url.
+        first_link: The hash chain at the first.
+        deleted_at: Server time of the deletion, UTC.
+        by: Who deleted it, as given.
+        reason: Why, as given.
+    """
+
+    session_id: str
+    revision: int
+    link: str
+    first_link: str
+    deleted_at: datetime
+    by: str
+    reason: str
+
+    @classmethod
+    def parse(cls, life: Any) -> Tombstone | None:
+        """Read one life of an id; None where that is none, which somebody has put there."""
+        match life:
+            case {"revision": int(revision), "link": str(link), "first": str(first), "deleted": int(ms)}:
+                texts = [str(life.get(name, "")) for name in _PERSONAL]
+                try:
+                    at = EventId(ms, 0).time.astimezone(timezone.utc)
+                except OverflowError:
+                    return None
+                return cls(texts[0], revision, link, first, at, *texts[1:])
+        return None
+
+
+class Deleter:
+    """Deletes the sessions of one namespace; one for any number of threads."""
+
+    def __init__(self, client: Client, keyspace: Keyspace, durability: Durability, retry_for: float) -> None:
+        """See `EventLog`."""
+        self._client, self._keyspace, self._durability, self._retry_for = client, keyspace, durability, retry_for
+
+    def delete(self, session_id: str, reason: str, by: str) -> int | None:
+        """See `EventLog.delete`."""
+        check_text("by", by)
+        check_text("reason", reason)
+        keys, limits = self._keyspace.session(session_id).delete, (KEPT, KEPT_MS, MOST, LIVES)
+        arguments: list[str | int] = [session_id, uuid4().hex, by, reason, *limits]
+        call = partial(run_durably, self._durability, self._client, DELETE, keys, arguments, session_id)
+        reply = with_retries(call, self._retry_for)
+        return int(reply[1]) if len(reply) > 1 else None
+
+    def of_session(self, session_id: str) -> list[Tombstone]:
+        """The lives of an id that ended, oldest first."""
+        found = self._text(self._keyspace.session(session_id).tombstones, _field(session_id))
+        return _parsed(found)
+
+    def all(self) -> Iterator[Tombstone]:
+        """All there are, partition by partition."""
+        for partition in range(self._keyspace.partitions):
+            key, cursor = self._keyspace.tombstones(partition), 0
+            while True:
+                cursor, found = self._scan(key, cursor)
+                for tombstone in found[1::2]:
+                    yield from _parsed(tombstone)
+                if not cursor:
+                    break
+
+    def reduce(self, session_id: str) -> int:
+        """Put hashes in place of the id, of who deleted it and why; the links stay. How many lives were reduced.
+
+        Raises:
+            ContentionError: When others changed the tombstone during every attempt.
+        """
+        key, field = self._keyspace.session(session_id).tombstones, _field(session_id)
+        for _ in range(_ATTEMPTS):
+            text = self._text(key, field)
+            lives = _lives(text)
+            reduced = orjson.dumps([_reduced(life) for life in lives])
+            change = partial(TOMBSTONE_SET, self._client, [key], [field, text, reduced])
+            if not lives or with_retries(change, self._retry_for):
+                return len(lives)
+        raise ContentionError(session_id, _ATTEMPTS)
+
+    def _text(self, key: str, field: str) -> bytes:
+        command = partial(self._client.execute_command, "HGET", key, field, NEVER_DECODE=True)
+        with naming(self._client, {key: _TOMBSTONES}):
+            return with_retries(command, self._retry_for) or b""
+
+    def _scan(self, key: str, cursor: int) -> tuple[int, Sequence[bytes]]:
+        def scan() -> tuple[int, Sequence[bytes]]:
+            with connection_to(self._client, key) as node:
+                # The name as bytes: the driver then leaves the reply as it comes.
+                cursor_, found = node.execute_command(b"HSCAN", key, cursor, "COUNT", _PAGE, NEVER_DECODE=True)
+            return int(cursor_), found
+
+        with naming(self._client, {key: _TOMBSTONES}):
+            return with_retries(scan, self._retry_for)
+
+
+def _field(session_id: str) -> str:
+    # It finds a tombstone; nothing is proved by it. Lua has no other hash.
+    return sha1(session_id.encode(), usedforsecurity=False).hexdigest()
+
+
+def _lives(text: bytes) -> list[Any]:
+    try:
+        found = orjson.loads(text) if text else []
+    except ValueError:
+        return []
+    return found if isinstance(found, list) else []
+
+
+def _parsed(text: bytes) -> list[Tombstone]:
+    return [one for one in map(Tombstone.parse, _lives(text)) if one is not None]
+
+
+def _reduced(life: Any) -> Any:
+    if not isinstance(life, dict):
+        return life
+    hashed = {name: _hashed(str(life[name])) for name in _PERSONAL if life.get(name)}
+    return {**life, **hashed}
+
+
+def _hashed(text: str) -> str:
+    return text if _REDUCED.fullmatch(text) else f"sha256:{sha256(text.encode()).hexdigest()}"

@@ -1,0 +1,340 @@
+"""Erasing what events hold: their bodies and salts leave the server's memory, their commitments stay.
+
+A stream entry cannot be changed, so the session is copied entry by entry into a new stream, which then takes the place
+of the old one. Each step is one script call that copies a bounded number of entries; others append and read meanwhile.
+The last step copies what was appended, puts the new stream into place and records the erasure, all at once. See ADR
+0007. What was copied into forks is erased there, too, see ADR 0010.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from functools import partial
+from itertools import islice
+from typing import Any, NamedTuple, Protocol, TypeAlias
+from uuid import uuid4
+
+import orjson
+
+from .. import chain
+from ..codec import Entry, encode, parse
+from ..errors import (
+    ContentionError,
+    CorruptKeyError,
+    RevisionNotFoundError,
+    SessionNotFoundError,
+    UnknownOutcomeError,
+)
+from ..events import PayloadErased
+from ..ids import START, EventId, Ranges
+from ..keys import Keyspace, SessionKeys
+from ..scripts import ERASE_STEP, TOUCH
+from ..server.border import Client, text, with_retries
+from .chained_batch import Position, chain_batch
+from .connection import connection_to
+from .diagnosis import CURES, diagnosed
+from .durability import Durability, run_durably
+from .expected import ANY
+from .fork_notes import ForkNote, copy_key, forks_of
+from .head import erased_of, fields_at, parsed, position_of
+from .namespace import Layout
+from .whereabouts import Find, nothing_more
+
+STEP_ENTRIES = 128
+STEP_BYTES = 256 * 1024
+PATIENCE_MS = 5_000
+"""For how long a rewrite outlives its last step; one whose process died is gone after that, by itself."""
+
+_NO_KEY = -2
+_MAX_ATTEMPTS = 1_000
+_MAX_RESTARTS = 100
+_FETCHED_AT_ONCE = 16
+
+
+Record: TypeAlias = "Mapping[str, str]"
+"""What is to be on record of an erasure: `reason` and, if given, `by`."""
+
+
+class Progress(Protocol):
+    """Told after each step how far an erasure has come."""
+
+    def __call__(self, done: int, total: int, /) -> object:
+        """So many events of so many are copied."""
+
+
+class ErasureTarget(NamedTuple):
+    """An event to erase.
+
+    Attributes:
+        id: Where it stands.
+        link: The hash chain at it, base64url: what its history is recognised by.
+        commitment: What takes the place of its body, base64url; empty when it was erased before.
+    """
+
+    id: EventId
+    link: str
+    commitment: str
+
+
+class RewriteProgress(NamedTuple):
+    """How far a rewrite is, and where its session stands.
+
+    Attributes:
+        copied: The id copied last; `START` before the first.
+        head: The session's last event.
+    """
+
+    copied: EventId
+    head: Position
+
+
+class Eraser:
+    """Erases events of the sessions of one namespace; one for any number of threads."""
+
+    def __init__(
+        self, client: Client, keyspace: Keyspace, durability: Durability, retry_for: float, layout: Layout
+    ) -> None:
+        """See `EventLog`."""
+        self._client, self._keyspace, self._durability, self._retry_for = client, keyspace, durability, retry_for
+        self._layout = layout
+
+    def erase(
+        self,
+        session_id: str,
+        ids: Iterable[EventId],
+        record: Record,
+        progress: Progress,
+        find: Find = nothing_more,
+    ) -> Position | None:
+        """See `EventLog.erase`.
+
+        Args:
+            session_id: The session.
+            ids: The events.
+            record: What the `PayloadErased` event says beside them: why, and by whom.
+            progress: Called after each step.
+            find: Finds what else is to be erased, here and in the forks.
+
+        Returns:
+            The event that records the erasure; None when there was nothing left to erase.
+        """
+        recorded, targets = self._erase_all(session_id, set(ids), record, progress, find)
+        if targets:
+            # Also when nothing was left to erase here: whoever erased it may have died before this.
+            self._erase_in_forks(session_id, targets, record, {session_id}, find)
+        return recorded
+
+    def _erase_all(
+        self, session_id: str, wanted: set[EventId], record: Record, progress: Progress, find: Find
+    ) -> tuple[Position | None, Sequence[ErasureTarget]]:
+        """Erase in one session, also what was appended meanwhile."""
+        head, _ = self._head(session_id)
+        recorded, targets = self._erase(session_id, sorted({*wanted, *find(session_id, START)}), record, progress)
+        while later := sorted(find(session_id, head.id)):
+            head, _ = self._head(session_id)
+            last, more = self._erase(session_id, later, record, progress)
+            recorded, targets = last or recorded, [*targets, *more]
+        return recorded, targets
+
+    def _erase(
+        self, session_id: str, wanted: Sequence[EventId], record: Record, progress: Progress
+    ) -> tuple[Position | None, Sequence[ErasureTarget]]:
+        """Erase in one session. The event that records it, and what was to be erased."""
+        for _ in range(_MAX_RESTARTS):
+            head, erased = self._head(session_id)
+            targets = self._targets(session_id, wanted)
+            left = [target for target in targets if target.commitment]
+            if not left:
+                self._wait_until_safe(session_id)
+                return None, targets
+            rewrite = _Rewrite(session_id, left, record, erased)
+            recorded = self._carry_out(rewrite, RewriteProgress(START, head), progress)
+            if recorded:
+                return recorded, targets
+            self._wait_for_others(session_id)
+        raise ContentionError(session_id, _MAX_RESTARTS)
+
+    def _erase_in_forks(
+        self, session_id: str, targets: Sequence[ErasureTarget], record: Record, seen: set[str], find: Find
+    ) -> None:
+        """Erase what the forks of a session have of it, and theirs, parents first, as `forking` relies on.
+
+        A session names the forks of its forks, too: they are left over where the one between was deleted.
+        """
+        forks = self._forks(session_id)
+        for fork in forks:
+            key = copy_key(self._keyspace.session(fork.session_id), fork.token)
+            with_retries(partial(self._client.execute_command, "UNLINK", key), self._retry_for)
+        for fork in forks:
+            if fork.session_id not in seen:
+                seen.add(fork.session_id)
+                with diagnosed(self._client, self._keyspace, fork.session_id):
+                    self._erase_in_fork(fork.session_id, targets, record, seen, find)
+
+    def _erase_in_fork(
+        self, fork: str, targets: Sequence[ErasureTarget], record: Record, seen: set[str], find: Find
+    ) -> None:
+        shared = self._shared(fork, targets)
+        if shared:
+            wanted = {target.id for target in shared}
+            # Unless it is deleted just now.
+            with suppress(SessionNotFoundError, RevisionNotFoundError):
+                shared = self._erase_all(fork, wanted, record, lambda done, total: None, find)[1]
+            self._erase_in_forks(fork, shared, record, seen, find)
+
+    def _shared(self, fork: str, targets: Sequence[ErasureTarget]) -> Sequence[ErasureTarget]:
+        """Those that are in the fork: their links tell, whatever else may be under its name now."""
+        found = zip(targets, self._found(fork, [target.id for target in targets]), strict=True)
+        return [target for target, entry in found if entry and entry.link == target.link]
+
+    def _carry_out(self, rewrite: _Rewrite, standing: RewriteProgress, progress: Progress) -> Position | None:
+        """Step by step to the end; None when someone else came first and the targets must be looked at again."""
+        contended = 0
+        while contended < _MAX_ATTEMPTS:
+            match self._step(rewrite, standing):
+                case ["landed" | "begun" as how, link, id_]:
+                    if how == "begun":
+                        self._layout.confirm(self._keyspace.partition(rewrite.session_id))
+                    recorded = Position(EventId.parse(id_), link)
+                    progress(recorded.id.revision, recorded.id.revision)
+                    return recorded
+                case ["copied", copied, id_, link]:
+                    before = standing.copied
+                    standing = RewriteProgress(_after(copied), Position(EventId.parse(id_), link))
+                    contended = 0 if standing.copied > before else contended + 1
+                    progress(standing.copied.revision, standing.head.id.revision)
+                case ["gone"]:
+                    raise SessionNotFoundError(rewrite.session_id)
+                case _:
+                    return None
+        raise ContentionError(rewrite.session_id, _MAX_ATTEMPTS)
+
+    def _step(self, rewrite: _Rewrite, standing: RewriteProgress) -> list[str]:
+        keys = self._keyspace.session(rewrite.session_id)
+        arguments = rewrite.arguments(standing)
+        return [text(part) for part in with_retries(partial(self._send, keys, arguments, rewrite), self._retry_for)]
+
+    def _send(self, keys: SessionKeys, arguments: Sequence[bytes | str], rewrite: _Rewrite) -> Any:
+        script_keys = (*keys.append, keys.rewrite, keys.snapshot, keys.live, keys.texts)
+        # Far from the end there is nothing yet that must be durable.
+        durability = Durability.memory() if len(arguments) == 1 else self._durability
+        return run_durably(durability, self._client, ERASE_STEP, script_keys, arguments, rewrite.session_id)
+
+    def _wait_until_safe(self, session_id: str) -> None:
+        """Until what was erased before is as safe as what is erased now: whoever did may not have come to wait."""
+        if not self._durability.command:
+            return
+        key = self._keyspace.session(session_id).head
+        with connection_to(self._client, key) as client:
+            call = partial(TOUCH.followed_by, client, [key], [], self._durability.command)
+            _, waited = with_retries(call, self._retry_for)
+        if shortfall := self._durability.shortfall(waited):
+            raise UnknownOutcomeError(session_id, shortfall)
+
+    def _head(self, session_id: str) -> tuple[Position, str]:
+        """Where the session stands, and which revisions were erased before, as ranges."""
+        key = self._keyspace.session(session_id).head
+        reply = fields_at(self._client, key, self._retry_for, "revision", "link", "ms", "erased")
+        position = position_of(key, reply[:3])
+        if position is None:
+            raise SessionNotFoundError(session_id)
+        return position, erased_of(key, reply[3])
+
+    def _forks(self, session_id: str) -> Sequence[ForkNote]:
+        key = self._keyspace.session(session_id).head
+        (found,) = fields_at(self._client, key, self._retry_for, "forks")
+        return () if found is None else parsed(key, "forks", found, forks_of)
+
+    def _targets(self, session_id: str, ids: Sequence[EventId]) -> list[ErasureTarget]:
+        """What is to be erased, as it stands there now."""
+        targets = list[ErasureTarget]()
+        for id_, entry in zip(ids, self._found(session_id, ids), strict=True):
+            if entry is None:
+                self._head(session_id)
+                raise RevisionNotFoundError(session_id, id_.revision, id_)
+            targets.append(_target(entry))
+        return targets
+
+    def _found(self, session_id: str, ids: Iterable[EventId]) -> Iterator[Entry | None]:
+        """The entries with these ids; None in place of one that is not there."""
+        key, left = self._keyspace.session(session_id).events, iter(ids)
+        while page := list(islice(left, _FETCHED_AT_ONCE)):
+            for found in with_retries(partial(self._fetch, key, page), self._retry_for):
+                yield parse(*found[0]) if found else None
+
+    def _fetch(self, key: str, ids: Sequence[EventId]) -> list[Any]:
+        pipeline = self._client.pipeline(transaction=False)
+        for id_ in ids:
+            pipeline.execute_command("XRANGE", key, str(id_), str(id_))
+        return list(pipeline.execute())
+
+    def _wait_for_others(self, session_id: str) -> None:
+        """Until no other rewrite is under way; one whose process died ends by itself.
+
+        Raises:
+            CorruptKeyError: When what is there will not: every step of a rewrite says when it is to go.
+        """
+        key = self._keyspace.session(session_id).rewrite
+        while left := self._ends_in(key):
+            if not 0 < left <= PATIENCE_MS:
+                raise CorruptKeyError(key, "it does not expire, so no erasure has written it", CURES["rewrite"])
+            time.sleep(random.uniform(0.02, 0.1))
+
+    def _ends_in(self, key: str) -> int:
+        """After how many milliseconds a key goes away; 0 when it is not there, negative when it never will."""
+        left = int(with_retries(partial(self._client.execute_command, "PTTL", key), self._retry_for))
+        return 0 if left == _NO_KEY else left or 1
+
+
+class _Rewrite:
+    """One attempt to erase: the arguments of its steps."""
+
+    def __init__(self, session_id: str, targets: Sequence[ErasureTarget], record: Record, erased: str) -> None:
+        self.session_id, self._targets, self._token = session_id, targets, uuid4().hex
+        self._event = encode(PayloadErased({"erased": [str(target.id) for target in targets], **record}))
+        self._known = erased
+        self._erased = str(Ranges.parse(erased) | Ranges.of(target.id.revision for target in targets))
+
+    def arguments(self, standing: RewriteProgress) -> list[bytes | str]:
+        """Those of the next step; the event that records the erasure is with them once the end may be near."""
+        is_near = standing.head.id.revision - standing.copied.revision <= STEP_ENTRIES
+        event = chain_batch(self.session_id, [self._event], ANY, standing.head).arguments if is_near else []
+        return [*event, orjson.dumps(self._options(standing))]
+
+    def _options(self, standing: RewriteProgress) -> dict[str, Any]:
+        last = self._targets[-1]
+        first = bisect_right(self._targets, standing.copied, key=lambda target: target.id)
+        return {
+            "token": self._token,
+            "copied": "" if standing.copied == START else str(standing.copied),
+            "entries": STEP_ENTRIES,
+            "bytes": STEP_BYTES,
+            "patience": PATIENCE_MS,
+            "bodies": {str(target.id): target.commitment for target in self._targets[first : first + STEP_ENTRIES]},
+            "last": [str(last.id), last.link],
+            "known": self._known,
+            "erased": self._erased,
+        }
+
+
+def _after(copied: str) -> EventId:
+    return EventId.parse(copied) if copied else START
+
+
+def _target(entry: Entry) -> ErasureTarget:
+    if entry.is_erased:
+        return ErasureTarget(entry.id, entry.link, "")
+    commitment = chain.commitment(_salt(entry), entry.body.encode())
+    return ErasureTarget(entry.id, entry.link, chain.to_text(commitment).decode())
+
+
+def _salt(entry: Entry) -> bytes:
+    """An entry that was tampered with can be erased like any other; verifying shows it before and after."""
+    try:
+        return chain.from_text(entry.salt)
+    except ValueError:
+        return b""

@@ -1,0 +1,247 @@
+"""Making a session out of another: it begins with a copy of that one's events, under the same ids. See ADR 0010.
+
+The two may lie in different slots, so no script can do it at once. The copy is made beside the new session, in a stream
+that goes away by itself; then one script call puts it into place, with a head and the event that tells of it.
+
+What is erased in the parent meanwhile must not survive in the copy. So a note in the parent's head tells of the fork
+*before* the first event is read, and who erases looks there *after* the content has gone from the parent, takes away a
+copy under way, and erases in a fork that has got that far (`erasure.Eraser`). If the note comes first, the erasure sees
+the fork; if the erasure does, what is read here is erased already. And where an eraser died in between, or the copy was
+begun again by a call that came late, the parent's `erased` field is not what it was before the copy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from functools import partial
+from itertools import chain
+from typing import Any, NamedTuple
+from uuid import uuid4
+
+import orjson
+
+from ..codec import RawEntry, encode, rows
+from ..errors import (
+    ContentionError,
+    RevisionNotFoundError,
+    ServerUnavailableError,
+    SessionExistsError,
+    SessionLogError,
+    SessionNotFoundError,
+)
+from ..events import PayloadErased, SessionForked
+from ..ids import EventId
+from ..keys import Keyspace
+from ..scripts import FORK, FORK_COPY, FORK_NOTE
+from ..server.border import Client, text, with_retries
+from .chained_batch import Position, chain_batch
+from .copy_summary import CopySummary
+from .durability import Durability, run_durably
+from .eraser import Progress
+from .expected import ANY
+from .fork_notes import ForkNote, ancestors_of, copy_key
+from .head import erased_of, fields_at, parsed
+from .namespace import Layout
+from .reader import start_after
+
+PATIENCE_MS = 60_000
+"""For how long a copy outlives what was added to it last; one whose process died is gone after that, by itself."""
+COPY_ENTRIES = 500
+COPY_BYTES = 1024 * 1024
+
+_MAX_RESTARTS = 100
+
+Pages = Callable[[str, str, str], Iterator[Sequence[RawEntry]]]
+
+
+class Forker:
+    """Makes sessions out of others in one namespace; one for any number of threads.
+
+    Args:
+        client: See `EventLog`.
+        keyspace: See `EventLog`.
+        durability: See `EventLog`.
+        retry_for: See `EventLog`.
+        layout: Told when a partition's feed begins anew.
+        pages: Reads the raw entries of a session from one id to another.
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        keyspace: Keyspace,
+        durability: Durability,
+        retry_for: float,
+        layout: Layout,
+        pages: Pages,
+    ) -> None:
+        self._client, self._keyspace, self._durability, self._retry_for = client, keyspace, durability, retry_for
+        self._layout, self._pages = layout, pages
+
+    def fork(self, session_id: str, at: EventId, into: str, progress: Progress, by: str) -> tuple[Position, EventId]:
+        """See `EventLog.fork`.
+
+        Returns:
+            Where the new session stands, and the id of its `SessionForked` event.
+        """
+        self._layout.check()
+        if into == session_id or self._exists(into):
+            raise SessionExistsError(into)
+        for _ in range(_MAX_RESTARTS):
+            attempt = _Attempt(session_id, self._ancestors(session_id), at, into, uuid4().hex, by)
+            match self._carry_out(attempt, progress):
+                case ["landed" | "begun" as how, link, forked, *others]:
+                    if how == "begun":
+                        self._layout.confirm(self._keyspace.partition(into))
+                    return Position(EventId.parse([forked, *others][-1]), link), EventId.parse(forked)
+                case ["exists"]:
+                    self._take_back(attempt)
+                    raise SessionExistsError(into)
+            self._take_back(attempt)
+        raise ContentionError(session_id, _MAX_RESTARTS)
+
+    def _carry_out(self, attempt: _Attempt, progress: Progress) -> list[str]:
+        """The reply of the call that puts the copy into place; that it is lost, if it is before."""
+        try:
+            arguments = self._prepare(attempt, progress)
+        except ServerUnavailableError:
+            # Taking it back would wait for the server once more; the copy goes away by itself, notes harm nobody.
+            raise
+        except BaseException:
+            with suppress(SessionLogError):
+                self._take_back(attempt)
+            raise
+        # Whatever happens from here on, nobody knows whether the call has landed: the notes stay.
+        return [text(part) for part in self._put_in_place(attempt, arguments)] if arguments else ["lost"]
+
+    def _prepare(self, attempt: _Attempt, progress: Progress) -> list[bytes | str] | None:
+        """Copy. The arguments of the call to come; None when something was erased meanwhile."""
+        erased = self._note(attempt)
+        copied = self._copy(attempt, progress)
+        if copied is None:
+            return None
+        later = list(self._erased_later(attempt, copied.unexplained))
+        if self._note(attempt) != erased:
+            return None
+        if copied.position.id != attempt.at:
+            raise RevisionNotFoundError(attempt.parent, attempt.at.revision, attempt.at)
+        return attempt.arguments(copied, erased, later)
+
+    def _copy(self, attempt: _Attempt, progress: Progress) -> CopySummary | None:
+        """Copy page by page; None when the copy was taken away."""
+        copied = CopySummary()
+        for page in self._pages(attempt.parent, "-", str(attempt.at)):
+            for part in _parts(page):
+                before = str(copied.position.id) if copied.count else ""
+                copied.add(part)
+                if not self._add(attempt, before, part):
+                    return None
+                progress(copied.count, max(copied.count, attempt.at.revision))
+        return copied
+
+    def _add(self, attempt: _Attempt, before: str, part: Sequence[RawEntry]) -> bool:
+        flat = chain.from_iterable((id_, len(fields), *fields) for id_, fields in part)
+        arguments = [before, part[-1][0], PATIENCE_MS, *flat]
+        return bool(
+            with_retries(partial(FORK_COPY, self._client, [self._copy_of(attempt)], arguments), self._retry_for)
+        )
+
+    def _erased_later(self, attempt: _Attempt, unexplained: set[EventId]) -> Iterator[PayloadErased]:
+        """Tell why content is missing where the parent does so only after the point."""
+        pages = self._pages(attempt.parent, start_after(attempt.at), "+") if unexplained else ()
+        for _, type_, _, data, _, _ in rows(chain.from_iterable(pages), lambda type_: type_ == PayloadErased.TYPE):
+            is_erasure = type_ == PayloadErased.TYPE and type(data) is dict
+            named = sorted(unexplained.intersection(PayloadErased(data).erased)) if is_erasure else []
+            if named:
+                unexplained.difference_update(named)
+                record = {name: data[name] for name in ("reason", "by") if name in data}
+                yield PayloadErased({"erased": [str(id_) for id_ in named], "reason": "", **record})
+
+    def _put_in_place(self, attempt: _Attempt, arguments: Sequence[bytes | str]) -> Any:
+        keys = self._keyspace.session(attempt.into)
+        script_keys = (*keys.append, self._copy_of(attempt), keys.snapshot, keys.live, keys.tombstones)
+        call = partial(run_durably, self._durability, self._client, FORK, script_keys, arguments, attempt.into)
+        return with_retries(call, self._retry_for)
+
+    def _copy_of(self, attempt: _Attempt) -> str:
+        return copy_key(self._keyspace.session(attempt.into), attempt.token)
+
+    def _exists(self, session_id: str) -> bool:
+        keys = self._keyspace.session(session_id)
+        return bool(
+            with_retries(partial(self._client.execute_command, "EXISTS", keys.events, keys.head), self._retry_for)
+        )
+
+    def _ancestors(self, session_id: str) -> tuple[str, ...]:
+        key = self._keyspace.session(session_id).head
+        revision, ancestors = fields_at(self._client, key, self._retry_for, "revision", "ancestors")
+        if revision is None:
+            raise SessionNotFoundError(session_id)
+        return () if ancestors is None else parsed(key, "ancestors", ancestors, ancestors_of)
+
+    def _note(self, attempt: _Attempt) -> str:
+        """Tell the parent of the fork, and those before it, lest it be deleted. The parent's erased ranges."""
+        for ancestor in attempt.ancestors:
+            self._write_note(ancestor, attempt.token, str(attempt.note(is_own=False)))
+        erased = self._write_note(attempt.parent, attempt.token, str(attempt.note(is_own=True)))
+        if erased is None:
+            raise SessionNotFoundError(attempt.parent)
+        return erased_of(self._keyspace.session(attempt.parent).head, erased)
+
+    def _take_back(self, attempt: _Attempt) -> None:
+        for ancestor in (*attempt.ancestors, attempt.parent):
+            self._write_note(ancestor, attempt.token, "")
+        with_retries(partial(self._client.execute_command, "UNLINK", self._copy_of(attempt)), self._retry_for)
+
+    def _write_note(self, session_id: str, token: str, note: str) -> Any:
+        head = self._keyspace.session(session_id).head
+        return with_retries(partial(FORK_NOTE, self._client, [head], [token, note], raw=True), self._retry_for)
+
+
+class _Attempt(NamedTuple):
+    """One attempt to make a fork.
+
+    Attributes:
+        parent: What it is made of.
+        ancestors: What that was made of, oldest first.
+        at: The last event to copy.
+        into: The fork.
+        token: The name of this attempt.
+        by: Who forks.
+    """
+
+    parent: str
+    ancestors: tuple[str, ...]
+    at: EventId
+    into: str
+    token: str
+    by: str
+
+    def note(self, is_own: bool) -> ForkNote:
+        """What a head is to say."""
+        return ForkNote(self.at, self.token, is_own, self.into)
+
+    def arguments(self, copied: CopySummary, erased: str, later: Sequence[PayloadErased]) -> list[bytes | str]:
+        """Of the call that puts the copy into place."""
+        line = (*self.ancestors, self.parent)
+        origin = {"parent": self.parent, "root": line[0]}
+        at = {"at": str(self.at), "link": copied.position.link}
+        by = {"by": self.by} if self.by else {}
+        forked = SessionForked({**origin, **at, "session_id": self.into, **by})
+        sealed = chain_batch(self.into, [encode(event) for event in (forked, *later)], ANY, copied.position)
+        head = {**copied.head(erased), **origin, "ancestors": "\n".join(line)}
+        return [*sealed.arguments, orjson.dumps({"count": copied.count, "head": head})]
+
+
+def _parts(page: Sequence[RawEntry]) -> Iterator[Sequence[RawEntry]]:
+    """A page in parts for one call each."""
+    part, size = list[RawEntry](), 0
+    for entry in page:
+        if part and (len(part) == COPY_ENTRIES or size > COPY_BYTES):
+            yield part
+            part, size = [], 0
+        part.append(entry)
+        size += sum(map(len, entry[1]))
+    if part:
+        yield part

@@ -1,0 +1,96 @@
+"""Reading a session stream page by page, as fast as the driver lets us: bytes, undecoded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import partial
+from typing import Any
+
+from ..codec import RawEntry, fields_of, id_of
+from ..errors import LogForkedError
+from ..ids import EventId
+from ..instrumentation.hooks import hooks
+from ..keys import Keyspace
+from ..server.border import Client, with_retries
+from .connection import connection_to
+from .instrumented import read_told
+
+_FIRST_PAGE = 32
+_MAX_PAGE = 1000
+_PAGE_BYTES = 4 * 1024 * 1024
+_SMALL_FIELDS = 256
+"""About as many bytes as there are in all fields but the last, the body."""
+_MAX_SEQUENCE = "18446744073709551615"
+
+
+class EventReader:
+    """Reads the session streams of one namespace; one for any number of threads."""
+
+    def __init__(self, client: Client, keyspace: Keyspace, retry_for: float) -> None:
+        """See `EventLog`."""
+        self._client, self._keyspace, self._retry_for = client, keyspace, retry_for
+
+    def pages(self, session_id: str, start: str, end: str) -> Iterator[Sequence[RawEntry]]:
+        """The entries from one id to another, see `EventLog.pages`."""
+        count = _FIRST_PAGE
+        page = self._page(session_id, start, end, count)
+        yield page
+        while len(page) == count and _text(page[-1][0]) != end:
+            last, count = page[-1], next_count(page)
+            page = self._page(session_id, _text(last[0]), end, count + 1)
+            if [place(entry) for entry in page[:1]] != [place(last)]:
+                raise LogForkedError(session_id, id_of(last[0]))
+            page = page[1:]
+            yield page
+
+    def _page(self, session_id: str, start: str, end: str, count: int) -> list[RawEntry]:
+        key = self._keyspace.session(session_id).events
+        read = partial(with_retries, partial(fetch, self._client, key, start, end, count), self._retry_for)
+        return read_told(read) if hooks.active else read()
+
+
+def fetch(client: Client, key: str, start: str, end: str, count: int, command: bytes = b"XRANGE") -> list[RawEntry]:
+    """Some raw entries of a stream; of the newest first with `XREVRANGE`.
+
+    The name of the command as bytes: the driver then leaves out its own, slower way of laying out the reply.
+    """
+    with connection_to(client, key) as node:
+        page: list[RawEntry] = node.execute_command(command, key, start, end, "COUNT", count, NEVER_DECODE=True)
+        return page
+
+
+def start_after(after: EventId) -> str:
+    """Where a read begins that is to begin after an id; its revision is 0 when only its time counts."""
+    if after.revision == 0 and after.ms:
+        return f"({after.ms}-{_MAX_SEQUENCE}"
+    return f"({after}" if after.revision else "-"
+
+
+def end_at(until: EventId | None) -> str:
+    """Where a read ends that is to end with an id."""
+    if until is None:
+        return "+"
+    return str(until) if until.revision else str(until.ms)
+
+
+def place(entry: RawEntry) -> tuple[Any, Any]:
+    """Id and link: what an entry keeps when it is erased, and no other has."""
+    return entry[0], fields_of(entry[1]).get(b"link")
+
+
+def next_count(page: Sequence[RawEntry], page_bytes: int = _PAGE_BYTES) -> int:
+    """As many entries as fit a few megabytes if all are like the largest of the last page, at most twice as many.
+
+    Messages range from bytes to megabytes, and a session of small ones may turn to large ones at any time.
+    """
+    largest = max(len(fields[-1]) for _, fields in page) + _SMALL_FIELDS
+    return max(1, min(_MAX_PAGE, 2 * len(page), page_bytes // largest))
+
+
+def size_of(entry: RawEntry) -> int:
+    """How many bytes its values have."""
+    return sum(map(len, entry[1][1::2]))
+
+
+def _text(value: bytes) -> str:
+    return value.decode()

@@ -1,0 +1,184 @@
+"""Access to the snapshot of a session: what is in it is opaque here."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from functools import partial
+from itertools import chain
+from typing import Any, NamedTuple
+
+from ..codec import RawEntry
+from ..errors import ServerRefusedError
+from ..ids import EventId
+from ..keys import Keyspace
+from ..scripts import LOAD, SAVE
+from ..server.border import Client, with_retries
+from .diagnosis import diagnosed
+from .reader import end_at
+
+_ENTRIES = 320
+_ENTRY_BYTES = 4 * 1024 * 1024
+_SEGMENT_BYTES = 8 * 1024 * 1024
+_LISTED_BYTES, _BLOB_BYTES = 65_536, 32 * 1024 * 1024
+"""As load.lua has them."""
+_POINTS = re.compile(rb"\b([0-9]{1,16})-([0-9]{1,16})\b")
+
+
+class LoadedSnapshot(NamedTuple):
+    """What one round trip brings of a session.
+
+    Attributes:
+        erased: The head's erased ranges.
+        listed: The snapshot's list of its points, as it stands there.
+        point: The one that was taken; None when there is none.
+        manifest: What stands there.
+        segments: Its segments by name, as far as they fit.
+        entries: The events from that point on, the point's own first; all from the beginning without a point.
+        more: Whether more events follow.
+    """
+
+    erased: bytes
+    listed: bytes
+    point: EventId | None
+    manifest: bytes
+    segments: Mapping[str, bytes]
+    entries: Sequence[RawEntry]
+    more: bool
+
+    @property
+    def erased_ranges(self) -> str:
+        """The head's erased ranges as text, whatever stands there."""
+        return self.erased.decode(errors="replace")
+
+    @property
+    def points(self) -> list[EventId]:
+        """The points the snapshot has, oldest first; what is none is passed over."""
+        return _points(self.listed)
+
+
+class SnapshotPoint(NamedTuple):
+    """A point to save.
+
+    Attributes:
+        id: Where it stands.
+        link: The hash chain there, base64url.
+        manifest: What to keep.
+        needs: The names of the segments it needs, newest first.
+    """
+
+    id: EventId
+    link: str
+    manifest: bytes
+    needs: Sequence[str]
+
+
+class SnapshotWrite(NamedTuple):
+    """One attempt to save.
+
+    Attributes:
+        erased: The head's erased ranges when the events were read.
+        known: The snapshot's list of points then.
+        points: The points it is to have.
+        added: Those of them that are new.
+        segments: New segments by name.
+        has_key: Whether they are authenticated; those that are not never take the place of those that are.
+    """
+
+    erased: bytes
+    known: bytes
+    points: Sequence[EventId]
+    added: Sequence[SnapshotPoint]
+    segments: Mapping[str, bytes]
+    has_key: bool = False
+
+    @property
+    def size(self) -> int:
+        """How many bytes are written."""
+        points = sum(len(point.manifest) + len(" ".join(point.needs)) for point in self.added)
+        return points + sum(map(len, self.segments.values())) + len(_words(self.points))
+
+
+class SnapshotStore:
+    """The snapshots of one namespace."""
+
+    def __init__(self, client: Client, keyspace: Keyspace, retry_for: float) -> None:
+        """See `EventLog`."""
+        self._client, self._keyspace, self._retry_for = client, keyspace, retry_for
+
+    def load(self, session_id: str, until: EventId | None) -> LoadedSnapshot | None:
+        """The newest point up to an id, and the events after it; None when the session has no head."""
+        ms = "" if until is None else str(until.ms)
+        revision = str(until.revision) if until is not None and until.revision else ""
+        arguments = (end_at(until), ms, revision, _ENTRIES, _ENTRY_BYTES, _SEGMENT_BYTES)
+        call = partial(LOAD, self._client, self._keys(session_id), arguments, raw=True)
+        with diagnosed(self._client, self._keyspace, session_id):
+            reply = with_retries(call, self._retry_for)
+        if not reply:
+            return None
+        erased, listed, point, manifest, flat, entries, more = reply
+        segments = {name.decode(errors="replace"): blob for name, blob in zip(flat[::2], flat[1::2], strict=True)}
+        at = EventId.parse(point) if point else None
+        return LoadedSnapshot(erased, listed, at, manifest, segments, entries, bool(more))
+
+    def save(self, session_id: str, save: SnapshotWrite) -> bool:
+        """Save points, unless somebody else was quicker or something was erased.
+
+        Returns:
+            Whether it was saved.
+        """
+        points = ((str(one.id), one.link, one.manifest, " ".join(one.needs)) for one in save.added)
+        arguments: list[Any] = [
+            *(save.erased, save.known, _words(save.points), len(save.added), int(save.has_key)),
+            *chain.from_iterable(points),
+            *chain.from_iterable(save.segments.items()),
+        ]
+        return bool(with_retries(lambda: SAVE(self._client, self._keys(session_id), arguments), self._retry_for))
+
+    def segment(self, session_id: str, name: str) -> bytes | None:
+        """One segment; None when it is gone."""
+        with diagnosed(self._client, self._keyspace, session_id):
+            return self._field(session_id, f"segment:{name}")
+
+    def manifest(self, session_id: str, point: EventId) -> bytes | None:
+        """What stands at a point; None when it is gone."""
+        return self._field(session_id, f"point:{point}")
+
+    def points(self, session_id: str) -> list[EventId]:
+        """The points there are; none where something else is in the place of the snapshot, or of its list of points."""
+        try:
+            return _points(self._field(session_id, "points", _LISTED_BYTES) or b"")
+        except ServerRefusedError:
+            return []
+
+    def drop(self, session_id: str, has_key: bool = True) -> None:
+        """Throw the snapshot of a session away; it is made anew.
+
+        Args:
+            session_id: The session.
+            has_key: Otherwise one that is authenticated stays: whoever cannot make it anew must not throw it away.
+        """
+        key = self._keyspace.session(session_id).snapshot
+        if has_key or self._field(session_id, "authenticated") is None:
+            with_retries(lambda: self._client.execute_command("UNLINK", key), self._retry_for)
+
+    def _field(self, session_id: str, name: str, most: int = _BLOB_BYTES) -> bytes | None:
+        """A field of the hash; None when it is gone, or larger than any that is ever stored."""
+        ask = partial(self._client.execute_command, NEVER_DECODE=True)
+        key = self._keyspace.session(session_id).snapshot
+        if with_retries(partial(ask, "HSTRLEN", key, name), self._retry_for) > most:
+            return None
+        found: bytes | None = with_retries(partial(ask, "HGET", key, name), self._retry_for)
+        return found
+
+    def _keys(self, session_id: str) -> tuple[str, str, str]:
+        keys = self._keyspace.session(session_id)
+        return keys.events, keys.head, keys.snapshot
+
+
+def _points(listed: bytes) -> list[EventId]:
+    return list(dict.fromkeys(EventId(int(ms), int(revision)) for ms, revision in _POINTS.findall(listed)))
+
+
+def _words(points: Sequence[EventId]) -> str:
+    return " ".join(map(str, points))

@@ -1,0 +1,285 @@
+"""The machinery of one consumer: threads that take, a thread that settles, and a channel in between."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from functools import partial
+from itertools import cycle
+from typing import Protocol
+
+from valkey import ValkeyCluster
+
+from ..errors import FeedGapError, SessionLogError
+from ..event_log import EventLog
+from ..events import selector
+from ..feed import Envelope, FeedId
+from ..server.border import is_transient, options_of
+from ..server.outage import Outage
+from .acknowledger import Acknowledger
+from .assignment import PartitionAssignment
+from .backfill import Backfill
+from .bodies import Bodies
+from .channel import Channel
+from .counters import Counters
+from .credits import Credits
+from .delivery import BaseDelivery
+from .failure import Failure
+from .fetcher import Fetcher
+from .group import Group
+from .ordered_channel import OrderedChannel
+from .protocol import FeedEntry, Gap
+from .settings import SubscriptionSettings
+
+logger = logging.getLogger(__name__)
+
+_LANES = 32
+_GOODBYE = 5.0
+_BLOCKED_FOR, _TELL_EVERY = 5.0, 60.0
+
+
+class HasEvents(Protocol):
+    """What a subscription needs of a `SessionLog`."""
+
+    events: EventLog
+
+
+class Consumer:
+    """One consumer at work.
+
+    Args:
+        log: The log.
+        settings: How it is read.
+        kind: What deliveries are made of.
+
+    Attributes:
+        settings: How the log is read.
+        counters: What was seen.
+        channel: What is to be handled.
+        settles_all: Whether all that is handed out is certain to be settled, so that nobody need be told what waits.
+    """
+
+    def __init__(self, log: HasEvents, settings: SubscriptionSettings, kind: type[BaseDelivery]) -> None:
+        events, self._is_stopping, self._pid = log.events, False, os.getpid()
+        self.settings, self.counters = settings, Counters(settings.group)
+        self.settles_all, self._tell_at = False, 0.0
+        self._events, self._feeds = events, cycle(range(events.keyspace.partitions))
+        self._ordered = OrderedChannel() if settings.ordered else None
+        self.channel: Channel[BaseDelivery] = Channel() if self._ordered is None else self._ordered
+        self._kind, self._wanted = kind, selector(settings.types, settings.agent)
+        self._all = settings.types is None and settings.agent is None
+        self._bodies = Bodies(events.client, events.keyspace, events.retry_for) if settings.bodies else None
+        group = Group(events.client, events.keyspace, settings, events.retry_for)
+        self._outage = Outage("subscriber", f"{settings.group}/{settings.consumer}")
+        self._acknowledger = Acknowledger(
+            group, self.counters, self.end, self._settled, self._chores, self.channel.release, self._outage
+        )
+        self._group, self._backfill = (
+            group,
+            Backfill(events, group, self, self.counters, kind, self._outage, self._go_on),
+        )
+        self._assignment = PartitionAssignment(group)
+        with suppress(SessionLogError):
+            # Whoever leaves at once has begun in all partitions. What fails here, the intakes meet again.
+            group.begin()
+        lanes = _lanes(events.client, events.keyspace.partitions)
+        room = Credits(settings.most_in_flight, settings.least_room, lambda: self._acknowledger.in_flight)
+        take = partial(
+            Fetcher,
+            group,
+            self._acknowledger,
+            self,
+            self._backfill,
+            self.counters,
+            self._outage,
+            assignment=self._assignment,
+            room=room,
+        )
+        self._intake_of: dict[int, Fetcher] = {}
+        self._intakes = [take(partitions=lane) for lane in lanes]
+        self._intake_of = {partition: one for one, lane in zip(self._intakes, lanes, strict=True) for partition in lane}
+
+    def _chores(self) -> None:
+        if self.settings.ordered:
+            self._backfill.fail_overdue()
+        self._tell_of_blocked()
+        self._trim()
+
+    def _tell_of_blocked(self) -> None:
+        """A loop that does not settle what it was handed waits for itself: nothing else would say so."""
+        now = time.monotonic()
+        if self._ordered is None or self.settles_all or now < self._tell_at:
+            return
+        if blocked := self._ordered.blocked(min(_BLOCKED_FOR, self.settings.claim_after)):
+            self._tell_at = now + _TELL_EVERY
+            one = blocked.delivery
+            logger.warning(
+                "consumer=<%s>, session=<%s>, event=<%s>, seconds=<%.0f>, waiting=<%d> | this consumer waits for an "
+                "ack of its own: in order, what follows in a session comes once what was handed out is settled",
+                *(self.settings.consumer, one.session_id, one.id, now - one.started, blocked.waiting),
+            )
+
+    def _trim(self) -> None:
+        """One feed after the other: there is no hurry."""
+        partition = next(self._feeds)
+        try:
+            self._events.trim_feed(partition, is_patient=False)
+        except SessionLogError as error:
+            if is_transient(error):
+                raise
+            logger.warning("partition=<%d>, error=<%s> | the feed was not trimmed", partition, error)
+
+    def begin(self, delivery: BaseDelivery, now: float) -> bool:
+        """Note that it is being handled; not if somebody else may have it by now, or it has to wait for another."""
+        if self._may_begin(delivery, now):
+            return True
+        self.channel.release(delivery)
+        return False
+
+    def _may_begin(self, delivery: BaseDelivery, now: float) -> bool:
+        if delivery.is_settled:
+            return False
+        if self._is_stopping:
+            self.give_back([delivery])
+            return False
+        if now > delivery.expires:
+            self._acknowledger.give_up(delivery)
+            return False
+        return self._acknowledger.begin(delivery, now)
+
+    def stop(self) -> None:
+        """Take nothing more, give back what nobody has begun, and let the iteration end."""
+        self._is_stopping = True
+        for fetcher in self._intakes:
+            fetcher.stop()
+        self.give_back(self.channel.drain())
+        self._acknowledger.give_back_what_waits()
+
+    def give_back(self, deliveries: Iterable[BaseDelivery]) -> None:
+        """Let others have them; what does not come from the feed is noted as unsettled, and needs no giving back."""
+        self._acknowledger.give_back([one for one in deliveries if one.key])
+
+    def close(self, error: BaseException | None) -> None:
+        """Stop, and tell the server of everything; what was begun and not settled has failed if there was an error."""
+        if os.getpid() != self._pid:
+            # A forked process has none of the threads, and nothing of this is its own.
+            return
+        self.stop()
+        deadline = time.monotonic() + _GOODBYE
+        for fetcher in self._intakes:
+            fetcher.join(deadline - time.monotonic())
+        self.give_back(self.channel.drain())
+        failed = Failure.of(error, self._acknowledger.keeps_texts) if isinstance(error, Exception) else None
+        self._backfill.close(failed is not None)
+        self._acknowledger.close(_GOODBYE, failed)
+        # At the very end: whoever takes over a partition in order is to find it settled.
+        with suppress(SessionLogError):
+            self._group.leave(range(self._events.keyspace.partitions))
+        self._outage.close()
+
+    def catch_up(self, gap: FeedGapError) -> None:
+        """See `Deliveries.catch_up`."""
+        self._backfill.catch_up(_gap_of(gap))
+
+    def skip(self, gap: FeedGapError) -> None:
+        """See `Deliveries.skip`."""
+        self._backfill.skip(_gap_of(gap))
+
+    # What the fetcher and the backfill hand over ---------------------------------------------------------------------
+
+    def receive(self, partition: int, given: Sequence[FeedEntry]) -> Sequence[BaseDelivery]:
+        """Make deliveries of what the feed gave."""
+        expires = time.monotonic() + self.settings.lease
+        made = [self._kind(partition, one, self._acknowledger, expires) for one in given]
+        self._acknowledger.add(made)
+        return made
+
+    def hand_over(self, deliveries: Sequence[BaseDelivery]) -> None:
+        """Give them to whoever reads; what nobody wants is done at once. May be repeated after an error."""
+        made = [one for one in deliveries if not one.is_settled]
+        wanted = self._sound(made, partial(self._kind.read, keyspace=self._events.keyspace))
+        if not self._all or self._backfill.knows_any:
+            wanted = [one for one in wanted if self._is_wanted(one)]
+        if self._bodies:
+            wanted = self._with_bodies(wanted, self._bodies)
+        repeated = len(deliveries) - [one.attempts for one in deliveries].count(1)
+        self.counters.add(delivered=len(wanted), redelivered=repeated)
+        self.channel.put(wanted)
+
+    def _with_bodies(self, wanted: Sequence[BaseDelivery], bodies: Bodies) -> list[BaseDelivery]:
+        for one, error in bodies.add_to(wanted):
+            self._reject(one, error)
+        return self._sound((one for one in wanted if not one.is_settled), self._kind.check)
+
+    def _sound(self, deliveries: Iterable[BaseDelivery], check: Callable[[BaseDelivery], object]) -> list[BaseDelivery]:
+        """Those that pass; what does not is parked, and all others go on."""
+        found: list[BaseDelivery] = []
+        for one in deliveries:
+            try:
+                check(one)
+            except Exception as error:
+                # Whatever stands in an entry that somebody else wrote, and whatever it does to those who read it.
+                self._reject(one, error)
+            else:
+                found.append(one)
+        return found
+
+    def _reject(self, delivery: BaseDelivery, error: Exception) -> None:
+        failure = Failure.of_rejected(error)
+        logger.warning("delivery=<%s>, error=<%s> | parked, it is not what it should be", delivery, failure.error)
+        delivery.is_settled = True
+        self._acknowledger.fail(delivery, "park", failure)
+        self.counters.add(rejected=1)
+        self.rejected(error)
+
+    def rejected(self, error: Exception) -> None:
+        """Raise it to whoever reads, where that was asked for."""
+        if self.settings.on_corrupt == "raise":
+            self.tell(error)
+
+    def tell(self, error: Exception) -> None:
+        """Raise it to whoever reads, who may go on."""
+        self.channel.put([error])
+
+    def end(self, error: Exception) -> None:
+        """Raise it to whoever reads; nothing comes after it."""
+        self.channel.close(error)
+
+    def _is_wanted(self, delivery: BaseDelivery) -> bool:
+        envelope = delivery.envelope
+        if self.wants(envelope) and not self._backfill.has_delivered(envelope):
+            return True
+        delivery.is_settled = True
+        self._acknowledger.ack(delivery)
+        return False
+
+    def wants(self, envelope: Envelope) -> bool:
+        """See `backfill.BackfillReader`."""
+        return self._wanted(envelope.type, envelope.agent)
+
+    def _go_on(self, partition: int) -> None:
+        """Some of what is read beside the feed was settled."""
+        if fetcher := self._intake_of.get(partition):
+            fetcher.go_on(partition)
+
+    def _settled(self, partition: int, seconds: float) -> None:
+        """Something failed, or stood in the way of others: it is worth asking again then."""
+        if fetcher := self._intake_of.get(partition):
+            fetcher.try_again(partition, seconds)
+
+
+def _lanes(client: object, partitions: int) -> list[list[int]]:
+    """Which partitions a thread serves: one for all, but a cluster is read slot by slot."""
+    # Each thread holds a connection while it waits; one is left for what is settled, and one for the user.
+    most = max(1, (options_of(client).get("max_connections") or _LANES) - 2)
+    count = min(_LANES, partitions, most) if isinstance(client, ValkeyCluster) else 1
+    return [list(range(number, partitions, count)) for number in range(count)]
+
+
+def _gap_of(error: FeedGapError) -> Gap:
+    if not isinstance(error.after, FeedId) or not isinstance(error.before, FeedId):
+        raise SessionLogError(f"{error!r} is no gap of a subscription")
+    return Gap(error.after, error.before)
