@@ -306,9 +306,7 @@ def test_a_plain_call_makes_no_claim(session_log: SessionLog, appended: list[lis
 class Node(Till):
     """The same in a node of a graph or swarm."""
 
-    def running(self, log: SessionLog, make: str, *script: Any, **manager: Any) -> Any:
-        multiagent = pytest.importorskip("strands.multiagent")
-
+    def node(self, name: str, *script: Any) -> Agent:
         @tool
         def charge(amount: int) -> str:
             """Charge somebody."""
@@ -318,17 +316,26 @@ class Node(Till):
             return "charged"
 
         model = ScriptedModel(script or ["Charged."])
-        node = Agent(name="one", model=model, tools=[charge], callback_handler=None)
+        node = Agent(name=name, model=model, tools=[charge], callback_handler=None)
         node.hooks.add_callback(hook_event("BeforeToolCallEvent"), approve)
+        return node
+
+    def running(self, log: SessionLog, make: str, *script: Any, **manager: Any) -> Any:
+        if make != "swarm":
+            return self.side_by_side(log, ["one"], *script, **manager)
+        multiagent = pytest.importorskip("strands.multiagent")
         session_manager = ValkeySessionManager("s", log=log, **manager)
-        if make == "swarm":
-            return multiagent.Swarm([node], session_manager=session_manager, id="g")
-        builder = multiagent.GraphBuilder()
-        builder.add_node(node, "one")
-        builder.set_entry_point("one")
+        return multiagent.Swarm([self.node("one", *script)], session_manager=session_manager, id="g")
+
+    def side_by_side(self, log: SessionLog, names: Sequence[str], *script: Any, **manager: Any) -> Any:
+        """A graph that begins with all of these nodes at once."""
+        builder = pytest.importorskip("strands.multiagent").GraphBuilder()
+        for name in names:
+            builder.add_node(self.node(name, *script), name)
+            builder.set_entry_point(name)
         builder.set_graph_id("g")
         builder.set_execution_timeout(60)
-        builder.set_session_manager(session_manager)
+        builder.set_session_manager(ValkeySessionManager("s", log=log, **manager))
         return builder.build()
 
     def ask_in(self, log: SessionLog, make: str) -> Any:
@@ -360,6 +367,29 @@ def test_of_two_graphs_or_swarms_that_are_given_the_answer_one_runs_the_tool(
     assert [one for one in found if one not in refused] == ["completed"]
     assert "answering" not in session_log.state("s").multi_agents["g"]
     assert session_log.verify("s").ok
+
+
+@pytest.mark.parametrize("record", ["all", "state"])
+def test_no_node_of_those_side_by_side_runs_a_tool_before_the_answers_are_claimed(
+    session_log: SessionLog, monkeypatch: pytest.MonkeyPatch, record: Any
+) -> None:
+    till, nodes = Node(seconds=0), ["one", "two"]
+    stopped = till.side_by_side(session_log, nodes, [call("charge", amount=10)])("Charge 10.")
+    if stopped.status.value != "interrupted":
+        pytest.skip("this version of Strands has no interrupts in nodes")
+    running = till.side_by_side(session_log, nodes, record=record)
+    charged, append = list[list[int]](), session_log.events.append
+
+    def late(*arguments: Any) -> Any:
+        # Time enough for a tool that does not wait.
+        till.is_charging.wait(timeout=0.3)
+        charged.append(list(till.charged))
+        return append(*arguments)
+
+    monkeypatch.setattr(session_log.events, "append", late)
+    assert running(yes(stopped)).status.value == "completed"
+    assert charged[0] == []
+    assert till.charged == [10, 10]
 
 
 def test_a_graph_that_died_with_the_answer_is_given_it_again_after_a_rewind(session_log: SessionLog) -> None:

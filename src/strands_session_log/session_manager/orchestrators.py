@@ -288,8 +288,11 @@ class Orchestrator:
 
     def _claim(self, source: Any) -> Callable[[], None] | None:
         """Strands takes the answers of humans only after it told that the orchestrator was called."""
-        if self._answering or not (answers := answered(source)):
+        if not (answers := answered(source)):
             return None
+        if self._answering:
+            # A node beside the first one: its tools, too, wait until the claim has landed.
+            return self._writing(self._outbox_of(source))
         self._answering = Answering(tuple(answers), str(self._outbox_of(source).moved))
         return self.synced(source)
 
