@@ -71,6 +71,22 @@ def test_orchestrator_state_with_bytes_comes_back(session_log: SessionLog) -> No
     assert manager.read_multi_agent("g", "o") == {"input": {"image": b"\x00png"}}
 
 
+def test_an_orchestrator_of_ones_own_without_hooks_is_synced_by_hand(session_log: SessionLog) -> None:
+    class Counting:
+        id = "o"
+        step = 1
+
+        def serialize_state(self) -> dict[str, Any]:
+            return {"step": self.step}
+
+    manager = ValkeySessionManager("g", log=session_log)
+    orchestrator: Any = Counting()
+    manager.create_multi_agent("g", orchestrator)
+    orchestrator.step = 2
+    manager.sync_multi_agent(orchestrator)
+    assert manager.read_multi_agent("g", "o") == {"step": 2}
+
+
 def test_the_nodes_of_a_graph_and_what_their_agents_say_are_in_the_log(session_log: SessionLog) -> None:
     graph(session_log)("Tell me.")
     nodes = [one.event for one in session_log.read("g", types="node.*")]

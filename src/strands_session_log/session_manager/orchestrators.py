@@ -101,8 +101,10 @@ class Orchestrators:
 
     def synced(self, source: Any, restore: Callable[[Any], None]) -> Callable[[], None]:
         """Put the state of an orchestrator in line, as it is now; returns what writes it."""
-        found = self._each.get(getattr(source, "hooks", None)) or Orchestrator(self, restore)
-        return found.synced(source)
+        registry = getattr(source, "hooks", None)
+        # One of the user's own making may have no hooks.
+        found = None if registry is None else self._each.get(registry)
+        return (found or Orchestrator(self, restore)).synced(source)
 
     def without_redacted(self, name: str, state: dict[str, Any]) -> dict[str, Any]:
         """The state of an orchestrator, without what was redacted in its nodes."""
