@@ -206,8 +206,11 @@ class Orchestrator:
         outbox = self._outbox
         if self._is_withheld or outbox is None or not found.is_above(outbox.agent_id):
             return
+        with session_exceptions():
+            # Not under the lock, for which nodes wait in the event loop.
+            known = self._state or from_json(self._all.state_of(outbox.agent_id) or {})
         with self._state_lock, session_exceptions():
-            state = self._state or from_json(self._all.state_of(outbox.agent_id) or {})
+            state = self._state or known
             cleaned = without(state, [found], above=True)
             if cleaned is state:
                 return
