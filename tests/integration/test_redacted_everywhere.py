@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from contextlib import suppress
 from itertools import pairwise
 from typing import Any
 
@@ -140,6 +142,35 @@ def test_what_is_redacted_in_an_agent_that_is_a_tool_is_gone_from_the_state_of_i
     assert again.flush()
     assert is_stored(session_log, SECRET, ASKED, ANSWERED) == []
     assert leader(session_log, helper()).messages == agent.messages
+
+
+@has_agents_as_tools
+def test_agents_that_are_tools_may_redact_side_by_side(
+    session_log: SessionLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = ["left", "right"]
+
+    def leading(helpers: Any, *script: Any) -> Agent:
+        tools = [talker(None, *helpers, name=name).as_tool() for name in names]
+        return talker(session_log, *script, name="leader", tools=tools)
+
+    both = [call(name, input="Go.") for name in names]
+    stopped = leading([[call("look"), call("charge")]], both)("Ask them.")
+    assert len(stopped.interrupts) == 2
+    at_once, erase = threading.Barrier(2), session_log.events.erase
+
+    def meet(*arguments: Any) -> Any:
+        # Two that erase at the same time meet here; one that erases alone goes on.
+        with suppress(threading.BrokenBarrierError):
+            at_once.wait(timeout=0.5)
+        return erase(*arguments)
+
+    monkeypatch.setattr(session_log.events, "erase", meet)
+    agent = leading([REFUSES], "Fine.")
+    agent(answer(stopped))
+    results = [block["toolResult"]["status"] for block in agent.messages[-2]["content"]]
+    assert results == ["success", "success"]
+    assert is_stored(session_log, SECRET) == []
 
 
 def test_erasing_a_message_erases_it_wherever_it_is_held(session_log: SessionLog) -> None:

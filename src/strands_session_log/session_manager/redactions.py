@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterable
+from contextlib import suppress
 
 from strands.types.session import SessionMessage
 
@@ -27,6 +29,7 @@ class Redactions:
         self._log, self._session_id = log, session_id
         self._unerased: set[tuple[str, int]] = set()
         self._unfound: list[tuple[str, Sought]] = []
+        self._erasing = threading.Lock()
 
     def redact(self, outbox: Outbox, message: SessionMessage) -> None:
         """Put a redaction in line; a message that is held back is just another one then.
@@ -51,15 +54,24 @@ class Redactions:
     def finish(self, agent_id: str) -> None:
         """Erase what an agent's redacted messages said before; what fails stays to be done.
 
+        Tools that run side by side write side by side, too: what one of them erases the other waits for.
+
         Raises:
             SessionLogError: When it cannot be erased now.
         """
+        if any(agent == agent_id for agent, _ in (*self._unerased, *self._unfound)):
+            with self._erasing:
+                self._finish(agent_id)
+
+    def _finish(self, agent_id: str) -> None:
         for waiting in [one for one in list(self._unerased) if one[0] == agent_id]:
             erase_original(self._log, self._session_id, *waiting)
             self._unerased.discard(waiting)
         for one in [one for one in list(self._unfound) if one[0] == agent_id]:
             erase_copies(self._log, self._session_id, one[1])
-            self._unfound.remove(one)
+            # Unless it went with the session meanwhile.
+            with suppress(ValueError):
+                self._unfound.remove(one)
 
     def forget(self) -> None:
         """The session was deleted."""

@@ -58,7 +58,7 @@ class Transcript:
         self._agents: WeakKeyDictionary[Any, tuple[Facts, Guardrail]] = WeakKeyDictionary()
         self._to_erase: set[int] = set()
         self._has_begun = False
-        self._index_lock, self._write_lock = threading.Lock(), threading.Lock()
+        self._index_lock, self._write_lock, self._erase_lock = threading.Lock(), threading.Lock(), threading.Lock()
 
     def handlers(self, agent: Any) -> Handlers:
         """What to do in a run of the node, which begins after what the log holds of it by then."""
@@ -131,13 +131,18 @@ class Transcript:
     def _write(self) -> None:
         with session_exceptions():
             self._flush()
-            for index in sorted(self._to_erase):
-                erase_original(self._log, self._session_id, self._name, index, self._redact)
-                self._to_erase.discard(index)
-            while self._never_written:
-                self._redact(self._never_written[0])
-                erase_copies(self._log, self._session_id, self._never_written[0])
-                self._never_written.pop(0)
+            # Runs of one node may write side by side: what is erased once must not be taken for what comes after it.
+            with self._erase_lock:
+                self._erase()
+
+    def _erase(self) -> None:
+        for index in sorted(self._to_erase):
+            erase_original(self._log, self._session_id, self._name, index, self._redact)
+            self._to_erase.discard(index)
+        while self._never_written:
+            self._redact(self._never_written[0])
+            erase_copies(self._log, self._session_id, self._never_written[0])
+            self._never_written.pop(0)
 
     def _flush(self) -> None:
         with self._write_lock:
