@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import logging
+import tracemalloc
 from typing import Any
 
 import pytest
 from opentelemetry.sdk.trace import TracerProvider
 from strands import Agent
+from strands.agent.conversation_manager import NullConversationManager
 from strands.hooks import HookProvider
-from strands_agents import happened
+from strands_agents import add, call, happened
 
 from strands_session_log import SessionLog, SessionRecorder, errors, events
 from strands_session_log.lifecycle.erasing import erase_original
@@ -249,3 +251,21 @@ def test_only_what_was_said_before_the_redaction_is_erased(session_log: SessionL
     erased = [one.id.revision for one in session_log.read("s") if one.event.is_erased]
     assert erased == [1, 2]
     assert len(happened(session_log, types="payload.erased")) == 1
+
+
+def test_what_waits_for_a_server_that_is_away_does_not_hold_the_whole_conversation_with_each_message() -> None:
+    spoken = [{"role": role, "content": [{"text": "Well."}]} for role in ("user", "assistant")] * 1_000
+    rounds = [[call("add", a=1, b=2)]] * 50
+    recorder = SessionRecorder("valkey://127.0.0.1:1", "s", record="state")
+    agent = make_agent(
+        recorder, [*rounds, "3."], messages=spoken, tools=[add], conversation_manager=NullConversationManager()
+    )
+    tracemalloc.start()
+    try:
+        agent("Add.")
+        kept, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+        recorder.close(0.01)
+    # Beside what the model was asked: the conversation once, as it is at the end, and the new messages.
+    assert kept < 40 * 2**20

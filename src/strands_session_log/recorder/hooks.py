@@ -290,7 +290,9 @@ class _Recording:
     def _message_added(self, hook: Any) -> None:
         said = self._guardrail.said(hook.message, hook.agent)
         message, trace = _snapshot(hook.message), current_traceparent()
-        held = [{"tracking_id": one.get("tracking_id")} for one in hook.agent.messages]
+        # All that counts of what the agent holds; the rest would be kept with each step that waits.
+        name = message.get("tracking_id")
+        held = [message for one in hook.agent.messages if name is not None and one.get("tracking_id") == name]
         record = self._record(hook.agent) if self.agent else None
 
         def step(outbox: Outbox) -> None:
