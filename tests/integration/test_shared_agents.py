@@ -23,6 +23,7 @@ from strands.types.exceptions import SessionException  # noqa: E402
 from strands_agents import call, happened  # noqa: E402
 
 from strands_session_log import SessionLog, SessionRecorder, ValkeySessionManager  # noqa: E402
+from strands_session_log.lifecycle.hooks import hook_event  # noqa: E402
 from strands_session_log.testing.model import ScriptedModel  # noqa: E402
 from support.waiting import wait_until  # noqa: E402
 
@@ -75,6 +76,33 @@ def test_each_request_is_in_its_own_session_and_nothing_is_left_on_the_agent(ses
         assert f"I am {user}." in texts
         assert other not in texts
         assert session_log.verify(user).ok
+
+
+def test_requests_that_hand_the_same_state_to_their_graphs_are_told_apart_when_both_wait_for_an_agent(
+    session_log: SessionLog,
+) -> None:
+    shared, state = speaker("one"), dict[str, Any]()
+    bob_waits, alice_is_done = threading.Event(), threading.Event()
+
+    async def let_bob_come(_: Any) -> None:
+        bob_waits.wait(timeout=30)
+
+    async def let_alice_go_first(_: Any) -> None:
+        bob_waits.set()
+        alice_is_done.wait(timeout=30)
+
+    def request(user: str, wait: Any) -> None:
+        running = graph({"a": shared}, ValkeySessionManager(user, log=session_log))
+        running.hooks.add_callback(hook_event("BeforeNodeCallEvent"), wait)
+        running(f"I am {user}.", state)
+
+    bob = threading.Thread(target=request, args=("bob", let_alice_go_first))
+    bob.start()
+    request("alice", let_bob_come)
+    alice_is_done.set()
+    bob.join()
+    assert said(session_log, "alice", "g:a") == ["I am alice.", "one 0."]
+    assert said(session_log, "bob", "g:a") == ["I am bob.", "one 1."]
 
 
 def test_what_an_agent_says_alone_is_in_no_session_of_its_graphs(session_log: SessionLog) -> None:

@@ -7,8 +7,10 @@ call of its node to the one after it. Nothing of a run stays behind on the agent
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import fields
 from functools import partial
 from typing import Any, TypeAlias
@@ -75,14 +77,13 @@ class NodeRun:
     Args:
         name: Of its transcript.
         executor: The agent, graph or swarm that is the node.
-        invocation_state: What Strands hands on from the orchestrator's call to its agents.
+        hook: What Strands tells before it; with it, what is handed on from the orchestrator's call to its agents.
         handlers: Makes what is done at the hook events of an agent, by the name of its transcript.
     """
 
-    def __init__(
-        self, name: str, executor: Any, invocation_state: Any, handlers: Callable[[str, Any], Handlers]
-    ) -> None:
-        self.name, self.invocation_state = name, invocation_state
+    def __init__(self, name: str, executor: Any, hook: Any, handlers: Callable[[str, Any], Handlers]) -> None:
+        self.name, self.invocation_state = name, hook.invocation_state
+        self.source_id, self.task = id(hook.source), _task()
         self._listener = _listener(executor)
         self.handlers = handlers(name, executor) if self._listener and hasattr(executor, "messages") else {}
         self.within = NodeRuns(handlers)
@@ -111,7 +112,7 @@ class NodeRuns:
         """A node of an orchestrator is about to be called."""
         executor = _executor(hook.source, hook.node_id)
         if executor is not None:
-            run = NodeRun(node_name(above, hook.node_id), executor, hook.invocation_state, self._handlers)
+            run = NodeRun(node_name(above, hook.node_id), executor, hook, self._handlers)
             self._replace((id(hook.source), hook.node_id), run)
 
     def ended(self, hook: Any) -> None:
@@ -190,7 +191,11 @@ class _Listener:
     def _calling(self, hook: Any) -> list[NodeRun]:
         """The run that a call comes from, for each that records it; a call from elsewhere has a state of its own."""
         state = hook.invocation_state if _TELLS_STATE else next((run.invocation_state for run in self.runs), None)
-        return [run for run in self.runs if run.invocation_state is state]
+        calling = [run for run in self.runs if run.invocation_state is state]
+        if len({run.source_id for run in calling}) > 1:
+            # Callers that hand the same state to each call. Rather none than another one's session hears it.
+            calling = [run for run in calling if run.task is _task()]
+        return calling
 
     def _node_started(self, hook: Any) -> None:
         for run in self._calling(hook):
@@ -203,6 +208,12 @@ class _Listener:
     def _orchestrator_ended(self, hook: Any) -> None:
         for run in self._calling(hook):
             run.within.end(hook.source)
+
+
+def _task() -> Any:
+    with suppress(RuntimeError):
+        return asyncio.current_task()
+    return None
 
 
 def _write_all(writers: Iterable[Callable[[], None]]) -> None:
