@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -115,6 +116,29 @@ def test_what_others_have_settled_and_was_trimmed_is_no_gap(make_client: Callabl
                 next(one if one._consumer.channel else other).ack(confirm=True)
                 trim(log)
         assert not any(found.gap for found in log.groups())
+
+
+def test_what_had_failed_when_its_feed_was_lost_is_read_from_its_session(
+    make_client: Callable[..., Any], namespace: str
+) -> None:
+    """Its consumer was given it, and the group, which knew that it is not settled, went with the feed."""
+    log = SessionLog(make_client(), namespace)
+    told, failed = Told(log), threading.Event()
+
+    def handle(delivery: Any) -> None:
+        if number_of(delivery)[1] == 1 and not failed.is_set():
+            failed.set()
+            raise ValueError
+
+    with Consumer(log, handle=handle, on_gap="catch_up", backoff=0.5, claim_after=1) as consumer:
+        told([0], "only")
+        wait_until(lambda: consumer.handled, "the first")
+        told([1], "only")
+        wait_until(lambda: failed.is_set() and log.groups()[log.events.keyspace.partition("only")].pending, "a failure")
+        wait_until(lambda: not consumer.deliveries._consumer._acknowledger._queue, "the group to know of it")
+        log.client.execute_command("DEL", log.events.keyspace.feed(log.events.keyspace.partition("only")))
+        told([2], "only")
+        wait_until(lambda: {number for _, number in consumer.handled} == {0, 1, 2}, "all events", timeout=20)
 
 
 class Turmoil:

@@ -124,6 +124,14 @@ local function is_envelope(fields)
     return #fields == 12 and fields[1] == 'session'
 end
 
+-- Whether an id stands before another in the stream, whatever their numbers are.
+local function stands_before(one, other)
+    local ms, sequence = string.match(one, '^(%d+)%-(%d+)$')
+    local other_ms, other_sequence = string.match(other, '^(%d+)%-(%d+)$')
+    if tonumber(ms) ~= tonumber(other_ms) then return tonumber(ms) < tonumber(other_ms) end
+    return tonumber(sequence) < tonumber(other_sequence)
+end
+
 -- Whether no number is missing between the last that is known and an entry that follows. Where others have written
 -- between, what stands before that tells.
 local function follows(feed, last, id)

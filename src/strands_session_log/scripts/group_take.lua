@@ -54,7 +54,14 @@ local function begin(checkpoint)
         if first then at = beside(first[1], -1) end
         call('HSET', group, 'checkpoint', at, 'created', now)
         if ARGV[5] == 'beginning' then call('HSET', group, 'backfill', 'history') end
-    elseif not first_of_feed() and sequence_of(last_of_feed()) > sequence_of(at) then
+        call('XGROUP', 'CREATE', feed, name, at, 'MKSTREAM')
+        return at
+    end
+    local first = first_of_feed()
+    if first and is_envelope(first[2]) and not follows(feed, sequence_of(at), first[1]) then
+        -- The feed was made anew, and what was pending went with the group: no consumer is to read on as if nothing was.
+        call('HSET', group, 'gap', widened(call('HGET', group, 'gap'), at, first[1]))
+    elseif not first and sequence_of(last_of_feed()) > sequence_of(at) then
         -- Nothing is left of what came after it, and nothing may come that would tell.
         local last = last_of_feed()
         local before = now .. '-' .. string.format('%.0f', sequence_of(last) + 1)
@@ -192,7 +199,9 @@ else
 end
 
 -- What is new -----------------------------------------------------------------------------------------------------
-local room, last = most - #entries / 3, math.max(sequence_of(delivered), known ~= '' and sequence_of(known) or 0)
+local room, last = most - #entries / 3, sequence_of(delivered)
+-- Where the group was given something of others behind what this consumer knows, that tells no number.
+if known ~= '' and stands_before(known, delivered) then last = math.max(last, sequence_of(known)) end
 if ordered and may_read then
     -- What is behind a gap comes only when somebody has heard of the gap, and perhaps has it read.
     local first = first_after(feed, delivered)
