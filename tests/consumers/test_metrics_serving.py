@@ -26,7 +26,7 @@ from strands_session_log_consumers.metrics import serving
 from strands_session_log_consumers.metrics.looking import Look
 from strands_session_log_consumers.metrics.serving import Endpoint, application
 from strands_session_log_consumers.metrics.state import State
-from support import Cluster
+from support import Cluster, wait_until
 
 
 class Trouble:
@@ -195,6 +195,13 @@ def test_a_request_that_comes_byte_by_byte_is_ended_too(hurry: None, endpoint: E
                 client.sendall(b"x")
 
 
+def is_served(endpoint: Endpoint) -> bool:
+    """Who waits for the thread has no more time than others have."""
+    with contextlib.suppress(http.client.HTTPException, OSError):
+        return ask(endpoint, "/") == (200, "served")
+    return False
+
+
 @pytest.mark.parametrize("takes", [0, 1000], ids=["nothing", "little by little"])
 def test_an_answer_that_is_not_taken_is_ended(hurry: None, monkeypatch: pytest.MonkeyPatch, takes: int) -> None:
     """More than may lie ready for a client: the thread that answers waits, and another client needs it."""
@@ -208,12 +215,12 @@ def test_an_answer_that_is_not_taken_is_ended(hurry: None, monkeypatch: pytest.M
     with Endpoint(app, "127.0.0.1", 0) as endpoint, connect(endpoint) as client, ThreadPoolExecutor(1) as pool:
         client.sendall(b"GET /large HTTP/1.0\r\n\r\n")
         client.recv(1)
-        served = pool.submit(ask, endpoint, "/")
+        served = pool.submit(wait_until, lambda: is_served(endpoint), "another client to be served")
         while not served.done():
             with contextlib.suppress(ConnectionError):
                 client.recv(takes)
             futures.wait([served], timeout=0.05)
-        assert served.result() == (200, "served")
+        served.result()
 
 
 def test_connections_are_bounded_and_who_comes_later_is_served_when_they_end(
