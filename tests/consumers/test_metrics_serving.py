@@ -60,7 +60,7 @@ def hurry(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def connect(endpoint: Endpoint) -> socket.socket:
     host, _, port = endpoint.url.removeprefix("http://").partition(":")
-    return socket.create_connection((host, int(port)), timeout=10)
+    return socket.create_connection((host, int(port)), timeout=30)
 
 
 def is_ended(client: socket.socket) -> bool:
@@ -70,7 +70,7 @@ def is_ended(client: socket.socket) -> bool:
 
 
 def ask(endpoint: Endpoint, path: str, method: str = "GET") -> tuple[int, str]:
-    connection = http.client.HTTPConnection(endpoint.url.removeprefix("http://"), timeout=10)
+    connection = http.client.HTTPConnection(endpoint.url.removeprefix("http://"), timeout=30)
     connection.request(method, path)
     response = connection.getresponse()
     return response.status, response.read().decode()
