@@ -13,17 +13,6 @@ local keep, at_most, length, patience, exactly = tonumber(ARGV[1]), tonumber(ARG
 if call('EXISTS', feed) == 0 then return { 0, 0, {}, {} } end
 local now = now_ms()
 
-local function order(id)
-    local ms, sequence = string.match(id, '^(%d+)%-(%d+)$')
-    return tonumber(ms), tonumber(sequence)
-end
-
-local function is_before(one, other)
-    local ms, sequence = order(one)
-    local other_ms, other_sequence = order(other)
-    return ms < other_ms or ms == other_ms and sequence < other_sequence
-end
-
 local hashes = {}
 for number = 6, #ARGV do hashes[ARGV[number]] = KEYS[number - 4] end
 
@@ -53,15 +42,15 @@ for _, info in ipairs(call('XINFO', 'GROUPS', feed)) do
         if call('HSETNX', hashes[name], 'abandoned', now) == 1 then abandoned[#abandoned + 1] = name end
     else
         call('HDEL', hashes[name], 'abandoned')
-        if not needed or is_before(from, needed) then needed = from end
+        if not needed or stands_before(from, needed) then needed = from end
     end
 end
 
 -- What is removed ---------------------------------------------------------------------------------------------------
 local least = string.format('%.0f-0', math.max(0, now - keep))
-if needed and is_before(needed, least) then least = needed end
+if needed and stands_before(needed, least) then least = needed end
 local oldest = string.format('%.0f-0', math.max(0, now - at_most))
-if is_before(least, oldest) then least = oldest end
+if stands_before(least, oldest) then least = oldest end
 -- Whole nodes first, and not too many at once. Exactly is what is left of one.
 local function trim(how, threshold)
     local removed = call('XTRIM', feed, how, '~', threshold, 'LIMIT', 10000)
@@ -81,9 +70,7 @@ local begins = first and first[1] or named(call('XINFO', 'STREAM', feed))['last-
 local lost = {}
 for _, group in ipairs(groups) do
     local name, delivered = group[1], group[2]
-    local _, last_sequence = order(delivered)
-    local _, sequence = order(begins)
-    local missing = sequence - last_sequence - (first and 1 or 0)
+    local missing = sequence_of(begins) - sequence_of(delivered) - (first and 1 or 0)
     if removed > 0 and missing > 0 then
         local before = first and begins or beside(begins, 1)
         call('HSET', hashes[name], 'gap', widened(call('HGET', hashes[name], 'gap'), delivered, before))

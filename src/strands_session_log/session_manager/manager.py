@@ -300,8 +300,8 @@ class ValkeySessionManager(RepositorySessionManager, LogRepository, NotCopied):
         records = self._held_records.get(agent_id, [])
         if tracking_id is None or outbox.tracked(tracking_id):
             same = [record for record in records if record.message is message]
-            changed = [record for record in same if not outbox.says(record.message_id, message)]
-            self._held_records[agent_id] = [record for record in records if record not in changed]
+            if changed := [record for record in same if not outbox.says(record.message_id, message)]:
+                self._held_records[agent_id] = [record for record in records if record not in changed]
 
     def _to_redact(self, outbox: Outbox, message: Message) -> list[SessionMessage]:
         """Every record of a message that is redacted: one that was tried again may stand under several indices."""

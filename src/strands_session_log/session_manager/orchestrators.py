@@ -90,7 +90,7 @@ class Orchestrators:
         self.life = None
         self.runs.end()
         self._transcripts.clear()
-        for one in self._each.values():
+        for one in list(self._each.values()):
             one.session_deleted()
 
     def keep_to_life(self, outbox: Outbox) -> None:
