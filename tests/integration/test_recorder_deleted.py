@@ -166,6 +166,7 @@ def test_a_batch_that_is_under_way_when_its_session_is_deleted_lands_before_or_n
     proxy.swallow_replies(of=SECRET.encode())
     proxy.hold_replies()
     agent(SECRET)
+    let_time_pass(direct)
     direct.delete("s")
     proxy.release_replies()
     assert recorder.flush()
