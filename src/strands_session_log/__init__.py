@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 from . import errors, events, instrumentation
 from .audit import Anchor, Audited, CheckedEvents, Verification
 from .codec.delta import Delta
-from .event_log import ANY, NO_SESSION, AgentAt, Durability, Expected, Progress, SessionAt, Tombstone
+from .event_log import ANY, NO_SESSION, AgentAt, Expected, Progress, SessionAt, Tombstone
 from .events import Recorded, SessionInfo
 from .feed import Envelope, FeedId, FeedRetention
 from .ids import EventId, Point
-from .server import ServerReport
+from .server import Durability, ServerReport
 from .session_log import SessionLog
 from .snapshot import SnapshotKey, SnapshotSettings
 from .state import AgentDiff, AgentState, Change, Integrity, MessageChange, MessageRecord, SessionDiff, SessionState

@@ -14,7 +14,7 @@ from strands_session_log import SessionLog, SnapshotSettings, errors, events
 from strands_session_log.event_log.snapshot_store import LoadedSnapshot, SnapshotWrite
 from strands_session_log.ids import EventId
 from strands_session_log.replay import fold
-from strands_session_log.server.border import text
+from strands_session_log.server import text
 from strands_session_log.snapshot import Authenticator, SnapshotPlace
 from strands_session_log.snapshot.blobs import pack, unpack
 from strands_session_log.state import SessionState

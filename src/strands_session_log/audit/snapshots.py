@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping
 from ..codec import rows
 from ..errors import CorruptEntryError, SessionLogError, SnapshotMismatchError
 from ..event_log import EventLog
-from ..event_log.head import fields_at
 from ..ids import EventId
 from ..snapshot import Authenticator, DamagedError, OtherVersionError, Restored, SnapshotPlace, restore
 from ..state import AgentState, Fold, Messages, SessionState, initial
@@ -62,7 +61,7 @@ class _Comparison:
 
     def _erased_now(self) -> str:
         key = self._log.keyspace.session(self._session_id).head
-        (found,) = fields_at(self._log.client, key, self._log.retry_for, "erased")
+        (found,) = self._log.store.fields(key, "erased")
         return (found or b"").decode(errors="replace")
 
     def problems(self, point: EventId, state: SessionState) -> Iterator[str]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import partial
 from typing import Any
 
 from ..codec import Entry, RawEntry, fields_of, id_of, parse, recorded
@@ -15,8 +14,7 @@ from ..event_log.deleter import KEPT
 from ..event_log.reader import place
 from ..ids import START, EventId, check_id, milliseconds
 from ..scripts import STANDING
-from ..server.border import text, with_retries
-from ..server.replies import pairs
+from ..server import pairs, text
 from ..snapshot import Authenticator
 from .anchors import Expect, Expectations
 from .checker import Checker, time_problem
@@ -171,10 +169,8 @@ class _Examination:
 
     def _look(self, start: str = "-", count: int = 0) -> tuple[SessionStanding, Sequence[RawEntry]]:
         keys = self._log.keyspace.session(self._session_id)
-        call = partial(STANDING, self._log.client, (keys.events, keys.head, keys.sessions), raw=True)
-        head, entries, score = with_retries(
-            lambda: call(arguments=(self._session_id, start, count)), self._log.retry_for
-        )
+        arguments = (self._session_id, start, count)
+        head, entries, score = self._log.store.run(STANDING, (keys.events, keys.head, keys.sessions), arguments)
         if isinstance(entries, bytes):
             raise ServerRefusedError(text(entries))
         if isinstance(head, bytes):
@@ -264,8 +260,7 @@ class _Examination:
         if not self._standing.text("predecessor"):
             return True
         key = self._log.keyspace.session(self._session_id).tombstones
-        found: int = with_retries(partial(self._log.client.execute_command, "HLEN", key), self._log.retry_for)
-        return found >= KEPT
+        return bool(self._log.store.command("HLEN", key) >= KEPT)
 
     def _others(self, last: EventId) -> Iterator[str]:
         """What is wrong with what stands elsewhere."""

@@ -2,7 +2,6 @@
 
 from .batching import FEW_EVENTS, batches, first_batch
 from .deleter import Tombstone
-from .durability import Durability
 from .eraser import Progress
 from .expected import ANY, NO_SESSION, AgentAt, Expected, InLife, Life, MultiAgentAt, SessionAt
 from .log import EventLog
@@ -12,7 +11,6 @@ __all__ = [
     "FEW_EVENTS",
     "NO_SESSION",
     "AgentAt",
-    "Durability",
     "EventLog",
     "Expected",
     "InLife",

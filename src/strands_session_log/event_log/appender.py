@@ -12,9 +12,8 @@ import random
 import time
 from collections import OrderedDict
 from collections.abc import Sequence
-from functools import partial
 from itertools import count
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 from ..codec import Encoded, encode
 from ..errors import (
@@ -28,14 +27,10 @@ from ..events import Event
 from ..ids import START, EventId
 from ..instrumentation import Rechained
 from ..instrumentation.hooks import hooks
-from ..keys import Keyspace
 from ..scripts import APPEND, ONCE, OUTCOME, Script
-from ..server.border import Client, may_have_written, text, with_retries
-from ..server.pinned_connection import PinnedConnection
-from ..server.timed import here
+from ..server import Store, may_have_written, text
 from .batching import check_batch
 from .chained_batch import ChainedBatch, Position, chain_batch
-from .durability import Durability, run_durably
 from .expected import Expected, conflict
 from .namespace import Layout
 
@@ -74,13 +69,9 @@ class Unsettled(NamedTuple):
 class Appender:
     """Appends to the sessions of one namespace; one for any number of threads."""
 
-    def __init__(
-        self, client: Client, keyspace: Keyspace, durability: Durability, retry_for: float, layout: Layout
-    ) -> None:
+    def __init__(self, store: Store, layout: Layout) -> None:
         """See `EventLog`."""
-        self.client, self.keyspace, self.retry_for = client, keyspace, retry_for
-        self._durability = durability
-        self._line, self._layout = PinnedConnection(client), layout
+        self._store, self._keyspace, self._layout = store, store.keyspace, layout
         self._positions: _Recent[Position] = _Recent(4096)
         # As long as nobody appends them again, they stay: a few hundred bytes each, without the content.
         self._unsettled: dict[tuple[str, str], list[Unsettled]] = {}
@@ -93,10 +84,6 @@ class Appender:
         """Where a session is thought to stand."""
         return self._positions.get(session_id) or Position()
 
-    def close(self) -> None:
-        """Hold no connection any more; the next append takes one again."""
-        self._line.hang_up()
-
     def forget(self, session_id: str) -> None:
         """Drop what is known of a session."""
         self._positions.pop(session_id)
@@ -105,7 +92,7 @@ class Appender:
         """See `EventLog.append`."""
         batch = self.checked(events)
         reply = self._outcome(session_id, self._unsettled_of(session_id, batch)) if self._unsettled else None
-        give_up = time.monotonic() + self.retry_for
+        give_up = time.monotonic() + self._store.retry_for
         for attempt in count(1):
             if reply is None or reply[0] == "moved":
                 reply = self._send_batch(session_id, batch, expected)
@@ -168,12 +155,10 @@ class Appender:
         """Whether one of these calls has landed, and if not, where the session stands in a history without them."""
         if unsettled is None:
             return None
-        keys = self.keyspace.session(session_id)
+        keys = self._keyspace.session(session_id)
         arguments = [str(part).encode() for call in unsettled.calls for part in call]
         try:
-            reply = with_retries(
-                partial(self._send, session_id, OUTCOME, (keys.events, keys.head), arguments), self.retry_for
-            )
+            reply, _ = self._store.run_pinned(OUTCOME, (keys.events, keys.head), arguments, session_id)
         except ServerUnavailableError as error:
             raise UnknownOutcomeError(session_id, str(error)) from error
         found = [text(part) for part in reply]
@@ -190,8 +175,8 @@ class Appender:
             self.settled(session_id, batch)
         if begun:
             # It needs a connection, and this one has nothing to do meanwhile.
-            self._line.hang_up()
-            self._layout.confirm(self.keyspace.partition(session_id))
+            self._store.release()
+            self._layout.confirm(self._keyspace.partition(session_id))
         return landed
 
     def settled(self, session_id: str, batch: Sequence[Encoded]) -> None:
@@ -220,20 +205,12 @@ class Appender:
         Whatever ends the sending without an answer leaves it open, an interrupt of the process among others. So does an
         attempt without a reply, if what the next one met says that it has not landed: that may be another primary.
         """
-        sent, was_lost, keys = 0, False, self.keyspace.session(session_id)
+        keys = self._keyspace.session(session_id)
         script_keys = keys.once if script is ONCE else keys.append if sealed.base.id.revision else keys.begin
         arguments = [*sealed.arguments, *(b"%d" % one for one in more)] if more else sealed.arguments
 
-        def send() -> Any:
-            nonlocal sent, was_lost
-            sent += 1
-            reply = self._send(session_id, script, script_keys, arguments)
-            # Also an attempt that the driver repeated by itself.
-            was_lost = sent > 1 or (here.call is not None and here.call.lost)
-            return reply
-
         try:
-            reply = [part.decode() if type(part) is bytes else part for part in with_retries(send, self.retry_for)]
+            raw, was_lost = self._store.run_pinned(script, script_keys, arguments, session_id)
         except BaseException as error:
             is_open = may_have_written(error)
             if is_open:
@@ -241,6 +218,7 @@ class Appender:
             if is_open and isinstance(error, SessionLogError) and not isinstance(error, UnknownOutcomeError):
                 raise UnknownOutcomeError(session_id, str(error)) from error
             raise
+        reply = [part.decode() for part in raw]
         if was_lost and reply[0] in ("moved", "conflict"):
             self._note_unsettled(session_id, sealed)
         return reply
@@ -252,11 +230,6 @@ class Appender:
         if found is None:
             noted.append(found := Unsettled(event_ids, []))
         found.calls.append(Call(str(sealed.base.id), len(batch), sealed.link))
-
-    def _send(self, session_id: str, script: Script, script_keys: tuple[str, ...], arguments: Sequence[bytes]) -> Any:
-        if not self._durability.command:
-            return script.over(self._line, script_keys, arguments)
-        return run_durably(self._durability, self.client, script, script_keys, arguments, session_id)
 
 
 class _Recent(Generic[V]):

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from functools import partial
 from typing import Any
 
 from ..errors import (
@@ -20,9 +19,7 @@ from ..errors import (
     WrongTypeError,
 )
 from ..ids import EventId, Ranges
-from ..keys import Keyspace
-from ..server.border import Client, text, with_retries
-from ..server.replies import pairs
+from ..server import Store, pairs, text
 from .fork_notes import ancestors_of, forks_of
 from .head import CURE, link, parsed, whole
 
@@ -63,7 +60,7 @@ _NEEDED = ("revision", "ms", "link")
 
 
 @contextmanager
-def diagnosed(client: Client, keyspace: Keyspace, *session_ids: str) -> Iterator[None]:
+def diagnosed(store: Store, *session_ids: str) -> Iterator[None]:
     """Let a call that fails over junk say which key of these sessions holds it.
 
     Raises:
@@ -73,7 +70,7 @@ def diagnosed(client: Client, keyspace: Keyspace, *session_ids: str) -> Iterator
         yield
     except (ServerRefusedError, ValueError) as error:
         if may_be_junk(error):
-            raise_if_corrupt(error, client, keyspace, *session_ids)
+            raise_if_corrupt(error, store, *session_ids)
         raise
 
 
@@ -84,24 +81,24 @@ def may_be_junk(error: Exception) -> bool:
     return isinstance(error, ValueError)
 
 
-def raise_if_corrupt(error: Exception, client: Client, keyspace: Keyspace, *session_ids: str) -> None:
+def raise_if_corrupt(error: Exception, store: Store, *session_ids: str) -> None:
     """Raise what is wrong with the keys of these sessions, if anything is.
 
     Raises:
         CorruptKeyError: From the error.
     """
     for session_id in session_ids:
-        found = _examine(client, keyspace, session_id)
+        found = _examine(store.with_retry_for(0), session_id)
         if found is not None:
             raise found from error
 
 
 @contextmanager
-def naming(client: Client, keys: Mapping[str, tuple[str, str]]) -> Iterator[None]:
+def naming(store: Store, keys: Mapping[str, tuple[str, str]]) -> Iterator[None]:
     """Let a call that fails over a key of another type say which of these it is.
 
     Args:
-        client: Where.
+        store: Where.
         keys: By key, its type and what to do if it has another.
 
     Raises:
@@ -110,38 +107,38 @@ def naming(client: Client, keys: Mapping[str, tuple[str, str]]) -> Iterator[None
     try:
         yield
     except ServerRefusedError as error:
-        found = wrong_type(error, client, keys) if error.is_wrong_type else error
+        found = wrong_type(error, store, keys) if error.is_wrong_type else error
         if found is error:
             raise
         raise found from error
 
 
-def wrong_type(error: ServerRefusedError, client: Client, keys: Mapping[str, tuple[str, str]]) -> ServerRefusedError:
+def wrong_type(error: ServerRefusedError, store: Store, keys: Mapping[str, tuple[str, str]]) -> ServerRefusedError:
     """The error, or one that names the key if one of these has another type.
 
     Args:
         error: What was raised.
-        client: Where.
+        store: Where.
         keys: By key, its type and what to do if it has another.
     """
     with suppress(SessionLogError):
         for key, (type_, cure) in keys.items():
-            found = text(with_retries(partial(client.execute_command, "TYPE", key), 0))
+            found = text(store.with_retry_for(0).command("TYPE", key))
             if found not in (type_, "none"):
                 return WrongTypeError(key, found, type_, cure)
     return error
 
 
-def _examine(client: Client, keyspace: Keyspace, session_id: str) -> CorruptKeyError | None:
-    keys = keyspace.session(session_id)._asdict()
+def _examine(store: Store, session_id: str) -> CorruptKeyError | None:
+    keys = store.keyspace.session(session_id)._asdict()
     try:
         for name, type_ in _TYPES.items():
-            found = text(with_retries(partial(client.execute_command, "TYPE", keys[name]), 0))
+            found = text(store.command("TYPE", keys[name]))
             if found not in (type_, "none"):
                 return WrongTypeError(keys[name], found, type_, CURES.get(name, CURE))
-        _check_head(client, keys["head"])
-        _check_end(client, keys["events"], CURE)
-        _check_end(client, keys["feed"], CURES["feed"])
+        _check_head(store, keys["head"])
+        _check_end(store, keys["events"], CURE)
+        _check_end(store, keys["feed"], CURES["feed"])
     except CorruptKeyError as corrupt:
         return corrupt
     except SessionLogError:
@@ -150,9 +147,8 @@ def _examine(client: Client, keyspace: Keyspace, session_id: str) -> CorruptKeyE
     return None
 
 
-def _check_head(client: Client, key: str) -> None:
-    reply: Any = with_retries(partial(client.execute_command, b"HGETALL", key, NEVER_DECODE=True), 0)
-    held = {name.decode(errors="replace"): value for name, value in pairs(reply)}
+def _check_head(store: Store, key: str) -> None:
+    held = {name.decode(errors="replace"): value for name, value in pairs(store.command(b"HGETALL", key))}
     for field in _NEEDED if held else ():
         parsed(key, field, held.get(field), str)
     for field, value in held.items():
@@ -167,10 +163,9 @@ def _reader(field: str) -> Any:
     return _HEAD.get(field, str)
 
 
-def _check_end(client: Client, key: str, cure: str) -> None:
+def _check_end(store: Store, key: str, cure: str) -> None:
     """Nothing can follow an id with a time that no clock has, and no script can count with it."""
-    newest = with_retries(partial(client.execute_command, "XREVRANGE", key, "+", "-", "COUNT", 1, NEVER_DECODE=True), 0)
-    for entry_id, _ in newest:
+    for entry_id, _ in store.command(b"XREVRANGE", key, "+", "-", "COUNT", 1):
         try:
             _ = [whole(part) for part in text(entry_id).split("-")]
         except ValueError as error:

@@ -8,7 +8,7 @@ from typing import NamedTuple, TypeAlias
 
 from ..errors import ConcurrentWriteError, SessionLostError
 from ..ids import START, EventId
-from ..server.replies import text
+from ..server import text
 
 
 @dataclass(frozen=True, slots=True)

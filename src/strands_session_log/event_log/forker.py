@@ -14,7 +14,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from functools import partial
 from itertools import chain
 from typing import Any, NamedTuple
 from uuid import uuid4
@@ -32,16 +31,14 @@ from ..errors import (
 )
 from ..events import PayloadErased, SessionForked
 from ..ids import EventId
-from ..keys import Keyspace
 from ..scripts import FORK, FORK_COPY, FORK_NOTE
-from ..server.border import Client, text, with_retries
+from ..server import Store, text
 from .chained_batch import Position, chain_batch
 from .copy_summary import CopySummary
-from .durability import Durability, run_durably
 from .eraser import Progress
 from .expected import ANY
 from .fork_notes import ForkNote, ancestors_of, copy_key
-from .head import erased_of, fields_at, parsed
+from .head import erased_of, parsed
 from .namespace import Layout
 from .reader import start_after
 
@@ -59,25 +56,13 @@ class Forker:
     """Makes sessions out of others in one namespace; one for any number of threads.
 
     Args:
-        client: See `EventLog`.
-        keyspace: See `EventLog`.
-        durability: See `EventLog`.
-        retry_for: See `EventLog`.
+        store: See `EventLog`.
         layout: Told when a partition's feed begins anew.
         pages: Reads the raw entries of a session from one id to another.
     """
 
-    def __init__(
-        self,
-        client: Client,
-        keyspace: Keyspace,
-        durability: Durability,
-        retry_for: float,
-        layout: Layout,
-        pages: Pages,
-    ) -> None:
-        self._client, self._keyspace, self._durability, self._retry_for = client, keyspace, durability, retry_for
-        self._layout, self._pages = layout, pages
+    def __init__(self, store: Store, layout: Layout, pages: Pages) -> None:
+        self._store, self._keyspace, self._layout, self._pages = store, store.keyspace, layout, pages
 
     def fork(self, session_id: str, at: EventId, into: str, progress: Progress, by: str) -> tuple[Position, EventId]:
         """See `EventLog.fork`.
@@ -143,9 +128,7 @@ class Forker:
     def _add(self, attempt: _Attempt, before: str, part: Sequence[RawEntry]) -> bool:
         flat = chain.from_iterable((id_, len(fields), *fields) for id_, fields in part)
         arguments = [before, part[-1][0], PATIENCE_MS, *flat]
-        return bool(
-            with_retries(partial(FORK_COPY, self._client, [self._copy_of(attempt)], arguments), self._retry_for)
-        )
+        return bool(self._store.run(FORK_COPY, [self._copy_of(attempt)], arguments))
 
     def _erased_later(self, attempt: _Attempt, unexplained: set[EventId]) -> Iterator[PayloadErased]:
         """Tell why content is missing where the parent does so only after the point."""
@@ -161,21 +144,18 @@ class Forker:
     def _put_in_place(self, attempt: _Attempt, arguments: Sequence[bytes | str]) -> Any:
         keys = self._keyspace.session(attempt.into)
         script_keys = (*keys.append, self._copy_of(attempt), keys.snapshot, keys.live, keys.tombstones)
-        call = partial(run_durably, self._durability, self._client, FORK, script_keys, arguments, attempt.into)
-        return with_retries(call, self._retry_for)
+        return self._store.run_and_wait(FORK, script_keys, arguments, attempt.into)
 
     def _copy_of(self, attempt: _Attempt) -> str:
         return copy_key(self._keyspace.session(attempt.into), attempt.token)
 
     def _exists(self, session_id: str) -> bool:
         keys = self._keyspace.session(session_id)
-        return bool(
-            with_retries(partial(self._client.execute_command, "EXISTS", keys.events, keys.head), self._retry_for)
-        )
+        return bool(self._store.command("EXISTS", keys.events, keys.head))
 
     def _ancestors(self, session_id: str) -> tuple[str, ...]:
         key = self._keyspace.session(session_id).head
-        revision, ancestors = fields_at(self._client, key, self._retry_for, "revision", "ancestors")
+        revision, ancestors = self._store.fields(key, "revision", "ancestors")
         if revision is None:
             raise SessionNotFoundError(session_id)
         return () if ancestors is None else parsed(key, "ancestors", ancestors, ancestors_of)
@@ -192,11 +172,11 @@ class Forker:
     def _take_back(self, attempt: _Attempt) -> None:
         for ancestor in (*attempt.ancestors, attempt.parent):
             self._write_note(ancestor, attempt.token, "")
-        with_retries(partial(self._client.execute_command, "UNLINK", self._copy_of(attempt)), self._retry_for)
+        self._store.command("UNLINK", self._copy_of(attempt))
 
     def _write_note(self, session_id: str, token: str, note: str) -> Any:
         head = self._keyspace.session(session_id).head
-        return with_retries(partial(FORK_NOTE, self._client, [head], [token, note], raw=True), self._retry_for)
+        return self._store.run(FORK_NOTE, [head], [token, note])
 
 
 class _Attempt(NamedTuple):

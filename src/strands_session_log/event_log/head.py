@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import Any, TypeVar
 
 from ..errors import CorruptKeyError, shown
 from ..ids import EventId, Ranges
-from ..server.border import Client, text, with_retries
+from ..server import text
 from .chained_batch import Position
 
 T = TypeVar("T")
@@ -23,13 +22,6 @@ CURE = "restore it from a backup, or delete the session"
 _WHOLE = re.compile(r"[0-9]{1,14}")
 _LINK = re.compile(r"[A-Za-z0-9_-]{43}")
 _LONGEST_SHOWN = 60
-
-
-def fields_at(client: Client, key: str, retry_for: float, *names: str) -> Sequence[bytes | None]:
-    """Fields of a hash as they stand there; None for each that does not."""
-    command = partial(client.execute_command, "HMGET", key, *names, NEVER_DECODE=True)
-    found: Sequence[bytes | None] = with_retries(command, retry_for)
-    return found
 
 
 def parsed(key: str, field: str, value: Any, parse: Callable[[str], T], cure: str = CURE) -> T:

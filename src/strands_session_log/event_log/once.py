@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial
 from itertools import chain, count, islice
 from typing import NamedTuple
 
@@ -17,7 +16,7 @@ from ..errors import ContentionError, EncodingError, EventOrderError, InvalidPoi
 from ..events import Event
 from ..ids import EventId
 from ..scripts import IDS, ONCE
-from ..server.border import with_retries
+from ..server import Store
 from .appender import Appender
 from .batching import MOST_EVENTS
 from .chained_batch import Position, chain_batch
@@ -48,6 +47,7 @@ class OnceAppender:
     """Appends what is not there yet; one for any number of threads.
 
     Args:
+        store: See `EventLog`.
         appender: Sends what is to be appended.
         reader: Reads what others appended.
         head: Where a session stands.
@@ -56,12 +56,14 @@ class OnceAppender:
 
     def __init__(
         self,
+        store: Store,
         appender: Appender,
         reader: EventReader,
         head: Callable[[str], Position | None],
         locate: Callable[[str, int], EventId | None],
     ) -> None:
-        self._appender, self._reader, self._head, self._locate = appender, reader, head, locate
+        self._store, self._appender, self._reader = store, appender, reader
+        self._head, self._locate = head, locate
 
     def append(self, session_id: str, events: Sequence[Event | Encoded], expected: Expected) -> list[EventId]:
         """Append the events of a batch that the session does not have, if that keeps their order.
@@ -72,7 +74,7 @@ class OnceAppender:
         batch = self._appender.checked(events)
         _check_can_be_known(batch)
         appender, found = self._appender, list[EventId]()
-        give_up = time.monotonic() + appender.retry_for
+        give_up = time.monotonic() + self._store.retry_for
         for attempt in count(1):
             rest = batch[len(found) :]
             sealed = chain_batch(session_id, rest, expected, appender.position(session_id))
@@ -127,10 +129,10 @@ class OnceAppender:
         return map(_Indexed.of, chain.from_iterable(self._reader.pages(session_id, start, "+")))
 
     def _add(self, session_id: str, upto: str, link: str, page: Sequence[_Indexed]) -> bool:
-        keys, appender = self._appender.keyspace.session(session_id), self._appender
+        keys = self._store.keyspace.session(session_id)
         pairs = chain.from_iterable((one.event_id, one.id) for one in page)
         arguments: list[str | int] = [upto, link, page[-1].id, page[-1].link, KEPT, *pairs]
-        return bool(with_retries(partial(IDS, appender.client, [keys.head, keys.ids], arguments), appender.retry_for))
+        return bool(self._store.run(IDS, [keys.head, keys.ids], arguments))
 
 
 def _check_can_be_known(batch: Sequence[Encoded]) -> None:

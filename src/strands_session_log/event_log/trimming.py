@@ -9,11 +9,8 @@ from typing import Any, NamedTuple
 from ..feed import FeedRetention
 from ..instrumentation import FeedTrimmed, GroupAbandoned
 from ..instrumentation.hooks import hooks
-from ..keys import Keyspace
 from ..scripts import FEED_TRIM
-from ..server.border import Client
-from ..server.replies import record
-from .connection import connection_to
+from ..server import Store, record
 
 logger = logging.getLogger(__name__)
 
@@ -35,14 +32,11 @@ class Trimmed(NamedTuple):
     lost: Sequence[tuple[str, int]] = ()
 
 
-def trim(
-    client: Client, keyspace: Keyspace, partition: int, retention: FeedRetention, *, exactly: bool = False
-) -> Trimmed:
+def trim(store: Store, partition: int, retention: FeedRetention, *, exactly: bool = False) -> Trimmed:
     """Remove from a feed what is not needed any more.
 
     Args:
-        client: Any sync client.
-        keyspace: How the namespace is laid out.
+        store: Where.
         partition: Which feed.
         retention: What is to be kept.
         exactly: Not only as far as whole nodes of the stream can be dropped, which is much cheaper.
@@ -52,9 +46,10 @@ def trim(
     found, looks = Trimmed(0), 0
     # Groups come and go; where they do all the time, the next one who trims has better luck.
     while looks < _LOOKS:
-        names = _groups(client, keyspace.feed(partition))
-        keys: list[str | bytes] = [keyspace.feed(partition), *(keyspace.group_key(partition, name) for name in names)]
-        reply = FEED_TRIM(client, keys, [*limits, "=" if exactly else "~", *names], raw=True)
+        feed = store.keyspace.feed(partition)
+        names = _groups(store, feed)
+        keys: list[str | bytes] = [feed, *(store.keyspace.group_key(partition, name) for name in names)]
+        reply = store.run(FEED_TRIM, keys, [*limits, "=" if exactly else "~", *names])
         if reply[0] < 0:
             looks += 1
             continue
@@ -64,13 +59,11 @@ def trim(
     return _told(partition, found)
 
 
-def _groups(client: Client, feed: str) -> list[bytes]:
+def _groups(store: Store, feed: str) -> list[bytes]:
     """Their names: of those that others have made on the feed, any bytes."""
-    with connection_to(client, feed) as node:
-        if not node.execute_command("EXISTS", feed):
-            return []
-        rows = node.execute_command(b"XINFO GROUPS", feed, NEVER_DECODE=True)
-    return [record(row)["name"] for row in rows]
+    if not store.command("EXISTS", feed):
+        return []
+    return [record(row)["name"] for row in store.command(b"XINFO", "GROUPS", feed, at=feed)]
 
 
 def _added(before: Trimmed, reply: Any) -> Trimmed:

@@ -9,7 +9,6 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import partial
 from threading import Condition, Thread
 from typing import NamedTuple
 from weakref import WeakSet
@@ -18,9 +17,8 @@ from ..codec.delta import DISCARDED, END, INPUT, LIVE_MS, REASONING, TEXT, Delta
 from ..errors import CorruptEntryError
 from ..errors.quoting import described
 from ..event_log.reader import fetch
-from ..keys import SessionKeys
 from ..scripts import LIVE
-from ..server.border import Client, text, with_retries
+from ..server import Store, text
 
 logger = logging.getLogger(__name__)
 
@@ -162,14 +160,14 @@ class Publisher:
     given up.
 
     Args:
-        client: Where to.
-        keys: The session's.
+        store: Where to; one attempt is made.
         session_id: The session.
         interval: Seconds between batches.
     """
 
-    def __init__(self, client: Client, keys: SessionKeys, session_id: str, interval: float) -> None:
-        self._client, self._keys, self._session_id, self._interval = client, keys, session_id, interval
+    def __init__(self, store: Store, session_id: str, interval: float) -> None:
+        self._store, self._session_id, self._interval = store, session_id, interval
+        self._keys = store.keyspace.session(session_id)
         self._published = self._dropped = 0
         self._last_error = ""
         self._reset()
@@ -323,7 +321,7 @@ class Publisher:
         for line, since in said:
             arguments += (*line, since)
         keys = (self._keys.head, self._keys.live, self._keys.tombstones)
-        reply = with_retries(lambda: LIVE(self._client, keys, arguments, raw=True), 0)
+        reply = self._store.run(LIVE, keys, arguments)
         if reply is None:
             raise _NoSession("there is no such session yet, or any more")
         look = _Look.parse(reply, time.monotonic())
@@ -357,7 +355,7 @@ class Publisher:
 
     def _newest_first(self) -> Iterator[Delta]:
         end = "+"
-        while page := with_retries(partial(fetch, self._client, self._keys.live, end, "-", _PAGE, b"XREVRANGE"), 0):
+        while page := fetch(self._store, self._keys.live, end, "-", _PAGE, b"XREVRANGE"):
             for entry in page:
                 # Nothing is promised of pieces that others wrote.
                 with suppress(CorruptEntryError):

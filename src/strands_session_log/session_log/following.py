@@ -17,9 +17,9 @@ class Following:
     events: EventLog
 
     def _begin_following(self) -> None:
-        self._multiplexer = Multiplexer(self.events.client, self.events.keyspace.namespace)
+        self._multiplexer = Multiplexer(self.events.store)
         # Whoever follows waits for a server by itself, and for as long as it takes.
-        self._impatient = EventLog(self.events.client, self.events.keyspace, retry_for=0)
+        self._impatient = EventLog(self.events.store.with_retry_for(0))
 
     @overload
     def tail(

@@ -9,7 +9,7 @@ from functools import partial
 from .. import audit
 from ..audit import Anchor, Audited, CheckedEvents, Expect, Verification
 from ..errors import NotCopied, SessionNotFoundError, check_flag, check_kind, check_seconds, refuse_unknown
-from ..event_log import ANY, Durability, EventLog, Expected, Progress, Tombstone
+from ..event_log import ANY, EventLog, Expected, Progress, Tombstone
 from ..event_log.namespace import open_namespace
 from ..event_log.whereabouts import named_in
 from ..events import Event, Recorded, SessionInfo
@@ -17,8 +17,7 @@ from ..feed import FeedRetention
 from ..ids import START, EventId, Point
 from ..keys import check_namespace
 from ..replay import Replay, write_successors
-from ..server import ServerReport, connect, inspect_all, release
-from ..server.border import Client, with_retries
+from ..server import Client, Durability, ServerReport, connect, release
 from ..snapshot import SnapshotKey, SnapshotSettings
 from .following import Following
 from .history import History
@@ -93,12 +92,11 @@ class SessionLog(History, Following, Subscriptions, NotCopied):
         check_flag("allow_eviction", allow_eviction)
         check_flag("verify_on_resume", verify_on_resume)
         sealing = authenticator(snapshot_key)
-        opened = open_namespace(client, namespace, partitions, retry_for, allow_eviction)
-        durability.check(opened.server)
+        store = open_namespace(client, namespace, partitions, retry_for, durability, allow_eviction)
         self._owns_client, self.verify_on_resume = False, verify_on_resume
         self.client = client
         self.namespace = namespace
-        self.events = EventLog(client, opened.keyspace, durability, retry_for, feed)
+        self.events = EventLog(store, feed)
         self.replay = Replay(self.events, snapshots, sealing)
         self._upkeep = Upkeep(self.events)
         self._begin_following()
@@ -214,7 +212,7 @@ class SessionLog(History, Following, Subscriptions, NotCopied):
         Raises:
             ServerUnavailableError: When one of them cannot be reached.
         """
-        return with_retries(lambda: inspect_all(self.client), self.events.retry_for)
+        return self.events.store.reports()
 
     def read(
         self,

@@ -15,7 +15,7 @@ class Subscriptions:
 
     def groups(self) -> list[GroupStatus]:
         """How the subscriptions of this log stand: one line a group and partition, in their order."""
-        return subscription.groups(self.events.client, self.events.keyspace, self.events.retry_for)
+        return subscription.groups(self.events.store)
 
     def parked(self, group: str) -> ParkedEvents:
         """What a subscription gave up on: iterate over it, `replay` or `drop` it.
@@ -23,7 +23,7 @@ class Subscriptions:
         Args:
             group: Its name.
         """
-        return ParkedEvents(self.events.client, self.events.keyspace, group, self.events.retry_for)
+        return ParkedEvents(self.events.store, group)
 
     def settle_gaps(self, group: str, how: Cure) -> list[Gap]:
         """Settle what is gone from the feed and was not delivered to a group, as every consumer of it is told.
@@ -39,10 +39,9 @@ class Subscriptions:
         Raises:
             GroupNotFoundError: When there is no such group.
         """
-        where = self.events.client, self.events.keyspace
-        gaps = subscription.settle_gaps(*where, group, how, self.events.retry_for)
+        gaps = subscription.settle_gaps(self.events.store, group, how)
         if not gaps:
-            subscription.check_group(*where, group, self.events.retry_for)
+            subscription.check_group(self.events.store, group)
         return gaps
 
     def delete_group(self, group: str) -> None:
@@ -56,7 +55,6 @@ class Subscriptions:
         Raises:
             GroupNotFoundError: When there is no such group.
         """
-        where = self.events.client, self.events.keyspace
-        if not subscription.delete_group(*where, group, self.events.retry_for):
+        if not subscription.delete_group(self.events.store, group):
             known = {one.group for one in self.groups()}
             raise GroupNotFoundError(group, sorted(known))

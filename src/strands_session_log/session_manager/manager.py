@@ -22,7 +22,7 @@ from ..event_log import ANY, Expected
 from ..ids import START, EventId
 from ..lifecycle import Facts, Outbox, Record, records_facts
 from ..lifecycle.records import check_ids, data_of, have_tools, missing
-from ..server.border import Client
+from ..server import Client
 from ..session_log import DEFAULT_NAMESPACE, SessionLog, check_is_of
 from ..state import AgentState, SessionState
 from .agent_hooks import AgentHooks

@@ -11,8 +11,7 @@ from concurrent.futures import Future
 from functools import partial
 
 from ..errors import ServerRefusedError, ServerUnavailableError
-from ..server.border import is_transient
-from ..server.outage import Outage
+from ..server import Outage, is_transient
 from .counters import Counters
 from .delivery import BaseDelivery
 from .failure import Failure

@@ -17,8 +17,7 @@ from ..errors import SessionLogError
 from ..event_log import EventLog
 from ..feed import Envelope
 from ..ids import EventId
-from ..server.border import is_transient
-from ..server.outage import Outage
+from ..server import Outage, is_transient
 from .backfill_source import BackfillItem
 from .backfill_task import BackfillTask
 from .channel import Channel

@@ -12,7 +12,7 @@ from typing import Any
 from ..errors import SessionLogError
 from ..event_log import EventLog
 from ..feed import Envelope
-from ..server.replies import number
+from ..server import number
 from .backfill_source import BackfillItem, BackfillSource, history, parked
 from .counters import Counters
 from .delivery import BaseDelivery
@@ -71,7 +71,7 @@ class BackfillTask:
     ) -> BackfillTask:
         """Go on where the backfill stands; `rejected` is told of what cannot be delivered."""
         keys = group.keyspace.group(partition, group.settings.group)
-        cursor, created = group.command(b"HMGET", keys.group, "backfill_cursor", "created")
+        cursor, created = group.store.command(b"HMGET", keys.group, "backfill_cursor", "created")
         tries = group.attempt_backfill(partition)
         if kind == "replay":
             return cls(group, partition, kind, parked(group, partition), tries, rejected)
@@ -89,7 +89,7 @@ class BackfillTask:
         if time.monotonic() <= self.held_until:
             return True
         keys = self._group.keyspace.group(self._partition, self._settings.group)
-        (cursor,) = self._group.command(b"HMGET", keys.group, "backfill_cursor")
+        (cursor,) = self._group.store.command(b"HMGET", keys.group, "backfill_cursor")
         return self.kind != "replay" and (cursor or b"") == self._known_cursor
 
     @property

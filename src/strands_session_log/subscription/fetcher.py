@@ -10,12 +10,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Protocol
 
-from valkey import ValkeyCluster
-
 from ..errors import FeedGapError, LogForkedError, ServerRefusedError, ServerUnavailableError
 from ..feed import FeedId, replaced
-from ..server.border import is_transient
-from ..server.outage import Outage
+from ..server import Outage, is_transient
 from .acknowledger import Acknowledger
 from .assignment import PartitionAssignment
 from .counters import Counters
@@ -115,8 +112,8 @@ class Fetcher:
         self._outage = outage
         self._settings, self._assignment, self._credits = group.settings, assignment, room
         self._places = {partition: PartitionState(partition, group.settings) for partition in partitions}
-        self._reads_singly = isinstance(group.client, ValkeyCluster)
-        self._notifier = FeedNotifier(group.client, group.keyspace)
+        self._reads_singly = group.store.is_cluster
+        self._notifier = FeedNotifier(group.impatient)
         self._stopping, self._listening, self._nudged = (threading.Event() for _ in range(3))
         self._pause = 0.0
         # Given, and not handed over: what that takes may be refused for now, however often it is tried.

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from functools import partial
 from typing import Any, NamedTuple
 
 from ..codec import RawEntry
 from ..errors import ServerRefusedError
-from ..event_log.connection import connection_to
 from ..feed import Envelope
-from ..keys import GroupKeys, Keyspace
+from ..keys import GroupKeys
 from ..scripts import (
     GROUP_COUNT,
     GROUP_GAP,
@@ -22,8 +20,7 @@ from ..scripts import (
     GROUP_TAKE,
     GROUP_WORK,
 )
-from ..server.border import ANSWERED_WITHIN, Client, told_apart, with_retries
-from ..server.replies import pairs
+from ..server import ANSWERED_WITHIN, Store, pairs
 from .failure import NONE, Failure
 from .protocol import FeedEntry, FetchReply, Gap, parse_gap
 from .settings import SubscriptionSettings
@@ -125,14 +122,16 @@ class Group:
     """Asks the server on behalf of one consumer; one for any number of threads.
 
     Args:
-        client: Any sync client.
-        keyspace: How the namespace is laid out.
+        store: Where it stands.
         settings: How the subscription is read.
-        retry_for: For how many seconds a server that is away is waited for.
+
+    Attributes:
+        impatient: The same place, for those who wait for it by themselves: one attempt is made.
     """
 
-    def __init__(self, client: Client, keyspace: Keyspace, settings: SubscriptionSettings, retry_for: float) -> None:
-        self.client, self.keyspace, self.settings, self.retry_for = client, keyspace, settings, retry_for
+    def __init__(self, store: Store, settings: SubscriptionSettings) -> None:
+        self.store, self.keyspace, self.settings = store, store.keyspace, settings
+        self.impatient = store.with_retry_for(0, within=ANSWERED_WITHIN)
         self._has_begun = False
 
     def begin(self) -> None:
@@ -143,7 +142,7 @@ class Group:
     def take(self, requests: Sequence[FetchRequest]) -> list[FetchReply]:
         """Ask partitions, all in one round trip; whoever gets no answer asks for its own again (`own`)."""
         calls = [(self._keys(request.partition), self._arguments(request)) for request in requests]
-        replies = with_retries(lambda: told_apart(GROUP_TAKE.each(self.client, calls)), 0, within=ANSWERED_WITHIN)
+        replies = self.impatient.run_many(GROUP_TAKE, calls, is_lenient=True)
         return [FetchReply.parse(request.partition, reply) for request, reply in zip(requests, replies, strict=True)]
 
     def news(self, partitions: Sequence[int], most: int) -> dict[int, list[FeedEntry]]:
@@ -155,16 +154,12 @@ class Group:
         Raises:
             ServerRefusedError: When the group is gone, among others.
         """
-        feeds = {self._keys(partition)[0].encode(): partition for partition in partitions}
-        start = ("GROUP", self.settings.group, self.settings.consumer, "COUNT", most, "STREAMS")
-
-        def send() -> Any:
-            with connection_to(self.client, next(iter(feeds)).decode()) as node:
-                return node.execute_command(b"XREADGROUP", *start, *feeds, *([">"] * len(feeds)), NEVER_DECODE=True)
-
-        reply = with_retries(send, 0, within=ANSWERED_WITHIN)
+        feeds = {self._keys(partition).feed: partition for partition in partitions}
+        start = (b"XREADGROUP", "GROUP", self.settings.group, self.settings.consumer, "COUNT", most, "STREAMS")
+        where = (*feeds, *([">"] * len(feeds)))
+        reply = self.impatient.command(*start, *where, at=where[0])
         return {
-            feeds[feed]: [_new(FeedEntry, (id_, 1, fields)) for id_, fields in entries]
+            feeds[feed.decode()]: [_new(FeedEntry, (id_, 1, fields)) for id_, fields in entries]
             for feed, entries in pairs(reply)
         }
 
@@ -175,7 +170,7 @@ class Group:
         """
         keys = self._keys(unseen.after.partition)
         between = [unseen.after.stream_id, unseen.before.stream_id]
-        reply = with_retries(lambda: GROUP_MISSING(self.client, keys[:2], between, raw=True), 0, within=ANSWERED_WITHIN)
+        reply = self.impatient.run(GROUP_MISSING, keys[:2], between)
         return parse_gap(unseen.after.partition, reply)
 
     def own(self, partition: int) -> Iterator[bytes]:
@@ -184,7 +179,7 @@ class Group:
         start, rows = "-", [None] * _PAGE
         try:
             while len(rows) == _PAGE:
-                rows = self.command(b"XPENDING", feed, settings.group, start, "+", _PAGE, settings.consumer)
+                rows = self.store.command(b"XPENDING", feed, settings.group, start, "+", _PAGE, settings.consumer)
                 yield from (row[0] for row in rows)
                 start = f"({rows[-1][0].decode()}" if rows else ""
         except ServerRefusedError as error:
@@ -198,7 +193,7 @@ class Group:
             The answers; of a partition whose keys are broken, the error.
         """
         calls = [(self._settle_keys(one), self._told(one)) for one in words]
-        replies = with_retries(lambda: told_apart(GROUP_SETTLE.each(self.client, calls)), 0, within=ANSWERED_WITHIN)
+        replies = self.impatient.run_many(GROUP_SETTLE, calls, is_lenient=True)
         return [reply if isinstance(reply, ServerRefusedError) else SettleReply.parse(reply) for reply in replies]
 
     def work(self, partition: int, arguments: Sequence[Any], sessions: Sequence[str]) -> bool:
@@ -211,54 +206,40 @@ class Group:
         """
         group = self._keys(partition)
         events = [self.keyspace.session(one).events for one in sessions]
-        call = partial(
-            GROUP_WORK, self.client, [group.group, group.parked, group.replay, group.texts, *events], arguments
-        )
-        return bool(with_retries(call, self.retry_for))
+        keys = [group.group, group.parked, group.replay, group.texts, *events]
+        return bool(self.store.run(GROUP_WORK, keys, arguments))
 
     def attempt_backfill(self, partition: int) -> int:
         """Count that a backfill begins, or goes on, at its cursor; how often that was."""
-        arguments = ["backfill_attempts"]
-        return int(
-            with_retries(lambda: GROUP_COUNT(self.client, [self._keys(partition).group], arguments), self.retry_for)
-        )
-
-    def command(self, name: bytes, key: str, *arguments: Any) -> Any:
-        """Send a command that may be repeated. Its name is bytes, so that the driver leaves the reply as it came."""
-
-        def send() -> Any:
-            with connection_to(self.client, key) as node:
-                return node.execute_command(name, key, *arguments, NEVER_DECODE=True)
-
-        return with_retries(send, self.retry_for)
+        return int(self.store.run(GROUP_COUNT, [self._keys(partition).group], ["backfill_attempts"]))
 
     def body(self, envelope: Envelope) -> RawEntry | None:
         """The entry of an event in its session; None when that was deleted."""
         key, id_ = self.keyspace.session(envelope.session_id).events, str(envelope.id)
-        found = self.command(b"XRANGE", key, id_, id_)
+        found = self.store.command(b"XRANGE", key, id_, id_)
         return found[0] if found else None
 
     def heartbeat(self, gone_after_ms: int, forgotten_after_ms: int) -> int:
         """Say that this consumer is there; how many are, by the server's clock, that were heard of lately."""
         keys, arguments = [self._keys(0).group], (self.settings.consumer, gone_after_ms, forgotten_after_ms)
-        return int(with_retries(lambda: GROUP_HEARTBEAT(self.client, keys, arguments), self.retry_for))
+        return int(self.store.run(GROUP_HEARTBEAT, keys, arguments))
 
     def release(self, partition: int) -> None:
         """Give up the lease of a partition, if this consumer has it; of one that is broken, nobody has."""
         call = [([self._keys(partition)[1]], [self.settings.consumer])]
-        with_retries(lambda: told_apart(GROUP_RELEASE.each(self.client, call)), 0, within=ANSWERED_WITHIN)
+        self.impatient.run_many(GROUP_RELEASE, call, is_lenient=True)
 
     def leave(self, partitions: Sequence[int]) -> None:
         """Give up what leases this consumer has in some partitions, and its name where nothing is pending under it."""
         arguments = [self.settings.group, self.settings.consumer]
         calls = [(self._keys(partition)[:2], arguments) for partition in partitions]
-        with_retries(lambda: GROUP_LEAVE.many(self.client, calls), 0, within=_LEFT_WITHIN)
+        self.store.with_retry_for(0, within=_LEFT_WITHIN).run_many(GROUP_LEAVE, calls)
 
     def note_gap(self, what: str, gap: Gap) -> None:
         """Have what is missing read from the sessions (`catch_up`), or go on behind it (`skip`)."""
         keys = [self._keys(gap.after.partition)[1]]
         arguments = [what, gap.after.stream_id, gap.before.stream_id]
-        with_retries(lambda: GROUP_GAP(self.client, keys, arguments), self.retry_for)
+        self.store.run(GROUP_GAP, keys, arguments)
 
     def _keys(self, partition: int) -> GroupKeys:
         return self.keyspace.group(partition, self.settings.group)

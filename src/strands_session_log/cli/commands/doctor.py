@@ -9,9 +9,9 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
+from ...keys import Keyspace
 from ...scripts.roles import ROLES
-from ...server import Finding, ServerReport, advice, inspect, masked
-from ...server.border import with_retries
+from ...server import Finding, ServerReport, Store, advice, masked
 from ...session_log import KEY_FILE_VARIABLE, authenticator, keys_for
 from ..connection import PATIENCE, client_of
 from ..exit_codes import Code
@@ -34,7 +34,7 @@ def doctor(
     """
     target = Target.of(ctx, url, namespace)
     with client_of(target) as client:
-        report = with_retries(lambda: inspect(client, target.namespace, _ROLES), PATIENCE)
+        report = Store(client, Keyspace(target.namespace, 1), PATIENCE).report(_ROLES)
     findings = [*advice(report), _snapshots(target)]
     ill = any(finding.level == "error" for finding in findings)
     if as_json:
