@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from ..codec import Entry, fields_of, retained
 from ..errors import InvalidIdError
 from ..event_log import EventLog
-from ..event_log.fork_notes import ForkNote, forks_of
+from ..event_log.lineage import ForkNote, forks_of
 from ..events import SessionForked
 from ..ids import EventId
 

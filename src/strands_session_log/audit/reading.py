@@ -8,7 +8,7 @@ from functools import partial
 from ..codec import RawEntry, fields_of, parse, recorded
 from ..errors import LogForkedError
 from ..event_log import EventLog
-from ..event_log.linking import Chained
+from ..event_log.chained_batch import Chained
 from ..event_log.reader import end_at, fetch, start_after
 from ..events import Recorded
 from ..ids import START, EventId, check_id

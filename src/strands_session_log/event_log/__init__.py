@@ -1,6 +1,6 @@
 """The log itself: append to, read, list and delete the sessions of one namespace."""
 
-from .batching import FEW_EVENTS, batches, first_batch
+from .chained_batch import FEW_EVENTS, batches, first_batch
 from .deleter import Tombstone
 from .eraser import Progress
 from .expected import ANY, NO_SESSION, AgentAt, Expected, InLife, Life, MultiAgentAt, SessionAt

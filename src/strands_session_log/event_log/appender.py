@@ -29,8 +29,7 @@ from ..instrumentation import Rechained
 from ..instrumentation.hooks import hooks
 from ..scripts import APPEND, ONCE, OUTCOME, Script
 from ..server import Store, may_have_written, text
-from .batching import check_batch
-from .chained_batch import ChainedBatch, Position, chain_batch
+from .chained_batch import ChainedBatch, Position, chain_batch, check_batch
 from .expected import Expected, conflict
 from .namespace import Layout
 

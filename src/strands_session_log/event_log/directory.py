@@ -15,8 +15,7 @@ from ..errors import CorruptKeyError, InvalidIdError, ServerRefusedError
 from ..events import SessionInfo
 from ..ids import MAX_MS, EventId, check_id, milliseconds
 from ..server import Store, pairs
-from .diagnosis import CURES, wrong_type
-from .head import parsed, whole
+from .diagnosis import CURES, parsed, whole, wrong_type
 
 logger = logging.getLogger(__name__)
 

@@ -32,10 +32,9 @@ from ..ids import START, EventId, Ranges
 from ..scripts import ERASE_STEP, TOUCH
 from ..server import Store, text
 from .chained_batch import Position, chain_batch
-from .diagnosis import CURES, diagnosed
+from .diagnosis import CURES, diagnosed, erased_of, parsed, position_of
 from .expected import ANY
-from .fork_notes import ForkNote, copy_key, forks_of
-from .head import erased_of, parsed, position_of
+from .lineage import ForkNote, copy_key, forks_of
 from .namespace import Layout
 from .whereabouts import Find, nothing_more
 

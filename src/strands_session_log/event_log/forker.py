@@ -34,11 +34,10 @@ from ..ids import EventId
 from ..scripts import FORK, FORK_COPY, FORK_NOTE
 from ..server import Store, text
 from .chained_batch import Position, chain_batch
-from .copy_summary import CopySummary
+from .diagnosis import erased_of, parsed
 from .eraser import Progress
 from .expected import ANY
-from .fork_notes import ForkNote, ancestors_of, copy_key
-from .head import erased_of, parsed
+from .lineage import CopySummary, ForkNote, ancestors_of, copy_key
 from .namespace import Layout
 from .reader import start_after
 

@@ -14,25 +14,24 @@ from ..errors import ForbiddenError, InvalidPointError, LogForkedError
 from ..errors.quoting import frames_of
 from ..events import Event, Recorded, SessionInfo
 from ..feed import FeedRetention
+from ..feed.trimming import Trimmed, trim
 from ..ids import START, EventId, Revision, parse_point
 from ..instrumentation.hooks import hooks
 from ..scripts import LIFE, LOCATE
 from ..server import ANSWERED_WITHIN, Store, text
+from ..snapshot.store import SnapshotStore
 from .appender import Appender
 from .chained_batch import Position
 from .deleter import Deleter, Tombstone
-from .diagnosis import CURES, diagnosed, may_be_junk, naming, raise_if_corrupt
+from .diagnosis import CURES, diagnosed, may_be_junk, naming, parsed, position_of, raise_if_corrupt
 from .directory import Directory
 from .eraser import Eraser, Progress
 from .expected import ANY, Expected, Life
 from .forker import Forker
-from .head import parsed, position_of
 from .instrumented import instrumented_append
 from .namespace import Layout
 from .once import OnceAppender
 from .reader import EventReader, end_at, start_after
-from .snapshot_store import SnapshotStore
-from .trimming import Trimmed, trim
 from .whereabouts import Find, nothing_more
 
 logger = logging.getLogger(__name__)
@@ -51,7 +50,7 @@ class EventLog:
         store: The same.
         keyspace: How the namespace is laid out.
         retention: The same.
-        cache: The snapshots.
+        snapshots: Where snapshots are kept.
         on_append: Those who are told the session and its new revision after each append; they must be quick.
     """
 
@@ -65,7 +64,7 @@ class EventLog:
         self._deleter = Deleter(store)
         self._once = OnceAppender(store, self._appender, self._reader, self.head, self.locate)
         self._directory = Directory(store)
-        self.cache = SnapshotStore(store)
+        self.snapshots = SnapshotStore(store)
         self.on_append: list[Callable[[str, int], object]] = []
 
     def append(

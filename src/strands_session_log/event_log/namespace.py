@@ -23,8 +23,7 @@ from ..errors import (
 )
 from ..keys import DEFAULT_PARTITIONS, FORMAT, MAX_PARTITIONS, Keyspace, config_key, first_layouts
 from ..server import Client, Durability, ServerReport, Store, source_of, take
-from .diagnosis import naming
-from .head import parsed, whole
+from .diagnosis import naming, parsed, whole
 
 _CURE = (
     "restore it from a backup; if there is none, write what the namespace was made with: "

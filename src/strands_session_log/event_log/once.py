@@ -18,8 +18,7 @@ from ..ids import EventId
 from ..scripts import IDS, ONCE
 from ..server import Store
 from .appender import Appender
-from .batching import MOST_EVENTS
-from .chained_batch import Position, chain_batch
+from .chained_batch import MOST_EVENTS, Position, chain_batch
 from .expected import Expected
 from .reader import EventReader
 

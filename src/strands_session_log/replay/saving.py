@@ -10,10 +10,10 @@ from typing import NamedTuple
 from ..errors import ForbiddenError, SessionLogError
 from ..errors.quoting import frames_of
 from ..event_log import EventLog
-from ..event_log.snapshot_store import LoadedSnapshot, SnapshotPoint, SnapshotStore, SnapshotWrite
 from ..instrumentation import SnapshotSaved, SnapshotUse
 from ..instrumentation.hooks import hooks
 from ..snapshot import Authenticator, Draft, SnapshotSettings, TooLargeError, Whose, points_to_keep
+from ..snapshot.store import LoadedSnapshot, SnapshotPoint, SnapshotStore, SnapshotWrite
 from ..state import SessionState
 from .background import Background
 

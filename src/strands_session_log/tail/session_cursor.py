@@ -8,10 +8,8 @@ from typing import Any
 from ..codec import RawEntry, decode, fields_of, parse
 from ..errors import LogForkedError, SessionDeletedError, SessionLogError
 from ..event_log import EventLog
-from ..event_log.chained_batch import Position
-from ..event_log.diagnosis import diagnosed
-from ..event_log.head import parsed
-from ..event_log.linking import Chained
+from ..event_log.chained_batch import Chained, Position
+from ..event_log.diagnosis import diagnosed, parsed
 from ..event_log.points import resolve
 from ..event_log.reader import fetch, size_of
 from ..events import Recorded

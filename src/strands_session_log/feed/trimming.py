@@ -6,11 +6,11 @@ import logging
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from ..feed import FeedRetention
 from ..instrumentation import FeedTrimmed, GroupAbandoned
 from ..instrumentation.hooks import hooks
 from ..scripts import FEED_TRIM
 from ..server import Store, record
+from .retention import FeedRetention
 
 logger = logging.getLogger(__name__)
 

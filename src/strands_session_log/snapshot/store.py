@@ -1,4 +1,4 @@
-"""Access to the snapshot of a session: what is in it is opaque here."""
+"""Where a snapshot is kept: a hash beside the session. What is in it is opaque here."""
 
 from __future__ import annotations
 
@@ -12,8 +12,6 @@ from ..errors import ServerRefusedError
 from ..ids import EventId
 from ..scripts import LOAD, SAVE
 from ..server import Store
-from .diagnosis import diagnosed
-from .reader import end_at
 
 _ENTRIES = 320
 _ENTRY_BYTES = 4 * 1024 * 1024
@@ -101,16 +99,15 @@ class SnapshotStore:
     """The snapshots of one namespace."""
 
     def __init__(self, store: Store) -> None:
-        """See `EventLog`."""
         self._store = store
 
     def load(self, session_id: str, until: EventId | None) -> LoadedSnapshot | None:
         """The newest point up to an id, and the events after it; None when the session has no head."""
         ms = "" if until is None else str(until.ms)
         revision = str(until.revision) if until is not None and until.revision else ""
-        arguments = (end_at(until), ms, revision, _ENTRIES, _ENTRY_BYTES, _SEGMENT_BYTES)
-        with diagnosed(self._store, session_id):
-            reply = self._store.run(LOAD, self._keys(session_id), arguments)
+        end = "-".join(filter(None, (ms, revision))) or "+"
+        arguments = (end, ms, revision, _ENTRIES, _ENTRY_BYTES, _SEGMENT_BYTES)
+        reply = self._store.run(LOAD, self._keys(session_id), arguments)
         if not reply:
             return None
         erased, listed, point, manifest, flat, entries, more = reply
@@ -134,8 +131,7 @@ class SnapshotStore:
 
     def segment(self, session_id: str, name: str) -> bytes | None:
         """One segment; None when it is gone."""
-        with diagnosed(self._store, session_id):
-            return self._field(session_id, f"segment:{name}")
+        return self._field(session_id, f"segment:{name}")
 
     def manifest(self, session_id: str, point: EventId) -> bytes | None:
         """What stands at a point; None when it is gone."""
