@@ -6,8 +6,8 @@ restart, a failover and `SCRIPT FLUSH`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import lru_cache
+from collections.abc import Callable, Sequence
+from functools import cached_property, lru_cache
 from hashlib import sha1
 from typing import Any, TypeAlias
 
@@ -24,16 +24,24 @@ Call: TypeAlias = "tuple[Sequence[str | bytes], Sequence[Argument]]"
 class LuaScript:
     """A script; its replies are bytes, whatever the client does with those of other commands.
 
-    Attributes:
-        source: Its text.
-        sha: By which the server knows it.
-        reads_only: Whether it only reads: then a user who may not write can run it, and the server holds it to that.
+    Args:
+        assemble: Makes its text, when that is needed first.
+        reads_only: Whether it only reads: then a user who may not write can run it. The server holds it to that.
     """
 
-    def __init__(self, source: bytes, *, reads_only: bool = False) -> None:
-        self.source, self.reads_only = source, reads_only
-        self.sha = sha1(source).hexdigest()
+    def __init__(self, assemble: Callable[[], str], *, reads_only: bool = False) -> None:
+        self._assemble, self.reads_only = assemble, reads_only
         self._by_sha, self._by_source = ("EVALSHA_RO", "EVAL_RO") if reads_only else ("EVALSHA", "EVAL")
+
+    @cached_property
+    def source(self) -> bytes:
+        """Its text."""
+        return self._assemble().encode()
+
+    @cached_property
+    def sha(self) -> str:
+        """By which the server knows it."""
+        return sha1(self.source).hexdigest()
 
     def __call__(self, client: Client, keys: Sequence[str | bytes], arguments: Sequence[Argument]) -> Any:
         """Run it: one round trip, two when the server has to be told the source first."""

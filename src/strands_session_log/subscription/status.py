@@ -11,7 +11,7 @@ from ..errors import GroupNotFoundError, InvalidIdError, ServerRefusedError
 from ..event_log.diagnosis import CURES, naming
 from ..ids import check_id
 from ..keys import GroupKeys
-from ..scripts import GROUP_DELETE, GROUP_SETTLE_GAP, GROUP_STATUS
+from ..scripts import GROUP_DELETE, GROUP_GAP, GROUP_STATUS
 from ..server import Argument, Store, number
 from .protocol import Gap, is_stream_id, parse_backfill, parse_gap
 
@@ -90,9 +90,9 @@ def groups(store: Store) -> list[GroupStatus]:
 def settle_gaps(store: Store, group: str, how: Cure, partitions: Sequence[int] = ()) -> list[Gap]:
     """Settle what a group lacks, in some partitions or in all; see `SessionLog.settle_gaps`."""
     places = partitions or range(store.keyspace.partitions)
-    keys = [store.keyspace.group(partition, group).group for partition in places]
-    with naming(store, dict.fromkeys(keys, ("hash", CURES["group"]))):
-        replies = store.run_many(GROUP_SETTLE_GAP, [([key], [how]) for key in keys])
+    keys = [store.keyspace.group(partition, group) for partition in places]
+    with naming(store, {one.group: ("hash", CURES["group"]) for one in keys}):
+        replies = store.run_many(GROUP_GAP, [([one.group, one.feed], [how]) for one in keys])
     gaps = [parse_gap(partition, reply) for partition, reply in zip(places, replies, strict=True)]
     return [gap for gap in gaps if gap]
 
