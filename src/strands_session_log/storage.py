@@ -26,7 +26,7 @@ except ImportError as error:
     ) from error
 
 from .event_log.diagnosis import naming
-from .scripts import STORAGE_DELETE, STORAGE_WRITE, Script
+from .scripts import storage
 from .session_log import SessionLog
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ class ValkeyStorage(Storage):
             StorageError: When the key cannot be one, or the data cannot be stored or indexed.
         """
         relative, content = _normalized_key(key), _content(key, data)
-        await self._change(f"write {key!r}", STORAGE_WRITE, self._prefix + relative, content)
+        await self._change(f"write {key!r}", storage.write, self._prefix + relative, content)
         await self._index(relative, content)
 
     async def read(self, key: str) -> bytes | None:
@@ -101,7 +101,7 @@ class ValkeyStorage(Storage):
         Raises:
             StorageError: When the key cannot be one, or the value cannot be removed.
         """
-        await self._change(f"delete {key!r}", STORAGE_DELETE, self._prefix + _normalized_key(key))
+        await self._change(f"delete {key!r}", storage.delete, self._prefix + _normalized_key(key))
 
     async def list(self, query: str = "") -> builtins.list[str]:
         """List the keys that begin with a prefix, in the order of their code points.
@@ -149,11 +149,11 @@ class ValkeyStorage(Storage):
         scoped._namespaced = _SCOPED  # type: ignore[attr-defined]
         return scoped
 
-    async def _change(self, what: str, script: Script, name: str, *content: bytes) -> None:
+    async def _change(self, what: str, script: Callable[..., None], name: str, *content: bytes) -> None:
         def change() -> None:
             keys = self._store.keyspace.stored(name)
             with naming(self._store, {keys.listing: _LISTING}):
-                self._store.run(script, keys, [name, *content])
+                script(self._store, keys, name, *content)
 
         await _finish(self._ask(what, change))
 

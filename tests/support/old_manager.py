@@ -7,7 +7,6 @@ JSON module, forks of it write the same text with SET; so does this one.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 from strands.session.repository_session_manager import RepositorySessionManager
@@ -77,8 +76,9 @@ class WithJsonModule:
         self._client = client
         self.commands: list[str] = []
 
-    def scan_iter(self, **options: Any) -> Iterator[Any]:
-        return self._client.scan_iter(**options)
+    def execute_command(self, name: Any, *arguments: Any, **options: Any) -> Any:
+        assert name == b"SCAN"
+        return self._client.execute_command(name, *arguments, **options)
 
     def pipeline(self, **options: Any) -> Any:
         return _Pipeline(self._client.pipeline(**options), self.commands)
@@ -88,13 +88,14 @@ class _Pipeline:
     def __init__(self, pipeline: Any, commands: list[str]) -> None:
         self._pipeline, self._commands = pipeline, commands
 
-    def execute_command(self, name: str, key: str) -> None:
+    def execute_command(self, name: str, key: str, **options: Any) -> None:
         self._commands.append(name)
         assert name in ("TYPE", "JSON.GET"), "a document of the JSON module is no string"
-        self._pipeline.execute_command("GET" if name == "JSON.GET" else name, key)
+        self._pipeline.execute_command("GET" if name == "JSON.GET" else name, key, **options)
 
-    def execute(self) -> list[Any]:
-        return [b"ReJSON-RL" if reply in (b"string", "string") else reply for reply in self._pipeline.execute()]
+    def execute(self, **options: Any) -> list[Any]:
+        replies = self._pipeline.execute(**options)
+        return [b"ReJSON-RL" if reply in (b"string", "string") else reply for reply in replies]
 
 
 def _key(*parts: object) -> str:

@@ -13,8 +13,8 @@ from ..event_log import EventLog, Progress, Tombstone
 from ..event_log.deleter import KEPT
 from ..event_log.reader import place
 from ..ids import START, EventId, check_id, milliseconds
-from ..scripts import STANDING
-from ..server import pairs, text
+from ..scripts import session
+from ..server import text
 from ..snapshot import Authenticator
 from .anchors import Expect, Expectations
 from .checker import Checker, time_problem
@@ -168,14 +168,9 @@ class _Examination:
         return Verification(not problems, at.id.revision, self.checker.link, problems.lines, *facts)
 
     def _look(self, start: str = "-", count: int = 0) -> tuple[SessionStanding, Sequence[RawEntry]]:
-        keys = self._log.keyspace.session(self._session_id)
-        arguments = (self._session_id, start, count)
-        head, entries, score = self._log.store.run(STANDING, (keys.events, keys.head, keys.sessions), arguments)
-        if isinstance(entries, bytes):
-            raise ServerRefusedError(text(entries))
-        if isinstance(head, bytes):
-            return SessionStanding({}, text(score), "the session's head cannot be read: it is no hash"), entries
-        return SessionStanding(dict(pairs(head)), text(score)), entries
+        head, entries, score = session.standing(self._log.store, self._session_id, start, count)
+        problem = "the session's head cannot be read: it is no hash" if head is None else ""
+        return SessionStanding(head or {}, score, problem), entries
 
     def _read(self, pages: Iterable[Sequence[RawEntry]], progress: Progress, total: int) -> None:
         for page in pages:

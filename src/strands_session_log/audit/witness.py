@@ -20,7 +20,7 @@ from ..feed import Envelope
 from ..feed.envelope import envelope
 from ..ids import START, EventId
 from ..keys import Keyspace
-from ..scripts import LOCATE
+from ..scripts import session
 from ..server import number, text
 from .problems import Problems
 
@@ -245,8 +245,7 @@ def _start(log: EventLog, key: str, newest: EventId) -> str:
     if newest.revision <= MOST_ENVELOPES:
         return "-"
     wanted = newest.revision - MOST_ENVELOPES + 1
-    found = log.store.run(LOCATE, [key], [wanted])
-    return text(found) if found else "-"
+    return str(session.locate(log.store, key, wanted) or "-")
 
 
 def _digest(*parts: str) -> bytes:

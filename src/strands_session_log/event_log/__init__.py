@@ -1,9 +1,10 @@
 """The log itself: append to, read, list and delete the sessions of one namespace."""
 
+from ..scripts.session import Life
 from .chained_batch import FEW_EVENTS, batches, first_batch
 from .deleter import Tombstone
 from .eraser import Progress
-from .expected import ANY, NO_SESSION, AgentAt, Expected, InLife, Life, MultiAgentAt, SessionAt
+from .expected import ANY, NO_SESSION, AgentAt, Expected, InLife, MultiAgentAt, SessionAt
 from .log import EventLog
 
 __all__ = [

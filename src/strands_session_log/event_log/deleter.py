@@ -20,7 +20,7 @@ import orjson
 from ..errors import ContentionError
 from ..events.event import check_text
 from ..ids import EventId
-from ..scripts import DELETE, TOMBSTONE_SET
+from ..scripts import session
 from ..server import Store
 from .diagnosis import CURES, naming
 
@@ -87,10 +87,8 @@ class Deleter:
         """See `EventLog.delete`."""
         check_text("by", by)
         check_text("reason", reason)
-        keys, limits = self._keyspace.session(session_id).delete, (KEPT, KEPT_MS, MOST, LIVES)
-        arguments: list[str | int] = [session_id, uuid4().hex, by, reason, *limits]
-        reply = self._store.run_and_wait(DELETE, keys, arguments, session_id)
-        return int(reply[1]) if len(reply) > 1 else None
+        limits = {"stay": KEPT, "stay_ms": KEPT_MS, "most": MOST, "lives": LIVES}
+        return session.delete(self._store, session_id, uuid4().hex, by, reason, **limits)
 
     def of_session(self, session_id: str) -> list[Tombstone]:
         """The lives of an id that ended, oldest first."""
@@ -119,7 +117,7 @@ class Deleter:
             text = self._text(key, field)
             lives = _lives(text)
             reduced = orjson.dumps([_reduced(life) for life in lives])
-            if not lives or self._store.run(TOMBSTONE_SET, [key], [field, text, reduced]):
+            if not lives or session.replace_tombstone(self._store, session_id, field, text, reduced):
                 return len(lives)
         raise ContentionError(session_id, _ATTEMPTS)
 

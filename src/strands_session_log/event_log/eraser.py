@@ -29,8 +29,9 @@ from ..errors import (
 )
 from ..events import PayloadErased
 from ..ids import START, EventId, Ranges
-from ..scripts import ERASE_STEP, TOUCH
-from ..server import Store, text
+from ..scripts import session
+from ..scripts.session import Copied, Deleted, Landed
+from ..server import Store
 from .chained_batch import Position, chain_batch
 from .diagnosis import CURES, diagnosed, erased_of, parsed, position_of
 from .expected import ANY
@@ -186,39 +187,28 @@ class Eraser:
         """Step by step to the end; None when someone else came first and the targets must be looked at again."""
         contended = 0
         while contended < _MAX_ATTEMPTS:
-            match self._step(rewrite, standing):
-                case ["landed" | "begun" as how, link, id_]:
-                    if how == "begun":
+            match session.erase_step(self._store, rewrite.session_id, *rewrite.arguments(standing)):
+                case Landed([id_], link, begins_feed):
+                    if begins_feed:
                         self._layout.confirm(self._keyspace.partition(rewrite.session_id))
-                    recorded = Position(EventId.parse(id_), link)
+                    recorded = Position(id_, link)
                     progress(recorded.id.revision, recorded.id.revision)
                     return recorded
-                case ["copied", copied, id_, link]:
+                case Copied(upto, head):
                     before = standing.copied
-                    standing = RewriteProgress(_after(copied), Position(EventId.parse(id_), link))
+                    standing = RewriteProgress(upto, Position(*head))
                     contended = 0 if standing.copied > before else contended + 1
                     progress(standing.copied.revision, standing.head.id.revision)
-                case ["gone"]:
+                case Deleted():
                     raise SessionNotFoundError(rewrite.session_id)
                 case _:
                     return None
         raise ContentionError(rewrite.session_id, _MAX_ATTEMPTS)
 
-    def _step(self, rewrite: _Rewrite, standing: RewriteProgress) -> list[str]:
-        keys = self._keyspace.session(rewrite.session_id)
-        script_keys = (*keys.append, keys.rewrite, keys.snapshot, keys.live, keys.texts)
-        arguments = rewrite.arguments(standing)
-        if len(arguments) == 1:
-            # Far from the end there is nothing yet that must be durable.
-            reply = self._store.run(ERASE_STEP, script_keys, arguments)
-        else:
-            reply = self._store.run_and_wait(ERASE_STEP, script_keys, arguments, rewrite.session_id)
-        return [text(part) for part in reply]
-
     def _wait_until_safe(self, session_id: str) -> None:
         """Until what was erased before is as safe as what is erased now: whoever did may not have come to wait."""
         if self._store.durability.command:
-            self._store.run_and_wait(TOUCH, [self._keyspace.session(session_id).head], [], session_id)
+            session.touch(self._store, session_id)
 
     def _head(self, session_id: str) -> tuple[Position, str]:
         """Where the session stands, and which revisions were erased before, as ranges."""
@@ -278,11 +268,11 @@ class _Rewrite:
         self._known = erased
         self._erased = str(Ranges.parse(erased) | Ranges.of(target.id.revision for target in targets))
 
-    def arguments(self, standing: RewriteProgress) -> list[bytes | str]:
-        """Those of the next step; the event that records the erasure is with them once the end may be near."""
+    def arguments(self, standing: RewriteProgress) -> tuple[list[bytes], bytes]:
+        """Those of the next step: the event that records the erasure, once the end may be near, and what to do."""
         is_near = standing.head.id.revision - standing.copied.revision <= STEP_ENTRIES
         event = chain_batch(self.session_id, [self._event], ANY, standing.head).arguments if is_near else []
-        return [*event, orjson.dumps(self._options(standing))]
+        return event, orjson.dumps(self._options(standing))
 
     def _options(self, standing: RewriteProgress) -> dict[str, Any]:
         last = self._targets[-1]
@@ -298,10 +288,6 @@ class _Rewrite:
             "known": self._known,
             "erased": self._erased,
         }
-
-
-def _after(copied: str) -> EventId:
-    return EventId.parse(copied) if copied else START
 
 
 def _target(entry: Entry) -> ErasureTarget:

@@ -15,7 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from itertools import chain
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from uuid import uuid4
 
 import orjson
@@ -31,8 +31,9 @@ from ..errors import (
 )
 from ..events import PayloadErased, SessionForked
 from ..ids import EventId
-from ..scripts import FORK, FORK_COPY, FORK_NOTE
-from ..server import Store, text
+from ..scripts import session
+from ..scripts.session import Landed
+from ..server import Store
 from .chained_batch import Position, chain_batch
 from .diagnosis import erased_of, parsed
 from .eraser import Progress
@@ -75,18 +76,18 @@ class Forker:
         for _ in range(_MAX_RESTARTS):
             attempt = _Attempt(session_id, self._ancestors(session_id), at, into, uuid4().hex, by)
             match self._carry_out(attempt, progress):
-                case ["landed" | "begun" as how, link, forked, *others]:
-                    if how == "begun":
+                case Landed(ids, link, begins_feed):
+                    if begins_feed:
                         self._layout.confirm(self._keyspace.partition(into))
-                    return Position(EventId.parse([forked, *others][-1]), link), EventId.parse(forked)
-                case ["exists"]:
+                    return Position(ids[-1], link), ids[0]
+                case True:
                     self._take_back(attempt)
                     raise SessionExistsError(into)
             self._take_back(attempt)
         raise ContentionError(session_id, _MAX_RESTARTS)
 
-    def _carry_out(self, attempt: _Attempt, progress: Progress) -> list[str]:
-        """The reply of the call that puts the copy into place; that it is lost, if it is before."""
+    def _carry_out(self, attempt: _Attempt, progress: Progress) -> Landed | bool:
+        """Where the fork stands; whether there is such a session, when it could not be made."""
         try:
             arguments = self._prepare(attempt, progress)
         except ServerUnavailableError:
@@ -97,9 +98,9 @@ class Forker:
                 self._take_back(attempt)
             raise
         # Whatever happens from here on, nobody knows whether the call has landed: the notes stay.
-        return [text(part) for part in self._put_in_place(attempt, arguments)] if arguments else ["lost"]
+        return session.fork(self._store, attempt.into, self._copy_of(attempt), *arguments) if arguments else False
 
-    def _prepare(self, attempt: _Attempt, progress: Progress) -> list[bytes | str] | None:
+    def _prepare(self, attempt: _Attempt, progress: Progress) -> tuple[list[bytes], bytes] | None:
         """Copy. The arguments of the call to come; None when something was erased meanwhile."""
         erased = self._note(attempt)
         copied = self._copy(attempt, progress)
@@ -125,9 +126,7 @@ class Forker:
         return copied
 
     def _add(self, attempt: _Attempt, before: str, part: Sequence[RawEntry]) -> bool:
-        flat = chain.from_iterable((id_, len(fields), *fields) for id_, fields in part)
-        arguments = [before, part[-1][0], PATIENCE_MS, *flat]
-        return bool(self._store.run(FORK_COPY, [self._copy_of(attempt)], arguments))
+        return session.add_to_copy(self._store, self._copy_of(attempt), before, part, PATIENCE_MS)
 
     def _erased_later(self, attempt: _Attempt, unexplained: set[EventId]) -> Iterator[PayloadErased]:
         """Tell why content is missing where the parent does so only after the point."""
@@ -139,11 +138,6 @@ class Forker:
                 unexplained.difference_update(named)
                 record = {name: data[name] for name in ("reason", "by") if name in data}
                 yield PayloadErased({"erased": [str(id_) for id_ in named], "reason": "", **record})
-
-    def _put_in_place(self, attempt: _Attempt, arguments: Sequence[bytes | str]) -> Any:
-        keys = self._keyspace.session(attempt.into)
-        script_keys = (*keys.append, self._copy_of(attempt), keys.snapshot, keys.live, keys.tombstones)
-        return self._store.run_and_wait(FORK, script_keys, arguments, attempt.into)
 
     def _copy_of(self, attempt: _Attempt) -> str:
         return copy_key(self._keyspace.session(attempt.into), attempt.token)
@@ -162,20 +156,16 @@ class Forker:
     def _note(self, attempt: _Attempt) -> str:
         """Tell the parent of the fork, and those before it, lest it be deleted. The parent's erased ranges."""
         for ancestor in attempt.ancestors:
-            self._write_note(ancestor, attempt.token, str(attempt.note(is_own=False)))
-        erased = self._write_note(attempt.parent, attempt.token, str(attempt.note(is_own=True)))
+            session.note_fork(self._store, ancestor, attempt.token, str(attempt.note(is_own=False)))
+        erased = session.note_fork(self._store, attempt.parent, attempt.token, str(attempt.note(is_own=True)))
         if erased is None:
             raise SessionNotFoundError(attempt.parent)
         return erased_of(self._keyspace.session(attempt.parent).head, erased)
 
     def _take_back(self, attempt: _Attempt) -> None:
         for ancestor in (*attempt.ancestors, attempt.parent):
-            self._write_note(ancestor, attempt.token, "")
+            session.note_fork(self._store, ancestor, attempt.token, "")
         self._store.command("UNLINK", self._copy_of(attempt))
-
-    def _write_note(self, session_id: str, token: str, note: str) -> Any:
-        head = self._keyspace.session(session_id).head
-        return self._store.run(FORK_NOTE, [head], [token, note])
 
 
 class _Attempt(NamedTuple):
@@ -201,7 +191,7 @@ class _Attempt(NamedTuple):
         """What a head is to say."""
         return ForkNote(self.at, self.token, is_own, self.into)
 
-    def arguments(self, copied: CopySummary, erased: str, later: Sequence[PayloadErased]) -> list[bytes | str]:
+    def arguments(self, copied: CopySummary, erased: str, later: Sequence[PayloadErased]) -> tuple[list[bytes], bytes]:
         """Of the call that puts the copy into place."""
         line = (*self.ancestors, self.parent)
         origin = {"parent": self.parent, "root": line[0]}
@@ -210,7 +200,7 @@ class _Attempt(NamedTuple):
         forked = SessionForked({**origin, **at, "session_id": self.into, **by})
         sealed = chain_batch(self.into, [encode(event) for event in (forked, *later)], ANY, copied.position)
         head = {**copied.head(erased), **origin, "ancestors": "\n".join(line)}
-        return [*sealed.arguments, orjson.dumps({"count": copied.count, "head": head})]
+        return sealed.arguments, orjson.dumps({"count": copied.count, "head": head})
 
 
 def _parts(page: Sequence[RawEntry]) -> Iterator[Sequence[RawEntry]]:

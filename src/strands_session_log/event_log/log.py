@@ -17,8 +17,9 @@ from ..feed import FeedRetention
 from ..feed.trimming import Trimmed, trim
 from ..ids import START, EventId, Revision, parse_point
 from ..instrumentation.hooks import hooks
-from ..scripts import LIFE, LOCATE
-from ..server import ANSWERED_WITHIN, Store, text
+from ..scripts import session
+from ..scripts.session import Life
+from ..server import ANSWERED_WITHIN, Store
 from ..snapshot.store import SnapshotStore
 from .appender import Appender
 from .chained_batch import Position
@@ -26,7 +27,7 @@ from .deleter import Deleter, Tombstone
 from .diagnosis import CURES, diagnosed, may_be_junk, naming, parsed, position_of, raise_if_corrupt
 from .directory import Directory
 from .eraser import Eraser, Progress
-from .expected import ANY, Expected, Life
+from .expected import ANY, Expected
 from .forker import Forker
 from .instrumented import instrumented_append
 from .namespace import Layout
@@ -161,8 +162,7 @@ class EventLog:
             return START
         key = self.keyspace.session(session_id).events
         with diagnosed(self.store, session_id):
-            found = self.store.run(LOCATE, [key], [revision])
-        return EventId.parse(text(found)) if found else None
+            return session.locate(self.store, key, revision)
 
     def head(self, session_id: str) -> Position | None:
         """Where a session stands; None when there is none.
@@ -189,9 +189,8 @@ class EventLog:
 
     def life(self, session_id: str) -> Life:
         """Which of the sessions that have had this id stands there now, or would begin there; in one round trip."""
-        keys = self.keyspace.session(session_id)
         with diagnosed(self.store, session_id):
-            return Life.parse(self.store.run(LIFE, [keys.head, keys.tombstones], [session_id]))
+            return session.life(self.store, session_id)
 
     def now_ms(self, session_id: str) -> int:
         """The clock that the session's events get their time from, in milliseconds since the epoch."""

@@ -15,7 +15,8 @@ from ..codec import Encoded, RawEntry, fields_of, parse
 from ..errors import ContentionError, EncodingError, EventOrderError, InvalidPointError, LogForkedError
 from ..events import Event
 from ..ids import EventId
-from ..scripts import IDS, ONCE
+from ..scripts import session
+from ..scripts.session import Behind, PartlyThere
 from ..server import Store
 from .appender import Appender
 from .chained_batch import MOST_EVENTS, Position, chain_batch
@@ -77,11 +78,11 @@ class OnceAppender:
         for attempt in count(1):
             rest = batch[len(found) :]
             sealed = chain_batch(session_id, rest, expected, appender.position(session_id))
-            reply = appender.settle(session_id, sealed, ONCE, KEPT)
+            reply = appender.settle(session_id, sealed, KEPT)
             match reply:
-                case ["stand", *ids]:
+                case PartlyThere(ids):
                     found += _prefix(session_id, rest, ids)
-                case ["behind", upto, link]:
+                case Behind(upto, link):
                     self._catch_up(session_id, upto, link)
                 case _:
                     found += appender.answer(session_id, rest, expected, reply) or ()
@@ -128,10 +129,8 @@ class OnceAppender:
         return map(_Indexed.of, chain.from_iterable(self._reader.pages(session_id, start, "+")))
 
     def _add(self, session_id: str, upto: str, link: str, page: Sequence[_Indexed]) -> bool:
-        keys = self._store.keyspace.session(session_id)
-        pairs = chain.from_iterable((one.event_id, one.id) for one in page)
-        arguments: list[str | int] = [upto, link, page[-1].id, page[-1].link, KEPT, *pairs]
-        return bool(self._store.run(IDS, [keys.head, keys.ids], arguments))
+        ids = {one.event_id: one.id for one in page}
+        return session.add_ids(self._store, session_id, (upto, link), page[-1][1:], KEPT, ids)
 
 
 def _check_can_be_known(batch: Sequence[Encoded]) -> None:

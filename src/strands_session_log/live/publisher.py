@@ -17,8 +17,9 @@ from ..codec.delta import DISCARDED, END, INPUT, LIVE_MS, REASONING, TEXT, Delta
 from ..errors import CorruptEntryError
 from ..errors.quoting import described
 from ..event_log.reader import fetch
-from ..scripts import LIVE
-from ..server import Store, text
+from ..scripts import session
+from ..scripts.session import LiveReply
+from ..server import Store
 
 logger = logging.getLogger(__name__)
 
@@ -146,10 +147,10 @@ class _Look(NamedTuple):
     deleted_at: float
 
     @classmethod
-    def parse(cls, reply: Sequence[bytes], answered: float) -> _Look:
-        """Read the reply of `live.lua`, and when it came."""
-        revision, life, erased, ago = map(text, reply)
-        return cls(int(revision), _Known(life, erased), answered - int(ago) / 1000 + _EXACT if ago else 0.0)
+    def of(cls, reply: LiveReply, answered: float) -> _Look:
+        """What it comes to, given when it came."""
+        ago = reply.deleted_ago
+        return cls(reply.revision, _Known(reply.life, reply.erased), 0.0 if ago is None else answered - ago + _EXACT)
 
 
 class Publisher:
@@ -317,14 +318,11 @@ class Publisher:
 
     def _tell(self, said: Iterable[tuple[Line, int]], forgets: bool) -> _Look:
         """Publish, unless the session is not as it is known to be."""
-        arguments: list[str | int] = [LIVE_MS, _STAYING, "1" if forgets else "", self._session_id, *self._known]
-        for line, since in said:
-            arguments += (*line, since)
-        keys = (self._keys.head, self._keys.live, self._keys.tombstones)
-        reply = self._store.run(LIVE, keys, arguments)
+        pieces, limits = ((*line, since) for line, since in said), {"stay_ms": LIVE_MS, "stay": _STAYING}
+        reply = session.publish(self._store, self._session_id, pieces, known=self._known, forgets=forgets, **limits)
         if reply is None:
             raise _NoSession("there is no such session yet, or any more")
-        look = _Look.parse(reply, time.monotonic())
+        look = _Look.of(reply, time.monotonic())
         self._take_note(look.known)
         return look
 
