@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from ..instrumentation import FeedTrimmed, GroupAbandoned
 from ..instrumentation.hooks import hooks
-from ..scripts import FEED_TRIM
+from ..scripts import groups
+from ..scripts.protocol import TrimReply
 from ..server import Store, record
 from .retention import FeedRetention
 
@@ -41,20 +42,24 @@ def trim(store: Store, partition: int, retention: FeedRetention, *, exactly: boo
         retention: What is to be kept.
         exactly: Not only as far as whole nodes of the stream can be dropped, which is much cheaper.
     """
-    milliseconds = [round(seconds * 1000) for seconds in (retention.keep, retention.max_age)]
-    limits = [*milliseconds, retention.max_length, round(retention.abandoned_after * 1000)]
     found, looks = Trimmed(0), 0
     # Groups come and go; where they do all the time, the next one who trims has better luck.
     while looks < _LOOKS:
-        feed = store.keyspace.feed(partition)
-        names = _groups(store, feed)
-        keys: list[str | bytes] = [feed, *(store.keyspace.group_key(partition, name) for name in names)]
-        reply = store.run(FEED_TRIM, keys, [*limits, "=" if exactly else "~", *names])
-        if reply[0] < 0:
+        reply = groups.trim(
+            store,
+            partition,
+            _groups(store, store.keyspace.feed(partition)),
+            keep_ms=round(retention.keep * 1000),
+            max_age_ms=round(retention.max_age * 1000),
+            max_length=retention.max_length,
+            abandoned_ms=round(retention.abandoned_after * 1000),
+            exactly=exactly,
+        )
+        if reply is None:
             looks += 1
             continue
         found = _added(found, reply)
-        if not (exactly and reply[1]):
+        if not (exactly and reply.may_go_on):
             break
     return _told(partition, found)
 
@@ -66,12 +71,9 @@ def _groups(store: Store, feed: str) -> list[bytes]:
     return [record(row)["name"] for row in store.command(b"XINFO", "GROUPS", feed, at=feed)]
 
 
-def _added(before: Trimmed, reply: Any) -> Trimmed:
+def _added(before: Trimmed, reply: TrimReply) -> Trimmed:
     """What all steps so far have done; how much a group has lost is counted anew in each."""
-    removed, _, abandoned, lost = reply
-    pairs = [(name.decode("utf-8", "replace"), int(count)) for name, count in zip(lost[::2], lost[1::2], strict=True)]
-    names = [name.decode("utf-8", "replace") for name in abandoned]
-    return Trimmed(before.removed + removed, [*before.abandoned, *names], pairs or list(before.lost))
+    return Trimmed(before.removed + reply.removed, [*before.abandoned, *reply.abandoned], reply.lost or before.lost)
 
 
 def _told(partition: int, found: Trimmed) -> Trimmed:

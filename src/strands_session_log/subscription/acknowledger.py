@@ -11,11 +11,12 @@ from concurrent.futures import Future
 from functools import partial
 
 from ..errors import ServerRefusedError, ServerUnavailableError
+from ..scripts.protocol import Disposition, SettleReply, SettleRequest
 from ..server import Outage, is_transient
 from .counters import Counters
 from .delivery import BaseDelivery
 from .failure import Failure
-from .group import Disposition, Group, SettleReply, SettleRequest
+from .group import Group
 from .settlements import MOST_VERDICTS, Settlement, SettlementBatch, batches
 
 logger = logging.getLogger(__name__)

@@ -12,11 +12,11 @@ from ..errors import CorruptEntryError, LogForkedError, ServerRefusedError, Serv
 from ..event_log import EventLog
 from ..feed import Envelope, FeedId
 from ..ids import EventId, check_id
+from ..scripts.protocol import Cursor, is_stream_id
 from ..server import pairs
 from .delivery import BaseDelivery
 from .group import Group
 from .parked import parked_envelope
-from .protocol import Cursor, is_stream_id
 
 logger = logging.getLogger(__name__)
 

@@ -15,6 +15,7 @@ from ..errors import FeedGapError, SessionLogError
 from ..event_log import EventLog
 from ..events import selector
 from ..feed import Envelope, FeedId
+from ..scripts.protocol import FeedEntry, Gap
 from ..server import Outage, Store, is_transient
 from .acknowledger import Acknowledger
 from .assignment import PartitionAssignment
@@ -28,7 +29,6 @@ from .failure import Failure
 from .fetcher import Fetcher
 from .group import Group
 from .ordered_channel import OrderedChannel
-from .protocol import FeedEntry, Gap
 from .settings import SubscriptionSettings
 
 logger = logging.getLogger(__name__)

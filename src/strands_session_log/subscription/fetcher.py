@@ -12,16 +12,16 @@ from typing import Protocol
 
 from ..errors import FeedGapError, LogForkedError, ServerRefusedError, ServerUnavailableError
 from ..feed import FeedId, replaced
+from ..scripts.protocol import FeedEntry, FetchReply, FetchRequest, Gap
 from ..server import Outage, is_transient
 from .acknowledger import Acknowledger
 from .assignment import PartitionAssignment
 from .counters import Counters
 from .credits import Credits
 from .delivery import BaseDelivery
-from .group import FetchRequest, Group
+from .group import Group
 from .notifier import FeedNotifier
 from .partition import AGAIN_AT_ONCE, PartitionState
-from .protocol import FeedEntry, FetchReply, Gap
 
 logger = logging.getLogger(__name__)
 

@@ -3,117 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any, NamedTuple
 
 from ..codec import RawEntry
 from ..errors import ServerRefusedError
 from ..feed import Envelope
-from ..keys import GroupKeys
-from ..scripts import (
-    GROUP_COUNT,
-    GROUP_GAP,
-    GROUP_HEARTBEAT,
-    GROUP_LEAVE,
-    GROUP_SETTLE,
-    GROUP_TAKE,
-    GROUP_WORK,
+from ..scripts import groups
+from ..scripts.protocol import (
+    BackfillReport,
+    FeedEntry,
+    FetchReply,
+    FetchRequest,
+    Gap,
+    GroupConsumer,
+    SettleReply,
+    SettleRequest,
 )
 from ..server import ANSWERED_WITHIN, Store, pairs
-from .failure import NONE, Failure
-from .protocol import FeedEntry, FetchReply, Gap, parse_gap
 from .settings import SubscriptionSettings
 
 _PAGE = 1000
 _LEFT_WITHIN = 2.0
 """Seconds for which a consumer waits that has said goodbye: others find out by themselves."""
 _new = tuple.__new__
-
-
-class FetchRequest(NamedTuple):
-    """What a consumer asks one partition for.
-
-    Attributes:
-        partition: The partition.
-        most: How many deliveries at most.
-        claim: Look for what others left lying.
-        suspects: Something may be given that was delivered twice already.
-        known: The last envelope this consumer was given, which is compared with the feed: its id and link.
-        own: Deliveries of its own that are to be given again.
-        is_begun: Whether the group is known to have begun; should it be gone, what is there now came after that.
-    """
-
-    partition: int
-    most: int
-    claim: bool = False
-    suspects: bool = True
-    known: tuple[str, bytes] = ("", b"")
-    own: Sequence[bytes] = ()
-    is_begun: bool = False
-
-
-class Disposition(NamedTuple):
-    """What a consumer says of a delivery.
-
-    Attributes:
-        what: `nack`, `park`, `release` or `extend`.
-        key: The stream id of its envelope.
-        attempts: Which attempt it was.
-        pause_ms: How long it is to wait.
-        failure: Why it failed.
-        session_id: The session, where the reason may quote it.
-    """
-
-    what: str
-    key: bytes
-    attempts: int
-    pause_ms: int = 0
-    failure: Failure = NONE
-    session_id: str = ""
-
-
-class SettleRequest(NamedTuple):
-    """What a consumer says of its deliveries in one partition.
-
-    Attributes:
-        partition: The partition.
-        done: The stream ids of those that were handled.
-        attempts: Which attempt each of them was; empty if all were the first.
-        last: The id and the link of one of the last of them.
-        others: What is said of others.
-        taken_over: How often others had taken something over when this consumer last looked; empty if it does not know.
-    """
-
-    partition: int
-    done: Sequence[bytes] = ()
-    attempts: Sequence[int] = ()
-    last: tuple[bytes, bytes] = (b"", b"")
-    others: Sequence[Disposition] = ()
-    taken_over: str = ""
-
-
-class SettleReply(NamedTuple):
-    """The answers: `k` (kept) it was this consumer's, `t` (taken over) another has it, `g` (gone) nobody has.
-
-    Attributes:
-        done: Of what was done.
-        others: Of the rest.
-        parked: What was parked.
-        checkpoint: Up to where everything of the partition is settled; empty if that was not asked.
-        taken_over: How often others have taken something over from this consumer; empty if that is not known.
-    """
-
-    done: str
-    others: str
-    parked: Sequence[str]
-    checkpoint: str
-    taken_over: str
-
-    @classmethod
-    def parse(cls, reply: Sequence[Any]) -> SettleReply:
-        """Read the script's answer, undecoded."""
-        done, others, parked, checkpoint, taken_over = reply
-        ids = [id_.decode() for id_ in parked]
-        return cls(done.decode(), others.decode(), ids, checkpoint.decode(), taken_over.decode())
 
 
 class Group:
@@ -124,24 +35,27 @@ class Group:
         settings: How the subscription is read.
 
     Attributes:
+        me: On whose behalf.
         impatient: The same place, for those who wait for it by themselves: one attempt is made.
     """
 
     def __init__(self, store: Store, settings: SubscriptionSettings) -> None:
         self.store, self.keyspace, self.settings = store, store.keyspace, settings
         self.impatient = store.with_retry_for(0, within=ANSWERED_WITHIN)
-        self._has_begun = False
+        self.me = GroupConsumer(
+            settings.group, settings.consumer, settings.ordered, settings.claim_after_ms, settings.max_attempts
+        )
+        # Should the group be gone later, what is there then came after it had begun.
+        self._start: str = settings.start
 
     def begin(self) -> None:
         """Let the group begin in every partition that it is new in, in one round trip."""
         self.take([FetchRequest(partition, 0) for partition in range(self.keyspace.partitions)])
-        self._has_begun = True
+        self._start = "feed"
 
     def take(self, requests: Sequence[FetchRequest]) -> list[FetchReply]:
         """Ask partitions, all in one round trip; whoever gets no answer asks for its own again (`own`)."""
-        calls = [(self._keys(request.partition), self._arguments(request)) for request in requests]
-        replies = self.impatient.run_many(GROUP_TAKE, calls, is_lenient=True)
-        return [FetchReply.parse(request.partition, reply) for request, reply in zip(requests, replies, strict=True)]
+        return groups.fetch(self.impatient, self.me, requests, self._start)
 
     def news(self, partitions: Sequence[int], most: int) -> dict[int, list[FeedEntry]]:
         """Read what is new in some partitions, which share a slot or are on a server without slots.
@@ -152,7 +66,7 @@ class Group:
         Raises:
             ServerRefusedError: When the group is gone, among others.
         """
-        feeds = {self._keys(partition).feed: partition for partition in partitions}
+        feeds = {self.keyspace.feed(partition): partition for partition in partitions}
         start = (b"XREADGROUP", "GROUP", self.settings.group, self.settings.consumer, "COUNT", most, "STREAMS")
         where = (*feeds, *([">"] * len(feeds)))
         reply = self.impatient.command(*start, *where, at=where[0])
@@ -166,7 +80,7 @@ class Group:
 
         What other consumers of the group were given is still in the feed: it is not trimmed so soon.
         """
-        return self._gap(self.impatient, "missing", unseen)
+        return groups.note_gap(self.impatient, self.settings.group, "missing", unseen)
 
     def own(self, partition: int) -> Iterator[bytes]:
         """The ids of all that this consumer was given and has not settled, in one partition."""
@@ -187,26 +101,15 @@ class Group:
         Returns:
             The answers; of a partition whose keys are broken, the error.
         """
-        calls = [(self._settle_keys(one), self._told(one)) for one in words]
-        replies = self.impatient.run_many(GROUP_SETTLE, calls, is_lenient=True)
-        return [reply if isinstance(reply, ServerRefusedError) else SettleReply.parse(reply) for reply in replies]
+        return groups.settle(self.impatient, self.me, words)
 
-    def work(self, partition: int, arguments: Sequence[Any], sessions: Sequence[str]) -> bool:
-        """Tell how far the backfill has come; false when it is another consumer's now.
-
-        Args:
-            partition: The partition.
-            arguments: See `group/work.lua`.
-            sessions: Those that the reasons may quote with which something is parked.
-        """
-        group = self._keys(partition)
-        events = [self.keyspace.session(one).events for one in sessions]
-        keys = [group.group, group.parked, group.replay, group.texts, *events]
-        return bool(self.store.run(GROUP_WORK, keys, arguments))
+    def report_backfill(self, partition: int, report: BackfillReport) -> bool:
+        """Tell how far the backfill has come; false when it is another consumer's now."""
+        return groups.report_backfill(self.store, self.me, partition, report)
 
     def attempt_backfill(self, partition: int) -> int:
         """Count that a backfill begins, or goes on, at its cursor; how often that was."""
-        return int(self.store.run(GROUP_COUNT, [self._keys(partition).group], ["backfill_attempts"]))
+        return groups.count_backfill_attempt(self.store, self.settings.group, partition)
 
     def body(self, envelope: Envelope) -> RawEntry | None:
         """The entry of an event in its session; None when that was deleted."""
@@ -216,61 +119,16 @@ class Group:
 
     def heartbeat(self, gone_after_ms: int, forgotten_after_ms: int) -> int:
         """Say that this consumer is there; how many are, by the server's clock, that were heard of lately."""
-        keys, arguments = [self._keys(0).group], (self.settings.consumer, gone_after_ms, forgotten_after_ms)
-        return int(self.store.run(GROUP_HEARTBEAT, keys, arguments))
+        return groups.heartbeat(self.store, self.me, gone_after_ms, forgotten_after_ms)
 
     def release(self, partition: int) -> None:
         """Give up the lease of a partition, if this consumer has it; of one that is broken, nobody has."""
-        self.impatient.run_many(
-            GROUP_LEAVE, [(self._hash_and_feed(partition), [self.settings.consumer])], is_lenient=True
-        )
+        groups.release(self.impatient, self.me, partition)
 
     def leave(self, partitions: Sequence[int]) -> None:
         """Give up what leases this consumer has in some partitions, and its name where nothing is pending under it."""
-        arguments = [self.settings.consumer, self.settings.group]
-        calls = [(self._hash_and_feed(partition), arguments) for partition in partitions]
-        self.store.with_retry_for(0, within=_LEFT_WITHIN).run_many(GROUP_LEAVE, calls)
+        groups.leave(self.store.with_retry_for(0, within=_LEFT_WITHIN), self.me, partitions)
 
     def note_gap(self, what: str, gap: Gap) -> None:
         """Have what is missing read from the sessions (`catch_up`), or go on behind it (`skip`)."""
-        self._gap(self.store, what, gap)
-
-    def _gap(self, store: Store, what: str, gap: Gap) -> Gap | None:
-        keys = self._hash_and_feed(gap.after.partition)
-        arguments = [what, gap.after.stream_id, gap.before.stream_id]
-        return parse_gap(gap.after.partition, store.run(GROUP_GAP, keys, arguments))
-
-    def _hash_and_feed(self, partition: int) -> list[str]:
-        keys = self._keys(partition)
-        return [keys.group, keys.feed]
-
-    def _keys(self, partition: int) -> GroupKeys:
-        return self.keyspace.group(partition, self.settings.group)
-
-    def _settle_keys(self, words: SettleRequest) -> list[str]:
-        """Those of the group, and the events that reasons may quote: these are kept as long as nothing is erased."""
-        sessions = [said.session_id for said in words.others if said.failure.text]
-        keys = self._keys(words.partition)
-        events = [self.keyspace.session(one).events for one in sessions]
-        return [keys.feed, keys.group, keys.parked, keys.texts, *events]
-
-    def _arguments(self, request: FetchRequest) -> list[Any]:
-        settings = self.settings
-        return [
-            *(settings.group, settings.consumer, "ordered" if settings.ordered else ""),
-            *(request.most, "feed" if request.is_begun or self._has_begun else settings.start),
-            *("1" if request.claim else "", settings.claim_after_ms, settings.max_attempts),
-            *("1" if request.suspects else "", settings.claim_after_ms, *request.known),
-            b" ".join(request.own),
-        ]
-
-    def _told(self, words: SettleRequest) -> list[Any]:
-        settings = self.settings
-        arguments: list[Any] = [
-            *(settings.group, settings.consumer, settings.claim_after_ms, settings.max_attempts),
-            *("ordered" if settings.ordered else "", *words.last, words.taken_over),
-            *(" ".join(map(str, words.attempts)), len(words.done), *words.done),
-        ]
-        for said in words.others:
-            arguments += (said.what, said.key, said.attempts, said.pause_ms, *said.failure)
-        return arguments
+        groups.note_gap(self.store, self.settings.group, what, gap)

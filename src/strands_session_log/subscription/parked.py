@@ -13,10 +13,10 @@ from ..event_log.diagnosis import CURES, naming
 from ..feed import FIELDS, Envelope, FeedId, envelope
 from ..ids import EventId
 from ..keys import GroupKeys, Keyspace
-from ..scripts import GROUP_PARKED
+from ..scripts import groups
+from ..scripts.protocol import is_stream_id
 from ..server import Store, number
 from .failure import whole
-from .protocol import is_stream_id
 
 _PAGE = 500
 """How many are read, or told of, at once."""
@@ -143,8 +143,7 @@ class ParkedEvents:
     def _tell(self, how: str, partition: int, ids: Sequence[str]) -> int:
         keys = self._keys(partition)
         with naming(self._store, {keys.replay: _KINDS[b"ZMSCORE"], keys.parked: _KINDS[b"XRANGE"]}):
-            of_group = [keys.parked, keys.replay, keys.texts]
-            return int(self._store.run(GROUP_PARKED, of_group, [how, self._group, *ids]))
+            return groups.settle_parked(self._store, self._group, partition, how, ids)
 
     def _found(self, how: str, parked_ids: Iterable[str]) -> dict[int, list[str]]:
         """The ids of their entries, by partition."""

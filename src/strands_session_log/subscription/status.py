@@ -11,9 +11,9 @@ from ..errors import GroupNotFoundError, InvalidIdError, ServerRefusedError
 from ..event_log.diagnosis import CURES, naming
 from ..ids import check_id
 from ..keys import GroupKeys
-from ..scripts import GROUP_DELETE, GROUP_GAP, GROUP_STATUS
+from ..scripts import groups as scripts
+from ..scripts.protocol import FeedStatus, Gap, is_stream_id, parse_backfill, parse_gap
 from ..server import Argument, Store, number
-from .protocol import Gap, is_stream_id, parse_backfill, parse_gap
 
 Cure: TypeAlias = Literal["catch_up", "skip"]
 """How a gap is settled: what is missing is read from the sessions, or done without."""
@@ -76,10 +76,8 @@ def groups(store: Store) -> list[GroupStatus]:
     Raises:
         ServerRefusedError: When it is not even known of which groups.
     """
-    keyspace = store.keyspace
-    names = [keyspace.feed(partition) for partition in range(keyspace.partitions)]
-    feeds = store.run_many(GROUP_STATUS, [([name], []) for name in names], is_lenient=True)
-    with naming(store, dict.fromkeys(names, ("stream", CURES["feed"]))):
+    keyspace, feeds = store.keyspace, scripts.status(store)
+    with naming(store, {keyspace.feed(partition): ("stream", CURES["feed"]) for partition in range(len(feeds))}):
         rows = _rows_of(feeds)
     keys = [keyspace.group(row.partition, row.group) if row.is_ours else None for row in rows]
     notes = _notes(store, keys, rows)
@@ -90,11 +88,9 @@ def groups(store: Store) -> list[GroupStatus]:
 def settle_gaps(store: Store, group: str, how: Cure, partitions: Sequence[int] = ()) -> list[Gap]:
     """Settle what a group lacks, in some partitions or in all; see `SessionLog.settle_gaps`."""
     places = partitions or range(store.keyspace.partitions)
-    keys = [store.keyspace.group(partition, group) for partition in places]
-    with naming(store, {one.group: ("hash", CURES["group"]) for one in keys}):
-        replies = store.run_many(GROUP_GAP, [([one.group, one.feed], [how]) for one in keys])
-    gaps = [parse_gap(partition, reply) for partition, reply in zip(places, replies, strict=True)]
-    return [gap for gap in gaps if gap]
+    keys = [store.keyspace.group(partition, group).group for partition in places]
+    with naming(store, dict.fromkeys(keys, ("hash", CURES["group"]))):
+        return scripts.settle_gaps(store, group, how, places)
 
 
 def check_group(store: Store, group: str) -> None:
@@ -109,8 +105,7 @@ def check_group(store: Store, group: str) -> None:
 
 def delete_group(store: Store, group: str) -> bool:
     """Remove a group and all that it keeps; false when there was nothing of it."""
-    keys = [store.keyspace.group(partition, group) for partition in range(store.keyspace.partitions)]
-    return any(store.run_many(GROUP_DELETE, [(one, [group]) for one in keys]))
+    return scripts.delete(store, group)
 
 
 class _Row(NamedTuple):
@@ -133,10 +128,10 @@ class _Row(NamedTuple):
             return False
 
 
-def _rows_of(feeds: Sequence[Any]) -> list[_Row]:
+def _rows_of(feeds: Sequence[FeedStatus | ServerRefusedError]) -> list[_Row]:
     """Of a feed that is broken, those are told of that other partitions know."""
     broken = {partition: reply for partition, reply in enumerate(feeds) if isinstance(reply, ServerRefusedError)}
-    sound = [(partition, reply) for partition, reply in enumerate(feeds) if partition not in broken]
+    sound = [(partition, reply) for partition, reply in enumerate(feeds) if isinstance(reply, FeedStatus)]
     rows = [row for partition, reply in sound for row in _rows(partition, reply)]
     if broken and not rows:
         raise next(iter(broken.values()))
@@ -144,17 +139,16 @@ def _rows_of(feeds: Sequence[Any]) -> list[_Row]:
     return rows + [_Row(name, at, problem=f"feed: {error.reason}") for at, error in broken.items() for name in names]
 
 
-def _rows(partition: int, reply: Any) -> Iterator[_Row]:
-    now, last, _, flat = reply
-    now = now or max(round(time.time() * 1000), int(last.partition(b"-")[0]))
-    for at in range(0, len(flat), 6):
-        name, delivered, pending, least, first, consumers = flat[at : at + 6]
+def _rows(partition: int, feed: FeedStatus) -> Iterator[_Row]:
+    last = feed.last
+    now = feed.now_ms or max(round(time.time() * 1000), int(last.partition(b"-")[0]))
+    for name, delivered, pending, least, first, consumers in feed.groups:
         # Somebody else may have written the last under any number; what is there was not delivered.
         behind = max(1, _sequence(last) - _sequence(delivered)) if first else 0
         oldest = min((int(id_.partition(b"-")[0]) for id_ in (least, first) if id_), default=now)
         yield _Row(
             *(_name(name), partition, behind, max(0, now - oldest) / 1000, pending),
-            *(delivered.decode(), list(zip(consumers[::2], consumers[1::2], strict=True)), now),
+            *(delivered.decode(), consumers, now),
         )
 
 
