@@ -11,7 +11,9 @@ import pytest
 from strands import Agent, tool
 from test_redaction import SECRET, stored_bytes
 
-from strands_session_log import SessionLog, SessionRecorder, ValkeySessionManager
+from strands_session_log import SessionLog, SessionRecorder, ValkeySessionManager, events
+from strands_session_log.errors import RevisionNotFoundError
+from strands_session_log.ids import EventId
 from strands_session_log.lifecycle.hooks import hook_event
 from strands_session_log.testing.model import ScriptedModel
 from support.strands_agents import call, happened
@@ -410,3 +412,29 @@ def test_so_it_is_in_the_session_of_a_recorder_and_in_the_state_of_a_graph(sessi
     assert is_stored(session_log, SECRET, ASKED, ANSWERED) == []
     assert session_log.verify("s").ok
     assert session_log.verify("mirror").ok
+
+
+def test_what_agents_resume_with_is_written_anew_while_others_of_the_session_write(
+    session_log: SessionLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    talker(session_log, [call("charge")])(ASKED)
+    found = [one.id for one in session_log.read("s", types="message.added") if ASKED in str(one.event.data)]
+    fold = session_log.replay.state
+
+    def state_while_others_write(*arguments: Any, **more: Any) -> Any:
+        folded = fold(*arguments, **more)
+        session_log.append("s", events.Custom("custom.note", {}))
+        return folded
+
+    monkeypatch.setattr(session_log.replay, "state", state_while_others_write)
+    session_log.erase("s", found, "asked for")
+    monkeypatch.undo()
+    assert is_stored(session_log, ASKED) == []
+
+
+def test_nothing_is_written_for_an_erasure_of_what_is_not_all_there(session_log: SessionLog) -> None:
+    talker(session_log, [call("look"), call("charge")])("Go.")
+    found = [one.id for one in session_log.read("s")]
+    with pytest.raises(RevisionNotFoundError):
+        session_log.erase("s", [*found, EventId(found[-1].ms, found[-1].revision + 1)], "asked for")
+    assert [one.id for one in session_log.read("s")] == found
