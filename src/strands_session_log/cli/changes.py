@@ -8,7 +8,7 @@ from typing import Any
 
 from rich.text import Text
 
-from ..state.diff import Change, changes
+from ..state import Change
 from .messages import compact
 
 REMOVED, ADDED = "red", "green"
@@ -26,7 +26,7 @@ def change_lines(changes: Iterable[Change]) -> Iterator[Text]:
 
 def changed_lines(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[Text]:
     """What differs between two objects."""
-    return change_lines(changes(before, after))
+    return change_lines(Change.between(before, after))
 
 
 def path_of(steps: Sequence[str | int]) -> str:

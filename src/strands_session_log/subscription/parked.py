@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
 from typing import Any
 
@@ -78,6 +79,11 @@ class ParkedEvent:
     def id(self) -> EventId:
         """The event."""
         return self.envelope.id
+
+    @property
+    def parked_at(self) -> datetime:
+        """When it was parked, by the server's clock, in UTC."""
+        return EventId(int(self.parked_id.partition(":")[2].partition("-")[0]), 0).time
 
 
 class ParkedEvents:

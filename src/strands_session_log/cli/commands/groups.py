@@ -9,7 +9,7 @@ import typer
 from rich.text import Text
 
 from ...session_log import SessionLog
-from ...subscription import Cure, Gap
+from ...subscription import Gap, GapResolution
 from ..connection import opened
 from ..groups import GroupSummary, by_whom, gap_as_json, missing, print_standings, standing_of, standings
 from ..groups import as_json as json_of
@@ -139,7 +139,7 @@ def delete(
         typer.echo(one_line(f"Deleted group {group}."))
 
 
-def _settled(log: SessionLog, group: str, how: Cure, as_json: bool) -> list[Gap]:
+def _settled(log: SessionLog, group: str, how: GapResolution, as_json: bool) -> list[Gap]:
     gaps = log.settle_gaps(group, how)
     if as_json:
         for gap in gaps:

@@ -12,8 +12,8 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from ...session_log import SessionLog, keys_for
-from ..connection import PATIENCE, client_of
+from ...session_log import SessionLog
+from ..connection import PATIENCE
 from ..exit_codes import Code, fail
 from ..layout import put
 from ..options import JsonOption, NamespaceOption, UrlOption
@@ -69,9 +69,11 @@ def import_(
 
     target = Target.of(ctx, url, namespace)
     try:
-        with open_source(source, PATIENCE) as store, client_of(target) as client:
-            # A server that may evict sessions is no place to move to, unlike one to read from: it is refused.
-            log = SessionLog(client, target.namespace, retry_for=PATIENCE, snapshot_key=keys_for(target.url))
+        # A server that may evict sessions is no place to move to, unlike one to read from: it is refused.
+        with (
+            open_source(source, PATIENCE) as store,
+            SessionLog.connect(target.url, target.namespace, retry_for=PATIENCE) as log,
+        ):
             outcomes = _import(store, log, session or [], dry_run, as_json)
     except SourceError as error:
         fail(Code.USAGE, str(error))

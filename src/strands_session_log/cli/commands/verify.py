@@ -13,7 +13,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from ...audit import Anchor, Audited, Expect, Verification, anchors_in
+from ...audit import Anchor, Audited, Expect, Verification
 from ...event_log import Tombstone
 from ...files import open_named
 from ...session_log import SessionLog
@@ -100,7 +100,7 @@ def _read(file: str) -> list[Anchor]:
     try:
         with nullcontext(typer.get_binary_stream("stdin")) if file == "-" else open_named(file) as opened:
             # A line that is no text is no anchor, and told to be none.
-            return list(anchors_in(io.TextIOWrapper(opened, encoding="utf-8", errors="replace")))
+            return list(Anchor.parse_lines(io.TextIOWrapper(opened, encoding="utf-8", errors="replace")))
     except OSError as error:
         fail(Code.USAGE, f"--expect-file {file}: cannot be read: {error.strerror}")
 
