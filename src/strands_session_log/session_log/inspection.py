@@ -54,6 +54,6 @@ def inspect_server(url: str, namespace: str = DEFAULT_NAMESPACE, *, retry_for: f
 def _snapshots(url: str) -> Finding:
     """Whether what is read faster than by folding the log could be forged."""
     if authenticator(keys_for(url)).has_key:
-        return Finding("ok", "snapshots", "authenticated: what nobody with a snapshot key has written is not read")
+        return Finding("ok", "snapshots", "authenticated: only snapshots written with a key are read")
     found = "not authenticated: a forged one is read until verify finds it"
     return Finding("ok", "snapshots", f"{found}; {KEY_FILE_VARIABLE} names no file with keys")

@@ -695,7 +695,7 @@ class SessionLog(NotCopied):
         Args:
             group: Its name.
             how: `catch_up`: consumers of the group read the events of that time from the sessions, those they had
-                already among them; or `skip`: the group does without.
+                already among them; or `skip`: the group goes on without them.
 
         Returns:
             What was missing, by partition; nothing when there was no gap.

@@ -176,7 +176,7 @@ class ParkedEvents:
             if not entries:
                 raise ParkedNotFoundError(self._group, parked_id)
             if how == "replay" and not ParkedEvent.parse(self._keyspace, partition, entries[0]).session_id:
-                raise CorruptEntryError(parked_id, "somebody else wrote it to the feed, it can only be dropped")
+                raise CorruptEntryError(parked_id, "another program wrote it to the feed, it can only be dropped")
 
     def _entries(self, partition: int, ids: Sequence[str]) -> list[Any]:
         key = self._keys(partition).parked

@@ -17,7 +17,7 @@ from ..server.replies import number
 from .protocol import Gap, is_stream_id, parse_backfill, parse_gap
 
 GapResolution: TypeAlias = Literal["catch_up", "skip"]
-"""How a gap is settled: what is missing is read from the sessions, or done without."""
+"""How a gap is settled: what is missing is read from the sessions, or skipped."""
 
 ACTIVE_MS = 60_000
 """A consumer asks the server every few seconds, so one that was silent for so long has gone, or hangs."""

@@ -10,14 +10,11 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from ...server import Finding, masked
-from ...session_log import ServerInspection, inspect_server
-from ..connection import PATIENCE
+from ... import Finding, ServerInspection, inspect_server
+from ..context import PATIENCE, Target
 from ..exit_codes import Code
-from ..layout import hanging, put
 from ..options import JsonOption, NamespaceOption, UrlOption
-from ..target import Target
-from ..terminal import console, count, one_line, plain, write_json
+from ..terminal import console, count, hanging, heading, one_line, plain, put, write_json
 
 EPILOG = "Examples:\n\nsession-log doctor --url valkeys://example.com:6379\n\nsession-log doctor --json | jq .ok"
 _MARKS = {"ok": Text("✓", "green"), "warn": Text("!", "yellow"), "error": Text("✗", "red")}
@@ -44,7 +41,7 @@ def _json(target: Target, found: ServerInspection) -> dict[str, Any]:
     version = None if found.report.version is None else ".".join(map(str, found.report.version))
     return {
         "ok": found.ok,
-        "url": masked(target.url),
+        "url": target.shown_url,
         "namespace": target.namespace,
         "server": {**asdict(found.report), "version": version},
         "findings": [asdict(finding) for finding in found.findings],
@@ -52,8 +49,7 @@ def _json(target: Target, found: ServerInspection) -> dict[str, Any]:
 
 
 def _print(terminal: Console, target: Target, inspected: ServerInspection) -> None:
-    put(terminal, Text.assemble((inspected.report.name, "bold"), (f"  {plain(masked(target.url))}", "dim")))
-    put(terminal, Text())
+    heading(terminal, inspected.report.name, Text(f"{plain(target.shown_url)}\n", "dim"))
     width = max(len(finding.subject) for finding in inspected.findings)
     for finding in inspected.findings:
         label = Text.assemble(_MARKS[finding.level], f"  {one_line(finding.subject):<{width}}  ")
@@ -61,12 +57,11 @@ def _print(terminal: Console, target: Target, inspected: ServerInspection) -> No
         if finding.cure:
             found.append(f"\n→ {one_line(finding.cure)}", "bold")
         put(terminal, hanging(terminal, label, found))
-    put(terminal, Text())
-    put(terminal, Text(_verdict(inspected.findings)))
+    put(terminal, f"\n{_verdict(inspected.findings)}")
 
 
 def _verdict(findings: Sequence[Finding]) -> str:
-    errors = sum(finding.level == "error" for finding in findings)
-    warnings = sum(finding.level == "warn" for finding in findings)
-    counted = [count(number, noun) for number, noun in ((errors, "error"), (warnings, "warning")) if number]
-    return f"{', '.join(counted)}." if counted else "Nothing need be changed."
+    levels = [finding.level for finding in findings]
+    numbers = ((levels.count("error"), "error"), (levels.count("warn"), "warning"))
+    counted = [count(number, noun) for number, noun in numbers if number]
+    return f"{', '.join(counted)}." if counted else "Nothing to change."
