@@ -85,7 +85,7 @@ def _told(partition: int, found: Trimmed) -> Trimmed:
     removed, names, pairs = found
     for group in names:
         logger.warning(
-            "group=<%s>, partition=<%d> | no consumer reads it, so the feed is trimmed without it", group, partition
+            "group=<%s>, partition=<%d> | no consumer reads it, it keeps nothing in the feed", group, partition
         )
         hooks.tell(GroupAbandoned(group, 0))
     if removed:
