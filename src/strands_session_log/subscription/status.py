@@ -16,8 +16,8 @@ from ..server.border import Client, told_apart, with_retries
 from ..server.replies import number
 from .protocol import Gap, is_stream_id, parse_backfill, parse_gap
 
-Cure: TypeAlias = Literal["catch_up", "skip"]
-"""How a gap is settled: what is missing is read from the sessions, or done without."""
+GapResolution: TypeAlias = Literal["catch_up", "skip"]
+"""How a gap is settled: what is missing is read from the sessions, or skipped."""
 
 ACTIVE_MS = 60_000
 """A consumer asks the server every few seconds, so one that was silent for so long has gone, or hangs."""
@@ -90,7 +90,7 @@ def groups(client: Client, keyspace: Keyspace, retry_for: float) -> list[GroupSt
 
 
 def settle_gaps(
-    client: Client, keyspace: Keyspace, group: str, how: Cure, retry_for: float, partitions: Sequence[int] = ()
+    client: Client, keyspace: Keyspace, group: str, how: GapResolution, retry_for: float, partitions: Sequence[int] = ()
 ) -> list[Gap]:
     """Settle what a group lacks, in some partitions or in all; see `SessionLog.settle_gaps`."""
     places = partitions or range(keyspace.partitions)

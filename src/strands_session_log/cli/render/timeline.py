@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from rich.console import Console
 from rich.text import Text
 
-from ..events import Event, Recorded
-from ..ids import EventId
-from ..state import SessionState
-from .changes import changed_lines
-from .conversation import ROLE_STYLES, said
-from .layout import hanging
-from .listing import summary
-from .messages import compact, fields, speaker
-from .playback import offset
-from .terminal import one_line
+from ... import EventId, Recorded, SessionState
+from ...events import Event
+from ..terminal import hanging, heading, local, offset, one_line, put
+from .diffs import changed_lines
+from .events import summary
+from .messages import compact, fields, label_of, lines_of, message_at, speaker
 
 _UNTOLD = {"invocation.started", "model.completed", "tool.started"}
 """Each is followed by something that tells more."""
@@ -62,7 +58,7 @@ class Timeline:
                 yield Told(recorded.id, self._heading(recorded.event) + self._laid_out(recorded, who, lines))
 
     def _heading(self, event: Event) -> Text:
-        """Whose turn it is, where that changes; what is about the session as a whole is nobody's."""
+        """Whose turn it is, where that changes; what is about the session as a whole is no agent's."""
         if event.agent in ("", self._agent):
             return Text()
         self._agent = event.agent
@@ -70,8 +66,7 @@ class Timeline:
 
     def _laid_out(self, recorded: Recorded, who: str, lines: list[Text]) -> Text:
         since = offset(recorded.id.ms - (self._began or 0))
-        place = (f"{recorded.id.revision:>4}  {since:>7}  ", "dim")
-        label = Text.assemble(place, (f"{who:<9}  ", ROLE_STYLES.get(who, "dim")))
+        label = label_of(f"{recorded.id.revision:>4}  {since:>7}", who)
         return hanging(self._console, label, Text("\n").join(lines))
 
     def _who(self, event: Event) -> str:
@@ -103,7 +98,7 @@ class Timeline:
         if event.is_erased:
             yield Text("(erased)", "dim italic")
         else:
-            yield from said(_shown(event.data))
+            yield from lines_of(_shown(event.data))
         if what != "added":
             yield Text(f"({what}: what was said at {before})", "dim italic")
 
@@ -129,7 +124,7 @@ class Timeline:
         yield Text(f"holds now: {', '.join(stretches) or 'nothing that was said before'}", "dim")
         for item in items:
             if isinstance(item, Mapping):
-                yield Text("and beside it: ", "dim") + Text(" ").join(said(item.get("message")))
+                yield Text("and beside it: ", "dim") + Text(" ").join(lines_of(item.get("message")))
 
     def _stretch(self, agent: str, bounds: Any) -> str:
         match bounds:
@@ -149,9 +144,22 @@ class Timeline:
             return "?"
         if (agent, index) in self._written:
             return self._written[agent, index]
-        known = self._before.agents.get(agent)
-        position = None if known is None else known.messages.find(index)
-        return "?" if known is None or position is None else known.messages[position].id.revision
+        found = message_at(self._before, agent, index)
+        return found.id.revision if found else "?"
+
+
+def printer(terminal: Console, session_id: str) -> Callable[[Told], None]:
+    """Prints what is told, under a heading with the time of the first."""
+    has_begun = False
+
+    def show(thing: Told) -> None:
+        nonlocal has_begun
+        if not has_begun:
+            heading(terminal, session_id, Text(f"from {local(thing.id.time, '%H:%M:%S')}\n", "dim"))
+        has_begun = True
+        put(terminal, thing.text)
+
+    return show
 
 
 def progress_of(multi_agent: Any) -> str:

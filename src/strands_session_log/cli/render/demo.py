@@ -11,14 +11,12 @@ from shutil import which
 from rich.console import Console
 from rich.text import Text
 
-from ..demo import AgentResumed, Began, DemoError, Killed, StoryEnded, play
-from ..server import masked
-from ..session_log import DEFAULT_NAMESPACE
-from .conversation import print_conversation
-from .layout import hanging, put
-from .listing import print_events
-from .target import Target
-from .terminal import count, plain
+from ... import DEFAULT_NAMESPACE
+from ...demo import AgentResumed, Began, DemoError, Killed, StoryEnded, play
+from ..context import Target
+from ..terminal import count, hanging, plain, put
+from .events import print_events
+from .messages import print_conversation
 
 __all__ = ["DemoError", "tell"]
 
@@ -39,7 +37,7 @@ def tell(terminal: Console, target: Target, lasting: bool) -> bool:
         match step:
             case Began():
                 session_id = step.session_id
-                _began(terminal, step, masked(target.url) if lasting else "started for this demo")
+                _began(terminal, step, target.shown_url if lasting else "started for this demo")
             case Killed():
                 _killed(terminal, step)
                 left = len(step.events)
@@ -52,8 +50,8 @@ def tell(terminal: Console, target: Target, lasting: bool) -> bool:
 
 
 def _began(terminal: Console, step: Began, where: str) -> None:
-    put(terminal, Text("\nA conversation that survives kill -9", "bold"))
-    put(terminal, Text(f"{step.server}, {plain(where)}; session {step.session_id}", "dim"))
+    put(terminal, "\nA conversation that survives kill -9", "bold")
+    put(terminal, f"{step.server}, {plain(where)}; session {step.session_id}", "dim")
 
 
 def _killed(terminal: Console, step: Killed) -> None:
@@ -85,10 +83,10 @@ def _ended(terminal: Console, step: StoryEnded, left: int) -> bool:
 
 
 def _try_next(terminal: Console, lines: list[str]) -> None:
-    put(terminal, Text("\nTry next", "bold"))
+    put(terminal, "\nTry next", "bold")
     for line in lines:
-        put(terminal, Text(f"   {line}".rstrip()))
-    put(terminal, Text())
+        put(terminal, f"   {line}".rstrip())
+    put(terminal)
 
 
 def _beginnings() -> list[str]:
@@ -113,7 +111,7 @@ def _commands(target: Target, session_id: str, left: int) -> list[str]:
     namespace = "" if target.namespace == DEFAULT_NAMESPACE else f" --namespace {shlex.quote(target.namespace)}"
     program = _program()
     return [
-        f"export SESSION_LOG_URL={shlex.quote(masked(target.url))}",
+        f"export SESSION_LOG_URL={shlex.quote(target.shown_url)}",
         f"{program} show {session_id}{namespace} --at {left}     # as the first process left it",
         f"{program} events {session_id}{namespace} --type 'message.*' --json",
         f"{program} verify {session_id}{namespace}",

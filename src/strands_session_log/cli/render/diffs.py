@@ -2,28 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
+from functools import cache
 from itertools import takewhile
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 from rich.console import Console
 from rich.text import Text
 
-from ..ids import EventId
-from ..session_log import SessionLog
-from ..state import MessageRecord, SessionState
-from ..state.diff import AgentDiff, Change, MessageChange, SessionDiff
-from .changes import ADDED, REMOVED, change_lines
-from .conversation import mark
-from .layout import hanging, put
-from .messages import pieces, speaker
-from .terminal import one_line
+from ... import AgentDiff, Change, MessageChange, MessageRecord, SessionDiff, SessionState
+from ..terminal import hanging, one_line, put
+from .messages import compact, message_at, on_one_line, speaker
 
-Lookup = Callable[[str, int], "MessageRecord | None"]
-"""Finds a message that is in the window, but not among the changes: by agent and index."""
+ReadState: TypeAlias = Callable[[], SessionState]
+"""Reads the session as it was at one of the points, for messages that are in the window, but not among the changes."""
 
+_REMOVED, _ADDED = "red", "green"
 _LONG = 300
+_LONGEST_VALUE = 2_000
 _CONTEXT = 40
 _PRESENCE = {"added": "  (new)", "removed": "  (gone)"}
 
@@ -40,22 +38,9 @@ class DiffLine(NamedTuple):
     text: Text
 
 
-def finder(log: SessionLog, session_id: str, at: EventId) -> Lookup:
-    """Finds messages of the session as it was at a point; reads it when it is asked for the first."""
-    states: list[SessionState] = []
-
-    def find(agent: str, index: int) -> MessageRecord | None:
-        if not states:
-            states.append(log.state(session_id, at))
-        known = states[0].agents.get(agent)
-        position = None if known is None else known.messages.find(index)
-        return None if known is None or position is None else known.messages[position]
-
-    return find
-
-
-def print_diff(terminal: Console, diff: SessionDiff, before: Lookup, after: Lookup) -> None:
+def print_diff(terminal: Console, diff: SessionDiff, before: ReadState, after: ReadState) -> None:
     """Print what differs, agent by agent."""
+    before, after = cache(before), cache(after)
     for name, agent in diff.agents.items():
         lines = [*_agent_lines(name, agent, before, after)]
         _section(terminal, f"{one_line(name)}{_PRESENCE.get(agent.presence, '')}", lines)
@@ -63,10 +48,11 @@ def print_diff(terminal: Console, diff: SessionDiff, before: Lookup, after: Look
     _section(terminal, "session", map(_plain, change_lines(diff.session)))
 
 
-def print_going_back(terminal: Console, diff: SessionDiff, now: Lookup, then: Lookup) -> None:
+def print_going_back(terminal: Console, diff: SessionDiff, now: ReadState, then: ReadState) -> None:
     """Print what going back does to the agents: the transcript keeps what they do not hold any more."""
     if diff.is_empty:
-        put(terminal, Text("No agent, and no state, would be another."))
+        put(terminal, "No changes.")
+    now, then = cache(now), cache(then)
     for name, agent in diff.agents.items():
         lines = [
             *_titled("will no longer hold", _window_lines("-", name, agent.window_left, now)),
@@ -82,11 +68,11 @@ def _section(terminal: Console, heading: str, lines: Iterable[DiffLine]) -> None
     """Lines under a heading; neither where there are no lines."""
     for number, line in enumerate(lines):
         if not number:
-            put(terminal, Text(f"\n── {heading} ──", "bold"))
+            put(terminal, f"\n── {heading} ──", "bold")
         put(terminal, hanging(terminal, Text("  ") + line.label, line.text))
 
 
-def _agent_lines(name: str, agent: AgentDiff, before: Lookup, after: Lookup) -> Iterator[DiffLine]:
+def _agent_lines(name: str, agent: AgentDiff, before: ReadState, after: ReadState) -> Iterator[DiffLine]:
     changes = (*agent.added, *agent.changed, *agent.redacted, *agent.removed)
     for change in sorted(changes, key=lambda change: change.index):
         yield from _message_lines(change, redacted=change in agent.redacted)
@@ -109,10 +95,11 @@ def _unsaid(indices: Iterable[int], said: Iterable[MessageChange]) -> list[int]:
     return [index for index in indices if index not in known]
 
 
-def _window_lines(sign: str, agent: str, indices: Iterable[int], find: Lookup) -> Iterator[DiffLine]:
+def _window_lines(sign: str, agent: str, indices: Iterable[int], read: ReadState) -> Iterator[DiffLine]:
     for index in indices:
-        record = find(agent, index)
-        yield _line(sign, record, _said(record)) if record else DiffLine(Text(f"{sign} "), Text(f"message {index}"))
+        record = message_at(read(), agent, index)
+        other = DiffLine(Text(f"{sign} "), Text(f"message {index}"))
+        yield _line(sign, record, on_one_line(record.shown)) if record else other
 
 
 def _plain(text: Text) -> DiffLine:
@@ -129,7 +116,7 @@ def _titled(title: str, lines: Iterable[DiffLine | Text]) -> Iterator[DiffLine]:
 def _message_lines(change: MessageChange, redacted: bool) -> Iterator[DiffLine]:
     """What was said before and after; of what was redacted, only what stands in its place."""
     before, after = change.before, change.after
-    one, other = ("" if record is None else _said(record) for record in (before, after))
+    one, other = ("" if record is None else on_one_line(record.shown) for record in (before, after))
     same = 0 if redacted else sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False)))
     if before is not None and not redacted:
         yield _line("-", before, one, same)
@@ -138,15 +125,11 @@ def _message_lines(change: MessageChange, redacted: bool) -> Iterator[DiffLine]:
 
 
 def _line(sign: str, record: MessageRecord, said: str, same: int = 0) -> DiffLine:
-    style = REMOVED if sign == "-" else ADDED
+    style = _REMOVED if sign == "-" else _ADDED
     place = (f"{record.id.revision:>4}  ", "dim")
     label = Text.assemble((f"{sign} ", f"bold {style}"), place, (f"{speaker(record.shown):<9}  ", style))
     note = "" if record.redact_message is None else "  (redacted)"
     return DiffLine(label, Text.assemble((_excerpt(said, same), style), (note, "dim italic")))
-
-
-def _said(record: MessageRecord) -> str:
-    return one_line(" ".join(map(mark, pieces(record.shown))))
 
 
 def _excerpt(text: str, same: int) -> str:
@@ -155,7 +138,35 @@ def _excerpt(text: str, same: int) -> str:
     return one_line(f"…{text[begin:]}" if begin else text, _LONG)
 
 
-def json_of(diff: SessionDiff) -> dict[str, Any]:
+def change_lines(changes: Iterable[Change]) -> Iterator[Text]:
+    """`- path  what it was` and `+ path  what it is`."""
+    for change in changes:
+        if change.kind != "added":
+            yield _value_line("-", _REMOVED, change.path, change.before)
+        if change.kind != "removed":
+            yield _value_line("+", _ADDED, change.path, change.after)
+
+
+def changed_lines(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[Text]:
+    """What differs between two objects."""
+    return change_lines(Change.between(before, after))
+
+
+def path_of(steps: Sequence[str | int]) -> str:
+    """`cart.items[2].count`; a key that would not be recognised in it stands in quotes: `cart["a b"]`."""
+    parts = [f".{step}" if _is_plain(step) else f"[{compact(step)}]" for step in steps]
+    return "".join(parts).removeprefix(".")
+
+
+def _is_plain(step: str | int) -> bool:
+    return isinstance(step, str) and re.fullmatch(r"[\w-]+", step) is not None
+
+
+def _value_line(sign: str, style: str, path: Sequence[str | int], value: object) -> Text:
+    return Text.assemble((f"{sign} {path_of(path)}  ", f"bold {style}"), (compact(value, _LONGEST_VALUE), style))
+
+
+def diff_json(diff: SessionDiff) -> dict[str, Any]:
     """Everything that differs."""
     return {
         "before": str(diff.before),

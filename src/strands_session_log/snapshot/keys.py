@@ -11,7 +11,7 @@ from pathlib import Path
 from ..errors import SessionLogError
 from ..files import open_named
 from ..server import key_file_of
-from ..snapshot import Authenticator, SnapshotKey
+from .authentication import Authenticator, SnapshotKey
 
 KEY_FILE_VARIABLE = "SESSION_LOG_SNAPSHOT_KEY_FILE"
 
