@@ -7,11 +7,13 @@ JSON module, forks of it write the same text with SET; so does this one.
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, TypeVar, cast
 
 from strands.session.repository_session_manager import RepositorySessionManager
 from strands.session.session_repository import SessionRepository
 from strands.types.session import Session, SessionAgent, SessionMessage
+
+T = TypeVar("T")
 
 
 class OldSessionManager(RepositorySessionManager, SessionRepository):
@@ -21,9 +23,9 @@ class OldSessionManager(RepositorySessionManager, SessionRepository):
         self.client = client
         super().__init__(session_id=session_id, session_repository=self)
 
-    def _get(self, kind: Any, *parts: object) -> Any:
+    def _get(self, kind: type[T], *parts: object) -> T | None:
         value = self.client.get(_key(*parts))
-        return None if value is None else kind.from_dict(json.loads(value))
+        return None if value is None else cast(Any, kind).from_dict(json.loads(value))
 
     def _set(self, record: Any, *parts: object) -> None:
         self.client.set(_key(*parts), json.dumps(record.to_dict(), ensure_ascii=False))
@@ -42,7 +44,9 @@ class OldSessionManager(RepositorySessionManager, SessionRepository):
         return self._get(SessionAgent, session_id, "agent", agent_id)
 
     def update_agent(self, session_id: str, session_agent: SessionAgent, **kwargs: Any) -> None:
-        session_agent.created_at = self.read_agent(session_id, session_agent.agent_id).created_at
+        previous = self.read_agent(session_id, session_agent.agent_id)
+        assert previous is not None
+        session_agent.created_at = previous.created_at
         self.create_agent(session_id, session_agent)
 
     def create_message(self, session_id: str, agent_id: str, session_message: SessionMessage, **kwargs: Any) -> None:
@@ -53,6 +57,7 @@ class OldSessionManager(RepositorySessionManager, SessionRepository):
 
     def update_message(self, session_id: str, agent_id: str, session_message: SessionMessage, **kwargs: Any) -> None:
         previous = self.read_message(session_id, agent_id, session_message.message_id)
+        assert previous is not None
         session_message.created_at = previous.created_at
         self.create_message(session_id, agent_id, session_message)
 
@@ -61,8 +66,8 @@ class OldSessionManager(RepositorySessionManager, SessionRepository):
     ) -> list[SessionMessage]:
         keys = self.client.scan_iter(match=_key(session_id, "agent", agent_id, "message", "*"))
         indices = sorted(int(key.decode().rpartition(":")[2]) for key in keys)
-        messages = [self.read_message(session_id, agent_id, index) for index in indices[offset:]]
-        return messages[:limit]
+        messages = (self.read_message(session_id, agent_id, index) for index in indices[offset:])
+        return [message for message in messages if message is not None][:limit]
 
 
 class WithJsonModule:
@@ -76,12 +81,15 @@ class WithJsonModule:
         self._client = client
         self.commands: list[str] = []
 
+    def close(self) -> None:
+        self._client.close()
+
     def execute_command(self, name: Any, *arguments: Any, **options: Any) -> Any:
         assert name == b"SCAN"
         return self._client.execute_command(name, *arguments, **options)
 
-    def pipeline(self, **options: Any) -> Any:
-        return _Pipeline(self._client.pipeline(**options), self.commands)
+    def pipeline(self, transaction: Any = None, shard_hint: Any = None) -> Any:
+        return _Pipeline(self._client.pipeline(transaction, shard_hint), self.commands)
 
 
 class _Pipeline:

@@ -15,8 +15,8 @@ from ..scripts import groups as scripts
 from ..scripts.protocol import FeedStatus, Gap, is_stream_id, parse_backfill, parse_gap
 from ..server import Argument, Store, number
 
-Cure: TypeAlias = Literal["catch_up", "skip"]
-"""How a gap is settled: what is missing is read from the sessions, or done without."""
+GapResolution: TypeAlias = Literal["catch_up", "skip"]
+"""How a gap is settled: what is missing is read from the sessions, or skipped."""
 
 ACTIVE_MS = 60_000
 """A consumer asks the server every few seconds, so one that was silent for so long has gone, or hangs."""
@@ -85,7 +85,7 @@ def groups(store: Store) -> list[GroupStatus]:
     return sorted(statuses, key=lambda status: (status.group, status.partition))
 
 
-def settle_gaps(store: Store, group: str, how: Cure, partitions: Sequence[int] = ()) -> list[Gap]:
+def settle_gaps(store: Store, group: str, how: GapResolution, partitions: Sequence[int] = ()) -> list[Gap]:
     """Settle what a group lacks, in some partitions or in all; see `SessionLog.settle_gaps`."""
     places = partitions or range(store.keyspace.partitions)
     keys = [store.keyspace.group(partition, group).group for partition in places]
