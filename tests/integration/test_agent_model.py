@@ -16,7 +16,7 @@ from strands.hooks import MessageAddedEvent
 from strands_agents import add, call
 
 from strands_session_log import SessionLog, ValkeySessionManager
-from strands_session_log.lifecycle.hooks import hook_event
+from strands_session_log.lifecycle.compat import hook_event
 from strands_session_log.testing.model import ScriptedModel
 
 continuation = pytest.importorskip("strands.agent._continuation", reason="this version of Strands merges nothing")

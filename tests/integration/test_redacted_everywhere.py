@@ -13,7 +13,7 @@ from strands_agents import call, happened
 from test_redaction import SECRET, stored_bytes
 
 from strands_session_log import SessionLog, SessionRecorder, ValkeySessionManager
-from strands_session_log.lifecycle.hooks import hook_event
+from strands_session_log.lifecycle.compat import hook_event
 from strands_session_log.testing.model import ScriptedModel
 
 if not hasattr(hook_event("BeforeToolCallEvent"), "interrupt"):

@@ -23,7 +23,7 @@ from strands.types.exceptions import SessionException  # noqa: E402
 from strands_agents import call, happened  # noqa: E402
 
 from strands_session_log import SessionLog, SessionRecorder, ValkeySessionManager  # noqa: E402
-from strands_session_log.lifecycle.hooks import hook_event  # noqa: E402
+from strands_session_log.lifecycle.compat import hook_event  # noqa: E402
 from strands_session_log.testing.model import ScriptedModel  # noqa: E402
 from support.waiting import wait_until  # noqa: E402
 

@@ -17,7 +17,7 @@ from strands.agent.conversation_manager import NullConversationManager
 from strands_agents import add, call, happened, make_agent
 
 from strands_session_log import SessionLog, SessionRecorder, ValkeySessionManager, events
-from strands_session_log.lifecycle.hooks import hook_event
+from strands_session_log.lifecycle.compat import hook_event
 from strands_session_log.testing.model import ScriptedModel
 
 pytestmark = pytest.mark.skipif(

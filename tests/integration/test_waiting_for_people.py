@@ -10,7 +10,7 @@ from strands import tool
 from strands_agents import add, call, make_agent
 
 from strands_session_log import SessionLog, ValkeySessionManager, errors
-from strands_session_log.lifecycle.hooks import hook_event
+from strands_session_log.lifecycle.compat import hook_event
 from strands_session_log.testing.model import ScriptedModel
 
 pytestmark = pytest.mark.skipif(

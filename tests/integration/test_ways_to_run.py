@@ -13,7 +13,7 @@ from strands.hooks import HookRegistry
 from strands_agents import add, call, happened, make_agent
 
 from strands_session_log import SessionLog, events
-from strands_session_log.lifecycle.hooks import hook_event
+from strands_session_log.lifecycle.compat import hook_event
 from strands_session_log.testing.model import ScriptedModel
 
 pytestmark = pytest.mark.skipif(

@@ -12,7 +12,7 @@ from typing import Any, Literal, TypeAlias, get_args
 from .. import events
 from ..errors import check_choice
 from ..events import Event
-from .trace import current_traceparent
+from .compat import current_traceparent
 
 Record: TypeAlias = Literal["all", "state"]
 """What is recorded of an agent: all that happens, or only what resuming needs."""
@@ -36,7 +36,7 @@ class Facts:
     """
 
     def __init__(self, agent_id: str) -> None:
-        self._agent_id = agent_id
+        self.agent_id = agent_id
         self._invocation, self._invoked_at, self._usage = "", 0.0, dict[str, int]()
         self._attempt, self._asked_at = 0, 0.0
         self._tools: dict[str, float] = {}
@@ -67,10 +67,9 @@ class Facts:
         data.update(stop_reason=getattr(result, "stop_reason", None))
         return [*raised, self._event(events.InvocationCompleted, data)]
 
-    def model_asked(self, hook: Any) -> list[Event]:
+    def model_asked(self) -> None:
         """A model call begins; only how it ends is worth an event."""
         self._attempt, self._asked_at = self._attempt + 1, time.monotonic()
-        return []
 
     def model_ended(self, hook: Any) -> list[Event]:
         """The model answered or raised; hooks may have asked for another try."""
@@ -130,7 +129,7 @@ class Facts:
         return [self._event(kind, {"id": one.id, "name": one.name}) for one in pending if one.id not in told]
 
     def _event(self, kind: type[events.Known], data: Mapping[str, Any]) -> Event:
-        return kind(data, self._agent_id, trace=current_traceparent())
+        return kind(data, self.agent_id, trace=current_traceparent())
 
 
 def answered(agent: Any) -> list[str]:

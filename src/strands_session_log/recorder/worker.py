@@ -19,7 +19,7 @@ from ..event_log import EventLog, Life
 from ..event_log.expected import follows
 from ..instrumentation import RecordingBegunAnew
 from ..instrumentation.hooks import hooks
-from ..lifecycle import Outbox
+from ..lifecycle import AgentOutbox
 from ..lifecycle.withheld import Withheld
 from ..server.border import is_transient
 from ..server.outage import Outage
@@ -32,7 +32,7 @@ logger = logging.getLogger(__name__)
 After: TypeAlias = Callable[[EventLog], None]
 """What has to be done once a step is written; it may have to be done again."""
 
-Step: TypeAlias = "Callable[[Outbox], After | None]"
+Step: TypeAlias = "Callable[[AgentOutbox], After | None]"
 """Something that happened, to be put in line once it is known where the agent's transcript stands."""
 
 
@@ -80,7 +80,7 @@ class Attempt:
         started: When it was carried out, or tried to be, the last time.
     """
 
-    def __init__(self, outbox: Outbox, batch: Sequence[Seen]) -> None:
+    def __init__(self, outbox: AgentOutbox, batch: Sequence[Seen]) -> None:
         self.outbox, self._after, self.lost = outbox, list[After](), list[Exception]()
         self.started = 0.0
         for seen in batch:
@@ -373,10 +373,10 @@ class Worker:
     def _has_time_for(self, batch: Sequence[Seen]) -> bool:
         return not self._closing and (not self._leaving or isinstance(batch[0].step, LossReport))
 
-    def _outbox(self, log: SessionLog) -> Outbox:
+    def _outbox(self, log: SessionLog) -> AgentOutbox:
         self._state = log.replay.catch_up(self._session_id, self._state)
         known = self._state.agents.get(self._agent_id) or AgentState(self._agent_id)
-        outbox = partial(Outbox, log.events, self._session_id, known, fenced="", remembers=True, keeps_all=True)
+        outbox = partial(AgentOutbox, log.events, self._session_id, known, fenced="", remembers=True, keeps_all=True)
         return outbox(life=self._life, withheld=self._withheld)
 
     def _of_this_life(self, log: SessionLog, batch: list[Seen]) -> list[Seen]:

@@ -29,16 +29,15 @@ from ..event_log import EventLog
 from ..event_log.whereabouts import Sought
 from ..events import Event
 from ..ids import START, EventId, check_id
-from ..lifecycle import Facts, Outbox, listen
-from ..lifecycle.erasing import without
+from ..lifecycle import AgentHooks, Facts, Outbox, listen
+from ..lifecycle.compat import Handler, current_traceparent
 from ..lifecycle.facts import answered
-from ..lifecycle.hooks import Handler
-from ..lifecycle.nodes import Handlers, NodeFacts, NodeRuns, listen_to_nodes
-from ..lifecycle.trace import current_traceparent
+from ..lifecycle.nodes import NodeRuns, listen_to_nodes
+from ..lifecycle.redaction import without
 from ..lifecycle.withheld import said_since
-from ..state import ANSWERING, AgentState, Answering, SessionState, is_interrupted
+from ..state import ANSWERING, Answering, SessionState, is_interrupted
 from .errors import session_exceptions
-from .transcripts import Transcript
+from .nodes import Transcript
 
 _MAX_CONFLICTS = 10
 
@@ -50,7 +49,6 @@ class Orchestrators:
         log: Where to write.
         session_id: The session.
         state: Reads the newest state of a session.
-        is_agent: Whether there is an agent of this id that resumes from its transcript.
         records_facts: Whether nodes, and what happens in them, are events too.
         holds_user_messages: Whether the prompt of a node waits for its model call to settle.
 
@@ -63,15 +61,14 @@ class Orchestrators:
         log: EventLog,
         session_id: str,
         state: Callable[[str], SessionState],
-        is_agent: Callable[[str], bool],
         records_facts: bool,
-        holds_user_messages: bool = False,
+        holds_user_messages: bool,
     ) -> None:
         self.log, self.session_id, self.records_facts = log, session_id, records_facts
-        self._state, self._is_agent, self._holds = state, is_agent, holds_user_messages
+        self._state, self._holds = state, holds_user_messages
         self._each: WeakKeyDictionary[Any, Orchestrator] = WeakKeyDictionary()
         self._transcripts: dict[str, Transcript] = {}
-        self.runs = NodeRuns(self._handlers)
+        self.runs = NodeRuns(self._hooks_of)
         self.life: str | None = None
         self._redacted: list[Sought] = []
 
@@ -125,17 +122,12 @@ class Orchestrators:
         for one in list(self._each.values()):
             one.redact(found)
 
-    def _handlers(self, name: str, agent: Any) -> Handlers:
-        name = f"{name}/node" if self._is_agent(name) else name
+    def _hooks_of(self, name: str, agent: Any) -> AgentHooks:
         if name not in self._transcripts:
-            known = partial(self._known, name)
-            log, redact = self.log, self._redact
-            transcript = Transcript(log, self.session_id, name, known, lambda: self.life, self._holds, redact)
+            state, life = partial(self._state, self.session_id), lambda: self.life
+            transcript = Transcript(self.log, self.session_id, name, state, life, self._holds, self._redact)
             self._transcripts[name] = transcript
-        return self._transcripts[name].handlers(agent)
-
-    def _known(self, name: str) -> AgentState:
-        return self._state(self.session_id).agents.get(name) or AgentState(name)
+        return self._transcripts[name].begin(agent)
 
 
 class Orchestrator:
@@ -155,7 +147,6 @@ class Orchestrator:
         self._all, self._restore = all, restore
         self._outbox: Outbox | None = None
         self._facts: Facts | None = None
-        self._node_facts = NodeFacts()
         self._is_withheld = self._is_refused = self._is_taken = False
         self._answering: Answering | None = None
         self._state: dict[str, Any] | None = None
@@ -254,10 +245,9 @@ class Orchestrator:
             return self._all.log.moved(self._all.session_id, source.id)
 
     def _begun(self, source: Any, at: EventId) -> Outbox:
-        known = AgentState(source.id, moved=at)
         log, session_id = self._all.log, self._all.session_id
         self._fence, self._state = at, None
-        self._outbox = Outbox(log, session_id, known, fenced="multi_agent", life=self._all.life)
+        self._outbox = Outbox(log, session_id, source.id, at, fenced="multi_agent", life=self._all.life)
         return self._outbox
 
     def _invocation_started(self, hook: Any) -> Callable[[], None] | None:
@@ -307,14 +297,13 @@ class Orchestrator:
             return claim
         self._answered(hook.source)
         outbox = self._outbox_of(hook.source)
-        outbox.queue(self._node_facts.started(hook))
-        self._all.runs.begin(hook, hook.source.id)
+        outbox.queue(self._all.runs.begin(hook, hook.source.id))
         return self._writing(outbox)
 
     def _node_ended(self, hook: Any) -> Callable[[], None]:
-        self._all.runs.ended(hook)
+        ended = self._all.runs.ended(hook)
         if self._all.records_facts:
-            self._outbox_of(hook.source).note(self._node_facts.ended(hook))
+            self._outbox_of(hook.source).note(ended)
         return self.synced(hook.source)
 
     def _invocation_ended(self, hook: Any) -> Callable[[], None]:

@@ -16,7 +16,7 @@ from strands.types.session import Session, SessionAgent, SessionMessage
 from .. import errors, events
 from ..codec import from_json
 from ..event_log import ANY, NO_SESSION, Expected
-from ..lifecycle.erasing import erase_original
+from ..lifecycle.compat import current_traceparent
 from ..lifecycle.records import (
     check_ids,
     check_message_id,
@@ -28,7 +28,7 @@ from ..lifecycle.records import (
     to_messages,
     to_session,
 )
-from ..lifecycle.trace import current_traceparent
+from ..lifecycle.redaction import erase_original
 from ..session_log import SessionLog
 from ..state import AgentState, SessionState, initial
 from .errors import restoring, session_exceptions

@@ -1,0 +1,383 @@
+"""What one live agent did that the log must hear of: its messages, its record, and what it holds."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from typing import Any, Literal
+
+import orjson
+from strands.types.content import Message
+from strands.types.session import SessionAgent, SessionMessage
+
+from .. import codec, events
+from ..codec import Encoded, to_json
+from ..errors import AlreadyAnsweredError
+from ..event_log import ANY, EventLog
+from ..event_log.expected import conflict
+from ..event_log.whereabouts import Sought
+from ..events import Event
+from ..ids import START
+from ..state import ANSWERING, AgentState, Answering, Messages, is_interrupted, removed_count
+from .compat import current_traceparent
+from .outbox import Outbox
+from .records import agent_content, answers_tools, data_of
+from .redaction import without
+from .window import Spoken, Window
+from .withheld import Withheld
+
+
+class AgentOutbox(Outbox):
+    """The outbox of an agent: knows what the log has of it, and puts in line what that does not tell.
+
+    Methods that put something in line take the span it happened in; the active one if none is given.
+
+    Args:
+        log: Where to.
+        session_id: The session.
+        agent: What the log holds of the agent.
+        fenced: Whether to refuse to write when someone else has moved the agent.
+        remembers: Know messages of before by their tracking id, which costs holding them.
+        life: See `Outbox`.
+        withheld: What the agent held of a session that was deleted.
+        keeps_all: See `Outbox`.
+
+    Attributes:
+        next_index: The index of its next message.
+        content: The agent's record as it was handed over last, as JSON values; empty when none was.
+        has_window: Whether the log was ever told what the agent holds.
+    """
+
+    def __init__(
+        self,
+        log: EventLog,
+        session_id: str,
+        agent: AgentState,
+        fenced: Literal["agent", ""] = "agent",
+        remembers: bool = False,
+        life: str | None = None,
+        withheld: Withheld | None = None,
+        keeps_all: bool = False,
+    ) -> None:
+        super().__init__(log, session_id, agent.agent_id, agent.moved, fenced, life, keeps_all)
+        self._know(agent, withheld)
+        self._earlier: Messages | None = agent.messages if remembers else None
+
+    def _know(self, agent: AgentState, withheld: Withheld | None) -> None:
+        record, last = agent.record or {}, agent.messages.last_index
+        self.moved, self.withheld, self.has_window = agent.moved, withheld, agent.held is not None
+        self.next_index = 0 if last is None else last + 1
+        self.content: Mapping[str, Any] = agent_content(record)
+        self._created_at = str(record.get("created_at", ""))
+        self._answering = agent.answering
+        self._answered_elsewhere = agent.moved if agent.answering else None
+        self._withdrawn: list[Sought] = []
+        self._last = Spoken.last_of(agent.messages)
+        self._given_up: set[int] = set()
+        self._forget_window(agent, withheld)
+
+    def _forget_window(self, agent: AgentState, withheld: Withheld | None) -> None:
+        self._window, self._seen = Window(agent, withheld), list[Any]()
+        self._tracked: dict[str, tuple[int, str]] = {}
+
+    def say(
+        self,
+        message: Message,
+        held: Sequence[Any],
+        trace: str | None = None,
+        hold_for: object = None,
+        by_hand: bool = False,
+    ) -> SessionMessage:
+        """Put a message in line, or hold it back until `release`, under the next index.
+
+        One that Strands merged into the message written last takes its place, see `Spoken.is_continued_by`.
+
+        Args:
+            message: The message.
+            held: What its agent holds.
+            trace: The span it was said in.
+            hold_for: Until what is released it is held back; None if it is not.
+            by_hand: Whether it was not the agent that said it, which may never hold it.
+
+        Returns:
+            Its record.
+
+        Raises:
+            EncodingError: When a value in it cannot be stored; its index stays free.
+        """
+        with self.lock:
+            if self._last is not None and self._last.is_continued_by(message, held):
+                record = SessionMessage(message, self._last.at, created_at=self._last.created_at)
+                self.update(record, trace, hold_for)
+                return record
+            now = events.now()
+            record = SessionMessage(message, self.next_index, created_at=now, updated_at=now)
+            (encoded,) = self.queue(
+                [events.MessageAdded(data_of(record), self.agent_id, time=now, trace=_or_current(trace))], hold_for
+            )
+            self._added(record, encoded, by_hand)
+        return record
+
+    def update(self, message: SessionMessage, trace: str | None = None, hold_for: object = None) -> None:
+        """Put a message's new content in line, or hold it back as the message is, or is to be.
+
+        Raises:
+            EncodingError: When a value in it cannot be stored.
+        """
+        with self.lock:
+            if place := self._place_of_held(message.message_id):
+                encoded = self._rewrite(*place, message)
+            else:
+                event = events.MessageUpdated(data_of(message), self.agent_id, trace=_or_current(trace))
+                (encoded,) = self.queue([event], hold_for)
+            self._replaced(message, encoded)
+
+    def is_of_before(self, message: Any) -> bool:
+        """Whether a message belongs to a session that was deleted: it answers tools that were called there."""
+        return self.withheld is not None and not self.next_index and answers_tools(message)
+
+    def redact_held(self, message: SessionMessage) -> tuple[bool, Any]:
+        """Let a redaction take the place of what is held back of a message.
+
+        Returns:
+            Whether all of it was held back: then nothing else has to be redacted. And what it said, as JSON values,
+            where that was.
+        """
+        with self.lock:
+            if message.message_id in self._given_up:
+                # It is not in the log at all.
+                return True, None
+            if (place := self._place_of_held(message.message_id)) is None:
+                return False, None
+            line, at = place
+            if line[at].message_index is None:
+                del line[at]
+                return False, None
+            original = orjson.loads(line[at].body)["message"]
+            self._replaced(message, self._rewrite(line, at, message))
+            return True, original
+
+    def _rewrite(self, line: list[Encoded], at: int, message: SessionMessage) -> Encoded:
+        before = line[at].event
+        line[at] = codec.encode(Event.known[before.type](data_of(message), self.agent_id, trace=before.trace))
+        return line[at]
+
+    def _added(self, message: SessionMessage, encoded: Encoded, by_hand: bool = False) -> None:
+        self._window.added(message.message_id, encoded.body, by_hand)
+        if not by_hand:
+            self._seen.append(message.message)
+        self.next_index = max(self.next_index, message.message_id + 1)
+        self._wrote(message, encoded)
+
+    def _replaced(self, message: SessionMessage, encoded: Encoded) -> None:
+        self._window.replaced(message.message_id, message.message)
+        self._wrote(message, encoded)
+
+    def _wrote(self, message: SessionMessage, encoded: Encoded) -> None:
+        if self._last is None or message.message_id >= self._last.at:
+            self._last = Spoken(message.message_id, message.created_at, message.message, encoded.body)
+        tracking_id = (message.message or {}).get("tracking_id")
+        if isinstance(tracking_id, str):
+            self._tracked[tracking_id] = (message.message_id, message.created_at)
+
+    def says(self, index: int, message: Message) -> bool:
+        """Whether a message of the transcript, as it was when it was last compared, says what this one does."""
+        with self.lock:
+            return self._window.says(index, message)
+
+    def tracked(self, tracking_id: object) -> tuple[int, str] | None:
+        """The index of the message last written with this tracking id, and when it was created."""
+        if not isinstance(tracking_id, str):
+            return None
+        if tracking_id not in self._tracked and self._earlier is not None:
+            earlier = {record.message.get("tracking_id"): record for record in self._earlier}
+            found = {key: (record.message_id, record.created_at) for key, record in earlier.items() if key}
+            self._tracked, self._earlier = {**found, **self._tracked}, None
+        return self._tracked.get(tracking_id)
+
+    def claim(self, agent: SessionAgent, interrupts: Sequence[str]) -> None:
+        """Put in line that a call goes on from the answers to interrupts, until `unclaim`.
+
+        It moves the agent. So of all calls that are given the answers, one gets to write it, and those that resume the
+        agent later see that it did.
+
+        Args:
+            agent: The agent's record, with the answers in it.
+            interrupts: Their ids.
+
+        Raises:
+            AlreadyAnsweredError: When another call has gone on from there.
+        """
+        if at := self._answered_elsewhere:
+            taken = self._answering or Answering((), str(at))
+            raise AlreadyAnsweredError(self._session_id, self.agent_id, taken.interrupts, at, taken.waiting)
+        self._answering = Answering(tuple(interrupts), str(self.moved))
+        self.state(agent, forced=True)
+
+    def unclaim(self) -> None:
+        """The call is over; with the agent's record, the log is told."""
+        if not self._answered_elsewhere:
+            self._answering = None
+
+    def withdraw(self, found: Sought) -> None:
+        """Keep what was redacted elsewhere out of the agent's record, which may hold it until it is not interrupted."""
+        self._withdrawn.append(found)
+
+    def state(self, agent: SessionAgent, trace: str | None = None, forced: bool = False) -> None:
+        """Put the agent's record in line for the first time, or if its content is not what was handed over last.
+
+        Content is compared, not Strands' version counters: those start anew when `agent.state` is replaced.
+
+        Args:
+            agent: The record.
+            trace: The span it is of.
+            forced: Put it in line in any case.
+
+        Raises:
+            EncodingError: When a value in it cannot be stored.
+        """
+        agent.created_at = self._created_at or agent.created_at
+        data = self._to_tell(data_of(agent))
+        content = agent_content(data)
+        if not forced and _is_same(content, self.content):
+            return
+        content = to_json(content, "agent")
+        with self.lock:
+            if content != self.content or forced:
+                # At the very time the record names, which then need not be written twice.
+                kind = events.AgentUpdated if self.content else events.AgentCreated
+                self.queue([kind(data, self.agent_id, time=agent.updated_at, trace=_or_current(trace))])
+                self.content, self._created_at = content, agent.created_at
+
+    def _to_tell(self, data: dict[str, Any]) -> dict[str, Any]:
+        """A record with what a call goes on from, and without what must not stand in it."""
+        data = data if self.withheld is None else self.withheld.left_of(data)
+        if not is_interrupted(data):
+            self._withdrawn = []
+            return data
+        if self._answering:
+            data[ANSWERING] = self._answering.told()
+        if self._withdrawn:
+            data["_internal_state"] = without(data["_internal_state"], self._withdrawn)
+        return data
+
+    def glance(self, messages: Sequence[Any], conversation_manager_state: Any, trace: str | None = None) -> None:
+        """As `window`, but only if other messages are held than last time: cheap enough for every message.
+
+        Raises:
+            EncodingError: When a value in it cannot be stored.
+        """
+        if len(messages) != len(self._seen) or not all(map(operator.is_, messages, self._seen)):
+            self.window(messages, conversation_manager_state, trace)
+
+    def window(
+        self, messages: Sequence[Any], conversation_manager_state: Any, trace: str | None = None, forced: bool = False
+    ) -> None:
+        """Put what the agent holds in line, if messages and state do not tell it.
+
+        Raises:
+            EncodingError: When a value in it cannot be stored.
+        """
+        removed = removed_count(conversation_manager_state) if self.withheld is None else 0
+        with self.lock:
+            changed = self._window.changed(messages, removed, self.next_index, forced)
+            self._seen = list(messages)
+            if changed is not None:
+                self.has_window = True
+                self.queue([events.WindowChanged(changed, self.agent_id, trace=_or_current(trace))])
+
+    def adopt(self, happened: Sequence[Event]) -> None:
+        """Put events made elsewhere in line, and take note of what they mean for the agent.
+
+        Raises:
+            EncodingError: When a value in them cannot be stored.
+        """
+        self._take_note(self.queue(happened))
+
+    def write(self, happened: Sequence[Event]) -> None:
+        """Write events made elsewhere at once, after what is in line; nothing of them is kept when that fails.
+
+        They are no part of what the live agent holds, and do not change it.
+
+        Raises:
+            SessionLogError: When they cannot be written, or someone else has moved the agent.
+        """
+        self.flush()
+        with self._flush_lock:
+            encoded = [codec.encode(event) for event in happened]
+            self._reserve([one.message_index for one in encoded if one.message_index is not None])
+            self._append(encoded)
+        self._take_note(encoded, by_hand=True)
+
+    def _reserve(self, indices: Sequence[int]) -> None:
+        """Refuse indices of messages that wait, and take none of these for what is said meanwhile."""
+        with self.lock:
+            for index in set(self._indices).intersection(indices):
+                raise conflict(self._session_id, ANY, "message", self.agent_id, str(index))
+            self.next_index = max(self.next_index, *(index + 1 for index in indices), 0)
+
+    def renumber(self, next_index: int) -> Mapping[int, int]:
+        """Go on at an index; see `Outbox.renumber`."""
+        with self.lock:
+            self.next_index = next_index + len(self._indices)
+            new = super().renumber(next_index)
+            self._tracked = {key: (new.get(index, index), at) for key, (index, at) in self._tracked.items()}
+            self._last = self._last and self._last._replace(at=new.get(self._last.at, self._last.at))
+        return new
+
+    def forget_what_is_held(self) -> None:
+        """No agent resumes from this, so none is compared with it."""
+        with self.lock:
+            self._forget_window(AgentState(self.agent_id), None)
+
+    def reset(self) -> None:
+        """The session was deleted: nothing is in line, and a new one gets nothing the agent still holds of it."""
+        with self._flush_lock, self.lock:
+            self._sent, self._waiting, self._facts, self._held = [], [], [], {}
+            self.life, self._earlier = None, None
+            self._know(AgentState(self.agent_id, moved=START), Withheld(self.content, self.withheld))
+
+    def _take_note(self, written: Sequence[Encoded], by_hand: bool = False) -> None:
+        with self.lock:
+            for encoded in written:
+                event = encoded.event
+                if isinstance(event, (events.AgentCreated, events.AgentUpdated)):
+                    self.content = to_json(agent_content(event.data))
+                    self._created_at = str(event.data["created_at"])
+                elif isinstance(event, (events.MessageAdded, events.MessageUpdated)):
+                    self._take_note_of_message(event, encoded, by_hand)
+
+    def _take_note_of_message(self, event: Event, encoded: Encoded, by_hand: bool) -> None:
+        record = SessionMessage(event.data["message"], event.data["message_id"], created_at=event.data["created_at"])
+        if event.message_index is not None:
+            self._added(record, encoded, by_hand)
+        elif by_hand:
+            self._wrote(record, encoded)
+        else:
+            self._replaced(record, encoded)
+
+    def _take_back(self, event: Event) -> None:
+        self._seen = []
+        if isinstance(event, (events.AgentCreated, events.AgentUpdated)):
+            self.content = {}
+        elif isinstance(event, events.WindowChanged):
+            self._window.untold()
+        elif isinstance(event, (events.MessageAdded, events.MessageUpdated)):
+            index = event.data["message_id"]
+            self._window.lost(index)
+            self._last = None if self._last and self._last.at == index else self._last
+            if event.message_index is not None:
+                self._given_up.add(index)
+                self._tracked = {key: found for key, found in self._tracked.items() if found[0] != index}
+
+
+def _or_current(trace: str | None) -> str:
+    return current_traceparent() if trace is None else trace
+
+
+def _is_same(content: Any, told: Any) -> bool:
+    """Whether a record is what was told; what cannot be compared, or is not JSON, counts as another."""
+    with suppress(Exception):
+        return bool(content == told)
+    return False
