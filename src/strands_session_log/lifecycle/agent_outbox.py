@@ -18,7 +18,7 @@ from ..event_log import ANY, EventLog
 from ..event_log.expected import conflict
 from ..event_log.whereabouts import Sought
 from ..events import Event
-from ..ids import START
+from ..ids import START, EventId
 from ..state import ANSWERING, AgentState, Answering, Messages, is_interrupted, removed_count
 from .compat import current_traceparent
 from .outbox import Outbox
@@ -26,6 +26,9 @@ from .records import agent_content, answers_tools, data_of
 from .redaction import without
 from .window import Spoken, Window
 from .withheld import Withheld
+
+_REMEMBERED = 256
+"""Messages of which is known where they stand."""
 
 
 class AgentOutbox(Outbox):
@@ -66,7 +69,8 @@ class AgentOutbox(Outbox):
 
     def _know(self, agent: AgentState, withheld: Withheld | None) -> None:
         record, last = agent.record or {}, agent.messages.last_index
-        self.moved, self.withheld, self.has_window = agent.moved, withheld, agent.held is not None
+        self.moved = self.written = agent.moved
+        self.withheld, self.has_window = withheld, agent.held is not None
         self.next_index = 0 if last is None else last + 1
         self.content: Mapping[str, Any] = agent_content(record)
         self._created_at = str(record.get("created_at", ""))
@@ -74,7 +78,7 @@ class AgentOutbox(Outbox):
         self._answered_elsewhere = agent.moved if agent.answering else None
         self._withdrawn: list[Sought] = []
         self._last = Spoken.last_of(agent.messages)
-        self._given_up: set[int] = set()
+        self._given_up, self._after = set[int](), dict[int, EventId]()
         self._forget_window(agent, withheld)
 
     def _forget_window(self, agent: AgentState, withheld: Withheld | None) -> None:
@@ -117,7 +121,14 @@ class AgentOutbox(Outbox):
                 [events.MessageAdded(data_of(record), self.agent_id, time=now, trace=_or_current(trace))], hold_for
             )
             self._added(record, encoded, by_hand)
+            self._after[record.message_id] = self.written
+            if len(self._after) > _REMEMBERED:
+                del self._after[next(iter(self._after))]
         return record
+
+    def place(self, index: int) -> EventId:
+        """An event before all that says a message; one of the last is not looked for in the whole session."""
+        return self._after.get(index, START)
 
     def update(self, message: SessionMessage, trace: str | None = None, hold_for: object = None) -> None:
         """Put a message's new content in line, or hold it back as the message is, or is to be.
@@ -221,7 +232,10 @@ class AgentOutbox(Outbox):
             self._answering = None
 
     def withdraw(self, found: Sought) -> None:
-        """Keep what was redacted elsewhere out of the agent's record, which may hold it until it is not interrupted."""
+        """Keep what was redacted elsewhere out of the agent's record.
+
+        It may be in there for good, or, of messages in no transcript, until the agent is not interrupted.
+        """
         self._withdrawn.append(found)
 
     def state(self, agent: SessionAgent, trace: str | None = None, forced: bool = False) -> None:
@@ -253,13 +267,12 @@ class AgentOutbox(Outbox):
     def _to_tell(self, data: dict[str, Any]) -> dict[str, Any]:
         """A record with what a call goes on from, and without what must not stand in it."""
         data = data if self.withheld is None else self.withheld.left_of(data)
-        if not is_interrupted(data):
-            self._withdrawn = []
-            return data
-        if self._answering:
+        is_waiting = is_interrupted(data)
+        if is_waiting and self._answering:
             data[ANSWERING] = self._answering.told()
         if self._withdrawn:
-            data["_internal_state"] = without(data["_internal_state"], self._withdrawn)
+            self._withdrawn = [found for found in self._withdrawn if is_waiting or found.places]
+            return without(data, self._withdrawn, own=self.agent_id)
         return data
 
     def glance(self, messages: Sequence[Any], conversation_manager_state: Any, trace: str | None = None) -> None:
@@ -323,6 +336,7 @@ class AgentOutbox(Outbox):
             self.next_index = next_index + len(self._indices)
             new = super().renumber(next_index)
             self._tracked = {key: (new.get(index, index), at) for key, (index, at) in self._tracked.items()}
+            self._after = {new.get(index, index): after for index, after in self._after.items()}
             self._last = self._last and self._last._replace(at=new.get(self._last.at, self._last.at))
         return new
 

@@ -38,6 +38,7 @@ class Outbox:
         agent_id: The same.
         moved: The same, by now.
         life: The session this one writes to.
+        written: The event that was written last, as far as is known.
         lock: Held by whoever needs several things of it to belong together; never while the network is waited for.
     """
 
@@ -52,7 +53,7 @@ class Outbox:
         keeps_all: bool = False,
     ) -> None:
         self._log, self._session_id, self._fenced, self._keeps_all = log, session_id, fenced, keeps_all
-        self.agent_id, self.moved, self.life = agent_id, moved, life
+        self.agent_id, self.moved, self.life, self.written = agent_id, moved, life, moved
         self._sent, self._waiting, self._facts = list[Encoded](), list[Encoded](), list[Encoded]()
         self._held: dict[object, list[Encoded]] = {}
         self.lock, self._flush_lock = threading.RLock(), threading.Lock()
@@ -152,7 +153,7 @@ class Outbox:
 
     def _append(self, batch: Sequence[Encoded]) -> None:
         ids = self._log.append(self._session_id, batch, self._expected())
-        self.life = self.life and begun(self.life, ids[0])
+        self.life, self.written = self.life and begun(self.life, ids[0]), ids[-1]
         for id_, encoded in zip(ids, batch, strict=True):
             if encoded.event.moves == self._fenced:
                 self.moved = id_

@@ -11,7 +11,7 @@ else need listen to it, so whoever keeps that state does, for as long as the cal
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
@@ -26,7 +26,7 @@ from ..errors import EncodingError
 from ..event_log import EventLog
 from ..event_log.whereabouts import Sought, sought
 from ..events import Recorded
-from ..ids import EventId
+from ..ids import START, EventId
 from ..state import Copies
 from .compat import FIRST, LAST, Writer, all_of, listen
 from .records import redacted
@@ -218,16 +218,16 @@ class Redactions:
 
     def __init__(self, log: EventLog, session_id: str, first: Callable[[Sought], object] = lambda found: None) -> None:
         self._log, self._session_id, self._first = log, session_id, first
-        self._messages, self._sought = set[tuple[str, int]](), list[Sought]()
+        self._messages, self._sought = dict[tuple[str, int], EventId](), list[Sought]()
         self._erasing = threading.Lock()
 
     def __bool__(self) -> bool:
         """Whether anything has to be erased."""
         return bool(self._messages or self._sought)
 
-    def of_messages(self, agent_id: str, indices: Iterable[int]) -> None:
-        """Messages of a transcript whose originals have to go."""
-        self._messages.update((agent_id, index) for index in indices)
+    def of_messages(self, agent_id: str, indices: Iterable[int], after: EventId = START) -> None:
+        """Messages of a transcript whose originals have to go, all written after an event."""
+        self._messages.update(((agent_id, index), after) for index in indices)
 
     def of(self, found: Sought) -> None:
         """What has to go of messages that are in no transcript."""
@@ -235,7 +235,8 @@ class Redactions:
 
     def renumber(self, agent_id: str, new: Mapping[int, int]) -> None:
         """Messages got another index, because somebody else's had theirs, and maybe another agent's transcript."""
-        self._messages = {(agent_id, new[at]) if at in new else (name, at) for name, at in self._messages}
+        before = self._messages.items()
+        self._messages = {(agent_id, new[at]) if at in new else (name, at): after for (name, at), after in before}
 
     def finish(self) -> None:
         """Erase; what fails stays to be done.
@@ -246,9 +247,9 @@ class Redactions:
             SessionLogError: When it cannot be erased now.
         """
         with self._erasing:
-            for agent_id, index in sorted(self._messages):
-                erase_original(self._log, self._session_id, agent_id, index, self._first)
-                self._messages.discard((agent_id, index))
+            for (agent_id, index), after in sorted(self._messages.items()):
+                erase_original(self._log, self._session_id, agent_id, index, after, self._first)
+                self._messages.pop((agent_id, index), None)
             for found in list(self._sought):
                 self._first(found)
                 erase_copies(self._log, self._session_id, found)
@@ -267,6 +268,7 @@ def erase_original(
     session_id: str,
     agent_id: str,
     message_id: int,
+    after: EventId = START,
     first: Callable[[Sought], object] = lambda found: None,
 ) -> None:
     """Erase what a message said before its last redaction; call it again until it has succeeded.
@@ -279,29 +281,32 @@ def erase_original(
         session_id: The session.
         agent_id: Whose message.
         message_id: Its index.
+        after: The message was written after this event.
         first: Told what is going to be erased, while it is still there.
 
     Raises:
         SessionLogError: When it cannot be erased now.
     """
-    said, redaction = _said(log.read(session_id), agent_id, message_id)
+    said, redaction = _said(log.read(session_id, after), agent_id, message_id)
     originals = [one for one in said if not one.event.is_erased]
     found = _sought(originals, redaction)
     first(found)
-    erase_copies(log, session_id, found, [one.id for one in originals])
+    if originals:
+        log.erase(session_id, [one.id for one in originals], "redacted", _untold, "", partial(found.find, log))
+    else:
+        erase_copies(log, session_id, found)
 
 
-def erase_copies(log: EventLog, session_id: str, found: Sought, ids: Collection[EventId] = ()) -> None:
-    """Erase what holds the original of a redacted message, which itself may never have been written.
+def erase_copies(log: EventLog, session_id: str, found: Sought) -> None:
+    """Erase what holds the original of a redacted message that itself is not, or may never have been, in the log."""
+    head = log.head(session_id)
+    looked = head.id if head else START
+    if ids := list(found.find(log, session_id)):
 
-    Args:
-        log: Where the session is.
-        session_id: The session.
-        found: What to look for.
-        ids: The events that said it.
-    """
-    if ids or any(True for _ in found.find(log, session_id)):
-        log.erase(session_id, ids, "redacted", _untold, "", partial(found.find, log))
+        def find_more(where: str, after: EventId) -> Iterable[EventId]:
+            return found.find(log, where, max(after, looked) if where == session_id else after)
+
+        log.erase(session_id, ids, "redacted", _untold, "", find_more)
 
 
 def never_written(name: str, index: int, original: Any, redaction: Any) -> Sought:
@@ -326,17 +331,20 @@ def sought_by_ids(redaction: Any, holders: Iterable[str]) -> Sought:
     return Sought(Copies([], redaction), frozenset(), _AT_ALL_TIMES, frozenset(holders))
 
 
-def without(state: dict[str, Any], redacted: Iterable[Sought], above: bool = False) -> dict[str, Any]:
+def without(
+    state: dict[str, Any], redacted: Iterable[Sought], above: bool = False, own: str | None = None
+) -> dict[str, Any]:
     """A state, without what was redacted; itself, if there is nothing of that.
 
     Args:
         state: Of an agent, a graph or a swarm.
         redacted: What was.
         above: Whether it was redacted in nodes of the graph or swarm.
+        own: The agent, which may have said it itself.
     """
     told = left = to_json(state, "state")
     for found in redacted:
-        left = found.copies.without(left, above=above)
+        left = found.copies.without(left, own=own is not None and found.is_own(own), above=above)
     return state if left is told else from_json(left)
 
 

@@ -148,7 +148,8 @@ class LiveAgent(AgentHooks):
                 replaced.redact_message = message
                 told = events.MessageRedacted(redacted(replaced), self.outbox.agent_id, trace=current_traceparent())
                 self.outbox.adopt([told])
-                self.redactions.of_messages(self.outbox.agent_id, [record.message_id])
+                after = self.outbox.place(record.message_id)
+                self.redactions.of_messages(self.outbox.agent_id, [record.message_id], after)
 
     def reset(self) -> None:
         """The session was deleted."""

@@ -19,6 +19,7 @@ from .. import events
 from ..codec import from_json
 from ..errors import NotCopied, check_flag, refuse_unknown
 from ..event_log import ANY, Expected
+from ..event_log.whereabouts import Sought
 from ..ids import START, EventId
 from ..lifecycle import AgentOutbox, Record, records_facts
 from ..lifecycle.agent_hooks import GUARDS, listen_to_agent
@@ -317,10 +318,17 @@ class ValkeySessionManager(RepositorySessionManager, LogRepository, NotCopied):
                 return self._pinned
             return super()._state(session_id)
 
+    def _redacted(self, session_id: str, found: Sought) -> None:
+        if session_id == self.session_id:
+            for live in self._agents.values():
+                live.outbox.withdraw(found)
+            self._orchestrators.redact(found)
+        super()._redacted(session_id, found)
+
     def _write(self, session_id: str, batch: Sequence[events.Event], expected: Expected = ANY) -> None:
         with self._lock:
             ours = bool(batch) and session_id == self.session_id
-            live = self._agents.get(batch[0].agent) if ours else None
+            live = self._agents.get(batch[0].agent) if ours and batch[0].moves != "multi_agent" else None
             if self._collected is not None and ours:
                 self._collected.extend(batch)
             elif live is not None:

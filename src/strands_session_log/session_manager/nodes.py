@@ -163,7 +163,7 @@ class NodeAgent(AgentHooks):
             is_held, original = self._outbox.redact_held(replaced)
             if not is_held:
                 self._outbox.adopt([said.redacted(name, current_traceparent())])
-                self._transcript.redactions.of_messages(name, [said.index])
+                self._transcript.redactions.of_messages(name, [said.index], self._outbox.place(said.index))
             elif original:
                 self._transcript.redactions.of(never_written(name, said.index, original, replaced.message))
 

@@ -116,7 +116,7 @@ class Orchestrators:
         """The state of an orchestrator as the log has it; None if it has none."""
         return self._state(self.session_id).multi_agents.get(name)
 
-    def _redact(self, found: Sought) -> None:
+    def redact(self, found: Sought) -> None:
         """What nodes were told is about to be erased: before that, orchestrators are kept without it."""
         self._redacted.append(found)
         for one in list(self._each.values()):
@@ -125,7 +125,7 @@ class Orchestrators:
     def _hooks_of(self, name: str, agent: Any) -> AgentHooks:
         if name not in self._transcripts:
             state, life = partial(self._state, self.session_id), lambda: self.life
-            transcript = Transcript(self.log, self.session_id, name, state, life, self._holds, self._redact)
+            transcript = Transcript(self.log, self.session_id, name, state, life, self._holds, self.redact)
             self._transcripts[name] = transcript
         return self._transcripts[name].begin(agent)
 

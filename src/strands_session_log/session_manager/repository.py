@@ -7,6 +7,7 @@ other processes wrote. Writes are events; nothing is overwritten.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from strands.session.session_repository import SessionRepository
@@ -16,6 +17,7 @@ from strands.types.session import Session, SessionAgent, SessionMessage
 from .. import errors, events
 from ..codec import from_json
 from ..event_log import ANY, NO_SESSION, Expected
+from ..event_log.whereabouts import Sought
 from ..lifecycle.compat import current_traceparent
 from ..lifecycle.records import (
     check_ids,
@@ -29,6 +31,7 @@ from ..lifecycle.records import (
     to_session,
 )
 from ..lifecycle.redaction import erase_original
+from ..replay import write_successors
 from ..session_log import SessionLog
 from ..state import AgentState, SessionState, initial
 from .errors import restoring, session_exceptions
@@ -144,8 +147,9 @@ class LogRepository(SessionRepository):
             self._write(session_id, [events.MessageUpdated(data_of(session_message), agent_id, trace=trace)])
             return
         self._write(session_id, [events.MessageRedacted(redacted(session_message), agent_id, trace=trace)])
+        first = partial(self._redacted, session_id)
         with session_exceptions():
-            erase_original(self.log.events, session_id, agent_id, message_id)
+            erase_original(self.log.events, session_id, agent_id, message_id, first=first)
 
     def list_messages(
         self, session_id: str, agent_id: str, limit: int | None = None, offset: int = 0, **kwargs: Any
@@ -192,6 +196,10 @@ class LogRepository(SessionRepository):
 
     def _agent(self, session_id: str, agent_id: str) -> AgentState:
         return self._state(session_id).agents.get(agent_id) or AgentState(agent_id)
+
+    def _redacted(self, session_id: str, found: Sought) -> None:
+        """Something is about to be erased: what agents, graphs and swarms resume with is written without it."""
+        write_successors(self.log.events, self.log.replay, session_id, found, self._write)
 
     def _write(self, session_id: str, batch: Sequence[events.Event], expected: Expected = ANY) -> None:
         with session_exceptions():
