@@ -512,3 +512,13 @@ def test_a_recorder_tells_the_nodes_of_two_graphs_of_one_id_apart(session_log: S
     assert recorder.flush()
     ended = happened(session_log, ["node.completed"])
     assert len([one for one in ended if one.data["duration_ms"] is not None]) == 2
+
+
+def test_a_recorder_of_states_only_records_what_nodes_say_and_no_facts(session_log: SessionLog) -> None:
+    recorder = SessionRecorder(session_log, "s", record="state")
+    running = graph({"a": speaker("one")})
+    recorder.register_hooks(running.hooks)
+    running("Go.")
+    assert recorder.flush()
+    assert {event.type for event in happened(session_log)} == {"message.added"}
+    assert said(session_log, "s", "g:a") == ["Go.", "one 0."]

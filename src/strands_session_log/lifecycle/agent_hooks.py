@@ -36,6 +36,8 @@ _MOMENTS = {
     "guard": _Moment("BeforeModelCallEvent", LAST),
     "unguard": _Moment("AfterModelCallEvent", FIRST),
 }
+FACTS = ("model_asked", "model_ended", "tool_started", "tool_ended")
+"""Where only facts are told."""
 GUARDS = ("guard", "unguard")
 """Where nobody tells what a guardrail has redacted."""
 RESUMES = ("message_updated", "settled", "answers_taken")
@@ -60,12 +62,11 @@ class AgentHooks:
 
     Args:
         name: What the agent is in its session.
-        records_facts: Whether invocations, model calls and tools are events too.
+        records_facts: Whether invocations are events too; model calls and tools are where their hooks are listened to.
     """
 
     def __init__(self, name: str, records_facts: bool = True) -> None:
-        self.facts = Facts(name)
-        self._records_facts = records_facts
+        self.facts, self._records_facts = Facts(name), records_facts
         self.guardrail = Guardrail()
         self.tools = AgentsAsTools(self.redacted_within)
 
@@ -118,8 +119,7 @@ class AgentHooks:
 
     def model_ended(self, hook: Any) -> None:
         """The model answered or raised."""
-        if self._records_facts:
-            self.note(self.facts.model_ended(hook))
+        self.note(self.facts.model_ended(hook))
 
     def guard(self, hook: Any) -> None:
         """A model is about to be asked: no other hook changes any more what it is asked."""
@@ -133,7 +133,7 @@ class AgentHooks:
 
     def tool_started(self, hook: Any) -> Writer:
         """A tool is about to run."""
-        return self.tell(self.facts.tool_started(hook)) if self._records_facts else None
+        return self.tell(self.facts.tool_started(hook))
 
     def tool_called(self, hook: Any) -> None:
         """It runs: no hook forbids it."""
@@ -145,8 +145,7 @@ class AgentHooks:
 
     def tool_ended(self, hook: Any) -> None:
         """A tool returned, raised, or was cancelled."""
-        if self._records_facts:
-            self.note(self.facts.tool_ended(hook))
+        self.note(self.facts.tool_ended(hook))
 
     def invocation_ended(self, hook: Any) -> Writer:
         """The call is over."""

@@ -20,9 +20,9 @@ from ..event_log.whereabouts import Sought
 from ..events import Event
 from ..ids import START, EventId
 from ..state import ANSWERING, AgentState, Answering, Messages, is_interrupted, removed_count
-from .compat import current_traceparent
+from .facts import current_traceparent
 from .outbox import Outbox
-from .records import agent_content, answers_tools, data_of
+from .records import agent_content, answers_tools, data_of, redacted
 from .redaction import without
 from .window import Spoken, Window
 from .withheld import Withheld
@@ -34,23 +34,19 @@ _REMEMBERED = 256
 class AgentOutbox(Outbox):
     """The outbox of an agent: knows what the log has of it, and puts in line what that does not tell.
 
-    Methods that put something in line take the span it happened in; the active one if none is given.
-
     Args:
-        log: Where to.
-        session_id: The session.
         agent: What the log holds of the agent.
-        fenced: Whether to refuse to write when someone else has moved the agent.
         remembers: Know messages of before by their tracking id, which costs holding them.
-        life: See `Outbox`.
         withheld: What the agent held of a session that was deleted.
-        keeps_all: See `Outbox`.
 
     Attributes:
         next_index: The index of its next message.
         content: The agent's record as it was handed over last, as JSON values; empty when none was.
         has_window: Whether the log was ever told what the agent holds.
+        span_then: The span in which happened what is put in line; None for the active one.
     """
+
+    span_then: str | None = None
 
     def __init__(
         self,
@@ -85,11 +81,15 @@ class AgentOutbox(Outbox):
         self._window, self._seen = Window(agent, withheld), list[Any]()
         self._tracked: dict[str, tuple[int, str]] = {}
 
+    @property
+    def span(self) -> str:
+        """The span in which happens what is put in line."""
+        return current_traceparent() if self.span_then is None else self.span_then
+
     def say(
         self,
         message: Message,
         held: Sequence[Any],
-        trace: str | None = None,
         hold_for: object = None,
         by_hand: bool = False,
     ) -> SessionMessage:
@@ -100,12 +100,8 @@ class AgentOutbox(Outbox):
         Args:
             message: The message.
             held: What its agent holds.
-            trace: The span it was said in.
             hold_for: Until what is released it is held back; None if it is not.
             by_hand: Whether it was not the agent that said it, which may never hold it.
-
-        Returns:
-            Its record.
 
         Raises:
             EncodingError: When a value in it cannot be stored; its index stays free.
@@ -113,12 +109,12 @@ class AgentOutbox(Outbox):
         with self.lock:
             if self._last is not None and self._last.is_continued_by(message, held):
                 record = SessionMessage(message, self._last.at, created_at=self._last.created_at)
-                self.update(record, trace, hold_for)
+                self.update(record, hold_for)
                 return record
             now = events.now()
             record = SessionMessage(message, self.next_index, created_at=now, updated_at=now)
             (encoded,) = self.queue(
-                [events.MessageAdded(data_of(record), self.agent_id, time=now, trace=_or_current(trace))], hold_for
+                [events.MessageAdded(data_of(record), self.agent_id, time=now, trace=self.span)], hold_for
             )
             self._added(record, encoded, by_hand)
             self._after[record.message_id] = self.written
@@ -130,7 +126,7 @@ class AgentOutbox(Outbox):
         """An event before all that says a message; one of the last is not looked for in the whole session."""
         return self._after.get(index, START)
 
-    def update(self, message: SessionMessage, trace: str | None = None, hold_for: object = None) -> None:
+    def update(self, message: SessionMessage, hold_for: object = None) -> None:
         """Put a message's new content in line, or hold it back as the message is, or is to be.
 
         Raises:
@@ -140,7 +136,7 @@ class AgentOutbox(Outbox):
             if place := self._place_of_held(message.message_id):
                 encoded = self._rewrite(*place, message)
             else:
-                event = events.MessageUpdated(data_of(message), self.agent_id, trace=_or_current(trace))
+                event = events.MessageUpdated(data_of(message), self.agent_id, trace=self.span)
                 (encoded,) = self.queue([event], hold_for)
             self._replaced(message, encoded)
 
@@ -148,26 +144,29 @@ class AgentOutbox(Outbox):
         """Whether a message belongs to a session that was deleted: it answers tools that were called there."""
         return self.withheld is not None and not self.next_index and answers_tools(message)
 
-    def redact_held(self, message: SessionMessage) -> tuple[bool, Any]:
-        """Let a redaction take the place of what is held back of a message.
+    def redact(self, message: SessionMessage) -> tuple[bool, Any]:
+        """Put a redaction in line; of a message that is held back, it takes the place.
+
+        Args:
+            message: The record, with nothing of what it said.
 
         Returns:
-            Whether all of it was held back: then nothing else has to be redacted. And what it said, as JSON values,
-            where that was.
+            Whether anything is, or may be, in the log that has to be erased. And what it said, as JSON values, if it
+            was held back.
         """
         with self.lock:
+            place = self._place_of_held(message.message_id)
+            if place and place[0][place[1]].message_index is not None:
+                original = orjson.loads(place[0][place[1]].body)["message"]
+                self._replaced(message, self._rewrite(*place, message))
+                return False, original
+            if place:
+                del place[0][place[1]]
             if message.message_id in self._given_up:
-                # It is not in the log at all.
-                return True, None
-            if (place := self._place_of_held(message.message_id)) is None:
                 return False, None
-            line, at = place
-            if line[at].message_index is None:
-                del line[at]
-                return False, None
-            original = orjson.loads(line[at].body)["message"]
-            self._replaced(message, self._rewrite(line, at, message))
-            return True, original
+            message.redact_message = message.message
+            self.adopt([events.MessageRedacted(redacted(message), self.agent_id, trace=self.span)])
+            return True, None
 
     def _rewrite(self, line: list[Encoded], at: int, message: SessionMessage) -> Encoded:
         before = line[at].event
@@ -213,16 +212,12 @@ class AgentOutbox(Outbox):
         It moves the agent. So of all calls that are given the answers, one gets to write it, and those that resume the
         agent later see that it did.
 
-        Args:
-            agent: The agent's record, with the answers in it.
-            interrupts: Their ids.
-
         Raises:
             AlreadyAnsweredError: When another call has gone on from there.
         """
         if at := self._answered_elsewhere:
             taken = self._answering or Answering((), str(at))
-            raise AlreadyAnsweredError(self._session_id, self.agent_id, taken.interrupts, at, taken.waiting)
+            raise AlreadyAnsweredError(self.session_id, self.agent_id, taken.interrupts, at, taken.waiting)
         self._answering = Answering(tuple(interrupts), str(self.moved))
         self.state(agent, forced=True)
 
@@ -238,15 +233,10 @@ class AgentOutbox(Outbox):
         """
         self._withdrawn.append(found)
 
-    def state(self, agent: SessionAgent, trace: str | None = None, forced: bool = False) -> None:
+    def state(self, agent: SessionAgent, forced: bool = False) -> None:
         """Put the agent's record in line for the first time, or if its content is not what was handed over last.
 
         Content is compared, not Strands' version counters: those start anew when `agent.state` is replaced.
-
-        Args:
-            agent: The record.
-            trace: The span it is of.
-            forced: Put it in line in any case.
 
         Raises:
             EncodingError: When a value in it cannot be stored.
@@ -261,44 +251,43 @@ class AgentOutbox(Outbox):
             if content != self.content or forced:
                 # At the very time the record names, which then need not be written twice.
                 kind = events.AgentUpdated if self.content else events.AgentCreated
-                self.queue([kind(data, self.agent_id, time=agent.updated_at, trace=_or_current(trace))])
+                self.queue([kind(data, self.agent_id, time=agent.updated_at, trace=self.span)])
                 self.content, self._created_at = content, agent.created_at
 
     def _to_tell(self, data: dict[str, Any]) -> dict[str, Any]:
         """A record with what a call goes on from, and without what must not stand in it."""
         data = data if self.withheld is None else self.withheld.left_of(data)
+        if not (self._answering or self._withdrawn):
+            return data
         is_waiting = is_interrupted(data)
         if is_waiting and self._answering:
             data[ANSWERING] = self._answering.told()
-        if self._withdrawn:
-            self._withdrawn = [found for found in self._withdrawn if is_waiting or found.places]
-            return without(data, self._withdrawn, own=self.agent_id)
-        return data
-
-    def glance(self, messages: Sequence[Any], conversation_manager_state: Any, trace: str | None = None) -> None:
-        """As `window`, but only if other messages are held than last time: cheap enough for every message.
-
-        Raises:
-            EncodingError: When a value in it cannot be stored.
-        """
-        if len(messages) != len(self._seen) or not all(map(operator.is_, messages, self._seen)):
-            self.window(messages, conversation_manager_state, trace)
+        self._withdrawn = [found for found in self._withdrawn if is_waiting or found.places]
+        return without(data, self._withdrawn, own=self.agent_id) if self._withdrawn else data
 
     def window(
-        self, messages: Sequence[Any], conversation_manager_state: Any, trace: str | None = None, forced: bool = False
+        self, messages: Sequence[Any], conversation_manager_state: Any, closely: bool = True, forced: bool = False
     ) -> None:
         """Put what the agent holds in line, if messages and state do not tell it.
 
+        Args:
+            messages: What it holds.
+            conversation_manager_state: How much of what it held is gone.
+            closely: Look into the messages; else only whether they are the same ones as last time.
+            forced: Put it in line in any case.
+
         Raises:
             EncodingError: When a value in it cannot be stored.
         """
+        if not closely and len(messages) == len(self._seen) and all(map(operator.is_, messages, self._seen)):
+            return
         removed = removed_count(conversation_manager_state) if self.withheld is None else 0
         with self.lock:
             changed = self._window.changed(messages, removed, self.next_index, forced)
             self._seen = list(messages)
             if changed is not None:
                 self.has_window = True
-                self.queue([events.WindowChanged(changed, self.agent_id, trace=_or_current(trace))])
+                self.queue([events.WindowChanged(changed, self.agent_id, trace=self.span)])
 
     def adopt(self, happened: Sequence[Event]) -> None:
         """Put events made elsewhere in line, and take note of what they mean for the agent.
@@ -327,7 +316,7 @@ class AgentOutbox(Outbox):
         """Refuse indices of messages that wait, and take none of these for what is said meanwhile."""
         with self.lock:
             for index in set(self._indices).intersection(indices):
-                raise conflict(self._session_id, ANY, "message", self.agent_id, str(index))
+                raise conflict(self.session_id, ANY, "message", self.agent_id, str(index))
             self.next_index = max(self.next_index, *(index + 1 for index in indices), 0)
 
     def renumber(self, next_index: int) -> Mapping[int, int]:
@@ -384,10 +373,6 @@ class AgentOutbox(Outbox):
             if event.message_index is not None:
                 self._given_up.add(index)
                 self._tracked = {key: found for key, found in self._tracked.items() if found[0] != index}
-
-
-def _or_current(trace: str | None) -> str:
-    return current_traceparent() if trace is None else trace
 
 
 def _is_same(content: Any, told: Any) -> bool:

@@ -1,4 +1,4 @@
-"""Listening to Strands: which hooks this version has, whether they may wait, and the span they are called in.
+"""Listening to Strands: which hooks this version has, and whether they may wait.
 
 Strands runs a hook that is a coroutine function without blocking its event loop. Old versions know sync hooks only,
 and every version calls `AgentInitializedEvent` hooks synchronously.
@@ -16,7 +16,6 @@ from importlib import import_module
 from inspect import signature
 from typing import Any, TypeAlias, TypeVar
 
-from opentelemetry import trace
 from strands.hooks import HookRegistry
 
 T = TypeVar("T")
@@ -60,7 +59,7 @@ def listen(registry: Any, name: str, handle: Handler, order: float = 0) -> None:
     kind = hook_event(name)
     if kind is not None:
         options = {"order": order} if order and CAN_ORDER else {}
-        registry.add_callback(kind, (_waiting if CAN_WAIT else _blocking)(handle), **options)
+        registry.add_callback(kind, partial(_wait_for if CAN_WAIT else _block_on, handle), **options)
 
 
 @cache
@@ -85,14 +84,6 @@ def _write_all(writers: Iterable[Callable[[], None]]) -> None:
         write()
 
 
-def current_traceparent() -> str:
-    """The active OpenTelemetry span as a W3C traceparent (https://www.w3.org/TR/trace-context/); empty if none is."""
-    context = trace.get_current_span().get_span_context()
-    if not context.is_valid:
-        return ""
-    return f"00-{context.trace_id:032x}-{context.span_id:016x}-{context.trace_flags:02x}"
-
-
 def _renew() -> None:
     """A forked child has the pool's bookkeeping, but none of its threads."""
     global _executor
@@ -112,19 +103,11 @@ async def run_in_thread(call: Callable[[], T]) -> T:
     return await asyncio.shield(asyncio.wrap_future(_executor.submit(call)))
 
 
-def _waiting(handle: Handler) -> Any:
-    async def hook(event: Any) -> None:
-        write = handle(event)
-        if write is not None:
-            await run_in_thread(write)
-
-    return hook
+async def _wait_for(handle: Handler, event: Any) -> None:
+    if write := handle(event):
+        await run_in_thread(write)
 
 
-def _blocking(handle: Handler) -> Any:
-    def hook(event: Any) -> None:
-        write = handle(event)
-        if write is not None:
-            write()
-
-    return hook
+def _block_on(handle: Handler, event: Any) -> None:
+    if write := handle(event):
+        write()

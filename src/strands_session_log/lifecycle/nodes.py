@@ -22,7 +22,8 @@ from strands.hooks import BeforeInvocationEvent
 from .. import events
 from ..events import Event
 from .agent_hooks import RESUMES, AgentHooks, listen_to_agent
-from .compat import Writer, all_of, current_traceparent, listen
+from .compat import Writer, all_of, listen
+from .facts import current_traceparent
 
 HooksOf: TypeAlias = "Callable[[str, Any], AgentHooks]"
 """Makes what hears an agent that is a node, by the name of its transcript."""

@@ -26,18 +26,13 @@ class Outbox:
     recognises a batch that has landed by its events. Any number of threads may use it.
 
     Args:
-        log: Where to.
-        session_id: The session.
-        agent_id: The agent, graph or swarm.
-        moved: The event with which it moved last, as far as is known.
         fenced: Refuse to write when someone else has moved the agent, or the graph or swarm, of this id.
         life: Refuse to write to another session than this one, see `EventLog.life`; None to leave that open.
         keeps_all: Give up nothing of a batch that can never be written: its owner has other means.
 
     Attributes:
-        agent_id: The same.
-        moved: The same, by now.
-        life: The session this one writes to.
+        agent_id: The agent, graph or swarm.
+        moved: The event with which it moved last, as far as is known.
         written: The event that was written last, as far as is known.
         lock: Held by whoever needs several things of it to belong together; never while the network is waited for.
     """
@@ -52,7 +47,7 @@ class Outbox:
         life: str | None = None,
         keeps_all: bool = False,
     ) -> None:
-        self._log, self._session_id, self._fenced, self._keeps_all = log, session_id, fenced, keeps_all
+        self.log, self.session_id, self._fenced, self._keeps_all = log, session_id, fenced, keeps_all
         self.agent_id, self.moved, self.life, self.written = agent_id, moved, life, moved
         self._sent, self._waiting, self._facts = list[Encoded](), list[Encoded](), list[Encoded]()
         self._held: dict[object, list[Encoded]] = {}
@@ -85,7 +80,7 @@ class Outbox:
         Raises:
             EncodingError: When a value cannot be stored; then none of these events is in line.
         """
-        encoded = [codec.encode(event) for event in happened]
+        encoded = list(map(codec.encode, happened))
         with self.lock:
             line = self._waiting if hold_for is None else self._held.setdefault(hold_for, [])
             line += [*self._facts, *encoded]
@@ -152,7 +147,7 @@ class Outbox:
             return self._sent
 
     def _append(self, batch: Sequence[Encoded]) -> None:
-        ids = self._log.append(self._session_id, batch, self._expected())
+        ids = self.log.append(self.session_id, batch, self._expected())
         self.life, self.written = self.life and begun(self.life, ids[0]), ids[-1]
         for id_, encoded in zip(ids, batch, strict=True):
             if encoded.event.moves == self._fenced:

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 from weakref import WeakKeyDictionary, WeakSet
 
 from strands.types.session import SessionMessage
@@ -29,8 +29,10 @@ from ..events import Recorded
 from ..ids import START, EventId
 from ..state import Copies
 from .compat import FIRST, LAST, Writer, all_of, listen
-from .records import redacted
 from .window import fingerprint
+
+if TYPE_CHECKING:
+    from .agent_outbox import AgentOutbox
 
 Noted: TypeAlias = "tuple[Any, bytes] | None"
 
@@ -64,12 +66,6 @@ class TrackedMessage:
         record = SessionMessage(message, self.index or 0)
         record.created_at = self.created_at or record.created_at
         return record
-
-    def redacted(self, agent_id: str, trace: str) -> events.MessageRedacted:
-        """The event that replaces it."""
-        record = self.replaced()
-        record.redact_message = record.message
-        return events.MessageRedacted(redacted(record), agent_id, trace=trace)
 
 
 class Guardrail:
@@ -211,13 +207,12 @@ class Redactions:
     """What was redacted of one agent, and has to be erased until it is gone.
 
     Args:
-        log: Where the session is.
-        session_id: The session.
+        outbox: Of the agent.
         first: Told what is going to be erased, while it is still there.
     """
 
-    def __init__(self, log: EventLog, session_id: str, first: Callable[[Sought], object] = lambda found: None) -> None:
-        self._log, self._session_id, self._first = log, session_id, first
+    def __init__(self, outbox: AgentOutbox, first: Callable[[Sought], object] = lambda found: None) -> None:
+        self._outbox, self._first = outbox, first
         self._messages, self._sought = dict[tuple[str, int], EventId](), list[Sought]()
         self._erasing = threading.Lock()
 
@@ -225,18 +220,29 @@ class Redactions:
         """Whether anything has to be erased."""
         return bool(self._messages or self._sought)
 
-    def of_messages(self, agent_id: str, indices: Iterable[int], after: EventId = START) -> None:
-        """Messages of a transcript whose originals have to go, all written after an event."""
-        self._messages.update(((agent_id, index), after) for index in indices)
+    def redact(self, message: SessionMessage) -> Any:
+        """Redact a message; see `AgentOutbox.redact`.
 
-    def of(self, found: Sought) -> None:
+        Returns:
+            What it said, if it was held back.
+        """
+        has_landed, original = self._outbox.redact(message)
+        if has_landed:
+            self.of_messages([message.message_id], self._outbox.place(message.message_id))
+        return original
+
+    def of_messages(self, indices: Iterable[int], after: EventId = START) -> None:
+        """Messages of the transcript whose originals have to go, all written after an event."""
+        self._messages.update(((self._outbox.agent_id, index), after) for index in indices)
+
+    def look_for(self, found: Sought) -> None:
         """What has to go of messages that are in no transcript."""
         self._sought.append(found)
 
-    def renumber(self, agent_id: str, new: Mapping[int, int]) -> None:
+    def renumber(self, new: Mapping[int, int]) -> None:
         """Messages got another index, because somebody else's had theirs, and maybe another agent's transcript."""
-        before = self._messages.items()
-        self._messages = {(agent_id, new[at]) if at in new else (name, at): after for (name, at), after in before}
+        name, before = self._outbox.agent_id, self._messages.items()
+        self._messages = {(name, new[at]) if at in new else (agent, at): after for (agent, at), after in before}
 
     def finish(self) -> None:
         """Erase; what fails stays to be done.
@@ -248,11 +254,11 @@ class Redactions:
         """
         with self._erasing:
             for (agent_id, index), after in sorted(self._messages.items()):
-                erase_original(self._log, self._session_id, agent_id, index, after, self._first)
+                erase_original(self._outbox.log, self._outbox.session_id, agent_id, index, after, self._first)
                 self._messages.pop((agent_id, index), None)
             for found in list(self._sought):
                 self._first(found)
-                erase_copies(self._log, self._session_id, found)
+                erase_copies(self._outbox.log, self._outbox.session_id, found)
                 # Unless it went with the session meanwhile.
                 with suppress(ValueError):
                     self._sought.remove(found)

@@ -21,8 +21,8 @@ from ..codec import from_json, to_json
 from ..errors import NotCopied, check_whole, refuse_unknown
 from ..event_log.whereabouts import Sought
 from ..lifecycle import AgentHooks, AgentOutbox, Record, listen, records_facts
-from ..lifecycle.agent_hooks import listen_to_agent
-from ..lifecycle.compat import Writer, current_traceparent
+from ..lifecycle.agent_hooks import FACTS, listen_to_agent
+from ..lifecycle.compat import Writer
 from ..lifecycle.facts import answered
 from ..lifecycle.nodes import NodeRuns
 from ..lifecycle.records import answers_tools, check_ids
@@ -200,16 +200,10 @@ class SessionRecorder(HookProvider, NotCopied):
 class _Recording(AgentHooks):
     """What is recorded of one agent, or of one node.
 
-    Args:
-        session_id: The session.
-        agent_id: What it is called there.
-        worker: Writes it.
-        records_facts: Whether invocations, model calls and tools are events, too.
-
     Attributes:
         agent: The agent it is of; none for a node, whose agents come and go: their state and window are nothing to
             resume from.
-        worker: The same.
+        worker: Writes it.
     """
 
     agent: Callable[[], Any] | None = None
@@ -227,20 +221,18 @@ class _Recording(AgentHooks):
     def take(self, name: str, hook: Any) -> Writer:
         """Record; whatever goes wrong in here must not reach the agent."""
         try:
-            return super().take(name, hook)
+            return super().take(name, hook) if self._records_facts or name not in FACTS else None
         except Exception as error:
             self.worker.lose(error)
         return None
 
     def note(self, told: Sequence[events.Event], begins: bool = False) -> None:
-        """See `AgentHooks`."""
         if told:
             self.worker.put(partial(_queue, told), begins)
 
     tell = note
 
     def invocation_started(self, hook: Any) -> None:
-        """See `AgentHooks`."""
         self.tools.end()
         if self._records_facts:
             self.note(self.facts.invocation_started(hook), begins=True)
@@ -248,23 +240,21 @@ class _Recording(AgentHooks):
     def initialized(self, hook: Any) -> None:
         """The agent was made."""
         record, messages = SessionAgent.from_agent(hook.agent), _snapshot(list(hook.agent.messages))
-        trace = current_traceparent()
 
         def step(outbox: AgentOutbox) -> None:
-            outbox.state(record, trace)
+            outbox.state(record)
             if not outbox.next_index and outbox.withheld is None:
                 for message in messages:
-                    outbox.say(message, (), trace)
-            outbox.window(messages, record.conversation_manager_state, trace)
+                    outbox.say(message, ())
+            outbox.window(messages, record.conversation_manager_state)
 
         self.agent = weakref.ref(hook.agent)
         self.facts.prime(hook.agent)
         self.worker.put(step, begins=True)
 
     def message_added(self, hook: Any) -> None:
-        """See `AgentHooks`."""
         said = self.guardrail.said(hook.message, hook.agent)
-        message, trace = _snapshot(hook.message), current_traceparent()
+        message = _snapshot(hook.message)
         # All that counts of what the agent holds; the rest would be kept with each step that waits.
         name = message.get("tracking_id")
         held = [message for one in hook.agent.messages if name is not None and one.get("tracking_id") == name]
@@ -274,10 +264,10 @@ class _Recording(AgentHooks):
             if outbox.is_of_before(message):
                 return
             # Redacted while it waited: then the original is not written at all.
-            spoken = outbox.say(said.redaction or message, held, trace)
+            spoken = outbox.say(said.redaction or message, held)
             said.index, said.created_at, said.withheld = spoken.message_id, spoken.created_at, outbox.withheld
             if record is not None:
-                outbox.state(record, trace)
+                outbox.state(record)
 
         self.worker.put(step, begins=not answers_tools(message))
         if ends_direct_call(hook.message):
@@ -285,19 +275,17 @@ class _Recording(AgentHooks):
             self.settled(hook)
 
     def message_updated(self, hook: Any) -> None:
-        """See `AgentHooks`."""
-        message, trace = _snapshot(hook.message), current_traceparent()
+        message = _snapshot(hook.message)
 
         def step(outbox: AgentOutbox) -> None:
             known = outbox.tracked(message.get("tracking_id"))
             if known is not None:
-                outbox.update(SessionMessage(message, known[0], created_at=known[1]), trace)
+                outbox.update(SessionMessage(message, known[0], created_at=known[1]))
 
         self.worker.put(step)
 
     def redacted(self, said: TrackedMessage) -> None:
-        """See `AgentHooks`."""
-        said.redaction, trace = _snapshot(said.live), current_traceparent()
+        said.redaction = _snapshot(said.live)
 
         def step(outbox: AgentOutbox) -> After | None:
             known = outbox.tracked(said.redaction.get("tracking_id"))
@@ -305,21 +293,20 @@ class _Recording(AgentHooks):
                 said.index, said.created_at, said.withheld = *known, outbox.withheld
             if said.index is None or said.withheld is not outbox.withheld:
                 return None
-            outbox.adopt([said.redacted(self._agent_id, trace)])
+            outbox.redact(said.replaced())
             return lambda log: erase_original(log, self._session_id, self._agent_id, said.index or 0)
 
         self.worker.put(step)
 
     def redacted_within(self, redaction: Any) -> None:
-        """See `AgentHooks`."""
         if (agent := self.agent and self.agent()) is None:
             return
-        found, trace = sought_by_ids(redaction, [self._agent_id]), current_traceparent()
+        found = sought_by_ids(redaction, [self._agent_id])
         self._withdrawn.append(found)
         record = self._record(agent)
 
         def step(outbox: AgentOutbox) -> After:
-            outbox.state(record, trace)
+            outbox.state(record)
             return lambda log: erase_copies(log, self._session_id, found)
 
         self.worker.put(step)
@@ -331,7 +318,6 @@ class _Recording(AgentHooks):
         return record
 
     def invocation_ended(self, hook: Any) -> None:
-        """See `AgentHooks`."""
         # A call that was cancelled has no end of its own.
         self.unguard(hook)
         if self._records_facts:
@@ -342,17 +328,16 @@ class _Recording(AgentHooks):
         self._withdrawn = self._withdrawn if answered(hook.agent) else []
 
     def settled(self, hook: Any) -> None:
-        """See `AgentHooks`."""
         if self.agent is None:
             return
-        record, trace = self._record(hook.agent), current_traceparent()
+        record = self._record(hook.agent)
         state = record.conversation_manager_state
         held, record.conversation_manager_state = about_to_hold(hook.agent, hook.agent.messages, state)
         messages = _snapshot(list(held))
 
         def step(outbox: AgentOutbox) -> None:
-            outbox.state(record, trace)
-            outbox.window(messages, record.conversation_manager_state, trace)
+            outbox.state(record)
+            outbox.window(messages, record.conversation_manager_state)
 
         self.worker.put(step)
 

@@ -20,6 +20,7 @@ from ..event_log.expected import follows
 from ..instrumentation import RecordingBegunAnew
 from ..instrumentation.hooks import hooks
 from ..lifecycle import AgentOutbox
+from ..lifecycle.facts import current_traceparent
 from ..lifecycle.withheld import Withheld
 from ..server.border import is_transient
 from ..server.outage import Outage
@@ -43,11 +44,13 @@ class Seen(NamedTuple):
         step: The step.
         at: When it was taken, on the monotonic clock.
         begins: Whether a session may begin with it; else it belongs to what went before.
+        span: The span it happened in.
     """
 
     step: Step
     at: float
     begins: bool = True
+    span: str = ""
 
 
 _BATCH = 256
@@ -69,12 +72,8 @@ _MAX_FAULTS = 3
 class Attempt:
     """A batch of steps, prepared to be written.
 
-    Args:
-        outbox: Where they put in line what they have to tell.
-        batch: The steps.
-
     Attributes:
-        outbox: The same.
+        outbox: Where they put in line what they have to tell.
         lost: Why steps could not be taken, one reason each.
         started: When it was carried out, or tried to be, the last time.
     """
@@ -84,6 +83,7 @@ class Attempt:
         self.started = 0.0
         for seen in batch:
             try:
+                outbox.span_then = seen.span
                 after = seen.step(outbox)
                 self._after += [after] if after else []
             except Exception as error:
@@ -191,12 +191,7 @@ class Worker:
             return self._left + sum(not isinstance(seen.step, LossReport) for seen in self._steps)
 
     def put(self, step: Step, begins: bool = False) -> None:
-        """Take a step, or count it as lost when the buffer is full. Never waits for the network.
-
-        Args:
-            step: The step.
-            begins: Whether a session may begin with it.
-        """
+        """Take a step, or count it as lost when the buffer is full. Never waits for the network."""
         with self._changed:
             if self._closing:
                 self._lose("the recorder is closed")
@@ -208,7 +203,7 @@ class Worker:
                 self._lose("the buffer is full")
             else:
                 self._queue_gap(again=True)
-                self._steps.append(Seen(step, time.monotonic(), begins))
+                self._steps.append(Seen(step, time.monotonic(), begins, current_traceparent()))
                 self._wake()
 
     def lose(self, error: Exception) -> None:
@@ -225,11 +220,7 @@ class Worker:
             return self._is_done()
 
     def leave(self, reason: str) -> None:
-        """Give up what waits, and write that it is lost before anything else; nothing more is taken.
-
-        Args:
-            reason: Why, for the log.
-        """
+        """Give up what waits, and write that it is lost before anything else; nothing more is taken."""
         with self._changed:
             self._leaving = self._leaving or reason
             self._changed.notify_all()

@@ -11,14 +11,12 @@ from strands.types.content import Message
 from strands.types.exceptions import SessionException
 from strands.types.session import SessionAgent, SessionMessage
 
-from .. import events
 from ..errors import EncodingError
-from ..event_log import EventLog
 from ..events import Event
 from ..lifecycle import AgentHooks, AgentOutbox
-from ..lifecycle.compat import Writer, current_traceparent
+from ..lifecycle.compat import Writer
 from ..lifecycle.facts import answered
-from ..lifecycle.records import is_prompt, redacted
+from ..lifecycle.records import is_prompt
 from ..lifecycle.redaction import Redactions, sought_by_ids
 from ..lifecycle.window import about_to_hold
 from .errors import session_exceptions
@@ -31,27 +29,16 @@ class LiveAgent(AgentHooks):
     before it runs, and its result. A call that goes on from an interrupt begins with one more, which claims the agent:
     an answer that is given twice must not run what was approved twice.
 
-    Args:
-        agent: The agent.
-        log: Where it is written.
-        session_id: The session.
-        outbox: What is to be written, and what the log knows.
-        records_facts: Whether invocations, model calls and tools are events too.
-        holds_user_messages: Whether a user message waits for the model call to settle.
-
     Attributes:
         agent: Gives it, for as long as it lives.
-        outbox: The same.
+        outbox: What is to be written, and what the log knows.
         latest: The record of the message written last.
         records: Those of the messages it holds: a redaction must find all that store the same dict.
-        redactions: What was redacted, and has to be erased.
     """
 
     def __init__(
         self,
         agent: Any,
-        log: EventLog,
-        session_id: str,
         outbox: AgentOutbox,
         records_facts: bool,
         holds_user_messages: bool,
@@ -61,7 +48,7 @@ class LiveAgent(AgentHooks):
         self.outbox, self._holds = outbox, holds_user_messages
         self.latest: SessionMessage | None = None
         self.records: list[SessionMessage] = []
-        self.redactions = Redactions(log, session_id)
+        self.redactions = Redactions(outbox)
         self.facts.prime(agent)
 
     def note(self, told: Sequence[Event]) -> None:
@@ -94,9 +81,9 @@ class LiveAgent(AgentHooks):
         if heard is not None:
             messages, state = about_to_hold(agent, heard, state)
             record.conversation_manager_state = state
-        look = partial(self.outbox.window, forced=forced) if closely else self.outbox.glance
         refused: list[EncodingError] = []
-        for step in (partial(self.outbox.state, record), partial(look, messages, state)):
+        window = partial(self.outbox.window, messages, state, closely, forced)
+        for step in (partial(self.outbox.state, record), window):
             try:
                 step()
             except EncodingError as error:
@@ -110,14 +97,14 @@ class LiveAgent(AgentHooks):
         Raises:
             SessionException: When it cannot be written, or erased, now.
         """
-        with session_exceptions():
+        with session_exceptions:
             self.outbox.flush()
             if self.redactions:
                 self.redactions.finish()
 
     def _write_but(self, refused: EncodingError) -> None:
         self.write()
-        with session_exceptions():
+        with session_exceptions:
             raise refused
 
     def say(self, message: Message, agent: Any, hold_for: object = None, by_hand: bool = False) -> None:
@@ -143,13 +130,7 @@ class LiveAgent(AgentHooks):
         """
         for record in self._to_redact(message):
             record.redact_message = message
-            replaced = SessionMessage(message, record.message_id, created_at=record.created_at)
-            if not self.outbox.redact_held(replaced)[0]:
-                replaced.redact_message = message
-                told = events.MessageRedacted(redacted(replaced), self.outbox.agent_id, trace=current_traceparent())
-                self.outbox.adopt([told])
-                after = self.outbox.place(record.message_id)
-                self.redactions.of_messages(self.outbox.agent_id, [record.message_id], after)
+            self.redactions.redact(SessionMessage(message, record.message_id, created_at=record.created_at))
 
     def reset(self) -> None:
         """The session was deleted."""
@@ -174,7 +155,7 @@ class LiveAgent(AgentHooks):
         """See `AgentHooks`."""
         asks = is_prompt(hook.message)
         holds = self._holds and asks
-        with session_exceptions():
+        with session_exceptions:
             if not holds:
                 self.outbox.release(self)
             self.say(hook.message, hook.agent, hold_for=self if holds else None)
@@ -185,7 +166,7 @@ class LiveAgent(AgentHooks):
         """See `AgentHooks`."""
         if (known := self.outbox.tracked(hook.tracking_id)) is None:
             return None
-        with session_exceptions():
+        with session_exceptions:
             self.outbox.update(SessionMessage(hook.message, known[0], created_at=known[1]))
         return self.write
 
@@ -194,7 +175,7 @@ class LiveAgent(AgentHooks):
         interrupts = answered(hook.agent)
         if not interrupts or getattr(hook, "cancel", False):
             return None
-        with session_exceptions():
+        with session_exceptions:
             self.outbox.claim(SessionAgent.from_agent(hook.agent), interrupts)
         return self.write
 
@@ -204,7 +185,7 @@ class LiveAgent(AgentHooks):
             return None
         found = sought_by_ids(redaction, [self.outbox.agent_id])
         self.outbox.withdraw(found)
-        self.redactions.of(found)
+        self.redactions.look_for(found)
         # Before its newest record is erased, there is another one.
         return self.settle(agent)
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import threading
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from strands.hooks import AgentInitializedEvent, HookRegistry
@@ -16,19 +18,18 @@ from strands.types.exceptions import SessionException
 from strands.types.session import Session, SessionMessage, SessionType
 
 from .. import events
-from ..codec import from_json
+from ..codec import from_json, to_json
 from ..errors import NotCopied, check_flag, refuse_unknown
 from ..event_log import ANY, Expected
 from ..event_log.whereabouts import Sought
 from ..ids import START, EventId
 from ..lifecycle import AgentOutbox, Record, records_facts
-from ..lifecycle.agent_hooks import GUARDS, listen_to_agent
-from ..lifecycle.compat import Writer
+from ..lifecycle.agent_hooks import FACTS, GUARDS, listen_to_agent
+from ..lifecycle.compat import Handler, Writer
 from ..lifecycle.records import check_ids, data_of, have_tools, missing
 from ..server.border import Client
 from ..session_log import DEFAULT_NAMESPACE, SessionLog, check_is_of
 from ..state import AgentState, SessionState
-from .conversation_managers import held, is_another, taken_over
 from .errors import RestoreError, restoring, session_exceptions
 from .live_agent import LiveAgent
 from .orchestrators import Orchestrators
@@ -42,6 +43,8 @@ _HAS_NO_OTHER = (
     "session_repository is not used: this manager keeps the session in its log. Leave it out, or take a "
     "RepositorySessionManager of Strands"
 )
+
+_STATE, _NAME, _REMOVED = "conversation_manager_state", "__name__", "removed_message_count"
 
 
 class ValkeySessionManager(RepositorySessionManager, LogRepository, NotCopied):
@@ -98,7 +101,7 @@ class ValkeySessionManager(RepositorySessionManager, LogRepository, NotCopied):
         check_flag("hold_user_messages", hold_user_messages)
         if verify_on_resume is not None:
             check_flag("verify_on_resume", verify_on_resume)
-        with session_exceptions():
+        with session_exceptions:
             LogRepository.__init__(self, _log(client, log, url, namespace))
         self.client = self.log.client
         self._verifies = self.log.verify_on_resume if verify_on_resume is None else verify_on_resume
@@ -112,7 +115,8 @@ class ValkeySessionManager(RepositorySessionManager, LogRepository, NotCopied):
         self._agents: dict[str, LiveAgent] = {}
         self._records_facts, self._holds = tells_facts, hold_user_messages
         self._open(session_id)
-        self._orchestrators = Orchestrators(self.log.events, session_id, self._state, tells_facts, hold_user_messages)
+        state = partial(self._state, session_id)
+        self._orchestrators = Orchestrators(self.log.events, session_id, state, tells_facts, hold_user_messages)
 
     def _open(self, session_id: str) -> None:
         try:
@@ -130,7 +134,7 @@ class ValkeySessionManager(RepositorySessionManager, LogRepository, NotCopied):
         """Listen to an agent, a graph or a swarm; where this version of Strands can wait, no hook blocks its loop."""
         # Strands allows no hook that waits here: an agent is made synchronously.
         registry.add_callback(AgentInitializedEvent, lambda event: self.initialize(event.agent))
-        listen_to_agent(registry, self._take, but=GUARDS)
+        listen_to_agent(registry, self._take, but=GUARDS if self._records_facts else (*GUARDS, *FACTS))
         self._orchestrators.register(registry, self.initialize_multi_agent)
 
     def initialize(self, agent: LocalAgent, **kwargs: Any) -> None:
@@ -140,7 +144,7 @@ class ValkeySessionManager(RepositorySessionManager, LogRepository, NotCopied):
             SessionException: When an agent of this id was initialized before, the session holds another kind of agent,
                 or something that is none (`RestoreError`), or the server cannot be used.
         """
-        with self._lock, session_exceptions():
+        with self._lock, session_exceptions:
             if agent.agent_id in self._agents:
                 raise SessionException("The `agent_id` of an agent must be unique in a session.")
             check_ids(self.session_id, agent.agent_id)
@@ -161,10 +165,10 @@ class ValkeySessionManager(RepositorySessionManager, LogRepository, NotCopied):
             except BaseException:
                 self._latest_agent_message.pop(agent.agent_id, None)
                 raise
-            live = LiveAgent(agent, self.log.events, self.session_id, outbox, self._records_facts, self._holds)
+            live = LiveAgent(agent, outbox, self._records_facts, self._holds)
             live.latest = self._latest_agent_message[agent.agent_id]
             live.records = self._held_records.pop(agent.agent_id, [])
-            live.redactions.of_messages(agent.agent_id, known.unerased)
+            live.redactions.of_messages(known.unerased)
             self._agents[agent.agent_id] = live
             live.write()
 
@@ -185,7 +189,7 @@ class ValkeySessionManager(RepositorySessionManager, LogRepository, NotCopied):
             SessionException: When it cannot be written; it will be together with the next one.
         """
         live = self._live(agent)
-        with session_exceptions():
+        with session_exceptions:
             live.say(message, agent, by_hand=True)
             live.outbox.flush()
 
@@ -204,7 +208,7 @@ class ValkeySessionManager(RepositorySessionManager, LogRepository, NotCopied):
             SessionException: When there is none, or it cannot be written; it will be with the next message.
         """
         live = self._live(agent)
-        with session_exceptions():
+        with session_exceptions:
             live.redact(redact_message)
         live.settle(agent, forced=live.outbox.has_window)()
 
@@ -239,7 +243,7 @@ class ValkeySessionManager(RepositorySessionManager, LogRepository, NotCopied):
         Raises:
             SessionException: When it cannot be written.
         """
-        with session_exceptions():
+        with session_exceptions:
             self._orchestrators.synced(source, self.initialize_multi_agent)()
 
     def close(self) -> None:
@@ -254,7 +258,8 @@ class ValkeySessionManager(RepositorySessionManager, LogRepository, NotCopied):
         return live
 
     def _take(self, name: str, hook: Any) -> Writer:
-        return self._live(hook.agent).take(name, hook)
+        handle: Handler = getattr(self._agents.get(hook.agent.agent_id) or self._live(hook.agent), name)
+        return handle(hook)
 
     def _restored(self, agent: Any, known: AgentState, state: SessionState, **kwargs: Any) -> list[events.Event]:
         """Let the base class restore an agent.
@@ -266,12 +271,12 @@ class ValkeySessionManager(RepositorySessionManager, LogRepository, NotCopied):
             with self._collecting(state, gives_window=known.held is not None) as batch:
                 super().initialize(agent, **kwargs)
         except ValueError:
-            if not is_another(agent, known):
+            if not _is_another(agent, known):
                 raise
             self._latest_agent_message.pop(agent.agent_id, None)
-            with self._collecting(taken_over(agent, known, state), gives_window=True) as batch:
+            with self._collecting(_taken_over(agent, known, state), gives_window=True) as batch:
                 super().initialize(agent, **kwargs)
-            self._restore_window(agent, held(known))
+            self._restore_window(agent, _held(known))
         else:
             # Where its messages and its conversation manager's state do not tell it.
             if known.held is not None:
@@ -333,10 +338,47 @@ class ValkeySessionManager(RepositorySessionManager, LogRepository, NotCopied):
                 self._collected.extend(batch)
             elif live is not None:
                 # A repository call beside a live agent of ours: the agent must know of it, or it would refuse itself.
-                with session_exceptions():
+                with session_exceptions:
                     live.outbox.write(batch)
             else:
                 super()._write(session_id, batch, expected)
+
+
+def _is_another(agent: Any, known: AgentState) -> bool:
+    """Whether an agent has a conversation manager of another class than when it was written last."""
+    then, now = _name_of(known), type(getattr(agent, "conversation_manager", None)).__name__
+    return then is not None and then != now
+
+
+def _taken_over(agent: Any, known: AgentState, state: SessionState) -> SessionState:
+    """The session as if the agent's conversation manager had been of the class it has now.
+
+    How many messages are gone from its beginning stays: so the log knows what the agent holds.
+    """
+    now = agent.conversation_manager
+    warnings.warn(
+        f"agent {known.agent_id!r} was managed by a {_name_of(known)} and is by a {type(now).__name__} now: it resumes "
+        "with the messages it held, and what the other one knew besides them is gone",
+        stacklevel=2,
+    )
+    fresh = to_json({**now.get_state(), _REMOVED: known.removed}, _STATE)
+    changed = replace(known, record={**(known.record or {}), _STATE: fresh})
+    return replace(state, agents={**state.agents, known.agent_id: changed})
+
+
+def _held(known: AgentState) -> list[Any]:
+    """The messages it held, with the summary that may stand nowhere but in its conversation manager's state."""
+    manager = (known.record or {}).get(_STATE)
+    summary = manager.get("summary_message") if isinstance(manager, Mapping) and known.held is None else None
+    first = [summary] if isinstance(summary, Mapping) else []
+    return [from_json(message) for message in (*first, *known.window)]
+
+
+def _name_of(known: AgentState) -> str | None:
+    """What stands there may be of somebody else's making; a class has a short name."""
+    manager = (known.record or {}).get(_STATE)
+    name = manager.get(_NAME) if isinstance(manager, Mapping) else None
+    return name if isinstance(name, str) and name.isidentifier() and len(name) <= 100 else None
 
 
 def _log(client: Client | None, log: SessionLog | None, url: str | None, namespace: str | None) -> SessionLog:

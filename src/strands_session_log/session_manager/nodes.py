@@ -12,7 +12,7 @@ from ..event_log import EventLog
 from ..event_log.whereabouts import Sought
 from ..events import Event
 from ..lifecycle import AgentHooks, AgentOutbox
-from ..lifecycle.compat import Writer, current_traceparent
+from ..lifecycle.compat import Writer
 from ..lifecycle.records import is_prompt
 from ..lifecycle.redaction import Redactions, TrackedMessage, never_written, sought_by_ids
 from ..state import AgentState, SessionState
@@ -28,8 +28,6 @@ class Transcript:
     after that. What a guardrail redacts is redacted here, and its original erased, with the next append that succeeds.
 
     Args:
-        log: Where to write.
-        session_id: The session.
         name: The agent it is in the session; where one resumes from that name, it is `<name>/node`.
         state: Reads the newest state of the session.
         life: Tells which session that is, see `EventLog.life`, once it has begun.
@@ -37,8 +35,6 @@ class Transcript:
         redact: Told of what was redacted, before it is erased.
 
     Attributes:
-        outbox: What is to be written.
-        redactions: What was redacted, and has to be erased.
         lock: Held while a message gets its index, and whoever refers to it learns that.
     """
 
@@ -54,8 +50,8 @@ class Transcript:
     ) -> None:
         self._state, self._life, self.holds = state, life, holds
         self.outbox = AgentOutbox(log, session_id, AgentState(name), fenced="")
-        self.redactions = Redactions(log, session_id, redact)
-        self._agents: WeakKeyDictionary[Any, NodeAgent] = WeakKeyDictionary()
+        self.redactions = Redactions(self.outbox, redact)
+        self._agents: WeakKeyDictionary[Any, _NodeAgent] = WeakKeyDictionary()
         self._has_begun = False
         self.lock, self._write_lock = threading.Lock(), threading.Lock()
 
@@ -63,7 +59,7 @@ class Transcript:
         """A run of the node, which begins after what the log holds of it by then; returns what hears its agent."""
         self._has_begun = False
         self.outbox.forget_what_is_held()
-        return self._agents.setdefault(agent.hooks, NodeAgent(self))
+        return self._agents.setdefault(agent.hooks, _NodeAgent(self))
 
     def write(self) -> None:
         """Write what is in line, after whatever others have said in this node, and erase what was redacted.
@@ -71,7 +67,7 @@ class Transcript:
         Raises:
             SessionException: When it cannot be written, or erased, now.
         """
-        with session_exceptions():
+        with session_exceptions:
             self._flush()
             if self.redactions:
                 self.redactions.finish()
@@ -104,36 +100,29 @@ class Transcript:
         last = known.messages.last_index if known else None
         with self.lock:
             new = self.outbox.renumber(0 if last is None else last + 1)
-            self.redactions.renumber(self.outbox.agent_id, new)
+            self.redactions.renumber(new)
             for agent in self._agents.values():
                 agent.guardrail.renumber(new)
         self._has_begun = True
 
 
-class NodeAgent(AgentHooks):
-    """One agent of a node.
-
-    Args:
-        transcript: What it says is written there.
-    """
+class _NodeAgent(AgentHooks):
+    """One agent of a node."""
 
     def __init__(self, transcript: Transcript) -> None:
         super().__init__(transcript.outbox.agent_id)
         self._transcript, self._outbox = transcript, transcript.outbox
 
     def note(self, told: Sequence[Event]) -> None:
-        """See `AgentHooks`."""
         self._outbox.note(told)
 
     def tell(self, told: Sequence[Event]) -> Writer:
-        """See `AgentHooks`."""
         self._outbox.queue(told)
         return self._transcript.write
 
     def message_added(self, hook: Any) -> Writer:
-        """See `AgentHooks`."""
         holds = self._transcript.holds and is_prompt(hook.message)
-        with self._transcript.lock, session_exceptions():
+        with self._transcript.lock, session_exceptions:
             if not holds:
                 self._outbox.release(self)
             record = self._outbox.say(hook.message, hook.agent.messages, hold_for=self if holds else None)
@@ -142,7 +131,6 @@ class NodeAgent(AgentHooks):
         return None if holds else self._transcript.write
 
     def invocation_ended(self, hook: Any) -> Writer:
-        """See `AgentHooks`."""
         self.tools.end()
         # A model call that was cancelled has no end of its own.
         self.unguard(hook)
@@ -150,26 +138,20 @@ class NodeAgent(AgentHooks):
         return self.tell(self.facts.invocation_ended(hook))
 
     def unguard(self, hook: Any) -> Writer:
-        """See `AgentHooks`."""
         super().unguard(hook)
         return self._transcript.write if self._transcript.redactions else None
 
     def redacted(self, said: TrackedMessage) -> None:
-        """See `AgentHooks`."""
-        with self._transcript.lock, session_exceptions():
+        with self._transcript.lock, session_exceptions:
             if said.index is None:
                 return
-            name, replaced = self._outbox.agent_id, said.replaced()
-            is_held, original = self._outbox.redact_held(replaced)
-            if not is_held:
-                self._outbox.adopt([said.redacted(name, current_traceparent())])
-                self._transcript.redactions.of_messages(name, [said.index], self._outbox.place(said.index))
-            elif original:
-                self._transcript.redactions.of(never_written(name, said.index, original, replaced.message))
+            replaced, redactions = said.replaced(), self._transcript.redactions
+            if original := redactions.redact(replaced):
+                redactions.look_for(never_written(self._outbox.agent_id, said.index, original, replaced.message))
 
     def redacted_within(self, redaction: Any) -> Writer:
         """An agent that is a tool has redacted what stands in the state of the graph or swarm."""
         parts = self._outbox.agent_id.split(":")
         above = [":".join(parts[:count]) for count in range(1, len(parts))]
-        self._transcript.redactions.of(sought_by_ids(redaction, above))
+        self._transcript.redactions.look_for(sought_by_ids(redaction, above))
         return self._transcript.write

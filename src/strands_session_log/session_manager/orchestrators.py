@@ -30,8 +30,8 @@ from ..event_log.whereabouts import Sought
 from ..events import Event
 from ..ids import START, EventId, check_id
 from ..lifecycle import AgentHooks, Facts, Outbox, listen
-from ..lifecycle.compat import Handler, current_traceparent
-from ..lifecycle.facts import answered
+from ..lifecycle.compat import Handler
+from ..lifecycle.facts import answered, current_traceparent
 from ..lifecycle.nodes import NodeRuns, listen_to_nodes
 from ..lifecycle.redaction import without
 from ..lifecycle.withheld import said_since
@@ -46,9 +46,7 @@ class Orchestrators:
     """Listens to the graphs and swarms of one session.
 
     Args:
-        log: Where to write.
-        session_id: The session.
-        state: Reads the newest state of a session.
+        state: Reads the newest state of the session.
         records_facts: Whether nodes, and what happens in them, are events too.
         holds_user_messages: Whether the prompt of a node waits for its model call to settle.
 
@@ -60,7 +58,7 @@ class Orchestrators:
         self,
         log: EventLog,
         session_id: str,
-        state: Callable[[str], SessionState],
+        state: Callable[[], SessionState],
         records_facts: bool,
         holds_user_messages: bool,
     ) -> None:
@@ -114,7 +112,7 @@ class Orchestrators:
 
     def state_of(self, name: str) -> Any:
         """The state of an orchestrator as the log has it; None if it has none."""
-        return self._state(self.session_id).multi_agents.get(name)
+        return self._state().multi_agents.get(name)
 
     def redact(self, found: Sought) -> None:
         """What nodes were told is about to be erased: before that, orchestrators are kept without it."""
@@ -124,9 +122,8 @@ class Orchestrators:
 
     def _hooks_of(self, name: str, agent: Any) -> AgentHooks:
         if name not in self._transcripts:
-            state, life = partial(self._state, self.session_id), lambda: self.life
-            transcript = Transcript(self.log, self.session_id, name, state, life, self._holds, self.redact)
-            self._transcripts[name] = transcript
+            where = self.log, self.session_id, name, self._state
+            self._transcripts[name] = Transcript(*where, lambda: self.life, self._holds, self.redact)
         return self._transcripts[name].begin(agent)
 
 
@@ -174,7 +171,7 @@ class Orchestrator:
         """Put its state in line, as it is now; returns what writes it."""
         outbox = self._outbox_of(source)
         if not self._is_withheld:
-            with self._state_lock, session_exceptions():
+            with self._state_lock, session_exceptions:
                 state = self._all.without_redacted(source.id, self._state_of(source))
                 claimed = {ANSWERING: self._answering.told()} if self._answering and is_interrupted(state) else {}
                 self._queue(outbox, source.id, {**state, **claimed})
@@ -197,10 +194,10 @@ class Orchestrator:
         outbox = self._outbox
         if self._is_withheld or outbox is None or not found.is_above(outbox.agent_id):
             return
-        with session_exceptions():
+        with session_exceptions:
             # Not under the lock, for which nodes wait in the event loop.
             known = self._state or from_json(self._all.state_of(outbox.agent_id) or {})
-        with self._state_lock, session_exceptions():
+        with self._state_lock, session_exceptions:
             state = self._state or known
             cleaned = without(state, [found], above=True)
             if cleaned is state:
@@ -215,7 +212,7 @@ class Orchestrator:
 
     def _initialize(self, source: Any) -> None:
         self._source = weakref.ref(source)
-        with session_exceptions():
+        with session_exceptions:
             # What is written later belongs to the session that is read, or begun, here.
             life = self._all.life or self._life()
             self._restored(source)
@@ -241,7 +238,7 @@ class Orchestrator:
         return self._all.log.life(self._all.session_id).name
 
     def _moved(self, source: Any) -> EventId:
-        with session_exceptions():
+        with session_exceptions:
             return self._all.log.moved(self._all.session_id, source.id)
 
     def _begun(self, source: Any, at: EventId) -> Outbox:
@@ -267,11 +264,11 @@ class Orchestrator:
     def _check_claim(self, source: Any) -> None:
         if self._is_taken and (taken := self._answering):
             self._is_refused, session_id = True, self._all.session_id
-            with session_exceptions():
+            with session_exceptions:
                 raise AlreadyAnsweredError(session_id, source.id, taken.interrupts, self._fence, taken.waiting)
 
     def _begin(self, source: Any) -> None:
-        with session_exceptions():
+        with session_exceptions:
             if self._is_refused:
                 self._restored(source)
                 self._outbox, self._is_refused = None, False
@@ -328,7 +325,7 @@ class Orchestrator:
 
     def _writing(self, outbox: Outbox) -> Callable[[], None]:
         def write() -> None:
-            with session_exceptions():
+            with session_exceptions:
                 try:
                     outbox.flush()
                 except ConcurrentWriteError:

@@ -18,7 +18,7 @@ from .. import errors, events
 from ..codec import from_json
 from ..event_log import ANY, NO_SESSION, Expected
 from ..event_log.whereabouts import Sought
-from ..lifecycle.compat import current_traceparent
+from ..lifecycle.facts import current_traceparent
 from ..lifecycle.records import (
     check_ids,
     check_message_id,
@@ -80,7 +80,7 @@ class LogRepository(SessionRepository):
             SessionException: When it does not exist.
         """
         check_ids(session_id)
-        with session_exceptions():
+        with session_exceptions:
             if self.log.events.delete(session_id) is None:
                 raise missing(f"Session {session_id}")
 
@@ -127,7 +127,7 @@ class LogRepository(SessionRepository):
         check_message_id(message_id)
         check_ids(session_id, agent_id)
         messages = self._agent(session_id, agent_id).messages
-        with session_exceptions(), restoring(f"message {message_id} of agent {agent_id!r} in session {session_id!r}"):
+        with session_exceptions, restoring(f"message {message_id} of agent {agent_id!r} in session {session_id!r}"):
             position = messages.find(message_id)
             return None if position is None else to_message(messages[position])
 
@@ -148,7 +148,7 @@ class LogRepository(SessionRepository):
             return
         self._write(session_id, [events.MessageRedacted(redacted(session_message), agent_id, trace=trace)])
         first = partial(self._redacted, session_id)
-        with session_exceptions():
+        with session_exceptions:
             erase_original(self.log.events, session_id, agent_id, message_id, first=first)
 
     def list_messages(
@@ -158,7 +158,7 @@ class LogRepository(SessionRepository):
         check_ids(session_id, agent_id)
         agent = self._agent(session_id, agent_id)
         end = None if limit is None else offset + limit
-        with session_exceptions(), restoring(f"the messages of agent {agent_id!r} in session {session_id!r}"):
+        with session_exceptions, restoring(f"the messages of agent {agent_id!r} in session {session_id!r}"):
             return to_messages(agent.messages, offset, end)
 
     def create_multi_agent(self, session_id: str, multi_agent: MultiAgentBase, **kwargs: Any) -> None:
@@ -186,7 +186,7 @@ class LogRepository(SessionRepository):
 
     def _state(self, session_id: str) -> SessionState:
         """The newest state; the one folded last is caught up."""
-        with session_exceptions():
+        with session_exceptions:
             name, known = self._known
             replay = self.log.replay
             known = known if name == session_id else initial()
@@ -202,5 +202,5 @@ class LogRepository(SessionRepository):
         write_successors(self.log.events, self.log.replay, session_id, found, self._write)
 
     def _write(self, session_id: str, batch: Sequence[events.Event], expected: Expected = ANY) -> None:
-        with session_exceptions():
+        with session_exceptions:
             self.log.events.append(session_id, batch, expected)
