@@ -35,7 +35,7 @@ SECRET = "hunter2-is-my-password"
 GUARDRAIL: Any = [{"redactContent": {"redactUserContentMessage": "[redacted]"}}, {"text": "I cannot help with that."}]
 
 
-def speaker(name: str, *script: Any, **options: Any) -> Agent:
+def speaker(name: str, *script: Any, **options: Any) -> Any:
     return Agent(name=name, agent_id=name, model=ScriptedModel(script), callback_handler=None, **options)
 
 
@@ -298,9 +298,8 @@ def test_what_has_landed_keeps_its_index_when_what_is_held_back_before_it_gets_a
     session_log: SessionLog,
 ) -> None:
     outbox = AgentOutbox(session_log.events, "s", AgentState("n"), fenced="")
-    late, early = (
-        {"role": "user", "content": [{"text": text}], "tracking_id": text.lower()} for text in ("Late.", "Early.")
-    )
+    late: Any = {"role": "user", "content": [{"text": "Late."}], "tracking_id": "late."}
+    early: Any = {"role": "user", "content": [{"text": "Early."}], "tracking_id": "early."}
     assert outbox.say(late, [late], hold_for="a run").message_id == 0
     assert outbox.say(early, [early]).message_id == 1
     outbox.flush()

@@ -12,7 +12,6 @@ from strands_session_log import events
 from strands_session_log.events import Event, Recorded
 from strands_session_log.ids import EventId
 from strands_session_log.state import AgentDiff, Change, SessionState, diff, evolve, initial
-from strands_session_log.state.diff import changes
 from strands_session_log.state.messages import SEGMENT
 
 
@@ -144,10 +143,10 @@ json = st.recursive(
 
 @given(json, json)
 def test_values_differ_only_where_changes_are_told_and_these_lead_from_one_to_the_other(one: Any, other: Any) -> None:
-    found = list(changes(one, other))
+    found = list(Change.between(one, other))
     assert text(applied(one, found)) == text(other)
     assert bool(found) == (text(one) != text(other))
-    assert {change.path for change in changes(other, one)} == {change.path for change in found}
+    assert {change.path for change in Change.between(other, one)} == {change.path for change in found}
 
 
 def text(value: Any) -> str:
@@ -162,16 +161,17 @@ def applied(value: Any, found: list[Change]) -> Any:
         path, after = change.path, change.after
         if not path:
             return after
-        inner = value
+        inner: Any = value
+        last: Any = path[-1]
         for step in path[:-1]:
             inner = inner[step]
         if change.kind == "removed":
-            del inner[path[-1]]
-        elif isinstance(inner, list) and path[-1] >= len(inner):  # type: ignore[operator]
-            inner.extend([None] * (path[-1] + 1 - len(inner)))  # type: ignore[operator]
-            inner[path[-1]] = after
+            del inner[last]
+        elif isinstance(inner, list) and last >= len(inner):
+            inner.extend([None] * (last + 1 - len(inner)))
+            inner[last] = after
         else:
-            inner[path[-1]] = after
+            inner[last] = after
     return value
 
 
