@@ -28,10 +28,11 @@ tests: .venv/.dev
 	$(PYTEST)
 
 # What starts servers of its own, or needs none, is the same whichever is chosen.
-ON_SERVERS := tests/contract tests/integration tests/subscription tests/consumers \
-	--deselect tests/integration/test_embedded.py \
-	--deselect tests/integration/test_demo.py --deselect tests/integration/test_server_checks.py \
-	--deselect tests/integration/test_moving_out.py --deselect tests/integration/test_recorder.py
+SUITES := contract fundamentals event_log audit session_manager recorder live storage tail replay cli moving server
+ON_SERVERS := $(addprefix tests/,$(SUITES) subscription consumers) \
+	--deselect tests/cli/test_demo.py --deselect tests/moving/test_moving_out.py \
+	--deselect tests/recorder/test_recorder.py \
+	--deselect tests/server/test_embedded.py --deselect tests/server/test_server_checks.py
 
 test-servers: .venv/.dev  ## The same log on every kind of server that can be installed here
 	.ci/install-servers
@@ -39,7 +40,7 @@ test-servers: .venv/.dev  ## The same log on every kind of server that can be in
 
 # Without what starts its servers itself here, too, and without what readers make of junk, whichever server it lies on.
 IN_CONTAINERS := $(filter-out tests/subscription tests/consumers,$(ON_SERVERS)) tests/faults \
-	--deselect tests/integration/test_sentinel_and_tls.py --deselect tests/faults/test_memory.py \
+	--deselect tests/server/test_sentinel_and_tls.py --deselect tests/faults/test_memory.py \
 	--deselect tests/faults/test_failover_behind_an_address.py --deselect tests/faults/test_tail_moves.py \
 	--deselect tests/faults/test_junk_bodies.py --deselect tests/faults/test_junk_directory.py \
 	--deselect tests/faults/test_junk_keys.py --deselect tests/faults/test_junk_snapshots.py

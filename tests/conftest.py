@@ -5,12 +5,15 @@ from __future__ import annotations
 import contextlib
 import uuid
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
+from strands_session_log import SessionLog
 from support import Cluster, FaultProxy, Keyspace, ServerUnavailable, programs
 from support.chosen import DEFAULT, HELP, Chosen, chosen_server, fresh_server
 from support.clients import Client, open_client
+from support.command_line import Run, runner, write_session
 from support.leftovers import Leftovers
 from support.processes import HOST
 from support.servers import Server
@@ -156,3 +159,37 @@ def proxy(tcp_server: Server) -> Iterator[FaultProxy]:
     """A faulty network in front of `tcp_server`."""
     with FaultProxy(HOST, tcp_server.port) as proxy:
         yield proxy
+
+
+@pytest.fixture
+def log(server_url: str, namespace: str) -> Iterator[SessionLog]:
+    """A log of this test alone, which the command line finds, too."""
+    with SessionLog.connect(server_url, namespace) as log:
+        yield log
+
+
+@pytest.fixture
+def run(server_url: str, namespace: str) -> Run:
+    """`session-log` on that log."""
+    return runner(server_url, namespace)
+
+
+@pytest.fixture
+def talk(log: SessionLog) -> SessionLog:
+    """A log with one session `s-42` of six events."""
+    write_session(log)
+    return log
+
+
+@pytest.fixture
+def appended(session_log: SessionLog, monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
+    """The event types of every append, in order."""
+    calls: list[list[str]] = []
+    append = session_log.events.append
+
+    def spy(session_id: str, batch: Any, *arguments: Any) -> Any:
+        calls.append([getattr(one, "event", one).type for one in batch])
+        return append(session_id, batch, *arguments)
+
+    monkeypatch.setattr(session_log.events, "append", spy)
+    return calls

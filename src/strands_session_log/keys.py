@@ -143,16 +143,7 @@ class Keyspace(NamedTuple):
         Raises:
             InvalidIdError: When the name cannot be one.
         """
-        prefix = self._prefix(partition)
-        check_id("group", name)
-        return GroupKeys(
-            feed=self.feed(partition),
-            group=f"{prefix}:group:{name}",
-            parked=f"{prefix}:parked:{name}",
-            position=self.position(partition),
-            replay=f"{prefix}:replay:{name}",
-            texts=self.texts(partition),
-        )
+        return _group_keys(self, partition, check_id("group", name))
 
     def group_key(self, partition: int, name: bytes) -> bytes:
         """The hash of a consumer group on the feed, whoever gave it its name."""
@@ -168,7 +159,25 @@ class Keyspace(NamedTuple):
         return f"{self._prefix(partition)}:storage"
 
     def _prefix(self, partition: int) -> str:
-        return f"{self.namespace}:{{{tags(self.partitions)[partition]}}}"
+        return _prefix(self.namespace, self.partitions, partition)
+
+
+@lru_cache(maxsize=MAX_PARTITIONS)
+def _prefix(namespace: str, partitions: int, partition: int) -> str:
+    return f"{namespace}:{{{tags(partitions)[partition]}}}"
+
+
+@lru_cache(maxsize=MAX_PARTITIONS)
+def _group_keys(keyspace: Keyspace, partition: int, name: str) -> GroupKeys:
+    prefix = keyspace._prefix(partition)
+    return GroupKeys(
+        feed=keyspace.feed(partition),
+        group=f"{prefix}:group:{name}",
+        parked=f"{prefix}:parked:{name}",
+        position=keyspace.position(partition),
+        replay=f"{prefix}:replay:{name}",
+        texts=keyspace.texts(partition),
+    )
 
 
 @lru_cache(maxsize=4096)

@@ -74,6 +74,23 @@ def test_what_only_looks_like_it_is_let_be_and_is_the_same_object(holder: Any) -
         assert copies.without(holder) is holder
 
 
+@pytest.mark.parametrize(
+    "holder",
+    [
+        {"interrupts": {"x": interrupt("x", "May I pay for the notebook?")}},
+        {"items": [{"message": message("My notebook is broken.", None)}]},
+        {"state": {"tickets": [{"id": "7", "reason": "book", "response": "a flight"}]}},
+    ],
+)
+def test_a_short_message_is_no_quote_where_it_is_part_of_a_word_nor_in_what_users_keep(holder: Any) -> None:
+    assert Copies([message("book")]).without(holder) is holder
+
+
+@pytest.mark.parametrize("reason", ["book", "Really (book)?", {"quoted": ["may I: book"]}])
+def test_a_short_message_is_a_quote_where_it_stands_by_itself(reason: Any) -> None:
+    assert Copies([message("book")]).is_held_in({"interrupts": {"x": interrupt("x", reason)}})
+
+
 def test_the_agent_that_said_it_has_the_same_calls_by_the_same_ids() -> None:
     changed = {"completed_tool_results": [result("changed by a hook since")]}
     assert RESULTS.is_held_in(changed, own=True)

@@ -40,11 +40,15 @@ def test_it_stays_in_its_process_and_begins_once_in_a_forked_one() -> None:
     thread.start(go.wait)
     child = os.fork()
     if not child:
-        was_elsewhere, runs, stop = thread.is_elsewhere and not thread.is_alive, list[int](), threading.Event()
-        for _ in range(2):
-            thread.start(lambda: runs.append(1) or stop.wait())
-        stop.set()
-        os._exit(0 if was_elsewhere and thread.join(5) and len(runs) == 1 else 1)
+        os._exit(0 if thread.is_elsewhere and not thread.is_alive and _begins_once(thread) else 1)
     go.set()
     assert os.waitpid(child, 0)[1] == 0
     assert not thread.is_elsewhere
+
+
+def _begins_once(thread: WorkerThread) -> bool:
+    go, runs = threading.Event(), list[bool]()
+    for _ in range(2):
+        thread.start(lambda: runs.append(go.wait()))
+    go.set()
+    return thread.join(5) and runs == [True]

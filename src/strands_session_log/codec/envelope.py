@@ -64,7 +64,7 @@ def encode(event: Event) -> Encoded:
     data, kept = to_json(event.data), event.retains()
     texts = (event.type, event.agent, event.event_id, event.time, str(event.version), event.trace)
     try:
-        facts = _facts_of(_as_read(event, data))
+        facts = orjson.dumps(_as_read(event, data).facts())
         shorten(event.type, event.agent, event.time, data, kept)
         body = orjson.dumps(data)
         retained = orjson.dumps(kept) if kept else b""
@@ -97,18 +97,6 @@ def _as_read(event: Event, data: Any) -> Event:
     if event.type not in Event.known:
         return event
     return restored(event.type, data, event.agent, event.event_id, event.time, event.trace, event.version)
-
-
-def _facts_of(event: Event) -> bytes:
-    facts = event.facts()
-    for value in facts.values():
-        if type(value) is not str and type(value) is not int:
-            return orjson.dumps(to_json(facts, "facts"))
-    try:
-        return orjson.dumps(facts)
-    except TypeError:
-        # A lone surrogate, or a number beyond 64 bits.
-        return orjson.dumps(to_json(facts, "facts"))
 
 
 class Entry(NamedTuple):

@@ -26,6 +26,7 @@ from ..errors import EncodingError, shown
 
 MAX_DEPTH = 120
 """Nesting accepted; orjson gives up at 254, a wrapped dict or set takes two of them, and a wrapped value one more."""
+_TOO_DEEP = f"it is nested deeper than {MAX_DEPTH} levels, or contains itself"
 
 MARK = "_encoded__"
 """Stands in every wrapped value, and so in the text of every body that needs `from_json`."""
@@ -34,6 +35,7 @@ _BYTES = "__bytes_encoded__"
 WRAPPED = "__encoded__"
 """Stands in what a value is wrapped in that JSON does not have, and in no dict of the user's that is not wrapped."""
 _INT64 = 1 << 63
+_SCALARS = frozenset((str, int, float, bool, type(None)))
 _BASES = (
     *(str, bool, int, float, bytes, bytearray, datetime, date, time, Decimal),
     *(Mapping, list, tuple, set, frozenset),
@@ -78,12 +80,12 @@ def from_json(value: Any) -> Any:
     """
     kind = type(value)
     if kind is list:
-        return [item if type(item) is str else from_json(item) for item in value]
+        return [item if type(item) in _SCALARS else from_json(item) for item in value]
     if kind is not dict:
         return value
     if _BYTES in value or WRAPPED in value:
         return _restored(value)
-    return {key: item if type(item) is str else from_json(item) for key, item in value.items()}
+    return {key: item if type(item) in _SCALARS else from_json(item) for key, item in value.items()}
 
 
 def _restored(value: dict[str, Any]) -> Any:
@@ -131,15 +133,18 @@ def _encode_float(value: float, depth: int) -> Any:
 
 
 def _encode_dict(value: Mapping[Any, Any], depth: int) -> Any:
-    _check_depth(depth)
+    if depth >= MAX_DEPTH:
+        raise _Unstorable(_TOO_DEEP)
     result: dict[str, Any] = {}
     try:
         for key, item in value.items():
             try:
-                name = key if type(key) is str and key.isascii() else _key(key)
-                # Most values are plain text: a call for each of them would be half of the time this takes.
-                is_plain = type(item) is str and item.isascii()
-                result[name] = item if is_plain else _encode(item, depth + 1)
+                name, kind = key if type(key) is str and key.isascii() else _key(key), type(item)
+                # Most values are these: a call for each of them would be half of the time this takes.
+                if (kind is str and item.isascii()) or (kind is int and -_INT64 <= item < _INT64) or item is None:
+                    result[name] = item
+                else:
+                    result[name] = (_ENCODERS.get(kind) or _encoder_of_base(item))(item, depth + 1)
             except _Unstorable as culprit:
                 culprit.path.append(f".{key if isinstance(key, str) else shown(key)}")
                 raise
@@ -149,7 +154,8 @@ def _encode_dict(value: Mapping[Any, Any], depth: int) -> Any:
 
 
 def _encode_list(value: Any, depth: int, encode: Callable[[Any, int], Any] = _encode) -> list[Any]:
-    _check_depth(depth)
+    if depth >= MAX_DEPTH:
+        raise _Unstorable(_TOO_DEEP)
     result = []
     try:
         for index, item in enumerate(value):
@@ -161,11 +167,6 @@ def _encode_list(value: Any, depth: int, encode: Callable[[Any, int], Any] = _en
     except RuntimeError as error:
         raise _changed(error) from error
     return result
-
-
-def _check_depth(depth: int) -> None:
-    if depth >= MAX_DEPTH:
-        raise _Unstorable(f"it is nested deeper than {MAX_DEPTH} levels, or contains itself")
 
 
 def _changed(error: RuntimeError) -> Exception:

@@ -6,14 +6,14 @@ it waits for a person, what it holds, what a graph or swarm keeps. See `state.co
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Set
 from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import chain
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ..codec import RawEntry, recorded
-from ..errors import CorruptEntryError
+from ..errors import CorruptEntryError, RevisionNotFoundError
 from ..events import Event, MessageAdded, MessageUpdated, PayloadErased, Recorded
 from ..ids import START, EventId
 from ..state import Copies
@@ -90,12 +90,19 @@ class Sought:
         return is_one
 
 
-def named_in(log: EventLog, session_id: str, ids: Collection[EventId]) -> tuple[Sought, set[EventId]]:
-    """The messages in events; and what was erased with any of these, as in forks it may be there still."""
-    first, last = min(ids), max(ids)
-    found = [
-        one for one in _readable(chain.from_iterable(log.pages(session_id, str(first), str(last)))) if one.id in ids
-    ]
+def named_in(log: EventLog, session_id: str, ids: Set[EventId]) -> tuple[Sought, set[EventId]]:
+    """The messages in events; and what was erased with any of these, as in forks it may be there still.
+
+    Raises:
+        RevisionNotFoundError: When the session does not have one of the events.
+    """
+    left = {str(id_).encode(): id_ for id_ in ids}
+    pages = log.pages(session_id, str(min(ids)), str(max(ids)))
+    entries = [entry for entry in chain.from_iterable(pages) if left.pop(entry[0], None)]
+    if left:
+        missing = min(left.values())
+        raise RevisionNotFoundError(session_id, missing.revision, missing)
+    found = list(_readable(entries))
     said = [one.event for one in found if isinstance(one.event, (MessageAdded, MessageUpdated))]
     is_known = any(one.event.is_erased for one in found)
     return sought(said), _together(log, session_id, ids) if is_known else set()

@@ -29,5 +29,8 @@ def _is_number(value: object) -> bool:
 
 def counts(usage: Mapping[Any, Any]) -> dict[str, Any]:
     """What is counted, by name, of tokens that a model reports."""
-    named = ((name, value) for name, value in usage.items() if isinstance(name, str) and is_short(name))
-    return {name: value for name, value in named if _is_number(value) and not isinstance(value, bool)}
+    return {
+        name: value
+        for name, value in usage.items()
+        if isinstance(name, str) and is_short(name) and _is_number(value) and not isinstance(value, bool)
+    }

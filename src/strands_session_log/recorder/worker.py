@@ -55,11 +55,10 @@ _BATCH = 256
 _LEAST_BATCH = 8
 _LONG = 2.5
 """Seconds: a batch that took longer is followed by a smaller one, so that one sees whether it goes on."""
-_LOOKS = 5
-_LOOKING = 0.1
-"""Seconds: for how long it is looked when a session was deleted, at least so many times."""
-_QUICK = 0.002
-"""Seconds: how exact that need be."""
+_LOOKS, _LOOKING = 5, 0.1
+"""How often at least, and for how many seconds, it is looked when a session was deleted."""
+_TICK, _QUICK = 0.001, 0.003
+"""Seconds: how exact a tombstone is, which says the millisecond that had begun, and how exact that need be."""
 _IDLE = 5.0
 """Seconds without a step after which the thread ends; the next step starts another one."""
 _PAUSE = 1.0
@@ -482,7 +481,8 @@ def _life(log: SessionLog, session_id: str) -> tuple[Life, float]:
         asked, found, answered = time.monotonic(), log.events.life(session_id), time.monotonic()
         if found.deleted_ago is None:
             return found, 0.0
-        earliest, latest = max(earliest, asked - found.deleted_ago), min(latest, answered - found.deleted_ago)
+        earliest = max(earliest, asked - found.deleted_ago)
+        latest = min(latest, answered - found.deleted_ago + _TICK)
         if latest - earliest < _QUICK:
             return found, earliest
         if look >= _LOOKS and answered > until:

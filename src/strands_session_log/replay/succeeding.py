@@ -6,15 +6,15 @@ person, say, would not wait.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from .. import events
 from ..codec import from_json
 from ..errors import ConcurrentWriteError, ContentionError, CorruptEntryError
-from ..event_log import EventLog, SessionAt
+from ..event_log import AgentAt, EventLog, Expected, MultiAgentAt
 from ..event_log.whereabouts import Sought
 from ..events import Event
-from ..state import AgentState, SessionState
+from ..state import AgentState
 from .replay import Replay
 
 _ATTEMPTS = 20
@@ -23,16 +23,15 @@ _ATTEMPTS = 20
 def write_successors(log: EventLog, replay: Replay, session_id: str, sought: Sought) -> None:
     """Write what agents, graphs and swarms resume with, where that holds messages that are to be erased.
 
-    It moves those agents: who still holds what is erased must not write it again.
+    It moves those agents: who still holds what is erased must not write it again. Others may write meanwhile.
 
     Raises:
-        ContentionError: When others wrote during every attempt.
+        ContentionError: When the same agents moved during every attempt.
     """
     for _ in range(_ATTEMPTS if sought.copies else 0):
         try:
-            successors = list(_successors(state := replay.state(session_id), sought))
-            if successors:
-                log.append(session_id, successors, SessionAt(state.revision))
+            for successors, expected in _successors(log, replay, session_id, sought):
+                log.append(session_id, successors, expected)
             return
         except CorruptEntryError:
             # Nobody resumes from such a session.
@@ -43,16 +42,26 @@ def write_successors(log: EventLog, replay: Replay, session_id: str, sought: Sou
         raise ContentionError(session_id, _ATTEMPTS)
 
 
-def _successors(state: SessionState, sought: Sought) -> Iterator[Event]:
+def _successors(
+    log: EventLog, replay: Replay, session_id: str, sought: Sought
+) -> Iterator[tuple[Sequence[Event], Expected]]:
+    state = replay.state(session_id)
     for name, agent in state.agents.items():
-        record = sought.copies.without(agent.record, own=sought.is_own(name))
-        if record is not agent.record:
-            yield events.AgentUpdated(from_json(record), name)
-        yield from _window(agent, sought)
-    for name, data in state.multi_agents.items():
+        if written := [*_record(agent, sought), *_window(agent, sought)]:
+            yield written, AgentAt(name, agent.moved)
+    for name in state.multi_agents:
+        # Looked up before the state it is compared with: who moves it after that is met by the fence.
+        moved = log.moved(session_id, name)
+        data = replay.state(session_id).multi_agents.get(name)
         cleaned = sought.copies.without(data, above=sought.is_above(name))
         if cleaned is not data:
-            yield events.MultiAgentUpdated(from_json(cleaned), name)
+            yield [events.MultiAgentUpdated(from_json(cleaned), name)], MultiAgentAt(name, moved)
+
+
+def _record(agent: AgentState, sought: Sought) -> Iterator[Event]:
+    record = sought.copies.without(agent.record, own=sought.is_own(agent.agent_id))
+    if record is not agent.record:
+        yield events.AgentUpdated(from_json(record), agent.agent_id)
 
 
 def _window(agent: AgentState, sought: Sought) -> Iterator[Event]:

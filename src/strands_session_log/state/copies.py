@@ -7,6 +7,7 @@ person, in an agent that is a tool of another, in windows, in what a graph or sw
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 from urllib.parse import quote
@@ -18,8 +19,8 @@ from .shapes import is_shallow
 ERASED = "[erased]"
 """What a message says whose content was erased."""
 
-_LEAST_QUOTE = 4
-"""Characters: a text that is shorter stands in many others by chance."""
+_LEAST_QUOTE, _LEAST_PART = 4, 16
+"""Characters: a text that is shorter stands in many others by chance, or as a part of their words."""
 _ASKED = ("reason", "response")
 _QUOTING = ("text", "current_task", "handoff_message")
 """Where a graph or swarm keeps what it makes the prompts of its nodes of; and in `shared_context`, all texts."""
@@ -130,12 +131,12 @@ class Copies:
 
     def is_quoted_in(self, text: str) -> bool:
         """Whether a text quotes what was said."""
-        return any(len(said) >= _LEAST_QUOTE and said in text for said in self._texts)
+        return any(_quotes(text, said) for said in self._texts)
 
     def quotes(self, text: str) -> bool:
         """Whether what was said quotes a text, or is quoted in it."""
         text = text.strip()
-        return (len(text) >= _LEAST_QUOTE and any(text in said for said in self._texts)) or self.is_quoted_in(text)
+        return any(_quotes(said, text) for said in self._texts) or self.is_quoted_in(text)
 
     def is_result(self, found: Mapping[str, Any], own: bool) -> bool:
         """Whether it is what a tool gave back, and is to be gone."""
@@ -167,10 +168,13 @@ class Copies:
 
 
 class _Walk:
-    """Goes through JSON values; what does not change stays the same object."""
+    """Goes through JSON values; what does not change stays the same object.
 
-    def __init__(self, copies: Copies, by_id: bool, own: bool, above: bool) -> None:
-        self._copies, self._by_id, self._own, self._above = copies, by_id, own, above
+    In the state of an agent, which is its users' own, an id beside a reason or a response is no interrupt.
+    """
+
+    def __init__(self, copies: Copies, by_id: bool, own: bool, above: bool, users: bool = False) -> None:
+        self._copies, self._by_id, self._own, self._above, self._users = copies, by_id, own, above, users
 
     def value(self, value: Any) -> Any:
         if isinstance(value, Mapping):
@@ -198,11 +202,13 @@ class _Walk:
             return self._copies.said if self._copies.quotes(value) and value != self._copies.said else value
         if self._above and name == "shared_context":
             return self._each(value, lambda text: self._copies.said if self._copies.quotes(text) else text)
+        if name == "state" and not self._users:
+            return _Walk(self._copies, self._by_id, self._own, self._above, users=True).value(value)
         return self.value(value)
 
     def _is_asked(self, found: Mapping[str, Any]) -> bool:
         """Whether it is what a person was asked, or has answered, and is to be gone."""
-        if not any(name in found for name in _ASKED):
+        if self._users or not any(name in found for name in _ASKED):
             return False
         if self._copies.concerns(found.get("id")) or self._copies.concerns(found.get("interruptId")):
             return True
@@ -242,6 +248,13 @@ class _Walk:
         if isinstance(value, Mapping):
             return _same_or(value, {name: self._each(one, change) for name, one in value.items()})
         return _same_or(value, [self._each(one, change) for one in value]) if isinstance(value, list) else value
+
+
+def _quotes(text: str, said: str) -> bool:
+    """Whether a text holds what was said; a short one not as part of a word."""
+    if len(said) < _LEAST_QUOTE or said not in text:
+        return False
+    return len(said) >= _LEAST_PART or re.search(rf"(?<!\w){re.escape(said)}(?!\w)", text) is not None
 
 
 def _same_or(value: Any, made: Any) -> Any:
