@@ -10,20 +10,22 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from . import errors, events, instrumentation
-from .audit import Anchor, Audited, CheckedEvents, Verification
+from .audit import Anchor, Audited, CheckedEvents, Expect, Verification
+from .codec import from_json
 from .codec.delta import Delta
 from .event_log import ANY, NO_SESSION, AgentAt, Durability, Expected, Progress, SessionAt, Tombstone
 from .events import Recorded, SessionInfo
 from .feed import Envelope, FeedId, FeedRetention
-from .ids import EventId, Point
-from .server import ServerReport
-from .session_log import SessionLog
+from .ids import START, EventId, Point
+from .server import Finding, ServerReport
+from .session_log import DEFAULT_NAMESPACE, ServerInspection, SessionLog, inspect_server
 from .snapshot import SnapshotKey, SnapshotSettings
 from .state import AgentDiff, AgentState, Change, Integrity, MessageChange, MessageRecord, SessionDiff, SessionState
 from .subscription import (
     Deliveries,
     Delivery,
     Gap,
+    GapResolution,
     GroupStatus,
     Handler,
     ParkedEvent,
@@ -42,7 +44,9 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ANY",
+    "DEFAULT_NAMESPACE",
     "NO_SESSION",
+    "START",
     "AgentAt",
     "AgentDiff",
     "AgentState",
@@ -56,12 +60,15 @@ __all__ = [
     "Durability",
     "Envelope",
     "EventId",
+    "Expect",
     "Expected",
     "FeedId",
     "FeedPosition",
     "FeedRetention",
     "FeedTail",
+    "Finding",
     "Gap",
+    "GapResolution",
     "GroupStatus",
     "Handler",
     "Integrity",
@@ -77,6 +84,7 @@ __all__ = [
     "Progress",
     "Recorded",
     "RecorderStats",
+    "ServerInspection",
     "ServerReport",
     "SessionAt",
     "SessionDiff",
@@ -96,6 +104,8 @@ __all__ = [
     "Verification",
     "errors",
     "events",
+    "from_json",
+    "inspect_server",
     "instrumentation",
 ]
 

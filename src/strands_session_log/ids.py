@@ -181,7 +181,7 @@ def check_id(kind: str, value: object) -> str:
         return value
     for position, character in enumerate(value):
         if unicodedata.category(character) in _UNSEEN and not _joins(value, position):
-            raise InvalidIdError(kind, value, f"must not contain U+{ord(character):04X}, which nobody can see")
+            raise InvalidIdError(kind, value, f"must not contain U+{ord(character):04X}, which cannot be seen")
     return value
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from strands_session_log import Anchor, SessionLog, chain, errors, events
-from strands_session_log.audit import anchors_in, witness
+from strands_session_log.audit import witness
 from strands_session_log.event_log import reader
 from support.command_line import Run, message
 from support.tampering import Fields, entries_of, forge_all, moved_by, put, tamper
@@ -125,7 +125,7 @@ def test_what_is_no_anchor_is_refused(log: SessionLog, expected: Any) -> None:
 )
 def test_an_anchor_reads_back_as_it_was_printed(log: SessionLog, name: str) -> None:
     anchor = Anchor(name, 7, A_LINK)
-    assert list(anchors_in(["# noted today\n", "\n", f"{anchor}\n"])) == [anchor]
+    assert list(Anchor.parse_lines(["# noted today\n", "\n", f"{anchor}\n"])) == [anchor]
     assert len(str(anchor).splitlines()) == 1
 
 

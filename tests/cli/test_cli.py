@@ -36,7 +36,7 @@ def test_a_page_of_sessions_ends_with_the_cursor_of_the_next(log: SessionLog, ru
 
 def test_sessions_can_be_asked_for_by_time(talk: SessionLog, run: Run) -> None:
     assert "s-42" in run("sessions", "--before", "2999-01-01").stdout
-    assert "No session was last active before -1h" in run("sessions", "--before", "-1h").stderr
+    assert "no session was last active before -1h" in run("sessions", "--before", "-1h").stderr
     run("sessions", "--before", "12", exit_code=2)
 
 

@@ -73,7 +73,7 @@ def test_doctor_finds_nothing_wrong_with_a_server_that_keeps_everything() -> Non
     )
     with ValkeyliteServer(stream_node_max_bytes="65536", maxmemory="1gb", **no_excerpts) as server:
         run = runner(server.url, "strands")
-        assert "Nothing need be changed." in run("doctor").stdout
+        assert "Nothing to change." in run("doctor").stdout
         assert json.loads(run("doctor", "--json").stdout)["ok"] is True
 
 

@@ -14,8 +14,8 @@ from typer.main import get_command
 from strands_session_log import SessionLog, Subscriber
 from strands_session_log.cli.app import app
 from strands_session_log.cli.completion import group_names, parked_ids
-from strands_session_log.cli.groups import print_standings, standings
-from strands_session_log.cli.parked import print_parked
+from strands_session_log.cli.render.groups import print_groups, summaries
+from strands_session_log.cli.render.parked import print_parked
 from strands_session_log.errors import FeedGapError
 from support.command_line import Run, message
 from support.waiting import wait_until
@@ -55,10 +55,10 @@ def lacking(talk: SessionLog) -> SessionLog:
 
 def test_a_group_is_one_line(gave_up: SessionLog, run: Run) -> None:
     heading, line, *_ = run("groups").stdout.splitlines()
-    cells = dict(zip(heading.replace("HEARD OF", "HEARD").split(), line.replace(" s ago", "s").split(), strict=False))
+    cells = dict(zip(heading.replace("LAST SEEN", "SEEN").split(), line.replace(" s ago", "s").split(), strict=False))
     assert cells["GROUP"] == "audit"
     assert [cells[name] for name in ("LAG", "OLDEST", "PENDING", "PARKED", "CONSUMERS")] == ["0", "-", "0", "2", "0"]
-    assert "2 events given up: session-log parked list audit" in run("groups").stdout
+    assert "audit has parked 2 events: session-log parked list audit" in run("groups").stdout
 
 
 def test_lag_and_what_is_in_hand_are_told(talk: SessionLog, run: Run) -> None:
@@ -87,7 +87,7 @@ def test_a_gap_is_shown_with_its_cures(lacking: SessionLog, run: Run) -> None:
     (gap,) = line["gaps"]
     assert (gap["missing"], gap["after"].endswith("-6"), gap["before"].endswith("-9")) == (2, True, True)
     shown = run("groups").stdout
-    assert "lacks 2" in shown
+    assert "missing 2" in shown
     assert "session-log groups catch-up audit" in shown
     assert "session-log groups skip audit" in shown
 
@@ -95,7 +95,7 @@ def test_a_gap_is_shown_with_its_cures(lacking: SessionLog, run: Run) -> None:
 def test_catching_up_brings_what_was_lost(lacking: SessionLog, run: Run) -> None:
     said = run("groups", "catch-up", "audit").stdout
     assert said.startswith("audit reads 2 envelopes from the sessions")
-    assert run("groups", "catch-up", "audit").stderr == "audit lacks nothing.\n"
+    assert run("groups", "catch-up", "audit").stderr == "session-log: audit is missing nothing\n"
     seen = set[int]()
     with Subscriber(lacking, "audit") as deliveries:
         while not {7, 8, 9} <= seen:
@@ -156,7 +156,7 @@ def test_a_parked_event_whose_session_was_deleted_is_still_shown(gave_up: Sessio
 def test_parked_events_are_replayed(gave_up: SessionLog, run: Run) -> None:
     first, _ = gave_up.parked("audit")
     assert lines(run, "parked", "replay", "audit", first.parked_id) == [{"group": "audit", "replayed": 1}]
-    assert "(waits to be tried again)" in run("parked", "list", "audit").stdout
+    assert "(waiting to be tried again)" in run("parked", "list", "audit").stdout
     assert run("parked", "replay", "audit", "--all").stdout.startswith("audit tries 2 events again")
     with Subscriber(gave_up, "audit") as deliveries:
         for _ in range(2):
@@ -169,7 +169,7 @@ def test_parked_events_are_dropped_after_asking(gave_up: SessionLog, run: Run) -
     assert "pass --yes" in run("parked", "drop", "audit", "--all", exit_code=2).stderr
     assert lines(run, "parked", "drop", "audit", first.parked_id, "--yes") == [{"group": "audit", "dropped": 1}]
     assert run("parked", "drop", "audit", "--all", "--yes").stdout == "Dropped 1 event.\n"
-    assert run("parked", "drop", "audit", "--all", "--yes").stderr == "audit has parked nothing.\n"
+    assert run("parked", "drop", "audit", "--all", "--yes").stderr == "session-log: audit has parked nothing\n"
 
 
 @pytest.mark.parametrize("command", ["replay", "drop"])
@@ -207,7 +207,10 @@ def test_the_server_may_be_named_between_a_command_and_its_part(
     gave_up: SessionLog, run: Run, server_url: str, namespace: str
 ) -> None:
     arguments = ("--url", server_url, "--namespace", namespace)
-    assert run("--url", "x", "groups", *arguments, "skip", "audit", "--yes").stderr == "audit lacks nothing.\n"
+    assert (
+        run("--url", "x", "groups", *arguments, "skip", "audit", "--yes").stderr
+        == "session-log: audit is missing nothing\n"
+    )
 
 
 def test_names_of_groups_and_of_what_they_parked_are_completed(
@@ -253,8 +256,8 @@ def test_a_narrow_terminal_shows_the_error_and_the_state_all_the_same(
         next(deliveries).park("ValueError: no such customer")
     terminal = Console(width=80, force_terminal=True, color_system=None)
     print_parked(terminal, list(lacking.parked("other")))
-    print_standings(terminal, standings(lacking.groups()), by_partition=True)
+    print_groups(terminal, summaries(lacking.groups()), by_partition=True)
     shown = capsys.readouterr().out
     assert "ValueError: no such customer" in shown
-    assert "lacks 2" in shown
+    assert "missing 2" in shown
     assert max(map(len, shown.splitlines())) <= 80

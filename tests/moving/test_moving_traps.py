@@ -13,7 +13,7 @@ import pytest
 from strands_session_log import SessionLog
 from strands_session_log.errors import SessionLogError
 from strands_session_log.moving import ExportError, FileSessions, Snapshots, Source, export_session
-from strands_session_log.session_log.snapshot_keys import keys_in
+from strands_session_log.snapshot.keys import keys_in
 from support.command_line import Run, write_session
 from support.moving_agents import contents, file_agent, move_in
 from support.programs import COMMAND_LINE, Program

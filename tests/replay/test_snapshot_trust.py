@@ -399,5 +399,5 @@ def test_doctor_tells_whether_snapshots_are_authenticated(
         (tmp_path / "keys").write_bytes(KEY)
         monkeypatch.setenv("SESSION_LOG_SNAPSHOT_KEY_FILE", str(tmp_path / "keys"))
     output = runner(server_url, namespace)("doctor", exit_code=None).output
-    assert ("nobody with a snapshot key" in " ".join(output.split())) == with_key
+    assert ("only snapshots written with a key" in " ".join(output.split())) == with_key
     assert ("not authenticated" in output) != with_key

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from strands_session_log import SessionLog, Subscriber, events
-from strands_session_log.cli.parked import recorded_of
+from strands_session_log.cli.commands.parked import recorded_of
 from strands_session_log.errors import ServerRefusedError, WrongTypeError
 from support.waiting import wait_until
 

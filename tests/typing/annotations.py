@@ -13,9 +13,12 @@ from strands_session_log import (
     Delivery,
     Envelope,
     EventId,
+    Expect,
     Expected,
     FeedId,
+    Finding,
     Gap,
+    GapResolution,
     Handler,
     Integrity,
     LiveStats,
@@ -27,6 +30,7 @@ from strands_session_log import (
     Progress,
     Recorded,
     RecorderStats,
+    ServerInspection,
     SessionDiff,
     SessionLog,
     SessionRecorder,
@@ -36,6 +40,8 @@ from strands_session_log import (
     SyncDelivery,
     Tombstone,
     events,
+    from_json,
+    inspect_server,
 )
 
 
@@ -77,7 +83,24 @@ def told(diff: SessionDiff) -> Iterator[str]:
 def texts(agent: AgentState) -> list[object]:
     """What was said."""
     records: list[MessageRecord] = [*agent.messages]
-    return [record.shown["content"] for record in records]
+    return [from_json(record.shown["content"]) for record in records]
+
+
+def differing(one: AgentState, other: AgentState) -> list[tuple[str | int, ...]]:
+    """Where the state differs."""
+    return [change.path for change in Change.between(one.state, other.state)]
+
+
+def is_as_noted(log: SessionLog, noted: list[Expect]) -> bool:
+    """Links from elsewhere."""
+    return log.verify("s-42", expect=noted).ok
+
+
+def to_change(url: str) -> list[str]:
+    """What an operator should do."""
+    inspection: ServerInspection = inspect_server(url, "strands", retry_for=1.0)
+    findings: tuple[Finding, ...] = inspection.findings
+    return [] if inspection.ok else [f"{inspection.report.name}: {one.subject} {one.cure}" for one in findings]
 
 
 def checked(log: SessionLog) -> CheckedEvents:
@@ -116,6 +139,11 @@ def lacking(log: SessionLog) -> list[Gap]:
     parked: ParkedEvents = log.parked("audit")
     parked.drop(one.parked_id for one in parked)
     return [status.gap for status in log.groups() if status.gap]
+
+
+def settled(log: SessionLog, resolution: GapResolution) -> int:
+    """What was missing."""
+    return sum(gap.missing for gap in log.settle_gaps("audit", resolution))
 
 
 def lost(recorder: SessionRecorder, speaker: LiveTokens) -> int:

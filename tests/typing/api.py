@@ -10,7 +10,9 @@ from strands import Agent
 from strands.session import SnapshotSessionManager
 
 from strands_session_log import (
+    DEFAULT_NAMESPACE,
     NO_SESSION,
+    START,
     AgentAt,
     Anchor,
     Audited,
@@ -39,7 +41,7 @@ from strands_session_log import (
 )
 
 log: SessionLog = SessionLog.connect("valkey://localhost:6379", durability="fsync")
-log = SessionLog(valkey.Valkey(decode_responses=True), namespace="strands", partitions=16)
+log = SessionLog(valkey.Valkey(decode_responses=True), namespace=DEFAULT_NAMESPACE, partitions=16)
 log = SessionLog(valkey.ValkeyCluster(host="localhost"), durability=Durability.replicated(1))
 
 log = SessionLog(valkey.Valkey(), snapshot_key=b"k" * 32)
@@ -60,6 +62,7 @@ snapshots = SnapshotSessionManager("s-42", storage=ValkeyStorage(log))
 
 page: list[SessionInfo] = log.sessions(limit=50)
 page = log.sessions(before=page[-1])
+page = log.sessions(before=page[-1].cursor)
 active: int = log.count_sessions(since=datetime.now(timezone.utc))
 reports: list[ServerReport] = log.servers()
 partitions: int = log.partitions
@@ -90,6 +93,7 @@ with tail:
     for one in tail:
         heard: EventId = one.id
 feed: FeedTail = log.tail(after="-10m")
+tail = log.tail("s-42", after=START)
 for envelope in feed:
     about: tuple[str, EventId, str, dict[str, object]] = (
         envelope.session_id,
@@ -136,6 +140,7 @@ verification: Verification = log.verify("s-42")
 verification = log.verify("s-42", expect=[(7, "link"), "7:link", log.anchor("s-42")], feed=True)
 witnessed: tuple[int, int] | None = verification.witnessed
 anchor: Anchor = log.anchor("s-42")
+noted: list[Anchor] = [*Anchor.parse_lines([str(anchor)])]
 every: Iterator[Audited] = log.verify_all(expect=[anchor], feed=True)
 is_broken: bool = log.state("s-42").integrity.is_broken
 for known in (checked := log.read_checked("s-42", after=3)):
@@ -165,7 +170,7 @@ for status in log.groups():
     readers: tuple[str, ...] = status.active
     lacking: int = status.gap.missing if status.gap else 0
 for parked in log.parked("audit"):
-    why: tuple[str, EventId, str] = (parked.session_id, parked.id, parked.error)
+    why: tuple[str, EventId, str, datetime] = (parked.session_id, parked.id, parked.error, parked.parked_at)
     replayed: int = log.parked("audit").replay([parked.parked_id])
     replayed = log.parked("audit").drop([log.parked("audit").get("0:1-1").parked_id])
 swallowed: list[int] = [gap.missing for gap in log.settle_gaps("audit", "catch_up")]

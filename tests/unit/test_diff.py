@@ -12,7 +12,6 @@ from strands_session_log import events
 from strands_session_log.events import Event, Recorded
 from strands_session_log.ids import EventId
 from strands_session_log.state import AgentDiff, Change, SessionState, diff, evolve, initial
-from strands_session_log.state.diff import changes
 from strands_session_log.state.messages import SEGMENT
 
 
@@ -144,10 +143,10 @@ json = st.recursive(
 
 @given(json, json)
 def test_values_differ_only_where_changes_are_told_and_these_lead_from_one_to_the_other(one: Any, other: Any) -> None:
-    found = list(changes(one, other))
+    found = list(Change.between(one, other))
     assert text(applied(one, found)) == text(other)
     assert bool(found) == (text(one) != text(other))
-    assert {change.path for change in changes(other, one)} == {change.path for change in found}
+    assert {change.path for change in Change.between(other, one)} == {change.path for change in found}
 
 
 def text(value: Any) -> str:

@@ -6,8 +6,10 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 import pytest
+import typer
 
-from strands_session_log.cli.playback import Shortened, offset, pace, seconds
+from strands_session_log.cli.playback import Shortened, pace, seconds
+from strands_session_log.cli.terminal import offset
 from strands_session_log.ids import EventId
 
 HOUR = 3_600_000
@@ -69,7 +71,7 @@ def test_durations_are_understood(text: str, meant: float) -> None:
 
 @pytest.mark.parametrize("text", ["", "soon", "-5s", "5 parsecs", "1e9", "nan"])
 def test_what_is_no_duration_is_named(text: str) -> None:
-    with pytest.raises(ValueError, match="is no duration"):
+    with pytest.raises(typer.BadParameter, match="is no duration"):
         seconds(text)
 
 

@@ -62,7 +62,7 @@ def _of_groups(groups: Sequence[GroupStatus]) -> Iterator[Metric]:
     yield _gauge("group_parked_events", "Events that failed too often and were put aside.", _GROUP, of("parked"))
     yield _gauge("group_consumers", "Consumers that a group knows.", _GROUP, of("consumers"))
     yield _gauge("group_abandoned", "Whether the feed is not kept for a group any more.", _GROUP, of("abandoned"))
-    help_ = "Whether a key of a group holds something else than it should, so that nobody reads it."
+    help_ = "Whether a key of a group holds something else than it should, so that it is not read."
     broken: Samples = [((one.group, str(one.partition)), float(bool(one.problem))) for one in groups]
     yield _gauge("group_broken", help_, _GROUP, broken)
     help_ = "Events that a group was given more than once."

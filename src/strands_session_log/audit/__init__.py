@@ -1,6 +1,6 @@
 """Proof that a session is what was written."""
 
-from .anchors import Anchor, Expect, anchors_in
+from .anchors import Anchor, Expect
 from .reading import CheckedEvents, IntegrityCheck
 from .sessions import Audited, verify_all
 from .verifying import Verification, verify
@@ -12,7 +12,6 @@ __all__ = [
     "Expect",
     "IntegrityCheck",
     "Verification",
-    "anchors_in",
     "verify",
     "verify_all",
 ]

@@ -56,21 +56,21 @@ class Anchor:
         except (ValueError, KeyError, TypeError, InvalidIdError) as error:
             raise InvalidAnchorError(line) from error
 
+    @classmethod
+    def parse_lines(cls, lines: Iterable[str]) -> Iterator[Anchor]:
+        """Read the lines of a file; empty ones, and those that begin with `#`, are passed over.
+
+        Raises:
+            InvalidAnchorError: When a line is none.
+        """
+        for line in lines:
+            text = line.rstrip("\r\n")
+            if text.strip() and not text.startswith("#"):
+                yield cls.parse(text)
+
     def __str__(self) -> str:
         name = self.session_id if _PLAIN.fullmatch(self.session_id) else orjson.dumps(self.session_id).decode()
         return f"{self.revision}:{self.link} {name}"
-
-
-def anchors_in(lines: Iterable[str]) -> Iterator[Anchor]:
-    """The anchors in the lines of a file; empty lines and such as begin with `#` are passed over.
-
-    Raises:
-        InvalidAnchorError: When a line is none.
-    """
-    for line in lines:
-        text = line.rstrip("\r\n")
-        if text.strip() and not text.startswith("#"):
-            yield Anchor.parse(text)
 
 
 class Expectations:

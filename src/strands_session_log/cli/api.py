@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .connection import opened
+from .context import opened
 from .exit_codes import Code, fail
 from .options import PANEL, JsonOption, NamespaceOption, UrlOption
 

@@ -31,13 +31,13 @@ from .commands import (
     tail,
     verify,
 )
-from .exit_codes import EPILOG, told_in_one_line
+from .exit_codes import EPILOG, failures_in_one_line
 from .options import NamespaceOption, UrlOption
 from .points import PointCommand
 
 
 class Commands(TyperGroup):
-    """The commands in the order in which somebody gets to know them; their failures are told in one line."""
+    """The commands in the order in which a newcomer meets them; their failures are told in one line."""
 
     def list_commands(self, ctx: Any) -> list[str]:
         """The order they were added in."""
@@ -45,7 +45,7 @@ class Commands(TyperGroup):
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command that was asked for."""
-        with told_in_one_line():
+        with failures_in_one_line():
             return super().invoke(ctx)
 
 
@@ -106,7 +106,7 @@ plugins.add_to(app)
 
 def run() -> None:
     """Run on the process's own arguments."""
-    # Somebody at a terminal wants an answer or one line of error, not the library's log lines.
+    # A person at a terminal wants an answer or one line of error, not the library's log lines.
     logging.getLogger().addHandler(logging.NullHandler())
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):

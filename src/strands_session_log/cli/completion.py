@@ -1,4 +1,4 @@
-"""Completing names from the server, if it answers before anybody notices."""
+"""Completing names from the server, if it answers before the user wonders what is going on."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ import threading
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from itertools import islice
+from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import typer
 
-from ..session_log import SessionLog
-from .target import Target
+from .. import SessionLog
+from .context import Target
 
 _SECONDS = 1.0
 _AT_MOST = 500
@@ -51,7 +52,5 @@ def _ask(target: Target, names: Callable[[SessionLog], Iterable[str]], found: li
 
 def _is_there(url: str) -> bool:
     """Whether connecting creates nothing: pressing Tab must not make an embedded server's directory."""
-    from pathlib import Path
-
     parts = urlsplit(url)
     return parts.scheme != "embedded" or (bool(parts.path) and Path(unquote(parts.path)).is_dir())

@@ -12,7 +12,7 @@ from typing import NoReturn
 import typer
 
 from .. import errors
-from .terminal import local, one_line
+from .terminal import local, note
 
 
 class Code(IntEnum):
@@ -71,12 +71,12 @@ def fail(code: Code, message: str) -> NoReturn:
     Raises:
         typer.Exit: Always.
     """
-    typer.echo(f"session-log: {one_line(message)}", err=True)
+    note(message)
     raise typer.Exit(code)
 
 
 @contextmanager
-def told_in_one_line() -> Iterator[None]:
+def failures_in_one_line() -> Iterator[None]:
     """Let whatever goes wrong end the program with one line and an exit code of its own, never a traceback.
 
     Raises:

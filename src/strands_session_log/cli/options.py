@@ -1,49 +1,62 @@
-"""The arguments and options commands have in common."""
+"""The arguments and options that commands have in common."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Callable
+from typing import Annotated, Any
 
 import typer
 
-from ..session_log import DEFAULT_NAMESPACE
-from .completion import group_names, session_ids
-from .target import DEFAULT_URL, NAMESPACE_VARIABLE, URL_VARIABLE
+from .. import DEFAULT_NAMESPACE
+from .completion import group_names, parked_ids, session_ids
+from .context import DEFAULT_URL, NAMESPACE_VARIABLE, URL_VARIABLE
 
 PANEL = "Server"
 
-SessionArgument = Annotated[
-    str, typer.Argument(metavar="SESSION", help="The session's id.", autocompletion=session_ids, show_default=False)
-]
-GroupArgument = Annotated[
-    str, typer.Argument(metavar="GROUP", help="The group's name.", autocompletion=group_names, show_default=False)
+
+def argument(metavar: str, help_: str, completed_by: Callable[..., list[str]] | None = None, **more: Any) -> Any:
+    """An argument that has no default worth showing."""
+    return typer.Argument(metavar=metavar, help=help_, autocompletion=completed_by, show_default=False, **more)
+
+
+def option(name: str, metavar: str | None, help_: str, **more: Any) -> Any:
+    """An option that has no default worth showing."""
+    return typer.Option(name, metavar=metavar, help=help_, show_default=False, **more)
+
+
+SessionArgument = Annotated[str, argument("SESSION", "The session's id.", session_ids)]
+GroupArgument = Annotated[str, argument("GROUP", "The group's name.", group_names)]
+ParkedArgument = Annotated[str, argument("PARKED_ID", "Its name, as `list` prints it.", parked_ids)]
+ManyParkedArgument = Annotated[
+    list[str] | None, argument("PARKED_ID", "Their names, as `list` prints them.", parked_ids)
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
+DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Write nothing; tell what would change.")]
 UnansweredOption = Annotated[
     bool,
     typer.Option(
         "--allow-unanswered", help="Even if an agent would wait for the result of a tool call, which no model takes."
     ),
 ]
-ByOption = Annotated[str, typer.Option("--by", metavar="NAME", help="Who does it, for the record.", show_default=False)]
-ReasonOption = Annotated[str, typer.Option("--reason", metavar="TEXT", help="Why, for the record.", show_default=False)]
+ByOption = Annotated[str, option("--by", "NAME", "Who does it, for the record.")]
+ReasonOption = Annotated[str, option("--reason", "TEXT", "Why, for the record.")]
+AfterOption = Annotated[str | None, option("--after", "POINT", "Only what follows this point.")]
+UntilOption = Annotated[str | None, option("--until", "POINT", "Only up to and with this point.")]
+AtOption = Annotated[str | None, option("--at", "POINT", "Only up to and with this point; else all of it.")]
+AgentOption = Annotated[str | None, option("--agent", "AGENT", "Only this agent's.")]
+TypesOption = Annotated[
+    list[str] | None, option("--type", "TYPE", "Only this type, or message.* for a family; repeatable.")
+]
 UrlOption = Annotated[
     str | None,
-    typer.Option(
-        "--url",
-        metavar="URL",
-        help=f"Where the server is; else {URL_VARIABLE}, else {DEFAULT_URL}.",
-        rich_help_panel=PANEL,
-        show_default=False,
-    ),
+    option("--url", "URL", f"Where the server is; else {URL_VARIABLE}, else {DEFAULT_URL}.", rich_help_panel=PANEL),
 ]
 NamespaceOption = Annotated[
     str | None,
-    typer.Option(
+    option(
         "--namespace",
-        metavar="NAME",
-        help=f"First part of every key; else {NAMESPACE_VARIABLE}, else {DEFAULT_NAMESPACE}.",
+        "NAME",
+        f"First part of every key; else {NAMESPACE_VARIABLE}, else {DEFAULT_NAMESPACE}.",
         rich_help_panel=PANEL,
-        show_default=False,
     ),
 ]

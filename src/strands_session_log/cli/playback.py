@@ -1,13 +1,19 @@
-"""Playing back what happened in the time it took: how long to wait before each thing."""
+"""What happened or happens, shown thing by thing: in the time it took, or as it comes, until interrupted."""
 
 from __future__ import annotations
 
 import re
+import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple, Protocol, TypeVar
 
-from ..ids import EventId
+import typer
+
+from .. import EventId, SessionLog, SessionState
+from ..errors import SessionNotFoundError
+from .exit_codes import Code
+from .terminal import note
 
 _DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*(ms|s|m|h)?")
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3_600.0, None: 1.0}
@@ -21,11 +27,12 @@ class Timed(Protocol):
         """Where, and so when."""
 
 
+Thing = TypeVar("Thing")
 T = TypeVar("T", bound=Timed)
 
 
 class Shortened(NamedTuple):
-    """A pause that was longer than anybody wants to wait; comes before what follows it.
+    """A pause that was longer than a person wants to wait; comes before what follows it.
 
     Attributes:
         recorded: How many seconds it took when it happened.
@@ -34,6 +41,41 @@ class Shortened(NamedTuple):
 
     recorded: float
     waited: float
+
+
+def show_each(
+    things: Iterable[Thing], show: Callable[[Thing], object], how_to_go_on: Callable[[], str], at_once: bool = True
+) -> None:
+    """Show one after the other until interrupted; then tell how to go on.
+
+    Args:
+        things: What to show.
+        show: Shows one.
+        how_to_go_on: What else to tell when it is interrupted.
+        at_once: Whether each is to be seen before the next comes.
+
+    Raises:
+        typer.Exit: When it is interrupted.
+    """
+    try:
+        for thing in things:
+            show(thing)
+            if at_once:
+                sys.stdout.flush()
+    except KeyboardInterrupt:
+        if sys.stderr.isatty():
+            # After the ^C that the terminal has put there.
+            typer.echo(err=True)
+        note(f"stopped{how_to_go_on()}")
+        raise typer.Exit(Code.INTERRUPTED) from None
+
+
+def state_before(log: SessionLog, session_id: str, position: EventId | None) -> SessionState:
+    """The session before the first event that is told; empty before it had begun."""
+    try:
+        return SessionState() if position is None else log.state(session_id, position.revision or position)
+    except SessionNotFoundError:
+        return SessionState()
 
 
 def pace(
@@ -63,22 +105,9 @@ def seconds(text: str) -> float:
     """Understand `5s`, `500ms`, `2m`, `1h`, and a number of seconds.
 
     Raises:
-        ValueError: When it is none of these.
+        typer.BadParameter: When it is none of these.
     """
     found = _DURATION.fullmatch(text.strip())
     if found is None:
-        raise ValueError(f"{text!r} is no duration: give seconds (5), or a number with its unit (500ms, 5s, 2m, 1h)")
+        raise typer.BadParameter(f"{text!r} is no duration: give seconds (5), or 500ms, 5s, 2m, 1h")
     return float(found[1]) * _SECONDS[found[2]]
-
-
-def offset(milliseconds: int) -> str:
-    """A time since a beginning: `+0.4s`, `+1:05`, `+2:03:04`, `+3d 2:03:04`."""
-    whole, fraction = divmod(max(0, milliseconds), 1000)
-    minutes, second = divmod(whole, 60)
-    if not minutes:
-        return f"+{second}.{fraction // 100}s"
-    hours, minute = divmod(minutes, 60)
-    if not hours:
-        return f"+{minute}:{second:02}"
-    days, hour = divmod(hours, 24)
-    return f"+{f'{days}d ' if days else ''}{hour}:{minute:02}:{second:02}"

@@ -1,4 +1,4 @@
-"""Commands that come from elsewhere: whoever is installed and has an entry point in `strands_session_log.commands`.
+"""Commands that come from elsewhere: of installed packages with an entry point in `strands_session_log.commands`.
 
 An entry point names a module like those in `commands`: `command` is a function with Typer's annotations, which give the
 command its options and its help; `EPILOG` is optional. The module is imported whenever `session-log` runs, so what is

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Any
 
-import typer
 from typer.core import TyperCommand
 
 
@@ -33,8 +32,3 @@ class PointCommand(TyperCommand):
 def stripped(value: str | None) -> str | None:
     """A point without the blanks that protected it."""
     return None if value is None else value.strip()
-
-
-PointArgument = Annotated[
-    str, typer.Argument(metavar="POINT", help="Where to go back to.", callback=stripped, show_default=False)
-]

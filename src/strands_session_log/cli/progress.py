@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from ..event_log import Progress
+from .. import Progress
 from .terminal import console, one_line
 
 _LONG = 50_000

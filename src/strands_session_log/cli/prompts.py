@@ -13,8 +13,8 @@ from .terminal import one_line
 YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
 
-def somebody_there(yes: bool, what: str) -> None:
-    """Make sure that there is somebody to ask, or that nobody need be.
+def require_tty(yes: bool, what: str) -> None:
+    """Make sure that there is a terminal to ask on, or no need to ask.
 
     Raises:
         typer.Exit: Otherwise.

@@ -1,4 +1,4 @@
-"""What reaches the terminal: consoles, safe text, JSON, and times for people."""
+"""What reaches the terminal: consoles, safe text, JSON, columns, and times for people."""
 
 from __future__ import annotations
 
@@ -6,11 +6,19 @@ import json
 import os
 import re
 import sys
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timezone
-from typing import Any
+from itertools import chain, islice
+from typing import Any, TypeAlias
 
 import orjson
+import typer
+from rich.cells import cell_len
 from rich.console import Console
+from rich.text import Text
+
+Cell: TypeAlias = "str | Text"
+"""Text in a column; as `Text`, with a style of its own."""
 
 _PIPE_WIDTH = 160
 # Control characters and lone surrogates, and what turns the direction of text: all that could restyle, overwrite or
@@ -20,10 +28,13 @@ _SPACE = re.compile(r"\s+")
 # Of these, JSON itself leaves alone all but the first few.
 _UNSAFE_IN_JSON = re.compile("[\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 _AGES = ((60, 1, "s"), (3_600, 60, "min"), (86_400, 3_600, "h"), (86_400 * 365, 86_400, "d"))
+_GAP = "  "
+_NARROWEST = 20
+_FIRST_ROWS = 50
 
 
 class _Console(Console):
-    """A console that leaves a broken pipe to whoever knows the exit code."""
+    """A console that leaves a broken pipe to `exit_codes`."""
 
     def on_broken_pipe(self) -> None:
         """Called by Rich while it handles the error."""
@@ -47,6 +58,113 @@ def one_line(text: object, limit: int | None = None) -> str:
     """Safe text on one line, cut off after so many characters."""
     line = _SPACE.sub(" ", plain(text)).strip()
     return line if limit is None or len(line) <= limit else f"{line[: limit - 1]}…"
+
+
+def note(message: object) -> None:
+    """Tell something on standard error, in one line."""
+    typer.echo(f"session-log: {one_line(message)}", err=True)
+
+
+def warn(message: object) -> None:
+    """Warn on standard error, in one line."""
+    note(f"warning: {message}")
+
+
+def put(terminal: Console, line: str | Text = "", style: str = "", crop: bool = False) -> None:
+    """Print text that is laid out already; where there are no colours, ten times faster than Rich would.
+
+    Args:
+        terminal: Where to.
+        line: What.
+        style: How, if it is not styled already.
+        crop: On a terminal, cut off what does not fit; a reader behind a pipe gets it all.
+    """
+    if not terminal.is_terminal:
+        terminal.file.write(f"{line}\n")
+    elif crop:
+        terminal.print(line, style=style, no_wrap=True, overflow="ellipsis", crop=True)
+    else:
+        terminal.print(line, style=style, soft_wrap=True)
+
+
+def heading(terminal: Console, name: str, facts: str | Text, mark: str = "") -> None:
+    """Print what something is called, `✓` or `✗` before it, and what there is to say about it."""
+    marked = Text(f"{mark} ", "green" if mark == "✓" else "red") if mark else Text()
+    put(terminal, Text.assemble(marked, (plain(name), "bold"), "  ", facts))
+
+
+def put_table(
+    terminal: Console,
+    rows: Iterable[Sequence[Cell]],
+    styles: Sequence[str],
+    right: Sequence[int] = (),
+    widest: int | None = None,
+    crop: bool = True,
+) -> None:
+    """Print columns; the first row has the headings.
+
+    Args:
+        terminal: Where to.
+        rows: Of those that come one by one, the first decide how wide the columns are.
+        styles: Of the columns.
+        right: Numbers of the columns that are aligned at their end.
+        widest: How wide the first column is at most.
+        crop: See `put`.
+    """
+    rest = iter(rows)
+    headings, *first = rest if isinstance(rows, Sequence) else islice(rest, _FIRST_ROWS)
+    widths = [*widths_of([headings, *first])[:-1], 0]
+    widths[0] = min(widths[0], widest or widths[0])
+    put(terminal, row(headings, widths, ["bold"] * len(widths), right), crop=crop)
+    for cells in chain(first, rest):
+        put(terminal, row(cells, widths, styles, right), crop=crop)
+
+
+def widths_of(rows: Iterable[Sequence[Cell]]) -> list[int]:
+    """How wide columns must be for these rows."""
+    return [max(cell_len(str(cell)) for cell in column) for column in zip(*rows, strict=True)]
+
+
+def narrowed(
+    terminal: Console, rows: Sequence[Sequence[Cell]], spare: Sequence[str], last: int = 0
+) -> list[list[Cell]]:
+    """Rows that fit a terminal, as far as columns can be spared.
+
+    Args:
+        terminal: For whose width.
+        rows: The headings, and what stands below them.
+        spare: The headings of columns that go, in this order, while it is too narrow.
+        last: How wide the last column need be at most; as wide as it is if 0.
+    """
+    kept = [list(cells) for cells in rows]
+    for name in spare:
+        *widths, end = widths_of(kept)
+        if sum(widths) + len(_GAP) * len(widths) + (min(end, last) if last else end) <= terminal.width:
+            break
+        at = kept[0].index(name)
+        kept = [[*cells[:at], *cells[at + 1 :]] for cells in kept]
+    return kept
+
+
+def row(cells: Sequence[Cell], widths: Sequence[int], styles: Sequence[str], right: Sequence[int] = ()) -> Text:
+    """Cells in columns; those whose numbers are in `right` end where their column ends."""
+    line = Text()
+    for number, (cell, width, style) in enumerate(zip(cells, widths, styles, strict=True)):
+        text, own = (cell.plain, cell.style) if isinstance(cell, Text) else (cell, style)
+        blanks = " " * (width - cell_len(text))
+        line.append(blanks + text if number in right else text + blanks, own).append(_GAP)
+    line.rstrip()
+    return line
+
+
+def hanging(terminal: Console, label: Text, paragraph: Text) -> Text:
+    """A label with a paragraph beside it, wrapped to the terminal."""
+    indent = " " * label.cell_len
+    first, *others = paragraph.wrap(terminal, max(_NARROWEST, terminal.width - len(indent)))
+    lines = [label + first, *(Text(indent) + line if line else line for line in others)]
+    for line in lines:
+        line.rstrip()
+    return Text("\n").join(lines)
 
 
 def write_json(value: Any) -> None:
@@ -80,6 +198,19 @@ def span(seconds: float) -> str:
         if whole < below:
             return f"{whole // unit} {name}"
     return f"{whole // (86_400 * 365)} y"
+
+
+def offset(milliseconds: int) -> str:
+    """A time since a beginning: `+0.4s`, `+1:05`, `+2:03:04`, `+3d 2:03:04`."""
+    whole, fraction = divmod(max(0, milliseconds), 1000)
+    minutes, second = divmod(whole, 60)
+    if not minutes:
+        return f"+{second}.{fraction // 100}s"
+    hours, minute = divmod(minutes, 60)
+    if not hours:
+        return f"+{minute}:{second:02}"
+    days, hour = divmod(hours, 24)
+    return f"+{f'{days}d ' if days else ''}{hour}:{minute:02}:{second:02}"
 
 
 def count(number: int, noun: str) -> str:

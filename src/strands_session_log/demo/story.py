@@ -15,7 +15,8 @@ from ..audit import Verification
 from ..errors import SessionLogError
 from ..events import MessageAdded, Recorded
 from ..server import connect, inspect, release
-from ..session_log import SessionLog, keys_for
+from ..session_log import SessionLog
+from ..snapshot.keys import keys_for
 from ..state import AgentState, SessionState
 from .child import Child
 from .conversation import ADVICE, CONFIRMATION, FOLLOW_UP, QUESTION

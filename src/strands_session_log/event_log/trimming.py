@@ -84,7 +84,9 @@ def _added(before: Trimmed, reply: Any) -> Trimmed:
 def _told(partition: int, found: Trimmed) -> Trimmed:
     removed, names, pairs = found
     for group in names:
-        logger.warning("group=<%s>, partition=<%d> | nobody reads it, so the feed goes on", group, partition)
+        logger.warning(
+            "group=<%s>, partition=<%d> | no consumer reads it, it keeps nothing in the feed", group, partition
+        )
         hooks.tell(GroupAbandoned(group, 0))
     if removed:
         hooks.tell(FeedTrimmed(removed))

@@ -56,7 +56,7 @@ _OF_GROUP: dict[type[OfGroup], tuple[str, str]] = {
 }
 _TO_GROUP: dict[type[OfGroup], tuple[str, str]] = {
     GapFound: ("feed_gaps", "Times that events were gone from the feed before they were delivered."),
-    GroupAbandoned: ("groups_abandoned", "Times that a group was found that nobody has read for too long."),
+    GroupAbandoned: ("groups_abandoned", "Times that a group was found that no consumer has read for too long."),
 }
 
 _hooks: WeakKeyDictionary[CollectorRegistry, PrometheusHook] = WeakKeyDictionary()
@@ -149,7 +149,7 @@ class PrometheusHook:
     def _subscription(self) -> None:
         counted = {**_OF_GROUP, **_TO_GROUP}
         self._groups = {kind: self._counter(*named, "group") for kind, named in counted.items()}
-        self._trimmed = self._counter("feed_trimmed_events", "Envelopes removed from the feed as nobody needs them.")
+        self._trimmed = self._counter("feed_trimmed_events", "Envelopes removed from the feed that no group needs.")
 
     def _outages(self) -> None:
         help_ = "Times that a subscription, a tail or a recorder began to wait for the server."

@@ -5,26 +5,37 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from functools import partial
+from typing import Literal, overload
 
-from .. import audit
+from .. import audit, subscription
 from ..audit import Anchor, Audited, CheckedEvents, Expect, Verification
-from ..errors import NotCopied, SessionNotFoundError, check_flag, check_kind, check_seconds, refuse_unknown
+from ..errors import (
+    GroupNotFoundError,
+    NotCopied,
+    SessionNotFoundError,
+    check_flag,
+    check_kind,
+    check_seconds,
+    refuse_unknown,
+)
 from ..event_log import ANY, Durability, EventLog, Expected, Progress, Tombstone
+from ..event_log.chained_batch import Position
 from ..event_log.namespace import open_namespace
+from ..event_log.points import resolve
 from ..event_log.whereabouts import named_in
-from ..events import Event, Recorded, SessionInfo
+from ..events import Event, Recorded, SessionInfo, selector
 from ..feed import FeedRetention
 from ..ids import START, EventId, Point
 from ..keys import check_namespace
-from ..replay import Replay, write_successors
+from ..replay import Replay, rewind, unanswered, write_successors
 from ..server import ServerReport, connect, inspect_all, release
 from ..server.border import Client, with_retries
 from ..snapshot import SnapshotKey, SnapshotSettings
-from .following import Following
-from .history import History
-from .points import event_at, matching
-from .snapshot_keys import authenticator, keys_for
-from .subscriptions import Subscriptions
+from ..snapshot.keys import authenticator, keys_for
+from ..state import SessionDiff, SessionState, diff
+from ..subscription import Gap, GapResolution, GroupStatus, ParkedEvents
+from ..tail import FeedPosition, FeedTail, LivePosition, LiveTail, Multiplexer, Tail, tail_feed, tail_live, tail_session
+from .points import event_at, event_id_at, state_at
 from .upkeep import Upkeep
 
 DEFAULT_NAMESPACE = "strands"
@@ -32,7 +43,7 @@ DEFAULT_SNAPSHOTS = SnapshotSettings()
 DEFAULT_FEED = FeedRetention()
 
 
-class SessionLog(History, Following, Subscriptions, NotCopied):
+class SessionLog(NotCopied):
     """An append-only log of agent sessions on one Valkey or Redis server.
 
     Safe to share between threads; holds nothing but the client and a few positions.
@@ -101,7 +112,9 @@ class SessionLog(History, Following, Subscriptions, NotCopied):
         self.events = EventLog(client, opened.keyspace, durability, retry_for, feed)
         self.replay = Replay(self.events, snapshots, sealing)
         self._upkeep = Upkeep(self.events)
-        self._begin_following()
+        self._multiplexer = Multiplexer(client, namespace)
+        # A tail waits for a server by itself, and for as long as it takes.
+        self._impatient = EventLog(client, opened.keyspace, retry_for=0)
 
     @classmethod
     @refuse_unknown
@@ -183,9 +196,14 @@ class SessionLog(History, Following, Subscriptions, NotCopied):
 
         Args:
             limit: How many at most.
-            before: The last line of the page before, or a time (a datetime, ISO text or, by the server's clock, `-5m`).
+            before: The last line of the page before, or its `cursor`; or a time (a datetime, ISO text or, by the
+                server's clock, `-5m`).
+
+        Raises:
+            InvalidPointError: When the text is neither.
         """
-        return self.events.sessions(limit, before)
+        cursor = SessionInfo.at_cursor(before) if isinstance(before, str) else None
+        return self.events.sessions(limit, cursor or before)
 
     def session_ids(self) -> Iterator[str]:
         """The ids of all sessions, most recently active first, read page by page as they are consumed.
@@ -215,44 +233,6 @@ class SessionLog(History, Following, Subscriptions, NotCopied):
             ServerUnavailableError: When one of them cannot be reached.
         """
         return with_retries(lambda: inspect_all(self.client), self.events.retry_for)
-
-    def read(
-        self,
-        session_id: str,
-        after: Point | None = None,
-        until: Point | None = None,
-        types: str | Sequence[str] | None = None,
-        agent: str | None = None,
-    ) -> Iterator[Recorded]:
-        """The events of a session in order, lazily.
-
-        Args:
-            session_id: The session; one that does not exist has no events.
-            after: Only what follows this point (a revision, event id, datetime, ISO text or relative time).
-            until: Only up to and including this point.
-            types: Only events of these types; `message.*` means all that begin with `message.`.
-            agent: Only events of this agent.
-
-        Raises:
-            LogForkedError: When the session was deleted or replaced while it was read.
-        """
-        start = START if after is None else self.resolve(session_id, after)
-        end = None if until is None else self.resolve(session_id, until)
-        wanted = matching(types, agent)
-        return filter(wanted, self.events.read(session_id, start, end))
-
-    def read_checked(self, session_id: str, after: Point | None = None, until: Point | None = None) -> CheckedEvents:
-        """The events of a session in order, lazily, each held against the hash chain before it is given.
-
-        Iterate over it; its `integrity` then tells whether those that were given are what was written.
-
-        Args:
-            session_id: The session; one that does not exist has no events.
-            after: As for `read`.
-            until: As for `read`.
-        """
-        start = START if after is None else self.resolve(session_id, after)
-        return CheckedEvents(self.events, session_id, start, None if until is None else self.resolve(session_id, until))
 
     def append(
         self,
@@ -286,6 +266,355 @@ class SessionLog(History, Following, Subscriptions, NotCopied):
         """
         batch = [events] if isinstance(events, Event) else events
         return self.events.append(session_id, batch, expected, once=once)[-1]
+
+    def read(
+        self,
+        session_id: str,
+        after: Point | None = None,
+        until: Point | None = None,
+        types: str | Sequence[str] | None = None,
+        agent: str | None = None,
+    ) -> Iterator[Recorded]:
+        """The events of a session in order, lazily.
+
+        Args:
+            session_id: The session; one that does not exist has no events.
+            after: Only what follows this point (a revision, event id, datetime, ISO text or relative time).
+            until: Only up to and including this point.
+            types: Only events of these types; `message.*` means all that begin with `message.`.
+            agent: Only events of this agent.
+
+        Raises:
+            LogForkedError: When the session was deleted or replaced while it was read.
+        """
+        found, wanted = self.events.read(session_id, *self._between(session_id, after, until)), selector(types, agent)
+        return (one for one in found if wanted(one.event.type, one.event.agent))
+
+    def read_checked(self, session_id: str, after: Point | None = None, until: Point | None = None) -> CheckedEvents:
+        """The events of a session in order, lazily, each held against the hash chain before it is given.
+
+        Iterate over it; its `integrity` then tells whether those that were given are what was written.
+
+        Args:
+            session_id: The session; one that does not exist has no events.
+            after: As for `read`.
+            until: As for `read`.
+        """
+        return CheckedEvents(self.events, session_id, *self._between(session_id, after, until))
+
+    def _between(self, session_id: str, after: Point | None, until: Point | None) -> tuple[EventId, EventId | None]:
+        start = START if after is None else self.resolve(session_id, after)
+        return start, None if until is None else self.resolve(session_id, until)
+
+    def head(self, session_id: str) -> EventId:
+        """The last event of a session; its revision is how many there are. One round trip.
+
+        Raises:
+            SessionNotFoundError: When there is no such session.
+        """
+        return self._position(session_id).id
+
+    def _position(self, session_id: str) -> Position:
+        found = self.events.head(session_id)
+        if found is None:
+            raise SessionNotFoundError(session_id)
+        return found
+
+    def event(self, session_id: str, point: Point) -> Recorded:
+        """One event of a session.
+
+        Args:
+            session_id: The session.
+            point: Its revision or id.
+
+        Raises:
+            SessionNotFoundError: When there is no such session.
+            RevisionNotFoundError: When it does not have that event.
+            InvalidPointError: When it is a time, not an event.
+        """
+        return event_at(self.events, session_id, point)
+
+    def resolve(self, session_id: str, point: Point) -> EventId:
+        """Find the event id a point stands for; revision 0 in it means a time between events.
+
+        A relative time is relative to the server's clock, from which events have their time.
+
+        Raises:
+            InvalidPointError: When it is no point in time.
+            RevisionNotFoundError: When the session does not have that revision.
+        """
+        return resolve(self.events, session_id, point)
+
+    def state(self, session_id: str, at: Point | None = None) -> SessionState:
+        """The session as its events left it, now or at a point.
+
+        Raises:
+            SessionNotFoundError: When there is no such session; a `SessionNotBegunError` when it had not begun by then.
+            RevisionNotFoundError: When it does not have that event.
+            LogForkedError: When it was deleted or replaced while it was read.
+        """
+        return state_at(self.events, self.replay, session_id, at)
+
+    def diff(self, session_id: str, a: Point, b: Point | None = None) -> SessionDiff:
+        """What differs between two points: messages, redactions, agent state, and what the agents hold.
+
+        Args:
+            session_id: The session.
+            a: The one point.
+            b: The other; now if left out. It may be the earlier one.
+
+        Raises:
+            SessionNotFoundError: When there is no such session; a `SessionNotBegunError` when it had not begun by then.
+            RevisionNotFoundError: When it does not have that event.
+        """
+        return diff(self.state(session_id, a), self.state(session_id, b))
+
+    @overload
+    def tail(
+        self,
+        session_id: str,
+        after: Point | None = None,
+        types: str | Sequence[str] | None = None,
+        agent: str | None = None,
+    ) -> Tail[Recorded]: ...
+
+    @overload
+    def tail(
+        self,
+        session_id: None = None,
+        after: FeedPosition | Point | None = None,
+        types: str | Sequence[str] | None = None,
+        agent: str | None = None,
+    ) -> FeedTail: ...
+
+    def tail(
+        self,
+        session_id: str | None = None,
+        after: FeedPosition | Point | None = None,
+        types: str | Sequence[str] | None = None,
+        agent: str | None = None,
+    ) -> Tail[Recorded] | FeedTail:
+        """Follow one session, or all: what happens as it happens, in order, for ever.
+
+        Loop over it with `async for`, or with `for` in a thread. Any number of tails share two threads and one
+        connection of the client's pool, in a cluster one a partition; each holds a bounded part of what its consumer
+        has not taken yet. Nothing is kept on the server.
+
+        Args:
+            session_id: The session; one that does not exist yet is waited for. Left out, the whole feed is followed: an
+                `Envelope` for every event of every session, in order within each session, without content.
+            after: Only what follows this point: a revision, event id, datetime, ISO text, relative time, or `"now"`.
+                Left out, from the beginning. Of the feed: a time, `"now"`, or a `FeedPosition`; from the beginning of
+                what it still holds.
+            types: Only these types; `message.*` means all that begin with `message.`.
+            agent: Only this agent's.
+
+        Raises:
+            InvalidPointError: When `after` is none.
+            InvalidIdError: When the session id cannot be one.
+        """
+        if session_id is None:
+            return tail_feed(self._multiplexer, self._impatient, after, types, agent)
+        if isinstance(after, FeedPosition):
+            after = str(after)
+        return tail_session(self._multiplexer, self._impatient, session_id, after, types, agent)
+
+    def live(self, session_id: str, after: LivePosition | EventId | str | None = None) -> LiveTail:
+        """Follow what is being said in a session: pieces of messages, and each message once it is in the log.
+
+        Needs `LiveTokens` on the agent. Nothing is promised of the pieces; the messages are those of the log.
+
+        Args:
+            session_id: The session; one that does not exist yet is waited for.
+            after: The `position` of a tail, also as text: goes on there, in the middle of a message too, and gives the
+                messages that were finished since. An event's id: the messages after it, and all there is of those
+                being said. A piece's id: what follows it, and messages of that time once more. Left out, what is
+                being said now from its beginning.
+
+        Raises:
+            InvalidPointError: When `after` is no position and no id.
+            InvalidIdError: When the session id cannot be one.
+        """
+        return tail_live(self._multiplexer, self._impatient, session_id, after)
+
+    def fork(
+        self,
+        session_id: str,
+        at: Point | None,
+        into: str,
+        *,
+        allow_unanswered: bool = False,
+        progress: Progress = lambda done, total: None,
+        by: str = "",
+    ) -> EventId:
+        """Begin a new session as a copy of another, up to a point; from there on, each goes its own way.
+
+        The copy is complete: the other one may be deleted. What is erased in the other one is erased in its forks, too,
+        as far as they have it; what is erased in a fork still stands in the session it was made of.
+
+        Args:
+            session_id: The session to copy.
+            at: The last event to copy, or the time up to which; None for all there is.
+            into: The id of the new session.
+            allow_unanswered: Go on from there even if an agent waited for a tool then.
+            progress: Called after each step with how many events are copied, and of how many.
+            by: Who forks, for the event that records it.
+
+        Returns:
+            The id of the `SessionForked` event, the first that is the new session's own.
+
+        Raises:
+            SessionExistsError: When there is a session of that id already.
+            SessionNotFoundError: When there is none to copy; a `SessionNotBegunError` when it had not begun by then.
+            RevisionNotFoundError: When it does not have that event.
+            UnansweredToolCallsError: When an agent waited for a tool then.
+            ServerUnavailableError: When no answer came; if it was made all the same, forking again says that it exists.
+        """
+        there = self.state(session_id, at)
+        if not allow_unanswered:
+            unanswered.check(self.events, session_id, there)
+        return self.events.fork(session_id, there.position, into, progress, by)
+
+    @overload
+    def rewind(
+        self,
+        session_id: str,
+        to: Point,
+        *,
+        allow_unanswered: bool = False,
+        by: str = "",
+        dry_run: Literal[False] = False,
+    ) -> EventId: ...
+
+    @overload
+    def rewind(
+        self, session_id: str, to: Point, *, allow_unanswered: bool = False, by: str = "", dry_run: Literal[True]
+    ) -> SessionDiff: ...
+
+    def rewind(
+        self, session_id: str, to: Point, *, allow_unanswered: bool = False, by: str = "", dry_run: bool = False
+    ) -> EventId | SessionDiff:
+        """Let the agents resume from an earlier point; the log keeps what was said since.
+
+        An event records it, and from where, so that it can be undone by rewinding to there. Live agents of the session
+        are refused from then on, with `ConcurrentWriteError`; those that resume hold what they held at that point.
+
+        Args:
+            session_id: The session.
+            to: The point.
+            allow_unanswered: Go there even if an agent waited for a tool then.
+            by: Who rewinds, for the event that records it.
+            dry_run: Write nothing, only tell what would change.
+
+        Returns:
+            The id of the `SessionRewound` event; in a dry run, what differs from now on.
+
+        Raises:
+            SessionNotFoundError: When there is no such session; a `SessionNotBegunError` when it had not begun by then.
+            RevisionNotFoundError: When it does not have that event.
+            UnansweredToolCallsError: When an agent waited for a tool then.
+            ContentionError: When others wrote during every attempt.
+        """
+        now = self.state(session_id, self.head(session_id)) if dry_run else None
+        there = self.state(session_id, to)
+        check = _accept if allow_unanswered else partial(unanswered.check, self.events, session_id)
+        if now is None:
+            return rewind(self.events, self.replay, session_id, there.position, check, by)
+        check(there)
+        return diff(now, there)
+
+    def erase(
+        self,
+        session_id: str,
+        event: Point | Iterable[Point],
+        reason: str,
+        progress: Progress = lambda done, total: None,
+        by: str = "",
+    ) -> EventId | None:
+        """Erase what events hold, in the stream and in everything derived from it; the hash chain still verifies.
+
+        A message goes wherever the session holds what it says: in what an agent has in store while it waits for a
+        person, results of tools and what people were asked and answered about them among it; in an agent that is a tool
+        of another; in windows; in what a graph or swarm keeps of its nodes. What agents resume with is written anew
+        without it, which moves them as any writer does.
+
+        The stream is rewritten in steps of a few milliseconds while others go on reading and appending; then those of
+        the session's forks are, as far as they have the events. If that fails half-way, erase again. In the session
+        this one was forked from, nothing is erased. Copies in the server's append-only file, RDB files and backups
+        stay until these are rewritten or thrown away.
+
+        Args:
+            session_id: The session.
+            event: The event's id or revision; or several.
+            reason: Why; kept in the `PayloadErased` event that records the erasure.
+            progress: Called after each step with how many events are copied, and of how many.
+            by: Who erases; kept in that event, too.
+
+        Returns:
+            The id of the event that records it; None when everything was erased before.
+
+        Raises:
+            SessionNotFoundError: When there is no such session.
+            RevisionNotFoundError: When it does not have one of the events; nothing is erased.
+            InvalidPointError: When one of them is a time, not an event.
+            ContentionError: When others wrote or erased during every attempt.
+        """
+        points = [event] if isinstance(event, (EventId, int, str, datetime)) else event
+        self.head(session_id)
+        ids = {event_id_at(self.events, session_id, point) for point in points}
+        if not ids:
+            return None
+        sought, together = named_in(self.events, session_id, ids)
+        write_successors(self.events, self.replay, session_id, sought)
+        return self.events.erase(session_id, ids | together, reason, progress, by, partial(sought.find, self.events))
+
+    def delete(self, session_id: str, *, reason: str = "", by: str = "") -> int:
+        """Remove every key of a session; nothing of any other.
+
+        A tombstone stays, see `tombstones`, and the feed tells of the deletion as `session.deleted`.
+
+        Args:
+            session_id: The session.
+            reason: Why; kept in the tombstone, and in the feed for as long as that is.
+            by: Who deletes it; likewise.
+
+        Returns:
+            How many events it had.
+
+        Raises:
+            SessionNotFoundError: When there is no such session.
+        """
+        revision = self.events.delete(session_id, reason, by)
+        if revision is None:
+            raise SessionNotFoundError(session_id)
+        return revision
+
+    def tombstones(self, session_id: str | None = None) -> Iterator[Tombstone]:
+        """What is left of deleted sessions: their links, when, by whom and why they were deleted; never content.
+
+        A partition keeps the newest 10,000, and all of the last hour, but at most 65,536; of one id the last 16.
+
+        Args:
+            session_id: Of this id only, oldest first; else of all, in no order.
+        """
+        return self.events.tombstones(session_id)
+
+    def reduce_tombstone(self, session_id: str) -> int:
+        """Put SHA-256 hashes in place of the session's id, of who deleted it and why, in what is left of it.
+
+        The links stay, so whoever knows the id can still show what was deleted. The feed tells the id until it is
+        trimmed, as it does of every event.
+
+        Returns:
+            How many lives of the id were reduced.
+
+        Raises:
+            SessionNotFoundError: When nothing is left of such a session.
+        """
+        reduced = self.events.reduce_tombstone(session_id)
+        if not reduced:
+            raise SessionNotFoundError(session_id)
+        return reduced
 
     def verify(
         self,
@@ -345,103 +674,56 @@ class SessionLog(History, Following, Subscriptions, NotCopied):
         Raises:
             SessionNotFoundError: When there is no such session.
         """
-        position = self.events.head(session_id)
-        if position is None:
-            raise SessionNotFoundError(session_id)
+        position = self._position(session_id)
         return Anchor(session_id, position.id.revision, position.link)
 
-    def erase(
-        self,
-        session_id: str,
-        event: Point | Iterable[Point],
-        reason: str,
-        progress: Progress = lambda done, total: None,
-        by: str = "",
-    ) -> EventId | None:
-        """Erase what events hold, in the stream and in everything derived from it; the hash chain still verifies.
+    def groups(self) -> list[GroupStatus]:
+        """How the subscriptions of this log stand: one line a group and partition, in their order."""
+        return subscription.groups(self.events.client, self.events.keyspace, self.events.retry_for)
 
-        A message goes wherever the session holds what it says: in what an agent has in store while it waits for a
-        person, results of tools and what people were asked and answered about them among it; in an agent that is a tool
-        of another; in windows; in what a graph or swarm keeps of its nodes. What agents resume with is written anew
-        without it, which moves them as any writer does.
-
-        The stream is rewritten in steps of a few milliseconds while others go on reading and appending; then those of
-        the session's forks are, as far as they have the events. If that fails half-way, erase again. In the session
-        this one was forked from, nothing is erased. Copies in the server's append-only file, RDB files and backups
-        stay until these are rewritten or thrown away.
+    def parked(self, group: str) -> ParkedEvents:
+        """What a subscription gave up on: iterate over it, `replay` or `drop` it.
 
         Args:
-            session_id: The session.
-            event: The event's id or revision; or several.
-            reason: Why; kept in the `PayloadErased` event that records the erasure.
-            progress: Called after each step with how many events are copied, and of how many.
-            by: Who erases; kept in that event, too.
-
-        Returns:
-            The id of the event that records it; None when everything was erased before.
-
-        Raises:
-            SessionNotFoundError: When there is no such session.
-            RevisionNotFoundError: When it does not have one of the events; nothing is erased.
-            InvalidPointError: When one of them is a time, not an event.
-            ContentionError: When others wrote or erased during every attempt.
+            group: Its name.
         """
-        points = [event] if isinstance(event, (EventId, int, str, datetime)) else event
-        self.head(session_id)
-        ids = {event_at(self.events, session_id, point) for point in points}
-        if not ids:
-            return None
-        sought, together = named_in(self.events, session_id, ids)
-        write_successors(self.events, self.replay, session_id, sought)
-        return self.events.erase(session_id, ids | together, reason, progress, by, partial(sought.find, self.events))
+        return ParkedEvents(self.events.client, self.events.keyspace, group, self.events.retry_for)
 
-    def delete(self, session_id: str, *, reason: str = "", by: str = "") -> int:
-        """Remove every key of a session; nothing of any other.
-
-        A tombstone stays, see `tombstones`, and the feed tells of the deletion as `session.deleted`.
+    def settle_gaps(self, group: str, how: GapResolution) -> list[Gap]:
+        """Settle what is gone from the feed and was not delivered to a group, as every consumer of it is told.
 
         Args:
-            session_id: The session.
-            reason: Why; kept in the tombstone, and in the feed for as long as that is.
-            by: Who deletes it; likewise.
+            group: Its name.
+            how: `catch_up`: consumers of the group read the events of that time from the sessions, those they had
+                already among them; or `skip`: the group goes on without them.
 
         Returns:
-            How many events it had.
+            What was missing, by partition; nothing when there was no gap.
 
         Raises:
-            SessionNotFoundError: When there is no such session.
+            GroupNotFoundError: When there is no such group.
         """
-        revision = self.events.delete(session_id, reason, by)
-        if revision is None:
-            raise SessionNotFoundError(session_id)
-        return revision
+        where = self.events.client, self.events.keyspace
+        gaps = subscription.settle_gaps(*where, group, how, self.events.retry_for)
+        if not gaps:
+            subscription.check_group(*where, group, self.events.retry_for)
+        return gaps
 
-    def tombstones(self, session_id: str | None = None) -> Iterator[Tombstone]:
-        """What is left of deleted sessions: their links, when, by whom and why they were deleted; never content.
+    def delete_group(self, group: str) -> None:
+        """Remove a group: where it stands, what it was given and has not settled, and what it has parked.
 
-        A partition keeps the newest 10,000, and all of the last hour, but at most 65,536; of one id the last 16.
+        Stop its consumers first: one that still reads makes the group anew, where that consumer is.
 
         Args:
-            session_id: Of this id only, oldest first; else of all, in no order.
-        """
-        return self.events.tombstones(session_id)
-
-    def reduce_tombstone(self, session_id: str) -> int:
-        """Put SHA-256 hashes in place of the session's id, of who deleted it and why, in what is left of it.
-
-        The links stay, so whoever knows the id can still show what was deleted. The feed tells the id until it is
-        trimmed, as it does of every event.
-
-        Returns:
-            How many lives of the id were reduced.
+            group: Its name.
 
         Raises:
-            SessionNotFoundError: When nothing is left of such a session.
+            GroupNotFoundError: When there is no such group.
         """
-        reduced = self.events.reduce_tombstone(session_id)
-        if not reduced:
-            raise SessionNotFoundError(session_id)
-        return reduced
+        where = self.events.client, self.events.keyspace
+        if not subscription.delete_group(*where, group, self.events.retry_for):
+            known = {one.group for one in self.groups()}
+            raise GroupNotFoundError(group, sorted(known))
 
 
 def check_is_of(log: SessionLog, namespace: str | None) -> None:
@@ -452,3 +734,7 @@ def check_is_of(log: SessionLog, namespace: str | None) -> None:
     """
     if namespace not in (None, log.namespace):
         raise ValueError(f"namespace={namespace!r}: the log is of namespace {log.namespace!r}; leave it out")
+
+
+def _accept(state: SessionState) -> None:
+    """Any point will do."""

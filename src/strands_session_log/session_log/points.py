@@ -1,17 +1,17 @@
-"""What users type to say where in a session, and which events, as the log understands it."""
+"""What users type to say where in a session, and what is there."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-
-from ..errors import InvalidPointError, RevisionNotFoundError
+from ..errors import InvalidPointError, RevisionNotFoundError, SessionNotBegunError, SessionNotFoundError
 from ..event_log import EventLog
 from ..event_log.points import resolve
-from ..events import Recorded, selector
-from ..ids import EventId, Point
+from ..events import Recorded
+from ..ids import START, EventId, Point
+from ..replay import Replay
+from ..state import SessionState
 
 
-def event_at(log: EventLog, session_id: str, point: Point) -> EventId:
+def event_id_at(log: EventLog, session_id: str, point: Point) -> EventId:
     """The event a point names.
 
     Raises:
@@ -24,7 +24,32 @@ def event_at(log: EventLog, session_id: str, point: Point) -> EventId:
     return found
 
 
-def matching(types: str | Sequence[str] | None, agent: str | None) -> Callable[[Recorded], bool]:
-    """Whether an event is of one of these types, and this agent's, see `events.selector`."""
-    wanted = selector(types, agent)
-    return lambda recorded: wanted(recorded.event.type, recorded.event.agent)
+def event_at(log: EventLog, session_id: str, point: Point) -> Recorded:
+    """See `SessionLog.event`."""
+    try:
+        id_ = event_id_at(log, session_id, point)
+        before = EventId(id_.ms, id_.revision - 1) if id_.revision > 1 else START
+        found = next(log.read(session_id, before, id_), None)
+        if found is None or found.id != id_:
+            raise RevisionNotFoundError(session_id, id_.revision, id_)
+    except RevisionNotFoundError:
+        if log.head(session_id) is None:
+            raise SessionNotFoundError(session_id) from None
+        raise
+    return found
+
+
+def state_at(log: EventLog, replay: Replay, session_id: str, at: Point | None) -> SessionState:
+    """See `SessionLog.state`."""
+    until = None if at is None else resolve(log, session_id, at)
+    state = replay.state(session_id, until, check=True) if until != START else SessionState()
+    if until and until.revision and state.position != until and log.head(session_id):
+        raise RevisionNotFoundError(session_id, until.revision, until)
+    if not state.exists:
+        raise _nothing_there(log, session_id, at)
+    return state
+
+
+def _nothing_there(log: EventLog, session_id: str, at: Point | None) -> SessionNotFoundError:
+    first = None if at is None else next(log.read(session_id), None)
+    return SessionNotFoundError(session_id) if first is None else SessionNotBegunError(session_id, at, first.id.time)

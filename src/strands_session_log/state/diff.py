@@ -30,6 +30,26 @@ class Change:
     before: Any
     after: Any
 
+    @classmethod
+    def between(cls, before: Any, after: Any, path: tuple[str | int, ...] = ()) -> Iterator[Change]:
+        """What differs between two JSON values: dicts by key, lists by position, anything else as a whole."""
+        if isinstance(before, Mapping) and isinstance(after, Mapping):
+            for key in dict.fromkeys([*before, *after]):
+                yield from cls._at((*path, key), key in before, key in after, before.get(key), after.get(key))
+        elif isinstance(before, list) and isinstance(after, list):
+            for at in range(max(len(before), len(after))):
+                one, other = (values[at] if at < len(values) else None for values in (before, after))
+                yield from cls._at((*path, at), at < len(before), at < len(after), one, other)
+        elif before != after or type(before) is not type(after):
+            yield cls(path, "changed", before, after)
+
+    @classmethod
+    def _at(cls, path: tuple[str | int, ...], was: bool, is_: bool, before: Any, after: Any) -> Iterator[Change]:
+        if was and is_:
+            yield from cls.between(before, after, path)
+        else:
+            yield cls(path, "removed" if was else "added", before, after)
+
 
 @dataclass(frozen=True, slots=True)
 class MessageChange:
@@ -118,30 +138,10 @@ def diff(before: SessionState, after: SessionState) -> SessionDiff:
         before.position,
         after.position,
         {name: found for name, found in agents.items() if not found.is_empty},
-        tuple(changes(before.multi_agents, after.multi_agents)),
-        tuple(changes(before.session or {}, after.session or {})),
+        tuple(Change.between(before.multi_agents, after.multi_agents)),
+        tuple(Change.between(before.session or {}, after.session or {})),
         before.integrity.and_(after.integrity),
     )
-
-
-def changes(before: Any, after: Any, path: tuple[str | int, ...] = ()) -> Iterator[Change]:
-    """What differs between two JSON values: dicts by key, lists by position, anything else as a whole."""
-    if isinstance(before, Mapping) and isinstance(after, Mapping):
-        for key in dict.fromkeys([*before, *after]):
-            yield from _at((*path, key), key in before, key in after, before.get(key), after.get(key))
-    elif isinstance(before, list) and isinstance(after, list):
-        for at in range(max(len(before), len(after))):
-            one, other = (values[at] if at < len(values) else None for values in (before, after))
-            yield from _at((*path, at), at < len(before), at < len(after), one, other)
-    elif before != after or type(before) is not type(after):
-        yield Change(path, "changed", before, after)
-
-
-def _at(path: tuple[str | int, ...], was: bool, is_: bool, before: Any, after: Any) -> Iterator[Change]:
-    if was and is_:
-        yield from changes(before, after, path)
-    else:
-        yield Change(path, "removed" if was else "added", before, after)
 
 
 def _agent(before: AgentState | None, after: AgentState | None) -> AgentDiff:
@@ -158,8 +158,8 @@ def _agent(before: AgentState | None, after: AgentState | None) -> AgentDiff:
         tuple(pair for pair in both if not _is_redaction(pair)),
         tuple(pair for pair in both if _is_redaction(pair)),
         tuple(pair for pair in pairs if pair.after is None),
-        tuple(changes(one.state, other.state)),
-        tuple(changes(_record(one), _record(other))),
+        tuple(Change.between(one.state, other.state)),
+        tuple(Change.between(_record(one), _record(other))),
         tuple(index for index in held if index not in holds),
         tuple(index for index in holds if index not in held),
         _arrangement(one, held.keys() & holds.keys()) != _arrangement(other, held.keys() & holds.keys()),

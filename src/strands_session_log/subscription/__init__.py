@@ -5,14 +5,14 @@ from .delivery import Delivery, SyncDelivery
 from .parked import ParkedEvent, ParkedEvents
 from .protocol import Gap
 from .running import Handler
-from .status import Cure, GroupStatus, check_group, delete_group, groups, settle_gaps
+from .status import GapResolution, GroupStatus, check_group, delete_group, groups, settle_gaps
 from .subscriber import Subscriber
 
 __all__ = [
-    "Cure",
     "Deliveries",
     "Delivery",
     "Gap",
+    "GapResolution",
     "GroupStatus",
     "Handler",
     "ParkedEvent",

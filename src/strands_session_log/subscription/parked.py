@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
 from typing import Any
 
@@ -78,6 +79,11 @@ class ParkedEvent:
     def id(self) -> EventId:
         """The event."""
         return self.envelope.id
+
+    @property
+    def parked_at(self) -> datetime:
+        """When it was parked, by the server's clock, in UTC."""
+        return EventId(int(self.parked_id.partition(":")[2].partition("-")[0]), 0).time
 
 
 class ParkedEvents:
@@ -170,7 +176,7 @@ class ParkedEvents:
             if not entries:
                 raise ParkedNotFoundError(self._group, parked_id)
             if how == "replay" and not ParkedEvent.parse(self._keyspace, partition, entries[0]).session_id:
-                raise CorruptEntryError(parked_id, "somebody else wrote it to the feed, it can only be dropped")
+                raise CorruptEntryError(parked_id, "another program wrote it to the feed, it can only be dropped")
 
     def _entries(self, partition: int, ids: Sequence[str]) -> list[Any]:
         key = self._keys(partition).parked

@@ -11,13 +11,13 @@ from ..errors import GroupNotFoundError, InvalidIdError, ServerRefusedError
 from ..event_log.diagnosis import CURES, naming
 from ..ids import check_id
 from ..keys import GroupKeys, Keyspace
-from ..scripts import GROUP_DELETE, GROUP_SETTLE_GAP, GROUP_STATUS
+from ..scripts import GROUP_DELETE, GROUP_GAP, GROUP_STATUS
 from ..server.border import Client, told_apart, with_retries
 from ..server.replies import number
 from .protocol import Gap, is_stream_id, parse_backfill, parse_gap
 
-Cure: TypeAlias = Literal["catch_up", "skip"]
-"""How a gap is settled: what is missing is read from the sessions, or done without."""
+GapResolution: TypeAlias = Literal["catch_up", "skip"]
+"""How a gap is settled: what is missing is read from the sessions, or skipped."""
 
 ACTIVE_MS = 60_000
 """A consumer asks the server every few seconds, so one that was silent for so long has gone, or hangs."""
@@ -90,14 +90,14 @@ def groups(client: Client, keyspace: Keyspace, retry_for: float) -> list[GroupSt
 
 
 def settle_gaps(
-    client: Client, keyspace: Keyspace, group: str, how: Cure, retry_for: float, partitions: Sequence[int] = ()
+    client: Client, keyspace: Keyspace, group: str, how: GapResolution, retry_for: float, partitions: Sequence[int] = ()
 ) -> list[Gap]:
     """Settle what a group lacks, in some partitions or in all; see `SessionLog.settle_gaps`."""
     places = partitions or range(keyspace.partitions)
-    keys = [keyspace.group(partition, group).group for partition in places]
-    calls = [([key], [how]) for key in keys]
-    with naming(client, dict.fromkeys(keys, ("hash", CURES["group"]))):
-        replies = with_retries(lambda: GROUP_SETTLE_GAP.many(client, calls), retry_for)
+    keys = [keyspace.group(partition, group) for partition in places]
+    calls = [([one.group, one.feed], [how]) for one in keys]
+    with naming(client, {one.group: ("hash", CURES["group"]) for one in keys}):
+        replies = with_retries(lambda: GROUP_GAP.many(client, calls), retry_for)
     gaps = [parse_gap(partition, reply) for partition, reply in zip(places, replies, strict=True)]
     return [gap for gap in gaps if gap]
 

@@ -8,12 +8,11 @@ from typing import Annotated
 
 import typer
 
-from ...audit import Anchor
+from ... import Anchor, SessionLog
 from ...errors import SessionNotFoundError
-from ...session_log import SessionLog
 from ..completion import session_ids
-from ..connection import opened
-from ..options import JsonOption, NamespaceOption, UrlOption
+from ..context import opened
+from ..options import JsonOption, NamespaceOption, UrlOption, argument
 from ..terminal import write_json
 
 EPILOG = (
@@ -21,10 +20,7 @@ EPILOG = (
     "session-log verify s-42 --expect \"$(session-log anchor s-42 | cut -d' ' -f1)\""
 )
 
-SessionsArgument = Annotated[
-    list[str] | None,
-    typer.Argument(metavar="[SESSION]...", help="Sessions; else all.", autocompletion=session_ids, show_default=False),
-]
+SessionsArgument = Annotated[list[str] | None, argument("[SESSION]...", "Sessions; else all.", session_ids)]
 
 
 def anchor(

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import typer
 
-from ...session_log import SessionLog
-from ..connection import opened
+from ..context import opened
 from ..options import ByOption, JsonOption, NamespaceOption, ReasonOption, SessionArgument, UrlOption
-from ..prompts import YesOption, confirm, somebody_there
+from ..prompts import YesOption, confirm, require_tty
 from ..terminal import count, one_line, write_json
 
 EPILOG = (
@@ -30,17 +29,13 @@ def delete(
 
     A tombstone stays: when it was deleted, by whom and why, and its last link; never what was said.
     """
-    somebody_there(yes, f"delete {session!r}")
+    require_tty(yes, f"delete {session!r}")
     with opened(ctx, url, namespace) as log:
         if not yes:
-            _confirm(log, session)
-        events = log.delete(session, reason=reason, by=by)
+            events = count(log.head(session).revision, "event")
+            confirm(f"Delete session {session} with its {events} for good?", "nothing was deleted")
+        deleted = log.delete(session, reason=reason, by=by)
     if as_json:
-        write_json({"session_id": session, "deleted": True, "events": events})
+        write_json({"session_id": session, "deleted": True, "events": deleted})
     else:
-        typer.echo(one_line(f"Deleted {session} with its {count(events, 'event')}."))
-
-
-def _confirm(log: SessionLog, session_id: str) -> None:
-    events = count(log.head(session_id).revision, "event")
-    confirm(f"Delete session {session_id} with its {events} for good?", "nothing was deleted")
+        typer.echo(one_line(f"Deleted {session} with its {count(deleted, 'event')}."))

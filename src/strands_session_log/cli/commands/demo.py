@@ -8,37 +8,18 @@ from urllib.parse import quote
 
 import typer
 
+from ..context import Target, given_first
 from ..exit_codes import Code, fail
-from ..options import PANEL, NamespaceOption
-from ..target import Target, given_first
+from ..options import PANEL, NamespaceOption, option
 from ..terminal import console
 
 EPILOG = "Examples:\n\nsession-log demo\n\nsession-log demo --keep ./demo"
 _TEMPORARY = "embedded:"
+_KEEP = "Keep the server's data in this directory, to look at the session afterwards."
+_URL = "Play it on this server; else on one started for it, whatever SESSION_LOG_URL says."
 
-KeepOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--keep",
-        metavar="DIR",
-        help="Keep the server's data in this directory, to look at the session afterwards.",
-        file_okay=False,
-        resolve_path=True,
-        show_default=False,
-    ),
-]
-
-
-UrlOption = Annotated[
-    str | None,
-    typer.Option(
-        "--url",
-        metavar="URL",
-        help="Play it on this server; else on one started for it, whatever SESSION_LOG_URL says.",
-        rich_help_panel=PANEL,
-        show_default=False,
-    ),
-]
+KeepOption = Annotated[Path | None, option("--keep", "DIR", _KEEP, file_okay=False, resolve_path=True)]
+UrlOption = Annotated[str | None, option("--url", "URL", _URL, rich_help_panel=PANEL)]
 
 
 def demo(ctx: typer.Context, keep: KeepOption = None, url: UrlOption = None, namespace: NamespaceOption = None) -> None:
@@ -49,7 +30,7 @@ def demo(ctx: typer.Context, keep: KeepOption = None, url: UrlOption = None, nam
     place = f"embedded://{quote(str(keep))}" if keep else named
     target = Target.of(ctx, place or _TEMPORARY, namespace)
     # Here, because it imports Strands, which no other command needs.
-    from ..demo import DemoError, tell
+    from ..render.demo import DemoError, tell
 
     try:
         kept = tell(console(), target, lasting=place is not None)

@@ -8,13 +8,21 @@ from typing import Annotated
 
 import typer
 
-from ...audit import CheckedEvents
-from ...events import Recorded, selector
-from ..connection import opened
-from ..listing import print_events
-from ..options import JsonOption, NamespaceOption, SessionArgument, UrlOption
-from ..reading import as_json as json_of
-from ..reading import explain_nothing, tell_integrity
+from ... import CheckedEvents, Recorded
+from ...events import selector
+from ..context import opened
+from ..options import (
+    AfterOption,
+    AgentOption,
+    JsonOption,
+    NamespaceOption,
+    SessionArgument,
+    TypesOption,
+    UntilOption,
+    UrlOption,
+    option,
+)
+from ..render.events import event_json, note_integrity, note_no_match, print_events
 from ..terminal import console, write_json
 
 EPILOG = (
@@ -22,26 +30,7 @@ EPILOG = (
     "session-log events s-42 --json | jq -c 'select(.type == \"message.added\") | .data.message'"
 )
 
-AfterOption = Annotated[
-    str | None,
-    typer.Option("--after", metavar="POINT", help="Only what follows this point.", show_default=False),
-]
-UntilOption = Annotated[
-    str | None,
-    typer.Option("--until", metavar="POINT", help="Only up to and with this point.", show_default=False),
-]
-TypeOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--type", metavar="TYPE", help="Only this type, or message.* for a family; repeatable.", show_default=False
-    ),
-]
-AgentOption = Annotated[
-    str | None, typer.Option("--agent", metavar="AGENT", help="Only this agent's.", show_default=False)
-]
-LimitOption = Annotated[
-    int | None, typer.Option("--limit", min=1, metavar="N", help="The first N of them.", show_default=False)
-]
+LimitOption = Annotated[int | None, option("--limit", "N", "The first N of them.", min=1)]
 
 
 def events(
@@ -49,7 +38,7 @@ def events(
     session: SessionArgument,
     after: AfterOption = None,
     until: UntilOption = None,
-    types: TypeOption = None,
+    types: TypesOption = None,
     agent: AgentOption = None,
     limit: LimitOption = None,
     as_json: JsonOption = False,
@@ -65,14 +54,14 @@ def events(
         found = islice((one for one in checked if wanted(one.event.type, one.event.agent)), limit)
         printed = _print_json(found, checked) if as_json else print_events(console(), found)
         if not printed:
-            explain_nothing(log, session)
+            note_no_match(session, log.head(session).revision)
         elif checked.integrity.is_broken or not as_json:
-            tell_integrity(checked.integrity)
+            note_integrity(checked.integrity)
 
 
 def _print_json(found: Iterator[Recorded], checked: CheckedEvents) -> bool:
     printed = False
     for recorded in found:
-        write_json({**json_of(recorded), "integrity": str(checked.integrity)})
+        write_json({**event_json(recorded), "integrity": str(checked.integrity)})
         printed = True
     return printed

@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated
 
 import typer
-from rich.text import Text
 
-from ...errors import SessionLogError, SessionNotFoundError
-from ...session_log import SessionLog
+from ... import SessionLog
+from ...errors import SessionNotFoundError
 from ..completion import session_ids
-from ..connection import opened
+from ..context import opened
 from ..exit_codes import DAMAGED, Code, fail
-from ..layout import put
-from ..options import JsonOption, NamespaceOption, UrlOption
-from ..terminal import console, count, one_line, plain, write_json
-
-if TYPE_CHECKING:
-    from ...moving import Exported
+from ..options import JsonOption, NamespaceOption, UrlOption, argument, option
+from ..terminal import console, count, heading, note, plain, warn, write_json
 
 EPILOG = (
     "Examples:\n\nsession-log export s-42 --to file-session ./sessions\n\n"
@@ -27,14 +22,8 @@ EPILOG = (
 )
 _KIND = "file-session"
 
-SessionsArgument = Annotated[
-    list[str] | None,
-    typer.Argument(metavar="SESSION...", help="The sessions' ids.", autocompletion=session_ids, show_default=False),
-]
-ToOption = Annotated[
-    tuple[str, Path],
-    typer.Option("--to", metavar="KIND DIR", help=f"As what, and where: {_KIND} DIR.", show_default=False),
-]
+SessionsArgument = Annotated[list[str] | None, argument("SESSION...", "The sessions' ids.", session_ids)]
+ToOption = Annotated[tuple[str, Path], option("--to", "KIND DIR", f"As what, and where: {_KIND} DIR.")]
 AllOption = Annotated[bool, typer.Option("--all", help="Export every session of the namespace.")]
 ForceOption = Annotated[bool, typer.Option("--force", help="Replace the directories of sessions that have one.")]
 
@@ -60,46 +49,43 @@ def export(
         fail(Code.USAGE, "export takes either sessions or --all")
     with opened(ctx, url, namespace) as log:
         names: Iterable[str] = log.session_ids() if every else session or []
-        written = [_exported(log, name, directory, force, every, as_json) for name in dict.fromkeys(names)]
+        written = [_export(log, name, directory, force, every, as_json) for name in dict.fromkeys(names)]
     if not all(written):
         raise typer.Exit(Code.PROBLEMS)
 
 
-def _exported(log: SessionLog, session_id: str, directory: Path, force: bool, forgiving: bool, as_json: bool) -> bool:
+def _export(log: SessionLog, session_id: str, directory: Path, force: bool, is_one_of_all: bool, as_json: bool) -> bool:
     # Here, because it imports Strands, which looking at a log does not need.
     from ...moving import DirectoryExistsError, ExportError, export_session
 
     try:
-        _tell(export_session(log, session_id, directory, force=force), as_json)
+        exported = export_session(log, session_id, directory, force=force)
+        _print(session_id, exported.messages, as_json, str(exported.path), [f"{loss}" for loss in exported.losses])
     except SessionNotFoundError:
         # Among all sessions, one may be deleted before its turn comes.
-        if not forgiving:
+        if not is_one_of_all:
             raise
     except (DirectoryExistsError, ExportError, *DAMAGED) as error:
-        if isinstance(error, DAMAGED) and not forgiving:
+        if isinstance(error, DAMAGED) and not is_one_of_all:
             raise
-        _tell_problem(session_id, error, as_json)
+        note(error)
+        if as_json:
+            _write_json(session_id, None, problem=str(error))
         return False
     return True
 
 
-def _tell(exported: Exported, as_json: bool) -> None:
-    losses = [f"{loss}" for loss in exported.losses]
+def _print(session_id: str, messages: int, as_json: bool, path: str, losses: Sequence[str]) -> None:
     if as_json:
-        _write_json(exported.session_id, str(exported.path), exported.messages, losses, "")
+        _write_json(session_id, path, messages, losses)
         return
-    told = f"  {count(exported.messages, 'message')} in {plain(exported.path)}"
-    put(console(), Text.assemble(Text("✓ ", "green"), (plain(exported.session_id), "bold"), told))
+    heading(console(), session_id, f"{count(messages, 'message')} in {plain(path)}", "✓")
     for loss in losses:
-        typer.echo(f"session-log: warning: {one_line(f'{exported.session_id}: {loss}')}", err=True)
+        warn(f"{session_id}: {loss}")
 
 
-def _tell_problem(session_id: str, error: SessionLogError, as_json: bool) -> None:
-    typer.echo(f"session-log: {one_line(error)}", err=True)
-    if as_json:
-        _write_json(session_id, None, 0, [], str(error))
-
-
-def _write_json(session_id: str, path: str | None, messages: int, losses: list[str], problem: str) -> None:
-    fields: dict[str, Any] = {"messages": messages, "losses": losses, "problem": problem}
-    write_json({"session_id": session_id, "path": path, **fields})
+def _write_json(
+    session_id: str, path: str | None, messages: int = 0, losses: Sequence[str] = (), problem: str = ""
+) -> None:
+    found = {"session_id": session_id, "path": path, "messages": messages, "losses": list(losses), "problem": problem}
+    write_json(found)

@@ -6,18 +6,14 @@ import shlex
 from typing import Annotated
 
 import typer
-from rich.text import Text
 
-from ...session_log import SessionLog
-from ...subscription import Cure, Gap
-from ..connection import opened
-from ..groups import GroupSummary, by_whom, gap_as_json, missing, print_standings, standing_of, standings
-from ..groups import as_json as json_of
-from ..layout import put
+from ... import Gap, GapResolution, SessionLog
+from ...errors import GroupNotFoundError
+from ..context import opened, same_target_options
 from ..options import GroupArgument, JsonOption, NamespaceOption, UrlOption
-from ..prompts import YesOption, confirm, somebody_there
-from ..target import again
-from ..terminal import console, count, one_line, plain, write_json
+from ..prompts import YesOption, confirm, require_tty
+from ..render.groups import GroupSummary, gap_json, group_json, missing, print_groups, summaries
+from ..terminal import console, count, note, one_line, put, warn, write_json
 
 EPILOG = "Examples:\n\nsession-log groups --partitions\n\nsession-log groups --json | jq 'select(.lag > 1000)'"
 app = typer.Typer(invoke_without_command=True)
@@ -33,7 +29,7 @@ def groups(
     url: UrlOption = None,
     namespace: NamespaceOption = None,
 ) -> None:
-    """Tell how the consumer groups stand that follow all sessions.
+    """List the consumer groups that follow all sessions, and how far they are.
 
     LAG is what a group was not given yet, PENDING what its consumers have in hand, OLDEST the age of the oldest.
     """
@@ -41,33 +37,33 @@ def groups(
         return
     with opened(ctx, url, namespace) as log:
         statuses = log.groups()
-    found = [GroupSummary(one.group, [one]) for one in statuses] if partitions else standings(statuses)
+    found = [GroupSummary(one.group, [one]) for one in statuses] if partitions else summaries(statuses)
     if as_json:
-        for standing in found:
-            write_json(json_of(standing, partitions))
+        for summary in found:
+            write_json(group_json(summary, partitions))
     elif found:
-        print_standings(console(), found, partitions)
-        _print_hints(standings(statuses), again(ctx, url, namespace))
+        print_groups(console(), found, partitions)
+        _print_hints(summaries(statuses), same_target_options(ctx, url, namespace))
     else:
-        terminal = console(stderr=True)
-        put(terminal, _hint(f"No consumer group reads namespace {plain(log.namespace)!r} yet; a Subscriber makes one."))
-
-
-def _hint(text: str) -> Text:
-    return Text(text, "dim")
+        note(f"no consumer group reads namespace {log.namespace!r} yet; a Subscriber makes one")
 
 
 def _print_hints(found: list[GroupSummary], options: str) -> None:
-    for standing in found:
-        name = shlex.quote(one_line(standing.group)) + options
-        for problem in standing.problems:
-            put(console(), _hint(f"\n{one_line(standing.group)} is not read in {one_line(problem)}"))
-        if standing.gaps:
-            lacks = f"{one_line(standing.group)} lacks {missing(standing.gaps)}, gone from the feed before it had them"
-            put(console(), _hint(f"\n{lacks}. From the sessions: session-log groups catch-up {name}"))
-            put(console(), _hint(f"Without them: session-log groups skip {name}"))
-        if parked := standing.total("parked"):
-            put(console(), _hint(f"\n{count(parked, 'event')} given up: session-log parked list {name}"))
+    for summary in found:
+        group = one_line(summary.group)
+        name = shlex.quote(group) + options
+        for problem in summary.problems:
+            _hint(f"\n{group} is not read in {one_line(problem)}")
+        if summary.gaps:
+            _hint(f"\n{group} is missing {missing(summary.gaps)}, trimmed before delivery.")
+            _hint(f"Read them from the sessions: session-log groups catch-up {name}")
+            _hint(f"Go on without them: session-log groups skip {name}")
+        if parked := summary.total("parked"):
+            _hint(f"\n{group} has parked {count(parked, 'event')}: session-log parked list {name}")
+
+
+def _hint(text: str) -> None:
+    put(console(), text, "dim")
 
 
 @app.command("catch-up", epilog="Example:\n\nsession-log groups catch-up audit")
@@ -78,14 +74,14 @@ def catch_up(
     url: UrlOption = None,
     namespace: NamespaceOption = None,
 ) -> None:
-    """Let a group read from the sessions what is gone from the feed before it was delivered.
+    """Let a group read from the sessions what was trimmed from the feed before it was delivered.
 
     Its consumers do it beside what is new. What they had already of that time may come again.
     """
     with opened(ctx, url, namespace) as log:
-        gaps = _settled(log, group, "catch_up", as_json)
+        gaps = _settle(log, group, "catch_up", as_json)
         if gaps and not as_json:
-            typer.echo(one_line(f"{group} reads {missing(gaps)} from the sessions{by_whom(log, group)}."))
+            typer.echo(one_line(f"{group} reads {missing(gaps)} from the sessions{when_read(log, group)}."))
 
 
 @app.command(epilog="Example:\n\nsession-log groups skip audit")
@@ -97,17 +93,17 @@ def skip(
     url: UrlOption = None,
     namespace: NamespaceOption = None,
 ) -> None:
-    """Let a group do without what is gone from the feed before it was delivered.
+    """Let a group skip what was trimmed from the feed before it was delivered.
 
     The events themselves stay in their sessions.
     """
-    somebody_there(yes, f"skip what {group!r} lacks")
+    require_tty(yes, f"skip what {group!r} is missing")
     with opened(ctx, url, namespace) as log:
-        if not yes and (lacking := standing_of(log, group).gaps):
-            confirm(f"Let {group} do without {missing(lacking)}?", "nothing was skipped")
-        gaps = _settled(log, group, "skip", as_json)
+        if not yes and (gaps := summary_of(log, group).gaps):
+            confirm(f"Let {group} skip {missing(gaps)}?", "nothing was skipped")
+        gaps = _settle(log, group, "skip", as_json)
     if gaps and not as_json:
-        typer.echo(one_line(f"{group} does without {missing(gaps)}."))
+        typer.echo(one_line(f"{group} skipped {missing(gaps)}."))
 
 
 @app.command(epilog="Examples:\n\nsession-log groups delete audit\n\nsession-log groups delete audit --yes --json")
@@ -123,27 +119,44 @@ def delete(
 
     The sessions are not touched. Stop its consumers first: one that still reads makes the group anew.
     """
-    somebody_there(yes, f"delete group {group!r}")
+    require_tty(yes, f"delete group {group!r}")
     with opened(ctx, url, namespace) as log:
-        standing = standing_of(log, group)
-        if readers := standing.consumers:
-            warning = f"{', '.join(readers)} read it within the last minute; one that still does makes it anew"
-            typer.echo(f"session-log: warning: {one_line(warning)}", err=True)
+        summary = summary_of(log, group)
+        if readers := summary.consumers:
+            warn(f"{', '.join(readers)} read it within the last minute; one that still does makes it anew")
         if not yes:
-            held = f"{count(standing.total('pending'), 'event')} in hand, {standing.total('parked'):,} parked"
+            held = f"{count(summary.total('pending'), 'event')} in hand, {summary.total('parked'):,} parked"
             confirm(f"Delete group {group}, {held}, for good?", "nothing was deleted")
         log.delete_group(group)
     if as_json:
-        write_json({"group": group, "deleted": True, "parked": standing.total("parked")})
+        write_json({"group": group, "deleted": True, "parked": summary.total("parked")})
     else:
         typer.echo(one_line(f"Deleted group {group}."))
 
 
-def _settled(log: SessionLog, group: str, how: Cure, as_json: bool) -> list[Gap]:
+def summary_of(log: SessionLog, group: str) -> GroupSummary:
+    """How a group stands.
+
+    Raises:
+        GroupNotFoundError: When there is none of this name.
+    """
+    found = {summary.group: summary for summary in summaries(log.groups())}
+    if group not in found:
+        raise GroupNotFoundError(group, list(found))
+    return found[group]
+
+
+def when_read(log: SessionLog, group: str) -> str:
+    """What a group waits for before it does what it was told; nothing while it has a consumer."""
+    is_read = any(one.active for one in log.groups() if one.group == group)
+    return "" if is_read else " as soon as it has a consumer: none is running"
+
+
+def _settle(log: SessionLog, group: str, how: GapResolution, as_json: bool) -> list[Gap]:
     gaps = log.settle_gaps(group, how)
     if as_json:
         for gap in gaps:
-            write_json({"group": group, **gap_as_json(gap)})
+            write_json({"group": group, **gap_json(gap)})
     if not gaps:
-        typer.echo(one_line(f"{group} lacks nothing."), err=True)
+        note(f"{group} is missing nothing")
     return gaps

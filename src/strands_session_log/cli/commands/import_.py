@@ -12,13 +12,11 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from ...session_log import SessionLog, keys_for
-from ..connection import PATIENCE, client_of
+from ... import SessionLog
+from ..context import PATIENCE, Target
 from ..exit_codes import Code, fail
-from ..layout import put
-from ..options import JsonOption, NamespaceOption, UrlOption
-from ..target import Target
-from ..terminal import console, count, one_line, write_json
+from ..options import DryRunOption, JsonOption, NamespaceOption, UrlOption, argument, option
+from ..terminal import console, count, one_line, put, warn, write_json
 
 if TYPE_CHECKING:
     from ...moving import Imported, ImportProgress, Source
@@ -35,19 +33,10 @@ _MARKS = {
     "failed": Text("✗ ", "red"),
 }
 
-SourceArgument = Annotated[
-    str,
-    typer.Argument(
-        metavar="SOURCE",
-        help="Where from: valkey-session-manager:URL, file-session:DIR or snapshots:DIR.",
-        show_default=False,
-    ),
-]
-SessionsOption = Annotated[
-    list[str] | None,
-    typer.Option("--session", metavar="SESSION", help="Only this session; repeatable.", show_default=False),
-]
-DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Write nothing, only tell what would be written.")]
+_SOURCE = "Where from: valkey-session-manager:URL, file-session:DIR or snapshots:DIR."
+
+SourceArgument = Annotated[str, argument("SOURCE", _SOURCE)]
+SessionsOption = Annotated[list[str] | None, option("--session", "SESSION", "Only this session; repeatable.")]
 
 
 def import_(
@@ -69,14 +58,13 @@ def import_(
 
     target = Target.of(ctx, url, namespace)
     try:
-        with open_source(source, PATIENCE) as store, client_of(target) as client:
-            # A server that may evict sessions is no place to move to, unlike one to read from: it is refused.
-            log = SessionLog(client, target.namespace, retry_for=PATIENCE, snapshot_key=keys_for(target.url))
+        # A server that may evict sessions is no place to move to, unlike one to read from: it is refused.
+        with open_source(source, PATIENCE) as store, target.open() as log:
             outcomes = _import(store, log, session or [], dry_run, as_json)
     except SourceError as error:
         fail(Code.USAGE, str(error))
     if not as_json:
-        put(console(), Text(_verdict(outcomes, dry_run)))
+        put(console(), _verdict(outcomes, dry_run))
     if outcomes["conflict"] or outcomes["failed"]:
         raise typer.Exit(Code.PROBLEMS)
 
@@ -121,7 +109,7 @@ def _print(terminal: Console, imported: Imported, dry_run: bool) -> None:
     name = (one_line(imported.session_id), "bold")
     put(terminal, Text.assemble(_MARKS[imported.outcome], name, f"  {_told(imported, dry_run)}"))
     for warning in imported.warnings:
-        typer.echo(f"session-log: warning: {one_line(f'{imported.session_id}: {warning}')}", err=True)
+        warn(f"{imported.session_id}: {warning}")
 
 
 def _told(imported: Imported, dry_run: bool) -> str:

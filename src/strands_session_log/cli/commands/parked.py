@@ -8,41 +8,26 @@ from contextlib import contextmanager
 from typing import Annotated
 
 import typer
-from rich.text import Text
 
-from ...errors import ParkedNotFoundError
-from ...session_log import SessionLog
-from ...subscription import ParkedEvent
-from ..completion import parked_ids
-from ..connection import opened
+from ... import ParkedEvent, Recorded, SessionLog
+from ...errors import (
+    CorruptEntryError,
+    EnvelopeMismatchError,
+    ParkedNotFoundError,
+    RevisionNotFoundError,
+    SessionNotFoundError,
+)
+from ..context import opened, same_target_options
 from ..exit_codes import Code, fail
-from ..groups import by_whom, standing_of
-from ..layout import put
-from ..options import GroupArgument, JsonOption, NamespaceOption, UrlOption
-from ..parked import as_json as json_of
-from ..parked import print_one, print_parked, recorded_of
-from ..prompts import YesOption, confirm, somebody_there
-from ..reading import as_json as json_of_event
-from ..target import again
-from ..terminal import console, count, one_line, plain, write_json
+from ..options import GroupArgument, JsonOption, ManyParkedArgument, NamespaceOption, ParkedArgument, UrlOption
+from ..prompts import YesOption, confirm, require_tty
+from ..render.events import event_json
+from ..render.parked import parked_json, print_one, print_parked
+from ..terminal import console, count, note, one_line, plain, put, write_json
+from .groups import summary_of, when_read
 
 app = typer.Typer(no_args_is_help=True)
 
-IdArgument = Annotated[
-    str,
-    typer.Argument(
-        metavar="PARKED_ID", help="Its name, as `list` prints it.", autocompletion=parked_ids, show_default=False
-    ),
-]
-IdsArgument = Annotated[
-    list[str] | None,
-    typer.Argument(
-        metavar="PARKED_ID",
-        help="Their names, as `list` prints them.",
-        autocompletion=parked_ids,
-        show_default=False,
-    ),
-]
 AllOption = Annotated[bool, typer.Option("--all", help="All that the group has parked.")]
 
 
@@ -66,29 +51,29 @@ def list_(
         found = _all(log, group)
     if as_json:
         for one in found:
-            write_json(json_of(one))
+            write_json(parked_json(one))
     elif found:
         print_parked(console(), found)
-        name = shlex.quote(plain(group)) + again(ctx, url, namespace)
-        put(console(), Text(f"\nOnce the cause is mended: session-log parked replay {name} --all", "dim"))
+        name = shlex.quote(plain(group)) + same_target_options(ctx, url, namespace)
+        put(console(), f"\nAfter fixing the cause: session-log parked replay {name} --all", "dim")
 
 
 @app.command(epilog="Example:\n\nsession-log parked show audit 3:1700000000000-0")
 def show(
     ctx: typer.Context,
     group: GroupArgument,
-    parked_id: IdArgument,
+    parked_id: ParkedArgument,
     as_json: JsonOption = False,
     url: UrlOption = None,
     namespace: NamespaceOption = None,
 ) -> None:
     """Show one of them, with the error and the event as it stands in its session."""
     with opened(ctx, url, namespace) as log:
-        with _known(log, group):
+        with _group_checked(log, group):
             one = log.parked(group).get(parked_id)
         recorded, problem = recorded_of(log, one)
     if as_json:
-        write_json({**json_of(one), "event": recorded and json_of_event(recorded), "problem": problem})
+        write_json({**parked_json(one), "event": recorded and event_json(recorded), "problem": problem})
     else:
         print_one(console(), one, recorded, problem)
 
@@ -99,20 +84,20 @@ def show(
 def replay(
     ctx: typer.Context,
     group: GroupArgument,
-    parked_id: IdsArgument = None,
+    parked_id: ManyParkedArgument = None,
     every: AllOption = False,
     as_json: JsonOption = False,
     url: UrlOption = None,
     namespace: NamespaceOption = None,
 ) -> None:
     """Have parked events tried again by the group's consumers; those that fail again are parked again."""
-    _either(parked_id, every)
+    _check_either(parked_id, every)
     with opened(ctx, url, namespace) as log:
         # What is about no event can only be dropped.
         named = parked_id or [one.parked_id for one in _all(log, group) if one.session_id]
-        with _known(log, group):
+        with _group_checked(log, group):
             replayed = log.parked(group).replay(named)
-        when = by_whom(log, group)
+        when = when_read(log, group)
     if as_json:
         write_json({"group": group, "replayed": replayed})
     elif replayed:
@@ -125,7 +110,7 @@ def replay(
 def drop(
     ctx: typer.Context,
     group: GroupArgument,
-    parked_id: IdsArgument = None,
+    parked_id: ManyParkedArgument = None,
     every: AllOption = False,
     yes: YesOption = False,
     as_json: JsonOption = False,
@@ -133,13 +118,13 @@ def drop(
     namespace: NamespaceOption = None,
 ) -> None:
     """Forget parked events for good: the group never handles them. The events themselves stay in their sessions."""
-    _either(parked_id, every)
-    somebody_there(yes, f"drop what {group!r} has parked")
+    _check_either(parked_id, every)
+    require_tty(yes, f"drop what {group!r} has parked")
     with opened(ctx, url, namespace) as log:
         named = parked_id or [one.parked_id for one in _all(log, group)]
         if named and not yes:
             confirm(f"Drop {count(len(named), 'event')} that {group} gave up on, for good?", "nothing was dropped")
-        with _known(log, group):
+        with _group_checked(log, group):
             dropped = log.parked(group).drop(named)
     if as_json:
         write_json({"group": group, "dropped": dropped})
@@ -147,22 +132,22 @@ def drop(
         typer.echo(one_line(f"Dropped {count(dropped, 'event')}."))
 
 
-def _either(parked_ids: list[str] | None, every: bool) -> None:
+def _check_either(parked_ids: list[str] | None, every: bool) -> None:
     if every == bool(parked_ids):
-        fail(Code.USAGE, "name what is meant, as `session-log parked list` prints it, or pass --all")
+        fail(Code.USAGE, "give the ids that `session-log parked list` prints, or --all")
 
 
 def _all(log: SessionLog, group: str) -> list[ParkedEvent]:
     """All that a group has parked; when that is nothing, it is said."""
     found = list(log.parked(group))
     if not found:
-        standing_of(log, group)
-        typer.echo(one_line(f"{group} has parked nothing."), err=True)
+        summary_of(log, group)
+        note(f"{group} has parked nothing")
     return found
 
 
 @contextmanager
-def _known(log: SessionLog, group: str) -> Iterator[None]:
+def _group_checked(log: SessionLog, group: str) -> Iterator[None]:
     """A group that does not exist has nothing of that name, either.
 
     Raises:
@@ -171,5 +156,19 @@ def _known(log: SessionLog, group: str) -> Iterator[None]:
     try:
         yield
     except ParkedNotFoundError:
-        standing_of(log, group)
+        summary_of(log, group)
         raise
+
+
+def recorded_of(log: SessionLog, one: ParkedEvent) -> tuple[Recorded | None, str]:
+    """The event itself, None when its session is gone; and why it is not shown, when it is not what was parked."""
+    if not one.session_id:
+        return None, ""
+    try:
+        found = log.event(one.session_id, one.id)
+        one.envelope.check(found)
+    except (SessionNotFoundError, RevisionNotFoundError):
+        return None, ""
+    except (CorruptEntryError, EnvelopeMismatchError) as error:
+        return None, str(error)
+    return found, ""

@@ -3,28 +3,34 @@
 from __future__ import annotations
 
 import shlex
+from functools import partial
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.text import Text
 
+from ... import EventId, SessionDiff, SessionLog
 from ...errors import UnansweredToolCallsError
-from ...ids import EventId
-from ...session_log import SessionLog
-from ...state.diff import SessionDiff
-from ..connection import opened
-from ..differences import finder, going_back_json, print_going_back
-from ..layout import put
-from ..options import ByOption, JsonOption, NamespaceOption, SessionArgument, UnansweredOption, UrlOption
-from ..points import PointArgument
-from ..prompts import YesOption, confirm, somebody_there
-from ..target import again
-from ..terminal import console, plain, write_json
+from ..context import opened, same_target_options
+from ..options import (
+    ByOption,
+    DryRunOption,
+    JsonOption,
+    NamespaceOption,
+    SessionArgument,
+    UnansweredOption,
+    UrlOption,
+    argument,
+)
+from ..points import stripped
+from ..prompts import YesOption, confirm, require_tty
+from ..render.diffs import going_back_json, print_going_back
+from ..terminal import console, heading, plain, put, write_json
 
 EPILOG = "Examples:\n\nsession-log rewind s-42 12 --dry-run\n\nsession-log rewind s-42 -5m --yes"
 
-DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Write nothing, only tell what would change.")]
+PointArgument = Annotated[str, argument("POINT", "Where to go back to.", callback=stripped)]
 
 
 def rewind(
@@ -44,9 +50,9 @@ def rewind(
     A POINT is a revision (12), an event id, an ISO time, or a relative time (-5m).
     """
     if not dry_run:
-        somebody_there(yes, f"rewind {session!r}")
+        require_tty(yes, f"rewind {session!r}")
     with opened(ctx, url, namespace) as log:
-        # A point that will be refused is so before anybody is asked.
+        # A point that will be refused is so before the user is asked.
         found = log.rewind(session, point, allow_unanswered=allowed, dry_run=True)
         if dry_run and as_json:
             write_json(_json(session, found, None, found.before.revision))
@@ -61,11 +67,14 @@ def rewind(
         if as_json:
             write_json(_json(session, found, rewound, before))
         else:
-            _tell(console(), session, found, rewound, _undo(log, session, before) + again(ctx, url, namespace))
+            undo = _undo(log, session, before) + same_target_options(ctx, url, namespace)
+            facts = f"back to revision {found.after.revision}, recorded by event {rewound}"
+            heading(console(), session, facts, "✓")
+            put(console(), f"  undo: {plain(undo)}", "dim")
 
 
 def _stood(log: SessionLog, session_id: str, rewound: EventId) -> int:
-    """The revision it was rewound from; others may have written while somebody was asked."""
+    """The revision it was rewound from; others may have written while the user was asked."""
     return EventId.parse(log.event(session_id, rewound).event.data["from"]).revision
 
 
@@ -80,9 +89,10 @@ def _undo(log: SessionLog, session_id: str, before: int) -> str:
 
 
 def _preview(terminal: Console, log: SessionLog, session_id: str, found: SessionDiff) -> None:
-    facts = f"  revision {found.before.revision} → back to {found.after.revision}"
-    put(terminal, Text.assemble((plain(session_id), "bold"), (facts, "dim")))
-    print_going_back(terminal, found, finder(log, session_id, found.before), finder(log, session_id, found.after))
+    facts = f"revision {found.before.revision} → back to {found.after.revision}"
+    heading(terminal, session_id, Text(facts, "dim"))
+    state = partial(log.state, session_id)
+    print_going_back(terminal, found, partial(state, found.before), partial(state, found.after))
 
 
 def _json(session_id: str, found: SessionDiff, rewound: EventId | None, before: int) -> dict[str, Any]:
@@ -94,9 +104,3 @@ def _json(session_id: str, found: SessionDiff, rewound: EventId | None, before: 
         "dry_run": rewound is None,
         "agents": going_back_json(found),
     }
-
-
-def _tell(terminal: Console, session_id: str, found: SessionDiff, rewound: EventId, undo: str) -> None:
-    facts = f"  back to revision {found.after.revision}, recorded by event {rewound}"
-    put(terminal, Text.assemble(("✓ ", "green"), (plain(session_id), "bold"), facts))
-    put(terminal, Text(f"  undo: {plain(undo)}", "dim"))

@@ -7,30 +7,20 @@ from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.text import Text
 
-from ...events import SessionInfo
-from ...ids import EventId, Revision, milliseconds, parse_point
-from ..connection import opened
-from ..exit_codes import Code, fail
-from ..layout import put, row, widths_of
-from ..options import JsonOption, NamespaceOption, UrlOption
-from ..terminal import age, console, local, plain, write_json
+from ... import SessionInfo
+from ..context import opened
+from ..options import JsonOption, NamespaceOption, UrlOption, option
+from ..terminal import age, console, local, narrowed, note, plain, put, put_table, write_json
 
 EPILOG = "Examples:\n\nsession-log sessions --before -1d\n\nsession-log sessions --json | jq -r .session_id"
-_GAPS = 8
+_HEADINGS = ("SESSION", "EVENTS", "CREATED", "LAST EVENT", "ACTIVE")
+_STYLES = {"SESSION": "cyan", "CREATED": "dim", "LAST EVENT": "dim"}
 _WIDEST_ID = 40
+_BEFORE = "Go on after a page by its cursor, or with what was active before a time: ISO, or relative (-1d)."
 
 LimitOption = Annotated[int, typer.Option("--limit", min=1, metavar="N", help="How many at most.")]
-BeforeOption = Annotated[
-    str | None,
-    typer.Option(
-        "--before",
-        metavar="CURSOR|TIME",
-        help="Go on after a page by its cursor, or with what was active before a time: ISO, or relative (-1d).",
-        show_default=False,
-    ),
-]
+BeforeOption = Annotated[str | None, option("--before", "CURSOR|TIME", _BEFORE)]
 
 
 def sessions(
@@ -42,33 +32,19 @@ def sessions(
     namespace: NamespaceOption = None,
 ) -> None:
     """List the sessions, most recently active first."""
-    start = None if before is None else _parse(before)
     with opened(ctx, url, namespace) as log:
         # One more than asked for tells whether there is a next page.
-        found = log.sessions(limit + 1, start)
+        found = log.sessions(limit + 1, before)
     page, more = found[:limit], len(found) > limit
     if as_json:
         for info in page:
             write_json(_json(info))
     elif page:
         _print(console(), page, more)
+    elif before is not None:
+        note(f"no session was last active before {before}")
     else:
-        _print_nothing(console(stderr=True), log.namespace, before)
-
-
-def _parse(before: str) -> SessionInfo | str:
-    """A cursor is `<ms>/<session id>`; everything else is a point in time, by the server's clock."""
-    ms, slash, session_id = before.partition("/")
-    if slash and ms.isascii() and ms.isdigit():
-        last = EventId(int(ms), 0).time
-        return SessionInfo(session_id, 0, last, last)
-    if isinstance(parse_point(before), Revision):
-        fail(Code.USAGE, f"--before {before!r} is neither a time nor a cursor, as --json prints them")
-    return before
-
-
-def _cursor(info: SessionInfo) -> str:
-    return f"{milliseconds(info.last_event_at)}/{info.session_id}"
+        note(f"there is no session in namespace {log.namespace!r} yet; `session-log demo` shows how one is made")
 
 
 def _json(info: SessionInfo) -> dict[str, Any]:
@@ -77,32 +53,19 @@ def _json(info: SessionInfo) -> dict[str, Any]:
         "revision": info.revision,
         "created_at": info.created_at.astimezone(timezone.utc),
         "last_event_at": info.last_event_at.astimezone(timezone.utc),
-        "cursor": _cursor(info),
+        "cursor": info.cursor,
     }
 
 
 def _print(terminal: Console, page: list[SessionInfo], more: bool) -> None:
     """On a narrow terminal, the age of the last event says enough."""
-    rows = [("SESSION", "EVENTS", "CREATED", "LAST EVENT", "ACTIVE"), *map(_cells, page)]
-    if sum(widths_of(rows)) + _GAPS > terminal.width:
-        rows = [(*cells[:3], cells[4]) for cells in rows]
-    widths = widths_of(rows)
-    widths[0] = min(widths[0], _WIDEST_ID)
-    styles = ["cyan", "", *["dim"] * (len(widths) - 3), ""]
-    for number, cells in enumerate(rows):
-        put(terminal, row(cells, widths, styles if number else ["bold"] * len(widths), right=[1]))
+    rows = narrowed(terminal, [_HEADINGS, *map(_cells, page)], ["LAST EVENT"])
+    styles = [_STYLES.get(str(name), "") for name in rows[0]]
+    put_table(terminal, rows, styles, [1], _WIDEST_ID, crop=False)
     if more:
-        put(terminal, Text(f"\nOlder ones: --before '{plain(_cursor(page[-1]))}'", "dim"))
+        put(terminal, f"\nOlder ones: --before '{plain(page[-1].cursor)}'", "dim")
 
 
 def _cells(info: SessionInfo) -> tuple[str, ...]:
     times = local(info.created_at), local(info.last_event_at), age(info.last_event_at)
     return plain(info.session_id), f"{info.revision:,}", *times
-
-
-def _print_nothing(terminal: Console, namespace: str, before: str | None) -> None:
-    if before is not None:
-        put(terminal, Text(f"No session was last active before {plain(before)}."))
-        return
-    put(terminal, Text(f"There is no session in namespace {plain(namespace)!r} yet."))
-    put(terminal, Text("An agent with a ValkeySessionManager makes one; `session-log demo` shows how.", "dim"))

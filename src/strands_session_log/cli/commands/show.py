@@ -9,30 +9,19 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from ...state import MessageRecord, SessionState
-from ..connection import opened
-from ..conversation import print_conversation
+from ... import MessageRecord, SessionState
+from ..context import opened
 from ..exit_codes import Code, fail
-from ..layout import put
-from ..options import JsonOption, NamespaceOption, SessionArgument, UrlOption
-from ..reading import told_integrity
-from ..terminal import age, console, count, local, one_line, plain, write_json
-from ..timeline import progress_of
+from ..options import AgentOption, JsonOption, NamespaceOption, SessionArgument, UrlOption, option
+from ..render.events import integrity_text
+from ..render.messages import print_conversation
+from ..render.timeline import progress_of
+from ..terminal import age, console, count, heading, local, one_line, put, write_json
 
 EPILOG = "Examples:\n\nsession-log show s-42 --at 12\n\nsession-log show s-42 --at -5m --agent researcher"
+_AT = "As it was then: a revision, an event id, an ISO time, or a relative time (-5m)."
 
-AtOption = Annotated[
-    str | None,
-    typer.Option(
-        "--at",
-        metavar="POINT",
-        help="As it was then: a revision, an event id, an ISO time, or a relative time (-5m).",
-        show_default=False,
-    ),
-]
-AgentOption = Annotated[
-    str | None, typer.Option("--agent", metavar="AGENT", help="Only this agent.", show_default=False)
-]
+AtOption = Annotated[str | None, option("--at", "POINT", _AT)]
 
 
 def show(
@@ -90,11 +79,10 @@ def _message(record: MessageRecord) -> dict[str, Any]:
 
 def _print(terminal: Console, session_id: str, state: SessionState) -> None:
     last = state.position.time
-    facts = f"  {count(state.revision, 'event')}, the last one {local(last)} ({age(last)})"
-    put(terminal, Text.assemble((plain(session_id), "bold"), (facts, "dim"), told_integrity(state.integrity)))
-    put(terminal, Text())
+    facts = Text(f"{count(state.revision, 'event')}, the last one {local(last)} ({age(last)})", "dim")
+    heading(terminal, session_id, facts + integrity_text(state.integrity) + "\n")
     print_conversation(terminal, state.agents.values())
     for name, data in state.multi_agents.items():
         put(terminal, Text.assemble((f"{one_line(name)}  ", "bold"), (progress_of(data), "dim")))
     if not state.agents and not state.multi_agents:
-        put(terminal, Text("No agent has spoken yet.", "dim"))
+        put(terminal, "No agent has spoken yet.", "dim")

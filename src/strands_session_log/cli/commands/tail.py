@@ -2,79 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta
 from typing import Annotated, TypeAlias, TypeVar
 
 import typer
 
-from ...codec.delta import Delta
-from ...events import Recorded
-from ...feed import Envelope
-from ...ids import START
-from ...session_log import SessionLog
-from ...tail import LivePosition, LiveTail
+from ... import START, AgentState, Delta, Envelope, EventId, FeedTail, LivePosition, LiveTail, Recorded, SessionLog
+from ...errors import CorruptEntryError, FeedGapError, LogForkedError, SessionNotFoundError
+from ...instrumentation import Detail, ServerAwaited, ServerWaitOver, add_hook, get_hooks, set_hooks
 from ..completion import session_ids
-from ..connection import opened
+from ..context import opened
 from ..exit_codes import Code, fail
-from ..following import (
-    agent_of,
-    follow,
-    json_of_live,
-    last_turn,
-    lister,
-    outages_told,
-    past_gaps,
-    revision_after,
-    state_before,
-    teller,
-)
-from ..following import as_json as json_of_envelope
-from ..options import JsonOption, NamespaceOption, UrlOption
-from ..reading import as_json as json_of
-from ..speaking import spoken
-from ..terminal import console, write_json
-from ..timeline import Timeline, Told
+from ..options import AgentOption, JsonOption, NamespaceOption, TypesOption, UrlOption, argument, option
+from ..playback import show_each, state_before
+from ..render.events import event_json
+from ..render.live import agent_of, envelope_json, envelope_printer, live_json, live_printer
+from ..render.messages import speaker
+from ..render.timeline import Timeline, Told, printer
+from ..terminal import console, note, warn, write_json
 
 EPILOG = (
     "Examples:\n\nsession-log tail s-42\n\nsession-log tail --since -10m --type 'message.*' --type 'tool.*'\n\n"
     "session-log tail --json | jq --unbuffered -c '[.session_id, .type, .facts]'"
 )
 _NOW = "now"
+_AFTER = "Of all sessions, or with --live, go on after a cursor."
+_LIVE = "Of one session, the messages, word by word; needs LiveTokens on the agent."
 
 T = TypeVar("T", Recorded, Told)
 LiveItem: TypeAlias = "Delta | Recorded"
 
 SessionArgument = Annotated[
-    str | None,
-    typer.Argument(
-        metavar="[SESSION]",
-        help="The session's id; all sessions if left out.",
-        autocompletion=session_ids,
-        show_default=False,
-    ),
+    str | None, argument("[SESSION]", "The session's id; all sessions if left out.", session_ids)
 ]
-SinceOption = Annotated[
-    str | None,
-    typer.Option("--since", metavar="POINT", help="What followed this point, too.", show_default=False),
-]
-AfterOption = Annotated[
-    str | None,
-    typer.Option(
-        "--after", metavar="CURSOR", help="Of all sessions, or with --live, go on after a cursor.", show_default=False
-    ),
-]
-TypeOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--type", metavar="TYPE", help="Only this type, or message.* for a family; repeatable.", show_default=False
-    ),
-]
-LiveOption = Annotated[
-    bool, typer.Option("--live", help="Of one session, the messages, word by word; needs LiveTokens on the agent.")
-]
-AgentOption = Annotated[
-    str | None, typer.Option("--agent", metavar="AGENT", help="Only this agent's.", show_default=False)
-]
+SinceOption = Annotated[str | None, option("--since", "POINT", "What followed this point, too.")]
+AfterOption = Annotated[str | None, option("--after", "CURSOR", _AFTER)]
+LiveOption = Annotated[bool, typer.Option("--live", help=_LIVE)]
 
 
 def tail(
@@ -82,7 +47,7 @@ def tail(
     session: SessionArgument = None,
     since: SinceOption = None,
     after: AfterOption = None,
-    types: TypeOption = None,
+    types: TypesOption = None,
     agent: AgentOption = None,
     live: LiveOption = False,
     as_json: JsonOption = False,
@@ -99,9 +64,9 @@ def tail(
         fail(Code.USAGE, "--after is for all sessions, or --live, and takes the place of --since")
     if live and (session is None or types):
         fail(Code.USAGE, "--live needs a session, and no --type: it prints messages")
-    with opened(ctx, url, namespace) as log, outages_told():
+    with opened(ctx, url, namespace) as log, _outages_noted():
         if live and session is not None:
-            _listen(log, session, _live_start(log, session, after, since, agent, as_json), agent, as_json)
+            _follow_live(log, session, _live_start(log, session, after, since, agent, as_json), agent, as_json)
         elif session is None:
             _follow_all(log, after or since or _NOW, types, agent, as_json)
         else:
@@ -113,13 +78,28 @@ def _follow_one(
 ) -> None:
     if as_json:
         with log.tail(session, since or _NOW, types or None, agent) as found:
-            _follow(found, lambda recorded: write_json(json_of(recorded)))
+            _show_each(found, lambda recorded: write_json(event_json(recorded)))
         return
-    start = last_turn(log, session, agent) if since is None else log.resolve(session, since)
+    start = _last_turn(log, session, agent) if since is None else log.resolve(session, since)
     terminal = console()
-    chronicle = Timeline(terminal, state_before(log, session, start))
+    timeline = Timeline(terminal, state_before(log, session, start))
     with log.tail(session, start, types or None, agent) as found:
-        _follow(chronicle.told(found), teller(terminal, session))
+        _show_each(timeline.told(found), printer(terminal, session))
+
+
+def _show_each(things: Iterable[T], show: Callable[[T], object]) -> None:
+    """Show them, and remember the last."""
+    last: Recorded | Told | None = None
+
+    def show_and_remember(thing: T) -> None:
+        nonlocal last
+        last = thing
+        show(thing)
+
+    def how_to_go_on() -> str:
+        return "" if last is None else f" after revision {last.id.revision}; --since {last.id} goes on"
+
+    show_each(things, show_and_remember, how_to_go_on)
 
 
 def _live_start(
@@ -130,43 +110,82 @@ def _live_start(
         return LivePosition.parse(after)
     if since is not None:
         return LivePosition(log.resolve(session, since))
-    return None if as_json else LivePosition(last_turn(log, session, agent))
+    return None if as_json else LivePosition(_last_turn(log, session, agent) or START)
 
 
-def _listen(log: SessionLog, session: str, start: LivePosition | None, agent: str | None, as_json: bool) -> None:
+def _follow_live(log: SessionLog, session: str, start: LivePosition | None, agent: str | None, as_json: bool) -> None:
     """What was said since a point, and then what is being said."""
     with log.live(session, after=start) as heard:
         items = (item for item in heard if agent in (None, agent_of(item)))
         if as_json:
-            _follow_live(items, lambda item: write_json(json_of_live(item, heard.position)), heard)
+            _show_live(items, lambda item: write_json(live_json(item, heard.position)), heard)
             return
         terminal = console()
-        chronicle = Timeline(terminal, state_before(log, session, start.event if start else START))
-        with spoken(terminal, chronicle, teller(terminal, session)) as show:
-            _follow_live(items, show, heard)
+        timeline = Timeline(terminal, state_before(log, session, start.event if start else None))
+        with live_printer(terminal, timeline, printer(terminal, session)) as show:
+            _show_live(items, show, heard)
 
 
-def _follow_live(things: Iterable[LiveItem], show: Callable[[LiveItem], object], heard: LiveTail) -> None:
-    follow(things, show, lambda: f"; --after {heard.position} goes on")
-
-
-def _follow(things: Iterable[T], show: Callable[[T], object]) -> None:
-    """Show them, and remember the last."""
-    last: Recorded | Told | None = None
-
-    def show_and_remember(thing: T) -> None:
-        nonlocal last
-        last = thing
-        show(thing)
-
-    follow(things, show_and_remember, lambda: revision_after(last))
+def _show_live(things: Iterable[LiveItem], show: Callable[[LiveItem], object], heard: LiveTail) -> None:
+    show_each(things, show, lambda: f"; --after {heard.position} goes on")
 
 
 def _follow_all(log: SessionLog, after: str, types: list[str] | None, agent: str | None, as_json: bool) -> None:
     with log.tail(after=after, types=types or None, agent=agent) as feed:
 
         def print_json(one: Envelope) -> None:
-            write_json(json_of_envelope(one, feed.position))
+            write_json(envelope_json(one, feed.position))
 
-        show = print_json if as_json else lister(console())
-        follow(past_gaps(feed), show, lambda: f"; --after {feed.position} goes on")
+        show = print_json if as_json else envelope_printer(console())
+        show_each(_past_gaps(feed), show, lambda: f"; --after {feed.position} goes on")
+
+
+def _past_gaps(feed: FeedTail) -> Iterator[Envelope]:
+    """The envelopes; what is missing between them, was replaced or written by others, is told and does not end it."""
+    while True:
+        try:
+            yield from feed
+            return
+        except (FeedGapError, LogForkedError, CorruptEntryError) as error:
+            warn(error)
+
+
+def _last_turn(log: SessionLog, session_id: str, agent: str | None) -> EventId | None:
+    """What precedes the last thing that a user told an agent; where the session stands when no user did.
+
+    A session that does not exist is waited for, which is told: its name may be a slip.
+    """
+    try:
+        state = log.state(session_id)
+    except SessionNotFoundError:
+        note(f"there is no session {session_id!r} yet; waiting for it")
+        return None
+    said = [_last_said(known) for name, known in state.agents.items() if agent in (None, name)]
+    last = max(filter(None, said), default=None)
+    return state.position if last is None else log.resolve(session_id, last.revision - 1)
+
+
+def _last_said(agent: AgentState) -> EventId | None:
+    messages = agent.messages
+    newest_first = (messages[at] for at in range(len(messages) - 1, -1, -1))
+    return next((record.id for record in newest_first if speaker(record.shown) == "user"), None)
+
+
+@contextmanager
+def _outages_noted() -> Iterator[None]:
+    """While this lasts, standard error tells at once that the server is waited for, why, and when it is back."""
+    before = get_hooks()
+    add_hook(_note_outage)
+    try:
+        yield
+    finally:
+        set_hooks(before)
+
+
+def _note_outage(detail: Detail) -> None:
+    match detail:
+        case ServerAwaited(reason=reason, seconds=seconds):
+            since = datetime.now() - timedelta(seconds=seconds)
+            note(f"{reason.rstrip('. ')}; waiting since {since:%H:%M:%S}")
+        case ServerWaitOver(seconds=seconds, is_back=True):
+            note(f"the server is back after {seconds:.1f} s")

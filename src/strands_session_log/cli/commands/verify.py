@@ -13,51 +13,30 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from ...audit import Anchor, Audited, Expect, Verification, anchors_in
-from ...event_log import Tombstone
+from ... import Anchor, Audited, Expect, SessionLog, Tombstone, Verification
 from ...files import open_named
-from ...session_log import SessionLog
 from ..completion import session_ids
-from ..connection import opened
+from ..context import opened
 from ..exit_codes import Code, fail
-from ..layout import put
-from ..options import JsonOption, NamespaceOption, UrlOption
+from ..options import JsonOption, NamespaceOption, UrlOption, argument, option
 from ..progress import progress
-from ..terminal import console, count, local, one_line, plain, write_json
+from ..terminal import console, count, heading, local, one_line, plain, put, write_json
 
 EPILOG = (
     "Examples:\n\nsession-log verify s-42 --json | jq -r .link\n\nsession-log anchor > anchors.txt\n\n"
     "session-log verify --all --expect-file anchors.txt"
 )
 
-OneSession = Annotated[
-    str | None,
-    typer.Argument(metavar="SESSION", help="The session's id.", autocompletion=session_ids, show_default=False),
-]
-AllOption = Annotated[
-    bool, typer.Option("--all", help="Verify every session of the namespace; print only problems, and a summary.")
-]
-ExpectOption = Annotated[
-    list[str] | None,
-    typer.Option(
-        "--expect",
-        metavar="REVISION:LINK",
-        help="A link that was noted elsewhere, which must still be there; repeatable.",
-        show_default=False,
-    ),
-]
-ExpectFileOption = Annotated[
-    str | None,
-    typer.Option(
-        "--expect-file",
-        metavar="FILE",
-        help="Such links, as `session-log anchor` prints them, as text or JSON; - for standard input.",
-        show_default=False,
-    ),
-]
-FeedOption = Annotated[
-    bool, typer.Option("--feed", help="Also find events that the feed should tell of and does not, and gaps in it.")
-]
+_ALL = "Verify every session of the namespace; print only problems, and a summary."
+_EXPECT = "A link that was noted elsewhere, which must still be there; repeatable."
+_EXPECT_FILE = "Such links, as `session-log anchor` prints them, as text or JSON; - for standard input."
+_FEED = "Also find events that the feed should tell of and does not, and gaps in it."
+
+OneSession = Annotated[str | None, argument("SESSION", "The session's id.", session_ids)]
+AllOption = Annotated[bool, typer.Option("--all", help=_ALL)]
+ExpectOption = Annotated[list[str] | None, option("--expect", "REVISION:LINK", _EXPECT)]
+ExpectFileOption = Annotated[str | None, option("--expect-file", "FILE", _EXPECT_FILE)]
+FeedOption = Annotated[bool, typer.Option("--feed", help=_FEED)]
 VerboseOption = Annotated[bool, typer.Option("--verbose", "-v", help="With --all, print the intact ones, too.")]
 
 
@@ -100,7 +79,7 @@ def _read(file: str) -> list[Anchor]:
     try:
         with nullcontext(typer.get_binary_stream("stdin")) if file == "-" else open_named(file) as opened:
             # A line that is no text is no anchor, and told to be none.
-            return list(anchors_in(io.TextIOWrapper(opened, encoding="utf-8", errors="replace")))
+            return list(Anchor.parse_lines(io.TextIOWrapper(opened, encoding="utf-8", errors="replace")))
     except OSError as error:
         fail(Code.USAGE, f"--expect-file {file}: cannot be read: {error.strerror}")
 
@@ -139,7 +118,7 @@ def _verify_all(log: SessionLog, anchors: Sequence[Anchor], feed: bool, verbose:
     if as_json:
         write_json({name: counted[name] for name in ("sessions", "intact", "broken", "problems_beside")})
     else:
-        put(console(), Text(_summary(counted)))
+        put(console(), _summary(counted))
     return not counted["broken"] and not counted["problems_beside"]
 
 
@@ -182,12 +161,11 @@ def _json(session_id: str, found: Verification) -> dict[str, Any]:
 
 def _print(terminal: Console, session_id: str, found: Verification) -> None:
     verdict = "chain intact" if found.ok else count(len(found.problems), "problem")
-    mark = Text("✓ ", "green") if found.ok else Text("✗ ", "red")
     link = f", link {found.link}" if found.link else ""
-    facts = f"  {count(found.revision, 'event')}{_descent(found)}, {verdict}{link}"
-    put(terminal, Text.assemble(mark, (plain(session_id), "bold"), facts))
+    facts = f"{count(found.revision, 'event')}{_descent(found)}, {verdict}{link}"
+    heading(terminal, session_id, facts, "✓" if found.ok else "✗")
     for line in _beside(found):
-        put(terminal, Text(f"    {line}", "dim"))
+        put(terminal, f"    {line}", "dim")
     _print_problems(terminal, found)
 
 
@@ -199,7 +177,7 @@ def _print_beside(terminal: Console, one: Audited) -> None:
 
 def _print_problems(terminal: Console, found: Verification) -> None:
     for problem in found.problems:
-        put(terminal, Text(f"    {one_line(problem)}", "red"))
+        put(terminal, f"    {one_line(problem)}", "red")
 
 
 def _descent(found: Verification) -> str:

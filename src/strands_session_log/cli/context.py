@@ -1,0 +1,83 @@
+"""Which server and namespace a command is about, and the log that is there."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+import typer
+
+from .. import DEFAULT_NAMESPACE, SessionLog
+from ..errors import EvictionPolicyError
+from ..server import masked
+from .terminal import warn
+
+DEFAULT_URL = "valkey://localhost:6379"
+URL_VARIABLE = "SESSION_LOG_URL"
+NAMESPACE_VARIABLE = "SESSION_LOG_NAMESPACE"
+PATIENCE = 1.0
+"""Seconds a server that is away is waited for: a person is sitting before the terminal."""
+
+
+class Target(NamedTuple):
+    """A server and a namespace on it.
+
+    Attributes:
+        url: The server.
+        namespace: First part of every key.
+    """
+
+    url: str
+    namespace: str
+
+    @classmethod
+    def of(cls, ctx: typer.Context, url: str | None, namespace: str | None) -> Target:
+        """What was asked for: after the command, before it, in the environment, or nowhere."""
+        url = url or given_first(ctx, "url") or os.environ.get(URL_VARIABLE)
+        namespace = namespace or given_first(ctx, "namespace") or os.environ.get(NAMESPACE_VARIABLE)
+        return cls(url or DEFAULT_URL, namespace or DEFAULT_NAMESPACE)
+
+    @property
+    def shown_url(self) -> str:
+        """The URL without its passwords."""
+        return masked(self.url)
+
+    def open(self, allow_eviction: bool = False) -> SessionLog:
+        """The log that is there."""
+        return SessionLog.connect(self.url, self.namespace, retry_for=PATIENCE, allow_eviction=allow_eviction)
+
+
+@contextmanager
+def opened(ctx: typer.Context, url: str | None, namespace: str | None) -> Iterator[SessionLog]:
+    """The log a command is about, closed afterwards.
+
+    Reading can lose nothing, so a server that may evict sessions is warned of here, not refused.
+    """
+    target = Target.of(ctx, url, namespace)
+    try:
+        log = target.open()
+    except EvictionPolicyError as error:
+        warn(f"maxmemory-policy is {error.policy}: the server may delete sessions; see `session-log doctor`")
+        log = target.open(allow_eviction=True)
+    with log:
+        yield log
+
+
+def given_first(ctx: typer.Context, name: str) -> str | None:
+    """The value of an option that stands before the command, or before the one it belongs to."""
+    above: Any = ctx.parent
+    while above is not None:
+        if value := above.params.get(name):
+            return str(value)
+        above = above.parent
+    return None
+
+
+def same_target_options(ctx: typer.Context, url: str | None, namespace: str | None) -> str:
+    """The options that lead another command to the same place: those that were typed, a password in them hidden."""
+    typed = {"url": url or given_first(ctx, "url"), "namespace": namespace or given_first(ctx, "namespace")}
+    shown = {name: masked(value) if name == "url" else value for name, value in typed.items() if value}
+    return "".join(f" --{name} {shlex.quote(value)}" for name, value in shown.items())

@@ -1,0 +1,138 @@
+"""How consumer groups stand, as commands tell it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any
+
+from rich.console import Console
+from rich.text import Text
+
+from ... import Gap, GroupStatus
+from ..terminal import Cell, count, narrowed, one_line, put_table, span
+
+_HEADINGS = ("GROUP", "LAG", "OLDEST", "PENDING", "PARKED", "REDELIVERED", "CONSUMERS", "LAST SEEN", "STATE")
+_BACKFILLS = {"history": "reads history", "between": "catches up", "replay": "replays"}
+_WIDEST_GROUP = 40
+_SPARE = ("REDELIVERED", "LAST SEEN")
+
+
+@dataclass(frozen=True, slots=True)
+class GroupSummary:
+    """A group in some partitions.
+
+    Attributes:
+        group: Its name.
+        places: How it stands in each; at least one.
+    """
+
+    group: str
+    places: Sequence[GroupStatus]
+
+    @property
+    def gaps(self) -> list[Gap]:
+        """What is gone and was not delivered."""
+        return [place.gap for place in self.places if place.gap]
+
+    @property
+    def backfill(self) -> list[str]:
+        """What is read beside the feed."""
+        return sorted({place.backfill for place in self.places if place.backfill})
+
+    @property
+    def consumers(self) -> list[str]:
+        """Those that were heard of within the last minute."""
+        return sorted({consumer for place in self.places for consumer in place.active})
+
+    @property
+    def idle_seconds(self) -> float | None:
+        """How long ago a consumer was last heard of; None for never."""
+        return min((place.idle_seconds for place in self.places if place.idle_seconds is not None), default=None)
+
+    @property
+    def is_abandoned(self) -> bool:
+        """Whether the feed is trimmed without regard to it."""
+        return any(place.abandoned for place in self.places)
+
+    @property
+    def problems(self) -> list[str]:
+        """What is broken, by partition."""
+        return [f"partition {place.partition}: {place.problem}" for place in self.places if place.problem]
+
+    @property
+    def lag_seconds(self) -> float:
+        """How old the oldest is that is not settled."""
+        return max(place.lag_seconds for place in self.places)
+
+    def total(self, name: str) -> int:
+        """The sum of a count over the partitions."""
+        return sum(getattr(place, name) for place in self.places)
+
+
+def summaries(statuses: Iterable[GroupStatus]) -> list[GroupSummary]:
+    """One for each group, in the order of their names."""
+    return [GroupSummary(group, list(places)) for group, places in groupby(statuses, lambda status: status.group)]
+
+
+def group_json(summary: GroupSummary, by_partition: bool = False) -> dict[str, Any]:
+    """Everything of it; of a single partition also which, and up to where all is settled there."""
+    (first, *_) = summary.places
+    place = {"partition": first.partition, "checkpoint": first.checkpoint} if by_partition else {}
+    counts = ("lag", "lag_seconds", "pending", "parked", "redeliveries")
+    found = {name: summary.lag_seconds if name == "lag_seconds" else summary.total(name) for name in counts}
+    return {
+        "group": summary.group,
+        **place,
+        **found,
+        "consumers": summary.consumers,
+        "idle_seconds": summary.idle_seconds,
+        "abandoned": summary.is_abandoned,
+        "gaps": [gap_json(gap) for gap in summary.gaps],
+        "backfill": summary.backfill,
+        "problems": summary.problems,
+    }
+
+
+def gap_json(gap: Gap) -> dict[str, Any]:
+    """Where it is, and how many it swallowed."""
+    places = {"partition": gap.after.partition, "after": gap.after.stream_id, "before": gap.before.stream_id}
+    return {**places, "missing": gap.missing}
+
+
+def missing(gaps: Iterable[Gap]) -> str:
+    """`12 envelopes`."""
+    return count(sum(gap.missing for gap in gaps), "envelope")
+
+
+def print_groups(terminal: Console, found: Sequence[GroupSummary], by_partition: bool = False) -> None:
+    """A table, a line for each."""
+    headings: Sequence[str] = (_HEADINGS[0], "PARTITION", *_HEADINGS[1:]) if by_partition else _HEADINGS
+    rows = narrowed(terminal, [headings, *(_cells(one, by_partition) for one in found)], _SPARE)
+    styles = ["cyan", *[""] * (len(rows[0]) - 1)]
+    put_table(terminal, rows, styles, range(1, rows[0].index("CONSUMERS") + 1), _WIDEST_GROUP)
+
+
+def _cells(summary: GroupSummary, by_partition: bool) -> tuple[Cell, ...]:
+    counts = [f"{summary.total(name):,}" for name in ("lag", "pending", "parked", "redeliveries")]
+    is_behind = summary.total("lag") + summary.total("pending") > 0
+    idle = summary.idle_seconds
+    return (
+        one_line(summary.group),
+        *([str(summary.places[0].partition)] if by_partition else []),
+        counts[0],
+        span(summary.lag_seconds) if is_behind else "-",
+        *counts[1:],
+        str(len(summary.consumers)),
+        "never" if idle is None else f"{span(idle)} ago",
+        _state(summary),
+    )
+
+
+def _state(summary: GroupSummary) -> Text:
+    missing = [f"missing {sum(gap.missing for gap in summary.gaps):,}"] if summary.gaps else []
+    backfill = dict.fromkeys(_BACKFILLS[kind.partition(" ")[0]] for kind in summary.backfill)
+    broken = ["broken"] if summary.problems else []
+    shown = ", ".join([*broken, *missing, *backfill, *(["abandoned"] if summary.is_abandoned else [])])
+    return Text(shown, "red" if broken or missing else "yellow")

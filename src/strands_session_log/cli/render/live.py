@@ -1,0 +1,152 @@
+"""What happens as it happens: words as they are spoken, and the envelopes of all sessions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console
+from rich.live import Live
+from rich.text import Text
+
+from ... import Delta, Envelope, Recorded
+from ..terminal import one_line, plain, put, row, widths_of
+from .events import event_json
+from .messages import fields
+from .timeline import Timeline, Told
+
+_STYLES = {"reasoning": "dim italic", "tool": "magenta", "input": "magenta"}
+_COLUMNS = ("dim", "bold", "", "cyan", "")
+_WIDEST = 24
+_LONG = 200
+_MARGIN = 3
+"""Lines of a terminal that stay free of what is being said."""
+
+
+class PartialMessage:
+    """The message an agent is saying, as far as it has come."""
+
+    def __init__(self) -> None:
+        self.message, self.text = "", Text()
+
+    def feed(self, delta: Delta) -> Text:
+        """Take the next piece; what is new to see of it."""
+        line = delta.line
+        if line.message != self.message or line.kind == "discarded":
+            self.message, self.text = line.message, Text()
+        if line.kind in ("discarded", "end"):
+            return Text()
+        said = f"\n→ {one_line(line.text)} " if line.kind == "tool" else plain(line.text)
+        new = Text(said, _STYLES.get(line.kind, ""))
+        self.text.append_text(new)
+        return new
+
+
+@contextmanager
+def live_printer(
+    terminal: Console, timeline: Timeline, tell: Callable[[Told], None]
+) -> Iterator[Callable[[Delta | Recorded], None]]:
+    """Shows pieces of messages as they come, and then the messages as they stand in the log.
+
+    Args:
+        terminal: Where to. On a terminal, the message takes the place of its pieces.
+        timeline: Turns events into text.
+        tell: Prints it.
+    """
+    agents: dict[str, PartialMessage] = {}
+    with _place(terminal) as (begin, end):
+
+        def show(item: Delta | Recorded) -> None:
+            if isinstance(item, Delta):
+                partial = agents.setdefault(item.line.agent, PartialMessage())
+                begin(partial, partial.feed(item))
+                return
+            end()
+            for told in timeline.told([item]):
+                tell(told)
+
+        yield show
+
+
+@contextmanager
+def _place(terminal: Console) -> Iterator[tuple[Callable[[PartialMessage, Text], object], Callable[[], object]]]:
+    """How to show what is being said, and how to make room for something else."""
+    if not terminal.is_terminal:
+        with _written(terminal) as written:
+            yield written
+        return
+    with Live(console=terminal, auto_refresh=False, transient=True) as region:
+
+        def begin(partial: PartialMessage, new: Text) -> None:
+            lines = partial.text.wrap(terminal, terminal.width)[-max(1, terminal.height - _MARGIN) :]
+            region.update(Text("\n").join(lines), refresh=True)
+
+        yield begin, lambda: region.update(Text(), refresh=True)
+
+
+@contextmanager
+def _written(terminal: Console) -> Iterator[tuple[Callable[[PartialMessage, Text], object], Callable[[], object]]]:
+    """Where nothing can be taken back: one after the other, each message on lines of its own."""
+    last = ""
+
+    def begin(partial: PartialMessage, new: Text) -> None:
+        nonlocal last
+        if last and new and last != partial.message:
+            terminal.file.write("\n")
+        if new:
+            last = partial.message
+            terminal.file.write(new.plain)
+
+    def end() -> None:
+        nonlocal last
+        if last:
+            terminal.file.write("\n")
+        last = ""
+
+    yield begin, end
+    end()
+
+
+def agent_of(item: Delta | Recorded) -> str:
+    """Who says it."""
+    return item.line.agent if isinstance(item, Delta) else item.event.agent
+
+
+def live_json(item: Delta | Recorded, cursor: object) -> dict[str, Any]:
+    """Everything of a piece of a message, or of a message, and how to go on behind it."""
+    if isinstance(item, Delta):
+        return {"id": str(item.id), **item.line._asdict(), "revision": item.revision, "cursor": str(cursor)}
+    return {**event_json(item), "cursor": str(cursor)}
+
+
+def envelope_json(one: Envelope, cursor: object) -> dict[str, Any]:
+    """Everything of an envelope, and how to go on behind it."""
+    return {
+        "session_id": one.session_id,
+        "id": str(one.id),
+        "type": one.type,
+        "agent": one.agent,
+        "link": one.link,
+        "facts": one.facts,
+        "cursor": str(cursor),
+    }
+
+
+def envelope_printer(terminal: Console) -> Callable[[Envelope], None]:
+    """Prints envelopes, one a line; columns widen when they have to."""
+    widths = [0] * len(_COLUMNS)
+
+    def show(one: Envelope) -> None:
+        nonlocal widths
+        cells = _cells(one)
+        widths = [max(pair) for pair in zip(widths, [*widths_of([cells])[:-1], 0], strict=True)]
+        put(terminal, row(cells, widths, _COLUMNS), crop=True)
+
+    return show
+
+
+def _cells(one: Envelope) -> tuple[str, ...]:
+    time = one.id.time.astimezone().strftime("%H:%M:%S")
+    session, agent = one_line(one.session_id, _WIDEST), one_line(one.agent, _WIDEST) or "-"
+    return time, session, agent, one_line(one.type), fields(one.facts, _LONG) if one.facts else ""

@@ -1,0 +1,181 @@
+"""What happened in a session, in order, as people read it: who said what, and what went on around it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+from rich.console import Console
+from rich.text import Text
+
+from ... import EventId, Recorded, SessionState
+from ...events import Event
+from ..terminal import hanging, heading, local, offset, one_line, put
+from .diffs import changed_lines
+from .events import summary
+from .messages import compact, fields, label_of, lines_of, message_at, speaker
+
+_UNTOLD = {"invocation.started", "model.completed", "tool.started"}
+"""Each is followed by something that tells more."""
+_ILL = {"failed", "gap"}
+_USUAL_AGENT = "default"
+
+
+class Told(NamedTuple):
+    """An event as text.
+
+    Attributes:
+        id: Where it stands.
+        text: All that is to be printed.
+    """
+
+    id: EventId
+    text: Text
+
+
+class Timeline:
+    """Turns events into text, one by one.
+
+    Args:
+        console: For whose width.
+        before: The session before the first of them.
+    """
+
+    def __init__(self, console: Console, before: SessionState) -> None:
+        self._console, self._before = console, before
+        self._began: int | None = None
+        self._agent = _USUAL_AGENT
+        self._states: dict[str, Any] = {name: agent.state for name, agent in before.agents.items()}
+        self._progress: dict[str, str] = {name: progress_of(data) for name, data in before.multi_agents.items()}
+        self._written: dict[tuple[str, int], int] = {}
+
+    def told(self, events: Iterable[Recorded]) -> Iterator[Told]:
+        """Those worth telling."""
+        for recorded in events:
+            who, lines = self._who(recorded.event), list(self._lines(recorded))
+            if lines:
+                self._began = recorded.id.ms if self._began is None else self._began
+                yield Told(recorded.id, self._heading(recorded.event) + self._laid_out(recorded, who, lines))
+
+    def _heading(self, event: Event) -> Text:
+        """Whose turn it is, where that changes; what is about the session as a whole is no agent's."""
+        if event.agent in ("", self._agent):
+            return Text()
+        self._agent = event.agent
+        return Text(f"── {one_line(event.agent)} ──\n", "bold")
+
+    def _laid_out(self, recorded: Recorded, who: str, lines: list[Text]) -> Text:
+        since = offset(recorded.id.ms - (self._began or 0))
+        label = label_of(f"{recorded.id.revision:>4}  {since:>7}", who)
+        return hanging(self._console, label, Text("\n").join(lines))
+
+    def _who(self, event: Event) -> str:
+        if not event.type.startswith("message."):
+            return ""
+        return one_line(event.data.get("role", "")) if event.is_erased else speaker(_shown(event.data))
+
+    def _lines(self, recorded: Recorded) -> Iterator[Text]:
+        event = recorded.event
+        match event.type.split("."):
+            case ["message", what]:
+                return self._message(recorded, what)
+            case ["agent", _] if not event.is_erased:
+                return self._agent_written(event)
+            case ["multi_agent", _] if not event.is_erased:
+                return self._multi_agent_written(event)
+            case ["window", "changed"] if not event.is_erased:
+                return self._window(event)
+            case ["session", "rewound"]:
+                return self._rewound(event)
+        return iter(()) if event.type in _UNTOLD else _plainly(event)
+
+    def _message(self, recorded: Recorded, what: str) -> Iterator[Text]:
+        event = recorded.event
+        index = event.data.get("message_id")
+        before = self._revision(event.agent, index)
+        if what == "added" and type(index) is int:
+            self._written[event.agent, index] = recorded.id.revision
+        if event.is_erased:
+            yield Text("(erased)", "dim italic")
+        else:
+            yield from lines_of(_shown(event.data))
+        if what != "added":
+            yield Text(f"({what}: what was said at {before})", "dim italic")
+
+    def _agent_written(self, event: Event) -> Iterator[Text]:
+        state = event.data.get("state")
+        state, before = state if isinstance(state, Mapping) else {}, self._states.get(event.agent)
+        self._states[event.agent] = state
+        if before is None:
+            yield Text(_words(event.type), "dim")
+        yield from changed_lines(before or {}, state)
+
+    def _multi_agent_written(self, event: Event) -> Iterator[Text]:
+        progress, before = progress_of(event.data), self._progress.get(event.agent)
+        self._progress[event.agent] = progress
+        if progress != before:
+            yield Text(f"{_words(event.type)}: {progress}", "dim")
+
+    def _window(self, event: Event) -> Iterator[Text]:
+        items = event.data.get("items")
+        items = items if isinstance(items, list) else []
+        ranges = [item for item in items if isinstance(item, list)]
+        stretches = [self._stretch(event.agent, item) for item in ranges]
+        yield Text(f"holds now: {', '.join(stretches) or 'nothing that was said before'}", "dim")
+        for item in items:
+            if isinstance(item, Mapping):
+                yield Text("and beside it: ", "dim") + Text(" ").join(lines_of(item.get("message")))
+
+    def _stretch(self, agent: str, bounds: Any) -> str:
+        match bounds:
+            case [int(first), int(last)]:
+                named = [str(self._revision(agent, index)) for index in (first, last)]
+                return " to ".join(dict.fromkeys(named))
+        return compact(bounds)
+
+    def _rewound(self, event: Event) -> Iterator[Text]:
+        for name in event.data.get("agents") or ():
+            self._states.pop(name, None)
+        yield Text(f"↶ {summary(event)}", "bold yellow")
+
+    def _revision(self, agent: str, index: Any) -> int | str:
+        """Where a message was said."""
+        if type(index) is not int:
+            return "?"
+        if (agent, index) in self._written:
+            return self._written[agent, index]
+        found = message_at(self._before, agent, index)
+        return found.id.revision if found else "?"
+
+
+def printer(terminal: Console, session_id: str) -> Callable[[Told], None]:
+    """Prints what is told, under a heading with the time of the first."""
+    has_begun = False
+
+    def show(thing: Told) -> None:
+        nonlocal has_begun
+        if not has_begun:
+            heading(terminal, session_id, Text(f"from {local(thing.id.time, '%H:%M:%S')}\n", "dim"))
+        has_begun = True
+        put(terminal, thing.text)
+
+    return show
+
+
+def progress_of(multi_agent: Any) -> str:
+    """How far a graph or swarm is."""
+    names = ("type", "status", "completed_nodes", "node_history")
+    return fields({name: multi_agent[name] for name in names if name in multi_agent})
+
+
+def _shown(data: Mapping[str, Any]) -> Any:
+    return data.get("redact_message") or data.get("message")
+
+
+def _plainly(event: Event) -> Iterator[Text]:
+    told = ": ".join(filter(None, (_words(event.type), summary(event))))
+    yield Text(told, "red" if event.type.rpartition(".")[2] in _ILL else "dim")
+
+
+def _words(type_: str) -> str:
+    return one_line(type_.replace(".", " ").replace("_", " "))

@@ -1,0 +1,59 @@
+"""A server looked at before a log is kept on it; also one that would be refused."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..scripts.roles import ROLES
+from ..server import Finding, ServerReport, advice, connect, inspect, release
+from ..server.border import with_retries
+from ..snapshot.keys import KEY_FILE_VARIABLE, authenticator, keys_for
+from .log import DEFAULT_NAMESPACE
+
+_ROLES = {role.name: role.commands for role in ROLES}
+
+
+@dataclass(frozen=True, slots=True)
+class ServerInspection:
+    """What a server is, and what should be changed for it to keep sessions well.
+
+    Attributes:
+        report: What it says about itself, and which roles the user can take.
+        findings: One for each subject of which something can be said.
+    """
+
+    report: ServerReport
+    findings: tuple[Finding, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Whether a log can be kept on it; there may be warnings."""
+        return all(finding.level != "error" for finding in self.findings)
+
+
+def inspect_server(url: str, namespace: str = DEFAULT_NAMESPACE, *, retry_for: float = 10.0) -> ServerInspection:
+    """Look at a server as `session-log doctor` does; a user who may do no more than PING sees less.
+
+    Args:
+        url: As for `SessionLog.connect`.
+        namespace: The log whose keys the user must be allowed to touch.
+        retry_for: For how many seconds a server that is away is waited for.
+
+    Raises:
+        InvalidUrlError: When the URL is none.
+        ServerUnavailableError: When the server cannot be reached.
+    """
+    client = connect(url)
+    try:
+        report = with_retries(lambda: inspect(client, namespace, _ROLES), retry_for)
+    finally:
+        release(client)
+    return ServerInspection(report, (*advice(report), _snapshots(url)))
+
+
+def _snapshots(url: str) -> Finding:
+    """Whether what is read faster than by folding the log could be forged."""
+    if authenticator(keys_for(url)).has_key:
+        return Finding("ok", "snapshots", "authenticated: only snapshots written with a key are read")
+    found = "not authenticated: a forged one is read until verify finds it"
+    return Finding("ok", "snapshots", f"{found}; {KEY_FILE_VARIABLE} names no file with keys")
