@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import suppress
 from contextvars import ContextVar
 from dataclasses import fields
@@ -107,18 +107,14 @@ class NodeRuns:
         return run
 
 
-def listen_to_nodes(orchestrator: Any) -> Iterable[str]:
-    """Hear of all agents that are nodes, also of graphs and swarms within; returns the names of their transcripts."""
-    return list(_listen_to_nodes(orchestrator, orchestrator.id))
-
-
-def _listen_to_nodes(orchestrator: Any, above: str) -> Iterable[str]:
+def listen_to_nodes(orchestrator: Any, above: str) -> Iterator[str]:
+    """Hear of all agents that are nodes, also of graphs and swarms within; the names of their transcripts."""
     for node_id in dict(getattr(orchestrator, "nodes", {})):
         executor, name = _executor(orchestrator, node_id), node_name(above, node_id)
         if _listener(executor) and hasattr(executor, "messages"):
             yield name
         else:
-            yield from _listen_to_nodes(executor, name)
+            yield from listen_to_nodes(executor, name)
 
 
 def _executor(orchestrator: Any, node_id: str) -> Any:
