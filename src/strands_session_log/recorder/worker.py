@@ -13,6 +13,7 @@ from math import inf
 from typing import Any, NamedTuple, TypeAlias
 from weakref import WeakSet
 
+from ..concurrency import WorkerThread
 from ..errors import ConcurrentWriteError, ServerRefusedError, SessionLogError, SessionLostError, UnknownOutcomeError
 from ..errors.quoting import described
 from ..event_log import EventLog, Life
@@ -147,7 +148,7 @@ class Worker:
         self._written_at = 0.0
         self._losses = Losses(self._agent_id)
         self._changed = threading.Condition()
-        self._thread: threading.Thread | None = None
+        self._thread = WorkerThread("session-recorder")
         self._closing = self._busy = self._tries_once = False
         self._leaving = ""
         self._batch = _BATCH
@@ -260,17 +261,15 @@ class Worker:
 
     def _wake(self) -> bool:
         self._changed.notify_all()
-        if not self._steps or self._closing or (self._thread and self._thread.is_alive()):
+        if not self._steps or self._closing or self._thread.is_alive:
             return True
         try:
-            thread = threading.Thread(target=self._run, name="session-recorder", daemon=True)
             self._busy = False
-            thread.start()
-            self._thread = thread
+            self._thread.start(self._run)
         except RuntimeError as error:
             self._warn(error)
             self._trouble = _text(error)
-        return self._thread is not None and self._thread.is_alive()
+        return self._thread.is_alive
 
     def _run(self) -> None:
         while batch := self._take():
@@ -290,7 +289,7 @@ class Worker:
                 self._lose_what_waits()
             self._busy = bool(self._steps) and not self._closing
             if not self._busy:
-                self._thread = None
+                self._thread.rest()
             return list(islice(self._steps, self._batch)) if self._busy else []
 
     def _lose_what_waits(self) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
@@ -13,6 +12,7 @@ from typing import Protocol
 
 from valkey import ValkeyCluster
 
+from ..concurrency import Channel, ProcessBound
 from ..errors import FeedGapError, SessionLogError
 from ..event_log import EventLog
 from ..events import selector
@@ -23,7 +23,6 @@ from .acknowledger import Acknowledger
 from .assignment import PartitionAssignment
 from .backfill import Backfill
 from .bodies import Bodies
-from .channel import Channel
 from .counters import Counters
 from .credits import Credits
 from .delivery import BaseDelivery
@@ -63,7 +62,7 @@ class Consumer:
     """
 
     def __init__(self, log: HasEvents, settings: SubscriptionSettings, kind: type[BaseDelivery]) -> None:
-        events, self._is_stopping, self._pid = log.events, False, os.getpid()
+        events, self._is_stopping, self._process = log.events, False, ProcessBound()
         self.settings, self.counters = settings, Counters(settings.group)
         self.settles_all, self._tell_at = False, 0.0
         self._events, self._feeds = events, cycle(range(events.keyspace.partitions))
@@ -164,7 +163,7 @@ class Consumer:
 
     def close(self, error: BaseException | None) -> None:
         """Stop, and tell the server of everything; what was begun and not settled has failed if there was an error."""
-        if os.getpid() != self._pid:
+        if self._process.is_elsewhere:
             # A forked process has none of the threads, and nothing of this is its own.
             return
         self.stop()
