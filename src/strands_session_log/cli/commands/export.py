@@ -11,9 +11,9 @@ import typer
 from ... import SessionLog
 from ...errors import SessionNotFoundError
 from ..completion import session_ids
-from ..context import opened
+from ..context import CommandCall
 from ..exit_codes import DAMAGED, Code, fail
-from ..options import JsonOption, NamespaceOption, UrlOption, argument, option
+from ..options import argument, command, option
 from ..terminal import console, count, heading, note, plain, warn, write_json
 
 EPILOG = (
@@ -28,15 +28,13 @@ AllOption = Annotated[bool, typer.Option("--all", help="Export every session of 
 ForceOption = Annotated[bool, typer.Option("--force", help="Replace the directories of sessions that have one.")]
 
 
+@command
 def export(
-    ctx: typer.Context,
+    call: CommandCall,
     to: ToOption,
     session: SessionsArgument = None,
     every: AllOption = False,
     force: ForceOption = False,
-    as_json: JsonOption = False,
-    url: UrlOption = None,
-    namespace: NamespaceOption = None,
 ) -> None:
     """Write sessions to directories Strands' FileSessionManager resumes from.
 
@@ -47,9 +45,9 @@ def export(
         fail(Code.USAGE, f"--to {kind!r} is not known; it can be {_KIND}")
     if every == bool(session):
         fail(Code.USAGE, "export takes either sessions or --all")
-    with opened(ctx, url, namespace) as log:
+    with call.opened() as log:
         names: Iterable[str] = log.session_ids() if every else session or []
-        written = [_export(log, name, directory, force, every, as_json) for name in dict.fromkeys(names)]
+        written = [_export(log, name, directory, force, every, call.as_json) for name in dict.fromkeys(names)]
     if not all(written):
         raise typer.Exit(Code.PROBLEMS)
 

@@ -9,9 +9,9 @@ import typer
 from rich.console import Console
 
 from ... import CheckedEvents, EventId, Recorded
-from ..context import opened
+from ..context import CommandCall
 from ..exit_codes import Code, fail
-from ..options import AtOption, JsonOption, NamespaceOption, SessionArgument, UrlOption, option
+from ..options import AtOption, SessionArgument, command, option
 from ..playback import Shortened, pace, seconds, show_each, state_before
 from ..render.events import event_json, note_integrity, note_no_match
 from ..render.timeline import Timeline, Told, printer
@@ -45,8 +45,9 @@ MaxPauseOption = Annotated[
 ]
 
 
+@command
 def replay(
-    ctx: typer.Context,
+    call: CommandCall,
     session: SessionArgument,
     at: AtOption = None,
     start: FromOption = None,
@@ -54,9 +55,6 @@ def replay(
     follow: FollowOption = False,
     speed: SpeedOption = None,
     max_pause: MaxPauseOption = None,
-    as_json: JsonOption = False,
-    url: UrlOption = None,
-    namespace: NamespaceOption = None,
 ) -> None:
     """Print a session as it happened, in the order of its log.
 
@@ -66,19 +64,19 @@ def replay(
     """
     if not follow and (speed, max_pause) != (None, None):
         fail(Code.USAGE, "--speed and --max-pause need --follow")
-    with opened(ctx, url, namespace) as log:
+    with call.opened() as log:
         log.head(session)
         before = None if start is None else _just_before(log.resolve(session, start))
         found = log.read_checked(session, before, at)
         player = _Player(agent, speed or 1.0, _MAX_PAUSE if max_pause is None else max_pause)
-        if as_json:
+        if call.as_json:
             player.play(player.selected(found), _json_printer(found), follow)
         else:
             timeline = Timeline(console(), state_before(log, session, before))
             player.play(timeline.told(player.selected(found)), _printer(console(), session), follow)
         if player.found_nothing:
             note_no_match(session, log.head(session).revision)
-        elif found.integrity.is_broken or not as_json:
+        elif found.integrity.is_broken or not call.as_json:
             note_integrity(found.integrity)
 
 

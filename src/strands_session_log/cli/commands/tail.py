@@ -13,9 +13,9 @@ from ... import START, AgentState, Delta, Envelope, EventId, FeedTail, LivePosit
 from ...errors import CorruptEntryError, FeedGapError, LogForkedError, SessionNotFoundError
 from ...instrumentation import Detail, ServerAwaited, ServerWaitOver, add_hook, get_hooks, set_hooks
 from ..completion import session_ids
-from ..context import opened
+from ..context import CommandCall
 from ..exit_codes import Code, fail
-from ..options import AgentOption, JsonOption, NamespaceOption, TypesOption, UrlOption, argument, option
+from ..options import AgentOption, TypesOption, argument, command, option
 from ..playback import show_each, state_before
 from ..render.events import event_json
 from ..render.live import agent_of, envelope_json, envelope_printer, live_json, live_printer
@@ -42,17 +42,15 @@ AfterOption = Annotated[str | None, option("--after", "CURSOR", _AFTER)]
 LiveOption = Annotated[bool, typer.Option("--live", help=_LIVE)]
 
 
+@command
 def tail(
-    ctx: typer.Context,
+    call: CommandCall,
     session: SessionArgument = None,
     since: SinceOption = None,
     after: AfterOption = None,
     types: TypesOption = None,
     agent: AgentOption = None,
     live: LiveOption = False,
-    as_json: JsonOption = False,
-    url: UrlOption = None,
-    namespace: NamespaceOption = None,
 ) -> None:
     """Print what happens as it happens, in one session or in all, until Ctrl-C.
 
@@ -64,13 +62,14 @@ def tail(
         fail(Code.USAGE, "--after is for all sessions, or --live, and takes the place of --since")
     if live and (session is None or types):
         fail(Code.USAGE, "--live needs a session, and no --type: it prints messages")
-    with opened(ctx, url, namespace) as log, _outages_noted():
+    with call.opened() as log, _outages_noted():
         if live and session is not None:
-            _follow_live(log, session, _live_start(log, session, after, since, agent, as_json), agent, as_json)
+            start = _live_start(log, session, after, since, agent, call.as_json)
+            _follow_live(log, session, start, agent, call.as_json)
         elif session is None:
-            _follow_all(log, after or since or _NOW, types, agent, as_json)
+            _follow_all(log, after or since or _NOW, types, agent, call.as_json)
         else:
-            _follow_one(log, session, since, types, agent, as_json)
+            _follow_one(log, session, since, types, agent, call.as_json)
 
 
 def _follow_one(
