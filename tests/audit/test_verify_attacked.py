@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import pytest
@@ -149,6 +150,10 @@ def _envelopes(log: SessionLog, feed: Sequence[Any]) -> list[Any]:
     return found
 
 
+def _events(log: SessionLog, name: str) -> list[Any]:
+    return list(log.read(name))
+
+
 def seen(log: SessionLog) -> list[Any]:
     """What readers see; those that are refused see something else."""
 
@@ -165,9 +170,7 @@ def seen(log: SessionLog) -> list[Any]:
         lambda: log.sessions(),
     ]
     for name in ("s", "f", "gone"):
-        readers.append(lambda name=name: list(log.read(name)))
-        readers.append(lambda name=name: log.state(name))
-        readers.append(lambda name=name: log.anchor(name))
+        readers += [partial(_events, log, name), partial(log.state, name), partial(log.anchor, name)]
     return list(map(attempt, readers))
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from strands_session_log import Anchor, SessionLog, chain, errors, events
 from strands_session_log.audit import witness
+from strands_session_log.event_log import reader
 from support.command_line import Run, message
 from support.tampering import Fields, entries_of, forge_all, moved_by, put, tamper
 
@@ -282,7 +283,7 @@ def test_all_sessions_take_one_pass_over_the_feed_of_each_partition(
     for number in range(20):
         fill(log, 3, f"s{number}")
     asked: list[str] = []
-    fetch = witness.fetch
+    fetch = reader.fetch
 
     def spy(client: Any, key: str, start: str, end: str, count: int, command: bytes = b"XRANGE") -> Any:
         asked.extend([key] if command == b"XRANGE" else [])

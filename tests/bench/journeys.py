@@ -51,7 +51,7 @@ def walk(way: Callable[[], object]) -> Journey:
         way()
     finally:
         sys.setprofile(None)
-        threading.setprofile(None)  # type: ignore[arg-type]
+        threading.setprofile(None)
     return journey
 
 

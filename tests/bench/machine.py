@@ -8,6 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from strands_session_log import SessionLog
+from support.clients import client_of
 
 _PACKAGES = (
     "strands-session-log",
@@ -23,7 +24,7 @@ _PACKAGES = (
 def description() -> list[tuple[str, str]]:
     """Names and values."""
     with SessionLog.connect("embedded:") as log:
-        server = log.client.info("server").get("valkey_version", "")
+        server = client_of(log).info("server").get("valkey_version", "")
     packages = ", ".join(f"{name} {_version(name)}" for name in _PACKAGES)
     python = f"{platform.python_implementation()} {platform.python_version()}"
     return [

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 from textwrap import fill
+from typing import Any
 
 from .report import number, target
 from .rows import Row
@@ -30,13 +31,13 @@ def draw(rows: Sequence[Row], path: Path) -> None:
     pyplot.close(figure)
 
 
-def _bars(axes: object, measured: Sequence[Row]) -> None:
-    allowances = [row.allowance for row in measured]
+def _bars(axes: Any, measured: Sequence[Row]) -> None:
+    allowances = [row.allowance or 0.0 for row in measured]
     least = min([0.1, *(one for one in allowances if one)]) / 2
     colors = [_MET if row.verdict == "met" else _MISSED for row in measured]
     labels = [fill(row.name.replace("`", ""), 62) for row in measured]
     bars = axes.barh(labels, [one - least for one in allowances], left=least, color=colors)
-    axes.bar_label(bars, [f"  {number(row.ratio)}  (target {target(row)})" for row in measured], fontsize=9)
+    axes.bar_label(bars, [f"  {number(row.ratio or 0.0)}  (target {target(row)})" for row in measured], fontsize=9)
     axes.set_xlim(least, max([1.0, *allowances]) * 4)
     axes.tick_params(axis="y", labelsize=8)
     axes.invert_yaxis()

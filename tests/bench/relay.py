@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from queue import SimpleQueue
@@ -25,6 +25,8 @@ def relay(port: int, delay: float) -> Iterator[str]:
     """The URL of a server that stands on a local port, so many seconds away."""
     command = [sys.executable, str(Path(__file__)), str(port), str(delay)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
         try:
             yield f"valkey://{_HOST}:{int(process.stdout.readline())}"
         finally:
@@ -71,7 +73,7 @@ def _deliver(sink: socket.socket, under_way: SimpleQueue[tuple[float, bytes]]) -
             sink.sendall(data)
 
 
-def _in_background(work: object, *arguments: object) -> None:
+def _in_background(work: Callable[..., object], *arguments: object) -> None:
     threading.Thread(target=work, args=arguments, daemon=True).start()
 
 

@@ -14,6 +14,7 @@ from strands.types.session import Session, SessionAgent, SessionMessage, Session
 
 from strands_session_log import SessionLog, ValkeySessionManager, events
 from strands_session_log.testing.model import ScriptedModel
+from support.clients import client_of
 
 from .measuring import Run
 from .text import message
@@ -74,7 +75,7 @@ def fill(run: Run, log: SessionLog, session_id: str, happened: Iterable[events.E
 def calm(log: SessionLog) -> None:
     """Wait until snapshots are saved and the server has rewritten its append-only file, if it does."""
     settle(log)
-    while any(map(log.client.info("persistence").get, ("aof_rewrite_in_progress", "aof_rewrite_scheduled"))):
+    while any(map(client_of(log).info("persistence").get, ("aof_rewrite_in_progress", "aof_rewrite_scheduled"))):
         time.sleep(0.05)
 
 

@@ -96,7 +96,7 @@ def test_catching_up_brings_what_was_lost(lacking: SessionLog, run: Run) -> None
     said = run("groups", "catch-up", "audit").stdout
     assert said.startswith("audit reads 2 envelopes from the sessions")
     assert run("groups", "catch-up", "audit").stderr == "session-log: audit is missing nothing\n"
-    seen = set()
+    seen = set[int]()
     with Subscriber(lacking, "audit") as deliveries:
         while not {7, 8, 9} <= seen:
             delivery = next(deliveries)

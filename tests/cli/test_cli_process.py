@@ -12,13 +12,14 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from subprocess import PIPE
 
 import pytest
 
 import strands_session_log
 from strands_session_log import SessionLog, events
 from support import FaultProxy, wait_until
-from support.programs import COMMAND_LINE, PIPE, Program, run
+from support.programs import COMMAND_LINE, Program, run
 from support.servers import Server
 
 SOURCE = str(Path(strands_session_log.__file__).parents[1])
@@ -189,7 +190,7 @@ def test_an_interrupted_command_ends_with_130_and_without_a_traceback(
     environment: Mapping[str, str], tcp_server: Server, proxy: FaultProxy
 ) -> None:
     proxy.hold_replies()
-    command = [EXECUTABLE, "sessions", "--url", proxy.url]
+    command = [str(EXECUTABLE), "sessions", "--url", proxy.url]
     with subprocess.Popen(command, env=environment, stderr=PIPE, text=True) as process:
         wait_until(lambda: proxy.connections, "the command to wait for the server")
         interrupt(process)
@@ -244,5 +245,5 @@ def test_the_executable_prints_its_version(environment: Mapping[str, str]) -> No
 
 
 def test_the_executable_finds_what_is_in_the_environment(log: SessionLog, environment: Mapping[str, str]) -> None:
-    printed = subprocess.run([EXECUTABLE, "sessions"], env=environment, capture_output=True, text=True, check=True)
+    printed = subprocess.run([str(EXECUTABLE), "sessions"], env=environment, capture_output=True, text=True, check=True)
     assert "s-42" in printed.stdout

@@ -8,6 +8,7 @@ import signal
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
+from subprocess import PIPE
 
 import pytest
 
@@ -16,7 +17,7 @@ from strands_session_log import SessionLog, events
 from strands_session_log.cli.commands import replay
 from strands_session_log.cli.playback import pace
 from support.command_line import Run, message
-from support.programs import COMMAND_LINE, PIPE, Program
+from support.programs import COMMAND_LINE, Program
 
 GONE = {"role": "user", "content": [{"text": "[removed]"}]}
 

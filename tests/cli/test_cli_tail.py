@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from queue import Queue
+from subprocess import PIPE
 from threading import Thread
 
 import pytest
@@ -21,7 +22,7 @@ from strands_session_log import LiveTokens, SessionLog, ValkeySessionManager, ev
 from support import wait_until
 from support.command_line import Run, message
 from support.following import SOON
-from support.programs import COMMAND_LINE, PIPE, Program
+from support.programs import COMMAND_LINE, Program
 from support.servers import Server
 from support.speaking import SpeakingModel, speaking
 
@@ -63,7 +64,7 @@ class Following:
     def complaint(self) -> str:
         """The next line on standard error."""
         assert self._process.stderr is not None
-        return self._process.stderr.readline()
+        return str(self._process.stderr.readline())
 
     def interrupt(self) -> tuple[int, str]:
         """End it as Ctrl-C does, pressed again if need be: its exit code, and what it says then."""

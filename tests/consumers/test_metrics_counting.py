@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import pytest
@@ -47,7 +46,7 @@ class Odd(NamedTuple):
 
 
 @pytest.fixture
-def counted() -> Iterator[Counted]:
+def counted() -> Counted:
     return Counted()
 
 

@@ -15,12 +15,12 @@ from collections.abc import Iterable, Iterator
 from concurrent import futures
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta, timezone
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 from prometheus_client import CollectorRegistry
 
-from strands_session_log import ServerReport, SessionLog, events
+from strands_session_log import GroupStatus, ServerReport, SessionLog, events
 from strands_session_log.server import inspect_all
 from strands_session_log_consumers.metrics import serving
 from strands_session_log_consumers.metrics.looking import Look
@@ -268,7 +268,7 @@ def test_what_was_asked_before_the_end_is_still_answered() -> None:
         with Endpoint(app, "127.0.0.1", 0) as endpoint:
             answer = pool.submit(ask, endpoint, "/metrics")
             assert asked.wait(10)
-            pool.submit(lambda: (threading.Event().wait(0.2), go_on.set()))
+            threading.Timer(0.2, go_on.set).start()
         assert answer.result() == (200, "\0" * (4 << 20))
     with pytest.raises(ConnectionRefusedError):
         connect(endpoint)
@@ -300,18 +300,11 @@ def test_it_serves_on_ipv6_too(trouble: Trouble) -> None:
         assert ask(endpoint, "/healthz")[0] == 200
 
 
-class Group(NamedTuple):
-    group: str = "audit"
-    partition: int = 3
-    lag: int = 12
-    lag_seconds: float | None = 4.5
-    pending: int = 2
-    parked: int = 1
-    consumers: int = 1
-    redeliveries: int = 7
-    abandoned: bool = False
-    checkpoint: str = ""
-    problem: str = ""
+def group(partition: int = 3, lag_seconds: Any = 4.5, problem: str = "") -> GroupStatus:
+    counts = {"lag": 12, "pending": 2, "parked": 1, "consumers": 1, "redeliveries": 7}
+    rest = {"abandoned": False, "idle_seconds": None, "checkpoint": "", "gap": None, "backfill": "", "active": ()}
+    told: dict[str, Any] = {**counts, **rest, "lag_seconds": lag_seconds, "problem": problem}
+    return GroupStatus("audit", partition, **told)
 
 
 def shown(look: Look | None) -> CollectorRegistry:
@@ -321,7 +314,7 @@ def shown(look: Look | None) -> CollectorRegistry:
 
 
 def test_where_the_groups_stand_is_shown_by_group_and_partition() -> None:
-    registry = shown(Look(0.0, [Group(), Group(partition=4, lag_seconds=None)], [], 9))
+    registry = shown(Look(0.0, [group(), group(partition=4, lag_seconds=None)], [], 9))
 
     def value(name: str, partition: str = "3") -> float | None:
         labels = {"group": "audit", "partition": partition}

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from subprocess import PIPE
 from threading import Barrier, Thread
 
 from strands_session_log import AgentAt, SessionLog, errors, events
 from strands_session_log.ids import EventId
-from support.programs import PIPE, Program
+from support.programs import Program
 
 WRITER = """
 import sys

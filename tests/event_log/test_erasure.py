@@ -17,6 +17,7 @@ from strands_session_log.event_log.connection import connection_to
 from strands_session_log.ids import EventId
 from strands_session_log.testing.model import ScriptedModel
 from support import wait_until
+from support.clients import client_of
 from support.erasing import SECRET, erased, exists, fill, note, numbers
 from support.servers import Server
 
@@ -33,11 +34,11 @@ def test_no_key_of_the_server_holds_what_was_erased(tcp_server: Server) -> None:
     agent = Agent(model=ScriptedModel(["Noted."]), session_manager=ValkeySessionManager("s", log=log))
     agent(f"My password is {SECRET}.")
     secret = SECRET.encode()
-    holders = {key for key in log.client.scan_iter() if secret in log.client.dump(key)}
+    holders = {key for key in client_of(log).scan_iter() if secret in client_of(log).dump(key)}
     assert holders == {log.events.keyspace.session("s").events.encode()}
     found = [one.id for one in log.read("s") if SECRET in str(one.event.data)]
     log.erase("s", found, "a password")
-    assert not [key for key in log.client.scan_iter() if secret in log.client.dump(key)]
+    assert not [key for key in client_of(log).scan_iter() if secret in client_of(log).dump(key)]
     assert log.verify("s").ok
 
 
@@ -173,8 +174,8 @@ def test_a_session_replaced_before_the_first_step_is_left_alone(
     ids = fill(session_log, 30)
     look = eraser.Eraser._targets
 
-    def replaced_after_the_look(eraser: eraser.Eraser, *arguments: Any) -> list[eraser.Target]:
-        found = look(eraser, *arguments)
+    def replaced_after_the_look(erasing: eraser.Eraser, *arguments: Any) -> Any:
+        found = look(erasing, *arguments)
         if numbers(session_log) == list(range(30)):
             session_log.delete("s")
             session_log.append("s", [note(number) for number in range(60)])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import time
 from functools import partial
 from threading import Barrier, Thread
 from typing import Any
@@ -11,7 +12,7 @@ import pytest
 import valkey
 
 from strands_session_log import SessionLog, events
-from strands_session_log.server import pinned_connection
+from support.clients import client_of
 from support.servers import Server
 from support.waiting import wait_until
 
@@ -41,7 +42,7 @@ def test_a_burst_of_appends_takes_a_connection_once(tcp_server: Server, monkeypa
     log = SessionLog(tcp_server.client())
     log.append("s", note(-1))  # for the partition that begins with it, another connection is needed
     log.append("s", note(0))
-    taken = counted(monkeypatch, log.client.connection_pool, "get_connection")
+    taken = counted(monkeypatch, client_of(log).connection_pool, "get_connection")
     for number in range(1, 5):
         log.append("s", note(number))
     assert taken == []
@@ -61,7 +62,7 @@ def test_a_connection_dropped_in_a_pause_is_replaced_before_anything_is_sent(
     log = SessionLog(tcp_server.client(), retry_for=0)
     log.append("s", note(0))
     tcp_server.execute("CLIENT", "KILL", "TYPE", "normal")
-    monkeypatch.setattr(pinned_connection.time, "monotonic", lambda: float("inf"))
+    monkeypatch.setattr(time, "monotonic", lambda: float("inf"))
     log.append("s", note(1))
     assert numbers(log) == [0, 1]
 

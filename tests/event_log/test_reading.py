@@ -35,11 +35,13 @@ class Watched(valkey.Valkey):
         self.before_page: Callable[[int], object] = lambda number: None
 
     def execute_command(self, *args: Any, **options: Any) -> Any:
-        if args[0] not in ("XRANGE", b"XRANGE"):
-            return super().execute_command(*args, **options)
-        self.before_page(len(self.pages))
-        self.pages.append(super().execute_command(*args, **options))
-        return self.pages[-1]
+        is_page = args[0] in ("XRANGE", b"XRANGE")
+        if is_page:
+            self.before_page(len(self.pages))
+        reply = super().execute_command(*args, **options)  # type: ignore[no-untyped-call]
+        if is_page:
+            self.pages.append(reply)
+        return reply
 
     @property
     def sizes(self) -> list[int]:

@@ -19,6 +19,7 @@ from strands_session_log.event_log import eraser
 from strands_session_log.server import connect
 from strands_session_log.subscription import consumer
 from support import Cluster, ValkeyliteServer, wait_until
+from support.clients import Client
 from support.servers import Server
 
 pytestmark = pytest.mark.faults
@@ -103,7 +104,11 @@ def test_a_server_that_stops_in_the_middle_holds_no_longer_what_takes_many_steps
     monkeypatch.setattr(eraser, "PATIENCE_MS", 300)
     with SessionLog.connect(tcp_server.url, retry_for=RETRY_FOR) as log:
         log.append("s", [note(number) for number in range(600)])
-        call = {"erase": partial(log.erase, "s", 1, "why"), "fork": partial(log.fork, "s", 600, "f")}[change]
+        calls: dict[str, Callable[..., object]] = {
+            "erase": partial(log.erase, "s", 1, "why"),
+            "fork": partial(log.fork, "s", 600, "f"),
+        }
+        call = calls[change]
         stopped_at: list[float] = []
 
         def stop(done: int, total: int) -> None:
@@ -199,7 +204,7 @@ def test_outside_of_our_calls_a_client_is_what_it_was(tcp_server: Server) -> Non
 
 
 @pytest.fixture
-def refused_for_now() -> Iterator[Callable[[str], Any]]:
+def refused_for_now() -> Iterator[Callable[..., Any]]:
     """A server that refuses to write, in the way that is named; with what ends it."""
     with ValkeyliteServer(maxmemory_policy="noeviction") as server:
 
@@ -209,7 +214,7 @@ def refused_for_now() -> Iterator[Callable[[str], Any]]:
                 server.execute(*command)
             return server, lambda: [server.execute(*command) for command in undo]
 
-        yield lambda how=None: server if how is None else refuse(how)
+        yield lambda *how: refuse(*how) if how else server
 
 
 Commands = list[tuple[Any, ...]]
@@ -245,7 +250,7 @@ def test_a_refusal_that_goes_on_is_told_with_its_class_and_nothing_is_in_doubt(
     log = SessionLog(refused_for_now().client(socket_timeout=5), retry_for=0.3)
     log.append("s", note(0))
     _, end = refused_for_now(how)
-    calls = [lambda: log.append("s", note(1)), lambda: log.fork("s", 1, "f")]
+    calls: list[Callable[[], object]] = [lambda: log.append("s", note(1)), lambda: log.fork("s", 1, "f")]
     if how != "OOM":
         # What an erasure needs is given back at its end.
         calls.append(lambda: log.erase("s", 1, "why"))
@@ -277,7 +282,7 @@ def test_a_script_that_runs_for_too_long_is_waited_out_and_told(tcp_server: Serv
     assert numbers(log) == [0, 2]
 
 
-def is_busy(client: valkey.Valkey) -> bool:
+def is_busy(client: Client) -> bool:
     try:
         return not client.ping()
     except valkey.ResponseError as error:

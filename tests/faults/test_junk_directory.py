@@ -195,7 +195,8 @@ def test_who_finds_the_namespace_laid_out_anew_makes_no_session_that_nobody_find
         client.delete(key)
     SessionLog(make_client(), namespace, partitions=8)
     log.append("s", note(1))
-    for make in (lambda: log.append("s", note(2)), lambda: log.fork("s", 1, "f")):
+    calls: list[Callable[[], object]] = [lambda: log.append("s", note(2)), lambda: log.fork("s", 1, "f")]
+    for make in calls:
         with pytest.raises(errors.NamespaceMismatchError):
             make()
     assert client.exists(log.events.keyspace.session("f").head) == 0
@@ -277,11 +278,12 @@ def test_what_nothing_can_follow_is_refused_before_anything_is_written(
     keys = log.events.keyspace.session("s")
     fork = next(name for name in NAMES if log.events.keyspace.session(name).feed == keys.feed)
     client.execute_command("XADD", keys.feed, last, "foreign", "entry")
-    for call in (
+    calls: list[Callable[[], object]] = [
         lambda: log.append("s", note(6)),
         lambda: log.erase("s", ids[1], "asked for"),
         lambda: log.fork("s", 3, fork),
-    ):
+    ]
+    for call in calls:
         with pytest.raises(errors.CorruptKeyError, match=f"ends with the entry {last}"):
             call()
     assert log.verify("s").revision == 5

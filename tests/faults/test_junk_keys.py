@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import datetime, timezone
+from functools import partial
 from typing import Any
 from uuid import uuid4
 
@@ -228,7 +229,7 @@ def wrong_ends(world: World, junk: Junk) -> list[str]:
         world.put_back()
         junk.put(world.client, world.keys[junk.key])
         before = world.length()
-        found = world.timed(lambda operation=operation: operation(world))
+        found = world.timed(partial(operation, world))
         if found is NOT_RUN or (isinstance(found, BaseException) and not isinstance(found, _OURS)):
             wrong.append(f"{name}: {found!r}")
         if name.startswith("append") and isinstance(found, errors.SessionLogError) and world.length() != before:
@@ -276,7 +277,7 @@ def test_a_session_beside_it_goes_on_as_if_nothing_were(plain: World, junk: Junk
     plain.put_back()
     junk.put(plain.client, plain.keys[junk.key])
     found = {
-        name: plain.timed(lambda operation=operation: operation(plain))
+        name: plain.timed(partial(operation, plain))
         for name, operation in NEIGHBOURLY.items()
         if name not in suffering_from(junk)
     }

@@ -60,7 +60,7 @@ class Processes:
     def start(self, dies: str = "never", **settings: Any) -> Any:
         """One more consumer; `is_over` tells whether it died, or the group has parked something."""
         arguments = (self._url, self._log.namespace, self.effects, dies, {**SETTINGS, **settings})
-        process = self._context.Process(target=consume, args=arguments, daemon=True)
+        process: Any = self._context.Process(target=consume, args=arguments, daemon=True)
         process.start()
         process.is_over = lambda: not process.is_alive() or list(self._log.parked("g"))
         self._started.append(process)
@@ -159,13 +159,13 @@ def test_a_slow_handler_keeps_its_delivery(told: Told, session_log: SessionLog) 
 
 
 def test_order_holds_when_consumers_are_killed(processes: Processes, told: Told, session_log: SessionLog) -> None:
-    settings = {"ordered": True, "batch": 5}
+    settings: dict[str, Any] = {"ordered": True, "batch": 5}
     victims = [processes.start(**settings)]
     for at in range(0, 140, 28):
         victims.append(processes.start(**settings))
         before = len(processes.noted())
         told(range(at, at + 28))
-        wait_until(lambda before=before: len(processes.noted()) > before, "something to be handled", timeout=20)
+        wait_until(lambda: len(processes.noted()) > before, "something to be handled", timeout=20)  # noqa: B023
         os.kill(victims.pop(0).pid, signal.SIGKILL)
     wait_until(lambda: set(processes.noted()) == set(range(140)), "all events", timeout=20)
     numbers = list(dict.fromkeys(processes.noted()))
@@ -176,7 +176,7 @@ def test_order_holds_when_consumers_are_killed(processes: Processes, told: Told,
 
 def test_history_goes_on_when_a_consumer_is_killed_in_the_middle_of_it(processes: Processes, told: Told) -> None:
     told(range(200))
-    settings = {"start": "beginning", "batch": 5, "in_flight": 5}
+    settings: dict[str, Any] = {"start": "beginning", "batch": 5, "in_flight": 5}
     victim, _ = processes.start(**settings), processes.start(**settings)
     wait_until(lambda: len(processes.noted()) > 20, "history", timeout=20)
     victim.kill()

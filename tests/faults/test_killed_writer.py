@@ -18,7 +18,7 @@ from support.servers import Server
 pytestmark = pytest.mark.faults
 
 ADD = {"toolUse": {"name": "add", "input": {"a": 1, "b": 2}}}
-SCRIPT = ["Hello.", [{"text": "Let me see."}, ADD], "It is 3."]
+SCRIPT: list[Any] = ["Hello.", [{"text": "Let me see."}, ADD], "It is 3."]
 APPENDS = 11
 """The session, the agent, three for a plain turn, six for one with a tool."""
 

@@ -50,8 +50,9 @@ def test_what_a_killed_process_said_is_followed_by_what_its_successor_says(tcp_s
         process.wait()
         with log.live("s") as late:
             assert spoken(late, "I will never") == before
+        model = SpeakingModel(["Here I am again."])
         agent = Agent(
-            model=SpeakingModel(["Here I am again."]),
+            model=model,
             session_manager=ValkeySessionManager("s", log=log),
             hooks=[LiveTokens(log, "s")],
             callback_handler=None,
@@ -60,7 +61,7 @@ def test_what_a_killed_process_said_is_followed_by_what_its_successor_says(tcp_s
             while not isinstance(end := taken(live, 1)[0], Delta):
                 pass
             assert (end.line.kind, end.line.message) == ("discarded", before.line.message)
-            agent.model.say(1)
+            model.say(1)
             after = spoken(live, "Here I")
             assert (after.line.agent, after.line.sequence) == (before.line.agent, 1)
             assert after.line.message != before.line.message

@@ -144,7 +144,7 @@ def test_what_has_landed_is_waited_for_without_memory(server: Server) -> None:
     log.append("s", events.Custom("custom.note", {}))
     fill(server)
     head = log.events.keyspace.session("s").head
-    lua = files("strands_session_log.scripts").joinpath("batch.lua").read_text()
+    lua = files("strands_session_log.scripts").joinpath("lua/lib/batch.lua").read_text()
     server.execute("CONFIG", "RESETSTAT")
     server.execute("EVAL", f"{lua} write_for_waiting(KEYS[1], '1')", 1, head)
     written = server.execute("INFO", "commandstats")["cmdstat_hset"]

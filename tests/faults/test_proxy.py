@@ -6,12 +6,14 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
 
 import pytest
 import valkey
 from valkey.exceptions import ConnectionError as LostConnection
 
 from support import Cluster, FaultProxy, wait_until
+from support.clients import Client, open_client
 from support.processes import HOST
 from support.resp import FrameCounter
 from support.servers import Server
@@ -22,22 +24,22 @@ TEN_MEGABYTES = b"x" * 10_000_000
 
 
 @pytest.fixture
-def client(proxy: FaultProxy) -> Iterator[valkey.Valkey]:
+def client(proxy: FaultProxy) -> Iterator[Client]:
     """Goes through the proxy and repeats nothing by itself; it is connected already."""
-    client = valkey.Valkey.from_url(proxy.url, retry_on_timeout=False)
+    client = open_client(proxy.url, retry_on_timeout=False)
     client.ping()
     yield client
     client.close()
 
 
 @pytest.fixture
-def direct(tcp_server: Server) -> valkey.Valkey:
+def direct(tcp_server: Server) -> Client:
     """Sees what the server really did."""
     return tcp_server.client()
 
 
 @pytest.fixture
-def background() -> Iterator[Callable[..., Future]]:
+def background() -> Iterator[Callable[..., Future[Any]]]:
     """Runs a call in another thread: `background(client.get, "key")`."""
     with ThreadPoolExecutor() as pool:
         yield pool.submit
@@ -49,21 +51,19 @@ def seconds(call: Callable[[], object]) -> float:
     return time.perf_counter() - start
 
 
-def test_without_a_fault_requests_and_replies_pass(client: valkey.Valkey, direct: valkey.Valkey) -> None:
+def test_without_a_fault_requests_and_replies_pass(client: Client, direct: Client) -> None:
     assert client.set("key", "value")
     assert client.get("key") == direct.get("key") == b"value"
 
 
-def test_ten_megabytes_pass_in_both_directions(client: valkey.Valkey, proxy: FaultProxy) -> None:
+def test_ten_megabytes_pass_in_both_directions(client: Client, proxy: FaultProxy) -> None:
     before = proxy.round_trips
     client.set("key", TEN_MEGABYTES)
     assert client.get("key") == TEN_MEGABYTES
     assert proxy.round_trips - before == 2
 
 
-def test_a_pipeline_is_as_many_requests_as_commands_and_one_round_trip(
-    client: valkey.Valkey, proxy: FaultProxy
-) -> None:
+def test_a_pipeline_is_as_many_requests_as_commands_and_one_round_trip(client: Client, proxy: FaultProxy) -> None:
     requests, round_trips = proxy.requests, proxy.round_trips
     with client.pipeline(transaction=False) as pipeline:
         for number in range(50):
@@ -80,7 +80,7 @@ def test_connections_are_counted_and_their_set_up_is_no_request(proxy: FaultProx
 
 
 def test_a_swallowed_reply_leaves_a_write_done_and_its_client_in_doubt(
-    client: valkey.Valkey, direct: valkey.Valkey, proxy: FaultProxy
+    client: Client, direct: Client, proxy: FaultProxy
 ) -> None:
     proxy.swallow_replies()
     with pytest.raises(LostConnection):
@@ -89,9 +89,7 @@ def test_a_swallowed_reply_leaves_a_write_done_and_its_client_in_doubt(
     assert client.rpush("list", "twice") == 2
 
 
-def test_replies_are_swallowed_as_often_as_asked(
-    client: valkey.Valkey, direct: valkey.Valkey, proxy: FaultProxy
-) -> None:
+def test_replies_are_swallowed_as_often_as_asked(client: Client, direct: Client, proxy: FaultProxy) -> None:
     proxy.swallow_replies(3)
     for _ in range(3):
         with pytest.raises(LostConnection):
@@ -100,9 +98,7 @@ def test_replies_are_swallowed_as_often_as_asked(
     assert direct.get("counter") == b"4"
 
 
-def test_only_the_replies_to_the_named_command_are_swallowed(
-    client: valkey.Valkey, direct: valkey.Valkey, proxy: FaultProxy
-) -> None:
+def test_only_the_replies_to_the_named_command_are_swallowed(client: Client, direct: Client, proxy: FaultProxy) -> None:
     proxy.swallow_replies(of=b"INCR")
     assert client.get("counter") is None
     with pytest.raises(LostConnection):
@@ -111,7 +107,7 @@ def test_only_the_replies_to_the_named_command_are_swallowed(
 
 
 def test_a_large_pipeline_is_executed_whole_before_its_replies_are_lost(
-    client: valkey.Valkey, direct: valkey.Valkey, proxy: FaultProxy
+    client: Client, direct: Client, proxy: FaultProxy
 ) -> None:
     proxy.swallow_replies()
     with client.pipeline(transaction=False) as pipeline:
@@ -123,7 +119,7 @@ def test_a_large_pipeline_is_executed_whole_before_its_replies_are_lost(
 
 
 def test_a_large_request_is_executed_before_its_reply_is_lost(
-    client: valkey.Valkey, direct: valkey.Valkey, proxy: FaultProxy
+    client: Client, direct: Client, proxy: FaultProxy
 ) -> None:
     proxy.swallow_replies()
     with pytest.raises(LostConnection):
@@ -132,7 +128,7 @@ def test_a_large_request_is_executed_before_its_reply_is_lost(
 
 
 def test_a_held_reply_arrives_after_its_release(
-    client: valkey.Valkey, direct: valkey.Valkey, proxy: FaultProxy, background: Callable[..., Future]
+    client: Client, direct: Client, proxy: FaultProxy, background: Callable[..., Future[Any]]
 ) -> None:
     proxy.hold_replies()
     pending = background(client.incr, "counter")
@@ -144,7 +140,7 @@ def test_a_held_reply_arrives_after_its_release(
 
 
 def test_cut_resets_every_connection_also_one_whose_reply_is_held(
-    proxy: FaultProxy, client: valkey.Valkey, background: Callable[..., Future]
+    proxy: FaultProxy, client: Client, background: Callable[..., Future[Any]]
 ) -> None:
     proxy.hold_replies()
     pending = background(client.incr, "counter")
@@ -156,7 +152,7 @@ def test_cut_resets_every_connection_also_one_whose_reply_is_held(
 
 
 def test_cut_is_felt_by_a_blocked_reader(
-    proxy: FaultProxy, client: valkey.Valkey, background: Callable[..., Future]
+    proxy: FaultProxy, client: Client, background: Callable[..., Future[Any]]
 ) -> None:
     before = proxy.requests
     pending = background(client.blpop, "never", 60)
@@ -165,7 +161,7 @@ def test_cut_is_felt_by_a_blocked_reader(
     assert isinstance(pending.exception(timeout=5), LostConnection)
 
 
-def test_refuse_turns_new_connections_away_until_accept(proxy: FaultProxy, client: valkey.Valkey) -> None:
+def test_refuse_turns_new_connections_away_until_accept(proxy: FaultProxy, client: Client) -> None:
     newcomer = valkey.Valkey.from_url(proxy.url)
     proxy.refuse()
     with pytest.raises(LostConnection, match="refused"):
@@ -177,7 +173,7 @@ def test_refuse_turns_new_connections_away_until_accept(proxy: FaultProxy, clien
 
 
 @pytest.mark.parametrize("direction", ["requests", "replies"])
-def test_each_direction_can_be_delayed(client: valkey.Valkey, proxy: FaultProxy, direction: str) -> None:
+def test_each_direction_can_be_delayed(client: Client, proxy: FaultProxy, direction: str) -> None:
     proxy.delay(**{direction: 0.1})
     assert seconds(client.ping) >= 0.1
     assert seconds(lambda: client.set("key", TEN_MEGABYTES)) < 1.0, "once for a burst, not for every packet of it"
@@ -185,9 +181,7 @@ def test_each_direction_can_be_delayed(client: valkey.Valkey, proxy: FaultProxy,
     assert seconds(client.ping) < 0.1
 
 
-def test_a_server_that_dies_is_a_lost_connection_and_one_that_is_gone_too(
-    client: valkey.Valkey, tcp_server: Server
-) -> None:
+def test_a_server_that_dies_is_a_lost_connection_and_one_that_is_gone_too(client: Client, tcp_server: Server) -> None:
     tcp_server.kill()
     for _ in range(2):
         with pytest.raises(LostConnection):
@@ -196,7 +190,7 @@ def test_a_server_that_dies_is_a_lost_connection_and_one_that_is_gone_too(
     assert client.ping()
 
 
-def test_nothing_is_left_of_a_closed_proxy(tcp_server: Server, background: Callable[..., Future]) -> None:
+def test_nothing_is_left_of_a_closed_proxy(tcp_server: Server, background: Callable[..., Future[Any]]) -> None:
     with FaultProxy(HOST, tcp_server.port) as proxy:
         client = valkey.Valkey.from_url(proxy.url)
         proxy.hold_replies()

@@ -14,8 +14,9 @@ from strands_session_log.event_log.trimming import Trimmed
 from strands_session_log.subscription import SyncDeliveries, SyncDelivery
 from strands_session_log.subscription.group import Group
 from strands_session_log.subscription.protocol import Gap
-from subscription.helpers import Consumer, Told, number_of
+from subscription.helpers import Consumer, Told, ends_of, number_of
 from support import Cluster, FaultProxy, ValkeyliteServer
+from support.clients import client_of
 from support.servers import Server
 from support.waiting import PATIENCE, wait_until
 
@@ -105,7 +106,7 @@ def test_what_a_deleted_feed_swallowed_is_a_gap_and_iteration_goes_on_behind_it(
     with Subscriber(log, "g", bodies=True) as deliveries:
         with pytest.raises(FeedGapError) as raised:
             next(deliveries)
-        assert (raised.value.after.sequence, raised.value.before.sequence, raised.value.count) == (5, 10, 4)
+        assert (*ends_of(raised.value), raised.value.count) == (5, 10, 4)
         assert [number_of(next(deliveries))[1] for _ in range(3)] == [9, 10, 11]
 
 
@@ -130,7 +131,7 @@ def test_a_gap_is_told_though_the_server_was_away_when_it_was_asked_for_it(
         ((newest, fields),) = log.client.execute_command("XREVRANGE", feed, "+", "-", "COUNT", 1)
         ms, _, sequence = newest.decode().partition("-")
         # As if the two before it were lost.
-        log.client.xadd(feed, fields, id=f"{ms}-{int(sequence) + 3}")
+        client_of(log).xadd(feed, fields, id=f"{ms}-{int(sequence) + 3}")
         with pytest.raises(FeedGapError) as raised:
             _ = [handled(deliveries) for _ in range(2)]
     assert raised.value.count == 2
@@ -171,7 +172,7 @@ def test_a_server_that_was_emptied_is_a_typed_error(log: SessionLog, told: Told)
     told(range(20))
     with Consumer(log) as consumer:
         wait_until(lambda: len(consumer.handled) == 20, "the first events")
-        log.client.flushall()
+        client_of(log).flushall()
         told(range(14))
         wait_until(lambda: consumer.errors, "the error")
     assert isinstance(consumer.errors[0], LogForkedError)
@@ -222,14 +223,14 @@ def test_a_failover_that_lost_what_was_delivered_is_a_typed_error() -> None:
         told = Told(log)
         told(range(5), "only")
         feed = log.events.keyspace.feed(log.events.keyspace.partition("only"))
-        before = {key: log.client.dump(key) for key in log.client.keys("strands:*")}
+        before = {key: client_of(log).dump(key) for key in client_of(log).keys("strands:*")}
         told(range(5, 8), "only")
         with Consumer(log) as consumer:
             wait_until(lambda: len(consumer.handled) == 8, "all of them")
-            log.client.flushall()
+            client_of(log).flushall()
             for key, value in before.items():
-                log.client.restore(key, 0, value)
-            assert log.client.xlen(feed) == 5
+                client_of(log).restore(key, 0, value)
+            assert client_of(log).xlen(feed) == 5
             with SessionLog.connect(server.url) as another:
                 Told(another)(range(100, 104), "only")
             wait_until(lambda: consumer.errors, "the error")
@@ -247,7 +248,7 @@ def test_nothing_of_another_history_is_handled_however_much_comes(tcp_server: Se
 
         def handle(delivery: Any) -> None:
             if number_of(delivery)[1] == 4 and not dumps:
-                dumps.update({key: log.client.dump(key) for key in log.client.keys("strands:*")})
+                dumps.update({key: client_of(log).dump(key) for key in client_of(log).keys("strands:*")})
             if number_of(delivery)[1] == 7:
                 begun.set()
                 gate.wait(PATIENCE)
@@ -256,9 +257,9 @@ def test_nothing_of_another_history_is_handled_however_much_comes(tcp_server: Se
             wait_until(lambda: dumps, "a copy of what there is")
             told(range(5, 8), "only")
             assert begun.wait(PATIENCE)
-            log.client.flushall()
+            client_of(log).flushall()
             for key, dump in dumps.items():
-                log.client.restore(key, 0, dump)
+                client_of(log).restore(key, 0, dump)
             with SessionLog.connect(tcp_server.url) as another:
                 Told(another)(range(100, 160), "only")
             gate.set()
@@ -280,7 +281,7 @@ def test_the_feed_is_trimmed_to_what_the_slowest_group_needs(tcp_server: Server)
             for delivery in held[:4]:
                 delivery.ack(confirm=True)
             trimmed(log, "only", keep=0)
-            assert log.client.xlen(log.events.keyspace.feed(partition)) == 26
+            assert client_of(log).xlen(log.events.keyspace.feed(partition)) == 26
             for delivery in held[4:]:
                 delivery.ack()
             assert [handled(slow).id.revision for _ in range(20)] == list(range(11, 31))
@@ -298,7 +299,7 @@ def test_past_the_cap_a_slow_group_is_told_what_it_lost(tcp_server: Server) -> N
                 delivery.ack()
             with pytest.raises(FeedGapError) as raised:
                 next(deliveries)
-            assert (raised.value.after.sequence, raised.value.before.sequence) == (4, 21)
+            assert ends_of(raised.value) == (4, 21)
             assert [number_of(handled(deliveries))[1] for _ in range(10)] == list(range(20, 30))
 
 
@@ -312,7 +313,7 @@ def test_a_group_that_nobody_reads_holds_nothing_back(tcp_server: Server) -> Non
         wait_until(
             lambda: trimmed(log, "only", keep=0, abandoned_after=0.05).abandoned == ["left"], "it to be given up"
         )
-        assert log.client.xlen(log.events.keyspace.feed(partition)) == 0
+        assert client_of(log).xlen(log.events.keyspace.feed(partition)) == 0
         assert [one.abandoned for one in log.groups() if one.partition == partition] == [True]
 
 
@@ -320,6 +321,6 @@ def test_a_server_that_was_emptied_is_an_error_though_nothing_is_appended_to_it(
     told(range(20), "only")
     with Consumer(log) as consumer:
         wait_until(lambda: len(consumer.handled) == 20, "the first events")
-        log.client.flushall()
+        client_of(log).flushall()
         wait_until(lambda: consumer.errors, "the error")
     assert isinstance(consumer.errors[0], LogForkedError)

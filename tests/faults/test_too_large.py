@@ -31,6 +31,10 @@ def make_agent(log: SessionLog, *script: Any, **options: Any) -> Agent:
     return Agent(model=ScriptedModel(script), session_manager=manager, callback_handler=None, **options)
 
 
+def synced(agent: Any) -> None:
+    agent._session_manager.sync_agent(agent)
+
+
 def texts(log: SessionLog, agent: str = "default") -> list[str]:
     return [record.shown["content"][0].get("text", "") for record in log.state("s").agents[agent].messages]
 
@@ -55,7 +59,7 @@ def test_a_message_that_is_too_large_does_not_keep_others_out(log: SessionLog) -
     refused(agent, TOO_LARGE)
     # What the agent goes on with is too large for a window, too, until it is taken out.
     agent.messages = [message for message in agent.messages if message["content"][0].get("text") != TOO_LARGE]
-    until_it_goes(lambda: agent._session_manager.sync_agent(agent))
+    until_it_goes(lambda: synced(agent))
     agent("Second.")
     assert texts(log) == ["First.", "One.", "Second.", "Two."]
     assert [one["content"] for one in make_agent(log).messages] == [one["content"] for one in agent.messages]
@@ -69,7 +73,7 @@ def test_a_state_that_is_too_large_does_not_keep_others_out(log: SessionLog) -> 
     refused(agent, "Second.")
     agent.state.delete("image")
     agent.state.set("kept", 1)
-    until_it_goes(lambda: agent._session_manager.sync_agent(agent))
+    until_it_goes(lambda: synced(agent))
     agent("Third.")
     assert "First." in texts(log)
     assert "Third." in texts(log)

@@ -272,7 +272,11 @@ def test_an_erasure_and_a_fork_whose_replies_were_lost_wait_like_any_other(
     SessionLog.connect(proxy.url).append("s", [order(0), order(1)])
     replica.pause()
     try:
-        for call in (lambda: log.erase("s", 1, reason="why"), lambda: log.fork("s", None, "fork")):
+        calls: list[Callable[[], object]] = [
+            lambda: log.erase("s", 1, reason="why"),
+            lambda: log.fork("s", None, "fork"),
+        ]
+        for call in calls:
             # Of all it sends, the last is what is waited for.
             proxy.swallow_replies(1, of=b"WAIT")
             with pytest.raises(errors.UnknownOutcomeError, match="WAIT reported"):

@@ -7,6 +7,7 @@ from strands import Agent
 
 from strands_session_log import SessionLog, ValkeySessionManager
 from strands_session_log.testing.model import ScriptedModel
+from support.clients import client_of
 
 
 @pytest.fixture
@@ -35,5 +36,5 @@ def test_what_it_held_at_any_point_before(log: SessionLog) -> None:
 
 def test_the_state_is_cached_and_the_cache_may_go(log: SessionLog) -> None:
     now = log.state("s-1")
-    log.client.delete(*log.client.keys(f"{log.namespace}:*snapshot*") or ["nothing"])
+    client_of(log).delete(*client_of(log).keys(f"{log.namespace}:*snapshot*") or ["nothing"])
     assert log.state("s-1") == now

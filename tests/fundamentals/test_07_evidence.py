@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from strands_session_log import SessionLog, events
+from support.clients import client_of
 
 
 @pytest.fixture
@@ -17,11 +18,11 @@ def log(session_log: SessionLog) -> SessionLog:
 def rewrite(log: SessionLog) -> None:
     """What somebody can do who can write to the server: another first event in place of the one there was."""
     key = log.events.keyspace.session("s-1").events
-    (first, fields), *others = log.client.xrange(key)
-    log.client.delete(key)
+    (first, fields), *others = client_of(log).xrange(key)
+    client_of(log).delete(key)
     changed = {name: value.replace(b"10 to Ann", b"99 to Bob") for name, value in fields.items()}
     for entry_id, entry in [(first, changed), *others]:
-        log.client.xadd(key, entry, id=entry_id)
+        client_of(log).xadd(key, entry, id=entry_id)
 
 
 def test_what_was_written_verifies(log: SessionLog) -> None:

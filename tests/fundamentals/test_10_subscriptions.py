@@ -20,6 +20,7 @@ def test_what_is_acknowledged_does_not_come_again(session_log: SessionLog) -> No
     session_log.append("s-1", note(3))
     with Subscriber(session_log, "audit", bodies=True) as deliveries:
         delivery = next(iter(deliveries))
+        assert delivery.event
         assert delivery.event.data == {"number": 3}
         delivery.ack()
 
@@ -39,6 +40,7 @@ def test_a_group_may_begin_with_everything_there_ever_was(session_log: SessionLo
     with Subscriber(session_log, "late", start="beginning", bodies=True) as deliveries:
         numbers = []
         for delivery in islice(deliveries, 2):
+            assert delivery.event
             numbers.append(delivery.event.data["number"])
             delivery.ack()
     assert numbers == [1, 2]

@@ -25,7 +25,7 @@ WORDS = "one, two, three, four, five."
 
 def make_speaker(log: SessionLog, live: LiveTokens | None = None, **options: Any) -> Any:
     """An agent of session "s" that says a word when it may."""
-    hooks = [live or LiveTokens(log, "s", interval=0.001)]
+    hooks: list[Any] = [live or LiveTokens(log, "s", interval=0.001)]
     manager = ValkeySessionManager("s", log=log)
     model = SpeakingModel([WORDS, "Another answer."])
     return Agent(model=model, session_manager=manager, hooks=hooks, callback_handler=None, **options)

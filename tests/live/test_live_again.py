@@ -82,7 +82,7 @@ def text_of(recorded: Recorded) -> str:
 
 
 def make_speaker(log: SessionLog, name: str, replies: Sequence[str]) -> Agent:
-    hooks = [LiveTokens(log, "s", interval=0.001)]
+    hooks: list[Any] = [LiveTokens(log, "s", interval=0.001)]
     manager = ValkeySessionManager("s", log=log)
     model = SpeakingModel(replies)
     return Agent(model=model, session_manager=manager, hooks=hooks, callback_handler=None, agent_id=name)

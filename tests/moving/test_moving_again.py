@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from strands_session_log import SessionLog, events
-from strands_session_log.moving import importing
+from strands_session_log.moving import importing, plan
 from support.moving_agents import assert_same, file_agent, log_agent, move_in, moved, write_messages
 
 
@@ -140,7 +140,7 @@ def test_of_two_imports_at_once_the_later_is_told_that_it_came_too_late(
     """Both begin with the same event; only one of them has what follows."""
     write_messages(tmp_path / "short", 1, "s")
     write_messages(tmp_path / "long", 3, "s")
-    nothing = importing.find(session_log, "s")
+    nothing = plan.find(session_log, "s")
     assert [one.outcome for one in move_in(tmp_path / "short", session_log)] == ["imported"]
     before = list(session_log.read("s"))
     elsewhere = SessionLog(session_log.client, session_log.namespace, allow_eviction=True)

@@ -35,10 +35,9 @@ def transfer(tool_context: Any, amount: int) -> str:
     return f"{tool_context.interrupt('approval', reason=amount)}: {amount} transferred"
 
 
-def snapshot_agent(place: Path, script: Any = ("Hello.",), session: str = "s", **options: Any) -> Agent:
+def snapshot_agent(place: Path, script: Any = ("Hello.",), session: str = "s", **options: Any) -> Any:
     manager = SnapshotSessionManager(session, storage=LocalFileStorage(str(place)))
-    made: Agent = agent_on(manager, script, **options)
-    return made
+    return agent_on(manager, script, **options)
 
 
 def talk(agent: Any, turns: int) -> None:

@@ -10,11 +10,12 @@ from typing import Any
 
 import pytest
 from strands.agent.conversation_manager import SlidingWindowConversationManager, SummarizingConversationManager
+from strands.session.file_session_manager import FileSessionManager
 from strands.types.exceptions import ContextWindowOverflowException
 
 from strands_session_log import SessionLog, events
 from strands_session_log.errors import SessionNotFoundError
-from strands_session_log.moving import DirectoryExistsError, Exported, ExportError, export_session, exporting
+from strands_session_log.moving import DirectoryExistsError, Exported, ExportError, export_session
 from support.command_line import message
 from support.moving_agents import assert_same, contents, file_agent, log_agent, moved
 from support.strands_agents import add, call
@@ -227,7 +228,7 @@ def test_an_export_that_fails_leaves_what_was_there(
     def full(*_: Any) -> None:
         raise OSError("no space left on device")
 
-    monkeypatch.setattr(exporting.FileSessionManager, "create_message", full)
+    monkeypatch.setattr(FileSessionManager, "create_message", full)
     with pytest.raises(ExportError, match="no space left on device"):
         moved_out(session_log, tmp_path, force=True)
     assert contents(tmp_path) == before

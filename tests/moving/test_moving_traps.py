@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from subprocess import PIPE
 
 import pytest
 
@@ -15,7 +16,7 @@ from strands_session_log.moving import ExportError, FileSessions, Snapshots, Sou
 from strands_session_log.snapshot.keys import keys_in
 from support.command_line import Run, write_session
 from support.moving_agents import contents, file_agent, move_in
-from support.programs import COMMAND_LINE, PIPE, Program
+from support.programs import COMMAND_LINE, Program
 
 SNAPSHOT = {"schema_version": "1.0", "scope": "agent", "created_at": "2025-01-01T00:00:00Z", "data": {"messages": []}}
 

@@ -94,7 +94,12 @@ def test_a_slow_server_does_not_slow_the_agent(tcp_server: Server, proxy: FaultP
     agent = make_agent(recorder, ["Fast."])
     proxy.hold_replies()
     done = threading.Event()
-    turn = threading.Thread(target=lambda: (agent("Quick!"), done.set()))
+
+    def talk() -> None:
+        agent("Quick!")
+        done.set()
+
+    turn = threading.Thread(target=talk)
     turn.start()
     assert done.wait(timeout=5)
     proxy.release_replies()

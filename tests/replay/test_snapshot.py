@@ -18,6 +18,7 @@ from strands_session_log.snapshot import Authenticator, SnapshotPlace
 from strands_session_log.snapshot.blobs import pack, unpack
 from strands_session_log.state import SessionState
 from support import FaultProxy
+from support.clients import client_of
 from support.processes import HOST
 from support.servers import Server
 from support.strands_agents import make_agent
@@ -49,7 +50,7 @@ def key_of(log: SessionLog, session: str = "s") -> str:
 
 
 def hash_of(log: SessionLog, session: str = "s") -> dict[str, bytes]:
-    fields = log.client.hkeys(key_of(log, session))
+    fields = client_of(log).hkeys(key_of(log, session))
     return {
         text(field): log.client.execute_command("HGET", key_of(log, session), field, NEVER_DECODE=True)
         for field in fields
@@ -57,7 +58,7 @@ def hash_of(log: SessionLog, session: str = "s") -> dict[str, bytes]:
 
 
 def newest(log: SessionLog, session: str = "s") -> EventId:
-    return EventId.parse(text(log.client.hget(key_of(log, session), "points") or b"0-0").split()[-1])
+    return EventId.parse(text(client_of(log).hget(key_of(log, session), "points") or b"0-0").split()[-1])
 
 
 def load(log: SessionLog, session: str = "s") -> LoadedSnapshot:
@@ -113,7 +114,7 @@ class TestSaving:
             for start in range(0, 5000, 500):
                 log.append("s", [said(index) for index in range(start, start + 500)])
             log.replay.settle()
-            log.client.unlink(key_of(log))
+            client_of(log).unlink(key_of(log))
             log.state("s")
             log.replay.settle()
             names = [name for name in hash_of(log) if name.startswith("segment:")]
@@ -155,7 +156,7 @@ class TestSaving:
     def test_a_saver_that_was_overtaken_writes_nothing(self, log: SessionLog) -> None:
         talk(log, 40)
         before, loaded = hash_of(log), load(log)
-        for stale in (SnapshotWrite("1-1", loaded.listed, [], [], {}), SnapshotWrite("", b"1-1", [], [], {})):
+        for stale in (SnapshotWrite(b"1-1", loaded.listed, [], [], {}), SnapshotWrite(b"", b"1-1", [], [], {})):
             assert not log.events.cache.save("s", stale)
         assert hash_of(log) == before
 
@@ -171,7 +172,7 @@ class TestTrust:
         another = sealed({**data, "link": "A" * 43})
 
         def put(name: str, value: bytes) -> Callable[[], object]:
-            return lambda: log.client.hset(key, name, value)
+            return lambda: client_of(log).hset(key, name, value)
 
         yield "truncated", put(f"point:{point}", manifest[:-3])
         yield "flipped", put(f"point:{point}", manifest[:30] + bytes([manifest[30] ^ 1]) + manifest[31:])
@@ -179,12 +180,12 @@ class TestTrust:
         yield "of another place", put(f"point:{point}", moved)
         yield "of another history", put(f"point:{point}", another)
         yield "foreign", lambda: [put(name, value)() for name, value in foreign.items()]
-        yield "without its manifest", lambda: log.client.hdel(key, f"point:{point}")
+        yield "without its manifest", lambda: client_of(log).hdel(key, f"point:{point}")
         yield "pointing nowhere", put("points", b"9999999999999-99999")
         yield "full of nonsense", put("points", b"nonsense \xff -- 1-")
         for name in [name for name in fields if name.startswith("segment:")]:
             yield f"{name} truncated", put(name, fields[name][:-1])
-            yield f"{name} gone", lambda name=name: log.client.hdel(key, name)  # type: ignore[misc]
+            yield f"{name} gone", lambda name=name: client_of(log).hdel(key, name)  # type: ignore[misc]
 
     def test_a_spoiled_snapshot_is_dropped_and_the_state_stays_right(self, log: SessionLog) -> None:
         talk(log, 60)
@@ -192,9 +193,9 @@ class TestTrust:
         expected, whole = log.replay.from_log("s"), hash_of(log)
         count = 0
         for what, spoil in self.spoiled(log):
-            log.client.delete(key_of(log))
+            client_of(log).delete(key_of(log))
             for name, value in whole.items():
-                log.client.hset(key_of(log), name, value)
+                client_of(log).hset(key_of(log), name, value)
             spoil()
             assert log.state("s") == expected, what
             log.replay.settle()
@@ -208,14 +209,14 @@ class TestTrust:
         for bit in range(8 * len(listed)):
             flipped = bytearray(listed)
             flipped[bit // 8] ^= 1 << bit % 8
-            log.client.hset(key_of(log), "points", bytes(flipped))
+            client_of(log).hset(key_of(log), "points", bytes(flipped))
             assert log.state("s") == expected
             log.replay.settle()
-            log.client.hset(key_of(log), "points", listed)
+            client_of(log).hset(key_of(log), "points", listed)
 
     def test_something_else_in_its_place_is_passed_over(self, log: SessionLog) -> None:
         talk(log, 20)
-        log.client.set(key_of(log), "no hash")
+        client_of(log).set(key_of(log), "no hash")
         assert log.state("s") == log.replay.from_log("s")
 
     def test_a_snapshot_of_a_deleted_session_is_not_that_of_its_successor(self, log: SessionLog) -> None:
@@ -224,7 +225,7 @@ class TestTrust:
         log.delete("s")
         talk(log, 70)
         for name, value in stale.items():
-            log.client.hset(key_of(log), name, value)
+            client_of(log).hset(key_of(log), name, value)
         assert log.state("s") == log.replay.from_log("s")
 
     def test_deleting_it_at_any_moment_changes_nothing_but_time(self, log: SessionLog) -> None:
@@ -232,7 +233,7 @@ class TestTrust:
 
         def delete() -> None:
             while not stop.is_set():
-                log.client.unlink(key_of(log))
+                client_of(log).unlink(key_of(log))
 
         deleter = threading.Thread(target=delete)
         deleter.start()
@@ -251,7 +252,7 @@ class TestTrust:
         log.append("s", events.WindowChanged({"items": [[58, 59]], "removed": 0, "next": 60}, "a"))
         talk(log, 40, start=60)
         state = log.state("s")
-        log.client.unlink(key_of(log))
+        client_of(log).unlink(key_of(log))
         assert list(state.agents["a"].messages) == list(log.replay.from_log("s").agents["a"].messages)
 
     def test_what_was_left_out_of_a_deleted_session_is_an_error_and_not_a_gap(self, log: SessionLog) -> None:

@@ -12,6 +12,7 @@ import pytest
 from strands_session_log import SessionLog, SnapshotSettings, errors, events
 from strands_session_log.instrumentation import Resumed, SnapshotDropped, set_hooks
 from strands_session_log.replay import Replay
+from support.clients import client_of
 from support.command_line import runner
 from support.poison import Fields, fields_of, opened, put, repacked, sealed, snapshot_key_of
 from support.strands_agents import make_agent
@@ -381,7 +382,7 @@ class TestBounds:
             log.append("s", said(index))
         log.state("s")
         assert log.replay.settle()
-        assert not log.client.exists(snapshot_key_of(log))
+        assert not client_of(log).exists(snapshot_key_of(log))
         assert "too large for a snapshot" in caplog.text
 
 

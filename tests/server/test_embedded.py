@@ -20,7 +20,9 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
+from subprocess import PIPE
 from typing import Any
 
 import pytest
@@ -28,9 +30,10 @@ import valkey
 
 from strands_session_log import SessionLog, errors, events
 from strands_session_log.errors import EmbeddedServerError, MissingExtraError, SessionLogError
-from strands_session_log.server import connect, embedded, release
+from strands_session_log.server import embedded, release
 from strands_session_log.server.supervisor import open_lock, probe, try_lock
-from support.programs import PIPE, Program
+from support.clients import Client, connect
+from support.programs import Program
 
 pytestmark = pytest.mark.faults
 
@@ -89,7 +92,7 @@ class User:
 
     def _line(self) -> str:
         assert self.process.stdout is not None
-        return self.process.stdout.readline().strip()
+        return str(self.process.stdout.readline()).strip()
 
 
 def contents(place: Path) -> dict[str, bytes]:
@@ -158,7 +161,7 @@ def kill_until_given_up(directory: Path) -> None:
 
 def wait_until_unused(directory: Path) -> None:
     for name in ("supervisor.lock", "server.lock"):
-        wait_until(lambda name=name: is_free(directory, name))
+        wait_until(partial(is_free, directory, name))
     wait_until(lambda: servers_in(directory) == [])
     assert not (directory / "valkey.sock").exists()
 
@@ -175,11 +178,11 @@ def directory() -> Iterator[Path]:
 
 
 @pytest.fixture
-def opened(directory: Path) -> Iterator[Callable[[], valkey.Valkey]]:
+def opened(directory: Path) -> Iterator[Callable[[], Client]]:
     """Open the directory in this process, until the end of the test at the latest."""
     clients = []
 
-    def open_it() -> valkey.Valkey:
+    def open_it() -> Client:
         client = connect(f"embedded://{directory}")
         assert isinstance(client, valkey.Valkey)
         clients.append(client)
@@ -203,7 +206,7 @@ class TestOneUser:
         wait_until(lambda: not list(directory.parent.glob(f"{directory.name}*")))
         wait_until(lambda: is_gone(server))
 
-    def test_what_is_kept_is_there_the_next_time(self, directory: Path, opened: Callable[[], valkey.Valkey]) -> None:
+    def test_what_is_kept_is_there_the_next_time(self, directory: Path, opened: Callable[[], Client]) -> None:
         client = opened()
         client.xadd("stream", {"field": b"\x00\xff"}, id="1-1")
         release(client)
@@ -211,9 +214,7 @@ class TestOneUser:
 
         assert opened().xrange("stream") == [(b"1-1", {b"field": b"\x00\xff"})]
 
-    def test_it_is_a_private_server_that_keeps_everything(
-        self, directory: Path, opened: Callable[[], valkey.Valkey]
-    ) -> None:
+    def test_it_is_a_private_server_that_keeps_everything(self, directory: Path, opened: Callable[[], Client]) -> None:
         client = opened()
         client.set("key", "value")
 
@@ -237,7 +238,7 @@ class TestOneUser:
         assert client.echo("text") == "text"
         release(client)
 
-    def test_it_stops_when_the_client_is_forgotten(self, opened: Callable[[], valkey.Valkey], directory: Path) -> None:
+    def test_it_stops_when_the_client_is_forgotten(self, opened: Callable[[], Client], directory: Path) -> None:
         client = connect(f"embedded://{directory}")
         pipeline = client.pipeline()
         del client
@@ -267,7 +268,7 @@ class TestOneUser:
         wait_until_unused(directory)
         wait_until(lambda: is_gone(server))
 
-    def test_closing_the_connections_is_not_the_end(self, opened: Callable[[], valkey.Valkey]) -> None:
+    def test_closing_the_connections_is_not_the_end(self, opened: Callable[[], Client]) -> None:
         client = opened()
         server = server_of(client)
 
@@ -275,7 +276,7 @@ class TestOneUser:
 
         assert server_of(client) == server
 
-    def test_the_server_itself_holds_its_lock(self, directory: Path, opened: Callable[[], valkey.Valkey]) -> None:
+    def test_the_server_itself_holds_its_lock(self, directory: Path, opened: Callable[[], Client]) -> None:
         """So whoever has that lock knows that no server writes to the directory, whatever became of supervisors."""
         server = server_of(opened())
         supervisor = supervisor_of(server)
@@ -287,9 +288,7 @@ class TestOneUser:
         finally:
             os.kill(supervisor, signal.SIGCONT)
 
-    def test_coming_while_the_supervisor_is_on_its_way_out(
-        self, directory: Path, opened: Callable[[], valkey.Valkey]
-    ) -> None:
+    def test_coming_while_the_supervisor_is_on_its_way_out(self, directory: Path, opened: Callable[[], Client]) -> None:
         met = 0
         for count in range(1, 11):
             client = opened()
@@ -317,7 +316,7 @@ class TestOneUser:
 
 
 class TestSeveralUsers:
-    def test_a_process_may_open_a_directory_twice(self, opened: Callable[[], valkey.Valkey]) -> None:
+    def test_a_process_may_open_a_directory_twice(self, opened: Callable[[], Client]) -> None:
         first, second = opened(), opened()
         server = server_of(first)
         assert server_of(second) == server
@@ -326,7 +325,7 @@ class TestSeveralUsers:
 
         assert server_of(second) == server
 
-    def test_threads_that_come_at_once_get_one_server(self, opened: Callable[[], valkey.Valkey]) -> None:
+    def test_threads_that_come_at_once_get_one_server(self, opened: Callable[[], Client]) -> None:
         together = threading.Barrier(8)
 
         def join() -> int:
@@ -338,9 +337,7 @@ class TestSeveralUsers:
 
         assert len(servers) == 1
 
-    def test_processes_that_come_at_once_get_one_server(
-        self, directory: Path, opened: Callable[[], valkey.Valkey]
-    ) -> None:
+    def test_processes_that_come_at_once_get_one_server(self, directory: Path, opened: Callable[[], Client]) -> None:
         users = [User(directory, str(number)) for number in range(6)]
         for user in users:
             user.go()
@@ -353,7 +350,7 @@ class TestSeveralUsers:
 
         assert sorted(opened().lrange("users", 0, -1)) == [b"0", b"1", b"2", b"3", b"4", b"5"]
 
-    def test_it_stays_for_those_who_remain(self, directory: Path, opened: Callable[[], valkey.Valkey]) -> None:
+    def test_it_stays_for_those_who_remain(self, directory: Path, opened: Callable[[], Client]) -> None:
         first, second = User(directory, "first"), User(directory, "second")
         server = first.open()
         assert second.open() == server
@@ -366,7 +363,7 @@ class TestSeveralUsers:
         assert server_of(client) == server
         assert client.lrange("users", 0, -1) == [b"first", b"second"]
 
-    def test_a_forked_child_is_a_user_of_its_own(self, directory: Path, opened: Callable[[], valkey.Valkey]) -> None:
+    def test_a_forked_child_is_a_user_of_its_own(self, directory: Path, opened: Callable[[], Client]) -> None:
         client = opened()
         server = server_of(client)
         go_read, go_write = os.pipe()
@@ -387,7 +384,7 @@ class TestSeveralUsers:
         assert is_gone(server)
         assert opened().get("child") == b"was here"
 
-    def test_processes_started_by_a_user_are_none(self, directory: Path, opened: Callable[[], valkey.Valkey]) -> None:
+    def test_processes_started_by_a_user_are_none(self, directory: Path, opened: Callable[[], Client]) -> None:
         client = opened()
         with subprocess.Popen(["sleep", "60"], close_fds=False) as other:
             release(client)
@@ -396,7 +393,7 @@ class TestSeveralUsers:
 
 
 class TestAccidents:
-    def test_a_killed_server_comes_back_with_its_data(self, opened: Callable[[], valkey.Valkey]) -> None:
+    def test_a_killed_server_comes_back_with_its_data(self, opened: Callable[[], Client]) -> None:
         client = opened()
         client.set("key", "value")
         server = server_of(client)
@@ -407,7 +404,7 @@ class TestAccidents:
         assert again.get("key") == b"value"
         assert server_of(client) == server_of(again) != server
 
-    def test_signals_the_user_blocks_are_not_blocked_for_the_server(self, opened: Callable[[], valkey.Valkey]) -> None:
+    def test_signals_the_user_blocks_are_not_blocked_for_the_server(self, opened: Callable[[], Client]) -> None:
         blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD, signal.SIGTERM})
         try:
             server = server_of(opened())
@@ -418,7 +415,7 @@ class TestAccidents:
 
         assert server_of(opened()) != server
 
-    def test_a_server_that_keeps_dying_is_given_up(self, directory: Path, opened: Callable[[], valkey.Valkey]) -> None:
+    def test_a_server_that_keeps_dying_is_given_up(self, directory: Path, opened: Callable[[], Client]) -> None:
         opened()
         kill_until_given_up(directory)
 
@@ -426,9 +423,7 @@ class TestAccidents:
         assert opened().ping()
 
     @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the next opener stops the server")
-    def test_a_killed_supervisor_takes_the_server_with_it(
-        self, directory: Path, opened: Callable[[], valkey.Valkey]
-    ) -> None:
+    def test_a_killed_supervisor_takes_the_server_with_it(self, directory: Path, opened: Callable[[], Client]) -> None:
         client = opened()
         client.set("key", "value")
         server = server_of(client)
@@ -441,23 +436,21 @@ class TestAccidents:
         assert again.get("key") == b"value"
         assert server_of(client) == server_of(again) != server
 
-    def test_a_supervisor_told_to_end_stops_the_server(
-        self, directory: Path, opened: Callable[[], valkey.Valkey]
-    ) -> None:
+    def test_a_supervisor_told_to_end_stops_the_server(self, directory: Path, opened: Callable[[], Client]) -> None:
         os.kill(supervisor_of(server_of(opened())), signal.SIGTERM)
 
         wait_until_unused(directory)
 
-    def test_a_server_without_supervisor_is_replaced(
-        self, directory: Path, opened: Callable[[], valkey.Valkey]
-    ) -> None:
+    def test_a_server_without_supervisor_is_replaced(self, directory: Path, opened: Callable[[], Client]) -> None:
         """As on macOS after a supervisor was killed: the server goes on, holding `server.lock`."""
         release(opened())
         wait_until_unused(directory)
         lock = open_lock(str(directory), "server.lock")
         assert try_lock(lock)
-        options = ["--port", "0", "--unixsocket", directory / "valkey.sock", "--dir", directory, "--appendonly", "yes"]
-        with subprocess.Popen([embedded.find_binary(), *options], pass_fds=[lock], stdout=subprocess.DEVNULL) as stray:
+        options = ["--port", "0", "--unixsocket", f"{directory}/valkey.sock", "--dir", f"{directory}"]
+        with subprocess.Popen(
+            [embedded.find_binary(), *options, "--appendonly", "yes"], pass_fds=[lock], stdout=subprocess.DEVNULL
+        ) as stray:
             os.close(lock)
             wait_until(lambda: probe(str(directory / "valkey.sock")) == "ready")
             with valkey.Valkey(unix_socket_path=str(directory / "valkey.sock")) as client:
@@ -471,7 +464,7 @@ class TestAccidents:
 
     @pytest.mark.parametrize("milliseconds", [0, 5, 15, 30, 45, 60, 90])
     def test_an_opener_killed_on_the_way_harms_nobody(
-        self, directory: Path, opened: Callable[[], valkey.Valkey], milliseconds: int
+        self, directory: Path, opened: Callable[[], Client], milliseconds: int
     ) -> None:
         victim, witness = User(directory), User(directory, "witness")
         victim.go()
@@ -485,9 +478,7 @@ class TestAccidents:
         wait_until_unused(directory)
         assert b"witness" in opened().lrange("users", 0, -1)
 
-    def test_a_file_that_cannot_be_loaded_is_explained(
-        self, directory: Path, opened: Callable[[], valkey.Valkey]
-    ) -> None:
+    def test_a_file_that_cannot_be_loaded_is_explained(self, directory: Path, opened: Callable[[], Client]) -> None:
         release(opened())
         wait_until_unused(directory)
         next((directory / "appendonlydir").glob("*.incr.aof")).write_bytes(b"*1\r\n$3\r\nnonsense\r\n" * 9)
@@ -632,9 +623,7 @@ class TestPlaces:
         release(second)
         wait_until_unused(place)
 
-    def test_two_names_of_one_directory_are_one_server(
-        self, directory: Path, opened: Callable[[], valkey.Valkey]
-    ) -> None:
+    def test_two_names_of_one_directory_are_one_server(self, directory: Path, opened: Callable[[], Client]) -> None:
         client = opened()
         alias = directory.parent / "alias"
         alias.symlink_to(directory)
@@ -660,7 +649,7 @@ class TestPlaces:
         directory.unlink()
 
     def test_a_directory_that_was_removed_meanwhile_is_made_again(
-        self, directory: Path, opened: Callable[[], valkey.Valkey]
+        self, directory: Path, opened: Callable[[], Client]
     ) -> None:
         client = opened()
         server = server_of(client)
@@ -675,7 +664,7 @@ class TestPlaces:
 
     @pytest.mark.skipif(sys.platform != "linux", reason="only Linux shows who waits for a lock")
     def test_a_directory_removed_while_somebody_waits_for_it_is_made_again(
-        self, directory: Path, opened: Callable[[], valkey.Valkey]
+        self, directory: Path, opened: Callable[[], Client]
     ) -> None:
         """A supervisor removes a temporary directory while it holds `users.lock`; here the test is the supervisor."""
         directory.mkdir(mode=0o700)
@@ -702,7 +691,7 @@ class TestOthers:
     """What another user may have prepared: nothing of it is opened, waited for, shown or written to."""
 
     @pytest.fixture
-    def kept(self, directory: Path, opened: Callable[[], valkey.Valkey]) -> Path:
+    def kept(self, directory: Path, opened: Callable[[], Client]) -> Path:
         """A directory with a server's data, which nobody uses now."""
         client = opened()
         client.set("key", "value")
@@ -803,7 +792,7 @@ class TestOthers:
         directory.unlink()
 
     def test_a_directory_that_becomes_a_link_is_not_followed_by_those_who_come_back(
-        self, directory: Path, opened: Callable[[], valkey.Valkey]
+        self, directory: Path, opened: Callable[[], Client]
     ) -> None:
         """The server goes on where it was; what comes under its name later is not looked into."""
         client = opened()
@@ -826,9 +815,7 @@ class TestOthers:
         wait_until(lambda: not servers_in(directory))
 
     @pytest.mark.skipif(os.geteuid() != 0 or not hasattr(socket, "SO_PEERCRED"), reason="only root can become another")
-    def test_nothing_is_told_to_a_server_of_another_user(
-        self, directory: Path, opened: Callable[[], valkey.Valkey]
-    ) -> None:
+    def test_nothing_is_told_to_a_server_of_another_user(self, directory: Path, opened: Callable[[], Client]) -> None:
         client = opened()
         client.ping()
         client.connection_pool.disconnect()
@@ -862,7 +849,7 @@ class TestBinaries:
 
     @pytest.mark.parametrize("name", ["valkey-server", "redis-server"])
     def test_an_installed_server_will_do(
-        self, name: str, directory: Path, monkeypatch: pytest.MonkeyPatch, opened: Callable[[], valkey.Valkey]
+        self, name: str, directory: Path, monkeypatch: pytest.MonkeyPatch, opened: Callable[[], Client]
     ) -> None:
         installed = shutil.which(name)
         if installed is None:

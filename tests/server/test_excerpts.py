@@ -6,18 +6,18 @@ import re
 from pathlib import Path
 
 import pytest
-import valkey
 
 from strands_session_log import SessionLog, events
 from strands_session_log.server import advice, inspect
 from support import ValkeyliteServer
+from support.clients import Client
 
 PAGE = (Path(__file__).parents[2] / "docs" / "security.md").read_text().partition("## What outlives an erasure")[2]
 SECRET = "the-secret"
 LARGE = events.Custom("custom.note", {"text": SECRET + "." * 1_100_000})
 
 
-def kept(client: valkey.Valkey) -> str:
+def kept(client: Client) -> str:
     return str([client.execute_command("COMMANDLOG", "GET", -1, kind) for kind in ("slow", "large-request")])
 
 

@@ -16,8 +16,9 @@ import pytest
 import valkey
 
 from strands_session_log.errors import EvictionPolicyError, UnsupportedServerError
-from strands_session_log.server import advice, check, checks, connect, embedded, inspect, release
+from strands_session_log.server import advice, check, checks, embedded, inspect, release
 from support import ValkeyliteServer
+from support.clients import connect
 
 CHECKS_LOGGER = "strands_session_log.server.checks"
 

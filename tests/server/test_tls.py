@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 import valkey
@@ -215,7 +216,7 @@ def hanging_up() -> Iterator[int]:
 
 
 def test_a_client_that_somebody_brings_hears_of_it_too(server: Server, encrypt: Encrypt, authority: Authority) -> None:
-    trusted = {"ssl": True, "ssl_ca_certs": str(authority.certificate), "ssl_check_hostname": True}
+    trusted: dict[str, Any] = {"ssl": True, "ssl_ca_certs": str(authority.certificate), "ssl_check_hostname": True}
     brought = valkey.Valkey(port=encrypt("somewhere.example").port, socket_timeout=2, **trusted)
     with pytest.raises(errors.TlsError, match="ssl_check_hostname=false"):
         SessionLog(brought)

@@ -38,7 +38,7 @@ class Life(RuleBasedStateMachine):
 
     @initialize(hold=st.booleans(), manager=st.sampled_from(MANAGERS))
     def begin(self, hold: bool, manager: Any) -> None:
-        self.session_id, self.options, self.manager = uuid4().hex, {"hold_user_messages": hold}, manager
+        self.session_id, self.hold, self.manager = uuid4().hex, hold, manager
         self.prompts: list[Any] = [{"role": "user", "content": [{"text": f"Prompt {number}."}]} for number in range(2)]
         self.replies: list[Any] = []
         self.merged: list[str] = []
@@ -50,7 +50,7 @@ class Life(RuleBasedStateMachine):
     def make(self) -> Agent:
         return Agent(
             model=ScriptedModel(self.reply),
-            session_manager=ValkeySessionManager(self.session_id, log=self.log, **self.options),
+            session_manager=ValkeySessionManager(self.session_id, log=self.log, hold_user_messages=self.hold),
             conversation_manager=self.manager(),
             tools=[add],
             callback_handler=None,
@@ -116,7 +116,8 @@ class Life(RuleBasedStateMachine):
         content: Any = [{"text": self.text("By hand")}]
         self.is_by_hand = True
         self.said.append(content)
-        self.agent._session_manager.append_message({"role": "user", "content": content}, self.agent)
+        manager: Any = self.agent._session_manager
+        manager.append_message({"role": "user", "content": content}, self.agent)
 
     @rule()
     def clear(self) -> None:

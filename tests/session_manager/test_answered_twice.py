@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from subprocess import PIPE
 from typing import Any
@@ -106,7 +107,7 @@ def test_of_two_agents_that_are_given_the_answer_one_runs_the_tool(
     till = Till(seconds=10)
     answer = till.ask(session_log)
     agents = [till.agent(session_log, manager={"record": record}) for _ in range(2)]
-    check(till, outcomes([lambda agent=agent: agent(answer) for agent in agents], seconds, till), session_log)
+    check(till, outcomes([partial(agent, answer) for agent in agents], seconds, till), session_log)
 
 
 @pytest.mark.parametrize("seconds", DISTANCES)
@@ -148,14 +149,14 @@ except errors.ConcurrentWriteError as error:
 """
 
 
-def worker(log: SessionLog, url: str, answer: Any, till: Path) -> Program:
+def worker(log: SessionLog, url: str, answer: Any, till: Path) -> Any:
     interrupt = answer[0]["interruptResponse"]["interruptId"]
-    program = Program(["-c", PROCESS, url, log.namespace, interrupt, str(till)], stdin=PIPE, stdout=PIPE)
+    program: Any = Program(["-c", PROCESS, url, log.namespace, interrupt, str(till)], stdin=PIPE, stdout=PIPE)
     assert program.stdout.readline() == b"ready\n"
     return program
 
 
-def go_on(program: Program) -> None:
+def go_on(program: Any) -> None:
     program.stdin.write(b"\n")
     program.stdin.flush()
 
@@ -360,7 +361,7 @@ def test_of_two_graphs_or_swarms_that_are_given_the_answer_one_runs_the_tool(
         running = ready[number] if ready else till.running(session_log, make, record=record)
         return running(answer).status.value
 
-    found = outcomes([lambda number=number: give(number) for number in range(2)], seconds, till)
+    found = outcomes([partial(give, number) for number in range(2)], seconds, till)
     assert till.charged == [10]
     refused = [one for one in found if isinstance(one, SessionException)]
     assert [isinstance(one, errors.ConcurrentWriteError) for one in refused] == [True]

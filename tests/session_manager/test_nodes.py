@@ -33,7 +33,7 @@ SECRET = "hunter2-is-my-password"
 GUARDRAIL: Any = [{"redactContent": {"redactUserContentMessage": "[redacted]"}}, {"text": "I cannot help with that."}]
 
 
-def speaker(name: str, *script: Any, **options: Any) -> Agent:
+def speaker(name: str, *script: Any, **options: Any) -> Any:
     return Agent(name=name, agent_id=name, model=ScriptedModel(script), callback_handler=None, **options)
 
 

@@ -152,7 +152,7 @@ def test_agents_that_are_tools_may_redact_side_by_side(
 ) -> None:
     names = ["left", "right"]
 
-    def leading(helpers: Any, *script: Any) -> Agent:
+    def leading(helpers: Any, *script: Any) -> Any:
         tools = [talker(None, *helpers, name=name).as_tool() for name in names]
         return talker(session_log, *script, name="leader", tools=tools)
 
@@ -363,7 +363,8 @@ def test_what_an_agent_redacts_that_nobody_records_is_gone_from_the_state_of_its
     def see(messages: Any) -> Any:
         if "[redacted]" not in str(messages):
             return REFUSES
-        waits.append(session_log.state("s").agents["leader"].record["_internal_state"]["interrupt_state"]["activated"])
+        record: Any = session_log.state("s").agents["leader"].record
+        waits.append(record["_internal_state"]["interrupt_state"]["activated"])
         return "Fine."
 
     # The helper is asked once more after the redaction, and sees what its caller would resume with by then.

@@ -13,6 +13,7 @@ from strands.types.session import SessionMessage
 
 from strands_session_log import SessionLog, errors
 from strands_session_log.lifecycle import Outbox
+from support.clients import client_of
 from support.strands_agents import make_agent
 
 THREADS, TURNS = 8, 5
@@ -53,8 +54,8 @@ def texts(log: SessionLog) -> list[str]:
 def test_what_is_said_in_threads_at_once_is_all_in_the_transcript(session_log: SessionLog, hold: bool) -> None:
     agent = reentrant(session_log, lambda _: "Fine.", manager={"hold_user_messages": hold})
 
-    def talk(name: str) -> Callable[[], None]:
-        return lambda: [agent(f"{name} {number}") for number in range(TURNS)] and None
+    def talk(name: str) -> Callable[[], object]:
+        return lambda: [agent(f"{name} {number}") for number in range(TURNS)]
 
     assert at_once(*(talk(f"thread {number}") for number in range(THREADS))) == []
     agent("At last.")
@@ -70,14 +71,9 @@ def test_two_messages_said_at_once_have_an_index_each(session_log: SessionLog) -
     agent = make_agent(session_log)
     manager = agent._session_manager
 
-    def append(name: int) -> Callable[[], None]:
-        return lambda: (
-            [
-                manager.append_message({"role": "user", "content": [{"text": f"{name} {number}"}]}, agent)
-                for number in range(50)
-            ]
-            and None
-        )
+    def append(name: int) -> Callable[[], object]:
+        said: list[Any] = [{"role": "user", "content": [{"text": f"{name} {number}"}]} for number in range(50)]
+        return lambda: [manager.append_message(message, agent) for message in said]
 
     assert at_once(*map(append, range(4))) == []
     records = list(session_log.state("s").agents["default"].messages)
@@ -110,7 +106,7 @@ def test_a_message_that_can_never_be_written_is_given_up_with_an_error_and_other
     journal: Outbox = agent._session_manager.outbox(agent)
     # As if somebody's hands had been in the head: an index is in use, though the agent did not move.
     head = session_log.events.keyspace.session("s").head
-    session_log.client.hset(head, "agent:default:messages", "0-2")
+    client_of(session_log).hset(head, "agent:default:messages", "0-2")
     with pytest.raises(Exception, match="written by someone else") as refused:
         agent("Second.")
     assert "message" in str(refused.value)
@@ -127,7 +123,7 @@ def test_what_came_with_a_message_that_is_given_up_is_written(session_log: Sessi
     agent("First.")
     manager: Any = agent._session_manager
     head = session_log.events.keyspace.session("s").head
-    session_log.client.hset(head, "agent:default:messages", "0-2")
+    client_of(session_log).hset(head, "agent:default:messages", "0-2")
     agent.state.set("kept", True)
     with pytest.raises(SessionException):
         manager.append_message({"role": "user", "content": [{"text": "Lost."}]}, agent)

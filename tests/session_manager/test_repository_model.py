@@ -23,6 +23,7 @@ from strands.types.session import Session, SessionAgent, SessionMessage, Session
 from strands_session_log import SessionLog, ValkeySessionManager
 from strands_session_log.errors import ConcurrentWriteError
 from support import Keyspace
+from support.clients import client_of
 
 # Old versions of Strands look neither for path separators nor at the type of an index, cannot store bytes in an
 # agent's state, and keep no orchestrator state; what they do instead is not worth matching.
@@ -73,7 +74,7 @@ class Comparison(RuleBasedStateMachine):
         self.taken: set[tuple[str, str, int]] = set()
 
     def teardown(self) -> None:
-        keyspace = Keyspace(self.mine.log.client)
+        keyspace = Keyspace(client_of(self.mine.log))
         keyspace.delete(keyspace.under(self.mine.log.namespace))
         self.directory.cleanup()
 

@@ -42,7 +42,7 @@ def window_events(log: SessionLog) -> int:
 
 
 def test_a_sliding_window_needs_no_events_of_its_own(session_log: SessionLog) -> None:
-    options = {"conversation_manager": SlidingWindowConversationManager(window_size=4)}
+    options: dict[str, Any] = {"conversation_manager": SlidingWindowConversationManager(window_size=4)}
     agent = make_agent(session_log, answers(8), **options)
     talk(agent, 8)
     resumed = make_agent(session_log, conversation_manager=SlidingWindowConversationManager(window_size=4))

@@ -65,7 +65,7 @@ def test_what_was_written_is_read_byte_for_byte(storage: ValkeyStorage, data: by
 
 
 def test_a_buffer_is_kept_as_it_was_when_it_was_written(storage: ValkeyStorage) -> None:
-    data = bytearray(b"mutable")
+    data: Any = bytearray(b"mutable")
 
     async def change_meanwhile() -> None:
         writing = asyncio.ensure_future(storage.write("key", data))

@@ -116,12 +116,20 @@ def test_what_a_guardrail_redacts_is_gone_from_the_storage(storage: ValkeyStorag
 def test_the_context_offloader_gives_back_what_it_put_away(storage: ValkeyStorage) -> None:
     from strands.vended_plugins.context_offloader import ContextOffloader
 
-    replies = [[call("report", "big")], [call("retrieve_offloaded_content", "again", reference="big_0")], "Done."]
+    replies: list[Any] = [
+        [call("report", "big")],
+        [call("retrieve_offloaded_content", "again", reference="big_0")],
+        "Done.",
+    ]
+
+    def is_report(tool_name: str, *_: Any, **__: Any) -> bool:
+        return tool_name == "report"
+
     offloader = ContextOffloader(
         storage=storage,
         max_result_tokens=500,
         preview_tokens=50,
-        should_offload=lambda name, *_, **__: name == "report",
+        should_offload=is_report,
     )
     agent = Agent(model=ScriptedModel(replies), tools=[report], plugins=[offloader], callback_handler=None)
     agent("Report!")

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from strands_session_log import SessionLog, Subscriber, events
+from strands_session_log.errors import FeedGapError
 from strands_session_log.event_log.connection import connection_to
 from strands_session_log.subscription import SyncDelivery
 
@@ -31,6 +32,13 @@ class Told:
             name = session.format(number % 7)
             self.log.append(name, [events.Custom("custom.number", {"number": number})])
             self.all.add((name, number))
+
+
+def ends_of(gap: FeedGapError) -> tuple[int, int]:
+    """The sequence of the last envelope before a gap, and of the first after it."""
+    assert gap.after is not None
+    assert gap.before is not None
+    return gap.after.sequence, gap.before.sequence
 
 
 def number_of(delivery: Any) -> tuple[str, int]:

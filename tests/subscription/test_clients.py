@@ -24,7 +24,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.fixture(params=OPTIONS.values(), ids=OPTIONS)
+@pytest.fixture(params=OPTIONS.values(), ids=list(OPTIONS))
 def log(
     request: pytest.FixtureRequest, make_client: Callable[..., Any], server_url: str, namespace: str
 ) -> Iterator[SessionLog]:

@@ -202,7 +202,8 @@ def test_after_a_clock_really_went_back_an_hour_others_have_what_a_dead_consumer
     moved: MovableClockServer, ordered: bool
 ) -> None:
     with SessionLog.connect(moved.url) as log:
-        told, settings = Told(log), {"ordered": ordered, "claim_after": 2}
+        told = Told(log)
+        settings: dict[str, Any] = {"ordered": ordered, "claim_after": 2}
         told(range(21))
         dead = Consumer(log, consumer="dead", handle=lambda delivery: time.sleep(0.01), **settings)
         wait_until(lambda: dead.handled, "it to have begun")

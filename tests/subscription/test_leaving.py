@@ -8,6 +8,8 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from subprocess import PIPE
 from typing import Any
 
 import pytest
@@ -17,7 +19,7 @@ from strands_session_log import FeedRetention, SessionLog, Subscriber
 from strands_session_log.errors import DeliveryLostError, ServerUnavailableError
 from strands_session_log.subscription.group import Group
 from strands_session_log.subscription.notifier import FeedNotifier
-from support.programs import PIPE, Program
+from support.programs import Program
 from support.waiting import PATIENCE, wait_until
 
 from .helpers import Consumer, Told, number_of
@@ -151,7 +153,7 @@ def test_functions_that_hang_use_up_no_threads_of_others(log: SessionLog, told: 
         handled.append(number_of(delivery)[1])
 
     async def main() -> None:
-        settings = {"timeout": 0.1, "max_attempts": 2, "claim_after": 0.3, "backoff": 0.05}
+        settings: dict[str, Any] = {"timeout": 0.1, "max_attempts": 2, "claim_after": 0.3, "backoff": 0.05}
         task = asyncio.create_task(Subscriber(log, "g", bodies=True, **settings).run(handle, concurrency=4))
         while len(list(log.parked("g"))) < 10 or len(handled) < 30:
             await asyncio.sleep(0.02)
@@ -165,6 +167,10 @@ def test_functions_that_hang_use_up_no_threads_of_others(log: SessionLog, told: 
     release.set()
 
 
+def has_handled(consumer: Consumer, number: int) -> bool:
+    return len(set(consumer.handled)) == number
+
+
 @pytest.mark.parametrize("options", [{"socket_timeout": 0.2}, {"max_connections": 2}])
 def test_a_client_with_tight_limits_is_as_good(
     another_log: Callable[..., SessionLog], told: Told, options: dict[str, Any]
@@ -172,7 +178,7 @@ def test_a_client_with_tight_limits_is_as_good(
     with Consumer(another_log(**options)) as consumer:
         for at in range(0, 60, 20):
             told(range(at, at + 20))
-            wait_until(lambda at=at: len(set(consumer.handled)) == at + 20, "all events")
+            wait_until(partial(has_handled, consumer, at + 20), "all events")
         assert consumer.deliveries.counters.redelivered == 0
     assert not consumer.errors
 

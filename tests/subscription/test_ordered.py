@@ -249,7 +249,8 @@ def test_consecutive_events_taken_in_one_batch_count_as_one(log: SessionLog, tol
     told(range(3), "only")
     with Subscriber(log, "g", ordered=True, bodies=True) as deliveries:
         (first,) = next(deliveries.batches(1))
-        wait_until(lambda: len(deliveries._consumer._ordered._later["only"]) == 2, "the others to be fetched")
+        channel: Any = deliveries._consumer._ordered
+        wait_until(lambda: len(channel._later["only"]) == 2, "the others to be fetched")
         first.ack()
         batch = next(deliveries.batches())
         assert [number_of(delivery) for delivery in batch] == [("only", 1), ("only", 2)]
@@ -403,12 +404,12 @@ def test_what_is_failed_for_being_late_and_settled_in_the_same_moment_is_no_gap(
     told([0], "only")
     with Subscriber(log, "g", ordered=True, bodies=True, claim_after=60) as deliveries:
         one = next(deliveries)
-        done = {"done": [one.key]} if first == "ack" else {}
+        done = [one.key] if first == "ack" else []
         said = [
             Disposition(what, one.key, 1, failure=Failure("TimeoutError"))
             for what in ([] if done else ["park"]) + ["nack"]
         ]
-        (settled,) = deliveries._consumer._group.settle([SettleRequest(one.partition, others=said, **done)])
+        (settled,) = deliveries._consumer._group.settle([SettleRequest(one.partition, done=done, others=said)])
         assert isinstance(settled, SettleReply)
         assert settled.done + settled.others == "kg"
         assert [status.gap for status in log.groups() if status.gap] == []

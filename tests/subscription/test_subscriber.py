@@ -6,6 +6,7 @@ import asyncio
 import re
 import threading
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -323,7 +324,7 @@ def test_lag_and_pending_are_counted(log: SessionLog, told: Told) -> None:
         ({"consumer": "with space"}, "with space"),
     ],
 )
-def test_settings_that_cannot_be_are_named(log: SessionLog, settings: dict[str, object], named: str) -> None:
+def test_settings_that_cannot_be_are_named(log: SessionLog, settings: dict[str, Any], named: str) -> None:
     with pytest.raises(SessionLogError, match=named):
         Subscriber(log, "g", **settings)
 
@@ -333,7 +334,7 @@ def test_a_group_without_a_name_is_refused(log: SessionLog) -> None:
         Subscriber(log, "")
 
 
-async def _handled(log: SessionLog, count: int, **settings: object) -> list[tuple[str, int]]:
+async def _handled(log: SessionLog, count: int, **settings: Any) -> list[tuple[str, int]]:
     handled = []
     async with Subscriber(log, "g", bodies=True, **settings) as deliveries:
         async for delivery in deliveries:
@@ -387,7 +388,7 @@ def test_a_handler_that_hangs_is_given_up_while_others_make_progress(log: Sessio
         handled.append(number_of(delivery)[1])
 
     async def run() -> None:
-        settings = {"timeout": 0.1, "max_attempts": 2, "claim_after": 0.3, "backoff": 0.05}
+        settings: dict[str, Any] = {"timeout": 0.1, "max_attempts": 2, "claim_after": 0.3, "backoff": 0.05}
         task = asyncio.create_task(Subscriber(log, "g", bodies=True, **settings).run(handle, concurrency=2))
         while not (parked := await asyncio.to_thread(lambda: list(log.parked("g")))):
             await asyncio.sleep(0.01)

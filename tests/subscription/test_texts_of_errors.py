@@ -12,6 +12,7 @@ import pytest
 from strands_session_log import SessionLog, Subscriber, events
 from strands_session_log.subscription import ParkedEvent, SyncDelivery
 from support import wait_until
+from support.clients import client_of
 from support.servers import Server
 
 from .helpers import raw
@@ -69,7 +70,7 @@ def only(log: SessionLog, group: str = "g") -> ParkedEvent:
 
 def holders(log: SessionLog, secret: str = SECRET) -> set[str]:
     """The keys of the whole server in which it stands."""
-    found = (key for key in log.client.scan_iter() if secret.encode() in log.client.dump(key))
+    found = (key for key in client_of(log).scan_iter() if secret.encode() in client_of(log).dump(key))
     return {key.decode().rpartition("}:")[2] for key in found}
 
 

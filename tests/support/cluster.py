@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from typing import Any, cast
 
 import valkey
 from valkey.cluster import ClusterNode
 
+from support.clients import Client
 from support.processes import HOST
 from support.servers import Server, ValkeyliteServer
 from support.waiting import wait_until
@@ -37,16 +39,16 @@ class Cluster:
         }
         self._primaries = primaries
         self.nodes: list[Server] = [kind(**settings) for _ in range(primaries * (1 + replicas))]
-        self._clients: list[valkey.ValkeyCluster] = []
+        self._clients: list[Client] = []
 
     @property
     def url(self) -> str:
         return "valkey+cluster://" + ",".join(f"{HOST}:{node.port}" for node in self.nodes[: self._primaries])
 
-    def client(self, **options: object) -> valkey.ValkeyCluster:
+    def client(self, **options: Any) -> Client:
         """A new cluster client, closed when the cluster stops."""
         startup = [ClusterNode(HOST, node.port) for node in self.nodes]
-        client = valkey.ValkeyCluster(startup_nodes=startup, **options)
+        client = cast(Client, valkey.ValkeyCluster(startup_nodes=startup, **options))
         self._clients.append(client)
         return client
 
@@ -139,7 +141,8 @@ class Cluster:
 
 
 def _cluster_info(node: Server) -> dict[str, str]:
-    return node.execute("CLUSTER INFO")
+    told: dict[str, str] = node.execute("CLUSTER INFO")
+    return told
 
 
 def _known(node: Server) -> int:
@@ -152,7 +155,7 @@ def _is_ok(node: Server) -> bool:
 
 def _is_linked(node: Server) -> bool:
     replication = node.execute("INFO", "replication")
-    return replication["role"] == "master" or replication["master_link_status"] == "up"
+    return bool(replication["role"] == "master" or replication["master_link_status"] == "up")
 
 
 def _ports_in_slots(node: Server) -> set[int]:

@@ -69,7 +69,8 @@ class _Server:
                 elif key.fileobj is self._control:
                     _, descriptors, _, _ = socket.recv_fds(self._control, 1, 4)
                     if not descriptors:
-                        return self._kill_all()
+                        self._kill_all()
+                        return None
                     if request := self._fork(*descriptors):
                         return request
                 elif key.data in self._callers:
@@ -94,7 +95,8 @@ class _Server:
     def _leave(self, connection: socket.socket) -> None:
         """Be no server any more."""
         signal.set_wakeup_fd(-1)
-        for held in (self._selector, self._wake, self._wakes, self._control, connection, *self._callers.values()):
+        self._selector.close()
+        for held in (self._wake, self._wakes, self._control, connection, *self._callers.values()):
             held.close()
 
     def _bury(self) -> None:

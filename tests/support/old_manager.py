@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, TypeVar, cast
 
 from strands.session.repository_session_manager import RepositorySessionManager
 from strands.session.session_repository import SessionRepository
 from strands.types.session import Session, SessionAgent, SessionMessage
+
+T = TypeVar("T")
 
 
 class OldSessionManager(RepositorySessionManager, SessionRepository):
@@ -22,9 +24,9 @@ class OldSessionManager(RepositorySessionManager, SessionRepository):
         self.client = client
         super().__init__(session_id=session_id, session_repository=self)
 
-    def _get(self, kind: Any, *parts: object) -> Any:
+    def _get(self, kind: type[T], *parts: object) -> T | None:
         value = self.client.get(_key(*parts))
-        return None if value is None else kind.from_dict(json.loads(value))
+        return None if value is None else cast(Any, kind).from_dict(json.loads(value))
 
     def _set(self, record: Any, *parts: object) -> None:
         self.client.set(_key(*parts), json.dumps(record.to_dict(), ensure_ascii=False))
@@ -43,7 +45,9 @@ class OldSessionManager(RepositorySessionManager, SessionRepository):
         return self._get(SessionAgent, session_id, "agent", agent_id)
 
     def update_agent(self, session_id: str, session_agent: SessionAgent, **kwargs: Any) -> None:
-        session_agent.created_at = self.read_agent(session_id, session_agent.agent_id).created_at
+        previous = self.read_agent(session_id, session_agent.agent_id)
+        assert previous is not None
+        session_agent.created_at = previous.created_at
         self.create_agent(session_id, session_agent)
 
     def create_message(self, session_id: str, agent_id: str, session_message: SessionMessage, **kwargs: Any) -> None:
@@ -54,6 +58,7 @@ class OldSessionManager(RepositorySessionManager, SessionRepository):
 
     def update_message(self, session_id: str, agent_id: str, session_message: SessionMessage, **kwargs: Any) -> None:
         previous = self.read_message(session_id, agent_id, session_message.message_id)
+        assert previous is not None
         session_message.created_at = previous.created_at
         self.create_message(session_id, agent_id, session_message)
 
@@ -62,8 +67,8 @@ class OldSessionManager(RepositorySessionManager, SessionRepository):
     ) -> list[SessionMessage]:
         keys = self.client.scan_iter(match=_key(session_id, "agent", agent_id, "message", "*"))
         indices = sorted(int(key.decode().rpartition(":")[2]) for key in keys)
-        messages = [self.read_message(session_id, agent_id, index) for index in indices[offset:]]
-        return messages[:limit]
+        messages = (self.read_message(session_id, agent_id, index) for index in indices[offset:])
+        return [message for message in messages if message is not None][:limit]
 
 
 class WithJsonModule:
@@ -77,11 +82,11 @@ class WithJsonModule:
         self._client = client
         self.commands: list[str] = []
 
-    def scan_iter(self, **options: Any) -> Iterator[Any]:
-        return self._client.scan_iter(**options)
+    def scan_iter(self, match: Any = None, count: Any = None) -> Iterator[Any]:
+        yield from self._client.scan_iter(match=match, count=count)
 
-    def pipeline(self, **options: Any) -> Any:
-        return _Pipeline(self._client.pipeline(**options), self.commands)
+    def pipeline(self, transaction: Any = None, shard_hint: Any = None) -> Any:
+        return _Pipeline(self._client.pipeline(transaction, shard_hint), self.commands)
 
 
 class _Pipeline:

@@ -10,6 +10,7 @@ from strands_session_log.ids import EventId
 from strands_session_log.server.border import text
 from strands_session_log.snapshot import Authenticator, SnapshotPlace
 from strands_session_log.snapshot.blobs import compress, decompress, digest, pack, unpack
+from support.clients import client_of
 
 NOWHERE = SnapshotPlace("", "", EventId(0, 0), "", "")
 
@@ -25,7 +26,8 @@ def fields_of(log: SessionLog, session: str = "s") -> Fields:
     """The fields of a session's snapshot."""
     key = snapshot_key_of(log, session)
     return {
-        text(name): log.client.execute_command("HGET", key, name, NEVER_DECODE=True) for name in log.client.hkeys(key)
+        text(name): log.client.execute_command("HGET", key, name, NEVER_DECODE=True)
+        for name in client_of(log).hkeys(key)
     }
 
 

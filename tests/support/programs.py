@@ -28,7 +28,7 @@ class _ForkServer:
         self._process = subprocess.Popen(
             [sys.executable, "-m", "support.fork_server"],
             cwd=Path(__file__).parents[1],
-            stdin=its,
+            stdin=its.fileno(),
             stdout=DEVNULL,
             start_new_session=True,
         )

@@ -138,6 +138,7 @@ class FaultProxy:
             self._listener = None
 
     def _serve(self) -> None:
+        assert self._listener is not None
         try:
             connection, _ = self._listener.accept()
         except (BlockingIOError, ConnectionAbortedError):

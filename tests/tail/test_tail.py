@@ -143,7 +143,7 @@ def test_closing_the_log_ends_all_its_tails(server_url: str, namespace: str) -> 
         log = SessionLog.connect(server_url, namespace)
         with collecting(log.tail("s")) as found, collecting(log.tail()) as told:
             log.append("s", note(number))
-            wait_until(lambda found=found, told=told: found and told, "the event")
+            wait_until(lambda: found and told, "the event")
             began = time.monotonic()
             log.close()
             took += time.monotonic() - began

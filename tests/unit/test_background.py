@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import threading
+from functools import partial
 
 import pytest
 
@@ -16,7 +17,7 @@ def test_a_job_submitted_while_one_of_its_name_runs_comes_after_it_and_only_the_
     background, go, ran = Background("testing"), threading.Event(), list[int]()
     background.submit("s", go.wait)
     for number in range(3):
-        background.submit("s", lambda number=number: ran.append(number))
+        background.submit("s", partial(ran.append, number))
     go.set()
     assert background.settle(5)
     assert ran == [2]
@@ -32,7 +33,13 @@ def test_settling_gives_up_after_its_time() -> None:
 
 def test_closing_waits_for_the_job_that_runs_and_forgets_those_that_wait() -> None:
     background, begun, go, ran = Background("testing"), threading.Event(), threading.Event(), list[str]()
-    background.submit("a", lambda: (begun.set(), go.wait(), ran.append("a")))
+
+    def job() -> None:
+        begun.set()
+        go.wait()
+        ran.append("a")
+
+    background.submit("a", job)
     background.submit("b", lambda: ran.append("b"))
     begun.wait()
     threading.Timer(0.05, go.set).start()

@@ -161,16 +161,17 @@ def applied(value: Any, found: list[Change]) -> Any:
         path, after = change.path, change.after
         if not path:
             return after
-        inner = value
+        inner: Any = value
+        last: Any = path[-1]
         for step in path[:-1]:
             inner = inner[step]
         if change.kind == "removed":
-            del inner[path[-1]]
-        elif isinstance(inner, list) and path[-1] >= len(inner):  # type: ignore[operator]
-            inner.extend([None] * (path[-1] + 1 - len(inner)))  # type: ignore[operator]
-            inner[path[-1]] = after
+            del inner[last]
+        elif isinstance(inner, list) and last >= len(inner):
+            inner.extend([None] * (last + 1 - len(inner)))
+            inner[last] = after
         else:
-            inner[path[-1]] = after
+            inner[last] = after
     return value
 
 

@@ -59,6 +59,7 @@ def test_an_error_of_the_session_manager_is_still_one_of_strands_when_it_arrives
     error = manager_errors.AgentConflictError("s", {"revision": 1}, {"revision": 2})
     restored = pickle.loads(pickle.dumps(error))
     assert isinstance(restored, SessionException)
+    assert isinstance(restored, manager_errors.AgentConflictError)
     assert (restored.expected, restored.actual) == ({"revision": 1}, {"revision": 2})
 
 

@@ -25,11 +25,16 @@ def link_to(target: str) -> Callable[[Path], None]:
     return lambda path: path.symlink_to(target)
 
 
+def link_to_a_pipe(path: Path) -> None:
+    os.mkfifo(path.with_name("pipe"))
+    path.symlink_to("pipe")
+
+
 TRAPS = {
     "pipe": os.mkfifo,
     "socket": make_socket,
     "directory": Path.mkdir,
-    "link to a pipe": lambda path: (os.mkfifo(path.with_name("pipe")), path.symlink_to("pipe")),
+    "link to a pipe": link_to_a_pipe,
     "link to a device": link_to("/dev/zero"),
     "link to a terminal": link_to("/dev/tty"),
     "link to itself": lambda path: path.symlink_to(path.name),

@@ -1,7 +1,6 @@
 """The fold: pure, total, and cheap to continue."""
 
 from copy import copy
-from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,40 +8,10 @@ from hypothesis import strategies as st
 from strands_session_log import events
 from strands_session_log.events import Event, Recorded
 from strands_session_log.ids import EventId
-from strands_session_log.state import Messages, SessionState, evolve, initial
+from strands_session_log.state import Messages, evolve
 from strands_session_log.state.messages import SEGMENT
 from strands_session_log.state.session import MessageRecord
-
-
-def recorded(*happened: Event) -> list[Recorded]:
-    return [Recorded(EventId(1000 + n, n), event, f"link{n}") for n, event in enumerate(happened, 1)]
-
-
-def fold(entries: list[Recorded], state: SessionState | None = None) -> SessionState:
-    state = state or initial()
-    for entry in entries:
-        state = evolve(state, entry)
-    return state
-
-
-def said(index: int, text: str = "hi", agent: str = "a", **more: Any) -> Event:
-    return events.MessageAdded(
-        {"message": {"role": "user", "content": [{"text": text}]}, "message_id": index, **more}, agent
-    )
-
-
-agents = st.sampled_from(["a", "b"])
-junk = st.dictionaries(
-    st.sampled_from(["message", "message_id", "state", "redact_message"]),
-    st.none() | st.integers() | st.text() | st.lists(st.integers()),
-)
-anything = st.one_of(
-    st.builds(said, st.integers(0, 9), st.text(max_size=3), agents),
-    st.builds(events.MessageUpdated, st.builds(lambda i: {"message": {}, "message_id": i}, st.integers(0, 9)), agents),
-    st.builds(events.AgentUpdated, st.builds(lambda n: {"state": {"n": n}}, st.integers()), agents),
-    *(st.builds(kind, junk, agents) for kind in Event.known.values()),
-    st.builds(lambda data: Event("future.unknown", data), junk),
-)
+from support.folds import anything, fold, recorded, said
 
 
 @given(st.lists(anything, max_size=30), st.integers(0, 30))

@@ -12,9 +12,8 @@ from strands_session_log.events import Event, Recorded
 from strands_session_log.ids import EventId
 from strands_session_log.snapshot import Authenticator, Draft, SnapshotSettings, Whose, restore
 from strands_session_log.state import AgentState, Fold, SessionState, initial
+from support.folds import OPEN, WHOSE, Log, fold, recorded, said
 from support.junk import deep
-from unit.test_fold import fold, recorded, said
-from unit.test_snapshot_codec import OPEN, WHOSE, Log
 
 RANGES = [[0, 3]] * 80_000
 

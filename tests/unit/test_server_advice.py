@@ -25,7 +25,8 @@ FIT = ServerReport(
     missing_permissions={"reader": (), "writer": ()},
     excerpts={},
 )
-TIGHT_LIPPED = ServerReport(*[None] * 13)
+NOTHING_TOLD: list[Any] = [None] * 13
+TIGHT_LIPPED = ServerReport(*NOTHING_TOLD)
 READER = {"reader": ()}
 
 

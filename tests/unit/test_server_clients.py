@@ -10,7 +10,8 @@ from valkey.connection import SSLConnection
 from valkey.sentinel import SentinelConnectionPool
 
 from strands_session_log.errors import ServerUnavailableError
-from strands_session_log.server import connect, release
+from strands_session_log.server import release
+from support.clients import connect
 
 
 def kwargs(client: Any) -> dict[str, Any]:

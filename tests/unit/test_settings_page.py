@@ -95,4 +95,6 @@ def test_four_batches_and_at_least_a_hundred_are_in_flight_unless_told_otherwise
 def test_every_setting_is_told_of_where_it_is_given(name: str) -> None:
     kind = DOCUMENTED[name]
     for setting in settings_of(kind):
-        assert re.search(rf"^        {setting}: ", inspect.getdoc(kind).replace("\n", "\n    "), re.MULTILINE), setting
+        assert re.search(
+            rf"^        {setting}: ", (inspect.getdoc(kind) or "").replace("\n", "\n    "), re.MULTILINE
+        ), setting

@@ -11,11 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from strands_session_log.codec import from_json, to_json
-from strands_session_log.errors import SessionLogError
 from strands_session_log.events import Event, Recorded
 from strands_session_log.ids import EventId
 from strands_session_log.snapshot import (
-    Authenticator,
     DamagedError,
     Draft,
     OtherVersionError,
@@ -27,40 +25,22 @@ from strands_session_log.snapshot import (
 )
 from strands_session_log.snapshot import restore as restore_sealed
 from strands_session_log.snapshot.blobs import compress
-from strands_session_log.state import Messages, SessionState, initial
-from unit import test_fold
-from unit.test_fold import anything, fold, said
+from strands_session_log.state import SessionState, initial
+from support import folds
+from support.folds import OPEN, WHOSE, Log, anything, fold, said
 
 SMALL = SnapshotSettings(threshold=4, segment=3, points=4, spacing=4)
-OPEN = Authenticator()
-WHOSE = Whose("n", "s", "")
 
 
 def recorded(*happened: Event) -> list[Recorded]:
     """As they come out of the log: plain JSON values."""
-    entries = test_fold.recorded(*happened)
+    entries = folds.recorded(*happened)
     return [one._replace(event=replace(one.event, to_json(one.event.data))) for one in entries]
 
 
 def replace(event: Event, data: Any) -> Event:
-    return type(event)(data, event.agent) if type(event) is not Event else Event(event.type, data, event.agent)
-
-
-class Log:
-    """Stands for the log: what a snapshot does not hold is folded anew."""
-
-    def __init__(self, state: SessionState, segments: Mapping[str, bytes]) -> None:
-        self.state, self.segments, self.replays = state, segments, 0
-
-    def segment(self, name: str) -> bytes | None:
-        return self.segments.get(name)
-
-    def replayed(self, agent_id: str) -> Messages:
-        self.replays += 1
-        return self.state.agents[agent_id].messages
-
-    def contradicted(self, agent_id: str) -> SessionLogError:
-        return SessionLogError(f"agent {agent_id} has other messages")
+    kind: Any = type(event)
+    return kind(data, event.agent) if kind is not Event else Event(event.type, data, event.agent)
 
 
 def restore(whose: Whose, state: SessionState, manifest: bytes, segments: Mapping[str, bytes], log: Log) -> Restored:
@@ -184,7 +164,8 @@ def test_only_what_the_agent_holds_is_stored_and_the_rest_is_replayed_when_asked
 
 def test_what_is_stored_is_not_stored_again_and_small_segments_are_joined() -> None:
     entries = recorded(*(said(index) for index in range(40)))
-    state, digests, written = initial(), dict[str, str](), 0
+    state, written = initial(), 0
+    digests: Mapping[str, str] = {}
     kept: dict[str, bytes] = {}
     how = SnapshotSettings(segment=16)
     for at in range(40):

@@ -11,7 +11,7 @@ import pytest
 from strands_session_log import LiveTokens, SessionLog, SessionRecorder, Subscriber, ValkeySessionManager
 from strands_session_log.errors import SessionLogError, UnknownArgumentError
 
-MADE = {
+MADE: dict[str, tuple[Callable[..., object], str, str]] = {
     "hold_user_mesages": (ValkeySessionManager, "ValkeySessionManager", "hold_user_messages"),
     "verify_on_resum": (ValkeySessionManager, "ValkeySessionManager", "verify_on_resume"),
     "namespase": (SessionLog.connect, "SessionLog.connect", "namespace"),
@@ -24,8 +24,7 @@ MADE = {
 
 @pytest.mark.parametrize("name", MADE)
 def test_a_misspelt_argument_is_refused_with_the_one_that_was_meant(name: str) -> None:
-    made, called, meant = MADE[name]
-    make: Callable[..., object] = made
+    make, called, meant = MADE[name]
     with pytest.raises(UnknownArgumentError, match=f"^{called} takes no argument '{name}': did you mean") as caught:
         make("s", "s", **{name: True})
     assert (caught.value.function, caught.value.name, caught.value.meant) == (called, name, meant)

@@ -173,6 +173,12 @@ class Nowhere(tzinfo):
     def utcoffset(self, moment: datetime | None) -> timedelta:
         return timedelta(days=7)
 
+    def dst(self, moment: datetime | None) -> None:
+        return None
+
+    def tzname(self, moment: datetime | None) -> str:
+        return "nowhere"
+
 
 @pytest.mark.parametrize("value", [NotATime(1, 1, 1), datetime(2026, 1, 1, tzinfo=Nowhere())], ids=["nat", "nowhere"])
 def test_a_date_that_would_not_read_back_is_refused(value: Any) -> None:

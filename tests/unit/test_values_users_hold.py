@@ -50,5 +50,6 @@ def test_it_is_still_itself_after_a_copy_and_in_another_process(one: object) -> 
 
 
 def test_expecting_nothing_is_not_expecting_no_session() -> None:
-    assert ANY != NO_SESSION
+    nothing: object = ANY
+    assert nothing != NO_SESSION
     assert ANY

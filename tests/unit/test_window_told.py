@@ -14,7 +14,7 @@ from strands_session_log.codec import to_json
 from strands_session_log.lifecycle.window import Window
 from strands_session_log.lifecycle.withheld import Withheld
 from strands_session_log.state import AgentState
-from unit.test_fold import fold, recorded, said
+from support.folds import fold, recorded, said
 
 texts = st.lists(st.sampled_from("abc"), max_size=12)
 

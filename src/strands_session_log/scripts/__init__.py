@@ -7,43 +7,42 @@ restart, a failover and `SCRIPT FLUSH`.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from hashlib import sha1
-from importlib.resources import files
 from typing import Any
 
 from valkey.exceptions import NoScriptError, ResponseError
 
 from ..server.border import Client
 from ..server.pinned_connection import PinnedConnection
+from .assembly import assemble
 
 Argument = bytes | str | int
 
 
 class Script:
-    """A Lua script of this package.
+    """A Lua script of this package, assembled when it is needed first.
 
-    Attributes:
-        source: Its text.
-        sha: By which the server knows it.
-        reads_only: Whether it only reads: then a user who may not write can run it.
+    Args:
+        name: The file `lua/<name>.lua`. It begins with `#!lua flags=allow-oom` where it is to run on a server that has
+            reached `maxmemory`, too: what it writes is little, and lets memory be freed. Others are refused there, at
+            the first write that may need some.
+        reads_only: Whether it only reads: then a user who may not write can run it. The server holds it to that.
     """
 
-    def __init__(self, *names: str, ending: bytes = b"", reads_only: bool = False, allow_oom: bool = False) -> None:
-        """Load the script files `<name>.lua` beside this module, each going on from the one before.
-
-        Args:
-            *names: The files.
-            ending: What to do with what they define.
-            reads_only: See the attribute; the server holds it to that.
-            allow_oom: It runs on a server that has reached `maxmemory`, too: what it writes is little, and lets memory
-                be freed. Others are refused there, at the first write that may need some.
-        """
-        self.reads_only = reads_only
+    def __init__(self, name: str, *, reads_only: bool = False) -> None:
+        self._name, self.reads_only = name, reads_only
         self._by_sha, self._by_source = ("EVALSHA_RO", "EVAL_RO") if reads_only else ("EVALSHA", "EVAL")
-        body = b"".join(files(__name__).joinpath(f"{name}.lua").read_bytes() for name in names) + ending
-        self.source = b"#!lua flags=allow-oom\n" + body if allow_oom else body
-        self.sha = sha1(self.source).hexdigest()
+
+    @cached_property
+    def source(self) -> bytes:
+        """Its text."""
+        return assemble(self._name).encode()
+
+    @cached_property
+    def sha(self) -> str:
+        """By which the server knows it."""
+        return sha1(self.source).hexdigest()
 
     def __call__(
         self, client: Client, keys: Sequence[str | bytes], arguments: Sequence[Argument], *, raw: bool = False
@@ -157,38 +156,33 @@ def _names(keys: Sequence[str]) -> list[bytes]:
     return [b"%d" % len(keys), *(key.encode() for key in keys)]
 
 
-_APPENDING = ("batch", "feed_append", "append")
-
-APPEND = Script(*_APPENDING, ending=b"return append()")
-DELETE = Script("batch", "feed_append", "error_texts", "delete", allow_oom=True)
-ERASE_STEP = Script(*_APPENDING, "feed_usable", "error_texts", "erase_step", allow_oom=True)
-FEED_TRIM = Script("feed_ids", "feed_trim", allow_oom=True)
-FORK = Script(*_APPENDING, "feed_usable", "fork")
-FORK_COPY = Script("fork_copy")
-FORK_NOTE = Script("fork_note", allow_oom=True)
-GROUP_COUNT = Script("feed_ids", "group_count", allow_oom=True)
-GROUP_DELETE = Script("error_texts", "group_delete")
-GROUP_GAP = Script("feed_ids", "group_gap", allow_oom=True)
-GROUP_HEARTBEAT = Script("feed_ids", "group_heartbeat", allow_oom=True)
-GROUP_LEAVE = Script("group_leave", allow_oom=True)
-GROUP_MISSING = Script("feed_ids", "group_missing", allow_oom=True)
-GROUP_PARKED = Script("feed_ids", "error_texts", "group_parked", allow_oom=True)
-GROUP_RELEASE = Script("group_release")
-GROUP_SETTLE = Script("feed_ids", "error_texts", "group_settle", allow_oom=True)
-GROUP_SETTLE_GAP = Script("feed_ids", "group_settle_gap", allow_oom=True)
-GROUP_STATUS = Script("feed_ids", "group_status", reads_only=True)
-GROUP_TAKE = Script("feed_ids", "group_take", allow_oom=True)
-GROUP_WORK = Script("feed_ids", "error_texts", "group_work", allow_oom=True)
-IDS = Script("ids_trim", "ids")
-LIFE = Script("batch", "life", reads_only=True)
-LIVE = Script("batch", "live")
-LOAD = Script("load", reads_only=True)
-LOCATE = Script("locate", reads_only=True)
-ONCE = Script(*_APPENDING, "ids_trim", "once")
-OUTCOME = Script("batch", "outcome")
-SAVE = Script("save")
-STANDING = Script("standing", reads_only=True)
-STORAGE_DELETE = Script("storage_delete")
-STORAGE_WRITE = Script("storage_write")
-TOUCH = Script("touch", allow_oom=True)
-TOMBSTONE_SET = Script("tombstone_set", allow_oom=True)
+APPEND = Script("session/append")
+DELETE = Script("session/delete")
+ERASE_STEP = Script("session/erase_step")
+FEED_TRIM = Script("group/trim")
+FORK = Script("session/fork")
+FORK_COPY = Script("session/fork_copy")
+FORK_NOTE = Script("session/fork_note")
+GROUP_COUNT = Script("group/count")
+GROUP_DELETE = Script("group/delete")
+GROUP_TAKE = Script("group/fetch")
+GROUP_GAP = Script("group/gap")
+GROUP_HEARTBEAT = Script("group/heartbeat")
+GROUP_LEAVE = Script("group/leave")
+GROUP_PARKED = Script("group/parked")
+GROUP_SETTLE = Script("group/settle")
+GROUP_STATUS = Script("group/status", reads_only=True)
+GROUP_WORK = Script("group/work")
+IDS = Script("session/ids")
+LIFE = Script("session/life", reads_only=True)
+LIVE = Script("session/live")
+LOAD = Script("session/load", reads_only=True)
+LOCATE = Script("session/locate", reads_only=True)
+ONCE = Script("session/once")
+OUTCOME = Script("session/outcome")
+SAVE = Script("session/save")
+STANDING = Script("session/standing", reads_only=True)
+STORAGE_DELETE = Script("storage/delete")
+STORAGE_WRITE = Script("storage/write")
+TOUCH = Script("session/touch")
+TOMBSTONE_SET = Script("session/tombstone_set")

@@ -23,11 +23,8 @@ from . import (
     GROUP_GAP,
     GROUP_HEARTBEAT,
     GROUP_LEAVE,
-    GROUP_MISSING,
     GROUP_PARKED,
-    GROUP_RELEASE,
     GROUP_SETTLE,
-    GROUP_SETTLE_GAP,
     GROUP_STATUS,
     GROUP_TAKE,
     GROUP_WORK,
@@ -50,7 +47,6 @@ from . import (
 _CALL = re.compile(r"\bp?call\(\s*'([A-Z]+)'(?:\s*,\s*'([A-Z]+)')?")
 _LISTED = re.compile(r"\{\s*'([A-Z]{3,})'")
 """A command that is put together before it is called."""
-_FUNCTION = re.compile(r"^local function (\w+)\(.*?^end$", re.DOTALL | re.MULTILINE)
 _WITH_SUBCOMMANDS = ("XINFO", "XGROUP", "CLIENT", "CLUSTER", "CONFIG", "ACL", "SCRIPT")
 _GLOB, _ESCAPED = re.compile(r"[\\*?\[]"), r"\\\g<0>"
 # What the server refuses, and what can be done without: where it lies, `TIME` is that of the client's machine.
@@ -83,15 +79,8 @@ class Role:
 
 
 def commands_of(script: Script) -> frozenset[str]:
-    """The commands that a script may call, by its source: that of functions it does not use is passed over."""
-    source = re.sub(r"--.*", "", script.source.decode())
-    functions = {found[1]: found[0] for found in _FUNCTION.finditer(source)}
-    text = _FUNCTION.sub("", source)
-    used: set[str] = set()
-    while more := {name for name in functions.keys() - used if re.search(rf"\b{name}\b", text)}:
-        used |= more
-        text += "".join(functions[name] for name in sorted(more))
-    return frozenset(_called(text))
+    """The commands that a script may call, by its source."""
+    return frozenset(_called(script.source.decode()))
 
 
 def _called(text: str) -> Iterator[str]:
@@ -113,8 +102,8 @@ _WRITING = (
     *(STORAGE_WRITE, STORAGE_DELETE, ERASE_STEP),
 )
 _CONSUMING = (
-    *(GROUP_COUNT, GROUP_DELETE, GROUP_GAP, GROUP_HEARTBEAT, GROUP_LEAVE, GROUP_MISSING, GROUP_PARKED, GROUP_RELEASE),
-    *(GROUP_SETTLE, GROUP_SETTLE_GAP, GROUP_TAKE, GROUP_WORK, FEED_TRIM),
+    *(GROUP_COUNT, GROUP_DELETE, GROUP_GAP, GROUP_HEARTBEAT, GROUP_LEAVE, GROUP_PARKED),
+    *(GROUP_SETTLE, GROUP_TAKE, GROUP_WORK, FEED_TRIM),
 )
 
 READER = Role(

@@ -16,8 +16,6 @@ from ..scripts import (
     GROUP_GAP,
     GROUP_HEARTBEAT,
     GROUP_LEAVE,
-    GROUP_MISSING,
-    GROUP_RELEASE,
     GROUP_SETTLE,
     GROUP_TAKE,
     GROUP_WORK,
@@ -173,10 +171,7 @@ class Group:
 
         What other consumers of the group were given is still in the feed: it is not trimmed so soon.
         """
-        keys = self._keys(unseen.after.partition)
-        between = [unseen.after.stream_id, unseen.before.stream_id]
-        reply = with_retries(lambda: GROUP_MISSING(self.client, keys[:2], between, raw=True), 0, within=ANSWERED_WITHIN)
-        return parse_gap(unseen.after.partition, reply)
+        return self._gap("missing", unseen, 0, within=ANSWERED_WITHIN)
 
     def own(self, partition: int) -> Iterator[bytes]:
         """The ids of all that this consumer was given and has not settled, in one partition."""
@@ -206,7 +201,7 @@ class Group:
 
         Args:
             partition: The partition.
-            arguments: See `group_work.lua`.
+            arguments: See `group/work.lua`.
             sessions: Those that the reasons may quote with which something is parked.
         """
         group = self._keys(partition)
@@ -245,20 +240,28 @@ class Group:
 
     def release(self, partition: int) -> None:
         """Give up the lease of a partition, if this consumer has it; of one that is broken, nobody has."""
-        call = [([self._keys(partition)[1]], [self.settings.consumer])]
-        with_retries(lambda: told_apart(GROUP_RELEASE.each(self.client, call)), 0, within=ANSWERED_WITHIN)
+        call = [(self._hash_and_feed(partition), [self.settings.consumer])]
+        with_retries(lambda: told_apart(GROUP_LEAVE.each(self.client, call)), 0, within=ANSWERED_WITHIN)
 
     def leave(self, partitions: Sequence[int]) -> None:
         """Give up what leases this consumer has in some partitions, and its name where nothing is pending under it."""
-        arguments = [self.settings.group, self.settings.consumer]
-        calls = [(self._keys(partition)[:2], arguments) for partition in partitions]
+        arguments = [self.settings.consumer, self.settings.group]
+        calls = [(self._hash_and_feed(partition), arguments) for partition in partitions]
         with_retries(lambda: GROUP_LEAVE.many(self.client, calls), 0, within=_LEFT_WITHIN)
 
     def note_gap(self, what: str, gap: Gap) -> None:
         """Have what is missing read from the sessions (`catch_up`), or go on behind it (`skip`)."""
-        keys = [self._keys(gap.after.partition)[1]]
+        self._gap(what, gap, self.retry_for)
+
+    def _gap(self, what: str, gap: Gap, retry_for: float, **options: float) -> Gap | None:
+        keys = self._hash_and_feed(gap.after.partition)
         arguments = [what, gap.after.stream_id, gap.before.stream_id]
-        with_retries(lambda: GROUP_GAP(self.client, keys, arguments), self.retry_for)
+        reply = with_retries(lambda: GROUP_GAP(self.client, keys, arguments, raw=True), retry_for, **options)
+        return parse_gap(gap.after.partition, reply)
+
+    def _hash_and_feed(self, partition: int) -> list[str]:
+        keys = self._keys(partition)
+        return [keys.group, keys.feed]
 
     def _keys(self, partition: int) -> GroupKeys:
         return self.keyspace.group(partition, self.settings.group)

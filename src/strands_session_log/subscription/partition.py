@@ -15,7 +15,7 @@ _COMPARE_EVERY = 2.0
 _LEASED_EVERY = 1.0
 _BROKEN_EVERY = 2.0
 AGAIN_AT_ONCE = 100
-"""As group_take.lua has it."""
+"""As group/fetch.lua has it."""
 
 
 class PartitionState:

@@ -1,4 +1,4 @@
-"""What the server gives a consumer of one partition, as `group_take.lua` answers it."""
+"""What the server gives a consumer of one partition, as `group/fetch.lua` answers it."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from ..errors import GroupNotFoundError, InvalidIdError, ServerRefusedError
 from ..event_log.diagnosis import CURES, naming
 from ..ids import check_id
 from ..keys import GroupKeys, Keyspace
-from ..scripts import GROUP_DELETE, GROUP_SETTLE_GAP, GROUP_STATUS
+from ..scripts import GROUP_DELETE, GROUP_GAP, GROUP_STATUS
 from ..server.border import Client, told_apart, with_retries
 from ..server.replies import number
 from .protocol import Gap, is_stream_id, parse_backfill, parse_gap
@@ -94,10 +94,10 @@ def settle_gaps(
 ) -> list[Gap]:
     """Settle what a group lacks, in some partitions or in all; see `SessionLog.settle_gaps`."""
     places = partitions or range(keyspace.partitions)
-    keys = [keyspace.group(partition, group).group for partition in places]
-    calls = [([key], [how]) for key in keys]
-    with naming(client, dict.fromkeys(keys, ("hash", CURES["group"]))):
-        replies = with_retries(lambda: GROUP_SETTLE_GAP.many(client, calls), retry_for)
+    keys = [keyspace.group(partition, group) for partition in places]
+    calls = [([one.group, one.feed], [how]) for one in keys]
+    with naming(client, {one.group: ("hash", CURES["group"]) for one in keys}):
+        replies = with_retries(lambda: GROUP_GAP.many(client, calls), retry_for)
     gaps = [parse_gap(partition, reply) for partition, reply in zip(places, replies, strict=True)]
     return [gap for gap in gaps if gap]
 

@@ -35,7 +35,7 @@ def rows(run: Run) -> Iterator[Row]:
 
 
 def _differences(rows: Sequence[Row]) -> str:
-    ratios = ", ".join(number(row.ratio) for row in rows)
+    ratios = ", ".join(number(row.ratio) for row in rows if row.ratio is not None)
     least = ", ".join(amount(median(row.peer), row.unit) for row in rows)
     more = ", ".join(amount(median(row.ours) - median(row.peer), row.unit) for row in rows)
     return f"Server by server the ratio was {ratios}; the other took {least}, and ours {more} more."

@@ -38,7 +38,7 @@ def rows(run: Run) -> Iterator[Row]:
 def _fill(run: Run, log: SessionLog, others: int) -> None:
     """Each of the others began, has an agent, and said something."""
     beginning = [*created("other"), added(0)]
-    kinds = [(type(event), event.data, event.agent) for event in beginning]
+    kinds: list[tuple[Any, ...]] = [(type(event), event.data, event.agent) for event in beginning]
 
     def write(start: int) -> None:
         for number in range(start, min(start + _SLICE, others)):

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import count, islice
 from typing import Any
 
 from strands_session_log import SessionLog, Subscriber, ValkeySessionManager, events, scripts
 from strands_session_log.feed import FeedRetention
+from support.clients import client_of
 
 from ..measuring import Run
 from ..rows import Row
@@ -43,10 +45,10 @@ class _Held:
     def __init__(self, log: SessionLog) -> None:
         self.log = log
         # What the disk does meanwhile is not what a script does.
-        log.client.config_set("appendonly", "no")
-        log.client.config_set("save", "")
-        log.client.config_set("slowlog-log-slower-than", _SLOWER_THAN)
-        log.client.config_set("slowlog-max-len", 1_000_000)
+        client_of(log).config_set("appendonly", "no")
+        client_of(log).config_set("save", "")
+        client_of(log).config_set("slowlog-log-slower-than", _SLOWER_THAN)
+        client_of(log).config_set("slowlog-max-len", 1_000_000)
 
     def row(self, name: str, work: Callable[[], object]) -> Row:
         """The longest script call during some work."""
@@ -107,7 +109,7 @@ def _of_groups(run: Run, held: _Held) -> Iterator[Row]:
 
     yield held.row(f"handling {what}", lambda: consume("acks", "ack"))
     yield held.row(f"handling {what} in order", lambda: consume("ordered", "ack", ordered=True))
-    unsettled = {"in_flight": 2 * parked, "claim_after": 0.5}
+    unsettled: dict[str, Any] = {"in_flight": 2 * parked, "claim_after": 0.5}
     yield held.row(f"{what} in one consumer's hands, and given back", lambda: consume("held", "", **unsettled))
     yield held.row(f"taking over from it and failing {what}", lambda: consume("held", "fail", parked // 8, backoff=0.0))
     yield held.row(f"parking {what}", lambda: consume("parks", "park"))
@@ -118,7 +120,7 @@ def _of_groups(run: Run, held: _Held) -> Iterator[Row]:
     yield held.row("handling 2,000 of these", lambda: consume("parks", "ack", min(2_000, parked)))
     yield held.row(f"dropping {parked:,} parked", lambda: dead.drop(one.parked_id for one in dead))
     for group in ("acks", "ordered", "held", "parks"):
-        yield held.row(f"deleting the group {group}", lambda group=group: log.delete_group(group))
+        yield held.row(f"deleting the group {group}", partial(log.delete_group, group))
     log.events.retention = FeedRetention(keep=0, max_age=1)
     yield held.row(f"trimming a feed of {feed_length:,} envelopes", lambda: log.events.trim_feed(0, exactly=True))
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, cast
 
 import orjson
 
 from strands_session_log import SessionLog, ValkeySessionManager, events
+from strands_session_log.testing.model import ScriptedModel
+from support.clients import client_of
 
 from ..measuring import Run
 from ..rows import Row
@@ -50,7 +52,7 @@ def _talk(run: Run, log: SessionLog, length: int) -> None:
     living = agent(ValkeySessionManager("s", log=log), WINDOW, script=answers)
     for turn in run.track(range(length // 2), f"a conversation of {length:,} messages"):
         living(message(2 * turn)["content"][0]["text"])
-        living.model.calls.clear()
+        cast(ScriptedModel, living.model).calls.clear()
         if turn % _SETTLE_EVERY == 0:
             settle(log)
     calm(log)
@@ -61,7 +63,7 @@ def _repeat_without_window(run: Run, log: SessionLog, whole: SessionLog) -> None
     whole.append("s", created("s", window=None))
     told = [one.event for one in log.read("s") if not isinstance(one.event, _OF_THE_WINDOW)]
     for start in run.track(range(0, len(told), _BATCH), "the same without a window"):
-        whole.append("s", [type(event)(event.data, event.agent) for event in told[start : start + _BATCH]])
+        whole.append("s", [_anew(event) for event in told[start : start + _BATCH]])
         if start % (_SETTLE_EVERY * _BATCH) == 0:
             settle(whole)
     ValkeySessionManager("s", log=whole)
@@ -91,7 +93,7 @@ def _row(log: SessionLog, length: int, what: str, target: float | None) -> Row:
 
 def _bytes_by_kind(log: SessionLog) -> Counter[str]:
     kinds: Counter[str] = Counter()
-    for key in log.client.scan_iter(match=f"{log.namespace}:*", count=1000):
+    for key in client_of(log).scan_iter(match=f"{log.namespace}:*", count=1000):
         kinds[key.decode().rpartition(":")[2]] += log.client.execute_command("MEMORY", "USAGE", key, "SAMPLES", 0)
     return kinds
 
@@ -104,3 +106,7 @@ def _snapshots(log: SessionLog, length: int) -> Row:
     written = written() if callable(written) else written
     messages = log.state("s").agents[AGENT].messages
     return Row(name, [written], [sum(len(orjson.dumps(one.message)) for one in messages)], 0.6, "less", "bytes")
+
+
+def _anew(event: Any) -> Any:
+    return type(event)(event.data, event.agent)

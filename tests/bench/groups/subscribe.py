@@ -11,6 +11,7 @@ from statistics import median
 from typing import Any
 
 from strands_session_log import SessionLog, Subscriber
+from support.clients import client_of
 
 from ..measuring import Run
 from ..rows import Pair, Row
@@ -115,7 +116,8 @@ def _writers(run: Run) -> Row:
         for log in (alone, followed):
             log.append("s", created("s"))
         consumers = [_Consumer(followed, f"g-{number}") for number in range(4)]
-        stack.callback(lambda: [consumer.stop() for consumer in consumers])
+        for consumer in consumers:
+            stack.callback(consumer.stop)
         numbers = iter(range(10_000_000))
 
         def beside_consumers() -> None:
@@ -135,7 +137,7 @@ class _Consumer:
     def __init__(self, log: SessionLog, group: str) -> None:
         context = multiprocessing.get_context("spawn")
         ready = context.Event()
-        path = log.client.connection_pool.connection_kwargs["path"]
+        path = client_of(log).connection_pool.connection_kwargs["path"]
         self._process = context.Process(target=_handle_all, args=(f"unix://{path}", group, ready), daemon=True)
         self._process.start()
         ready.wait(30)

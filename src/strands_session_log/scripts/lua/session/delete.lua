@@ -1,0 +1,73 @@
+#!lua flags=allow-oom
+-- Removes every key of one session and its line in the directory, and leaves a tombstone: that it was there, never what
+-- was said. The feed tells of it, too.
+-- uses: lib/batch, lib/error_texts, lib/feed_append, lib/time
+--
+-- KEYS: events, head, snapshot, live, rewrite, ids, sessions, feed, position, tombstones, tombstones by time,
+--       texts (one slot)
+-- ARGV: 1 session id; 2 a token of this very call; 3 by whom; 4 why; 5 how many tombstones stay, and 6 of which age in ms
+--       those may go that are more; 7 how many stay at most; 8 how many lives of an id one tells of
+--
+-- Returns {'landed', how many events it had as far as its head tells}; {'gone'} when there was no such session. Deleting
+-- is the cure for a session of which nothing else can be read, so whatever stands there is no obstacle; nor is a feed
+-- that is none.
+local call = redis.call
+local events, head, snapshot, live, rewrite, ids, sessions, feed, position, tombstones, by_time, texts = unpack(KEYS)
+local session, token, by, reason, stay, stay_ms, most, most_lives = unpack(ARGV)
+local name = redis.sha1hex(session)
+
+local tombstone = call('HGET', tombstones, name)
+local is_json, lives = pcall(cjson.decode, tombstone or '[]')
+if not is_json or type(lives) ~= 'table' then lives = {} end
+local known = redis.pcall('HMGET', head, 'revision', 'link')
+local told = type(known[1]) == 'string' and #known[1] <= 14 and string.match(known[1], '^%d+$')
+local revision, link = tonumber(told or 0), type(known[2]) == 'string' and #known[2] == 43 and known[2] or ''
+local first = redis.pcall('XRANGE', events, '-', '+', 'COUNT', 1)[1]
+local first_link = type(first) == 'table' and first[2][ENTRY_LINK] or ''
+local now = now_ms()
+local existed = call('EXISTS', events, head) > 0
+local last = lives[#lives]
+if not existed and type(last) == 'table' and last.token == token then
+    -- An earlier attempt of this very call. Whoever waits until it is safe waits for what its own connection wrote.
+    redis.pcall('HSET', tombstones, name, tombstone)
+    return { 'landed', last.revision }
+end
+
+-- What should be tombstones and is none fails here, before anything is written.
+call('ZCARD', by_time)
+
+-- First a write that is never refused for want of memory; once it is done, none is.
+call('UNLINK', events, head, snapshot, live, rewrite, ids)
+redis.pcall('ZREM', sessions, session)
+forget_texts(texts, session)
+if not existed then return { 'gone' } end
+
+local life = { session = session, revision = revision, link = link, first = first_link, deleted = now,
+    by = by, reason = reason, token = token }
+lives[#lives + 1] = life
+while #lives > tonumber(most_lives) do table.remove(lives, 1) end
+call('HSET', tombstones, name, cjson.encode(lives))
+call('ZADD', by_time, now, name)
+
+-- A few of the oldest a time, so that there are never many more than should be.
+local surplus = call('ZCARD', by_time) - tonumber(stay)
+if surplus > 0 then
+    local oldest = call('ZRANGE', by_time, 0, math.min(surplus, 16) - 1, 'WITHSCORES')
+    for at = 1, #oldest, 2 do
+        local is_old = tonumber(oldest[at + 1]) < now - tonumber(stay_ms)
+        if is_old or call('ZCARD', by_time) > tonumber(most) then
+            call('HDEL', tombstones, oldest[at])
+            call('ZREM', by_time, oldest[at])
+        end
+    end
+end
+
+local facts = cjson.encode({ revision = revision, first = first_link, by = by, reason = reason })
+local length = redis.pcall('XLEN', feed)
+if type(length) == 'number' then
+    pcall(function()
+        add_to_feed(place_in_feed(feed, position, length, tostring(now), 1),
+            session, now .. '-' .. revision, 'session.deleted', '', link, facts)
+    end)
+end
+return { 'landed', revision }

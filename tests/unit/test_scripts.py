@@ -1,0 +1,48 @@
+"""Scripts are put together from files that say what they use."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from strands_session_log import scripts
+from strands_session_log.scripts import assembly
+
+LUA = Path(scripts.__file__).parent / "lua"
+NAMES = sorted(str(path.relative_to(LUA).with_suffix("")) for path in LUA.rglob("*.lua"))
+SCRIPTS = {one._name: one for one in vars(scripts).values() if isinstance(one, scripts.Script)}
+
+
+def test_every_file_is_a_script_or_used_by_one() -> None:
+    used = {name for script in SCRIPTS for name in assembly._with_used(script)}
+    assert used == set(NAMES)
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_a_script_has_all_that_it_calls_and_nothing_else(name: str) -> None:
+    source = SCRIPTS[name].source.decode()
+    functions = re.findall(r"^local function (\w+)", source, re.MULTILINE)
+    assert len(set(functions)) == len(functions)
+    assert [one for one in functions if len(re.findall(rf"\b{one}\b", source)) < 2] == []
+    everywhere = set(re.findall(r"^local function (\w+)", "".join(map(_text, NAMES)), re.MULTILINE))
+    assert {one for one in everywhere if re.search(rf"(?<![\w.]){one}\(", source)} <= set(functions)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_file_uses_what_it_names(name: str) -> None:
+    """Each of them has something that is called, or a value that is read, here."""
+    words = set(re.findall(r"\w+", re.sub("--.*", "", _text(name))))
+    for used in assembly._read(name).uses:
+        assert words & set(_defined_in(used)), used
+
+
+def _text(name: str) -> str:
+    return (LUA / f"{name}.lua").read_text()
+
+
+def _defined_in(name: str) -> list[str]:
+    functions = re.findall(r"^local function (\w+)", _text(name), re.MULTILINE)
+    values = re.findall(r"^local ([A-Z_, ]+) =", _text(name), re.MULTILINE)
+    return [*functions, *(one for line in values for one in line.split(", "))]
