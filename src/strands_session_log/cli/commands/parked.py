@@ -49,6 +49,7 @@ def list_(call: CommandCall, group: GroupArgument) -> None:
             write_json(parked_json(one))
     elif found:
         print_parked(console(), found)
+    if not (call.as_json or all(one.is_replayed for one in found)):
         name = shlex.quote(plain(group)) + call.same_target_options
         put(console(), f"\nAfter fixing the cause: session-log parked replay {name} --all", "dim")
 

@@ -9,7 +9,9 @@ import typer
 from rich.console import Console
 
 from ... import SessionInfo
+from ...errors import InvalidPointError
 from ..context import CommandCall
+from ..exit_codes import Code, fail
 from ..options import command, option
 from ..terminal import age, console, local, narrowed, note, plain, put, put_table, write_json
 
@@ -27,8 +29,11 @@ BeforeOption = Annotated[str | None, option("--before", "CURSOR|TIME", _BEFORE)]
 def sessions(call: CommandCall, limit: LimitOption = 50, before: BeforeOption = None) -> None:
     """List the sessions, most recently active first."""
     with call.opened() as log:
-        # One more than asked for tells whether there is a next page.
-        found = log.sessions(limit + 1, before)
+        try:
+            # One more than asked for tells whether there is a next page.
+            found = log.sessions(limit + 1, before)
+        except InvalidPointError:
+            fail(Code.USAGE, f"--before {before!r} is neither a time nor a cursor, as --json prints them")
     page, more = found[:limit], len(found) > limit
     if call.as_json:
         for info in page:
