@@ -7,6 +7,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import hypothesis
 import pytest
 
 from strands_session_log import SessionLog
@@ -17,6 +18,10 @@ from support.command_line import Run, runner, write_session
 from support.leftovers import Leftovers
 from support.processes import HOST
 from support.servers import Server
+
+# How long an example takes says how busy the machine is.
+hypothesis.settings.register_profile("untimed", deadline=None)
+hypothesis.settings.load_profile("untimed")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -26,4 +26,5 @@ class WithoutJson:
 
 def old_manager(session_id: str, client: Any) -> OldManager:
     """The old manager on any server."""
-    return OldManager(session_id, WithoutJson(client))
+    without: Any = WithoutJson(client)
+    return OldManager(session_id, without)
