@@ -62,7 +62,7 @@ class SessionLog(NotCopied):
         allow_eviction: Accept a server that may silently delete sessions when memory runs out.
         snapshots: When snapshots are saved, and how; None to do without.
         snapshot_key: A secret of at least 32 bytes, or several (the first signs, all verify), with which snapshots are
-            authenticated: one that nobody with the key has written is dropped, and the log read instead. If left out,
+            authenticated: one that was written without it is dropped, and the log read instead. If left out,
             those in the file that `SESSION_LOG_SNAPSHOT_KEY_FILE` names, if it is set; `()` for none.
         feed: For how long the feed is kept, which subscriptions read; the sessions themselves are kept until deleted.
         verify_on_resume: Whether session managers of this log refuse to resume from what is not what was written, see
@@ -174,7 +174,7 @@ class SessionLog(NotCopied):
         return log
 
     def close(self) -> None:
-        """End all tails and close the connections that `connect` made; an embedded server nobody else uses stops.
+        """End all tails and close the connections that `connect` made; an embedded server without other users stops.
 
         A client that was passed in may have other users, and stays open.
         """
@@ -248,7 +248,7 @@ class SessionLog(NotCopied):
             session_id: The session; its first event creates it.
             events: What happened, in order.
             expected: `NO_SESSION`, `SessionAt(revision)` or `AgentAt(agent, …)` fences the append; `ANY` always lands.
-            once: Leave out events that are among the session's last 1,000, by whomever they were appended: they are
+            once: Leave out events that are among the session's last 1,000, whichever process appended them: they are
                 known by their `event_id`, which you then give them yourself. What is not there yet is appended if it
                 comes behind what is; nothing is expected of a session that has all of them.
 
@@ -602,7 +602,7 @@ class SessionLog(NotCopied):
     def reduce_tombstone(self, session_id: str) -> int:
         """Put SHA-256 hashes in place of the session's id, of who deleted it and why, in what is left of it.
 
-        The links stay, so whoever knows the id can still show what was deleted. The feed tells the id until it is
+        The links stay, so one who knows the id can still show what was deleted. The feed tells the id until it is
         trimmed, as it does of every event.
 
         Returns:
