@@ -24,12 +24,7 @@ PATIENCE = 1.0
 
 
 class Target(NamedTuple):
-    """A server and a namespace on it.
-
-    Attributes:
-        url: The server.
-        namespace: First part of every key.
-    """
+    """A server and a namespace on it."""
 
     url: str
     namespace: str

@@ -56,7 +56,7 @@ class ParkedEvent:
     def parse(
         cls, keyspace: Keyspace, partition: int, entry: RawEntry, is_replayed: bool = False, text: bytes | None = None
     ) -> ParkedEvent:
-        """Read an entry of the parked stream, and the text kept beside it; whatever another program has written there."""
+        """Read an entry of the parked stream, whatever it holds, and the text kept beside it."""
         stream_id, fields = entry[0].decode(), entry[1]
         named = fields_of(fields)
         error = named.get(b"error", b"").decode("utf-8", "replace")

@@ -113,11 +113,7 @@ def delete(call: CommandCall, group: GroupArgument, yes: YesOption = False) -> N
 
 
 def summary_of(log: SessionLog, group: str) -> GroupSummary:
-    """How a group stands.
-
-    Raises:
-        GroupNotFoundError: When there is none of this name.
-    """
+    """How a group stands; `GroupNotFoundError` if there is none of this name."""
     found = {summary.group: summary for summary in summaries(log.groups())}
     if group not in found:
         raise GroupNotFoundError(group, list(found))

@@ -131,11 +131,7 @@ def _all(log: SessionLog, group: str) -> list[ParkedEvent]:
 
 @contextmanager
 def _group_checked(log: SessionLog, group: str) -> Iterator[None]:
-    """A group that does not exist has nothing of that name, either.
-
-    Raises:
-        GroupNotFoundError: Then.
-    """
+    """A group that does not exist has nothing of that name, either: that is the error then."""
     try:
         yield
     except ParkedNotFoundError:

@@ -104,11 +104,7 @@ class _Player:
     def play(
         self, things: Iterable[Recorded | Told], show: Callable[[Recorded | Told | Shortened], None], follow: bool
     ) -> None:
-        """Show them all.
-
-        Raises:
-            typer.Exit: When it is interrupted.
-        """
+        """Show them all."""
 
         def show_and_remember(thing: Recorded | Told | Shortened) -> None:
             self._last = self._last if isinstance(thing, Shortened) else thing.id

@@ -22,16 +22,7 @@ __all__ = ["DemoError", "tell"]
 
 
 def tell(terminal: Console, target: Target, lasting: bool) -> bool:
-    """Play the demo and print it; false when something is not as promised.
-
-    Args:
-        terminal: Where to print.
-        target: Where to play it.
-        lasting: Whether the server is still there afterwards.
-
-    Raises:
-        DemoError: When one of its processes fails.
-    """
+    """Play the demo, on a server that is `lasting` or not; false when something is not as promised."""
     session_id, left, kept = "", 0, False
     for step in play(*target):
         match step:

@@ -21,11 +21,7 @@ _SPARE = ("REDELIVERED", "LAST SEEN")
 
 @dataclass(frozen=True, slots=True)
 class GroupSummary:
-    """A group in some partitions.
-
-    Attributes:
-        places: How it stands in each; at least one.
-    """
+    """A group in some partitions, at least one."""
 
     places: Sequence[GroupStatus]
 
