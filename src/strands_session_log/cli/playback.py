@@ -6,7 +6,7 @@ import re
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
-from typing import NamedTuple, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 import typer
 
@@ -44,11 +44,13 @@ class Shortened(NamedTuple):
 
 
 def show_each(
-    things: Iterable[Thing], show: Callable[[Thing], object], how_to_go_on: Callable[[], str], at_once: bool = True
-) -> None:
-    """Show one after the other, each `at_once`, until interrupted; then tell how to go on."""
+    things: Iterable[Thing], show: Callable[[Thing], object], how_to_go_on: Callable[[Any], str], at_once: bool = True
+) -> Thing | None:
+    """Show one after the other, each `at_once`; the last of them. When interrupted, tell how to go on after it."""
+    last: Thing | None = None
     try:
         for thing in things:
+            last = last if isinstance(thing, Shortened) else thing
             show(thing)
             if at_once:
                 sys.stdout.flush()
@@ -56,8 +58,9 @@ def show_each(
         if sys.stderr.isatty():
             # After the ^C that the terminal has put there.
             typer.echo(err=True)
-        note(f"stopped{how_to_go_on()}")
+        note(f"stopped{how_to_go_on(last)}")
         raise typer.Exit(Code.INTERRUPTED) from None
+    return last
 
 
 def state_before(log: SessionLog, session_id: str, position: EventId | None) -> SessionState:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
-from typing import Annotated, TypeAlias, TypeVar
+from typing import Annotated
 
 import typer
 
-from ... import START, AgentState, Delta, Envelope, EventId, FeedTail, LivePosition, LiveTail, Recorded, SessionLog
+from ... import START, AgentState, Envelope, EventId, FeedTail, LivePosition, Recorded, SessionLog
 from ...errors import CorruptEntryError, FeedGapError, LogForkedError, SessionNotFoundError
 from ...instrumentation import Detail, ServerAwaited, ServerWaitOver, add_hook, get_hooks, set_hooks
 from ..completion import session_ids
@@ -30,9 +30,6 @@ EPILOG = (
 _NOW = "now"
 _AFTER = "Of all sessions, or with --live, go on after a cursor."
 _LIVE = "Of one session, the messages, word by word; needs LiveTokens on the agent."
-
-T = TypeVar("T", Recorded, Told)
-LiveItem: TypeAlias = "Delta | Recorded"
 
 SessionArgument = Annotated[
     str | None, argument("[SESSION]", "The session's id; all sessions if left out.", session_ids)
@@ -77,28 +74,17 @@ def _follow_one(
 ) -> None:
     if as_json:
         with log.tail(session, since or _NOW, types or None, agent) as found:
-            _show_each(found, lambda recorded: write_json(event_json(recorded)))
+            show_each(found, lambda recorded: write_json(event_json(recorded)), _since_last)
         return
     start = _last_turn(log, session, agent) if since is None else log.resolve(session, since)
     terminal = console()
     timeline = Timeline(terminal, state_before(log, session, start))
     with log.tail(session, start, types or None, agent) as found:
-        _show_each(timeline.told(found), printer(terminal, session))
+        show_each(timeline.told(found), printer(terminal, session), _since_last)
 
 
-def _show_each(things: Iterable[T], show: Callable[[T], object]) -> None:
-    """Show them, and remember the last."""
-    last: Recorded | Told | None = None
-
-    def show_and_remember(thing: T) -> None:
-        nonlocal last
-        last = thing
-        show(thing)
-
-    def how_to_go_on() -> str:
-        return "" if last is None else f" after revision {last.id.revision}; --since {last.id} goes on"
-
-    show_each(things, show_and_remember, how_to_go_on)
+def _since_last(last: Recorded | Told | None) -> str:
+    return "" if last is None else f" after revision {last.id.revision}; --since {last.id} goes on"
 
 
 def _live_start(
@@ -115,18 +101,18 @@ def _live_start(
 def _follow_live(log: SessionLog, session: str, start: LivePosition | None, agent: str | None, as_json: bool) -> None:
     """What was said since a point, and then what is being said."""
     with log.live(session, after=start) as heard:
+
+        def after_last(_: object) -> str:
+            return f"; --after {heard.position} goes on"
+
         items = (item for item in heard if agent in (None, agent_of(item)))
         if as_json:
-            _show_live(items, lambda item: write_json(live_json(item, heard.position)), heard)
+            show_each(items, lambda item: write_json(live_json(item, heard.position)), after_last)
             return
         terminal = console()
         timeline = Timeline(terminal, state_before(log, session, start.event if start else None))
         with live_printer(terminal, timeline, printer(terminal, session)) as show:
-            _show_live(items, show, heard)
-
-
-def _show_live(things: Iterable[LiveItem], show: Callable[[LiveItem], object], heard: LiveTail) -> None:
-    show_each(things, show, lambda: f"; --after {heard.position} goes on")
+            show_each(items, show, after_last)
 
 
 def _follow_all(log: SessionLog, after: str, types: list[str] | None, agent: str | None, as_json: bool) -> None:
@@ -136,7 +122,7 @@ def _follow_all(log: SessionLog, after: str, types: list[str] | None, agent: str
             write_json(envelope_json(one, feed.position))
 
         show = print_json if as_json else envelope_printer(console())
-        show_each(_past_gaps(feed), show, lambda: f"; --after {feed.position} goes on")
+        show_each(_past_gaps(feed), show, lambda _: f"; --after {feed.position} goes on")
 
 
 def _past_gaps(feed: FeedTail) -> Iterator[Envelope]:
