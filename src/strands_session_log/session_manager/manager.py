@@ -108,11 +108,11 @@ class ValkeySessionManager(RepositorySessionManager, LogRepository, NotCopied):
         self._gives_window = False
         self._first_index = 0
         self._outboxes: dict[str, Outbox] = {}
-        self.redactions = Redactions(self.log.events, session_id)
+        self.redactions = Redactions(self.log._events, session_id)
         self._open(session_id)
         self._listener = AgentHooks(self, records_facts=tells_facts, holds_user_messages=hold_user_messages)
         self._orchestrators = Orchestrators(
-            self.log.events,
+            self.log._events,
             session_id,
             self._state,
             self._has_agent,
@@ -150,7 +150,7 @@ class ValkeySessionManager(RepositorySessionManager, LogRepository, NotCopied):
             check_ids(self.session_id, agent.agent_id)
             state = self._state(self.session_id)
             known = state.agents.get(agent.agent_id) or AgentState(agent.agent_id)
-            outbox, facts = Outbox(self.log.events, self.session_id, known), Facts(agent.agent_id)
+            outbox, facts = Outbox(self.log._events, self.session_id, known), Facts(agent.agent_id)
             # The state is read anew, so that another process may have created the agent since this manager was made.
             self._is_new_session = False
             self._first_index = outbox.next_index
@@ -358,7 +358,7 @@ class ValkeySessionManager(RepositorySessionManager, LogRepository, NotCopied):
             with restoring(f"{what} of session {self.session_id!r}" + (f" as of event {at}" if at.revision else "")):
                 yield
         except RestoreError:
-            self.log.replay.drop(self.session_id)
+            self.log._replay.drop(self.session_id)
             raise
 
     @contextmanager
