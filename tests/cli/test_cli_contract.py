@@ -27,11 +27,17 @@ def test_a_session_that_is_not_there_is_named_in_one_line(run: Run) -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments",
-    [("show", "s-42", "--at", "banana"), ("show", "s-42", "--at", "99"), ("events", "a\nb"), ("show",), ("nonsense",)],
+    ("arguments", "named"),
+    [
+        (("show", "s-42", "--at", "banana"), "'banana'"),
+        (("show", "s-42", "--at", "99"), "revision 99"),
+        (("events", "a\nb"), "U+000A"),
+        (("show",), "SESSION"),
+        (("nonsense",), "'nonsense'"),
+    ],
 )
-def test_wrong_usage_ends_with_2(talk: SessionLog, run: Run, arguments: tuple[str, ...]) -> None:
-    run(*arguments, exit_code=2)
+def test_wrong_usage_ends_with_2(talk: SessionLog, run: Run, arguments: tuple[str, ...], named: str) -> None:
+    assert named in run(*arguments, exit_code=2).stderr
 
 
 def test_a_server_that_is_not_there_is_told_in_one_line_without_the_password(run: Run) -> None:

@@ -262,7 +262,7 @@ def test_prometheus_counts_what_a_subscription_does_by_group(kind: type[instrume
     }
     assert len(values) == len(instrumentation.OfGroup.__subclasses__())
     (counted,) = filter(None, values.values())
-    assert counted in (1, 3)
+    assert counted == (1 if kind in (instrumentation.GapFound, instrumentation.GroupAbandoned) else 3)
 
 
 def test_a_subscription_tells_what_becomes_of_its_deliveries(session_log: SessionLog, told: Told) -> None:
@@ -306,4 +306,4 @@ def test_instrumenting_the_same_registry_again_changes_nothing(session_log: Sess
 
 def test_prometheus_is_imported_only_when_asked_for() -> None:
     code = "import strands_session_log.session_manager, sys; assert 'prometheus_client' not in sys.modules"
-    subprocess.run([sys.executable, "-c", code], check=True)
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

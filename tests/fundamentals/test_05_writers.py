@@ -28,6 +28,11 @@ def test_events_of_your_own_are_in_nobodys_way(session_log: SessionLog) -> None:
     talking("Hello?")
     session_log.append("s-1", events.Custom("custom.feedback", {"score": 5}))
     talking("Still there?")
+    assert [one.event.type for one in session_log.read("s-1", types=["message.added", "custom.feedback"])] == [
+        *["message.added"] * 2,
+        "custom.feedback",
+        *["message.added"] * 2,
+    ]
 
 
 def test_an_event_id_of_your_own_makes_an_append_repeatable(session_log: SessionLog) -> None:

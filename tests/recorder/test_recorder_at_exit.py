@@ -106,7 +106,7 @@ def refuse(self):
 agent = Agent(agent_id="late", model=ScriptedModel(["Yes."]), hooks=[recorder], callback_handler=None)
 start, threading.Thread.start = threading.Thread.start, refuse
 hook = type("Hook", (), {"agent": agent, "message": {"role": "user", "content": [{"text": "Hi"}]}})
-recorder._of_agent("MessageAddedEvent")(hook)
+recorder._of_agent("message_added", hook)
 """
 )
 LIVE = """

@@ -15,7 +15,7 @@ from strands.agent.conversation_manager import NullConversationManager, SlidingW
 from strands.hooks import MessageAddedEvent
 
 from strands_session_log import SessionLog, ValkeySessionManager
-from strands_session_log.lifecycle.hooks import hook_event
+from strands_session_log.lifecycle.compat import hook_event
 from strands_session_log.testing.model import ScriptedModel
 from support.strands_agents import add, call
 

@@ -15,7 +15,7 @@ from strands import Agent, tool
 from strands.types.exceptions import SessionException
 
 from strands_session_log import SessionLog, ValkeySessionManager, errors
-from strands_session_log.lifecycle.hooks import hook_event
+from strands_session_log.lifecycle.compat import hook_event
 from strands_session_log.session_manager import AgentAnsweredError, AgentConflictError
 from strands_session_log.testing.model import ScriptedModel
 from support.programs import Program
@@ -123,7 +123,7 @@ PROCESS = """
 import sys
 from strands import Agent, tool
 from strands_session_log import SessionLog, ValkeySessionManager, errors
-from strands_session_log.lifecycle.hooks import hook_event
+from strands_session_log.lifecycle.compat import hook_event
 from strands_session_log.testing.model import ScriptedModel
 
 url, namespace, interrupt, till = sys.argv[1:]

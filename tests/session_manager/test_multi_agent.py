@@ -13,7 +13,7 @@ from strands import Agent  # noqa: E402
 from strands.session.session_manager import SessionManager  # noqa: E402
 
 from strands_session_log import SessionLog, ValkeySessionManager  # noqa: E402
-from strands_session_log.lifecycle.hooks import hook_event  # noqa: E402
+from strands_session_log.lifecycle.compat import hook_event  # noqa: E402
 from strands_session_log.testing.model import ScriptedModel  # noqa: E402
 
 pytestmark = pytest.mark.skipif(

@@ -16,7 +16,9 @@ from strands.session.session_manager import SessionManager  # noqa: E402
 from strands.types.exceptions import SessionException  # noqa: E402
 
 from strands_session_log import SessionLog, ValkeySessionManager, errors, events  # noqa: E402
-from strands_session_log.lifecycle.hooks import hook_event  # noqa: E402
+from strands_session_log.lifecycle import AgentOutbox  # noqa: E402
+from strands_session_log.lifecycle.compat import hook_event  # noqa: E402
+from strands_session_log.state import AgentState  # noqa: E402
 from strands_session_log.testing.model import ScriptedModel  # noqa: E402
 from support.strands_agents import add, call, happened  # noqa: E402
 
@@ -290,3 +292,21 @@ def test_a_node_that_runs_twice_at_once_releases_each_prompt_with_its_own_call(s
     assert stored == [False]
     assert sorted(said(session_log, "g:one")) == sorted([SECRET, "Late.", "Hello", "Early."])
     assert session_log.verify("s").ok
+
+
+def test_what_has_landed_keeps_its_index_when_what_is_held_back_before_it_gets_another(
+    session_log: SessionLog,
+) -> None:
+    outbox = AgentOutbox(session_log._events, "s", AgentState("n"), fenced="")
+    late: Any = {"role": "user", "content": [{"text": "Late."}], "tracking_id": "late."}
+    early: Any = {"role": "user", "content": [{"text": "Early."}], "tracking_id": "early."}
+    assert outbox.say(late, [late], hold_for="a run").message_id == 0
+    assert outbox.say(early, [early]).message_id == 1
+    outbox.flush()
+    assert outbox.renumber(2) == {0: 2}
+    assert [outbox.tracked(name)[0] for name in ("late.", "early.")] == [2, 1]  # type: ignore[index]
+    outbox.release("a run")
+    outbox.flush()
+    assert outbox.next_index == 3
+    messages = session_log.state("s").agents["n"].messages
+    assert [(one.message_id, one.shown["content"][0]["text"]) for one in messages] == [(1, "Early."), (2, "Late.")]

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import threading
+import weakref
 from contextlib import suppress
 from itertools import pairwise
 from typing import Any
@@ -14,7 +16,7 @@ from test_redaction import SECRET, stored_bytes
 from strands_session_log import SessionLog, SessionRecorder, ValkeySessionManager, events
 from strands_session_log.errors import RevisionNotFoundError
 from strands_session_log.ids import EventId
-from strands_session_log.lifecycle.hooks import hook_event
+from strands_session_log.lifecycle.compat import hook_event
 from strands_session_log.testing.model import ScriptedModel
 from support.strands_agents import call, happened
 
@@ -439,3 +441,21 @@ def test_nothing_is_written_for_an_erasure_of_what_is_not_all_there(session_log:
     with pytest.raises(RevisionNotFoundError):
         session_log.erase("s", [*found, EventId(found[-1].ms, found[-1].revision + 1)], "asked for")
     assert [one.id for one in session_log.read("s")] == found
+
+
+@has_agents_as_tools
+def test_nothing_of_a_caller_stays_with_a_tool_when_other_hooks_raise(session_log: SessionLog) -> None:
+    sub = helper("Fine.")
+    agent = leader(session_log, sub, [call("helper", input="Go.")])
+
+    def fail(_: Any) -> None:
+        raise ValueError("not today")
+
+    for name in ("BeforeToolCallEvent", "AfterToolCallEvent", "AfterInvocationEvent"):
+        agent.hooks.add_callback(hook_event(name), fail)
+    with pytest.raises(ValueError, match="not today"):
+        agent("Ask the helper.")
+    manager = weakref.ref(agent._session_manager)
+    del agent
+    gc.collect()
+    assert manager() is None

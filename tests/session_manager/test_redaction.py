@@ -5,10 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from strands import Agent
 from strands.hooks import MessageAddedEvent
 from strands.types.exceptions import ContextWindowOverflowException
 
-from strands_session_log import SessionLog, errors
+from strands_session_log import SessionLog, ValkeySessionManager, errors
+from strands_session_log.event_log.reader import EventReader
+from strands_session_log.testing.model import ScriptedModel
 from support import Keyspace
 from support.strands_agents import add, call, happened, make_agent
 
@@ -182,3 +185,64 @@ def test_tool_results_are_not_held_back(session_log: SessionLog) -> None:
 
     make_agent(session_log, look, manager={"hold_user_messages": True}, tools=[add])("Add.")
     assert seen == [0, 3]
+
+
+REDACTED: Any = {"role": "user", "content": [{"text": "[redacted]"}]}
+
+
+def two_of_whom_one_keeps_what_the_other_was_told(log: SessionLog) -> tuple[Any, Any]:
+    manager = ValkeySessionManager("s", log=log)
+    one, two = (
+        Agent(agent_id=name, model=ScriptedModel(["Yes.", "Well."]), session_manager=manager, callback_handler=None)
+        for name in ("one", "two")
+    )
+    one(SECRET)
+    two.state.set("kept", {"role": "user", "content": [{"text": SECRET}]})
+    two.state.set("name", "Ann")
+    manager.sync_agent(two)
+    return one, two
+
+
+def redact_by_hand(manager: Any) -> None:
+    message = manager.list_messages("s", "one")[0]
+    message.redact_message = REDACTED
+    manager.update_message("s", "one", message)
+
+
+def test_who_redacts_by_hand_takes_nothing_else_from_other_agents(session_log: SessionLog) -> None:
+    two_of_whom_one_keeps_what_the_other_was_told(session_log)
+    redact_by_hand(ValkeySessionManager("s", log=session_log))
+    assert SECRET.encode() not in stored_bytes(session_log)
+    assert session_log.state("s").agents["two"].state == {"kept": REDACTED, "name": "Ann"}
+    assert session_log.verify("s").ok
+
+
+def test_live_agents_of_a_manager_go_on_after_a_redaction_by_hand_and_bring_nothing_back(
+    session_log: SessionLog,
+) -> None:
+    one, two = two_of_whom_one_keeps_what_the_other_was_told(session_log)
+    redact_by_hand(one._session_manager)
+    for agent in (two, one):
+        agent("And now?")
+    two.state.set("name", "Bob")
+    two._session_manager.sync_agent(two)
+    assert SECRET.encode() not in stored_bytes(session_log)
+    assert session_log.state("s").agents["two"].state == {"kept": REDACTED, "name": "Bob"}
+
+
+def test_a_redaction_looks_through_the_session_once(session_log: SessionLog, monkeypatch: pytest.MonkeyPatch) -> None:
+    agent = make_agent(session_log, [*["Yes."] * 30, GUARDRAIL])
+    for number in range(30):
+        agent(f"Question {number}")
+    seen, pages = list[int](), EventReader.pages
+
+    def counting(self: EventReader, *arguments: Any) -> Any:
+        for page in pages(self, *arguments):
+            seen.append(len(page))
+            yield page
+
+    monkeypatch.setattr(EventReader, "pages", counting)
+    agent(SECRET)
+    events = session_log.state("s").revision
+    assert SECRET.encode() not in stored_bytes(session_log)
+    assert 0.9 * events < sum(seen) < 1.2 * events

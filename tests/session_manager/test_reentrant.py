@@ -103,7 +103,7 @@ def test_a_message_that_can_never_be_written_is_given_up_with_an_error_and_other
 ) -> None:
     agent = make_agent(session_log, ["One.", "Two.", "Three."])
     agent("First.")
-    journal: Outbox = agent._session_manager.outbox(agent)
+    journal: Outbox = agent._session_manager._live(agent).outbox
     # As if somebody's hands had been in the head: an index is in use, though the agent did not move.
     head = session_log._events.keyspace.session("s").head
     client_of(session_log).hset(head, "agent:default:messages", "0-2")

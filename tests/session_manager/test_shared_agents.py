@@ -22,7 +22,7 @@ from strands.session.session_manager import SessionManager  # noqa: E402
 from strands.types.exceptions import SessionException  # noqa: E402
 
 from strands_session_log import SessionLog, SessionRecorder, ValkeySessionManager  # noqa: E402
-from strands_session_log.lifecycle.hooks import hook_event  # noqa: E402
+from strands_session_log.lifecycle.compat import hook_event  # noqa: E402
 from strands_session_log.testing.model import ScriptedModel  # noqa: E402
 from support.strands_agents import call, happened  # noqa: E402
 from support.waiting import wait_until  # noqa: E402
@@ -449,3 +449,76 @@ def test_a_recorder_goes_on_with_an_agent_that_takes_the_place_of_one_that_is_go
         Agent(model=ScriptedModel([f"{number}."]), hooks=[recorder], callback_handler=None)("Hello.")
     assert recorder.close()
     assert len(said(session_log, "s", "default")) == 6
+
+
+def test_an_agent_that_is_called_while_it_runs_speaks_in_the_node_of_each_call(session_log: SessionLog) -> None:
+    both = threading.Barrier(2)
+
+    def wait(_: Any) -> str:
+        both.wait(10)
+        return "Fine."
+
+    try:
+        one = speaker("one", concurrent_invocation_mode="unsafe_reentrant")
+    except TypeError:
+        pytest.skip("this version of Strands does not let an agent be called while it runs")
+    one.model._respond = wait  # type: ignore[attr-defined]
+
+    def request(user: str) -> None:
+        graph({"a": one}, ValkeySessionManager(user, log=session_log))(f"I am {user}.")
+
+    threads = [threading.Thread(target=request, args=(user,)) for user in ("alice", "bob")]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(30)
+    for user in ("alice", "bob"):
+        assert said(session_log, user, "g:a") == [f"I am {user}.", "Fine."]
+        assert len(happened(session_log, ["invocation.completed"], user)) == 1
+
+
+def test_a_node_leaves_alone_an_agent_that_was_made_since_its_manager_last_looked(session_log: SessionLog) -> None:
+    manager = ValkeySessionManager("s", log=session_log)
+    running = graph({"a": speaker("one")}, manager)
+    agent = speaker("g:a", "I am the agent.", session_manager=ValkeySessionManager("s", log=session_log))
+    assert manager.read_session("another") is None
+    running("Go.")
+    agent("Who are you?")
+    assert said(session_log, "s", "g:a") == ["Who are you?", "I am the agent."]
+    assert said(session_log, "s", "g:a/node") == ["Go.", "one 0."]
+    assert {event.agent for event in happened(session_log, ["invocation.started"])} == {"g:a", "g:a/node"}
+
+
+def test_a_recorder_tells_the_nodes_of_two_graphs_of_one_id_apart(session_log: SessionLog) -> None:
+    recorder = SessionRecorder(session_log, "s")
+    quick, asked, answered = speaker("quick", "Early."), threading.Event(), threading.Event()
+
+    def wait(_: Any) -> str:
+        asked.set()
+        assert answered.wait(10)
+        return "Late."
+
+    slow = speaker("slow")
+    slow.model._respond = wait  # type: ignore[attr-defined]
+    graphs = [graph({"a": agent}) for agent in (slow, quick)]
+    for each in graphs:
+        recorder.register_hooks(each.hooks)
+    running = threading.Thread(target=graphs[0], args=("Slowly.",))
+    running.start()
+    assert asked.wait(10)
+    graphs[1]("Quickly.")
+    answered.set()
+    running.join(10)
+    assert recorder.flush()
+    ended = happened(session_log, ["node.completed"])
+    assert len([one for one in ended if one.data["duration_ms"] is not None]) == 2
+
+
+def test_a_recorder_of_states_only_records_what_nodes_say_and_no_facts(session_log: SessionLog) -> None:
+    recorder = SessionRecorder(session_log, "s", record="state")
+    running = graph({"a": speaker("one")})
+    recorder.register_hooks(running.hooks)
+    running("Go.")
+    assert recorder.flush()
+    assert {event.type for event in happened(session_log)} == {"message.added"}
+    assert said(session_log, "s", "g:a") == ["Go.", "one 0."]

@@ -16,7 +16,7 @@ from strands import Agent
 from strands.agent.conversation_manager import NullConversationManager
 
 from strands_session_log import SessionLog, SessionRecorder, ValkeySessionManager, events
-from strands_session_log.lifecycle.hooks import hook_event
+from strands_session_log.lifecycle.compat import hook_event
 from strands_session_log.testing.model import ScriptedModel
 from support.strands_agents import add, call, continued, happened, make_agent
 

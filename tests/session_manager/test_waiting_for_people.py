@@ -9,7 +9,7 @@ import pytest
 from strands import tool
 
 from strands_session_log import SessionLog, ValkeySessionManager, errors
-from strands_session_log.lifecycle.hooks import hook_event
+from strands_session_log.lifecycle.compat import hook_event
 from strands_session_log.testing.model import ScriptedModel
 from support.strands_agents import add, call, make_agent
 

@@ -59,6 +59,7 @@ def test_what_is_given_back_is_had_at_once_however_long_others_wait(log: Session
     assert sum(one.pending for one in log.groups()) == 5
     with Consumer(log, claim_after=60) as other:
         wait_until(lambda: len(other.handled) == 5, "what was given back")
+    assert set(other.handled) == told.all
 
 
 def test_stopping_gives_back_what_was_read_and_not_begun(log: SessionLog, told: Told) -> None:
@@ -69,6 +70,7 @@ def test_stopping_gives_back_what_was_read_and_not_begun(log: SessionLog, told: 
         assert [number_of(one) for one in deliveries] == []
     with Consumer(log, claim_after=60) as other:
         wait_until(lambda: len(other.handled) == 19, "the rest")
+    assert {number for _, number in other.handled} == set(range(1, 20))
 
 
 def test_what_was_given_back_is_not_confirmed_as_done(log: SessionLog, told: Told) -> None:
@@ -84,6 +86,7 @@ def test_what_was_given_back_is_not_confirmed_as_done(log: SessionLog, told: Tol
     assert deliveries.ack([late, done]) == []
     with Consumer(log) as other:
         wait_until(lambda: len(other.handled) == 2, "what was given back")
+    assert {number for _, number in other.handled} == {0, 2}
 
 
 def test_an_ack_of_a_batch_counts_none_that_was_failed_before(log: SessionLog, told: Told) -> None:
@@ -180,6 +183,7 @@ def test_a_client_with_tight_limits_is_as_good(
             told(range(at, at + 20))
             wait_until(partial(has_handled, consumer, at + 20), "all events")
         assert consumer.deliveries.counters.redelivered == 0
+    assert sorted(consumer.handled) == sorted(told.all)
     assert not consumer.errors
 
 
@@ -192,14 +196,16 @@ def test_a_client_that_is_closed_under_a_consumer_hangs_nobody(
         wait_until(lambda: consumer.handled, "the first")
         other.client.close()
         told([2])
-        wait_until(lambda: len(consumer.handled) == 2 or consumer.errors, "the next, or an error")
+        wait_until(lambda: set(consumer.handled) == told.all, "the next")
+    assert not consumer.errors
 
 
 def test_consumers_that_died_long_ago_are_forgotten(log: SessionLog) -> None:
     key = log._events.keyspace.group(0, "g").group
     log.client.execute_command("HSET", key, "heartbeat:dead", 1)
-    with Consumer(log, ordered=True):
+    with Consumer(log, ordered=True) as consumer:
         wait_until(lambda: "heartbeat:dead" not in notes(log), "it to be forgotten")
+        assert f"heartbeat:{consumer.subscriber.settings.consumer}" in notes(log)
 
 
 def test_a_name_of_the_dead_goes_with_the_feed_that_is_trimmed(make_client: Callable[..., Any], namespace: str) -> None:
@@ -260,7 +266,9 @@ def test_one_that_lost_the_server_while_it_listened_is_waited_for_when_it_takes(
 
     def watched(self: Group, requests: Any) -> Any:
         if errors:
-            (mine,) = [one for one in deliveries._consumer._intakes if one._thread is threading.current_thread()]
+            (mine,) = [
+                one for one in deliveries._consumer._intakes if one._thread._thread is threading.current_thread()
+            ]
             listens_while_it_takes.append(mine._listening.is_set())
         return take(self, requests)
 

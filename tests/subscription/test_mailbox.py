@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any
 
-from strands_session_log.subscription.channel import Channel
+from strands_session_log.concurrency import Channel
 from support.waiting import PATIENCE
 
 

@@ -40,9 +40,10 @@ def script_calls(log: SessionLog, work: Callable[[], object]) -> int:
 def test_parked_events_are_replayed_and_dropped_in_steps(log: SessionLog) -> None:
     ids = park_many(log)
     assert len(ids) == _COUNT
+    # A script the server has not had yet is sent once more.
     assert script_calls(log, lambda: log.parked("g").replay(ids)) in (3, 4)
     assert [one.parked_id for one in log.parked("g") if one.is_replayed] == ids
-    assert script_calls(log, lambda: log.parked("g").drop(ids)) in (3, 4)
+    assert script_calls(log, lambda: log.parked("g").drop(ids)) == 3
     assert list(log.parked("g")) == []
     assert {one.backfill for one in log.groups()} == {""}
 

@@ -48,6 +48,7 @@ def test_each_group_gets_everything(log: SessionLog, told: Told) -> None:
     told(range(20))
     with Consumer(log, "one") as one, Consumer(log, "other") as other:
         wait_until(lambda: len(one.handled) == len(other.handled) == 20, "all events twice")
+    assert set(one.handled) == set(other.handled) == told.all
 
 
 def test_a_group_goes_on_where_its_last_consumer_stopped(log: SessionLog, told: Told) -> None:

@@ -10,7 +10,7 @@ from strands import Agent, tool
 
 from strands_session_log import SessionLog, ValkeySessionManager
 from strands_session_log.events import Event
-from strands_session_log.lifecycle.hooks import hook_event
+from strands_session_log.lifecycle.compat import hook_event
 from strands_session_log.testing.model import ScriptedModel
 
 runs_the_demo = pytest.mark.skipif(

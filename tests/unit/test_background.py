@@ -10,7 +10,7 @@ from functools import partial
 
 import pytest
 
-from strands_session_log.replay.background import Background
+from strands_session_log.concurrency import Background
 
 
 def test_a_job_submitted_while_one_of_its_name_runs_comes_after_it_and_only_the_last_does() -> None:
@@ -93,7 +93,7 @@ def test_it_works_in_a_forked_process() -> None:
 def test_the_end_of_the_process_waits_for_a_job_but_not_for_one_that_hangs() -> None:
     code = """
 import sys, threading
-from strands_session_log.replay.background import Background
+from strands_session_log.concurrency import Background
 background = Background("testing")
 background.submit("quick", lambda: print("saved"))
 background.submit("hanging", threading.Event().wait)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -74,6 +75,9 @@ def test_a_cluster_that_cannot_be_reached_is_reported_at_once() -> None:
         connect("valkey+cluster://127.0.0.1:1,127.0.0.1:2")
 
 
-def test_releasing_a_client_of_any_server_closes_it() -> None:
-    release(connect("valkey://h"))
-    release(valkey.Valkey())
+@pytest.mark.parametrize("make", [lambda: connect("valkey://h"), valkey.Valkey], ids=["ours", "of its own"])
+def test_releasing_a_client_of_any_server_closes_it(make: Callable[[], Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    client, closed = make(), list[bool]()
+    monkeypatch.setattr(client, "close", lambda: closed.append(True))
+    release(client)
+    assert closed == [True]

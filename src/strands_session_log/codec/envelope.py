@@ -84,11 +84,12 @@ def renumbered(encoded: Encoded, index: int) -> Encoded:
     return encode(restored(event.type, {**from_json(data), "message_id": index}, *fields))
 
 
-def reissued(encoded: Encoded) -> Encoded:
-    """The same event under a new id: another one, as far as the log is concerned."""
+def reissued(encoded: Encoded, agent: str | None = None) -> Encoded:
+    """The same event under a new id, maybe of another agent: another one, as far as the log is concerned."""
     event, id_ = encoded.event, new_event_id()
-    fields = event.data, event.agent, id_, event.time, event.trace, event.version
-    header = (*encoded.header[:2], id_.encode(), *encoded.header[3:])
+    name = event.agent if agent is None else agent
+    fields = event.data, name, id_, event.time, event.trace, event.version
+    header = (encoded.header[0], name.encode(), id_.encode(), *encoded.header[3:])
     return encoded._replace(header=header, event=restored(event.type, *fields))
 
 

@@ -8,7 +8,6 @@ The last step copies what was appended, puts the new stream into place and recor
 
 from __future__ import annotations
 
-import random
 import time
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -22,6 +21,7 @@ import orjson
 
 from .. import chain
 from ..codec import Entry, encode, parse
+from ..concurrency import Backoff
 from ..errors import (
     ContentionError,
     CorruptKeyError,
@@ -279,10 +279,11 @@ class Eraser:
             CorruptKeyError: When what is there will not: every step of a rewrite says when it is to go.
         """
         key = self._keyspace.session(session_id).rewrite
+        backoff = Backoff(0.02, 0.1)
         while left := self._ends_in(key):
             if not 0 < left <= PATIENCE_MS:
                 raise CorruptKeyError(key, "it does not expire, so no erasure has written it", CURES["rewrite"])
-            time.sleep(random.uniform(0.02, 0.1))
+            time.sleep(backoff.pause())
 
     def _ends_in(self, key: str) -> int:
         """After how many milliseconds a key goes away; 0 when it is not there, negative when it never will."""

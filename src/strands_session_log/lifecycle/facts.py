@@ -9,10 +9,11 @@ from collections.abc import Mapping
 from secrets import token_urlsafe
 from typing import Any, Literal, TypeAlias, get_args
 
+from opentelemetry import trace
+
 from .. import events
 from ..errors import check_choice
 from ..events import Event
-from .trace import current_traceparent
 
 Record: TypeAlias = Literal["all", "state"]
 """What is recorded of an agent: all that happens, or only what resuming needs."""
@@ -36,7 +37,7 @@ class Facts:
     """
 
     def __init__(self, agent_id: str) -> None:
-        self._agent_id = agent_id
+        self.agent_id = agent_id
         self._invocation, self._invoked_at, self._usage = "", 0.0, dict[str, int]()
         self._attempt, self._asked_at = 0, 0.0
         self._tools: dict[str, float] = {}
@@ -67,10 +68,9 @@ class Facts:
         data.update(stop_reason=getattr(result, "stop_reason", None))
         return [*raised, self._event(events.InvocationCompleted, data)]
 
-    def model_asked(self, hook: Any) -> list[Event]:
+    def model_asked(self) -> None:
         """A model call begins; only how it ends is worth an event."""
         self._attempt, self._asked_at = self._attempt + 1, time.monotonic()
-        return []
 
     def model_ended(self, hook: Any) -> list[Event]:
         """The model answered or raised; hooks may have asked for another try."""
@@ -125,12 +125,23 @@ class Facts:
 
     def _news(self, kind: type[events.Known], source: Any, answered: bool) -> list[Event]:
         """Interrupts not told of yet, which then are; what is not pending any more may happen anew."""
-        pending = [one for one in _interrupts(source) if (one.response is not None) == answered]
-        told, self._told[kind] = self._told.get(kind, set()), {one.id for one in pending}
+        told, interrupts = self._told.pop(kind, set()), _interrupts(source)
+        if not interrupts:
+            return []
+        pending = [one for one in interrupts if (one.response is not None) == answered]
+        self._told[kind] = {one.id for one in pending}
         return [self._event(kind, {"id": one.id, "name": one.name}) for one in pending if one.id not in told]
 
     def _event(self, kind: type[events.Known], data: Mapping[str, Any]) -> Event:
-        return kind(data, self._agent_id, trace=current_traceparent())
+        return kind(data, self.agent_id, trace=current_traceparent())
+
+
+def current_traceparent() -> str:
+    """The active OpenTelemetry span as a W3C traceparent (https://www.w3.org/TR/trace-context/); empty if none is."""
+    context = trace.get_current_span().get_span_context()
+    if not context.is_valid:
+        return ""
+    return f"00-{context.trace_id:032x}-{context.span_id:016x}-{context.trace_flags:02x}"
 
 
 def answered(agent: Any) -> list[str]:

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
+from contextvars import ContextVar
 from dataclasses import fields
-from functools import partial
 from typing import Any, TypeAlias
 from urllib.parse import quote
 from weakref import WeakKeyDictionary
@@ -21,47 +21,20 @@ from strands.hooks import BeforeInvocationEvent
 
 from .. import events
 from ..events import Event
-from .guardrail import watch
-from .hooks import Handler, Writer, listen
-from .trace import current_traceparent
+from .agent_hooks import RESUMES, AgentHooks, listen_to_agent
+from .compat import Writer, all_of, listen
+from .facts import current_traceparent
 
-Handlers: TypeAlias = "Mapping[str, Handler]"
-"""What to do at the hook events of an agent, by the names in `AGENT_EVENTS`."""
-
-ASKED, ENDED = "asked", "ended"
-"""Before a model call, after all other hooks; and after it, before all others."""
+HooksOf: TypeAlias = "Callable[[str, Any], AgentHooks]"
+"""Makes what hears an agent that is a node, by the name of its transcript."""
 
 _TELLS_STATE = "invocation_state" in {field.name for field in fields(BeforeInvocationEvent)}
 """Whether this version of Strands says which call an invocation belongs to."""
-
-AGENT_EVENTS = (
-    *("BeforeInvocationEvent", "AfterInvocationEvent", "BeforeModelCallEvent", "AfterModelCallEvent"),
-    *("BeforeToolCallEvent", "AfterToolCallEvent", "MessageAddedEvent"),
-)
 
 
 def node_name(above: str, node_id: str) -> str:
     """What the transcript of a node is called; a node whose id has a colon in it is no node within another."""
     return f"{above}:{quote(node_id, safe='/ ') if set(node_id) & set(':%') else node_id}"
-
-
-class NodeFacts:
-    """The calls of nodes as events: when they began, how they ended, how long they took."""
-
-    def __init__(self) -> None:
-        self._started: dict[tuple[str, str], float] = {}
-
-    def started(self, hook: Any) -> list[Event]:
-        """A node is about to be called."""
-        self._started[hook.source.id, hook.node_id] = time.monotonic()
-        return [events.NodeStarted({"node": hook.node_id}, hook.source.id, trace=current_traceparent())]
-
-    def ended(self, hook: Any) -> list[Event]:
-        """It was called."""
-        started = self._started.pop((hook.source.id, hook.node_id), None)
-        duration = None if started is None else round((time.monotonic() - started) * 1000, 3)
-        data = {"node": hook.node_id, "status": _status(hook.source, hook.node_id), "duration_ms": duration}
-        return [events.NodeCompleted(data, hook.source.id, trace=current_traceparent())]
 
 
 def _status(source: Any, node_id: str) -> str | None:
@@ -76,17 +49,17 @@ class NodeRun:
 
     Args:
         name: Of its transcript.
-        executor: The agent, graph or swarm that is the node.
         hook: What Strands tells before it; with it, what is handed on from the orchestrator's call to its agents.
-        handlers: Makes what is done at the hook events of an agent, by the name of its transcript.
+        hooks_of: Makes what hears an agent in a node, by the name of its transcript.
     """
 
-    def __init__(self, name: str, executor: Any, hook: Any, handlers: Callable[[str, Any], Handlers]) -> None:
+    def __init__(self, name: str, hook: Any, hooks_of: HooksOf) -> None:
         self.name, self.invocation_state = name, hook.invocation_state
-        self.source_id, self.task = id(hook.source), _task()
+        self.source_id, self.task, self.began = id(hook.source), _task(), time.monotonic()
+        executor = _executor(hook.source, hook.node_id)
         self._listener = _listener(executor)
-        self.handlers = handlers(name, executor) if self._listener and hasattr(executor, "messages") else {}
-        self.within = NodeRuns(handlers)
+        self.hears = hooks_of(name, executor) if self._listener and hasattr(executor, "messages") else None
+        self.within = NodeRuns(hooks_of)
         if self._listener:
             self._listener.runs.append(self)
 
@@ -101,35 +74,37 @@ class NodeRuns:
     """The nodes at work in orchestrators that share a session.
 
     Args:
-        handlers: See `NodeRun`.
+        hooks_of: See `NodeRun`.
     """
 
-    def __init__(self, handlers: Callable[[str, Any], Handlers]) -> None:
-        self._handlers = handlers
+    def __init__(self, hooks_of: HooksOf) -> None:
+        self._hooks_of = hooks_of
         self._runs: dict[tuple[int, str], NodeRun] = {}
 
-    def begin(self, hook: Any, above: str) -> None:
+    def begin(self, hook: Any, above: str) -> list[Event]:
         """A node of an orchestrator is about to be called."""
-        executor = _executor(hook.source, hook.node_id)
-        if executor is not None:
-            run = NodeRun(node_name(above, hook.node_id), executor, hook, self._handlers)
-            self._replace((id(hook.source), hook.node_id), run)
+        self._end((id(hook.source), hook.node_id))
+        run = NodeRun(node_name(above, hook.node_id), hook, self._hooks_of)
+        self._runs[id(hook.source), hook.node_id] = run
+        return [events.NodeStarted({"node": hook.node_id}, hook.source.id, trace=current_traceparent())]
 
-    def ended(self, hook: Any) -> None:
+    def ended(self, hook: Any) -> list[Event]:
         """The call of a node is over."""
-        self._replace((id(hook.source), hook.node_id), None)
+        run = self._end((id(hook.source), hook.node_id))
+        duration = run and round((time.monotonic() - run.began) * 1000, 3)
+        data = {"node": hook.node_id, "status": _status(hook.source, hook.node_id), "duration_ms": duration}
+        return [events.NodeCompleted(data, hook.source.id, trace=current_traceparent())]
 
     def end(self, source: Any = None) -> None:
         """All calls of an orchestrator's nodes, or of all, are over; Strands tells that of some only this way."""
-        for source_id, node_id in list(self._runs):
-            if source is None or source_id == id(source):
-                self._replace((source_id, node_id), None)
+        for key in list(self._runs):
+            if source is None or key[0] == id(source):
+                self._end(key)
 
-    def _replace(self, key: tuple[int, str], run: NodeRun | None) -> None:
-        if before := self._runs.pop(key, None):
-            before.end()
-        if run:
-            self._runs[key] = run
+    def _end(self, key: tuple[int, str]) -> NodeRun | None:
+        if run := self._runs.pop(key, None):
+            run.end()
+        return run
 
 
 def listen_to_nodes(orchestrator: Any) -> Iterable[str]:
@@ -155,38 +130,40 @@ class _Listener:
     """Hears an agent, graph or swarm that is a node, and hands on what it hears to the run that is in.
 
     Attributes:
-        runs: Those that have called it, or are about to; Strands lets one of them have an agent at a time.
+        runs: Those that have called it, or are about to; Strands lets one of them have an agent at a time, unless it
+            may be called while it runs.
     """
 
     def __init__(self) -> None:
         self.runs: list[NodeRun] = []
-        self._invoked_by: list[NodeRun] = []
+        self._invoked_last: Collection[NodeRun] = ()
 
     def register(self, executor: Any) -> None:
         """Hear it, from now on for as long as it lives."""
         registry = executor.hooks
-        if not hasattr(executor, "messages"):
-            listen(registry, "BeforeNodeCallEvent", self._node_started)
-            listen(registry, "AfterNodeCallEvent", self._node_ended)
-            listen(registry, "AfterMultiAgentInvocationEvent", self._orchestrator_ended)
+        if hasattr(executor, "messages"):
+            listen(registry, "BeforeInvocationEvent", self._invoked)
+            listen_to_agent(registry, self._hand_on, but=RESUMES)
             return
-        listen(registry, "BeforeInvocationEvent", self._invoked)
-        watch(registry, partial(self._hand_on, ASKED), partial(self._hand_on, ENDED))
-        for name in AGENT_EVENTS:
-            listen(registry, name, partial(self._hand_on, name))
+        listen(registry, "BeforeNodeCallEvent", self._node_started)
+        listen(registry, "AfterNodeCallEvent", self._node_ended)
+        listen(registry, "AfterMultiAgentInvocationEvent", self._orchestrator_ended)
 
     def leave(self, run: NodeRun) -> None:
         """A run is over."""
         self.runs = [one for one in self.runs if one is not run]
-        self._invoked_by = [one for one in self._invoked_by if one is not run]
+        self._invoked_last = [one for one in self._invoked_last if one is not run]
 
     def _invoked(self, hook: Any) -> None:
-        self._invoked_by = self._calling(hook)
+        self._invoked_last = self._calling(hook)
+        _invoked_by.set({**_invoked_by.get(), id(self): self._invoked_last})
 
     def _hand_on(self, name: str, hook: Any) -> Writer:
-        handlers = [run.handlers[name] for run in self._invoked_by if name in run.handlers]
-        writers = [write for handle in handlers if (write := handle(hook))]
-        return partial(_write_all, writers) if writers else None
+        # In threads of old versions of Strands there is none of it; these know no two calls at once.
+        invoked_by = _invoked_by.get().get(id(self), self._invoked_last)
+        if name == "invocation_ended":
+            _invoked_by.set({key: runs for key, runs in _invoked_by.get().items() if key != id(self)})
+        return all_of([run.hears.take(name, hook) for run in invoked_by if run.hears and run in self.runs])
 
     def _calling(self, hook: Any) -> list[NodeRun]:
         """The run that a call comes from, for each that records it; a call from elsewhere has a state of its own."""
@@ -216,10 +193,8 @@ def _task() -> Any:
     return None
 
 
-def _write_all(writers: Iterable[Callable[[], None]]) -> None:
-    for write in writers:
-        write()
-
+_invoked_by: ContextVar[Mapping[int, Collection[NodeRun]]] = ContextVar("invoked_by", default={})  # noqa: B039
+"""The runs that each agent is called by: of two calls at once each has its own."""
 
 _listeners: WeakKeyDictionary[Any, _Listener] = WeakKeyDictionary()
 """By hook registry: agents may be equal to each other, or refuse to be hashed."""

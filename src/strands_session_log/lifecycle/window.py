@@ -2,20 +2,30 @@
 
 Strands fires no event when a conversation manager trims or summarises, when context is offloaded, or when code assigns
 `agent.messages`. So what the log projects is kept beside the live agent, as fingerprints, and compared by content.
+
+It records a direct tool call, `agent.tool.name(…)`, as four messages, then lets the conversation manager trim what the
+agent holds, and tells nobody of that. So with the last of the four it is worked out on a copy what that is about to do.
 """
 
 from __future__ import annotations
 
+import copy
+import re
 from collections import deque
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from hashlib import blake2b
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeGuard, cast
 
 import orjson
+from strands.agent.conversation_manager import SlidingWindowConversationManager
 
 from ..codec import to_json
-from ..state import AgentState
+from ..state import AgentState, Messages
 from .withheld import Withheld, first_said_since
+
+_LAST_WORDS = re.compile(r"agent\.(tool\.)?\S+ was called\.?")
+"""With and without what newer versions of Strands say in them."""
 
 
 class WindowSlot(NamedTuple):
@@ -94,11 +104,13 @@ class Window:
             The data of a `WindowChanged` event; None when messages and state tell it all.
         """
         slots, gone = self._load(), max(0, removed - self._removed)
-        prints = [fingerprint(message) for message in live]
+        prints = list(map(fingerprint, live))
         if self._withheld is not None:
             first = first_said_since(prints, [slot.print for slot in slots if slot.at is not None])
             live, prints = live[first:], prints[first:]
-        slots[gone:] = expected = _with_erased(slots[gone:], prints)
+        expected = slots[gone:]
+        if [slot.print for slot in expected] != prints:
+            slots[gone:] = expected = _with_erased(expected, prints)
         # A count that went back is that of another conversation manager: the fold would take what it says literally.
         explained = _explained(expected, prints) if removed >= self._removed else None
         self._removed = removed
@@ -240,3 +252,91 @@ def _items(slots: Iterable[WindowSlot], live: Iterable[Any]) -> Iterable[Any]:
             yield {"message": message}
     if run:
         yield run
+
+
+class Spoken(NamedTuple):
+    """The message that was written last, into which Strands may merge what comes next.
+
+    Attributes:
+        at: Where it stands.
+        created_at: When it was written first.
+        live: The message itself, which may have been changed since.
+        written: What it said: its message as JSON values, or the body of its event.
+    """
+
+    at: int
+    created_at: str
+    live: Mapping[str, Any]
+    written: Mapping[str, Any] | bytes
+
+    @classmethod
+    def last_of(cls, messages: Messages) -> Spoken | None:
+        """The last message of a transcript."""
+        if not messages:
+            return None
+        last = messages[-1]
+        return cls(last.message_id, last.created_at, last.shown, last.shown)
+
+    def is_continued_by(self, message: Any, held: Sequence[Any]) -> bool:
+        """Whether a message is this one, into which Strands has merged another.
+
+        A tracking id alone does not tell: applications say the same dict again, and copies of it. Strands puts a copy
+        in the place of the message, which has more after what the message said.
+
+        Args:
+            message: The message.
+            held: What its agent holds.
+        """
+        tracking_id = message.get("tracking_id")
+        if tracking_id is None or tracking_id != self.live.get("tracking_id") or message is self.live:
+            return False
+        if sum(one.get("tracking_id") == tracking_id for one in held) != 1:
+            return False
+        written = orjson.loads(self.written)["message"] if isinstance(self.written, bytes) else self.written
+        said, says = written["content"], to_json(message, "message")["content"]
+        return message["role"] == written["role"] and len(says) > len(said) and says[: len(said)] == said
+
+
+def ends_direct_call(message: Any) -> bool:
+    """Whether a message is the last of those that record a direct tool call; a model may say the same."""
+    blocks = message["content"]
+    text = blocks[0].get("text") if len(blocks) == 1 and message["role"] == "assistant" else None
+    return isinstance(text, str) and _LAST_WORDS.fullmatch(text) is not None
+
+
+def about_to_hold(agent: Any, heard: Sequence[Any], state: dict[str, Any]) -> tuple[Sequence[Any], dict[str, Any]]:
+    """What an agent is about to hold, and the state of its conversation manager then.
+
+    Code of the user's own decides about other conversation managers; what they trim is told with what comes next.
+
+    Args:
+        agent: The agent.
+        heard: What it holds up to the message that was just added.
+        state: The state of its conversation manager.
+    """
+    manager = getattr(agent, "conversation_manager", None)
+    if not heard or not ends_direct_call(heard[-1]) or not _slides(manager):
+        return heard, state
+    ahead, holder = copy.copy(manager), cast(Any, _Holder(agent))
+    # What it cannot do is Strands' to tell.
+    with suppress(Exception):
+        ahead.apply_management(holder)
+    return holder.messages, ahead.get_state()
+
+
+def _slides(manager: Any) -> TypeGuard[SlidingWindowConversationManager]:
+    sliding = SlidingWindowConversationManager
+    names = ("apply_management", "reduce_context", "get_state")
+    return isinstance(manager, sliding) and all(
+        getattr(type(manager), name) is getattr(sliding, name) for name in names
+    )
+
+
+class _Holder:
+    """An agent, as far as its conversation manager looks at it, whose messages may be changed."""
+
+    def __init__(self, agent: Any) -> None:
+        self._agent, self.messages = agent, copy.deepcopy(agent.messages)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._agent, name)

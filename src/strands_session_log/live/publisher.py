@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import atexit
 import logging
-import os
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
-from threading import Condition, Thread
+from threading import Condition
 from typing import NamedTuple
 from weakref import WeakSet
 
 from ..codec.delta import DISCARDED, END, INPUT, LIVE_MS, REASONING, TEXT, Delta, Line, delta
+from ..concurrency import WorkerThread
 from ..errors import CorruptEntryError
 from ..errors.quoting import described
 from ..event_log.reader import fetch
@@ -176,13 +176,11 @@ class Publisher:
         _open.add(self)
 
     def _reset(self) -> None:
-        self._process = os.getpid()
-        self._changed = Condition()
+        self._thread, self._changed = WorkerThread("session-log-live"), Condition()
         self._pieces: list[_Piece] = []
         self._characters = 0
         self._forgets = self._is_busy = False
         self._agents: list[str] = []
-        self._thread: Thread | None = None
         self._messages: dict[str, _Progress] = {}
         self._known = _Known()
 
@@ -227,16 +225,13 @@ class Publisher:
 
     def _own_lock(self) -> Condition:
         """Not that of the process this one was forked from, which its thread may have held."""
-        if self._process != os.getpid():
+        if self._thread.is_elsewhere:
             self._reset()
         return self._changed
 
     def _start(self) -> None:
         try:
-            if self._thread is None or not self._thread.is_alive():
-                thread = Thread(target=self._run, name="session-log-live", daemon=True)
-                thread.start()
-                self._thread = thread
+            self._thread.start(self._run)
         except RuntimeError as error:
             # No more threads, or the interpreter ends: the agent must not hear of it.
             self.fail(error)
@@ -264,7 +259,7 @@ class Publisher:
         with self._changed:
             if self._changed.wait_for(lambda: self._has_work, _IDLE):
                 return True
-            self._thread = None
+            self._thread.rest()
             return False
 
     def _take(self) -> _Batch:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from .. import events
 from ..errors.quoting import type_and_place
-from ..lifecycle import Outbox
+from ..lifecycle import AgentOutbox
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ class LossReport:
         self.lost, self.since, self.reason = lost, since, reason
         self._event = events.RecordingGap({"lost": lost, "since": since, "error": reason}, agent_id)
 
-    def __call__(self, outbox: Outbox) -> None:
+    def __call__(self, outbox: AgentOutbox) -> None:
         """Put it in line."""
         outbox.queue([self._event])
 

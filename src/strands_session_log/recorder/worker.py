@@ -13,13 +13,15 @@ from math import inf
 from typing import Any, NamedTuple, TypeAlias
 from weakref import WeakSet
 
+from ..concurrency import WorkerThread
 from ..errors import ConcurrentWriteError, ServerRefusedError, SessionLogError, SessionLostError, UnknownOutcomeError
 from ..errors.quoting import described
 from ..event_log import EventLog, Life
 from ..event_log.expected import follows
 from ..instrumentation import RecordingBegunAnew
 from ..instrumentation.hooks import hooks
-from ..lifecycle import Outbox
+from ..lifecycle import AgentOutbox
+from ..lifecycle.facts import current_traceparent
 from ..lifecycle.withheld import Withheld
 from ..server.border import is_transient
 from ..server.outage import Outage
@@ -32,7 +34,7 @@ logger = logging.getLogger(__name__)
 After: TypeAlias = Callable[[EventLog], None]
 """What has to be done once a step is written; it may have to be done again."""
 
-Step: TypeAlias = "Callable[[Outbox], After | None]"
+Step: TypeAlias = "Callable[[AgentOutbox], After | None]"
 """Something that happened, to be put in line once it is known where the agent's transcript stands."""
 
 
@@ -43,11 +45,13 @@ class Seen(NamedTuple):
         step: The step.
         at: When it was taken, on the monotonic clock.
         begins: Whether a session may begin with it; else it belongs to what went before.
+        span: The span it happened in.
     """
 
     step: Step
     at: float
     begins: bool = True
+    span: str = ""
 
 
 _BATCH = 256
@@ -69,21 +73,18 @@ _MAX_FAULTS = 3
 class Attempt:
     """A batch of steps, prepared to be written.
 
-    Args:
-        outbox: Where they put in line what they have to tell.
-        batch: The steps.
-
     Attributes:
-        outbox: The same.
+        outbox: Where they put in line what they have to tell.
         lost: Why steps could not be taken, one reason each.
         started: When it was carried out, or tried to be, the last time.
     """
 
-    def __init__(self, outbox: Outbox, batch: Sequence[Seen]) -> None:
+    def __init__(self, outbox: AgentOutbox, batch: Sequence[Seen]) -> None:
         self.outbox, self._after, self.lost = outbox, list[After](), list[Exception]()
         self.started = 0.0
         for seen in batch:
             try:
+                outbox.span_then = seen.span
                 after = seen.step(outbox)
                 self._after += [after] if after else []
             except Exception as error:
@@ -147,7 +148,7 @@ class Worker:
         self._written_at = 0.0
         self._losses = Losses(self._agent_id)
         self._changed = threading.Condition()
-        self._thread: threading.Thread | None = None
+        self._thread = WorkerThread("session-recorder")
         self._closing = self._busy = self._tries_once = False
         self._leaving = ""
         self._batch = _BATCH
@@ -191,12 +192,7 @@ class Worker:
             return self._left + sum(not isinstance(seen.step, LossReport) for seen in self._steps)
 
     def put(self, step: Step, begins: bool = False) -> None:
-        """Take a step, or count it as lost when the buffer is full. Never waits for the network.
-
-        Args:
-            step: The step.
-            begins: Whether a session may begin with it.
-        """
+        """Take a step, or count it as lost when the buffer is full. Never waits for the network."""
         with self._changed:
             if self._closing:
                 self._lose("the recorder is closed")
@@ -208,7 +204,7 @@ class Worker:
                 self._lose("the buffer is full")
             else:
                 self._queue_gap(again=True)
-                self._steps.append(Seen(step, time.monotonic(), begins))
+                self._steps.append(Seen(step, time.monotonic(), begins, current_traceparent()))
                 self._wake()
 
     def lose(self, error: Exception) -> None:
@@ -225,11 +221,7 @@ class Worker:
             return self._is_done()
 
     def leave(self, reason: str) -> None:
-        """Give up what waits, and write that it is lost before anything else; nothing more is taken.
-
-        Args:
-            reason: Why, for the log.
-        """
+        """Give up what waits, and write that it is lost before anything else; nothing more is taken."""
         with self._changed:
             self._leaving = self._leaving or reason
             self._changed.notify_all()
@@ -269,17 +261,15 @@ class Worker:
 
     def _wake(self) -> bool:
         self._changed.notify_all()
-        if not self._steps or self._closing or (self._thread and self._thread.is_alive()):
+        if not self._steps or self._closing or self._thread.is_alive:
             return True
         try:
-            thread = threading.Thread(target=self._run, name="session-recorder", daemon=True)
             self._busy = False
-            thread.start()
-            self._thread = thread
+            self._thread.start(self._run)
         except RuntimeError as error:
             self._warn(error)
             self._trouble = _text(error)
-        return self._thread is not None and self._thread.is_alive()
+        return self._thread.is_alive
 
     def _run(self) -> None:
         while batch := self._take():
@@ -299,7 +289,7 @@ class Worker:
                 self._lose_what_waits()
             self._busy = bool(self._steps) and not self._closing
             if not self._busy:
-                self._thread = None
+                self._thread.rest()
             return list(islice(self._steps, self._batch)) if self._busy else []
 
     def _lose_what_waits(self) -> None:
@@ -372,10 +362,10 @@ class Worker:
     def _has_time_for(self, batch: Sequence[Seen]) -> bool:
         return not self._closing and (not self._leaving or isinstance(batch[0].step, LossReport))
 
-    def _outbox(self, log: SessionLog) -> Outbox:
+    def _outbox(self, log: SessionLog) -> AgentOutbox:
         self._state = log._replay.catch_up(self._session_id, self._state)
         known = self._state.agents.get(self._agent_id) or AgentState(self._agent_id)
-        outbox = partial(Outbox, log._events, self._session_id, known, fenced="", remembers=True, keeps_all=True)
+        outbox = partial(AgentOutbox, log._events, self._session_id, known, fenced="", remembers=True, keeps_all=True)
         return outbox(life=self._life, withheld=self._withheld)
 
     def _of_this_life(self, log: SessionLog, batch: list[Seen]) -> list[Seen]:

@@ -7,6 +7,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
+from ..concurrency import Background
 from ..errors import ForbiddenError, SessionLogError
 from ..errors.quoting import frames_of
 from ..event_log import EventLog
@@ -15,7 +16,6 @@ from ..instrumentation import SnapshotSaved, SnapshotUse
 from ..instrumentation.hooks import hooks
 from ..snapshot import Authenticator, Draft, SnapshotSettings, TooLargeError, Whose, points_to_keep
 from ..state import SessionState
-from .background import Background
 
 logger = logging.getLogger(__name__)
 

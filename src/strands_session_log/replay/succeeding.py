@@ -6,7 +6,7 @@ person, say, would not wait.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from .. import events
 from ..codec import from_json
@@ -20,10 +20,23 @@ from .replay import Replay
 _ATTEMPTS = 20
 
 
-def write_successors(log: EventLog, replay: Replay, session_id: str, sought: Sought) -> None:
+def write_successors(
+    log: EventLog,
+    replay: Replay,
+    session_id: str,
+    sought: Sought,
+    append: Callable[[str, Sequence[Event], Expected], object] | None = None,
+) -> None:
     """Write what agents, graphs and swarms resume with, where that holds messages that are to be erased.
 
     It moves those agents: who still holds what is erased must not write it again. Others may write meanwhile.
+
+    Args:
+        log: Where the session is.
+        replay: Folds it.
+        session_id: The session.
+        sought: What is to be erased.
+        append: Writes, instead of the log, where live agents are to know of it.
 
     Raises:
         ContentionError: When the same agents moved during every attempt.
@@ -31,7 +44,7 @@ def write_successors(log: EventLog, replay: Replay, session_id: str, sought: Sou
     for _ in range(_ATTEMPTS if sought.copies else 0):
         try:
             for successors, expected in _successors(log, replay, session_id, sought):
-                log.append(session_id, successors, expected)
+                (append or log.append)(session_id, successors, expected)
             return
         except CorruptEntryError:
             # Nobody resumes from such a session.

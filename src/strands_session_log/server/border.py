@@ -8,13 +8,13 @@ was, the error says that ends the call: `may_have_written`.
 from __future__ import annotations
 
 import logging
-import random
 import time
 from collections.abc import Callable, Iterable
 from typing import Any, Protocol, TypeVar
 
 from valkey import exceptions as driver
 
+from ..concurrency import Backoff
 from ..errors import (
     ClusterNotReadyError,
     DiskWriteError,
@@ -146,17 +146,17 @@ def is_transient(error: BaseException) -> bool:
 
 def _again(call: Callable[[], T], error: Exception, timing: Timing, retry_for: float) -> T:
     """Go on after a first attempt that failed."""
-    lost, pause = _is_lost(error), _FIRST_PAUSE
+    lost, backoff, is_told = _is_lost(error), Backoff(_FIRST_PAUSE, _LONGEST_PAUSE), False
     give_up = timing.until - _GRACE if timing.until is not None and retry_for > 0 else 0.0
     while is_transient(error) and (left := give_up - time.monotonic()) > 0:
-        if pause == _FIRST_PAUSE:
+        if not is_told:
+            is_told = True
             if here.waits is None:
                 logger.info("error=<%s> | waiting for the server", error)
             else:
                 here.waits(_ours(error))
         hooks.tell(Retried(type(error).__name__))
-        time.sleep(min(left, random.uniform(0, pause)))
-        pause = min(2 * pause, _LONGEST_PAUSE)
+        time.sleep(min(left, backoff.pause()))
         try:
             return call()
         except (*_DRIVER, EmbeddedServerError) as again:

@@ -7,13 +7,13 @@ A call has its time (`retry_for`) and then fails; who follows waits for as long 
 from __future__ import annotations
 
 import logging
-import random
 import time
 from collections.abc import Hashable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from threading import RLock
 
+from ..concurrency import Backoff
 from ..instrumentation import ServerAwaited, ServerWaitOver
 from ..instrumentation.hooks import hooks
 from .timed import here
@@ -37,7 +37,7 @@ class Outage:
         self._follower, self._name = follower, name
         # Held while it is told, so that hooks hear of it in the order in which it happened.
         self._lock, self._is_closed = RLock(), False
-        self._waiting: dict[Hashable, Iterator[float]] = {}
+        self._waiting: dict[Hashable, Backoff] = {}
         self._is_on = False
         self._since = self._again_at = 0.0
 
@@ -53,7 +53,7 @@ class Outage:
                 return _LONGEST
             if not self._is_on:
                 self._is_on, self._since, self._again_at = True, now, now
-            pause = next(self._waiting.setdefault(part, pauses()))
+            pause = self._waiting.setdefault(part, Backoff(_FIRST, _LONGEST)).pause()
             if now >= self._again_at:
                 self._again_at = now + _AGAIN
                 self._tell(error, now - self._since)
@@ -114,11 +114,3 @@ class Outage:
         message = "%s=<%s>, error=<%s>, seconds=<%.1f> | waiting for the server"
         logger.warning(message, self._follower, self._name, error, seconds)
         hooks.tell(ServerAwaited(self._follower, type(error).__name__, str(error), seconds))
-
-
-def pauses() -> Iterator[float]:
-    """Seconds, longer and longer up to one, and never the same for two that were cut off together."""
-    longest = _FIRST
-    while True:
-        yield random.uniform(longest / 2, longest)
-        longest = min(_LONGEST, 2 * longest)

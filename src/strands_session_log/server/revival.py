@@ -10,19 +10,20 @@ from __future__ import annotations
 import os
 import socket
 import struct
-import threading
 import time
 from collections.abc import Callable
+from threading import Lock
 from typing import Any
 
 import valkey
 
+from ..concurrency import Backoff, WorkerThread
 from ..errors import EmbeddedServerError
 
 # valkey-py calls itself typed, but much of it is not.
 _driver: Any = valkey
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.25, 30.0
-"""Seconds between two starts; each pause is twice as long as the one before."""
+"""Seconds between two starts, see `Backoff`."""
 _FORGIVEN = 60.0
 """Seconds after which a start counts as the first again."""
 
@@ -41,6 +42,7 @@ class Reviver:
     def __init__(self, directory: str, start: Callable[[], str]) -> None:
         self.directory, self._start = directory, start
         self._socket_path = ""
+        self._backoff = Backoff(_FIRST_PAUSE, _LONGEST_PAUSE)
         self._pause, self._begun_at = 0.0, -_FORGIVEN
         self._begin_anew()
 
@@ -56,12 +58,12 @@ class Reviver:
         Raises:
             EmbeddedServerError: When it does not, with the reason; the next call tries again, though not at once.
         """
-        if self._process != os.getpid():
+        if self._thread.is_elsewhere:
             self._begin_anew()
         with self._lock:
-            thread = self._thread if self._thread and self._thread.is_alive() else self._begin()
-        thread.join(seconds)
-        if thread.is_alive():
+            if not self._thread.is_alive:
+                self._begin()
+        if not self._thread.join(seconds):
             raise EmbeddedServerError(self.directory, "it went away, and takes long to start again")
         if self._failure is not None:
             raise self._failed(self._failure)
@@ -69,20 +71,17 @@ class Reviver:
 
     def _begin_anew(self) -> None:
         """A forked process has no thread, and its lock may be held for good."""
-        self._process, self._lock = os.getpid(), threading.Lock()
-        self._thread: threading.Thread | None = None
+        self._thread, self._lock = WorkerThread("session-log-server-start"), Lock()
         self._failure: Exception | None = None
 
-    def _begin(self) -> threading.Thread:
+    def _begin(self) -> None:
         now = time.monotonic()
         if (left := self._begun_at + self._pause - now) > 0:
             raise self._failed(self._failure) if self._failure else self._away(left)
-        is_first = now - self._begun_at > max(_FORGIVEN, 2 * self._pause)
-        self._pause = _FIRST_PAUSE if is_first else min(2 * self._pause, _LONGEST_PAUSE)
-        self._begun_at = now
-        self._thread = threading.Thread(target=self._run, name="session-log-server-start", daemon=True)
-        self._thread.start()
-        return self._thread
+        if now - self._begun_at > max(_FORGIVEN, 2 * self._pause):
+            self._backoff.reset()
+        self._pause, self._begun_at = self._backoff.pause(), now
+        self._thread.start(self._run)
 
     def _run(self) -> None:
         try:

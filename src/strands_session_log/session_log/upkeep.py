@@ -5,9 +5,9 @@ from __future__ import annotations
 import logging
 import random
 
+from ..concurrency import Background
 from ..errors import SessionLogError
 from ..event_log import EventLog
-from ..replay.background import Background
 
 logger = logging.getLogger(__name__)
 

@@ -61,13 +61,11 @@ def restoring(what: str) -> Iterator[None]:
 
 
 class _SessionExceptions:
-    """See `session_exceptions`."""
+    """Lets every failure of the log surface as a `SessionException`; a bad id stays the `ValueError` it is."""
 
-    def __enter__(self) -> None:
-        """Nothing to prepare."""
+    def __enter__(self) -> None: ...
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        """Translate."""
         match error:
             case None | SessionException() | errors.InvalidIdError():
                 return
@@ -83,13 +81,4 @@ class _SessionExceptions:
                 raise SessionException(str(error)) from error
 
 
-_ALWAYS = _SessionExceptions()
-
-
-def session_exceptions() -> _SessionExceptions:
-    """Let every failure of the log surface as a `SessionException`; a bad id stays the `ValueError` it is.
-
-    Raises:
-        SessionException: For every error of the log, `ConcurrentWriteError` among them.
-    """
-    return _ALWAYS
+session_exceptions = _SessionExceptions()

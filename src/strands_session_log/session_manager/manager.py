@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import threading
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from strands.hooks import HookRegistry
+from strands.hooks import AgentInitializedEvent, HookRegistry
 from strands.session.repository_session_manager import RepositorySessionManager
 from strands.session.session_repository import SessionRepository
 from strands.types.content import Message
@@ -16,20 +18,21 @@ from strands.types.exceptions import SessionException
 from strands.types.session import Session, SessionMessage, SessionType
 
 from .. import events
-from ..codec import from_json
+from ..codec import from_json, to_json
 from ..errors import NotCopied, check_flag, refuse_unknown
 from ..event_log import ANY, Expected
+from ..event_log.whereabouts import Sought
 from ..ids import START, EventId
-from ..lifecycle import Facts, Outbox, Record, records_facts
+from ..lifecycle import AgentOutbox, Record, records_facts
+from ..lifecycle.agent_hooks import FACTS, GUARDS, listen_to_agent
+from ..lifecycle.compat import Handler, Writer
 from ..lifecycle.records import check_ids, data_of, have_tools, missing
 from ..server.border import Client
 from ..session_log import DEFAULT_NAMESPACE, SessionLog, check_is_of
 from ..state import AgentState, SessionState
-from .agent_hooks import AgentHooks
-from .conversation_managers import held, is_another, taken_over
 from .errors import RestoreError, restoring, session_exceptions
+from .live_agent import LiveAgent
 from .orchestrators import Orchestrators
-from .redactions import Redactions
 from .repository import LogRepository
 
 if TYPE_CHECKING:
@@ -40,6 +43,8 @@ _HAS_NO_OTHER = (
     "session_repository is not used: this manager keeps the session in its log. Leave it out, or take a "
     "RepositorySessionManager of Strands"
 )
+
+_STATE, _NAME, _REMOVED = "conversation_manager_state", "__name__", "removed_message_count"
 
 
 class ValkeySessionManager(RepositorySessionManager, LogRepository, NotCopied):
@@ -96,7 +101,7 @@ class ValkeySessionManager(RepositorySessionManager, LogRepository, NotCopied):
         check_flag("hold_user_messages", hold_user_messages)
         if verify_on_resume is not None:
             check_flag("verify_on_resume", verify_on_resume)
-        with session_exceptions():
+        with session_exceptions:
             LogRepository.__init__(self, _log(client, log, url, namespace))
         self.client = self.log.client
         self._verifies = self.log.verify_on_resume if verify_on_resume is None else verify_on_resume
@@ -107,18 +112,11 @@ class ValkeySessionManager(RepositorySessionManager, LogRepository, NotCopied):
         self._collected: list[events.Event] | None = None
         self._gives_window = False
         self._first_index = 0
-        self._outboxes: dict[str, Outbox] = {}
-        self.redactions = Redactions(self.log._events, session_id)
+        self._agents: dict[str, LiveAgent] = {}
+        self._records_facts, self._holds = tells_facts, hold_user_messages
         self._open(session_id)
-        self._listener = AgentHooks(self, records_facts=tells_facts, holds_user_messages=hold_user_messages)
-        self._orchestrators = Orchestrators(
-            self.log._events,
-            session_id,
-            self._state,
-            self._has_agent,
-            records_facts=tells_facts,
-            holds_user_messages=hold_user_messages,
-        )
+        state = partial(self._state, session_id)
+        self._orchestrators = Orchestrators(self.log._events, session_id, state, tells_facts, hold_user_messages)
 
     def _open(self, session_id: str) -> None:
         try:
@@ -134,7 +132,9 @@ class ValkeySessionManager(RepositorySessionManager, LogRepository, NotCopied):
 
     def register_hooks(self, registry: HookRegistry, **kwargs: Any) -> None:
         """Listen to an agent, a graph or a swarm; where this version of Strands can wait, no hook blocks its loop."""
-        self._listener.register(registry)
+        # Strands allows no hook that waits here: an agent is made synchronously.
+        registry.add_callback(AgentInitializedEvent, lambda event: self.initialize(event.agent))
+        listen_to_agent(registry, self._take, but=GUARDS if self._records_facts else (*GUARDS, *FACTS))
         self._orchestrators.register(registry, self.initialize_multi_agent)
 
     def initialize(self, agent: LocalAgent, **kwargs: Any) -> None:
@@ -144,13 +144,13 @@ class ValkeySessionManager(RepositorySessionManager, LogRepository, NotCopied):
             SessionException: When an agent of this id was initialized before, the session holds another kind of agent,
                 or something that is none (`RestoreError`), or the server cannot be used.
         """
-        with self._lock, session_exceptions():
-            if agent.agent_id in self._outboxes:
+        with self._lock, session_exceptions:
+            if agent.agent_id in self._agents:
                 raise SessionException("The `agent_id` of an agent must be unique in a session.")
             check_ids(self.session_id, agent.agent_id)
             state = self._state(self.session_id)
             known = state.agents.get(agent.agent_id) or AgentState(agent.agent_id)
-            outbox, facts = Outbox(self.log._events, self.session_id, known), Facts(agent.agent_id)
+            outbox = AgentOutbox(self.log._events, self.session_id, known)
             # The state is read anew, so that another process may have created the agent since this manager was made.
             self._is_new_session = False
             self._first_index = outbox.next_index
@@ -161,15 +161,16 @@ class ValkeySessionManager(RepositorySessionManager, LogRepository, NotCopied):
                 if known.record is None and known.messages:
                     # A node of a graph, or a script, has said what is there already: it is no part of what is held.
                     outbox.window(agent.messages, None, forced=True)
-                    outbox.queue()
                 outbox.flush()
             except BaseException:
                 self._latest_agent_message.pop(agent.agent_id, None)
                 raise
-            facts.prime(agent)
-            self._outboxes[agent.agent_id], self._listener.facts[agent.agent_id] = outbox, facts
-            self.redactions.remember(agent.agent_id, known.unerased)
-            self.redactions.finish(agent.agent_id)
+            live = LiveAgent(agent, outbox, self._records_facts, self._holds)
+            live.latest = self._latest_agent_message[agent.agent_id]
+            live.records = self._held_records.pop(agent.agent_id, [])
+            live.redactions.of_messages(known.unerased)
+            self._agents[agent.agent_id] = live
+            live.write()
 
     def create_message(self, session_id: str, agent_id: str, session_message: SessionMessage, **kwargs: Any) -> None:
         """Create a message at an index that has none; those a new agent brings come after what stands there already.
@@ -187,8 +188,10 @@ class ValkeySessionManager(RepositorySessionManager, LogRepository, NotCopied):
         Raises:
             SessionException: When it cannot be written; it will be together with the next one.
         """
-        with session_exceptions():
-            self.say(message, agent, by_hand=True).flush()
+        live = self._live(agent)
+        with session_exceptions:
+            live.say(message, agent, by_hand=True)
+            live.outbox.flush()
 
     def sync_agent(self, agent: LocalAgent, **kwargs: Any) -> None:
         """Write the agent's state and window where they have changed, and whatever could not be written before.
@@ -196,8 +199,7 @@ class ValkeySessionManager(RepositorySessionManager, LogRepository, NotCopied):
         Raises:
             SessionException: When it cannot be written.
         """
-        with session_exceptions():
-            self._listener.settle(agent)()
+        self._live(agent).settle(agent)()
 
     def redact_latest_message(self, redact_message: Message, agent: LocalAgent, **kwargs: Any) -> None:
         """Replace the message written last, at once and everywhere it is stored; what fails is made up for.
@@ -205,13 +207,10 @@ class ValkeySessionManager(RepositorySessionManager, LogRepository, NotCopied):
         Raises:
             SessionException: When there is none, or it cannot be written; it will be with the next message.
         """
-        with session_exceptions():
-            outbox = self.outbox(agent)
-            for record in self._to_redact(outbox, redact_message):
-                record.redact_message = redact_message
-                replaced = SessionMessage(redact_message, record.message_id, redact_message, record.created_at)
-                self.redactions.redact(outbox, replaced)
-            self._listener.settle(agent, forced=outbox.has_window)()
+        live = self._live(agent)
+        with session_exceptions:
+            live.redact(redact_message)
+        live.settle(agent, forced=live.outbox.has_window)()
 
     def delete_session(self, session_id: str, **kwargs: Any) -> None:
         """Delete a session with everything that belongs to it.
@@ -224,12 +223,9 @@ class ValkeySessionManager(RepositorySessionManager, LogRepository, NotCopied):
         """
         super().delete_session(session_id, **kwargs)
         if session_id == self.session_id:
-            self.redactions.forget()
             self._orchestrators.session_deleted()
-            self._held_records.clear()
-            for agent_id, outbox in self._outboxes.items():
-                self._latest_agent_message[agent_id] = None
-                outbox.reset()
+            for live in self._agents.values():
+                live.reset()
 
     def initialize_multi_agent(self, source: MultiAgentBase, **kwargs: Any) -> None:
         """Restore a graph or swarm from the session, or begin to keep it.
@@ -247,7 +243,7 @@ class ValkeySessionManager(RepositorySessionManager, LogRepository, NotCopied):
         Raises:
             SessionException: When it cannot be written.
         """
-        with session_exceptions():
+        with session_exceptions:
             self._orchestrators.synced(source, self.initialize_multi_agent)()
 
     def close(self) -> None:
@@ -255,64 +251,15 @@ class ValkeySessionManager(RepositorySessionManager, LogRepository, NotCopied):
         if self._owns_log:
             self.log.close()
 
-    def outbox(self, agent: Any) -> Outbox:
-        """What is kept of a live agent.
-
-        Raises:
-            SessionException: When it was not initialized.
-        """
-        outbox = self._outboxes.get(agent.agent_id)
-        if outbox is None:
+    def _live(self, agent: Any) -> LiveAgent:
+        live = self._agents.get(agent.agent_id)
+        if live is None:
             raise missing(f"Agent {agent.agent_id} in session {self.session_id}")
-        return outbox
+        return live
 
-    def say(self, message: Message, agent: Any, hold_for: object = None, by_hand: bool = False) -> Outbox:
-        """Put a message in line, or hold it back; one that Strands merged into the one before takes its place.
-
-        One that belongs to a session that was deleted is passed over.
-
-        Returns:
-            Where it is in line.
-
-        Raises:
-            EncodingError: When a value in it cannot be stored.
-        """
-        outbox = self.outbox(agent)
-        if outbox.is_of_before(message):
-            return outbox
-        with outbox.lock:
-            self._forget_what_it_said_before(message, agent.agent_id)
-            record = outbox.say(message, agent.messages, hold_for=hold_for, by_hand=by_hand)
-            self._latest_agent_message[agent.agent_id] = record
-            self._held_records.setdefault(agent.agent_id, []).append(record)
-        return outbox
-
-    def forget_dropped_messages(self, agent: Any) -> None:
-        """Keep records of the messages an agent holds only: a redaction must find all that store the same dict."""
-        held = {id(message) for message in agent.messages}
-        with self.outbox(agent).lock:
-            records = self._held_records.get(agent.agent_id, [])
-            self._held_records[agent.agent_id] = [record for record in records if id(record.to_message()) in held]
-
-    def _forget_what_it_said_before(self, message: Message, agent_id: str) -> None:
-        """A dict that is said again, and says something else, is no record any more of what it said."""
-        outbox, tracking_id = self._outboxes[agent_id], message.get("tracking_id")
-        records = self._held_records.get(agent_id, [])
-        if tracking_id is None or outbox.tracked(tracking_id):
-            same = [record for record in records if record.message is message]
-            if changed := [record for record in same if not outbox.says(record.message_id, message)]:
-                self._held_records[agent_id] = [record for record in records if record not in changed]
-
-    def _to_redact(self, outbox: Outbox, message: Message) -> list[SessionMessage]:
-        """Every record of a message that is redacted: one that was tried again may stand under several indices."""
-        with outbox.lock:
-            records = self._held_records.get(outbox.agent_id, [])
-            if same := [record for record in records if record.message is message]:
-                return same
-            latest = self._latest_agent_message.get(outbox.agent_id)
-        if latest is None and outbox.withheld is None:
-            raise SessionException("No message to redact.")
-        return [] if latest is None or _is_another(latest.message, message) else [latest]
+    def _take(self, name: str, hook: Any) -> Writer:
+        handle: Handler = getattr(self._agents.get(hook.agent.agent_id) or self._live(hook.agent), name)
+        return handle(hook)
 
     def _restored(self, agent: Any, known: AgentState, state: SessionState, **kwargs: Any) -> list[events.Event]:
         """Let the base class restore an agent.
@@ -324,12 +271,12 @@ class ValkeySessionManager(RepositorySessionManager, LogRepository, NotCopied):
             with self._collecting(state, gives_window=known.held is not None) as batch:
                 super().initialize(agent, **kwargs)
         except ValueError:
-            if not is_another(agent, known):
+            if not _is_another(agent, known):
                 raise
             self._latest_agent_message.pop(agent.agent_id, None)
-            with self._collecting(taken_over(agent, known, state), gives_window=True) as batch:
+            with self._collecting(_taken_over(agent, known, state), gives_window=True) as batch:
                 super().initialize(agent, **kwargs)
-            self._restore_window(agent, held(known))
+            self._restore_window(agent, _held(known))
         else:
             # Where its messages and its conversation manager's state do not tell it.
             if known.held is not None:
@@ -370,36 +317,68 @@ class ValkeySessionManager(RepositorySessionManager, LogRepository, NotCopied):
         finally:
             self._pinned, self._collected, self._gives_window = None, None, False
 
-    def _has_agent(self, agent_id: str) -> bool:
-        """Whether it is one of ours, or was in the session when that was last looked at."""
-        name, state = self._known
-        known = state.agents.get(agent_id) if name == self.session_id else None
-        return agent_id in self._outboxes or (known is not None and known.record is not None)
-
     def _state(self, session_id: str) -> SessionState:
         with self._lock:
             if self._pinned is not None and session_id == self.session_id:
                 return self._pinned
             return super()._state(session_id)
 
+    def _redacted(self, session_id: str, found: Sought) -> None:
+        if session_id == self.session_id:
+            for live in self._agents.values():
+                live.outbox.withdraw(found)
+            self._orchestrators.redact(found)
+        super()._redacted(session_id, found)
+
     def _write(self, session_id: str, batch: Sequence[events.Event], expected: Expected = ANY) -> None:
         with self._lock:
             ours = bool(batch) and session_id == self.session_id
-            outbox = self._outboxes.get(batch[0].agent) if ours else None
+            live = self._agents.get(batch[0].agent) if ours and batch[0].moves != "multi_agent" else None
             if self._collected is not None and ours:
                 self._collected.extend(batch)
-            elif outbox is not None:
+            elif live is not None:
                 # A repository call beside a live agent of ours: the agent must know of it, or it would refuse itself.
-                with session_exceptions():
-                    outbox.write(batch)
+                with session_exceptions:
+                    live.outbox.write(batch)
             else:
                 super()._write(session_id, batch, expected)
 
 
-def _is_another(written: Any, redacted_message: Any) -> bool:
-    """Whether a redaction is of a message that was never written: an agent may be called with what it holds."""
-    ids = [message.get("tracking_id") for message in (written, redacted_message)]
-    return None not in ids and ids[0] != ids[1]
+def _is_another(agent: Any, known: AgentState) -> bool:
+    """Whether an agent has a conversation manager of another class than when it was written last."""
+    then, now = _name_of(known), type(getattr(agent, "conversation_manager", None)).__name__
+    return then is not None and then != now
+
+
+def _taken_over(agent: Any, known: AgentState, state: SessionState) -> SessionState:
+    """The session as if the agent's conversation manager had been of the class it has now.
+
+    How many messages are gone from its beginning stays: so the log knows what the agent holds.
+    """
+    now = agent.conversation_manager
+    warnings.warn(
+        f"agent {known.agent_id!r} was managed by a {_name_of(known)} and is by a {type(now).__name__} now: it resumes "
+        "with the messages it held, and what the other one knew besides them is gone",
+        stacklevel=2,
+    )
+    fresh = to_json({**now.get_state(), _REMOVED: known.removed}, _STATE)
+    changed = replace(known, record={**(known.record or {}), _STATE: fresh})
+    return replace(state, agents={**state.agents, known.agent_id: changed})
+
+
+def _held(known: AgentState) -> list[Any]:
+    """The messages it held, with the summary that may stand nowhere but in its conversation manager's state."""
+    manager = (known.record or {}).get(_STATE)
+    summary = manager.get("summary_message") if isinstance(manager, Mapping) and known.held is None else None
+    first = [summary] if isinstance(summary, Mapping) else []
+    return [from_json(message) for message in (*first, *known.window)]
+
+
+def _name_of(known: AgentState) -> str | None:
+    """What stands there may be of somebody else's making; a class has a short name."""
+    manager = (known.record or {}).get(_STATE)
+    name = manager.get(_NAME) if isinstance(manager, Mapping) else None
+    return name if isinstance(name, str) and name.isidentifier() and len(name) <= 100 else None
 
 
 def _log(client: Client | None, log: SessionLog | None, url: str | None, namespace: str | None) -> SessionLog:

@@ -29,16 +29,15 @@ from ..event_log import EventLog
 from ..event_log.whereabouts import Sought
 from ..events import Event
 from ..ids import START, EventId, check_id
-from ..lifecycle import Facts, Outbox, listen
-from ..lifecycle.erasing import without
-from ..lifecycle.facts import answered
-from ..lifecycle.hooks import Handler
-from ..lifecycle.nodes import Handlers, NodeFacts, NodeRuns, listen_to_nodes
-from ..lifecycle.trace import current_traceparent
+from ..lifecycle import AgentHooks, Facts, Outbox, listen
+from ..lifecycle.compat import Handler
+from ..lifecycle.facts import answered, current_traceparent
+from ..lifecycle.nodes import NodeRuns, listen_to_nodes
+from ..lifecycle.redaction import without
 from ..lifecycle.withheld import said_since
-from ..state import ANSWERING, AgentState, Answering, SessionState, is_interrupted
+from ..state import ANSWERING, Answering, SessionState, is_interrupted
 from .errors import session_exceptions
-from .transcripts import Transcript
+from .nodes import Transcript
 
 _MAX_CONFLICTS = 10
 
@@ -47,10 +46,7 @@ class Orchestrators:
     """Listens to the graphs and swarms of one session.
 
     Args:
-        log: Where to write.
-        session_id: The session.
-        state: Reads the newest state of a session.
-        is_agent: Whether there is an agent of this id that resumes from its transcript.
+        state: Reads the newest state of the session.
         records_facts: Whether nodes, and what happens in them, are events too.
         holds_user_messages: Whether the prompt of a node waits for its model call to settle.
 
@@ -62,16 +58,15 @@ class Orchestrators:
         self,
         log: EventLog,
         session_id: str,
-        state: Callable[[str], SessionState],
-        is_agent: Callable[[str], bool],
+        state: Callable[[], SessionState],
         records_facts: bool,
-        holds_user_messages: bool = False,
+        holds_user_messages: bool,
     ) -> None:
         self.log, self.session_id, self.records_facts = log, session_id, records_facts
-        self._state, self._is_agent, self._holds = state, is_agent, holds_user_messages
+        self._state, self._holds = state, holds_user_messages
         self._each: WeakKeyDictionary[Any, Orchestrator] = WeakKeyDictionary()
         self._transcripts: dict[str, Transcript] = {}
-        self.runs = NodeRuns(self._handlers)
+        self.runs = NodeRuns(self._hooks_of)
         self.life: str | None = None
         self._redacted: list[Sought] = []
 
@@ -117,25 +112,19 @@ class Orchestrators:
 
     def state_of(self, name: str) -> Any:
         """The state of an orchestrator as the log has it; None if it has none."""
-        return self._state(self.session_id).multi_agents.get(name)
+        return self._state().multi_agents.get(name)
 
-    def _redact(self, found: Sought) -> None:
+    def redact(self, found: Sought) -> None:
         """What nodes were told is about to be erased: before that, orchestrators are kept without it."""
         self._redacted.append(found)
         for one in list(self._each.values()):
             one.redact(found)
 
-    def _handlers(self, name: str, agent: Any) -> Handlers:
-        name = f"{name}/node" if self._is_agent(name) else name
+    def _hooks_of(self, name: str, agent: Any) -> AgentHooks:
         if name not in self._transcripts:
-            known = partial(self._known, name)
-            log, redact = self.log, self._redact
-            transcript = Transcript(log, self.session_id, name, known, lambda: self.life, self._holds, redact)
-            self._transcripts[name] = transcript
-        return self._transcripts[name].handlers(agent)
-
-    def _known(self, name: str) -> AgentState:
-        return self._state(self.session_id).agents.get(name) or AgentState(name)
+            where = self.log, self.session_id, name, self._state
+            self._transcripts[name] = Transcript(*where, lambda: self.life, self._holds, self.redact)
+        return self._transcripts[name].begin(agent)
 
 
 class Orchestrator:
@@ -155,7 +144,6 @@ class Orchestrator:
         self._all, self._restore = all, restore
         self._outbox: Outbox | None = None
         self._facts: Facts | None = None
-        self._node_facts = NodeFacts()
         self._is_withheld = self._is_refused = self._is_taken = False
         self._answering: Answering | None = None
         self._state: dict[str, Any] | None = None
@@ -183,7 +171,7 @@ class Orchestrator:
         """Put its state in line, as it is now; returns what writes it."""
         outbox = self._outbox_of(source)
         if not self._is_withheld:
-            with self._state_lock, session_exceptions():
+            with self._state_lock, session_exceptions:
                 state = self._all.without_redacted(source.id, self._state_of(source))
                 claimed = {ANSWERING: self._answering.told()} if self._answering and is_interrupted(state) else {}
                 self._queue(outbox, source.id, {**state, **claimed})
@@ -206,10 +194,10 @@ class Orchestrator:
         outbox = self._outbox
         if self._is_withheld or outbox is None or not found.is_above(outbox.agent_id):
             return
-        with session_exceptions():
+        with session_exceptions:
             # Not under the lock, for which nodes wait in the event loop.
             known = self._state or from_json(self._all.state_of(outbox.agent_id) or {})
-        with self._state_lock, session_exceptions():
+        with self._state_lock, session_exceptions:
             state = self._state or known
             cleaned = without(state, [found], above=True)
             if cleaned is state:
@@ -224,7 +212,7 @@ class Orchestrator:
 
     def _initialize(self, source: Any) -> None:
         self._source = weakref.ref(source)
-        with session_exceptions():
+        with session_exceptions:
             # What is written later belongs to the session that is read, or begun, here.
             life = self._all.life or self._life()
             self._restored(source)
@@ -250,14 +238,13 @@ class Orchestrator:
         return self._all.log.life(self._all.session_id).name
 
     def _moved(self, source: Any) -> EventId:
-        with session_exceptions():
+        with session_exceptions:
             return self._all.log.moved(self._all.session_id, source.id)
 
     def _begun(self, source: Any, at: EventId) -> Outbox:
-        known = AgentState(source.id, moved=at)
         log, session_id = self._all.log, self._all.session_id
         self._fence, self._state = at, None
-        self._outbox = Outbox(log, session_id, known, fenced="multi_agent", life=self._all.life)
+        self._outbox = Outbox(log, session_id, source.id, at, fenced="multi_agent", life=self._all.life)
         return self._outbox
 
     def _invocation_started(self, hook: Any) -> Callable[[], None] | None:
@@ -277,11 +264,11 @@ class Orchestrator:
     def _check_claim(self, source: Any) -> None:
         if self._is_taken and (taken := self._answering):
             self._is_refused, session_id = True, self._all.session_id
-            with session_exceptions():
+            with session_exceptions:
                 raise AlreadyAnsweredError(session_id, source.id, taken.interrupts, self._fence, taken.waiting)
 
     def _begin(self, source: Any) -> None:
-        with session_exceptions():
+        with session_exceptions:
             if self._is_refused:
                 self._restored(source)
                 self._outbox, self._is_refused = None, False
@@ -307,14 +294,13 @@ class Orchestrator:
             return claim
         self._answered(hook.source)
         outbox = self._outbox_of(hook.source)
-        outbox.queue(self._node_facts.started(hook))
-        self._all.runs.begin(hook, hook.source.id)
+        outbox.queue(self._all.runs.begin(hook, hook.source.id))
         return self._writing(outbox)
 
     def _node_ended(self, hook: Any) -> Callable[[], None]:
-        self._all.runs.ended(hook)
+        ended = self._all.runs.ended(hook)
         if self._all.records_facts:
-            self._outbox_of(hook.source).note(self._node_facts.ended(hook))
+            self._outbox_of(hook.source).note(ended)
         return self.synced(hook.source)
 
     def _invocation_ended(self, hook: Any) -> Callable[[], None]:
@@ -339,7 +325,7 @@ class Orchestrator:
 
     def _writing(self, outbox: Outbox) -> Callable[[], None]:
         def write() -> None:
-            with session_exceptions():
+            with session_exceptions:
                 try:
                     outbox.flush()
                 except ConcurrentWriteError:

@@ -7,6 +7,7 @@ other processes wrote. Writes are events; nothing is overwritten.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from strands.session.session_repository import SessionRepository
@@ -16,7 +17,8 @@ from strands.types.session import Session, SessionAgent, SessionMessage
 from .. import errors, events
 from ..codec import from_json
 from ..event_log import ANY, NO_SESSION, Expected
-from ..lifecycle.erasing import erase_original
+from ..event_log.whereabouts import Sought
+from ..lifecycle.facts import current_traceparent
 from ..lifecycle.records import (
     check_ids,
     check_message_id,
@@ -28,7 +30,8 @@ from ..lifecycle.records import (
     to_messages,
     to_session,
 )
-from ..lifecycle.trace import current_traceparent
+from ..lifecycle.redaction import erase_original
+from ..replay import write_successors
 from ..session_log import SessionLog
 from ..state import AgentState, SessionState, initial
 from .errors import restoring, session_exceptions
@@ -77,7 +80,7 @@ class LogRepository(SessionRepository):
             SessionException: When it does not exist.
         """
         check_ids(session_id)
-        with session_exceptions():
+        with session_exceptions:
             if self.log._events.delete(session_id) is None:
                 raise missing(f"Session {session_id}")
 
@@ -124,7 +127,7 @@ class LogRepository(SessionRepository):
         check_message_id(message_id)
         check_ids(session_id, agent_id)
         messages = self._agent(session_id, agent_id).messages
-        with session_exceptions(), restoring(f"message {message_id} of agent {agent_id!r} in session {session_id!r}"):
+        with session_exceptions, restoring(f"message {message_id} of agent {agent_id!r} in session {session_id!r}"):
             position = messages.find(message_id)
             return None if position is None else to_message(messages[position])
 
@@ -144,8 +147,9 @@ class LogRepository(SessionRepository):
             self._write(session_id, [events.MessageUpdated(data_of(session_message), agent_id, trace=trace)])
             return
         self._write(session_id, [events.MessageRedacted(redacted(session_message), agent_id, trace=trace)])
-        with session_exceptions():
-            erase_original(self.log._events, session_id, agent_id, message_id)
+        first = partial(self._redacted, session_id)
+        with session_exceptions:
+            erase_original(self.log._events, session_id, agent_id, message_id, first=first)
 
     def list_messages(
         self, session_id: str, agent_id: str, limit: int | None = None, offset: int = 0, **kwargs: Any
@@ -154,7 +158,7 @@ class LogRepository(SessionRepository):
         check_ids(session_id, agent_id)
         agent = self._agent(session_id, agent_id)
         end = None if limit is None else offset + limit
-        with session_exceptions(), restoring(f"the messages of agent {agent_id!r} in session {session_id!r}"):
+        with session_exceptions, restoring(f"the messages of agent {agent_id!r} in session {session_id!r}"):
             return to_messages(agent.messages, offset, end)
 
     def create_multi_agent(self, session_id: str, multi_agent: MultiAgentBase, **kwargs: Any) -> None:
@@ -182,7 +186,7 @@ class LogRepository(SessionRepository):
 
     def _state(self, session_id: str) -> SessionState:
         """The newest state; the one folded last is caught up."""
-        with session_exceptions():
+        with session_exceptions:
             name, known = self._known
             replay = self.log._replay
             known = known if name == session_id else initial()
@@ -193,6 +197,10 @@ class LogRepository(SessionRepository):
     def _agent(self, session_id: str, agent_id: str) -> AgentState:
         return self._state(session_id).agents.get(agent_id) or AgentState(agent_id)
 
+    def _redacted(self, session_id: str, found: Sought) -> None:
+        """Something is about to be erased: what agents, graphs and swarms resume with is written without it."""
+        write_successors(self.log._events, self.log._replay, session_id, found, self._write)
+
     def _write(self, session_id: str, batch: Sequence[events.Event], expected: Expected = ANY) -> None:
-        with session_exceptions():
+        with session_exceptions:
             self.log._events.append(session_id, batch, expected)

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Future
 from functools import partial
 
+from ..concurrency import WorkerThread
 from ..errors import ServerRefusedError, ServerUnavailableError
 from ..server.border import is_transient
 from ..server.outage import Outage
@@ -71,8 +72,8 @@ class Acknowledger:
         self._changed = threading.Condition()
         self._is_closing, self._has_ended, self._is_waiting, self._patience_ends = False, False, False, 0.0
         self._next_beat, self._next_maintenance = 0.0, time.monotonic() + _MAINTENANCE_EVERY
-        self._thread = threading.Thread(target=self._run, name=f"session-log-{self.consumer}-desk", daemon=True)
-        self._thread.start()
+        self._thread = WorkerThread(f"session-log-{self.consumer}-acks")
+        self._thread.start(self._run)
 
     @property
     def in_flight(self) -> int:

@@ -11,8 +11,10 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
+from functools import partial
 from typing import Protocol
 
+from ..concurrency import Channel, WorkerThread
 from ..errors import SessionLogError
 from ..event_log import EventLog
 from ..feed import Envelope
@@ -21,7 +23,6 @@ from ..server.border import is_transient
 from ..server.outage import Outage
 from .backfill_source import BackfillItem
 from .backfill_task import BackfillTask
-from .channel import Channel
 from .counters import Counters
 from .delivery import BaseDelivery
 from .failure import NONE, Failure
@@ -174,7 +175,7 @@ class Backfill:
         self._counters.add(**{"acked" if kept else "lost": 1})
         if kept and job:
             if future and job.must_hurry():
-                threading.Thread(target=self._answer, args=(delivery.partition, job), daemon=True).start()
+                WorkerThread("session-log-backfill").start(partial(self._answer, delivery.partition, job))
             return future
         future = Future()
         future.set_result(False)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from valkey import ValkeyCluster
 
+from ..concurrency import Channel, ProcessBound
 from ..errors import FeedGapError, SessionLogError
 from ..events import selector
 from ..feed import Envelope, FeedId
@@ -22,7 +22,6 @@ from .acknowledger import Acknowledger
 from .assignment import PartitionAssignment
 from .backfill import Backfill
 from .bodies import Bodies
-from .channel import Channel
 from .counters import Counters
 from .credits import Credits
 from .delivery import BaseDelivery
@@ -59,7 +58,7 @@ class Consumer:
     """
 
     def __init__(self, log: SessionLog, settings: SubscriptionSettings, kind: type[BaseDelivery]) -> None:
-        events, self._is_stopping, self._pid = log._events, False, os.getpid()
+        events, self._is_stopping, self._process = log._events, False, ProcessBound()
         self.settings, self.counters = settings, Counters(settings.group)
         self.settles_all, self._tell_at = False, 0.0
         self._events, self._feeds = events, cycle(range(events.keyspace.partitions))
@@ -160,7 +159,7 @@ class Consumer:
 
     def close(self, error: BaseException | None) -> None:
         """Stop, and tell the server of everything; what was begun and not settled has failed if there was an error."""
-        if os.getpid() != self._pid:
+        if self._process.is_elsewhere:
             # A forked process has none of the threads, and nothing of this is its own.
             return
         self.stop()

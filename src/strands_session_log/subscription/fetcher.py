@@ -12,6 +12,7 @@ from typing import Protocol
 
 from valkey import ValkeyCluster
 
+from ..concurrency import Backoff, WorkerThread
 from ..errors import FeedGapError, LogForkedError, ServerRefusedError, ServerUnavailableError
 from ..feed import FeedId, replaced
 from ..server.border import is_transient
@@ -118,12 +119,12 @@ class Fetcher:
         self._reads_singly = isinstance(group.client, ValkeyCluster)
         self._notifier = FeedNotifier(group.client, group.keyspace)
         self._stopping, self._listening, self._nudged = (threading.Event() for _ in range(3))
-        self._pause = 0.0
+        self._backoff = Backoff(0.02, _MAX_PAUSE)
         # Given, and not handed over: what that takes may be refused for now, however often it is tried.
         self._left: deque[tuple[PartitionState, Sequence[BaseDelivery]]] = deque()
         name = f"session-log-{self._settings.consumer}-intake"
-        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
-        self._thread.start()
+        self._thread = WorkerThread(name)
+        self._thread.start(self._run)
 
     def stop(self) -> None:
         """Take nothing more; one that waits for news notices it a little later, and takes none of it."""
@@ -141,7 +142,7 @@ class Fetcher:
     def join(self, timeout: float) -> None:
         """Wait until it takes nothing any more; one that only listens does not."""
         deadline = time.monotonic() + timeout
-        while self._thread.is_alive() and not self._listening.is_set() and time.monotonic() < deadline:
+        while self._thread.is_alive and not self._listening.is_set() and time.monotonic() < deadline:
             self._thread.join(0.005)
 
     def _run(self) -> None:
@@ -149,14 +150,13 @@ class Fetcher:
             while not self._stopping.is_set():
                 try:
                     self._step()
-                    self._pause = 0.0
+                    self._backoff.reset()
                 except Exception as error:
                     if is_transient(error):
                         self._lost_touch(self._outage.met(error, self))
                     elif isinstance(error, ServerRefusedError) and error.is_wrong_type:
                         # The partitions are asked one by one in which it is.
-                        self._pause = min(_MAX_PAUSE, self._pause * 2 or 0.02)
-                        self._lost_touch(self._pause)
+                        self._lost_touch(self._backoff.pause())
                     else:
                         self._end(error)
                         return

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import inspect
-import threading
 from collections.abc import Callable
 from functools import partial
 from queue import SimpleQueue
 from typing import Any
+
+from ..concurrency import WorkerThread
 
 Task = Callable[[], object]
 
@@ -47,7 +48,7 @@ class HandlerThread:
 
 def _started() -> SimpleQueue[Task | None]:
     tasks: SimpleQueue[Task | None] = SimpleQueue()
-    threading.Thread(target=_work, args=(tasks,), name="session-log-handler", daemon=True).start()
+    WorkerThread("session-log-handler").start(partial(_work, tasks))
     return tasks
 
 

@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from .channel import Channel
+from ..concurrency import Channel
 from .delivery import BaseDelivery
 
 

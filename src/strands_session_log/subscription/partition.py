@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Sequence
 
+from ..concurrency import spread
 from ..feed import FeedId
 from .group import FetchRequest
 from .protocol import FeedEntry, FetchReply, Gap
@@ -138,7 +138,7 @@ class PartitionState:
 
     def leave_to_others(self, now: float) -> None:
         """Ask again only after a while, not always the same while: whoever comes first is to vary."""
-        self.rang, self.due_at, self.asked_at = False, now + _LEASED_EVERY * random.uniform(0.5, 1.0), now
+        self.rang, self.due_at, self.asked_at = False, now + spread(_LEASED_EVERY), now
         self.is_mine, self.is_leased_away = False, True
 
     def lost_touch(self) -> None:

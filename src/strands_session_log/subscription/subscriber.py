@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from ..concurrency import WorkerThread
 from ..errors import NotCopied, check_whole, refuse_unknown
 from .consumer import Consumer
 from .deliveries import Deliveries, SyncDeliveries
@@ -176,4 +176,5 @@ class Subscriber(NotCopied):
 
 def _close_unused(making: asyncio.Task[Consumer]) -> None:
     if not making.cancelled() and making.exception() is None:
-        threading.Thread(target=making.result().close, args=(None,), name="session-log-goodbye", daemon=True).start()
+        consumer = making.result()
+        WorkerThread("session-log-goodbye").start(lambda: consumer.close(None))

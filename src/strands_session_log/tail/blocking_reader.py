@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
-from threading import Event, Lock, Thread
+from threading import Event, Lock
 from typing import Any
 
 from ..codec import RawEntry
+from ..concurrency import WorkerThread
 from ..errors import ServerRefusedError, SessionLogError
 from ..errors.quoting import frames_of
 from ..event_log.connection import connection_to
@@ -43,7 +44,7 @@ class BlockingReader:
         self.pages: Hashable = (self, "pages")
         self._lock, self._stopped = Lock(), Event()
         self._live: dict[StreamCursor[Any], None] = {}
-        self._thread: Thread | None = None
+        self._thread = WorkerThread("session-log-tail")
         self._is_stale = False
         self._connection: BlockingConnection | None = None
         self._largest = 1
@@ -53,9 +54,7 @@ class BlockingReader:
         with self._lock:
             self._live[cursor] = None
             self._is_stale = True
-            if self._thread is None:
-                self._thread = Thread(target=self._run, name="session-log-tail", daemon=True)
-                self._thread.start()
+            self._thread.start(self._run)
 
     def remove(self, cursor: StreamCursor[Any]) -> None:
         """Leave a cursor alone from now on, if it is here."""
@@ -84,10 +83,7 @@ class BlockingReader:
 
     def join(self, timeout: float) -> bool:
         """Wait for the thread's end; False if it goes on."""
-        thread = self._thread
-        if thread is not None:
-            thread.join(timeout)
-        return thread is None or not thread.is_alive()
+        return self._thread.join(timeout)
 
     def _run(self) -> None:
         while not self._has_nothing_to_do():
@@ -108,7 +104,7 @@ class BlockingReader:
         with self._lock:
             if self._live:
                 return False
-            self._thread = None
+            self._thread.rest()
         # Those that it had let go are read for by page: that will tell whether the server is back.
         self._outage.leave(self, to=self.pages)
         return True

@@ -8,12 +8,13 @@ from collections.abc import Collection, Iterable, Sequence
 from contextlib import suppress
 from functools import partial
 from queue import Empty, SimpleQueue
-from threading import Event, Lock, Thread
+from threading import Event, Lock
 from typing import Any
 
 from valkey import ValkeyCluster
 
 from ..codec import RawEntry
+from ..concurrency import WorkerThread
 from ..errors import SessionLogError
 from ..errors.quoting import frames_of
 from ..server.border import ANSWERED_WITHIN, Client, is_transient, with_retries
@@ -51,18 +52,17 @@ class CatchUpReader:
         self._landmarks: dict[StreamCursor[Any], RawEntry] = {}
         self._next_check = time.monotonic() + _CHECK_EVERY
         self._is_cluster = isinstance(client, ValkeyCluster)
-        self._thread = Thread(target=self._run, name="session-log-tails", daemon=True)
+        self._thread = WorkerThread("session-log-tails")
 
     def welcome(self, cursors: Iterable[StreamCursor[Any]]) -> bool:
         """Take care of these, too; False if the thread has ended, or stayed in the process this one was forked from."""
         with self._lock:
-            if self._has_ended or (self._thread.ident is not None and not self._thread.is_alive()):
+            if self._has_ended or self._thread.has_ended:
                 return False
             for cursor in cursors:
                 cursor.followed_by(self._inbox.put)
                 cursor.come_again()
-            if self._thread.ident is None:
-                self._thread.start()
+            self._thread.start(self._run)
             return True
 
     def close(self, timeout: float) -> None:

@@ -1,10 +1,10 @@
 -- Removes a group from one partition, with what it keeps there.
 -- uses: lib/error_texts
 --
--- KEYS: feed, group, parked, position, replay, texts (one slot); ARGV: 1 group
+-- ARGV: 1 group
 --
 -- Returns how much of it there was; 0 if nothing.
-local feed, group, parked, _, replay, texts = unpack(KEYS)
+local feed, group, parked, position, replay, texts = unpack(KEYS)
 local name = ARGV[1]
 local there = redis.call('UNLINK', group, parked, replay)
 forget_texts(texts, nil, name)

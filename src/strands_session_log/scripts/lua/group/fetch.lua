@@ -2,7 +2,6 @@
 -- Gives a consumer what it is to handle next in one partition: its own, what others left lying, and what is new.
 -- uses: lib/feed_ids, lib/gap, lib/group, lib/park, lib/time
 --
--- KEYS: feed, group, parked, position, replay (one slot)
 -- ARGV: 1 group, 2 consumer, 3 'ordered' or '', 4 how many at most (0: only see to it that there is the group)
 --       5 where a new group starts (feed | now | beginning)
 --       6 look for what was left lying ('1' or ''), 7 after how many ms it counts as left, 8 deliveries at most

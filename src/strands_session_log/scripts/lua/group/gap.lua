@@ -2,7 +2,6 @@
 -- A gap of a group in one partition is noted, or settled: what is gone from the feed is passed over, or read from the sessions.
 -- uses: lib/feed_ids, lib/gap
 --
--- KEYS: group, feed (one slot)
 -- ARGV: 1 missing: are envelopes gone that one consumer did not see, or have others of its group had them? skip or catch_up: a
 --       gap is settled
 --       2 and 3 the ids around it; without them, all that is noted is settled

@@ -3,7 +3,6 @@
 -- heard of it any more, and its name goes if nothing is pending under it.
 -- uses: lib/group
 --
--- KEYS: group, feed (one slot)
 -- ARGV: 1 consumer, 2 group; without it the consumer stays
 local call = redis.call
 local group, feed = unpack(KEYS)

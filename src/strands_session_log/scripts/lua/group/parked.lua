@@ -2,7 +2,6 @@
 -- Has parked events of one partition tried again, or forgets them.
 -- uses: lib/error_texts
 --
--- KEYS: parked, replay, texts (one slot)
 -- ARGV: 1 replay or drop, 2 group, then the ids of the entries; those that are not there are left out
 --
 -- Returns how many.

@@ -1,8 +1,6 @@
 -- How the groups of one feed stand.
 -- uses: lib/feed_ids, lib/group, lib/time
 --
--- KEYS: feed
---
 -- It only reads, and who may do no more than that may not even ask for the time.
 --
 -- Returns {now (0 where that is refused), last id of the feed, its length, {group, last delivered id, pending,

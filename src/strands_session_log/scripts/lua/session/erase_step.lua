@@ -4,7 +4,6 @@
 -- both happen, or neither.
 -- uses: lib/append, lib/batch, lib/error_texts, lib/feed_append
 --
--- KEYS: events, head, feed, sessions, position, rewrite, snapshot, live, texts (one slot)
 -- ARGV: what lib/append.lua takes for one event (nothing while the end is far), and last, as JSON:
 --       token    whose rewrite this is
 --       copied   the id copied last, as far as the caller knows; '' to begin
@@ -17,7 +16,7 @@
 -- Returns {'landed', link, id}; {'copied', id, head id, head link}, to go on from; {'gone'} without a session;
 -- {'lost'} when another rewrite came first or came between, so that the caller must look again.
 local step, MAX_PAGE = cjson.decode(table.remove(ARGV)), 16
-local events, head, feed, sessions, _, rewritten, snapshot, live, texts = unpack(KEYS)
+local events, head, feed, sessions, position, rewritten, snapshot, live, texts = unpack(KEYS)
 local base_link, base, session = unpack(ARGV, 2, 4)
 
 local function blank(id, fields)

@@ -2,7 +2,6 @@
 -- event. Both happen, or neither.
 -- uses: lib/append, lib/batch, lib/feed_append, lib/life
 --
--- KEYS: events, head, feed, sessions, position, copy, snapshot, live, tombstones (one slot)
 -- ARGV: what lib/append.lua takes, to follow the copy's last event; and last, as JSON:
 --       count    how many events the copy has
 --       head     the fields of the head, by name
@@ -10,7 +9,7 @@
 -- Returns {'landed', link, id...}; {'exists'} when there is such a session; {'lost'} when the copy is not whole: it has
 -- expired, or an erasure has taken it away.
 local fork = cjson.decode(table.remove(ARGV))
-local events, head, feed, sessions, _, copy, snapshot, live, tombstones = unpack(KEYS)
+local events, head, feed, sessions, position, copy, snapshot, live, tombstones = unpack(KEYS)
 local base_link, base, session = unpack(ARGV, 2, 4)
 
 local function is_whole()

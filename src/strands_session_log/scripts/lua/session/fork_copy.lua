@@ -1,6 +1,5 @@
 -- Adds events of a session, word for word, to the copy that is to become another one, see session/fork.lua.
 --
--- KEYS: copy
 -- ARGV: 1 the id the copy ends with, '' to begin; 2 the id it is to end with; 3 for how many ms it outlives this call;
 --       then for each entry its id, how many field names and values it has, and these
 --

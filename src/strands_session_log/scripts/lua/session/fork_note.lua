@@ -1,7 +1,6 @@
 #!lua flags=allow-oom
 -- Notes in the head of a session that another one is, or is being, made of it; or takes such a note back.
 --
--- KEYS: head
 -- ARGV: 1 the token that is in the note and in no other, 2 the note, one line; '' to take it back
 --
 -- Returns the head's erased ranges, '' if there are none; nothing without a session.

@@ -1,7 +1,6 @@
 -- Adds what others have appended to the hash of a session's newest event ids.
 -- uses: lib/event_ids
 --
--- KEYS: head, ids (one slot)
 -- ARGV: 1 up to which id the hash goes, and 2 the link there, as the caller knows it; '' to begin it anew;
 --       3 and 4 the same once this is added; 5 how many ids it has at least; then event id, id, ...
 --

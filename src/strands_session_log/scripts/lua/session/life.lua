@@ -1,7 +1,6 @@
 -- Which of the sessions that have had an id stands there now, or would begin there.
 -- uses: lib/life
 --
--- KEYS: head, tombstones (one slot)
 -- ARGV: 1 session id
 --
 -- Returns {life, ago}: when the session began and what its head says of the one before it, see lib/append.lua; and how many

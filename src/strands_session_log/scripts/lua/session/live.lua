@@ -3,7 +3,6 @@
 -- caller looked: then the caller looks again at what it has to say.
 -- uses: lib/life, lib/time
 --
--- KEYS: head, live, tombstones (one slot)
 -- ARGV: 1 for how many ms a piece stays; 2 how many stay, about; 3 '1' to forget what is there first; 4 session id;
 --       5 which session the caller knows, '' for any, and 6 what of it was erased;
 --       then for each piece kind agent message sequence block tool_use_id text revision

@@ -1,6 +1,5 @@
 -- Reads a session in one round trip: the newest point of its snapshot, and the events that follow.
 --
--- KEYS: events, head, snapshot (one slot)
 -- ARGV: 1 the last event to read, as XRANGE takes it; 2 its ms and 3 its revision, both '' for no end
 --       4 how many events at most, 5 and roughly how many bytes of them; 6 how many bytes of segments at most
 --

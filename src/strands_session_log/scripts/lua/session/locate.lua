@@ -1,6 +1,5 @@
 -- Finds the id of a revision by bisecting the session's time span: about twenty looks for a session of an hour.
 --
--- KEYS: events
 -- ARGV: 1 revision
 -- Returns the id, or false when there is no such revision.
 local events, wanted = KEYS[1], tonumber(ARGV[1])

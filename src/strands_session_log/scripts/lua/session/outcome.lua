@@ -2,7 +2,6 @@
 -- moment: whoever goes on from there knows that none of the others is in that history.
 -- uses: lib/batch
 --
--- KEYS: events, head (one slot)
 -- ARGV: of each call the base id, how many events it has, and its last link
 --
 -- Returns {'landed', link, id...} or {'moved', id, link}.

@@ -1,6 +1,5 @@
 -- Saves points of a session's snapshot: compare and advance, so that nobody moves it backwards.
 --
--- KEYS: events, head, snapshot (one slot)
 -- ARGV: 1 the head's erased ranges, and 2 the points, as the saver knew them; 3 the points there are to be;
 --       4 how many points follow; 5 whether they are authenticated, 1 or 0; each point: id, link, manifest, names of the
 --       segments it needs; then name, segment, ...

@@ -1,6 +1,5 @@
 -- Where a session stands, all of it as of one moment, for whoever compares the one with the other.
 --
--- KEYS: events, head, sessions (one slot)
 -- ARGV: 1 session id; 2 the id of the entry from which on events are wanted, '-' for the first; 3 how many at most
 --
 -- Returns {head, events, score}: the fields of its head, and its events from there on, each the text of an error where

@@ -1,7 +1,6 @@
 #!lua flags=allow-oom
 -- Puts another text in place of a tombstone, if that is still what the caller has read.
 --
--- KEYS: tombstones
 -- ARGV: 1 its field, 2 what stands there, 3 what is to stand there
 -- Returns whether it does.
 local tombstones, field, known, new = KEYS[1], unpack(ARGV)

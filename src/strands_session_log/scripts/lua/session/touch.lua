@@ -2,7 +2,6 @@
 -- Writes what stands there, for who waits until what an earlier connection has written is safe: what waits must have
 -- written something itself.
 --
--- KEYS: head
 -- Returns whether there is a session.
 local head = KEYS[1]
 local revision = redis.call('HGET', head, 'revision')

@@ -1,6 +1,5 @@
 -- Stores a value and its key's line in the listing of the partition.
 --
--- KEYS: value, listing (one slot)
 -- ARGV: 1 key, 2 value
 local value, listing = unpack(KEYS)
 local key, content = unpack(ARGV)

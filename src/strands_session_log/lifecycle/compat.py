@@ -6,14 +6,19 @@ and every version calls `AgentInitializedEvent` hooks synchronously.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+import math
+import os
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from functools import cache, partial
 from importlib import import_module
 from inspect import signature
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 from strands.hooks import HookRegistry
 
-from .threads import run_in_thread
+T = TypeVar("T")
 
 Writer: TypeAlias = "Callable[[], None] | None"
 """What has to be written over the network; None when nothing has."""
@@ -27,6 +32,12 @@ CAN_WAIT = hasattr(HookRegistry, "invoke_callbacks_async")
 CAN_ORDER = "order" in signature(HookRegistry.add_callback).parameters
 """Whether this version of Strands lets hooks choose their place."""
 
+FIRST, LAST = -math.inf, math.inf
+"""Places of a hook among all others; old versions of Strands know only their own order."""
+
+_MAX_THREADS = 32
+_executor = ThreadPoolExecutor(_MAX_THREADS, "session-log")
+
 _ELSEWHERE = {
     "BeforeToolCallEvent": ("strands.experimental.hooks", "BeforeToolInvocationEvent"),
     "AfterToolCallEvent": ("strands.experimental.hooks", "AfterToolInvocationEvent"),
@@ -36,30 +47,22 @@ _ELSEWHERE = {
 }
 
 
-def listen(registry: Any, name: str, handle: Handler) -> None:
+def listen(registry: Any, name: str, handle: Handler, order: float = 0) -> None:
     """Call a handler for a hook event, if this version of Strands has it.
 
     Args:
         registry: A Strands hook registry.
         name: The event's class name in `strands.hooks`.
         handle: Runs where the event happened; what it returns is run in a thread where Strands can wait for it.
+        order: `FIRST` or `LAST` of all; 0 where the others are.
     """
     kind = hook_event(name)
     if kind is not None:
-        registry.add_callback(kind, _waiting(handle) if CAN_WAIT else _blocking(handle))
+        options = {"order": order} if order and CAN_ORDER else {}
+        registry.add_callback(kind, partial(_wait_for if CAN_WAIT else _block_on, handle), **options)
 
 
-class Ordered:
-    """A hook registry in which everything has the same place; old versions of Strands know only their own order."""
-
-    def __init__(self, registry: Any, order: float) -> None:
-        self._registry, self._options = registry, {"order": order} if CAN_ORDER else {}
-
-    def add_callback(self, kind: Any, callback: Any) -> None:
-        """As Strands' own."""
-        self._registry.add_callback(kind, callback, **self._options)
-
-
+@cache
 def hook_event(name: str) -> Any:
     """The class of a hook event; None when this version has none."""
     for module, attribute in (("strands.hooks", name), _ELSEWHERE.get(name, ("", ""))):
@@ -70,19 +73,41 @@ def hook_event(name: str) -> Any:
     return None
 
 
-def _waiting(handle: Handler) -> Any:
-    async def hook(event: Any) -> None:
-        write = handle(event)
-        if write is not None:
-            await run_in_thread(write)
-
-    return hook
+def all_of(writers: Iterable[Writer]) -> Writer:
+    """What writes all that has to be written; None when nothing has."""
+    todo = [write for write in writers if write]
+    return partial(_write_all, todo) if todo else None
 
 
-def _blocking(handle: Handler) -> Any:
-    def hook(event: Any) -> None:
-        write = handle(event)
-        if write is not None:
-            write()
+def _write_all(writers: Iterable[Callable[[], None]]) -> None:
+    for write in writers:
+        write()
 
-    return hook
+
+def _renew() -> None:
+    """A forked child has the pool's bookkeeping, but none of its threads."""
+    global _executor
+    _executor = ThreadPoolExecutor(_MAX_THREADS, "session-log")
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_renew)
+
+
+async def run_in_thread(call: Callable[[], T]) -> T:
+    """Run a call in a thread and wait for it without blocking the event loop.
+
+    Each sync `agent()` runs in an event loop of its own, so threads belong to the process and not to a loop. When the
+    caller is cancelled the call goes on to its end: what it writes has an outcome all the same.
+    """
+    return await asyncio.shield(asyncio.wrap_future(_executor.submit(call)))
+
+
+async def _wait_for(handle: Handler, event: Any) -> None:
+    if write := handle(event):
+        await run_in_thread(write)
+
+
+def _block_on(handle: Handler, event: Any) -> None:
+    if write := handle(event):
+        write()

@@ -1,17 +1,17 @@
-"""A thread for what nobody waits for."""
+"""A thread for what no caller waits for."""
 
 from __future__ import annotations
 
 import atexit
 import logging
-import os
 import time
 from collections import deque
 from collections.abc import Callable
-from threading import Condition, Thread
+from threading import Condition
 from weakref import WeakSet
 
 from ..errors.quoting import frames_of
+from .worker_thread import WorkerThread
 
 logger = logging.getLogger(__name__)
 
@@ -38,21 +38,15 @@ class Background:
         _all.add(self)
 
     def _begin(self) -> None:
-        self._process = os.getpid()
-        self._changed = Condition()
-        self._is_running = False
+        """Also in a forked process: the thread stayed behind, perhaps with the lock in its hand."""
+        self._thread, self._changed = WorkerThread(f"session-log-{self._task}"), Condition()
         self._jobs: deque[tuple[str, Job]] = deque()
         self._names: set[str] = set()
         self._again: dict[str, Job] = {}
 
-    @property
-    def _is_elsewhere(self) -> bool:
-        """Whether the thread stayed in the process that this one was forked from, perhaps with the lock in its hand."""
-        return self._process != os.getpid()
-
     def submit(self, name: str, job: Job) -> None:
         """Run a job soon, after one of its name that waits or runs; not at all if too many wait. It must not raise."""
-        if self._is_elsewhere:
+        if self._thread.is_elsewhere:
             self._begin()
         with self._changed:
             if self._closed:
@@ -65,11 +59,8 @@ class Background:
                 self._start()
 
     def _start(self) -> None:
-        if self._is_running:
-            return
         try:
-            Thread(target=self._run, name=f"session-log-{self._task}", daemon=True).start()
-            self._is_running = True
+            self._thread.start(self._run)
         except RuntimeError as error:
             # No more threads, or the interpreter ends: whoever appended must not hear of it.
             logger.warning("task=<%s>, error=<%s> | nothing of it is done", self._task, error)
@@ -82,7 +73,7 @@ class Background:
         Returns:
             Whether that is so.
         """
-        if self._is_elsewhere:
+        if self._thread.is_elsewhere:
             return True
         with self._changed:
             return self._changed.wait_for(lambda: not self._names, timeout)
@@ -90,7 +81,7 @@ class Background:
     def close(self) -> None:
         """Forget what waits, give what is under way a moment, and take nothing more."""
         self._closed = True
-        if self._is_elsewhere:
+        if self._thread.is_elsewhere:
             return
         with self._changed:
             self._again.clear()
@@ -113,7 +104,7 @@ class Background:
     def _take(self) -> tuple[str, Job] | None:
         with self._changed:
             if not self._jobs:
-                self._is_running = False
+                self._thread.rest()
                 return None
             return self._jobs.popleft()
 

@@ -8,7 +8,7 @@ import logging
 import os
 import time
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 from weakref import WeakSet
@@ -20,15 +20,14 @@ from .. import events
 from ..codec import from_json, to_json
 from ..errors import NotCopied, check_whole, refuse_unknown
 from ..event_log.whereabouts import Sought
-from ..lifecycle import Facts, Outbox, Record, listen, records_facts
-from ..lifecycle.agents_as_tools import AgentsAsTools, sought_by_ids
-from ..lifecycle.direct_calls import about_to_hold, ends_direct_call
-from ..lifecycle.erasing import erase_copies, erase_original, without
+from ..lifecycle import AgentHooks, AgentOutbox, Record, listen, records_facts
+from ..lifecycle.agent_hooks import FACTS, listen_to_agent
+from ..lifecycle.compat import Writer
 from ..lifecycle.facts import answered
-from ..lifecycle.guardrail import Guardrail, TrackedMessage, watch
-from ..lifecycle.nodes import AGENT_EVENTS, ASKED, ENDED, Handlers, NodeFacts, NodeRuns
+from ..lifecycle.nodes import NodeRuns
 from ..lifecycle.records import answers_tools, check_ids
-from ..lifecycle.trace import current_traceparent
+from ..lifecycle.redaction import TrackedMessage, erase_copies, erase_original, sought_by_ids, without
+from ..lifecycle.window import about_to_hold, ends_direct_call
 from ..session_log import SessionLog
 from ..state import is_interrupted
 from .ending import at_end_of_child, finish
@@ -83,7 +82,7 @@ class SessionRecorder(HookProvider, NotCopied):
         self._source, self._session_id, self._buffer = LazyLog(log, namespace), session_id, buffer
         self._records_facts = records_facts(record)
         self._recordings: dict[str, _Recording] = {}
-        self._nodes, self._node_facts = NodeRuns(self._node), NodeFacts()
+        self._nodes = NodeRuns(self._node)
         _open.add(self)
 
     @property
@@ -136,12 +135,8 @@ class SessionRecorder(HookProvider, NotCopied):
         """
         # What is wrong with the application is told where it is made, as the session managers of Strands do.
         registry.add_callback(AgentInitializedEvent, lambda hook: self._check_unique(hook.agent))
-        registry.add_callback(AgentInitializedEvent, self._of_agent("initialized"))
-        listen(registry, "MessageUpdatedEvent", self._of_agent("message_updated"))
-        listen(registry, "BidiAgentStopEvent", self._of_agent("settled"))
-        watch(registry, self._of_agent(ASKED), self._of_agent(ENDED))
-        for name in AGENT_EVENTS:
-            listen(registry, name, self._of_agent(name))
+        registry.add_callback(AgentInitializedEvent, partial(self._of_agent, "initialized"))
+        listen_to_agent(registry, self._of_agent, but=("answers_taken",))
         listen(registry, "BeforeNodeCallEvent", self._quietly(self._node_started))
         listen(registry, "AfterNodeCallEvent", self._quietly(self._node_ended))
         listen(registry, "AfterMultiAgentInvocationEvent", self._quietly(lambda hook: self._nodes.end(hook.source)))
@@ -158,29 +153,24 @@ class SessionRecorder(HookProvider, NotCopied):
                 " give each agent an agent_id of its own, or each conversation a recorder"
             )
 
-    def _of_agent(self, name: str) -> Any:
-        def take(hook: Any) -> None:
-            recording = self._recording(hook.agent.agent_id)
-            recording.agent = recording.agent or weakref.ref(hook.agent)
-            recording.take(name, hook)
-
-        return self._quietly(take)
+    def _of_agent(self, name: str, hook: Any) -> None:
+        recording = self._recording(hook.agent.agent_id)
+        recording.agent = recording.agent or weakref.ref(hook.agent)
+        recording.take(name, hook)
 
     def _node_started(self, hook: Any) -> None:
+        started = self._nodes.begin(hook, hook.source.id)
         if self._records_facts:
-            self._recording(hook.source.id).note(self._node_facts.started(hook), begins=True)
-        self._nodes.begin(hook, hook.source.id)
+            self._recording(hook.source.id).note(started, begins=True)
 
     def _node_ended(self, hook: Any) -> None:
-        self._nodes.ended(hook)
+        ended = self._nodes.ended(hook)
         if self._records_facts:
-            self._recording(hook.source.id).note(self._node_facts.ended(hook))
+            self._recording(hook.source.id).note(ended)
 
-    def _node(self, name: str, agent: Any) -> Handlers:
+    def _node(self, name: str, agent: Any) -> AgentHooks:
         taken = self._recordings.get(name)
-        recording = self._recording(f"{name}/node" if taken and taken.agent else name)
-        names = (ASKED, ENDED, *AGENT_EVENTS)
-        return {event: self._quietly(partial(recording.take, event)) for event in names}
+        return self._recording(f"{name}/node" if taken and taken.agent else name)
 
     def _recording(self, agent_id: str) -> _Recording:
         recording = self._recordings.get(agent_id)
@@ -196,158 +186,127 @@ class SessionRecorder(HookProvider, NotCopied):
         return [recording.worker for recording in list(self._recordings.values())]
 
     def _quietly(self, take: Callable[[Any], None]) -> Any:
-        """Whatever goes wrong in here must not reach the agent."""
+        """Whatever goes wrong in here must not reach the graph or swarm."""
 
         def hook(event: Any) -> None:
             try:
                 take(event)
             except Exception as error:
-                source = getattr(event, "agent", None) or event.source
-                self._recording(getattr(source, "agent_id", None) or source.id).worker.lose(error)
+                self._recording(event.source.id).worker.lose(error)
 
         return hook
 
 
-class _Recording:
+class _Recording(AgentHooks):
     """What is recorded of one agent, or of one node.
-
-    Args:
-        session_id: The session.
-        agent_id: What it is called there.
-        worker: Writes it.
-        records_facts: Whether invocations, model calls and tools are events, too.
 
     Attributes:
         agent: The agent it is of; none for a node, whose agents come and go: their state and window are nothing to
             resume from.
-        worker: The same.
+        worker: Writes it.
     """
 
     agent: Callable[[], Any] | None = None
 
     def __init__(self, session_id: str, agent_id: str, worker: Worker, records_facts: bool) -> None:
+        super().__init__(agent_id, records_facts)
         self._session_id, self._agent_id, self.worker = session_id, agent_id, worker
-        self._facts, self._guardrail = Facts(agent_id), Guardrail()
-        self._tools, self._withdrawn = AgentsAsTools(self._redacted_within), list[Sought]()
-        self._steps: dict[str, list[Callable[[Any], None]]] = {
-            "initialized": [self._initialized],
-            "message_updated": [self._message_updated],
-            "settled": [self._settled],
-            "MessageAddedEvent": [self._message_added],
-            "AfterInvocationEvent": [self._invocation_ended],
-            "BeforeToolCallEvent": [self._tools.began],
-            "AfterToolCallEvent": [self._tools.ended],
-            ASKED: [lambda hook: self._guardrail.asked(hook.agent)],
-            ENDED: [self._model_ended],
-        }
-        if records_facts:
-            self._add_facts()
-
-    def _add_facts(self) -> None:
-        facts = self._facts
-        tells = {
-            "BeforeInvocationEvent": facts.invocation_started,
-            "BeforeModelCallEvent": facts.model_asked,
-            "AfterModelCallEvent": facts.model_ended,
-            "BeforeToolCallEvent": facts.tool_started,
-            "AfterToolCallEvent": facts.tool_ended,
-        }
-        for name, tell in tells.items():
-            self._steps.setdefault(name, []).append(self._noting(tell, begins=name == "BeforeInvocationEvent"))
-        # Before what the agent holds then.
-        self._steps["AfterInvocationEvent"][:0] = [self._model_ended, self._noting(facts.invocation_ended)]
+        self._withdrawn = list[Sought]()
 
     def is_of_another(self, agent: Any) -> bool:
         """Whether it is of an agent that lives, and is not this one."""
         mine = self.agent and self.agent()
         return mine is not None and mine is not agent
 
-    def take(self, name: str, hook: Any) -> None:
-        """Record a hook event of the agent."""
-        for step in self._steps.get(name, ()):
-            step(hook)
+    def take(self, name: str, hook: Any) -> Writer:
+        """Record; whatever goes wrong in here must not reach the agent."""
+        try:
+            return super().take(name, hook) if self._records_facts or name not in FACTS else None
+        except Exception as error:
+            self.worker.lose(error)
+        return None
 
-    def note(self, told: list[events.Event], begins: bool = False) -> None:
-        """Record facts."""
+    def note(self, told: Sequence[events.Event], begins: bool = False) -> None:
         if told:
-            self.worker.put(lambda outbox: outbox.queue(told), begins=begins)
+            self.worker.put(partial(_queue, told), begins)
 
-    def _initialized(self, hook: Any) -> None:
+    tell = note
+
+    def invocation_started(self, hook: Any) -> None:
+        self.tools.end()
+        if self._records_facts:
+            self.note(self.facts.invocation_started(hook), begins=True)
+
+    def initialized(self, hook: Any) -> None:
+        """The agent was made."""
         record, messages = SessionAgent.from_agent(hook.agent), _snapshot(list(hook.agent.messages))
-        trace = current_traceparent()
 
-        def step(outbox: Outbox) -> None:
-            outbox.state(record, trace)
+        def step(outbox: AgentOutbox) -> None:
+            outbox.state(record)
             if not outbox.next_index and outbox.withheld is None:
                 for message in messages:
-                    outbox.message(SessionMessage.from_message(message, outbox.next_index), trace)
-            outbox.window(messages, record.conversation_manager_state, trace)
+                    outbox.say(message, ())
+            outbox.window(messages, record.conversation_manager_state)
 
         self.agent = weakref.ref(hook.agent)
-        self._facts.prime(hook.agent)
+        self.facts.prime(hook.agent)
         self.worker.put(step, begins=True)
 
-    def _message_added(self, hook: Any) -> None:
-        said = self._guardrail.said(hook.message, hook.agent)
-        message, trace = _snapshot(hook.message), current_traceparent()
+    def message_added(self, hook: Any) -> None:
+        said = self.guardrail.said(hook.message, hook.agent)
+        message = _snapshot(hook.message)
         # All that counts of what the agent holds; the rest would be kept with each step that waits.
         name = message.get("tracking_id")
         held = [message for one in hook.agent.messages if name is not None and one.get("tracking_id") == name]
         record = self._record(hook.agent) if self.agent else None
 
-        def step(outbox: Outbox) -> None:
+        def step(outbox: AgentOutbox) -> None:
             if outbox.is_of_before(message):
                 return
             # Redacted while it waited: then the original is not written at all.
-            spoken = outbox.say(said.redaction or message, held, trace)
+            spoken = outbox.say(said.redaction or message, held)
             said.index, said.created_at, said.withheld = spoken.message_id, spoken.created_at, outbox.withheld
             if record is not None:
-                outbox.state(record, trace)
+                outbox.state(record)
 
         self.worker.put(step, begins=not answers_tools(message))
         if ends_direct_call(hook.message):
             # It is in no call whose end would tell what the agent holds.
-            self._settled(hook)
+            self.settled(hook)
 
-    def _message_updated(self, hook: Any) -> None:
-        message, trace = _snapshot(hook.message), current_traceparent()
+    def message_updated(self, hook: Any) -> None:
+        message = _snapshot(hook.message)
 
-        def step(outbox: Outbox) -> None:
+        def step(outbox: AgentOutbox) -> None:
             known = outbox.tracked(message.get("tracking_id"))
             if known is not None:
-                outbox.update(SessionMessage(message, known[0], created_at=known[1]), trace)
+                outbox.update(SessionMessage(message, known[0], created_at=known[1]))
 
         self.worker.put(step)
 
-    def _model_ended(self, hook: Any) -> None:
-        for said in self._guardrail.redacted(hook.agent):
-            said.redaction = _snapshot(said.live)
-            self.worker.put(self._redaction(said))
+    def redacted(self, said: TrackedMessage) -> None:
+        said.redaction = _snapshot(said.live)
 
-    def _redaction(self, said: TrackedMessage) -> Callable[[Outbox], After | None]:
-        trace = current_traceparent()
-
-        def step(outbox: Outbox) -> After | None:
+        def step(outbox: AgentOutbox) -> After | None:
             known = outbox.tracked(said.redaction.get("tracking_id"))
             if said.index is None and known:
                 said.index, said.created_at, said.withheld = *known, outbox.withheld
             if said.index is None or said.withheld is not outbox.withheld:
                 return None
-            outbox.adopt([said.redacted(self._agent_id, trace)])
+            outbox.redact(said.replaced())
             return lambda log: erase_original(log, self._session_id, self._agent_id, said.index or 0)
 
-        return step
+        self.worker.put(step)
 
-    def _redacted_within(self, redaction: Any) -> None:
-        """An agent that is a tool has redacted what stands in the state of this one."""
+    def redacted_within(self, redaction: Any) -> None:
         if (agent := self.agent and self.agent()) is None:
             return
-        found, trace = sought_by_ids(redaction, [self._agent_id]), current_traceparent()
+        found = sought_by_ids(redaction, [self._agent_id])
         self._withdrawn.append(found)
         record = self._record(agent)
 
-        def step(outbox: Outbox) -> After:
-            outbox.state(record, trace)
+        def step(outbox: AgentOutbox) -> After:
+            outbox.state(record)
             return lambda log: erase_copies(log, self._session_id, found)
 
         self.worker.put(step)
@@ -358,29 +317,33 @@ class _Recording:
             record._internal_state = without(record._internal_state, self._withdrawn)
         return record
 
-    def _invocation_ended(self, hook: Any) -> None:
+    def invocation_ended(self, hook: Any) -> None:
         # A call that was cancelled has no end of its own.
-        self._model_ended(hook)
-        self._tools.end()
-        self._settled(hook)
+        self.unguard(hook)
+        if self._records_facts:
+            # Before what the agent holds then.
+            self.note(self.facts.invocation_ended(hook))
+        self.tools.end()
+        self.settled(hook)
         self._withdrawn = self._withdrawn if answered(hook.agent) else []
 
-    def _settled(self, hook: Any) -> None:
+    def settled(self, hook: Any) -> None:
         if self.agent is None:
             return
-        record, trace = self._record(hook.agent), current_traceparent()
+        record = self._record(hook.agent)
         state = record.conversation_manager_state
         held, record.conversation_manager_state = about_to_hold(hook.agent, hook.agent.messages, state)
         messages = _snapshot(list(held))
 
-        def step(outbox: Outbox) -> None:
-            outbox.state(record, trace)
-            outbox.window(messages, record.conversation_manager_state, trace)
+        def step(outbox: AgentOutbox) -> None:
+            outbox.state(record)
+            outbox.window(messages, record.conversation_manager_state)
 
         self.worker.put(step)
 
-    def _noting(self, tell: Callable[[Any], list[events.Event]], begins: bool = False) -> Callable[[Any], None]:
-        return lambda hook: self.note(tell(hook), begins)
+
+def _queue(told: Sequence[events.Event], outbox: AgentOutbox) -> None:
+    outbox.queue(told)
 
 
 def _snapshot(value: Any) -> Any:

@@ -1,0 +1,152 @@
+"""Strands' events of one agent, and what each means: for agents of a manager, of nodes, and of recorders alike."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from functools import partial
+from typing import Any, NamedTuple
+
+from ..events import Event
+from .compat import FIRST, LAST, Handler, Writer, listen
+from .facts import Facts
+from .redaction import AgentsAsTools, Guardrail, TrackedMessage
+
+
+class _Moment(NamedTuple):
+    """When a method of `AgentHooks` is called."""
+
+    event: str
+    order: float = 0
+
+
+_MOMENTS = {
+    "invocation_started": _Moment("BeforeInvocationEvent"),
+    "invocation_ended": _Moment("AfterInvocationEvent"),
+    "message_added": _Moment("MessageAddedEvent"),
+    "message_updated": _Moment("MessageUpdatedEvent"),
+    "model_asked": _Moment("BeforeModelCallEvent"),
+    "model_ended": _Moment("AfterModelCallEvent"),
+    "tool_started": _Moment("BeforeToolCallEvent"),
+    "tool_ended": _Moment("AfterToolCallEvent"),
+    "tool_called": _Moment("BeforeToolCallEvent", LAST),
+    "tool_left": _Moment("AfterToolCallEvent", FIRST),
+    "settled": _Moment("BidiAgentStopEvent"),
+    # Last, so that a call which other hooks forbid takes no answer.
+    "answers_taken": _Moment("BeforeInvocationEvent", LAST),
+    "guard": _Moment("BeforeModelCallEvent", LAST),
+    "unguard": _Moment("AfterModelCallEvent", FIRST),
+}
+FACTS = ("model_asked", "model_ended", "tool_started", "tool_ended")
+"""Where only facts are told."""
+GUARDS = ("guard", "unguard")
+"""Where nobody tells what a guardrail has redacted."""
+RESUMES = ("message_updated", "settled", "answers_taken")
+"""Where an agent resumes from what is written."""
+
+
+def listen_to_agent(registry: Any, take: Callable[[str, Any], Writer], but: Collection[str] = ()) -> None:
+    """Hear what happens to an agent.
+
+    Args:
+        registry: Its hooks.
+        take: Given the name of a method of `AgentHooks`, and Strands' hook event.
+        but: The methods it is not called for.
+    """
+    for name, (event, order) in _MOMENTS.items():
+        if name not in but:
+            listen(registry, event, partial(take, name), order)
+
+
+class AgentHooks:
+    """What is told of one agent as Strands' events come in; each of its methods says what has to be written.
+
+    Args:
+        name: What the agent is in its session.
+        records_facts: Whether invocations are events too; model calls and tools are where their hooks are listened to.
+    """
+
+    def __init__(self, name: str, records_facts: bool = True) -> None:
+        self.facts, self._records_facts = Facts(name), records_facts
+        self.guardrail = Guardrail()
+        self.tools = AgentsAsTools(self.redacted_within)
+
+    def take(self, name: str, hook: Any) -> Writer:
+        """One of Strands' hook events, by the name of the method here that takes it."""
+        handle: Handler = getattr(self, name)
+        return handle(hook)
+
+    def note(self, told: Sequence[Event]) -> None:
+        """Keep facts until something is written."""
+        raise NotImplementedError
+
+    def tell(self, told: Sequence[Event]) -> Writer:
+        """Put facts in line that others are to see at once."""
+        raise NotImplementedError
+
+    def redacted(self, said: TrackedMessage) -> None:
+        """A guardrail has redacted a message."""
+
+    def redacted_within(self, redaction: Any) -> Writer:
+        """An agent that is a tool of this one has redacted what stands in its state."""
+        raise NotImplementedError
+
+    def invocation_started(self, hook: Any) -> Writer:
+        """It was called; what was left of a call before, where another hook raised, is over."""
+        self.tools.end()
+        if self._records_facts:
+            self.note(self.facts.invocation_started(hook))
+        return None
+
+    def answers_taken(self, hook: Any) -> Writer:
+        """It was called, and no hook forbids it."""
+        return None
+
+    def message_added(self, hook: Any) -> Writer:
+        """It said something, or was told."""
+        raise NotImplementedError
+
+    def message_updated(self, hook: Any) -> Writer:
+        """A message says something else."""
+        return None
+
+    def settled(self, hook: Any) -> Writer:
+        """It holds what it is going to hold."""
+        return None
+
+    def model_asked(self, hook: Any) -> None:
+        """A model call begins; only how it ends is worth an event."""
+        self.facts.model_asked()
+
+    def model_ended(self, hook: Any) -> None:
+        """The model answered or raised."""
+        self.note(self.facts.model_ended(hook))
+
+    def guard(self, hook: Any) -> None:
+        """A model is about to be asked: no other hook changes any more what it is asked."""
+        self.guardrail.asked(hook.agent)
+
+    def unguard(self, hook: Any) -> Writer:
+        """The model call is over, and no other hook has changed anything yet."""
+        for said in self.guardrail.redacted(hook.agent):
+            self.redacted(said)
+        return None
+
+    def tool_started(self, hook: Any) -> Writer:
+        """A tool is about to run."""
+        return self.tell(self.facts.tool_started(hook))
+
+    def tool_called(self, hook: Any) -> None:
+        """It runs: no hook forbids it."""
+        self.tools.began(hook)
+
+    def tool_left(self, hook: Any) -> None:
+        """It has run; no other hook knows it yet."""
+        self.tools.ended(hook)
+
+    def tool_ended(self, hook: Any) -> None:
+        """A tool returned, raised, or was cancelled."""
+        self.note(self.facts.tool_ended(hook))
+
+    def invocation_ended(self, hook: Any) -> Writer:
+        """The call is over."""
+        raise NotImplementedError

@@ -1,0 +1,227 @@
+"""A live agent of a session manager: what is kept of it, what is put in line when, and when it is written."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from typing import Any
+
+from strands.types.content import Message
+from strands.types.exceptions import SessionException
+from strands.types.session import SessionAgent, SessionMessage
+
+from ..errors import EncodingError
+from ..events import Event
+from ..lifecycle import AgentHooks, AgentOutbox
+from ..lifecycle.compat import Writer
+from ..lifecycle.facts import answered
+from ..lifecycle.records import is_prompt
+from ..lifecycle.redaction import Redactions, sought_by_ids
+from ..lifecycle.window import about_to_hold
+from .errors import session_exceptions
+
+
+class LiveAgent(AgentHooks):
+    """One agent that a manager keeps.
+
+    A plain turn is three appends: the question, the answer, the end; a tool adds its start, so that others see it
+    before it runs, and its result. A call that goes on from an interrupt begins with one more, which claims the agent:
+    an answer that is given twice must not run what was approved twice.
+
+    Attributes:
+        agent: Gives it, for as long as it lives.
+        outbox: What is to be written, and what the log knows.
+        latest: The record of the message written last.
+        records: Those of the messages it holds: a redaction must find all that store the same dict.
+    """
+
+    def __init__(
+        self,
+        agent: Any,
+        outbox: AgentOutbox,
+        records_facts: bool,
+        holds_user_messages: bool,
+    ) -> None:
+        super().__init__(outbox.agent_id, records_facts)
+        self.agent: Callable[[], Any] = weakref.ref(agent)
+        self.outbox, self._holds = outbox, holds_user_messages
+        self.latest: SessionMessage | None = None
+        self.records: list[SessionMessage] = []
+        self.redactions = Redactions(outbox)
+        self.facts.prime(agent)
+
+    def note(self, told: Sequence[Event]) -> None:
+        """See `AgentHooks`."""
+        self.outbox.note(told)
+
+    def tell(self, told: Sequence[Event]) -> Writer:
+        """See `AgentHooks`."""
+        self.outbox.queue(told)
+        return self.write
+
+    def settle(
+        self, agent: Any, heard: Sequence[Any] | None = None, closely: bool = True, forced: bool = False
+    ) -> Callable[[], None]:
+        """Put what changed about the agent in line.
+
+        Args:
+            agent: The agent.
+            heard: The messages up to the one just added, if one was.
+            closely: Look into the messages; else only whether they are the same ones.
+            forced: Tell what the agent holds in any case.
+
+        Returns:
+            Writes it. A value that cannot be stored is told of only then: it must not cost what came with it.
+        """
+        if closely:
+            self._forget_dropped_messages(agent.messages)
+        record = SessionAgent.from_agent(agent)
+        messages, state = agent.messages, record.conversation_manager_state
+        if heard is not None:
+            messages, state = about_to_hold(agent, heard, state)
+            record.conversation_manager_state = state
+        refused: list[EncodingError] = []
+        window = partial(self.outbox.window, messages, state, closely, forced)
+        for step in (partial(self.outbox.state, record), window):
+            try:
+                step()
+            except EncodingError as error:
+                refused.append(error)
+        self.outbox.queue()
+        return partial(self._write_but, refused[0]) if refused else self.write
+
+    def write(self) -> None:
+        """Write what is in line, and erase what was redacted.
+
+        Raises:
+            SessionException: When it cannot be written, or erased, now.
+        """
+        with session_exceptions:
+            self.outbox.flush()
+            if self.redactions:
+                self.redactions.finish()
+
+    def _write_but(self, refused: EncodingError) -> None:
+        self.write()
+        with session_exceptions:
+            raise refused
+
+    def say(self, message: Message, agent: Any, hold_for: object = None, by_hand: bool = False) -> None:
+        """Put a message in line, or hold it back; one that Strands merged into the one before takes its place.
+
+        One that belongs to a session that was deleted is passed over.
+
+        Raises:
+            EncodingError: When a value in it cannot be stored.
+        """
+        if self.outbox.is_of_before(message):
+            return
+        with self.outbox.lock:
+            self._forget_what_it_said_before(message)
+            self.latest = self.outbox.say(message, agent.messages, hold_for=hold_for, by_hand=by_hand)
+            self.records.append(self.latest)
+
+    def redact(self, message: Message) -> None:
+        """Put a redaction of the message written last in line; one that is held back is just another one then.
+
+        Raises:
+            SessionException: When there is none.
+        """
+        for record in self._to_redact(message):
+            record.redact_message = message
+            self.redactions.redact(SessionMessage(message, record.message_id, created_at=record.created_at))
+
+    def reset(self) -> None:
+        """The session was deleted."""
+        self.redactions.forget()
+        self.records, self.latest = [], None
+        self.outbox.reset()
+
+    def invocation_ended(self, hook: Any) -> Writer:
+        """See `AgentHooks`."""
+        self.outbox.release(self)
+        self.outbox.unclaim()
+        self.tools.end()
+        if self._records_facts:
+            self.note(self.facts.invocation_ended(hook))
+        return self.settle(hook.agent)
+
+    def settled(self, hook: Any) -> Writer:
+        """See `AgentHooks`."""
+        return self.settle(hook.agent)
+
+    def message_added(self, hook: Any) -> Writer:
+        """See `AgentHooks`."""
+        asks = is_prompt(hook.message)
+        holds = self._holds and asks
+        with session_exceptions:
+            if not holds:
+                self.outbox.release(self)
+            self.say(hook.message, hook.agent, hold_for=self if holds else None)
+        # What was edited between two turns shows with the prompt; in mid-turn only other messages are looked for.
+        return None if holds else self.settle(hook.agent, _up_to(hook.message, hook.agent.messages), closely=asks)
+
+    def message_updated(self, hook: Any) -> Writer:
+        """See `AgentHooks`."""
+        if (known := self.outbox.tracked(hook.tracking_id)) is None:
+            return None
+        with session_exceptions:
+            self.outbox.update(SessionMessage(hook.message, known[0], created_at=known[1]))
+        return self.write
+
+    def answers_taken(self, hook: Any) -> Writer:
+        """See `AgentHooks`."""
+        interrupts = answered(hook.agent)
+        if not interrupts or getattr(hook, "cancel", False):
+            return None
+        with session_exceptions:
+            self.outbox.claim(SessionAgent.from_agent(hook.agent), interrupts)
+        return self.write
+
+    def redacted_within(self, redaction: Any) -> Writer:
+        """See `AgentHooks`."""
+        if (agent := self.agent()) is None:
+            return None
+        found = sought_by_ids(redaction, [self.outbox.agent_id])
+        self.outbox.withdraw(found)
+        self.redactions.look_for(found)
+        # Before its newest record is erased, there is another one.
+        return self.settle(agent)
+
+    def _forget_dropped_messages(self, messages: Iterable[Any]) -> None:
+        held = {id(message) for message in messages}
+        with self.outbox.lock:
+            self.records = [record for record in self.records if id(record.to_message()) in held]
+
+    def _forget_what_it_said_before(self, message: Message) -> None:
+        """A dict that is said again, and says something else, is no record any more of what it said."""
+        tracking_id = message.get("tracking_id")
+        if tracking_id is None or self.outbox.tracked(tracking_id):
+            same = [record for record in self.records if record.message is message]
+            if changed := [record for record in same if not self.outbox.says(record.message_id, message)]:
+                self.records = [record for record in self.records if record not in changed]
+
+    def _to_redact(self, message: Message) -> list[SessionMessage]:
+        """Every record of a message that is redacted: one that was tried again may stand under several indices."""
+        with self.outbox.lock:
+            if same := [record for record in self.records if record.message is message]:
+                return same
+            latest = self.latest
+        if latest is None and self.outbox.withheld is None:
+            raise SessionException("No message to redact.")
+        return [] if latest is None or _is_another(latest.message, message) else [latest]
+
+
+def _is_another(written: Any, redacted_message: Any) -> bool:
+    """Whether a redaction is of a message that was never written: an agent may be called with what it holds."""
+    ids = [message.get("tracking_id") for message in (written, redacted_message)]
+    return None not in ids and ids[0] != ids[1]
+
+
+def _up_to(message: Any, messages: Sequence[Any]) -> Sequence[Any]:
+    """The messages up to one of them: Strands may append several before it tells of the first."""
+    for position in range(len(messages) - 1, -1, -1):
+        if messages[position] is message:
+            return messages[: position + 1]
+    return messages
