@@ -57,8 +57,8 @@ def _export(log: SessionLog, session_id: str, directory: Path, force: bool, is_o
     from ...moving import DirectoryExistsError, ExportError, export_session
 
     try:
-        exported = export_session(log, session_id, directory, force=force)
-        _print(session_id, exported.messages, as_json, str(exported.path), [f"{loss}" for loss in exported.losses])
+        found = export_session(log, session_id, directory, force=force)
+        _print(as_json, session_id, str(found.path), found.messages, [f"{loss}" for loss in found.losses])
     except SessionNotFoundError:
         # Among all sessions, one may be deleted before its turn comes.
         if not is_one_of_all:
@@ -67,23 +67,18 @@ def _export(log: SessionLog, session_id: str, directory: Path, force: bool, is_o
         if isinstance(error, DAMAGED) and not is_one_of_all:
             raise
         note(error)
-        if as_json:
-            _write_json(session_id, None, problem=str(error))
+        _print(as_json, session_id, None, problem=str(error))
         return False
     return True
 
 
-def _print(session_id: str, messages: int, as_json: bool, path: str, losses: Sequence[str]) -> None:
-    if as_json:
-        _write_json(session_id, path, messages, losses)
-        return
-    heading(console(), session_id, f"{count(messages, 'message')} in {plain(path)}", "✓")
-    for loss in losses:
-        warn(f"{session_id}: {loss}")
-
-
-def _write_json(
-    session_id: str, path: str | None, messages: int = 0, losses: Sequence[str] = (), problem: str = ""
+def _print(
+    as_json: bool, session_id: str, path: str | None, messages: int = 0, losses: Sequence[str] = (), problem: str = ""
 ) -> None:
     found = {"session_id": session_id, "path": path, "messages": messages, "losses": list(losses), "problem": problem}
-    write_json(found)
+    if as_json:
+        write_json(found)
+    elif path is not None:
+        heading(console(), session_id, f"{count(messages, 'message')} in {plain(path)}", "✓")
+        for loss in losses:
+            warn(f"{session_id}: {loss}")
