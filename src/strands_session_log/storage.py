@@ -63,7 +63,7 @@ class ValkeyStorage(Storage):
     """
 
     def __init__(self, log: SessionLog, *, search_strategy: SearchStrategy[ValkeyStorage] | None = None) -> None:
-        self._client, self._keyspace, self._retry_for = log.client, log.events.keyspace, log.events.retry_for
+        self._client, self._keyspace, self._retry_for = log.client, log._events.keyspace, log._events.retry_for
         self._search_strategy = search_strategy
         self._prefix = ""
 

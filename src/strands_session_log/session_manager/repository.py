@@ -81,7 +81,7 @@ class LogRepository(SessionRepository):
         """
         check_ids(session_id)
         with session_exceptions:
-            if self.log.events.delete(session_id) is None:
+            if self.log._events.delete(session_id) is None:
                 raise missing(f"Session {session_id}")
 
     def create_agent(self, session_id: str, session_agent: SessionAgent, **kwargs: Any) -> None:
@@ -145,7 +145,7 @@ class LogRepository(SessionRepository):
         self._tell(session_id, events.MessageRedacted, redacted(session_message), agent_id)
         first = partial(self._redacted, session_id)
         with session_exceptions:
-            erase_original(self.log.events, session_id, agent_id, message_id, first=first)
+            erase_original(self.log._events, session_id, agent_id, message_id, first=first)
 
     def list_messages(
         self, session_id: str, agent_id: str, limit: int | None = None, offset: int = 0, **kwargs: Any
@@ -184,7 +184,7 @@ class LogRepository(SessionRepository):
         """The newest state; the one folded last is caught up."""
         with session_exceptions:
             name, known = self._known
-            replay = self.log.replay
+            replay = self.log._replay
             known = known if name == session_id else initial()
             state = (replay.verified if self._verifies else replay.catch_up)(session_id, known)
         self._known = (session_id, state)
@@ -198,8 +198,8 @@ class LogRepository(SessionRepository):
 
     def _redacted(self, session_id: str, found: Sought) -> None:
         """Something is about to be erased: what agents, graphs and swarms resume with is written without it."""
-        write_successors(self.log.events, self.log.replay, session_id, found, self._write)
+        write_successors(self.log._events, self.log._replay, session_id, found, self._write)
 
     def _write(self, session_id: str, batch: Sequence[events.Event], expected: Expected = ANY) -> None:
         with session_exceptions:
-            self.log.events.append(session_id, batch, expected)
+            self.log._events.append(session_id, batch, expected)
