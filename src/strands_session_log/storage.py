@@ -62,7 +62,7 @@ class ValkeyStorage(Storage):
     """
 
     def __init__(self, log: SessionLog, *, search_strategy: SearchStrategy[ValkeyStorage] | None = None) -> None:
-        self._store = log.events.store
+        self._store = log._events.store
         self._search_strategy = search_strategy
         self._prefix = ""
 

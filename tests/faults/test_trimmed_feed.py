@@ -38,13 +38,13 @@ def told(log: SessionLog) -> Told:
 
 
 def trim(log: SessionLog, session: str = "only") -> Any:
-    return log.events.trim_feed(log.events.keyspace.partition(session), exactly=True)
+    return log._events.trim_feed(log._events.keyspace.partition(session), exactly=True)
 
 
 def begin(log: SessionLog) -> None:
     """Have a group: what nobody reads may be trimmed at any time."""
     with Subscriber(log, "g"):
-        wait_until(lambda: len(log.groups()) == log.events.keyspace.partitions, "the group")
+        wait_until(lambda: len(log.groups()) == log._events.keyspace.partitions, "the group")
 
 
 @pytest.mark.parametrize("what", ["fail", "park", "give back"])
@@ -79,7 +79,7 @@ def test_a_group_that_has_read_nothing_yet_is_told_what_it_lost(log: SessionLog,
 def test_a_feed_that_was_deleted_before_anything_was_read_is_a_gap(log: SessionLog, told: Told) -> None:
     begin(log)
     told(range(5), "only")
-    log.client.execute_command("DEL", log.events.keyspace.feed(log.events.keyspace.partition("only")))
+    log.client.execute_command("DEL", log._events.keyspace.feed(log._events.keyspace.partition("only")))
     told([5], "only")
     with Subscriber(log, "g") as deliveries, pytest.raises(FeedGapError) as raised:
         next(deliveries)
@@ -134,9 +134,11 @@ def test_what_had_failed_when_its_feed_was_lost_is_read_from_its_session(
         told([0], "only")
         wait_until(lambda: consumer.handled, "the first")
         told([1], "only")
-        wait_until(lambda: failed.is_set() and log.groups()[log.events.keyspace.partition("only")].pending, "a failure")
+        wait_until(
+            lambda: failed.is_set() and log.groups()[log._events.keyspace.partition("only")].pending, "a failure"
+        )
         wait_until(lambda: not consumer.deliveries._consumer._acknowledger._queue, "the group to know of it")
-        log.client.execute_command("DEL", log.events.keyspace.feed(log.events.keyspace.partition("only")))
+        log.client.execute_command("DEL", log._events.keyspace.feed(log._events.keyspace.partition("only")))
         told([2], "only")
         wait_until(lambda: {number for _, number in consumer.handled} == {0, 1, 2}, "all events", timeout=20)
 
@@ -162,10 +164,10 @@ class Turmoil:
 
     def trim(self) -> None:
         """Trim all feeds, and delete some."""
-        for partition in range(self.log.events.keyspace.partitions):
-            self.log.events.trim_feed(partition, exactly=True)
+        for partition in range(self.log._events.keyspace.partitions):
+            self.log._events.trim_feed(partition, exactly=True)
             if self.chance.random() < 0.1:
-                self.log.client.execute_command("DEL", self.log.events.keyspace.feed(partition))
+                self.log.client.execute_command("DEL", self.log._events.keyspace.feed(partition))
 
     def come_and_go(self) -> None:
         """Perhaps."""
@@ -194,7 +196,7 @@ def test_whatever_is_trimmed_every_event_is_handled(
     log = SessionLog(make_client(), new_namespace(), feed=FeedRetention(keep=0, max_length=4))
     turmoil = Turmoil(log, seed, ordered)
     turmoil.come(start=start)
-    wait_until(lambda: len(log.groups()) == log.events.keyspace.partitions, "the group")
+    wait_until(lambda: len(log.groups()) == log._events.keyspace.partitions, "the group")
     for at in range(0, 200, 40):
         turmoil.told(range(at, at + 40))
         turmoil.trim()

@@ -19,7 +19,7 @@ Fields = dict[str, bytes]
 
 def snapshot_key_of(log: SessionLog, session: str = "s") -> str:
     """The key of a session's snapshot."""
-    return log.events.keyspace.session(session).snapshot
+    return log._events.keyspace.session(session).snapshot
 
 
 def fields_of(log: SessionLog, session: str = "s") -> Fields:

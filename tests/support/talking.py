@@ -96,7 +96,7 @@ def everything(log: SessionLog, prefix: str = "s") -> None:
 
 def feed_of(log: SessionLog) -> list[Envelope]:
     """All that stands in the feed, as a subscriber gets it."""
-    keyspace = log.events.keyspace
+    keyspace = log._events.keyspace
     return [one for partition in range(keyspace.partitions) for one in _feed(log.client, partition, keyspace)]
 
 

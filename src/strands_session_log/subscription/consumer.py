@@ -8,11 +8,10 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from functools import partial
 from itertools import cycle
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 from ..concurrency import Channel, ProcessBound
 from ..errors import FeedGapError, SessionLogError
-from ..event_log import EventLog
 from ..events import selector
 from ..feed import Envelope, FeedId
 from ..scripts.protocol import FeedEntry, Gap
@@ -30,17 +29,14 @@ from .group import Group
 from .ordered_channel import OrderedChannel
 from .settings import SubscriptionSettings
 
+if TYPE_CHECKING:
+    from ..session_log import SessionLog
+
 logger = logging.getLogger(__name__)
 
 _LANES = 32
 _GOODBYE = 5.0
 _BLOCKED_FOR, _TELL_EVERY = 5.0, 60.0
-
-
-class HasEvents(Protocol):
-    """What a subscription needs of a `SessionLog`."""
-
-    events: EventLog
 
 
 class Consumer:
@@ -58,8 +54,8 @@ class Consumer:
         settles_all: Whether all that is handed out is certain to be settled, so that nobody need be told what waits.
     """
 
-    def __init__(self, log: HasEvents, settings: SubscriptionSettings, kind: type[BaseDelivery]) -> None:
-        events, self._is_stopping, self._process = log.events, False, ProcessBound()
+    def __init__(self, log: SessionLog, settings: SubscriptionSettings, kind: type[BaseDelivery]) -> None:
+        events, self._is_stopping, self._process = log._events, False, ProcessBound()
         self.settings, self.counters = settings, Counters(settings.group)
         self.settles_all, self._tell_at = False, 0.0
         self._events, self._feeds = events, cycle(range(events.keyspace.partitions))

@@ -36,7 +36,7 @@ class ParkedEvent:
 
     Attributes:
         parked_id: What it is called here: `<partition>:<ms>-<n>`.
-        envelope: What the feed said of it; its session id is empty if somebody else had written there.
+        envelope: What the feed said of it; its session id is empty if another program had written there.
         attempts: How often it was tried.
         error: Why it failed the last time: the exception's type and place, with its text if the group keeps it
             (`keep_errors="full"`); or the reason that was given, until that is gone with the session's content.
@@ -53,7 +53,7 @@ class ParkedEvent:
     def parse(
         cls, keyspace: Keyspace, partition: int, entry: RawEntry, is_replayed: bool = False, text: bytes | None = None
     ) -> ParkedEvent:
-        """Read an entry of the parked stream, and the text kept beside it; whatever somebody else has written there."""
+        """Read an entry of the parked stream, whatever it holds, and the text kept beside it."""
         stream_id, fields = entry[0].decode(), entry[1]
         named = fields_of(fields)
         error = named.get(b"error", b"").decode("utf-8", "replace")
@@ -112,7 +112,7 @@ class ParkedEvents:
         return self._parsed(partition, found)[0]
 
     def replay(self, parked_ids: Iterable[str]) -> int:
-        """Have them tried again by whoever reads the group; they leave here once they are handled.
+        """Have them tried again by the group's consumers; they leave here once they are handled.
 
         Returns:
             How many.

@@ -39,7 +39,7 @@ class GroupStatus:
         parked: How many events are parked.
         consumers: How many consumers it has had that did not leave.
         redeliveries: How many deliveries were repeated since it began.
-        abandoned: Whether nobody has read it for so long that the feed is trimmed without regard to it.
+        abandoned: Whether no consumer has read it for so long that the feed is trimmed without regard to it.
         idle_seconds: How long ago one of its consumers was last heard of; None for never.
         checkpoint: Up to where everything is settled, as a stream id of the feed.
         gap: What is gone and was not delivered; None when nothing is.
