@@ -190,11 +190,11 @@ def talk(log: SessionLog) -> SessionLog:
 def appended(session_log: SessionLog, monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
     """The event types of every append, in order."""
     calls: list[list[str]] = []
-    append = session_log.events.append
+    append = session_log._events.append
 
     def spy(session_id: str, batch: Any, *arguments: Any) -> Any:
         calls.append([getattr(one, "event", one).type for one in batch])
         return append(session_id, batch, *arguments)
 
-    monkeypatch.setattr(session_log.events, "append", spy)
+    monkeypatch.setattr(session_log._events, "append", spy)
     return calls

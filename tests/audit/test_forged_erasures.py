@@ -57,8 +57,8 @@ def forged(log: SessionLog, request: pytest.FixtureRequest) -> int:
     agent("Bye.")
     window = {"items": [[0, 3]], "removed": 0, "next": 4}
     log.append("s", events.WindowChanged(window, "default"))
-    log.replay.settle()
-    log.client.execute_command("DEL", log.events.keyspace.session("s").snapshot)
+    log._replay.settle()
+    log.client.execute_command("DEL", log._events.keyspace.session("s").snapshot)
     chosen = next(one.id for one in reversed(list(log.read("s"))) if one.event.type == forgery.type)
     if forgery.was_erased:
         log.erase("s", chosen, reason="a password")
@@ -137,7 +137,7 @@ def test_content_that_was_put_back_after_it_was_erased_is_a_problem(log: Session
 def test_a_head_that_does_not_say_what_was_erased_is_a_problem(log: SessionLog, said: str) -> None:
     log.append("s", [message(index, "user", "hello") for index in range(3)])
     log.erase("s", 2, reason="why")
-    head = log.events.keyspace.session("s").head
+    head = log._events.keyspace.session("s").head
     assert log.verify("s").ok
     if said:
         log.client.execute_command("HSET", head, "erased", said)

@@ -41,7 +41,7 @@ def talk(log: SessionLog) -> int:
     agent = make_agent(log, ["said back", "said again", "said for good"])
     for number in range(3):
         agent(f"said {number}")
-    log.replay.settle()
+    log._replay.settle()
     return next(one.id.revision for one in log.read("s", types="message.added"))
 
 
@@ -56,8 +56,8 @@ def change(log: SessionLog, revision: int) -> None:
 
 
 def without_snapshot(log: SessionLog) -> None:
-    log.replay.settle()
-    log.client.execute_command("DEL", log.events.keyspace.session("s").snapshot)
+    log._replay.settle()
+    log.client.execute_command("DEL", log._events.keyspace.session("s").snapshot)
 
 
 def said(run: Run, command: str, *options: str) -> tuple[str, str]:
@@ -91,7 +91,7 @@ def test_what_came_from_a_snapshot_is_told_not_to_be_checked(
 ) -> None:
     with SessionLog.connect(server_url, namespace, snapshots=SMALL) as small:
         conversation(small)
-        small.replay.settle()
+        small._replay.settle()
     as_json, shown = said(run, command)
     assert as_json == "not checked"
     assert "not checked" in shown
@@ -113,14 +113,14 @@ def test_an_erasure_that_nothing_tells_of_is_told_once_all_was_read(log: Session
     log.erase("s", 4, reason="why")
     for command in COMMANDS:
         assert said(run, command)[0] == "intact"
-    put(log, log.events.keyspace.session("s").events, entries_of(log)[:-1])
+    put(log, log._events.keyspace.session("s").events, entries_of(log)[:-1])
     without_snapshot(log)
     assert log.state("s").integrity.broken_at == entries_id(log, 4)
     assert str(log.state("s", at=6).integrity) == "intact"
 
 
 def entries_id(log: SessionLog, revision: int) -> Any:
-    return log.events.locate("s", revision)
+    return log._events.locate("s", revision)
 
 
 def test_forks_are_intact_wherever_they_are_read_from(log: SessionLog, run: Run) -> None:
@@ -138,9 +138,9 @@ def test_forks_are_intact_wherever_they_are_read_from(log: SessionLog, run: Run)
 def test_another_sessions_events_are_not_taken_for_intact(log: SessionLog) -> None:
     conversation(log)
     conversation(log, "x")
-    put(log, log.events.keyspace.session("s").events, entries_of(log, "x"))
+    put(log, log._events.keyspace.session("s").events, entries_of(log, "x"))
     assert log.state("s").integrity.is_broken
-    log.client.execute_command("HSET", log.events.keyspace.session("s").head, "root", "x")
+    log.client.execute_command("HSET", log._events.keyspace.session("s").head, "root", "x")
     without_snapshot(log)
     assert log.state("s").integrity.problem == "the events are those of session 'x'"
 
@@ -193,7 +193,7 @@ def test_who_verifies_on_resuming_is_refused(server_url: str, namespace: str, ho
         with pytest.raises(SessionException, match=rf"'s' is not what was written: event .*-{first} .*differs") as info:
             make_agent(strict, manager=manager)
         assert isinstance(info.value, errors.SessionBrokenError)
-        assert (info.value.session_id, info.value.at) == ("s", strict.events.locate("s", first))
+        assert (info.value.session_id, info.value.at) == ("s", strict._events.locate("s", first))
         tamper(strict, first, lambda fields: {**fields, "body": b"\xff"})
         with pytest.raises(errors.SessionBrokenError, match="cannot be read"):
             make_agent(strict, manager=manager)

@@ -28,8 +28,8 @@ def log(make_client: Callable[..., Any], namespace: str, request: pytest.Fixture
 
 def tamper(log: SessionLog, revision: int, change: Change) -> None:
     """Rewrite one entry, as an administrator of the server could."""
-    key = log.events.keyspace.session("s").events
-    entries = list(log.events.entries("s"))
+    key = log._events.keyspace.session("s").events
+    entries = list(log._events.entries("s"))
     log.client.execute_command("DEL", key)
     for number, (id_, fields) in enumerate(entries, 1):
         changed = change(fields) if number == revision else fields
@@ -50,7 +50,7 @@ def test_whatever_stands_in_an_entry_is_reported_as_one_problem(
 ) -> None:
     last = log.append("s", [note(number) for number in range(4)])
     tamper(log, 4, lambda fields: {**fields, field: value})
-    head = log.events.keyspace.session("s").head
+    head = log._events.keyspace.session("s").head
     if field == b"link":
         log.client.execute_command("HSET", head, "link", "")
     verification = log.verify("s")
@@ -89,8 +89,8 @@ def test_a_body_cannot_hide_its_beginning_in_the_salt(log: SessionLog) -> None:
 
 def test_verification_notices_a_head_that_is_not_where_the_stream_ends(log: SessionLog) -> None:
     log.append("s", [note(number) for number in range(5)])
-    key = log.events.keyspace.session("s").head
-    true = log.events.head("s")
+    key = log._events.keyspace.session("s").head
+    true = log._events.head("s")
     assert true is not None
     for field, value, problem in (
         ("link", chain.to_text(b"x" * 32), "another link"),
@@ -110,7 +110,7 @@ def test_verification_notices_a_head_that_is_not_where_the_stream_ends(log: Sess
 
 def test_a_head_that_is_no_text_is_reported(log: SessionLog) -> None:
     log.append("s", note())
-    log.client.execute_command("HSET", log.events.keyspace.session("s").head, "link", b"\xff")
+    log.client.execute_command("HSET", log._events.keyspace.session("s").head, "link", b"\xff")
     (problem,) = log.verify("s").problems
     assert "head cannot be read: its field 'link' holds" in problem
 
@@ -136,18 +136,18 @@ class Busy(EventLog):
 @pytest.mark.parametrize("appends", [1, 3, 1000])
 def test_those_who_append_meanwhile_raise_no_alarm(log: SessionLog, appends: int) -> None:
     log.append("s", [note(number) for number in range(20)])
-    busy = Busy(log.client, log.events.keyspace)
+    busy = Busy(log._events.store)
     busy.appends, busy.others = appends, SessionLog(log.client, log.namespace)
-    log.events = busy
+    log._events = busy
     verification = log.verify("s")
     assert verification.ok
     assert verification.revision >= 22
 
 
 def test_a_session_that_begins_meanwhile_raises_no_alarm(log: SessionLog) -> None:
-    busy = Busy(log.client, log.events.keyspace)
+    busy = Busy(log._events.store)
     busy.appends, busy.others = 1, SessionLog(log.client, log.namespace)
-    log.events = busy
+    log._events = busy
     assert log.verify("s").ok
 
 
@@ -173,7 +173,7 @@ class Backwards(EventLog):
 
 def test_time_that_goes_backwards_is_reported(log: SessionLog) -> None:
     log.append("s", [note(), note(), note()])
-    log.events = Backwards(log.client, log.events.keyspace)
+    log._events = Backwards(log._events.store)
     older, of_writer, of_feed = log.verify("s").problems
     assert older.startswith("event 7-2 (custom.note) is older than event ")
     assert of_writer.startswith("event 7-2 (custom.note) has another time than its writer gave it: ")
@@ -191,7 +191,7 @@ def test_an_id_that_no_text_can_be_is_refused_by_whoever_checks(log: SessionLog)
     with pytest.raises(InvalidIdError):
         log.verify("\udcff")
     with pytest.raises(InvalidIdError):
-        list(CheckedEvents(log.events, "\udcff"))
+        list(CheckedEvents(log._events, "\udcff"))
 
 
 def test_a_session_deleted_and_begun_anew_meanwhile_raises_no_alarm(
@@ -232,7 +232,7 @@ class Erasing(EventLog):
 
 def test_content_that_is_erased_meanwhile_raises_no_alarm(log: SessionLog) -> None:
     log.append("s", [note(number) for number in range(20)])
-    erasing = Erasing(log.client, log.events.keyspace)
+    erasing = Erasing(log._events.store)
     erasing.others = SessionLog(log.client, log.namespace)
-    log.events = erasing
+    log._events = erasing
     assert (log.verify("s").problems, log.verify("s").revision) == ((), 21)

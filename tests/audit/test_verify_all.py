@@ -27,7 +27,7 @@ def conversation(log: SessionLog, session_id: str = "s") -> None:
 
 
 def set_head(log: SessionLog, session_id: str, field: str, value: str | None) -> None:
-    key = log.events.keyspace.session(session_id).head
+    key = log._events.keyspace.session(session_id).head
     if value is None:
         log.client.execute_command("HDEL", key, field)
     else:
@@ -97,7 +97,7 @@ def test_a_session_that_the_directory_does_not_list_is_found(log: SessionLog, ru
     for name in ("s", "hidden", "a:events", "we*rd[id]"):
         conversation(log, name)
     for name in ("hidden", "we*rd[id]"):
-        log.client.execute_command("ZREM", log.events.keyspace.session(name).sessions, name)
+        log.client.execute_command("ZREM", log._events.keyspace.session(name).sessions, name)
     found = {one.session_id: one.verification.problems for one in log.verify_all()}
     unlisted = ("the session is not listed in the directory",)
     assert found == {"s": (), "a:events": (), "hidden": unlisted, "we*rd[id]": unlisted}
@@ -111,7 +111,7 @@ def test_a_session_that_the_directory_does_not_list_is_found(log: SessionLog, ru
 @pytest.mark.parametrize("gone", [("events",), ("head",), ("events", "head"), ("events", "head", "sessions")])
 def test_a_session_that_was_taken_away_is_found(log: SessionLog, gone: tuple[str, ...]) -> None:
     conversation(log)
-    keys = log.events.keyspace.session("s")
+    keys = log._events.keyspace.session("s")
     for name in gone:
         log.client.execute_command("DEL", getattr(keys, name))
     (found,) = log.verify_all()
@@ -131,7 +131,7 @@ def test_a_session_that_was_deleted_is_no_problem(log: SessionLog, run: Run) -> 
 def test_a_tombstone_that_was_taken_away_is_a_problem(log: SessionLog) -> None:
     conversation(log)
     log.delete("s")
-    log.client.execute_command("DEL", log.events.keyspace.session("s").tombstones)
+    log.client.execute_command("DEL", log._events.keyspace.session("s").tombstones)
     (found,) = log.verify_all()
     assert (found.session_id, found.verification.ok) == (None, False)
     assert found.verification.problems == ("the feed tells that 's' was deleted at revision 8, no tombstone does",)
@@ -141,7 +141,7 @@ def test_one_bad_session_does_not_end_the_others(log: SessionLog, run: Run) -> N
     names = [f"s{number}" for number in range(8)]
     for name in names:
         conversation(log, name)
-    keys = {name: log.events.keyspace.session(name) for name in names}
+    keys = {name: log._events.keyspace.session(name) for name in names}
     execute = log.client.execute_command
     execute("SET", keys["s0"].events, "junk")
     execute("DEL", keys["s1"].head)
@@ -170,8 +170,8 @@ def test_a_feed_a_directory_or_tombstones_that_are_none_are_told(log: SessionLog
     log.append("gone", note())
     log.delete("gone")
     for name in ("s", "gone"):
-        log.client.execute_command("DEL", getattr(log.events.keyspace.session(name), key))
-        log.client.execute_command("SET", getattr(log.events.keyspace.session(name), key), "junk")
+        log.client.execute_command("DEL", getattr(log._events.keyspace.session(name), key))
+        log.client.execute_command("SET", getattr(log._events.keyspace.session(name), key), "junk")
     assert not all(one.verification.ok for one in log.verify_all())
 
 
@@ -186,8 +186,8 @@ def test_where_scan_is_not_allowed_it_is_told() -> None:
 
 
 def test_thousands_of_sessions_of_one_moment_are_all_listed(log: SessionLog) -> None:
-    keys = [log.events.keyspace.sessions(partition) for partition in range(log.partitions)]
+    keys = [log._events.keyspace.sessions(partition) for partition in range(log.partitions)]
     for number in range(2500):
         log.client.execute_command("ZADD", keys[0], 7 if number % 2 else number, f"s{number}")
-    listed = list(_members(log.events, keys[0]))
+    listed = list(_members(log._events, keys[0]))
     assert sorted(listed) == sorted(b"s%d" % number for number in range(2500))

@@ -84,7 +84,7 @@ def others(value: bytes, neighbour: bytes) -> Iterator[bytes]:
 
 
 def stream_edits(log: SessionLog, key: str, is_feed: bool) -> Iterator[Edit]:
-    found = fetch(log.client, key, "-", "+", MOST)
+    found = fetch(log._events.store, key, "-", "+", MOST)
     entries: list[tuple[bytes, Flat]] = [(id_, list(flat)) for id_, flat in found]
 
     def with_entry(at: int, id_: bytes, flat: Sequence[bytes] | None) -> list[Sequence[Any]]:
@@ -135,7 +135,7 @@ def hash_edits(log: SessionLog, key: str) -> Iterator[Edit]:
 
 
 def all_edits(log: SessionLog) -> list[Edit]:
-    keys = [log.events.keyspace.session(name) for name in ("s", "f", "gone")]
+    keys = [log._events.keyspace.session(name) for name in ("s", "f", "gone")]
     found = [edit for one in keys for edit in (*stream_edits(log, one.events, False), *hash_edits(log, one.head))]
     return [*found, *stream_edits(log, keys[0].feed, True)]
 
@@ -143,7 +143,7 @@ def all_edits(log: SessionLog) -> list[Edit]:
 def _envelopes(log: SessionLog, feed: Sequence[Any]) -> list[Any]:
     found: list[Any] = []
     for id_, flat in feed:
-        one = envelope(log.events.keyspace, 0, id_, flat)
+        one = envelope(log._events.keyspace, 0, id_, flat)
         if one.type == "session.deleted":
             found = [other for other in found if other[0] != one.session_id]
         found.append(one[1:6])
@@ -164,7 +164,7 @@ def seen(log: SessionLog) -> list[Any]:
             return type(error)
 
     # Envelopes of what was deleted since are left out: nothing is there any more that they could be held against.
-    feed = fetch(log.client, log.events.keyspace.feed(0), "-", "+", MOST)
+    feed = fetch(log._events.store, log._events.keyspace.feed(0), "-", "+", MOST)
     readers: list[Callable[[], Any]] = [
         lambda: _envelopes(log, feed),
         lambda: log.sessions(),

@@ -35,7 +35,7 @@ def forged(entries: list[tuple[str, Fields]], revision: int) -> list[tuple[str, 
 
 
 def feed_of(log: SessionLog, session_id: str = "s") -> str:
-    return log.events.keyspace.session(session_id).feed
+    return log._events.keyspace.session(session_id).feed
 
 
 def without_feed(log: SessionLog) -> None:
@@ -50,7 +50,7 @@ def test_a_session_moved_three_years_back_is_a_problem(log: SessionLog, batches:
     for _ in range(batches):
         log.append("s", [note(), note()])
     without_feed(log)
-    keys, moved = log.events.keyspace.session("s"), moved_by(-YEARS_MS, entries_of(log))
+    keys, moved = log._events.keyspace.session("s"), moved_by(-YEARS_MS, entries_of(log))
     put(log, keys.events, moved)
     ms = moved[-1][0].partition("-")[0]
     log.client.execute_command("HSET", keys.head, "ms", ms, "created", moved[0][0].partition("-")[0])
@@ -65,7 +65,7 @@ def test_a_session_moved_by_a_minute_shows_wherever_a_batch_follows(log: Session
     log.append("s", note())
     without_feed(log)
     *first, last = entries_of(log)
-    put(log, log.events.keyspace.session("s").events, [*moved_by(-60_000, first), last])
+    put(log, log._events.keyspace.session("s").events, [*moved_by(-60_000, first), last])
     problems = log.verify("s").problems
     assert any("a time was changed" in problem for problem in problems)
 
@@ -143,7 +143,7 @@ def test_the_lines_that_anchor_prints_are_read_back_by_verify(log: SessionLog, r
     forge_all(log, forged(entries_of(log, "v"), 1), "v")
     without_feed(log)
     assert "broken" in run("verify", "--all", "--expect-file", str(file), exit_code=1).stdout
-    log.events.delete("v")
+    log._events.delete("v")
     run("verify", "--all", "--expect-file", str(file), exit_code=1)
     run("verify", "s", "--expect", "nonsense", exit_code=2)
     file.write_bytes(b"\x9f\xff\x00")
@@ -240,7 +240,7 @@ def test_a_fork_under_an_id_that_was_used_before_says_so(log: SessionLog) -> Non
     log.delete("f")
     log.fork("s", 3, "f")
     assert log.verify("f", feed=True).problems == ()
-    log.client.execute_command("HDEL", log.events.keyspace.session("f").head, "predecessor")
+    log.client.execute_command("HDEL", log._events.keyspace.session("f").head, "predecessor")
     assert len(log.verify("f").problems) == 2
 
 
@@ -259,7 +259,7 @@ def test_a_deletion_that_never_was_is_a_problem(log: SessionLog) -> None:
     envelope = ("session", "s", "id", "1795900000000-5", "type", "session.deleted", "agent", "", "link")
     log.client.execute_command("XADD", feed_of(log), "9999999999999-6", *envelope, last["link"], "facts", "{}")
     assert "the feed tells that the session was deleted at revision 5, its head does not" in log.verify("s").problems
-    key = log.events.keyspace.session("s").head
+    key = log._events.keyspace.session("s").head
     log.client.execute_command("HSET", key, "predecessor", f"1795900000000 5 {last['link'].decode()}")
     assert log.verify("s").problems
 
@@ -272,7 +272,7 @@ def test_an_event_that_the_feed_does_not_tell_of_is_found_where_that_is_asked_fo
     verification = log.verify("s", feed=True)
     (gap,) = [one for one in log.verify_all(feed=True) if one.session_id is None]
     (problem,) = verification.problems
-    missing = log.events.locate("s", 3)
+    missing = log._events.locate("s", 3)
     assert f"the feed does not tell of event {missing}" in problem
     assert "the feed lacks 1 envelopes before" in gap.verification.problems[0]
     assert "1 problem beside them" in run("verify", "--all", "--feed", exit_code=1).stdout
@@ -287,9 +287,9 @@ def test_all_sessions_take_one_pass_over_the_feed_of_each_partition(
     asked: list[str] = []
     fetch = reader.fetch
 
-    def spy(client: Any, key: str, start: str, end: str, count: int, command: bytes = b"XRANGE") -> Any:
+    def spy(store: Any, key: str, start: str, end: str, count: int, command: bytes = b"XRANGE") -> Any:
         asked.extend([key] if command == b"XRANGE" else [])
-        return fetch(client, key, start, end, count, command)
+        return fetch(store, key, start, end, count, command)
 
     monkeypatch.setattr(witness, "fetch", spy)
     assert all(one.verification.ok for one in log.verify_all())
@@ -308,7 +308,7 @@ def test_other_spellings_of_the_same_bytes_are_problems(log: SessionLog) -> None
 
     for field in ("salt", "link"):
         for change in (respelled, lambda text: text + b"=", lambda text: text + b"\n"):
-            log.events.delete("s")
+            log._events.delete("s")
             fill(log, 3)
             tamper(log, 2, lambda fields, field=field, change=change: {**fields, field: change(fields[field])})  # type: ignore[misc]
             assert not log.verify("s").ok, (field, change)
@@ -330,6 +330,6 @@ def test_other_fields_than_an_entry_has_are_a_problem(log: SessionLog, kind: str
         "twice": [*flat[:2], *flat],
     }[kind]
     entries[1] = (entries[1][0], changed)
-    put(log, log.events.keyspace.session("s").events, entries)
+    put(log, log._events.keyspace.session("s").events, entries)
     (problem,) = log.verify("s").problems
     assert ("cannot be read: it has no field b'trace'" if kind == "missing" else "has other fields than") in problem

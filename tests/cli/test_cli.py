@@ -199,7 +199,7 @@ def test_verify_prints_the_link_of_an_intact_session(talk: SessionLog, run: Run)
 
 def test_verify_ends_with_1_when_an_event_was_removed(talk: SessionLog, run: Run, client: Any) -> None:
     removed = next(talk.read("s-42", after=3)).id
-    client.execute_command("XDEL", talk.events.keyspace.session("s-42").events, str(removed))
+    client.execute_command("XDEL", talk._events.keyspace.session("s-42").events, str(removed))
 
     assert "revision 4 is missing" in run("verify", "s-42", exit_code=1).stdout
     assert json.loads(run("verify", "s-42", "--json", exit_code=1).stdout)["ok"] is False

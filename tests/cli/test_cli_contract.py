@@ -126,7 +126,7 @@ def make_group(log: SessionLog) -> str:
         for _ in range(5):
             next(deliveries).ack()
     log.append("s-42", [message(4, "user", "And an umbrella?")])
-    log.client.execute_command("DEL", log.events.keyspace.session("s-42").feed)
+    log.client.execute_command("DEL", log._events.keyspace.session("s-42").feed)
     log.append("s-42", message(5, "assistant", "Not in July."))
     with Subscriber(log, "g") as deliveries, pytest.raises(FeedGapError):
         next(deliveries)

@@ -46,7 +46,7 @@ def lacking(talk: SessionLog) -> SessionLog:
         for _ in range(6):
             next(deliveries).ack()
     talk.append("s-42", [message(4, "user", "And an umbrella?"), message(5, "assistant", "Not in July.")])
-    talk.client.execute_command("DEL", talk.events.keyspace.session("s-42").feed)
+    talk.client.execute_command("DEL", talk._events.keyspace.session("s-42").feed)
     talk.append("s-42", message(6, "user", "Thanks!"))
     with Subscriber(talk, "audit") as deliveries, pytest.raises(FeedGapError):
         next(deliveries)
@@ -71,7 +71,7 @@ def test_lag_and_what_is_in_hand_are_told(talk: SessionLog, run: Run) -> None:
 
 def test_partitions_have_a_line_each(gave_up: SessionLog, run: Run) -> None:
     found = lines(run, "groups", "--partitions")
-    (mine,) = [line for line in found if line["partition"] == gave_up.events.keyspace.partition("s-42")]
+    (mine,) = [line for line in found if line["partition"] == gave_up._events.keyspace.partition("s-42")]
     assert (mine["parked"], mine["checkpoint"].endswith("-6")) == (2, True)
     assert len(run("groups", "--partitions").stdout.splitlines()) > len(found)
 

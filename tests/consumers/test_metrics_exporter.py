@@ -18,8 +18,8 @@ import pytest
 from strands.hooks import HookRegistry
 
 from strands_session_log import SessionLog, Subscriber, events
-from strands_session_log.event_log.connection import connection_to
 from strands_session_log.instrumentation import set_hooks
+from strands_session_log.server.routing import connection_to
 from strands_session_log_consumers.metrics.service import Exporter
 from strands_session_log_consumers.metrics.settings import Settings
 from support import ValkeyliteServer, talking, troubles
@@ -308,7 +308,7 @@ def test_what_is_no_envelope_or_has_odd_facts_holds_up_no_counting(
     with exporter() as running:
         running.wait_until_ready()
         notes(session_log, 5)
-        keys = session_log.events.keyspace.session("s-0")
+        keys = session_log._events.keyspace.session("s-0")
         for fields in (
             ("field", b"\xff"),
             ("session", "s-0", "id", "1-1", "type", "x", "agent", "", "link", "", "facts", "{"),
@@ -326,7 +326,7 @@ def test_what_somebody_else_writes_to_the_feed_is_counted_apart_and_no_event_bes
     session_log: SessionLog, exporter: Callable[..., ExporterProcess]
 ) -> None:
     notes(session_log, 1)
-    keys, partition = session_log.events.keyspace.session("s-0"), session_log.events.keyspace.partition("s-0")
+    keys, partition = session_log._events.keyspace.session("s-0"), session_log._events.keyspace.partition("s-0")
     with connection_to(session_log.client, keys.feed) as node:
         known = node.execute_command("XRANGE", keys.feed, "-", "+")[0][1]
     junk = [
@@ -339,7 +339,7 @@ def test_what_somebody_else_writes_to_the_feed_is_counted_apart_and_no_event_bes
         running.wait_until_ready()
         for number, changed in enumerate(junk, 2):
             flat = [part for pair in {**known, **changed}.items() for part in pair]
-            ms = session_log.events.clock(keys.feed)
+            ms = session_log._events.clock(keys.feed)
             session_log.client.execute_command("XADD", keys.feed, f"{ms}-{2 * number - 2}", *flat)
             session_log.client.execute_command("INCRBY", keys.position, 1)
             session_log.append("s-0", events.Custom("custom.note", {"number": number}))

@@ -41,7 +41,7 @@ def test_eight_processes_append_200_notes_each_and_none_is_lost_doubled_or_out_o
 
 
 def feed_of(log: SessionLog, session_id: str) -> list[str]:
-    keyspace = log.events.keyspace
+    keyspace = log._events.keyspace
     reply = log.client.execute_command("XRANGE", keyspace.feed(keyspace.partition(session_id)), "-", "+")
     assert [EventId.parse(entry_id).revision for entry_id, _ in reply] == list(range(1, len(reply) + 1))
     return [fields[b"id"].decode() for _, fields in reply]

@@ -65,7 +65,7 @@ def test_durable_appends_find_the_new_primary_after_a_failover() -> None:
     with Cluster(replicas=1, cluster_node_timeout="500") as cluster:
         log = SessionLog(cluster.client(), durability="fsync", retry_for=60)
         log.append("s", note())
-        cluster.node_for(log.events.keyspace.session("s").head).kill()
+        cluster.node_for(log._events.keyspace.session("s").head).kill()
         log.append("s", note())
         assert log.verify("s").ok
 

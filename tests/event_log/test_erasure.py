@@ -13,8 +13,8 @@ from strands import Agent
 
 from strands_session_log import SessionLog, ValkeySessionManager, errors, events
 from strands_session_log.event_log import eraser
-from strands_session_log.event_log.connection import connection_to
 from strands_session_log.ids import EventId
+from strands_session_log.server.routing import connection_to
 from strands_session_log.testing.model import ScriptedModel
 from support import wait_until
 from support.clients import client_of
@@ -35,7 +35,7 @@ def test_no_key_of_the_server_holds_what_was_erased(tcp_server: Server) -> None:
     agent(f"My password is {SECRET}.")
     secret = SECRET.encode()
     holders = {key for key in client_of(log).scan_iter() if secret in client_of(log).dump(key)}
-    assert holders == {log.events.keyspace.session("s").events.encode()}
+    assert holders == {log._events.keyspace.session("s").events.encode()}
     found = [one.id for one in log.read("s") if SECRET in str(one.event.data)]
     log.erase("s", found, "a password")
     assert not [key for key in client_of(log).scan_iter() if secret in client_of(log).dump(key)]
@@ -144,7 +144,7 @@ def test_erasers_at_once_take_turns(session_log: SessionLog, make_client: Callab
     assert erased(session_log) == list(range(1, 91)) + list(range(101, 201))
     named = [id_ for one in session_log.read("s", types="payload.erased") for id_ in one.event.data["erased"]]
     assert sorted(map(EventId.parse, named)) == [*ids[:90], *ids[100:]]
-    head = session_log.events.keyspace.session("s").head
+    head = session_log._events.keyspace.session("s").head
     assert session_log.client.execute_command("HGET", head, "erased") == b"1-90,101-200"
     assert session_log.verify("s").ok
 
@@ -163,7 +163,7 @@ def test_a_session_deleted_during_its_erasure_stays_deleted(session_log: Session
     with pytest.raises((errors.SessionNotFoundError, errors.RevisionNotFoundError)):
         session_log.erase("s", ids[50], "why", progress=delete)
     assert numbers(session_log) == (list(range(60)) if begins_anew else [])
-    assert not exists(session_log, session_log.events.keyspace.session("s").rewrite)
+    assert not exists(session_log, session_log._events.keyspace.session("s").rewrite)
     assert not begins_anew or session_log.verify("s").ok
 
 
@@ -190,8 +190,8 @@ def test_a_session_replaced_before_the_first_step_is_left_alone(
 
 def test_what_was_tampered_with_can_be_erased_and_still_shows(session_log: SessionLog) -> None:
     ids = fill(session_log, 3)
-    key = session_log.events.keyspace.session("s").events
-    entries = list(session_log.events.entries("s"))
+    key = session_log._events.keyspace.session("s").events
+    entries = list(session_log._events.entries("s"))
     session_log.client.execute_command("DEL", key)
     for number, (id_, fields) in enumerate(entries):
         changed = {**fields, b"salt": b"*", b"body": SECRET.encode()} if number == 1 else fields
@@ -214,7 +214,7 @@ def test_a_reader_that_waits_at_the_end_is_told_of_the_erasure_and_goes_on(
     session_log: SessionLog, make_client: Callable[..., Any]
 ) -> None:
     ids = fill(session_log, 300)
-    client, key, seen = make_client(), session_log.events.keyspace.session("s").events, list[bytes]()
+    client, key, seen = make_client(), session_log._events.keyspace.session("s").events, list[bytes]()
 
     def follow() -> None:
         last: Any = str(ids[-1])
@@ -245,7 +245,7 @@ def test_a_state_that_was_folded_before_the_erasure_catches_up_with_it(session_l
     session_log.append("s", events.AgentUpdated({"state": {"secret": SECRET}}, "default"))
     before = session_log.state("s")
     session_log.erase("s", [2, 3], "why")
-    caught_up = session_log.replay.catch_up("s", before)
+    caught_up = session_log._replay.catch_up("s", before)
     assert SECRET in str(before)
     assert SECRET not in str(caught_up)
     assert caught_up == session_log.state("s")

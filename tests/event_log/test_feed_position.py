@@ -19,7 +19,7 @@ def note() -> events.Event:
 
 
 def keys_of(log: SessionLog) -> SessionKeys:
-    return log.events.keyspace.session("s")
+    return log._events.keyspace.session("s")
 
 
 def feed(log: SessionLog) -> list[EventId]:

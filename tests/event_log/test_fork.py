@@ -10,7 +10,7 @@ from strands import Agent
 from strands_session_log import SessionLog, ValkeySessionManager, errors, events
 from strands_session_log.event_log import forker
 from strands_session_log.ids import EventId
-from strands_session_log.server.border import text
+from strands_session_log.server import text
 from strands_session_log.testing.model import ScriptedModel
 from support.erasing import SECRET, fill, note
 from support.strands_agents import add, call, make_agent
@@ -26,12 +26,12 @@ def texts(agent: Any) -> list[str]:
 
 
 def head(log: SessionLog, session_id: str) -> dict[str, str]:
-    found = log.client.execute_command("HGETALL", log.events.keyspace.session(session_id).head)
+    found = log.client.execute_command("HGETALL", log._events.keyspace.session(session_id).head)
     return {text(name): text(value) for name, value in found.items()}
 
 
 def set_head(log: SessionLog, session_id: str, **fields: str | None) -> None:
-    key = log.events.keyspace.session(session_id).head
+    key = log._events.keyspace.session(session_id).head
     for name, value in fields.items():
         log.client.execute_command(*(("HDEL", key, name) if value is None else ("HSET", key, name, value)))
 
@@ -104,7 +104,7 @@ def test_indices_taken_in_the_copy_stay_taken_and_its_fences_hold(session_log: S
 def test_consumers_are_told_of_the_fork_and_not_of_what_it_copied(session_log: SessionLog) -> None:
     fill(session_log, 3)
     session_log.fork("s", 2, "f")
-    feed = session_log.events.keyspace.session("f").feed
+    feed = session_log._events.keyspace.session("f").feed
     entries = session_log.client.execute_command("XRANGE", feed, "-", "+")
     told = [{text(name): text(value) for name, value in fields.items()} for _, fields in entries]
     mine = [one for one in told if one["session"] == "f"]
@@ -333,7 +333,7 @@ def test_an_event_of_a_fork_that_tells_of_another_origin_is_reported(session_log
 def test_a_parent_with_another_history_is_reported(session_log: SessionLog) -> None:
     fill(session_log, 3)
     session_log.fork("s", 2, "f")
-    keys = session_log.events.keyspace.session("s")
+    keys = session_log._events.keyspace.session("s")
     session_log.client.execute_command("DEL", keys.events, keys.head)
     fill(session_log, 3)
     (problem,) = session_log.verify("f").problems
@@ -360,8 +360,8 @@ def test_a_fork_under_the_id_of_its_deleted_grandparent_is_intact(session_log: S
 
 def copy(log: SessionLog, session_id: str, into: str) -> None:
     """What an administrator of the server could do."""
-    keys = log.events.keyspace.session(into)
-    for id_, fields in log.events.entries(session_id):
+    keys = log._events.keyspace.session(into)
+    for id_, fields in log._events.entries(session_id):
         log.client.execute_command("XADD", keys.events, id_, *(part for pair in fields.items() for part in pair))
     set_head(log, into, **head(log, session_id))
     log.client.execute_command("ZADD", keys.sessions, 0, into)

@@ -115,9 +115,9 @@ def test_resuming_tells_what_became_of_the_snapshot(
     with SessionLog(make_client(), namespace, snapshots=SMALL) as log:
         log.append("s", [events.AgentCreated({"agent_id": "a"}, "a"), *(note(number) for number in range(20))])
         log.state("s")
-        log.replay.settle()
+        log._replay.settle()
         log.state("s")
-        key = log.events.keyspace.session("s").snapshot
+        key = log._events.keyspace.session("s").snapshot
         point = log.client.execute_command("HGET", key, "points").split()[-1]
         log.client.execute_command("HSET", key, b"point:" + point, "spoilt")
         log.state("s")
@@ -141,8 +141,8 @@ def test_a_snapshot_that_is_saved_tells_its_size(make_client: Callable[..., Any]
     with SessionLog(make_client(), namespace, snapshots=SMALL) as log:
         log.append("s", [events.AgentCreated({"agent_id": "a"}, "a"), *(note(number) for number in range(20))])
         log.state("s")
-        log.replay.settle()
-        assert [saved.bytes for saved in told.of(SnapshotSaved)] == [log.replay.saved_bytes]
+        log._replay.settle()
+        assert [saved.bytes for saved in told.of(SnapshotSaved)] == [log._replay.saved_bytes]
 
 
 @pytest.mark.faults
@@ -291,7 +291,7 @@ def test_a_subscription_tells_what_becomes_of_its_deliveries(session_log: Sessio
 
 def test_trimming_the_feed_is_told(session_log: SessionLog, told: Told) -> None:
     session_log.append("s", [note(number) for number in range(10)])
-    log = session_log.events
+    log = session_log._events
     log.retention = FeedRetention(keep=0, max_length=4)
     log.trim_feed(log.keyspace.partition("s"), exactly=True)
     assert sum(trimmed.events for trimmed in told.of(instrumentation.FeedTrimmed)) >= 6

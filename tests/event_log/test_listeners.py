@@ -21,7 +21,7 @@ def test_every_listener_hears_of_every_append_though_another_fails(
     def fail(session_id: str, revision: int) -> None:
         raise RuntimeError("not mine")
 
-    log.events.on_append[:0] = [fail, lambda *told: heard.append(told)]
+    log._events.on_append[:0] = [fail, lambda *told: heard.append(told)]
     with caplog.at_level(logging.WARNING):
         log.append("s", [NOTE, events.Custom("custom.note", {})])
         log.fork("s", 1, "fork")
@@ -39,7 +39,7 @@ def test_a_feed_is_trimmed_in_passing_by_a_thread_that_says_so(
         trimmed.set()
 
     monkeypatch.setattr(random, "random", lambda: 0.0)
-    monkeypatch.setattr(log.events, "trim_feed", trim)
+    monkeypatch.setattr(log._events, "trim_feed", trim)
     log.append("s", NOTE)
     assert trimmed.wait(5)
     assert names == ["session-log-trimming"]

@@ -23,7 +23,7 @@ def test_a_tombstone_says_what_was_deleted_when_by_whom_and_why_and_nothing_that
     (tombstone,) = log.tombstones("s")
     assert tombstone == Tombstone("s", 2, last.link, first.link, tombstone.deleted_at, "ada", "asked for")
     assert abs((tombstone.deleted_at - last.id.time).total_seconds()) < 60
-    keys = log.events.keyspace.session("s")
+    keys = log._events.keyspace.session("s")
     stored = [
         log.client.execute_command("HGETALL", keys.tombstones),
         log.client.execute_command("XRANGE", keys.feed, "-", "+"),
@@ -47,7 +47,7 @@ def test_a_session_begun_anew_names_the_one_before_it(log: SessionLog) -> None:
     log.delete("s")
     log.append("s", note())
     (tombstone,) = log.tombstones("s")
-    head = log.client.execute_command("HGET", log.events.keyspace.session("s").head, "predecessor")
+    head = log.client.execute_command("HGET", log._events.keyspace.session("s").head, "predecessor")
     found = head.decode() if isinstance(head, bytes) else head
     assert found.split()[1:] == ["1", link]
     assert log.verify("s").ok
@@ -70,7 +70,7 @@ def test_a_reduced_tombstone_holds_hashes_and_still_finds_its_session(log: Sessi
     personal = {name: getattr(after, name) for name in ("session_id", "by", "reason")}
     assert after == replace(before, **personal)
     assert {text.split(":")[0] for text in personal.values()} == {"sha256"}
-    stored = str(log.client.execute_command("HGETALL", log.events.keyspace.session("ada@example.com").tombstones))
+    stored = str(log.client.execute_command("HGETALL", log._events.keyspace.session("ada@example.com").tombstones))
     assert not any(text in stored for text in ("ada@", "Ada asked", "Grace"))
     with pytest.raises(errors.SessionNotFoundError):
         log.reduce_tombstone("nobody")
@@ -93,8 +93,8 @@ def test_tombstones_are_bounded_however_many_sessions_are_deleted(
     monkeypatch.setattr(deleter, "KEPT_MS", -1)
     log.append("last", note())
     log.delete("last")
-    partition = log.events.keyspace.partition("last")
-    here = log.client.execute_command("HLEN", log.events.keyspace.tombstones(partition))
+    partition = log._events.keyspace.partition("last")
+    here = log.client.execute_command("HLEN", log._events.keyspace.tombstones(partition))
     assert here <= 5
     assert [one.session_id for one in log.tombstones("last")] == ["last"]
 
@@ -102,7 +102,7 @@ def test_tombstones_are_bounded_however_many_sessions_are_deleted(
 def test_beyond_the_upper_bound_even_young_tombstones_go(log: SessionLog, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(deleter, "KEPT", 2)
     monkeypatch.setattr(deleter, "MOST", 3)
-    one_partition = [name for name in map(str, range(400)) if log.events.keyspace.partition(name) == 0][:10]
+    one_partition = [name for name in map(str, range(400)) if log._events.keyspace.partition(name) == 0][:10]
     for name in one_partition:
         log.append(name, note())
         log.delete(name)
@@ -112,7 +112,7 @@ def test_beyond_the_upper_bound_even_young_tombstones_go(log: SessionLog, monkey
 def test_junk_among_tombstones_is_passed_over(log: SessionLog) -> None:
     log.append("s", note())
     log.delete("s")
-    key = log.events.keyspace.session("s").tombstones
+    key = log._events.keyspace.session("s").tombstones
     for number, junk in enumerate(("", "[", "7", "[7]", '[{"revision": "x"}]', '[{"deleted": 1e300}]', b"\xff")):
         log.client.execute_command("HSET", key, f"junk{number}", junk)
     huge = {"revision": 1, "link": "", "first": "", "deleted": 10**17}

@@ -56,7 +56,7 @@ def test_of_two_processes_running_one_agent_the_second_to_write_is_refused(
 
 
 def keys_of(log: SessionLog) -> list[Any]:
-    keys = log.events.keyspace.session("s")
+    keys = log._events.keyspace.session("s")
     return [keys.events, keys.head, keys.feed, keys.sessions]
 
 
@@ -105,7 +105,7 @@ def test_a_repository_call_that_failed_leaves_nothing_behind(
         raise errors.OutOfMemoryError("full")
 
     with monkeypatch.context() as without_memory:
-        without_memory.setattr(session_log.events, "append", full)
+        without_memory.setattr(session_log._events, "append", full)
         with pytest.raises(SessionException, match="full"):
             manager.create_message("s", "default", said(2, "note"))
     manager.create_message("s", "default", said(2, "note"))
@@ -122,7 +122,7 @@ def test_an_agent_goes_on_without_what_was_deleted_with_its_session(session_log:
     manager.create_agent("s", SessionAgent("default", {}, {}))
     agent("Second")
     assert make_agent(session_log).messages == agent.messages[2:]
-    assert "First" not in str(list(session_log.events.entries("s")))
+    assert "First" not in str(list(session_log._events.entries("s")))
     assert session_log.verify("s").ok
 
 
@@ -134,7 +134,7 @@ def test_a_batch_about_a_thousand_agents_lands_whole(session_log: SessionLog) ->
 
 def test_appending_goes_on_after_the_newest_envelope_of_the_feed_was_deleted(session_log: SessionLog) -> None:
     session_log.append("s", events.Custom("custom.note", {}))
-    keyspace = session_log.events.keyspace
+    keyspace = session_log._events.keyspace
     feed = keyspace.feed(keyspace.partition("s"))
     session_log.client.execute_command("XADD", feed, "99999999999999-7", "session", "x")
     session_log.client.execute_command("XDEL", feed, "99999999999999-7")

@@ -66,9 +66,9 @@ def operations(log: SessionLog) -> dict[str, Callable[[], Any]]:
         "sessions": log.sessions,
         "erase": lambda: log.erase("s", 1, "why"),
         "fork": lambda: log.fork("s", 1, "f"),
-        "delete": lambda: log.events.delete("t"),
+        "delete": lambda: log._events.delete("t"),
         "groups": log.groups,
-        "trim": lambda: log.events.trim_feed(0),
+        "trim": lambda: log._events.trim_feed(0),
         "servers": log.servers,
     }
 
@@ -137,7 +137,7 @@ def test_a_node_of_a_cluster_that_stands_still_holds_no_call() -> None:
     with Cluster(cluster_node_timeout="60000") as cluster:
         log = SessionLog(cluster.client(socket_timeout=60), retry_for=RETRY_FOR)
         log.append("s", note(0))
-        node = cluster.node_for(log.events.keyspace.session("s").head)
+        node = cluster.node_for(log._events.keyspace.session("s").head)
         node.pause()
         try:
             for call in (lambda: log.append("s", note(1)), lambda: log.state("s")):
@@ -152,7 +152,7 @@ def test_a_slot_that_two_nodes_send_each_other_is_waited_out_and_told() -> None:
     """As during a slow migration: the client gives up after 16 redirections, half a second."""
     with Cluster() as cluster:
         log = SessionLog(cluster.client(socket_timeout=5), retry_for=0.3)
-        key = log.events.keyspace.session("s").head
+        key = log._events.keyspace.session("s").head
         source = cluster.node_for(key)
         target = next(node for node in cluster.nodes if node is not source)
         slot = source.execute("CLUSTER", "KEYSLOT", key)

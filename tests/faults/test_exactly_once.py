@@ -83,7 +83,7 @@ def test_a_server_that_stalls_for_a_second_stores_nothing_twice(tcp_server: Serv
 def test_a_cluster_client_that_repeats_writes_by_itself_stores_nothing_twice(cluster: Cluster) -> None:
     log = SessionLog(cluster.client(socket_timeout=0.25))
     log.append("s", note(0))
-    node = cluster.node_for(log.events.keyspace.session("s").head)
+    node = cluster.node_for(log._events.keyspace.session("s").head)
     for number in (1, 2):
         node.pause()
         Timer(0.8, node.resume).start()

@@ -42,7 +42,7 @@ def keys_of(log: SessionLog, session_id: str) -> list[str]:
 
 def notes(log: SessionLog, session_id: str = "s") -> list[str]:
     """The forks a session's head tells of."""
-    found = log.client.execute_command("HGET", log.events.keyspace.session(session_id).head, "forks") or b""
+    found = log.client.execute_command("HGET", log._events.keyspace.session(session_id).head, "forks") or b""
     return [line.split()[-1] for line in found.decode().splitlines()]
 
 
@@ -279,7 +279,7 @@ def test_without_memory_no_fork_is_made_and_nothing_is_harmed(log: SessionLog, t
 
 def test_a_feed_that_is_none_leaves_no_half_a_fork(log: SessionLog, tcp_server: Server) -> None:
     fill(log, 5)
-    keys = log.events.keyspace.session("f")
+    keys = log._events.keyspace.session("f")
     tcp_server.execute("SET", keys.feed, "no feed")
     with pytest.raises(errors.CorruptKeyError, match=r"feed.*not a stream"):
         log.fork("s", None, "f")

@@ -71,7 +71,7 @@ def append_raw(log: SessionLog, session: str, type_: str, data: Any) -> None:
     """Write what no encoder would let through, with everything else as it should be."""
     agent = "" if type_.startswith(("session.", "payload.")) else "g" if type_.startswith("multi") else "default"
     valid = encode(Event.known[type_](SHAPES.get(type_, {}), agent))
-    log.events.append(session, [valid._replace(body=text_of(data), message_index=None)])
+    log._events.append(session, [valid._replace(body=text_of(data), message_index=None)])
 
 
 def text_of(data: Any) -> bytes:

@@ -12,11 +12,11 @@ import orjson
 import pytest
 
 from strands_session_log import SessionLog, Subscriber, ValkeyStorage, errors
-from strands_session_log.event_log import Durability
-from strands_session_log.event_log.connection import connection_to
 from strands_session_log.event_log.deleter import Deleter
 from strands_session_log.ids import EventId
 from strands_session_log.keys import config_key
+from strands_session_log.server import Store
+from strands_session_log.server.routing import connection_to
 from support import wait_until
 from support.clients import Client
 from support.command_line import runner
@@ -53,13 +53,13 @@ def test_sessions_are_listed_once_and_in_order_whatever_else_stands_in_the_direc
     sessions: SessionLog, client: Client, score: str
 ) -> None:
     for partition in range(2):
-        key = sessions.events.keyspace.sessions(partition)
+        key = sessions._events.keyspace.sessions(partition)
         foreign = [b"\xff%d" % number for number in range(400)] + [b"", b"a\nb", b"x" * 300, b"nobody"]
         client.zadd(key, dict.fromkeys(foreign, score))
     assert [info.session_id for info in sessions.sessions(limit=5)] == NAMES[:-6:-1]
     for size in (1, 5, 100):
         assert paged(sessions, size) == NAMES[::-1]
-    assert [name for name in sessions.events.session_ids() if name in NAMES] == NAMES[::-1]
+    assert [name for name in sessions._events.session_ids() if name in NAMES] == NAMES[::-1]
 
 
 @pytest.mark.parametrize("score", ["inf", "-inf", "1e300", "-5"])
@@ -67,7 +67,7 @@ def test_sessions_whose_scores_are_no_times_are_still_listed_once(
     sessions: SessionLog, client: Client, score: str
 ) -> None:
     for name in NAMES[3:9]:
-        client.zadd(sessions.events.keyspace.session(name).sessions, {name: score})
+        client.zadd(sessions._events.keyspace.session(name).sessions, {name: score})
     for size in (1, 2, 5, 100):
         assert sorted(paged(sessions, size)) == NAMES
     assert [name for name in paged(sessions, 4) if name not in NAMES[3:9]] == [*NAMES[:8:-1], *NAMES[2::-1]]
@@ -76,9 +76,9 @@ def test_sessions_whose_scores_are_no_times_are_still_listed_once(
 def test_a_session_with_a_damaged_head_is_not_listed_and_is_verified_all_the_same(
     sessions: SessionLog, client: Client, server_url: str
 ) -> None:
-    client.hset(sessions.events.keyspace.session("s03").head, "revision", "junk")
-    client.delete(sessions.events.keyspace.session("s05").head)
-    client.set(sessions.events.keyspace.session("s05").head, b"\xff")
+    client.hset(sessions._events.keyspace.session("s03").head, "revision", "junk")
+    client.delete(sessions._events.keyspace.session("s05").head)
+    client.set(sessions._events.keyspace.session("s05").head, b"\xff")
     whole = [name for name in reversed(NAMES) if name not in ("s03", "s05")]
     assert [info.session_id for info in sessions.sessions()] == whole
     told = runner(server_url, sessions.namespace)(
@@ -91,15 +91,15 @@ def test_a_session_with_a_damaged_head_is_not_listed_and_is_verified_all_the_sam
 
 
 def test_what_cannot_be_read_of_a_session_can_be_deleted(sessions: SessionLog, client: Client) -> None:
-    for name, key in zip(NAMES, sessions.events.keyspace.session("x")._fields, strict=False):
+    for name, key in zip(NAMES, sessions._events.keyspace.session("x")._fields, strict=False):
         if key not in ("feed", "sessions", "position", "tombstones", "texts"):
-            client.set(getattr(sessions.events.keyspace.session(name), key), b"\xff")
+            client.set(getattr(sessions._events.keyspace.session(name), key), b"\xff")
             sessions.delete(name)
     assert sorted(paged(sessions, 100)) == NAMES[6:]
 
 
 def test_nothing_is_deleted_where_no_tombstone_can_be_left(sessions: SessionLog, client: Client) -> None:
-    key = sessions.events.keyspace.session(NAMES[0]).tombstones
+    key = sessions._events.keyspace.session(NAMES[0]).tombstones
     client.set(key, "junk")
     with pytest.raises(errors.CorruptKeyError, match=r"a string, not a hash; .* or delete the key") as caught:
         sessions.delete(NAMES[0])
@@ -108,7 +108,7 @@ def test_nothing_is_deleted_where_no_tombstone_can_be_left(sessions: SessionLog,
 
 
 def test_tombstones_that_are_none_are_named_by_whoever_asks_for_them(sessions: SessionLog, client: Client) -> None:
-    key = sessions.events.keyspace.session(NAMES[0]).tombstones
+    key = sessions._events.keyspace.session(NAMES[0]).tombstones
     client.set(key, "junk")
     calls: list[Callable[[], object]] = [
         lambda: list(sessions.tombstones(NAMES[0])),
@@ -125,7 +125,7 @@ def test_a_tombstone_that_others_change_all_the_time_is_not_said_to_be_gone(log:
     log.append("s", note(1))
     log.delete("s")
     with pytest.raises(errors.ContentionError):
-        Deleter(_Changing(client), log.events.keyspace, Durability.memory(), 1.0).reduce("s")
+        Deleter(Store(_Changing(client), log._events.keyspace, 1.0)).reduce("s")
 
 
 class _Changing:
@@ -146,10 +146,10 @@ class _Changing:
 
 
 def test_a_feed_or_a_group_that_is_none_is_named_by_whoever_asks_for_it(sessions: SessionLog, client: Client) -> None:
-    keyspace = sessions.events.keyspace
+    keyspace = sessions._events.keyspace
     of_group = keyspace.group(0, "g")
     calls: dict[str, Callable[[], object]] = {
-        keyspace.feed(0): lambda: sessions.events.trim_feed(0),
+        keyspace.feed(0): lambda: sessions._events.trim_feed(0),
         of_group.group: lambda: sessions.settle_gaps("g", "skip"),
         of_group.parked: lambda: list(sessions.parked("g")),
     }
@@ -164,7 +164,7 @@ def test_a_feed_or_a_group_that_is_none_is_named_by_whoever_asks_for_it(sessions
 
 
 def test_a_directory_that_is_none_is_named_with_a_cure(sessions: SessionLog, client: Client) -> None:
-    key = sessions.events.keyspace.sessions(1)
+    key = sessions._events.keyspace.sessions(1)
     client.set(key, "junk")
     for call in (sessions.sessions, lambda: sessions.count_sessions(datetime(2020, 1, 1, tzinfo=timezone.utc))):
         with pytest.raises(errors.CorruptKeyError, match=r"a string, not a zset; restore it from a backup") as caught:
@@ -199,7 +199,7 @@ def test_who_finds_the_namespace_laid_out_anew_makes_no_session_that_nobody_find
     for make in calls:
         with pytest.raises(errors.NamespaceMismatchError):
             make()
-    assert client.exists(log.events.keyspace.session("f").head) == 0
+    assert client.exists(log._events.keyspace.session("f").head) == 0
 
 
 @pytest.mark.parametrize("field", ["partitions", "format"])
@@ -227,10 +227,10 @@ def test_a_config_that_is_no_hash_is_named(client: Client, namespace: str) -> No
 
 def test_ranges_of_a_trillion_erased_events_take_no_longer_than_those_of_one(log: SessionLog, client: Client) -> None:
     ids = fill(log, 5)
-    client.hset(log.events.keyspace.session("s").head, "erased", "1-999999999999")
+    client.hset(log._events.keyspace.session("s").head, "erased", "1-999999999999")
     assert log.erase("s", ids[1], "asked for") is not None
     assert log.fork("s", None, "fork") is not None
-    head = log.events.keyspace.session("fork").head
+    head = log._events.keyspace.session("fork").head
     assert client.hget(head, "erased") == b"1-6"
 
 
@@ -239,7 +239,7 @@ def test_an_erasure_does_not_wait_for_a_rewrite_that_no_erasure_has_begun(
     log: SessionLog, client: Client, seconds: int | None
 ) -> None:
     ids = fill(log, 5)
-    key = log.events.keyspace.session("s").rewrite
+    key = log._events.keyspace.session("s").rewrite
     client.xadd(key, {"foreign": "entry"})
     if seconds:
         client.expire(key, seconds)
@@ -252,7 +252,7 @@ def test_an_erasure_does_not_wait_for_a_rewrite_that_no_erasure_has_begun(
 
 def test_an_erasure_says_when_it_cannot_know_the_forks(log: SessionLog, client: Client) -> None:
     ids = fill(log, 5)
-    client.hset(log.events.keyspace.session("s").head, "forks", "junk")
+    client.hset(log._events.keyspace.session("s").head, "forks", "junk")
     with pytest.raises(errors.CorruptKeyError, match="'forks' holds b'junk'"):
         log.erase("s", ids[1], "asked for")
 
@@ -260,7 +260,7 @@ def test_an_erasure_says_when_it_cannot_know_the_forks(log: SessionLog, client: 
 @pytest.mark.parametrize("counter", ["-5", "junk", str(10**15), "9223372036854775807"])
 def test_an_append_heals_a_feed_position_that_is_none(log: SessionLog, client: Client, counter: str) -> None:
     """With an empty feed, too, of which nothing tells where it goes on."""
-    keys = log.events.keyspace.session("s")
+    keys = log._events.keyspace.session("s")
     for feed_is_gone in (False, True):
         client.set(keys.position, counter)
         if feed_is_gone:
@@ -275,8 +275,8 @@ def test_what_nothing_can_follow_is_refused_before_anything_is_written(
     log: SessionLog, client: Client, last: str
 ) -> None:
     ids = fill(log, 5)
-    keys = log.events.keyspace.session("s")
-    fork = next(name for name in NAMES if log.events.keyspace.session(name).feed == keys.feed)
+    keys = log._events.keyspace.session("s")
+    fork = next(name for name in NAMES if log._events.keyspace.session(name).feed == keys.feed)
     client.execute_command("XADD", keys.feed, last, "foreign", "entry")
     calls: list[Callable[[], object]] = [
         lambda: log.append("s", note(6)),
@@ -293,10 +293,10 @@ def test_what_nothing_can_follow_is_refused_before_anything_is_written(
 
 def test_a_search_for_a_revision_ends_where_the_events_end_beyond_all_clocks(log: SessionLog, client: Client) -> None:
     fill(log, 5)
-    key = log.events.keyspace.session("s").events
+    key = log._events.keyspace.session("s").events
     client.execute_command("XADD", key, "18446744073709551615-6", "foreign", "entry")
     with pytest.raises(errors.CorruptKeyError, match="ends with the entry 18446744073709551615-6") as caught:
-        log.events.locate("s", 3)
+        log._events.locate("s", 3)
     assert caught.value.key == key
 
 
@@ -304,8 +304,8 @@ def test_a_tail_of_a_damaged_session_does_not_end_those_of_others(log: SessionLo
     fill(log, 2)
     log.append("other", note(1))
     with log.tail("s", after="now") as damaged, log.tail("other", after="now") as other:
-        client.hset(log.events.keyspace.session("s").head, "link", b"\xff")
-        key = log.events.keyspace.session("s").head
+        client.hset(log._events.keyspace.session("s").head, "link", b"\xff")
+        key = log._events.keyspace.session("s").head
         looks = _looks(client, key)
         wait_until(lambda: _looks(client, key) > looks + 1, "two looks at the heads")
         log.append("other", note(2))
@@ -315,7 +315,7 @@ def test_a_tail_of_a_damaged_session_does_not_end_those_of_others(log: SessionLo
 
 def test_foreign_pieces_do_not_end_a_live_tail(log: SessionLog, client: Client) -> None:
     fill(log, 2)
-    live = log.events.keyspace.session("s").live
+    live = log._events.keyspace.session("s").live
     client.xadd(live, {"foreign": "piece"})
     piece = {"kind": "text", "agent": "a", "message": "m", "sequence": 1, "block": 0, "tool_use_id": "", "text": "Hi"}
     client.xadd(live, {**piece, "revision": 2})
@@ -327,7 +327,7 @@ def test_a_listing_is_whole_whatever_else_stands_in_it(log: SessionLog, client: 
     storage = ValkeyStorage(log)
     for key in ("a/1", "a/2", "b/1"):
         asyncio.run(storage.write(key, b""))
-    client.zadd(log.events.keyspace.stored("a/1").listing, {b"zzz": -1, b"aaa": 7, b"\xff": 0})
+    client.zadd(log._events.keyspace.stored("a/1").listing, {b"zzz": -1, b"aaa": 7, b"\xff": 0})
     assert asyncio.run(storage.list("a/")) == ["a/1", "a/2"]
     assert asyncio.run(storage.list()) == ["a/1", "a/2", "aaa", "b/1", "zzz"]
 

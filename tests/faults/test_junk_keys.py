@@ -56,7 +56,7 @@ class World:
         self.log = SessionLog(self.user, self.namespace, partitions=1, retry_for=1.0)
         self.run: Run = runner(url, self.namespace)
         self._make()
-        keys = self.log.events.keyspace
+        keys = self.log._events.keyspace
         stored = keys.stored("key")
         self.keys: Mapping[str, str] = {
             **keys.session("s")._asdict(),
@@ -76,8 +76,8 @@ class World:
         log.erase("s", 4, "asked for")
         log.fork("s", None, "child")
         log.append("n", [message(0, "user", "Hello?"), message(1, "assistant", "Hello.")])
-        log.replay.settle()
-        live, head = log.events.keyspace.session("s").live, log.events.head("s")
+        log._replay.settle()
+        live, head = log._events.keyspace.session("s").live, log._events.head("s")
         assert head is not None
         piece = ("kind", "text", "agent", "default", "message", "m", "sequence", "1", "block", "0", "tool_use_id", "")
         for text in ("A", "B"):

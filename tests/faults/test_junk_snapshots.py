@@ -50,7 +50,7 @@ def log(make_client: Callable[..., Any], namespace: str, request: pytest.Fixture
     keys = [] if request.param is None else [request.param]
     with SessionLog(make_client(), namespace, snapshots=SMALL, snapshot_key=keys) as log:
         yield log
-        log.replay.close()
+        log._replay.close()
 
 
 def said(index: int) -> events.Event:
@@ -70,10 +70,10 @@ def talk(log: SessionLog) -> Fields:
     log.append("s", events.MultiAgentCreated({"type": "graph", "status": "pending"}, "g"))
     log.append("s", [said(index) for index in range(12, 18)])
     # What was saved in passing may be of any moment before.
-    assert log.replay.settle()
+    assert log._replay.settle()
     put(log, {})
     log.state("s")
-    assert log.replay.settle()
+    assert log._replay.settle()
     fields = fields_of(log)
     (newest, *_) = sorted((name for name in fields if name.startswith("point:")), reverse=True)
     data = opened(fields[newest])
@@ -152,7 +152,7 @@ def readings(log: SessionLog, run: Run, number: int) -> Iterator[tuple[str, Call
 def test_nothing_in_a_snapshot_keeps_a_session_from_being_read_or_refused_with_a_typed_error(
     log: SessionLog, run: Run, record_property: Callable[[str, object], None]
 ) -> None:
-    fields, has_key = talk(log), log.replay.authenticator.has_key
+    fields, has_key = talk(log), log._replay.authenticator.has_key
     count, failures = 0, list[str]()
     step = 1 if EVERY_WAY else 11 if has_key else 5
     for number, (what, junk) in enumerate(islice(spoiled(fields), 0, None, step)):
@@ -163,7 +163,7 @@ def test_nothing_in_a_snapshot_keeps_a_session_from_being_read_or_refused_with_a
                 with within(SECONDS, f"{name} of {what}"):
                     read()
                     if has_key and name == "state":
-                        assert log.state("s") == log.replay.from_log("s")
+                        assert log.state("s") == log._replay.from_log("s")
             except (SessionLogError, SessionException) as error:
                 if has_key:
                     failures.append(f"{name} of {what}: {error!r:.300}")
@@ -177,7 +177,7 @@ def test_nothing_in_a_snapshot_keeps_a_session_from_being_read_or_refused_with_a
 def test_a_bomb_of_28_kilobytes_costs_no_gigabytes(make_client: Callable[..., Any], namespace: str) -> None:
     """Neither as a segment nor in the place of the manifest."""
     log = SessionLog(make_client(), namespace, snapshots=SMALL)
-    fields, expected = talk(log), log.replay.from_log("s")
+    fields, expected = talk(log), log._replay.from_log("s")
     bomb = compress(b"[" * 900_000_000)
     assert len(bomb) < 100_000
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -190,4 +190,4 @@ def test_a_bomb_of_28_kilobytes_costs_no_gigabytes(make_client: Callable[..., An
     with within(SECONDS, "a state"):
         assert log.state("s") == expected
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200_000
-    log.replay.close()
+    log._replay.close()

@@ -32,7 +32,7 @@ def add(a: int, b: int) -> int:
 def converse(url: str, namespace: str, pipe: Connection) -> None:
     """Talk; after every acknowledged append, tell how many events there are and wait for leave to go on."""
     log = SessionLog.connect(url, namespace)
-    append = log.events.append
+    append = log._events.append
 
     def acknowledged(*arguments: Any, **options: Any) -> Any:
         ids = append(*arguments, **options)
@@ -40,7 +40,7 @@ def converse(url: str, namespace: str, pipe: Connection) -> None:
         pipe.recv()
         return ids
 
-    log.events.append = acknowledged  # type: ignore[method-assign]
+    log._events.append = acknowledged  # type: ignore[method-assign]
     manager = ValkeySessionManager("s", log=log)
     agent = Agent(model=ScriptedModel(SCRIPT), tools=[add], session_manager=manager, callback_handler=None)
     agent("Hi!")

@@ -56,14 +56,14 @@ def test_an_eraser_that_dies_leaves_the_session_as_it_was_and_the_next_one_finis
     assert erased(session_log) == [51]
     assert numbers(session_log) == [*range(50), *range(51, 100), 101, 105, 109]
     assert session_log.verify("s").ok
-    assert not exists(session_log, session_log.events.keyspace.session("s").rewrite)
+    assert not exists(session_log, session_log._events.keyspace.session("s").rewrite)
 
 
 @pytest.mark.usefixtures("small_steps", "impatient")
 def test_what_an_eraser_that_died_has_copied_goes_away_by_itself(session_log: SessionLog) -> None:
     ids = fill(session_log, 100)
     erase_until(session_log, ids[50], step=3)
-    key = session_log.events.keyspace.session("s").rewrite
+    key = session_log._events.keyspace.session("s").rewrite
     assert exists(session_log, key)
     wait_until(lambda: not exists(session_log, key), "the copy to expire")
     assert len(numbers(session_log)) == 100
@@ -73,7 +73,7 @@ def test_what_an_eraser_that_died_has_copied_goes_away_by_itself(session_log: Se
 def test_deleting_a_session_removes_what_an_eraser_that_died_has_copied(session_log: SessionLog) -> None:
     ids = fill(session_log, 100)
     erase_until(session_log, ids[50], step=3)
-    keys = session_log.events.keyspace.session("s")
+    keys = session_log._events.keyspace.session("s")
     assert session_log.delete("s") == 100
     assert not any(exists(session_log, key) for key in keys[:5])
     assert session_log.sessions() == []
@@ -82,7 +82,7 @@ def test_deleting_a_session_removes_what_an_eraser_that_died_has_copied(session_
 @pytest.mark.usefixtures("small_steps", "impatient")
 def test_an_eraser_that_paused_for_too_long_starts_over(session_log: SessionLog) -> None:
     ids = fill(session_log, 100)
-    key = session_log.events.keyspace.session("s").rewrite
+    key = session_log._events.keyspace.session("s").rewrite
     pauses = iter([3])
 
     def pause(done: int, total: int) -> None:

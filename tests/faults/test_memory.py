@@ -96,8 +96,8 @@ def test_consumers_go_on_without_memory(server: Server, ordered: bool) -> None:
         wait_until(lambda: len(list(log.parked("g"))) == 1, "that to be parked")
         wait_until(lambda: not any(one.pending or one.lag for one in log.groups()), "all to be settled")
     assert not consumer.errors
-    log.events.retention = FeedRetention(keep=0)
-    assert sum(log.events.trim_feed(number, exactly=True).removed for number in range(log.partitions)) == 60
+    log._events.retention = FeedRetention(keep=0)
+    assert sum(log._events.trim_feed(number, exactly=True).removed for number in range(log.partitions)) == 60
     assert not consumer.errors
 
 
@@ -134,7 +134,7 @@ def test_what_was_said_is_erased_and_deleted_without_memory(server: Server) -> N
     assert [one.event.is_erased for one in log.read("s")].count(True) == 1
     assert log.delete("s", reason="of Ada", by="Grace") == 301
     assert log.delete("t") == 300
-    assert log.events.reduce_tombstone("s") == 1
+    assert log._events.reduce_tombstone("s") == 1
     assert log.sessions() == []
 
 
@@ -143,7 +143,7 @@ def test_what_has_landed_is_waited_for_without_memory(server: Server) -> None:
     log = SessionLog(server.client(), retry_for=0.2)
     log.append("s", events.Custom("custom.note", {}))
     fill(server)
-    head = log.events.keyspace.session("s").head
+    head = log._events.keyspace.session("s").head
     lua = files("strands_session_log.scripts").joinpath("lua/lib/batch.lua").read_text()
     server.execute("CONFIG", "RESETSTAT")
     server.execute("EVAL", f"{lua} write_for_waiting(KEYS[1], '1')", 1, head)

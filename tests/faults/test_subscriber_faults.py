@@ -10,10 +10,10 @@ import pytest
 
 from strands_session_log import FeedRetention, SessionLog, Subscriber
 from strands_session_log.errors import FeedGapError, LogForkedError, ServerUnavailableError
-from strands_session_log.event_log.trimming import Trimmed
+from strands_session_log.feed.trimming import Trimmed
+from strands_session_log.scripts.protocol import Gap
 from strands_session_log.subscription import SyncDeliveries, SyncDelivery
 from strands_session_log.subscription.group import Group
-from strands_session_log.subscription.protocol import Gap
 from subscription.helpers import Consumer, Told, ends_of, number_of
 from support import Cluster, FaultProxy, ValkeyliteServer
 from support.clients import client_of
@@ -37,16 +37,16 @@ def told(log: SessionLog) -> Told:
 
 def trimmed(log: SessionLog, session: str, **retention: Any) -> Trimmed:
     """Trim the feed of a session's partition; only now: appends trim it in passing, about one in a thousand."""
-    log.events.retention = FeedRetention(**retention)
+    log._events.retention = FeedRetention(**retention)
     try:
-        return log.events.trim_feed(log.events.keyspace.partition(session), exactly=True)
+        return log._events.trim_feed(log._events.keyspace.partition(session), exactly=True)
     finally:
-        log.events.retention = FeedRetention()
+        log._events.retention = FeedRetention()
 
 
 def destroy(log: SessionLog, group: str = "g") -> None:
     for partition in {one.partition for one in log.groups()}:
-        log.client.execute_command("XGROUP", "DESTROY", log.events.keyspace.feed(partition), group)
+        log.client.execute_command("XGROUP", "DESTROY", log._events.keyspace.feed(partition), group)
 
 
 def handled(deliveries: SyncDeliveries) -> SyncDelivery:
@@ -57,8 +57,8 @@ def handled(deliveries: SyncDeliveries) -> SyncDelivery:
 
 
 def delete_feeds(log: SessionLog) -> None:
-    for partition in range(log.events.keyspace.partitions):
-        log.client.execute_command("DEL", log.events.keyspace.feed(partition))
+    for partition in range(log._events.keyspace.partitions):
+        log.client.execute_command("DEL", log._events.keyspace.feed(partition))
 
 
 def test_a_destroyed_group_is_made_anew_where_it_was(log: SessionLog, told: Told) -> None:
@@ -127,7 +127,7 @@ def test_a_gap_is_told_though_the_server_was_away_when_it_was_asked_for_it(
     with Subscriber(log, "g", bodies=True) as deliveries:
         for _ in range(3):
             handled(deliveries)
-        feed = log.events.keyspace.session("only").feed
+        feed = log._events.keyspace.session("only").feed
         ((newest, fields),) = log.client.execute_command("XREVRANGE", feed, "+", "-", "COUNT", 1)
         ms, _, sequence = newest.decode().partition("-")
         # As if the two before it were lost.
@@ -208,7 +208,7 @@ def test_a_failover_in_between_loses_no_acknowledged_event() -> None:
         told(range(20), "only")
         with Consumer(log) as consumer:
             wait_until(lambda: len(consumer.handled) == 20, "the first events", timeout=20)
-            feed = log.events.keyspace.feed(log.events.keyspace.partition("only"))
+            feed = log._events.keyspace.feed(log._events.keyspace.partition("only"))
             cluster.node_for(feed).kill()
             told(range(20, 40), "only")
             wait_until(lambda: len(set(consumer.handled)) >= 40 or consumer.errors, "the others", timeout=40)
@@ -222,7 +222,7 @@ def test_a_failover_that_lost_what_was_delivered_is_a_typed_error() -> None:
     with ValkeyliteServer() as server, SessionLog.connect(server.url) as log:
         told = Told(log)
         told(range(5), "only")
-        feed = log.events.keyspace.feed(log.events.keyspace.partition("only"))
+        feed = log._events.keyspace.feed(log._events.keyspace.partition("only"))
         before = {key: client_of(log).dump(key) for key in client_of(log).keys("strands:*")}
         told(range(5, 8), "only")
         with Consumer(log) as consumer:
@@ -273,7 +273,7 @@ def test_the_feed_is_trimmed_to_what_the_slowest_group_needs(tcp_server: Server)
     with SessionLog.connect(tcp_server.url) as log:
         told = Told(log)
         told(range(30), "only")
-        partition = log.events.keyspace.partition("only")
+        partition = log._events.keyspace.partition("only")
         with Subscriber(log, "slow", batch=10, in_flight=10) as slow, Consumer(log, "quick") as quick:
             wait_until(lambda: len(quick.handled) == 30, "the quick one")
             wait_until(lambda: not any(one.pending for one in log.groups() if one.group == "quick"), "its acks")
@@ -281,7 +281,7 @@ def test_the_feed_is_trimmed_to_what_the_slowest_group_needs(tcp_server: Server)
             for delivery in held[:4]:
                 delivery.ack(confirm=True)
             trimmed(log, "only", keep=0)
-            assert client_of(log).xlen(log.events.keyspace.feed(partition)) == 26
+            assert client_of(log).xlen(log._events.keyspace.feed(partition)) == 26
             for delivery in held[4:]:
                 delivery.ack()
             assert [handled(slow).id.revision for _ in range(20)] == list(range(11, 31))
@@ -307,13 +307,13 @@ def test_a_group_that_nobody_reads_holds_nothing_back(tcp_server: Server) -> Non
     with SessionLog.connect(tcp_server.url) as log:
         told = Told(log)
         told(range(5), "only")
-        partition = log.events.keyspace.partition("only")
+        partition = log._events.keyspace.partition("only")
         with Subscriber(log, "left") as deliveries:
             next(deliveries)
         wait_until(
             lambda: trimmed(log, "only", keep=0, abandoned_after=0.05).abandoned == ["left"], "it to be given up"
         )
-        assert client_of(log).xlen(log.events.keyspace.feed(partition)) == 0
+        assert client_of(log).xlen(log._events.keyspace.feed(partition)) == 0
         assert [one.abandoned for one in log.groups() if one.partition == partition] == [True]
 
 

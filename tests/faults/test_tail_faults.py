@@ -119,9 +119,9 @@ def test_a_stream_that_is_deleted_alone_is_noticed(tcp_server: Server) -> None:
     log.append("s", notes(0, 5))
     with log.tail("s") as tail, log.tail("s", after="now") as waiting:
         numbers(tail, 5)
-        tcp_server.execute("DEL", log.events.keyspace.session("s").events)
+        tcp_server.execute("DEL", log._events.keyspace.session("s").events)
         log.append("other", note(0))
-        tcp_server.execute("HSET", log.events.keyspace.session("s").head, "link", "a" * 43)
+        tcp_server.execute("HSET", log._events.keyspace.session("s").head, "link", "a" * 43)
         for one in (tail, waiting):
             with pytest.raises(errors.LogForkedError):
                 taken(one, 1)
@@ -129,7 +129,7 @@ def test_a_stream_that_is_deleted_alone_is_noticed(tcp_server: Server) -> None:
 
 def test_a_new_session_whose_ids_are_lower_is_noticed(tcp_server: Server) -> None:
     """As after a failover to a server whose clock is behind: a read that waits behind them would wait for ever."""
-    log, keys = SessionLog(tcp_server.client()), SessionLog(tcp_server.client()).events.keyspace.session("s")
+    log, keys = SessionLog(tcp_server.client()), SessionLog(tcp_server.client())._events.keyspace.session("s")
     log.append("s", notes(0, 3))
     tcp_server.execute("RENAME", keys.events, "old-events")
     tcp_server.execute("RENAME", keys.head, "old-head")
@@ -148,7 +148,7 @@ def test_an_event_that_was_changed_is_not_passed_on(tcp_server: Server) -> None:
     """What precedes it is."""
     log = SessionLog(tcp_server.client())
     ids = [log.append("s", note(number)) for number in range(3)]
-    key = log.events.keyspace.session("s").events
+    key = log._events.keyspace.session("s").events
     ((_, last),) = tcp_server.execute("XRANGE", key, str(ids[2]), str(ids[2]))
     tcp_server.execute("XDEL", key, str(ids[2]))
     flat = [part for name, value in last.items() for part in (name, value.replace('"number":2', '"number":7'))]
@@ -226,7 +226,7 @@ def test_another_history_that_goes_on_with_the_very_number_is_told(tcp_server: S
     log.append("s", notes(0, 3))
     with log.tail() as feed:
         taken(feed, 3)
-    replace_by_a_server_whose_clock_is_behind(log, log.events.keyspace.session("s").feed)
+    replace_by_a_server_whose_clock_is_behind(log, log._events.keyspace.session("s").feed)
     with log.tail(after=feed.position) as feed:
         with pytest.raises(errors.LogForkedError, match="the feed was replaced") as raised:
             taken(feed, 1)
@@ -239,7 +239,7 @@ def test_another_history_is_told_though_no_connection_was_lost_and_something_com
 ) -> None:
     direct = SessionLog(tcp_server.client())
     direct.append("s", notes(0, 3))
-    feed_key = direct.events.keyspace.session("s").feed
+    feed_key = direct._events.keyspace.session("s").feed
     with SessionLog(tcp_server.client()) as log, collecting(log.tail()) as found:
         wait_until(lambda: len(found) == 3, "what there is")
         lost = found[-1]
@@ -261,7 +261,7 @@ def test_another_history_is_told_though_no_connection_was_lost_and_something_com
 
 def test_a_trimmed_or_deleted_envelope_is_no_other_history(tcp_server: Server) -> None:
     log = SessionLog(tcp_server.client())
-    feed_key = log.events.keyspace.session("s").feed
+    feed_key = log._events.keyspace.session("s").feed
     log.append("s", notes(0, 5))
     with log.tail() as feed:
         last = taken(feed, 5)[-1]
@@ -279,7 +279,7 @@ def test_envelopes_that_are_gone_are_told_and_those_behind_them_come(tcp_server:
     """Trimmed while nobody read; a reader that begins at the beginning misses nothing it was promised."""
     log = SessionLog(tcp_server.client())
     log.append("s", notes(0, 5))
-    feed_key = log.events.keyspace.session("s").feed
+    feed_key = log._events.keyspace.session("s").feed
     with log.tail() as feed:
         taken(feed, 2)
         position = feed.position
@@ -319,7 +319,7 @@ def test_a_failover_to_a_replica_that_lacks_what_was_read_is_noticed() -> None:
     with Cluster(replicas=1, cluster_node_timeout="500") as cluster:
         log = SessionLog(cluster.client(socket_timeout=1.0))
         log.append("s", notes(0, 3))
-        key = log.events.keyspace.session("s").events
+        key = log._events.keyspace.session("s").events
         primary = cluster.node_for(key)
         (replica,) = [node for node in cluster.nodes if replicates(node, primary)]
         with log.tail("s") as tail, log.tail("s") as another, log.tail(after="now") as feed:
@@ -363,7 +363,7 @@ def test_a_failover_in_which_nothing_was_lost_goes_unnoticed() -> None:
         with log.tail("s") as tail, log.tail() as feed:
             log.append("s", notes(0, 3))
             assert numbers(tail, 3) == [0, 1, 2]
-            cluster.node_for(log.events.keyspace.session("s").events).kill()
+            cluster.node_for(log._events.keyspace.session("s").events).kill()
             SessionLog(cluster.client(socket_timeout=1.0), retry_for=30).append("s", notes(3, 6))
             assert numbers(tail, 3) == [3, 4, 5]
             assert [one.id.revision for one in taken(feed, 6)] == [1, 2, 3, 4, 5, 6]

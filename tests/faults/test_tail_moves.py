@@ -41,7 +41,7 @@ def test_a_slot_that_moves_takes_its_tails_along(cluster: Cluster) -> None:
             for name, tail in tails.items():
                 writer.append(name, notes(number, number + 1))
                 assert numbers(tail, 1) == [number]
-            move_slot(cluster, log.events.keyspace.session("s").events)
+            move_slot(cluster, log._events.keyspace.session("s").events)
         writer.append("s", notes(3, 4))
         assert numbers(tails["s"], 1) == [3]
         assert len({one.feed_id for one in taken(feed, 10)}) == 10

@@ -15,7 +15,7 @@ from valkey.exceptions import TimeoutError as TimeoutFromReading
 from strands_session_log import FeedRetention, SessionLog, Subscriber, events
 from strands_session_log.errors import FeedGapError, ServerUnavailableError
 from strands_session_log.event_log import EventLog
-from strands_session_log.server import outage
+from strands_session_log.server import Store, outage
 from strands_session_log.subscription.bodies import Bodies
 from subscription.helpers import Consumer, Told, ends_of, number_of
 from support.servers import Server
@@ -38,13 +38,13 @@ def told(log: SessionLog) -> Told:
 
 
 def trim(log: SessionLog, session: str = "only") -> Any:
-    return log.events.trim_feed(log.events.keyspace.partition(session), exactly=True)
+    return log._events.trim_feed(log._events.keyspace.partition(session), exactly=True)
 
 
 def begin(log: SessionLog) -> None:
     """Have a group: what nobody reads may be trimmed at any time."""
     with Subscriber(log, "g"):
-        wait_until(lambda: len(log.groups()) == log.events.keyspace.partitions, "the group")
+        wait_until(lambda: len(log.groups()) == log._events.keyspace.partitions, "the group")
 
 
 @pytest.mark.parametrize("what", ["fail", "park", "give back"])
@@ -79,7 +79,7 @@ def test_a_group_that_has_read_nothing_yet_is_told_what_it_lost(log: SessionLog,
 def test_a_feed_that_was_deleted_before_anything_was_read_is_a_gap(log: SessionLog, told: Told) -> None:
     begin(log)
     told(range(5), "only")
-    log.client.execute_command("DEL", log.events.keyspace.feed(log.events.keyspace.partition("only")))
+    log.client.execute_command("DEL", log._events.keyspace.feed(log._events.keyspace.partition("only")))
     told([5], "only")
     with Subscriber(log, "g") as deliveries, pytest.raises(FeedGapError) as raised:
         next(deliveries)
@@ -134,9 +134,11 @@ def test_what_had_failed_when_its_feed_was_lost_is_read_from_its_session(
         told([0], "only")
         wait_until(lambda: consumer.handled, "the first")
         told([1], "only")
-        wait_until(lambda: failed.is_set() and log.groups()[log.events.keyspace.partition("only")].pending, "a failure")
+        wait_until(
+            lambda: failed.is_set() and log.groups()[log._events.keyspace.partition("only")].pending, "a failure"
+        )
         wait_until(lambda: not consumer.deliveries._consumer._acknowledger._queue, "the group to know of it")
-        log.client.execute_command("DEL", log.events.keyspace.feed(log.events.keyspace.partition("only")))
+        log.client.execute_command("DEL", log._events.keyspace.feed(log._events.keyspace.partition("only")))
         told([2], "only")
         wait_until(lambda: {number for _, number in consumer.handled} == {0, 1, 2}, "all events", timeout=20)
 
@@ -162,10 +164,10 @@ class Turmoil:
 
     def trim(self) -> None:
         """Trim all feeds, and delete some."""
-        for partition in range(self.log.events.keyspace.partitions):
-            self.log.events.trim_feed(partition, exactly=True)
+        for partition in range(self.log._events.keyspace.partitions):
+            self.log._events.trim_feed(partition, exactly=True)
             if self.chance.random() < 0.1:
-                self.log.client.execute_command("DEL", self.log.events.keyspace.feed(partition))
+                self.log.client.execute_command("DEL", self.log._events.keyspace.feed(partition))
 
     def come_and_go(self) -> None:
         """Perhaps."""
@@ -194,7 +196,7 @@ def test_whatever_is_trimmed_every_event_is_handled(
     log = SessionLog(make_client(), new_namespace(), feed=FeedRetention(keep=0, max_length=4))
     turmoil = Turmoil(log, seed, ordered)
     turmoil.come(start=start)
-    wait_until(lambda: len(log.groups()) == log.events.keyspace.partitions, "the group")
+    wait_until(lambda: len(log.groups()) == log._events.keyspace.partitions, "the group")
     for at in range(0, 200, 40):
         turmoil.told(range(at, at + 40))
         turmoil.trim()
@@ -250,14 +252,14 @@ def test_content_that_is_too_much_for_the_time_there_is_is_fetched_in_parts(
     tcp_server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Fetched again as a whole, it would be too much again."""
-    ask = Bodies._ask
+    send = Store._send_all
 
-    def slow(self: Bodies, ranges: Any) -> Any:
-        if sum(count for *_, count in ranges) > 4:
+    def slow(self: Store, commands: Any, is_lenient: bool) -> Any:
+        if sum(command[-1] for command in commands if command[0] == b"XRANGE") > 4:
             raise TimeoutFromReading("it takes too long")
-        return ask(self, ranges)
+        return send(self, commands, is_lenient)
 
-    monkeypatch.setattr(Bodies, "_ask", slow)
+    monkeypatch.setattr(Store, "_send_all", slow)
     with SessionLog.connect(tcp_server.url, retry_for=0.02) as log:
         Told(log)(range(30), "only")
         with Consumer(log, claim_after=60) as consumer:

@@ -195,7 +195,7 @@ def test_a_slot_that_is_half_moved_is_waited_for(heard: Heard, ordered: bool) ->
         recorder = SessionRecorder(log, "s-0")
         agent = Agent(model=ScriptedModel(["One."]), hooks=[recorder], callback_handler=None)
         wait_until(lambda: consumer.handled and set(consumer.handled) == told.all, "the first events")
-        with troubles.a_slot_half_moved(cluster, log.events.keyspace.session("s-0").events):
+        with troubles.a_slot_half_moved(cluster, log._events.keyspace.session("s-0").events):
             agent("Hello")
             for follower in ("subscriber", "tail", "recorder"):
                 wait_until(lambda: heard.awaited(follower), f"the {follower} to wait")  # noqa: B023

@@ -14,9 +14,9 @@ import orjson
 import pytest
 from valkey.exceptions import ConnectionError
 
-from strands_session_log import AgentAt, SessionLog, errors, events
+from strands_session_log import AgentAt, Durability, SessionLog, errors, events
 from strands_session_log.codec import encode
-from strands_session_log.event_log import ANY, Durability
+from strands_session_log.event_log import ANY
 from strands_session_log.event_log.chained_batch import Position, chain_batch
 from strands_session_log.ids import START, EventId
 from strands_session_log.scripts import APPEND, ONCE
@@ -47,8 +47,8 @@ class Stale:
 
     def __init__(self, log: SessionLog, session_id: str = "s") -> None:
         self.log = SessionLog(log.client, log.namespace, allow_eviction=True)
-        head = log.events.head(session_id) or Position()
-        self.log.events.remember(session_id, head)
+        head = log._events.head(session_id) or Position()
+        self.log._events.remember(session_id, head)
 
 
 def test_a_batch_that_begins_like_one_that_landed_is_not_taken_for_it(session_log: SessionLog) -> None:
@@ -56,7 +56,7 @@ def test_a_batch_that_begins_like_one_that_landed_is_not_taken_for_it(session_lo
     stale = Stale(session_log).log
     session_log.append("s", first)
     last = session_log.append("s", events.Custom("custom.note", {}))
-    stale.events.remember("s", Position())
+    stale._events.remember("s", Position())
     appended = stale.append("s", [first, second])
     assert appended.revision == last.revision + 2
     assert orders(session_log) == [1, None, 1, 2]
@@ -66,7 +66,7 @@ def test_a_false_fence_is_refused_though_the_batch_begins_like_one_that_landed(s
     first, second = said(0, "one"), said(1, "two")
     session_log.append("s", first)
     stale = SessionLog(session_log.client, session_log.namespace, allow_eviction=True)
-    stale.events.remember("s", Position())
+    stale._events.remember("s", Position())
     with pytest.raises(errors.ConcurrentWriteError):
         stale.append("s", [first, second], expected=AgentAt("default", revision=0, next_message=0))
     assert session_log.state("s").revision == 1
@@ -183,18 +183,18 @@ def test_what_landed_on_another_primary_at_another_time_breaks_no_chain(
     a, b, _ = primaries
     logs = [SessionLog.connect(server.url) for server in (a, b)]
     call = chain_batch("s", [encode(order(1))], ANY, Position())
-    began = EventId.parse(APPEND(logs[0].client, logs[0].events.keyspace.session("s").begin, call.arguments)[2])
-    wait_until(lambda: logs[1].events.now_ms("s") > began.ms, "another millisecond")
-    APPEND(logs[1].client, logs[1].events.keyspace.session("s").begin, call.arguments)
+    began = EventId.parse(APPEND(logs[0].client, logs[0]._events.keyspace.session("s").begin, call.arguments)[2])
+    wait_until(lambda: logs[1]._events.now_ms("s") > began.ms, "another millisecond")
+    APPEND(logs[1].client, logs[1]._events.keyspace.session("s").begin, call.arguments)
     last = logs[0].append("s", order(2))
-    heads = [log.events.head("s") for log in logs]
+    heads = [log._events.head("s") for log in logs]
     assert heads[0] is not None
     assert heads[1] is not None
     follows = Position(next(logs[0].read("s")).id, call.link)
     repeated = chain_batch("s", [encode(order(2))], ANY, follows)
-    reply = APPEND(logs[1].client, logs[1].events.keyspace.session("s").append, repeated.arguments)
+    reply = APPEND(logs[1].client, logs[1]._events.keyspace.session("s").append, repeated.arguments)
     assert reply[0] == b"moved"
-    logs[1].events.remember("s", follows)
+    logs[1]._events.remember("s", follows)
     assert logs[1].append("s", order(3)).revision == last.revision
     assert all(log.verify("s").ok for log in logs)
 
@@ -207,7 +207,7 @@ def test_no_unknown_outcome_is_forgotten_however_many_there_are(
     written = [order(number) for number in range(1500)]
     with lose_replies(log, of="s"):
         for event in written:
-            log.events.remember("s", log.events.head("s") or Position())
+            log._events.remember("s", log._events.head("s") or Position())
             with pytest.raises(errors.UnknownOutcomeError):
                 log.append("s", event)
     for event in written:
@@ -309,11 +309,11 @@ def test_a_deletion_waits_for_its_replica_also_where_its_reply_was_lost(
 def packed(log: SessionLog, session_id: str, *batch: events.Event) -> bytes:
     """The first append of a session as it goes over the wire, by who knows what was deleted before."""
     lives = log.client.execute_command(
-        "HGET", log.events.keyspace.session(session_id).tombstones, sha1(session_id.encode()).hexdigest()
+        "HGET", log._events.keyspace.session(session_id).tombstones, sha1(session_id.encode()).hexdigest()
     )
     known = Position(START, orjson.loads(lives)[-1]["token"] if lives else "")
     call = chain_batch(session_id, [encode(event) for event in batch], ANY, known)
-    keys = log.events.keyspace.session(session_id).begin
+    keys = log._events.keyspace.session(session_id).begin
     parts = [b"EVAL", APPEND.source, b"%d" % len(keys), *(key.encode() for key in keys), *call.arguments]
     return b"*%d\r\n" % len(parts) + b"".join(b"$%d\r\n%b\r\n" % (len(part), part) for part in parts)
 
@@ -357,11 +357,11 @@ def test_a_late_packet_of_what_landed_behind_others_does_not_bring_a_deleted_ses
     session_log.append("s", order(0))
     session_log.append("s", late, once=once)  # as its writer does who hears that the session has begun meanwhile
     session_log.delete("s")
-    keys = session_log.events.keyspace.session("s")
+    keys = session_log._events.keyspace.session("s")
     if once:
-        reply = ONCE(session_log.client, keys.once, [*sealed.arguments, 1000], raw=True)
+        reply = ONCE(session_log.client, keys.once, [*sealed.arguments, 1000])
     else:
-        reply = APPEND(session_log.client, keys.begin, sealed.arguments, raw=True)
+        reply = APPEND(session_log.client, keys.begin, sealed.arguments)
     assert reply[0] == b"moved"
     assert orders(session_log) == []
     assert session_log.append("s", late, once=once).revision == 1  # whoever appends now has heard of the deletion

@@ -17,7 +17,7 @@ def log(session_log: SessionLog) -> SessionLog:
 
 def rewrite(log: SessionLog) -> None:
     """What somebody can do who can write to the server: another first event in place of the one there was."""
-    key = log.events.keyspace.session("s-1").events
+    key = log._events.keyspace.session("s-1").events
     (first, fields), *others = client_of(log).xrange(key)
     client_of(log).delete(key)
     changed = {name: value.replace(b"10 to Ann", b"99 to Bob") for name, value in fields.items()}

@@ -17,7 +17,7 @@ def test_erased_content_is_gone_and_the_chain_still_holds(session_log: SessionLo
     first, *_, last = session_log.read("s-1")
     assert first.event.is_erased
     assert last.event.type == "payload.erased"
-    assert SECRET not in repr(client_of(session_log).xrange(session_log.events.keyspace.session("s-1").events))
+    assert SECRET not in repr(client_of(session_log).xrange(session_log._events.keyspace.session("s-1").events))
     assert session_log.verify("s-1").ok
 
 

@@ -228,11 +228,11 @@ def test_what_a_failed_call_said_is_discarded(session_log: SessionLog) -> None:
 
 def stored(log: SessionLog) -> bytes:
     """The live stream."""
-    return str(log.client.execute_command("XRANGE", log.events.keyspace.session("s").live, "-", "+")).encode()
+    return str(log.client.execute_command("XRANGE", log._events.keyspace.session("s").live, "-", "+")).encode()
 
 
 def live_exists(log: SessionLog) -> bool:
-    return bool(log.client.execute_command("EXISTS", log.events.keyspace.session("s").live))
+    return bool(log.client.execute_command("EXISTS", log._events.keyspace.session("s").live))
 
 
 def test_what_a_guardrail_objects_to_is_taken_back_in_mid_turn(session_log: SessionLog) -> None:
@@ -292,7 +292,7 @@ def test_the_stream_goes_away_by_itself_and_is_capped(session_log: SessionLog) -
     with session_log.live("s") as live, speaking(agent):
         agent.model.say(1)
         heard(live, WORDS[:6])
-        left = session_log.client.execute_command("PTTL", session_log.events.keyspace.session("s").live)
+        left = session_log.client.execute_command("PTTL", session_log._events.keyspace.session("s").live)
         assert 0 < left <= 120_000
 
 

@@ -132,7 +132,7 @@ def test_what_another_process_left_open_is_discarded_at_any_later_call(session_l
     revision = session_log.state("s").position.revision
     left = Line("text", "default", "of another", 1, 0, "", "I was ")
     flat = [part for pair in {**left._asdict(), "revision": revision}.items() for part in pair]
-    session_log.client.execute_command("XADD", session_log.events.keyspace.session("s").live, "*", *flat)
+    session_log.client.execute_command("XADD", session_log._events.keyspace.session("s").live, "*", *flat)
     with session_log.live("s") as live:
         spoken = piece(live)
         with speaking(agent, "Go on."):
@@ -227,7 +227,7 @@ def test_what_became_a_message_is_not_discarded(session_log: SessionLog) -> None
 
 def stored(log: SessionLog) -> bytes:
     """The live stream."""
-    return str(log.client.execute_command("XRANGE", log.events.keyspace.session("s").live, "-", "+")).encode()
+    return str(log.client.execute_command("XRANGE", log._events.keyspace.session("s").live, "-", "+")).encode()
 
 
 @pytest.mark.faults

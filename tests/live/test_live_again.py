@@ -162,7 +162,7 @@ def say(log: SessionLog, agent: str, sequence: int, revision: int, kind: str = "
 
 
 def live_key(log: SessionLog) -> str:
-    return log.events.keyspace.session("s").live
+    return log._events.keyspace.session("s").live
 
 
 def answer(log: SessionLog, agent: str, index: int = 0) -> EventId:
@@ -256,7 +256,7 @@ def test_the_id_of_an_event_gives_what_is_being_said_from_its_beginning(session_
 def test_the_id_of_a_piece_goes_on_behind_it(session_log: SessionLog) -> None:
     event = answer(session_log, "other")
     # Where one id stands in both streams, it is taken for the event's.
-    wait_until(lambda: session_log.events.now_ms("s") > event.ms + 1, "another millisecond")
+    wait_until(lambda: session_log._events.now_ms("s") > event.ms + 1, "another millisecond")
     say(session_log, "a", 1, 1)
     last = say(session_log, "b", 1, 1)
     say(session_log, "a", 2, 1)

@@ -50,8 +50,8 @@ def begin(log: SessionLog) -> None:
 
 
 def begin_anew(log: SessionLog) -> None:
-    now = log.events.now_ms("s")
-    wait_until(lambda: log.events.now_ms("s") > now + 1, "another millisecond", interval=0.001)
+    now = log._events.now_ms("s")
+    wait_until(lambda: log._events.now_ms("s") > now + 1, "another millisecond", interval=0.001)
     log.delete("s")
     begin(log)
 
@@ -62,7 +62,7 @@ def mirrored(log: SessionLog, live: LiveTokens, *hooks: Any) -> Any:
 
 def stored(log: SessionLog) -> str:
     """The live stream."""
-    return str(log.client.execute_command("XRANGE", log.events.keyspace.session("s").live, "-", "+"))
+    return str(log.client.execute_command("XRANGE", log._events.keyspace.session("s").live, "-", "+"))
 
 
 @contextmanager
@@ -102,7 +102,7 @@ def test_what_is_said_next_is_published_in_the_session_that_was_begun_anew(sessi
     begin(session_log)
     with speaking(agent), said_unpublished(agent, live, gate):
         begin_anew(session_log)
-    wait_until(lambda: (session_log.events.life("s").deleted_ago or 0) > 0.01, "a while", interval=0.001)
+    wait_until(lambda: (session_log._events.life("s").deleted_ago or 0) > 0.01, "a while", interval=0.001)
     with speaking(agent, "Go on."):
         agent.model.say(1)
         wait_until(lambda: "Anothe" in stored(session_log), "the next answer")

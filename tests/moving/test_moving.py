@@ -123,7 +123,7 @@ def test_a_redacted_message_comes_without_what_was_redacted(tmp_path: Path, sess
     question = session_log.state("s").agents["default"].messages[0]
     assert question.redact_message is not None
     assert question.redact_message["content"] == [{"text": "[redacted]"}]
-    assert SECRET not in str(list(session_log.events.entries("s")))
+    assert SECRET not in str(list(session_log._events.entries("s")))
 
 
 def test_several_agents_and_sessions_move_in_one_by_one(tmp_path: Path, session_log: SessionLog) -> None:

@@ -305,6 +305,6 @@ def test_the_last_words_are_published_before_the_process_ends(tcp_server: Server
         log.append("s", events.Custom("custom.note", {}))
         ended = run(["-c", LIVE, tcp_server.url])
         assert ended.returncode == 0, ended.stderr
-        pieces = log.client.execute_command("XRANGE", log.events.keyspace.session("s").live, "-", "+")
+        pieces = log.client.execute_command("XRANGE", log._events.keyspace.session("s").live, "-", "+")
     assert "bye." in str(pieces)
     assert b"end" in pieces[-1][1].values()

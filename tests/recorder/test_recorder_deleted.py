@@ -31,7 +31,7 @@ def recorded_agent(recorder: Any, **options: Any) -> Any:
 
 def raw(log: SessionLog, session: str = "s") -> str:
     """The session as the server holds it."""
-    return repr(list(log.events.entries(session)))
+    return repr(list(log._events.entries(session)))
 
 
 def transcript(log: SessionLog) -> list[Any]:
@@ -40,8 +40,8 @@ def transcript(log: SessionLog) -> list[Any]:
 
 def let_time_pass(log: SessionLog, milliseconds: int = 10) -> None:
     """A deletion is as exact as the milliseconds of its tombstone, and from afar as the way of an answer."""
-    now = log.events.now_ms("s")
-    wait_until(lambda: log.events.now_ms("s") > now + milliseconds, "the clock to go on", interval=0.001)
+    now = log._events.now_ms("s")
+    wait_until(lambda: log._events.now_ms("s") > now + milliseconds, "the clock to go on", interval=0.001)
 
 
 def delete(log: SessionLog) -> None:
@@ -118,17 +118,17 @@ def test_a_recorder_that_has_nothing_left_to_write_asks_nothing_more_of_the_serv
     agent(SECRET)
     let_time_pass(direct)
     direct.delete("s")
-    find = log.events.life
+    find = log._events.life
 
     def find_and_cut(session_id: str) -> Any:
         found = find(session_id)
-        monkeypatch.setattr(log.replay, "catch_up", away)
+        monkeypatch.setattr(log._replay, "catch_up", away)
         return found
 
     def away(*_: Any) -> Any:
         raise ServerUnavailableError("away")
 
-    monkeypatch.setattr(log.events, "life", find_and_cut)
+    monkeypatch.setattr(log._events, "life", find_and_cut)
     proxy.accept()
     assert recorder.flush(20)
     assert recorder.stats.waiting == 0 < recorder.stats.lost

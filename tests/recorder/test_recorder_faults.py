@@ -34,7 +34,7 @@ def transcript(log: SessionLog) -> list[Any]:
 
 def raw(log: SessionLog) -> str:
     """The session as the server holds it."""
-    return repr(list(log.events.entries("s")))
+    return repr(list(log._events.entries("s")))
 
 
 def failing(call: Any, times: int, error: Exception) -> Any:
@@ -52,7 +52,7 @@ def failing(call: Any, times: int, error: Exception) -> Any:
 def test_an_error_nobody_expects_does_not_end_recording(
     session_log: SessionLog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(session_log.events, "append", failing(session_log.events.append, 1, ValueError("odd")))
+    monkeypatch.setattr(session_log._events, "append", failing(session_log._events.append, 1, ValueError("odd")))
     recorder = SessionRecorder(session_log, "s")
     agent = make_agent(recorder)
     agent("Hi")
@@ -65,14 +65,14 @@ def test_an_error_nobody_expects_does_not_end_recording(
 def test_an_error_that_stays_costs_what_it_hits_and_is_told(
     session_log: SessionLog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    append = session_log.events.append
+    append = session_log._events.append
 
     def refuse(session_id: str, batch: Any, *rest: Any) -> Any:
         if any(one.event.type == "invocation.started" for one in batch):
             raise ValueError("odd")
         return append(session_id, batch, *rest)
 
-    monkeypatch.setattr(session_log.events, "append", refuse)
+    monkeypatch.setattr(session_log._events, "append", refuse)
     recorder = SessionRecorder(session_log, "s")
     agent = make_agent(recorder)
     agent("Hi")
@@ -88,7 +88,7 @@ def test_an_error_that_stays_costs_what_it_hits_and_is_told(
 def test_a_log_that_takes_nothing_at_all_is_given_up_and_said_so(
     session_log: SessionLog, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(session_log.events, "append", failing(None, 10_000, ValueError("odd")))
+    monkeypatch.setattr(session_log._events, "append", failing(None, 10_000, ValueError("odd")))
     recorder = SessionRecorder(session_log, "s", record="state")
     with caplog.at_level(logging.WARNING, logger="strands_session_log.recorder"):
         make_agent(recorder)("Hi")
@@ -181,7 +181,7 @@ def test_a_prompt_is_gone_even_if_the_model_fails_after_the_guardrail(session_lo
 
 def test_an_erasure_that_fails_is_tried_again(session_log: SessionLog, monkeypatch: pytest.MonkeyPatch) -> None:
     away = errors.ServerUnavailableError("away")
-    monkeypatch.setattr(session_log.events, "erase", failing(session_log.events.erase, 1, away))
+    monkeypatch.setattr(session_log._events, "erase", failing(session_log._events.erase, 1, away))
     recorder = SessionRecorder(session_log, "s")
     make_agent(recorder, [GUARDRAIL])(SECRET)
     assert recorder.close()
@@ -192,7 +192,7 @@ def test_an_erasure_that_fails_is_tried_again(session_log: SessionLog, monkeypat
 def test_an_erasure_that_cannot_succeed_costs_nothing_else(
     session_log: SessionLog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(session_log.events, "erase", failing(None, 10_000, ValueError("odd")))
+    monkeypatch.setattr(session_log._events, "erase", failing(None, 10_000, ValueError("odd")))
     recorder = SessionRecorder(session_log, "s")
     agent = make_agent(recorder, [GUARDRAIL])
     agent(SECRET)
@@ -247,7 +247,7 @@ def test_only_what_was_said_before_the_redaction_is_erased(session_log: SessionL
     ]
     session_log.append("s", happenings)
     for _ in range(2):
-        erase_original(session_log.events, "s", "a", 0)
+        erase_original(session_log._events, "s", "a", 0)
     erased = [one.id.revision for one in session_log.read("s") if one.event.is_erased]
     assert erased == [1, 2]
     assert len(happened(session_log, types="payload.erased")) == 1

@@ -152,14 +152,14 @@ def test_what_is_erased_while_it_is_rewound_does_not_come_back(session_log: Sess
         "s", events.WindowChanged({"items": [{"message": message}], "removed": 0, "next": 0}, "a")
     )
     session_log.append("s", events.AgentUpdated({"agent_id": "a", "state": {}}, "a"))
-    append = session_log.events.append
+    append = session_log._events.append
 
     def erased_first(*arguments: Any) -> Any:
-        session_log.events.append = append  # type: ignore[method-assign]
+        session_log._events.append = append  # type: ignore[method-assign]
         session_log.erase("s", [1, 2], "why")
         return append(*arguments)
 
-    session_log.events.append = erased_first  # type: ignore[method-assign,assignment]
+    session_log._events.append = erased_first  # type: ignore[method-assign,assignment]
     session_log.rewind("s", then)
     assert "4711-0815" not in str(list(session_log.read("s")))
 
@@ -214,14 +214,14 @@ def test_a_point_that_is_none_is_refused(session_log: SessionLog, to: int, error
 
 def test_a_session_that_moves_meanwhile_is_rewound_from_where_it_stands(session_log: SessionLog) -> None:
     then = session_log.append("s", events.AgentCreated({"agent_id": "a", "state": {}}, "a"))
-    append, interfered = session_log.events.append, list[Any]()
+    append, interfered = session_log._events.append, list[Any]()
 
     def interfering(*arguments: Any) -> Any:
         if not interfered:
             interfered.append(append("s", [events.AgentCreated({"agent_id": "b", "state": {}}, "b")]))
         return append(*arguments)
 
-    session_log.events.append = interfering  # type: ignore[method-assign,assignment]
+    session_log._events.append = interfering  # type: ignore[method-assign,assignment]
     session_log.rewind("s", then)
     assert session_log.state("s").agents["b"].record is None
 

@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 
 from strands_session_log import SessionLog, SnapshotSettings, errors, events
-from strands_session_log.event_log.snapshot_store import LoadedSnapshot, SnapshotWrite
 from strands_session_log.ids import EventId
 from strands_session_log.replay import fold
-from strands_session_log.server.border import text
+from strands_session_log.server import text
 from strands_session_log.snapshot import Authenticator, SnapshotPlace
 from strands_session_log.snapshot.blobs import pack, unpack
+from strands_session_log.snapshot.store import LoadedSnapshot, SnapshotWrite
 from strands_session_log.state import SessionState
 from support import FaultProxy
 from support.clients import client_of
@@ -31,7 +31,7 @@ SECRET = "4711-0815"
 def log(make_client: Callable[..., Any], namespace: str) -> Iterator[SessionLog]:
     with SessionLog(make_client(), namespace, snapshots=SMALL) as log:
         yield log
-        log.replay.close()
+        log._replay.close()
 
 
 def said(index: int, agent: str = "a", words: str = "hi") -> events.Event:
@@ -42,11 +42,11 @@ def said(index: int, agent: str = "a", words: str = "hi") -> events.Event:
 def talk(log: SessionLog, count: int, session: str = "s", start: int = 0) -> None:
     for index in range(start, start + count):
         log.append(session, said(index, words=f"{session} {index}"))
-    log.replay.settle()
+    log._replay.settle()
 
 
 def key_of(log: SessionLog, session: str = "s") -> str:
-    return log.events.keyspace.session(session).snapshot
+    return log._events.keyspace.session(session).snapshot
 
 
 def hash_of(log: SessionLog, session: str = "s") -> dict[str, bytes]:
@@ -62,7 +62,7 @@ def newest(log: SessionLog, session: str = "s") -> EventId:
 
 
 def load(log: SessionLog, session: str = "s") -> LoadedSnapshot:
-    loaded = log.events.cache.load(session, None)
+    loaded = log._events.snapshots.load(session, None)
     assert loaded is not None
     return loaded
 
@@ -92,7 +92,7 @@ class TestSaving:
         log.append("s", [said(index) for index in range(100)])
         with SessionLog(make_client(), namespace, snapshots=SMALL) as reader:
             reader.state("s")
-            assert reader.replay.settle()
+            assert reader._replay.settle()
         assert newest(log).revision == 100
         assert len(load(log).entries) == 1
 
@@ -101,11 +101,11 @@ class TestSaving:
         for index in range(600):
             state = {"conversation_manager_state": {**sliding, "removed_message_count": max(0, index - 7)}}
             log.append("s", [said(index, words="x" * 100), events.AgentUpdated(state, "a")])
-        log.replay.settle()
+        log._replay.settle()
         fields = hash_of(log)
         assert len(fields["points"].split()) <= SMALL.points + 1
         assert sum(name.startswith("segment:") for name in fields) <= 3 * (SMALL.points + 1)
-        assert log.state("s") == log.replay.from_log("s")
+        assert log.state("s") == log._replay.from_log("s")
 
     def test_with_the_default_settings_points_share_what_they_need(
         self, make_client: Callable[..., Any], namespace: str
@@ -113,14 +113,14 @@ class TestSaving:
         with SessionLog(make_client(), namespace) as log:
             for start in range(0, 5000, 500):
                 log.append("s", [said(index) for index in range(start, start + 500)])
-            log.replay.settle()
+            log._replay.settle()
             client_of(log).unlink(key_of(log))
             log.state("s")
-            log.replay.settle()
+            log._replay.settle()
             names = [name for name in hash_of(log) if name.startswith("segment:")]
-            assert len(log.events.cache.load("s", None).points) > 3  # type: ignore[union-attr]
+            assert len(log._events.snapshots.load("s", None).points) > 3  # type: ignore[union-attr]
             assert len(names) <= 5000 // 512 + 10
-            log.replay.close()
+            log._replay.close()
 
     def test_without_settings_nothing_is_saved_or_read(self, make_client: Callable[..., Any], namespace: str) -> None:
         log = SessionLog(make_client(), namespace, snapshots=None)
@@ -137,7 +137,7 @@ class TestSaving:
             with SessionLog(make_client(), namespace, snapshots=SMALL) as reader:
                 while not stop.is_set():
                     reader.state("s")
-                    reader.replay.settle()
+                    reader._replay.settle()
 
         log.append("s", said(0))
         readers = [threading.Thread(target=read) for _ in range(2)]
@@ -151,13 +151,13 @@ class TestSaving:
             reader.join()
         assert seen == sorted(seen)
         assert seen[-1].revision > 200
-        assert log.state("s") == log.replay.from_log("s")
+        assert log.state("s") == log._replay.from_log("s")
 
     def test_a_saver_that_was_overtaken_writes_nothing(self, log: SessionLog) -> None:
         talk(log, 40)
         before, loaded = hash_of(log), load(log)
         for stale in (SnapshotWrite(b"1-1", loaded.listed, [], [], {}), SnapshotWrite(b"", b"1-1", [], [], {})):
-            assert not log.events.cache.save("s", stale)
+            assert not log._events.snapshots.save("s", stale)
         assert hash_of(log) == before
 
 
@@ -190,7 +190,7 @@ class TestTrust:
     def test_a_spoiled_snapshot_is_dropped_and_the_state_stays_right(self, log: SessionLog) -> None:
         talk(log, 60)
         talk(log, 60, "other")
-        expected, whole = log.replay.from_log("s"), hash_of(log)
+        expected, whole = log._replay.from_log("s"), hash_of(log)
         count = 0
         for what, spoil in self.spoiled(log):
             client_of(log).delete(key_of(log))
@@ -198,26 +198,26 @@ class TestTrust:
                 client_of(log).hset(key_of(log), name, value)
             spoil()
             assert log.state("s") == expected, what
-            log.replay.settle()
+            log._replay.settle()
             assert log.state("s") == expected, what
             count += 1
         assert count > 12
 
     def test_no_bit_of_its_list_of_points_can_make_a_reader_fail(self, log: SessionLog) -> None:
         talk(log, 60)
-        expected, listed = log.replay.from_log("s"), hash_of(log)["points"]
+        expected, listed = log._replay.from_log("s"), hash_of(log)["points"]
         for bit in range(8 * len(listed)):
             flipped = bytearray(listed)
             flipped[bit // 8] ^= 1 << bit % 8
             client_of(log).hset(key_of(log), "points", bytes(flipped))
             assert log.state("s") == expected
-            log.replay.settle()
+            log._replay.settle()
             client_of(log).hset(key_of(log), "points", listed)
 
     def test_something_else_in_its_place_is_passed_over(self, log: SessionLog) -> None:
         talk(log, 20)
         client_of(log).set(key_of(log), "no hash")
-        assert log.state("s") == log.replay.from_log("s")
+        assert log.state("s") == log._replay.from_log("s")
 
     def test_a_snapshot_of_a_deleted_session_is_not_that_of_its_successor(self, log: SessionLog) -> None:
         talk(log, 60)
@@ -226,7 +226,7 @@ class TestTrust:
         talk(log, 70)
         for name, value in stale.items():
             client_of(log).hset(key_of(log), name, value)
-        assert log.state("s") == log.replay.from_log("s")
+        assert log.state("s") == log._replay.from_log("s")
 
     def test_deleting_it_at_any_moment_changes_nothing_but_time(self, log: SessionLog) -> None:
         stop = threading.Event()
@@ -253,7 +253,7 @@ class TestTrust:
         talk(log, 40, start=60)
         state = log.state("s")
         client_of(log).unlink(key_of(log))
-        assert list(state.agents["a"].messages) == list(log.replay.from_log("s").agents["a"].messages)
+        assert list(state.agents["a"].messages) == list(log._replay.from_log("s").agents["a"].messages)
 
     def test_what_was_left_out_of_a_deleted_session_is_an_error_and_not_a_gap(self, log: SessionLog) -> None:
         talk(log, 60)
@@ -271,8 +271,8 @@ class TestTrust:
         log.erase("s", 1, "why")
         assert not hash_of(log)
         assert SECRET not in str(log.state("s"))
-        log.replay.settle()
-        assert not log.events.cache.save("s", SnapshotWrite(late.erased, b"", [], [], {"1.0": SECRET.encode()}))
+        log._replay.settle()
+        assert not log._events.snapshots.save("s", SnapshotWrite(late.erased, b"", [], [], {"1.0": SECRET.encode()}))
         assert SECRET not in str([_opened(blob) for blob in hash_of(log).values()])
 
 
@@ -292,7 +292,7 @@ class TestResuming:
             agent = make_agent(log, ["Hello."] * turns)
             for _ in range(turns):
                 agent("Hi.")
-            log.replay.settle()
+            log._replay.settle()
             with FaultProxy(HOST, tcp_server.port) as proxy, SessionLog.connect(proxy.url, namespace) as near:
                 make_agent(near)
                 before = proxy.round_trips
@@ -303,7 +303,7 @@ class TestResuming:
     def test_a_client_that_decodes_resumes_as_well(self, make_client: Callable[..., Any], namespace: str) -> None:
         log = SessionLog(make_client(decode_responses=True), namespace, snapshots=SMALL)
         talk(log, 60)
-        assert log.state("s") == log.replay.from_log("s")
+        assert log.state("s") == log._replay.from_log("s")
         assert newest(log).revision > 0
 
 
@@ -351,7 +351,7 @@ class TestTravelling:
     def test_the_state_at_every_event_is_the_fold_of_the_events_up_to_it(self, log: SessionLog, seed: int) -> None:
         self.session(log, seed)
         log.state("s")
-        log.replay.settle()
+        log._replay.settle()
         assert newest(log).revision
         state: SessionState | None = None
         for recorded in list(log.read("s")):
@@ -362,6 +362,6 @@ class TestTravelling:
         talk(log, 400)
         for revision in (150, 250, 350):
             at = log.resolve("s", revision)
-            loaded = log.events.cache.load("s", at)
+            loaded = log._events.snapshots.load("s", at)
             assert loaded is not None
             assert len(loaded.entries) <= 150

@@ -34,7 +34,7 @@ def opener(make_client: Callable[..., Any], namespace: str) -> Iterator[Opener]:
 
     yield open_log
     for log in logs:
-        log.replay.close()
+        log._replay.close()
 
 
 @pytest.fixture
@@ -55,7 +55,7 @@ def talk(log: SessionLog, count: int = 40, session: str = "s", start: int = 0) -
     for index in range(start, start + count):
         log.append(session, said(index))
     log.state(session)
-    assert log.replay.settle()
+    assert log._replay.settle()
     assert fields_of(log, session)
 
 
@@ -125,7 +125,7 @@ class TestVerifying:
         log.append("s", events.WindowChanged({"items": [[39, 39]], "removed": 0, "next": 40}, "a"))
         log.append("s", [said(index) for index in range(40, 60)])
         log.state("s")
-        log.replay.settle()
+        log._replay.settle()
 
         def lie(data: dict[str, Any]) -> None:
             (first, *_) = data["agents"][0]["parts"]
@@ -181,7 +181,7 @@ class TestKeys:
         put(log, forge(fields_of(log)))
         assert texts(log) == {"true"}
         assert [one.reason for one in details if isinstance(one, SnapshotDropped)] == ["unauthenticated"]
-        assert log.replay.settle()
+        assert log._replay.settle()
         assert texts(log) == {"true"}
         assert [one.snapshot for one in details if isinstance(one, Resumed)][-2:] == ["dropped", "hit"]
         assert log.verify("s").ok
@@ -198,9 +198,9 @@ class TestKeys:
         talk(log, session="t")
         log.fork("s", None, "u")
         log.state("u")
-        log.replay.settle()
+        log._replay.settle()
         for session in ("t", "u"):
-            expected = elsewhere.replay.from_log(session)
+            expected = elsewhere._replay.from_log(session)
             other = fields_of(log, session)
             put(log, {name: fields.get(name, blob) for name, blob in other.items()}, session)
             put(log, {**fields_of(log, session), **_as_if_at(fields, other)}, session)
@@ -208,7 +208,7 @@ class TestKeys:
         points = sorted(name for name in fields if name.startswith("point:"))
         swapped = {one: fields[other] for one, other in zip(points, reversed(points), strict=True)}
         put(log, {**fields, **swapped})
-        assert log.state("s") == elsewhere.replay.from_log("s")
+        assert log.state("s") == elsewhere._replay.from_log("s")
 
     def test_keys_are_rotated_by_putting_the_new_one_first(self, opener: Opener, details: list[Any]) -> None:
         talk(opener(KEY))
@@ -217,7 +217,7 @@ class TestKeys:
         both = opener(OTHER, KEY)
         both.append("s", [said(index) for index in range(40, 60)])
         both.state("s")
-        both.replay.settle()
+        both._replay.settle()
         opener(OTHER).state("s")
         assert [one.snapshot for one in details if isinstance(one, Resumed)][-1] == "hit"
         opener(KEY).state("s")
@@ -230,14 +230,14 @@ class TestKeys:
         assert texts(other) == {"true"}
         other.append("s", [said(index) for index in range(40, 80)])
         other.state("s")
-        other.replay.settle()
+        other._replay.settle()
         assert fields_of(log) == before
         put(log, {name: b"3mjunk" if name.startswith("point:") else blob for name, blob in before.items()})
         assert texts(other) == {"true"}
-        other.replay.settle()
+        other._replay.settle()
         assert set(fields_of(log)) == set(before)
         assert texts(log) == {"true"}
-        log.replay.settle()
+        log._replay.settle()
         assert fields_of(log)["authenticated"] == b"hmac-sha-256"
 
     def test_one_from_before_an_erasure_is_not_put_back(self, opener: Opener, details: list[Any]) -> None:
@@ -247,7 +247,7 @@ class TestKeys:
         before = fields_of(log)
         erased = log.resolve("s", 1)
         log.erase("s", erased, "why")
-        head = log.events.keyspace.session("s").head
+        head = log._events.keyspace.session("s").head
         for with_head in (False, True):
             put(log, before)
             if with_head:
@@ -255,7 +255,7 @@ class TestKeys:
             assert log.state("s").agents["a"].record is None
             dropped = [one.reason for one in details if isinstance(one, SnapshotDropped)]
             assert dropped[-1] == ("outdated" if with_head else "unauthenticated")
-            assert log.replay.settle()
+            assert log._replay.settle()
             assert log.state("s").agents["a"].record is None
 
     def test_an_agent_does_not_go_on_from_forged_messages(self, opener: Opener) -> None:
@@ -263,7 +263,7 @@ class TestKeys:
         agent = make_agent(log, ["true"] * 20)
         for _ in range(20):
             agent("true")
-        log.replay.settle()
+        log._replay.settle()
         put(log, forged(fields_of(log)))
         resumed = make_agent(log)
         assert resumed.messages == agent.messages
@@ -358,7 +358,7 @@ class TestBounds:
         fields = fields_of(log)
         names = [name for name in fields if name.startswith("segment:")]
         put(log, {**fields, names[0]: b"x" * 33 * 1024 * 1024})
-        assert log.events.cache.segment("s", names[0].removeprefix("segment:")) is None
+        assert log._events.snapshots.segment("s", names[0].removeprefix("segment:")) is None
         assert texts(log) == {"true"}
 
     def test_a_message_too_large_for_a_segment_is_read_from_the_log(self, opener: Opener) -> None:
@@ -367,7 +367,7 @@ class TestBounds:
         for index in range(40):
             log.append("s", said(index, large if index == 20 else "true"))
         log.state("s")
-        assert log.replay.settle()
+        assert log._replay.settle()
         assert fields_of(log)
         assert texts(log) == {"true", large}
         assert log.verify("s").ok
@@ -380,7 +380,7 @@ class TestBounds:
         for index in range(40):
             log.append("s", said(index))
         log.state("s")
-        assert log.replay.settle()
+        assert log._replay.settle()
         assert not client_of(log).exists(snapshot_key_of(log))
         assert "too large for a snapshot" in caplog.text
 
@@ -388,7 +388,7 @@ class TestBounds:
 def test_replaying_without_an_authenticator_takes_what_anybody_has_written(opener: Opener) -> None:
     log = opener()
     talk(log)
-    assert Replay(log.events, SMALL).state("s") == log.state("s")
+    assert Replay(log._events, SMALL).state("s") == log.state("s")
 
 
 @pytest.mark.parametrize("with_key", [False, True])

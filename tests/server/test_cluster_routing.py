@@ -82,7 +82,7 @@ def test_scripts_that_read_follow_their_slot(replicated: Cluster) -> None:
     client = replicated.client()
     with SessionLog(client, namespace="t-routing") as log:
         log.append("s", [events.Custom("custom.note", {"number": index}) for index in range(3)])
-        key = log.events.keyspace.session("s").events
+        key = log._events.keyspace.session("s").events
         source = replicated.node_for(key)
         target = next(node for node in replicated.nodes if node not in (source, *replicas_of(replicated)))
         slot = source.execute("CLUSTER", "KEYSLOT", key)

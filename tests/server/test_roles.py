@@ -146,7 +146,7 @@ def write(log: SessionLog) -> None:
         log.fork("agent", at=3, into="forked")
     log.rewind("s-2", to=2)
     said = {"role": "user", "content": [{"text": "a secret"}], "tracking_id": "t"}
-    if not log.events.head("held"):
+    if not log._events.head("held"):
         window = {"items": [{"message": said}], "removed": 0, "next": 1}
         log.append(
             "held", [events.MessageAdded({"message": said, "message_id": 0}, "a"), events.WindowChanged(window, "a")]
@@ -165,7 +165,7 @@ def consume(log: SessionLog) -> None:
     log.parked("g").replay([parked.parked_id])
     log.parked("g").drop([parked.parked_id])
     log.settle_gaps("g", "skip")
-    log.events.trim_feed(0, exactly=True)
+    log._events.trim_feed(0, exactly=True)
     log.delete_group("competing")
 
 
@@ -231,8 +231,8 @@ def test_a_long_session_and_a_damaged_snapshot_are_no_matter_to_a_reader(place: 
     with SessionLog.connect(place.url, namespace=NS) as log:
         log.append("long", [events.Custom("custom.note", {"number": number}) for number in range(600)])
         log.state("long")
-        log.replay.settle()
-        snapshot = log.events.keyspace.session("long").snapshot
+        log._replay.settle()
+        snapshot = log._events.keyspace.session("long").snapshot
         for field in log.client.execute_command("HKEYS", snapshot):
             log.client.execute_command("HSET", snapshot, field, "damaged")
         log.client.execute_command("HSET", snapshot, "points", str(next(log.read("long", after=400)).id))
@@ -241,7 +241,7 @@ def test_a_long_session_and_a_damaged_snapshot_are_no_matter_to_a_reader(place: 
     with opened(url) as log:
         for _ in range(3):
             assert log.state("long").revision == 600
-            log.replay.settle()
+            log._replay.settle()
         assert log.verify("long").revision == 600
     # Once it has found out that it may not throw it away, and not save another.
     assert place.forbidden() <= {"unlink", "evalsha"}

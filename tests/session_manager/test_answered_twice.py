@@ -246,7 +246,7 @@ def test_a_call_whose_claim_has_an_unknown_outcome_runs_no_tool_and_is_made_agai
         raise errors.UnknownOutcomeError("s", "no answer")
 
     with monkeypatch.context() as without_answer:
-        without_answer.setattr(session_log.events, "append", away)
+        without_answer.setattr(session_log._events, "append", away)
         with pytest.raises(SessionException, match="unknown"):
             agent(answer)
     assert till.charged == []
@@ -379,7 +379,7 @@ def test_no_node_of_those_side_by_side_runs_a_tool_before_the_answers_are_claime
     if stopped.status.value != "interrupted":
         pytest.skip("this version of Strands has no interrupts in nodes")
     running = till.side_by_side(session_log, nodes, record=record)
-    charged, append = list[list[int]](), session_log.events.append
+    charged, append = list[list[int]](), session_log._events.append
 
     def late(*arguments: Any) -> Any:
         # Time enough for a tool that does not wait.
@@ -387,7 +387,7 @@ def test_no_node_of_those_side_by_side_runs_a_tool_before_the_answers_are_claime
         charged.append(list(till.charged))
         return append(*arguments)
 
-    monkeypatch.setattr(session_log.events, "append", late)
+    monkeypatch.setattr(session_log._events, "append", late)
     assert running(yes(stopped)).status.value == "completed"
     assert charged[0] == []
     assert till.charged == [10, 10]

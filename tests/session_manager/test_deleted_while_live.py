@@ -43,8 +43,8 @@ class Kept:
         self.settle()
         if self._recorder:
             self._log.delete("s")
-            now = self._log.events.now_ms("s")
-            wait_until(lambda: self._log.events.now_ms("s") > now + 2, "the clock to go on", interval=0.001)
+            now = self._log._events.now_ms("s")
+            wait_until(lambda: self._log._events.now_ms("s") > now + 2, "the clock to go on", interval=0.001)
         else:
             self.agent._session_manager.delete_session("s")
 
@@ -56,7 +56,7 @@ def keep(request: pytest.FixtureRequest, session_log: SessionLog) -> Callable[..
 
 def raw(log: SessionLog) -> str:
     """The session as the server holds it."""
-    return repr(list(log.events.entries("s")))
+    return repr(list(log._events.entries("s")))
 
 
 def state_of(log: SessionLog) -> Any:

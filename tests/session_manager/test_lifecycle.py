@@ -111,7 +111,7 @@ def test_recording_the_state_only_leaves_out_everything_resuming_does_not_need(s
 
 def test_facts_reach_the_feed_and_content_does_not(session_log: SessionLog) -> None:
     make_agent(session_log, [[call("add", a=31337, b=2)], "secret answer"], tools=[add])("secret question")
-    keyspace = session_log.events.keyspace
+    keyspace = session_log._events.keyspace
     feed = session_log.client.execute_command("XRANGE", keyspace.feed(keyspace.partition("s")), "-", "+")
     assert b'"name":"add"' in b"".join(fields[b"facts"] for _, fields in feed)
     assert "secret" not in str(feed)

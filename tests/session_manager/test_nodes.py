@@ -60,7 +60,7 @@ def said(log: SessionLog, name: str) -> list[str]:
 
 def of_nodes(log: SessionLog) -> str:
     """What the server holds of the session, but for the state of its orchestrators."""
-    entries = [entry for _, entry in log.events.entries("s")]
+    entries = [entry for _, entry in log._events.entries("s")]
     return repr([entry for entry in entries if "multi_agent" not in repr(entry)])
 
 
@@ -143,13 +143,13 @@ def test_a_prompt_that_a_guardrail_redacts_is_gone_from_the_transcript_of_its_no
 def test_an_original_that_could_not_be_erased_is_with_the_next_append(
     session_log: SessionLog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    running, erase = graph(session_log, {"one": speaker("one", GUARDRAIL, "Fine.")}), session_log.events.erase
+    running, erase = graph(session_log, {"one": speaker("one", GUARDRAIL, "Fine.")}), session_log._events.erase
 
     def fail(*_: Any) -> None:
-        monkeypatch.setattr(session_log.events, "erase", erase)
+        monkeypatch.setattr(session_log._events, "erase", erase)
         raise errors.ServerUnavailableError("away")
 
-    monkeypatch.setattr(session_log.events, "erase", fail)
+    monkeypatch.setattr(session_log._events, "erase", fail)
     with pytest.raises(SessionException, match="away"):
         running(SECRET)
     assert SECRET not in of_nodes(session_log)
@@ -206,7 +206,7 @@ def test_a_graph_whose_own_manager_deletes_its_session_goes_on_without_what_was_
     assert session_log.sessions() == []
     running("Once more.")
     assert said(session_log, "g:write")[-1] == "More."
-    assert SECRET not in str(list(session_log.events.entries("s")))
+    assert SECRET not in str(list(session_log._events.entries("s")))
     assert happened(session_log, types="multi_agent.updated")
 
 
@@ -218,7 +218,7 @@ def test_the_prompt_of_a_node_is_held_back_until_its_model_call_has_settled(sess
     stored: list[bool] = []
 
     def look(_: Any) -> str:
-        stored.append(SECRET in str(list(session_log.events.entries("s"))))
+        stored.append(SECRET in str(list(session_log._events.entries("s"))))
         return "Fine."
 
     within = graph(None, {"deep": speaker("deep", "Deep.")})
@@ -271,7 +271,7 @@ def test_a_node_that_runs_twice_at_once_releases_each_prompt_with_its_own_call(s
     def wait(_: Any) -> str:
         asked.set()
         assert answered.wait(10)
-        stored.append(SECRET in str(list(session_log.events.entries("s"))))
+        stored.append(SECRET in str(list(session_log._events.entries("s"))))
         return "Late."
 
     slow, quick = speaker("slow"), speaker("quick", "Early.")
@@ -297,7 +297,7 @@ def test_a_node_that_runs_twice_at_once_releases_each_prompt_with_its_own_call(s
 def test_what_has_landed_keeps_its_index_when_what_is_held_back_before_it_gets_another(
     session_log: SessionLog,
 ) -> None:
-    outbox = AgentOutbox(session_log.events, "s", AgentState("n"), fenced="")
+    outbox = AgentOutbox(session_log._events, "s", AgentState("n"), fenced="")
     late: Any = {"role": "user", "content": [{"text": "Late."}], "tracking_id": "late."}
     early: Any = {"role": "user", "content": [{"text": "Early."}], "tracking_id": "early."}
     assert outbox.say(late, [late], hold_for="a run").message_id == 0

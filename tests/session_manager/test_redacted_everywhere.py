@@ -161,7 +161,7 @@ def test_agents_that_are_tools_may_redact_side_by_side(
     both = [call(name, input="Go.") for name in names]
     stopped = leading([[call("look"), call("charge")]], both)("Ask them.")
     assert len(stopped.interrupts) == 2
-    at_once, erase = threading.Barrier(2), session_log.events.erase
+    at_once, erase = threading.Barrier(2), session_log._events.erase
 
     def meet(*arguments: Any) -> Any:
         # Two that erase at the same time meet here; one that erases alone goes on.
@@ -169,7 +169,7 @@ def test_agents_that_are_tools_may_redact_side_by_side(
             at_once.wait(timeout=0.5)
         return erase(*arguments)
 
-    monkeypatch.setattr(session_log.events, "erase", meet)
+    monkeypatch.setattr(session_log._events, "erase", meet)
     agent = leading([REFUSES], "Fine.")
     agent(answer(stopped))
     results = [block["toolResult"]["status"] for block in agent.messages[-2]["content"]]
@@ -249,7 +249,7 @@ def test_a_copy_that_is_written_while_it_is_erased_goes_too(
 ) -> None:
     stopped = talker(session_log, [call("look"), call("charge")])("Go.")
     record = session_log.state("s").agents["default"].record
-    eraser, once = session_log.events._eraser, [record]
+    eraser, once = session_log._events._eraser, [record]
     erase = eraser._erase
 
     def meanwhile(*arguments: Any) -> Any:
@@ -422,14 +422,14 @@ def test_what_agents_resume_with_is_written_anew_while_others_of_the_session_wri
 ) -> None:
     talker(session_log, [call("charge")])(ASKED)
     found = [one.id for one in session_log.read("s", types="message.added") if ASKED in str(one.event.data)]
-    fold = session_log.replay.state
+    fold = session_log._replay.state
 
     def state_while_others_write(*arguments: Any, **more: Any) -> Any:
         folded = fold(*arguments, **more)
         session_log.append("s", events.Custom("custom.note", {}))
         return folded
 
-    monkeypatch.setattr(session_log.replay, "state", state_while_others_write)
+    monkeypatch.setattr(session_log._replay, "state", state_while_others_write)
     session_log.erase("s", found, "asked for")
     monkeypatch.undo()
     assert is_stored(session_log, ASKED) == []

@@ -104,8 +104,8 @@ def test_a_redaction_that_fails_is_made_up_for_by_the_next_turn(
     session_log: SessionLog, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
     agent = make_agent(session_log, [GUARDRAIL, "Fine."])
-    away = Away(getattr(session_log.events, step), errors.UnknownOutcomeError("s", "no answer"))
-    monkeypatch.setattr(session_log.events, step, away)
+    away = Away(getattr(session_log._events, step), errors.UnknownOutcomeError("s", "no answer"))
+    monkeypatch.setattr(session_log._events, step, away)
     with pytest.raises(Exception, match="unknown"):
         agent(SECRET)
     assert away.failed
@@ -123,7 +123,7 @@ def test_an_erasure_cut_short_by_a_kill_is_finished_by_the_next_process(
         def dead(*_: Any, **__: Any) -> Any:
             raise errors.ServerUnavailableError("killed")
 
-        killed.setattr(session_log.events, "erase", dead)
+        killed.setattr(session_log._events, "erase", dead)
         with pytest.raises(Exception, match="killed"):
             agent(SECRET)
     assert SECRET.encode() in stored_bytes(session_log)

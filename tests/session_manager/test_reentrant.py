@@ -105,7 +105,7 @@ def test_a_message_that_can_never_be_written_is_given_up_with_an_error_and_other
     agent("First.")
     journal: Outbox = agent._session_manager._live(agent).outbox
     # As if somebody's hands had been in the head: an index is in use, though the agent did not move.
-    head = session_log.events.keyspace.session("s").head
+    head = session_log._events.keyspace.session("s").head
     client_of(session_log).hset(head, "agent:default:messages", "0-2")
     with pytest.raises(Exception, match="written by someone else") as refused:
         agent("Second.")
@@ -122,7 +122,7 @@ def test_what_came_with_a_message_that_is_given_up_is_written(session_log: Sessi
     agent: Agent = make_agent(session_log, ["One.", "Two."])
     agent("First.")
     manager: Any = agent._session_manager
-    head = session_log.events.keyspace.session("s").head
+    head = session_log._events.keyspace.session("s").head
     client_of(session_log).hset(head, "agent:default:messages", "0-2")
     agent.state.set("kept", True)
     with pytest.raises(SessionException):

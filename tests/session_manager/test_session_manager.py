@@ -163,15 +163,15 @@ def test_a_message_that_could_not_be_written_is_made_up_for_by_the_next_one(
     session_log: SessionLog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     agent = make_agent(session_log, ["One.", "Two."])
-    append = session_log.events.append
+    append = session_log._events.append
 
     def away(*_: Any, **__: Any) -> Any:
         raise errors.UnknownOutcomeError("s", "no answer")
 
-    monkeypatch.setattr(session_log.events, "append", away)
+    monkeypatch.setattr(session_log._events, "append", away)
     with pytest.raises(Exception, match="unknown"):
         agent("First")
-    monkeypatch.setattr(session_log.events, "append", append)
+    monkeypatch.setattr(session_log._events, "append", append)
     agent("Second")
     assert make_agent(session_log).messages == agent.messages
 

@@ -280,7 +280,7 @@ def test_a_run_that_stood_still_while_another_process_ran_it_is_refused_and_begi
 ) -> None:
     entered, go_on, refusals = threading.Event(), threading.Event(), list[Exception]()
     stopped = two_nodes(session_log, gate(entered, go_on))
-    stopped_at = session_log.events.moved("s", "g")
+    stopped_at = session_log._events.moved("s", "g")
 
     def run() -> None:
         try:
@@ -291,7 +291,7 @@ def test_a_run_that_stood_still_while_another_process_ran_it_is_refused_and_begi
     thread = threading.Thread(target=run)
     thread.start()
     entered.wait(10)
-    assert session_log.events.moved("s", "g") != stopped_at, "its first node has taken the fence"
+    assert session_log._events.moved("s", "g") != stopped_at, "its first node has taken the fence"
     two_nodes(session_log)("Go on.")
     newest = session_log.state("s").multi_agents["g"]
     go_on.set()

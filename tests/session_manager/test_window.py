@@ -173,7 +173,7 @@ def test_a_kill_in_mid_turn_resumes_what_was_held_at_the_last_message(
     manager = SlidingWindowConversationManager(window_size=4, per_turn=True, pin_first=2)
     script: Any = [*answers(2), *[[call("add", a=1, b=2)]] * 3, "3."]
     agent = make_agent(session_log, script, conversation_manager=manager, tools=[add])
-    append, differences = session_log.events.append, list[Any]()
+    append, differences = session_log._events.append, list[Any]()
 
     def compare(session_id: str, batch: Any, *arguments: Any) -> Any:
         ids = append(session_id, batch, *arguments)
@@ -183,7 +183,7 @@ def test_a_kill_in_mid_turn_resumes_what_was_held_at_the_last_message(
             differences.extend([] if window == live else [(window, live)])
         return ids
 
-    monkeypatch.setattr(session_log.events, "append", compare)
+    monkeypatch.setattr(session_log._events, "append", compare)
     talk(agent, 3)
     assert differences == []
 

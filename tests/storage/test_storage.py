@@ -240,7 +240,7 @@ def test_values_stand_where_the_format_says(log: SessionLog, client: Any) -> Non
 
 
 def test_a_value_that_cannot_be_listed_is_not_written_either(log: SessionLog, client: Any) -> None:
-    keys = log.events.keyspace.stored("key")
+    keys = log._events.keyspace.stored("key")
     client.set(keys.listing, "no sorted set")
     with pytest.raises(StorageError, match="it is a string, not a zset") as refusal:
         write(ValkeyStorage(log), "key")
@@ -257,7 +257,7 @@ def test_deleting_every_key_leaves_nothing_behind(log: SessionLog, client: Any) 
         await asyncio.gather(*map(storage.delete, keys))
 
     asyncio.run(delete())
-    of_the_namespace = {f"{log.namespace}:config".encode(), log.events.keyspace.layout(0).encode()}
+    of_the_namespace = {f"{log.namespace}:config".encode(), log._events.keyspace.layout(0).encode()}
     assert {*client.scan_iter(match=f"{log.namespace}:*", count=1000)} == of_the_namespace
 
 

@@ -17,7 +17,7 @@ from .helpers import Consumer, Told
 
 def of_partition(log: SessionLog, partition: int) -> str:
     """A session of a partition."""
-    return next(name for name in map(str, range(999)) if log.events.keyspace.partition(name) == partition)
+    return next(name for name in map(str, range(999)) if log._events.keyspace.partition(name) == partition)
 
 
 def note(number: int) -> events.Event:
@@ -42,7 +42,7 @@ def test_a_partition_that_breaks_while_it_is_read_goes_on_once_it_is_mended(
     with Consumer(log, ordered=ordered) as consumer:
         wait_until(lambda: (mine, 0) in consumer.handled, "the first")
         wait_until(lambda: not any(one.pending for one in log.groups()), "the server to know")
-        broken = getattr(log.events.keyspace.group(0, "g"), key)
+        broken = getattr(log._events.keyspace.group(0, "g"), key)
         dump = replace(log, broken)
         log.append(neighbour, note(1))
         wait_until(lambda: (neighbour, 1) in consumer.handled, "the neighbour's")
@@ -56,7 +56,7 @@ def test_a_partition_that_breaks_while_it_is_read_goes_on_once_it_is_mended(
 
 def test_an_ack_that_cannot_be_noted_raises_and_the_event_comes_again(log: SessionLog) -> None:
     log.append("only", note(0))
-    key = log.events.keyspace.group(log.events.keyspace.partition("only"), "g").group
+    key = log._events.keyspace.group(log._events.keyspace.partition("only"), "g").group
     with Subscriber(log, "g", "c") as deliveries:
         delivery = next(deliveries)
         dump = replace(log, key)
@@ -73,7 +73,7 @@ def test_a_session_that_becomes_no_stream_ends_the_tail_of_no_other(log: Session
     with log.tail("one") as broken, log.tail("other") as sound:
         next(broken), next(sound)
         wait_until(lambda: _is_waited_for(log, 2), "both to be waited for")
-        replace(log, log.events.keyspace.session("one").events)
+        replace(log, log._events.keyspace.session("one").events)
         log.append("other", note(1))
         assert next(sound).event.data["number"] == 1
         with pytest.raises(WrongTypeError, match="is a string, not a stream"):
@@ -90,19 +90,19 @@ def _is_waited_for(log: SessionLog, count: int) -> bool:
 @pytest.mark.parametrize("name", [b"\xff\xfe", b"two\nlines", b"x" * 300], ids=["bytes", "lines", "long"])
 def test_a_group_that_others_have_made_on_a_feed_is_told_of_and_no_trouble(log: SessionLog, name: bytes) -> None:
     log.append("only", note(0))
-    keys = log.events.keyspace.session("only")
+    keys = log._events.keyspace.session("only")
     log.client.execute_command("XGROUP", "CREATE", keys.feed, name, 0)
     log.client.execute_command("XGROUP", "CREATECONSUMER", keys.feed, name, b"\xff")
     with Consumer(log) as consumer:
         wait_until(lambda: consumer.handled == [("only", 0)], "the event")
     assert {one.group for one in log.groups()} == {"g", name.decode("utf-8", "replace")}
-    trimmed = log.events.trim_feed(log.events.keyspace.partition("only"), exactly=True)
+    trimmed = log._events.trim_feed(log._events.keyspace.partition("only"), exactly=True)
     assert (trimmed.removed, trimmed.lost) == (0, [])
 
 
 def test_a_live_piece_that_others_have_written_is_passed_over(log: SessionLog) -> None:
     log.append("only", note(0))
-    keys, send = log.events.keyspace.session("only"), log.client.execute_command
+    keys, send = log._events.keyspace.session("only"), log.client.execute_command
     send("XADD", keys.live, "1-1", "field", b"\xff")
     with log.live("only") as live:
         send("XADD", keys.live, "2-1", "field", b"\xff")

@@ -52,7 +52,7 @@ def test_everything_is_delivered_acknowledged_and_then_trimmed(log: SessionLog, 
     assert consumer.errors == []
     assert set(consumer.handled) == told.all
     trimming = SessionLog(log.client, log.namespace, feed=FeedRetention(keep=0))
-    assert sum(trimming.events.trim_feed(partition, exactly=True).removed for partition in range(4)) == 40
+    assert sum(trimming._events.trim_feed(partition, exactly=True).removed for partition in range(4)) == 40
 
 
 def test_what_fails_is_parked_and_can_be_replayed(log: SessionLog, told: Told) -> None:
@@ -72,7 +72,7 @@ def test_what_fails_is_parked_and_can_be_replayed(log: SessionLog, told: Told) -
 def test_what_a_consumer_left_lying_is_given_to_another(log: SessionLog, told: Told, client: valkey.Valkey) -> None:
     told(range(6))
     for partition in range(4):
-        feed = log.events.keyspace.feed(partition)
+        feed = log._events.keyspace.feed(partition)
         if client.exists(feed):
             client.xgroup_create(feed, "g", "0")
             client.xreadgroup("g", "dead", {feed: ">"})

@@ -23,22 +23,22 @@ SOON = 20.0
 
 
 def now_ms(log: SessionLog) -> int:
-    return log.events.clock(log.events.keyspace.feed(0))
+    return log._events.clock(log._events.keyspace.feed(0))
 
 
 def note(log: SessionLog, **fields: object) -> None:
     """Write fields of the group in all partitions, as a consumer would have with another clock."""
-    for partition in range(log.events.keyspace.partitions):
+    for partition in range(log._events.keyspace.partitions):
         flat = (part for pair in fields.items() for part in pair)
-        log.client.execute_command("HSET", log.events.keyspace.group(partition, "g").group, *flat)
+        log.client.execute_command("HSET", log._events.keyspace.group(partition, "g").group, *flat)
 
 
 def noted(log: SessionLog, field: str, partition: int = 0) -> int:
-    return int(raw(log, b"HGET", log.events.keyspace.group(partition, "g").group, field) or 0)
+    return int(raw(log, b"HGET", log._events.keyspace.group(partition, "g").group, field) or 0)
 
 
 def of_partition(log: SessionLog, session: str = "only") -> GroupStatus:
-    (found,) = [one for one in log.groups() if one.partition == log.events.keyspace.partition(session)]
+    (found,) = [one for one in log.groups() if one.partition == log._events.keyspace.partition(session)]
     return found
 
 
@@ -101,7 +101,7 @@ def test_history_that_another_reads_until_in_an_hour_is_read(log: SessionLog, to
 
 def deliver_in_an_hour(log: SessionLog, session: str, count: int) -> None:
     """A consumer that is gone has what is pending since a time to come: so it looks when the clock went back."""
-    feed = log.events.keyspace.session(session).feed
+    feed = log._events.keyspace.session(session).feed
     ids = [row[0].decode() for row in raw(log, b"XPENDING", feed, "g", "-", "+", count)]
     dump = raw(log, b"DUMP", feed)
     for id_ in ids:
@@ -113,7 +113,7 @@ def test_what_a_dead_consumer_has_is_taken_over_though_the_clock_went_back(log: 
     with Subscriber(log, "g"):
         pass
     told(range(5), "only")
-    keys = log.events.keyspace.group(log.events.keyspace.partition("only"), "g")
+    keys = log._events.keyspace.group(log._events.keyspace.partition("only"), "g")
     log.client.execute_command("XREADGROUP", "GROUP", "g", "gone", "COUNT", 5, "STREAMS", keys.feed, ">")
     deliver_in_an_hour(log, "only", 5)
     note(log, last_read=now_ms(log) + HOUR)
@@ -124,7 +124,7 @@ def test_what_a_dead_consumer_has_is_taken_over_though_the_clock_went_back(log: 
 
 
 def partition_of_only(log: SessionLog) -> int:
-    return log.events.keyspace.partition("only")
+    return log._events.keyspace.partition("only")
 
 
 def test_consumers_that_died_before_the_server_started_are_not_alive(tcp_server: Server) -> None:
@@ -136,7 +136,7 @@ def test_consumers_that_died_before_the_server_started_are_not_alive(tcp_server:
         long_ago = now_ms(log) - HOUR
         note(log, last_read=long_ago, **{"heartbeat:dead": long_ago})
         tcp_server.restart()
-        (info,) = raw(log, b"XINFO", "CONSUMERS", log.events.keyspace.session("only").feed, "g")
+        (info,) = raw(log, b"XINFO", "CONSUMERS", log._events.keyspace.session("only").feed, "g")
         assert dict(zip(info[::2], info[1::2], strict=True))[b"idle"] < 60_000, "what the server says"
         status = of_partition(log)
         assert (status.active, status.consumers) == ((), 1)
@@ -155,8 +155,8 @@ def test_a_group_that_nobody_reads_is_abandoned_though_the_server_restarts(tcp_s
         long_ago = now_ms(log) - HOUR
         note(log, last_read=long_ago, **{"heartbeat:dead": long_ago})
         tcp_server.restart()
-        log.events.retention = FeedRetention(abandoned_after=1800)
-        assert log.events.trim_feed(partition_of_only(log)).abandoned == ["g"]
+        log._events.retention = FeedRetention(abandoned_after=1800)
+        assert log._events.trim_feed(partition_of_only(log)).abandoned == ["g"]
         assert of_partition(log).consumers == 0
 
 
@@ -165,9 +165,9 @@ def test_a_group_that_was_read_in_an_hour_is_abandoned_in_time(log: SessionLog, 
     with Consumer(log):
         pass
     note(log, last_read=now_ms(log) + HOUR)
-    log.events.retention = FeedRetention(abandoned_after=0.1)
-    assert log.events.trim_feed(partition_of_only(log)).abandoned == []
-    wait_until(lambda: log.events.trim_feed(partition_of_only(log)).abandoned == ["g"], "it to be given up")
+    log._events.retention = FeedRetention(abandoned_after=0.1)
+    assert log._events.trim_feed(partition_of_only(log)).abandoned == []
+    wait_until(lambda: log._events.trim_feed(partition_of_only(log)).abandoned == ["g"], "it to be given up")
 
 
 def test_a_consumer_that_was_heard_of_in_an_hour_is_not_called_active(log: SessionLog, told: Told) -> None:
@@ -186,7 +186,7 @@ def test_a_program_that_notes_nothing_is_active_as_the_server_says(log: SessionL
     with Subscriber(log, "g"):
         pass
     told([0], "only")
-    feed = log.events.keyspace.session("only").feed
+    feed = log._events.keyspace.session("only").feed
     log.client.execute_command("XREADGROUP", "GROUP", "g", "plain", "STREAMS", feed, ">")
     assert of_partition(log).active == ("plain",)
 

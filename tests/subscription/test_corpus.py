@@ -124,7 +124,7 @@ class Ground:
     @property
     def keys(self) -> GroupKeys:
         """The keys of the group that are spoiled."""
-        return self.log.events.keyspace.group(0, "g")
+        return self.log._events.keyspace.group(0, "g")
 
     def put_back(self) -> None:
         """As it was."""
@@ -184,13 +184,13 @@ def ground(client: Client, server_url: str, namespace: str) -> Iterator[Ground]:
     """A group with something of everything in it."""
     with SessionLog(client, namespace, partitions=2) as log:
         names = [
-            next(name for name in map(str, range(99)) if log.events.keyspace.partition(name) == at) for at in (0, 1)
+            next(name for name in map(str, range(99)) if log._events.keyspace.partition(name) == at) for at in (0, 1)
         ]
         _append(log, names[0], range(6))
         _take_part(log)
         _append(log, names[0], range(6, 8))
         _append(log, names[1], range(3))
-        keys = [key for at in (0, 1) for key in log.events.keyspace.group(at, "g")]
+        keys = [key for at in (0, 1) for key in log._events.keyspace.group(at, "g")]
         dumps = {key: dump for key in keys if (dump := client.execute_command("DUMP", key, NEVER_DECODE=True))}
         row = raw(log, b"XPENDING", keys[0], "g", "-", "+", 1)[0]
         parked = [one.parked_id for one in log.parked("g")]
@@ -208,7 +208,7 @@ def _take_part(log: SessionLog) -> None:
         first.ack()
         second.park("later")
         third.park("later")
-    keys, send = log.events.keyspace.group(0, "g"), log.client.execute_command
+    keys, send = log._events.keyspace.group(0, "g"), log.client.execute_command
     log.parked("g").replay([one.parked_id for one in log.parked("g")][:1])
     pending = [row[0] for row in raw(log, b"XPENDING", keys.feed, "g", "-", "+", 2)]
     send("XCLAIM", keys.feed, "g", "gone", 0, *pending)
@@ -267,7 +267,7 @@ def tail(ground: Ground) -> None:
 def trim(ground: Ground) -> None:
     for partition in (0, 1):
         try:
-            ground.log.events.trim_feed(partition, exactly=True)
+            ground.log._events.trim_feed(partition, exactly=True)
         except SessionLogError:
             assert partition == 0
 

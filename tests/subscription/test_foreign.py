@@ -55,14 +55,14 @@ class Ground(NamedTuple):
 
 def write(log: SessionLog, fields: Sequence[Any]) -> bool:
     """Write an entry to the feed, as whoever has the password can; whether it looks like an envelope."""
-    keys, partition = log.events.keyspace.session("s"), log.events.keyspace.partition("s")
+    keys, partition = log._events.keyspace.session("s"), log._events.keyspace.partition("s")
     newest = raw(log, b"XREVRANGE", keys.feed, "+", "-", "COUNT", 1)[0][0].decode()
     ms, _, sequence = newest.partition("-")
     id_ = f"{ms}-{int(sequence) + 1}"
     log.client.execute_command("XADD", keys.feed, id_, *fields)
     log.client.execute_command("INCRBY", keys.position, 1)
     try:
-        envelope(log.events.keyspace, partition, id_.encode(), fields)
+        envelope(log._events.keyspace, partition, id_.encode(), fields)
     except CorruptEntryError:
         return False
     return True
@@ -72,7 +72,7 @@ def fields_of(log: SessionLog, one: Any) -> list[bytes]:
     """The fields of a foreign entry: made up, or those of the first envelope, changed or without some."""
     if isinstance(one, list):
         return [part for pair in one for part in pair]
-    flat = raw(log, b"XRANGE", log.events.keyspace.session("s").feed, "-", "+", "COUNT", 1)[0][1]
+    flat = raw(log, b"XRANGE", log._events.keyspace.session("s").feed, "-", "+", "COUNT", 1)[0][1]
     known = dict(zip(flat[::2], flat[1::2], strict=True))
     changed = {**known, **one} if isinstance(one, dict) else {name: known[name] for name in known if name not in one}
     return [part for pair in changed.items() for part in pair]
@@ -200,19 +200,19 @@ NUMBERS: dict[str, Callable[[int, int], str]] = {
 
 def last_of(log: SessionLog) -> tuple[int, int]:
     """Time and number of the last that the feed ever had."""
-    info = raw(log, b"XINFO STREAM", log.events.keyspace.session("s").feed)
+    info = raw(log, b"XINFO STREAM", log._events.keyspace.session("s").feed)
     told = info if isinstance(info, dict) else dict(zip(info[::2], info[1::2], strict=True))
     ms, _, number = told[b"last-generated-id"].decode().partition("-")
     return int(ms), int(number)
 
 
 def put(log: SessionLog, numbered: Callable[[int, int], str]) -> None:
-    log.client.execute_command("XADD", log.events.keyspace.session("s").feed, numbered(*last_of(log)), "a", "b")
+    log.client.execute_command("XADD", log._events.keyspace.session("s").feed, numbered(*last_of(log)), "a", "b")
 
 
 def empty_the_feed(log: SessionLog) -> None:
     wait_until(lambda: not any(status.pending for status in log.groups()), "all to be settled")
-    log.client.execute_command("XTRIM", log.events.keyspace.session("s").feed, "MAXLEN", 0)
+    log.client.execute_command("XTRIM", log._events.keyspace.session("s").feed, "MAXLEN", 0)
 
 
 @pytest.mark.parametrize("numbered", NUMBERS.values(), ids=NUMBERS)
@@ -270,7 +270,7 @@ def test_a_tail_goes_on_behind_an_entry_with_a_number_of_its_own(
             assert next(tail).id.revision == number + 1
         for number in (3, 4):
             if is_trimmed:
-                log.client.execute_command("XTRIM", log.events.keyspace.session("s").feed, "MAXLEN", 0)
+                log.client.execute_command("XTRIM", log._events.keyspace.session("s").feed, "MAXLEN", 0)
             put(log, numbered)
             with pytest.raises(CorruptEntryError):
                 next(tail)
@@ -289,7 +289,7 @@ def test_no_number_is_used_again_for_an_entry_that_has_one_of_its_own(
             tell(log, number)
             numbers.append(last_of(log)[1])
             if is_trimmed:
-                log.client.execute_command("XTRIM", log.events.keyspace.session("s").feed, "MAXLEN", 0)
+                log.client.execute_command("XTRIM", log._events.keyspace.session("s").feed, "MAXLEN", 0)
             if number:
                 put(log, numbered)
         assert numbers == sorted(set(numbers))
@@ -301,9 +301,9 @@ def test_a_session_that_is_another_type_takes_down_no_delivery_but_its_own(
 ) -> None:
     with fresh() as log:
         tell(log, 0)
-        partition = log.events.keyspace.partition("s")
-        other = next(name for name in map(str, range(99)) if log.events.keyspace.partition(name) == partition)
-        for key in log.events.keyspace.session(other)[:6]:
+        partition = log._events.keyspace.partition("s")
+        other = next(name for name in map(str, range(99)) if log._events.keyspace.partition(name) == partition)
+        for key in log._events.keyspace.session(other)[:6]:
             log.client.execute_command("RPUSH", key, "text")
         write(log, fields_of(log, {b"session": other.encode()}))
         tell(log, 1)
@@ -316,7 +316,7 @@ def test_what_is_parked_of_a_huge_entry_is_bounded(fresh: Callable[[], SessionLo
     with fresh() as log:
         ground = grown(log, [[(b"n" * 100_000, b"v" * 1_000_000)] * 8])
         assert handled(ground, 2) == [1, 2]
-        key = log.events.keyspace.group(log.events.keyspace.partition("s"), "g").parked
+        key = log._events.keyspace.group(log._events.keyspace.partition("s"), "g").parked
         assert log.client.execute_command("MEMORY", "USAGE", key) < 2_000_000
 
 
@@ -329,7 +329,7 @@ def test_what_was_not_handed_out_says_clearly_that_it_is_about_nothing(fresh: Ca
             with pytest.raises(CorruptEntryError, match="it is about no event"):
                 getattr(delivery, name)
         with pytest.raises(CorruptEntryError, match="not those of an envelope"):
-            delivery.read(log.events.keyspace)
+            delivery.read(log._events.keyspace)
 
 
 class _Nobody:

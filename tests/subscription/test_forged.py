@@ -40,7 +40,7 @@ def rewrite(log: SessionLog, key: str, at: int, change: Callable[[Fields], objec
 
 def put(log: SessionLog, session: str, *fields: Any) -> None:
     """Write an entry of one's own to the feed that a session is told in."""
-    keys = log.events.keyspace.session(session)
+    keys = log._events.keyspace.session(session)
     id_ = entries(log, keys.feed)[-1][0].decode()
     ms, _, sequence = id_.partition("-")
     log.client.execute_command("XADD", keys.feed, f"{ms}-{int(sequence) + 1}", *fields)
@@ -122,7 +122,7 @@ def test_an_envelope_that_says_something_else_than_the_session_is_parked(
 
 
 def test_an_event_that_was_rewritten_is_found_by_the_envelope_the_feed_still_has(log: SessionLog, seven: Told) -> None:
-    key = log.events.keyspace.session("only").events
+    key = log._events.keyspace.session("only").events
     rewrite(log, key, 3, lambda fields: fields.update({b"body": b'{"number":666}', b"link": b"B" * 43}))
     with Consumer(log) as consumer:
         wait_until(lambda: list(log.parked("g")) and len(consumer.handled) == 6, "the others")
@@ -133,7 +133,7 @@ def test_an_event_that_was_rewritten_is_found_by_the_envelope_the_feed_still_has
 
 @pytest.mark.parametrize("body", [b"{", b"[" * 3000, b"\xff", b""], ids=["text", "depth", "bytes", "nothing"])
 def test_an_event_that_cannot_be_read_takes_no_other_with_it(log: SessionLog, seven: Told, body: bytes) -> None:
-    key = log.events.keyspace.session("only").events
+    key = log._events.keyspace.session("only").events
     rewrite(log, key, 3, lambda fields: fields.update({b"body": body}))
     with Consumer(log) as consumer:
         wait_until(lambda: list(log.parked("g")) and len(consumer.handled) == 6, "the others")
@@ -143,7 +143,7 @@ def test_an_event_that_cannot_be_read_takes_no_other_with_it(log: SessionLog, se
 def test_a_session_that_is_no_stream_takes_no_other_with_it(log: SessionLog, seven: Told) -> None:
     neighbour = next(name for name in map(str, range(999)) if _share(log, name, "only"))
     log.append(neighbour, [events.Custom("custom.number", {"number": 7})])
-    key = log.events.keyspace.session("only").events
+    key = log._events.keyspace.session("only").events
     log.client.execute_command("DEL", key)
     log.client.execute_command("SET", key, "text")
     with Consumer(log) as consumer:
@@ -152,7 +152,7 @@ def test_a_session_that_is_no_stream_takes_no_other_with_it(log: SessionLog, sev
 
 
 def _share(log: SessionLog, one: str, other: str) -> bool:
-    return log.events.keyspace.partition(one) == log.events.keyspace.partition(other)
+    return log._events.keyspace.partition(one) == log._events.keyspace.partition(other)
 
 
 def test_whoever_wants_to_hear_of_it_is_told_and_goes_on(log: SessionLog, seven: Told) -> None:
@@ -202,7 +202,7 @@ def test_a_parked_entry_that_is_about_nothing_stays_and_holds_up_no_replay(log: 
             next(deliveries).park("later")
     ids = [one.parked_id for one in log.parked("g")]
     log.parked("g").replay(ids)
-    keys = log.events.keyspace.group(log.events.keyspace.partition("only"), "g")
+    keys = log._events.keyspace.group(log._events.keyspace.partition("only"), "g")
     rewrite(log, keys.parked, 0, lambda fields: fields.update({b"feed_id": b"nowhere"}))
     with Consumer(log, bodies=True) as consumer:
         wait_until(lambda: consumer.handled == [("only", 2)], "the other")
@@ -211,7 +211,7 @@ def test_a_parked_entry_that_is_about_nothing_stays_and_holds_up_no_replay(log: 
 
 
 def test_history_goes_on_behind_what_somebody_else_wrote(log: SessionLog, seven: Told) -> None:
-    keyspace = log.events.keyspace
+    keyspace = log._events.keyspace
     directory = keyspace.session("only").sessions
     for member in (b"\xff\xfe", b"", b"x" * 300, b"no stream"):
         log.client.execute_command("ZADD", directory, "1e300", member)
@@ -274,7 +274,7 @@ def test_a_junk_entry_of_a_client_that_decodes_ends_no_tail(
         put(log, "only", "field", b"\xff\xfe")
         with pytest.raises(CorruptEntryError):
             next(tail)
-        keys = log.events.keyspace.session("only")
+        keys = log._events.keyspace.session("only")
         log.client.execute_command("SET", keys.position, b"\xff")
         # The place behind it is looked at, with what cannot be decoded as the newest entry.
         wait_until(lambda: _was_checked(decoding), "the tail to be looked after")
@@ -335,7 +335,7 @@ def test_whatever_is_appended_agrees_with_its_own_envelope(log: SessionLog) -> N
     log.erase("only", second.id, reason="and this")
     log.fork("only", None, "other", allow_unanswered=True)
     log.rewind("only", 6, allow_unanswered=True)
-    feeds = map(log.events.keyspace.feed, range(log.events.keyspace.partitions))
+    feeds = map(log._events.keyspace.feed, range(log._events.keyspace.partitions))
     count = sum(len(entries(log, feed)) for feed in feeds)
     with Subscriber(log, "g", bodies=True) as deliveries:
         for _ in range(count):

@@ -17,7 +17,7 @@ def make_gap(log: SessionLog, told: Told) -> None:
     with Consumer(log) as consumer:
         wait_until(lambda: len(consumer.handled) == 5, "the first events")
     told(range(5, 9), "only")
-    log.client.execute_command("DEL", log.events.keyspace.session("only").feed)
+    log.client.execute_command("DEL", log._events.keyspace.session("only").feed)
     told(range(9, 12), "only")
     with Subscriber(log, "g") as deliveries, pytest.raises(FeedGapError):
         next(deliveries)
@@ -56,11 +56,11 @@ def test_work_under_way_is_not_cut_short_by_a_gap(log: SessionLog, told: Told) -
     told(range(20), "only")
     with Subscriber(log, "g", start="beginning", bodies=True, batch=2) as deliveries:
         next(deliveries).ack()
-    key = log.events.keyspace.group(log.events.keyspace.partition("only"), "g").group
+    key = log._events.keyspace.group(log._events.keyspace.partition("only"), "g").group
     for gap, work in (("5000-1 9000-4", "between 0 9000"), ("7000-2 9000-6", "between 0 9001")):
         log.client.execute_command("HSET", key, "gap", gap, "backfill_cursor", "1-1 only")
         log.settle_gaps("g", "catch_up")
-        assert [one.backfill for one in log.groups() if one.partition == log.events.keyspace.partition("only")] == [
+        assert [one.backfill for one in log.groups() if one.partition == log._events.keyspace.partition("only")] == [
             work
         ]
         assert not log.client.execute_command("HEXISTS", key, "backfill_cursor")
@@ -79,8 +79,8 @@ def test_a_deleted_group_leaves_nothing_behind(log: SessionLog, told: Told) -> N
     park(log, told, 1)
     log.delete_group("g")
     assert log.groups() == []
-    for partition in range(log.events.keyspace.partitions):
-        keys = log.events.keyspace.group(partition, "g")
+    for partition in range(log._events.keyspace.partitions):
+        keys = log._events.keyspace.group(partition, "g")
         assert log.client.execute_command("EXISTS", keys.group, keys.parked) == 0
     with Consumer(log) as consumer:
         wait_until(lambda: consumer.handled == [("only", 1)], "a group of the same name to begin anew")
@@ -106,7 +106,7 @@ def test_what_is_dropped_while_it_waits_to_be_tried_again_is_not_waited_for(log:
 def test_a_parked_event_that_was_removed_by_other_means_is_not_waited_for(log: SessionLog, told: Told) -> None:
     ids = park(log, told, 1)
     log.parked("g").replay(ids)
-    log.client.execute_command("DEL", log.events.keyspace.group(log.events.keyspace.partition("only"), "g").parked)
+    log.client.execute_command("DEL", log._events.keyspace.group(log._events.keyspace.partition("only"), "g").parked)
     with Consumer(log):
         wait_until(lambda: not any(one.backfill for one in log.groups()), "the replay to be over")
 
@@ -121,7 +121,7 @@ def test_nothing_is_replayed_or_dropped_when_one_is_not_there(log: SessionLog, t
 
 def test_what_somebody_else_wrote_to_the_feed_can_be_seen_and_dropped(log: SessionLog, told: Told) -> None:
     told([1], "only")
-    feed = log.events.keyspace.session("only").feed
+    feed = log._events.keyspace.session("only").feed
     last = log.client.execute_command("XREVRANGE", feed, "+", "-", "COUNT", 1)[0][0]
     ms = (last.decode() if isinstance(last, bytes) else last).partition("-")[0]
     log.client.execute_command("XADD", feed, f"{ms}-2", "field", "value")

@@ -27,15 +27,17 @@ def works(log: SessionLog) -> set[str]:
 
 
 def delete_feeds(log: SessionLog) -> None:
-    for partition in range(log.events.keyspace.partitions):
-        log.client.execute_command("DEL", log.events.keyspace.feed(partition))
+    for partition in range(log._events.keyspace.partitions):
+        log.client.execute_command("DEL", log._events.keyspace.feed(partition))
 
 
 def test_history_has_only_the_types_and_agents_that_are_wanted(log: SessionLog) -> None:
     wanted = [events.Custom("custom.b", {"number": number}, "x") for number in range(3)]
     log.append("s", [events.Custom("custom.a", {}), *wanted[:2], events.Custom("custom.b", {}), wanted[2]])
     with Consumer(log, start="beginning", types="custom.b", agent="x") as consumer:
-        wait_until(lambda: not works(log) and len(log.groups()) == log.events.keyspace.partitions, "the end of history")
+        wait_until(
+            lambda: not works(log) and len(log.groups()) == log._events.keyspace.partitions, "the end of history"
+        )
     assert [number for _, number in consumer.handled] == [0, 1, 2]
 
 
@@ -164,8 +166,8 @@ def test_a_second_gap_does_not_take_the_place_of_the_first(log: SessionLog, told
 
 def lose_again(log: SessionLog, told: Told) -> FeedGapError:
     told(range(6, 10), "only")
-    partition = log.events.keyspace.partition("only")
-    rows = log.client.execute_command("XRANGE", log.events.keyspace.feed(partition), "-", "+", NEVER_DECODE=True)
+    partition = log._events.keyspace.partition("only")
+    rows = log.client.execute_command("XRANGE", log._events.keyspace.feed(partition), "-", "+", NEVER_DECODE=True)
     places = [tuple(map(int, row[0].split(b"-"))) for row in rows]
     return FeedGapError(FeedId(partition, *places[-5]), FeedId(partition, *places[-1]), 3)
 
@@ -179,7 +181,7 @@ def test_a_gap_that_has_grown_since_it_was_told_is_caught_up_with_as_a_whole(log
     told([3], "only")
     with Subscriber(log, "g") as deliveries, pytest.raises(FeedGapError) as raised:
         next(deliveries)
-    key = log.events.keyspace.group(log.events.keyspace.partition("only"), "g").group
+    key = log._events.keyspace.group(log._events.keyspace.partition("only"), "g").group
     after, before = log.client.execute_command("HGET", key, "gap", NEVER_DECODE=True).decode().split()
     ms, sequence = before.split("-")
     log.client.execute_command("HSET", key, "gap", f"{after} {int(ms) + 5}-{int(sequence) + 5}")
@@ -253,8 +255,8 @@ def test_in_order_who_joins_is_given_nothing_that_another_is_still_handling(
 
 def one_in_each_partition(log: SessionLog) -> list[str]:
     """Names of sessions, none of which share one."""
-    names = {log.events.keyspace.partition(name): name for name in (f"each-{number}" for number in range(1000))}
-    assert len(names) == log.events.keyspace.partitions
+    names = {log._events.keyspace.partition(name): name for name in (f"each-{number}" for number in range(1000))}
+    assert len(names) == log._events.keyspace.partitions
     return list(names.values())
 
 

@@ -33,7 +33,7 @@ def consumers(log: SessionLog) -> int:
 
 def notes(log: SessionLog) -> set[str]:
     """The fields of the group that name consumers."""
-    keys = [log.events.keyspace.group(partition, "g").group for partition in range(log.events.keyspace.partitions)]
+    keys = [log._events.keyspace.group(partition, "g").group for partition in range(log._events.keyspace.partitions)]
     found = [log.client.execute_command("HKEYS", key, NEVER_DECODE=True) for key in keys]
     return {name.decode() for names in found for name in names if b":" in name or name == b"lease"}
 
@@ -201,7 +201,7 @@ def test_a_client_that_is_closed_under_a_consumer_hangs_nobody(
 
 
 def test_consumers_that_died_long_ago_are_forgotten(log: SessionLog) -> None:
-    key = log.events.keyspace.group(0, "g").group
+    key = log._events.keyspace.group(0, "g").group
     log.client.execute_command("HSET", key, "heartbeat:dead", 1)
     with Consumer(log, ordered=True) as consumer:
         wait_until(lambda: "heartbeat:dead" not in notes(log), "it to be forgotten")
@@ -211,12 +211,12 @@ def test_consumers_that_died_long_ago_are_forgotten(log: SessionLog) -> None:
 def test_a_name_of_the_dead_goes_with_the_feed_that_is_trimmed(make_client: Callable[..., Any], namespace: str) -> None:
     log = SessionLog(make_client(), namespace, feed=FeedRetention(keep=0, abandoned_after=0.1))
     Told(log)([1])
-    partition = log.events.keyspace.partition("s-1")
+    partition = log._events.keyspace.partition("s-1")
     with Consumer(log) as consumer:
         wait_until(lambda: consumer.handled, "the event")
-        feed = log.events.keyspace.feed(partition)
+        feed = log._events.keyspace.feed(partition)
         log.client.execute_command("XGROUP", "CREATECONSUMER", feed, "g", "dead")
-    wait_until(lambda: log.events.trim_feed(partition).abandoned, "it to be trimmed")
+    wait_until(lambda: log._events.trim_feed(partition).abandoned, "it to be trimmed")
     assert consumers(log) == 0
 
 
@@ -236,7 +236,7 @@ def test_connections_are_given_back(another_log: Callable[..., SessionLog], told
     for _ in range(20):
         come_and_go()
     # A cluster is read slot by slot, and how many connections that takes at once is a matter of chance.
-    chance = told.log.events.keyspace.partitions if isinstance(told.log.client, ValkeyCluster) else 2
+    chance = told.log._events.keyspace.partitions if isinstance(told.log.client, ValkeyCluster) else 2
     assert log_clients(told.log) <= connected + chance
 
 

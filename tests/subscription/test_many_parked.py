@@ -55,13 +55,13 @@ def test_all_that_is_replayed_is_handled_in_the_order_it_was_asked_for_and_then_
     with Consumer(log, ordered=True) as consumer:
         wait_until(lambda: len(consumer.handled) == _COUNT, "all that was parked", timeout=60)
     assert [number for _, number in consumer.handled] == [*range(600, _COUNT), *range(600)]
-    keys = log.events.keyspace.group(log.events.keyspace.partition("only"), "g")
+    keys = log._events.keyspace.group(log._events.keyspace.partition("only"), "g")
     assert list(log.parked("g")) == []
     assert raw(log, b"EXISTS", keys.replay) == 0
 
 
 def test_what_others_put_among_what_is_to_be_replayed_is_removed(log: SessionLog) -> None:
-    keys = log.events.keyspace.group(log.events.keyspace.partition("only"), "g")
+    keys = log._events.keyspace.group(log._events.keyspace.partition("only"), "g")
     log.append("only", events.Custom("custom.number", {"number": 0}))
     with Subscriber(log, "g", bodies=True) as deliveries:
         next(deliveries).park("nobody needs it")
@@ -79,7 +79,7 @@ def test_deleting_a_group_forgets_what_was_to_be_replayed(log: SessionLog) -> No
         next(deliveries).park("nobody needs it")
     log.parked("g").replay([one.parked_id for one in log.parked("g")])
     log.delete_group("g")
-    keys = log.events.keyspace.group(log.events.keyspace.partition("only"), "g")
+    keys = log._events.keyspace.group(log._events.keyspace.partition("only"), "g")
     assert raw(log, b"EXISTS", keys.replay) == 0
 
 

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from strands_session_log import SessionLog, Subscriber
 from strands_session_log.errors import DeliveryLostError
+from strands_session_log.scripts.protocol import Disposition, SettleReply, SettleRequest
 from strands_session_log.subscription.failure import Failure
-from strands_session_log.subscription.group import Disposition, SettleReply, SettleRequest
 from support.waiting import PATIENCE, wait_until
 
 from .helpers import Consumer, Told, number_of
@@ -67,7 +67,7 @@ def test_what_a_gap_swallowed_comes_before_what_follows_it(log: SessionLog, told
     with Consumer(log, ordered=True) as consumer:
         wait_until(lambda: len(consumer.handled) == 5, "the first events")
     told(range(5, 9), "only")
-    log.client.execute_command("DEL", log.events.keyspace.feed(log.events.keyspace.partition("only")))
+    log.client.execute_command("DEL", log._events.keyspace.feed(log._events.keyspace.partition("only")))
     told(range(9, 12), "only")
     with Consumer(log, ordered=True, on_gap="catch_up") as consumer:
         wait_until(lambda: {number for _, number in consumer.handled} >= set(range(5, 12)), "what was missing")
@@ -127,8 +127,8 @@ SETTINGS: dict[str, Any] = {"ordered": True, "claim_after": 0.3, "backoff": 0.01
 def told_in_one_partition(log: SessionLog, told: Told, sessions: int = 2, each: int = 3) -> list[str]:
     """Append events of sessions that share a partition, in turn; their names."""
     numbered = (f"x-{number}" for number in itertools.count())
-    first = log.events.keyspace.partition("x-0")
-    names = list(itertools.islice((one for one in numbered if log.events.keyspace.partition(one) == first), sessions))
+    first = log._events.keyspace.partition("x-0")
+    names = list(itertools.islice((one for one in numbered if log._events.keyspace.partition(one) == first), sessions))
     for number in range(each):
         for name in names:
             told([number], name)
@@ -289,7 +289,7 @@ def test_while_a_session_waits_the_others_of_its_partition_go_on(log: SessionLog
 
 def test_sessions_that_fill_their_batches_leave_no_handler_idle(log: SessionLog, told: Told) -> None:
     """Of each of them, only one event is handled at a time, however many were fetched."""
-    keyspace = log.events.keyspace
+    keyspace = log._events.keyspace
     for at in range(4):
         name = next(one for one in (f"y-{number}" for number in itertools.count()) if keyspace.partition(one) == at)
         told(range(20), name)
@@ -422,7 +422,7 @@ def test_what_follows_a_delivery_that_another_consumer_took_is_not_handed_out(
     told(range(6), "only")
     with Subscriber(log, "g", ordered=True, bodies=True, claim_after=0.6) as deliveries:
         first = next(deliveries)
-        keys = log.events.keyspace.group(first.partition, "g")
+        keys = log._events.keyspace.group(first.partition, "g")
         log.client.execute_command("HSET", keys.group, "lease_owner", "thief", "lease_until", 2**52)
         wait_until(lambda: first.expires == 0.0, "it to be noticed")
         wait_until(lambda: not deliveries._consumer._acknowledger.in_flight - 1, "what was fetched to be given back")

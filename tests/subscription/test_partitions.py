@@ -37,9 +37,9 @@ def test_a_group_that_somebody_reads_is_not_abandoned_though_nothing_comes(
         wait_until(lambda: consumer.handled, "the event")
 
         def abandoned(partition: int) -> bool:
-            return log.events.trim_feed(partition).abandoned != []
+            return log._events.trim_feed(partition).abandoned != []
 
-        for partition in range(log.events.keyspace.partitions):
+        for partition in range(log._events.keyspace.partitions):
             with pytest.raises(TimeoutError):
                 wait_until(partial(abandoned, partition), "nothing", timeout=0.15)
         assert all(one.idle_seconds is not None and one.idle_seconds < 1.0 for one in log.groups())

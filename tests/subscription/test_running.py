@@ -40,7 +40,7 @@ def test_an_ack_that_came_too_late_does_not_end_it(log: SessionLog, told: Told) 
         if not handled:
             # As if it had stood still until others had it.
             delivery.expires = 0.0
-            claim = ("XCLAIM", log.events.keyspace.feed(delivery.partition), "g", "thief", 0, delivery.key)
+            claim = ("XCLAIM", log._events.keyspace.feed(delivery.partition), "g", "thief", 0, delivery.key)
             log.client.execute_command(*claim)
             told([2])
         handled.append(number_of(delivery)[1])
@@ -65,7 +65,7 @@ def test_it_ends_though_its_handler_ends_in_the_moment_in_which_it_is_cancelled(
 
 def test_what_somebody_else_wrote_to_the_feed_is_parked_and_the_rest_goes_on(log: SessionLog, told: Told) -> None:
     told([0, 7])
-    feed = log.events.keyspace.feed(log.events.keyspace.partition("s-0"))
+    feed = log._events.keyspace.feed(log._events.keyspace.partition("s-0"))
     last = log.client.execute_command("XREVRANGE", feed, "+", "-", "COUNT", 1, NEVER_DECODE=True)[0][0].decode()
     ms, sequence = last.split("-")
     log.client.execute_command("XADD", feed, f"{ms}-{int(sequence) + 1}", "what", "ever")
@@ -126,8 +126,8 @@ async def anext_of(deliveries: Any) -> Any:
 def test_a_group_made_anew_on_an_emptied_server_skips_nothing(log: SessionLog, told: Told) -> None:
     """Though it began with what came, and had had nothing yet."""
     with Consumer(log, start="now") as consumer:
-        wait_until(lambda: len(log.groups()) == log.events.keyspace.partitions, "the group")
-        keys = [log.events.keyspace.group(number, "g") for number in range(log.events.keyspace.partitions)]
+        wait_until(lambda: len(log.groups()) == log._events.keyspace.partitions, "the group")
+        keys = [log._events.keyspace.group(number, "g") for number in range(log._events.keyspace.partitions)]
         for key in keys:
             log.client.execute_command("DEL", key.feed, key.group, key.position)
         told(range(10))

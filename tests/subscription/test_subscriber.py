@@ -64,7 +64,7 @@ def test_a_group_goes_on_where_its_last_consumer_stopped(log: SessionLog, told: 
 def test_a_group_that_starts_now_hears_only_of_what_comes(log: SessionLog, told: Told) -> None:
     told(range(10))
     with Consumer(log, start="now") as consumer:
-        wait_until(lambda: len(log.groups()) == log.events.keyspace.partitions, "the group")
+        wait_until(lambda: len(log.groups()) == log._events.keyspace.partitions, "the group")
         told(range(10, 15))
         wait_until(lambda: len(consumer.handled) == 5, "what came")
     assert {number for _, number in consumer.handled} == set(range(10, 15))
@@ -164,8 +164,8 @@ def test_parked_events_can_be_dropped(log: SessionLog, told: Told) -> None:
 
 def test_a_new_group_can_begin_with_all_history(log: SessionLog, told: Told) -> None:
     told(range(100))
-    for partition in range(log.events.keyspace.partitions):
-        log.client.execute_command("DEL", log.events.keyspace.feed(partition))
+    for partition in range(log._events.keyspace.partitions):
+        log.client.execute_command("DEL", log._events.keyspace.feed(partition))
     with Consumer(log, start="beginning") as consumer:
         told(range(100, 130))
         wait_until(lambda: len(set(consumer.handled)) == 130, "history, and what came meanwhile")
@@ -236,7 +236,7 @@ def hand_to(log: SessionLog, consumer: str, told: Told, count: int, *how: object
     with Subscriber(log, "g"):
         pass
     told(range(count), "only")
-    feed = log.events.keyspace.session("only").feed
+    feed = log._events.keyspace.session("only").feed
     log.client.execute_command("XREADGROUP", "GROUP", "g", consumer, "COUNT", count, "STREAMS", feed, ">")
     ids = [row[0] for row in raw(log, b"XPENDING", feed, "g", "-", "+", count)]
     raw(log, b"XCLAIM", feed, "g", consumer, 0, *ids, *how, "JUSTID")

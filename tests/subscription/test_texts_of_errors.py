@@ -105,7 +105,7 @@ def test_of_an_exception_the_type_and_the_place_are_kept_and_no_text(log: Sessio
 
 def test_between_two_attempts_no_text_is_kept_either(log: SessionLog) -> None:
     tell(log)
-    key = log.events.keyspace.group(log.events.keyspace.partition("s"), "g").group
+    key = log._events.keyspace.group(log._events.keyspace.partition("s"), "g").group
 
     def errors() -> list[bytes]:
         flat = raw(log, b"HGETALL", key)
@@ -224,7 +224,7 @@ def test_what_was_said_goes_with_what_was_parked(log: SessionLog, settle: Callab
 
 
 def texts(log: SessionLog) -> list[bytes]:
-    found: list[bytes] = raw(log, b"HKEYS", log.events.keyspace.session("s").texts)
+    found: list[bytes] = raw(log, b"HKEYS", log._events.keyspace.session("s").texts)
     return found
 
 
@@ -239,7 +239,7 @@ def test_what_fails_again_keeps_what_was_said_last(log: SessionLog) -> None:
 
 
 def test_texts_are_bounded_in_length_and_in_number(log: SessionLog) -> None:
-    key = log.events.keyspace.session("s").texts
+    key = log._events.keyspace.session("s").texts
     tell(log)
     for number in range(1000):
         log.client.execute_command("HSET", key, f"g 1-{number} s", "said before")
@@ -260,7 +260,7 @@ def test_whatever_is_given_as_a_reason_is_no_trouble(log: SessionLog, value: obj
 
 def test_a_hash_of_texts_that_is_none_is_no_obstacle(log: SessionLog) -> None:
     tell(log)
-    key = log.events.keyspace.session("s").texts
+    key = log._events.keyspace.session("s").texts
     log.client.execute_command("SET", key, "text")
     park(log, give_up)
     assert only(log).error.startswith("at ")
@@ -273,7 +273,7 @@ def test_a_hash_of_texts_that_is_none_is_no_obstacle(log: SessionLog) -> None:
 
 def test_what_cannot_be_read_is_told_of_without_quoting_it(log: SessionLog, caplog: pytest.LogCaptureFixture) -> None:
     tell(log)
-    keys = log.events.keyspace.session("s")
+    keys = log._events.keyspace.session("s")
     ((id_, flat),) = raw(log, b"XRANGE", keys.events, "-", "+")
     fields = dict(zip(flat[::2], flat[1::2], strict=True))
     fields[b"v"] = SECRET.encode()

@@ -7,7 +7,7 @@ from typing import Any
 
 from strands_session_log import SessionLog, chain
 from strands_session_log.codec import FIELDS
-from strands_session_log.server.border import text
+from strands_session_log.server import text
 
 Fields = dict[str, bytes]
 """The fields of an entry by name."""
@@ -17,7 +17,7 @@ _CLEAR = ("type", "agent", "event", "time", "v", "trace", "retained")
 
 def entries_of(log: SessionLog, session_id: str = "s") -> list[tuple[str, Fields]]:
     """The entries of a session."""
-    found = log.events.entries(session_id)
+    found = log._events.entries(session_id)
     return [(text(id_), {text(name): bytes(value) for name, value in fields.items()}) for id_, fields in found]
 
 
@@ -37,7 +37,7 @@ def tamper(
         (id_, change(fields) if number == revision else fields)
         for number, (id_, fields) in enumerate(entries_of(log, session_id), 1)
     ]
-    put(log, log.events.keyspace.session(session_id).events, changed)
+    put(log, log._events.keyspace.session(session_id).events, changed)
 
 
 def forge_erased(fields: Fields, body: bytes) -> Fields:
@@ -66,7 +66,7 @@ def rechained(entries: Sequence[tuple[str, Fields]], root: str = "s") -> list[tu
 
 def forge_all(log: SessionLog, entries: Sequence[tuple[str, Fields]], session_id: str = "s") -> None:
     """Put entries in place of a session, chained anew, with a head and a directory that fit; the feed is left alone."""
-    made, keys = rechained(entries, session_id), log.events.keyspace.session(session_id)
+    made, keys = rechained(entries, session_id), log._events.keyspace.session(session_id)
     put(log, keys.events, made)
     ms, _, revision = made[-1][0].partition("-")
     head = {"revision": revision, "ms": ms, "link": made[-1][1]["link"], "created": made[0][0].partition("-")[0]}

@@ -68,7 +68,7 @@ def test_two_hundred_tails_in_a_cluster_share_a_connection_a_partition(
         for number in range(MANY):
             log.append(f"s-{number}", note(number))
         assert [numbers(tail, 1) for tail in tails] == [[number] for number in range(MANY)]
-        assert len(threads()) <= 1 + log.events.keyspace.partitions
+        assert len(threads()) <= 1 + log._events.keyspace.partitions
 
 
 def test_a_client_that_speaks_resp3_can_follow(tcp_server: Server) -> None:

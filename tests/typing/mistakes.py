@@ -63,6 +63,7 @@ log.tail(after=12.5)  # type: ignore[call-overload]
 # What there is not, or not yet.
 log.erase("s", 12)  # type: ignore[call-arg]
 log.apend("s", [])  # type: ignore[attr-defined]
+log.events.append("s", [])  # type: ignore[attr-defined]
 EventId(1, 2).ms = 3  # type: ignore[misc]
 SnapshotSettings().points = 3  # type: ignore[misc]
 Subscriber(log, "a").settings.batch = 3  # type: ignore[misc]

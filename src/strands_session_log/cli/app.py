@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from io import TextIOWrapper
 from typing import Annotated, Any
@@ -12,25 +13,7 @@ import typer
 from typer.core import TyperGroup
 
 from . import plugins
-from .commands import (
-    anchor,
-    delete,
-    demo,
-    diff,
-    doctor,
-    events,
-    export,
-    fork,
-    groups,
-    import_,
-    parked,
-    replay,
-    rewind,
-    sessions,
-    show,
-    tail,
-    verify,
-)
+from .commands import groups, parked
 from .exit_codes import EPILOG, failures_in_one_line
 from .options import NamespaceOption, UrlOption
 from .points import PointCommand
@@ -84,23 +67,14 @@ def _before_every_command(
     """
 
 
-app.command(epilog=demo.EPILOG)(demo.demo)
-app.command(epilog=sessions.EPILOG)(sessions.sessions)
-app.command(epilog=show.EPILOG)(show.show)
-app.command(epilog=replay.EPILOG)(replay.replay)
-app.command(epilog=tail.EPILOG)(tail.tail)
-app.command(epilog=events.EPILOG)(events.events)
-app.command(epilog=diff.EPILOG, cls=PointCommand)(diff.diff)
-app.command(epilog=fork.EPILOG)(fork.fork)
-app.command(epilog=rewind.EPILOG, cls=PointCommand)(rewind.rewind)
+for name in (
+    *("demo", "sessions", "show", "replay", "tail", "events", "diff", "fork", "rewind"),
+    *("verify", "anchor", "delete", "import_", "export", "doctor"),
+):
+    module = import_module(f".commands.{name}", __package__)
+    app.command(name.rstrip("_"), epilog=module.EPILOG, cls=PointCommand)(getattr(module, name))
 app.add_typer(groups.app, name="groups", epilog=groups.EPILOG)
 app.add_typer(parked.app, name="parked")
-app.command(epilog=verify.EPILOG)(verify.verify)
-app.command(epilog=anchor.EPILOG)(anchor.anchor)
-app.command(epilog=delete.EPILOG)(delete.delete)
-app.command("import", epilog=import_.EPILOG)(import_.import_)
-app.command(epilog=export.EPILOG)(export.export)
-app.command(epilog=doctor.EPILOG)(doctor.doctor)
 plugins.add_to(app)
 
 

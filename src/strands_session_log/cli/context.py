@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import shlex
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import typer
@@ -23,12 +24,7 @@ PATIENCE = 1.0
 
 
 class Target(NamedTuple):
-    """A server and a namespace on it.
-
-    Attributes:
-        url: The server.
-        namespace: First part of every key.
-    """
+    """A server and a namespace on it."""
 
     url: str
     namespace: str
@@ -76,8 +72,34 @@ def given_first(ctx: typer.Context, name: str) -> str | None:
     return None
 
 
-def same_target_options(ctx: typer.Context, url: str | None, namespace: str | None) -> str:
-    """The options that lead another command to the same place: those that were typed, a password in them hidden."""
-    typed = {"url": url or given_first(ctx, "url"), "namespace": namespace or given_first(ctx, "namespace")}
-    shown = {name: masked(value) if name == "url" else value for name, value in typed.items() if value}
-    return "".join(f" --{name} {shlex.quote(value)}" for name, value in shown.items())
+@dataclass(frozen=True, slots=True)
+class CommandCall:
+    """One call of a command: which log it is about, and how it is to be answered.
+
+    Attributes:
+        ctx: Typer's context.
+        url: As typed after the command.
+        namespace: As typed after the command.
+        as_json: Whether to print JSON instead of text.
+    """
+
+    ctx: typer.Context
+    url: str | None
+    namespace: str | None
+    as_json: bool
+
+    @property
+    def target(self) -> Target:
+        """What the call is about."""
+        return Target.of(self.ctx, self.url, self.namespace)
+
+    def opened(self) -> AbstractContextManager[SessionLog]:
+        """The log, closed afterwards."""
+        return opened(self.ctx, self.url, self.namespace)
+
+    @property
+    def same_target_options(self) -> str:
+        """The options that lead another command to the same place: those that were typed, passwords hidden."""
+        url, namespace = self.url or given_first(self.ctx, "url"), self.namespace or given_first(self.ctx, "namespace")
+        shown = {"url": url and masked(url), "namespace": namespace}
+        return "".join(f" --{name} {shlex.quote(value)}" for name, value in shown.items() if value)

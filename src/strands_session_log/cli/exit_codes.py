@@ -66,22 +66,14 @@ DAMAGED = (
 
 
 def fail(code: Code, message: str) -> NoReturn:
-    """End with one line on stderr.
-
-    Raises:
-        typer.Exit: Always.
-    """
+    """End with one line on stderr."""
     note(message)
     raise typer.Exit(code)
 
 
 @contextmanager
 def failures_in_one_line() -> Iterator[None]:
-    """Let whatever goes wrong end the program with one line and an exit code of its own, never a traceback.
-
-    Raises:
-        typer.Exit: Instead of every error of the library, an interrupt, and a reader that has gone.
-    """
+    """Let whatever goes wrong end the program with one line and an exit code of its own, never a traceback."""
     try:
         yield
         # Not left to the interpreter's exit, which would complain aloud about a reader that has gone.

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import wraps
+from inspect import Parameter, signature
 from typing import Annotated, Any
 
 import typer
 
 from .. import DEFAULT_NAMESPACE
 from .completion import group_names, parked_ids, session_ids
-from .context import DEFAULT_URL, NAMESPACE_VARIABLE, URL_VARIABLE
+from .context import DEFAULT_URL, NAMESPACE_VARIABLE, URL_VARIABLE, CommandCall
 
 PANEL = "Server"
 
@@ -60,3 +62,20 @@ NamespaceOption = Annotated[
         rich_help_panel=PANEL,
     ),
 ]
+
+
+def command(function: Callable[..., None]) -> Callable[..., None]:
+    """Give a command `--json`, `--url` and `--namespace`: what they say is the `CommandCall` it takes first."""
+    _, *own = signature(function, eval_str=True).parameters.values()
+
+    @wraps(function)
+    def called(ctx: typer.Context, as_json: bool, url: str | None, namespace: str | None, **given: Any) -> None:
+        function(CommandCall(ctx, url, namespace, as_json), **given)
+
+    shared = (("as_json", JsonOption, False), ("url", UrlOption, None), ("namespace", NamespaceOption, None))
+    kind = Parameter.POSITIONAL_OR_KEYWORD
+    last = [Parameter(name, kind, default=default, annotation=of) for name, of, default in shared]
+    parameters = [Parameter("ctx", kind, annotation=typer.Context), *own, *last]
+    called.__signature__ = signature(function).replace(parameters=parameters)  # type: ignore[attr-defined]
+    called.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    return called

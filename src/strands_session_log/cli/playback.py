@@ -6,7 +6,7 @@ import re
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
-from typing import NamedTuple, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 import typer
 
@@ -44,21 +44,13 @@ class Shortened(NamedTuple):
 
 
 def show_each(
-    things: Iterable[Thing], show: Callable[[Thing], object], how_to_go_on: Callable[[], str], at_once: bool = True
-) -> None:
-    """Show one after the other until interrupted; then tell how to go on.
-
-    Args:
-        things: What to show.
-        show: Shows one.
-        how_to_go_on: What else to tell when it is interrupted.
-        at_once: Whether each is to be seen before the next comes.
-
-    Raises:
-        typer.Exit: When it is interrupted.
-    """
+    things: Iterable[Thing], show: Callable[[Thing], object], how_to_go_on: Callable[[Any], str], at_once: bool = True
+) -> Thing | None:
+    """Show one after the other, each `at_once`; the last of them. When interrupted, tell how to go on after it."""
+    last: Thing | None = None
     try:
         for thing in things:
+            last = last if isinstance(thing, Shortened) else thing
             show(thing)
             if at_once:
                 sys.stdout.flush()
@@ -66,8 +58,9 @@ def show_each(
         if sys.stderr.isatty():
             # After the ^C that the terminal has put there.
             typer.echo(err=True)
-        note(f"stopped{how_to_go_on()}")
+        note(f"stopped{how_to_go_on(last)}")
         raise typer.Exit(Code.INTERRUPTED) from None
+    return last
 
 
 def state_before(log: SessionLog, session_id: str, position: EventId | None) -> SessionState:
@@ -81,14 +74,7 @@ def state_before(log: SessionLog, session_id: str, position: EventId | None) -> 
 def pace(
     recorded: Iterable[T], speed: float, max_pause: float, sleep: Callable[[float], object] = time.sleep
 ) -> Iterator[T | Shortened]:
-    """Things one by one, each as long after the one before as it happened then.
-
-    Args:
-        recorded: What happened, in order.
-        speed: How many times faster than it happened.
-        max_pause: For how many seconds to wait at most.
-        sleep: How to wait.
-    """
+    """Things one by one, each as long after the one before as it happened then, or `speed` times faster."""
     last: int | None = None
     for one in recorded:
         took = 0.0 if last is None else max(0, one.id.ms - last) / 1000
@@ -102,11 +88,7 @@ def pace(
 
 
 def seconds(text: str) -> float:
-    """Understand `5s`, `500ms`, `2m`, `1h`, and a number of seconds.
-
-    Raises:
-        typer.BadParameter: When it is none of these.
-    """
+    """Understand `5s`, `500ms`, `2m`, `1h`, and a number of seconds."""
     found = _DURATION.fullmatch(text.strip())
     if found is None:
         raise typer.BadParameter(f"{text!r} is no duration: give seconds (5), or 500ms, 5s, 2m, 1h")

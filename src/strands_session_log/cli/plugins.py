@@ -25,13 +25,7 @@ _ANYTHING = {"allow_extra_args": True, "ignore_unknown_options": True}
 
 
 class Plugin(NamedTuple):
-    """A command from elsewhere.
-
-    Attributes:
-        name: What it is called.
-        function: Carries it out.
-        options: Further arguments of `Typer.command`.
-    """
+    """A command from elsewhere: its name, what carries it out, and further arguments of `Typer.command`."""
 
     name: str
     function: Callable[..., Any]

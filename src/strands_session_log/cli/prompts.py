@@ -14,25 +14,13 @@ YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
 
 def require_tty(yes: bool, what: str) -> None:
-    """Make sure that there is a terminal to ask on, or no need to ask.
-
-    Raises:
-        typer.Exit: Otherwise.
-    """
+    """End unless there is a terminal to ask on, or no need to ask."""
     if not yes and not sys.stdin.isatty():
         fail(Code.USAGE, f"there is no terminal to ask whether to {what}: pass --yes")
 
 
 def confirm(question: str, otherwise: str) -> None:
-    """Ask, and go on only when the answer is yes.
-
-    Args:
-        question: What is asked.
-        otherwise: What to say when it is declined.
-
-    Raises:
-        typer.Exit: When it is declined.
-    """
+    """Ask, and end, saying `otherwise`, unless the answer is yes."""
     try:
         agreed = typer.confirm(one_line(question), err=True)
     except typer.Abort:

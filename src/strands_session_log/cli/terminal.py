@@ -73,11 +73,7 @@ def warn(message: object) -> None:
 def put(terminal: Console, line: str | Text = "", style: str = "", crop: bool = False) -> None:
     """Print text that is laid out already; where there are no colours, ten times faster than Rich would.
 
-    Args:
-        terminal: Where to.
-        line: What.
-        style: How, if it is not styled already.
-        crop: On a terminal, cut off what does not fit; a reader behind a pipe gets it all.
+    With `crop`, what does not fit a terminal is cut off; a reader behind a pipe gets it all.
     """
     if not terminal.is_terminal:
         terminal.file.write(f"{line}\n")
@@ -101,15 +97,9 @@ def put_table(
     widest: int | None = None,
     crop: bool = True,
 ) -> None:
-    """Print columns; the first row has the headings.
+    """Print columns, those whose numbers are in `right` aligned at their end; the first row has the headings.
 
-    Args:
-        terminal: Where to.
-        rows: Of those that come one by one, the first decide how wide the columns are.
-        styles: Of the columns.
-        right: Numbers of the columns that are aligned at their end.
-        widest: How wide the first column is at most.
-        crop: See `put`.
+    Of rows that come one by one, the first decide how wide the columns are; the first column is so wide at most.
     """
     rest = iter(rows)
     headings, *first = rest if isinstance(rows, Sequence) else islice(rest, _FIRST_ROWS)
@@ -128,13 +118,9 @@ def widths_of(rows: Iterable[Sequence[Cell]]) -> list[int]:
 def narrowed(
     terminal: Console, rows: Sequence[Sequence[Cell]], spare: Sequence[str], last: int = 0
 ) -> list[list[Cell]]:
-    """Rows that fit a terminal, as far as columns can be spared.
+    """Rows without the columns, by heading and in this order, that can be spared on a terminal that is too narrow.
 
-    Args:
-        terminal: For whose width.
-        rows: The headings, and what stands below them.
-        spare: The headings of columns that go, in this order, while it is too narrow.
-        last: How wide the last column need be at most; as wide as it is if 0.
+    The last column need not be wider than `last`, if that is not 0.
     """
     kept = [list(cells) for cells in rows]
     for name in spare:

@@ -30,9 +30,9 @@ class FeedGapError(SessionLogError):
         number = "envelopes" if count is None else f"{count} envelope{'s' * (count != 1)}"
         end = "the end of the feed" if before is None else str(before)
         super().__init__(
-            f"{number} between {after} and {end} are gone and were not delivered; "
-            "the sessions have their events. A group reads them with `catch_up(error)` or `session-log groups "
-            "catch-up`, and is told again until then or `skip`; a tail goes on behind them when it is iterated again"
+            f"missing {number} between {after} and {end}, trimmed before delivery; the sessions have their events. "
+            "A group reads them with `catch_up(error)` or `session-log groups catch-up`, and is told again until then "
+            "or `skip`; a tail goes on behind them when it is iterated again"
         )
 
 

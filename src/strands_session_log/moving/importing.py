@@ -108,7 +108,7 @@ def _append(
     written = 0
     for batch in batches(missing):
         at = revision + written
-        log.events.append(session_id, batch, SessionAt(at) if at else NO_SESSION)
+        log._events.append(session_id, batch, SessionAt(at) if at else NO_SESSION)
         written += len(batch)
         progress(session_id, written, len(missing))
 

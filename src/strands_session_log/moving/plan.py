@@ -116,7 +116,7 @@ def find(log: SessionLog, session_id: str, with_data: bool = False) -> Found:
         with_data: Keep what its events say, too.
     """
     found = Found()
-    for recorded in log.events.read(session_id):
+    for recorded in log._events.read(session_id):
         event, slot = recorded.event, _slot(recorded.event)
         found.latest[slot] = event.event_id
         if with_data:

@@ -23,8 +23,7 @@ from ..instrumentation.hooks import hooks
 from ..lifecycle import AgentOutbox
 from ..lifecycle.facts import current_traceparent
 from ..lifecycle.withheld import Withheld
-from ..server.border import is_transient
-from ..server.outage import Outage
+from ..server import Outage, is_transient
 from ..session_log import SessionLog
 from ..state import AgentState, initial
 from .losses import Losses, LossReport, RecorderStats
@@ -319,7 +318,7 @@ class Worker:
                 if not batch:
                     return self._outage.leave(self)
                 attempt = attempt or Attempt(self._outbox(log), batch)
-                attempt.carry_out(log.events)
+                attempt.carry_out(log._events)
                 return self._done(batch, attempt)
             except ConcurrentWriteError as error:
                 # Someone else wrote this agent's messages: ours come after them, whatever they are.
@@ -363,9 +362,9 @@ class Worker:
         return not self._closing and (not self._leaving or isinstance(batch[0].step, LossReport))
 
     def _outbox(self, log: SessionLog) -> AgentOutbox:
-        self._state = log.replay.catch_up(self._session_id, self._state)
+        self._state = log._replay.catch_up(self._session_id, self._state)
         known = self._state.agents.get(self._agent_id) or AgentState(self._agent_id)
-        outbox = partial(AgentOutbox, log.events, self._session_id, known, fenced="", remembers=True, keeps_all=True)
+        outbox = partial(AgentOutbox, log._events, self._session_id, known, fenced="", remembers=True, keeps_all=True)
         return outbox(life=self._life, withheld=self._withheld)
 
     def _of_this_life(self, log: SessionLog, batch: list[Seen]) -> list[Seen]:
@@ -469,7 +468,7 @@ def _life(log: SessionLog, session_id: str) -> tuple[Life, float]:
     """
     earliest, latest, until = -inf, inf, time.monotonic() + _LOOKING
     for look in count(1):
-        asked, found, answered = time.monotonic(), log.events.life(session_id), time.monotonic()
+        asked, found, answered = time.monotonic(), log._events.life(session_id), time.monotonic()
         if found.deleted_ago is None:
             return found, 0.0
         earliest = max(earliest, asked - found.deleted_ago)

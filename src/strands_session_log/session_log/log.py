@@ -18,7 +18,7 @@ from ..errors import (
     check_seconds,
     refuse_unknown,
 )
-from ..event_log import ANY, Durability, EventLog, Expected, Progress, Tombstone
+from ..event_log import ANY, EventLog, Expected, Progress, Tombstone
 from ..event_log.chained_batch import Position
 from ..event_log.namespace import open_namespace
 from ..event_log.points import resolve
@@ -28,8 +28,7 @@ from ..feed import FeedRetention
 from ..ids import START, EventId, Point
 from ..keys import check_namespace
 from ..replay import Replay, rewind, unanswered, write_successors
-from ..server import ServerReport, connect, inspect_all, release
-from ..server.border import Client, with_retries
+from ..server import Client, Durability, ServerReport, connect, release
 from ..snapshot import SnapshotKey, SnapshotSettings
 from ..snapshot.keys import authenticator, keys_for
 from ..state import SessionDiff, SessionState, diff
@@ -62,11 +61,16 @@ class SessionLog(NotCopied):
         allow_eviction: Accept a server that may silently delete sessions when memory runs out.
         snapshots: When snapshots are saved, and how; None to do without.
         snapshot_key: A secret of at least 32 bytes, or several (the first signs, all verify), with which snapshots are
-            authenticated: one that nobody with the key has written is dropped, and the log read instead. If left out,
+            authenticated: one that was written without it is dropped, and the log read instead. If left out,
             those in the file that `SESSION_LOG_SNAPSHOT_KEY_FILE` names, if it is set; `()` for none.
         feed: For how long the feed is kept, which subscriptions read; the sessions themselves are kept until deleted.
         verify_on_resume: Whether session managers of this log refuse to resume from what is not what was written, see
             `ValkeySessionManager`.
+
+    Attributes:
+        client: The client.
+        namespace: The namespace.
+        verify_on_resume: As given.
 
     Raises:
         UnusableClientError: When no log can be kept on the client.
@@ -104,17 +108,16 @@ class SessionLog(NotCopied):
         check_flag("allow_eviction", allow_eviction)
         check_flag("verify_on_resume", verify_on_resume)
         sealing = authenticator(snapshot_key)
-        opened = open_namespace(client, namespace, partitions, retry_for, allow_eviction)
-        durability.check(opened.server)
+        store = open_namespace(client, namespace, partitions, retry_for, durability, allow_eviction)
         self._owns_client, self.verify_on_resume = False, verify_on_resume
         self.client = client
         self.namespace = namespace
-        self.events = EventLog(client, opened.keyspace, durability, retry_for, feed)
-        self.replay = Replay(self.events, snapshots, sealing)
-        self._upkeep = Upkeep(self.events)
-        self._multiplexer = Multiplexer(client, namespace)
+        self._events = EventLog(store, feed)
+        self._replay = Replay(self._events, snapshots, sealing)
+        self._upkeep = Upkeep(self._events)
+        self._multiplexer = Multiplexer(store)
         # A tail waits for a server by itself, and for as long as it takes.
-        self._impatient = EventLog(client, opened.keyspace, retry_for=0)
+        self._impatient = EventLog(store.with_retry_for(0))
 
     @classmethod
     @refuse_unknown
@@ -174,14 +177,14 @@ class SessionLog(NotCopied):
         return log
 
     def close(self) -> None:
-        """End all tails and close the connections that `connect` made; an embedded server nobody else uses stops.
+        """End all tails and close the connections that `connect` made; an embedded server without other users stops.
 
         A client that was passed in may have other users, and stays open.
         """
         self._multiplexer.close()
-        self.replay.close()
+        self._replay.close()
         self._upkeep.close()
-        self.events.close()
+        self._events.close()
         if self._owns_client:
             release(self.client)
 
@@ -203,7 +206,7 @@ class SessionLog(NotCopied):
             InvalidPointError: When the text is neither.
         """
         cursor = SessionInfo.at_cursor(before) if isinstance(before, str) else None
-        return self.events.sessions(limit, cursor or before)
+        return self._events.sessions(limit, cursor or before)
 
     def session_ids(self) -> Iterator[str]:
         """The ids of all sessions, most recently active first, read page by page as they are consumed.
@@ -211,12 +214,12 @@ class SessionLog(NotCopied):
         One that is written to meanwhile may come twice, but none is left out. Those with a damaged head are among
         them, which `sessions` passes over.
         """
-        return self.events.session_ids()
+        return self._events.session_ids()
 
     @property
     def partitions(self) -> int:
         """How many partitions the namespace has; a group stands in each of them on its own."""
-        return self.events.keyspace.partitions
+        return self._events.keyspace.partitions
 
     def count_sessions(self, since: datetime | str) -> int:
         """How many sessions had an event at or after a time, by the server's clock; cheap, however many there are.
@@ -224,7 +227,7 @@ class SessionLog(NotCopied):
         Args:
             since: A datetime, ISO text, or a relative time (`-5m`), which is relative to the server's clock, too.
         """
-        return self.events.count_sessions(since)
+        return self._events.count_sessions(since)
 
     def servers(self) -> list[ServerReport]:
         """What the server says about itself: memory, persistence, eviction; of a cluster, every primary.
@@ -232,7 +235,7 @@ class SessionLog(NotCopied):
         Raises:
             ServerUnavailableError: When one of them cannot be reached.
         """
-        return with_retries(lambda: inspect_all(self.client), self.events.retry_for)
+        return self._events.store.reports()
 
     def append(
         self,
@@ -248,7 +251,7 @@ class SessionLog(NotCopied):
             session_id: The session; its first event creates it.
             events: What happened, in order.
             expected: `NO_SESSION`, `SessionAt(revision)` or `AgentAt(agent, …)` fences the append; `ANY` always lands.
-            once: Leave out events that are among the session's last 1,000, by whomever they were appended: they are
+            once: Leave out events that are among the session's last 1,000, whichever process appended them: they are
                 known by their `event_id`, which you then give them yourself. What is not there yet is appended if it
                 comes behind what is; nothing is expected of a session that has all of them.
 
@@ -265,7 +268,7 @@ class SessionLog(NotCopied):
                 `OutOfMemoryError` or `ReadOnlyServerError`, if it went on refusing for as long as it was waited for.
         """
         batch = [events] if isinstance(events, Event) else events
-        return self.events.append(session_id, batch, expected, once=once)[-1]
+        return self._events.append(session_id, batch, expected, once=once)[-1]
 
     def read(
         self,
@@ -287,7 +290,7 @@ class SessionLog(NotCopied):
         Raises:
             LogForkedError: When the session was deleted or replaced while it was read.
         """
-        found, wanted = self.events.read(session_id, *self._between(session_id, after, until)), selector(types, agent)
+        found, wanted = self._events.read(session_id, *self._between(session_id, after, until)), selector(types, agent)
         return (one for one in found if wanted(one.event.type, one.event.agent))
 
     def read_checked(self, session_id: str, after: Point | None = None, until: Point | None = None) -> CheckedEvents:
@@ -300,7 +303,7 @@ class SessionLog(NotCopied):
             after: As for `read`.
             until: As for `read`.
         """
-        return CheckedEvents(self.events, session_id, *self._between(session_id, after, until))
+        return CheckedEvents(self._events, session_id, *self._between(session_id, after, until))
 
     def _between(self, session_id: str, after: Point | None, until: Point | None) -> tuple[EventId, EventId | None]:
         start = START if after is None else self.resolve(session_id, after)
@@ -315,7 +318,7 @@ class SessionLog(NotCopied):
         return self._position(session_id).id
 
     def _position(self, session_id: str) -> Position:
-        found = self.events.head(session_id)
+        found = self._events.head(session_id)
         if found is None:
             raise SessionNotFoundError(session_id)
         return found
@@ -332,7 +335,7 @@ class SessionLog(NotCopied):
             RevisionNotFoundError: When it does not have that event.
             InvalidPointError: When it is a time, not an event.
         """
-        return event_at(self.events, session_id, point)
+        return event_at(self._events, session_id, point)
 
     def resolve(self, session_id: str, point: Point) -> EventId:
         """Find the event id a point stands for; revision 0 in it means a time between events.
@@ -343,7 +346,7 @@ class SessionLog(NotCopied):
             InvalidPointError: When it is no point in time.
             RevisionNotFoundError: When the session does not have that revision.
         """
-        return resolve(self.events, session_id, point)
+        return resolve(self._events, session_id, point)
 
     def state(self, session_id: str, at: Point | None = None) -> SessionState:
         """The session as its events left it, now or at a point.
@@ -353,7 +356,7 @@ class SessionLog(NotCopied):
             RevisionNotFoundError: When it does not have that event.
             LogForkedError: When it was deleted or replaced while it was read.
         """
-        return state_at(self.events, self.replay, session_id, at)
+        return state_at(self._events, self._replay, session_id, at)
 
     def diff(self, session_id: str, a: Point, b: Point | None = None) -> SessionDiff:
         """What differs between two points: messages, redactions, agent state, and what the agents hold.
@@ -472,8 +475,8 @@ class SessionLog(NotCopied):
         """
         there = self.state(session_id, at)
         if not allow_unanswered:
-            unanswered.check(self.events, session_id, there)
-        return self.events.fork(session_id, there.position, into, progress, by)
+            unanswered.check(self._events, session_id, there)
+        return self._events.fork(session_id, there.position, into, progress, by)
 
     @overload
     def rewind(
@@ -517,9 +520,9 @@ class SessionLog(NotCopied):
         """
         now = self.state(session_id, self.head(session_id)) if dry_run else None
         there = self.state(session_id, to)
-        check = _accept if allow_unanswered else partial(unanswered.check, self.events, session_id)
+        check = _accept if allow_unanswered else partial(unanswered.check, self._events, session_id)
         if now is None:
-            return rewind(self.events, self.replay, session_id, there.position, check, by)
+            return rewind(self._events, self._replay, session_id, there.position, check, by)
         check(there)
         return diff(now, there)
 
@@ -561,12 +564,12 @@ class SessionLog(NotCopied):
         """
         points = [event] if isinstance(event, (EventId, int, str, datetime)) else event
         self.head(session_id)
-        ids = {event_id_at(self.events, session_id, point) for point in points}
+        ids = {event_id_at(self._events, session_id, point) for point in points}
         if not ids:
             return None
-        sought, together = named_in(self.events, session_id, ids)
-        write_successors(self.events, self.replay, session_id, sought)
-        return self.events.erase(session_id, ids | together, reason, progress, by, partial(sought.find, self.events))
+        sought, together = named_in(self._events, session_id, ids)
+        write_successors(self._events, self._replay, session_id, sought)
+        return self._events.erase(session_id, ids | together, reason, progress, by, partial(sought.find, self._events))
 
     def delete(self, session_id: str, *, reason: str = "", by: str = "") -> int:
         """Remove every key of a session; nothing of any other.
@@ -584,7 +587,7 @@ class SessionLog(NotCopied):
         Raises:
             SessionNotFoundError: When there is no such session.
         """
-        revision = self.events.delete(session_id, reason, by)
+        revision = self._events.delete(session_id, reason, by)
         if revision is None:
             raise SessionNotFoundError(session_id)
         return revision
@@ -597,12 +600,12 @@ class SessionLog(NotCopied):
         Args:
             session_id: Of this id only, oldest first; else of all, in no order.
         """
-        return self.events.tombstones(session_id)
+        return self._events.tombstones(session_id)
 
     def reduce_tombstone(self, session_id: str) -> int:
         """Put SHA-256 hashes in place of the session's id, of who deleted it and why, in what is left of it.
 
-        The links stay, so whoever knows the id can still show what was deleted. The feed tells the id until it is
+        The links stay, so one who knows the id can still show what was deleted. The feed tells the id until it is
         trimmed, as it does of every event.
 
         Returns:
@@ -611,7 +614,7 @@ class SessionLog(NotCopied):
         Raises:
             SessionNotFoundError: When nothing is left of such a session.
         """
-        reduced = self.events.reduce_tombstone(session_id)
+        reduced = self._events.reduce_tombstone(session_id)
         if not reduced:
             raise SessionNotFoundError(session_id)
         return reduced
@@ -638,7 +641,7 @@ class SessionLog(NotCopied):
             InvalidAnchorError: When something expected is no revision with a link.
         """
         return audit.verify(
-            self.events, session_id, progress, expect=expect, feed=feed, authenticator=self.replay.authenticator
+            self._events, session_id, progress, expect=expect, feed=feed, authenticator=self._replay.authenticator
         )
 
     def verify_all(
@@ -662,7 +665,7 @@ class SessionLog(NotCopied):
             ServerUnavailableError: When the server cannot be reached.
         """
         return audit.verify_all(
-            self.events, progress, expect=expect, feed=feed, authenticator=self.replay.authenticator
+            self._events, progress, expect=expect, feed=feed, authenticator=self._replay.authenticator
         )
 
     def anchor(self, session_id: str) -> Anchor:
@@ -679,7 +682,7 @@ class SessionLog(NotCopied):
 
     def groups(self) -> list[GroupStatus]:
         """How the subscriptions of this log stand: one line a group and partition, in their order."""
-        return subscription.groups(self.events.client, self.events.keyspace, self.events.retry_for)
+        return subscription.groups(self._events.store)
 
     def parked(self, group: str) -> ParkedEvents:
         """What a subscription gave up on: iterate over it, `replay` or `drop` it.
@@ -687,7 +690,7 @@ class SessionLog(NotCopied):
         Args:
             group: Its name.
         """
-        return ParkedEvents(self.events.client, self.events.keyspace, group, self.events.retry_for)
+        return ParkedEvents(self._events.store, group)
 
     def settle_gaps(self, group: str, how: GapResolution) -> list[Gap]:
         """Settle what is gone from the feed and was not delivered to a group, as every consumer of it is told.
@@ -703,10 +706,9 @@ class SessionLog(NotCopied):
         Raises:
             GroupNotFoundError: When there is no such group.
         """
-        where = self.events.client, self.events.keyspace
-        gaps = subscription.settle_gaps(*where, group, how, self.events.retry_for)
+        gaps = subscription.settle_gaps(self._events.store, group, how)
         if not gaps:
-            subscription.check_group(*where, group, self.events.retry_for)
+            subscription.check_group(self._events.store, group)
         return gaps
 
     def delete_group(self, group: str) -> None:
@@ -720,8 +722,7 @@ class SessionLog(NotCopied):
         Raises:
             GroupNotFoundError: When there is no such group.
         """
-        where = self.events.client, self.events.keyspace
-        if not subscription.delete_group(*where, group, self.events.retry_for):
+        if not subscription.delete_group(self._events.store, group):
             known = {one.group for one in self.groups()}
             raise GroupNotFoundError(group, sorted(known))
 

@@ -15,9 +15,9 @@ _EVERY = 1000
 
 
 class Upkeep:
-    """Trims the feed now and then, so that it stays within its cap though nobody subscribes to it.
+    """Trims the feed now and then, so that it stays within its cap though it has no subscriber.
 
-    About every thousandth append, whoever makes it: processes that live too short to count to a thousand do their part.
+    About every thousandth append, in any process: those that live too short to count to a thousand do their part.
 
     Args:
         events: The log.

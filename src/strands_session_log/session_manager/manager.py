@@ -27,7 +27,7 @@ from ..lifecycle import AgentOutbox, Record, records_facts
 from ..lifecycle.agent_hooks import FACTS, GUARDS, listen_to_agent
 from ..lifecycle.compat import Handler, Writer
 from ..lifecycle.records import check_ids, data_of, have_tools, missing
-from ..server.border import Client
+from ..server import Client
 from ..session_log import DEFAULT_NAMESPACE, SessionLog, check_is_of
 from ..state import AgentState, SessionState
 from .errors import RestoreError, restoring, session_exceptions
@@ -116,7 +116,7 @@ class ValkeySessionManager(RepositorySessionManager, LogRepository, NotCopied):
         self._records_facts, self._holds = tells_facts, hold_user_messages
         self._open(session_id)
         state = partial(self._state, session_id)
-        self._orchestrators = Orchestrators(self.log.events, session_id, state, tells_facts, hold_user_messages)
+        self._orchestrators = Orchestrators(self.log._events, session_id, state, tells_facts, hold_user_messages)
 
     def _open(self, session_id: str) -> None:
         try:
@@ -150,7 +150,7 @@ class ValkeySessionManager(RepositorySessionManager, LogRepository, NotCopied):
             check_ids(self.session_id, agent.agent_id)
             state = self._state(self.session_id)
             known = state.agents.get(agent.agent_id) or AgentState(agent.agent_id)
-            outbox = AgentOutbox(self.log.events, self.session_id, known)
+            outbox = AgentOutbox(self.log._events, self.session_id, known)
             # The state is read anew, so that another process may have created the agent since this manager was made.
             self._is_new_session = False
             self._first_index = outbox.next_index
@@ -305,7 +305,7 @@ class ValkeySessionManager(RepositorySessionManager, LogRepository, NotCopied):
             with restoring(f"{what} of session {self.session_id!r}" + (f" as of event {at}" if at.revision else "")):
                 yield
         except RestoreError:
-            self.log.replay.drop(self.session_id)
+            self.log._replay.drop(self.session_id)
             raise
 
     @contextmanager

@@ -1,6 +1,6 @@
 """Where the key for snapshots comes from: as bytes, or from a file that the URL or the environment names.
 
-Never the key itself in either of them: URLs and environments are logged, and shown to whoever lists processes.
+Never the key itself in either of them: URLs and environments are logged, and shown in lists of processes.
 """
 
 from __future__ import annotations

@@ -5,15 +5,19 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from ..concurrency import WorkerThread
 from ..errors import NotCopied, check_whole, refuse_unknown
-from .consumer import Consumer, HasEvents
+from .consumer import Consumer
 from .deliveries import Deliveries, SyncDeliveries
 from .delivery import Delivery, SyncDelivery
 from .running import Handler, run
 from .settings import KeepErrors, OnCorrupt, OnGap, Start, SubscriptionSettings, consumer_name
 from .signals import Signals
+
+if TYPE_CHECKING:
+    from ..session_log import SessionLog
 
 
 class Subscriber(NotCopied):
@@ -70,7 +74,7 @@ class Subscriber(NotCopied):
     @refuse_unknown
     def __init__(
         self,
-        log: HasEvents,
+        log: SessionLog,
         group: str,
         consumer: str | None = None,
         *,
@@ -164,7 +168,7 @@ class Subscriber(NotCopied):
                 await run(deliveries, handler, concurrency, settings.timeout)
 
     @classmethod
-    def _with(cls, log: HasEvents, settings: SubscriptionSettings) -> Subscriber:
+    def _with(cls, log: SessionLog, settings: SubscriptionSettings) -> Subscriber:
         made = cls.__new__(cls)
         made.settings, made._log, made._consumer = settings, log, None
         return made

@@ -136,7 +136,7 @@ class AppendContract:
         from ..event_log.chained_batch import chain_batch
         from ..event_log.expected import ANY
 
-        keys = log.events.keyspace.session("s")
+        keys = log._events.keyspace.session("s")
         call = chain_batch("s", [encode(note(1)), encode(said(0))], ANY, Position())
         script_keys = keys.begin
         APPEND(log.client, script_keys, call.arguments)
@@ -148,9 +148,9 @@ class AppendContract:
     def test_a_new_head_is_told_to_whoever_chained_onto_an_old_one(self, log: SessionLog) -> None:
         """A call for a position that has passed writes nothing."""
         log.append("s", note(1))
-        log.events.remember("s", Position(START, ""))
+        log._events.remember("s", Position(START, ""))
         log.append("s", note(2))
-        log.events.remember("s", Position(EventId(1, 7), chain.to_text(b"x" * 32).decode()))
+        log._events.remember("s", Position(EventId(1, 7), chain.to_text(b"x" * 32).decode()))
         log.append("s", note(3))
         assert [one.event.data["number"] for one in log.read("s")] == [1, 2, 3]
         assert log.verify("s").ok
@@ -241,7 +241,7 @@ class ReadContract:
         log.append("user10", [note(), said(0)])
         assert log.delete("user1") == 2
         assert [info.session_id for info in log.sessions()] == ["user10"]
-        keys = log.events.keyspace.session("user1")
+        keys = log._events.keyspace.session("user1")
         for key in (keys.events, keys.head, keys.snapshot, keys.live, keys.rewrite):
             assert log.client.execute_command("EXISTS", key) == 0
         assert log.verify("user10").ok
@@ -257,7 +257,7 @@ class ReadContract:
         """The server's administrator rewrites one body; the rest still stands."""
         for number in range(4):
             log.append("s", note(number))
-        key = log.events.keyspace.session("s").events
+        key = log._events.keyspace.session("s").events
         entries = log.client.execute_command("XRANGE", key, "-", "+")
         log.client.execute_command("DEL", key)
         for position, (entry_id, fields) in enumerate(entries):
@@ -274,7 +274,7 @@ class ReadContract:
         for number in range(4):
             log.append("s", note(number))
         ids = [str(one.id) for one in log.read("s")]
-        key = log.events.keyspace.session("s").events
+        key = log._events.keyspace.session("s").events
         log.client.execute_command("XDEL", key, ids[1])
         assert "revision 2 is missing" in log.verify("s").problems[0]
         log.client.execute_command("XDEL", key, ids[3])
@@ -283,12 +283,12 @@ class ReadContract:
     def test_a_hole_in_the_history_is_named_by_the_event_read_last(self, log: SessionLog) -> None:
         """However it is read; as an id, which has its time, too."""
         ids = [log.append("s", note(number)) for number in range(4)]
-        log.client.execute_command("XDEL", log.events.keyspace.session("s").events, str(ids[2]))
+        log.client.execute_command("XDEL", log._events.keyspace.session("s").events, str(ids[2]))
         for read in (log.read, log.read_checked):
             with pytest.raises(LogForkedError) as caught:
                 list(read("s", after=1))
             assert (caught.value.session_id, caught.value.position) == ("s", ids[1])
-        log.events.cache.drop("s", False)
+        log._events.snapshots.drop("s", False)
         with pytest.raises(LogForkedError) as caught:
             log.state("s")
         assert caught.value.position == ids[1]
@@ -324,8 +324,8 @@ class ReadContract:
         for name in ("a", "b", "c"):
             log.append(name, [said(0, text="secret"), note()])
         ours: list[tuple[str, str]] = []
-        for partition in range(log.events.keyspace.partitions):
-            reply = log.client.execute_command("XRANGE", log.events.keyspace.feed(partition), "-", "+")
+        for partition in range(log._events.keyspace.partitions):
+            reply = log.client.execute_command("XRANGE", log._events.keyspace.feed(partition), "-", "+")
             entries = [(EventId.parse(entry_id), _decoded(fields)) for entry_id, fields in reply]
             assert [entry_id.revision for entry_id, _ in entries] == list(range(1, len(entries) + 1))
             assert all("secret" not in str(fields) for _, fields in entries)

@@ -14,7 +14,7 @@ from ..event_log.chained_batch import Position, chain_batch
 from ..events import Event, PayloadErased
 from ..ids import EventId
 from ..scripts import APPEND
-from ..server.border import text
+from ..server import text
 from ..session_log import SessionLog
 
 SECRET = "correct-horse-battery-staple"
@@ -35,7 +35,7 @@ def _conversation(log: SessionLog) -> list[EventId]:
 
 def _stored(log: SessionLog) -> str:
     """Everything the session's stream, head and feed hold."""
-    keys = log.events.keyspace.session("s")
+    keys = log._events.keyspace.session("s")
     commands = (("XRANGE", keys.events, "-", "+"), ("HGETALL", keys.head), ("XRANGE", keys.feed, "-", "+"))
     return str([log.client.execute_command(*command) for command in commands])
 
@@ -50,7 +50,7 @@ class ErasureContract:
         log.erase("s", ids[1], reason="a password")
         assert SECRET not in _stored(log)
         assert log.verify("s").ok
-        entry = next(fields for id_, fields in log.events.entries("s") if text(id_) == str(ids[1]))
+        entry = next(fields for id_, fields in log._events.entries("s") if text(id_) == str(ids[1]))
         assert [text(name).encode() for name in entry] == list(FIELDS)
         assert parse(str(ids[1]), entry).salt == ""
 
@@ -73,7 +73,7 @@ class ErasureContract:
         last = list(log.read("s"))[-1]
         assert last.id == recorded
         assert last.event.data == {"erased": [str(ids[1]), str(ids[2])], "reason": "a password"}
-        keys = log.events.keyspace.session("s")
+        keys = log._events.keyspace.session("s")
         assert log.client.execute_command("HGET", keys.head, "erased") in (b"2-3", "2-3")
         envelope = log.client.execute_command("XREVRANGE", keys.feed, "+", "-", "COUNT", 1)[0][1]
         assert '{"erased":"2-3"}' in str(envelope)
@@ -85,7 +85,7 @@ class ErasureContract:
         log.erase("s", 3, reason="why")
         log.erase("s", str(ids[3]), reason="why")
         assert [one.event.is_erased for one in log.read("s", types="message.*")] == [True] * 4
-        head = log.events.keyspace.session("s").head
+        head = log._events.keyspace.session("s").head
         assert log.client.execute_command("HGET", head, "erased") in (b"1-4", "1-4")
 
     def test_erasing_what_is_erased_changes_nothing(self, log: SessionLog) -> None:
@@ -137,8 +137,8 @@ class ErasureContract:
         ids = _conversation(log)
         log.erase("s", ids[0], reason="by the book")
         log.erase("s", 5, reason="the record of it, which still names what was erased")
-        key = log.events.keyspace.session("s").events
-        entries = list(log.events.entries("s"))
+        key = log._events.keyspace.session("s").events
+        entries = list(log._events.entries("s"))
         log.client.execute_command("DEL", key)
         for id_, fields in entries:
             entry = {text(name): text(value) for name, value in fields.items()}
@@ -162,7 +162,7 @@ class ErasureContract:
 
     def test_a_batch_that_has_landed_is_still_recognised(self, log: SessionLog) -> None:
         """A driver may repeat an append after its content was erased."""
-        keys = log.events.keyspace.session("s")
+        keys = log._events.keyspace.session("s")
         call = chain_batch("s", [encode(_said(0, SECRET)), encode(_said(1))], ANY, Position())
         script_keys = keys.begin
         APPEND(log.client, script_keys, call.arguments)
@@ -175,7 +175,7 @@ class ErasureContract:
     def test_what_is_derived_from_the_session_goes_with_it(self, log: SessionLog) -> None:
         """Snapshot and live deltas may hold what was erased."""
         ids = _conversation(log)
-        keys = log.events.keyspace.session("s")
+        keys = log._events.keyspace.session("s")
         log.client.execute_command("HSET", keys.snapshot, "state", SECRET)
         log.client.execute_command("XADD", keys.live, "*", "delta", SECRET)
         log.erase("s", ids[1], reason="a password")

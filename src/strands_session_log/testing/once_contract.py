@@ -51,7 +51,7 @@ class OnceContract:
         log.append("s", events.Custom("custom.note", {}))
         ids = {one.event.data.get("name"): one.id for one in log.read("s")}
         for writer in (log, _elsewhere(log)):
-            assert writer.events.append("s", _orders(names), expected, once=True) == [ids[name] for name in names]
+            assert writer._events.append("s", _orders(names), expected, once=True) == [ids[name] for name in names]
         assert _names(log) == "abc"
 
     @pytest.mark.parametrize("expected", [ANY, SessionAt(3)], ids=repr)
@@ -59,7 +59,7 @@ class OnceContract:
     def test_what_comes_behind_what_stands_is_appended(self, log: SessionLog, names: str, expected: Expected) -> None:
         """An overlap at the end of the session, and a batch of which nothing is there."""
         log.append("s", _orders("abc"))
-        appended = _elsewhere(log).events.append("s", _orders(names), expected, once=True)
+        appended = _elsewhere(log)._events.append("s", _orders(names), expected, once=True)
         assert _names(log) == "".join(sorted(set("abc" + names)))
         ids = {one.event.data.get("name"): one.id for one in log.read("s")}
         assert appended == [ids[name] for name in names]
@@ -116,7 +116,7 @@ class OnceContract:
     def test_an_index_that_is_lost_or_wrong_is_made_anew(self, log: SessionLog) -> None:
         """It is no truth: what stands is what the stream says."""
         log.append("s", _orders("abc"), once=True)
-        keys, last = log.events.keyspace.session("s"), log.append("s", _order("d"), once=True)
+        keys, last = log._events.keyspace.session("s"), log.append("s", _order("d"), once=True)
         wrong: tuple[tuple[Any, ...], ...] = (
             ("UNLINK", keys.ids),
             ("HSET", keys.ids, "upto", "junk"),
@@ -147,15 +147,15 @@ class OnceContract:
         """At most about two thousand ids, however many events are appended."""
         for start in range(0, 4000, 500):
             log.append("s", [_order(f"{number}") for number in range(start, start + 500)], once=True)
-        assert log.client.execute_command("HLEN", log.events.keyspace.session("s").ids) <= 2002
+        assert log.client.execute_command("HLEN", log._events.keyspace.session("s").ids) <= 2002
         assert log.append("s", _order("3001"), once=True).revision == 3002
-        assert log.client.execute_command("HLEN", log.events.keyspace.session("s").ids) <= 2002
+        assert log.client.execute_command("HLEN", log._events.keyspace.session("s").ids) <= 2002
 
     def test_the_index_goes_with_the_session(self, log: SessionLog) -> None:
         """After a deletion the same events may be appended anew."""
         log.append("s", _orders("ab"), once=True)
         log.delete("s")
-        assert log.client.execute_command("EXISTS", log.events.keyspace.session("s").ids) == 0
+        assert log.client.execute_command("EXISTS", log._events.keyspace.session("s").ids) == 0
         assert log.append("s", _orders("ab"), once=True).revision == 2
 
     def test_what_a_fork_has_of_its_parent_stands_in_it(self, log: SessionLog) -> None:

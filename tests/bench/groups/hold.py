@@ -35,7 +35,7 @@ def rows(run: Run) -> Iterator[Row]:
         large = f"{run.size(_LARGE):,} events of 64 KB"
         yield from _of_a_session(run, held, "large", run.size(_LARGE), "x" * _LARGE_BODY, large)
     with SessionLog.connect("embedded:") as log:
-        log.events.retention = FeedRetention(max_length=2 * _FEED)
+        log._events.retention = FeedRetention(max_length=2 * _FEED)
         yield from _of_groups(run, _Held(log))
 
 
@@ -99,7 +99,7 @@ def _of_a_session(run: Run, held: _Held, session_id: str, length: int, text: str
 
 def _of_groups(run: Run, held: _Held) -> Iterator[Row]:
     log, feed_length, parked = held.log, run.size(_FEED), run.size(_PARKED)
-    session_id = next(name for name in map(str, count()) if log.events.keyspace.partition(name) == 0)
+    session_id = next(name for name in map(str, count()) if log._events.keyspace.partition(name) == 0)
     for start in run.track(range(0, feed_length, _FILLED_AT_ONCE), f"a feed of {feed_length:,} envelopes"):
         log.append(session_id, [_note(number) for number in range(start, start + _FILLED_AT_ONCE)])
     what = f"{parked:,} of {feed_length:,} envelopes"
@@ -121,8 +121,8 @@ def _of_groups(run: Run, held: _Held) -> Iterator[Row]:
     yield held.row(f"dropping {parked:,} parked", lambda: dead.drop(one.parked_id for one in dead))
     for group in ("acks", "ordered", "held", "parks"):
         yield held.row(f"deleting the group {group}", partial(log.delete_group, group))
-    log.events.retention = FeedRetention(keep=0, max_age=1)
-    yield held.row(f"trimming a feed of {feed_length:,} envelopes", lambda: log.events.trim_feed(0, exactly=True))
+    log._events.retention = FeedRetention(keep=0, max_age=1)
+    yield held.row(f"trimming a feed of {feed_length:,} envelopes", lambda: log._events.trim_feed(0, exactly=True))
 
 
 async def _consume(log: SessionLog, group: str, how: str, most: int, **settings: Any) -> None:

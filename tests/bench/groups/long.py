@@ -63,7 +63,7 @@ def _from_the_beginning(log: SessionLog) -> Callable[[str], Any]:
 
 
 def _raw(log: SessionLog, session_id: str) -> list[Any]:
-    key, start, bodies = log.events.keyspace.session(session_id).events, "-", list[Any]()
+    key, start, bodies = log._events.keyspace.session(session_id).events, "-", list[Any]()
     while page := log.client.execute_command("XRANGE", key, start, "+", "COUNT", _PAGE):
         bodies += [orjson.loads(fields[b"body"]) for _, fields in page]
         start = f"({page[-1][0].decode()}"

@@ -64,7 +64,7 @@ def _throughput(run: Run, log: SessionLog) -> Iterator[Row]:
     for start in run.track(range(0, count, 50), f"{count:,} envelopes"):
         log.append(f"s-{start // 50 % 40}", [added(number) for number in range(start, start + 50)])
     groups = iter(f"g-{number}" for number in range(10_000))
-    feeds = [log.events.keyspace.feed(partition) for partition in range(log.events.keyspace.partitions)]
+    feeds = [log._events.keyspace.feed(partition) for partition in range(log._events.keyspace.partitions)]
 
     def bare() -> None:
         _bare_loop(log.client, feeds, next(groups))

@@ -87,7 +87,7 @@ def _latencies(run: Run, log: SessionLog, rounds: int, hear: Callable[[], Any]) 
 
 def _blocked_reader(log: SessionLog) -> Callable[[], Any]:
     """The least that following takes: a connection of one's own, and nothing is checked."""
-    key, last = log.events.keyspace.session("s").events, "$"
+    key, last = log._events.keyspace.session("s").events, "$"
 
     def hear() -> None:
         nonlocal last

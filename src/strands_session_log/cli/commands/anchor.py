@@ -6,13 +6,11 @@ import sys
 from dataclasses import asdict
 from typing import Annotated
 
-import typer
-
 from ... import Anchor, SessionLog
 from ...errors import SessionNotFoundError
 from ..completion import session_ids
-from ..context import opened
-from ..options import JsonOption, NamespaceOption, UrlOption, argument
+from ..context import CommandCall
+from ..options import argument, command
 from ..terminal import write_json
 
 EPILOG = (
@@ -23,22 +21,17 @@ EPILOG = (
 SessionsArgument = Annotated[list[str] | None, argument("[SESSION]...", "Sessions; else all.", session_ids)]
 
 
-def anchor(
-    ctx: typer.Context,
-    sessions: SessionsArgument = None,
-    as_json: JsonOption = False,
-    url: UrlOption = None,
-    namespace: NamespaceOption = None,
-) -> None:
+@command
+def anchor(call: CommandCall, sessions: SessionsArgument = None) -> None:
     """Print where sessions stand: revision, link and id, a line each, for `verify --expect-file`.
 
     Keep the lines where no writer to the server can change them: then they prove that nothing before them changed.
     """
-    with opened(ctx, url, namespace) as log:
+    with call.opened() as log:
         for name in sessions or log.session_ids():
             found = _anchor(log, name, is_named=bool(sessions))
             if found is not None:
-                write_json(asdict(found)) if as_json else _write(found)
+                write_json(asdict(found)) if call.as_json else _write(found)
 
 
 def _anchor(log: SessionLog, session_id: str, is_named: bool) -> Anchor | None:

@@ -5,13 +5,12 @@ from __future__ import annotations
 from functools import partial
 from typing import Annotated
 
-import typer
 from rich.console import Console
 from rich.text import Text
 
 from ... import SessionDiff, SessionLog
-from ..context import opened
-from ..options import JsonOption, NamespaceOption, SessionArgument, UrlOption, argument
+from ..context import CommandCall
+from ..options import SessionArgument, argument, command
 from ..points import stripped
 from ..render.diffs import diff_json, print_diff
 from ..render.events import integrity_text, note_integrity
@@ -26,23 +25,16 @@ FirstArgument = Annotated[str, argument("A", "The one point.", callback=stripped
 SecondArgument = Annotated[str | None, argument("B", "The other point; else now.", callback=stripped)]
 
 
-def diff(
-    ctx: typer.Context,
-    session: SessionArgument,
-    first: FirstArgument,
-    second: SecondArgument = None,
-    as_json: JsonOption = False,
-    url: UrlOption = None,
-    namespace: NamespaceOption = None,
-) -> None:
+@command
+def diff(call: CommandCall, session: SessionArgument, first: FirstArgument, second: SecondArgument = None) -> None:
     """Tell what two points of a session differ in: messages, agents' state, what agents hold.
 
     A POINT is a revision (12), an event id, an ISO time, or a relative time (-5m).
     """
-    with opened(ctx, url, namespace) as log:
+    with call.opened() as log:
         log.head(session)
         found = log.diff(session, first, second)
-        if as_json:
+        if call.as_json:
             write_json({"session_id": session, **diff_json(found), "integrity": str(found.integrity)})
         else:
             _print(console(), log, session, found)

@@ -11,25 +11,24 @@ from rich.console import Console
 from rich.text import Text
 
 from ... import Finding, ServerInspection, inspect_server
-from ..context import PATIENCE, Target
+from ..context import PATIENCE, CommandCall, Target
 from ..exit_codes import Code
-from ..options import JsonOption, NamespaceOption, UrlOption
+from ..options import command
 from ..terminal import console, count, hanging, heading, one_line, plain, put, write_json
 
 EPILOG = "Examples:\n\nsession-log doctor --url valkeys://example.com:6379\n\nsession-log doctor --json | jq .ok"
 _MARKS = {"ok": Text("✓", "green"), "warn": Text("!", "yellow"), "error": Text("✗", "red")}
 
 
-def doctor(
-    ctx: typer.Context, as_json: JsonOption = False, url: UrlOption = None, namespace: NamespaceOption = None
-) -> None:
+@command
+def doctor(call: CommandCall) -> None:
     """Look at the server, and tell what to change for it to keep sessions well, and which roles your user can take.
 
     Works on servers that refuse to keep a log, too, and for users who may do no more than PING; it sees less then.
     """
-    target = Target.of(ctx, url, namespace)
+    target = call.target
     found = inspect_server(target.url, target.namespace, retry_for=PATIENCE)
-    if as_json:
+    if call.as_json:
         write_json(_json(target, found))
     else:
         _print(console(), target, found)

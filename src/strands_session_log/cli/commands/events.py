@@ -6,22 +6,10 @@ from collections.abc import Iterator
 from itertools import islice
 from typing import Annotated
 
-import typer
-
 from ... import CheckedEvents, Recorded
 from ...events import selector
-from ..context import opened
-from ..options import (
-    AfterOption,
-    AgentOption,
-    JsonOption,
-    NamespaceOption,
-    SessionArgument,
-    TypesOption,
-    UntilOption,
-    UrlOption,
-    option,
-)
+from ..context import CommandCall
+from ..options import AfterOption, AgentOption, SessionArgument, TypesOption, UntilOption, command, option
 from ..render.events import event_json, note_integrity, note_no_match, print_events
 from ..terminal import console, write_json
 
@@ -33,29 +21,27 @@ EPILOG = (
 LimitOption = Annotated[int | None, option("--limit", "N", "The first N of them.", min=1)]
 
 
+@command
 def events(
-    ctx: typer.Context,
+    call: CommandCall,
     session: SessionArgument,
     after: AfterOption = None,
     until: UntilOption = None,
     types: TypesOption = None,
     agent: AgentOption = None,
     limit: LimitOption = None,
-    as_json: JsonOption = False,
-    url: UrlOption = None,
-    namespace: NamespaceOption = None,
 ) -> None:
     """List the events of a session, oldest first.
 
     A POINT is a revision (12), an event id, an ISO time, or a relative time (-5m).
     """
-    with opened(ctx, url, namespace) as log:
+    with call.opened() as log:
         checked, wanted = log.read_checked(session, after, until), selector(types or None, agent)
         found = islice((one for one in checked if wanted(one.event.type, one.event.agent)), limit)
-        printed = _print_json(found, checked) if as_json else print_events(console(), found)
+        printed = _print_json(found, checked) if call.as_json else print_events(console(), found)
         if not printed:
             note_no_match(session, log.head(session).revision)
-        elif checked.integrity.is_broken or not as_json:
+        elif checked.integrity.is_broken or not call.as_json:
             note_integrity(checked.integrity)
 
 

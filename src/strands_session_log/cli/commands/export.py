@@ -11,9 +11,9 @@ import typer
 from ... import SessionLog
 from ...errors import SessionNotFoundError
 from ..completion import session_ids
-from ..context import opened
+from ..context import CommandCall
 from ..exit_codes import DAMAGED, Code, fail
-from ..options import JsonOption, NamespaceOption, UrlOption, argument, option
+from ..options import argument, command, option
 from ..terminal import console, count, heading, note, plain, warn, write_json
 
 EPILOG = (
@@ -28,15 +28,13 @@ AllOption = Annotated[bool, typer.Option("--all", help="Export every session of 
 ForceOption = Annotated[bool, typer.Option("--force", help="Replace the directories of sessions that have one.")]
 
 
+@command
 def export(
-    ctx: typer.Context,
+    call: CommandCall,
     to: ToOption,
     session: SessionsArgument = None,
     every: AllOption = False,
     force: ForceOption = False,
-    as_json: JsonOption = False,
-    url: UrlOption = None,
-    namespace: NamespaceOption = None,
 ) -> None:
     """Write sessions to directories Strands' FileSessionManager resumes from.
 
@@ -47,9 +45,9 @@ def export(
         fail(Code.USAGE, f"--to {kind!r} is not known; it can be {_KIND}")
     if every == bool(session):
         fail(Code.USAGE, "export takes either sessions or --all")
-    with opened(ctx, url, namespace) as log:
+    with call.opened() as log:
         names: Iterable[str] = log.session_ids() if every else session or []
-        written = [_export(log, name, directory, force, every, as_json) for name in dict.fromkeys(names)]
+        written = [_export(log, name, directory, force, every, call.as_json) for name in dict.fromkeys(names)]
     if not all(written):
         raise typer.Exit(Code.PROBLEMS)
 
@@ -59,8 +57,8 @@ def _export(log: SessionLog, session_id: str, directory: Path, force: bool, is_o
     from ...moving import DirectoryExistsError, ExportError, export_session
 
     try:
-        exported = export_session(log, session_id, directory, force=force)
-        _print(session_id, exported.messages, as_json, str(exported.path), [f"{loss}" for loss in exported.losses])
+        found = export_session(log, session_id, directory, force=force)
+        _print(as_json, session_id, str(found.path), found.messages, [f"{loss}" for loss in found.losses])
     except SessionNotFoundError:
         # Among all sessions, one may be deleted before its turn comes.
         if not is_one_of_all:
@@ -69,23 +67,18 @@ def _export(log: SessionLog, session_id: str, directory: Path, force: bool, is_o
         if isinstance(error, DAMAGED) and not is_one_of_all:
             raise
         note(error)
-        if as_json:
-            _write_json(session_id, None, problem=str(error))
+        _print(as_json, session_id, None, problem=str(error))
         return False
     return True
 
 
-def _print(session_id: str, messages: int, as_json: bool, path: str, losses: Sequence[str]) -> None:
-    if as_json:
-        _write_json(session_id, path, messages, losses)
-        return
-    heading(console(), session_id, f"{count(messages, 'message')} in {plain(path)}", "✓")
-    for loss in losses:
-        warn(f"{session_id}: {loss}")
-
-
-def _write_json(
-    session_id: str, path: str | None, messages: int = 0, losses: Sequence[str] = (), problem: str = ""
+def _print(
+    as_json: bool, session_id: str, path: str | None, messages: int = 0, losses: Sequence[str] = (), problem: str = ""
 ) -> None:
     found = {"session_id": session_id, "path": path, "messages": messages, "losses": list(losses), "problem": problem}
-    write_json(found)
+    if as_json:
+        write_json(found)
+    elif path is not None:
+        heading(console(), session_id, f"{count(messages, 'message')} in {plain(path)}", "✓")
+        for loss in losses:
+            warn(f"{session_id}: {loss}")

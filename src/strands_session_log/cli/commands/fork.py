@@ -5,19 +5,8 @@ from __future__ import annotations
 import shlex
 from typing import Annotated
 
-import typer
-
-from ..context import opened, same_target_options
-from ..options import (
-    AtOption,
-    ByOption,
-    JsonOption,
-    NamespaceOption,
-    SessionArgument,
-    UnansweredOption,
-    UrlOption,
-    argument,
-)
+from ..context import CommandCall
+from ..options import AtOption, ByOption, SessionArgument, UnansweredOption, argument, command
 from ..progress import progress
 from ..terminal import console, count, heading, plain, put, write_json
 
@@ -26,28 +15,26 @@ EPILOG = "Examples:\n\nsession-log fork s-42 s-42-again --at 12\n\nsession-log f
 IntoArgument = Annotated[str, argument("INTO", "The id of the new session.")]
 
 
+@command
 def fork(
-    ctx: typer.Context,
+    call: CommandCall,
     session: SessionArgument,
     into: IntoArgument,
     at: AtOption = None,
     allowed: UnansweredOption = False,
     by: ByOption = "",
-    as_json: JsonOption = False,
-    url: UrlOption = None,
-    namespace: NamespaceOption = None,
 ) -> None:
     """Begin a new session as a copy of another, which stays as it is.
 
     A POINT is a revision (12), an event id, an ISO time, or a relative time (-5m).
     """
-    with opened(ctx, url, namespace) as log, progress(into) as advance:
+    with call.opened() as log, progress(into) as advance:
         log.head(session)
         made = log.fork(session, at=at, into=into, allow_unanswered=allowed, progress=advance, by=by)
     copied = made.revision - 1
-    if as_json:
+    if call.as_json:
         write_json({"session_id": session, "into": into, "copied": copied, "event_id": str(made)})
         return
     heading(console(), into, f"the first {count(copied, 'event')} of {plain(session)}", "✓")
-    same_target = same_target_options(ctx, url, namespace)
+    same_target = call.same_target_options
     put(console(), f"  session-log show {shlex.quote(plain(into))}{same_target}", "dim")

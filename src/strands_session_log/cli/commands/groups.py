@@ -9,8 +9,8 @@ import typer
 
 from ... import Gap, GapResolution, SessionLog
 from ...errors import GroupNotFoundError
-from ..context import opened, same_target_options
-from ..options import GroupArgument, JsonOption, NamespaceOption, UrlOption
+from ..context import CommandCall
+from ..options import GroupArgument, command
 from ..prompts import YesOption, confirm, require_tty
 from ..render.groups import GroupSummary, gap_json, group_json, missing, print_groups, summaries
 from ..terminal import console, count, note, one_line, put, warn, write_json
@@ -22,28 +22,23 @@ PartitionsOption = Annotated[bool, typer.Option("--partitions", help="A line for
 
 
 @app.callback(epilog=EPILOG)
-def groups(
-    ctx: typer.Context,
-    partitions: PartitionsOption = False,
-    as_json: JsonOption = False,
-    url: UrlOption = None,
-    namespace: NamespaceOption = None,
-) -> None:
+@command
+def groups(call: CommandCall, partitions: PartitionsOption = False) -> None:
     """List the consumer groups that follow all sessions, and how far they are.
 
     LAG is what a group was not given yet, PENDING what its consumers have in hand, OLDEST the age of the oldest.
     """
-    if ctx.invoked_subcommand is not None:
+    if call.ctx.invoked_subcommand is not None:
         return
-    with opened(ctx, url, namespace) as log:
+    with call.opened() as log:
         statuses = log.groups()
-    found = [GroupSummary(one.group, [one]) for one in statuses] if partitions else summaries(statuses)
-    if as_json:
+    found = [GroupSummary([one]) for one in statuses] if partitions else summaries(statuses)
+    if call.as_json:
         for summary in found:
             write_json(group_json(summary, partitions))
     elif found:
         print_groups(console(), found, partitions)
-        _print_hints(summaries(statuses), same_target_options(ctx, url, namespace))
+        _print_hints(summaries(statuses), call.same_target_options)
     else:
         note(f"no consumer group reads namespace {log.namespace!r} yet; a Subscriber makes one")
 
@@ -67,60 +62,43 @@ def _hint(text: str) -> None:
 
 
 @app.command("catch-up", epilog="Example:\n\nsession-log groups catch-up audit")
-def catch_up(
-    ctx: typer.Context,
-    group: GroupArgument,
-    as_json: JsonOption = False,
-    url: UrlOption = None,
-    namespace: NamespaceOption = None,
-) -> None:
+@command
+def catch_up(call: CommandCall, group: GroupArgument) -> None:
     """Let a group read from the sessions what was trimmed from the feed before it was delivered.
 
     Its consumers do it beside what is new. What they had already of that time may come again.
     """
-    with opened(ctx, url, namespace) as log:
-        gaps = _settle(log, group, "catch_up", as_json)
-        if gaps and not as_json:
+    with call.opened() as log:
+        gaps = _settle(log, group, "catch_up", call.as_json)
+        if gaps and not call.as_json:
             typer.echo(one_line(f"{group} reads {missing(gaps)} from the sessions{when_read(log, group)}."))
 
 
 @app.command(epilog="Example:\n\nsession-log groups skip audit")
-def skip(
-    ctx: typer.Context,
-    group: GroupArgument,
-    yes: YesOption = False,
-    as_json: JsonOption = False,
-    url: UrlOption = None,
-    namespace: NamespaceOption = None,
-) -> None:
+@command
+def skip(call: CommandCall, group: GroupArgument, yes: YesOption = False) -> None:
     """Let a group skip what was trimmed from the feed before it was delivered.
 
     The events themselves stay in their sessions.
     """
     require_tty(yes, f"skip what {group!r} is missing")
-    with opened(ctx, url, namespace) as log:
+    with call.opened() as log:
         if not yes and (gaps := summary_of(log, group).gaps):
             confirm(f"Let {group} skip {missing(gaps)}?", "nothing was skipped")
-        gaps = _settle(log, group, "skip", as_json)
-    if gaps and not as_json:
+        gaps = _settle(log, group, "skip", call.as_json)
+    if gaps and not call.as_json:
         typer.echo(one_line(f"{group} skipped {missing(gaps)}."))
 
 
 @app.command(epilog="Examples:\n\nsession-log groups delete audit\n\nsession-log groups delete audit --yes --json")
-def delete(
-    ctx: typer.Context,
-    group: GroupArgument,
-    yes: YesOption = False,
-    as_json: JsonOption = False,
-    url: UrlOption = None,
-    namespace: NamespaceOption = None,
-) -> None:
+@command
+def delete(call: CommandCall, group: GroupArgument, yes: YesOption = False) -> None:
     """Delete a group: where it stands, what it has in hand, and what it has parked; there is no way back.
 
     The sessions are not touched. Stop its consumers first: one that still reads makes the group anew.
     """
     require_tty(yes, f"delete group {group!r}")
-    with opened(ctx, url, namespace) as log:
+    with call.opened() as log:
         summary = summary_of(log, group)
         if readers := summary.consumers:
             warn(f"{', '.join(readers)} read it within the last minute; one that still does makes it anew")
@@ -128,18 +106,14 @@ def delete(
             held = f"{count(summary.total('pending'), 'event')} in hand, {summary.total('parked'):,} parked"
             confirm(f"Delete group {group}, {held}, for good?", "nothing was deleted")
         log.delete_group(group)
-    if as_json:
+    if call.as_json:
         write_json({"group": group, "deleted": True, "parked": summary.total("parked")})
     else:
         typer.echo(one_line(f"Deleted group {group}."))
 
 
 def summary_of(log: SessionLog, group: str) -> GroupSummary:
-    """How a group stands.
-
-    Raises:
-        GroupNotFoundError: When there is none of this name.
-    """
+    """How a group stands; `GroupNotFoundError` if there is none of this name."""
     found = {summary.group: summary for summary in summaries(log.groups())}
     if group not in found:
         raise GroupNotFoundError(group, list(found))

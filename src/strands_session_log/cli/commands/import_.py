@@ -13,9 +13,9 @@ from rich.console import Console
 from rich.text import Text
 
 from ... import SessionLog
-from ..context import PATIENCE, Target
+from ..context import PATIENCE, CommandCall
 from ..exit_codes import Code, fail
-from ..options import DryRunOption, JsonOption, NamespaceOption, UrlOption, argument, option
+from ..options import DryRunOption, argument, command, option
 from ..terminal import console, count, one_line, put, warn, write_json
 
 if TYPE_CHECKING:
@@ -39,14 +39,9 @@ SourceArgument = Annotated[str, argument("SOURCE", _SOURCE)]
 SessionsOption = Annotated[list[str] | None, option("--session", "SESSION", "Only this session; repeatable.")]
 
 
+@command
 def import_(
-    ctx: typer.Context,
-    source: SourceArgument,
-    session: SessionsOption = None,
-    dry_run: DryRunOption = False,
-    as_json: JsonOption = False,
-    url: UrlOption = None,
-    namespace: NamespaceOption = None,
+    call: CommandCall, source: SourceArgument, session: SessionsOption = None, dry_run: DryRunOption = False
 ) -> None:
     """Import the sessions another session manager has kept; run it again to go on where it was interrupted.
 
@@ -56,14 +51,13 @@ def import_(
     # Here, because it imports Strands, which looking at a log does not need.
     from ...moving import SourceError, open_source
 
-    target = Target.of(ctx, url, namespace)
     try:
         # A server that may evict sessions is no place to move to, unlike one to read from: it is refused.
-        with open_source(source, PATIENCE) as store, target.open() as log:
-            outcomes = _import(store, log, session or [], dry_run, as_json)
+        with open_source(source, PATIENCE) as store, call.target.open() as log:
+            outcomes = _import(store, log, session or [], dry_run, call.as_json)
     except SourceError as error:
         fail(Code.USAGE, str(error))
-    if not as_json:
+    if not call.as_json:
         put(console(), _verdict(outcomes, dry_run))
     if outcomes["conflict"] or outcomes["failed"]:
         raise typer.Exit(Code.PROBLEMS)

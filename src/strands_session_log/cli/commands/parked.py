@@ -17,9 +17,9 @@ from ...errors import (
     RevisionNotFoundError,
     SessionNotFoundError,
 )
-from ..context import opened, same_target_options
+from ..context import CommandCall
 from ..exit_codes import Code, fail
-from ..options import GroupArgument, JsonOption, ManyParkedArgument, NamespaceOption, ParkedArgument, UrlOption
+from ..options import GroupArgument, ManyParkedArgument, ParkedArgument, command
 from ..prompts import YesOption, confirm, require_tty
 from ..render.events import event_json
 from ..render.parked import parked_json, print_one, print_parked
@@ -39,40 +39,30 @@ def parked() -> None:
 @app.command(
     "list", epilog="Examples:\n\nsession-log parked list audit\n\nsession-log parked list audit --json | jq .error"
 )
-def list_(
-    ctx: typer.Context,
-    group: GroupArgument,
-    as_json: JsonOption = False,
-    url: UrlOption = None,
-    namespace: NamespaceOption = None,
-) -> None:
+@command
+def list_(call: CommandCall, group: GroupArgument) -> None:
     """List the events a group gave up on, partition by partition, with the error of the last attempt."""
-    with opened(ctx, url, namespace) as log:
+    with call.opened() as log:
         found = _all(log, group)
-    if as_json:
+    if call.as_json:
         for one in found:
             write_json(parked_json(one))
     elif found:
         print_parked(console(), found)
-        name = shlex.quote(plain(group)) + same_target_options(ctx, url, namespace)
+    if not (call.as_json or all(one.is_replayed for one in found)):
+        name = shlex.quote(plain(group)) + call.same_target_options
         put(console(), f"\nAfter fixing the cause: session-log parked replay {name} --all", "dim")
 
 
 @app.command(epilog="Example:\n\nsession-log parked show audit 3:1700000000000-0")
-def show(
-    ctx: typer.Context,
-    group: GroupArgument,
-    parked_id: ParkedArgument,
-    as_json: JsonOption = False,
-    url: UrlOption = None,
-    namespace: NamespaceOption = None,
-) -> None:
+@command
+def show(call: CommandCall, group: GroupArgument, parked_id: ParkedArgument) -> None:
     """Show one of them, with the error and the event as it stands in its session."""
-    with opened(ctx, url, namespace) as log:
+    with call.opened() as log:
         with _group_checked(log, group):
             one = log.parked(group).get(parked_id)
         recorded, problem = recorded_of(log, one)
-    if as_json:
+    if call.as_json:
         write_json({**parked_json(one), "event": recorded and event_json(recorded), "problem": problem})
     else:
         print_one(console(), one, recorded, problem)
@@ -81,24 +71,19 @@ def show(
 @app.command(
     epilog="Examples:\n\nsession-log parked replay audit 3:1700000000000-0\n\nsession-log parked replay audit --all"
 )
+@command
 def replay(
-    ctx: typer.Context,
-    group: GroupArgument,
-    parked_id: ManyParkedArgument = None,
-    every: AllOption = False,
-    as_json: JsonOption = False,
-    url: UrlOption = None,
-    namespace: NamespaceOption = None,
+    call: CommandCall, group: GroupArgument, parked_id: ManyParkedArgument = None, every: AllOption = False
 ) -> None:
     """Have parked events tried again by the group's consumers; those that fail again are parked again."""
     _check_either(parked_id, every)
-    with opened(ctx, url, namespace) as log:
+    with call.opened() as log:
         # What is about no event can only be dropped.
         named = parked_id or [one.parked_id for one in _all(log, group) if one.session_id]
         with _group_checked(log, group):
             replayed = log.parked(group).replay(named)
         when = when_read(log, group)
-    if as_json:
+    if call.as_json:
         write_json({"group": group, "replayed": replayed})
     elif replayed:
         typer.echo(one_line(f"{group} tries {count(replayed, 'event')} again{when}."))
@@ -107,26 +92,24 @@ def replay(
 @app.command(
     epilog="Examples:\n\nsession-log parked drop audit 3:1700000000000-0\n\nsession-log parked drop audit --all --yes"
 )
+@command
 def drop(
-    ctx: typer.Context,
+    call: CommandCall,
     group: GroupArgument,
     parked_id: ManyParkedArgument = None,
     every: AllOption = False,
     yes: YesOption = False,
-    as_json: JsonOption = False,
-    url: UrlOption = None,
-    namespace: NamespaceOption = None,
 ) -> None:
     """Forget parked events for good: the group never handles them. The events themselves stay in their sessions."""
     _check_either(parked_id, every)
     require_tty(yes, f"drop what {group!r} has parked")
-    with opened(ctx, url, namespace) as log:
+    with call.opened() as log:
         named = parked_id or [one.parked_id for one in _all(log, group)]
         if named and not yes:
             confirm(f"Drop {count(len(named), 'event')} that {group} gave up on, for good?", "nothing was dropped")
         with _group_checked(log, group):
             dropped = log.parked(group).drop(named)
-    if as_json:
+    if call.as_json:
         write_json({"group": group, "dropped": dropped})
     elif dropped:
         typer.echo(one_line(f"Dropped {count(dropped, 'event')}."))
@@ -148,11 +131,7 @@ def _all(log: SessionLog, group: str) -> list[ParkedEvent]:
 
 @contextmanager
 def _group_checked(log: SessionLog, group: str) -> Iterator[None]:
-    """A group that does not exist has nothing of that name, either.
-
-    Raises:
-        GroupNotFoundError: Then.
-    """
+    """A group that does not exist has nothing of that name, either: that is the error then."""
     try:
         yield
     except ParkedNotFoundError:

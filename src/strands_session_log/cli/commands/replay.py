@@ -9,9 +9,9 @@ import typer
 from rich.console import Console
 
 from ... import CheckedEvents, EventId, Recorded
-from ..context import opened
+from ..context import CommandCall
 from ..exit_codes import Code, fail
-from ..options import AtOption, JsonOption, NamespaceOption, SessionArgument, UrlOption, option
+from ..options import AtOption, SessionArgument, command, option
 from ..playback import Shortened, pace, seconds, show_each, state_before
 from ..render.events import event_json, note_integrity, note_no_match
 from ..render.timeline import Timeline, Told, printer
@@ -45,8 +45,9 @@ MaxPauseOption = Annotated[
 ]
 
 
+@command
 def replay(
-    ctx: typer.Context,
+    call: CommandCall,
     session: SessionArgument,
     at: AtOption = None,
     start: FromOption = None,
@@ -54,9 +55,6 @@ def replay(
     follow: FollowOption = False,
     speed: SpeedOption = None,
     max_pause: MaxPauseOption = None,
-    as_json: JsonOption = False,
-    url: UrlOption = None,
-    namespace: NamespaceOption = None,
 ) -> None:
     """Print a session as it happened, in the order of its log.
 
@@ -66,63 +64,38 @@ def replay(
     """
     if not follow and (speed, max_pause) != (None, None):
         fail(Code.USAGE, "--speed and --max-pause need --follow")
-    with opened(ctx, url, namespace) as log:
+    with call.opened() as log:
         log.head(session)
         before = None if start is None else _just_before(log.resolve(session, start))
         found = log.read_checked(session, before, at)
-        player = _Player(agent, speed or 1.0, _MAX_PAUSE if max_pause is None else max_pause)
-        if as_json:
-            player.play(player.selected(found), _json_printer(found), follow)
-        else:
-            timeline = Timeline(console(), state_before(log, session, before))
-            player.play(timeline.told(player.selected(found)), _printer(console(), session), follow)
-        if player.found_nothing:
+        selected = _Selection(found, agent)
+        things: Iterable[Recorded | Told] = selected
+        if not call.as_json:
+            things = Timeline(console(), state_before(log, session, before)).told(selected)
+        paced = pace(things, speed or 1.0, _MAX_PAUSE if max_pause is None else max_pause) if follow else things
+        show = _json_printer(found) if call.as_json else _printer(console(), session)
+        if show_each(paced, show, _how_to_go_on, at_once=follow) is None or not selected.has_met_agent:
             note_no_match(session, log.head(session).revision)
-        elif found.integrity.is_broken or not as_json:
+        elif found.integrity.is_broken or not call.as_json:
             note_integrity(found.integrity)
 
 
-class _Player:
-    """Shows one thing after the other, at once or in the time it took, and knows how far it is."""
+class _Selection:
+    """The events of an agent, and those about all of them; knows whether any was the agent's."""
 
-    def __init__(self, agent: str | None, speed: float, max_pause: float) -> None:
-        self._agent, self._speed, self._max_pause = agent, speed, max_pause
-        self._last: EventId | None = None
-        self._met = False
+    def __init__(self, events: Iterable[Recorded], agent: str | None) -> None:
+        self._events, self._agent, self.has_met_agent = events, agent, False
 
-    @property
-    def found_nothing(self) -> bool:
-        """Whether nothing was shown, or nothing of the agent."""
-        return not self._met or self._last is None
-
-    def selected(self, events: Iterable[Recorded]) -> Iterator[Recorded]:
-        """Those of the agent, and those about all of them."""
-        for recorded in events:
-            if self._agent in (None, recorded.event.agent):
-                self._met = True
-            if self._agent is None or recorded.event.agent in ("", self._agent):
+    def __iter__(self) -> Iterator[Recorded]:
+        for recorded in self._events:
+            is_agents = self._agent in (None, recorded.event.agent)
+            self.has_met_agent = self.has_met_agent or is_agents
+            if is_agents or recorded.event.agent == "":
                 yield recorded
 
-    def play(
-        self, things: Iterable[Recorded | Told], show: Callable[[Recorded | Told | Shortened], None], follow: bool
-    ) -> None:
-        """Show them all.
 
-        Raises:
-            typer.Exit: When it is interrupted.
-        """
-
-        def show_and_remember(thing: Recorded | Told | Shortened) -> None:
-            self._last = self._last if isinstance(thing, Shortened) else thing.id
-            show(thing)
-
-        paced = pace(things, self._speed, self._max_pause) if follow else things
-        show_each(paced, show_and_remember, self._how_to_go_on, at_once=follow)
-
-    def _how_to_go_on(self) -> str:
-        if self._last is None:
-            return " at once"
-        return f" after revision {self._last.revision}; --from {self._last.revision + 1} goes on"
+def _how_to_go_on(last: Recorded | Told | None) -> str:
+    return " at once" if last is None else f" after revision {last.id.revision}; --from {last.id.revision + 1} goes on"
 
 
 def _just_before(first: EventId) -> EventId | None:

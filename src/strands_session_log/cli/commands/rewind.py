@@ -6,23 +6,13 @@ import shlex
 from functools import partial
 from typing import Annotated, Any
 
-import typer
 from rich.console import Console
 from rich.text import Text
 
 from ... import EventId, SessionDiff, SessionLog
 from ...errors import UnansweredToolCallsError
-from ..context import opened, same_target_options
-from ..options import (
-    ByOption,
-    DryRunOption,
-    JsonOption,
-    NamespaceOption,
-    SessionArgument,
-    UnansweredOption,
-    UrlOption,
-    argument,
-)
+from ..context import CommandCall
+from ..options import ByOption, DryRunOption, SessionArgument, UnansweredOption, argument, command
 from ..points import stripped
 from ..prompts import YesOption, confirm, require_tty
 from ..render.diffs import going_back_json, print_going_back
@@ -33,17 +23,15 @@ EPILOG = "Examples:\n\nsession-log rewind s-42 12 --dry-run\n\nsession-log rewin
 PointArgument = Annotated[str, argument("POINT", "Where to go back to.", callback=stripped)]
 
 
+@command
 def rewind(
-    ctx: typer.Context,
+    call: CommandCall,
     session: SessionArgument,
     point: PointArgument,
     yes: YesOption = False,
     dry_run: DryRunOption = False,
     allowed: UnansweredOption = False,
     by: ByOption = "",
-    as_json: JsonOption = False,
-    url: UrlOption = None,
-    namespace: NamespaceOption = None,
 ) -> None:
     """Let the agents of a session go on from an earlier point; nothing is lost, and it can be undone.
 
@@ -51,23 +39,23 @@ def rewind(
     """
     if not dry_run:
         require_tty(yes, f"rewind {session!r}")
-    with opened(ctx, url, namespace) as log:
+    with call.opened() as log:
         # A point that will be refused is so before the user is asked.
         found = log.rewind(session, point, allow_unanswered=allowed, dry_run=True)
-        if dry_run and as_json:
+        if dry_run and call.as_json:
             write_json(_json(session, found, None, found.before.revision))
         elif dry_run or not yes:
-            _preview(console(stderr=as_json), log, session, found)
+            _preview(console(stderr=call.as_json), log, session, found)
         if dry_run:
             return
         if not yes:
             confirm(f"Rewind {session} to revision {found.after.revision}?", "nothing was rewound")
         rewound = log.rewind(session, found.after, allow_unanswered=allowed, by=by)
         before = _stood(log, session, rewound)
-        if as_json:
+        if call.as_json:
             write_json(_json(session, found, rewound, before))
         else:
-            undo = _undo(log, session, before) + same_target_options(ctx, url, namespace)
+            undo = _undo(log, session, before) + call.same_target_options
             facts = f"back to revision {found.after.revision}, recorded by event {rewound}"
             heading(console(), session, facts, "✓")
             put(console(), f"  undo: {plain(undo)}", "dim")

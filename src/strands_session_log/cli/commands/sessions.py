@@ -9,8 +9,10 @@ import typer
 from rich.console import Console
 
 from ... import SessionInfo
-from ..context import opened
-from ..options import JsonOption, NamespaceOption, UrlOption, option
+from ...errors import InvalidPointError
+from ..context import CommandCall
+from ..exit_codes import Code, fail
+from ..options import command, option
 from ..terminal import age, console, local, narrowed, note, plain, put, put_table, write_json
 
 EPILOG = "Examples:\n\nsession-log sessions --before -1d\n\nsession-log sessions --json | jq -r .session_id"
@@ -23,20 +25,17 @@ LimitOption = Annotated[int, typer.Option("--limit", min=1, metavar="N", help="H
 BeforeOption = Annotated[str | None, option("--before", "CURSOR|TIME", _BEFORE)]
 
 
-def sessions(
-    ctx: typer.Context,
-    limit: LimitOption = 50,
-    before: BeforeOption = None,
-    as_json: JsonOption = False,
-    url: UrlOption = None,
-    namespace: NamespaceOption = None,
-) -> None:
+@command
+def sessions(call: CommandCall, limit: LimitOption = 50, before: BeforeOption = None) -> None:
     """List the sessions, most recently active first."""
-    with opened(ctx, url, namespace) as log:
-        # One more than asked for tells whether there is a next page.
-        found = log.sessions(limit + 1, before)
+    with call.opened() as log:
+        try:
+            # One more than asked for tells whether there is a next page.
+            found = log.sessions(limit + 1, before)
+        except InvalidPointError:
+            fail(Code.USAGE, f"--before {before!r} is neither a time nor a cursor, as --json prints them")
     page, more = found[:limit], len(found) > limit
-    if as_json:
+    if call.as_json:
         for info in page:
             write_json(_json(info))
     elif page:

@@ -5,14 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Annotated, Any
 
-import typer
 from rich.console import Console
 from rich.text import Text
 
 from ... import MessageRecord, SessionState
-from ..context import opened
+from ..context import CommandCall
 from ..exit_codes import Code, fail
-from ..options import AgentOption, JsonOption, NamespaceOption, SessionArgument, UrlOption, option
+from ..options import AgentOption, SessionArgument, command, option
 from ..render.events import integrity_text
 from ..render.messages import print_conversation
 from ..render.timeline import progress_of
@@ -24,25 +23,18 @@ _AT = "As it was then: a revision, an event id, an ISO time, or a relative time 
 AtOption = Annotated[str | None, option("--at", "POINT", _AT)]
 
 
-def show(
-    ctx: typer.Context,
-    session: SessionArgument,
-    at: AtOption = None,
-    agent: AgentOption = None,
-    as_json: JsonOption = False,
-    url: UrlOption = None,
-    namespace: NamespaceOption = None,
-) -> None:
+@command
+def show(call: CommandCall, session: SessionArgument, at: AtOption = None, agent: AgentOption = None) -> None:
     """Print the conversation of a session, as it is or as it was, agent by agent.
 
     `replay` prints it as it happened.
     """
-    with opened(ctx, url, namespace) as log:
+    with call.opened() as log:
         log.head(session)
         state = log.state(session, at)
     if agent is not None:
         state = _only(state, session, agent)
-    if as_json:
+    if call.as_json:
         write_json(_json(session, state))
     else:
         _print(console(), session, state)

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
-from typing import Annotated, TypeAlias, TypeVar
+from typing import Annotated
 
 import typer
 
-from ... import START, AgentState, Delta, Envelope, EventId, FeedTail, LivePosition, LiveTail, Recorded, SessionLog
+from ... import START, AgentState, Envelope, EventId, FeedTail, LivePosition, Recorded, SessionLog
 from ...errors import CorruptEntryError, FeedGapError, LogForkedError, SessionNotFoundError
 from ...instrumentation import Detail, ServerAwaited, ServerWaitOver, add_hook, get_hooks, set_hooks
 from ..completion import session_ids
-from ..context import opened
+from ..context import CommandCall
 from ..exit_codes import Code, fail
-from ..options import AgentOption, JsonOption, NamespaceOption, TypesOption, UrlOption, argument, option
+from ..options import AgentOption, TypesOption, argument, command, option
 from ..playback import show_each, state_before
 from ..render.events import event_json
 from ..render.live import agent_of, envelope_json, envelope_printer, live_json, live_printer
@@ -31,9 +31,6 @@ _NOW = "now"
 _AFTER = "Of all sessions, or with --live, go on after a cursor."
 _LIVE = "Of one session, the messages, word by word; needs LiveTokens on the agent."
 
-T = TypeVar("T", Recorded, Told)
-LiveItem: TypeAlias = "Delta | Recorded"
-
 SessionArgument = Annotated[
     str | None, argument("[SESSION]", "The session's id; all sessions if left out.", session_ids)
 ]
@@ -42,17 +39,15 @@ AfterOption = Annotated[str | None, option("--after", "CURSOR", _AFTER)]
 LiveOption = Annotated[bool, typer.Option("--live", help=_LIVE)]
 
 
+@command
 def tail(
-    ctx: typer.Context,
+    call: CommandCall,
     session: SessionArgument = None,
     since: SinceOption = None,
     after: AfterOption = None,
     types: TypesOption = None,
     agent: AgentOption = None,
     live: LiveOption = False,
-    as_json: JsonOption = False,
-    url: UrlOption = None,
-    namespace: NamespaceOption = None,
 ) -> None:
     """Print what happens as it happens, in one session or in all, until Ctrl-C.
 
@@ -64,13 +59,14 @@ def tail(
         fail(Code.USAGE, "--after is for all sessions, or --live, and takes the place of --since")
     if live and (session is None or types):
         fail(Code.USAGE, "--live needs a session, and no --type: it prints messages")
-    with opened(ctx, url, namespace) as log, _outages_noted():
+    with call.opened() as log, _outages_noted():
         if live and session is not None:
-            _follow_live(log, session, _live_start(log, session, after, since, agent, as_json), agent, as_json)
+            start = _live_start(log, session, after, since, agent, call.as_json)
+            _follow_live(log, session, start, agent, call.as_json)
         elif session is None:
-            _follow_all(log, after or since or _NOW, types, agent, as_json)
+            _follow_all(log, after or since or _NOW, types, agent, call.as_json)
         else:
-            _follow_one(log, session, since, types, agent, as_json)
+            _follow_one(log, session, since, types, agent, call.as_json)
 
 
 def _follow_one(
@@ -78,28 +74,17 @@ def _follow_one(
 ) -> None:
     if as_json:
         with log.tail(session, since or _NOW, types or None, agent) as found:
-            _show_each(found, lambda recorded: write_json(event_json(recorded)))
+            show_each(found, lambda recorded: write_json(event_json(recorded)), _since_last)
         return
     start = _last_turn(log, session, agent) if since is None else log.resolve(session, since)
     terminal = console()
     timeline = Timeline(terminal, state_before(log, session, start))
     with log.tail(session, start, types or None, agent) as found:
-        _show_each(timeline.told(found), printer(terminal, session))
+        show_each(timeline.told(found), printer(terminal, session), _since_last)
 
 
-def _show_each(things: Iterable[T], show: Callable[[T], object]) -> None:
-    """Show them, and remember the last."""
-    last: Recorded | Told | None = None
-
-    def show_and_remember(thing: T) -> None:
-        nonlocal last
-        last = thing
-        show(thing)
-
-    def how_to_go_on() -> str:
-        return "" if last is None else f" after revision {last.id.revision}; --since {last.id} goes on"
-
-    show_each(things, show_and_remember, how_to_go_on)
+def _since_last(last: Recorded | Told | None) -> str:
+    return "" if last is None else f" after revision {last.id.revision}; --since {last.id} goes on"
 
 
 def _live_start(
@@ -116,18 +101,18 @@ def _live_start(
 def _follow_live(log: SessionLog, session: str, start: LivePosition | None, agent: str | None, as_json: bool) -> None:
     """What was said since a point, and then what is being said."""
     with log.live(session, after=start) as heard:
+
+        def after_last(_: object) -> str:
+            return f"; --after {heard.position} goes on"
+
         items = (item for item in heard if agent in (None, agent_of(item)))
         if as_json:
-            _show_live(items, lambda item: write_json(live_json(item, heard.position)), heard)
+            show_each(items, lambda item: write_json(live_json(item, heard.position)), after_last)
             return
         terminal = console()
         timeline = Timeline(terminal, state_before(log, session, start.event if start else None))
         with live_printer(terminal, timeline, printer(terminal, session)) as show:
-            _show_live(items, show, heard)
-
-
-def _show_live(things: Iterable[LiveItem], show: Callable[[LiveItem], object], heard: LiveTail) -> None:
-    show_each(things, show, lambda: f"; --after {heard.position} goes on")
+            show_each(items, show, after_last)
 
 
 def _follow_all(log: SessionLog, after: str, types: list[str] | None, agent: str | None, as_json: bool) -> None:
@@ -137,7 +122,7 @@ def _follow_all(log: SessionLog, after: str, types: list[str] | None, agent: str
             write_json(envelope_json(one, feed.position))
 
         show = print_json if as_json else envelope_printer(console())
-        show_each(_past_gaps(feed), show, lambda: f"; --after {feed.position} goes on")
+        show_each(_past_gaps(feed), show, lambda _: f"; --after {feed.position} goes on")
 
 
 def _past_gaps(feed: FeedTail) -> Iterator[Envelope]:

@@ -16,9 +16,9 @@ from rich.text import Text
 from ... import Anchor, Audited, Expect, SessionLog, Tombstone, Verification
 from ...files import open_named
 from ..completion import session_ids
-from ..context import opened
+from ..context import CommandCall
 from ..exit_codes import Code, fail
-from ..options import JsonOption, NamespaceOption, UrlOption, argument, option
+from ..options import argument, command, option
 from ..progress import progress
 from ..terminal import console, count, heading, local, one_line, plain, put, write_json
 
@@ -40,17 +40,15 @@ FeedOption = Annotated[bool, typer.Option("--feed", help=_FEED)]
 VerboseOption = Annotated[bool, typer.Option("--verbose", "-v", help="With --all, print the intact ones, too.")]
 
 
+@command
 def verify(
-    ctx: typer.Context,
+    call: CommandCall,
     session: OneSession = None,
     every: AllOption = False,
     expect: ExpectOption = None,
     expect_file: ExpectFileOption = None,
     feed: FeedOption = False,
     verbose: VerboseOption = False,
-    as_json: JsonOption = False,
-    url: UrlOption = None,
-    namespace: NamespaceOption = None,
 ) -> None:
     """Recompute the hash chain of a session, and tell what is not as it was written, or as its snapshot says.
 
@@ -65,12 +63,12 @@ def verify(
     if verbose and not every:
         fail(Code.USAGE, "--verbose needs --all")
     anchors = _read(expect_file) if expect_file else []
-    with opened(ctx, url, namespace) as log:
+    with call.opened() as log:
         if session is None:
-            is_intact = _verify_all(log, anchors, feed, verbose, as_json)
+            is_intact = _verify_all(log, anchors, feed, verbose, call.as_json)
         else:
             noted = [*(expect or ()), *(_of(session, anchors) if expect_file else ())]
-            is_intact = _verify_one(log, session, noted, feed, as_json)
+            is_intact = _verify_one(log, session, noted, feed, call.as_json)
     if not is_intact:
         raise typer.Exit(Code.PROBLEMS)
 

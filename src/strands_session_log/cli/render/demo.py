@@ -22,16 +22,7 @@ __all__ = ["DemoError", "tell"]
 
 
 def tell(terminal: Console, target: Target, lasting: bool) -> bool:
-    """Play the demo and print it; false when something is not as promised.
-
-    Args:
-        terminal: Where to print.
-        target: Where to play it.
-        lasting: Whether the server is still there afterwards.
-
-    Raises:
-        DemoError: When one of its processes fails.
-    """
+    """Play the demo, on a server that is `lasting` or not; false when something is not as promised."""
     session_id, left, kept = "", 0, False
     for step in play(*target):
         match step:
@@ -55,26 +46,30 @@ def _began(terminal: Console, step: Began, where: str) -> None:
 
 
 def _killed(terminal: Console, step: Killed) -> None:
-    _heading(terminal, 1, "A process runs an agent, and dies in mid-conversation")
-    _say(terminal, f"Process {step.pid} asked the agent what to pack. The model called a tool, the tool answered.")
-    _say(terminal, f"Then, before the model could draw its conclusion: kill -9 {step.pid}.")
-    _say(terminal, f"{count(len(step.events), 'event')} had been written by then.")
+    _section(
+        *(terminal, 1, "A process runs an agent, and dies in mid-conversation"),
+        f"Process {step.pid} asked the agent what to pack. The model called a tool, the tool answered.",
+        f"Then, before the model could draw its conclusion: kill -9 {step.pid}.",
+        f"{count(len(step.events), 'event')} had been written by then.",
+    )
 
 
 def _resumed(terminal: Console, step: AgentResumed) -> None:
-    _heading(terminal, 2, "Another process resumes it")
-    _say(terminal, f"Process {step.pid} opened the same session and found {count(step.restored, 'message')}.")
-    _say(terminal, "It went on where the first one had stopped: the model concluded, and the user went on.")
+    _section(
+        *(terminal, 2, "Another process resumes it"),
+        f"Process {step.pid} opened the same session and found {count(step.restored, 'message')}.",
+        "It went on where the first one had stopped: the model concluded, and the user went on.",
+    )
 
 
 def _ended(terminal: Console, step: StoryEnded, left: int) -> bool:
-    _heading(terminal, 3, "What is in Valkey: one stream of events")
-    _say(terminal, f"The first {left} are from the process that was killed, the others from the one that resumed.")
+    which_are_whose = f"The first {left} are from the process that was killed, the others from the one that resumed."
+    _section(terminal, 3, "What is in Valkey: one stream of events", which_are_whose)
     print_events(terminal, step.events)
-    _heading(terminal, 4, "The conversation, restored from these events")
+    _section(terminal, 4, "The conversation, restored from these events")
     print_conversation(terminal, step.state.agents.values())
     # The conversation ends with an empty line of its own.
-    _heading(terminal, 5, "What was promised", gap="")
+    _section(terminal, 5, "What was promised", gap="")
     for promise in step.promises:
         mark = Text("   ✓ ", "green") if promise.kept else Text("   ✗ ", "red")
         put(terminal, hanging(terminal, mark, Text(promise.text)))
@@ -119,9 +114,7 @@ def _commands(target: Target, session_id: str, left: int) -> list[str]:
     ]
 
 
-def _heading(terminal: Console, number: int, text: str, gap: str = "\n") -> None:
-    put(terminal, Text.assemble(gap, (f"{number}  ", "bold cyan"), (text, "bold")))
-
-
-def _say(terminal: Console, text: str) -> None:
-    put(terminal, hanging(terminal, Text("   "), Text(text)))
+def _section(terminal: Console, number: int, title: str, *sentences: str, gap: str = "\n") -> None:
+    put(terminal, Text.assemble(gap, (f"{number}  ", "bold cyan"), (title, "bold")))
+    for sentence in sentences:
+        put(terminal, hanging(terminal, Text("   "), Text(sentence)))

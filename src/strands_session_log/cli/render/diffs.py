@@ -27,12 +27,7 @@ _PRESENCE = {"added": "  (new)", "removed": "  (gone)"}
 
 
 class DiffLine(NamedTuple):
-    """A line that may be longer than the terminal is wide.
-
-    Attributes:
-        label: What stands at its beginning.
-        text: What is wrapped beside the label.
-    """
+    """A line that may be longer than the terminal is wide."""
 
     label: Text
     text: Text

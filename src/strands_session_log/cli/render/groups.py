@@ -21,15 +21,14 @@ _SPARE = ("REDELIVERED", "LAST SEEN")
 
 @dataclass(frozen=True, slots=True)
 class GroupSummary:
-    """A group in some partitions.
+    """A group in some partitions, at least one."""
 
-    Attributes:
-        group: Its name.
-        places: How it stands in each; at least one.
-    """
-
-    group: str
     places: Sequence[GroupStatus]
+
+    @property
+    def group(self) -> str:
+        """Its name."""
+        return self.places[0].group
 
     @property
     def gaps(self) -> list[Gap]:
@@ -37,34 +36,14 @@ class GroupSummary:
         return [place.gap for place in self.places if place.gap]
 
     @property
-    def backfill(self) -> list[str]:
-        """What is read beside the feed."""
-        return sorted({place.backfill for place in self.places if place.backfill})
-
-    @property
     def consumers(self) -> list[str]:
         """Those that were heard of within the last minute."""
         return sorted({consumer for place in self.places for consumer in place.active})
 
     @property
-    def idle_seconds(self) -> float | None:
-        """How long ago a consumer was last heard of; None for never."""
-        return min((place.idle_seconds for place in self.places if place.idle_seconds is not None), default=None)
-
-    @property
-    def is_abandoned(self) -> bool:
-        """Whether the feed is trimmed without regard to it."""
-        return any(place.abandoned for place in self.places)
-
-    @property
     def problems(self) -> list[str]:
         """What is broken, by partition."""
         return [f"partition {place.partition}: {place.problem}" for place in self.places if place.problem]
-
-    @property
-    def lag_seconds(self) -> float:
-        """How old the oldest is that is not settled."""
-        return max(place.lag_seconds for place in self.places)
 
     def total(self, name: str) -> int:
         """The sum of a count over the partitions."""
@@ -73,26 +52,43 @@ class GroupSummary:
 
 def summaries(statuses: Iterable[GroupStatus]) -> list[GroupSummary]:
     """One for each group, in the order of their names."""
-    return [GroupSummary(group, list(places)) for group, places in groupby(statuses, lambda status: status.group)]
+    return [GroupSummary(list(places)) for _, places in groupby(statuses, lambda status: status.group)]
 
 
 def group_json(summary: GroupSummary, by_partition: bool = False) -> dict[str, Any]:
     """Everything of it; of a single partition also which, and up to where all is settled there."""
     (first, *_) = summary.places
     place = {"partition": first.partition, "checkpoint": first.checkpoint} if by_partition else {}
-    counts = ("lag", "lag_seconds", "pending", "parked", "redeliveries")
-    found = {name: summary.lag_seconds if name == "lag_seconds" else summary.total(name) for name in counts}
     return {
         "group": summary.group,
         **place,
-        **found,
+        "lag": summary.total("lag"),
+        "lag_seconds": _oldest(summary),
+        **{name: summary.total(name) for name in ("pending", "parked", "redeliveries")},
         "consumers": summary.consumers,
-        "idle_seconds": summary.idle_seconds,
-        "abandoned": summary.is_abandoned,
+        "idle_seconds": _idle(summary),
+        "abandoned": _is_abandoned(summary),
         "gaps": [gap_json(gap) for gap in summary.gaps],
-        "backfill": summary.backfill,
+        "backfill": _backfill(summary),
         "problems": summary.problems,
     }
+
+
+def _oldest(summary: GroupSummary) -> float:
+    return max(place.lag_seconds for place in summary.places)
+
+
+def _idle(summary: GroupSummary) -> float | None:
+    """How many seconds ago a consumer was last heard of; None for never."""
+    return min((place.idle_seconds for place in summary.places if place.idle_seconds is not None), default=None)
+
+
+def _backfill(summary: GroupSummary) -> list[str]:
+    return sorted({place.backfill for place in summary.places if place.backfill})
+
+
+def _is_abandoned(summary: GroupSummary) -> bool:
+    return any(place.abandoned for place in summary.places)
 
 
 def gap_json(gap: Gap) -> dict[str, Any]:
@@ -117,12 +113,12 @@ def print_groups(terminal: Console, found: Sequence[GroupSummary], by_partition:
 def _cells(summary: GroupSummary, by_partition: bool) -> tuple[Cell, ...]:
     counts = [f"{summary.total(name):,}" for name in ("lag", "pending", "parked", "redeliveries")]
     is_behind = summary.total("lag") + summary.total("pending") > 0
-    idle = summary.idle_seconds
+    idle = _idle(summary)
     return (
         one_line(summary.group),
         *([str(summary.places[0].partition)] if by_partition else []),
         counts[0],
-        span(summary.lag_seconds) if is_behind else "-",
+        span(_oldest(summary)) if is_behind else "-",
         *counts[1:],
         str(len(summary.consumers)),
         "never" if idle is None else f"{span(idle)} ago",
@@ -132,7 +128,7 @@ def _cells(summary: GroupSummary, by_partition: bool) -> tuple[Cell, ...]:
 
 def _state(summary: GroupSummary) -> Text:
     missing = [f"missing {sum(gap.missing for gap in summary.gaps):,}"] if summary.gaps else []
-    backfill = dict.fromkeys(_BACKFILLS[kind.partition(" ")[0]] for kind in summary.backfill)
+    backfill = dict.fromkeys(_BACKFILLS[kind.partition(" ")[0]] for kind in _backfill(summary))
     broken = ["broken"] if summary.problems else []
-    shown = ", ".join([*broken, *missing, *backfill, *(["abandoned"] if summary.is_abandoned else [])])
+    shown = ", ".join([*broken, *missing, *backfill, *(["abandoned"] if _is_abandoned(summary) else [])])
     return Text(shown, "red" if broken or missing else "yellow")

@@ -47,13 +47,7 @@ class PartialMessage:
 def live_printer(
     terminal: Console, timeline: Timeline, tell: Callable[[Told], None]
 ) -> Iterator[Callable[[Delta | Recorded], None]]:
-    """Shows pieces of messages as they come, and then the messages as they stand in the log.
-
-    Args:
-        terminal: Where to. On a terminal, the message takes the place of its pieces.
-        timeline: Turns events into text.
-        tell: Prints it.
-    """
+    """Shows pieces of messages as they come, and then the messages as they stand in the log."""
     agents: dict[str, PartialMessage] = {}
     with _place(terminal) as (begin, end):
 

@@ -22,12 +22,7 @@ _LONGEST_STATE = 2_000
 
 
 class Piece(NamedTuple):
-    """One content block of a message.
-
-    Attributes:
-        kind: What it is.
-        text: Safe to print; on one line unless the kind is `text`.
-    """
+    """One content block of a message; its text is safe to print, on one line unless the kind is `text`."""
 
     kind: Kind
     text: str

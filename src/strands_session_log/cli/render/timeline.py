@@ -22,24 +22,14 @@ _USUAL_AGENT = "default"
 
 
 class Told(NamedTuple):
-    """An event as text.
-
-    Attributes:
-        id: Where it stands.
-        text: All that is to be printed.
-    """
+    """An event as text: where it stands, and all that is to be printed."""
 
     id: EventId
     text: Text
 
 
 class Timeline:
-    """Turns events into text, one by one.
-
-    Args:
-        console: For whose width.
-        before: The session before the first of them.
-    """
+    """Turns events into text, one by one, for a console's width and from a state on."""
 
     def __init__(self, console: Console, before: SessionState) -> None:
         self._console, self._before = console, before
