@@ -6,7 +6,7 @@ WORKERS ?= 4
 PYTEST := $(BIN)/pytest -n $(WORKERS) --dist loadfile
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test lint types contracts tests test-servers test-container test-dashboards test-matrix bench clean
+.PHONY: demo test lint types contracts tests coverage test-servers test-container test-dashboards test-matrix bench clean
 
 demo: .venv/.demo  ## An agent talks, is killed, resumes; its history is shown and proved
 	@$(BIN)/session-log demo
@@ -26,6 +26,13 @@ contracts: .venv/.dev
 
 tests: .venv/.dev
 	$(PYTEST)
+
+coverage: .venv/.dev  ## Which branches no test takes: a table here, every line in .coverage-html
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest -q -n $(WORKERS) --dist loadfile
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage html --quiet
+	$(BIN)/coverage report
 
 # What starts servers of its own, or needs none, is the same whichever is chosen.
 SUITES := contract fundamentals event_log audit session_manager recorder live storage tail replay cli moving server
@@ -61,7 +68,7 @@ bench: .venv/.bench  ## What the log costs beside the least it could cost, and b
 	$(BIN)/python -m tests.bench
 
 clean:
-	rm -rf .venv .venv-matrix tests/dashboards/schema/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .venv .venv-matrix .coverage .coverage.* .coverage-html tests/dashboards/schema/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' \

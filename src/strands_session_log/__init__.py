@@ -13,11 +13,11 @@ from . import errors, events, instrumentation
 from .audit import Anchor, Audited, CheckedEvents, Expect, Verification
 from .codec import from_json
 from .codec.delta import Delta
-from .event_log import ANY, NO_SESSION, AgentAt, Durability, Expected, Progress, SessionAt, Tombstone
+from .event_log import ANY, NO_SESSION, AgentAt, Expected, Progress, SessionAt, Tombstone
 from .events import Recorded, SessionInfo
 from .feed import Envelope, FeedId, FeedRetention
 from .ids import START, EventId, Point
-from .server import Finding, ServerReport
+from .server import Durability, Finding, ServerReport
 from .session_log import DEFAULT_NAMESPACE, ServerInspection, SessionLog, inspect_server
 from .snapshot import SnapshotKey, SnapshotSettings
 from .state import AgentDiff, AgentState, Change, Integrity, MessageChange, MessageRecord, SessionDiff, SessionState

@@ -82,6 +82,35 @@ class EventId(NamedTuple):
         return f"{self.ms}-{self.revision}"
 
 
+class FeedId(NamedTuple):
+    """Where an envelope stands in the feed.
+
+    Attributes:
+        partition: The partition, from 0.
+        ms: Server clock in milliseconds since the epoch.
+        sequence: How many events the partition has had with this one; it counts without gaps.
+    """
+
+    partition: int
+    ms: int
+    sequence: int
+
+    @classmethod
+    def parse(cls, partition: int, stream_id: bytes | str) -> FeedId:
+        """Read the id of an entry, which is never anything but two numbers."""
+        text = stream_id.decode() if isinstance(stream_id, bytes) else stream_id
+        ms, _, sequence = text.partition("-")
+        return cls(partition, int(ms), int(sequence))
+
+    @property
+    def stream_id(self) -> str:
+        """The id of its entry in the stream of its partition."""
+        return f"{self.ms}-{self.sequence}"
+
+    def __str__(self) -> str:
+        return f"{self.partition}:{self.ms}-{self.sequence}"
+
+
 START = EventId(0, 0)
 """Before the first event of any session."""
 

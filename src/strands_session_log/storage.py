@@ -26,8 +26,7 @@ except ImportError as error:
     ) from error
 
 from .event_log.diagnosis import naming
-from .scripts import STORAGE_DELETE, STORAGE_WRITE, Script
-from .server.border import with_retries
+from .scripts import storage
 from .session_log import SessionLog
 
 if TYPE_CHECKING:
@@ -63,7 +62,7 @@ class ValkeyStorage(Storage):
     """
 
     def __init__(self, log: SessionLog, *, search_strategy: SearchStrategy[ValkeyStorage] | None = None) -> None:
-        self._client, self._keyspace, self._retry_for = log.client, log._events.keyspace, log._events.retry_for
+        self._store = log._events.store
         self._search_strategy = search_strategy
         self._prefix = ""
 
@@ -78,7 +77,7 @@ class ValkeyStorage(Storage):
             StorageError: When the key cannot be one, or the data cannot be stored or indexed.
         """
         relative, content = _normalized_key(key), _content(key, data)
-        await self._change(f"write {key!r}", STORAGE_WRITE, self._prefix + relative, content)
+        await self._change(f"write {key!r}", storage.write, self._prefix + relative, content)
         await self._index(relative, content)
 
     async def read(self, key: str) -> bytes | None:
@@ -102,7 +101,7 @@ class ValkeyStorage(Storage):
         Raises:
             StorageError: When the key cannot be one, or the value cannot be removed.
         """
-        await self._change(f"delete {key!r}", STORAGE_DELETE, self._prefix + _normalized_key(key))
+        await self._change(f"delete {key!r}", storage.delete, self._prefix + _normalized_key(key))
 
     async def list(self, query: str = "") -> builtins.list[str]:
         """List the keys that begin with a prefix, in the order of their code points.
@@ -150,11 +149,11 @@ class ValkeyStorage(Storage):
         scoped._namespaced = _SCOPED  # type: ignore[attr-defined]
         return scoped
 
-    async def _change(self, what: str, script: Script, name: str, *content: bytes) -> None:
+    async def _change(self, what: str, script: Callable[..., None], name: str, *content: bytes) -> None:
         def change() -> None:
-            keys = self._keyspace.stored(name)
-            with naming(self._client, {keys.listing: _LISTING}):
-                with_retries(lambda: script(self._client, keys, [name, *content]), self._retry_for)
+            keys = self._store.keyspace.stored(name)
+            with naming(self._store, {keys.listing: _LISTING}):
+                script(self._store, keys, name, *content)
 
         await _finish(self._ask(what, change))
 
@@ -165,28 +164,25 @@ class ValkeyStorage(Storage):
             raise StorageError(f"Failed to {what}: {error}") from error
 
     def _value(self, name: str) -> bytes | None:
-        """The bytes as they are, whatever the client does with those of other replies."""
-        key = self._keyspace.stored(name).value
-        with naming(self._client, {key: ("string", "write it anew, or delete it")}):
-            value: bytes | None = with_retries(
-                lambda: self._client.execute_command("GET", key, NEVER_DECODE=True), self._retry_for
-            )
+        key = self._store.keyspace.stored(name).value
+        with naming(self._store, {key: ("string", "write it anew, or delete it")}):
+            value: bytes | None = self._store.command("GET", key)
         return value
 
     def _names(self, prefix: str) -> builtins.list[str]:
         """One round trip, whatever the number of partitions; UTF-8 sorts as its code points do."""
-        listings = [self._keyspace.storage(partition) for partition in range(self._keyspace.partitions)]
-        with naming(self._client, dict.fromkeys(listings, _LISTING)):
-            found = with_retries(lambda: self._listed(listings, prefix.encode()), self._retry_for)
+        keyspace = self._store.keyspace
+        listings = [keyspace.storage(partition) for partition in range(keyspace.partitions)]
+        with naming(self._store, dict.fromkeys(listings, _LISTING)):
+            found = self._store.retrying(lambda: self._listed(listings, prefix.encode()))
         return sorted(name for name in map(_key_of, found) if name is not None)
 
     def _listed(self, listings: builtins.list[str], start: bytes) -> builtins.list[bytes]:
-        pipeline = self._client.pipeline(transaction=False)
+        commands = list[tuple[str | bytes, ...]]()
         for listing in listings:
-            pipeline.execute_command("ZRANGE", listing, b"[" + start, b"(" + start + _ABOVE, "BYLEX", NEVER_DECODE=True)
-            pipeline.execute_command("ZCOUNT", listing, "-inf", "(0")
-            pipeline.execute_command("ZCOUNT", listing, "(0", "+inf")
-        replies = pipeline.execute()
+            commands.append(("ZRANGE", listing, b"[" + start, b"(" + start + _ABOVE, "BYLEX"))
+            commands += (("ZCOUNT", listing, "-inf", "(0"), ("ZCOUNT", listing, "(0", "+inf"))
+        replies = self._store.pipeline(commands)
         found = list[bytes]()
         for listing, names, below, above in zip(listings, replies[::3], replies[1::3], replies[2::3], strict=True):
             # The server finds a range among equal scores only, and a listing's are 0: this one is not ours alone.
@@ -194,8 +190,7 @@ class ValkeyStorage(Storage):
         return found
 
     def _picked(self, listing: str, start: bytes) -> builtins.list[bytes]:
-        names = self._client.execute_command("ZRANGE", listing, 0, -1, NEVER_DECODE=True)
-        return [name for name in names if name.startswith(start)]
+        return [name for name in self._store.command("ZRANGE", listing, 0, -1) if name.startswith(start)]
 
     async def _index(self, key: str, data: bytes) -> None:
         if self._search_strategy is None:

@@ -136,7 +136,7 @@ class Busy(EventLog):
 @pytest.mark.parametrize("appends", [1, 3, 1000])
 def test_those_who_append_meanwhile_raise_no_alarm(log: SessionLog, appends: int) -> None:
     log.append("s", [note(number) for number in range(20)])
-    busy = Busy(log.client, log._events.keyspace)
+    busy = Busy(log._events.store)
     busy.appends, busy.others = appends, SessionLog(log.client, log.namespace)
     log._events = busy
     verification = log.verify("s")
@@ -145,7 +145,7 @@ def test_those_who_append_meanwhile_raise_no_alarm(log: SessionLog, appends: int
 
 
 def test_a_session_that_begins_meanwhile_raises_no_alarm(log: SessionLog) -> None:
-    busy = Busy(log.client, log._events.keyspace)
+    busy = Busy(log._events.store)
     busy.appends, busy.others = 1, SessionLog(log.client, log.namespace)
     log._events = busy
     assert log.verify("s").ok
@@ -173,7 +173,7 @@ class Backwards(EventLog):
 
 def test_time_that_goes_backwards_is_reported(log: SessionLog) -> None:
     log.append("s", [note(), note(), note()])
-    log._events = Backwards(log.client, log._events.keyspace)
+    log._events = Backwards(log._events.store)
     older, of_writer, of_feed = log.verify("s").problems
     assert older.startswith("event 7-2 (custom.note) is older than event ")
     assert of_writer.startswith("event 7-2 (custom.note) has another time than its writer gave it: ")
@@ -232,7 +232,7 @@ class Erasing(EventLog):
 
 def test_content_that_is_erased_meanwhile_raises_no_alarm(log: SessionLog) -> None:
     log.append("s", [note(number) for number in range(20)])
-    erasing = Erasing(log.client, log._events.keyspace)
+    erasing = Erasing(log._events.store)
     erasing.others = SessionLog(log.client, log.namespace)
     log._events = erasing
     assert (log.verify("s").problems, log.verify("s").revision) == ((), 21)

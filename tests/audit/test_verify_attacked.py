@@ -84,7 +84,7 @@ def others(value: bytes, neighbour: bytes) -> Iterator[bytes]:
 
 
 def stream_edits(log: SessionLog, key: str, is_feed: bool) -> Iterator[Edit]:
-    found = fetch(log.client, key, "-", "+", MOST)
+    found = fetch(log._events.store, key, "-", "+", MOST)
     entries: list[tuple[bytes, Flat]] = [(id_, list(flat)) for id_, flat in found]
 
     def with_entry(at: int, id_: bytes, flat: Sequence[bytes] | None) -> list[Sequence[Any]]:
@@ -164,7 +164,7 @@ def seen(log: SessionLog) -> list[Any]:
             return type(error)
 
     # Envelopes of what was deleted since are left out: nothing is there any more that they could be held against.
-    feed = fetch(log.client, log._events.keyspace.feed(0), "-", "+", MOST)
+    feed = fetch(log._events.store, log._events.keyspace.feed(0), "-", "+", MOST)
     readers: list[Callable[[], Any]] = [
         lambda: _envelopes(log, feed),
         lambda: log.sessions(),

@@ -287,9 +287,9 @@ def test_all_sessions_take_one_pass_over_the_feed_of_each_partition(
     asked: list[str] = []
     fetch = reader.fetch
 
-    def spy(client: Any, key: str, start: str, end: str, count: int, command: bytes = b"XRANGE") -> Any:
+    def spy(store: Any, key: str, start: str, end: str, count: int, command: bytes = b"XRANGE") -> Any:
         asked.extend([key] if command == b"XRANGE" else [])
-        return fetch(client, key, start, end, count, command)
+        return fetch(store, key, start, end, count, command)
 
     monkeypatch.setattr(witness, "fetch", spy)
     assert all(one.verification.ok for one in log.verify_all())

@@ -18,8 +18,8 @@ import pytest
 from strands.hooks import HookRegistry
 
 from strands_session_log import SessionLog, Subscriber, events
-from strands_session_log.event_log.connection import connection_to
 from strands_session_log.instrumentation import set_hooks
+from strands_session_log.server.routing import connection_to
 from strands_session_log_consumers.metrics.service import Exporter
 from strands_session_log_consumers.metrics.settings import Settings
 from support import ValkeyliteServer, talking, troubles

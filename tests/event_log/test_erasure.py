@@ -13,8 +13,8 @@ from strands import Agent
 
 from strands_session_log import SessionLog, ValkeySessionManager, errors, events
 from strands_session_log.event_log import eraser
-from strands_session_log.event_log.connection import connection_to
 from strands_session_log.ids import EventId
+from strands_session_log.server.routing import connection_to
 from strands_session_log.testing.model import ScriptedModel
 from support import wait_until
 from support.clients import client_of

@@ -10,7 +10,7 @@ from strands import Agent
 from strands_session_log import SessionLog, ValkeySessionManager, errors, events
 from strands_session_log.event_log import forker
 from strands_session_log.ids import EventId
-from strands_session_log.server.border import text
+from strands_session_log.server import text
 from strands_session_log.testing.model import ScriptedModel
 from support.erasing import SECRET, fill, note
 from support.strands_agents import add, call, make_agent

@@ -175,5 +175,5 @@ def test_waiting_for_a_server_prints_nothing_where_logging_is_not_set_up(
     tcp_server.kill()
     with caplog.at_level("INFO"), pytest.raises(errors.ServerUnavailableError):
         list(log.read("s"))
-    assert {(one.name, one.levelname) for one in caplog.records} == {("strands_session_log.server.border", "INFO")}
+    assert {(one.name, one.levelname) for one in caplog.records} == {("strands_session_log.server.errors", "INFO")}
     assert "waiting for the server" in caplog.text

@@ -10,7 +10,7 @@ from valkey import exceptions as driver
 from valkey._parsers import _LibvalkeyParser, _RESP2Parser, _RESP3Parser
 
 from strands_session_log import SessionLog
-from strands_session_log.server.border import is_transient
+from strands_session_log.server.errors import is_transient
 from support.servers import Server
 from support.waiting import PATIENCE, wait_until
 

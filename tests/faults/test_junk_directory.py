@@ -12,11 +12,11 @@ import orjson
 import pytest
 
 from strands_session_log import SessionLog, Subscriber, ValkeyStorage, errors
-from strands_session_log.event_log import Durability
-from strands_session_log.event_log.connection import connection_to
 from strands_session_log.event_log.deleter import Deleter
 from strands_session_log.ids import EventId
 from strands_session_log.keys import config_key
+from strands_session_log.server import Store
+from strands_session_log.server.routing import connection_to
 from support import wait_until
 from support.clients import Client
 from support.command_line import runner
@@ -125,7 +125,7 @@ def test_a_tombstone_that_others_change_all_the_time_is_not_said_to_be_gone(log:
     log.append("s", note(1))
     log.delete("s")
     with pytest.raises(errors.ContentionError):
-        Deleter(_Changing(client), log._events.keyspace, Durability.memory(), 1.0).reduce("s")
+        Deleter(Store(_Changing(client), log._events.keyspace, 1.0)).reduce("s")
 
 
 class _Changing:

@@ -10,10 +10,10 @@ import pytest
 
 from strands_session_log import FeedRetention, SessionLog, Subscriber
 from strands_session_log.errors import FeedGapError, LogForkedError, ServerUnavailableError
-from strands_session_log.event_log.trimming import Trimmed
+from strands_session_log.feed.trimming import Trimmed
+from strands_session_log.scripts.protocol import Gap
 from strands_session_log.subscription import SyncDeliveries, SyncDelivery
 from strands_session_log.subscription.group import Group
-from strands_session_log.subscription.protocol import Gap
 from subscription.helpers import Consumer, Told, ends_of, number_of
 from support import Cluster, FaultProxy, ValkeyliteServer
 from support.clients import client_of

@@ -15,7 +15,7 @@ from valkey.exceptions import TimeoutError as TimeoutFromReading
 from strands_session_log import FeedRetention, SessionLog, Subscriber, events
 from strands_session_log.errors import FeedGapError, ServerUnavailableError
 from strands_session_log.event_log import EventLog
-from strands_session_log.server import outage
+from strands_session_log.server import Store, outage
 from strands_session_log.subscription.bodies import Bodies
 from subscription.helpers import Consumer, Told, ends_of, number_of
 from support.servers import Server
@@ -252,14 +252,14 @@ def test_content_that_is_too_much_for_the_time_there_is_is_fetched_in_parts(
     tcp_server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Fetched again as a whole, it would be too much again."""
-    ask = Bodies._ask
+    send = Store._send_all
 
-    def slow(self: Bodies, ranges: Any) -> Any:
-        if sum(count for *_, count in ranges) > 4:
+    def slow(self: Store, commands: Any, is_lenient: bool) -> Any:
+        if sum(command[-1] for command in commands if command[0] == b"XRANGE") > 4:
             raise TimeoutFromReading("it takes too long")
-        return ask(self, ranges)
+        return send(self, commands, is_lenient)
 
-    monkeypatch.setattr(Bodies, "_ask", slow)
+    monkeypatch.setattr(Store, "_send_all", slow)
     with SessionLog.connect(tcp_server.url, retry_for=0.02) as log:
         Told(log)(range(30), "only")
         with Consumer(log, claim_after=60) as consumer:

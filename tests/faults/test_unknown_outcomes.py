@@ -14,9 +14,9 @@ import orjson
 import pytest
 from valkey.exceptions import ConnectionError
 
-from strands_session_log import AgentAt, SessionLog, errors, events
+from strands_session_log import AgentAt, Durability, SessionLog, errors, events
 from strands_session_log.codec import encode
-from strands_session_log.event_log import ANY, Durability
+from strands_session_log.event_log import ANY
 from strands_session_log.event_log.chained_batch import Position, chain_batch
 from strands_session_log.ids import START, EventId
 from strands_session_log.scripts import APPEND, ONCE
@@ -359,9 +359,9 @@ def test_a_late_packet_of_what_landed_behind_others_does_not_bring_a_deleted_ses
     session_log.delete("s")
     keys = session_log._events.keyspace.session("s")
     if once:
-        reply = ONCE(session_log.client, keys.once, [*sealed.arguments, 1000], raw=True)
+        reply = ONCE(session_log.client, keys.once, [*sealed.arguments, 1000])
     else:
-        reply = APPEND(session_log.client, keys.begin, sealed.arguments, raw=True)
+        reply = APPEND(session_log.client, keys.begin, sealed.arguments)
     assert reply[0] == b"moved"
     assert orders(session_log) == []
     assert session_log.append("s", late, once=once).revision == 1  # whoever appends now has heard of the deletion

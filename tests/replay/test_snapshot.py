@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 
 from strands_session_log import SessionLog, SnapshotSettings, errors, events
-from strands_session_log.event_log.snapshot_store import LoadedSnapshot, SnapshotWrite
 from strands_session_log.ids import EventId
 from strands_session_log.replay import fold
-from strands_session_log.server.border import text
+from strands_session_log.server import text
 from strands_session_log.snapshot import Authenticator, SnapshotPlace
 from strands_session_log.snapshot.blobs import pack, unpack
+from strands_session_log.snapshot.store import LoadedSnapshot, SnapshotWrite
 from strands_session_log.state import SessionState
 from support import FaultProxy
 from support.clients import client_of
@@ -62,7 +62,7 @@ def newest(log: SessionLog, session: str = "s") -> EventId:
 
 
 def load(log: SessionLog, session: str = "s") -> LoadedSnapshot:
-    loaded = log._events.cache.load(session, None)
+    loaded = log._events.snapshots.load(session, None)
     assert loaded is not None
     return loaded
 
@@ -118,7 +118,7 @@ class TestSaving:
             log.state("s")
             log._replay.settle()
             names = [name for name in hash_of(log) if name.startswith("segment:")]
-            assert len(log._events.cache.load("s", None).points) > 3  # type: ignore[union-attr]
+            assert len(log._events.snapshots.load("s", None).points) > 3  # type: ignore[union-attr]
             assert len(names) <= 5000 // 512 + 10
             log._replay.close()
 
@@ -157,7 +157,7 @@ class TestSaving:
         talk(log, 40)
         before, loaded = hash_of(log), load(log)
         for stale in (SnapshotWrite(b"1-1", loaded.listed, [], [], {}), SnapshotWrite(b"", b"1-1", [], [], {})):
-            assert not log._events.cache.save("s", stale)
+            assert not log._events.snapshots.save("s", stale)
         assert hash_of(log) == before
 
 
@@ -272,7 +272,7 @@ class TestTrust:
         assert not hash_of(log)
         assert SECRET not in str(log.state("s"))
         log._replay.settle()
-        assert not log._events.cache.save("s", SnapshotWrite(late.erased, b"", [], [], {"1.0": SECRET.encode()}))
+        assert not log._events.snapshots.save("s", SnapshotWrite(late.erased, b"", [], [], {"1.0": SECRET.encode()}))
         assert SECRET not in str([_opened(blob) for blob in hash_of(log).values()])
 
 
@@ -362,6 +362,6 @@ class TestTravelling:
         talk(log, 400)
         for revision in (150, 250, 350):
             at = log.resolve("s", revision)
-            loaded = log._events.cache.load("s", at)
+            loaded = log._events.snapshots.load("s", at)
             assert loaded is not None
             assert len(loaded.entries) <= 150

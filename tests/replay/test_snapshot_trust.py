@@ -358,7 +358,7 @@ class TestBounds:
         fields = fields_of(log)
         names = [name for name in fields if name.startswith("segment:")]
         put(log, {**fields, names[0]: b"x" * 33 * 1024 * 1024})
-        assert log._events.cache.segment("s", names[0].removeprefix("segment:")) is None
+        assert log._events.snapshots.segment("s", names[0].removeprefix("segment:")) is None
         assert texts(log) == {"true"}
 
     def test_a_message_too_large_for_a_segment_is_read_from_the_log(self, opener: Opener) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from strands_session_log import SessionLog, Subscriber, events
 from strands_session_log.errors import FeedGapError
-from strands_session_log.event_log.connection import connection_to
+from strands_session_log.server.routing import connection_to
 from strands_session_log.subscription import SyncDelivery
 
 Handle = Callable[[SyncDelivery], object]

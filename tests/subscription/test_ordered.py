@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from strands_session_log import SessionLog, Subscriber
 from strands_session_log.errors import DeliveryLostError
+from strands_session_log.scripts.protocol import Disposition, SettleReply, SettleRequest
 from strands_session_log.subscription.failure import Failure
-from strands_session_log.subscription.group import Disposition, SettleReply, SettleRequest
 from support.waiting import PATIENCE, wait_until
 
 from .helpers import Consumer, Told, number_of

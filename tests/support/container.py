@@ -49,8 +49,7 @@ class ContainerServer(Server):
         self._inner.start()
         wait_until(self._answers, f"the container of {self._image} to answer PING")
 
-    def kill(self) -> None:
-        """`kill -9`: what the server has answered is in its append-only file, nothing else is certain."""
+    def _kill(self) -> None:
         self._inner.kill()
         self._inner.wait()
 

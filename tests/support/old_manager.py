@@ -7,7 +7,6 @@ JSON module, forks of it write the same text with SET; so does this one.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from typing import Any, TypeVar, cast
 
 from strands.session.repository_session_manager import RepositorySessionManager
@@ -82,8 +81,12 @@ class WithJsonModule:
         self._client = client
         self.commands: list[str] = []
 
-    def scan_iter(self, match: Any = None, count: Any = None) -> Iterator[Any]:
-        yield from self._client.scan_iter(match=match, count=count)
+    def close(self) -> None:
+        self._client.close()
+
+    def execute_command(self, name: Any, *arguments: Any, **options: Any) -> Any:
+        assert name == b"SCAN"
+        return self._client.execute_command(name, *arguments, **options)
 
     def pipeline(self, transaction: Any = None, shard_hint: Any = None) -> Any:
         return _Pipeline(self._client.pipeline(transaction, shard_hint), self.commands)
@@ -93,13 +96,14 @@ class _Pipeline:
     def __init__(self, pipeline: Any, commands: list[str]) -> None:
         self._pipeline, self._commands = pipeline, commands
 
-    def execute_command(self, name: str, key: str) -> None:
+    def execute_command(self, name: str, key: str, **options: Any) -> None:
         self._commands.append(name)
         assert name in ("TYPE", "JSON.GET"), "a document of the JSON module is no string"
-        self._pipeline.execute_command("GET" if name == "JSON.GET" else name, key)
+        self._pipeline.execute_command("GET" if name == "JSON.GET" else name, key, **options)
 
-    def execute(self) -> list[Any]:
-        return [b"ReJSON-RL" if reply in (b"string", "string") else reply for reply in self._pipeline.execute()]
+    def execute(self, **options: Any) -> list[Any]:
+        replies = self._pipeline.execute(**options)
+        return [b"ReJSON-RL" if reply in (b"string", "string") else reply for reply in replies]
 
 
 def _key(*parts: object) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 from strands_session_log import SessionLog
 from strands_session_log.ids import EventId
-from strands_session_log.server.border import text
+from strands_session_log.server import text
 from strands_session_log.snapshot import Authenticator, SnapshotPlace
 from strands_session_log.snapshot.blobs import compress, decompress, digest, pack, unpack
 from support.clients import client_of

@@ -109,13 +109,19 @@ class Server:
         self._clients.clear()
         self._own_client = None
         if self._process is not None:
-            self.kill()
+            self._kill()
         if self._directory is not None:
             shutil.rmtree(self._directory, ignore_errors=True)
             self._directory = None
 
     def kill(self) -> None:
         """`kill -9`: what the server has answered is in its append-only file, nothing else is certain."""
+        # While the disk is slow, `everysec` holds back for two seconds what goes to the file.
+        with contextlib.suppress(ValkeyError), contextlib.closing(self._probe()) as probe:
+            probe.config_set("appendfsync", "always")
+        self._kill()
+
+    def _kill(self) -> None:
         kill(self._alive)
         self._process = None
 

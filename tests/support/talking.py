@@ -10,9 +10,9 @@ from strands import Agent, tool
 from strands.types.exceptions import SessionException
 
 from strands_session_log import SessionLog, ValkeySessionManager, events
-from strands_session_log.event_log.connection import connection_to
 from strands_session_log.feed import Envelope, envelope
 from strands_session_log.keys import Keyspace
+from strands_session_log.server.routing import connection_to
 from strands_session_log.testing.model import ScriptedModel
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from strands_session_log import SessionLog, chain
 from strands_session_log.codec import FIELDS
-from strands_session_log.server.border import text
+from strands_session_log.server import text
 
 Fields = dict[str, bytes]
 """The fields of an entry by name."""

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from strands_session_log import events
 from strands_session_log.codec import Encoded, encode
 from strands_session_log.errors import EncodingError
-from strands_session_log.event_log.batching import MOST_BYTES, MOST_EVENTS, batches, check_batch, first_batch
+from strands_session_log.event_log.chained_batch import MOST_BYTES, MOST_EVENTS, batches, check_batch, first_batch
 
 
 def sized(size: int) -> Encoded:

@@ -10,7 +10,7 @@ from valkey import exceptions as driver
 from strands_session_log import errors
 from strands_session_log.errors import OutOfMemoryError, ServerRefusedError, ServerUnavailableError
 from strands_session_log.ids import START
-from strands_session_log.server.border import is_transient, may_have_written, with_retries
+from strands_session_log.server.errors import is_transient, may_have_written, with_retries
 from strands_session_log.server.timed import here
 
 UNKNOWN = "unknown command 'HELLO', with args beginning with:"

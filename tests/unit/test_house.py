@@ -44,6 +44,29 @@ def test_no_class_name_stands_twice() -> None:
     assert {name for name, count in counted.items() if count > 1} == set(), "give it a name of its own"
 
 
+def imports_of(path: Path) -> set[str]:
+    """The modules a module imports from, by their full names."""
+    package = name_of(path).removesuffix("/__init__.py").removesuffix(".py").split("/")
+    if path.name != "__init__.py":
+        package.pop()
+    found = set[str]()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            above = package[: len(package) + 1 - node.level] if node.level else []
+            found.add(".".join([*above, *filter(None, [node.module])]))
+    return found
+
+
+def test_there_is_one_doorway_to_the_server() -> None:
+    above = {name_of(path): imports_of(path) for path in MODULES if "strands_session_log/server/" not in str(path)}
+    drivers = {name for name, imports in above.items() if any(one.partition(".")[0] == "valkey" for one in imports)}
+    assert drivers == set(), "a Store from strands_session_log.server does it, and its errors are ours"
+    inside = {name for name, imports in above.items() if any(".server." in one for one in imports)}
+    assert inside == set(), "what is above the server imports from strands_session_log.server, not from its modules"
+
+
 def functions_of(tree: ast.AST) -> list[ast.FunctionDef | ast.AsyncFunctionDef]:
     return [node for node in ast.walk(tree) if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))]
 

@@ -9,8 +9,7 @@ from typing import Any, Final
 from .. import chain
 from ..codec import FIELDS, Entry, RawEntry, fields_of, parse
 from ..errors import CorruptEntryError
-from ..event_log.chained_batch import Position
-from ..event_log.linking import Chained, ChainFollower
+from ..event_log.chained_batch import Chained, ChainFollower, Position
 from ..events import PayloadErased, SessionForked
 from ..ids import START, EventId, milliseconds
 from .lineage import Lineage, retained_of

@@ -9,7 +9,7 @@ from ..codec import Entry
 from ..errors import CorruptKeyError
 from ..event_log import Tombstone
 from ..event_log.chained_batch import Position
-from ..event_log.head import position_of
+from ..event_log.diagnosis import position_of
 from ..events import Event, MessageAdded
 from ..ids import START, EventId, milliseconds
 from ..state import GrowingRanges

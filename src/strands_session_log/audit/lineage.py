@@ -14,8 +14,7 @@ from typing import Any, NamedTuple
 from ..codec import Entry, fields_of, retained
 from ..errors import InvalidIdError
 from ..event_log import EventLog
-from ..event_log.fork_notes import ForkNote, forks_of
-from ..event_log.head import fields_at
+from ..event_log.lineage import ForkNote, forks_of
 from ..events import SessionForked
 from ..ids import EventId
 
@@ -41,7 +40,7 @@ class Descent(NamedTuple):
     @classmethod
     def read(cls, log: EventLog, session_id: str) -> Descent:
         """Ask the head."""
-        found = fields_at(log.client, log.keyspace.session(session_id).head, log.retry_for, *cls._fields)
+        found = log.store.fields(log.keyspace.session(session_id).head, *cls._fields)
         return cls(*((value or b"").decode(errors="replace") for value in found))
 
     @property
@@ -142,7 +141,7 @@ def _was_deleted(log: EventLog, session_id: str, at: EventId) -> bool:
 
 
 def _knows(log: EventLog, session_id: str, fork: str) -> bool:
-    (found,) = fields_at(log.client, log.keyspace.session(session_id).head, log.retry_for, "forks")
+    (found,) = log.store.fields(log.keyspace.session(session_id).head, "forks")
     return any(known.session_id == fork for known in notes_in((found or b"").decode(errors="replace"))[0])
 
 

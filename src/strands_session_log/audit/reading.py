@@ -8,12 +8,10 @@ from functools import partial
 from ..codec import RawEntry, fields_of, parse, recorded
 from ..errors import LogForkedError
 from ..event_log import EventLog
-from ..event_log.connection import connection_to
-from ..event_log.linking import Chained
+from ..event_log.chained_batch import Chained
 from ..event_log.reader import end_at, fetch, start_after
 from ..events import Recorded
 from ..ids import START, EventId, check_id
-from ..server.border import with_retries
 from ..state import INTACT, Integrity
 from .checker import Checker
 from .lineage import Descent, Lineage
@@ -103,11 +101,5 @@ class CheckedEvents:
         if self._after == START:
             return None
         key = self._log.keyspace.session(self._session_id).events
-        end = end_at(self._after)
-
-        def newest() -> Sequence[RawEntry]:
-            with connection_to(self._log.client, key) as node:
-                return fetch(node, key, end, "-", 1, b"XREVRANGE")
-
-        found = with_retries(newest, self._log.retry_for)
+        found = fetch(self._log.store, key, end_at(self._after), "-", 1, b"XREVRANGE")
         return found[0] if found else None

@@ -6,9 +6,6 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
-
-import valkey
 
 from ..errors import (
     InvalidIdError,
@@ -19,11 +16,9 @@ from ..errors import (
     SessionNotFoundError,
 )
 from ..event_log import EventLog, Progress
-from ..event_log.connection import connection_to
 from ..event_log.deleter import KEPT, LIVES
 from ..ids import check_id
-from ..server.border import Client, text, with_retries
-from ..server.replies import pairs
+from ..server import pairs, text
 from ..snapshot import Authenticator
 from .anchors import Anchor
 from .problems import Problems
@@ -158,13 +153,7 @@ def _members(log: EventLog, key: str) -> Iterator[bytes]:
 
 def _range(log: EventLog, key: str, first: str, last: str, count: int = -1) -> list[tuple[bytes, str]]:
     command = (b"ZRANGE", key, first, last, "BYSCORE", "LIMIT", 0, count, "WITHSCORES")
-
-    def ask() -> Any:
-        with connection_to(log.client, key) as node:
-            return node.execute_command(*command, NEVER_DECODE=True)
-
-    reply = with_retries(ask, log.retry_for)
-    lines = pairs(reply)
+    lines = pairs(log.store.command(*command))
     return [(member, text(score) if isinstance(score, (bytes, str)) else repr(score)) for member, score in lines]
 
 
@@ -183,14 +172,8 @@ def _unlisted(log: EventLog, problems: Problems) -> dict[int, list[str]]:
 def _with_keys(log: EventLog) -> Iterator[set[str]]:
     prefix = f"{log.keyspace.namespace}:"
     pattern = _SPECIAL.sub(r"\\\1", prefix) + "{*}:session:*"
-    for node in _primaries(log.client):
-        cursor: Any = 0
-        while True:
-            command = (b"SCAN", cursor, "MATCH", pattern, "COUNT", _PAGE)
-            cursor, keys = with_retries(partial(node.execute_command, *command, NEVER_DECODE=True), log.retry_for)
-            yield {name for key in keys if (name := _session_of(log, key)) is not None}
-            if int(cursor) == 0:
-                break
+    for keys in log.store.scan(pattern, _PAGE):
+        yield {name for key in keys if (name := _session_of(log, key)) is not None}
 
 
 def _session_of(log: EventLog, key: bytes) -> str | None:
@@ -206,27 +189,9 @@ def _session_of(log: EventLog, key: bytes) -> str | None:
 
 def _not_in_directory(log: EventLog, names: Iterable[str]) -> list[str]:
     asked = sorted(names)
-    if not asked:
-        return []
-
-    def ask() -> list[Any]:
-        pipeline = log.client.pipeline(transaction=False)
-        for name in asked:
-            pipeline.execute_command("ZSCORE", log.keyspace.session(name).sessions, name)
-        return list(pipeline.execute(raise_on_error=False))
-
-    return [
-        name
-        for name, score in zip(asked, with_retries(ask, log.retry_for), strict=True)
-        if not isinstance(score, float)
-    ]
-
-
-def _primaries(client: Client) -> list[Client]:
-    if not isinstance(client, valkey.ValkeyCluster):
-        return [client]
-    cluster: Any = client
-    return [cluster.get_valkey_connection(node) for node in cluster.get_primaries()]
+    commands = [("ZSCORE", log.keyspace.session(name).sessions, name) for name in asked]
+    scores = log.store.pipeline(commands, is_lenient=True)
+    return [name for name, score in zip(asked, scores, strict=True) if not isinstance(score, float)]
 
 
 def _lost_tombstones(log: EventLog, partition: int, witness: Witness) -> Iterator[str]:
@@ -234,7 +199,7 @@ def _lost_tombstones(log: EventLog, partition: int, witness: Witness) -> Iterato
     key = log.keyspace.tombstones(partition)
     told = list(witness.deletions)
     try:
-        if not told or with_retries(partial(log.client.execute_command, "HLEN", key), log.retry_for) >= KEPT:
+        if not told or log.store.command("HLEN", key) >= KEPT:
             return
         for name, deletion in told:
             lives = list(log.tombstones(name))

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from ..codec import rows
 from ..errors import CorruptEntryError, SessionLogError, SnapshotMismatchError
 from ..event_log import EventLog
-from ..event_log.head import fields_at
+from ..event_log.diagnosis import diagnosed
 from ..ids import EventId
 from ..snapshot import Authenticator, DamagedError, OtherVersionError, Restored, SnapshotPlace, restore
 from ..state import AgentState, Fold, Messages, SessionState, initial
@@ -24,7 +24,7 @@ def snapshot_problems(log: EventLog, session_id: str, authenticator: Authenticat
     Raises:
         LogForkedError: When the session was deleted or replaced while it was read.
     """
-    points = log.cache.points(session_id)
+    points = log.snapshots.points(session_id)
     if not points:
         return
     compare = _Comparison(log, session_id, authenticator)
@@ -62,7 +62,7 @@ class _Comparison:
 
     def _erased_now(self) -> str:
         key = self._log.keyspace.session(self._session_id).head
-        (found,) = fields_at(self._log.client, key, self._log.retry_for, "erased")
+        (found,) = self._log.store.fields(key, "erased")
         return (found or b"").decode(errors="replace")
 
     def problems(self, point: EventId, state: SessionState) -> Iterator[str]:
@@ -87,11 +87,11 @@ class _Comparison:
 
     def unless_gone(self, point: EventId, difference: str) -> Iterator[str]:
         """Tell of a point, unless others have saved or erased meanwhile, so that it counts no more."""
-        if self._erased_now() == self._erased and point in self._log.cache.points(self._session_id):
+        if self._erased_now() == self._erased and point in self._log.snapshots.points(self._session_id):
             yield f"the snapshot at event {point} {difference}"
 
     def _restored(self, point: EventId, state: SessionState) -> Restored | None:
-        manifest = self._log.cache.manifest(self._session_id, point)
+        manifest = self._log.snapshots.manifest(self._session_id, point)
         if manifest is None:
             return None
         place = SnapshotPlace(self._log.keyspace.namespace, self._session_id, point, state.link, self._erased)
@@ -105,7 +105,8 @@ class _FromLog:
         self._log, self._session_id, self._state = log, session_id, state
 
     def segment(self, name: str) -> bytes | None:
-        return self._log.cache.segment(self._session_id, name)
+        with diagnosed(self._log.store, self._session_id):
+            return self._log.snapshots.segment(self._session_id, name)
 
     def replayed(self, agent_id: str) -> Messages:
         return self._state.agents.get(agent_id, AgentState(agent_id)).messages

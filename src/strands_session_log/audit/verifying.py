@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import partial
 from typing import Any
 
 from ..codec import Entry, RawEntry, fields_of, id_of, parse, recorded
@@ -14,9 +13,8 @@ from ..event_log import EventLog, Progress, Tombstone
 from ..event_log.deleter import KEPT
 from ..event_log.reader import place
 from ..ids import START, EventId, check_id, milliseconds
-from ..scripts import STANDING
-from ..server.border import text, with_retries
-from ..server.replies import pairs
+from ..scripts import session
+from ..server import text
 from ..snapshot import Authenticator
 from .anchors import Expect, Expectations
 from .checker import Checker, time_problem
@@ -170,16 +168,9 @@ class _Examination:
         return Verification(not problems, at.id.revision, self.checker.link, problems.lines, *facts)
 
     def _look(self, start: str = "-", count: int = 0) -> tuple[SessionStanding, Sequence[RawEntry]]:
-        keys = self._log.keyspace.session(self._session_id)
-        call = partial(STANDING, self._log.client, (keys.events, keys.head, keys.sessions), raw=True)
-        head, entries, score = with_retries(
-            lambda: call(arguments=(self._session_id, start, count)), self._log.retry_for
-        )
-        if isinstance(entries, bytes):
-            raise ServerRefusedError(text(entries))
-        if isinstance(head, bytes):
-            return SessionStanding({}, text(score), "the session's head cannot be read: it is no hash"), entries
-        return SessionStanding(dict(pairs(head)), text(score)), entries
+        head, entries, score = session.standing(self._log.store, self._session_id, start, count)
+        problem = "the session's head cannot be read: it is no hash" if head is None else ""
+        return SessionStanding(head or {}, score, problem), entries
 
     def _read(self, pages: Iterable[Sequence[RawEntry]], progress: Progress, total: int) -> None:
         for page in pages:
@@ -264,8 +255,7 @@ class _Examination:
         if not self._standing.text("predecessor"):
             return True
         key = self._log.keyspace.session(self._session_id).tombstones
-        found: int = with_retries(partial(self._log.client.execute_command, "HLEN", key), self._log.retry_for)
-        return found >= KEPT
+        return bool(self._log.store.command("HLEN", key) >= KEPT)
 
     def _others(self, last: EventId) -> Iterator[str]:
         """What is wrong with what stands elsewhere."""

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from array import array
 from collections.abc import Iterator, Sequence
-from functools import partial
 from hashlib import blake2b
 from typing import NamedTuple
 
@@ -21,9 +20,8 @@ from ..feed import Envelope
 from ..feed.envelope import envelope
 from ..ids import START, EventId
 from ..keys import Keyspace
-from ..scripts import LOCATE
-from ..server.border import text, with_retries
-from ..server.replies import number
+from ..scripts import session
+from ..server import number, text
 from .problems import Problems
 
 DELETED = "session.deleted"
@@ -138,7 +136,7 @@ class Witness:
 
         def page(start: str, count: int, command: bytes = b"XRANGE") -> Sequence[RawEntry]:
             ends = ("+", "-") if command == b"XREVRANGE" else (start, str(witness.newest))
-            return with_retries(partial(fetch, log.client, key, *ends, count, command), log.retry_for)
+            return fetch(log.store, key, *ends, count, command)
 
         # Before the newest entry: they are written together, so that one cannot be counted and not be there.
         counted = _counted(log, partition)
@@ -236,9 +234,8 @@ def _feed_id(entry_id: bytes) -> EventId:
 
 def _counted(log: EventLog, partition: int) -> int:
     """How many envelopes the feed has had, as those who append count them; 0 if that is not known."""
-    command = partial(log.client.execute_command, "GET", log.keyspace.position(partition), NEVER_DECODE=True)
     try:
-        return number(with_retries(command, log.retry_for))
+        return number(log.store.command("GET", log.keyspace.position(partition)))
     except ServerRefusedError:
         return 0
 
@@ -248,8 +245,7 @@ def _start(log: EventLog, key: str, newest: EventId) -> str:
     if newest.revision <= MOST_ENVELOPES:
         return "-"
     wanted = newest.revision - MOST_ENVELOPES + 1
-    found = with_retries(lambda: LOCATE(log.client, [key], [wanted]), log.retry_for)
-    return text(found) if found else "-"
+    return str(session.locate(log.store, key, wanted) or "-")
 
 
 def _digest(*parts: str) -> bytes:

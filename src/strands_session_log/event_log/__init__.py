@@ -1,10 +1,10 @@
 """The log itself: append to, read, list and delete the sessions of one namespace."""
 
-from .batching import FEW_EVENTS, batches, first_batch
+from ..scripts.session import Life
+from .chained_batch import FEW_EVENTS, batches, first_batch
 from .deleter import Tombstone
-from .durability import Durability
 from .eraser import Progress
-from .expected import ANY, NO_SESSION, AgentAt, Expected, InLife, Life, MultiAgentAt, SessionAt
+from .expected import ANY, NO_SESSION, AgentAt, Expected, InLife, MultiAgentAt, SessionAt
 from .log import EventLog
 
 __all__ = [
@@ -12,7 +12,6 @@ __all__ = [
     "FEW_EVENTS",
     "NO_SESSION",
     "AgentAt",
-    "Durability",
     "EventLog",
     "Expected",
     "InLife",

@@ -12,9 +12,8 @@ import random
 import time
 from collections import OrderedDict
 from collections.abc import Sequence
-from functools import partial
 from itertools import count
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Generic, NamedTuple, TypeVar
 
 from ..codec import Encoded, encode
 from ..errors import (
@@ -28,14 +27,10 @@ from ..events import Event
 from ..ids import START, EventId
 from ..instrumentation import Rechained
 from ..instrumentation.hooks import hooks
-from ..keys import Keyspace
-from ..scripts import APPEND, ONCE, OUTCOME, Script
-from ..server.border import Client, may_have_written, text, with_retries
-from ..server.pinned_connection import PinnedConnection
-from ..server.timed import here
-from .batching import check_batch
-from .chained_batch import ChainedBatch, Position, chain_batch
-from .durability import Durability, run_durably
+from ..scripts import session
+from ..scripts.session import AppendReply, Conflict, Landed, Moved
+from ..server import Store, may_have_written
+from .chained_batch import ChainedBatch, Position, chain_batch, check_batch
 from .expected import Expected, conflict
 from .namespace import Layout
 
@@ -74,13 +69,9 @@ class Unsettled(NamedTuple):
 class Appender:
     """Appends to the sessions of one namespace; one for any number of threads."""
 
-    def __init__(
-        self, client: Client, keyspace: Keyspace, durability: Durability, retry_for: float, layout: Layout
-    ) -> None:
+    def __init__(self, store: Store, layout: Layout) -> None:
         """See `EventLog`."""
-        self.client, self.keyspace, self.retry_for = client, keyspace, retry_for
-        self._durability = durability
-        self._line, self._layout = PinnedConnection(client), layout
+        self._store, self._layout = store, layout
         self._positions: _Recent[Position] = _Recent(4096)
         # As long as nobody appends them again, they stay: a few hundred bytes each, without the content.
         self._unsettled: dict[tuple[str, str], list[Unsettled]] = {}
@@ -93,10 +84,6 @@ class Appender:
         """Where a session is thought to stand."""
         return self._positions.get(session_id) or Position()
 
-    def close(self) -> None:
-        """Hold no connection any more; the next append takes one again."""
-        self._line.hang_up()
-
     def forget(self, session_id: str) -> None:
         """Drop what is known of a session."""
         self._positions.pop(session_id)
@@ -104,10 +91,12 @@ class Appender:
     def append(self, session_id: str, events: Sequence[Event | Encoded], expected: Expected) -> list[EventId]:
         """See `EventLog.append`."""
         batch = self.checked(events)
-        reply = self._outcome(session_id, self._unsettled_of(session_id, batch)) if self._unsettled else None
-        give_up = time.monotonic() + self.retry_for
+        reply: AppendReply | None = None
+        if self._unsettled:
+            reply = self._outcome(session_id, self._unsettled_of(session_id, batch))
+        give_up = time.monotonic() + self._store.retry_for
         for attempt in count(1):
-            if reply is None or reply[0] == "moved":
+            if reply is None or isinstance(reply, Moved):
                 reply = self._send_batch(session_id, batch, expected)
             if ids := self.answer(session_id, batch, expected, reply):
                 return ids
@@ -128,33 +117,33 @@ class Appender:
         return batch
 
     def answer(
-        self, session_id: str, batch: Sequence[Encoded], expected: Expected, reply: Sequence[str]
+        self, session_id: str, batch: Sequence[Encoded], expected: Expected, reply: AppendReply
     ) -> list[EventId] | None:
-        """What the script's reply means for the writer; None where the session has moved, which is noted."""
-        how = reply[0]
-        if how in ("landed", "begun"):
-            return self._landed(session_id, batch, reply[1], reply[2:], begun=how == "begun")
+        """What the reply means for the writer; None where the session has moved, which is noted."""
         match reply:
-            case ["conflict", what, agent, actual]:
+            case Landed():
+                return self._landed(session_id, batch, reply)
+            case Conflict(what, agent, actual):
                 raise conflict(session_id, expected, what, agent, actual)
-            case ["moved", last, link]:
+            case Moved():
                 hooks.tell(Rechained())
-                self.remember(session_id, Position(EventId.parse(last), link))
+                self.remember(session_id, Position(*reply))
                 return None
         self.settled(session_id, batch)
         raise SessionDeletedError(session_id, START)
 
-    def _send_batch(self, session_id: str, batch: Sequence[Encoded], expected: Expected) -> list[str]:
+    def _send_batch(self, session_id: str, batch: Sequence[Encoded], expected: Expected) -> AppendReply:
         """Chain the batch onto where the session is thought to stand, and send it.
 
         Where that was refused, but an earlier call of this batch may have landed, the answer is what came of that one:
         it may be the very reason for the refusal.
         """
         sealed = chain_batch(session_id, batch, expected, self.position(session_id))
-        reply = self.settle(session_id, sealed, APPEND)
-        if reply[0] in ("moved", "conflict") and self._unsettled:
+        reply = self.settle(session_id, sealed)
+        if self._unsettled and isinstance(reply, (Moved, Conflict)):
             outcome = self._outcome(session_id, self._unsettled_of(session_id, batch))
-            return reply if outcome is None or (outcome[0] == "moved" and reply[0] == "conflict") else outcome
+            is_less = outcome is None or (isinstance(outcome, Moved) and isinstance(reply, Conflict))
+            return reply if outcome is None or is_less else outcome
         return reply
 
     def _unsettled_of(self, session_id: str, batch: Sequence[Encoded]) -> Unsettled | None:
@@ -164,35 +153,27 @@ class Appender:
             raise ValueError("the outcome of a batch that begins with this event is unknown: append exactly that batch")
         return found
 
-    def _outcome(self, session_id: str, unsettled: Unsettled | None) -> list[str] | None:
+    def _outcome(self, session_id: str, unsettled: Unsettled | None) -> Landed | Moved | None:
         """Whether one of these calls has landed, and if not, where the session stands in a history without them."""
         if unsettled is None:
             return None
-        keys = self.keyspace.session(session_id)
-        arguments = [str(part).encode() for call in unsettled.calls for part in call]
         try:
-            reply = with_retries(
-                partial(self._send, session_id, OUTCOME, (keys.events, keys.head), arguments), self.retry_for
-            )
+            found = session.outcome(self._store, session_id, unsettled.calls)
         except ServerUnavailableError as error:
             raise UnknownOutcomeError(session_id, str(error)) from error
-        found = [text(part) for part in reply]
-        if found[0] == "moved":
-            self.remember(session_id, Position(EventId.parse(found[1]), found[2]))
+        if isinstance(found, Moved):
+            self.remember(session_id, Position(*found))
         return found
 
-    def _landed(
-        self, session_id: str, batch: Sequence[Encoded], link: str, ids: Sequence[str], begun: bool
-    ) -> list[EventId]:
-        landed = [_id_of(id_) for id_ in ids]
-        self._positions.put(session_id, Position(landed[-1], link))
+    def _landed(self, session_id: str, batch: Sequence[Encoded], landed: Landed) -> list[EventId]:
+        self._positions.put(session_id, Position(landed.ids[-1], landed.link))
         if self._unsettled:
             self.settled(session_id, batch)
-        if begun:
+        if landed.begins_feed:
             # It needs a connection, and this one has nothing to do meanwhile.
-            self._line.hang_up()
-            self._layout.confirm(self.keyspace.partition(session_id))
-        return landed
+            self._store.release()
+            self._layout.confirm(self._store.keyspace.partition(session_id))
+        return landed.ids
 
     def settled(self, session_id: str, batch: Sequence[Encoded]) -> None:
         """Forget that the outcome of a batch was unknown; not that of another one that begins like it."""
@@ -208,32 +189,23 @@ class Appender:
         for first in range(len(batch) if self._unsettled else 0):
             self.settled(session_id, batch[first:])
 
-    def settle(self, session_id: str, sealed: ChainedBatch, script: Script, *more: int) -> list[str]:
+    def settle(self, session_id: str, sealed: ChainedBatch, kept: int = 0) -> AppendReply:
         """Send until there is an answer; a call whose outcome is open is noted.
 
         Args:
             session_id: The session.
             sealed: The call.
-            script: What is called.
-            *more: Arguments it takes beside those of the call.
+            kept: Append once: how many event ids are known, at least.
 
         Whatever ends the sending without an answer leaves it open, an interrupt of the process among others. So does an
         attempt without a reply, if what the next one met says that it has not landed: that may be another primary.
         """
-        sent, was_lost, keys = 0, False, self.keyspace.session(session_id)
-        script_keys = keys.once if script is ONCE else keys.append if sealed.base.id.revision else keys.begin
-        arguments = [*sealed.arguments, *(b"%d" % one for one in more)] if more else sealed.arguments
-
-        def send() -> Any:
-            nonlocal sent, was_lost
-            sent += 1
-            reply = self._send(session_id, script, script_keys, arguments)
-            # Also an attempt that the driver repeated by itself.
-            was_lost = sent > 1 or (here.call is not None and here.call.lost)
-            return reply
-
         try:
-            reply = [part.decode() if type(part) is bytes else part for part in with_retries(send, self.retry_for)]
+            if kept:
+                reply, was_lost = session.append_once(self._store, session_id, sealed.arguments, kept)
+            else:
+                begins = not sealed.base.id.revision
+                reply, was_lost = session.append(self._store, session_id, sealed.arguments, begins)
         except BaseException as error:
             is_open = may_have_written(error)
             if is_open:
@@ -241,7 +213,7 @@ class Appender:
             if is_open and isinstance(error, SessionLogError) and not isinstance(error, UnknownOutcomeError):
                 raise UnknownOutcomeError(session_id, str(error)) from error
             raise
-        if was_lost and reply[0] in ("moved", "conflict"):
+        if was_lost and isinstance(reply, (Moved, Conflict)):
             self._note_unsettled(session_id, sealed)
         return reply
 
@@ -252,11 +224,6 @@ class Appender:
         if found is None:
             noted.append(found := Unsettled(event_ids, []))
         found.calls.append(Call(str(sealed.base.id), len(batch), sealed.link))
-
-    def _send(self, session_id: str, script: Script, script_keys: tuple[str, ...], arguments: Sequence[bytes]) -> Any:
-        if not self._durability.command:
-            return script.over(self._line, script_keys, arguments)
-        return run_durably(self._durability, self.client, script, script_keys, arguments, session_id)
 
 
 class _Recent(Generic[V]):
@@ -284,12 +251,6 @@ class _Recent(Generic[V]):
 
 def _name(session_id: str, batch: Sequence[Encoded]) -> tuple[str, str]:
     return session_id, batch[0].event.event_id
-
-
-def _id_of(text: str) -> EventId:
-    """An id the script has made, so that it need not be looked at twice."""
-    ms, _, revision = text.partition("-")
-    return EventId(int(ms), int(revision))
 
 
 def _event_ids(batch: Sequence[Encoded]) -> list[str]:

@@ -11,7 +11,6 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
-from functools import partial
 from hashlib import sha1, sha256
 from typing import Any
 from uuid import uuid4
@@ -21,12 +20,9 @@ import orjson
 from ..errors import ContentionError
 from ..events.event import check_text
 from ..ids import EventId
-from ..keys import Keyspace
-from ..scripts import DELETE, TOMBSTONE_SET
-from ..server.border import Client, with_retries
-from .connection import connection_to
+from ..scripts import session
+from ..server import Store
 from .diagnosis import CURES, naming
-from .durability import Durability, run_durably
 
 KEPT = 10_000
 """How many tombstones a partition keeps at least, whatever their age."""
@@ -83,19 +79,16 @@ class Tombstone:
 class Deleter:
     """Deletes the sessions of one namespace; one for any number of threads."""
 
-    def __init__(self, client: Client, keyspace: Keyspace, durability: Durability, retry_for: float) -> None:
+    def __init__(self, store: Store) -> None:
         """See `EventLog`."""
-        self._client, self._keyspace, self._durability, self._retry_for = client, keyspace, durability, retry_for
+        self._store, self._keyspace = store, store.keyspace
 
     def delete(self, session_id: str, reason: str, by: str) -> int | None:
         """See `EventLog.delete`."""
         check_text("by", by)
         check_text("reason", reason)
-        keys, limits = self._keyspace.session(session_id).delete, (KEPT, KEPT_MS, MOST, LIVES)
-        arguments: list[str | int] = [session_id, uuid4().hex, by, reason, *limits]
-        call = partial(run_durably, self._durability, self._client, DELETE, keys, arguments, session_id)
-        reply = with_retries(call, self._retry_for)
-        return int(reply[1]) if len(reply) > 1 else None
+        limits = {"stay": KEPT, "stay_ms": KEPT_MS, "most": MOST, "lives": LIVES}
+        return session.delete(self._store, session_id, uuid4().hex, by, reason, **limits)
 
     def of_session(self, session_id: str) -> list[Tombstone]:
         """The lives of an id that ended, oldest first."""
@@ -124,25 +117,18 @@ class Deleter:
             text = self._text(key, field)
             lives = _lives(text)
             reduced = orjson.dumps([_reduced(life) for life in lives])
-            change = partial(TOMBSTONE_SET, self._client, [key], [field, text, reduced])
-            if not lives or with_retries(change, self._retry_for):
+            if not lives or session.replace_tombstone(self._store, session_id, field, text, reduced):
                 return len(lives)
         raise ContentionError(session_id, _ATTEMPTS)
 
     def _text(self, key: str, field: str) -> bytes:
-        command = partial(self._client.execute_command, "HGET", key, field, NEVER_DECODE=True)
-        with naming(self._client, {key: _TOMBSTONES}):
-            return with_retries(command, self._retry_for) or b""
+        with naming(self._store, {key: _TOMBSTONES}):
+            return self._store.command("HGET", key, field) or b""
 
     def _scan(self, key: str, cursor: int) -> tuple[int, Sequence[bytes]]:
-        def scan() -> tuple[int, Sequence[bytes]]:
-            with connection_to(self._client, key) as node:
-                # The name as bytes: the driver then leaves the reply as it comes.
-                cursor_, found = node.execute_command(b"HSCAN", key, cursor, "COUNT", _PAGE, NEVER_DECODE=True)
-            return int(cursor_), found
-
-        with naming(self._client, {key: _TOMBSTONES}):
-            return with_retries(scan, self._retry_for)
+        with naming(self._store, {key: _TOMBSTONES}):
+            next_cursor, found = self._store.command(b"HSCAN", key, cursor, "COUNT", _PAGE)
+        return int(next_cursor), found
 
 
 def _field(session_id: str) -> str:

@@ -1,15 +1,16 @@
-"""When a call fails over what the keys of a session hold: which key is it, and what is wrong with it?
+"""What a server holds under our keys: read strictly, or refused with the key, what is wrong, and a cure.
 
-Scripts and commands answer junk with words that name neither. The keys are looked at only then, so that what goes
-well costs nothing more.
+A server may hold anything there. Who reads a session's head or the namespace's `config` must neither go on with junk,
+nor fail without a name. Scripts and commands answer junk with words that name no key: which one it is, is looked for
+only then, so that what goes well costs nothing more.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 from ..errors import (
     CorruptKeyError,
@@ -18,13 +19,91 @@ from ..errors import (
     ServerRefusedError,
     SessionLogError,
     WrongTypeError,
+    shown,
 )
 from ..ids import EventId, Ranges
-from ..keys import Keyspace
-from ..server.border import Client, text, with_retries
-from ..server.replies import pairs
-from .fork_notes import ancestors_of, forks_of
-from .head import CURE, link, parsed, whole
+from ..server import Store, pairs, text
+from .chained_batch import Position
+from .lineage import ancestors_of, forks_of
+
+T = TypeVar("T")
+
+CURE = "restore it from a backup, or delete the session"
+
+# Lua writes whole numbers below 10^14 out in full; no script goes on from a larger one.
+_WHOLE = re.compile(r"[0-9]{1,14}")
+_LINK = re.compile(r"[A-Za-z0-9_-]{43}")
+_LONGEST_SHOWN = 60
+
+
+def parsed(key: str, field: str, value: Any, parse: Callable[[str], T], cure: str = CURE) -> T:
+    """Read a field of a hash.
+
+    Args:
+        key: The hash.
+        field: The field.
+        value: What it holds, decoded or not; None when there is none.
+        parse: Reads its text; raises `ValueError` where it is not what it should be.
+        cure: What to do about it then.
+
+    Raises:
+        CorruptKeyError: When the field is missing or cannot be read.
+    """
+    if value is None:
+        raise CorruptKeyError(key, f"it has no field {field!r}", cure)
+    try:
+        return parse(text(value))
+    except ValueError as error:
+        held = shown(value)[:_LONGEST_SHOWN]
+        raise CorruptKeyError(key, f"its field {field!r} holds {held} ({error})", cure) from error
+
+
+def whole(value: str) -> int:
+    """A whole number from 0 on.
+
+    Raises:
+        ValueError: When it is none, or one that no script could go on from.
+    """
+    if not _WHOLE.fullmatch(value):
+        raise ValueError("not a whole number below 10**14")
+    return int(value)
+
+
+def link(value: str) -> str:
+    """A link of the hash chain.
+
+    Raises:
+        ValueError: When it is not 32 bytes in base64url.
+    """
+    if not _LINK.fullmatch(value):
+        raise ValueError("not 43 characters of base64url")
+    return value
+
+
+def position_of(key: str, reply: Sequence[Any]) -> Position | None:
+    """Where a head stands, from its `revision`, `link` and `ms`; None where there is no head.
+
+    Raises:
+        CorruptKeyError: When one of them cannot be read.
+    """
+    if all(value is None for value in reply):
+        return None
+    revision, at, ms = reply
+    id_ = EventId(parsed(key, "ms", ms, whole), parsed(key, "revision", revision, whole))
+    return Position(id_, parsed(key, "link", at, link))
+
+
+def erased_of(key: str, value: Any) -> str:
+    """A head's `erased` field, as it stands there; empty where there is none.
+
+    Raises:
+        CorruptKeyError: When it is not what it should be.
+    """
+    if value is None:
+        return ""
+    parsed(key, "erased", value, Ranges.parse)
+    return text(value)
+
 
 _TYPES = {
     "events": "stream",
@@ -63,7 +142,7 @@ _NEEDED = ("revision", "ms", "link")
 
 
 @contextmanager
-def diagnosed(client: Client, keyspace: Keyspace, *session_ids: str) -> Iterator[None]:
+def diagnosed(store: Store, *session_ids: str) -> Iterator[None]:
     """Let a call that fails over junk say which key of these sessions holds it.
 
     Raises:
@@ -73,7 +152,7 @@ def diagnosed(client: Client, keyspace: Keyspace, *session_ids: str) -> Iterator
         yield
     except (ServerRefusedError, ValueError) as error:
         if may_be_junk(error):
-            raise_if_corrupt(error, client, keyspace, *session_ids)
+            raise_if_corrupt(error, store, *session_ids)
         raise
 
 
@@ -84,24 +163,24 @@ def may_be_junk(error: Exception) -> bool:
     return isinstance(error, ValueError)
 
 
-def raise_if_corrupt(error: Exception, client: Client, keyspace: Keyspace, *session_ids: str) -> None:
+def raise_if_corrupt(error: Exception, store: Store, *session_ids: str) -> None:
     """Raise what is wrong with the keys of these sessions, if anything is.
 
     Raises:
         CorruptKeyError: From the error.
     """
     for session_id in session_ids:
-        found = _examine(client, keyspace, session_id)
+        found = _examine(store.with_retry_for(0), session_id)
         if found is not None:
             raise found from error
 
 
 @contextmanager
-def naming(client: Client, keys: Mapping[str, tuple[str, str]]) -> Iterator[None]:
+def naming(store: Store, keys: Mapping[str, tuple[str, str]]) -> Iterator[None]:
     """Let a call that fails over a key of another type say which of these it is.
 
     Args:
-        client: Where.
+        store: Where.
         keys: By key, its type and what to do if it has another.
 
     Raises:
@@ -110,38 +189,38 @@ def naming(client: Client, keys: Mapping[str, tuple[str, str]]) -> Iterator[None
     try:
         yield
     except ServerRefusedError as error:
-        found = wrong_type(error, client, keys) if error.is_wrong_type else error
+        found = wrong_type(error, store, keys) if error.is_wrong_type else error
         if found is error:
             raise
         raise found from error
 
 
-def wrong_type(error: ServerRefusedError, client: Client, keys: Mapping[str, tuple[str, str]]) -> ServerRefusedError:
+def wrong_type(error: ServerRefusedError, store: Store, keys: Mapping[str, tuple[str, str]]) -> ServerRefusedError:
     """The error, or one that names the key if one of these has another type.
 
     Args:
         error: What was raised.
-        client: Where.
+        store: Where.
         keys: By key, its type and what to do if it has another.
     """
     with suppress(SessionLogError):
         for key, (type_, cure) in keys.items():
-            found = text(with_retries(partial(client.execute_command, "TYPE", key), 0))
+            found = text(store.with_retry_for(0).command("TYPE", key))
             if found not in (type_, "none"):
                 return WrongTypeError(key, found, type_, cure)
     return error
 
 
-def _examine(client: Client, keyspace: Keyspace, session_id: str) -> CorruptKeyError | None:
-    keys = keyspace.session(session_id)._asdict()
+def _examine(store: Store, session_id: str) -> CorruptKeyError | None:
+    keys = store.keyspace.session(session_id)._asdict()
     try:
         for name, type_ in _TYPES.items():
-            found = text(with_retries(partial(client.execute_command, "TYPE", keys[name]), 0))
+            found = text(store.command("TYPE", keys[name]))
             if found not in (type_, "none"):
                 return WrongTypeError(keys[name], found, type_, CURES.get(name, CURE))
-        _check_head(client, keys["head"])
-        _check_end(client, keys["events"], CURE)
-        _check_end(client, keys["feed"], CURES["feed"])
+        _check_head(store, keys["head"])
+        _check_end(store, keys["events"], CURE)
+        _check_end(store, keys["feed"], CURES["feed"])
     except CorruptKeyError as corrupt:
         return corrupt
     except SessionLogError:
@@ -150,9 +229,8 @@ def _examine(client: Client, keyspace: Keyspace, session_id: str) -> CorruptKeyE
     return None
 
 
-def _check_head(client: Client, key: str) -> None:
-    reply: Any = with_retries(partial(client.execute_command, b"HGETALL", key, NEVER_DECODE=True), 0)
-    held = {name.decode(errors="replace"): value for name, value in pairs(reply)}
+def _check_head(store: Store, key: str) -> None:
+    held = {name.decode(errors="replace"): value for name, value in pairs(store.command(b"HGETALL", key))}
     for field in _NEEDED if held else ():
         parsed(key, field, held.get(field), str)
     for field, value in held.items():
@@ -167,10 +245,9 @@ def _reader(field: str) -> Any:
     return _HEAD.get(field, str)
 
 
-def _check_end(client: Client, key: str, cure: str) -> None:
+def _check_end(store: Store, key: str, cure: str) -> None:
     """Nothing can follow an id with a time that no clock has, and no script can count with it."""
-    newest = with_retries(partial(client.execute_command, "XREVRANGE", key, "+", "-", "COUNT", 1, NEVER_DECODE=True), 0)
-    for entry_id, _ in newest:
+    for entry_id, _ in store.command(b"XREVRANGE", key, "+", "-", "COUNT", 1):
         try:
             _ = [whole(part) for part in text(entry_id).split("-")]
         except ValueError as error:

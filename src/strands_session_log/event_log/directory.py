@@ -9,17 +9,13 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Sequence
 from datetime import datetime
-from functools import partial
 from typing import Any, NamedTuple
 
 from ..errors import CorruptKeyError, InvalidIdError, ServerRefusedError
 from ..events import SessionInfo
 from ..ids import MAX_MS, EventId, check_id, milliseconds
-from ..keys import Keyspace
-from ..server.border import Client, told_apart, with_retries
-from ..server.replies import pairs
-from .diagnosis import CURES, wrong_type
-from .head import parsed, whole
+from ..server import Store, pairs
+from .diagnosis import CURES, parsed, whole, wrong_type
 
 logger = logging.getLogger(__name__)
 
@@ -50,13 +46,11 @@ class Directory:
     """The directory of one namespace.
 
     Args:
-        client: See `EventLog`.
-        keyspace: See `EventLog`.
-        retry_for: See `EventLog`.
+        store: See `EventLog`.
     """
 
-    def __init__(self, client: Client, keyspace: Keyspace, retry_for: float) -> None:
-        self._client, self._keyspace, self._retry_for = client, keyspace, retry_for
+    def __init__(self, store: Store) -> None:
+        self._store, self._keyspace = store, store.keyspace
 
     def newest(self, limit: int, before: SessionInfo | datetime | None) -> list[SessionInfo]:
         """See `EventLog.sessions`; two round trips unless much of what stands there is no session."""
@@ -114,7 +108,7 @@ class Directory:
     def _heads(self, session_ids: Sequence[str]) -> Sequence[Any]:
         keys = [self._keyspace.session(session_id).head for session_id in session_ids]
         commands = [("HMGET", key, "revision", "created", "ms") for key in keys]
-        return with_retries(partial(_ask, self._client, commands), self._retry_for) if commands else ()
+        return self._store.pipeline(commands, is_lenient=True)
 
     def _asked(self, keys: Sequence[str], commands: Sequence[tuple[Any, ...]]) -> list[Any]:
         """Ask the directories.
@@ -122,19 +116,11 @@ class Directory:
         Raises:
             CorruptKeyError: When one of them is none: without it, the answer would be short of sessions.
         """
-        replies = with_retries(partial(_ask, self._client, commands), self._retry_for)
+        replies = self._store.pipeline(commands, is_lenient=True)
         for key, reply in zip(keys, replies, strict=True):
             if isinstance(reply, ServerRefusedError):
-                raise wrong_type(reply, self._client, {key: ("zset", CURES["sessions"])}) from reply
+                raise wrong_type(reply, self._store, {key: ("zset", CURES["sessions"])}) from reply
         return replies
-
-
-def _ask(client: Client, commands: Sequence[tuple[Any, ...]]) -> list[Any]:
-    """In one round trip; a key of another type is answered with its error, which no other suffers from."""
-    pipeline = client.pipeline(transaction=False)
-    for command in commands:
-        pipeline.execute_command(*command, NEVER_DECODE=True)
-    return told_apart(pipeline.execute(raise_on_error=False))
 
 
 def _place(before: SessionInfo | datetime | None) -> DirectoryLine | None:

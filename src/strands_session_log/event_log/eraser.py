@@ -12,7 +12,6 @@ import time
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from functools import partial
 from itertools import islice
 from typing import Any, NamedTuple, Protocol, TypeAlias
 from uuid import uuid4
@@ -20,27 +19,23 @@ from uuid import uuid4
 import orjson
 
 from .. import chain
-from ..codec import Entry, encode, parse
+from ..codec import Entry, encode, fields_of, parse
 from ..concurrency import Backoff
 from ..errors import (
     ContentionError,
     CorruptKeyError,
     RevisionNotFoundError,
     SessionNotFoundError,
-    UnknownOutcomeError,
 )
 from ..events import PayloadErased
 from ..ids import START, EventId, Ranges
-from ..keys import Keyspace, SessionKeys
-from ..scripts import ERASE_STEP, TOUCH
-from ..server.border import Client, text, with_retries
+from ..scripts import session
+from ..scripts.session import Copied, Deleted, Landed
+from ..server import Store
 from .chained_batch import Position, chain_batch
-from .connection import connection_to
-from .diagnosis import CURES, diagnosed
-from .durability import Durability, run_durably
+from .diagnosis import CURES, diagnosed, erased_of, parsed, position_of
 from .expected import ANY
-from .fork_notes import ForkNote, copy_key, forks_of
-from .head import erased_of, fields_at, parsed, position_of
+from .lineage import ForkNote, copy_key, forks_of
 from .namespace import Layout
 from .whereabouts import Find, nothing_more
 
@@ -95,12 +90,9 @@ class RewriteProgress(NamedTuple):
 class Eraser:
     """Erases events of the sessions of one namespace; one for any number of threads."""
 
-    def __init__(
-        self, client: Client, keyspace: Keyspace, durability: Durability, retry_for: float, layout: Layout
-    ) -> None:
+    def __init__(self, store: Store, layout: Layout) -> None:
         """See `EventLog`."""
-        self._client, self._keyspace, self._durability, self._retry_for = client, keyspace, durability, retry_for
-        self._layout = layout
+        self._store, self._keyspace, self._layout = store, store.keyspace, layout
 
     def erase(
         self,
@@ -168,11 +160,11 @@ class Eraser:
         forks = self._forks(session_id)
         for fork in forks:
             key = copy_key(self._keyspace.session(fork.session_id), fork.token)
-            with_retries(partial(self._client.execute_command, "UNLINK", key), self._retry_for)
+            self._store.command("UNLINK", key)
         for fork in forks:
             if fork.session_id not in seen:
                 seen.add(fork.session_id)
-                with diagnosed(self._client, self._keyspace, fork.session_id):
+                with diagnosed(self._store, fork.session_id):
                     self._erase_in_fork(fork.session_id, targets, record, seen, find)
 
     def _erase_in_fork(
@@ -195,50 +187,33 @@ class Eraser:
         """Step by step to the end; None when someone else came first and the targets must be looked at again."""
         contended = 0
         while contended < _MAX_ATTEMPTS:
-            match self._step(rewrite, standing):
-                case ["landed" | "begun" as how, link, id_]:
-                    if how == "begun":
+            match session.erase_step(self._store, rewrite.session_id, *rewrite.arguments(standing)):
+                case Landed([id_], link, begins_feed):
+                    if begins_feed:
                         self._layout.confirm(self._keyspace.partition(rewrite.session_id))
-                    recorded = Position(EventId.parse(id_), link)
+                    recorded = Position(id_, link)
                     progress(recorded.id.revision, recorded.id.revision)
                     return recorded
-                case ["copied", copied, id_, link]:
+                case Copied(upto, head):
                     before = standing.copied
-                    standing = RewriteProgress(_after(copied), Position(EventId.parse(id_), link))
+                    standing = RewriteProgress(upto, Position(*head))
                     contended = 0 if standing.copied > before else contended + 1
                     progress(standing.copied.revision, standing.head.id.revision)
-                case ["gone"]:
+                case Deleted():
                     raise SessionNotFoundError(rewrite.session_id)
                 case _:
                     return None
         raise ContentionError(rewrite.session_id, _MAX_ATTEMPTS)
 
-    def _step(self, rewrite: _Rewrite, standing: RewriteProgress) -> list[str]:
-        keys = self._keyspace.session(rewrite.session_id)
-        arguments = rewrite.arguments(standing)
-        return [text(part) for part in with_retries(partial(self._send, keys, arguments, rewrite), self._retry_for)]
-
-    def _send(self, keys: SessionKeys, arguments: Sequence[bytes | str], rewrite: _Rewrite) -> Any:
-        script_keys = (*keys.append, keys.rewrite, keys.snapshot, keys.live, keys.texts)
-        # Far from the end there is nothing yet that must be durable.
-        durability = Durability.memory() if len(arguments) == 1 else self._durability
-        return run_durably(durability, self._client, ERASE_STEP, script_keys, arguments, rewrite.session_id)
-
     def _wait_until_safe(self, session_id: str) -> None:
         """Until what was erased before is as safe as what is erased now: whoever did may not have come to wait."""
-        if not self._durability.command:
-            return
-        key = self._keyspace.session(session_id).head
-        with connection_to(self._client, key) as client:
-            call = partial(TOUCH.followed_by, client, [key], [], self._durability.command)
-            _, waited = with_retries(call, self._retry_for)
-        if shortfall := self._durability.shortfall(waited):
-            raise UnknownOutcomeError(session_id, shortfall)
+        if self._store.durability.command:
+            session.touch(self._store, session_id)
 
     def _head(self, session_id: str) -> tuple[Position, str]:
         """Where the session stands, and which revisions were erased before, as ranges."""
         key = self._keyspace.session(session_id).head
-        reply = fields_at(self._client, key, self._retry_for, "revision", "link", "ms", "erased")
+        reply = self._store.fields(key, "revision", "link", "ms", "erased")
         position = position_of(key, reply[:3])
         if position is None:
             raise SessionNotFoundError(session_id)
@@ -246,7 +221,7 @@ class Eraser:
 
     def _forks(self, session_id: str) -> Sequence[ForkNote]:
         key = self._keyspace.session(session_id).head
-        (found,) = fields_at(self._client, key, self._retry_for, "forks")
+        (found,) = self._store.fields(key, "forks")
         return () if found is None else parsed(key, "forks", found, forks_of)
 
     def _targets(self, session_id: str, ids: Sequence[EventId]) -> list[ErasureTarget]:
@@ -263,14 +238,8 @@ class Eraser:
         """The entries with these ids; None in place of one that is not there."""
         key, left = self._keyspace.session(session_id).events, iter(ids)
         while page := list(islice(left, _FETCHED_AT_ONCE)):
-            for found in with_retries(partial(self._fetch, key, page), self._retry_for):
-                yield parse(*found[0]) if found else None
-
-    def _fetch(self, key: str, ids: Sequence[EventId]) -> list[Any]:
-        pipeline = self._client.pipeline(transaction=False)
-        for id_ in ids:
-            pipeline.execute_command("XRANGE", key, str(id_), str(id_))
-        return list(pipeline.execute())
+            for found in self._store.pipeline([(b"XRANGE", key, str(id_), str(id_)) for id_ in page]):
+                yield parse(found[0][0], fields_of(found[0][1])) if found else None
 
     def _wait_for_others(self, session_id: str) -> None:
         """Until no other rewrite is under way; one whose process died ends by itself.
@@ -287,7 +256,7 @@ class Eraser:
 
     def _ends_in(self, key: str) -> int:
         """After how many milliseconds a key goes away; 0 when it is not there, negative when it never will."""
-        left = int(with_retries(partial(self._client.execute_command, "PTTL", key), self._retry_for))
+        left = int(self._store.command("PTTL", key))
         return 0 if left == _NO_KEY else left or 1
 
 
@@ -300,11 +269,11 @@ class _Rewrite:
         self._known = erased
         self._erased = str(Ranges.parse(erased) | Ranges.of(target.id.revision for target in targets))
 
-    def arguments(self, standing: RewriteProgress) -> list[bytes | str]:
-        """Those of the next step; the event that records the erasure is with them once the end may be near."""
+    def arguments(self, standing: RewriteProgress) -> tuple[list[bytes], bytes]:
+        """Those of the next step: the event that records the erasure, once the end may be near, and what to do."""
         is_near = standing.head.id.revision - standing.copied.revision <= STEP_ENTRIES
         event = chain_batch(self.session_id, [self._event], ANY, standing.head).arguments if is_near else []
-        return [*event, orjson.dumps(self._options(standing))]
+        return event, orjson.dumps(self._options(standing))
 
     def _options(self, standing: RewriteProgress) -> dict[str, Any]:
         last = self._targets[-1]
@@ -320,10 +289,6 @@ class _Rewrite:
             "known": self._known,
             "erased": self._erased,
         }
-
-
-def _after(copied: str) -> EventId:
-    return EventId.parse(copied) if copied else START
 
 
 def _target(entry: Entry) -> ErasureTarget:

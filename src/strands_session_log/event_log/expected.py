@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from typing import NamedTuple, TypeAlias
+from typing import TypeAlias
 
 from ..errors import ConcurrentWriteError, SessionLostError
 from ..ids import START, EventId
-from ..server.replies import text
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,25 +92,6 @@ class InLife:
     def arguments(self) -> tuple[str, str, str, str]:
         """As the append script takes it."""
         return ("life", "", self.life, "")
-
-
-class Life(NamedTuple):
-    """Which of the sessions that have had an id stands there, or would begin there.
-
-    Attributes:
-        name: Tells it from every other: when it began in milliseconds, a space, and what the tombstone of the one
-            before it says. It has not begun yet if that is all, after a space.
-        deleted_ago: How many seconds ago the last session of this id was deleted; None if none is known of.
-    """
-
-    name: str
-    deleted_ago: float | None = None
-
-    @classmethod
-    def parse(cls, reply: Sequence[bytes]) -> Life:
-        """Read what the server says."""
-        ago = text(reply[1])
-        return cls(text(reply[0]), float(ago) / 1000 if ago else None)
 
 
 def begun(life: str, at: EventId) -> str:

@@ -14,9 +14,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
-from functools import partial
 from itertools import chain
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from uuid import uuid4
 
 import orjson
@@ -32,16 +31,14 @@ from ..errors import (
 )
 from ..events import PayloadErased, SessionForked
 from ..ids import EventId
-from ..keys import Keyspace
-from ..scripts import FORK, FORK_COPY, FORK_NOTE
-from ..server.border import Client, text, with_retries
+from ..scripts import session
+from ..scripts.session import Landed
+from ..server import Store
 from .chained_batch import Position, chain_batch
-from .copy_summary import CopySummary
-from .durability import Durability, run_durably
+from .diagnosis import erased_of, parsed
 from .eraser import Progress
 from .expected import ANY
-from .fork_notes import ForkNote, ancestors_of, copy_key
-from .head import erased_of, fields_at, parsed
+from .lineage import CopySummary, ForkNote, ancestors_of, copy_key
 from .namespace import Layout
 from .reader import start_after
 
@@ -59,25 +56,13 @@ class Forker:
     """Makes sessions out of others in one namespace; one for any number of threads.
 
     Args:
-        client: See `EventLog`.
-        keyspace: See `EventLog`.
-        durability: See `EventLog`.
-        retry_for: See `EventLog`.
+        store: See `EventLog`.
         layout: Told when a partition's feed begins anew.
         pages: Reads the raw entries of a session from one id to another.
     """
 
-    def __init__(
-        self,
-        client: Client,
-        keyspace: Keyspace,
-        durability: Durability,
-        retry_for: float,
-        layout: Layout,
-        pages: Pages,
-    ) -> None:
-        self._client, self._keyspace, self._durability, self._retry_for = client, keyspace, durability, retry_for
-        self._layout, self._pages = layout, pages
+    def __init__(self, store: Store, layout: Layout, pages: Pages) -> None:
+        self._store, self._keyspace, self._layout, self._pages = store, store.keyspace, layout, pages
 
     def fork(self, session_id: str, at: EventId, into: str, progress: Progress, by: str) -> tuple[Position, EventId]:
         """See `EventLog.fork`.
@@ -91,18 +76,18 @@ class Forker:
         for _ in range(_MAX_RESTARTS):
             attempt = _Attempt(session_id, self._ancestors(session_id), at, into, uuid4().hex, by)
             match self._carry_out(attempt, progress):
-                case ["landed" | "begun" as how, link, forked, *others]:
-                    if how == "begun":
+                case Landed(ids, link, begins_feed):
+                    if begins_feed:
                         self._layout.confirm(self._keyspace.partition(into))
-                    return Position(EventId.parse([forked, *others][-1]), link), EventId.parse(forked)
-                case ["exists"]:
+                    return Position(ids[-1], link), ids[0]
+                case True:
                     self._take_back(attempt)
                     raise SessionExistsError(into)
             self._take_back(attempt)
         raise ContentionError(session_id, _MAX_RESTARTS)
 
-    def _carry_out(self, attempt: _Attempt, progress: Progress) -> list[str]:
-        """The reply of the call that puts the copy into place; that it is lost, if it is before."""
+    def _carry_out(self, attempt: _Attempt, progress: Progress) -> Landed | bool:
+        """Where the fork stands; whether there is such a session, when it could not be made."""
         try:
             arguments = self._prepare(attempt, progress)
         except ServerUnavailableError:
@@ -113,9 +98,9 @@ class Forker:
                 self._take_back(attempt)
             raise
         # Whatever happens from here on, nobody knows whether the call has landed: the notes stay.
-        return [text(part) for part in self._put_in_place(attempt, arguments)] if arguments else ["lost"]
+        return session.fork(self._store, attempt.into, self._copy_of(attempt), *arguments) if arguments else False
 
-    def _prepare(self, attempt: _Attempt, progress: Progress) -> list[bytes | str] | None:
+    def _prepare(self, attempt: _Attempt, progress: Progress) -> tuple[list[bytes], bytes] | None:
         """Copy. The arguments of the call to come; None when something was erased meanwhile."""
         erased = self._note(attempt)
         copied = self._copy(attempt, progress)
@@ -141,11 +126,7 @@ class Forker:
         return copied
 
     def _add(self, attempt: _Attempt, before: str, part: Sequence[RawEntry]) -> bool:
-        flat = chain.from_iterable((id_, len(fields), *fields) for id_, fields in part)
-        arguments = [before, part[-1][0], PATIENCE_MS, *flat]
-        return bool(
-            with_retries(partial(FORK_COPY, self._client, [self._copy_of(attempt)], arguments), self._retry_for)
-        )
+        return session.add_to_copy(self._store, self._copy_of(attempt), before, part, PATIENCE_MS)
 
     def _erased_later(self, attempt: _Attempt, unexplained: set[EventId]) -> Iterator[PayloadErased]:
         """Tell why content is missing where the parent does so only after the point."""
@@ -158,24 +139,16 @@ class Forker:
                 record = {name: data[name] for name in ("reason", "by") if name in data}
                 yield PayloadErased({"erased": [str(id_) for id_ in named], "reason": "", **record})
 
-    def _put_in_place(self, attempt: _Attempt, arguments: Sequence[bytes | str]) -> Any:
-        keys = self._keyspace.session(attempt.into)
-        script_keys = (*keys.append, self._copy_of(attempt), keys.snapshot, keys.live, keys.tombstones)
-        call = partial(run_durably, self._durability, self._client, FORK, script_keys, arguments, attempt.into)
-        return with_retries(call, self._retry_for)
-
     def _copy_of(self, attempt: _Attempt) -> str:
         return copy_key(self._keyspace.session(attempt.into), attempt.token)
 
     def _exists(self, session_id: str) -> bool:
         keys = self._keyspace.session(session_id)
-        return bool(
-            with_retries(partial(self._client.execute_command, "EXISTS", keys.events, keys.head), self._retry_for)
-        )
+        return bool(self._store.command("EXISTS", keys.events, keys.head))
 
     def _ancestors(self, session_id: str) -> tuple[str, ...]:
         key = self._keyspace.session(session_id).head
-        revision, ancestors = fields_at(self._client, key, self._retry_for, "revision", "ancestors")
+        revision, ancestors = self._store.fields(key, "revision", "ancestors")
         if revision is None:
             raise SessionNotFoundError(session_id)
         return () if ancestors is None else parsed(key, "ancestors", ancestors, ancestors_of)
@@ -183,20 +156,16 @@ class Forker:
     def _note(self, attempt: _Attempt) -> str:
         """Tell the parent of the fork, and those before it, lest it be deleted. The parent's erased ranges."""
         for ancestor in attempt.ancestors:
-            self._write_note(ancestor, attempt.token, str(attempt.note(is_own=False)))
-        erased = self._write_note(attempt.parent, attempt.token, str(attempt.note(is_own=True)))
+            session.note_fork(self._store, ancestor, attempt.token, str(attempt.note(is_own=False)))
+        erased = session.note_fork(self._store, attempt.parent, attempt.token, str(attempt.note(is_own=True)))
         if erased is None:
             raise SessionNotFoundError(attempt.parent)
         return erased_of(self._keyspace.session(attempt.parent).head, erased)
 
     def _take_back(self, attempt: _Attempt) -> None:
         for ancestor in (*attempt.ancestors, attempt.parent):
-            self._write_note(ancestor, attempt.token, "")
-        with_retries(partial(self._client.execute_command, "UNLINK", self._copy_of(attempt)), self._retry_for)
-
-    def _write_note(self, session_id: str, token: str, note: str) -> Any:
-        head = self._keyspace.session(session_id).head
-        return with_retries(partial(FORK_NOTE, self._client, [head], [token, note], raw=True), self._retry_for)
+            session.note_fork(self._store, ancestor, attempt.token, "")
+        self._store.command("UNLINK", self._copy_of(attempt))
 
 
 class _Attempt(NamedTuple):
@@ -222,7 +191,7 @@ class _Attempt(NamedTuple):
         """What a head is to say."""
         return ForkNote(self.at, self.token, is_own, self.into)
 
-    def arguments(self, copied: CopySummary, erased: str, later: Sequence[PayloadErased]) -> list[bytes | str]:
+    def arguments(self, copied: CopySummary, erased: str, later: Sequence[PayloadErased]) -> tuple[list[bytes], bytes]:
         """Of the call that puts the copy into place."""
         line = (*self.ancestors, self.parent)
         origin = {"parent": self.parent, "root": line[0]}
@@ -231,7 +200,7 @@ class _Attempt(NamedTuple):
         forked = SessionForked({**origin, **at, "session_id": self.into, **by})
         sealed = chain_batch(self.into, [encode(event) for event in (forked, *later)], ANY, copied.position)
         head = {**copied.head(erased), **origin, "ancestors": "\n".join(line)}
-        return [*sealed.arguments, orjson.dumps({"count": copied.count, "head": head})]
+        return sealed.arguments, orjson.dumps({"count": copied.count, "head": head})
 
 
 def _parts(page: Sequence[RawEntry]) -> Iterator[Sequence[RawEntry]]:

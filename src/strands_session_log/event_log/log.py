@@ -6,7 +6,6 @@ import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
-from functools import partial
 from itertools import chain
 from typing import Any
 
@@ -15,28 +14,25 @@ from ..errors import ForbiddenError, InvalidPointError, LogForkedError
 from ..errors.quoting import frames_of
 from ..events import Event, Recorded, SessionInfo
 from ..feed import FeedRetention
+from ..feed.trimming import Trimmed, trim
 from ..ids import START, EventId, Revision, parse_point
 from ..instrumentation.hooks import hooks
-from ..keys import Keyspace
-from ..scripts import LIFE, LOCATE
-from ..server.border import ANSWERED_WITHIN, Client, text, with_retries
+from ..scripts import session
+from ..scripts.session import Life
+from ..server import ANSWERED_WITHIN, Store
+from ..snapshot.store import SnapshotStore
 from .appender import Appender
 from .chained_batch import Position
-from .connection import connection_to
 from .deleter import Deleter, Tombstone
-from .diagnosis import CURES, diagnosed, may_be_junk, naming, raise_if_corrupt
+from .diagnosis import CURES, diagnosed, may_be_junk, naming, parsed, position_of, raise_if_corrupt
 from .directory import Directory
-from .durability import Durability
 from .eraser import Eraser, Progress
-from .expected import ANY, Expected, Life
+from .expected import ANY, Expected
 from .forker import Forker
-from .head import fields_at, parsed, position_of
 from .instrumented import instrumented_append
 from .namespace import Layout
 from .once import OnceAppender
 from .reader import EventReader, end_at, start_after
-from .snapshot_store import SnapshotStore
-from .trimming import Trimmed, trim
 from .whereabouts import Find, nothing_more
 
 logger = logging.getLogger(__name__)
@@ -48,35 +44,28 @@ class EventLog:
     """The sessions of one namespace on one server; share it between threads.
 
     Args:
-        client: Any sync valkey-py client.
-        keyspace: How the namespace is laid out.
-        durability: What an append waits for.
-        retry_for: For how many seconds a server that is away is waited for.
+        store: Where it stands.
         retention: For how long the feed is kept.
 
     Attributes:
-        cache: The snapshots.
+        store: The same.
+        keyspace: How the namespace is laid out.
+        retention: The same.
+        snapshots: Where snapshots are kept.
         on_append: Those who are told the session and its new revision after each append; they must be quick.
     """
 
-    def __init__(
-        self,
-        client: Client,
-        keyspace: Keyspace,
-        durability: Durability | None = None,
-        retry_for: float = 10.0,
-        retention: FeedRetention = DEFAULT_RETENTION,
-    ) -> None:
-        self.client, self.keyspace, self.retry_for, self.retention = client, keyspace, retry_for, retention
-        durability, layout = durability or Durability.memory(), Layout(client, keyspace, retry_for)
-        self._appender = Appender(client, keyspace, durability, retry_for, layout)
-        self._eraser = Eraser(client, keyspace, durability, retry_for, layout)
-        self._reader = EventReader(client, keyspace, retry_for)
-        self._forker = Forker(client, keyspace, durability, retry_for, layout, self._reader.pages)
-        self._deleter = Deleter(client, keyspace, durability, retry_for)
-        self._once = OnceAppender(self._appender, self._reader, self.head, self.locate)
-        self._directory = Directory(client, keyspace, retry_for)
-        self.cache = SnapshotStore(client, keyspace, retry_for)
+    def __init__(self, store: Store, retention: FeedRetention = DEFAULT_RETENTION) -> None:
+        self.store, self.keyspace, self.retention = store, store.keyspace, retention
+        layout = Layout(store)
+        self._appender = Appender(store, layout)
+        self._eraser = Eraser(store, layout)
+        self._reader = EventReader(store)
+        self._forker = Forker(store, layout, self._reader.pages)
+        self._deleter = Deleter(store)
+        self._once = OnceAppender(store, self._appender, self._reader, self.head, self.locate)
+        self._directory = Directory(store)
+        self.snapshots = SnapshotStore(store)
         self.on_append: list[Callable[[str, int], object]] = []
 
     def append(
@@ -106,7 +95,7 @@ class EventLog:
             ids = (instrumented_append(append) if hooks.active else append)(session_id, events, expected)
         except Exception as error:
             if may_be_junk(error):
-                raise_if_corrupt(error, self.client, self.keyspace, session_id)
+                raise_if_corrupt(error, self.store, session_id)
             raise
         self._tell_appended(session_id, ids[-1].revision)
         return ids
@@ -123,7 +112,7 @@ class EventLog:
 
     def close(self) -> None:
         """Give back the connection that appends hold; the log stays usable."""
-        self._appender.close()
+        self.store.release()
 
     def read(self, session_id: str, after: EventId = START, until: EventId | None = None) -> Iterator[Recorded]:
         """The events of a session in order, read page by page as they are consumed.
@@ -164,7 +153,7 @@ class EventLog:
             LogForkedError: When it is not there any more.
             CorruptKeyError: When the key is no stream.
         """
-        with diagnosed(self.client, self.keyspace, session_id):
+        with diagnosed(self.store, session_id):
             yield from self._reader.pages(session_id, start, end)
 
     def locate(self, session_id: str, revision: int) -> EventId | None:
@@ -172,9 +161,8 @@ class EventLog:
         if revision == 0:
             return START
         key = self.keyspace.session(session_id).events
-        with diagnosed(self.client, self.keyspace, session_id):
-            found = with_retries(lambda: LOCATE(self.client, [key], [revision]), self.retry_for)
-        return EventId.parse(text(found)) if found else None
+        with diagnosed(self.store, session_id):
+            return session.locate(self.store, key, revision)
 
     def head(self, session_id: str) -> Position | None:
         """Where a session stands; None when there is none.
@@ -183,8 +171,8 @@ class EventLog:
             CorruptKeyError: When the head does not tell.
         """
         key = self.keyspace.session(session_id).head
-        with diagnosed(self.client, self.keyspace, session_id):
-            reply = fields_at(self.client, key, self.retry_for, "revision", "link", "ms")
+        with diagnosed(self.store, session_id):
+            reply = self.store.fields(key, "revision", "link", "ms")
         return position_of(key, reply)
 
     def moved(self, session_id: str, multi_agent: str) -> EventId:
@@ -194,18 +182,15 @@ class EventLog:
             CorruptKeyError: When the head does not tell.
         """
         key, field = self.keyspace.session(session_id).head, f"multi_agent:{multi_agent}:moved"
-        with diagnosed(self.client, self.keyspace, session_id):
-            (found,) = fields_at(self.client, key, self.retry_for, field)
+        with diagnosed(self.store, session_id):
+            (found,) = self.store.fields(key, field)
         at: EventId = parsed(key, field, found or "0-0", EventId.parse)
         return at
 
     def life(self, session_id: str) -> Life:
         """Which of the sessions that have had this id stands there now, or would begin there; in one round trip."""
-        keys = self.keyspace.session(session_id)
-        with diagnosed(self.client, self.keyspace, session_id):
-            return Life.parse(
-                with_retries(lambda: LIFE(self.client, [keys.head, keys.tombstones], [session_id]), self.retry_for)
-            )
+        with diagnosed(self.store, session_id):
+            return session.life(self.store, session_id)
 
     def now_ms(self, session_id: str) -> int:
         """The clock that the session's events get their time from, in milliseconds since the epoch."""
@@ -213,16 +198,11 @@ class EventLog:
 
     def clock(self, key: str) -> int:
         """The clock of the server that holds a key, in milliseconds since the epoch; else this machine's."""
-
-        def ask() -> int:
-            with connection_to(self.client, key) as node:
-                seconds, microseconds = node.execute_command("TIME")
-            return int(seconds) * 1000 + int(microseconds) // 1000
-
         try:
-            return with_retries(ask, self.retry_for)
+            seconds, microseconds = self.store.command(b"TIME", at=key)
         except ForbiddenError:
             return round(time.time() * 1000)
+        return int(seconds) * 1000 + int(microseconds) // 1000
 
     def remember(self, session_id: str, position: Position) -> None:
         """Note where a session was seen to stand, which saves the next append a round trip."""
@@ -255,7 +235,7 @@ class EventLog:
             RevisionNotFoundError: When it does not have one of the events; nothing is erased.
             ContentionError: When others wrote or erased during every attempt.
         """
-        with diagnosed(self.client, self.keyspace, session_id):
+        with diagnosed(self.store, session_id):
             recorded = self._eraser.erase(session_id, ids, _record(reason, by), progress, find)
         if recorded is None:
             return None
@@ -288,7 +268,7 @@ class EventLog:
             RevisionNotFoundError: When it does not have that event.
             ContentionError: When something was erased in it during every attempt.
         """
-        with diagnosed(self.client, self.keyspace, session_id, into):
+        with diagnosed(self.store, session_id, into):
             position, forked = self._forker.fork(session_id, at, into, progress, by)
         self.remember(into, position)
         self._tell_appended(into, position.id.revision)
@@ -305,7 +285,7 @@ class EventLog:
         Returns:
             How many events it had; None when there was no such session.
         """
-        with diagnosed(self.client, self.keyspace, session_id):
+        with diagnosed(self.store, session_id):
             revision = self._deleter.delete(session_id, reason, by)
         self._appender.forget(session_id)
         return revision
@@ -330,9 +310,9 @@ class EventLog:
             exactly: Not only as far as whole nodes of the stream can be dropped, which is much cheaper.
             is_patient: Wait for a server that is away; else try once.
         """
-        call = partial(trim, self.client, self.keyspace, partition, self.retention, exactly=exactly)
-        with naming(self.client, {self.keyspace.feed(partition): ("stream", CURES["feed"])}):
-            return with_retries(call, self.retry_for if is_patient else 0, within=ANSWERED_WITHIN)
+        store = self.store if is_patient else self.store.with_retry_for(0, within=ANSWERED_WITHIN)
+        with naming(store, {self.keyspace.feed(partition): ("stream", CURES["feed"])}):
+            return store.retrying(lambda: trim(store, partition, self.retention, exactly=exactly))
 
     def sessions(self, limit: int, before: SessionInfo | datetime | str | None = None) -> list[SessionInfo]:
         """The directory, newest first, in two round trips; more where much of what it lists is no session.

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from functools import partial
 from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
@@ -23,11 +22,8 @@ from ..errors import (
     check_whole,
 )
 from ..keys import DEFAULT_PARTITIONS, FORMAT, MAX_PARTITIONS, Keyspace, config_key, first_layouts
-from ..server import ServerReport, check
-from ..server.border import Client, source_of, with_retries
-from ..server.fitness import take
-from .diagnosis import naming
-from .head import parsed, whole
+from ..server import Client, Durability, ServerReport, Store, source_of, take
+from .diagnosis import naming, parsed, whole
 
 _CURE = (
     "restore it from a backup; if there is none, write what the namespace was made with: "
@@ -54,14 +50,19 @@ _opened: WeakKeyDictionary[Any, dict[str, Namespace]] = WeakKeyDictionary()
 
 
 def open_namespace(
-    client: Client, namespace: str, partitions: int | None, retry_for: float, allow_eviction: bool
-) -> Namespace:
+    client: Client,
+    namespace: str,
+    partitions: int | None,
+    retry_for: float,
+    durability: Durability,
+    allow_eviction: bool,
+) -> Store:
     """Check client and server, and read the layout of a namespace or lay it out.
 
     Raises:
         InvalidSettingError: When it is no count of partitions.
         UnusableClientError: When no log can be kept on the client.
-        UnsupportedServerError: When the server is too old.
+        UnsupportedServerError: When the server is too old, or cannot give what durability asks for.
         EvictionPolicyError: When it may delete sessions without a trace.
         NamespaceMismatchError: When it has another partition count than asked for, or another format.
         CorruptKeyError: When what the server says of the layout cannot be so.
@@ -73,26 +74,26 @@ def open_namespace(
     opened = known.get(namespace)
     # Whoever opened it may have accepted eviction. Whoever comes now did not; but it may be cured meanwhile.
     if opened is None or (opened.server.evicts_anything and not allow_eviction):
-        server = with_retries(partial(check, client, allow_eviction=allow_eviction), retry_for)
-        with naming(client, {config_key(namespace): ("hash", _CURE)}):
-            keyspace = _laid_out(client, namespace, partitions, retry_for)
+        store = Store(client, Keyspace(namespace, partitions or DEFAULT_PARTITIONS), retry_for)
+        server = store.check(allow_eviction=allow_eviction)
+        with naming(store, {config_key(namespace): ("hash", _CURE)}):
+            keyspace = _laid_out(store)
         opened = known[namespace] = Namespace(keyspace, server)
     if partitions not in (None, opened.keyspace.partitions):
         raise NamespaceMismatchError(namespace, "partitions", partitions, opened.keyspace.partitions)
-    return opened
+    durability.check(opened.server)
+    return Store(client, opened.keyspace, retry_for, durability)
 
 
 class Layout:
     """How a namespace was laid out when this process opened it, for whoever finds that its data may have been lost.
 
     Args:
-        client: Any sync client.
-        keyspace: How the namespace is laid out.
-        retry_for: For how many seconds a server that is away is waited for.
+        store: See `EventLog`.
     """
 
-    def __init__(self, client: Client, keyspace: Keyspace, retry_for: float) -> None:
-        self._client, self._keyspace, self._retry_for = client, keyspace, retry_for
+    def __init__(self, store: Store) -> None:
+        self._store, self._keyspace = store, store.keyspace
         self._found: int | None = None
 
     def check(self) -> None:
@@ -113,11 +114,9 @@ class Layout:
         """
         namespace, partitions = self._keyspace
         try:
-            written = with_retries(partial(_written, self._client, namespace, partitions), self._retry_for)
-            found = _parsed(namespace, written)[1]
+            found = _parsed(namespace, self._store.retrying(lambda: _written(self._store, partitions)))[1]
             if found == partitions:
-                mark = partial(self._client.execute_command, "HSET", self._keyspace.layout(partition))
-                with_retries(partial(mark, "partitions", partitions), self._retry_for)
+                self._store.command("HSET", self._keyspace.layout(partition), "partitions", partitions)
         except SessionLogError as error:
             logger.warning("namespace=<%s>, error=<%s> | its layout could not be looked at", namespace, error)
             return
@@ -126,27 +125,27 @@ class Layout:
             logger.error("namespace=<%s>, partitions=<%d> | it was laid out anew with <%d>", *self._keyspace, found)
 
 
-def _laid_out(client: Client, namespace: str, partitions: int | None, retry_for: float) -> Keyspace:
+def _laid_out(store: Store) -> Keyspace:
     try:
-        return with_retries(partial(_lay_out, client, namespace, partitions), retry_for)
+        return store.retrying(lambda: _lay_out(store))
     except ForbiddenError as error:
         # The only thing that is written here, and only where nothing is.
         if "hsetnx" in error.reason.lower():
-            raise NamespaceNotFoundError(namespace) from error
+            raise NamespaceNotFoundError(store.keyspace.namespace) from error
         raise
 
 
-def _lay_out(client: Client, namespace: str, partitions: int | None) -> Keyspace:
-    """Read the layout; whoever finds none writes it, unless somebody else is quicker."""
-    found: Any = client.execute_command("HMGET", config_key(namespace), "format", "partitions", NEVER_DECODE=True)
+def _lay_out(store: Store) -> Keyspace:
+    """Read the layout; whoever finds none writes that of the store, unless somebody else is quicker."""
+    namespace, wanted = store.keyspace
+    found: Any = store.command("HMGET", config_key(namespace), "format", "partitions")
     if None in found:
         # Lost, perhaps, while the partitions are still there.
-        begun = _begun(client, namespace, partitions or DEFAULT_PARTITIONS)
-        found = _written(client, namespace, begun or partitions or DEFAULT_PARTITIONS)
+        found = _written(store, _begun(store, wanted) or wanted)
     format_, count = _parsed(namespace, found)
     if format_ != FORMAT:
         raise NamespaceMismatchError(namespace, "format", FORMAT, format_)
-    begun = _begun(client, namespace, count)
+    begun = _begun(store, count)
     if begun not in (None, count):
         raise ConfigChangedError(config_key(namespace), count, begun)
     return Keyspace(namespace, count)
@@ -164,30 +163,27 @@ def _partitions(value: str) -> int:
     return count
 
 
-def _written(client: Client, namespace: str, partitions: int) -> Sequence[Any]:
+def _written(store: Store, partitions: int) -> Sequence[Any]:
     """Write the layout unless there is one: format and partition count as they stand there."""
+    namespace = store.keyspace.namespace
     key = config_key(namespace)
-    pipeline = client.pipeline(transaction=False)
-    pipeline.execute_command("HSETNX", key, "format", FORMAT)
-    pipeline.execute_command("HSETNX", key, "partitions", partitions)
-    pipeline.execute_command("HMGET", key, "format", "partitions", NEVER_DECODE=True)
-    found: Sequence[Any] = pipeline.execute()[-1]
+    layout = (("HSETNX", key, "format", FORMAT), ("HSETNX", key, "partitions", partitions))
+    found: Sequence[Any] = store.pipeline([*layout, ("HMGET", key, "format", "partitions")])[-1]
     if _parsed(namespace, found)[1] == partitions:
         # Where whoever looks for a lost layout finds it, whatever the count is.
-        client.execute_command("HSETNX", Keyspace(namespace, partitions).layout(0), "partitions", partitions)
+        store.command("HSETNX", Keyspace(namespace, partitions).layout(0), "partitions", partitions)
     return found
 
 
-def _begun(client: Client, namespace: str, partitions: int) -> int | None:
+def _begun(store: Store, partitions: int) -> int | None:
     """The partition count that partitions which have begun were laid out with, one that differs if there is one.
 
     None where none has begun; what somebody else has put there tells nothing.
     """
-    pipeline, likely = client.pipeline(transaction=False), {partitions, DEFAULT_PARTITIONS}
+    namespace, likely = store.keyspace.namespace, {partitions, DEFAULT_PARTITIONS}
     keys = {Keyspace(namespace, count).layout(number) for count in likely for number in range(count)}
-    for key in sorted(keys.union(first_layouts(namespace))):
-        pipeline.execute_command("HGET", key, "partitions", NEVER_DECODE=True)
-    replies = pipeline.execute(raise_on_error=False)
+    ask = [("HGET", key, "partitions") for key in sorted(keys.union(first_layouts(namespace)))]
+    replies = store.pipeline(ask, is_lenient=True)
     found = {int(value) for value in replies if isinstance(value, bytes) and value.isdigit() and len(value) < 5}
     found = {count for count in found if 1 <= count <= MAX_PARTITIONS}
     return min(found - {partitions}, default=partitions if found else None)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial
 from itertools import chain, count, islice
 from typing import NamedTuple
 
@@ -16,11 +15,11 @@ from ..codec import Encoded, RawEntry, fields_of, parse
 from ..errors import ContentionError, EncodingError, EventOrderError, InvalidPointError, LogForkedError
 from ..events import Event
 from ..ids import EventId
-from ..scripts import IDS, ONCE
-from ..server.border import with_retries
+from ..scripts import session
+from ..scripts.session import Behind, PartlyThere
+from ..server import Store
 from .appender import Appender
-from .batching import MOST_EVENTS
-from .chained_batch import Position, chain_batch
+from .chained_batch import MOST_EVENTS, Position, chain_batch
 from .expected import Expected
 from .reader import EventReader
 
@@ -48,6 +47,7 @@ class OnceAppender:
     """Appends what is not there yet; one for any number of threads.
 
     Args:
+        store: See `EventLog`.
         appender: Sends what is to be appended.
         reader: Reads what others appended.
         head: Where a session stands.
@@ -56,12 +56,14 @@ class OnceAppender:
 
     def __init__(
         self,
+        store: Store,
         appender: Appender,
         reader: EventReader,
         head: Callable[[str], Position | None],
         locate: Callable[[str, int], EventId | None],
     ) -> None:
-        self._appender, self._reader, self._head, self._locate = appender, reader, head, locate
+        self._store, self._appender, self._reader = store, appender, reader
+        self._head, self._locate = head, locate
 
     def append(self, session_id: str, events: Sequence[Event | Encoded], expected: Expected) -> list[EventId]:
         """Append the events of a batch that the session does not have, if that keeps their order.
@@ -72,15 +74,15 @@ class OnceAppender:
         batch = self._appender.checked(events)
         _check_can_be_known(batch)
         appender, found = self._appender, list[EventId]()
-        give_up = time.monotonic() + appender.retry_for
+        give_up = time.monotonic() + self._store.retry_for
         for attempt in count(1):
             rest = batch[len(found) :]
             sealed = chain_batch(session_id, rest, expected, appender.position(session_id))
-            reply = appender.settle(session_id, sealed, ONCE, KEPT)
+            reply = appender.settle(session_id, sealed, KEPT)
             match reply:
-                case ["stand", *ids]:
+                case PartlyThere(ids):
                     found += _prefix(session_id, rest, ids)
-                case ["behind", upto, link]:
+                case Behind(upto, link):
                     self._catch_up(session_id, upto, link)
                 case _:
                     found += appender.answer(session_id, rest, expected, reply) or ()
@@ -127,10 +129,8 @@ class OnceAppender:
         return map(_Indexed.of, chain.from_iterable(self._reader.pages(session_id, start, "+")))
 
     def _add(self, session_id: str, upto: str, link: str, page: Sequence[_Indexed]) -> bool:
-        keys, appender = self._appender.keyspace.session(session_id), self._appender
-        pairs = chain.from_iterable((one.event_id, one.id) for one in page)
-        arguments: list[str | int] = [upto, link, page[-1].id, page[-1].link, KEPT, *pairs]
-        return bool(with_retries(partial(IDS, appender.client, [keys.head, keys.ids], arguments), appender.retry_for))
+        ids = {one.event_id: one.id for one in page}
+        return session.add_ids(self._store, session_id, (upto, link), page[-1][1:], KEPT, ids)
 
 
 def _check_can_be_known(batch: Sequence[Encoded]) -> None:

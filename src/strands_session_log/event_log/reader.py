@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from functools import partial
 from typing import Any
 
 from ..codec import RawEntry, fields_of, id_of
 from ..errors import LogForkedError
 from ..ids import EventId
 from ..instrumentation.hooks import hooks
-from ..keys import Keyspace
-from ..server.border import Client, with_retries
-from .connection import connection_to
+from ..server import Store
 from .instrumented import read_told
 
 _FIRST_PAGE = 32
@@ -26,9 +23,9 @@ _MAX_SEQUENCE = "18446744073709551615"
 class EventReader:
     """Reads the session streams of one namespace; one for any number of threads."""
 
-    def __init__(self, client: Client, keyspace: Keyspace, retry_for: float) -> None:
+    def __init__(self, store: Store) -> None:
         """See `EventLog`."""
-        self._client, self._keyspace, self._retry_for = client, keyspace, retry_for
+        self._store = store
 
     def pages(self, session_id: str, start: str, end: str) -> Iterator[Sequence[RawEntry]]:
         """The entries from one id to another, see `EventLog.pages`."""
@@ -44,19 +41,16 @@ class EventReader:
             yield page
 
     def _page(self, session_id: str, start: str, end: str, count: int) -> list[RawEntry]:
-        key = self._keyspace.session(session_id).events
-        read = partial(with_retries, partial(fetch, self._client, key, start, end, count), self._retry_for)
-        return read_told(read) if hooks.active else read()
+        key = self._store.keyspace.session(session_id).events
+        if hooks.active:
+            return read_told(lambda: fetch(self._store, key, start, end, count))
+        return fetch(self._store, key, start, end, count)
 
 
-def fetch(client: Client, key: str, start: str, end: str, count: int, command: bytes = b"XRANGE") -> list[RawEntry]:
-    """Some raw entries of a stream; of the newest first with `XREVRANGE`.
-
-    The name of the command as bytes: the driver then leaves out its own, slower way of laying out the reply.
-    """
-    with connection_to(client, key) as node:
-        page: list[RawEntry] = node.execute_command(command, key, start, end, "COUNT", count, NEVER_DECODE=True)
-        return page
+def fetch(store: Store, key: str, start: str, end: str, count: int, command: bytes = b"XRANGE") -> list[RawEntry]:
+    """Some raw entries of a stream; of the newest first with `XREVRANGE`."""
+    page: list[RawEntry] = store.command(command, key, start, end, "COUNT", count)
+    return page
 
 
 def start_after(after: EventId) -> str:

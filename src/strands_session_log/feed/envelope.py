@@ -11,7 +11,7 @@ import orjson
 from ..errors import CorruptEntryError, EnvelopeMismatchError, InvalidIdError, LogForkedError
 from ..errors.quoting import MalformedEntryError, reason_of
 from ..events import Event, Recorded
-from ..ids import MAX_MS, EventId, check_id
+from ..ids import MAX_MS, EventId, FeedId, check_id
 from ..keys import Keyspace
 
 FIELDS = (b"session", b"id", b"type", b"agent", b"link", b"facts")
@@ -23,35 +23,6 @@ _new = tuple.__new__
 
 _LINK = 9
 """Where the link stands among the fields of an envelope and their names."""
-
-
-class FeedId(NamedTuple):
-    """Where an envelope stands in the feed.
-
-    Attributes:
-        partition: The partition, from 0.
-        ms: Server clock in milliseconds since the epoch.
-        sequence: How many events the partition has had with this one; it counts without gaps.
-    """
-
-    partition: int
-    ms: int
-    sequence: int
-
-    @classmethod
-    def parse(cls, partition: int, stream_id: bytes | str) -> FeedId:
-        """Read the id of an entry, which is never anything but two numbers."""
-        text = stream_id.decode() if isinstance(stream_id, bytes) else stream_id
-        ms, _, sequence = text.partition("-")
-        return cls(partition, int(ms), int(sequence))
-
-    @property
-    def stream_id(self) -> str:
-        """The id of its entry in the stream of its partition."""
-        return f"{self.ms}-{self.sequence}"
-
-    def __str__(self) -> str:
-        return f"{self.partition}:{self.ms}-{self.sequence}"
 
 
 def link_of(fields: Sequence[bytes]) -> bytes:

@@ -4,38 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 from ..events import Event
 from .compat import FIRST, LAST, Handler, Writer, listen
 from .facts import Facts
 from .redaction import AgentsAsTools, Guardrail, TrackedMessage
 
-
-class _Moment(NamedTuple):
-    """When a method of `AgentHooks` is called."""
-
-    event: str
-    order: float = 0
-
-
-_MOMENTS = {
-    "invocation_started": _Moment("BeforeInvocationEvent"),
-    "invocation_ended": _Moment("AfterInvocationEvent"),
-    "message_added": _Moment("MessageAddedEvent"),
-    "message_updated": _Moment("MessageUpdatedEvent"),
-    "model_asked": _Moment("BeforeModelCallEvent"),
-    "model_ended": _Moment("AfterModelCallEvent"),
-    "tool_started": _Moment("BeforeToolCallEvent"),
-    "tool_ended": _Moment("AfterToolCallEvent"),
-    "tool_called": _Moment("BeforeToolCallEvent", LAST),
-    "tool_left": _Moment("AfterToolCallEvent", FIRST),
-    "settled": _Moment("BidiAgentStopEvent"),
+_MOMENTS: dict[str, tuple[str, float]] = {
+    "invocation_started": ("BeforeInvocationEvent", 0),
+    "invocation_ended": ("AfterInvocationEvent", 0),
+    "message_added": ("MessageAddedEvent", 0),
+    "message_updated": ("MessageUpdatedEvent", 0),
+    "model_asked": ("BeforeModelCallEvent", 0),
+    "model_ended": ("AfterModelCallEvent", 0),
+    "tool_started": ("BeforeToolCallEvent", 0),
+    "tool_ended": ("AfterToolCallEvent", 0),
+    "tool_called": ("BeforeToolCallEvent", LAST),
+    "tool_left": ("AfterToolCallEvent", FIRST),
+    "settled": ("BidiAgentStopEvent", 0),
     # Last, so that a call which other hooks forbid takes no answer.
-    "answers_taken": _Moment("BeforeInvocationEvent", LAST),
-    "guard": _Moment("BeforeModelCallEvent", LAST),
-    "unguard": _Moment("AfterModelCallEvent", FIRST),
+    "answers_taken": ("BeforeInvocationEvent", LAST),
+    "guard": ("BeforeModelCallEvent", LAST),
+    "unguard": ("AfterModelCallEvent", FIRST),
 }
+"""Methods of `AgentHooks`: the event they are called at, and their place among its hooks."""
 FACTS = ("model_asked", "model_ended", "tool_started", "tool_ended")
 """Where only facts are told."""
 GUARDS = ("guard", "unguard")

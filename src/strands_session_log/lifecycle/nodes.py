@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import suppress
 from contextvars import ContextVar
 from dataclasses import fields
@@ -51,7 +51,12 @@ class NodeRun:
         name: Of its transcript.
         hook: What Strands tells before it; with it, what is handed on from the orchestrator's call to its agents.
         hooks_of: Makes what hears an agent in a node, by the name of its transcript.
+
+    Attributes:
+        is_invoked: Whether its agent was.
     """
+
+    is_invoked = False
 
     def __init__(self, name: str, hook: Any, hooks_of: HooksOf) -> None:
         self.name, self.invocation_state = name, hook.invocation_state
@@ -107,18 +112,14 @@ class NodeRuns:
         return run
 
 
-def listen_to_nodes(orchestrator: Any) -> Iterable[str]:
-    """Hear of all agents that are nodes, also of graphs and swarms within; returns the names of their transcripts."""
-    return list(_listen_to_nodes(orchestrator, orchestrator.id))
-
-
-def _listen_to_nodes(orchestrator: Any, above: str) -> Iterable[str]:
+def listen_to_nodes(orchestrator: Any, above: str) -> Iterator[str]:
+    """Hear of all agents that are nodes, also of graphs and swarms within; the names of their transcripts."""
     for node_id in dict(getattr(orchestrator, "nodes", {})):
         executor, name = _executor(orchestrator, node_id), node_name(above, node_id)
         if _listener(executor) and hasattr(executor, "messages"):
             yield name
         else:
-            yield from _listen_to_nodes(executor, name)
+            yield from listen_to_nodes(executor, name)
 
 
 def _executor(orchestrator: Any, node_id: str) -> Any:
@@ -156,14 +157,23 @@ class _Listener:
 
     def _invoked(self, hook: Any) -> None:
         self._invoked_last = self._calling(hook)
+        for run in self._invoked_last:
+            run.is_invoked = True
         _invoked_by.set({**_invoked_by.get(), id(self): self._invoked_last})
 
     def _hand_on(self, name: str, hook: Any) -> Writer:
-        # In threads of old versions of Strands there is none of it; these know no two calls at once.
-        invoked_by = _invoked_by.get().get(id(self), self._invoked_last)
+        invoked_by = self._invoked_by(hook)
         if name == "invocation_ended":
             _invoked_by.set({key: runs for key, runs in _invoked_by.get().items() if key != id(self)})
         return all_of([run.hears.take(name, hook) for run in invoked_by if run.hears and run in self.runs])
+
+    def _invoked_by(self, hook: Any) -> Collection[NodeRun]:
+        if (known := _invoked_by.get().get(id(self))) is not None:
+            return known
+        # With a time-out a swarm takes each step of its nodes in a task of its own, which forgets what was set.
+        state = getattr(hook, "invocation_state", None)
+        same = [run for run in self.runs if run.is_invoked and run.invocation_state is state]
+        return same or self._invoked_last
 
     def _calling(self, hook: Any) -> list[NodeRun]:
         """The run that a call comes from, for each that records it; a call from elsewhere has a state of its own."""

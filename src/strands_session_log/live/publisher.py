@@ -8,7 +8,6 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import partial
 from threading import Condition
 from typing import NamedTuple
 from weakref import WeakSet
@@ -18,9 +17,9 @@ from ..concurrency import WorkerThread
 from ..errors import CorruptEntryError
 from ..errors.quoting import described
 from ..event_log.reader import fetch
-from ..keys import SessionKeys
-from ..scripts import LIVE
-from ..server.border import Client, text, with_retries
+from ..scripts import session
+from ..scripts.session import LiveReply
+from ..server import Store
 
 logger = logging.getLogger(__name__)
 
@@ -148,10 +147,10 @@ class _Look(NamedTuple):
     deleted_at: float
 
     @classmethod
-    def parse(cls, reply: Sequence[bytes], answered: float) -> _Look:
-        """Read the reply of `live.lua`, and when it came."""
-        revision, life, erased, ago = map(text, reply)
-        return cls(int(revision), _Known(life, erased), answered - int(ago) / 1000 + _EXACT if ago else 0.0)
+    def of(cls, reply: LiveReply, answered: float) -> _Look:
+        """What it comes to, given when it came."""
+        ago = reply.deleted_ago
+        return cls(reply.revision, _Known(reply.life, reply.erased), 0.0 if ago is None else answered - ago + _EXACT)
 
 
 class Publisher:
@@ -162,14 +161,14 @@ class Publisher:
     given up.
 
     Args:
-        client: Where to.
-        keys: The session's.
+        store: Where to; one attempt is made.
         session_id: The session.
         interval: Seconds between batches.
     """
 
-    def __init__(self, client: Client, keys: SessionKeys, session_id: str, interval: float) -> None:
-        self._client, self._keys, self._session_id, self._interval = client, keys, session_id, interval
+    def __init__(self, store: Store, session_id: str, interval: float) -> None:
+        self._store, self._session_id, self._interval = store, session_id, interval
+        self._keys = store.keyspace.session(session_id)
         self._published = self._dropped = 0
         self._last_error = ""
         self._reset()
@@ -314,14 +313,11 @@ class Publisher:
 
     def _tell(self, said: Iterable[tuple[Line, int]], forgets: bool) -> _Look:
         """Publish, unless the session is not as it is known to be."""
-        arguments: list[str | int] = [LIVE_MS, _STAYING, "1" if forgets else "", self._session_id, *self._known]
-        for line, since in said:
-            arguments += (*line, since)
-        keys = (self._keys.head, self._keys.live, self._keys.tombstones)
-        reply = with_retries(lambda: LIVE(self._client, keys, arguments, raw=True), 0)
+        pieces, limits = ((*line, since) for line, since in said), {"stay_ms": LIVE_MS, "stay": _STAYING}
+        reply = session.publish(self._store, self._session_id, pieces, known=self._known, forgets=forgets, **limits)
         if reply is None:
             raise _NoSession("there is no such session yet, or any more")
-        look = _Look.parse(reply, time.monotonic())
+        look = _Look.of(reply, time.monotonic())
         self._take_note(look.known)
         return look
 
@@ -352,7 +348,7 @@ class Publisher:
 
     def _newest_first(self) -> Iterator[Delta]:
         end = "+"
-        while page := with_retries(partial(fetch, self._client, self._keys.live, end, "-", _PAGE, b"XREVRANGE"), 0):
+        while page := fetch(self._store, self._keys.live, end, "-", _PAGE, b"XREVRANGE"):
             for entry in page:
                 # Nothing is promised of pieces that others wrote.
                 with suppress(CorruptEntryError):

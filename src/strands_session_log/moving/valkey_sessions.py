@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from functools import cached_property, partial
-from typing import Any, NamedTuple, Protocol, TypeVar
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
+from itertools import chain
+from typing import Any, NamedTuple, TypeVar
 
 from ..errors import ServerRefusedError, ServerUnavailableError
-from ..server.border import text, with_retries
+from ..keys import Keyspace
+from ..server import Client, Store, text
 from .errors import SourceError, SourceUnavailableError
 from .records import agent_record, checked_ids, load, message_record, repository_agent, session_record
 from .stored import StoredAgent, StoredSession
@@ -19,17 +21,8 @@ T = TypeVar("T")
 _KEY = re.compile(r"session:(?P<session>[^:]+)(?::agent:(?P<agent>[^:]+)(?::message:(?P<index>-?[0-9]{1,16}))?)?")
 _SCAN_COUNT = 1_000
 _CHUNK = 100
+_PREFIX = "session"
 _FOREIGN = frozenset({"hash", "list", "set", "zset", "stream"})
-
-
-class JsonClient(Protocol):
-    """The part of a sync valkey-py client the old sessions are read with."""
-
-    def scan_iter(self, match: Any = None, count: Any = None) -> Iterator[Any]:
-        """The keys that match, from every node."""
-
-    def pipeline(self, transaction: Any = None, shard_hint: Any = None) -> Any:
-        """Collect commands to send in one round trip."""
 
 
 class _Keys(NamedTuple):
@@ -51,8 +44,8 @@ class ValkeySessions:
 
     origin = "valkey-session-manager"
 
-    def __init__(self, client: JsonClient, retry_for: float = 10.0) -> None:
-        self._client, self._retry_for = client, retry_for
+    def __init__(self, client: Client, retry_for: float = 10.0) -> None:
+        self._store = Store(client, Keyspace(_PREFIX, 1), retry_for)
 
     def session_ids(self) -> Sequence[str]:
         """The sessions there are.
@@ -91,8 +84,8 @@ class ValkeySessions:
     @cached_property
     def _keys(self) -> Mapping[str, _Keys]:
         found: dict[str, _Keys] = defaultdict(lambda: _Keys({}, {}))
-        names: Iterable[Any] = self._asked(lambda: list(self._client.scan_iter(match="session:*", count=_SCAN_COUNT)))
-        for key in map(_name, names):
+        pages = self._asked(lambda: list(self._store.scan(f"{_PREFIX}:*", _SCAN_COUNT)))
+        for key in map(_name, chain.from_iterable(pages)):
             match _KEY.fullmatch(key or ""):
                 case re.Match() as parts if parts["index"]:
                     found[parts["session"]].messages.setdefault(parts["agent"], {})[int(parts["index"])] = parts[0]
@@ -114,18 +107,11 @@ class ValkeySessions:
         return values
 
     def _replies(self, commands: Sequence[tuple[str, str]]) -> list[Any]:
-        def send() -> list[Any]:
-            pipeline = self._client.pipeline(transaction=False)
-            for command in commands:
-                pipeline.execute_command(*command)
-            replies: list[Any] = pipeline.execute()
-            return replies
-
-        return self._asked(send) if commands else []
+        return self._asked(lambda: self._store.pipeline(commands))
 
     def _asked(self, call: Callable[[], T]) -> T:
         try:
-            return with_retries(partial(call), self._retry_for)
+            return call()
         except (ServerUnavailableError, ServerRefusedError) as error:
             raise SourceUnavailableError(error.reason) from error
 

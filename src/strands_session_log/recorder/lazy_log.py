@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 
 from ..keys import check_namespace
-from ..server.urls import parse
+from ..server import parse_url
 from ..session_log import DEFAULT_NAMESPACE, SessionLog, check_is_of
 
 
@@ -27,7 +27,7 @@ class LazyLog:
         self._namespace = DEFAULT_NAMESPACE if namespace is None else namespace
         self.begin()
         if isinstance(log, str):
-            parse(log)
+            parse_url(log)
             check_namespace(self._namespace)
             self._url = log
         else:

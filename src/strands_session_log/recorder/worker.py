@@ -23,8 +23,7 @@ from ..instrumentation.hooks import hooks
 from ..lifecycle import AgentOutbox
 from ..lifecycle.facts import current_traceparent
 from ..lifecycle.withheld import Withheld
-from ..server.border import is_transient
-from ..server.outage import Outage
+from ..server import Outage, is_transient
 from ..session_log import SessionLog
 from ..state import AgentState, initial
 from .losses import Losses, LossReport, RecorderStats

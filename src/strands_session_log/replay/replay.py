@@ -21,9 +21,9 @@ from ..errors import (
 )
 from ..event_log import EventLog
 from ..event_log.chained_batch import Position
+from ..event_log.diagnosis import diagnosed
 from ..event_log.instrumented import entries_bytes
 from ..event_log.reader import end_at
-from ..event_log.snapshot_store import LoadedSnapshot
 from ..ids import EventId, Ranges
 from ..instrumentation import IntegrityChecked, Resumed, SnapshotDropped, SnapshotUse
 from ..instrumentation.hooks import hooks
@@ -37,6 +37,7 @@ from ..snapshot import (
     restore,
     wants_point,
 )
+from ..snapshot.store import LoadedSnapshot
 from ..state import INTACT, NOT_CHECKED, Messages, SessionState, initial
 from .folding import PagedFold
 from .saving import FoldResult, SnapshotWriter
@@ -132,7 +133,7 @@ class Replay:
 
     def _with_snapshot(self, session_id: str, until: EventId | None, check: bool) -> FoldResult | None:
         """The state with what it was made of; None when there is no session, or snapshots are not kept."""
-        loaded = self._log.cache.load(session_id, until) if self._settings else None
+        loaded = self._load(session_id, until) if self._settings else None
         if loaded is None:
             return None
         unsaved = self._fold(session_id, until, loaded, check)
@@ -174,8 +175,12 @@ class Replay:
         state = self._remembered(session_id, folding.finish())
         return _told(session_id, state) if state.integrity.is_broken and not known.integrity.is_broken else state
 
+    def _load(self, session_id: str, until: EventId | None) -> LoadedSnapshot | None:
+        with diagnosed(self._log.store, session_id):
+            return self._log.snapshots.load(session_id, until)
+
     def _refresh(self, session_id: str) -> FoldResult | None:
-        loaded = self._log.cache.load(session_id, None)
+        loaded = self._load(session_id, None)
         return loaded and self._fold(session_id, None, loaded, check=False)
 
     def _fold(self, session_id: str, until: EventId | None, loaded: LoadedSnapshot, check: bool) -> FoldResult:
@@ -231,7 +236,7 @@ class Replay:
         """Tell that a snapshot is not taken, and throw it away, if the user may; it is made anew."""
         hooks.tell(SnapshotDropped(reason))
         with suppress(ForbiddenError):
-            self._log.cache.drop(session_id, self.authenticator.has_key)
+            self._log.snapshots.drop(session_id, self.authenticator.has_key)
 
     def _pages(self, session_id: str, until: EventId | None, loaded: LoadedSnapshot) -> Iterator[Sequence[RawEntry]]:
         """The pages from where the load began; every one after the first continues the one before."""
@@ -268,7 +273,9 @@ class _Fetch:
         self._lock, self._state = Lock(), initial()
 
     def segment(self, name: str) -> bytes | None:
-        return self._replay._log.cache.segment(self._session_id, name)
+        log = self._replay._log
+        with diagnosed(log.store, self._session_id):
+            return log.snapshots.segment(self._session_id, name)
 
     def replayed(self, agent_id: str) -> Messages:
         with self._lock:

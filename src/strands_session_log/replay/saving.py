@@ -11,10 +11,10 @@ from ..concurrency import Background
 from ..errors import ForbiddenError, SessionLogError
 from ..errors.quoting import frames_of
 from ..event_log import EventLog
-from ..event_log.snapshot_store import LoadedSnapshot, SnapshotPoint, SnapshotStore, SnapshotWrite
 from ..instrumentation import SnapshotSaved, SnapshotUse
 from ..instrumentation.hooks import hooks
 from ..snapshot import Authenticator, Draft, SnapshotSettings, TooLargeError, Whose, points_to_keep
+from ..snapshot.store import LoadedSnapshot, SnapshotPoint, SnapshotStore, SnapshotWrite
 from ..state import SessionState
 
 logger = logging.getLogger(__name__)
@@ -62,7 +62,7 @@ class SnapshotWriter:
         fold: Callable[[str], FoldResult | None],
     ) -> None:
         # A snapshot is never worth waiting for.
-        self._cache = SnapshotStore(log.client, log.keyspace, retry_for=0.0)
+        self._cache = SnapshotStore(log.store.with_retry_for(0))
         self._settings, self._authenticator, self._fold = settings, authenticator, fold
         self._namespace = log.keyspace.namespace
         self._seen: OrderedDict[str, int] = OrderedDict()

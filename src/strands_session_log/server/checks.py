@@ -13,13 +13,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeVar
 
-import valkey
 from valkey.exceptions import ResponseError
 
 from ..errors import EvictionPolicyError, UnsupportedServerError
-from .border import Client
 from .permissions import refused, send
 from .replies import record, text
+from .routing import Client, primaries
 
 logger = logging.getLogger(__name__)
 
@@ -112,7 +111,8 @@ def inspect(
         namespace: The log whose keys the user must be allowed to touch.
         roles: Of which roles to ask whether the user may take them: by name, the commands they need.
     """
-    node = _one_node(client)
+    # Chance picks one of a cluster, so that whoever tries again asks another one.
+    _, node = random.choice(primaries(client))
     report = _inspect(node)
     if roles is None:
         return report
@@ -124,11 +124,7 @@ def inspect(
 
 def inspect_all(client: Client) -> list[ServerReport]:
     """Ask every primary about itself: one, or those of a cluster."""
-    if not isinstance(client, valkey.ValkeyCluster):
-        return [_inspect(client)]
-    cluster: Any = client
-    primaries = sorted(cluster.get_primaries(), key=lambda node: str(node.name))
-    return [_inspect(cluster.get_valkey_connection(node), node.name) for node in primaries]
+    return [_inspect(node, name) for name, node in primaries(client)]
 
 
 def _inspect(node: Client, name: str = "") -> ServerReport:
@@ -154,15 +150,6 @@ def check(client: Client, allow_eviction: bool = False) -> ServerReport:
     if report.is_persistent is False:
         logger.warning("server=<%s> | the server keeps nothing on disk, every session ends with it", report.name)
     return report
-
-
-def _one_node(client: Client) -> Client:
-    """In a cluster, any primary; chance picks it, so that whoever tries again asks another one."""
-    if not isinstance(client, valkey.ValkeyCluster):
-        return client
-    cluster: Any = client
-    node: Client = cluster.get_valkey_connection(random.choice(cluster.get_primaries()))
-    return node
 
 
 def _from_greeting(hello: Mapping[str, Any]) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from urllib.parse import parse_qsl, unquote
 import valkey.cluster
 import valkey.sentinel
 
-from .border import with_retries
+from .errors import with_retries
 from .timed import keep_time, node_pool
 from .urls import EmbeddedUrl, TcpUrl, UnixUrl, address, invalid, masked, parse, without_key_file
 

@@ -11,8 +11,7 @@ from weakref import WeakSet
 import valkey
 
 from ..errors import UnusableClientError
-from .border import options_of, source_of
-from .routing import steer
+from .routing import options_of, source_of, steer
 from .timed import keep_time
 
 logger = logging.getLogger(__name__)

@@ -11,8 +11,8 @@ from typing import Any
 
 from valkey.exceptions import ResponseError
 
-from .border import Client
 from .replies import text
+from .routing import Client
 
 # For each command, arguments with which it does nothing.
 _PROBES = (

@@ -1,9 +1,9 @@
 """A connection held for appends, which every message of every agent waits for.
 
 `execute_command` takes a connection out of the pool, looks whether it is still good, wraps it in retries and puts it
-back, with every command. A line does so once for a burst of them. It is only for a client of which nobody could tell
-the difference: an ordinary `valkey.Valkey` with an ordinary pool, not traced, with no retries of its own. Any other is
-called as ever. See docs/adr/0012.
+back, with every command. A pinned connection does so once for a burst of them. It is only for a client of which nobody
+could tell the difference: an ordinary `valkey.Valkey` with an ordinary pool, not traced, with no retries of its own.
+Any other is called as ever. See docs/adr/0012.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from weakref import WeakKeyDictionary, ref
 import valkey
 from valkey.exceptions import ConnectionError, ReadOnlyError, ResponseError
 
-from .border import Client
+from .routing import Client
 from .timed import closed_meanwhile, driver_class
 
 # valkey-py calls itself typed, but much of it is not.
@@ -32,10 +32,10 @@ _CHANGES_CALLS = ("retry", "retry_on_timeout", "retry_on_error", "command_packer
 
 
 class PinnedConnection:
-    """One connection of a client's pool, shared by all lines to that pool; one caller at a time has it.
+    """One connection of a client's pool, shared by all who pin one of that pool; one caller at a time has it.
 
     Args:
-        client: Whose pool. To one that must not be bypassed there is no line: nothing is ever exchanged.
+        client: Whose pool. Of one that must not be bypassed none is pinned: nothing is ever exchanged.
 
     Attributes:
         client: The same.
@@ -53,7 +53,7 @@ class PinnedConnection:
             packed: The command as it goes over the wire.
 
         Returns:
-            The reply; None when the line cannot be had, and nothing was sent.
+            The reply; None when the connection cannot be had, and nothing was sent.
         """
         held = self._held
         if held is None or not _is_untouched(self.client, self._pool) or not held.lock.acquire(blocking=False):
@@ -63,7 +63,7 @@ class PinnedConnection:
         finally:
             held.lock.release()
 
-    def hang_up(self) -> None:
+    def release(self) -> None:
         """Give the connection back to the pool, unless somebody is using it; the next exchange takes one again."""
         if self._held is not None and self._held.lock.acquire(blocking=False):
             try:

@@ -7,11 +7,76 @@ go to their keys' node at once; valkey-py would ask a server which keys they hav
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any, Protocol, cast
+
+from valkey import ValkeyCluster
+from valkey import exceptions as driver
 
 from .timed import here
 
 _READ_ONLY_SCRIPTS = ("EVALSHA_RO", "EVAL_RO")
+# A node that moved its slots away says so; one that died, hangs or was cut off from the others cannot.
+_ELSEWHERE = (
+    driver.MovedError,
+    driver.ConnectionError,
+    driver.TimeoutError,
+    driver.ClusterDownError,
+    driver.ValkeyClusterException,
+)
+
+
+class Client(Protocol):
+    """The part of a sync valkey-py client this library uses; `valkey.Valkey` and `valkey.ValkeyCluster` have it."""
+
+    def execute_command(self, *args: Any, **options: Any) -> Any:
+        """Send a command and return its parsed reply."""
+
+    def pipeline(self, transaction: Any = None, shard_hint: Any = None) -> Any:
+        """Collect commands to send in one round trip."""
+
+    def close(self) -> None:
+        """Close its connections."""
+
+
+def source_of(client: Any) -> Any:
+    """Where a client takes connections from: its pool, or a cluster's node table; None if it does not tell."""
+    return getattr(client, "connection_pool", None) or getattr(client, "nodes_manager", None)
+
+
+def options_of(client: Any) -> dict[str, Any]:
+    """What the connections of a client are made with; nothing if it does not tell."""
+    options: dict[str, Any] = getattr(source_of(client), "connection_kwargs", {})
+    return options
+
+
+def primaries(client: Client) -> list[tuple[str, Client]]:
+    """Clients of the servers that hold data, by name: the client itself, or those of a cluster's primaries."""
+    if not isinstance(client, ValkeyCluster):
+        return [("", client)]
+    cluster: Any = client
+    nodes = sorted(cluster.get_primaries(), key=lambda node: str(node.name))
+    return [(node.name, cluster.get_valkey_connection(node)) for node in nodes]
+
+
+@contextmanager
+def connection_to(client: Client, key: str) -> Iterator[Client]:
+    """The client itself, or in a cluster the client of the node that serves the key now.
+
+    `WAIT` answers for the writes of its own connection only, and a cluster client cannot send it beside a script. After
+    an error that may mean that the slot has moved, the cluster is asked where its slots are, for whoever repeats it.
+    """
+    if not isinstance(client, ValkeyCluster):
+        yield client
+        return
+    cluster: Any = client
+    try:
+        yield cast(Client, cluster.get_valkey_connection(cluster.get_node_from_key(key)))
+    except _ELSEWHERE:
+        with suppress(driver.ValkeyError, driver.ValkeyClusterException):
+            cluster.nodes_manager.initialize()
+        raise
 
 
 def steer(cluster: Any) -> None:

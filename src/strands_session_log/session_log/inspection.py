@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from ..keys import Keyspace
 from ..scripts.roles import ROLES
-from ..server import Finding, ServerReport, advice, connect, inspect, release
-from ..server.border import with_retries
+from ..server import Finding, ServerReport, Store, advice, connect, release
 from ..snapshot.keys import KEY_FILE_VARIABLE, authenticator, keys_for
 from .log import DEFAULT_NAMESPACE
 
@@ -45,7 +45,7 @@ def inspect_server(url: str, namespace: str = DEFAULT_NAMESPACE, *, retry_for: f
     """
     client = connect(url)
     try:
-        report = with_retries(lambda: inspect(client, namespace, _ROLES), retry_for)
+        report = Store(client, Keyspace(namespace, 1), retry_for).report(_ROLES)
     finally:
         release(client)
     return ServerInspection(report, (*advice(report), _snapshots(url)))

@@ -18,7 +18,7 @@ from ..errors import (
     check_seconds,
     refuse_unknown,
 )
-from ..event_log import ANY, Durability, EventLog, Expected, Progress, Tombstone
+from ..event_log import ANY, EventLog, Expected, Progress, Tombstone
 from ..event_log.chained_batch import Position
 from ..event_log.namespace import open_namespace
 from ..event_log.points import resolve
@@ -28,8 +28,7 @@ from ..feed import FeedRetention
 from ..ids import START, EventId, Point
 from ..keys import check_namespace
 from ..replay import Replay, rewind, unanswered, write_successors
-from ..server import ServerReport, connect, inspect_all, release
-from ..server.border import Client, with_retries
+from ..server import Client, Durability, ServerReport, connect, release
 from ..snapshot import SnapshotKey, SnapshotSettings
 from ..snapshot.keys import authenticator, keys_for
 from ..state import SessionDiff, SessionState, diff
@@ -109,17 +108,16 @@ class SessionLog(NotCopied):
         check_flag("allow_eviction", allow_eviction)
         check_flag("verify_on_resume", verify_on_resume)
         sealing = authenticator(snapshot_key)
-        opened = open_namespace(client, namespace, partitions, retry_for, allow_eviction)
-        durability.check(opened.server)
-        self.client, self.namespace, self.verify_on_resume = client, namespace, verify_on_resume
-        self._owns_client = False
-        # For the packages of this library, too.
-        self._events = EventLog(client, opened.keyspace, durability, retry_for, feed)
+        store = open_namespace(client, namespace, partitions, retry_for, durability, allow_eviction)
+        self._owns_client, self.verify_on_resume = False, verify_on_resume
+        self.client = client
+        self.namespace = namespace
+        self._events = EventLog(store, feed)
         self._replay = Replay(self._events, snapshots, sealing)
         self._upkeep = Upkeep(self._events)
-        self._multiplexer = Multiplexer(client, namespace)
+        self._multiplexer = Multiplexer(store)
         # A tail waits for a server by itself, and for as long as it takes.
-        self._impatient = EventLog(client, opened.keyspace, retry_for=0)
+        self._impatient = EventLog(store.with_retry_for(0))
 
     @classmethod
     @refuse_unknown
@@ -237,7 +235,7 @@ class SessionLog(NotCopied):
         Raises:
             ServerUnavailableError: When one of them cannot be reached.
         """
-        return with_retries(lambda: inspect_all(self.client), self._events.retry_for)
+        return self._events.store.reports()
 
     def append(
         self,
@@ -684,7 +682,7 @@ class SessionLog(NotCopied):
 
     def groups(self) -> list[GroupStatus]:
         """How the subscriptions of this log stand: one line a group and partition, in their order."""
-        return subscription.groups(self._events.client, self._events.keyspace, self._events.retry_for)
+        return subscription.groups(self._events.store)
 
     def parked(self, group: str) -> ParkedEvents:
         """What a subscription gave up on: iterate over it, `replay` or `drop` it.
@@ -692,7 +690,7 @@ class SessionLog(NotCopied):
         Args:
             group: Its name.
         """
-        return ParkedEvents(self._events.client, self._events.keyspace, group, self._events.retry_for)
+        return ParkedEvents(self._events.store, group)
 
     def settle_gaps(self, group: str, how: GapResolution) -> list[Gap]:
         """Settle what is gone from the feed and was not delivered to a group, as every consumer of it is told.
@@ -708,10 +706,9 @@ class SessionLog(NotCopied):
         Raises:
             GroupNotFoundError: When there is no such group.
         """
-        where = self._events.client, self._events.keyspace
-        gaps = subscription.settle_gaps(*where, group, how, self._events.retry_for)
+        gaps = subscription.settle_gaps(self._events.store, group, how)
         if not gaps:
-            subscription.check_group(*where, group, self._events.retry_for)
+            subscription.check_group(self._events.store, group)
         return gaps
 
     def delete_group(self, group: str) -> None:
@@ -725,8 +722,7 @@ class SessionLog(NotCopied):
         Raises:
             GroupNotFoundError: When there is no such group.
         """
-        where = self._events.client, self._events.keyspace
-        if not subscription.delete_group(*where, group, self._events.retry_for):
+        if not subscription.delete_group(self._events.store, group):
             known = {one.group for one in self.groups()}
             raise GroupNotFoundError(group, sorted(known))
 

@@ -27,7 +27,7 @@ from ..lifecycle import AgentOutbox, Record, records_facts
 from ..lifecycle.agent_hooks import FACTS, GUARDS, listen_to_agent
 from ..lifecycle.compat import Handler, Writer
 from ..lifecycle.records import check_ids, data_of, have_tools, missing
-from ..server.border import Client
+from ..server import Client
 from ..session_log import DEFAULT_NAMESPACE, SessionLog, check_is_of
 from ..state import AgentState, SessionState
 from .errors import RestoreError, restoring, session_exceptions

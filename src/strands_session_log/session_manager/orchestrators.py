@@ -220,7 +220,7 @@ class Orchestrator:
             self._begun(source, self._fence)
         if self._all.records_facts:
             self._facts_of(source).prime(source)
-            for name in listen_to_nodes(source):
+            for name in list(listen_to_nodes(source, source.id)):
                 check_id("agent_id", name)
 
     def _restored(self, source: Any) -> None:

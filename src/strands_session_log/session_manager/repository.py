@@ -87,10 +87,7 @@ class LogRepository(SessionRepository):
     def create_agent(self, session_id: str, session_agent: SessionAgent, **kwargs: Any) -> None:
         """Create an agent, or replace its record; its messages stay."""
         check_ids(session_id, session_agent.agent_id)
-        self._write(
-            session_id,
-            [events.AgentCreated(data_of(session_agent), session_agent.agent_id, trace=current_traceparent())],
-        )
+        self._tell(session_id, events.AgentCreated, data_of(session_agent), session_agent.agent_id)
 
     def read_agent(self, session_id: str, agent_id: str, **kwargs: Any) -> SessionAgent | None:
         """Read an agent; None when there is none."""
@@ -110,7 +107,7 @@ class LogRepository(SessionRepository):
         if previous is None:
             raise missing(f"Agent {agent_id} in session {session_id}")
         session_agent.created_at = previous.created_at
-        self._write(session_id, [events.AgentUpdated(data_of(session_agent), agent_id, trace=current_traceparent())])
+        self._tell(session_id, events.AgentUpdated, data_of(session_agent), agent_id)
 
     def create_message(self, session_id: str, agent_id: str, session_message: SessionMessage, **kwargs: Any) -> None:
         """Create a message at an index that has none; an index beyond the next is accepted.
@@ -120,7 +117,7 @@ class LogRepository(SessionRepository):
         """
         check_message_id(session_message.message_id)
         check_ids(session_id, agent_id)
-        self._write(session_id, [events.MessageAdded(data_of(session_message), agent_id, trace=current_traceparent())])
+        self._tell(session_id, events.MessageAdded, data_of(session_message), agent_id)
 
     def read_message(self, session_id: str, agent_id: str, message_id: int, **kwargs: Any) -> SessionMessage | None:
         """Read a message; None when there is none."""
@@ -142,11 +139,10 @@ class LogRepository(SessionRepository):
         if previous is None:
             raise missing(f"Message {message_id}")
         session_message.created_at = previous.created_at
-        trace = current_traceparent()
         if session_message.redact_message is None:
-            self._write(session_id, [events.MessageUpdated(data_of(session_message), agent_id, trace=trace)])
+            self._tell(session_id, events.MessageUpdated, data_of(session_message), agent_id)
             return
-        self._write(session_id, [events.MessageRedacted(redacted(session_message), agent_id, trace=trace)])
+        self._tell(session_id, events.MessageRedacted, redacted(session_message), agent_id)
         first = partial(self._redacted, session_id)
         with session_exceptions:
             erase_original(self.log._events, session_id, agent_id, message_id, first=first)
@@ -196,6 +192,9 @@ class LogRepository(SessionRepository):
 
     def _agent(self, session_id: str, agent_id: str) -> AgentState:
         return self._state(session_id).agents.get(agent_id) or AgentState(agent_id)
+
+    def _tell(self, session_id: str, kind: type[events.Known], data: dict[str, Any], agent_id: str) -> None:
+        self._write(session_id, [kind(data, agent_id, trace=current_traceparent())])
 
     def _redacted(self, session_id: str, found: Sought) -> None:
         """Something is about to be erased: what agents, graphs and swarms resume with is written without it."""

@@ -1,4 +1,4 @@
-"""The cached snapshot: states as bytes, and back. Pure: where the bytes are kept is not known here.
+"""The cached snapshot: states as bytes, and back; and where these are kept (`store`).
 
 A snapshot is a cache: it may vanish, be stale, or be damaged at any time without changing what a reader sees. It keeps
 what the agents hold, so that they resume at once, at a few points of the session's history; what else was said is read

@@ -1,9 +1,9 @@
 """Consumers of one group, which share the work of following all sessions."""
 
+from ..scripts.protocol import Gap
 from .deliveries import Deliveries, SyncDeliveries
 from .delivery import Delivery, SyncDelivery
 from .parked import ParkedEvent, ParkedEvents
-from .protocol import Gap
 from .running import Handler
 from .status import GapResolution, GroupStatus, check_group, delete_group, groups, settle_gaps
 from .subscriber import Subscriber

@@ -12,12 +12,12 @@ from functools import partial
 
 from ..concurrency import WorkerThread
 from ..errors import ServerRefusedError, ServerUnavailableError
-from ..server.border import is_transient
-from ..server.outage import Outage
+from ..scripts.protocol import Disposition, SettleReply, SettleRequest
+from ..server import Outage, is_transient
 from .counters import Counters
 from .delivery import BaseDelivery
 from .failure import Failure
-from .group import Disposition, Group, SettleReply, SettleRequest
+from .group import Group
 from .settlements import MOST_VERDICTS, Settlement, SettlementBatch, batches
 
 logger = logging.getLogger(__name__)

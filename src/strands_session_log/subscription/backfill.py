@@ -19,15 +19,14 @@ from ..errors import SessionLogError
 from ..event_log import EventLog
 from ..feed import Envelope
 from ..ids import EventId
-from ..server.border import is_transient
-from ..server.outage import Outage
+from ..scripts.protocol import Gap
+from ..server import Outage, is_transient
 from .backfill_source import BackfillItem
 from .backfill_task import BackfillTask
 from .counters import Counters
 from .delivery import BaseDelivery
 from .failure import NONE, Failure
 from .group import Group
-from .protocol import Gap
 
 _FOREVER = float("inf")
 

@@ -12,11 +12,11 @@ from ..errors import CorruptEntryError, LogForkedError, ServerRefusedError, Serv
 from ..event_log import EventLog
 from ..feed import Envelope, FeedId
 from ..ids import EventId, check_id
-from ..server.replies import pairs
+from ..scripts.protocol import Cursor, is_stream_id
+from ..server import pairs
 from .delivery import BaseDelivery
 from .group import Group
 from .parked import parked_envelope
-from .protocol import Cursor, is_stream_id
 
 logger = logging.getLogger(__name__)
 
@@ -120,16 +120,16 @@ class _Parked:
 
     def _page(self) -> Sequence[tuple[bytes, bytes | float]]:
         limits = (self._last, "+inf", "BYSCORE", "LIMIT", 0, _PAGE, "WITHSCORES")
-        return pairs(self._group.command(b"ZRANGE", self._keys.replay, *limits))
+        return pairs(self._group.store.command(b"ZRANGE", self._keys.replay, *limits))
 
     def _read(self, member: bytes) -> BackfillItem | None:
         if not is_stream_id(member):
             logger.warning("group=<%s>, member=<%r> | not tried again, it is no parked entry", self._keys.group, member)
-            self._group.command(b"ZREM", self._keys.replay, member)
+            self._group.store.command(b"ZREM", self._keys.replay, member)
             return None
         id_ = member.decode()
         try:
-            if found := self._group.command(b"XRANGE", self._keys.parked, id_, id_):
+            if found := self._group.store.command(b"XRANGE", self._keys.parked, id_, id_):
                 return self._item(id_, found[0][1])
             self._missing.append(id_)
         except CorruptEntryError as error:
@@ -198,7 +198,7 @@ def _sessions(events: EventLog, group: Group, partition: int, kind: str, cursor:
 def _listed(events: EventLog, group: Group, partition: int, least: int) -> list[str]:
     """The sessions of a partition; what is none, somebody else has written there."""
     found: list[str] = []
-    for line in group.command(b"ZRANGE", events.keyspace.sessions(partition), least, "+inf", "BYSCORE"):
+    for line in group.store.command(b"ZRANGE", events.keyspace.sessions(partition), least, "+inf", "BYSCORE"):
         try:
             found.append(check_id("session_id", line.decode()))
         except ValueError as error:

@@ -7,18 +7,17 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
-from typing import Any
 
 from ..errors import SessionLogError
 from ..event_log import EventLog
 from ..feed import Envelope
-from ..server.replies import number
+from ..scripts.protocol import BackfillPark, BackfillReport, parse_cursor
+from ..server import number
 from .backfill_source import BackfillItem, BackfillSource, history, parked
 from .counters import Counters
 from .delivery import BaseDelivery
 from .failure import Failure
 from .group import Group
-from .protocol import parse_cursor
 
 logger = logging.getLogger(__name__)
 
@@ -71,7 +70,7 @@ class BackfillTask:
     ) -> BackfillTask:
         """Go on where the backfill stands; `rejected` is told of what cannot be delivered."""
         keys = group.keyspace.group(partition, group.settings.group)
-        cursor, created = group.command(b"HMGET", keys.group, "backfill_cursor", "created")
+        cursor, created = group.store.command(b"HMGET", keys.group, "backfill_cursor", "created")
         tries = group.attempt_backfill(partition)
         if kind == "replay":
             return cls(group, partition, kind, parked(group, partition), tries, rejected)
@@ -89,7 +88,7 @@ class BackfillTask:
         if time.monotonic() <= self.held_until:
             return True
         keys = self._group.keyspace.group(self._partition, self._settings.group)
-        (cursor,) = self._group.command(b"HMGET", keys.group, "backfill_cursor")
+        (cursor,) = self._group.store.command(b"HMGET", keys.group, "backfill_cursor")
         return self.kind != "replay" and (cursor or b"") == self._known_cursor
 
     @property
@@ -197,24 +196,23 @@ class BackfillTask:
             is_due = time.monotonic() - self._saved_at >= _SAVE_EVERY or self._tries >= 2 or self._waiting or is_much
             if not (is_done or leave or is_due):
                 return True, False
-            arguments = self._told("" if is_much else self._cursor, is_done, "" if is_much else leave)
-            told, waiting = self._parked[:_TOLD_AT_ONCE], [] if is_much else self._waiting
-            parked, sessions = len(told), [item.envelope.session_id for item, failure in told if failure.text]
+            report = self._report("" if is_much else self._cursor, is_done, "" if is_much else leave)
+            waiting = [] if is_much else self._waiting
             self._waiting = self._waiting if is_much else []
         try:
-            kept = self._group.work(self._partition, arguments, sessions)
+            kept = self._group.report_backfill(self._partition, report)
         except SessionLogError:
             with self._lock:
                 self._waiting += waiting
             raise
-        counters.add(parked=parked)
+        counters.add(parked=len(report.parked))
         with self._lock:
             # What was said meanwhile is told the next time.
-            del self._parked[:parked]
-            del self._replayed[: len(arguments[5].split())]
-            del self._unreadable[: len(arguments[6].split())]
-            self._known_cursor = arguments[3].encode() if kept and arguments[3] else self._known_cursor
-            self._cursor = "" if self._cursor == arguments[3] else self._cursor
+            del self._parked[: len(report.parked)]
+            del self._replayed[: len(report.settled)]
+            del self._unreadable[: len(report.staying)]
+            self._known_cursor = report.cursor.encode() if kept and report.cursor else self._known_cursor
+            self._cursor = "" if self._cursor == report.cursor else self._cursor
             self._saved_at = time.monotonic()
         _answer(waiting, kept)
         return kept and not is_done, kept and is_much
@@ -303,15 +301,16 @@ class BackfillTask:
             self._cursor = self._items[count - 1].cursor
             del self._items[:count]
 
-    def _told(self, cursor: str, is_done: bool, leave: str) -> list[Any]:
-        what = "done" if is_done and self.kind != "replay" else leave
-        lease = 0 if leave else self._settings.claim_after_ms
-        arguments: list[Any] = [self._settings.consumer, lease, self.kind, cursor, what]
-        arguments += [" ".join(one[:_TOLD_AT_ONCE]) for one in (self._replayed, self._unreadable)]
-        arguments.append(self._settings.group)
-        for item, failure in self._parked[:_TOLD_AT_ONCE]:
-            arguments += (*_fields(item, failure.error), failure.text)
-        return arguments
+    def _report(self, cursor: str, is_done: bool, leave: str) -> BackfillReport:
+        return BackfillReport(
+            self.kind,
+            cursor,
+            "done" if is_done and self.kind != "replay" else leave,
+            self._replayed[:_TOLD_AT_ONCE],
+            self._unreadable[:_TOLD_AT_ONCE],
+            [_parked(item, failure) for item, failure in self._parked[:_TOLD_AT_ONCE]],
+            leaves=bool(leave),
+        )
 
     def _park(self, item: BackfillItem, failure: Failure) -> None:
         item.delivery, item.is_settled = None, True
@@ -324,9 +323,7 @@ def _answer(waiting: Sequence[Future[bool]], kept: bool) -> None:
             future.set_result(kept)
 
 
-def _fields(item: BackfillItem, error: str) -> list[Any]:
+def _parked(item: BackfillItem, failure: Failure) -> BackfillPark:
     one = item.envelope
-    return [
-        *("session", one.session_id, "id", str(one.id), "type", one.type, "agent", one.agent, "link", one.link),
-        *("facts", one.facts_json, "feed_id", one.feed_id.stream_id, "attempts", item.attempts, "error", error),
-    ]
+    place = (one.session_id, str(one.id), one.type, one.agent, one.link, one.facts_json, one.feed_id.stream_id)
+    return BackfillPark(*place, item.attempts, *failure)

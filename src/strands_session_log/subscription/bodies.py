@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from functools import partial
 from typing import NamedTuple, TypeAlias
 
 from ..codec import RawEntry
 from ..errors import EnvelopeMismatchError, ServerRefusedError, ServerUnavailableError
-from ..event_log.connection import connection_to
 from ..ids import EventId
-from ..keys import Keyspace
-from ..server.border import Client, told_apart, with_retries
+from ..server import Store
 from .delivery import BaseDelivery
 
 _MOST = 500
@@ -46,14 +43,11 @@ class Bodies:
     """Fetches content.
 
     Args:
-        client: Any sync client.
-        keyspace: How the namespace is laid out.
-        retry_for: For how many seconds a server that is away is waited for.
+        store: Where it is.
     """
 
-    def __init__(self, client: Client, keyspace: Keyspace, retry_for: float) -> None:
-        self._client, self._keyspace, self._retry_for = client, keyspace, retry_for
-        self._most = _MOST
+    def __init__(self, store: Store) -> None:
+        self._store, self._most = store, _MOST
 
     def add_to(self, deliveries: Iterable[BaseDelivery]) -> list[Rejected]:
         """Give deliveries of one partition the content of their events; those whose session is gone stay without.
@@ -114,16 +108,12 @@ class Bodies:
 
     def _read(self, ranges: Sequence[_Range]) -> list[Sequence[RawEntry] | ServerRefusedError]:
         """Entries of streams; of a key that is no stream, that error."""
-        return with_retries(partial(self._ask, ranges), self._retry_for)
-
-    def _ask(self, ranges: Sequence[_Range]) -> list[Sequence[RawEntry] | ServerRefusedError]:
-        keys = [self._keyspace.session(session_id).events for session_id, *_ in ranges]
-        with connection_to(self._client, keys[0]) as node:
-            pipeline = node.pipeline(transaction=False)
-            for key, (_, start, end, count) in zip(keys, ranges, strict=True):
-                # The name as bytes: the driver then leaves the reply as it comes.
-                pipeline.execute_command(b"XRANGE", key, start, end, "COUNT", count, NEVER_DECODE=True)
-            return told_apart(pipeline.execute(raise_on_error=False))
+        keys = self._store.keyspace
+        commands = [
+            (b"XRANGE", keys.session(session_id).events, start, end, "COUNT", count)
+            for session_id, start, end, count in ranges
+        ]
+        return self._store.pipeline(commands, is_lenient=True)
 
 
 def _is_of_this_life(id_: EventId, first: RawEntry) -> bool:

@@ -10,14 +10,12 @@ from functools import partial
 from itertools import cycle
 from typing import TYPE_CHECKING
 
-from valkey import ValkeyCluster
-
 from ..concurrency import Channel, ProcessBound
 from ..errors import FeedGapError, SessionLogError
 from ..events import selector
 from ..feed import Envelope, FeedId
-from ..server.border import is_transient, options_of
-from ..server.outage import Outage
+from ..scripts.protocol import FeedEntry, Gap
+from ..server import Outage, Store, is_transient
 from .acknowledger import Acknowledger
 from .assignment import PartitionAssignment
 from .backfill import Backfill
@@ -29,7 +27,6 @@ from .failure import Failure
 from .fetcher import Fetcher
 from .group import Group
 from .ordered_channel import OrderedChannel
-from .protocol import FeedEntry, Gap
 from .settings import SubscriptionSettings
 
 if TYPE_CHECKING:
@@ -66,8 +63,8 @@ class Consumer:
         self.channel: Channel[BaseDelivery] = Channel() if self._ordered is None else self._ordered
         self._kind, self._wanted = kind, selector(settings.types, settings.agent)
         self._all = settings.types is None and settings.agent is None
-        self._bodies = Bodies(events.client, events.keyspace, events.retry_for) if settings.bodies else None
-        group = Group(events.client, events.keyspace, settings, events.retry_for)
+        self._bodies = Bodies(events.store) if settings.bodies else None
+        group = Group(events.store, settings)
         self._outage = Outage("subscriber", f"{settings.group}/{settings.consumer}")
         self._acknowledger = Acknowledger(
             group, self.counters, self.end, self._settled, self._chores, self.channel.release, self._outage
@@ -80,7 +77,7 @@ class Consumer:
         with suppress(SessionLogError):
             # Whoever leaves at once has begun in all partitions. What fails here, the intakes meet again.
             group.begin()
-        lanes = _lanes(events.client, events.keyspace.partitions)
+        lanes = _lanes(events.store)
         room = Credits(settings.most_in_flight, settings.least_room, lambda: self._acknowledger.in_flight)
         take = partial(
             Fetcher,
@@ -266,11 +263,11 @@ class Consumer:
             fetcher.try_again(partition, seconds)
 
 
-def _lanes(client: object, partitions: int) -> list[list[int]]:
+def _lanes(store: Store) -> list[list[int]]:
     """Which partitions a thread serves: one for all, but a cluster is read slot by slot."""
     # Each thread holds a connection while it waits; one is left for what is settled, and one for the user.
-    most = max(1, (options_of(client).get("max_connections") or _LANES) - 2)
-    count = min(_LANES, partitions, most) if isinstance(client, ValkeyCluster) else 1
+    most, partitions = max(1, (store.max_connections or _LANES) - 2), store.keyspace.partitions
+    count = min(_LANES, partitions, most) if store.is_cluster else 1
     return [list(range(number, partitions, count)) for number in range(count)]
 
 

@@ -10,22 +10,19 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Protocol
 
-from valkey import ValkeyCluster
-
 from ..concurrency import Backoff, WorkerThread
 from ..errors import FeedGapError, LogForkedError, ServerRefusedError, ServerUnavailableError
 from ..feed import FeedId, replaced
-from ..server.border import is_transient
-from ..server.outage import Outage
+from ..scripts.protocol import FeedEntry, FetchReply, FetchRequest, Gap
+from ..server import Outage, is_transient
 from .acknowledger import Acknowledger
 from .assignment import PartitionAssignment
 from .counters import Counters
 from .credits import Credits
 from .delivery import BaseDelivery
-from .group import FetchRequest, Group
+from .group import Group
 from .notifier import FeedNotifier
 from .partition import AGAIN_AT_ONCE, PartitionState
-from .protocol import FeedEntry, FetchReply, Gap
 
 logger = logging.getLogger(__name__)
 
@@ -116,8 +113,8 @@ class Fetcher:
         self._outage = outage
         self._settings, self._assignment, self._credits = group.settings, assignment, room
         self._places = {partition: PartitionState(partition, group.settings) for partition in partitions}
-        self._reads_singly = isinstance(group.client, ValkeyCluster)
-        self._notifier = FeedNotifier(group.client, group.keyspace)
+        self._reads_singly = group.store.is_cluster
+        self._notifier = FeedNotifier(group.impatient)
         self._stopping, self._listening, self._nudged = (threading.Event() for _ in range(3))
         self._backoff = Backoff(0.02, _MAX_PAUSE)
         # Given, and not handed over: what that takes may be refused for now, however often it is tried.

@@ -6,21 +6,18 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import partial
 from typing import Any
 
 from ..codec import RawEntry, fields_of
 from ..errors import CorruptEntryError, ParkedNotFoundError, ServerRefusedError
-from ..event_log.connection import connection_to
 from ..event_log.diagnosis import CURES, naming
 from ..feed import FIELDS, Envelope, FeedId, envelope
 from ..ids import EventId
 from ..keys import GroupKeys, Keyspace
-from ..scripts import GROUP_PARKED
-from ..server.border import Client, with_retries
-from ..server.replies import number
+from ..scripts import groups
+from ..scripts.protocol import is_stream_id
+from ..server import Store, number
 from .failure import whole
-from .protocol import is_stream_id
 
 _PAGE = 500
 """How many are read, or told of, at once."""
@@ -90,14 +87,12 @@ class ParkedEvents:
     """What a group gave up on, in all partitions.
 
     Args:
-        client: Any sync client.
-        keyspace: How the namespace is laid out.
+        store: Where they are.
         group: The group.
-        retry_for: For how many seconds a server that is away is waited for.
     """
 
-    def __init__(self, client: Client, keyspace: Keyspace, group: str, retry_for: float) -> None:
-        self._client, self._keyspace, self._group, self._retry_for = client, keyspace, group, retry_for
+    def __init__(self, store: Store, group: str) -> None:
+        self._store, self._keyspace, self._group = store, store.keyspace, group
 
     def __iter__(self) -> Iterator[ParkedEvent]:
         """All of them, those of a partition in the order in which they were parked."""
@@ -153,11 +148,8 @@ class ParkedEvents:
 
     def _tell(self, how: str, partition: int, ids: Sequence[str]) -> int:
         keys = self._keys(partition)
-        with naming(self._client, {keys.replay: _KINDS[b"ZMSCORE"], keys.parked: _KINDS[b"XRANGE"]}):
-            of_group = [keys.parked, keys.replay, keys.texts]
-            return int(
-                with_retries(partial(GROUP_PARKED, self._client, of_group, [how, self._group, *ids]), self._retry_for)
-            )
+        with naming(self._store, {keys.replay: _KINDS[b"ZMSCORE"], keys.parked: _KINDS[b"XRANGE"]}):
+            return groups.settle_parked(self._store, self._group, partition, how, ids)
 
     def _found(self, how: str, parked_ids: Iterable[str]) -> dict[int, list[str]]:
         """The ids of their entries, by partition."""
@@ -171,25 +163,14 @@ class ParkedEvents:
         return found
 
     def _check(self, how: str, partition: int, ids: Sequence[str]) -> None:
-        for stream_id, entries in zip(ids, self._entries(partition, ids), strict=True):
+        key = self._keys(partition).parked
+        found = self._store.pipeline([(b"XRANGE", key, id_, id_) for id_ in ids])
+        for stream_id, entries in zip(ids, found, strict=True):
             parked_id = f"{partition}:{stream_id}"
             if not entries:
                 raise ParkedNotFoundError(self._group, parked_id)
             if how == "replay" and not ParkedEvent.parse(self._keyspace, partition, entries[0]).session_id:
                 raise CorruptEntryError(parked_id, "another program wrote it to the feed, it can only be dropped")
-
-    def _entries(self, partition: int, ids: Sequence[str]) -> list[Any]:
-        key = self._keys(partition).parked
-
-        def read() -> list[Any]:
-            with connection_to(self._client, key) as node:
-                pipeline = node.pipeline(transaction=False)
-                for id_ in ids:
-                    # The name as bytes: the driver then leaves the reply as it comes.
-                    pipeline.execute_command(b"XRANGE", key, id_, id_, NEVER_DECODE=True)
-                return list(pipeline.execute())
-
-        return with_retries(read, self._retry_for)
 
     def _texts(self, partition: int, page: Sequence[RawEntry]) -> Sequence[bytes | None]:
         """What handlers said of them; where that is no hash, nothing."""
@@ -218,12 +199,8 @@ class ParkedEvents:
         return self._keyspace.group(partition, self._group)
 
     def _command(self, name: bytes, key: str, *arguments: Any) -> Any:
-        def send() -> Any:
-            with connection_to(self._client, key) as node:
-                return node.execute_command(name, key, *arguments, NEVER_DECODE=True)
-
-        with naming(self._client, {key: _KINDS[name]}):
-            return with_retries(send, self._retry_for)
+        with naming(self._store, {key: _KINDS[name]}):
+            return self._store.command(name, key, *arguments)
 
 
 def _pages(ids: Sequence[str]) -> Iterator[Sequence[str]]:

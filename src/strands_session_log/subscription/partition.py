@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..concurrency import spread
-from ..feed import FeedId
-from .group import FetchRequest
-from .protocol import FeedEntry, FetchReply, Gap
+from ..feed import FeedId, link_of
+from ..scripts.protocol import FeedEntry, FetchReply, FetchRequest, Gap
 from .settings import SubscriptionSettings
 
 _COMPARE_EVERY = 2.0
@@ -59,7 +58,7 @@ class PartitionState:
 
     def request(self, most: int, now: float, suspects: bool) -> FetchRequest:
         """What to ask for."""
-        known = (self.last.id.decode(), self.last.link) if self.last else ("", b"")
+        known = (self.last.id.decode(), link_of(self.last.fields)) if self.last else ("", b"")
         return FetchRequest(self.partition, most, self.may_claim(now), suspects, known, self.own, self._is_begun)
 
     def may_claim(self, now: float) -> bool:

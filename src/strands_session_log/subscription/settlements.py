@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 
+from ..scripts.protocol import Disposition, SettleReply, SettleRequest
 from .delivery import BaseDelivery
 from .failure import NONE, Failure
-from .group import Disposition, SettleReply, SettleRequest
 
 MOST_ACKS, MOST_VERDICTS = 500, 100
 """Of how many deliveries the server is told in one call."""

@@ -10,11 +10,10 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 from ..errors import GroupNotFoundError, InvalidIdError, ServerRefusedError
 from ..event_log.diagnosis import CURES, naming
 from ..ids import check_id
-from ..keys import GroupKeys, Keyspace
-from ..scripts import GROUP_DELETE, GROUP_GAP, GROUP_STATUS
-from ..server.border import Client, told_apart, with_retries
-from ..server.replies import number
-from .protocol import Gap, is_stream_id, parse_backfill, parse_gap
+from ..keys import GroupKeys
+from ..scripts import groups as scripts
+from ..scripts.protocol import FeedStatus, Gap, is_stream_id, parse_backfill, parse_gap
+from ..server import Argument, Store, number
 
 GapResolution: TypeAlias = Literal["catch_up", "skip"]
 """How a gap is settled: what is missing is read from the sessions, or skipped."""
@@ -71,51 +70,42 @@ _FIELDS = ("redeliveries", "abandoned", "checkpoint", "gap", "backfill", "last_r
 _NOTHING = (None,) * len(_FIELDS)
 
 
-def groups(client: Client, keyspace: Keyspace, retry_for: float) -> list[GroupStatus]:
+def groups(store: Store) -> list[GroupStatus]:
     """All groups in all partitions, in two round trips; see `GroupStatus.problem` for what is broken in one.
 
     Raises:
         ServerRefusedError: When it is not even known of which groups.
     """
-    calls: list[tuple[list[str], list[str]]] = [
-        ([keyspace.feed(partition)], []) for partition in range(keyspace.partitions)
-    ]
-    feeds = with_retries(lambda: told_apart(GROUP_STATUS.each(client, calls)), retry_for)
-    with naming(client, {keyspace.feed(partition): ("stream", CURES["feed"]) for partition in range(len(feeds))}):
+    keyspace, feeds = store.keyspace, scripts.status(store)
+    with naming(store, {keyspace.feed(partition): ("stream", CURES["feed"]) for partition in range(len(feeds))}):
         rows = _rows_of(feeds)
     keys = [keyspace.group(row.partition, row.group) if row.is_ours else None for row in rows]
-    notes = with_retries(lambda: _notes(client, keys, rows), retry_for)
+    notes = _notes(store, keys, rows)
     statuses = (_status(row, *note) for row, note in zip(rows, notes, strict=True))
     return sorted(statuses, key=lambda status: (status.group, status.partition))
 
 
-def settle_gaps(
-    client: Client, keyspace: Keyspace, group: str, how: GapResolution, retry_for: float, partitions: Sequence[int] = ()
-) -> list[Gap]:
+def settle_gaps(store: Store, group: str, how: GapResolution, partitions: Sequence[int] = ()) -> list[Gap]:
     """Settle what a group lacks, in some partitions or in all; see `SessionLog.settle_gaps`."""
-    places = partitions or range(keyspace.partitions)
-    keys = [keyspace.group(partition, group) for partition in places]
-    calls = [([one.group, one.feed], [how]) for one in keys]
-    with naming(client, {one.group: ("hash", CURES["group"]) for one in keys}):
-        replies = with_retries(lambda: GROUP_GAP.many(client, calls), retry_for)
-    gaps = [parse_gap(partition, reply) for partition, reply in zip(places, replies, strict=True)]
-    return [gap for gap in gaps if gap]
+    places = partitions or range(store.keyspace.partitions)
+    keys = [store.keyspace.group(partition, group).group for partition in places]
+    with naming(store, dict.fromkeys(keys, ("hash", CURES["group"]))):
+        return scripts.settle_gaps(store, group, how, places)
 
 
-def check_group(client: Client, keyspace: Keyspace, group: str, retry_for: float) -> None:
+def check_group(store: Store, group: str) -> None:
     """Make sure that there is such a group.
 
     Raises:
         GroupNotFoundError: When there is none.
     """
-    if group not in (known := {one.group for one in groups(client, keyspace, retry_for)}):
+    if group not in (known := {one.group for one in groups(store)}):
         raise GroupNotFoundError(group, sorted(known))
 
 
-def delete_group(client: Client, keyspace: Keyspace, group: str, retry_for: float) -> bool:
+def delete_group(store: Store, group: str) -> bool:
     """Remove a group and all that it keeps; false when there was nothing of it."""
-    calls = [(keyspace.group(partition, group), [group]) for partition in range(keyspace.partitions)]
-    return any(with_retries(lambda: GROUP_DELETE.many(client, calls), retry_for))
+    return scripts.delete(store, group)
 
 
 class _Row(NamedTuple):
@@ -138,10 +128,10 @@ class _Row(NamedTuple):
             return False
 
 
-def _rows_of(feeds: Sequence[Any]) -> list[_Row]:
+def _rows_of(feeds: Sequence[FeedStatus | ServerRefusedError]) -> list[_Row]:
     """Of a feed that is broken, those are told of that other partitions know."""
     broken = {partition: reply for partition, reply in enumerate(feeds) if isinstance(reply, ServerRefusedError)}
-    sound = [(partition, reply) for partition, reply in enumerate(feeds) if partition not in broken]
+    sound = [(partition, reply) for partition, reply in enumerate(feeds) if isinstance(reply, FeedStatus)]
     rows = [row for partition, reply in sound for row in _rows(partition, reply)]
     if broken and not rows:
         raise next(iter(broken.values()))
@@ -149,17 +139,16 @@ def _rows_of(feeds: Sequence[Any]) -> list[_Row]:
     return rows + [_Row(name, at, problem=f"feed: {error.reason}") for at, error in broken.items() for name in names]
 
 
-def _rows(partition: int, reply: Any) -> Iterator[_Row]:
-    now, last, _, flat = reply
-    now = now or max(round(time.time() * 1000), int(last.partition(b"-")[0]))
-    for at in range(0, len(flat), 6):
-        name, delivered, pending, least, first, consumers = flat[at : at + 6]
+def _rows(partition: int, feed: FeedStatus) -> Iterator[_Row]:
+    last = feed.last
+    now = feed.now_ms or max(round(time.time() * 1000), int(last.partition(b"-")[0]))
+    for name, delivered, pending, least, first, consumers in feed.groups:
         # Somebody else may have written the last under any number; what is there was not delivered.
         behind = max(1, _sequence(last) - _sequence(delivered)) if first else 0
         oldest = min((int(id_.partition(b"-")[0]) for id_ in (least, first) if id_), default=now)
         yield _Row(
             *(_name(name), partition, behind, max(0, now - oldest) / 1000, pending),
-            *(delivered.decode(), list(zip(consumers[::2], consumers[1::2], strict=True)), now),
+            *(delivered.decode(), consumers, now),
         )
 
 
@@ -168,19 +157,18 @@ def _name(text: bytes) -> str:
     return text.decode("utf-8", "replace")
 
 
-def _notes(client: Client, keys: Sequence[GroupKeys | None], rows: Sequence[_Row]) -> list[tuple[Any, Any, Any]]:
+def _notes(store: Store, keys: Sequence[GroupKeys | None], rows: Sequence[_Row]) -> list[tuple[Any, Any, Any]]:
     """What the hash of each group says, how much it has parked, and how much of that is to be tried again.
 
     An error stands in place of what is broken.
     """
-    pipeline, ours = client.pipeline(transaction=False), [one for one in keys if one]
+    commands = list[Sequence[Argument]]()
     for one, row in zip(keys, rows, strict=True):
         if one:
             heartbeats = [_HEARTBEAT + name for name, _ in row.consumers]
-            pipeline.execute_command("HMGET", one.group, *_FIELDS, *heartbeats, NEVER_DECODE=True)
-            pipeline.execute_command("XLEN", one.parked)
-            pipeline.execute_command("ZCARD", one.replay)
-    replies = iter(told_apart(pipeline.execute(raise_on_error=False)) if ours else ())
+            commands.append(("HMGET", one.group, *_FIELDS, *heartbeats))
+            commands += (("XLEN", one.parked), ("ZCARD", one.replay))
+    replies = iter(store.pipeline(commands, is_lenient=True))
     return [(next(replies), next(replies), next(replies)) if one else (_NOTHING, 0, 0) for one in keys]
 
 

@@ -11,11 +11,8 @@ from ..codec import RawEntry
 from ..concurrency import WorkerThread
 from ..errors import ServerRefusedError, SessionLogError
 from ..errors.quoting import frames_of
-from ..event_log.connection import connection_to
 from ..event_log.reader import size_of
-from ..server.border import Client, is_transient, with_retries
-from ..server.outage import Outage
-from .blocking import BlockingConnection
+from ..server import BlockingConnection, Outage, Store, is_transient
 from .cursor import CursorState, StreamCursor
 
 logger = logging.getLogger(__name__)
@@ -28,7 +25,7 @@ class BlockingReader:
     """Waits for what comes in the streams of one slot, in a thread that is there only while there are some.
 
     Args:
-        client: The client.
+        store: Where the streams are; one attempt is made.
         key: One key of the slot.
         hand_back: Takes a cursor that has to read by itself before it can wait again.
         outage: Told that the server is waited for.
@@ -38,9 +35,9 @@ class BlockingReader:
     """
 
     def __init__(
-        self, client: Client, key: str, hand_back: Callable[[StreamCursor[Any]], object], outage: Outage
+        self, store: Store, key: str, hand_back: Callable[[StreamCursor[Any]], object], outage: Outage
     ) -> None:
-        self._client, self._key, self._hand_back, self._outage = client, key, hand_back, outage
+        self._store, self._key, self._hand_back, self._outage = store.with_retry_for(0), key, hand_back, outage
         self.pages: Hashable = (self, "pages")
         self._lock, self._stopped = Lock(), Event()
         self._live: dict[StreamCursor[Any], None] = {}
@@ -88,7 +85,7 @@ class BlockingReader:
     def _run(self) -> None:
         while not self._has_nothing_to_do():
             try:
-                with_retries(self._serve, 0)
+                self._store.retrying(self._serve)
             except Exception as error:
                 if is_transient(error):
                     # It may come back with another history: before they wait again, all look where they stand.
@@ -111,7 +108,7 @@ class BlockingReader:
 
     def _serve(self) -> None:
         """Read until nobody waits any more."""
-        with connection_to(self._client, self._key) as node, BlockingConnection(node) as connection:
+        with self._store.blocking_connection(self._key) as connection:
             self._connection = connection
             try:
                 while asked := self._ask():

@@ -6,19 +6,15 @@ import logging
 import time
 from collections.abc import Collection, Iterable, Sequence
 from contextlib import suppress
-from functools import partial
 from queue import Empty, SimpleQueue
 from threading import Event, Lock
 from typing import Any
 
-from valkey import ValkeyCluster
-
 from ..codec import RawEntry
 from ..concurrency import WorkerThread
-from ..errors import SessionLogError
+from ..errors import ServerRefusedError, SessionLogError
 from ..errors.quoting import frames_of
-from ..server.border import ANSWERED_WITHIN, Client, is_transient, with_retries
-from ..server.outage import Outage
+from ..server import ANSWERED_WITHIN, Outage, Store, is_transient
 from .blocking_reader import BlockingReader
 from .cursor import CursorState, StreamCursor
 
@@ -35,12 +31,13 @@ class CatchUpReader:
     """See `multiplexer`; begins with the first cursor and ends for good once there are none.
 
     Args:
-        client: The client.
-        name: What is followed, for the log.
+        store: Where the streams are.
     """
 
-    def __init__(self, client: Client, name: str) -> None:
-        self._client, self._outage = client, Outage("tail", name)
+    def __init__(self, store: Store) -> None:
+        # Who follows waits for a server by itself, and for as long as it takes.
+        self._store = store.with_retry_for(0, within=ANSWERED_WITHIN)
+        self._outage = Outage("tail", store.keyspace.namespace)
         # Consumers and the garbage collector put cursors into it, in whatever they are interrupted: it takes no lock.
         self._inbox: SimpleQueue[StreamCursor[Any] | None] = SimpleQueue()
         self._lock, self._closing, self._has_ended = Lock(), Event(), False
@@ -51,7 +48,6 @@ class CatchUpReader:
         self._seen: dict[StreamCursor[Any], tuple[int, int]] = {}
         self._landmarks: dict[StreamCursor[Any], RawEntry] = {}
         self._next_check = time.monotonic() + _CHECK_EVERY
-        self._is_cluster = isinstance(client, ValkeyCluster)
         self._thread = WorkerThread("session-log-tails")
 
     def welcome(self, cursors: Iterable[StreamCursor[Any]]) -> bool:
@@ -170,7 +166,7 @@ class CatchUpReader:
         if cursor.is_over:
             return CursorState.OVER
         try:
-            return with_retries(cursor.advance, 0, within=ANSWERED_WITHIN)
+            return self._store.retrying(cursor.advance)
         except Exception as error:
             if is_transient(error):
                 raise
@@ -181,9 +177,9 @@ class CatchUpReader:
             return CursorState.OVER
 
     def _reader(self, cursor: StreamCursor[Any]) -> BlockingReader:
-        slot = cursor.partition if self._is_cluster else 0
+        slot = cursor.partition if self._store.is_cluster else 0
         if slot not in self._readers:
-            self._readers[slot] = BlockingReader(self._client, cursor.key, self._inbox.put, self._outage)
+            self._readers[slot] = BlockingReader(self._store, cursor.key, self._inbox.put, self._outage)
         return self._readers[slot]
 
     def _wake(self) -> None:
@@ -252,14 +248,13 @@ class CatchUpReader:
         return [one for one, found in zip(asked, replies, strict=True) if not _is_there(one[1], found)]
 
     def _asked(self, commands: Sequence[Sequence[Any]]) -> Sequence[Any]:
-        return with_retries(partial(self._ask, commands), 0, within=ANSWERED_WITHIN)
-
-    def _ask(self, commands: Iterable[Sequence[Any]]) -> list[Any]:
-        pipeline = self._client.pipeline(transaction=False)
-        for command in commands:
-            # What others have written may be any bytes, and is no trouble of whoever else is asked about.
-            pipeline.execute_command(*command, NEVER_DECODE=True)
-        replies = list(pipeline.execute(raise_on_error=False))
+        try:
+            replies = self._store.pipeline(commands, is_lenient=True)
+        except ServerRefusedError as error:
+            if is_transient(error):
+                raise
+            # Each hears of it that is read from; it is no trouble of the others.
+            return [error] * len(commands)
         self._outage.over(self)
         return replies
 

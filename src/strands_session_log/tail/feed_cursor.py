@@ -8,19 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from functools import partial
 from typing import Any, NamedTuple, TypeAlias
 
 from ..codec import RawEntry
 from ..errors import CorruptEntryError, FeedGapError, ServerRefusedError
 from ..event_log import EventLog
-from ..event_log.connection import connection_to
 from ..event_log.diagnosis import CURES, naming
 from ..event_log.reader import fetch, size_of
 from ..feed import FIELDS, Envelope, FeedId, envelope, link_of, replaced
 from ..ids import Instant, parse_point
-from ..server.border import with_retries
-from ..server.replies import number, record
+from ..server import number, record
 from .buffer import Buffer, Sized
 from .cursor import Command, CursorState, StreamCursor, numbers_of
 
@@ -218,31 +215,27 @@ class FeedCursor(StreamCursor[FeedItem]):
     def _end(self) -> FeedId:
         """The last that the feed ever had; one that is gone, or was made anew and is empty, goes on at the counter."""
         try:
-            with naming(self._log.client, {self.key: ("stream", CURES["feed"])}):
-                last = self._id(record(with_retries(self._info, 0))["last-generated-id"])
+            with naming(self._log.store, {self.key: ("stream", CURES["feed"])}):
+                info = self._log.store.command(b"XINFO", "STREAM", self.key, at=self.key)
+            last = self._id(record(info)["last-generated-id"])
         except ServerRefusedError as error:
             if "no such key" not in str(error):
                 raise
             last = self._id("0-0")
         return last if last.sequence else FeedId(self.partition, 0, self._counter())
 
-    def _info(self) -> Any:
-        with connection_to(self._log.client, self.key) as node:
-            return node.execute_command(b"XINFO", "STREAM", self.key, NEVER_DECODE=True)
-
     def _counter(self) -> int:
         """How many there were; 0 where somebody else has written that."""
-        command = partial(self._log.client.execute_command, "GET", self._counter_key, NEVER_DECODE=True)
         try:
-            return number(with_retries(command, 0))
+            return number(self._log.store.command("GET", self._counter_key))
         except ServerRefusedError as error:
             if not error.is_wrong_type:
                 raise
             return 0
 
     def _fetch(self, start: str, end: str, count: int, command: bytes = b"XRANGE") -> Sequence[RawEntry]:
-        with naming(self._log.client, {self.key: ("stream", CURES["feed"])}):
-            return with_retries(lambda: fetch(self._log.client, self.key, start, end, count, command), 0)
+        with naming(self._log.store, {self.key: ("stream", CURES["feed"])}):
+            return fetch(self._log.store, self.key, start, end, count, command)
 
     def _id(self, entry_id: bytes | str) -> FeedId:
         return FeedId.parse(self.partition, entry_id)

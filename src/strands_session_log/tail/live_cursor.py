@@ -14,7 +14,6 @@ from ..event_log.diagnosis import diagnosed
 from ..event_log.reader import fetch, size_of
 from ..events import Recorded, selector
 from ..ids import START, EventId
-from ..server.border import with_retries
 from .buffer import Buffer, Sized
 from .cursor import Command, CursorState, StreamCursor, numbers_of
 from .live_position import LivePosition
@@ -75,8 +74,8 @@ class DeltaCursor(StreamCursor[Any]):
         return page
 
     def _fetch(self, start: str, end: str, count: int, command: bytes = b"XRANGE") -> Sequence[RawEntry]:
-        with diagnosed(self._log.client, self._log.keyspace, self._session_id):
-            return with_retries(lambda: fetch(self._log.client, self.key, start, end, count, command), 0)
+        with diagnosed(self._log.store, self._session_id):
+            return fetch(self._log.store, self.key, start, end, count, command)
 
     def _accept(self, entry: RawEntry) -> Sequence[Sized]:
         self._at = EventId(*numbers_of(entry))
@@ -156,8 +155,8 @@ class MessageCursor(SessionCursor):
     def _since(self, event: EventId) -> int:
         """From when on it takes to know of every piece to come whether its message is in the log."""
         live = self._log.keyspace.session(self._session_id).live
-        with diagnosed(self._log.client, self._log.keyspace, self._session_id):
-            oldest = with_retries(lambda: fetch(self._log.client, live, "-", "+", 1), 0)
+        with diagnosed(self._log.store, self._session_id):
+            oldest = fetch(self._log.store, live, "-", "+", 1)
         ms = min(event.ms, numbers_of(oldest[0])[0]) if oldest else event.ms
         return max(0, max(ms, event.ms - 2 * LIVE_MS) - _LATE_MS)
 

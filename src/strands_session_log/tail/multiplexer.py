@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from threading import Lock
 from typing import Any
 
-from ..server.border import Client
+from ..server import Store
 from .catch_up import CatchUpReader
 from .cursor import StreamCursor
 
@@ -26,12 +26,11 @@ class Multiplexer:
     """The tails of one log; its threads are there only while there are tails.
 
     Args:
-        client: The client.
-        name: What is followed, for the log.
+        store: Where the streams are.
     """
 
-    def __init__(self, client: Client, name: str) -> None:
-        self._client, self._name = client, name
+    def __init__(self, store: Store) -> None:
+        self._store = store
         self._lock = Lock()
         self._catch_up: CatchUpReader | None = None
 
@@ -40,7 +39,7 @@ class Multiplexer:
         with self._lock:
             catch_up = self._catch_up
             if catch_up is None or not catch_up.welcome(cursors):
-                self._catch_up = CatchUpReader(self._client, self._name)
+                self._catch_up = CatchUpReader(self._store)
                 self._catch_up.welcome(cursors)
 
     def close(self) -> None:

@@ -8,15 +8,13 @@ from typing import Any
 from ..codec import RawEntry, decode, fields_of, parse
 from ..errors import LogForkedError, SessionDeletedError, SessionLogError
 from ..event_log import EventLog
-from ..event_log.chained_batch import Position
-from ..event_log.diagnosis import diagnosed
-from ..event_log.head import fields_at, parsed
-from ..event_log.linking import Chained
+from ..event_log.chained_batch import Chained, Position
+from ..event_log.diagnosis import diagnosed, parsed
 from ..event_log.points import resolve
 from ..event_log.reader import fetch, size_of
 from ..events import Recorded
 from ..ids import START, EventId, Point
-from ..server.border import text, with_retries
+from ..server import text
 from .buffer import Buffer, Sized
 from .cursor import Command, StreamCursor
 
@@ -109,13 +107,13 @@ class SessionCursor(StreamCursor[Recorded]):
     def _root(self) -> str:
         """The session for which the first link was computed: this one, unless it is a fork."""
         head = self._log.keyspace.session(self._session_id).head
-        with diagnosed(self._log.client, self._log.keyspace, self._session_id):
-            (found,) = fields_at(self._log.client, head, 0, "root")
+        with diagnosed(self._log.store, self._session_id):
+            (found,) = self._log.store.fields(head, "root")
         return self._session_id if found is None else parsed(head, "root", found, str)
 
     def _fetch(self, start: str, end: str, count: int, command: bytes = b"XRANGE") -> Sequence[RawEntry]:
-        with diagnosed(self._log.client, self._log.keyspace, self._session_id):
-            return with_retries(lambda: fetch(self._log.client, self.key, start, end, count, command), 0)
+        with diagnosed(self._log.store, self._session_id):
+            return fetch(self._log.store, self.key, start, end, count, command)
 
     def _gone(self) -> SessionLogError:
         """What has become of the position."""

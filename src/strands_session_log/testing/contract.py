@@ -288,7 +288,7 @@ class ReadContract:
             with pytest.raises(LogForkedError) as caught:
                 list(read("s", after=1))
             assert (caught.value.session_id, caught.value.position) == ("s", ids[1])
-        log._events.cache.drop("s", False)
+        log._events.snapshots.drop("s", False)
         with pytest.raises(LogForkedError) as caught:
             log.state("s")
         assert caught.value.position == ids[1]

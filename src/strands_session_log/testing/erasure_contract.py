@@ -14,7 +14,7 @@ from ..event_log.chained_batch import Position, chain_batch
 from ..events import Event, PayloadErased
 from ..ids import EventId
 from ..scripts import APPEND
-from ..server.border import text
+from ..server import text
 from ..session_log import SessionLog
 
 SECRET = "correct-horse-battery-staple"

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from ..feed import FeedRetention
 from ..instrumentation import FeedTrimmed, GroupAbandoned
 from ..instrumentation.hooks import hooks
-from ..keys import Keyspace
-from ..scripts import FEED_TRIM
-from ..server.border import Client
-from ..server.replies import record
-from .connection import connection_to
+from ..scripts import groups
+from ..scripts.protocol import TrimReply
+from ..server import Store, record
+from .retention import FeedRetention
 
 logger = logging.getLogger(__name__)
 
@@ -35,50 +33,47 @@ class Trimmed(NamedTuple):
     lost: Sequence[tuple[str, int]] = ()
 
 
-def trim(
-    client: Client, keyspace: Keyspace, partition: int, retention: FeedRetention, *, exactly: bool = False
-) -> Trimmed:
+def trim(store: Store, partition: int, retention: FeedRetention, *, exactly: bool = False) -> Trimmed:
     """Remove from a feed what is not needed any more.
 
     Args:
-        client: Any sync client.
-        keyspace: How the namespace is laid out.
+        store: Where.
         partition: Which feed.
         retention: What is to be kept.
         exactly: Not only as far as whole nodes of the stream can be dropped, which is much cheaper.
     """
-    milliseconds = [round(seconds * 1000) for seconds in (retention.keep, retention.max_age)]
-    limits = [*milliseconds, retention.max_length, round(retention.abandoned_after * 1000)]
     found, looks = Trimmed(0), 0
     # Groups come and go; where they do all the time, the next one who trims has better luck.
     while looks < _LOOKS:
-        names = _groups(client, keyspace.feed(partition))
-        keys: list[str | bytes] = [keyspace.feed(partition), *(keyspace.group_key(partition, name) for name in names)]
-        reply = FEED_TRIM(client, keys, [*limits, "=" if exactly else "~", *names], raw=True)
-        if reply[0] < 0:
+        reply = groups.trim(
+            store,
+            partition,
+            _groups(store, store.keyspace.feed(partition)),
+            keep_ms=round(retention.keep * 1000),
+            max_age_ms=round(retention.max_age * 1000),
+            max_length=retention.max_length,
+            abandoned_ms=round(retention.abandoned_after * 1000),
+            exactly=exactly,
+        )
+        if reply is None:
             looks += 1
             continue
         found = _added(found, reply)
-        if not (exactly and reply[1]):
+        if not (exactly and reply.may_go_on):
             break
     return _told(partition, found)
 
 
-def _groups(client: Client, feed: str) -> list[bytes]:
+def _groups(store: Store, feed: str) -> list[bytes]:
     """Their names: of those that others have made on the feed, any bytes."""
-    with connection_to(client, feed) as node:
-        if not node.execute_command("EXISTS", feed):
-            return []
-        rows = node.execute_command(b"XINFO GROUPS", feed, NEVER_DECODE=True)
-    return [record(row)["name"] for row in rows]
+    if not store.command("EXISTS", feed):
+        return []
+    return [record(row)["name"] for row in store.command(b"XINFO", "GROUPS", feed, at=feed)]
 
 
-def _added(before: Trimmed, reply: Any) -> Trimmed:
+def _added(before: Trimmed, reply: TrimReply) -> Trimmed:
     """What all steps so far have done; how much a group has lost is counted anew in each."""
-    removed, _, abandoned, lost = reply
-    pairs = [(name.decode("utf-8", "replace"), int(count)) for name, count in zip(lost[::2], lost[1::2], strict=True)]
-    names = [name.decode("utf-8", "replace") for name in abandoned]
-    return Trimmed(before.removed + removed, [*before.abandoned, *names], pairs or list(before.lost))
+    return Trimmed(before.removed + reply.removed, [*before.abandoned, *reply.abandoned], reply.lost or before.lost)
 
 
 def _told(partition: int, found: Trimmed) -> Trimmed:

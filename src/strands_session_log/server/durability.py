@@ -2,20 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from ..errors import InvalidSettingError, UnknownOutcomeError, UnsupportedServerError, check_whole
-from ..scripts import Argument, Script
-from ..server import ServerReport
-from ..server.border import Client, text
-from .connection import connection_to
+from ..errors import InvalidSettingError, UnsupportedServerError, check_whole
+from .checks import ServerReport
 
 _DAY_MS = 86_400_000
 """0 would mean for ever."""
-_WAITED_FOR = ("landed", "begun", "stand")
-"""Replies of scripts that tell of events in the log."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,23 +92,4 @@ class Durability:
         return f"{self.command[0]} reported {answered}, needed {self.needed}"
 
 
-def run_durably(
-    durability: Durability,
-    client: Client,
-    script: Script,
-    keys: Sequence[str],
-    arguments: Sequence[Argument],
-    session_id: str,
-) -> Any:
-    """Run a script that adds to a session, and wait for what it wrote.
-
-    Raises:
-        UnknownOutcomeError: When it has written, but less than was asked for is certain.
-    """
-    if not durability.command:
-        return script(client, keys, arguments)
-    with connection_to(client, keys[0]) as node:
-        reply, waited = script.followed_by(node, keys, arguments, durability.command)
-    if text(reply[0]) in _WAITED_FOR and (shortfall := durability.shortfall(waited)):
-        raise UnknownOutcomeError(session_id, shortfall)
-    return reply
+MEMORY = Durability.memory()

@@ -1,6 +1,6 @@
 """The one place where driver errors are told apart and become ours.
 
-`insist` runs one command: errors that time may cure are waited out, all others are translated. Everything sent
+`with_retries` runs one command: errors that time may cure are waited out, all others are translated. Everything sent
 through it must be harmless to repeat, because an attempt whose reply was lost may have been carried out. Whether one
 was, the error says that ends the call: `may_have_written`.
 """
@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterable
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 
 from valkey import exceptions as driver
 
@@ -32,7 +32,6 @@ from ..errors import (
 )
 from ..instrumentation import Retried
 from ..instrumentation.hooks import hooks
-from .replies import text as text
 from .timed import Timing, here
 from .tls import HandshakeError
 
@@ -67,19 +66,6 @@ _NOT_READY: tuple[tuple[type[Exception] | str, type[ServerNotReadyError]], ...] 
     ("TRYAGAIN", ClusterNotReadyError),
 )
 """By the error's class, or the first word of what the server said: it refuses before anything is written, for now."""
-
-
-class Client(Protocol):
-    """The part of a sync valkey-py client this library uses; `valkey.Valkey` and `valkey.ValkeyCluster` have it."""
-
-    def execute_command(self, *args: Any, **options: Any) -> Any:
-        """Send a command and return its parsed reply."""
-
-    def pipeline(self, transaction: Any = None, shard_hint: Any = None) -> Any:
-        """Collect commands to send in one round trip."""
-
-    def close(self) -> None:
-        """Close its connections."""
 
 
 def with_retries(call: Callable[[], T], retry_for: float, within: float | None = None) -> T:
@@ -118,6 +104,19 @@ def told_apart(replies: Iterable[Any]) -> list[Any]:
         ValkeyError: Any other error among them.
     """
     return [_told(reply) for reply in replies]
+
+
+def raised(replies: Iterable[Any]) -> list[Any]:
+    """The replies to several commands.
+
+    Raises:
+        ValkeyError: The first error among them.
+    """
+    found = list(replies)
+    for reply in found:
+        if isinstance(reply, Exception):
+            raise reply
+    return found
 
 
 def _told(reply: Any) -> Any:
@@ -215,14 +214,3 @@ def _not_ready(error: BaseException) -> type[ServerNotReadyError] | None:
         if word == sign if isinstance(sign, str) else isinstance(error, sign):
             return kind
     return None
-
-
-def options_of(client: Any) -> dict[str, Any]:
-    """What the connections of a client are made with; nothing if it does not tell."""
-    options: dict[str, Any] = getattr(source_of(client), "connection_kwargs", {})
-    return options
-
-
-def source_of(client: Any) -> Any:
-    """Where a client takes connections from: its pool, or a cluster's node table; None if it does not tell."""
-    return getattr(client, "connection_pool", None) or getattr(client, "nodes_manager", None)

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, cast
 
 from valkey import exceptions as driver
 
-from ..codec import RawEntry
-from ..server.border import ANSWERED_WITHIN, Client
-from ..server.replies import pairs
-from ..server.timed import answered_within
+from .errors import ANSWERED_WITHIN
+from .replies import pairs
+from .routing import Client
+from .timed import answered_within
 
 logger = logging.getLogger(__name__)
 
@@ -49,7 +49,7 @@ class BlockingConnection:
             self._connection.disconnect()
         self._pool.release(self._connection)
 
-    def read(self, positions: Mapping[str, str], count: int) -> list[tuple[str, Sequence[RawEntry]]]:
+    def read(self, positions: Mapping[str, str], count: int) -> list[tuple[str, Any]]:
         """Wait for what follows positions in streams, at most for a second.
 
         Args:

@@ -1,21 +1,17 @@
-"""Access to the snapshot of a session: what is in it is opaque here."""
+"""Where a snapshot is kept: a hash beside the session. What is in it is opaque here."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from functools import partial
 from itertools import chain
 from typing import Any, NamedTuple
 
 from ..codec import RawEntry
 from ..errors import ServerRefusedError
 from ..ids import EventId
-from ..keys import Keyspace
 from ..scripts import LOAD, SAVE
-from ..server.border import Client, with_retries
-from .diagnosis import diagnosed
-from .reader import end_at
+from ..server import Store
 
 _ENTRIES = 320
 _ENTRY_BYTES = 4 * 1024 * 1024
@@ -102,18 +98,16 @@ class SnapshotWrite(NamedTuple):
 class SnapshotStore:
     """The snapshots of one namespace."""
 
-    def __init__(self, client: Client, keyspace: Keyspace, retry_for: float) -> None:
-        """See `EventLog`."""
-        self._client, self._keyspace, self._retry_for = client, keyspace, retry_for
+    def __init__(self, store: Store) -> None:
+        self._store = store
 
     def load(self, session_id: str, until: EventId | None) -> LoadedSnapshot | None:
         """The newest point up to an id, and the events after it; None when the session has no head."""
         ms = "" if until is None else str(until.ms)
         revision = str(until.revision) if until is not None and until.revision else ""
-        arguments = (end_at(until), ms, revision, _ENTRIES, _ENTRY_BYTES, _SEGMENT_BYTES)
-        call = partial(LOAD, self._client, self._keys(session_id), arguments, raw=True)
-        with diagnosed(self._client, self._keyspace, session_id):
-            reply = with_retries(call, self._retry_for)
+        end = "-".join(filter(None, (ms, revision))) or "+"
+        arguments = (end, ms, revision, _ENTRIES, _ENTRY_BYTES, _SEGMENT_BYTES)
+        reply = self._store.run(LOAD, self._keys(session_id), arguments)
         if not reply:
             return None
         erased, listed, point, manifest, flat, entries, more = reply
@@ -133,12 +127,11 @@ class SnapshotStore:
             *chain.from_iterable(points),
             *chain.from_iterable(save.segments.items()),
         ]
-        return bool(with_retries(lambda: SAVE(self._client, self._keys(session_id), arguments), self._retry_for))
+        return bool(self._store.run(SAVE, self._keys(session_id), arguments))
 
     def segment(self, session_id: str, name: str) -> bytes | None:
         """One segment; None when it is gone."""
-        with diagnosed(self._client, self._keyspace, session_id):
-            return self._field(session_id, f"segment:{name}")
+        return self._field(session_id, f"segment:{name}")
 
     def manifest(self, session_id: str, point: EventId) -> bytes | None:
         """What stands at a point; None when it is gone."""
@@ -158,21 +151,20 @@ class SnapshotStore:
             session_id: The session.
             has_key: Otherwise one that is authenticated stays: whoever cannot make it anew must not throw it away.
         """
-        key = self._keyspace.session(session_id).snapshot
+        key = self._store.keyspace.session(session_id).snapshot
         if has_key or self._field(session_id, "authenticated") is None:
-            with_retries(lambda: self._client.execute_command("UNLINK", key), self._retry_for)
+            self._store.command("UNLINK", key)
 
     def _field(self, session_id: str, name: str, most: int = _BLOB_BYTES) -> bytes | None:
         """A field of the hash; None when it is gone, or larger than any that is ever stored."""
-        ask = partial(self._client.execute_command, NEVER_DECODE=True)
-        key = self._keyspace.session(session_id).snapshot
-        if with_retries(partial(ask, "HSTRLEN", key, name), self._retry_for) > most:
+        key = self._store.keyspace.session(session_id).snapshot
+        if self._store.command("HSTRLEN", key, name) > most:
             return None
-        found: bytes | None = with_retries(partial(ask, "HGET", key, name), self._retry_for)
+        found: bytes | None = self._store.command("HGET", key, name)
         return found
 
     def _keys(self, session_id: str) -> tuple[str, str, str]:
-        keys = self._keyspace.session(session_id)
+        keys = self._store.keyspace.session(session_id)
         return keys.events, keys.head, keys.snapshot
 
 

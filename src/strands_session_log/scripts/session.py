@@ -1,0 +1,372 @@
+"""The scripts about sessions, as functions: named arguments in, typed replies out.
+
+What a script does, and in which order it takes what, stands in `lua/session/`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
+from typing import NamedTuple, TypeAlias
+
+from ..codec import RawEntry
+from ..errors import ServerRefusedError
+from ..ids import START, EventId
+from ..server import Argument, Store, pairs, text
+from . import (
+    APPEND,
+    DELETE,
+    ERASE_STEP,
+    FORK,
+    FORK_COPY,
+    FORK_NOTE,
+    IDS,
+    LIFE,
+    LIVE,
+    LOCATE,
+    ONCE,
+    OUTCOME,
+    STANDING,
+    TOMBSTONE_SET,
+    TOUCH,
+)
+
+_LANDED = (b"landed", b"begun")
+_new = tuple.__new__
+
+
+class Landed(NamedTuple):
+    """A batch is in its session.
+
+    Attributes:
+        ids: Its events.
+        link: The hash chain at the last of them, base64url.
+        begins_feed: Whether the feed of the partition begins anew with it: then other things may be gone, too.
+    """
+
+    ids: list[EventId]
+    link: str
+    begins_feed: bool
+
+
+class Moved(NamedTuple):
+    """The session stands elsewhere than the batch was made for.
+
+    Attributes:
+        id: Where.
+        link: The hash chain there; of a session that was deleted, the token of its deletion.
+    """
+
+    id: EventId
+    link: str
+
+
+class Conflict(NamedTuple):
+    """Something that was expected of the session is not so: what, of which agent, and how it is instead."""
+
+    what: str
+    agent: str
+    actual: str
+
+
+class Deleted(NamedTuple):
+    """The call came late: it is of a session that was deleted since."""
+
+
+class PartlyThere(NamedTuple):
+    """Some events of the batch are in the session already: their ids, empty for those that are not."""
+
+    ids: Sequence[str]
+
+
+class Behind(NamedTuple):
+    """The index of event ids has to catch up first: up to which event it goes, and the link there."""
+
+    id: str
+    link: str
+
+
+class Copied(NamedTuple):
+    """How far a rewrite is, and where its session stands."""
+
+    upto: EventId
+    head: Moved
+
+
+class Life(NamedTuple):
+    """Which of the sessions that have had an id stands there, or would begin there.
+
+    Attributes:
+        name: Tells it from every other: when it began in milliseconds, a space, and what the tombstone of the one
+            before it says. It has not begun yet if that is all, after a space.
+        deleted_ago: How many seconds ago the last session of this id was deleted; None if none is known of.
+    """
+
+    name: str
+    deleted_ago: float | None = None
+
+
+AppendReply: TypeAlias = "Landed | Moved | Conflict | Deleted | PartlyThere | Behind"
+
+
+def append(store: Store, session_id: str, batch: Sequence[bytes], begins: bool) -> tuple[AppendReply, bool]:
+    """Append a batch.
+
+    Args:
+        store: Where.
+        session_id: The session.
+        batch: See `chained_batch`.
+        begins: Whether the session begins with it.
+
+    Returns:
+        What came of it; and whether there was an attempt before that brought no reply.
+    """
+    keys = store.keyspace.session(session_id)
+    reply, was_lost = store.run_pinned(APPEND, keys.begin if begins else keys.append, batch, session_id)
+    return _appended(reply), was_lost
+
+
+def append_once(store: Store, session_id: str, batch: Sequence[bytes], kept: int) -> tuple[AppendReply, bool]:
+    """The same, unless its events are in the session already; so many of the newest are known by their ids."""
+    keys = store.keyspace.session(session_id).once
+    reply, was_lost = store.run_pinned(ONCE, keys, [*batch, b"%d" % kept], session_id)
+    return _appended(reply), was_lost
+
+
+def outcome(store: Store, session_id: str, calls: Sequence[tuple[str, int, str]]) -> Landed | Moved:
+    """Which of some calls has landed: of each its base, how many events it has, and its last link."""
+    keys = store.keyspace.session(session_id)
+    arguments = [str(part).encode() for part in chain.from_iterable(calls)]
+    reply, _ = store.run_pinned(OUTCOME, (keys.events, keys.head), arguments, session_id)
+    found = _appended(reply)
+    assert isinstance(found, (Landed, Moved))
+    return found
+
+
+def erase_step(
+    store: Store, session_id: str, recording: Sequence[bytes], step: bytes
+) -> Landed | Copied | Deleted | None:
+    """One step of erasing.
+
+    Args:
+        store: Where.
+        session_id: The session.
+        recording: A batch that records the erasure; nothing while the end is far.
+        step: What to do, JSON.
+
+    Returns:
+        The end, or how far it is; None when another rewrite came first.
+    """
+    keys = store.keyspace.session(session_id)
+    script_keys, arguments = (*keys.append, keys.rewrite, keys.snapshot, keys.live, keys.texts), [*recording, step]
+    if recording:
+        reply = store.run_and_wait(ERASE_STEP, script_keys, arguments, session_id)
+    else:
+        # There is nothing yet that must be durable.
+        reply = store.run(ERASE_STEP, script_keys, arguments)
+    match reply:
+        case [b"copied", upto, id_, link]:
+            return Copied(EventId.parse(upto) if upto else START, Moved(EventId.parse(id_), link.decode()))
+        case [b"gone"]:
+            return Deleted()
+    return _landed(reply) if reply[0] in _LANDED else None
+
+
+def touch(store: Store, session_id: str) -> None:
+    """Wait until what earlier connections have written is as safe as what is written now."""
+    store.run_and_wait(TOUCH, [store.keyspace.session(session_id).head], [], session_id)
+
+
+def fork(store: Store, session_id: str, copy: str, batch: Sequence[bytes], making: bytes) -> Landed | bool:
+    """Put a copy into place as a session.
+
+    Args:
+        store: Where.
+        session_id: The session that begins so.
+        copy: The key of the copy.
+        batch: Events that follow it.
+        making: How large the copy is, and the head it gets, JSON.
+
+    Returns:
+        Where it stands; whether there is such a session, when it could not be done.
+    """
+    keys = store.keyspace.session(session_id)
+    script_keys = (*keys.append, copy, keys.snapshot, keys.live, keys.tombstones)
+    reply = store.run_and_wait(FORK, script_keys, [*batch, making], session_id)
+    return _landed(reply) if reply[0] in _LANDED else bool(reply[0] == b"exists")
+
+
+def add_to_copy(store: Store, copy: str, ends: str, entries: Sequence[RawEntry], expire_ms: int) -> bool:
+    """Add entries to the copy that is to become a fork; false when it was taken away meanwhile.
+
+    Args:
+        store: Where.
+        copy: Its key.
+        ends: The id it ends with; empty to begin.
+        entries: What to add.
+        expire_ms: For how many milliseconds it outlives this call.
+    """
+    flat = chain.from_iterable((id_, len(fields), *fields) for id_, fields in entries)
+    return bool(store.run(FORK_COPY, [copy], [ends, entries[-1][0], expire_ms, *flat]))
+
+
+def note_fork(store: Store, session_id: str, token: str, note: str) -> bytes | None:
+    """Note in a head that a fork is made of the session; take it back with an empty note.
+
+    Returns:
+        The head's erased ranges; None without a session.
+    """
+    found: bytes | None = store.run(FORK_NOTE, [store.keyspace.session(session_id).head], [token, note])
+    return found
+
+
+def delete(
+    store: Store, session_id: str, token: str, by: str, reason: str, *, stay: int, stay_ms: int, most: int, lives: int
+) -> int | None:
+    """Remove a session and leave a tombstone.
+
+    Args:
+        store: Where.
+        session_id: The session.
+        token: Of this very call.
+        by: By whom.
+        reason: Why.
+        stay: How many tombstones stay in any case,
+        stay_ms: and for how many milliseconds more than those.
+        most: How many stay at most.
+        lives: How many lives of an id a tombstone tells of.
+
+    Returns:
+        How many events it had; None when there was none.
+    """
+    keys, arguments = store.keyspace.session(session_id).delete, (session_id, token, by, reason)
+    reply = store.run_and_wait(DELETE, keys, (*arguments, stay, stay_ms, most, lives), session_id)
+    return int(reply[1]) if len(reply) > 1 else None
+
+
+def replace_tombstone(store: Store, session_id: str, field: str, known: bytes, new: bytes) -> bool:
+    """Put another text in place of a tombstone, if it is still what is known."""
+    return bool(store.run(TOMBSTONE_SET, [store.keyspace.session(session_id).tombstones], [field, known, new]))
+
+
+def add_ids(
+    store: Store, session_id: str, known: tuple[str, str], new: tuple[str, str], kept: int, ids: Mapping[str, str]
+) -> bool:
+    """Add to the index of event ids; false when somebody else was quicker, or where there is no session.
+
+    Args:
+        store: Where.
+        session_id: The session.
+        known: The id and link of the event it goes to; both empty to begin it anew.
+        new: The same once this is added.
+        kept: How many ids it has at least.
+        ids: By event id, where the event stands.
+    """
+    keys = store.keyspace.session(session_id)
+    return bool(store.run(IDS, [keys.head, keys.ids], [*known, *new, kept, *chain.from_iterable(ids.items())]))
+
+
+def locate(store: Store, stream: str, number: int) -> EventId | None:
+    """The id of the entry of a stream that has this number; None when there is none."""
+    found = store.run(LOCATE, [stream], [number])
+    return EventId.parse(text(found)) if found else None
+
+
+def life(store: Store, session_id: str) -> Life:
+    """Which session stands under an id."""
+    keys = store.keyspace.session(session_id)
+    name, ago = map(text, store.run(LIFE, [keys.head, keys.tombstones], [session_id]))
+    return Life(name, float(ago) / 1000 if ago else None)
+
+
+def standing(
+    store: Store, session_id: str, start: str, count: int
+) -> tuple[dict[bytes, bytes] | None, list[RawEntry], str]:
+    """A session as of one moment: head, events from there on, and its score in the directory.
+
+    Returns:
+        The head is None where it is no hash; the score `none` where the directory is none, empty if it is not listed.
+
+    Raises:
+        ServerRefusedError: When the events are no stream.
+    """
+    keys = store.keyspace.session(session_id)
+    head, entries, score = store.run(STANDING, (keys.events, keys.head, keys.sessions), (session_id, start, count))
+    if isinstance(entries, bytes):
+        raise ServerRefusedError(text(entries))
+    return None if isinstance(head, bytes) else dict(pairs(head)), entries, text(score)
+
+
+class LiveReply(NamedTuple):
+    """Which session pieces were to be published for.
+
+    Attributes:
+        revision: Where it stands.
+        life: Which one it is, see `Life`.
+        erased: SHA-1 of what of it was erased.
+        deleted_ago: How many seconds ago the last session of this id was deleted; None if none is known of.
+    """
+
+    revision: int
+    life: str
+    erased: str
+    deleted_ago: float | None
+
+
+def publish(
+    store: Store,
+    session_id: str,
+    pieces: Iterator[Sequence[Argument]],
+    *,
+    known: tuple[str, str],
+    stay_ms: int,
+    stay: int,
+    forgets: bool,
+) -> LiveReply | None:
+    """Publish pieces of what is being said, if the session is the one that is known.
+
+    Args:
+        store: Where.
+        session_id: The session.
+        pieces: Each with its kind, agent, message, sequence, block, tool use id, text, and the revision it follows.
+        known: Its life and what of it was erased; empty for any.
+        stay_ms: For how many milliseconds a piece stays.
+        stay: How many stay, about.
+        forgets: Whether what is there goes first.
+
+    Returns:
+        None where there is no session.
+    """
+    keys = store.keyspace.session(session_id)
+    arguments: list[Argument] = [stay_ms, stay, "1" if forgets else "", session_id, *known]
+    arguments += chain.from_iterable(pieces)
+    reply = store.run(LIVE, (keys.head, keys.live, keys.tombstones), arguments)
+    if reply is None:
+        return None
+    revision, life_, erased, ago = map(text, reply)
+    return LiveReply(int(revision), life_, erased, float(ago) / 1000 if ago else None)
+
+
+def _appended(reply: Sequence[bytes]) -> AppendReply:
+    if reply[0] in _LANDED:
+        return _landed(reply)
+    match [part.decode() for part in reply]:
+        case ["moved", id_, link]:
+            return Moved(EventId.parse(id_), link)
+        case ["conflict", what, agent, actual]:
+            return Conflict(what, agent, actual)
+        case ["stand", *ids]:
+            return PartlyThere(ids)
+        case ["behind", id_, link]:
+            return Behind(id_, link)
+    return Deleted()
+
+
+def _landed(reply: Sequence[bytes]) -> Landed:
+    return Landed([_event_id(id_) for id_ in reply[2:]], reply[1].decode(), reply[0] == b"begun")
+
+
+def _event_id(id_: bytes) -> EventId:
+    """An id the script has made, so that it need not be looked at twice."""
+    ms, _, revision = id_.partition(b"-")
+    return _new(EventId, (int(ms), int(revision)))

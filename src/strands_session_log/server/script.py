@@ -1,0 +1,126 @@
+"""A script that runs inside the server, and how it is called.
+
+It is named by its SHA-1, and told to the server when that does not know it: the server's script cache is lost at a
+restart, a failover and `SCRIPT FLUSH`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import cached_property, lru_cache
+from hashlib import sha1
+from typing import Any, TypeAlias
+
+from valkey.exceptions import NoScriptError, ResponseError
+
+from .pinned_connection import PinnedConnection
+from .routing import Client
+
+Argument: TypeAlias = "bytes | str | int"
+Call: TypeAlias = "tuple[Sequence[str | bytes], Sequence[Argument]]"
+"""Keys and arguments."""
+
+
+class LuaScript:
+    """A script; its replies are bytes, whatever the client does with those of other commands.
+
+    Args:
+        assemble: Makes its text, when that is needed first.
+        reads_only: Whether it only reads: then a user who may not write can run it. The server holds it to that.
+    """
+
+    def __init__(self, assemble: Callable[[], str], *, reads_only: bool = False) -> None:
+        self._assemble, self.reads_only = assemble, reads_only
+        self._by_sha, self._by_source = ("EVALSHA_RO", "EVAL_RO") if reads_only else ("EVALSHA", "EVAL")
+
+    @cached_property
+    def source(self) -> bytes:
+        """Its text."""
+        return self._assemble().encode()
+
+    @cached_property
+    def sha(self) -> str:
+        """By which the server knows it."""
+        return sha1(self.source).hexdigest()
+
+    def __call__(self, client: Client, keys: Sequence[str | bytes], arguments: Sequence[Argument]) -> Any:
+        """Run it: one round trip, two when the server has to be told the source first."""
+        command = (len(keys), *keys, *arguments)
+        try:
+            return client.execute_command(self._by_sha, self.sha, *command, NEVER_DECODE=True)
+        except NoScriptError:
+            return client.execute_command(self._by_source, self.source, *command, NEVER_DECODE=True)
+
+    def each(self, client: Client, calls: Sequence[Call]) -> list[Any]:
+        """Run it on several sets of keys in one round trip; an error that the server answers is in a reply's place."""
+        if len(calls) == 1:
+            return [self._one(client, *calls[0])]
+        pipeline = client.pipeline(transaction=False)
+        for keys, arguments in calls:
+            pipeline.execute_command(self._by_sha, self.sha, len(keys), *keys, *arguments, NEVER_DECODE=True)
+        replies = pipeline.execute(raise_on_error=False)
+        for at, reply in enumerate(replies):
+            if isinstance(reply, NoScriptError):
+                replies[at] = self._one(client, *calls[at])
+        return list(replies)
+
+    def _one(self, client: Client, keys: Sequence[str | bytes], arguments: Sequence[Argument]) -> Any:
+        try:
+            return self(client, keys, arguments)
+        except ResponseError as error:
+            return error
+
+    def pinned(self, pinned: PinnedConnection, keys: tuple[str, ...], arguments: Sequence[bytes]) -> Any:
+        """Run it over a pinned connection if that is free, else as ever."""
+        count = 3 + len(keys) + len(arguments)
+        try:
+            reply = pinned.exchange(b"*%d\r\n%b%b" % (count, _start_of_call(self.sha, keys), _bulks(arguments)))
+        except NoScriptError:
+            start = _bulks([b"EVAL", self.source, *_names(keys)])
+            reply = pinned.exchange(b"*%d\r\n%b%b" % (count, start, _bulks(arguments)))
+        return self(pinned.client, keys, arguments) if reply is None else reply
+
+    def followed_by(
+        self, client: Client, keys: Sequence[str], arguments: Sequence[Argument], command: Sequence[Argument]
+    ) -> tuple[Any, Any]:
+        """Run it and then a command, on the same connection and in the same round trip.
+
+        Returns:
+            Both replies; the command's may be an error, the script's is raised if it is one.
+        """
+        replies = _pair(client, ("EVALSHA", self.sha, len(keys), *keys, *arguments), command)
+        if isinstance(replies[0], NoScriptError):
+            replies = _pair(client, ("EVAL", self.source, len(keys), *keys, *arguments), command)
+        if isinstance(replies[0], Exception):
+            raise replies[0]
+        return replies[0], replies[1]
+
+
+def _pair(client: Client, script: Sequence[Any], command: Sequence[Argument]) -> list[Any]:
+    pipeline = client.pipeline(transaction=False)
+    pipeline.execute_command(*script, NEVER_DECODE=True)
+    pipeline.execute_command(*command)
+    return list(pipeline.execute(raise_on_error=False))
+
+
+_SIZES = [b"$%d\r\n" % size for size in range(2048)]
+"""Most arguments are short, and laying out a number takes longer than looking it up."""
+
+
+def _bulks(texts: Sequence[bytes]) -> bytes:
+    """Parts of a command as they go over the wire (RESP)."""
+    parts: list[bytes] = []
+    for text in texts:
+        size = len(text)
+        parts += (_SIZES[size] if size < len(_SIZES) else b"$%d\r\n" % size, text, b"\r\n")
+    return b"".join(parts)
+
+
+@lru_cache(maxsize=4096)
+def _start_of_call(sha: str, keys: tuple[str, ...]) -> bytes:
+    """What is the same for every call of a session is laid out once."""
+    return _bulks([b"EVALSHA", sha.encode(), *_names(keys)])
+
+
+def _names(keys: Sequence[str]) -> list[bytes]:
+    return [b"%d" % len(keys), *(key.encode() for key in keys)]
