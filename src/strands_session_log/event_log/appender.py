@@ -13,7 +13,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Sequence
 from itertools import count
-from typing import Generic, NamedTuple, TypeVar
+from typing import NamedTuple
 
 from ..codec import Encoded, encode
 from ..errors import (
@@ -37,7 +37,7 @@ from .namespace import Layout
 _MIN_ATTEMPTS = 100
 _ATTEMPTS_IN_A_ROW = 5
 _MAX_PAUSE = 0.02
-V = TypeVar("V")
+_MOST_POSITIONS = 4096
 
 
 class Call(NamedTuple):
@@ -72,13 +72,17 @@ class Appender:
     def __init__(self, store: Store, layout: Layout) -> None:
         """See `EventLog`."""
         self._store, self._layout = store, layout
-        self._positions: _Recent[Position] = _Recent(4096)
+        # Of those appended to last; operations of a dict are atomic, so threads may share it.
+        self._positions: OrderedDict[str, Position] = OrderedDict()
         # As long as nobody appends them again, they stay: a few hundred bytes each, without the content.
         self._unsettled: dict[tuple[str, str], list[Unsettled]] = {}
 
     def remember(self, session_id: str, position: Position) -> None:
         """Note where a session stands, which saves the next append a round trip."""
-        self._positions.put(session_id, position)
+        self._positions[session_id] = position
+        self._positions.move_to_end(session_id)
+        while len(self._positions) > _MOST_POSITIONS:
+            self._positions.popitem(last=False)
 
     def position(self, session_id: str) -> Position:
         """Where a session is thought to stand."""
@@ -86,7 +90,7 @@ class Appender:
 
     def forget(self, session_id: str) -> None:
         """Drop what is known of a session."""
-        self._positions.pop(session_id)
+        self._positions.pop(session_id, None)
 
     def append(self, session_id: str, events: Sequence[Event | Encoded], expected: Expected) -> list[EventId]:
         """See `EventLog.append`."""
@@ -166,7 +170,7 @@ class Appender:
         return found
 
     def _landed(self, session_id: str, batch: Sequence[Encoded], landed: Landed) -> list[EventId]:
-        self._positions.put(session_id, Position(landed.ids[-1], landed.link))
+        self.remember(session_id, Position(landed.ids[-1], landed.link))
         if self._unsettled:
             self.settled(session_id, batch)
         if landed.begins_feed:
@@ -224,29 +228,6 @@ class Appender:
         if found is None:
             noted.append(found := Unsettled(event_ids, []))
         found.calls.append(Call(str(sealed.base.id), len(batch), sealed.link))
-
-
-class _Recent(Generic[V]):
-    """The most recently used entries, up to a number; dict operations are atomic, so threads may share it."""
-
-    def __init__(self, size: int) -> None:
-        self._size = size
-        self._entries: OrderedDict[str, V] = OrderedDict()
-
-    def __len__(self) -> int:
-        return len(self._entries)
-
-    def get(self, name: str) -> V | None:
-        return self._entries.get(name)
-
-    def put(self, name: str, value: V) -> None:
-        self._entries[name] = value
-        self._entries.move_to_end(name)
-        while len(self._entries) > self._size:
-            self._entries.popitem(last=False)
-
-    def pop(self, name: str) -> V | None:
-        return self._entries.pop(name, None)
 
 
 def _name(session_id: str, batch: Sequence[Encoded]) -> tuple[str, str]:

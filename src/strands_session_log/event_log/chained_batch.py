@@ -101,7 +101,7 @@ def chain_batch(session_id: str, batch: Sequence[Encoded], expected: Expected, b
     """Chain a batch onto a position."""
     first = base.id.revision + 1
     texts = (str(base.id.revision), base.link, str(base.id), session_id, *expected.arguments())
-    arguments = [text.encode() for text in texts]
+    arguments = list(map(str.encode, texts))
     base_id = arguments[2]
     link = chain.from_text(base.link) if base.id.revision else chain.genesis(session_id)
     for revision, encoded in enumerate(batch, first):

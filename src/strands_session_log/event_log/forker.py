@@ -98,7 +98,10 @@ class Forker:
                 self._take_back(attempt)
             raise
         # Whatever happens from here on, nobody knows whether the call has landed: the notes stay.
-        return session.fork(self._store, attempt.into, self._copy_of(attempt), *arguments) if arguments else False
+        return self._put_in_place(attempt, *arguments) if arguments else False
+
+    def _put_in_place(self, attempt: _Attempt, batch: Sequence[bytes], making: bytes) -> Landed | bool:
+        return session.fork(self._store, attempt.into, self._copy_of(attempt), batch, making)
 
     def _prepare(self, attempt: _Attempt, progress: Progress) -> tuple[list[bytes], bytes] | None:
         """Copy. The arguments of the call to come; None when something was erased meanwhile."""

@@ -363,7 +363,7 @@ def _appended(reply: Sequence[bytes]) -> AppendReply:
 
 
 def _landed(reply: Sequence[bytes]) -> Landed:
-    return Landed([_event_id(id_) for id_ in reply[2:]], reply[1].decode(), reply[0] == b"begun")
+    return Landed(list(map(_event_id, reply[2:])), reply[1].decode(), reply[0] == b"begun")
 
 
 def _event_id(id_: bytes) -> EventId:
