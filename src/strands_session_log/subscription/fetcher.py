@@ -8,6 +8,7 @@ import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from ..concurrency import Backoff, WorkerThread
@@ -126,20 +127,19 @@ class Fetcher:
             # Or it is promised to another thread, which will not take long.
             self._stopping.wait(_NAP)
             return
-        now = time.monotonic()
-        if not busy and not any(state.is_due(now) and self._is_free(state) for state in self._partitions.values()):
+        if not busy and not self._due(time.monotonic()):
             self._listen()
 
     def _take_what_is_due(self, room: int) -> bool:
         now = time.monotonic()
-        due = [state for state in self._partitions.values() if state.is_due(now) and self._is_free(state)]
         # Whole batches of a few are had for less than a little of each; those that were asked last come last.
-        due = sorted(due, key=lambda state: state.asked_at)[: max(1, room // self._settings.batch)]
+        due = sorted(self._due(now), key=attrgetter("asked_at"))[: max(1, room // self._settings.batch)]
         return self._take(due, room, now) if due else False
 
-    def _is_free(self, state: PartitionState) -> bool:
-        """In order means: nothing new from a partition while something of it is being handled."""
-        return not self._settings.ordered or not self._acknowledger.holds(state.partition)
+    def _due(self, now: float) -> list[PartitionState]:
+        """The partitions to ask. In order, nothing new comes from one while something of it is being handled."""
+        due = [state for state in self._partitions.values() if state.has_news or now >= state.due_at]
+        return [one for one in due if not self._acknowledger.holds(one.partition)] if self._settings.ordered else due
 
     def _listen(self) -> None:
         wanted = [state for state in self._partitions.values() if not state.is_leased_away and not state.is_broken]

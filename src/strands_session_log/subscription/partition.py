@@ -52,10 +52,6 @@ class PartitionState:
         self._is_ordered = settings.ordered
         self._claim_every = max(0.02, min(5.0, settings.claim_after / 4))
 
-    def is_due(self, now: float) -> bool:
-        """Whether to ask."""
-        return self.has_news or now >= self.due_at
-
     def request(self, most: int, now: float, suspects: bool) -> FetchRequest:
         """What to ask for."""
         known = (self.last.id.decode(), link_of(self.last.fields)) if self.last else ("", b"")
