@@ -20,7 +20,7 @@ from strands_session_log.codec import encode
 from strands_session_log.errors import SessionLogError
 from strands_session_log.events import Event
 from strands_session_log.testing.model import ScriptedModel
-from support.command_line import Run, runner
+from support.command_line import Run
 from support.junk import JUNK, MISSING, TooSlowError, paths_in, with_junk, within
 
 SECONDS = 5.0
@@ -65,17 +65,6 @@ def junk_of(type_: str) -> Iterator[tuple[str, Any]]:
             if not EVERY_WAY and (len(path) > 2 or type_ in FOLDED_ALIKE) and (number + len(path)) % 5:
                 continue
             yield f"{'.'.join(map(str, path))} {name}", with_junk(shape, path, junk)
-
-
-@pytest.fixture
-def log(make_client: Callable[..., Any], namespace: str) -> Iterator[SessionLog]:
-    with SessionLog(make_client(), namespace) as log:
-        yield log
-
-
-@pytest.fixture
-def run(server_url: str, namespace: str) -> Run:
-    return runner(server_url, namespace)
 
 
 def append_raw(log: SessionLog, session: str, type_: str, data: Any) -> None:

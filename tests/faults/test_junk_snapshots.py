@@ -20,7 +20,7 @@ from strands_session_log import SessionLog, SnapshotSettings, ValkeySessionManag
 from strands_session_log.errors import SessionLogError
 from strands_session_log.snapshot.blobs import compress, decompress, digest
 from strands_session_log.testing.model import ScriptedModel
-from support.command_line import Run, runner
+from support.command_line import Run
 from support.junk import JUNK, TooSlowError, paths_in, with_junk, within
 from support.poison import Fields, fields_of, opened, put, repacked, sealed
 
@@ -43,11 +43,6 @@ AGENT = {"agent_id": "default", "state": {}, "conversation_manager_state": MANAG
 WRITABLE = {name: junk for name, junk in JUNK.items() if name not in ("deeper", "very deep")}
 """What is nested deeper cannot even be forged."""
 EVERY_WAY = "SESSION_LOG_TEST_EVERY_WAY" in os.environ
-
-
-@pytest.fixture
-def run(server_url: str, namespace: str) -> Run:
-    return runner(server_url, namespace)
 
 
 @pytest.fixture(params=[None, KEY], ids=["no key", "key"])

@@ -93,9 +93,9 @@ def test_what_was_trimmed_from_under_a_dead_consumer_does_not_hide_what_else_is_
     told(range(3), "only")
     with Subscriber(log, "g", batch=3, in_flight=3, claim_after=0.05) as dead:
         assert next(dead)
-        for intake in dead._consumer._intakes:
-            intake.stop()
-            intake.join(5)
+        for fetcher in dead._consumer._fetchers:
+            fetcher.stop()
+            fetcher.join(5)
         dead._consumer._acknowledger._open.clear()
         told(range(3, 20), "only")
         trim(log)

@@ -97,7 +97,7 @@ def test_a_group_that_others_have_made_on_a_feed_is_told_of_and_no_trouble(log: 
         wait_until(lambda: consumer.handled == [("only", 0)], "the event")
     assert {one.group for one in log.groups()} == {"g", name.decode("utf-8", "replace")}
     trimmed = log._events.trim_feed(log._events.keyspace.partition("only"), exactly=True)
-    assert (trimmed.removed, trimmed.lost) == (0, [])
+    assert (trimmed.removed, trimmed.lost) == (0, ())
 
 
 def test_a_live_piece_that_others_have_written_is_passed_over(log: SessionLog) -> None:

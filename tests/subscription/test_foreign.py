@@ -352,7 +352,7 @@ def test_commands_tell_of_them_in_a_line_each_and_end(server_url: str, fresh: Ca
         assert listed.count("CorruptEntryError") == 4
         assert "\x1b[31m" not in listed
         shown = run("parked", "show", "g", ids[0]).stdout
-        assert "somebody else wrote to the feed" in shown
+        assert "another program wrote to the feed" in shown
         assert "can only be dropped" in run("parked", "replay", "g", ids[0], exit_code=None).stderr
         run("groups")
         run("parked", "drop", "g", "--all", "--yes")

@@ -297,9 +297,9 @@ def test_what_was_given_last_may_be_junk_and_history_still_stands(log: SessionLo
     with Consumer(log) as consumer:
         wait_until(lambda: list(log.parked("g")), "the junk to be parked")
         # As after a connection that was lost: what was given last is held against the feed.
-        for intake in consumer.deliveries._consumer._intakes:
-            for place in intake._places.values():
-                place.lost_touch()
+        for fetcher in consumer.deliveries._consumer._fetchers:
+            for state in fetcher._partitions.values():
+                state.connection_lost()
         seven(range(7, 10), "only")
         wait_until(lambda: len(consumer.handled) == 10, "what follows")
     assert not consumer.errors

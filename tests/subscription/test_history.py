@@ -71,8 +71,8 @@ def test_a_late_ack_of_history_is_refused(log: SessionLog, told: Told) -> None:
     with Subscriber(log, "g", start="beginning", claim_after=0.2) as deliveries:
         mine = next(deliveries)
         # As if it had stood still: nobody says any more that the work goes on.
-        for intake in deliveries._consumer._intakes:
-            intake.stop()
+        for fetcher in deliveries._consumer._fetchers:
+            fetcher.stop()
         with Consumer(log, claim_after=0.2) as other:
             wait_until(lambda: other.handled, "the takeover")
         with pytest.raises(DeliveryLostError):
@@ -134,12 +134,12 @@ def test_a_replayed_event_that_kills_its_consumers_is_parked_again(log: SessionL
 
 def kill(deliveries: Any) -> None:
     """Let a consumer do nothing any more, and say nothing of it."""
-    exchange = deliveries._consumer
-    for intake in exchange._intakes:
-        intake.stop()
-        intake.join(5)
-    exchange._acknowledger._open.clear()
-    exchange._acknowledger.close(1)
+    machinery = deliveries._consumer
+    for fetcher in machinery._fetchers:
+        fetcher.stop()
+        fetcher.join(5)
+    machinery._acknowledger._open.clear()
+    machinery._acknowledger.close(1)
 
 
 def test_a_second_gap_does_not_take_the_place_of_the_first(log: SessionLog, told: Told) -> None:

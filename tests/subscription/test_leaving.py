@@ -267,7 +267,7 @@ def test_one_that_lost_the_server_while_it_listened_is_waited_for_when_it_takes(
     def watched(self: Group, requests: Any) -> Any:
         if errors:
             (mine,) = [
-                one for one in deliveries._consumer._intakes if one._thread._thread is threading.current_thread()
+                one for one in deliveries._consumer._fetchers if one._thread._thread is threading.current_thread()
             ]
             listens_while_it_takes.append(mine._listening.is_set())
         return take(self, requests)

@@ -77,15 +77,15 @@ def test_what_a_gap_swallowed_comes_before_what_follows_it(log: SessionLog, told
 
 def crash(consumer: Consumer) -> None:
     """Let a consumer fall silent, as kill -9 does: it takes and tells nothing any more."""
-    exchange = consumer.deliveries._consumer
-    for intake in exchange._intakes:
-        intake.stop()
-    exchange._acknowledger._group.settle = lambda words: 1 / 0
-    exchange._group.leave = lambda partitions: None
-    exchange.channel.close()
+    machinery = consumer.deliveries._consumer
+    for fetcher in machinery._fetchers:
+        fetcher.stop()
+    machinery._acknowledger._group.settle = lambda words: 1 / 0
+    machinery._group.leave = lambda partitions: None
+    machinery.channel.close()
     consumer.join(10)
-    for intake in exchange._intakes:
-        intake.join(10)
+    for fetcher in machinery._fetchers:
+        fetcher.join(10)
 
 
 @settings(
@@ -326,9 +326,9 @@ def test_a_consumer_that_waits_for_its_own_ack_says_so_once_in_a_while(
         waiting = threading.Thread(target=lambda: next(deliveries).ack(), daemon=True)
         waiting.start()
         wait_until(told_of, "the line")
-        exchange = deliveries._consumer
+        machinery = deliveries._consumer
         for _ in range(3):
-            exchange._tell_of_blocked()
+            machinery._tell_of_blocked()
         first.ack()
         waiting.join(10)
         assert not waiting.is_alive()

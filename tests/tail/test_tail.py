@@ -113,7 +113,7 @@ def test_few_bytes_of_large_events_are_held(session_log: SessionLog) -> None:
     for number in range(40):
         session_log.append("s", note(number, "x" * 300_000))
     with session_log.tail("s") as tail:
-        wait_until(lambda: tail._buffer._turned_away, "the buffer to be full")
+        wait_until(lambda: tail._buffer._blocked, "the buffer to be full")
         # The first page is asked for before anybody knows how large its events are.
         assert len(tail._buffer._items) <= 8
         assert numbers(tail, 40) == list(range(40))

@@ -62,9 +62,12 @@ def encode(event: Event) -> Encoded:
     """
     index = check_event(event)
     data, kept = to_json(event.data), event.retains()
-    texts = (event.type, event.agent, event.event_id, event.time, str(event.version), event.trace)
+    fields = event.event_id, event.time, event.trace, event.version
+    texts = (event.type, event.agent, *fields[:2], str(event.version), event.trace)
+    # What readers find in the data as JSON values is compared with what the feed tells of it.
+    read = restored(event.type, data, event.agent, *fields) if event.type in Event.known else event
     try:
-        facts = orjson.dumps(_as_read(event, data).facts())
+        facts = orjson.dumps(read.facts())
         shorten(event.type, event.agent, event.time, data, kept)
         body = orjson.dumps(data)
         retained = orjson.dumps(kept) if kept else b""
@@ -91,13 +94,6 @@ def reissued(encoded: Encoded, agent: str | None = None) -> Encoded:
     fields = event.data, name, id_, event.time, event.trace, event.version
     header = (encoded.header[0], name.encode(), id_.encode(), *encoded.header[3:])
     return encoded._replace(header=header, event=restored(event.type, *fields))
-
-
-def _as_read(event: Event, data: Any) -> Event:
-    """An event with its data as JSON values: what readers find in that is compared with what the feed tells of it."""
-    if event.type not in Event.known:
-        return event
-    return restored(event.type, data, event.agent, event.event_id, event.time, event.trace, event.version)
 
 
 class Entry(NamedTuple):

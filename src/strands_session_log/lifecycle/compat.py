@@ -65,7 +65,8 @@ def listen(registry: Any, name: str, handle: Handler, order: float = 0) -> None:
 @cache
 def hook_event(name: str) -> Any:
     """The class of a hook event; None when this version has none."""
-    for module, attribute in (("strands.hooks", name), _ELSEWHERE.get(name, ("", ""))):
+    elsewhere = _ELSEWHERE.get(name, ("strands.experimental.hooks.multiagent", name))
+    for module, attribute in (("strands.hooks", name), elsewhere):
         try:
             return getattr(import_module(module), attribute)
         except (ImportError, AttributeError, ValueError):

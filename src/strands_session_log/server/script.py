@@ -123,4 +123,4 @@ def _start_of_call(sha: str, keys: tuple[str, ...]) -> bytes:
 
 
 def _names(keys: Sequence[str]) -> list[bytes]:
-    return [b"%d" % len(keys), *(key.encode() for key in keys)]
+    return [b"%d" % len(keys), *map(str.encode, keys)]

@@ -192,8 +192,10 @@ class _Timed:
         left = _left()
         if self.socket_timeout is None and type(self._sock) is socket.socket:
             self._bound_by_kernel(left)
-        else:
-            self._bound(left)
+            return
+        wanted, has = _shorter(self.socket_timeout, left), self._sock.gettimeout()
+        if has != wanted and (has is None or wanted is None or abs(has - wanted) > _TOLERANCE):
+            self._sock.settimeout(wanted)
 
     def _bound_by_kernel(self: Any, left: float | None) -> None:
         """Where the client has no time-out: with one, Python asks the kernel before each operation whether it may."""
@@ -207,12 +209,6 @@ class _Timed:
             for option in (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO):
                 self._sock.setsockopt(socket.SOL_SOCKET, option, value)
             self._kernel_bound = left
-
-    def _bound(self: Any, left: float | None) -> None:
-        wanted = _shorter(self.socket_timeout, left)
-        has = self._sock.gettimeout()
-        if has != wanted and (has is None or wanted is None or abs(has - wanted) > _TOLERANCE):
-            self._sock.settimeout(wanted)
 
     def read_response(self: Any, disable_decoding: bool = False, **options: Any) -> Any:
         try:

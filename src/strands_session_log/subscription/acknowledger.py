@@ -88,7 +88,7 @@ class Acknowledger:
             return said or told or any(place == partition for place, _ in self._open)
 
     @property
-    def holds_suspect(self) -> bool:
+    def has_poison_suspect(self) -> bool:
         """Whether there is one that may kill its consumers, and is to be alone of its kind."""
         least = max(2, min(_SUSPECT, self._settings.max_attempts))
         with self._changed:
@@ -152,7 +152,7 @@ class Acknowledger:
         """See `Settler`."""
         self._enqueue(Settlement(delivery, what, failure))
 
-    def give_back(self, deliveries: Iterable[BaseDelivery]) -> None:
+    def release(self, deliveries: Iterable[BaseDelivery]) -> None:
         """Let others have what nobody has begun to handle; it does not count as an attempt."""
         with self._changed:
             given_back = [one for one in deliveries if self._let_go(one)]
@@ -160,18 +160,18 @@ class Acknowledger:
         for delivery in given_back:
             self._release(delivery)
 
-    def give_back_what_waits(self) -> None:
+    def release_what_waits(self) -> None:
         """Let others have all that nobody has begun to handle."""
         with self._changed:
             left = list(self._open.values())
-        self.give_back(delivery for delivery in left if not delivery.started)
+        self.release(delivery for delivery in left if not delivery.started)
 
     def give_up(self, delivery: BaseDelivery) -> None:
         """Give back what may be another consumer's by now; in order, what comes after it must not be handled either."""
         with self._changed:
             self._let_go(delivery)
             if self._settings.ordered:
-                self._void(delivery.partition)
+                self._release_later(delivery.partition)
             self._changed.notify_all()
 
     def close(self, timeout: float, why: Failure | None = None) -> None:
@@ -187,7 +187,7 @@ class Acknowledger:
             if why and delivery.started and not delivery.is_settled:
                 delivery.is_settled = True
                 self.fail(delivery, "nack", why)
-        self.give_back(left)
+        self.release(left)
         with self._changed:
             self._is_closing, self._patience_ends = True, time.monotonic() + timeout
             self._changed.notify_all()
@@ -202,7 +202,7 @@ class Acknowledger:
             self._close(settlement.delivery)
             self._queue.append(settlement)
             if settlement.what == "nack" and self._settings.ordered:
-                self._void(settlement.delivery.partition)
+                self._release_later(settlement.delivery.partition)
             self._changed.notify_all()
         # Only now: what follows a failure has been called back.
         self._release(settlement.delivery)
@@ -212,7 +212,7 @@ class Acknowledger:
         if self._open.get(key) is delivery:
             del self._open[key]
 
-    def _void(self, partition: int) -> None:
+    def _release_later(self, partition: int) -> None:
         """What comes after a failure in an ordered partition must wait for it, and after a loss it is another's."""
         for later in [one for one in self._open.values() if one.partition == partition and not one.started]:
             self._let_go(later)
@@ -376,7 +376,7 @@ class Acknowledger:
         """Of a partition in order, another consumer has all if it has any."""
         if lost and self._settings.ordered:
             with self._changed:
-                self._void(partition)
+                self._release_later(partition)
                 self._changed.notify_all()
 
     def _maintain_when_due(self) -> None:

@@ -29,7 +29,7 @@ class PartitionAssignment:
         self._held: set[int] = set()
         self._share, self._again_at = group.keyspace.partitions, 0.0
 
-    def may_hold(self, partition: int, is_busy: bool) -> bool:
+    def should_own(self, partition: int, is_busy: bool) -> bool:
         """Whether this consumer should have a partition.
 
         Args:
@@ -53,14 +53,14 @@ class PartitionAssignment:
 
     def _share_of_the_living(self) -> int:
         try:
-            return self._sign_in()
+            return self._heartbeat()
         except ServerRefusedError as error:
             if not error.is_wrong_type:
                 raise
             # No consumer can sign in there, so none knows of the others; who comes first has a partition.
             return self._group.keyspace.partitions
 
-    def _sign_in(self) -> int:
+    def _heartbeat(self) -> int:
         """How many partitions each of those that are there should have, rounded up."""
         gone_after = self._settings.claim_after_ms + int(2 * _EVERY * 1000)
         there = self._group.heartbeat(gone_after, max(gone_after, _FORGET_MS))

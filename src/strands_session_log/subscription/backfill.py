@@ -12,9 +12,9 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from contextlib import contextmanager
 from functools import partial
-from typing import Protocol
+from typing import TYPE_CHECKING
 
-from ..concurrency import Channel, WorkerThread
+from ..concurrency import WorkerThread
 from ..errors import SessionLogError
 from ..event_log import EventLog
 from ..feed import Envelope
@@ -28,19 +28,10 @@ from .delivery import BaseDelivery
 from .failure import NONE, Failure
 from .group import Group
 
+if TYPE_CHECKING:
+    from .consumer import Consumer
+
 _FOREVER = float("inf")
-
-
-class BackfillReader(Protocol):
-    """Who reads what is delivered."""
-
-    channel: Channel[BaseDelivery]
-
-    def wants(self, envelope: Envelope) -> bool:
-        """Whether an event is one of those that were asked for."""
-
-    def rejected(self, error: Exception) -> None:
-        """Hear of an event that was parked, as it is not what it should be."""
 
 
 class Backfill:
@@ -64,7 +55,7 @@ class Backfill:
         self,
         events: EventLog,
         group: Group,
-        reader: BackfillReader,
+        reader: Consumer,
         counters: Counters,
         kind: type[BaseDelivery],
         outage: Outage,

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-_LANES = 32
+_SHARES = 32
 _GOODBYE = 5.0
 _BLOCKED_FOR, _TELL_EVERY = 5.0, 60.0
 
@@ -67,34 +67,24 @@ class Consumer:
         group = Group(events.store, settings)
         self._outage = Outage("subscriber", f"{settings.group}/{settings.consumer}")
         self._acknowledger = Acknowledger(
-            group, self.counters, self.end, self._settled, self._chores, self.channel.release, self._outage
+            group, self.counters, self.end, self._settled, self._maintenance, self.channel.release, self._outage
         )
-        self._group, self._backfill = (
-            group,
-            Backfill(events, group, self, self.counters, kind, self._outage, self._go_on),
-        )
+        self._group = group
+        self._backfill = Backfill(events, group, self, self.counters, kind, self._outage, self._go_on)
         self._assignment = PartitionAssignment(group)
         with suppress(SessionLogError):
-            # Whoever leaves at once has begun in all partitions. What fails here, the intakes meet again.
+            # Whoever leaves at once has begun in all partitions. What fails here, the fetchers meet again.
             group.begin()
-        lanes = _lanes(events.store)
-        room = Credits(settings.most_in_flight, settings.least_room, lambda: self._acknowledger.in_flight)
-        take = partial(
-            Fetcher,
-            group,
-            self._acknowledger,
-            self,
-            self._backfill,
-            self.counters,
-            self._outage,
-            assignment=self._assignment,
-            room=room,
-        )
-        self._intake_of: dict[int, Fetcher] = {}
-        self._intakes = [take(partitions=lane) for lane in lanes]
-        self._intake_of = {partition: one for one, lane in zip(self._intakes, lanes, strict=True) for partition in lane}
+        shares = _shares(events.store)
+        credits = Credits(settings.most_in_flight, settings.least_room, lambda: self._acknowledger.in_flight)
+        machinery = group, self._acknowledger, self, self._backfill, self.counters, self._outage
+        self._fetcher_of: dict[int, Fetcher] = {}
+        self._fetchers = [Fetcher(*machinery, share, self._assignment, credits) for share in shares]
+        self._fetcher_of = {
+            partition: one for one, share in zip(self._fetchers, shares, strict=True) for partition in share
+        }
 
-    def _chores(self) -> None:
+    def _maintenance(self) -> None:
         if self.settings.ordered:
             self._backfill.fail_overdue()
         self._tell_of_blocked()
@@ -135,7 +125,7 @@ class Consumer:
         if delivery.is_settled:
             return False
         if self._is_stopping:
-            self.give_back([delivery])
+            self.release([delivery])
             return False
         if now > delivery.expires:
             self._acknowledger.give_up(delivery)
@@ -145,14 +135,14 @@ class Consumer:
     def stop(self) -> None:
         """Take nothing more, give back what nobody has begun, and let the iteration end."""
         self._is_stopping = True
-        for fetcher in self._intakes:
+        for fetcher in self._fetchers:
             fetcher.stop()
-        self.give_back(self.channel.drain())
-        self._acknowledger.give_back_what_waits()
+        self.release(self.channel.drain())
+        self._acknowledger.release_what_waits()
 
-    def give_back(self, deliveries: Iterable[BaseDelivery]) -> None:
+    def release(self, deliveries: Iterable[BaseDelivery]) -> None:
         """Let others have them; what does not come from the feed is noted as unsettled, and needs no giving back."""
-        self._acknowledger.give_back([one for one in deliveries if one.key])
+        self._acknowledger.release([one for one in deliveries if one.key])
 
     def close(self, error: BaseException | None) -> None:
         """Stop, and tell the server of everything; what was begun and not settled has failed if there was an error."""
@@ -161,9 +151,9 @@ class Consumer:
             return
         self.stop()
         deadline = time.monotonic() + _GOODBYE
-        for fetcher in self._intakes:
+        for fetcher in self._fetchers:
             fetcher.join(deadline - time.monotonic())
-        self.give_back(self.channel.drain())
+        self.release(self.channel.drain())
         failed = Failure.of(error, self._acknowledger.keeps_texts) if isinstance(error, Exception) else None
         self._backfill.close(failed is not None)
         self._acknowledger.close(_GOODBYE, failed)
@@ -249,25 +239,25 @@ class Consumer:
         return False
 
     def wants(self, envelope: Envelope) -> bool:
-        """See `backfill.BackfillReader`."""
+        """Whether an event is one of those that were asked for."""
         return self._wanted(envelope.type, envelope.agent)
 
     def _go_on(self, partition: int) -> None:
         """Some of what is read beside the feed was settled."""
-        if fetcher := self._intake_of.get(partition):
+        if fetcher := self._fetcher_of.get(partition):
             fetcher.go_on(partition)
 
     def _settled(self, partition: int, seconds: float) -> None:
         """Something failed, or stood in the way of others: it is worth asking again then."""
-        if fetcher := self._intake_of.get(partition):
+        if fetcher := self._fetcher_of.get(partition):
             fetcher.try_again(partition, seconds)
 
 
-def _lanes(store: Store) -> list[list[int]]:
+def _shares(store: Store) -> list[list[int]]:
     """Which partitions a thread serves: one for all, but a cluster is read slot by slot."""
     # Each thread holds a connection while it waits; one is left for what is settled, and one for the user.
-    most, partitions = max(1, (store.max_connections or _LANES) - 2), store.keyspace.partitions
-    count = min(_LANES, partitions, most) if store.is_cluster else 1
+    most, partitions = max(1, (store.max_connections or _SHARES) - 2), store.keyspace.partitions
+    count = min(_SHARES, partitions, most) if store.is_cluster else 1
     return [list(range(number, partitions, count)) for number in range(count)]
 
 

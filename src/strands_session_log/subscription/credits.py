@@ -21,7 +21,7 @@ class Credits:
         self._lock, self._promised = threading.Lock(), 0
 
     @contextmanager
-    def taken(self, wanted: int) -> Iterator[int]:
+    def reserve(self, wanted: int) -> Iterator[int]:
         """Room for so many, or for fewer; 0 when there is not enough."""
         with self._lock:
             free = self._most - self._in_hand() - self._promised

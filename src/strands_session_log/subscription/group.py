@@ -54,10 +54,10 @@ class Group:
         self._start = "feed"
 
     def take(self, requests: Sequence[FetchRequest]) -> list[FetchReply]:
-        """Ask partitions, all in one round trip; whoever gets no answer asks for its own again (`own`)."""
+        """Ask partitions, all in one round trip; whoever gets no answer asks for its own again (`pending`)."""
         return groups.fetch(self.impatient, self.me, requests, self._start)
 
-    def news(self, partitions: Sequence[int], most: int) -> dict[int, list[FeedEntry]]:
+    def read_new(self, partitions: Sequence[int], most: int) -> dict[int, list[FeedEntry]]:
         """Read what is new in some partitions, which share a slot or are on a server without slots.
 
         This is all that is needed as long as nothing but news is expected. It costs a fourth of what the script does,
@@ -82,7 +82,7 @@ class Group:
         """
         return groups.note_gap(self.impatient, self.settings.group, "missing", unseen)
 
-    def own(self, partition: int) -> Iterator[bytes]:
+    def pending(self, partition: int) -> Iterator[bytes]:
         """The ids of all that this consumer was given and has not settled, in one partition."""
         feed, settings = self.keyspace.group(partition, self.settings.group).feed, self.settings
         start, rows = "-", [None] * _PAGE
@@ -95,13 +95,13 @@ class Group:
             if not error.is_wrong_type and "NOGROUP" not in str(error):
                 raise
 
-    def settle(self, words: Sequence[SettleRequest]) -> list[SettleReply | ServerRefusedError]:
+    def settle(self, requests: Sequence[SettleRequest]) -> list[SettleReply | ServerRefusedError]:
         """Tell the server what became of deliveries, in one round trip and one attempt; may be repeated.
 
         Returns:
             The answers; of a partition whose keys are broken, the error.
         """
-        return groups.settle(self.impatient, self.me, words)
+        return groups.settle(self.impatient, self.me, requests)
 
     def report_backfill(self, partition: int, report: BackfillReport) -> bool:
         """Tell how far the backfill has come; false when it is another consumer's now."""

@@ -36,10 +36,10 @@ class HandlerThread:
         try:
             return await future
         except asyncio.CancelledError:
-            self.let_go()
+            self.close()
             raise
 
-    def let_go(self) -> None:
+    def close(self) -> None:
         """Let the thread end after what it runs."""
         tasks, self._tasks = self._tasks, None
         if tasks:

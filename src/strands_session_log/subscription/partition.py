@@ -23,11 +23,11 @@ class PartitionState:
     Attributes:
         partition: The partition.
         seen: The last entry of the feed known to have been delivered, as a stream id.
-        rang: Whether there may be news.
+        has_news: Whether there may be news.
         asked_at: When it was asked last.
         due_at: When to ask again although there may be none.
         last: The last entry that was given to this consumer.
-        told_gap: The gap that was last reported.
+        reported_gap: The gap that was last reported.
         own: Deliveries that were given and not heard of.
         must_recover: Whether there may be such.
         is_mine: Whether its lease is this consumer's, in ordered mode.
@@ -40,9 +40,9 @@ class PartitionState:
 
     def __init__(self, partition: int, settings: SubscriptionSettings) -> None:
         self.partition = partition
-        self.seen, self.rang, self.due_at, self.asked_at = "0-0", True, 0.0, 0.0
+        self.seen, self.has_news, self.due_at, self.asked_at = "0-0", True, 0.0, 0.0
         self.last: FeedEntry | None = None
-        self.told_gap: Gap | None = None
+        self.reported_gap: Gap | None = None
         self.own: Sequence[bytes] = ()
         self.must_recover, self.is_mine, self.is_leased_away, self.is_broken = True, False, False, False
         self.doubts_history = self.has_work = False
@@ -51,10 +51,6 @@ class PartitionState:
         self._has_history, self._is_begun, self._claim_at = False, False, 0.0
         self._is_ordered = settings.ordered
         self._claim_every = max(0.02, min(5.0, settings.claim_after / 4))
-
-    def is_due(self, now: float) -> bool:
-        """Whether to ask."""
-        return self.rang or now >= self.due_at
 
     def request(self, most: int, now: float, suspects: bool) -> FetchRequest:
         """What to ask for."""
@@ -72,14 +68,14 @@ class PartitionState:
 
     def note_news(self, given: Sequence[FeedEntry], most: int, now: float) -> None:
         """Take note of news."""
-        self.rang, self.asked_at = len(given) >= most, now
+        self.has_news, self.asked_at = len(given) >= most, now
         if not given:
             return
         first, seen = FeedId.parse(self.partition, given[0].id), FeedId.parse(self.partition, self.seen)
         self._has_seen(given[-1].id.decode())
         if first.sequence <= seen.sequence:
             # A number is never used again, except by another history.
-            self.doubts_history = self.rang = True
+            self.doubts_history = self.has_news = True
             self._doubted = given[-1]
             return
         self.keep(given[-1])
@@ -100,7 +96,7 @@ class PartitionState:
         has_more_again = sum(one.attempts > 1 for one in taken.given) + len(taken.parked) >= AGAIN_AT_ONCE
         if request.claim:
             self._claim_at = now if has_more_again else now + self._claim_every
-        self.rang = has_more_again or len(taken.given) >= request.most
+        self.has_news = has_more_again or len(taken.given) >= request.most
         self.due_at = min(self._claim_at, now + _COMPARE_EVERY)
         if taken.wait is not None:
             # Somebody else's lease may be given up before it ends.
@@ -135,21 +131,21 @@ class PartitionState:
         self._claim_at = min(self._claim_at, moment)
         self.due_at = min(self.due_at, moment)
 
-    def leave_to_others(self, now: float) -> None:
+    def yield_lease(self, now: float) -> None:
         """Ask again only after a while, not always the same while: whoever comes first is to vary."""
-        self.rang, self.due_at, self.asked_at = False, now + spread(_LEASED_EVERY), now
+        self.has_news, self.due_at, self.asked_at = False, now + spread(_LEASED_EVERY), now
         self.is_mine, self.is_leased_away = False, True
 
-    def lost_touch(self) -> None:
+    def connection_lost(self) -> None:
         """No answer came, or the connection was lost."""
         self.must_recover = self.doubts_history = True
-        self.rang = not self.is_broken
+        self.has_news = not self.is_broken
 
     def broke(self, now: float) -> None:
         """One of its keys is not what it should be: leave it alone for a while, until that is mended."""
         self.is_broken = self.must_recover = True
         self.is_mine = False
-        self.rang, self.due_at, self.asked_at = False, now + _BROKEN_EVERY, now
+        self.has_news, self.due_at, self.asked_at = False, now + _BROKEN_EVERY, now
 
 
 def _number(stream_id: str) -> int:

@@ -47,7 +47,7 @@ async def _work(deliveries: Deliveries, handler: Handler, timeout: float, ending
             if ending.is_set():
                 return
     finally:
-        hand.let_go()
+        hand.close()
 
 
 async def _handle(

@@ -147,7 +147,7 @@ class BlockingReader:
             standing = _taken(cursor, entries)
             if standing is not CursorState.LIVE:
                 del self._live[cursor]
-        if standing in (CursorState.BEHIND, CursorState.OVER):
+        if standing in (CursorState.BEHIND, CursorState.CLOSED):
             self._hand_back(cursor)
 
     def _let_go(self) -> None:
@@ -182,4 +182,4 @@ def _taken(cursor: StreamCursor[Any], entries: Sequence[RawEntry]) -> CursorStat
         return cursor.take(entries)
     except Exception as error:
         cursor.fail(error)
-        return CursorState.OVER
+        return CursorState.CLOSED

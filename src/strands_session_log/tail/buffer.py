@@ -48,7 +48,7 @@ class Buffer(Generic[T]):
         self._items: deque[Sized] = deque()
         self._size = 0
         self._starting = self._readers = starting
-        self._turned_away: list[Callable[[], object]] = []
+        self._blocked: list[Callable[[], object]] = []
         self._waiting: list[tuple[asyncio.AbstractEventLoop, asyncio.Future[None]]] = []
         self._has_ended = False
         self._error: BaseException | None = None
@@ -64,12 +64,12 @@ class Buffer(Generic[T]):
             self._starting -= 1
             self._tell()
 
-    def put(self, items: Iterable[Sized], come_again: Callable[[], object]) -> bool:
+    def put(self, items: Iterable[Sized], resume: Callable[[], object]) -> bool:
         """Add items.
 
         Args:
             items: In order.
-            come_again: Called once there is room, if there is none now. Must neither wait nor raise.
+            resume: Called once there is room, if there is none now. Must neither wait nor raise.
 
         Returns:
             Whether there is room for more.
@@ -83,7 +83,7 @@ class Buffer(Generic[T]):
             self._tell()
             if self._size < CAPACITY_BYTES and len(self._items) < CAPACITY:
                 return True
-            self._turned_away.append(come_again)
+            self._blocked.append(resume)
             return False
 
     def end(self, error: BaseException | None = None) -> None:
@@ -107,7 +107,7 @@ class Buffer(Generic[T]):
         with self._changed:
             self._has_ended, self._error = True, None
             self._items.clear()
-            self._turned_away.clear()
+            self._blocked.clear()
             self._tell()
 
     def get(self) -> T:
@@ -162,8 +162,8 @@ class Buffer(Generic[T]):
 
     def _call_again(self) -> None:
         """Once half of it is consumed, so that readers come for pages, not for single items."""
-        if self._turned_away and self._size <= CAPACITY_BYTES // 2 and len(self._items) <= CAPACITY // 2:
-            calls, self._turned_away = self._turned_away, []
+        if self._blocked and self._size <= CAPACITY_BYTES // 2 and len(self._items) <= CAPACITY // 2:
+            calls, self._blocked = self._blocked, []
             for call in calls:
                 call()
 

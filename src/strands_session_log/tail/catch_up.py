@@ -44,20 +44,20 @@ class CatchUpReader:
         self._cursors: dict[StreamCursor[Any], None] = {}
         self._behind: dict[StreamCursor[Any], None] = {}
         self._readers: dict[int, BlockingReader] = {}
-        self._drowsy: dict[BlockingReader, int] = {}
+        self._to_wake: dict[BlockingReader, int] = {}
         self._seen: dict[StreamCursor[Any], tuple[int, int]] = {}
         self._landmarks: dict[StreamCursor[Any], RawEntry] = {}
         self._next_check = time.monotonic() + _CHECK_EVERY
         self._thread = WorkerThread("session-log-tails")
 
-    def welcome(self, cursors: Iterable[StreamCursor[Any]]) -> bool:
+    def add(self, cursors: Iterable[StreamCursor[Any]]) -> bool:
         """Take care of these, too; False if the thread has ended, or stayed in the process this one was forked from."""
         with self._lock:
             if self._has_ended or self._thread.has_ended:
                 return False
             for cursor in cursors:
                 cursor.followed_by(self._inbox.put)
-                cursor.come_again()
+                cursor.resume()
             self._thread.start(self._run)
             return True
 
@@ -113,7 +113,7 @@ class CatchUpReader:
         """For how long nothing need be done."""
         if self._behind:
             return 0
-        return _WAKE_EVERY if self._drowsy else max(0.0, self._next_check - time.monotonic())
+        return _WAKE_EVERY if self._to_wake else max(0.0, self._next_check - time.monotonic())
 
     def _collect(self, timeout: float) -> None:
         """Take over all who want to be read for; let go all who do not any more."""
@@ -147,7 +147,7 @@ class CatchUpReader:
                     away[reader] = self._outage.met(error, reader.pages)
                 else:
                     self._go_on(cursor, reader, standing)
-                    answered |= {reader} if standing is not CursorState.OVER else set()
+                    answered |= {reader} if standing is not CursorState.CLOSED else set()
         for reader in answered - away.keys():
             self._outage.over(reader.pages)
         return max(away.values(), default=0.0)
@@ -158,13 +158,13 @@ class CatchUpReader:
         if standing is CursorState.LIVE:
             self._note_landmarks([cursor])
             reader.add(cursor)
-            self._drowsy[reader] = _WAKES
-        elif standing is CursorState.OVER:
+            self._to_wake[reader] = _WAKES
+        elif standing is CursorState.CLOSED:
             self._take_over(cursor)
 
     def _advanced(self, cursor: StreamCursor[Any]) -> CursorState:
         if cursor.is_over:
-            return CursorState.OVER
+            return CursorState.CLOSED
         try:
             return self._store.retrying(cursor.advance)
         except Exception as error:
@@ -174,7 +174,7 @@ class CatchUpReader:
                 cursor.buffer.end()
             else:
                 cursor.fail(failed)
-            return CursorState.OVER
+            return CursorState.CLOSED
 
     def _reader(self, cursor: StreamCursor[Any]) -> BlockingReader:
         slot = cursor.partition if self._store.is_cluster else 0
@@ -183,11 +183,11 @@ class CatchUpReader:
         return self._readers[slot]
 
     def _wake(self) -> None:
-        for reader, tries in list(self._drowsy.items()):
+        for reader, tries in list(self._to_wake.items()):
             if reader.wake() or tries == 0:
-                del self._drowsy[reader]
+                del self._to_wake[reader]
             else:
-                self._drowsy[reader] = tries - 1
+                self._to_wake[reader] = tries - 1
 
     def _check(self) -> None:
         """Look at the positions at which nothing has come for a while, and where others were a while ago.
@@ -201,7 +201,7 @@ class CatchUpReader:
         live = {cursor: cursor.position for reader in self._readers.values() for cursor in reader.live}
         idle = [cursor for cursor, position in live.items() if self._seen.get(cursor) == position]
         try:
-            for cursor in self._fallen(idle) if idle else ():
+            for cursor in self._stale(idle) if idle else ():
                 if cursor.position == live[cursor]:
                     self._take_over(cursor)
             for cursor, lost in self._replaced([cursor for cursor in live if cursor not in idle]):
@@ -226,7 +226,7 @@ class CatchUpReader:
             if reader not in followed:
                 self._outage.leave(reader.pages)
 
-    def _fallen(self, idle: Sequence[StreamCursor[Any]]) -> list[StreamCursor[Any]]:
+    def _stale(self, idle: Sequence[StreamCursor[Any]]) -> list[StreamCursor[Any]]:
         """Those that do not stand at the end of what is there, or of which it is not certain; one round trip."""
         probes = [(cursor, cursor.probe()) for cursor in idle]
         replies = iter(self._asked([command for _, asked in probes for command in asked]))
@@ -269,6 +269,6 @@ def _stands(cursor: StreamCursor[Any], replies: Sequence[Any]) -> bool:
     if any(isinstance(reply, Exception) for reply in replies):
         return False
     try:
-        return cursor.stands(replies)
+        return cursor.is_current(replies)
     except ValueError:
         return False

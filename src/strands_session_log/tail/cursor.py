@@ -25,14 +25,14 @@ class CursorState(Enum):
     Attributes:
         BEHIND: There may be more to read at once: the catch-up reader reads page by page.
         LIVE: At the end of its stream: the blocking reader waits for what comes.
-        FULL: The consumer is slow: nobody reads, until it calls again.
-        OVER: Nobody will read any more.
+        BLOCKED: The consumer is slow: nobody reads, until it calls again.
+        CLOSED: Nobody will read any more.
     """
 
     BEHIND = "behind"
     LIVE = "live"
-    FULL = "full"
-    OVER = "over"
+    BLOCKED = "full"
+    CLOSED = "over"
 
 
 class StreamCursor(ABC, Generic[T]):
@@ -55,7 +55,7 @@ class StreamCursor(ABC, Generic[T]):
         """Know who takes care of it; takes a cursor in any thread, at any moment, and neither waits nor raises."""
         self._bring = bring
 
-    def come_again(self) -> None:
+    def resume(self) -> None:
         """Have it looked at: there is room again, or nobody who consumes."""
         self._bring(self)
 
@@ -86,7 +86,7 @@ class StreamCursor(ABC, Generic[T]):
         """What to ask the server to learn whether the position still stands and is the end: constant in size."""
 
     @abstractmethod
-    def stands(self, replies: Sequence[Any]) -> bool:
+    def is_current(self, replies: Sequence[Any]) -> bool:
         """Whether it does; False is no verdict but calls for a closer look."""
 
     @property
@@ -150,10 +150,10 @@ class StreamCursor(ABC, Generic[T]):
         finally:
             # Also what precedes an entry that does not belong there.
             if items:
-                has_room = self.buffer.put(items, self.come_again)
+                has_room = self.buffer.put(items, self.resume)
         if self.is_over:
-            return CursorState.OVER
-        return otherwise if has_room else CursorState.FULL
+            return CursorState.CLOSED
+        return otherwise if has_room else CursorState.BLOCKED
 
 
 def numbers_of(entry: RawEntry) -> tuple[int, int]:

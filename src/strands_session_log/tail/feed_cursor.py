@@ -85,7 +85,7 @@ class FeedCursor(StreamCursor[FeedItem]):
         """The newest envelope, and how many there were: the newest may have been trimmed."""
         return ("XREVRANGE", self.key, "+", "-", "COUNT", 1), ("GET", self._counter_key)
 
-    def stands(self, replies: Sequence[Any]) -> bool:
+    def is_current(self, replies: Sequence[Any]) -> bool:
         """Whether nothing comes after the position, and it was not lost."""
         newest, counter = replies
         if not self._is_certain or not newest:
@@ -142,7 +142,7 @@ class FeedCursor(StreamCursor[FeedItem]):
         """Know what precedes the next envelope."""
         self._at, self._last, self._is_certain = feed_id, entry, True
         self._number = feed_id.sequence
-        self.buffer.put([Sized(Passed(feed_id), 0)], self.come_again)
+        self.buffer.put([Sized(Passed(feed_id), 0)], self.resume)
 
     def _page(self, count: int) -> Sequence[RawEntry]:
         page = self._fetch(self._at.stream_id, "+", count + 1)
@@ -210,7 +210,7 @@ class FeedCursor(StreamCursor[FeedItem]):
             self._tell(replaced(self._log.keyspace, at, doubted[1]))
 
     def _tell(self, error: Exception) -> None:
-        self.buffer.put([Sized(error, _MARK_BYTES)], self.come_again)
+        self.buffer.put([Sized(error, _MARK_BYTES)], self.resume)
 
     def _end(self) -> FeedId:
         """The last that the feed ever had; one that is gone, or was made anew and is empty, goes on at the counter."""

@@ -57,7 +57,7 @@ class DeltaCursor(StreamCursor[Any]):
         """The newest piece."""
         return (("XREVRANGE", self.key, "+", "-", "COUNT", 1),)
 
-    def stands(self, replies: Sequence[Any]) -> bool:
+    def is_current(self, replies: Sequence[Any]) -> bool:
         """Whether it is the one read last, or there is none."""
         return not replies[0] or EventId(*numbers_of(replies[0][0])) == self._at
 
@@ -121,7 +121,7 @@ class MessageCursor(SessionCursor):
         if self._is_behind and standing is CursorState.LIVE:
             self._is_behind = False
             self._deltas.followed_by(self._bring)
-            self._deltas.come_again()
+            self._deltas.resume()
         return standing
 
     def _begin(self) -> None:

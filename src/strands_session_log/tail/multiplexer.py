@@ -38,9 +38,9 @@ class Multiplexer:
         """Begin to read for them, without waiting for the server."""
         with self._lock:
             catch_up = self._catch_up
-            if catch_up is None or not catch_up.welcome(cursors):
+            if catch_up is None or not catch_up.add(cursors):
                 self._catch_up = CatchUpReader(self._store)
-                self._catch_up.welcome(cursors)
+                self._catch_up.add(cursors)
 
     def close(self) -> None:
         """End all tails, and the threads."""

@@ -60,7 +60,7 @@ class SessionCursor(StreamCursor[Recorded]):
         """Ask the head, which is small, however large the last event."""
         return (("HMGET", self._log.keyspace.session(self._session_id).head, "revision", "link", "ms"),)
 
-    def stands(self, replies: Sequence[Any]) -> bool:
+    def is_current(self, replies: Sequence[Any]) -> bool:
         """Whether the head stands where this does."""
         revision, link, ms = ("" if value is None else text(value) for value in replies[0])
         if self._at.id == START:

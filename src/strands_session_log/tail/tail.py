@@ -130,4 +130,4 @@ def _end(buffer: Buffer[Any], cursors: Sequence[StreamCursor[Any]]) -> None:
     """Whoever reads for the tail is told as when there is room again, and sees that there is nobody."""
     buffer.close()
     for cursor in cursors:
-        cursor.come_again()
+        cursor.resume()
