@@ -334,16 +334,20 @@ def test_a_server_that_does_not_answer_neither_slows_nor_disturbs_the_agent(
     log = SessionLog.connect(proxy.url)
     ValkeySessionManager("s", log=log)
     live = LiveTokens(log, "s")
-    agent = Agent(model=ScriptedModel(["word " * 20_000], chunk=5), hooks=[live], callback_handler=None)
+
+    def seconds(*hooks: Any) -> float:
+        agent = Agent(model=ScriptedModel(["word " * 20_000], chunk=5), hooks=list(hooks), callback_handler=None)
+        began = time.monotonic()
+        agent("Hello?")
+        return time.monotonic() - began
+
+    by_itself = seconds()
     if trouble == "hangs":
         proxy.hold_replies()
     else:
         proxy.refuse()
         proxy.cut()
-    began = time.monotonic()
-    agent("Hello?")
-    took = time.monotonic() - began
-    assert took < 10
+    assert seconds(live) < 3 * by_itself + 5
     assert live.stats.dropped or live.stats.waiting
     proxy.release_replies()
     proxy.accept()
