@@ -11,7 +11,7 @@ import pytest
 from strands_session_log import FeedRetention, SessionLog, Subscriber
 from strands_session_log.errors import FeedGapError, LogForkedError, ServerUnavailableError
 from strands_session_log.feed.trimming import Trimmed
-from strands_session_log.scripts.protocol import Gap
+from strands_session_log.scripts.group_protocol import Gap
 from strands_session_log.subscription import SyncDeliveries, SyncDelivery
 from strands_session_log.subscription.group import Group
 from subscription.helpers import Consumer, Told, ends_of, number_of

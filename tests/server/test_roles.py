@@ -330,7 +330,7 @@ def test_the_commands_of_a_script_are_those_of_the_functions_it_uses() -> None:
     assert roles.commands_of(scripts.LOAD) == {"HMGET", "HGET", "HSTRLEN", "XRANGE"}
     assert b"is_ahead" not in scripts.GROUP_STATUS.source
     assert "XACK" not in roles.commands_of(scripts.GROUP_STATUS)
-    assert {"XGROUP|CREATE", "XCLAIM", "XREADGROUP"} <= roles.commands_of(scripts.GROUP_TAKE)
+    assert {"XGROUP|CREATE", "XCLAIM", "XREADGROUP"} <= roles.commands_of(scripts.GROUP_FETCH)
 
 
 def test_every_script_belongs_to_a_role() -> None:

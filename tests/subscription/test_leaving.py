@@ -255,7 +255,7 @@ def test_one_that_lost_the_server_while_it_listened_is_waited_for_when_it_takes(
     log: SessionLog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Only one that listens is not, for it takes nothing."""
-    listen, take = FeedNotifier.wait, Group.take
+    listen, take = FeedNotifier.wait, Group.fetch
     errors, listens_while_it_takes = list[int](), list[bool]()
 
     def failing(self: FeedNotifier, seen: Any, seconds: float) -> list[int]:
@@ -273,7 +273,7 @@ def test_one_that_lost_the_server_while_it_listened_is_waited_for_when_it_takes(
         return take(self, requests)
 
     monkeypatch.setattr(FeedNotifier, "wait", failing)
-    monkeypatch.setattr(Group, "take", watched)
+    monkeypatch.setattr(Group, "fetch", watched)
     with Subscriber(log, "g") as deliveries:
         wait_until(lambda: listens_while_it_takes, "it to be at work again")
     assert not listens_while_it_takes[0]

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from strands_session_log import SessionLog, Subscriber
 from strands_session_log.errors import DeliveryLostError
-from strands_session_log.scripts.protocol import Disposition, SettleReply, SettleRequest
+from strands_session_log.scripts.group_protocol import Disposition, SettleReply, SettleRequest
 from strands_session_log.subscription.failure import Failure
 from support.waiting import PATIENCE, wait_until
 

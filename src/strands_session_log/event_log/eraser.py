@@ -34,10 +34,10 @@ from ..scripts.session import Copied, Deleted, Landed
 from ..server import Store
 from .chained_batch import Position, chain_batch
 from .diagnosis import CURES, diagnosed, erased_of, parsed, position_of
+from .erasure_scope import Find, nothing_more
 from .expected import ANY
 from .lineage import ForkNote, copy_key, forks_of
 from .namespace import Layout
-from .whereabouts import Find, nothing_more
 
 STEP_ENTRIES = 128
 STEP_BYTES = 256 * 1024
@@ -153,7 +153,7 @@ class Eraser:
     def _erase_in_forks(
         self, session_id: str, targets: Sequence[ErasureTarget], record: Record, seen: set[str], find: Find
     ) -> None:
-        """Erase what the forks of a session have of it, and theirs, parents first, as `forking` relies on.
+        """Erase what the forks of a session have of it, and theirs, parents first, as `forker` relies on.
 
         A session names the forks of its forks, too: they are left over where the one between was deleted.
         """

@@ -27,13 +27,13 @@ from .deleter import Deleter, Tombstone
 from .diagnosis import CURES, diagnosed, may_be_junk, naming, parsed, position_of, raise_if_corrupt
 from .directory import Directory
 from .eraser import Eraser, Progress
+from .erasure_scope import Find, nothing_more
 from .expected import ANY, Expected
 from .forker import Forker
 from .instrumented import instrumented_append
 from .namespace import Layout
 from .once import OnceAppender
 from .reader import EventReader, end_at, start_after
-from .whereabouts import Find, nothing_more
 
 logger = logging.getLogger(__name__)
 

@@ -7,8 +7,8 @@ from typing import Any
 
 from ..errors import InvalidPointError
 from ..ids import EventId, to_ranges
+from .content_free import counts, is_short
 from .event import ROLES, Known, is_index
-from .told import counts, is_short
 
 _ORIGIN = ("parent", "root", "at", "link", "session_id")
 

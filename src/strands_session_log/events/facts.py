@@ -6,8 +6,8 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from .content_free import counts, is_short
 from .event import Known
-from .told import counts, is_short
 
 _ERROR = re.compile(r"[\w.]{1,200}(?: at [^\s:]{1,200}:[0-9]{1,9})?")
 """The name of an error's class, and where it was raised: no text, which may quote anything."""

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from ..instrumentation import FeedTrimmed, GroupAbandoned
 from ..instrumentation.hooks import hooks
 from ..scripts import groups
-from ..scripts.protocol import TrimReply
+from ..scripts.group_protocol import TrimReply
 from ..server import Store, record
 from .retention import FeedRetention
 
@@ -73,7 +73,9 @@ def _groups(store: Store, feed: str) -> list[bytes]:
 
 def _added(before: Trimmed, reply: TrimReply) -> Trimmed:
     """What all steps so far have done; how much a group has lost is counted anew in each."""
-    return Trimmed(before.removed + reply.removed, [*before.abandoned, *reply.abandoned], reply.lost or list(before.lost))
+    return Trimmed(
+        before.removed + reply.removed, [*before.abandoned, *reply.abandoned], reply.lost or list(before.lost)
+    )
 
 
 def _told(partition: int, found: Trimmed) -> Trimmed:

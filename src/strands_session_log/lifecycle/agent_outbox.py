@@ -15,8 +15,8 @@ from .. import codec, events
 from ..codec import Encoded, to_json
 from ..errors import AlreadyAnsweredError
 from ..event_log import ANY, EventLog
+from ..event_log.erasure_scope import Sought
 from ..event_log.expected import conflict
-from ..event_log.whereabouts import Sought
 from ..events import Event
 from ..ids import START, EventId
 from ..state import ANSWERING, AgentState, Answering, Messages, is_interrupted, removed_count

@@ -24,7 +24,7 @@ from .. import events
 from ..codec import from_json, to_json
 from ..errors import EncodingError
 from ..event_log import EventLog
-from ..event_log.whereabouts import Sought, sought
+from ..event_log.erasure_scope import Sought, sought
 from ..events import Recorded
 from ..ids import START, EventId
 from ..state import Copies

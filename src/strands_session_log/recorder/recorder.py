@@ -19,7 +19,7 @@ from strands.types.session import SessionAgent, SessionMessage
 from .. import events
 from ..codec import from_json, to_json
 from ..errors import NotCopied, check_whole, refuse_unknown
-from ..event_log.whereabouts import Sought
+from ..event_log.erasure_scope import Sought
 from ..lifecycle import AgentHooks, AgentOutbox, Record, listen, records_facts
 from ..lifecycle.agent_hooks import FACTS, listen_to_agent
 from ..lifecycle.compat import Writer

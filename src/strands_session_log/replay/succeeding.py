@@ -12,7 +12,7 @@ from .. import events
 from ..codec import from_json
 from ..errors import ConcurrentWriteError, ContentionError, CorruptEntryError
 from ..event_log import AgentAt, EventLog, Expected, MultiAgentAt
-from ..event_log.whereabouts import Sought
+from ..event_log.erasure_scope import Sought
 from ..events import Event
 from ..state import AgentState
 from .replay import Replay

@@ -14,16 +14,16 @@ from . import (
     FEED_TRIM,
     GROUP_COUNT,
     GROUP_DELETE,
+    GROUP_FETCH,
     GROUP_GAP,
     GROUP_HEARTBEAT,
     GROUP_LEAVE,
     GROUP_PARKED,
     GROUP_SETTLE,
     GROUP_STATUS,
-    GROUP_TAKE,
     GROUP_WORK,
 )
-from .protocol import (
+from .group_protocol import (
     BackfillReport,
     FeedStatus,
     FetchReply,
@@ -48,7 +48,7 @@ def fetch(store: Store, me: GroupConsumer, requests: Sequence[FetchRequest], sta
         start: Where a group that is new begins: `feed`, `now` or `beginning`.
     """
     calls = [(store.keyspace.group(one.partition, me.group), _fetched(me, one, start)) for one in requests]
-    replies = store.run_many(GROUP_TAKE, calls, is_lenient=True)
+    replies = store.run_many(GROUP_FETCH, calls, is_lenient=True)
     return [FetchReply.parse(one.partition, reply) for one, reply in zip(requests, replies, strict=True)]
 
 

@@ -12,7 +12,7 @@ from typing import NamedTuple, TypeAlias
 from ..codec import RawEntry
 from ..errors import ServerRefusedError
 from ..ids import START, EventId
-from ..server import Argument, Store, pairs, text
+from ..server import LANDED, Argument, Store, pairs, text
 from . import (
     APPEND,
     DELETE,
@@ -31,7 +31,6 @@ from . import (
     TOUCH,
 )
 
-_LANDED = (b"landed", b"begun")
 _new = tuple.__new__
 
 
@@ -169,7 +168,7 @@ def erase_step(
             return Copied(EventId.parse(upto) if upto else START, Moved(EventId.parse(id_), link.decode()))
         case [b"gone"]:
             return Deleted()
-    return _landed(reply) if reply[0] in _LANDED else None
+    return _landed(reply) if reply[0] in LANDED else None
 
 
 def touch(store: Store, session_id: str) -> None:
@@ -193,7 +192,7 @@ def fork(store: Store, session_id: str, copy: str, batch: Sequence[bytes], makin
     keys = store.keyspace.session(session_id)
     script_keys = (*keys.append, copy, keys.snapshot, keys.live, keys.tombstones)
     reply = store.run_and_wait(FORK, script_keys, [*batch, making], session_id)
-    return _landed(reply) if reply[0] in _LANDED else bool(reply[0] == b"exists")
+    return _landed(reply) if reply[0] in LANDED else bool(reply[0] == b"exists")
 
 
 def add_to_copy(store: Store, copy: str, ends: str, entries: Sequence[RawEntry], expire_ms: int) -> bool:
@@ -348,7 +347,7 @@ def publish(
 
 
 def _appended(reply: Sequence[bytes]) -> AppendReply:
-    if reply[0] in _LANDED:
+    if reply[0] in LANDED:
         return _landed(reply)
     match [part.decode() for part in reply]:
         case ["moved", id_, link]:

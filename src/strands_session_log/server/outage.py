@@ -1,7 +1,7 @@
 """Trouble that time cures, as a subscription, a tail or a recorder meets it: it waits, and says so.
 
 A call has its time (`retry_for`) and then fails; who follows waits for as long as it takes. For which errors,
-`errors.is_transient` says. It is told at once, then rarely, and once more when it is over: to the log, and to hooks.
+`is_transient` says. It is told at once, then rarely, and once more when it is over: to the log, and to hooks.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 Who has a `Store` needs no client, no time-outs and no errors of a driver. It finds the node that holds a key, waits out
 what time may cure, makes the driver's errors ours, and leaves replies as bytes. Everything sent through it must be
-harmless to repeat, see `errors.with_retries`.
+harmless to repeat, see `with_retries`.
 """
 
 from __future__ import annotations
@@ -22,15 +22,16 @@ from .checks import ServerReport, check, inspect, inspect_all
 from .durability import MEMORY, Durability
 from .errors import raised, told_apart, with_retries
 from .pinned_connection import PinnedConnection
-from .replies import text
 from .routing import Client, connection_to, options_of, primaries
 from .script import Argument, Call, LuaScript
 from .timed import here
 
 T = TypeVar("T")
 
-_WAITED_FOR = ("landed", "begun", "stand")
-"""Replies of scripts that tell of events in the log."""
+LANDED = (b"landed", b"begun")
+"""How scripts say that they have appended."""
+_WAITED_FOR = (*LANDED, b"stand")
+"""Replies that tell of events in the log."""
 _LONGEST_BLOCK = 0.5
 """For how many seconds a read of a client waits: blocked readers of a cluster learn late that a slot has moved."""
 
@@ -179,8 +180,8 @@ class Store:
         with connection_to(self.client, keys[0]) as node:
             reply, waited = script.followed_by(node, keys, arguments, self.durability.command)
         # Of a single word, nothing is asked: it is written for its own sake, see `eraser`.
-        tells = reply if isinstance(reply, list) else ["stand"]
-        if text(tells[0]) in _WAITED_FOR and (shortfall := self.durability.shortfall(waited)):
+        tells = reply if isinstance(reply, list) else [b"stand"]
+        if tells[0] in _WAITED_FOR and (shortfall := self.durability.shortfall(waited)):
             raise UnknownOutcomeError(session_id, shortfall)
         return reply
 

@@ -1,7 +1,7 @@
 """Connections that keep to the time of the call they serve. See docs/adr/0025.
 
 A client's time-out is as long for the last attempt of a call as for the first, so a server that stands still would hold
-a call for longer than it was to wait. `errors.with_retries` notes when the call of this thread is to end; a connection
+a call for longer than it was to wait. `with_retries` notes when the call of this thread is to end; a connection
 looks there before it connects, sends and reads, and waits no longer than that. Outside of such a call, and for whoever
 else uses the client, it is the connection it was.
 """

@@ -20,9 +20,9 @@ from ..errors import (
 )
 from ..event_log import ANY, EventLog, Expected, Progress, Tombstone
 from ..event_log.chained_batch import Position
+from ..event_log.erasure_scope import named_in
 from ..event_log.namespace import open_namespace
 from ..event_log.points import resolve
-from ..event_log.whereabouts import named_in
 from ..events import Event, Recorded, SessionInfo, selector
 from ..feed import FeedRetention
 from ..ids import START, EventId, Point

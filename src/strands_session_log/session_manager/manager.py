@@ -21,7 +21,7 @@ from .. import events
 from ..codec import from_json, to_json
 from ..errors import NotCopied, check_flag, refuse_unknown
 from ..event_log import ANY, Expected
-from ..event_log.whereabouts import Sought
+from ..event_log.erasure_scope import Sought
 from ..ids import START, EventId
 from ..lifecycle import AgentOutbox, Record, records_facts
 from ..lifecycle.agent_hooks import FACTS, GUARDS, listen_to_agent

@@ -9,7 +9,7 @@ from weakref import WeakKeyDictionary
 
 from ..errors import ConcurrentWriteError, SessionLostError
 from ..event_log import EventLog
-from ..event_log.whereabouts import Sought
+from ..event_log.erasure_scope import Sought
 from ..events import Event
 from ..lifecycle import AgentHooks, AgentOutbox
 from ..lifecycle.compat import Writer

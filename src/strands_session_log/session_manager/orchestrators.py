@@ -26,7 +26,7 @@ from .. import events
 from ..codec import from_json, to_json
 from ..errors import AlreadyAnsweredError, ConcurrentWriteError
 from ..event_log import EventLog
-from ..event_log.whereabouts import Sought
+from ..event_log.erasure_scope import Sought
 from ..events import Event
 from ..ids import START, EventId, check_id
 from ..lifecycle import AgentHooks, Facts, Outbox, listen

@@ -17,7 +17,7 @@ from strands.types.session import Session, SessionAgent, SessionMessage
 from .. import errors, events
 from ..codec import from_json
 from ..event_log import ANY, NO_SESSION, Expected
-from ..event_log.whereabouts import Sought
+from ..event_log.erasure_scope import Sought
 from ..lifecycle.facts import current_traceparent
 from ..lifecycle.records import (
     check_ids,

@@ -1,6 +1,6 @@
 """Consumers of one group, which share the work of following all sessions."""
 
-from ..scripts.protocol import Gap
+from ..scripts.group_protocol import Gap
 from .deliveries import Deliveries, SyncDeliveries
 from .delivery import Delivery, SyncDelivery
 from .parked import ParkedEvent, ParkedEvents

@@ -12,7 +12,7 @@ from functools import partial
 
 from ..concurrency import WorkerThread
 from ..errors import ServerRefusedError, ServerUnavailableError
-from ..scripts.protocol import Disposition, SettleReply, SettleRequest
+from ..scripts.group_protocol import Disposition, SettleReply, SettleRequest
 from ..server import Outage, is_transient
 from .counters import Counters
 from .delivery import BaseDelivery

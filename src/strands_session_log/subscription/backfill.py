@@ -19,7 +19,7 @@ from ..errors import SessionLogError
 from ..event_log import EventLog
 from ..feed import Envelope
 from ..ids import EventId
-from ..scripts.protocol import Gap
+from ..scripts.group_protocol import Gap
 from ..server import Outage, is_transient
 from .backfill_source import BackfillItem
 from .backfill_task import BackfillTask
@@ -81,7 +81,7 @@ class Backfill:
         return last is not None and envelope.id <= last
 
     def go_on(self, partition: int, kind: str) -> bool:
-        """See `fetcher.Work`."""
+        """Do some of it, without waiting for anybody; whether something was done."""
         held_until = time.monotonic() + self._settings.lease
         job = self._jobs.get(partition)
         if job is None or job.kind != kind or not job.goes_on():
@@ -101,17 +101,17 @@ class Backfill:
         return bool(made)
 
     def due_in(self, partition: int) -> float:
-        """See `fetcher.Work`."""
+        """In how many seconds to go on with it, unless something of it is settled before."""
         job = self._jobs.get(partition)
         return job.due_in() if job else 0.02
 
     def holds(self, partition: int) -> bool:
-        """See `fetcher.Work`."""
+        """Whether something of it is being handled."""
         job = self._jobs.get(partition)
         return job is not None and job.is_begun
 
     def leave(self, partition: int) -> None:
-        """See `fetcher.Work`."""
+        """Let another consumer go on with it."""
         if job := self._jobs.get(partition):
             job.save(self._counters, leave="released")
             self._begin(partition, job, None)
@@ -202,11 +202,11 @@ class Backfill:
         return self._kind(item.envelope.feed_id.partition, given, self, _FOREVER, body, item.envelope)
 
     def catch_up(self, gap: Gap) -> None:
-        """See `fetcher.Work`."""
+        """Have what is missing in the feed read from the sessions."""
         self._group.note_gap("catch_up", gap)
 
     def skip(self, gap: Gap) -> None:
-        """See `fetcher.Work`."""
+        """Go on behind a gap."""
         self._group.note_gap("skip", gap)
 
     def close(self, failed: bool) -> None:

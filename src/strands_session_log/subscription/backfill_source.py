@@ -12,7 +12,7 @@ from ..errors import CorruptEntryError, LogForkedError, ServerRefusedError, Serv
 from ..event_log import EventLog
 from ..feed import Envelope, FeedId
 from ..ids import EventId, check_id
-from ..scripts.protocol import Cursor, is_stream_id
+from ..scripts.group_protocol import Cursor, is_stream_id
 from ..server import pairs
 from .delivery import BaseDelivery
 from .group import Group

@@ -11,7 +11,7 @@ from concurrent.futures import Future
 from ..errors import SessionLogError
 from ..event_log import EventLog
 from ..feed import Envelope
-from ..scripts.protocol import BackfillPark, BackfillReport, parse_cursor
+from ..scripts.group_protocol import BackfillPark, BackfillReport, parse_cursor
 from ..server import number
 from .backfill_source import BackfillItem, BackfillSource, history, parked
 from .counters import Counters

@@ -14,7 +14,7 @@ from ..concurrency import Channel, ProcessBound
 from ..errors import FeedGapError, SessionLogError
 from ..events import selector
 from ..feed import Envelope, FeedId
-from ..scripts.protocol import FeedEntry, Gap
+from ..scripts.group_protocol import FeedEntry, Gap
 from ..server import Outage, Store, is_transient
 from .acknowledger import Acknowledger
 from .assignment import PartitionAssignment

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from ..concurrency import Backoff, WorkerThread
 from ..errors import FeedGapError, LogForkedError, ServerRefusedError, ServerUnavailableError
 from ..feed import FeedId, replaced
-from ..scripts.protocol import FeedEntry, FetchReply, FetchRequest, Gap
+from ..scripts.group_protocol import FeedEntry, FetchReply, FetchRequest, Gap
 from ..server import Outage, is_transient
 from .acknowledger import Acknowledger
 from .assignment import PartitionAssignment
@@ -187,7 +187,7 @@ class Fetcher:
             if state.must_recover:
                 state.own = list(islice(self._unconfirmed(state.partition), AGAIN_AT_ONCE))
         requests = [state.request(most, now, not self._acknowledger.has_poison_suspect) for state in due]
-        answers = self._group.take(requests)
+        answers = self._group.fetch(requests)
         for taken in answers:
             self._receive(taken.partition, taken.given)
         for request, taken in zip(requests, answers, strict=True):
@@ -316,7 +316,7 @@ class Fetcher:
         Raises:
             LogForkedError: When it is not.
         """
-        (taken,) = self._group.take([state.request(0, time.monotonic(), False)])
+        (taken,) = self._group.fetch([state.request(0, time.monotonic(), False)])
         if taken.status == "forked":
             raise self._forked(state)
         if taken.error:

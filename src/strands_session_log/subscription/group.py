@@ -8,7 +8,7 @@ from ..codec import RawEntry
 from ..errors import ServerRefusedError
 from ..feed import Envelope
 from ..scripts import groups
-from ..scripts.protocol import (
+from ..scripts.group_protocol import (
     BackfillReport,
     FeedEntry,
     FetchReply,
@@ -50,10 +50,10 @@ class Group:
 
     def begin(self) -> None:
         """Let the group begin in every partition that it is new in, in one round trip."""
-        self.take([FetchRequest(partition, 0) for partition in range(self.keyspace.partitions)])
+        self.fetch([FetchRequest(partition, 0) for partition in range(self.keyspace.partitions)])
         self._start = "feed"
 
-    def take(self, requests: Sequence[FetchRequest]) -> list[FetchReply]:
+    def fetch(self, requests: Sequence[FetchRequest]) -> list[FetchReply]:
         """Ask partitions, all in one round trip; whoever gets no answer asks for its own again (`pending`)."""
         return groups.fetch(self.impatient, self.me, requests, self._start)
 

@@ -15,7 +15,7 @@ from ..feed import FIELDS, Envelope, FeedId, envelope
 from ..ids import EventId
 from ..keys import GroupKeys, Keyspace
 from ..scripts import groups
-from ..scripts.protocol import is_stream_id
+from ..scripts.group_protocol import is_stream_id
 from ..server import Store, number
 from .failure import whole
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from ..concurrency import spread
 from ..feed import FeedId, link_of
-from ..scripts.protocol import FeedEntry, FetchReply, FetchRequest, Gap
+from ..scripts.group_protocol import FeedEntry, FetchReply, FetchRequest, Gap
 from .settings import SubscriptionSettings
 
 _COMPARE_EVERY = 2.0

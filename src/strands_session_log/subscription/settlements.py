@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 
-from ..scripts.protocol import Disposition, SettleReply, SettleRequest
+from ..scripts.group_protocol import Disposition, SettleReply, SettleRequest
 from .delivery import BaseDelivery
 from .failure import NONE, Failure
 

@@ -12,7 +12,7 @@ from ..event_log.diagnosis import CURES, naming
 from ..ids import check_id
 from ..keys import GroupKeys
 from ..scripts import groups as scripts
-from ..scripts.protocol import FeedStatus, Gap, is_stream_id, parse_backfill, parse_gap
+from ..scripts.group_protocol import FeedStatus, Gap, is_stream_id, parse_backfill, parse_gap
 from ..server import Argument, Store, number
 
 GapResolution: TypeAlias = Literal["catch_up", "skip"]
