@@ -115,14 +115,14 @@ def test_a_repository_call_that_failed_leaves_nothing_behind(
 
 def test_an_agent_goes_on_without_what_was_deleted_with_its_session(session_log: SessionLog) -> None:
     agent = make_agent(session_log, ["One.", "Two."])
-    agent("First")
+    agent("Before that")
     manager = agent._session_manager
     manager.delete_session("s")
     manager.create_session(Session("s", SessionType.AGENT))
     manager.create_agent("s", SessionAgent("default", {}, {}))
     agent("Second")
     assert make_agent(session_log).messages == agent.messages[2:]
-    assert "First" not in str(list(session_log._events.entries("s")))
+    assert "Before that" not in str(list(session_log._events.entries("s")))
     assert session_log.verify("s").ok
 
 

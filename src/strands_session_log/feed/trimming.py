@@ -73,9 +73,7 @@ def _groups(store: Store, feed: str) -> list[bytes]:
 
 def _added(before: Trimmed, reply: TrimReply) -> Trimmed:
     """What all steps so far have done; how much a group has lost is counted anew in each."""
-    return Trimmed(
-        before.removed + reply.removed, [*before.abandoned, *reply.abandoned], reply.lost or list(before.lost)
-    )
+    return Trimmed(before.removed + reply.removed, [*before.abandoned, *reply.abandoned], reply.lost or before.lost)
 
 
 def _told(partition: int, found: Trimmed) -> Trimmed:
