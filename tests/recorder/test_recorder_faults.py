@@ -253,6 +253,8 @@ def test_only_what_was_said_before_the_redaction_is_erased(session_log: SessionL
     assert len(happened(session_log, types="payload.erased")) == 1
 
 
+# Every allocation is traced, which under coverage takes a minute.
+@pytest.mark.timeout(300)
 def test_what_waits_for_a_server_that_is_away_does_not_hold_the_whole_conversation_with_each_message() -> None:
     spoken = [{"role": role, "content": [{"text": "Well."}]} for role in ("user", "assistant")] * 1_000
     rounds = [[call("add", a=1, b=2)]] * 50
