@@ -265,7 +265,8 @@ class _Examination:
         yield from self._testimony.left(last)
         yield from self._expectations.left(last, [(life.revision, life.link) for life in self._lives])
         if self._untold:
-            yield f"the feed does not tell of event {self._untold[0]}, nor of {len(self._untold) - 1:,} others"
+            others = f", nor of {more:,} others" if (more := len(self._untold) - 1) else ""
+            yield f"the feed does not tell of event {self._untold[0]}{others}"
         yield from snapshot_problems(self._log, self._session_id, self._authenticator)
 
     def _look_again(self) -> None:
