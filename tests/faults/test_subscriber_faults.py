@@ -115,15 +115,23 @@ def test_a_gap_is_told_though_the_server_was_away_when_it_was_asked_for_it(
 ) -> None:
     """What comes behind it was given already then, so nothing else would tell of the gap."""
     told(range(3), "only")
-    missing, asked = Group.missing, list[Gap]()
+    missing, settle, asked, has_asked = Group.missing, Group.settle, list[Gap](), threading.Event()
+
+    def late(self: Group, requests: Any) -> Any:
+        has_asked.wait(PATIENCE)
+        return settle(self, requests)
 
     def away_at_first(self: Group, unseen: Gap) -> Gap | None:
         asked.append(unseen)
         if len(asked) == 1:
+            # What came before it is settled only now, which tells nothing of what is lost in between.
+            has_asked.set()
+            wait_until(lambda: sum(one.pending for one in log.groups()) == 1, "what was handled to be settled")
             raise ServerUnavailableError("away")
         return missing(self, unseen)
 
     monkeypatch.setattr(Group, "missing", away_at_first)
+    monkeypatch.setattr(Group, "settle", late)
     with Subscriber(log, "g", bodies=True) as deliveries:
         for _ in range(3):
             handled(deliveries)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import re
 import threading
 from collections.abc import Iterator
@@ -34,6 +35,8 @@ class Leftovers:
         Raises:
             AssertionError: Something does not end; it names what, and the tests.
         """
+        # What was let go of in a circle, a tail say, ends when it is collected.
+        gc.collect()
         with suppress(TimeoutError):
             wait_until(lambda: not self._left(), "what was begun to end", _PATIENCE, interval=0.05)
         assert not (left := self._left()), "left behind: " + "; ".join(left)

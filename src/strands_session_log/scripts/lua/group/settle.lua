@@ -114,13 +114,26 @@ end
 if #others > 0 then call('HSET', group, HEARTBEAT .. consumer, now) end
 if owner == consumer then call('HSET', group, 'lease_until', now + claim_after) end
 
--- Up to where is everything settled? Entries are not looked up for it: in a stream of large nodes that is slow ----------
+-- Up to where is everything settled? Entries are hardly ever looked up for it: in a stream of large nodes that is slow ----
+-- What should stand right before the oldest that is pending may be lost, and then nobody has settled it: whoever was given
+-- that one is about to find out, by the checkpoint among others.
+local function settled_before(oldest)
+    local before = sequence_of(oldest) - 1
+    local known = id_or_nil(call('HGET', group, 'checkpoint'))
+    if known and sequence_of(known) >= before or number > 0 and number == acks and is_id(last_id) and sequence_of(last_id) == before then
+        return beside(oldest, -1)
+    end
+    local entry = call('XREVRANGE', feed, '(' .. oldest, '-', 'COUNT', 1)[1]
+    if entry and not (known and stands_before(entry[1], known)) then return entry[1] end
+    return known and stands_before(known, oldest) and known or beside(oldest, -1)
+end
+
 local function checkpoint()
     local pending = redis.pcall('XPENDING', feed, name)
     if pending.err then return '' end
     local at, link = nil, ''
     if pending[1] > 0 then
-        at = beside(pending[2], -1)
+        at = settled_before(pending[2])
     else
         at = delivered_to(feed, name)
         if at == last_id then link = last_link end
