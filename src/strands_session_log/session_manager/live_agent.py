@@ -47,7 +47,7 @@ class LiveAgent(AgentHooks):
         self.agent: Callable[[], Any] = weakref.ref(agent)
         self.outbox, self._holds = outbox, holds_user_messages
         self.latest: SessionMessage | None = None
-        self.records: list[SessionMessage] = []
+        self._records: dict[int, list[SessionMessage]] = {}
         self.redactions = Redactions(outbox)
         self.facts.prime(agent)
 
@@ -120,7 +120,12 @@ class LiveAgent(AgentHooks):
         with self.outbox.lock:
             self._forget_what_it_said_before(message)
             self.latest = self.outbox.say(message, agent.messages, hold_for=hold_for, by_hand=by_hand)
-            self.records.append(self.latest)
+            self.hold([self.latest])
+
+    def hold(self, records: Iterable[SessionMessage]) -> None:
+        """Keep records of messages that the agent holds: by the dict that was said, which may be redacted later."""
+        for record in records:
+            self._records.setdefault(id(record.message), []).append(record)
 
     def redact(self, message: Message) -> None:
         """Put a redaction of the message written last in line; one that is held back is just another one then.
@@ -135,7 +140,7 @@ class LiveAgent(AgentHooks):
     def reset(self) -> None:
         """The session was deleted."""
         self.redactions.forget()
-        self.records, self.latest = [], None
+        self._records, self.latest = {}, None
         self.outbox.reset()
 
     def invocation_ended(self, hook: Any) -> Writer:
@@ -192,21 +197,21 @@ class LiveAgent(AgentHooks):
     def _forget_dropped_messages(self, messages: Iterable[Any]) -> None:
         held = {id(message) for message in messages}
         with self.outbox.lock:
-            self.records = [record for record in self.records if id(record.to_message()) in held]
+            kept = {key: [one for one in said if id(one.to_message()) in held] for key, said in self._records.items()}
+            self._records = {key: said for key, said in kept.items() if said}
 
     def _forget_what_it_said_before(self, message: Message) -> None:
         """A dict that is said again, and says something else, is no record any more of what it said."""
         tracking_id = message.get("tracking_id")
         if tracking_id is None or self.outbox.tracked(tracking_id):
-            same = [record for record in self.records if record.message is message]
-            if changed := [record for record in same if not self.outbox.says(record.message_id, message)]:
-                self.records = [record for record in self.records if record not in changed]
+            same = self._records.pop(id(message), [])
+            self.hold([record for record in same if self.outbox.says(record.message_id, message)])
 
     def _to_redact(self, message: Message) -> list[SessionMessage]:
         """Every record of a message that is redacted: one that was tried again may stand under several indices."""
         with self.outbox.lock:
-            if same := [record for record in self.records if record.message is message]:
-                return same
+            if same := self._records.get(id(message)):
+                return list(same)
             latest = self.latest
         if latest is None and self.outbox.withheld is None:
             raise SessionException("No message to redact.")

@@ -167,7 +167,7 @@ class ValkeySessionManager(RepositorySessionManager, LogRepository, NotCopied):
                 raise
             live = LiveAgent(agent, outbox, self._records_facts, self._holds)
             live.latest = self._latest_agent_message[agent.agent_id]
-            live.records = self._held_records.pop(agent.agent_id, [])
+            live.hold(self._held_records.pop(agent.agent_id, []))
             live.redactions.of_messages(known.unerased)
             self._agents[agent.agent_id] = live
             live.write()
