@@ -382,7 +382,7 @@ def _name_of(known: AgentState) -> str | None:
 
 
 def _log(client: Client | None, log: SessionLog | None, url: str | None, namespace: str | None) -> SessionLog:
-    if sum(given is not None for given in (client, log, url)) != 1:
+    if [client, log, url].count(None) != 2:
         raise ValueError("give exactly one of client, log and url")
     if client is not None:
         return SessionLog(client, namespace or DEFAULT_NAMESPACE)

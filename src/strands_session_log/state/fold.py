@@ -51,18 +51,16 @@ class Fold:
 
     Args:
         state: Where to begin; it stays as it was.
+
+    Attributes:
+        position: The last event folded.
     """
 
     def __init__(self, state: SessionState) -> None:
-        self._session, self._position, self._link = state.session, state.position, state.link
+        self._session, self.position, self._link = state.session, state.position, state.link
         self._multi_agents: dict[str, Data] = dict(state.multi_agents)
         self._agents: dict[str, AgentState] = dict(state.agents)
         self._open: dict[str, _Agent] = {}
-
-    @property
-    def position(self) -> EventId:
-        """The last event folded."""
-        return self._position
 
     def add(self, id_: EventId, type_: str, agent: str, data: Any, link: str, is_erased: bool = False) -> None:
         """One more event.
@@ -75,7 +73,7 @@ class Fold:
             link: The hash chain there.
             is_erased: Whether its content was erased.
         """
-        self._position, self._link = id_, link
+        self.position, self._link = id_, link
         fits = type(data) is dict or isinstance(data, Mapping)
         step = (_STEPS if fits and not is_erased else _ERASED).get(type_)
         if step is not None:
@@ -90,7 +88,7 @@ class Fold:
         """The state so far; what is added later does not change it."""
         self._agents.update((name, agent.state()) for name, agent in self._open.items())
         self._open.clear()
-        return SessionState(self._session, dict(self._agents), dict(self._multi_agents), self._position, self._link)
+        return SessionState(self._session, dict(self._agents), dict(self._multi_agents), self.position, self._link)
 
     def _session_created(self, id_: EventId, agent: str, data: Data) -> None:
         if is_shallow(data):

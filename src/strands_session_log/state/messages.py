@@ -287,7 +287,7 @@ def columns_of(records: Sequence[MessageRecord], restore: Callable[[Any], Any]) 
     return Columns(
         [restore(record.message) for record in records],
         [record.message_id for record in records],
-        [restore(record.redact_message) for record in records],
+        [None if record.redact_message is None else restore(record.redact_message) for record in records],
         [record.created_at for record in records],
         [record.updated_at for record in records],
     )

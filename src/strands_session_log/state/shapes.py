@@ -43,7 +43,7 @@ def is_message(value: Any) -> bool:
 
 
 def _is_shallow_beside(value: Mapping[str, Any], content: Any) -> bool:
-    return all(type(item) is str or item is content or is_shallow(item) for item in value.values())
+    return all(map(is_shallow, [item for item in value.values() if type(item) is not str and item is not content]))
 
 
 def _is_block(block: Any) -> bool:
