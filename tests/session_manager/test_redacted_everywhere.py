@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import threading
 import weakref
 from contextlib import suppress
@@ -19,6 +18,7 @@ from strands_session_log.ids import EventId
 from strands_session_log.lifecycle.compat import hook_event
 from strands_session_log.testing.model import ScriptedModel
 from support.strands_agents import call, happened
+from support.waiting import wait_until_collected
 
 if not hasattr(hook_event("BeforeToolCallEvent"), "interrupt"):
     pytest.skip("this version of Strands has no interrupts", allow_module_level=True)
@@ -457,5 +457,4 @@ def test_nothing_of_a_caller_stays_with_a_tool_when_other_hooks_raise(session_lo
         agent("Ask the helper.")
     manager = weakref.ref(agent._session_manager)
     del agent
-    gc.collect()
-    assert manager() is None
+    wait_until_collected(manager)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import signal
 import subprocess
 import sys
@@ -25,7 +24,7 @@ from strands_session_log import SessionLog, SessionRecorder, ValkeySessionManage
 from strands_session_log.lifecycle.compat import hook_event  # noqa: E402
 from strands_session_log.testing.model import ScriptedModel  # noqa: E402
 from support.strands_agents import call, happened  # noqa: E402
-from support.waiting import wait_until  # noqa: E402
+from support.waiting import wait_until, wait_until_collected  # noqa: E402
 
 pytestmark = [
     pytest.mark.skipif(
@@ -131,8 +130,7 @@ def test_no_manager_or_graph_outlives_its_request(session_log: SessionLog) -> No
     running("Hello.")
     left = [weakref.ref(manager), weakref.ref(running)]
     del manager, running
-    gc.collect()
-    assert [found() for found in left] == [None, None]
+    wait_until_collected(*left)
 
 
 @pytest.mark.parametrize("timeouts", [{}, {"execution_timeout": 30.0, "node_timeout": 30.0}])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import time
 from collections.abc import Callable
 
@@ -20,3 +21,16 @@ def wait_until(condition: Callable[[], object], what: str, timeout: float = PATI
         if time.monotonic() > deadline:
             raise TimeoutError(f"waited {timeout:g} s for {what}")
         time.sleep(interval)
+
+
+def wait_until_collected(*references: Callable[[], object]) -> None:
+    """Until nothing is left of what weak references lead to.
+
+    The thread that wrote last may hold on to what it did for a moment longer than its caller waits.
+    """
+
+    def are_gone() -> bool:
+        gc.collect()
+        return not any(found() is not None for found in references)
+
+    wait_until(are_gone, "what nobody needs to be collected")
