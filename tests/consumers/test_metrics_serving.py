@@ -19,6 +19,7 @@ from typing import Any
 
 import pytest
 from prometheus_client import CollectorRegistry
+from waitress.task import ErrorTask  # type: ignore[import-untyped]
 
 from strands_session_log import GroupStatus, ServerReport, SessionLog, events
 from strands_session_log.server import inspect_all
@@ -252,6 +253,29 @@ def test_a_client_that_breaks_off_leaves_no_traceback(
             client.sendall(sent)
     assert ask(endpoint, "/healthz")[0] == 200
     assert capfd.readouterr().err == ""
+    assert not [record for record in caplog.records if record.exc_info or record.levelno >= logging.ERROR]
+
+
+def test_a_client_that_is_gone_before_it_is_told_of_its_mistake_leaves_no_traceback(
+    endpoint: Endpoint, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer = ErrorTask.execute
+    answered = threading.Event()
+
+    def answer_late(task: Any) -> None:
+        task.channel.server.trigger.pull_trigger(task.channel.handle_close)  # the reset came with the request
+        wait_until(lambda: not task.channel.connected, "the client to be gone")
+        try:
+            answer(task)
+        finally:
+            answered.set()
+
+    monkeypatch.setattr(ErrorTask, "execute", answer_late)
+    with connect(endpoint) as client:
+        client.sendall(b"\x16\x03\x01garbage\r\n\r\n")
+        assert answered.wait(10)
+    monkeypatch.undo()
+    assert ask(endpoint, "/healthz")[0] == 200
     assert not [record for record in caplog.records if record.exc_info or record.levelno >= logging.ERROR]
 
 

@@ -96,7 +96,12 @@ class _Task(WSGITask):  # type: ignore[misc]
 
 
 class _Parser(HTTPRequestParser):  # type: ignore[misc]
-    """Of a URL that is none, `http://[`, waitress knows no answer: it would log a traceback."""
+    """Of a URL that is none, `http://[`, waitress knows no answer: it would log a traceback.
+
+    So it would of a client that is gone before it is told that what it sent is no request: waitress logs the `path`.
+    """
+
+    path = ""
 
     def parse_header(self, header_plus: bytes) -> None:
         try:
