@@ -327,15 +327,20 @@ class EventLog:
         """
         return self._directory.newest(limit, self._time(before) if isinstance(before, str) else before)
 
-    def session_ids(self) -> Iterator[str]:
+    def session_ids(self, since: datetime | str | None = None) -> Iterator[str]:
         """The ids of all sessions that are listed, newest first, page by page: also of those whose head is damaged.
 
-        One that is written to meanwhile may come twice, but none is left out.
+        Each comes once, and none that is there at the beginning is left out, though it is written to meanwhile.
+
+        Args:
+            since: Only of those that had an event at or after this time.
 
         Raises:
             CorruptKeyError: When the directory of a partition is no sorted set.
+            InvalidPointError: When the text is no time.
         """
-        return self._directory.session_ids()
+        start = self._time(since) if isinstance(since, str) else since
+        return self._directory.session_ids(start, self.clock(self.keyspace.sessions(0)))
 
     def count_sessions(self, since: datetime | str) -> int:
         """How many sessions had an event at or after a time; one round trip, one more where the time is relative."""

@@ -208,13 +208,16 @@ class SessionLog(NotCopied):
         cursor = SessionInfo.at_cursor(before) if isinstance(before, str) else None
         return self._events.sessions(limit, cursor or before)
 
-    def session_ids(self) -> Iterator[str]:
+    def session_ids(self, since: datetime | str | None = None) -> Iterator[str]:
         """The ids of all sessions, most recently active first, read page by page as they are consumed.
 
-        One that is written to meanwhile may come twice, but none is left out. Those with a damaged head are among
-        them, which `sessions` passes over.
+        Each comes once, and none is left out that is written to meanwhile. Those with a damaged head are among them,
+        which `sessions` passes over.
+
+        Args:
+            since: Only of those that had an event at or after this time, as for `count_sessions`.
         """
-        return self._events.session_ids()
+        return self._events.session_ids(since)
 
     @property
     def partitions(self) -> int:
