@@ -147,6 +147,7 @@ def make_group(log: SessionLog) -> str:
         ("verify", "s-42"),
         ("anchor", "s-42"),
         ("doctor",),
+        ("grep", "jacket"),
         ("delete", "s-42", "--yes"),
         ("groups",),
         ("parked list", "g"),

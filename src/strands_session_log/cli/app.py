@@ -18,6 +18,9 @@ from .exit_codes import EPILOG, failures_in_one_line
 from .options import NamespaceOption, UrlOption
 from .points import PointCommand
 
+_TAKE_POINTS = ("diff", "rewind")
+"""Commands whose arguments may be relative times, which look like options."""
+
 
 class Commands(TyperGroup):
     """The commands in the order in which a newcomer meets them; their failures are told in one line."""
@@ -69,10 +72,11 @@ def _before_every_command(
 
 for name in (
     *("demo", "sessions", "show", "replay", "tail", "events", "diff", "fork", "rewind"),
-    *("verify", "anchor", "delete", "import_", "export", "doctor"),
+    *("verify", "anchor", "grep", "delete", "import_", "export", "doctor"),
 ):
     module = import_module(f".commands.{name}", __package__)
-    app.command(name.rstrip("_"), epilog=module.EPILOG, cls=PointCommand)(getattr(module, name))
+    kind = PointCommand if name in _TAKE_POINTS else None
+    app.command(name.rstrip("_"), epilog=module.EPILOG, cls=kind)(getattr(module, name))
 app.add_typer(groups.app, name="groups", epilog=groups.EPILOG)
 app.add_typer(parked.app, name="parked")
 plugins.add_to(app)

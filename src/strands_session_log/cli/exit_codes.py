@@ -23,13 +23,15 @@ class Code(IntEnum):
     USAGE = 2
     NOT_FOUND = 3
     SERVER = 4
+    UNREADABLE = 6
     INTERRUPTED = 130
     BROKEN_PIPE = 141
 
 
 EPILOG = (
-    "Exit codes: 0 all is well; 1 verify, doctor, demo, import or export found problems, or a question was declined; "
-    "2 wrong usage; 3 no such session, group or parked event; 4 the server cannot be reached, or refused."
+    "Exit codes: 0 all is well; 1 verify, doctor, demo, import or export found problems, grep found nothing, or a question "
+    "was declined; 2 wrong usage; 3 no such session, group or parked event; 4 the server cannot be reached, or refused; "
+    "6 grep could not read all it was to search."
 )
 
 _WRONG_USAGE = (
