@@ -148,6 +148,7 @@ def make_group(log: SessionLog) -> str:
         ("anchor", "s-42"),
         ("doctor",),
         ("grep", "jacket"),
+        ("erase", "s-42", "4", "--dry-run"),
         ("delete", "s-42", "--yes"),
         ("groups",),
         ("parked list", "g"),

@@ -156,7 +156,7 @@ def test_behind_an_event_that_cannot_be_read_the_search_goes_on(talk: SessionLog
     key = talk._events.keyspace.session("s-42").events
     third = [*talk.read("s-42")][2].id
     entries = talk.client.execute_command("XRANGE", key, "-", "+")
-    talk.client.delete(key)
+    talk.client.execute_command("DEL", key)
     for id_, fields in entries:
         flat = [part for pair in fields.items() for part in pair] if isinstance(fields, dict) else fields
         damaged = ["type", "nonsense"] if id_ in (str(third), str(third).encode()) else flat
@@ -167,8 +167,8 @@ def test_behind_an_event_that_cannot_be_read_the_search_goes_on(talk: SessionLog
 
 def test_a_directory_that_cannot_be_read_is_not_taken_for_nothing_found(talk: SessionLog, run: Run) -> None:
     key = talk._events.keyspace.session("s-42").sessions
-    talk.client.delete(key)
-    talk.client.set(key, "junk")
+    talk.client.execute_command("DEL", key)
+    talk.client.execute_command("SET", key, "junk")
 
     assert "cannot be used" in run("grep", "jacket", exit_code=6).stderr
 

@@ -72,7 +72,7 @@ def _before_every_command(
 
 for name in (
     *("demo", "sessions", "show", "replay", "tail", "events", "diff", "fork", "rewind"),
-    *("verify", "anchor", "grep", "delete", "import_", "export", "doctor"),
+    *("verify", "anchor", "grep", "erase", "delete", "import_", "export", "doctor"),
 ):
     module = import_module(f".commands.{name}", __package__)
     kind = PointCommand if name in _TAKE_POINTS else None

@@ -29,9 +29,9 @@ class Code(IntEnum):
 
 
 EPILOG = (
-    "Exit codes: 0 all is well; 1 verify, doctor, demo, import or export found problems, grep found nothing, or a question "
-    "was declined; 2 wrong usage; 3 no such session, group or parked event; 4 the server cannot be reached, or refused; "
-    "6 grep could not read all it was to search."
+    "Exit codes: 0 all is well; 1 verify, doctor, demo, import or export found problems, grep found nothing, or a "
+    "question was declined; 2 wrong usage; 3 no such session, group or parked event; 4 the server cannot be reached, "
+    "or refused; 6 grep could not read all that it was to search."
 )
 
 _WRONG_USAGE = (

@@ -36,7 +36,7 @@ from .chained_batch import Position, chain_batch
 from .diagnosis import CURES, diagnosed, erased_of, parsed, position_of
 from .erasure_scope import Find, nothing_more
 from .expected import ANY
-from .lineage import ForkNote, copy_key, forks_of
+from .lineage import ForkNote, ancestors_of, copy_key, forks_of
 from .namespace import Layout
 
 STEP_ENTRIES = 128
@@ -73,6 +73,20 @@ class ErasureTarget(NamedTuple):
     id: EventId
     link: str
     commitment: str
+
+
+class PlannedErasure(NamedTuple):
+    """What would be erased in a session.
+
+    Attributes:
+        session_id: The session.
+        ids: The events whose content would go.
+        targets: These, and those that were erased before.
+    """
+
+    session_id: str
+    ids: tuple[EventId, ...]
+    targets: Sequence[ErasureTarget]
 
 
 class RewriteProgress(NamedTuple):
@@ -119,6 +133,42 @@ class Eraser:
             # Also when nothing was left to erase here: whoever erased it may have died before this.
             self._erase_in_forks(session_id, targets, record, {session_id}, find)
         return recorded
+
+    def plan(self, session_id: str, ids: Iterable[EventId], find: Find = nothing_more) -> Iterator[PlannedErasure]:
+        """What `erase` would erase: in the session, then in its forks.
+
+        Raises:
+            SessionNotFoundError: When there is no such session.
+            RevisionNotFoundError: When it does not have one of the events.
+        """
+        self._head(session_id)
+        planned = self._planned(session_id, ids, find)
+        yield planned
+        yield from self._planned_in_forks(session_id, planned.targets, {session_id}, find)
+
+    def _planned(self, session_id: str, ids: Iterable[EventId], find: Find) -> PlannedErasure:
+        targets = self._targets(session_id, sorted({*ids, *find(session_id, START)}))
+        left = tuple(target.id for target in targets if target.commitment)
+        return PlannedErasure(session_id, left, targets)
+
+    def _planned_in_forks(
+        self, session_id: str, targets: Sequence[ErasureTarget], seen: set[str], find: Find
+    ) -> Iterator[PlannedErasure]:
+        for fork in (note.session_id for note in self._forks(session_id) if note.session_id not in seen):
+            seen.add(fork)
+            if shared := self._shared(fork, targets):
+                with suppress(SessionNotFoundError, RevisionNotFoundError):
+                    planned = self._planned(fork, (target.id for target in shared), find)
+                    yield planned
+                    yield from self._planned_in_forks(fork, planned.targets, seen, find)
+
+    def kept_in_ancestors(self, planned: PlannedErasure) -> Mapping[str, tuple[EventId, ...]]:
+        """In which of the sessions it was forked from what is to be erased stands, and would go on to stand."""
+        key = self._keyspace.session(planned.session_id).head
+        (found,) = self._store.fields(key, "ancestors")
+        names = () if found is None else parsed(key, "ancestors", found, ancestors_of)
+        kept = {name: self._shared(name, planned.targets, unless_erased=True) for name in names}
+        return {name: tuple(target.id for target in targets) for name, targets in kept.items() if targets}
 
     def _erase_all(
         self, session_id: str, wanted: set[EventId], record: Record, progress: Progress, find: Find
@@ -178,10 +228,13 @@ class Eraser:
                 shared = self._erase_all(fork, wanted, record, lambda done, total: None, find)[1]
             self._erase_in_forks(fork, shared, record, seen, find)
 
-    def _shared(self, fork: str, targets: Sequence[ErasureTarget]) -> Sequence[ErasureTarget]:
-        """Those that are in the fork: their links tell, whatever else may be under its name now."""
-        found = zip(targets, self._found(fork, [target.id for target in targets]), strict=True)
-        return [target for target, entry in found if entry and entry.link == target.link]
+    def _shared(
+        self, other: str, targets: Sequence[ErasureTarget], unless_erased: bool = False
+    ) -> Sequence[ErasureTarget]:
+        """Those that are in the other session, too: their links tell, whatever else may be under its name now."""
+        found = zip(targets, self._found(other, [target.id for target in targets]), strict=True)
+        same = ((target, entry) for target, entry in found if entry and entry.link == target.link)
+        return [target for target, entry in same if not (unless_erased and entry.is_erased)]
 
     def _carry_out(self, rewrite: _Rewrite, standing: RewriteProgress, progress: Progress) -> Position | None:
         """Step by step to the end; None when someone else came first and the targets must be looked at again."""

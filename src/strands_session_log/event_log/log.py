@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import chain
 from typing import Any
@@ -241,6 +241,20 @@ class EventLog:
             return None
         self.remember(session_id, recorded)
         return recorded.id
+
+    def plan_erasure(
+        self, session_id: str, ids: Iterable[EventId], find: Find = nothing_more
+    ) -> tuple[Mapping[str, tuple[EventId, ...]], Mapping[str, tuple[EventId, ...]]]:
+        """What `erase` would erase, by session; and what of it would stay in sessions this one was forked from.
+
+        Raises:
+            SessionNotFoundError: When there is no such session.
+            RevisionNotFoundError: When it does not have one of the events.
+        """
+        with diagnosed(self.store, session_id):
+            first, *forks = self._eraser.plan(session_id, ids, find)
+            kept = self._eraser.kept_in_ancestors(first)
+        return {planned.session_id: planned.ids for planned in (first, *forks)}, kept
 
     def fork(
         self,
