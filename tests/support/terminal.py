@@ -18,7 +18,7 @@ _CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b\][^\x07]*\x07|\r")
 def in_terminal(
     command: Sequence[str | Path], environment: Mapping[str, str], columns: int = 80, with_errors: bool = False
 ) -> str:
-    """What a program that ends by itself shows on a terminal so wide, without colours; its exit code does not matter."""
+    """What a program that ends by itself shows on a terminal so wide, without colours; however it ends."""
     return _CONTROL.sub("", shown_in_terminal(command, environment, columns, with_errors))
 
 
