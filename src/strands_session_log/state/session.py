@@ -173,6 +173,7 @@ class SessionState:
         position: The last event folded.
         link: The hash chain at that event, base64url; empty before the first.
         integrity: Whether the events it was made of are what was written; states are equal whatever it is.
+        labels: What people have attached to the session, see `SessionAnnotated`.
     """
 
     session: Mapping[str, Any] | None = None
@@ -181,6 +182,7 @@ class SessionState:
     position: EventId = START
     link: str = ""
     integrity: Integrity = field(default=NOT_CHECKED, compare=False)
+    labels: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def revision(self) -> int:
