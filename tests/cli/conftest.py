@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import strands_session_log
-from support.terminals import Terminal
+from support.terminal import Terminal
 
 SOURCE = str(Path(strands_session_log.__file__).parents[1])
 UNSET = ("NO_COLOR", "FORCE_COLOR", "COLUMNS", "LINES", "PAGER", "LESS")

@@ -108,7 +108,7 @@ def test_nothing_in_a_message_reaches_the_terminal_but_its_text(log: SessionLog,
 
     for command in ("show", "events"):
         shown = run(command, "s-42").stdout
-        assert "[31mred]0;title 2J backwards [bold]markup[/] :smile:" in shown
+        assert r"\x1b[31mred\x1b]0;title\x07 \x9b2J \u202ebackwards [bold]markup[/] :smile:" in shown
     assert "\x9b" not in run("events", "s-42", "--json").stdout
 
 

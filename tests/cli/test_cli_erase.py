@@ -12,7 +12,7 @@ from strands import Agent, tool
 from strands_session_log import SessionLog, ValkeySessionManager, events
 from strands_session_log.testing.model import ScriptedModel
 from support.command_line import Run, message
-from support.terminals import Terminal, words_in
+from support.terminal import Terminal, words_in
 
 SECRET = "correct horse battery staple"
 

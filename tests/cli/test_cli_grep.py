@@ -14,7 +14,7 @@ from strands_session_log import SessionLog, events
 from strands_session_log.cli.searching import matches_in, search_for
 from support.command_line import CALL, Run, message
 from support.programs import COMMAND_LINE, Program
-from support.terminals import Terminal, words_in
+from support.terminal import Terminal, words_in
 from support.waiting import wait_until
 
 PICTURE = {"image": {"format": "png", "source": {"bytes": b"\x89PNG Lisbon"}}}

@@ -18,7 +18,7 @@ from strands_session_log import SessionLog, events
 from support import FaultProxy, wait_until
 from support.programs import COMMAND_LINE, Program, run
 from support.servers import Server
-from support.terminals import Terminal
+from support.terminal import Terminal
 
 EXECUTABLE = Path(sys.executable).with_name("session-log")
 MANY = 5_000

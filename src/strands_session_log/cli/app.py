@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import logging
 import sys
+from functools import partial
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
-from io import TextIOWrapper
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperGroup
 
-from . import plugins
+from . import output, plugins
 from .commands import groups, parked
-from .exit_codes import EPILOG, failures_in_one_line
+from .exit_codes import EPILOG, ended, failures_in_one_line
+from .helping import Command, CommandGroup
 from .options import NamespaceOption, UrlOption
 from .points import PointCommand
 
@@ -22,7 +22,7 @@ _TAKE_POINTS = ("diff", "rewind")
 """Commands whose arguments may be relative times, which look like options."""
 
 
-class Commands(TyperGroup):
+class Commands(CommandGroup):
     """The commands in the order in which a newcomer meets them; their failures are told in one line."""
 
     def list_commands(self, ctx: Any) -> list[str]:
@@ -33,6 +33,10 @@ class Commands(TyperGroup):
         """Run the command that was asked for."""
         with failures_in_one_line():
             return super().invoke(ctx)
+
+    def main(self, *args: Any, **more: Any) -> Any:
+        """Parse what was typed and run it; end the program, with mistakes in the words of other failures."""
+        sys.exit(ended(partial(super().main, *args, **{**more, "standalone_mode": False})))
 
 
 app = typer.Typer(
@@ -75,7 +79,7 @@ for name in (
     *("verify", "anchor", "grep", "erase", "delete", "import_", "export", "doctor"),
 ):
     module = import_module(f".commands.{name}", __package__)
-    kind = PointCommand if name in _TAKE_POINTS else None
+    kind = PointCommand if name in _TAKE_POINTS else Command
     app.command(name.rstrip("_"), epilog=module.EPILOG, cls=kind)(getattr(module, name))
 app.add_typer(groups.app, name="groups", epilog=groups.EPILOG)
 app.add_typer(parked.app, name="parked")
@@ -86,7 +90,6 @@ def run() -> None:
     """Run on the process's own arguments."""
     # A person at a terminal wants an answer or one line of error, not the library's log lines.
     logging.getLogger().addHandler(logging.NullHandler())
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, TextIOWrapper):
-            stream.reconfigure(errors="replace")
+    if code := ended(output.prepare):
+        sys.exit(code)
     app(prog_name="session-log")
