@@ -1,4 +1,8 @@
-"""What goes on around the messages: names, counts, durations. Never content."""
+"""What goes on around the messages: names, counts, durations; and what was said of it.
+
+What a person was asked and answered, and what an error says, is content, like a message: it stands in the data, and so
+in the body, which can be erased. What a feed, a hook or a line in a log tells of an event has none of it: see `TOLD`.
+"""
 
 from __future__ import annotations
 
@@ -14,10 +18,10 @@ _ERROR = re.compile(r"[\w.]{1,200}(?: at [^\s:]{1,200}:[0-9]{1,9})?")
 
 
 class Fact(Known):
-    """Something that went on around the messages: names, counts, durations, never content.
+    """Something that went on around the messages.
 
     Attributes:
-        TOLD: The members of its data that whoever follows the feed is told.
+        TOLD: The members of its data that whoever follows the feed is told: names, counts, durations, never content.
     """
 
     __slots__ = ()
@@ -51,7 +55,10 @@ class InvocationCompleted(Fact):
 
 
 class InvocationFailed(Fact):
-    """The call raised, or was cancelled: `{"invocation", "error", "cancelled", "duration_ms", "usage"}`."""
+    """The call raised, or was cancelled: `{"invocation", "error", "cancelled", "duration_ms", "usage"}`.
+
+    Not told: `error_text`, what the error says.
+    """
 
     __slots__ = ()
     TYPE = "invocation.failed"
@@ -59,19 +66,25 @@ class InvocationFailed(Fact):
 
 
 class ModelCompleted(Fact):
-    """The model answered: `{"stop_reason", "duration_ms", "attempt", "discarded", "usage", "latency_ms"}`."""
+    """The model answered.
+
+    `{"model_id", "stop_reason", "duration_ms", "attempt", "discarded", "usage", "latency_ms"}`
+    """
 
     __slots__ = ()
     TYPE = "model.completed"
-    TOLD = frozenset(("stop_reason", "duration_ms", "attempt", "discarded", "usage", "latency_ms"))
+    TOLD = frozenset(("model_id", "stop_reason", "duration_ms", "attempt", "discarded", "usage", "latency_ms"))
 
 
 class ModelFailed(Fact):
-    """The model call raised: `{"error", "duration_ms", "attempt", "retried"}`."""
+    """The model call raised: `{"model_id", "error", "duration_ms", "attempt", "retried"}`.
+
+    Not told: `error_text`, what the error says.
+    """
 
     __slots__ = ()
     TYPE = "model.failed"
-    TOLD = frozenset(("error", "duration_ms", "attempt", "retried"))
+    TOLD = frozenset(("model_id", "error", "duration_ms", "attempt", "retried"))
 
 
 class ToolStarted(Fact):
@@ -91,7 +104,10 @@ class ToolCompleted(Fact):
 
 
 class ToolFailed(Fact):
-    """A tool raised, reported an error, or was cancelled: as completed, with `{"error", "cancelled"}`."""
+    """A tool raised, reported an error, or was cancelled: as completed, with `{"error", "cancelled"}`.
+
+    Not told: `error_text`, what the error says.
+    """
 
     __slots__ = ()
     TYPE = "tool.failed"
@@ -99,7 +115,10 @@ class ToolFailed(Fact):
 
 
 class InterruptRaised(Fact):
-    """An agent waits for a human: `{"id", "name"}`."""
+    """An agent waits for a human: `{"id", "name"}`.
+
+    Not told: `reason`, what the human is asked, any JSON value; `tool_use_ids`, the calls of tools that wait for it.
+    """
 
     __slots__ = ()
     TYPE = "interrupt.raised"
@@ -107,7 +126,10 @@ class InterruptRaised(Fact):
 
 
 class InterruptAnswered(Fact):
-    """A human answered: `{"id", "name"}`."""
+    """A human answered: `{"id", "name"}`.
+
+    Not told: `response`, the answer, any JSON value; `tool_use_ids`, as of what was raised.
+    """
 
     __slots__ = ()
     TYPE = "interrupt.answered"
@@ -127,11 +149,14 @@ class NodeStarted(Fact):
 
 
 class NodeCompleted(Fact):
-    """A node of a graph or swarm ended: `{"node", "status", "duration_ms"}`."""
+    """A node of a graph or swarm ended: `{"node", "status", "duration_ms"}`, and `error` if it failed.
+
+    Not told: `error_text`, what the error says.
+    """
 
     __slots__ = ()
     TYPE = "node.completed"
-    TOLD = frozenset(("node", "status", "duration_ms"))
+    TOLD = frozenset(("node", "status", "duration_ms", "error"))
 
 
 class RecordingGap(Fact):

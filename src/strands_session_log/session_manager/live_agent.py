@@ -133,6 +133,7 @@ class LiveAgent(AgentHooks):
         Raises:
             SessionException: When there is none.
         """
+        self.facts.has_redacted = True
         for record in self._to_redact(message):
             record.redact_message = message
             self.redactions.redact(SessionMessage(message, record.message_id, created_at=record.created_at))
