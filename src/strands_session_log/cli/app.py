@@ -15,8 +15,9 @@ from . import output, plugins
 from .commands import groups, parked
 from .exit_codes import EPILOG, ended, failures_in_one_line
 from .helping import Command, CommandGroup
-from .options import NamespaceOption, UrlOption
+from .options import ColorOption, NamespaceOption, UrlOption
 from .points import PointCommand
+from .terminal import Colors
 
 _TAKE_POINTS = ("diff", "rewind")
 """Commands whose arguments may be relative times, which look like options."""
@@ -64,13 +65,14 @@ def _print_version(wanted: bool) -> None:
 def _before_every_command(
     url: UrlOption = None,
     namespace: NamespaceOption = None,
+    color: ColorOption = Colors.AUTO,
     version: Annotated[
         bool, typer.Option("--version", is_eager=True, callback=_print_version, help="Print the version.")
     ] = False,
 ) -> None:
     """Look at the sessions of Strands agents in a Valkey session log.
 
-    --url and --namespace may stand before or after the command.
+    --url, --namespace and --color may stand before or after the command.
     """
 
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from rich.console import Console
 
 from .. import Progress
-from .terminal import console, one_line
+from .terminal import console, is_screen, one_line
 
 _LONG = 50_000
 
@@ -22,7 +22,7 @@ def progress(what: str, long: int = _LONG, beside: Console | None = None) -> Ite
     # Here, because few commands need it.
     from rich.progress import Progress as Bar
 
-    terminal = beside if beside and beside.is_terminal else console(stderr=True)
-    with Bar(console=terminal, transient=True, disable=not terminal.is_terminal) as bar:
+    terminal = beside if beside and is_screen(beside) else console(stderr=True)
+    with Bar(console=terminal, transient=True, disable=not is_screen(terminal)) as bar:
         task = bar.add_task(one_line(what, 40), visible=False)
         yield lambda done, total: bar.update(task, completed=done, total=total, visible=total >= long)

@@ -1,7 +1,7 @@
 """Between Python values and the text that stands in a stream entry. Pure: no I/O, no clients."""
 
 from .envelope import FIELDS, Encoded, Entry, decode, encode, parse, reissued, renumbered, retained
-from .rows import RawEntry, Row, fields_of, id_of, recorded, rows
+from .rows import RawEntry, Row, fields_of, id_of, kind_of, recorded, rows
 from .values import MARK, from_json, to_json
 
 __all__ = [
@@ -16,6 +16,7 @@ __all__ = [
     "fields_of",
     "from_json",
     "id_of",
+    "kind_of",
     "parse",
     "recorded",
     "reissued",

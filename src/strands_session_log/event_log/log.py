@@ -9,7 +9,7 @@ from datetime import datetime
 from itertools import chain
 from typing import Any
 
-from ..codec import Encoded, RawEntry, fields_of, recorded
+from ..codec import Encoded, RawEntry, fields_of, id_of, kind_of, recorded
 from ..errors import ForbiddenError, InvalidPointError, LogForkedError
 from ..errors.quoting import frames_of
 from ..events import Event, Recorded, SessionInfo
@@ -114,24 +114,33 @@ class EventLog:
         """Give back the connection that appends hold; the log stays usable."""
         self.store.release()
 
-    def read(self, session_id: str, after: EventId = START, until: EventId | None = None) -> Iterator[Recorded]:
+    def read(
+        self,
+        session_id: str,
+        after: EventId = START,
+        until: EventId | None = None,
+        wanted: Callable[[str, str], bool] | None = None,
+    ) -> Iterator[Recorded]:
         """The events of a session in order, read page by page as they are consumed.
 
         Args:
             session_id: The session; one that does not exist has no events.
             after: Read what follows this id; its revision is 0 when only its time counts.
             until: The last id to read.
+            wanted: Only events of whose type and agent it says so; the others are not decoded. None for all.
 
         Raises:
             LogForkedError: When the session was deleted or replaced while it was read.
         """
         last = after
         for entry in chain.from_iterable(self.pages(session_id, start_after(after), end_at(until))):
-            found = recorded(entry)
-            if last.revision and found.id.revision != last.revision + 1:
+            found = recorded(entry) if wanted is None or wanted(*kind_of(entry)) else None
+            id_ = id_of(entry[0]) if found is None else found.id
+            if last.revision and id_.revision != last.revision + 1:
                 raise LogForkedError(session_id, last)
-            last = found.id
-            yield found
+            last = id_
+            if found is not None:
+                yield found
 
     def entries(self, session_id: str, start: str = "-", end: str = "+") -> Iterator[tuple[Any, Any]]:
         """The raw entries of a session stream: ids with their fields, as bytes.

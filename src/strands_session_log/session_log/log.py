@@ -295,8 +295,8 @@ class SessionLog(NotCopied):
         Raises:
             LogForkedError: When the session was deleted or replaced while it was read.
         """
-        found, wanted = self._events.read(session_id, *self._between(session_id, after, until)), selector(types, agent)
-        return (one for one in found if wanted(one.event.type, one.event.agent))
+        wanted = None if types is None and agent is None else selector(types, agent)
+        return self._events.read(session_id, *self._between(session_id, after, until), wanted)
 
     def read_checked(self, session_id: str, after: Point | None = None, until: Point | None = None) -> CheckedEvents:
         """The events of a session in order, lazily, each held against the hash chain before it is given.

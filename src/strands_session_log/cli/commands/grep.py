@@ -21,7 +21,7 @@ from ..options import AgentOption, TypesOption, argument, command, option
 from ..progress import progress
 from ..render.hits import Hit, hit_json, hit_printer, summary_of
 from ..searching import Search, matches_in, search_for
-from ..terminal import console, note, write_json
+from ..terminal import console, is_screen, note, write_json
 
 EPILOG = (
     "Examples:\n\nsession-log grep jane@example.com --fixed --ignore-case\n\n"
@@ -85,7 +85,7 @@ def _search_for(pattern: str, fixed: bool, ignore_case: bool) -> Search:
 
 def _progress(terminal: Console, as_json: bool) -> AbstractContextManager[Progress]:
     """Above a bar on the same terminal, lines can be printed only as text."""
-    if as_json and terminal.is_terminal:
+    if as_json and is_screen(terminal):
         return nullcontext(lambda done, total: None)
     return progress("sessions", _MANY_SESSIONS, terminal)
 

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from ... import EventId, Recorded
 from ..searching import Match
-from ..terminal import count, hanging, one_line, plain, put
+from ..terminal import count, hanging, is_screen, one_line, plain, put
 
 _SPACE = re.compile(r"\s+")
 _FEW = 10
@@ -46,8 +46,9 @@ def hit_printer(terminal: Console) -> Callable[[Hit], None]:
 
     def show(hit: Hit) -> None:
         nonlocal last
-        if not terminal.is_terminal:
-            put(terminal, "  ".join((plain(hit.session_id), _place(hit), _excerpt(hit.match).plain)))
+        if not is_screen(terminal):
+            place = "  ".join((plain(hit.session_id), _place(hit), ""))
+            put(terminal, Text.assemble((place, "dim"), _excerpt(hit.match)))
             return
         if hit.session_id != last:
             put(terminal, Text("" if last is None else "\n") + Text(plain(hit.session_id), "bold"))
