@@ -111,7 +111,8 @@ class Keyspace(NamedTuple):
         Raises:
             InvalidIdError: When the id cannot be one.
         """
-        return _session_keys(self, check_id("session_id", session_id))
+        # What can be text and is none is no key of the cache either.
+        return _session_keys(self, session_id if type(session_id) is str else check_id("session_id", session_id))
 
     def feed(self, partition: int) -> str:
         """The stream of envelopes of a partition."""
@@ -182,6 +183,7 @@ def _group_keys(keyspace: Keyspace, partition: int, name: str) -> GroupKeys:
 
 @lru_cache(maxsize=4096)
 def _session_keys(keyspace: Keyspace, session_id: str) -> SessionKeys:
+    check_id("session_id", session_id)
     partition = keyspace.partition(session_id)
     prefix = f"{keyspace._prefix(partition)}:session:{session_id}"
     return SessionKeys(

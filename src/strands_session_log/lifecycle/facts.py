@@ -46,11 +46,8 @@ class Facts:
     def invocation_started(self, hook: Any) -> list[Event]:
         """The agent was called; a human may have answered its interrupts."""
         self._invocation, self._invoked_at, self._usage = token_urlsafe(9), time.monotonic(), _usage(hook.agent)
-        self._attempt = 0
-        return [
-            self._event(events.InvocationStarted, {"invocation": self._invocation}),
-            *self.interrupts_answered(hook.agent),
-        ]
+        self._attempt, answered = 0, self.interrupts_answered(hook.agent)
+        return [self._event(events.InvocationStarted, {"invocation": self._invocation}), *answered]
 
     def invocation_ended(self, hook: Any) -> list[Event]:
         """The call returned, raised, was cancelled, or waits for a human."""
