@@ -94,14 +94,16 @@ class Acknowledger:
         with self._changed:
             return any(delivery.attempts >= least for delivery in self._open.values())
 
-    def is_open(self, partition: int, key: bytes) -> bool:
-        """Whether a delivery is unsettled, or the server has not been told yet that it is not."""
+    def keys(self) -> dict[int, set[bytes]]:
+        """The stream ids of what is unsettled, or the server has not been told yet that it is not, by partition."""
         with self._changed:
-            told = [one.delivery for one in self._queue if one.delivery.partition == partition]
+            told = [*self._open.values(), *(one.delivery for one in self._queue)]
             for batch in self._sending:
-                if batch.partition == partition:
-                    told += [*batch.acked, *(one.delivery for one in batch.settlements)]
-            return (partition, key) in self._open or any(one.key == key for one in told)
+                told += [*batch.acked, *(one.delivery for one in batch.settlements)]
+            keys: dict[int, set[bytes]] = defaultdict(set)
+            for delivery in told:
+                keys[delivery.partition].add(delivery.key)
+            return keys
 
     def add(self, deliveries: Iterable[BaseDelivery]) -> None:
         """Take note of what was given to this consumer."""
@@ -342,9 +344,8 @@ class Acknowledger:
         self._next_beat = now + min(_BEAT_EVERY, self._settings.claim_after / 3)
         self._fail_overdue(now)
         with self._changed:
-            timeout = self._settings.timeout
             unsettled = [*self._open.values(), *(settlement.delivery for settlement in self._queue)]
-        alive = [one for one in unsettled if not one.started or now - one.started < timeout]
+        alive = [one for one in unsettled if not one.started or now - one.started < self._settings.timeout]
         places: dict[int, list[BaseDelivery]] = defaultdict(list)
         for delivery in alive:
             places[delivery.partition].append(delivery)

@@ -159,7 +159,7 @@ class Consumer:
         self._acknowledger.close(_GOODBYE, failed)
         # At the very end: whoever takes over a partition in order is to find it settled.
         with suppress(SessionLogError):
-            self._group.leave(range(self._events.keyspace.partitions))
+            self._group.leave()
         self._outage.close()
 
     def catch_up(self, gap: FeedGapError) -> None:

@@ -6,8 +6,7 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
+from collections.abc import Iterable, Sequence
 from operator import attrgetter
 from typing import TYPE_CHECKING
 
@@ -174,8 +173,8 @@ class Fetcher:
             if not due:
                 self._outage.leave(self)
                 return False
-        if self._reads_singly or any(state.may_claim(now) for state in due):
-            # One at a time: what may kill its consumers is to be alone, and a cluster is read slot by slot.
+        if self._reads_singly:
+            # A cluster is read slot by slot.
             due = due[:1]
         most = min(self._settings.batch, room, _MOST_AT_ONCE)
         if all(state.expects_news_only(now) for state in due):
@@ -183,23 +182,32 @@ class Fetcher:
         return self._take_all(due, most, now)
 
     def _take_all(self, due: Sequence[PartitionState], most: int, now: float) -> bool:
-        for state in due:
-            if state.must_recover:
-                state.own = list(islice(self._unconfirmed(state.partition), AGAIN_AT_ONCE))
-        requests = [state.request(most, now, not self._acknowledger.has_poison_suspect) for state in due]
+        may_suspect = not self._acknowledger.has_poison_suspect
+        if may_suspect:
+            # What may kill its consumers is to be alone: several partitions, asked at once, might give one each.
+            due = [state for state in due if state.has_suspects][:1] or due
+        is_alone = len(due) == 1
+        self._recover([state for state in due if state.must_recover])
+        requests = [state.request(most, now, may_suspect and is_alone) for state in due]
         answers = self._group.fetch(requests)
-        for taken in answers:
-            self._receive(taken.partition, taken.given)
-        for request, taken in zip(requests, answers, strict=True):
-            self._note(self._partitions[taken.partition], request, taken)
+        for state, taken in zip(due, answers, strict=True):
+            self._receive(state, taken.given)
+        for state, request, taken in zip(due, requests, answers, strict=True):
+            self._note(state, request, taken, taken.has_suspects and may_suspect and not is_alone)
         self._hand_over()
-        worked = [self._go_on_with_backfill(self._partitions[taken.partition], taken.backfill) for taken in answers]
+        worked = [self._go_on_with_backfill(state, taken.backfill) for state, taken in zip(due, answers, strict=True)]
         self._outage.over(self)
         return any(worked) or any(taken.given for taken in answers)
 
-    def _unconfirmed(self, partition: int) -> Iterator[bytes]:
-        """What this consumer was given and does not know of."""
-        return (id_ for id_ in self._group.pending(partition) if not self._acknowledger.is_open(partition, id_))
+    def _recover(self, states: Sequence[PartitionState]) -> None:
+        """Find what this consumer was given and does not know of."""
+        if states:
+            held = self._acknowledger.keys()
+            most = {state.partition: AGAIN_AT_ONCE + len(held.get(state.partition, ())) for state in states}
+            pending = self._group.pending(most)
+            for state in states:
+                known, given = held.get(state.partition, ()), pending.get(state.partition, ())
+                state.own = [id_ for id_ in given if id_ not in known][:AGAIN_AT_ONCE]
 
     def _take_news(self, due: Sequence[PartitionState], most: int, now: float) -> bool:
         try:
@@ -215,14 +223,14 @@ class Fetcher:
         for state in due:
             given = news.get(state.partition, [])
             state.note_news(given, most, now)
-            self._receive(state.partition, given)
+            self._receive(state, given)
         self._hand_over()
         self._outage.over(self)
         return bool(news)
 
-    def _receive(self, partition: int, given: Sequence[FeedEntry]) -> None:
+    def _receive(self, state: PartitionState, given: Sequence[FeedEntry]) -> None:
         if given:
-            self._left.append((self._partitions[partition], self._consumer.receive(partition, given)))
+            self._left.append((state, self._consumer.receive(state.partition, given)))
 
     def _hand_over(self) -> None:
         """Hand over what was given, in its order: it waits here for as long as something about it cannot be had.
@@ -269,14 +277,15 @@ class Fetcher:
             state.yield_lease(now)
         return may
 
-    def _note(self, state: PartitionState, request: FetchRequest, taken: FetchReply) -> None:
+    def _note(self, state: PartitionState, request: FetchRequest, taken: FetchReply, has_suspects: bool) -> None:
         if taken.status == "forked":
             raise self._forked(state)
         if taken.error:
             self._broke(state, taken.error)
             return
-        state.note(request, taken, time.monotonic())
-        self._assignment.note(state.partition, state.is_mine)
+        state.note(request, taken, time.monotonic(), has_suspects)
+        if self._settings.ordered:
+            self._assignment.note(state.partition, state.is_mine)
         if taken.parked:
             self._counters.add(parked=len(taken.parked))
             for parked in taken.parked:
