@@ -15,6 +15,9 @@ from .messages import Messages
 ANSWERING = "answering"
 """In the record of an agent: what a call goes on from. Strands knows nothing of it, and passes it over."""
 
+IN_FORCE = "in_force"
+"""In the record of an agent: which system prompt and tools it had. Strands passes it over, too."""
+
 
 class Answering(NamedTuple):
     """What a call goes on from that was given a person's answers.
@@ -128,6 +131,11 @@ class AgentState:
     def answering(self) -> Answering | None:
         """What a call goes on from, if the log does not tell of its end."""
         return Answering.found_in(self.record)
+
+    @property
+    def in_force(self) -> Mapping[str, Any]:
+        """Which system prompt and tools it had, see docs/format.md; empty where its record does not tell."""
+        return _mapping((self.record or {}).get(IN_FORCE))
 
     @property
     def is_interrupted(self) -> bool:

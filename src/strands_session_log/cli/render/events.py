@@ -20,6 +20,8 @@ _WIDEST_AGENT = 24
 _WIDE = 110
 _LONG = 500
 _SHORT = 10
+_DIGEST = 12
+"""Characters of a digest, which tell one prompt from another."""
 
 
 def print_events(terminal: Console, events: Iterable[Recorded]) -> bool:
@@ -92,6 +94,20 @@ def _fact(data: Mapping[str, Any]) -> str:
     return ", ".join(str(part) for part in parts if part)
 
 
+def in_force(record: Mapping[str, Any]) -> str:
+    """Which system prompt and tools an agent has, if its record tells."""
+    match record.get("in_force"):
+        case {"tools": {"names": list(names)}, "system_prompt": prompt}:
+            digest = str(prompt.get("sha256"))[:_DIGEST] if isinstance(prompt, Mapping) else "none"
+            return f"system prompt: {digest}, tools: {', '.join(map(str, names)) or 'none'}"
+    return ""
+
+
+def _agent(data: Mapping[str, Any]) -> str:
+    """Its state, and what else it was given."""
+    return ", ".join(filter(None, (f"state: {fields(data['state'])}" if data.get("state") else "", in_force(data))))
+
+
 def _interrupt(data: Mapping[str, Any]) -> str:
     """Which it is, and what a person was asked or has answered."""
     said = [data[name] for name in ("reason", "response") if name in data]
@@ -131,7 +147,7 @@ _SUMMARIES: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     "session.rewound": lambda data: f"back to revision {_revision(data.get('to'))}",
     "payload.erased": _erasure,
     "message.*": _message,
-    "agent.*": lambda data: f"state: {fields(data['state'])}" if data.get("state") else "",
+    "agent.*": _agent,
     "interrupt.*": _interrupt,
     **{f"{family}.*": _fact for family in ("invocation", "model", "tool", "node")},
 }
