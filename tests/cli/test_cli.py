@@ -141,7 +141,7 @@ def test_events_are_listed_with_a_summary_each(talk: SessionLog, run: Run) -> No
 
     assert heading.split() == ["ID", "TIME", "TYPE", "AGENT", "SUMMARY"]
     assert [row.split()[0].partition("-")[2] for row in rows] == ["1", "2", "3", "4", "5", "6"]
-    assert rows[0].split()[2:] == ["session.created", "-", "AGENT"]
+    assert rows[0].split()[2:] == ["session.created", "-", "session", "created"]
     assert rows[3].endswith('assistant: Let me look. → forecast(city="Lisbon", days=2)')
 
 
@@ -152,8 +152,8 @@ def test_what_happened_around_the_messages_is_summed_up(log: SessionLog, run: Ru
 
     _, *rows = run("events", "s-42").stdout.splitlines()
 
-    assert rows[0].endswith("  forecast, timeout")
-    assert rows[1].endswith("  end_turn, 1,234 ms, 14 tokens")
+    assert rows[0].endswith("  tool failed: forecast, timeout")
+    assert rows[1].endswith("  model completed: end_turn, 1,234 ms, 14 tokens")
 
 
 @pytest.mark.parametrize(

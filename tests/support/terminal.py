@@ -13,9 +13,20 @@ import termios
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import strands_session_log
 from support.programs import COMMAND_LINE, Program
 
 _CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b\][^\x07]*\x07|\r")
+
+
+_SOURCE = str(Path(strands_session_log.__file__).parents[1])
+_UNSET = ("NO_COLOR", "FORCE_COLOR", "COLUMNS", "LINES", "PAGER", "LESS")
+
+
+def environment_of(url: str, namespace: str) -> Mapping[str, str]:
+    """The environment of `session-log` on a terminal that nobody has set up."""
+    mine = {"SESSION_LOG_URL": url, "SESSION_LOG_NAMESPACE": namespace, "PYTHONPATH": _SOURCE, "TERM": "xterm"}
+    return {**{name: value for name, value in os.environ.items() if name not in _UNSET}, **mine}
 
 
 def in_terminal(

@@ -152,12 +152,17 @@ def narrowed(
     """
     kept = [list(cells) for cells in rows]
     for name in spare:
-        *widths, end = widths_of(kept)
-        if sum(widths) + len(_GAP) * len(widths) + (min(end, last) if last else end) <= terminal.width:
+        if fits(terminal, kept, last):
             break
         at = kept[0].index(name)
         kept = [[*cells[:at], *cells[at + 1 :]] for cells in kept]
     return kept
+
+
+def fits(terminal: Console, rows: Iterable[Sequence[Cell]], last: int = 0) -> bool:
+    """Whether rows fit a terminal; the last column need not be wider than `last`, if that is not 0."""
+    *widths, end = widths_of(rows)
+    return sum(widths) + len(_GAP) * len(widths) + (min(end, last) if last else end) <= terminal.width
 
 
 def row(cells: Sequence[Cell], widths: Sequence[int], styles: Sequence[str], right: Sequence[int] = ()) -> Text:

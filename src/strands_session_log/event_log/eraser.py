@@ -76,17 +76,15 @@ class ErasureTarget(NamedTuple):
 
 
 class PlannedErasure(NamedTuple):
-    """What would be erased in a session.
+    """What an erasure would do.
 
     Attributes:
-        session_id: The session.
-        ids: The events whose content would go.
-        targets: These, and those that were erased before.
+        erased: By session, the events whose content would go: the session's first, then those of its forks.
+        kept: By session that it was forked from, those of the first in which the same would still stand.
     """
 
-    session_id: str
-    ids: tuple[EventId, ...]
-    targets: Sequence[ErasureTarget]
+    erased: Mapping[str, tuple[EventId, ...]]
+    kept: Mapping[str, tuple[EventId, ...]]
 
 
 class RewriteProgress(NamedTuple):
@@ -134,41 +132,34 @@ class Eraser:
             self._erase_in_forks(session_id, targets, record, {session_id}, find)
         return recorded
 
-    def plan(self, session_id: str, ids: Iterable[EventId], find: Find = nothing_more) -> Iterator[PlannedErasure]:
-        """What `erase` would erase: in the session, then in its forks.
-
-        Raises:
-            SessionNotFoundError: When there is no such session.
-            RevisionNotFoundError: When it does not have one of the events.
-        """
+    def plan(self, session_id: str, ids: Iterable[EventId], find: Find) -> PlannedErasure:
+        """See `EventLog.plan_erasure`."""
         self._head(session_id)
-        planned = self._planned(session_id, ids, find)
-        yield planned
-        yield from self._planned_in_forks(session_id, planned.targets, {session_id}, find)
-
-    def _planned(self, session_id: str, ids: Iterable[EventId], find: Find) -> PlannedErasure:
         targets = self._targets(session_id, sorted({*ids, *find(session_id, START)}))
-        left = tuple(target.id for target in targets if target.commitment)
-        return PlannedErasure(session_id, left, targets)
+        forks = self._planned_in_forks(session_id, targets, {session_id}, find)
+        erased = {name: _left(found) for name, found in ((session_id, targets), *forks)}
+        return PlannedErasure(erased, self._kept_in_ancestors(session_id, targets))
 
     def _planned_in_forks(
         self, session_id: str, targets: Sequence[ErasureTarget], seen: set[str], find: Find
-    ) -> Iterator[PlannedErasure]:
+    ) -> Iterator[tuple[str, Sequence[ErasureTarget]]]:
         for fork in (note.session_id for note in self._forks(session_id) if note.session_id not in seen):
             seen.add(fork)
             if shared := self._shared(fork, targets):
                 with suppress(SessionNotFoundError, RevisionNotFoundError):
-                    planned = self._planned(fork, (target.id for target in shared), find)
-                    yield planned
-                    yield from self._planned_in_forks(fork, planned.targets, seen, find)
+                    ids = {target.id for target in shared}
+                    found = self._targets(fork, sorted({*ids, *find(fork, START)}))
+                    yield fork, found
+                    yield from self._planned_in_forks(fork, found, seen, find)
 
-    def kept_in_ancestors(self, planned: PlannedErasure) -> Mapping[str, tuple[EventId, ...]]:
-        """In which of the sessions it was forked from what is to be erased stands, and would go on to stand."""
-        key = self._keyspace.session(planned.session_id).head
+    def _kept_in_ancestors(
+        self, session_id: str, targets: Sequence[ErasureTarget]
+    ) -> Mapping[str, tuple[EventId, ...]]:
+        key = self._keyspace.session(session_id).head
         (found,) = self._store.fields(key, "ancestors")
         names = () if found is None else parsed(key, "ancestors", found, ancestors_of)
-        kept = {name: self._shared(name, planned.targets, unless_erased=True) for name in names}
-        return {name: tuple(target.id for target in targets) for name, targets in kept.items() if targets}
+        kept = {name: self._shared(name, targets, unless_erased=True) for name in names}
+        return {name: tuple(target.id for target in found) for name, found in kept.items() if found}
 
     def _erase_all(
         self, session_id: str, wanted: set[EventId], record: Record, progress: Progress, find: Find
@@ -342,6 +333,10 @@ class _Rewrite:
             "known": self._known,
             "erased": self._erased,
         }
+
+
+def _left(targets: Iterable[ErasureTarget]) -> tuple[EventId, ...]:
+    return tuple(target.id for target in targets if target.commitment)
 
 
 def _target(entry: Entry) -> ErasureTarget:

@@ -3,41 +3,45 @@
 from __future__ import annotations
 
 import logging
+import random
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from itertools import chain
 from typing import Any
 
 from ..codec import Encoded, RawEntry, fields_of, id_of, kind_of, recorded
-from ..errors import ForbiddenError, InvalidPointError, LogForkedError
+from ..concurrency import Background
+from ..errors import ForbiddenError, InvalidPointError, LogForkedError, RevisionNotFoundError, SessionLogError
 from ..errors.quoting import frames_of
 from ..events import Event, Recorded, SessionInfo
 from ..feed import FeedRetention
 from ..feed.trimming import Trimmed, trim
-from ..ids import START, EventId, Revision, parse_point
+from ..ids import START, EventId, Instant, Point, Revision, parse_point
 from ..instrumentation.hooks import hooks
 from ..scripts import session
 from ..scripts.session import Life
 from ..server import ANSWERED_WITHIN, Store
 from ..snapshot.store import SnapshotStore
-from .appender import Appender
+from .appender import Appender, OnceAppender
 from .chained_batch import Position
 from .deleter import Deleter, Tombstone
-from .diagnosis import CURES, diagnosed, may_be_junk, naming, parsed, position_of, raise_if_corrupt
+from .diagnosis import CURES, diagnosed, naming, parsed, position_of, raise_diagnosed
 from .directory import Directory
-from .eraser import Eraser, Progress
+from .eraser import Eraser, PlannedErasure, Progress
 from .erasure_scope import Find, nothing_more
 from .expected import ANY, Expected
 from .forker import Forker
 from .instrumented import instrumented_append
 from .namespace import Layout
-from .once import OnceAppender
 from .reader import EventReader, end_at, start_after
 
 logger = logging.getLogger(__name__)
 
 DEFAULT_RETENTION = FeedRetention()
+_TRIM_EVERY = 1000
+"""The feed stays within its cap though it has no subscriber: about every so many appends it is trimmed, in any process:
+also one that lives too short to count so far does its part."""
 
 
 class EventLog:
@@ -52,6 +56,7 @@ class EventLog:
         keyspace: How the namespace is laid out.
         retention: The same.
         snapshots: Where snapshots are kept.
+        remember: Notes where a session was seen to stand, which saves the next append a round trip.
         on_append: Those who are told the session and its new revision after each append; they must be quick.
     """
 
@@ -59,6 +64,7 @@ class EventLog:
         self.store, self.keyspace, self.retention = store, store.keyspace, retention
         layout = Layout(store)
         self._appender = Appender(store, layout)
+        self.remember = self._appender.remember
         self._eraser = Eraser(store, layout)
         self._reader = EventReader(store)
         self._forker = Forker(store, layout, self._reader.pages)
@@ -67,6 +73,7 @@ class EventLog:
         self._directory = Directory(store)
         self.snapshots = SnapshotStore(store)
         self.on_append: list[Callable[[str, int], object]] = []
+        self._trimming = Background("trimming")
 
     def append(
         self, session_id: str, events: Sequence[Event | Encoded], expected: Expected = ANY, *, once: bool = False
@@ -94,9 +101,7 @@ class EventLog:
         try:
             ids = (instrumented_append(append) if hooks.active else append)(session_id, events, expected)
         except Exception as error:
-            if may_be_junk(error):
-                raise_if_corrupt(error, self.store, session_id)
-            raise
+            raise_diagnosed(error, self.store, session_id)
         self._tell_appended(session_id, ids[-1].revision)
         return ids
 
@@ -109,9 +114,19 @@ class EventLog:
                 logger.warning(
                     "session_id=<%s>, error=<%s> | a listener to appends failed", session_id, frames_of(error)
                 )
+        if random.random() * _TRIM_EVERY < 1:
+            partition = self.keyspace.partition(session_id)
+            self._trimming.submit(str(partition), lambda: self._trim(partition))
+
+    def _trim(self, partition: int) -> None:
+        try:
+            self.trim_feed(partition)
+        except SessionLogError as error:
+            logger.warning("partition=<%d>, error=<%s> | the feed was not trimmed", partition, error)
 
     def close(self) -> None:
-        """Give back the connection that appends hold; the log stays usable."""
+        """Give back the connection that appends hold, and trim no more in passing; the log stays usable."""
+        self._trimming.close()
         self.store.release()
 
     def read(
@@ -162,8 +177,7 @@ class EventLog:
             LogForkedError: When it is not there any more.
             CorruptKeyError: When the key is no stream.
         """
-        with diagnosed(self.store, session_id):
-            yield from self._reader.pages(session_id, start, end)
+        return self._reader.pages(session_id, start, end)
 
     def locate(self, session_id: str, revision: int) -> EventId | None:
         """The id of a revision, found on the server in one round trip; None when there is no such revision."""
@@ -172,6 +186,27 @@ class EventLog:
         key = self.keyspace.session(session_id).events
         with diagnosed(self.store, session_id):
             return session.locate(self.store, key, revision)
+
+    def resolve(self, session_id: str, point: Point) -> EventId:
+        """Find the event id a point stands for; revision 0 in it means a time between events.
+
+        A relative time is relative to the server's clock, from which events have their time.
+
+        Raises:
+            InvalidPointError: When it is no point in time.
+            RevisionNotFoundError: When the session does not have that revision.
+        """
+        is_relative = isinstance(point, str) and point.strip().startswith("-")
+        match parse_point(point, now_ms=self.now_ms(session_id) if is_relative else None):
+            case EventId() as event_id:
+                return event_id
+            case Instant(ms):
+                return EventId(ms, 0)
+            case Revision(number):
+                found = self.locate(session_id, number)
+                if found is None:
+                    raise RevisionNotFoundError(session_id, number)
+                return found
 
     def head(self, session_id: str) -> Position | None:
         """Where a session stands; None when there is none.
@@ -213,10 +248,6 @@ class EventLog:
             return round(time.time() * 1000)
         return int(seconds) * 1000 + int(microseconds) // 1000
 
-    def remember(self, session_id: str, position: Position) -> None:
-        """Note where a session was seen to stand, which saves the next append a round trip."""
-        self._appender.remember(session_id, position)
-
     def erase(
         self,
         session_id: str,
@@ -251,19 +282,10 @@ class EventLog:
         self.remember(session_id, recorded)
         return recorded.id
 
-    def plan_erasure(
-        self, session_id: str, ids: Iterable[EventId], find: Find = nothing_more
-    ) -> tuple[Mapping[str, tuple[EventId, ...]], Mapping[str, tuple[EventId, ...]]]:
-        """What `erase` would erase, by session; and what of it would stay in sessions this one was forked from.
-
-        Raises:
-            SessionNotFoundError: When there is no such session.
-            RevisionNotFoundError: When it does not have one of the events.
-        """
+    def plan_erasure(self, session_id: str, ids: Iterable[EventId], find: Find = nothing_more) -> PlannedErasure:
+        """What `erase` would erase, and what of it would stay; nothing is written. It raises what `erase` does."""
         with diagnosed(self.store, session_id):
-            first, *forks = self._eraser.plan(session_id, ids, find)
-            kept = self._eraser.kept_in_ancestors(first)
-        return {planned.session_id: planned.ids for planned in (first, *forks)}, kept
+            return self._eraser.plan(session_id, ids, find)
 
     def fork(
         self,
@@ -351,12 +373,7 @@ class EventLog:
         return self._directory.newest(limit, self._time(before) if isinstance(before, str) else before)
 
     def session_ids(self, since: datetime | str | None = None) -> Iterator[str]:
-        """The ids of all sessions that are listed, newest first, page by page: also of those whose head is damaged.
-
-        Each comes once, and none that is there at the beginning is left out, though it is written to meanwhile.
-
-        Args:
-            since: Only of those that had an event at or after this time.
+        """The ids of all sessions that are listed, see `SessionLog.session_ids`: also of those whose head is damaged.
 
         Raises:
             CorruptKeyError: When the directory of a partition is no sorted set.

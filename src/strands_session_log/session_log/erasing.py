@@ -56,8 +56,8 @@ def plan_erasure(log: EventLog, replay: Replay, session_id: str, event: Point | 
     if not (ids := _ids(log, session_id, event)):
         return ErasurePlan((), {}, (), {})
     sought, together = named_in(log, session_id, ids)
-    erased, kept = log.plan_erasure(session_id, ids | together, partial(sought.find, log))
-    return ErasurePlan(tuple(sorted(ids)), erased, moved_by(log, replay, session_id, sought), kept)
+    planned = log.plan_erasure(session_id, ids | together, partial(sought.find, log))
+    return ErasurePlan(tuple(sorted(ids)), planned.erased, moved_by(log, replay, session_id, sought), planned.kept)
 
 
 def _ids(log: EventLog, session_id: str, event: Point | Iterable[Point]) -> set[EventId]:

@@ -22,7 +22,6 @@ from ..errors import (
 from ..event_log import ANY, EventLog, Expected, Progress, Tombstone
 from ..event_log.chained_batch import Position
 from ..event_log.namespace import open_namespace
-from ..event_log.points import resolve
 from ..events import Event, Recorded, SessionInfo, selector
 from ..feed import FeedRetention
 from ..ids import START, EventId, Point
@@ -37,7 +36,6 @@ from ..tail import FeedPosition, FeedTail, LivePosition, LiveTail, Multiplexer, 
 from . import erasing
 from .erasing import ErasurePlan
 from .points import event_at, state_at
-from .upkeep import Upkeep
 
 DEFAULT_NAMESPACE = "strands"
 DEFAULT_SNAPSHOTS = SnapshotSettings()
@@ -116,7 +114,6 @@ class SessionLog(NotCopied):
         self.namespace = namespace
         self._events = EventLog(store, feed)
         self._replay = Replay(self._events, snapshots, sealing)
-        self._upkeep = Upkeep(self._events)
         self._multiplexer = Multiplexer(store)
         # A tail waits for a server by itself, and for as long as it takes.
         self._impatient = EventLog(store.with_retry_for(0))
@@ -185,7 +182,6 @@ class SessionLog(NotCopied):
         """
         self._multiplexer.close()
         self._replay.close()
-        self._upkeep.close()
         self._events.close()
         if self._owns_client:
             release(self.client)
@@ -351,7 +347,7 @@ class SessionLog(NotCopied):
             InvalidPointError: When it is no point in time.
             RevisionNotFoundError: When the session does not have that revision.
         """
-        return resolve(self._events, session_id, point)
+        return self._events.resolve(session_id, point)
 
     def state(self, session_id: str, at: Point | None = None) -> SessionState:
         """The session as its events left it, now or at a point.

@@ -15,6 +15,9 @@ from .messages import Messages
 ANSWERING = "answering"
 """In the record of an agent: what a call goes on from. Strands knows nothing of it, and passes it over."""
 
+IN_FORCE = "in_force"
+"""In the record of an agent: which system prompt and tools it had. Strands passes it over, too."""
+
 
 class Answering(NamedTuple):
     """What a call goes on from that was given a person's answers.
@@ -130,6 +133,11 @@ class AgentState:
         return Answering.found_in(self.record)
 
     @property
+    def in_force(self) -> Mapping[str, Any]:
+        """Which system prompt and tools it had, see docs/format.md; empty where its record does not tell."""
+        return _mapping((self.record or {}).get(IN_FORCE))
+
+    @property
     def is_interrupted(self) -> bool:
         """Whether it waits for a person, and no call goes on from there."""
         return is_interrupted(self.record) and not self.answering
@@ -192,7 +200,7 @@ class SessionState:
     @property
     def exists(self) -> bool:
         """Whether there is any event at all."""
-        return self.revision > 0
+        return self.position.revision > 0
 
 
 def _without_first(

@@ -16,9 +16,8 @@ from ..exit_codes import Code, fail
 from ..options import AgentOption, SessionArgument, command, option
 from ..overview import Overview, overview
 from ..pager import NoPagerOption, put_paged
-from ..render.messages import MessageDetail, conversation, newest
+from ..render.messages import MessageDetail, conversation, newest, progress_of
 from ..render.overviews import header, overview_json, times_for
-from ..render.timeline import progress_of
 from ..terminal import console, one_line, write_json
 
 EPILOG = (

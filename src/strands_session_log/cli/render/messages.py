@@ -136,6 +136,12 @@ def fields(value: Any, limit: int | None = _LONG, full: bool = False) -> str:
     return one_line(", ".join(f"{name}={compact(item, each)}" for name, item in value.items()), limit)
 
 
+def progress_of(multi_agent: Any) -> str:
+    """How far a graph or swarm is."""
+    names = ("type", "status", "completed_nodes", "node_history")
+    return fields({name: multi_agent[name] for name in names if name in multi_agent})
+
+
 def _pieces(block: Any, full: bool) -> Iterator[Piece]:
     limit = None if full else _LONG
     match block:
