@@ -10,7 +10,7 @@ from itertools import chain
 from typing import Any
 
 from ..codec import Encoded, RawEntry, fields_of, recorded
-from ..errors import ForbiddenError, InvalidPointError, LogForkedError
+from ..errors import TIMES, ForbiddenError, InvalidPointError, LogForkedError
 from ..errors.quoting import frames_of
 from ..events import Event, Recorded, SessionInfo
 from ..feed import FeedRetention
@@ -345,7 +345,7 @@ class EventLog:
         """What is relative is so to the server's clock, from which events have their time."""
         found = parse_point(point, now_ms=self.clock(self.keyspace.sessions(0)))
         if isinstance(found, Revision):
-            raise InvalidPointError(point)
+            raise InvalidPointError(point, takes=TIMES)
         return EventId(found.ms, 0).time
 
 

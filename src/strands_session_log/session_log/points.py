@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..errors import InvalidPointError, RevisionNotFoundError, SessionNotBegunError, SessionNotFoundError
+from ..errors import EVENTS, InvalidPointError, RevisionNotFoundError, SessionNotBegunError, SessionNotFoundError
 from ..event_log import EventLog
 from ..event_log.points import resolve
 from ..events import Recorded
@@ -20,7 +20,11 @@ def event_id_at(log: EventLog, session_id: str, point: Point) -> EventId:
     """
     found = resolve(log, session_id, point)
     if not found.revision:
-        raise InvalidPointError(point) if found.ms else RevisionNotFoundError(session_id, 0)
+        raise (
+            InvalidPointError(point, "it is a time, not an event", EVENTS)
+            if found.ms
+            else RevisionNotFoundError(session_id, 0)
+        )
     return found
 
 

@@ -11,6 +11,7 @@ from rich.text import Text
 from ... import MessageRecord, SessionState
 from ..context import CommandCall
 from ..exit_codes import Code, fail
+from ..nearest import no_agent
 from ..options import AgentOption, SessionArgument, command, option
 from ..render.events import integrity_text
 from ..render.messages import print_conversation, progress_of
@@ -42,7 +43,7 @@ def show(call: CommandCall, session: SessionArgument, at: AtOption = None, agent
 def _only(state: SessionState, session_id: str, agent: str) -> SessionState:
     names = [*state.agents, *state.multi_agents]
     if agent not in names:
-        fail(Code.USAGE, f"session {session_id!r} has no agent {agent!r}; it has: {', '.join(names) or 'none'}")
+        fail(Code.USAGE, no_agent(session_id, agent, names))
     agents = {name: found for name, found in state.agents.items() if name == agent}
     multi_agents = {name: found for name, found in state.multi_agents.items() if name == agent}
     return replace(state, agents=agents, multi_agents=multi_agents)
