@@ -23,6 +23,7 @@ from .damage import (
     WrongTypeError,
 )
 from .following import (
+    AsyncioNeededError,
     DeliveryLostError,
     EnvelopeMismatchError,
     FeedGapError,
@@ -65,6 +66,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AlreadyAnsweredError",
+    "AsyncioNeededError",
     "ClusterNotReadyError",
     "ConcurrentWriteError",
     "ConfigChangedError",
