@@ -12,7 +12,7 @@ from rich.text import Text
 from ... import Envelope, Integrity, Recorded
 from ...events import Event, MessageAdded, PayloadErased, WindowChanged
 from ..terminal import count, fits, note, one_line, put_table
-from .messages import fields, on_one_line, progress_of, speaker
+from .messages import compact, fields, on_one_line, progress_of, speaker
 
 _HEADINGS = ("ID", "TIME", "TYPE", "AGENT", "SUMMARY")
 _STYLES = ("dim", "dim", "cyan", "", "")
@@ -24,6 +24,8 @@ _FIRST_ROWS = 50
 _WIDE = 110
 _LONG = 500
 _SHORT = 10
+_DIGEST = 12
+"""Characters of a digest, which tell one prompt from another."""
 
 
 def print_events(terminal: Console, events: Iterable[Recorded]) -> bool:
@@ -144,12 +146,33 @@ def _fact(data: Mapping[str, Any]) -> str:
     milliseconds, usage = data.get("duration_ms"), data.get("usage")
     parts = (
         data.get("name") or data.get("node"),
+        data.get("model_id"),
         data.get("status") or data.get("stop_reason"),
-        data.get("error"),
+        ": ".join(str(data[name]) for name in ("error", "error_text") if data.get(name)),
         _duration(milliseconds) if isinstance(milliseconds, (int, float)) else None,
         f"{usage.get('totalTokens')} tokens" if isinstance(usage, Mapping) and usage.get("totalTokens") else None,
     )
     return ", ".join(str(part) for part in parts if part)
+
+
+def in_force(record: Mapping[str, Any]) -> str:
+    """Which system prompt and tools an agent has, if its record tells."""
+    match record.get("in_force"):
+        case {"tools": {"names": list(names)}, "system_prompt": prompt}:
+            digest = str(prompt.get("sha256"))[:_DIGEST] if isinstance(prompt, Mapping) else "none"
+            return f"system prompt: {digest}, tools: {', '.join(map(str, names)) or 'none'}"
+    return ""
+
+
+def _agent(data: Mapping[str, Any]) -> str:
+    """Its state, and what else it was given."""
+    return ", ".join(filter(None, (f"state {fields(data['state'])}" if data.get("state") else "", in_force(data))))
+
+
+def _interrupt(data: Mapping[str, Any]) -> str:
+    """Which it is, and what a person was asked or has answered."""
+    said = [data[name] for name in ("reason", "response") if name in data]
+    return ": ".join([str(data.get("name", "")), *(one if isinstance(one, str) else compact(one) for one in said)])
 
 
 def _duration(milliseconds: float) -> str:
@@ -172,10 +195,6 @@ def _erasure(data: Mapping[str, Any]) -> str:
     bounds = (part.split("-") for part in ranges.split(","))
     named = ", ".join("\u2013".join(dict.fromkeys(pair)) for pair in bounds)
     return f"content of {named} erased" + (f": {data['reason']}" if data.get("reason") else "")
-
-
-def _agent(data: Mapping[str, Any]) -> str:
-    return f"state {fields(data['state'])}" if data.get("state") else ""
 
 
 def _gap(data: Mapping[str, Any]) -> str:
@@ -221,5 +240,6 @@ _DETAILS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     "session.forked": lambda data: f"copied from {data.get('parent')} up to revision {_revision(data.get('at'))}",
     "agent.*": _agent,
     "multi_agent.*": progress_of,
-    **{f"{family}.*": _fact for family in ("invocation", "model", "tool", "node", "interrupt")},
+    "interrupt.*": _interrupt,
+    **{f"{family}.*": _fact for family in ("invocation", "model", "tool", "node")},
 }
