@@ -10,7 +10,7 @@ from ... import CheckedEvents, Recorded
 from ...events import selector
 from ..context import CommandCall
 from ..nearest import agent_named
-from ..options import AfterOption, AgentOption, SessionArgument, TypesOption, UntilOption, command, option
+from ..options import AfterOption, AgentOption, SessionArgument, TypesOption, UntilOption, command, option, whole
 from ..playback import LastSeen
 from ..points import checked
 from ..render.events import event_json, note_integrity, note_no_match, print_events
@@ -21,7 +21,7 @@ EPILOG = (
     "session-log events s-42 --json | jq -c 'select(.type == \"message.added\") | .data.message'"
 )
 
-LimitOption = Annotated[int | None, option("--limit", "N", "The first N of them.", min=1, max=10**12)]
+LimitOption = Annotated[int | None, option("--limit", "N", "The first N of them.", parser=whole(1, 10**12))]
 
 
 @command

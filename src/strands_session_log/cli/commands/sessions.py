@@ -12,7 +12,7 @@ from ... import SessionInfo
 from ...errors import InvalidPointError
 from ..context import CommandCall
 from ..exit_codes import Code, fail
-from ..options import command, option
+from ..options import command, option, whole
 from ..terminal import age, console, local, narrowed, note, plain, put, put_table, write_json
 
 EPILOG = "Examples:\n\nsession-log sessions --before -1d\n\nsession-log sessions --json | jq -r .session_id"
@@ -21,7 +21,7 @@ _STYLES = {"SESSION": "cyan", "CREATED": "dim", "LAST EVENT": "dim"}
 _WIDEST_ID = 40
 _BEFORE = "Go on after a page by its cursor, or with what was active before a time: ISO, or relative (-1d)."
 
-LimitOption = Annotated[int, typer.Option("--limit", min=1, max=1_000_000, metavar="N", help="How many at most.")]
+LimitOption = Annotated[int, typer.Option("--limit", parser=whole(1, 1_000_000), metavar="N", help="How many at most.")]
 BeforeOption = Annotated[str | None, option("--before", "CURSOR|TIME", _BEFORE)]
 
 
