@@ -83,6 +83,14 @@ def test_the_header_says_how_the_session_stands(
     assert re.fullmatch(told, header(run)[2])
 
 
+def test_an_agent_that_waits_is_told_of_though_no_event_does(talk: SessionLog, run: Run) -> None:
+    waits = {"interrupt_state": {"activated": True, "interrupts": {}, "context": {}}}
+    talk.append("s-42", events.AgentUpdated({"agent_id": "default", "state": {}, "_internal_state": waits}, "default"))
+
+    assert header(run)[2].startswith("waits for an answer since ")
+    assert len(header(run, "--at", "6")) == 2
+
+
 def test_at_a_point_the_header_is_as_it_was_then(talk: SessionLog, run: Run) -> None:
     talk.append("s-42", facts(events.InvocationFailed({"error": "KeyError"}, "default")))
 
@@ -164,8 +172,11 @@ def test_colours_in_a_pipe_cut_nothing_off(log: SessionLog, environment: Mapping
     assert 'end"' in coloured(environment, "events", "s-42", "--color", "always")
 
 
-def test_a_colour_choice_that_is_none_is_named(run: Run) -> None:
-    assert "'banana'" in run("sessions", "--color", "banana", exit_code=2).stderr
+def test_a_choice_of_colours_or_a_number_that_is_none_is_named(run: Run) -> None:
+    for arguments in (("sessions", "--color", "banana"), ("--color", "banana", "sessions")):
+        assert "'banana' is none of auto, always, never" in run(*arguments, exit_code=2).stderr
+    assert "'-1' is no whole number" in run("show", "s-42", "--last", "-1", exit_code=2).stderr
+    assert "is no whole number" in run("grep", "x", "--limit", "1" + "0" * 20, exit_code=2).stderr
 
 
 @pytest.fixture

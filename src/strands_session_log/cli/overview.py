@@ -32,8 +32,12 @@ class Overview(NamedTuple):
 
 def overview(log: SessionLog, session_id: str, state: SessionState) -> Overview:
     """Read it; of a long session that takes a while, as all its entries are fetched, and few of them looked into."""
-    told = log.read(session_id, until=state.position, types=_TOLD)
-    return overview_of(log.event(session_id, 1).id, told)
+    found = overview_of(log.event(session_id, 1).id, log.read(session_id, until=state.position, types=_TOLD))
+    waiting = next((agent for agent in state.agents.values() if agent.is_interrupted), None)
+    # Where nobody tells of calls and interrupts, as in sessions that were imported, the record of an agent does.
+    if waiting and found.status in ("", "done"):
+        return found._replace(status="waits for an answer", since=waiting.moved)
+    return found
 
 
 def overview_of(started: EventId, told: Iterable[Recorded]) -> Overview:

@@ -13,7 +13,8 @@ from rich.text import Text
 from ... import MessageRecord, SessionState
 from ..context import CommandCall
 from ..exit_codes import Code, fail
-from ..options import AgentOption, SessionArgument, command, option
+from ..nearest import no_agent
+from ..options import AgentOption, SessionArgument, command, option, whole
 from ..overview import Overview, overview
 from ..pager import NoPagerOption, put_paged
 from ..render.messages import MessageDetail, conversation, newest, progress_of
@@ -29,7 +30,7 @@ _AT = "As it was then: a revision, an event id, an ISO time, or a relative time 
 AtOption = Annotated[str | None, option("--at", "POINT", _AT)]
 TimesOption = Annotated[bool, typer.Option("--times", help="When each message was written.")]
 FullOption = Annotated[bool, typer.Option("--full", help="Shorten nothing: calls, results, thoughts, states.")]
-LastOption = Annotated[int | None, option("--last", "N", "The last N messages of each agent.", min=0)]
+LastOption = Annotated[int | None, option("--last", "N", "The last N messages of each agent.", parser=whole(0, 10**12))]
 
 
 @command
@@ -66,7 +67,7 @@ def show(
 def _only(state: SessionState, session_id: str, agent: str) -> SessionState:
     names = [*state.agents, *state.multi_agents]
     if agent not in names:
-        fail(Code.USAGE, f"session {session_id!r} has no agent {agent!r}; it has: {', '.join(names) or 'none'}")
+        fail(Code.USAGE, no_agent(session_id, agent, names))
     agents = {name: found for name, found in state.agents.items() if name == agent}
     multi_agents = {name: found for name, found in state.multi_agents.items() if name == agent}
     return replace(state, agents=agents, multi_agents=multi_agents)
