@@ -146,6 +146,10 @@ class Keyspace(NamedTuple):
         """
         return _group_keys(self, partition, check_id("group", name))
 
+    def groups(self, name: str) -> tuple[GroupKeys, ...]:
+        """The same in all partitions, in their order."""
+        return _groups(self, check_id("group", name))
+
     def group_key(self, partition: int, name: bytes) -> bytes:
         """The hash of a consumer group on the feed, whoever gave it its name."""
         return f"{self._prefix(partition)}:group:".encode() + name
@@ -166,6 +170,11 @@ class Keyspace(NamedTuple):
 @lru_cache(maxsize=MAX_PARTITIONS)
 def _prefix(namespace: str, partitions: int, partition: int) -> str:
     return f"{namespace}:{{{tags(partitions)[partition]}}}"
+
+
+@lru_cache(maxsize=16)
+def _groups(keyspace: Keyspace, name: str) -> tuple[GroupKeys, ...]:
+    return tuple(_group_keys(keyspace, partition, name) for partition in range(keyspace.partitions))
 
 
 @lru_cache(maxsize=MAX_PARTITIONS)

@@ -122,7 +122,11 @@ def _difference(snapshot: SessionState, log: SessionState) -> str:
     if snapshot == log:
         return ""
     agents = [name for name in {**snapshot.agents, **log.agents} if _of(snapshot, name) != _of(log, name)]
-    parts = {"session record": snapshot.session == log.session, "graphs": snapshot.multi_agents == log.multi_agents}
+    parts = {
+        "session record": snapshot.session == log.session,
+        "labels": snapshot.labels == log.labels,
+        "graphs": snapshot.multi_agents == log.multi_agents,
+    }
     found = [f"agent {name!r}" for name in agents] + [name for name, is_equal in parts.items() if not is_equal]
     return f"differs from the log: {', '.join(found)}"
 

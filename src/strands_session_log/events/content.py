@@ -21,7 +21,10 @@ class SessionCreated(Known):
 
 
 class SessionAnnotated(Known):
-    """Someone attached labels to the session; the data is a mapping of label to value."""
+    """Someone attached labels to the session; the data is a mapping of label to value.
+
+    A label keeps its newest value; one whose value is None is taken away.
+    """
 
     __slots__ = ()
     TYPE = "session.annotated"

@@ -1,6 +1,7 @@
-"""What goes on around the messages: names, counts, durations. Never content.
+"""What goes on around the messages: names, counts, durations; and what was said of it.
 
-And what of any event may be told beside it, where nothing can be erased.
+What a person was asked and answered, and what an error says, is content, like a message: it stands in the data, and so
+in the body, which can be erased. What a feed, a hook or a line in a log tells of an event has none of it: see `TOLD`.
 """
 
 from __future__ import annotations
@@ -57,10 +58,10 @@ def mapping(value: Any) -> Mapping[str, Any]:
 
 
 class Fact(Known):
-    """Something that went on around the messages: names, counts, durations, never content.
+    """Something that went on around the messages.
 
     Attributes:
-        TOLD: The members of its data that whoever follows the feed is told.
+        TOLD: The members of its data that whoever follows the feed is told: names, counts, durations, never content.
     """
 
     __slots__ = ()
@@ -94,7 +95,10 @@ class InvocationCompleted(Fact):
 
 
 class InvocationFailed(Fact):
-    """The call raised, or was cancelled: `{"invocation", "error", "cancelled", "duration_ms", "usage"}`."""
+    """The call raised, or was cancelled: `{"invocation", "error", "cancelled", "duration_ms", "usage"}`.
+
+    Not told: `error_text`, what the error says.
+    """
 
     __slots__ = ()
     TYPE = "invocation.failed"
@@ -102,19 +106,25 @@ class InvocationFailed(Fact):
 
 
 class ModelCompleted(Fact):
-    """The model answered: `{"stop_reason", "duration_ms", "attempt", "discarded", "usage", "latency_ms"}`."""
+    """The model answered.
+
+    `{"model_id", "stop_reason", "duration_ms", "attempt", "discarded", "usage", "latency_ms"}`
+    """
 
     __slots__ = ()
     TYPE = "model.completed"
-    TOLD = frozenset(("stop_reason", "duration_ms", "attempt", "discarded", "usage", "latency_ms"))
+    TOLD = frozenset(("model_id", "stop_reason", "duration_ms", "attempt", "discarded", "usage", "latency_ms"))
 
 
 class ModelFailed(Fact):
-    """The model call raised: `{"error", "duration_ms", "attempt", "retried"}`."""
+    """The model call raised: `{"model_id", "error", "duration_ms", "attempt", "retried"}`.
+
+    Not told: `error_text`, what the error says.
+    """
 
     __slots__ = ()
     TYPE = "model.failed"
-    TOLD = frozenset(("error", "duration_ms", "attempt", "retried"))
+    TOLD = frozenset(("model_id", "error", "duration_ms", "attempt", "retried"))
 
 
 class ToolStarted(Fact):
@@ -134,7 +144,10 @@ class ToolCompleted(Fact):
 
 
 class ToolFailed(Fact):
-    """A tool raised, reported an error, or was cancelled: as completed, with `{"error", "cancelled"}`."""
+    """A tool raised, reported an error, or was cancelled: as completed, with `{"error", "cancelled"}`.
+
+    Not told: `error_text`, what the error says.
+    """
 
     __slots__ = ()
     TYPE = "tool.failed"
@@ -142,7 +155,10 @@ class ToolFailed(Fact):
 
 
 class InterruptRaised(Fact):
-    """An agent waits for a human: `{"id", "name"}`."""
+    """An agent waits for a human: `{"id", "name"}`.
+
+    Not told: `reason`, what the human is asked, any JSON value; `tool_use_ids`, the calls of tools that wait for it.
+    """
 
     __slots__ = ()
     TYPE = "interrupt.raised"
@@ -150,7 +166,10 @@ class InterruptRaised(Fact):
 
 
 class InterruptAnswered(Fact):
-    """A human answered: `{"id", "name"}`."""
+    """A human answered: `{"id", "name"}`.
+
+    Not told: `response`, the answer, any JSON value; `tool_use_ids`, as of what was raised.
+    """
 
     __slots__ = ()
     TYPE = "interrupt.answered"
@@ -170,11 +189,14 @@ class NodeStarted(Fact):
 
 
 class NodeCompleted(Fact):
-    """A node of a graph or swarm ended: `{"node", "status", "duration_ms"}`."""
+    """A node of a graph or swarm ended: `{"node", "status", "duration_ms"}`, and `error` if it failed.
+
+    Not told: `error_text`, what the error says.
+    """
 
     __slots__ = ()
     TYPE = "node.completed"
-    TOLD = frozenset(("node", "status", "duration_ms"))
+    TOLD = frozenset(("node", "status", "duration_ms", "error"))
 
 
 class RecordingGap(Fact):

@@ -65,7 +65,7 @@ class AgentHooks:
     def __init__(self, name: str, records_facts: bool = True) -> None:
         self.facts, self._records_facts = Facts(name), records_facts
         self.guardrail = Guardrail()
-        self.tools = AgentsAsTools(self.redacted_within)
+        self.tools = AgentsAsTools(self._redacted_within)
 
     def take(self, name: str, hook: Any) -> Writer:
         """One of Strands' hook events, by the name of the method here that takes it."""
@@ -78,6 +78,10 @@ class AgentHooks:
 
     def redacted(self, said: TrackedMessage) -> None:
         """A guardrail has redacted a message."""
+
+    def _redacted_within(self, redaction: Any) -> Writer:
+        self.facts.has_redacted = True
+        return self.redacted_within(redaction)
 
     def redacted_within(self, redaction: Any) -> Writer:
         """An agent that is a tool of this one has redacted what stands in its state."""
@@ -122,6 +126,7 @@ class AgentHooks:
     def unguard(self, hook: Any) -> Writer:
         """The model call is over, and no other hook has changed anything yet."""
         for said in self.guardrail.redacted(hook.agent):
+            self.facts.has_redacted = True
             self.redacted(said)
         return None
 

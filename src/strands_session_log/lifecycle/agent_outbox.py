@@ -19,7 +19,7 @@ from ..event_log.erasure_scope import Sought
 from ..event_log.expected import conflict
 from ..events import Event
 from ..ids import START, EventId
-from ..state import ANSWERING, AgentState, Answering, Messages, is_interrupted, removed_count
+from ..state import ANSWERING, IN_FORCE, AgentState, Answering, Messages, is_interrupted, removed_count
 from .facts import current_traceparent
 from .outbox import Outbox
 from .records import agent_content, answers_tools, data_of, redacted
@@ -233,10 +233,15 @@ class AgentOutbox(Outbox):
         """
         self._withdrawn.append(found)
 
-    def state(self, agent: SessionAgent, forced: bool = False) -> None:
+    def state(self, agent: SessionAgent, in_force: Mapping[str, Any] | None = None, forced: bool = False) -> None:
         """Put the agent's record in line for the first time, or if its content is not what was handed over last.
 
         Content is compared, not Strands' version counters: those start anew when `agent.state` is replaced.
+
+        Args:
+            agent: The record.
+            in_force: Which system prompt and tools the agent has; None for what was told last.
+            forced: Put it in line in any case.
 
         Raises:
             EncodingError: When a value in it cannot be stored.
@@ -245,6 +250,8 @@ class AgentOutbox(Outbox):
         data = data_of(agent)
         if self._answering or self._withdrawn or self.withheld is not None:
             data = self._to_tell(data)
+        if told := in_force or self.content.get(IN_FORCE):
+            data[IN_FORCE] = told
         content = agent_content(data)
         if not forced and _is_same(content, self.content):
             return

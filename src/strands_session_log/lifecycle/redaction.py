@@ -338,7 +338,7 @@ def sought_by_ids(redaction: Any, holders: Iterable[str]) -> Sought:
 
     Args:
         redaction: What it says now.
-        holders: The agents, graphs and swarms in whose state it may stand.
+        holders: The agents, graphs and swarms in whose state, or in whose interrupts, it may stand.
     """
     return Sought(Copies([], redaction), frozenset(), _AT_ALL_TIMES, frozenset(holders))
 

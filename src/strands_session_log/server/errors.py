@@ -116,7 +116,7 @@ def told_apart(replies: Iterable[Any]) -> list[Any]:
     Raises:
         ValkeyError: Any other error among them.
     """
-    return [_told(reply) for reply in replies]
+    return [_told(reply) if isinstance(reply, Exception) else reply for reply in replies]
 
 
 def raised(replies: Iterable[Any]) -> list[Any]:
@@ -132,12 +132,10 @@ def raised(replies: Iterable[Any]) -> list[Any]:
     return found
 
 
-def _told(reply: Any) -> Any:
-    if isinstance(reply, driver.ResponseError) and (refused := ServerRefusedError(str(reply))).is_wrong_type:
+def _told(error: Exception) -> ServerRefusedError:
+    if isinstance(error, driver.ResponseError) and (refused := ServerRefusedError(str(error))).is_wrong_type:
         return refused
-    if isinstance(reply, Exception):
-        raise reply
-    return reply
+    raise error
 
 
 def may_have_written(error: BaseException) -> bool:

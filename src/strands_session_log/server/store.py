@@ -139,7 +139,7 @@ class Store:
             is_lenient: In place of a reply about a key of another type stands that error.
         """
         apart = told_apart if is_lenient else raised
-        return self.retrying(lambda: apart(script.each(self.client, calls)))
+        return with_retries(lambda: apart(script.each(self.client, calls)), self.retry_for, self._within)
 
     def run_and_wait(
         self, script: LuaScript, keys: Sequence[str], arguments: Sequence[Argument], session_id: str

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from typing import Literal, overload
@@ -520,7 +521,8 @@ class SessionLog(NotCopied):
         if now is None:
             return rewind(self._events, self._replay, session_id, there.position, check, by)
         check(there)
-        return diff(now, there)
+        # What is the session's own stays as it is.
+        return diff(now, replace(there, session=now.session, labels=now.labels))
 
     def erase(
         self,

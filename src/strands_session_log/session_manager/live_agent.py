@@ -16,6 +16,7 @@ from ..events import Event
 from ..lifecycle import AgentHooks, AgentOutbox
 from ..lifecycle.compat import Writer
 from ..lifecycle.facts import answered
+from ..lifecycle.in_force import InForce
 from ..lifecycle.records import is_prompt
 from ..lifecycle.redaction import Redactions, sought_by_ids
 from ..lifecycle.window import about_to_hold
@@ -40,12 +41,13 @@ class LiveAgent(AgentHooks):
         self,
         agent: Any,
         outbox: AgentOutbox,
+        in_force: InForce,
         records_facts: bool,
         holds_user_messages: bool,
     ) -> None:
         super().__init__(outbox.agent_id, records_facts)
         self.agent: Callable[[], Any] = weakref.ref(agent)
-        self.outbox, self._holds = outbox, holds_user_messages
+        self.outbox, self._in_force, self._holds = outbox, in_force, holds_user_messages
         self.latest: SessionMessage | None = None
         self._records: dict[int, list[SessionMessage]] = {}
         self.redactions = Redactions(outbox)
@@ -80,7 +82,7 @@ class LiveAgent(AgentHooks):
             record.conversation_manager_state = state
         refused: list[EncodingError] = []
         window = partial(self.outbox.window, messages, state, closely, forced)
-        for step in (partial(self.outbox.state, record), window):
+        for step in (partial(self.outbox.state, record, self._in_force.of(agent)), window):
             try:
                 step()
             except EncodingError as error:
@@ -131,6 +133,7 @@ class LiveAgent(AgentHooks):
         Raises:
             SessionException: When there is none.
         """
+        self.facts.has_redacted = True
         for record in self._to_redact(message):
             record.redact_message = message
             self.redactions.redact(SessionMessage(message, record.message_id, created_at=record.created_at))

@@ -150,6 +150,6 @@ class _NodeAgent(AgentHooks):
     def redacted_within(self, redaction: Any) -> Writer:
         """An agent that is a tool has redacted what stands in the state of the graph or swarm."""
         parts = self._outbox.agent_id.split(":")
-        above = [":".join(parts[:count]) for count in range(1, len(parts))]
-        self._transcript.redactions.look_for(sought_by_ids(redaction, above))
+        names = [":".join(parts[:count]) for count in range(1, len(parts))] + [self._outbox.agent_id]
+        self._transcript.redactions.look_for(sought_by_ids(redaction, names))
         return self._transcript.write

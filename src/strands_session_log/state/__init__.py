@@ -6,11 +6,22 @@ from .fold import Fold, evolve, initial, is_message, is_shallow
 from .growing_ranges import GrowingRanges
 from .integrity import INTACT, NOT_CHECKED, Integrity
 from .messages import Columns, Messages, Segment, columns_of
-from .session import ANSWERING, AgentState, Answering, Held, MessageRecord, SessionState, is_interrupted, removed_count
+from .session import (
+    ANSWERING,
+    IN_FORCE,
+    AgentState,
+    Answering,
+    Held,
+    MessageRecord,
+    SessionState,
+    is_interrupted,
+    removed_count,
+)
 
 __all__ = [
     "ANSWERING",
     "INTACT",
+    "IN_FORCE",
     "NOT_CHECKED",
     "AgentDiff",
     "AgentState",

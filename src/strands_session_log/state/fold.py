@@ -25,6 +25,7 @@ from ..events import (
     MultiAgentUpdated,
     PayloadErased,
     Recorded,
+    SessionAnnotated,
     SessionCreated,
     SessionForked,
     SessionRewound,
@@ -71,7 +72,7 @@ class Fold:
     LOOKS_AT: ClassVar[Collection[str]]
 
     def __init__(self, state: SessionState) -> None:
-        self._session, self.position, self._link = state.session, state.position, state.link
+        self._session, self._labels, self.position, self._link = state.session, state.labels, state.position, state.link
         self._multi_agents: dict[str, Data] = dict(state.multi_agents)
         self._agents: dict[str, AgentState] = dict(state.agents)
         self._open: dict[str, _Agent] = {}
@@ -97,11 +98,17 @@ class Fold:
         """The state so far; what is added later does not change it."""
         self._agents.update((name, agent.state()) for name, agent in self._open.items())
         self._open.clear()
-        return SessionState(self._session, dict(self._agents), dict(self._multi_agents), self.position, self._link)
+        agents, multi_agents = dict(self._agents), dict(self._multi_agents)
+        return SessionState(self._session, agents, multi_agents, self.position, self._link, labels=self._labels)
 
     def _session_created(self, id_: EventId, agent: str, data: Data) -> None:
         if is_shallow(data):
             self._session = data
+
+    def _session_annotated(self, id_: EventId, agent: str, data: Data) -> None:
+        if is_shallow(data):
+            labels = {**self._labels, **data}
+            self._labels = {name: value for name, value in labels.items() if value is not None}
 
     def _session_forked(self, id_: EventId, agent: str, data: Data) -> None:
         if self._session is not None and type(name := data.get("session_id")) is str:
@@ -315,6 +322,7 @@ def _stand_in(role: Any, text: str) -> Data:
 
 _STEPS: dict[str, Callable[[Fold, EventId, str, Data], None]] = {
     SessionCreated.TYPE: Fold._session_created,
+    SessionAnnotated.TYPE: Fold._session_annotated,
     SessionForked.TYPE: Fold._session_forked,
     SessionRewound.TYPE: Fold._session_rewound,
     AgentCreated.TYPE: Fold._agent_written,
