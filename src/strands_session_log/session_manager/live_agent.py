@@ -168,7 +168,7 @@ class LiveAgent(AgentHooks):
         try:
             self.say(hook.message, hook.agent, hold_for=self if holds else None)
         except SessionLogError as error:
-            # What every message comes by enters nothing that is there for errors alone.
+            # Not `with session_exceptions`, which each message would enter and leave.
             raise_for_callers(error)
         # What was edited between two turns shows with the prompt; in mid-turn only other messages are looked for.
         return None if holds else self.settle(hook.agent, _up_to(hook.message, hook.agent.messages), closely=asks)
