@@ -227,6 +227,41 @@ def test_what_fails_once_a_guardrail_has_redacted_says_only_which_error_it_was(
     assert [one.data["error"] for one in failed[:2]] == ["ValueError", "RuntimeError"]
 
 
+@pytest.mark.parametrize("kept_by", ["manager", "holding manager", "recorder", "node", "holding node"])
+def test_what_failed_before_a_guardrail_redacts_goes_with_what_it_quotes(session_log: SessionLog, kept_by: str) -> None:
+    if not hasattr(hook_event("AfterModelCallEvent"), "retry"):
+        pytest.skip("this version of Strands tries no model call again")
+    manager = ValkeySessionManager("s", log=session_log, hold_user_messages="holding" in kept_by)
+    recorder = SessionRecorder(session_log, "s")
+    redacting = [{"redactContent": {"redactUserContentMessage": "[redacted]"}}, {"text": "No."}]
+    agent = Agent(
+        model=ScriptedModel([RuntimeError(f"cannot answer {SECRET!r}"), redacting, "Fine."]),
+        session_manager=manager if kept_by.endswith("manager") else None,
+        hooks=[recorder] if kept_by == "recorder" else [],
+        callback_handler=None,
+    )
+    agent.hooks.add_callback(hook_event("AfterModelCallEvent"), try_again)
+    if kept_by.endswith("node"):
+        builder = pytest.importorskip("strands.multiagent").GraphBuilder()
+        builder.add_node(agent, "one")
+        builder.set_entry_point("one")
+        builder.set_graph_id("g")
+        builder.set_execution_timeout(60)
+        builder.set_session_manager(manager)
+        agent = builder.build()
+    agent(SECRET)
+    assert recorder.close()
+    (failed,) = happened(session_log, types="model.failed")
+    assert failed.is_erased is not ("holding" in kept_by)
+    assert "error_text" not in failed.data
+    assert SECRET.encode() not in stored_bytes(session_log)
+    assert session_log.verify("s").ok
+
+
+def try_again(event: Any) -> None:
+    event.retry = event.exception is not None
+
+
 def test_a_node_that_fails_says_which_error_it_was_and_what_it_said(session_log: SessionLog) -> None:
     multiagent = pytest.importorskip("strands.multiagent")
     node = Agent(name="one", model=ScriptedModel([RuntimeError(f"no {SECRET}")]), callback_handler=None)
