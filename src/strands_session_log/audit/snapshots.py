@@ -45,7 +45,9 @@ def _states(log: EventLog, session_id: str, points: list[EventId]) -> Iterator[t
     """The state at each point, as the log has it; empty where the log does not have the point."""
     fold, left = Fold(initial()), sorted(points)
     for page in log.pages(session_id, end=str(left[-1])):
-        for id_, *event in rows(page, Fold.matters):
+        for entry in page:
+            # One by one: what cannot be read hides nothing that comes before it.
+            ((id_, *event),) = rows([entry], Fold.LOOKS_AT)
             fold.add(id_, *event)
             while left and left[0] <= id_:
                 point = left.pop(0)

@@ -6,15 +6,55 @@ in the body, which can be erased. What a feed, a hook or a line in a log tells o
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from typing import Any
 
-from .content_free import counts, is_short
+from ..ids import MESSAGE_INDEX_LIMIT
 from .event import Known
 
+LONGEST_NAME = 256
+_INT64 = 1 << 63
 _ERROR = re.compile(r"[\w.]{1,200}(?: at [^\s:]{1,200}:[0-9]{1,9})?")
 """The name of an error's class, and where it was raised: no text, which may quote anything."""
+
+
+def is_short(value: object) -> bool:
+    """Whether it is a number, a name, or nothing, as JSON has them: what else somebody has put there may be content."""
+    if isinstance(value, str):
+        return len(value) <= LONGEST_NAME and (value.isascii() or _is_unicode(value))
+    return value is None or _is_number(value)
+
+
+def _is_unicode(text: str) -> bool:
+    return not any("\ud800" <= character <= "\udfff" for character in text)
+
+
+def _is_number(value: object) -> bool:
+    if isinstance(value, int):
+        return -_INT64 <= value < _INT64
+    return isinstance(value, float) and math.isfinite(value)
+
+
+def counts(usage: Mapping[Any, Any]) -> dict[str, Any]:
+    """What is counted, by name, of tokens that a model reports."""
+    return {
+        name: value
+        for name, value in usage.items()
+        if isinstance(name, str) and is_short(name) and _is_number(value) and not isinstance(value, bool)
+    }
+
+
+def is_index(value: object) -> bool:
+    """Whether a value can be the index of a message."""
+    return type(value) is int and -MESSAGE_INDEX_LIMIT < value < MESSAGE_INDEX_LIMIT
+
+
+def mapping(value: Any) -> Mapping[str, Any]:
+    """A mapping; an empty one in place of what is none."""
+    # Most are dicts, and asking an abstract class takes longer than everything around it.
+    return value if type(value) is dict or isinstance(value, Mapping) else {}
 
 
 class Fact(Known):
@@ -29,7 +69,7 @@ class Fact(Known):
 
     def facts(self) -> dict[str, Any]:
         """What each of its type has, as far as that is short: whoever may append can put anything into an event."""
-        data = self.data if isinstance(self.data, Mapping) else {}
+        data = mapping(self.data)
         told = {name: value for name, value in data.items() if name in self.TOLD and is_short(value)}
         if isinstance(error := told.get("error"), str) and not _ERROR.fullmatch(error):
             del told["error"]

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from ..events import Event
-from .compat import FIRST, LAST, Handler, Writer, listen
+from .compat import FIRST, LAST, Handler, Heard, Writer, listen
 from .facts import Facts
 from .redaction import AgentsAsTools, Guardrail, TrackedMessage
 
@@ -45,9 +45,8 @@ def listen_to_agent(registry: Any, take: Callable[[str, Any], Writer], but: Coll
         take: Given the name of a method of `AgentHooks`, and Strands' hook event.
         but: The methods it is not called for.
     """
-    for name, (event, order) in _MOMENTS.items():
-        if name not in but:
-            listen(registry, event, partial(take, name), order)
+    heard = [Heard(event, partial(take, name), order) for name, (event, order) in _MOMENTS.items() if name not in but]
+    listen(registry, *heard)
 
 
 class AgentHooks:
@@ -56,7 +55,12 @@ class AgentHooks:
     Args:
         name: What the agent is in its session.
         records_facts: Whether invocations are events too; model calls and tools are where their hooks are listened to.
+
+    Attributes:
+        note: Keeps facts until something is written.
     """
+
+    note: Callable[[Sequence[Event]], None]
 
     def __init__(self, name: str, records_facts: bool = True) -> None:
         self.facts, self._records_facts = Facts(name), records_facts
@@ -67,10 +71,6 @@ class AgentHooks:
         """One of Strands' hook events, by the name of the method here that takes it."""
         handle: Handler = getattr(self, name)
         return handle(hook)
-
-    def note(self, told: Sequence[Event]) -> None:
-        """Keep facts until something is written."""
-        raise NotImplementedError
 
     def tell(self, told: Sequence[Event]) -> Writer:
         """Put facts in line that others are to see at once."""
@@ -89,7 +89,8 @@ class AgentHooks:
 
     def invocation_started(self, hook: Any) -> Writer:
         """It was called; what was left of a call before, where another hook raised, is over."""
-        self.tools.end()
+        if self.tools.calls:
+            self.tools.end()
         if self._records_facts:
             self.note(self.facts.invocation_started(hook))
         return None

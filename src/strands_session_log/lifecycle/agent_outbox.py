@@ -70,8 +70,8 @@ class AgentOutbox(Outbox):
         self.next_index = 0 if last is None else last + 1
         self.content: Mapping[str, Any] = agent_content(record)
         self._created_at = str(record.get("created_at", ""))
-        self._answering = agent.answering
-        self._answered_elsewhere = agent.moved if agent.answering else None
+        self._answering = answering = agent.answering
+        self._answered_elsewhere = agent.moved if answering else None
         self._withdrawn: list[Sought] = []
         self._last = Spoken.last_of(agent.messages)
         self._given_up, self._after = set[int](), dict[int, EventId]()
@@ -111,10 +111,10 @@ class AgentOutbox(Outbox):
                 record = SessionMessage(message, self._last.at, created_at=self._last.created_at)
                 self.update(record, hold_for)
                 return record
-            now = events.now()
+            span, now = self.span, events.now()
             record = SessionMessage(message, self.next_index, created_at=now, updated_at=now)
             (encoded,) = self.queue(
-                [events.MessageAdded(data_of(record), self.agent_id, time=now, trace=self.span)], hold_for
+                [events.MessageAdded(data_of(record), self.agent_id, time=now, trace=span)], hold_for
             )
             self._added(record, encoded, by_hand)
             self._after[record.message_id] = self.written
@@ -175,11 +175,11 @@ class AgentOutbox(Outbox):
         return line[at]
 
     def _added(self, message: SessionMessage, encoded: Encoded, by_hand: bool = False) -> None:
-        self._window.added(message.message_id, encoded.body, by_hand)
         if not by_hand:
             self._seen.append(message.message)
         self.next_index = max(self.next_index, message.message_id + 1)
         self._wrote(message, encoded)
+        self._window.added(message.message_id, encoded.body, by_hand)
 
     def _replaced(self, message: SessionMessage, encoded: Encoded) -> None:
         self._window.replaced(message.message_id, message.message)
@@ -248,7 +248,9 @@ class AgentOutbox(Outbox):
             EncodingError: When a value in it cannot be stored.
         """
         agent.created_at = self._created_at or agent.created_at
-        data = self._to_tell(data_of(agent))
+        data = data_of(agent)
+        if self._answering or self._withdrawn or self.withheld is not None:
+            data = self._to_tell(data)
         if told := in_force or self.content.get(IN_FORCE):
             data[IN_FORCE] = told
         content = agent_content(data)
@@ -265,8 +267,6 @@ class AgentOutbox(Outbox):
     def _to_tell(self, data: dict[str, Any]) -> dict[str, Any]:
         """A record with what a call goes on from, and without what must not stand in it."""
         data = data if self.withheld is None else self.withheld.left_of(data)
-        if not (self._answering or self._withdrawn):
-            return data
         is_waiting = is_interrupted(data)
         if is_waiting and self._answering:
             data[ANSWERING] = self._answering.told()

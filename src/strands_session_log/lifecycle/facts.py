@@ -59,10 +59,8 @@ class Facts:
         """The agent was called; a human may have answered its interrupts."""
         self._invocation, self._invoked_at, self._usage = token_urlsafe(9), time.monotonic(), _usage(hook.agent)
         self._attempt, self.has_redacted = 0, False
-        return [
-            self._event(events.InvocationStarted, {"invocation": self._invocation}),
-            *self.interrupts_answered(hook.agent),
-        ]
+        answered = self.interrupts_answered(hook.agent)
+        return [self._event(events.InvocationStarted, {"invocation": self._invocation}), *answered]
 
     def invocation_ended(self, hook: Any) -> list[Event]:
         """The call returned, raised, was cancelled, or waits for a human."""

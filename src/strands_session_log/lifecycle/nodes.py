@@ -22,7 +22,7 @@ from strands.hooks import BeforeInvocationEvent
 from .. import events
 from ..events import Event
 from .agent_hooks import RESUMES, AgentHooks, listen_to_agent
-from .compat import Writer, all_of, listen
+from .compat import Heard, Writer, all_of, listen
 from .facts import current_traceparent, error_of
 
 HooksOf: TypeAlias = "Callable[[str, Any], AgentHooks]"
@@ -155,12 +155,18 @@ class _Listener:
         """Hear it, from now on for as long as it lives."""
         registry = executor.hooks
         if hasattr(executor, "messages"):
-            listen(registry, "BeforeInvocationEvent", self._invoked)
+            listen(
+                registry,
+                Heard("BeforeInvocationEvent", self._invoked),
+            )
             listen_to_agent(registry, self._hand_on, but=RESUMES)
             return
-        listen(registry, "BeforeNodeCallEvent", self._node_started)
-        listen(registry, "AfterNodeCallEvent", self._node_ended)
-        listen(registry, "AfterMultiAgentInvocationEvent", self._orchestrator_ended)
+        listen(
+            registry,
+            Heard("BeforeNodeCallEvent", self._node_started),
+            Heard("AfterNodeCallEvent", self._node_ended),
+            Heard("AfterMultiAgentInvocationEvent", self._orchestrator_ended),
+        )
 
     def leave(self, run: NodeRun) -> None:
         """A run is over."""

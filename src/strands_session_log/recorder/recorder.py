@@ -21,9 +21,9 @@ from ..codec import from_json, to_json
 from ..errors import NotCopied, check_flag, check_whole, refuse_unknown
 from ..event_log import EventLog
 from ..event_log.erasure_scope import Sought
-from ..lifecycle import AgentHooks, AgentOutbox, Record, listen, records_facts
+from ..lifecycle import AgentHooks, AgentOutbox, Record, records_facts
 from ..lifecycle.agent_hooks import FACTS, listen_to_agent
-from ..lifecycle.compat import Writer
+from ..lifecycle.compat import Heard, Writer, listen
 from ..lifecycle.facts import answered
 from ..lifecycle.in_force import InForce
 from ..lifecycle.nodes import NodeRuns
@@ -149,9 +149,12 @@ class SessionRecorder(HookProvider, NotCopied):
         registry.add_callback(AgentInitializedEvent, lambda hook: self._check_unique(hook.agent))
         registry.add_callback(AgentInitializedEvent, partial(self._of_agent, "initialized"))
         listen_to_agent(registry, self._of_agent, but=("answers_taken",))
-        listen(registry, "BeforeNodeCallEvent", self._quietly(self._node_started))
-        listen(registry, "AfterNodeCallEvent", self._quietly(self._node_ended))
-        listen(registry, "AfterMultiAgentInvocationEvent", self._quietly(lambda hook: self._nodes.end(hook.source)))
+        listen(
+            registry,
+            Heard("BeforeNodeCallEvent", self._quietly(self._node_started)),
+            Heard("AfterNodeCallEvent", self._quietly(self._node_ended)),
+            Heard("AfterMultiAgentInvocationEvent", self._quietly(lambda hook: self._nodes.end(hook.source))),
+        )
 
     def _check_unique(self, agent: Any) -> None:
         recording = self._recordings.get(agent.agent_id)

@@ -23,7 +23,6 @@ from ..event_log import ANY, EventLog, Expected, Progress, Tombstone
 from ..event_log.chained_batch import Position
 from ..event_log.erasure_scope import named_in
 from ..event_log.namespace import open_namespace
-from ..event_log.points import resolve
 from ..events import Event, Recorded, SessionInfo, selector
 from ..feed import FeedRetention
 from ..ids import START, EventId, Point
@@ -36,7 +35,6 @@ from ..state import SessionDiff, SessionState, diff
 from ..subscription import Gap, GapResolution, GroupStatus, ParkedEvents
 from ..tail import FeedPosition, FeedTail, LivePosition, LiveTail, Multiplexer, Tail, tail_feed, tail_live, tail_session
 from .points import event_at, event_id_at, state_at
-from .upkeep import Upkeep
 
 DEFAULT_NAMESPACE = "strands"
 DEFAULT_SNAPSHOTS = SnapshotSettings()
@@ -115,7 +113,6 @@ class SessionLog(NotCopied):
         self.namespace = namespace
         self._events = EventLog(store, feed)
         self._replay = Replay(self._events, snapshots, sealing)
-        self._upkeep = Upkeep(self._events)
         self._multiplexer = Multiplexer(store)
         # A tail waits for a server by itself, and for as long as it takes.
         self._impatient = EventLog(store.with_retry_for(0))
@@ -184,7 +181,6 @@ class SessionLog(NotCopied):
         """
         self._multiplexer.close()
         self._replay.close()
-        self._upkeep.close()
         self._events.close()
         if self._owns_client:
             release(self.client)
@@ -347,7 +343,7 @@ class SessionLog(NotCopied):
             InvalidPointError: When it is no point in time.
             RevisionNotFoundError: When the session does not have that revision.
         """
-        return resolve(self._events, session_id, point)
+        return self._events.resolve(session_id, point)
 
     def state(self, session_id: str, at: Point | None = None) -> SessionState:
         """The session as its events left it, now or at a point.

@@ -11,7 +11,7 @@ from strands.types.content import Message
 from strands.types.exceptions import SessionException
 from strands.types.session import SessionAgent, SessionMessage
 
-from ..errors import EncodingError
+from ..errors import EncodingError, SessionLogError
 from ..events import Event
 from ..lifecycle import AgentHooks, AgentOutbox
 from ..lifecycle.compat import Writer
@@ -20,7 +20,7 @@ from ..lifecycle.in_force import InForce
 from ..lifecycle.records import is_prompt
 from ..lifecycle.redaction import Redactions, never_written, sought_by_ids
 from ..lifecycle.window import about_to_hold
-from .errors import session_exceptions
+from .errors import raise_for_callers, session_exceptions
 
 
 class LiveAgent(AgentHooks):
@@ -51,11 +51,8 @@ class LiveAgent(AgentHooks):
         self.latest: SessionMessage | None = None
         self._records: dict[int, list[SessionMessage]] = {}
         self.redactions = Redactions(outbox)
+        self.note = outbox.note
         self.facts.prime(agent)
-
-    def note(self, told: Sequence[Event]) -> None:
-        """See `AgentHooks`."""
-        self.outbox.note(told)
 
     def tell(self, told: Sequence[Event]) -> Writer:
         """See `AgentHooks`."""
@@ -117,10 +114,11 @@ class LiveAgent(AgentHooks):
         Raises:
             EncodingError: When a value in it cannot be stored.
         """
-        if self.outbox.is_of_before(message):
+        if self.outbox.withheld is not None and self.outbox.is_of_before(message):
             return
         with self.outbox.lock:
-            self._forget_what_it_said_before(message)
+            if id(message) in self._records:
+                self._forget_what_it_said_before(message)
             self.latest = self.outbox.say(message, agent.messages, hold_for=hold_for, by_hand=by_hand)
             self.hold([self.latest])
 
@@ -151,9 +149,11 @@ class LiveAgent(AgentHooks):
 
     def invocation_ended(self, hook: Any) -> Writer:
         """See `AgentHooks`."""
-        self.outbox.release(self)
+        if self._holds:
+            self.outbox.release(self)
+        if self.tools.calls:
+            self.tools.end()
         self.outbox.unclaim()
-        self.tools.end()
         if self._records_facts:
             self.note(self.facts.invocation_ended(hook))
         return self.settle(hook.agent)
@@ -166,10 +166,13 @@ class LiveAgent(AgentHooks):
         """See `AgentHooks`."""
         asks = is_prompt(hook.message)
         holds = self._holds and asks
-        with session_exceptions:
-            if not holds:
-                self.outbox.release(self)
+        if self._holds and not holds:
+            self.outbox.release(self)
+        try:
             self.say(hook.message, hook.agent, hold_for=self if holds else None)
+        except SessionLogError as error:
+            # What every message comes by enters nothing that is there for errors alone.
+            raise_for_callers(error)
         # What was edited between two turns shows with the prompt; in mid-turn only other messages are looked for.
         return None if holds else self.settle(hook.agent, _up_to(hook.message, hook.agent.messages), closely=asks)
 

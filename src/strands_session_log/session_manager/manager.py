@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import threading
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from strands.hooks import AgentInitializedEvent, HookRegistry
 from strands.session.repository_session_manager import RepositorySessionManager
@@ -18,7 +18,7 @@ from strands.types.session import Session, SessionMessage, SessionType
 
 from .. import events
 from ..codec import from_json
-from ..errors import NotCopied, check_flag, refuse_unknown
+from ..errors import NotCopied, SessionLogError, check_flag, refuse_unknown
 from ..event_log import ANY, Expected
 from ..event_log.erasure_scope import Sought
 from ..ids import START, EventId
@@ -30,7 +30,7 @@ from ..lifecycle.records import check_ids, data_of, have_tools, missing
 from ..server import Client
 from ..session_log import DEFAULT_NAMESPACE, SessionLog, check_is_of
 from ..state import AgentState, SessionState
-from .errors import RestoreError, restoring, session_exceptions
+from .errors import RestoreError, raise_for_callers, restored, session_exceptions
 from .live_agent import LiveAgent
 from .orchestrators import Orchestrators
 from .repository import LogRepository
@@ -39,6 +39,8 @@ from .taking_over import held, is_another, taken_over
 if TYPE_CHECKING:
     from strands.multiagent.base import MultiAgentBase
     from strands.types.agent import LocalAgent
+
+T = TypeVar("T")
 
 _HAS_NO_OTHER = (
     "session_repository is not used: this manager keeps the session in its log. Leave it out, or take a "
@@ -103,8 +105,10 @@ class ValkeySessionManager(RepositorySessionManager, LogRepository, NotCopied):
         check_flag("record_prompts", record_prompts)
         if verify_on_resume is not None:
             check_flag("verify_on_resume", verify_on_resume)
-        with session_exceptions:
+        try:
             LogRepository.__init__(self, _log(client, log, url, namespace))
+        except SessionLogError as error:
+            raise_for_callers(error)
         self.client = self.log.client
         self._verifies = self.log.verify_on_resume if verify_on_resume is None else verify_on_resume
         self._held_records: dict[str, list[SessionMessage]] = {}
@@ -158,10 +162,11 @@ class ValkeySessionManager(RepositorySessionManager, LogRepository, NotCopied):
             self._is_new_session = False
             self._first_index = outbox.next_index
             try:
-                with self._restoring(f"agent {agent.agent_id!r}", known.moved):
-                    batch = self._restored(agent, known, state, **kwargs)
+                restore = partial(self._restored, agent, known, state, **kwargs)
+                batch = self._restore(f"agent {agent.agent_id!r}", restore, known.moved)
                 in_force = InForce(self._records_prompts)
-                outbox.adopt([with_in_force(event, in_force.of(agent)) for event in batch])
+                if batch:
+                    outbox.adopt([with_in_force(event, in_force.of(agent)) for event in batch])
                 if known.record is None and known.messages:
                     # A node of a graph, or a script, has said what is there already: it is no part of what is held.
                     outbox.window(agent.messages, None, forced=True)
@@ -172,9 +177,10 @@ class ValkeySessionManager(RepositorySessionManager, LogRepository, NotCopied):
             live = LiveAgent(agent, outbox, in_force, self._records_facts, self._holds)
             live.latest = self._latest_agent_message[agent.agent_id]
             live.hold(self._held_records.pop(agent.agent_id, []))
-            live.redactions.of_messages(known.unerased)
             self._agents[agent.agent_id] = live
-            live.write()
+            if known.unerased:
+                live.redactions.of_messages(known.unerased)
+                live.write()
 
     def create_message(self, session_id: str, agent_id: str, session_message: SessionMessage, **kwargs: Any) -> None:
         """Create a message at an index that has none; those a new agent brings come after what stands there already.
@@ -238,8 +244,7 @@ class ValkeySessionManager(RepositorySessionManager, LogRepository, NotCopied):
             SessionException: When the server cannot be used.
         """
         self._is_new_session = False
-        with self._restoring(f"graph or swarm {source.id!r}"):
-            super().initialize_multi_agent(source, **kwargs)
+        self._restore(f"graph or swarm {source.id!r}", partial(super().initialize_multi_agent, source, **kwargs))
 
     def sync_multi_agent(self, source: MultiAgentBase, **kwargs: Any) -> None:
         """Write the state of a graph or swarm.
@@ -302,12 +307,12 @@ class ValkeySessionManager(RepositorySessionManager, LogRepository, NotCopied):
         fix = getattr(super(), "_fix_broken_tool_use", None)
         return fix(messages) if fix and have_tools(messages) else messages
 
-    @contextmanager
-    def _restoring(self, what: str, at: EventId = START) -> Iterator[None]:
+    def _restore(self, what: str, make: Callable[[], T], at: EventId = START) -> T:
         """Should the snapshot be to blame, the next attempt reads the log."""
         try:
-            with restoring(f"{what} of session {self.session_id!r}" + (f" as of event {at}" if at.revision else "")):
-                yield
+            return restored(
+                f"{what} of session {self.session_id!r}" + (f" as of event {at}" if at.revision else ""), make
+            )
         except RestoreError:
             self.log._replay.drop(self.session_id)
             raise

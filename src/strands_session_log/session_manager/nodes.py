@@ -112,9 +112,7 @@ class _NodeAgent(AgentHooks):
     def __init__(self, transcript: Transcript) -> None:
         super().__init__(transcript.outbox.agent_id)
         self._transcript, self._outbox = transcript, transcript.outbox
-
-    def note(self, told: Sequence[Event]) -> None:
-        self._outbox.note(told)
+        self.note = transcript.outbox.note
 
     def tell(self, told: Sequence[Event]) -> Writer:
         self._outbox.queue(told)

@@ -2,7 +2,7 @@
 
 from .copies import Copies
 from .diff import AgentDiff, Change, MessageChange, SessionDiff, diff
-from .fold import Fold, evolve, initial
+from .fold import Fold, evolve, initial, is_message, is_shallow
 from .growing_ranges import GrowingRanges
 from .integrity import INTACT, NOT_CHECKED, Integrity
 from .messages import Columns, Messages, Segment, columns_of
@@ -17,7 +17,6 @@ from .session import (
     is_interrupted,
     removed_count,
 )
-from .shapes import is_message, is_shallow
 
 __all__ = [
     "ANSWERING",

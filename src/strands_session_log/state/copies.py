@@ -15,7 +15,7 @@ from urllib.parse import quote
 
 import orjson
 
-from .shapes import is_shallow
+from .fold import is_shallow
 
 ERASED = "[erased]"
 """What a message says whose content was erased."""

@@ -200,7 +200,7 @@ class SessionState:
     @property
     def exists(self) -> bool:
         """Whether there is any event at all."""
-        return self.revision > 0
+        return self.position.revision > 0
 
 
 def _without_first(
