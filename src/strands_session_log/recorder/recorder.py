@@ -284,7 +284,7 @@ class _Recording(AgentHooks):
             if outbox.is_of_before(message):
                 return
             # Redacted while it waited: then the original is not written at all.
-            said.original = message if said.redaction else None
+            said.original = to_json(message) if said.redaction else None
             spoken = outbox.say(said.redaction or message, held)
             said.index, said.created_at, said.withheld = spoken.message_id, spoken.created_at, outbox.withheld
             if record is not None:
@@ -364,11 +364,10 @@ class _Recording(AgentHooks):
 
 
 def _erase(said: TrackedMessage, session_id: str, agent_id: str, log: EventLog) -> None:
-    index = said.index or 0
     if said.original is not None:
         # An error may have quoted it.
-        erase_copies(log, session_id, never_written(agent_id, index, to_json(said.original), said.redaction))
-    erase_original(log, session_id, agent_id, index)
+        erase_copies(log, session_id, never_written(agent_id, said.index or 0, said.original, said.redaction))
+    erase_original(log, session_id, agent_id, said.index or 0)
 
 
 def _queue(told: Sequence[events.Event], outbox: AgentOutbox) -> None:
