@@ -205,6 +205,8 @@ def test_an_agent_that_will_not_say_is_written_without_it_or_with_what_it_said_l
     told = one.of(agent)
     refuses.add("tool_registry")
     assert one.of(agent) is told
+    # It cleans up with that when it goes.
+    refuses.clear()
 
 
 def test_the_command_line_tells_it_where_it_changes(log: SessionLog, run: Run) -> None:
