@@ -76,7 +76,10 @@ def note_integrity(found: Integrity) -> None:
 
 def integrity_text(found: Integrity) -> Text:
     """Whether what is printed is what was written, for the end of a heading."""
-    return Text(f", {_verdict(found)}", "red" if found.is_broken else "dim")
+    if not found.is_broken:
+        return Text(", chain intact" if found.is_checked else ", chain not checked", "dim")
+    where = "" if found.broken_at is None else f" at {found.broken_at.revision}"
+    return Text(f", not what was written{where}: {one_line(found.problem)}", "red")
 
 
 def _verdict(found: Integrity) -> str:
