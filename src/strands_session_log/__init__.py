@@ -18,7 +18,7 @@ from .events import Recorded, SessionInfo
 from .feed import Envelope, FeedId, FeedRetention
 from .ids import START, EventId, Point
 from .server import Durability, Finding, ServerReport
-from .session_log import DEFAULT_NAMESPACE, ServerInspection, SessionLog, inspect_server
+from .session_log import DEFAULT_NAMESPACE, ErasurePlan, ServerInspection, SessionLog, inspect_server
 from .snapshot import SnapshotKey, SnapshotSettings
 from .state import AgentDiff, AgentState, Change, Integrity, MessageChange, MessageRecord, SessionDiff, SessionState
 from .subscription import (
@@ -59,6 +59,7 @@ __all__ = [
     "Delta",
     "Durability",
     "Envelope",
+    "ErasurePlan",
     "EventId",
     "Expect",
     "Expected",

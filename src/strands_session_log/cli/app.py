@@ -14,9 +14,13 @@ import typer
 from . import output, plugins
 from .commands import groups, parked
 from .exit_codes import EPILOG, ended, failures_in_one_line
-from .helping import CommandGroup
-from .options import NamespaceOption, UrlOption
+from .helping import Command, CommandGroup
+from .options import ColorOption, NamespaceOption, UrlOption
 from .points import PointCommand
+from .terminal import Colors
+
+_TAKE_POINTS = ("diff", "rewind")
+"""Commands whose arguments may be relative times, which look like options."""
 
 
 class Commands(CommandGroup):
@@ -61,22 +65,24 @@ def _print_version(wanted: bool) -> None:
 def _before_every_command(
     url: UrlOption = None,
     namespace: NamespaceOption = None,
+    color: ColorOption = Colors.AUTO,
     version: Annotated[
         bool, typer.Option("--version", is_eager=True, callback=_print_version, help="Print the version.")
     ] = False,
 ) -> None:
     """Look at the sessions of Strands agents in a Valkey session log.
 
-    --url and --namespace may stand before or after the command.
+    --url, --namespace and --color may stand before or after the command.
     """
 
 
 for name in (
     *("demo", "sessions", "show", "replay", "tail", "events", "diff", "fork", "rewind"),
-    *("verify", "anchor", "delete", "import_", "export", "doctor"),
+    *("verify", "anchor", "grep", "erase", "delete", "import_", "export", "doctor"),
 ):
     module = import_module(f".commands.{name}", __package__)
-    app.command(name.rstrip("_"), epilog=module.EPILOG, cls=PointCommand)(getattr(module, name))
+    kind = PointCommand if name in _TAKE_POINTS else Command
+    app.command(name.rstrip("_"), epilog=module.EPILOG, cls=kind)(getattr(module, name))
 app.add_typer(groups.app, name="groups", epilog=groups.EPILOG)
 app.add_typer(parked.app, name="parked")
 plugins.add_to(app)

@@ -91,6 +91,15 @@ def renumbered(encoded: Encoded, index: int) -> Encoded:
     return encode(restored(event.type, {**from_json(data), "message_id": index}, *fields))
 
 
+def without_member(encoded: Encoded, name: str) -> Encoded:
+    """The same event without a member of its data; itself if it has none of this name."""
+    event = encoded.event
+    if name not in event.data:
+        return encoded
+    data = {key: value for key, value in event.data.items() if key != name}
+    return encode(restored(event.type, data, event.agent, event.event_id, event.time, event.trace, event.version))
+
+
 def reissued(encoded: Encoded, agent: str | None = None) -> Encoded:
     """The same event under a new id, maybe of another agent: another one, as far as the log is concerned."""
     event, id_ = encoded.event, new_event_id()

@@ -159,6 +159,7 @@ class AgentOutbox(Outbox):
             place = self._place_of_held(message.message_id)
             if place and place[0][place[1]].message_index is not None:
                 original = orjson.loads(place[0][place[1]].body)["message"]
+                self._forget_error_texts()
                 self._replaced(message, self._rewrite(*place, message))
                 return False, original
             if place:
