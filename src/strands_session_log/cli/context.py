@@ -14,6 +14,8 @@ import typer
 from .. import DEFAULT_NAMESPACE, SessionLog
 from ..errors import EvictionPolicyError
 from ..server import masked
+from .exit_codes import failures_explained
+from .nearest import explained
 from .terminal import plain, warn
 
 DEFAULT_URL = "valkey://localhost:6379"
@@ -41,6 +43,11 @@ class Target(NamedTuple):
         """The URL without its passwords."""
         return masked(self.url)
 
+    @property
+    def shown(self) -> str:
+        """Where that is, for people."""
+        return f"namespace {self.namespace!r} on {self.shown_url}"
+
     def open(self, allow_eviction: bool = False) -> SessionLog:
         """The log that is there."""
         return SessionLog.connect(self.url, self.namespace, retry_for=PATIENCE, allow_eviction=allow_eviction)
@@ -58,7 +65,7 @@ def opened(ctx: typer.Context, url: str | None, namespace: str | None) -> Iterat
     except EvictionPolicyError as error:
         warn(f"maxmemory-policy is {error.policy}: the server may delete sessions; see `session-log doctor`")
         log = target.open(allow_eviction=True)
-    with log:
+    with log, failures_explained(lambda error: explained(error, log, target.shown)):
         yield log
 
 
