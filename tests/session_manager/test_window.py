@@ -447,9 +447,10 @@ def test_a_prompt_that_could_not_be_written_is_held_once_when_it_is_given_again(
     session_log: SessionLog, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     agent = make_agent(session_log, ["Hello, Ada."])
-    with monkeypatch.context() as away, pytest.raises(Exception, match="away"):
+    with monkeypatch.context() as away:
         away.setattr(agent._session_manager._agents["default"].outbox, "_append", raise_away)
-        agent("I am Ada.")
+        with pytest.raises(Exception, match="away"):
+            agent("I am Ada.")
     agent("I am Ada.")
     assert said(agent) == said(make_agent(session_log)) == ONCE
     assert transcript_length(session_log) == 3
