@@ -109,6 +109,8 @@ __all__ = [
     "instrumentation",
 ]
 
+__version__ = "0.1.0"
+
 _NEED_STRANDS = {
     "LiveStats": ".live",
     "LiveTokens": ".live",
