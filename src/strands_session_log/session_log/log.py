@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from functools import partial
-from typing import Literal, overload
+from typing import TYPE_CHECKING, Literal, overload
 
 from .. import audit, subscription
-from ..audit import Anchor, Audited, CheckedEvents, Expect, Verification
+from .. import tail as tails
 from ..errors import (
     GroupNotFoundError,
     NotCopied,
@@ -26,18 +26,20 @@ from ..event_log.points import resolve
 from ..events import Event, Recorded, SessionInfo, selector
 from ..feed import FeedRetention
 from ..ids import START, EventId, Point
-from ..keys import check_namespace
+from ..keys import DEFAULT_NAMESPACE, check_namespace
 from ..replay import Replay, rewind, unanswered, write_successors
 from ..server import Client, Durability, ServerReport, connect, release
 from ..snapshot import SnapshotKey, SnapshotSettings
 from ..snapshot.keys import authenticator, keys_for
 from ..state import SessionDiff, SessionState, diff
-from ..subscription import Gap, GapResolution, GroupStatus, ParkedEvents
-from ..tail import FeedPosition, FeedTail, LivePosition, LiveTail, Multiplexer, Tail, tail_feed, tail_live, tail_session
 from .points import event_at, event_id_at, state_at
 from .upkeep import Upkeep
 
-DEFAULT_NAMESPACE = "strands"
+if TYPE_CHECKING:
+    from ..audit import Anchor, Audited, CheckedEvents, Expect, Verification
+    from ..subscription import Gap, GapResolution, GroupStatus, ParkedEvents
+    from ..tail import FeedPosition, FeedTail, LivePosition, LiveTail, Tail
+
 DEFAULT_SNAPSHOTS = SnapshotSettings()
 DEFAULT_FEED = FeedRetention()
 
@@ -115,7 +117,7 @@ class SessionLog(NotCopied):
         self._events = EventLog(store, feed)
         self._replay = Replay(self._events, snapshots, sealing)
         self._upkeep = Upkeep(self._events)
-        self._multiplexer = Multiplexer(store)
+        self._multiplexer = tails.Multiplexer(store)
         # A tail waits for a server by itself, and for as long as it takes.
         self._impatient = EventLog(store.with_retry_for(0))
 
@@ -303,7 +305,7 @@ class SessionLog(NotCopied):
             after: As for `read`.
             until: As for `read`.
         """
-        return CheckedEvents(self._events, session_id, *self._between(session_id, after, until))
+        return audit.CheckedEvents(self._events, session_id, *self._between(session_id, after, until))
 
     def _between(self, session_id: str, after: Point | None, until: Point | None) -> tuple[EventId, EventId | None]:
         start = START if after is None else self.resolve(session_id, after)
@@ -417,10 +419,10 @@ class SessionLog(NotCopied):
             InvalidIdError: When the session id cannot be one.
         """
         if session_id is None:
-            return tail_feed(self._multiplexer, self._impatient, after, types, agent)
-        if isinstance(after, FeedPosition):
+            return tails.tail_feed(self._multiplexer, self._impatient, after, types, agent)
+        if isinstance(after, tails.FeedPosition):
             after = str(after)
-        return tail_session(self._multiplexer, self._impatient, session_id, after, types, agent)
+        return tails.tail_session(self._multiplexer, self._impatient, session_id, after, types, agent)
 
     def live(self, session_id: str, after: LivePosition | EventId | str | None = None) -> LiveTail:
         """Follow what is being said in a session: pieces of messages, and each message once it is in the log.
@@ -438,7 +440,7 @@ class SessionLog(NotCopied):
             InvalidPointError: When `after` is no position and no id.
             InvalidIdError: When the session id cannot be one.
         """
-        return tail_live(self._multiplexer, self._impatient, session_id, after)
+        return tails.tail_live(self._multiplexer, self._impatient, session_id, after)
 
     def fork(
         self,
@@ -678,7 +680,7 @@ class SessionLog(NotCopied):
             SessionNotFoundError: When there is no such session.
         """
         position = self._position(session_id)
-        return Anchor(session_id, position.id.revision, position.link)
+        return audit.Anchor(session_id, position.id.revision, position.link)
 
     def groups(self) -> list[GroupStatus]:
         """How the subscriptions of this log stand: one line a group and partition, in their order."""
@@ -690,7 +692,7 @@ class SessionLog(NotCopied):
         Args:
             group: Its name.
         """
-        return ParkedEvents(self._events.store, group)
+        return subscription.ParkedEvents(self._events.store, group)
 
     def settle_gaps(self, group: str, how: GapResolution) -> list[Gap]:
         """Settle what is gone from the feed and was not delivered to a group, as every consumer of it is told.
