@@ -41,7 +41,7 @@ def test_what_asks_no_server_loads_neither_the_log_nor_the_driver(
 
 
 @pytest.mark.parametrize("command", ["--help", "sessions", "verify --all", "anchor", "doctor", "groups"])
-def test_no_command_but_those_for_agents_loads_strands(log: object, environment: Mapping[str, str], command: str) -> None:
+def test_no_command_but_the_demo_loads_strands(log: object, environment: Mapping[str, str], command: str) -> None:
     assert log
     found = imported(environment, *command.split())
     assert not found & {"strands", "opentelemetry", "prometheus_client", f"{OURS}session_manager", f"{OURS}demo"}

@@ -98,11 +98,16 @@ class ChainedBatch(NamedTuple):
 
 
 def chain_batch(session_id: str, batch: Sequence[Encoded], expected: Expected, base: Position) -> ChainedBatch:
-    """Chain a batch onto a position."""
-    first = base.id.revision + 1
-    texts = (str(base.id.revision), base.link, str(base.id), session_id, *expected.arguments())
-    arguments = list(map(str.encode, texts))
-    base_id = arguments[2]
+    """Chain a batch onto a position.
+
+    Raises:
+        EncodingError: When there is too much in it, see `check_batch`.
+    """
+    check_batch(batch)
+    first, base_id = base.id.revision + 1, b"%d-%d" % base.id
+    texts = (base.link, session_id, *expected.arguments)
+    link_text, *rest = map(str.encode, texts)
+    arguments = [b"%d" % base.id.revision, link_text, base_id, *rest]
     link = chain.from_text(base.link) if base.id.revision else chain.genesis(session_id)
     for revision, encoded in enumerate(batch, first):
         salt = chain.new_salt()

@@ -85,7 +85,7 @@ class CopySummary:
         Raises:
             CorruptEntryError: When an entry cannot be read.
         """
-        for id_, type_, agent, data, link, is_erased in rows(entries, _matters):
+        for id_, type_, agent, data, link, is_erased in rows(entries, (MessageAdded.TYPE, PayloadErased.TYPE)):
             self._created = id_ if self._created == START else self._created
             data = data if type(data) is dict else {}
             self.count, self.position = self.count + 1, Position(id_, link)
@@ -110,7 +110,3 @@ class CopySummary:
         fields |= {field: str(moved) for field, moved in self._moved.items()}
         ours = str(Ranges.parse(erased).up_to(id_.revision))
         return fields | ({"erased": ours} if ours else {})
-
-
-def _matters(type_: str) -> bool:
-    return type_ in (MessageAdded.TYPE, PayloadErased.TYPE)

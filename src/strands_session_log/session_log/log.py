@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Literal, overload
@@ -22,7 +23,6 @@ from ..event_log import ANY, EventLog, Expected, Progress, Tombstone
 from ..event_log.chained_batch import Position
 from ..event_log.erasure_scope import named_in
 from ..event_log.namespace import open_namespace
-from ..event_log.points import resolve
 from ..events import Event, Recorded, SessionInfo, selector
 from ..feed import FeedRetention
 from ..ids import START, EventId, Point
@@ -33,7 +33,6 @@ from ..snapshot import SnapshotKey, SnapshotSettings
 from ..snapshot.keys import authenticator, keys_for
 from ..state import SessionDiff, SessionState, diff
 from .points import event_at, event_id_at, state_at
-from .upkeep import Upkeep
 
 if TYPE_CHECKING:
     from ..audit import Anchor, Audited, CheckedEvents, Expect, Verification
@@ -116,7 +115,6 @@ class SessionLog(NotCopied):
         self.namespace = namespace
         self._events = EventLog(store, feed)
         self._replay = Replay(self._events, snapshots, sealing)
-        self._upkeep = Upkeep(self._events)
         self._multiplexer = tails.Multiplexer(store)
         # A tail waits for a server by itself, and for as long as it takes.
         self._impatient = EventLog(store.with_retry_for(0))
@@ -185,7 +183,6 @@ class SessionLog(NotCopied):
         """
         self._multiplexer.close()
         self._replay.close()
-        self._upkeep.close()
         self._events.close()
         if self._owns_client:
             release(self.client)
@@ -348,7 +345,7 @@ class SessionLog(NotCopied):
             InvalidPointError: When it is no point in time.
             RevisionNotFoundError: When the session does not have that revision.
         """
-        return resolve(self._events, session_id, point)
+        return self._events.resolve(session_id, point)
 
     def state(self, session_id: str, at: Point | None = None) -> SessionState:
         """The session as its events left it, now or at a point.
@@ -526,7 +523,8 @@ class SessionLog(NotCopied):
         if now is None:
             return rewind(self._events, self._replay, session_id, there.position, check, by)
         check(there)
-        return diff(now, there)
+        # What is the session's own stays as it is.
+        return diff(now, replace(there, session=now.session, labels=now.labels))
 
     def erase(
         self,

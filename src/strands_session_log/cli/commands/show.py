@@ -53,6 +53,7 @@ def _json(session_id: str, state: SessionState) -> dict[str, Any]:
     return {
         "session_id": session_id,
         "session": state.session,
+        "labels": state.labels,
         "agents": {
             agent.agent_id: {"messages": [_message(record) for record in agent.messages], "state": agent.state}
             for agent in state.agents.values()

@@ -12,7 +12,7 @@ from rich.text import Text
 from ... import Integrity, Recorded
 from ...events import Event, PayloadErased
 from ..terminal import count, note, one_line, put_table
-from .messages import fields, on_one_line, speaker
+from .messages import compact, fields, on_one_line, speaker
 
 _HEADINGS = ("ID", "TIME", "TYPE", "AGENT", "SUMMARY")
 _STYLES = ("dim", "dim", "cyan", "", "")
@@ -20,6 +20,8 @@ _WIDEST_AGENT = 24
 _WIDE = 110
 _LONG = 500
 _SHORT = 10
+_DIGEST = 12
+"""Characters of a digest, which tell one prompt from another."""
 
 
 def print_events(terminal: Console, events: Iterable[Recorded]) -> bool:
@@ -83,12 +85,33 @@ def _fact(data: Mapping[str, Any]) -> str:
     milliseconds, usage = data.get("duration_ms"), data.get("usage")
     parts = (
         data.get("name") or data.get("node"),
+        data.get("model_id"),
         data.get("status") or data.get("stop_reason"),
-        data.get("error"),
+        ": ".join(str(data[name]) for name in ("error", "error_text") if data.get(name)),
         _duration(milliseconds) if isinstance(milliseconds, (int, float)) else None,
         f"{usage.get('totalTokens')} tokens" if isinstance(usage, Mapping) and usage.get("totalTokens") else None,
     )
     return ", ".join(str(part) for part in parts if part)
+
+
+def in_force(record: Mapping[str, Any]) -> str:
+    """Which system prompt and tools an agent has, if its record tells."""
+    match record.get("in_force"):
+        case {"tools": {"names": list(names)}, "system_prompt": prompt}:
+            digest = str(prompt.get("sha256"))[:_DIGEST] if isinstance(prompt, Mapping) else "none"
+            return f"system prompt: {digest}, tools: {', '.join(map(str, names)) or 'none'}"
+    return ""
+
+
+def _agent(data: Mapping[str, Any]) -> str:
+    """Its state, and what else it was given."""
+    return ", ".join(filter(None, (f"state: {fields(data['state'])}" if data.get("state") else "", in_force(data))))
+
+
+def _interrupt(data: Mapping[str, Any]) -> str:
+    """Which it is, and what a person was asked or has answered."""
+    said = [data[name] for name in ("reason", "response") if name in data]
+    return ": ".join([str(data.get("name", "")), *(one if isinstance(one, str) else compact(one) for one in said)])
 
 
 def _duration(milliseconds: float) -> str:
@@ -124,6 +147,7 @@ _SUMMARIES: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     "session.rewound": lambda data: f"back to revision {_revision(data.get('to'))}",
     "payload.erased": _erasure,
     "message.*": _message,
-    "agent.*": lambda data: f"state: {fields(data['state'])}" if data.get("state") else "",
-    **{f"{family}.*": _fact for family in ("invocation", "model", "tool", "node", "interrupt")},
+    "agent.*": _agent,
+    "interrupt.*": _interrupt,
+    **{f"{family}.*": _fact for family in ("invocation", "model", "tool", "node")},
 }

@@ -12,7 +12,7 @@ from ... import EventId, Recorded, SessionState
 from ...events import Event
 from ..terminal import hanging, heading, local, offset, one_line, put
 from .diffs import changed_lines
-from .events import summary
+from .events import in_force, summary
 from .messages import compact, fields, label_of, lines_of, message_at, speaker
 
 _UNTOLD = {"invocation.started", "model.completed", "tool.started"}
@@ -36,6 +36,7 @@ class Timeline:
         self._began: int | None = None
         self._agent = _USUAL_AGENT
         self._states: dict[str, Any] = {name: agent.state for name, agent in before.agents.items()}
+        self._in_force = {name: in_force(agent.record or {}) for name, agent in before.agents.items()}
         self._progress: dict[str, str] = {name: progress_of(data) for name, data in before.multi_agents.items()}
         self._written: dict[tuple[str, int], int] = {}
 
@@ -98,6 +99,10 @@ class Timeline:
         self._states[event.agent] = state
         if before is None:
             yield Text(_words(event.type), "dim")
+        given, given_before = in_force(event.data), self._in_force.get(event.agent)
+        self._in_force[event.agent] = given
+        if given and given != given_before:
+            yield Text(given, "dim")
         yield from changed_lines(before or {}, state)
 
     def _multi_agent_written(self, event: Event) -> Iterator[Text]:
