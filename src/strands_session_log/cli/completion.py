@@ -61,4 +61,5 @@ def _ask(
 def _is_there(url: str) -> bool:
     """Whether connecting creates nothing: pressing Tab must not make an embedded server's directory."""
     parts = urlsplit(url)
-    return parts.scheme != "embedded" or (bool(parts.path) and Path(unquote(parts.path)).is_dir())
+    path = parts.path[1:] if parts.path.startswith(("/./", "/../")) else parts.path
+    return parts.scheme != "embedded" or (bool(path) and Path(unquote(path)).is_dir())

@@ -139,8 +139,9 @@ class SessionLog(NotCopied):
 
         Args:
             url: `valkey://`, `valkeys://`, `redis://`, `rediss://`, `unix://path`, `valkey+cluster://h:p`,
-                `valkey+sentinel://h:p,h:p/service`, `embedded:///dir` (a server of your own, kept) or `embedded:`
-                (a temporary one). `?snapshot_key_file=/path` names a file with keys for `snapshot_key`, one a line.
+                `valkey+sentinel://h:p,h:p/service`, `embedded:///dir` or `embedded:///./dir` (a server of your own,
+                kept) or `embedded:` (a temporary one). `?snapshot_key_file=/path` names a file with keys for
+                `snapshot_key`, one a line.
             namespace: As for `SessionLog`, and so are all that follow.
             partitions: See there.
             durability: See there.

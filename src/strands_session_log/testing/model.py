@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from inspect import isawaitable
 from itertools import count
@@ -25,6 +26,7 @@ class ScriptedModel(Model):
         *script: What to say, one reply a model call; or, alone, a function or an iterable that gives the replies. An
             exception among them is raised instead of saying something.
         chunk: How many characters of text a delta carries.
+        pause: For how many seconds it is silent before each delta.
 
     Raises:
         TypeError: When a reply is neither text, content blocks nor an exception.
@@ -33,13 +35,13 @@ class ScriptedModel(Model):
     stateful = False
 
     @overload
-    def __init__(self, script: Script, /, *, chunk: int = 16) -> None: ...
+    def __init__(self, script: Script, /, *, chunk: int = 16, pause: float = 0) -> None: ...
     @overload
-    def __init__(self, *script: Reply | Exception, chunk: int = 16) -> None: ...
-    def __init__(self, *script: Any, chunk: int = 16) -> None:
+    def __init__(self, *script: Reply | Exception, chunk: int = 16, pause: float = 0) -> None: ...
+    def __init__(self, *script: Any, chunk: int = 16, pause: float = 0) -> None:
         self.calls: list[Sequence[Mapping[str, Any]]] = []
         self._respond = _respond(script)
-        self._chunk = chunk
+        self._chunk, self._pause = chunk, pause
         self._tool_numbers = count(1)
 
     def update_config(self, **model_config: Any) -> None:
@@ -67,6 +69,8 @@ class ScriptedModel(Model):
         yield {"messageStart": {"role": "assistant"}}
         for block in blocks:
             for event in self._block(block):
+                if self._pause and "contentBlockDelta" in event:
+                    await asyncio.sleep(self._pause)
                 yield event
         stop = "tool_use" if any("toolUse" in block for block in blocks) else "end_turn"
         yield {"messageStop": {"stopReason": stop}}
