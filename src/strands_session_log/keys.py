@@ -20,6 +20,7 @@ from .ids import check_id
 FORMAT = 2
 """Version of the key layout and entry format; written once per namespace."""
 
+DEFAULT_NAMESPACE = "strands"
 DEFAULT_PARTITIONS = 16
 MAX_PARTITIONS = 1024
 _SLOTS = 16_384
