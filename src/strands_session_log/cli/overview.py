@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from .. import EventId, Recorded, SessionLog, SessionState
@@ -20,6 +20,7 @@ class Overview(NamedTuple):
         status: `running`, `failed`, `waits for an answer`, or `done`; empty where nothing was called.
         since: Since which event.
         named: What failed, with its text, or what is asked.
+        interrupts: What people were asked and have answered.
     """
 
     started: EventId
@@ -28,6 +29,7 @@ class Overview(NamedTuple):
     status: str
     since: EventId | None
     named: str
+    interrupts: Sequence[Recorded] = ()
 
 
 def overview(log: SessionLog, session_id: str, state: SessionState) -> Overview:
@@ -42,10 +44,12 @@ def overview(log: SessionLog, session_id: str, state: SessionState) -> Overview:
 
 def overview_of(started: EventId, told: Iterable[Recorded]) -> Overview:
     """From the events that tell of calls."""
-    found = _Calls()
+    found, interrupts = _Calls(), list[Recorded]()
     for recorded in told:
         found.add(recorded)
-    return Overview(started, found.turns + len(found.running), found.tokens, *found.status())
+        if recorded.event.type.startswith("interrupt."):
+            interrupts.append(recorded)
+    return Overview(started, found.turns + len(found.running), found.tokens, *found.status(), interrupts)
 
 
 class _Calls:

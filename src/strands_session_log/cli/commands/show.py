@@ -10,14 +10,15 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from ... import MessageRecord, SessionState
+from ... import MessageRecord, Recorded, SessionState
 from ..context import CommandCall
 from ..exit_codes import Code, fail
 from ..nearest import no_agent
 from ..options import AgentOption, SessionArgument, command, option, whole
 from ..overview import Overview, overview
 from ..pager import NoPagerOption, put_paged
-from ..render.messages import MessageDetail, conversation, newest, progress_of
+from ..render.events import aside, event_json
+from ..render.messages import MessageDetail, conversation, laid_out, newest, progress_of
 from ..render.overviews import header, overview_json, times_for
 from ..terminal import console, one_line, write_json
 
@@ -86,12 +87,18 @@ def _json(session_id: str, state: SessionState, told: Overview, last: int | None
             }
             for agent in state.agents.values()
         },
+        "interrupts": [event_json(one) for one in _shown(told, state)],
         "multi_agents": state.multi_agents,
         "revision": state.revision,
         "position": str(state.position),
         "link": state.link,
         "integrity": str(state.integrity),
     }
+
+
+def _shown(told: Overview, state: SessionState) -> list[Recorded]:
+    """What people were asked by those that are shown."""
+    return [one for one in told.interrupts if one.event.agent in state.agents or one.event.agent in state.multi_agents]
 
 
 def _message(record: MessageRecord) -> dict[str, Any]:
@@ -102,8 +109,10 @@ def _texts(
     terminal: Console, session_id: str, state: SessionState, told: Overview, detail: MessageDetail
 ) -> Iterator[str | Text]:
     yield from header(terminal, session_id, state, told, detail.last)
-    yield from conversation(terminal, state.agents.values(), detail)
+    asides = [aside(one) for one in _shown(told, state)]
+    yield from conversation(terminal, state.agents.values(), detail, asides)
     for name, data in state.multi_agents.items():
         yield Text.assemble((f"{one_line(name)}  ", "bold"), (progress_of(data), "dim"))
+        yield from (laid_out(terminal, one, detail) for one in asides if one.agent == name not in state.agents)
     if not state.agents and not state.multi_agents:
         yield Text("No agent has spoken yet.", "dim")

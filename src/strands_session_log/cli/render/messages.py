@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import accumulate
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 from rich.console import Console
 from rich.text import Text
 
-from ... import AgentState, MessageRecord, SessionState, from_json
+from ... import AgentState, EventId, MessageRecord, SessionState, from_json
 from ..terminal import hanging, one_line, plain, put
 
 Kind: TypeAlias = Literal["text", "call", "result", "failure", "aside"]
@@ -48,22 +50,38 @@ class MessageDetail(NamedTuple):
 USUAL = MessageDetail()
 
 
+class Aside(NamedTuple):
+    """What stands between the messages of an agent: what a person was asked, and has answered.
+
+    Attributes:
+        id: Where it stands.
+        agent: Whose.
+        who: What stands where a message has its role.
+        text: What was said.
+    """
+
+    id: EventId
+    agent: str
+    who: str
+    text: str
+
+
 def print_conversation(terminal: Console, agents: Iterable[AgentState]) -> None:
     """Print what was said, agent by agent."""
     for text in conversation(terminal, agents):
         put(terminal, text)
 
 
-def conversation(terminal: Console, agents: Iterable[AgentState], detail: MessageDetail = USUAL) -> Iterator[Text]:
+def conversation(
+    terminal: Console, agents: Iterable[AgentState], detail: MessageDetail = USUAL, asides: Sequence[Aside] = ()
+) -> Iterator[Text]:
     """What was said, laid out for a console, agent by agent; headings only where there are several agents."""
     shown = list(agents)
     for agent in shown:
         if len(shown) > 1:
             yield Text(f"── {one_line(agent.agent_id)} ──\n", "bold")
-        for record in newest(agent.messages, detail.last):
-            place = f"{record.id.revision:>4}{_time(record, detail.times)}"
-            label = label_of(place, speaker(record.shown))
-            yield hanging(terminal, label, Text("\n").join(_lines(record, detail.full))) + "\n"
+        for one in _shown_of(agent, detail.last, [one for one in asides if one.agent == agent.agent_id]):
+            yield laid_out(terminal, one, detail) + "\n"
         if agent.state:
             state = Text(fields(agent.state, None if detail.full else _LONGEST_STATE, detail.full), "dim")
             yield hanging(terminal, label_of("    ", "state"), state) + "\n"
@@ -74,9 +92,36 @@ def newest(messages: Sequence[MessageRecord], last: int | None) -> Iterable[Mess
     return messages if last is None else messages[max(0, len(messages) - last) :]
 
 
-def _time(record: MessageRecord, times: str) -> str:
+def _shown_of(agent: AgentState, last: int | None, asides: Sequence[Aside]) -> Iterable[MessageRecord | Aside]:
+    """The messages, and what stands between them; none of that before the first, where there are more of these."""
+    records = newest(agent.messages, last)
+    return _between(list(records), asides, last is not None and len(agent.messages) > last) if asides else records
+
+
+def _between(
+    records: Sequence[MessageRecord], asides: Sequence[Aside], has_more: bool
+) -> Iterator[MessageRecord | Aside]:
+    # One that was changed later stands where it was said, which the next that was not tells.
+    ids = list(accumulate((record.id for record in reversed(records)), min))[::-1]
+    places = [bisect_right(ids, aside.id) for aside in asides]
+    for at, record in enumerate(records):
+        yield from (aside for aside, place in zip(asides, places, strict=True) if place == at and (at or not has_more))
+        yield record
+    yield from (aside for aside, place in zip(asides, places, strict=True) if place == len(records) and ids)
+
+
+def laid_out(terminal: Console, one: MessageRecord | Aside, detail: MessageDetail) -> Text:
+    """One of them, behind its place and whose it is."""
+    place = f"{one.id.revision:>4}{_time(one.id, detail.times)}"
+    if isinstance(one, Aside):
+        text = plain(one.text) if detail.full else one_line(one.text, _LONG)
+        return hanging(terminal, label_of(place, one.who), Text(text, "yellow"))
+    return hanging(terminal, label_of(place, speaker(one.shown)), Text("\n").join(_lines(one, detail.full)))
+
+
+def _time(id_: EventId, times: str) -> str:
     """When the event was written that the message is of."""
-    return f"  {record.id.time.astimezone().strftime(times)}" if times else ""
+    return f"  {id_.time.astimezone().strftime(times)}" if times else ""
 
 
 def label_of(place: str, who: str) -> Text:
