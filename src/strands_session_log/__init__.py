@@ -14,7 +14,7 @@ from .audit import Anchor, Audited, CheckedEvents, Expect, Verification
 from .codec import from_json
 from .codec.delta import Delta
 from .event_log import ANY, NO_SESSION, AgentAt, Expected, Progress, SessionAt, Tombstone
-from .events import Recorded, SessionInfo
+from .events import AgentActivity, Recorded, SessionInfo
 from .feed import Envelope, FeedId, FeedRetention
 from .ids import START, EventId, Point
 from .server import Durability, Finding, ServerReport
@@ -47,6 +47,7 @@ __all__ = [
     "DEFAULT_NAMESPACE",
     "NO_SESSION",
     "START",
+    "AgentActivity",
     "AgentAt",
     "AgentDiff",
     "AgentState",

@@ -10,6 +10,7 @@ from ..codec import RawEntry, rows
 from ..events import Event, MessageAdded, PayloadErased
 from ..ids import START, EventId, Ranges, check_id, to_ranges
 from ..keys import SessionKeys
+from ..state.summary import Summary, matters
 from .chained_batch import Position
 
 _LINE = re.compile(r"([0-9]+-[0-9]+) ([0-9a-f]+) (fork|further) (.+)")
@@ -78,6 +79,7 @@ class CopySummary:
     def __init__(self) -> None:
         self.count, self.position, self.unexplained = 0, Position(), set[EventId]()
         self._created, self._moved, self._messages = START, dict[str, EventId](), dict[str, set[int]]()
+        self._summary = Summary()
 
     def add(self, entries: Sequence[RawEntry]) -> None:
         """A page more.
@@ -93,6 +95,7 @@ class CopySummary:
                 self._messages.setdefault(agent, set()).add(index)
             if moves := getattr(Event.known.get(type_), "moves", ""):
                 self._moved[f"{moves}:{agent}:moved"] = id_
+            self._summary.add(id_, type_, agent, data, is_erased)
             if type_ == PayloadErased.TYPE:
                 self.unexplained.difference_update(PayloadErased(data).erased)
             if is_erased:
@@ -108,9 +111,10 @@ class CopySummary:
         fields = {"revision": str(id_.revision), "link": link, "ms": str(id_.ms), "created": str(self._created.ms)}
         fields |= {f"agent:{agent}:messages": to_ranges(indices) for agent, indices in self._messages.items()}
         fields |= {field: str(moved) for field, moved in self._moved.items()}
+        fields |= self._summary.fields()
         ours = str(Ranges.parse(erased).up_to(id_.revision))
         return fields | ({"erased": ours} if ours else {})
 
 
 def _matters(type_: str) -> bool:
-    return type_ in (MessageAdded.TYPE, PayloadErased.TYPE)
+    return type_ in (MessageAdded.TYPE, PayloadErased.TYPE) or matters(type_)

@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
+from functools import partial
 from itertools import chain
 from typing import Any
 
@@ -15,7 +16,7 @@ from ..errors.quoting import frames_of
 from ..events import Event, Recorded, SessionInfo
 from ..feed import FeedRetention
 from ..feed.trimming import Trimmed, trim
-from ..ids import START, EventId, Revision, parse_point
+from ..ids import MAX_MS, START, EventId, Revision, milliseconds, parse_point
 from ..instrumentation.hooks import hooks
 from ..scripts import session
 from ..scripts.session import Life
@@ -25,15 +26,17 @@ from .appender import Appender
 from .chained_batch import Position
 from .deleter import Deleter, Tombstone
 from .diagnosis import CURES, diagnosed, may_be_junk, naming, parsed, position_of, raise_if_corrupt
-from .directory import Directory
+from .directory import Directory, DirectoryLine, DirectoryRange
 from .eraser import Eraser, Progress
 from .erasure_scope import Find, nothing_more
 from .expected import ANY, Expected
 from .forker import Forker
 from .instrumented import instrumented_append
+from .listing import Listing, Wanted
 from .namespace import Layout
 from .once import OnceAppender
 from .reader import EventReader, end_at, start_after
+from .recounting import recount
 
 logger = logging.getLogger(__name__)
 
@@ -65,6 +68,7 @@ class EventLog:
         self._deleter = Deleter(store)
         self._once = OnceAppender(store, self._appender, self._reader, self.head, self.locate)
         self._directory = Directory(store)
+        self._listing = Listing(store, self._directory)
         self.snapshots = SnapshotStore(store)
         self.on_append: list[Callable[[str, int], object]] = []
 
@@ -290,6 +294,16 @@ class EventLog:
         self._appender.forget(session_id)
         return revision
 
+    def recount(self, session_id: str) -> bool:
+        """Sum up a session anew from its events; whether all that counts is known of them.
+
+        Raises:
+            SessionNotFoundError: When there is no such session.
+            ContentionError: When others wrote during every attempt.
+        """
+        with diagnosed(self.store, session_id):
+            return recount(self.store, partial(self._reader.pages, end="+"), session_id)
+
     def tombstones(self, session_id: str | None = None) -> Iterator[Tombstone]:
         """What is left of the deleted sessions of an id, oldest first; or of all."""
         return self._deleter.all() if session_id is None else iter(self._deleter.of_session(session_id))
@@ -314,18 +328,38 @@ class EventLog:
         with naming(store, {self.keyspace.feed(partition): ("stream", CURES["feed"])}):
             return store.retrying(lambda: trim(store, partition, self.retention, exactly=exactly))
 
-    def sessions(self, limit: int, before: SessionInfo | datetime | str | None = None) -> list[SessionInfo]:
-        """The directory, newest first, in two round trips; more where much of what it lists is no session.
+    def sessions(
+        self,
+        limit: int,
+        wanted: Wanted = Wanted(),  # noqa: B008
+        *,
+        before: SessionInfo | datetime | str | None = None,
+        since: datetime | str | None = None,
+        until: datetime | str | None = None,
+        ascending: bool = False,
+    ) -> list[SessionInfo]:
+        """The directory, newest first, a page of it in two round trips, or three where labels or messages are read.
 
         Args:
             limit: How many at most.
+            wanted: Which of them.
             before: Go on after this line of an earlier answer, or with what was active before this time.
+            since: Those that were last active then or later.
+            until: Those that were last active then or before.
+            ascending: The oldest first.
 
         Raises:
             CorruptKeyError: When the directory of a partition is no sorted set.
-            InvalidPointError: When the text is no time.
+            InvalidPointError: When a text is no time.
         """
-        return self._directory.newest(limit, self._time(before) if isinstance(before, str) else before)
+        first = 0 if since is None else self._ms(since)
+        last = MAX_MS if until is None else self._ms(until)
+        place = None
+        if isinstance(before, SessionInfo):
+            place = DirectoryLine(milliseconds(before.last_event_at), before.session_id.encode())
+        elif before is not None:
+            last = min(last, self._ms(before) - 1)
+        return list(self._listing.sessions(limit, wanted, DirectoryRange(first, last, place, ascending)))
 
     def session_ids(self) -> Iterator[str]:
         """The ids of all sessions that are listed, newest first, page by page: also of those whose head is damaged.
@@ -339,14 +373,16 @@ class EventLog:
 
     def count_sessions(self, since: datetime | str) -> int:
         """How many sessions had an event at or after a time; one round trip, one more where the time is relative."""
-        return self._directory.count(self._time(since) if isinstance(since, str) else since)
+        return self._directory.count(self._ms(since))
 
-    def _time(self, point: str) -> datetime:
+    def _ms(self, time: datetime | str) -> int:
         """What is relative is so to the server's clock, from which events have their time."""
-        found = parse_point(point, now_ms=self.clock(self.keyspace.sessions(0)))
+        if isinstance(time, datetime):
+            return milliseconds(time)
+        found = parse_point(time, now_ms=self.clock(self.keyspace.sessions(0)))
         if isinstance(found, Revision):
-            raise InvalidPointError(point)
-        return EventId(found.ms, 0).time
+            raise InvalidPointError(time)
+        return found.ms
 
 
 def _record(reason: str, by: str) -> dict[str, str]:

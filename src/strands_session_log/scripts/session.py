@@ -26,6 +26,7 @@ from . import (
     LOCATE,
     ONCE,
     OUTCOME,
+    RECOUNT,
     STANDING,
     TOMBSTONE_SET,
     TOUCH,
@@ -169,6 +170,13 @@ def erase_step(
         case [b"gone"]:
             return Deleted()
     return _landed(reply) if reply[0] in LANDED else None
+
+
+def recount(store: Store, session_id: str, position: tuple[EventId, str], summary: Mapping[str, str]) -> bool:
+    """Put what was counted up to a position in place of what the head sums up; false where it stands elsewhere."""
+    at, link = position
+    arguments = (at.revision, link, summary["counts"], summary["open"])
+    return bool(store.run(RECOUNT, [store.keyspace.session(session_id).head], arguments))
 
 
 def touch(store: Store, session_id: str) -> None:
