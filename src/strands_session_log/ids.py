@@ -7,7 +7,6 @@ the page cursor, the SSE `Last-Event-ID`, the revision and the time coordinate.
 
 from __future__ import annotations
 
-import os
 import re
 import time
 import unicodedata
@@ -280,12 +279,3 @@ def _span(text: str) -> tuple[int, int]:
 def to_ranges(numbers: Iterable[int]) -> str:
     """Numbers as the text of their `Ranges`."""
     return str(Ranges.of(numbers))
-
-
-def new_event_id() -> str:
-    """A fresh UUIDv7 (RFC 9562): time-ordered, and unique without asking anyone."""
-    random = int.from_bytes(os.urandom(10), "big")
-    value = (time.time_ns() // 1_000_000) << 80 | random
-    value = value & ~(0xF << 76) | 0x7 << 76
-    digits = f"{value & ~(0x3 << 62) | 0x2 << 62:032x}"
-    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"

@@ -111,7 +111,8 @@ class Keyspace(NamedTuple):
         Raises:
             InvalidIdError: When the id cannot be one.
         """
-        return _session_keys(self, check_id("session_id", session_id))
+        # What can be text and is none is no key of the cache either.
+        return _session_keys(self, session_id if type(session_id) is str else check_id("session_id", session_id))
 
     def feed(self, partition: int) -> str:
         """The stream of envelopes of a partition."""
@@ -145,6 +146,10 @@ class Keyspace(NamedTuple):
         """
         return _group_keys(self, partition, check_id("group", name))
 
+    def groups(self, name: str) -> tuple[GroupKeys, ...]:
+        """The same in all partitions, in their order."""
+        return _groups(self, check_id("group", name))
+
     def group_key(self, partition: int, name: bytes) -> bytes:
         """The hash of a consumer group on the feed, whoever gave it its name."""
         return f"{self._prefix(partition)}:group:".encode() + name
@@ -167,6 +172,11 @@ def _prefix(namespace: str, partitions: int, partition: int) -> str:
     return f"{namespace}:{{{tags(partitions)[partition]}}}"
 
 
+@lru_cache(maxsize=16)
+def _groups(keyspace: Keyspace, name: str) -> tuple[GroupKeys, ...]:
+    return tuple(_group_keys(keyspace, partition, name) for partition in range(keyspace.partitions))
+
+
 @lru_cache(maxsize=MAX_PARTITIONS)
 def _group_keys(keyspace: Keyspace, partition: int, name: str) -> GroupKeys:
     prefix = keyspace._prefix(partition)
@@ -182,6 +192,7 @@ def _group_keys(keyspace: Keyspace, partition: int, name: str) -> GroupKeys:
 
 @lru_cache(maxsize=4096)
 def _session_keys(keyspace: Keyspace, session_id: str) -> SessionKeys:
+    check_id("session_id", session_id)
     partition = keyspace.partition(session_id)
     prefix = f"{keyspace._prefix(partition)}:session:{session_id}"
     return SessionKeys(

@@ -115,7 +115,7 @@ def test_a_relative_time_is_a_point_and_no_option(talk: SessionLog, run: Run) ->
     assert "had not begun by then" in run("diff", "s-42", "-1h", exit_code=2).stderr
     assert "no point in time" in run("diff", "s-42", "-5y", exit_code=2).stderr
     for arguments in (("diff", "s-42", "--nonsense"), ("diff", "s-42", "-x"), ("rewind", "s-42", "-1h", "--nonsense")):
-        assert "No such option" in run(*arguments, exit_code=2).output
+        assert "no such option" in run(*arguments, exit_code=2).output
 
 
 @pytest.mark.parametrize(
@@ -201,7 +201,7 @@ def test_events_and_replay_tell_that_a_session_was_rewound(talk: SessionLog, run
 
     assert "session.rewound  -        back to revision 3" in run("events", "s-42").stdout
     told = list(numbered(run("replay", "s-42").stdout).values())
-    assert told[-2:] == ["holds now: 3", "↶ back to revision 3"]
+    assert told[-2:] == ["the agent now holds message 3", "↶ back to revision 3"]
 
 
 # fork

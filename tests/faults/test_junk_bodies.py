@@ -23,7 +23,7 @@ from strands_session_log.testing.model import ScriptedModel
 from support.command_line import Run
 from support.junk import JUNK, MISSING, TooSlowError, paths_in, with_junk, within
 
-SECONDS = 5.0
+SECONDS = 30.0
 EVERY_WAY = "SESSION_LOG_TEST_EVERY_WAY" in os.environ
 TIME = "2026-01-01T00:00:00+00:00"
 TIMES = {"created_at": TIME, "updated_at": TIME}

@@ -24,7 +24,7 @@ from support.command_line import Run
 from support.junk import JUNK, TooSlowError, paths_in, with_junk, within
 from support.poison import Fields, fields_of, opened, put, repacked, sealed
 
-SECONDS = 5.0
+SECONDS = 30.0
 SMALL = SnapshotSettings(threshold=8, segment=4, points=2, spacing=8)
 KEY = b"k" * 32
 ASIDE = {"role": "user", "content": [{"text": "A summary."}]}

@@ -96,7 +96,7 @@ def test_what_was_trimmed_from_under_a_dead_consumer_does_not_hide_what_else_is_
         for fetcher in dead._consumer._fetchers:
             fetcher.stop()
             fetcher.join(5)
-        dead._consumer._acknowledger._open.clear()
+        dead._consumer._in_flight._open.clear()
         told(range(3, 20), "only")
         trim(log)
         with Consumer(log, batch=3, in_flight=3, claim_after=0.05, on_gap="catch_up") as consumer:
@@ -137,7 +137,7 @@ def test_what_had_failed_when_its_feed_was_lost_is_read_from_its_session(
         wait_until(
             lambda: failed.is_set() and log.groups()[log._events.keyspace.partition("only")].pending, "a failure"
         )
-        wait_until(lambda: not consumer.deliveries._consumer._acknowledger._queue, "the group to know of it")
+        wait_until(lambda: not consumer.deliveries._consumer._in_flight._queue, "the group to know of it")
         log.client.execute_command("DEL", log._events.keyspace.feed(log._events.keyspace.partition("only")))
         told([2], "only")
         wait_until(lambda: {number for _, number in consumer.handled} == {0, 1, 2}, "all events", timeout=20)

@@ -96,6 +96,14 @@ class TestSaving:
         assert newest(log).revision == 100
         assert len(load(log).entries) == 1
 
+    def test_labels_come_from_the_snapshot_and_from_what_follows_it(self, log: SessionLog) -> None:
+        log.append("s", [events.SessionAnnotated({"team": "billing", "ticket": 1}), *map(said, range(100))])
+        log.state("s")
+        assert log._replay.settle()
+        assert opened(load(log).manifest)["labels"] == {"team": "billing", "ticket": 1}
+        log.append("s", events.SessionAnnotated({"ticket": None, "rating": 5}))
+        assert log.state("s").labels == {"team": "billing", "rating": 5}
+
     def test_what_is_stored_stays_bounded_as_the_session_grows(self, log: SessionLog) -> None:
         sliding = {"__name__": "SlidingWindowConversationManager"}
         for index in range(600):

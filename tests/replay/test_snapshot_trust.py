@@ -232,7 +232,7 @@ class TestKeys:
         other.state("s")
         other._replay.settle()
         assert fields_of(log) == before
-        put(log, {name: b"3mjunk" if name.startswith("point:") else blob for name, blob in before.items()})
+        put(log, {name: b"4mjunk" if name.startswith("point:") else blob for name, blob in before.items()})
         assert texts(other) == {"true"}
         other._replay.settle()
         assert set(fields_of(log)) == set(before)

@@ -76,7 +76,8 @@ def test_an_interrupt_is_raised_and_answered_across_a_restart(session_log: Sessi
         ("interrupt.raised", "approval"),
         ("interrupt.answered", "approval"),
     ]
-    assert "secret" not in str([event.data for event in told])
+    assert [event.data.get("reason", event.data.get("response")) for event in told] == ["secret reason", answer_given]
+    assert "secret" not in str([event.facts() for event in told])
     assert make_agent(session_log, tools=[add]).messages == resumed.messages
 
 

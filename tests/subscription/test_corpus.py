@@ -304,7 +304,15 @@ COMMANDS: dict[str, tuple[str, ...]] = {
 
 
 def trouble(ground: Ground, spoil: Spoil, call: Callable[[], object], may_refuse: bool) -> str:
-    """What went wrong; empty when it ended as it should."""
+    """What went wrong; empty when it ended as it should.
+
+    What waits for something that will not come takes long each time, and what a busy machine holds up does not.
+    """
+    found = _trouble(ground, spoil, call, may_refuse)
+    return _trouble(ground, spoil, call, may_refuse) if "took" in found else found
+
+
+def _trouble(ground: Ground, spoil: Spoil, call: Callable[[], object], may_refuse: bool) -> str:
     ground.put_back()
     ground.spoil(spoil)
     began = time.monotonic()

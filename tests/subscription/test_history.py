@@ -138,7 +138,7 @@ def kill(deliveries: Any) -> None:
     for fetcher in machinery._fetchers:
         fetcher.stop()
         fetcher.join(5)
-    machinery._acknowledger._open.clear()
+    machinery._in_flight._open.clear()
     machinery._acknowledger.close(1)
 
 

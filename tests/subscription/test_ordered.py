@@ -425,7 +425,7 @@ def test_what_follows_a_delivery_that_another_consumer_took_is_not_handed_out(
         keys = log._events.keyspace.group(first.partition, "g")
         log.client.execute_command("HSET", keys.group, "lease_owner", "thief", "lease_until", 2**52)
         wait_until(lambda: first.expires == 0.0, "it to be noticed")
-        wait_until(lambda: not deliveries._consumer._acknowledger.in_flight - 1, "what was fetched to be given back")
+        wait_until(lambda: deliveries._consumer._in_flight.count == 1, "what was fetched to be given back")
         first.ack()
         log.client.execute_command("HDEL", keys.group, "lease_owner", "lease_until")
         following = next(deliveries)

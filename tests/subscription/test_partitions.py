@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
 import pytest
 
-from strands_session_log import FeedRetention, SessionLog, events
+from strands_session_log import FeedRetention, SessionLog, Subscriber, events
+from strands_session_log.scripts.group_protocol import FetchReply, FetchRequest
+from strands_session_log.subscription.group import Group
 from support.waiting import wait_until
 
-from .helpers import Consumer, Told
+from .helpers import Consumer, Told, number_of, raw
 
 
 @pytest.mark.parametrize("ordered", [False, True])
@@ -43,3 +45,44 @@ def test_a_group_that_somebody_reads_is_not_abandoned_though_nothing_comes(
             with pytest.raises(TimeoutError):
                 wait_until(partial(abandoned, partition), "nothing", timeout=0.15)
         assert all(one.idle_seconds is not None and one.idle_seconds < 1.0 for one in log.groups())
+
+
+def test_many_partitions_are_searched_at_once_for_what_others_left(
+    log: SessionLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[list[bool]] = []
+    fetch = Group.fetch
+
+    def spied(self: Group, requests: Sequence[FetchRequest]) -> list[FetchReply]:
+        asked.append([one.claim for one in requests])
+        return fetch(self, requests)
+
+    monkeypatch.setattr(Group, "fetch", spied)
+    with Consumer(log, batch=1, in_flight=100, claim_after=0.4):
+        wait_until(lambda: asked.count([True] * log._events.keyspace.partitions) > 1, "all to be searched")
+
+
+def test_what_may_have_killed_its_consumers_is_given_alone_wherever_it_lies(log: SessionLog) -> None:
+    """In several partitions that are asked at once, something was delivered twice to a consumer that died each time."""
+    keyspace, told = log._events.keyspace, Told(log)
+    with Subscriber(log, "g"):
+        pass
+    told(range(7))
+    for partition in {keyspace.partition(session) for session, _ in told.all}:
+        feed = keyspace.feed(partition)
+        ids = [id_ for id_, _ in raw(log, b"XRANGE", feed, "-", "+")]
+        raw(log, b"XGROUP SETID", feed, "g", ids[-1])
+        raw(log, b"XCLAIM", feed, "g", "dead", 0, *ids, "TIME", 1, "RETRYCOUNT", 2, "FORCE")
+    suspects, in_hand = set(told.all), list[Any]()
+    with Subscriber(log, "g", bodies=True, claim_after=0.4, batch=8, in_flight=200) as deliveries:
+        for number, delivery in enumerate(deliveries):
+            in_hand.append(delivery)
+            if number_of(delivery) in suspects:
+                # Each partition is asked again before any of these comes.
+                told(range(number + 10, number + 17))
+            elif len(in_hand) == 8:
+                assert sum(number_of(one) in suspects for one in in_hand) == 1
+                while in_hand:
+                    in_hand.pop().ack()
+            if number == 8 * len(suspects) - 1:
+                break

@@ -51,10 +51,10 @@ log = SessionLog(valkey.Valkey(), snapshot_key=[b"new" * 16, b"old" * 16])
 manager: ValkeySessionManager = ValkeySessionManager(session_id="s-42", client=valkey.Valkey())
 manager = ValkeySessionManager("s-42", log=log)
 manager = ValkeySessionManager("s-42", url="embedded:")
-manager = ValkeySessionManager("s-42", log=log, record="state", hold_user_messages=True)
+manager = ValkeySessionManager("s-42", log=log, record="state", hold_user_messages=True, record_prompts=True)
 agent = Agent(session_manager=manager)
 
-recorder: SessionRecorder = SessionRecorder(log, "s-42")
+recorder: SessionRecorder = SessionRecorder(log, "s-42", record_prompts=True)
 agent = Agent(hooks=[recorder])
 complete: bool = recorder.close(timeout=5.0)
 lost: int = recorder.stats.lost

@@ -78,6 +78,15 @@ def test_recreating_an_agent_keeps_its_messages() -> None:
     assert (len(state.agents["a"].messages), state.agents["a"].state) == (1, {"x": 1})
 
 
+def test_of_each_label_the_newest_value_counts_and_none_takes_it_away() -> None:
+    first, second = (
+        events.SessionAnnotated(labels) for labels in ({"a": 1, "b": [1], "c": ""}, {"a": {"x": 2}, "b": None})
+    )
+    state = fold(recorded(first, second))
+    assert state.labels == {"a": {"x": 2}, "c": ""}
+    assert fold(recorded(first)).labels == {"a": 1, "b": [1], "c": ""}
+
+
 def without_content(one: Recorded) -> Recorded:
     event = copy(one.event)
     object.__setattr__(event, "data", event.retains())

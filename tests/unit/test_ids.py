@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from strands_session_log.errors import InvalidIdError, InvalidPointError, shown
+from strands_session_log.events.event import new_event_id
 from strands_session_log.ids import (
     MAX_MS,
     EventId,
@@ -18,7 +19,6 @@ from strands_session_log.ids import (
     Revision,
     check_id,
     milliseconds,
-    new_event_id,
     parse_point,
     to_ranges,
 )

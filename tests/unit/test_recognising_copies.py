@@ -31,6 +31,9 @@ def interrupt(id_: str = "v1:tool_call:call-1:x", reason: Any = SECRET) -> dict[
 
 SAID = Copies([message(SECRET)])
 RESULTS = Copies([results(SECRET, "3")], results("[redacted]", "[redacted]"))
+CALLED = Copies(
+    [{"role": "assistant", "content": [{"toolUse": {"toolUseId": "call-1", "name": "pay", "input": {"to": SECRET}}}]}]
+)
 TURN = {"data": {"messages": [message("Go.", "t9")], "interrupt_state": {}}}
 
 
@@ -46,6 +49,13 @@ TURN = {"data": {"messages": [message("Go.", "t9")], "interrupt_state": {}}}
         (RESULTS, {"interrupts": {"x": interrupt(reason="may I?")}}),
         (RESULTS, {"responses": [{"interruptResponse": {"interruptId": "v1:tool_call:call-2:x", "response": "yes"}}]}),
         (RESULTS, {"interrupts": {"x": interrupt("v1:agent_as_tool:call-1:v1:tool_call:other:x")}}),
+        (RESULTS, interrupt(reason="may I?")),
+        (SAID, interrupt("x", {"quoted": SECRET})),
+        (CALLED, interrupt(reason={"to": "somebody"})),
+        (SAID, {"error": "ValueError", "error_text": f"400: {SECRET!r} is not allowed"}),
+        (SAID, {"error_text": f"input too long: …{SECRET[3:20]}… (truncated)"}),
+        (CALLED, {"tool_use_id": "call-7", "error_text": f"no account {SECRET}"}),
+        (RESULTS, {"error_text": f"the model was given {SECRET[:18]}"}),
     ],
 )
 def test_what_holds_it_is_found_and_without_it_holds_it_no_more(copies: Copies, holder: Any) -> None:
@@ -63,6 +73,9 @@ def test_what_holds_it_is_found_and_without_it_holds_it_no_more(copies: Copies, 
         {"items": [{"message": message("something else", None)}]},
         {"completed_tool_results": [result("something else")]},
         {"turns": {"call-1": TURN}},
+        {"error": "ValueError", "error_text": "400: the input is not allowed", "tool_use_id": "call-1"},
+        {"state": {"error_text": f"no account {SECRET}"}},
+        {"error_text": ["no", "text"]},
         {"interrupts": {"x": interrupt("v1:tool_call:call-17:x", "may I?")}},
         {"content": "no list", "role": "user"},
         None,
@@ -72,6 +85,12 @@ def test_what_holds_it_is_found_and_without_it_holds_it_no_more(copies: Copies, 
 def test_what_only_looks_like_it_is_let_be_and_is_the_same_object(holder: Any) -> None:
     for copies in (SAID, RESULTS):
         assert copies.without(holder) is holder
+
+
+def test_what_is_told_of_a_failed_call_goes_with_its_result_where_the_same_agent_made_it() -> None:
+    failed = {"tool_use_id": "call-1", "error": "ValueError", "error_text": "no such file"}
+    assert RESULTS.without(failed, own=True) == {**failed, "error_text": ""}
+    assert RESULTS.without(failed) is failed
 
 
 @pytest.mark.parametrize(

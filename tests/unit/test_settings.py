@@ -102,6 +102,7 @@ def recorder(**settings: Any) -> object:
         (manager, "verify_on_resume", ("no", 1), "give True or False"),
         (manager, "record", ("facts", None, []), "give all or state"),
         (recorder, "record", ("facts", None), "give all or state"),
+        *((make, "record_prompts", ("no", None, 1), "give True or False") for make in (manager, recorder)),
         (recorder, "buffer", (0, -1, None, "all", 1.5), "give a whole number from 1 to"),
     ],
 )

@@ -102,8 +102,8 @@ def test_a_snapshot_of_another_session_is_not_taken() -> None:
 def test_a_snapshot_of_a_later_version_is_not_taken() -> None:
     state = fold(recorded(said(0)))
     manifest, segments = stored(state)
-    with pytest.raises(OtherVersionError, match="4d"):
-        restore(WHOSE, state, b"4" + manifest[1:], segments, Log(initial(), segments))
+    with pytest.raises(OtherVersionError, match="5d"):
+        restore(WHOSE, state, b"5" + manifest[1:], segments, Log(initial(), segments))
 
 
 def test_a_damaged_segment_is_found_when_it_comes_along_and_replaced_when_it_is_fetched() -> None:

@@ -16,7 +16,7 @@ from ..event_log.diagnosis import position_of
 from ..events import Event, MessageAdded
 from ..ids import START, EventId, milliseconds
 from ..state import GrowingRanges
-from ..state.summary import Summary, matters
+from ..state.summary import LOOKS_AT, Summary
 from .lineage import Descent, Lineage, notes_in, retained_of
 from .witness import SLACK_MS
 
@@ -85,7 +85,7 @@ class HeadFacts:
             self._messages.setdefault(agent, GrowingRanges()).add(index, index)
         if entry.is_erased:
             self._erased.add(entry.id.revision, entry.id.revision)
-        if matters(type_):
+        if type_ in LOOKS_AT:
             self._sum_up(entry, type_, agent)
         if self._forked_at:
             self._forked_at.pop(str(entry.id), None)

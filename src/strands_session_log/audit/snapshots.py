@@ -45,7 +45,9 @@ def _states(log: EventLog, session_id: str, points: list[EventId]) -> Iterator[t
     """The state at each point, as the log has it; empty where the log does not have the point."""
     fold, left = Fold(initial()), sorted(points)
     for page in log.pages(session_id, end=str(left[-1])):
-        for id_, *event in rows(page, Fold.matters):
+        for entry in page:
+            # One by one: what cannot be read hides nothing that comes before it.
+            ((id_, *event),) = rows([entry], Fold.LOOKS_AT)
             fold.add(id_, *event)
             while left and left[0] <= id_:
                 point = left.pop(0)
@@ -120,7 +122,11 @@ def _difference(snapshot: SessionState, log: SessionState) -> str:
     if snapshot == log:
         return ""
     agents = [name for name in {**snapshot.agents, **log.agents} if _of(snapshot, name) != _of(log, name)]
-    parts = {"session record": snapshot.session == log.session, "graphs": snapshot.multi_agents == log.multi_agents}
+    parts = {
+        "session record": snapshot.session == log.session,
+        "labels": snapshot.labels == log.labels,
+        "graphs": snapshot.multi_agents == log.multi_agents,
+    }
     found = [f"agent {name!r}" for name in agents] + [name for name, is_equal in parts.items() if not is_equal]
     return f"differs from the log: {', '.join(found)}"
 

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import logging
 import sys
+from functools import partial
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
-from io import TextIOWrapper
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperGroup
 
-from . import plugins
+from . import output, plugins
 from .commands import groups, parked
-from .exit_codes import EPILOG, failures_in_one_line
+from .exit_codes import EPILOG, ended, failures_in_one_line
+from .helping import CommandGroup
 from .options import NamespaceOption, UrlOption
 from .points import PointCommand
 
 
-class Commands(TyperGroup):
+class Commands(CommandGroup):
     """The commands in the order in which a newcomer meets them; their failures are told in one line."""
 
     def list_commands(self, ctx: Any) -> list[str]:
@@ -30,6 +30,10 @@ class Commands(TyperGroup):
         """Run the command that was asked for."""
         with failures_in_one_line():
             return super().invoke(ctx)
+
+    def main(self, *args: Any, **more: Any) -> Any:
+        """Parse what was typed and run it; end the program, with mistakes in the words of other failures."""
+        sys.exit(ended(partial(super().main, *args, **{**more, "standalone_mode": False})))
 
 
 app = typer.Typer(
@@ -82,7 +86,6 @@ def run() -> None:
     """Run on the process's own arguments."""
     # A person at a terminal wants an answer or one line of error, not the library's log lines.
     logging.getLogger().addHandler(logging.NullHandler())
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, TextIOWrapper):
-            stream.reconfigure(errors="replace")
+    if code := ended(output.prepare):
+        sys.exit(code)
     app(prog_name="session-log")

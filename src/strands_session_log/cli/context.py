@@ -14,7 +14,7 @@ import typer
 from .. import DEFAULT_NAMESPACE, SessionLog
 from ..errors import EvictionPolicyError
 from ..server import masked
-from .terminal import warn
+from .terminal import plain, warn
 
 DEFAULT_URL = "valkey://localhost:6379"
 URL_VARIABLE = "SESSION_LOG_URL"
@@ -103,3 +103,26 @@ class CommandCall:
         url, namespace = self.url or given_first(self.ctx, "url"), self.namespace or given_first(self.ctx, "namespace")
         shown = {"url": url and masked(url), "namespace": namespace}
         return "".join(f" --{name} {shlex.quote(value)}" for name, value in shown.items() if value)
+
+    def again(self, **changed: object) -> str:
+        """The command that was typed, with other values for some of its options; None takes one away."""
+        words = [self.ctx.command_path]
+        for one in self.ctx.command.params:
+            value = changed[one.name] if one.name in changed else self._typed(one.name)
+            words += _words_of(one, value) if one.name not in ("url", "namespace") else ()
+        return " ".join(words) + self.same_target_options
+
+    def _typed(self, name: Any) -> object:
+        source = self.ctx.get_parameter_source(name)
+        return self.ctx.params.get(name) if source is not None and source.name == "COMMANDLINE" else None
+
+
+def _words_of(parameter: Any, value: Any) -> list[str]:
+    """How a parameter is typed that has this value."""
+    if value is None or value is False:
+        return []
+    values = [shlex.quote(plain(one)) for one in (value if isinstance(value, (list, tuple)) else [value])]
+    if parameter.param_type_name == "argument":
+        return values
+    name = max(parameter.opts, key=len)
+    return [name] if value is True else [word for one in values for word in (name, one)]

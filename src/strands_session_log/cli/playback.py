@@ -6,7 +6,7 @@ import re
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, NamedTuple, Protocol, TypeVar
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 import typer
 
@@ -43,24 +43,46 @@ class Shortened(NamedTuple):
     waited: float
 
 
+class LastSeen(Generic[Thing]):
+    """Things one by one, and the last of them that was taken.
+
+    Args:
+        things: What is shown.
+        go_on: The command that goes on after one of them, or from the beginning.
+    """
+
+    def __init__(self, things: Iterable[Thing], go_on: Callable[[Any], str]) -> None:
+        self._things, self._go_on = things, go_on
+        self.last: Thing | None = None
+
+    def __iter__(self) -> Iterator[Thing]:
+        for thing in self._things:
+            self.last = self.last if isinstance(thing, Shortened) else thing
+            yield thing
+
+    def __enter__(self) -> LastSeen[Thing]:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: object, trace: object) -> None:
+        """When interrupted, end the program with the command that goes on."""
+        if kind is not None and issubclass(kind, KeyboardInterrupt):
+            if sys.stderr.isatty():
+                # After the ^C that the terminal has put there.
+                typer.echo(err=True)
+            note(f"stopped; go on with: {self._go_on(self.last)}")
+            raise typer.Exit(Code.INTERRUPTED) from None
+
+
 def show_each(
-    things: Iterable[Thing], show: Callable[[Thing], object], how_to_go_on: Callable[[Any], str], at_once: bool = True
+    things: Iterable[Thing], show: Callable[[Thing], object], go_on: Callable[[Any], str], at_once: bool = True
 ) -> Thing | None:
     """Show one after the other, each `at_once`; the last of them. When interrupted, tell how to go on after it."""
-    last: Thing | None = None
-    try:
-        for thing in things:
-            last = last if isinstance(thing, Shortened) else thing
+    with LastSeen(things, go_on) as seen:
+        for thing in seen:
             show(thing)
             if at_once:
                 sys.stdout.flush()
-    except KeyboardInterrupt:
-        if sys.stderr.isatty():
-            # After the ^C that the terminal has put there.
-            typer.echo(err=True)
-        note(f"stopped{how_to_go_on(last)}")
-        raise typer.Exit(Code.INTERRUPTED) from None
-    return last
+    return seen.last
 
 
 def state_before(log: SessionLog, session_id: str, position: EventId | None) -> SessionState:

@@ -17,6 +17,7 @@ import typer
 
 from ..errors import MissingExtraError
 from .exit_codes import Code, fail
+from .helping import Command
 
 logger = logging.getLogger(__name__)
 
@@ -41,7 +42,7 @@ def add_to(app: typer.Typer) -> None:
     for entry_point in sorted(entry_points(group=GROUP), key=lambda one: one.name):
         if entry_point.name not in taken:
             plugin = _loaded(entry_point)
-            app.command(plugin.name, **plugin.options)(plugin.function)
+            app.command(plugin.name, cls=Command, **plugin.options)(plugin.function)
 
 
 def _loaded(entry_point: EntryPoint) -> Plugin:

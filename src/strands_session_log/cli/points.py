@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from typer.core import TyperCommand
+from .helping import Command
 
 
-class PointCommand(TyperCommand):
+class PointCommand(Command):
     """A command whose arguments may be relative times."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:

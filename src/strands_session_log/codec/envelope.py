@@ -2,23 +2,27 @@
 
 Every entry has the same fields in the same order, which lets Valkey store their names once a node (listpack
 SAMEFIELDS). Every value is text.
+
+A body leaves out what the entry around it says already, or what is nearly always the same. Strands' records repeat in
+every message when it was written, and in every record of an agent whose it is. An event that is read has it all. The
+first of the fields tells: only where it is left out, others may be. What outlives an erasure stands in the clear beside
+the body, and not in it a second time. See docs/format.md.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 import orjson
 
 from ..errors import CorruptEntryError, EncodingError
 from ..errors.quoting import MalformedEntryError, reason_of
 from ..events import Custom, Event, Recorded
-from ..events.event import check_event, restored
-from ..ids import EventId, new_event_id
-from .left_out import complete, shorten
-from .values import from_json, to_json
+from ..events.event import as_read, new_event_id, restored
+from ..ids import EventId
+from .values import WRAPPED, from_json, to_json
 
 FIELDS = (
     *(b"type", b"agent", b"event", b"time", b"v", b"trace"),
@@ -28,6 +32,8 @@ _DECODED_FIELDS = tuple(name.decode() for name in FIELDS)
 _COMMITMENT = re.compile(r"[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]")
 """32 bytes in base64url, as `chain.to_text` writes them."""
 
+Change: TypeAlias = Callable[[dict[str, Any], str, str], None]
+"""Changes the data of an event, JSON values, that has an agent and a time."""
 Upcaster = Callable[[dict[str, Any]], dict[str, Any]]
 UPCASTERS: dict[tuple[str, int], Upcaster] = {}
 """Lifts the data of (type, version) to version + 1; chained until none is left."""
@@ -39,7 +45,7 @@ class Encoded(NamedTuple):
     Attributes:
         header: `type, agent, event, time, v, trace`, UTF-8.
         retained: JSON of what outlives an erasure, see `Event.retains`; empty if nothing does.
-        body: JSON, without what `left_out` leaves out.
+        body: JSON, without what `shorten` leaves out.
         facts: JSON for the feed's envelope, never content.
         message_index: The message index it creates, if it does.
         event: Where it came from.
@@ -60,15 +66,13 @@ def encode(event: Event) -> Encoded:
         EncodingError: When something in it cannot be stored; names the field.
         InvalidIdError: When the agent is not empty and no id.
     """
-    index = check_event(event)
     data, kept = to_json(event.data), event.retains()
-    fields = event.event_id, event.time, event.trace, event.version
-    texts = (event.type, event.agent, *fields[:2], str(event.version), event.trace)
-    # What readers find in the data as JSON values is compared with what the feed tells of it.
-    read = restored(event.type, data, event.agent, *fields) if event.type in Event.known else event
+    read, index = as_read(event, data)
+    texts = (event.type, event.agent, event.event_id, event.time, str(event.version), event.trace)
     try:
         facts = orjson.dumps(read.facts())
-        shorten(event.type, event.agent, event.time, data, kept)
+        if kept or event.type in _SHORTEN:
+            shorten(event.type, event.agent, event.time, data, kept)
         body = orjson.dumps(data)
         retained = orjson.dumps(kept) if kept else b""
     except EncodingError:
@@ -94,6 +98,87 @@ def reissued(encoded: Encoded, agent: str | None = None) -> Encoded:
     fields = event.data, name, id_, event.time, event.trace, event.version
     header = (encoded.header[0], name.encode(), id_.encode(), *encoded.header[3:])
     return encoded._replace(header=header, event=restored(event.type, *fields))
+
+
+def shorten(type_: str, agent: str, time: str, data: dict[str, Any], retained: Mapping[str, Any]) -> None:
+    """Take out of the data of an event, JSON values, what need not be written."""
+    if change := _SHORTEN.get(type_):
+        change(data, agent, time)
+    if retained:
+        for name in _MEMBERS.get(type_, retained):
+            if name in retained and name in data and data[name] == retained[name]:
+                del data[name]
+
+
+def complete(type_: str, agent: str, time: str, retained: Mapping[str, Any], data: Any) -> None:
+    """The reverse of `shorten`, for data that was not erased."""
+    if type(data) is not dict or WRAPPED in data:
+        return
+    if retained:
+        for name in _MEMBERS.get(type_, retained):
+            if name in retained and name not in data:
+                data[name] = retained[name]
+    if change := _COMPLETE.get(type_):
+        change(data, agent, time)
+
+
+def _shorten_message(data: dict[str, Any], agent: str, time: str) -> None:
+    if "message_id" in data and _has_times(data) and data.get("redact_message", ...) is None:
+        del data["redact_message"]
+        _shorten_times(data, time)
+
+
+def _complete_message(data: dict[str, Any], agent: str, time: str) -> None:
+    if "message_id" in data and "redact_message" not in data:
+        data["redact_message"] = None
+        data.setdefault("created_at", time)
+        data.setdefault("updated_at", time)
+
+
+def _shorten_agent(data: dict[str, Any], agent: str, time: str) -> None:
+    is_whole = "conversation_manager_state" in data and "_internal_state" in data and _has_times(data)
+    if is_whole and data.get("agent_id") == agent:
+        del data["agent_id"]
+        # Compared as JSON, in which `0` is not `false`.
+        if _sorted(data["_internal_state"]) == _sorted(_idle()):
+            del data["_internal_state"]
+        _shorten_times(data, time)
+
+
+def _complete_agent(data: dict[str, Any], agent: str, time: str) -> None:
+    if "conversation_manager_state" in data and "agent_id" not in data:
+        data["agent_id"] = agent
+        if "_internal_state" not in data:
+            data["_internal_state"] = _idle()
+        data.setdefault("created_at", time)
+        data.setdefault("updated_at", time)
+
+
+def _has_times(data: dict[str, Any]) -> bool:
+    return "created_at" in data and "updated_at" in data
+
+
+def _shorten_times(data: dict[str, Any], time: str) -> None:
+    for name in ("created_at", "updated_at"):
+        if data[name] == time:
+            del data[name]
+
+
+def _idle() -> dict[str, Any]:
+    """The internal state of an agent that waits for nobody, and whose model keeps no conversation itself."""
+    return {"interrupt_state": {"interrupts": {}, "context": {}, "activated": False}, "model_state": {}}
+
+
+def _sorted(value: Any) -> bytes:
+    return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+
+
+_MESSAGES = ("message.added", "message.updated", "message.redacted")
+_MEMBERS = dict.fromkeys(_MESSAGES, ("message_id",))
+"""What of what is retained is a member of the data: all, but for the role of a message, which stands in the message."""
+_AGENTS = [f"agent.{happened}" for happened in ("created", "updated")]
+_SHORTEN: dict[str, Change] = dict.fromkeys(_MESSAGES, _shorten_message) | dict.fromkeys(_AGENTS, _shorten_agent)
+_COMPLETE: dict[str, Change] = dict.fromkeys(_MESSAGES, _complete_message) | dict.fromkeys(_AGENTS, _complete_agent)
 
 
 class Entry(NamedTuple):

@@ -5,7 +5,7 @@ What `envelope.decode` does, without an object for each event, and without parsi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, TypeAlias
 
@@ -16,8 +16,7 @@ from ..errors.quoting import reason_of
 from ..events import Recorded
 from ..events.event import restored
 from ..ids import EventId
-from .envelope import FIELDS, decode, is_current, retained
-from .left_out import complete
+from .envelope import FIELDS, complete, decode, is_current, retained
 
 Row: TypeAlias = "tuple[EventId, str, str, Any, str, bool]"
 """Id, type, agent, data (None where it was not wanted) and link of an event, and whether it was erased."""
@@ -43,37 +42,39 @@ def id_of(entry_id: bytes) -> EventId:
     return EventId(int(ms), int(revision))
 
 
-def rows(entries: Iterable[RawEntry], wanted: Callable[[str], bool]) -> Iterator[Row]:
-    """Decode raw entries.
+def rows(page: Iterable[RawEntry], wanted: Container[str]) -> list[Row]:
+    """Decode a page of raw entries.
 
     Args:
-        entries: What `XRANGE` answers, undecoded.
-        wanted: Whether the data of events of this type is wanted.
+        page: What `XRANGE` answers, undecoded.
+        wanted: The types of events whose data is wanted.
 
     Raises:
         CorruptEntryError: When one is not an entry this library wrote.
     """
-    loads, kinds = orjson.loads, dict[bytes, tuple[str, bool]]()
-    for entry_id, flat in entries:
+    loads, kinds, found = orjson.loads, dict[bytes, tuple[str, bool]](), list[Row]()
+    for entry_id, flat in page:
         if flat[::2] != _NAMES or not flat[_SALT]:
-            yield _whole(entry_id, fields_of(flat))
+            found.append(_whole(entry_id, fields_of(flat)))
             continue
         try:
             kind = kinds.get(flat[_TYPE])
             if kind is None:
                 name = flat[_TYPE].decode()
-                kind = kinds[flat[_TYPE]] = name, wanted(name)
+                kind = kinds[flat[_TYPE]] = name, name in wanted
             (type_, is_wanted), agent, data = kind, _name(flat[_AGENT]), None
             if is_wanted:
                 if not is_current(type_, flat[_VERSION]):
-                    yield _whole(entry_id, fields_of(flat))
+                    found.append(_whole(entry_id, fields_of(flat)))
                     continue
                 data = loads(flat[_BODY])
                 complete(type_, agent, flat[_TIME].decode(), retained(flat[_RETAINED]), data)
             ms, _, revision = entry_id.partition(b"-")
-            yield _new(EventId, (int(ms), int(revision))), type_, agent, data, flat[_LINK].decode(), False
+            id_ = _new(EventId, (int(ms), int(revision)))
+            found.append((id_, type_, agent, data, flat[_LINK].decode(), False))
         except ValueError as error:
             raise CorruptEntryError(entry_id.decode(), reason_of(error)) from error
+    return found
 
 
 def recorded(entry: RawEntry) -> Recorded:

@@ -14,7 +14,7 @@ import base64
 import dataclasses
 import json
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import date, datetime, time
 from decimal import Decimal
 from typing import Any
@@ -64,12 +64,17 @@ def to_json(value: Any, path: str = "") -> Any:
         EncodingError: When a value cannot be stored; names the path to it.
     """
     try:
-        return _encode(value, 0)
+        return (_ENCODERS.get(type(value)) or _encoder_of_base(value))(value, 0)
     except _Unstorable as culprit:
         where = path + "".join(reversed(culprit.path[-20:]))
         raise EncodingError(where.lstrip("."), culprit.reason) from None
     except RecursionError:
         raise EncodingError(path, "it is nested deeper than this thread's stack has room for") from None
+
+
+def each_to_json(values: Iterable[Any], path: str = "") -> list[Any]:
+    """The same for each of many."""
+    return [to_json(value, path) for value in values]
 
 
 def from_json(value: Any) -> Any:
@@ -80,12 +85,20 @@ def from_json(value: Any) -> Any:
     """
     kind = type(value)
     if kind is list:
-        return [item if type(item) in _SCALARS else from_json(item) for item in value]
+        made = value.copy()
+        for at, item in enumerate(value):
+            if type(item) not in _SCALARS:
+                made[at] = from_json(item)
+        return made
     if kind is not dict:
         return value
     if _BYTES in value or WRAPPED in value:
         return _restored(value)
-    return {key: item if type(item) in _SCALARS else from_json(item) for key, item in value.items()}
+    found = value.copy()
+    for key, item in value.items():
+        if type(item) not in _SCALARS:
+            found[key] = from_json(item)
+    return found
 
 
 def _restored(value: dict[str, Any]) -> Any:
@@ -94,10 +107,6 @@ def _restored(value: dict[str, Any]) -> Any:
     if isinstance(value.get(WRAPPED), str) and value[WRAPPED] in _DECODERS:
         return _DECODERS[value[WRAPPED]](value.get("data"))
     return {key: from_json(item) for key, item in value.items()}
-
-
-def _encode(value: Any, depth: int) -> Any:
-    return (_ENCODERS.get(type(value)) or _encoder_of_base(value))(value, depth)
 
 
 def _encoder_of_base(value: Any) -> Callable[[Any, int], Any]:
@@ -153,14 +162,15 @@ def _encode_dict(value: Mapping[Any, Any], depth: int) -> Any:
     return _wrap("dict", result) if _BYTES in result or WRAPPED in result else result
 
 
-def _encode_list(value: Any, depth: int, encode: Callable[[Any, int], Any] = _encode) -> list[Any]:
+def _encode_list(value: Any, depth: int, encode: Callable[[Any, int], Any] | None = None) -> list[Any]:
     if depth >= MAX_DEPTH:
         raise _Unstorable(_TOO_DEEP)
     result = []
     try:
         for index, item in enumerate(value):
             try:
-                result.append(encode(item, depth + 1))
+                encode_one = encode or _ENCODERS.get(type(item)) or _encoder_of_base(item)
+                result.append(encode_one(item, depth + 1))
             except _Unstorable as culprit:
                 culprit.path.append(f"[{index}]")
                 raise
@@ -180,7 +190,7 @@ def _encode_set(value: set[Any] | frozenset[Any], depth: int) -> Any:
 
 
 def _encode_member(value: Any, depth: int) -> Any:
-    encoded = _encode(value, depth)
+    encoded = (_ENCODERS.get(type(value)) or _encoder_of_base(value))(value, depth)
     try:
         hash(_member(encoded))
     except TypeError:

@@ -1,4 +1,4 @@
-"""What may be said of an error where content must not stand: its type and where it came from, never its text.
+"""What may be said of an error: where content must not stand, its type and where it came from, never its text.
 
 The text of an exception may quote what was being handled, and so may those of its causes.
 """
@@ -28,6 +28,8 @@ _INSTALLED = tuple(
     if name in ("stdlib", "platstdlib", "purelib", "platlib")
 )
 _LONGEST = 200
+LONGEST_TEXT = 1000
+"""Characters of an error's text that are kept, where it is."""
 _NAME = re.compile(r"[\w.<>]{1,200}")
 
 
@@ -60,6 +62,14 @@ def type_and_place(error: BaseException) -> str:
     own = [one for one in theirs if not one[0].f_code.co_filename.startswith(_INSTALLED)]
     nearest = own or [one for one in theirs if _package(one[0]) == _package(theirs[0][0])]
     return f"{type_of(error)} at {_place(*nearest[-1])}" if nearest else type_of(error)
+
+
+def text_of(value: object) -> str:
+    """The text of an error, or of anything else; it may quote content, so it is kept only where an erasure finds it."""
+    try:
+        return str(value)[:LONGEST_TEXT].encode("utf-8", "replace").decode()
+    except Exception as error:
+        return f"(its text cannot be had: {type(error).__name__})"
 
 
 def described(error: BaseException) -> str:

@@ -4,6 +4,10 @@ The chain makes every call specific to the position it follows. When the session
 where it stands now, and the batch is chained again (unfenced) or refused (fenced). When no reply came, the identical
 call is repeated; the script recognises it, if it has landed, by its last link. A batch that had to be chained again
 after that may be there by any of its calls: all of them are asked for before it is chained once more.
+
+Appending once, whoever tries and however often, knows events by the ids that their writers gave them: it is for those
+who bring ids of their own, an outbox for example. A hash beside the session has its newest event ids. These appends
+alone keep it, so that others do not pay for it; it catches up by reading what others wrote. See docs/adr/0022.
 """
 
 from __future__ import annotations
@@ -11,13 +15,17 @@ from __future__ import annotations
 import random
 import time
 from collections import OrderedDict
-from collections.abc import Sequence
-from itertools import count
+from collections.abc import Callable, Iterator, Sequence
+from itertools import chain, count, islice
 from typing import NamedTuple
 
-from ..codec import Encoded, encode
+from ..codec import Encoded, RawEntry, encode, fields_of, parse
 from ..errors import (
     ContentionError,
+    EncodingError,
+    EventOrderError,
+    InvalidPointError,
+    LogForkedError,
     ServerUnavailableError,
     SessionDeletedError,
     SessionLogError,
@@ -28,16 +36,21 @@ from ..ids import START, EventId
 from ..instrumentation import Rechained
 from ..instrumentation.hooks import hooks
 from ..scripts import session
-from ..scripts.session import AppendReply, Conflict, Landed, Moved
+from ..scripts.session import AppendReply, Behind, Conflict, Landed, Moved, PartlyThere
 from ..server import Store, may_have_written
-from .chained_batch import ChainedBatch, Position, chain_batch, check_batch
+from .chained_batch import MOST_EVENTS, ChainedBatch, Position, chain_batch
 from .expected import Expected, conflict
 from .namespace import Layout
+from .reader import EventReader
 
 _MIN_ATTEMPTS = 100
 _ATTEMPTS_IN_A_ROW = 5
 _MAX_PAUSE = 0.02
 _MOST_POSITIONS = 4096
+KEPT = MOST_EVENTS
+"""How many of a session's newest events are known by their event ids, at least: a whole batch."""
+
+_ADDED_AT_ONCE = 500
 
 
 class Call(NamedTuple):
@@ -67,30 +80,30 @@ class Unsettled(NamedTuple):
 
 
 class Appender:
-    """Appends to the sessions of one namespace; one for any number of threads."""
+    """Appends to the sessions of one namespace; one for any number of threads.
+
+    Attributes:
+        positions: Where the sessions that were appended to last are thought to stand.
+    """
 
     def __init__(self, store: Store, layout: Layout) -> None:
         """See `EventLog`."""
         self._store, self._layout = store, layout
-        # Of those appended to last; operations of a dict are atomic, so threads may share it.
-        self._positions: OrderedDict[str, Position] = OrderedDict()
+        # Operations of a dict are atomic, so threads may share it.
+        self.positions: OrderedDict[str, Position] = OrderedDict()
         # As long as nobody appends them again, they stay: a few hundred bytes each, without the content.
         self._unsettled: dict[tuple[str, str], list[Unsettled]] = {}
 
     def remember(self, session_id: str, position: Position) -> None:
         """Note where a session stands, which saves the next append a round trip."""
-        self._positions[session_id] = position
-        self._positions.move_to_end(session_id)
-        while len(self._positions) > _MOST_POSITIONS:
-            self._positions.popitem(last=False)
-
-    def position(self, session_id: str) -> Position:
-        """Where a session is thought to stand."""
-        return self._positions.get(session_id) or Position()
+        self.positions[session_id] = position
+        self.positions.move_to_end(session_id)
+        while len(self.positions) > _MOST_POSITIONS:
+            self.positions.popitem(last=False)
 
     def forget(self, session_id: str) -> None:
         """Drop what is known of a session."""
-        self._positions.pop(session_id, None)
+        self.positions.pop(session_id, None)
 
     def append(self, session_id: str, events: Sequence[Event | Encoded], expected: Expected) -> list[EventId]:
         """See `EventLog.append`."""
@@ -108,6 +121,7 @@ class Appender:
                 raise ContentionError(session_id, attempt)
             if attempt % _ATTEMPTS_IN_A_ROW == 0:
                 # What was just learned goes stale in a pause; the next attempt learns it anew, those after it use it.
+                # A pause that doubles, as everywhere else, let fewer appends of eight writers through (measured).
                 time.sleep(random.uniform(0, min(_MAX_PAUSE, 0.0005 * attempt)))
         raise AssertionError("unreachable")
 
@@ -115,18 +129,24 @@ class Appender:
         """Events that can be appended, encoded."""
         if not events:
             raise ValueError("there is no event to append")
-        self._layout.check()
-        batch = [event if isinstance(event, Encoded) else encode(event) for event in events]
-        check_batch(batch)
-        return batch
+        if self._layout.laid_out_anew is not None:
+            self._layout.refuse()
+        return [event if isinstance(event, Encoded) else encode(event) for event in events]
 
     def answer(
         self, session_id: str, batch: Sequence[Encoded], expected: Expected, reply: AppendReply
     ) -> list[EventId] | None:
         """What the reply means for the writer; None where the session has moved, which is noted."""
         match reply:
-            case Landed():
-                return self._landed(session_id, batch, reply)
+            case Landed(ids, link, begins_feed):
+                self.remember(session_id, Position(ids[-1], link))
+                if self._unsettled:
+                    self.settled(session_id, batch)
+                if begins_feed:
+                    # It needs a connection, and this one has nothing to do meanwhile.
+                    self._store.release()
+                    self._layout.confirm(self._store.keyspace.partition(session_id))
+                return ids
             case Conflict(what, agent, actual):
                 raise conflict(session_id, expected, what, agent, actual)
             case Moved():
@@ -142,8 +162,8 @@ class Appender:
         Where that was refused, but an earlier call of this batch may have landed, the answer is what came of that one:
         it may be the very reason for the refusal.
         """
-        sealed = chain_batch(session_id, batch, expected, self.position(session_id))
-        reply = self.settle(session_id, sealed)
+        base = self.positions.get(session_id) or Position()
+        reply = self.settle(session_id, chain_batch(session_id, batch, expected, base))
         if self._unsettled and isinstance(reply, (Moved, Conflict)):
             outcome = self._outcome(session_id, self._unsettled_of(session_id, batch))
             is_less = outcome is None or (isinstance(outcome, Moved) and isinstance(reply, Conflict))
@@ -168,16 +188,6 @@ class Appender:
         if isinstance(found, Moved):
             self.remember(session_id, Position(*found))
         return found
-
-    def _landed(self, session_id: str, batch: Sequence[Encoded], landed: Landed) -> list[EventId]:
-        self.remember(session_id, Position(landed.ids[-1], landed.link))
-        if self._unsettled:
-            self.settled(session_id, batch)
-        if landed.begins_feed:
-            # It needs a connection, and this one has nothing to do meanwhile.
-            self._store.release()
-            self._layout.confirm(self._store.keyspace.partition(session_id))
-        return landed.ids
 
     def settled(self, session_id: str, batch: Sequence[Encoded]) -> None:
         """Forget that the outcome of a batch was unknown; not that of another one that begins like it."""
@@ -228,6 +238,127 @@ class Appender:
         if found is None:
             noted.append(found := Unsettled(event_ids, []))
         found.calls.append(Call(str(sealed.base.id), len(batch), sealed.link))
+
+
+class _Indexed(NamedTuple):
+    """What the index is told of an entry."""
+
+    event_id: str
+    id: str
+    link: str
+
+    @classmethod
+    def of(cls, raw: RawEntry) -> _Indexed:
+        entry = parse(raw[0], fields_of(raw[1]))
+        return cls(entry.header[2], str(entry.id), entry.link)
+
+
+class OnceAppender:
+    """Appends what is not there yet; one for any number of threads.
+
+    Args:
+        store: See `EventLog`.
+        appender: Sends what is to be appended.
+        reader: Reads what others appended.
+        head: Where a session stands.
+        locate: Finds the id of a revision.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        appender: Appender,
+        reader: EventReader,
+        head: Callable[[str], Position | None],
+        locate: Callable[[str, int], EventId | None],
+    ) -> None:
+        self._store, self._appender, self._reader = store, appender, reader
+        self._head, self._locate = head, locate
+
+    def append(self, session_id: str, events: Sequence[Event | Encoded], expected: Expected) -> list[EventId]:
+        """Append the events of a batch that the session does not have, if that keeps their order.
+
+        Raises:
+            EventOrderError: When it has one, but not one that comes before it in the batch.
+        """
+        batch = self._appender.checked(events)
+        _check_can_be_known(batch)
+        appender, found = self._appender, list[EventId]()
+        give_up = time.monotonic() + self._store.retry_for
+        for attempt in count(1):
+            rest = batch[len(found) :]
+            sealed = chain_batch(session_id, rest, expected, appender.positions.get(session_id) or Position())
+            reply = appender.settle(session_id, sealed, KEPT)
+            match reply:
+                case PartlyThere(ids):
+                    found += _prefix(session_id, rest, ids)
+                case Behind(upto, link):
+                    self._catch_up(session_id, upto, link)
+                case _:
+                    found += appender.answer(session_id, rest, expected, reply) or ()
+            if len(found) == len(batch):
+                appender.settled_to_the_end(session_id, batch)
+                return found
+            if attempt >= _MIN_ATTEMPTS and time.monotonic() > give_up:
+                raise ContentionError(session_id, attempt)
+        raise AssertionError("unreachable")
+
+    def _catch_up(self, session_id: str, upto: str, link: str) -> None:
+        """Add what others have appended to the index; begin it anew where it is of another history or far behind."""
+        try:
+            entries = self._since(session_id, upto, link)
+            if entries is None:
+                entries, upto, link = self._newest(session_id), "", ""
+            while page := list(islice(entries, _ADDED_AT_ONCE)):
+                if not self._add(session_id, upto, link, page):
+                    return
+                _, upto, link = page[-1]
+                self._appender.remember(session_id, Position(EventId.parse(upto), link))
+        except LogForkedError:
+            # Deleted or replaced while it was read: the next attempt sees what there is.
+            return
+
+    def _since(self, session_id: str, upto: str, link: str) -> Iterator[_Indexed] | None:
+        """What follows the event the index ends with; None where that does not stand there, or too much follows."""
+        try:
+            at, head = EventId.parse(upto), self._head(session_id)
+        except InvalidPointError:
+            return None
+        if head is None or not 0 <= head.id.revision - at.revision <= KEPT:
+            return None
+        entries = self._entries(session_id, upto)
+        first = next(entries, None)
+        return entries if first and first[1:] == (upto, link) else None
+
+    def _newest(self, session_id: str) -> Iterator[_Indexed]:
+        head = self._head(session_id)
+        start = head and self._locate(session_id, max(1, head.id.revision - KEPT + 1))
+        return self._entries(session_id, str(start)) if start else iter(())
+
+    def _entries(self, session_id: str, start: str) -> Iterator[_Indexed]:
+        return map(_Indexed.of, chain.from_iterable(self._reader.pages(session_id, start, "+")))
+
+    def _add(self, session_id: str, upto: str, link: str, page: Sequence[_Indexed]) -> bool:
+        ids = {one.event_id: one.id for one in page}
+        return session.add_ids(self._store, session_id, (upto, link), page[-1][1:], KEPT, ids)
+
+
+def _check_can_be_known(batch: Sequence[Encoded]) -> None:
+    seen = set[str]()
+    for encoded in batch:
+        event_id = encoded.event.event_id
+        if event_id in seen:
+            raise EncodingError("event_id", f"{event_id!r} stands twice in a batch that is to be appended once")
+        seen.add(event_id)
+
+
+def _prefix(session_id: str, batch: Sequence[Encoded], ids: Sequence[str]) -> list[EventId]:
+    """Where the first events of a batch stand already, if none of the others does."""
+    stand = [EventId.parse(id_) if id_ else None for id_ in ids]
+    prefix = [id_ for id_ in stand if id_]
+    if stand[: len(prefix)] != sorted(prefix):
+        raise EventOrderError(session_id, [(one.event.event_id, id_) for one, id_ in zip(batch, stand, strict=True)])
+    return prefix
 
 
 def _name(session_id: str, batch: Sequence[Encoded]) -> tuple[str, str]:

@@ -18,7 +18,7 @@ from ..codec import FIELDS, Encoded, Entry, RawEntry
 from ..errors import EncodingError
 from ..events import Fact
 from ..ids import START, EventId
-from ..state.summary import SummaryChange, change_of, delta, matters
+from ..state.summary import LOOKS_AT, SummaryChange, change_of, delta
 from .expected import Expected
 
 MOST_EVENTS = 1_000
@@ -102,11 +102,16 @@ class ChainedBatch(NamedTuple):
 
 
 def chain_batch(session_id: str, batch: Sequence[Encoded], expected: Expected, base: Position) -> ChainedBatch:
-    """Chain a batch onto a position."""
-    first = base.id.revision + 1
-    texts = (str(first), base.link, str(base.id), session_id, *expected.arguments())
-    arguments = [*map(str.encode, texts), _delta(batch, first)]
-    base_id = arguments[2]
+    """Chain a batch onto a position.
+
+    Raises:
+        EncodingError: When there is too much in it, see `check_batch`.
+    """
+    check_batch(batch)
+    first, base_id = base.id.revision + 1, b"%d-%d" % base.id
+    texts = (base.link, session_id, *expected.arguments)
+    link_text, *rest = map(str.encode, texts)
+    arguments = [b"%d" % first, link_text, base_id, *rest, _delta(batch, first)]
     link = chain.from_text(base.link) if base.id.revision else chain.genesis(session_id)
     for revision, encoded in enumerate(batch, first):
         salt = chain.new_salt()
@@ -121,7 +126,7 @@ def chain_batch(session_id: str, batch: Sequence[Encoded], expected: Expected, b
 
 def _delta(batch: Sequence[Encoded], first: int) -> bytes:
     """What events, the first of which has this revision, change of the session's summary."""
-    return delta([(revision, _change(one)) for revision, one in enumerate(batch, first) if matters(one.event.type)])
+    return delta([(revision, _change(one)) for revision, one in enumerate(batch, first) if one.event.type in LOOKS_AT])
 
 
 def _change(encoded: Encoded) -> SummaryChange:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 from ..errors import (
     CorruptKeyError,
@@ -151,9 +151,14 @@ def diagnosed(store: Store, *session_ids: str) -> Iterator[None]:
     try:
         yield
     except (ServerRefusedError, ValueError) as error:
-        if may_be_junk(error):
-            raise_if_corrupt(error, store, *session_ids)
-        raise
+        raise_diagnosed(error, store, *session_ids)
+
+
+def raise_diagnosed(error: Exception, store: Store, *session_ids: str) -> NoReturn:
+    """Raise what is wrong with the keys of these sessions, if a call may have failed so over them; else the error."""
+    if may_be_junk(error):
+        raise_if_corrupt(error, store, *session_ids)
+    raise error
 
 
 def may_be_junk(error: Exception) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import TypeAlias
+from typing import ClassVar, TypeAlias
 
 from ..errors import ConcurrentWriteError, SessionLostError
 from ..ids import START, EventId
@@ -13,18 +13,16 @@ from ..ids import START, EventId
 class AnyPosition:
     """Nothing is expected: the unfenced lane, where an append always lands."""
 
-    def arguments(self) -> tuple[str, str, str, str]:
-        """As the append script takes it."""
-        return ("any", "", "", "")
+    arguments: ClassVar[tuple[str, str, str, str]] = ("any", "", "", "")
+    """As the append script takes it."""
 
 
 @dataclass(frozen=True, slots=True)
 class NoSession:
     """The session must not exist yet."""
 
-    def arguments(self) -> tuple[str, str, str, str]:
-        """As the append script takes it."""
-        return ("absent", "", "", "")
+    arguments: ClassVar[tuple[str, str, str, str]] = ("absent", "", "", "")
+    """As the append script takes it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +35,7 @@ class SessionAt:
 
     revision: int
 
+    @property
     def arguments(self) -> tuple[str, str, str, str]:
         """As the append script takes it."""
         return ("revision", "", str(self.revision), "")
@@ -57,6 +56,7 @@ class AgentAt:
     revision: EventId | int | None = None
     next_message: int | None = None
 
+    @property
     def arguments(self) -> tuple[str, str, str, str]:
         """As the append script takes it."""
         return ("agent", self.agent, _number(self.revision), _number(self.next_message))
@@ -74,6 +74,7 @@ class MultiAgentAt:
     id: str
     moved: EventId
 
+    @property
     def arguments(self) -> tuple[str, str, str, str]:
         """As the append script takes it."""
         return ("multi_agent", self.id, str(self.moved), "")
@@ -89,6 +90,7 @@ class InLife:
 
     life: str
 
+    @property
     def arguments(self) -> tuple[str, str, str, str]:
         """As the append script takes it."""
         return ("life", "", self.life, "")

@@ -70,7 +70,8 @@ class Forker:
         Returns:
             Where the new session stands, and the id of its `SessionForked` event.
         """
-        self._layout.check()
+        if self._layout.laid_out_anew is not None:
+            self._layout.refuse()
         if into == session_id or self._exists(into):
             raise SessionExistsError(into)
         for _ in range(_MAX_RESTARTS):
@@ -134,7 +135,7 @@ class Forker:
     def _erased_later(self, attempt: _Attempt, unexplained: set[EventId]) -> Iterator[PayloadErased]:
         """Tell why content is missing where the parent does so only after the point."""
         pages = self._pages(attempt.parent, start_after(attempt.at), "+") if unexplained else ()
-        for _, type_, _, data, _, _ in rows(chain.from_iterable(pages), lambda type_: type_ == PayloadErased.TYPE):
+        for _, type_, _, data, _, _ in chain.from_iterable(rows(page, (PayloadErased.TYPE,)) for page in pages):
             is_erasure = type_ == PayloadErased.TYPE and type(data) is dict
             named = sorted(unexplained.intersection(PayloadErased(data).erased)) if is_erasure else []
             if named:

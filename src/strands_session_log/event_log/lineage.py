@@ -10,9 +10,10 @@ from ..codec import RawEntry, rows
 from ..events import Event, MessageAdded, PayloadErased
 from ..ids import START, EventId, Ranges, check_id, to_ranges
 from ..keys import SessionKeys
-from ..state.summary import Summary, matters
+from ..state.summary import LOOKS_AT, Summary
 from .chained_batch import Position
 
+_LOOKS_AT = LOOKS_AT | {MessageAdded.TYPE, PayloadErased.TYPE}
 _LINE = re.compile(r"([0-9]+-[0-9]+) ([0-9a-f]+) (fork|further) (.+)")
 
 
@@ -87,7 +88,7 @@ class CopySummary:
         Raises:
             CorruptEntryError: When an entry cannot be read.
         """
-        for id_, type_, agent, data, link, is_erased in rows(entries, _matters):
+        for id_, type_, agent, data, link, is_erased in rows(entries, _LOOKS_AT):
             self._created = id_ if self._created == START else self._created
             data = data if type(data) is dict else {}
             self.count, self.position = self.count + 1, Position(id_, link)
@@ -114,7 +115,3 @@ class CopySummary:
         fields |= self._summary.fields()
         ours = str(Ranges.parse(erased).up_to(id_.revision))
         return fields | ({"erased": ours} if ours else {})
-
-
-def _matters(type_: str) -> bool:
-    return type_ in (MessageAdded.TYPE, PayloadErased.TYPE) or matters(type_)

@@ -8,18 +8,19 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 from itertools import islice
 from typing import Any, NamedTuple, TypeAlias
 
 import orjson
 
 from ..codec import decode
-from ..errors import CorruptEntryError, CorruptKeyError, ServerRefusedError
+from ..errors import CorruptEntryError, CorruptKeyError, InvalidPointError, ServerRefusedError
 from ..events import AgentActivity, Recorded, SessionAnnotated, SessionInfo
 from ..events.listing import ActivityStatus
-from ..ids import EventId
+from ..ids import MAX_MS, EventId, Revision, milliseconds, parse_point
 from ..server import Store, pairs
 from ..state.summary import ANNOTATED, ANSWER, FAILED, RUNNING, TOOL, OpenLine, Summary
 from .diagnosis import parsed, whole
@@ -92,18 +93,72 @@ class Listing:
 
     Args:
         store: See `EventLog`.
-        directory: Where they are listed.
+        clock: The clock of the server that holds a key, in milliseconds.
     """
 
-    def __init__(self, store: Store, directory: Directory) -> None:
-        self._store, self._keyspace, self._directory = store, store.keyspace, directory
+    def __init__(self, store: Store, clock: Callable[[str], int]) -> None:
+        self._store, self._keyspace, self._directory, self._clock = store, store.keyspace, Directory(store), clock
 
-    def sessions(self, limit: int, wanted: Wanted, within: DirectoryRange) -> Iterator[SessionInfo]:
-        """See `EventLog.sessions`; three round trips, where most of what is listed is wanted."""
-        if limit > 0:
-            size = limit if wanted.is_any else max(limit, _SCANNED)
-            found = (info for page in self._directory.pages(size, within) for info in self._page(page, wanted))
-            yield from islice(found, limit)
+    def sessions(
+        self,
+        limit: int,
+        wanted: Wanted,
+        *,
+        before: SessionInfo | datetime | str | None = None,
+        since: datetime | str | None = None,
+        until: datetime | str | None = None,
+        ascending: bool = False,
+    ) -> list[SessionInfo]:
+        """See `SessionLog.sessions`: two round trips a page, one more where labels or messages are read.
+
+        Args:
+            limit: How many at most.
+            wanted: Which of them.
+            before: Go on after this line of an earlier answer, or with what was active before this time.
+            since: Those that were last active then or later.
+            until: Those that were last active then or before.
+            ascending: The oldest first.
+
+        Raises:
+            CorruptKeyError: When the directory of a partition is no sorted set.
+            InvalidPointError: When a text is no time.
+        """
+        first = 0 if since is None else self._ms(since)
+        last = MAX_MS if until is None else self._ms(until)
+        place = None
+        if isinstance(before, SessionInfo):
+            place = DirectoryLine(milliseconds(before.last_event_at), before.session_id.encode())
+        elif before is not None:
+            last = min(last, self._ms(before) - 1)
+        return self._found(limit, wanted, DirectoryRange(first, last, place, ascending))
+
+    def session_ids(self) -> Iterator[str]:
+        """See `SessionLog.session_ids`.
+
+        Raises:
+            CorruptKeyError: When the directory of a partition is no sorted set.
+        """
+        return self._directory.session_ids()
+
+    def count(self, since: datetime | str) -> int:
+        """See `SessionLog.count_sessions`; one round trip, one more where the time is relative."""
+        return self._directory.count(self._ms(since))
+
+    def _ms(self, time: datetime | str) -> int:
+        """What is relative is so to the server's clock, from which events have their time."""
+        if isinstance(time, datetime):
+            return milliseconds(time)
+        found = parse_point(time, now_ms=self._clock(self._keyspace.sessions(0)))
+        if isinstance(found, Revision):
+            raise InvalidPointError(time)
+        return found.ms
+
+    def _found(self, limit: int, wanted: Wanted, within: DirectoryRange) -> list[SessionInfo]:
+        if limit <= 0:
+            return []
+        size = limit if wanted.is_any else max(limit, _SCANNED)
+        found = (info for page in self._directory.pages(size, within) for info in self._page(page, wanted))
+        return list(islice(found, limit))
 
     def _page(self, page: Sequence[DirectoryLine], wanted: Wanted) -> Iterator[SessionInfo]:
         listed = [(line, session_id) for line in page if (session_id := line.session_id) is not None]

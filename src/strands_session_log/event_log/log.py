@@ -3,44 +3,46 @@
 from __future__ import annotations
 
 import logging
+import random
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from datetime import datetime
 from functools import partial
 from itertools import chain
 from typing import Any
 
 from ..codec import Encoded, RawEntry, fields_of, recorded
-from ..errors import ForbiddenError, InvalidPointError, LogForkedError
+from ..concurrency import Background
+from ..errors import ForbiddenError, LogForkedError, RevisionNotFoundError, SessionLogError
 from ..errors.quoting import frames_of
-from ..events import Event, Recorded, SessionInfo
+from ..events import Event, Recorded
 from ..feed import FeedRetention
 from ..feed.trimming import Trimmed, trim
-from ..ids import MAX_MS, START, EventId, Revision, milliseconds, parse_point
+from ..ids import START, EventId, Instant, Point, Revision, parse_point
 from ..instrumentation.hooks import hooks
 from ..scripts import session
 from ..scripts.session import Life
 from ..server import ANSWERED_WITHIN, Store
 from ..snapshot.store import SnapshotStore
-from .appender import Appender
+from .appender import Appender, OnceAppender
 from .chained_batch import Position
 from .deleter import Deleter, Tombstone
-from .diagnosis import CURES, diagnosed, may_be_junk, naming, parsed, position_of, raise_if_corrupt
-from .directory import Directory, DirectoryLine, DirectoryRange
+from .diagnosis import CURES, diagnosed, naming, parsed, position_of, raise_diagnosed
 from .eraser import Eraser, Progress
 from .erasure_scope import Find, nothing_more
 from .expected import ANY, Expected
 from .forker import Forker
 from .instrumented import instrumented_append
-from .listing import Listing, Wanted
+from .listing import Listing
 from .namespace import Layout
-from .once import OnceAppender
 from .reader import EventReader, end_at, start_after
 from .recounting import recount
 
 logger = logging.getLogger(__name__)
 
 DEFAULT_RETENTION = FeedRetention()
+_TRIM_EVERY = 1000
+"""The feed stays within its cap though it has no subscriber: about every so many appends it is trimmed, in any process:
+also one that lives too short to count so far does its part."""
 
 
 class EventLog:
@@ -55,6 +57,8 @@ class EventLog:
         keyspace: How the namespace is laid out.
         retention: The same.
         snapshots: Where snapshots are kept.
+        listing: Lists the sessions.
+        remember: Notes where a session was seen to stand, which saves the next append a round trip.
         on_append: Those who are told the session and its new revision after each append; they must be quick.
     """
 
@@ -62,15 +66,16 @@ class EventLog:
         self.store, self.keyspace, self.retention = store, store.keyspace, retention
         layout = Layout(store)
         self._appender = Appender(store, layout)
+        self.remember = self._appender.remember
         self._eraser = Eraser(store, layout)
         self._reader = EventReader(store)
         self._forker = Forker(store, layout, self._reader.pages)
         self._deleter = Deleter(store)
         self._once = OnceAppender(store, self._appender, self._reader, self.head, self.locate)
-        self._directory = Directory(store)
-        self._listing = Listing(store, self._directory)
+        self.listing = Listing(store, self.clock)
         self.snapshots = SnapshotStore(store)
         self.on_append: list[Callable[[str, int], object]] = []
+        self._trimming = Background("trimming")
 
     def append(
         self, session_id: str, events: Sequence[Event | Encoded], expected: Expected = ANY, *, once: bool = False
@@ -98,9 +103,7 @@ class EventLog:
         try:
             ids = (instrumented_append(append) if hooks.active else append)(session_id, events, expected)
         except Exception as error:
-            if may_be_junk(error):
-                raise_if_corrupt(error, self.store, session_id)
-            raise
+            raise_diagnosed(error, self.store, session_id)
         self._tell_appended(session_id, ids[-1].revision)
         return ids
 
@@ -113,9 +116,19 @@ class EventLog:
                 logger.warning(
                     "session_id=<%s>, error=<%s> | a listener to appends failed", session_id, frames_of(error)
                 )
+        if random.random() * _TRIM_EVERY < 1:
+            partition = self.keyspace.partition(session_id)
+            self._trimming.submit(str(partition), lambda: self._trim(partition))
+
+    def _trim(self, partition: int) -> None:
+        try:
+            self.trim_feed(partition)
+        except SessionLogError as error:
+            logger.warning("partition=<%d>, error=<%s> | the feed was not trimmed", partition, error)
 
     def close(self) -> None:
-        """Give back the connection that appends hold; the log stays usable."""
+        """Give back the connection that appends hold, and trim no more in passing; the log stays usable."""
+        self._trimming.close()
         self.store.release()
 
     def read(self, session_id: str, after: EventId = START, until: EventId | None = None) -> Iterator[Recorded]:
@@ -157,8 +170,7 @@ class EventLog:
             LogForkedError: When it is not there any more.
             CorruptKeyError: When the key is no stream.
         """
-        with diagnosed(self.store, session_id):
-            yield from self._reader.pages(session_id, start, end)
+        return self._reader.pages(session_id, start, end)
 
     def locate(self, session_id: str, revision: int) -> EventId | None:
         """The id of a revision, found on the server in one round trip; None when there is no such revision."""
@@ -167,6 +179,27 @@ class EventLog:
         key = self.keyspace.session(session_id).events
         with diagnosed(self.store, session_id):
             return session.locate(self.store, key, revision)
+
+    def resolve(self, session_id: str, point: Point) -> EventId:
+        """Find the event id a point stands for; revision 0 in it means a time between events.
+
+        A relative time is relative to the server's clock, from which events have their time.
+
+        Raises:
+            InvalidPointError: When it is no point in time.
+            RevisionNotFoundError: When the session does not have that revision.
+        """
+        is_relative = isinstance(point, str) and point.strip().startswith("-")
+        match parse_point(point, now_ms=self.now_ms(session_id) if is_relative else None):
+            case EventId() as event_id:
+                return event_id
+            case Instant(ms):
+                return EventId(ms, 0)
+            case Revision(number):
+                found = self.locate(session_id, number)
+                if found is None:
+                    raise RevisionNotFoundError(session_id, number)
+                return found
 
     def head(self, session_id: str) -> Position | None:
         """Where a session stands; None when there is none.
@@ -207,10 +240,6 @@ class EventLog:
         except ForbiddenError:
             return round(time.time() * 1000)
         return int(seconds) * 1000 + int(microseconds) // 1000
-
-    def remember(self, session_id: str, position: Position) -> None:
-        """Note where a session was seen to stand, which saves the next append a round trip."""
-        self._appender.remember(session_id, position)
 
     def erase(
         self,
@@ -327,62 +356,6 @@ class EventLog:
         store = self.store if is_patient else self.store.with_retry_for(0, within=ANSWERED_WITHIN)
         with naming(store, {self.keyspace.feed(partition): ("stream", CURES["feed"])}):
             return store.retrying(lambda: trim(store, partition, self.retention, exactly=exactly))
-
-    def sessions(
-        self,
-        limit: int,
-        wanted: Wanted = Wanted(),  # noqa: B008
-        *,
-        before: SessionInfo | datetime | str | None = None,
-        since: datetime | str | None = None,
-        until: datetime | str | None = None,
-        ascending: bool = False,
-    ) -> list[SessionInfo]:
-        """The directory, newest first, a page of it in two round trips, or three where labels or messages are read.
-
-        Args:
-            limit: How many at most.
-            wanted: Which of them.
-            before: Go on after this line of an earlier answer, or with what was active before this time.
-            since: Those that were last active then or later.
-            until: Those that were last active then or before.
-            ascending: The oldest first.
-
-        Raises:
-            CorruptKeyError: When the directory of a partition is no sorted set.
-            InvalidPointError: When a text is no time.
-        """
-        first = 0 if since is None else self._ms(since)
-        last = MAX_MS if until is None else self._ms(until)
-        place = None
-        if isinstance(before, SessionInfo):
-            place = DirectoryLine(milliseconds(before.last_event_at), before.session_id.encode())
-        elif before is not None:
-            last = min(last, self._ms(before) - 1)
-        return list(self._listing.sessions(limit, wanted, DirectoryRange(first, last, place, ascending)))
-
-    def session_ids(self) -> Iterator[str]:
-        """The ids of all sessions that are listed, newest first, page by page: also of those whose head is damaged.
-
-        One that is written to meanwhile may come twice, but none is left out.
-
-        Raises:
-            CorruptKeyError: When the directory of a partition is no sorted set.
-        """
-        return self._directory.session_ids()
-
-    def count_sessions(self, since: datetime | str) -> int:
-        """How many sessions had an event at or after a time; one round trip, one more where the time is relative."""
-        return self._directory.count(self._ms(since))
-
-    def _ms(self, time: datetime | str) -> int:
-        """What is relative is so to the server's clock, from which events have their time."""
-        if isinstance(time, datetime):
-            return milliseconds(time)
-        found = parse_point(time, now_ms=self.clock(self.keyspace.sessions(0)))
-        if isinstance(found, Revision):
-            raise InvalidPointError(time)
-        return found.ms
 
 
 def _record(reason: str, by: str) -> dict[str, str]:

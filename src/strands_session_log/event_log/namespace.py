@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, NoReturn
 from weakref import WeakKeyDictionary
 
 from ..errors import (
@@ -90,21 +90,23 @@ class Layout:
 
     Args:
         store: See `EventLog`.
+
+    Attributes:
+        laid_out_anew: How many partitions it was found to have since, another number than it had; None as a rule.
     """
 
     def __init__(self, store: Store) -> None:
         self._store, self._keyspace = store, store.keyspace
-        self._found: int | None = None
+        self.laid_out_anew: int | None = None
 
-    def check(self) -> None:
+    def refuse(self) -> NoReturn:
         """Let nobody append to partitions that nobody else would look for.
 
         Raises:
-            NamespaceMismatchError: When the namespace was found to be laid out in another way.
+            NamespaceMismatchError: In any case.
         """
-        if self._found is not None:
-            namespace, partitions = self._keyspace
-            raise NamespaceMismatchError(namespace, "partitions", partitions, self._found)
+        namespace, partitions = self._keyspace
+        raise NamespaceMismatchError(namespace, "partitions", partitions, self.laid_out_anew)
 
     def confirm(self, partition: int) -> None:
         """Write the layout again where it is lost, after a partition's feed began anew.
@@ -121,7 +123,7 @@ class Layout:
             logger.warning("namespace=<%s>, error=<%s> | its layout could not be looked at", namespace, error)
             return
         if found != partitions:
-            self._found = found
+            self.laid_out_anew = found
             logger.error("namespace=<%s>, partitions=<%d> | it was laid out anew with <%d>", *self._keyspace, found)
 
 

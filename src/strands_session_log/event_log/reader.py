@@ -6,10 +6,11 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from ..codec import RawEntry, fields_of, id_of
-from ..errors import LogForkedError
+from ..errors import LogForkedError, ServerRefusedError
 from ..ids import EventId
 from ..instrumentation.hooks import hooks
 from ..server import Store
+from .diagnosis import raise_diagnosed
 from .instrumented import read_told
 
 _FIRST_PAGE = 32
@@ -28,7 +29,13 @@ class EventReader:
         self._store = store
 
     def pages(self, session_id: str, start: str, end: str) -> Iterator[Sequence[RawEntry]]:
-        """The entries from one id to another, see `EventLog.pages`."""
+        """See `EventLog.pages`."""
+        try:
+            yield from self._read(session_id, start, end)
+        except (ServerRefusedError, ValueError) as error:
+            raise_diagnosed(error, self._store, session_id)
+
+    def _read(self, session_id: str, start: str, end: str) -> Iterator[Sequence[RawEntry]]:
         count = _FIRST_PAGE
         page = self._page(session_id, start, end, count)
         yield page

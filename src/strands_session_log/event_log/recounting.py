@@ -10,7 +10,7 @@ from ..errors import ContentionError, SessionNotFoundError
 from ..ids import START
 from ..scripts import session
 from ..server import Store
-from ..state.summary import Summary, matters
+from ..state.summary import LOOKS_AT, Summary
 from .chained_batch import Position
 from .reader import start_after
 
@@ -44,7 +44,7 @@ def recount(store: Store, pages: Pages, session_id: str) -> bool:
 
 def _read_on(summary: Summary, at: Position, pages: Iterator[Sequence[RawEntry]]) -> Position | None:
     """Where the events end; None if they do not follow those that were read before."""
-    for id_, type_, agent, data, link, is_erased in rows(chain.from_iterable(pages), matters):
+    for id_, type_, agent, data, link, is_erased in rows(chain.from_iterable(pages), LOOKS_AT):
         if id_.revision != at.id.revision + 1:
             return None
         summary.add(id_, type_, agent, data, is_erased)

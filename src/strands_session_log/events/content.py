@@ -7,8 +7,8 @@ from typing import Any
 
 from ..errors import InvalidPointError
 from ..ids import EventId, to_ranges
-from .content_free import counts, is_short
-from .event import ROLES, Known, is_index
+from .event import ROLES, Known
+from .facts import counts, is_index, is_short, mapping
 
 _ORIGIN = ("parent", "root", "at", "link", "session_id")
 
@@ -21,7 +21,10 @@ class SessionCreated(Known):
 
 
 class SessionAnnotated(Known):
-    """Someone attached labels to the session; the data is a mapping of label to value."""
+    """Someone attached labels to the session; the data is a mapping of label to value.
+
+    A label keeps its newest value; one whose value is None is taken away.
+    """
 
     __slots__ = ()
     TYPE = "session.annotated"
@@ -39,12 +42,12 @@ class SessionForked(Known):
 
     def facts(self) -> dict[str, Any]:
         """Which session, and up to which event."""
-        data = _mapping(self.data)
+        data = mapping(self.data)
         return {name: data.get(name) if is_short(data.get(name)) else None for name in ("parent", "at")}
 
     def retains(self) -> dict[str, Any]:
         """All of it: whoever verifies the session must know where its chain begins, and there is no content in it."""
-        data = _mapping(self.data)
+        data = mapping(self.data)
         return {name: data[name] for name in _ORIGIN if isinstance(data.get(name), str)}
 
 
@@ -60,7 +63,7 @@ class SessionRewound(Known):
 
     def facts(self) -> dict[str, Any]:
         """From which event to which."""
-        data = _mapping(self.data)
+        data = mapping(self.data)
         return {name: data.get(name) if is_short(data.get(name)) else None for name in ("from", "to")}
 
 
@@ -156,7 +159,7 @@ class WindowChanged(_AgentMoved):
 
     def facts(self) -> dict[str, Any]:
         """How many messages the agent holds that stand nowhere in the transcript, and how many were left out."""
-        data = _mapping(self.data)
+        data = mapping(self.data)
         items, removed = data.get("items"), data.get("removed")
         listed = items if isinstance(items, (list, tuple)) else ()
         return {
@@ -182,32 +185,32 @@ class PayloadErased(Known):
     @property
     def erased(self) -> list[EventId]:
         """The ids of the events whose content was erased; what is no id is passed over."""
-        listed = _mapping(self.data).get("erased")
+        listed = mapping(self.data).get("erased")
         return list(_event_ids(listed if isinstance(listed, (list, tuple)) else ()))
 
 
 def _message_facts(said: Any) -> dict[str, Any]:
-    data = _mapping(said)
-    message = _mapping(data.get("redact_message") or data.get("message"))
+    data = mapping(said)
+    message = mapping(data.get("redact_message") or data.get("message"))
     content = message.get("content")
-    blocks = map(_mapping, content) if isinstance(content, (list, tuple)) else ()
+    blocks = map(mapping, content) if isinstance(content, (list, tuple)) else ()
     index, role = data.get("message_id"), message.get("role")
     facts: dict[str, Any] = {}
     if is_index(index):
         facts["index"] = index
     if isinstance(role, str) and role and is_short(role):
         facts["role"] = role
-    if tools := [_mapping(block["toolUse"]).get("name") for block in blocks if "toolUse" in block]:
+    if tools := [mapping(block["toolUse"]).get("name") for block in blocks if "toolUse" in block]:
         facts["tools"] = [name if is_short(name) else None for name in tools]
-    if usage := counts(_mapping(_mapping(message.get("metadata")).get("usage"))):
+    if usage := counts(mapping(mapping(message.get("metadata")).get("usage"))):
         facts["usage"] = usage
     return facts
 
 
 def _message_retains(said: Any) -> dict[str, Any]:
-    data = _mapping(said)
+    data = mapping(said)
     redaction, index = data.get("redact_message"), data.get("message_id")
-    role = _mapping(data.get("message") if redaction is None else redaction).get("role")
+    role = mapping(data.get("message") if redaction is None else redaction).get("role")
     if role in ROLES:
         return {"message_id": index, "role": role} if is_index(index) else {"role": role}
     return {"message_id": index} if is_index(index) else {}
@@ -219,8 +222,3 @@ def _event_ids(listed: Iterable[Any]) -> Iterable[EventId]:
             yield EventId.parse(str(text))
         except InvalidPointError:
             continue
-
-
-def _mapping(value: Any) -> Mapping[str, Any]:
-    # Most are dicts, and asking an abstract class takes longer than everything around it.
-    return value if type(value) is dict or isinstance(value, Mapping) else {}

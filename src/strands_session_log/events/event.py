@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
@@ -11,7 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypedDict
 import orjson
 
 from ..errors import EncodingError, shown
-from ..ids import MESSAGE_INDEX_LIMIT, EventId, check_id, new_event_id
+from ..ids import MESSAGE_INDEX_LIMIT, EventId, check_id
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -20,6 +22,15 @@ ROLES = ("user", "assistant")
 _VERSION_LIMIT = 10**6
 _CREATES_MESSAGE = "message.added"
 _CUSTOM_TYPE = re.compile(r"custom(\.[a-z0-9_]+)+")
+
+
+def new_event_id() -> str:
+    """A fresh UUIDv7 (RFC 9562): time-ordered, and unique without asking anyone."""
+    random = int.from_bytes(os.urandom(10), "big")
+    value = (time.time_ns() // 1_000_000) << 80 | random
+    value = value & ~(0xF << 76) | 0x7 << 76
+    digits = f"{value & ~(0x3 << 62) | 0x2 << 62:032x}"
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
 
 
 def now() -> str:
@@ -135,30 +146,38 @@ def check_type(event: Event) -> None:
         )
 
 
-def check_event(event: Event) -> int | None:
+def as_read(event: Event, data: Any) -> tuple[Event, int | None]:
     """Refuse an event whose envelope could not be stored, or not be read back as it was.
 
+    Args:
+        event: The event.
+        data: What it says, as JSON values.
+
     Returns:
-        The message index it creates, if it does.
+        The event as it will be read; and the message index it creates, if it does.
 
     Raises:
         EncodingError: When a field holds what it cannot; names the field.
         InvalidIdError: When the agent is not empty and no id.
     """
     _check_texts(event)
-    check_type(event)
+    if Event.known.get(event.type) is not type(event):
+        check_type(event)
     if event.is_erased:
         raise EncodingError("is_erased", "an event whose content was erased cannot be appended again")
     if type(event.version) is not int or not 0 < event.version < _VERSION_LIMIT:
         raise EncodingError("version", f"{shown(event.version)} is no whole number from 1 on")
-    if event.agent != "":
-        check_id("agent", event.agent)
     if type(event.data) is not dict and not isinstance(event.data, Mapping):
         raise EncodingError("data", f"it must be a mapping, not {type(event.data).__name__}")
     index = event.message_index
     if event.type == _CREATES_MESSAGE or index is not None:
         _check_index(index, event.data.get("message_id"))
-    return index
+    fields = event.agent, event.event_id, event.time, event.trace, event.version
+    # What readers find in the data is compared with what the feed tells of it.
+    read = restored(event.type, data, *fields) if event.type in Event.known else event
+    if event.agent != "":
+        check_id("agent", event.agent)
+    return read, index
 
 
 def _check_texts(event: Event) -> None:
@@ -187,15 +206,10 @@ def check_text(name: str, value: object) -> None:
         raise EncodingError(name, "it holds a lone surrogate") from error
 
 
-def is_index(value: object) -> bool:
-    """Whether a value can be the index of a message."""
-    return type(value) is int and -MESSAGE_INDEX_LIMIT < value < MESSAGE_INDEX_LIMIT
-
-
 def _check_index(index: object, given: object) -> None:
     if type(index) is not int:
         raise EncodingError("message_id", f"{shown(given)} is no integer")
-    if not is_index(index):
+    if not -MESSAGE_INDEX_LIMIT < index < MESSAGE_INDEX_LIMIT:
         raise EncodingError("message_id", f"{shown(index)} is not below 10**14")
 
 

@@ -1,23 +1,67 @@
-"""What goes on around the messages: names, counts, durations. Never content."""
+"""What goes on around the messages: names, counts, durations; and what was said of it.
+
+What a person was asked and answered, and what an error says, is content, like a message: it stands in the data, and so
+in the body, which can be erased. What a feed, a hook or a line in a log tells of an event has none of it: see `TOLD`.
+"""
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from typing import Any
 
-from .content_free import counts, is_short
+from ..ids import MESSAGE_INDEX_LIMIT
 from .event import Known
 
+LONGEST_NAME = 256
+_INT64 = 1 << 63
 _ERROR = re.compile(r"[\w.]{1,200}(?: at [^\s:]{1,200}:[0-9]{1,9})?")
 """The name of an error's class, and where it was raised: no text, which may quote anything."""
 
 
+def is_short(value: object) -> bool:
+    """Whether it is a number, a name, or nothing, as JSON has them: what else somebody has put there may be content."""
+    if isinstance(value, str):
+        return len(value) <= LONGEST_NAME and (value.isascii() or _is_unicode(value))
+    return value is None or _is_number(value)
+
+
+def _is_unicode(text: str) -> bool:
+    return not any("\ud800" <= character <= "\udfff" for character in text)
+
+
+def _is_number(value: object) -> bool:
+    if isinstance(value, int):
+        return -_INT64 <= value < _INT64
+    return isinstance(value, float) and math.isfinite(value)
+
+
+def counts(usage: Mapping[Any, Any]) -> dict[str, Any]:
+    """What is counted, by name, of tokens that a model reports."""
+    return {
+        name: value
+        for name, value in usage.items()
+        if isinstance(name, str) and is_short(name) and _is_number(value) and not isinstance(value, bool)
+    }
+
+
+def is_index(value: object) -> bool:
+    """Whether a value can be the index of a message."""
+    return type(value) is int and -MESSAGE_INDEX_LIMIT < value < MESSAGE_INDEX_LIMIT
+
+
+def mapping(value: Any) -> Mapping[str, Any]:
+    """A mapping; an empty one in place of what is none."""
+    # Most are dicts, and asking an abstract class takes longer than everything around it.
+    return value if type(value) is dict or isinstance(value, Mapping) else {}
+
+
 class Fact(Known):
-    """Something that went on around the messages: names, counts, durations, never content.
+    """Something that went on around the messages.
 
     Attributes:
-        TOLD: The members of its data that whoever follows the feed is told.
+        TOLD: The members of its data that whoever follows the feed is told: names, counts, durations, never content.
     """
 
     __slots__ = ()
@@ -25,7 +69,7 @@ class Fact(Known):
 
     def facts(self) -> dict[str, Any]:
         """What each of its type has, as far as that is short: whoever may append can put anything into an event."""
-        data = self.data if isinstance(self.data, Mapping) else {}
+        data = mapping(self.data)
         told = {name: value for name, value in data.items() if name in self.TOLD and is_short(value)}
         if isinstance(error := told.get("error"), str) and not _ERROR.fullmatch(error):
             del told["error"]
@@ -51,7 +95,10 @@ class InvocationCompleted(Fact):
 
 
 class InvocationFailed(Fact):
-    """The call raised, or was cancelled: `{"invocation", "error", "cancelled", "duration_ms", "usage"}`."""
+    """The call raised, or was cancelled: `{"invocation", "error", "cancelled", "duration_ms", "usage"}`.
+
+    Not told: `error_text`, what the error says.
+    """
 
     __slots__ = ()
     TYPE = "invocation.failed"
@@ -59,19 +106,25 @@ class InvocationFailed(Fact):
 
 
 class ModelCompleted(Fact):
-    """The model answered: `{"stop_reason", "duration_ms", "attempt", "discarded", "usage", "latency_ms"}`."""
+    """The model answered.
+
+    `{"model_id", "stop_reason", "duration_ms", "attempt", "discarded", "usage", "latency_ms"}`
+    """
 
     __slots__ = ()
     TYPE = "model.completed"
-    TOLD = frozenset(("stop_reason", "duration_ms", "attempt", "discarded", "usage", "latency_ms"))
+    TOLD = frozenset(("model_id", "stop_reason", "duration_ms", "attempt", "discarded", "usage", "latency_ms"))
 
 
 class ModelFailed(Fact):
-    """The model call raised: `{"error", "duration_ms", "attempt", "retried"}`."""
+    """The model call raised: `{"model_id", "error", "duration_ms", "attempt", "retried"}`.
+
+    Not told: `error_text`, what the error says.
+    """
 
     __slots__ = ()
     TYPE = "model.failed"
-    TOLD = frozenset(("error", "duration_ms", "attempt", "retried"))
+    TOLD = frozenset(("model_id", "error", "duration_ms", "attempt", "retried"))
 
 
 class ToolStarted(Fact):
@@ -91,7 +144,10 @@ class ToolCompleted(Fact):
 
 
 class ToolFailed(Fact):
-    """A tool raised, reported an error, or was cancelled: as completed, with `{"error", "cancelled"}`."""
+    """A tool raised, reported an error, or was cancelled: as completed, with `{"error", "cancelled"}`.
+
+    Not told: `error_text`, what the error says.
+    """
 
     __slots__ = ()
     TYPE = "tool.failed"
@@ -99,7 +155,10 @@ class ToolFailed(Fact):
 
 
 class InterruptRaised(Fact):
-    """An agent waits for a human: `{"id", "name"}`."""
+    """An agent waits for a human: `{"id", "name"}`.
+
+    Not told: `reason`, what the human is asked, any JSON value; `tool_use_ids`, the calls of tools that wait for it.
+    """
 
     __slots__ = ()
     TYPE = "interrupt.raised"
@@ -107,7 +166,10 @@ class InterruptRaised(Fact):
 
 
 class InterruptAnswered(Fact):
-    """A human answered: `{"id", "name"}`."""
+    """A human answered: `{"id", "name"}`.
+
+    Not told: `response`, the answer, any JSON value; `tool_use_ids`, as of what was raised.
+    """
 
     __slots__ = ()
     TYPE = "interrupt.answered"
@@ -127,11 +189,14 @@ class NodeStarted(Fact):
 
 
 class NodeCompleted(Fact):
-    """A node of a graph or swarm ended: `{"node", "status", "duration_ms"}`."""
+    """A node of a graph or swarm ended: `{"node", "status", "duration_ms"}`, and `error` if it failed.
+
+    Not told: `error_text`, what the error says.
+    """
 
     __slots__ = ()
     TYPE = "node.completed"
-    TOLD = frozenset(("node", "status", "duration_ms"))
+    TOLD = frozenset(("node", "status", "duration_ms", "error"))
 
 
 class RecordingGap(Fact):

@@ -2,8 +2,7 @@
 
 from .agent_hooks import AgentHooks
 from .agent_outbox import AgentOutbox
-from .compat import listen
 from .facts import Facts, Record, records_facts
 from .outbox import Outbox
 
-__all__ = ["AgentHooks", "AgentOutbox", "Facts", "Outbox", "Record", "listen", "records_facts"]
+__all__ = ["AgentHooks", "AgentOutbox", "Facts", "Outbox", "Record", "records_facts"]

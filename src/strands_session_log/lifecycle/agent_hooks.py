@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from ..events import Event
-from .compat import FIRST, LAST, Handler, Writer, listen
+from .compat import FIRST, LAST, Handler, Heard, Writer, listen
 from .facts import Facts
 from .redaction import AgentsAsTools, Guardrail, TrackedMessage
 
@@ -45,9 +45,8 @@ def listen_to_agent(registry: Any, take: Callable[[str, Any], Writer], but: Coll
         take: Given the name of a method of `AgentHooks`, and Strands' hook event.
         but: The methods it is not called for.
     """
-    for name, (event, order) in _MOMENTS.items():
-        if name not in but:
-            listen(registry, event, partial(take, name), order)
+    heard = [Heard(event, partial(take, name), order) for name, (event, order) in _MOMENTS.items() if name not in but]
+    listen(registry, *heard)
 
 
 class AgentHooks:
@@ -56,21 +55,22 @@ class AgentHooks:
     Args:
         name: What the agent is in its session.
         records_facts: Whether invocations are events too; model calls and tools are where their hooks are listened to.
+
+    Attributes:
+        note: Keeps facts until something is written.
     """
+
+    note: Callable[[Sequence[Event]], None]
 
     def __init__(self, name: str, records_facts: bool = True) -> None:
         self.facts, self._records_facts = Facts(name), records_facts
         self.guardrail = Guardrail()
-        self.tools = AgentsAsTools(self.redacted_within)
+        self.tools = AgentsAsTools(self._redacted_within)
 
     def take(self, name: str, hook: Any) -> Writer:
         """One of Strands' hook events, by the name of the method here that takes it."""
         handle: Handler = getattr(self, name)
         return handle(hook)
-
-    def note(self, told: Sequence[Event]) -> None:
-        """Keep facts until something is written."""
-        raise NotImplementedError
 
     def tell(self, told: Sequence[Event]) -> Writer:
         """Put facts in line that others are to see at once."""
@@ -79,13 +79,18 @@ class AgentHooks:
     def redacted(self, said: TrackedMessage) -> None:
         """A guardrail has redacted a message."""
 
+    def _redacted_within(self, redaction: Any) -> Writer:
+        self.facts.has_redacted = True
+        return self.redacted_within(redaction)
+
     def redacted_within(self, redaction: Any) -> Writer:
         """An agent that is a tool of this one has redacted what stands in its state."""
         raise NotImplementedError
 
     def invocation_started(self, hook: Any) -> Writer:
         """It was called; what was left of a call before, where another hook raised, is over."""
-        self.tools.end()
+        if self.tools.calls:
+            self.tools.end()
         if self._records_facts:
             self.note(self.facts.invocation_started(hook))
         return None
@@ -121,6 +126,7 @@ class AgentHooks:
     def unguard(self, hook: Any) -> Writer:
         """The model call is over, and no other hook has changed anything yet."""
         for said in self.guardrail.redacted(hook.agent):
+            self.facts.has_redacted = True
             self.redacted(said)
         return None
 

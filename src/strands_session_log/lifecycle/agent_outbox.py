@@ -19,7 +19,7 @@ from ..event_log.erasure_scope import Sought
 from ..event_log.expected import conflict
 from ..events import Event
 from ..ids import START, EventId
-from ..state import ANSWERING, AgentState, Answering, Messages, is_interrupted, removed_count
+from ..state import ANSWERING, IN_FORCE, AgentState, Answering, Messages, is_interrupted, removed_count
 from .facts import current_traceparent
 from .outbox import Outbox
 from .records import agent_content, answers_tools, data_of, redacted
@@ -70,8 +70,8 @@ class AgentOutbox(Outbox):
         self.next_index = 0 if last is None else last + 1
         self.content: Mapping[str, Any] = agent_content(record)
         self._created_at = str(record.get("created_at", ""))
-        self._answering = agent.answering
-        self._answered_elsewhere = agent.moved if agent.answering else None
+        self._answering = answering = agent.answering
+        self._answered_elsewhere = agent.moved if answering else None
         self._withdrawn: list[Sought] = []
         self._last = Spoken.last_of(agent.messages)
         self._given_up, self._after = set[int](), dict[int, EventId]()
@@ -111,10 +111,10 @@ class AgentOutbox(Outbox):
                 record = SessionMessage(message, self._last.at, created_at=self._last.created_at)
                 self.update(record, hold_for)
                 return record
-            now = events.now()
+            span, now = self.span, events.now()
             record = SessionMessage(message, self.next_index, created_at=now, updated_at=now)
             (encoded,) = self.queue(
-                [events.MessageAdded(data_of(record), self.agent_id, time=now, trace=self.span)], hold_for
+                [events.MessageAdded(data_of(record), self.agent_id, time=now, trace=span)], hold_for
             )
             self._added(record, encoded, by_hand)
             self._after[record.message_id] = self.written
@@ -174,11 +174,11 @@ class AgentOutbox(Outbox):
         return line[at]
 
     def _added(self, message: SessionMessage, encoded: Encoded, by_hand: bool = False) -> None:
-        self._window.added(message.message_id, encoded.body, by_hand)
         if not by_hand:
             self._seen.append(message.message)
         self.next_index = max(self.next_index, message.message_id + 1)
         self._wrote(message, encoded)
+        self._window.added(message.message_id, encoded.body, by_hand)
 
     def _replaced(self, message: SessionMessage, encoded: Encoded) -> None:
         self._window.replaced(message.message_id, message.message)
@@ -233,16 +233,25 @@ class AgentOutbox(Outbox):
         """
         self._withdrawn.append(found)
 
-    def state(self, agent: SessionAgent, forced: bool = False) -> None:
+    def state(self, agent: SessionAgent, in_force: Mapping[str, Any] | None = None, forced: bool = False) -> None:
         """Put the agent's record in line for the first time, or if its content is not what was handed over last.
 
         Content is compared, not Strands' version counters: those start anew when `agent.state` is replaced.
+
+        Args:
+            agent: The record.
+            in_force: Which system prompt and tools the agent has; None for what was told last.
+            forced: Put it in line in any case.
 
         Raises:
             EncodingError: When a value in it cannot be stored.
         """
         agent.created_at = self._created_at or agent.created_at
-        data = self._to_tell(data_of(agent))
+        data = data_of(agent)
+        if self._answering or self._withdrawn or self.withheld is not None:
+            data = self._to_tell(data)
+        if told := in_force or self.content.get(IN_FORCE):
+            data[IN_FORCE] = told
         content = agent_content(data)
         if not forced and _is_same(content, self.content):
             return
@@ -257,8 +266,6 @@ class AgentOutbox(Outbox):
     def _to_tell(self, data: dict[str, Any]) -> dict[str, Any]:
         """A record with what a call goes on from, and without what must not stand in it."""
         data = data if self.withheld is None else self.withheld.left_of(data)
-        if not (self._answering or self._withdrawn):
-            return data
         is_waiting = is_interrupted(data)
         if is_waiting and self._answering:
             data[ANSWERING] = self._answering.told()

@@ -14,7 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import cache, partial
 from importlib import import_module
 from inspect import signature
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 from strands.hooks import HookRegistry
 
@@ -47,19 +47,31 @@ _ELSEWHERE = {
 }
 
 
-def listen(registry: Any, name: str, handle: Handler, order: float = 0) -> None:
-    """Call a handler for a hook event, if this version of Strands has it.
+class Heard(NamedTuple):
+    """What is called for a hook event.
 
-    Args:
-        registry: A Strands hook registry.
-        name: The event's class name in `strands.hooks`.
+    Attributes:
+        event: The event's class name in `strands.hooks`.
         handle: Runs where the event happened; what it returns is run in a thread where Strands can wait for it.
         order: `FIRST` or `LAST` of all; 0 where the others are.
     """
-    kind = hook_event(name)
-    if kind is not None:
-        options = {"order": order} if order and CAN_ORDER else {}
-        registry.add_callback(kind, partial(_wait_for if CAN_WAIT else _block_on, handle), **options)
+
+    event: str
+    handle: Handler
+    order: float = 0
+
+
+def listen(registry: Any, *heard: Heard) -> None:
+    """Call handlers for hook events, for those that this version of Strands has.
+
+    Args:
+        registry: A Strands hook registry.
+        *heard: The events, and what is called for them.
+    """
+    for event, handle, order in heard:
+        if (kind := hook_event(event)) is not None:
+            options = {"order": order} if order and CAN_ORDER else {}
+            registry.add_callback(kind, partial(_wait_for if CAN_WAIT else _block_on, handle), **options)
 
 
 @cache

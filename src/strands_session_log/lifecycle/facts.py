@@ -1,4 +1,8 @@
-"""Strands' hook events as facts: what was called, how it ended, how long it took. Never content."""
+"""Strands' hook events as events of the log: what was called, how it ended, how long it took.
+
+What people were asked and answered, and what errors say, is content: it stands in their bodies, where it can be erased,
+and none of what is told of them elsewhere has it.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +10,7 @@ import asyncio
 import sys
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from secrets import token_urlsafe
 from typing import Any, Literal, TypeAlias, get_args
 
@@ -13,7 +18,9 @@ from opentelemetry import trace
 
 from .. import events
 from ..errors import check_choice
+from ..errors.quoting import text_of
 from ..events import Event
+from .storable import storable
 
 Record: TypeAlias = Literal["all", "state"]
 """What is recorded of an agent: all that happens, or only what resuming needs."""
@@ -34,6 +41,10 @@ class Facts:
 
     Args:
         agent_id: The agent.
+
+    Attributes:
+        has_redacted: Whether a guardrail has redacted anything in the call: then no error of it is told with its text,
+            which may quote that.
     """
 
     def __init__(self, agent_id: str) -> None:
@@ -41,16 +52,15 @@ class Facts:
         self._invocation, self._invoked_at, self._usage = "", 0.0, dict[str, int]()
         self._attempt, self._asked_at = 0, 0.0
         self._tools: dict[str, float] = {}
+        self.has_redacted = False
         self._told: dict[type[events.Known], set[str]] = {}
 
     def invocation_started(self, hook: Any) -> list[Event]:
         """The agent was called; a human may have answered its interrupts."""
         self._invocation, self._invoked_at, self._usage = token_urlsafe(9), time.monotonic(), _usage(hook.agent)
-        self._attempt = 0
-        return [
-            self._event(events.InvocationStarted, {"invocation": self._invocation}),
-            *self.interrupts_answered(hook.agent),
-        ]
+        self._attempt, self.has_redacted = 0, False
+        answered = self.interrupts_answered(hook.agent)
+        return [self._event(events.InvocationStarted, {"invocation": self._invocation}), *answered]
 
     def invocation_ended(self, hook: Any) -> list[Event]:
         """The call returned, raised, was cancelled, or waits for a human."""
@@ -63,7 +73,7 @@ class Facts:
         data.update(duration_ms=_since(self._invoked_at), usage=_spent(self._usage, _usage(hook.agent)))
         if result is None and error is not None:
             cancelled = isinstance(error, (asyncio.CancelledError, GeneratorExit))
-            data.update(error=type(error).__name__, cancelled=cancelled)
+            data.update(error_of(error, self.has_redacted), cancelled=cancelled)
             return [*raised, self._event(events.InvocationFailed, data)]
         data.update(stop_reason=getattr(result, "stop_reason", None))
         return [*raised, self._event(events.InvocationCompleted, data)]
@@ -74,10 +84,10 @@ class Facts:
 
     def model_ended(self, hook: Any) -> list[Event]:
         """The model answered or raised; hooks may have asked for another try."""
-        data: dict[str, Any] = {"duration_ms": _since(self._asked_at), "attempt": self._attempt}
+        data: dict[str, Any] = {"duration_ms": _since(self._asked_at), "attempt": self._attempt, **_model(hook.agent)}
         retry, response = bool(getattr(hook, "retry", False)), hook.stop_response
         if response is None:
-            data.update(error=type(hook.exception).__name__, retried=retry)
+            data.update(error_of(hook.exception, self.has_redacted), retried=retry)
             return [self._event(events.ModelFailed, data)]
         if not retry:
             self._attempt = 0
@@ -107,8 +117,8 @@ class Facts:
         error, cancelled = getattr(hook, "exception", None), getattr(hook, "cancel_message", None) is not None
         if error is None and not cancelled and status != "error":
             return [self._event(events.ToolCompleted, data)]
-        data.update(error=type(error).__name__ if error else None, cancelled=cancelled)
-        return [self._event(events.ToolFailed, data)]
+        told = error_of(error, self.has_redacted) if error else _reported(hook.result, self.has_redacted)
+        return [self._event(events.ToolFailed, {**data, **told, "cancelled": cancelled})]
 
     def prime(self, source: Any) -> None:
         """Note the interrupts of a resumed agent or orchestrator: they were told before it was killed."""
@@ -130,7 +140,9 @@ class Facts:
             return []
         pending = [one for one in interrupts if (one.response is not None) == answered]
         self._told[kind] = {one.id for one in pending}
-        return [self._event(kind, {"id": one.id, "name": one.name}) for one in pending if one.id not in told]
+        said = "response" if answered else "reason"
+        calls = _calls(source)
+        return [self._event(kind, _interrupt(one, said, calls)) for one in pending if one.id not in told]
 
     def _event(self, kind: type[events.Known], data: Mapping[str, Any]) -> Event:
         return kind(data, self.agent_id, trace=current_traceparent())
@@ -142,6 +154,52 @@ def current_traceparent() -> str:
     if not context.is_valid:
         return ""
     return f"00-{context.trace_id:032x}-{context.span_id:016x}-{context.trace_flags:02x}"
+
+
+def error_of(error: BaseException, has_redacted: bool = False) -> dict[str, Any]:
+    """What is told of an error: which it is and, unless it may quote what was redacted, what it says."""
+    return {"error": type(error).__name__, **_error_text(text_of(error), has_redacted)}
+
+
+def _reported(result: Any, has_redacted: bool) -> dict[str, Any]:
+    """The same where a tool reports one, or was cancelled."""
+    content = _mapping(result).get("content")
+    texts = [_mapping(block).get("text") for block in (content if isinstance(content, list) else ())]
+    told = " ".join(text for text in texts if isinstance(text, str))
+    return {"error": None, **_error_text(text_of(told), has_redacted)}
+
+
+def _error_text(text: str, has_redacted: bool) -> dict[str, str]:
+    return {"error_text": text} if text and not has_redacted else {}
+
+
+def _model(agent: Any) -> dict[str, str]:
+    """What the model is called, if it says so."""
+    for ask in ("get_config", "config"):
+        with suppress(Exception):
+            told = getattr(agent.model, ask)
+            name = (told() if callable(told) else told)["model_id"]
+            if isinstance(name, str) and name:
+                return {"model_id": text_of(name)}
+    return {}
+
+
+def _interrupt(interrupt: Any, said: str, calls: list[str]) -> dict[str, Any]:
+    """What it is called, what a person was asked or has answered, and the calls of tools that wait for that."""
+    data: dict[str, Any] = {"id": interrupt.id, "name": interrupt.name}
+    if calls:
+        data["tool_use_ids"] = calls
+    value = getattr(interrupt, said, None)
+    return data if value is None else {**data, said: storable(value)}
+
+
+def _calls(source: Any) -> list[str]:
+    """The calls of tools that an agent keeps while it waits for a person: all of a message wait for each answer."""
+    state = source._interrupt_state
+    of_old = _mapping(getattr(state, "context", None)).get("tool_use_message")
+    message = getattr(getattr(state, "pending_tool_execution", None), "assistant_message", of_old)
+    blocks = map(_mapping, _mapping(message).get("content") or ())
+    return [_mapping(block["toolUse"]).get("toolUseId", "") for block in blocks if "toolUse" in block]
 
 
 def answered(agent: Any) -> list[str]:

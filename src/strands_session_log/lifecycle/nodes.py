@@ -22,8 +22,8 @@ from strands.hooks import BeforeInvocationEvent
 from .. import events
 from ..events import Event
 from .agent_hooks import RESUMES, AgentHooks, listen_to_agent
-from .compat import Writer, all_of, listen
-from .facts import current_traceparent
+from .compat import Heard, Writer, all_of, listen
+from .facts import current_traceparent, error_of
 
 HooksOf: TypeAlias = "Callable[[str, Any], AgentHooks]"
 """Makes what hears an agent that is a node, by the name of its transcript."""
@@ -37,11 +37,13 @@ def node_name(above: str, node_id: str) -> str:
     return f"{above}:{quote(node_id, safe='/ ') if set(node_id) & set(':%') else node_id}"
 
 
-def _status(source: Any, node_id: str) -> str | None:
+def _outcome(source: Any, node_id: str, has_redacted: bool) -> dict[str, Any]:
     """How a node ended, as the orchestrator's own results say."""
     results = getattr(getattr(source, "state", None), "results", None)
-    status = getattr(results.get(node_id), "status", None) if isinstance(results, dict) else None
-    return getattr(status, "value", None)
+    found = results.get(node_id) if isinstance(results, dict) else None
+    error = getattr(found, "result", None)
+    status = getattr(getattr(found, "status", None), "value", None)
+    return {"status": status, **(error_of(error, has_redacted) if isinstance(error, BaseException) else {})}
 
 
 class NodeRun:
@@ -68,6 +70,11 @@ class NodeRun:
         if self._listener:
             self._listener.runs.append(self)
 
+    @property
+    def has_redacted(self) -> bool:
+        """Whether a guardrail has redacted anything in it: its error may quote that."""
+        return self.within.has_redacted or bool(self.hears and self.hears.facts.has_redacted)
+
     def end(self) -> None:
         """What the agent does from now on is no part of this."""
         self.within.end()
@@ -80,10 +87,13 @@ class NodeRuns:
 
     Args:
         hooks_of: See `NodeRun`.
+
+    Attributes:
+        has_redacted: Whether a guardrail has redacted anything in one that is over.
     """
 
     def __init__(self, hooks_of: HooksOf) -> None:
-        self._hooks_of = hooks_of
+        self._hooks_of, self.has_redacted = hooks_of, False
         self._runs: dict[tuple[int, str], NodeRun] = {}
 
     def begin(self, hook: Any, above: str) -> list[Event]:
@@ -97,7 +107,8 @@ class NodeRuns:
         """The call of a node is over."""
         run = self._end((id(hook.source), hook.node_id))
         duration = run and round((time.monotonic() - run.began) * 1000, 3)
-        data = {"node": hook.node_id, "status": _status(hook.source, hook.node_id), "duration_ms": duration}
+        outcome = _outcome(hook.source, hook.node_id, bool(run and run.has_redacted))
+        data = {"node": hook.node_id, **outcome, "duration_ms": duration}
         return [events.NodeCompleted(data, hook.source.id, trace=current_traceparent())]
 
     def end(self, source: Any = None) -> None:
@@ -109,6 +120,7 @@ class NodeRuns:
     def _end(self, key: tuple[int, str]) -> NodeRun | None:
         if run := self._runs.pop(key, None):
             run.end()
+            self.has_redacted |= run.has_redacted
         return run
 
 
@@ -143,12 +155,18 @@ class _Listener:
         """Hear it, from now on for as long as it lives."""
         registry = executor.hooks
         if hasattr(executor, "messages"):
-            listen(registry, "BeforeInvocationEvent", self._invoked)
+            listen(
+                registry,
+                Heard("BeforeInvocationEvent", self._invoked),
+            )
             listen_to_agent(registry, self._hand_on, but=RESUMES)
             return
-        listen(registry, "BeforeNodeCallEvent", self._node_started)
-        listen(registry, "AfterNodeCallEvent", self._node_ended)
-        listen(registry, "AfterMultiAgentInvocationEvent", self._orchestrator_ended)
+        listen(
+            registry,
+            Heard("BeforeNodeCallEvent", self._node_started),
+            Heard("AfterNodeCallEvent", self._node_ended),
+            Heard("AfterMultiAgentInvocationEvent", self._orchestrator_ended),
+        )
 
     def leave(self, run: NodeRun) -> None:
         """A run is over."""

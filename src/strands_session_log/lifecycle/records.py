@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import fields
+from functools import lru_cache
 from typing import Any
 
 from strands.types.exceptions import SessionException
@@ -20,6 +21,7 @@ _AGENT_FIELDS = frozenset(field.name for field in fields(SessionAgent))
 _TIMES = ("created_at", "updated_at")
 
 
+@lru_cache(maxsize=1024)
 def check_ids(session_id: str, agent_id: str | None = None) -> None:
     """Refuse what Strands' `FileSessionManager` refuses, with its words, and what no key can hold.
 
@@ -83,6 +85,12 @@ def to_message(record: MessageRecord) -> SessionMessage:
     """Restore a `SessionMessage`, with containers of its own."""
     message, redaction = from_json(record.message), from_json(record.redact_message)
     return SessionMessage(message, record.message_id, redaction, record.created_at, record.updated_at)
+
+
+def find_message(messages: Messages, index: int) -> SessionMessage | None:
+    """The message of an index, restored; None where there is none."""
+    position = messages.find(index)
+    return None if position is None else to_message(messages[position])
 
 
 def to_messages(messages: Messages, start: int, end: int | None) -> list[SessionMessage]:

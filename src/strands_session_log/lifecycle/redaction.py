@@ -28,7 +28,7 @@ from ..event_log.erasure_scope import Sought, sought
 from ..events import Recorded
 from ..ids import START, EventId
 from ..state import Copies
-from .compat import FIRST, LAST, Writer, all_of, listen
+from .compat import FIRST, LAST, Heard, Writer, all_of, listen
 from .window import fingerprint
 
 if TYPE_CHECKING:
@@ -129,18 +129,21 @@ class AgentsAsTools:
     Args:
         redacted: Told what a message of theirs says now that it was redacted, as JSON values; says what is to be
             written.
+
+    Attributes:
+        calls: Those under way, by the id of the tool use.
     """
 
     def __init__(self, redacted: Callable[[Any], Writer]) -> None:
         self.redacted = redacted
-        self._calls: dict[str, tuple[_Ear, AgentsAsTools]] = {}
+        self.calls: dict[str, tuple[_Ear, AgentsAsTools]] = {}
 
     def began(self, hook: Any) -> None:
         """A tool is about to be called."""
         called = getattr(getattr(hook, "selected_tool", None), "agent", None)
         if hasattr(called, "messages") and hasattr(getattr(called, "hooks", None), "add_callback"):
             self.ended(hook)
-            ear, within = self._calls[hook.tool_use["toolUseId"]] = _ear(called), AgentsAsTools(self.redacted)
+            ear, within = self.calls[hook.tool_use["toolUseId"]] = _ear(called), AgentsAsTools(self.redacted)
             ear.calls.add(within)
 
     def ended(self, hook: Any) -> None:
@@ -149,11 +152,11 @@ class AgentsAsTools:
 
     def end(self) -> None:
         """The calls are over; of those that were interrupted, or that a hook forbade, Strands tells no end."""
-        for id_ in list(self._calls):
+        for id_ in list(self.calls):
             self._end(id_)
 
     def _end(self, tool_use_id: str) -> None:
-        if call := self._calls.pop(tool_use_id, None):
+        if call := self.calls.pop(tool_use_id, None):
             ear, within = call
             ear.calls.discard(within)
             within.end()
@@ -173,12 +176,15 @@ class _Ear:
 
     def register(self, agent: Any) -> None:
         registry = agent.hooks
-        listen(registry, "BeforeModelCallEvent", lambda hook: self._guardrail.asked(hook.agent), LAST)
-        listen(registry, "AfterModelCallEvent", self._model_ended, FIRST)
-        listen(registry, "MessageAddedEvent", self._message_added)
-        listen(registry, "AfterInvocationEvent", self._model_ended)
-        listen(registry, "BeforeToolCallEvent", lambda hook: self._each(AgentsAsTools.began, hook), LAST)
-        listen(registry, "AfterToolCallEvent", lambda hook: self._each(AgentsAsTools.ended, hook), FIRST)
+        listen(
+            registry,
+            Heard("BeforeModelCallEvent", lambda hook: self._guardrail.asked(hook.agent), LAST),
+            Heard("AfterModelCallEvent", self._model_ended, FIRST),
+            Heard("MessageAddedEvent", self._message_added),
+            Heard("AfterInvocationEvent", self._model_ended),
+            Heard("BeforeToolCallEvent", lambda hook: self._each(AgentsAsTools.began, hook), LAST),
+            Heard("AfterToolCallEvent", lambda hook: self._each(AgentsAsTools.ended, hook), FIRST),
+        )
 
     def _message_added(self, hook: Any) -> None:
         self._guardrail.said(hook.message, hook.agent)
@@ -332,7 +338,7 @@ def sought_by_ids(redaction: Any, holders: Iterable[str]) -> Sought:
 
     Args:
         redaction: What it says now.
-        holders: The agents, graphs and swarms in whose state it may stand.
+        holders: The agents, graphs and swarms in whose state, or in whose interrupts, it may stand.
     """
     return Sought(Copies([], redaction), frozenset(), _AT_ALL_TIMES, frozenset(holders))
 

@@ -20,7 +20,7 @@ from typing import Any, NamedTuple, TypeGuard, cast
 import orjson
 from strands.agent.conversation_manager import SlidingWindowConversationManager
 
-from ..codec import to_json
+from ..codec import each_to_json, to_json
 from ..state import AgentState, Messages
 from .withheld import Withheld, first_said_since
 
@@ -104,7 +104,7 @@ class Window:
             The data of a `WindowChanged` event; None when messages and state tell it all.
         """
         slots, gone = self._load(), max(0, removed - self._removed)
-        prints = list(map(fingerprint, live))
+        prints = [_print_of_json(message) for message in each_to_json(live, "message")]
         if self._withheld is not None:
             first = first_said_since(prints, [slot.print for slot in slots if slot.at is not None])
             live, prints = live[first:], prints[first:]
@@ -275,7 +275,8 @@ class Spoken(NamedTuple):
         if not messages:
             return None
         last = messages[-1]
-        return cls(last.message_id, last.created_at, last.shown, last.shown)
+        shown = last.shown
+        return cls(last.message_id, last.created_at, shown, shown)
 
     def is_continued_by(self, message: Any, held: Sequence[Any]) -> bool:
         """Whether a message is this one, into which Strands has merged another.

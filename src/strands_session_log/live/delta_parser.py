@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
 from ..codec.delta import DISCARDED, END, INPUT, REASONING, TEXT, TOOL, Line
-from ..ids import new_event_id
+from ..events.event import new_event_id
 
 Publish: TypeAlias = "Callable[[Line], object]"
 

@@ -8,7 +8,7 @@ from typing import Any
 from strands.hooks import AgentInitializedEvent, HookProvider, HookRegistry
 
 from ..errors import NotCopied, check_seconds, refuse_unknown
-from ..lifecycle import listen
+from ..lifecycle.compat import Heard, listen
 from ..lifecycle.records import check_ids
 from ..session_log import SessionLog
 from .delta_parser import DeltaParser
@@ -70,10 +70,13 @@ class LiveTokens(HookProvider, NotCopied):
         """Listen to one agent."""
         initialized: Any = self._initialized
         registry.add_callback(AgentInitializedEvent, initialized)
-        listen(registry, "BeforeInvocationEvent", self._invocation_begins)
-        listen(registry, "AfterModelCallEvent", self._model_ended)
-        listen(registry, "MessageAddedEvent", self._message_added)
-        listen(registry, "AfterInvocationEvent", self._invocation_ended)
+        listen(
+            registry,
+            Heard("BeforeInvocationEvent", self._invocation_begins),
+            Heard("AfterModelCallEvent", self._model_ended),
+            Heard("MessageAddedEvent", self._message_added),
+            Heard("AfterInvocationEvent", self._invocation_ended),
+        )
 
     def _initialized(self, hook: Any) -> None:
         handler = getattr(hook.agent, "callback_handler", None)

@@ -18,12 +18,13 @@ from strands.types.session import SessionAgent, SessionMessage
 
 from .. import events
 from ..codec import from_json, to_json
-from ..errors import NotCopied, check_whole, refuse_unknown
+from ..errors import NotCopied, check_flag, check_whole, refuse_unknown
 from ..event_log.erasure_scope import Sought
-from ..lifecycle import AgentHooks, AgentOutbox, Record, listen, records_facts
+from ..lifecycle import AgentHooks, AgentOutbox, Record, records_facts
 from ..lifecycle.agent_hooks import FACTS, listen_to_agent
-from ..lifecycle.compat import Writer
+from ..lifecycle.compat import Heard, Writer, listen
 from ..lifecycle.facts import answered
+from ..lifecycle.in_force import InForce
 from ..lifecycle.nodes import NodeRuns
 from ..lifecycle.records import answers_tools, check_ids
 from ..lifecycle.redaction import TrackedMessage, erase_copies, erase_original, sought_by_ids, without
@@ -58,6 +59,7 @@ class SessionRecorder(HookProvider, NotCopied):
         namespace: First part of every key, `strands` if left out; a log has its own.
         buffer: How many steps of an agent may wait for a server that is away.
         record: `all`, or `state` for messages, state and window only.
+        record_prompts: Keep what the system prompt says in the agent's record, and not its digest alone.
 
     Raises:
         ValueError: When the id, the namespace or the URL cannot be one, or the log is of another namespace; an
@@ -76,11 +78,13 @@ class SessionRecorder(HookProvider, NotCopied):
         namespace: str | None = None,
         buffer: int = 10_000,
         record: Record = "all",
+        record_prompts: bool = False,
     ) -> None:
         check_ids(session_id)
+        check_flag("record_prompts", record_prompts)
         check_whole("buffer", buffer, 1)
         self._source, self._session_id, self._buffer = LazyLog(log, namespace), session_id, buffer
-        self._records_facts = records_facts(record)
+        self._records_facts, self._records_prompts = records_facts(record), record_prompts
         self._recordings: dict[str, _Recording] = {}
         self._nodes = NodeRuns(self._node)
         _open.add(self)
@@ -137,9 +141,12 @@ class SessionRecorder(HookProvider, NotCopied):
         registry.add_callback(AgentInitializedEvent, lambda hook: self._check_unique(hook.agent))
         registry.add_callback(AgentInitializedEvent, partial(self._of_agent, "initialized"))
         listen_to_agent(registry, self._of_agent, but=("answers_taken",))
-        listen(registry, "BeforeNodeCallEvent", self._quietly(self._node_started))
-        listen(registry, "AfterNodeCallEvent", self._quietly(self._node_ended))
-        listen(registry, "AfterMultiAgentInvocationEvent", self._quietly(lambda hook: self._nodes.end(hook.source)))
+        listen(
+            registry,
+            Heard("BeforeNodeCallEvent", self._quietly(self._node_started)),
+            Heard("AfterNodeCallEvent", self._quietly(self._node_ended)),
+            Heard("AfterMultiAgentInvocationEvent", self._quietly(lambda hook: self._nodes.end(hook.source))),
+        )
 
     def _check_unique(self, agent: Any) -> None:
         recording = self._recordings.get(agent.agent_id)
@@ -176,7 +183,7 @@ class SessionRecorder(HookProvider, NotCopied):
         recording = self._recordings.get(agent_id)
         if recording is None:
             worker = Worker(self._source.log, self._session_id, agent_id, self._buffer)
-            new = _Recording(self._session_id, agent_id, worker, self._records_facts)
+            new = _Recording(self._session_id, agent_id, worker, self._records_facts, self._records_prompts)
             recording = self._recordings.setdefault(agent_id, new)
         at_end_of_child(_write_what_waits)
         return recording
@@ -208,8 +215,11 @@ class _Recording(AgentHooks):
 
     agent: Callable[[], Any] | None = None
 
-    def __init__(self, session_id: str, agent_id: str, worker: Worker, records_facts: bool) -> None:
+    def __init__(
+        self, session_id: str, agent_id: str, worker: Worker, records_facts: bool, records_prompts: bool
+    ) -> None:
         super().__init__(agent_id, records_facts)
+        self._in_force = InForce(records_prompts)
         self._session_id, self._agent_id, self.worker = session_id, agent_id, worker
         self._withdrawn = list[Sought]()
 
@@ -240,9 +250,10 @@ class _Recording(AgentHooks):
     def initialized(self, hook: Any) -> None:
         """The agent was made."""
         record, messages = SessionAgent.from_agent(hook.agent), _snapshot(list(hook.agent.messages))
+        in_force = self._in_force.of(hook.agent)
 
         def step(outbox: AgentOutbox) -> None:
-            outbox.state(record)
+            outbox.state(record, in_force)
             if not outbox.next_index and outbox.withheld is None:
                 for message in messages:
                     outbox.say(message, ())
@@ -259,6 +270,7 @@ class _Recording(AgentHooks):
         name = message.get("tracking_id")
         held = [message for one in hook.agent.messages if name is not None and one.get("tracking_id") == name]
         record = self._record(hook.agent) if self.agent else None
+        in_force = self._in_force.of(hook.agent)
 
         def step(outbox: AgentOutbox) -> None:
             if outbox.is_of_before(message):
@@ -267,7 +279,7 @@ class _Recording(AgentHooks):
             spoken = outbox.say(said.redaction or message, held)
             said.index, said.created_at, said.withheld = spoken.message_id, spoken.created_at, outbox.withheld
             if record is not None:
-                outbox.state(record)
+                outbox.state(record, in_force)
 
         self.worker.put(step, begins=not answers_tools(message))
         if ends_direct_call(hook.message):
@@ -333,10 +345,10 @@ class _Recording(AgentHooks):
         record = self._record(hook.agent)
         state = record.conversation_manager_state
         held, record.conversation_manager_state = about_to_hold(hook.agent, hook.agent.messages, state)
-        messages = _snapshot(list(held))
+        messages, in_force = _snapshot(list(held)), self._in_force.of(hook.agent)
 
         def step(outbox: AgentOutbox) -> None:
-            outbox.state(record)
+            outbox.state(record, in_force)
             outbox.window(messages, record.conversation_manager_state)
 
         self.worker.put(step)

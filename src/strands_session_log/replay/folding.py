@@ -9,7 +9,7 @@ from ..audit import IntegrityCheck
 from ..codec import RawEntry, rows
 from ..errors import LogForkedError
 from ..events import PayloadErased, Recorded
-from ..ids import EventId
+from ..snapshot import SnapshotSettings, wants_point
 from ..state import Fold, SessionState, evolve, initial
 
 
@@ -30,48 +30,53 @@ class PagedFold:
         check: Holds the events against the hash chain, too.
 
     Attributes:
-        states: The state at the end of some pages, for who wants to keep points of the past.
+        states: States of the past that are to be kept, see `add_all`.
         has_erasure: Whether one of the events is the record of an erasure.
         erased: The revisions that these say were erased.
     """
 
     def __init__(self, session_id: str, state: SessionState, check: IntegrityCheck | None = None) -> None:
-        self._session_id, self._fold, self._begun, self._check = session_id, Fold(state), state.revision, check
+        self._session_id, self._fold, self._check = session_id, Fold(state), check
+        self._begun = state.position.revision
         self.states: list[SessionState] = []
         self.has_erasure, self.erased = False, set[int]()
 
     @property
     def count(self) -> int:
         """How many events were folded."""
-        return self.position.revision - self._begun
+        return self._fold.position.revision - self._begun
 
-    @property
-    def position(self) -> EventId:
-        """The last event folded."""
-        return self._fold.position
+    def add_all(self, pages: Iterable[Sequence[RawEntry]], settings: SnapshotSettings | None = None) -> None:
+        """Fold page by page, and keep states at points of the past that a snapshot may have.
 
-    def add(self, entries: Sequence[RawEntry]) -> None:
-        """Fold a page.
+        Args:
+            pages: The pages.
+            settings: How snapshots are kept; None if no states are.
 
         Raises:
-            LogForkedError: When it does not go on where the last one ended.
+            LogForkedError: When one does not go on where the last one ended.
             CorruptEntryError: When an entry cannot be read.
         """
+        at = self._fold.position.revision
+        for page in pages:
+            self._add(page)
+            now = self._fold.position.revision
+            if settings and wants_point(now, at, now, settings):
+                self.states.append(self._fold.state())
+                at = now
+
+    def _add(self, entries: Sequence[RawEntry]) -> None:
         if self._check:
             self._check.add(entries)
-        fold, add, revision = self._fold, self._fold.add, self.position.revision
-        for id_, type_, agent, data, link, is_erased in rows(entries, fold.matters):
+        fold, add, revision = self._fold, self._fold.add, self._fold.position.revision
+        for id_, type_, agent, data, link, is_erased in rows(entries, fold.LOOKS_AT):
             if revision and id_.revision != revision + 1:
-                raise LogForkedError(self._session_id, self._fold.position)
+                raise LogForkedError(self._session_id, fold.position)
             revision = id_.revision
             add(id_, type_, agent, data, link, is_erased)
             if type_ == PayloadErased.TYPE:
                 self.has_erasure = True
                 self.erased |= {one.revision for one in PayloadErased(data).erased} if type(data) is dict else set()
-
-    def note(self) -> None:
-        """Keep the state as it is now."""
-        self.states.append(self._fold.state())
 
     def state(self) -> SessionState:
         """The state so far."""

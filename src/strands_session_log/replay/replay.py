@@ -15,13 +15,14 @@ from ..errors import (
     CorruptEntryError,
     ForbiddenError,
     LogForkedError,
+    ServerRefusedError,
     SessionBrokenError,
     SessionLogError,
     SnapshotMismatchError,
 )
 from ..event_log import EventLog
 from ..event_log.chained_batch import Position
-from ..event_log.diagnosis import diagnosed
+from ..event_log.diagnosis import diagnosed, raise_diagnosed
 from ..event_log.instrumented import entries_bytes
 from ..event_log.reader import end_at
 from ..ids import EventId, Ranges
@@ -35,7 +36,6 @@ from ..snapshot import (
     SnapshotPlace,
     SnapshotSettings,
     restore,
-    wants_point,
 )
 from ..snapshot.store import LoadedSnapshot
 from ..state import INTACT, NOT_CHECKED, Messages, SessionState, initial
@@ -144,8 +144,7 @@ class Replay:
     def from_log(self, session_id: str, until: EventId | None = None, check: bool = True) -> SessionState:
         """The same from the log alone, whatever the snapshot says."""
         folding = PagedFold(session_id, initial(), IntegrityCheck(self._log, session_id) if check else None)
-        for page in self._log.pages(session_id, end=end_at(until)):
-            folding.add(page)
+        folding.add_all(self._log.pages(session_id, end=end_at(until)))
         return folding.state() if until is not None else self._remembered(session_id, folding.finish())
 
     def catch_up(self, session_id: str, known: SessionState, check: bool | None = None) -> SessionState:
@@ -165,7 +164,7 @@ class Replay:
             is_checked = (_is_heard() if check is None else check) and len(first) > 1
             checking = IntegrityCheck(self._log, session_id, first[0], known.integrity) if is_checked else None
             folding = PagedFold(session_id, known, checking)
-            self._run(folding, chain([first[1:]], pages))
+            folding.add_all(chain([first[1:]], pages), self._settings)
         except LogForkedError:
             return self.state(session_id, check=check)
         if folding.has_erasure:
@@ -176,8 +175,10 @@ class Replay:
         return _told(session_id, state) if state.integrity.is_broken and not known.integrity.is_broken else state
 
     def _load(self, session_id: str, until: EventId | None) -> LoadedSnapshot | None:
-        with diagnosed(self._log.store, session_id):
+        try:
             return self._log.snapshots.load(session_id, until)
+        except (ServerRefusedError, ValueError) as error:
+            raise_diagnosed(error, self._log.store, session_id)
 
     def _refresh(self, session_id: str) -> FoldResult | None:
         loaded = self._load(session_id, None)
@@ -212,7 +213,7 @@ class Replay:
             pages = self._log.pages(session_id, end=end_at(until))
         else:
             pages = self._pages(session_id, until, loaded)
-        self._run(folding, chain([next(pages)[1:]], pages) if use == "hit" else pages)
+        folding.add_all(chain([next(pages)[1:]], pages) if use == "hit" else pages, self._settings)
         if use == "hit" and folding.erased and not _all_in(folding.erased, loaded.erased_ranges):
             # The head is no part of the chain, but the record of an erasure is.
             raise OutdatedError("it is from before an erasure")
@@ -225,11 +226,11 @@ class Replay:
         Raises:
             DamagedError: When it cannot be trusted.
         """
-        first = next(rows(loaded.entries[:1], lambda type_: False), None)
-        if first is None or first[0] != loaded.point:
+        first = rows(loaded.entries[:1], ())
+        if not first or first[0][0] != loaded.point:
             raise OutdatedError(f"event {loaded.point} is not in the log")
-        place = SnapshotPlace(self._log.keyspace.namespace, session_id, first[0], first[4], loaded.erased_ranges)
-        fetch = _Fetch(self, session_id, first[0])
+        place = SnapshotPlace(self._log.keyspace.namespace, session_id, loaded.point, first[0][4], loaded.erased_ranges)
+        fetch = _Fetch(self, session_id, loaded.point)
         return restore(place, loaded.manifest, loaded.segments, fetch, self.authenticator)
 
     def drop(self, session_id: str, reason: str = "mismatch") -> None:
@@ -249,18 +250,8 @@ class Replay:
                 raise LogForkedError(session_id, id_of(last[0]))
             yield from chain([first[1:]], pages)
 
-    def _run(self, folding: PagedFold, pages: Iterable[Sequence[RawEntry]]) -> None:
-        """Fold page by page, and keep states at points a snapshot may have."""
-        at = folding.position.revision
-        for page in pages:
-            folding.add(page)
-            now = folding.position.revision
-            if self._settings and wants_point(now, at, now, self._settings):
-                folding.note()
-                at = now
-
     def _remembered(self, session_id: str, state: SessionState) -> SessionState:
-        if state.exists:
+        if state.position.revision:
             self._log.remember(session_id, Position(state.position, state.link))
         return state
 
@@ -330,5 +321,4 @@ def _all_in(revisions: Iterable[int], ranges: str) -> bool:
 
 def _begins_at(entries: Sequence[RawEntry], state: SessionState) -> bool:
     """Whether entries begin with the very event a state ends with: otherwise the log is not what was folded."""
-    first = next(rows(entries[:1], lambda type_: False), None)
-    return first is not None and (first[0], first[4]) == (state.position, state.link)
+    return [(row[0], row[4]) for row in rows(entries[:1], ())] == [(state.position, state.link)]

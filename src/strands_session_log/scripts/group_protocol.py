@@ -72,6 +72,7 @@ class FetchReply(NamedTuple):
         given: What is to be handled.
         parked: What was parked.
         backfill: What is to be read beside the feed: `history`, `between` two times, `replay`; empty for nothing.
+        has_suspects: Whether something was left out that may have killed its consumers.
         error: What is broken.
     """
 
@@ -83,6 +84,7 @@ class FetchReply(NamedTuple):
     given: Sequence[FeedEntry] = ()
     parked: Sequence[ParkedDelivery] = ()
     backfill: str = ""
+    has_suspects: bool = False
     error: ServerRefusedError | None = None
 
     @classmethod
@@ -93,16 +95,25 @@ class FetchReply(NamedTuple):
         status = reply[0].decode()
         if status == "forked":
             return cls(partition, status)
-        _, gap, delivered, wait, entries, buried, backfill = reply
-        given = [FeedEntry(*one) for one in zip(entries[::3], entries[1::3], entries[2::3], strict=True)]
-        parked = [
-            ParkedDelivery(FeedId.parse(partition, id_), int(attempts), why.decode("utf-8", "replace"))
-            for id_, attempts, why in zip(buried[::3], buried[1::3], buried[2::3], strict=True)
-        ]
-        pause = wait / 1000 if wait >= 0 else None
+        _, gap, delivered, wait, entries, buried, backfill, suspects = reply
         return cls(
-            partition, status, parse_gap(partition, gap), delivered.decode(), pause, given, parked, backfill.decode()
+            partition,
+            status,
+            gap=parse_gap(partition, gap) if gap else None,
+            delivered=delivered.decode(),
+            wait=wait / 1000 if wait >= 0 else None,
+            given=list(map(FeedEntry, entries[::3], entries[1::3], entries[2::3])),
+            parked=_parked(partition, buried) if buried else (),
+            backfill=backfill.decode(),
+            has_suspects=bool(suspects),
         )
+
+
+def _parked(partition: int, buried: Sequence[Any]) -> list[ParkedDelivery]:
+    return [
+        ParkedDelivery(FeedId.parse(partition, id_), int(attempts), why.decode("utf-8", "replace"))
+        for id_, attempts, why in zip(buried[::3], buried[1::3], buried[2::3], strict=True)
+    ]
 
 
 def parse_gap(partition: int, text: bytes) -> Gap | None:

@@ -38,6 +38,12 @@ from .group_protocol import (
 )
 
 
+def begin(store: Store, me: GroupConsumer, start: str) -> None:
+    """Let a group begin, see `fetch`, in every partition that it is new in; of one that is broken, fetching tells."""
+    arguments = _fetched(me, FetchRequest(0, most=0), start)
+    store.run_many(GROUP_FETCH, [(keys, arguments) for keys in store.keyspace.groups(me.group)], is_lenient=True)
+
+
 def fetch(store: Store, me: GroupConsumer, requests: Sequence[FetchRequest], start: str) -> list[FetchReply]:
     """Give a consumer what it is to handle next.
 
@@ -47,7 +53,8 @@ def fetch(store: Store, me: GroupConsumer, requests: Sequence[FetchRequest], sta
         requests: What it asks for, by partition.
         start: Where a group that is new begins: `feed`, `now` or `beginning`.
     """
-    calls = [(store.keyspace.group(one.partition, me.group), _fetched(me, one, start)) for one in requests]
+    keys = store.keyspace.groups(me.group)
+    calls = [(keys[one.partition], _fetched(me, one, start)) for one in requests]
     replies = store.run_many(GROUP_FETCH, calls, is_lenient=True)
     return [FetchReply.parse(one.partition, reply) for one, reply in zip(requests, replies, strict=True)]
 
@@ -115,13 +122,14 @@ def heartbeat(store: Store, me: GroupConsumer, gone_after_ms: int, forgotten_aft
 
 def release(store: Store, me: GroupConsumer, partition: int) -> None:
     """Give up the lease of a partition, if the consumer has it; of one that is broken, nobody has."""
-    store.run_many(GROUP_LEAVE, [(_hash_and_feed(store, partition, me.group), [me.consumer])], is_lenient=True)
+    keys = store.keyspace.group(partition, me.group)
+    store.run_many(GROUP_LEAVE, [((keys.group, keys.feed), [me.consumer])], is_lenient=True)
 
 
-def leave(store: Store, me: GroupConsumer, partitions: Sequence[int]) -> None:
-    """Give up leases, and the consumer's name where nothing is pending under it."""
+def leave(store: Store, me: GroupConsumer) -> None:
+    """Give up all leases, and the consumer's name where nothing is pending under it."""
     names = [me.consumer, me.group]
-    store.run_many(GROUP_LEAVE, [(_hash_and_feed(store, partition, me.group), names) for partition in partitions])
+    store.run_many(GROUP_LEAVE, [((keys.group, keys.feed), names) for keys in store.keyspace.groups(me.group)])
 
 
 def note_gap(store: Store, group: str, what: str, gap: Gap) -> Gap | None:
@@ -134,13 +142,14 @@ def note_gap(store: Store, group: str, what: str, gap: Gap) -> Gap | None:
         gap: The gap.
     """
     partition = gap.after.partition
-    arguments = [what, gap.after.stream_id, gap.before.stream_id]
-    return parse_gap(partition, store.run(GROUP_GAP, _hash_and_feed(store, partition, group), arguments))
+    keys, arguments = store.keyspace.group(partition, group), [what, gap.after.stream_id, gap.before.stream_id]
+    return parse_gap(partition, store.run(GROUP_GAP, (keys.group, keys.feed), arguments))
 
 
 def settle_gaps(store: Store, group: str, how: str, partitions: Sequence[int]) -> list[Gap]:
     """Settle what is noted of a group, with `skip` or `catch_up`; the gaps there were."""
-    calls = [(_hash_and_feed(store, partition, group), [how]) for partition in partitions]
+    keys = store.keyspace.groups(group)
+    calls = [((keys[partition].group, keys[partition].feed), [how]) for partition in partitions]
     replies = zip(partitions, store.run_many(GROUP_GAP, calls), strict=True)
     return [gap for partition, reply in replies if (gap := parse_gap(partition, reply))]
 
@@ -153,8 +162,7 @@ def settle_parked(store: Store, group: str, partition: int, how: str, ids: Seque
 
 def delete(store: Store, group: str) -> bool:
     """Remove a group and all that it keeps; false when there was nothing of it."""
-    keys = [store.keyspace.group(partition, group) for partition in range(store.keyspace.partitions)]
-    return any(store.run_many(GROUP_DELETE, [(one, [group]) for one in keys]))
+    return any(store.run_many(GROUP_DELETE, [(keys, [group]) for keys in store.keyspace.groups(group)]))
 
 
 def status(store: Store) -> list[FeedStatus | ServerRefusedError]:
@@ -192,11 +200,6 @@ def trim(
     removed, more, abandoned, lost = reply
     counts = [(_shown(name), int(count)) for name, count in zip(lost[::2], lost[1::2], strict=True)]
     return TrimReply(removed, bool(more), [_shown(name) for name in abandoned], counts)
-
-
-def _hash_and_feed(store: Store, partition: int, group: str) -> list[str]:
-    keys = store.keyspace.group(partition, group)
-    return [keys.group, keys.feed]
 
 
 def _shown(name: bytes) -> str:

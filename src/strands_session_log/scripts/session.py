@@ -169,7 +169,8 @@ def erase_step(
             return Copied(EventId.parse(upto) if upto else START, Moved(EventId.parse(id_), link.decode()))
         case [b"gone"]:
             return Deleted()
-    return _landed(reply) if reply[0] in LANDED else None
+    found = _appended(reply)
+    return found if isinstance(found, Landed) else None
 
 
 def recount(store: Store, session_id: str, position: tuple[EventId, str], summary: Mapping[str, str]) -> bool:
@@ -200,7 +201,8 @@ def fork(store: Store, session_id: str, copy: str, batch: Sequence[bytes], makin
     keys = store.keyspace.session(session_id)
     script_keys = (*keys.append, copy, keys.snapshot, keys.live, keys.tombstones)
     reply = store.run_and_wait(FORK, script_keys, [*batch, making], session_id)
-    return _landed(reply) if reply[0] in LANDED else bool(reply[0] == b"exists")
+    found = _appended(reply)
+    return found if isinstance(found, Landed) else bool(reply[0] == b"exists")
 
 
 def add_to_copy(store: Store, copy: str, ends: str, entries: Sequence[RawEntry], expire_ms: int) -> bool:
@@ -356,7 +358,7 @@ def publish(
 
 def _appended(reply: Sequence[bytes]) -> AppendReply:
     if reply[0] in LANDED:
-        return _landed(reply)
+        return Landed(list(map(_event_id, reply[2:])), reply[1].decode(), reply[0] == b"begun")
     match [part.decode() for part in reply]:
         case ["moved", id_, link]:
             return Moved(EventId.parse(id_), link)
@@ -367,10 +369,6 @@ def _appended(reply: Sequence[bytes]) -> AppendReply:
         case ["behind", id_, link]:
             return Behind(id_, link)
     return Deleted()
-
-
-def _landed(reply: Sequence[bytes]) -> Landed:
-    return Landed(list(map(_event_id, reply[2:])), reply[1].decode(), reply[0] == b"begun")
 
 
 def _event_id(id_: bytes) -> EventId:

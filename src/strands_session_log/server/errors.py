@@ -69,7 +69,16 @@ _NOT_READY: tuple[tuple[type[Exception] | str, type[ServerNotReadyError]], ...] 
 
 
 def with_retries(call: Callable[[], T], retry_for: float, within: float | None = None) -> T:
-    """Run a command that may be repeated.
+    """Run a command that may be repeated; see `attempted`.
+
+    Returns:
+        Its reply.
+    """
+    return attempted(call, retry_for, within)[0]
+
+
+def attempted(call: Callable[[], T], retry_for: float, within: float | None = None) -> tuple[T, bool]:
+    """Run a command that may be repeated, and say whether it may have been carried out more than once.
 
     Args:
         call: Sends it and returns its reply.
@@ -77,20 +86,24 @@ def with_retries(call: Callable[[], T], retry_for: float, within: float | None =
             among it; 0 means one attempt, which only the client's own time-outs bound.
         within: For how many seconds that one attempt may take in any case.
 
+    Returns:
+        Its reply; and whether there was another attempt before, by us or by the driver, that brought none.
+
     Raises:
         ServerUnavailableError: When no attempt brought a reply; the command may or may not have been carried out.
         ServerRefusedError: When the server answered with an error; a `ServerNotReadyError` if it did so until the end.
     """
     outer = here.call
     most = retry_for + _GRACE if retry_for > 0 else within
-    timing = Timing(None if most is None else time.monotonic() + most)
+    timing = Timing()
+    timing.until = None if most is None else time.monotonic() + most
     if outer is not None and outer.until is not None:
         timing.until = outer.until if timing.until is None else min(timing.until, outer.until)
     here.call = timing
     try:
-        return call()
+        return call(), timing.lost
     except (*_DRIVER, EmbeddedServerError) as error:
-        return _again(call, timing.barred or error, timing, retry_for)
+        return _again(call, timing.barred or error, timing, retry_for), True
     finally:
         here.call = outer
         if outer is not None:
@@ -103,7 +116,7 @@ def told_apart(replies: Iterable[Any]) -> list[Any]:
     Raises:
         ValkeyError: Any other error among them.
     """
-    return [_told(reply) for reply in replies]
+    return [_told(reply) if isinstance(reply, Exception) else reply for reply in replies]
 
 
 def raised(replies: Iterable[Any]) -> list[Any]:
@@ -119,12 +132,10 @@ def raised(replies: Iterable[Any]) -> list[Any]:
     return found
 
 
-def _told(reply: Any) -> Any:
-    if isinstance(reply, driver.ResponseError) and (refused := ServerRefusedError(str(reply))).is_wrong_type:
+def _told(error: Exception) -> ServerRefusedError:
+    if isinstance(error, driver.ResponseError) and (refused := ServerRefusedError(str(error))).is_wrong_type:
         return refused
-    if isinstance(reply, Exception):
-        raise reply
-    return reply
+    raise error
 
 
 def may_have_written(error: BaseException) -> bool:

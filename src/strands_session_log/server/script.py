@@ -7,7 +7,7 @@ restart, a failover and `SCRIPT FLUSH`.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from functools import cached_property, lru_cache
+from functools import cached_property
 from hashlib import sha1
 from typing import Any, TypeAlias
 
@@ -72,12 +72,12 @@ class LuaScript:
 
     def pinned(self, pinned: PinnedConnection, keys: tuple[str, ...], arguments: Sequence[bytes]) -> Any:
         """Run it over a pinned connection if that is free, else as ever."""
-        count = 3 + len(keys) + len(arguments)
+        command = [b"EVALSHA", self.sha.encode(), b"%d" % len(keys), *map(str.encode, keys), *arguments]
         try:
-            reply = pinned.exchange(b"*%d\r\n%b%b" % (count, _start_of_call(self.sha, keys), _bulks(arguments)))
+            reply = pinned.exchange(_packed(command))
         except NoScriptError:
-            start = _bulks([b"EVAL", self.source, *_names(keys)])
-            reply = pinned.exchange(b"*%d\r\n%b%b" % (count, start, _bulks(arguments)))
+            command[:2] = b"EVAL", self.source
+            reply = pinned.exchange(_packed(command))
         return self(pinned.client, keys, arguments) if reply is None else reply
 
     def followed_by(
@@ -107,20 +107,10 @@ _SIZES = [b"$%d\r\n" % size for size in range(2048)]
 """Most arguments are short, and laying out a number takes longer than looking it up."""
 
 
-def _bulks(texts: Sequence[bytes]) -> bytes:
-    """Parts of a command as they go over the wire (RESP)."""
-    parts: list[bytes] = []
-    for text in texts:
+def _packed(command: Sequence[bytes]) -> bytes:
+    """A command as it goes over the wire (RESP)."""
+    parts = [b"*%d\r\n" % len(command)]
+    for text in command:
         size = len(text)
         parts += (_SIZES[size] if size < len(_SIZES) else b"$%d\r\n" % size, text, b"\r\n")
     return b"".join(parts)
-
-
-@lru_cache(maxsize=4096)
-def _start_of_call(sha: str, keys: tuple[str, ...]) -> bytes:
-    """What is the same for every call of a session is laid out once."""
-    return _bulks([b"EVALSHA", sha.encode(), *_names(keys)])
-
-
-def _names(keys: Sequence[str]) -> list[bytes]:
-    return [b"%d" % len(keys), *map(str.encode, keys)]

@@ -20,11 +20,10 @@ from ..keys import Keyspace
 from .blocking_connection import BlockingConnection
 from .checks import ServerReport, check, inspect, inspect_all
 from .durability import MEMORY, Durability
-from .errors import raised, told_apart, with_retries
+from .errors import attempted, raised, told_apart, with_retries
 from .pinned_connection import PinnedConnection
 from .routing import Client, connection_to, options_of, primaries
 from .script import Argument, Call, LuaScript
-from .timed import here
 
 T = TypeVar("T")
 
@@ -140,7 +139,7 @@ class Store:
             is_lenient: In place of a reply about a key of another type stands that error.
         """
         apart = told_apart if is_lenient else raised
-        return self.retrying(lambda: apart(script.each(self.client, calls)))
+        return with_retries(lambda: apart(script.each(self.client, calls)), self.retry_for, self._within)
 
     def run_and_wait(
         self, script: LuaScript, keys: Sequence[str], arguments: Sequence[Argument], session_id: str
@@ -158,21 +157,13 @@ class Store:
         """The same over the connection that is held for appends, where nothing is waited for.
 
         Returns:
-            The reply; and whether there was another attempt before, by us or by the driver, that brought none.
+            See `attempted`.
         """
-        sent, was_lost = 0, False
-
-        def send() -> Any:
-            nonlocal sent, was_lost
-            sent += 1
-            if self.durability.command:
-                reply = self._wait(script, keys, arguments, session_id)
-            else:
-                reply = script.pinned(self._pinned, keys, arguments)
-            was_lost = sent > 1 or (here.call is not None and here.call.lost)
-            return reply
-
-        return with_retries(send, self.retry_for, self._within), was_lost
+        if self.durability.command:
+            send = partial(self._wait, script, keys, arguments, session_id)
+        else:
+            send = partial(script.pinned, self._pinned, keys, arguments)
+        return attempted(send, self.retry_for, self._within)
 
     def _wait(self, script: LuaScript, keys: Sequence[str], arguments: Sequence[Argument], session_id: str) -> Any:
         if not self.durability.command:

@@ -44,11 +44,9 @@ class Timing:
             of its own when it asks sentinels or the nodes of a cluster.
     """
 
-    __slots__ = ("barred", "lost", "until")
-
-    def __init__(self, until: float | None) -> None:
-        self.until, self.lost = until, False
-        self.barred: tls.HandshakeError | None = None
+    until: float | None = None
+    lost = False
+    barred: tls.HandshakeError | None = None
 
 
 class _Here(threading.local):
@@ -83,7 +81,7 @@ def keep_time(client: Any) -> bool:
 @contextmanager
 def answered_within(seconds: float) -> Iterator[None]:
     """For one of many exchanges of a call that has no end: let it end in time, where the client has no time-out."""
-    call = here.call or Timing(None)
+    call = here.call or Timing()
     before, call.until = call.until, time.monotonic() + seconds
     try:
         yield
@@ -118,15 +116,13 @@ def driver_class(connection_class: Any) -> Any:
     return getattr(connection_class, "driver_class", connection_class)
 
 
-def _left() -> float | None:
-    """How many seconds the call of this thread has left; None when it has no end."""
+def _left(most: float | None = None) -> float | None:
+    """How many seconds the call of this thread has left, or a time-out that is shorter; None when neither ends it."""
     call = here.call
-    return None if call is None or call.until is None else max(_LEAST, call.until - time.monotonic())
-
-
-def _shorter(seconds: float | None, left: float | None) -> float | None:
-    """A time-out, as far as there is so much time left."""
-    return seconds if left is None or (seconds is not None and seconds <= left) else left
+    if call is None or call.until is None:
+        return most
+    left = max(_LEAST, call.until - time.monotonic())
+    return left if most is None or left < most else most
 
 
 class _Timed:
@@ -189,11 +185,11 @@ class _Timed:
 
     def keep_time(self: Any) -> None:
         """Before a command is sent: the replies that follow come at once, or in what is left now."""
-        left = _left()
+        wanted = _left(self.socket_timeout)
         if self.socket_timeout is None and type(self._sock) is socket.socket:
-            self._bound_by_kernel(left)
+            self._bound_by_kernel(wanted)
             return
-        wanted, has = _shorter(self.socket_timeout, left), self._sock.gettimeout()
+        has = self._sock.gettimeout()
         if has != wanted and (has is None or wanted is None or abs(has - wanted) > _TOLERANCE):
             self._sock.settimeout(wanted)
 
@@ -232,8 +228,7 @@ class _Timed:
 
     def _connect(self: Any) -> Any:
         kept = self.socket_connect_timeout, self.socket_timeout
-        left = _left()
-        self.socket_connect_timeout, self.socket_timeout = (_shorter(seconds, left) for seconds in kept)
+        self.socket_connect_timeout, self.socket_timeout = _left(kept[0]), _left(kept[1])
         try:
             return super()._connect()  # type: ignore[misc]
         finally:

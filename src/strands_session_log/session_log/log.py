@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from typing import Literal, overload
@@ -23,7 +24,6 @@ from ..event_log.chained_batch import Position
 from ..event_log.erasure_scope import named_in
 from ..event_log.listing import Wanted
 from ..event_log.namespace import open_namespace
-from ..event_log.points import resolve
 from ..events import Event, Recorded, SessionInfo, selector
 from ..feed import FeedRetention
 from ..ids import START, EventId, Point
@@ -36,7 +36,6 @@ from ..state import SessionDiff, SessionState, diff
 from ..subscription import Gap, GapResolution, GroupStatus, ParkedEvents
 from ..tail import FeedPosition, FeedTail, LivePosition, LiveTail, Multiplexer, Tail, tail_feed, tail_live, tail_session
 from .points import event_at, event_id_at, state_at
-from .upkeep import Upkeep
 
 DEFAULT_NAMESPACE = "strands"
 DEFAULT_SNAPSHOTS = SnapshotSettings()
@@ -115,7 +114,6 @@ class SessionLog(NotCopied):
         self.namespace = namespace
         self._events = EventLog(store, feed)
         self._replay = Replay(self._events, snapshots, sealing)
-        self._upkeep = Upkeep(self._events)
         self._multiplexer = Multiplexer(store)
         # A tail waits for a server by itself, and for as long as it takes.
         self._impatient = EventLog(store.with_retry_for(0))
@@ -184,7 +182,6 @@ class SessionLog(NotCopied):
         """
         self._multiplexer.close()
         self._replay.close()
-        self._upkeep.close()
         self._events.close()
         if self._owns_client:
             release(self.client)
@@ -230,7 +227,7 @@ class SessionLog(NotCopied):
         """
         cursor = SessionInfo.at_cursor(before) if isinstance(before, str) else None
         wanted = Wanted(failed, waiting, agent or "", labels or {}, last_message)
-        return self._events.sessions(
+        return self._events.listing.sessions(
             limit, wanted, before=cursor or before, since=since, until=until, ascending=ascending
         )
 
@@ -240,7 +237,7 @@ class SessionLog(NotCopied):
         One that is written to meanwhile may come twice, but none is left out. Those with a damaged head are among
         them, which `sessions` passes over.
         """
-        return self._events.session_ids()
+        return self._events.listing.session_ids()
 
     @property
     def partitions(self) -> int:
@@ -253,7 +250,7 @@ class SessionLog(NotCopied):
         Args:
             since: A datetime, ISO text, or a relative time (`-5m`), which is relative to the server's clock, too.
         """
-        return self._events.count_sessions(since)
+        return self._events.listing.count(since)
 
     def servers(self) -> list[ServerReport]:
         """What the server says about itself: memory, persistence, eviction; of a cluster, every primary.
@@ -372,7 +369,7 @@ class SessionLog(NotCopied):
             InvalidPointError: When it is no point in time.
             RevisionNotFoundError: When the session does not have that revision.
         """
-        return resolve(self._events, session_id, point)
+        return self._events.resolve(session_id, point)
 
     def state(self, session_id: str, at: Point | None = None) -> SessionState:
         """The session as its events left it, now or at a point.
@@ -550,7 +547,8 @@ class SessionLog(NotCopied):
         if now is None:
             return rewind(self._events, self._replay, session_id, there.position, check, by)
         check(there)
-        return diff(now, there)
+        # What is the session's own stays as it is.
+        return diff(now, replace(there, session=now.session, labels=now.labels))
 
     def erase(
         self,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from ..errors import InvalidPointError, RevisionNotFoundError, SessionNotBegunError, SessionNotFoundError
 from ..event_log import EventLog
-from ..event_log.points import resolve
 from ..events import Recorded
 from ..ids import START, EventId, Point
 from ..replay import Replay
@@ -18,7 +17,7 @@ def event_id_at(log: EventLog, session_id: str, point: Point) -> EventId:
         InvalidPointError: When it is a time, not an event.
         RevisionNotFoundError: When the session does not have it.
     """
-    found = resolve(log, session_id, point)
+    found = log.resolve(session_id, point)
     if not found.revision:
         raise InvalidPointError(point) if found.ms else RevisionNotFoundError(session_id, 0)
     return found
@@ -41,7 +40,7 @@ def event_at(log: EventLog, session_id: str, point: Point) -> Recorded:
 
 def state_at(log: EventLog, replay: Replay, session_id: str, at: Point | None) -> SessionState:
     """See `SessionLog.state`."""
-    until = None if at is None else resolve(log, session_id, at)
+    until = None if at is None else log.resolve(session_id, at)
     state = replay.state(session_id, until, check=True) if until != START else SessionState()
     if until and until.revision and state.position != until and log.head(session_id):
         raise RevisionNotFoundError(session_id, until.revision, until)

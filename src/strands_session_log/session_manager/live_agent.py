@@ -11,15 +11,16 @@ from strands.types.content import Message
 from strands.types.exceptions import SessionException
 from strands.types.session import SessionAgent, SessionMessage
 
-from ..errors import EncodingError
+from ..errors import EncodingError, SessionLogError
 from ..events import Event
 from ..lifecycle import AgentHooks, AgentOutbox
 from ..lifecycle.compat import Writer
 from ..lifecycle.facts import answered
+from ..lifecycle.in_force import InForce
 from ..lifecycle.records import is_prompt
 from ..lifecycle.redaction import Redactions, sought_by_ids
 from ..lifecycle.window import about_to_hold
-from .errors import session_exceptions
+from .errors import raise_for_callers, session_exceptions
 
 
 class LiveAgent(AgentHooks):
@@ -40,20 +41,18 @@ class LiveAgent(AgentHooks):
         self,
         agent: Any,
         outbox: AgentOutbox,
+        in_force: InForce,
         records_facts: bool,
         holds_user_messages: bool,
     ) -> None:
         super().__init__(outbox.agent_id, records_facts)
         self.agent: Callable[[], Any] = weakref.ref(agent)
-        self.outbox, self._holds = outbox, holds_user_messages
+        self.outbox, self._in_force, self._holds = outbox, in_force, holds_user_messages
         self.latest: SessionMessage | None = None
         self._records: dict[int, list[SessionMessage]] = {}
         self.redactions = Redactions(outbox)
+        self.note = outbox.note
         self.facts.prime(agent)
-
-    def note(self, told: Sequence[Event]) -> None:
-        """See `AgentHooks`."""
-        self.outbox.note(told)
 
     def tell(self, told: Sequence[Event]) -> Writer:
         """See `AgentHooks`."""
@@ -83,7 +82,7 @@ class LiveAgent(AgentHooks):
             record.conversation_manager_state = state
         refused: list[EncodingError] = []
         window = partial(self.outbox.window, messages, state, closely, forced)
-        for step in (partial(self.outbox.state, record), window):
+        for step in (partial(self.outbox.state, record, self._in_force.of(agent)), window):
             try:
                 step()
             except EncodingError as error:
@@ -115,10 +114,11 @@ class LiveAgent(AgentHooks):
         Raises:
             EncodingError: When a value in it cannot be stored.
         """
-        if self.outbox.is_of_before(message):
+        if self.outbox.withheld is not None and self.outbox.is_of_before(message):
             return
         with self.outbox.lock:
-            self._forget_what_it_said_before(message)
+            if id(message) in self._records:
+                self._forget_what_it_said_before(message)
             self.latest = self.outbox.say(message, agent.messages, hold_for=hold_for, by_hand=by_hand)
             self.hold([self.latest])
 
@@ -133,6 +133,7 @@ class LiveAgent(AgentHooks):
         Raises:
             SessionException: When there is none.
         """
+        self.facts.has_redacted = True
         for record in self._to_redact(message):
             record.redact_message = message
             self.redactions.redact(SessionMessage(message, record.message_id, created_at=record.created_at))
@@ -145,9 +146,11 @@ class LiveAgent(AgentHooks):
 
     def invocation_ended(self, hook: Any) -> Writer:
         """See `AgentHooks`."""
-        self.outbox.release(self)
+        if self._holds:
+            self.outbox.release(self)
+        if self.tools.calls:
+            self.tools.end()
         self.outbox.unclaim()
-        self.tools.end()
         if self._records_facts:
             self.note(self.facts.invocation_ended(hook))
         return self.settle(hook.agent)
@@ -160,10 +163,13 @@ class LiveAgent(AgentHooks):
         """See `AgentHooks`."""
         asks = is_prompt(hook.message)
         holds = self._holds and asks
-        with session_exceptions:
-            if not holds:
-                self.outbox.release(self)
+        if self._holds and not holds:
+            self.outbox.release(self)
+        try:
             self.say(hook.message, hook.agent, hold_for=self if holds else None)
+        except SessionLogError as error:
+            # What every message comes by enters nothing that is there for errors alone.
+            raise_for_callers(error)
         # What was edited between two turns shows with the prompt; in mid-turn only other messages are looked for.
         return None if holds else self.settle(hook.agent, _up_to(hook.message, hook.agent.messages), closely=asks)
 

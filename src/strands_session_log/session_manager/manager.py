@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import threading
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from strands.hooks import AgentInitializedEvent, HookRegistry
 from strands.session.repository_session_manager import RepositorySessionManager
@@ -18,33 +17,35 @@ from strands.types.exceptions import SessionException
 from strands.types.session import Session, SessionMessage, SessionType
 
 from .. import events
-from ..codec import from_json, to_json
-from ..errors import NotCopied, check_flag, refuse_unknown
+from ..codec import from_json
+from ..errors import NotCopied, SessionLogError, check_flag, refuse_unknown
 from ..event_log import ANY, Expected
 from ..event_log.erasure_scope import Sought
 from ..ids import START, EventId
 from ..lifecycle import AgentOutbox, Record, records_facts
 from ..lifecycle.agent_hooks import FACTS, GUARDS, listen_to_agent
 from ..lifecycle.compat import Handler, Writer
+from ..lifecycle.in_force import InForce, with_in_force
 from ..lifecycle.records import check_ids, data_of, have_tools, missing
 from ..server import Client
 from ..session_log import DEFAULT_NAMESPACE, SessionLog, check_is_of
 from ..state import AgentState, SessionState
-from .errors import RestoreError, restoring, session_exceptions
+from .errors import RestoreError, raise_for_callers, restored, session_exceptions
 from .live_agent import LiveAgent
 from .orchestrators import Orchestrators
 from .repository import LogRepository
+from .taking_over import held, is_another, taken_over
 
 if TYPE_CHECKING:
     from strands.multiagent.base import MultiAgentBase
     from strands.types.agent import LocalAgent
 
+T = TypeVar("T")
+
 _HAS_NO_OTHER = (
     "session_repository is not used: this manager keeps the session in its log. Leave it out, or take a "
     "RepositorySessionManager of Strands"
 )
-
-_STATE, _NAME, _REMOVED = "conversation_manager_state", "__name__", "removed_message_count"
 
 
 class ValkeySessionManager(RepositorySessionManager, LogRepository, NotCopied):
@@ -67,6 +68,7 @@ class ValkeySessionManager(RepositorySessionManager, LogRepository, NotCopied):
             settled, for those who may not store it even for the moment until a guardrail redacts it. A process that
             dies in that call loses it. It cannot be kept up for an agent that is called while it runs
             (`unsafe_reentrant`): there, another call may end the wait.
+        record_prompts: Keep what the system prompt says in the agent's record, and not its digest alone.
         verify_on_resume: Resume from the events alone, not from a snapshot, and refuse with `SessionBrokenError` when
             one is not what was written; as the log says if left out. It takes the longer the more events there are.
         session_repository: Known because the base class has it, and warned of: this manager is a repository itself.
@@ -91,6 +93,7 @@ class ValkeySessionManager(RepositorySessionManager, LogRepository, NotCopied):
         namespace: str | None = None,
         record: Record = "all",
         hold_user_messages: bool = False,
+        record_prompts: bool = False,
         verify_on_resume: bool | None = None,
         session_repository: SessionRepository | None = None,
     ) -> None:
@@ -99,10 +102,13 @@ class ValkeySessionManager(RepositorySessionManager, LogRepository, NotCopied):
             warnings.warn(_HAS_NO_OTHER, stacklevel=3)
         tells_facts = records_facts(record)
         check_flag("hold_user_messages", hold_user_messages)
+        check_flag("record_prompts", record_prompts)
         if verify_on_resume is not None:
             check_flag("verify_on_resume", verify_on_resume)
-        with session_exceptions:
+        try:
             LogRepository.__init__(self, _log(client, log, url, namespace))
+        except SessionLogError as error:
+            raise_for_callers(error)
         self.client = self.log.client
         self._verifies = self.log.verify_on_resume if verify_on_resume is None else verify_on_resume
         self._held_records: dict[str, list[SessionMessage]] = {}
@@ -114,6 +120,7 @@ class ValkeySessionManager(RepositorySessionManager, LogRepository, NotCopied):
         self._first_index = 0
         self._agents: dict[str, LiveAgent] = {}
         self._records_facts, self._holds = tells_facts, hold_user_messages
+        self._records_prompts = record_prompts
         self._open(session_id)
         state = partial(self._state, session_id)
         self._orchestrators = Orchestrators(self.log._events, session_id, state, tells_facts, hold_user_messages)
@@ -155,9 +162,11 @@ class ValkeySessionManager(RepositorySessionManager, LogRepository, NotCopied):
             self._is_new_session = False
             self._first_index = outbox.next_index
             try:
-                with self._restoring(f"agent {agent.agent_id!r}", known.moved):
-                    batch = self._restored(agent, known, state, **kwargs)
-                outbox.adopt(batch)
+                restore = partial(self._restored, agent, known, state, **kwargs)
+                batch = self._restore(f"agent {agent.agent_id!r}", restore, known.moved)
+                in_force = InForce(self._records_prompts)
+                if batch:
+                    outbox.adopt([with_in_force(event, in_force.of(agent)) for event in batch])
                 if known.record is None and known.messages:
                     # A node of a graph, or a script, has said what is there already: it is no part of what is held.
                     outbox.window(agent.messages, None, forced=True)
@@ -165,12 +174,13 @@ class ValkeySessionManager(RepositorySessionManager, LogRepository, NotCopied):
             except BaseException:
                 self._latest_agent_message.pop(agent.agent_id, None)
                 raise
-            live = LiveAgent(agent, outbox, self._records_facts, self._holds)
+            live = LiveAgent(agent, outbox, in_force, self._records_facts, self._holds)
             live.latest = self._latest_agent_message[agent.agent_id]
             live.hold(self._held_records.pop(agent.agent_id, []))
-            live.redactions.of_messages(known.unerased)
             self._agents[agent.agent_id] = live
-            live.write()
+            if known.unerased:
+                live.redactions.of_messages(known.unerased)
+                live.write()
 
     def create_message(self, session_id: str, agent_id: str, session_message: SessionMessage, **kwargs: Any) -> None:
         """Create a message at an index that has none; those a new agent brings come after what stands there already.
@@ -234,8 +244,7 @@ class ValkeySessionManager(RepositorySessionManager, LogRepository, NotCopied):
             SessionException: When the server cannot be used.
         """
         self._is_new_session = False
-        with self._restoring(f"graph or swarm {source.id!r}"):
-            super().initialize_multi_agent(source, **kwargs)
+        self._restore(f"graph or swarm {source.id!r}", partial(super().initialize_multi_agent, source, **kwargs))
 
     def sync_multi_agent(self, source: MultiAgentBase, **kwargs: Any) -> None:
         """Write the state of a graph or swarm.
@@ -271,12 +280,12 @@ class ValkeySessionManager(RepositorySessionManager, LogRepository, NotCopied):
             with self._collecting(state, gives_window=known.held is not None) as batch:
                 super().initialize(agent, **kwargs)
         except ValueError:
-            if not _is_another(agent, known):
+            if not is_another(agent, known):
                 raise
             self._latest_agent_message.pop(agent.agent_id, None)
-            with self._collecting(_taken_over(agent, known, state), gives_window=True) as batch:
+            with self._collecting(taken_over(agent, known, state), gives_window=True) as batch:
                 super().initialize(agent, **kwargs)
-            self._restore_window(agent, _held(known))
+            self._restore_window(agent, held(known))
         else:
             # Where its messages and its conversation manager's state do not tell it.
             if known.held is not None:
@@ -298,12 +307,12 @@ class ValkeySessionManager(RepositorySessionManager, LogRepository, NotCopied):
         fix = getattr(super(), "_fix_broken_tool_use", None)
         return fix(messages) if fix and have_tools(messages) else messages
 
-    @contextmanager
-    def _restoring(self, what: str, at: EventId = START) -> Iterator[None]:
+    def _restore(self, what: str, make: Callable[[], T], at: EventId = START) -> T:
         """Should the snapshot be to blame, the next attempt reads the log."""
         try:
-            with restoring(f"{what} of session {self.session_id!r}" + (f" as of event {at}" if at.revision else "")):
-                yield
+            return restored(
+                f"{what} of session {self.session_id!r}" + (f" as of event {at}" if at.revision else ""), make
+            )
         except RestoreError:
             self.log._replay.drop(self.session_id)
             raise
@@ -342,43 +351,6 @@ class ValkeySessionManager(RepositorySessionManager, LogRepository, NotCopied):
                     live.outbox.write(batch)
             else:
                 super()._write(session_id, batch, expected)
-
-
-def _is_another(agent: Any, known: AgentState) -> bool:
-    """Whether an agent has a conversation manager of another class than when it was written last."""
-    then, now = _name_of(known), type(getattr(agent, "conversation_manager", None)).__name__
-    return then is not None and then != now
-
-
-def _taken_over(agent: Any, known: AgentState, state: SessionState) -> SessionState:
-    """The session as if the agent's conversation manager had been of the class it has now.
-
-    How many messages are gone from its beginning stays: so the log knows what the agent holds.
-    """
-    now = agent.conversation_manager
-    warnings.warn(
-        f"agent {known.agent_id!r} was managed by a {_name_of(known)} and is by a {type(now).__name__} now: it resumes "
-        "with the messages it held, and what the other one knew besides them is gone",
-        stacklevel=2,
-    )
-    fresh = to_json({**now.get_state(), _REMOVED: known.removed}, _STATE)
-    changed = replace(known, record={**(known.record or {}), _STATE: fresh})
-    return replace(state, agents={**state.agents, known.agent_id: changed})
-
-
-def _held(known: AgentState) -> list[Any]:
-    """The messages it held, with the summary that may stand nowhere but in its conversation manager's state."""
-    manager = (known.record or {}).get(_STATE)
-    summary = manager.get("summary_message") if isinstance(manager, Mapping) and known.held is None else None
-    first = [summary] if isinstance(summary, Mapping) else []
-    return [from_json(message) for message in (*first, *known.window)]
-
-
-def _name_of(known: AgentState) -> str | None:
-    """What stands there may be of somebody else's making; a class has a short name."""
-    manager = (known.record or {}).get(_STATE)
-    name = manager.get(_NAME) if isinstance(manager, Mapping) else None
-    return name if isinstance(name, str) and name.isidentifier() and len(name) <= 100 else None
 
 
 def _log(client: Client | None, log: SessionLog | None, url: str | None, namespace: str | None) -> SessionLog:

@@ -112,9 +112,7 @@ class _NodeAgent(AgentHooks):
     def __init__(self, transcript: Transcript) -> None:
         super().__init__(transcript.outbox.agent_id)
         self._transcript, self._outbox = transcript, transcript.outbox
-
-    def note(self, told: Sequence[Event]) -> None:
-        self._outbox.note(told)
+        self.note = transcript.outbox.note
 
     def tell(self, told: Sequence[Event]) -> Writer:
         self._outbox.queue(told)
@@ -152,6 +150,6 @@ class _NodeAgent(AgentHooks):
     def redacted_within(self, redaction: Any) -> Writer:
         """An agent that is a tool has redacted what stands in the state of the graph or swarm."""
         parts = self._outbox.agent_id.split(":")
-        above = [":".join(parts[:count]) for count in range(1, len(parts))]
-        self._transcript.redactions.look_for(sought_by_ids(redaction, above))
+        names = [":".join(parts[:count]) for count in range(1, len(parts))] + [self._outbox.agent_id]
+        self._transcript.redactions.look_for(sought_by_ids(redaction, names))
         return self._transcript.write

@@ -29,8 +29,8 @@ from ..event_log import EventLog
 from ..event_log.erasure_scope import Sought
 from ..events import Event
 from ..ids import START, EventId, check_id
-from ..lifecycle import AgentHooks, Facts, Outbox, listen
-from ..lifecycle.compat import Handler
+from ..lifecycle import AgentHooks, Facts, Outbox
+from ..lifecycle.compat import Handler, Heard, listen
 from ..lifecycle.facts import answered, current_traceparent
 from ..lifecycle.nodes import NodeRuns, listen_to_nodes
 from ..lifecycle.redaction import without
@@ -153,11 +153,14 @@ class Orchestrator:
 
     def register(self, registry: Any) -> None:
         """Listen to it."""
-        listen(registry, "MultiAgentInitializedEvent", lambda hook: partial(self._initialize, hook.source))
-        listen(registry, "BeforeMultiAgentInvocationEvent", self._invocation_started)
-        listen(registry, "BeforeNodeCallEvent", self._unless_withheld(self._node_started))
-        listen(registry, "AfterNodeCallEvent", self._unless_withheld(self._node_ended))
-        listen(registry, "AfterMultiAgentInvocationEvent", self._unless_withheld(self._invocation_ended))
+        listen(
+            registry,
+            Heard("MultiAgentInitializedEvent", lambda hook: partial(self._initialize, hook.source)),
+            Heard("BeforeMultiAgentInvocationEvent", self._invocation_started),
+            Heard("BeforeNodeCallEvent", self._unless_withheld(self._node_started)),
+            Heard("AfterNodeCallEvent", self._unless_withheld(self._node_ended)),
+            Heard("AfterMultiAgentInvocationEvent", self._unless_withheld(self._invocation_ended)),
+        )
 
     def session_deleted(self) -> None:
         """Write nothing more of this run, and later on nothing of what its agents have shared until now."""

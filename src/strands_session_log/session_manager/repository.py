@@ -6,7 +6,7 @@ other processes wrote. Writes are events; nothing is overwritten.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -23,18 +23,18 @@ from ..lifecycle.records import (
     check_ids,
     check_message_id,
     data_of,
+    find_message,
     missing,
     redacted,
     to_agent,
-    to_message,
     to_messages,
     to_session,
 )
 from ..lifecycle.redaction import erase_original
 from ..replay import write_successors
 from ..session_log import SessionLog
-from ..state import AgentState, SessionState, initial
-from .errors import restoring, session_exceptions
+from ..state import AgentState, SessionState
+from .errors import raise_for_callers, restored, session_exceptions
 
 if TYPE_CHECKING:
     from strands.multiagent.base import MultiAgentBase
@@ -48,7 +48,7 @@ class LogRepository(SessionRepository):
     def __init__(self, log: SessionLog) -> None:
         """Take the log to keep sessions in."""
         self.log = log
-        self._known: tuple[str, SessionState] = ("", initial())
+        self._known: tuple[str, SessionState] = ("", SessionState())
         self._verifies = log.verify_on_resume
 
     def create_session(self, session: Session, **kwargs: Any) -> Session:
@@ -70,8 +70,7 @@ class LogRepository(SessionRepository):
         """Read a session; None when there is none."""
         check_ids(session_id)
         data = self._state(session_id).session
-        with restoring(f"session {session_id!r}"):
-            return None if data is None else to_session(data)
+        return None if data is None else restored(f"session {session_id!r}", partial(to_session, data))
 
     def delete_session(self, session_id: str, **kwargs: Any) -> None:
         """Delete a session with everything that belongs to it.
@@ -93,8 +92,9 @@ class LogRepository(SessionRepository):
         """Read an agent; None when there is none."""
         check_ids(session_id, agent_id)
         agent = self._state(session_id).agents.get(agent_id)
-        with restoring(f"agent {agent_id!r} of session {session_id!r}"):
-            return None if agent is None or agent.record is None else to_agent(agent.record)
+        if agent is None or agent.record is None:
+            return None
+        return restored(f"agent {agent_id!r} of session {session_id!r}", partial(to_agent, agent.record))
 
     def update_agent(self, session_id: str, session_agent: SessionAgent, **kwargs: Any) -> None:
         """Replace an agent's record, keeping when it was created.
@@ -124,9 +124,8 @@ class LogRepository(SessionRepository):
         check_message_id(message_id)
         check_ids(session_id, agent_id)
         messages = self._agent(session_id, agent_id).messages
-        with session_exceptions, restoring(f"message {message_id} of agent {agent_id!r} in session {session_id!r}"):
-            position = messages.find(message_id)
-            return None if position is None else to_message(messages[position])
+        what = f"message {message_id} of agent {agent_id!r} in session {session_id!r}"
+        return restored(what, partial(find_message, messages, message_id))
 
     def update_message(self, session_id: str, agent_id: str, session_message: SessionMessage, **kwargs: Any) -> None:
         """Replace a message, keeping when it was created. A redaction erases what was said before from the server.
@@ -152,10 +151,9 @@ class LogRepository(SessionRepository):
     ) -> list[SessionMessage]:
         """List an agent's messages in order of their index; none of an agent, or a session, that is not there."""
         check_ids(session_id, agent_id)
-        agent = self._agent(session_id, agent_id)
-        end = None if limit is None else offset + limit
-        with session_exceptions, restoring(f"the messages of agent {agent_id!r} in session {session_id!r}"):
-            return to_messages(agent.messages, offset, end)
+        messages, end = self._agent(session_id, agent_id).messages, None if limit is None else offset + limit
+        what = f"the messages of agent {agent_id!r} in session {session_id!r}"
+        return restored(what, partial(to_messages, messages, offset, end))
 
     def create_multi_agent(self, session_id: str, multi_agent: MultiAgentBase, **kwargs: Any) -> None:
         """Keep the state of a graph or swarm for the first time."""
@@ -166,8 +164,10 @@ class LogRepository(SessionRepository):
         """Read the state of a graph or swarm; None when there is none."""
         check_ids(session_id, multi_agent_id)
         data = self._state(session_id).multi_agents.get(multi_agent_id)
-        with restoring(f"graph or swarm {multi_agent_id!r} of session {session_id!r}"):
-            return None if data is None else from_json(dict(data))
+        if data is None:
+            return None
+        restore: Callable[[], dict[str, Any]] = partial(from_json, dict(data))
+        return restored(f"graph or swarm {multi_agent_id!r} of session {session_id!r}", restore)
 
     def update_multi_agent(self, session_id: str, multi_agent: MultiAgentBase, **kwargs: Any) -> None:
         """Replace the state of a graph or swarm.
@@ -182,11 +182,12 @@ class LogRepository(SessionRepository):
 
     def _state(self, session_id: str) -> SessionState:
         """The newest state; the one folded last is caught up."""
-        with session_exceptions:
-            name, known = self._known
-            replay = self.log._replay
-            known = known if name == session_id else initial()
+        (name, known), replay = self._known, self.log._replay
+        try:
+            known = known if name == session_id else SessionState()
             state = (replay.verified if self._verifies else replay.catch_up)(session_id, known)
+        except errors.SessionLogError as error:
+            raise_for_callers(error)
         self._known = (session_id, state)
         return state
 

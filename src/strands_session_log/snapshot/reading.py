@@ -71,7 +71,8 @@ def restore(
         _check(len(agents) == len(data["agents"]), "an agent is there twice")
         record, multi_agents = _optional(data["record"]), _dict(data["multi_agents"])
         _check(all(type(one) is dict for one in multi_agents.values()), "a graph has no state")
-        state = SessionState(record, agents, multi_agents, place.point, place.link)
+        labels = _dict(data["labels"])
+        state = SessionState(record, agents, multi_agents, place.point, place.link, labels=labels)
     except (LookupError, TypeError, ValueError, AttributeError, SessionLogError) as error:
         raise DamagedError(f"{type(error).__name__}: {error}") from error
     return Restored(state, reader.digests)

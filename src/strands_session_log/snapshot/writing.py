@@ -73,6 +73,7 @@ class Draft:
             "link": state.link,
             "erased": self._whose.erased,
             "record": state.session,
+            "labels": state.labels,
             "multi_agents": state.multi_agents,
             "agents": [self._agent(agent, state.revision, needs) for agent in state.agents.values()],
         }

@@ -2,16 +2,26 @@
 
 from .copies import Copies
 from .diff import AgentDiff, Change, MessageChange, SessionDiff, diff
-from .fold import Fold, evolve, initial
+from .fold import Fold, evolve, initial, is_message, is_shallow
 from .growing_ranges import GrowingRanges
 from .integrity import INTACT, NOT_CHECKED, Integrity
 from .messages import Columns, Messages, Segment, columns_of
-from .session import ANSWERING, AgentState, Answering, Held, MessageRecord, SessionState, is_interrupted, removed_count
-from .shapes import is_message, is_shallow
+from .session import (
+    ANSWERING,
+    IN_FORCE,
+    AgentState,
+    Answering,
+    Held,
+    MessageRecord,
+    SessionState,
+    is_interrupted,
+    removed_count,
+)
 
 __all__ = [
     "ANSWERING",
     "INTACT",
+    "IN_FORCE",
     "NOT_CHECKED",
     "AgentDiff",
     "AgentState",

@@ -1,8 +1,9 @@
 """Where else it stands what a message said: recognised by what it is, whatever holds it. Pure.
 
 A message is known by its tracking id, and by its content; the result of a tool, what people were asked about its call,
-and what they answered, by the id of the call. So one finds them in what an agent has in store while it waits for a
-person, in an agent that is a tool of another, in windows, in what a graph or swarm keeps of its nodes.
+what they answered, and what it says of its failure, by the id of the call. So one finds them in what an agent has in
+store while it waits for a person, in an agent that is a tool of another, in windows, in what a graph or swarm keeps of
+its nodes, in what people were asked and answered, and in errors, which quote what they like, in part or escaped.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from urllib.parse import quote
 
 import orjson
 
-from .shapes import is_shallow
+from .fold import is_shallow
 
 ERASED = "[erased]"
 """What a message says whose content was erased."""
@@ -22,6 +23,7 @@ ERASED = "[erased]"
 _LEAST_QUOTE, _LEAST_PART = 4, 16
 """Characters: a text that is shorter stands in many others by chance, or as a part of their words."""
 _ASKED = ("reason", "response")
+_ERROR = "error_text"
 _QUOTING = ("text", "current_task", "handoff_message")
 """Where a graph or swarm keeps what it makes the prompts of its nodes of; and in `shared_context`, all texts."""
 
@@ -45,6 +47,8 @@ class Copies:
         self._gone = {_text(block) for block in gone}
         self._texts = [text.strip() for block in gone if isinstance(text := block.get("text"), str) and text.strip()]
         self._tools = {id_ for block in (*gone, *self._redaction) if (id_ := _answered(block)) is not None}
+        self._calls = self._tools | {id_ for block in gone if (id_ := _called(block)) is not None}
+        self._leaves = [text for block in gone for text in _leaves(_said_in(block))]
         # Of a picture, say, the JSON may be spelt in more than one way; an id may be so in the id of an interrupt.
         is_plain = all("text" in block or _answered(block) is not None for block in gone)
         self._has_words_only = is_plain and all(quote(id_, safe="") == id_ for id_ in self._tools)
@@ -61,7 +65,8 @@ class Copies:
         For the state of a graph or swarm above it there never is: it may hold only a part.
         """
         texts = [*self.tracking_ids, *self._tools, *self._texts]
-        return [orjson.dumps(text)[1:-1] for text in texts] if self._has_words_only else None
+        needles = [orjson.dumps(text)[1:-1] for text in texts]
+        return [*needles, b'"%b":' % _ERROR.encode()] if self._has_words_only else None
 
     @property
     def _stand_in(self) -> list[Any]:
@@ -138,6 +143,13 @@ class Copies:
         text = text.strip()
         return any(_quotes(said, text) for said in self._texts) or self.is_quoted_in(text)
 
+    def is_quoted_by(self, error_text: str) -> bool:
+        """Whether what an error says quotes what was said, or as much of it as stands nowhere by chance."""
+        if any(_quotes(error_text, said) for said in self._leaves):
+            return True
+        parts = {error_text[at : at + _LEAST_PART] for at in range(len(error_text) - _LEAST_PART + 1)}
+        return any(part in said for said in self._leaves for part in parts)
+
     def is_result(self, found: Mapping[str, Any], own: bool) -> bool:
         """Whether it is what a tool gave back, and is to be gone."""
         content = found.get("content")
@@ -150,10 +162,10 @@ class Copies:
         return isinstance(name, str) and name in self._tools
 
     def concerns(self, interrupt: object) -> bool:
-        """Whether an interrupt, by its id, was raised in the call of a tool."""
+        """Whether an interrupt, by its id or that of its call, was raised in the call of a tool."""
         if not isinstance(interrupt, str):
             return False
-        ids = (form for id_ in self._tools for form in (id_, quote(id_, safe="")))
+        ids = (form for id_ in self._calls for form in (id_, quote(id_, safe="")))
         return any(f":{id_}:" in f":{interrupt}:" for id_ in ids)
 
     @property
@@ -187,6 +199,8 @@ class _Walk:
                 return self._copies.clean(found)
         elif self._copies.is_result(found, self._own):
             return {**found, "content": self._copies.stand_in}
+        if self._is_failure(found):
+            return {**found, _ERROR: ""}
         if self._is_asked(found):
             return _same_or(found, {name: None if name in _ASKED else value for name, value in found.items()})
         inner = {name: self._member(name, value) for name, value in found.items() if not self._is_turn(name, value)}
@@ -206,11 +220,20 @@ class _Walk:
             return _Walk(self._copies, self._by_id, self._own, self._above, users=True).value(value)
         return self.value(value)
 
+    def _is_failure(self, found: Mapping[str, Any]) -> bool:
+        """Whether it is what was told of an error that quotes what is to be gone, or of a call whose result is."""
+        text = found.get(_ERROR)
+        if self._users or not isinstance(text, str) or not text:
+            return False
+        is_of_call = self._own and self._copies.is_tool(found.get("tool_use_id"))
+        return is_of_call or self._copies.is_quoted_by(text)
+
     def _is_asked(self, found: Mapping[str, Any]) -> bool:
         """Whether it is what a person was asked, or has answered, and is to be gone."""
         if self._users or not any(name in found for name in _ASKED):
             return False
-        if self._copies.concerns(found.get("id")) or self._copies.concerns(found.get("interruptId")):
+        calls = found.get("tool_use_ids")
+        if any(map(self._copies.concerns, (found.get("id"), found.get("interruptId"), *_listed(calls)))):
             return True
         asked = (
             [found.get(name) for name in _ASKED] if isinstance(found.get("id", found.get("interruptId")), str) else []
@@ -268,6 +291,10 @@ def _same_or(value: Any, made: Any) -> Any:
     return value if is_same else made
 
 
+def _listed(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
 def _blocks(message: Any) -> list[Mapping[str, Any]]:
     content = message.get("content") if isinstance(message, Mapping) else None
     return [block for block in content if isinstance(block, Mapping)] if isinstance(content, list) else []
@@ -280,6 +307,29 @@ def _texts(content: Iterable[Mapping[str, Any]]) -> Iterator[Any]:
             yield block["text"]
         elif isinstance(result := block.get("toolResult"), Mapping):
             yield from _texts(_blocks(result))
+
+
+def _said_in(block: Mapping[str, Any]) -> Any:
+    """What a block says: of a call what the tool is given, of its result what it gave back, without their names."""
+    for kind, what in (("toolUse", "input"), ("toolResult", "content")):
+        if isinstance(found := block.get(kind), Mapping):
+            return found.get(what)
+    return block
+
+
+def _leaves(value: Any) -> Iterator[str]:
+    """The texts in JSON values, wherever they stand."""
+    if isinstance(value, str):
+        yield value.strip()
+    for one in value.values() if isinstance(value, Mapping) else value if isinstance(value, list) else ():
+        yield from _leaves(one)
+
+
+def _called(block: Mapping[str, Any]) -> str | None:
+    """The id of the call that a block is; None if it is none."""
+    call = block.get("toolUse")
+    id_ = call.get("toolUseId") if isinstance(call, Mapping) else None
+    return id_ if isinstance(id_, str) else None
 
 
 def _answered(block: Mapping[str, Any]) -> str | None:

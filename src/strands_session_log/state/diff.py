@@ -112,6 +112,7 @@ class SessionDiff:
         multi_agents: What differs in the state of graphs and swarms; the path begins with their id.
         session: What differs in the session's own record.
         integrity: Whether the events that both points were made of are what was written.
+        labels: What differs in the labels of the session.
     """
 
     before: EventId
@@ -120,11 +121,12 @@ class SessionDiff:
     multi_agents: tuple[Change, ...]
     session: tuple[Change, ...]
     integrity: Integrity = NOT_CHECKED
+    labels: tuple[Change, ...] = ()
 
     @property
     def is_empty(self) -> bool:
         """Whether nothing differs."""
-        return not (self.agents or self.multi_agents or self.session)
+        return not (self.agents or self.multi_agents or self.session or self.labels)
 
 
 _UNCHANGED = AgentDiff("kept", (), (), (), (), (), (), (), ())
@@ -141,6 +143,7 @@ def diff(before: SessionState, after: SessionState) -> SessionDiff:
         tuple(Change.between(before.multi_agents, after.multi_agents)),
         tuple(Change.between(before.session or {}, after.session or {})),
         before.integrity.and_(after.integrity),
+        tuple(Change.between(before.labels, after.labels)),
     )
 
 

@@ -153,7 +153,7 @@ class Messages(Sequence["MessageRecord"]):
         found: list[Made] = []
         for part, first, last in self._parts(start, end):
             columns = columns_of(self.tail, restore) if part is None else part.given(restore)
-            found += map(make, *(column[first:last] for column in columns))
+            found += map(make, *[column[first:last] for column in columns])
         return found
 
     def put(self, record: MessageRecord) -> Messages:

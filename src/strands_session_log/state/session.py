@@ -15,6 +15,9 @@ from .messages import Messages
 ANSWERING = "answering"
 """In the record of an agent: what a call goes on from. Strands knows nothing of it, and passes it over."""
 
+IN_FORCE = "in_force"
+"""In the record of an agent: which system prompt and tools it had. Strands passes it over, too."""
+
 
 class Answering(NamedTuple):
     """What a call goes on from that was given a person's answers.
@@ -130,6 +133,11 @@ class AgentState:
         return Answering.found_in(self.record)
 
     @property
+    def in_force(self) -> Mapping[str, Any]:
+        """Which system prompt and tools it had, see docs/format.md; empty where its record does not tell."""
+        return _mapping((self.record or {}).get(IN_FORCE))
+
+    @property
     def is_interrupted(self) -> bool:
         """Whether it waits for a person, and no call goes on from there."""
         return is_interrupted(self.record) and not self.answering
@@ -173,6 +181,7 @@ class SessionState:
         position: The last event folded.
         link: The hash chain at that event, base64url; empty before the first.
         integrity: Whether the events it was made of are what was written; states are equal whatever it is.
+        labels: What people have attached to the session, see `SessionAnnotated`.
     """
 
     session: Mapping[str, Any] | None = None
@@ -181,6 +190,7 @@ class SessionState:
     position: EventId = START
     link: str = ""
     integrity: Integrity = field(default=NOT_CHECKED, compare=False)
+    labels: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def revision(self) -> int:
@@ -190,7 +200,7 @@ class SessionState:
     @property
     def exists(self) -> bool:
         """Whether there is any event at all."""
-        return self.revision > 0
+        return self.position.revision > 0
 
 
 def _without_first(

@@ -146,8 +146,8 @@ class Summary:
         return f"counts {counts!r}, open {lines!r}, its events {fields['counts']!r}, {fields['open']!r}"
 
     def add(self, id_: EventId, type_: str, agent: str, data: Any, is_erased: bool = False) -> None:
-        """One more event; its data is not looked at unless `matters` says so."""
-        if not matters(type_):
+        """One more event; its data is not looked at unless its type is in `LOOKS_AT`."""
+        if type_ not in LOOKS_AT:
             return
         if is_erased:
             self.is_exact = False
@@ -187,11 +187,6 @@ class Summary:
         self._size += len(line) + 1
         while self._size > MOST_BYTES:
             self._size -= len(self._lines.pop(0)) + 1
-
-
-def matters(type_: str) -> bool:
-    """Whether an event of this type changes a summary."""
-    return type_ in _CHANGES
 
 
 def change_of(type_: str, agent: str, data: Mapping[str, Any]) -> SummaryChange:
@@ -355,3 +350,6 @@ _CHANGES: dict[str, Callable[[str, Mapping[str, Any]], SummaryChange]] = {
     SessionRewound.TYPE: _session_rewound,
 }
 """By type, what an event changes."""
+
+LOOKS_AT = frozenset(_CHANGES)
+"""The types of events that change a summary."""

@@ -21,11 +21,11 @@ from .assignment import PartitionAssignment
 from .backfill import Backfill
 from .bodies import Bodies
 from .counters import Counters
-from .credits import Credits
 from .delivery import BaseDelivery
 from .failure import Failure
 from .fetcher import Fetcher
 from .group import Group
+from .in_flight import InFlight
 from .ordered_channel import OrderedChannel
 from .settings import SubscriptionSettings
 
@@ -66,8 +66,9 @@ class Consumer:
         self._bodies = Bodies(events.store) if settings.bodies else None
         group = Group(events.store, settings)
         self._outage = Outage("subscriber", f"{settings.group}/{settings.consumer}")
+        self._in_flight = InFlight(settings, self.channel.release)
         self._acknowledger = Acknowledger(
-            group, self.counters, self.end, self._settled, self._maintenance, self.channel.release, self._outage
+            group, self._in_flight, self.counters, self.end, self._settled, self._maintenance, self._outage
         )
         self._group = group
         self._backfill = Backfill(events, group, self, self.counters, kind, self._outage, self._go_on)
@@ -76,10 +77,9 @@ class Consumer:
             # Whoever leaves at once has begun in all partitions. What fails here, the fetchers meet again.
             group.begin()
         shares = _shares(events.store)
-        credits = Credits(settings.most_in_flight, settings.least_room, lambda: self._acknowledger.in_flight)
-        machinery = group, self._acknowledger, self, self._backfill, self.counters, self._outage
+        machinery = group, self._in_flight, self, self._backfill, self.counters, self._outage
         self._fetcher_of: dict[int, Fetcher] = {}
-        self._fetchers = [Fetcher(*machinery, share, self._assignment, credits) for share in shares]
+        self._fetchers = [Fetcher(*machinery, share, self._assignment) for share in shares]
         self._fetcher_of = {
             partition: one for one, share in zip(self._fetchers, shares, strict=True) for partition in share
         }
@@ -116,21 +116,12 @@ class Consumer:
 
     def begin(self, delivery: BaseDelivery, now: float) -> bool:
         """Note that it is being handled; not if somebody else may have it by now, or it has to wait for another."""
-        if self._may_begin(delivery, now):
+        if self._is_stopping:
+            self.release([delivery])
+        elif self._in_flight.begin(delivery, now):
             return True
         self.channel.release(delivery)
         return False
-
-    def _may_begin(self, delivery: BaseDelivery, now: float) -> bool:
-        if delivery.is_settled:
-            return False
-        if self._is_stopping:
-            self.release([delivery])
-            return False
-        if now > delivery.expires:
-            self._acknowledger.give_up(delivery)
-            return False
-        return self._acknowledger.begin(delivery, now)
 
     def stop(self) -> None:
         """Take nothing more, give back what nobody has begun, and let the iteration end."""
@@ -138,11 +129,11 @@ class Consumer:
         for fetcher in self._fetchers:
             fetcher.stop()
         self.release(self.channel.drain())
-        self._acknowledger.release_what_waits()
+        self._in_flight.release_what_waits()
 
     def release(self, deliveries: Iterable[BaseDelivery]) -> None:
         """Let others have them; what does not come from the feed is noted as unsettled, and needs no giving back."""
-        self._acknowledger.release([one for one in deliveries if one.key])
+        self._in_flight.release([one for one in deliveries if one.key])
 
     def close(self, error: BaseException | None) -> None:
         """Stop, and tell the server of everything; what was begun and not settled has failed if there was an error."""
@@ -154,29 +145,29 @@ class Consumer:
         for fetcher in self._fetchers:
             fetcher.join(deadline - time.monotonic())
         self.release(self.channel.drain())
-        failed = Failure.of(error, self._acknowledger.keeps_texts) if isinstance(error, Exception) else None
+        failed = Failure.of(error, self._in_flight.keeps_texts) if isinstance(error, Exception) else None
         self._backfill.close(failed is not None)
         self._acknowledger.close(_GOODBYE, failed)
         # At the very end: whoever takes over a partition in order is to find it settled.
         with suppress(SessionLogError):
-            self._group.leave(range(self._events.keyspace.partitions))
+            self._group.leave()
         self._outage.close()
 
     def catch_up(self, gap: FeedGapError) -> None:
         """See `Deliveries.catch_up`."""
-        self._backfill.catch_up(_gap_of(gap))
+        self._group.note_gap("catch_up", _gap_of(gap))
 
     def skip(self, gap: FeedGapError) -> None:
         """See `Deliveries.skip`."""
-        self._backfill.skip(_gap_of(gap))
+        self._group.note_gap("skip", _gap_of(gap))
 
     # What the fetcher and the backfill hand over ---------------------------------------------------------------------
 
     def receive(self, partition: int, given: Sequence[FeedEntry]) -> Sequence[BaseDelivery]:
         """Make deliveries of what the feed gave."""
         expires = time.monotonic() + self.settings.lease
-        made = [self._kind(partition, one, self._acknowledger, expires) for one in given]
-        self._acknowledger.add(made)
+        made = [self._kind(partition, one, self._in_flight, expires) for one in given]
+        self._in_flight.add(made)
         return made
 
     def hand_over(self, deliveries: Sequence[BaseDelivery]) -> None:
@@ -212,8 +203,7 @@ class Consumer:
     def _reject(self, delivery: BaseDelivery, error: Exception) -> None:
         failure = Failure.of_rejected(error)
         logger.warning("delivery=<%s>, error=<%s> | parked, it is not what it should be", delivery, failure.error)
-        delivery.is_settled = True
-        self._acknowledger.fail(delivery, "park", failure)
+        delivery._fail("park", failure)
         self.counters.add(rejected=1)
         self.rejected(error)
 
@@ -234,8 +224,7 @@ class Consumer:
         envelope = delivery.envelope
         if self.wants(envelope) and not self._backfill.has_delivered(envelope):
             return True
-        delivery.is_settled = True
-        self._acknowledger.ack(delivery)
+        delivery._ack(False)
         return False
 
     def wants(self, envelope: Envelope) -> bool:

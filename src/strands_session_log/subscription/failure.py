@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from ..errors.quoting import described, place_of_caller, type_and_place
-
-LONGEST_TEXT = 1000
+from ..errors.quoting import LONGEST_TEXT, described, place_of_caller, text_of, type_and_place
 
 
 class Failure(NamedTuple):
@@ -32,8 +30,8 @@ class Failure(NamedTuple):
             case Failure():
                 return why
             case BaseException():
-                return cls(type_and_place(why), _text(why) if keeps_text else "")
-        return cls(place_of_caller(), _text(why))
+                return cls(type_and_place(why), text_of(why) if keeps_text else "")
+        return cls(place_of_caller(), text_of(why))
 
     @classmethod
     def of_rejected(cls, error: Exception) -> Failure:
@@ -49,10 +47,3 @@ def whole(error: str, text: str) -> str:
     if not text:
         return error
     return text if not error or error.startswith("at ") else f"{error}: {text}"
-
-
-def _text(why: object) -> str:
-    try:
-        return str(why)[:LONGEST_TEXT].encode("utf-8", "replace").decode()
-    except Exception as error:
-        return f"(its text cannot be had: {type(error).__name__})"

@@ -6,8 +6,7 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
+from collections.abc import Iterable, Sequence
 from operator import attrgetter
 from typing import TYPE_CHECKING
 
@@ -16,12 +15,11 @@ from ..errors import FeedGapError, LogForkedError, ServerRefusedError, ServerUna
 from ..feed import FeedId, replaced
 from ..scripts.group_protocol import FeedEntry, FetchReply, FetchRequest, Gap
 from ..server import Outage, is_transient
-from .acknowledger import Acknowledger
 from .assignment import PartitionAssignment
 from .counters import Counters
-from .credits import Credits
 from .delivery import BaseDelivery
 from .group import Group
+from .in_flight import InFlight
 from .notifier import FeedNotifier
 from .partition import AGAIN_AT_ONCE, PartitionState
 
@@ -42,31 +40,29 @@ class Fetcher:
 
     Args:
         group: The consumer's group.
-        acknowledger: Where the deliveries are settled.
+        in_flight: What the consumer has.
         consumer: Where they go.
         backfill: What is read beside the feed.
         counters: Where it is counted.
         outage: Told what waits for the server.
         partitions: Which partitions.
-        credits: How many more deliveries the consumer may have.
         assignment: In ordered mode, which partitions this consumer should have.
     """
 
     def __init__(
         self,
         group: Group,
-        acknowledger: Acknowledger,
+        in_flight: InFlight,
         consumer: Consumer,
         backfill: Backfill,
         counters: Counters,
         outage: Outage,
         partitions: Iterable[int],
         assignment: PartitionAssignment,
-        credits: Credits,
     ) -> None:
-        self._group, self._acknowledger, self._consumer = group, acknowledger, consumer
+        self._group, self._in_flight, self._consumer = group, in_flight, consumer
         self._backfill, self._counters, self._outage = backfill, counters, outage
-        self._settings, self._assignment, self._credits = group.settings, assignment, credits
+        self._settings, self._assignment = group.settings, assignment
         self._partitions = {partition: PartitionState(partition, group.settings) for partition in partitions}
         self._reads_singly = group.store.is_cluster
         self._notifier = FeedNotifier(group.impatient)
@@ -107,7 +103,7 @@ class Fetcher:
                     if is_transient(error):
                         self._connection_lost(self._outage.met(error, self))
                     elif isinstance(error, ServerRefusedError) and error.is_wrong_type:
-                        # The partitions are asked one by one in which it is.
+                        # From now on all are asked by the script, which tells in which partition that is.
                         self._connection_lost(self._backoff.pause())
                     else:
                         self._end(error)
@@ -119,11 +115,11 @@ class Fetcher:
 
     def _step(self) -> None:
         self._hand_over()
-        with self._credits.reserve(self._settings.batch * len(self._partitions)) as room:
+        with self._in_flight.reserve(self._settings.batch * len(self._partitions)) as room:
             busy = self._take_what_is_due(room) if room else False
         if not room:
             self._outage.leave(self)
-            self._acknowledger.wait_for_room(0.5)
+            self._in_flight.wait_for_room(0.5)
             # Or it is promised to another thread, which will not take long.
             self._stopping.wait(_NAP)
             return
@@ -139,16 +135,19 @@ class Fetcher:
     def _due(self, now: float) -> list[PartitionState]:
         """The partitions to ask. In order, nothing new comes from one while something of it is being handled."""
         due = [state for state in self._partitions.values() if state.has_news or now >= state.due_at]
-        return [one for one in due if not self._acknowledger.holds(one.partition)] if self._settings.ordered else due
+        if not self._settings.ordered:
+            return due
+        held = self._in_flight.unwritten()
+        return [one for one in due if one.partition not in held]
 
     def _listen(self) -> None:
         wanted = [state for state in self._partitions.values() if not state.is_leased_away and not state.is_broken]
         now = time.monotonic()
         seconds = min((state.due_at for state in self._partitions.values()), default=now) - now
         has_work = any(state.has_work for state in wanted)
-        if self._settings.ordered and self._acknowledger.in_flight:
+        if self._settings.ordered and self._in_flight.count:
             # What is handled now may be done at any time, and then its partition can go on.
-            self._acknowledger.wait_for_change(max(0.0, min(seconds, _LOOK_EVERY if has_work else 0.5)))
+            self._in_flight.wait_for_change(max(0.0, min(seconds, _LOOK_EVERY if has_work else 0.5)))
             return
         if has_work:
             # What is handled of it may be done at any time, and then there is more to do: no read may block for long.
@@ -174,8 +173,8 @@ class Fetcher:
             if not due:
                 self._outage.leave(self)
                 return False
-        if self._reads_singly or any(state.may_claim(now) for state in due):
-            # One at a time: what may kill its consumers is to be alone, and a cluster is read slot by slot.
+        if self._reads_singly:
+            # A cluster is read slot by slot.
             due = due[:1]
         most = min(self._settings.batch, room, _MOST_AT_ONCE)
         if all(state.expects_news_only(now) for state in due):
@@ -183,23 +182,32 @@ class Fetcher:
         return self._take_all(due, most, now)
 
     def _take_all(self, due: Sequence[PartitionState], most: int, now: float) -> bool:
-        for state in due:
-            if state.must_recover:
-                state.own = list(islice(self._unconfirmed(state.partition), AGAIN_AT_ONCE))
-        requests = [state.request(most, now, not self._acknowledger.has_poison_suspect) for state in due]
+        may_suspect = not self._in_flight.has_suspect
+        if may_suspect:
+            # What may kill its consumers is to be alone: several partitions, asked at once, might give one each.
+            due = [state for state in due if state.has_suspects][:1] or due
+        is_alone = len(due) == 1
+        self._recover([state for state in due if state.must_recover])
+        requests = [state.request(most, now, may_suspect and is_alone) for state in due]
         answers = self._group.fetch(requests)
-        for taken in answers:
-            self._receive(taken.partition, taken.given)
-        for request, taken in zip(requests, answers, strict=True):
-            self._note(self._partitions[taken.partition], request, taken)
+        for state, taken in zip(due, answers, strict=True):
+            self._receive(state, taken.given)
+        for state, request, taken in zip(due, requests, answers, strict=True):
+            self._note(state, request, taken, taken.has_suspects and may_suspect and not is_alone)
         self._hand_over()
-        worked = [self._go_on_with_backfill(self._partitions[taken.partition], taken.backfill) for taken in answers]
+        worked = [self._go_on_with_backfill(state, taken.backfill) for state, taken in zip(due, answers, strict=True)]
         self._outage.over(self)
         return any(worked) or any(taken.given for taken in answers)
 
-    def _unconfirmed(self, partition: int) -> Iterator[bytes]:
-        """What this consumer was given and does not know of."""
-        return (id_ for id_ in self._group.pending(partition) if not self._acknowledger.is_open(partition, id_))
+    def _recover(self, states: Sequence[PartitionState]) -> None:
+        """Find what this consumer was given and does not know of."""
+        if states:
+            held = self._in_flight.unwritten()
+            most = {state.partition: AGAIN_AT_ONCE + len(held.get(state.partition, ())) for state in states}
+            pending = self._group.pending(most)
+            for state in states:
+                known, given = held.get(state.partition, ()), pending.get(state.partition, ())
+                state.own = [id_ for id_ in given if id_ not in known][:AGAIN_AT_ONCE]
 
     def _take_news(self, due: Sequence[PartitionState], most: int, now: float) -> bool:
         try:
@@ -215,14 +223,14 @@ class Fetcher:
         for state in due:
             given = news.get(state.partition, [])
             state.note_news(given, most, now)
-            self._receive(state.partition, given)
+            self._receive(state, given)
         self._hand_over()
         self._outage.over(self)
         return bool(news)
 
-    def _receive(self, partition: int, given: Sequence[FeedEntry]) -> None:
+    def _receive(self, state: PartitionState, given: Sequence[FeedEntry]) -> None:
         if given:
-            self._left.append((self._partitions[partition], self._consumer.receive(partition, given)))
+            self._left.append((state, self._consumer.receive(state.partition, given)))
 
     def _hand_over(self) -> None:
         """Hand over what was given, in its order: it waits here for as long as something about it cannot be had.
@@ -269,14 +277,15 @@ class Fetcher:
             state.yield_lease(now)
         return may
 
-    def _note(self, state: PartitionState, request: FetchRequest, taken: FetchReply) -> None:
+    def _note(self, state: PartitionState, request: FetchRequest, taken: FetchReply, has_suspects: bool) -> None:
         if taken.status == "forked":
             raise self._forked(state)
         if taken.error:
             self._broke(state, taken.error)
             return
-        state.note(request, taken, time.monotonic())
-        self._assignment.note(state.partition, state.is_mine)
+        state.note(request, taken, time.monotonic(), has_suspects)
+        if self._settings.ordered:
+            self._assignment.note(state.partition, state.is_mine)
         if taken.parked:
             self._counters.add(parked=len(taken.parked))
             for parked in taken.parked:
@@ -328,14 +337,13 @@ class Fetcher:
         return replaced(self._group.keyspace, FeedId.parse(state.partition, state.last.id), state.last.fields)
 
     def _report(self, gap: Gap) -> None:
-        match self._settings.on_gap:
-            case "catch_up":
-                self._backfill.catch_up(gap)
-            case "skip":
-                logger.warning("after=<%s>, before=<%s> | going on behind a gap in the feed", gap.after, gap.before)
-                self._backfill.skip(gap)
+        what = self._settings.on_gap
+        if what == "skip":
+            logger.warning("after=<%s>, before=<%s> | going on behind a gap in the feed", gap.after, gap.before)
+        if what != "raise":
+            self._group.note_gap(what, gap)
         self._counters.add(gaps=1)
-        if self._settings.on_gap == "raise":
+        if what == "raise":
             self._consumer.tell(FeedGapError(gap.after, gap.before, gap.missing))
 
     def _connection_lost(self, pause: float) -> None:

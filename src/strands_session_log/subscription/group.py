@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 
 from ..codec import RawEntry
 from ..errors import ServerRefusedError
@@ -21,7 +21,6 @@ from ..scripts.group_protocol import (
 from ..server import ANSWERED_WITHIN, Store, pairs
 from .settings import SubscriptionSettings
 
-_PAGE = 1000
 _LEFT_WITHIN = 2.0
 """Seconds for which a consumer waits that has said goodbye: others find out by themselves."""
 _new = tuple.__new__
@@ -50,7 +49,7 @@ class Group:
 
     def begin(self) -> None:
         """Let the group begin in every partition that it is new in, in one round trip."""
-        self.fetch([FetchRequest(partition, 0) for partition in range(self.keyspace.partitions)])
+        groups.begin(self.impatient, self.me, self._start)
         self._start = "feed"
 
     def fetch(self, requests: Sequence[FetchRequest]) -> list[FetchReply]:
@@ -82,18 +81,28 @@ class Group:
         """
         return groups.note_gap(self.impatient, self.settings.group, "missing", unseen)
 
-    def pending(self, partition: int) -> Iterator[bytes]:
-        """The ids of all that this consumer was given and has not settled, in one partition."""
-        feed, settings = self.keyspace.group(partition, self.settings.group).feed, self.settings
-        start, rows = "-", [None] * _PAGE
+    def pending(self, most: Mapping[int, int]) -> dict[int, list[bytes]]:
+        """The ids of what this consumer was given and has not settled, in one round trip.
+
+        Args:
+            most: How many at most, by partition.
+        """
+        name, consumer = self.settings.group, self.settings.consumer
+        keys = self.keyspace.groups(name)
+        asked = [(b"XPENDING", keys[at].feed, name, "-", "+", count, consumer) for at, count in most.items()]
         try:
-            while len(rows) == _PAGE:
-                rows = self.store.command(b"XPENDING", feed, settings.group, start, "+", _PAGE, settings.consumer)
-                yield from (row[0] for row in rows)
-                start = f"({rows[-1][0].decode()}" if rows else ""
+            replies = self.store.pipeline(asked, is_lenient=True)
         except ServerRefusedError as error:
-            if not error.is_wrong_type and "NOGROUP" not in str(error):
+            if "NOGROUP" not in str(error):
                 raise
+            # In one of them the group is gone, or in all.
+            each = [self.pending({partition: most[partition]}) for partition in most if len(most) > 1]
+            return {partition: ids for found in each for partition, ids in found.items()}
+        return {
+            partition: [row[0] for row in rows]
+            for partition, rows in zip(most, replies, strict=True)
+            if not isinstance(rows, ServerRefusedError)
+        }
 
     def settle(self, requests: Sequence[SettleRequest]) -> list[SettleReply | ServerRefusedError]:
         """Tell the server what became of deliveries, in one round trip and one attempt; may be repeated.
@@ -125,9 +134,9 @@ class Group:
         """Give up the lease of a partition, if this consumer has it; of one that is broken, nobody has."""
         groups.release(self.impatient, self.me, partition)
 
-    def leave(self, partitions: Sequence[int]) -> None:
-        """Give up what leases this consumer has in some partitions, and its name where nothing is pending under it."""
-        groups.leave(self.store.with_retry_for(0, within=_LEFT_WITHIN), self.me, partitions)
+    def leave(self) -> None:
+        """Give up what leases this consumer has, and its name where nothing is pending under it."""
+        groups.leave(self.store.with_retry_for(0, within=_LEFT_WITHIN), self.me)
 
     def note_gap(self, what: str, gap: Gap) -> None:
         """Have what is missing read from the sessions (`catch_up`), or go on behind it (`skip`)."""

@@ -30,6 +30,7 @@ class PartitionState:
         reported_gap: The gap that was last reported.
         own: Deliveries that were given and not heard of.
         must_recover: Whether there may be such.
+        has_suspects: Whether something was left out that may have killed its consumers: it is asked for alone.
         is_mine: Whether its lease is this consumer's, in ordered mode.
         is_leased_away: Whether it is another's.
         is_broken: Whether one of its keys is not what it should be.
@@ -45,7 +46,7 @@ class PartitionState:
         self.reported_gap: Gap | None = None
         self.own: Sequence[bytes] = ()
         self.must_recover, self.is_mine, self.is_leased_away, self.is_broken = True, False, False, False
-        self.doubts_history = self.has_work = False
+        self.doubts_history = self.has_work = self.has_suspects = False
         self._doubted: FeedEntry | None = None
         self.unseen: Gap | None = None
         self._has_history, self._is_begun, self._claim_at = False, False, 0.0
@@ -55,11 +56,9 @@ class PartitionState:
     def request(self, most: int, now: float, suspects: bool) -> FetchRequest:
         """What to ask for."""
         known = (self.last.id.decode(), link_of(self.last.fields)) if self.last else ("", b"")
-        return FetchRequest(self.partition, most, self.may_claim(now), suspects, known, self.own, self._is_begun)
-
-    def may_claim(self, now: float) -> bool:
-        """Whether it is time to look for what others left lying."""
-        return now >= self._claim_at
+        # What others left lying is looked for now and then.
+        is_time = now >= self._claim_at
+        return FetchRequest(self.partition, most, is_time, suspects, known, self.own, self._is_begun)
 
     def expects_news_only(self, now: float) -> bool:
         """Whether there is no need to look further than at what is new: so it is while all goes well."""
@@ -82,18 +81,20 @@ class PartitionState:
         if first.sequence != seen.sequence + 1:
             self.unseen = Gap(self.unseen.after if self.unseen else seen, first)
 
-    def note(self, request: FetchRequest, taken: FetchReply, now: float) -> None:
-        """Take note of an answer."""
+    def note(self, request: FetchRequest, taken: FetchReply, now: float, has_suspects: bool) -> None:
+        """Take note of an answer; and whether it left out suspects that it would not, asked alone."""
         self.asked_at = now
         # There may be more of its own than were asked for, or given, at once.
         is_full = len(request.own) >= AGAIN_AT_ONCE or len(taken.given) >= request.most
-        self.must_recover = bool(request.own) and is_full
+        self.has_suspects = has_suspects
+        self.must_recover = bool(request.own) and (is_full or has_suspects)
         self.history_stands()
         self.own, self._is_begun = (), True
         self.is_leased_away, self.is_broken = taken.status == "leased", False
         self.is_mine = not self.is_leased_away
         self._has_seen(taken.delivered)
-        has_more_again = sum(one.attempts > 1 for one in taken.given) + len(taken.parked) >= AGAIN_AT_ONCE
+        again = sum(one.attempts > 1 for one in taken.given) + len(taken.parked)
+        has_more_again = has_suspects or again >= AGAIN_AT_ONCE
         if request.claim:
             self._claim_at = now if has_more_again else now + self._claim_every
         self.has_news = has_more_again or len(taken.given) >= request.most

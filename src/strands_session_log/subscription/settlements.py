@@ -64,6 +64,11 @@ class SettlementBatch:
     tries: int = 0
 
     @property
+    def deliveries(self) -> list[BaseDelivery]:
+        """All that something is said of."""
+        return [*self.acked, *(one.delivery for one in self.settlements)]
+
+    @property
     def done(self) -> list[BaseDelivery]:
         """All that is done, in the order in which the server hears of it."""
         return [*self.acked, *(one.delivery for one in self.settlements if one.what == "ack")]

@@ -36,6 +36,8 @@ class ReadingEnded(Exception):
 class Buffer(Generic[T]):
     """What was read and is not consumed yet.
 
+    No `Channel`: it is bounded, hands out one at a time, and may be closed in the middle of whatever it does.
+
     Nothing is lost when a wait is cancelled: an item is taken in the very step in which it is returned.
 
     Args:

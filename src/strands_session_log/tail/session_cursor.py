@@ -10,7 +10,6 @@ from ..errors import LogForkedError, SessionDeletedError, SessionLogError
 from ..event_log import EventLog
 from ..event_log.chained_batch import Chained, Position
 from ..event_log.diagnosis import diagnosed, parsed
-from ..event_log.points import resolve
 from ..event_log.reader import fetch, size_of
 from ..events import Recorded
 from ..ids import START, EventId, Point
@@ -72,7 +71,7 @@ class SessionCursor(StreamCursor[Recorded]):
             self._at = self._head()
         elif self._after is not None:
             # What is relative to now is so from now on, however long the server stays away.
-            found = self._after = resolve(self._log, self._session_id, self._after)
+            found = self._after = self._log.resolve(self._session_id, self._after)
             self._at = self._event(found) if found.revision else self._before(found.ms)
 
     def _head(self) -> Chained:

@@ -132,6 +132,16 @@ class ErasureContract:
         assert log.state("s").agents["default"].record is None
         assert log.verify("s").ok
 
+    def test_labels_go_with_the_event_that_attached_them(self, log: SessionLog) -> None:
+        """Also for a log that knows them already, and from a snapshot."""
+        log.append("s", events.SessionAnnotated({"team": "billing"}))
+        log.append("s", events.SessionAnnotated({"team": SECRET, "customer": SECRET}))
+        assert log.state("s").labels == {"team": SECRET, "customer": SECRET}
+        log.erase("s", 2, reason="a customer's name")
+        assert log.state("s").labels == {"team": "billing"}
+        assert SECRET not in _stored(log)
+        assert log.verify("s").ok
+
     def test_verification_notices_what_was_erased_without_a_record(self, log: SessionLog) -> None:
         """The server's administrator removes content the way an erasure does, behind the log's back."""
         ids = _conversation(log)

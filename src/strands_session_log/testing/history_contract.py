@@ -49,6 +49,23 @@ class HistoryContract:
         with pytest.raises(RevisionNotFoundError):
             log.diff("s", 1, 99)
 
+    def test_labels_are_those_of_each_point_whatever_becomes_of_the_agents(self, log: SessionLog) -> None:
+        """A fork has those there were; a rewind takes none back."""
+        _conversation(log)
+        log.append("s", events.SessionAnnotated({"ticket": 42, "team": "billing"}))
+        log.append("s", events.SessionAnnotated({"team": None, "rating": {"stars": 5}}))
+        assert [log.state("s", at).labels for at in (9, 10)] == [{}, {"ticket": 42, "team": "billing"}]
+        assert log.state("s").labels == {"ticket": 42, "rating": {"stars": 5}}
+        log.fork("s", 10, "fork")
+        assert log.state("fork").labels == {"ticket": 42, "team": "billing"}
+        assert not log.rewind("s", 5, dry_run=True).labels
+        log.rewind("s", 5)
+        assert log.state("s").labels == {"ticket": 42, "rating": {"stars": 5}}
+        assert {change.path[0]: change.kind for change in log.diff("s", 10).labels} == {
+            "team": "removed",
+            "rating": "added",
+        }
+
     def test_a_fork_has_what_the_session_had_and_goes_its_own_way(self, log: SessionLog) -> None:
         """Wherever it is kept; the session does not notice."""
         _conversation(log)

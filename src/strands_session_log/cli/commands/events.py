@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 from itertools import islice
 from typing import Annotated
 
@@ -10,6 +10,7 @@ from ... import CheckedEvents, Recorded
 from ...events import selector
 from ..context import CommandCall
 from ..options import AfterOption, AgentOption, SessionArgument, TypesOption, UntilOption, command, option
+from ..playback import LastSeen
 from ..render.events import event_json, note_integrity, note_no_match, print_events
 from ..terminal import console, write_json
 
@@ -38,14 +39,15 @@ def events(
     with call.opened() as log:
         checked, wanted = log.read_checked(session, after, until), selector(types or None, agent)
         found = islice((one for one in checked if wanted(one.event.type, one.event.agent)), limit)
-        printed = _print_json(found, checked) if call.as_json else print_events(console(), found)
+        with LastSeen(found, lambda last: call.again(after=last.id.revision) if last else call.again()) as seen:
+            printed = _print_json(seen, checked) if call.as_json else print_events(console(), seen)
         if not printed:
             note_no_match(session, log.head(session).revision)
         elif checked.integrity.is_broken or not call.as_json:
             note_integrity(checked.integrity)
 
 
-def _print_json(found: Iterator[Recorded], checked: CheckedEvents) -> bool:
+def _print_json(found: Iterable[Recorded], checked: CheckedEvents) -> bool:
     printed = False
     for recorded in found:
         write_json({**event_json(recorded), "integrity": str(checked.integrity)})

@@ -74,7 +74,11 @@ def replay(
             things = Timeline(console(), state_before(log, session, before)).told(selected)
         paced = pace(things, speed or 1.0, _MAX_PAUSE if max_pause is None else max_pause) if follow else things
         show = _json_printer(found) if call.as_json else _printer(console(), session)
-        if show_each(paced, show, _how_to_go_on, at_once=follow) is None or not selected.has_met_agent:
+
+        def go_on(last: Recorded | Told | None) -> str:
+            return call.again() if last is None else call.again(start=last.id.revision + 1)
+
+        if show_each(paced, show, go_on, at_once=follow) is None or not selected.has_met_agent:
             note_no_match(session, log.head(session).revision)
         elif found.integrity.is_broken or not call.as_json:
             note_integrity(found.integrity)
@@ -92,10 +96,6 @@ class _Selection:
             self.has_met_agent = self.has_met_agent or is_agents
             if is_agents or recorded.event.agent == "":
                 yield recorded
-
-
-def _how_to_go_on(last: Recorded | Told | None) -> str:
-    return " at once" if last is None else f" after revision {last.id.revision}; --from {last.id.revision + 1} goes on"
 
 
 def _just_before(first: EventId) -> EventId | None:

@@ -13,8 +13,7 @@ from ..context import CommandCall
 from ..exit_codes import Code, fail
 from ..options import AgentOption, SessionArgument, command, option
 from ..render.events import integrity_text
-from ..render.messages import print_conversation
-from ..render.timeline import progress_of
+from ..render.messages import print_conversation, progress_of
 from ..terminal import age, console, count, heading, local, one_line, put, write_json
 
 EPILOG = "Examples:\n\nsession-log show s-42 --at 12\n\nsession-log show s-42 --at -5m --agent researcher"
@@ -53,6 +52,7 @@ def _json(session_id: str, state: SessionState) -> dict[str, Any]:
     return {
         "session_id": session_id,
         "session": state.session,
+        "labels": state.labels,
         "agents": {
             agent.agent_id: {"messages": [_message(record) for record in agent.messages], "state": agent.state}
             for agent in state.agents.values()

@@ -41,6 +41,7 @@ def print_diff(terminal: Console, diff: SessionDiff, before: ReadState, after: R
         _section(terminal, f"{one_line(name)}{_PRESENCE.get(agent.presence, '')}", lines)
     _section(terminal, "graphs and swarms", map(_plain, change_lines(diff.multi_agents)))
     _section(terminal, "session", map(_plain, change_lines(diff.session)))
+    _section(terminal, "labels", map(_plain, change_lines(diff.labels)))
 
 
 def print_going_back(terminal: Console, diff: SessionDiff, now: ReadState, then: ReadState) -> None:
@@ -169,6 +170,7 @@ def diff_json(diff: SessionDiff) -> dict[str, Any]:
         "agents": {name: _agent_json(agent) for name, agent in diff.agents.items()},
         "multi_agents": _changes_json(diff.multi_agents),
         "session": _changes_json(diff.session),
+        "labels": _changes_json(diff.labels),
     }
 
 

@@ -101,6 +101,12 @@ def fields(value: Any, limit: int = _LONG) -> str:
     return one_line(", ".join(f"{name}={compact(item)}" for name, item in value.items()), limit)
 
 
+def progress_of(multi_agent: Any) -> str:
+    """How far a graph or swarm is."""
+    names = ("type", "status", "completed_nodes", "node_history")
+    return fields({name: multi_agent[name] for name in names if name in multi_agent})
+
+
 def _pieces(block: Any) -> Iterator[Piece]:
     match block:
         case {"text": str(text)} | {"guardContent": {"text": {"text": str(text)}}}:

@@ -11,8 +11,9 @@
 --       13 ids of its own to be given again, separated by spaces
 --
 -- Returns {status, gap, last delivered id, ms until it is worth asking again, {id, attempts, fields, ...},
---          {id, attempts, error, ...} that were parked, backfill}: status is ok, leased or forked;
---          backfill is what this consumer is to read beside the feed: history, between two times, replay; '' for nothing.
+--          {id, attempts, error, ...} that were parked, backfill, 1 if 9 left something out}: status is ok, leased or
+--          forked; backfill is what this consumer is to read beside the feed: history, between two times, replay; '' for
+--          nothing.
 local call = redis.call
 local feed, group, parked, position, replay = unpack(KEYS)
 local name, consumer, ordered, most, start, looks, claim_after, max_attempts, may_suspect, lease, known, link, own = unpack(ARGV)
@@ -88,7 +89,7 @@ if not delivered then
     work = work or backfill_of(call('HGET', group, 'backfill'))
 end
 -- The group begins in all partitions at once, and nothing is given yet.
-if most == 0 then return { 'ok', gap, delivered, -1, {}, {}, '' } end
+if most == 0 then return { 'ok', gap, delivered, -1, {}, {}, '', 0 } end
 -- When the group, and this consumer, was last heard of: what XINFO says of consumers begins anew when the server does, and
 -- is not the same on all servers.
 call('HSET', group, 'last_read', now, HEARTBEAT .. consumer, now)
@@ -99,7 +100,7 @@ if not ordered and is_ahead(state[9], now) then
 end
 if ordered then
     local left = state[4] and state[4] ~= consumer and remaining(group, 'lease_until', state[5], now, lease) or 0
-    if left > 0 then return { 'leased', gap, delivered, left, {}, {}, '' } end
+    if left > 0 then return { 'leased', gap, delivered, left, {}, {}, '', 0 } end
     call('HSET', group, 'lease_owner', consumer, 'lease_until', now + lease)
 end
 -- While sessions are read, no gap is told: whoever then had it read, too, would put one work in place of the other.
@@ -107,16 +108,16 @@ local is_reading = work and work ~= 'replay'
 if work then
     local is_busy = state[7] and state[7] ~= consumer and remaining(group, 'backfill_owner_until', state[8], now, lease) > 0
     if is_busy then
-        if is_reading then return { 'ok', '', delivered, 1000, {}, {}, '' } end
+        if is_reading then return { 'ok', '', delivered, 1000, {}, {}, '', 0 } end
         work = nil
     else
         call('HSET', group, 'backfill_owner', consumer, 'backfill_owner_until', now + lease)
-        if work == 'history' then return { 'ok', '', delivered, 1000, {}, {}, work } end
+        if work == 'history' then return { 'ok', '', delivered, 1000, {}, {}, work, 0 } end
     end
 end
 
 -- What was delivered before ---------------------------------------------------------------------------------------
-local entries, buried, first_lost, last_lost = {}, {}, nil, nil
+local entries, buried, has_suspects, first_lost, last_lost = {}, {}, 0, nil, nil
 
 local function lose(id)
     first_lost, last_lost = first_lost or beside(id, -1), beside(id, 1)
@@ -156,6 +157,8 @@ local function again(rows)
             -- What may have killed its consumers is given alone, so that nothing else is blamed for it.
             may_suspect = false
             give(id, attempts, row[2])
+        else
+            has_suspects = 1
         end
     end
 end
@@ -174,7 +177,7 @@ end
 local may_read = true
 if ordered then
     local backoff = remaining(group, 'backoff_until', state[6], now, claim_after)
-    if backoff > 0 then return { 'ok', is_reading and '' or gap, delivered, backoff, {}, {}, '' } end
+    if backoff > 0 then return { 'ok', is_reading and '' or gap, delivered, backoff, {}, {}, '', 0 } end
     -- First what was delivered, then what a gap swallowed, then what is new.
     local rows = call('XPENDING', feed, name, '-', '+', math.min(most, AGAIN))
     may_read = #rows == 0 and not is_reading
@@ -230,4 +233,4 @@ end
 if first_lost then
     gap = note_gap(group, first_lost, last_lost, gap)
 end
-return { 'ok', is_reading and '' or gap, delivered, -1, entries, buried, work or '' }
+return { 'ok', is_reading and '' or gap, delivered, -1, entries, buried, work or '', has_suspects }
