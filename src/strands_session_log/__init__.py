@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from .codec import from_json
     from .codec.delta import Delta
     from .event_log import ANY, NO_SESSION, AgentAt, Expected, Progress, SessionAt, Tombstone
-    from .events import Recorded, SessionInfo
+    from .events import AgentActivity, Recorded, SessionInfo
     from .feed import Envelope, FeedId, FeedRetention
     from .ids import START, EventId, Point
     from .keys import DEFAULT_NAMESPACE
@@ -50,6 +50,7 @@ __all__ = [
     "DEFAULT_NAMESPACE",
     "NO_SESSION",
     "START",
+    "AgentActivity",
     "AgentAt",
     "AgentDiff",
     "AgentState",
@@ -122,7 +123,7 @@ if not TYPE_CHECKING:
             "codec": "from_json",
             "codec.delta": "Delta",
             "event_log": "ANY NO_SESSION AgentAt Expected Progress SessionAt Tombstone",
-            "events": "Recorded SessionInfo",
+            "events": "AgentActivity Recorded SessionInfo",
             "feed": "Envelope FeedId FeedRetention",
             "ids": "START EventId Point",
             "live": "LiveStats LiveTokens",

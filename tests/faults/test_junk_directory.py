@@ -59,7 +59,7 @@ def test_sessions_are_listed_once_and_in_order_whatever_else_stands_in_the_direc
     assert [info.session_id for info in sessions.sessions(limit=5)] == NAMES[:-6:-1]
     for size in (1, 5, 100):
         assert paged(sessions, size) == NAMES[::-1]
-    assert [name for name in sessions._events.session_ids() if name in NAMES] == NAMES[::-1]
+    assert [name for name in sessions.session_ids() if name in NAMES] == NAMES[::-1]
 
 
 @pytest.mark.parametrize("score", ["inf", "-inf", "1e300", "-5"])

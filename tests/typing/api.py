@@ -13,6 +13,7 @@ from strands_session_log import (
     DEFAULT_NAMESPACE,
     NO_SESSION,
     START,
+    AgentActivity,
     AgentAt,
     Anchor,
     Audited,
@@ -67,6 +68,13 @@ lost: int = recorder.stats.lost
 snapshots = SnapshotSessionManager("s-42", storage=ValkeyStorage(log))
 
 page: list[SessionInfo] = log.sessions(limit=50)
+troubled: list[SessionInfo] = log.sessions(
+    100, since="-8h", until="-1h", failed=True, waiting=True, agent="a", labels={"team": "b"}, ascending=True
+)
+activities: tuple[AgentActivity, ...] = troubled[0].agents
+telling: AgentActivity | None = troubled[0].activity
+spent: int | None = troubled[0].tokens
+is_known: bool = log.recount("s")
 page = log.sessions(before=page[-1])
 page = log.sessions(before=page[-1].cursor)
 active: int = log.count_sessions(since=datetime.now(timezone.utc))

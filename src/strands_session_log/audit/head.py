@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import NamedTuple
+
+import orjson
 
 from ..codec import Entry
 from ..errors import CorruptKeyError
@@ -13,6 +16,7 @@ from ..event_log.diagnosis import position_of
 from ..events import Event, MessageAdded
 from ..ids import START, EventId, milliseconds
 from ..state import GrowingRanges
+from ..state.summary import LOOKS_AT, Summary
 from .lineage import Descent, Lineage, notes_in, retained_of
 from .witness import SLACK_MS
 
@@ -67,6 +71,7 @@ class HeadFacts:
     def __init__(self, first: SessionStanding) -> None:
         self.created, self._moved, self._messages = START, dict[str, EventId](), dict[str, GrowingRanges]()
         self._erased, self._is_whole = GrowingRanges(), True
+        self._summary = Summary()
         forks, self._no_forks = notes_in(first.text("forks"))
         self._forked_at: dict[str, str] = {str(fork.at): fork.session_id for fork in forks if fork.is_own}
 
@@ -80,8 +85,17 @@ class HeadFacts:
             self._messages.setdefault(agent, GrowingRanges()).add(index, index)
         if entry.is_erased:
             self._erased.add(entry.id.revision, entry.id.revision)
+        if type_ in LOOKS_AT:
+            self._sum_up(entry, type_, agent)
         if self._forked_at:
             self._forked_at.pop(str(entry.id), None)
+
+    def _sum_up(self, entry: Entry, type_: str, agent: str) -> None:
+        data = None
+        if not entry.is_erased:
+            with suppress(ValueError):
+                data = orjson.loads(entry.body)
+        self._summary.add(entry.id, type_, agent, data, data is None)
 
     def miss(self) -> None:
         """An event could not be read: what it lets the head say is not known."""
@@ -109,6 +123,14 @@ class HeadFacts:
         if problem := lineage.head_problem(standing.descent):
             yield problem
         yield from self._fork_problems()
+
+    def notes(self, standing: SessionStanding) -> Iterator[str]:
+        """What the head sums up otherwise than its events say, or not at all: it is for those who list sessions."""
+        counts, lines = standing.head.get(b"counts"), standing.head.get(b"open")
+        if counts is None or lines is None:
+            yield "the session's head does not sum up what happened: it began before that was done, see `recount`"
+        elif self._is_whole and (problem := self._summary.problem(counts, lines)):
+            yield f"the session's head sums up {problem}; see `recount`"
 
     def _fork_problems(self) -> Iterator[str]:
         for line in self._no_forks:

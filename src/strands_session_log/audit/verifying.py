@@ -43,6 +43,7 @@ class Verification:
             older was trimmed from the feed, or copied by a fork.
         expected: How many links that were noted elsewhere it was held against.
         deleted: Sessions that had its id before, and were deleted; the newest 16, oldest first.
+        notes: What lists of sessions say otherwise than the events: no problem of these, see `SessionLog.recount`.
     """
 
     ok: bool
@@ -53,6 +54,7 @@ class Verification:
     witnessed: tuple[int, int] | None = None
     expected: int = 0
     deleted: tuple[Tombstone, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 def verify(
@@ -121,6 +123,7 @@ class _Examination:
         self.checker, self._facts = Checker(self._lineage), HeadFacts(self._standing)
         self._own, self._untold, self._lives = START, list[EventId](), tuple[Tombstone, ...]()
         self._last: tuple[Any, Any] = (b"", b"")
+        self._notes: tuple[str, ...] = ()
 
     @property
     def deleted_since(self) -> datetime | None:
@@ -164,7 +167,7 @@ class _Examination:
         """What was found."""
         problems, at, told = self.checker.problems, self.checker.at, self._testimony
         witnessed = (told.first, told.last) if told.first else None
-        facts = (self._lineage.parent, witnessed, self._expectations.count, self._lives)
+        facts = (self._lineage.parent, witnessed, self._expectations.count, self._lives, self._notes)
         return Verification(not problems, at.id.revision, self.checker.link, problems.lines, *facts)
 
     def _look(self, start: str = "-", count: int = 0) -> tuple[SessionStanding, Sequence[RawEntry]]:
@@ -233,6 +236,7 @@ class _Examination:
         if self._standing.head:
             for problem in self._facts.problems(self._standing, self._lineage):
                 add(problem)
+            self._notes = tuple(self._facts.notes(self._standing))
             told = self._standing, self._own, self._lives, self._testimony.deletion
             for problem in life_problems(*told, self._may_be_dropped()):
                 add(problem)

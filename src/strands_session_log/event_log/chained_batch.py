@@ -11,10 +11,14 @@ from collections.abc import Iterator, Sequence
 from hashlib import sha256
 from typing import NamedTuple
 
+import orjson
+
 from .. import chain
 from ..codec import FIELDS, Encoded, Entry, RawEntry
 from ..errors import EncodingError
+from ..events import Fact
 from ..ids import START, EventId
+from ..state.summary import LOOKS_AT, SummaryChange, change_of, delta
 from .expected import Expected
 
 MOST_EVENTS = 1_000
@@ -61,8 +65,8 @@ def first_batch(events: Sequence[Encoded], least: int = 1) -> int:
     return min(len(events), _BATCH_EVENTS)
 
 
-_LINK = -5
-"""Where the last link stands among the arguments: before body, facts, index and moves."""
+_LINK = -4
+"""Where the last link stands among the arguments: before body, facts and whose resuming changes."""
 
 
 class Position(NamedTuple):
@@ -107,17 +111,28 @@ def chain_batch(session_id: str, batch: Sequence[Encoded], expected: Expected, b
     first, base_id = base.id.revision + 1, b"%d-%d" % base.id
     texts = (base.link, session_id, *expected.arguments)
     link_text, *rest = map(str.encode, texts)
-    arguments = [b"%d" % base.id.revision, link_text, base_id, *rest]
+    arguments = [b"%d" % first, link_text, base_id, *rest, _delta(batch, first)]
     link = chain.from_text(base.link) if base.id.revision else chain.genesis(session_id)
     for revision, encoded in enumerate(batch, first):
         salt = chain.new_salt()
         clear, commitment = (*encoded.header, encoded.retained), chain.commitment(salt, encoded.body)
         link = chain.link(link, base_id, revision, clear, commitment)
-        index = b"" if encoded.message_index is None else b"%d" % encoded.message_index
-        moves = encoded.event.moves.encode()
+        index, moves = encoded.message_index, encoded.event.moves
+        moved = moves.encode() if index is None or moves != "agent" else b"%d" % index
         arguments += clear
-        arguments += (chain.to_text(salt), chain.to_text(link), encoded.body, encoded.facts, index, moves)
+        arguments += (chain.to_text(salt), chain.to_text(link), encoded.body, encoded.facts, moved)
     return ChainedBatch(batch, base, arguments)
+
+
+def _delta(batch: Sequence[Encoded], first: int) -> bytes:
+    """What events, the first of which has this revision, change of the session's summary."""
+    return delta([(revision, _change(one)) for revision, one in enumerate(batch, first) if one.event.type in LOOKS_AT])
+
+
+def _change(encoded: Encoded) -> SummaryChange:
+    event = encoded.event
+    told = orjson.loads(encoded.facts) if isinstance(event, Fact) else event.data
+    return change_of(event.type, event.agent, told)
 
 
 _NAMES = list(FIELDS)

@@ -8,19 +8,19 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Sequence
-from datetime import datetime
-from itertools import chain, takewhile
+from itertools import chain
 from typing import Any, NamedTuple
 
-from ..errors import CorruptKeyError, InvalidIdError, ServerRefusedError
-from ..events import SessionInfo
-from ..ids import MAX_MS, EventId, check_id, milliseconds
+from ..errors import InvalidIdError, ServerRefusedError
+from ..ids import MAX_MS, check_id
 from ..server import Store, pairs
-from .diagnosis import CURES, parsed, whole, wrong_type
+from .diagnosis import CURES, wrong_type
 
 logger = logging.getLogger(__name__)
 
 _PAGE = 1_000
+_SMALL = 100
+"""So many lines of a partition are read at once, if there are; of a large page, its share and as many more."""
 _CLOCKS_DIFFER_MS = 60_000
 """By how much the clocks of a cluster's nodes, or those before and after a failover, may."""
 
@@ -45,6 +45,43 @@ class DirectoryLine(NamedTuple):
             return None
 
 
+class DirectoryRange(NamedTuple):
+    """Part of the directory, and in which order.
+
+    Attributes:
+        since: Last active at this millisecond or later.
+        until: Last active at this millisecond or before.
+        place: Only what comes after this line.
+        ascending: Those first that were active longest ago.
+    """
+
+    since: int = 0
+    until: int = MAX_MS
+    place: DirectoryLine | None = None
+    ascending: bool = False
+
+    def command(self, key: str, count: int) -> tuple[Any, ...]:
+        """What asks one partition for the first so many of it, but for those of the same time as the place."""
+        # Scores that are no times stand for the nearest there are.
+        first, last = str(self.since) if self.since else "-inf", str(self.until) if self.until < MAX_MS else "+inf"
+        if self.place and self.ascending:
+            first = f"({self.place.ms}"
+        elif self.place:
+            last = f"({self.place.ms}"
+        ends = (first, last, "BYSCORE") if self.ascending else (last, first, "BYSCORE", "REV")
+        return ("ZRANGE", key, *ends, "LIMIT", 0, count, "WITHSCORES")
+
+    def has(self, line: DirectoryLine) -> bool:
+        """Whether a line is of it."""
+        if not self.since <= line.ms <= self.until:
+            return False
+        return self.place is None or (line > self.place if self.ascending else line < self.place)
+
+    def is_before(self, line: DirectoryLine, cut: Sequence[int]) -> bool:
+        """Whether a line comes before all times at which partitions were cut off."""
+        return not cut or (line.ms < min(cut) if self.ascending else line.ms > max(cut))
+
+
 class Directory:
     """The directory of one namespace.
 
@@ -55,74 +92,57 @@ class Directory:
     def __init__(self, store: Store) -> None:
         self._store, self._keyspace = store, store.keyspace
 
-    def newest(self, limit: int, before: SessionInfo | datetime | None) -> list[SessionInfo]:
-        """See `EventLog.sessions`; two round trips unless much of what stands there is no session."""
-        found: list[SessionInfo] = []
-        for page in self._pages(limit, _place(before)) if limit > 0 else ():
-            found += self._infos(page)
-            if len(found) >= limit:
-                break
-        return found[:limit]
-
-    def session_ids(self, since: datetime | None, now_ms: int) -> Iterator[str]:
-        """See `EventLog.session_ids`. What is written to meanwhile goes from below to the top, which is read again."""
-        given, floor = set[bytes](), 0 if since is None else milliseconds(since)
-        count = -1
+    def session_ids(self, since: int, now_ms: int) -> Iterator[str]:
+        """See `SessionLog.session_ids`. What is written to meanwhile goes to the top, which is read again."""
+        given, count = set[bytes](), -1
         while count < len(given):
             count = len(given)
-            yield from self._fresh(floor, given)
-            floor = max(floor, now_ms - _CLOCKS_DIFFER_MS)
+            yield from self._fresh(DirectoryRange(since), given)
+            since = max(since, now_ms - _CLOCKS_DIFFER_MS)
 
-    def _fresh(self, floor: int, given: set[bytes]) -> Iterator[str]:
-        """Those that were active at a time or later, and were not given yet; they are then."""
-        for line in takewhile(lambda one: one.ms >= floor, chain.from_iterable(self._pages(_PAGE, None))):
+    def _fresh(self, within: DirectoryRange, given: set[bytes]) -> Iterator[str]:
+        """Those of a range that were not given yet; they are then."""
+        for line in chain.from_iterable(self.pages(_PAGE, within)):
             if line.member not in given:
                 given.add(line.member)
                 yield from filter(None, [line.session_id])
 
-    def count(self, since: datetime) -> int:
+    def count(self, since: int) -> int:
         """See `EventLog.count_sessions`."""
         keys = [self._keyspace.sessions(partition) for partition in range(self._keyspace.partitions)]
-        return sum(self._asked(keys, [("ZCOUNT", key, milliseconds(since), "+inf") for key in keys]))
+        return sum(self._asked(keys, [("ZCOUNT", key, since, "+inf") for key in keys]))
 
-    def _pages(self, size: int, place: DirectoryLine | None) -> Iterator[Sequence[DirectoryLine]]:
-        """The lines below a place, newest first."""
-        while page := self._page(size, place):
+    def pages(self, size: int, within: DirectoryRange) -> Iterator[Sequence[DirectoryLine]]:
+        """The lines of a range in its order, about so many at a time; one round trip each, however many partitions."""
+        while page := self._page(size, within):
             yield page
-            place, size = page[-1], max(size, _PAGE)
+            within, size = within._replace(place=page[-1]), max(size, _PAGE)
 
-    def _page(self, size: int, place: DirectoryLine | None) -> Sequence[DirectoryLine]:
-        """So many of them; one round trip, whatever the number of partitions."""
-        keys, commands = list[str](), list[tuple[Any, ...]]()
-        for partition in range(self._keyspace.partitions):
-            key = self._keyspace.sessions(partition)
-            below = f"({place.ms}" if place else "+inf"
-            keys.append(key)
-            commands.append(("ZRANGE", key, below, "-inf", "BYSCORE", "REV", "LIMIT", 0, size, "WITHSCORES"))
-            if place and place.member:
-                keys.append(key)
-                commands.append(("ZRANGE", key, *_tied(place), "BYSCORE", "WITHSCORES"))
-        lines = {line for reply in self._asked(keys, commands) for line in _lines(reply)}
-        return sorted((line for line in lines if place is None or line < place), reverse=True)[:size]
+    def _page(self, size: int, within: DirectoryRange) -> Sequence[DirectoryLine]:
+        """Of each partition its share of a page, and as much again: of a large page most would be read for nothing."""
+        share = min(size, max(_SMALL, 2 * size // self._keyspace.partitions))
+        while True:
+            found, are_more = self._read(size, share, within)
+            if found or not are_more:
+                return found
+            share *= 2
 
-    def _infos(self, page: Sequence[DirectoryLine]) -> Iterator[SessionInfo]:
-        """What the heads say; nothing of what is no session, or was deleted meanwhile."""
-        listed = [(line, session_id) for line in page if (session_id := line.session_id) is not None]
-        if len(listed) < len(page):
-            logger.warning("members=<%d> | passed over what is no session id", len(page) - len(listed))
-        for (line, session_id), reply in zip(listed, self._heads([one for _, one in listed]), strict=True):
-            try:
-                info = _info(self._keyspace.session(session_id).head, line, session_id, reply)
-            except CorruptKeyError as error:
-                logger.warning("session_id=<%s>, error=<%s> | session not listed", session_id, error)
-            else:
-                if info is not None:
-                    yield info
+    def _read(self, size: int, share: int, within: DirectoryRange) -> tuple[Sequence[DirectoryLine], bool]:
+        """The first lines of a range, but for those beyond which a partition may have some that were not read.
 
-    def _heads(self, session_ids: Sequence[str]) -> Sequence[Any]:
-        keys = [self._keyspace.session(session_id).head for session_id in session_ids]
-        commands = [("HMGET", key, "revision", "created", "ms") for key in keys]
-        return self._store.pipeline(commands, is_lenient=True)
+        Returns:
+            Them; and whether there are more.
+        """
+        every = [self._keyspace.sessions(partition) for partition in range(self._keyspace.partitions)]
+        commands: list[tuple[Any, ...]] = [within.command(key, share) for key in every]
+        place, tied = within.place, list[str]()
+        if place and place.member:
+            tied = every
+            commands += [("ZRANGE", key, *_tied(place), "BYSCORE", "WITHSCORES") for key in tied]
+        replies = [list(_lines(reply)) for reply in self._asked([*every, *tied], commands)]
+        cut = [lines[-1].ms for lines in replies[: len(every)] if len(lines) >= share < size]
+        found = {line for lines in replies for line in lines if within.has(line) and within.is_before(line, cut)}
+        return sorted(found, reverse=not within.ascending)[:size], bool(cut)
 
     def _asked(self, keys: Sequence[str], commands: Sequence[tuple[Any, ...]]) -> list[Any]:
         """Ask the directories.
@@ -137,15 +157,6 @@ class Directory:
         return replies
 
 
-def _place(before: SessionInfo | datetime | None) -> DirectoryLine | None:
-    match before:
-        case None:
-            return None
-        case datetime():
-            return DirectoryLine(milliseconds(before), b"")
-    return DirectoryLine(milliseconds(before.last_event_at), before.session_id.encode())
-
-
 def _tied(place: DirectoryLine) -> tuple[str, str]:
     """The scores that stand for the time of a line."""
     return ("-inf" if place.ms == 0 else str(place.ms), "+inf" if place.ms == MAX_MS else f"({place.ms + 1}")
@@ -155,13 +166,3 @@ def _lines(reply: Any) -> Iterator[DirectoryLine]:
     """Members with scores."""
     for member, score in pairs(reply):
         yield DirectoryLine(int(min(max(float(score), 0.0), MAX_MS)), member)
-
-
-def _info(key: str, line: DirectoryLine, session_id: str, reply: Any) -> SessionInfo | None:
-    if isinstance(reply, ServerRefusedError):
-        raise CorruptKeyError(key, "it is no hash", "delete the session")
-    if all(value is None for value in reply):
-        return None
-    fields = ("revision", "created", "ms")
-    revision, created, _ = (parsed(key, name, value, whole) for name, value in zip(fields, reply, strict=True))
-    return SessionInfo(session_id, revision, EventId(created, 0).time, EventId(line.ms, 0).time)

@@ -10,8 +10,10 @@ from ..codec import RawEntry, rows
 from ..events import Event, MessageAdded, PayloadErased
 from ..ids import START, EventId, Ranges, check_id, to_ranges
 from ..keys import SessionKeys
+from ..state.summary import LOOKS_AT, Summary
 from .chained_batch import Position
 
+_LOOKS_AT = LOOKS_AT | {MessageAdded.TYPE, PayloadErased.TYPE}
 _LINE = re.compile(r"([0-9]+-[0-9]+) ([0-9a-f]+) (fork|further) (.+)")
 
 
@@ -78,6 +80,7 @@ class CopySummary:
     def __init__(self) -> None:
         self.count, self.position, self.unexplained = 0, Position(), set[EventId]()
         self._created, self._moved, self._messages = START, dict[str, EventId](), dict[str, set[int]]()
+        self._summary = Summary()
 
     def add(self, entries: Sequence[RawEntry]) -> None:
         """A page more.
@@ -85,7 +88,7 @@ class CopySummary:
         Raises:
             CorruptEntryError: When an entry cannot be read.
         """
-        for id_, type_, agent, data, link, is_erased in rows(entries, (MessageAdded.TYPE, PayloadErased.TYPE)):
+        for id_, type_, agent, data, link, is_erased in rows(entries, _LOOKS_AT):
             self._created = id_ if self._created == START else self._created
             data = data if type(data) is dict else {}
             self.count, self.position = self.count + 1, Position(id_, link)
@@ -93,6 +96,7 @@ class CopySummary:
                 self._messages.setdefault(agent, set()).add(index)
             if moves := getattr(Event.known.get(type_), "moves", ""):
                 self._moved[f"{moves}:{agent}:moved"] = id_
+            self._summary.add(id_, type_, agent, data, is_erased)
             if type_ == PayloadErased.TYPE:
                 self.unexplained.difference_update(PayloadErased(data).erased)
             if is_erased:
@@ -108,5 +112,6 @@ class CopySummary:
         fields = {"revision": str(id_.revision), "link": link, "ms": str(id_.ms), "created": str(self._created.ms)}
         fields |= {f"agent:{agent}:messages": to_ranges(indices) for agent, indices in self._messages.items()}
         fields |= {field: str(moved) for field, moved in self._moved.items()}
+        fields |= self._summary.fields()
         ours = str(Ranges.parse(erased).up_to(id_.revision))
         return fields | ({"erased": ours} if ours else {})

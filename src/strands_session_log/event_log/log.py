@@ -6,15 +6,15 @@ import logging
 import random
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from datetime import datetime
+from functools import partial
 from itertools import chain
 from typing import Any
 
 from ..codec import Encoded, RawEntry, fields_of, id_of, kind_of, recorded
 from ..concurrency import Background
-from ..errors import TIMES, ForbiddenError, InvalidPointError, LogForkedError, RevisionNotFoundError, SessionLogError
+from ..errors import ForbiddenError, LogForkedError, RevisionNotFoundError, SessionLogError
 from ..errors.quoting import frames_of
-from ..events import Event, Recorded, SessionInfo
+from ..events import Event, Recorded
 from ..feed import FeedRetention
 from ..feed.trimming import Trimmed, trim
 from ..ids import START, EventId, Instant, Point, Revision, parse_point
@@ -27,14 +27,15 @@ from .appender import Appender, OnceAppender
 from .chained_batch import Position
 from .deleter import Deleter, Tombstone
 from .diagnosis import CURES, diagnosed, naming, parsed, position_of, raise_diagnosed
-from .directory import Directory
 from .eraser import Eraser, PlannedErasure, Progress
 from .erasure_scope import Find, nothing_more
 from .expected import ANY, Expected
 from .forker import Forker
 from .instrumented import instrumented_append
+from .listing import Listing
 from .namespace import Layout
 from .reader import EventReader, end_at, start_after
+from .recounting import recount
 
 logger = logging.getLogger(__name__)
 
@@ -56,6 +57,7 @@ class EventLog:
         keyspace: How the namespace is laid out.
         retention: The same.
         snapshots: Where snapshots are kept.
+        listing: Lists the sessions.
         remember: Notes where a session was seen to stand, which saves the next append a round trip.
         on_append: Those who are told the session and its new revision after each append; they must be quick.
     """
@@ -70,7 +72,7 @@ class EventLog:
         self._forker = Forker(store, layout, self._reader.pages)
         self._deleter = Deleter(store)
         self._once = OnceAppender(store, self._appender, self._reader, self.head, self.locate)
-        self._directory = Directory(store)
+        self.listing = Listing(store, self.clock)
         self.snapshots = SnapshotStore(store)
         self.on_append: list[Callable[[str, int], object]] = []
         self._trimming = Background("trimming")
@@ -335,6 +337,16 @@ class EventLog:
         self._appender.forget(session_id)
         return revision
 
+    def recount(self, session_id: str) -> bool:
+        """Sum up a session anew from its events; whether all that counts is known of them.
+
+        Raises:
+            SessionNotFoundError: When there is no such session.
+            ContentionError: When others wrote during every attempt.
+        """
+        with diagnosed(self.store, session_id):
+            return recount(self.store, partial(self._reader.pages, end="+"), session_id)
+
     def tombstones(self, session_id: str | None = None) -> Iterator[Tombstone]:
         """What is left of the deleted sessions of an id, oldest first; or of all."""
         return self._deleter.all() if session_id is None else iter(self._deleter.of_session(session_id))
@@ -358,40 +370,6 @@ class EventLog:
         store = self.store if is_patient else self.store.with_retry_for(0, within=ANSWERED_WITHIN)
         with naming(store, {self.keyspace.feed(partition): ("stream", CURES["feed"])}):
             return store.retrying(lambda: trim(store, partition, self.retention, exactly=exactly))
-
-    def sessions(self, limit: int, before: SessionInfo | datetime | str | None = None) -> list[SessionInfo]:
-        """The directory, newest first, in two round trips; more where much of what it lists is no session.
-
-        Args:
-            limit: How many at most.
-            before: Go on after this line of an earlier answer, or with what was active before this time.
-
-        Raises:
-            CorruptKeyError: When the directory of a partition is no sorted set.
-            InvalidPointError: When the text is no time.
-        """
-        return self._directory.newest(limit, self._time(before) if isinstance(before, str) else before)
-
-    def session_ids(self, since: datetime | str | None = None) -> Iterator[str]:
-        """The ids of all sessions that are listed, see `SessionLog.session_ids`: also of those whose head is damaged.
-
-        Raises:
-            CorruptKeyError: When the directory of a partition is no sorted set.
-            InvalidPointError: When the text is no time.
-        """
-        start = self._time(since) if isinstance(since, str) else since
-        return self._directory.session_ids(start, self.clock(self.keyspace.sessions(0)))
-
-    def count_sessions(self, since: datetime | str) -> int:
-        """How many sessions had an event at or after a time; one round trip, one more where the time is relative."""
-        return self._directory.count(self._time(since) if isinstance(since, str) else since)
-
-    def _time(self, point: str) -> datetime:
-        """What is relative is so to the server's clock, from which events have their time."""
-        found = parse_point(point, now_ms=self.clock(self.keyspace.sessions(0)))
-        if isinstance(found, Revision):
-            raise InvalidPointError(point, takes=TIMES)
-        return EventId(found.ms, 0).time
 
 
 def _record(reason: str, by: str) -> dict[str, str]:

@@ -19,7 +19,7 @@ from .content import (
     SessionRewound,
     WindowChanged,
 )
-from .event import Custom, Event, Known, Recorded, SessionInfo, check_type, now
+from .event import Custom, Event, Known, Recorded, check_type, now
 from .facts import (
     Fact,
     InterruptAnswered,
@@ -36,9 +36,11 @@ from .facts import (
     ToolFailed,
     ToolStarted,
 )
+from .listing import AgentActivity, SessionInfo
 from .selecting import selector
 
 __all__ = [
+    "AgentActivity",
     "AgentCreated",
     "AgentUpdated",
     "Custom",

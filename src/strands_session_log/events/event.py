@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypedDict
 import orjson
 
 from ..errors import EncodingError, shown
-from ..ids import MESSAGE_INDEX_LIMIT, EventId, check_id, milliseconds
+from ..ids import MESSAGE_INDEX_LIMIT, EventId, check_id
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -224,34 +224,3 @@ class Recorded(NamedTuple):
     id: EventId
     event: Event
     link: str
-
-
-@dataclass(frozen=True, slots=True)
-class SessionInfo:
-    """One line of the session directory.
-
-    Attributes:
-        session_id: The session.
-        revision: How many events it has.
-        created_at: Server time of its first event, UTC.
-        last_event_at: Server time of its newest event, UTC.
-    """
-
-    session_id: str
-    revision: int
-    created_at: datetime
-    last_event_at: datetime
-
-    @property
-    def cursor(self) -> str:
-        """As text, where the next page of `SessionLog.sessions` goes on."""
-        return f"{milliseconds(self.last_event_at)}/{self.session_id}"
-
-    @classmethod
-    def at_cursor(cls, text: str) -> SessionInfo | None:
-        """The line a cursor stands for, as far as it tells; None where the text is none."""
-        ms, slash, session_id = text.partition("/")
-        if not (slash and ms.isascii() and ms.isdigit()):
-            return None
-        last = EventId(int(ms), 0).time
-        return cls(session_id, 0, last, last)

@@ -35,6 +35,7 @@ from . import (
     LOCATE,
     ONCE,
     OUTCOME,
+    RECOUNT,
     SAVE,
     STANDING,
     STORAGE_DELETE,
@@ -98,7 +99,7 @@ def _needed(scripts: Iterable[Script], beside: str, *others: Role) -> tuple[str,
 
 
 _WRITING = (
-    *(APPEND, ONCE, IDS, OUTCOME, SAVE, TOUCH, LIFE, LIVE, FORK, FORK_COPY, FORK_NOTE),
+    *(APPEND, ONCE, IDS, OUTCOME, RECOUNT, SAVE, TOUCH, LIFE, LIVE, FORK, FORK_COPY, FORK_NOTE),
     *(STORAGE_WRITE, STORAGE_DELETE, ERASE_STEP),
 )
 _CONSUMING = (

@@ -26,6 +26,7 @@ from . import (
     LOCATE,
     ONCE,
     OUTCOME,
+    RECOUNT,
     STANDING,
     TOMBSTONE_SET,
     TOUCH,
@@ -170,6 +171,13 @@ def erase_step(
             return Deleted()
     found = _appended(reply)
     return found if isinstance(found, Landed) else None
+
+
+def recount(store: Store, session_id: str, position: tuple[EventId, str], summary: Mapping[str, str]) -> bool:
+    """Put what was counted up to a position in place of what the head sums up; false where it stands elsewhere."""
+    at, link = position
+    arguments = (at.revision, link, summary["counts"], summary["open"])
+    return bool(store.run(RECOUNT, [store.keyspace.session(session_id).head], arguments))
 
 
 def touch(store: Store, session_id: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
@@ -21,6 +21,7 @@ from ..errors import (
 )
 from ..event_log import ANY, EventLog, Expected, Progress, Tombstone
 from ..event_log.chained_batch import Position
+from ..event_log.listing import Wanted
 from ..event_log.namespace import open_namespace
 from ..events import Event, Recorded, SessionInfo, selector
 from ..feed import FeedRetention
@@ -195,19 +196,44 @@ class SessionLog(NotCopied):
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    def sessions(self, limit: int = 50, before: SessionInfo | datetime | str | None = None) -> list[SessionInfo]:
-        """The sessions, most recently active first.
+    def sessions(
+        self,
+        limit: int = 50,
+        before: SessionInfo | datetime | str | None = None,
+        *,
+        since: datetime | str | None = None,
+        until: datetime | str | None = None,
+        failed: bool = False,
+        waiting: bool = False,
+        agent: str | None = None,
+        labels: Mapping[str, str] | None = None,
+        ascending: bool = False,
+        last_message: bool = False,
+    ) -> list[SessionInfo]:
+        """The sessions, most recently active first, with what the log sums up of each: what agents do, errors, tokens.
+
+        Times are a datetime, ISO text or, by the server's clock, relative (`-5m`). No session is read for it.
 
         Args:
             limit: How many at most.
-            before: The last line of the page before, or its `cursor`; or a time (a datetime, ISO text or, by the
-                server's clock, `-5m`).
+            before: The last line of the page before, or its `cursor`; or a time.
+            since: Only those that were last active then, or later.
+            until: Only those that were last active then, or before.
+            failed: Only those with an agent whose last call failed; with `waiting`, either.
+            waiting: Only those with an agent that waits for a person's answer.
+            agent: Only those with this agent, graph or swarm.
+            labels: Only those that are annotated with all of these; what is no text is compared as JSON.
+            ascending: Those first that were active longest ago.
+            last_message: Read what was said last in each of them.
 
         Raises:
-            InvalidPointError: When the text is neither.
+            InvalidPointError: When a text is neither a time nor a cursor.
         """
         cursor = SessionInfo.at_cursor(before) if isinstance(before, str) else None
-        return self._events.sessions(limit, cursor or before)
+        wanted = Wanted(failed, waiting, agent or "", labels or {}, last_message)
+        return self._events.listing.sessions(
+            limit, wanted, before=cursor or before, since=since, until=until, ascending=ascending
+        )
 
     def session_ids(self, since: datetime | str | None = None) -> Iterator[str]:
         """The ids of all sessions, most recently active first, read page by page as they are consumed.
@@ -218,7 +244,7 @@ class SessionLog(NotCopied):
         Args:
             since: Only of those that had an event at or after this time, as for `count_sessions`.
         """
-        return self._events.session_ids(since)
+        return self._events.listing.session_ids(since)
 
     @property
     def partitions(self) -> int:
@@ -231,7 +257,7 @@ class SessionLog(NotCopied):
         Args:
             since: A datetime, ISO text, or a relative time (`-5m`), which is relative to the server's clock, too.
         """
-        return self._events.count_sessions(since)
+        return self._events.listing.count(since)
 
     def servers(self) -> list[ServerReport]:
         """What the server says about itself: memory, persistence, eviction; of a cluster, every primary.
@@ -669,6 +695,23 @@ class SessionLog(NotCopied):
         return audit.verify_all(
             self._events, progress, expect=expect, feed=feed, authenticator=self._replay.authenticator
         )
+
+    def recount(self, session_id: str) -> bool:
+        """Sum up a session anew from its events, where what `sessions` tells of it is absent or wrong.
+
+        That is so of sessions that began before heads summed up anything, and where `verify` notes it.
+
+        Args:
+            session_id: The session.
+
+        Returns:
+            Whether all is known: not where the content of events was erased that tell of calls, errors or tokens.
+
+        Raises:
+            SessionNotFoundError: When there is no such session.
+            ContentionError: When others wrote during every attempt.
+        """
+        return self._events.recount(session_id)
 
     def anchor(self, session_id: str) -> Anchor:
         """Where a session stands now. Noted elsewhere, it proves later that nothing before was changed.

@@ -1,5 +1,5 @@
 -- Appends a batch of events to one session: all of it, or nothing.
--- uses: lib/batch, lib/feed_append, lib/life, lib/time
+-- uses: lib/batch, lib/feed_append, lib/life, lib/summary, lib/time
 --
 -- KEYS: events, head, feed, sessions, position, and for a batch that begins a session tombstones (one slot)
 -- ARGV: see lib/batch.lua
@@ -12,28 +12,15 @@
 -- functions for what comes twice only: both cost more than what they do.
 local call, arguments = redis.call, ARGV
 
--- What moves is an agent, or a graph or swarm (multi_agent), which may have the same id.
-local function moved_field(kind, id)
-    return kind .. ':' .. id .. ':moved'
-end
-
-local function messages_field(agent)
-    return 'agent:' .. agent .. ':messages'
-end
-
--- Message indices are kept as ascending ranges: "0-41", or "0-3,7-9" where a writer left a gap.
-local NO_RANGES = 'BADHEAD what should be ranges of message indices is none'
-local function next_index(ranges)
-    local last = string.match(ranges, '%-(%-?%d+)$')
-    if not last and ranges ~= '' then error(redis.error_reply(NO_RANGES)) end
-    return last and last + 1 or 0
+-- Message indices are kept as ascending ranges: "0-41", or "0-3,7-9" where a writer left a gap. The last of them, as text.
+local LAST_INDEX = '%-(%-?%d+)$'
+local function refuse_ranges()
+    error(redis.error_reply('BADHEAD what should be ranges of message indices is none'))
 end
 
 -- The ranges with one more index in them; nothing if it is in use.
 local function insert(ranges, index)
-    local highest = string.match(ranges, '%-(%-?%d+)$')
-    if not highest and ranges ~= '' then error(redis.error_reply(NO_RANGES)) end
-    if highest and highest + 1 == index then return string.sub(ranges, 1, -#highest - 1) .. index end
+    if ranges ~= '' and not string.match(ranges, LAST_INDEX) then refuse_ranges() end
     local before, after, first, last = {}, {}, index, index
     for from, to in string.gmatch(ranges, '(%-?%d+)-(%-?%d+)') do
         from, to = tonumber(from), tonumber(to)
@@ -50,15 +37,26 @@ end
 
 local function append()
     local events, head, feed, sessions, position, tombstones = unpack(KEYS)
-    local base_revision, base_link, base, session, expectation, subject, wanted, wanted_next = unpack(arguments, 1, 8)
-    base_revision = tonumber(base_revision)
+    local first_revision, base_link, base, session, expectation, subject, wanted, wanted_next, delta = unpack(arguments, 1, 9)
+    local base_revision = first_revision - 1
     local LAST = #arguments - WIDTH + 1
     local count = (#arguments - FIRST + 1) / WIDTH
 
     -- Where the session stands ---------------------------------------------------------------------------------------
     -- Most batches are about one agent, so what is known of the first one's comes along.
     local first_agent = arguments[FIRST + AGENT]
-    local known = call('HMGET', head, 'revision', 'link', 'ms', messages_field(first_agent), moved_field('agent', first_agent))
+    local first_messages, first_moved = 'agent:' .. first_agent .. ':messages', 'agent:' .. first_agent .. ':moved'
+    local known, errors, sent, received, steps
+    if delta == '' then
+        known = call('HMGET', head, 'revision', 'link', 'ms', first_messages, first_moved)
+    else
+        steps = delta
+        if string.byte(delta) < 58 and string.byte(delta) > 47 then
+            errors, sent, received, steps = string.match(delta, '^(%d+) (%d+) (%d+)\n(.*)$')
+        end
+        if errors then known = call('HMGET', head, 'revision', 'link', 'ms', first_messages, first_moved, 'counts', 'open')
+        else known = call('HMGET', head, 'revision', 'link', 'ms', first_messages, first_moved, 'open') end
+    end
     -- Lua writes whole numbers below 10^14 out in full; milliseconds get there in the year 5138.
     local revision, last_ms = tonumber(known[1] or 0), tonumber(known[3] or 0)
     -- A link is 43 characters: 32 bytes in base64url.
@@ -85,7 +83,7 @@ local function append()
 
     -- Has an earlier attempt of this very call landed? ---------------------------------------------------------------
     if revision > base_revision then
-        local answer = this_landed(events)
+        local answer = landed(events)
         if answer then
             write_for_waiting(head, known[1])
             return answer
@@ -93,22 +91,22 @@ local function append()
     end
 
     -- Is what the writer expects still so? ---------------------------------------------------------------------------
+    -- What moves is an agent, or a graph or swarm (multi_agent), which may have the same id.
     local changes = {}
-    local function ranges_for(agent, field)
-        return changes[field] or agent == first_agent and known[4] or call('HGET', head, field) or ''
-    end
-
     if expectation == 'agent' or expectation == 'multi_agent' then
         if wanted ~= '' then
             -- An id tells histories apart that share a revision; a bare revision is for those who know no more.
             local is_known = subject == first_agent and expectation == 'agent'
-            local at = is_known and known[5] or call('HGET', head, moved_field(expectation, subject)) or '0-0'
+            local at = is_known and known[5] or call('HGET', head, expectation .. ':' .. subject .. ':moved') or '0-0'
             if at ~= wanted and string.match(at, '-(%d+)$') ~= wanted then
                 return { 'conflict', revision == 0 and 'session' or expectation, subject, at }
             end
         end
         if wanted_next ~= '' then
-            local actual = next_index(ranges_for(subject, messages_field(subject)))
+            local ranges = subject == first_agent and known[4] or call('HGET', head, 'agent:' .. subject .. ':messages') or ''
+            local last = string.match(ranges, LAST_INDEX)
+            if not last and ranges ~= '' then refuse_ranges() end
+            local actual = (last or -1) + 1
             if actual ~= tonumber(wanted_next) then
                 return { 'conflict', revision == 0 and 'session' or 'next_message', subject, tostring(actual) }
             end
@@ -117,7 +115,7 @@ local function append()
         -- Where a session is to begin, the tombstone tells which one it follows; it is read once the base is its beginning.
         local is_known = revision > 0 or base_revision == 0
         local at = revision > 0 and call('HMGET', head, 'created', 'predecessor') or { '', predecessor }
-        if is_known and life_of(at[1], at[2]) ~= wanted then
+        if is_known and (at[1] or '') .. ' ' .. (at[2] or '') ~= wanted then
             return { 'conflict', 'session', '', tostring(revision) }
         end
     elseif expectation == 'absent' and revision > 0
@@ -126,12 +124,16 @@ local function append()
     end
 
     for at = FIRST, LAST, WIDTH do
-        local index = tonumber(arguments[at + INDEX])
-        if index then
+        local index = arguments[at + MOVES]
+        local number = tonumber(index)
+        if number then
             local agent = arguments[at + AGENT]
-            local field = messages_field(agent)
-            changes[field] = insert(ranges_for(agent, field), index)
-            if not changes[field] then return { 'conflict', 'message', agent, tostring(index) } end
+            local field = agent == first_agent and first_messages or 'agent:' .. agent .. ':messages'
+            local ranges = changes[field] or agent == first_agent and known[4] or call('HGET', head, field) or ''
+            local last = string.match(ranges, LAST_INDEX)
+            -- Nearly always it follows; then it is put there as it was told, since to write a number out takes long.
+            changes[field] = last and last + 1 == number and string.sub(ranges, 1, -#last - 1) .. index or insert(ranges, number)
+            if not changes[field] then return { 'conflict', 'message', agent, index } end
         end
     end
     -- The time counts, too: events cover the id that their batch follows, and another primary may have given another.
@@ -152,9 +154,9 @@ local function append()
     local answer, revision_text = { 'landed', arguments[LAST + LINK] }, nil
     for at = FIRST, LAST, WIDTH do
         revision = revision + 1
-        revision_text = tostring(revision)
+        revision_text = revision_text and tostring(revision) or first_revision
         local id = ms .. '-' .. revision_text
-        local type_, agent, event, time, v, trace, retained, salt, its_link, body, facts, _, moves =
+        local type_, agent, event, time, v, trace, retained, salt, its_link, body, facts, moves =
             unpack(arguments, at, at + WIDTH - 1)
         local added = call('XADD', events, 'NOMKSTREAM', id, 'type', type_, 'agent', agent, 'event', event, 'time', time,
             'v', v, 'trace', trace, 'base', base, 'retained', retained, 'salt', salt, 'link', its_link, 'body', body)
@@ -164,13 +166,29 @@ local function append()
         end
         answer[#answer + 1] = id
         add_to_feed(place, session, id, type_, agent, its_link, facts)
-        if moves ~= '' then changes[moved_field(moves, agent)] = id end
+        if moves ~= '' then
+            local kind = moves == 'multi_agent' and 'multi_agent:' or 'agent:'
+            changes[agent == first_agent and moves ~= 'multi_agent' and first_moved or kind .. agent .. ':moved'] = id
+        end
     end
 
     if not place.agreed then answer[1] = 'begun' end
 
     -- The head -------------------------------------------------------------------------------------------------------
     local fields = { 'HSET', head, 'revision', revision_text, 'link', arguments[LAST + LINK], 'ms', ms }
+    if base_revision == 0 then changes.counts, changes.open = '0 0 0', '' end
+    -- A session from before there was a summary has none, and gets none that says less than all.
+    if delta ~= '' then
+        local counts, lines = errors and (changes.counts or known[6]), changes.open or known[errors and 7 or 6]
+        if counts then
+            local some, given, got = string.match(counts, '^(%d+) (%d+) (%d+)$')
+            if some then changes.counts = string.format('%d %d %d', some + errors, given + sent, got + received) end
+        end
+        if lines and steps ~= '' then
+            local left = opened(lines, steps, ms)
+            if left ~= lines then changes.open = left end
+        end
+    end
     if base_revision == 0 then
         fields[#fields + 1] = 'created'
         fields[#fields + 1] = ms

@@ -21,21 +21,21 @@ local function end_of(feed)
     return '0', '0'
 end
 
--- Whether the count is right nevertheless, since somebody else has written behind what it counts, under lower numbers
--- (`XADD * …`): these would be used again.
-local function is_counted(place, sequence)
-    if place.sequence <= tonumber(sequence) then return false end
-    local entries = redis.call('XREVRANGE', place.feed, '+', '-', 'COUNT', MOST_FOREIGN)
-    local only_foreign = #entries > 0
-    for _, entry in ipairs(entries) do
-        if string.match(entry[1], '%d+$') == tostring(place.sequence) then return true end
-        if is_envelope(entry[2]) then only_foreign = false end
-    end
-    -- What it counted is trimmed.
-    return only_foreign
-end
-
 local function ask_feed(place)
+    -- Whether the count is right nevertheless, since somebody else has written behind what it counts, under lower numbers
+    -- (`XADD * …`): these would be used again.
+    local function is_counted(place, sequence)
+        if place.sequence <= tonumber(sequence) then return false end
+        local entries = redis.call('XREVRANGE', place.feed, '+', '-', 'COUNT', MOST_FOREIGN)
+        local only_foreign = #entries > 0
+        for _, entry in ipairs(entries) do
+            if string.match(entry[1], '%d+$') == tostring(place.sequence) then return true end
+            if is_envelope(entry[2]) then only_foreign = false end
+        end
+        -- What it counted is trimmed.
+        return only_foreign
+    end
+
     local ms, sequence = end_of(place.feed)
     if is_counted(place, sequence) then
         place.ms = tostring(math.max(tonumber(place.ms), tonumber(ms)))
@@ -68,7 +68,7 @@ local function add_to_feed(place, session, id, type_, agent, link, facts)
     local told
     for attempt = 1, 2 do
         local number = place.sequence + 1
-        told = redis.pcall('XADD', place.feed, place.ms .. '-' .. number, 'session', session, 'id', id,
+        told = redis.pcall('XADD', place.feed, string.format('%s-%d', place.ms, number), 'session', session, 'id', id,
             'type', type_, 'agent', agent, 'link', link, 'facts', facts)
         if type(told) ~= 'table' then
             place.sequence, place.left = number, place.left - 1

@@ -1,6 +1,8 @@
 -- The server's clock, as TIME tells it: as text, since to write out a number takes as long as a small command.
 local function ms_text(time)
-    return time[1] .. string.sub('00000' .. time[2], -6, -4)
+    local microseconds = time[2]
+    if #microseconds < 6 then microseconds = string.sub('00000' .. microseconds, -6) end
+    return time[1] .. string.sub(microseconds, 1, 3)
 end
 
 local function now_ms()

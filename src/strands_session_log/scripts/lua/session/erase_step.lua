@@ -82,5 +82,5 @@ local function rewrite()
     redis.call('HSET', head, 'erased', step.erased)
 end
 
-local reply = not this_landed(events) and rewrite()
+local reply = not landed(events) and rewrite()
 return reply or append()

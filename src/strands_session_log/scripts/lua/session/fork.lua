@@ -17,7 +17,7 @@ local function is_whole()
     return last and last[1] == base and last[2][ENTRY_LINK] == base_link and redis.call('XLEN', copy) == fork.count
 end
 
-if not this_landed(events) then
+if not landed(events) then
     if redis.call('EXISTS', events, head) > 0 then return { 'exists' } end
     if not is_whole() then return { 'lost' } end
     check_feed_is_usable(feed, sessions, session)

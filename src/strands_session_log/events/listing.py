@@ -1,0 +1,110 @@
+"""A line of the session directory: what is known of a session without reading it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal, TypeAlias
+
+from ..ids import EventId, milliseconds
+from .event import Recorded
+
+ActivityStatus: TypeAlias = Literal["answer", "failed", "tool", "running", "idle"]
+"""What an agent does: wait for a person's answer, or for a tool; run; nothing; or its last call failed."""
+_MOST_TELLING: tuple[ActivityStatus, ...] = ("answer", "failed", "tool", "running", "idle")
+
+
+@dataclass(frozen=True, slots=True)
+class AgentActivity:
+    """What an agent, graph or swarm of a session does, as far as the log was told.
+
+    Attributes:
+        agent: Its id.
+        status: `answer`, when it waits for a person; `failed`, when its last call did; `tool`, `running`, or `idle`.
+        since: The event since which it is so; None if it is idle.
+        name: Of the tool or interrupt it waits for; empty if it has none.
+        messages: How many messages its transcript has.
+        moved: The event with which it moved last; None if it never did.
+    """
+
+    agent: str
+    status: ActivityStatus = "idle"
+    since: EventId | None = None
+    name: str = ""
+    messages: int = 0
+    moved: EventId | None = None
+
+    @property
+    def last_sign(self) -> datetime | None:
+        """When it was last heard of, server time: nobody tells the log of a process that is killed."""
+        known = [id_ for id_ in (self.since, self.moved) if id_]
+        return max(known).time if known else None
+
+
+@dataclass(frozen=True, slots=True)
+class SessionInfo:
+    """One line of the session directory.
+
+    Attributes:
+        session_id: The session.
+        revision: How many events it has.
+        created_at: Server time of its first event, UTC.
+        last_event_at: Server time of its newest event, UTC.
+        agents: What its agents, graphs and swarms do.
+        errors: How many model calls, tools and calls of agents failed; None in a session that nobody has summed up, see
+            `SessionLog.recount`.
+        input_tokens: Tokens its models were given, as far as they told; likewise.
+        output_tokens: Tokens its models gave; likewise.
+        labels: What people have attached to it.
+        last_message: The event with what was said last, where that was asked for.
+    """
+
+    session_id: str
+    revision: int
+    created_at: datetime
+    last_event_at: datetime
+    agents: tuple[AgentActivity, ...] = ()
+    errors: int | None = None
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    labels: Mapping[str, Any] = field(default_factory=dict)
+    last_message: Recorded | None = None
+
+    @property
+    def messages(self) -> int:
+        """How many messages its transcripts have."""
+        return sum(one.messages for one in self.agents)
+
+    @property
+    def tokens(self) -> int | None:
+        """All tokens its models were given and gave."""
+        if self.input_tokens is None or self.output_tokens is None:
+            return None
+        return self.input_tokens + self.output_tokens
+
+    @property
+    def activity(self) -> AgentActivity | None:
+        """Of the agents the one that says most of the session: who waits for a person, who failed, who runs."""
+        return min(self.agents, key=lambda one: _MOST_TELLING.index(one.status), default=None)
+
+    @property
+    def status(self) -> ActivityStatus | Literal["unknown"]:
+        """What that one does; `unknown` in a session that nobody has summed up."""
+        if self.errors is None:
+            return "unknown"
+        return self.activity.status if self.activity else "idle"
+
+    @property
+    def cursor(self) -> str:
+        """As text, where the next page of `SessionLog.sessions` goes on."""
+        return f"{milliseconds(self.last_event_at)}/{self.session_id}"
+
+    @classmethod
+    def at_cursor(cls, text: str) -> SessionInfo | None:
+        """The line a cursor stands for, as far as it tells; None where the text is none."""
+        ms, slash, session_id = text.partition("/")
+        if not (slash and ms.isascii() and ms.isdigit()):
+            return None
+        last = EventId(int(ms), 0).time
+        return cls(session_id, 0, last, last)
