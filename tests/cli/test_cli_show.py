@@ -45,7 +45,7 @@ def test_above_the_conversation_stands_what_became_of_the_session(talk: SessionL
 
     assert first == "s-42  10 events, chain intact"
     assert re.fullmatch(r"started \d{4}-\S+ \S+, took 0\.\d s, last event \d{4}-\S+ \S+ \(\d+ s ago\)", times)
-    assert standing == "1 turn, 1,234 tokens, done"
+    assert standing == "1 turn, 1,234 tokens, idle"
     assert labels == 'labels  customer="acme", tier=1'
 
 
@@ -59,7 +59,7 @@ def test_above_the_conversation_stands_what_became_of_the_session(talk: SessionL
         ),
         (
             [events.InvocationFailed({"error": "CancelledError", "cancelled": True}, "default")],
-            r"2 turns, 1,234 tokens, done",
+            r"2 turns, 1,234 tokens, idle",
         ),
         (
             [events.InterruptRaised({"id": "1", "name": "approve", "reason": "Pay 10 €?"}, "default")],
@@ -95,11 +95,11 @@ def test_at_a_point_the_header_is_as_it_was_then(talk: SessionLog, run: Run) -> 
     talk.append("s-42", facts(events.InvocationFailed({"error": "KeyError"}, "default")))
 
     assert header(run)[2].startswith("2 turns, 1,234 tokens, failed")
-    assert header(run, "--at", "9")[2] == "1 turn, 1,234 tokens, done"
+    assert header(run, "--at", "9")[2] == "1 turn, 1,234 tokens, idle"
     assert header(run, "--at", "7")[2].startswith("1 turn, running since")
     assert len(header(run, "--at", "6")) == 2
     then, now = (json.loads(run("show", "s-42", *at, "--json").stdout) for at in (("--at", "9"), ()))
-    assert (then["status"], then["turns"], then["tokens"], then["reason"]) == ("done", 1, 1234, None)
+    assert (then["status"], then["turns"], then["tokens"], then["reason"]) == ("idle", 1, 1234, None)
     assert (now["status"], now["since"], now["reason"]) == ("failed", str(talk.head("s-42")), "KeyError")
 
 

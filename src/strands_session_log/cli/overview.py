@@ -17,7 +17,7 @@ class Overview(NamedTuple):
         started: Its first event.
         turns: How often its agents were called.
         tokens: How many tokens models were given and gave.
-        status: `running`, `failed`, `waits for an answer`, or `done`; empty where nothing was called.
+        status: `answer`, if it waits for a person's, `running`, `failed`, or `idle`; empty where nothing was called.
         since: Since which event.
         named: What failed, with its text, or what is asked.
         interrupts: What people were asked and have answered.
@@ -37,8 +37,8 @@ def overview(log: SessionLog, session_id: str, state: SessionState) -> Overview:
     found = overview_of(log.event(session_id, 1).id, log.read(session_id, until=state.position, types=_TOLD))
     waiting = next((agent for agent in state.agents.values() if agent.is_interrupted), None)
     # Where nobody tells of calls and interrupts, as in sessions that were imported, the record of an agent does.
-    if waiting and found.status in ("", "done"):
-        return found._replace(status="waits for an answer", since=waiting.moved)
+    if waiting and found.status in ("", "idle"):
+        return found._replace(status="answer", since=waiting.moved)
     return found
 
 
@@ -85,12 +85,12 @@ class _Calls:
     def status(self) -> tuple[str, EventId | None, str]:
         """What matters most to who looks."""
         if self._asked:
-            return "waits for an answer", *next(iter(self._asked.values()))
+            return "answer", *next(iter(self._asked.values()))
         if self.running:
             return "running", next(iter(self.running.values())), ""
         if self._failed:
             return "failed", *next(reversed(self._failed.values()))
-        return ("done", self._last, "") if self.turns else ("", None, "")
+        return ("idle", self._last, "") if self.turns else ("", None, "")
 
 
 def _said(data: Mapping[str, Any], *names: str) -> str:
