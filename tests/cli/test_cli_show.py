@@ -120,6 +120,22 @@ def test_the_header_names_the_first_event_that_is_not_what_was_written(talk: Ses
     assert header(run)[0].startswith("s-42  6 events, not what was written at 6: ")
 
 
+def test_a_session_that_a_snapshot_stands_for_is_shown_though_events_are_missing(talk: SessionLog, run: Run) -> None:
+    talk.append("s-42", [events.Custom("custom.note", {"number": number}) for number in range(500)])
+    talk._replay.settle()
+    talk.state("s-42")
+    key = talk._events.keyspace.session("s-42").events
+    for revision in (1, 5):
+        talk.client.execute_command("XDEL", key, str(talk.resolve("s-42", revision)))
+
+    shown = run("show", "s-42").stdout
+
+    assert "chain not checked" in shown
+    assert "not all events can be read: the history of session 's-42' was replaced" in shown
+    assert "A light jacket." in shown
+    assert json.loads(run("show", "s-42", "--json").stdout)["status"] == "unreadable"
+
+
 def test_the_last_messages_can_be_shown_alone_and_with_their_times(talk: SessionLog, run: Run) -> None:
     shown = run("show", "s-42", "--last", "2", "--times").stdout
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 from .. import EventId, Recorded, SessionLog, SessionState
+from ..errors import CorruptEntryError, LogForkedError
 
 _TOLD = ("invocation.*", "model.completed", "interrupt.*", "session.forked", "session.rewound")
 
@@ -17,9 +19,10 @@ class Overview(NamedTuple):
         started: Its first event.
         turns: How often its agents were called.
         tokens: How many tokens models were given and gave.
-        status: `answer`, if it waits for a person's, `running`, `failed`, or `idle`; empty where nothing was called.
+        status: `answer`, if it waits for a person's, `running`, `failed`, or `idle`; `unreadable`, where events cannot be
+            read for which a snapshot stands; empty where nothing was called.
         since: Since which event.
-        named: What failed, with its text, or what is asked.
+        named: What failed, with its text, what is asked, or what cannot be read.
         interrupts: What people were asked and have answered.
     """
 
@@ -34,7 +37,9 @@ class Overview(NamedTuple):
 
 def overview(log: SessionLog, session_id: str, state: SessionState) -> Overview:
     """Read it; of a long session that takes a while, as all its entries are fetched, and few of them looked into."""
-    found = overview_of(log.event(session_id, 1).id, log.read(session_id, until=state.position, types=_TOLD))
+    found = overview_of(
+        _first(log, session_id, state.position), log.read(session_id, until=state.position, types=_TOLD)
+    )
     waiting = next((agent for agent in state.agents.values() if agent.is_interrupted), None)
     # Where nobody tells of calls and interrupts, as in sessions that were imported, the record of an agent does.
     if waiting and found.status in ("", "idle"):
@@ -42,14 +47,24 @@ def overview(log: SessionLog, session_id: str, state: SessionState) -> Overview:
     return found
 
 
+def _first(log: SessionLog, session_id: str, last: EventId) -> EventId:
+    with suppress(CorruptEntryError):
+        return next((one.id for one in log.read(session_id, until=last)), last)
+    return last
+
+
 def overview_of(started: EventId, told: Iterable[Recorded]) -> Overview:
     """From the events that tell of calls."""
-    found, interrupts = _Calls(), list[Recorded]()
-    for recorded in told:
-        found.add(recorded)
-        if recorded.event.type.startswith("interrupt."):
-            interrupts.append(recorded)
-    return Overview(started, found.turns + len(found.running), found.tokens, *found.status(), interrupts)
+    found, interrupts, problem = _Calls(), list[Recorded](), ""
+    try:
+        for recorded in told:
+            found.add(recorded)
+            if recorded.event.type.startswith("interrupt."):
+                interrupts.append(recorded)
+    except (CorruptEntryError, LogForkedError) as error:
+        problem = str(error)
+    status = ("unreadable", None, problem) if problem else found.status()
+    return Overview(started, found.turns + len(found.running), found.tokens, *status, interrupts)
 
 
 class _Calls:

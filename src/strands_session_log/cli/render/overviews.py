@@ -15,8 +15,8 @@ from ..terminal import age, count, hanging, local, one_line, plain, span
 from .events import integrity_text
 from .messages import fields
 
-_STYLES = {"failed": "red", "answer": "yellow", "running": "green"}
-_WORDS = {"answer": "waits for an answer"}
+_STYLES = {"failed": "red", "unreadable": "red", "answer": "yellow", "running": "green"}
+_WORDS = {"answer": "waits for an answer", "unreadable": "not all events can be read"}
 _LONG = 200
 
 
