@@ -19,8 +19,8 @@ class Overview(NamedTuple):
         started: Its first event.
         turns: How often its agents were called.
         tokens: How many tokens models were given and gave.
-        status: `answer`, if it waits for a person's, `running`, `failed`, or `idle`; `unreadable`, where a snapshot stands
-            for events that cannot be read; empty where nothing was called.
+        status: `answer`, if it waits for a person's, `running`, `failed`, or `idle`; `unreadable`, where a snapshot
+            stands for events that cannot be read; empty where nothing was called.
         since: Since which event.
         named: What failed, with its text, what is asked, or what cannot be read.
         interrupts: What people were asked and have answered.
