@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from itertools import islice
+from typing import TYPE_CHECKING
 
-from .. import SessionLog
 from ..errors import (
     GroupNotFoundError,
     ParkedNotFoundError,
@@ -15,6 +15,9 @@ from ..errors import (
     SessionNotFoundError,
 )
 from .terminal import local
+
+if TYPE_CHECKING:
+    from .. import SessionLog
 
 _NEWEST, _LOOKED_AT = 1_000, 4_000
 """Of so many sessions the ids are compared: the last active ones, and others as they stand in the directory."""
