@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import json
 import re
+import sys
 from collections.abc import Callable, Mapping
 from subprocess import PIPE
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -191,8 +193,24 @@ def test_a_session_that_is_deleted_meanwhile_is_passed_over(
     assert {hit["session_id"] for hit in hits(run, "jacket")} == {"gone", "s-42"}
 
 
-def test_the_first_hit_is_printed_before_everything_was_read(log: SessionLog, environment: Mapping[str, str]) -> None:
-    log.append("older", [events.Custom("custom.note", {"text": "x" * 50}) for _ in range(500)])
+def test_a_hit_is_printed_before_the_next_session_is_read(
+    log: SessionLog, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(3):
+        log.append(f"s-{number}", events.Custom("custom.note", {"text": "Lisbon"}))
+    whole, lines = SessionLog.read, list[int]()
+
+    def read(log: SessionLog, session_id: str, *where: Any, **more: Any) -> Any:
+        lines.append(cast(io.BytesIO, sys.stdout.buffer).getvalue().count(b"\n"))
+        return whole(log, session_id, *where, **more)
+
+    monkeypatch.setattr(SessionLog, "read", read)
+    run("grep", "Lisbon")
+
+    assert lines == [0, 1, 2]
+
+
+def test_a_reader_that_has_enough_ends_it(log: SessionLog, environment: Mapping[str, str]) -> None:
     for number in range(300):
         log.append(f"s-{number}", events.Custom("custom.note", {"text": "Lisbon"}))
 
