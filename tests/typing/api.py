@@ -40,6 +40,7 @@ from strands_session_log import (
     events,
     instrumentation,
 )
+from strands_session_log.testing import ScriptedModel
 
 log: SessionLog = SessionLog.connect("valkey://localhost:6379", durability="fsync")
 log = SessionLog(valkey.Valkey(decode_responses=True), namespace=DEFAULT_NAMESPACE, partitions=16)
@@ -53,6 +54,10 @@ manager = ValkeySessionManager("s-42", log=log)
 manager = ValkeySessionManager("s-42", url="embedded:")
 manager = ValkeySessionManager("s-42", log=log, record="state", hold_user_messages=True, record_prompts=True)
 agent = Agent(session_manager=manager)
+
+agent = Agent(model=ScriptedModel("Hello.", [{"text": "Bye."}], RuntimeError("no key"), chunk=4))
+agent = Agent(model=ScriptedModel(["Hello.", RuntimeError("no key")]))
+agent = Agent(model=ScriptedModel(lambda messages: f"{len(messages)} messages"))
 
 recorder: SessionRecorder = SessionRecorder(log, "s-42", record_prompts=True)
 agent = Agent(hooks=[recorder])

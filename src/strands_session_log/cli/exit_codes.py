@@ -92,6 +92,17 @@ def failures_in_one_line() -> Iterator[None]:
         raise typer.Exit(Code.BROKEN_PIPE) from None
 
 
+@contextmanager
+def failures_explained(explain: Callable[[errors.SessionLogError], str]) -> Iterator[None]:
+    """Let what was not found end the program with more than the error knows, as long as somebody can be asked."""
+    try:
+        yield
+    except (*_NOT_FOUND, errors.RevisionNotFoundError) as error:
+        if told := explain(error):
+            fail(_code(error), told)
+        raise
+
+
 def ended(run: Callable[[], Any]) -> int:
     """Run the program, or a part of it, and tell with which code it is to end."""
     try:

@@ -12,9 +12,10 @@ import typer
 from .. import DEFAULT_NAMESPACE
 from .completion import group_names, parked_ids, session_ids
 from .context import DEFAULT_URL, NAMESPACE_VARIABLE, URL_VARIABLE, CommandCall
-from .terminal import Colors, choose_colors
+from .terminal import Colors, choose_colors, one_line
 
 PANEL = "Server"
+_LONGEST = 30
 
 
 def argument(metavar: str, help_: str, completed_by: Callable[..., list[str]] | None = None, **more: Any) -> Any:
@@ -25,6 +26,18 @@ def argument(metavar: str, help_: str, completed_by: Callable[..., list[str]] | 
 def option(name: str, metavar: str | None, help_: str, **more: Any) -> Any:
     """An option that has no default worth showing."""
     return typer.Option(name, metavar=metavar, help=help_, show_default=False, **more)
+
+
+def whole(least: int, most: int) -> Callable[[Any], int]:
+    """Understands whole numbers within bounds, and names them in its errors."""
+
+    def parsed(given: Any) -> int:
+        text = str(given).strip()
+        if not (text.isascii() and text.isdigit() and len(text) <= len(str(most)) and least <= int(text) <= most):
+            raise typer.BadParameter(f"{one_line(text, _LONGEST)!r} is no whole number from {least} to {most:,}")
+        return int(text)
+
+    return parsed
 
 
 SessionArgument = Annotated[str, argument("SESSION", "The session's id.", session_ids)]

@@ -19,7 +19,7 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
-from .output import abandon
+from .output import abandon, write_bytes
 from .unseen import escaped, escaped_json
 
 Cell: TypeAlias = "str | Text"
@@ -188,7 +188,7 @@ def hanging(terminal: Console, label: Text, paragraph: Text) -> Text:
 
 def write_json(value: Any) -> None:
     """One JSON value on one line, UTF-8 whatever the locale, and harmless on a terminal too."""
-    sys.stdout.buffer.write(escaped_json(_json(value)).encode() + b"\n")
+    write_bytes(escaped_json(_json(value)).encode() + b"\n")
 
 
 def _json(value: Any) -> str:

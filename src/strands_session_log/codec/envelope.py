@@ -66,8 +66,8 @@ def encode(event: Event) -> Encoded:
         EncodingError: When something in it cannot be stored; names the field.
         InvalidIdError: When the agent is not empty and no id.
     """
-    data, kept = to_json(event.data), event.retains()
-    read, index = as_read(event, data)
+    data, index, kept = to_json(event.data), event.message_index, event.retains()
+    read = as_read(event, data, index)
     texts = (event.type, event.agent, event.event_id, event.time, str(event.version), event.trace)
     try:
         facts = orjson.dumps(read.facts())

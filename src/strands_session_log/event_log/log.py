@@ -12,7 +12,7 @@ from typing import Any
 
 from ..codec import Encoded, RawEntry, fields_of, id_of, kind_of, recorded
 from ..concurrency import Background
-from ..errors import ForbiddenError, InvalidPointError, LogForkedError, RevisionNotFoundError, SessionLogError
+from ..errors import TIMES, ForbiddenError, InvalidPointError, LogForkedError, RevisionNotFoundError, SessionLogError
 from ..errors.quoting import frames_of
 from ..events import Event, Recorded, SessionInfo
 from ..feed import FeedRetention
@@ -390,7 +390,7 @@ class EventLog:
         """What is relative is so to the server's clock, from which events have their time."""
         found = parse_point(point, now_ms=self.clock(self.keyspace.sessions(0)))
         if isinstance(found, Revision):
-            raise InvalidPointError(point)
+            raise InvalidPointError(point, takes=TIMES)
         return EventId(found.ms, 0).time
 
 

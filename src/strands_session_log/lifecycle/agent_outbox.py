@@ -107,11 +107,12 @@ class AgentOutbox(Outbox):
             EncodingError: When a value in it cannot be stored; its index stays free.
         """
         with self.lock:
+            span = self.span
             if self._last is not None and self._last.is_continued_by(message, held):
                 record = SessionMessage(message, self._last.at, created_at=self._last.created_at)
                 self.update(record, hold_for)
                 return record
-            span, now = self.span, events.now()
+            now = events.now()
             record = SessionMessage(message, self.next_index, created_at=now, updated_at=now)
             (encoded,) = self.queue(
                 [events.MessageAdded(data_of(record), self.agent_id, time=now, trace=span)], hold_for

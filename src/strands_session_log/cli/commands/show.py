@@ -13,6 +13,7 @@ from rich.text import Text
 from ... import MessageRecord, Recorded, SessionState
 from ..context import CommandCall
 from ..exit_codes import Code, fail
+from ..nearest import no_agent
 from ..options import AgentOption, SessionArgument, command, option
 from ..overview import Overview, overview
 from ..pager import NoPagerOption, put_paged
@@ -67,7 +68,7 @@ def show(
 def _only(state: SessionState, session_id: str, agent: str) -> SessionState:
     names = [*state.agents, *state.multi_agents]
     if agent not in names:
-        fail(Code.USAGE, f"session {session_id!r} has no agent {agent!r}; it has: {', '.join(names) or 'none'}")
+        fail(Code.USAGE, no_agent(session_id, agent, names))
     agents = {name: found for name, found in state.agents.items() if name == agent}
     multi_agents = {name: found for name, found in state.multi_agents.items() if name == agent}
     return replace(state, agents=agents, multi_agents=multi_agents)

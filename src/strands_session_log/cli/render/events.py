@@ -64,9 +64,9 @@ def event_json(recorded: Recorded) -> dict[str, Any]:
     }
 
 
-def note_no_match(session_id: str, revision: int) -> None:
-    """Tell that nothing was printed of a session, which has so many events."""
-    note(f"session {session_id!r} has {count(revision, 'event')}; none matches")
+def note_no_match(session_id: str, revision: int, why: str = "") -> None:
+    """Tell that nothing was printed of a session, which has so many events, and why, where that is known."""
+    note(why or f"session {session_id!r} has {count(revision, 'event')}; none matches")
 
 
 def note_integrity(found: Integrity) -> None:
