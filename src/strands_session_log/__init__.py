@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from .live import LiveStats, LiveTokens
     from .recorder import RecorderStats, SessionRecorder
     from .server import Durability, Finding, ServerReport
-    from .session_log import ServerInspection, SessionLog, inspect_server
+    from .session_log import ErasurePlan, ServerInspection, SessionLog, inspect_server
     from .session_manager import ValkeySessionManager
     from .snapshot import SnapshotKey, SnapshotSettings
     from .state import AgentDiff, AgentState, Change, Integrity, MessageChange, MessageRecord, SessionDiff, SessionState
@@ -62,6 +62,7 @@ __all__ = [
     "Delta",
     "Durability",
     "Envelope",
+    "ErasurePlan",
     "EventId",
     "Expect",
     "Expected",
@@ -128,7 +129,7 @@ if not TYPE_CHECKING:
             "recorder": "RecorderStats SessionRecorder",
             "server": "Durability Finding ServerReport",
             "keys": "DEFAULT_NAMESPACE",
-            "session_log": "ServerInspection SessionLog inspect_server",
+            "session_log": "ErasurePlan ServerInspection SessionLog inspect_server",
             "session_manager": "ValkeySessionManager",
             "snapshot": "SnapshotKey SnapshotSettings",
             "state": "AgentDiff AgentState Change Integrity MessageChange MessageRecord SessionDiff SessionState",

@@ -79,8 +79,9 @@ def test_show_at_a_point_leaves_out_what_came_later(talk: SessionLog, run: Run) 
 def test_show_as_json_is_one_object_with_agents_and_position(talk: SessionLog, run: Run) -> None:
     found = json.loads(run("show", "s-42", "--json").stdout)
 
-    names = ["session_id", "session", "labels", "agents", "multi_agents", "revision", "position", "link", "integrity"]
-    assert list(found) == names
+    about = ["started_at", "duration_seconds", "turns", "tokens", "status", "since", "reason"]
+    place = ["revision", "position", "link", "integrity"]
+    assert list(found) == ["session_id", "session", "labels", *about, "agents", "interrupts", "multi_agents", *place]
     assert (found["revision"], found["link"]) == (6, talk.verify("s-42").link)
     assert found["agents"]["default"]["state"] == {"luggage": "hand"}
     assert [record["message"]["role"] for record in found["agents"]["default"]["messages"]] == [
@@ -108,7 +109,7 @@ def test_nothing_in_a_message_reaches_the_terminal_but_its_text(log: SessionLog,
 
     for command in ("show", "events"):
         shown = run(command, "s-42").stdout
-        assert "[31mred]0;title 2J backwards [bold]markup[/] :smile:" in shown
+        assert r"\x1b[31mred\x1b]0;title\x07 \x9b2J \u202ebackwards [bold]markup[/] :smile:" in shown
     assert "\x9b" not in run("events", "s-42", "--json").stdout
 
 
@@ -140,7 +141,7 @@ def test_events_are_listed_with_a_summary_each(talk: SessionLog, run: Run) -> No
 
     assert heading.split() == ["ID", "TIME", "TYPE", "AGENT", "SUMMARY"]
     assert [row.split()[0].partition("-")[2] for row in rows] == ["1", "2", "3", "4", "5", "6"]
-    assert rows[0].split()[2:] == ["session.created", "-", "AGENT"]
+    assert rows[0].split()[2:] == ["session.created", "-", "session", "created"]
     assert rows[3].endswith('assistant: Let me look. → forecast(city="Lisbon", days=2)')
 
 
@@ -151,8 +152,8 @@ def test_what_happened_around_the_messages_is_summed_up(log: SessionLog, run: Ru
 
     _, *rows = run("events", "s-42").stdout.splitlines()
 
-    assert rows[0].endswith("  forecast, timeout")
-    assert rows[1].endswith("  end_turn, 1,234 ms, 14 tokens")
+    assert rows[0].endswith("  tool failed: forecast, timeout")
+    assert rows[1].endswith("  model completed: end_turn, 1,234 ms, 14 tokens")
 
 
 @pytest.mark.parametrize(

@@ -115,7 +115,7 @@ def test_a_relative_time_is_a_point_and_no_option(talk: SessionLog, run: Run) ->
     assert "had not begun by then" in run("diff", "s-42", "-1h", exit_code=2).stderr
     assert "no point in time" in run("diff", "s-42", "-5y", exit_code=2).stderr
     for arguments in (("diff", "s-42", "--nonsense"), ("diff", "s-42", "-x"), ("rewind", "s-42", "-1h", "--nonsense")):
-        assert "No such option" in run(*arguments, exit_code=2).output
+        assert "no such option" in run(*arguments, exit_code=2).output
 
 
 @pytest.mark.parametrize(
@@ -168,10 +168,11 @@ def test_rewind_as_json_tells_where_from_and_where_to(talk: SessionLog, run: Run
     tried = json.loads(run("rewind", "s-42", "3", "--dry-run", "--json").stdout)
     done = json.loads(run("rewind", "s-42", "3", "--yes", "--json").stdout)
 
-    assert (tried["event_id"], tried["dry_run"]) == (None, True)
+    assert (tried["id"], tried["event_id"], tried["dry_run"]) == (None, None, True)
     assert tried["agents"]["default"]["window_left"] == [1, 2, 3]
     assert (done["before"], done["to"], done["dry_run"]) == (6, 3, False)
-    assert done["event_id"] == str(talk.state("s-42").position)
+    assert done["id"] == str(talk.state("s-42").position)
+    assert done["event_id"] == talk.event("s-42", done["id"]).event.event_id
 
 
 def test_without_anybody_to_ask_nothing_is_rewound(talk: SessionLog, run: Run) -> None:
@@ -201,7 +202,7 @@ def test_events_and_replay_tell_that_a_session_was_rewound(talk: SessionLog, run
 
     assert "session.rewound  -        back to revision 3" in run("events", "s-42").stdout
     told = list(numbered(run("replay", "s-42").stdout).values())
-    assert told[-2:] == ["holds now: 3", "↶ back to revision 3"]
+    assert told[-2:] == ["the agent now holds message 3", "↶ back to revision 3"]
 
 
 # fork

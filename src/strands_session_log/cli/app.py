@@ -5,27 +5,31 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Callable
+from functools import partial
 from importlib import import_module
-from io import TextIOWrapper
 from typing import Annotated, Any
 
 import typer
-from typer.core import TyperGroup
 
 from .. import __version__
-from . import plugins
-from .exit_codes import EPILOG, failures_in_one_line
-from .options import NamespaceOption, UrlOption
+from . import output, plugins
+from .exit_codes import EPILOG, ended, failures_in_one_line
+from .helping import Command, CommandGroup
+from .options import ColorOption, NamespaceOption, UrlOption
 from .points import PointCommand
+from .terminal import Colors
+
+_TAKE_POINTS = ("diff", "rewind")
+"""Commands whose arguments may be relative times, which look like options."""
 
 COMMANDS = (
     *("demo", "sessions", "show", "replay", "tail", "events", "diff", "fork", "rewind"),
-    *("verify", "anchor", "delete", "import", "export", "doctor"),
+    *("verify", "anchor", "grep", "erase", "delete", "import", "export", "doctor"),
 )
 GROUPS = ("groups", "parked")
 
 
-class Commands(TyperGroup):
+class Commands(CommandGroup):
     """The commands in the order in which a newcomer meets them; their failures are told in one line.
 
     Each is loaded when it is called, or listed: a start costs what the one command needs.
@@ -51,6 +55,10 @@ class Commands(TyperGroup):
         with failures_in_one_line():
             return super().invoke(ctx)
 
+    def main(self, *args: Any, **more: Any) -> Any:
+        """Parse what was typed and run it; end the program, with mistakes in the words of other failures."""
+        sys.exit(ended(partial(super().main, *args, **{**more, "standalone_mode": False})))
+
 
 app = typer.Typer(
     name="session-log",
@@ -73,13 +81,14 @@ def _print_version(wanted: bool) -> None:
 def _before_every_command(
     url: UrlOption = None,
     namespace: NamespaceOption = None,
+    color: ColorOption = Colors.AUTO,
     version: Annotated[
         bool, typer.Option("--version", is_eager=True, callback=_print_version, help="Print the version.")
     ] = False,
 ) -> None:
     """Look at the sessions of Strands agents in a Valkey session log.
 
-    --url and --namespace may stand before or after the command.
+    --url, --namespace and --color may stand before or after the command.
     """
 
 
@@ -87,8 +96,9 @@ def _loaded(name: str) -> dict[str, Any]:
     module = import_module(f".commands.{name if name != 'import' else 'import_'}", __package__)
     if name in GROUPS:
         return _built(lambda part: part.add_typer(module.app, name=name, epilog=getattr(module, "EPILOG", None)))
+    kind = PointCommand if name in _TAKE_POINTS else Command
     function = getattr(module, module.__name__.rpartition(".")[2])
-    return _built(lambda part: part.command(name, epilog=module.EPILOG, cls=PointCommand)(function))
+    return _built(lambda part: part.command(name, epilog=module.EPILOG, cls=kind)(function))
 
 
 def _built(add: Callable[[typer.Typer], object]) -> dict[str, Any]:
@@ -102,7 +112,6 @@ def run() -> None:
     """Run on the process's own arguments."""
     # A person at a terminal wants an answer or one line of error, not the library's log lines.
     logging.getLogger().addHandler(logging.NullHandler())
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, TextIOWrapper):
-            stream.reconfigure(errors="replace")
+    if code := ended(output.prepare):
+        sys.exit(code)
     app(prog_name="session-log")

@@ -13,7 +13,9 @@ import typer
 
 from .. import DEFAULT_NAMESPACE
 from ..errors import EvictionPolicyError
-from .terminal import warn
+from .exit_codes import failures_explained
+from .nearest import explained
+from .terminal import plain, warn
 
 if TYPE_CHECKING:
     from .. import SessionLog
@@ -45,6 +47,11 @@ class Target(NamedTuple):
 
         return masked(self.url)
 
+    @property
+    def shown(self) -> str:
+        """Where that is, for people."""
+        return f"namespace {self.namespace!r} on {self.shown_url}"
+
     def open(self, allow_eviction: bool = False) -> SessionLog:
         """The log that is there."""
         from .. import SessionLog
@@ -64,7 +71,7 @@ def opened(ctx: typer.Context, url: str | None, namespace: str | None) -> Iterat
     except EvictionPolicyError as error:
         warn(f"maxmemory-policy is {error.policy}: the server may delete sessions; see `session-log doctor`")
         log = target.open(allow_eviction=True)
-    with log:
+    with log, failures_explained(lambda error: explained(error, log, target.shown)):
         yield log
 
 
@@ -111,3 +118,26 @@ class CommandCall:
         url, namespace = self.url or given_first(self.ctx, "url"), self.namespace or given_first(self.ctx, "namespace")
         shown = {"url": url and masked(url), "namespace": namespace}
         return "".join(f" --{name} {shlex.quote(value)}" for name, value in shown.items() if value)
+
+    def again(self, **changed: object) -> str:
+        """The command that was typed, with other values for some of its options; None takes one away."""
+        words = [self.ctx.command_path]
+        for one in self.ctx.command.params:
+            value = changed[one.name] if one.name in changed else self._typed(one.name)
+            words += _words_of(one, value) if one.name not in ("url", "namespace") else ()
+        return " ".join(words) + self.same_target_options
+
+    def _typed(self, name: Any) -> object:
+        source = self.ctx.get_parameter_source(name)
+        return self.ctx.params.get(name) if source is not None and source.name == "COMMANDLINE" else None
+
+
+def _words_of(parameter: Any, value: Any) -> list[str]:
+    """How a parameter is typed that has this value."""
+    if value is None or value is False:
+        return []
+    values = [shlex.quote(plain(one)) for one in (value if isinstance(value, (list, tuple)) else [value])]
+    if parameter.param_type_name == "argument":
+        return values
+    name = max(parameter.opts, key=len)
+    return [name] if value is True else [word for one in values for word in (name, one)]

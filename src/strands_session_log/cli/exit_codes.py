@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from enum import IntEnum
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import typer
 
 from .. import errors
+from .output import OutputError, abandon
 from .terminal import local, note
 
 
@@ -23,15 +23,20 @@ class Code(IntEnum):
     USAGE = 2
     NOT_FOUND = 3
     SERVER = 4
+    OUTPUT = 5
+    UNREADABLE = 6
     INTERRUPTED = 130
     BROKEN_PIPE = 141
 
 
 EPILOG = (
-    "Exit codes: 0 all is well; 1 verify, doctor, demo, import or export found problems, or a question was declined; "
-    "2 wrong usage; 3 no such session, group or parked event; 4 the server cannot be reached, or refused."
+    "Exit codes: 0 all is well; 1 verify, doctor, demo, import or export found problems, grep found nothing, or a "
+    "question was declined; 2 wrong usage; 3 no such session, group or parked event; 4 the server cannot be reached, "
+    "or refused; 5 the output cannot be written; 6 grep could not read all that it was to search."
 )
 
+# Typer has a copy of Click of its own, and names of its classes those that it means to.
+_CommandLineError: Any = typer.BadParameter.__mro__[1]
 _WRONG_USAGE = (
     errors.InvalidAnchorError,
     errors.InvalidIdError,
@@ -76,8 +81,6 @@ def failures_in_one_line() -> Iterator[None]:
     """Let whatever goes wrong end the program with one line and an exit code of its own, never a traceback."""
     try:
         yield
-        # Not left to the interpreter's exit, which would complain aloud about a reader that has gone.
-        sys.stdout.flush()
     except errors.SessionLogError as error:
         fail(_code(error), _with_cure(error))
     except KeyboardInterrupt:
@@ -85,8 +88,47 @@ def failures_in_one_line() -> Iterator[None]:
         typer.echo(err=True)
         raise typer.Exit(Code.INTERRUPTED) from None
     except BrokenPipeError:
-        _abandon_stdout()
+        # Standard error's: that of standard output is an `OutputError`.
         raise typer.Exit(Code.BROKEN_PIPE) from None
+
+
+@contextmanager
+def failures_explained(explain: Callable[[errors.SessionLogError], str]) -> Iterator[None]:
+    """Let what was not found end the program with more than the error knows, as long as somebody can be asked."""
+    try:
+        yield
+    except (*_NOT_FOUND, errors.RevisionNotFoundError) as error:
+        if told := explain(error):
+            fail(_code(error), told)
+        raise
+
+
+def ended(run: Callable[[], Any]) -> int:
+    """Run the program, or a part of it, and tell with which code it is to end."""
+    try:
+        try:
+            return int(run() or Code.OK)
+        except _CommandLineError as error:
+            return _wrong_usage(error)
+        finally:
+            # Not left to the interpreter's exit, which would complain aloud, and end with a code of its own.
+            sys.stdout.flush()
+    except OutputError as error:
+        abandon(sys.stdout)
+        if error.is_gone:
+            return Code.BROKEN_PIPE
+        note(f"standard output cannot be written: {error.reason}")
+        return Code.OUTPUT
+
+
+def _wrong_usage(error: Any) -> int:
+    """Tell in one line what is wrong with what was typed; Typer would draw a box of five."""
+    command, message = error.ctx.command_path if error.ctx else "session-log", error.format_message()
+    # Without any command there is help, which has been printed.
+    if type(error).__name__ != "NoArgsIsHelpError":
+        end = " See" if message.endswith("?") else "; see"
+        note(f"{message[:1].lower()}{message[1:].rstrip('. ')}{end} `{command} --help`")
+    return Code.USAGE
 
 
 def _code(error: errors.SessionLogError) -> Code:
@@ -118,8 +160,3 @@ def _with_cure(error: errors.SessionLogError) -> str:
         case _ if isinstance(error, DAMAGED) and not isinstance(error, _TELLS_ENOUGH):
             return f"{error}; `session-log verify` tells what is wrong"
     return str(error)
-
-
-def _abandon_stdout() -> None:
-    """Point stdout at nothing, so that what is still buffered can be flushed without an error."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -6,7 +6,7 @@ import re
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, NamedTuple, Protocol, TypeVar
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 import typer
 
@@ -16,6 +16,7 @@ from .exit_codes import Code
 from .terminal import note
 
 _DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*(ms|s|m|h)?")
+_LONGEST = 366 * 86_400.0
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3_600.0, None: 1.0}
 
 
@@ -35,32 +36,54 @@ class Shortened(NamedTuple):
     """A pause that was longer than a person wants to wait; comes before what follows it.
 
     Attributes:
-        recorded: How many seconds it took when it happened.
+        due: How many seconds it took when it happened; in slow motion, how many it would take now.
         waited: How many it takes now.
     """
 
-    recorded: float
+    due: float
     waited: float
 
 
+class LastSeen(Generic[Thing]):
+    """Things one by one, and the last of them that was taken.
+
+    Args:
+        things: What is shown.
+        go_on: The command that goes on after one of them, or from the beginning.
+    """
+
+    def __init__(self, things: Iterable[Thing], go_on: Callable[[Any], str]) -> None:
+        self._things, self._go_on = things, go_on
+        self.last: Thing | None = None
+
+    def __iter__(self) -> Iterator[Thing]:
+        for thing in self._things:
+            self.last = self.last if isinstance(thing, Shortened) else thing
+            yield thing
+
+    def __enter__(self) -> LastSeen[Thing]:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: object, trace: object) -> None:
+        """When interrupted, end the program with the command that goes on."""
+        if kind is not None and issubclass(kind, KeyboardInterrupt):
+            if sys.stderr.isatty():
+                # After the ^C that the terminal has put there.
+                typer.echo(err=True)
+            note(f"stopped; go on with: {self._go_on(self.last)}")
+            raise typer.Exit(Code.INTERRUPTED) from None
+
+
 def show_each(
-    things: Iterable[Thing], show: Callable[[Thing], object], how_to_go_on: Callable[[Any], str], at_once: bool = True
+    things: Iterable[Thing], show: Callable[[Thing], object], go_on: Callable[[Any], str], at_once: bool = True
 ) -> Thing | None:
     """Show one after the other, each `at_once`; the last of them. When interrupted, tell how to go on after it."""
-    last: Thing | None = None
-    try:
-        for thing in things:
-            last = last if isinstance(thing, Shortened) else thing
+    with LastSeen(things, go_on) as seen:
+        for thing in seen:
             show(thing)
             if at_once:
                 sys.stdout.flush()
-    except KeyboardInterrupt:
-        if sys.stderr.isatty():
-            # After the ^C that the terminal has put there.
-            typer.echo(err=True)
-        note(f"stopped{how_to_go_on(last)}")
-        raise typer.Exit(Code.INTERRUPTED) from None
-    return last
+    return seen.last
 
 
 def state_before(log: SessionLog, session_id: str, position: EventId | None) -> SessionState:
@@ -80,7 +103,7 @@ def pace(
         took = 0.0 if last is None else max(0, one.id.ms - last) / 1000
         waited = min(took / speed, max_pause)
         if waited < took / speed:
-            yield Shortened(took, waited)
+            yield Shortened(max(took, took / speed), waited)
         if waited:
             sleep(waited)
         last = one.id.ms
@@ -92,4 +115,6 @@ def seconds(text: str) -> float:
     found = _DURATION.fullmatch(text.strip())
     if found is None:
         raise typer.BadParameter(f"{text!r} is no duration: give seconds (5), or 500ms, 5s, 2m, 1h")
-    return float(found[1]) * _SECONDS[found[2]]
+    if (duration := float(found[1]) * _SECONDS[found[2]]) > _LONGEST:
+        raise typer.BadParameter(f"{text!r} is too long: give {_LONGEST / 3_600:g}h at most")
+    return duration

@@ -18,6 +18,7 @@ import typer
 
 from ..errors import MissingExtraError
 from .exit_codes import Code, fail
+from .helping import Command
 
 logger = logging.getLogger(__name__)
 
@@ -45,7 +46,7 @@ def add_to(app: typer.Typer) -> None:
     """
     for entry_point in _installed():
         plugin = _loaded(entry_point)
-        app.command(plugin.name, **plugin.options)(plugin.function)
+        app.command(plugin.name, cls=Command, **plugin.options)(plugin.function)
 
 
 @cache

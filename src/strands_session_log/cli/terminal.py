@@ -7,7 +7,9 @@ import os
 import re
 import sys
 from collections.abc import Iterable, Sequence
+from contextvars import ContextVar
 from datetime import datetime, timezone
+from enum import Enum
 from itertools import chain, islice
 from typing import Any, TypeAlias
 
@@ -17,41 +19,64 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
+from .output import abandon, write_bytes
+from .unseen import escaped, escaped_json
+
 Cell: TypeAlias = "str | Text"
 """Text in a column; as `Text`, with a style of its own."""
 
 _PIPE_WIDTH = 160
-# Control characters and lone surrogates, and what turns the direction of text: all that could restyle, overwrite or
-# disguise what stands on a terminal. Tabs and line ends stay.
-_UNSAFE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 _SPACE = re.compile(r"\s+")
-# Of these, JSON itself leaves alone all but the first few.
-_UNSAFE_IN_JSON = re.compile("[\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 _AGES = ((60, 1, "s"), (3_600, 60, "min"), (86_400, 3_600, "h"), (86_400 * 365, 86_400, "d"))
 _GAP = "  "
 _NARROWEST = 20
 _FIRST_ROWS = 50
 
 
-class _Console(Console):
-    """A console that leaves a broken pipe to `exit_codes`."""
+class Colors(str, Enum):
+    """When what is printed has colours: `auto` on terminals, unless `NO_COLOR` or `FORCE_COLOR` say otherwise."""
 
-    def on_broken_pipe(self) -> None:
-        """Called by Rich while it handles the error."""
-        raise
+    AUTO = "auto"
+    ALWAYS = "always"
+    NEVER = "never"
+
+
+_colors = ContextVar("colors", default=Colors.AUTO)
+
+
+def choose_colors(when: Colors | None) -> Colors | None:
+    """For all consoles made from now on, if it is not None."""
+    if when is not None:
+        _colors.set(when)
+    return when
 
 
 def console(stderr: bool = False) -> Console:
     """A console that takes text as it is: no markup, no emoji codes, no highlighting."""
-    made = _Console(stderr=stderr, markup=False, emoji=False, highlight=False)
-    if not made.is_terminal and "COLUMNS" not in os.environ:
+    made = Console(stderr=stderr, markup=False, emoji=False, highlight=False, **_coloured(stderr))
+    if not is_screen(made) and "COLUMNS" not in os.environ:
         made.width = _PIPE_WIDTH
     return made
 
 
+def is_screen(terminal: Console) -> bool:
+    """Whether somebody sees what is printed as it is: colours may go into a pipe as well."""
+    return terminal.file.isatty()
+
+
+def _coloured(stderr: bool) -> dict[str, Any]:
+    """What a console is told beside; what is on standard error is for who sits before it now."""
+    match _colors.get():
+        case Colors.NEVER:
+            return {"color_system": None}
+        case Colors.ALWAYS if not stderr:
+            return {"color_system": "standard", "force_terminal": True, "no_color": False}
+    return {}
+
+
 def plain(text: object) -> str:
-    """Text that can do nothing to a terminal but be read."""
-    return _UNSAFE.sub("", str(text))
+    """Text that can do nothing to a terminal but be read, with its tabs and line ends."""
+    return escaped(str(text).replace("\r\n", "\n"))
 
 
 def one_line(text: object, limit: int | None = None) -> str:
@@ -61,8 +86,11 @@ def one_line(text: object, limit: int | None = None) -> str:
 
 
 def note(message: object) -> None:
-    """Tell something on standard error, in one line."""
-    typer.echo(f"session-log: {one_line(message)}", err=True)
+    """Tell something on standard error, in one line; where that cannot be written, the exit code must do."""
+    try:
+        typer.echo(f"session-log: {one_line(message)}", err=True)
+    except OSError:
+        abandon(sys.stderr)
 
 
 def warn(message: object) -> None:
@@ -77,7 +105,7 @@ def put(terminal: Console, line: str | Text = "", style: str = "", crop: bool = 
     """
     if not terminal.is_terminal:
         terminal.file.write(f"{line}\n")
-    elif crop:
+    elif crop and is_screen(terminal):
         terminal.print(line, style=style, no_wrap=True, overflow="ellipsis", crop=True)
     else:
         terminal.print(line, style=style, soft_wrap=True)
@@ -124,12 +152,17 @@ def narrowed(
     """
     kept = [list(cells) for cells in rows]
     for name in spare:
-        *widths, end = widths_of(kept)
-        if sum(widths) + len(_GAP) * len(widths) + (min(end, last) if last else end) <= terminal.width:
+        if fits(terminal, kept, last):
             break
         at = kept[0].index(name)
         kept = [[*cells[:at], *cells[at + 1 :]] for cells in kept]
     return kept
+
+
+def fits(terminal: Console, rows: Iterable[Sequence[Cell]], last: int = 0) -> bool:
+    """Whether rows fit a terminal; the last column need not be wider than `last`, if that is not 0."""
+    *widths, end = widths_of(rows)
+    return sum(widths) + len(_GAP) * len(widths) + (min(end, last) if last else end) <= terminal.width
 
 
 def row(cells: Sequence[Cell], widths: Sequence[int], styles: Sequence[str], right: Sequence[int] = ()) -> Text:
@@ -155,8 +188,7 @@ def hanging(terminal: Console, label: Text, paragraph: Text) -> Text:
 
 def write_json(value: Any) -> None:
     """One JSON value on one line, UTF-8 whatever the locale, and harmless on a terminal too."""
-    text = _UNSAFE_IN_JSON.sub(lambda found: f"\\u{ord(found[0]):04x}", _json(value))
-    sys.stdout.buffer.write(text.encode() + b"\n")
+    write_bytes(escaped_json(_json(value)).encode() + b"\n")
 
 
 def _json(value: Any) -> str:

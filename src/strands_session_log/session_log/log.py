@@ -21,18 +21,19 @@ from ..errors import (
 )
 from ..event_log import ANY, EventLog, Expected, Progress, Tombstone
 from ..event_log.chained_batch import Position
-from ..event_log.erasure_scope import named_in
 from ..event_log.namespace import open_namespace
 from ..events import Event, Recorded, SessionInfo, selector
 from ..feed import FeedRetention
 from ..ids import START, EventId, Point
 from ..keys import DEFAULT_NAMESPACE, check_namespace
-from ..replay import Replay, rewind, unanswered, write_successors
+from ..replay import Replay, rewind, unanswered
 from ..server import Client, Durability, ServerReport, connect, release
 from ..snapshot import SnapshotKey, SnapshotSettings
 from ..snapshot.keys import authenticator, keys_for
 from ..state import SessionDiff, SessionState, diff
-from .points import event_at, event_id_at, state_at
+from . import erasing
+from .erasing import ErasurePlan
+from .points import event_at, state_at
 
 if TYPE_CHECKING:
     from ..audit import Anchor, Audited, CheckedEvents, Expect, Verification
@@ -208,13 +209,16 @@ class SessionLog(NotCopied):
         cursor = SessionInfo.at_cursor(before) if isinstance(before, str) else None
         return self._events.sessions(limit, cursor or before)
 
-    def session_ids(self) -> Iterator[str]:
+    def session_ids(self, since: datetime | str | None = None) -> Iterator[str]:
         """The ids of all sessions, most recently active first, read page by page as they are consumed.
 
-        One that is written to meanwhile may come twice, but none is left out. Those with a damaged head are among
-        them, which `sessions` passes over.
+        Each comes once, and none is left out that is written to meanwhile. Those with a damaged head are among them,
+        which `sessions` passes over.
+
+        Args:
+            since: Only of those that had an event at or after this time, as for `count_sessions`.
         """
-        return self._events.session_ids()
+        return self._events.session_ids(since)
 
     @property
     def partitions(self) -> int:
@@ -290,8 +294,8 @@ class SessionLog(NotCopied):
         Raises:
             LogForkedError: When the session was deleted or replaced while it was read.
         """
-        found, wanted = self._events.read(session_id, *self._between(session_id, after, until)), selector(types, agent)
-        return (one for one in found if wanted(one.event.type, one.event.agent))
+        wanted = None if types is None and agent is None else selector(types, agent)
+        return self._events.read(session_id, *self._between(session_id, after, until), wanted)
 
     def read_checked(self, session_id: str, after: Point | None = None, until: Point | None = None) -> CheckedEvents:
         """The events of a session in order, lazily, each held against the hash chain before it is given.
@@ -563,14 +567,11 @@ class SessionLog(NotCopied):
             InvalidPointError: When one of them is a time, not an event.
             ContentionError: When others wrote or erased during every attempt.
         """
-        points = [event] if isinstance(event, (EventId, int, str, datetime)) else event
-        self.head(session_id)
-        ids = {event_id_at(self._events, session_id, point) for point in points}
-        if not ids:
-            return None
-        sought, together = named_in(self._events, session_id, ids)
-        write_successors(self._events, self._replay, session_id, sought)
-        return self._events.erase(session_id, ids | together, reason, progress, by, partial(sought.find, self._events))
+        return erasing.erase(self._events, self._replay, session_id, event, reason, progress, by)
+
+    def plan_erasure(self, session_id: str, event: Point | Iterable[Point]) -> ErasurePlan:
+        """What `erase` of the same would erase here and in forks, and what would stay; nothing is written."""
+        return erasing.plan_erasure(self._events, self._replay, session_id, event)
 
     def delete(self, session_id: str, *, reason: str = "", by: str = "") -> int:
         """Remove every key of a session; nothing of any other.

@@ -18,7 +18,7 @@ from ..lifecycle.compat import Writer
 from ..lifecycle.facts import answered
 from ..lifecycle.in_force import InForce
 from ..lifecycle.records import is_prompt
-from ..lifecycle.redaction import Redactions, sought_by_ids
+from ..lifecycle.redaction import Redactions, never_written, sought_by_ids
 from ..lifecycle.window import about_to_hold
 from .errors import raise_for_callers, session_exceptions
 
@@ -136,8 +136,11 @@ class LiveAgent(AgentHooks):
         """
         self.facts.has_redacted = True
         for record in self._to_redact(message):
-            record.redact_message = message
-            self.redactions.redact(SessionMessage(message, record.message_id, created_at=record.created_at))
+            record.redact_message, index = message, record.message_id
+            original = self.redactions.redact(SessionMessage(message, index, created_at=record.created_at))
+            if original:
+                name, after = self.outbox.agent_id, self.outbox.place(index)
+                self.redactions.look_for(never_written(name, index, original, message), after)
 
     def reset(self) -> None:
         """The session was deleted."""
@@ -172,7 +175,7 @@ class LiveAgent(AgentHooks):
         try:
             self.say(hook.message, hook.agent, hold_for=self if holds else None)
         except SessionLogError as error:
-            # What every message comes by enters nothing that is there for errors alone.
+            # Not `with session_exceptions`, which each message would enter and leave.
             raise_for_callers(error)
         # What was edited between two turns shows with the prompt; in mid-turn only other messages are looked for.
         return None if holds else self.settle(hook.agent, _up_to(hook.message, hook.agent.messages), closely=asks)

@@ -19,7 +19,6 @@ from ..errors import SessionLogError
 from ..event_log import EventLog
 from ..feed import Envelope
 from ..ids import EventId
-from ..scripts.group_protocol import Gap
 from ..server import Outage, is_transient
 from .backfill_source import BackfillItem
 from .backfill_task import BackfillTask
@@ -200,14 +199,6 @@ class Backfill:
     def _made(self, item: BackfillItem) -> BaseDelivery:
         given, body = (b"", item.attempts, ()), item.body if self._settings.bodies else None
         return self._kind(item.envelope.feed_id.partition, given, self, _FOREVER, body, item.envelope)
-
-    def catch_up(self, gap: Gap) -> None:
-        """Have what is missing in the feed read from the sessions."""
-        self._group.note_gap("catch_up", gap)
-
-    def skip(self, gap: Gap) -> None:
-        """Go on behind a gap."""
-        self._group.note_gap("skip", gap)
 
     def close(self, failed: bool) -> None:
         """Note how far it came; what was begun has failed if something went wrong, and is the next to be tried."""

@@ -155,11 +155,11 @@ class Consumer:
 
     def catch_up(self, gap: FeedGapError) -> None:
         """See `Deliveries.catch_up`."""
-        self._backfill.catch_up(_gap_of(gap))
+        self._group.note_gap("catch_up", _gap_of(gap))
 
     def skip(self, gap: FeedGapError) -> None:
         """See `Deliveries.skip`."""
-        self._backfill.skip(_gap_of(gap))
+        self._group.note_gap("skip", _gap_of(gap))
 
     # What the fetcher and the backfill hand over ---------------------------------------------------------------------
 

@@ -33,7 +33,7 @@ class Settler(Protocol):
 
 
 class BaseDelivery:
-    """An event of some session, for this consumer to handle and then to settle.
+    """An event of some session, for this consumer to handle and then to settle; `in_flight` says what becomes of it.
 
     Attributes:
         partition: The partition of its session.

@@ -103,7 +103,7 @@ class Fetcher:
                     if is_transient(error):
                         self._connection_lost(self._outage.met(error, self))
                     elif isinstance(error, ServerRefusedError) and error.is_wrong_type:
-                        # The partitions are asked one by one in which it is.
+                        # From now on all are asked by the script, which tells in which partition that is.
                         self._connection_lost(self._backoff.pause())
                     else:
                         self._end(error)
@@ -337,14 +337,13 @@ class Fetcher:
         return replaced(self._group.keyspace, FeedId.parse(state.partition, state.last.id), state.last.fields)
 
     def _report(self, gap: Gap) -> None:
-        match self._settings.on_gap:
-            case "catch_up":
-                self._backfill.catch_up(gap)
-            case "skip":
-                logger.warning("after=<%s>, before=<%s> | going on behind a gap in the feed", gap.after, gap.before)
-                self._backfill.skip(gap)
+        what = self._settings.on_gap
+        if what == "skip":
+            logger.warning("after=<%s>, before=<%s> | going on behind a gap in the feed", gap.after, gap.before)
+        if what != "raise":
+            self._group.note_gap(what, gap)
         self._counters.add(gaps=1)
-        if self._settings.on_gap == "raise":
+        if what == "raise":
             self._consumer.tell(FeedGapError(gap.after, gap.before, gap.missing))
 
     def _connection_lost(self, pause: float) -> None:

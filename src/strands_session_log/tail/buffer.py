@@ -9,6 +9,8 @@ from contextlib import suppress
 from threading import Condition
 from typing import Any, Generic, NamedTuple, TypeVar
 
+from ..concurrency import running_loop
+
 T = TypeVar("T")
 
 CAPACITY_BYTES = 1024 * 1024
@@ -35,6 +37,8 @@ class ReadingEnded(Exception):
 
 class Buffer(Generic[T]):
     """What was read and is not consumed yet.
+
+    No `Channel`: it is bounded, hands out one at a time, and may be closed in the middle of whatever it does.
 
     Nothing is lost when a wait is cancelled: an item is taken in the very step in which it is returned.
 
@@ -168,7 +172,7 @@ class Buffer(Generic[T]):
                 call()
 
     def _promise(self) -> asyncio.Future[None]:
-        loop = asyncio.get_running_loop()
+        loop = running_loop()
         future = loop.create_future()
         self._waiting.append((loop, future))
         return future

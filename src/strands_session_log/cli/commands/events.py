@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 from itertools import islice
 from typing import Annotated
 
 from ... import CheckedEvents, Recorded
 from ...events import selector
 from ..context import CommandCall
-from ..options import AfterOption, AgentOption, SessionArgument, TypesOption, UntilOption, command, option
+from ..nearest import agent_named
+from ..options import AfterOption, AgentOption, SessionArgument, TypesOption, UntilOption, command, option, whole
+from ..playback import LastSeen
+from ..points import checked
 from ..render.events import event_json, note_integrity, note_no_match, print_events
 from ..terminal import console, write_json
 
@@ -18,7 +21,7 @@ EPILOG = (
     "session-log events s-42 --json | jq -c 'select(.type == \"message.added\") | .data.message'"
 )
 
-LimitOption = Annotated[int | None, option("--limit", "N", "The first N of them.", min=1)]
+LimitOption = Annotated[int | None, option("--limit", "N", "The first N of them.", parser=whole(1, 10**12))]
 
 
 @command
@@ -36,16 +39,18 @@ def events(
     A POINT is a revision (12), an event id, an ISO time, or a relative time (-5m).
     """
     with call.opened() as log:
-        checked, wanted = log.read_checked(session, after, until), selector(types or None, agent)
-        found = islice((one for one in checked if wanted(one.event.type, one.event.agent)), limit)
-        printed = _print_json(found, checked) if call.as_json else print_events(console(), found)
+        found, wanted = log.read_checked(session, checked(log, session, after), until), selector(types or None, agent)
+        chosen = islice((one for one in found if wanted(one.event.type, one.event.agent)), limit)
+        with LastSeen(chosen, lambda last: call.again(after=last.id.revision) if last else call.again()) as seen:
+            printed = _print_json(seen, found) if call.as_json else print_events(console(), seen)
         if not printed:
-            note_no_match(session, log.head(session).revision)
-        elif checked.integrity.is_broken or not call.as_json:
-            note_integrity(checked.integrity)
+            why = agent_named(log, session, agent) if agent else ""
+            note_no_match(session, log.head(session).revision, why)
+        elif found.integrity.is_broken or not call.as_json:
+            note_integrity(found.integrity)
 
 
-def _print_json(found: Iterator[Recorded], checked: CheckedEvents) -> bool:
+def _print_json(found: Iterable[Recorded], checked: CheckedEvents) -> bool:
     printed = False
     for recorded in found:
         write_json({**event_json(recorded), "integrity": str(checked.integrity)})

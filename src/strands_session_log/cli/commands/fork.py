@@ -31,9 +31,10 @@ def fork(
     with call.opened() as log, progress(into) as advance:
         log.head(session)
         made = log.fork(session, at=at, into=into, allow_unanswered=allowed, progress=advance, by=by)
+        event = log.event(into, made).event
     copied = made.revision - 1
     if call.as_json:
-        write_json({"session_id": session, "into": into, "copied": copied, "event_id": str(made)})
+        write_json({"session_id": session, "into": into, "copied": copied, "id": str(made), "event_id": event.event_id})
         return
     heading(console(), into, f"the first {count(copied, 'event')} of {plain(session)}", "✓")
     same_target = call.same_target_options

@@ -10,13 +10,14 @@ import typer
 from ... import Gap, GapResolution, SessionLog
 from ...errors import GroupNotFoundError
 from ..context import CommandCall
+from ..helping import Command, CommandGroup
 from ..options import GroupArgument, command
 from ..prompts import YesOption, confirm, require_tty
 from ..render.groups import GroupSummary, gap_json, group_json, missing, print_groups, summaries
 from ..terminal import console, count, note, one_line, put, warn, write_json
 
 EPILOG = "Examples:\n\nsession-log groups --partitions\n\nsession-log groups --json | jq 'select(.lag > 1000)'"
-app = typer.Typer(invoke_without_command=True)
+app = typer.Typer(cls=CommandGroup, invoke_without_command=True)
 
 PartitionsOption = Annotated[bool, typer.Option("--partitions", help="A line for each partition.")]
 
@@ -61,7 +62,7 @@ def _hint(text: str) -> None:
     put(console(), text, "dim")
 
 
-@app.command("catch-up", epilog="Example:\n\nsession-log groups catch-up audit")
+@app.command("catch-up", cls=Command, epilog="Example:\n\nsession-log groups catch-up audit")
 @command
 def catch_up(call: CommandCall, group: GroupArgument) -> None:
     """Let a group read from the sessions what was trimmed from the feed before it was delivered.
@@ -74,7 +75,7 @@ def catch_up(call: CommandCall, group: GroupArgument) -> None:
             typer.echo(one_line(f"{group} reads {missing(gaps)} from the sessions{when_read(log, group)}."))
 
 
-@app.command(epilog="Example:\n\nsession-log groups skip audit")
+@app.command(cls=Command, epilog="Example:\n\nsession-log groups skip audit")
 @command
 def skip(call: CommandCall, group: GroupArgument, yes: YesOption = False) -> None:
     """Let a group skip what was trimmed from the feed before it was delivered.
@@ -90,7 +91,9 @@ def skip(call: CommandCall, group: GroupArgument, yes: YesOption = False) -> Non
         typer.echo(one_line(f"{group} skipped {missing(gaps)}."))
 
 
-@app.command(epilog="Examples:\n\nsession-log groups delete audit\n\nsession-log groups delete audit --yes --json")
+@app.command(
+    cls=Command, epilog="Examples:\n\nsession-log groups delete audit\n\nsession-log groups delete audit --yes --json"
+)
 @command
 def delete(call: CommandCall, group: GroupArgument, yes: YesOption = False) -> None:
     """Delete a group: where it stands, what it has in hand, and what it has parked; there is no way back.

@@ -19,6 +19,7 @@ from ...errors import (
 )
 from ..context import CommandCall
 from ..exit_codes import Code, fail
+from ..helping import Command, CommandGroup
 from ..options import GroupArgument, ManyParkedArgument, ParkedArgument, command
 from ..prompts import YesOption, confirm, require_tty
 from ..render.events import event_json
@@ -26,7 +27,7 @@ from ..render.parked import parked_json, print_one, print_parked
 from ..terminal import console, count, note, one_line, plain, put, write_json
 from .groups import summary_of, when_read
 
-app = typer.Typer(no_args_is_help=True)
+app = typer.Typer(cls=CommandGroup, no_args_is_help=True)
 
 AllOption = Annotated[bool, typer.Option("--all", help="All that the group has parked.")]
 
@@ -37,7 +38,9 @@ def parked() -> None:
 
 
 @app.command(
-    "list", epilog="Examples:\n\nsession-log parked list audit\n\nsession-log parked list audit --json | jq .error"
+    "list",
+    cls=Command,
+    epilog="Examples:\n\nsession-log parked list audit\n\nsession-log parked list audit --json | jq .error",
 )
 @command
 def list_(call: CommandCall, group: GroupArgument) -> None:
@@ -54,7 +57,7 @@ def list_(call: CommandCall, group: GroupArgument) -> None:
         put(console(), f"\nAfter fixing the cause: session-log parked replay {name} --all", "dim")
 
 
-@app.command(epilog="Example:\n\nsession-log parked show audit 3:1700000000000-0")
+@app.command(cls=Command, epilog="Example:\n\nsession-log parked show audit 3:1700000000000-0")
 @command
 def show(call: CommandCall, group: GroupArgument, parked_id: ParkedArgument) -> None:
     """Show one of them, with the error and the event as it stands in its session."""
@@ -69,7 +72,8 @@ def show(call: CommandCall, group: GroupArgument, parked_id: ParkedArgument) -> 
 
 
 @app.command(
-    epilog="Examples:\n\nsession-log parked replay audit 3:1700000000000-0\n\nsession-log parked replay audit --all"
+    cls=Command,
+    epilog="Examples:\n\nsession-log parked replay audit 3:1700000000000-0\n\nsession-log parked replay audit --all",
 )
 @command
 def replay(
@@ -90,7 +94,8 @@ def replay(
 
 
 @app.command(
-    epilog="Examples:\n\nsession-log parked drop audit 3:1700000000000-0\n\nsession-log parked drop audit --all --yes"
+    cls=Command,
+    epilog="Examples:\n\nsession-log parked drop audit 3:1700000000000-0\n\nsession-log parked drop audit --all --yes",
 )
 @command
 def drop(

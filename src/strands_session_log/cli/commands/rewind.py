@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from rich.console import Console
 from rich.text import Text
 
-from ... import EventId, SessionDiff, SessionLog
+from ... import EventId, Recorded, SessionDiff, SessionLog
 from ...errors import UnansweredToolCallsError
 from ..context import CommandCall
 from ..options import ByOption, DryRunOption, SessionArgument, UnansweredOption, argument, command
@@ -43,7 +43,7 @@ def rewind(
         # A point that will be refused is so before the user is asked.
         found = log.rewind(session, point, allow_unanswered=allowed, dry_run=True)
         if dry_run and call.as_json:
-            write_json(_json(session, found, None, found.before.revision))
+            write_json(_json(session, found, None))
         elif dry_run or not yes:
             _preview(console(stderr=call.as_json), log, session, found)
         if dry_run:
@@ -51,19 +51,19 @@ def rewind(
         if not yes:
             confirm(f"Rewind {session} to revision {found.after.revision}?", "nothing was rewound")
         rewound = log.rewind(session, found.after, allow_unanswered=allowed, by=by)
-        before = _stood(log, session, rewound)
+        recorded = log.event(session, rewound)
         if call.as_json:
-            write_json(_json(session, found, rewound, before))
+            write_json(_json(session, found, recorded))
         else:
-            undo = _undo(log, session, before) + call.same_target_options
+            undo = _undo(log, session, _stood(recorded)) + call.same_target_options
             facts = f"back to revision {found.after.revision}, recorded by event {rewound}"
             heading(console(), session, facts, "✓")
             put(console(), f"  undo: {plain(undo)}", "dim")
 
 
-def _stood(log: SessionLog, session_id: str, rewound: EventId) -> int:
+def _stood(rewound: Recorded) -> int:
     """The revision it was rewound from; others may have written while the user was asked."""
-    return EventId.parse(log.event(session_id, rewound).event.data["from"]).revision
+    return EventId.parse(rewound.event.data["from"]).revision
 
 
 def _undo(log: SessionLog, session_id: str, before: int) -> str:
@@ -83,12 +83,13 @@ def _preview(terminal: Console, log: SessionLog, session_id: str, found: Session
     print_going_back(terminal, found, partial(state, found.before), partial(state, found.after))
 
 
-def _json(session_id: str, found: SessionDiff, rewound: EventId | None, before: int) -> dict[str, Any]:
+def _json(session_id: str, found: SessionDiff, rewound: Recorded | None) -> dict[str, Any]:
     return {
         "session_id": session_id,
-        "before": before,
+        "before": found.before.revision if rewound is None else _stood(rewound),
         "to": found.after.revision,
-        "event_id": None if rewound is None else str(rewound),
+        "id": None if rewound is None else str(rewound.id),
+        "event_id": None if rewound is None else rewound.event.event_id,
         "dry_run": rewound is None,
         "agents": going_back_json(found),
     }

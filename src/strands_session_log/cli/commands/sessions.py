@@ -12,7 +12,7 @@ from ... import SessionInfo
 from ...errors import InvalidPointError
 from ..context import CommandCall
 from ..exit_codes import Code, fail
-from ..options import command, option
+from ..options import command, option, whole
 from ..terminal import age, console, local, narrowed, note, plain, put, put_table, write_json
 
 EPILOG = "Examples:\n\nsession-log sessions --before -1d\n\nsession-log sessions --json | jq -r .session_id"
@@ -21,7 +21,7 @@ _STYLES = {"SESSION": "cyan", "CREATED": "dim", "LAST EVENT": "dim"}
 _WIDEST_ID = 40
 _BEFORE = "Go on after a page by its cursor, or with what was active before a time: ISO, or relative (-1d)."
 
-LimitOption = Annotated[int, typer.Option("--limit", min=1, metavar="N", help="How many at most.")]
+LimitOption = Annotated[int, typer.Option("--limit", parser=whole(1, 1_000_000), metavar="N", help="How many at most.")]
 BeforeOption = Annotated[str | None, option("--before", "CURSOR|TIME", _BEFORE)]
 
 
@@ -32,7 +32,9 @@ def sessions(call: CommandCall, limit: LimitOption = 50, before: BeforeOption = 
         try:
             # One more than asked for tells whether there is a next page.
             found = log.sessions(limit + 1, before)
-        except InvalidPointError:
+        except InvalidPointError as error:
+            if error.reason:
+                raise
             fail(Code.USAGE, f"--before {before!r} is neither a time nor a cursor, as --json prints them")
     page, more = found[:limit], len(found) > limit
     if call.as_json:

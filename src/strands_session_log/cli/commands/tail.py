@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Annotated
 
 import typer
 
 from ... import START, AgentState, Envelope, EventId, FeedTail, LivePosition, Recorded, SessionLog
-from ...errors import CorruptEntryError, FeedGapError, LogForkedError, SessionNotFoundError
+from ...errors import CorruptEntryError, FeedGapError, LogForkedError, SessionLogError, SessionNotFoundError
 from ...instrumentation import Detail, ServerAwaited, ServerWaitOver, add_hook, get_hooks, set_hooks
 from ..completion import session_ids
 from ..context import CommandCall
 from ..exit_codes import Code, fail
+from ..nearest import no_agent
 from ..options import AgentOption, TypesOption, argument, command, option
 from ..playback import show_each, state_before
 from ..render.events import event_json
@@ -51,7 +53,7 @@ def tail(
 ) -> None:
     """Print what happens as it happens, in one session or in all, until Ctrl-C.
 
-    Of one session, the last turn comes first; of all, one line an event, without content.
+    Of one session, the last turn comes first; of all, one line an event, as `events` tells it; with --json no content.
     It waits for a server that goes away or refuses for now, and says so.
     A POINT is a revision (12), an event id, an ISO time, or a relative time (-5m).
     """
@@ -62,29 +64,28 @@ def tail(
     with call.opened() as log, _outages_noted():
         if live and session is not None:
             start = _live_start(log, session, after, since, agent, call.as_json)
-            _follow_live(log, session, start, agent, call.as_json)
+            _follow_live(call, log, session, start, agent)
         elif session is None:
-            _follow_all(log, after or since or _NOW, types, agent, call.as_json)
+            _follow_all(call, log, after or since or _NOW, types, agent)
         else:
-            _follow_one(log, session, since, types, agent, call.as_json)
+            _follow_one(call, log, session, since, types, agent)
 
 
 def _follow_one(
-    log: SessionLog, session: str, since: str | None, types: list[str] | None, agent: str | None, as_json: bool
+    call: CommandCall, log: SessionLog, session: str, since: str | None, types: list[str] | None, agent: str | None
 ) -> None:
-    if as_json:
+    def go_on(last: Recorded | Told | None) -> str:
+        return call.again() if last is None else call.again(since=last.id.revision)
+
+    if call.as_json:
         with log.tail(session, since or _NOW, types or None, agent) as found:
-            show_each(found, lambda recorded: write_json(event_json(recorded)), _since_last)
+            show_each(found, lambda recorded: write_json(event_json(recorded)), go_on)
         return
     start = _last_turn(log, session, agent) if since is None else log.resolve(session, since)
     terminal = console()
     timeline = Timeline(terminal, state_before(log, session, start))
     with log.tail(session, start, types or None, agent) as found:
-        show_each(timeline.told(found), printer(terminal, session), _since_last)
-
-
-def _since_last(last: Recorded | Told | None) -> str:
-    return "" if last is None else f" after revision {last.id.revision}; --since {last.id} goes on"
+        show_each(timeline.told(found), printer(terminal, session), go_on)
 
 
 def _live_start(
@@ -98,31 +99,41 @@ def _live_start(
     return None if as_json else LivePosition(_last_turn(log, session, agent) or START)
 
 
-def _follow_live(log: SessionLog, session: str, start: LivePosition | None, agent: str | None, as_json: bool) -> None:
+def _follow_live(
+    call: CommandCall, log: SessionLog, session: str, start: LivePosition | None, agent: str | None
+) -> None:
     """What was said since a point, and then what is being said."""
     with log.live(session, after=start) as heard:
 
-        def after_last(_: object) -> str:
-            return f"; --after {heard.position} goes on"
+        def go_on(_: object) -> str:
+            return call.again(since=None, after=heard.position)
 
         items = (item for item in heard if agent in (None, agent_of(item)))
-        if as_json:
-            show_each(items, lambda item: write_json(live_json(item, heard.position)), after_last)
+        if call.as_json:
+            show_each(items, lambda item: write_json(live_json(item, heard.position)), go_on)
             return
         terminal = console()
         timeline = Timeline(terminal, state_before(log, session, start.event if start else None))
         with live_printer(terminal, timeline, printer(terminal, session)) as show:
-            show_each(items, show, after_last)
+            show_each(items, show, go_on)
 
 
-def _follow_all(log: SessionLog, after: str, types: list[str] | None, agent: str | None, as_json: bool) -> None:
+def _follow_all(call: CommandCall, log: SessionLog, after: str, types: list[str] | None, agent: str | None) -> None:
     with log.tail(after=after, types=types or None, agent=agent) as feed:
 
         def print_json(one: Envelope) -> None:
             write_json(envelope_json(one, feed.position))
 
-        show = print_json if as_json else envelope_printer(console())
-        show_each(_past_gaps(feed), show, lambda _: f"; --after {feed.position} goes on")
+        show = print_json if call.as_json else envelope_printer(console(), partial(_event, log))
+        show_each(_past_gaps(feed), show, lambda _: call.again(since=None, after=feed.position))
+
+
+def _event(log: SessionLog, one: Envelope) -> Recorded | None:
+    """The event itself; what cannot be read now, or is gone, ends no tail of all."""
+    try:
+        return log.event(one.session_id, one.id)
+    except SessionLogError:
+        return None
 
 
 def _past_gaps(feed: FeedTail) -> Iterator[Envelope]:
@@ -145,6 +156,8 @@ def _last_turn(log: SessionLog, session_id: str, agent: str | None) -> EventId |
     except SessionNotFoundError:
         note(f"there is no session {session_id!r} yet; waiting for it")
         return None
+    if agent is not None and (why := no_agent(session_id, agent, [*state.agents, *state.multi_agents])):
+        note(f"{why}; waiting for it")
     said = [_last_said(known) for name, known in state.agents.items() if agent in (None, name)]
     last = max(filter(None, said), default=None)
     return state.position if last is None else log.resolve(session_id, last.revision - 1)

@@ -1,22 +1,26 @@
-"""Events one line each, printed as they come, and as JSON; and whether they are what was written."""
+"""Events one line each, in words, printed as they come, and as JSON; and whether they are what was written."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from itertools import chain, islice
 from typing import Any
 
 from rich.console import Console
 from rich.text import Text
 
-from ... import Integrity, Recorded
-from ...events import Event, PayloadErased
-from ..terminal import count, note, one_line, put_table
-from .messages import compact, fields, on_one_line, speaker
+from ... import Envelope, Integrity, Recorded
+from ...events import Event, MessageAdded, PayloadErased, WindowChanged
+from ..terminal import count, fits, note, one_line, put_table
+from .messages import Aside, compact, fields, on_one_line, progress_of, speaker
 
 _HEADINGS = ("ID", "TIME", "TYPE", "AGENT", "SUMMARY")
 _STYLES = ("dim", "dim", "cyan", "", "")
-_WIDEST_AGENT = 24
+_NARROW_HEADINGS, _NARROW_STYLES = ("REV", "TIME", "AGENT", "SUMMARY"), ("dim", "dim", "", "")
+_LEAST_SUMMARY = 40
+"""So many characters of what happened are to be seen on any terminal from 80 columns on."""
+_WIDEST_AGENT, _WIDEST_NARROW_AGENT = 24, 16
+_FIRST_ROWS = 50
 _WIDE = 110
 _LONG = 500
 _SHORT = 10
@@ -25,13 +29,22 @@ _DIGEST = 12
 
 
 def print_events(terminal: Console, events: Iterable[Recorded]) -> bool:
-    """Print a table of events as they come; false when there are none."""
+    """Print a table of events as they come; false when there are none.
+
+    Where too little would be left for the summaries, they tell the types, and revisions stand for the ids.
+    """
+    told = _told_in_turn(events)
+    first = list(islice(told, _FIRST_ROWS))
     time_format = "%Y-%m-%d %H:%M:%S" if terminal.width >= _WIDE else "%H:%M:%S"
-    rows = (_cells(recorded, time_format) for recorded in events)
-    first = list(islice(rows, 1))
-    if first:
-        put_table(terminal, chain([_HEADINGS], first, rows), _STYLES)
-    return bool(first)
+    wide = [_HEADINGS, *(_cells(*one, time_format) for one in first)]
+    if not first:
+        return False
+    if fits(terminal, wide, _LEAST_SUMMARY):
+        put_table(terminal, chain(wide, (_cells(*one, time_format) for one in told)), _STYLES)
+    else:
+        narrow = (_narrow_cells(*one) for one in chain(first, told))
+        put_table(terminal, chain([_NARROW_HEADINGS], narrow), _NARROW_STYLES, right=[0])
+    return True
 
 
 def event_json(recorded: Recorded) -> dict[str, Any]:
@@ -50,9 +63,9 @@ def event_json(recorded: Recorded) -> dict[str, Any]:
     }
 
 
-def note_no_match(session_id: str, revision: int) -> None:
-    """Tell that nothing was printed of a session, which has so many events."""
-    note(f"session {session_id!r} has {count(revision, 'event')}; none matches")
+def note_no_match(session_id: str, revision: int, why: str = "") -> None:
+    """Tell that nothing was printed of a session, which has so many events, and why, where that is known."""
+    note(why or f"session {session_id!r} has {count(revision, 'event')}; none matches")
 
 
 def note_integrity(found: Integrity) -> None:
@@ -63,21 +76,72 @@ def note_integrity(found: Integrity) -> None:
 
 def integrity_text(found: Integrity) -> Text:
     """Whether what is printed is what was written, for the end of a heading."""
-    return Text(f", {_verdict(found)}", "red" if found.is_broken else "dim")
+    if not found.is_broken:
+        return Text(", chain intact" if found.is_checked else ", chain not checked", "dim")
+    where = "" if found.broken_at is None else f" at {found.broken_at.revision}"
+    return Text(f", not what was written{where}: {one_line(found.problem)}", "red")
 
 
 def _verdict(found: Integrity) -> str:
     return one_line(f"{found}: {found.problem}" if found.is_broken else found)
 
 
-def summary(event: Event) -> str:
-    """An event in one line."""
-    data: Mapping[str, Any] = event.data
+def summary(event: Event, known: Mapping[int, int] | None = None) -> str:
+    """What happened, in one line.
+
+    Args:
+        event: The event.
+        known: Where messages of its agent were said, as revisions by index.
+    """
     if event.is_erased and event.type != PayloadErased.TYPE:
-        return f"{one_line(data['role'])}: (erased)" if "role" in data else "(erased)"
-    family, _, _ = event.type.partition(".")
-    summarised = _SUMMARIES.get(event.type) or _SUMMARIES.get(f"{family}.*")
-    return one_line(summarised(data) if summarised else fields(data, _LONG), _LONG)
+        role = event.data.get("role")
+        return f"{one_line(role)}: (erased)" if role else f"{_words(event.type)}: (erased)"
+    return _told(event.type, event.data, known or {})
+
+
+def envelope_summary(one: Envelope) -> str:
+    """The same of an event that was not read, as far as the feed tells of it: who and what, never what was said."""
+    return _told(one.type, one.facts, {})
+
+
+def _told(type_: str, data: Mapping[str, Any], known: Mapping[int, int]) -> str:
+    family, _, change = type_.partition(".")
+    if family == "message":
+        return _message(data, "" if change == "added" else f" ({change})")
+    if type_ == WindowChanged.TYPE:
+        return window_text(data, known.get)
+    if sentence := _SENTENCES.get(type_):
+        return one_line(sentence(data), _LONG)
+    detail = _DETAILS.get(type_) or _DETAILS.get(f"{family}.*") or fields
+    return one_line(": ".join(filter(None, (_words(type_), detail(data)))), _LONG)
+
+
+def _words(type_: str) -> str:
+    return one_line(type_.replace(".", " ").replace("_", " "))
+
+
+def window_text(data: Mapping[str, Any], revision_of: Callable[[int], int | None]) -> str:
+    """What an agent holds from now on: between which revisions it was said, or how much it is where that is unknown."""
+    items = data.get("items")
+    if not isinstance(items, list):
+        return "the agent now holds other messages"
+    spans = [item for item in items if isinstance(item, list)]
+    beside = sum(isinstance(item, Mapping) for item in items)
+    parts = [_spans(spans, revision_of)] if spans else []
+    parts += [f"{count(beside, 'message')} beside the transcript"] if beside else []
+    return f"the agent now holds {' and '.join(parts) or 'nothing'}"
+
+
+def _spans(spans: Sequence[Any], revision_of: Callable[[int], int | None]) -> str:
+    try:
+        named = [(revision_of(first), revision_of(last)) for first, last in spans]
+        number = sum(last - first + 1 for first, last in spans)
+    except (TypeError, ValueError):
+        return "what cannot be read"
+    if any(place is None for pair in named for place in pair):
+        return count(number, "message")
+    shown = ", ".join("\u2013".join(dict.fromkeys(map(str, pair))) for pair in named)
+    return f"message{'s' * (number != 1)} {shown}"
 
 
 def _fact(data: Mapping[str, Any]) -> str:
@@ -105,28 +169,51 @@ def in_force(record: Mapping[str, Any]) -> str:
 
 def _agent(data: Mapping[str, Any]) -> str:
     """Its state, and what else it was given."""
-    return ", ".join(filter(None, (f"state: {fields(data['state'])}" if data.get("state") else "", in_force(data))))
+    return ", ".join(filter(None, (f"state {fields(data['state'])}" if data.get("state") else "", in_force(data))))
 
 
-def _interrupt(data: Mapping[str, Any]) -> str:
+def _interrupt(data: Mapping[str, Any], limit: int | None = _LONG) -> str:
     """Which it is, and what a person was asked or has answered."""
     said = [data[name] for name in ("reason", "response") if name in data]
-    return ": ".join([str(data.get("name", "")), *(one if isinstance(one, str) else compact(one) for one in said)])
+    return ": ".join(
+        [str(data.get("name", "")), *(one if isinstance(one, str) else compact(one, limit) for one in said)]
+    )
+
+
+def aside(recorded: Recorded) -> Aside:
+    """What a person was asked, or has answered, to stand between messages."""
+    event = recorded.event
+    who = "asked" if event.type.endswith(".raised") else "answered"
+    text = "(erased)" if event.is_erased else _interrupt(event.data, None)
+    return Aside(recorded.id, event.agent, who, text)
 
 
 def _duration(milliseconds: float) -> str:
     return f"{milliseconds:.1f} ms" if milliseconds < _SHORT else f"{milliseconds:,.0f} ms"
 
 
-def _message(data: Mapping[str, Any]) -> str:
+def _message(data: Mapping[str, Any], change: str) -> str:
+    """What was said; of an envelope who said it, and which tools were called."""
     message = data.get("redact_message") or data.get("message")
-    return f"{speaker(message)}: {on_one_line(message)}"
+    if message is not None or "role" not in data:
+        return f"{speaker(message)}{change}: {on_one_line(message, _LONG)}"
+    calls = [f"→ {one_line(name)}" for name in data.get("tools") or () if name]
+    said = ", ".join(calls) or f"message {data.get('index', '')}".strip()
+    return f"{one_line(data['role'])}{change}: {said}"
 
 
 def _erasure(data: Mapping[str, Any]) -> str:
-    ranges = [part.split("-") for part in str(PayloadErased(data).facts()["erased"]).split(",")]
-    named = ", ".join("-".join(dict.fromkeys(bounds)) for bounds in ranges)
-    return f"what was written at {named}: {data.get('reason', '(erased)')}"
+    erased = data.get("erased")
+    ranges = erased if isinstance(erased, str) else str(PayloadErased(data).facts()["erased"])
+    bounds = (part.split("-") for part in ranges.split(","))
+    named = ", ".join("\u2013".join(dict.fromkeys(pair)) for pair in bounds)
+    return f"content of {named} erased" + (f": {data['reason']}" if data.get("reason") else "")
+
+
+def _gap(data: Mapping[str, Any]) -> str:
+    lost = data.get("lost")
+    what = count(lost, "event") if isinstance(lost, int) else "events"
+    return ": ".join(filter(None, (f"{what} could not be recorded", str(data.get("error") or ""))))
 
 
 def _revision(event_id: Any) -> str:
@@ -134,20 +221,38 @@ def _revision(event_id: Any) -> str:
     return str(event_id).rpartition("-")[2]
 
 
-def _cells(recorded: Recorded, time_format: str) -> tuple[str, ...]:
+def _told_in_turn(events: Iterable[Recorded]) -> Iterator[tuple[Recorded, str]]:
+    """Events with their summaries, which know where the messages among them were said."""
+    known: dict[str, dict[int, int]] = {}
+    for recorded in events:
+        event = recorded.event
+        if event.type == MessageAdded.TYPE and type(index := event.data.get("message_id")) is int:
+            known.setdefault(event.agent, {})[index] = recorded.id.revision
+        yield recorded, summary(event, known.get(event.agent))
+
+
+def _cells(recorded: Recorded, told: str, time_format: str) -> tuple[str, ...]:
     event = recorded.event
     time = recorded.id.time.astimezone().strftime(time_format)
     agent = one_line(event.agent, _WIDEST_AGENT) or "-"
-    return str(recorded.id), time, one_line(event.type), agent, summary(event)
+    return str(recorded.id), time, one_line(event.type), agent, told
 
 
-_SUMMARIES: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
-    "session.created": lambda data: str(data.get("session_type", "")),
-    "session.forked": lambda data: f"copied from {data.get('parent')} up to revision {_revision(data.get('at'))}",
+def _narrow_cells(recorded: Recorded, told: str) -> tuple[str, ...]:
+    time = recorded.id.time.astimezone().strftime("%H:%M:%S")
+    return str(recorded.id.revision), time, one_line(recorded.event.agent, _WIDEST_NARROW_AGENT) or "-", told
+
+
+_SENTENCES: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
+    "session.created": lambda data: "session created",
     "session.rewound": lambda data: f"back to revision {_revision(data.get('to'))}",
     "payload.erased": _erasure,
-    "message.*": _message,
+    "recording.gap": _gap,
+}
+_DETAILS: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
+    "session.forked": lambda data: f"copied from {data.get('parent')} up to revision {_revision(data.get('at'))}",
     "agent.*": _agent,
+    "multi_agent.*": progress_of,
     "interrupt.*": _interrupt,
     **{f"{family}.*": _fact for family in ("invocation", "model", "tool", "node")},
 }

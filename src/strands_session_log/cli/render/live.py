@@ -12,14 +12,15 @@ from rich.text import Text
 
 from ... import Delta, Envelope, Recorded
 from ..terminal import one_line, plain, put, row, widths_of
-from .events import event_json
-from .messages import fields
+from ..unseen import JOINING
+from .events import envelope_summary, event_json, summary
 from .timeline import Timeline, Told
 
 _STYLES = {"reasoning": "dim italic", "tool": "magenta", "input": "magenta"}
-_COLUMNS = ("dim", "bold", "", "cyan", "")
-_WIDEST = 24
-_LONG = 200
+_COLUMNS = {"time": "dim", "session": "bold", "agent": "", "type": "cyan", "summary": ""}
+_WIDE = 124
+"""From so many columns on there is room for types, which the summaries tell as well."""
+_WIDEST, _WIDEST_SESSION, _WIDEST_AGENT = 24, 16, 10
 _MARGIN = 3
 """Lines of a terminal that stay free of what is being said."""
 
@@ -28,19 +29,33 @@ class PartialMessage:
     """The message an agent is saying, as far as it has come."""
 
     def __init__(self) -> None:
-        self.message, self.text = "", Text()
+        self._begin("")
+
+    def _begin(self, message: str) -> None:
+        self.message, self.text = message, Text()
+        self._before, self._held = "", ""
 
     def feed(self, delta: Delta) -> Text:
         """Take the next piece; what is new to see of it."""
         line = delta.line
         if line.message != self.message or line.kind == "discarded":
-            self.message, self.text = line.message, Text()
+            self._begin(line.message)
         if line.kind in ("discarded", "end"):
             return Text()
-        said = f"\n→ {one_line(line.text)} " if line.kind == "tool" else plain(line.text)
+        said = f"\n→ {one_line(line.text)} " if line.kind == "tool" else self._readable(line.text)
         new = Text(said, _STYLES.get(line.kind, ""))
         self.text.append_text(new)
         return new
+
+    def _readable(self, text: str) -> str:
+        """Safe text; models end pieces within an emoji, so what joins waits for what it joins to what came before."""
+        whole = self._held + text
+        ready = whole.rstrip(f"{JOINING}\r")
+        self._held = whole[len(ready) :]
+        told = plain(self._before + ready)[len(self._before) :]
+        if ready:
+            self._before = ready[-1] if plain(ready[-1]) == ready[-1] else ""
+        return told
 
 
 @contextmanager
@@ -127,20 +142,24 @@ def envelope_json(one: Envelope, cursor: object) -> dict[str, Any]:
     }
 
 
-def envelope_printer(terminal: Console) -> Callable[[Envelope], None]:
-    """Prints envelopes, one a line; columns widen when they have to."""
-    widths = [0] * len(_COLUMNS)
+def envelope_printer(terminal: Console, read: Callable[[Envelope], Recorded | None]) -> Callable[[Envelope], None]:
+    """Prints envelopes, one a line, with what events say that can be read; columns widen when they have to."""
+    is_wide = terminal.width >= _WIDE
+    styles = [style for name, style in _COLUMNS.items() if is_wide or name != "type"]
+    widths = [0] * len(styles)
 
     def show(one: Envelope) -> None:
         nonlocal widths
-        cells = _cells(one)
+        cells = _cells(one, read(one), is_wide)
         widths = [max(pair) for pair in zip(widths, [*widths_of([cells])[:-1], 0], strict=True)]
-        put(terminal, row(cells, widths, _COLUMNS), crop=True)
+        put(terminal, row(cells, widths, styles), crop=True)
 
     return show
 
 
-def _cells(one: Envelope) -> tuple[str, ...]:
+def _cells(one: Envelope, recorded: Recorded | None, is_wide: bool) -> tuple[str, ...]:
+    told = summary(recorded.event) if recorded else envelope_summary(one)
     time = one.id.time.astimezone().strftime("%H:%M:%S")
-    session, agent = one_line(one.session_id, _WIDEST), one_line(one.agent, _WIDEST) or "-"
-    return time, session, agent, one_line(one.type), fields(one.facts, _LONG) if one.facts else ""
+    if is_wide:
+        return time, one_line(one.session_id, _WIDEST), one_line(one.agent, _WIDEST) or "-", one_line(one.type), told
+    return time, one_line(one.session_id, _WIDEST_SESSION), one_line(one.agent, _WIDEST_AGENT) or "-", told

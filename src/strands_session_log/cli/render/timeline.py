@@ -12,8 +12,8 @@ from ... import EventId, Recorded, SessionState
 from ...events import Event
 from ..terminal import hanging, heading, local, offset, one_line, put
 from .diffs import changed_lines
-from .events import in_force, summary
-from .messages import compact, fields, label_of, lines_of, message_at, speaker
+from .events import in_force, summary, window_text
+from .messages import label_of, lines_of, message_at, progress_of, speaker
 
 _UNTOLD = {"invocation.started", "model.completed", "tool.started"}
 """Each is followed by something that tells more."""
@@ -83,7 +83,7 @@ class Timeline:
     def _message(self, recorded: Recorded, what: str) -> Iterator[Text]:
         event = recorded.event
         index = event.data.get("message_id")
-        before = self._revision(event.agent, index)
+        before = self._revision(event.agent, index) or "?"
         if what == "added" and type(index) is int:
             self._written[event.agent, index] = recorded.id.revision
         if event.is_erased:
@@ -112,35 +112,25 @@ class Timeline:
             yield Text(f"{_words(event.type)}: {progress}", "dim")
 
     def _window(self, event: Event) -> Iterator[Text]:
+        yield Text(window_text(event.data, lambda index: self._revision(event.agent, index)), "dim")
         items = event.data.get("items")
-        items = items if isinstance(items, list) else []
-        ranges = [item for item in items if isinstance(item, list)]
-        stretches = [self._stretch(event.agent, item) for item in ranges]
-        yield Text(f"holds now: {', '.join(stretches) or 'nothing that was said before'}", "dim")
-        for item in items:
+        for item in items if isinstance(items, list) else ():
             if isinstance(item, Mapping):
-                yield Text("and beside it: ", "dim") + Text(" ").join(lines_of(item.get("message")))
-
-    def _stretch(self, agent: str, bounds: Any) -> str:
-        match bounds:
-            case [int(first), int(last)]:
-                named = [str(self._revision(agent, index)) for index in (first, last)]
-                return " to ".join(dict.fromkeys(named))
-        return compact(bounds)
+                yield Text("beside it: ", "dim") + Text(" ").join(lines_of(item.get("message")))
 
     def _rewound(self, event: Event) -> Iterator[Text]:
         for name in event.data.get("agents") or ():
             self._states.pop(name, None)
         yield Text(f"↶ {summary(event)}", "bold yellow")
 
-    def _revision(self, agent: str, index: Any) -> int | str:
+    def _revision(self, agent: str, index: Any) -> int | None:
         """Where a message was said."""
         if type(index) is not int:
-            return "?"
+            return None
         if (agent, index) in self._written:
             return self._written[agent, index]
         found = message_at(self._before, agent, index)
-        return found.id.revision if found else "?"
+        return found.id.revision if found else None
 
 
 def printer(terminal: Console, session_id: str) -> Callable[[Told], None]:
@@ -157,19 +147,12 @@ def printer(terminal: Console, session_id: str) -> Callable[[Told], None]:
     return show
 
 
-def progress_of(multi_agent: Any) -> str:
-    """How far a graph or swarm is."""
-    names = ("type", "status", "completed_nodes", "node_history")
-    return fields({name: multi_agent[name] for name in names if name in multi_agent})
-
-
 def _shown(data: Mapping[str, Any]) -> Any:
     return data.get("redact_message") or data.get("message")
 
 
 def _plainly(event: Event) -> Iterator[Text]:
-    told = ": ".join(filter(None, (_words(event.type), summary(event))))
-    yield Text(told, "red" if event.type.rpartition(".")[2] in _ILL else "dim")
+    yield Text(summary(event), "red" if event.type.rpartition(".")[2] in _ILL else "dim")
 
 
 def _words(type_: str) -> str:
