@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from .. import EventId
 from ..errors import InvalidPointError
 from .helping import Command
 
@@ -40,8 +41,6 @@ def checked(log: SessionLog, session_id: str, point: str | None) -> str | None:
     Raises:
         RevisionNotFoundError: When it is such an id.
     """
-    from .. import EventId
-
     with suppress(InvalidPointError):
         if point is not None and EventId.parse(point.strip()).revision:
             log.event(session_id, point)
