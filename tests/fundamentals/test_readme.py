@@ -19,6 +19,7 @@ from strands_session_log import SessionLog, Subscriber
 from support.command_line import runner, write_session
 
 README = Path(__file__).parents[2] / "README.md"
+METRICS = README.parent / "docs" / "metrics.md"
 SUBSCRIPTIONS = README.parent / "docs" / "subscriptions.md"
 URL = re.findall(r"^\$ export SESSION_LOG_URL=(.*)$", README.read_text(), re.MULTILINE)[0]
 NOT_RUN = {
@@ -72,6 +73,18 @@ def test_the_first_snippets_of_the_readme_go_on_in_another_process(tmp_path: Pat
     again = "\n".join(line for line in made if not line.startswith("agent"))
     assert "My name" in asked
     assert run_as_program(f"{again}\n{second}", tmp_path).startswith("[{'text': 'Nice to meet you, Ada.'}]\n")
+
+
+def test_the_page_about_metrics_runs_from_top_to_bottom(tmp_path: Path) -> None:
+    # Any port might be somebody's.
+    elsewhere = "import prometheus_client; prometheus_client.start_http_server = lambda port: print(port)"
+    assert run_as_program("\n".join([elsewhere, *blocks_of(METRICS)]), tmp_path) == "8000\n"
+
+
+def test_no_other_page_has_python_that_nobody_runs() -> None:
+    pages = {page.name for page in README.parent.joinpath("docs").glob("*.md") if blocks_of(page)}
+    # That of the format is run beside what it is about.
+    assert pages == {METRICS.name, SUBSCRIPTIONS.name, "format.md"}
 
 
 def test_the_page_about_subscriptions_runs_from_top_to_bottom(session_log: SessionLog) -> None:

@@ -96,10 +96,8 @@ def _loaded(name: str) -> dict[str, Any]:
     module = import_module(f".commands.{name if name != 'import' else 'import_'}", __package__)
     if name in GROUPS:
         return _built(lambda part: part.add_typer(module.app, name=name, epilog=getattr(module, "EPILOG", None)))
-    function, kind = (
-        getattr(module, module.__name__.rpartition(".")[2]),
-        PointCommand if name in _TAKE_POINTS else Command,
-    )
+    kind = PointCommand if name in _TAKE_POINTS else Command
+    function = getattr(module, module.__name__.rpartition(".")[2])
     return _built(lambda part: part.command(name, epilog=module.EPILOG, cls=kind)(function))
 
 

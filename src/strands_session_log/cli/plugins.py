@@ -1,8 +1,9 @@
 """Commands that come from elsewhere: of installed packages with an entry point in `strands_session_log.commands`.
 
 An entry point names a module like those in `commands`: `command` is a function with Typer's annotations, which give the
-command its options and its help; `EPILOG` is optional. The module is imported whenever `session-log` runs, so what is
-heavy, or may not be installed, belongs into the function. `strands_session_log.cli.api` has what it needs.
+command its options and its help; `EPILOG` is optional. The module is imported when the command
+is called, and when all are listed; what is heavy, or may not be installed, belongs into the function.
+`strands_session_log.cli.api` has what it needs.
 """
 
 from __future__ import annotations
