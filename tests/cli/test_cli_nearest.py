@@ -78,6 +78,19 @@ def test_wrong_agents_are_told_with_those_there_are(talk: SessionLog, run: Run) 
     assert "; did you mean 'critic-7'" in run("events", "s-42", "--agent", "critik-7").stderr
 
 
+@pytest.mark.parametrize(
+    ("typed", "told"),
+    [
+        ("mesage.added", "there are no events of type 'mesage.added'; did you mean 'message.added'"),
+        ("message", "there are no events of type 'message'; did you mean 'message.*' or 'message.added'"),
+        ("tool.*", "6 events; none matches"),
+        ("custom.note", "6 events; none matches"),
+    ],
+)
+def test_wrong_types_are_told_with_the_nearest(talk: SessionLog, run: Run, typed: str, told: str) -> None:
+    assert told in run("events", "s-42", "--type", typed).stderr
+
+
 def test_wrong_groups_and_parked_events_are_told_with_the_nearest(talk: SessionLog, run: Run, namespace: str) -> None:
     with Subscriber(talk, "audit") as deliveries:
         next(deliveries).park("why")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from itertools import islice
 
-from .. import SessionLog
+from .. import SessionLog, events
 from ..errors import (
     GroupNotFoundError,
     ParkedNotFoundError,
@@ -75,6 +75,14 @@ def no_agent(session_id: str, agent: str, known: list[str]) -> str:
         return ""
     meant = did_you_mean(agent, known) if len(known) > _MOST else ""
     return f"session {session_id!r} has no agent {agent!r}{meant or f'; it has: {_some(known)}'}"
+
+
+def no_type(types: Iterable[str]) -> str:
+    """What is to be said of types of events that there are none of; nothing where there is an event of each."""
+    known = {str(getattr(kind, "TYPE", "")) for kind in vars(events).values()} - {""}
+    known |= {f"{type_.partition('.')[0]}.*" for type_ in known}
+    wrong = [one for one in types if one not in known and not one.startswith("custom.")]
+    return "; ".join(f"there are no events of type {one!r}{did_you_mean(one, sorted(known))}" for one in wrong)
 
 
 def _some(names: Sequence[str]) -> str:
