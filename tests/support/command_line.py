@@ -34,7 +34,8 @@ def runner(url: str, namespace: str) -> Run:
 
 def commands_in(group: Any, before: str = "") -> Iterator[tuple[str, Any]]:
     """All commands with their names, those of groups, too; a group is one if it does something by itself."""
-    for name, command in group.commands.items():
+    for name in group.list_commands(None):
+        command = group.get_command(None, name)
         if hasattr(command, "commands"):
             yield from commands_in(command, f"{before}{name} ")
         if not hasattr(command, "commands") or command.invoke_without_command:

@@ -7,16 +7,18 @@ import shlex
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import typer
 
-from .. import DEFAULT_NAMESPACE, SessionLog
+from .. import DEFAULT_NAMESPACE
 from ..errors import EvictionPolicyError
-from ..server import masked
 from .exit_codes import failures_explained
 from .nearest import explained
 from .terminal import plain, warn
+
+if TYPE_CHECKING:
+    from .. import SessionLog
 
 DEFAULT_URL = "valkey://localhost:6379"
 URL_VARIABLE = "SESSION_LOG_URL"
@@ -41,6 +43,8 @@ class Target(NamedTuple):
     @property
     def shown_url(self) -> str:
         """The URL without its passwords."""
+        from ..server import masked
+
         return masked(self.url)
 
     @property
@@ -50,6 +54,8 @@ class Target(NamedTuple):
 
     def open(self, allow_eviction: bool = False) -> SessionLog:
         """The log that is there."""
+        from .. import SessionLog
+
         return SessionLog.connect(self.url, self.namespace, retry_for=PATIENCE, allow_eviction=allow_eviction)
 
 
@@ -107,6 +113,8 @@ class CommandCall:
     @property
     def same_target_options(self) -> str:
         """The options that lead another command to the same place: those that were typed, passwords hidden."""
+        from ..server import masked
+
         url, namespace = self.url or given_first(self.ctx, "url"), self.namespace or given_first(self.ctx, "namespace")
         shown = {"url": url and masked(url), "namespace": namespace}
         return "".join(f" --{name} {shlex.quote(value)}" for name, value in shown.items() if value)
@@ -128,7 +136,8 @@ def _words_of(parameter: Any, value: Any) -> list[str]:
     """How a parameter is typed that has this value."""
     if value is None or value is False:
         return []
-    values = [shlex.quote(plain(one)) for one in (value if isinstance(value, (list, tuple)) else [value])]
+    listed = value if isinstance(value, (list, tuple)) else [value]
+    values = [shlex.quote(plain(f"{one:g}" if isinstance(one, float) else one)) for one in listed]
     if parameter.param_type_name == "argument":
         return values
     name = max(parameter.opts, key=len)

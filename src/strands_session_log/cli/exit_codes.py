@@ -24,14 +24,15 @@ class Code(IntEnum):
     NOT_FOUND = 3
     SERVER = 4
     OUTPUT = 5
+    UNREADABLE = 6
     INTERRUPTED = 130
     BROKEN_PIPE = 141
 
 
 EPILOG = (
-    "Exit codes: 0 all is well; 1 verify, doctor, demo, import or export found problems, or a question was declined; "
-    "2 wrong usage; 3 no such session, group or parked event; 4 the server cannot be reached, or refused; "
-    "5 the output cannot be written."
+    "Exit codes: 0 all is well; 1 verify, doctor, demo, import or export found problems, grep found nothing, or a "
+    "question was declined; 2 wrong usage; 3 no such session, group or parked event; 4 the server cannot be reached, "
+    "or refused; 5 the output cannot be written; 6 grep could not read all that it was to search."
 )
 
 # Typer has a copy of Click of its own, and names of its classes those that it means to.

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from itertools import islice
+from typing import TYPE_CHECKING
 
-from .. import SessionLog, events
 from ..errors import (
     GroupNotFoundError,
     ParkedNotFoundError,
@@ -15,6 +15,9 @@ from ..errors import (
     SessionNotFoundError,
 )
 from .terminal import local
+
+if TYPE_CHECKING:
+    from .. import SessionLog
 
 _NEWEST, _LOOKED_AT = 1_000, 4_000
 """Of so many sessions the ids are compared: the last active ones, and others as they stand in the directory."""
@@ -79,6 +82,9 @@ def no_agent(session_id: str, agent: str, known: list[str]) -> str:
 
 def no_type(types: Iterable[str]) -> str:
     """What is to be said of types of events that there are none of; nothing where there is an event of each."""
+    # Here, because hardly any command needs it.
+    from .. import events
+
     known = {str(getattr(kind, "TYPE", "")) for kind in vars(events).values()} - {""}
     known |= {f"{type_.partition('.')[0]}.*" for type_ in known}
     wrong = [one for one in types if one not in known and not one.startswith("custom.")]

@@ -12,7 +12,7 @@ import typer
 from .. import DEFAULT_NAMESPACE
 from .completion import group_names, parked_ids, session_ids
 from .context import DEFAULT_URL, NAMESPACE_VARIABLE, URL_VARIABLE, CommandCall
-from .terminal import one_line
+from .terminal import Colors, choose_colors, one_line
 
 PANEL = "Server"
 _LONGEST = 30
@@ -76,17 +76,31 @@ NamespaceOption = Annotated[
         rich_help_panel=PANEL,
     ),
 ]
+ColorOption = Annotated[
+    Colors | None,
+    option(
+        "--color",
+        "WHEN",
+        "Colours: always, never, or auto: on a terminal, or as NO_COLOR and FORCE_COLOR say.",
+        callback=choose_colors,
+    ),
+]
 
 
 def command(function: Callable[..., None]) -> Callable[..., None]:
-    """Give a command `--json`, `--url` and `--namespace`: what they say is the `CommandCall` it takes first."""
+    """Give a command `--color`, `--json`, `--url` and `--namespace`: these say what the `CommandCall` is about."""
     _, *own = signature(function, eval_str=True).parameters.values()
 
     @wraps(function)
-    def called(ctx: typer.Context, as_json: bool, url: str | None, namespace: str | None, **given: Any) -> None:
+    def called(
+        ctx: typer.Context, as_json: bool, color: object, url: str | None, namespace: str | None, **given: Any
+    ) -> None:
         function(CommandCall(ctx, url, namespace, as_json), **given)
 
-    shared = (("as_json", JsonOption, False), ("url", UrlOption, None), ("namespace", NamespaceOption, None))
+    shared = (
+        *(("as_json", JsonOption, False), ("color", ColorOption, None)),
+        *(("url", UrlOption, None), ("namespace", NamespaceOption, None)),
+    )
     kind = Parameter.POSITIONAL_OR_KEYWORD
     last = [Parameter(name, kind, default=default, annotation=of) for name, of, default in shared]
     parameters = [Parameter("ctx", kind, annotation=typer.Context), *own, *last]

@@ -10,6 +10,7 @@ from __future__ import annotations
 import inspect
 import logging
 from collections.abc import Callable
+from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, NamedTuple
 
@@ -33,16 +34,24 @@ class Plugin(NamedTuple):
     options: dict[str, Any]
 
 
+def names() -> list[str]:
+    """What the commands of installed plugins are called."""
+    return [entry_point.name for entry_point in _installed()]
+
+
 def add_to(app: typer.Typer) -> None:
-    """Add the commands of installed plugins that have a name of their own.
+    """Add the commands of installed plugins.
 
     One that cannot be loaded says so when it is called, and breaks no other.
     """
-    taken = {command.name or getattr(command.callback, "__name__", "") for command in app.registered_commands}
-    for entry_point in sorted(entry_points(group=GROUP), key=lambda one: one.name):
-        if entry_point.name not in taken:
-            plugin = _loaded(entry_point)
-            app.command(plugin.name, cls=Command, **plugin.options)(plugin.function)
+    for entry_point in _installed():
+        plugin = _loaded(entry_point)
+        app.command(plugin.name, cls=Command, **plugin.options)(plugin.function)
+
+
+@cache
+def _installed() -> list[EntryPoint]:
+    return sorted(entry_points(group=GROUP), key=lambda one: one.name)
 
 
 def _loaded(entry_point: EntryPoint) -> Plugin:

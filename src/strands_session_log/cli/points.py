@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from .. import EventId, SessionLog
+from .. import EventId
 from ..errors import InvalidPointError
 from .helping import Command
+
+if TYPE_CHECKING:
+    from .. import SessionLog
 
 
 class PointCommand(Command):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Sequence
 from datetime import datetime
+from itertools import chain, takewhile
 from typing import Any, NamedTuple
 
 from ..errors import CorruptKeyError, InvalidIdError, ServerRefusedError
@@ -20,6 +21,8 @@ from .diagnosis import CURES, parsed, whole, wrong_type
 logger = logging.getLogger(__name__)
 
 _PAGE = 1_000
+_CLOCKS_DIFFER_MS = 60_000
+"""By how much the clocks of a cluster's nodes, or those before and after a failover, may."""
 
 
 class DirectoryLine(NamedTuple):
@@ -61,10 +64,21 @@ class Directory:
                 break
         return found[:limit]
 
-    def session_ids(self) -> Iterator[str]:
-        """The id of every session that is listed, whatever its head says; newest first, page by page."""
-        for page in self._pages(_PAGE, None):
-            yield from (line.session_id for line in page if line.session_id is not None)
+    def session_ids(self, since: datetime | None, now_ms: int) -> Iterator[str]:
+        """See `EventLog.session_ids`. What is written to meanwhile goes from below to the top, which is read again."""
+        given, floor = set[bytes](), 0 if since is None else milliseconds(since)
+        count = -1
+        while count < len(given):
+            count = len(given)
+            yield from self._fresh(floor, given)
+            floor = max(floor, now_ms - _CLOCKS_DIFFER_MS)
+
+    def _fresh(self, floor: int, given: set[bytes]) -> Iterator[str]:
+        """Those that were active at a time or later, and were not given yet; they are then."""
+        for line in takewhile(lambda one: one.ms >= floor, chain.from_iterable(self._pages(_PAGE, None))):
+            if line.member not in given:
+                given.add(line.member)
+                yield from filter(None, [line.session_id])
 
     def count(self, since: datetime) -> int:
         """See `EventLog.count_sessions`."""
