@@ -148,6 +148,8 @@ def test_a_point_of_all_sessions_is_no_revision(talk: SessionLog, run: Run) -> N
         ["sessions", "--limit", "1" + "0" * 20],
         ["events", "s-42", "--limit", "1" + "0" * 20],
         ["events", "s-42", "--limit", "9" * 5_000],
+        ["grep", "x", "--limit", "1" + "0" * 20],
+        ["show", "s-42", "--last", "1" + "0" * 20],
         ["replay", "s-42", "--follow", "--speed", "1e400"],
         ["replay", "s-42", "--follow", "--speed", "nan"],
         ["replay", "s-42", "--follow", "--max-pause", "9" * 30],
@@ -187,7 +189,12 @@ def lisbon(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     ],
 )
 def test_local_times_that_are_two_or_none_are_refused(talk: SessionLog, run: Run, typed: str, readings: str) -> None:
-    for words in (["show", "s-42", "--at", typed], ["tail", "--since", typed], ["sessions", "--before", typed]):
+    for words in (
+        ["show", "s-42", "--at", typed],
+        ["tail", "--since", typed],
+        ["sessions", "--before", typed],
+        ["grep", "x", "--since", typed],
+    ):
         told = run(*words, exit_code=2).stderr
         assert all(reading in told for reading in readings.split(" or ")), told
     run("sessions", "--before", f"{typed.split(' ')[0]}+01:00")
