@@ -218,3 +218,4 @@ def test_the_command_line_tells_it_where_it_changes(log: SessionLog, run: Run) -
     assert first in "".join(run("events", "s").stdout.split())
     shown = " ".join(run("replay", "s").stdout.split())
     assert [shown.count(f"system prompt: {prompt}, tools: add, fail") for prompt in (first, "none")] == [1, 1]
+    assert json.loads(run("show", "s", "--json").stdout)["agents"]["default"]["in_force"] == in_force(log)[-1]

@@ -283,6 +283,25 @@ def test_a_node_that_fails_says_which_error_it_was_and_what_it_said(session_log:
 
 
 @waits_for_people
+def test_what_a_hook_of_a_graph_asks_and_is_answered_is_the_graphs(session_log: SessionLog) -> None:
+    before_node = hook_event("BeforeNodeCallEvent")
+    if not hasattr(before_node, "interrupt"):
+        pytest.skip("in this version of Strands no hook of a graph asks anybody")
+    builder = pytest.importorskip("strands.multiagent").GraphBuilder()
+    builder.add_node(Agent(name="one", model=ScriptedModel(["Hello."]), callback_handler=None), "one")
+    builder.set_entry_point("one")
+    builder.set_graph_id("g")
+    builder.set_execution_timeout(60)
+    builder.set_session_manager(ValkeySessionManager("s", log=session_log))
+    graph = builder.build()
+    graph.hooks.add_callback(before_node, lambda event: event.interrupt("node", reason=REASON) and None)
+    assert graph(answered(graph("Go."))).status.value == "completed"
+    asked = happened(session_log, types="interrupt.*")
+    told = [(one.agent, one.data.get("reason", one.data.get("response"))) for one in asked]
+    assert told == [("g", REASON), ("g", RESPONSE)]
+
+
+@waits_for_people
 def test_the_command_line_shows_what_was_asked_answered_and_wrong(log: SessionLog, run: Run) -> None:
     talked(log)
     for command in ("events", "replay", "show"):

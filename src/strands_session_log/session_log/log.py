@@ -542,9 +542,9 @@ class SessionLog(NotCopied):
         """Erase what events hold, in the stream and in everything derived from it; the hash chain still verifies.
 
         A message goes wherever the session holds what it says: in what an agent has in store while it waits for a
-        person, results of tools and what people were asked and answered about them among it; in an agent that is a tool
-        of another; in windows; in what a graph or swarm keeps of its nodes. What agents resume with is written anew
-        without it, which moves them as any writer does.
+        person, results of tools among it; in what people were asked and answered about it; in errors that quote it; in
+        an agent that is a tool of another; in windows; in what a graph or swarm keeps of its nodes. What agents resume
+        with is written anew without it, which moves them as any writer does.
 
         The stream is rewritten in steps of a few milliseconds while others go on reading and appending; then those of
         the session's forks are, as far as they have the events. If that fails half-way, erase again. In the session

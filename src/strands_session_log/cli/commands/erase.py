@@ -38,8 +38,9 @@ def erase(
 ) -> None:
     """Erase what events of a session hold, wherever the session and its forks hold it; there is no way back.
 
-    Of a message, copies go, too: in what agents hold and have in store, in what graphs and swarms keep of their nodes.
-    Ids, times and types stay, an event records the erasure, and the hash chain still verifies.
+    Of a message, copies go, too: in what agents hold and have in store, in what graphs and swarms keep of their nodes,
+    in what people were asked and answered, in errors that quote it. Ids, times and types stay, an event records the
+    erasure, and the hash chain still verifies.
     """
     require_tty(yes or dry_run, f"erase what events of {session!r} hold")
     with call.opened() as log:

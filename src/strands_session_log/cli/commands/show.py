@@ -84,6 +84,7 @@ def _json(session_id: str, state: SessionState, told: Overview, last: int | None
             agent.agent_id: {
                 "messages": [_message(record) for record in newest(agent.messages, last)],
                 "state": agent.state,
+                "in_force": agent.in_force or None,
             }
             for agent in state.agents.values()
         },

@@ -23,6 +23,7 @@ _WIDEST_AGENT, _WIDEST_NARROW_AGENT = 24, 16
 _FIRST_ROWS = 50
 _WIDE = 110
 _LONG = 500
+_LONG_ERROR = 200
 _SHORT = 10
 _DIGEST = 12
 """Characters of a digest, which tell one prompt from another."""
@@ -151,7 +152,7 @@ def _fact(data: Mapping[str, Any]) -> str:
         data.get("name") or data.get("node"),
         data.get("model_id"),
         data.get("status") or data.get("stop_reason"),
-        ": ".join(str(data[name]) for name in ("error", "error_text") if data.get(name)),
+        ": ".join(one_line(data[name], _LONG_ERROR) for name in ("error", "error_text") if data.get(name)),
         _duration(milliseconds) if isinstance(milliseconds, (int, float)) else None,
         f"{usage.get('totalTokens')} tokens" if isinstance(usage, Mapping) and usage.get("totalTokens") else None,
     )
