@@ -121,7 +121,9 @@ class _Searched:
                     self.found.setdefault(name, {})[hit.recorded.id] = None
                     yield hit
                 tell(self.count, len(sessions) if sessions else max(total, self.count))
-        except InvalidPointError:
+        except InvalidPointError as error:
+            if error.reason:
+                raise
             fail(Code.USAGE, f"--since {self._since!r} is no time: give an ISO time, or a relative one (-30d)")
         except DAMAGED as error:
             fail(Code.UNREADABLE, str(error))
