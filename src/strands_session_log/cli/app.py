@@ -72,7 +72,7 @@ def _before_every_command(
 
 
 for name in (
-    *("demo", "sessions", "show", "replay", "tail", "events", "diff", "fork", "rewind"),
+    *("demo", "sessions", "why", "show", "replay", "tail", "events", "diff", "fork", "rewind"),
     *("verify", "anchor", "delete", "import_", "export", "doctor"),
 ):
     module = import_module(f".commands.{name}", __package__)
