@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import hypothesis
@@ -18,6 +18,7 @@ from support.command_line import Run, runner, write_session
 from support.leftovers import Leftovers
 from support.processes import HOST
 from support.servers import Server
+from support.terminal import Terminal, environment_of
 
 # How long an example takes says how busy the machine is.
 hypothesis.settings.register_profile("untimed", deadline=None)
@@ -198,3 +199,22 @@ def appended(session_log: SessionLog, monkeypatch: pytest.MonkeyPatch) -> list[l
 
     monkeypatch.setattr(session_log._events, "append", spy)
     return calls
+
+
+@pytest.fixture
+def environment(server_url: str, namespace: str) -> Mapping[str, str]:
+    """Of programs that are to find the log, and nothing about the terminal of whoever runs the tests."""
+    return environment_of(server_url, namespace)
+
+
+@pytest.fixture
+def terminal(environment: Mapping[str, str]) -> Iterator[Callable[..., Terminal]]:
+    """Opens terminals with `session-log` in them: `terminal("show", "s-42", width=160, NO_COLOR="1")`."""
+    with contextlib.ExitStack() as stack:
+
+        def open_terminal(*arguments: str, width: int = 80, height: int = 24, **more: str) -> Terminal:
+            opened = Terminal({**environment, **more}, *arguments, width=width, height=height)
+            stack.callback(opened.close)
+            return opened
+
+        yield open_terminal

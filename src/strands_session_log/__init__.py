@@ -1,46 +1,49 @@
 """An event-sourced session log for Strands Agents on Valkey Streams.
 
-`SessionLog` reads and writes sessions anywhere; `ValkeySessionManager` lets a Strands agent keep its session there and
-is imported only when asked for, so that services that merely follow conversations need no Strands.
+`SessionLog` reads and writes sessions anywhere; `ValkeySessionManager` lets a Strands agent keep its session there.
+Everything is imported when it is asked for, so that services that merely follow conversations need no Strands.
 """
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from . import errors, events, instrumentation
-from .audit import Anchor, Audited, CheckedEvents, Expect, Verification
-from .codec import from_json
-from .codec.delta import Delta
-from .event_log import ANY, NO_SESSION, AgentAt, Expected, Progress, SessionAt, Tombstone
-from .events import AgentActivity, Recorded, SessionInfo
-from .feed import Envelope, FeedId, FeedRetention
-from .ids import START, EventId, Point
-from .server import Durability, Finding, ServerReport
-from .session_log import DEFAULT_NAMESPACE, ServerInspection, SessionLog, inspect_server
-from .snapshot import SnapshotKey, SnapshotSettings
-from .state import AgentDiff, AgentState, Change, Integrity, MessageChange, MessageRecord, SessionDiff, SessionState
-from .subscription import (
-    Deliveries,
-    Delivery,
-    Gap,
-    GapResolution,
-    GroupStatus,
-    Handler,
-    ParkedEvent,
-    ParkedEvents,
-    Subscriber,
-    SyncDeliveries,
-    SyncDelivery,
-)
-from .tail import FeedPosition, FeedTail, LivePosition, LiveTail, Tail
+from .on_demand import on_demand
 
 if TYPE_CHECKING:
+    from . import errors, events, instrumentation
+    from .audit import Anchor, Audited, CheckedEvents, Expect, Verification
+    from .codec import from_json
+    from .codec.delta import Delta
+    from .event_log import ANY, NO_SESSION, AgentAt, Expected, Progress, SessionAt, Tombstone
+    from .events import AgentActivity, Recorded, SessionInfo
+    from .feed import Envelope, FeedId, FeedRetention
+    from .ids import START, EventId, Point
+    from .keys import DEFAULT_NAMESPACE
     from .live import LiveStats, LiveTokens
     from .recorder import RecorderStats, SessionRecorder
+    from .server import Durability, Finding, ServerReport
+    from .session_log import ErasurePlan, ServerInspection, SessionLog, inspect_server
     from .session_manager import ValkeySessionManager
+    from .snapshot import SnapshotKey, SnapshotSettings
+    from .state import AgentDiff, AgentState, Change, Integrity, MessageChange, MessageRecord, SessionDiff, SessionState
     from .storage import ValkeyStorage
+    from .subscription import (
+        Deliveries,
+        Delivery,
+        Gap,
+        GapResolution,
+        GroupStatus,
+        Handler,
+        ParkedEvent,
+        ParkedEvents,
+        Subscriber,
+        SyncDeliveries,
+        SyncDelivery,
+    )
+    from .tail import FeedPosition, FeedTail, LivePosition, LiveTail, Tail
+
+__version__ = "0.1.0"
 
 __all__ = [
     "ANY",
@@ -60,6 +63,7 @@ __all__ = [
     "Delta",
     "Durability",
     "Envelope",
+    "ErasurePlan",
     "EventId",
     "Expect",
     "Expected",
@@ -110,21 +114,29 @@ __all__ = [
     "instrumentation",
 ]
 
-_NEED_STRANDS = {
-    "LiveStats": ".live",
-    "LiveTokens": ".live",
-    "RecorderStats": ".recorder",
-    "SessionRecorder": ".recorder",
-    "ValkeySessionManager": ".session_manager",
-    "ValkeyStorage": ".storage",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _NEED_STRANDS:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(_NEED_STRANDS[name], __name__), name)
-
-
-def __dir__() -> list[str]:
-    return sorted(__all__)
+if not TYPE_CHECKING:
+    __getattr__, __dir__ = on_demand(
+        __name__,
+        {
+            "": "errors events instrumentation",
+            "audit": "Anchor Audited CheckedEvents Expect Verification",
+            "codec": "from_json",
+            "codec.delta": "Delta",
+            "event_log": "ANY NO_SESSION AgentAt Expected Progress SessionAt Tombstone",
+            "events": "AgentActivity Recorded SessionInfo",
+            "feed": "Envelope FeedId FeedRetention",
+            "ids": "START EventId Point",
+            "live": "LiveStats LiveTokens",
+            "recorder": "RecorderStats SessionRecorder",
+            "server": "Durability Finding ServerReport",
+            "keys": "DEFAULT_NAMESPACE",
+            "session_log": "ErasurePlan ServerInspection SessionLog inspect_server",
+            "session_manager": "ValkeySessionManager",
+            "snapshot": "SnapshotKey SnapshotSettings",
+            "state": "AgentDiff AgentState Change Integrity MessageChange MessageRecord SessionDiff SessionState",
+            "storage": "ValkeyStorage",
+            "subscription": "Deliveries Delivery Gap GapResolution GroupStatus Handler ParkedEvent ParkedEvents "
+            "Subscriber SyncDeliveries SyncDelivery",
+            "tail": "FeedPosition FeedTail LivePosition LiveTail Tail",
+        },
+    )

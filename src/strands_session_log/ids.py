@@ -13,11 +13,11 @@ import unicodedata
 from bisect import bisect_right
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timedelta, timezone, tzinfo
 from fractions import Fraction
 from typing import NamedTuple, TypeAlias
 
-from .errors import InvalidIdError, InvalidPointError, shown
+from .errors import TIMES, InvalidIdError, InvalidPointError, shown
 
 MAX_ID_LENGTH = 256
 MESSAGE_INDEX_LIMIT = 10**14
@@ -36,6 +36,8 @@ _RANGE = re.compile(r"(-?[0-9]{1,16})-(-?[0-9]{1,16})")
 _JOINERS = "\u200c\u200d"
 # Controls, formats (what turns the direction of text, or cannot be seen), lone surrogates, line and paragraph ends.
 _UNSEEN = ("Cc", "Cf", "Cs", "Zl", "Zp")
+_ZONED = re.compile(r"(.+?)(?: ([A-Za-z][A-Za-z0-9_+/-]+)|\[([A-Za-z][A-Za-z0-9_+/-]+)\])")
+_UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 _RELATIVE = re.compile(r"-([0-9]+(?:\.[0-9]+)?)(ms|s|m|h|d|w)")
 
 
@@ -63,7 +65,7 @@ class EventId(NamedTuple):
         text = text.decode("ascii", "replace") if isinstance(text, bytes) else text
         ms, _, revision = text.partition("-")
         if not (ms.isdigit() and revision.isdigit() and text.isascii() and max(len(ms), len(revision)) <= _ID_DIGITS):
-            raise InvalidPointError(text)
+            raise InvalidPointError(text, takes="an event id (1700000000000-12)")
         return cls(int(ms), int(revision))
 
     @property
@@ -136,12 +138,14 @@ def parse_point(value: Point, *, now_ms: int | None = None) -> EventId | Revisio
     Args:
         value: A revision, an event id, a datetime (naive means local time), ISO text, or a relative time such as `-5m`
             (units ms, s, m, h, d, w). The milliseconds of an event id given as text have 12 digits at least, as they
-            have since 1973.
+            have since 1973. ISO text without an offset is local time, or that of a zone whose name follows it:
+            `2026-10-25T02:30 Europe/Lisbon`, `2026-10-25T02:30[Europe/Lisbon]`.
         now_ms: What a relative time is relative to, in milliseconds since the epoch; the clock of this machine if
             left out.
 
     Raises:
-        InvalidPointError: When it is none of these.
+        InvalidPointError: When it is none of these; or text without an offset that means two times, since clocks went
+            back, or none, since they went forward: it names both readings.
     """
     match value:
         case EventId():
@@ -171,7 +175,48 @@ def _parse_text(text: str, now_ms: int | None) -> EventId | Revision | Instant:
         return Instant(max(0, now - int(Fraction(relative[1]) * _UNITS[relative[2]])))
     if _MONTH.fullmatch(text):
         raise InvalidPointError(text, f"a month is no point: give a day of it ({text[:5]}{text[5:]:0>2}-01)")
-    return Instant(milliseconds(datetime.fromisoformat(re.sub(r"[zZ]$", "+00:00", text))))
+    if _UUID.fullmatch(text):
+        reason = "it is an event's UUID: give its id, as `session-log events` prints it"
+        raise InvalidPointError(text, reason)
+    return Instant(milliseconds(_moment(text)))
+
+
+def _moment(text: str) -> datetime:
+    """ISO text as a time with an offset."""
+    found = _ZONED.fullmatch(text)
+    moment = datetime.fromisoformat(re.sub(r"[zZ]$", "+00:00", found[1] if found else text))
+    zone = _zone(text, found[2] or found[3]) if found else None
+    if moment.utcoffset() is None:
+        return _on_clocks(text, moment, zone)
+    if zone is not None:
+        raise InvalidPointError(text, "it has an offset and a zone: give one of them", takes="")
+    return moment
+
+
+def _zone(text: str, name: str) -> tzinfo:
+    # Here, because hardly anyone names a zone, and whoever does not may have none installed.
+    from zoneinfo import ZoneInfo
+
+    try:
+        return ZoneInfo(name)
+    except (KeyError, ValueError, OSError) as error:
+        raise InvalidPointError(text, f"this machine knows no time zone {name!r}", TIMES) from error
+
+
+def _on_clocks(text: str, moment: datetime, zone: tzinfo | None) -> datetime:
+    """What clocks showed as a time, where they showed it once.
+
+    Args:
+        text: As it was given.
+        moment: The same, without an offset.
+        zone: Where the clocks are; here if None.
+    """
+    readings = [moment.replace(fold=fold, tzinfo=zone).astimezone(timezone.utc) for fold in (0, 1)]
+    if readings[0] == readings[1]:
+        return readings[0]
+    one, other = (reading.astimezone(zone) for reading in readings)
+    why = "clocks showed it twice" if one.replace(tzinfo=None) == moment else "clocks went forward past it"
+    raise InvalidPointError(text, f"{why}: give {one.isoformat()} or {other.isoformat()}", takes="")
 
 
 def milliseconds(moment: datetime) -> int:

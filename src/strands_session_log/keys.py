@@ -20,6 +20,7 @@ from .ids import check_id
 FORMAT = 2
 """Version of the key layout and entry format; written once per namespace."""
 
+DEFAULT_NAMESPACE = "strands"
 DEFAULT_PARTITIONS = 16
 MAX_PARTITIONS = 1024
 _SLOTS = 16_384
@@ -111,7 +112,7 @@ class Keyspace(NamedTuple):
         Raises:
             InvalidIdError: When the id cannot be one.
         """
-        # What can be text and is none is no key of the cache either.
+        # An id of another kind may have no hash, and is to be refused by its name, too.
         return _session_keys(self, session_id if type(session_id) is str else check_id("session_id", session_id))
 
     def feed(self, partition: int) -> str:

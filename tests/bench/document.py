@@ -43,6 +43,7 @@ _HOW = """\
   it from the append's return on. The other side is a thread that waits in `XREAD` on a connection of its own.
 - The network is a relay in a process of its own, on TCP, that delivers what it takes 1 ms later, in either direction.
   Round trips are counted without it.
+- Starting the command line is a whole process each time, with the bytecode that the one before has left.
 - Strands' `FileSessionManager` and `SnapshotSessionManager` write to local files and wait for no disk.
 """
 

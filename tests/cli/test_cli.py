@@ -80,8 +80,9 @@ def test_show_at_a_point_leaves_out_what_came_later(talk: SessionLog, run: Run) 
 def test_show_as_json_is_one_object_with_agents_and_position(talk: SessionLog, run: Run) -> None:
     found = json.loads(run("show", "s-42", "--json").stdout)
 
-    names = ["session_id", "session", "labels", "agents", "multi_agents", "revision", "position", "link", "integrity"]
-    assert list(found) == names
+    about = ["started_at", "duration_seconds", "turns", "tokens", "status", "since", "reason"]
+    place = ["revision", "position", "link", "integrity"]
+    assert list(found) == ["session_id", "session", "labels", *about, "agents", "interrupts", "multi_agents", *place]
     assert (found["revision"], found["link"]) == (6, talk.verify("s-42").link)
     assert found["agents"]["default"]["state"] == {"luggage": "hand"}
     assert [record["message"]["role"] for record in found["agents"]["default"]["messages"]] == [

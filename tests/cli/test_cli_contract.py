@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from typer.main import get_command
@@ -15,7 +13,7 @@ from strands_session_log import SessionLog, Subscriber
 from strands_session_log.cli.app import app
 from strands_session_log.errors import FeedGapError
 from support import ValkeyliteServer
-from support.command_line import Run, message, runner
+from support.command_line import Run, commands_in, message, runner
 
 DOCUMENTATION = Path(__file__).parents[2] / "docs" / "cli.md"
 
@@ -99,15 +97,6 @@ def test_doctor_makes_do_with_what_a_user_without_config_may_see() -> None:
     assert "append-only file" in shown
 
 
-def commands_in(group: Any, before: str = "") -> Iterator[tuple[str, Any]]:
-    """All commands with their names, those of groups, too; a group is one if it does something by itself."""
-    for name, command in group.commands.items():
-        if hasattr(command, "commands"):
-            yield from commands_in(command, f"{before}{name} ")
-        if not hasattr(command, "commands") or command.invoke_without_command:
-            yield before + name, command
-
-
 def test_the_page_about_the_command_line_knows_every_option() -> None:
     page = DOCUMENTATION.read_text().partition("## Commands")[2]
     sections = {section.partition("\n")[0]: section for section in page.split("### session-log ")[1:]}
@@ -115,7 +104,9 @@ def test_the_page_about_the_command_line_knows_every_option() -> None:
     for name, command in commands_in(get_command(app)):
         (section,) = [text for heading, text in sections.items() if re.fullmatch(rf"{name}( \[?[A-Z].*)?", heading)]
         options = {option for parameter in command.params for option in parameter.opts if option.startswith("-")}
-        missing = options - {"--url", "--namespace", "--help", "-h"} - set(re.findall(r"`(-[-a-z]+)", section))
+        missing = (
+            options - {"--url", "--namespace", "--color", "--help", "-h"} - set(re.findall(r"`(-[-a-z]+)", section))
+        )
         assert not missing, name
 
 
@@ -148,6 +139,8 @@ def make_group(log: SessionLog) -> str:
         ("verify", "s-42"),
         ("anchor", "s-42"),
         ("doctor",),
+        ("grep", "jacket"),
+        ("erase", "s-42", "4", "--dry-run"),
         ("delete", "s-42", "--yes"),
         ("groups",),
         ("parked list", "g"),

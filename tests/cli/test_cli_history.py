@@ -168,10 +168,11 @@ def test_rewind_as_json_tells_where_from_and_where_to(talk: SessionLog, run: Run
     tried = json.loads(run("rewind", "s-42", "3", "--dry-run", "--json").stdout)
     done = json.loads(run("rewind", "s-42", "3", "--yes", "--json").stdout)
 
-    assert (tried["event_id"], tried["dry_run"]) == (None, True)
+    assert (tried["id"], tried["event_id"], tried["dry_run"]) == (None, None, True)
     assert tried["agents"]["default"]["window_left"] == [1, 2, 3]
     assert (done["before"], done["to"], done["dry_run"]) == (6, 3, False)
-    assert done["event_id"] == str(talk.state("s-42").position)
+    assert done["id"] == str(talk.state("s-42").position)
+    assert done["event_id"] == talk.event("s-42", done["id"]).event.event_id
 
 
 def test_without_anybody_to_ask_nothing_is_rewound(talk: SessionLog, run: Run) -> None:

@@ -13,9 +13,11 @@ from subprocess import DEVNULL, PIPE
 import pytest
 from typer.main import get_command
 
-from strands_session_log import SessionLog, events
+from strands_session_log import Delta, EventId, SessionLog, events
 from strands_session_log.cli.app import app
+from strands_session_log.cli.render.live import PartialMessage
 from strands_session_log.cli.unseen import escaped, escaped_json
+from strands_session_log.codec.delta import Line
 from support.command_line import Run, message
 from support.programs import COMMAND_LINE, Program
 from support.terminal import in_terminal, shown_in_terminal
@@ -210,3 +212,24 @@ def test_nothing_hidden_reaches_a_terminal(environment: Mapping[str, str], talk:
     printed = subprocess.run([EXECUTABLE, "events", "s-42", "--json"], env=environment, stdout=PIPE, check=True)
     lines = printed.stdout.decode().splitlines()
     assert json.loads(lines[-1])["data"] == {"text": hidden}
+
+
+@pytest.mark.parametrize(
+    ("pieces", "shown"),
+    [
+        (["👩", "\u200d", "💻 works"], "👩\u200d💻 works"),
+        (["❤", "\ufe0f\u200d", "🔥"], "❤\ufe0f\u200d🔥"),
+        (["a", "\u200d", "b\u202e", "\u202c"], r"a\u200db\u202e\u202c"),
+        (["one\r", "\ntwo"], "one\ntwo"),
+    ],
+)
+def test_what_is_said_in_pieces_is_shown_as_if_it_were_whole(pieces: list[str], shown: str) -> None:
+    partial = PartialMessage()
+
+    told = "".join(partial.feed(piece_of(text, number)).plain for number, text in enumerate(pieces, 1))
+
+    assert told == partial.text.plain == shown
+
+
+def piece_of(text: str, number: int) -> Delta:
+    return Delta(EventId(1, number), Line("text", "default", "m", number, 0, "", text), 1)

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import pty
 import signal
 import socket
 import subprocess
@@ -16,13 +14,12 @@ from subprocess import PIPE
 
 import pytest
 
-import strands_session_log
 from strands_session_log import SessionLog, events
 from support import FaultProxy, wait_until
 from support.programs import COMMAND_LINE, Program, run
 from support.servers import Server
+from support.terminal import Terminal
 
-SOURCE = str(Path(strands_session_log.__file__).parents[1])
 EXECUTABLE = Path(sys.executable).with_name("session-log")
 MANY = 5_000
 DRIVER_TIMEOUT = 10.0
@@ -33,64 +30,6 @@ def log(server_url: str, namespace: str) -> Iterator[SessionLog]:
     with SessionLog.connect(server_url, namespace) as log:
         log.append("s-42", [events.Custom("custom.note", {"text": "red"}), events.Custom("custom.note", {})])
         yield log
-
-
-@pytest.fixture
-def environment(server_url: str, namespace: str) -> Mapping[str, str]:
-    mine = {"SESSION_LOG_URL": server_url, "SESSION_LOG_NAMESPACE": namespace, "PYTHONPATH": SOURCE, "TERM": "xterm"}
-    return {**{name: value for name, value in os.environ.items() if name not in ("NO_COLOR", "COLUMNS")}, **mine}
-
-
-class Terminal:
-    """A terminal with `session-log` in it."""
-
-    def __init__(self, environment: Mapping[str, str], *arguments: str) -> None:
-        self._near, far = pty.openpty()
-        self._shown = ""
-        self.process = Program(
-            [*COMMAND_LINE, *arguments], stdin=far, stdout=far, stderr=far, env=environment, start_new_session=True
-        )
-        os.close(far)
-
-    def until(self, text: str) -> str:
-        """What it shows, read until the text is there."""
-        while text not in self._shown and (more := self._read()):
-            self._shown += more
-        assert text in self._shown
-        return self._shown
-
-    def to_the_end(self) -> str:
-        """All it shows, read until the process has ended."""
-        while more := self._read():
-            self._shown += more
-        return self._shown
-
-    def type(self, text: str) -> None:
-        os.write(self._near, text.encode())
-
-    def close(self) -> None:
-        self.process.kill()
-        self.process.wait()
-        os.close(self._near)
-
-    def _read(self) -> str:
-        try:
-            return os.read(self._near, 65_536).decode()
-        except OSError:  # Linux says EIO where others say end of file
-            return ""
-
-
-@pytest.fixture
-def terminal(environment: Mapping[str, str]) -> Iterator[Callable[..., Terminal]]:
-    opened: list[Terminal] = []
-
-    def open_terminal(*arguments: str, **more: str) -> Terminal:
-        opened.append(Terminal({**environment, **more}, *arguments))
-        return opened[-1]
-
-    yield open_terminal
-    for one in opened:
-        one.close()
 
 
 def interrupt(process: Program | subprocess.Popen[str]) -> None:

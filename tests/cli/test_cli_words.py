@@ -14,10 +14,12 @@ from subprocess import PIPE
 from typing import Any
 
 import pytest
+from typer.main import get_command
 
 from strands_session_log import Envelope, EventId, FeedId, Recorded, SessionLog, Subscriber, events
+from strands_session_log.cli.app import app
 from strands_session_log.cli.render.events import envelope_summary, summary
-from support.command_line import CALL, Run, message
+from support.command_line import CALL, Run, commands_in, message
 from support.programs import COMMAND_LINE, Program
 from support.terminal import in_terminal
 
@@ -229,31 +231,35 @@ def ids_in(value: Any) -> Iterator[tuple[str, Any]]:
 
 
 def test_id_is_where_an_event_stands_and_event_id_its_uuid_in_all_json(
-    talk: SessionLog, run: Run, environment: Mapping[str, str]
+    talk: SessionLog, run: Run, environment: Mapping[str, str], tmp_path: Path
 ) -> None:
     with Subscriber(talk, "g") as deliveries:
         next(deliveries).park("why")
     (parked,) = talk.parked("g")
-    later: dict[str, list[str]] = {"parked replay": ["g", parked.parked_id], "parked drop": ["g", "--all", "--yes"]}
     calls = {
-        "show": ["s-42"],
-        "replay": ["s-42"],
-        "events": ["s-42"],
+        **{name: ["s-42"] for name in ("show", "replay", "events", "why")},
+        **{name: [] for name in ("sessions", "anchor", "groups", "doctor")},
+        "grep": ["jacket"],
         "diff": ["s-42", "3"],
         "fork": ["s-42", "s-43"],
         "rewind": ["s-42", "3", "--yes"],
         "verify": ["s-43"],
-        "anchor": [],
-        "sessions": [],
-        "groups": [],
+        "erase": ["s-43", "4", "--yes"],
+        "export": ["s-42", "--to", "file-session", str(tmp_path)],
+        "import": [f"file-session:{tmp_path}", "--dry-run"],
         "parked list": ["g"],
         "parked show": ["g", parked.parked_id],
-        **later,
+        "parked replay": ["g", parked.parked_id],
+        "parked drop": ["g", "--all", "--yes"],
         "delete": ["s-43", "--yes"],
         "groups delete": ["g", "--yes"],
     }
+    with_json = {name for name, one in commands_in(get_command(app)) if any("--json" in it.opts for it in one.params)}
+    assert with_json - set(calls) == {"tail", "groups catch-up", "groups skip"}, "call the new one here, too"
     printed = {
-        name: run(*name.split(), *words, "--json", exit_code=None).stdout.splitlines() for name, words in calls.items()
+        name: run(*name.split(), *words, "--json", exit_code=None).stdout.splitlines()
+        for name, words in calls.items()
+        if name in with_json
     }
     for words in (["s-42", "--since", "0"], ["--since", "-1h"], ["s-42", "--live", "--since", "0"]):
         with Program([*COMMAND_LINE, "tail", *words, "--json"], env=environment, stdout=PIPE, text=True) as tail:

@@ -1,4 +1,4 @@
-"""The Python of the README and of the page about subscriptions, run as it stands, top to bottom, on a real server."""
+"""The README and the page about subscriptions, run as they stand, top to bottom, on a real server."""
 
 from __future__ import annotations
 
@@ -7,45 +7,84 @@ import asyncio
 import inspect
 import os
 import re
+import shlex
 import signal
+import subprocess
+import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
-import strands
 
 from strands_session_log import SessionLog, Subscriber
-from strands_session_log.testing.model import ScriptedModel
-from support.command_line import write_session
+from support.command_line import runner, write_session
 
 README = Path(__file__).parents[2] / "README.md"
+METRICS = README.parent / "docs" / "metrics.md"
 SUBSCRIPTIONS = README.parent / "docs" / "subscriptions.md"
+URL = re.findall(r"^\$ export SESSION_LOG_URL=(.*)$", README.read_text(), re.MULTILINE)[0]
+NOT_RUN = {
+    "demo": "plays for seconds, and has tests of its own",
+    "import": "reads what another session manager has written",
+    "replay": "takes the time it took",
+    "serve-metrics": "serves until it is ended",
+    "tail": "follows until it is ended",
+}
 
 
-def blocks_of(page: Path) -> list[str]:
-    """Its Python."""
-    return re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL)
+def blocks_of(page: Path, language: str = "python") -> list[str]:
+    """Its Python, or another language of it."""
+    return re.findall(rf"```{language}\n(.*?)```", page.read_text(), re.DOTALL)
 
 
-def test_the_readme_runs_from_top_to_bottom(
-    session_log: SessionLog, server_url: str, monkeypatch: pytest.MonkeyPatch
+def commands_of(page: Path) -> list[list[str]]:
+    """What it lets one type at `session-log`, without what is for the shell."""
+    lines = re.findall(r"^\$ session-log (.*)$", "\n".join(blocks_of(page, "console")), re.MULTILINE)
+    return [shlex.split(re.split(r" [|>] ", line)[0], comments=True) for line in lines]
+
+
+def run_as_program(code: str, directory: Path) -> str:
+    """What it prints, run where there is nothing but it."""
+    called = [sys.executable, "-c", code]
+    return subprocess.run(called, cwd=directory, capture_output=True, text=True, check=True, timeout=100).stdout
+
+
+def test_the_readme_runs_as_it_stands_in_a_directory_of_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    code = "\n".join(blocks_of(README)).replace(
-        '"valkey://localhost:6379"', f'"{server_url}", "{session_log.namespace}"'
-    )
-    assert code.count("session_manager=") == 3
-    assert code.count("SessionRecorder(") == 1
+    blocks = blocks_of(README)
+    assert f'SessionLog.connect("{URL}")' in blocks[0]
+    said = run_as_program("\n".join(blocks), tmp_path)
+    assert said.startswith("Nice to meet you, Ada.[{'text': 'Nice to meet you, Ada.'}]\nYou are Ada."), said
+    assert re.search(r"\nYou are welcome.*\n \{'role': 'assistant'", said), "word by word, and then the message"
+    monkeypatch.chdir(tmp_path)
+    run = runner(URL, "strands")
+    ran = [command for command in commands_of(README) if command[0] not in NOT_RUN]
+    assert len(ran) > 10
+    for command in ran:
+        # It asks, where there is somebody to ask; and what is sought may not be there.
+        asks = command[0] == "rewind" and "--dry-run" not in command
+        run(*command, *(["--yes"] if asks else []), exit_code=None if command[0] == "grep" else 0)
 
-    class Agent(strands.Agent):
-        """The real one; only the model's address is missing where tests run."""
 
-        def __init__(self, **options: Any) -> None:
-            super().__init__(model=ScriptedModel(["Ada."]), callback_handler=None, **options)
+def test_the_first_snippets_of_the_readme_go_on_in_another_process(tmp_path: Path) -> None:
+    first, second, *_ = blocks_of(README)
+    *made, asked = first.splitlines()
+    assert run_as_program(first, tmp_path) == "Nice to meet you, Ada."
+    again = "\n".join(line for line in made if not line.startswith("agent"))
+    assert "My name" in asked
+    assert run_as_program(f"{again}\n{second}", tmp_path).startswith("[{'text': 'Nice to meet you, Ada.'}]\n")
 
-    monkeypatch.setattr(strands, "Agent", Agent)
-    scope: dict[str, Any] = {}
-    exec(compile(code, str(README), "exec"), scope)
-    assert len(scope["state"].agents["default"].messages) == 4
+
+def test_the_page_about_metrics_runs_from_top_to_bottom(tmp_path: Path) -> None:
+    # Any port might be somebody's.
+    elsewhere = "import prometheus_client; prometheus_client.start_http_server = lambda port: print(port)"
+    assert run_as_program("\n".join([elsewhere, *blocks_of(METRICS)]), tmp_path) == "8000\n"
+
+
+def test_no_other_page_has_python_that_nobody_runs() -> None:
+    pages = {page.name for page in README.parent.joinpath("docs").glob("*.md") if blocks_of(page)}
+    # That of the format is run beside what it is about.
+    assert pages == {METRICS.name, SUBSCRIPTIONS.name, "format.md"}
 
 
 def test_the_page_about_subscriptions_runs_from_top_to_bottom(session_log: SessionLog) -> None:

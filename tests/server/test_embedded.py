@@ -644,7 +644,7 @@ class TestPlaces:
     def test_a_file_is_no_directory(self, directory: Path) -> None:
         directory.write_text("")
 
-        with pytest.raises(EmbeddedServerError, match="File exists"):
+        with pytest.raises(EmbeddedServerError, match="it exists, and is no directory"):
             connect(f"embedded://{directory}")
         directory.unlink()
 
@@ -872,3 +872,14 @@ def test_a_socket_nobody_answers_at_is_no_server(directory: Path) -> None:
         listener.bind(str(directory / "valkey.sock"))
         assert probe(str(directory / "valkey.sock")) == "gone"
     (directory / "valkey.sock").unlink()
+
+
+def test_a_directory_named_from_where_the_program_is_stays_the_one_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with SessionLog.connect("embedded:///./sessions") as log:
+        monkeypatch.chdir("/")
+        log.append("s", events.Custom("custom.note", {}))
+    with SessionLog.connect(f"embedded://{tmp_path}/sessions") as log:
+        assert [*log.session_ids()] == ["s"]

@@ -7,7 +7,7 @@ import json
 from typing import Any
 
 import pytest
-from strands import Agent
+from strands import Agent, tool
 from strands.types.session import SessionAgent
 from test_redaction import stored_bytes
 
@@ -164,25 +164,49 @@ def test_a_recorder_says_it_too(session_log: SessionLog) -> None:
     assert [one["system_prompt"] and one["system_prompt"]["content"] for one in told] == [[{"text": PROMPT}], None]
 
 
-def test_specs_are_looked_into_only_where_they_are_others() -> None:
-    agent = Agent(model=ScriptedModel([]), system_prompt=PROMPT, tools=[add, fail])
+@tool
+def count(word: str) -> int:
+    """Count letters."""
+    return len(word)
+
+
+def test_specs_are_looked_into_only_where_they_are_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    agent = Agent(model=ScriptedModel([]), system_prompt=PROMPT, tools=[count, fail])
     one = InForce(False)
     told = one.of(agent)
     assert all(one.of(agent) is told for _ in range(3))
-    agent.tool_registry.registry["add"]._tool_spec = {**add.tool_spec, "description": "Add."}  # type: ignore[attr-defined]
+    monkeypatch.setattr(count, "_tool_spec", {**count.tool_spec, "description": "Count."})
     assert one.of(agent) != told
 
 
-def test_an_agent_that_will_not_say_is_written_without_it_or_with_what_it_said_last(session_log: SessionLog) -> None:
-    one, agent = InForce(False), talker(session_log, "Hi.")
-    assert one.of(object()) is None
-    told = one.of(agent)
-    add_spec = {**add.tool_spec, "annotations": {"made_by": object}}
-    agent.tool_registry.registry["add"]._tool_spec = add_spec  # type: ignore[attr-defined]
-    assert one.of(agent) is told
+def test_a_tool_that_cannot_be_written_down_is_named_all_the_same(
+    session_log: SessionLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(count, "_tool_spec", {**count.tool_spec, "annotations": {"made_by": object}})
+    agent = talker(session_log, "Hi.", tools=[count])
     agent("Hello")
-    assert len(in_force(session_log)) == 1
-    assert len(agent.messages) == 2
+    (told,) = in_force(session_log)
+    assert told == {
+        "system_prompt": {"sha256": sha256([{"text": PROMPT}])},
+        "tools": {"names": ["count"], "sha256": None},
+    }
+
+
+def test_an_agent_that_will_not_say_is_written_without_it_or_with_what_it_said_last() -> None:
+    class Rude(Agent):
+        def __getattribute__(self, name: str) -> Any:
+            if name in refuses:
+                raise RuntimeError("no")
+            return super().__getattribute__(name)
+
+    refuses: set[str] = set()
+    one, agent = InForce(False), Rude(model=ScriptedModel([]), system_prompt=PROMPT)
+    assert InForce(False).of(object()) is None
+    told = one.of(agent)
+    refuses.add("tool_registry")
+    assert one.of(agent) is told
+    # It cleans up with that when it goes.
+    refuses.clear()
 
 
 def test_the_command_line_tells_it_where_it_changes(log: SessionLog, run: Run) -> None:
@@ -194,3 +218,4 @@ def test_the_command_line_tells_it_where_it_changes(log: SessionLog, run: Run) -
     assert first in "".join(run("events", "s").stdout.split())
     shown = " ".join(run("replay", "s").stdout.split())
     assert [shown.count(f"system prompt: {prompt}, tools: add, fail") for prompt in (first, "none")] == [1, 1]
+    assert json.loads(run("show", "s", "--json").stdout)["agents"]["default"]["in_force"] == in_force(log)[-1]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from decimal import Decimal
 from itertools import islice
 from typing import Any
@@ -227,6 +228,41 @@ def test_what_fails_once_a_guardrail_has_redacted_says_only_which_error_it_was(
     assert [one.data["error"] for one in failed[:2]] == ["ValueError", "RuntimeError"]
 
 
+@pytest.mark.parametrize("kept_by", ["manager", "holding manager", "recorder", "node", "holding node"])
+def test_what_failed_before_a_guardrail_redacts_goes_with_what_it_quotes(session_log: SessionLog, kept_by: str) -> None:
+    if not hasattr(hook_event("AfterModelCallEvent"), "retry"):
+        pytest.skip("this version of Strands tries no model call again")
+    manager = ValkeySessionManager("s", log=session_log, hold_user_messages="holding" in kept_by)
+    recorder = SessionRecorder(session_log, "s")
+    redacting: Any = [{"redactContent": {"redactUserContentMessage": "[redacted]"}}, {"text": "No."}]
+    agent = Agent(
+        model=ScriptedModel([RuntimeError(f"cannot answer {SECRET!r}"), redacting, "Fine."]),
+        session_manager=manager if kept_by.endswith("manager") else None,
+        hooks=[recorder] if kept_by == "recorder" else [],
+        callback_handler=None,
+    )
+    agent.hooks.add_callback(hook_event("AfterModelCallEvent"), try_again)
+    if kept_by.endswith("node"):
+        builder = pytest.importorskip("strands.multiagent").GraphBuilder()
+        builder.add_node(agent, "one")
+        builder.set_entry_point("one")
+        builder.set_graph_id("g")
+        builder.set_execution_timeout(60)
+        builder.set_session_manager(manager)
+        agent = builder.build()
+    agent(SECRET)
+    assert recorder.close()
+    (failed,) = happened(session_log, types="model.failed")
+    assert failed.is_erased is not ("holding" in kept_by)
+    assert "error_text" not in failed.data
+    assert SECRET.encode() not in stored_bytes(session_log)
+    assert session_log.verify("s").ok
+
+
+def try_again(event: Any) -> None:
+    event.retry = event.exception is not None
+
+
 def test_a_node_that_fails_says_which_error_it_was_and_what_it_said(session_log: SessionLog) -> None:
     multiagent = pytest.importorskip("strands.multiagent")
     node = Agent(name="one", model=ScriptedModel([RuntimeError(f"no {SECRET}")]), callback_handler=None)
@@ -247,9 +283,55 @@ def test_a_node_that_fails_says_which_error_it_was_and_what_it_said(session_log:
 
 
 @waits_for_people
+def test_what_a_hook_of_a_graph_asks_and_is_answered_is_the_graphs(session_log: SessionLog) -> None:
+    before_node = hook_event("BeforeNodeCallEvent")
+    if not hasattr(before_node, "interrupt"):
+        pytest.skip("in this version of Strands no hook of a graph asks anybody")
+    builder = pytest.importorskip("strands.multiagent").GraphBuilder()
+    builder.add_node(Agent(name="one", model=ScriptedModel(["Hello."]), callback_handler=None), "one")
+    builder.set_entry_point("one")
+    builder.set_graph_id("g")
+    builder.set_execution_timeout(60)
+    builder.set_session_manager(ValkeySessionManager("s", log=session_log))
+    graph = builder.build()
+    graph.hooks.add_callback(before_node, lambda event: event.interrupt("node", reason=REASON) and None)
+    assert graph(answered(graph("Go."))).status.value == "completed"
+    asked = happened(session_log, types="interrupt.*")
+    told = [(one.agent, one.data.get("reason", one.data.get("response"))) for one in asked]
+    assert told == [("g", REASON), ("g", RESPONSE)]
+
+
+@waits_for_people
 def test_the_command_line_shows_what_was_asked_answered_and_wrong(log: SessionLog, run: Run) -> None:
     talked(log)
-    for command in ("events", "replay"):
+    for command in ("events", "replay", "show"):
         shown = " ".join(run(command, "s").stdout.split())
         for text in (REASON, RESPONSE, f"RuntimeError: the model was asked about {SECRET}"):
             assert text in shown
+    assert [one["data"] for one in json.loads(run("show", "s", "--json").stdout)["interrupts"]] == [
+        one.data for one in happened(log, types="interrupt.*")
+    ]
+
+
+@waits_for_people
+def test_show_has_what_was_asked_and_answered_where_it_was(log: SessionLog, run: Run) -> None:
+    talked(log)
+    manager = ValkeySessionManager("s", log=log)
+    for index in (0, 2):
+        message = manager.read_message("s", "default", index)
+        assert message is not None
+        message.redact_message = {"role": "user", "content": [{"text": f"[redacted {index}]"}]}
+        manager.update_message("s", "default", message)
+
+    def speakers(*options: str) -> list[str]:
+        lines = map(str.split, run("show", "s", *options).stdout.splitlines())
+        return [line[1] for line in lines if line and line[0].isdigit() and line[1] in WHO]
+
+    assert speakers() == ["user", "assistant", "asked", "answered", "user", "assistant", "user"]
+    assert speakers("--last", "2") == ["assistant", "user"]
+    assert speakers("--at", "9") == ["user", "assistant", "asked"]
+    log.erase("s", [one.id for one in log.read("s", types="interrupt.*")], reason="why")
+    assert run("show", "s").stdout.count("(erased)") == 2
+
+
+WHO = ("user", "assistant", "tool", "asked", "answered")

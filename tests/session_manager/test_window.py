@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import inspect
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -18,6 +19,7 @@ from strands.types.exceptions import ContextWindowOverflowException
 from strands.types.session import SessionMessage
 
 from strands_session_log import SessionLog, SessionRecorder
+from strands_session_log.errors import SessionLogError
 from strands_session_log.testing.model import ScriptedModel
 from support.strands_agents import add, call, happened, make_agent
 
@@ -396,3 +398,63 @@ def test_what_a_conversation_manager_of_ones_own_does_is_not_guessed(session_log
     agent.tool.add(a=1, b=2)
     assert manager.calls == 1
     assert session_log.state("s").agents["default"].window == agent.messages
+
+
+def said(agent: Any) -> list[tuple[str, str]]:
+    return [(message["role"], message["content"][0]["text"]) for message in agent.messages]
+
+
+TWICE = [RuntimeError("no key"), RuntimeError("no key"), "Hello, Ada."]
+ONCE = [("user", "I am Ada."), ("assistant", "Hello, Ada.")]
+
+
+@pytest.mark.parametrize("manager", [{}, {"record": "state"}, {"hold_user_messages": True}], ids=str)
+def test_a_prompt_tried_again_after_failures_is_held_once_and_stands_in_the_transcript_each_time(
+    session_log: SessionLog, manager: dict[str, Any]
+) -> None:
+    agent = make_agent(session_log, TWICE, manager)
+    for _ in range(2):
+        with pytest.raises(RuntimeError, match="no key"):
+            agent("I am Ada.")
+    agent("I am Ada.")
+    assert said(agent) == ONCE
+    assert [len(messages) for messages in agent.model.calls] == [1, 1, 1]
+    assert said(make_agent(session_log)) == ONCE
+    assert transcript_length(session_log) == 4
+
+
+def test_a_prompt_that_another_process_tries_again_is_held_once(session_log: SessionLog) -> None:
+    for reply in TWICE:
+        agent = make_agent(session_log, [reply])
+        with suppress(RuntimeError):
+            agent("I am Ada.")
+    assert said(agent) == said(make_agent(session_log)) == ONCE
+    assert transcript_length(session_log) == 4
+
+
+def test_another_prompt_after_a_failure_leaves_the_first_where_it_is(session_log: SessionLog) -> None:
+    agent = make_agent(session_log, [RuntimeError("no key"), "Hello.", "Again."])
+    with pytest.raises(RuntimeError, match="no key"):
+        agent("I am Ada.")
+    for prompt in ("Are you there?", "Are you there?"):
+        agent(prompt)
+    prompts = [text for role, text in said(agent) if role == "user"]
+    assert prompts == ["I am Ada.", "Are you there?", "Are you there?"]
+    assert said(make_agent(session_log)) == said(agent)
+
+
+def test_a_prompt_that_could_not_be_written_is_held_once_when_it_is_given_again(
+    session_log: SessionLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    agent = make_agent(session_log, ["Hello, Ada."])
+    with monkeypatch.context() as away:
+        away.setattr(agent._session_manager._agents["default"].outbox, "_append", raise_away)
+        with pytest.raises(Exception, match="away"):
+            agent("I am Ada.")
+    agent("I am Ada.")
+    assert said(agent) == said(make_agent(session_log)) == ONCE
+    assert transcript_length(session_log) == 3
+
+
+def raise_away(*_: Any, **__: Any) -> None:
+    raise SessionLogError("the server is away")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, Protocol
 
 from typer.testing import CliRunner
@@ -29,6 +30,16 @@ def runner(url: str, namespace: str) -> Run:
         return result
 
     return run
+
+
+def commands_in(group: Any, before: str = "") -> Iterator[tuple[str, Any]]:
+    """All commands with their names, those of groups, too; a group is one if it does something by itself."""
+    for name in group.list_commands(None):
+        command = group.get_command(None, name)
+        if hasattr(command, "commands"):
+            yield from commands_in(command, f"{before}{name} ")
+        if not hasattr(command, "commands") or command.invoke_without_command:
+            yield before + name, command
 
 
 def message(index: int, role: str, *blocks: Any, agent: str = "default", **fields: Any) -> events.Event:

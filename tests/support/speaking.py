@@ -17,7 +17,7 @@ class SpeakingModel(ScriptedModel):
     """Waits before each delta until it may go on."""
 
     def __init__(self, script: Any, chunk: int = 6) -> None:
-        super().__init__(script, chunk)
+        super().__init__(script, chunk=chunk)
         self._changed = Condition()
         self._allowed = 0.0
 

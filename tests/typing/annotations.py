@@ -105,7 +105,7 @@ def to_change(url: str) -> list[str]:
 
 def checked(log: SessionLog) -> CheckedEvents:
     """Sessions one after the other."""
-    every: list[str] = [*log.session_ids()]
+    every: list[str] = [*log.session_ids(), *log.session_ids(since="-1d")]
     gone: list[Tombstone] = [*log.tombstones()]
     return log.read_checked(every[0] if every else gone[0].session_id)
 

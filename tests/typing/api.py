@@ -19,6 +19,7 @@ from strands_session_log import (
     Audited,
     Delta,
     Durability,
+    ErasurePlan,
     EventId,
     FeedPosition,
     FeedTail,
@@ -40,6 +41,7 @@ from strands_session_log import (
     events,
     instrumentation,
 )
+from strands_session_log.testing import ScriptedModel
 
 log: SessionLog = SessionLog.connect("valkey://localhost:6379", durability="fsync")
 log = SessionLog(valkey.Valkey(decode_responses=True), namespace=DEFAULT_NAMESPACE, partitions=16)
@@ -53,6 +55,10 @@ manager = ValkeySessionManager("s-42", log=log)
 manager = ValkeySessionManager("s-42", url="embedded:")
 manager = ValkeySessionManager("s-42", log=log, record="state", hold_user_messages=True, record_prompts=True)
 agent = Agent(session_manager=manager)
+
+agent = Agent(model=ScriptedModel("Hello.", [{"text": "Bye."}], RuntimeError("no key"), chunk=4))
+agent = Agent(model=ScriptedModel(["Hello.", RuntimeError("no key")]))
+agent = Agent(model=ScriptedModel(lambda messages: f"{len(messages)} messages"))
 
 recorder: SessionRecorder = SessionRecorder(log, "s-42", record_prompts=True)
 agent = Agent(hooks=[recorder])
@@ -144,6 +150,8 @@ async def follow() -> None:
 state: SessionState = log.state("s-42", at="2026-01-31T12:00:00Z")
 text: object = state.agents["default"].messages[-1].message["content"]
 window: int = len(state.agents["default"].window)
+labels: dict[str, object] = dict(state.labels)
+prompt: object = state.agents["default"].in_force.get("system_prompt")
 
 verification: Verification = log.verify("s-42")
 verification = log.verify("s-42", expect=[(7, "link"), "7:link", log.anchor("s-42")], feed=True)
@@ -165,8 +173,11 @@ rewound = log.rewind("s-42", "-5m", allow_unanswered=True)
 since = log.diff("s-42", 7)
 for agent_diff in log.diff("s-42", last, "-1h").agents.values():
     new: list[object] = [change.after.message for change in agent_diff.added if change.after]
-    paths: list[tuple[str | int, ...]] = [change.path for change in (*agent_diff.state, *since.session)]
+    paths: list[tuple[str | int, ...]] = [change.path for change in (*agent_diff.state, *since.session, *since.labels)]
     joined: tuple[int, ...] = agent_diff.window_joined
+plan: ErasurePlan = log.plan_erasure("s-42", [12, last])
+going: dict[str, tuple[EventId, ...]] = {**plan.erased, **plan.kept, "s-42": plan.named}
+to_resume: tuple[str, ...] = plan.moved
 recorded_as = log.erase("s-42", [12, "1700000000000-13", last], reason="why", progress=lambda done, total: done)
 count: int = log.delete("s-42", reason="asked to", by="ada")
 for tombstone in log.tombstones("s-42"):

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from strands.types.exceptions import SessionException
 
-from strands_session_log import errors
+from strands_session_log import EventId, errors
 from strands_session_log.demo import child
 from strands_session_log.moving import errors as moving_errors
 from strands_session_log.session_manager import errors as manager_errors
@@ -23,6 +23,8 @@ ARGUMENTS: dict[str, Any] = {
     "actual": {"agent": "a", "revision": 2},
     "calls": {"a": ["add"]},
     "standing": [("0190", None)],
+    "at": EventId(1_700_000_000_000, 3),
+    "nearest": [EventId(1_700_000_000_000, 2)],
     "began": datetime(2026, 1, 31, tzinfo=timezone.utc),
 }
 

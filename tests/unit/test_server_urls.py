@@ -62,6 +62,25 @@ def test_a_unix_url_is_left_to_the_driver() -> None:
 
 
 @pytest.mark.parametrize(
+    ("url", "directory"),
+    [
+        ("embedded:///var/log", "/var/log"),
+        ("embedded:///./sessions", "./sessions"),
+        ("embedded:///../my%20sessions", "../my sessions"),
+        ("embedded:///.", "."),
+        ("embedded:///.sessions", "/.sessions"),
+        ("embedded:///.../sessions", "/.../sessions"),
+        ("embedded:///var/./log", "/var/./log"),
+    ],
+)
+def test_after_a_dot_the_directory_of_an_embedded_server_is_where_the_program_was_started(
+    url: str, directory: str
+) -> None:
+    assert parse(url) == EmbeddedUrl(directory, "")
+    assert masked(url) == url
+
+
+@pytest.mark.parametrize(
     ("url", "reason"),
     [
         ("", "embedded:///directory"),
@@ -90,7 +109,7 @@ def test_a_unix_url_is_left_to_the_driver() -> None:
         ("embedded:?nonsense=1", "nonsense"),
         ("unix://valkey.sock", "unix:///absolute/path"),
         ("unix://run/valkey.sock", "unix:///absolute/path"),
-        ("embedded:log", "embedded:///absolute/directory"),
+        ("embedded:log", "embedded:///./directory for one where the program was started"),
         ("embedded://log", "embedded:///absolute/directory"),
         ("embedded:///", "embedded:///absolute/directory"),
         ("embedded:///x&db=1", "options follow a ?"),

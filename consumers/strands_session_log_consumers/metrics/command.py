@@ -47,13 +47,17 @@ def command(
     start: Annotated[Start, typer.Option(help="Where a group begins that is new.")] = Start.now,
     claim_after: Annotated[
         float,
-        typer.Option(min=0.1, metavar="SECONDS", help="Without a sign of life for so long, others take over."),
+        typer.Option(
+            min=0.1, max=86_400, metavar="SECONDS", help="Without a sign of life for so long, others take over."
+        ),
     ] = _DEFAULT.claim_after,
     max_agents: Annotated[
-        int, typer.Option(min=0, metavar="N", help="Agents with a label of their own; the rest is `other`.")
+        int,
+        typer.Option(min=0, max=1_000_000, metavar="N", help="Agents with a label of their own; the rest is `other`."),
     ] = _DEFAULT.max_agents,
     max_tools: Annotated[
-        int, typer.Option(min=0, metavar="N", help="Tools with a label of their own; the rest is `other`.")
+        int,
+        typer.Option(min=0, max=1_000_000, metavar="N", help="Tools with a label of their own; the rest is `other`."),
     ] = _DEFAULT.max_tools,
     url: UrlOption = None,
     namespace: NamespaceOption = None,

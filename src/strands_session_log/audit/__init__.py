@@ -1,9 +1,16 @@
 """Proof that a session is what was written."""
 
-from .anchors import Anchor, Expect
-from .reading import CheckedEvents, IntegrityCheck
-from .sessions import Audited, verify_all
-from .verifying import Verification, verify
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..on_demand import on_demand
+
+if TYPE_CHECKING:
+    from .anchors import Anchor, Expect
+    from .reading import CheckedEvents, IntegrityCheck
+    from .sessions import Audited, verify_all
+    from .verifying import Verification, verify
 
 __all__ = [
     "Anchor",
@@ -15,3 +22,14 @@ __all__ = [
     "verify",
     "verify_all",
 ]
+
+if not TYPE_CHECKING:
+    __getattr__, __dir__ = on_demand(
+        __name__,
+        {
+            "anchors": "Anchor Expect",
+            "reading": "CheckedEvents IntegrityCheck",
+            "sessions": "Audited verify_all",
+            "verifying": "Verification verify",
+        },
+    )

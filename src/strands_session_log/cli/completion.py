@@ -7,12 +7,15 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from itertools import islice
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import unquote, urlsplit
 
 import typer
 
-from .. import SessionLog
 from .context import Target
+
+if TYPE_CHECKING:
+    from .. import SessionLog
 
 _SECONDS = 1.0
 _AT_MOST = 500
@@ -34,23 +37,29 @@ def parked_ids(ctx: typer.Context, incomplete: str) -> list[str]:
 
 
 def _names(ctx: typer.Context, incomplete: str, names: Callable[[SessionLog], Iterable[str]]) -> list[str]:
+    # What this loads is not for the second that the server has.
+    from .. import SessionLog
+
     found: list[str] = []
     target = Target.of(ctx, ctx.params.get("url"), ctx.params.get("namespace"))
     # In a thread of its own, since a server that does not answer is noticed by its driver only after seconds.
-    asking = threading.Thread(target=_ask, args=(target, names, found), daemon=True)
+    asking = threading.Thread(target=_ask, args=(SessionLog.connect, target, names, found), daemon=True)
     asking.start()
     asking.join(_SECONDS)
     return [name for name in found if name.startswith(incomplete)]
 
 
-def _ask(target: Target, names: Callable[[SessionLog], Iterable[str]], found: list[str]) -> None:
+def _ask(
+    connect: Callable[..., SessionLog], target: Target, names: Callable[[SessionLog], Iterable[str]], found: list[str]
+) -> None:
     with suppress(Exception):
         if _is_there(target.url):
-            log = SessionLog.connect(target.url, target.namespace, retry_for=0, allow_eviction=True)
+            log = connect(target.url, target.namespace, retry_for=0, allow_eviction=True)
             found.extend(islice(names(log), _AT_MOST))
 
 
 def _is_there(url: str) -> bool:
     """Whether connecting creates nothing: pressing Tab must not make an embedded server's directory."""
     parts = urlsplit(url)
-    return parts.scheme != "embedded" or (bool(parts.path) and Path(unquote(parts.path)).is_dir())
+    path = parts.path[1:] if parts.path.startswith(("/./", "/../")) else parts.path
+    return parts.scheme != "embedded" or (bool(path) and Path(unquote(path)).is_dir())

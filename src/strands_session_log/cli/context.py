@@ -7,14 +7,18 @@ import shlex
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import typer
 
-from .. import DEFAULT_NAMESPACE, SessionLog
+from .. import DEFAULT_NAMESPACE
 from ..errors import EvictionPolicyError
-from ..server import masked
+from .exit_codes import failures_explained
+from .nearest import explained
 from .terminal import plain, warn
+
+if TYPE_CHECKING:
+    from .. import SessionLog
 
 DEFAULT_URL = "valkey://localhost:6379"
 URL_VARIABLE = "SESSION_LOG_URL"
@@ -39,10 +43,19 @@ class Target(NamedTuple):
     @property
     def shown_url(self) -> str:
         """The URL without its passwords."""
+        from ..server import masked
+
         return masked(self.url)
+
+    @property
+    def shown(self) -> str:
+        """Where that is, for people."""
+        return f"namespace {self.namespace!r} on {self.shown_url}"
 
     def open(self, allow_eviction: bool = False) -> SessionLog:
         """The log that is there."""
+        from .. import SessionLog
+
         return SessionLog.connect(self.url, self.namespace, retry_for=PATIENCE, allow_eviction=allow_eviction)
 
 
@@ -58,7 +71,7 @@ def opened(ctx: typer.Context, url: str | None, namespace: str | None) -> Iterat
     except EvictionPolicyError as error:
         warn(f"maxmemory-policy is {error.policy}: the server may delete sessions; see `session-log doctor`")
         log = target.open(allow_eviction=True)
-    with log:
+    with log, failures_explained(lambda error: explained(error, log, target.shown)):
         yield log
 
 
@@ -100,6 +113,8 @@ class CommandCall:
     @property
     def same_target_options(self) -> str:
         """The options that lead another command to the same place: those that were typed, passwords hidden."""
+        from ..server import masked
+
         url, namespace = self.url or given_first(self.ctx, "url"), self.namespace or given_first(self.ctx, "namespace")
         shown = {"url": url and masked(url), "namespace": namespace}
         return "".join(f" --{name} {shlex.quote(value)}" for name, value in shown.items() if value)

@@ -24,14 +24,15 @@ class Code(IntEnum):
     NOT_FOUND = 3
     SERVER = 4
     OUTPUT = 5
+    UNREADABLE = 6
     INTERRUPTED = 130
     BROKEN_PIPE = 141
 
 
 EPILOG = (
-    "Exit codes: 0 all is well; 1 verify, doctor, demo, import or export found problems, or a question was declined; "
-    "2 wrong usage; 3 no such session, group or parked event; 4 the server cannot be reached, or refused; "
-    "5 the output cannot be written."
+    "Exit codes: 0 all is well; 1 verify, doctor, demo, import or export found problems, grep found nothing, or a "
+    "question was declined; 2 wrong usage; 3 no such session, group or parked event; 4 the server cannot be reached, "
+    "or refused; 5 the output cannot be written; 6 grep could not read all that it was to search."
 )
 
 # Typer has a copy of Click of its own, and names of its classes those that it means to.
@@ -89,6 +90,17 @@ def failures_in_one_line() -> Iterator[None]:
     except BrokenPipeError:
         # Standard error's: that of standard output is an `OutputError`.
         raise typer.Exit(Code.BROKEN_PIPE) from None
+
+
+@contextmanager
+def failures_explained(explain: Callable[[errors.SessionLogError], str]) -> Iterator[None]:
+    """Let what was not found end the program with more than the error knows, as long as somebody can be asked."""
+    try:
+        yield
+    except (*_NOT_FOUND, errors.RevisionNotFoundError) as error:
+        if told := explain(error):
+            fail(_code(error), told)
+        raise
 
 
 def ended(run: Callable[[], Any]) -> int:

@@ -12,8 +12,10 @@ import typer
 from .. import DEFAULT_NAMESPACE
 from .completion import group_names, parked_ids, session_ids
 from .context import DEFAULT_URL, NAMESPACE_VARIABLE, URL_VARIABLE, CommandCall
+from .terminal import Colors, choose_colors, one_line
 
 PANEL = "Server"
+_LONGEST = 30
 
 
 def argument(metavar: str, help_: str, completed_by: Callable[..., list[str]] | None = None, **more: Any) -> Any:
@@ -24,6 +26,18 @@ def argument(metavar: str, help_: str, completed_by: Callable[..., list[str]] | 
 def option(name: str, metavar: str | None, help_: str, **more: Any) -> Any:
     """An option that has no default worth showing."""
     return typer.Option(name, metavar=metavar, help=help_, show_default=False, **more)
+
+
+def whole(least: int, most: int) -> Callable[[Any], int]:
+    """Understands whole numbers within bounds, and names them in its errors."""
+
+    def parsed(given: Any) -> int:
+        text = str(given).strip()
+        if not (text.isascii() and text.isdigit() and len(text) <= len(str(most)) and least <= int(text) <= most):
+            raise typer.BadParameter(f"{one_line(text, _LONGEST)!r} is no whole number from {least} to {most:,}")
+        return int(text)
+
+    return parsed
 
 
 SessionArgument = Annotated[str, argument("SESSION", "The session's id.", session_ids)]
@@ -62,17 +76,31 @@ NamespaceOption = Annotated[
         rich_help_panel=PANEL,
     ),
 ]
+ColorOption = Annotated[
+    Colors | None,
+    option(
+        "--color",
+        "WHEN",
+        "Colours: always, never, or auto: on a terminal, or as NO_COLOR and FORCE_COLOR say.",
+        callback=choose_colors,
+    ),
+]
 
 
 def command(function: Callable[..., None]) -> Callable[..., None]:
-    """Give a command `--json`, `--url` and `--namespace`: what they say is the `CommandCall` it takes first."""
+    """Give a command `--color`, `--json`, `--url` and `--namespace`: these say what the `CommandCall` is about."""
     _, *own = signature(function, eval_str=True).parameters.values()
 
     @wraps(function)
-    def called(ctx: typer.Context, as_json: bool, url: str | None, namespace: str | None, **given: Any) -> None:
+    def called(
+        ctx: typer.Context, as_json: bool, color: object, url: str | None, namespace: str | None, **given: Any
+    ) -> None:
         function(CommandCall(ctx, url, namespace, as_json), **given)
 
-    shared = (("as_json", JsonOption, False), ("url", UrlOption, None), ("namespace", NamespaceOption, None))
+    shared = (
+        *(("as_json", JsonOption, False), ("color", ColorOption, None)),
+        *(("url", UrlOption, None), ("namespace", NamespaceOption, None)),
+    )
     kind = Parameter.POSITIONAL_OR_KEYWORD
     last = [Parameter(name, kind, default=default, annotation=of) for name, of, default in shared]
     parameters = [Parameter("ctx", kind, annotation=typer.Context), *own, *last]

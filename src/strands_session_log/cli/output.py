@@ -6,6 +6,8 @@ import errno
 import io
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, TextIO
 
 
@@ -24,12 +26,34 @@ class OutputError(Exception):
         super().__init__(self.reason)
 
 
-class _StandardOutput(io.FileIO):
-    def write(self, data: Any) -> int:
-        try:
-            return super().write(data)
-        except OSError as error:
-            raise OutputError(error) from error
+@contextmanager
+def _failures_told() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise OutputError(error) from error
+
+
+class _StandardOutput(io.TextIOWrapper):
+    """Not a raw stream that does so: interrupted after the system had written, it would be asked to write again."""
+
+    def write(self, text: str) -> int:
+        with _failures_told():
+            return super().write(text)
+
+    def flush(self) -> None:
+        with _failures_told():
+            super().flush()
+
+
+def write_bytes(data: bytes) -> None:
+    """Write past the encoding of standard output; what was written as text, and not flushed, may come later.
+
+    Raises:
+        OutputError: When it cannot be written.
+    """
+    with _failures_told():
+        sys.stdout.buffer.write(data)
 
 
 def prepare() -> None:
@@ -70,8 +94,8 @@ def _raw(stream: io.TextIOWrapper) -> Any:
 
 
 def _telling(stream: io.TextIOWrapper) -> io.TextIOWrapper:
-    raw = _StandardOutput(stream.fileno(), "w", closefd=False)
-    return io.TextIOWrapper(
+    raw = io.FileIO(stream.fileno(), "w", closefd=False)
+    return _StandardOutput(
         raw if _raw(stream) is stream.buffer else io.BufferedWriter(raw),
         encoding=stream.encoding,
         errors=stream.errors,

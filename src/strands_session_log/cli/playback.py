@@ -16,6 +16,7 @@ from .exit_codes import Code
 from .terminal import note
 
 _DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*(ms|s|m|h)?")
+_LONGEST = 366 * 86_400.0
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3_600.0, None: 1.0}
 
 
@@ -35,11 +36,11 @@ class Shortened(NamedTuple):
     """A pause that was longer than a person wants to wait; comes before what follows it.
 
     Attributes:
-        recorded: How many seconds it took when it happened.
+        due: How many seconds it took when it happened; in slow motion, how many it would take now.
         waited: How many it takes now.
     """
 
-    recorded: float
+    due: float
     waited: float
 
 
@@ -102,7 +103,7 @@ def pace(
         took = 0.0 if last is None else max(0, one.id.ms - last) / 1000
         waited = min(took / speed, max_pause)
         if waited < took / speed:
-            yield Shortened(took, waited)
+            yield Shortened(max(took, took / speed), waited)
         if waited:
             sleep(waited)
         last = one.id.ms
@@ -114,4 +115,6 @@ def seconds(text: str) -> float:
     found = _DURATION.fullmatch(text.strip())
     if found is None:
         raise typer.BadParameter(f"{text!r} is no duration: give seconds (5), or 500ms, 5s, 2m, 1h")
-    return float(found[1]) * _SECONDS[found[2]]
+    if (duration := float(found[1]) * _SECONDS[found[2]]) > _LONGEST:
+        raise typer.BadParameter(f"{text!r} is too long: give {_LONGEST / 3_600:g}h at most")
+    return duration

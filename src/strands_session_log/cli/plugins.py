@@ -1,8 +1,9 @@
 """Commands that come from elsewhere: of installed packages with an entry point in `strands_session_log.commands`.
 
 An entry point names a module like those in `commands`: `command` is a function with Typer's annotations, which give the
-command its options and its help; `EPILOG` is optional. The module is imported whenever `session-log` runs, so what is
-heavy, or may not be installed, belongs into the function. `strands_session_log.cli.api` has what it needs.
+command its options and its help; `EPILOG` is optional. The module is imported when the command
+is called, and when all are listed; what is heavy, or may not be installed, belongs into the function.
+`strands_session_log.cli.api` has what it needs.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import inspect
 import logging
 from collections.abc import Callable
+from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, NamedTuple
 
@@ -33,16 +35,24 @@ class Plugin(NamedTuple):
     options: dict[str, Any]
 
 
+def names() -> list[str]:
+    """What the commands of installed plugins are called."""
+    return [entry_point.name for entry_point in _installed()]
+
+
 def add_to(app: typer.Typer) -> None:
-    """Add the commands of installed plugins that have a name of their own.
+    """Add the commands of installed plugins.
 
     One that cannot be loaded says so when it is called, and breaks no other.
     """
-    taken = {command.name or getattr(command.callback, "__name__", "") for command in app.registered_commands}
-    for entry_point in sorted(entry_points(group=GROUP), key=lambda one: one.name):
-        if entry_point.name not in taken:
-            plugin = _loaded(entry_point)
-            app.command(plugin.name, cls=Command, **plugin.options)(plugin.function)
+    for entry_point in _installed():
+        plugin = _loaded(entry_point)
+        app.command(plugin.name, cls=Command, **plugin.options)(plugin.function)
+
+
+@cache
+def _installed() -> list[EntryPoint]:
+    return sorted(entry_points(group=GROUP), key=lambda one: one.name)
 
 
 def _loaded(entry_point: EntryPoint) -> Plugin:

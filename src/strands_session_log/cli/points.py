@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
 
+from .. import EventId
+from ..errors import InvalidPointError
 from .helping import Command
+
+if TYPE_CHECKING:
+    from .. import SessionLog
 
 
 class PointCommand(Command):
@@ -27,6 +33,18 @@ class PointCommand(Command):
     def _taking_values(self) -> set[str]:
         options = (found for found in self.params if found.param_type_name == "option")
         return {name for found in options if not getattr(found, "is_flag", False) for name in found.opts}
+
+
+def checked(log: SessionLog, session_id: str, point: str | None) -> str | None:
+    """A point after which to read: an event id that the session does not have would look like replaced history.
+
+    Raises:
+        RevisionNotFoundError: When it is such an id.
+    """
+    with suppress(InvalidPointError):
+        if point is not None and EventId.parse(point.strip()).revision:
+            log.event(session_id, point)
+    return point
 
 
 def stripped(value: str | None) -> str | None:

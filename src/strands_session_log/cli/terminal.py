@@ -7,7 +7,9 @@ import os
 import re
 import sys
 from collections.abc import Iterable, Sequence
+from contextvars import ContextVar
 from datetime import datetime, timezone
+from enum import Enum
 from itertools import chain, islice
 from typing import Any, TypeAlias
 
@@ -17,7 +19,7 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
-from .output import abandon
+from .output import abandon, write_bytes
 from .unseen import escaped, escaped_json
 
 Cell: TypeAlias = "str | Text"
@@ -31,12 +33,45 @@ _NARROWEST = 20
 _FIRST_ROWS = 50
 
 
+class Colors(str, Enum):
+    """When what is printed has colours: `auto` on terminals, unless `NO_COLOR` or `FORCE_COLOR` say otherwise."""
+
+    AUTO = "auto"
+    ALWAYS = "always"
+    NEVER = "never"
+
+
+_colors = ContextVar("colors", default=Colors.AUTO)
+
+
+def choose_colors(when: Colors | None) -> Colors | None:
+    """For all consoles made from now on, if it is not None."""
+    if when is not None:
+        _colors.set(when)
+    return when
+
+
 def console(stderr: bool = False) -> Console:
     """A console that takes text as it is: no markup, no emoji codes, no highlighting."""
-    made = Console(stderr=stderr, markup=False, emoji=False, highlight=False)
-    if not made.is_terminal and "COLUMNS" not in os.environ:
+    made = Console(stderr=stderr, markup=False, emoji=False, highlight=False, **_coloured(stderr))
+    if not is_screen(made) and "COLUMNS" not in os.environ:
         made.width = _PIPE_WIDTH
     return made
+
+
+def is_screen(terminal: Console) -> bool:
+    """Whether somebody sees what is printed as it is: colours may go into a pipe as well."""
+    return terminal.file.isatty()
+
+
+def _coloured(stderr: bool) -> dict[str, Any]:
+    """What a console is told beside; what is on standard error is for who sits before it now."""
+    match _colors.get():
+        case Colors.NEVER:
+            return {"color_system": None}
+        case Colors.ALWAYS if not stderr:
+            return {"color_system": "standard", "force_terminal": True, "no_color": False}
+    return {}
 
 
 def plain(text: object) -> str:
@@ -70,7 +105,7 @@ def put(terminal: Console, line: str | Text = "", style: str = "", crop: bool = 
     """
     if not terminal.is_terminal:
         terminal.file.write(f"{line}\n")
-    elif crop:
+    elif crop and is_screen(terminal):
         terminal.print(line, style=style, no_wrap=True, overflow="ellipsis", crop=True)
     else:
         terminal.print(line, style=style, soft_wrap=True)
@@ -153,7 +188,7 @@ def hanging(terminal: Console, label: Text, paragraph: Text) -> Text:
 
 def write_json(value: Any) -> None:
     """One JSON value on one line, UTF-8 whatever the locale, and harmless on a terminal too."""
-    sys.stdout.buffer.write(escaped_json(_json(value)).encode() + b"\n")
+    write_bytes(escaped_json(_json(value)).encode() + b"\n")
 
 
 def _json(value: Any) -> str:

@@ -16,6 +16,8 @@ _DISGUISES = (
     "\ufff0-\ufffb\ud800-\udfff\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
 )
 _JOINERS, _SELECTORS = "\u200c\u200d", "\ufe00-\ufe0f"
+JOINING = _JOINERS + "".join(map(chr, range(0xFE00, 0xFE10)))
+"""What cannot be judged at the end of a piece of text, before the next piece is there."""
 _LETTER = f"[^\x00-\x7f\x80-\x9f{_DISGUISES}{_JOINERS}]"
 _FLAG = "|".join(
     f"\U0001f3f4{''.join(chr(0xE0000 + ord(letter)) for letter in part)}\U000e007f"

@@ -1,7 +1,7 @@
 """Between Python values and the text that stands in a stream entry. Pure: no I/O, no clients."""
 
-from .envelope import FIELDS, Encoded, Entry, decode, encode, parse, reissued, renumbered, retained
-from .rows import RawEntry, Row, fields_of, id_of, recorded, rows
+from .envelope import FIELDS, Encoded, Entry, decode, encode, parse, reissued, renumbered, retained, without_member
+from .rows import RawEntry, Row, fields_of, id_of, kind_of, recorded, rows
 from .values import MARK, each_to_json, from_json, to_json
 
 __all__ = [
@@ -17,6 +17,7 @@ __all__ = [
     "fields_of",
     "from_json",
     "id_of",
+    "kind_of",
     "parse",
     "recorded",
     "reissued",
@@ -24,4 +25,5 @@ __all__ = [
     "retained",
     "rows",
     "to_json",
+    "without_member",
 ]

@@ -66,8 +66,8 @@ def encode(event: Event) -> Encoded:
         EncodingError: When something in it cannot be stored; names the field.
         InvalidIdError: When the agent is not empty and no id.
     """
-    data, kept = to_json(event.data), event.retains()
-    read, index = as_read(event, data)
+    data, index, kept = to_json(event.data), event.message_index, event.retains()
+    read = as_read(event, data, index)
     texts = (event.type, event.agent, event.event_id, event.time, str(event.version), event.trace)
     try:
         facts = orjson.dumps(read.facts())
@@ -89,6 +89,15 @@ def renumbered(encoded: Encoded, index: int) -> Encoded:
     complete(event.type, event.agent, event.time, retained(encoded.retained), data)
     fields = event.agent, event.event_id, event.time, event.trace, event.version
     return encode(restored(event.type, {**from_json(data), "message_id": index}, *fields))
+
+
+def without_member(encoded: Encoded, name: str) -> Encoded:
+    """The same event without a member of its data; itself if it has none of this name."""
+    event = encoded.event
+    if name not in event.data:
+        return encoded
+    data = {key: value for key, value in event.data.items() if key != name}
+    return encode(restored(event.type, data, event.agent, event.event_id, event.time, event.trace, event.version))
 
 
 def reissued(encoded: Encoded, agent: str | None = None) -> Encoded:

@@ -3,6 +3,7 @@
 from .background import Background
 from .backoff import Backoff, spread
 from .channel import Channel
+from .running_loop import running_loop
 from .worker_thread import ProcessBound, WorkerThread
 
-__all__ = ["Background", "Backoff", "Channel", "ProcessBound", "WorkerThread", "spread"]
+__all__ = ["Background", "Backoff", "Channel", "ProcessBound", "WorkerThread", "running_loop", "spread"]

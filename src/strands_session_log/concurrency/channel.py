@@ -8,6 +8,8 @@ from collections import deque
 from collections.abc import Iterable
 from typing import Any, Generic, TypeVar
 
+from .running_loop import running_loop
+
 T = TypeVar("T")
 
 
@@ -89,7 +91,7 @@ class Channel(Generic[T]):
 
     async def arrival(self) -> None:
         """Wait until something comes, which another may take first, or the end."""
-        loop = asyncio.get_running_loop()
+        loop = running_loop()
         waiter: asyncio.Future[None] = loop.create_future()
         with self._changed:
             if self._items or self._is_closed:

@@ -23,6 +23,7 @@ from .damage import (
     WrongTypeError,
 )
 from .following import (
+    AsyncioNeededError,
     DeliveryLostError,
     EnvelopeMismatchError,
     FeedGapError,
@@ -65,6 +66,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AlreadyAnsweredError",
+    "AsyncioNeededError",
     "ClusterNotReadyError",
     "ConcurrentWriteError",
     "ConfigChangedError",
@@ -129,6 +131,9 @@ __all__ = [
 ]
 
 
+_LONGEST = 200
+
+
 class InvalidIdError(SessionLogError, ValueError):
     """A session, agent or namespace id that cannot be used as one."""
 
@@ -148,17 +153,29 @@ class InvalidAnchorError(SessionLogError, ValueError):
         )
 
 
-class InvalidPointError(SessionLogError, ValueError):
-    """A point in time that is not a revision, an event id, a date or a relative time."""
+EVENTS = "a revision (12) or an event id (1700000000000-12)"
+"""What may be given where only an event makes sense."""
+TIMES = "an ISO date (2026-01-31T12:00:00Z) or a relative time (-5m)"
+"""What may be given where only a time makes sense."""
+POINTS = f"{EVENTS.replace(' or ', ', ')}, {TIMES}"
+"""What may be given where any point in a session makes sense."""
 
-    def __init__(self, value: object, reason: str = "") -> None:
-        self.value, self.reason = value, reason
-        super().__init__(
-            f"{shown(value)} is no point in time"
-            + (f", {reason}; or " if reason else ": ")
-            + "give a revision (12), an event id (1700000000000-12), "
-            "an ISO date (2026-01-31T12:00:00Z) or a relative time (-5m)"
-        )
+
+class InvalidPointError(SessionLogError, ValueError):
+    """A point in time that is not a revision, an event id, a date or a relative time.
+
+    Attributes:
+        value: What was given.
+        reason: Why it is none, where that is known.
+        takes: What may be given in this place.
+    """
+
+    def __init__(self, value: object, reason: str = "", takes: str = POINTS) -> None:
+        self.value, self.reason, self.takes = value, reason, takes
+        given = shown(value)
+        given = given if len(given) <= _LONGEST else f"{given[:_LONGEST]}…"
+        told = f"{given} is no point in time{f', {reason}' if reason else ''}"
+        super().__init__(f"{told}{'; or ' if reason else ': '}give {takes}" if takes else told)
 
 
 class InvalidUrlError(SessionLogError, ValueError):
@@ -244,9 +261,9 @@ class UnansweredToolCallsError(SessionLogError, ValueError):
         self.session_id, self.at, self.calls = session_id, at, calls
         self.nearest: tuple[EventId, ...] = tuple(nearest)
         waiting = "; ".join(f"{agent!r} waits for {', '.join(tools)}" for agent, tools in calls.items())
-        others = f"take {' or '.join(map(str, nearest))} instead, or " if nearest else ""
+        others = f"take {' or '.join(str(id_.revision) for id_ in nearest)} instead, or " if nearest else ""
         super().__init__(
-            f"at event {at} of session {session_id!r} tool calls are unanswered: {waiting}; {others}"
+            f"at revision {at.revision} of session {session_id!r} tool calls are unanswered: {waiting}; {others}"
             "set allow_unanswered=True"
         )
 

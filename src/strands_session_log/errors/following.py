@@ -46,6 +46,16 @@ class PositionUnknownError(SessionLogError):
         )
 
 
+class AsyncioNeededError(SessionLogError, RuntimeError):
+    """What reads along was awaited in another event loop than one of asyncio, trio's for example."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "tails and subscribers want asyncio: there is no event loop of it here. Run them with asyncio.run, or "
+            "iterate with `for` in a thread (under trio, in trio.to_thread.run_sync)"
+        )
+
+
 class EnvelopeMismatchError(SessionLogError):
     """The feed says of an event what its session does not: one of the two was written by somebody else.
 

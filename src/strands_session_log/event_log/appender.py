@@ -114,7 +114,10 @@ class Appender:
         give_up = time.monotonic() + self._store.retry_for
         for attempt in count(1):
             if reply is None or isinstance(reply, Moved):
-                reply = self._send_batch(session_id, batch, expected)
+                base = self.positions.get(session_id) or Position()
+                reply = self.settle(session_id, chain_batch(session_id, batch, expected, base))
+                if self._unsettled and isinstance(reply, (Moved, Conflict)):
+                    reply = self._unless_landed_before(session_id, batch, reply)
             if ids := self.answer(session_id, batch, expected, reply):
                 return ids
             if attempt >= _MIN_ATTEMPTS and time.monotonic() > give_up:
@@ -156,19 +159,13 @@ class Appender:
         self.settled(session_id, batch)
         raise SessionDeletedError(session_id, START)
 
-    def _send_batch(self, session_id: str, batch: Sequence[Encoded], expected: Expected) -> AppendReply:
-        """Chain the batch onto where the session is thought to stand, and send it.
-
-        Where that was refused, but an earlier call of this batch may have landed, the answer is what came of that one:
-        it may be the very reason for the refusal.
-        """
-        base = self.positions.get(session_id) or Position()
-        reply = self.settle(session_id, chain_batch(session_id, batch, expected, base))
-        if self._unsettled and isinstance(reply, (Moved, Conflict)):
-            outcome = self._outcome(session_id, self._unsettled_of(session_id, batch))
-            is_less = outcome is None or (isinstance(outcome, Moved) and isinstance(reply, Conflict))
-            return reply if outcome is None or is_less else outcome
-        return reply
+    def _unless_landed_before(
+        self, session_id: str, batch: Sequence[Encoded], refusal: Moved | Conflict
+    ) -> AppendReply:
+        """What came of an earlier call of a batch that was refused, if it may have landed: it may be why it was."""
+        outcome = self._outcome(session_id, self._unsettled_of(session_id, batch))
+        is_less = outcome is None or (isinstance(outcome, Moved) and isinstance(refusal, Conflict))
+        return refusal if outcome is None or is_less else outcome
 
     def _unsettled_of(self, session_id: str, batch: Sequence[Encoded]) -> Unsettled | None:
         noted, event_ids = self._unsettled.get(_name(session_id, batch), []), _event_ids(batch)

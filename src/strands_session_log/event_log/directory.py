@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Sequence
+from itertools import chain
 from typing import Any, NamedTuple
 
 from ..errors import InvalidIdError, ServerRefusedError
@@ -20,6 +21,8 @@ logger = logging.getLogger(__name__)
 _PAGE = 1_000
 _SMALL = 100
 """So many lines of a partition are read at once, if there are; of a large page, its share and as many more."""
+_CLOCKS_DIFFER_MS = 60_000
+"""By how much the clocks of a cluster's nodes, or those before and after a failover, may."""
 
 
 class DirectoryLine(NamedTuple):
@@ -89,10 +92,20 @@ class Directory:
     def __init__(self, store: Store) -> None:
         self._store, self._keyspace = store, store.keyspace
 
-    def session_ids(self) -> Iterator[str]:
-        """The id of every session that is listed, whatever its head says; newest first, page by page."""
-        for page in self.pages(_PAGE, DirectoryRange()):
-            yield from (line.session_id for line in page if line.session_id is not None)
+    def session_ids(self, since: int, now_ms: int) -> Iterator[str]:
+        """See `SessionLog.session_ids`: what is written to meanwhile goes to the top, which is read again."""
+        given, floor, count = set[bytes](), since, -1
+        while count < len(given):
+            count = len(given)
+            yield from self._fresh(floor, given)
+            floor = max(floor, now_ms - _CLOCKS_DIFFER_MS)
+
+    def _fresh(self, floor: int, given: set[bytes]) -> Iterator[str]:
+        """Those that were active at a time or later, and were not given yet; they are then."""
+        for line in chain.from_iterable(self.pages(_PAGE, DirectoryRange(since=floor))):
+            if line.member not in given:
+                given.add(line.member)
+                yield from filter(None, [line.session_id])
 
     def count(self, since: int) -> int:
         """See `EventLog.count_sessions`."""

@@ -36,7 +36,7 @@ from .chained_batch import Position, chain_batch
 from .diagnosis import CURES, diagnosed, erased_of, parsed, position_of
 from .erasure_scope import Find, nothing_more
 from .expected import ANY
-from .lineage import ForkNote, copy_key, forks_of
+from .lineage import ForkNote, ancestors_of, copy_key, forks_of
 from .namespace import Layout
 
 STEP_ENTRIES = 128
@@ -73,6 +73,18 @@ class ErasureTarget(NamedTuple):
     id: EventId
     link: str
     commitment: str
+
+
+class PlannedErasure(NamedTuple):
+    """What an erasure would do.
+
+    Attributes:
+        erased: By session, the events whose content would go: the session's first, then those of its forks.
+        kept: By session that it was forked from, those of the first in which the same would still stand.
+    """
+
+    erased: Mapping[str, tuple[EventId, ...]]
+    kept: Mapping[str, tuple[EventId, ...]]
 
 
 class RewriteProgress(NamedTuple):
@@ -119,6 +131,35 @@ class Eraser:
             # Also when nothing was left to erase here: whoever erased it may have died before this.
             self._erase_in_forks(session_id, targets, record, {session_id}, find)
         return recorded
+
+    def plan(self, session_id: str, ids: Iterable[EventId], find: Find) -> PlannedErasure:
+        """See `EventLog.plan_erasure`."""
+        self._head(session_id)
+        targets = self._targets(session_id, sorted({*ids, *find(session_id, START)}))
+        forks = self._planned_in_forks(session_id, targets, {session_id}, find)
+        erased = {name: _left(found) for name, found in ((session_id, targets), *forks)}
+        return PlannedErasure(erased, self._kept_in_ancestors(session_id, targets))
+
+    def _planned_in_forks(
+        self, session_id: str, targets: Sequence[ErasureTarget], seen: set[str], find: Find
+    ) -> Iterator[tuple[str, Sequence[ErasureTarget]]]:
+        for fork in (note.session_id for note in self._forks(session_id) if note.session_id not in seen):
+            seen.add(fork)
+            if shared := self._shared(fork, targets):
+                with suppress(SessionNotFoundError, RevisionNotFoundError):
+                    ids = {target.id for target in shared}
+                    found = self._targets(fork, sorted({*ids, *find(fork, START)}))
+                    yield fork, found
+                    yield from self._planned_in_forks(fork, found, seen, find)
+
+    def _kept_in_ancestors(
+        self, session_id: str, targets: Sequence[ErasureTarget]
+    ) -> Mapping[str, tuple[EventId, ...]]:
+        key = self._keyspace.session(session_id).head
+        (found,) = self._store.fields(key, "ancestors")
+        names = () if found is None else parsed(key, "ancestors", found, ancestors_of)
+        kept = {name: self._shared(name, targets, unless_erased=True) for name in names}
+        return {name: tuple(target.id for target in found) for name, found in kept.items() if found}
 
     def _erase_all(
         self, session_id: str, wanted: set[EventId], record: Record, progress: Progress, find: Find
@@ -178,10 +219,13 @@ class Eraser:
                 shared = self._erase_all(fork, wanted, record, lambda done, total: None, find)[1]
             self._erase_in_forks(fork, shared, record, seen, find)
 
-    def _shared(self, fork: str, targets: Sequence[ErasureTarget]) -> Sequence[ErasureTarget]:
-        """Those that are in the fork: their links tell, whatever else may be under its name now."""
-        found = zip(targets, self._found(fork, [target.id for target in targets]), strict=True)
-        return [target for target, entry in found if entry and entry.link == target.link]
+    def _shared(
+        self, other: str, targets: Sequence[ErasureTarget], unless_erased: bool = False
+    ) -> Sequence[ErasureTarget]:
+        """Those that are in the other session, too: their links tell, whatever else may be under its name now."""
+        found = zip(targets, self._found(other, [target.id for target in targets]), strict=True)
+        same = ((target, entry) for target, entry in found if entry and entry.link == target.link)
+        return [target for target, entry in same if not (unless_erased and entry.is_erased)]
 
     def _carry_out(self, rewrite: _Rewrite, standing: RewriteProgress, progress: Progress) -> Position | None:
         """Step by step to the end; None when someone else came first and the targets must be looked at again."""
@@ -289,6 +333,10 @@ class _Rewrite:
             "known": self._known,
             "erased": self._erased,
         }
+
+
+def _left(targets: Iterable[ErasureTarget]) -> tuple[EventId, ...]:
+    return tuple(target.id for target in targets if target.commitment)
 
 
 def _target(entry: Entry) -> ErasureTarget:

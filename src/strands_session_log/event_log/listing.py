@@ -17,7 +17,7 @@ from typing import Any, NamedTuple, TypeAlias
 import orjson
 
 from ..codec import decode
-from ..errors import CorruptEntryError, CorruptKeyError, InvalidPointError, ServerRefusedError
+from ..errors import TIMES, CorruptEntryError, CorruptKeyError, InvalidPointError, ServerRefusedError
 from ..events import AgentActivity, Recorded, SessionAnnotated, SessionInfo
 from ..events.listing import ActivityStatus
 from ..ids import MAX_MS, EventId, Revision, milliseconds, parse_point
@@ -152,13 +152,15 @@ class Listing:
         labelled = list(self._labelled([_info(key, line, session_id, head)]))
         return next(self._with_last_messages(labelled))
 
-    def session_ids(self) -> Iterator[str]:
+    def session_ids(self, since: datetime | str | None = None) -> Iterator[str]:
         """See `SessionLog.session_ids`.
 
         Raises:
             CorruptKeyError: When the directory of a partition is no sorted set.
+            InvalidPointError: When the text is no time.
         """
-        return self._directory.session_ids()
+        start = 0 if since is None else self._ms(since)
+        return self._directory.session_ids(start, self._clock(self._keyspace.sessions(0)))
 
     def count(self, since: datetime | str) -> int:
         """See `SessionLog.count_sessions`; one round trip, one more where the time is relative."""
@@ -170,7 +172,7 @@ class Listing:
             return milliseconds(time)
         found = parse_point(time, now_ms=self._clock(self._keyspace.sessions(0)))
         if isinstance(found, Revision):
-            raise InvalidPointError(time)
+            raise InvalidPointError(time, takes=TIMES)
         return found.ms
 
     def _found(self, limit: int, wanted: Wanted, within: DirectoryRange) -> list[SessionInfo]:

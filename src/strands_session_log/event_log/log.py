@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain
 from typing import Any
 
-from ..codec import Encoded, RawEntry, fields_of, recorded
+from ..codec import Encoded, RawEntry, fields_of, id_of, kind_of, recorded
 from ..concurrency import Background
 from ..errors import ForbiddenError, LogForkedError, RevisionNotFoundError, SessionLogError
 from ..errors.quoting import frames_of
@@ -26,7 +26,7 @@ from .appender import Appender, OnceAppender
 from .chained_batch import Position
 from .deleter import Deleter, Tombstone
 from .diagnosis import CURES, diagnosed, naming, parsed, position_of, raise_diagnosed
-from .eraser import Eraser, Progress
+from .eraser import Eraser, PlannedErasure, Progress
 from .erasure_scope import Find, nothing_more
 from .expected import ANY, Expected
 from .forker import Forker
@@ -130,24 +130,33 @@ class EventLog:
         self._trimming.close()
         self.store.release()
 
-    def read(self, session_id: str, after: EventId = START, until: EventId | None = None) -> Iterator[Recorded]:
+    def read(
+        self,
+        session_id: str,
+        after: EventId = START,
+        until: EventId | None = None,
+        wanted: Callable[[str, str], bool] | None = None,
+    ) -> Iterator[Recorded]:
         """The events of a session in order, read page by page as they are consumed.
 
         Args:
             session_id: The session; one that does not exist has no events.
             after: Read what follows this id; its revision is 0 when only its time counts.
             until: The last id to read.
+            wanted: Only events of whose type and agent it says so; the others are not decoded. None for all.
 
         Raises:
             LogForkedError: When the session was deleted or replaced while it was read.
         """
         last = after
         for entry in chain.from_iterable(self.pages(session_id, start_after(after), end_at(until))):
-            found = recorded(entry)
-            if last.revision and found.id.revision != last.revision + 1:
+            found = recorded(entry) if wanted is None or wanted(*kind_of(entry)) else None
+            id_ = id_of(entry[0]) if found is None else found.id
+            if last.revision and id_.revision != last.revision + 1:
                 raise LogForkedError(session_id, last)
-            last = found.id
-            yield found
+            last = id_
+            if found is not None:
+                yield found
 
     def entries(self, session_id: str, start: str = "-", end: str = "+") -> Iterator[tuple[Any, Any]]:
         """The raw entries of a session stream: ids with their fields, as bytes.
@@ -273,6 +282,11 @@ class EventLog:
             return None
         self.remember(session_id, recorded)
         return recorded.id
+
+    def plan_erasure(self, session_id: str, ids: Iterable[EventId], find: Find = nothing_more) -> PlannedErasure:
+        """What `erase` would erase, and what of it would stay; nothing is written. It raises what `erase` does."""
+        with diagnosed(self.store, session_id):
+            return self._eraser.plan(session_id, ids, find)
 
     def fork(
         self,

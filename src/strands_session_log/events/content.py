@@ -193,8 +193,9 @@ def _message_facts(said: Any) -> dict[str, Any]:
     data = mapping(said)
     message = mapping(data.get("redact_message") or data.get("message"))
     content = message.get("content")
-    blocks = map(mapping, content) if isinstance(content, (list, tuple)) else ()
+    blocks = list(map(mapping, content)) if isinstance(content, (list, tuple)) else []
     index, role = data.get("message_id"), message.get("role")
+    usage = counts(mapping(mapping(message.get("metadata")).get("usage")))
     facts: dict[str, Any] = {}
     if is_index(index):
         facts["index"] = index
@@ -202,7 +203,7 @@ def _message_facts(said: Any) -> dict[str, Any]:
         facts["role"] = role
     if tools := [mapping(block["toolUse"]).get("name") for block in blocks if "toolUse" in block]:
         facts["tools"] = [name if is_short(name) else None for name in tools]
-    if usage := counts(mapping(mapping(message.get("metadata")).get("usage"))):
+    if usage:
         facts["usage"] = usage
     return facts
 

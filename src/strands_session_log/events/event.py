@@ -146,15 +146,16 @@ def check_type(event: Event) -> None:
         )
 
 
-def as_read(event: Event, data: Any) -> tuple[Event, int | None]:
+def as_read(event: Event, data: Any, index: int | None) -> Event:
     """Refuse an event whose envelope could not be stored, or not be read back as it was.
 
     Args:
         event: The event.
         data: What it says, as JSON values.
+        index: The message index it creates, if it does.
 
     Returns:
-        The event as it will be read; and the message index it creates, if it does.
+        The event as it will be read: what readers find in its data is compared with what the feed tells of it.
 
     Raises:
         EncodingError: When a field holds what it cannot; names the field.
@@ -169,15 +170,13 @@ def as_read(event: Event, data: Any) -> tuple[Event, int | None]:
         raise EncodingError("version", f"{shown(event.version)} is no whole number from 1 on")
     if type(event.data) is not dict and not isinstance(event.data, Mapping):
         raise EncodingError("data", f"it must be a mapping, not {type(event.data).__name__}")
-    index = event.message_index
     if event.type == _CREATES_MESSAGE or index is not None:
         _check_index(index, event.data.get("message_id"))
     fields = event.agent, event.event_id, event.time, event.trace, event.version
-    # What readers find in the data is compared with what the feed tells of it.
     read = restored(event.type, data, *fields) if event.type in Event.known else event
     if event.agent != "":
         check_id("agent", event.agent)
-    return read, index
+    return read
 
 
 def _check_texts(event: Event) -> None:

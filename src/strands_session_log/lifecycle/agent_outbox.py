@@ -107,11 +107,12 @@ class AgentOutbox(Outbox):
             EncodingError: When a value in it cannot be stored; its index stays free.
         """
         with self.lock:
+            span = self.span
             if self._last is not None and self._last.is_continued_by(message, held):
                 record = SessionMessage(message, self._last.at, created_at=self._last.created_at)
                 self.update(record, hold_for)
                 return record
-            span, now = self.span, events.now()
+            now = events.now()
             record = SessionMessage(message, self.next_index, created_at=now, updated_at=now)
             (encoded,) = self.queue(
                 [events.MessageAdded(data_of(record), self.agent_id, time=now, trace=span)], hold_for
@@ -158,6 +159,7 @@ class AgentOutbox(Outbox):
             place = self._place_of_held(message.message_id)
             if place and place[0][place[1]].message_index is not None:
                 original = orjson.loads(place[0][place[1]].body)["message"]
+                self._forget_error_texts()
                 self._replaced(message, self._rewrite(*place, message))
                 return False, original
             if place:

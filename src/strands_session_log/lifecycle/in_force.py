@@ -11,6 +11,7 @@ import orjson
 
 from .. import events
 from ..codec import to_json
+from ..errors import EncodingError
 from ..events import Event
 from ..state import IN_FORCE
 
@@ -40,7 +41,10 @@ class InForce:
         said: dict[str, Any] | None = None
         if prompt is not None:
             said = {"sha256": digest(prompt), **({"content": to_json(prompt)} if self._records_prompts else {})}
-        return {"system_prompt": said, "tools": {"names": sorted(specs), "sha256": digest(specs)}}
+        tools: dict[str, Any] = {"names": sorted(specs), "sha256": None}
+        with suppress(EncodingError):
+            tools["sha256"] = digest(specs)
+        return {"system_prompt": said, "tools": tools}
 
 
 def with_in_force(event: Event, in_force: Mapping[str, Any] | None) -> Event:

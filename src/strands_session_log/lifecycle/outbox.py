@@ -186,6 +186,12 @@ class Outbox:
     def _take_back(self, event: Event) -> None:
         """The log does not know what an event would have told it."""
 
+    def _forget_error_texts(self) -> None:
+        """Tell of errors that wait to be told of without what they say, which may quote what is never to be written."""
+        with self.lock:
+            for line in [self._waiting, *self._held.values(), self._facts]:
+                line[:] = [codec.without_member(encoded, "error_text") for encoded in line]
+
     def _place_of_held(self, index: int) -> tuple[list[Encoded], int] | None:
         """Where an event about the message of an index is held back."""
         places = ((line, at) for line in self._held.values() for at in range(len(line)))

@@ -50,6 +50,7 @@ class TrackedMessage:
         created_at: When it was recorded first.
         asked: The fingerprint of what it said when a model was asked about it; None before that.
         redaction: What it says now that it was redacted.
+        original: What it said before that, if it was never written.
         withheld: What its agent held of a deleted session when it got its index: it is another one's after the next.
     """
 
@@ -58,6 +59,7 @@ class TrackedMessage:
     created_at: str = ""
     asked: bytes | None = None
     redaction: Any = None
+    original: Any = None
     withheld: object = None
 
     def replaced(self) -> SessionMessage:
@@ -219,7 +221,7 @@ class Redactions:
 
     def __init__(self, outbox: AgentOutbox, first: Callable[[Sought], object] = lambda found: None) -> None:
         self._outbox, self._first = outbox, first
-        self._messages, self._sought = dict[tuple[str, int], EventId](), list[Sought]()
+        self._messages, self._sought = dict[tuple[str, int], EventId](), list[tuple[Sought, EventId]]()
         self._erasing = threading.Lock()
 
     def __bool__(self) -> bool:
@@ -241,9 +243,9 @@ class Redactions:
         """Messages of the transcript whose originals have to go, all written after an event."""
         self._messages.update(((self._outbox.agent_id, index), after) for index in indices)
 
-    def look_for(self, found: Sought) -> None:
-        """What has to go of messages that are in no transcript."""
-        self._sought.append(found)
+    def look_for(self, found: Sought, after: EventId = START) -> None:
+        """What has to go of messages that are in no transcript, all written after an event."""
+        self._sought.append((found, after))
 
     def renumber(self, new: Mapping[int, int]) -> None:
         """Messages got another index, because somebody else's had theirs, and maybe another agent's transcript."""
@@ -262,12 +264,12 @@ class Redactions:
             for (agent_id, index), after in sorted(self._messages.items()):
                 erase_original(self._outbox.log, self._outbox.session_id, agent_id, index, after, self._first)
                 self._messages.pop((agent_id, index), None)
-            for found in list(self._sought):
-                self._first(found)
-                erase_copies(self._outbox.log, self._outbox.session_id, found)
+            for one in list(self._sought):
+                self._first(one[0])
+                erase_copies(self._outbox.log, self._outbox.session_id, *one)
                 # Unless it went with the session meanwhile.
                 with suppress(ValueError):
-                    self._sought.remove(found)
+                    self._sought.remove(one)
 
     def forget(self) -> None:
         """The session was deleted."""
@@ -309,14 +311,21 @@ def erase_original(
         erase_copies(log, session_id, found)
 
 
-def erase_copies(log: EventLog, session_id: str, found: Sought) -> None:
-    """Erase what holds the original of a redacted message that itself is not, or may never have been, in the log."""
+def erase_copies(log: EventLog, session_id: str, found: Sought, after: EventId = START) -> None:
+    """Erase what holds the original of a redacted message that itself is not, or may never have been, in the log.
+
+    Args:
+        log: Where the session is.
+        session_id: The session.
+        found: What to look for.
+        after: Whatever holds it was written after this event.
+    """
     head = log.head(session_id)
     looked = head.id if head else START
-    if ids := list(found.find(log, session_id)):
+    if ids := list(found.find(log, session_id, after)):
 
-        def find_more(where: str, after: EventId) -> Iterable[EventId]:
-            return found.find(log, where, max(after, looked) if where == session_id else after)
+        def find_more(where: str, since: EventId) -> Iterable[EventId]:
+            return found.find(log, where, max(since, looked) if where == session_id else since)
 
         log.erase(session_id, ids, "redacted", _untold, "", find_more)
 

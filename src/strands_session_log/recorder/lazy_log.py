@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import threading
 
-from ..keys import check_namespace
+from ..keys import DEFAULT_NAMESPACE, check_namespace
 from ..server import parse_url
-from ..session_log import DEFAULT_NAMESPACE, SessionLog, check_is_of
+from ..session_log import SessionLog, check_is_of
 
 
 class LazyLog:

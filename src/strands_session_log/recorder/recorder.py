@@ -19,6 +19,7 @@ from strands.types.session import SessionAgent, SessionMessage
 from .. import events
 from ..codec import from_json, to_json
 from ..errors import NotCopied, check_flag, check_whole, refuse_unknown
+from ..event_log import EventLog
 from ..event_log.erasure_scope import Sought
 from ..lifecycle import AgentHooks, AgentOutbox, Record, records_facts
 from ..lifecycle.agent_hooks import FACTS, listen_to_agent
@@ -27,7 +28,14 @@ from ..lifecycle.facts import answered
 from ..lifecycle.in_force import InForce
 from ..lifecycle.nodes import NodeRuns
 from ..lifecycle.records import answers_tools, check_ids
-from ..lifecycle.redaction import TrackedMessage, erase_copies, erase_original, sought_by_ids, without
+from ..lifecycle.redaction import (
+    TrackedMessage,
+    erase_copies,
+    erase_original,
+    never_written,
+    sought_by_ids,
+    without,
+)
 from ..lifecycle.window import about_to_hold, ends_direct_call
 from ..session_log import SessionLog
 from ..state import is_interrupted
@@ -276,6 +284,7 @@ class _Recording(AgentHooks):
             if outbox.is_of_before(message):
                 return
             # Redacted while it waited: then the original is not written at all.
+            said.original = to_json(message) if said.redaction else None
             spoken = outbox.say(said.redaction or message, held)
             said.index, said.created_at, said.withheld = spoken.message_id, spoken.created_at, outbox.withheld
             if record is not None:
@@ -306,7 +315,7 @@ class _Recording(AgentHooks):
             if said.index is None or said.withheld is not outbox.withheld:
                 return None
             outbox.redact(said.replaced())
-            return lambda log: erase_original(log, self._session_id, self._agent_id, said.index or 0)
+            return partial(_erase, said, self._session_id, self._agent_id)
 
         self.worker.put(step)
 
@@ -352,6 +361,13 @@ class _Recording(AgentHooks):
             outbox.window(messages, record.conversation_manager_state)
 
         self.worker.put(step)
+
+
+def _erase(said: TrackedMessage, session_id: str, agent_id: str, log: EventLog) -> None:
+    if said.original is not None:
+        # An error may have quoted it.
+        erase_copies(log, session_id, never_written(agent_id, said.index or 0, said.original, said.redaction))
+    erase_original(log, session_id, agent_id, said.index or 0)
 
 
 def _queue(told: Sequence[events.Event], outbox: AgentOutbox) -> None:

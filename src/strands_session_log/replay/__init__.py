@@ -3,6 +3,6 @@
 from .folding import fold
 from .replay import Replay
 from .rewinding import rewind
-from .succeeding import write_successors
+from .succeeding import moved_by, write_successors
 
-__all__ = ["Replay", "fold", "rewind", "write_successors"]
+__all__ = ["Replay", "fold", "moved_by", "rewind", "write_successors"]

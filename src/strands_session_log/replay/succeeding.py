@@ -55,6 +55,15 @@ def write_successors(
         raise ContentionError(session_id, _ATTEMPTS)
 
 
+def moved_by(log: EventLog, replay: Replay, session_id: str, sought: Sought) -> tuple[str, ...]:
+    """The agents, graphs and swarms for which `write_successors` would write."""
+    try:
+        written = [event.agent for found, _ in _successors(log, replay, session_id, sought) for event in found]
+    except CorruptEntryError:
+        written = []
+    return tuple(dict.fromkeys(written))
+
+
 def _successors(
     log: EventLog, replay: Replay, session_id: str, sought: Sought
 ) -> Iterator[tuple[Sequence[Event], Expected]]:

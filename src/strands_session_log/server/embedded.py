@@ -256,7 +256,8 @@ def _explained(directory: Path) -> Iterator[None]:
         yield
     # Until Python 3.13, a loop of links is a RuntimeError.
     except (OSError, RuntimeError) as error:
-        raise EmbeddedServerError(str(directory), str(error)) from error
+        reason = "it exists, and is no directory" if isinstance(error, FileExistsError) else str(error)
+        raise EmbeddedServerError(str(directory), reason) from error
 
 
 def _open_log(directory: Path) -> IO[bytes]:

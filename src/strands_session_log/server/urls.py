@@ -12,7 +12,7 @@ from ..errors import InvalidUrlError
 SCHEMES = (
     "valkey://host:port/db, redis:// the same, valkeys:// and rediss:// with TLS, unix:///path, "
     "valkey+cluster://host:port,host:port, valkey+sentinel://host:port,host:port/service/db, "
-    "embedded:///directory (kept) or embedded: (temporary)"
+    "embedded:///directory or embedded:///./directory (kept), or embedded: (temporary)"
 )
 _PLAIN, _TLS = ("valkey", "redis"), ("valkeys", "rediss")
 _TCP_URL = re.compile(
@@ -20,6 +20,7 @@ _TCP_URL = re.compile(
 )
 _UNIX_URL = re.compile(r"unix://(?:[^/?#]*@)?(?P<path>/[^?#]+)(?:\?[^#]*)?", re.IGNORECASE)
 _EMBEDDED_URL = re.compile(r"embedded:(?://(?P<path>/[^?#]*[^?#/]/*)?)?(?:\?(?P<query>[^#]*))?", re.IGNORECASE)
+_FROM_HERE = re.compile(r"/\.\.?(?:/|$)")
 # Not what options are written with: where the `?` is missing, a password would be part of a name, which errors tell.
 _PLACE = re.compile(r"(?P<host>\[[0-9a-fA-F:.%]+\]|[\w.%-]+)(?::(?P<port>[0-9]{1,5}))?")
 _SERVICE_PATH = re.compile(r"/(?P<service>[^/&;=]+)(?:/(?P<db>[0-9]*))?")
@@ -91,10 +92,11 @@ def parse(url: str) -> TcpUrl | UnixUrl | EmbeddedUrl:
     family, _, topology = url.partition(":")[0].lower().partition("+")
     match family, topology:
         case ("embedded", "") if found := _EMBEDDED_URL.fullmatch(url):
-            path = found["path"] and unquote(_path_of_file(url, found["path"]))
+            path = found["path"] and directory_of(_path_of_file(url, found["path"]))
             return EmbeddedUrl(path, found["query"] or "")
         case ("embedded", ""):
-            raise invalid(url, "write embedded:///absolute/directory, or embedded: for a temporary one")
+            cure = "write embedded:///absolute/directory, embedded:///./directory for one where the program was started"
+            raise invalid(url, f"{cure}, or embedded: for a temporary one")
         case ("unix", "") if found := _UNIX_URL.fullmatch(url):
             _path_of_file(url, found["path"])
             return UnixUrl(url)
@@ -104,6 +106,11 @@ def parse(url: str) -> TcpUrl | UnixUrl | EmbeddedUrl:
             return _parse_tcp(url, family in _TLS, topology)
         case _:
             raise invalid(url, f"use one of {SCHEMES}")
+
+
+def directory_of(path: str) -> str:
+    """The directory that the path of an embedded server's URL means: after `/.` and `/..`, from where one is."""
+    return unquote(path[1:] if _FROM_HERE.match(path) else path)
 
 
 def _path_of_file(url: str, path: str) -> str:

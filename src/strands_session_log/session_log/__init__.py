@@ -1,6 +1,7 @@
 """SessionLog: the one object users hold."""
 
+from .erasing import ErasurePlan
 from .inspection import ServerInspection, inspect_server
-from .log import DEFAULT_NAMESPACE, SessionLog, check_is_of
+from .log import SessionLog, check_is_of
 
-__all__ = ["DEFAULT_NAMESPACE", "ServerInspection", "SessionLog", "check_is_of", "inspect_server"]
+__all__ = ["ErasurePlan", "ServerInspection", "SessionLog", "check_is_of", "inspect_server"]

@@ -4,13 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..keys import Keyspace
-from ..scripts.roles import ROLES
+from ..keys import DEFAULT_NAMESPACE, Keyspace
 from ..server import Finding, ServerReport, Store, advice, connect, release
 from ..snapshot.keys import KEY_FILE_VARIABLE, authenticator, keys_for
-from .log import DEFAULT_NAMESPACE
-
-_ROLES = {role.name: role.commands for role in ROLES}
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +39,12 @@ def inspect_server(url: str, namespace: str = DEFAULT_NAMESPACE, *, retry_for: f
         InvalidUrlError: When the URL is none.
         ServerUnavailableError: When the server cannot be reached.
     """
+    # Reads every script there is for what it may call.
+    from ..scripts.roles import ROLES
+
     client = connect(url)
     try:
-        report = Store(client, Keyspace(namespace, 1), retry_for).report(_ROLES)
+        report = Store(client, Keyspace(namespace, 1), retry_for).report({role.name: role.commands for role in ROLES})
     finally:
         release(client)
     return ServerInspection(report, (*advice(report), _snapshots(url)))

@@ -6,10 +6,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
-from typing import Literal, overload
+from typing import TYPE_CHECKING, Literal, overload
 
 from .. import audit, subscription
-from ..audit import Anchor, Audited, CheckedEvents, Expect, Verification
+from .. import tail as tails
 from ..errors import (
     GroupNotFoundError,
     NotCopied,
@@ -21,23 +21,26 @@ from ..errors import (
 )
 from ..event_log import ANY, EventLog, Expected, Progress, Tombstone
 from ..event_log.chained_batch import Position
-from ..event_log.erasure_scope import named_in
 from ..event_log.listing import Wanted
 from ..event_log.namespace import open_namespace
 from ..events import Event, Recorded, SessionInfo, selector
 from ..feed import FeedRetention
 from ..ids import START, EventId, Point
-from ..keys import check_namespace
-from ..replay import Replay, rewind, unanswered, write_successors
+from ..keys import DEFAULT_NAMESPACE, check_namespace
+from ..replay import Replay, rewind, unanswered
 from ..server import Client, Durability, ServerReport, connect, release
 from ..snapshot import SnapshotKey, SnapshotSettings
 from ..snapshot.keys import authenticator, keys_for
 from ..state import SessionDiff, SessionState, diff
-from ..subscription import Gap, GapResolution, GroupStatus, ParkedEvents
-from ..tail import FeedPosition, FeedTail, LivePosition, LiveTail, Multiplexer, Tail, tail_feed, tail_live, tail_session
-from .points import event_at, event_id_at, state_at
+from . import erasing
+from .erasing import ErasurePlan
+from .points import event_at, state_at
 
-DEFAULT_NAMESPACE = "strands"
+if TYPE_CHECKING:
+    from ..audit import Anchor, Audited, CheckedEvents, Expect, Verification
+    from ..subscription import Gap, GapResolution, GroupStatus, ParkedEvents
+    from ..tail import FeedPosition, FeedTail, LivePosition, LiveTail, Tail
+
 DEFAULT_SNAPSHOTS = SnapshotSettings()
 DEFAULT_FEED = FeedRetention()
 
@@ -114,7 +117,7 @@ class SessionLog(NotCopied):
         self.namespace = namespace
         self._events = EventLog(store, feed)
         self._replay = Replay(self._events, snapshots, sealing)
-        self._multiplexer = Multiplexer(store)
+        self._multiplexer = tails.Multiplexer(store)
         # A tail waits for a server by itself, and for as long as it takes.
         self._impatient = EventLog(store.with_retry_for(0))
 
@@ -138,8 +141,9 @@ class SessionLog(NotCopied):
 
         Args:
             url: `valkey://`, `valkeys://`, `redis://`, `rediss://`, `unix://path`, `valkey+cluster://h:p`,
-                `valkey+sentinel://h:p,h:p/service`, `embedded:///dir` (a server of your own, kept) or `embedded:`
-                (a temporary one). `?snapshot_key_file=/path` names a file with keys for `snapshot_key`, one a line.
+                `valkey+sentinel://h:p,h:p/service`, `embedded:///dir` or `embedded:///./dir` (a server of your own,
+                kept) or `embedded:` (a temporary one). `?snapshot_key_file=/path` names a file with keys for
+                `snapshot_key`, one a line.
             namespace: As for `SessionLog`, and so are all that follow.
             partitions: See there.
             durability: See there.
@@ -245,13 +249,16 @@ class SessionLog(NotCopied):
             raise SessionNotFoundError(session_id)
         return found
 
-    def session_ids(self) -> Iterator[str]:
+    def session_ids(self, since: datetime | str | None = None) -> Iterator[str]:
         """The ids of all sessions, most recently active first, read page by page as they are consumed.
 
-        One that is written to meanwhile may come twice, but none is left out. Those with a damaged head are among
-        them, which `sessions` passes over.
+        Each comes once, and none is left out that is written to meanwhile. Those with a damaged head are among them,
+        which `sessions` passes over.
+
+        Args:
+            since: Only of those that had an event at or after this time, as for `count_sessions`.
         """
-        return self._events.listing.session_ids()
+        return self._events.listing.session_ids(since)
 
     @property
     def partitions(self) -> int:
@@ -327,8 +334,8 @@ class SessionLog(NotCopied):
         Raises:
             LogForkedError: When the session was deleted or replaced while it was read.
         """
-        found, wanted = self._events.read(session_id, *self._between(session_id, after, until)), selector(types, agent)
-        return (one for one in found if wanted(one.event.type, one.event.agent))
+        wanted = None if types is None and agent is None else selector(types, agent)
+        return self._events.read(session_id, *self._between(session_id, after, until), wanted)
 
     def read_checked(self, session_id: str, after: Point | None = None, until: Point | None = None) -> CheckedEvents:
         """The events of a session in order, lazily, each held against the hash chain before it is given.
@@ -340,7 +347,7 @@ class SessionLog(NotCopied):
             after: As for `read`.
             until: As for `read`.
         """
-        return CheckedEvents(self._events, session_id, *self._between(session_id, after, until))
+        return audit.CheckedEvents(self._events, session_id, *self._between(session_id, after, until))
 
     def _between(self, session_id: str, after: Point | None, until: Point | None) -> tuple[EventId, EventId | None]:
         start = START if after is None else self.resolve(session_id, after)
@@ -454,10 +461,10 @@ class SessionLog(NotCopied):
             InvalidIdError: When the session id cannot be one.
         """
         if session_id is None:
-            return tail_feed(self._multiplexer, self._impatient, after, types, agent)
-        if isinstance(after, FeedPosition):
+            return tails.tail_feed(self._multiplexer, self._impatient, after, types, agent)
+        if isinstance(after, tails.FeedPosition):
             after = str(after)
-        return tail_session(self._multiplexer, self._impatient, session_id, after, types, agent)
+        return tails.tail_session(self._multiplexer, self._impatient, session_id, after, types, agent)
 
     def live(self, session_id: str, after: LivePosition | EventId | str | None = None) -> LiveTail:
         """Follow what is being said in a session: pieces of messages, and each message once it is in the log.
@@ -475,7 +482,7 @@ class SessionLog(NotCopied):
             InvalidPointError: When `after` is no position and no id.
             InvalidIdError: When the session id cannot be one.
         """
-        return tail_live(self._multiplexer, self._impatient, session_id, after)
+        return tails.tail_live(self._multiplexer, self._impatient, session_id, after)
 
     def fork(
         self,
@@ -575,9 +582,9 @@ class SessionLog(NotCopied):
         """Erase what events hold, in the stream and in everything derived from it; the hash chain still verifies.
 
         A message goes wherever the session holds what it says: in what an agent has in store while it waits for a
-        person, results of tools and what people were asked and answered about them among it; in an agent that is a tool
-        of another; in windows; in what a graph or swarm keeps of its nodes. What agents resume with is written anew
-        without it, which moves them as any writer does.
+        person, results of tools among it; in what people were asked and answered about it; in errors that quote it; in
+        an agent that is a tool of another; in windows; in what a graph or swarm keeps of its nodes. What agents resume
+        with is written anew without it, which moves them as any writer does.
 
         The stream is rewritten in steps of a few milliseconds while others go on reading and appending; then those of
         the session's forks are, as far as they have the events. If that fails half-way, erase again. In the session
@@ -600,14 +607,11 @@ class SessionLog(NotCopied):
             InvalidPointError: When one of them is a time, not an event.
             ContentionError: When others wrote or erased during every attempt.
         """
-        points = [event] if isinstance(event, (EventId, int, str, datetime)) else event
-        self.head(session_id)
-        ids = {event_id_at(self._events, session_id, point) for point in points}
-        if not ids:
-            return None
-        sought, together = named_in(self._events, session_id, ids)
-        write_successors(self._events, self._replay, session_id, sought)
-        return self._events.erase(session_id, ids | together, reason, progress, by, partial(sought.find, self._events))
+        return erasing.erase(self._events, self._replay, session_id, event, reason, progress, by)
+
+    def plan_erasure(self, session_id: str, event: Point | Iterable[Point]) -> ErasurePlan:
+        """What `erase` of the same would erase here and in forks, and what would stay; nothing is written."""
+        return erasing.plan_erasure(self._events, self._replay, session_id, event)
 
     def delete(self, session_id: str, *, reason: str = "", by: str = "") -> int:
         """Remove every key of a session; nothing of any other.
@@ -733,7 +737,7 @@ class SessionLog(NotCopied):
             SessionNotFoundError: When there is no such session.
         """
         position = self._position(session_id)
-        return Anchor(session_id, position.id.revision, position.link)
+        return audit.Anchor(session_id, position.id.revision, position.link)
 
     def groups(self) -> list[GroupStatus]:
         """How the subscriptions of this log stand: one line a group and partition, in their order."""
@@ -745,7 +749,7 @@ class SessionLog(NotCopied):
         Args:
             group: Its name.
         """
-        return ParkedEvents(self._events.store, group)
+        return subscription.ParkedEvents(self._events.store, group)
 
     def settle_gaps(self, group: str, how: GapResolution) -> list[Gap]:
         """Settle what is gone from the feed and was not delivered to a group, as every consumer of it is told.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..errors import InvalidPointError, RevisionNotFoundError, SessionNotBegunError, SessionNotFoundError
+from ..errors import EVENTS, InvalidPointError, RevisionNotFoundError, SessionNotBegunError, SessionNotFoundError
 from ..event_log import EventLog
 from ..events import Recorded
 from ..ids import START, EventId, Point
@@ -19,7 +19,11 @@ def event_id_at(log: EventLog, session_id: str, point: Point) -> EventId:
     """
     found = log.resolve(session_id, point)
     if not found.revision:
-        raise InvalidPointError(point) if found.ms else RevisionNotFoundError(session_id, 0)
+        raise (
+            InvalidPointError(point, "it is a time, not an event", EVENTS)
+            if found.ms
+            else RevisionNotFoundError(session_id, 0)
+        )
     return found
 
 

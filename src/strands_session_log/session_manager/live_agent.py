@@ -18,7 +18,7 @@ from ..lifecycle.compat import Writer
 from ..lifecycle.facts import answered
 from ..lifecycle.in_force import InForce
 from ..lifecycle.records import is_prompt
-from ..lifecycle.redaction import Redactions, sought_by_ids
+from ..lifecycle.redaction import Redactions, never_written, sought_by_ids
 from ..lifecycle.window import about_to_hold
 from .errors import raise_for_callers, session_exceptions
 
@@ -52,6 +52,7 @@ class LiveAgent(AgentHooks):
         self._records: dict[int, list[SessionMessage]] = {}
         self.redactions = Redactions(outbox)
         self.note = outbox.note
+        self._unanswered = _prompt_at_the_end(agent.messages)
         self.facts.prime(agent)
 
     def tell(self, told: Sequence[Event]) -> Writer:
@@ -135,13 +136,16 @@ class LiveAgent(AgentHooks):
         """
         self.facts.has_redacted = True
         for record in self._to_redact(message):
-            record.redact_message = message
-            self.redactions.redact(SessionMessage(message, record.message_id, created_at=record.created_at))
+            record.redact_message, index = message, record.message_id
+            original = self.redactions.redact(SessionMessage(message, index, created_at=record.created_at))
+            if original:
+                name, after = self.outbox.agent_id, self.outbox.place(index)
+                self.redactions.look_for(never_written(name, index, original, message), after)
 
     def reset(self) -> None:
         """The session was deleted."""
         self.redactions.forget()
-        self._records, self.latest = {}, None
+        self._records, self.latest, self._unanswered = {}, None, None
         self.outbox.reset()
 
     def invocation_ended(self, hook: Any) -> Writer:
@@ -151,6 +155,7 @@ class LiveAgent(AgentHooks):
         if self.tools.calls:
             self.tools.end()
         self.outbox.unclaim()
+        self._unanswered = _prompt_at_the_end(hook.agent.messages)
         if self._records_facts:
             self.note(self.facts.invocation_ended(hook))
         return self.settle(hook.agent)
@@ -163,12 +168,14 @@ class LiveAgent(AgentHooks):
         """See `AgentHooks`."""
         asks = is_prompt(hook.message)
         holds = self._holds and asks
+        if self._unanswered is not None:
+            self._drop_unanswered(hook.message, hook.agent.messages)
         if self._holds and not holds:
             self.outbox.release(self)
         try:
             self.say(hook.message, hook.agent, hold_for=self if holds else None)
         except SessionLogError as error:
-            # What every message comes by enters nothing that is there for errors alone.
+            # Not `with session_exceptions`, which each message would enter and leave.
             raise_for_callers(error)
         # What was edited between two turns shows with the prompt; in mid-turn only other messages are looked for.
         return None if holds else self.settle(hook.agent, _up_to(hook.message, hook.agent.messages), closely=asks)
@@ -200,6 +207,16 @@ class LiveAgent(AgentHooks):
         # Before its newest record is erased, there is another one.
         return self.settle(agent)
 
+    def _drop_unanswered(self, message: Message, messages: list[Message]) -> None:
+        """A prompt that is given again, after a call that got no answer, takes the place of the first.
+
+        A model is asked once what was meant once, and some refuse two prompts in a row; the transcript keeps both.
+        """
+        before, self._unanswered = self._unanswered, None
+        at = len(_up_to(message, messages)) - 2
+        if before is not None and at >= 0 and messages[at] is before and message["content"] == before["content"]:
+            del messages[at]
+
     def _forget_dropped_messages(self, messages: Iterable[Any]) -> None:
         held = {id(message) for message in messages}
         with self.outbox.lock:
@@ -228,6 +245,11 @@ def _is_another(written: Any, redacted_message: Any) -> bool:
     """Whether a redaction is of a message that was never written: an agent may be called with what it holds."""
     ids = [message.get("tracking_id") for message in (written, redacted_message)]
     return None not in ids and ids[0] != ids[1]
+
+
+def _prompt_at_the_end(messages: Sequence[Message]) -> Message | None:
+    """What was said last, if it is a prompt: it got no answer."""
+    return messages[-1] if messages and is_prompt(messages[-1]) else None
 
 
 def _up_to(message: Any, messages: Sequence[Any]) -> Sequence[Any]:

@@ -22,13 +22,14 @@ from ..errors import NotCopied, SessionLogError, check_flag, refuse_unknown
 from ..event_log import ANY, Expected
 from ..event_log.erasure_scope import Sought
 from ..ids import START, EventId
+from ..keys import DEFAULT_NAMESPACE
 from ..lifecycle import AgentOutbox, Record, records_facts
 from ..lifecycle.agent_hooks import FACTS, GUARDS, listen_to_agent
 from ..lifecycle.compat import Handler, Writer
 from ..lifecycle.in_force import InForce, with_in_force
 from ..lifecycle.records import check_ids, data_of, have_tools, missing
 from ..server import Client
-from ..session_log import DEFAULT_NAMESPACE, SessionLog, check_is_of
+from ..session_log import SessionLog, check_is_of
 from ..state import AgentState, SessionState
 from .errors import RestoreError, raise_for_callers, restored, session_exceptions
 from .live_agent import LiveAgent

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ..concurrency import WorkerThread
+from ..concurrency import WorkerThread, running_loop
 from ..errors import NotCopied, check_whole, refuse_unknown
 from .consumer import Consumer
 from .deliveries import Deliveries, SyncDeliveries
@@ -115,6 +115,7 @@ class Subscriber(NotCopied):
         self._consumer: Consumer | None = None
 
     async def __aenter__(self) -> Deliveries:
+        running_loop()
         making = asyncio.create_task(asyncio.to_thread(Consumer, self._log, self.settings, Delivery))
         try:
             self._consumer = await asyncio.shield(making)

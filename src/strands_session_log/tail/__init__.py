@@ -1,10 +1,17 @@
 """Tails: one session, what is being said in it, or all sessions, followed by whoever wants to, over few connections."""
 
-from .feed_tail import FeedPosition, FeedTail, tail_feed
-from .live_position import LivePosition
-from .live_tail import LiveTail, tail_live
-from .multiplexer import Multiplexer
-from .tail import Tail, tail_session
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..on_demand import on_demand
+
+if TYPE_CHECKING:
+    from .feed_tail import FeedPosition, FeedTail, tail_feed
+    from .live_position import LivePosition
+    from .live_tail import LiveTail, tail_live
+    from .multiplexer import Multiplexer
+    from .tail import Tail, tail_session
 
 __all__ = [
     "FeedPosition",
@@ -17,3 +24,15 @@ __all__ = [
     "tail_live",
     "tail_session",
 ]
+
+if not TYPE_CHECKING:
+    __getattr__, __dir__ = on_demand(
+        __name__,
+        {
+            "feed_tail": "FeedPosition FeedTail tail_feed",
+            "live_position": "LivePosition",
+            "live_tail": "LiveTail tail_live",
+            "multiplexer": "Multiplexer",
+            "tail": "Tail tail_session",
+        },
+    )

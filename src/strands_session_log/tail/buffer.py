@@ -9,6 +9,8 @@ from contextlib import suppress
 from threading import Condition
 from typing import Any, Generic, NamedTuple, TypeVar
 
+from ..concurrency import running_loop
+
 T = TypeVar("T")
 
 CAPACITY_BYTES = 1024 * 1024
@@ -170,7 +172,7 @@ class Buffer(Generic[T]):
                 call()
 
     def _promise(self) -> asyncio.Future[None]:
-        loop = asyncio.get_running_loop()
+        loop = running_loop()
         future = loop.create_future()
         self._waiting.append((loop, future))
         return future

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from ..errors import InvalidPointError, PositionUnknownError
+from ..errors import TIMES, InvalidPointError, PositionUnknownError
 from ..event_log import EventLog
 from ..events import selector
 from ..feed import Envelope, FeedId
@@ -20,6 +20,7 @@ from .session_cursor import NOW
 from .tail import Tail
 
 _PLACE = re.compile(r"([0-9]{1,4}):([0-9]{1,20})-([0-9]{1,20})")
+_CURSOR = "a cursor (0:1700000000000-12), as `session-log tail --json` prints it"
 _POSITION = re.compile(rf"{_PLACE.pattern}(?:,{_PLACE.pattern})*")
 
 
@@ -44,7 +45,7 @@ class FeedPosition:
         """
         found = [FeedId(*map(int, match.groups())) for match in _PLACE.finditer(text)]
         if text and (not _POSITION.fullmatch(text) or len({place.partition for place in found}) < len(found)):
-            raise InvalidPointError(text)
+            raise InvalidPointError(text, takes=_CURSOR)
         return cls(tuple(sorted(found)))
 
     @property
@@ -100,7 +101,8 @@ def tail_feed(
     partitions, only_new, wanted = log.keyspace.partitions, after == NOW, selector(types, agent)
     start = _position(after)
     if any(place.partition >= partitions for place in start.places):
-        raise InvalidPointError(after)
+        reason = f"the namespace has {partitions} partitions"
+        raise InvalidPointError(str(after), reason, _CURSOR)
     time = None if only_new or start.places else _time(after)
     buffer = Buffer[FeedItem](partitions)
     begins: list[Beginning] = [start.by_partition.get(partition, time) for partition in range(partitions)]
@@ -124,4 +126,4 @@ def _time(after: FeedPosition | Point | None) -> str | datetime | None:
         return None
     if isinstance(after, (str, datetime)) and isinstance(parse_point(after), Instant):
         return after
-    raise InvalidPointError(after)
+    raise InvalidPointError(after, "revisions and event ids belong to one session", f"{TIMES}, or {_CURSOR}")

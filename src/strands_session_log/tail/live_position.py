@@ -35,7 +35,7 @@ class LivePosition:
         """
         found = _POSITION.fullmatch(text)
         if found is None:
-            raise InvalidPointError(text)
+            raise InvalidPointError(text, takes="a cursor, as `session-log tail --live --json` prints it")
         return cls(EventId.parse(found[1]), EventId.parse(found[2]))
 
     def __str__(self) -> str:

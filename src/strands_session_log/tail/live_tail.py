@@ -99,7 +99,7 @@ def _point(after: LivePoint | str | None) -> LivePoint | None:
         case str():
             return LivePosition.parse(after) if "." in after else EventId.parse(after)
         case _:
-            raise InvalidPointError(after)
+            raise InvalidPointError(after, takes="a LivePosition or an EventId")
 
 
 def _role(recorded: Recorded) -> Any:

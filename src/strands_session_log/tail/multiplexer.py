@@ -12,11 +12,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from threading import Lock
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..server import Store
-from .catch_up import CatchUpReader
-from .cursor import StreamCursor
+
+if TYPE_CHECKING:
+    from .catch_up import CatchUpReader
+    from .cursor import StreamCursor
 
 _PATIENCE = 2.0
 """For how many seconds closing waits for the threads; a server that hangs must not hold it up."""
@@ -36,6 +38,9 @@ class Multiplexer:
 
     def follow(self, cursors: Iterable[StreamCursor[Any]]) -> None:
         """Begin to read for them, without waiting for the server."""
+        # Every log has one of these, and few ever follow anything.
+        from .catch_up import CatchUpReader
+
         with self._lock:
             catch_up = self._catch_up
             if catch_up is None or not catch_up.add(cursors):

@@ -7,6 +7,7 @@ from types import TracebackType
 from typing import Any, Generic, TypeVar
 from weakref import finalize
 
+from ..concurrency import running_loop
 from ..event_log import EventLog
 from ..events import Recorded, selector
 from ..ids import Point, check_id, parse_point
@@ -34,6 +35,7 @@ class Tail(Generic[Item]):
         FeedGapError: In the loop over the whole feed, once for each gap: envelopes are gone. Looping again goes on.
         CorruptEntryError: In the loop over the whole feed, once for each entry that somebody else wrote. Looping again
             goes on. In that over one session, of which such an entry is no history: nothing comes after it.
+        AsyncioNeededError: In `async for` and `async with`, under another event loop than that of asyncio.
         RevisionNotFoundError: In the loop: the session does not have the revision after which to begin.
         ServerRefusedError: In the loop: the server refuses, and will go on doing so.
     """
@@ -88,6 +90,8 @@ class Tail(Generic[Item]):
         return self
 
     async def __anext__(self) -> Item:
+        # Not only where it has to wait: as long as there is something it would seem to work.
+        running_loop()
         try:
             while (item := self._item(await self._buffer.get_async())) is None:
                 pass
@@ -96,6 +100,7 @@ class Tail(Generic[Item]):
             raise StopAsyncIteration from None
 
     async def __aenter__(self: Self) -> Self:
+        running_loop()
         await self._buffer.wait_started_async()
         return self
 

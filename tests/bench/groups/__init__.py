@@ -18,6 +18,7 @@ GROUPS = {
     "tail": "following: one tail and two hundred of one process",
     "hold": "for how long one script call holds the server",
     "network": "a network of 1 ms each way in between, and round trips",
+    "start": "starting the command line",
     "peers": "the session managers of Strands, on local files",
 }
 

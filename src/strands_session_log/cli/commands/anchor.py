@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import asdict
 from typing import Annotated
 
@@ -11,6 +10,7 @@ from ...errors import SessionNotFoundError
 from ..completion import session_ids
 from ..context import CommandCall
 from ..options import argument, command
+from ..output import write_bytes
 from ..terminal import write_json
 
 EPILOG = (
@@ -46,5 +46,4 @@ def _anchor(log: SessionLog, session_id: str, is_named: bool) -> Anchor | None:
 
 def _write(found: Anchor) -> None:
     """In UTF-8 whatever the locale: it is read again."""
-    sys.stdout.flush()
-    sys.stdout.buffer.write(f"{found}\n".encode())
+    write_bytes(f"{found}\n".encode())

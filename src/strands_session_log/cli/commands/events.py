@@ -9,8 +9,10 @@ from typing import Annotated
 from ... import CheckedEvents, Recorded
 from ...events import selector
 from ..context import CommandCall
-from ..options import AfterOption, AgentOption, SessionArgument, TypesOption, UntilOption, command, option
+from ..nearest import agent_named
+from ..options import AfterOption, AgentOption, SessionArgument, TypesOption, UntilOption, command, option, whole
 from ..playback import LastSeen
+from ..points import checked
 from ..render.events import event_json, note_integrity, note_no_match, print_events
 from ..terminal import console, write_json
 
@@ -19,7 +21,7 @@ EPILOG = (
     "session-log events s-42 --json | jq -c 'select(.type == \"message.added\") | .data.message'"
 )
 
-LimitOption = Annotated[int | None, option("--limit", "N", "The first N of them.", min=1)]
+LimitOption = Annotated[int | None, option("--limit", "N", "The first N of them.", parser=whole(1, 10**12))]
 
 
 @command
@@ -37,14 +39,15 @@ def events(
     A POINT is a revision (12), an event id, an ISO time, or a relative time (-5m).
     """
     with call.opened() as log:
-        checked, wanted = log.read_checked(session, after, until), selector(types or None, agent)
-        found = islice((one for one in checked if wanted(one.event.type, one.event.agent)), limit)
-        with LastSeen(found, lambda last: call.again(after=last.id.revision) if last else call.again()) as seen:
-            printed = _print_json(seen, checked) if call.as_json else print_events(console(), seen)
+        found, wanted = log.read_checked(session, checked(log, session, after), until), selector(types or None, agent)
+        chosen = islice((one for one in found if wanted(one.event.type, one.event.agent)), limit)
+        with LastSeen(chosen, lambda last: call.again(after=last.id.revision) if last else call.again()) as seen:
+            printed = _print_json(seen, found) if call.as_json else print_events(console(), seen)
         if not printed:
-            note_no_match(session, log.head(session).revision)
-        elif checked.integrity.is_broken or not call.as_json:
-            note_integrity(checked.integrity)
+            why = agent_named(log, session, agent) if agent else ""
+            note_no_match(session, log.head(session).revision, why)
+        elif found.integrity.is_broken or not call.as_json:
+            note_integrity(found.integrity)
 
 
 def _print_json(found: Iterable[Recorded], checked: CheckedEvents) -> bool:

@@ -11,8 +11,10 @@ from rich.console import Console
 from ... import CheckedEvents, EventId, Recorded
 from ..context import CommandCall
 from ..exit_codes import Code, fail
+from ..nearest import agent_named
 from ..options import AtOption, SessionArgument, command, option
 from ..playback import Shortened, pace, seconds, show_each, state_before
+from ..points import checked
 from ..render.events import event_json, note_integrity, note_no_match
 from ..render.timeline import Timeline, Told, printer
 from ..terminal import console, put, span, write_json
@@ -22,11 +24,13 @@ EPILOG = (
     "session-log replay s-42 --follow --json | jq --unbuffered -r .type"
 )
 _MAX_PAUSE = 5.0
+_FASTEST = 1_000_000
+_A_MINUTE = 60
 
 
 def _positive(speed: float | None) -> float | None:
-    if speed is not None and not 0 < speed < float("inf"):
-        raise typer.BadParameter("it must be more than 0")
+    if speed is not None and not 0 < speed <= _FASTEST:
+        raise typer.BadParameter(f"{speed:g} is no speed: give a number above 0, {_FASTEST:,} at most")
     return speed
 
 
@@ -66,7 +70,7 @@ def replay(
         fail(Code.USAGE, "--speed and --max-pause need --follow")
     with call.opened() as log:
         log.head(session)
-        before = None if start is None else _just_before(log.resolve(session, start))
+        before = None if start is None else _just_before(log.resolve(session, checked(log, session, start) or start))
         found = log.read_checked(session, before, at)
         selected = _Selection(found, agent)
         things: Iterable[Recorded | Told] = selected
@@ -79,7 +83,8 @@ def replay(
             return call.again() if last is None else call.again(start=last.id.revision + 1)
 
         if show_each(paced, show, go_on, at_once=follow) is None or not selected.has_met_agent:
-            note_no_match(session, log.head(session).revision)
+            why = agent_named(log, session, agent) if agent else ""
+            note_no_match(session, log.head(session).revision, why)
         elif found.integrity.is_broken or not call.as_json:
             note_integrity(found.integrity)
 
@@ -96,6 +101,10 @@ class _Selection:
             self.has_met_agent = self.has_met_agent or is_agents
             if is_agents or recorded.event.agent == "":
                 yield recorded
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds:.3g} s" if seconds < _A_MINUTE else span(seconds)
 
 
 def _just_before(first: EventId) -> EventId | None:
@@ -120,6 +129,6 @@ def _printer(terminal: Console, session_id: str) -> Callable[[Recorded | Told | 
         if isinstance(thing, Told):
             print_told(thing)
         elif isinstance(thing, Shortened):
-            put(terminal, f"      … {span(thing.recorded)}, shortened to {thing.waited:g} s", "dim italic")
+            put(terminal, f"      … {_duration(thing.due)}, shortened to {_duration(thing.waited)}", "dim italic")
 
     return show

@@ -10,7 +10,7 @@ from ... import SessionInfo
 from ...errors import InvalidPointError
 from ..context import CommandCall
 from ..exit_codes import Code, fail
-from ..options import command, option
+from ..options import command, option, whole
 from ..render.sessions import print_sessions, session_json, shown_text
 from ..terminal import console, note, plain, put, write_json
 
@@ -20,7 +20,7 @@ EPILOG = (
 )
 _BEFORE = "Go on after a page by its cursor, or with what was active before a time: ISO, or relative (-1d)."
 
-LimitOption = Annotated[int, typer.Option("--limit", min=1, metavar="N", help="How many at most.")]
+LimitOption = Annotated[int, typer.Option("--limit", parser=whole(1, 1_000_000), metavar="N", help="How many at most.")]
 BeforeOption = Annotated[str | None, option("--before", "CURSOR|TIME", _BEFORE)]
 SinceOption = Annotated[str | None, option("--since", "TIME", "Only those last active then or later: ISO, or -8h.")]
 UntilOption = Annotated[str | None, option("--until", "TIME", "Only those last active then or before.")]
@@ -69,6 +69,8 @@ def sessions(
                 last_message=True,
             )
         except InvalidPointError as error:
+            if error.reason:
+                raise
             fail(Code.USAGE, _no_time(error, before=before, since=since, until=until))
     page, more = found[:limit], len(found) > limit
     shown = [info for info in page if grep is None or grep.casefold() in shown_text(info).casefold()]

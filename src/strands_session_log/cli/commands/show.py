@@ -2,61 +2,93 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Annotated, Any
 
+import typer
 from rich.console import Console
 from rich.text import Text
 
-from ... import MessageRecord, SessionState
+from ... import MessageRecord, Recorded, SessionState
 from ..context import CommandCall
 from ..exit_codes import Code, fail
+from ..nearest import no_agent
 from ..options import AgentOption, SessionArgument, command, option
-from ..render.events import integrity_text
-from ..render.messages import print_conversation, progress_of
-from ..terminal import age, console, count, heading, local, one_line, put, write_json
+from ..overview import Overview, overview
+from ..pager import NoPagerOption, put_paged
+from ..render.events import aside, event_json
+from ..render.messages import MessageDetail, conversation, laid_out, newest, progress_of
+from ..render.overviews import header, overview_json, times_for
+from ..terminal import console, one_line, write_json
 
-EPILOG = "Examples:\n\nsession-log show s-42 --at 12\n\nsession-log show s-42 --at -5m --agent researcher"
+EPILOG = (
+    "Examples:\n\nsession-log show s-42 --last 5 --times\n\n"
+    "session-log show s-42 --at -5m --agent researcher --full --no-pager"
+)
 _AT = "As it was then: a revision, an event id, an ISO time, or a relative time (-5m)."
 
 AtOption = Annotated[str | None, option("--at", "POINT", _AT)]
+TimesOption = Annotated[bool, typer.Option("--times", help="When each message was written.")]
+FullOption = Annotated[bool, typer.Option("--full", help="Shorten nothing: calls, results, thoughts, states.")]
+LastOption = Annotated[int | None, option("--last", "N", "The last N messages of each agent.", min=0)]
 
 
 @command
-def show(call: CommandCall, session: SessionArgument, at: AtOption = None, agent: AgentOption = None) -> None:
+def show(
+    call: CommandCall,
+    session: SessionArgument,
+    at: AtOption = None,
+    agent: AgentOption = None,
+    last: LastOption = None,
+    times: TimesOption = False,
+    full: FullOption = False,
+    no_pager: NoPagerOption = False,
+) -> None:
     """Print the conversation of a session, as it is or as it was, agent by agent.
 
-    `replay` prints it as it happened.
+    Above it: when it began, how long it took, turns and tokens, how it stands, and whether it is what was written.
+
+    What is longer than the screen is shown in $PAGER, or less. `replay` prints it as it happened.
     """
     with call.opened() as log:
         log.head(session)
         state = log.state(session, at)
-    if agent is not None:
-        state = _only(state, session, agent)
-    if call.as_json:
-        write_json(_json(session, state))
-    else:
-        _print(console(), session, state)
+        told = overview(log, session, state)
+        if agent is not None:
+            state = _only(state, session, agent)
+        if call.as_json:
+            write_json(_json(session, state, told, last))
+        else:
+            terminal = console()
+            detail = MessageDetail(full, times_for(told, state) if times else "", last)
+            put_paged(terminal, _texts(terminal, session, state, told, detail), no_pager)
 
 
 def _only(state: SessionState, session_id: str, agent: str) -> SessionState:
     names = [*state.agents, *state.multi_agents]
     if agent not in names:
-        fail(Code.USAGE, f"session {session_id!r} has no agent {agent!r}; it has: {', '.join(names) or 'none'}")
+        fail(Code.USAGE, no_agent(session_id, agent, names))
     agents = {name: found for name, found in state.agents.items() if name == agent}
     multi_agents = {name: found for name, found in state.multi_agents.items() if name == agent}
     return replace(state, agents=agents, multi_agents=multi_agents)
 
 
-def _json(session_id: str, state: SessionState) -> dict[str, Any]:
+def _json(session_id: str, state: SessionState, told: Overview, last: int | None) -> dict[str, Any]:
     return {
         "session_id": session_id,
         "session": state.session,
         "labels": state.labels,
+        **overview_json(told, state),
         "agents": {
-            agent.agent_id: {"messages": [_message(record) for record in agent.messages], "state": agent.state}
+            agent.agent_id: {
+                "messages": [_message(record) for record in newest(agent.messages, last)],
+                "state": agent.state,
+                "in_force": agent.in_force or None,
+            }
             for agent in state.agents.values()
         },
+        "interrupts": [event_json(one) for one in _shown(told, state)],
         "multi_agents": state.multi_agents,
         "revision": state.revision,
         "position": str(state.position),
@@ -65,16 +97,23 @@ def _json(session_id: str, state: SessionState) -> dict[str, Any]:
     }
 
 
+def _shown(told: Overview, state: SessionState) -> list[Recorded]:
+    """What people were asked by those that are shown."""
+    return [one for one in told.interrupts if one.event.agent in state.agents or one.event.agent in state.multi_agents]
+
+
 def _message(record: MessageRecord) -> dict[str, Any]:
     return {**record._asdict(), "id": str(record.id)}
 
 
-def _print(terminal: Console, session_id: str, state: SessionState) -> None:
-    last = state.position.time
-    facts = Text(f"{count(state.revision, 'event')}, the last one {local(last)} ({age(last)})", "dim")
-    heading(terminal, session_id, facts + integrity_text(state.integrity) + "\n")
-    print_conversation(terminal, state.agents.values())
+def _texts(
+    terminal: Console, session_id: str, state: SessionState, told: Overview, detail: MessageDetail
+) -> Iterator[str | Text]:
+    yield from header(terminal, session_id, state, told, detail.last)
+    asides = [aside(one) for one in _shown(told, state)]
+    yield from conversation(terminal, state.agents.values(), detail, asides)
     for name, data in state.multi_agents.items():
-        put(terminal, Text.assemble((f"{one_line(name)}  ", "bold"), (progress_of(data), "dim")))
+        yield Text.assemble((f"{one_line(name)}  ", "bold"), (progress_of(data), "dim"))
+        yield from (laid_out(terminal, one, detail) for one in asides if one.agent == name not in state.agents)
     if not state.agents and not state.multi_agents:
-        put(terminal, "No agent has spoken yet.", "dim")
+        yield Text("No agent has spoken yet.", "dim")

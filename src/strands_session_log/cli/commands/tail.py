@@ -16,6 +16,7 @@ from ...instrumentation import Detail, ServerAwaited, ServerWaitOver, add_hook, 
 from ..completion import session_ids
 from ..context import CommandCall
 from ..exit_codes import Code, fail
+from ..nearest import no_agent
 from ..options import AgentOption, TypesOption, argument, command, option
 from ..playback import show_each, state_before
 from ..render.events import event_json
@@ -155,6 +156,8 @@ def _last_turn(log: SessionLog, session_id: str, agent: str | None) -> EventId |
     except SessionNotFoundError:
         note(f"there is no session {session_id!r} yet; waiting for it")
         return None
+    if agent is not None and (why := no_agent(session_id, agent, [*state.agents, *state.multi_agents])):
+        note(f"{why}; waiting for it")
     said = [_last_said(known) for name, known in state.agents.items() if agent in (None, name)]
     last = max(filter(None, said), default=None)
     return state.position if last is None else log.resolve(session_id, last.revision - 1)

@@ -12,7 +12,7 @@ from rich.text import Text
 from ... import Envelope, Integrity, Recorded
 from ...events import Event, MessageAdded, PayloadErased, WindowChanged
 from ..terminal import count, fits, note, one_line, put_table
-from .messages import compact, fields, on_one_line, progress_of, speaker
+from .messages import Aside, compact, fields, on_one_line, progress_of, speaker
 
 _HEADINGS = ("ID", "TIME", "TYPE", "AGENT", "SUMMARY")
 _STYLES = ("dim", "dim", "cyan", "", "")
@@ -23,6 +23,7 @@ _WIDEST_AGENT, _WIDEST_NARROW_AGENT = 24, 16
 _FIRST_ROWS = 50
 _WIDE = 110
 _LONG = 500
+_LONG_ERROR = 200
 _SHORT = 10
 _DIGEST = 12
 """Characters of a digest, which tell one prompt from another."""
@@ -63,9 +64,9 @@ def event_json(recorded: Recorded) -> dict[str, Any]:
     }
 
 
-def note_no_match(session_id: str, revision: int) -> None:
-    """Tell that nothing was printed of a session, which has so many events."""
-    note(f"session {session_id!r} has {count(revision, 'event')}; none matches")
+def note_no_match(session_id: str, revision: int, why: str = "") -> None:
+    """Tell that nothing was printed of a session, which has so many events, and why, where that is known."""
+    note(why or f"session {session_id!r} has {count(revision, 'event')}; none matches")
 
 
 def note_integrity(found: Integrity) -> None:
@@ -76,7 +77,10 @@ def note_integrity(found: Integrity) -> None:
 
 def integrity_text(found: Integrity) -> Text:
     """Whether what is printed is what was written, for the end of a heading."""
-    return Text(f", {_verdict(found)}", "red" if found.is_broken else "dim")
+    if not found.is_broken:
+        return Text(", chain intact" if found.is_checked else ", chain not checked", "dim")
+    where = "" if found.broken_at is None else f" at {found.broken_at.revision}"
+    return Text(f", not what was written{where}: {one_line(found.problem)}", "red")
 
 
 def _verdict(found: Integrity) -> str:
@@ -148,7 +152,7 @@ def _fact(data: Mapping[str, Any]) -> str:
         data.get("name") or data.get("node"),
         data.get("model_id"),
         data.get("status") or data.get("stop_reason"),
-        ": ".join(str(data[name]) for name in ("error", "error_text") if data.get(name)),
+        ": ".join(one_line(data[name], _LONG_ERROR) for name in ("error", "error_text") if data.get(name)),
         _duration(milliseconds) if isinstance(milliseconds, (int, float)) else None,
         f"{usage.get('totalTokens')} tokens" if isinstance(usage, Mapping) and usage.get("totalTokens") else None,
     )
@@ -169,10 +173,20 @@ def _agent(data: Mapping[str, Any]) -> str:
     return ", ".join(filter(None, (f"state {fields(data['state'])}" if data.get("state") else "", in_force(data))))
 
 
-def _interrupt(data: Mapping[str, Any]) -> str:
+def _interrupt(data: Mapping[str, Any], limit: int | None = _LONG) -> str:
     """Which it is, and what a person was asked or has answered."""
     said = [data[name] for name in ("reason", "response") if name in data]
-    return ": ".join([str(data.get("name", "")), *(one if isinstance(one, str) else compact(one) for one in said)])
+    return ": ".join(
+        [str(data.get("name", "")), *(one if isinstance(one, str) else compact(one, limit) for one in said)]
+    )
+
+
+def aside(recorded: Recorded) -> Aside:
+    """What a person was asked, or has answered, to stand between messages."""
+    event = recorded.event
+    who = "asked" if event.type.endswith(".raised") else "answered"
+    text = "(erased)" if event.is_erased else _interrupt(event.data, None)
+    return Aside(recorded.id, event.agent, who, text)
 
 
 def _duration(milliseconds: float) -> str:

@@ -12,6 +12,7 @@ from rich.text import Text
 
 from ... import Delta, Envelope, Recorded
 from ..terminal import one_line, plain, put, row, widths_of
+from ..unseen import JOINING
 from .events import envelope_summary, event_json, summary
 from .timeline import Timeline, Told
 
@@ -28,19 +29,33 @@ class PartialMessage:
     """The message an agent is saying, as far as it has come."""
 
     def __init__(self) -> None:
-        self.message, self.text = "", Text()
+        self._begin("")
+
+    def _begin(self, message: str) -> None:
+        self.message, self.text = message, Text()
+        self._before, self._held = "", ""
 
     def feed(self, delta: Delta) -> Text:
         """Take the next piece; what is new to see of it."""
         line = delta.line
         if line.message != self.message or line.kind == "discarded":
-            self.message, self.text = line.message, Text()
+            self._begin(line.message)
         if line.kind in ("discarded", "end"):
             return Text()
-        said = f"\n→ {one_line(line.text)} " if line.kind == "tool" else plain(line.text)
+        said = f"\n→ {one_line(line.text)} " if line.kind == "tool" else self._readable(line.text)
         new = Text(said, _STYLES.get(line.kind, ""))
         self.text.append_text(new)
         return new
+
+    def _readable(self, text: str) -> str:
+        """Safe text; models end pieces within an emoji, so what joins waits for what it joins to what came before."""
+        whole = self._held + text
+        ready = whole.rstrip(f"{JOINING}\r")
+        self._held = whole[len(ready) :]
+        told = plain(self._before + ready)[len(self._before) :]
+        if ready:
+            self._before = ready[-1] if plain(ready[-1]) == ready[-1] else ""
+        return told
 
 
 @contextmanager

@@ -1,0 +1,99 @@
+"""What became of a session, up to a point, told by its events: when it began, what it cost, how it stands."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from .. import EventId, Recorded, SessionLog, SessionState
+
+_TOLD = ("invocation.*", "model.completed", "interrupt.*", "session.forked", "session.rewound")
+
+
+class Overview(NamedTuple):
+    """How a session stands.
+
+    Attributes:
+        started: Its first event.
+        turns: How often its agents were called.
+        tokens: How many tokens models were given and gave.
+        status: `running`, `failed`, `waits for an answer`, or `done`; empty where nothing was called.
+        since: Since which event.
+        named: What failed, with its text, or what is asked.
+        interrupts: What people were asked and have answered.
+    """
+
+    started: EventId
+    turns: int
+    tokens: int
+    status: str
+    since: EventId | None
+    named: str
+    interrupts: Sequence[Recorded] = ()
+
+
+def overview(log: SessionLog, session_id: str, state: SessionState) -> Overview:
+    """Read it; of a long session that takes a while, as all its entries are fetched, and few of them looked into."""
+    told = log.read(session_id, until=state.position, types=_TOLD)
+    return overview_of(log.event(session_id, 1).id, told)
+
+
+def overview_of(started: EventId, told: Iterable[Recorded]) -> Overview:
+    """From the events that tell of calls."""
+    found, interrupts = _Calls(), list[Recorded]()
+    for recorded in told:
+        found.add(recorded)
+        if recorded.event.type.startswith("interrupt."):
+            interrupts.append(recorded)
+    return Overview(started, found.turns + len(found.running), found.tokens, *found.status(), interrupts)
+
+
+class _Calls:
+    """What agents do, by their names: the calls that run, and those that failed last; and what people are asked."""
+
+    def __init__(self) -> None:
+        self.turns = self.tokens = 0
+        self.running, self._last = dict[str, EventId](), EventId(0, 0)
+        self._failed, self._asked = dict[str, tuple[EventId, str]](), dict[Any, tuple[EventId, str]]()
+
+    def add(self, recorded: Recorded) -> None:
+        id_, agent, data = recorded.id, recorded.event.agent, recorded.event.data
+        data = data if isinstance(data, Mapping) else {}
+        match recorded.event.type:
+            case "invocation.started":
+                self._failed.pop(agent, None)
+                self.running[agent] = id_
+            case "invocation.completed" | "invocation.failed" as type_:
+                self.running.pop(agent, None)
+                self.turns, self._last = self.turns + 1, id_
+                if type_ == "invocation.failed" and not data.get("cancelled"):
+                    self._failed[agent] = id_, _said(data, "error", "error_text")
+            case "model.completed":
+                self.tokens += _tokens(data.get("usage"))
+            case "interrupt.raised":
+                self._asked[agent, data.get("id")] = id_, _said(data, "name", "reason")
+            case "interrupt.answered":
+                self._asked.pop((agent, data.get("id")), None)
+            case "session.forked" | "session.rewound":
+                self.running.clear()
+                self._failed.clear()
+
+    def status(self) -> tuple[str, EventId | None, str]:
+        """What matters most to who looks."""
+        if self._asked:
+            return "waits for an answer", *next(iter(self._asked.values()))
+        if self.running:
+            return "running", next(iter(self.running.values())), ""
+        if self._failed:
+            return "failed", *next(reversed(self._failed.values()))
+        return ("done", self._last, "") if self.turns else ("", None, "")
+
+
+def _said(data: Mapping[str, Any], *names: str) -> str:
+    return ": ".join(str(data[name]) for name in names if data.get(name))
+
+
+def _tokens(usage: Any) -> int:
+    counts = usage if isinstance(usage, Mapping) else {}
+    both = (counts.get("inputTokens"), counts.get("outputTokens"))
+    return sum(count for count in both if type(count) is int)
