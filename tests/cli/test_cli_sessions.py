@@ -100,7 +100,7 @@ def test_a_line_as_json_has_all_that_is_known(night: SessionLog, run: Run) -> No
 def test_a_terminal_shows_what_happened_in_lines_that_fit(
     night: SessionLog, environment: Mapping[str, str], columns: int
 ) -> None:
-    shown = in_terminal([EXECUTABLE, "sessions"], environment, columns)
+    shown = in_terminal(environment, "sessions", columns=columns)
     lines = shown.splitlines()
     assert max(map(len, lines)) <= columns
     assert re.search(r"failed +failed at 4, \d\d:\d\d", shown)
@@ -111,7 +111,7 @@ def test_a_terminal_shows_what_happened_in_lines_that_fit(
 
 
 def test_what_failed_is_red_on_a_terminal(night: SessionLog, environment: Mapping[str, str]) -> None:
-    shown = shown_in_terminal([EXECUTABLE, "sessions", "--failed"], environment)
+    shown = shown_in_terminal(environment, "sessions", "--failed")
     assert "\x1b[31mfailed at 4" in shown
 
 
