@@ -160,6 +160,17 @@ def test_on_a_terminal_it_shows_what_goes_and_asks(
     assert asking.process.wait() == 0
 
 
+def test_who_wants_json_is_shown_what_goes_as_well_before_being_asked(
+    talk: SessionLog, terminal: Callable[..., Terminal]
+) -> None:
+    asking = terminal("erase", "s-42", "3", "--json")
+    shown = words_in(asking.until("[y/N]"))
+    asking.type("y\n")
+
+    assert "user: What should I pack?" in shown
+    assert f'"named":["{talk.resolve("s-42", 3)}"]' in asking.to_the_end()
+
+
 def test_what_is_about_a_person_is_found_and_erased_in_all_sessions(
     log: SessionLog, environment: Mapping[str, str], run: Run, tmp_path: Any
 ) -> None:

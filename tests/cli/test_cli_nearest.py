@@ -78,6 +78,19 @@ def test_wrong_agents_are_told_with_those_there_are(talk: SessionLog, run: Run) 
     assert "; did you mean 'critic-7'" in run("events", "s-42", "--agent", "critik-7").stderr
 
 
+@pytest.mark.parametrize(
+    ("typed", "told"),
+    [
+        ("mesage.added", "there are no events of type 'mesage.added'; did you mean 'message.added'"),
+        ("message", "there are no events of type 'message'; did you mean 'message.*' or 'message.added'"),
+        ("tool.*", "6 events; none matches"),
+        ("custom.note", "6 events; none matches"),
+    ],
+)
+def test_wrong_types_are_told_with_the_nearest(talk: SessionLog, run: Run, typed: str, told: str) -> None:
+    assert told in run("events", "s-42", "--type", typed).stderr
+
+
 def test_wrong_groups_and_parked_events_are_told_with_the_nearest(talk: SessionLog, run: Run, namespace: str) -> None:
     with Subscriber(talk, "audit") as deliveries:
         next(deliveries).park("why")
@@ -135,6 +148,8 @@ def test_a_point_of_all_sessions_is_no_revision(talk: SessionLog, run: Run) -> N
         ["sessions", "--limit", "1" + "0" * 20],
         ["events", "s-42", "--limit", "1" + "0" * 20],
         ["events", "s-42", "--limit", "9" * 5_000],
+        ["grep", "x", "--limit", "1" + "0" * 20],
+        ["show", "s-42", "--last", "1" + "0" * 20],
         ["replay", "s-42", "--follow", "--speed", "1e400"],
         ["replay", "s-42", "--follow", "--speed", "nan"],
         ["replay", "s-42", "--follow", "--max-pause", "9" * 30],
@@ -174,7 +189,12 @@ def lisbon(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     ],
 )
 def test_local_times_that_are_two_or_none_are_refused(talk: SessionLog, run: Run, typed: str, readings: str) -> None:
-    for words in (["show", "s-42", "--at", typed], ["tail", "--since", typed], ["sessions", "--before", typed]):
+    for words in (
+        ["show", "s-42", "--at", typed],
+        ["tail", "--since", typed],
+        ["sessions", "--before", typed],
+        ["grep", "x", "--since", typed],
+    ):
         told = run(*words, exit_code=2).stderr
         assert all(reading in told for reading in readings.split(" or ")), told
     run("sessions", "--before", f"{typed.split(' ')[0]}+01:00")

@@ -142,7 +142,8 @@ def test_session_ids_are_completed(log: SessionLog, environment: Mapping[str, st
     log.append("other", events.Custom("custom.note", {}))
 
     assert completions(environment, "session-log show s-") == ["s-42"]
-    assert sorted(completions(environment, "session-log verify ")) == ["other", "s-42"]
+    for words in ("verify", "erase", "grep pattern"):
+        assert sorted(completions(environment, f"session-log {words} ")) == ["other", "s-42"]
 
 
 @pytest.mark.parametrize("url", ["valkey://127.0.0.1:1", "nonsense", "embedded:", "embedded:///not/there"])

@@ -45,7 +45,7 @@ def test_above_the_conversation_stands_what_became_of_the_session(talk: SessionL
 
     assert first == "s-42  10 events, chain intact"
     assert re.fullmatch(r"started \d{4}-\S+ \S+, took 0\.\d s, last event \d{4}-\S+ \S+ \(\d+ s ago\)", times)
-    assert standing == "1 turn, 1,234 tokens, done"
+    assert standing == "1 turn, 1,234 tokens, idle"
     assert labels == 'labels  customer="acme", tier=1'
 
 
@@ -59,7 +59,7 @@ def test_above_the_conversation_stands_what_became_of_the_session(talk: SessionL
         ),
         (
             [events.InvocationFailed({"error": "CancelledError", "cancelled": True}, "default")],
-            r"2 turns, 1,234 tokens, done",
+            r"2 turns, 1,234 tokens, idle",
         ),
         (
             [events.InterruptRaised({"id": "1", "name": "approve", "reason": "Pay 10 €?"}, "default")],
@@ -83,15 +83,23 @@ def test_the_header_says_how_the_session_stands(
     assert re.fullmatch(told, header(run)[2])
 
 
+def test_an_agent_that_waits_is_told_of_though_no_event_does(talk: SessionLog, run: Run) -> None:
+    waits = {"interrupt_state": {"activated": True, "interrupts": {}, "context": {}}}
+    talk.append("s-42", events.AgentUpdated({"agent_id": "default", "state": {}, "_internal_state": waits}, "default"))
+
+    assert header(run)[2].startswith("waits for an answer since ")
+    assert len(header(run, "--at", "6")) == 2
+
+
 def test_at_a_point_the_header_is_as_it_was_then(talk: SessionLog, run: Run) -> None:
     talk.append("s-42", facts(events.InvocationFailed({"error": "KeyError"}, "default")))
 
     assert header(run)[2].startswith("2 turns, 1,234 tokens, failed")
-    assert header(run, "--at", "9")[2] == "1 turn, 1,234 tokens, done"
+    assert header(run, "--at", "9")[2] == "1 turn, 1,234 tokens, idle"
     assert header(run, "--at", "7")[2].startswith("1 turn, running since")
     assert len(header(run, "--at", "6")) == 2
     then, now = (json.loads(run("show", "s-42", *at, "--json").stdout) for at in (("--at", "9"), ()))
-    assert (then["status"], then["turns"], then["tokens"], then["reason"]) == ("done", 1, 1234, None)
+    assert (then["status"], then["turns"], then["tokens"], then["reason"]) == ("idle", 1, 1234, None)
     assert (now["status"], now["since"], now["reason"]) == ("failed", str(talk.head("s-42")), "KeyError")
 
 
@@ -110,6 +118,22 @@ def test_the_header_names_the_first_event_that_is_not_what_was_written(talk: Ses
         talk.client.execute_command("XADD", key, id_, *flat)
 
     assert header(run)[0].startswith("s-42  6 events, not what was written at 6: ")
+
+
+def test_a_session_that_a_snapshot_stands_for_is_shown_though_events_are_missing(talk: SessionLog, run: Run) -> None:
+    talk.append("s-42", [events.Custom("custom.note", {"number": number}) for number in range(500)])
+    talk._replay.settle()
+    talk.state("s-42")
+    key = talk._events.keyspace.session("s-42").events
+    for revision in (1, 5):
+        talk.client.execute_command("XDEL", key, str(talk.resolve("s-42", revision)))
+
+    shown = run("show", "s-42").stdout
+
+    assert "chain not checked" in shown
+    assert "not all events can be read: the history of session 's-42' was replaced" in shown
+    assert "A light jacket." in shown
+    assert json.loads(run("show", "s-42", "--json").stdout)["status"] == "unreadable"
 
 
 def test_the_last_messages_can_be_shown_alone_and_with_their_times(talk: SessionLog, run: Run) -> None:
@@ -164,8 +188,11 @@ def test_colours_in_a_pipe_cut_nothing_off(log: SessionLog, environment: Mapping
     assert 'end"' in coloured(environment, "events", "s-42", "--color", "always")
 
 
-def test_a_colour_choice_that_is_none_is_named(run: Run) -> None:
-    assert "'banana'" in run("sessions", "--color", "banana", exit_code=2).stderr
+def test_a_choice_of_colours_or_a_number_that_is_none_is_named(run: Run) -> None:
+    for arguments in (("sessions", "--color", "banana"), ("--color", "banana", "sessions")):
+        assert "'banana' is none of auto, always, never" in run(*arguments, exit_code=2).stderr
+    assert "'-1' is no whole number" in run("show", "s-42", "--last", "-1", exit_code=2).stderr
+    assert "is no whole number" in run("grep", "x", "--limit", "1" + "0" * 20, exit_code=2).stderr
 
 
 @pytest.fixture

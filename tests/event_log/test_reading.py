@@ -177,3 +177,20 @@ def test_waiting_for_a_server_prints_nothing_where_logging_is_not_set_up(
         list(log.read("s"))
     assert {(one.name, one.levelname) for one in caplog.records} == {("strands_session_log.server.errors", "INFO")}
     assert "waiting for the server" in caplog.text
+
+
+def test_events_of_other_types_and_agents_are_not_looked_into(log: SessionLog) -> None:
+    log.append("s", [note(1), events.Custom("custom.other", {}, "a"), note(2)])
+    key, head = log._events.keyspace.session("s").events, log.head("s")
+    (entry,) = log._events.entries("s", str(head), str(head))
+    flat = [part for pair in {**entry[1], b"body": b"{", b"type": b"custom.other"}.items() for part in pair]
+    log.client.execute_command("XADD", key, f"{head.ms + 1}-4", *flat)
+
+    assert numbers(log.read("s", types="custom.note")) == [1, 2]
+    assert numbers(log.read("s", types="custom.n*")) == []
+    assert [one.id.revision for one in log.read("s", until=3, agent="a")] == [2]
+    with pytest.raises(errors.CorruptEntryError):
+        list(log.read("s", types="custom.other"))
+    log.client.execute_command("XDEL", key, str(log.resolve("s", 2)))
+    with pytest.raises(errors.LogForkedError):
+        list(log.read("s", types="custom.note"))

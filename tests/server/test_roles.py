@@ -112,6 +112,8 @@ def read(log: SessionLog) -> None:
     listed = [info.session_id for info in log.sessions()]
     assert "s-1" in listed
     log.count_sessions(since=log.sessions()[-1].created_at)
+    assert "s-1" in [*log.session_ids(), *log.session_ids(since="-1h")]
+    assert log.plan_erasure("s-1", 1).named
     assert [one.id.revision for one in log.read("s-1")][:2] == [1, 2]
     assert log.state("agent").agents["default"].messages
     log.state("agent", at=2)

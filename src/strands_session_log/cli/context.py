@@ -136,7 +136,8 @@ def _words_of(parameter: Any, value: Any) -> list[str]:
     """How a parameter is typed that has this value."""
     if value is None or value is False:
         return []
-    values = [shlex.quote(plain(one)) for one in (value if isinstance(value, (list, tuple)) else [value])]
+    listed = value if isinstance(value, (list, tuple)) else [value]
+    values = [shlex.quote(plain(f"{one:g}" if isinstance(one, float) else one)) for one in listed]
     if parameter.param_type_name == "argument":
         return values
     name = max(parameter.opts, key=len)

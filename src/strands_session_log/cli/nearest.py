@@ -80,6 +80,17 @@ def no_agent(session_id: str, agent: str, known: list[str]) -> str:
     return f"session {session_id!r} has no agent {agent!r}{meant or f'; it has: {_some(known)}'}"
 
 
+def no_type(types: Iterable[str]) -> str:
+    """What is to be said of types of events that there are none of; nothing where there is an event of each."""
+    # Here, because hardly any command needs it.
+    from .. import events
+
+    known = {str(getattr(kind, "TYPE", "")) for kind in vars(events).values()} - {""}
+    known |= {f"{type_.partition('.')[0]}.*" for type_ in known}
+    wrong = [one for one in types if one not in known and not one.startswith("custom.")]
+    return "; ".join(f"there are no events of type {one!r}{did_you_mean(one, sorted(known))}" for one in wrong)
+
+
 def _some(names: Sequence[str]) -> str:
     more = f" and {len(names) - _MOST_NAMED:,} more" if len(names) > _MOST_NAMED else ""
     return (", ".join(names[:_MOST_NAMED]) or "none") + more

@@ -82,7 +82,7 @@ ColorOption = Annotated[
         "--color",
         "WHEN",
         "Colours: always, never, or auto: on a terminal, or as NO_COLOR and FORCE_COLOR say.",
-        callback=choose_colors,
+        parser=choose_colors,
     ),
 ]
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 from .. import EventId, Recorded, SessionLog, SessionState
+from ..errors import CorruptEntryError, LogForkedError
 
 _TOLD = ("invocation.*", "model.completed", "interrupt.*", "session.forked", "session.rewound")
 
@@ -17,9 +19,10 @@ class Overview(NamedTuple):
         started: Its first event.
         turns: How often its agents were called.
         tokens: How many tokens models were given and gave.
-        status: `running`, `failed`, `waits for an answer`, or `done`; empty where nothing was called.
+        status: `answer`, if it waits for a person's, `running`, `failed`, or `idle`; `unreadable`, where a snapshot
+            stands for events that cannot be read; empty where nothing was called.
         since: Since which event.
-        named: What failed, with its text, or what is asked.
+        named: What failed, with its text, what is asked, or what cannot be read.
         interrupts: What people were asked and have answered.
     """
 
@@ -34,18 +37,34 @@ class Overview(NamedTuple):
 
 def overview(log: SessionLog, session_id: str, state: SessionState) -> Overview:
     """Read it; of a long session that takes a while, as all its entries are fetched, and few of them looked into."""
-    told = log.read(session_id, until=state.position, types=_TOLD)
-    return overview_of(log.event(session_id, 1).id, told)
+    found = overview_of(
+        _first(log, session_id, state.position), log.read(session_id, until=state.position, types=_TOLD)
+    )
+    waiting = next((agent for agent in state.agents.values() if agent.is_interrupted), None)
+    # Where nobody tells of calls and interrupts, as in sessions that were imported, the record of an agent does.
+    if waiting and found.status in ("", "idle"):
+        return found._replace(status="answer", since=waiting.moved)
+    return found
+
+
+def _first(log: SessionLog, session_id: str, last: EventId) -> EventId:
+    with suppress(CorruptEntryError):
+        return next((one.id for one in log.read(session_id, until=last)), last)
+    return last
 
 
 def overview_of(started: EventId, told: Iterable[Recorded]) -> Overview:
     """From the events that tell of calls."""
-    found, interrupts = _Calls(), list[Recorded]()
-    for recorded in told:
-        found.add(recorded)
-        if recorded.event.type.startswith("interrupt."):
-            interrupts.append(recorded)
-    return Overview(started, found.turns + len(found.running), found.tokens, *found.status(), interrupts)
+    found, interrupts, problem = _Calls(), list[Recorded](), ""
+    try:
+        for recorded in told:
+            found.add(recorded)
+            if recorded.event.type.startswith("interrupt."):
+                interrupts.append(recorded)
+    except (CorruptEntryError, LogForkedError) as error:
+        problem = str(error)
+    status = ("unreadable", None, problem) if problem else found.status()
+    return Overview(started, found.turns + len(found.running), found.tokens, *status, interrupts)
 
 
 class _Calls:
@@ -81,12 +100,12 @@ class _Calls:
     def status(self) -> tuple[str, EventId | None, str]:
         """What matters most to who looks."""
         if self._asked:
-            return "waits for an answer", *next(iter(self._asked.values()))
+            return "answer", *next(iter(self._asked.values()))
         if self.running:
             return "running", next(iter(self.running.values())), ""
         if self._failed:
             return "failed", *next(reversed(self._failed.values()))
-        return ("done", self._last, "") if self.turns else ("", None, "")
+        return ("idle", self._last, "") if self.turns else ("", None, "")
 
 
 def _said(data: Mapping[str, Any], *names: str) -> str:

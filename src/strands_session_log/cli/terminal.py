@@ -31,6 +31,7 @@ _AGES = ((60, 1, "s"), (3_600, 60, "min"), (86_400, 3_600, "h"), (86_400 * 365, 
 _GAP = "  "
 _NARROWEST = 20
 _FIRST_ROWS = 50
+_LONGEST_NAMED = 30
 
 
 class Colors(str, Enum):
@@ -44,11 +45,15 @@ class Colors(str, Enum):
 _colors = ContextVar("colors", default=Colors.AUTO)
 
 
-def choose_colors(when: Colors | None) -> Colors | None:
-    """For all consoles made from now on, if it is not None."""
-    if when is not None:
-        _colors.set(when)
-    return when
+def choose_colors(when: Any) -> Colors:
+    """For all consoles made from now on."""
+    try:
+        chosen = Colors(when)
+    except ValueError:
+        named = ", ".join(one.value for one in Colors)
+        raise typer.BadParameter(f"{one_line(when, _LONGEST_NAMED)!r} is none of {named}") from None
+    _colors.set(chosen)
+    return chosen
 
 
 def console(stderr: bool = False) -> Console:

@@ -93,16 +93,16 @@ class Directory:
         self._store, self._keyspace = store, store.keyspace
 
     def session_ids(self, since: int, now_ms: int) -> Iterator[str]:
-        """See `SessionLog.session_ids`: what is written to meanwhile goes to the top, which is read again."""
-        given, floor, count = set[bytes](), since, -1
+        """See `SessionLog.session_ids`. What is written to meanwhile goes to the top, which is read again."""
+        given, count = set[bytes](), -1
         while count < len(given):
             count = len(given)
-            yield from self._fresh(floor, given)
-            floor = max(floor, now_ms - _CLOCKS_DIFFER_MS)
+            yield from self._fresh(DirectoryRange(since), given)
+            since = max(since, now_ms - _CLOCKS_DIFFER_MS)
 
-    def _fresh(self, floor: int, given: set[bytes]) -> Iterator[str]:
-        """Those that were active at a time or later, and were not given yet; they are then."""
-        for line in chain.from_iterable(self.pages(_PAGE, DirectoryRange(since=floor))):
+    def _fresh(self, within: DirectoryRange, given: set[bytes]) -> Iterator[str]:
+        """Those of a range that were not given yet; they are then."""
+        for line in chain.from_iterable(self.pages(_PAGE, within)):
             if line.member not in given:
                 given.add(line.member)
                 yield from filter(None, [line.session_id])

@@ -45,10 +45,11 @@ def erase(
     require_tty(yes or dry_run, f"erase what events of {session!r} hold")
     with call.opened() as log:
         plan = _plan(log, session, ids)
-        if not (yes or call.as_json):
-            print_plan(console(), log, session, plan, call.same_target_options)
+        asks = not (yes or dry_run)
+        if asks or (dry_run and not call.as_json):
+            print_plan(console(stderr=call.as_json), log, session, plan, call.same_target_options)
         going = sum(map(len, plan.erased.values()))
-        if not (yes or dry_run) and going:
+        if asks and going:
             confirm(f"Erase for good what {count(going, 'event')} hold?", "nothing was erased")
         recorded = None if dry_run else _erase(log, session, plan, reason, by)
     if call.as_json:

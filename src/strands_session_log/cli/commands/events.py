@@ -9,7 +9,7 @@ from typing import Annotated
 from ... import CheckedEvents, Recorded
 from ...events import selector
 from ..context import CommandCall
-from ..nearest import agent_named
+from ..nearest import agent_named, no_type
 from ..options import AfterOption, AgentOption, SessionArgument, TypesOption, UntilOption, command, option, whole
 from ..playback import LastSeen
 from ..points import checked
@@ -44,7 +44,7 @@ def events(
         with LastSeen(chosen, lambda last: call.again(after=last.id.revision) if last else call.again()) as seen:
             printed = _print_json(seen, found) if call.as_json else print_events(console(), seen)
         if not printed:
-            why = agent_named(log, session, agent) if agent else ""
+            why = no_type(types or ()) or (agent_named(log, session, agent) if agent else "")
             note_no_match(session, log.head(session).revision, why)
         elif found.integrity.is_broken or not call.as_json:
             note_integrity(found.integrity)

@@ -17,7 +17,7 @@ from ...errors import CorruptEntryError, CorruptKeyError, InvalidPointError, Log
 from ..completion import session_ids
 from ..context import CommandCall
 from ..exit_codes import DAMAGED, Code, fail
-from ..options import AgentOption, TypesOption, argument, command, option
+from ..options import AgentOption, TypesOption, argument, command, option, whole
 from ..progress import progress
 from ..render.hits import Hit, hit_json, hit_printer, summary_of
 from ..searching import Search, matches_in, search_for
@@ -37,7 +37,7 @@ SessionsArgument = Annotated[list[str] | None, argument("[SESSION]...", "Session
 FixedOption = Annotated[bool, typer.Option("--fixed", help="The pattern is text, to be found as it stands.")]
 CaseOption = Annotated[bool, typer.Option("--ignore-case", "-i", help="Whether letters are capital does not matter.")]
 SinceOption = Annotated[str | None, option("--since", "TIME", "Only events since: an ISO time, or relative (-30d).")]
-LimitOption = Annotated[int | None, option("--limit", "N", "The first N hits.", min=1)]
+LimitOption = Annotated[int | None, option("--limit", "N", "The first N hits.", parser=whole(1, 10**12))]
 
 
 @command
@@ -121,7 +121,9 @@ class _Searched:
                     self.found.setdefault(name, {})[hit.recorded.id] = None
                     yield hit
                 tell(self.count, len(sessions) if sessions else max(total, self.count))
-        except InvalidPointError:
+        except InvalidPointError as error:
+            if error.reason:
+                raise
             fail(Code.USAGE, f"--since {self._since!r} is no time: give an ISO time, or a relative one (-30d)")
         except DAMAGED as error:
             fail(Code.UNREADABLE, str(error))

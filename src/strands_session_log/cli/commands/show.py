@@ -14,7 +14,7 @@ from ... import MessageRecord, Recorded, SessionState
 from ..context import CommandCall
 from ..exit_codes import Code, fail
 from ..nearest import no_agent
-from ..options import AgentOption, SessionArgument, command, option
+from ..options import AgentOption, SessionArgument, command, option, whole
 from ..overview import Overview, overview
 from ..pager import NoPagerOption, put_paged
 from ..render.events import aside, event_json
@@ -31,7 +31,7 @@ _AT = "As it was then: a revision, an event id, an ISO time, or a relative time 
 AtOption = Annotated[str | None, option("--at", "POINT", _AT)]
 TimesOption = Annotated[bool, typer.Option("--times", help="When each message was written.")]
 FullOption = Annotated[bool, typer.Option("--full", help="Shorten nothing: calls, results, thoughts, states.")]
-LastOption = Annotated[int | None, option("--last", "N", "The last N messages of each agent.", min=0)]
+LastOption = Annotated[int | None, option("--last", "N", "The last N messages of each agent.", parser=whole(0, 10**12))]
 
 
 @command

@@ -16,7 +16,7 @@ from ...instrumentation import Detail, ServerAwaited, ServerWaitOver, add_hook, 
 from ..completion import session_ids
 from ..context import CommandCall
 from ..exit_codes import Code, fail
-from ..nearest import no_agent
+from ..nearest import no_agent, no_type
 from ..options import AgentOption, TypesOption, argument, command, option
 from ..playback import show_each, state_before
 from ..render.events import event_json
@@ -61,6 +61,8 @@ def tail(
         fail(Code.USAGE, "--after is for all sessions, or --live, and takes the place of --since")
     if live and (session is None or types):
         fail(Code.USAGE, "--live needs a session, and no --type: it prints messages")
+    if unknown := no_type(types or ()):
+        note(unknown)
     with call.opened() as log, _outages_noted():
         if live and session is not None:
             start = _live_start(log, session, after, since, agent, call.as_json)

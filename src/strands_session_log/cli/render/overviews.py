@@ -15,7 +15,8 @@ from ..terminal import age, count, hanging, local, one_line, plain, span
 from .events import integrity_text
 from .messages import fields
 
-_STYLES = {"failed": "red", "waits for an answer": "yellow", "running": "green"}
+_STYLES = {"failed": "red", "unreadable": "red", "answer": "yellow", "running": "green"}
+_WORDS = {"answer": "waits for an answer", "unreadable": "not all events can be read"}
 _LONG = 200
 
 
@@ -66,7 +67,8 @@ def _standing(told: Overview) -> Text:
     parts = [Text(count(told.turns, "turn"), "dim")] if told.turns else []
     parts += [Text(count(told.tokens, "token"), "dim")] if told.tokens else []
     if told.status:
-        since = "" if told.since is None or told.status == "done" else f" since {local(told.since.time, '%H:%M:%S')}"
+        since = "" if told.since is None or told.status == "idle" else f" since {local(told.since.time, '%H:%M:%S')}"
         named = f": {one_line(told.named, _LONG)}" if told.named else ""
-        parts.append(Text(f"{told.status}{since}{named}", _STYLES.get(told.status, "dim")))
+        words = _WORDS.get(told.status, told.status)
+        parts.append(Text(f"{words}{since}{named}", _STYLES.get(told.status, "dim")))
     return Text(", ", "dim").join(parts)
