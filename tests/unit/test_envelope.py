@@ -113,7 +113,7 @@ def test_any_other_message_index_is_accepted(message_id: int) -> None:
     assert encode(events.MessageAdded({"message_id": message_id})).event.message_index == message_id
 
 
-@pytest.mark.parametrize("data", [None, [], "text", [("a", 1)]])
+@pytest.mark.parametrize("data", [None, [], "text", [("a", 1)], object(), iter([])])
 def test_data_that_is_no_mapping_is_refused(data: Any) -> None:
     for kind in (events.MessageAdded, events.SessionAnnotated):
         with pytest.raises(EncodingError, match="data cannot be stored: it must be a mapping"):
