@@ -8,7 +8,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from strands_session_log import events
-from strands_session_log.codec import FIELDS, decode, encode, envelope, from_json, kind_of, parse, recorded, retained, rows
+from strands_session_log.codec import (
+    FIELDS,
+    decode,
+    encode,
+    envelope,
+    from_json,
+    kind_of,
+    parse,
+    recorded,
+    retained,
+    rows,
+)
 from strands_session_log.codec.values import MAX_DEPTH
 from strands_session_log.errors import CorruptEntryError, EncodingError, InvalidIdError, shown
 from strands_session_log.ids import EventId
@@ -222,9 +233,9 @@ def test_a_name_that_is_no_text_is_an_error_that_names_the_entry_however_it_is_r
     entry = entry_of(events.SessionAnnotated({}), **{name: b"\xff"})
     flat = [part for pair in entry.items() for part in pair]
     for read in (decode, lambda id_, _: recorded([id_, flat]), lambda id_, _: kind_of([id_, flat])):
-        with pytest.raises(CorruptEntryError, match="17-3 cannot be read: .*utf-8"):
+        with pytest.raises(CorruptEntryError, match=r"17-3 cannot be read: .*utf-8"):
             read(b"17-3", entry)
-    with pytest.raises(CorruptEntryError, match="17-3 cannot be read: .*utf-8"):
+    with pytest.raises(CorruptEntryError, match=r"17-3 cannot be read: .*utf-8"):
         rows([[b"17-3", flat]], ())
 
 
