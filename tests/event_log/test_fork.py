@@ -8,7 +8,7 @@ import pytest
 from strands import Agent
 
 from strands_session_log import SessionLog, ValkeySessionManager, errors, events
-from strands_session_log.event_log import forker
+from strands_session_log.event_log import chained_batch, forker
 from strands_session_log.ids import EventId
 from strands_session_log.server import text
 from strands_session_log.testing.model import ScriptedModel
@@ -269,6 +269,18 @@ def test_a_fork_from_before_an_erasure_tells_why_content_is_missing(session_log:
     one, two, three, *_ = map(str, ids(session_log))
     assert named == [([one, two], "first"), ([three], "second")]
     assert head(session_log, "f")["erased"] == "1-3"
+    assert session_log.verify("f").ok
+
+
+def test_a_fork_tells_of_more_erasures_than_a_batch_may_have_events(
+    session_log: SessionLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(session_log, 18)
+    for revision in range(1, 19):
+        session_log.erase("s", [revision], "asked for")
+    monkeypatch.setattr(chained_batch, "MOST_EVENTS", 17)
+    session_log.fork("s", 18, "f")
+    assert reasons(session_log, "f") == ["asked for"] * 18
     assert session_log.verify("f").ok
 
 

@@ -86,3 +86,37 @@ def test_what_may_have_killed_its_consumers_is_given_alone_wherever_it_lies(log:
                     in_hand.pop().ack()
             if number == 8 * len(suspects) - 1:
                 break
+
+
+def test_in_order_too_what_may_have_killed_its_consumers_is_given_alone(
+    log: SessionLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told, asked, fetch = Told(log), list[int](), Group.fetch
+    with Subscriber(log, "g", ordered=True):
+        pass
+    told(range(7))
+    feeds = [log._events.keyspace.feed(one) for one in {log._events.keyspace.partition(name) for name, _ in told.all}]
+    for feed in feeds:
+        (id_, _), *_ = raw(log, b"XRANGE", feed, "-", "+", "COUNT", 1)
+        raw(log, b"XGROUP SETID", feed, "g", id_)
+        raw(log, b"XCLAIM", feed, "g", "dead", 0, id_, "TIME", 1, "RETRYCOUNT", 2, "FORCE")
+
+    def spied(self: Group, requests: Sequence[FetchRequest]) -> list[FetchReply]:
+        answers = fetch(self, requests)
+        asked.extend(one.partition for one in requests)
+        return answers
+
+    def again() -> int:
+        return sum(row[3] == 3 for feed in feeds for row in raw(log, b"XPENDING", feed, "g", "-", "+", 100))
+
+    monkeypatch.setattr(Group, "fetch", spied)
+    with Subscriber(log, "g", ordered=True, claim_after=0.4) as deliveries:
+        given = 0
+        for delivery in deliveries:
+            if delivery.attempts == 3:
+                before, given = len(asked), given + 1
+                wait_until(lambda before=before: len(asked) > before, "others to be asked")  # type: ignore[misc]
+                assert again() == 1
+            delivery.ack(confirm=True)
+            if given == len(feeds):
+                break

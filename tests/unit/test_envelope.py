@@ -8,7 +8,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from strands_session_log import events
-from strands_session_log.codec import FIELDS, decode, encode, envelope, from_json, parse, recorded, retained, rows
+from strands_session_log.codec import (
+    FIELDS,
+    decode,
+    encode,
+    envelope,
+    from_json,
+    kind_of,
+    parse,
+    recorded,
+    retained,
+    rows,
+)
 from strands_session_log.codec.values import MAX_DEPTH
 from strands_session_log.errors import CorruptEntryError, EncodingError, InvalidIdError, shown
 from strands_session_log.ids import EventId
@@ -113,7 +124,7 @@ def test_any_other_message_index_is_accepted(message_id: int) -> None:
     assert encode(events.MessageAdded({"message_id": message_id})).event.message_index == message_id
 
 
-@pytest.mark.parametrize("data", [None, [], "text", [("a", 1)]])
+@pytest.mark.parametrize("data", [None, [], "text", [("a", 1)], object(), iter([])])
 def test_data_that_is_no_mapping_is_refused(data: Any) -> None:
     for kind in (events.MessageAdded, events.SessionAnnotated):
         with pytest.raises(EncodingError, match="data cannot be stored: it must be a mapping"):
@@ -215,6 +226,17 @@ def test_nothing_but_a_commitment_may_stand_in_place_of_an_erased_body(body: byt
     ):
         with pytest.raises(CorruptEntryError, match=r"17-3 cannot be read: .* no commitment"):
             read(b"17-3", entry)
+
+
+@pytest.mark.parametrize("name", ["type", "agent"])
+def test_a_name_that_is_no_text_is_an_error_that_names_the_entry_however_it_is_read(name: str) -> None:
+    entry = entry_of(events.SessionAnnotated({}), **{name: b"\xff"})
+    flat = [part for pair in entry.items() for part in pair]
+    for read in (decode, lambda id_, _: recorded([id_, flat]), lambda id_, _: kind_of([id_, flat])):
+        with pytest.raises(CorruptEntryError, match=r"17-3 cannot be read: .*utf-8"):
+            read(b"17-3", entry)
+    with pytest.raises(CorruptEntryError, match=r"17-3 cannot be read: .*utf-8"):
+        rows([[b"17-3", flat]], ())
 
 
 def test_data_that_looks_as_if_it_was_erased_is_not() -> None:

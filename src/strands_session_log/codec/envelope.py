@@ -66,6 +66,8 @@ def encode(event: Event) -> Encoded:
         EncodingError: When something in it cannot be stored; names the field.
         InvalidIdError: When the agent is not empty and no id.
     """
+    if type(event.data) is not dict and not isinstance(event.data, Mapping):
+        raise EncodingError("data", f"it must be a mapping, not {type(event.data).__name__}")
     data, index, kept = to_json(event.data), event.message_index, event.retains()
     read = as_read(event, data, index)
     texts = (event.type, event.agent, event.event_id, event.time, str(event.version), event.trace)

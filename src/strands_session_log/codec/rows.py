@@ -85,7 +85,10 @@ def kind_of(entry: RawEntry) -> tuple[str, str]:
     """
     flat = entry[1]
     if flat[::2] == _NAMES:
-        return _name(flat[_TYPE]), _name(flat[_AGENT])
+        try:
+            return _name(flat[_TYPE]), _name(flat[_AGENT])
+        except ValueError as error:
+            raise CorruptEntryError(entry[0].decode(), reason_of(error)) from error
     event = recorded(entry).event
     return event.type, event.agent
 
@@ -97,10 +100,10 @@ def recorded(entry: RawEntry) -> Recorded:
         CorruptEntryError: When it is not an entry this library wrote.
     """
     entry_id, flat = entry
-    if flat[::2] != _NAMES or not flat[_SALT] or not is_current(_name(flat[_TYPE]), flat[_VERSION]):
-        return decode(entry_id, fields_of(flat))
-    type_, agent, event_id, time, version, trace, _, kept, _, link, body = flat[1::2]
     try:
+        if flat[::2] != _NAMES or not flat[_SALT] or not is_current(_name(flat[_TYPE]), flat[_VERSION]):
+            return decode(entry_id, fields_of(flat))
+        type_, agent, event_id, time, version, trace, _, kept, _, link, body = flat[1::2]
         ms, _, revision = entry_id.partition(b"-")
         text, data = time.decode(), orjson.loads(body)
         complete(_name(type_), _name(agent), text, retained(kept), data)

@@ -38,7 +38,7 @@ from ..instrumentation.hooks import hooks
 from ..scripts import session
 from ..scripts.session import AppendReply, Behind, Conflict, Landed, Moved, PartlyThere
 from ..server import Store, may_have_written
-from .chained_batch import MOST_EVENTS, ChainedBatch, Position, chain_batch
+from .chained_batch import MOST_EVENTS, ChainedBatch, Position, chain_batch, check_batch
 from .expected import Expected, conflict
 from .namespace import Layout
 from .reader import EventReader
@@ -134,7 +134,10 @@ class Appender:
             raise ValueError("there is no event to append")
         if self._layout.laid_out_anew is not None:
             self._layout.refuse()
-        return [event if isinstance(event, Encoded) else encode(event) for event in events]
+        batch = [event if isinstance(event, Encoded) else encode(event) for event in events]
+        # Not where it is chained: a fork is put in place at once, however many erasures it has to tell of.
+        check_batch(batch)
+        return batch
 
     def answer(
         self, session_id: str, batch: Sequence[Encoded], expected: Expected, reply: AppendReply

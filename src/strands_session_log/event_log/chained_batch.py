@@ -65,6 +65,8 @@ def first_batch(events: Sequence[Encoded], least: int = 1) -> int:
     return min(len(events), _BATCH_EVENTS)
 
 
+_DELTA = 8
+"""Where it stands among the arguments what the batch changes of the session's summary."""
 _LINK = -4
 """Where the last link stands among the arguments: before body, facts and whose resuming changes."""
 
@@ -102,31 +104,24 @@ class ChainedBatch(NamedTuple):
 
 
 def chain_batch(session_id: str, batch: Sequence[Encoded], expected: Expected, base: Position) -> ChainedBatch:
-    """Chain a batch onto a position.
-
-    Raises:
-        EncodingError: When there is too much in it, see `check_batch`.
-    """
-    check_batch(batch)
+    """Chain a batch onto a position."""
     first, base_id = base.id.revision + 1, b"%d-%d" % base.id
-    texts = (base.link, session_id, *expected.arguments)
-    link_text, *rest = map(str.encode, texts)
-    arguments = [b"%d" % first, link_text, base_id, *rest, _delta(batch, first)]
+    link_text, *rest = map(str.encode, (base.link, session_id, *expected.arguments))
+    arguments = [b"%d" % first, link_text, base_id, *rest, b""]
+    changes: list[tuple[int, SummaryChange]] = []
     link = chain.from_text(base.link) if base.id.revision else chain.genesis(session_id)
     for revision, encoded in enumerate(batch, first):
-        salt = chain.new_salt()
+        event, index, salt = encoded.event, encoded.message_index, chain.new_salt()
         clear, commitment = (*encoded.header, encoded.retained), chain.commitment(salt, encoded.body)
         link = chain.link(link, base_id, revision, clear, commitment)
-        index, moves = encoded.message_index, encoded.event.moves
-        moved = moves.encode() if index is None or moves != "agent" else b"%d" % index
+        moved = event.moves.encode() if index is None or event.moves != "agent" else b"%d" % index
         arguments += clear
         arguments += (chain.to_text(salt), chain.to_text(link), encoded.body, encoded.facts, moved)
+        if event.type in LOOKS_AT:
+            changes.append((revision, _change(encoded)))
+    if changes:
+        arguments[_DELTA] = delta(changes)
     return ChainedBatch(batch, base, arguments)
-
-
-def _delta(batch: Sequence[Encoded], first: int) -> bytes:
-    """What events, the first of which has this revision, change of the session's summary."""
-    return delta([(revision, _change(one)) for revision, one in enumerate(batch, first) if one.event.type in LOOKS_AT])
 
 
 def _change(encoded: Encoded) -> SummaryChange:

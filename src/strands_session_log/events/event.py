@@ -168,8 +168,6 @@ def as_read(event: Event, data: Any, index: int | None) -> Event:
         raise EncodingError("is_erased", "an event whose content was erased cannot be appended again")
     if type(event.version) is not int or not 0 < event.version < _VERSION_LIMIT:
         raise EncodingError("version", f"{shown(event.version)} is no whole number from 1 on")
-    if type(event.data) is not dict and not isinstance(event.data, Mapping):
-        raise EncodingError("data", f"it must be a mapping, not {type(event.data).__name__}")
     if event.type == _CREATES_MESSAGE or index is not None:
         _check_index(index, event.data.get("message_id"))
     fields = event.agent, event.event_id, event.time, event.trace, event.version

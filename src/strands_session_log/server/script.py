@@ -6,8 +6,8 @@ restart, a failover and `SCRIPT FLUSH`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from functools import cached_property
+from collections.abc import Callable, Iterable, Sequence
+from functools import cached_property, lru_cache
 from hashlib import sha1
 from typing import Any, TypeAlias
 
@@ -72,12 +72,12 @@ class LuaScript:
 
     def pinned(self, pinned: PinnedConnection, keys: tuple[str, ...], arguments: Sequence[bytes]) -> Any:
         """Run it over a pinned connection if that is free, else as ever."""
-        command = [b"EVALSHA", self.sha.encode(), b"%d" % len(keys), *map(str.encode, keys), *arguments]
+        count, told = 3 + len(keys) + len(arguments), _bulks(arguments)
         try:
-            reply = pinned.exchange(_packed(command))
+            reply = pinned.exchange(b"*%d\r\n%b%b" % (count, _start_of_call(self.sha, keys), told))
         except NoScriptError:
-            command[:2] = b"EVAL", self.source
-            reply = pinned.exchange(_packed(command))
+            start = _bulks([b"EVAL", self.source, *_names(keys)])
+            reply = pinned.exchange(b"*%d\r\n%b%b" % (count, start, told))
         return self(pinned.client, keys, arguments) if reply is None else reply
 
     def followed_by(
@@ -107,10 +107,20 @@ _SIZES = [b"$%d\r\n" % size for size in range(2048)]
 """Most arguments are short, and laying out a number takes longer than looking it up."""
 
 
-def _packed(command: Sequence[bytes]) -> bytes:
-    """A command as it goes over the wire (RESP)."""
-    parts = [b"*%d\r\n" % len(command)]
-    for text in command:
+def _bulks(texts: Iterable[bytes]) -> bytes:
+    """Parts of a command as they go over the wire (RESP)."""
+    parts: list[bytes] = []
+    for text in texts:
         size = len(text)
         parts += (_SIZES[size] if size < len(_SIZES) else b"$%d\r\n" % size, text, b"\r\n")
     return b"".join(parts)
+
+
+@lru_cache(maxsize=4096)
+def _start_of_call(sha: str, keys: tuple[str, ...]) -> bytes:
+    """What is the same for every call of a session is laid out once: that is half of what it takes."""
+    return _bulks([b"EVALSHA", sha.encode(), *_names(keys)])
+
+
+def _names(keys: Sequence[str]) -> list[bytes]:
+    return [b"%d" % len(keys), *map(str.encode, keys)]

@@ -187,7 +187,8 @@ if ordered then
         if first_lost then break
         elseif row[4] >= max_attempts then park(row[1], row[4], row[2])
         elseif is_suspect(row[1], row[4]) then
-            if is_first then give(row[1], row[4], row[2]) end
+            if is_first and may_suspect then give(row[1], row[4], row[2])
+            elseif is_first then has_suspects = 1 end
             break
         else give(row[1], row[4], row[2]) end
     end
