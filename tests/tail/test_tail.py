@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -246,3 +247,21 @@ def test_types_that_never_come_cost_no_memory(session_log: SessionLog) -> None:
         session_log.append("s", events.Custom("custom.never", {}))
         assert taken(tail, 1)[0].id.revision == 501
         assert not tail._buffer._items
+
+
+@pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="no signal can be sent to a thread here")
+@pytest.mark.parametrize("session", ["s", None], ids=["of a session", "of all"])
+def test_a_signal_that_another_thread_takes_ends_a_tail_that_waits(
+    session_log: SessionLog, session: str | None
+) -> None:
+    """As on a busy machine, where it comes right before the wait: nothing wakes the main thread then."""
+
+    def interrupt() -> None:
+        time.sleep(0.1)
+        signal.pthread_kill(threading.get_ident(), signal.SIGINT)
+
+    assert threading.current_thread() is threading.main_thread()
+    with session_log.tail(session) if session else session_log.tail() as tail:
+        threading.Thread(target=interrupt).start()
+        with pytest.raises(KeyboardInterrupt):
+            next(tail)

@@ -69,7 +69,7 @@ class Channel(Generic[T]):
     def get(self, most: int = 1, timeout: float | None = None) -> list[T] | None:
         """Wait for what comes; nothing when the time is over, None at the end."""
         with self._changed:
-            # A wait without end cannot be interrupted by a signal on every platform.
+            # In turns: a signal whose handler ran just before, or in another thread, ends no wait that has no end.
             self._asking += 1
             try:
                 while not self._changed.wait_for(

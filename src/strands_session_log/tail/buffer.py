@@ -17,6 +17,8 @@ CAPACITY_BYTES = 1024 * 1024
 CAPACITY = 1000
 """A reader is turned away once so many items, or bytes of them as they came from the server, wait; it may bring a page
 more than that."""
+_TURN = 0.5
+"""Seconds after which Ctrl-C is noticed at the latest."""
 
 
 class Sized(NamedTuple):
@@ -121,7 +123,7 @@ class Buffer(Generic[T]):
             Ended: When there will be none.
         """
         with self._changed:
-            self._changed.wait_for(lambda: self._items or self._has_ended)
+            self._wait_for(lambda: self._items or self._has_ended)
             return self._take()
 
     async def get_async(self) -> T:
@@ -136,7 +138,12 @@ class Buffer(Generic[T]):
     def wait_started(self) -> None:
         """Wait until every reader knows where it begins, or the end."""
         with self._changed:
-            self._changed.wait_for(lambda: self._is_started)
+            self._wait_for(lambda: self._is_started)
+
+    def _wait_for(self, condition: Callable[[], object]) -> None:
+        """Wait in turns: a signal whose handler ran just before, or in another thread, ends none that has no end."""
+        while not self._changed.wait_for(condition, _TURN):
+            pass
 
     async def wait_started_async(self) -> None:
         """See `wait_started`."""
