@@ -84,7 +84,7 @@ class LiveAgent(AgentHooks):
             record.conversation_manager_state = state
         refused: list[EncodingError] = []
         window = partial(self.outbox.window, messages, state, closely, forced)
-        for step in (partial(self.outbox.state, record, self._in_force.of(agent)), window):
+        for step in (partial(self.outbox.state, record, self._in_force.of(agent, closely)), window):
             try:
                 step()
             except EncodingError as error:
