@@ -6,7 +6,7 @@ WORKERS ?= 4
 PYTEST := $(BIN)/pytest -n $(WORKERS) --dist loadfile
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test lint types contracts tests coverage test-servers test-container test-dashboards test-matrix bench clean
+.PHONY: demo test lint types contracts tests coverage test-servers test-container test-dashboards test-matrix bench screens clean
 
 demo: .venv/.demo  ## An agent talks, is killed, resumes; its history is shown and proved
 	@$(BIN)/session-log demo
@@ -63,6 +63,9 @@ test-dashboards: .venv/.dev  ## Every query on a real Prometheus, the rules by p
 
 test-matrix:  ## Every Python there is here, and the lowest supported dependencies
 	.ci/test-matrix
+
+screens: .venv/.dev  ## The screens of docs/cli.md, written anew from what the commands print
+	PYTHONPATH=tests $(BIN)/python -m support.screens
 
 bench: .venv/.bench  ## What the log costs beside the least it could cost, and beside others; writes docs/benchmarks.md
 	$(BIN)/python -m tests.bench

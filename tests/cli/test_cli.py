@@ -20,8 +20,9 @@ def test_sessions_are_listed_most_recently_active_first(log: SessionLog, run: Ru
 
     heading, *rows = run("sessions").stdout.splitlines()
 
-    assert heading.split()[:2] == ["SESSION", "EVENTS"]
-    assert [row.split()[:2] for row in rows] == [["first", "2"], ["second", "1"]]
+    assert heading.split()[:2] == ["SESSION", "STATUS"]
+    assert [row.split()[:2] for row in rows] == [["first", "idle"], ["second", "idle"]]
+    assert [json.loads(line)["revision"] for line in run("sessions", "--json").stdout.splitlines()] == [2, 1]
 
 
 def test_a_page_of_sessions_ends_with_the_cursor_of_the_next(log: SessionLog, run: Run) -> None:
@@ -52,8 +53,8 @@ def test_sessions_as_json_are_one_object_a_line(talk: SessionLog, run: Run) -> N
     (line,) = run("sessions", "--json").stdout.splitlines()
 
     found = json.loads(line)
-    assert list(found) == ["session_id", "revision", "created_at", "last_event_at", "cursor"]
-    assert (found["session_id"], found["revision"]) == ("s-42", 6)
+    assert {"session_id", "revision", "created_at", "last_event_at", "cursor"} < set(found)
+    assert (found["session_id"], found["revision"], found["messages"]) == ("s-42", 6, 4)
 
 
 def test_show_prints_who_said_what_and_what_the_tools_did(talk: SessionLog, run: Run) -> None:
@@ -195,6 +196,7 @@ def test_verify_prints_the_link_of_an_intact_session(talk: SessionLog, run: Run)
         "witnessed": [1, 6],
         "expected": 0,
         "deleted": [],
+        "notes": [],
     }
 
 
@@ -212,7 +214,7 @@ def test_verify_all_goes_through_every_session(talk: SessionLog, run: Run) -> No
     *lines, summary = run("verify", "--all", "--verbose", "--json").stdout.splitlines()
 
     assert {json.loads(line)["session_id"] for line in lines} == {"s-42", "s-43"}
-    assert json.loads(summary) == {"sessions": 2, "intact": 2, "broken": 0, "problems_beside": 0}
+    assert json.loads(summary) == {"sessions": 2, "intact": 2, "broken": 0, "problems_beside": 0, "noted": 0}
     assert run("verify", "--all").stdout == "2 sessions: 2 intact, 0 broken\n"
     run("verify", exit_code=2)
     run("verify", "s-42", "--all", exit_code=2)

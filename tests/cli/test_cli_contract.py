@@ -129,6 +129,7 @@ def make_group(log: SessionLog) -> str:
     "arguments",
     [
         ("sessions",),
+        ("why", "s-42"),
         ("show", "s-42"),
         ("replay", "s-42"),
         ("events", "s-42"),

@@ -35,7 +35,7 @@ def test_a_wrong_session_is_told_with_its_place_and_the_nearest(
     url = server_url.replace("://", "://default:secret@")
     for command in ("show", "replay", "events", "verify", "anchor", "delete"):
         words = [command, "s-43", *(["--yes"] if command == "delete" else [])]
-        shown = in_terminal([EXECUTABLE, *words], environment, columns, with_errors=True)
+        shown = in_terminal(environment, *words, columns=columns)
         assert f"there is no session 's-43' in namespace '{namespace}' on {server_url}" in shown
         assert shown.endswith("; did you mean 's-42'?\n")
     told = runner(url, namespace)("show", "s-43", exit_code=None).stderr

@@ -156,7 +156,7 @@ def test_mistakes_on_the_command_line_look_like_other_errors(run: Run, arguments
 
 @pytest.mark.parametrize("columns", [80, 160])
 def test_a_mistake_is_no_box_on_a_terminal(environment: Mapping[str, str], columns: int) -> None:
-    shown = in_terminal([EXECUTABLE, "show"], environment, columns, with_errors=True)
+    shown = in_terminal(environment, "show", columns=columns)
 
     assert shown == "session-log: missing argument 'SESSION'; see `session-log show --help`\n"
 
@@ -164,7 +164,7 @@ def test_a_mistake_is_no_box_on_a_terminal(environment: Mapping[str, str], colum
 @pytest.mark.parametrize("columns", [80, 160])
 def test_help_names_no_types_on_a_terminal(environment: Mapping[str, str], columns: int) -> None:
     for words in (["events"], ["groups", "delete"], ["verify"]):
-        shown = in_terminal([EXECUTABLE, *words, "--help"], environment, columns)
+        shown = in_terminal(environment, *words, "--help", columns=columns)
         assert "--json" in shown
         assert "<" not in shown.partition("Examples")[0]
 
@@ -205,8 +205,8 @@ def test_nothing_hidden_reaches_a_terminal(environment: Mapping[str, str], talk:
     talk.append("s-42", events.Custom("custom.note", {"text": hidden}))
 
     for command in ("show", "events", "replay", "diff"):
-        words = [EXECUTABLE, command, "s-42", *(["6"] if command == "diff" else [])]
-        shown = shown_in_terminal(words, environment, columns, with_errors=True)
+        words = [command, "s-42", *(["6"] if command == "diff" else [])]
+        shown = shown_in_terminal(environment, *words, columns=columns)
         assert r"\u202efdp" in shown
         assert not any(character in shown for character in "\u202e\u200b\u2028\x07")
     printed = subprocess.run([EXECUTABLE, "events", "s-42", "--json"], env=environment, stdout=PIPE, check=True)

@@ -85,7 +85,7 @@ class Watched:
 
 def numbered(shown: str) -> dict[int, str]:
     """The summaries of a table, by revision."""
-    return {int(line.split()[0].rpartition("-")[2]): line for line in shown.splitlines()[1:]}
+    return {int(line.split()[0].rpartition("-")[2]): line for line in shown.splitlines()[1:] if line[0].isdigit() or line[0] == " "}
 
 
 def test_every_event_says_in_words_what_happened(talk: SessionLog, run: Run) -> None:
@@ -191,7 +191,7 @@ def test_summaries_have_room_on_every_terminal(talk: SessionLog, environment: Ma
     talk.append("s-42", [message(4, "user", said, agent="a-researcher-with-a-long-name")] * 1)
     talk.append("s-42", events.InvocationCompleted({"stop_reason": said}, "a-researcher-with-a-long-name"))
 
-    shown = numbered(in_terminal([EXECUTABLE, "events", "s-42"], environment, columns))
+    shown = numbered(in_terminal(environment, "events", "s-42", columns=columns))
 
     assert said[:33] in shown[7].replace("user: ", "")
     assert "invocation completed: " in shown[8]

@@ -281,6 +281,7 @@ def test_scripts_the_server_has_forgotten_are_sent_again(storage: ValkeyStorage,
 
 def test_a_strands_without_storage_is_told_which_version_has_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(sys.modules, "strands_session_log.storage")
+    monkeypatch.delattr(strands_session_log, "ValkeyStorage", raising=False)
     monkeypatch.setitem(sys.modules, "strands.storage", None)
     with pytest.raises(ImportError, match=r"ValkeyStorage needs strands.storage.*'strands-agents>=1\.48'"):
         _ = strands_session_log.ValkeyStorage

@@ -8,18 +8,16 @@ import os
 import pty
 import re
 import struct
-import subprocess
 import termios
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 
 import strands_session_log
 from support.programs import COMMAND_LINE, Program
 
 _CONTROL = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\x1b\][^\x07]*\x07|\r")
-
-
 _SOURCE = str(Path(strands_session_log.__file__).parents[1])
+_ALL_LINES = 200
 _UNSET = ("NO_COLOR", "FORCE_COLOR", "COLUMNS", "LINES", "PAGER", "LESS")
 
 
@@ -29,11 +27,9 @@ def environment_of(url: str, namespace: str) -> Mapping[str, str]:
     return {**{name: value for name, value in os.environ.items() if name not in _UNSET}, **mine}
 
 
-def in_terminal(
-    command: Sequence[str | Path], environment: Mapping[str, str], columns: int = 80, with_errors: bool = False
-) -> str:
-    """What a program that ends by itself shows on a terminal so wide, without colours; however it ends."""
-    return words_in(shown_in_terminal(command, environment, columns, with_errors))
+def in_terminal(environment: Mapping[str, str], *arguments: str, columns: int = 80) -> str:
+    """What `session-log` shows on a terminal so wide, and so high that it turns no page, without colours."""
+    return words_in(shown_in_terminal(environment, *arguments, columns=columns))
 
 
 def words_in(shown: str) -> str:
@@ -41,39 +37,13 @@ def words_in(shown: str) -> str:
     return _CONTROL.sub("", shown)
 
 
-def shown_in_terminal(
-    command: Sequence[str | Path], environment: Mapping[str, str], columns: int = 80, with_errors: bool = False
-) -> str:
+def shown_in_terminal(environment: Mapping[str, str], *arguments: str, columns: int = 80) -> str:
     """The same, as it reaches the terminal."""
-    ours, theirs = pty.openpty()
-    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 200, columns, 0, 0))
-    own = {"TERM": "xterm-256color", **{name: value for name, value in os.environ.items() if name != "COLUMNS"}}
-    program = subprocess.Popen(
-        list(command),
-        stdin=subprocess.DEVNULL,
-        stdout=theirs,
-        stderr=theirs if with_errors else subprocess.DEVNULL,
-        env={**own, **environment},
-    )
-    os.close(theirs)
+    terminal = Terminal(environment, *arguments, width=columns, height=_ALL_LINES)
     try:
-        return _all_of(ours)
+        return terminal.to_the_end()
     finally:
-        os.close(ours)
-        program.wait()
-
-
-def _all_of(terminal: int) -> str:
-    read = bytearray()
-    while True:
-        try:
-            part = os.read(terminal, 1 << 16)
-        except OSError:
-            # Linux says so when nobody has the other end any more.
-            part = b""
-        if not part:
-            return read.decode()
-        read += part
+        terminal.close()
 
 
 class Terminal:

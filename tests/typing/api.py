@@ -75,6 +75,7 @@ activities: tuple[AgentActivity, ...] = troubled[0].agents
 telling: AgentActivity | None = troubled[0].activity
 spent: int | None = troubled[0].tokens
 is_known: bool = log.recount("s")
+one_line: SessionInfo = log.session("s")
 page = log.sessions(before=page[-1])
 page = log.sessions(before=page[-1].cursor)
 active: int = log.count_sessions(since=datetime.now(timezone.utc))

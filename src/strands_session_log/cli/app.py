@@ -23,7 +23,7 @@ _TAKE_POINTS = ("diff", "rewind")
 """Commands whose arguments may be relative times, which look like options."""
 
 COMMANDS = (
-    *("demo", "sessions", "show", "replay", "tail", "events", "diff", "fork", "rewind"),
+    *("demo", "sessions", "why", "show", "replay", "tail", "events", "diff", "fork", "rewind"),
     *("verify", "anchor", "grep", "erase", "delete", "import", "export", "doctor"),
 )
 GROUPS = ("groups", "parked")

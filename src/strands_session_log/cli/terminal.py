@@ -200,8 +200,13 @@ def _json(value: Any) -> str:
     try:
         return orjson.dumps(value).decode()
     except TypeError:
-        # Names of files, and arguments, may be no UTF-8; they are escaped.
-        return json.dumps(value, separators=(",", ":"))
+        # Names of files, and arguments, may be no UTF-8: they are escaped; and what others wrote may be too deep.
+        return json.dumps(value, separators=(",", ":"), default=_time)
+
+
+def _time(value: object) -> str:
+    assert isinstance(value, datetime)
+    return value.isoformat()
 
 
 def local(moment: datetime, to: str = "%H:%M") -> str:

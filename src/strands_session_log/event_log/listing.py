@@ -25,6 +25,7 @@ from ..server import Store, pairs
 from ..state.summary import ANNOTATED, ANSWER, FAILED, RUNNING, TOOL, OpenLine, Summary
 from .diagnosis import parsed, whole
 from .directory import Directory, DirectoryLine, DirectoryRange
+from .recounting import Pages, sum_up
 
 logger = logging.getLogger(__name__)
 
@@ -38,7 +39,7 @@ _STATUSES: tuple[tuple[str, ActivityStatus], ...] = (
 )
 _Entry: TypeAlias = "tuple[bytes, Mapping[bytes, bytes]]"
 _Listed: TypeAlias = "tuple[DirectoryLine, str]"
-_SCANNED = 1_000
+_SCANNED, _MOST_AT_ONCE = 1_000, 10_000
 _LAST_EVENTS, _MORE_LAST_EVENTS = 10, 200
 
 
@@ -94,10 +95,12 @@ class Listing:
     Args:
         store: See `EventLog`.
         clock: The clock of the server that holds a key, in milliseconds.
+        pages: Reads the raw entries of a session from an id on.
     """
 
-    def __init__(self, store: Store, clock: Callable[[str], int]) -> None:
-        self._store, self._keyspace, self._directory, self._clock = store, store.keyspace, Directory(store), clock
+    def __init__(self, store: Store, clock: Callable[[str], int], pages: Pages) -> None:
+        self._store, self._keyspace, self._directory = store, store.keyspace, Directory(store)
+        self._clock, self._pages = clock, pages
 
     def sessions(
         self,
@@ -132,6 +135,23 @@ class Listing:
             last = min(last, self._ms(before) - 1)
         return self._found(limit, wanted, DirectoryRange(first, last, place, ascending))
 
+    def session(self, session_id: str) -> SessionInfo | None:
+        """See `SessionLog.session`; None where there is none.
+
+        Raises:
+            CorruptKeyError: When the head cannot be read.
+        """
+        key = self._head(session_id)
+        head = _fields(key, self._asked([("HGETALL", key)])[0])
+        if not head:
+            return None
+        line = DirectoryLine(parsed(key, "ms", head.get(b"ms"), whole), session_id.encode())
+        if b"counts" not in head or b"open" not in head:
+            summed_up = sum_up(self._pages, session_id)[0].fields()
+            head |= {name.encode(): value.encode() for name, value in summed_up.items()}
+        labelled = list(self._labelled([_info(key, line, session_id, head)]))
+        return next(self._with_last_messages(labelled))
+
     def session_ids(self, since: datetime | str | None = None) -> Iterator[str]:
         """See `SessionLog.session_ids`.
 
@@ -158,11 +178,15 @@ class Listing:
     def _found(self, limit: int, wanted: Wanted, within: DirectoryRange) -> list[SessionInfo]:
         if limit <= 0:
             return []
-        size = limit if wanted.is_any else max(limit, _SCANNED)
+        size = min(limit, _MOST_AT_ONCE) if wanted.is_any else _SCANNED
         found = (info for page in self._directory.pages(size, within) for info in self._page(page, wanted))
-        return list(islice(found, limit))
+        infos = list(islice(found, limit))
+        if not wanted.with_last_message:
+            return infos
+        parts = [infos[start : start + _SCANNED] for start in range(0, len(infos), _SCANNED)]
+        return [info for part in parts for info in self._with_last_messages(part)]
 
-    def _page(self, page: Sequence[DirectoryLine], wanted: Wanted) -> Iterator[SessionInfo]:
+    def _page(self, page: Sequence[DirectoryLine], wanted: Wanted) -> list[SessionInfo]:
         listed = [(line, session_id) for line in page if (session_id := line.session_id) is not None]
         if len(listed) < len(page):
             logger.warning("members=<%d> | passed over what is no session id", len(page) - len(listed))
@@ -174,8 +198,7 @@ class Listing:
             if (known := self._read(line, session_id, reply)) and wanted.is_one(known[0]):
                 found.append(known)
         labelled = self._labelled(found)
-        shown = [info for info in labelled if wanted.has_labels(info)]
-        yield from self._with_last_messages(shown) if wanted.with_last_message else shown
+        return [info for info in labelled if wanted.has_labels(info)]
 
     def _candidates(self, listed: Sequence[_Listed], wanted: Wanted) -> list[_Listed]:
         """Those whose heads need to be read whole."""
@@ -197,9 +220,7 @@ class Listing:
         """What a head says, and where the session was annotated; None of what is none, or was deleted meanwhile."""
         key = self._head(session_id)
         try:
-            if isinstance(reply, ServerRefusedError):
-                raise CorruptKeyError(key, "it is no hash", "delete the session")
-            head = dict(pairs(reply))
+            head = _fields(key, reply)
             return _info(key, line, session_id, head) if head else None
         except CorruptKeyError as error:
             logger.warning("session_id=<%s>, error=<%s> | session not listed", session_id, error)
@@ -224,6 +245,12 @@ class Listing:
         commands = [("XREVRANGE", self._events(one.session_id), "+", "-", "COUNT", most) for one in infos]
         for reply in self._asked(commands):
             yield next((one for entry in _entries(reply) if (one := _message(entry)) is not None), None)
+
+
+def _fields(key: str, reply: Any) -> dict[bytes, bytes]:
+    if isinstance(reply, ServerRefusedError):
+        raise CorruptKeyError(key, "it is no hash", "delete the session")
+    return dict(pairs(reply))
 
 
 def _info(

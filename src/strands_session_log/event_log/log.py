@@ -6,7 +6,6 @@ import logging
 import random
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import partial
 from itertools import chain
 from typing import Any
 
@@ -72,7 +71,7 @@ class EventLog:
         self._forker = Forker(store, layout, self._reader.pages)
         self._deleter = Deleter(store)
         self._once = OnceAppender(store, self._appender, self._reader, self.head, self.locate)
-        self.listing = Listing(store, self.clock)
+        self.listing = Listing(store, self.clock, self.pages)
         self.snapshots = SnapshotStore(store)
         self.on_append: list[Callable[[str, int], object]] = []
         self._trimming = Background("trimming")
@@ -344,8 +343,7 @@ class EventLog:
             SessionNotFoundError: When there is no such session.
             ContentionError: When others wrote during every attempt.
         """
-        with diagnosed(self.store, session_id):
-            return recount(self.store, partial(self._reader.pages, end="+"), session_id)
+        return recount(self.store, self.pages, session_id)
 
     def tombstones(self, session_id: str | None = None) -> Iterator[Tombstone]:
         """What is left of the deleted sessions of an id, oldest first; or of all."""

@@ -27,19 +27,22 @@ def recount(store: Store, pages: Pages, session_id: str) -> bool:
         pages: Reads the raw entries of a session from an id on.
         session_id: The session.
     """
-    summary, at = Summary(), Position()
+    summary, at = sum_up(pages, session_id)
     for _ in range(_ATTEMPTS):
-        found = _read_on(summary, at, pages(session_id, start_after(at.id)))
-        if found is None:
-            # Another session has begun under this id.
-            summary, at = Summary(), Position()
-            continue
-        at = found
         if at.id == START:
             raise SessionNotFoundError(session_id)
         if session.recount(store, session_id, at, summary.fields()):
             return summary.is_exact
+        found = _read_on(summary, at, pages(session_id, start_after(at.id)))
+        # Another session may have begun under this id.
+        summary, at = (summary, found) if found else sum_up(pages, session_id)
     raise ContentionError(session_id, _ATTEMPTS)
+
+
+def sum_up(pages: Pages, session_id: str) -> tuple[Summary, Position]:
+    """What the events of a session come to, and where they end."""
+    summary = Summary()
+    return summary, _read_on(summary, Position(), pages(session_id, "-")) or Position()
 
 
 def _read_on(summary: Summary, at: Position, pages: Iterator[Sequence[RawEntry]]) -> Position | None:

@@ -235,6 +235,20 @@ class SessionLog(NotCopied):
             limit, wanted, before=cursor or before, since=since, until=until, ascending=ascending
         )
 
+    def session(self, session_id: str) -> SessionInfo:
+        """What is known of one session without reading it, and what was said last; two round trips or three.
+
+        Args:
+            session_id: The session.
+
+        Raises:
+            SessionNotFoundError: When there is no such session.
+        """
+        found = self._events.listing.session(session_id)
+        if found is None:
+            raise SessionNotFoundError(session_id)
+        return found
+
     def session_ids(self, since: datetime | str | None = None) -> Iterator[str]:
         """The ids of all sessions, most recently active first, read page by page as they are consumed.
 

@@ -28,6 +28,7 @@ from ..scripts import APPEND
 from ..session_log import SessionLog
 from .erasure_contract import ErasureContract
 from .history_contract import HistoryContract
+from .listing_contract import ListingContract
 from .once_contract import OnceContract
 from .tail_contract import TailContract
 
@@ -334,7 +335,9 @@ class ReadContract:
         assert sorted(ours) == sorted(expected)
 
 
-class LogContract(AppendContract, OnceContract, ReadContract, ErasureContract, HistoryContract, TailContract):
+class LogContract(
+    AppendContract, OnceContract, ReadContract, ListingContract, ErasureContract, HistoryContract, TailContract
+):
     """Everything above; subclass this."""
 
 

@@ -13,6 +13,7 @@ GROUPS = {
     "resume": "resuming 1,000 messages, beside the least loading can cost and the old manager",
     "crowd": "resuming with 50,000 other sessions on the server",
     "long": "resuming, replaying and looking back in a session of 100,000 events",
+    "find": "finding what failed among 20,000 sessions",
     "size": "bytes on the server, and bytes written for snapshots",
     "subscribe": "consumer groups: latency, throughput, and what they cost writers",
     "tail": "following: one tail and two hundred of one process",

@@ -2,71 +2,114 @@
 
 from __future__ import annotations
 
-from datetime import timezone
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from ... import SessionInfo
 from ...errors import InvalidPointError
 from ..context import CommandCall
 from ..exit_codes import Code, fail
 from ..options import command, option, whole
-from ..terminal import age, console, local, narrowed, note, plain, put, put_table, write_json
+from ..render.sessions import print_sessions, session_json, shown_text
+from ..terminal import console, note, plain, put, write_json
 
-EPILOG = "Examples:\n\nsession-log sessions --before -1d\n\nsession-log sessions --json | jq -r .session_id"
-_HEADINGS = ("SESSION", "EVENTS", "CREATED", "LAST EVENT", "ACTIVE")
-_STYLES = {"SESSION": "cyan", "CREATED": "dim", "LAST EVENT": "dim"}
-_WIDEST_ID = 40
+EPILOG = (
+    "Examples:\n\nsession-log sessions --failed --since -8h\n\nsession-log sessions --waiting --label team=billing\n\n"
+    "session-log sessions --json | jq -r .session_id"
+)
 _BEFORE = "Go on after a page by its cursor, or with what was active before a time: ISO, or relative (-1d)."
 
 LimitOption = Annotated[int, typer.Option("--limit", parser=whole(1, 1_000_000), metavar="N", help="How many at most.")]
 BeforeOption = Annotated[str | None, option("--before", "CURSOR|TIME", _BEFORE)]
+SinceOption = Annotated[str | None, option("--since", "TIME", "Only those last active then or later: ISO, or -8h.")]
+UntilOption = Annotated[str | None, option("--until", "TIME", "Only those last active then or before.")]
+FailedOption = Annotated[bool, typer.Option("--failed", help="Only those with an agent whose last call failed.")]
+WaitingOption = Annotated[
+    bool, typer.Option("--waiting", help="Only those that wait for a person's answer; with --failed, either.")
+]
+WithAgentOption = Annotated[str | None, option("--agent", "AGENT", "Only those with this agent, graph or swarm.")]
+LabelOption = Annotated[list[str] | None, option("--label", "NAME=VALUE", "Only those with this label; repeatable.")]
+GrepOption = Annotated[str | None, option("--grep", "TEXT", "Of these, only those whose line has this text.")]
+AscendingOption = Annotated[bool, typer.Option("--ascending", help="Those first that were active longest ago.")]
 
 
 @command
-def sessions(call: CommandCall, limit: LimitOption = 50, before: BeforeOption = None) -> None:
-    """List the sessions, most recently active first."""
+def sessions(
+    call: CommandCall,
+    limit: LimitOption = 50,
+    before: BeforeOption = None,
+    since: SinceOption = None,
+    until: UntilOption = None,
+    failed: FailedOption = False,
+    waiting: WaitingOption = False,
+    agent: WithAgentOption = None,
+    label: LabelOption = None,
+    grep: GrepOption = None,
+    ascending: AscendingOption = False,
+) -> None:
+    """List the sessions, most recently active first: what their agents do, errors, tokens, what was said last.
+
+    An agent that should be at work and was not heard of for ten minutes is silent: its process may have been killed.
+    """
+    labels = dict(map(_name_and_value, label or ()))
     with call.opened() as log:
         try:
             # One more than asked for tells whether there is a next page.
-            found = log.sessions(limit + 1, before)
+            found = log.sessions(
+                limit + 1,
+                before,
+                since=since,
+                until=until,
+                failed=failed,
+                waiting=waiting,
+                agent=agent,
+                labels=labels,
+                ascending=ascending,
+                last_message=True,
+            )
         except InvalidPointError as error:
             if error.reason:
                 raise
-            fail(Code.USAGE, f"--before {before!r} is neither a time nor a cursor, as --json prints them")
+            fail(Code.USAGE, _no_time(error, before=before, since=since, until=until))
     page, more = found[:limit], len(found) > limit
+    shown = [info for info in page if grep is None or grep.casefold() in shown_text(info).casefold()]
     if call.as_json:
-        for info in page:
-            write_json(_json(info))
+        for info in shown:
+            write_json(session_json(info))
+        return
+    if shown:
+        print_sessions(console(), shown)
     elif page:
-        _print(console(), page, more)
-    elif before is not None:
-        note(f"no session was last active before {before}")
+        note(f"none of {len(page):,} sessions has {grep!r} in its line")
     else:
-        note(f"there is no session in namespace {log.namespace!r} yet; `session-log demo` shows how one is made")
-
-
-def _json(info: SessionInfo) -> dict[str, Any]:
-    return {
-        "session_id": info.session_id,
-        "revision": info.revision,
-        "created_at": info.created_at.astimezone(timezone.utc),
-        "last_event_at": info.last_event_at.astimezone(timezone.utc),
-        "cursor": info.cursor,
-    }
-
-
-def _print(terminal: Console, page: list[SessionInfo], more: bool) -> None:
-    """On a narrow terminal, the age of the last event says enough."""
-    rows = narrowed(terminal, [_HEADINGS, *map(_cells, page)], ["LAST EVENT"])
-    styles = [_STYLES.get(str(name), "") for name in rows[0]]
-    put_table(terminal, rows, styles, [1], _WIDEST_ID, crop=False)
+        is_filtered = any((since, until, failed, waiting, agent, labels))
+        note("no session is like that" if is_filtered else _none_there(log.namespace, before))
     if more:
-        put(terminal, f"\nOlder ones: --before '{plain(page[-1].cursor)}'", "dim")
+        _print_more(page[-1], ascending)
 
 
-def _cells(info: SessionInfo) -> tuple[str, ...]:
-    times = local(info.created_at), local(info.last_event_at), age(info.last_event_at)
-    return plain(info.session_id), f"{info.revision:,}", *times
+def _none_there(namespace: str, before: str | None) -> str:
+    if before is not None:
+        return f"no session was last active before {before}"
+    return f"there is no session in namespace {namespace!r} yet; `session-log demo` shows how one is made"
+
+
+def _print_more(last: SessionInfo, ascending: bool) -> None:
+    put(console(), f"\n{'Later' if ascending else 'Older'} ones: --before '{plain(last.cursor)}'", "dim")
+
+
+def _name_and_value(label: str) -> tuple[str, str]:
+    name, equals, value = label.partition("=")
+    if not (name and equals):
+        fail(Code.USAGE, f"--label {label!r} must look like name=value")
+    return name, value
+
+
+def _no_time(error: InvalidPointError, **options: str | None) -> str:
+    """Which of the options it is."""
+    name = next((name for name, value in options.items() if value == error.value), "before")
+    what = (
+        "neither a time nor a cursor, as --json prints them" if name == "before" else "no time: ISO, or relative (-8h)"
+    )
+    return f"--{name} {error.value!r} is {what}"

@@ -30,6 +30,7 @@ EPILOG = (
 _ALL = "Verify every session of the namespace; print only problems, and a summary."
 _EXPECT = "A link that was noted elsewhere, which must still be there; repeatable."
 _EXPECT_FILE = "Such links, as `session-log anchor` prints them, as text or JSON; - for standard input."
+_RECOUNT = "Count anew what lists of sessions tell, where that is not what the events say."
 _FEED = "Also find events that the feed should tell of and does not, and gaps in it."
 
 OneSession = Annotated[str | None, argument("SESSION", "The session's id.", session_ids)]
@@ -37,6 +38,7 @@ AllOption = Annotated[bool, typer.Option("--all", help=_ALL)]
 ExpectOption = Annotated[list[str] | None, option("--expect", "REVISION:LINK", _EXPECT)]
 ExpectFileOption = Annotated[str | None, option("--expect-file", "FILE", _EXPECT_FILE)]
 FeedOption = Annotated[bool, typer.Option("--feed", help=_FEED)]
+RecountOption = Annotated[bool, typer.Option("--recount", help=_RECOUNT)]
 VerboseOption = Annotated[bool, typer.Option("--verbose", "-v", help="With --all, print the intact ones, too.")]
 
 
@@ -49,6 +51,7 @@ def verify(
     expect_file: ExpectFileOption = None,
     feed: FeedOption = False,
     verbose: VerboseOption = False,
+    recount: RecountOption = False,
 ) -> None:
     """Recompute the hash chain of a session, and tell what is not as it was written, or as its snapshot says.
 
@@ -65,10 +68,12 @@ def verify(
     anchors = _read(expect_file) if expect_file else []
     with call.opened() as log:
         if session is None:
-            is_intact = _verify_all(log, anchors, feed, verbose, call.as_json)
+            is_intact = _verify_all(log, anchors, feed, verbose, call.as_json, recount)
         else:
             noted = [*(expect or ()), *(_of(session, anchors) if expect_file else ())]
             is_intact = _verify_one(log, session, noted, feed, call.as_json)
+            if recount:
+                log.recount(session)
     if not is_intact:
         raise typer.Exit(Code.PROBLEMS)
 
@@ -100,11 +105,15 @@ def _verify_one(log: SessionLog, session_id: str, expect: Sequence[Expect], feed
     return found.ok
 
 
-def _verify_all(log: SessionLog, anchors: Sequence[Anchor], feed: bool, verbose: bool, as_json: bool) -> bool:
+def _verify_all(
+    log: SessionLog, anchors: Sequence[Anchor], feed: bool, verbose: bool, as_json: bool, recount: bool
+) -> bool:
     """Tell of what is broken, and how many there are."""
     counted: Counter[str] = Counter()
     with progress("sessions") as tell:
         for one in _counted(log.verify_all(tell, expect=anchors, feed=feed), counted):
+            if recount and one.session_id is not None and one.verification.notes:
+                log.recount(one.session_id)
             if one.verification.ok and not verbose:
                 continue
             if as_json:
@@ -114,7 +123,7 @@ def _verify_all(log: SessionLog, anchors: Sequence[Anchor], feed: bool, verbose:
             else:
                 _print(console(), one.session_id, one.verification)
     if as_json:
-        write_json({name: counted[name] for name in ("sessions", "intact", "broken", "problems_beside")})
+        write_json({name: counted[name] for name in ("sessions", "intact", "broken", "problems_beside", "noted")})
     else:
         put(console(), _summary(counted))
     return not counted["broken"] and not counted["problems_beside"]
@@ -127,12 +136,15 @@ def _counted(audited: Iterator[Audited], counted: Counter[str]) -> Iterator[Audi
         else:
             counted["sessions"] += 1
             counted["intact" if one.verification.ok else "broken"] += 1
+            counted["noted"] += bool(one.verification.notes)
         yield one
 
 
 def _summary(counted: Counter[str]) -> str:
     beside = counted["problems_beside"]
     more = f"; {count(beside, 'problem')} beside them" if beside else ""
+    if counted["noted"]:
+        more += f"; {counted['noted']:,} not summed up as their events say, see --recount"
     return f"{count(counted['sessions'], 'session')}: {counted['intact']:,} intact, {counted['broken']:,} broken{more}"
 
 
@@ -153,6 +165,7 @@ def _json(session_id: str, found: Verification) -> dict[str, Any]:
         "witnessed": found.witnessed,
         "expected": found.expected,
         "deleted": [asdict(life) for life in found.deleted],
+        "notes": found.notes,
         **parent,
     }
 
@@ -165,6 +178,8 @@ def _print(terminal: Console, session_id: str, found: Verification) -> None:
     for line in _beside(found):
         put(terminal, f"    {line}", "dim")
     _print_problems(terminal, found)
+    for line in found.notes:
+        put(terminal, f"    {one_line(line)}", "yellow")
 
 
 def _print_beside(terminal: Console, one: Audited) -> None:

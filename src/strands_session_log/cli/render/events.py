@@ -175,6 +175,7 @@ def _agent(data: Mapping[str, Any]) -> str:
 
 def _interrupt(data: Mapping[str, Any], limit: int | None = _LONG) -> str:
     """Which it is, and what a person was asked or has answered."""
+    data = data if isinstance(data, Mapping) else {}
     said = [data[name] for name in ("reason", "response") if name in data]
     return ": ".join(
         [str(data.get("name", "")), *(one if isinstance(one, str) else compact(one, limit) for one in said)]

@@ -1,4 +1,4 @@
-"""The screens of docs/cli.md: `python -m tests.screens` writes them anew, from real conversations of the demo's agents.
+"""The screens of docs/cli.md: `make screens` writes them anew, from real conversations of the demo's agents.
 
 A test holds what stands there against what the commands print, but for times, durations, hashes and ids.
 """
@@ -6,8 +6,9 @@ A test holds what stands there against what the commands print, but for times, d
 from __future__ import annotations
 
 import re
-import sys
-from collections.abc import Iterator, Mapping
+import shlex
+import signal
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -19,14 +20,14 @@ from strands_session_log import SessionLog, Subscriber, ValkeySessionManager
 from strands_session_log.demo.conversation import FOLLOW_UP, QUESTION, make_agent
 from strands_session_log.lifecycle.compat import hook_event
 from strands_session_log.testing.model import ScriptedModel
-from support.terminal import in_terminal
+from support.terminal import Terminal, environment_of, in_terminal, words_in
 
-PAGE = Path(__file__).parents[1] / "docs" / "cli.md"
-COLUMNS = 110
+PAGE = Path(__file__).parents[2] / "docs" / "cli.md"
+COLUMNS = 120
 
-_EXECUTABLE = Path(sys.executable).with_name("session-log")
 _SCREEN = re.compile(r"(?<=```console\n\$ )(?P<command>session-log [^\n]*)\n(?P<shown>.*?)(?=```)", re.DOTALL)
 _CHANGES = (
+    (r"(user|assistant|tool): [^\n]*…", r"\1: …"),  # cut off where there was no more room
     (r"[A-Za-z0-9_-]{20,}", "~"),  # hashes and ids
     (r"\d+(\.\d+)? ?(ms|min|s|h|d)\b", "#"),  # durations
     (r"[\d,.:]+", "#"),
@@ -83,7 +84,19 @@ def conversations() -> Iterator[Mapping[str, str]]:
         url = f"embedded://{directory}/sessions"
         with SessionLog.connect(url) as log:
             write(log)
-            yield {"SESSION_LOG_URL": url, "NO_COLOR": "1"}
+            yield environment_of(url, "strands")
+
+
+def _shown(arguments: Sequence[str], environment: Mapping[str, str]) -> str:
+    if arguments[0] != "tail":
+        return in_terminal(environment, *arguments, columns=COLUMNS)
+    terminal = Terminal(environment, *arguments, width=COLUMNS)
+    try:
+        terminal.until("invocation completed")
+        terminal.process.send_signal(signal.SIGINT)
+        return words_in(terminal.to_the_end())
+    finally:
+        terminal.close()
 
 
 def anew(page: str, environment: Mapping[str, str]) -> str:
@@ -91,8 +104,8 @@ def anew(page: str, environment: Mapping[str, str]) -> str:
 
     def screen(found: re.Match[str]) -> str:
         command = found["command"]
-        shown = in_terminal([_EXECUTABLE, *command.split()[1:]], environment, COLUMNS)
-        return f"{command}\n" + "".join(f"{line.rstrip()}\n" for line in shown.splitlines())
+        shown = _shown(shlex.split(command)[1:], environment)
+        return f"{command}\n" + "".join(f"{line.rstrip()}\n" for line in shown.strip("\n").splitlines())
 
     return _SCREEN.sub(screen, page)
 
