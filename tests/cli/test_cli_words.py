@@ -85,7 +85,11 @@ class Watched:
 
 def numbered(shown: str) -> dict[int, str]:
     """The summaries of a table, by revision."""
-    return {int(line.split()[0].rpartition("-")[2]): line for line in shown.splitlines()[1:] if line[0].isdigit() or line[0] == " "}
+    return {
+        int(line.split()[0].rpartition("-")[2]): line
+        for line in shown.splitlines()[1:]
+        if line[0].isdigit() or line[0] == " "
+    }
 
 
 def test_every_event_says_in_words_what_happened(talk: SessionLog, run: Run) -> None:
