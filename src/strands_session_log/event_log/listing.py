@@ -277,7 +277,8 @@ def _activities(head: Mapping[bytes, bytes], lines: Iterable[OpenLine]) -> Itera
             continue
         agent, what = found.groups()
         if what == "messages":
-            messages[agent] = sum(int(last) - int(first) + 1 for first, last in _SPAN.findall(value.decode()))
+            spans = _SPAN.findall(value.decode(errors="replace"))
+            messages[agent] = sum(int(last) - int(first) + 1 for first, last in spans)
         elif (id_ := _id_or_none(value)) and id_ > moved.get(agent, EventId(0, 0)):
             moved[agent] = id_
     for agent in sorted({*messages, *moved, *of_agent}):

@@ -13,14 +13,11 @@
 local call, arguments = redis.call, ARGV
 
 -- Message indices are kept as ascending ranges: "0-41", or "0-3,7-9" where a writer left a gap. The last of them, as text.
-local LAST_INDEX = '%-(%-?%d+)$'
-local function refuse_ranges()
-    error(redis.error_reply('BADHEAD what should be ranges of message indices is none'))
-end
+local LAST_INDEX, NO_RANGES = '%-(%-?%d+)$', 'BADHEAD what should be ranges of message indices is none'
 
 -- The ranges with one more index in them; nothing if it is in use.
 local function insert(ranges, index)
-    if ranges ~= '' and not string.match(ranges, LAST_INDEX) then refuse_ranges() end
+    if ranges ~= '' and not string.match(ranges, LAST_INDEX) then error(redis.error_reply(NO_RANGES)) end
     local before, after, first, last = {}, {}, index, index
     for from, to in string.gmatch(ranges, '(%-?%d+)-(%-?%d+)') do
         from, to = tonumber(from), tonumber(to)
@@ -54,8 +51,11 @@ local function append()
         if string.byte(delta) < 58 and string.byte(delta) > 47 then
             errors, sent, received, steps = string.match(delta, '^(%d+) (%d+) (%d+)\n(.*)$')
         end
-        if errors then known = call('HMGET', head, 'revision', 'link', 'ms', first_messages, first_moved, 'counts', 'open')
-        else known = call('HMGET', head, 'revision', 'link', 'ms', first_messages, first_moved, 'open') end
+        if errors and steps ~= '' then
+            known = call('HMGET', head, 'revision', 'link', 'ms', first_messages, first_moved, 'counts', 'open')
+        else
+            known = call('HMGET', head, 'revision', 'link', 'ms', first_messages, first_moved, errors and 'counts' or 'open')
+        end
     end
     -- Lua writes whole numbers below 10^14 out in full; milliseconds get there in the year 5138.
     local revision, last_ms = tonumber(known[1] or 0), tonumber(known[3] or 0)
@@ -105,7 +105,7 @@ local function append()
         if wanted_next ~= '' then
             local ranges = subject == first_agent and known[4] or call('HGET', head, 'agent:' .. subject .. ':messages') or ''
             local last = string.match(ranges, LAST_INDEX)
-            if not last and ranges ~= '' then refuse_ranges() end
+            if not last and ranges ~= '' then error(redis.error_reply(NO_RANGES)) end
             local actual = (last or -1) + 1
             if actual ~= tonumber(wanted_next) then
                 return { 'conflict', revision == 0 and 'session' or 'next_message', subject, tostring(actual) }
