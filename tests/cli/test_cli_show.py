@@ -67,8 +67,8 @@ def test_above_the_conversation_stands_what_became_of_the_session(talk: SessionL
             r"1 turn, 1,234 tokens, waits for an answer since \S+ \S+: approve: Pay 10 €\?",
         ),
         (
-            [events.InterruptRaised({"id": "1", "name": "approve", "reason": {"sum": Decimal(10)}}, "default")],
-            r'1 turn, 1,234 tokens, waits for an answer since \S+ \S+: approve: {"sum": "10"}',
+            [events.InterruptRaised({"id": "1", "name": "approve", "reason": [Decimal(10), b"x"]}, "default")],
+            r'1 turn, 1,234 tokens, waits for an answer since \S+ \S+: approve: \["10", "1 byte"\]',
         ),
         (
             [
