@@ -25,6 +25,7 @@ except ImportError as error:
         name="strands.storage",
     ) from error
 
+from .errors import check_log
 from .event_log.diagnosis import naming
 from .scripts import storage
 from .session_log import SessionLog
@@ -62,6 +63,7 @@ class ValkeyStorage(Storage):
     """
 
     def __init__(self, log: SessionLog, *, search_strategy: SearchStrategy[ValkeyStorage] | None = None) -> None:
+        check_log(log)
         self._store = log._events.store
         self._search_strategy = search_strategy
         self._prefix = ""

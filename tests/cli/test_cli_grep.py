@@ -113,6 +113,15 @@ def test_hits_are_chosen_by_session_agent_type_time_and_number(talk: SessionLog,
     assert "'nobody'" in run("grep", "pack", "nobody", exit_code=3).stderr
 
 
+def test_what_was_not_looked_for_is_not_told_to_be_nowhere(talk: SessionLog, run: Run) -> None:
+    assert "further than --limit" in run("grep", "pack", "-i", "--limit", "1").stderr
+    assert "further" not in run("grep", "pack", "-i").stderr
+    for as_json in ([], ["--json"]):
+        told = run("grep", "pack", "-i", "--type", "mesage.added", *as_json, exit_code=1).stderr
+        assert "no events of type 'mesage.added'; did you mean 'message.added'" in told
+        assert "nothing found" not in told
+
+
 def test_a_long_text_is_cut_off_around_what_was_found(log: SessionLog, run: Run) -> None:
     log.append("s-42", events.Custom("custom.note", {"text": f"{'a' * 500} Lisbon {'b' * 500}"}))
 

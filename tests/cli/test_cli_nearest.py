@@ -42,6 +42,11 @@ def test_a_wrong_session_is_told_with_its_place_and_the_nearest(
     assert "secret" not in told
 
 
+def test_where_no_session_is_yet_is_told_with_its_place(log: SessionLog, run: Run, server_url: str) -> None:
+    told = run("sessions").stderr
+    assert f"there is no session in namespace {log.namespace!r} on {server_url} yet" in told
+
+
 def test_a_wrong_namespace_is_told_to_be_empty(talk: SessionLog, run: Run, new_namespace: object) -> None:
     told = run("show", "s-42", "--namespace", new_namespace(), exit_code=3).stderr  # type: ignore[operator]
 

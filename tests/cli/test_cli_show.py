@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +65,10 @@ def test_above_the_conversation_stands_what_became_of_the_session(talk: SessionL
         (
             [events.InterruptRaised({"id": "1", "name": "approve", "reason": "Pay 10 €?"}, "default")],
             r"1 turn, 1,234 tokens, waits for an answer since \S+ \S+: approve: Pay 10 €\?",
+        ),
+        (
+            [events.InterruptRaised({"id": "1", "name": "approve", "reason": [Decimal(10), b"x"]}, "default")],
+            r'1 turn, 1,234 tokens, waits for an answer since \S+ \S+: approve: \["10", "1 byte"\]',
         ),
         (
             [

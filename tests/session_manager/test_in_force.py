@@ -117,6 +117,23 @@ def test_another_prompt_or_tool_is_told_with_the_message_that_follows(
     assert {change.path[:2] for change in difference} == {("in_force", "system_prompt"), ("in_force", "tools")}
 
 
+def test_a_prompt_or_tool_that_is_edited_in_place_is_told_like_another(
+    session_log: SessionLog, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    prompt: Any = [{"text": PROMPT}]
+    spec: Any = {**count.tool_spec, "inputSchema": {"json": {"type": "object"}}}
+    monkeypatch.setattr(count, "_tool_spec", spec)
+    agent = talker(session_log, "One.", "Two.", "Three.", prompt=prompt, tools=[count])
+    agent("Hello")
+    getattr(agent, "system_prompt_content", prompt)[0]["text"] = "You answer at length."
+    agent("Hello")
+    spec["inputSchema"]["json"]["type"] = "string"
+    agent("Hello")
+    told = in_force(session_log)
+    assert [one["tools"]["sha256"] for one in told[1:]] == [told[0]["tools"]["sha256"], sha256({"count": spec})]
+    assert [one["system_prompt"]["sha256"] for one in told[1:]] == [sha256([{"text": "You answer at length."}])] * 2
+
+
 def test_a_tool_that_only_one_call_has_for_its_output_changes_nothing(session_log: SessionLog) -> None:
     pydantic = pytest.importorskip("pydantic")
     pytest.importorskip("strands.tools.structured_output")

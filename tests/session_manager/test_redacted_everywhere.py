@@ -17,7 +17,7 @@ from strands_session_log.errors import RevisionNotFoundError
 from strands_session_log.ids import EventId
 from strands_session_log.lifecycle.compat import hook_event
 from strands_session_log.testing.model import ScriptedModel
-from support.strands_agents import call, happened
+from support.strands_agents import add, call, happened
 from support.waiting import wait_until_collected
 
 if not hasattr(hook_event("BeforeToolCallEvent"), "interrupt"):
@@ -352,6 +352,49 @@ def test_erasing_the_prompt_of_a_node_takes_the_task_out_of_the_state_of_its_gra
     session_log.erase("s", said, "not ours")
     assert is_stored(session_log, SECRET) == []
     assert session_log.state("s").multi_agents["g"]["status"] == "completed"
+
+
+@pytest.mark.parametrize("is_redacted", [False, True])
+def test_an_error_of_a_node_that_quotes_a_message_goes_from_the_state_of_its_graph(
+    session_log: SessionLog, is_redacted: bool
+) -> None:
+    failing = RuntimeError(f"400: {SECRET} is no prompt")
+    script = [[*REFUSES[:1], call("add", a=1, b=1)], failing] if is_redacted else [failing]
+    failed = node("one", *script, tools=[add])
+    with suppress(Exception):
+        graph(session_log, failed)(f"My password is {SECRET}.")
+    if not is_redacted:
+        assert SECRET in str(session_log.state("s").multi_agents["g"]["node_results"])
+        (said,) = (one.id for one in session_log.read("s", types="message.added"))
+        session_log.erase("s", said, "not ours")
+    assert is_stored(session_log, SECRET) == []
+    assert session_log.state("s").multi_agents["g"]["node_results"]["one"]["result"]["type"] == "exception"
+
+
+def test_a_state_that_is_named_beside_a_message_it_holds_does_not_come_back_without_that(
+    session_log: SessionLog,
+) -> None:
+    assert talker(session_log, [call("charge")], state={"user": SECRET})(ASKED).interrupts
+    with suppress(Exception):
+        graph(session_log, node("one", RuntimeError(f"no {SECRET} in {ASKED}")))(ASKED)
+    named = [one.id for one in session_log.read("s") if SECRET in str(one.event.data) or ASKED in str(one.event.data)]
+    assert session_log.plan_erasure("s", named).moved == ()
+    session_log.erase("s", named, "not ours")
+    assert is_stored(session_log, SECRET, ASKED) == []
+    assert session_log.verify("s").ok
+
+
+def test_before_a_state_that_is_named_the_one_before_it_stands_without_the_message(session_log: SessionLog) -> None:
+    agent = talker(session_log, [call("charge")])
+    stopped = agent(ASKED)
+    agent.state.set("user", SECRET)
+    agent(answer(stopped))
+    (said,) = (one.id for one in session_log.read("s", types="message.added") if ASKED in str(one.event.data))
+    named = [one.id for one in session_log.read("s", types="agent.*") if SECRET in str(one.event.data)]
+    assert session_log.plan_erasure("s", [said, *named]).moved == ("default",)
+    session_log.erase("s", [said, *named], "not ours")
+    assert is_stored(session_log, SECRET, ASKED) == []
+    assert session_log.state("s").agents["default"].is_interrupted
 
 
 @has_agents_as_tools

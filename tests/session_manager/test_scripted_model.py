@@ -58,6 +58,12 @@ def test_what_is_no_reply_says_what_would_be_one(reply: Any) -> None:
         agent_of(ScriptedModel(reply, "…"))("Hello")
 
 
+@pytest.mark.parametrize("script", [7, None, {"text": "a block, and no list of blocks"}])
+def test_nor_does_it_say_what_it_cannot_say_alone(script: Any) -> None:
+    with pytest.raises(TypeError, match="says text, or content blocks of text, toolUse, reasoningContent or redact"):
+        ScriptedModel(script)
+
+
 def test_reasoning_comes_before_text_and_tools_as_a_model_streams_it(session_log: SessionLog) -> None:
     agent = agent_of(
         ScriptedModel([THOUGHT, call("add", a=1, b=2)], [THOUGHT, {"text": "Three."}], chunk=5),

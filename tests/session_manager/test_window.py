@@ -423,6 +423,44 @@ def test_a_prompt_tried_again_after_failures_is_held_once_and_stands_in_the_tran
     assert transcript_length(session_log) == 4
 
 
+@pytest.mark.parametrize("manager", [{}, {"hold_user_messages": True}], ids=str)
+@pytest.mark.parametrize("is_resumed", [False, True])
+def test_so_is_a_prompt_of_several_messages(session_log: SessionLog, manager: dict[str, Any], is_resumed: bool) -> None:
+    agent = make_agent(session_log, TWICE, manager)
+    for left in (1, 2, 3):
+        agent = make_agent(session_log, TWICE[left - 1 :], manager) if is_resumed else agent
+        with suppress(RuntimeError):
+            agent([prompt("I am Ada."), prompt("Who are you?")])
+    assert said(agent) == said(make_agent(session_log)) == [ONCE[0], ("user", "Who are you?"), ONCE[1]]
+    assert transcript_length(session_log) == 7
+
+
+@pytest.mark.parametrize(
+    ("again", "held"),
+    [
+        ([("Yes.", "Bob")], ["Maybe.", "Yes.", "Yes."]),
+        ([("Maybe.", "Ada")], ["Maybe.", "Yes.", "Maybe."]),
+        ([("No.", "Bob"), ("Yes.", "Ada"), ("No.", "Bob")], ["Maybe.", "Yes.", "No.", "Yes.", "No."]),
+        ([("Yes.", "Ada"), ("No.", "Bob")], ["Maybe.", "Yes.", "No."]),
+    ],
+    ids=str,
+)
+def test_only_what_says_the_same_takes_the_place_of_a_prompt(
+    session_log: SessionLog, again: list[tuple[str, str]], held: list[str]
+) -> None:
+    agent = make_agent(session_log, [RuntimeError("no key"), RuntimeError("no key"), "Well."])
+    for text in ("Maybe.", "Yes."):
+        with pytest.raises(RuntimeError, match="no key"):
+            agent([prompt(text, "Ada")])
+    agent([prompt(*one) for one in again])
+    assert [text for _, text in said(agent)] == [*held, "Well."]
+    assert said(make_agent(session_log)) == said(agent)
+
+
+def prompt(text: str, name: str = "") -> Any:
+    return {"role": "user", "content": [{"text": text}], **({"metadata": {"custom": {"from": name}}} if name else {})}
+
+
 def test_a_prompt_that_another_process_tries_again_is_held_once(session_log: SessionLog) -> None:
     for reply in TWICE:
         agent = make_agent(session_log, [reply])

@@ -7,13 +7,16 @@ from typing import Any
 
 import pytest
 import valkey
+from strands.types.exceptions import SessionException
 
 from strands_session_log import (
     Durability,
     FeedRetention,
+    LiveTokens,
     SessionLog,
     SessionRecorder,
     SnapshotSettings,
+    Subscriber,
     ValkeySessionManager,
 )
 from strands_session_log.errors import InvalidSettingError, SessionLogError
@@ -28,6 +31,24 @@ Make = Callable[..., object]
 
 def subscription(**settings: Any) -> object:
     return SubscriptionSettings(**{"group": "audit", **settings})
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda log: ValkeySessionManager("s", log=log),
+        lambda log: LiveTokens(log, "s"),
+        lambda log: Subscriber(log, "audit"),
+    ],
+)
+@pytest.mark.parametrize("log", ["valkey://:s3cret@localhost", 7, valkey.Valkey(port=1)])
+def test_what_is_no_log_is_refused_where_it_is_given_and_no_password_is_told(
+    make: Callable[[Any], object], log: Any
+) -> None:
+    errors = (InvalidSettingError, SessionException)
+    with pytest.raises(errors, match=r"^log=.*: give a SessionLog, as SessionLog.connect") as caught:
+        make(log)
+    assert "s3cret" not in str(caught.value)
 
 
 @pytest.mark.parametrize("value", [*JUNK, 0])

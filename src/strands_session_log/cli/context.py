@@ -119,6 +119,11 @@ class CommandCall:
         shown = {"url": url and masked(url), "namespace": namespace}
         return "".join(f" --{name} {shlex.quote(value)}" for name, value in shown.items() if value)
 
+    @property
+    def where(self) -> str:
+        """Where the log is, for people."""
+        return Target.of(self.ctx, self.url, self.namespace).shown
+
     def again(self, **changed: object) -> str:
         """The command that was typed, with other values for some of its options; None takes one away."""
         words = [self.ctx.command_path]

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 from .. import EventId, Recorded, SessionLog, SessionState
 from ..errors import CorruptEntryError, LogForkedError
 
 _TOLD = ("invocation.*", "model.completed", "interrupt.*", "session.forked", "session.rewound")
+
+
+_Status: TypeAlias = "tuple[str, EventId | None, list[Any]]"
 
 
 class Overview(NamedTuple):
@@ -22,7 +25,7 @@ class Overview(NamedTuple):
         status: `answer`, if it waits for a person's, `running`, `failed`, or `idle`; `unreadable`, where a snapshot
             stands for events that cannot be read; empty where nothing was called.
         since: Since which event.
-        named: What failed, with its text, what is asked, or what cannot be read.
+        named: What failed, with its text, what is asked, and why, or what cannot be read; as events have it.
         interrupts: What people were asked and have answered.
     """
 
@@ -31,7 +34,7 @@ class Overview(NamedTuple):
     tokens: int
     status: str
     since: EventId | None
-    named: str
+    named: Sequence[Any]
     interrupts: Sequence[Recorded] = ()
 
 
@@ -63,7 +66,7 @@ def overview_of(started: EventId, told: Iterable[Recorded]) -> Overview:
                 interrupts.append(recorded)
     except (CorruptEntryError, LogForkedError) as error:
         problem = str(error)
-    status = ("unreadable", None, problem) if problem else found.status()
+    status: _Status = ("unreadable", None, [problem]) if problem else found.status()
     return Overview(started, found.turns + len(found.running), found.tokens, *status, interrupts)
 
 
@@ -73,7 +76,7 @@ class _Calls:
     def __init__(self) -> None:
         self.turns = self.tokens = 0
         self.running, self._last = dict[str, EventId](), EventId(0, 0)
-        self._failed, self._asked = dict[str, tuple[EventId, str]](), dict[Any, tuple[EventId, str]]()
+        self._failed, self._asked = dict[str, tuple[EventId, list[Any]]](), dict[Any, tuple[EventId, list[Any]]]()
 
     def add(self, recorded: Recorded) -> None:
         id_, agent, data = recorded.id, recorded.event.agent, recorded.event.data
@@ -97,19 +100,19 @@ class _Calls:
                 self.running.clear()
                 self._failed.clear()
 
-    def status(self) -> tuple[str, EventId | None, str]:
+    def status(self) -> _Status:
         """What matters most to who looks."""
         if self._asked:
             return "answer", *next(iter(self._asked.values()))
         if self.running:
-            return "running", next(iter(self.running.values())), ""
+            return "running", next(iter(self.running.values())), []
         if self._failed:
             return "failed", *next(reversed(self._failed.values()))
-        return ("idle", self._last, "") if self.turns else ("", None, "")
+        return ("idle", self._last, []) if self.turns else ("", None, [])
 
 
-def _said(data: Mapping[str, Any], *names: str) -> str:
-    return ": ".join(str(data[name]) for name in names if data.get(name))
+def _said(data: Mapping[str, Any], *names: str) -> list[Any]:
+    return [data[name] for name in names if data.get(name)]
 
 
 def _tokens(usage: Any) -> int:

@@ -72,6 +72,16 @@ def check_kind(name: str, value: object, kind: type) -> None:
         raise InvalidSettingError(name, value, f"give a {kind.__name__}")
 
 
+def check_log(log: object) -> None:
+    """Accept a log, or what can be used like one; a URL is none, and is not told, as it may have a password.
+
+    Raises:
+        InvalidSettingError: When it is anything else.
+    """
+    if not callable(getattr(log, "session_ids", None)):
+        raise InvalidSettingError("log", type(log), "give a SessionLog, as SessionLog.connect(url) makes it")
+
+
 def check_choice(name: str, value: object, choices: Sequence[str]) -> None:
     """Accept one of several words.
 

@@ -8,13 +8,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Set
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from ..codec import RawEntry, recorded
 from ..errors import CorruptEntryError, RevisionNotFoundError
-from ..events import Event, MessageAdded, MessageUpdated, PayloadErased, Recorded
+from ..events import (
+    AgentCreated,
+    AgentUpdated,
+    Event,
+    MessageAdded,
+    MessageUpdated,
+    MultiAgentCreated,
+    MultiAgentUpdated,
+    PayloadErased,
+    Recorded,
+    WindowChanged,
+)
 from ..ids import START, EventId
 from ..state import Copies
 from .reader import start_after
@@ -25,6 +36,7 @@ if TYPE_CHECKING:
 Find: TypeAlias = Callable[[str, EventId], Iterable[EventId]]
 """Finds, in a session and after an event, more of what is to be erased."""
 
+_STATES = (AgentCreated, AgentUpdated, WindowChanged, MultiAgentCreated, MultiAgentUpdated)
 _MESSAGES = ("message", "redact_message")
 
 
@@ -43,12 +55,14 @@ class Sought:
         before: When they were redacted. Up to there a message outside the transcript is one of them by its tracking id,
             whatever it says; what their agent says later, it says anew. `START` if they were not.
         holders: The agents, graphs and swarms in whose state they may stand; all, if there are none.
+        states: Events that are to be erased whatever they hold, and say what agents, graphs and swarms resume with.
     """
 
     copies: Copies
     places: Collection[tuple[str, int]]
     before: EventId = field(default=START)
     holders: Collection[str] = ()
+    states: Collection[EventId] = ()
 
     def is_own(self, name: str) -> bool:
         """Whether an agent said any of them."""
@@ -105,7 +119,8 @@ def named_in(log: EventLog, session_id: str, ids: Set[EventId]) -> tuple[Sought,
     found = list(_readable(entries))
     said = [one.event for one in found if isinstance(one.event, (MessageAdded, MessageUpdated))]
     is_known = any(one.event.is_erased for one in found)
-    return sought(said), _together(log, session_id, ids) if is_known else set()
+    states = [one.id for one in found if isinstance(one.event, _STATES) and not one.event.is_erased]
+    return replace(sought(said), states=states), _together(log, session_id, ids) if is_known else set()
 
 
 def sought(said: Iterable[Event], redaction: Any = None, before: EventId = START) -> Sought:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from contextlib import suppress
 from hashlib import sha256
-from typing import Any
+from typing import Any, TypeAlias
 
 import orjson
 
@@ -14,6 +15,9 @@ from ..codec import to_json
 from ..errors import EncodingError
 from ..events import Event
 from ..state import IN_FORCE
+
+_Seen: TypeAlias = tuple[Any, Any]
+_NONE: _Seen = (None, None)
 
 
 class InForce:
@@ -25,16 +29,22 @@ class InForce:
 
     def __init__(self, records_prompts: bool) -> None:
         self._records_prompts = records_prompts
-        self._seen: tuple[Any, Any] = (None, None)
+        self._seen, self._copied = _NONE, _NONE
         self._told: Mapping[str, Any] | None = None
 
-    def of(self, agent: Any) -> Mapping[str, Any] | None:
-        """As it stands in a record; what was told last where an agent will not say."""
+    def of(self, agent: Any, closely: bool = True) -> Mapping[str, Any] | None:
+        """As it stands in a record; what was told last where an agent will not say.
+
+        Args:
+            agent: The agent.
+            closely: Look into prompt and tools, which may be edited in place; else only whether they are the same ones.
+        """
         # Prompts and tools may be of anybody's making.
         with suppress(Exception):
             seen = _system_prompt(agent), _specs(agent)
-            if self._told is None or seen != self._seen:
+            if self._told is None or seen != (self._copied if closely else self._seen):
                 self._told, self._seen = self._look(*seen), seen
+                self._copied = _copy_of(seen)
         return self._told
 
     def _look(self, prompt: Any, specs: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -57,6 +67,14 @@ def with_in_force(event: Event, in_force: Mapping[str, Any] | None) -> Event:
 def digest(value: Any) -> str:
     """SHA-256, hexadecimal, of the canonical JSON of a value: UTF-8, keys by their code points, no spaces."""
     return sha256(orjson.dumps(to_json(value), option=orjson.OPT_SORT_KEYS)).hexdigest()
+
+
+def _copy_of(seen: _Seen) -> _Seen:
+    try:
+        return copy.deepcopy(seen)
+    except Exception:
+        # What cannot be copied is not looked into.
+        return seen
 
 
 def _system_prompt(agent: Any) -> Any:

@@ -7,7 +7,7 @@ from typing import Any
 
 from strands.hooks import AgentInitializedEvent, HookProvider, HookRegistry
 
-from ..errors import NotCopied, check_seconds, refuse_unknown
+from ..errors import NotCopied, check_log, check_seconds, refuse_unknown
 from ..lifecycle.compat import Heard, listen
 from ..lifecycle.records import check_ids
 from ..session_log import SessionLog
@@ -47,6 +47,7 @@ class LiveTokens(HookProvider, NotCopied):
     def __init__(
         self, log: SessionLog, session_id: str, *, interval: float = _INTERVAL, agent_id: str | None = None
     ) -> None:
+        check_log(log)
         check_ids(session_id)
         check_seconds("interval", interval, 0.0, _LONGEST_INTERVAL)
         self._agent_id = agent_id

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 
+from ..errors import check_log
 from ..keys import DEFAULT_NAMESPACE, check_namespace
 from ..server import parse_url
 from ..session_log import SessionLog, check_is_of
@@ -31,6 +32,7 @@ class LazyLog:
             check_namespace(self._namespace)
             self._url = log
         else:
+            check_log(log)
             check_is_of(log, namespace)
 
     def begin(self) -> None:

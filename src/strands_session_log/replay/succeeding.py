@@ -14,7 +14,7 @@ from ..errors import ConcurrentWriteError, ContentionError, CorruptEntryError
 from ..event_log import AgentAt, EventLog, Expected, MultiAgentAt
 from ..event_log.erasure_scope import Sought
 from ..events import Event
-from ..state import AgentState
+from ..state import AgentState, Fold, SessionState, initial
 from .replay import Replay
 
 _ATTEMPTS = 20
@@ -67,17 +67,27 @@ def moved_by(log: EventLog, replay: Replay, session_id: str, sought: Sought) -> 
 def _successors(
     log: EventLog, replay: Replay, session_id: str, sought: Sought
 ) -> Iterator[tuple[Sequence[Event], Expected]]:
-    state = replay.state(session_id)
+    state = _state(log, replay, session_id, sought)
     for name, agent in state.agents.items():
         if written := [*_record(agent, sought), *_window(agent, sought)]:
             yield written, AgentAt(name, agent.moved)
     for name in state.multi_agents:
         # Looked up before the state it is compared with: who moves it after that is met by the fence.
         moved = log.moved(session_id, name)
-        data = replay.state(session_id).multi_agents.get(name)
+        data = _state(log, replay, session_id, sought).multi_agents.get(name)
         cleaned = sought.copies.without(data, above=sought.is_above(name))
         if cleaned is not data:
             yield [events.MultiAgentUpdated(from_json(cleaned), name)], MultiAgentAt(name, moved)
+
+
+def _state(log: EventLog, replay: Replay, session_id: str, sought: Sought) -> SessionState:
+    """The newest state there will be: what is to be erased whatever it holds must not come back in a successor."""
+    if not sought.states:
+        return replay.state(session_id)
+    folding = Fold(initial())
+    for id_, event, link in log.read(session_id):
+        folding.add(id_, event.type, event.agent, event.data, link, event.is_erased or id_ in sought.states)
+    return folding.state()
 
 
 def _record(agent: AgentState, sought: Sought) -> Iterator[Event]:

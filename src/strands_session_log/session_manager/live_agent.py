@@ -5,6 +5,7 @@ from __future__ import annotations
 import weakref
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
+from itertools import takewhile
 from typing import Any
 
 from strands.types.content import Message
@@ -52,7 +53,7 @@ class LiveAgent(AgentHooks):
         self._records: dict[int, list[SessionMessage]] = {}
         self.redactions = Redactions(outbox)
         self.note = outbox.note
-        self._unanswered = _prompt_at_the_end(agent.messages)
+        self._unanswered, self._given = _prompts_at_the_end(agent.messages), 0
         self.facts.prime(agent)
 
     def tell(self, told: Sequence[Event]) -> Writer:
@@ -83,7 +84,7 @@ class LiveAgent(AgentHooks):
             record.conversation_manager_state = state
         refused: list[EncodingError] = []
         window = partial(self.outbox.window, messages, state, closely, forced)
-        for step in (partial(self.outbox.state, record, self._in_force.of(agent)), window):
+        for step in (partial(self.outbox.state, record, self._in_force.of(agent, closely)), window):
             try:
                 step()
             except EncodingError as error:
@@ -145,7 +146,7 @@ class LiveAgent(AgentHooks):
     def reset(self) -> None:
         """The session was deleted."""
         self.redactions.forget()
-        self._records, self.latest, self._unanswered = {}, None, None
+        self._records, self.latest, self._unanswered = {}, None, []
         self.outbox.reset()
 
     def invocation_ended(self, hook: Any) -> Writer:
@@ -155,7 +156,7 @@ class LiveAgent(AgentHooks):
         if self.tools.calls:
             self.tools.end()
         self.outbox.unclaim()
-        self._unanswered = _prompt_at_the_end(hook.agent.messages)
+        self._unanswered, self._given = _prompts_at_the_end(hook.agent.messages), 0
         if self._records_facts:
             self.note(self.facts.invocation_ended(hook))
         return self.settle(hook.agent)
@@ -168,7 +169,7 @@ class LiveAgent(AgentHooks):
         """See `AgentHooks`."""
         asks = is_prompt(hook.message)
         holds = self._holds and asks
-        if self._unanswered is not None:
+        if self._unanswered:
             self._drop_unanswered(hook.message, hook.agent.messages)
         if self._holds and not holds:
             self.outbox.release(self)
@@ -212,10 +213,15 @@ class LiveAgent(AgentHooks):
 
         A model is asked once what was meant once, and some refuse two prompts in a row; the transcript keeps both.
         """
-        before, self._unanswered = self._unanswered, None
-        at = len(_up_to(message, messages)) - 2
-        if before is not None and at >= 0 and messages[at] is before and message["content"] == before["content"]:
-            del messages[at]
+        self._given += 1
+        end = len(_up_to(message, messages))
+        again, first = end - self._given, end - 2 * self._given
+        before = self._unanswered[-self._given :]
+        if first < 0 or not is_prompt(message) or len(before) < self._given:
+            self._unanswered = []
+        elif _are(messages[first:again], before) and _say_the_same(before, messages[again:end]):
+            del messages[first:again]
+            self._unanswered = []
 
     def _forget_dropped_messages(self, messages: Iterable[Any]) -> None:
         held = {id(message) for message in messages}
@@ -247,9 +253,19 @@ def _is_another(written: Any, redacted_message: Any) -> bool:
     return None not in ids and ids[0] != ids[1]
 
 
-def _prompt_at_the_end(messages: Sequence[Message]) -> Message | None:
-    """What was said last, if it is a prompt: it got no answer."""
-    return messages[-1] if messages and is_prompt(messages[-1]) else None
+def _prompts_at_the_end(messages: Sequence[Message]) -> list[Message]:
+    """What was said last, as far as it is prompts: they got no answer."""
+    return list(takewhile(is_prompt, reversed(messages)))[::-1]
+
+
+def _are(messages: Sequence[Message], others: Sequence[Message]) -> bool:
+    return all(one is other for one, other in zip(messages, others, strict=True))
+
+
+def _say_the_same(messages: Sequence[Message], others: Sequence[Message]) -> bool:
+    """Whether they are the same, but for the names that Strands gives them."""
+    unnamed = ([{**one, "tracking_id": None} for one in some] for some in (messages, others))
+    return next(unnamed) == next(unnamed)
 
 
 def _up_to(message: Any, messages: Sequence[Any]) -> Sequence[Any]:

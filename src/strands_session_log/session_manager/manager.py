@@ -18,7 +18,7 @@ from strands.types.session import Session, SessionMessage, SessionType
 
 from .. import events
 from ..codec import from_json
-from ..errors import NotCopied, SessionLogError, check_flag, refuse_unknown
+from ..errors import NotCopied, SessionLogError, check_flag, check_log, refuse_unknown
 from ..event_log import ANY, Expected
 from ..event_log.erasure_scope import Sought
 from ..ids import START, EventId
@@ -362,5 +362,6 @@ def _log(client: Client | None, log: SessionLog | None, url: str | None, namespa
     if url is not None:
         return SessionLog.connect(url, namespace or DEFAULT_NAMESPACE)
     assert log is not None
+    check_log(log)
     check_is_of(log, namespace)
     return log

@@ -201,6 +201,8 @@ class _Walk:
             return {**found, "content": self._copies.stand_in}
         if self._is_failure(found):
             return {**found, _ERROR: ""}
+        if self._is_failed_node(found):
+            return {**found, "message": ""}
         if self._is_asked(found):
             return _same_or(found, {name: None if name in _ASKED else value for name, value in found.items()})
         inner = {name: self._member(name, value) for name, value in found.items() if not self._is_turn(name, value)}
@@ -227,6 +229,13 @@ class _Walk:
             return False
         is_of_call = self._own and self._copies.is_tool(found.get("tool_use_id"))
         return is_of_call or self._copies.is_quoted_by(text)
+
+    def _is_failed_node(self, found: Mapping[str, Any]) -> bool:
+        """Whether it is what a graph or swarm keeps of a node's error, and that quotes what is to be gone."""
+        text = found.get("message")
+        if not self._above or self._users or found.get("type") != "exception" or not isinstance(text, str):
+            return False
+        return self._copies.is_quoted_by(text)
 
     def _is_asked(self, found: Mapping[str, Any]) -> bool:
         """Whether it is what a person was asked, or has answered, and is to be gone."""

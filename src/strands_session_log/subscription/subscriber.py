@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..concurrency import WorkerThread, running_loop
-from ..errors import NotCopied, check_whole, refuse_unknown
+from ..errors import NotCopied, check_log, check_whole, refuse_unknown
 from .consumer import Consumer
 from .deliveries import Deliveries, SyncDeliveries
 from .delivery import Delivery, SyncDelivery
@@ -93,6 +93,7 @@ class Subscriber(NotCopied):
         on_corrupt: OnCorrupt = "continue",
         keep_errors: KeepErrors = "place",
     ) -> None:
+        check_log(log)
         self.settings = SubscriptionSettings(
             group=group,
             consumer=consumer_name() if consumer is None else consumer,

@@ -120,7 +120,7 @@ def _blocks(reply: Any) -> list[Mapping[str, Any]]:
 
 def _respond(script: Sequence[Any]) -> Callable[[Sequence[Mapping[str, Any]]], Any]:
     """What gives the replies: the arguments are, or the only one does, where that is no reply itself."""
-    if len(script) != 1 or _is_reply(script[0]):
+    if len(script) != 1 or _is_reply(script[0]) or not _gives_replies(script[0]):
         return _in_turn([one if isinstance(one, Exception) else _blocks(one) for one in script])
     respond: Callable[[Sequence[Mapping[str, Any]]], Any] = script[0] if callable(script[0]) else _in_turn(script[0])
     return respond
@@ -129,6 +129,10 @@ def _respond(script: Sequence[Any]) -> Callable[[Sequence[Mapping[str, Any]]], A
 def _is_reply(given: Any) -> bool:
     is_blocks = isinstance(given, Sequence) and any(isinstance(block, Mapping) for block in given)
     return is_blocks or isinstance(given, str | Exception)
+
+
+def _gives_replies(given: Any) -> bool:
+    return callable(given) or (isinstance(given, Iterable) and not isinstance(given, Mapping))
 
 
 def _in_turn(replies: Iterable[Any]) -> Callable[[Sequence[Mapping[str, Any]]], Any]:

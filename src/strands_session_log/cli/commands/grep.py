@@ -17,6 +17,7 @@ from ...errors import CorruptEntryError, CorruptKeyError, InvalidPointError, Log
 from ..completion import session_ids
 from ..context import CommandCall
 from ..exit_codes import DAMAGED, Code, fail
+from ..nearest import no_type
 from ..options import AgentOption, TypesOption, argument, command, option, whole
 from ..progress import progress
 from ..render.hits import Hit, hit_json, hit_printer, summary_of
@@ -69,8 +70,10 @@ def grep(
             for hit in islice(searched.hits(sessions, tell), limit):
                 show(hit)
                 sys.stdout.flush()
-    if not call.as_json:
-        note(summary_of(searched.found, searched.count, call.same_target_options))
+    if not searched.found and (why := no_type(types or ())):
+        note(why)
+    elif not call.as_json:
+        note(summary_of(searched.found, searched.count, searched.hit_count == limit, call.same_target_options))
     raise typer.Exit(searched.code)
 
 
@@ -95,6 +98,7 @@ class _Searched:
 
     Attributes:
         found: The events that have hits, by session.
+        hit_count: How many hits.
         count: How many sessions were searched.
     """
 
@@ -102,7 +106,8 @@ class _Searched:
         self, log: SessionLog, search: Search, since: str | None, types: list[str] | None, agent: str | None
     ) -> None:
         self._log, self._search, self._since, self._types, self._agent = log, search, since, types, agent
-        self.found, self.count, self._unreadable = dict[str, dict[EventId, None]](), 0, set[str]()
+        self.found, self.hit_count, self.count = dict[str, dict[EventId, None]](), 0, 0
+        self._unreadable = set[str]()
 
     @property
     def code(self) -> Code:
@@ -119,6 +124,7 @@ class _Searched:
             for self.count, name in enumerate(names, 1):
                 for hit in self._hits_in(name):
                     self.found.setdefault(name, {})[hit.recorded.id] = None
+                    self.hit_count += 1
                     yield hit
                 tell(self.count, len(sessions) if sessions else max(total, self.count))
         except InvalidPointError as error:

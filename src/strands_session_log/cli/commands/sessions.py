@@ -84,15 +84,15 @@ def sessions(
         note(f"none of {len(page):,} sessions has {grep!r} in its line")
     else:
         is_filtered = any((since, until, failed, waiting, agent, labels))
-        note("no session is like that" if is_filtered else _none_there(log.namespace, before))
+        note("no session is like that" if is_filtered else _none_there(call.where, before))
     if more:
         _print_more(page[-1], ascending)
 
 
-def _none_there(namespace: str, before: str | None) -> str:
+def _none_there(where: str, before: str | None) -> str:
     if before is not None:
         return f"no session was last active before {before}"
-    return f"there is no session in namespace {namespace!r} yet; `session-log demo` shows how one is made"
+    return f"there is no session in {where} yet; `session-log demo` shows how one is made"
 
 
 def _print_more(last: SessionInfo, ascending: bool) -> None:

@@ -59,15 +59,16 @@ def hit_printer(terminal: Console) -> Callable[[Hit], None]:
     return show
 
 
-def summary_of(found: Mapping[str, Collection[EventId]], sessions: int, same_target_options: str) -> str:
-    """How much was found, and how to erase it."""
+def summary_of(found: Mapping[str, Collection[EventId]], sessions: int, is_cut: bool, same_target_options: str) -> str:
+    """How much was found, whether there may be more, and how to erase it."""
     if not found:
         return f"nothing found in {count(sessions, 'session')}"
     ids = [str(id_) for of_session in found.values() for id_ in of_session]
     told = f"found in {count(len(ids), 'event')} of {count(len(found), 'session')}"
-    words = [*found, *ids] if len(found) == 1 and len(ids) <= _FEW else []
-    named = shlex.join(map(plain, words)) if words else "SESSION ID…"
-    return f"{told}; to erase what they hold: session-log erase {named}{same_target_options}"
+    told += ", and not looked any further than --limit says" if is_cut else ""
+    session = shlex.quote(plain(next(iter(found)))) if len(found) == 1 else "SESSION"
+    named = " ".join(ids) if len(found) == 1 and len(ids) <= _FEW else "ID…"
+    return f"{told}; to erase what they hold: session-log erase {session} {named}{same_target_options}"
 
 
 def _place(hit: Hit) -> str:

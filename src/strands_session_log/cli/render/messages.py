@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.text import Text
 
 from ... import AgentState, EventId, MessageRecord, SessionState, from_json
-from ..terminal import hanging, one_line, plain, put
+from ..terminal import count, hanging, one_line, plain, put
 
 Kind: TypeAlias = Literal["text", "call", "result", "failure", "aside"]
 
@@ -242,7 +242,7 @@ def _restored(value: Any) -> Any:
 
 
 def _described(value: Any) -> str:
-    return f"{len(value):,} bytes" if isinstance(value, (bytes, bytearray)) else str(value)
+    return count(len(value), "byte") if isinstance(value, (bytes, bytearray)) else str(value)
 
 
 def _listed(value: Any) -> Sequence[Any]:

@@ -13,7 +13,7 @@ from ... import SessionState
 from ..overview import Overview
 from ..terminal import age, count, hanging, local, one_line, plain, span
 from .events import integrity_text
-from .messages import fields
+from .messages import compact, fields
 
 _STYLES = {"failed": "red", "unreadable": "red", "answer": "yellow", "running": "green"}
 _WORDS = {"answer": "waits for an answer", "unreadable": "not all events can be read"}
@@ -29,7 +29,7 @@ def overview_json(told: Overview, state: SessionState) -> dict[str, Any]:
         "tokens": told.tokens,
         "status": told.status or None,
         "since": None if told.since is None else str(told.since),
-        "reason": told.named or None,
+        "reason": _named(told) or None,
     }
 
 
@@ -62,13 +62,17 @@ def _took(seconds: float) -> str:
     return f"{seconds:.1f} s" if seconds < 10 else span(seconds)
 
 
+def _named(told: Overview) -> str:
+    return ": ".join(one if isinstance(one, str) else compact(one, None) for one in told.named)
+
+
 def _standing(told: Overview) -> Text:
     """Turns, tokens and status, as far as events tell of them."""
     parts = [Text(count(told.turns, "turn"), "dim")] if told.turns else []
     parts += [Text(count(told.tokens, "token"), "dim")] if told.tokens else []
     if told.status:
         since = "" if told.since is None or told.status == "idle" else f" since {local(told.since.time, '%H:%M:%S')}"
-        named = f": {one_line(told.named, _LONG)}" if told.named else ""
+        named = f": {one_line(_named(told), _LONG)}" if told.named else ""
         words = _WORDS.get(told.status, told.status)
         parts.append(Text(f"{words}{since}{named}", _STYLES.get(told.status, "dim")))
     return Text(", ", "dim").join(parts)
