@@ -60,16 +60,18 @@ def note() -> events.Event:
     return events.Custom("custom.note", {"text": "hello"})
 
 
-def agent(log: SessionLog, session_id: str) -> Any:
+def agent(log: SessionLog, session_id: str, model: ScriptedModel) -> Any:
     """An agent that answers."""
     manager = ValkeySessionManager(session_id, log=log)
-    return Agent(model=ScriptedModel(["Yes."] * 9), session_manager=manager, callback_handler=None)
+    return Agent(model=model, session_manager=manager, callback_handler=None)
 
 
 def main() -> None:
     """Print the four of them."""
     with SessionLog.connect("embedded:") as log:
-        talking = agent(log, "s")
+        # No part of the log, and made before.
+        model = ScriptedModel(["Yes."] * 9)
+        talking = agent(log, "s", model)
         talking("Warm up.")
         log.append("t", note())
         with Subscriber(log, "g", bodies=True):
@@ -84,7 +86,7 @@ def main() -> None:
         ways: dict[str, Callable[[], object]] = {
             "a plain turn": lambda: talking("Hello?"),
             "one append": lambda: log.append("t", note()),
-            "resume": lambda: agent(log, "s"),
+            "resume": lambda: agent(log, "s", model),
             "subscribe, append, deliver": delivered,
         }
         for name, way in ways.items():

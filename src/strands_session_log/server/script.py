@@ -76,7 +76,7 @@ class LuaScript:
         try:
             reply = pinned.exchange(b"*%d\r\n%b%b" % (count, _start_of_call(self.sha, keys), told))
         except NoScriptError:
-            start = _bulks([b"EVAL", self.source, *_names(keys)])
+            start = _bulks([b"EVAL", self.source, b"%d" % len(keys), *map(str.encode, keys)])
             reply = pinned.exchange(b"*%d\r\n%b%b" % (count, start, told))
         return self(pinned.client, keys, arguments) if reply is None else reply
 
@@ -119,8 +119,4 @@ def _bulks(texts: Iterable[bytes]) -> bytes:
 @lru_cache(maxsize=4096)
 def _start_of_call(sha: str, keys: tuple[str, ...]) -> bytes:
     """What is the same for every call of a session is laid out once: that is half of what it takes."""
-    return _bulks([b"EVALSHA", sha.encode(), *_names(keys)])
-
-
-def _names(keys: Sequence[str]) -> list[bytes]:
-    return [b"%d" % len(keys), *map(str.encode, keys)]
+    return _bulks([b"EVALSHA", sha.encode(), b"%d" % len(keys), *map(str.encode, keys)])
