@@ -155,6 +155,20 @@ def test_what_is_no_summary_hinders_no_append(session_log: SessionLog, junk: str
     assert summed_up(session_log, "s")["counts"] == "1 0 0"
 
 
+@pytest.mark.parametrize("junk", ["x" * 9000, "\n" * 9000, "\n" + "y" * 9000, "\nz\tw" * 3000], ids=range(4))
+@pytest.mark.parametrize("kind", [events.ToolCompleted, events.SessionForked, events.NodeStarted])
+def test_junk_longer_than_a_head_has_room_for_hinders_no_append(
+    session_log: SessionLog, junk: str, kind: type[Event]
+) -> None:
+    write(session_log, "s", events.InvocationStarted({}, "default"))
+    session_log.client.execute_command("HSET", session_log._events.keyspace.session("s").head, "open", junk)
+    write(session_log, "s", kind({"name": "t"}, "default"))
+    assert session_log.head("s").revision == len(list(session_log.read("s"))) == 2
+    assert len(summed_up(session_log, "s")["open"]) <= 8192
+    assert session_log.recount("s")
+    assert summed_up(session_log, "s") == folded(session_log, "s")
+
+
 def test_erasing_what_counted_leaves_the_count_and_the_recount_says_that_it_does_not_know(
     session_log: SessionLog,
 ) -> None:

@@ -24,7 +24,9 @@ local function opened(lines, steps, ms)
             end
         end
         if revision ~= '' then lines = lines .. '\n' .. agent .. rest .. ms .. '-' .. revision end
-        while #lines > MOST_BYTES do lines = string.sub(lines, string.find(lines, '\n', 2, true), -1) end
+        -- At once, and whatever stands there: events are written by now, so nothing may fail here, or take long.
+        local from = #lines - MOST_BYTES + 1
+        if from > 1 then lines = string.sub(lines, string.find(lines, '\n', from, true) or #lines + 1) end
     end
     return lines
 end
