@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import count
 from typing import Any
 
@@ -57,6 +57,11 @@ anything = st.one_of(
     st.builds(events.AgentUpdated, records, agents),
     st.builds(events.MultiAgentUpdated, graphs, st.just("graph")),
     st.builds(events.SessionAnnotated, st.just({"team": "blue"})),
+    st.builds(
+        lambda gone, waiting: events.SessionRewound({"agents": gone, "multi_agents": [], "waiting": waiting}),
+        st.lists(agents, max_size=2),
+        st.lists(agents, max_size=2),
+    ),
     st.builds(events.Custom, st.just("custom.note"), st.just({"n": 1})),
 )
 batches = st.lists(anything, min_size=1, max_size=6)
@@ -103,6 +108,17 @@ def _again(event: Event) -> Event:
     if isinstance(event, events.Custom):
         return events.Custom(event.type, event.data)
     return Event.known[event.type](event.data, event.agent)
+
+
+def test_that_one_waits_no_more_counts_also_where_all_of_it_is_told_at_once(session_log: SessionLog) -> None:
+    told = [
+        events.InvocationCompleted({"stop_reason": "end_turn"}, "default"),
+        events.AgentUpdated({"_internal_state": _interrupts(True)}, "default"),
+        events.AgentUpdated({"_internal_state": _interrupts(False)}, "default"),
+    ]
+    write(session_log, "s", *told)
+    assert summed_up(session_log, "s") == folded(session_log, "s")
+    assert summed_up(session_log, "s")["open"] == ""
 
 
 def test_more_lines_than_a_head_has_room_for_go_oldest_first(session_log: SessionLog) -> None:
@@ -158,7 +174,7 @@ def test_what_is_no_summary_hinders_no_append(session_log: SessionLog, junk: str
 @pytest.mark.parametrize("junk", ["x" * 9000, "\n" * 9000, "\n" + "y" * 9000, "\nz\tw" * 3000], ids=range(4))
 @pytest.mark.parametrize("kind", [events.ToolCompleted, events.SessionForked, events.NodeStarted])
 def test_junk_longer_than_a_head_has_room_for_hinders_no_append(
-    session_log: SessionLog, junk: str, kind: type[Event]
+    session_log: SessionLog, junk: str, kind: Callable[..., Event]
 ) -> None:
     write(session_log, "s", events.InvocationStarted({}, "default"))
     session_log.client.execute_command("HSET", session_log._events.keyspace.session("s").head, "open", junk)

@@ -110,6 +110,22 @@ def test_a_rewind_to_where_a_person_was_asked_waits_again(session_log: SessionLo
     assert line(session_log).status == "idle"
 
 
+@waits_for_people
+def test_a_rewind_from_one_question_to_an_earlier_one_waits_for_that(session_log: SessionLog) -> None:
+    agent = make_agent(session_log, [[call("none")], "Paid.", [call("none")], "Paid."])
+    questions = iter(["first", "first", "second"])
+    agent.hooks.add_callback(hook_event("BeforeToolCallEvent"), lambda event: event.interrupt(next(questions)) and None)
+    (asked,) = agent("Pay.").interrupts
+    waits = session_log.head("s")
+    agent([{"interruptResponse": {"interruptId": asked.id, "response": "yes"}}])
+    agent("Pay once more.")
+    assert stands(session_log) == {"default": ("answer", "second")}
+    session_log.rewind("s", waits, allow_unanswered=True)
+    assert stands(session_log) == {"default": ("answer", "")}
+    session_log.rewind("s", 1)
+    assert stands(session_log) == {"default": ("idle", "")}
+
+
 def test_two_agents_at_once_are_told_apart(session_log: SessionLog) -> None:
     both, seen = threading.Barrier(2, timeout=30), list[dict[str, tuple[str, str]]]()
 

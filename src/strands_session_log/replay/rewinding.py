@@ -15,7 +15,7 @@ from ..errors import ConcurrentWriteError, ContentionError, SessionNotFoundError
 from ..event_log import EventLog, SessionAt
 from ..events import Event
 from ..ids import EventId
-from ..state import ANSWERING, AgentState, MessageRecord, Messages, SessionState
+from ..state import ANSWERING, AgentState, MessageRecord, Messages, SessionState, is_interrupted
 from .replay import Replay
 
 _ATTEMPTS = 20
@@ -43,20 +43,29 @@ def rewind(
 
 def _events(now: SessionState, then: SessionState, by: str) -> Iterator[Event]:
     """The one that names it comes last, so that at this point all agents are back."""
-    for name, agent in now.agents.items():
-        yield from _agent(agent, then.agents.get(name) or AgentState(name))
-    for name, data in then.multi_agents.items():
-        if now.multi_agents.get(name) != data or ANSWERING in data:
-            yield events.MultiAgentUpdated(from_json(_unclaimed(data)), name)
+    waiting = dict[str, None]()
+    for event in _brought_back(now, then):
+        if event.moves and is_interrupted(event.data):
+            waiting[event.agent] = None
+        yield event
     yield events.SessionRewound(
         {
             "from": str(now.position),
             "to": str(then.position),
             "agents": [name for name, agent in now.agents.items() if agent.record and not _record(then, name)],
             "multi_agents": [name for name in now.multi_agents if name not in then.multi_agents],
+            **({"waiting": list(waiting)} if waiting else {}),
             **({"by": by} if by else {}),
         }
     )
+
+
+def _brought_back(now: SessionState, then: SessionState) -> Iterator[Event]:
+    for name, agent in now.agents.items():
+        yield from _agent(agent, then.agents.get(name) or AgentState(name))
+    for name, data in then.multi_agents.items():
+        if now.multi_agents.get(name) != data or ANSWERING in data:
+            yield events.MultiAgentUpdated(from_json(_unclaimed(data)), name)
 
 
 def _agent(now: AgentState, then: AgentState) -> Iterator[Event]:

@@ -206,7 +206,10 @@ def delta(changes: Iterable[tuple[int, SummaryChange]]) -> bytes:
             if mode == "~" and beginning in over:
                 continue
             agent = beginning[: beginning.index(b"\t")]
-            over = over | {b"%s\t%s\t" % (agent, ANSWER.encode())} if mode == "=" else over if mode != "+" else set()
+            if mode == "=":
+                over.add(b"%s\t%s\t" % (agent, ANSWER.encode()))
+            elif is_line:
+                over.clear()
             steps.append(b"%s%s%s\n" % (mode.encode(), beginning, b"%d" % revision if is_line else b""))
     counts = b"%d %d %d\n" % (errors, sent, received) if errors or sent or received else b""
     return counts + b"".join(steps)
@@ -293,9 +296,11 @@ def _session_forked(agent: str, data: Mapping[str, Any]) -> SummaryChange:
 
 
 def _session_rewound(agent: str, data: Mapping[str, Any]) -> SummaryChange:
-    """From there on nothing runs; who waits was told before it, in the same append."""
-    gone = [*_listed(data.get("agents")), *_listed(data.get("multi_agents"))]
-    return _steps(_NO_CALLS, *(_all("~", name, ANSWER) for name in gone))
+    """From there on nothing runs; and who waits, waits for what was asked then."""
+    waiting = list(_listed(data.get("waiting")))
+    gone = (*_listed(data.get("agents")), *_listed(data.get("multi_agents")), *waiting)
+    over = (_all("~", name, ANSWER) for name in gone)
+    return _steps(_NO_CALLS, *over, *(_line("+", name, ANSWER) for name in waiting))
 
 
 _NO_CALLS = Step("!", b"\t")
@@ -325,7 +330,7 @@ def _tokens(count: Any) -> int:
 
 def _listed(names: Any) -> Iterator[str]:
     for name in names if isinstance(names, (list, tuple)) else ():
-        if isinstance(name, str):
+        if isinstance(name, str) and name:
             yield _CONTROL.sub(" ", name)
 
 
