@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import re
+import shlex
+import subprocess
 import sys
 from collections.abc import Mapping
 from datetime import timedelta
@@ -118,8 +121,92 @@ def test_what_failed_is_red_on_a_terminal(night: SessionLog, environment: Mappin
 def test_pages_go_on_in_both_directions(night: SessionLog, run: Run) -> None:
     for direction, rest in (((), ["failed", "fine"]), (("--ascending",), ["asks", "two"])):
         page = run("sessions", "--limit", "2", *direction).stdout.splitlines()
-        cursor = page[-1].split("'")[1]
+        cursor = shlex.split(page[-1])[-1]
         assert listed(run, "--before", cursor, *direction) == rest
+
+
+ODD = ["it's", "-x", "--help", "a b", "100%", "$(exit 9)", "`a`", "!a", "a\\b", "[bold]x", "büro 😀", "ㅤ\\'ㅤ", "x" * 256]
+
+
+@pytest.mark.parametrize("session_id", ODD)
+def test_a_page_goes_on_behind_whatever_id_when_its_cursor_is_pasted(
+    log: SessionLog, run: Run, session_id: str
+) -> None:
+    for ms, one in enumerate(("last", session_id, "first"), 1_700_000_000_000):
+        log.append(one, events.SessionCreated({"session_id": one}))
+        log.client.execute_command("ZADD", log._events.keyspace.session(one).sessions, ms, one)
+    pasted = run("sessions", "--limit", "2").stdout.splitlines()[-1].partition(": ")[2]
+    assert listed(run, *_words(pasted)) == ["last"]
+
+
+@pytest.mark.parametrize("session_id", ODD)
+@pytest.mark.parametrize("ends", [events.InvocationFailed({"error": "E"}, "default"), None], ids=["failed", "silent"])
+def test_what_why_prints_can_be_pasted_whatever_the_session_is_called(
+    log: SessionLog, run: Run, monkeypatch: pytest.MonkeyPatch, session_id: str, ends: Any
+) -> None:
+    monkeypatch.setattr(rendered, "SILENT_AFTER", timedelta(0))
+    log.append(session_id, [events.SessionCreated({}), events.InvocationStarted({}, "default")])
+    log.append(session_id, [message(0, "user", "Hello"), *([_again(ends)] if ends else [])])
+    commands = json.loads(run("why", "--json", "--", session_id).stdout)["commands"]
+    assert [_words(one)[:2] for one in commands] == [["session-log", name] for name in ("replay", "fork", "rewind")]
+    for one in commands:
+        _, name, *words = _words(one)
+        run(name, *(["--yes"] if name == "rewind" else []), *words)
+    assert next(iter(log.read(session_id[:250] + "-again", types=["session.forked"])))
+    assert next(iter(log.read(session_id, types=["session.rewound"])))
+
+
+def _words(typed: str) -> list[str]:
+    """What a shell makes of it."""
+    program = "import json, sys; print(json.dumps(sys.argv[1:]))"
+    script = f"set -f; {shlex.quote(sys.executable)} -c {shlex.quote(program)} {typed}"
+    told = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=True).stdout
+    return list(json.loads(told))
+
+
+def test_answers_are_python_of_whatever_ids_all_of_them_in_one_call(night: SessionLog, run: Run) -> None:
+    ids = ["v1:\"😀\x7f\\n'", "v1:y"]
+    raised = [events.InterruptRaised({"id": one, "name": "approve"}, "default") for one in ids]
+    night.append("asked twice", [events.InvocationStarted({}, "default"), *raised])
+    (answer,) = (one for one in run("why", "asked twice").stdout.splitlines() if "agent(" in one)
+    given = ast.literal_eval(answer.strip().removeprefix("agent(").removesuffix(")"))
+    assert [one["interruptResponse"]["interruptId"] for one in given] == ids
+
+
+def test_a_node_that_failed_is_where_its_graph_did(log: SessionLog, run: Run) -> None:
+    failed = {"node": "one", "status": "failed", "error": "ValueError", "error_text": "no"}
+    log.append("s", [events.NodeStarted({"node": "one"}, "graph"), events.NodeCompleted(failed, "graph")])
+    log.append("s", events.MultiAgentUpdated({"status": "failed"}, "graph"))
+    told = run("why", "s").stdout
+    assert "node.completed one" in told
+    assert "ValueError: no" in told
+
+
+def test_many_agents_are_told_of_with_one_look_at_the_session(
+    log: SessionLog, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks, read = list[object](), SessionLog.read
+
+    def watched(log: SessionLog, *of: Any, **how: Any) -> Any:
+        looks.append(of)
+        return read(log, *of, **how)
+
+    monkeypatch.setattr(SessionLog, "read", watched)
+    log.append("s", [events.InvocationFailed({"error": "E"}, f"agent {number}") for number in range(200)])
+    assert len(json.loads(run("why", "s", "--json").stdout)["troubles"]) > 90
+    assert len(looks) == 1
+
+
+@pytest.mark.parametrize("field", ["counts", "open"])
+def test_one_whose_head_sums_up_half_of_it_is_not_summed_up(night: SessionLog, run: Run, field: str) -> None:
+    night.client.execute_command("HDEL", night._events.keyspace.session("failed").head, field)
+    (status,) = [
+        one["status"]
+        for line in run("sessions", "--json").stdout.splitlines()
+        if (one := json.loads(line))["session_id"] == "failed"
+    ]
+    assert status == "unknown"
+    assert "Too many requests" in run("why", "failed").stdout
 
 
 @pytest.mark.parametrize(

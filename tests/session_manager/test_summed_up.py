@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from subprocess import PIPE
 from typing import Any
@@ -12,6 +13,7 @@ from strands import Agent, tool
 from strands_session_log import AgentActivity, SessionInfo, SessionLog, ValkeySessionManager
 from strands_session_log.lifecycle.compat import hook_event
 from strands_session_log.testing.model import ScriptedModel
+from support.command_line import runner
 from support.programs import Program
 from support.strands_agents import call, make_agent
 
@@ -80,7 +82,9 @@ def test_a_call_that_fails_is_failed_until_the_next_one(session_log: SessionLog)
 
 @waits_for_people
 @pytest.mark.parametrize("record", ["all", "state"])
-def test_one_that_asks_a_person_waits_until_it_is_answered(session_log: SessionLog, record: Any) -> None:
+def test_one_that_asks_a_person_waits_until_it_is_answered(
+    session_log: SessionLog, server_url: str, record: Any
+) -> None:
     @tool
     def pay() -> str:
         """Pay."""
@@ -91,6 +95,7 @@ def test_one_that_asks_a_person_waits_until_it_is_answered(session_log: SessionL
     (asked,) = agent("Pay.").interrupts
     assert stands(session_log) == {"default": ("answer", "approve" if record == "all" else "")}
     assert len(session_log.sessions(waiting=True)) == 1
+    assert asked.id in runner(server_url, session_log.namespace)("why", "s").stdout
     agent([{"interruptResponse": {"interruptId": asked.id, "response": "yes"}}])
     assert stands(session_log) == {"default": ("idle", "")}
     assert session_log.sessions(waiting=True) == []
@@ -111,7 +116,8 @@ def test_a_rewind_to_where_a_person_was_asked_waits_again(session_log: SessionLo
 
 
 @waits_for_people
-def test_a_rewind_from_one_question_to_an_earlier_one_waits_for_that(session_log: SessionLog) -> None:
+def test_a_rewind_from_one_question_to_an_earlier_one_waits_for_that(session_log: SessionLog, server_url: str) -> None:
+    run = runner(server_url, session_log.namespace)
     agent = make_agent(session_log, [[call("none")], "Paid.", [call("none")], "Paid."])
     questions = iter(["first", "first", "second"])
     agent.hooks.add_callback(hook_event("BeforeToolCallEvent"), lambda event: event.interrupt(next(questions)) and None)
@@ -122,8 +128,11 @@ def test_a_rewind_from_one_question_to_an_earlier_one_waits_for_that(session_log
     assert stands(session_log) == {"default": ("answer", "second")}
     session_log.rewind("s", waits, allow_unanswered=True)
     assert stands(session_log) == {"default": ("answer", "")}
+    (trouble,) = json.loads(run("why", "s", "--json").stdout)["troubles"]
+    assert [(one["name"], one["interrupt_id"]) for one in trouble["interrupts"]] == [("first", asked.id)]
     session_log.rewind("s", 1)
     assert stands(session_log) == {"default": ("idle", "")}
+    assert "waits" not in run("show", "s").stdout
 
 
 def test_two_agents_at_once_are_told_apart(session_log: SessionLog) -> None:

@@ -96,9 +96,15 @@ class _Calls:
                 self._asked[agent, data.get("id")] = id_, _said(data, "name", "reason")
             case "interrupt.answered":
                 self._asked.pop((agent, data.get("id")), None)
-            case "session.forked" | "session.rewound":
-                self.running.clear()
-                self._failed.clear()
+            case "session.forked" | "session.rewound" as type_:
+                self._none_under_way(type_)
+
+    def _none_under_way(self, type_: str) -> None:
+        self.running.clear()
+        self._failed.clear()
+        # What is asked from there on, the records say.
+        if type_ == "session.rewound":
+            self._asked.clear()
 
     def status(self) -> _Status:
         """What matters most to who looks."""

@@ -257,7 +257,7 @@ def _info(
     key: str, line: DirectoryLine, session_id: str, head: Mapping[bytes, bytes]
 ) -> tuple[SessionInfo, list[EventId]]:
     revision, created, _ = (parsed(key, name, head.get(name.encode()), whole) for name in ("revision", "created", "ms"))
-    summary = Summary.parse(head.get(b"counts", b""), head.get(b"open", b""))
+    summary = Summary.parse(head.get(b"counts", b""), head[b"open"]) if b"open" in head else None
     lines = summary.lines if summary else []
     counts = (summary.errors, summary.input_tokens, summary.output_tokens) if summary else (None, None, None)
     agents = tuple(_activities(head, lines))

@@ -55,8 +55,8 @@ class SessionRewound(Known):
     """The agents went back to an earlier event: `{"from", "to", "agents", "multi_agents", "waiting"?}`.
 
     The events before it, of the same append, bring them back; at this one all are. The transcript keeps what was
-    undone. `from` is where the session stood; `agents` and `multi_agents` are those that did not exist at `to`, `waiting`
-    those brought back to where they wait for a person.
+    undone. `from` is where the session stood; `agents` and `multi_agents` are those that did not exist at `to`;
+    `waiting` those that were brought back to where they wait for a person.
     """
 
     __slots__ = ()

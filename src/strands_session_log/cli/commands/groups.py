@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from typing import Annotated
 
 import typer
@@ -15,6 +14,7 @@ from ..options import GroupArgument, command
 from ..prompts import YesOption, confirm, require_tty
 from ..render.groups import GroupSummary, gap_json, group_json, missing, print_groups, summaries
 from ..terminal import console, count, note, one_line, put, warn, write_json
+from ..typed import typed
 
 EPILOG = "Examples:\n\nsession-log groups --partitions\n\nsession-log groups --json | jq 'select(.lag > 1000)'"
 app = typer.Typer(cls=CommandGroup, invoke_without_command=True)
@@ -47,15 +47,15 @@ def groups(call: CommandCall, partitions: PartitionsOption = False) -> None:
 def _print_hints(found: list[GroupSummary], options: str) -> None:
     for summary in found:
         group = one_line(summary.group)
-        name = shlex.quote(group) + options
         for problem in summary.problems:
             _hint(f"\n{group} is not read in {one_line(problem)}")
         if summary.gaps:
             _hint(f"\n{group} is missing {missing(summary.gaps)}, trimmed before delivery.")
-            _hint(f"Read them from the sessions: session-log groups catch-up {name}")
-            _hint(f"Go on without them: session-log groups skip {name}")
+            _hint(f"Read them from the sessions: {typed('groups catch-up', summary.group, options=options)}")
+            _hint(f"Go on without them: {typed('groups skip', summary.group, options=options)}")
         if parked := summary.total("parked"):
-            _hint(f"\n{group} has parked {count(parked, 'event')}: session-log parked list {name}")
+            listed = typed("parked list", summary.group, options=options)
+            _hint(f"\n{group} has parked {count(parked, 'event')}: {listed}")
 
 
 def _hint(text: str) -> None:

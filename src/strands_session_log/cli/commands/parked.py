@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Annotated
@@ -24,7 +23,8 @@ from ..options import GroupArgument, ManyParkedArgument, ParkedArgument, command
 from ..prompts import YesOption, confirm, require_tty
 from ..render.events import event_json
 from ..render.parked import parked_json, print_one, print_parked
-from ..terminal import console, count, note, one_line, plain, put, write_json
+from ..terminal import console, count, note, one_line, put, write_json
+from ..typed import typed
 from .groups import summary_of, when_read
 
 app = typer.Typer(cls=CommandGroup, no_args_is_help=True)
@@ -53,8 +53,8 @@ def list_(call: CommandCall, group: GroupArgument) -> None:
     elif found:
         print_parked(console(), found)
     if not (call.as_json or all(one.is_replayed for one in found)):
-        name = shlex.quote(plain(group)) + call.same_target_options
-        put(console(), f"\nAfter fixing the cause: session-log parked replay {name} --all", "dim")
+        replay = typed("parked replay", group, options=f" --all{call.same_target_options}")
+        put(console(), f"\nAfter fixing the cause: {replay}", "dim")
 
 
 @app.command(cls=Command, epilog="Example:\n\nsession-log parked show audit 3:1700000000000-0")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from functools import partial
 from typing import Annotated, Any
 
@@ -16,7 +15,8 @@ from ..options import ByOption, DryRunOption, SessionArgument, UnansweredOption,
 from ..points import stripped
 from ..prompts import YesOption, confirm, require_tty
 from ..render.diffs import going_back_json, print_going_back
-from ..terminal import console, heading, plain, put, write_json
+from ..terminal import console, heading, put, write_json
+from ..typed import typed
 
 EPILOG = "Examples:\n\nsession-log rewind s-42 12 --dry-run\n\nsession-log rewind s-42 -5m --yes"
 
@@ -55,10 +55,10 @@ def rewind(
         if call.as_json:
             write_json(_json(session, found, recorded))
         else:
-            undo = _undo(log, session, _stood(recorded)) + call.same_target_options
+            undo = _undo(log, session, _stood(recorded), call.same_target_options)
             facts = f"back to revision {found.after.revision}, recorded by event {rewound}"
             heading(console(), session, facts, "✓")
-            put(console(), f"  undo: {plain(undo)}", "dim")
+            put(console(), f"  undo: {undo}", "dim")
 
 
 def _stood(rewound: Recorded) -> int:
@@ -66,14 +66,14 @@ def _stood(rewound: Recorded) -> int:
     return EventId.parse(rewound.event.data["from"]).revision
 
 
-def _undo(log: SessionLog, session_id: str, before: int) -> str:
+def _undo(log: SessionLog, session_id: str, before: int, same_target: str) -> str:
     """The command that leads back."""
     flag = ""
     try:
         log.rewind(session_id, before, dry_run=True)
     except UnansweredToolCallsError:
         flag = " --allow-unanswered"
-    return f"session-log rewind {shlex.quote(session_id)} {before}{flag}"
+    return typed("rewind", session_id, str(before), options=flag + same_target)
 
 
 def _preview(terminal: Console, log: SessionLog, session_id: str, found: SessionDiff) -> None:

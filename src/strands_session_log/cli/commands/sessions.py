@@ -12,7 +12,8 @@ from ..context import CommandCall
 from ..exit_codes import Code, fail
 from ..options import command, option, whole
 from ..render.sessions import print_sessions, session_json, shown_text
-from ..terminal import console, note, plain, put, write_json
+from ..terminal import console, note, put, write_json
+from ..typed import word
 
 EPILOG = (
     "Examples:\n\nsession-log sessions --failed --since -8h\n\nsession-log sessions --waiting --label team=billing\n\n"
@@ -96,7 +97,7 @@ def _none_there(where: str, before: str | None) -> str:
 
 
 def _print_more(last: SessionInfo, ascending: bool) -> None:
-    put(console(), f"\n{'Later' if ascending else 'Older'} ones: --before '{plain(last.cursor)}'", "dim")
+    put(console(), f"\n{'Later' if ascending else 'Older'} ones: --before {word(last.cursor)}", "dim")
 
 
 def _name_and_value(label: str) -> tuple[str, str]:

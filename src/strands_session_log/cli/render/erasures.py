@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -11,6 +10,7 @@ from rich.text import Text
 
 from ... import ErasurePlan, EventId, SessionLog
 from ..terminal import count, heading, one_line, plain, put
+from ..typed import typed
 from .events import print_events
 
 _SHOWN = 20
@@ -54,8 +54,8 @@ def print_erased(terminal: Console, session_id: str, plan: ErasurePlan, recorded
     more = f", and in {count(forks, 'fork')}" if forks > 0 else ""
     told = f"content of {_revisions(erased)} erased{more}, recorded by event {recorded.revision}"
     heading(terminal, session_id, told, "✓")
-    name = shlex.quote(plain(session_id))
-    put(terminal, f"Ids stay, and the chain still verifies: session-log verify {name}{same_target}", "dim")
+    check = typed("verify", session_id, options=same_target)
+    put(terminal, f"Ids stay, and the chain still verifies: {check}", "dim")
 
 
 def _print_events(terminal: Console, log: SessionLog, session_id: str, ids: Sequence[EventId]) -> None:
@@ -73,8 +73,8 @@ def _further(session_id: str, plan: ErasurePlan, same_target: str) -> Iterable[T
         names = ", ".join(map(one_line, plan.moved))
         yield Text(f"What {names} resumes with is written anew without it; agents that are live must be resumed.")
     for name, ids in plan.kept.items():
-        cure = shlex.join(["session-log", "erase", plain(name), *(str(id_.revision) for id_ in ids)])
-        yield Text(f"It stays in {plain(name)}, of which this is a fork: {cure}{same_target}", "yellow")
+        cure = typed("erase", name, *(str(id_.revision) for id_ in ids), options=same_target)
+        yield Text(f"It stays in {plain(name)}, of which this is a fork: {cure}", "yellow")
 
 
 def _revisions(ids: Sequence[EventId]) -> str:

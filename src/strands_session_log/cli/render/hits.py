@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shlex
 from collections.abc import Callable, Collection, Mapping
 from typing import Any, NamedTuple
 
@@ -13,6 +12,7 @@ from rich.text import Text
 from ... import EventId, Recorded
 from ..searching import Match
 from ..terminal import count, hanging, is_screen, one_line, plain, put
+from ..typed import typed
 
 _SPACE = re.compile(r"\s+")
 _FEW = 10
@@ -66,9 +66,9 @@ def summary_of(found: Mapping[str, Collection[EventId]], sessions: int, is_cut: 
     ids = [str(id_) for of_session in found.values() for id_ in of_session]
     told = f"found in {count(len(ids), 'event')} of {count(len(found), 'session')}"
     told += ", and not looked any further than --limit says" if is_cut else ""
-    session = shlex.quote(plain(next(iter(found)))) if len(found) == 1 else "SESSION"
-    named = " ".join(ids) if len(found) == 1 and len(ids) <= _FEW else "ID…"
-    return f"{told}; to erase what they hold: session-log erase {session} {named}{same_target_options}"
+    session = next(iter(found)) if len(found) == 1 else "SESSION"
+    named = ids if len(found) == 1 and len(ids) <= _FEW else ["ID…"]
+    return f"{told}; to erase what they hold: {typed('erase', session, *named, options=same_target_options)}"
 
 
 def _place(hit: Hit) -> str:

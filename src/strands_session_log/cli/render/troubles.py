@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
-import shlex
-from collections.abc import Iterable, Iterator, Sequence
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from rich.console import Console
 from rich.text import Text
 
 from ... import AgentActivity, Recorded, SessionInfo
-from ..terminal import age, hanging, heading, local, one_line, plain, put
+from ...ids import MAX_ID_LENGTH
+from ..terminal import age, hanging, heading, local, one_line, put
+from ..typed import typed
 from .messages import compact
 from .sessions import activity_text, is_silent, last_message, session_json, status_text
 
@@ -19,6 +22,36 @@ CALL_BEGINS = "invocation.started"
 FAILURES = ("invocation.failed", "model.failed", "tool.failed")
 _LABEL = 9
 _LONG = 2_000
+_AGAIN = "-again"
+_NOT_ASCII = re.compile(r"[^\x20-\x7e]")
+
+
+class Question(NamedTuple):
+    """What a person is asked.
+
+    Attributes:
+        interrupt_id: By which it is answered.
+        name: Of the interrupt.
+        reason: Why, as it was told.
+        raised: The event that told of it, if there is one that has not been erased.
+    """
+
+    interrupt_id: Any
+    name: Any
+    reason: Any
+    raised: Recorded | None = None
+
+    @classmethod
+    def told(cls, raised: Recorded) -> Question:
+        """By an event."""
+        data = raised.event.data
+        return cls(data.get("id"), data.get("name"), data.get("reason"), raised)
+
+    @classmethod
+    def recorded(cls, interrupt_id: str, interrupt: Any) -> Question:
+        """By the record of who asks."""
+        data = interrupt if isinstance(interrupt, Mapping) else {}
+        return cls(interrupt_id, data.get("name"), data.get("reason"))
 
 
 class Trouble(NamedTuple):
@@ -28,13 +61,15 @@ class Trouble(NamedTuple):
         activity: What it does.
         began: Where its last call began.
         failed: What failed in that call, in order.
-        raised: The interrupts that nobody has answered.
+        questions: The interrupts that nobody has answered.
+        is_answerable: Whether it can be called with the answers: not before its call has ended.
     """
 
     activity: AgentActivity
     began: Recorded | None
     failed: tuple[Recorded, ...]
-    raised: tuple[Recorded, ...]
+    questions: tuple[Question, ...] = ()
+    is_answerable: bool = True
 
 
 def print_troubles(
@@ -49,16 +84,15 @@ def print_troubles(
         put(terminal)
         for label, text in _lines(one, info):
             put(terminal, hanging(terminal, Text(f"{label:<{_LABEL}}", "dim"), text))
-    commands = list(dict.fromkeys(_commands(info, troubles)))
+    commands = list(dict.fromkeys(_commands(info, troubles, target)))
     if commands:
         put(terminal)
     for number, line in enumerate(commands):
         label = "" if number else "go on"
-        same_target = target if line.startswith("session-log ") else ""
-        put(terminal, Text(f"{label:<{_LABEL}}", "dim") + Text(line + same_target))
+        put(terminal, Text(f"{label:<{_LABEL}}", "dim") + Text(line))
 
 
-def troubles_json(info: SessionInfo, troubles: Sequence[Trouble], last: Recorded | None) -> dict[str, Any]:
+def troubles_json(info: SessionInfo, troubles: Sequence[Trouble], last: Recorded | None, target: str) -> dict[str, Any]:
     """All of it."""
     shown = session_json(info)
     by_agent = {one["agent"]: one for one in shown["agents"]}
@@ -68,7 +102,7 @@ def troubles_json(info: SessionInfo, troubles: Sequence[Trouble], last: Recorded
         "troubles": [{**by_agent[one.activity.agent], **_trouble_json(one)} for one in troubles],
         "last_error": last and _failure_json(last),
         "last_message": shown["last_message"],
-        "commands": list(dict.fromkeys(_commands(info, troubles))),
+        "commands": list(dict.fromkeys(_commands(info, troubles, target))),
     }
 
 
@@ -78,17 +112,19 @@ def _trouble_json(trouble: Trouble) -> dict[str, Any]:
         "began": trouble.began and str(trouble.began.id),
         **({"error": None, "error_text": None} if failed is None else _failure_json(failed)),
         "errors": [_failure_json(one) for one in trouble.failed],
-        "interrupts": [
-            {"id": str(one.id), "at": one.id.time, **{name: one.event.data.get(name) for name in ("name", "reason")}}
-            | {"interrupt_id": one.event.data.get("id")}
-            for one in trouble.raised
-        ],
+        "interrupts": [_question_json(one) for one in trouble.questions],
     }
+
+
+def _question_json(one: Question) -> dict[str, Any]:
+    at = one.raised.id if one.raised else None
+    where = {"id": at and str(at), "at": at and at.time}
+    return {**where, "name": one.name, "reason": one.reason, "interrupt_id": one.interrupt_id}
 
 
 def _failure_json(one: Recorded) -> dict[str, Any]:
     data = one.event.data
-    told = {name: data.get(name) for name in ("name", "error", "error_text")}
+    told = {"name": data.get("name") or data.get("node"), **{name: data.get(name) for name in ("error", "error_text")}}
     return {"id": str(one.id), "type": one.event.type, "agent": one.event.agent, "at": one.id.time, **told}
 
 
@@ -106,8 +142,8 @@ def _lines(trouble: Trouble, info: SessionInfo) -> Iterator[tuple[str, Text]]:
         yield "error", Text(error_of(failed), "red")
     for one in trouble.failed[:-1] if failed is not None else trouble.failed:
         yield "before", Text(f"{one.id.revision} {one.event.type}{_of(one)}: {error_of(one)}")
-    for one in trouble.raised:
-        yield "asked", Text(f"{one_line(one.event.data.get('name') or '')}: {_reason(one)}", "yellow")
+    for asked in trouble.questions:
+        yield "asked", Text(f"{one_line(asked.name or '')}: {_reason(asked)}", "yellow")
     if is_silent(activity) and activity.last_sign:
         since = f"since {local(activity.last_sign, '%H:%M:%S')}, {age(activity.last_sign)}"
         yield "silent", Text(f"{since}: its process may have been killed")
@@ -116,7 +152,7 @@ def _lines(trouble: Trouble, info: SessionInfo) -> Iterator[tuple[str, Text]]:
 
 
 def _of(one: Recorded) -> str:
-    name = one.event.data.get("name")
+    name = one.event.data.get("name") or one.event.data.get("node")
     return f" {one_line(name)}" if name else ""
 
 
@@ -129,13 +165,12 @@ def error_of(one: Recorded) -> str:
     return one_line(said or data.get("status") or "no error was told", _LONG)
 
 
-def _reason(one: Recorded) -> str:
-    if one.event.is_erased:
+def _reason(one: Question) -> str:
+    if one.raised and one.raised.event.is_erased:
         return "(erased)"
-    reason = one.event.data.get("reason")
-    if isinstance(reason, str):
-        return one_line(reason, _LONG)
-    return "(no reason was given)" if reason is None else compact(reason, _LONG)
+    if isinstance(one.reason, str):
+        return one_line(one.reason, _LONG)
+    return "(no reason was given)" if one.reason is None else compact(one.reason, _LONG)
 
 
 def _overcome(last: Recorded) -> Text:
@@ -143,24 +178,28 @@ def _overcome(last: Recorded) -> Text:
     return Text(f"\nNothing is the matter now. What failed last was got over: {told}")
 
 
-def _commands(info: SessionInfo, troubles: Iterable[Trouble]) -> Iterator[str]:
+def _commands(info: SessionInfo, troubles: Iterable[Trouble], target: str) -> Iterator[str]:
     """What to type next: to see it, and to go on."""
-    session_id = shlex.quote(plain(info.session_id))
+    session_id = info.session_id
     for trouble in troubles:
         activity, at = trouble.activity, trouble.began.id.revision if trouble.began else 1
-        if activity.status == "answer":
-            yield f"session-log show {session_id}"
-            yield from (f"agent([{_answer(one)}])" for one in trouble.raised)
+        answers = [_answer(one) for one in trouble.questions if isinstance(one.interrupt_id, str)]
+        if activity.status == "answer" and trouble.is_answerable:
+            yield typed("show", session_id, options=target)
+            if answers:
+                yield f"agent([{', '.join(answers)}])"
             continue
-        if activity.status != "failed" and not is_silent(activity):
-            yield f"session-log tail {session_id}"
+        if activity.status != "failed" and not is_silent(replace(activity, status="running")):
+            yield typed("tail", session_id, options=target)
             continue
-        yield f"session-log replay {session_id} --from {at}"
+        yield typed("replay", session_id, options=f" --from {at}{target}")
         if at > 1:
-            yield f"session-log fork {session_id} {shlex.quote(plain(info.session_id) + '-again')} --at {at - 1}"
-            yield f"session-log rewind {session_id} {at - 1}"
+            into = f"{session_id[: MAX_ID_LENGTH - len(_AGAIN)]}{_AGAIN}"
+            yield typed("fork", session_id, into, options=f" --at {at - 1}{target}")
+            yield typed("rewind", session_id, str(at - 1), options=target)
 
 
-def _answer(one: Recorded) -> str:
-    answer = {"interruptId": one.event.data.get("id"), "response": "yes"}
-    return json.dumps({"interruptResponse": answer}, ensure_ascii=True)
+def _answer(one: Question) -> str:
+    """As Python reads it, whose escapes are not those of JSON."""
+    told = json.dumps({"interruptResponse": {"interruptId": one.interrupt_id, "response": "yes"}}, ensure_ascii=False)
+    return _NOT_ASCII.sub(lambda found: ascii(found[0])[1:-1], told)
