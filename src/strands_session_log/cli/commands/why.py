@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from ... import AgentActivity, Recorded, SessionLog
-from ...state import is_interrupted
 from ..context import CommandCall
 from ..options import SessionArgument, command
 from ..render.troubles import CALL_BEGINS, FAILURES, Question, Trouble, print_troubles, troubles_json
@@ -76,6 +75,14 @@ class _Told:
             case type_ if type_ in _RECORDS:
                 self._record = data
 
+    @property
+    def _waiting(self) -> Mapping[str, Any] | None:
+        """Its interrupts, as its record has them, if it waits for answers."""
+        found: Any = self._record
+        for name in ("_internal_state", "interrupt_state"):
+            found = found.get(name) if isinstance(found, Mapping) else None
+        return found if isinstance(found, Mapping) and found.get("activated") is True else None
+
     def go_back(self) -> None:
         """Nothing is open any more of the calls that were told of."""
         self._began = None
@@ -84,15 +91,15 @@ class _Told:
 
     def trouble(self, activity: AgentActivity) -> Trouble:
         """What there is to say of it."""
-        is_answerable = self._record is None or is_interrupted(self._record)
+        is_answerable = self._record is None or self._waiting is not None
         questions = tuple(self._questions()) if activity.status == "answer" else ()
         return Trouble(activity, self._began, tuple(self._failed), questions, is_answerable)
 
     def _questions(self) -> list[Question]:
         """What it waits for, its record says: also where nobody tells of interrupts, or it was brought back to them."""
-        if self._record is None or not is_interrupted(self._record):
+        if self._waiting is None:
             return [Question.told(one) for one in self._open.values()]
-        asked = self._record["_internal_state"]["interrupt_state"].get("interrupts")
+        asked = self._waiting.get("interrupts")
         listed = asked.items() if isinstance(asked, Mapping) else ()
         return [
             Question.told(self._raised[id_]) if id_ in self._raised else Question.recorded(id_, one)

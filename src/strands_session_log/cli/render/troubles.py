@@ -12,7 +12,6 @@ from rich.console import Console
 from rich.text import Text
 
 from ... import AgentActivity, Recorded, SessionInfo
-from ...ids import MAX_ID_LENGTH
 from ..terminal import age, hanging, heading, local, one_line, put
 from ..typed import typed
 from .messages import compact
@@ -22,7 +21,7 @@ CALL_BEGINS = "invocation.started"
 FAILURES = ("invocation.failed", "model.failed", "tool.failed")
 _LABEL = 9
 _LONG = 2_000
-_AGAIN = "-again"
+_AGAIN, _LONGEST_ID = "-again", 256
 _NOT_ASCII = re.compile(r"[^\x20-\x7e]")
 
 
@@ -194,7 +193,7 @@ def _commands(info: SessionInfo, troubles: Iterable[Trouble], target: str) -> It
             continue
         yield typed("replay", session_id, options=f" --from {at}{target}")
         if at > 1:
-            into = f"{session_id[: MAX_ID_LENGTH - len(_AGAIN)]}{_AGAIN}"
+            into = f"{session_id[: _LONGEST_ID - len(_AGAIN)]}{_AGAIN}"
             yield typed("fork", session_id, into, options=f" --at {at - 1}{target}")
             yield typed("rewind", session_id, str(at - 1), options=target)
 
