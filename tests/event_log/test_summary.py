@@ -132,6 +132,20 @@ def test_more_lines_than_a_head_has_room_for_go_oldest_first(session_log: Sessio
     assert "tool-0\t" not in lines
 
 
+def test_what_a_head_has_no_room_for_lists_still_tell(session_log: SessionLog) -> None:
+    asked = events.InterruptRaised({"id": "i", "name": "approve"}, "default")
+    write(session_log, "s", events.SessionAnnotated({"team": "blue"}), asked)
+    for _ in range(2):
+        write(session_log, "s", *(events.SessionAnnotated({"turn": number}) for number in range(200)))
+    assert summed_up(session_log, "s") == folded(session_log, "s")
+    assert "answer" not in summed_up(session_log, "s")["open"]
+    for (info,) in (session_log.sessions(waiting=True, labels={"team": "blue"}), [session_log.session("s")]):
+        assert info.labels == {"team": "blue", "turn": 199}
+        assert [(one.agent, one.status, one.name) for one in info.agents] == [("default", "answer", "approve")]
+    assert session_log.sessions(failed=True) == []
+    assert session_log.verify("s").notes == ()
+
+
 def test_a_session_of_before_is_not_counted_from_the_middle_until_it_is_recounted(session_log: SessionLog) -> None:
     write(session_log, "s", events.ModelFailed({"error": "ValueError"}, "default"))
     session_log.client.execute_command("HDEL", session_log._events.keyspace.session("s").head, "counts", "open")

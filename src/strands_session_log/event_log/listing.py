@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 from itertools import islice
@@ -22,7 +23,7 @@ from ..events import AgentActivity, Recorded, SessionAnnotated, SessionInfo
 from ..events.listing import ActivityStatus
 from ..ids import MAX_MS, EventId, Revision, milliseconds, parse_point
 from ..server import Store, pairs
-from ..state.summary import ANNOTATED, ANSWER, FAILED, RUNNING, TOOL, OpenLine, Summary
+from ..state.summary import ANNOTATED, ANSWER, CUT, FAILED, RUNNING, TOOL, OpenLine, Summary
 from .diagnosis import parsed, whole
 from .directory import Directory, DirectoryLine, DirectoryRange
 from .recounting import Pages, sum_up
@@ -70,6 +71,8 @@ class Wanted(NamedTuple):
         if not isinstance(reply, Sequence):
             return False
         lines, of_agent = reply[0] or b"", reply[1:]
+        if lines.startswith(CUT):
+            return True
         kinds = [kind for kind, is_asked in ((b"\tfailed\t", self.failed), (b"\tanswer\t", self.waiting)) if is_asked]
         if kinds and not any(kind in lines for kind in kinds):
             return False
@@ -149,6 +152,7 @@ class Listing:
         if b"counts" not in head or b"open" not in head:
             summed_up = sum_up(self._pages, session_id)[0].fields()
             head |= {name.encode(): value.encode() for name, value in summed_up.items()}
+        head = self._uncut(session_id, head)
         labelled = list(self._labelled([_info(key, line, session_id, head)]))
         return next(self._with_last_messages(labelled))
 
@@ -221,10 +225,20 @@ class Listing:
         key = self._head(session_id)
         try:
             head = _fields(key, reply)
-            return _info(key, line, session_id, head) if head else None
+            return _info(key, line, session_id, self._uncut(session_id, head)) if head else None
         except CorruptKeyError as error:
             logger.warning("session_id=<%s>, error=<%s> | session not listed", session_id, error)
             return None
+
+    def _uncut(self, session_id: str, head: dict[bytes, bytes]) -> dict[bytes, bytes]:
+        """A head with all lines: where it had no room for some, the events tell them, if they can be read."""
+        if not head.get(b"open", b"").startswith(CUT):
+            return head
+        with suppress(CorruptEntryError):
+            summary, _ = sum_up(self._pages, session_id, has_room=True)
+            if summary.is_exact:
+                return {**head, b"open": summary.fields()["open"].encode()}
+        return head
 
     def _labelled(self, found: Sequence[tuple[SessionInfo, list[EventId]]]) -> Iterator[SessionInfo]:
         asked = [(self._events(info.session_id), id_) for info, ids in found for id_ in ids]

@@ -39,9 +39,9 @@ def recount(store: Store, pages: Pages, session_id: str) -> bool:
     raise ContentionError(session_id, _ATTEMPTS)
 
 
-def sum_up(pages: Pages, session_id: str) -> tuple[Summary, Position]:
-    """What the events of a session come to, and where they end."""
-    summary = Summary()
+def sum_up(pages: Pages, session_id: str, has_room: bool = False) -> tuple[Summary, Position]:
+    """What the events of a session come to, and where they end; with room, also what no head has room for."""
+    summary = Summary(has_room)
     return summary, _read_on(summary, Position(), pages(session_id, "-")) or Position()
 
 

@@ -43,6 +43,8 @@ agent and kind; put it in place of all of its agent; take out all that tell of c
 
 MOST_BYTES = 8192
 """How long all lines are together, at most: the oldest go."""
+CUT = b"\n\tcut\t\t0-0"
+"""What begins the lines where others have gone."""
 _MOST_TOKENS = 10**9
 _LONGEST_NAME = 64
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
@@ -110,11 +112,15 @@ class Summary:
         input_tokens: Tokens that models were given, as they told.
         output_tokens: Tokens that models gave.
         is_exact: Whether it is known of all events what they changed: not of those whose content was erased.
+
+    Args:
+        has_room: Whether all lines stay, as in no head.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, has_room: bool = False) -> None:
         self.errors = self.input_tokens = self.output_tokens = 0
         self.is_exact, self._lines, self._size = True, list[bytes](), 0
+        self._has_room, self._is_cut = has_room, False
 
     @classmethod
     def parse(cls, counts: bytes, lines: bytes) -> Summary | None:
@@ -124,8 +130,9 @@ class Summary:
             return None
         summary = cls()
         summary.errors, summary.input_tokens, summary.output_tokens = map(int, found.groups())
-        summary._lines = lines.split(b"\n")[1:]
-        summary._size = len(lines)
+        summary._is_cut = lines.startswith(CUT)
+        summary._lines = lines.removeprefix(CUT).split(b"\n")[1:]
+        summary._size = len(lines.removeprefix(CUT))
         return summary
 
     @property
@@ -135,7 +142,7 @@ class Summary:
 
     def fields(self) -> dict[str, str]:
         """As it stands in a head."""
-        lines = b"".join(b"\n" + line for line in self._lines)
+        lines = b"".join([CUT if self._is_cut else b"", *(b"\n" + line for line in self._lines)])
         return {"counts": f"{self.errors} {self.input_tokens} {self.output_tokens}", "open": lines.decode()}
 
     def problem(self, counts: bytes, lines: bytes) -> str:
@@ -185,7 +192,10 @@ class Summary:
     def _append(self, line: bytes) -> None:
         self._lines.append(line)
         self._size += len(line) + 1
-        while self._size > MOST_BYTES:
+        if self._has_room or self._size + len(CUT) * self._is_cut <= MOST_BYTES:
+            return
+        self._is_cut = True
+        while self._size > MOST_BYTES - len(CUT):
             self._size -= len(self._lines.pop(0)) + 1
 
 

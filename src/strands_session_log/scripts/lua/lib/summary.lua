@@ -3,6 +3,8 @@
 -- numbers to add and a line end, if one is not 0; then steps, each with a line end: how, the agent, how lines begin that it
 -- is about, and the revision of the event that a line of its own names, if it adds one.
 local MOST_BYTES = 8192
+-- The first line where others have gone.
+local CUT = '\n\tcut\t\t0-0'
 
 -- The lines after these steps.
 local function opened(lines, steps, ms)
@@ -26,7 +28,7 @@ local function opened(lines, steps, ms)
         if revision ~= '' then lines = lines .. '\n' .. agent .. rest .. ms .. '-' .. revision end
         -- At once, and whatever stands there: events are written by now, so nothing may fail here, or take long.
         local from = #lines - MOST_BYTES + 1
-        if from > 1 then lines = string.sub(lines, string.find(lines, '\n', from, true) or #lines + 1) end
+        if from > 1 then lines = CUT .. string.sub(lines, string.find(lines, '\n', from + #CUT, true) or #lines + 1) end
     end
     return lines
 end
