@@ -213,6 +213,9 @@ def test_one_whose_head_sums_up_half_of_it_is_not_summed_up(night: SessionLog, r
     ("options", "told"),
     [
         (("--label", "team"), "--label 'team' must look like name=value"),
+        *((("--before", junk), "neither a time nor a cursor") for junk in ("1/", "1/\udcff", f"{'9' * 5000}/s")),
+        (("--agent", ""), "agent"),
+        (("--agent", "\udcff"), "U+DCFF"),
         (("--since", "banana"), "--since 'banana' is no time"),
         (("--until", "12"), "--until '12' is no time"),
     ],

@@ -7,11 +7,13 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal, TypeAlias
 
-from ..ids import EventId, milliseconds
+from ..errors import InvalidIdError
+from ..ids import EventId, check_id, milliseconds
 from .event import Recorded
 
 ActivityStatus: TypeAlias = Literal["answer", "failed", "tool", "running", "idle"]
 """What an agent does: wait for a person's answer, or for a tool; run; nothing; or its last call failed."""
+_MS_DIGITS = 16
 _MOST_TELLING: tuple[ActivityStatus, ...] = ("answer", "failed", "tool", "running", "idle")
 
 
@@ -104,7 +106,11 @@ class SessionInfo:
     def at_cursor(cls, text: str) -> SessionInfo | None:
         """The line a cursor stands for, as far as it tells; None where the text is none."""
         ms, slash, session_id = text.partition("/")
-        if not (slash and ms.isascii() and ms.isdigit()):
+        if not (slash and ms.isascii() and ms.isdigit() and len(ms) <= _MS_DIGITS):
+            return None
+        try:
+            check_id("session_id", session_id)
+        except InvalidIdError:
             return None
         last = EventId(int(ms), 0).time
         return cls(session_id, 0, last, last)

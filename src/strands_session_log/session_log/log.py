@@ -25,7 +25,7 @@ from ..event_log.listing import Wanted
 from ..event_log.namespace import open_namespace
 from ..events import Event, Recorded, SessionInfo, selector
 from ..feed import FeedRetention
-from ..ids import START, EventId, Point
+from ..ids import START, EventId, Point, check_id
 from ..keys import DEFAULT_NAMESPACE, check_namespace
 from ..replay import Replay, rewind, unanswered
 from ..server import Client, Durability, ServerReport, connect, release
@@ -212,7 +212,7 @@ class SessionLog(NotCopied):
     ) -> list[SessionInfo]:
         """The sessions, most recently active first, with what the log sums up of each: what agents do, errors, tokens.
 
-        Times are a datetime, ISO text or, by the server's clock, relative (`-5m`). No session is read for it.
+        Times are a datetime, ISO text or, by the server's clock, relative (`-5m`). Only the fullest are read.
 
         Args:
             limit: How many at most.
@@ -227,10 +227,10 @@ class SessionLog(NotCopied):
             last_message: Read what was said last in each of them.
 
         Raises:
-            InvalidPointError: When a text is neither a time nor a cursor.
+            InvalidPointError: When a text is neither a time nor a cursor; an `InvalidIdError` when the agent is no id.
         """
         cursor = SessionInfo.at_cursor(before) if isinstance(before, str) else None
-        wanted = Wanted(failed, waiting, agent or "", labels or {}, last_message)
+        wanted = Wanted(failed, waiting, "" if agent is None else check_id("agent", agent), labels or {}, last_message)
         return self._events.listing.sessions(
             limit, wanted, before=cursor or before, since=since, until=until, ascending=ascending
         )
