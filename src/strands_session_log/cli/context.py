@@ -15,7 +15,8 @@ from .. import DEFAULT_NAMESPACE
 from ..errors import EvictionPolicyError
 from .exit_codes import failures_explained
 from .nearest import explained
-from .terminal import plain, warn
+from .terminal import warn
+from .typed import command_line, word
 
 if TYPE_CHECKING:
     from .. import SessionLog
@@ -126,11 +127,16 @@ class CommandCall:
 
     def again(self, **changed: object) -> str:
         """The command that was typed, with other values for some of its options; None takes one away."""
-        words = [self.ctx.command_path]
+        arguments, options = list[str](), list[str]()
         for one in self.ctx.command.params:
             value = changed[one.name] if one.name in changed else self._typed(one.name)
-            words += _words_of(one, value) if one.name not in ("url", "namespace") else ()
-        return " ".join(words) + self.same_target_options
+            words = _words_of(one, value) if one.name not in ("url", "namespace") else []
+            if one.param_type_name == "argument":
+                arguments += words
+            else:
+                options += map(word, words)
+        told = "".join(f" {one}" for one in options) + self.same_target_options
+        return command_line(self.ctx.command_path, arguments, told)
 
     def _typed(self, name: Any) -> object:
         source = self.ctx.get_parameter_source(name)
@@ -142,8 +148,8 @@ def _words_of(parameter: Any, value: Any) -> list[str]:
     if value is None or value is False:
         return []
     listed = value if isinstance(value, (list, tuple)) else [value]
-    values = [shlex.quote(plain(f"{one:g}" if isinstance(one, float) else one)) for one in listed]
+    values = [f"{one:g}" if isinstance(one, float) else str(one) for one in listed]
     if parameter.param_type_name == "argument":
         return values
     name = max(parameter.opts, key=len)
-    return [name] if value is True else [word for one in values for word in (name, one)]
+    return [name] if value is True else [part for one in values for part in (name, one)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from collections.abc import Sequence
 
 from .terminal import plain
 
@@ -22,6 +23,11 @@ def typed(name: str, *arguments: str, options: str = "") -> str:
         arguments: What it is about.
         options: As they are typed, each with a blank before it.
     """
-    words = " ".join(map(word, arguments))
+    return command_line(f"session-log {name}", arguments, options)
+
+
+def command_line(command: str, arguments: Sequence[str], options: str) -> str:
+    """The same of a command with the name of its program."""
+    words = "".join(f" {word(one)}" for one in arguments)
     is_like_option = any(one.startswith("-") for one in arguments)
-    return f"session-log {name}{options} -- {words}" if is_like_option else f"session-log {name} {words}{options}"
+    return f"{command}{options} --{words}" if is_like_option else f"{command}{words}{options}"
