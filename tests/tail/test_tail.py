@@ -249,7 +249,16 @@ def test_types_that_never_come_cost_no_memory(session_log: SessionLog) -> None:
         assert not tail._buffer._items
 
 
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Ctrl-C is ignored in what a shell runs in the background."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.mark.skipif(not hasattr(signal, "pthread_kill"), reason="no signal can be sent to a thread here")
+@pytest.mark.usefixtures("interruptible")
 @pytest.mark.parametrize("session", ["s", None], ids=["of a session", "of all"])
 def test_a_signal_that_another_thread_takes_ends_a_tail_that_waits(
     session_log: SessionLog, session: str | None
