@@ -182,16 +182,16 @@ class Fetcher:
         return self._take_all(due, most, now)
 
     def _take_all(self, due: Sequence[PartitionState], most: int, now: float) -> bool:
-        may_suspect = not self._in_flight.has_suspect
-        if may_suspect:
-            # What may kill its consumers is to be alone: several partitions, asked at once, might give one each.
-            due = [state for state in due if state.has_suspects][:1] or due
-        is_alone = len(due) == 1
-        self._recover([state for state in due if state.must_recover])
-        requests = [state.request(most, now, may_suspect and is_alone) for state in due]
-        answers = self._group.fetch(requests)
-        for state, taken in zip(due, answers, strict=True):
-            self._receive(state, taken.given)
+        with self._in_flight.may_take_suspect() as may_suspect:
+            if may_suspect:
+                # What may kill its consumers is to be alone: several partitions, asked at once, might give one each.
+                due = [state for state in due if state.has_suspects][:1] or due
+            is_alone = len(due) == 1
+            self._recover([state for state in due if state.must_recover])
+            requests = [state.request(most, now, may_suspect and is_alone) for state in due]
+            answers = self._group.fetch(requests)
+            for state, taken in zip(due, answers, strict=True):
+                self._receive(state, taken.given)
         for state, request, taken in zip(due, requests, answers, strict=True):
             self._note(state, request, taken, taken.has_suspects and may_suspect and not is_alone)
         self._hand_over()

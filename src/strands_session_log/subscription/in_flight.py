@@ -56,7 +56,7 @@ class InFlight:
         self._queue: list[Settlement] = []
         self._sending: list[SettlementBatch] = []
         self._promised, self._patience_ends = 0, 0.0
-        self._changed = threading.Condition()
+        self._changed, self._suspecting = threading.Condition(), threading.Lock()
         self._is_closing, self._has_ended, self._is_waiting = False, False, False
 
     @property
@@ -78,6 +78,16 @@ class InFlight:
         """Whether there is one that may kill its consumers, and is to be alone of its kind."""
         with self._changed:
             return any(delivery.attempts >= self._fewest_suspected for delivery in self._open.values())
+
+    @contextmanager
+    def may_take_suspect(self) -> Iterator[bool]:
+        """Whether one may be asked for now; true for one fetcher at a time, where each asks a node of a cluster."""
+        mine = self._suspecting.acquire(blocking=False)
+        try:
+            yield mine and not self.has_suspect
+        finally:
+            if mine:
+                self._suspecting.release()
 
     # 1, fetched: room is made for it first ----------------------------------------------------------------------------
 
