@@ -256,7 +256,7 @@ def test_one_that_lost_the_server_while_it_listened_is_waited_for_when_it_takes(
 ) -> None:
     """Only one that listens is not, for it takes nothing."""
     listen, take = FeedNotifier.wait, Group.fetch
-    errors, listens_while_it_takes = list[int](), list[bool]()
+    errors, listens_while_it_takes, joined = list[int](), list[bool](), threading.Event()
 
     def failing(self: FeedNotifier, seen: Any, seconds: float) -> list[int]:
         errors.append(1)
@@ -266,6 +266,8 @@ def test_one_that_lost_the_server_while_it_listened_is_waited_for_when_it_takes(
 
     def watched(self: Group, requests: Any) -> Any:
         if errors:
+            # Its threads are quicker than whoever starts them.
+            assert joined.wait(30)
             (mine,) = [
                 one for one in deliveries._consumer._fetchers if one._thread._thread is threading.current_thread()
             ]
@@ -275,5 +277,6 @@ def test_one_that_lost_the_server_while_it_listened_is_waited_for_when_it_takes(
     monkeypatch.setattr(FeedNotifier, "wait", failing)
     monkeypatch.setattr(Group, "fetch", watched)
     with Subscriber(log, "g") as deliveries:
+        joined.set()
         wait_until(lambda: listens_while_it_takes, "it to be at work again")
     assert not listens_while_it_takes[0]
