@@ -73,7 +73,7 @@ class Watched:
         said = ""
         while more := self._read():
             said += more
-        assert self.process.wait(30) == 130
+        assert self.process.wait(30) == 130, said
         return said
 
     def _read(self) -> str:
