@@ -3,7 +3,18 @@
 from .background import Background
 from .backoff import Backoff, spread
 from .channel import Channel
+from .interruptible import held, wait_until
 from .running_loop import running_loop
 from .worker_thread import ProcessBound, WorkerThread
 
-__all__ = ["Background", "Backoff", "Channel", "ProcessBound", "WorkerThread", "running_loop", "spread"]
+__all__ = [
+    "Background",
+    "Backoff",
+    "Channel",
+    "ProcessBound",
+    "WorkerThread",
+    "held",
+    "running_loop",
+    "spread",
+    "wait_until",
+]

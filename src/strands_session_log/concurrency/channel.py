@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Iterable
 from typing import Any, Generic, TypeVar
 
+from .interruptible import held, wait_until
 from .running_loop import running_loop
 
 T = TypeVar("T")
@@ -68,15 +69,13 @@ class Channel(Generic[T]):
 
     def get(self, most: int = 1, timeout: float | None = None) -> list[T] | None:
         """Wait for what comes; nothing when the time is over, None at the end."""
-        with self._changed:
-            # In turns: a signal whose handler ran just before, or in another thread, ends no wait that has no end.
+        with held(self._changed):
             self._asking += 1
             try:
-                while not self._changed.wait_for(
-                    lambda: self._items or self._is_closed, 1.0 if timeout is None else timeout
-                ):
-                    if timeout is not None:
-                        return []
+                if timeout is None:
+                    wait_until(self._changed, lambda: self._items or self._is_closed)
+                elif not self._changed.wait_for(lambda: self._items or self._is_closed, timeout):
+                    return []
             finally:
                 self._asking -= 1
         return self.take(most)

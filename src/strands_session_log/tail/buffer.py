@@ -9,7 +9,7 @@ from contextlib import suppress
 from threading import Condition
 from typing import Any, Generic, NamedTuple, TypeVar
 
-from ..concurrency import running_loop
+from ..concurrency import held, running_loop, wait_until
 
 T = TypeVar("T")
 
@@ -17,8 +17,6 @@ CAPACITY_BYTES = 1024 * 1024
 CAPACITY = 1000
 """A reader is turned away once so many items, or bytes of them as they came from the server, wait; it may bring a page
 more than that."""
-_TURN = 0.5
-"""Seconds after which Ctrl-C is noticed at the latest."""
 
 
 class Sized(NamedTuple):
@@ -122,8 +120,8 @@ class Buffer(Generic[T]):
         Raises:
             Ended: When there will be none.
         """
-        with self._changed:
-            self._wait_for(lambda: self._items or self._has_ended)
+        with held(self._changed):
+            wait_until(self._changed, lambda: self._items or self._has_ended)
             return self._take()
 
     async def get_async(self) -> T:
@@ -137,13 +135,8 @@ class Buffer(Generic[T]):
 
     def wait_started(self) -> None:
         """Wait until every reader knows where it begins, or the end."""
-        with self._changed:
-            self._wait_for(lambda: self._is_started)
-
-    def _wait_for(self, condition: Callable[[], object]) -> None:
-        """Wait in turns: a signal whose handler ran just before, or in another thread, ends none that has no end."""
-        while not self._changed.wait_for(condition, _TURN):
-            pass
+        with held(self._changed):
+            wait_until(self._changed, lambda: self._is_started)
 
     async def wait_started_async(self) -> None:
         """See `wait_started`."""
