@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
@@ -64,6 +65,12 @@ def leftovers() -> Iterator[Leftovers]:
 def _nothing_stays(request: pytest.FixtureRequest, leftovers: Leftovers) -> Iterator[None]:
     with leftovers.of(request.node.nodeid):
         yield
+
+
+@pytest.fixture(autouse=True)
+def _no_feed_is_trimmed_by_chance(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One append in a thousand trims: a test that counts what is sent would fail as often."""
+    monkeypatch.setattr("strands_session_log.event_log.log._TRIM_EVERY", math.inf)
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import random
 import threading
 
 import pytest
@@ -38,7 +37,7 @@ def test_a_feed_is_trimmed_in_passing_by_a_thread_that_says_so(
         names.append(threading.current_thread().name)
         trimmed.set()
 
-    monkeypatch.setattr(random, "random", lambda: 0.0)
+    monkeypatch.setattr("strands_session_log.event_log.log._TRIM_EVERY", 1)
     monkeypatch.setattr(log._events, "trim_feed", trim)
     log.append("s", NOTE)
     assert trimmed.wait(5)

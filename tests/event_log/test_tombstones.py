@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 
 import orjson
@@ -151,3 +152,26 @@ def test_erasures_forks_and_rewinds_say_by_whom(log: SessionLog) -> None:
     assert next(log.read("s", types="session.rewound")).event.data["by"] == "alan"
     assert log.verify("s").ok
     assert log.verify("fork").ok
+
+
+def test_an_id_names_one_event_or_one_deletion_however_quickly_a_session_is_begun_anew(log: SessionLog) -> None:
+    with log.tail() as tail:
+        for _ in range(30):
+            log.append("s", note())
+            log.delete("s")
+        told = [next(tail) for _ in range(60)]
+    assert [one.type for one in told] == ["custom.note", "session.deleted"] * 30
+    assert sorted({one.id for one in told}) == [one.id for one in told]
+
+
+def test_a_session_begun_anew_begins_later_than_the_one_before_ended_though_the_clock_went_back(
+    log: SessionLog,
+) -> None:
+    log.append("s", note())
+    keys, later = log._events.keyspace.session("s"), int(time.time() * 1000) + 3_600_000
+    (recorded,) = log.read("s")
+    log.client.execute_command("HSET", keys.head, "ms", later)
+    log.delete("s")
+    (tombstone,) = log.tombstones("s")
+    assert abs((tombstone.deleted_at - recorded.id.time).total_seconds()) < 60
+    assert log.append("s", note()).ms == later + 2

@@ -77,7 +77,9 @@ local function append()
             -- of any other that was sent before, and does not know of the deletion.
             local lives = call('HGET', tombstones, redis.sha1hex(session))
             if lives and string.find(lives, arguments[FIRST + LINK], 1, true) then return { 'deleted' } end
-            predecessor, former = predecessor_in(lives)
+            local ended
+            predecessor, former, ended = predecessor_in(lives)
+            if type(ended) == 'number' and ended < 1e14 then last_ms = math.floor(ended) + 1 end
         end
     end
 
@@ -143,7 +145,7 @@ local function append()
 
     -- The clock, and where the feed goes on: what somebody has put there may be no feed --------------------------------
     local now = ms_text(call('TIME'))
-    local ms = tonumber(now) > last_ms and now or known[3]
+    local ms = tonumber(now) > last_ms and now or revision > 0 and known[3] or tostring(last_ms)
     local place = place_in_feed(feed, position, call('XLEN', feed), now, count)
 
     -- From here on nothing can fail but the first write, where the server may refuse for want of memory, and the

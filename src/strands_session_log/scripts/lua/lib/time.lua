@@ -8,3 +8,8 @@ end
 local function now_ms()
     return tonumber(ms_text(redis.call('TIME')))
 end
+
+-- Milliseconds as somebody has noted them; 0 of what is no time.
+local function ms_in_text(text)
+    return type(text) == 'string' and #text <= 14 and string.match(text, '^%d+$') and tonumber(text) or 0
+end

@@ -19,12 +19,14 @@ local name = redis.sha1hex(session)
 local tombstone = call('HGET', tombstones, name)
 local is_json, lives = pcall(cjson.decode, tombstone or '[]')
 if not is_json or type(lives) ~= 'table' then lives = {} end
-local known = redis.pcall('HMGET', head, 'revision', 'link')
+local known = redis.pcall('HMGET', head, 'revision', 'link', 'ms')
 local told = type(known[1]) == 'string' and #known[1] <= 14 and string.match(known[1], '^%d+$')
 local revision, link = tonumber(told or 0), type(known[2]) == 'string' and #known[2] == 43 and known[2] or ''
 local first = redis.pcall('XRANGE', events, '-', '+', 'COUNT', 1)[1]
 local first_link = type(first) == 'table' and first[2][ENTRY_LINK] or ''
 local now = now_ms()
+-- Later than its last event, and the next session of this id is later still: an id names one event, or one deletion.
+local ends = math.max(now, ms_in_text(known[3]) + 1)
 local existed = call('EXISTS', events, head) > 0
 local last = lives[#lives]
 if not existed and type(last) == 'table' and last.token == token then
@@ -42,7 +44,7 @@ redis.pcall('ZREM', sessions, session)
 forget_texts(texts, session)
 if not existed then return { 'gone' } end
 
-local life = { session = session, revision = revision, link = link, first = first_link, deleted = now,
+local life = { session = session, revision = revision, link = link, first = first_link, deleted = now, ends = ends,
     by = by, reason = reason, token = token }
 lives[#lives + 1] = life
 while #lives > tonumber(most_lives) do table.remove(lives, 1) end
@@ -67,7 +69,7 @@ local length = redis.pcall('XLEN', feed)
 if type(length) == 'number' then
     pcall(function()
         add_to_feed(place_in_feed(feed, position, length, tostring(now), 1),
-            session, now .. '-' .. revision, 'session.deleted', '', link, facts)
+            session, ends .. '-' .. revision, 'session.deleted', '', link, facts)
     end)
 end
 return { 'landed', revision }
