@@ -16,7 +16,7 @@ import orjson
 from .. import chain
 from ..codec import FIELDS, Encoded, Entry, RawEntry
 from ..errors import EncodingError
-from ..events import Fact
+from ..events import Event, Fact
 from ..ids import START, EventId
 from ..state.summary import LOOKS_AT, SummaryChange, change_of, delta
 from .expected import Expected
@@ -110,23 +110,20 @@ def chain_batch(session_id: str, batch: Sequence[Encoded], expected: Expected, b
     arguments = [b"%d" % first, link_text, base_id, *rest, b""]
     changes: list[tuple[int, SummaryChange]] = []
     link = chain.from_text(base.link) if base.id.revision else chain.genesis(session_id)
-    for revision, encoded in enumerate(batch, first):
-        event, index, salt = encoded.event, encoded.message_index, chain.new_salt()
-        clear, commitment = (*encoded.header, encoded.retained), chain.commitment(salt, encoded.body)
-        link = chain.link(link, base_id, revision, clear, commitment)
-        moved = event.moves.encode() if index is None or event.moves != "agent" else b"%d" % index
-        arguments += clear
-        arguments += (chain.to_text(salt), chain.to_text(link), encoded.body, encoded.facts, moved)
+    for revision, (header, kept, body, facts, index, event) in enumerate(batch, first):
+        salt, clear = chain.new_salt(), (*header, kept)
+        link = chain.link(link, base_id, revision, clear, chain.commitment(salt, body))
+        moved = event.moves.encode() if index is None else b"%d" % index
+        arguments += (*clear, chain.to_text(salt), chain.to_text(link), body, facts, moved)
         if event.type in LOOKS_AT:
-            changes.append((revision, _change(encoded)))
+            changes.append((revision, _change(event, facts)))
     if changes:
         arguments[_DELTA] = delta(changes)
     return ChainedBatch(batch, base, arguments)
 
 
-def _change(encoded: Encoded) -> SummaryChange:
-    event = encoded.event
-    told = orjson.loads(encoded.facts) if isinstance(event, Fact) else event.data
+def _change(event: Event, facts: bytes) -> SummaryChange:
+    told = orjson.loads(facts) if isinstance(event, Fact) else event.data
     return change_of(event.type, event.agent, told)
 
 
