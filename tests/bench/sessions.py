@@ -24,11 +24,13 @@ WINDOW = 40
 _BATCH = 500
 
 
-def agent(manager: Any = None, window: int | None = None, script: Any = ()) -> Agent:
+def agent(manager: Any = None, window: int | None = None, script: Any = (), tools: Any = None) -> Agent:
     """An agent that keeps all its messages, or a window of them."""
     keeps = NullConversationManager() if window is None else SlidingWindowConversationManager(window_size=window)
     model = ScriptedModel(script, chunk=4096)
-    return Agent(model=model, session_manager=manager, conversation_manager=keeps, callback_handler=None)
+    return Agent(
+        model=model, session_manager=manager, conversation_manager=keeps, callback_handler=None, tools=tools or []
+    )
 
 
 def fresh(log: SessionLog) -> SessionLog:
@@ -46,13 +48,14 @@ def transcript(log: SessionLog, session_id: str) -> list[SessionMessage]:
     return ValkeySessionManager(session_id, log=fresh(log)).list_messages(session_id, AGENT)
 
 
-def converse(manager: Any, length: int) -> Agent:
+def converse(manager: Any, length: int, living: Agent | None = None) -> Agent:
     """Write a session through a live agent's manager, message by message; the agent with what it holds."""
-    living = agent(manager)
+    living = living or agent(manager)
     for index in range(length):
         said = message(index)
         living.messages.append(said)
-        manager.append_message(said, living)
+        if manager is not None:
+            manager.append_message(said, living)
     return living
 
 

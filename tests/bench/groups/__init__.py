@@ -9,6 +9,7 @@ from ..measuring import Run
 from ..rows import Row
 
 GROUPS = {
+    "turn": "a turn: what it takes more with a session manager than without",
     "append": "appending a message",
     "resume": "resuming 1,000 messages, beside the least loading can cost and the old manager",
     "crowd": "resuming with 50,000 other sessions on the server",
@@ -21,6 +22,7 @@ GROUPS = {
     "network": "a network of 1 ms each way in between, and round trips",
     "start": "starting the command line",
     "peers": "the session managers of Strands, on local files",
+    "frameworks": "turns of other frameworks with their session stores, on the same server",
 }
 
 
