@@ -96,5 +96,5 @@ clean:
 # Their dependencies would change ours. What cannot be installed is not measured, and the page says so.
 .venv/.peers: .venv/bin/python tests/bench/peers.txt
 	@echo "Installing other frameworks into .venv/peers (once; about a minute)"
-	$(PYTHON) -m venv .venv/peers
+	-$(PYTHON) -m venv .venv/peers
 	-.venv/peers/bin/pip install --quiet --disable-pip-version-check --requirement tests/bench/peers.txt && touch $@
