@@ -11,6 +11,8 @@ from ..rows import Row
 GROUPS = {
     "turn": "a turn: what it takes more with a session manager than without",
     "append": "appending a message",
+    "writers": "several writers at once",
+    "clients": "the same by other clients: RESP 2 and 3, with libvalkey and without",
     "resume": "resuming 1,000 messages, beside the least loading can cost and the old manager",
     "crowd": "resuming with 50,000 other sessions on the server",
     "long": "resuming, replaying and looking back in a session of 100,000 events",

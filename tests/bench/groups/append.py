@@ -16,7 +16,7 @@ from support.servers import ValkeyliteServer
 
 from ..measuring import Run
 from ..report import amount, number
-from ..rows import Cost, Pair, Row
+from ..rows import Call, Cost, Pair, Row
 from ..sessions import added, agent, calm, converse, created, resume
 from ..text import message
 
@@ -99,21 +99,23 @@ def _in_a_long_session(run: Run, log: SessionLog) -> Row:
         log.append("long", [added(index) for index in range(start, start + _SHORT)])
     at_the_end = _appending(resume(log, "long"))
     calm(log)
-    times: dict[Any, list[float]] = {"long": [], "short": []}
-    for part in range(_PARTS):
-        # One more than is timed, for the warm-up.
-        names = [f"{part}-{number}" for number in range(appends // _SHORT + 1)]
-        beginnings = [converse(ValkeySessionManager(name, log=log), _SHORT) for name in names]
-        calm(log)
-        in_short = iter([_appending(living) for living in beginnings for _ in range(_SHORT)])
-        measured = run.in_turn([at_the_end, lambda: next(in_short)()], appends, "appending to a long session")
-        for kind, taken in zip(times, measured.values(), strict=True):
-            times[kind].append(quantiles(taken, n=100, method="inclusive")[_LIKELY])
+    parts = [_slowest(run, log, at_the_end, f"{part}", appends) for part in range(_PARTS)]
     name = f"append a message, 99th percentile: after {length:,} messages ÷ after {_SHORT}"
-    return Row(name, times["long"], times["short"], 1.5, note=f"Each round is the 99th percentile of {appends} appends.")
+    note = f"Each round is the 99th percentile of {appends} appends."
+    return Row(name, [long for long, _ in parts], [short for _, short in parts], 1.5, note=note)
 
 
-def _appending(living: Any) -> Callable[[], None]:
+def _slowest(run: Run, log: SessionLog, at_the_end: Call, part: str, appends: int) -> list[float]:
+    # One session more than is timed, for the warm-up.
+    names = [f"{part}-{number}" for number in range(appends // _SHORT + 1)]
+    beginnings = [converse(ValkeySessionManager(name, log=log), _SHORT) for name in names]
+    calm(log)
+    in_short = iter([_appending(living) for living in beginnings for _ in range(_SHORT)])
+    times = run.in_turn([at_the_end, lambda: next(in_short)()], appends, "appending to a long session")
+    return [quantiles(taken, n=100, method="inclusive")[_LIKELY] for taken in times.values()]
+
+
+def _appending(living: Any) -> Call:
     def append() -> None:
         said = message(len(living.messages))
         living.messages.append(said)
