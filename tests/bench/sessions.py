@@ -16,7 +16,7 @@ from strands_session_log import SessionLog, ValkeySessionManager, events
 from strands_session_log.testing.model import ScriptedModel
 from support.clients import client_of
 
-from .measuring import Run
+from .measuring import Prepared, Run
 from .text import message
 
 AGENT = "default"
@@ -41,6 +41,36 @@ def fresh(log: SessionLog) -> SessionLog:
 def resume(log: SessionLog, session_id: str, window: int | None = None) -> Agent:
     """An agent as in a new process."""
     return agent(ValkeySessionManager(session_id, log=fresh(log)), window)
+
+
+class AsWritten:
+    """Resumes a session again and again as it lies now: a reader may save a better snapshot than the writer left.
+
+    Args:
+        log: Its log, with nothing being saved.
+        session_id: Which.
+        window: That of the agents, if they have one.
+    """
+
+    def __init__(self, log: SessionLog, session_id: str, window: int | None = None) -> None:
+        self._log, self._session_id, self._window = log, session_id, window
+        self._key = log._events.keyspace.session(session_id).snapshot
+        self._snapshot = log.client.execute_command("DUMP", self._key)
+        self._reader = log
+
+    def resumed(self) -> Prepared:
+        """To be measured."""
+        return Prepared(self._put_back, self._resume)
+
+    def _put_back(self) -> None:
+        settle(self._reader)
+        self._log.client.execute_command("DEL", self._key)
+        if self._snapshot is not None:
+            self._log.client.execute_command("RESTORE", self._key, 0, self._snapshot)
+
+    def _resume(self) -> Agent:
+        self._reader = fresh(self._log)
+        return agent(ValkeySessionManager(self._session_id, log=self._reader), self._window)
 
 
 def transcript(log: SessionLog, session_id: str) -> list[SessionMessage]:
@@ -131,16 +161,17 @@ class Limit:
     Args:
         client: Where to keep it.
         messages: The messages, if they do not stand there yet.
+        key: Where.
     """
 
-    def __init__(self, client: Any, messages: Iterable[SessionMessage] | None = None) -> None:
-        self._client = client
+    def __init__(self, client: Any, messages: Iterable[SessionMessage] | None = None, key: str = "messages") -> None:
+        self._client, self._key = client, key
         if messages is not None:
-            client.execute_command("SET", "messages", orjson.dumps([one.to_dict() for one in messages]))
+            client.execute_command("SET", key, orjson.dumps([one.to_dict() for one in messages]))
 
     def load(self) -> list[SessionMessage]:
         """One GET, and the messages made of it."""
-        return [SessionMessage(**one) for one in orjson.loads(self._client.execute_command("GET", "messages"))]
+        return [SessionMessage(**one) for one in orjson.loads(self._client.execute_command("GET", self._key))]
 
     def load_with_agent(self) -> tuple[list[SessionMessage], Agent]:
         """The same, and an agent that has nothing to do with them."""

@@ -44,10 +44,10 @@ class Turn:
         cast(ScriptedModel, self.agent.model).calls.clear()
 
 
-def answering(manager: Any, held: int, with_tool: bool = False) -> Agent:
-    """An agent whose sliding window is full, with messages that its manager has written."""
-    script = _look_up_and_answer if with_tool else _answer
-    return converse(manager, held, agent(manager, held, script, [look_up] if with_tool else None))
+def answering(manager: Any, held: int, with_tool: bool = False, length: int | None = None) -> Agent:
+    """An agent whose sliding window is full, with so many messages, or those, that its manager has written."""
+    script = _look_up_and_answer if with_tool else answer
+    return converse(manager, length or held, agent(manager, held, script, [look_up] if with_tool else None))
 
 
 def ask(living: Agent, prompt: str) -> object:
@@ -72,11 +72,12 @@ def more(times: Mapping[Any, Sequence[float]], one: object, none: object) -> lis
 _asked, _answered = count(), count()
 
 
-def _answer(_: object) -> str:
+def answer(_: object) -> str:
+    """What a model says to anything."""
     return said(2 * next(_answered) + 1)
 
 
 def _look_up_and_answer(messages: Sequence[Mapping[str, Any]]) -> Any:
     if "toolResult" in messages[-1]["content"][0]:
-        return _answer(messages)
+        return answer(messages)
     return [{"toolUse": {"name": "look_up", "input": {"word": "w" * (next(_answered) % 100)}}}]

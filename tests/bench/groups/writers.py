@@ -44,8 +44,8 @@ def _by(run: Run, log: SessionLog, writers: int) -> Iterator[Row]:
     speeds = [ours.total / median(side) for side in (row.ours, row.peer)]
     yield row._replace(note=f"{speeds[0]:,.0f} a second, and {speeds[1]:,.0f} by XADD.")
     for part, said in ((49, "median"), (98, "99th percentile")):
-        taken = (side.quantile(part)[-len(row.ours) :] for side in (ours, plain))
-        yield Row(f"{who}, an append's {said} ÷ XADD's", *taken)
+        timed, beside = (side.quantile(part)[-len(row.ours) :] for side in (ours, plain))
+        yield Row(f"{who}, an append's {said} ÷ XADD's", timed, beside)
     ours.close()
     plain.close()
 
