@@ -346,7 +346,7 @@ class AgentOutbox(Outbox):
     def reset(self) -> None:
         """The session was deleted: nothing is in line, and a new one gets nothing the agent still holds of it."""
         with self._flush_lock, self.lock:
-            self._sent, self._waiting, self._facts, self._held = [], [], [], {}
+            self._sent, self._waiting, self._facts, self._held, self._lost = [], [], [], {}, None
             self.life, self._earlier = None, None
             self._know(AgentState(self.agent_id, moved=START), Withheld(self.content, self.withheld))
 
