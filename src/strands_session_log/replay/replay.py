@@ -174,14 +174,15 @@ class Replay:
         state = self._remembered(session_id, folding.finish())
         return _told(session_id, state) if state.integrity.is_broken and not known.integrity.is_broken else state
 
-    def _load(self, session_id: str, until: EventId | None) -> LoadedSnapshot | None:
+    def _load(self, session_id: str, until: EventId | None, segments: bool = True) -> LoadedSnapshot | None:
         try:
-            return self._log.snapshots.load(session_id, until)
+            return self._log.snapshots.load(session_id, until, segments=segments)
         except (ServerRefusedError, ValueError) as error:
             raise_diagnosed(error, self._log.store, session_id)
 
     def _refresh(self, session_id: str) -> FoldResult | None:
-        loaded = self._load(session_id, None)
+        """For whoever saves: of what is stored it needs what it stores otherwise, which is little."""
+        loaded = self._load(session_id, None, segments=False)
         return loaded and self._fold(session_id, None, loaded, check=False)
 
     def _fold(self, session_id: str, until: EventId | None, loaded: LoadedSnapshot, check: bool) -> FoldResult:
@@ -218,7 +219,7 @@ class Replay:
             # The head is no part of the chain, but the record of an erasure is.
             raise OutdatedError("it is from before an erasure")
         state = folding.finish() if until is None else folding.state()
-        return FoldResult(state, folding.states, folding.count, loaded, restored.digests, use)
+        return FoldResult(state, folding.states, folding.count, loaded, restored.digests, restored.stored, use)
 
     def _restore(self, session_id: str, loaded: LoadedSnapshot) -> Restored:
         """What the snapshot holds.

@@ -79,6 +79,7 @@ class SnapshotWrite(NamedTuple):
         added: Those of them that are new.
         segments: New segments by name.
         has_key: Whether they are authenticated; those that are not never take the place of those that are.
+        stored: How many messages come along with the newest of its points.
     """
 
     erased: bytes
@@ -87,6 +88,7 @@ class SnapshotWrite(NamedTuple):
     added: Sequence[SnapshotPoint]
     segments: Mapping[str, bytes]
     has_key: bool = False
+    stored: int = 0
 
     @property
     def size(self) -> int:
@@ -101,19 +103,25 @@ class SnapshotStore:
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    def load(self, session_id: str, until: EventId | None) -> LoadedSnapshot | None:
-        """The newest point up to an id, and the events after it; None when the session has no head."""
+    def load(self, session_id: str, until: EventId | None, *, segments: bool = True) -> LoadedSnapshot | None:
+        """The newest point up to an id, and the events after it; None when the session has no head.
+
+        Args:
+            session_id: The session.
+            until: The id; None for the newest point of all.
+            segments: Whether its segments are to come along.
+        """
         ms = "" if until is None else str(until.ms)
         revision = str(until.revision) if until is not None and until.revision else ""
         end = "-".join(filter(None, (ms, revision))) or "+"
-        arguments = (end, ms, revision, _ENTRIES, _ENTRY_BYTES, _SEGMENT_BYTES)
+        arguments = (end, ms, revision, _ENTRIES, _ENTRY_BYTES, _SEGMENT_BYTES if segments else 0)
         reply = self._store.run(LOAD, self._keys(session_id), arguments)
         if not reply:
             return None
         erased, listed, point, manifest, flat, entries, more = reply
-        segments = {name.decode(errors="replace"): blob for name, blob in zip(flat[::2], flat[1::2], strict=True)}
+        found = {name.decode(errors="replace"): blob for name, blob in zip(flat[::2], flat[1::2], strict=True)}
         at = EventId.parse(point) if point else None
-        return LoadedSnapshot(erased, listed, at, manifest, segments, entries, bool(more))
+        return LoadedSnapshot(erased, listed, at, manifest, found, entries, bool(more))
 
     def save(self, session_id: str, save: SnapshotWrite) -> bool:
         """Save points, unless somebody else was quicker or something was erased.

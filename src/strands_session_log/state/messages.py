@@ -72,7 +72,14 @@ class Segment:
     @classmethod
     def of(cls, records: Sequence[MessageRecord]) -> Segment:
         """A segment of records that are here."""
-        return cls(records[0].message_id, records[-1].message_id, len(records), lambda: records)
+        segment = cls(records[0].message_id, records[-1].message_id, len(records), lambda: records)
+        segment._records = records
+        return segment
+
+    @property
+    def is_absent(self) -> bool:
+        """Whether its records are neither here nor stored, so that the log must be read for them."""
+        return self._records is None and not self.name
 
     @property
     def records(self) -> Sequence[MessageRecord]:
