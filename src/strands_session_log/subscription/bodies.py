@@ -123,17 +123,18 @@ def _is_of_this_life(id_: EventId, first: RawEntry) -> bool:
 
 def _stretches(deliveries: Iterable[BaseDelivery]) -> list[_Stretch]:
     """Nearly always what a session told of in one batch follows each other."""
-    ends: dict[str, tuple[int, _Stretch]] = {}
+    ends: dict[bytes, tuple[int, _Stretch]] = {}
     found: list[_Stretch] = []
     for delivery in deliveries:
-        session_id, revision = delivery.session_id, delivery.id.revision
-        end = ends.get(session_id)
+        session, id_ = delivery.session_key, delivery.event_key
+        revision = int(id_.partition(b"-")[2])
+        end = ends.get(session)
         if end is None or revision != end[0] + 1:
-            stretch = _Stretch(session_id, [], [])
+            stretch = _Stretch(session.decode(), [], [])
             found.append(stretch)
         else:
             stretch = end[1]
-        stretch.ids.append(delivery.event_key)
+        stretch.ids.append(id_)
         stretch.deliveries.append(delivery)
-        ends[session_id] = (revision, stretch)
+        ends[session] = revision, stretch
     return found
