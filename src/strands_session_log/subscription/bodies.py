@@ -50,10 +50,13 @@ class Bodies:
         self._store, self._most = store, _MOST
 
     def add_to(self, deliveries: Iterable[BaseDelivery]) -> list[Rejected]:
-        """Give deliveries of one partition the content of their events; those whose session is gone stay without.
+        """Give deliveries the content of their events; those whose session is gone stay without.
 
         What an attempt has fetched that then failed, the next one does not fetch again, and less at once: it may have
         been too much for the time there is.
+
+        Args:
+            deliveries: In a cluster, all of one partition.
 
         Returns:
             Those for which there is something else than what the feed told of.
