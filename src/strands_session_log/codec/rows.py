@@ -101,14 +101,13 @@ def recorded(entry: RawEntry) -> Recorded:
     """
     entry_id, flat = entry
     try:
-        if flat[::2] != _NAMES or not flat[_SALT] or not is_current(_name(flat[_TYPE]), flat[_VERSION]):
+        if flat[::2] != _NAMES or not flat[_SALT] or not is_current(type_ := _name(flat[_TYPE]), flat[_VERSION]):
             return decode(entry_id, fields_of(flat))
-        type_, agent, event_id, time, version, trace, _, kept, _, link, body = flat[1::2]
+        _, by, event_id, at, version, trace, _, kept, _, link, body = flat[1::2]
         ms, _, revision = entry_id.partition(b"-")
-        text, data = time.decode(), orjson.loads(body)
-        complete(_name(type_), _name(agent), text, retained(kept), data)
-        envelope = (event_id.decode(), text, trace.decode(), int(version))
-        event = restored(_name(type_), data, _name(agent), *envelope)
+        agent, time, data = _name(by), at.decode(), orjson.loads(body)
+        complete(type_, agent, time, retained(kept), data)
+        event = restored(type_, data, agent, event_id.decode(), time, trace.decode(), int(version))
         return _new(Recorded, (_new(EventId, (int(ms), int(revision))), event, link.decode()))
     except ValueError as error:
         raise CorruptEntryError(entry_id.decode(), reason_of(error)) from error

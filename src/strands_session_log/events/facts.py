@@ -53,7 +53,9 @@ def is_index(value: object) -> bool:
 
 def mapping(value: Any) -> Mapping[str, Any]:
     """A mapping; an empty one in place of what is none."""
-    # Most are dicts, and asking an abstract class takes longer than everything around it.
+    # Most are dicts, or are not there, and asking an abstract class takes longer than everything around it.
+    if value is None:
+        return {}
     return value if type(value) is dict or isinstance(value, Mapping) else {}
 
 
