@@ -1,6 +1,18 @@
 """Between Python values and the text that stands in a stream entry. Pure: no I/O, no clients."""
 
-from .envelope import FIELDS, Encoded, Entry, decode, encode, parse, reissued, renumbered, retained, without_member
+from .envelope import (
+    FIELDS,
+    Encoded,
+    Entry,
+    decode,
+    encode,
+    parse,
+    reissued,
+    renumbered,
+    retained,
+    with_member,
+    without_member,
+)
 from .rows import RawEntry, Row, fields_of, id_of, kind_of, recorded, rows
 from .values import MARK, each_to_json, from_json, to_json
 
@@ -25,5 +37,6 @@ __all__ = [
     "retained",
     "rows",
     "to_json",
+    "with_member",
     "without_member",
 ]

@@ -102,6 +102,13 @@ def without_member(encoded: Encoded, name: str) -> Encoded:
     return encode(restored(event.type, data, event.agent, event.event_id, event.time, event.trace, event.version))
 
 
+def with_member(encoded: Encoded, name: str, value: Any) -> Encoded:
+    """The same event with one member more of its data, or another value of it."""
+    event = encoded.event
+    fields = event.agent, event.event_id, event.time, event.trace, event.version
+    return encode(restored(event.type, {**event.data, name: value}, *fields))
+
+
 def reissued(encoded: Encoded, agent: str | None = None) -> Encoded:
     """The same event under a new id, maybe of another agent: another one, as far as the log is concerned."""
     event, id_ = encoded.event, new_event_id()

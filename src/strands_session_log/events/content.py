@@ -70,7 +70,20 @@ class SessionRewound(Known):
 
 class _AgentMoved(Known):
     __slots__ = ()
-    moves = "agent"
+
+    @classmethod
+    def moved_by(cls, data: Mapping[str, Any]) -> str:
+        """The agent."""
+        return "agent"
+
+
+class _MultiAgentMoved(Known):
+    __slots__ = ()
+
+    @classmethod
+    def moved_by(cls, data: Mapping[str, Any]) -> str:
+        """The graph or swarm."""
+        return "multi_agent"
 
 
 class AgentCreated(_AgentMoved):
@@ -130,20 +143,18 @@ class MessageRedacted(MessageUpdated):
     TYPE = "message.redacted"
 
 
-class MultiAgentCreated(Known):
+class MultiAgentCreated(_MultiAgentMoved):
     """A graph or swarm joined the session; the data is its serialized state, the agent field its id."""
 
     __slots__ = ()
     TYPE = "multi_agent.created"
-    moves = "multi_agent"
 
 
-class MultiAgentUpdated(Known):
+class MultiAgentUpdated(_MultiAgentMoved):
     """A graph or swarm moved on; the data is its serialized state, the agent field its id."""
 
     __slots__ = ()
     TYPE = "multi_agent.updated"
-    moves = "multi_agent"
 
 
 class WindowChanged(_AgentMoved):
