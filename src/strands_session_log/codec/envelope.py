@@ -86,7 +86,7 @@ def _encode_in_general(event: Event) -> Encoded:
         if kept or event.type in _SHORTEN:
             shorten(event.type, event.agent, event.time, data, kept)
         body = orjson.dumps(data)
-        retained = orjson.dumps(kept) if kept else b""
+        retained = _retained_text(event.type, kept) if kept else b""
     except EncodingError:
         raise
     except Exception as error:
@@ -132,7 +132,7 @@ def _encode_plainly(event: Event) -> Encoded | None:
     header = (_MESSAGE_ADDED, agent, id_, when, b"%d" % version, trace)
     speaker = role.encode()
     body = b'{"message":{"role":"%b","content":[{"text":%b}]}}' % (speaker, spoken)
-    kept, facts = (form % (index, speaker) for form in (b'{"message_id":%d,"role":"%b"}', b'{"index":%d,"role":"%b"}'))
+    kept, facts = (form % (index, speaker) for form in (b'[%d,"%b"]', b'{"index":%d,"role":"%b"}'))
     return Encoded(header, kept, body, facts, index, event)
 
 
@@ -145,7 +145,7 @@ def _agent(name: str) -> bytes:
 def renumbered(encoded: Encoded, index: int) -> Encoded:
     """The same event about the message of another index, with the content it had when it was turned into text."""
     event, data = encoded.event, orjson.loads(encoded.body)
-    complete(event.type, event.agent, event.time, retained(encoded.retained), data)
+    complete(event.type, event.agent, event.time, retained(event.type, encoded.retained), data)
     fields = event.agent, event.event_id, event.time, event.trace, event.version
     return encode(restored(event.type, {**from_json(data), "message_id": index}, *fields))
 
@@ -249,6 +249,9 @@ def _sorted(value: Any) -> bytes:
 
 
 _MESSAGES = ("message.added", "message.updated", "message.redacted")
+_RETAINED: dict[str, tuple[str, ...]] = dict.fromkeys(_MESSAGES, ("message_id", "role"))
+_RETAINED |= dict.fromkeys(("invocation.completed", "invocation.failed"), ("removed",))
+"""What events of which there are many retain: where it is all of that, its values alone say so, in this order."""
 _MEMBERS = dict.fromkeys(_MESSAGES, ("message_id",))
 """What of what is retained is a member of the data: all, but for the role of a message, which stands in the message."""
 _AGENTS = [f"agent.{happened}" for happened in ("created", "updated")]
@@ -313,16 +316,24 @@ def decode(entry_id: bytes | str, entry: Mapping[Any, Any]) -> Recorded:
         raise CorruptEntryError(str(raw.id), reason_of(error)) from error
 
 
-def retained(text: str | bytes) -> dict[str, Any]:
-    """What outlives an erasure, from the field of that name.
+def retained(type_: str, text: str | bytes) -> dict[str, Any]:
+    """What outlives an erasure of an event of a type, from the field of that name.
 
     Raises:
-        ValueError: When it is no JSON object.
+        ValueError: When it is neither a JSON object nor a list of what events of its type retain.
     """
     found = orjson.loads(text) if text else {}
+    names = _RETAINED.get(type_, ())
+    if type(found) is list and found and len(found) == len(names):
+        return dict(zip(names, found, strict=True))
     if type(found) is not dict:
         raise MalformedEntryError("what is retained is no JSON object")
     return found
+
+
+def _retained_text(type_: str, kept: Mapping[str, Any]) -> bytes:
+    names = _RETAINED.get(type_)
+    return orjson.dumps([kept[name] for name in names] if names and kept.keys() == {*names} else kept)
 
 
 def check_erased(body: str) -> None:
@@ -342,7 +353,7 @@ def is_current(type_: str, version: bytes) -> bool:
 
 def _event(entry: Entry) -> Event:
     type_, agent, event_id, time, version, trace = entry.header
-    number, data = int(version), retained(entry.retained)
+    number, data = int(version), retained(type_, entry.retained)
     if not entry.is_erased:
         kept, data = data, orjson.loads(entry.body)
         complete(type_, agent, time, kept, data)

@@ -68,7 +68,7 @@ def rows(page: Iterable[RawEntry], wanted: Container[str]) -> list[Row]:
                     found.append(_whole(entry_id, fields_of(flat)))
                     continue
                 data = loads(flat[_BODY])
-                complete(type_, agent, flat[_TIME].decode(), retained(flat[_RETAINED]), data)
+                complete(type_, agent, flat[_TIME].decode(), retained(type_, flat[_RETAINED]), data)
             ms, _, revision = entry_id.partition(b"-")
             id_ = _new(EventId, (int(ms), int(revision)))
             found.append((id_, type_, agent, data, flat[_LINK].decode(), False))
@@ -106,7 +106,7 @@ def recorded(entry: RawEntry) -> Recorded:
         type_, agent, event_id, time, version, trace, _, kept, _, link, body = flat[1::2]
         ms, _, revision = entry_id.partition(b"-")
         text, data = time.decode(), orjson.loads(body)
-        complete(_name(type_), _name(agent), text, retained(kept), data)
+        complete(_name(type_), _name(agent), text, retained(_name(type_), kept), data)
         envelope = (event_id.decode(), text, trace.decode(), int(version))
         event = restored(_name(type_), data, _name(agent), *envelope)
         return _new(Recorded, (_new(EventId, (int(ms), int(revision))), event, link.decode()))

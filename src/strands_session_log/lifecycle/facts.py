@@ -58,7 +58,7 @@ class Facts:
 
     def invocation_started(self, hook: Any) -> list[Event]:
         """The agent was called; a human may have answered its interrupts."""
-        self._invocation, self._invoked_at, self._usage = token_urlsafe(9), time.monotonic(), _usage(hook.agent)
+        self._invocation, self._invoked_at, self._usage = token_urlsafe(6), time.monotonic(), _usage(hook.agent)
         self._attempt, self._asked, self.has_redacted = 0, 0, False
         answered = self.interrupts_answered(hook.agent)
         started = self._event(events.InvocationStarted, {"invocation": self._invocation})
@@ -72,7 +72,7 @@ class Facts:
             # Old versions of Strands close their own stream once it has brought the result.
             error = None
         data: dict[str, Any] = {"invocation": self._invocation}
-        data.update(duration_ms=_since(self._invoked_at), usage=_spent(self._usage, _usage(hook.agent)))
+        data.update(duration_ms=_since(self._invoked_at), usage=_told(_spent(self._usage, _usage(hook.agent))))
         if result is None and error is not None:
             cancelled = isinstance(error, (asyncio.CancelledError, GeneratorExit))
             data.update(error_of(error, self.has_redacted), cancelled=cancelled)
@@ -108,7 +108,7 @@ class Facts:
             self._attempt = 0
         metadata = _mapping(response.message.get("metadata"))
         latency = _mapping(metadata.get("metrics")).get("latencyMs")
-        data.update(stop_reason=response.stop_reason, discarded=retry, usage=dict(_mapping(metadata.get("usage"))))
+        data.update(stop_reason=response.stop_reason, discarded=retry, usage=_told(_mapping(metadata.get("usage"))))
         told = [self._event(events.ModelCompleted, {**data, "latency_ms": latency})]
         if self._asked > 1 or retry or response.stop_reason == "tool_use":
             return told
@@ -254,6 +254,15 @@ def _usage(agent: Any) -> dict[str, int]:
 
 def _spent(before: Mapping[str, int], after: Mapping[str, int]) -> dict[str, int]:
     return {name: count - before.get(name, 0) for name, count in after.items()}
+
+
+def _told(usage: Mapping[str, Any]) -> dict[str, Any]:
+    """What is told of tokens: not their total, where that is no more than what was given and what came back."""
+    counted = dict(usage)
+    with suppress(KeyError, TypeError):
+        if counted["totalTokens"] == counted["inputTokens"] + counted["outputTokens"]:
+            del counted["totalTokens"]
+    return counted
 
 
 def _since(started: float) -> float:
