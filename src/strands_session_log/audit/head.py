@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import orjson
 
-from ..codec import Entry
+from ..codec import Entry, text_of
 from ..errors import CorruptKeyError
 from ..event_log import Tombstone
 from ..event_log.chained_batch import Position
@@ -96,7 +96,7 @@ class HeadFacts:
         data = None
         if not entry.is_erased:
             with suppress(ValueError):
-                data = orjson.loads(entry.body)
+                data = orjson.loads(text_of(entry.body))
         self._summary.add(entry.id, type_, agent, data, data is None)
 
     def miss(self) -> None:

@@ -1,5 +1,6 @@
 """Between Python values and the text that stands in a stream entry. Pure: no I/O, no clients."""
 
+from .bodies import compressed, text_of
 from .envelope import (
     FIELDS,
     Encoded,
@@ -23,6 +24,7 @@ __all__ = [
     "Entry",
     "RawEntry",
     "Row",
+    "compressed",
     "decode",
     "encode",
     "fields_of",
@@ -35,6 +37,7 @@ __all__ = [
     "renumbered",
     "retained",
     "rows",
+    "text_of",
     "to_json",
     "with_member",
     "without_member",

@@ -24,6 +24,7 @@ from ..events import Event, MessageAdded, Recorded
 from ..events.event import ROLES, VERSION_LIMIT, as_read, new_event_id, restored
 from ..events.facts import is_index
 from ..ids import EventId, check_id
+from .bodies import MARK, text_of
 from .values import WRAPPED, from_json, to_json
 
 FIELDS = (
@@ -31,7 +32,7 @@ FIELDS = (
     *(b"base", b"retained", b"salt", b"link", b"body"),
 )
 _DECODED_FIELDS = tuple(name.decode() for name in FIELDS)
-_COMMITMENT = re.compile(r"[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]")
+_COMMITMENT = re.compile(rb"[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]")
 """32 bytes in base64url, as `chain.to_text` writes them."""
 
 _MESSAGE_ADDED = MessageAdded.TYPE.encode()
@@ -269,7 +270,7 @@ class Entry(NamedTuple):
         retained: JSON of what outlives an erasure; empty if nothing does.
         salt: Base64url; empty once the body was erased: nothing else tells that it was.
         link: Base64url.
-        body: JSON; once erased, its commitment in base64url.
+        body: JSON text, which may be compressed, see `bodies.text_of`; once erased, its commitment in base64url.
     """
 
     id: EventId
@@ -278,7 +279,7 @@ class Entry(NamedTuple):
     retained: str
     salt: str
     link: str
-    body: str
+    body: bytes
 
     @property
     def is_erased(self) -> bool:
@@ -293,8 +294,9 @@ def parse(entry_id: bytes | str, entry: Mapping[Any, Any]) -> Entry:
         CorruptEntryError: When it is not an entry this library wrote.
     """
     try:
-        fields = [_text(entry[name]) for name in (FIELDS if FIELDS[0] in entry else _DECODED_FIELDS)]
-        found = Entry(EventId.parse(entry_id), tuple(fields[:6]), *fields[6:])
+        *names, last = FIELDS if FIELDS[0] in entry else _DECODED_FIELDS
+        *header, base, kept, salt, link = [_text(entry[name]) for name in names]
+        found = Entry(EventId.parse(entry_id), tuple(header), base, kept, salt, link, _body(entry[last]))
         if found.is_erased:
             check_erased(found.body)
         return found
@@ -336,7 +338,7 @@ def _retained_text(type_: str, kept: Mapping[str, Any]) -> bytes:
     return orjson.dumps([kept[name] for name in names] if names and kept.keys() == {*names} else kept)
 
 
-def check_erased(body: str) -> None:
+def check_erased(body: bytes) -> None:
     """Accept what may stand in place of an erased body: its commitment, and nothing else.
 
     Raises:
@@ -355,12 +357,20 @@ def _event(entry: Entry) -> Event:
     type_, agent, event_id, time, version, trace = entry.header
     number, data = int(version), retained(type_, entry.retained)
     if not entry.is_erased:
-        kept, data = data, orjson.loads(entry.body)
+        kept, data = data, orjson.loads(text_of(entry.body))
         complete(type_, agent, time, kept, data)
         while (type_, number) in UPCASTERS:
             data = UPCASTERS[type_, number](data)
             number += 1
     return restored(type_, data, agent, event_id, time, trace, number, entry.is_erased)
+
+
+def _body(value: bytes | str) -> bytes:
+    body = value.encode() if isinstance(value, str) else value
+    if not body.startswith(MARK):
+        # What was not compressed is text.
+        body.decode()
+    return body
 
 
 def _text(value: bytes | str) -> str:

@@ -16,6 +16,7 @@ from ..errors.quoting import reason_of
 from ..events import Recorded
 from ..events.event import restored
 from ..ids import EventId
+from .bodies import text_of
 from .envelope import FIELDS, complete, decode, is_current, retained
 
 Row: TypeAlias = "tuple[EventId, str, str, Any, str, bool]"
@@ -67,7 +68,7 @@ def rows(page: Iterable[RawEntry], wanted: Container[str]) -> list[Row]:
                 if not is_current(type_, flat[_VERSION]):
                     found.append(_whole(entry_id, fields_of(flat)))
                     continue
-                data = loads(flat[_BODY])
+                data = loads(text_of(flat[_BODY]))
                 complete(type_, agent, flat[_TIME].decode(), retained(type_, flat[_RETAINED]), data)
             ms, _, revision = entry_id.partition(b"-")
             id_ = _new(EventId, (int(ms), int(revision)))
@@ -105,7 +106,7 @@ def recorded(entry: RawEntry) -> Recorded:
             return decode(entry_id, fields_of(flat))
         type_, agent, event_id, time, version, trace, _, kept, _, link, body = flat[1::2]
         ms, _, revision = entry_id.partition(b"-")
-        text, data = time.decode(), orjson.loads(body)
+        text, data = time.decode(), orjson.loads(text_of(body))
         complete(_name(type_), _name(agent), text, retained(_name(type_), kept), data)
         envelope = (event_id.decode(), text, trace.decode(), int(version))
         event = restored(_name(type_), data, _name(agent), *envelope)

@@ -50,6 +50,7 @@ class EventLog:
     Args:
         store: Where it stands.
         retention: For how long the feed is kept.
+        compresses: Whether the bodies of what is appended are compressed.
 
     Attributes:
         store: The same.
@@ -61,10 +62,10 @@ class EventLog:
         on_append: Those who are told the session and its new revision after each append; they must be quick.
     """
 
-    def __init__(self, store: Store, retention: FeedRetention = DEFAULT_RETENTION) -> None:
+    def __init__(self, store: Store, retention: FeedRetention = DEFAULT_RETENTION, *, compresses: bool = False) -> None:
         self.store, self.keyspace, self.retention = store, store.keyspace, retention
         layout = Layout(store)
-        self._appender = Appender(store, layout)
+        self._appender = Appender(store, layout, compresses)
         self.remember = self._appender.remember
         self._eraser = Eraser(store, layout)
         self._reader = EventReader(store)
