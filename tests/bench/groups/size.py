@@ -13,10 +13,11 @@ from strands_session_log.testing.model import ScriptedModel
 from support.clients import client_of
 
 from ..measuring import Run
-from ..rows import Row
+from ..rows import Cost, Row
 from ..sessions import AGENT, WINDOW, added, agent, calm, created, record, settle
 from ..text import BYTES, message, said
 
+_COST = Cost("keeping a message of 1 KB on the server, with all that is told of the conversation", "the message alone")
 _SETTLE_EVERY = 50
 _BATCH = 10
 
@@ -29,7 +30,7 @@ def rows(run: Run) -> Iterator[Row]:
         yield _row(alone, length, f"{length:,} messages and nothing else, window of {WINDOW}", 1.5)
     with SessionLog.connect("embedded:") as log, SessionLog.connect("embedded:") as whole:
         _talk(run, log, length)
-        yield _row(log, length, f"a session of {length:,} messages, window of {WINDOW}", 1.5)
+        yield _row(log, length, f"a session of {length:,} messages, window of {WINDOW}", 2.1)._replace(cost=_COST)
         yield _snapshots(log, length)
         _repeat_without_window(run, log, whole)
         yield _row(whole, length, f"a session of {length:,} messages, no window", None)
