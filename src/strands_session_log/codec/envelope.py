@@ -13,15 +13,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Any, NamedTuple, TypeAlias
 
 import orjson
 
 from ..errors import CorruptEntryError, EncodingError
 from ..errors.quoting import MalformedEntryError, reason_of
-from ..events import Custom, Event, Recorded
-from ..events.event import as_read, new_event_id, restored
-from ..ids import EventId
+from ..events import Event, MessageAdded, Recorded
+from ..events.event import ROLES, VERSION_LIMIT, as_read, new_event_id, restored
+from ..events.facts import is_index
+from ..ids import EventId, check_id
 from .values import WRAPPED, from_json, to_json
 
 FIELDS = (
@@ -31,6 +33,10 @@ FIELDS = (
 _DECODED_FIELDS = tuple(name.decode() for name in FIELDS)
 _COMMITMENT = re.compile(r"[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]")
 """32 bytes in base64url, as `chain.to_text` writes them."""
+
+_MESSAGE_ADDED = MessageAdded.TYPE.encode()
+_MEMBERS_OF_A_MESSAGE = 5
+"""`message`, `message_id`, `redact_message`, `created_at`, `updated_at`: as Strands stores it."""
 
 Change: TypeAlias = Callable[[dict[str, Any], str, str], None]
 """Changes the data of an event, JSON values, that has an agent and a time."""
@@ -66,6 +72,10 @@ def encode(event: Event) -> Encoded:
         EncodingError: When something in it cannot be stored; names the field.
         InvalidIdError: When the agent is not empty and no id.
     """
+    return (type(event) is MessageAdded and _encode_plainly(event)) or _encode_in_general(event)
+
+
+def _encode_in_general(event: Event) -> Encoded:
     if type(event.data) is not dict and not isinstance(event.data, Mapping):
         raise EncodingError("data", f"it must be a mapping, not {type(event.data).__name__}")
     data, index, kept = to_json(event.data), event.message_index, event.retains()
@@ -83,6 +93,53 @@ def encode(event: Event) -> Encoded:
         # What the data is made of may run code of the user's own, or be changed by another thread meanwhile.
         raise EncodingError(event.type, f"{type(error).__name__}: {error}") from error
     return Encoded(tuple(map(str.encode, texts)), retained, body, facts, index, event)
+
+
+def _encode_plainly(event: Event) -> Encoded | None:
+    """A message as Strands hands it over, of one block of text, as most are: the same, without a copy of the data.
+
+    Returns:
+        None where anything is otherwise, of which the general way has something to say.
+    """
+    said, index, time, version = event.data, event.message_index, event.time, event.version
+    texts = event.event_id, time, event.trace
+    if type(said) is not dict or len(said) != _MEMBERS_OF_A_MESSAGE or type(message := said.get("message")) is not dict:
+        return None
+    try:
+        # Each is looked at once: another thread may change the message meanwhile.
+        (role_name, role), (content_name, content) = message.items()
+        ((text_name, text),) = (block := content[0]).items()
+        is_plain = (
+            (role_name, content_name, text_name, len(content)) == ("role", "content", "text", 1)
+            and (type(role), type(content), type(block), type(text)) == (str, list, dict, str)
+            and role in ROLES
+            and said["redact_message"] is None
+            and said["created_at"] is time
+            and said["updated_at"] is time
+            and is_index(index)
+            and type(version) is int
+            and 0 < version < VERSION_LIMIT
+            and not event.is_erased
+            and "".join(texts).isascii()
+        )
+        spoken = orjson.dumps(text) if is_plain else b""
+        agent = _agent(event.agent)
+    except (LookupError, TypeError, ValueError, AttributeError, RuntimeError):
+        return None
+    if not is_plain:
+        return None
+    id_, when, trace = map(str.encode, texts)
+    header = (_MESSAGE_ADDED, agent, id_, when, b"%d" % version, trace)
+    speaker = role.encode()
+    body = b'{"message":{"role":"%b","content":[{"text":%b}]}}' % (speaker, spoken)
+    kept, facts = (form % (index, speaker) for form in (b'{"message_id":%d,"role":"%b"}', b'{"index":%d,"role":"%b"}'))
+    return Encoded(header, kept, body, facts, index, event)
+
+
+@lru_cache(maxsize=1024, typed=True)
+def _agent(name: str) -> bytes:
+    """An agent's name as it stands in an entry, if it can."""
+    return str.encode(check_id("agent", name) if name != "" else name)
 
 
 def renumbered(encoded: Encoded, index: int) -> Encoded:
@@ -285,12 +342,7 @@ def _event(entry: Entry) -> Event:
         while (type_, number) in UPCASTERS:
             data = UPCASTERS[type_, number](data)
             number += 1
-    envelope: dict[str, Any] = {"event_id": event_id, "time": time, "trace": trace, "version": number}
-    envelope["is_erased"] = entry.is_erased
-    if known := Event.known.get(type_):
-        return known(data, agent, **envelope)
-    kind = Custom if type_.startswith("custom.") else Event
-    return kind(type_, data, agent, **envelope)
+    return restored(type_, data, agent, event_id, time, trace, number, entry.is_erased)
 
 
 def _text(value: bytes | str) -> str:

@@ -180,7 +180,7 @@ class AgentOutbox(Outbox):
             self._seen.append(message.message)
         self.next_index = max(self.next_index, message.message_id + 1)
         self._wrote(message, encoded)
-        self._window.added(message.message_id, encoded.body, by_hand)
+        self._window.added(message.message_id, message.message, by_hand)
 
     def _replaced(self, message: SessionMessage, encoded: Encoded) -> None:
         self._window.replaced(message.message_id, message.message)

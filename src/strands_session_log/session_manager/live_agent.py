@@ -23,6 +23,9 @@ from ..lifecycle.redaction import Redactions, never_written, sought_by_ids
 from ..lifecycle.window import about_to_hold
 from .errors import raise_for_callers, session_exceptions
 
+_DROPPED = 32
+"""Records of so many messages may be kept that the agent holds no more."""
+
 
 class LiveAgent(AgentHooks):
     """One agent that a manager keeps.
@@ -223,7 +226,10 @@ class LiveAgent(AgentHooks):
             del messages[first:again]
             self._unanswered = []
 
-    def _forget_dropped_messages(self, messages: Iterable[Any]) -> None:
+    def _forget_dropped_messages(self, messages: Sequence[Any]) -> None:
+        """Once there are many: as often as the agent drops some, it would be looked at all that it holds."""
+        if len(self._records) <= len(messages) + _DROPPED:
+            return
         held = {id(message) for message in messages}
         with self.outbox.lock:
             kept = {key: [one for one in said if id(one.to_message()) in held] for key, said in self._records.items()}
@@ -272,5 +278,5 @@ def _up_to(message: Any, messages: Sequence[Any]) -> Sequence[Any]:
     """The messages up to one of them: Strands may append several before it tells of the first."""
     for position in range(len(messages) - 1, -1, -1):
         if messages[position] is message:
-            return messages[: position + 1]
+            return messages[: position + 1] if position + 1 < len(messages) else messages
     return messages
