@@ -47,7 +47,7 @@ def _resuming(log: SessionLog, short: int, long: int) -> Pair:
 
 def _replaying(log: SessionLog, length: int) -> list[Pair]:
     def replay() -> Any:
-        return _from_the_beginning(fresh(log))(f"{length}")
+        return fresh(log)._replay.from_log(f"{length}")
 
     def pages() -> Any:
         return _raw(log, f"{length}")
@@ -60,12 +60,6 @@ def _replaying(log: SessionLog, length: int) -> list[Pair]:
         ),
         Pair("the same, the whole transcript read ÷ full replay", transcript, replay),
     ]
-
-
-def _from_the_beginning(log: SessionLog) -> Callable[[str], Any]:
-    """Folding the log without any snapshot."""
-    replay: Any = getattr(log, "replay", None)
-    return getattr(replay, "from_log", None) or log.state
 
 
 def _raw(log: SessionLog, session_id: str) -> list[Any]:

@@ -116,10 +116,7 @@ def _bytes_by_kind(log: SessionLog) -> Counter[str]:
 
 def _snapshots(log: SessionLog, length: int) -> Row:
     name = f"bytes written for snapshots over {length:,} messages ÷ bytes of the messages"
-    written: Any = getattr(getattr(log, "replay", None), "saved_bytes", None)
-    if written is None:
-        return Row(name, [], [], 0.6, "less", "bytes", "No snapshots are counted in this version.")
-    written = written() if callable(written) else written
+    written = log._replay.saved_bytes
     messages = log.state("s").agents[AGENT].messages
     return Row(name, [written], [sum(len(orjson.dumps(one.message)) for one in messages)], 0.6, "less", "bytes")
 
