@@ -34,13 +34,19 @@ def parts_of(agent: AgentState, limit: int) -> list[Part]:
         agent: The agent.
         limit: How many messages a segment may have.
     """
-    spans = [span for span in agent.window_spans() if not isinstance(span, Mapping)]
+    spans = _wanted(agent)
     parts: list[Part] = []
     for part in _cut(agent.messages, spans):
         parts.append(part)
         while len(parts) > 1 and (joined := _joined(parts[-2], parts[-1], limit)):
             parts[-2:] = [joined]
     return [piece for part in parts for piece in _pieces(part, limit)]
+
+
+def _wanted(agent: AgentState) -> list[tuple[int, int]]:
+    """What the agent holds, and what was said last: who resumes asks for that, whether the agent holds it or not."""
+    spans, count = [span for span in agent.window_spans() if not isinstance(span, Mapping)], len(agent.messages)
+    return spans if not count or any(last == count for _, last in spans) else [*spans, (count - 1, count)]
 
 
 def _cut(messages: Messages, spans: list[tuple[int, int]]) -> Iterator[Part]:
