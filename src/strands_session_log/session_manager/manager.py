@@ -123,7 +123,6 @@ class ValkeySessionManager(RepositorySessionManager, LogRepository, NotCopied):
         self._lock = threading.RLock()
         self._pinned: SessionState | None = None
         self._collected: list[events.Event] | None = None
-        self._gives_window = False
         self._first_index = 0
         self._agents: dict[str, LiveAgent] = {}
         self._records_facts, self._holds = tells_facts, hold_user_messages
@@ -198,16 +197,6 @@ class ValkeySessionManager(RepositorySessionManager, LogRepository, NotCopied):
         if self._collected is not None and session_id == self.session_id:
             session_message.message_id += self._first_index
         super().create_message(session_id, agent_id, session_message, **kwargs)
-
-    def list_messages(
-        self, session_id: str, agent_id: str, limit: int | None = None, offset: int = 0, **kwargs: Any
-    ) -> list[SessionMessage]:
-        """List an agent's messages in order of their index; none of an agent, or a session, that is not there."""
-        with self._lock:
-            if self._gives_window:
-                # The agent being restored is given what it held: of the transcript only what was said last counts.
-                offset = max(offset, len(self._agent(session_id, agent_id).messages) - 1)
-            return super().list_messages(session_id, agent_id, limit, offset, **kwargs)
 
     def append_message(self, message: Message, agent: LocalAgent, **kwargs: Any) -> None:
         """Write a message; the agent holds it when it is resumed, whether this one holds it or not.
