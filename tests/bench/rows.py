@@ -8,6 +8,7 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 
 Call: TypeAlias = Callable[[], Any]
 Better: TypeAlias = Literal["less", "more"]
+Unit: TypeAlias = Literal["s", "bytes", "round trips", "connections", "instructions", "times"]
 
 
 class Pair(NamedTuple):
@@ -28,6 +29,20 @@ class Pair(NamedTuple):
     better: Better = "less"
 
 
+class Cost(NamedTuple):
+    """A row in plain words.
+
+    Attributes:
+        what: What users do; rows that say the same share a line.
+        other: What it is that the row's other figure belongs to.
+        each: Of how many the figures of the row are.
+    """
+
+    what: str
+    other: str
+    each: float = 1
+
+
 class Row(NamedTuple):
     """A pair that was measured.
 
@@ -39,6 +54,7 @@ class Row(NamedTuple):
         better: As in `Pair`.
         unit: What the figures are.
         note: What else there is to say.
+        cost: Where it stands in the table of what the log costs users, if it does.
     """
 
     name: str
@@ -46,8 +62,9 @@ class Row(NamedTuple):
     peer: Sequence[float]
     target: float | None = None
     better: Better = "less"
-    unit: Literal["s", "bytes", "round trips", "connections"] = "s"
+    unit: Unit = "s"
     note: str = ""
+    cost: Cost | None = None
 
     @property
     def ratio(self) -> float | None:

@@ -54,6 +54,7 @@ manager: ValkeySessionManager = ValkeySessionManager(session_id="s-42", client=v
 manager = ValkeySessionManager("s-42", log=log)
 manager = ValkeySessionManager("s-42", url="embedded:")
 manager = ValkeySessionManager("s-42", log=log, record="state", hold_user_messages=True, record_prompts=True)
+ValkeySessionManager("s-42", log=log, flush="overlap")
 agent = Agent(session_manager=manager)
 
 agent = Agent(model=ScriptedModel("Hello.", [{"text": "Bye."}], RuntimeError("no key"), chunk=4))

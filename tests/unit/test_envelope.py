@@ -23,8 +23,8 @@ from strands_session_log.codec import (
 from strands_session_log.codec.values import MAX_DEPTH
 from strands_session_log.errors import CorruptEntryError, EncodingError, InvalidIdError, shown
 from strands_session_log.ids import EventId
+from strands_session_log.lifecycle.contents import fingerprint
 from strands_session_log.lifecycle.records import check_message_id
-from strands_session_log.lifecycle.window import fingerprint
 
 COMMITMENT = b"A" * 43
 """Of 32 zero bytes."""

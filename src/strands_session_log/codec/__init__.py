@@ -2,7 +2,7 @@
 
 from .envelope import FIELDS, Encoded, Entry, decode, encode, parse, reissued, renumbered, retained, without_member
 from .rows import RawEntry, Row, fields_of, id_of, kind_of, recorded, rows
-from .values import MARK, each_to_json, from_json, to_json
+from .values import MARK, from_json, to_json
 
 __all__ = [
     "FIELDS",
@@ -12,7 +12,6 @@ __all__ = [
     "RawEntry",
     "Row",
     "decode",
-    "each_to_json",
     "encode",
     "fields_of",
     "from_json",

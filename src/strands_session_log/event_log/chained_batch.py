@@ -65,7 +65,7 @@ def first_batch(events: Sequence[Encoded], least: int = 1) -> int:
     return min(len(events), _BATCH_EVENTS)
 
 
-_DELTA = 8
+_DELTA = 5
 """Where it stands among the arguments what the batch changes of the session's summary."""
 _LINK = -4
 """Where the last link stands among the arguments: before body, facts and whose resuming changes."""
@@ -106,7 +106,7 @@ class ChainedBatch(NamedTuple):
 def chain_batch(session_id: str, batch: Sequence[Encoded], expected: Expected, base: Position) -> ChainedBatch:
     """Chain a batch onto a position."""
     first, base_id = base.id.revision + 1, b"%d-%d" % base.id
-    link_text, *rest = map(str.encode, (base.link, session_id, *expected.arguments))
+    link_text, *rest = map(str.encode, (base.link, session_id, expected.argument))
     arguments = [b"%d" % first, link_text, base_id, *rest, b""]
     changes: list[tuple[int, SummaryChange]] = []
     link = chain.from_text(base.link) if base.id.revision else chain.genesis(session_id)

@@ -180,7 +180,7 @@ class AgentOutbox(Outbox):
             self._seen.append(message.message)
         self.next_index = max(self.next_index, message.message_id + 1)
         self._wrote(message, encoded)
-        self._window.added(message.message_id, encoded.body, by_hand)
+        self._window.added(message.message_id, message.message, by_hand)
 
     def _replaced(self, message: SessionMessage, encoded: Encoded) -> None:
         self._window.replaced(message.message_id, message.message)
@@ -346,7 +346,7 @@ class AgentOutbox(Outbox):
     def reset(self) -> None:
         """The session was deleted: nothing is in line, and a new one gets nothing the agent still holds of it."""
         with self._flush_lock, self.lock:
-            self._sent, self._waiting, self._facts, self._held = [], [], [], {}
+            self._sent, self._waiting, self._facts, self._held, self._lost = [], [], [], {}, None
             self.life, self._earlier = None, None
             self._know(AgentState(self.agent_id, moved=START), Withheld(self.content, self.withheld))
 

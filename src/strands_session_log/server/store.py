@@ -27,10 +27,8 @@ from .script import Argument, Call, LuaScript
 
 T = TypeVar("T")
 
-LANDED = (b"landed", b"begun")
-"""How scripts say that they have appended."""
-_WAITED_FOR = (*LANDED, b"stand")
-"""Replies that tell of events in the log."""
+_WAITED_FOR = (b"landed", b"stand")
+"""How lists begin that tell of what is in the log, or was deleted from it."""
 _LONGEST_BLOCK = 0.5
 """For how many seconds a read of a client waits: blocked readers of a cluster learn late that a slot has moved."""
 
@@ -170,9 +168,9 @@ class Store:
             return script(self.client, keys, arguments)
         with connection_to(self.client, keys[0]) as node:
             reply, waited = script.followed_by(node, keys, arguments, self.durability.command)
-        # Of a single word, nothing is asked: it is written for its own sake, see `eraser`.
-        tells = reply if isinstance(reply, list) else [b"stand"]
-        if tells[0] in _WAITED_FOR and (shortfall := self.durability.shortfall(waited)):
+        # A text tells of a batch that has landed, and a number of what is written for its own sake, see `eraser`.
+        is_waited_for = reply[0] in _WAITED_FOR if isinstance(reply, list) else True
+        if is_waited_for and (shortfall := self.durability.shortfall(waited)):
             raise UnknownOutcomeError(session_id, shortfall)
         return reply
 

@@ -6,7 +6,7 @@
 --       count    how many events the copy has
 --       head     the fields of the head, by name
 --
--- Returns {'landed', link, id...}; {'exists'} when there is such a session; {'lost'} when the copy is not whole: it has
+-- Returns 'landed <link> <first id>', or 'begun', as lib/append.lua; {'exists'} when there is such a session; {'lost'} when the copy is not whole: it has
 -- expired, or an erasure has taken it away.
 local fork = cjson.decode(table.remove(ARGV))
 local events, head, feed, sessions, position, copy, snapshot, live, tombstones = unpack(KEYS)
