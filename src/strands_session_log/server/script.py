@@ -116,6 +116,30 @@ def _bulks(texts: Iterable[bytes]) -> bytes:
     return b"".join(parts)
 
 
+def packed(command: Sequence[bytes]) -> bytes:
+    """A command as it goes over the wire."""
+    return b"*%d\r\n%b" % (len(command), _bulks(command))
+
+
+def additions(stream: bytes, entries: Iterable[Sequence[Any]]) -> bytes:
+    """Calls of `XADD` for entries as they stand elsewhere, as they go over the wire; what is the same is laid out once."""
+    calls = list[bytes]()
+    for id_, fields in entries:
+        sized = [len(id_), id_]
+        for value in fields[1::2]:
+            sized += (len(value), value)
+        calls.append(_addition(stream, tuple(fields[::2])) % tuple(sized))
+    return b"".join(calls)
+
+
+@lru_cache(maxsize=64)
+def _addition(stream: bytes, names: tuple[bytes, ...]) -> bytes:
+    """A call that takes an id and values, each after its length."""
+    start, fields = _bulks([b"XADD", stream, b"NOMKSTREAM"]), (_bulks([name]) for name in names)
+    texts = [b"*%d\r\n%b" % (4 + 2 * len(names), start), *fields]
+    return b"$%d\r\n%b\r\n".join([*(text.replace(b"%", b"%%") for text in texts), b""])
+
+
 @lru_cache(maxsize=4096)
 def _start_of_call(sha: str, keys: tuple[str, ...]) -> bytes:
     """What is the same for every call of a session is laid out once: that is half of what it takes."""
