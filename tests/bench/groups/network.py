@@ -26,6 +26,7 @@ from .turn import COST as TURN_COST
 _APPENDS, _RESUMES, _OLD_ONES, _TURNS = 200, 20, 5, 60
 _DELAY = 0.001
 _BETWEEN = "1 ms each way"
+_AWAY = "the server 1 ms away"
 
 
 def rows(run: Run) -> Iterator[Row]:
@@ -40,7 +41,7 @@ def rows(run: Run) -> Iterator[Row]:
             yield from run.measure(_appending(log), _APPENDS, "appending over a network")
             yield from run.measure(_resuming(log, length), _RESUMES, "resuming over a network")
             (row,) = run.measure([_of_the_old(log, old.client, length)], _OLD_ONES, "the old manager's turn")
-            yield row._replace(cost=Cost(f"{RESUME_COST.format(length)}, {_BETWEEN}", OLD))
+            yield row._replace(cost=Cost(f"{RESUME_COST.format(length)}, {_AWAY}", OLD))
             yield _turns(run, log, old.client)
 
 
@@ -80,7 +81,7 @@ def _turns(run: Run, log: SessionLog, other: Any) -> Row:
     none, ours, theirs = (Turn(answering(manager, WINDOW), ask) for manager in managers)
     times = run.in_turn([none, ours, theirs], _TURNS, "turns over a network", seconds=10)
     name = f"{_BETWEEN}: a turn, {WINDOW} messages held: what {OLD} takes more than none ÷ what ours does"
-    cost = Cost(f"{TURN_COST.format(WINDOW)}, {_BETWEEN}", OLD)
+    cost = Cost(f"{TURN_COST.format('a turn', WINDOW)}, {_AWAY}", OLD)
     return Row(name, more(times, ours, none), more(times, theirs, none), None, "more", cost=cost)
 
 
