@@ -138,6 +138,11 @@ async def run_in_thread(call: Callable[[], T]) -> T:
     return future.result()
 
 
+def begin_in_thread(call: Callable[[], object]) -> None:
+    """Run a call in a thread that nobody waits for; it must not raise. The process does not end before it has."""
+    _executor.submit(call)
+
+
 async def _end_of(future: Future[Any]) -> None:
     """Wait for it as `asyncio.wrap_future`, shielded, does, in fewer turns of the loop."""
     loop, ended = asyncio.get_running_loop(), asyncio.Event()

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple, TypeGuard, cast
 import orjson
 from strands.agent.conversation_manager import SlidingWindowConversationManager
 
-from ..codec import to_json
+from ..codec import from_json, to_json
 from ..state import AgentState, Messages
 from .contents import MessageContent, are_equal, contents_of
 from .withheld import Withheld, first_said_since
@@ -158,11 +158,15 @@ class Window:
 def _slots_of(agent: AgentState) -> Iterator[WindowSlot]:
     for span in agent.window_spans():
         if isinstance(span, Mapping):
-            yield WindowSlot(None, MessageContent(span), _tracking_id(span))
+            yield _slot(None, span)
         else:
             for one in agent.messages[span[0] : span[1]]:
-                shown = one.shown
-                yield WindowSlot(one.message_id, MessageContent(shown), _tracking_id(shown), is_erased=one.erased)
+                yield _slot(one.message_id, one.shown, one.erased)
+
+
+def _slot(at: int | None, message: Mapping[str, Any], is_erased: bool = False) -> WindowSlot:
+    """Of what stands in the log, as the agent has it that is resumed."""
+    return WindowSlot(at, MessageContent(from_json(message)), _tracking_id(message), is_erased)
 
 
 def _replica_of(slot: WindowSlot) -> Any:

@@ -6,7 +6,7 @@ import weakref
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from itertools import takewhile
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 from strands.types.content import Message
 from strands.types.exceptions import SessionException
@@ -15,13 +15,16 @@ from strands.types.session import SessionAgent, SessionMessage
 from ..errors import EncodingError, SessionLogError
 from ..events import Event
 from ..lifecycle import AgentHooks, AgentOutbox
-from ..lifecycle.compat import Writer
+from ..lifecycle.compat import Writer, begin_in_thread
 from ..lifecycle.facts import answered
 from ..lifecycle.in_force import InForce
 from ..lifecycle.records import is_prompt
 from ..lifecycle.redaction import Redactions, never_written, sought_by_ids
 from ..lifecycle.window import about_to_hold
 from .errors import raise_for_callers, session_exceptions
+
+Flush: TypeAlias = Literal["before_model", "overlap"]
+"""When a prompt is written: before its model is asked, or while it is."""
 
 _DROPPED = 32
 """Records of so many messages may be kept that the agent holds no more."""
@@ -48,6 +51,7 @@ class LiveAgent(AgentHooks):
         in_force: InForce,
         records_facts: bool,
         holds_user_messages: bool,
+        flush: Flush = "before_model",
     ) -> None:
         super().__init__(outbox.agent_id, records_facts)
         self.agent: Callable[[], Any] = weakref.ref(agent)
@@ -55,6 +59,7 @@ class LiveAgent(AgentHooks):
         self.latest: SessionMessage | None = None
         self._records: dict[int, list[SessionMessage]] = {}
         self.redactions = Redactions(outbox)
+        self._overlaps = flush == "overlap"
         self.note = outbox.note
         self._unanswered, self._given = _prompts_at_the_end(agent.messages), 0
         self.facts.prime(agent)
@@ -181,8 +186,15 @@ class LiveAgent(AgentHooks):
         except SessionLogError as error:
             # Not `with session_exceptions`, which each message would enter and leave.
             raise_for_callers(error)
+        if holds:
+            return None
         # What was edited between two turns shows with the prompt; in mid-turn only other messages are looked for.
-        return None if holds else self.settle(hook.agent, _up_to(hook.message, hook.agent.messages), closely=asks)
+        write = self.settle(hook.agent, _up_to(hook.message, hook.agent.messages), closely=asks)
+        if not (self._overlaps and asks) or write != self.write:
+            return write
+        # Whatever is written next waits for it.
+        begin_in_thread(self.outbox.flush_ahead)
+        return None
 
     def message_updated(self, hook: Any) -> Writer:
         """See `AgentHooks`."""
