@@ -30,6 +30,9 @@ def rows(run: Run) -> Iterator[Row]:
     with SessionLog.connect("embedded:") as alone:
         _write_messages(run, alone, length)
         yield _row(alone, length, f"{length:,} messages and nothing else, window of {WINDOW}", 1.5)
+    with SessionLog.connect("embedded:", compress="zstd") as compressed:
+        _write_messages(run, compressed, length)
+        yield _row(compressed, length, f'the same with `compress="zstd"`, {length:,} messages', None)
     with SessionLog.connect("embedded:") as log, SessionLog.connect("embedded:") as whole:
         _talk(run, log, length)
         yield _row(log, length, f"a session of {length:,} messages, window of {WINDOW}", 2.1)._replace(cost=_COST)
