@@ -26,9 +26,6 @@ from .errors import raise_for_callers, session_exceptions
 Flush: TypeAlias = Literal["before_model", "overlap"]
 """When a prompt is written: before its model is asked, or while it is."""
 
-_DROPPED = 32
-"""Records of so many messages may be kept that the agent holds no more."""
-
 
 class LiveAgent(AgentHooks):
     """One agent that a manager keeps.
@@ -58,6 +55,7 @@ class LiveAgent(AgentHooks):
         self.outbox, self._in_force, self._holds = outbox, in_force, holds_user_messages
         self.latest: SessionMessage | None = None
         self._records: dict[int, list[SessionMessage]] = {}
+        self._are_redacted = False
         self.redactions = Redactions(outbox)
         self._overlaps = flush == "overlap"
         self.note = outbox.note
@@ -143,7 +141,7 @@ class LiveAgent(AgentHooks):
         Raises:
             SessionException: When there is none.
         """
-        self.facts.has_redacted = True
+        self.facts.has_redacted = self._are_redacted = True
         for record in self._to_redact(message):
             record.redact_message, index = message, record.message_id
             original = self.redactions.redact(SessionMessage(message, index, created_at=record.created_at))
@@ -239,11 +237,11 @@ class LiveAgent(AgentHooks):
             self._unanswered = []
 
     def _forget_dropped_messages(self, messages: Sequence[Any]) -> None:
-        """Once there are many: as often as the agent drops some, it would be looked at all that it holds."""
-        if len(self._records) <= len(messages) + _DROPPED:
-            return
-        held = {id(message) for message in messages}
+        held = set(map(id, messages))
         with self.outbox.lock:
+            if self._records.keys() <= held and not self._are_redacted:
+                return
+            self._are_redacted = False
             kept = {key: [one for one in said if id(one.to_message()) in held] for key, said in self._records.items()}
             self._records = {key: said for key, said in kept.items() if said}
 
