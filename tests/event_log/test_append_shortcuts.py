@@ -215,7 +215,7 @@ def both_sides(log: SessionLog) -> list[Side]:
 
 
 @given(st.lists(steps, min_size=1, max_size=12))
-@settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
 def test_whatever_is_appended_wherever_it_stands_shortcuts_change_nothing(
     session_log: SessionLog, wanted: Sequence[Step]
 ) -> None:
