@@ -122,4 +122,5 @@ def _snapshots(log: SessionLog, length: int) -> Row:
 
 
 def _anew(event: Any) -> Any:
-    return type(event)(event.data, event.agent)
+    """The same of an agent of which nothing was dropped."""
+    return type(event)({name: value for name, value in event.data.items() if name != "removed"}, event.agent)
