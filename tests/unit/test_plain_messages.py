@@ -87,8 +87,26 @@ def test_text_is_read_back_as_it_was_said(text: str, role: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["hello", 'é😀 "\\\n\x00'])
-def test_a_message_of_text_goes_the_quick_way(text: str) -> None:
-    assert envelope._encode_plainly(MessageAdded(plain({"role": "user", "content": [{"text": text}]}), time=TIME))
+def test_a_message_of_text_is_not_copied(text: str) -> None:
+    assert envelope._said_plainly({"role": "user", "content": [{"text": text}]})
+
+
+CALL = {"toolUse": {"toolUseId": "t", "name": "add", "input": {"a": 1, "b": b"x", "c": float("nan")}}}
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        {"role": "assistant", "content": [{"text": "hello"}], "metadata": {"usage": {"inputTokens": 1}, "metrics": {}}},
+        {"role": "assistant", "content": [{"text": "hello"}, CALL]},
+        {"role": "user", "content": [{"toolResult": {"toolUseId": "t", "status": "success", "content": []}}]},
+        {"role": "user", "content": [{"text": "\ud800"}]},
+        {"role": "user", "content": [], "__encoded__": "text"},
+    ],
+)
+def test_what_models_and_tools_say_goes_the_quick_way_too(message: Any) -> None:
+    event = MessageAdded(plain(message), "default", time=TIME)
+    assert envelope._encode_message(event) == envelope._encode_in_general(event)
 
 
 def came_of(call: Callable[[], Encoded]) -> Any:

@@ -114,11 +114,11 @@ class MessageAdded(_AgentMoved):
 
     def facts(self) -> dict[str, Any]:
         """Index, role, and names of the tools called; what it cost, the end of the call or of the model call tells."""
-        return _message_facts(self.data)
+        return message_facts(self.data)
 
     def retains(self) -> dict[str, Any]:
         """Index and role: later changes of the message must find it, and the window must not shift."""
-        return _message_retains(self.data)
+        return message_retains(self.data)
 
 
 class MessageUpdated(Known):
@@ -129,11 +129,11 @@ class MessageUpdated(Known):
 
     def facts(self) -> dict[str, Any]:
         """The same as for an added message."""
-        return _message_facts(self.data)
+        return message_facts(self.data)
 
     def retains(self) -> dict[str, Any]:
         """The same as for an added message."""
-        return _message_retains(self.data)
+        return message_retains(self.data)
 
 
 class MessageRedacted(MessageUpdated):
@@ -201,7 +201,8 @@ class PayloadErased(Known):
         return list(_event_ids(listed if isinstance(listed, (list, tuple)) else ()))
 
 
-def _message_facts(said: Any) -> dict[str, Any]:
+def message_facts(said: Any) -> dict[str, Any]:
+    """See `MessageAdded.facts`."""
     data = mapping(said)
     message = mapping(data.get("redact_message") or data.get("message"))
     content = message.get("content")
@@ -217,7 +218,8 @@ def _message_facts(said: Any) -> dict[str, Any]:
     return facts
 
 
-def _message_retains(said: Any) -> dict[str, Any]:
+def message_retains(said: Any) -> dict[str, Any]:
+    """See `MessageAdded.retains`."""
     data = mapping(said)
     redaction, index = data.get("redact_message"), data.get("message_id")
     role = mapping(data.get("message") if redaction is None else redaction).get("role")
