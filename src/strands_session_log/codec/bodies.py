@@ -21,7 +21,7 @@ MARK = b"\x28\xb5\x2f\xfd"
 MOST_BYTES = 64 * 1024 * 1024
 """How long a text is at most that is compressed, and so one that is read: a few KB may claim to be gigabytes."""
 _LEVEL = 3
-"""The next ones take twice as long for a fiftieth less."""
+"""Higher ones take twice as long for a fiftieth less."""
 _READING: Mapping[int, int] = {zstd.DecompressionParameter.window_log_max: 27}
 """As much as it may take to decompress, as a power of 2."""
 
