@@ -26,11 +26,11 @@ def can_count() -> bool:
 class CountedServer(ValkeyliteServer):
     """The current Valkey, its instructions counted; some fifty times slower.
 
-    Nothing is written to disk, which takes instructions of its own now and then.
+    Nothing is written to disk, if nothing else is said: that takes instructions of its own now and then.
     """
 
     def __init__(self, **config: str) -> None:
-        super().__init__(appendonly="no", **config)
+        super().__init__(**{"appendonly": "no", **config})
         self._dumps = 0
 
     def instructions(self, call: Callable[[], object], times: int = 400, warm_up: int = 50) -> float:

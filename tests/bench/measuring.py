@@ -72,7 +72,7 @@ class Run:
             for _ in range(1 + rounds // 20):
                 call()
         started = time.monotonic()
-        with _no_collector():
+        with no_collector():
             for number in self.track(range(rounds), what):
                 for call, taken in times.items():
                     if number % (1 + rounds // 50) == 0:
@@ -123,7 +123,7 @@ class Prepared:
 
 
 @contextmanager
-def _no_collector() -> Iterator[None]:
+def no_collector() -> Iterator[None]:
     """What is there already is not looked at when garbage is collected between the rounds."""
     gc.collect()
     gc.freeze()

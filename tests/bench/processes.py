@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+import tempfile
 import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
@@ -27,7 +28,7 @@ class ProcessEnded(RuntimeError):
     """
 
     def __init__(self, command: Sequence[str], said: str) -> None:
-        super().__init__(f"{' '.join(command)}: {said or 'ended without an answer'}")
+        super().__init__(f"{' '.join(command)}\n{said.strip() or 'ended without an answer'}")
 
 
 class Apart:
@@ -45,8 +46,15 @@ class Apart:
 
     def __init__(self, python: str, module: str, *arguments: str, environment: Mapping[str, str] | None = None) -> None:
         self._command = [python, "-m", module, *arguments]
+        self._said = tempfile.TemporaryFile("w+")  # noqa: SIM115, it is closed with the process
         self._process = subprocess.Popen(
-            self._command, cwd=_ROOT, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            self._command,
+            cwd=_ROOT,
+            env=environment,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._said,
+            text=True,
         )
         try:
             self.names: list[str] = self._answer()["names"]
@@ -80,11 +88,15 @@ class Apart:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+        self._said.close()
 
     def _answer(self) -> dict[str, Any]:
         assert self._process.stdout is not None
         line = self._process.stdout.readline()
-        answer: dict[str, Any] = json.loads(line) if line else {"error": ""}
+        if not line:
+            self._said.seek(0)
+            raise ProcessEnded(self._command, self._said.read())
+        answer: dict[str, Any] = json.loads(line)
         if "error" in answer:
             raise ProcessEnded(self._command, answer["error"])
         return answer

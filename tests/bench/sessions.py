@@ -91,8 +91,7 @@ def converse(manager: Any, length: int, living: Agent | None = None) -> Agent:
 
 def settle(log: SessionLog) -> None:
     """Wait until snapshots that are being saved in the background are there."""
-    wait = getattr(getattr(log, "replay", None), "settle", None)
-    if wait is not None and wait() is False:
+    if not log._replay.settle():
         raise TimeoutError("snapshots are still being saved: what is measured now would be something else")
 
 

@@ -17,10 +17,10 @@ def test_every_listener_hears_of_every_append_though_another_fails(
 ) -> None:
     heard: list[tuple[str, int]] = []
 
-    def fail(session_id: str, revision: int) -> None:
+    def fail(session_id: str, revision: int, happened: object) -> None:
         raise RuntimeError("not mine")
 
-    log._events.on_append[:0] = [fail, lambda *told: heard.append(told)]
+    log._events.on_append[:0] = [fail, lambda session_id, revision, _: heard.append((session_id, revision))]
     with caplog.at_level(logging.WARNING):
         log.append("s", [NOTE, events.Custom("custom.note", {})])
         log.fork("s", 1, "fork")

@@ -164,6 +164,8 @@ is_broken: bool = log.state("s-42").integrity.is_broken
 for known in (checked := log.read_checked("s-42", after=3)):
     intact: str = f"{known.id} {checked.integrity}"
 manager = ValkeySessionManager("s-42", log=log, verify_on_resume=True)
+small: SessionLog = SessionLog.connect("embedded:", compress="zstd")
+called: dict[str, object] | None = events.model_call({"model_ms": 1.5})
 proved: bool = verification.ok
 recorded_as: EventId | None = log.erase("s-42", last, reason="a password")
 made: EventId = log.fork("s-42", at=7, into="s-42-again")

@@ -76,7 +76,7 @@ def test_snapshots_made_from_snapshots_lose_nothing(happened: list[Event], cuts:
         draft = Draft(WHOSE, digests, SMALL, OPEN)
         manifest, _ = draft.add(state)
         kept.update(draft.segments)
-        state, digests = restore(WHOSE, state, manifest, kept, Log(fold(entries[:at]), kept))
+        state, digests, _ = restore(WHOSE, state, manifest, kept, Log(fold(entries[:at]), kept))
     assert fold(entries[at:], state) == fold(entries)
 
 
@@ -174,7 +174,7 @@ def test_what_is_stored_is_not_stored_again_and_small_segments_are_joined() -> N
         manifest, needs = draft.add(state)
         kept.update(draft.segments)
         written += len(draft.segments)
-        state, digests = restore(WHOSE, state, manifest, kept, Log(state, kept))
+        state, digests, _ = restore(WHOSE, state, manifest, kept, Log(state, kept))
     assert written == 40
     assert len(needs) <= 5
 

@@ -226,4 +226,4 @@ def commitment_of(entry: Entry) -> bytes:
     if entry.is_erased:
         return chain.exactly(entry.body, chain.LINK_BYTES)
     salt = chain.exactly(entry.salt, chain.SALT_BYTES)
-    return chain.commitment(salt, entry.body.encode()) if salt else b""
+    return chain.commitment(salt, entry.body) if salt else b""

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from ..codec import RawEntry, rows
-from ..events import Event, MessageAdded, PayloadErased
+from ..events import MessageAdded, PayloadErased
+from ..events.event import moved_by
 from ..ids import START, EventId, Ranges, check_id, to_ranges
 from ..keys import SessionKeys
 from ..state.summary import LOOKS_AT, Summary
@@ -94,7 +95,7 @@ class CopySummary:
             self.count, self.position = self.count + 1, Position(id_, link)
             if type_ == MessageAdded.TYPE and type(data) is dict and type(index := data.get("message_id")) is int:
                 self._messages.setdefault(agent, set()).add(index)
-            if moves := getattr(Event.known.get(type_), "moves", ""):
+            if moves := moved_by(type_, data):
                 self._moved[f"{moves}:{agent}:moved"] = id_
             self._summary.add(id_, type_, agent, data, is_erased)
             if type_ == PayloadErased.TYPE:

@@ -50,6 +50,7 @@ class EventLog:
     Args:
         store: Where it stands.
         retention: For how long the feed is kept.
+        compresses: Whether the bodies of what is appended are compressed.
 
     Attributes:
         store: The same.
@@ -58,13 +59,14 @@ class EventLog:
         snapshots: Where snapshots are kept.
         listing: Lists the sessions.
         remember: Notes where a session was seen to stand, which saves the next append a round trip.
-        on_append: Those who are told the session and its new revision after each append; they must be quick.
+        on_append: Those who are told the session, its new revision and the events after each append, of a fork and an
+            erasure without events; they must be quick.
     """
 
-    def __init__(self, store: Store, retention: FeedRetention = DEFAULT_RETENTION) -> None:
+    def __init__(self, store: Store, retention: FeedRetention = DEFAULT_RETENTION, *, compresses: bool = False) -> None:
         self.store, self.keyspace, self.retention = store, store.keyspace, retention
         layout = Layout(store)
-        self._appender = Appender(store, layout)
+        self._appender = Appender(store, layout, compresses)
         self.remember = self._appender.remember
         self._eraser = Eraser(store, layout)
         self._reader = EventReader(store)
@@ -73,7 +75,7 @@ class EventLog:
         self._once = OnceAppender(store, self._appender, self._reader, self.head, self.locate)
         self.listing = Listing(store, self.clock, self.pages)
         self.snapshots = SnapshotStore(store)
-        self.on_append: list[Callable[[str, int], object]] = []
+        self.on_append: list[Callable[[str, int, Sequence[Event | Encoded]], object]] = []
         self._trimming = Background("trimming")
 
     def append(
@@ -103,14 +105,14 @@ class EventLog:
             ids = (instrumented_append(append) if hooks.active else append)(session_id, events, expected)
         except Exception as error:
             raise_diagnosed(error, self.store, session_id)
-        self._tell_appended(session_id, ids[-1].revision)
+        self._tell_appended(session_id, ids[-1].revision, events)
         return ids
 
-    def _tell_appended(self, session_id: str, revision: int) -> None:
+    def _tell_appended(self, session_id: str, revision: int, events: Sequence[Event | Encoded] = ()) -> None:
         """One that fails keeps nobody else from hearing it: the events are written, and the writer must hear so."""
         for listener in self.on_append:
             try:
-                listener(session_id, revision)
+                listener(session_id, revision, events)
             except Exception as error:
                 logger.warning(
                     "session_id=<%s>, error=<%s> | a listener to appends failed", session_id, frames_of(error)
@@ -281,6 +283,7 @@ class EventLog:
         if recorded is None:
             return None
         self.remember(session_id, recorded)
+        self._tell_appended(session_id, recorded.id.revision)
         return recorded.id
 
     def plan_erasure(self, session_id: str, ids: Iterable[EventId], find: Find = nothing_more) -> PlannedErasure:

@@ -61,9 +61,19 @@ class Event:
     is_erased: bool = field(default=False, kw_only=True)
 
     known: ClassVar[dict[str, Callable[..., Event]]] = {}
-    moves: ClassVar[str] = ""
-    """What it changes the resuming of, so that a writer who did not know of it must not go on: `agent`, the one it
-    names, or `multi_agent`, the graph or swarm of that id; empty for nothing."""
+
+    @classmethod
+    def moved_by(cls, data: Mapping[str, Any]) -> str:
+        """What an event of this class changes the resuming of, see `moves`; of its data, what it `retains` will do."""
+        return ""
+
+    @property
+    def moves(self) -> str:
+        """What it changes the resuming of, so that a writer who did not know of it must not go on.
+
+        `agent`, the one it names, or `multi_agent`, the graph or swarm of that id; empty for nothing.
+        """
+        return self.moved_by(self.data)
 
     @property
     def message_index(self) -> int | None:
@@ -157,6 +167,13 @@ def restored(
     event: Event = object.__new__(kind)
     _fill(event, type_, data, agent, event_id, time, trace, version, is_erased)
     return event
+
+
+def moved_by(type_: str, data: object) -> str:
+    """What an event of a type with this data changes the resuming of, see `Event.moves`."""
+    kind: Any = Event.known.get(type_, Event)
+    moved: str = kind.moved_by(data if isinstance(data, Mapping) else {})
+    return moved
 
 
 def check_type(event: Event) -> None:

@@ -21,8 +21,8 @@ from ..events import Event
 from ..ids import START, EventId
 from ..state import ANSWERING, IN_FORCE, AgentState, Answering, Messages, is_interrupted, removed_count
 from .facts import current_traceparent
-from .outbox import Outbox
-from .records import agent_content, answers_tools, data_of, redacted
+from .outbox import ENDS, Outbox
+from .records import agent_content, answers_tools, count_alone, data_of, redacted
 from .redaction import without
 from .window import Spoken, Window
 from .withheld import Withheld
@@ -259,7 +259,9 @@ class AgentOutbox(Outbox):
             return
         content = to_json(content, "agent")
         with self.lock:
-            if content != self.content or forced:
+            if not forced and self._tell_removed(count_alone(content, self.content)):
+                self.content = content
+            elif content != self.content or forced:
                 # At the very time the record names, which then need not be written twice.
                 kind = events.AgentUpdated if self.content else events.AgentCreated
                 self.queue([kind(data, self.agent_id, time=agent.updated_at, trace=self.span)])
@@ -371,7 +373,7 @@ class AgentOutbox(Outbox):
 
     def _take_back(self, event: Event) -> None:
         self._seen = []
-        if isinstance(event, (events.AgentCreated, events.AgentUpdated)):
+        if isinstance(event, (events.AgentCreated, events.AgentUpdated, *ENDS)) and event.moves:
             self.content = {}
         elif isinstance(event, events.WindowChanged):
             self._window.untold()

@@ -13,9 +13,13 @@ from ..errors import ConcurrentWriteError, ServerRefusedError, SessionLogError
 from ..event_log import ANY, FEW_EVENTS, AgentAt, EventLog, Expected, InLife, MultiAgentAt, first_batch
 from ..event_log.expected import begun
 from ..events import Event
+from ..events.facts import REMOVED
 from ..ids import EventId
 from ..instrumentation import Repaired
 from ..instrumentation.hooks import hooks
+
+ENDS = (events.InvocationCompleted, events.InvocationFailed)
+"""How a call ends."""
 
 
 class Outbox:
@@ -88,6 +92,23 @@ class Outbox:
             line += [*self._facts, *encoded]
             self._facts = []
         return encoded
+
+    def _tell_removed(self, count: int | None) -> bool:
+        """Let the end of a call that is to be told tell how many messages a conversation manager has removed, too.
+
+        A window that slides counts on with every call: its agent's record would be written anew for a number.
+
+        Args:
+            count: How many; None where that is not all there is to tell.
+
+        Returns:
+            Whether it tells.
+        """
+        line = self._facts or self._waiting
+        if count is None or not line or not isinstance(line[-1].event, ENDS) or line[-1].event.agent != self.agent_id:
+            return False
+        line[-1] = codec.with_member(line[-1], REMOVED, count)
+        return True
 
     def release(self, what: object) -> None:
         """Put what was held back for it in line, before the facts that were noted since."""

@@ -235,7 +235,8 @@ class Replay:
         return self._fold(session_id, until, loaded, check=False).state
 
     def _refresh(self, session_id: str) -> FoldResult | None:
-        loaded = self._load(session_id, None)
+        """For whoever saves: of what is stored it needs what it stores otherwise, which is little."""
+        loaded = self._load(session_id, None, segment_bytes=0)
         return loaded and self._fold(session_id, None, loaded, check=False)
 
     def _fold(self, session_id: str, until: EventId | None, loaded: LoadedSnapshot, check: bool) -> FoldResult:
@@ -272,7 +273,7 @@ class Replay:
             # The head is no part of the chain, but the record of an erasure is.
             raise OutdatedError("it is from before an erasure")
         state = folding.finish() if until is None else folding.state()
-        return FoldResult(state, folding.states, folding.count, loaded, restored.digests, use)
+        return FoldResult(state, folding.states, folding.count, loaded, restored.digests, restored.stored, use)
 
     def _restore(self, session_id: str, loaded: LoadedSnapshot) -> Restored:
         """What the snapshot holds.

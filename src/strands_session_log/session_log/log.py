@@ -12,6 +12,7 @@ from .. import audit, subscription
 from .. import tail as tails
 from ..errors import (
     GroupNotFoundError,
+    InvalidSettingError,
     LogForkedError,
     NotCopied,
     SessionNotFoundError,
@@ -70,6 +71,8 @@ class SessionLog(NotCopied):
         feed: For how long the feed is kept, which subscriptions read; the sessions themselves are kept until deleted.
         verify_on_resume: Whether session managers of this log refuse to resume from what is not what was written, see
             `ValkeySessionManager`.
+        compress: `zstd` to compress bodies that are written from now on, which halves what a session takes. They are no
+            text any more then; every reader of this version reads them, whatever its own setting.
 
     Attributes:
         client: The client.
@@ -102,6 +105,7 @@ class SessionLog(NotCopied):
         snapshot_key: SnapshotKey | None = None,
         feed: FeedRetention = DEFAULT_FEED,
         verify_on_resume: bool = False,
+        compress: Literal["zstd"] | None = None,
     ) -> None:
         check_namespace(namespace)
         durability = durability if isinstance(durability, Durability) else Durability.parse(durability)
@@ -111,12 +115,14 @@ class SessionLog(NotCopied):
         check_kind("feed", feed, FeedRetention)
         check_flag("allow_eviction", allow_eviction)
         check_flag("verify_on_resume", verify_on_resume)
+        if compress not in (None, "zstd"):
+            raise InvalidSettingError("compress", compress, 'give "zstd", or None to keep bodies as text')
         sealing = authenticator(snapshot_key)
         store = open_namespace(client, namespace, partitions, retry_for, durability, allow_eviction)
         self._owns_client, self.verify_on_resume = False, verify_on_resume
         self.client = client
         self.namespace = namespace
-        self._events = EventLog(store, feed)
+        self._events = EventLog(store, feed, compresses=compress is not None)
         self._replay = Replay(self._events, snapshots, sealing)
         self._multiplexer = tails.Multiplexer(store)
         # A tail waits for a server by itself, and for as long as it takes.
@@ -137,6 +143,7 @@ class SessionLog(NotCopied):
         snapshot_key: SnapshotKey | None = None,
         feed: FeedRetention = DEFAULT_FEED,
         verify_on_resume: bool = False,
+        compress: Literal["zstd"] | None = None,
     ) -> SessionLog:
         """Connect to a server by URL; `close` then ends the connections, as does leaving a `with` block.
 
@@ -154,6 +161,7 @@ class SessionLog(NotCopied):
             snapshot_key: See there; if left out, those in the file that the URL names, if it does.
             feed: See there.
             verify_on_resume: See there.
+            compress: See there.
 
         Raises:
             InvalidUrlError: When the URL is none of these.
@@ -173,6 +181,7 @@ class SessionLog(NotCopied):
                 snapshot_key=keys,
                 feed=feed,
                 verify_on_resume=verify_on_resume,
+                compress=compress,
             )
         except BaseException:
             release(client)

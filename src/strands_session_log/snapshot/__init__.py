@@ -7,6 +7,7 @@ from the log by whoever asks for it. With a key, one that others have forged is 
 
 from .authentication import Authenticator, SnapshotKey, SnapshotPlace
 from .blobs import DamagedError, OtherVersionError, OutdatedError, TooLargeError
+from .cost import Cost, Estimate, cost
 from .points import points_to_keep, wants_point
 from .reading import Fetch, Restored, restore
 from .settings import SnapshotSettings
@@ -14,8 +15,10 @@ from .writing import Draft, Whose
 
 __all__ = [
     "Authenticator",
+    "Cost",
     "DamagedError",
     "Draft",
+    "Estimate",
     "Fetch",
     "OtherVersionError",
     "OutdatedError",
@@ -25,6 +28,7 @@ __all__ = [
     "SnapshotSettings",
     "TooLargeError",
     "Whose",
+    "cost",
     "points_to_keep",
     "restore",
     "wants_point",

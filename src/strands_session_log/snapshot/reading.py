@@ -44,10 +44,12 @@ class Restored(NamedTuple):
     Attributes:
         state: The state.
         digests: Digests of its stored segments by name.
+        stored: How many messages these have.
     """
 
     state: SessionState
     digests: Mapping[str, str]
+    stored: int = 0
 
 
 def restore(
@@ -77,7 +79,7 @@ def restore(
         state = SessionState(record, agents, multi_agents, place.point, place.link, labels=labels)
     except (LookupError, TypeError, ValueError, AttributeError, SessionLogError) as error:
         raise DamagedError(f"{type(error).__name__}: {error}") from error
-    return Restored(state, reader.digests)
+    return Restored(state, reader.digests, reader.stored)
 
 
 def _check_place(place: SnapshotPlace, data: Mapping[str, Any]) -> None:
@@ -99,6 +101,7 @@ class _Reader:
 
     def __init__(self, point: EventId, segments: Mapping[str, bytes], fetch: Fetch) -> None:
         self.digests: dict[str, str] = {}
+        self.stored = 0
         self._point, self._segments, self._fetch = point, segments, fetch
         self._messages_left, self._text_left = point.revision, _ALL_TEXT_BYTES
 
@@ -127,6 +130,7 @@ class _Reader:
                 continue
             again = partial(self._replayed, agent_id, at, part)
             self.digests[part.name] = part.digest
+            self.stored += part.size
             if part.name in self._segments and digest(self._segments[part.name]) != part.digest:
                 raise DamagedError(f"segment {part.name} is another")
             give = partial(self._columns, part, again)

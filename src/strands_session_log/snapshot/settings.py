@@ -14,7 +14,8 @@ class SnapshotSettings:
     """When snapshots are saved, and how; the defaults are measured, see docs/benchmarks.md.
 
     Attributes:
-        threshold: Save once a reader had to fold so many events, or a writer appended so many.
+        threshold: Save once so many events follow the last; and sooner when a resume would load more than twice what
+            the agents hold, and so many messages more.
         segment: How many messages a stored segment has at most.
         points: How many points of a session's history are kept beside the newest, for going back; 0 for none.
         spacing: How many events lie at least between two of those; a shorter way is as quickly replayed.

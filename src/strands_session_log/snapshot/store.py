@@ -79,6 +79,7 @@ class SnapshotWrite(NamedTuple):
         added: Those of them that are new.
         segments: New segments by name.
         has_key: Whether they are authenticated; those that are not never take the place of those that are.
+        stored: How many messages come along with the newest of its points.
     """
 
     erased: bytes
@@ -87,6 +88,7 @@ class SnapshotWrite(NamedTuple):
     added: Sequence[SnapshotPoint]
     segments: Mapping[str, bytes]
     has_key: bool = False
+    stored: int = 0
 
     @property
     def size(self) -> int:

@@ -47,12 +47,14 @@ class Draft:
 
     Attributes:
         segments: New segments by name.
+        stored: How many messages come along with the point added last.
     """
 
     def __init__(
         self, whose: Whose, digests: Mapping[str, str], settings: SnapshotSettings, authenticator: Authenticator
     ) -> None:
         self.segments: dict[str, bytes] = {}
+        self.stored = 0
         self._whose, self._digests, self._settings = whose, dict(digests), settings
         self._authenticator = authenticator
         self._names: dict[Part, Sequence[Stored]] = {}
@@ -67,6 +69,7 @@ class Draft:
             TooLargeError: When there is too much in it beside messages.
         """
         needs: list[str] = []
+        self.stored = 0
         manifest = {
             "session": self._whose.session_id,
             "position": str(state.position),
@@ -104,6 +107,7 @@ class Draft:
             if part.whole is not None:
                 self._names[part] = found
         needs += [one.name for one in found if one.name]
+        self.stored += sum(one.size for one in found if one.name)
         return found
 
     def _store(self, messages: Messages, start: int, end: int, revision: int) -> Iterator[Stored]:

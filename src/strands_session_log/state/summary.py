@@ -33,6 +33,7 @@ from ..events import (
     ToolCompleted,
     ToolFailed,
     ToolStarted,
+    model_call,
 )
 from ..ids import EventId
 from .session import ANSWERING, is_interrupted
@@ -231,9 +232,11 @@ def _invocation_started(agent: str, data: Mapping[str, Any]) -> SummaryChange:
 
 def _invocation_completed(agent: str, data: Mapping[str, Any]) -> SummaryChange:
     """What it waits for, if it does, was told before it returned."""
+    call = model_call(data)
+    change = _model_completed(agent, call) if call else SummaryChange()
     if data.get("stop_reason") == "interrupt":
-        return _steps(_all("~", agent, RUNNING), _all("~", agent, TOOL))
-    return _steps(_all("=", agent))
+        return change._replace(steps=(_all("~", agent, RUNNING), _all("~", agent, TOOL)))
+    return change._replace(steps=(_all("=", agent),))
 
 
 def _invocation_failed(agent: str, data: Mapping[str, Any]) -> SummaryChange:

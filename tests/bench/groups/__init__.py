@@ -16,7 +16,7 @@ GROUPS = {
     "resume": "resuming, beside the least that loading can cost and the old manager",
     "opened": "opening sessions that another wrote: after an import, and with a window from now on",
     "crowd": "resuming with 50,000 other sessions on the server",
-    "long": "resuming, replaying and looking back in a session of 100,000 events",
+    "long": "a session of 100,000 events: resumed, replayed, looked back in, forked, rewound",
     "find": "finding what failed among 20,000 sessions",
     "size": "bytes on the server, and bytes written for snapshots",
     "subscribe": "consumer groups: latency, throughput, and what they cost writers",

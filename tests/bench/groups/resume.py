@@ -15,8 +15,9 @@ from ..rows import Cost, Pair, Row
 from ..sessions import AGENT, AsWritten, Limit, agent, calm, converse, resume, transcript
 
 COST = "resuming a session of {:,} messages"
+"""As the table of what the log costs says it."""
+OLD = "strands-valkey-session-manager"
 _ROUNDS = 40
-_OLD = "strands-valkey-session-manager"
 _LENGTHS = (1, 10, 50, 120, 200, 330, 520, 800, 1_000, 1_280, 1_777, 2_400, 3_000)
 _LENGTHS_QUICK = (1, 120, 200, 330)
 _SHORT = 200
@@ -30,7 +31,7 @@ def rows(run: Run) -> Iterator[Row]:
         converse(old_manager("s", other.client), length)
         calm(log)
         for row in run.measure(_pairs(log, other.client, f"{length:,} messages"), _ROUNDS, "resuming"):
-            yield row._replace(cost=Cost(COST.format(length), _OLD)) if row.target and row.better == "more" else row
+            yield row._replace(cost=Cost(COST.format(length), OLD)) if row.target and row.better == "more" else row
     with SessionLog.connect("embedded:") as log:
         yield from _of_every_length(run, log, _LENGTHS_QUICK if run.quick else _LENGTHS)
 
@@ -82,6 +83,6 @@ def _pairs(log: SessionLog, other: Any, messages: str) -> list[Pair]:
     return [
         Pair(f"resume {messages}: manager and its messages ÷ GET, orjson and SessionMessage", listed, limit.load, 2),
         Pair(f"resume {messages}: manager and Agent ÷ the same and a bare Agent", resumed, limit.load_with_agent, 2),
-        Pair(f"{_OLD} resumes {messages} ÷ ours", resumed, resumed_by_the_old, 40, "more"),
+        Pair(f"{OLD} resumes {messages} ÷ ours", resumed, resumed_by_the_old, 40, "more"),
         Pair(f"the same without the Agent, {messages} ÷ ours", listed, listed_by_the_old, None, "more"),
     ]

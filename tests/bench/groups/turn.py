@@ -84,7 +84,7 @@ def _measured(
         for name, manager in managers.items()
     }
     calm(log)
-    times = run.in_turn(turns.values(), _ROUNDS, f"{kind.name}, {kind.held:,} messages held")
+    times = run.in_turn(turns.values(), _ROUNDS, f"{kind.name}, {kind.held:,} messages held", seconds=30)
     return {name: times[turn] for name, turn in turns.items()}
 
 
