@@ -68,7 +68,7 @@ class Row(NamedTuple):
 
     @property
     def ratio(self) -> float | None:
-        """The ratio of the medians."""
+        """The ratio of the medians; None where there is none, as when noise made less than nothing of what is below."""
         if not self.ours or not self.peer:
             return None
         return _ratio(self.better, median(self.ours), median(self.peer))
@@ -76,7 +76,8 @@ class Row(NamedTuple):
     @property
     def spread(self) -> tuple[float, float] | None:
         """The quartiles of the ratios of single rounds; None when there were too few."""
-        ratios = [_ratio(self.better, *round_) for round_ in zip(self.ours, self.peer, strict=False)]
+        every = [_ratio(self.better, *round_) for round_ in zip(self.ours, self.peer, strict=False)]
+        ratios = [one for one in every if one is not None]
         if len(ratios) < 2:
             return None
         first, _, third = quantiles(ratios, n=4, method="inclusive")
@@ -99,5 +100,6 @@ class Row(NamedTuple):
         return "met" if self.allowance <= 1 else "missed"
 
 
-def _ratio(better: Better, ours: float, peer: float) -> float:
-    return ours / peer if better == "less" else peer / ours
+def _ratio(better: Better, ours: float, peer: float) -> float | None:
+    above, below = (ours, peer) if better == "less" else (peer, ours)
+    return above / below if below > 0 else None

@@ -15,6 +15,9 @@ from strands_session_log.testing.model import ScriptedModel
 from .sessions import agent, converse
 from .text import said
 
+THOUGHT = 0.010
+"""Seconds until a model that takes a while answers."""
+
 
 @tool
 def look_up(word: str) -> str:
@@ -44,9 +47,9 @@ class Turn:
         cast(ScriptedModel, self.agent.model).calls.clear()
 
 
-def answering(manager: Any, held: int, with_tool: bool = False, length: int | None = None) -> Agent:
+def answering(manager: Any, held: int, with_tool: bool = False, length: int | None = None, script: Any = None) -> Agent:
     """An agent whose sliding window is full, with so many messages, or those, that its manager has written."""
-    script = _look_up_and_answer if with_tool else answer
+    script = script or (_look_up_and_answer if with_tool else answer)
     return converse(manager, length or held, agent(manager, held, script, [look_up] if with_tool else None))
 
 
@@ -75,6 +78,12 @@ _asked, _answered = count(), count()
 def answer(_: object) -> str:
     """What a model says to anything."""
     return said(2 * next(_answered) + 1)
+
+
+async def think_and_answer(messages: object) -> str:
+    """What a model says that takes a while."""
+    await asyncio.sleep(THOUGHT)
+    return answer(messages)
 
 
 def _look_up_and_answer(messages: Sequence[Mapping[str, Any]]) -> Any:

@@ -18,11 +18,14 @@ from strands.agent.conversation_manager import (
 from strands.types.exceptions import ContextWindowOverflowException
 from strands.types.session import SessionMessage
 
-from strands_session_log import SessionLog, SessionRecorder
+from strands_session_log import SessionLog, SessionRecorder, SnapshotSettings
 from strands_session_log.errors import SessionLogError
+from strands_session_log.events import SessionAnnotated
 from strands_session_log.lifecycle import contents
 from strands_session_log.lifecycle.contents import fingerprint
 from strands_session_log.testing.model import ScriptedModel
+from support import FaultProxy
+from support.servers import Server
 from support.strands_agents import add, call, happened, make_agent
 
 SLIDING = inspect.signature(SlidingWindowConversationManager.__init__).parameters
@@ -548,3 +551,29 @@ def test_an_edit_in_place_is_noticed_by_the_end_of_the_turn_wherever_it_is(
     assert shown(agent.messages)[at] == "I never said that."
     assert resumed(session_log) == shown(agent.messages)
     assert window_events(session_log) == 1
+
+
+def test_a_window_that_stands_in_no_transcript_is_resumed_without_reading_that(
+    tcp_server: Server, proxy: FaultProxy
+) -> None:
+    def log() -> SessionLog:
+        return SessionLog.connect(proxy.url, snapshots=SnapshotSettings(threshold=1, segment=16))
+
+    writer = log()
+    agent = make_agent(writer, answers(2), conversation_manager=NullConversationManager())
+    held(agent, 100)
+    agent("What do you hold?")
+    # As a front end does that sends all messages with every request, in its own words.
+    agent.messages[:] = [note(f"As told by the front end: {number}.") for number in range(5)]
+    agent._session_manager.sync_agent(agent)
+    settle(writer)
+    reader = log()
+    before = proxy.round_trips
+    assert resumed(reader) == shown(agent.messages)
+    assert proxy.round_trips - before <= 2
+
+
+def settle(log: SessionLog) -> None:
+    """Save a snapshot of all there is."""
+    log.append("s", SessionAnnotated({"saved": "yes"}))
+    assert log._replay.settle()

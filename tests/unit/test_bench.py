@@ -61,6 +61,13 @@ def test_the_spread_is_where_half_of_the_rounds_are() -> None:
     assert Row("", ours=[1.0], peer=[1.0]).spread is None
 
 
+def test_what_noise_made_less_than_nothing_of_is_no_ratio() -> None:
+    row = Row("", ours=[1.0, 1.0, 1.0], peer=[-1.0, -1.0, 2.0], target=1)
+    assert row.ratio is None
+    assert row.verdict == "not measured"
+    assert Row("", ours=[-1.0], peer=[2.0], target=1).verdict == "met"
+
+
 @pytest.mark.parametrize(
     ("row", "said"),
     [

@@ -43,17 +43,18 @@ def id_of(entry_id: bytes) -> EventId:
     return EventId(int(ms), int(revision))
 
 
-def rows(page: Iterable[RawEntry], wanted: Container[str]) -> list[Row]:
+def rows(page: Iterable[RawEntry], wanted: Container[str], clear: Container[str] = ()) -> list[Row]:
     """Decode a page of raw entries.
 
     Args:
         page: What `XRANGE` answers, undecoded.
         wanted: The types of events whose data is wanted.
+        clear: The types of events of whose data no more is wanted than what is retained, which is quickly read.
 
     Raises:
         CorruptEntryError: When one is not an entry this library wrote.
     """
-    loads, kinds, found = orjson.loads, dict[bytes, tuple[str, bool]](), list[Row]()
+    loads, kinds, found = orjson.loads, dict[bytes, tuple[str, bool, bool]](), list[Row]()
     for entry_id, flat in page:
         if flat[::2] != _NAMES or not flat[_SALT]:
             found.append(_whole(entry_id, fields_of(flat)))
@@ -62,14 +63,16 @@ def rows(page: Iterable[RawEntry], wanted: Container[str]) -> list[Row]:
             kind = kinds.get(flat[_TYPE])
             if kind is None:
                 name = flat[_TYPE].decode()
-                kind = kinds[flat[_TYPE]] = name, name in wanted
-            (type_, is_wanted), agent, data = kind, _name(flat[_AGENT]), None
+                kind = kinds[flat[_TYPE]] = name, name in wanted, name in clear
+            (type_, is_wanted, is_clear), agent, data = kind, _name(flat[_AGENT]), None
             if is_wanted:
                 if not is_current(type_, flat[_VERSION]):
                     found.append(_whole(entry_id, fields_of(flat)))
                     continue
                 data = loads(text_of(flat[_BODY]))
                 complete(type_, agent, flat[_TIME].decode(), retained(type_, flat[_RETAINED]), data)
+            elif is_clear:
+                data = retained(type_, flat[_RETAINED])
             ms, _, revision = entry_id.partition(b"-")
             id_ = _new(EventId, (int(ms), int(revision)))
             found.append((id_, type_, agent, data, flat[_LINK].decode(), False))

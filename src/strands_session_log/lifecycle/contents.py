@@ -75,9 +75,9 @@ class MessageContent:
 
     def is_of(self, message: Any) -> bool:
         """Whether a message says this, without encoding it; its tracking id is taken over. No where that is open."""
-        if are_equal(self.replica, message):
+        if _are_equal(self.replica, message):
             return True
-        if not isinstance(self.replica, dict) or not are_equal(_unnamed(self.replica), _unnamed(message)):
+        if not isinstance(self.replica, dict) or not _are_equal(_unnamed(self.replica), _unnamed(message)):
             return False
         self.replica = _replica_of(message)
         return True
@@ -114,10 +114,10 @@ def _agreeing(contents: Sequence[MessageContent], messages: Sequence[Any]) -> in
     return count
 
 
-def are_equal(replicas: Any, messages: Any) -> bool:
-    """Whether messages are what they were when they were replicated; no where something in them refuses to say."""
+def _are_equal(replica: Any, message: Any) -> bool:
+    """Whether a message is what it was when it was replicated; no where something in it refuses to say."""
     with suppress(Exception):
-        return bool(replicas == messages)
+        return bool(replica == message)
     return False
 
 

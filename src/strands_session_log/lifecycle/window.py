@@ -21,7 +21,7 @@ from strands.agent.conversation_manager import SlidingWindowConversationManager
 
 from ..codec import from_json, to_json
 from ..state import AgentState, Messages
-from .contents import MessageContent, are_equal, contents_of
+from .contents import MessageContent, contents_of
 from .withheld import Withheld, first_said_since
 
 _LAST_WORDS = re.compile(r"agent\.(tool\.)?\S+ was called\.?")
@@ -120,7 +120,10 @@ class Window:
     def _are_those_after(self, gone: int, live: Sequence[Any]) -> bool:
         """Whether the agent holds what is expected, message for message, which is what most turns end with."""
         left = self._replicas[gone:] if gone else self._replicas
-        return len(left) == len(live) and are_equal(left, live if isinstance(live, list) else list(live))
+        # Arrays, and what else refuses to be compared, are looked into.
+        with suppress(Exception):
+            return len(left) == len(live) and bool(left == (live if isinstance(live, list) else list(live)))
+        return False
 
     def _compare(
         self, live: Sequence[Any], gone: int, removed: int, next_index: int, must_tell: bool

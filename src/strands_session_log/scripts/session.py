@@ -5,7 +5,7 @@ What a script does, and in which order it takes what, stands in `lua/session/`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import chain
 from typing import NamedTuple, TypeAlias
 
@@ -208,18 +208,29 @@ def fork(store: Store, session_id: str, copy: str, batch: Sequence[bytes], makin
     return found if isinstance(found, Landed) else bool(reply[0] == b"exists")
 
 
-def add_to_copy(store: Store, copy: str, ends: str, entries: Sequence[RawEntry], expire_ms: int) -> bool:
-    """Add entries to the copy that is to become a fork; false when it was taken away meanwhile.
+def add_to_copy(
+    store: Store,
+    copy: str,
+    begins: bool,
+    entries: Sequence[RawEntry],
+    expire_ms: int,
+    sent: Callable[[Sequence[RawEntry]], object],
+) -> bool:
+    """Add entries, as they stand, to the copy that is to become a fork; false when it was taken away meanwhile.
 
     Args:
         store: Where.
         copy: Its key.
-        ends: The id it ends with; empty to begin.
+        begins: Whether it begins with them.
         entries: What to add.
         expire_ms: For how many milliseconds it outlives this call.
+        sent: See `Store.extend`.
     """
-    flat = chain.from_iterable((id_, len(fields), *fields) for id_, fields in entries)
-    return bool(store.run(FORK_COPY, [copy], [ends, entries[-1][0], expire_ms, *flat]))
+    if begins:
+        id_, fields = entries[0]
+        store.run(FORK_COPY, [copy], [expire_ms, id_, *fields])
+        sent(entries[:1])
+    return store.extend(copy, entries[1:] if begins else entries, expire_ms, sent)
 
 
 def note_fork(store: Store, session_id: str, token: str, note: str) -> bytes | None:

@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable, Iterable
 from contextlib import suppress
+from functools import partial
 from threading import Lock
 from types import FunctionType
 from typing import Any
@@ -61,10 +63,23 @@ class PinnedConnection:
         Returns:
             The reply; None when no connection can be had so, and nothing was sent.
         """
+        return self._exchange(packed, _asked)
+
+    def _exchange(self, packed: Any, ask: Callable[[Any, Any], Any]) -> Any:
         held = self._held
         if held is None or not _is_untouched(self.client, self._pool):
             return None
-        return held.exchange(packed)
+        return held.exchange(packed, ask)
+
+    def exchange_all(self, packed: Iterable[bytes], count: int) -> list[Any] | None:
+        """The same for several commands; in place of a reply stands the error that the server answered.
+
+        Args:
+            packed: The commands as they go over the wire, in pieces, each of which is sent when it is there.
+            count: How many they are.
+        """
+        replies: list[Any] | None = self._exchange(packed, partial(_asked_all, count))
+        return replies
 
     def release(self) -> None:
         """Give the connections back to the pool that nobody is using; the next exchange takes one again."""
@@ -83,7 +98,7 @@ class _Held:
         self._idle: list[_Connection] = []
         self._look_again = 0.0
 
-    def exchange(self, packed: bytes) -> Any:
+    def exchange(self, packed: Any, ask: Callable[[Any, Any], Any]) -> Any:
         now = time.monotonic()
         if now > self._look_again:
             self._look_again = now + _BURST
@@ -93,7 +108,7 @@ class _Held:
         except IndexError:
             connection = _Connection(self._pool)
         try:
-            return connection.exchange(packed, now)
+            return connection.exchange(packed, ask, now)
         finally:
             if len(self._idle) < _MOST_IDLE:
                 self._idle.append(connection)
@@ -126,13 +141,13 @@ class _Connection:
         self._process = 0
         self.good_until = 0.0
 
-    def exchange(self, packed: bytes, now: float) -> Any:
+    def exchange(self, packed: Any, ask: Callable[[Any, Any], Any], now: float) -> Any:
         if now > self.good_until or self._process != os.getpid():
             self._take()
         self.good_until = now + _BURST
         connection = self._connection
         try:
-            return _asked(connection, packed)
+            return ask(connection, packed)
         except BaseException as error:
             if not isinstance(error, ResponseError) or isinstance(error, ReadOnlyError):
                 # A reply that is still to come would be taken for that of the next command.
@@ -175,6 +190,22 @@ def _asked(connection: Any, packed: bytes) -> Any:
     if isinstance(reply, ResponseError):
         raise reply
     return reply
+
+
+def _asked_all(count: int, connection: Any, packed: Iterable[bytes]) -> list[Any]:
+    """The replies to several commands, errors among them, but for that of a replica."""
+    try:
+        connection.send_packed_command(packed, check_health=False)
+        read = connection._parser.read_response
+        replies = [read(disable_decoding=True) for _ in range(count)]
+    except (OSError, AttributeError, ValueError) as error:
+        if isinstance(error, OSError) or closed_meanwhile(error):
+            raise ConnectionError(f"{type(error).__name__}: {error}") from error
+        raise
+    for reply in replies:
+        if isinstance(reply, ReadOnlyError):
+            raise reply
+    return replies
 
 
 _all: WeakKeyDictionary[Any, _Held] = WeakKeyDictionary()

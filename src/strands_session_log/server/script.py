@@ -6,7 +6,7 @@ restart, a failover and `SCRIPT FLUSH`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property, lru_cache
 from hashlib import sha1
 from itertools import chain
@@ -114,6 +114,30 @@ def _bulks(texts: Sequence[bytes]) -> bytes:
         return b"".join([_SIZES[len(text)] + text + b"\r\n" for text in texts])
     except IndexError:
         return b"".join(chain.from_iterable((b"$%d\r\n" % len(text), text, b"\r\n") for text in texts))
+
+
+def packed(command: Sequence[bytes]) -> bytes:
+    """A command as it goes over the wire."""
+    return b"*%d\r\n%b" % (len(command), _bulks(command))
+
+
+def additions(stream: bytes, entries: Iterable[Sequence[Any]]) -> bytes:
+    """Calls of `XADD` for entries as they stand elsewhere, as they go over the wire; what recurs is laid out once."""
+    calls = list[bytes]()
+    for id_, fields in entries:
+        sized = [len(id_), id_]
+        for value in fields[1::2]:
+            sized += (len(value), value)
+        calls.append(_addition(stream, tuple(fields[::2])) % tuple(sized))
+    return b"".join(calls)
+
+
+@lru_cache(maxsize=64)
+def _addition(stream: bytes, names: tuple[bytes, ...]) -> bytes:
+    """A call that takes an id and values, each after its length."""
+    start, fields = _bulks([b"XADD", stream, b"NOMKSTREAM"]), (_bulks([name]) for name in names)
+    texts = [b"*%d\r\n%b" % (4 + 2 * len(names), start), *fields]
+    return b"$%d\r\n%b\r\n".join([*(text.replace(b"%", b"%%") for text in texts), b""])
 
 
 @lru_cache(maxsize=4096)

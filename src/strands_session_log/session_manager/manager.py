@@ -123,7 +123,6 @@ class ValkeySessionManager(RepositorySessionManager, LogRepository, NotCopied):
         self._lock = threading.RLock()
         self._pinned: SessionState | None = None
         self._collected: list[events.Event] | None = None
-        self._gives_window = False
         self._first_index = 0
         self._agents: dict[str, LiveAgent] = {}
         self._records_facts, self._holds = tells_facts, hold_user_messages

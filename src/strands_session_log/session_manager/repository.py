@@ -44,12 +44,14 @@ class LogRepository(SessionRepository):
     """Sessions, agents and messages of a `SessionLog`, behind Strands' repository interface."""
 
     log: SessionLog
+    _gives_window: bool
 
     def __init__(self, log: SessionLog) -> None:
         """Take the log to keep sessions in."""
         self.log = log
         self._known: tuple[str, SessionState] = ("", SessionState())
         self._verifies = log.verify_on_resume
+        self._gives_window = False
 
     def create_session(self, session: Session, **kwargs: Any) -> Session:
         """Create a session.
@@ -152,6 +154,9 @@ class LogRepository(SessionRepository):
         """List an agent's messages in order of their index; none of an agent, or a session, that is not there."""
         check_ids(session_id, agent_id)
         messages, end = self._agent(session_id, agent_id).messages, None if limit is None else offset + limit
+        if self._gives_window:
+            # An agent that is being restored is given what it held: of the transcript counts what was said last.
+            offset = max(offset, len(messages) - 1)
         what = f"the messages of agent {agent_id!r} in session {session_id!r}"
         return restored(what, partial(to_messages, messages, offset, end))
 

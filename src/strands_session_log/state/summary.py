@@ -15,7 +15,6 @@ from ..errors import InvalidPointError
 from ..events import (
     AgentCreated,
     AgentUpdated,
-    Event,
     Fact,
     InterruptAnswered,
     InterruptRaised,
@@ -35,6 +34,7 @@ from ..events import (
     ToolStarted,
     model_call,
 )
+from ..events.event import restored
 from ..ids import EventId
 from .session import ANSWERING, is_interrupted
 
@@ -160,7 +160,7 @@ class Summary:
         if is_erased:
             self.is_exact = False
             return
-        known = Event.known[type_](data if isinstance(data, Mapping) else {}, agent)
+        known = restored(type_, data if isinstance(data, Mapping) else {}, agent, "", "", "", 1)
         change = change_of(type_, agent, known.facts() if isinstance(known, Fact) else known.data)
         self.errors += change.errors
         self.input_tokens += change.input_tokens

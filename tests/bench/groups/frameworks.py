@@ -92,7 +92,7 @@ def _beside(run: Run, framework: _Framework, url: str, without: Turn, with_ours:
         note = f"A whole turn takes {_amount(times[works[_NONE]])} without and {_amount(times[works[store]])} with it."
         if store == framework.stores[-1]:
             note += f" {framework.note}"
-        cost = Cost(COST.format(WINDOW), f"{store} of {framework.name}")
+        cost = Cost(COST.format("a turn", WINDOW), f"{store} of {framework.name}")
         yield Row(_name(framework, store), ours, others, None, "more", note=note, cost=cost)
 
 

@@ -17,7 +17,7 @@ from ..relay import relay
 from ..rows import Call, Cost, Pair, Row
 from ..sessions import WINDOW, Limit, agent, calm, converse, resume, transcript
 from ..text import message
-from ..turns import Turn, answering, ask, more
+from ..turns import THOUGHT, Turn, answering, ask, more, think_and_answer
 from .append import body
 from .resume import COST as RESUME_COST
 from .resume import OLD
@@ -26,6 +26,7 @@ from .turn import COST as TURN_COST
 _APPENDS, _RESUMES, _OLD_ONES, _TURNS = 200, 20, 5, 60
 _DELAY = 0.001
 _BETWEEN = "1 ms each way"
+_AWAY = "the server 1 ms away"
 
 
 def rows(run: Run) -> Iterator[Row]:
@@ -40,8 +41,9 @@ def rows(run: Run) -> Iterator[Row]:
             yield from run.measure(_appending(log), _APPENDS, "appending over a network")
             yield from run.measure(_resuming(log, length), _RESUMES, "resuming over a network")
             (row,) = run.measure([_of_the_old(log, old.client, length)], _OLD_ONES, "the old manager's turn")
-            yield row._replace(cost=Cost(f"{RESUME_COST.format(length)}, {_BETWEEN}", OLD))
+            yield row._replace(cost=Cost(f"{RESUME_COST.format(length)}, {_AWAY}", OLD))
             yield _turns(run, log, old.client)
+            yield _overlapping(run, log)
 
 
 def _prepare(url: str, other_url: str, length: int) -> None:
@@ -80,8 +82,24 @@ def _turns(run: Run, log: SessionLog, other: Any) -> Row:
     none, ours, theirs = (Turn(answering(manager, WINDOW), ask) for manager in managers)
     times = run.in_turn([none, ours, theirs], _TURNS, "turns over a network", seconds=10)
     name = f"{_BETWEEN}: a turn, {WINDOW} messages held: what {OLD} takes more than none ÷ what ours does"
-    cost = Cost(f"{TURN_COST.format(WINDOW)}, {_BETWEEN}", OLD)
+    cost = Cost(f"{TURN_COST.format('a turn', WINDOW)}, {_AWAY}", OLD)
     return Row(name, more(times, ours, none), more(times, theirs, none), None, "more", cost=cost)
+
+
+def _overlapping(run: Run, log: SessionLog) -> Row:
+    managers = (
+        None,
+        ValkeySessionManager("by-default", log=log),
+        ValkeySessionManager("overlapping", log=log, flush="overlap"),
+    )
+    turns = [Turn(answering(manager, WINDOW, script=think_and_answer), ask) for manager in managers]
+    times = run.in_turn(turns, _TURNS, "turns that overlap", seconds=10)
+    none, by_default, overlapping = turns
+    name = (
+        f"{_BETWEEN}, the model answers after {THOUGHT * 1000:.0f} ms: what a turn takes more than without a session "
+        'manager, `flush="overlap"` ÷ by default'
+    )
+    return Row(name, more(times, overlapping, none), more(times, by_default, none))
 
 
 def _of_the_old(log: SessionLog, other: Any, length: int) -> Pair:

@@ -30,6 +30,9 @@ def rows(run: Run) -> Iterator[Row]:
     with SessionLog.connect("embedded:") as alone:
         _write_messages(run, alone, length)
         yield _row(alone, length, f"{length:,} messages and nothing else, window of {WINDOW}", 1.5)
+    with SessionLog.connect("embedded:", compress="zstd") as compressed:
+        _write_messages(run, compressed, length)
+        yield _row(compressed, length, f'the same with `compress="zstd"`, {length:,} messages', None)
     with SessionLog.connect("embedded:") as log, SessionLog.connect("embedded:") as whole:
         _talk(run, log, length)
         yield _row(log, length, f"a session of {length:,} messages, window of {WINDOW}", 2.1)._replace(cost=_COST)
@@ -63,7 +66,7 @@ def _talk(run: Run, log: SessionLog, length: int) -> None:
 
 
 def _repeat_without_window(run: Run, log: SessionLog, whole: SessionLog) -> None:
-    """What an agent that keeps everything writes: the same without the record that says what it dropped."""
+    """What an agent that keeps everything writes: the same without what says what it dropped."""
     whole.append("s", created("s", window=None))
     told = [one.event for one in log.read("s") if not isinstance(one.event, _OF_THE_WINDOW)]
     for start in run.track(range(0, len(told), _BATCH), "the same without a window"):
@@ -122,4 +125,4 @@ def _snapshots(log: SessionLog, length: int) -> Row:
 
 
 def _anew(event: Any) -> Any:
-    return type(event)(event.data, event.agent)
+    return type(event)({name: value for name, value in event.data.items() if name != "removed"}, event.agent)

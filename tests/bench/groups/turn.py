@@ -23,7 +23,7 @@ from ..rows import Cost, Row
 from ..sessions import WINDOW, calm
 from ..turns import Turn, answering, ask, asker, more
 
-COST = "a turn of an agent that holds {:,} messages: more than without a session manager"
+COST = "{} of an agent that holds {:,} messages: more than without a session manager"
 """As the table of what the log costs says it."""
 
 _ROUNDS = 150
@@ -96,7 +96,7 @@ def _kind_rows(kind: _Kind, times: Mapping[str, Sequence[float]]) -> Iterator[Ro
     allowed = [one + _A_MILLISECOND for one in more(times, _OLD, _NONE)]
     yield Row(name, ours, allowed, 1 if kind.held == WINDOW and kind.name == "a turn" else None, note=f"{note}.")
     for other in (_OLD, _FILES, _SNAPSHOTS) if kind.name == "a turn" else (_OLD,):
-        plain = COST.format(kind.held)
+        plain = COST.format(kind.name, kind.held)
         name = f"{what}: what {other} takes more than none ÷ what ours does"
         yield Row(name, ours, more(times, other, _NONE), None, "more", cost=Cost(plain, other))
 

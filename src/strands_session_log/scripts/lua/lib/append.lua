@@ -1,8 +1,8 @@
 -- Appends a batch of events to one session: all of it, or nothing.
--- uses: lib/batch, lib/feed_append, lib/life, lib/summary, lib/time
+-- uses: lib/arguments, lib/feed_append, lib/time
 --
 -- KEYS: events, head, feed, sessions, position, and for a batch that begins a session tombstones (one slot)
--- ARGV: see lib/batch.lua
+-- ARGV: see lib/arguments.lua
 --
 -- Returns 'landed <link> <id>' with the last link and the first id; 'begun' in place of 'landed' when the feed begins anew,
 -- so that the caller may look what else is gone; {'conflict', what, agent, actual}; {'moved', id, link}, with the token of
@@ -11,29 +11,12 @@
 -- Every message of every agent waits for this, so the way of one that simply follows has as few commands as it can; a
 -- number is not turned into text that the client has as text, and no table or function is made that it can do without:
 -- each costs more than what it does. See docs/adr/0038.
-local call, arguments = redis.call, ARGV
 
--- Message indices are kept as ascending ranges: "0-41", or "0-3,7-9" where a writer left a gap. The last of them, as text.
-local LAST_INDEX, NO_RANGES = '%-(%-?%d+)$', 'BADHEAD what should be ranges of message indices is none'
-
--- The ranges with one more index in them; nothing if it is in use.
-local function insert(ranges, index)
-    if ranges ~= '' and not string.match(ranges, LAST_INDEX) then error(redis.error_reply(NO_RANGES)) end
-    local before, after, first, last = {}, {}, index, index
-    for from, to in string.gmatch(ranges, '(%-?%d+)-(%-?%d+)') do
-        from, to = tonumber(from), tonumber(to)
-        if from <= index and index <= to then return nil end
-        if to + 1 == index then first = from
-        elseif from - 1 == index then last = to
-        elseif to < index then before[#before + 1] = from .. '-' .. to
-        else after[#after + 1] = from .. '-' .. to end
-    end
-    before[#before + 1] = first .. '-' .. last
-    for _, range in ipairs(after) do before[#before + 1] = range end
-    return table.concat(before, ',')
-end
+-- The last of the indices that an agent's ranges have, as text.
+local LAST_INDEX = '%-(%-?%d+)$'
 
 local function append()
+    local call, arguments = redis.call, ARGV
     local events, head, feed, sessions, position, tombstones = unpack(KEYS)
     local first_revision, base_link, base, session, expectation, delta = unpack(arguments, 1, FIRST - 1)
     local LAST = #arguments - WIDTH + 1
@@ -62,6 +45,7 @@ local function append()
         and #base_link == 43 and #known[1] < 15 and #last_ms < 15 and base ~= '0-0'
 
     if not follows then
+        -- here: lib/batch, lib/life
         -- Lua writes whole numbers below 10^14 out in full; milliseconds get there in the year 5138.
         local revision, base_revision = tonumber(known[1] or 0), first_revision - 1
         last_ms = tonumber(last_ms or 0)
@@ -112,6 +96,7 @@ local function append()
                 end
             end
             if wanted_next ~= '' then
+                -- here: lib/ranges
                 local ranges = subject == first_agent and known[4] or call('HGET', head, 'agent:' .. subject .. ':messages') or ''
                 local last = string.match(ranges, LAST_INDEX)
                 if not last and ranges ~= '' then error(redis.error_reply(NO_RANGES)) end
@@ -132,18 +117,26 @@ local function append()
         end
     end
 
-    local changes = {}
+    -- What becomes of the first agent, and of all else in the head.
+    local messages, moved, changes = nil, nil, nil
     for at = FIRST, LAST, WIDTH do
         local index = arguments[at + MOVES]
-        local number = index ~= '' and index ~= 'agent' and tonumber(index)
-        if number then
-            local agent = arguments[at + AGENT]
-            local field = agent == first_agent and first_messages or 'agent:' .. agent .. ':messages'
-            local ranges = changes[field] or agent == first_agent and known[4] or call('HGET', head, field) or ''
+        if index ~= '' and index ~= 'agent' and index ~= 'multi_agent' then
+            local agent, field, ranges = arguments[at + AGENT], nil, messages or known[4] or ''
+            if agent ~= first_agent then
+                changes, field = changes or {}, 'agent:' .. agent .. ':messages'
+                ranges = changes[field] or call('HGET', head, field) or ''
+            end
             local last = string.match(ranges, LAST_INDEX)
             -- Nearly always it follows; then it is put there as it was told, since to write a number out takes long.
-            changes[field] = last and last + 1 == number and string.sub(ranges, 1, -#last - 1) .. index or insert(ranges, number)
-            if not changes[field] then return { 'conflict', 'message', agent, index } end
+            if last and last + 1 == index + 0 then
+                ranges = string.sub(ranges, 1, -#last - 1) .. index
+            else
+                -- here: lib/ranges
+                ranges = insert(ranges, tonumber(index))
+                if not ranges then return { 'conflict', 'message', agent, index } end
+            end
+            if field then changes[field] = ranges else messages = ranges end
         end
     end
     -- The time counts, too: events cover the id that their batch follows, and another primary may have given another.
@@ -173,13 +166,24 @@ local function append()
                 ' the events are gone but its head is not; restore it or delete the session')
         end
         add_to_feed(place, session, id, type_, agent, its_link, facts)
-        if moves == 'multi_agent' then changes['multi_agent:' .. agent .. ':moved'] = id
-        elseif moves ~= '' then changes[agent == first_agent and first_moved or 'agent:' .. agent .. ':moved'] = id end
+        if moves ~= '' and moves ~= 'multi_agent' and agent == first_agent then
+            moved = id
+        elseif moves ~= '' then
+            changes = changes or {}
+            changes[(moves == 'multi_agent' and 'multi_agent:' or 'agent:') .. agent .. ':moved'] = id
+        end
     end
 
     -- The head -------------------------------------------------------------------------------------------------------
     local last_link = arguments[LAST + LINK]
-    local fields, size = { 'HSET', head, 'revision', revision, 'link', last_link, 'ms', ms }, 8
+    local answer = (place.agreed and 'landed ' or 'begun ') .. last_link .. ' ' .. first_id
+    if moved and messages and not changes and delta == '' and not begins then
+        -- Nearly every append of a message: nothing is collected before it is written.
+        call('HSET', head, 'revision', revision, 'link', last_link, 'ms', ms, first_messages, messages, first_moved, moved)
+        return answer
+    end
+    changes = changes or {}
+    changes[first_messages], changes[first_moved] = messages, moved
     if begins then changes.counts, changes.open, changes.created, changes.predecessor = '0 0 0', '', ms, predecessor end
     -- A session from before there was a summary has none, and gets none that says less than all.
     if delta ~= '' then
@@ -189,10 +193,12 @@ local function append()
             if some then changes.counts = string.format('%d %d %d', some + errors, given + sent, got + received) end
         end
         if lines and steps ~= '' then
+            -- here: lib/summary
             local left = opened(lines, steps, ms)
             if left ~= lines then changes.open = left end
         end
     end
+    local fields, size = { 'HSET', head, 'revision', revision, 'link', last_link, 'ms', ms }, 8
     for field, value in pairs(changes) do
         fields[size + 1], fields[size + 2], size = field, value, size + 2
         if size > 1000 then
@@ -201,5 +207,5 @@ local function append()
         end
     end
     if size > 2 then call(unpack(fields)) end
-    return (place.agreed and 'landed ' or 'begun ') .. last_link .. ' ' .. first_id
+    return answer
 end

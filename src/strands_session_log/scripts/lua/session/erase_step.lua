@@ -2,7 +2,7 @@
 -- One step of erasing events of a session: copies a bounded number of entries into a new stream, the erased ones
 -- without salt and body. The step that reaches the end puts the new stream into place and appends what tells of that:
 -- both happen, or neither.
--- uses: lib/append, lib/batch, lib/error_texts, lib/feed_append
+-- uses: lib/append, lib/batch, lib/error_texts, lib/feed_end
 --
 -- ARGV: what lib/append.lua takes for one event (nothing while the end is far), and last, as JSON:
 --       token    whose rewrite this is

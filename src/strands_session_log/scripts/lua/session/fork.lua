@@ -1,6 +1,6 @@
 -- Lets a session begin with a copy of another one's events: puts the copy into place and appends the `session.forked`
 -- event. Both happen, or neither.
--- uses: lib/append, lib/batch, lib/feed_append, lib/life
+-- uses: lib/append, lib/batch, lib/feed_end, lib/life
 --
 -- ARGV: what lib/append.lua takes, to follow the copy's last event; and last, as JSON:
 --       count    how many events the copy has

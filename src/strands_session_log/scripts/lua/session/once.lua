@@ -1,5 +1,5 @@
 -- Appends a batch unless its events are in the session already: known by their event ids, whoever wrote them.
--- uses: lib/append, lib/batch, lib/event_ids
+-- uses: lib/append, lib/arguments, lib/batch, lib/event_ids
 --
 -- KEYS: as lib/append.lua, and ids: a hash of the newest event ids, and up to where it goes (one slot)
 -- ARGV: what lib/append.lua takes; and last, how many ids the hash has at least
