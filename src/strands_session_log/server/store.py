@@ -31,7 +31,7 @@ LANDED = (b"landed", b"begun")
 """How scripts say that they have appended."""
 _WAITED_FOR = (*LANDED, b"stand")
 """Replies that tell of events in the log."""
-_PIECE = 32
+_PIECE = 100
 """How many entries of a stream are sent at once."""
 _LONGEST_BLOCK = 0.5
 """For how many seconds a read of a client waits: blocked readers of a cluster learn late that a slot has moved."""

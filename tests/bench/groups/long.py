@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator
+from itertools import count
 from typing import Any
 
 import orjson
@@ -27,6 +28,7 @@ def rows(run: Run) -> Iterator[Row]:
             fill(run, log, f"{length}", windowed(f"{length}", length), length)
         yield from run.measure([_resuming(log, short, long)], _ROUNDS, "resuming with a window")
         yield from run.measure(_replaying(log, long), _REPLAYS, "replaying", seconds=100)
+        yield from run.measure(_going_back(log, long), _REPLAYS, "forking and rewinding", seconds=100)
 
 
 def _resuming(log: SessionLog, short: int, long: int) -> Pair:
@@ -53,6 +55,29 @@ def _replaying(log: SessionLog, length: int) -> list[Pair]:
             f"state at a random point of {length:,} events, the agent's window read ÷ full replay", window, replay, 0.1
         ),
         Pair("the same, the whole transcript read ÷ full replay", transcript, replay),
+    ]
+
+
+def _going_back(log: SessionLog, length: int) -> list[Pair]:
+    numbers = count()
+
+    def fork() -> Any:
+        into = f"fork {next(numbers)}"
+        made = fresh(log).fork(f"{length}", length, into)
+        log.delete(into)
+        return made
+
+    def read() -> Any:
+        for recorded in fresh(log).read(f"{length}"):
+            last = recorded
+        return last
+
+    def rewind() -> Any:
+        return fresh(log).rewind(f"{length}", log.head(f"{length}").revision - 10, allow_unanswered=True)
+
+    return [
+        Pair(f"fork {length:,} events ÷ reading them", fork, read, 2),
+        Pair(f"rewind by 10 of {length:,} events ÷ reading them", rewind, read, 0.02),
     ]
 
 
