@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 from strands.agent.conversation_manager import SlidingWindowConversationManager, SummarizingConversationManager
 
-from strands_session_log import SessionLog, errors, events
+from strands_session_log import SessionLog, SnapshotSettings, errors, events, instrumentation
+from strands_session_log.instrumentation import Detail, ReadDone
 from strands_session_log.replay import fold
+from strands_session_log.state import diff
 from support.strands_agents import add, call, happened, make_agent
 
 
@@ -234,3 +237,76 @@ def test_the_states_on_the_way_are_those_of_the_events_up_to_there(session_log: 
     for recorded in list(session_log.read("s")):
         state = fold([recorded], state)
         assert session_log.state("s", recorded.id) == state
+
+
+SMALL = SnapshotSettings(threshold=8, segment=8, points=32, spacing=16)
+
+
+@pytest.fixture
+def long(session_log: SessionLog) -> Iterator[SessionLog]:
+    """A session of 600 messages, of which an agent holds four, with a snapshot that has points on the way."""
+    log = SessionLog(session_log.client, session_log.namespace, snapshots=SMALL)
+    log.append("s", events.AgentCreated({"agent_id": "a", "state": {}}, "a"))
+    for index in range(0, 600, 2):
+        told = [{"message": {"role": role, "content": [{"text": f"{index} {role}"}]}} for role in ("user", "assistant")]
+        said = [events.MessageAdded({**one, "message_id": index + at}, "a") for at, one in enumerate(told)]
+        held = {"items": [[max(0, index - 2), index + 1]], "removed": 0, "next": index + 2}
+        log.append("s", [*said, events.WindowChanged(held, "a")])
+    log._replay.settle()
+    yield log
+    log.close()
+
+
+class Read(list[Detail]):
+    """How many events were read in pages."""
+
+    def __call__(self, detail: Detail, /) -> None:
+        self.append(detail)
+
+    @property
+    def total(self) -> int:
+        return sum(one.events for one in self if isinstance(one, ReadDone))
+
+
+@pytest.fixture
+def read() -> Iterator[Read]:
+    told = Read()
+    instrumentation.add_hook(told)
+    yield told
+    instrumentation.set_hooks([])
+
+
+def test_a_rewind_reads_what_was_said_since_and_not_the_session(long: SessionLog, read: Read) -> None:
+    now = long.head("s").revision
+    long.rewind("s", now - 9)
+    assert read.total < 100
+    assert texts(long.state("s").agents["a"].window) == ["590 user", "590 assistant", "592 user", "592 assistant"]
+    assert long.verify("s").ok
+
+
+def test_who_resumes_after_a_rewind_reads_what_lies_a_little_further_back_and_no_more(
+    long: SessionLog, read: Read
+) -> None:
+    long.rewind("s", long.head("s").revision - 30)
+    read.clear()
+    held = SessionLog(long.client, long.namespace, snapshots=SMALL).state("s").agents["a"]
+    assert texts(held.window)[-1] == "578 assistant"
+    assert read.total < 200
+
+
+def test_the_same_is_said_of_the_past_from_wherever_it_is_read(long: SessionLog) -> None:
+    whole = long._replay.from_log("s").agents["a"].messages
+    for start, end in ((590, 600), (300, 310), (0, 5), (0, 600)):
+        found = SessionLog(long.client, long.namespace, snapshots=SMALL).state("s").agents["a"].messages
+        assert found[start:end] == whole[start:end]
+
+
+def test_a_diff_of_two_points_nearby_reads_little_and_says_what_the_whole_log_says(
+    long: SessionLog, read: Read
+) -> None:
+    now = long.head("s").revision
+    found = long.diff("s", now - 6, now)
+    assert read.total < 100
+    whole = diff(long._replay.from_log("s", long.resolve("s", now - 6)), long._replay.from_log("s"))
+    assert found.agents == whole.agents
+    assert [one.index for one in found.agents["a"].added] == [596, 597, 598, 599]

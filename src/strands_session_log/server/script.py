@@ -122,7 +122,7 @@ def packed(command: Sequence[bytes]) -> bytes:
 
 
 def additions(stream: bytes, entries: Iterable[Sequence[Any]]) -> bytes:
-    """Calls of `XADD` for entries as they stand elsewhere, as they go over the wire; what recurs is laid out once."""
+    """Calls of `XADD` for entries as they stand elsewhere, as they go over the wire; what they share is there once."""
     calls = list[bytes]()
     for id_, fields in entries:
         sized = [len(id_), id_]

@@ -29,7 +29,7 @@ T = TypeVar("T")
 
 _WAITED_FOR = (b"landed", b"stand")
 """How lists begin that tell of what is in the log, or was deleted from it."""
-_PIECE = 32
+_PIECE = 100
 """How many entries of a stream are sent at once."""
 _LONGEST_BLOCK = 0.5
 """For how many seconds a read of a client waits: blocked readers of a cluster learn late that a slot has moved."""

@@ -13,7 +13,6 @@ from .. import tail as tails
 from ..errors import (
     GroupNotFoundError,
     InvalidSettingError,
-    LogForkedError,
     NotCopied,
     SessionNotFoundError,
     check_flag,
@@ -29,14 +28,14 @@ from ..events import Event, Recorded, SessionInfo, selector
 from ..feed import FeedRetention
 from ..ids import START, EventId, Point, check_id
 from ..keys import DEFAULT_NAMESPACE, check_namespace
-from ..replay import FEW_BYTES, Replay, rewind, then_and_now, unanswered
+from ..replay import Replay, rewind, then_and_now, unanswered
 from ..server import Client, Durability, ServerReport, connect, release
 from ..snapshot import SnapshotKey, SnapshotSettings
 from ..snapshot.keys import authenticator, keys_for
 from ..state import SessionDiff, SessionState, diff
 from . import erasing
 from .erasing import ErasurePlan
-from .points import event_at, state_at
+from .points import event_at, sketch_at, state_at, states_at
 
 if TYPE_CHECKING:
     from ..audit import Anchor, Audited, CheckedEvents, Expect, Verification
@@ -424,20 +423,7 @@ class SessionLog(NotCopied):
             SessionNotFoundError: When there is no such session; a `SessionNotBegunError` when it had not begun by then.
             RevisionNotFoundError: When it does not have that event.
         """
-        one, other = self.resolve(session_id, a), self.head(session_id) if b is None else self.resolve(session_id, b)
-        earlier = self._sketch(session_id, min(one, other))
-        later = self._onward(session_id, earlier, max(one, other))
-        return diff(earlier, later) if one <= other else diff(later, earlier)
-
-    def _onward(self, session_id: str, known: SessionState, at: EventId) -> SessionState:
-        """A state folded from an earlier one, with which it then shares what did not change."""
-        if not at.revision or at < known.position:
-            return self._sketch(session_id, at)
-        try:
-            return self._replay.later(session_id, known, at, check=True)
-        except LogForkedError:
-            # Which event is not there, that tells.
-            return self._sketch(session_id, at)
+        return diff(*states_at(self._events, self._replay, session_id, a, b))
 
     @overload
     def tail(
@@ -540,7 +526,7 @@ class SessionLog(NotCopied):
             UnansweredToolCallsError: When an agent waited for a tool then.
             ServerUnavailableError: When no answer came; if it was made all the same, forking again says that it exists.
         """
-        there = self._sketch(session_id, at)
+        there = sketch_at(self._events, self._replay, session_id, at)
         if not allow_unanswered:
             unanswered.check(self._events, session_id, there)
         return self._events.fork(session_id, there.position, into, progress, by)
@@ -586,18 +572,13 @@ class SessionLog(NotCopied):
             ContentionError: When others wrote during every attempt.
         """
         check = _accept if allow_unanswered else partial(unanswered.check, self._events, session_id)
+        past = partial(sketch_at, self._events, self._replay, session_id, check=dry_run)
         if not dry_run:
-            past = partial(self._sketch, session_id, check=False)
             return rewind(self._events, self._replay, session_id, to, past, check, by)
-        past = partial(self._sketch, session_id, to)
-        there, now = then_and_now(self._events, self._replay, session_id, past, verified=True)
+        there, now = then_and_now(self._events, self._replay, session_id, partial(past, to), verified=True)
         check(there)
         # What is the session's own stays as it is.
         return diff(now, replace(there, session=now.session, labels=now.labels))
-
-    def _sketch(self, session_id: str, at: Point | None, check: bool = True) -> SessionState:
-        """A state of whose messages few will be looked at."""
-        return state_at(self._events, self._replay, session_id, at, check, FEW_BYTES)
 
     def erase(
         self,

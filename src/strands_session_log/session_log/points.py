@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
-from ..errors import EVENTS, InvalidPointError, RevisionNotFoundError, SessionNotBegunError, SessionNotFoundError
+from contextlib import suppress
+
+from ..errors import (
+    EVENTS,
+    InvalidPointError,
+    LogForkedError,
+    RevisionNotFoundError,
+    SessionNotBegunError,
+    SessionNotFoundError,
+)
 from ..event_log import EventLog
 from ..events import Recorded
 from ..ids import START, EventId, Point
-from ..replay import Replay
+from ..replay import FEW_BYTES, Replay
 from ..snapshot.store import SEGMENT_BYTES
 from ..state import SessionState
 
@@ -59,6 +68,36 @@ def state_at(
     if not state.exists:
         raise _nothing_there(log, session_id, at)
     return state
+
+
+def sketch_at(log: EventLog, replay: Replay, session_id: str, at: Point | None, check: bool = True) -> SessionState:
+    """The same, for those who look at the newest messages at most."""
+    return state_at(log, replay, session_id, at, check, FEW_BYTES)
+
+
+def states_at(
+    log: EventLog, replay: Replay, session_id: str, a: Point, b: Point | None
+) -> tuple[SessionState, SessionState]:
+    """The states at two points, the second now if left out; the later is folded from the earlier."""
+    one, other = log.resolve(session_id, a), _head(log, session_id) if b is None else log.resolve(session_id, b)
+    earlier = sketch_at(log, replay, session_id, min(one, other))
+    later = _onward(log, replay, session_id, earlier, max(one, other))
+    return (earlier, later) if one <= other else (later, earlier)
+
+
+def _onward(log: EventLog, replay: Replay, session_id: str, known: SessionState, at: EventId) -> SessionState:
+    if at.revision and known.position <= at:
+        # Where it has no such event, or is another by now, that tells which looks for it.
+        with suppress(LogForkedError):
+            return replay.later(session_id, known, at, check=True)
+    return sketch_at(log, replay, session_id, at)
+
+
+def _head(log: EventLog, session_id: str) -> EventId:
+    found = log.head(session_id)
+    if found is None:
+        raise SessionNotFoundError(session_id)
+    return found.id
 
 
 def _nothing_there(log: EventLog, session_id: str, at: Point | None) -> SessionNotFoundError:

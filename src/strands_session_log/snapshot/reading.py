@@ -19,7 +19,7 @@ T = TypeVar("T")
 Again: TypeAlias = "Callable[[], Sequence[MessageRecord]]"
 """Reads from the log what is not stored."""
 
-_PIECE = 512
+_PIECE = 64
 """How many of the newest messages that are not stored are read from the log at once; of earlier ones twice as many."""
 _ALL_TEXT_BYTES = 64 * TEXT_BYTES
 """How much text all segments of a snapshot may hold; what is beyond it is read from the log, as it stands there."""
