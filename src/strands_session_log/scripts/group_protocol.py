@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import repeat
 from typing import Any, NamedTuple, TypeAlias
 
 from ..errors import ServerRefusedError
@@ -103,7 +104,7 @@ class FetchReply(NamedTuple):
             gap=parse_gap(partition, gap) if gap else None,
             delivered=delivered.decode(),
             wait=wait / 1000 if wait >= 0 else None,
-            given=[_new(FeedEntry, entry) for entry in zip(entries[::3], entries[1::3], entries[2::3], strict=True)],
+            given=list(map(_new, repeat(FeedEntry), zip(entries[::3], entries[1::3], entries[2::3], strict=True))),
             parked=_parked(partition, buried) if buried else (),
             backfill=backfill.decode(),
             has_suspects=bool(suspects),
