@@ -67,7 +67,7 @@ test-matrix:  ## Every Python there is here, and the lowest supported dependenci
 screens: .venv/.dev  ## The screens of docs/cli.md, written anew from what the commands print
 	PYTHONPATH=tests $(BIN)/python -m support.screens
 
-bench: .venv/.bench  ## What the log costs beside the least it could cost, and beside others; writes docs/benchmarks.md
+bench: .venv/.bench .venv/.peers  ## What the log costs beside the least it could cost, and beside others; writes docs/benchmarks.md
 	$(BIN)/python -m tests.bench
 
 clean:
@@ -92,3 +92,9 @@ clean:
 	@echo "Installing into .venv (once; about a minute)"
 	$(INSTALL) --editable '.[bench]'
 	@touch $@ .venv/.dev .venv/.demo
+
+# Their dependencies would change ours. What cannot be installed is not measured, and the page says so.
+.venv/.peers: .venv/bin/python tests/bench/peers.txt
+	@echo "Installing other frameworks into .venv/peers (once; about a minute)"
+	-$(PYTHON) -m venv .venv/peers
+	-.venv/peers/bin/pip install --quiet --disable-pip-version-check --requirement tests/bench/peers.txt && touch $@

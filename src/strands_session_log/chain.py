@@ -13,10 +13,11 @@ being guessed. See docs/adr/0020.
 
 from __future__ import annotations
 
-import os
 from binascii import a2b_base64, b2a_base64
 from collections.abc import Iterable
 from hashlib import sha256
+
+from .randomness import random_bytes
 
 SALT_BYTES = 16
 LINK_BYTES = 32
@@ -31,8 +32,8 @@ def genesis(session_id: str) -> bytes:
 
 
 def new_salt() -> bytes:
-    """16 random bytes."""
-    return os.urandom(SALT_BYTES)
+    """16 random bytes, which no other event has."""
+    return random_bytes()
 
 
 def commitment(salt: bytes, body: bytes) -> bytes:

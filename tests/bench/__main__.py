@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from .against import measure_against
 from .document import document
 from .groups import GROUPS, measure
 from .machine import description
@@ -27,6 +28,9 @@ def main(
         list[str] | None, typer.Option(help="Measure this group alone; may be repeated. Writes nothing.")
     ] = None,
     quick: Annotated[bool, typer.Option("--quick", help="Few rounds, small sessions. Writes nothing.")] = False,
+    against: Annotated[
+        str | None, typer.Option(metavar="COMMIT", help="Measure this commit beside what is here. Writes nothing.")
+    ] = None,
     list_: Annotated[bool, typer.Option("--list", help="Say which groups there are.")] = False,
 ) -> None:
     """Measure what the log costs beside the least it could cost, and write docs/benchmarks.md."""
@@ -34,6 +38,8 @@ def main(
         return _list()
     if unknown := set(only or ()) - GROUPS.keys():
         raise typer.BadParameter(f"no group is called {', '.join(unknown)}; there are {', '.join(GROUPS)}")
+    if against is not None:
+        return _measure_against(against, Run(quick))
     started = time.monotonic()
     results = _measure(only or list(GROUPS), Run(quick))
     _console.print(f"{time.monotonic() - started:.0f} s")
@@ -50,14 +56,25 @@ def _list() -> None:
 def _measure(names: list[str], run: Run) -> dict[str, list[Row]]:
     results: dict[str, list[Row]] = {}
     for name in names:
+        started = time.monotonic()
         with run.progress:
             rows = list(measure(name, run))
-        _console.print(f"\n{GROUPS[name]}", table(rows))
-        for row in rows:
-            if row.note:
-                _console.print(f"[dim]{row.name}: {row.note}[/]", highlight=False)
+        _tell(f"{GROUPS[name]} ({time.monotonic() - started:.0f} s)", rows)
         results[GROUPS[name]] = rows
     return results
+
+
+def _measure_against(commit: str, run: Run) -> None:
+    with run.progress:
+        rows = list(measure_against(commit, run))
+    _tell(f"here, and at {commit}", rows)
+
+
+def _tell(title: str, rows: list[Row]) -> None:
+    _console.print(f"\n{title}", table(rows))
+    for row in rows:
+        if row.note:
+            _console.print(f"[dim]{row.name}: {row.note}[/]", highlight=False)
 
 
 def _write(results: dict[str, list[Row]]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 
+from .costs import costs
 from .report import markdown
 from .rows import Row
 from .text import BYTES, compressed, generated, source
@@ -11,8 +12,18 @@ from .text import BYTES, compressed, generated, source
 _BEGINNING = """\
 # Benchmarks
 
-What the log costs beside the least it could cost, and beside other session managers. `make bench` writes this page;
-machines differ and are noisy, so only the ratios say something.
+What the log costs beside the least it could cost, and beside others. `make bench` writes this page; machines differ and
+are noisy, so only the ratios say something.
+
+## What it costs you
+
+Medians; what costs less than this log is bold. A message is a kilobyte, and the model answers at once.
+"""
+
+_REACHED = """\
+## What is to be reached
+
+{met} of {targets} targets are met.{missed}
 
 ![How much of each target is used up](benchmarks.svg)
 """
@@ -21,6 +32,11 @@ _HOW = """\
 ## How it was measured
 
 - In one process, on servers that `SessionLog.connect("embedded:")` starts; each group below has its own.
+- A turn is a whole call of a Strands agent with a model that answers at once, and a sliding window that is full. The
+  same agent is asked without a session manager in every round; what a manager costs is what its agent takes more. Work
+  that a manager does in the background is in it where it is in the way.
+- Turns of other frameworks are those of their own runners, with and without their session store, in processes of their
+  own, which take turns with ours. Their sessions hold as many messages as our agent does at the end of a longer one.
 - The two sides of a row take turns, A B A B …, after a warm-up. The ratio is that of the medians, as `what` names it;
   the middle half says between which values half of the ratios of single rounds are. Rounds are fewer where they
   take long.
@@ -30,7 +46,10 @@ _HOW = """\
 - Messages are {bytes:,} characters of text that does not repeat: a seeded Markov chain of pairs of words of the English
   in Python's manual (`pydoc_data.topics`). zlib leaves {generated:.0%} of it, and {source:.0%} of the manual itself.
 - Resuming means a new log, manager and agent in every round on a connection that is open, as in a new process: nothing
-  is known from before. Snapshots had the time to be saved beforehand.
+  is known from before. Right after writing means that the snapshot is the one its writer saved on the way, put back
+  before each round; elsewhere, one of the end had the time to be saved.
+- Several writers are threads of one process with one client; each has a manager and a session of its own.
+- Instructions are those of the server under `valgrind --tool=callgrind`, its append-only file on, without snapshots.
 - strands-valkey-session-manager is the package on PyPI on a server with nothing else on it. Stock servers have no
   JSON module; a thin client turns its `JSON.GET` and `JSON.SET` into `GET` and `SET`, which is in its favour.
 - The session of {long} is written by `SessionLog.append`, as an agent with a window of 40 writes it with
@@ -55,7 +74,8 @@ def document(groups: Mapping[str, Sequence[Row]], machine: Iterable[tuple[str, s
         groups: The rows of each group, by title.
         machine: What it ran on.
     """
-    parts = [_BEGINNING]
+    every = [row for rows in groups.values() for row in rows]
+    parts = [_BEGINNING, "\n".join(costs(every)) + "\n", _reached(every)]
     for title, rows in groups.items():
         notes = [f"{row.name}: {row.note}" for row in rows if row.note]
         parts.append("\n".join([f"## {title[0].upper()}{title[1:]}", "", *markdown(rows)]) + "\n")
@@ -63,6 +83,12 @@ def document(groups: Mapping[str, Sequence[Row]], machine: Iterable[tuple[str, s
     parts.append(_how())
     parts.append("\n".join(["## What it ran on", "", *(f"- {name}: {value}" for name, value in machine)]) + "\n")
     return "\n".join(parts)
+
+
+def _reached(rows: Sequence[Row]) -> str:
+    verdicts = [row.verdict for row in rows if row.target is not None]
+    missed = "".join(f"\n- {row.verdict}: {row.name}" for row in rows if row.verdict not in ("", "met"))
+    return _REACHED.format(met=verdicts.count("met"), targets=len(verdicts), missed=missed and f"\n{missed}")
 
 
 def _how() -> str:

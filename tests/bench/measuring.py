@@ -6,7 +6,8 @@ import gc
 import time
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TypeVar
+from dataclasses import dataclass
+from typing import Protocol, TypeVar, runtime_checkable
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
@@ -16,6 +17,14 @@ _MIN_ROUNDS = 5
 _SECONDS = 40.0
 _SHOW_EVERY = 0.2
 T = TypeVar("T")
+
+
+@runtime_checkable
+class Timed(Protocol):
+    """A call that takes its own time."""
+
+    def seconds(self) -> float:
+        """Do it once, and say how long what matters took."""
 
 
 class Run:
@@ -49,18 +58,21 @@ class Run:
 
     def measure(self, pairs: Sequence[Pair], rounds: int, what: str, seconds: float = _SECONDS) -> Iterator[Row]:
         """Measure pairs in turn, at most so often and, after a few rounds, at most for so long."""
-        times = self._in_turn([call for pair in pairs for call in (pair.ours, pair.peer)], rounds, what, seconds)
+        times = self.in_turn([call for pair in pairs for call in (pair.ours, pair.peer)], rounds, what, seconds)
         for pair in pairs:
             yield Row(pair.name, times[pair.ours], times[pair.peer], pair.target, pair.better)
 
-    def _in_turn(self, calls: Iterable[Call], rounds: int, what: str, seconds: float) -> dict[Call, list[float]]:
+    def in_turn(
+        self, calls: Iterable[Call], rounds: int, what: str, seconds: float = _SECONDS
+    ) -> dict[Call, list[float]]:
+        """The seconds of each call, round by round, as `measure` takes them."""
         rounds = 2 if self.quick else rounds
         times: dict[Call, list[float]] = {call: [] for call in calls}
         for call in times:
             for _ in range(1 + rounds // 20):
                 call()
         started = time.monotonic()
-        with _no_collector():
+        with no_collector():
             for number in self.track(range(rounds), what):
                 for call, taken in times.items():
                     if number % (1 + rounds // 50) == 0:
@@ -78,6 +90,8 @@ class Run:
 
 def seconds_of(call: Call) -> float:
     """How long a call takes, without throwing away what it returns."""
+    if isinstance(call, Timed):
+        return call.seconds()
     started = time.perf_counter()
     kept = call()
     taken = time.perf_counter() - started
@@ -85,8 +99,31 @@ def seconds_of(call: Call) -> float:
     return taken
 
 
+@dataclass(eq=False)
+class Prepared:
+    """A call before which something is to be done each time.
+
+    Attributes:
+        before: What is not timed.
+        call: What is.
+    """
+
+    before: Call
+    call: Call
+
+    def __call__(self) -> object:
+        """Both."""
+        self.before()
+        return self.call()
+
+    def seconds(self) -> float:
+        """The one after the other; how long the second took."""
+        self.before()
+        return seconds_of(self.call)
+
+
 @contextmanager
-def _no_collector() -> Iterator[None]:
+def no_collector() -> Iterator[None]:
     """What is there already is not looked at when garbage is collected between the rounds."""
     gc.collect()
     gc.freeze()

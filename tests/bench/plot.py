@@ -10,6 +10,8 @@ from typing import Any
 from .report import number, target
 from .rows import Row
 
+_LEAST = 0.01
+"""What is shown of what is less, or less than nothing: the axis is logarithmic."""
 _MET, _MISSED = "#2a9d5c", "#c8443c"
 
 
@@ -32,8 +34,8 @@ def draw(rows: Sequence[Row], path: Path) -> None:
 
 
 def _bars(axes: Any, measured: Sequence[Row]) -> None:
-    allowances = [row.allowance or 0.0 for row in measured]
-    least = min([0.1, *(one for one in allowances if one)]) / 2
+    allowances = [max(row.allowance or 0.0, _LEAST) for row in measured]
+    least = min([0.1, *allowances]) / 2
     colors = [_MET if row.verdict == "met" else _MISSED for row in measured]
     labels = [fill(row.name.replace("`", ""), 62) for row in measured]
     bars = axes.barh(labels, [one - least for one in allowances], left=least, color=colors)

@@ -57,11 +57,13 @@ def number(ratio: float) -> str:
 
 def amount(figure: float, unit: str) -> str:
     """A figure for people."""
+    if unit == "times":
+        return number(figure)
     if unit != "s":
         return f"{figure:,.0f} B" if unit == "bytes" else f"{figure:,.0f}"
-    factor, name = next(((factor, name) for factor, name in _TIMES if figure >= factor), _TIMES[-1])
+    factor, name = next(((factor, name) for factor, name in _TIMES if abs(figure) >= factor), _TIMES[-1])
     scaled = figure / factor
-    return f"{scaled:.0f} {name}" if scaled >= 100 else f"{scaled:.3g} {name}"
+    return f"{scaled:.0f} {name}" if abs(scaled) >= 100 else f"{scaled:.3g} {name}"
 
 
 def _bold_where_missed(texts: list[str]) -> list[str]:

@@ -8,6 +8,7 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 
 Call: TypeAlias = Callable[[], Any]
 Better: TypeAlias = Literal["less", "more"]
+Unit: TypeAlias = Literal["s", "bytes", "round trips", "connections", "instructions", "times"]
 
 
 class Pair(NamedTuple):
@@ -28,6 +29,20 @@ class Pair(NamedTuple):
     better: Better = "less"
 
 
+class Cost(NamedTuple):
+    """A row in plain words.
+
+    Attributes:
+        what: What users do; rows that say the same share a line.
+        other: What it is that the row's other figure belongs to.
+        each: Of how many the figures of the row are.
+    """
+
+    what: str
+    other: str
+    each: float = 1
+
+
 class Row(NamedTuple):
     """A pair that was measured.
 
@@ -39,6 +54,7 @@ class Row(NamedTuple):
         better: As in `Pair`.
         unit: What the figures are.
         note: What else there is to say.
+        cost: Where it stands in the table of what the log costs users, if it does.
     """
 
     name: str
@@ -46,12 +62,13 @@ class Row(NamedTuple):
     peer: Sequence[float]
     target: float | None = None
     better: Better = "less"
-    unit: Literal["s", "bytes", "round trips", "connections"] = "s"
+    unit: Unit = "s"
     note: str = ""
+    cost: Cost | None = None
 
     @property
     def ratio(self) -> float | None:
-        """The ratio of the medians."""
+        """The ratio of the medians; None where there is none, as when noise made less than nothing of what is below."""
         if not self.ours or not self.peer:
             return None
         return _ratio(self.better, median(self.ours), median(self.peer))
@@ -59,7 +76,8 @@ class Row(NamedTuple):
     @property
     def spread(self) -> tuple[float, float] | None:
         """The quartiles of the ratios of single rounds; None when there were too few."""
-        ratios = [_ratio(self.better, *round_) for round_ in zip(self.ours, self.peer, strict=False)]
+        every = [_ratio(self.better, *round_) for round_ in zip(self.ours, self.peer, strict=False)]
+        ratios = [one for one in every if one is not None]
         if len(ratios) < 2:
             return None
         first, _, third = quantiles(ratios, n=4, method="inclusive")
@@ -82,5 +100,6 @@ class Row(NamedTuple):
         return "met" if self.allowance <= 1 else "missed"
 
 
-def _ratio(better: Better, ours: float, peer: float) -> float:
-    return ours / peer if better == "less" else peer / ours
+def _ratio(better: Better, ours: float, peer: float) -> float | None:
+    above, below = (ours, peer) if better == "less" else (peer, ours)
+    return above / below if below > 0 else None

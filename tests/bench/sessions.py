@@ -16,7 +16,7 @@ from strands_session_log import SessionLog, ValkeySessionManager, events
 from strands_session_log.testing.model import ScriptedModel
 from support.clients import client_of
 
-from .measuring import Run
+from .measuring import Prepared, Run
 from .text import message
 
 AGENT = "default"
@@ -24,11 +24,13 @@ WINDOW = 40
 _BATCH = 500
 
 
-def agent(manager: Any = None, window: int | None = None, script: Any = ()) -> Agent:
+def agent(manager: Any = None, window: int | None = None, script: Any = (), tools: Any = None) -> Agent:
     """An agent that keeps all its messages, or a window of them."""
     keeps = NullConversationManager() if window is None else SlidingWindowConversationManager(window_size=window)
     model = ScriptedModel(script, chunk=4096)
-    return Agent(model=model, session_manager=manager, conversation_manager=keeps, callback_handler=None)
+    return Agent(
+        model=model, session_manager=manager, conversation_manager=keeps, callback_handler=None, tools=tools or []
+    )
 
 
 def fresh(log: SessionLog) -> SessionLog:
@@ -41,25 +43,55 @@ def resume(log: SessionLog, session_id: str, window: int | None = None) -> Agent
     return agent(ValkeySessionManager(session_id, log=fresh(log)), window)
 
 
+class AsWritten:
+    """Resumes a session again and again as it lies now: a reader may save a better snapshot than the writer left.
+
+    Args:
+        log: Its log, with nothing being saved.
+        session_id: Which.
+        window: That of the agents, if they have one.
+    """
+
+    def __init__(self, log: SessionLog, session_id: str, window: int | None = None) -> None:
+        self._log, self._session_id, self._window = log, session_id, window
+        self._key = log._events.keyspace.session(session_id).snapshot
+        self._snapshot = log.client.execute_command("DUMP", self._key)
+        self._reader = log
+
+    def resumed(self) -> Prepared:
+        """To be measured."""
+        return Prepared(self._put_back, self._resume)
+
+    def _put_back(self) -> None:
+        settle(self._reader)
+        self._log.client.execute_command("DEL", self._key)
+        if self._snapshot is not None:
+            self._log.client.execute_command("RESTORE", self._key, 0, self._snapshot)
+
+    def _resume(self) -> Agent:
+        self._reader = fresh(self._log)
+        return agent(ValkeySessionManager(self._session_id, log=self._reader), self._window)
+
+
 def transcript(log: SessionLog, session_id: str) -> list[SessionMessage]:
     """The messages of a session as a new process reads them through the manager."""
     return ValkeySessionManager(session_id, log=fresh(log)).list_messages(session_id, AGENT)
 
 
-def converse(manager: Any, length: int) -> Agent:
+def converse(manager: Any, length: int, living: Agent | None = None) -> Agent:
     """Write a session through a live agent's manager, message by message; the agent with what it holds."""
-    living = agent(manager)
+    living = living or agent(manager)
     for index in range(length):
         said = message(index)
         living.messages.append(said)
-        manager.append_message(said, living)
+        if manager is not None:
+            manager.append_message(said, living)
     return living
 
 
 def settle(log: SessionLog) -> None:
     """Wait until snapshots that are being saved in the background are there."""
-    wait = getattr(getattr(log, "replay", None), "settle", None)
-    if wait is not None and wait() is False:
+    if not log._replay.settle():
         raise TimeoutError("snapshots are still being saved: what is measured now would be something else")
 
 
@@ -128,16 +160,17 @@ class Limit:
     Args:
         client: Where to keep it.
         messages: The messages, if they do not stand there yet.
+        key: Where.
     """
 
-    def __init__(self, client: Any, messages: Iterable[SessionMessage] | None = None) -> None:
-        self._client = client
+    def __init__(self, client: Any, messages: Iterable[SessionMessage] | None = None, key: str = "messages") -> None:
+        self._client, self._key = client, key
         if messages is not None:
-            client.execute_command("SET", "messages", orjson.dumps([one.to_dict() for one in messages]))
+            client.execute_command("SET", key, orjson.dumps([one.to_dict() for one in messages]))
 
     def load(self) -> list[SessionMessage]:
         """One GET, and the messages made of it."""
-        return [SessionMessage(**one) for one in orjson.loads(self._client.execute_command("GET", "messages"))]
+        return [SessionMessage(**one) for one in orjson.loads(self._client.execute_command("GET", self._key))]
 
     def load_with_agent(self) -> tuple[list[SessionMessage], Agent]:
         """The same, and an agent that has nothing to do with them."""

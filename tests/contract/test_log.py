@@ -33,6 +33,12 @@ class TestLogOfDecodingResp3Client(LogContract):
         return SessionLog(make_client(protocol=3, decode_responses=True), namespace)  # type: ignore[arg-type]
 
 
+class TestLogThatCompresses(LogContract):
+    @pytest.fixture
+    def log(self, make_client: Callable[..., object], namespace: str) -> SessionLog:
+        return SessionLog(make_client(), namespace, compress="zstd")  # type: ignore[arg-type]
+
+
 def fewest_connections(server_url: str) -> int:
     """A tail of all sessions holds one; in a cluster, which cannot read several slots at once, one a partition."""
     return 18 if "+cluster" in server_url else 2

@@ -12,6 +12,7 @@ import pytest
 import valkey
 
 from strands_session_log import SessionLog, events
+from strands_session_log.server import pinned_connection
 from support.clients import client_of
 from support.servers import Server
 from support.waiting import wait_until
@@ -127,6 +128,55 @@ def test_threads_append_through_one_client_at_once(tcp_server: Server) -> None:
         thread.join()
     assert sorted(numbers(log)) == sorted(list(range(8)) * 20)
     assert log.verify("s").ok
+
+
+def append_at_once(server: Server, log: SessionLog, writers: int) -> None:
+    """Each writer to a session of its own; no reply comes before all have sent."""
+    pool = client_of(log).connection_pool
+    for number in range(writers):
+        log.append(f"s-{number}", note(-1))  # for each partition that begins with it, another connection is needed
+    server.execute("CLIENT", "PAUSE", 60_000, "WRITE")
+    threads = [Thread(target=log.append, args=(f"s-{number}", note(number))) for number in range(writers)]
+    for thread in threads:
+        thread.start()
+    wait_until(lambda: len(pool._in_use_connections) >= writers, "all to have a connection")
+    server.execute("CLIENT", "UNPAUSE")
+    for thread in threads:
+        thread.join()
+
+
+def test_so_many_connections_are_held_as_there_are_appends_at_once(
+    tcp_server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = SessionLog(tcp_server.client())
+    append_at_once(tcp_server, log, 8)
+    held = set(client_of(log).connection_pool._in_use_connections)
+    taken = counted(monkeypatch, client_of(log).connection_pool, "get_connection")
+    append_at_once(tcp_server, log, 8)
+    assert (len(held), taken) == (8, [])
+    assert set(client_of(log).connection_pool._in_use_connections) == held
+
+
+def test_connections_that_no_append_needs_any_more_go_back_to_the_pool(
+    tcp_server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log = SessionLog(tcp_server.client())
+    append_at_once(tcp_server, log, 8)
+    later = time.monotonic() + 2
+    monkeypatch.setattr(time, "monotonic", lambda: later)
+    log.append("s-0", note(0))
+    assert len(client_of(log).connection_pool._in_use_connections) == 1
+    log.close()
+    assert len(client_of(log).connection_pool._in_use_connections) == 0
+
+
+def test_no_more_connections_are_held_than_a_pool_can_spare(
+    tcp_server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pinned_connection, "_MOST_IDLE", 3)
+    log = SessionLog(tcp_server.client())
+    append_at_once(tcp_server, log, 8)
+    assert len(client_of(log).connection_pool._in_use_connections) == 3
 
 
 def test_a_forked_process_leaves_the_connection_to_its_parent(tcp_server: Server) -> None:

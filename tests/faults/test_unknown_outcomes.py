@@ -163,7 +163,7 @@ def test_two_changes_of_primary_during_one_append_store_nothing_twice(
 
     def carried_out_twice_without_a_reply(*command: Any, **options: Any) -> Any:
         reply = execute(*command, **options)
-        landed = event.event_id.encode() in command and reply[0] in (b"landed", b"begun", "landed", "begun")
+        landed = event.event_id.encode() in command and isinstance(reply, bytes)
         if landed and (change := next(changes, None)):
             change()
             raise ConnectionError("reset after it was carried out")
@@ -183,7 +183,9 @@ def test_what_landed_on_another_primary_at_another_time_breaks_no_chain(
     a, b, _ = primaries
     logs = [SessionLog.connect(server.url) for server in (a, b)]
     call = chain_batch("s", [encode(order(1))], ANY, Position())
-    began = EventId.parse(APPEND(logs[0].client, logs[0]._events.keyspace.session("s").begin, call.arguments)[2])
+    began = EventId.parse(
+        APPEND(logs[0].client, logs[0]._events.keyspace.session("s").begin, call.arguments).split()[2]
+    )
     wait_until(lambda: logs[1]._events.now_ms("s") > began.ms, "another millisecond")
     APPEND(logs[1].client, logs[1]._events.keyspace.session("s").begin, call.arguments)
     last = logs[0].append("s", order(2))

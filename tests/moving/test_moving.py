@@ -6,14 +6,16 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
 from strands import tool
 from strands.agent.conversation_manager import SlidingWindowConversationManager, SummarizingConversationManager
 from strands.types.exceptions import ContextWindowOverflowException
 
 from strands_session_log import SessionLog
+from strands_session_log.codec import to_json
 from strands_session_log.moving import FileSessions, import_sessions
 from support.moving_agents import assert_same, file_agent, log_agent, move_in, moved, write_messages
-from support.strands_agents import add, call
+from support.strands_agents import add, call, happened
 
 SECRET = "hunter2-is-my-password"
 GUARDRAIL: Any = [{"redactContent": {"redactUserContentMessage": "[redacted]"}}, {"text": "I cannot help with that."}]
@@ -94,6 +96,30 @@ def test_a_sliding_window_slides_on(tmp_path: Path, session_log: SessionLog) -> 
     assert len(resumed.messages) == 4
     agent = session_log.state("s").agents["default"]
     assert (len(agent.messages), agent.window) == (12, resumed.messages)
+
+
+@pytest.mark.parametrize("are_named", [True, False])
+@pytest.mark.parametrize("size", [4, 40])
+def test_the_first_turn_tells_no_window(tmp_path: Path, session_log: SessionLog, are_named: bool, size: int) -> None:
+    def manager() -> Any:
+        return SlidingWindowConversationManager(window_size=size)
+
+    script: Any = [[call("picture")], "Here.", *[f"Answer {number}." for number in range(4)]]
+    agent = file_agent(tmp_path, script, tools=[picture], conversation_manager=manager())
+    talk(agent, 5)
+    for path in () if are_named else tmp_path.rglob("message_*.json"):
+        record = json.loads(path.read_text())
+        record["message"].pop("tracking_id", None)
+        path.write_text(json.dumps(record))
+
+    moved(tmp_path, session_log)
+
+    resumed = log_agent(session_log, ["Fine.", "Again."], tools=[picture], conversation_manager=manager())
+    resumed("And now?")
+    resumed("And then?")
+    assert happened(session_log, types="window.changed") == []
+    held = [message["content"] for message in session_log.state("s").agents["default"].window]
+    assert held == to_json([message["content"] for message in resumed.messages])
 
 
 def test_a_summary_stands_before_what_is_left(tmp_path: Path, session_log: SessionLog) -> None:

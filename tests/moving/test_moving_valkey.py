@@ -12,7 +12,7 @@ from support.cluster import Cluster
 from support.moving_agents import agent_on, assert_same, log_agent, move_in, moved
 from support.old_manager import OldSessionManager, WithJsonModule
 from support.servers import Server
-from support.strands_agents import add, call
+from support.strands_agents import add, call, happened
 
 
 def old_agent(server: Server, script: Any = ("Hello.",), session: str = "s", **options: Any) -> Any:
@@ -39,6 +39,16 @@ def test_an_agent_goes_on_with_what_the_old_manager_had(
     assert resumed.messages == agent.messages
     resumed("And now?")
     assert len(log_agent(session_log).messages) == 6
+
+
+def test_the_first_turn_tells_no_window(tcp_server: Server, session_log: SessionLog) -> None:
+    add_up(tcp_server)
+
+    moved(ValkeySessions(tcp_server.client()), session_log)
+
+    resumed = log_agent(session_log, tools=[add])
+    resumed("And now?")
+    assert happened(session_log, types="window.changed") == []
 
 
 def test_documents_of_a_json_module_are_read_with_its_command(tcp_server: Server, session_log: SessionLog) -> None:

@@ -55,7 +55,7 @@ def test_an_invocation_tells_how_it_ended_what_it_used_and_how_long_it_took(sess
     started, completed = happened(session_log, types="invocation.*")[:2]
     assert completed.data["invocation"] == started.data["invocation"]
     assert completed.data["stop_reason"] == "end_turn"
-    assert completed.data["usage"]["totalTokens"] == 6
+    assert completed.data["usage"] == {"inputTokens": 4, "outputTokens": 2}
     assert completed.data["duration_ms"] > 0
 
 

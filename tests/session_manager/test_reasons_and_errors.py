@@ -181,7 +181,7 @@ def test_a_name_that_is_too_long_for_a_name_is_not_told(session_log: SessionLog)
     agent = make_agent(session_log)
     agent.model = Verbose(["Hi."])
     agent("Hello")
-    assert SECRET in happened(session_log, types="model.completed")[0].data["model_id"]
+    assert SECRET in happened(session_log, types="invocation.completed")[0].data["model_id"]
     assert SECRET not in feed(session_log)
 
 

@@ -104,7 +104,7 @@ def test_a_plain_turn_is_three_appends_with_all_its_facts(session_log: SessionLo
     agent("Hello")
     assert appended == [
         ["invocation.started", "message.added"],
-        ["model.completed", "message.added"],
+        ["message.added"],
         ["invocation.completed"],
     ]
 

@@ -18,9 +18,14 @@ from strands.agent.conversation_manager import (
 from strands.types.exceptions import ContextWindowOverflowException
 from strands.types.session import SessionMessage
 
-from strands_session_log import SessionLog, SessionRecorder
+from strands_session_log import SessionLog, SessionRecorder, SnapshotSettings
 from strands_session_log.errors import SessionLogError
+from strands_session_log.events import SessionAnnotated
+from strands_session_log.lifecycle import contents
+from strands_session_log.lifecycle.contents import fingerprint
 from strands_session_log.testing.model import ScriptedModel
+from support import FaultProxy
+from support.servers import Server
 from support.strands_agents import add, call, happened, make_agent
 
 SLIDING = inspect.signature(SlidingWindowConversationManager.__init__).parameters
@@ -496,3 +501,79 @@ def test_a_prompt_that_could_not_be_written_is_held_once_when_it_is_given_again(
 
 def raise_away(*_: Any, **__: Any) -> None:
     raise SessionLogError("the server is away")
+
+
+def held(agent: Any, count: int) -> None:
+    """Let an agent hold so many messages that were written one by one."""
+    for number in range(count):
+        message = note(f"Note {number}.")
+        agent.messages.append(message)
+        agent._session_manager.append_message(message, agent)
+
+
+@pytest.mark.parametrize("options", [{}, {"window_size": 4}], ids=["all", "a window"])
+def test_a_turn_fingerprints_no_message_that_has_not_changed(
+    session_log: SessionLog, monkeypatch: pytest.MonkeyPatch, options: dict[str, Any]
+) -> None:
+    manager = SlidingWindowConversationManager(**options) if options else NullConversationManager()
+    agent = make_agent(session_log, answers(5), conversation_manager=manager)
+    talk(agent, 3)
+    looked_at: list[Any] = []
+
+    def counting(message: Any) -> bytes:
+        looked_at.append(message)
+        return fingerprint(message)
+
+    monkeypatch.setattr(contents, "fingerprint", counting)
+    agent("And then?")
+    assert looked_at == []
+    agent.messages[-1]["content"][0]["text"] = "I never said that."
+    agent("And now?")
+    assert looked_at
+    assert session_log.state("s").agents["default"].window == agent.messages
+
+
+@pytest.mark.parametrize("at", [0, 150, 299])
+@pytest.mark.parametrize("is_resumed", [False, True])
+def test_an_edit_in_place_is_noticed_by_the_end_of_the_turn_wherever_it_is(
+    session_log: SessionLog, at: int, is_resumed: bool
+) -> None:
+    def edit(_: Any) -> str:
+        agent.messages[at]["content"][0]["text"] = "I never said that."
+        return "Well."
+
+    options: dict[str, Any] = {"conversation_manager": NullConversationManager()}
+    agent = make_agent(session_log, edit, **options)
+    held(agent, 300)
+    if is_resumed:
+        agent = make_agent(session_log, edit, **options)
+    agent("And then?")
+    assert shown(agent.messages)[at] == "I never said that."
+    assert resumed(session_log) == shown(agent.messages)
+    assert window_events(session_log) == 1
+
+
+def test_a_window_that_stands_in_no_transcript_is_resumed_without_reading_that(
+    tcp_server: Server, proxy: FaultProxy
+) -> None:
+    def log() -> SessionLog:
+        return SessionLog.connect(proxy.url, snapshots=SnapshotSettings(threshold=1, segment=16))
+
+    writer = log()
+    agent = make_agent(writer, answers(2), conversation_manager=NullConversationManager())
+    held(agent, 100)
+    agent("What do you hold?")
+    # As a front end does that sends all messages with every request, in its own words.
+    agent.messages[:] = [note(f"As told by the front end: {number}.") for number in range(5)]
+    agent._session_manager.sync_agent(agent)
+    settle(writer)
+    reader = log()
+    before = proxy.round_trips
+    assert resumed(reader) == shown(agent.messages)
+    assert proxy.round_trips - before <= 2
+
+
+def settle(log: SessionLog) -> None:
+    """Save a snapshot of all there is."""
+    log.append("s", SessionAnnotated({"saved": "yes"}))
+    assert log._replay.settle()

@@ -58,7 +58,7 @@ class Log:
     def segment(self, name: str) -> bytes | None:
         return self.segments.get(name)
 
-    def replayed(self, agent_id: str) -> Messages:
+    def replayed(self, agent_id: str, start: int, end: int) -> Messages:
         self.replays += 1
         return self.state.agents[agent_id].messages
 

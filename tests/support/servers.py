@@ -148,13 +148,16 @@ class Server:
     def _launch(self) -> None:
         config = self.directory / "server.conf"
         config.write_text("".join(f"{name} {value}\n" for name, value in self._directives().items()))
-        self._process = spawn([self.binary(), config], self.directory / "server.log")
+        self._process = spawn([*self._command(), config], self.directory / "server.log")
         try:
             wait_until(self._answers, f"{type(self).__name__} to answer PING")
         except BaseException:
             kill(self._process)
             self._process = None
             raise
+
+    def _command(self) -> list[str | Path]:
+        return [self.binary()]
 
     def _directives(self) -> dict[str, str]:
         addressed = {"bind": HOST, "port": str(self.port), "dir": f'"{self.directory}"', **self.config}

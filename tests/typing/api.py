@@ -54,6 +54,7 @@ manager: ValkeySessionManager = ValkeySessionManager(session_id="s-42", client=v
 manager = ValkeySessionManager("s-42", log=log)
 manager = ValkeySessionManager("s-42", url="embedded:")
 manager = ValkeySessionManager("s-42", log=log, record="state", hold_user_messages=True, record_prompts=True)
+ValkeySessionManager("s-42", log=log, flush="overlap")
 agent = Agent(session_manager=manager)
 
 agent = Agent(model=ScriptedModel("Hello.", [{"text": "Bye."}], RuntimeError("no key"), chunk=4))
@@ -163,6 +164,8 @@ is_broken: bool = log.state("s-42").integrity.is_broken
 for known in (checked := log.read_checked("s-42", after=3)):
     intact: str = f"{known.id} {checked.integrity}"
 manager = ValkeySessionManager("s-42", log=log, verify_on_resume=True)
+small: SessionLog = SessionLog.connect("embedded:", compress="zstd")
+called: dict[str, object] | None = events.model_call({"model_ms": 1.5})
 proved: bool = verification.ok
 recorded_as: EventId | None = log.erase("s-42", last, reason="a password")
 made: EventId = log.fork("s-42", at=7, into="s-42-again")

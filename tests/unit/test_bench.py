@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from bench import text
+from bench.costs import costs
 from bench.document import document
-from bench.measuring import Run
+from bench.measuring import Prepared, Run, seconds_of
+from bench.processes import Apart, ProcessEnded
 from bench.report import cells, markdown
-from bench.rows import Pair, Row
+from bench.rows import Cost, Pair, Row
 
 
 def test_a_message_says_a_kilobyte() -> None:
@@ -56,6 +61,13 @@ def test_the_spread_is_where_half_of_the_rounds_are() -> None:
     assert Row("", ours=[1.0], peer=[1.0]).spread is None
 
 
+def test_what_noise_made_less_than_nothing_of_is_no_ratio() -> None:
+    row = Row("", ours=[1.0, 1.0, 1.0], peer=[-1.0, -1.0, 2.0], target=1)
+    assert row.ratio is None
+    assert row.verdict == "not measured"
+    assert Row("", ours=[-1.0], peer=[2.0], target=1).verdict == "met"
+
+
 @pytest.mark.parametrize(
     ("row", "said"),
     [
@@ -78,6 +90,67 @@ def test_the_document_has_a_table_for_every_group() -> None:
     assert "a ÷ b: Because." in page
     assert "| c ÷ d |" in page
     assert "- Python: 3.10" in page
+
+
+def test_what_it_costs_is_a_line_for_each_thing_users_do() -> None:
+    rows = [
+        Row("a", [0.003], [0.002], cost=Cost("a turn", "the old manager")),
+        Row("b", [0.003], [0.004], cost=Cost("a turn", "files")),
+        Row("c", [5.0], [1.0]),
+        Row("d", [2.0], [1.0], cost=Cost("an event", "a bare loop", each=1000)),
+        Row("not measured", [], [], cost=Cost("a turn", "nobody")),
+    ]
+    assert costs(rows)[2:] == [
+        "| a turn | 3 ms | **the old manager 2 ms**, files 4 ms |",
+        "| an event | 2 ms | **a bare loop 1 ms** |",
+    ]
+
+
+def test_the_document_begins_with_what_it_costs_and_what_is_missed() -> None:
+    cost = Cost("a turn", "files")
+    page = document({"turns": [Row("a ÷ b", [2.0], [1.0], 1.5, cost=cost), Row("c", [1.0], [1.0], 1)]}, [])
+    assert page.index("| a turn | 2 s |") < page.index("1 of 2 targets are met.") < page.index("## Turns")
+    assert "\n- missed: a ÷ b\n" in page
+
+
+def test_what_is_prepared_is_not_timed() -> None:
+    done: list[str] = []
+    taken = seconds_of(Prepared(lambda: done.append("before"), lambda: done.append("work")))
+    assert done == ["before", "work"]
+    assert taken < 60
+
+
+SERVING = """
+import sys
+sys.path[:0] = {path}
+from bench.processes import serve
+def fail(): raise ValueError("no")
+serve({{"given": lambda: 7.5, "taken": lambda: print("noise"), "fails": fail}})
+"""
+
+
+@pytest.fixture
+def apart(tmp_path: Path) -> Iterator[Apart]:
+    (tmp_path / "serving.py").write_text(SERVING.format(path=sys.path))
+    with Apart(sys.executable, "serving", environment={**os.environ, "PYTHONPATH": str(tmp_path)}) as process:
+        yield process
+
+
+def test_a_process_apart_says_what_it_has_and_how_long_it_took(apart: Apart) -> None:
+    assert apart.names == ["given", "taken", "fails"]
+    assert seconds_of(apart.work("given")) == 7.5
+    assert 0 <= seconds_of(apart.work("taken")) < 60
+
+
+def test_what_fails_in_a_process_apart_is_told(apart: Apart) -> None:
+    with pytest.raises(ProcessEnded, match="ValueError: no"):
+        apart.seconds("fails")
+    assert apart.seconds("given") == 7.5
+
+
+def test_a_process_that_does_not_begin_is_told() -> None:
+    with pytest.raises(ProcessEnded, match="No module named no_such_module"):
+        Apart(sys.executable, "no_such_module")
 
 
 def test_every_row_of_the_table_has_every_column() -> None:

@@ -23,8 +23,8 @@ from strands_session_log.codec import (
 from strands_session_log.codec.values import MAX_DEPTH
 from strands_session_log.errors import CorruptEntryError, EncodingError, InvalidIdError, shown
 from strands_session_log.ids import EventId
+from strands_session_log.lifecycle.contents import fingerprint
 from strands_session_log.lifecycle.records import check_message_id
-from strands_session_log.lifecycle.window import fingerprint
 
 COMMITMENT = b"A" * 43
 """Of 32 zero bytes."""
@@ -195,7 +195,7 @@ def test_facts_tell_role_tools_and_usage_but_no_content() -> None:
         "metadata": {"usage": {"inputTokens": 3}},
     }
     facts = encode(events.MessageAdded({"message": message, "message_id": 4}, "default")).facts
-    assert facts == b'{"index":4,"role":"assistant","tools":["weather"],"usage":{"inputTokens":3}}'
+    assert facts == b'{"index":4,"role":"assistant","tools":["weather"]}'
 
 
 @pytest.mark.parametrize("message", [None, 5, "text", {"content": 3}, {"content": [None, {"toolUse": 1}]}])
@@ -255,7 +255,7 @@ def test_an_erased_message_keeps_its_index_and_its_role_and_nothing_else() -> No
     message = {"role": "assistant", "content": [{"text": "secret"}]}
     event = events.MessageAdded({"message": message, "message_id": 7, "created_at": "2026"}, "default")
     erased = decode(b"17-3", entry_of(event, salt=b"", body=COMMITMENT)).event
-    assert erased.data == retained(encode(event).retained) == {"message_id": 7, "role": "assistant"}
+    assert erased.data == retained(event.type, encode(event).retained) == {"message_id": 7, "role": "assistant"}
     assert encode(events.AgentUpdated({"state": {"role": "user"}}, "default")).retained == b""
 
 
@@ -268,7 +268,20 @@ def test_what_is_retained_does_not_stand_in_the_body_a_second_time() -> None:
     assert decode(b"17-3", entry_of(events.PayloadErased(erased))).event.data == erased
 
 
-@pytest.mark.parametrize("junk", [b"[]", b"7", b"{", b"null"])
+@pytest.mark.parametrize("removed", [0, 7])
+def test_of_what_many_events_retain_the_values_stand_there_alone(removed: int) -> None:
+    said = events.MessageAdded({"message": {"role": "user"}, "message_id": 7})
+    assert encode(said).retained == b'[7,"user"]'
+    nobody = events.MessageAdded({"message": {}, "message_id": 7})
+    assert encode(nobody).retained == b'{"message_id":7}'
+    ended = events.InvocationCompleted({"stop_reason": "end_turn", "removed": removed})
+    assert (encode(ended).retained, encode(ended).body) == (b"[%d]" % removed, b'{"stop_reason":"end_turn"}')
+    for event in (said, nobody, ended):
+        erased = decode(b"17-3", entry_of(event, salt=b"", body=COMMITMENT)).event
+        assert erased.data == event.retains()
+
+
+@pytest.mark.parametrize("junk", [b"[]", b"[1]", b"7", b"{", b"null"])
 def test_what_is_retained_must_be_an_object(junk: bytes) -> None:
     with pytest.raises(CorruptEntryError, match="17-3 cannot be read"):
         decode(b"17-3", entry_of(events.SessionAnnotated({}), retained=junk))

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from strands_session_log import EventId
 from strands_session_log.codec.envelope import FIELDS as ENTRY_FIELDS
 from strands_session_log.codec.envelope import decode, encode
-from strands_session_log.errors import CorruptEntryError, EncodingError
-from strands_session_log.events import Event
-from strands_session_log.feed import FeedId, envelope
+from strands_session_log.errors import CorruptEntryError, EncodingError, EnvelopeMismatchError
+from strands_session_log.events import Event, MessageAdded, Recorded
+from strands_session_log.feed import Envelope, FeedId, check_fields, envelope, envelope_of, tells_of
 from strands_session_log.keys import Keyspace
 
 KEYSPACE = Keyspace("strands", 16)
@@ -36,6 +36,67 @@ def test_an_envelope_says_where_it_stands_and_of_which_event() -> None:
 def test_an_entry_somebody_else_wrote_is_named(fields: list[bytes]) -> None:
     with pytest.raises(CorruptEntryError, match="1700000000001-7"):
         envelope(KEYSPACE, PARTITION, b"1700000000001-7", fields)
+
+
+_values = st.binary(max_size=6) | st.sampled_from(
+    (
+        *(
+            b"s-42",
+            b"s-43",
+            b"message.added",
+            b"default",
+            b"\xff",
+            b"{}",
+            b"[]",
+            b'{"a":1}',
+            b"1-2",
+            b"-",
+            b"1-",
+            b"01-2",
+        ),
+        *(b"253402300799999-1", b"253402300800000-1", b"99999999999999-9999999999999999", b"1-99999999999999999"),
+    )
+)
+
+
+@given(st.integers(0, 5), _values)
+def test_what_passes_as_an_envelope_can_be_read_and_nothing_else_ends_in_another_error(at: int, value: bytes) -> None:
+    fields = [*FIELDS]
+    fields[2 * at + 1] = value
+    try:
+        check_fields(KEYSPACE, PARTITION, b"1700000000001-7", fields)
+    except CorruptEntryError:
+        return
+    read = envelope_of(PARTITION, b"1700000000001-7", fields)
+    assert read == envelope(KEYSPACE, PARTITION, b"1700000000001-7", fields)
+    assert (read.session_id, read.type, read.agent, read.link) == tuple(fields[n].decode() for n in (1, 5, 7, 9))
+    assert isinstance(read.facts, dict)
+    assert (read.id.ms, read.id.revision) == tuple(map(int, fields[3].split(b"-")))
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {},
+        {3: b"1700000000000-4"},
+        {5: b"message.updated"},
+        {7: b"another"},
+        {9: b"abd"},
+        {11: b'{"index":1,"role":"user"}'},
+        {11: b'{"role":"user", "index":0}'},
+    ],
+)
+def test_an_entry_tells_of_an_event_where_nothing_is_found_that_differs(changed: dict[int, bytes]) -> None:
+    event = MessageAdded({"message": {"role": "user", "content": []}, "message_id": 0}, "default")
+    recorded = Recorded(EventId(1700000000000, 3), event, "abc")
+    fields = [changed.get(at, value) for at, value in enumerate(FIELDS)]
+    said: Envelope = envelope(KEYSPACE, PARTITION, b"1700000000001-7", fields)
+    if tells_of(fields, b"1700000000000-3", recorded):
+        assert set(changed) <= {11}
+        said.check(recorded)
+    else:
+        with pytest.raises(EnvelopeMismatchError):
+            said.check(recorded)
 
 
 _json = st.recursive(

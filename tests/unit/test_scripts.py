@@ -16,7 +16,10 @@ SCRIPTS = {one._name: one for one in vars(scripts).values() if isinstance(one, s
 
 
 def test_every_file_is_a_script_or_used_by_one() -> None:
-    used = {name for script in SCRIPTS for name in assembly._with_used(script)}
+    used, more = set[str](), set(SCRIPTS)
+    while more := more - used:
+        used |= more
+        more = {name for one in more for name in (*assembly._read(one).uses, *assembly._read(one).here)}
     assert used == set(NAMES)
 
 
@@ -25,6 +28,7 @@ def test_a_script_has_all_that_it_calls_and_nothing_else(name: str) -> None:
     source = SCRIPTS[name].source.decode()
     functions = re.findall(r"^local function (\w+)", source, re.MULTILINE)
     assert len(set(functions)) == len(functions)
+    functions += re.findall(r"^ +local function (\w+)", source, re.MULTILINE)
     assert [one for one in functions if len(re.findall(rf"\b{one}\b", source)) < 2] == []
     everywhere = set(re.findall(r"^local function (\w+)", "".join(map(_text, NAMES)), re.MULTILINE))
     assert {one for one in everywhere if re.search(rf"(?<![\w.]){one}\(", source)} <= set(functions)
@@ -34,8 +38,24 @@ def test_a_script_has_all_that_it_calls_and_nothing_else(name: str) -> None:
 def test_a_file_uses_what_it_names(name: str) -> None:
     """Each of them has something that is called, or a value that is read, here."""
     words = set(re.findall(r"\w+", re.sub("--.*", "", _text(name))))
-    for used in assembly._read(name).uses:
+    file = assembly._read(name)
+    for used in (*file.uses, *file.here):
         assert words & set(_defined_in(used)), used
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_a_constant_is_written_out_where_it_is_used(name: str) -> None:
+    source = SCRIPTS[name].source.decode()
+    constants = {one for line in re.findall(r"^local ([A-Z_, ]+) = ", source, re.MULTILINE) for one in line.split(", ")}
+    assert constants == set()
+
+
+def test_what_is_rarely_needed_is_made_where_it_is_needed() -> None:
+    """An append that simply follows makes no function for any other case."""
+    source = SCRIPTS["session/append"].source.decode()
+    made = re.findall(r"^local function (\w+)", source, re.MULTILINE)
+    assert made == ["ask_feed", "place_in_feed", "add_to_feed", "ms_text", "append"]
+    assert set(re.findall(r"^ +local function (\w+)", source, re.MULTILINE)) >= {"landed", "insert", "opened", "end_of"}
 
 
 def _text(name: str) -> str:

@@ -117,6 +117,7 @@ def recorder(**settings: Any) -> object:
         (log, "feed", (None, 3600), "give a FeedRetention"),
         (log, "allow_eviction", ("no", None), "give True or False"),
         (log, "verify_on_resume", ("no", None), "give True or False"),
+        (log, "compress", ("gzip", True, ""), 'give "zstd", or None'),
         (log, "partitions", (0, -1, 1.5, "16", True, 10**6), "give a whole number from 1 to"),
         (log, "retry_for", ("long", -1, None), "must be at least"),
         (manager, "hold_user_messages", ("no", None, 1), "give True or False"),

@@ -78,7 +78,7 @@ class Conversations:
             "model.failed": self._model_failed,
             "tool.completed": self._tool,
             "tool.failed": self._tool,
-            "invocation.completed": self._invocation,
+            "invocation.completed": self._invocation_completed,
             "invocation.failed": self._invocation,
             "recording.gap": self._gap,
         }
@@ -154,6 +154,12 @@ class Conversations:
         self._tool_calls.labels(tool, "error")  # 0 before it happens first, as in `_begin`
         self._tool_calls.labels(tool, status).inc()
         _observe(self._tool_seconds.labels(tool, status), seconds(facts.get("duration_ms")))
+
+    def _invocation_completed(self, agent: str, facts: Mapping[str, Any]) -> None:
+        """With the model call it tells of, if it does."""
+        self._invocation(agent, facts)
+        if (call := events.model_call(facts)) is not None:
+            self._model_completed(agent, call)
 
     def _invocation(self, agent: str, facts: Mapping[str, Any]) -> None:
         self._invocations.labels(agent, _invocation_outcome(facts)).inc()

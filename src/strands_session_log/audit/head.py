@@ -8,12 +8,13 @@ from typing import NamedTuple
 
 import orjson
 
-from ..codec import Entry
+from ..codec import Entry, text_of
 from ..errors import CorruptKeyError
 from ..event_log import Tombstone
 from ..event_log.chained_batch import Position
 from ..event_log.diagnosis import position_of
-from ..events import Event, MessageAdded
+from ..events import MessageAdded
+from ..events.event import moved_by
 from ..ids import START, EventId, milliseconds
 from ..state import GrowingRanges
 from ..state.summary import LOOKS_AT, Summary
@@ -79,9 +80,10 @@ class HeadFacts:
         """One more event."""
         type_, agent = entry.header[:2]
         self.created = self.created if self.created != START else entry.id
-        if moves := getattr(Event.known.get(type_), "moves", ""):
+        kept = retained_of(entry)
+        if moves := moved_by(type_, kept):
             self._moved[f"{moves}:{agent}:moved"] = entry.id
-        if type_ == MessageAdded.TYPE and type(index := retained_of(entry).get("message_id")) is int:
+        if type_ == MessageAdded.TYPE and type(index := kept.get("message_id")) is int:
             self._messages.setdefault(agent, GrowingRanges()).add(index, index)
         if entry.is_erased:
             self._erased.add(entry.id.revision, entry.id.revision)
@@ -94,7 +96,7 @@ class HeadFacts:
         data = None
         if not entry.is_erased:
             with suppress(ValueError):
-                data = orjson.loads(entry.body)
+                data = orjson.loads(text_of(entry.body))
         self._summary.add(entry.id, type_, agent, data, data is None)
 
     def miss(self) -> None:

@@ -159,6 +159,6 @@ def notes_in(text: str) -> tuple[list[ForkNote], list[str]]:
 def retained_of(entry: Entry) -> dict[str, Any]:
     """What an entry retains; nothing where that cannot be read, which its link tells."""
     try:
-        return retained(entry.retained)
+        return retained(entry.header[0], entry.retained)
     except ValueError:
         return {}

@@ -110,7 +110,7 @@ class _FromLog:
         with diagnosed(self._log.store, self._session_id):
             return self._log.snapshots.segment(self._session_id, name)
 
-    def replayed(self, agent_id: str) -> Messages:
+    def replayed(self, agent_id: str, start: int, end: int) -> Messages:
         return self._state.agents.get(agent_id, AgentState(agent_id)).messages
 
     def contradicted(self, agent_id: str) -> SessionLogError:

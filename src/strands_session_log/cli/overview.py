@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 from .. import EventId, Recorded, SessionLog, SessionState
 from ..errors import CorruptEntryError, LogForkedError
+from ..events import model_call
 
 _TOLD = ("invocation.*", "model.completed", "interrupt.*", "session.forked", "session.rewound")
 
@@ -87,6 +88,7 @@ class _Calls:
                 self.running[agent] = id_
             case "invocation.completed" | "invocation.failed" as type_:
                 self.running.pop(agent, None)
+                self.tokens += _tokens((model_call(data) or {}).get("usage"))
                 self.turns, self._last = self.turns + 1, id_
                 if type_ == "invocation.failed" and not data.get("cancelled"):
                     self._failed[agent] = id_, _said(data, "error", "error_text")

@@ -1,8 +1,21 @@
 """Between Python values and the text that stands in a stream entry. Pure: no I/O, no clients."""
 
-from .envelope import FIELDS, Encoded, Entry, decode, encode, parse, reissued, renumbered, retained, without_member
+from .bodies import compressed, text_of
+from .envelope import (
+    FIELDS,
+    Encoded,
+    Entry,
+    decode,
+    encode,
+    parse,
+    reissued,
+    renumbered,
+    retained,
+    with_member,
+    without_member,
+)
 from .rows import RawEntry, Row, fields_of, id_of, kind_of, recorded, rows
-from .values import MARK, each_to_json, from_json, to_json
+from .values import MARK, from_json, to_json
 
 __all__ = [
     "FIELDS",
@@ -11,8 +24,8 @@ __all__ = [
     "Entry",
     "RawEntry",
     "Row",
+    "compressed",
     "decode",
-    "each_to_json",
     "encode",
     "fields_of",
     "from_json",
@@ -24,6 +37,8 @@ __all__ = [
     "renumbered",
     "retained",
     "rows",
+    "text_of",
     "to_json",
+    "with_member",
     "without_member",
 ]

@@ -16,6 +16,7 @@ from ..errors.quoting import reason_of
 from ..events import Recorded
 from ..events.event import restored
 from ..ids import EventId
+from .bodies import text_of
 from .envelope import FIELDS, complete, decode, is_current, retained
 
 Row: TypeAlias = "tuple[EventId, str, str, Any, str, bool]"
@@ -42,17 +43,18 @@ def id_of(entry_id: bytes) -> EventId:
     return EventId(int(ms), int(revision))
 
 
-def rows(page: Iterable[RawEntry], wanted: Container[str]) -> list[Row]:
+def rows(page: Iterable[RawEntry], wanted: Container[str], clear: Container[str] = ()) -> list[Row]:
     """Decode a page of raw entries.
 
     Args:
         page: What `XRANGE` answers, undecoded.
         wanted: The types of events whose data is wanted.
+        clear: The types of events of whose data no more is wanted than what is retained, which is quickly read.
 
     Raises:
         CorruptEntryError: When one is not an entry this library wrote.
     """
-    loads, kinds, found = orjson.loads, dict[bytes, tuple[str, bool]](), list[Row]()
+    loads, kinds, found = orjson.loads, dict[bytes, tuple[str, bool, bool]](), list[Row]()
     for entry_id, flat in page:
         if flat[::2] != _NAMES or not flat[_SALT]:
             found.append(_whole(entry_id, fields_of(flat)))
@@ -61,14 +63,16 @@ def rows(page: Iterable[RawEntry], wanted: Container[str]) -> list[Row]:
             kind = kinds.get(flat[_TYPE])
             if kind is None:
                 name = flat[_TYPE].decode()
-                kind = kinds[flat[_TYPE]] = name, name in wanted
-            (type_, is_wanted), agent, data = kind, _name(flat[_AGENT]), None
+                kind = kinds[flat[_TYPE]] = name, name in wanted, name in clear
+            (type_, is_wanted, is_clear), agent, data = kind, _name(flat[_AGENT]), None
             if is_wanted:
                 if not is_current(type_, flat[_VERSION]):
                     found.append(_whole(entry_id, fields_of(flat)))
                     continue
-                data = loads(flat[_BODY])
-                complete(type_, agent, flat[_TIME].decode(), retained(flat[_RETAINED]), data)
+                data = loads(text_of(flat[_BODY]))
+                complete(type_, agent, flat[_TIME].decode(), retained(type_, flat[_RETAINED]), data)
+            elif is_clear:
+                data = retained(type_, flat[_RETAINED])
             ms, _, revision = entry_id.partition(b"-")
             id_ = _new(EventId, (int(ms), int(revision)))
             found.append((id_, type_, agent, data, flat[_LINK].decode(), False))
@@ -101,14 +105,13 @@ def recorded(entry: RawEntry) -> Recorded:
     """
     entry_id, flat = entry
     try:
-        if flat[::2] != _NAMES or not flat[_SALT] or not is_current(_name(flat[_TYPE]), flat[_VERSION]):
+        if flat[::2] != _NAMES or not flat[_SALT] or not is_current(type_ := _name(flat[_TYPE]), flat[_VERSION]):
             return decode(entry_id, fields_of(flat))
-        type_, agent, event_id, time, version, trace, _, kept, _, link, body = flat[1::2]
+        _, by, event_id, at, version, trace, _, kept, _, link, body = flat[1::2]
         ms, _, revision = entry_id.partition(b"-")
-        text, data = time.decode(), orjson.loads(body)
-        complete(_name(type_), _name(agent), text, retained(kept), data)
-        envelope = (event_id.decode(), text, trace.decode(), int(version))
-        event = restored(_name(type_), data, _name(agent), *envelope)
+        agent, time, data = _name(by), at.decode(), orjson.loads(text_of(body))
+        complete(type_, agent, time, retained(type_, kept), data)
+        event = restored(type_, data, agent, event_id.decode(), time, trace.decode(), int(version))
         return _new(Recorded, (_new(EventId, (int(ms), int(revision))), event, link.decode()))
     except ValueError as error:
         raise CorruptEntryError(entry_id.decode(), reason_of(error)) from error

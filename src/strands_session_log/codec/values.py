@@ -14,7 +14,7 @@ import base64
 import dataclasses
 import json
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from datetime import date, datetime, time
 from decimal import Decimal
 from typing import Any
@@ -70,11 +70,6 @@ def to_json(value: Any, path: str = "") -> Any:
         raise EncodingError(where.lstrip("."), culprit.reason) from None
     except RecursionError:
         raise EncodingError(path, "it is nested deeper than this thread's stack has room for") from None
-
-
-def each_to_json(values: Iterable[Any], path: str = "") -> list[Any]:
-    """The same for each of many."""
-    return [to_json(value, path) for value in values]
 
 
 def from_json(value: Any) -> Any:

@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import chain, count, islice
 from typing import NamedTuple
 
-from ..codec import Encoded, RawEntry, encode, fields_of, parse
+from ..codec import Encoded, RawEntry, compressed, encode, fields_of, parse
 from ..errors import (
     ContentionError,
     EncodingError,
@@ -86,9 +86,9 @@ class Appender:
         positions: Where the sessions that were appended to last are thought to stand.
     """
 
-    def __init__(self, store: Store, layout: Layout) -> None:
+    def __init__(self, store: Store, layout: Layout, compresses: bool = False) -> None:
         """See `EventLog`."""
-        self._store, self._layout = store, layout
+        self._store, self._layout, self._compresses = store, layout, compresses
         # Operations of a dict are atomic, so threads may share it.
         self.positions: OrderedDict[str, Position] = OrderedDict()
         # As long as nobody appends them again, they stay: a few hundred bytes each, without the content.
@@ -137,7 +137,8 @@ class Appender:
         batch = [event if isinstance(event, Encoded) else encode(event) for event in events]
         # Not where it is chained: a fork is put in place at once, however many erasures it has to tell of.
         check_batch(batch)
-        return batch
+        # Only here: what a live agent has in line is compared, and may be changed, until it is written.
+        return [one._replace(body=compressed(one.body)) for one in batch] if self._compresses else batch
 
     def answer(
         self, session_id: str, batch: Sequence[Encoded], expected: Expected, reply: AppendReply

@@ -16,7 +16,7 @@ import orjson
 from .. import chain
 from ..codec import FIELDS, Encoded, Entry, RawEntry
 from ..errors import EncodingError
-from ..events import Fact
+from ..events import Event, Fact
 from ..ids import START, EventId
 from ..state.summary import LOOKS_AT, SummaryChange, change_of, delta
 from .expected import Expected
@@ -65,7 +65,7 @@ def first_batch(events: Sequence[Encoded], least: int = 1) -> int:
     return min(len(events), _BATCH_EVENTS)
 
 
-_DELTA = 8
+_DELTA = 5
 """Where it stands among the arguments what the batch changes of the session's summary."""
 _LINK = -4
 """Where the last link stands among the arguments: before body, facts and whose resuming changes."""
@@ -106,27 +106,24 @@ class ChainedBatch(NamedTuple):
 def chain_batch(session_id: str, batch: Sequence[Encoded], expected: Expected, base: Position) -> ChainedBatch:
     """Chain a batch onto a position."""
     first, base_id = base.id.revision + 1, b"%d-%d" % base.id
-    link_text, *rest = map(str.encode, (base.link, session_id, *expected.arguments))
+    link_text, *rest = map(str.encode, (base.link, session_id, expected.argument))
     arguments = [b"%d" % first, link_text, base_id, *rest, b""]
     changes: list[tuple[int, SummaryChange]] = []
     link = chain.from_text(base.link) if base.id.revision else chain.genesis(session_id)
-    for revision, encoded in enumerate(batch, first):
-        event, index, salt = encoded.event, encoded.message_index, chain.new_salt()
-        clear, commitment = (*encoded.header, encoded.retained), chain.commitment(salt, encoded.body)
-        link = chain.link(link, base_id, revision, clear, commitment)
-        moved = event.moves.encode() if index is None or event.moves != "agent" else b"%d" % index
-        arguments += clear
-        arguments += (chain.to_text(salt), chain.to_text(link), encoded.body, encoded.facts, moved)
+    for revision, (header, kept, body, facts, index, event) in enumerate(batch, first):
+        salt, clear = chain.new_salt(), (*header, kept)
+        link = chain.link(link, base_id, revision, clear, chain.commitment(salt, body))
+        moved = event.moves.encode() if index is None else b"%d" % index
+        arguments += (*clear, chain.to_text(salt), chain.to_text(link), body, facts, moved)
         if event.type in LOOKS_AT:
-            changes.append((revision, _change(encoded)))
+            changes.append((revision, _change(event, facts)))
     if changes:
         arguments[_DELTA] = delta(changes)
     return ChainedBatch(batch, base, arguments)
 
 
-def _change(encoded: Encoded) -> SummaryChange:
-    event = encoded.event
-    told = orjson.loads(encoded.facts) if isinstance(event, Fact) else event.data
+def _change(event: Event, facts: bytes) -> SummaryChange:
+    told = orjson.loads(facts) if isinstance(event, Fact) else event.data
     return change_of(event.type, event.agent, told)
 
 
@@ -229,4 +226,4 @@ def commitment_of(entry: Entry) -> bytes:
     if entry.is_erased:
         return chain.exactly(entry.body, chain.LINK_BYTES)
     salt = chain.exactly(entry.salt, chain.SALT_BYTES)
-    return chain.commitment(salt, entry.body.encode()) if salt else b""
+    return chain.commitment(salt, entry.body) if salt else b""

@@ -342,7 +342,7 @@ def _left(targets: Iterable[ErasureTarget]) -> tuple[EventId, ...]:
 def _target(entry: Entry) -> ErasureTarget:
     if entry.is_erased:
         return ErasureTarget(entry.id, entry.link, "")
-    commitment = chain.commitment(_salt(entry), entry.body.encode())
+    commitment = chain.commitment(_salt(entry), entry.body)
     return ErasureTarget(entry.id, entry.link, chain.to_text(commitment).decode())
 
 

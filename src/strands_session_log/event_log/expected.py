@@ -13,7 +13,7 @@ from ..ids import START, EventId
 class AnyPosition:
     """Nothing is expected: the unfenced lane, where an append always lands."""
 
-    arguments: ClassVar[tuple[str, str, str, str]] = ("any", "", "", "")
+    argument: ClassVar[str] = ""
     """As the append script takes it."""
 
 
@@ -21,7 +21,7 @@ class AnyPosition:
 class NoSession:
     """The session must not exist yet."""
 
-    arguments: ClassVar[tuple[str, str, str, str]] = ("absent", "", "", "")
+    argument: ClassVar[str] = "absent"
     """As the append script takes it."""
 
 
@@ -36,9 +36,9 @@ class SessionAt:
     revision: int
 
     @property
-    def arguments(self) -> tuple[str, str, str, str]:
+    def argument(self) -> str:
         """As the append script takes it."""
-        return ("revision", "", str(self.revision), "")
+        return f"revision {self.revision}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +57,9 @@ class AgentAt:
     next_message: int | None = None
 
     @property
-    def arguments(self) -> tuple[str, str, str, str]:
+    def argument(self) -> str:
         """As the append script takes it."""
-        return ("agent", self.agent, _number(self.revision), _number(self.next_message))
+        return f"agent {_number(self.revision)} {_number(self.next_message)} {self.agent}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,9 +75,9 @@ class MultiAgentAt:
     moved: EventId
 
     @property
-    def arguments(self) -> tuple[str, str, str, str]:
+    def argument(self) -> str:
         """As the append script takes it."""
-        return ("multi_agent", self.id, str(self.moved), "")
+        return f"multi_agent {self.moved}  {self.id}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,9 +91,9 @@ class InLife:
     life: str
 
     @property
-    def arguments(self) -> tuple[str, str, str, str]:
+    def argument(self) -> str:
         """As the append script takes it."""
-        return ("life", "", self.life, "")
+        return f"life {self.life}"
 
 
 def begun(life: str, at: EventId) -> str:

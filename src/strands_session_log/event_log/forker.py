@@ -40,7 +40,7 @@ from .eraser import Progress
 from .expected import ANY
 from .lineage import CopySummary, ForkNote, ancestors_of, copy_key
 from .namespace import Layout
-from .reader import start_after
+from .reader import SMALL_FIELDS, start_after
 
 PATIENCE_MS = 60_000
 """For how long a copy outlives what was added to it last; one whose process died is gone after that, by itself."""
@@ -122,15 +122,14 @@ class Forker:
         copied = CopySummary()
         for page in self._pages(attempt.parent, "-", str(attempt.at)):
             for part in _parts(page):
-                before = str(copied.position.id) if copied.count else ""
-                copied.add(part)
-                if not self._add(attempt, before, part):
+                if not self._add(attempt, part, copied):
                     return None
                 progress(copied.count, max(copied.count, attempt.at.revision))
         return copied
 
-    def _add(self, attempt: _Attempt, before: str, part: Sequence[RawEntry]) -> bool:
-        return session.add_to_copy(self._store, self._copy_of(attempt), before, part, PATIENCE_MS)
+    def _add(self, attempt: _Attempt, part: Sequence[RawEntry], copied: CopySummary) -> bool:
+        begins = not copied.count
+        return session.add_to_copy(self._store, self._copy_of(attempt), begins, part, PATIENCE_MS, copied.add)
 
     def _erased_later(self, attempt: _Attempt, unexplained: set[EventId]) -> Iterator[PayloadErased]:
         """Tell why content is missing where the parent does so only after the point."""
@@ -215,6 +214,6 @@ def _parts(page: Sequence[RawEntry]) -> Iterator[Sequence[RawEntry]]:
             yield part
             part, size = [], 0
         part.append(entry)
-        size += sum(map(len, entry[1]))
+        size += len(entry[1][-1]) + SMALL_FIELDS
     if part:
         yield part

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 
 from ..codec import RawEntry, rows
-from ..events import Event, MessageAdded, PayloadErased
-from ..ids import START, EventId, Ranges, check_id, to_ranges
+from ..events import MessageAdded, PayloadErased
+from ..events.event import moved_by
+from ..ids import START, EventId, Ranges, check_id
 from ..keys import SessionKeys
+from ..state import GrowingRanges
 from ..state.summary import LOOKS_AT, Summary
 from .chained_batch import Position
 
-_LOOKS_AT = LOOKS_AT | {MessageAdded.TYPE, PayloadErased.TYPE}
+_CLEAR = frozenset((MessageAdded.TYPE, PayloadErased.TYPE))
+"""Types of events of which what is retained tells enough."""
 _LINE = re.compile(r"([0-9]+-[0-9]+) ([0-9a-f]+) (fork|further) (.+)")
 
 
@@ -69,7 +72,7 @@ def copy_key(keys: SessionKeys, token: str) -> str:
 
 
 class CopySummary:
-    """Events that were copied, told page by page.
+    """Events that were copied, told page by page; most of it by what stands in the clear beside their bodies.
 
     Attributes:
         count: How many.
@@ -79,28 +82,39 @@ class CopySummary:
 
     def __init__(self) -> None:
         self.count, self.position, self.unexplained = 0, Position(), set[EventId]()
-        self._created, self._moved, self._messages = START, dict[str, EventId](), dict[str, set[int]]()
+        self._created, self._moved, self._messages = START, dict[tuple[str, str], EventId](), dict[str, GrowingRanges]()
         self._summary = Summary()
 
     def add(self, entries: Sequence[RawEntry]) -> None:
-        """A page more.
+        """Some more, which may be told of once more.
 
         Raises:
             CorruptEntryError: When an entry cannot be read.
         """
-        for id_, type_, agent, data, link, is_erased in rows(entries, _LOOKS_AT):
-            self._created = id_ if self._created == START else self._created
-            data = data if type(data) is dict else {}
-            self.count, self.position = self.count + 1, Position(id_, link)
-            if type_ == MessageAdded.TYPE and type(data) is dict and type(index := data.get("message_id")) is int:
-                self._messages.setdefault(agent, set()).add(index)
-            if moves := getattr(Event.known.get(type_), "moves", ""):
-                self._moved[f"{moves}:{agent}:moved"] = id_
-            self._summary.add(id_, type_, agent, data, is_erased)
-            if type_ == PayloadErased.TYPE:
-                self.unexplained.difference_update(PayloadErased(data).erased)
+        known = self.position.id.revision
+        found = [row for row in rows(entries, LOOKS_AT, _CLEAR) if row[0].revision > known]
+        if not found:
+            return
+        for id_, type_, agent, data, _, is_erased in found:
+            told = data if type(data) is dict else {}
+            if moves := moved_by(type_, told):
+                self._moved[moves, agent] = id_
+            if type_ in LOOKS_AT:
+                self._summary.add(id_, type_, agent, told, is_erased)
+            elif type_ in _CLEAR:
+                self._note(type_, agent, told)
             if is_erased:
                 self.unexplained.add(id_)
+        self._created = found[0][0] if self._created == START else self._created
+        self.count, self.position = self.count + len(found), Position(found[-1][0], found[-1][4])
+
+    def _note(self, type_: str, agent: str, data: Mapping[str, Any]) -> None:
+        if type_ == PayloadErased.TYPE:
+            self.unexplained.difference_update(PayloadErased(data).erased)
+        elif type(index := data.get("message_id")) is int:
+            if agent not in self._messages:
+                self._messages[agent] = GrowingRanges()
+            self._messages[agent].add(index, index)
 
     def head(self, erased: str) -> dict[str, str]:
         """The fields of a head that stands where they end.
@@ -110,8 +124,8 @@ class CopySummary:
         """
         id_, link = self.position
         fields = {"revision": str(id_.revision), "link": link, "ms": str(id_.ms), "created": str(self._created.ms)}
-        fields |= {f"agent:{agent}:messages": to_ranges(indices) for agent, indices in self._messages.items()}
-        fields |= {field: str(moved) for field, moved in self._moved.items()}
+        fields |= {f"agent:{agent}:messages": str(ranges) for agent, ranges in self._messages.items()}
+        fields |= {f"{moves}:{agent}:moved": str(moved) for (moves, agent), moved in self._moved.items()}
         fields |= self._summary.fields()
         ours = str(Ranges.parse(erased).up_to(id_.revision))
         return fields | ({"erased": ours} if ours else {})

@@ -50,6 +50,7 @@ class EventLog:
     Args:
         store: Where it stands.
         retention: For how long the feed is kept.
+        compresses: Whether the bodies of what is appended are compressed.
 
     Attributes:
         store: The same.
@@ -62,10 +63,10 @@ class EventLog:
             erasure without events; they must be quick.
     """
 
-    def __init__(self, store: Store, retention: FeedRetention = DEFAULT_RETENTION) -> None:
+    def __init__(self, store: Store, retention: FeedRetention = DEFAULT_RETENTION, *, compresses: bool = False) -> None:
         self.store, self.keyspace, self.retention = store, store.keyspace, retention
         layout = Layout(store)
-        self._appender = Appender(store, layout)
+        self._appender = Appender(store, layout, compresses)
         self.remember = self._appender.remember
         self._eraser = Eraser(store, layout)
         self._reader = EventReader(store)

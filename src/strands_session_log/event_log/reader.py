@@ -16,7 +16,7 @@ from .instrumented import read_told
 _FIRST_PAGE = 32
 _MAX_PAGE = 1000
 _PAGE_BYTES = 4 * 1024 * 1024
-_SMALL_FIELDS = 256
+SMALL_FIELDS = 256
 """About as many bytes as there are in all fields but the last, the body."""
 _MAX_SEQUENCE = "18446744073709551615"
 
@@ -84,7 +84,7 @@ def next_count(page: Sequence[RawEntry], page_bytes: int = _PAGE_BYTES) -> int:
 
     Messages range from bytes to megabytes, and a session of small ones may turn to large ones at any time.
     """
-    largest = max(len(fields[-1]) for _, fields in page) + _SMALL_FIELDS
+    largest = max(len(fields[-1]) for _, fields in page) + SMALL_FIELDS
     return max(1, min(_MAX_PAGE, 2 * len(page), page_bytes // largest))
 
 

@@ -35,6 +35,7 @@ from .facts import (
     ToolCompleted,
     ToolFailed,
     ToolStarted,
+    model_call,
 )
 from .listing import AgentActivity, SessionInfo
 from .selecting import selector
@@ -74,6 +75,7 @@ __all__ = [
     "ToolStarted",
     "WindowChanged",
     "check_type",
+    "model_call",
     "now",
     "selector",
 ]

@@ -8,7 +8,7 @@ from typing import Any
 from ..errors import InvalidPointError
 from ..ids import EventId, to_ranges
 from .event import ROLES, Known
-from .facts import counts, is_index, is_short, mapping
+from .facts import is_index, is_short, mapping
 
 _ORIGIN = ("parent", "root", "at", "link", "session_id")
 
@@ -70,7 +70,20 @@ class SessionRewound(Known):
 
 class _AgentMoved(Known):
     __slots__ = ()
-    moves = "agent"
+
+    @classmethod
+    def moved_by(cls, data: Mapping[str, Any]) -> str:
+        """The agent."""
+        return "agent"
+
+
+class _MultiAgentMoved(Known):
+    __slots__ = ()
+
+    @classmethod
+    def moved_by(cls, data: Mapping[str, Any]) -> str:
+        """The graph or swarm."""
+        return "multi_agent"
 
 
 class AgentCreated(_AgentMoved):
@@ -100,12 +113,12 @@ class MessageAdded(_AgentMoved):
         return index if type(index) is int else None
 
     def facts(self) -> dict[str, Any]:
-        """Index, role, names of the tools called, and token usage where the model reported it."""
-        return _message_facts(self.data)
+        """Index, role, and names of the tools called; what it cost, the end of the call or of the model call tells."""
+        return message_facts(self.data)
 
     def retains(self) -> dict[str, Any]:
         """Index and role: later changes of the message must find it, and the window must not shift."""
-        return _message_retains(self.data)
+        return message_retains(self.data)
 
 
 class MessageUpdated(Known):
@@ -116,11 +129,11 @@ class MessageUpdated(Known):
 
     def facts(self) -> dict[str, Any]:
         """The same as for an added message."""
-        return _message_facts(self.data)
+        return message_facts(self.data)
 
     def retains(self) -> dict[str, Any]:
         """The same as for an added message."""
-        return _message_retains(self.data)
+        return message_retains(self.data)
 
 
 class MessageRedacted(MessageUpdated):
@@ -130,20 +143,18 @@ class MessageRedacted(MessageUpdated):
     TYPE = "message.redacted"
 
 
-class MultiAgentCreated(Known):
+class MultiAgentCreated(_MultiAgentMoved):
     """A graph or swarm joined the session; the data is its serialized state, the agent field its id."""
 
     __slots__ = ()
     TYPE = "multi_agent.created"
-    moves = "multi_agent"
 
 
-class MultiAgentUpdated(Known):
+class MultiAgentUpdated(_MultiAgentMoved):
     """A graph or swarm moved on; the data is its serialized state, the agent field its id."""
 
     __slots__ = ()
     TYPE = "multi_agent.updated"
-    moves = "multi_agent"
 
 
 class WindowChanged(_AgentMoved):
@@ -190,13 +201,13 @@ class PayloadErased(Known):
         return list(_event_ids(listed if isinstance(listed, (list, tuple)) else ()))
 
 
-def _message_facts(said: Any) -> dict[str, Any]:
+def message_facts(said: Any) -> dict[str, Any]:
+    """See `MessageAdded.facts`."""
     data = mapping(said)
     message = mapping(data.get("redact_message") or data.get("message"))
     content = message.get("content")
     blocks = list(map(mapping, content)) if isinstance(content, (list, tuple)) else []
     index, role = data.get("message_id"), message.get("role")
-    usage = counts(mapping(mapping(message.get("metadata")).get("usage")))
     facts: dict[str, Any] = {}
     if is_index(index):
         facts["index"] = index
@@ -204,12 +215,11 @@ def _message_facts(said: Any) -> dict[str, Any]:
         facts["role"] = role
     if tools := [mapping(block["toolUse"]).get("name") for block in blocks if "toolUse" in block]:
         facts["tools"] = [name if is_short(name) else None for name in tools]
-    if usage:
-        facts["usage"] = usage
     return facts
 
 
-def _message_retains(said: Any) -> dict[str, Any]:
+def message_retains(said: Any) -> dict[str, Any]:
+    """See `MessageAdded.retains`."""
     data = mapping(said)
     redaction, index = data.get("redact_message"), data.get("message_id")
     role = mapping(data.get("message") if redaction is None else redaction).get("role")

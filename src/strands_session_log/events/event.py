@@ -2,35 +2,32 @@
 
 from __future__ import annotations
 
-import os
 import re
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, TypedDict
+from typing import Any, ClassVar, NamedTuple
 
 import orjson
 
 from ..errors import EncodingError, shown
 from ..ids import MESSAGE_INDEX_LIMIT, EventId, check_id
-
-if TYPE_CHECKING:
-    from typing_extensions import Unpack
+from ..randomness import random_bytes
 
 ROLES = ("user", "assistant")
-_VERSION_LIMIT = 10**6
+VERSION_LIMIT = 10**6
 _CREATES_MESSAGE = "message.added"
+_MADE: Any = object()
+_VARIANT = dict(zip("0123456789abcdef", "89ab" * 4, strict=True))
+"""Two bits of a UUID that are always the same, and two of chance, as a hexadecimal digit."""
 _CUSTOM_TYPE = re.compile(r"custom(\.[a-z0-9_]+)+")
 
 
 def new_event_id() -> str:
     """A fresh UUIDv7 (RFC 9562): time-ordered, and unique without asking anyone."""
-    random = int.from_bytes(os.urandom(10), "big")
-    value = (time.time_ns() // 1_000_000) << 80 | random
-    value = value & ~(0xF << 76) | 0x7 << 76
-    digits = f"{value & ~(0x3 << 62) | 0x2 << 62:032x}"
-    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+    clock, chance = f"{time.time_ns() // 1_000_000:012x}", random_bytes().hex()
+    return f"{clock[:8]}-{clock[8:]}-7{chance[:3]}-{_VARIANT[chance[3]]}{chance[4:7]}-{chance[7:19]}"
 
 
 def now() -> str:
@@ -64,9 +61,19 @@ class Event:
     is_erased: bool = field(default=False, kw_only=True)
 
     known: ClassVar[dict[str, Callable[..., Event]]] = {}
-    moves: ClassVar[str] = ""
-    """What it changes the resuming of, so that a writer who did not know of it must not go on: `agent`, the one it
-    names, or `multi_agent`, the graph or swarm of that id; empty for nothing."""
+
+    @classmethod
+    def moved_by(cls, data: Mapping[str, Any]) -> str:
+        """What an event of this class changes the resuming of, see `moves`; of its data, what it `retains` will do."""
+        return ""
+
+    @property
+    def moves(self) -> str:
+        """What it changes the resuming of, so that a writer who did not know of it must not go on.
+
+        `agent`, the one it names, or `multi_agent`, the graph or swarm of that id; empty for nothing.
+        """
+        return self.moved_by(self.data)
 
     @property
     def message_index(self) -> int | None:
@@ -85,15 +92,6 @@ class Event:
         return {}
 
 
-class EventFields(TypedDict, total=False):
-    """What an event may be given besides what it is about; see `Event`."""
-
-    event_id: str
-    time: str
-    trace: str
-    version: int
-
-
 class Known(Event):
     """An event whose type name this version understands; `TYPE` is given by the class."""
 
@@ -104,9 +102,20 @@ class Known(Event):
         if "TYPE" in cls.__dict__:
             Event.known[cls.TYPE] = cls
 
-    def __init__(self, data: Mapping[str, Any], agent: str = "", **envelope: Unpack[EventFields]) -> None:
+    def __init__(
+        self,
+        data: Mapping[str, Any],
+        agent: str = "",
+        *,
+        event_id: str = _MADE,
+        time: str = _MADE,
+        trace: str = "",
+        version: int = 1,
+    ) -> None:
         """Take the content, the agent, and any other envelope field of `Event` by name."""
-        Event.__init__(self, self.TYPE, data, agent, **envelope)
+        event_id = new_event_id() if event_id is _MADE else event_id
+        time = now() if time is _MADE else time
+        _fill(self, self.TYPE, data, agent, event_id, time, trace, version)
 
 
 class Custom(Event):
@@ -116,22 +125,55 @@ class Custom(Event):
 
 
 _FIELDS = ("type", "data", "agent", "event_id", "time", "trace", "version", "is_erased")
-_set = [Event.__dict__[name].__set__ for name in _FIELDS]
-"""Sets a field of an event though it is frozen, and without a look at its name: very many are read."""
+_set_type, _set_data, _set_agent, _set_id, _set_time, _set_trace, _set_version, _set_erased = (
+    Event.__dict__[name].__set__ for name in _FIELDS
+)
+"""Set a field of an event though it is frozen, and without a look at its name: very many are made."""
 
 
-def restored(type_: str, *fields: Any) -> Event:
-    """An event as it stands in the log; what its fields may be was checked when it was written.
+def _fill(
+    event: Event,
+    type_: str,
+    data: Any,
+    agent: str,
+    event_id: str,
+    time: str,
+    trace: str,
+    version: int,
+    is_erased: bool = False,
+) -> None:
+    _set_type(event, type_)
+    _set_data(event, data)
+    _set_agent(event, agent)
+    _set_id(event, event_id)
+    _set_time(event, time)
+    _set_trace(event, trace)
+    _set_version(event, version)
+    _set_erased(event, is_erased)
 
-    Args:
-        type_: Its type.
-        *fields: The other fields, in their order.
-    """
+
+def restored(
+    type_: str,
+    data: Any,
+    agent: str,
+    event_id: str,
+    time: str,
+    trace: str,
+    version: int,
+    is_erased: bool = False,
+) -> Event:
+    """An event as it stands in the log; what its fields may be was checked when it was written."""
     kind: Any = Event.known.get(type_) or (Custom if type_.startswith("custom.") else Event)
     event: Event = object.__new__(kind)
-    for set_, value in zip(_set, (type_, *fields, False), strict=True):
-        set_(event, value)
+    _fill(event, type_, data, agent, event_id, time, trace, version, is_erased)
     return event
+
+
+def moved_by(type_: str, data: object) -> str:
+    """What an event of a type with this data changes the resuming of, see `Event.moves`."""
+    kind: Any = Event.known.get(type_, Event)
+    moved: str = kind.moved_by(data if isinstance(data, Mapping) else {})
+    return moved
 
 
 def check_type(event: Event) -> None:
@@ -166,7 +208,7 @@ def as_read(event: Event, data: Any, index: int | None) -> Event:
         check_type(event)
     if event.is_erased:
         raise EncodingError("is_erased", "an event whose content was erased cannot be appended again")
-    if type(event.version) is not int or not 0 < event.version < _VERSION_LIMIT:
+    if type(event.version) is not int or not 0 < event.version < VERSION_LIMIT:
         raise EncodingError("version", f"{shown(event.version)} is no whole number from 1 on")
     if event.type == _CREATES_MESSAGE or index is not None:
         _check_index(index, event.data.get("message_id"))

@@ -15,6 +15,8 @@ from ..ids import MESSAGE_INDEX_LIMIT
 from .event import Known
 
 LONGEST_NAME = 256
+REMOVED = "removed"
+"""In the end of a call: how many messages the agent's conversation manager has removed by then, in all."""
 _INT64 = 1 << 63
 _ERROR = re.compile(r"[\w.]{1,200}(?: at [^\s:]{1,200}:[0-9]{1,9})?")
 """The name of an error's class, and where it was raised: no text, which may quote anything."""
@@ -53,7 +55,9 @@ def is_index(value: object) -> bool:
 
 def mapping(value: Any) -> Mapping[str, Any]:
     """A mapping; an empty one in place of what is none."""
-    # Most are dicts, and asking an abstract class takes longer than everything around it.
+    # Most are dicts, or are not there, and asking an abstract class takes longer than everything around it.
+    if value is None:
+        return {}
     return value if type(value) is dict or isinstance(value, Mapping) else {}
 
 
@@ -86,18 +90,37 @@ class InvocationStarted(Fact):
     TOLD = frozenset(("invocation",))
 
 
-class InvocationCompleted(Fact):
-    """The call returned: `{"invocation", "stop_reason", "duration_ms", "usage"}`."""
+class _InvocationEnded(Fact):
+    __slots__ = ()
+
+    @classmethod
+    def moved_by(cls, data: Mapping[str, Any]) -> str:
+        """The agent, if it tells how much its conversation manager has removed."""
+        return "agent" if is_index(data.get(REMOVED)) else ""
+
+    def retains(self) -> dict[str, Any]:
+        """How much its conversation manager has removed, if it tells: the agent resumes without that."""
+        data = mapping(self.data)
+        return {REMOVED: data[REMOVED]} if is_index(data.get(REMOVED)) else {}
+
+
+class InvocationCompleted(_InvocationEnded):
+    """The call returned: `{"invocation", "stop_reason", "duration_ms", "usage"}`.
+
+    A call that took one model call says here what `ModelCompleted` would tell of it, see `model_call`: `model_ms`, its
+    duration, `model_id` and `latency_ms`; what else there is to tell is the same. And `removed`, its conversation
+    manager's removed count, where nothing else of the agent's record has changed.
+    """
 
     __slots__ = ()
     TYPE = "invocation.completed"
-    TOLD = frozenset(("invocation", "stop_reason", "duration_ms", "usage"))
+    TOLD = frozenset(("invocation", "stop_reason", "duration_ms", "usage", "model_id", "model_ms", "latency_ms"))
 
 
-class InvocationFailed(Fact):
+class InvocationFailed(_InvocationEnded):
     """The call raised, or was cancelled: `{"invocation", "error", "cancelled", "duration_ms", "usage"}`.
 
-    Not told: `error_text`, what the error says.
+    And `removed`, as of one that returned. Not told: `error_text`, what the error says.
     """
 
     __slots__ = ()
@@ -105,8 +128,23 @@ class InvocationFailed(Fact):
     TOLD = frozenset(("invocation", "error", "cancelled", "duration_ms", "usage"))
 
 
+def model_call(data: Mapping[str, Any]) -> dict[str, Any] | None:
+    """What `model.completed` would have told of the one model call of an agent's call that tells of it in its stead.
+
+    Args:
+        data: The data of an `invocation.completed`, or the facts that the feed tells of it.
+
+    Returns:
+        The same as the data, or the facts, of a `model.completed`; None where it tells of no model call.
+    """
+    if "model_ms" not in data:
+        return None
+    told = {name: data[name] for name in ("model_id", "stop_reason", "usage", "latency_ms") if name in data}
+    return {**told, "duration_ms": data["model_ms"]}
+
+
 class ModelCompleted(Fact):
-    """The model answered.
+    """The model answered; not told of the one model call of a call that returned, see `model_call`.
 
     `{"model_id", "stop_reason", "duration_ms", "attempt", "discarded", "usage", "latency_ms"}`
     """
@@ -184,8 +222,12 @@ class NodeStarted(Fact):
 
     __slots__ = ()
     TYPE = "node.started"
-    moves = "multi_agent"
     TOLD = frozenset(("node",))
+
+    @classmethod
+    def moved_by(cls, data: Mapping[str, Any]) -> str:
+        """The graph or swarm."""
+        return "multi_agent"
 
 
 class NodeCompleted(Fact):

@@ -1,7 +1,18 @@
 """The feed: an envelope for every event of a namespace, never content, in one stream a partition."""
 
 from ..ids import FeedId
-from .envelope import FIELDS, Envelope, envelope, link_of, replaced
+from .envelope import FIELDS, Envelope, check_fields, envelope, envelope_of, link_of, replaced, tells_of
 from .retention import FeedRetention
 
-__all__ = ["FIELDS", "Envelope", "FeedId", "FeedRetention", "envelope", "link_of", "replaced"]
+__all__ = [
+    "FIELDS",
+    "Envelope",
+    "FeedId",
+    "FeedRetention",
+    "check_fields",
+    "envelope",
+    "envelope_of",
+    "link_of",
+    "replaced",
+    "tells_of",
+]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -19,6 +20,8 @@ FIELDS = (b"session", b"id", b"type", b"agent", b"link", b"facts")
 
 _NAMES = list(FIELDS)
 _DIGITS = 16
+_is_ordinary_id = re.compile(rb"[0-9]{1,14}-[0-9]{1,16}").fullmatch
+"""Whether an id is an event's for certain; of any other, `_event_id` says so."""
 _new = tuple.__new__
 
 _LINK = 9
@@ -75,7 +78,7 @@ class Envelope(NamedTuple):
         id_, event, link = recorded
         said = (self.id, self.type, self.agent, self.link)
         held = (id_, event.type, event.agent, link)
-        if said == held and (not _tells_facts(event) or _is_same_json(self.facts_json, event.facts())):
+        if said == held and _has_facts(self.facts_json, event):
             return
         pairs = zip(("id", "type", "agent", "link"), said, held, strict=True)
         differs: dict[str, tuple[object, object]] = {name: (one, other) for name, one, other in pairs if one != other}
@@ -96,15 +99,51 @@ def envelope(keyspace: Keyspace, partition: int, entry_id: bytes, fields: Sequen
     Raises:
         CorruptEntryError: When it is not an entry this library wrote.
     """
+    check_fields(keyspace, partition, entry_id, fields)
+    return envelope_of(partition, entry_id, fields)
+
+
+def check_fields(keyspace: Keyspace, partition: int, entry_id: bytes, fields: Sequence[bytes]) -> None:
+    """See to it that an entry is an envelope, without making one: of most, nobody asks for all it says.
+
+    Raises:
+        CorruptEntryError: When it is not an entry this library wrote.
+    """
     try:
         if fields[::2] != _NAMES:
             raise MalformedEntryError("its fields are not those of an envelope")
-        names = (_session(keyspace, partition, fields[1]), _event_id(fields[3]), _name(fields[5]), _name(fields[7]))
-        if not isinstance(orjson.loads(fields[11]), dict):
+        session, id_, type_, agent, link, facts = fields[1::2]
+        _session(keyspace, partition, session)
+        if not _is_ordinary_id(id_):
+            _event_id(id_)
+        _name(type_)
+        _name(agent)
+        if type(orjson.loads(facts)) is not dict:
             raise MalformedEntryError("its facts are no JSON object")
-        return _new(Envelope, (FeedId.parse(partition, entry_id), *names, fields[9].decode(), fields[11]))
+        link.decode()
     except (ValueError, IndexError) as error:
         raise CorruptEntryError(entry_id.decode(), reason_of(error)) from error
+
+
+def envelope_of(partition: int, entry_id: bytes, fields: Sequence[bytes]) -> Envelope:
+    """What an entry says that was checked, see `envelope`."""
+    session, id_, type_, agent, link, facts = fields[1::2]
+    about = (_name(session), _event_id(id_), _name(type_), _name(agent), link.decode(), facts)
+    return _new(Envelope, (FeedId.parse(partition, entry_id), *about))
+
+
+def tells_of(fields: Sequence[bytes], entry_id: bytes, recorded: Recorded) -> bool:
+    """Whether an entry that was checked says what the event as the session has it does; `Envelope.check` says what not.
+
+    Args:
+        fields: Names and values in turn.
+        entry_id: The id of the event's entry, as the server sends it.
+        recorded: The event.
+    """
+    id_, type_, agent, link, facts = fields[3::2]
+    event = recorded.event
+    said = (id_, _name(type_), _name(agent), link.decode())
+    return said == (entry_id, event.type, event.agent, recorded.link) and _has_facts(facts, event)
 
 
 def replaced(keyspace: Keyspace, place: FeedId, fields: Sequence[bytes]) -> LogForkedError:
@@ -138,9 +177,10 @@ def _event_id(text: bytes) -> EventId:
     ms, _, revision = text.partition(b"-")
     if not (ms.isdigit() and revision.isdigit() and max(len(ms), len(revision)) <= _DIGITS):
         raise MalformedEntryError("its id is no event id")
-    if int(ms) > MAX_MS:
+    id_: EventId = _new(EventId, (int(ms), int(revision)))
+    if id_.ms > MAX_MS:
         raise MalformedEntryError("its id is of no time there will be")
-    return _new(EventId, (int(ms), int(revision)))
+    return id_
 
 
 @lru_cache(maxsize=4096)
@@ -148,13 +188,13 @@ def _name(text: bytes) -> str:
     return text.decode()
 
 
-def _tells_facts(event: Event) -> bool:
-    return type(event) is not Event and not event.is_erased
-
-
-def _is_same_json(text: bytes, value: Any) -> bool:
-    """Written by the same function, they are the same to the byte; only of others the order is looked at."""
-    return text == orjson.dumps(value) or _sorted(orjson.loads(text)) == _sorted(value)
+def _has_facts(text: bytes, event: Event) -> bool:
+    """Whether facts are those of an event, of which they can be told anew; of any other they may be what they are."""
+    if type(event) is Event or event.is_erased:
+        return True
+    # Written by the same function, they are the same to the byte; only of others the order is looked at.
+    facts = event.facts()
+    return text == orjson.dumps(facts) or _sorted(orjson.loads(text)) == _sorted(facts)
 
 
 def _sorted(value: Any) -> bytes:

@@ -113,7 +113,7 @@ class AgentHooks:
 
     def model_asked(self, hook: Any) -> None:
         """A model call begins; only how it ends is worth an event."""
-        self.facts.model_asked()
+        self.note(self.facts.model_asked())
 
     def model_ended(self, hook: Any) -> None:
         """The model answered or raised."""

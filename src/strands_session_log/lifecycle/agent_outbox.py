@@ -21,8 +21,8 @@ from ..events import Event
 from ..ids import START, EventId
 from ..state import ANSWERING, IN_FORCE, AgentState, Answering, Messages, is_interrupted, removed_count
 from .facts import current_traceparent
-from .outbox import Outbox
-from .records import agent_content, answers_tools, data_of, redacted
+from .outbox import ENDS, Outbox
+from .records import agent_content, answers_tools, count_alone, data_of, redacted
 from .redaction import without
 from .window import Spoken, Window
 from .withheld import Withheld
@@ -180,7 +180,7 @@ class AgentOutbox(Outbox):
             self._seen.append(message.message)
         self.next_index = max(self.next_index, message.message_id + 1)
         self._wrote(message, encoded)
-        self._window.added(message.message_id, encoded.body, by_hand)
+        self._window.added(message.message_id, message.message, by_hand)
 
     def _replaced(self, message: SessionMessage, encoded: Encoded) -> None:
         self._window.replaced(message.message_id, message.message)
@@ -259,7 +259,9 @@ class AgentOutbox(Outbox):
             return
         content = to_json(content, "agent")
         with self.lock:
-            if content != self.content or forced:
+            if not forced and self._tell_removed(count_alone(content, self.content)):
+                self.content = content
+            elif content != self.content or forced:
                 # At the very time the record names, which then need not be written twice.
                 kind = events.AgentUpdated if self.content else events.AgentCreated
                 self.queue([kind(data, self.agent_id, time=agent.updated_at, trace=self.span)])
@@ -346,7 +348,7 @@ class AgentOutbox(Outbox):
     def reset(self) -> None:
         """The session was deleted: nothing is in line, and a new one gets nothing the agent still holds of it."""
         with self._flush_lock, self.lock:
-            self._sent, self._waiting, self._facts, self._held = [], [], [], {}
+            self._sent, self._waiting, self._facts, self._held, self._lost = [], [], [], {}, None
             self.life, self._earlier = None, None
             self._know(AgentState(self.agent_id, moved=START), Withheld(self.content, self.withheld))
 
@@ -371,7 +373,7 @@ class AgentOutbox(Outbox):
 
     def _take_back(self, event: Event) -> None:
         self._seen = []
-        if isinstance(event, (events.AgentCreated, events.AgentUpdated)):
+        if isinstance(event, (events.AgentCreated, events.AgentUpdated, *ENDS)) and event.moves:
             self.content = {}
         elif isinstance(event, events.WindowChanged):
             self._window.untold()

@@ -10,7 +10,9 @@ import asyncio
 import math
 import os
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import TimeoutError as StillRunning
+from contextlib import suppress
 from functools import cache, partial
 from importlib import import_module
 from inspect import signature
@@ -37,6 +39,18 @@ FIRST, LAST = -math.inf, math.inf
 
 _MAX_THREADS = 32
 _executor = ThreadPoolExecutor(_MAX_THREADS, "session-log")
+
+_A_MOMENT = 0.02
+"""For how many seconds the loop of a sync `agent()` waits for a call before it turns to others."""
+
+try:
+    from strands._async import is_run_async_bridge as _is_loop_of_its_own
+except ImportError:
+
+    def _is_loop_of_its_own() -> bool:
+        """Whether Strands made the event loop for one sync call; old versions do not tell."""
+        return False
+
 
 _ELSEWHERE = {
     "BeforeToolCallEvent": ("strands.experimental.hooks", "BeforeToolInvocationEvent"),
@@ -110,10 +124,36 @@ if hasattr(os, "register_at_fork"):
 async def run_in_thread(call: Callable[[], T]) -> T:
     """Run a call in a thread and wait for it without blocking the event loop.
 
-    Each sync `agent()` runs in an event loop of its own, so threads belong to the process and not to a loop. When the
-    caller is cancelled the call goes on to its end: what it writes has an outcome all the same.
+    Each sync `agent()` runs in an event loop of its own, so threads belong to the process and not to a loop. Nobody is
+    in that one who would be kept waiting, so there the loop itself waits a moment first: to be woken up by another
+    thread takes longer than most calls. When the caller is cancelled the call goes on to its end: what it writes has an
+    outcome all the same.
     """
-    return await asyncio.shield(asyncio.wrap_future(_executor.submit(call)))
+    future = _executor.submit(call)
+    if _is_loop_of_its_own():
+        with suppress(StillRunning):
+            future.exception(_A_MOMENT)
+    if not future.done():
+        await _end_of(future)
+    return future.result()
+
+
+def begin_in_thread(call: Callable[[], object]) -> None:
+    """Run a call in a thread that nobody waits for; it must not raise. The process does not end before it has."""
+    _executor.submit(call)
+
+
+async def _end_of(future: Future[Any]) -> None:
+    """Wait for it as `asyncio.wrap_future`, shielded, does, in fewer turns of the loop."""
+    loop, ended = asyncio.get_running_loop(), asyncio.Event()
+
+    def wake(_: object) -> None:
+        # Unless the loop has been closed meanwhile: then nobody waits in it any more.
+        with suppress(RuntimeError):
+            loop.call_soon_threadsafe(ended.set)
+
+    future.add_done_callback(wake)
+    await ended.wait()
 
 
 async def _wait_for(handle: Handler, event: Any) -> None:

@@ -51,16 +51,18 @@ class Facts:
         self.agent_id = agent_id
         self._invocation, self._invoked_at, self._usage = "", 0.0, dict[str, int]()
         self._attempt, self._asked_at = 0, 0.0
+        self._asked, self._answer = 0, list[Event]()
         self._tools: dict[str, float] = {}
         self.has_redacted = False
         self._told: dict[type[events.Known], set[str]] = {}
 
     def invocation_started(self, hook: Any) -> list[Event]:
         """The agent was called; a human may have answered its interrupts."""
-        self._invocation, self._invoked_at, self._usage = token_urlsafe(9), time.monotonic(), _usage(hook.agent)
-        self._attempt, self.has_redacted = 0, False
+        self._invocation, self._invoked_at, self._usage = token_urlsafe(6), time.monotonic(), _usage(hook.agent)
+        self._attempt, self._asked, self.has_redacted = 0, 0, False
         answered = self.interrupts_answered(hook.agent)
-        return [self._event(events.InvocationStarted, {"invocation": self._invocation}), *answered]
+        started = self._event(events.InvocationStarted, {"invocation": self._invocation})
+        return [*self._answered(), started, *answered]
 
     def invocation_ended(self, hook: Any) -> list[Event]:
         """The call returned, raised, was cancelled, or waits for a human."""
@@ -70,20 +72,33 @@ class Facts:
             # Old versions of Strands close their own stream once it has brought the result.
             error = None
         data: dict[str, Any] = {"invocation": self._invocation}
-        data.update(duration_ms=_since(self._invoked_at), usage=_spent(self._usage, _usage(hook.agent)))
+        data.update(duration_ms=_since(self._invoked_at), usage=_told(_spent(self._usage, _usage(hook.agent))))
         if result is None and error is not None:
             cancelled = isinstance(error, (asyncio.CancelledError, GeneratorExit))
             data.update(error_of(error, self.has_redacted), cancelled=cancelled)
-            return [*raised, self._event(events.InvocationFailed, data)]
+            return [*self._answered(), *raised, self._event(events.InvocationFailed, data)]
         data.update(stop_reason=getattr(result, "stop_reason", None))
-        return [*raised, self._event(events.InvocationCompleted, data)]
+        answer = self._answered()
+        ended = self._event(events.InvocationCompleted, data)
+        if answer and (both := _with_answer(ended, answer[0])):
+            answer, ended = [], both
+        return [*answer, *raised, ended]
 
-    def model_asked(self) -> None:
-        """A model call begins; only how it ends is worth an event."""
-        self._attempt, self._asked_at = self._attempt + 1, time.monotonic()
+    def model_asked(self) -> list[Event]:
+        """A model call begins; only how it ends is worth an event. The one before was not the only one of the call."""
+        self._attempt, self._asked, self._asked_at = self._attempt + 1, self._asked + 1, time.monotonic()
+        return self._answered()
+
+    def _answered(self) -> list[Event]:
+        """The answer that waits for the end of the call, which tells of it if it was the only one."""
+        answer, self._answer = self._answer, []
+        return answer
 
     def model_ended(self, hook: Any) -> list[Event]:
-        """The model answered or raised; hooks may have asked for another try."""
+        """The model answered or raised; hooks may have asked for another try.
+
+        The first answer waits for the end of the call, unless tools are called, or it is asked again: more is to come.
+        """
         data: dict[str, Any] = {"duration_ms": _since(self._asked_at), "attempt": self._attempt, **_model(hook.agent)}
         retry, response = bool(getattr(hook, "retry", False)), hook.stop_response
         if response is None:
@@ -93,14 +108,19 @@ class Facts:
             self._attempt = 0
         metadata = _mapping(response.message.get("metadata"))
         latency = _mapping(metadata.get("metrics")).get("latencyMs")
-        data.update(stop_reason=response.stop_reason, discarded=retry, usage=dict(_mapping(metadata.get("usage"))))
-        return [self._event(events.ModelCompleted, {**data, "latency_ms": latency})]
+        data.update(stop_reason=response.stop_reason, discarded=retry, usage=_told(_mapping(metadata.get("usage"))))
+        told = [self._event(events.ModelCompleted, {**data, "latency_ms": latency})]
+        if self._asked > 1 or retry or response.stop_reason == "tool_use":
+            return told
+        self._answer = told
+        return []
 
     def tool_started(self, hook: Any) -> list[Event]:
         """A tool is about to run."""
         tool_use_id = hook.tool_use["toolUseId"]
         self._tools[tool_use_id] = time.monotonic()
-        return [self._event(events.ToolStarted, {"name": hook.tool_use["name"], "tool_use_id": tool_use_id})]
+        started = self._event(events.ToolStarted, {"name": hook.tool_use["name"], "tool_use_id": tool_use_id})
+        return [*self._answered(), started]
 
     def tool_ended(self, hook: Any) -> list[Event]:
         """A tool returned, raised, or was cancelled."""
@@ -214,6 +234,18 @@ def _interrupts(agent: Any) -> list[Any]:
     return list(state.interrupts.values())
 
 
+def _with_answer(ended: Event, answer: Event) -> Event | None:
+    """The end of a call that tells of its only model call, too, where both ended alike and cost the same."""
+    said = answer.data
+    if any(ended.data[name] != said[name] for name in ("stop_reason", "usage")):
+        return None
+    told = {name: said[name] for name in ("model_id", "latency_ms") if said.get(name) is not None}
+    if answer.trace != ended.trace:
+        told["model_trace"] = answer.trace
+    data = {**ended.data, "model_ms": said["duration_ms"], **told}
+    return events.InvocationCompleted(data, ended.agent, time=ended.time, trace=ended.trace)
+
+
 def _usage(agent: Any) -> dict[str, int]:
     """Tokens the agent has used so far, as its own metrics count them."""
     usage = getattr(getattr(agent, "event_loop_metrics", None), "accumulated_usage", None)
@@ -222,6 +254,15 @@ def _usage(agent: Any) -> dict[str, int]:
 
 def _spent(before: Mapping[str, int], after: Mapping[str, int]) -> dict[str, int]:
     return {name: count - before.get(name, 0) for name, count in after.items()}
+
+
+def _told(usage: Mapping[str, Any]) -> dict[str, Any]:
+    """What is told of tokens: not their total, where that is no more than what was given and what came back."""
+    counted = dict(usage)
+    with suppress(KeyError, TypeError):
+        if counted["totalTokens"] == counted["inputTokens"] + counted["outputTokens"]:
+            del counted["totalTokens"]
+    return counted
 
 
 def _since(started: float) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from typing import Literal
 
 from .. import codec, events
@@ -12,9 +13,13 @@ from ..errors import ConcurrentWriteError, ServerRefusedError, SessionLogError
 from ..event_log import ANY, FEW_EVENTS, AgentAt, EventLog, Expected, InLife, MultiAgentAt, first_batch
 from ..event_log.expected import begun
 from ..events import Event
+from ..events.facts import REMOVED
 from ..ids import EventId
 from ..instrumentation import Repaired
 from ..instrumentation.hooks import hooks
+
+ENDS = (events.InvocationCompleted, events.InvocationFailed)
+"""How a call ends."""
 
 
 class Outbox:
@@ -52,6 +57,7 @@ class Outbox:
         self._sent, self._waiting, self._facts = list[Encoded](), list[Encoded](), list[Encoded]()
         self._held: dict[object, list[Encoded]] = {}
         self.lock, self._flush_lock = threading.RLock(), threading.Lock()
+        self._lost: SessionLogError | None = None
 
     @property
     def has_waiting(self) -> bool:
@@ -87,6 +93,23 @@ class Outbox:
             self._facts = []
         return encoded
 
+    def _tell_removed(self, count: int | None) -> bool:
+        """Let the end of a call that is to be told tell how many messages a conversation manager has removed, too.
+
+        A window that slides counts on with every call: its agent's record would be written anew for a number.
+
+        Args:
+            count: How many; None where that is not all there is to tell.
+
+        Returns:
+            Whether it tells.
+        """
+        line = self._facts or self._waiting
+        if count is None or not line or not isinstance(line[-1].event, ENDS) or line[-1].event.agent != self.agent_id:
+            return False
+        line[-1] = codec.with_member(line[-1], REMOVED, count)
+        return True
+
     def release(self, what: object) -> None:
         """Put what was held back for it in line, before the facts that were noted since."""
         if self._held:
@@ -119,24 +142,32 @@ class Outbox:
             SessionLogError: What could not be written stays in line, for the next time; but for what never can be,
                 as it is too large, or a message whose index another one has: it is given up, and all else written.
         """
-        given_up: SessionLogError | None = None
         with self._flush_lock:
-            failed_before = self._sent
-            while self.has_waiting:
-                batch = self._next_batch()
-                try:
-                    self._append(batch)
-                except (ConcurrentWriteError, ServerRefusedError) as error:
-                    if not (hopeless := self._hopeless(error)):
-                        raise
-                    self._give_up(hopeless)
-                    given_up = error
-                    continue
-                self._sent = []
-                if batch is failed_before:
-                    hooks.tell(Repaired(len(batch)))
-        if given_up:
-            raise given_up
+            self._send()
+            lost, self._lost = self._lost, None
+        if lost:
+            raise lost
+
+    def flush_ahead(self) -> None:
+        """Write what is in line while nobody waits for it; the next `flush` waits, repeats what failed, and raises."""
+        with self._flush_lock, suppress(Exception):
+            self._send()
+
+    def _send(self) -> None:
+        failed_before = self._sent
+        while self.has_waiting:
+            batch = self._next_batch()
+            try:
+                self._append(batch)
+            except (ConcurrentWriteError, ServerRefusedError) as error:
+                if not (hopeless := self._hopeless(error)):
+                    raise
+                self._give_up(hopeless)
+                self._lost = error
+                continue
+            self._sent = []
+            if batch is failed_before:
+                hooks.tell(Repaired(len(batch)))
 
     def _next_batch(self) -> list[Encoded]:
         """What was tried before, alone; else what is in line, or as much of it as may land at once."""

@@ -13,8 +13,9 @@ from strands.types.session import Session, SessionAgent, SessionMessage
 
 from ..codec import from_json
 from ..errors import shown
+from ..events.facts import is_index
 from ..ids import MESSAGE_INDEX_LIMIT, check_id
-from ..state import MessageRecord, Messages
+from ..state import MANAGER, REMOVED_COUNT, MessageRecord, Messages
 
 _SESSION_FIELDS = frozenset(field.name for field in fields(Session))
 _AGENT_FIELDS = frozenset(field.name for field in fields(SessionAgent))
@@ -69,6 +70,17 @@ def redacted(message: SessionMessage) -> dict[str, Any]:
 def agent_content(data: Mapping[str, Any]) -> dict[str, Any]:
     """What of an agent's record counts when asking whether it changed."""
     return {name: value for name, value in data.items() if name not in _TIMES}
+
+
+def count_alone(content: Mapping[str, Any], told: Mapping[str, Any]) -> int | None:
+    """How many messages a conversation manager has removed, if nothing else of an agent's record is new."""
+    now, before = content.get(MANAGER), told.get(MANAGER)
+    if not isinstance(now, Mapping) or not isinstance(before, Mapping) or REMOVED_COUNT not in before:
+        return None
+    removed = now.get(REMOVED_COUNT)
+    if not is_index(removed) or removed == before[REMOVED_COUNT]:
+        return None
+    return removed if {**content, MANAGER: {**now, REMOVED_COUNT: before[REMOVED_COUNT]}} == told else None
 
 
 def to_session(data: Mapping[str, Any]) -> Session:

@@ -29,7 +29,7 @@ from ..events import Recorded
 from ..ids import START, EventId
 from ..state import Copies
 from .compat import FIRST, LAST, Heard, Writer, all_of, listen
-from .window import fingerprint
+from .contents import fingerprint
 
 if TYPE_CHECKING:
     from .agent_outbox import AgentOutbox

@@ -1,7 +1,7 @@
 """Does an agent hold what the log thinks it holds?
 
 Strands fires no event when a conversation manager trims or summarises, when context is offloaded, or when code assigns
-`agent.messages`. So what the log projects is kept beside the live agent, as fingerprints, and compared by content.
+`agent.messages`. So what the log projects is kept beside the live agent, as contents, and compared.
 
 It records a direct tool call, `agent.tool.name(…)`, as four messages, then lets the conversation manager trim what the
 agent holds, and tells nobody of that. So with the last of the four it is worked out on a copy what that is about to do.
@@ -14,14 +14,14 @@ import re
 from collections import deque
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from hashlib import blake2b
 from typing import Any, NamedTuple, TypeGuard, cast
 
 import orjson
 from strands.agent.conversation_manager import SlidingWindowConversationManager
 
-from ..codec import each_to_json, to_json
+from ..codec import from_json, to_json
 from ..state import AgentState, Messages
+from .contents import MessageContent, contents_of
 from .withheld import Withheld, first_said_since
 
 _LAST_WORDS = re.compile(r"agent\.(tool\.)?\S+ was called\.?")
@@ -33,7 +33,7 @@ class WindowSlot(NamedTuple):
 
     Attributes:
         at: Its index in the transcript; None when it stands nowhere in it.
-        print: The fingerprint of its content.
+        content: What it says.
         tracking_id: The name Strands has given it, which tells it from others that say the same.
         is_erased: Whether its content was erased: what an agent holds in its place is then what it said.
         is_by_hand: Whether it was put into the transcript beside the agent, which then does not hold it, but will when
@@ -41,7 +41,7 @@ class WindowSlot(NamedTuple):
     """
 
     at: int | None
-    print: bytes
+    content: MessageContent
     tracking_id: object = None
     is_erased: bool = False
     is_by_hand: bool = False
@@ -59,22 +59,23 @@ class Window:
         self._resumed: AgentState | None = agent
         self._withheld = withheld
         self._slots: list[WindowSlot] = []
-        self._added: list[tuple[int, bytes, bool]] = []
+        self._replicas: list[Any] = []
         self._removed = agent.removed
         self._is_untold = False
 
-    def added(self, index: int, body: bytes, by_hand: bool = False) -> None:
-        """Note a message written to the transcript, by the JSON of its record: its fingerprint can wait.
-
-        A copy is kept: text as orjson makes it holds on to 16 KB, and every page of that is new to the process.
-        """
-        self._added.append((index, bytes(memoryview(body)), by_hand))
+    def added(self, index: int, message: Any, by_hand: bool = False) -> None:
+        """Note a message written to the transcript, as it is now."""
+        slot = WindowSlot(index, MessageContent(message), _tracking_id(message), is_by_hand=by_hand)
+        self._slots.append(slot)
+        self._replicas.append(_replica_of(slot))
 
     def replaced(self, index: int, message: Any) -> None:
         """Note a message replaced in the transcript."""
-        slots = self._load()
-        print_ = fingerprint(message)
-        slots[:] = [slot._replace(print=print_, is_erased=False) if slot.at == index else slot for slot in slots]
+        content = MessageContent(message)
+        changed = [
+            slot._replace(content=content, is_erased=False) if slot.at == index else slot for slot in self._load()
+        ]
+        self._take(changed)
 
     def untold(self) -> None:
         """Note that what was told last did not get into the log."""
@@ -82,12 +83,12 @@ class Window:
 
     def lost(self, index: int) -> None:
         """Note a message that did not get into the transcript: its index is another one's, which is not held."""
-        self._slots = [slot for slot in self._load() if slot.at != index]
+        self._take([slot for slot in self._load() if slot.at != index])
 
     def says(self, index: int, message: Any) -> bool:
         """Whether a message of the transcript that the agent held when it was last compared says what this one does."""
-        print_ = fingerprint(message)
-        return any(slot.at == index and slot.print == print_ for slot in self._load())
+        content = MessageContent(message)
+        return any(slot.at == index and slot.content == content for slot in self._load())
 
     def changed(
         self, live: Sequence[Any], removed: int, next_index: int, forced: bool = False
@@ -102,35 +103,59 @@ class Window:
 
         Returns:
             The data of a `WindowChanged` event; None when messages and state tell it all.
+
+        Raises:
+            EncodingError: When a value in what has changed cannot be stored.
         """
-        slots, gone = self._load(), max(0, removed - self._removed)
-        prints = [_print_of_json(message) for message in each_to_json(live, "message")]
-        if self._withheld is not None:
-            first = first_said_since(prints, [slot.print for slot in slots if slot.at is not None])
-            live, prints = live[first:], prints[first:]
-        expected = slots[gone:]
-        if [slot.print for slot in expected] != prints:
-            slots[gone:] = expected = _with_erased(expected, prints)
+        self._load()
         # A count that went back is that of another conversation manager: the fold would take what it says literally.
-        explained = _explained(expected, prints) if removed >= self._removed else None
+        gone, is_behind = max(0, removed - self._removed), removed < self._removed
+        must_tell = forced or self._is_untold or is_behind
+        if must_tell or self._withheld is not None or not self._are_those_after(gone, live):
+            return self._compare(live, gone, removed, next_index, must_tell)
+        del self._slots[:gone], self._replicas[:gone]
         self._removed = removed
-        if explained is not None and not forced and not self._is_untold:
-            self._slots = explained
+        return None
+
+    def _are_those_after(self, gone: int, live: Sequence[Any]) -> bool:
+        """Whether the agent holds what is expected, message for message, which is what most turns end with."""
+        left = self._replicas[gone:] if gone else self._replicas
+        # Arrays, and what else refuses to be compared, are looked into.
+        with suppress(Exception):
+            return len(left) == len(live) and bool(left == (live if isinstance(live, list) else list(live)))
+        return False
+
+    def _compare(
+        self, live: Sequence[Any], gone: int, removed: int, next_index: int, must_tell: bool
+    ) -> dict[str, Any] | None:
+        slots = self._slots.copy()
+        contents = contents_of(live, [slot.content for slot in slots[gone:]])
+        if self._withheld is not None:
+            prints = [content.print for content in contents]
+            first = first_said_since(prints, [slot.content.print for slot in slots if slot.at is not None])
+            live, contents = live[first:], contents[first:]
+        expected = slots[gone:]
+        if [slot.content for slot in expected] != contents:
+            slots[gone:] = expected = _with_erased(expected, contents)
+        explained = None if must_tell else _explained(expected, contents)
+        self._removed, self._is_untold = removed, False
+        if explained is not None:
+            self._take(_as_held(explained, contents))
             return None
-        self._is_untold = False
-        placed = _placed(slots, prints, live)
+        placed = _placed(slots, contents, live)
         has_any_by_hand = any(slot.is_by_hand for slot in expected)
-        self._slots = _with_those_by_hand(placed, expected) if has_any_by_hand else placed
+        self._take(_with_those_by_hand(placed, expected) if has_any_by_hand else placed)
         return {"items": list(_items(self._slots, live)), "removed": removed, "next": next_index}
 
-    def _load(self) -> list[WindowSlot]:
-        """Fingerprint what was resumed and added only once it is needed: not while a message waits to be written."""
+    def _load(self) -> Sequence[WindowSlot]:
+        """Look at what was resumed only once it is needed: not while a message waits to be written."""
         if self._resumed is not None:
-            self._slots, self._resumed = list(_slots_of(self._resumed)), None
-        for index, body, by_hand in self._added:
-            self._slots.append(_slot(index, orjson.loads(body)["message"], is_by_hand=by_hand))
-        self._added = []
+            resumed, self._resumed = list(_slots_of(self._resumed)), None
+            self._take([*resumed, *self._slots])
         return self._slots
+
+    def _take(self, slots: list[WindowSlot]) -> None:
+        self._slots, self._replicas = slots, list(map(_replica_of, slots))
 
 
 def _slots_of(agent: AgentState) -> Iterator[WindowSlot]:
@@ -139,49 +164,64 @@ def _slots_of(agent: AgentState) -> Iterator[WindowSlot]:
             yield _slot(None, span)
         else:
             for one in agent.messages[span[0] : span[1]]:
-                yield _slot(one.message_id, one.shown, is_erased=one.erased)
+                yield _slot(one.message_id, one.shown, one.erased)
 
 
-def _slot(at: int | None, message: Any, is_erased: bool = False, is_by_hand: bool = False) -> WindowSlot:
-    return WindowSlot(at, _print_of_json(message), _tracking_id(message), is_erased, is_by_hand)
+def _slot(at: int | None, message: Mapping[str, Any], is_erased: bool = False) -> WindowSlot:
+    """Of what stands in the log, as the agent has it that is resumed."""
+    return WindowSlot(at, MessageContent(from_json(message)), _tracking_id(message), is_erased)
 
 
-def _with_erased(known: Sequence[WindowSlot], prints: Sequence[bytes]) -> list[WindowSlot]:
-    """Each erased message with the fingerprint of what stands in its place, between those that are recognised.
+def _replica_of(slot: WindowSlot) -> Any:
+    """What the agent's message is compared with; None if it holds none, or that does not tell."""
+    return None if slot.is_by_hand else slot.content.replica
+
+
+def _with_erased(known: Sequence[WindowSlot], contents: Sequence[MessageContent]) -> list[WindowSlot]:
+    """Each erased message with the content of what stands in its place, between those that are recognised.
 
     Otherwise what an agent, or another session manager, still holds of it would be a message that stands nowhere.
     """
     slots = list(known)
     if not any(slot.is_erased for slot in slots):
         return slots
-    positions = {slot.print: at for at, slot in enumerate(slots) if not slot.is_erased}
-    start, unknown = 0, list[bytes]()
-    for print_ in (*prints, None):
-        end = len(slots) if print_ is None else positions.get(print_)
+    positions = {slot.content: at for at, slot in enumerate(slots) if not slot.is_erased}
+    start, unknown = 0, list[MessageContent]()
+    for content in (*contents, None):
+        end = len(slots) if content is None else positions.get(content)
         if end is None:
-            unknown.append(print_ or b"")
+            unknown += [] if content is None else [content]
             continue
         gap = [at for at in range(start, end) if slots[at].is_erased]
         for at, found in zip(reversed(gap), reversed(unknown), strict=False):
-            slots[at] = slots[at]._replace(print=found)
+            slots[at] = slots[at]._replace(content=found)
         start, unknown = max(start, end + 1), []
     return slots
 
 
-def _explained(expected: list[WindowSlot], prints: Sequence[bytes]) -> list[WindowSlot] | None:
+def _explained(expected: list[WindowSlot], contents: Sequence[MessageContent]) -> list[WindowSlot] | None:
     """What is expected, if it is held, with or without what was put there by hand."""
-    if [slot.print for slot in expected] == prints:
+    if [slot.content for slot in expected] == contents:
         return [slot._replace(is_by_hand=False) if slot.is_by_hand else slot for slot in expected]
-    return expected if [slot.print for slot in expected if not slot.is_by_hand] == prints else None
+    return expected if [slot.content for slot in expected if not slot.is_by_hand] == contents else None
+
+
+def _as_held(slots: Sequence[WindowSlot], contents: Iterable[MessageContent]) -> list[WindowSlot]:
+    """The slots, each with what was seen of its message last: the next comparison knows it."""
+    seen = iter(contents)
+    return [
+        slot if slot.is_by_hand or (content := next(seen)) is slot.content else slot._replace(content=content)
+        for slot in slots
+    ]
 
 
 def _with_those_by_hand(held: list[WindowSlot], known: Sequence[WindowSlot]) -> list[WindowSlot]:
     """What is held now, and what was put into the transcript by hand, unless all that it came after is held no more."""
-    still_held = {(slot.at, slot.print): slot for slot in held}
+    still_held = {(slot.at, slot.content): slot for slot in held}
     before: WindowSlot | None = None
     is_left = True
     for slot in known:
-        if same := still_held.get((slot.at, slot.print)):
+        if same := still_held.get((slot.at, slot.content)):
             before, is_left = same, True
         elif not slot.is_by_hand:
             is_left = before is not None
@@ -191,7 +231,7 @@ def _with_those_by_hand(held: list[WindowSlot], known: Sequence[WindowSlot]) -> 
     return held
 
 
-def _placed(known: Sequence[WindowSlot], prints: Sequence[bytes], live: Sequence[Any]) -> list[WindowSlot]:
+def _placed(known: Sequence[WindowSlot], contents: Sequence[MessageContent], live: Sequence[Any]) -> list[WindowSlot]:
     """What is held now, each with its index; an index stands once, as the fold takes it: another copy has none.
 
     Of several that say the same it is the one with its tracking id, if there is one.
@@ -199,13 +239,14 @@ def _placed(known: Sequence[WindowSlot], prints: Sequence[bytes], live: Sequence
     indices: dict[object, deque[int]] = {}
     for slot in sorted(known, key=lambda slot: slot.is_by_hand):
         if slot.at is not None:
-            indices.setdefault((slot.print, slot.tracking_id), deque()).append(slot.at)
-            indices.setdefault(slot.print, deque()).append(slot.at)
+            indices.setdefault((slot.content, slot.tracking_id), deque()).append(slot.at)
+            indices.setdefault(slot.content, deque()).append(slot.at)
     names = [_tracking_id(message) for message in live]
-    own = [_next(indices.get((print_, name))) for print_, name in zip(prints, names, strict=True)]
+    own = [_next(indices.get((content, name))) for content, name in zip(contents, names, strict=True)]
     taken = set(own)
-    found = (_next(indices.get(print_), taken) if at is None else at for at, print_ in zip(own, prints, strict=True))
-    return [WindowSlot(at, print_, name) for at, print_, name in zip(found, prints, names, strict=True)]
+    pairs = zip(own, contents, strict=True)
+    found = (_next(indices.get(content), taken) if at is None else at for at, content in pairs)
+    return [WindowSlot(at, content, name) for at, content, name in zip(found, contents, names, strict=True)]
 
 
 def _next(indices: deque[int] | None, taken: Collection[int | None] = ()) -> int | None:
@@ -217,23 +258,6 @@ def _next(indices: deque[int] | None, taken: Collection[int | None] = ()) -> int
 
 def _tracking_id(message: Any) -> object:
     return message.get("tracking_id") if isinstance(message, Mapping) else None
-
-
-def fingerprint(message: Any) -> bytes:
-    """What tells two contents of a message apart.
-
-    Raises:
-        EncodingError: When a value in it cannot be stored.
-    """
-    return _print_of_json(to_json(message, "message"))
-
-
-def _print_of_json(message: Any) -> bytes:
-    # A tracking id is no content: Strands gives one to every message that lacks one, each time it is restored.
-    if type(message) is dict and "tracking_id" in message:
-        message = message.copy()
-        del message["tracking_id"]
-    return blake2b(orjson.dumps(message, option=orjson.OPT_SORT_KEYS), digest_size=16).digest()
 
 
 def _items(slots: Iterable[WindowSlot], live: Iterable[Any]) -> Iterable[Any]:

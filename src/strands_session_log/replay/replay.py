@@ -25,7 +25,7 @@ from ..event_log.chained_batch import Position
 from ..event_log.diagnosis import diagnosed, raise_diagnosed
 from ..event_log.instrumented import entries_bytes
 from ..event_log.reader import end_at
-from ..ids import EventId, Ranges
+from ..ids import START, EventId, Ranges
 from ..instrumentation import IntegrityChecked, Resumed, SnapshotDropped, SnapshotUse
 from ..instrumentation.hooks import hooks
 from ..snapshot import (
@@ -37,12 +37,15 @@ from ..snapshot import (
     SnapshotSettings,
     restore,
 )
-from ..snapshot.store import LoadedSnapshot
+from ..snapshot.store import SEGMENT_BYTES, LoadedSnapshot
 from ..state import INTACT, NOT_CHECKED, Messages, SessionState, initial
 from .folding import PagedFold
 from .saving import FoldResult, SnapshotWriter
 
 logger = logging.getLogger(__name__)
+
+FEW_BYTES = 256 * 1024
+"""Of the segments of a snapshot, for those who look at the newest messages at most."""
 
 
 class Replay:
@@ -83,19 +86,26 @@ class Replay:
         if self._saver:
             self._saver.close()
 
-    def state(self, session_id: str, until: EventId | None = None, check: bool | None = None) -> SessionState:
+    def state(
+        self,
+        session_id: str,
+        until: EventId | None = None,
+        check: bool | None = None,
+        segment_bytes: int = SEGMENT_BYTES,
+    ) -> SessionState:
         """The state of a session at a point; its newest if none is given.
 
         Args:
             session_id: The session.
             until: The point.
             check: Whether what is read is held against the hash chain; if left out, where a hook or the log is told.
+            segment_bytes: How much of what agents held comes along; for those who look at little of it, `FEW_BYTES`.
 
         Raises:
             LogForkedError: When the session was deleted or replaced while it was read.
         """
         started, check = perf_counter(), _is_heard() if check is None else check
-        unsaved = self._with_snapshot(session_id, until, check)
+        unsaved = self._with_snapshot(session_id, until, check, segment_bytes)
         state = self.from_log(session_id, until, check) if unsaved is None else unsaved.state
         if until is not None:
             return state
@@ -131,9 +141,11 @@ class Replay:
             hooks.tell(_resumed(started, state, None))
         return _told(session_id, state)
 
-    def _with_snapshot(self, session_id: str, until: EventId | None, check: bool) -> FoldResult | None:
+    def _with_snapshot(
+        self, session_id: str, until: EventId | None, check: bool, segment_bytes: int
+    ) -> FoldResult | None:
         """The state with what it was made of; None when there is no session, or snapshots are not kept."""
-        loaded = self._load(session_id, until) if self._settings else None
+        loaded = self._load(session_id, until, segment_bytes=segment_bytes) if self._settings else None
         if loaded is None:
             return None
         unsaved = self._fold(session_id, until, loaded, check)
@@ -174,15 +186,57 @@ class Replay:
         state = self._remembered(session_id, folding.finish())
         return _told(session_id, state) if state.integrity.is_broken and not known.integrity.is_broken else state
 
-    def _load(self, session_id: str, until: EventId | None, segments: bool = True) -> LoadedSnapshot | None:
+    def later(self, session_id: str, known: SessionState, until: EventId, check: bool = False) -> SessionState:
+        """The state at a later point, folded from one at an earlier; what did not change is the same in both.
+
+        Args:
+            session_id: The session.
+            known: The earlier state.
+            until: The later point.
+            check: As for `state`.
+
+        Raises:
+            LogForkedError: When the session was deleted or replaced while it was read.
+        """
+        pages = self._log.pages(session_id, str(known.position), end_at(until))
+        first = next(pages)
+        if not _begins_at(first, known):
+            raise LogForkedError(session_id, known.position)
+        checking = IntegrityCheck(self._log, session_id, first[0], known.integrity) if check else None
+        folding = PagedFold(session_id, known, checking)
+        folding.add_all(chain([first[1:]], pages))
+        state = folding.state()
+        if state.position != until:
+            raise LogForkedError(session_id, state.position)
+        return state
+
+    def _load(
+        self,
+        session_id: str,
+        until: EventId | None,
+        *,
+        point: EventId | None = None,
+        segment_bytes: int = SEGMENT_BYTES,
+    ) -> LoadedSnapshot | None:
         try:
-            return self._log.snapshots.load(session_id, until, segments=segments)
+            return self._log.snapshots.load(session_id, until, point=point, segment_bytes=segment_bytes)
         except (ServerRefusedError, ValueError) as error:
             raise_diagnosed(error, self._log.store, session_id)
 
+    def from_earlier(self, session_id: str, until: EventId, point: EventId) -> SessionState:
+        """The state at a point, from the snapshot's point up to an earlier one; from the log alone if that is `START`.
+
+        Raises:
+            LogForkedError: When the session was deleted or replaced while it was read.
+        """
+        loaded = self._load(session_id, until, point=point, segment_bytes=FEW_BYTES) if point != START else None
+        if loaded is None:
+            return self.from_log(session_id, until, check=False)
+        return self._fold(session_id, until, loaded, check=False).state
+
     def _refresh(self, session_id: str) -> FoldResult | None:
         """For whoever saves: of what is stored it needs what it stores otherwise, which is little."""
-        loaded = self._load(session_id, None, segments=False)
+        loaded = self._load(session_id, None, segment_bytes=0)
         return loaded and self._fold(session_id, None, loaded, check=False)
 
     def _fold(self, session_id: str, until: EventId | None, loaded: LoadedSnapshot, check: bool) -> FoldResult:
@@ -231,7 +285,7 @@ class Replay:
         if not first or first[0][0] != loaded.point:
             raise OutdatedError(f"event {loaded.point} is not in the log")
         place = SnapshotPlace(self._log.keyspace.namespace, session_id, loaded.point, first[0][4], loaded.erased_ranges)
-        fetch = _Fetch(self, session_id, loaded.point)
+        fetch = _Fetch(self, session_id, loaded.point, loaded.points)
         return restore(place, loaded.manifest, loaded.segments, fetch, self.authenticator)
 
     def drop(self, session_id: str, reason: str = "mismatch") -> None:
@@ -258,24 +312,42 @@ class Replay:
 
 
 class _Fetch:
-    """Fetches what a snapshot left out; the log is replayed at most once for it."""
+    """Fetches what a snapshot left out.
 
-    def __init__(self, replay: Replay, session_id: str, position: EventId) -> None:
+    What it does not store is read from the log; from where an earlier point of it stands, if that is early enough.
+    """
+
+    def __init__(self, replay: Replay, session_id: str, position: EventId, points: Sequence[EventId]) -> None:
         self._replay, self._session_id, self._position = replay, session_id, position
-        self._lock, self._state = Lock(), initial()
+        self._points = [point for point in points if point < position]
+        self._lock, self._state, self._reach = Lock(), initial(), 0
 
     def segment(self, name: str) -> bytes | None:
         log = self._replay._log
         with diagnosed(log.store, self._session_id):
             return log.snapshots.segment(self._session_id, name)
 
-    def replayed(self, agent_id: str) -> Messages:
+    def replayed(self, agent_id: str, start: int, end: int) -> Messages:
         with self._lock:
-            if not self._state.exists:
-                self._state = self._replay.from_log(self._session_id, self._position)
-        if self._state.position != self._position or agent_id not in self._state.agents:
-            raise LogForkedError(self._session_id, self._position)
-        return self._state.agents[agent_id].messages
+            found = self._found(agent_id)
+            while found is None or not found.are_at_hand(start, end):
+                self._go_back(1 if found is None else len(found) - start)
+                found = self._found(agent_id)
+                if self._state.position != self._position or found is None:
+                    raise LogForkedError(self._session_id, self._position)
+            return found
+
+    def _go_back(self, least: int) -> None:
+        """Fold from an earlier point: so many events at least, and twice as far as the last time."""
+        here = self._position.revision
+        reach = max(2 * self._reach, least)
+        point = max((point for point in self._points if point.revision <= here - reach), default=START)
+        self._reach = here - point.revision
+        self._state = self._replay.from_earlier(self._session_id, self._position, point)
+
+    def _found(self, agent_id: str) -> Messages | None:
+        agent = self._state.agents.get(agent_id)
+        return agent.messages if agent else None
 
     def contradicted(self, agent_id: str) -> SessionLogError:
         self._replay.drop(self._session_id)

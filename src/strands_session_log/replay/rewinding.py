@@ -6,7 +6,8 @@ and its window as they were. Whoever only knows those follows without knowing of
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
 from typing import Any
 
 from .. import events
@@ -14,7 +15,7 @@ from ..codec import from_json
 from ..errors import ConcurrentWriteError, ContentionError, SessionNotFoundError
 from ..event_log import EventLog, SessionAt
 from ..events import Event
-from ..ids import EventId
+from ..ids import EventId, Point
 from ..state import ANSWERING, AgentState, MessageRecord, Messages, SessionState, is_interrupted
 from .replay import Replay
 
@@ -22,22 +23,50 @@ _ATTEMPTS = 20
 
 
 def rewind(
-    log: EventLog, replay: Replay, session_id: str, to: EventId, check: Callable[[SessionState], None], by: str = ""
+    log: EventLog,
+    replay: Replay,
+    session_id: str,
+    to: Point,
+    past: Callable[[Point], SessionState],
+    check: Callable[[SessionState], None],
+    by: str = "",
 ) -> EventId:
-    """Bring the agents of a session back to an event of it, see `SessionLog.rewind`.
+    """Bring the agents of a session back to a point of it, see `SessionLog.rewind`.
 
-    The past is folded after the present: an erasure in between moves the session, and the append is refused.
+    Args:
+        log: The log.
+        replay: Folds it.
+        session_id: The session.
+        to: The point.
+        past: The state at a point.
+        check: Refuses states that are none to go on from.
+        by: Who rewinds.
     """
     for _ in range(_ATTEMPTS):
-        now = replay.state(session_id)
-        if not now.exists:
-            raise SessionNotFoundError(session_id)
-        then = replay.state(session_id, to)
+        then, now = then_and_now(log, replay, session_id, partial(past, to))
         check(then)
         try:
             return log.append(session_id, list(_events(now, then, by)), SessionAt(now.revision))[-1]
         except ConcurrentWriteError:
-            continue
+            to = then.position
+    raise ContentionError(session_id, _ATTEMPTS)
+
+
+def then_and_now(
+    log: EventLog, replay: Replay, session_id: str, past: Callable[[], SessionState], verified: bool = False
+) -> tuple[SessionState, SessionState]:
+    """A state of the past, and the present one, which is folded from it: what neither of them holds is not read.
+
+    Where the session stands is looked up before the past is folded: what was erased until then is erased in both. An
+    erasure that comes later moves the session, and whoever appends to it as it is told here is refused.
+    """
+    for _ in range(_ATTEMPTS):
+        head = log.head(session_id)
+        if head is None:
+            raise SessionNotFoundError(session_id)
+        then = past()
+        if then.position <= head.id:
+            return then, replay.later(session_id, then, head.id, verified)
     raise ContentionError(session_id, _ATTEMPTS)
 
 
@@ -100,19 +129,30 @@ def _summary(agent: AgentState) -> Iterator[Mapping[str, Any]]:
 
 def _items(agent: AgentState, now: Messages) -> Iterator[Any]:
     """What an agent holds, as ranges of message indices and what stands nowhere else: also what was changed since."""
+    last: list[int] = []
+    for item in _held(agent, now):
+        if isinstance(item, Mapping) or not last or item[0] != last[1] + 1:
+            yield from [last] if last else []
+            last = []
+        if isinstance(item, Mapping):
+            yield {"message": from_json(item)}
+        else:
+            last = [last[0] if last else item[0], item[1]]
+    yield from [last] if last else []
+
+
+def _held(agent: AgentState, now: Messages) -> Iterator[tuple[int, int] | Mapping[str, Any]]:
+    """The same piece by piece. What both states have in the very same segments need not be looked at."""
     for span in agent.window_spans():
         if isinstance(span, Mapping):
-            yield {"message": from_json(span)}
+            yield span
             continue
-        indices: list[int] = []
-        for record in agent.messages[span[0] : span[1]]:
-            if not _was_changed(record, now):
-                indices.append(record.message_id)
+        for start, end, is_same in agent.messages.compared(now, *span):
+            if is_same:
+                yield from agent.messages.indices(start, end)
                 continue
-            yield from _runs(indices)
-            yield {"message": from_json(record.shown)}
-            indices = []
-        yield from _runs(indices)
+            for record in agent.messages[start:end]:
+                yield record.shown if _was_changed(record, now) else (record.message_id, record.message_id)
 
 
 def _was_changed(record: MessageRecord, now: Messages) -> bool:
@@ -122,13 +162,3 @@ def _was_changed(record: MessageRecord, now: Messages) -> bool:
         return False
     current = now[position]
     return current.id != record.id and current.redact_message is None and not current.erased
-
-
-def _runs(indices: Sequence[int]) -> list[list[int]]:
-    runs: list[list[int]] = []
-    for index in indices:
-        if runs and runs[-1][1] == index - 1:
-            runs[-1][1] = index
-        else:
-            runs.append([index, index])
-    return runs

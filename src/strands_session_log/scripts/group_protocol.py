@@ -16,6 +16,7 @@ Cursor: TypeAlias = "tuple[str, str]"
 
 _ID = re.compile(rb"[0-9]{1,20}-[0-9]{1,20}")
 _GAP = re.compile(rb"([0-9]{1,20}-[0-9]{1,20}) ([0-9]{1,20}-[0-9]{1,20})")
+_new = tuple.__new__
 _BACKFILL = re.compile(rb"history|between [0-9]{1,15} [0-9]{1,15}")
 
 
@@ -102,7 +103,7 @@ class FetchReply(NamedTuple):
             gap=parse_gap(partition, gap) if gap else None,
             delivered=delivered.decode(),
             wait=wait / 1000 if wait >= 0 else None,
-            given=list(map(FeedEntry, entries[::3], entries[1::3], entries[2::3])),
+            given=[_new(FeedEntry, entry) for entry in zip(entries[::3], entries[1::3], entries[2::3], strict=True)],
             parked=_parked(partition, buried) if buried else (),
             backfill=backfill.decode(),
             has_suspects=bool(suspects),

@@ -5,14 +5,14 @@ What a script does, and in which order it takes what, stands in `lua/session/`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import chain
 from typing import NamedTuple, TypeAlias
 
 from ..codec import RawEntry
 from ..errors import ServerRefusedError
 from ..ids import START, EventId
-from ..server import LANDED, Argument, Store, pairs, text
+from ..server import Argument, Store, pairs, text
 from . import (
     APPEND,
     DELETE,
@@ -33,6 +33,8 @@ from . import (
 )
 
 _new = tuple.__new__
+_BEFORE_EVENTS, _OF_EVENT = 6, 12
+"""How many arguments of a batch come before those of its events, and how many each of these has."""
 
 
 class Landed(NamedTuple):
@@ -123,14 +125,14 @@ def append(store: Store, session_id: str, batch: Sequence[bytes], begins: bool) 
     """
     keys = store.keyspace.session(session_id)
     reply, was_lost = store.run_pinned(APPEND, keys.begin if begins else keys.append, batch, session_id)
-    return _appended(reply), was_lost
+    return _appended(reply, batch), was_lost
 
 
 def append_once(store: Store, session_id: str, batch: Sequence[bytes], kept: int) -> tuple[AppendReply, bool]:
     """The same, unless its events are in the session already; so many of the newest are known by their ids."""
     keys = store.keyspace.session(session_id).once
     reply, was_lost = store.run_pinned(ONCE, keys, [*batch, b"%d" % kept], session_id)
-    return _appended(reply), was_lost
+    return _appended(reply, batch), was_lost
 
 
 def outcome(store: Store, session_id: str, calls: Sequence[tuple[str, int, str]]) -> Landed | Moved:
@@ -138,9 +140,11 @@ def outcome(store: Store, session_id: str, calls: Sequence[tuple[str, int, str]]
     keys = store.keyspace.session(session_id)
     arguments = [str(part).encode() for part in chain.from_iterable(calls)]
     reply, _ = store.run_pinned(OUTCOME, (keys.events, keys.head), arguments, session_id)
-    found = _appended(reply)
-    assert isinstance(found, (Landed, Moved))
-    return found
+    if isinstance(reply, bytes):
+        link = reply.split(b" ")[1].decode()
+        return _landed(reply, next(count for _, count, its_link in calls if its_link == link))
+    _, id_, link = map(text, reply)
+    return Moved(EventId.parse(id_), link)
 
 
 def erase_step(
@@ -169,8 +173,7 @@ def erase_step(
             return Copied(EventId.parse(upto) if upto else START, Moved(EventId.parse(id_), link.decode()))
         case [b"gone"]:
             return Deleted()
-    found = _appended(reply)
-    return found if isinstance(found, Landed) else None
+    return _landed(reply, 1) if isinstance(reply, bytes) else None
 
 
 def recount(store: Store, session_id: str, position: tuple[EventId, str], summary: Mapping[str, str]) -> bool:
@@ -201,22 +204,33 @@ def fork(store: Store, session_id: str, copy: str, batch: Sequence[bytes], makin
     keys = store.keyspace.session(session_id)
     script_keys = (*keys.append, copy, keys.snapshot, keys.live, keys.tombstones)
     reply = store.run_and_wait(FORK, script_keys, [*batch, making], session_id)
-    found = _appended(reply)
+    found = _appended(reply, batch)
     return found if isinstance(found, Landed) else bool(reply[0] == b"exists")
 
 
-def add_to_copy(store: Store, copy: str, ends: str, entries: Sequence[RawEntry], expire_ms: int) -> bool:
-    """Add entries to the copy that is to become a fork; false when it was taken away meanwhile.
+def add_to_copy(
+    store: Store,
+    copy: str,
+    begins: bool,
+    entries: Sequence[RawEntry],
+    expire_ms: int,
+    sent: Callable[[Sequence[RawEntry]], object],
+) -> bool:
+    """Add entries, as they stand, to the copy that is to become a fork; false when it was taken away meanwhile.
 
     Args:
         store: Where.
         copy: Its key.
-        ends: The id it ends with; empty to begin.
+        begins: Whether it begins with them.
         entries: What to add.
         expire_ms: For how many milliseconds it outlives this call.
+        sent: See `Store.extend`.
     """
-    flat = chain.from_iterable((id_, len(fields), *fields) for id_, fields in entries)
-    return bool(store.run(FORK_COPY, [copy], [ends, entries[-1][0], expire_ms, *flat]))
+    if begins:
+        id_, fields = entries[0]
+        store.run(FORK_COPY, [copy], [expire_ms, id_, *fields])
+        sent(entries[:1])
+    return store.extend(copy, entries[1:] if begins else entries, expire_ms, sent)
 
 
 def note_fork(store: Store, session_id: str, token: str, note: str) -> bytes | None:
@@ -356,9 +370,9 @@ def publish(
     return LiveReply(int(revision), life_, erased, float(ago) / 1000 if ago else None)
 
 
-def _appended(reply: Sequence[bytes]) -> AppendReply:
-    if reply[0] in LANDED:
-        return Landed(list(map(_event_id, reply[2:])), reply[1].decode(), reply[0] == b"begun")
+def _appended(reply: bytes | Sequence[bytes], batch: Sequence[bytes]) -> AppendReply:
+    if isinstance(reply, bytes):
+        return _landed(reply, (len(batch) - _BEFORE_EVENTS) // _OF_EVENT)
     match [part.decode() for part in reply]:
         case ["moved", id_, link]:
             return Moved(EventId.parse(id_), link)
@@ -371,7 +385,10 @@ def _appended(reply: Sequence[bytes]) -> AppendReply:
     return Deleted()
 
 
-def _event_id(id_: bytes) -> EventId:
-    """An id the script has made, so that it need not be looked at twice."""
-    ms, _, revision = id_.partition(b"-")
-    return _new(EventId, (int(ms), int(revision)))
+def _landed(reply: bytes, count: int) -> Landed:
+    """Of a batch of so many events. The script has made the first id, so it need not be looked at twice."""
+    word, link, id_ = reply.split(b" ")
+    ms, _, first = id_.partition(b"-")
+    time, revision = int(ms), int(first)
+    ids = [_new(EventId, (time, number)) for number in range(revision, revision + count)]
+    return Landed(ids, link.decode(), word == b"begun")

@@ -17,13 +17,12 @@ from .outage import Outage
 from .replies import number, pairs, record, text
 from .routing import Client, source_of
 from .script import Argument, LuaScript
-from .store import LANDED, Store
+from .store import Store
 from .urls import SCHEMES, key_file_of, masked
 from .urls import parse as parse_url
 
 __all__ = [
     "ANSWERED_WITHIN",
-    "LANDED",
     "SCHEMES",
     "AnyClient",
     "Argument",

@@ -132,6 +132,11 @@ def raised(replies: Iterable[Any]) -> list[Any]:
     return found
 
 
+def is_already_there(reply: object) -> bool:
+    """Whether the server refused an entry because its stream goes as far, or further: as when it is added once more."""
+    return isinstance(reply, driver.ResponseError) and "equal or smaller than" in str(reply)
+
+
 def _told(error: Exception) -> ServerRefusedError:
     if isinstance(error, driver.ResponseError) and (refused := ServerRefusedError(str(error))).is_wrong_type:
         return refused

@@ -1,4 +1,4 @@
-"""A connection held for appends, which every message of every agent waits for.
+"""Connections held for appends, which every message of every agent waits for.
 
 `execute_command` takes a connection out of the pool, looks whether it is still good, wraps it in retries and puts it
 back, with every command. A pinned connection does so once for a burst of them. It is only for a client of which nobody
@@ -10,6 +10,9 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from functools import partial
 from threading import Lock
 from types import FunctionType
 from typing import Any
@@ -25,6 +28,8 @@ from .timed import closed_meanwhile, driver_class
 _driver: Any = valkey
 _BURST = 1.0
 """Seconds after which the pool shall look at the connection again: it may have been dropped meanwhile."""
+_MOST_IDLE = 64
+"""So many of one pool wait for the next append at most; what more appends at the same time need goes back at once."""
 _POOL_LIMIT = 1000
 """A pool of fewer connections has none to spare."""
 _CONNECTIONS = (_driver.Connection, _driver.SSLConnection, _driver.UnixDomainSocketConnection)
@@ -32,7 +37,10 @@ _CHANGES_CALLS = ("retry", "retry_on_timeout", "retry_on_error", "command_packer
 
 
 class PinnedConnection:
-    """One connection of a client's pool, shared by all who pin one of that pool; one caller at a time has it.
+    """Connections of a client's pool that are held for appends; all who pin those of one pool share them.
+
+    One caller at a time has a connection: so there are as many as appends at the same time, and so many, up to a limit,
+    are held until they have had nothing to do for a while.
 
     Args:
         client: Whose pool. Of one that must not be bypassed none is pinned: nothing is ever exchanged.
@@ -53,47 +61,97 @@ class PinnedConnection:
             packed: The command as it goes over the wire.
 
         Returns:
-            The reply; None when the connection cannot be had, and nothing was sent.
+            The reply; None when no connection can be had so, and nothing was sent.
         """
+        return self._exchange(packed, _asked)
+
+    def _exchange(self, packed: Any, ask: Callable[[Any, Any], Any]) -> Any:
         held = self._held
-        if held is None or not _is_untouched(self.client, self._pool) or not held.lock.acquire(blocking=False):
+        if held is None or not _is_untouched(self.client, self._pool):
             return None
-        try:
-            return held.exchange(packed)
-        finally:
-            held.lock.release()
+        return held.exchange(packed, ask)
+
+    def exchange_all(self, packed: Iterable[bytes], count: int) -> list[Any] | None:
+        """The same for several commands; in place of a reply stands the error that the server answered.
+
+        Args:
+            packed: The commands as they go over the wire, in pieces, each of which is sent when it is there.
+            count: How many they are.
+        """
+        replies: list[Any] | None = self._exchange(packed, partial(_asked_all, count))
+        return replies
 
     def release(self) -> None:
-        """Give the connection back to the pool, unless somebody is using it; the next exchange takes one again."""
-        if self._held is not None and self._held.lock.acquire(blocking=False):
-            try:
-                self._held.give_back()
-            finally:
-                self._held.lock.release()
+        """Give the connections back to the pool that nobody is using; the next exchange takes one again."""
+        if self._held is not None:
+            self._held.give_back()
 
 
 class _Held:
-    """The connection, taken out of the pool; guarded by its lock."""
+    """The connections of one pool that nobody is using; the one that was used last is used next.
+
+    No lock is needed, as each operation of a list happens as a whole: who has popped a connection is alone with it.
+    """
 
     def __init__(self, pool: Any) -> None:
-        self.lock = Lock()
         self._pool = ref(pool)
+        self._idle: list[_Connection] = []
+        self._look_again = 0.0
+
+    def exchange(self, packed: Any, ask: Callable[[Any, Any], Any]) -> Any:
+        now = time.monotonic()
+        if now > self._look_again:
+            self._look_again = now + _BURST
+            self._give_back_unused(now)
+        try:
+            connection = self._idle.pop()
+        except IndexError:
+            connection = _Connection(self._pool)
+        try:
+            return connection.exchange(packed, ask, now)
+        finally:
+            if len(self._idle) < _MOST_IDLE:
+                self._idle.append(connection)
+            else:
+                connection.give_back()
+
+    def give_back(self) -> None:
+        """Give back all that nobody is using."""
+        while self._idle:
+            with suppress(IndexError):
+                self._idle.pop().give_back()
+
+    def _give_back_unused(self, now: float) -> None:
+        """Those at the beginning, which appends at the same time needed once; one stays for the next."""
+        while len(self._idle) > 1 and self._idle[0].good_until < now:
+            with suppress(IndexError):
+                self._idle.pop(0).give_back()
+
+
+class _Connection:
+    """A connection taken out of the pool, for one caller at a time.
+
+    Attributes:
+        good_until: When the pool shall look at it before it is used again, on the monotonic clock.
+    """
+
+    def __init__(self, pool: ref[Any]) -> None:
+        self._pool = pool
         self._connection: Any = None
         self._process = 0
-        self._good_until = 0.0
+        self.good_until = 0.0
 
-    def exchange(self, packed: bytes) -> Any:
-        now = time.monotonic()
-        if now > self._good_until or self._process != os.getpid():
+    def exchange(self, packed: Any, ask: Callable[[Any, Any], Any], now: float) -> Any:
+        if now > self.good_until or self._process != os.getpid():
             self._take()
-        self._good_until = now + _BURST
+        self.good_until = now + _BURST
         connection = self._connection
         try:
-            return _asked(connection, packed)
+            return ask(connection, packed)
         except BaseException as error:
             if not isinstance(error, ResponseError) or isinstance(error, ReadOnlyError):
                 # A reply that is still to come would be taken for that of the next command.
-                self._good_until = 0.0
+                self.good_until = 0.0
                 connection.disconnect()
             if isinstance(error, ReadOnlyError):
                 # A replica answers: new connections may lead to the primary.
@@ -109,7 +167,7 @@ class _Held:
 
     def give_back(self) -> None:
         pool: Any = self._pool()
-        connection, self._connection, self._good_until = self._connection, None, 0.0
+        connection, self._connection, self.good_until = self._connection, None, 0.0
         if connection is not None and self._process == os.getpid():
             pool.release(connection)
 
@@ -132,6 +190,22 @@ def _asked(connection: Any, packed: bytes) -> Any:
     if isinstance(reply, ResponseError):
         raise reply
     return reply
+
+
+def _asked_all(count: int, connection: Any, packed: Iterable[bytes]) -> list[Any]:
+    """The replies to several commands, errors among them, but for that of a replica."""
+    try:
+        connection.send_packed_command(packed, check_health=False)
+        read = connection._parser.read_response
+        replies = [read(disable_decoding=True) for _ in range(count)]
+    except (OSError, AttributeError, ValueError) as error:
+        if isinstance(error, OSError) or closed_meanwhile(error):
+            raise ConnectionError(f"{type(error).__name__}: {error}") from error
+        raise
+    for reply in replies:
+        if isinstance(reply, ReadOnlyError):
+            raise reply
+    return replies
 
 
 _all: WeakKeyDictionary[Any, _Held] = WeakKeyDictionary()

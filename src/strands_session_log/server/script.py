@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property, lru_cache
 from hashlib import sha1
+from itertools import chain
 from typing import Any, TypeAlias
 
 from valkey.exceptions import NoScriptError, ResponseError
@@ -72,12 +73,12 @@ class LuaScript:
 
     def pinned(self, pinned: PinnedConnection, keys: tuple[str, ...], arguments: Sequence[bytes]) -> Any:
         """Run it over a pinned connection if that is free, else as ever."""
-        count, told = 3 + len(keys) + len(arguments), _bulks(arguments)
+        count, told = b"*%d\r\n" % (3 + len(keys) + len(arguments)), _bulks(arguments)
         try:
-            reply = pinned.exchange(b"*%d\r\n%b%b" % (count, _start_of_call(self.sha, keys), told))
+            reply = pinned.exchange(b"".join((count, _start_of_call(self.sha, keys), told)))
         except NoScriptError:
             start = _bulks([b"EVAL", self.source, b"%d" % len(keys), *map(str.encode, keys)])
-            reply = pinned.exchange(b"*%d\r\n%b%b" % (count, start, told))
+            reply = pinned.exchange(b"".join((count, start, told)))
         return self(pinned.client, keys, arguments) if reply is None else reply
 
     def followed_by(
@@ -107,13 +108,36 @@ _SIZES = [b"$%d\r\n" % size for size in range(2048)]
 """Most arguments are short, and laying out a number takes longer than looking it up."""
 
 
-def _bulks(texts: Iterable[bytes]) -> bytes:
+def _bulks(texts: Sequence[bytes]) -> bytes:
     """Parts of a command as they go over the wire (RESP)."""
-    parts: list[bytes] = []
-    for text in texts:
-        size = len(text)
-        parts += (_SIZES[size] if size < len(_SIZES) else b"$%d\r\n" % size, text, b"\r\n")
-    return b"".join(parts)
+    try:
+        return b"".join([_SIZES[len(text)] + text + b"\r\n" for text in texts])
+    except IndexError:
+        return b"".join(chain.from_iterable((b"$%d\r\n" % len(text), text, b"\r\n") for text in texts))
+
+
+def packed(command: Sequence[bytes]) -> bytes:
+    """A command as it goes over the wire."""
+    return b"*%d\r\n%b" % (len(command), _bulks(command))
+
+
+def additions(stream: bytes, entries: Iterable[Sequence[Any]]) -> bytes:
+    """Calls of `XADD` for entries as they stand elsewhere, as they go over the wire; what recurs is laid out once."""
+    calls = list[bytes]()
+    for id_, fields in entries:
+        sized = [len(id_), id_]
+        for value in fields[1::2]:
+            sized += (len(value), value)
+        calls.append(_addition(stream, tuple(fields[::2])) % tuple(sized))
+    return b"".join(calls)
+
+
+@lru_cache(maxsize=64)
+def _addition(stream: bytes, names: tuple[bytes, ...]) -> bytes:
+    """A call that takes an id and values, each after its length."""
+    start, fields = _bulks([b"XADD", stream, b"NOMKSTREAM"]), (_bulks([name]) for name in names)
+    texts = [b"*%d\r\n%b" % (4 + 2 * len(names), start), *fields]
+    return b"$%d\r\n%b\r\n".join([*(text.replace(b"%", b"%%") for text in texts), b""])
 
 
 @lru_cache(maxsize=4096)

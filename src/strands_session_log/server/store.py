@@ -20,17 +20,17 @@ from ..keys import Keyspace
 from .blocking_connection import BlockingConnection
 from .checks import ServerReport, check, inspect, inspect_all
 from .durability import MEMORY, Durability
-from .errors import attempted, raised, told_apart, with_retries
+from .errors import attempted, is_already_there, raised, told_apart, with_retries
 from .pinned_connection import PinnedConnection
 from .routing import Client, connection_to, options_of, primaries
-from .script import Argument, Call, LuaScript
+from .script import Argument, Call, LuaScript, additions, packed
 
 T = TypeVar("T")
 
-LANDED = (b"landed", b"begun")
-"""How scripts say that they have appended."""
-_WAITED_FOR = (*LANDED, b"stand")
-"""Replies that tell of events in the log."""
+_WAITED_FOR = (b"landed", b"stand")
+"""How lists begin that tell of what is in the log, or was deleted from it."""
+_PIECE = 32
+"""How many entries of a stream are sent at once."""
 _LONGEST_BLOCK = 0.5
 """For how many seconds a read of a client waits: blocked readers of a cluster learn late that a slot has moved."""
 
@@ -115,6 +115,44 @@ class Store:
                 return _piped(node, commands, is_lenient)
         return _piped(self.client, commands, is_lenient)
 
+    def extend(
+        self, stream: str, entries: Sequence[Sequence[Any]], expire_ms: int, sent: Callable[[Sequence[Any]], object]
+    ) -> bool:
+        """Add entries to a stream that is there, under their ids and as they stand; those it has are passed over.
+
+        Args:
+            stream: Its key.
+            entries: Ids, each with field names and values in turn.
+            expire_ms: For how many milliseconds the stream outlives this call.
+            sent: Told of some after the other that they are on their way; what it does is done while the server is
+                busy with them. Of those that are sent again it is told again.
+
+        Returns:
+            Whether there is such a stream.
+        """
+        send = partial(self._add, stream.encode(), entries, b"%d" % expire_ms, sent)
+        replies = with_retries(send, self.retry_for, self._within)
+        return None not in replies and replies[-1] == 1
+
+    def _add(
+        self, key: bytes, entries: Sequence[Sequence[Any]], expire_ms: bytes, sent: Callable[[Sequence[Any]], object]
+    ) -> list[Any]:
+        expire = (b"PEXPIRE", key, expire_ms)
+        pieces = [entries[start : start + _PIECE] for start in range(0, len(entries), _PIECE)]
+
+        def calls() -> Iterator[bytes]:
+            for piece in pieces:
+                yield additions(key, piece)
+                sent(piece)
+            yield packed(expire)
+
+        replies = self._pinned.exchange_all(calls(), len(entries) + 1)
+        if replies is None:
+            sent(entries)
+            added = [("XADD", key, "NOMKSTREAM", id_, *fields) for id_, fields in entries]
+            replies = _replies(self.client, [*added, ("PEXPIRE", *expire[1:])])
+        return raised(reply for reply in replies if not is_already_there(reply))
+
     def scan(self, pattern: str, count: int) -> Iterator[list[bytes]]:
         """The keys that match a pattern, page by page; on every primary of a cluster."""
         for _, node in self.retrying(lambda: primaries(self.client)):
@@ -170,9 +208,9 @@ class Store:
             return script(self.client, keys, arguments)
         with connection_to(self.client, keys[0]) as node:
             reply, waited = script.followed_by(node, keys, arguments, self.durability.command)
-        # Of a single word, nothing is asked: it is written for its own sake, see `eraser`.
-        tells = reply if isinstance(reply, list) else [b"stand"]
-        if tells[0] in _WAITED_FOR and (shortfall := self.durability.shortfall(waited)):
+        # A text tells of a batch that has landed, and a number of what is written for its own sake, see `eraser`.
+        is_waited_for = reply[0] in _WAITED_FOR if isinstance(reply, list) else True
+        if is_waited_for and (shortfall := self.durability.shortfall(waited)):
             raise UnknownOutcomeError(session_id, shortfall)
         return reply
 
@@ -212,8 +250,13 @@ class Store:
 
 
 def _piped(client: Client, commands: Sequence[Sequence[Argument]], is_lenient: bool) -> list[Any]:
+    replies = _replies(client, commands)
+    return told_apart(replies) if is_lenient else raised(replies)
+
+
+def _replies(client: Client, commands: Sequence[Sequence[Argument]]) -> list[Any]:
+    """The replies to several commands; in place of one stands the error that the server answered."""
     pipeline = client.pipeline(transaction=False)
     for command in commands:
         pipeline.execute_command(*command, NEVER_DECODE=True)
-    replies = pipeline.execute(raise_on_error=False)
-    return told_apart(replies) if is_lenient else raised(replies)
+    return list(pipeline.execute(raise_on_error=False))

@@ -12,6 +12,8 @@ from .. import audit, subscription
 from .. import tail as tails
 from ..errors import (
     GroupNotFoundError,
+    InvalidSettingError,
+    LogForkedError,
     NotCopied,
     SessionNotFoundError,
     check_flag,
@@ -27,7 +29,7 @@ from ..events import Event, Recorded, SessionInfo, selector
 from ..feed import FeedRetention
 from ..ids import START, EventId, Point, check_id
 from ..keys import DEFAULT_NAMESPACE, check_namespace
-from ..replay import Replay, rewind, unanswered
+from ..replay import FEW_BYTES, Replay, rewind, then_and_now, unanswered
 from ..server import Client, Durability, ServerReport, connect, release
 from ..snapshot import SnapshotKey, SnapshotSettings
 from ..snapshot.keys import authenticator, keys_for
@@ -69,6 +71,8 @@ class SessionLog(NotCopied):
         feed: For how long the feed is kept, which subscriptions read; the sessions themselves are kept until deleted.
         verify_on_resume: Whether session managers of this log refuse to resume from what is not what was written, see
             `ValkeySessionManager`.
+        compress: `zstd` to compress bodies that are written from now on, which halves what a session takes. They are no
+            text any more then; every reader of this version reads them, whatever its own setting.
 
     Attributes:
         client: The client.
@@ -101,6 +105,7 @@ class SessionLog(NotCopied):
         snapshot_key: SnapshotKey | None = None,
         feed: FeedRetention = DEFAULT_FEED,
         verify_on_resume: bool = False,
+        compress: Literal["zstd"] | None = None,
     ) -> None:
         check_namespace(namespace)
         durability = durability if isinstance(durability, Durability) else Durability.parse(durability)
@@ -110,12 +115,14 @@ class SessionLog(NotCopied):
         check_kind("feed", feed, FeedRetention)
         check_flag("allow_eviction", allow_eviction)
         check_flag("verify_on_resume", verify_on_resume)
+        if compress not in (None, "zstd"):
+            raise InvalidSettingError("compress", compress, 'give "zstd", or None to keep bodies as text')
         sealing = authenticator(snapshot_key)
         store = open_namespace(client, namespace, partitions, retry_for, durability, allow_eviction)
         self._owns_client, self.verify_on_resume = False, verify_on_resume
         self.client = client
         self.namespace = namespace
-        self._events = EventLog(store, feed)
+        self._events = EventLog(store, feed, compresses=compress is not None)
         self._replay = Replay(self._events, snapshots, sealing)
         self._multiplexer = tails.Multiplexer(store)
         # A tail waits for a server by itself, and for as long as it takes.
@@ -136,6 +143,7 @@ class SessionLog(NotCopied):
         snapshot_key: SnapshotKey | None = None,
         feed: FeedRetention = DEFAULT_FEED,
         verify_on_resume: bool = False,
+        compress: Literal["zstd"] | None = None,
     ) -> SessionLog:
         """Connect to a server by URL; `close` then ends the connections, as does leaving a `with` block.
 
@@ -153,6 +161,7 @@ class SessionLog(NotCopied):
             snapshot_key: See there; if left out, those in the file that the URL names, if it does.
             feed: See there.
             verify_on_resume: See there.
+            compress: See there.
 
         Raises:
             InvalidUrlError: When the URL is none of these.
@@ -172,6 +181,7 @@ class SessionLog(NotCopied):
                 snapshot_key=keys,
                 feed=feed,
                 verify_on_resume=verify_on_resume,
+                compress=compress,
             )
         except BaseException:
             release(client)
@@ -414,7 +424,20 @@ class SessionLog(NotCopied):
             SessionNotFoundError: When there is no such session; a `SessionNotBegunError` when it had not begun by then.
             RevisionNotFoundError: When it does not have that event.
         """
-        return diff(self.state(session_id, a), self.state(session_id, b))
+        one, other = self.resolve(session_id, a), self.head(session_id) if b is None else self.resolve(session_id, b)
+        earlier = self._sketch(session_id, min(one, other))
+        later = self._onward(session_id, earlier, max(one, other))
+        return diff(earlier, later) if one <= other else diff(later, earlier)
+
+    def _onward(self, session_id: str, known: SessionState, at: EventId) -> SessionState:
+        """A state folded from an earlier one, with which it then shares what did not change."""
+        if not at.revision or at < known.position:
+            return self._sketch(session_id, at)
+        try:
+            return self._replay.later(session_id, known, at, check=True)
+        except LogForkedError:
+            # Which event is not there, that tells.
+            return self._sketch(session_id, at)
 
     @overload
     def tail(
@@ -517,7 +540,7 @@ class SessionLog(NotCopied):
             UnansweredToolCallsError: When an agent waited for a tool then.
             ServerUnavailableError: When no answer came; if it was made all the same, forking again says that it exists.
         """
-        there = self.state(session_id, at)
+        there = self._sketch(session_id, at)
         if not allow_unanswered:
             unanswered.check(self._events, session_id, there)
         return self._events.fork(session_id, there.position, into, progress, by)
@@ -562,14 +585,19 @@ class SessionLog(NotCopied):
             UnansweredToolCallsError: When an agent waited for a tool then.
             ContentionError: When others wrote during every attempt.
         """
-        now = self.state(session_id, self.head(session_id)) if dry_run else None
-        there = self.state(session_id, to)
         check = _accept if allow_unanswered else partial(unanswered.check, self._events, session_id)
-        if now is None:
-            return rewind(self._events, self._replay, session_id, there.position, check, by)
+        if not dry_run:
+            past = partial(self._sketch, session_id, check=False)
+            return rewind(self._events, self._replay, session_id, to, past, check, by)
+        past = partial(self._sketch, session_id, to)
+        there, now = then_and_now(self._events, self._replay, session_id, past, verified=True)
         check(there)
         # What is the session's own stays as it is.
         return diff(now, replace(there, session=now.session, labels=now.labels))
+
+    def _sketch(self, session_id: str, at: Point | None, check: bool = True) -> SessionState:
+        """A state of whose messages few will be looked at."""
+        return state_at(self._events, self._replay, session_id, at, check, FEW_BYTES)
 
     def erase(
         self,

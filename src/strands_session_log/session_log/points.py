@@ -7,6 +7,7 @@ from ..event_log import EventLog
 from ..events import Recorded
 from ..ids import START, EventId, Point
 from ..replay import Replay
+from ..snapshot.store import SEGMENT_BYTES
 from ..state import SessionState
 
 
@@ -42,10 +43,17 @@ def event_at(log: EventLog, session_id: str, point: Point) -> Recorded:
     return found
 
 
-def state_at(log: EventLog, replay: Replay, session_id: str, at: Point | None) -> SessionState:
-    """See `SessionLog.state`."""
+def state_at(
+    log: EventLog,
+    replay: Replay,
+    session_id: str,
+    at: Point | None,
+    check: bool = True,
+    segment_bytes: int = SEGMENT_BYTES,
+) -> SessionState:
+    """See `SessionLog.state`, and `Replay.state`."""
     until = None if at is None else log.resolve(session_id, at)
-    state = replay.state(session_id, until, check=True) if until != START else SessionState()
+    state = replay.state(session_id, until, check, segment_bytes) if until != START else SessionState()
     if until and until.revision and state.position != until and log.head(session_id):
         raise RevisionNotFoundError(session_id, until.revision, until)
     if not state.exists:

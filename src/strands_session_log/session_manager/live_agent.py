@@ -6,7 +6,7 @@ import weakref
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from itertools import takewhile
-from typing import Any
+from typing import Any, Literal, TypeAlias
 
 from strands.types.content import Message
 from strands.types.exceptions import SessionException
@@ -15,7 +15,7 @@ from strands.types.session import SessionAgent, SessionMessage
 from ..errors import EncodingError, SessionLogError
 from ..events import Event
 from ..lifecycle import AgentHooks, AgentOutbox
-from ..lifecycle.compat import Writer
+from ..lifecycle.compat import Writer, begin_in_thread
 from ..lifecycle.facts import answered
 from ..lifecycle.in_force import InForce
 from ..lifecycle.records import is_prompt
@@ -23,6 +23,12 @@ from ..lifecycle.redaction import Redactions, never_written, sought_by_ids
 from ..lifecycle.window import about_to_hold
 from .errors import raise_for_callers, session_exceptions
 from .restored_messages import RestoredMessages
+
+Flush: TypeAlias = Literal["before_model", "overlap"]
+"""When a prompt is written: before its model is asked, or while it is."""
+
+_DROPPED = 32
+"""Records of so many messages may be kept that the agent holds no more."""
 
 
 class LiveAgent(AgentHooks):
@@ -46,6 +52,7 @@ class LiveAgent(AgentHooks):
         in_force: InForce,
         records_facts: bool,
         holds_user_messages: bool,
+        flush: Flush = "before_model",
     ) -> None:
         super().__init__(outbox.agent_id, records_facts)
         self.agent: Callable[[], Any] = weakref.ref(agent)
@@ -54,6 +61,7 @@ class LiveAgent(AgentHooks):
         self._records: dict[int, list[SessionMessage]] = {}
         self._restored: RestoredMessages | None = None
         self.redactions = Redactions(outbox)
+        self._overlaps = flush == "overlap"
         self.note = outbox.note
         self._unanswered, self._given = _prompts_at_the_end(agent.messages), 0
         self.facts.prime(agent)
@@ -191,8 +199,15 @@ class LiveAgent(AgentHooks):
         except SessionLogError as error:
             # Not `with session_exceptions`, which each message would enter and leave.
             raise_for_callers(error)
+        if holds:
+            return None
         # What was edited between two turns shows with the prompt; in mid-turn only other messages are looked for.
-        return None if holds else self.settle(hook.agent, _up_to(hook.message, hook.agent.messages), closely=asks)
+        write = self.settle(hook.agent, _up_to(hook.message, hook.agent.messages), closely=asks)
+        if not (self._overlaps and asks) or write != self.write:
+            return write
+        # Whatever is written next waits for it.
+        begin_in_thread(self.outbox.flush_ahead)
+        return None
 
     def message_updated(self, hook: Any) -> Writer:
         """See `AgentHooks`."""
@@ -236,7 +251,10 @@ class LiveAgent(AgentHooks):
             del messages[first:again]
             self._unanswered = []
 
-    def _forget_dropped_messages(self, messages: Iterable[Any]) -> None:
+    def _forget_dropped_messages(self, messages: Sequence[Any]) -> None:
+        """Once there are many: as often as the agent drops some, it would be looked at all that it holds."""
+        if len(self._records) <= len(messages) + _DROPPED:
+            return
         held = {id(message) for message in messages}
         with self.outbox.lock:
             kept = {key: [one for one in said if id(one.to_message()) in held] for key, said in self._records.items()}
@@ -285,5 +303,5 @@ def _up_to(message: Any, messages: Sequence[Any]) -> Sequence[Any]:
     """The messages up to one of them: Strands may append several before it tells of the first."""
     for position in range(len(messages) - 1, -1, -1):
         if messages[position] is message:
-            return messages[: position + 1]
+            return messages[: position + 1] if position + 1 < len(messages) else messages
     return messages

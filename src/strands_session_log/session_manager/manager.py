@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, get_args
 
 from strands.hooks import AgentInitializedEvent, HookRegistry
 from strands.session.repository_session_manager import RepositorySessionManager
@@ -18,7 +18,7 @@ from strands.types.session import Session, SessionMessage, SessionType
 
 from .. import events
 from ..codec import from_json
-from ..errors import ConcurrentWriteError, NotCopied, SessionLogError, check_flag, refuse_unknown
+from ..errors import ConcurrentWriteError, NotCopied, SessionLogError, check_choice, check_flag, refuse_unknown
 from ..event_log import ANY, Expected
 from ..event_log.erasure_scope import Sought
 from ..ids import START, EventId
@@ -31,7 +31,7 @@ from ..server import Client
 from ..session_log import SessionLog
 from ..state import AgentState, SessionState
 from .errors import RestoreError, raise_for_callers, restored, session_exceptions
-from .live_agent import LiveAgent
+from .live_agent import Flush, LiveAgent
 from .orchestrators import Orchestrators
 from .repository import LogRepository, log_of
 from .restored_messages import RestoredMessages
@@ -69,6 +69,10 @@ class ValkeySessionManager(RepositorySessionManager, LogRepository, NotCopied):
             settled, for those who may not store it even for the moment until a guardrail redacts it. A process that
             dies in that call loses it. It cannot be kept up for an agent that is called while it runs
             (`unsafe_reentrant`): there, another call may end the wait.
+        flush: When a prompt is written: `before_model`, before its model is asked; or `overlap`, while it is, which
+            saves a turn that time. Then a process that dies as its model call begins may lose the prompt, and an agent
+            that another process has moved, or whose server is away, asks its model in vain: what fails is raised with
+            the answer, before any tool runs. All else is written when it happens, and after the prompt.
         record_prompts: Keep what the system prompt says in the agent's record, and not its digest alone.
         verify_on_resume: Resume from the events alone, not from a snapshot, and refuse with `SessionBrokenError` when
             one is not what was written; as the log says if left out. It takes the longer the more events there are.
@@ -94,6 +98,7 @@ class ValkeySessionManager(RepositorySessionManager, LogRepository, NotCopied):
         namespace: str | None = None,
         record: Record = "all",
         hold_user_messages: bool = False,
+        flush: Flush = "before_model",
         record_prompts: bool = False,
         verify_on_resume: bool | None = None,
         session_repository: SessionRepository | None = None,
@@ -103,6 +108,7 @@ class ValkeySessionManager(RepositorySessionManager, LogRepository, NotCopied):
             warnings.warn(_HAS_NO_OTHER, stacklevel=3)
         tells_facts = records_facts(record)
         check_flag("hold_user_messages", hold_user_messages)
+        check_choice("flush", flush, get_args(Flush))
         check_flag("record_prompts", record_prompts)
         if verify_on_resume is not None:
             check_flag("verify_on_resume", verify_on_resume)
@@ -122,7 +128,7 @@ class ValkeySessionManager(RepositorySessionManager, LogRepository, NotCopied):
         self._first_index = 0
         self._agents: dict[str, LiveAgent] = {}
         self._records_facts, self._holds = tells_facts, hold_user_messages
-        self._records_prompts = record_prompts
+        self._records_prompts, self._flush = record_prompts, flush
         self._open(session_id)
         state = partial(self._state, session_id)
         self._orchestrators = Orchestrators(self.log._events, session_id, state, tells_facts, hold_user_messages)
@@ -188,7 +194,7 @@ class ValkeySessionManager(RepositorySessionManager, LogRepository, NotCopied):
         except BaseException:
             self._latest_agent_message.pop(agent.agent_id, None)
             raise
-        live = LiveAgent(agent, outbox, in_force, self._records_facts, self._holds)
+        live = LiveAgent(agent, outbox, in_force, self._records_facts, self._holds, self._flush)
         live.latest = self._latest_agent_message[agent.agent_id]
         live.hold(self._held_records.pop(agent.agent_id, []))
         if self._restored_messages is not None:

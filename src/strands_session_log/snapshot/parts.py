@@ -99,8 +99,14 @@ def parts_of(agent: AgentState, limit: int) -> list[Part]:
 
 
 def held_spans(agent: AgentState) -> list[Span]:
-    """The positions of the messages that an agent holds, ascending; a message is held once, so none overlap."""
-    return sorted(span for span in agent.window_spans() if not isinstance(span, Mapping))
+    """The positions of what an agent holds, ascending, and of what was said last: who resumes asks for that anyway.
+
+    A message is held once, so none overlap.
+    """
+    spans, count = [span for span in agent.window_spans() if not isinstance(span, Mapping)], len(agent.messages)
+    return (
+        sorted(spans) if not count or any(last == count for _, last in spans) else [*sorted(spans), (count - 1, count)]
+    )
 
 
 def _chunks(messages: Messages, spans: Sequence[Span]) -> Iterator[_Chunk]:

@@ -19,6 +19,8 @@ T = TypeVar("T")
 Again: TypeAlias = "Callable[[], Sequence[MessageRecord]]"
 """Reads from the log what is not stored."""
 
+_PIECE = 512
+"""How many of the newest messages that are not stored are read from the log at once; of earlier ones twice as many."""
 _ALL_TEXT_BYTES = 64 * TEXT_BYTES
 """How much text all segments of a snapshot may hold; what is beyond it is read from the log, as it stands there."""
 
@@ -29,8 +31,8 @@ class Fetch(Protocol):
     def segment(self, name: str) -> bytes | None:
         """A stored segment; None when it is gone."""
 
-    def replayed(self, agent_id: str) -> Messages:
-        """All messages the agent had at the snapshot's position, from the log."""
+    def replayed(self, agent_id: str, start: int, end: int) -> Messages:
+        """The messages the agent had at the snapshot's position, those from one position to another from the log."""
 
     def contradicted(self, agent_id: str) -> SessionLogError:
         """The error for a snapshot that counts other messages than the log has."""
@@ -122,17 +124,25 @@ class _Reader:
         start, before = 0, None
         for part in (Stored(*raw) for raw in parts):
             self._check_part(part, before)
-            again = partial(self._replayed, agent_id, start, part)
-            start, before = start + part.size, part.last
+            at, start, before = start, start + part.size, part.last
             if not part.name:
-                yield Segment(part.first, part.last, part.size, again)
+                yield from self._unstored(agent_id, at, part)
                 continue
+            again = partial(self._replayed, agent_id, at, part)
             self.digests[part.name] = part.digest
             self.stored += part.size
             if part.name in self._segments and digest(self._segments[part.name]) != part.digest:
                 raise DamagedError(f"segment {part.name} is another")
             give = partial(self._columns, part, again)
             yield Segment(part.first, part.last, part.size, partial(self._records, part, again), part.name, give)
+
+    def _unstored(self, agent_id: str, start: int, part: Stored) -> Iterator[Segment]:
+        """In pieces, so that for the newest nobody needs to read them all; as one where indices are missing."""
+        is_dense, first = part.last - part.first + 1 == part.size, part.first
+        for size in _pieces(part.size) if is_dense else [part.size]:
+            piece = Stored("", "", size, first, first + size - 1 if is_dense else part.last)
+            yield Segment(piece.first, piece.last, size, partial(self._replayed, agent_id, start, piece))
+            start, first = start + size, first + size
 
     def _check_part(self, part: Stored, before: int | None) -> None:
         _check([*map(type, part)] == [str, str, int, int, int], "a part has another shape")
@@ -169,10 +179,20 @@ class _Reader:
             return None
 
     def _replayed(self, agent_id: str, start: int, part: Stored) -> Sequence[MessageRecord]:
-        found = self._fetch.replayed(agent_id)[start : start + part.size]
+        end = start + part.size
+        found = self._fetch.replayed(agent_id, start, end)[start:end]
         if not found or (len(found), found[0].message_id, found[-1].message_id) != part.place:
             raise self._fetch.contradicted(agent_id)
         return found
+
+
+def _pieces(count: int) -> list[int]:
+    """How many of so many messages each piece has, the oldest first."""
+    sizes, size = list[int](), _PIECE
+    while count > 2 * size:
+        sizes.append(size)
+        count, size = count - size, 2 * size
+    return [count, *sizes[::-1]]
 
 
 def _held(items: Any, removed: Any, next_index: Any) -> Held:

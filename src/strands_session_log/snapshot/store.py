@@ -15,7 +15,7 @@ from ..server import Store
 
 _ENTRIES = 320
 _ENTRY_BYTES = 4 * 1024 * 1024
-_SEGMENT_BYTES = 8 * 1024 * 1024
+SEGMENT_BYTES = 8 * 1024 * 1024
 _LISTED_BYTES, _BLOB_BYTES = 65_536, 32 * 1024 * 1024
 """As load.lua has them."""
 _POINTS = re.compile(rb"\b([0-9]{1,16})-([0-9]{1,16})\b")
@@ -103,25 +103,31 @@ class SnapshotStore:
     def __init__(self, store: Store) -> None:
         self._store = store
 
-    def load(self, session_id: str, until: EventId | None, *, segments: bool = True) -> LoadedSnapshot | None:
+    def load(
+        self,
+        session_id: str,
+        until: EventId | None,
+        *,
+        point: EventId | None = None,
+        segment_bytes: int = SEGMENT_BYTES,
+    ) -> LoadedSnapshot | None:
         """The newest point up to an id, and the events after it; None when the session has no head.
 
         Args:
             session_id: The session.
-            until: The id; None for the newest point of all.
-            segments: Whether its segments are to come along.
+            until: The id; its revision is 0 when only its time counts. None for all there is.
+            point: Up to this id instead.
+            segment_bytes: How much of what agents held there may come along, the newest first.
         """
-        ms = "" if until is None else str(until.ms)
-        revision = str(until.revision) if until is not None and until.revision else ""
-        end = "-".join(filter(None, (ms, revision))) or "+"
-        arguments = (end, ms, revision, _ENTRIES, _ENTRY_BYTES, _SEGMENT_BYTES if segments else 0)
+        end = "-".join(filter(None, _parts(until))) or "+"
+        arguments = (end, *_parts(point or until), _ENTRIES, _ENTRY_BYTES, segment_bytes)
         reply = self._store.run(LOAD, self._keys(session_id), arguments)
         if not reply:
             return None
-        erased, listed, point, manifest, flat, entries, more = reply
-        found = {name.decode(errors="replace"): blob for name, blob in zip(flat[::2], flat[1::2], strict=True)}
-        at = EventId.parse(point) if point else None
-        return LoadedSnapshot(erased, listed, at, manifest, found, entries, bool(more))
+        erased, listed, taken, manifest, flat, entries, more = reply
+        segments = {name.decode(errors="replace"): blob for name, blob in zip(flat[::2], flat[1::2], strict=True)}
+        at = EventId.parse(taken) if taken else None
+        return LoadedSnapshot(erased, listed, at, manifest, segments, entries, bool(more))
 
     def save(self, session_id: str, save: SnapshotWrite) -> bool:
         """Save points, unless somebody else was quicker or something was erased.
@@ -174,6 +180,11 @@ class SnapshotStore:
     def _keys(self, session_id: str) -> tuple[str, str, str]:
         keys = self._store.keyspace.session(session_id)
         return keys.events, keys.head, keys.snapshot
+
+
+def _parts(until: EventId | None) -> tuple[str, str]:
+    """Its milliseconds and its revision; empty where there is no end."""
+    return ("", "") if until is None else (str(until.ms), str(until.revision) if until.revision else "")
 
 
 def _points(listed: bytes) -> list[EventId]:

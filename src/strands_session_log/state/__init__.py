@@ -9,6 +9,8 @@ from .messages import Columns, Messages, Segment, columns_of
 from .session import (
     ANSWERING,
     IN_FORCE,
+    MANAGER,
+    REMOVED_COUNT,
     AgentState,
     Answering,
     Held,
@@ -22,7 +24,9 @@ __all__ = [
     "ANSWERING",
     "INTACT",
     "IN_FORCE",
+    "MANAGER",
     "NOT_CHECKED",
+    "REMOVED_COUNT",
     "AgentDiff",
     "AgentState",
     "Answering",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any, Literal
 
 from ..ids import EventId
@@ -202,13 +203,21 @@ def _is_redaction(pair: MessageChange) -> bool:
 
 
 def _held(agent: AgentState) -> dict[int, None]:
-    return {index: None for index, _ in agent.window_with_indices() if index is not None}
+    spans = (span for span in agent.window_spans() if not isinstance(span, Mapping))
+    ranges = (range(first, last + 1) for span in spans for first, last in agent.messages.indices(*span))
+    return dict.fromkeys(chain.from_iterable(ranges))
 
 
 def _arrangement(agent: AgentState, common: Set[int]) -> list[Any]:
     """What an agent holds, in order, of what it also holds at the other point; and what stands nowhere else in full."""
-    window = agent.window_with_indices()
-    return [message if index is None else index for index, message in window if index is None or index in common]
+    found: list[Any] = []
+    for span in agent.window_spans():
+        if isinstance(span, Mapping):
+            found.append(span)
+        else:
+            ranges = (range(first, last + 1) for first, last in agent.messages.indices(*span))
+            found += [index for index in chain.from_iterable(ranges) if index in common]
+    return found
 
 
 def _record(agent: AgentState) -> Mapping[str, Any]:

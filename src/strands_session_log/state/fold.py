@@ -18,6 +18,8 @@ import orjson
 from ..events import (
     AgentCreated,
     AgentUpdated,
+    InvocationCompleted,
+    InvocationFailed,
     MessageAdded,
     MessageRedacted,
     MessageUpdated,
@@ -31,9 +33,10 @@ from ..events import (
     SessionRewound,
     WindowChanged,
 )
+from ..events.facts import REMOVED, is_index
 from ..ids import MESSAGE_INDEX_LIMIT, EventId
 from .messages import Growing, Messages
-from .session import AgentState, Held, MessageRecord, SessionState
+from .session import MANAGER, REMOVED_COUNT, AgentState, Held, MessageRecord, SessionState
 
 Data = Mapping[str, Any]
 
@@ -129,6 +132,15 @@ class Fold:
 
     def _agent_moved(self, id_: EventId, agent: str, data: Data) -> None:
         self._agent(agent).moved = id_
+
+    def _invocation_ended(self, id_: EventId, agent: str, data: Data) -> None:
+        """Where a call tells how much the conversation manager has removed, the rest of the record is as it was."""
+        if not is_index(removed := data.get(REMOVED)):
+            return
+        found = self._agent(agent)
+        found.moved = id_
+        if found.record and isinstance(manager := found.record.get(MANAGER), Mapping):
+            found.record = {**found.record, MANAGER: {**manager, REMOVED_COUNT: removed}}
 
     def _message_added(self, id_: EventId, agent: str, data: Data) -> None:
         self._put_message(id_, agent, _message(id_, data))
@@ -327,6 +339,8 @@ _STEPS: dict[str, Callable[[Fold, EventId, str, Data], None]] = {
     SessionRewound.TYPE: Fold._session_rewound,
     AgentCreated.TYPE: Fold._agent_written,
     AgentUpdated.TYPE: Fold._agent_written,
+    InvocationCompleted.TYPE: Fold._invocation_ended,
+    InvocationFailed.TYPE: Fold._invocation_ended,
     MessageAdded.TYPE: Fold._message_added,
     MessageUpdated.TYPE: Fold._message_changed,
     MessageRedacted.TYPE: Fold._message_changed,
@@ -342,6 +356,8 @@ _ERASED: dict[str, Callable[[Fold, EventId, str, Data], None]] = {
     SessionForked.TYPE: Fold._session_forked,
     AgentCreated.TYPE: Fold._agent_moved,
     AgentUpdated.TYPE: Fold._agent_moved,
+    InvocationCompleted.TYPE: Fold._invocation_ended,
+    InvocationFailed.TYPE: Fold._invocation_ended,
     MessageAdded.TYPE: Fold._message_added_erased,
     MessageUpdated.TYPE: Fold._message_changed_erased,
     MessageRedacted.TYPE: Fold._message_changed_erased,

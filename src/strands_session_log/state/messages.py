@@ -86,9 +86,9 @@ class Segment:
         return segment
 
     @property
-    def is_absent(self) -> bool:
-        """Whether its records are neither here nor stored, so that the log must be read for them."""
-        return self._records is None and not self.name
+    def is_at_hand(self) -> bool:
+        """Whether the records are here, or stored: then nobody needs to read the log for them."""
+        return self._records is not None or bool(self.name)
 
     @property
     def records(self) -> Sequence[MessageRecord]:
@@ -107,16 +107,17 @@ class Segment:
         """The index of one message; without fetching where none is missing between the first and the last."""
         if offset == self.count - 1:
             return self.last
-        return self.first + offset if self._is_dense or not offset else self.records[offset].message_id
+        return self.first + offset if self.is_dense or not offset else self.records[offset].message_id
 
     def offset_of(self, index: int) -> int:
         """How many messages have a smaller index."""
-        if index <= self.first or self._is_dense:
+        if index <= self.first or self.is_dense:
             return min(max(0, index - self.first), self.count)
         return bisect_left(self.records, index, key=_index)
 
     @property
-    def _is_dense(self) -> bool:
+    def is_dense(self) -> bool:
+        """Whether no index is missing between the first and the last."""
         return self.last - self.first + 1 == self.count
 
 
@@ -177,6 +178,30 @@ class Messages(Sequence["MessageRecord"]):
             is_whole = part is None or last - first == part.count
             pieces.append(columns if is_whole else columns.part(first, last))
         return Columns.joined(pieces)
+
+    def are_at_hand(self, start: int, end: int) -> bool:
+        """Whether those from one position to another are here, or stored."""
+        return all(part is None or part.is_at_hand for part, _, _ in self._parts(start, end))
+
+    def compared(self, other: Messages, start: int, end: int) -> Iterator[tuple[int, int, bool]]:
+        """Those from one position to another, in stretches: from where, to where, and whether the other has the same.
+
+        States that follow each other share segments, of which then nothing needs to be fetched. What is in no such
+        segment may be the same all the same.
+        """
+        shared = {id(segment) for segment in other.segments}
+        for part, first, last in self._parts(start, end):
+            yield start, start + last - first, id(part) in shared
+            start += last - first
+
+    def indices(self, start: int, end: int) -> Iterator[tuple[int, int]]:
+        """The indices of those from one position to another, as ranges; without fetching where none is missing."""
+        for part, first, last in self._parts(start, end):
+            if part is not None and part.is_dense:
+                yield part.first + first, part.first + last - 1
+            else:
+                records = self.tail if part is None else part.records
+                yield from ((record.message_id, record.message_id) for record in records[first:last])
 
     def put(self, record: MessageRecord) -> Messages:
         """These records with one more; it takes the place of one with the same index."""
@@ -255,11 +280,12 @@ class Messages(Sequence["MessageRecord"]):
 
     def _parts(self, start: int, end: int) -> Iterator[tuple[Segment | None, int, int]]:
         """The segments that have something of a stretch, None for the tail, and what of each."""
-        for number, at in enumerate((0, *self._ends)):
-            part = self.segments[number] if number < len(self.segments) else None
-            first, last = max(start - at, 0), min(end - at, len(self.tail) if part is None else part.count)
-            if first < last:
-                yield part, first, last
+        number = bisect_left(self._ends, start + 1)
+        while start < min(end, len(self)):
+            part, at = self.segments[number] if number < len(self.segments) else None, self._start(number)
+            last = min(end - at, len(self.tail) if part is None else part.count)
+            yield part, start - at, last
+            start, number = at + last, number + 1
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Messages) and len(self) == len(other) and all(map(_equal, self, other))

@@ -18,6 +18,9 @@ ANSWERING = "answering"
 IN_FORCE = "in_force"
 """In the record of an agent: which system prompt and tools it had. Strands passes it over, too."""
 
+MANAGER, REMOVED_COUNT = "conversation_manager_state", "removed_message_count"
+"""In the record of an agent: the state of its conversation manager; and in that, how many messages it has removed."""
+
 
 class Answering(NamedTuple):
     """What a call goes on from that was given a person's answers.
@@ -125,7 +128,7 @@ class AgentState:
     @property
     def removed(self) -> int:
         """How many messages its conversation manager removed so far."""
-        return removed_count((self.record or {}).get("conversation_manager_state"))
+        return removed_count((self.record or {}).get(MANAGER))
 
     @property
     def answering(self) -> Answering | None:
@@ -217,7 +220,7 @@ def _without_first(
 
 def removed_count(conversation_manager_state: Any) -> int:
     """How many messages a conversation manager has removed, from its state."""
-    removed = _mapping(conversation_manager_state).get("removed_message_count")
+    removed = _mapping(conversation_manager_state).get(REMOVED_COUNT)
     return removed if type(removed) is int and removed > 0 else 0
 
 

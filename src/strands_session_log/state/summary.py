@@ -15,7 +15,6 @@ from ..errors import InvalidPointError
 from ..events import (
     AgentCreated,
     AgentUpdated,
-    Event,
     Fact,
     InterruptAnswered,
     InterruptRaised,
@@ -33,7 +32,9 @@ from ..events import (
     ToolCompleted,
     ToolFailed,
     ToolStarted,
+    model_call,
 )
+from ..events.event import restored
 from ..ids import EventId
 from .session import ANSWERING, is_interrupted
 
@@ -159,7 +160,7 @@ class Summary:
         if is_erased:
             self.is_exact = False
             return
-        known = Event.known[type_](data if isinstance(data, Mapping) else {}, agent)
+        known = restored(type_, data if isinstance(data, Mapping) else {}, agent, "", "", "", 1)
         change = change_of(type_, agent, known.facts() if isinstance(known, Fact) else known.data)
         self.errors += change.errors
         self.input_tokens += change.input_tokens
@@ -231,9 +232,11 @@ def _invocation_started(agent: str, data: Mapping[str, Any]) -> SummaryChange:
 
 def _invocation_completed(agent: str, data: Mapping[str, Any]) -> SummaryChange:
     """What it waits for, if it does, was told before it returned."""
+    call = model_call(data)
+    change = _model_completed(agent, call) if call else SummaryChange()
     if data.get("stop_reason") == "interrupt":
-        return _steps(_all("~", agent, RUNNING), _all("~", agent, TOOL))
-    return _steps(_all("=", agent))
+        return change._replace(steps=(_all("~", agent, RUNNING), _all("~", agent, TOOL)))
+    return change._replace(steps=(_all("=", agent),))
 
 
 def _invocation_failed(agent: str, data: Mapping[str, Any]) -> SummaryChange:

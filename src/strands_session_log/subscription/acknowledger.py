@@ -125,7 +125,7 @@ class Acknowledger:
         self._counters.add(acked=acked, lost=lost, failed=len(failed), parked=len(settled.parked))
         if failed:
             self._settled(batch.partition, self._settings.pause_ms(min(failed)) / 1000)
-        elif any(one.attempts > 1 for one in batch.done):
+        elif max(batch.attempts, default=1) > 1:
             self._settled(batch.partition, 0.0)
         if lost:
             self._in_flight.heed_loss(batch.partition)

@@ -50,10 +50,13 @@ class Bodies:
         self._store, self._most = store, _MOST
 
     def add_to(self, deliveries: Iterable[BaseDelivery]) -> list[Rejected]:
-        """Give deliveries of one partition the content of their events; those whose session is gone stay without.
+        """Give deliveries the content of their events; those whose session is gone stay without.
 
         What an attempt has fetched that then failed, the next one does not fetch again, and less at once: it may have
         been too much for the time there is.
+
+        Args:
+            deliveries: In a cluster, all of one partition.
 
         Returns:
             Those for which there is something else than what the feed told of.
@@ -123,17 +126,18 @@ def _is_of_this_life(id_: EventId, first: RawEntry) -> bool:
 
 def _stretches(deliveries: Iterable[BaseDelivery]) -> list[_Stretch]:
     """Nearly always what a session told of in one batch follows each other."""
-    ends: dict[str, tuple[int, _Stretch]] = {}
+    ends: dict[bytes, tuple[int, _Stretch]] = {}
     found: list[_Stretch] = []
     for delivery in deliveries:
-        session_id, revision = delivery.session_id, delivery.id.revision
-        end = ends.get(session_id)
+        session, id_ = delivery.session_key, delivery.event_key
+        revision = int(id_.partition(b"-")[2])
+        end = ends.get(session)
         if end is None or revision != end[0] + 1:
-            stretch = _Stretch(session_id, [], [])
+            stretch = _Stretch(session.decode(), [], [])
             found.append(stretch)
         else:
             stretch = end[1]
-        stretch.ids.append(delivery.event_key)
+        stretch.ids.append(id_)
         stretch.deliveries.append(delivery)
-        ends[session_id] = (revision, stretch)
+        ends[session] = revision, stretch
     return found

@@ -7,7 +7,6 @@ import time
 from collections import deque
 from collections.abc import AsyncIterator, Iterator, Sequence
 from concurrent.futures import Future
-from contextlib import suppress
 from typing import Any, TypeVar
 
 from ..errors import FeedGapError
@@ -51,12 +50,13 @@ class _Deliveries:
 
     def _next(self) -> Any:
         """The next of what was read and may still be handled; None when nothing of it is left."""
-        with suppress(IndexError):
-            while True:
-                delivery = self._read.popleft()
-                if self._consumer.begin(delivery, time.monotonic()):
-                    return delivery
-        return None
+        try:
+            while not self._consumer.begin(delivery := self._read.popleft(), time.monotonic()):
+                pass
+        except IndexError:
+            # Another task, or thread, may have read the last one.
+            return None
+        return delivery
 
     def _begun(self, found: Sequence[BaseDelivery]) -> list[Any]:
         """Those that still may be handled; what others may have by now is left alone."""

@@ -10,13 +10,13 @@ from typing import Any, Protocol
 from ..codec import recorded
 from ..errors import CorruptEntryError, DeliveryLostError
 from ..events import Event, Recorded
-from ..feed import Envelope, envelope, link_of
+from ..feed import Envelope, check_fields, envelope_of, link_of, tells_of
 from ..ids import EventId
 from ..keys import Keyspace
 from .failure import Failure
 
 RawBody = Sequence[Any]
-_ID = 3
+_SESSION, _ID = 1, 3
 
 
 class Settler(Protocol):
@@ -47,7 +47,7 @@ class BaseDelivery:
     """
 
     __slots__ = (
-        *("_envelope", "_fields", "_recorded", "_settler"),
+        *("_envelope", "_fields", "_is_read", "_recorded", "_settler"),
         *("attempts", "body", "expires", "is_given_back", "is_settled", "key", "partition", "started"),
     )
 
@@ -64,17 +64,18 @@ class BaseDelivery:
         self.key, self.attempts, self._fields = given
         self.expires, self._settler, self.body, self._envelope = expires, settler, body, known
         self._recorded: Recorded | None = None
-        self.is_settled = self.is_given_back = False
+        self._is_read = self.is_settled = self.is_given_back = False
         self.started = 0.0
 
     def read(self, keyspace: Keyspace) -> None:
-        """Understand what the feed says; nothing else asks for the envelope before.
+        """See to it that the feed says what it can; nothing else asks for the envelope before.
 
         Raises:
             CorruptEntryError: When somebody else has written to the feed.
         """
         if self._envelope is None:
-            self._envelope = envelope(keyspace, self.partition, self.key, self._fields)
+            check_fields(keyspace, self.partition, self.key, self._fields)
+            self._is_read = True
 
     def check(self) -> None:
         """Hold what the feed says against the event, where that was fetched.
@@ -83,7 +84,9 @@ class BaseDelivery:
             EnvelopeMismatchError: When it says something else.
             CorruptEntryError: When the event itself cannot be read.
         """
-        if (found := self.recorded) is not None:
+        if (found := self.recorded) is None or self.body is None:
+            return
+        if not tells_of(self._fields, self.body[0], found):
             self.envelope.check(found)
 
     @property
@@ -94,13 +97,22 @@ class BaseDelivery:
             CorruptEntryError: When somebody else has written that; never of a delivery that was handed out.
         """
         if self._envelope is None:
-            raise CorruptEntryError(self.key.decode(), "no writer of this library made it, and it is about no event")
+            if not self._is_read:
+                raise CorruptEntryError(
+                    self.key.decode(), "no writer of this library made it, and it is about no event"
+                )
+            self._envelope = envelope_of(self.partition, self.key, self._fields)
         return self._envelope
 
     @property
     def event_key(self) -> bytes:
         """The stream id of the event in its session, as the feed has it."""
         return self._fields[_ID]
+
+    @property
+    def session_key(self) -> bytes:
+        """The session, as the feed has it."""
+        return self._fields[_SESSION]
 
     @property
     def link(self) -> bytes:
@@ -150,9 +162,9 @@ class BaseDelivery:
             raise DeliveryLostError(self.session_id, self.id, self._settler.consumer)
 
     def __repr__(self) -> str:
-        said = self._envelope
-        if said is None:
+        if self._envelope is None and not self._is_read:
             return f"<delivery of entry {self.key!r}, attempt {self.attempts}>"
+        said = self.envelope
         return f"<delivery of {said.type} {said.id} of {said.session_id!r}, attempt {self.attempts}>"
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections import deque
 from collections.abc import Iterable, Sequence
 from operator import attrgetter
 from typing import TYPE_CHECKING
@@ -69,7 +68,7 @@ class Fetcher:
         self._stopping, self._listening, self._nudged = (threading.Event() for _ in range(3))
         self._backoff = Backoff(0.02, _MAX_PAUSE)
         # Given, and not handed over: what that takes may be refused for now, however often it is tried.
-        self._left: deque[tuple[PartitionState, Sequence[BaseDelivery]]] = deque()
+        self._left: list[tuple[PartitionState, Sequence[BaseDelivery]]] = []
         name = f"session-log-{self._settings.consumer}-fetcher"
         self._thread = WorkerThread(name)
         self._thread.start(self._run)
@@ -235,15 +234,19 @@ class Fetcher:
     def _hand_over(self) -> None:
         """Hand over what was given, in its order: it waits here for as long as something about it cannot be had.
 
-        Asked for again it would count as delivered once more, and be parked in the end.
+        Asked for again it would count as delivered once more, and be parked in the end. What several partitions gave
+        goes at once: its content is then had in one round trip.
         """
-        while self._left:
-            state, deliveries = self._left[0]
+        if not self._left:
+            return
+        found: list[BaseDelivery] = []
+        for state, deliveries in self._left:
             if self._is_in_order(state):
-                self._consumer.hand_over(deliveries)
+                found += deliveries
             else:
                 self._consumer.release(deliveries)
-            self._left.popleft()
+        self._consumer.hand_over(found)
+        self._left.clear()
 
     def _is_in_order(self, state: PartitionState) -> bool:
         """Look whether what was given is of this history, and whether anything before it is gone; False if broken."""

@@ -56,7 +56,8 @@ class InFlight:
         self._queue: list[Settlement] = []
         self._sending: list[SettlementBatch] = []
         self._promised, self._patience_ends = 0, 0.0
-        self._changed, self._suspecting = threading.Condition(), threading.Lock()
+        self._lock, self._suspecting = threading.RLock(), threading.Lock()
+        self._changed = threading.Condition(self._lock)
         self._is_closing, self._has_ended, self._is_waiting = False, False, False
 
     @property
@@ -125,10 +126,12 @@ class InFlight:
         """Note that it is being handled; not if somebody else may have it by now, or it was called back."""
         if now > delivery.expires and not delivery.is_settled:
             self.give_up(delivery)
-        with self._changed:
-            if not delivery.is_settled:
-                delivery.started = now
-            return not delivery.is_settled
+        # The lock itself: this is done for every delivery, and the condition takes it by a call more.
+        with self._lock:
+            if delivery.is_settled:
+                return False
+            delivery.started = now
+            return True
 
     def alive(self, now: float) -> dict[int, list[BaseDelivery]]:
         """What waits, or is not handled for too long: it stays this consumer's. By partition."""
@@ -250,8 +253,9 @@ class InFlight:
                 self._changed.wait(_LINGER)
             acked = [self._acked.popleft() for _ in range(len(self._acked))]
             settlements, self._queue = self._queue, []
+            forget = self._open.pop
             for delivery in acked:
-                self._open.pop((delivery.partition, delivery.key), None)
+                forget((delivery.partition, delivery.key), None)
             self._sending += batches(acked, settlements)
             self._changed.notify_all()
             return None if self._is_closing and not self._sending else self._sending

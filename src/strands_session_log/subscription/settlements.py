@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from itertools import groupby
+from operator import attrgetter
 
 from ..scripts.group_protocol import Disposition, SettleReply, SettleRequest
 from .delivery import BaseDelivery
@@ -12,6 +14,8 @@ from .failure import NONE, Failure
 
 MOST_ACKS, MOST_VERDICTS = 500, 100
 """Of how many deliveries the server is told in one call."""
+
+_partition_of, _key_of, _attempts_of = map(attrgetter, ("partition", "key", "attempts"))
 
 
 @dataclass(slots=True)
@@ -73,6 +77,11 @@ class SettlementBatch:
         """All that is done, in the order in which the server hears of it."""
         return [*self.acked, *(one.delivery for one in self.settlements if one.what == "ack")]
 
+    @property
+    def attempts(self) -> list[int]:
+        """Which attempt each of those was."""
+        return list(map(_attempts_of, self.done))
+
     def words(self, taken_over: str, pause_ms: Callable[[int], int]) -> SettleRequest:
         """As the server is told.
 
@@ -82,7 +91,7 @@ class SettlementBatch:
         """
         done = self.done
         is_sure = self.tries == 1 and not any(one.is_late for one in self.settlements)
-        attempts = [one.attempts for one in done]
+        attempts = self.attempts
         said = [
             Disposition(one.what, one.delivery.key, one.delivery.attempts, pause_ms(one.delivery.attempts), *one.told())
             for one in self.settlements
@@ -90,7 +99,7 @@ class SettlementBatch:
         ]
         last = (done[-1].key, done[-1].link) if done else (b"", b"")
         again = attempts if attempts.count(1) != len(attempts) else ()
-        keys = [one.key for one in done]
+        keys = list(map(_key_of, done))
         return SettleRequest(self.partition, keys, again, last, said, taken_over if is_sure else "")
 
     def answer(self, settled: SettleReply) -> int:
@@ -103,7 +112,8 @@ class SettlementBatch:
         others = iter(self._kept(settled.others))
         for one in self.settlements:
             one.answer(next(kept if one.what == "ack" else others))
-        return self._kept(settled.done + settled.others).count(False)
+        said = settled.done + settled.others
+        return len(said) - sum(map(said.count, self._marks_of_kept))
 
     def give_up(self, error: Exception) -> None:
         """Tell whoever waits that nobody knows."""
@@ -111,20 +121,21 @@ class SettlementBatch:
             one.give_up(error)
 
     def _kept(self, said: str) -> list[bool]:
+        return [one in self._marks_of_kept for one in said]
+
+    @property
+    def _marks_of_kept(self) -> str:
         """Nobody has it any more: so it is when the first try went through and only its answer was lost."""
-        return [one == "k" or (one == "g" and self.tries > 1) for one in said]
+        return "kg" if self.tries > 1 else "k"
 
 
 def batches(acked: Sequence[BaseDelivery], settlements: Sequence[Settlement]) -> Iterator[SettlementBatch]:
     """Sort what is said by partition, and so that the server is never long at one of them."""
     found: dict[int, SettlementBatch] = {}
-    for delivery in acked:
-        partition = delivery.partition
-        (found.get(partition) or found.setdefault(partition, SettlementBatch(partition))).acked.append(delivery)
-    for settlement in settlements:
-        found.setdefault(
-            settlement.delivery.partition, SettlementBatch(settlement.delivery.partition)
-        ).settlements.append(settlement)
+    for partition, run in groupby(acked, _partition_of):
+        found.setdefault(partition, SettlementBatch(partition)).acked.extend(run)
+    for partition, said in groupby(settlements, attrgetter("delivery.partition")):
+        found.setdefault(partition, SettlementBatch(partition)).settlements.extend(said)
     for batch in found.values():
         yield from _parts(batch)
 

@@ -9,10 +9,14 @@ from ..measuring import Run
 from ..rows import Row
 
 GROUPS = {
+    "turn": "a turn: what it takes more with a session manager than without",
     "append": "appending a message",
-    "resume": "resuming 1,000 messages, beside the least loading can cost and the old manager",
+    "writers": "several writers at once",
+    "clients": "the same by other clients: RESP 2 and 3, with libvalkey and without",
+    "resume": "resuming, beside the least that loading can cost and the old manager",
+    "opened": "opening sessions that another wrote: after an import, and with a window from now on",
     "crowd": "resuming with 50,000 other sessions on the server",
-    "long": "resuming, replaying and looking back in a session of 100,000 events",
+    "long": "a session of 100,000 events: resumed, replayed, looked back in, forked, rewound",
     "find": "finding what failed among 20,000 sessions",
     "size": "bytes on the server, and bytes written for snapshots",
     "subscribe": "consumer groups: latency, throughput, and what they cost writers",
@@ -20,7 +24,9 @@ GROUPS = {
     "hold": "for how long one script call holds the server",
     "network": "a network of 1 ms each way in between, and round trips",
     "start": "starting the command line",
+    "instructions": "what an append makes the server compute",
     "peers": "the session managers of Strands, on local files",
+    "frameworks": "turns of other frameworks with their session stores, on the same server",
 }
 
 

@@ -1,21 +1,25 @@
-"""A session of 100,000 events of an agent with a sliding window: resuming it, replaying it, looking back in it."""
+"""A session of 100,000 events of an agent with a sliding window: resumed, replayed, looked back in, forked, rewound."""
 
 from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from typing import Any
 
 import orjson
 
 from strands_session_log import SessionLog
+from strands_session_log.errors import SessionNotFoundError
 
-from ..measuring import Run
+from ..measuring import Prepared, Run, seconds_of
 from ..rows import Pair, Row
 from ..sessions import AGENT, WINDOW, fill, fresh, resume, windowed
 
 _ROUNDS = 40
 _REPLAYS = 7
+_FORKS, _REWINDS = 3, 9
+_SOON, _STEPS = 0.050, 10
 _PAGE = 1000
 
 
@@ -26,7 +30,9 @@ def rows(run: Run) -> Iterator[Row]:
         for length in (short, long):
             fill(run, log, f"{length}", windowed(f"{length}", length), length)
         yield from run.measure([_resuming(log, short, long)], _ROUNDS, "resuming with a window")
-        yield from run.measure(_replaying(log, long), _REPLAYS, "replaying", seconds=100)
+        yield from run.measure(_replaying(log, long), _REPLAYS, "replaying", seconds=60)
+        yield from run.measure([_forking(log, long)], _FORKS, "forking", seconds=20)
+        yield _rewinding(run, log, long)
 
 
 def _resuming(log: SessionLog, short: int, long: int) -> Pair:
@@ -41,7 +47,7 @@ def _resuming(log: SessionLog, short: int, long: int) -> Pair:
 
 def _replaying(log: SessionLog, length: int) -> list[Pair]:
     def replay() -> Any:
-        return _from_the_beginning(fresh(log))(f"{length}")
+        return fresh(log)._replay.from_log(f"{length}")
 
     def pages() -> Any:
         return _raw(log, f"{length}")
@@ -54,12 +60,6 @@ def _replaying(log: SessionLog, length: int) -> list[Pair]:
         ),
         Pair("the same, the whole transcript read ÷ full replay", transcript, replay),
     ]
-
-
-def _from_the_beginning(log: SessionLog) -> Callable[[str], Any]:
-    """Folding the log without any snapshot."""
-    replay: Any = getattr(log, "replay", None)
-    return getattr(replay, "from_log", None) or log.state
 
 
 def _raw(log: SessionLog, session_id: str) -> list[Any]:
@@ -88,3 +88,29 @@ def _looking_back(log: SessionLog, length: int) -> tuple[Callable[[], Any], Call
         return list(fresh(log).state(f"{length}", at=next(of_transcripts)).agents[AGENT].messages)
 
     return window, transcript
+
+
+def _forking(log: SessionLog, length: int) -> Pair:
+    def forget() -> None:
+        with suppress(SessionNotFoundError):
+            log.delete("fork")
+
+    def fork() -> Any:
+        return log.fork(f"{length}", at=length, into="fork")
+
+    def read() -> None:
+        for _ in log.read(f"{length}"):
+            pass
+
+    return Pair(f"fork {length:,} events ÷ reading them", Prepared(forget, fork), read, 2)
+
+
+def _rewinding(run: Run, log: SessionLog, length: int) -> Row:
+    """Each goes back from where the one before went back to, and is an event itself."""
+
+    def rewind() -> Any:
+        reader = fresh(log)
+        return reader.rewind(f"{length}", to=reader.head(f"{length}").revision - _STEPS)
+
+    times = [seconds_of(rewind) for _ in run.track(range(2 if run.quick else _REWINDS), "rewinding")]
+    return Row(f"rewind {length:,} events by {_STEPS} ÷ 50 ms", times, [_SOON] * len(times), 1)

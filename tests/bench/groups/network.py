@@ -14,14 +14,19 @@ from support.servers import ValkeyliteServer
 from ..measuring import Run
 from ..old_manager import old_manager
 from ..relay import relay
-from ..rows import Call, Pair, Row
-from ..sessions import Limit, agent, calm, converse, resume, transcript
+from ..rows import Call, Cost, Pair, Row
+from ..sessions import WINDOW, Limit, agent, calm, converse, resume, transcript
 from ..text import message
+from ..turns import THOUGHT, Turn, answering, ask, more, think_and_answer
 from .append import body
+from .resume import COST as RESUME_COST
+from .resume import OLD
+from .turn import COST as TURN_COST
 
-_APPENDS, _RESUMES, _OLD_ONES = 200, 20, 5
+_APPENDS, _RESUMES, _OLD_ONES, _TURNS = 200, 20, 5, 60
 _DELAY = 0.001
 _BETWEEN = "1 ms each way"
+_AWAY = "the server 1 ms away"
 
 
 def rows(run: Run) -> Iterator[Row]:
@@ -35,7 +40,10 @@ def rows(run: Run) -> Iterator[Row]:
             log, old = (opened.enter_context(SessionLog.connect(url)) for url in urls)
             yield from run.measure(_appending(log), _APPENDS, "appending over a network")
             yield from run.measure(_resuming(log, length), _RESUMES, "resuming over a network")
-            yield from run.measure([_of_the_old(log, old.client, length)], _OLD_ONES, "the old manager's turn")
+            (row,) = run.measure([_of_the_old(log, old.client, length)], _OLD_ONES, "the old manager's turn")
+            yield row._replace(cost=Cost(f"{RESUME_COST.format(length)}, {_AWAY}", OLD))
+            yield _turns(run, log, old.client)
+            yield _overlapping(run, log)
 
 
 def _prepare(url: str, other_url: str, length: int) -> None:
@@ -69,6 +77,31 @@ def _resuming(log: SessionLog, length: int) -> list[Pair]:
     return [Pair(name, resumed, limit.load_with_agent)]
 
 
+def _turns(run: Run, log: SessionLog, other: Any) -> Row:
+    managers = (None, ValkeySessionManager("turns", log=log), old_manager("turns", other))
+    none, ours, theirs = (Turn(answering(manager, WINDOW), ask) for manager in managers)
+    times = run.in_turn([none, ours, theirs], _TURNS, "turns over a network", seconds=10)
+    name = f"{_BETWEEN}: a turn, {WINDOW} messages held: what {OLD} takes more than none ÷ what ours does"
+    cost = Cost(f"{TURN_COST.format('a turn', WINDOW)}, {_AWAY}", OLD)
+    return Row(name, more(times, ours, none), more(times, theirs, none), None, "more", cost=cost)
+
+
+def _overlapping(run: Run, log: SessionLog) -> Row:
+    managers = (
+        None,
+        ValkeySessionManager("by-default", log=log),
+        ValkeySessionManager("overlapping", log=log, flush="overlap"),
+    )
+    turns = [Turn(answering(manager, WINDOW, script=think_and_answer), ask) for manager in managers]
+    times = run.in_turn(turns, _TURNS, "turns that overlap", seconds=10)
+    none, by_default, overlapping = turns
+    name = (
+        f"{_BETWEEN}, the model answers after {THOUGHT * 1000:.0f} ms: what a turn takes more than without a session "
+        'manager, `flush="overlap"` ÷ by default'
+    )
+    return Row(name, more(times, overlapping, none), more(times, by_default, none))
+
+
 def _of_the_old(log: SessionLog, other: Any, length: int) -> Pair:
     def resumed() -> Any:
         return resume(log, "s")
@@ -77,7 +110,7 @@ def _of_the_old(log: SessionLog, other: Any, length: int) -> Pair:
         return agent(old_manager("s", other))
 
     name = f"{_BETWEEN}: strands-valkey-session-manager resumes {length:,} messages ÷ ours"
-    return Pair(name, resumed, resumed_by_the_old, None, "more")
+    return Pair(name, resumed, resumed_by_the_old, 200, "more")
 
 
 def _round_trips(port: int, other_port: int, length: int) -> Iterator[Row]:
@@ -88,6 +121,17 @@ def _round_trips(port: int, other_port: int, length: int) -> Iterator[Row]:
         resumed_by_the_old = _trips(theirs, lambda: agent(old_manager("s", other.client)))
         name = f"round trips to resume {length:,} messages, strands-valkey-session-manager ÷ ours"
         yield Row(name, resumed, resumed_by_the_old, None, "more", "round trips")
+        yield _trips_of_a_turn(ours, theirs, log, other.client)
+
+
+def _trips_of_a_turn(ours: FaultProxy, theirs: FaultProxy, log: SessionLog, other: Any) -> Row:
+    turns = [Turn(answering(one, WINDOW), ask) for one in (ValkeySessionManager("t", log=log), old_manager("t", other))]
+    for turn in turns:
+        # The first drops nothing yet.
+        turn()
+    calm(log)
+    name = f"round trips of a turn, {WINDOW} messages held, {OLD} ÷ ours"
+    return Row(name, _trips(ours, turns[0]), _trips(theirs, turns[1]), None, "more", "round trips")
 
 
 def _trips_to_append(ours: FaultProxy, theirs: FaultProxy, log: SessionLog, other: Any) -> Row:

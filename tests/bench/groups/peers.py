@@ -14,9 +14,10 @@ from strands.storage import LocalFileStorage
 from strands_session_log import SessionLog, ValkeySessionManager
 
 from ..measuring import Run
-from ..rows import Pair, Row
+from ..rows import Cost, Pair, Row
 from ..sessions import agent, calm, converse, resume
 from ..text import message
+from .resume import COST
 
 _APPENDS, _SAVES, _RESUMES = 1000, 100, 20
 
@@ -31,7 +32,8 @@ def rows(run: Run) -> Iterator[Row]:
         keeper = _in_snapshots("s", snapshots)
         keeper.sync_agent(converse(keeper, length))
         calm(log)
-        yield from run.measure(_resuming(log, files, snapshots, length), _RESUMES, "resuming from files")
+        for row in run.measure(_resuming(log, files, snapshots, length), _RESUMES, "resuming from files"):
+            yield row._replace(cost=Cost(COST.format(length), f"{row.name.partition(' ')[0]}, local files"))
         yield from run.measure([_appending(log, files)], _APPENDS, "appending to files")
         yield from run.measure([_saving(log, snapshots, length)], _SAVES, "saving snapshots to files")
 

@@ -13,10 +13,13 @@ from strands_session_log.testing.model import ScriptedModel
 from support.clients import client_of
 
 from ..measuring import Run
-from ..rows import Row
-from ..sessions import AGENT, WINDOW, added, agent, calm, created, record, settle
+from ..old_manager import old_manager
+from ..rows import Cost, Row
+from ..sessions import AGENT, WINDOW, added, agent, calm, converse, created, record, settle
 from ..text import BYTES, message, said
 
+_COST = Cost("keeping a message of 1 KB on the server, with all that is told of the conversation", "the message alone")
+_OF_THE_OLD = 1_000
 _SETTLE_EVERY = 50
 _BATCH = 10
 
@@ -27,10 +30,14 @@ def rows(run: Run) -> Iterator[Row]:
     with SessionLog.connect("embedded:") as alone:
         _write_messages(run, alone, length)
         yield _row(alone, length, f"{length:,} messages and nothing else, window of {WINDOW}", 1.5)
+    with SessionLog.connect("embedded:", compress="zstd") as compressed:
+        _write_messages(run, compressed, length)
+        yield _row(compressed, length, f'the same with `compress="zstd"`, {length:,} messages', None)
     with SessionLog.connect("embedded:") as log, SessionLog.connect("embedded:") as whole:
         _talk(run, log, length)
-        yield _row(log, length, f"a session of {length:,} messages, window of {WINDOW}", 1.5)
+        yield _row(log, length, f"a session of {length:,} messages, window of {WINDOW}", 2.1)._replace(cost=_COST)
         yield _snapshots(log, length)
+        yield _beside_the_old(run, log, length)
         _repeat_without_window(run, log, whole)
         yield _row(whole, length, f"a session of {length:,} messages, no window", None)
 
@@ -59,7 +66,7 @@ def _talk(run: Run, log: SessionLog, length: int) -> None:
 
 
 def _repeat_without_window(run: Run, log: SessionLog, whole: SessionLog) -> None:
-    """What an agent that keeps everything writes: the same without the record that says what it dropped."""
+    """What an agent that keeps everything writes: the same without what says what it dropped."""
     whole.append("s", created("s", window=None))
     told = [one.event for one in log.read("s") if not isinstance(one.event, _OF_THE_WINDOW)]
     for start in run.track(range(0, len(told), _BATCH), "the same without a window"):
@@ -91,6 +98,18 @@ def _row(log: SessionLog, length: int, what: str, target: float | None) -> Row:
     )
 
 
+def _beside_the_old(run: Run, log: SessionLog, length: int) -> Row:
+    with SessionLog.connect("embedded:") as other:
+        messages = run.size(_OF_THE_OLD)
+        converse(old_manager("s", other.client), messages)
+        keys = client_of(other).scan_iter(match="session:*", count=1000)
+        theirs = sum(other.client.execute_command("MEMORY", "USAGE", key, "SAMPLES", 0) for key in keys) / messages
+    ours = sum(_bytes_by_kind(log).values()) / length
+    name = "bytes on the server a 1 KB message, strands-valkey-session-manager ÷ ours with all that is told"
+    note = "It keeps messages alone, each under a key of its own."
+    return Row(name, [ours], [theirs], None, "more", "bytes", note, Cost(_COST.what, "strands-valkey-session-manager"))
+
+
 def _bytes_by_kind(log: SessionLog) -> Counter[str]:
     kinds: Counter[str] = Counter()
     for key in client_of(log).scan_iter(match=f"{log.namespace}:*", count=1000):
@@ -100,13 +119,10 @@ def _bytes_by_kind(log: SessionLog) -> Counter[str]:
 
 def _snapshots(log: SessionLog, length: int) -> Row:
     name = f"bytes written for snapshots over {length:,} messages ÷ bytes of the messages"
-    written: Any = getattr(getattr(log, "replay", None), "saved_bytes", None)
-    if written is None:
-        return Row(name, [], [], 0.6, "less", "bytes", "No snapshots are counted in this version.")
-    written = written() if callable(written) else written
+    written = log._replay.saved_bytes
     messages = log.state("s").agents[AGENT].messages
     return Row(name, [written], [sum(len(orjson.dumps(one.message)) for one in messages)], 0.6, "less", "bytes")
 
 
 def _anew(event: Any) -> Any:
-    return type(event)(event.data, event.agent)
+    return type(event)({name: value for name, value in event.data.items() if name != "removed"}, event.agent)

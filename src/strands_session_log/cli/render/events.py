@@ -147,16 +147,23 @@ def _spans(spans: Sequence[Any], revision_of: Callable[[int], int | None]) -> st
 
 def _fact(data: Mapping[str, Any]) -> str:
     """What happened around the messages: who, how it went, how long it took, what it cost."""
-    milliseconds, usage = data.get("duration_ms"), data.get("usage")
+    milliseconds, tokens = data.get("duration_ms"), _tokens(data.get("usage"))
     parts = (
         data.get("name") or data.get("node"),
         data.get("model_id"),
         data.get("status") or data.get("stop_reason"),
         ": ".join(one_line(data[name], _LONG_ERROR) for name in ("error", "error_text") if data.get(name)),
         _duration(milliseconds) if isinstance(milliseconds, (int, float)) else None,
-        f"{usage.get('totalTokens')} tokens" if isinstance(usage, Mapping) and usage.get("totalTokens") else None,
+        f"{tokens} tokens" if tokens else None,
     )
     return ", ".join(str(part) for part in parts if part)
+
+
+def _tokens(usage: Any) -> Any:
+    """How many in all, which is told where it is more than what was given and what came back."""
+    counts = usage if isinstance(usage, Mapping) else {}
+    both = [counts[name] for name in ("inputTokens", "outputTokens") if type(counts.get(name)) is int]
+    return counts.get("totalTokens") or sum(both)
 
 
 def in_force(record: Mapping[str, Any]) -> str:

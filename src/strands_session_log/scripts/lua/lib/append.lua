@@ -1,43 +1,25 @@
 -- Appends a batch of events to one session: all of it, or nothing.
--- uses: lib/batch, lib/feed_append, lib/life, lib/summary, lib/time
+-- uses: lib/arguments, lib/feed_append, lib/time
 --
 -- KEYS: events, head, feed, sessions, position, and for a batch that begins a session tombstones (one slot)
--- ARGV: see lib/batch.lua
+-- ARGV: see lib/arguments.lua
 --
--- Returns {'landed', link, id...}; the same with 'begun' when the feed begins anew, so that the caller may look what
--- else is gone; {'conflict', what, agent, actual}; {'moved', id, link}, with the token of the deletion as link where a
--- session of this id was deleted last; {'deleted'} for a late packet of what was deleted.
+-- Returns 'landed <link> <id>' with the last link and the first id; 'begun' in place of 'landed' when the feed begins anew,
+-- so that the caller may look what else is gone; {'conflict', what, agent, actual}; {'moved', id, link}, with the token of
+-- the deletion as link where a session of this id was deleted last; {'deleted'} for a late packet of what was deleted.
 --
--- Every message of every agent waits for this, so the way of one that simply follows has as few commands as it can, and
--- functions for what comes twice only: both cost more than what they do.
-local call, arguments = redis.call, ARGV
+-- Every message of every agent waits for this, so the way of one that simply follows has as few commands as it can; a
+-- number is not turned into text that the client has as text, and no table or function is made that it can do without:
+-- each costs more than what it does. See docs/adr/0038.
 
--- Message indices are kept as ascending ranges: "0-41", or "0-3,7-9" where a writer left a gap. The last of them, as text.
-local LAST_INDEX, NO_RANGES = '%-(%-?%d+)$', 'BADHEAD what should be ranges of message indices is none'
-
--- The ranges with one more index in them; nothing if it is in use.
-local function insert(ranges, index)
-    if ranges ~= '' and not string.match(ranges, LAST_INDEX) then error(redis.error_reply(NO_RANGES)) end
-    local before, after, first, last = {}, {}, index, index
-    for from, to in string.gmatch(ranges, '(%-?%d+)-(%-?%d+)') do
-        from, to = tonumber(from), tonumber(to)
-        if from <= index and index <= to then return nil end
-        if to + 1 == index then first = from
-        elseif from - 1 == index then last = to
-        elseif to < index then before[#before + 1] = from .. '-' .. to
-        else after[#after + 1] = from .. '-' .. to end
-    end
-    before[#before + 1] = first .. '-' .. last
-    for _, range in ipairs(after) do before[#before + 1] = range end
-    return table.concat(before, ',')
-end
+-- The last of the indices that an agent's ranges have, as text.
+local LAST_INDEX = '%-(%-?%d+)$'
 
 local function append()
+    local call, arguments = redis.call, ARGV
     local events, head, feed, sessions, position, tombstones = unpack(KEYS)
-    local first_revision, base_link, base, session, expectation, subject, wanted, wanted_next, delta = unpack(arguments, 1, 9)
-    local base_revision = first_revision - 1
+    local first_revision, base_link, base, session, expectation, delta = unpack(arguments, 1, FIRST - 1)
     local LAST = #arguments - WIDTH + 1
-    local count = (#arguments - FIRST + 1) / WIDTH
 
     -- Where the session stands ---------------------------------------------------------------------------------------
     -- Most batches are about one agent, so what is known of the first one's comes along.
@@ -57,107 +39,124 @@ local function append()
             known = call('HMGET', head, 'revision', 'link', 'ms', first_messages, first_moved, errors and 'counts' or 'open')
         end
     end
-    -- Lua writes whole numbers below 10^14 out in full; milliseconds get there in the year 5138.
-    local revision, last_ms = tonumber(known[1] or 0), tonumber(known[3] or 0)
-    -- A link is 43 characters: 32 bytes in base64url.
-    if not revision or revision < 0 or revision >= 1e14 or revision % 1 ~= 0
-        or not last_ms or last_ms < 0 or last_ms >= 1e14 or last_ms % 1 ~= 0
-        or revision > 0 and not (known[2] and #known[2] == 43) then
-        return redis.error_reply('BADHEAD of session ' .. session .. ' nothing can follow its revision, link and ms')
-    end
+    local last_ms, begins, predecessor, stands, link = known[3], false, nil, '0-0', ''
+    -- What is as its writer has it is as it should be, since there was a reader who took it for a position.
+    local follows = known[1] and last_ms and base == last_ms .. '-' .. known[1] and base_link == known[2]
+        and #base_link == 43 and #known[1] < 15 and #last_ms < 15 and base ~= '0-0'
 
-    local predecessor, former = nil, ''
-    if revision == 0 then
-        if call('EXISTS', events) == 1 then
+    if not follows then
+        -- here: lib/batch, lib/life
+        -- Lua writes whole numbers below 10^14 out in full; milliseconds get there in the year 5138.
+        local revision, base_revision = tonumber(known[1] or 0), first_revision - 1
+        last_ms = tonumber(last_ms or 0)
+        -- A link is 43 characters: 32 bytes in base64url.
+        if not revision or revision < 0 or revision >= 1e14 or revision % 1 ~= 0
+            or not last_ms or last_ms < 0 or last_ms >= 1e14 or last_ms % 1 ~= 0
+            or revision > 0 and not (known[2] and #known[2] == 43 and known[3]) then
+            return redis.error_reply('BADHEAD of session ' .. session .. ' nothing can follow its revision, link and ms')
+        end
+        if revision > 0 then
+            stands, link, last_ms = known[3] .. '-' .. known[1], known[2], known[3]
+        elseif call('EXISTS', events) == 1 then
             return redis.error_reply('HALFLOST of session ' .. session ..
                 ' the head is gone but its events are not; restore it or delete the session')
-        end
-        if base_revision == 0 then
+        elseif base_revision == 0 then
             -- A late packet must not bring a deleted session back: not of the call that began it, which is told so; nor
             -- of any other that was sent before, and does not know of the deletion.
             local lives = call('HGET', tombstones, redis.sha1hex(session))
             if lives and string.find(lives, arguments[FIRST + LINK], 1, true) then return { 'deleted' } end
             local ended
-            predecessor, former, ended = predecessor_in(lives)
+            begins, predecessor, link, ended = true, predecessor_in(lives)
             if type(ended) == 'number' and ended < 1e14 then last_ms = math.floor(ended) + 1 end
         end
-    end
-
-    -- Has an earlier attempt of this very call landed? ---------------------------------------------------------------
-    if revision > base_revision then
-        local answer = landed(events)
-        if answer then
-            write_for_waiting(head, known[1])
-            return answer
+        -- Has an earlier attempt of this very call landed?
+        if revision > base_revision then
+            local answer = landed(events)
+            if answer then
+                write_for_waiting(head, known[1])
+                return answer
+            end
         end
     end
 
     -- Is what the writer expects still so? ---------------------------------------------------------------------------
-    -- What moves is an agent, or a graph or swarm (multi_agent), which may have the same id.
-    local changes = {}
-    if expectation == 'agent' or expectation == 'multi_agent' then
-        if wanted ~= '' then
-            -- An id tells histories apart that share a revision; a bare revision is for those who know no more.
-            local is_known = subject == first_agent and expectation == 'agent'
-            local at = is_known and known[5] or call('HGET', head, expectation .. ':' .. subject .. ':moved') or '0-0'
-            if at ~= wanted and string.match(at, '-(%d+)$') ~= wanted then
-                return { 'conflict', revision == 0 and 'session' or expectation, subject, at }
+    -- Of an agent that is to be where it is, nothing needs to be taken apart.
+    local exists = stands ~= '0-0' or follows
+    if expectation ~= '' and not (known[5] and expectation == 'agent ' .. known[5] .. '  ' .. first_agent) then
+        local expected, rest = string.match(expectation, '^(%S*) ?(.*)$')
+        if expected == 'agent' or expected == 'multi_agent' then
+            -- What moves is an agent, or a graph or swarm (multi_agent), which may have the same id.
+            local wanted, wanted_next, subject = string.match(rest, '^(%S*) (%S*) (.*)$')
+            if wanted ~= '' then
+                -- An id tells histories apart that share a revision; a bare revision is for those who know no more.
+                local is_known = subject == first_agent and expected == 'agent'
+                local at = is_known and known[5] or call('HGET', head, expected .. ':' .. subject .. ':moved') or '0-0'
+                if at ~= wanted and string.match(at, '-(%d+)$') ~= wanted then
+                    return { 'conflict', exists and expected or 'session', subject, at }
+                end
             end
-        end
-        if wanted_next ~= '' then
-            local ranges = subject == first_agent and known[4] or call('HGET', head, 'agent:' .. subject .. ':messages') or ''
-            local last = string.match(ranges, LAST_INDEX)
-            if not last and ranges ~= '' then error(redis.error_reply(NO_RANGES)) end
-            local actual = (last or -1) + 1
-            if actual ~= tonumber(wanted_next) then
-                return { 'conflict', revision == 0 and 'session' or 'next_message', subject, tostring(actual) }
+            if wanted_next ~= '' then
+                -- here: lib/ranges
+                local ranges = subject == first_agent and known[4] or call('HGET', head, 'agent:' .. subject .. ':messages') or ''
+                local last = string.match(ranges, LAST_INDEX)
+                if not last and ranges ~= '' then error(redis.error_reply(NO_RANGES)) end
+                local actual = (last or -1) + 1
+                if actual ~= tonumber(wanted_next) then
+                    return { 'conflict', exists and 'next_message' or 'session', subject, tostring(actual) }
+                end
             end
+        elseif expected == 'life' then
+            -- Where a session is to begin, the tombstone tells which one it follows; it is read once the base is its beginning.
+            local at = exists and call('HMGET', head, 'created', 'predecessor') or begins and { '', predecessor }
+            if at and (at[1] or '') .. ' ' .. (at[2] or '') ~= rest then
+                return { 'conflict', 'session', '', tostring(tonumber(known[1] or 0)) }
+            end
+        elseif expected == 'absent' and exists
+            or expected == 'revision' and tonumber(known[1] or 0) ~= tonumber(rest) then
+            return { 'conflict', exists and 'revision' or 'session', '', tostring(tonumber(known[1] or 0)) }
         end
-    elseif expectation == 'life' then
-        -- Where a session is to begin, the tombstone tells which one it follows; it is read once the base is its beginning.
-        local is_known = revision > 0 or base_revision == 0
-        local at = revision > 0 and call('HMGET', head, 'created', 'predecessor') or { '', predecessor }
-        if is_known and (at[1] or '') .. ' ' .. (at[2] or '') ~= wanted then
-            return { 'conflict', 'session', '', tostring(revision) }
-        end
-    elseif expectation == 'absent' and revision > 0
-        or expectation == 'revision' and revision ~= tonumber(wanted) then
-        return { 'conflict', revision == 0 and 'session' or 'revision', '', tostring(revision) }
     end
 
+    -- What becomes of the first agent, and of all else in the head.
+    local messages, moved, changes = nil, nil, nil
     for at = FIRST, LAST, WIDTH do
         local index = arguments[at + MOVES]
-        local number = tonumber(index)
-        if number then
-            local agent = arguments[at + AGENT]
-            local field = agent == first_agent and first_messages or 'agent:' .. agent .. ':messages'
-            local ranges = changes[field] or agent == first_agent and known[4] or call('HGET', head, field) or ''
+        if index ~= '' and index ~= 'agent' and index ~= 'multi_agent' then
+            local agent, field, ranges = arguments[at + AGENT], nil, messages or known[4] or ''
+            if agent ~= first_agent then
+                changes, field = changes or {}, 'agent:' .. agent .. ':messages'
+                ranges = changes[field] or call('HGET', head, field) or ''
+            end
             local last = string.match(ranges, LAST_INDEX)
             -- Nearly always it follows; then it is put there as it was told, since to write a number out takes long.
-            changes[field] = last and last + 1 == number and string.sub(ranges, 1, -#last - 1) .. index or insert(ranges, number)
-            if not changes[field] then return { 'conflict', 'message', agent, index } end
+            if last and last + 1 == index + 0 then
+                ranges = string.sub(ranges, 1, -#last - 1) .. index
+            else
+                -- here: lib/ranges
+                ranges = insert(ranges, tonumber(index))
+                if not ranges then return { 'conflict', 'message', agent, index } end
+            end
+            if field then changes[field] = ranges else messages = ranges end
         end
     end
     -- The time counts, too: events cover the id that their batch follows, and another primary may have given another.
-    local stands, link = '0-0', former
-    if revision > 0 then stands, link = known[3] .. '-' .. known[1], known[2] end
-    if stands ~= base or link ~= base_link then return { 'moved', stands, link } end
+    if not follows and (stands ~= base or link ~= base_link) then return { 'moved', stands, link } end
 
     -- The clock, and where the feed goes on: what somebody has put there may be no feed --------------------------------
     local now = ms_text(call('TIME'))
-    local ms = tonumber(now) > last_ms and now or revision > 0 and known[3] or tostring(last_ms)
-    local place = place_in_feed(feed, position, call('XLEN', feed), now, count)
+    local ms = now - last_ms > 0 and now or tostring(last_ms)
+    local place = place_in_feed(feed, position, call('XLEN', feed), now, (LAST - FIRST) / WIDTH + 1)
 
     -- From here on nothing can fail but the first write, where the server may refuse for want of memory, and the
     -- first event, whose stream may be gone: then the directory has a newer time, and nothing else is written --------
     call('ZADD', sessions, ms, session)
     -- An empty stream for a new session: an event never makes one, so that events which are gone are noticed.
-    if base_revision == 0 then call('XADD', events, 'MAXLEN', 0, '0-1', '', '') end
-    local answer, revision_text = { 'landed', arguments[LAST + LINK] }, nil
+    if begins then call('XADD', events, 'MAXLEN', 0, '0-1', '', '') end
+    local id, revision, first_id = nil, first_revision, nil
     for at = FIRST, LAST, WIDTH do
-        revision = revision + 1
-        revision_text = revision_text and tostring(revision) or first_revision
-        local id = ms .. '-' .. revision_text
+        if first_id then revision = tostring(revision + 1) end
+        id = ms .. '-' .. revision
+        first_id = first_id or id
         local type_, agent, event, time, v, trace, retained, salt, its_link, body, facts, moves =
             unpack(arguments, at, at + WIDTH - 1)
         local added = call('XADD', events, 'NOMKSTREAM', id, 'type', type_, 'agent', agent, 'event', event, 'time', time,
@@ -166,19 +165,26 @@ local function append()
             return redis.error_reply('HALFLOST of session ' .. session ..
                 ' the events are gone but its head is not; restore it or delete the session')
         end
-        answer[#answer + 1] = id
         add_to_feed(place, session, id, type_, agent, its_link, facts)
-        if moves ~= '' then
-            local kind = moves == 'multi_agent' and 'multi_agent:' or 'agent:'
-            changes[agent == first_agent and moves ~= 'multi_agent' and first_moved or kind .. agent .. ':moved'] = id
+        if moves ~= '' and moves ~= 'multi_agent' and agent == first_agent then
+            moved = id
+        elseif moves ~= '' then
+            changes = changes or {}
+            changes[(moves == 'multi_agent' and 'multi_agent:' or 'agent:') .. agent .. ':moved'] = id
         end
     end
 
-    if not place.agreed then answer[1] = 'begun' end
-
     -- The head -------------------------------------------------------------------------------------------------------
-    local fields = { 'HSET', head, 'revision', revision_text, 'link', arguments[LAST + LINK], 'ms', ms }
-    if base_revision == 0 then changes.counts, changes.open = '0 0 0', '' end
+    local last_link = arguments[LAST + LINK]
+    local answer = (place.agreed and 'landed ' or 'begun ') .. last_link .. ' ' .. first_id
+    if moved and messages and not changes and delta == '' and not begins then
+        -- Nearly every append of a message: nothing is collected before it is written.
+        call('HSET', head, 'revision', revision, 'link', last_link, 'ms', ms, first_messages, messages, first_moved, moved)
+        return answer
+    end
+    changes = changes or {}
+    changes[first_messages], changes[first_moved] = messages, moved
+    if begins then changes.counts, changes.open, changes.created, changes.predecessor = '0 0 0', '', ms, predecessor end
     -- A session from before there was a summary has none, and gets none that says less than all.
     if delta ~= '' then
         local counts, lines = errors and (changes.counts or known[6]), changes.open or known[errors and 7 or 6]
@@ -187,26 +193,19 @@ local function append()
             if some then changes.counts = string.format('%d %d %d', some + errors, given + sent, got + received) end
         end
         if lines and steps ~= '' then
+            -- here: lib/summary
             local left = opened(lines, steps, ms)
             if left ~= lines then changes.open = left end
         end
     end
-    if base_revision == 0 then
-        fields[#fields + 1] = 'created'
-        fields[#fields + 1] = ms
-        if predecessor then
-            fields[#fields + 1] = 'predecessor'
-            fields[#fields + 1] = predecessor
-        end
-    end
+    local fields, size = { 'HSET', head, 'revision', revision, 'link', last_link, 'ms', ms }, 8
     for field, value in pairs(changes) do
-        fields[#fields + 1] = field
-        fields[#fields + 1] = value
-        if #fields > 1000 then
+        fields[size + 1], fields[size + 2], size = field, value, size + 2
+        if size > 1000 then
             call(unpack(fields))
-            fields = { 'HSET', head }
+            fields, size = { 'HSET', head }, 2
         end
     end
-    if #fields > 2 then call(unpack(fields)) end
+    if size > 2 then call(unpack(fields)) end
     return answer
 end

@@ -1,15 +1,7 @@
--- A batch of events as an append takes it, the session it is for, and whether it has landed.
---
--- ARGV: 1 revision of its first event, 2 base link (of a session whose id was used before, the token of that one's
---       deletion), 3 base id, 4 session id, 5 expectation (any | absent | revision | agent | multi_agent | life), 6 its
---       subject, 7 its revision, or its life: when the session began, and what its head says of the one before it; 8 its
---       next message index; 9 what the batch changes of what the head sums up, see lib/summary.lua; then for each event:
---       type agent event time v trace retained salt link body facts moves, which is whose resuming it changes: agent,
---       multi_agent, or nothing; of a message, which changes its agent's, the index
-local FIRST, WIDTH, AGENT, EVENT, LINK, MOVES = 10, 12, 1, 2, 8, 11
-local ENTRY_LINK = 20
+-- Whether a batch has landed.
+-- uses: lib/arguments
 
--- {'landed', link, id...} of a batch that stands right after its base; nothing if it does not. Links are computed by the
+-- 'landed <link> <first id>' of a batch that stands right after its base; nothing if it does not. Links are computed by the
 -- client for exactly one base, so it can stand nowhere else; and only the very call that wrote it can have its last link.
 -- A batch has one time, so where its first event would stand tells where its last one would: what stands between may be of
 -- others, and large. Without a base it is the batch among the arguments.
@@ -24,9 +16,7 @@ local function landed(events, base, count, link)
     local last_id = ms .. '-' .. tostring(revision + count - 1)
     local last = count == 1 and first or redis.call('XRANGE', events, last_id, last_id)[1]
     if not last or last[2][ENTRY_LINK] ~= link then return nil end
-    local answer = { 'landed', link }
-    for number = 1, count do answer[number + 2] = ms .. '-' .. tostring(revision + number - 1) end
-    return answer
+    return 'landed ' .. link .. ' ' .. first[1]
 end
 
 -- Whoever waits until it is safe waits for what its own connection wrote, which must be something, also where all had been

@@ -1,27 +1,11 @@
 -- Adds envelopes to the feed of a partition.
--- uses: lib/feed_ids
 --
 -- The feed's sequence is counted in a key of its own. That may be lost, or restored from a backup without the feed or
 -- the other way round; then, and when the clock went back, the feed is asked. Not its newest entry, which may have been
 -- deleted: a stream refuses ids up to the last it ever had. A feed that is gone goes on where it was.
 
--- The last id that a feed ever had, its ms and its sequence as text; '0' and '0' of one that never had any. Fails where
--- nothing can follow.
-local function end_of(feed)
-    local info = redis.call('EXISTS', feed) == 1 and redis.call('XINFO', 'STREAM', feed) or {}
-    for at = 1, #info, 2 do
-        if info[at] == 'last-generated-id' then
-            local ms, sequence = string.match(info[at + 1], '^(%d+)-(%d+)$')
-            if #ms > 14 or #sequence > 14 then
-                error(redis.error_reply('BADFEED ' .. feed .. ' ends with ' .. info[at + 1] .. ': nothing can follow'))
-            end
-            return ms, sequence
-        end
-    end
-    return '0', '0'
-end
-
 local function ask_feed(place)
+    -- here: lib/feed_end, lib/feed_ids
     -- Whether the count is right nevertheless, since somebody else has written behind what it counts, under lower numbers
     -- (`XADD * …`): these would be used again.
     local function is_counted(place, sequence)
@@ -68,7 +52,7 @@ local function add_to_feed(place, session, id, type_, agent, link, facts)
     local told
     for attempt = 1, 2 do
         local number = place.sequence + 1
-        told = redis.pcall('XADD', place.feed, string.format('%s-%d', place.ms, number), 'session', session, 'id', id,
+        told = redis.pcall('XADD', place.feed, place.ms .. '-' .. number, 'session', session, 'id', id,
             'type', type_, 'agent', agent, 'link', link, 'facts', facts)
         if type(told) ~= 'table' then
             place.sequence, place.left = number, place.left - 1
@@ -77,11 +61,4 @@ local function add_to_feed(place, session, id, type_, agent, link, facts)
         if attempt == 1 then ask_feed(place) end
     end
     error(told)
-end
-
--- For scripts that change a session and then append: it must not be the feed or the directory that fails there, when half
--- is done. Fails here, with the words of the server or of `end_of`.
-local function check_feed_is_usable(feed, sessions, session)
-    redis.call('ZSCORE', sessions, session)
-    end_of(feed)
 end

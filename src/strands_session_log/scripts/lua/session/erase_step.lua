@@ -2,7 +2,7 @@
 -- One step of erasing events of a session: copies a bounded number of entries into a new stream, the erased ones
 -- without salt and body. The step that reaches the end puts the new stream into place and appends what tells of that:
 -- both happen, or neither.
--- uses: lib/append, lib/batch, lib/error_texts, lib/feed_append
+-- uses: lib/append, lib/batch, lib/error_texts, lib/feed_end
 --
 -- ARGV: what lib/append.lua takes for one event (nothing while the end is far), and last, as JSON:
 --       token    whose rewrite this is
@@ -13,7 +13,7 @@
 --       known    the head's erased ranges when the caller looked at what there is to erase
 --       erased   what they are to be
 --
--- Returns {'landed', link, id}; {'copied', id, head id, head link}, to go on from; {'gone'} without a session;
+-- Returns 'landed <link> <id>', or 'begun', as lib/append.lua; {'copied', id, head id, head link}, to go on from; {'gone'} without a session;
 -- {'lost'} when another rewrite came first or came between, so that the caller must look again.
 local step, MAX_PAGE = cjson.decode(table.remove(ARGV)), 16
 local events, head, feed, sessions, position, rewritten, snapshot, live, texts = unpack(KEYS)

@@ -1,12 +1,12 @@
 -- Lets a session begin with a copy of another one's events: puts the copy into place and appends the `session.forked`
 -- event. Both happen, or neither.
--- uses: lib/append, lib/batch, lib/feed_append, lib/life
+-- uses: lib/append, lib/batch, lib/feed_end, lib/life
 --
 -- ARGV: what lib/append.lua takes, to follow the copy's last event; and last, as JSON:
 --       count    how many events the copy has
 --       head     the fields of the head, by name
 --
--- Returns {'landed', link, id...}; {'exists'} when there is such a session; {'lost'} when the copy is not whole: it has
+-- Returns 'landed <link> <first id>', or 'begun', as lib/append.lua; {'exists'} when there is such a session; {'lost'} when the copy is not whole: it has
 -- expired, or an erasure has taken it away.
 local fork = cjson.decode(table.remove(ARGV))
 local events, head, feed, sessions, position, copy, snapshot, live, tombstones = unpack(KEYS)

@@ -1,5 +1,5 @@
 -- Appends a batch unless its events are in the session already: known by their event ids, whoever wrote them.
--- uses: lib/append, lib/batch, lib/event_ids
+-- uses: lib/append, lib/arguments, lib/batch, lib/event_ids
 --
 -- KEYS: as lib/append.lua, and ids: a hash of the newest event ids, and up to where it goes (one slot)
 -- ARGV: what lib/append.lua takes; and last, how many ids the hash has at least
@@ -49,11 +49,13 @@ if not is_new then
 end
 
 answer = append()
-if answer[1] == 'landed' or answer[1] == 'begun' then
-    local flat = { 'upto', answer[#answer], 'link', answer[2] }
+if type(answer) == 'string' then
+    local its_link, its_ms, first = string.match(answer, ' (%S+) (%d+)-(%d+)$')
+    local flat = { 'upto', '', 'link', its_link }
     for number, name in ipairs(fields) do
+        flat[2] = its_ms .. '-' .. tostring(first + number - 1)
         flat[#flat + 1] = name
-        flat[#flat + 1] = answer[number + 2]
+        flat[#flat + 1] = flat[2]
     end
     add_event_ids(ids, flat, kept)
 end

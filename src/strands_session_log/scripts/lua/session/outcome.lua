@@ -4,7 +4,7 @@
 --
 -- ARGV: of each call the base id, how many events it has, and its last link
 --
--- Returns {'landed', link, id...} or {'moved', id, link}.
+-- Returns 'landed <link> <first id>' or {'moved', id, link}.
 local events, head = unpack(KEYS)
 for at = 1, #ARGV, 3 do
     local base, count, link = unpack(ARGV, at, at + 2)

@@ -1,0 +1,42 @@
+"""What an append makes the server compute: instructions counted by callgrind, which no noise disturbs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import count
+
+from strands_session_log import SessionLog, ValkeySessionManager
+
+from ..instructions import CountedServer, can_count
+from ..measuring import Run
+from ..rows import Row
+from ..sessions import agent
+from ..text import message
+from .append import body
+
+_APPENDS, _WARM_UP = 300, 50
+_MOST = 240_000
+_OURS = "instructions of the server to append a message through the manager"
+
+
+def rows(run: Run) -> Iterator[Row]:
+    """An append and an XADD of the same body, with the append-only file on, and without what snapshots take."""
+    if not can_count():
+        note = "valgrind is not installed."
+        yield Row(f"{_OURS} ÷ 240,000", [], [], 1, unit="instructions", note=note)
+        return
+    appends = min(_APPENDS, run.size(_APPENDS))
+    with CountedServer(appendonly="yes", hz="1") as server:
+        log = SessionLog(server.client(socket_timeout=60), snapshots=None)
+        manager = ValkeySessionManager("s", log=log)
+        living, said, bodies = agent(manager), count(), [body(index) for index in range(_WARM_UP + appends)]
+
+        def append() -> None:
+            manager.append_message(message(next(said)), living)
+
+        def xadd() -> None:
+            log.client.execute_command("XADD", "plain", "*", "body", bodies.pop())
+
+        ours, plain = (server.instructions(call, appends, _WARM_UP) for call in (append, xadd))
+    yield Row(f"{_OURS} ÷ 240,000", [ours], [_MOST], 1, unit="instructions")
+    yield Row(f"{_OURS} ÷ for XADD of the same body", [ours], [plain], unit="instructions")
