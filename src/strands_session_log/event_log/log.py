@@ -211,6 +211,10 @@ class EventLog:
                     raise RevisionNotFoundError(session_id, number)
                 return found
 
+    def seen(self, session_id: str) -> Position | None:
+        """Where a session was seen to stand last, by whoever shares this log; None if nobody has seen it."""
+        return self._appender.positions.get(session_id)
+
     def head(self, session_id: str) -> Position | None:
         """Where a session stands; None when there is none.
 

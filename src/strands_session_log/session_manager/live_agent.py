@@ -22,6 +22,7 @@ from ..lifecycle.records import is_prompt
 from ..lifecycle.redaction import Redactions, never_written, sought_by_ids
 from ..lifecycle.window import about_to_hold
 from .errors import raise_for_callers, session_exceptions
+from .restored_messages import RestoredMessages
 
 Flush: TypeAlias = Literal["before_model", "overlap"]
 """When a prompt is written: before its model is asked, or while it is."""
@@ -56,6 +57,7 @@ class LiveAgent(AgentHooks):
         self.latest: SessionMessage | None = None
         self._records: dict[int, list[SessionMessage]] = {}
         self._are_redacted = False
+        self._restored: RestoredMessages | None = None
         self.redactions = Redactions(outbox)
         self._overlaps = flush == "overlap"
         self.note = outbox.note
@@ -125,7 +127,7 @@ class LiveAgent(AgentHooks):
         if self.outbox.withheld is not None and self.outbox.is_of_before(message):
             return
         with self.outbox.lock:
-            if id(message) in self._records:
+            if self._records_of(message):
                 self._forget_what_it_said_before(message)
             self.latest = self.outbox.say(message, agent.messages, hold_for=hold_for, by_hand=by_hand)
             self.hold([self.latest])
@@ -134,6 +136,17 @@ class LiveAgent(AgentHooks):
         """Keep records of messages that the agent holds: by the dict that was said, which may be redacted later."""
         for record in records:
             self._records.setdefault(id(record.message), []).append(record)
+
+    def hold_restored(self, restored: RestoredMessages) -> None:
+        """Keep what the agent was restored with; records are made of it once one of them is asked for."""
+        self._restored, self.latest = restored, restored.latest
+
+    def _records_of(self, message: Message) -> list[SessionMessage]:
+        """Every record of a message, by the dict that was said, or restored."""
+        if self._restored is not None and self._restored.has(message):
+            restored, self._restored = self._restored, None
+            self.hold(restored.records())
+        return self._records.get(id(message), [])
 
     def redact(self, message: Message) -> None:
         """Put a redaction of the message written last in line; one that is held back is just another one then.
@@ -152,7 +165,7 @@ class LiveAgent(AgentHooks):
     def reset(self) -> None:
         """The session was deleted."""
         self.redactions.forget()
-        self._records, self.latest, self._unanswered = {}, None, []
+        self._records, self._restored, self.latest, self._unanswered = {}, None, None, []
         self.outbox.reset()
 
     def invocation_ended(self, hook: Any) -> Writer:
@@ -255,7 +268,7 @@ class LiveAgent(AgentHooks):
     def _to_redact(self, message: Message) -> list[SessionMessage]:
         """Every record of a message that is redacted: one that was tried again may stand under several indices."""
         with self.outbox.lock:
-            if same := self._records.get(id(message)):
+            if same := self._records_of(message):
                 return list(same)
             latest = self.latest
         if latest is None and self.outbox.withheld is None:

@@ -18,23 +18,23 @@ from strands.types.session import Session, SessionMessage, SessionType
 
 from .. import events
 from ..codec import from_json
-from ..errors import NotCopied, SessionLogError, check_choice, check_flag, check_log, refuse_unknown
+from ..errors import ConcurrentWriteError, NotCopied, SessionLogError, check_choice, check_flag, refuse_unknown
 from ..event_log import ANY, Expected
 from ..event_log.erasure_scope import Sought
 from ..ids import START, EventId
-from ..keys import DEFAULT_NAMESPACE
 from ..lifecycle import AgentOutbox, Record, records_facts
 from ..lifecycle.agent_hooks import FACTS, GUARDS, listen_to_agent
 from ..lifecycle.compat import Handler, Writer
 from ..lifecycle.in_force import InForce, with_in_force
 from ..lifecycle.records import check_ids, data_of, have_tools, missing
 from ..server import Client
-from ..session_log import SessionLog, check_is_of
+from ..session_log import SessionLog
 from ..state import AgentState, SessionState
 from .errors import RestoreError, raise_for_callers, restored, session_exceptions
 from .live_agent import Flush, LiveAgent
 from .orchestrators import Orchestrators
-from .repository import LogRepository
+from .repository import LogRepository, log_of
+from .restored_messages import RestoredMessages
 from .taking_over import held, is_another, taken_over
 
 if TYPE_CHECKING:
@@ -113,7 +113,7 @@ class ValkeySessionManager(RepositorySessionManager, LogRepository, NotCopied):
         if verify_on_resume is not None:
             check_flag("verify_on_resume", verify_on_resume)
         try:
-            LogRepository.__init__(self, _log(client, log, url, namespace))
+            LogRepository.__init__(self, log_of(client, log, url, namespace))
         except SessionLogError as error:
             raise_for_callers(error)
         self.client = self.log.client
@@ -123,6 +123,8 @@ class ValkeySessionManager(RepositorySessionManager, LogRepository, NotCopied):
         self._lock = threading.RLock()
         self._pinned: SessionState | None = None
         self._collected: list[events.Event] | None = None
+        self._offset: int | None = None
+        self._restored_messages: RestoredMessages | None = None
         self._first_index = 0
         self._agents: dict[str, LiveAgent] = {}
         self._records_facts, self._holds = tells_facts, hold_user_messages
@@ -161,32 +163,45 @@ class ValkeySessionManager(RepositorySessionManager, LogRepository, NotCopied):
             if agent.agent_id in self._agents:
                 raise SessionException("The `agent_id` of an agent must be unique in a session.")
             check_ids(self.session_id, agent.agent_id)
-            state = self._state(self.session_id)
-            known = state.agents.get(agent.agent_id) or AgentState(agent.agent_id)
-            outbox = AgentOutbox(self.log._events, self.session_id, known)
-            # The state is read anew, so that another process may have created the agent since this manager was made.
-            self._is_new_session = False
-            self._first_index = outbox.next_index
+            opened = self._just_read(self.session_id)
             try:
-                restore = partial(self._restored, agent, known, state, **kwargs)
-                batch = self._restore(f"agent {agent.agent_id!r}", restore, known.moved)
-                in_force = InForce(self._records_prompts)
-                if batch:
-                    outbox.adopt([with_in_force(event, in_force.of(agent)) for event in batch])
-                if known.record is None and known.messages:
-                    # A node of a graph, or a script, has said what is there already: it is no part of what is held.
-                    outbox.window(agent.messages, None, forced=True)
-                outbox.flush()
-            except BaseException:
-                self._latest_agent_message.pop(agent.agent_id, None)
-                raise
-            live = LiveAgent(agent, outbox, in_force, self._records_facts, self._holds, self._flush)
-            live.latest = self._latest_agent_message[agent.agent_id]
-            live.hold(self._held_records.pop(agent.agent_id, []))
+                live = self._begin(agent, opened or self._state(self.session_id), **kwargs)
+            except ConcurrentWriteError:
+                # Others have written since the constructor looked.
+                if opened is None:
+                    raise
+                live = self._begin(agent, self._state(self.session_id), **kwargs)
             self._agents[agent.agent_id] = live
-            if known.unerased:
-                live.redactions.of_messages(known.unerased)
+            if live.redactions:
                 live.write()
+
+    def _begin(self, agent: LocalAgent, state: SessionState, **kwargs: Any) -> LiveAgent:
+        known = state.agents.get(agent.agent_id) or AgentState(agent.agent_id)
+        outbox = AgentOutbox(self.log._events, self.session_id, known)
+        # The state may be newer than the constructor's: another process may have created the agent since.
+        self._is_new_session = False
+        self._first_index = outbox.next_index
+        try:
+            restore = partial(self._restored, agent, known, state, **kwargs)
+            batch = self._restore(f"agent {agent.agent_id!r}", restore, known.moved)
+            in_force = InForce(self._records_prompts)
+            if batch:
+                outbox.adopt([with_in_force(event, in_force.of(agent)) for event in batch])
+            if known.record is None and known.messages:
+                # A node of a graph, or a script, has said what is there already: it is no part of what is held.
+                outbox.window(agent.messages, None, forced=True)
+            outbox.flush()
+        except BaseException:
+            self._latest_agent_message.pop(agent.agent_id, None)
+            raise
+        live = LiveAgent(agent, outbox, in_force, self._records_facts, self._holds, self._flush)
+        live.latest = self._latest_agent_message[agent.agent_id]
+        live.hold(self._held_records.pop(agent.agent_id, []))
+        if self._restored_messages is not None:
+            live.hold_restored(self._restored_messages)
+            self._latest_agent_message[agent.agent_id], self._restored_messages = live.latest, None
+        live.redactions.of_messages(known.unerased)
+        return live
 
     def create_message(self, session_id: str, agent_id: str, session_message: SessionMessage, **kwargs: Any) -> None:
         """Create a message at an index that has none; those a new agent brings come after what stands there already.
@@ -197,6 +212,17 @@ class ValkeySessionManager(RepositorySessionManager, LogRepository, NotCopied):
         if self._collected is not None and session_id == self.session_id:
             session_message.message_id += self._first_index
         super().create_message(session_id, agent_id, session_message, **kwargs)
+
+    def list_messages(
+        self, session_id: str, agent_id: str, limit: int | None = None, offset: int = 0, **kwargs: Any
+    ) -> list[SessionMessage]:
+        """List an agent's messages in order of their index; none of an agent, or a session, that is not there."""
+        with self._lock:
+            if self._pinned is None or session_id != self.session_id:
+                return super().list_messages(session_id, agent_id, limit, offset, **kwargs)
+            # The base class asks, which would go through them one by one: they are restored when it has done the rest.
+            self._offset = offset
+            return []
 
     def append_message(self, message: Message, agent: LocalAgent, **kwargs: Any) -> None:
         """Write a message; the agent holds it when it is resumed, whether this one holds it or not.
@@ -277,38 +303,42 @@ class ValkeySessionManager(RepositorySessionManager, LogRepository, NotCopied):
         return handle(hook)
 
     def _restored(self, agent: Any, known: AgentState, state: SessionState, **kwargs: Any) -> list[events.Event]:
-        """Let the base class restore an agent.
+        """Let the base class restore an agent, but for its messages.
 
         Returns:
             What it wrote.
         """
         try:
-            with self._collecting(state, gives_window=known.held is not None) as batch:
+            with self._collecting(state) as batch:
                 super().initialize(agent, **kwargs)
         except ValueError:
             if not is_another(agent, known):
                 raise
             self._latest_agent_message.pop(agent.agent_id, None)
-            with self._collecting(taken_over(agent, known, state), gives_window=True) as batch:
+            with self._collecting(taken_over(agent, known, state)) as batch:
                 super().initialize(agent, **kwargs)
-            self._restore_window(agent, held(known))
+            self._restore_messages(agent, known, held(known))
         else:
             # Where its messages and its conversation manager's state do not tell it.
-            if known.held is not None:
-                self._restore_window(agent, [from_json(message) for message in known.window])
+            window = None if known.held is None else [from_json(message) for message in known.window]
+            self._restore_messages(agent, known, window)
         return batch
 
-    def _restore_window(self, agent: Any, messages: list[Message]) -> None:
-        """Give the agent what it held, unless its model keeps that."""
-        if not getattr(getattr(agent, "model", None), "stateful", False):
-            agent.messages = self._fix_broken_tool_use(messages)
+    def _restore_messages(self, agent: Any, known: AgentState, window: list[Message] | None) -> None:
+        """Give an agent what it held, unless its model keeps that, or it is new."""
+        if self._offset is not None:
+            offset = self._offset if window is None else max(self._offset, len(known.messages) - 1)
+            self._restored_messages = restored = RestoredMessages(known.messages, offset)
+            window = [*agent.messages, *restored.shown] if window is None else window
+        if window is not None and not getattr(getattr(agent, "model", None), "stateful", False):
+            agent.messages = self._fix_broken_tool_use(window)
 
     def _fix_broken_tool_use(self, messages: list[Message]) -> list[Message]:
         """As the base class does, if it does, which goes through all messages several times even if none has a tool.
 
-        Where the agent is given what it held, the transcript is no conversation: what was undone stands in it, too.
+        While it restores an agent, that has none yet.
         """
-        if self._gives_window:
+        if self._pinned is not None:
             return messages
         fix = getattr(super(), "_fix_broken_tool_use", None)
         return fix(messages) if fix and have_tools(messages) else messages
@@ -324,13 +354,13 @@ class ValkeySessionManager(RepositorySessionManager, LogRepository, NotCopied):
             raise
 
     @contextmanager
-    def _collecting(self, state: SessionState, gives_window: bool) -> Iterator[list[events.Event]]:
+    def _collecting(self, state: SessionState) -> Iterator[list[events.Event]]:
         """Let the base class read this state, and collect what it writes instead of writing it piece by piece."""
-        self._pinned, self._collected, self._gives_window = state, [], gives_window
+        self._pinned, self._collected, self._offset, self._restored_messages = state, [], None, None
         try:
             yield self._collected
         finally:
-            self._pinned, self._collected, self._gives_window = None, None, False
+            self._pinned, self._collected = None, None
 
     def _state(self, session_id: str) -> SessionState:
         with self._lock:
@@ -357,16 +387,3 @@ class ValkeySessionManager(RepositorySessionManager, LogRepository, NotCopied):
                     live.outbox.write(batch)
             else:
                 super()._write(session_id, batch, expected)
-
-
-def _log(client: Client | None, log: SessionLog | None, url: str | None, namespace: str | None) -> SessionLog:
-    if [client, log, url].count(None) != 2:
-        raise ValueError("give exactly one of client, log and url")
-    if client is not None:
-        return SessionLog(client, namespace or DEFAULT_NAMESPACE)
-    if url is not None:
-        return SessionLog.connect(url, namespace or DEFAULT_NAMESPACE)
-    assert log is not None
-    check_log(log)
-    check_is_of(log, namespace)
-    return log

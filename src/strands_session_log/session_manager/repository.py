@@ -6,6 +6,7 @@ other processes wrote. Writes are events; nothing is overwritten.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -17,7 +18,9 @@ from strands.types.session import Session, SessionAgent, SessionMessage
 from .. import errors, events
 from ..codec import from_json
 from ..event_log import ANY, NO_SESSION, Expected
+from ..event_log.chained_batch import Position
 from ..event_log.erasure_scope import Sought
+from ..keys import DEFAULT_NAMESPACE
 from ..lifecycle.facts import current_traceparent
 from ..lifecycle.records import (
     check_ids,
@@ -32,7 +35,8 @@ from ..lifecycle.records import (
 )
 from ..lifecycle.redaction import erase_original
 from ..replay import write_successors
-from ..session_log import SessionLog
+from ..server import Client
+from ..session_log import SessionLog, check_is_of
 from ..state import AgentState, SessionState
 from .errors import raise_for_callers, restored, session_exceptions
 
@@ -40,18 +44,21 @@ if TYPE_CHECKING:
     from strands.multiagent.base import MultiAgentBase
 
 
+_JUST_READ = 0.05
+"""For how many seconds what was read for a manager counts as what stands there, for the agent it is made for."""
+
+
 class LogRepository(SessionRepository):
     """Sessions, agents and messages of a `SessionLog`, behind Strands' repository interface."""
 
     log: SessionLog
-    _gives_window: bool
 
     def __init__(self, log: SessionLog) -> None:
         """Take the log to keep sessions in."""
         self.log = log
         self._known: tuple[str, SessionState] = ("", SessionState())
+        self._read_at: float | None = None
         self._verifies = log.verify_on_resume
-        self._gives_window = False
 
     def create_session(self, session: Session, **kwargs: Any) -> Session:
         """Create a session.
@@ -154,9 +161,6 @@ class LogRepository(SessionRepository):
         """List an agent's messages in order of their index; none of an agent, or a session, that is not there."""
         check_ids(session_id, agent_id)
         messages, end = self._agent(session_id, agent_id).messages, None if limit is None else offset + limit
-        if self._gives_window:
-            # An agent that is being restored is given what it held: of the transcript counts what was said last.
-            offset = max(offset, len(messages) - 1)
         what = f"the messages of agent {agent_id!r} in session {session_id!r}"
         return restored(what, partial(to_messages, messages, offset, end))
 
@@ -193,8 +197,17 @@ class LogRepository(SessionRepository):
             state = (replay.verified if self._verifies else replay.catch_up)(session_id, known)
         except errors.SessionLogError as error:
             raise_for_callers(error)
+        # Whoever reads again has what it needs: only the first reading counts for what is made right after it.
+        self._read_at = time.monotonic() if not self._known[0] else None
         self._known = (session_id, state)
         return state
+
+    def _just_read(self, session_id: str) -> SessionState | None:
+        """What the constructor has read, for what is made right after it; not if this process has written since."""
+        (name, state), at, self._read_at = self._known, self._read_at, None
+        if at is None or name != session_id or time.monotonic() - at > _JUST_READ:
+            return None
+        return state if self.log._events.seen(session_id) == Position(state.position, state.link) else None
 
     def _agent(self, session_id: str, agent_id: str) -> AgentState:
         return self._state(session_id).agents.get(agent_id) or AgentState(agent_id)
@@ -209,3 +222,21 @@ class LogRepository(SessionRepository):
     def _write(self, session_id: str, batch: Sequence[events.Event], expected: Expected = ANY) -> None:
         with session_exceptions:
             self.log._events.append(session_id, batch, expected)
+
+
+def log_of(client: Client | None, log: SessionLog | None, url: str | None, namespace: str | None) -> SessionLog:
+    """The log that is meant by one of these.
+
+    Raises:
+        ValueError: When there are none or several, or the log is of another namespace.
+    """
+    if [client, log, url].count(None) != 2:
+        raise ValueError("give exactly one of client, log and url")
+    if client is not None:
+        return SessionLog(client, namespace or DEFAULT_NAMESPACE)
+    if url is not None:
+        return SessionLog.connect(url, namespace or DEFAULT_NAMESPACE)
+    assert log is not None
+    errors.check_log(log)
+    check_is_of(log, namespace)
+    return log

@@ -5,8 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from ..events import AgentCreated, AgentUpdated, Event, MessageAdded, SessionRewound, WindowChanged
-from ..state import AgentState, SessionState, removed_count
+from ..events import (
+    AgentCreated,
+    AgentUpdated,
+    Event,
+    InvocationCompleted,
+    InvocationFailed,
+    MessageAdded,
+    SessionRewound,
+    WindowChanged,
+)
+from ..events.facts import REMOVED, is_index
+from ..state import MANAGER, AgentState, SessionState, removed_count
 from .parts import FACTOR, held_spans
 from .settings import SnapshotSettings
 
@@ -116,7 +126,7 @@ class Estimate:
         window, tells_of_absent = self._window(event.agent), event.type == SessionRewound.TYPE
         if event.type == WindowChanged.TYPE:
             tells_of_absent = window.changed(event.data)
-        elif not tells_of_absent:
+        elif not tells_of_absent and isinstance(event.data, Mapping):
             window.shrunk(event.data)
         self._held = sum(window.held for window in self._agents.values())
         return tells_of_absent
@@ -147,9 +157,10 @@ class _Window:
     def held(self) -> int:
         return max(0, self.total - self.removed)
 
-    def shrunk(self, record: Any) -> None:
-        state = record.get("conversation_manager_state") if isinstance(record, Mapping) else None
-        self.removed = removed_count(state) or self.removed
+    def shrunk(self, data: Mapping[str, Any]) -> None:
+        """By the record of the agent, or by what the end of a call says of it."""
+        told = data.get(REMOVED)
+        self.removed = (told if is_index(told) else removed_count(data.get(MANAGER))) or self.removed
 
     def changed(self, data: Any) -> bool:
         items, removed = (data.get("items"), data.get("removed")) if isinstance(data, Mapping) else (None, None)
@@ -162,4 +173,7 @@ def _is_range(item: Any) -> bool:
     return isinstance(item, Sequence) and [*map(type, item)] == [int, int]
 
 
-_TELLING = frozenset(kind.TYPE for kind in (AgentCreated, AgentUpdated, WindowChanged, SessionRewound))
+_TELLING = frozenset(
+    kind.TYPE
+    for kind in (AgentCreated, AgentUpdated, InvocationCompleted, InvocationFailed, WindowChanged, SessionRewound)
+)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 from bisect import bisect_left
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import accumulate, chain
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeVar, overload
 
@@ -39,6 +39,15 @@ class Columns(NamedTuple):
     redactions: Sequence[Any]
     created: Sequence[str]
     updated: Sequence[str]
+
+    def part(self, start: int, end: int) -> Columns:
+        """Those of the messages from one position to another."""
+        return _columns(column[start:end] for column in self)
+
+    @classmethod
+    def joined(cls, pieces: Sequence[Columns]) -> Columns:
+        """Those of all messages of some, in turn."""
+        return pieces[0] if len(pieces) == 1 else _columns([*chain.from_iterable(each)] for each in _transposed(pieces))
 
 
 class Segment:
@@ -158,11 +167,17 @@ class Messages(Sequence["MessageRecord"]):
             make: Makes one of what the `Columns` have of a message, in their order.
             restore: Makes Python values, in new containers, of the JSON values of a message.
         """
-        found: list[Made] = []
+        columns: Sequence[Sequence[Any]] = self.columns(start, end, restore)
+        return list(map(make, *columns))
+
+    def columns(self, start: int, end: int, restore: Callable[[Any], Any]) -> Columns:
+        """What such objects are made of."""
+        pieces: list[Columns] = []
         for part, first, last in self._parts(start, end):
-            columns = columns_of(self.tail, restore) if part is None else part.given(restore)
-            found += map(make, *[column[first:last] for column in columns])
-        return found
+            columns = columns_of(self.tail[first:last], restore) if part is None else part.given(restore)
+            is_whole = part is None or last - first == part.count
+            pieces.append(columns if is_whole else columns.part(first, last))
+        return Columns.joined(pieces)
 
     def are_at_hand(self, start: int, end: int) -> bool:
         """Whether those from one position to another are here, or stored."""
@@ -313,6 +328,14 @@ class Growing:
     def messages(self) -> Messages:
         """What has come together so far."""
         return Messages(self._segments, self._tail)
+
+
+def _columns(columns: Iterable[Sequence[Any]]) -> Columns:
+    return tuple.__new__(Columns, columns)
+
+
+def _transposed(pieces: Sequence[Columns]) -> Iterable[Sequence[Sequence[Any]]]:
+    return zip(*pieces, strict=True) if pieces else [[]] * len(Columns._fields)
 
 
 def columns_of(records: Sequence[MessageRecord], restore: Callable[[Any], Any]) -> Columns:
