@@ -67,10 +67,12 @@ def _nothing_stays(request: pytest.FixtureRequest, leftovers: Leftovers) -> Iter
         yield
 
 
-@pytest.fixture(autouse=True)
-def _no_feed_is_trimmed_by_chance(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(scope="session", autouse=True)
+def _no_feed_is_trimmed_by_chance() -> Iterator[None]:
     """One append in a thousand trims: a test that counts what is sent would fail as often."""
-    monkeypatch.setattr("strands_session_log.event_log.log._TRIM_EVERY", math.inf)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("strands_session_log.event_log.log._TRIM_EVERY", math.inf)
+        yield
 
 
 @pytest.fixture(scope="session")

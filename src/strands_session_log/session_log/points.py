@@ -62,6 +62,19 @@ def state_at(
 ) -> SessionState:
     """See `SessionLog.state`, and `Replay.state`."""
     until = None if at is None else log.resolve(session_id, at)
+    return _state_at(log, replay, session_id, at, until, check, segment_bytes)
+
+
+def _state_at(
+    log: EventLog,
+    replay: Replay,
+    session_id: str,
+    at: Point | None,
+    until: EventId | None,
+    check: bool,
+    segment_bytes: int,
+) -> SessionState:
+    """The state at a point that was resolved already."""
     state = replay.state(session_id, until, check, segment_bytes) if until != START else SessionState()
     if until and until.revision and state.position != until and log.head(session_id):
         raise RevisionNotFoundError(session_id, until.revision, until)
@@ -79,18 +92,21 @@ def states_at(
     log: EventLog, replay: Replay, session_id: str, a: Point, b: Point | None
 ) -> tuple[SessionState, SessionState]:
     """The states at two points, the second now if left out; the later is folded from the earlier."""
-    one, other = log.resolve(session_id, a), _head(log, session_id) if b is None else log.resolve(session_id, b)
-    earlier = sketch_at(log, replay, session_id, min(one, other))
-    later = _onward(log, replay, session_id, earlier, max(one, other))
-    return (earlier, later) if one <= other else (later, earlier)
+    points = (log.resolve(session_id, a), a), (_head(log, session_id) if b is None else log.resolve(session_id, b), b)
+    (first, named), (last, later_named) = sorted(points, key=lambda point: point[0])
+    earlier = _state_at(log, replay, session_id, named, first, True, FEW_BYTES)
+    later = _onward(log, replay, session_id, earlier, later_named, last)
+    return (earlier, later) if points[0][0] <= points[1][0] else (later, earlier)
 
 
-def _onward(log: EventLog, replay: Replay, session_id: str, known: SessionState, at: EventId) -> SessionState:
-    if at.revision and known.position <= at:
+def _onward(
+    log: EventLog, replay: Replay, session_id: str, known: SessionState, at: Point | None, until: EventId
+) -> SessionState:
+    if until.revision and known.position <= until:
         # Where it has no such event, or is another by now, that tells which looks for it.
         with suppress(LogForkedError):
-            return replay.later(session_id, known, at, check=True)
-    return sketch_at(log, replay, session_id, at)
+            return replay.later(session_id, known, until, check=True)
+    return _state_at(log, replay, session_id, at, until, True, FEW_BYTES)
 
 
 def _head(log: EventLog, session_id: str) -> EventId:

@@ -67,7 +67,7 @@ local function append()
             if lives and string.find(lives, arguments[FIRST + LINK], 1, true) then return { 'deleted' } end
             local ended
             begins, predecessor, link, ended = true, predecessor_in(lives)
-            if type(ended) == 'number' and ended < 1e14 then last_ms = math.floor(ended) + 1 end
+            if ended and ended < 1e14 then last_ms = math.floor(ended) + 1 end
         end
         -- Has an earlier attempt of this very call landed?
         if revision > base_revision then

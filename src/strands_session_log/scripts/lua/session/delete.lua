@@ -26,7 +26,7 @@ local first = redis.pcall('XRANGE', events, '-', '+', 'COUNT', 1)[1]
 local first_link = type(first) == 'table' and first[2][ENTRY_LINK] or ''
 local now = now_ms()
 -- Later than its last event, and the next session of this id is later still: an id names one event, or one deletion.
-local ends = math.max(now, ms_in_text(known[3]) + 1)
+local deleted = math.max(now, ms_in_text(known[3]) + 1)
 local existed = call('EXISTS', events, head) > 0
 local last = lives[#lives]
 if not existed and type(last) == 'table' and last.token == token then
@@ -44,7 +44,7 @@ redis.pcall('ZREM', sessions, session)
 forget_texts(texts, session)
 if not existed then return { 'gone' } end
 
-local life = { session = session, revision = revision, link = link, first = first_link, deleted = now, ends = ends,
+local life = { session = session, revision = revision, link = link, first = first_link, deleted = deleted, clock = now,
     by = by, reason = reason, token = token }
 lives[#lives + 1] = life
 while #lives > tonumber(most_lives) do table.remove(lives, 1) end
@@ -69,7 +69,7 @@ local length = redis.pcall('XLEN', feed)
 if type(length) == 'number' then
     pcall(function()
         add_to_feed(place_in_feed(feed, position, length, tostring(now), 1),
-            session, ends .. '-' .. revision, 'session.deleted', '', link, facts)
+            session, deleted .. '-' .. revision, 'session.deleted', '', link, facts)
     end)
 end
 return { 'landed', revision }

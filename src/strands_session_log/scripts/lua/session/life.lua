@@ -7,9 +7,8 @@
 -- ms ago, to the microsecond, the last session of this id was deleted; '' where none was that a tombstone tells of.
 local head, tombstones = unpack(KEYS)
 local created, predecessor = unpack(redis.call('HMGET', head, 'created', 'predecessor'))
-local last = predecessor_of(ARGV[1], tombstones)
+local last, _, _, deleted = predecessor_of(ARGV[1], tombstones)
 if not created then predecessor = last end
-local deleted = tonumber(string.match(last or '', '^%d+'))
 local ago = ''
 if deleted then
     local time = redis.call('TIME')

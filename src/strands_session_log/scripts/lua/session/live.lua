@@ -15,10 +15,10 @@ local stay, length, anew, session, known_life, known_erased = unpack(ARGV, 1, PI
 local revision, created, predecessor, erased = unpack(redis.call('HMGET', head, 'revision', 'created', 'predecessor', 'erased'))
 if not revision then return false end
 local now = now_ms()
-local deleted = string.match(predecessor_of(session, tombstones) or '', '^%d+')
+local _, _, _, deleted = predecessor_of(session, tombstones)
 local life = life_of(created, predecessor)
 erased = redis.sha1hex(erased or '')
-local answer = { revision, life, erased, deleted and string.format('%.0f', now - tonumber(deleted)) or '' }
+local answer = { revision, life, erased, deleted and string.format('%.0f', now - deleted) or '' }
 
 -- Not deleted: what follows has to have higher ids than what readers know.
 if anew == '1' then redis.call('XTRIM', live, 'MAXLEN', 0) end
