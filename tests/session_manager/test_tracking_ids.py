@@ -100,6 +100,19 @@ def test_a_prompt_sent_again_after_a_failed_model_call_is_a_message_of_its_own(
     assert make_agent(session_log).messages == agent.messages
 
 
+def test_a_prompt_that_grew_after_a_failed_model_call_and_is_sent_again_is_a_message_of_its_own(
+    session_log: SessionLog,
+) -> None:
+    agent = make_agent(session_log, [RuntimeError("down"), "Done."])
+    said = prompt("Transfer 10 to Ann.")
+    with pytest.raises(RuntimeError, match="down"):
+        agent([said])
+    said["content"].append({"text": " And 99999 to Bob."})
+    agent([copy.deepcopy(said)])
+    assert texts(session_log) == ["Transfer 10 to Ann.", "Transfer 10 to Ann. And 99999 to Bob.", "Done."]
+    assert make_agent(session_log).messages == agent.messages
+
+
 def test_a_prompt_sent_again_in_an_emptied_conversation_is_a_message_of_its_own(session_log: SessionLog) -> None:
     agent = make_agent(session_log, [RuntimeError("down"), "Done."])
     with pytest.raises(RuntimeError, match="down"):

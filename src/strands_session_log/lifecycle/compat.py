@@ -11,7 +11,6 @@ import math
 import os
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
-from concurrent.futures import TimeoutError as StillRunning
 from contextlib import suppress
 from functools import cache, partial
 from importlib import import_module
@@ -39,9 +38,6 @@ FIRST, LAST = -math.inf, math.inf
 
 _MAX_THREADS = 32
 _executor = ThreadPoolExecutor(_MAX_THREADS, "session-log")
-
-_A_MOMENT = 0.02
-"""For how many seconds the loop of a sync `agent()` waits for a call before it turns to others."""
 
 try:
     from strands._async import is_run_async_bridge as _is_loop_of_its_own
@@ -122,19 +118,17 @@ if hasattr(os, "register_at_fork"):
 
 
 async def run_in_thread(call: Callable[[], T]) -> T:
-    """Run a call in a thread and wait for it without blocking the event loop.
+    """Run a call in a thread and wait for it, so that nobody else in the event loop is kept waiting.
 
-    Each sync `agent()` runs in an event loop of its own, so threads belong to the process and not to a loop. Nobody is
-    in that one who would be kept waiting, so there the loop itself waits a moment first: to be woken up by another
-    thread takes longer than most calls. When the caller is cancelled the call goes on to its end: what it writes has an
-    outcome all the same.
+    Each sync `agent()` runs in an event loop of its own, so threads belong to the process and not to a loop. Where
+    nobody else is in that loop, no tool or node at the same time, the call runs right there: to hand it to a thread and
+    to be woken up by it takes longer than most calls. When the caller is cancelled the call goes on to its end: what it
+    writes has an outcome all the same.
     """
+    if _is_loop_of_its_own() and len(asyncio.all_tasks()) == 1:
+        return call()
     future = _executor.submit(call)
-    if _is_loop_of_its_own():
-        with suppress(StillRunning):
-            future.exception(_A_MOMENT)
-    if not future.done():
-        await _end_of(future)
+    await _end_of(future)
     return future.result()
 
 

@@ -188,8 +188,6 @@ class LiveAgent(AgentHooks):
         """See `AgentHooks`."""
         asks = is_prompt(hook.message)
         holds = self._holds and asks
-        if self._unanswered:
-            self._drop_unanswered(hook.message, hook.agent.messages)
         if self._holds and not holds:
             self.outbox.release(self)
         try:
@@ -197,6 +195,10 @@ class LiveAgent(AgentHooks):
         except SessionLogError as error:
             # Not `with session_exceptions`, which each message would enter and leave.
             raise_for_callers(error)
+        finally:
+            # Not before: where the agent holds both, the second is none that Strands has merged into the first.
+            if self._unanswered:
+                self._drop_unanswered(hook.message, hook.agent.messages)
         if holds:
             return None
         # What was edited between two turns shows with the prompt; in mid-turn only other messages are looked for.
