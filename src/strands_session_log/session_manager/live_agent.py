@@ -254,11 +254,13 @@ class LiveAgent(AgentHooks):
     def _forget_dropped_messages(self, messages: Sequence[Any]) -> None:
         held = set(map(id, messages))
         with self.outbox.lock:
-            if self._records.keys() <= held and not self._are_redacted:
-                return
+            # In place of a message that is redacted the agent holds another.
+            dropped = list(self._records) if self._are_redacted else self._records.keys() - held
             self._are_redacted = False
-            kept = {key: [one for one in said if id(one.to_message()) in held] for key, said in self._records.items()}
-            self._records = {key: said for key, said in kept.items() if said}
+            for key in dropped:
+                kept = [one for one in self._records.pop(key) if id(one.to_message()) in held]
+                if kept:
+                    self._records[key] = kept
 
     def _forget_what_it_said_before(self, message: Message) -> None:
         """A dict that is said again, and says something else, is no record any more of what it said."""
