@@ -164,12 +164,18 @@ def test_an_id_names_one_event_or_one_deletion_however_quickly_a_session_is_begu
     assert sorted({one.id for one in told}) == [one.id for one in told]
 
 
+def forward_clock(log: SessionLog, session: str) -> int:
+    """What comes after the last event of a session is dated by a clock that was an hour ahead."""
+    later = int(time.time() * 1000) + 3_600_000
+    log.client.execute_command("HSET", log._events.keyspace.session(session).head, "ms", later)
+    return later
+
+
 def test_a_session_begun_anew_begins_later_than_the_one_before_ended_though_the_clock_went_back(
     log: SessionLog,
 ) -> None:
     log.append("s", note())
-    keys, later = log._events.keyspace.session("s"), int(time.time() * 1000) + 3_600_000
-    log.client.execute_command("HSET", keys.head, "ms", later)
+    later = forward_clock(log, "s")
     log.delete("s")
     (tombstone,) = log.tombstones("s")
     assert tombstone.deleted_at == EventId(later + 1, 1).time
@@ -177,3 +183,17 @@ def test_a_session_begun_anew_begins_later_than_the_one_before_ended_though_the_
     assert ago is not None
     assert 0 <= ago < 60
     assert log.append("s", note()).ms == later + 2
+
+
+def test_a_fork_goes_on_later_than_the_session_that_had_its_id_before_ended_though_the_clock_went_back(
+    log: SessionLog,
+) -> None:
+    log.append("fork", note())
+    later = forward_clock(log, "fork")
+    log.delete("fork")
+    log.append("s", note())
+    for ms in (later + 2, later + 4):
+        log.fork("s", None, "fork")
+        assert next(log.read("fork", types="session.forked")).id.ms == ms
+        assert log.verify("fork").ok
+        log.delete("fork")

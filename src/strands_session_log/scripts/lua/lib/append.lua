@@ -12,10 +12,13 @@
 -- number is not turned into text that the client has as text, and no table or function is made that it can do without:
 -- each costs more than what it does. See docs/adr/0038.
 
+-- ended: when the session was deleted that had its id before, where a script has made the head of another one; what is
+--        appended is later, as it is where a session begins here.
+
 -- The last of the indices that an agent's ranges have, as text.
 local LAST_INDEX = '%-(%-?%d+)$'
 
-local function append()
+local function append(ended)
     local call, arguments = redis.call, ARGV
     local events, head, feed, sessions, position, tombstones = unpack(KEYS)
     local first_revision, base_link, base, session, expectation, delta = unpack(arguments, 1, FIRST - 1)
@@ -65,9 +68,7 @@ local function append()
             -- of any other that was sent before, and does not know of the deletion.
             local lives = call('HGET', tombstones, redis.sha1hex(session))
             if lives and string.find(lives, arguments[FIRST + LINK], 1, true) then return { 'deleted' } end
-            local ended
             begins, predecessor, link, ended = true, predecessor_in(lives)
-            if ended and ended < 1e14 then last_ms = math.floor(ended) + 1 end
         end
         -- Has an earlier attempt of this very call landed?
         if revision > base_revision then
@@ -143,6 +144,7 @@ local function append()
     if not follows and (stands ~= base or link ~= base_link) then return { 'moved', stands, link } end
 
     -- The clock, and where the feed goes on: what somebody has put there may be no feed --------------------------------
+    if ended and ended < 1e14 and ended - last_ms >= 0 then last_ms = math.floor(ended) + 1 end
     local now = ms_text(call('TIME'))
     local ms = now - last_ms > 0 and now or tostring(last_ms)
     local place = place_in_feed(feed, position, call('XLEN', feed), now, (LAST - FIRST) / WIDTH + 1)

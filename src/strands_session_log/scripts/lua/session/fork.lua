@@ -17,16 +17,17 @@ local function is_whole()
     return last and last[1] == base and last[2][ENTRY_LINK] == base_link and redis.call('XLEN', copy) == fork.count
 end
 
+local predecessor, _, ended = predecessor_of(session, tombstones)
 if not landed(events) then
     if redis.call('EXISTS', events, head) > 0 then return { 'exists' } end
     if not is_whole() then return { 'lost' } end
     check_feed_is_usable(feed, sessions, session)
     -- Whose id it had before, as an append notes it of a session that begins with an event of its own.
-    fork.head.predecessor = (predecessor_of(session, tombstones))
+    fork.head.predecessor = predecessor
     -- First a write that the server may refuse for want of memory; once it is done, none is.
     for field, value in pairs(fork.head) do redis.call('HSET', head, field, value) end
     redis.call('PERSIST', copy)
     redis.call('UNLINK', snapshot, live)
     redis.call('RENAME', copy, events)
 end
-return append()
+return append(ended)
