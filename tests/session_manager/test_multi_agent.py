@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from strands.session.session_manager import SessionManager  # noqa: E402
 from strands_session_log import SessionLog, ValkeySessionManager  # noqa: E402
 from strands_session_log.lifecycle.compat import hook_event  # noqa: E402
 from strands_session_log.testing.model import ScriptedModel  # noqa: E402
+from support import FaultProxy  # noqa: E402
 
 pytestmark = pytest.mark.skipif(
     not hasattr(SessionManager, "sync_multi_agent"), reason="this version of Strands keeps no orchestrator state"
@@ -151,6 +153,20 @@ def test_handoffs_of_a_swarm_are_nodes_of_their_own(session_log: SessionLog) -> 
     assert started == ["one", "two"]
     agents = session_log.state("w").agents
     assert f"{swarm.id}:two" in agents
+
+
+def test_a_node_of_a_swarm_that_had_to_wait_for_the_log_too_long_has_timed_out(proxy: FaultProxy) -> None:
+    released = threading.Timer(0.5, proxy.release_replies)
+
+    def hold(_: Any) -> str:
+        proxy.hold_replies()
+        released.start()
+        return "My part."
+
+    manager = ValkeySessionManager("w", log=SessionLog.connect(proxy.url))
+    result = multiagent.Swarm([speaker("one", hold)], session_manager=manager, node_timeout=0.2)("Go.")
+    released.join()
+    assert result.status.value == "failed"
 
 
 @pytest.mark.skipif(

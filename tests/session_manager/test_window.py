@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 import inspect
+import json
+from collections import OrderedDict
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
@@ -15,7 +17,7 @@ from strands.agent.conversation_manager import (
     SlidingWindowConversationManager,
     SummarizingConversationManager,
 )
-from strands.types.exceptions import ContextWindowOverflowException
+from strands.types.exceptions import ContextWindowOverflowException, SessionException
 from strands.types.session import SessionMessage
 
 from strands_session_log import SessionLog, SessionRecorder, SnapshotSettings
@@ -171,6 +173,30 @@ def test_an_edit_that_cannot_be_stored_is_refused_by_name_until_it_is_taken_back
     del agent.messages[0]["content"][0]["image"]
     agent("Three?")
     assert make_agent(session_log).messages == agent.messages
+
+
+def test_what_an_edit_that_cannot_be_stored_came_with_is_told_once_it_is_taken_back(session_log: SessionLog) -> None:
+    agent = make_agent(session_log, answers(2))
+    talk(agent, 2)
+    held = agent.messages.copy()
+    manager = agent._session_manager
+    agent.conversation_manager.removed_message_count = 1
+    agent.messages[:] = [*held[1:], {"role": "user", "content": [{"json": {"\ud800": 1}}]}]
+    with pytest.raises(SessionException, match="lone surrogate"):
+        manager.sync_agent(agent)
+    agent.messages[:] = held
+    manager.sync_agent(agent)
+    assert make_agent(session_log).messages == held
+
+
+def test_a_copy_of_other_kinds_without_its_name_is_the_same_message(session_log: SessionLog) -> None:
+    agent = make_agent(session_log, answers(4))
+    talk(agent, 2)
+    unnamed = [{name: value for name, value in message.items() if name != "tracking_id"} for message in agent.messages]
+    agent.messages[:] = json.loads(json.dumps(unnamed), object_pairs_hook=OrderedDict)
+    talk(agent, 2)
+    assert window_events(session_log) == 0
+    assert transcript_length(session_log) == len(make_agent(session_log).messages) == 8
 
 
 @pytest.mark.skipif("per_turn" not in SLIDING or "pin_first" not in SLIDING, reason="no per_turn and pin_first")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections import OrderedDict
 from collections.abc import Callable
 from datetime import datetime, timezone
 from decimal import Decimal
@@ -90,6 +91,13 @@ def test_what_has_not_changed_is_recognised_without_encoding_it() -> None:
     message["tracking_id"] = "m1"
     assert content.is_of(message)
     assert content.replica == message
+
+
+def test_what_is_said_in_values_of_other_kinds_under_another_name_has_its_fingerprint() -> None:
+    message = {"role": "user", "content": [{"text": "Hi"}], "tracking_id": "m1"}
+    content = MessageContent(message)
+    (found,) = contents_of([{"role": "user", "content": [OrderedDict(text="Hi")]}], [content])
+    assert found.print == content.print == fingerprint(message)
 
 
 @given(messages, messages)

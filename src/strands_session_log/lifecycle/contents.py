@@ -79,7 +79,11 @@ class MessageContent:
             return True
         if not isinstance(self.replica, dict) or not _are_equal(_unnamed(self.replica), _unnamed(message)):
             return False
-        self.replica = _replica_of(message)
+        named = _replica_of(message)
+        if named is None:
+            # It says the same in values of other kinds, of which there is no replica: an `OrderedDict`, say.
+            return False
+        self.replica = named
         return True
 
     def __eq__(self, other: object) -> bool:

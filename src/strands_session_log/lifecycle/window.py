@@ -138,11 +138,13 @@ class Window:
         if [slot.content for slot in expected] != contents:
             slots[gone:] = expected = _with_erased(expected, contents)
         explained = None if must_tell else _explained(expected, contents)
-        self._removed, self._is_untold = removed, False
         if explained is not None:
+            self._removed = removed
             self._take(_as_held(explained, contents))
             return None
         placed = _placed(slots, contents, live)
+        # Not before: where a message cannot be stored, this is where that is found out, and nothing is told.
+        self._removed, self._is_untold = removed, False
         has_any_by_hand = any(slot.is_by_hand for slot in expected)
         self._take(_with_those_by_hand(placed, expected) if has_any_by_hand else placed)
         return {"items": list(_items(self._slots, live)), "removed": removed, "next": next_index}
