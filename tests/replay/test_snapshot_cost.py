@@ -77,6 +77,21 @@ class TestWhatAResumeLoads:
             log.append("s", [said(index), removed(index - 3)])
         assert loaded(log)[0] <= FACTOR * 4 + SMALL.threshold
 
+    def test_a_window_that_lies_scattered_is_saved_once_and_not_looked_at_for_ever(self, log: SessionLog) -> None:
+        log.append("s", [said(index) for index in range(600)])
+        log.append("s", [said(600)])
+        every_sixth = [[index, index] for index in range(0, 600, 6)]
+        log.append("s", [events.WindowChanged({"items": every_sixth, "removed": 0, "next": 601}, "a")])
+        assert log._replay.settle(10)
+        log.append("s", [said(index) for index in range(601, 601 + SMALL.threshold)])
+        assert log._replay.settle(10)
+        saved = log._replay.saved_bytes
+        for index in range(620, 624):
+            log.append("s", [said(index)])
+            log.state("s")
+            assert log._replay.settle(10)
+        assert log._replay.saved_bytes == saved
+
     def test_a_rewind_to_what_was_dropped_long_ago_reads_the_log_only_once(self, log: SessionLog) -> None:
         for index in range(100):
             log.append("s", [said(index), removed(max(0, index - 3))])

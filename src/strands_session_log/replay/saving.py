@@ -105,20 +105,22 @@ class SnapshotWriter:
 
     def consider(self, session_id: str, unsaved: FoldResult) -> None:
         """Save a state if the next resume would load much more than it had to."""
-        if unsaved.cost(self._settings).is_too_much(self._settings):
+        found = unsaved.cost(self._settings)
+        if found.is_too_much(self._settings):
             self._watch(session_id, Estimate(unsaved.state.revision, stored=0))
             self._submit(session_id, lambda: self._write(session_id, unsaved))
         else:
-            self._watch(session_id, _estimate(unsaved))
+            self._watch(session_id, _estimate(unsaved, found))
 
     def _look(self, session_id: str) -> None:
         unsaved = self._fold(session_id)
         if unsaved is None:
             return
-        if unsaved.cost(self._settings).is_too_much(self._settings):
+        found = unsaved.cost(self._settings)
+        if found.is_too_much(self._settings):
             self._write(session_id, unsaved)
         else:
-            self._know(session_id, _estimate(unsaved))
+            self._know(session_id, _estimate(unsaved, found))
 
     def _watch(self, session_id: str, estimate: Estimate) -> None:
         self._estimates.pop(session_id, None)
@@ -158,7 +160,7 @@ class SnapshotWriter:
         elif self._cache.save(session_id, save):
             self.saved_bytes += save.size
             hooks.tell(SnapshotSaved(save.size))
-            self._know(session_id, Estimate(unsaved.state.revision, save.stored, unsaved.state))
+            self._know(session_id, Estimate(unsaved.state.revision, save.stored, unsaved.state, save.stored))
 
     def _drafted(self, session_id: str, unsaved: FoldResult) -> SnapshotWrite | None:
         """Lay out the points that are new and worth keeping; None if that is too much at once."""
@@ -182,5 +184,5 @@ class SnapshotWriter:
         return save if save.size <= _MAX_BYTES else None
 
 
-def _estimate(unsaved: FoldResult) -> Estimate:
-    return Estimate(unsaved.state.revision - unsaved.folded, unsaved.stored, unsaved.state)
+def _estimate(unsaved: FoldResult, found: Cost) -> Estimate:
+    return Estimate(unsaved.state.revision - unsaved.folded, unsaved.stored, unsaved.state, found.least)

@@ -17,7 +17,7 @@ from ..events import (
 )
 from ..events.facts import REMOVED, is_index
 from ..state import MANAGER, AgentState, SessionState, removed_count
-from .parts import FACTOR, held_spans
+from .parts import FACTOR, held_spans, stored_of
 from .settings import SnapshotSettings
 
 
@@ -29,12 +29,15 @@ class Cost(NamedTuple):
         following: How many events follow.
         held: How many messages the agents hold.
         has_absent: Whether they hold some that are neither stored nor follow, so that the whole log is read for them.
+        least: How many would come along if another point were saved now. Where what is held lies scattered, they have
+            some of what lies between.
     """
 
     stored: int
     following: int
     held: int
     has_absent: bool = False
+    least: int = 0
 
     def is_too_much(self, settings: SnapshotSettings) -> bool:
         """Whether the next resume would load less than half if another point were saved now.
@@ -43,11 +46,11 @@ class Cost(NamedTuple):
         """
         if self.following >= settings.threshold:
             return True
-        return self.following > 0 and (self.has_absent or self._beyond_what_is_held > settings.threshold)
+        return self.following > 0 and (self.has_absent or self._beyond > settings.threshold)
 
     @property
-    def _beyond_what_is_held(self) -> int:
-        return self.stored + self.following - FACTOR * self.held
+    def _beyond(self) -> int:
+        return self.stored + self.following - max(FACTOR * self.held, self.least)
 
 
 def cost(stored: int, following: int, state: SessionState, settings: SnapshotSettings) -> Cost:
@@ -64,7 +67,8 @@ def cost(stored: int, following: int, state: SessionState, settings: SnapshotSet
         return Cost(stored, following, 0)
     spans = [(agent, held_spans(agent)) for agent in state.agents.values()]
     held = sum(last - first for _, found in spans for first, last in found)
-    return Cost(stored, following, held, absent and any(_holds_absent(*one) for one in spans))
+    least = sum(stored_of(agent, settings.segment) for agent, _ in spans)
+    return Cost(stored, following, held, absent and any(_holds_absent(*one) for one in spans), least)
 
 
 def _holds_absent(agent: AgentState, spans: Sequence[tuple[int, int]]) -> bool:
@@ -87,14 +91,16 @@ class Estimate:
         revision: Where the newest point stands that is known.
         stored: How many messages come along with it, at most.
         state: What the session was at the last look.
+        least: How many messages would come along with a point that was saved then.
     """
 
-    __slots__ = ("_agents", "_heard", "_held", "_stored", "revision")
+    __slots__ = ("_agents", "_heard", "_held", "_scattered", "_stored", "revision")
 
-    def __init__(self, revision: int, stored: int, state: SessionState | None = None) -> None:
+    def __init__(self, revision: int, stored: int, state: SessionState | None = None, least: int = 0) -> None:
         self.revision, self._stored = revision, stored
         self._agents = {name: _Window.of(agent) for name, agent in (state.agents if state else {}).items()}
         self._held = sum(window.held for window in self._agents.values())
+        self._scattered = max(0, least - FACTOR * self._held)
         self._heard: list[Event] = []
 
     def is_outdated_by(self, happened: Iterable[Event], revision: int, settings: SnapshotSettings) -> bool:
@@ -106,12 +112,17 @@ class Estimate:
                 self._held += 1
             elif event.type in _TELLING:
                 tells_of_absent |= self._hear(event)
-        beyond = self._stored + revision - self.revision - FACTOR * self._held
+        beyond = self._stored + revision - self.revision - FACTOR * self._held - self._scattered
         return tells_of_absent or beyond > settings.threshold
 
     def is_outdated_after(self, other: Estimate, settings: SnapshotSettings) -> bool:
-        """The same after what another has heard meanwhile, in whose place this one comes."""
-        return self.is_outdated_by(other._heard, self.revision, settings)
+        """The same after what another has heard meanwhile, in whose place this one comes; not if that is nothing.
+
+        It is heard once: whoever looks again finds it in the session.
+        """
+        is_outdated = bool(other._heard) and self.is_outdated_by(other._heard, self.revision, settings)
+        self._heard = []
+        return is_outdated
 
     def _window(self, agent: str) -> _Window:
         found = self._agents.get(agent)

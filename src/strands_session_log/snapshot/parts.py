@@ -98,6 +98,11 @@ def parts_of(agent: AgentState, limit: int) -> list[Part]:
     return [piece for part in parts for piece in _pieces(part, limit)]
 
 
+def stored_of(agent: AgentState, limit: int) -> int:
+    """How many messages of an agent are stored once it is cut so."""
+    return sum(part.end - part.start for part in parts_of(agent, limit) if part.is_held)
+
+
 def held_spans(agent: AgentState) -> list[Span]:
     """The positions of what an agent holds, ascending, and of what was said last: who resumes asks for that anyway.
 
