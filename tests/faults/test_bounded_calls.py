@@ -25,7 +25,7 @@ from support.servers import Server
 pytestmark = pytest.mark.faults
 
 RETRY_FOR = 1.0
-LONGEST = RETRY_FOR + 2.0
+LONGEST = RETRY_FOR + 1.0
 
 CLIENTS: dict[str, Callable[[Server], Any]] = {
     "connect": lambda server: connect(server.url),

@@ -54,8 +54,7 @@ class SessionLog(NotCopied):
     Args:
         client: Any sync valkey-py client: `valkey.Valkey` or `valkey.ValkeyCluster`, decoding or not, RESP2 or RESP3.
             It stays yours: closing the log leaves it open. It needs connections for several threads, so not
-            `single_connection_client=True`; and a `socket_timeout`, or tails wait for ever for a server that stands
-            still.
+            `single_connection_client=True`; and a `socket_timeout`, or tails wait for a dead server for ever.
         namespace: First part of every key; logs in different namespaces never see each other.
         partitions: Partitions of a namespace that does not exist yet (16 if left out). It cannot be changed later, and
             a count that differs from the namespace's own is refused.
@@ -68,10 +67,8 @@ class SessionLog(NotCopied):
             authenticated: one that was written without it is dropped, and the log read instead. If left out,
             those in the file that `SESSION_LOG_SNAPSHOT_KEY_FILE` names, if it is set; `()` for none.
         feed: For how long the feed is kept, which subscriptions read; the sessions themselves are kept until deleted.
-        verify_on_resume: Whether session managers of this log refuse to resume from what is not what was written, see
-            `ValkeySessionManager`.
-        compress: `zstd` to compress bodies that are written from now on; those of 1 KB take three fifths then. They
-            are no text any more; every reader of this version reads them, whatever its own setting.
+        verify_on_resume: Whether session managers of this log refuse to resume from what is not what was written.
+        compress: `zstd` compresses the bodies written from now on, which are no text then. Readers need no setting.
 
     Attributes:
         client: The client.
@@ -149,8 +146,7 @@ class SessionLog(NotCopied):
         Args:
             url: `valkey://`, `valkeys://`, `redis://`, `rediss://`, `unix://path`, `valkey+cluster://h:p`,
                 `valkey+sentinel://h:p,h:p/service`, `embedded:///dir` or `embedded:///./dir` (a server of your own,
-                kept) or `embedded:` (a temporary one). `?snapshot_key_file=/path` names a file with keys for
-                `snapshot_key`, one a line.
+                kept) or `embedded:` (a temporary one). `?snapshot_key_file=/path` has `snapshot_key`s, one a line.
             namespace: As for `SessionLog`, and so are all that follow.
             partitions: See there.
             durability: See there.
@@ -238,11 +234,9 @@ class SessionLog(NotCopied):
         Raises:
             InvalidPointError: When a text is neither a time nor a cursor; an `InvalidIdError` when the agent is no id.
         """
-        cursor = SessionInfo.at_cursor(before) if isinstance(before, str) else None
+        at = SessionInfo.at_cursor(before) if isinstance(before, str) else before
         wanted = Wanted(failed, waiting, "" if agent is None else check_id("agent", agent), labels or {}, last_message)
-        return self._events.listing.sessions(
-            limit, wanted, before=cursor or before, since=since, until=until, ascending=ascending
-        )
+        return self._events.listing.sessions(limit, wanted, before=at, since=since, until=until, ascending=ascending)
 
     def session(self, session_id: str) -> SessionInfo:
         """What is known of one session without reading it, and what was said last; two round trips or three.
@@ -261,8 +255,7 @@ class SessionLog(NotCopied):
     def session_ids(self, since: datetime | str | None = None) -> Iterator[str]:
         """The ids of all sessions, most recently active first, read page by page as they are consumed.
 
-        Each comes once, and none is left out that is written to meanwhile. Those with a damaged head are among them,
-        which `sessions` passes over.
+        Each comes once, none that is written to meanwhile is left out, nor those whose damaged head `sessions` skips.
 
         Args:
             since: Only of those that had an event at or after this time, as for `count_sessions`.
@@ -460,8 +453,7 @@ class SessionLog(NotCopied):
             session_id: The session; one that does not exist yet is waited for. Left out, the whole feed is followed: an
                 `Envelope` for every event of every session, in order within each session, without content.
             after: Only what follows this point: a revision, event id, datetime, ISO text, relative time, or `"now"`.
-                Left out, from the beginning. Of the feed: a time, `"now"`, or a `FeedPosition`; from the beginning of
-                what it still holds.
+                Left out, from the beginning. Of the feed: a time, `"now"`, or a `FeedPosition`; else all it holds.
             types: Only these types; `message.*` means all that begin with `message.`.
             agent: Only this agent's.
 
@@ -656,8 +648,7 @@ class SessionLog(NotCopied):
     def reduce_tombstone(self, session_id: str) -> int:
         """Put SHA-256 hashes in place of the session's id, of who deleted it and why, in what is left of it.
 
-        The links stay, so one who knows the id can still show what was deleted. The feed tells the id until it is
-        trimmed, as it does of every event.
+        The links stay, so one who knows the id can still show what was deleted. The feed has it until it is trimmed.
 
         Returns:
             How many lives of the id were reduced.
