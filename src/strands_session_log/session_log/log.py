@@ -234,7 +234,7 @@ class SessionLog(NotCopied):
         Raises:
             InvalidPointError: When a text is neither a time nor a cursor; an `InvalidIdError` when the agent is no id.
         """
-        at = SessionInfo.at_cursor(before) if isinstance(before, str) else before
+        at = (SessionInfo.at_cursor(before) or before) if isinstance(before, str) else before
         wanted = Wanted(failed, waiting, "" if agent is None else check_id("agent", agent), labels or {}, last_message)
         return self._events.listing.sessions(limit, wanted, before=at, since=since, until=until, ascending=ascending)
 
