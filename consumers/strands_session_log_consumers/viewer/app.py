@@ -1,0 +1,100 @@
+"""The viewer as an ASGI application: its pages put together, and what is said where one cannot be shown."""
+
+from __future__ import annotations
+
+import mimetypes
+from itertools import chain
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware.gzip import GZipMiddleware
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+from starlette.types import ASGIApp
+
+from strands_session_log import SessionLog
+from strands_session_log.errors import (
+    InvalidIdError,
+    InvalidPointError,
+    RevisionNotFoundError,
+    SessionLogError,
+    SessionNotBegunError,
+    SessionNotFoundError,
+)
+
+from .addresses import session_of
+from .context import Viewer
+from .event_pages import EventPages
+from .inbox_pages import InboxPages
+from .list_pages import ListPages
+from .rendering import asset_file
+from .security import Doorkeeper
+from .session_pages import SessionPages
+from .settings import ViewerSettings
+
+
+def app(log: SessionLog, prefix: str = "", settings: ViewerSettings | None = None) -> ASGIApp:
+    """The viewer of a log, to be served by itself or mounted in an application of your own.
+
+    Args:
+        log: The log; it stays yours.
+        prefix: What stands before its addresses, if whatever it is mounted in does not tell (`root_path`).
+        settings: See `ViewerSettings`.
+    """
+    viewer = Viewer(log, prefix.rstrip("/"), settings or ViewerSettings())
+    pages = [kind(viewer).routes() for kind in (ListPages, SessionPages, EventPages, InboxPages)]
+    routes = [Route(f"{viewer.prefix}{path}", endpoint) for path, endpoint in chain(*(one.items() for one in pages))]
+    routes.append(Route(f"{viewer.prefix}/static/{{version}}/{{name:path}}", asset))
+    failures = Failures(viewer)
+    handlers = {SessionLogError: failures.of_log, HTTPException: failures.of_request}
+    served = Starlette(routes=routes, exception_handlers=handlers)  # type: ignore[arg-type]
+    return Doorkeeper(GZipMiddleware(served, minimum_size=1024), viewer.settings)
+
+
+async def asset(request: Request) -> Response:
+    """A file that belongs to the pages; its address has its version, so it may be kept for ever."""
+    found = asset_file(request.path_params["name"])
+    if found is None:
+        raise HTTPException(404, "There is no such file.")
+    media_type = mimetypes.guess_type(found.name)[0] or "application/octet-stream"
+    headers = {"Cache-Control": "public, max-age=31536000, immutable"}
+    return Response(found.read_bytes(), media_type=media_type, headers=headers)
+
+
+class Failures:
+    """Tells in a sentence what could not be shown.
+
+    Args:
+        viewer: What all pages share.
+    """
+
+    def __init__(self, viewer: Viewer) -> None:
+        self._viewer = viewer
+
+    async def of_request(self, request: Request, error: HTTPException) -> Response:
+        """What was asked for is not there, or not possible."""
+        title = "Not found" if error.status_code == 404 else "Not possible"
+        return self._viewer.html(request, "problem.html", error.status_code, title=title, text=error.detail, near=())
+
+    async def of_log(self, request: Request, error: SessionLogError) -> Response:
+        """What the log says."""
+        status, title = _explained(error)
+        missing = isinstance(error, SessionNotFoundError)
+        near = await self._viewer.work(lambda: self._near(request)) if missing else []
+        return self._viewer.html(request, "problem.html", status, title=title, text=str(error), near=near)
+
+    def _near(self, request: Request) -> list[str]:
+        asked = session_of(request.path_params.get("session_id", "")).casefold()
+        ids = [info.session_id for info in self._viewer.log.sessions(500)]
+        return [one for one in ids if asked[:4] in one.casefold()][:5]
+
+
+def _explained(error: SessionLogError) -> tuple[int, str]:
+    match error:
+        case SessionNotFoundError() | RevisionNotFoundError() | SessionNotBegunError():
+            return 404, "Not found"
+        case InvalidPointError() | InvalidIdError():
+            return 400, "That is no point of a session"
+        case _:
+            return 503, "The server is away"

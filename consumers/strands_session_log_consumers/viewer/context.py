@@ -1,0 +1,68 @@
+"""What all pages need: the log, the templates, and threads in which the library may wait for its server."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final, TypeVar
+
+from anyio import CapacityLimiter, to_thread
+from starlette.requests import Request
+from starlette.responses import HTMLResponse
+
+from strands_session_log import SessionLog
+
+from .addresses import session_of
+from .conversation import Conversations
+from .rendering import asset_version, environment
+from .settings import ViewerSettings
+
+T = TypeVar("T")
+_THREADS: Final = 8
+"""However many ask: reading and folding take one of so many threads."""
+
+
+class Viewer:
+    """What the pages of one viewer share.
+
+    Args:
+        log: The log.
+        prefix: What stands before its addresses, if whatever it is mounted in does not tell.
+        settings: How it is served.
+
+    Attributes:
+        log: The log.
+        settings: How it is served.
+        prefix: As given.
+        conversations: The sessions people look at.
+    """
+
+    def __init__(self, log: SessionLog, prefix: str, settings: ViewerSettings) -> None:
+        self.log, self.settings, self.prefix = log, settings, prefix
+        self.conversations, self._templates = Conversations(log), environment()
+        self._limiter: CapacityLimiter | None = None
+
+    async def work(self, call: Callable[[], T]) -> T:
+        """Do what reads from the server, off the event loop."""
+        self._limiter = self._limiter or CapacityLimiter(_THREADS)
+        return await to_thread.run_sync(call, limiter=self._limiter)
+
+    def path(self, request: Request, path: str) -> str:
+        """An address of the viewer, as it is mounted."""
+        return str(request.scope.get("root_path", "")) + self.prefix + path
+
+    def html(self, request: Request, template: str, status: int = 200, **values: Any) -> HTMLResponse:
+        """A page or a part of one."""
+        given = {
+            "nonce": request.state.nonce,
+            "page": "",
+            "path": lambda path: self.path(request, path),
+            "asset": lambda name: self.path(request, f"/static/{asset_version(name)}/{name}"),
+            **values,
+        }
+        html = self._templates.get_template(template).render(given)
+        return HTMLResponse(html, status, headers={"Vary": "HX-Request"})
+
+
+def session_id_of(request: Request) -> str:
+    """The session that an address names."""
+    return session_of(request.path_params["session_id"])

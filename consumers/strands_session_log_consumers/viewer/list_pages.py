@@ -1,0 +1,104 @@
+"""The list of sessions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from strands_session_log import SessionInfo
+from strands_session_log.errors import InvalidIdError, InvalidPointError
+
+from .addresses import with_query
+from .context import Viewer
+from .rendering import word_of
+
+_PAGE: Final = 50
+_LOOKED_AT: Final = 2_000
+"""Sessions that one request looks through for what the log cannot filter by itself."""
+_STATUSES: Final = (
+    ("", "any status"),
+    ("running", "running"),
+    ("answer", "waits for a person"),
+    ("failed", "failed"),
+    ("silent", "silent"),
+    ("idle", "idle"),
+)
+_FILTERS: Final = ("q", "status", "agent", "label", "since")
+
+
+class ListPages:
+    """Sessions, most recently active first, as `SessionLog.sessions` knows them.
+
+    Args:
+        viewer: What all pages share.
+    """
+
+    def __init__(self, viewer: Viewer) -> None:
+        self._viewer = viewer
+
+    def routes(self) -> dict[str, Any]:
+        """What can be asked for."""
+        return {
+            "/": self.sessions,
+        }
+
+    async def sessions(self, request: Request) -> Response:
+        """The list, newest first."""
+        asked = {name: request.query_params.get(name, "").strip() for name in _FILTERS}
+        before = request.query_params.get("before") or None
+        problem, found, more = "", list[SessionInfo](), ""
+        try:
+            found, cursor = await self._viewer.work(lambda: self._listed(asked, before))
+            more = with_query(str(request.url.path), asked, before=cursor) if cursor else ""
+        except (InvalidPointError, InvalidIdError) as error:
+            problem = str(error)
+        return self._viewer.html(
+            request,
+            "sessions.html",
+            page="sessions",
+            asked=asked,
+            statuses=_STATUSES,
+            rows=found,
+            more=more,
+            problem=problem,
+            is_filtered=any(asked.values()) or before is not None,
+            seen="",
+            where=f"namespace {self._viewer.log.namespace!r}",
+        )
+
+    def _listed(self, asked: Mapping[str, str], before: str | None) -> tuple[list[SessionInfo], str | None]:
+        """A page of sessions, and where the next one goes on; looks through a bounded number of them."""
+        name, equals, value = asked["label"].partition("=")
+        labels = {name: value} if equals else {}
+        found, cursor, looked = list[SessionInfo](), before, 0
+        while len(found) < _PAGE and looked < _LOOKED_AT:
+            page = self._viewer.log.sessions(
+                _PAGE,
+                cursor,
+                since=asked["since"] or None,
+                failed=asked["status"] == "failed",
+                waiting=asked["status"] == "answer",
+                agent=asked["agent"] or None,
+                labels=labels,
+                last_message=True,
+            )
+            found += [info for info in page if _is_wanted(info, asked)]
+            looked += len(page)
+            if len(page) < _PAGE:
+                return found, None
+            cursor = page[-1].cursor
+        return found, cursor
+
+
+def _is_wanted(info: SessionInfo, asked: Mapping[str, str]) -> bool:
+    status, text = asked["status"], asked["q"].casefold()
+    if status and status != word_of(info) and not (status == "running" and word_of(info) == "tool"):
+        return False
+    if not text:
+        return True
+    last = info.last_message.event.data if info.last_message and not info.last_message.event.is_erased else ""
+    parts = (info.session_id, *(one.agent for one in info.agents), str(dict(info.labels)), str(last))
+    return any(text in part.casefold() for part in parts)

@@ -1,0 +1,254 @@
+"""Text that anybody may have written, as HTML that can do nothing but be read.
+
+Everything a conversation holds is hostile: models repeat what web pages, mails and tools gave them. So text is escaped,
+characters that lie about their place or are not seen are shown by name, Markdown makes neither images nor raw HTML, and
+what comes out of it is sanitised once more.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from functools import cache, lru_cache
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import nh3
+from markdown_it import MarkdownIt
+from markdown_it.renderer import RendererHTML
+from markdown_it.token import Token
+from markupsafe import Markup, escape
+from pygments import highlight
+from pygments.formatters.html import HtmlFormatter
+from pygments.lexers import get_lexer_by_name
+from pygments.util import ClassNotFound
+
+LONGEST_MARKDOWN: Final = 64 * 1024
+"""In characters: 100 KB of `[*>` keep a parser busy for a second; what is longer is shown as it stands."""
+_LONGEST_HIGHLIGHTED: Final = 32 * 1024
+_MOST_MARKS: Final = 8
+"""Combining marks on one character that are shown: more climb over the lines above."""
+
+_NAMES: Final[Mapping[str, str]] = {
+    "\u00ad": "SHY",
+    "\u061c": "ALM",
+    "\u180e": "MVS",
+    "\u200b": "ZWSP",
+    "\u200c": "ZWNJ",
+    "\u200d": "ZWJ",
+    "\u200e": "LRM",
+    "\u200f": "RLM",
+    "\u2028": "LS",
+    "\u2029": "PS",
+    "\u202a": "LRE",
+    "\u202b": "RLE",
+    "\u202c": "PDF",
+    "\u202d": "LRO",
+    "\u202e": "RLO",
+    "\u2060": "WJ",
+    "\u2066": "LRI",
+    "\u2067": "RLI",
+    "\u2068": "FSI",
+    "\u2069": "PDI",
+    "\ufeff": "BOM",
+    "\x00": "NUL",
+    "\x1b": "ESC",
+    "\x7f": "DEL",
+}
+_IN_PROSE: Final = frozenset("\u200c\u200d\u200e\u200f\u061c")
+"""Joiners and marks that scripts need; in ids and code, where nobody needs them, they are shown."""
+_ANSI: Final = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])")
+_UNSEEN: Final = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb"
+    "\ud800-\udfff\U000e0000-\U000e007f]"
+)
+_MARKS: Final = re.compile("[\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f]{9,}")
+_CLASS: Final = re.compile(r"hl-[a-z][a-z0-9]{0,2}|host|unseen")
+_TAGS: Final = frozenset(
+    [
+        "a",
+        "blockquote",
+        "br",
+        "code",
+        "del",
+        "em",
+        "h1",
+        "h2",
+        "h3",
+        "h4",
+        "h5",
+        "h6",
+        "hr",
+        "li",
+        "ol",
+        "p",
+        "pre",
+        "s",
+        "span",
+        "strong",
+        "table",
+        "tbody",
+        "td",
+        "th",
+        "thead",
+        "tr",
+        "ul",
+    ]
+)
+_ATTRIBUTES: Final = {"a": {"href"}, "code": {"class"}, "ol": {"start"}, "span": {"class"}}
+_SCHEMES: Final = {"http", "https", "mailto"}
+_REL: Final = "noopener noreferrer nofollow"
+
+
+def visible(text: str, *, prose: bool = False) -> Markup:
+    """Text as HTML, with a name in place of each character that is not seen or moves others.
+
+    Args:
+        text: The text.
+        prose: Leave the joiners and direction marks that scripts are written with.
+    """
+    if text.isascii() and text.isprintable():
+        return escape(text)
+    parts, at = [], 0
+    for found in _UNSEEN.finditer(text):
+        character = found.group()
+        if prose and character in _IN_PROSE:
+            continue
+        parts += [
+            _escaped(text[at : found.start()]),
+            Markup('<span class="unseen">\u2039{}\u203a</span>').format(named(character)),
+        ]
+        at = found.end()
+    return Markup("").join([*parts, _escaped(text[at:])])
+
+
+def without_ansi(text: str) -> str:
+    """Text of a terminal without what coloured it or moved its cursor."""
+    return _ANSI.sub("", text)
+
+
+def named(character: str) -> str:
+    """What a character is called that cannot be seen: a short name where it has one, else its number."""
+    code = ord(character)
+    if 0xE0020 <= code <= 0xE007E:
+        return f"TAG {chr(code - 0xE0000)}"
+    return _NAMES.get(character) or f"U+{code:04X}"
+
+
+def _escaped(text: str) -> Markup:
+    return escape(_MARKS.sub(lambda found: found.group()[:_MOST_MARKS], text))
+
+
+@cache
+def _parser() -> MarkdownIt:
+    parser = MarkdownIt("commonmark", {"html": False, "maxNesting": 20}, renderer_cls=_Renderer)
+    return parser.enable(["table", "strikethrough"])
+
+
+def markdown(text: str) -> Markup:
+    """Markdown as HTML: no raw HTML, no images, links that lead to the web or to a mail, and say where."""
+    if len(text) > LONGEST_MARKDOWN:
+        return Markup('<div class="as-is">{}</div>').format(visible(text, prose=True))
+    return Markup(
+        nh3.clean(
+            _parser().render(text.replace("\x00", "␀")),
+            tags=set(_TAGS),
+            attributes={tag: set(names) for tag, names in _ATTRIBUTES.items()},
+            attribute_filter=_allowed,
+            url_schemes=set(_SCHEMES),
+            link_rel=_REL,
+            strip_comments=True,
+        )
+    )
+
+
+def _allowed(tag: str, name: str, value: str) -> str | None:
+    """What an attribute may be: whatever the parser made of the text, nothing else leaves here."""
+    if name == "class":
+        kept = [one for one in value.split() if _CLASS.fullmatch(one)]
+        return " ".join(kept) or None
+    if name == "href":
+        return value if is_outside(value) else None
+    return value if value.isdigit() and len(value) < 10 else None
+
+
+def is_outside(address: str) -> bool:
+    """Whether an address is absolute and one of the web or of a mail: no other is a link."""
+    try:
+        parts = urlsplit(address)
+        return parts.scheme == "mailto" or (parts.scheme in _SCHEMES and bool(parts.hostname))
+    except ValueError:
+        return False
+
+
+class _Renderer(RendererHTML):
+    """Markdown's tokens as HTML; text goes through `visible`."""
+
+    def text(self, tokens: Sequence[Token], at: int, options: Any, env: Any) -> str:
+        """What is said."""
+        return visible(tokens[at].content, prose=True)
+
+    def code_inline(self, tokens: Sequence[Token], at: int, options: Any, env: Any) -> str:
+        """A piece of code within a line."""
+        return Markup("<code>{}</code>").format(visible(tokens[at].content))
+
+    def code_block(self, tokens: Sequence[Token], at: int, options: Any, env: Any) -> str:
+        """Code by indentation."""
+        return Markup("<pre><code>{}</code></pre>\n").format(visible(tokens[at].content))
+
+    def fence(self, tokens: Sequence[Token], at: int, options: Any, env: Any) -> str:
+        """Code between fences, coloured if its language is known."""
+        language = tokens[at].info.strip().partition(" ")[0]
+        return Markup("<pre><code>{}</code></pre>\n").format(code(tokens[at].content, language))
+
+    def image(self, tokens: Sequence[Token], at: int, options: Any, env: Any) -> str:
+        """Never fetched, as that tells somebody that it is read: what it says, and where it is."""
+        token = tokens[at]
+        text = self.renderInlineAsText(token.children, options, env)
+        return Markup('[{}] <span class="host">image at {}</span>').format(
+            visible(text, prose=True), visible(str(token.attrGet("src") or ""))
+        )
+
+    def link_open(self, tokens: Sequence[Token], at: int, options: Any, env: Any) -> str:
+        """A link, if it leads outside."""
+        address = str(tokens[at].attrGet("href") or "")
+        return Markup('<a href="{}">').format(address) if is_outside(address) else ""
+
+    def link_close(self, tokens: Sequence[Token], at: int, options: Any, env: Any) -> str:
+        """Its end, and where it leads: a text may name another place."""
+        address = _opened(tokens, at)
+        end = "</a>" if is_outside(address) else ""
+        where = address if not end or address.startswith("mailto:") else urlsplit(address).hostname or address
+        return Markup('{}<span class="host">{}</span>').format(Markup(end), visible(f" ({where})"))
+
+
+def _opened(tokens: Sequence[Token], at: int) -> str:
+    opened = next(one for one in reversed(tokens[:at]) if one.type == "link_open")
+    return str(opened.attrGet("href") or "")
+
+
+def code(text: str, language: str = "") -> Markup:
+    """Code as HTML, coloured by classes where its language is known and it is not very long.
+
+    Args:
+        text: The code.
+        language: Its name, as after Markdown's fence.
+    """
+    lexer = _lexer(language) if language and len(text) <= _LONGEST_HIGHLIGHTED and not _UNSEEN.search(text) else None
+    if lexer is None:
+        return visible(text)
+    return Markup(highlight(text, lexer, HtmlFormatter(nowrap=True, classprefix="hl-")).rstrip("\n"))
+
+
+@lru_cache(maxsize=64)
+def _lexer(language: str) -> Any:
+    try:
+        return get_lexer_by_name(language, stripnl=False)
+    except (ClassNotFound, ValueError):
+        return None
+
+
+def one_line(text: str, limit: int = 200) -> str:
+    """The beginning of a text on one line, as text."""
+    line = " ".join(text[: 4 * limit].split())
+    return line if len(line) <= limit else f"{line[: limit - 1]}…"

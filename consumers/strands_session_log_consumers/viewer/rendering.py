@@ -1,0 +1,177 @@
+"""Templates, and the words they use."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timezone
+from functools import cache
+from itertools import islice
+from pathlib import Path
+from typing import Any, Final
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+
+from strands_session_log import MessageRecord, SessionInfo
+
+from .addresses import path_of, session_path
+from .blocks import as_json, blocks_of
+from .markup import code, one_line, visible
+from .settings import STATIC, TEMPLATES
+
+_SILENT_SECONDS: Final = 600
+_WORDS: Final[Mapping[str, str]] = {
+    "answer": "‖ waits",
+    "failed": "▲ failed",
+    "tool": "● in a tool",
+    "running": "● running",
+    "silent": "◌ silent",
+    "idle": "○ idle",
+    "unknown": "? not summed up",
+}
+KEYS: Final = (
+    (("←", "→"), "an event back, forward"),
+    (("Shift ←", "Shift →"), "a turn back, forward"),
+    (("Home", "End"), "first event, now"),
+    (("Space",), "play, pause"),
+    (("<", ">"), "slower, faster"),
+    (("e", "E"), "next, previous error"),
+    (("w", "W"), "next, previous wait for a person"),
+    (("j", "k"), "next, previous message or row"),
+    (("Enter",), "open, fold"),
+    (("a", "b"), "pin A, B"),
+    (("d",), "difference"),
+    (("x",), "axis: gaps, time, events"),
+    (("+", "-", "0"), "zoom"),
+    (("v",), "verify"),
+    (("r",), "the event as stored"),
+    (("y",), "copy link"),
+    (("/",), "find"),
+    (("g s", "g i"), "sessions, inbox"),
+    (("t",), "light, dark"),
+    ((".",), "detail"),
+    (("Esc",), "close, back to now"),
+)
+
+
+def environment() -> Environment:
+    """Templates that escape everything, and stumble over what they were not given."""
+    found = Environment(
+        loader=FileSystemLoader(TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        auto_reload=False,
+    )
+    found.globals |= {
+        "age": age,
+        "as_json": as_json,
+        "code": code,
+        "key_help": KEYS,
+        "lasted": lasted,
+        "last_line": last_line,
+        "limited": limited,
+        "message_text": message_text,
+        "loop_id": short_hash,
+        "path_of": path_of,
+        "session_path": session_path,
+        "short": short,
+        "size": size,
+        "status_word": lambda info: _WORDS[word_of(info)],
+        "visible": visible,
+        "word_of": word_of,
+    }
+    return found
+
+
+@cache
+def asset_version(name: str) -> str:
+    """What tells one version of a file that is served from another."""
+    return hashlib.sha256((STATIC / name).read_bytes()).hexdigest()[:12]
+
+
+def asset_file(name: str) -> Path | None:
+    """A file that is served, by its name; None if there is none."""
+    found = (STATIC / name).resolve()
+    return found if found.is_relative_to(STATIC.resolve()) and found.is_file() else None
+
+
+def limited(values: Iterable[Any], most: int = 200) -> list[Any]:
+    """The first of some values."""
+    return list(islice(values, most))
+
+
+def short_hash(text: str) -> str:
+    """What can stand in an HTML id for any text."""
+    return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()[:12]
+
+
+def short(number: int | None) -> str:
+    """A number in little room."""
+    if number is None:
+        return "\u2013"
+    if number < 10_000:
+        return f"{number:,}"
+    return f"{number / 1000:,.1f}k" if number < 1_000_000 else f"{number / 1_000_000:,.1f}M"
+
+
+def size(count: int) -> str:
+    """Bytes, as people say them."""
+    if count < 1024:
+        return f"{count} B"
+    return f"{count / 1024:,.1f} KB" if count < 1024**2 else f"{count / 1024**2:,.1f} MB"
+
+
+def lasted(seconds: float) -> str:
+    """A duration in two parts."""
+    if seconds < 1:
+        return f"{seconds * 1000:.0f} ms"
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    days, hours = divmod(hours, 24)
+    if days:
+        return f"{days} d {hours} h"
+    return f"{hours} h {minutes} m" if hours else f"{minutes} m {rest} s"
+
+
+def age(time: datetime) -> str:
+    """How long ago something was, in one part."""
+    seconds = max(0, int((datetime.now(timezone.utc) - time).total_seconds()))
+    for unit, length in (("d", 86_400), ("h", 3_600), ("m", 60)):
+        if seconds >= length:
+            return f"{seconds // length} {unit}"
+    return f"{seconds} s"
+
+
+def word_of(info: SessionInfo) -> str:
+    """What a session does; `silent` if it should be at work and was not heard of for ten minutes."""
+    one = info.activity
+    if info.status in ("running", "tool") and one and one.last_sign:
+        quiet = (datetime.now(timezone.utc) - one.last_sign).total_seconds()
+        return "silent" if quiet > _SILENT_SECONDS else info.status
+    return info.status
+
+
+def last_line(info: SessionInfo) -> Markup:
+    """What was said last."""
+    if info.last_message is None:
+        return Markup("")
+    event = info.last_message.event
+    if event.is_erased:
+        return Markup('<span class="muted">erased</span>')
+    return _text_of(event.data.get("redact_message") or event.data.get("message"), 160)
+
+
+def message_text(record: MessageRecord) -> Markup:
+    """The beginning of a message."""
+    return Markup('<span class="muted">erased</span>') if record.erased else _text_of(record.shown, 300)
+
+
+def _text_of(message: Any, most: int) -> Markup:
+    blocks = blocks_of(message)
+    texts = (getattr(one, "source", "") or getattr(one, "name", "") or getattr(one, "line", "") for one in blocks)
+    return visible(one_line(" ".join(map(str, texts)), most), prose=True)

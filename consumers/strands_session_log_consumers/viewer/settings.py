@@ -1,0 +1,34 @@
+"""What a viewer may be told."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TextIO
+
+
+@dataclass(frozen=True, kw_only=True)
+class ViewerSettings:
+    """How the viewer is served.
+
+    Attributes:
+        token: What a browser has to show once before anything is shown; None to ask for nothing.
+        hosts: Names under which it may be asked for, besides those of this machine. `*` for any, behind a proxy.
+        allow_write: Whether fork, rewind and erase may be used.
+        answer_url: Where people's answers to interrupts are sent; empty to show how to answer in code.
+        answer_secret: With which these are signed (HMAC-SHA256); empty to sign nothing.
+        mask: Whether what looks like a key or a password is hidden until it is clicked.
+        access_log: Where each look at a session is noted, a line of JSON each; None for nowhere.
+    """
+
+    token: str | None = field(default=None, repr=False)
+    hosts: tuple[str, ...] = ()
+    allow_write: bool = False
+    answer_url: str = ""
+    answer_secret: str = field(default="", repr=False)
+    mask: bool = True
+    access_log: TextIO | None = None
+
+
+STATIC = Path(__file__).parent / "static"
+TEMPLATES = Path(__file__).parent / "templates"

@@ -1,0 +1,157 @@
+// What the server tells of each event, in columns, and where each stands on the axis. Pure: no page, no network.
+
+export const KIND = ["user", "model", "tool", "wait", "state", "turn", "node", "rewind", "fork", "gap", "custom"];
+export const FLAG = { error: 1, erased: 2, turnStart: 4, turnEnd: 8, message: 16, answer: 32 };
+const GAP_PIXELS = 24;
+const LEAST_GAP_MS = 30_000;
+
+/**
+ * A block as the server sends it.
+ * @param {ArrayBuffer} buffer
+ */
+export function decoded(buffer) {
+  const size = new DataView(buffer).getUint32(0, true);
+  const head = JSON.parse(new TextDecoder().decode(new Uint8Array(buffer, 4, size)));
+  const n = head.count;
+  let at = 4 + size;
+  /** @template T @param {new (buffer: ArrayBuffer, at: number, n: number) => T} Kind @param {number} bytes */
+  const column = (Kind, bytes) => {
+    const found = new Kind(buffer, at, n);
+    at += bytes * n;
+    return found;
+  };
+  return {
+    names: /** @type {string[]} */ (head.lanes),
+    first: /** @type {number} */ (head.first),
+    count: /** @type {number} */ (n),
+    start: /** @type {number} */ (head.start),
+    jumps: /** @type {[number, number][]} */ (head.jumps),
+    offsets: column(Uint32Array, 4),
+    durations: column(Uint32Array, 4),
+    lanes: column(Uint16Array, 2),
+    kinds: column(Uint8Array, 1),
+    flags: column(Uint8Array, 1),
+  };
+}
+
+/** The events of a session by revision, as far as they were loaded. */
+export class Columns {
+  /** @param {number} blockSize */
+  constructor(blockSize) {
+    this.blockSize = blockSize;
+    /** @type {Map<number, ReturnType<typeof decoded>>} */
+    this.blocks = new Map();
+    /** @type {string[]} */
+    this.lanes = [];
+  }
+
+  /** @param {number} number @param {ArrayBuffer} buffer */
+  add(number, buffer) {
+    const block = decoded(buffer);
+    for (const name of block.names) if (!this.lanes.includes(name)) this.lanes.push(name);
+    this.blocks.set(number, block);
+  }
+
+  /** @param {number} revision */
+  #at(revision) {
+    const block = this.blocks.get(Math.floor((revision - 1) / this.blockSize));
+    const at = block ? revision - block.first : -1;
+    return block && at >= 0 && at < block.count ? { block, at } : null;
+  }
+
+  /** @param {number} revision */
+  has(revision) { return this.#at(revision) !== null; }
+
+  /** @param {number} revision Milliseconds since the epoch; NaN where it is not known. */
+  ms(revision) { const one = this.#at(revision); return one ? one.block.start + one.block.offsets[one.at] : NaN; }
+
+  /** @param {number} revision */
+  kind(revision) { const one = this.#at(revision); return one ? one.block.kinds[one.at] : 4; }
+
+  /** @param {number} revision */
+  flags(revision) { const one = this.#at(revision); return one ? one.block.flags[one.at] : 0; }
+
+  /** @param {number} revision Milliseconds. */
+  duration(revision) { const one = this.#at(revision); return one ? one.block.durations[one.at] : 0; }
+
+  /** @param {number} revision */
+  lane(revision) { const one = this.#at(revision); return one ? this.lanes.indexOf(one.block.names[one.block.lanes[one.at]]) : 0; }
+
+  /** Where the session was rewound: from which revision on, and to which. */
+  get jumps() { return [...this.blocks.values()].flatMap((block) => block.jumps).sort((a, b) => a[0] - b[0]); }
+
+  /**
+   * The next revision, in a direction, of which something is so; 0 if there is none.
+   * @param {number} from @param {number} step @param {number} head @param {(revision: number) => boolean} wanted
+   */
+  next(from, step, head, wanted) {
+    for (let at = from + step; at >= 1 && at <= head; at += step) if (this.has(at) && wanted(at)) return at;
+    return 0;
+  }
+}
+
+/**
+ * The stretches of revisions that count at a point: what was undone by rewinding does not.
+ * @param {number} point @param {[number, number][]} jumps
+ * @returns {[number, number][]} Pairs of a first and a last revision.
+ */
+export function counting(point, jumps) {
+  const jump = jumps.filter(([at]) => at <= point).pop();
+  if (!jump) return [[1, point]];
+  return [...counting(jump[1], jumps.filter(([at]) => at < jump[0])), [jump[0], point]];
+}
+
+/**
+ * Where each revision stands between 0 and 1, from a first to a last one.
+ * @param {Columns} columns @param {number} first @param {number} last @param {"gaps" | "time" | "events"} axis @param {number} width
+ * @returns {{ at: Float64Array, gaps: { revision: number, ms: number }[] }}
+ */
+export function places(columns, first, last, axis, width) {
+  const n = last - first + 1;
+  const at = new Float64Array(n);
+  /** @type {{ revision: number, ms: number }[]} */
+  const gaps = [];
+  if (axis === "events" || n < 2 || !columns.has(first) || !columns.has(last)) {
+    for (let i = 0; i < n; i++) at[i] = (i + 0.5) / n;
+    return { at, gaps };
+  }
+  const steps = new Float64Array(n);
+  for (let i = 1; i < n; i++) steps[i] = Math.max(0, columns.ms(first + i) - columns.ms(first + i - 1)) || 0;
+  if (axis === "gaps") shortened(steps, first, width, gaps);
+  let sum = 0;
+  for (let i = 0; i < n; i++) at[i] = sum += steps[i];
+  const margin = sum * 0.01 || 1;
+  for (let i = 0; i < n; i++) at[i] = (at[i] + margin) / (sum + 2 * margin);
+  return { at, gaps };
+}
+
+/**
+ * Long pauses take no more room than it takes to see them; and what follows within a moment can be told apart.
+ * @param {Float64Array} steps @param {number} first @param {number} width @param {{ revision: number, ms: number }[]} gaps
+ */
+function shortened(steps, first, width, gaps) {
+  const sorted = Float64Array.from(steps).sort();
+  const median = sorted[sorted.length >> 1];
+  const long = Math.max(LEAST_GAP_MS, 20 * median);
+  let rest = 0;
+  for (let i = 1; i < steps.length; i++) if (steps[i] <= long) rest += steps[i];
+  const room = Math.max(rest, 1) / Math.max(width - GAP_PIXELS * 4, 100);
+  const least = rest / (steps.length * 4);
+  for (let i = 1; i < steps.length; i++) {
+    if (steps[i] > long) {
+      gaps.push({ revision: first + i, ms: steps[i] });
+      steps[i] = GAP_PIXELS * room;
+    } else {
+      steps[i] = Math.max(steps[i], least);
+    }
+  }
+}
+
+/** @param {number} ms */
+export function lasted(ms) {
+  if (ms < 1000) return `${Math.round(ms)} ms`;
+  if (ms < 60_000) return `${(ms / 1000).toFixed(1)} s`;
+  const minutes = Math.floor(ms / 60_000), hours = Math.floor(minutes / 60), days = Math.floor(hours / 24);
+  if (days) return `${days} d ${hours % 24} h`;
+  return hours ? `${hours} h ${minutes % 60} m` : `${minutes} m ${Math.round((ms % 60_000) / 1000)} s`;
+}

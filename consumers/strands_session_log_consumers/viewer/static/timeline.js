@@ -1,0 +1,350 @@
+// The page of a session: a point of it is shown, moved, played, followed and compared.
+
+import { Columns, FLAG, KIND, counting } from "./columns.js";
+import { Drawing } from "./drawing.js";
+
+const SETTLED = 80, ADDRESS_EVERY = 350, PAUSE = 2000, MOST_STRETCHES = 8;
+const SPEEDS = [0.5, 1, 10, 100];
+const WAIT = KIND.indexOf("wait");
+
+/** @type {any} */
+const { viewer, htmx } = window;
+const page = /** @type {HTMLElement} */ (document.getElementById("session"));
+const talk = /** @type {HTMLElement} */ (document.getElementById("talk"));
+const slider = /** @type {HTMLInputElement} */ (document.getElementById("slider"));
+const canvas = /** @type {HTMLCanvasElement} */ (document.getElementById("timeline"));
+const element = (/** @type {string} */ id) => /** @type {HTMLElement} */ (document.getElementById(id));
+const { base = "", fragments = "" } = page.dataset;
+const stretchSize = Number(page.dataset.stretch), blockSize = Number(page.dataset.block);
+
+const columns = new Columns(blockSize);
+const drawing = new Drawing(canvas, element("lane-names"), columns);
+const query = new URLSearchParams(location.search);
+let head = Number(page.dataset.head);
+let point = Number(page.dataset.at);
+let follows = page.dataset.follows === "true";
+let speed = 1;
+let playing = 0;
+let settled = 0;
+let addressed = 0;
+let link = page.dataset.link ?? "";
+const pins = drawing.pins;
+pins.a = Number(query.get("a")) || 0;
+pins.b = Number(query.get("b")) || 0;
+
+// What is shown at a point
+
+/** Everything knows from which revision on it is there, and until which. */
+function show() {
+  const spans = counting(point, columns.jumps);
+  for (const one of talk.querySelectorAll("[data-from]")) {
+    const item = /** @type {HTMLElement} */ (one);
+    const since = Number(item.dataset.from), until = Number(item.dataset.until ?? Infinity);
+    item.hidden = since > point || until <= point;
+    if (item.classList.contains("item")) {
+      item.classList.toggle("undone", !spans.some(([first, last]) => since >= first && since <= last));
+      item.classList.toggle("here", !follows && since === point);
+    }
+  }
+  for (const one of element("turns").querySelectorAll("li")) {
+    one.classList.toggle("later", Number(one.dataset.from) > point);
+  }
+  const turns = [...element("turns").querySelectorAll("[data-turn]")];
+  const now = turns.filter((one) => Number(/** @type {HTMLElement} */ (one).dataset.turn) <= point).pop();
+  for (const one of turns) one.toggleAttribute("aria-current", one === now);
+  now?.scrollIntoView({ block: "nearest" });
+}
+
+/** Where the point stands, in words. */
+function tell() {
+  slider.max = String(head);
+  slider.value = String(point);
+  const time = columns.ms(point);
+  const clock = Number.isNaN(time) ? "" : ` · ${new Date(time).toLocaleTimeString(undefined, { hourCycle: "h23" })}`;
+  element("where").textContent = `r${point.toLocaleString("en")} of ${head.toLocaleString("en")}${clock}`;
+  const kind = KIND[columns.kind(point)], failed = columns.flags(point) & FLAG.error ? " failed" : "";
+  slider.setAttribute("aria-valuetext", `event ${point.toLocaleString("en")} of ${head.toLocaleString("en")}, ${kind}${failed}${clock}`);
+}
+
+function place() {
+  const items = [...talk.querySelectorAll(".item:not([hidden])")].filter((one) => one.getClientRects().length);
+  items[items.length - 1]?.scrollIntoView({ block: "end" });
+}
+
+/** Go to a revision. @param {number} revision @param {{ push?: boolean, following?: boolean }} how */
+async function go(revision, { push = false, following = false } = {}) {
+  point = Math.max(1, Math.min(head, revision));
+  follows = following;
+  drawing.point = point;
+  if (follows) element("below").hidden = true;
+  drawing.soon(false);
+  tell();
+  address(push);
+  if (isLoaded(point)) {
+    show();
+    place();
+  }
+  clearTimeout(settled);
+  settled = window.setTimeout(settle, SETTLED);
+}
+
+/** Once it rests: what has to be asked for. */
+async function settle() {
+  const here = point;
+  if (!isLoaded(here)) await jump(here);
+  htmx.ajax("GET", `${fragments}/point?at=${here}`, { target: "#point", swap: "innerHTML", source: "#point" });
+  talk.setAttribute("aria-busy", "false");
+}
+
+/** @param {boolean} push */
+function address(push) {
+  const asked = new URLSearchParams(location.search);
+  asked.delete("l");
+  if (follows) asked.delete("at"); else asked.set("at", String(point));
+  for (const [name, revision] of Object.entries(pins)) if (revision) asked.set(name, String(revision)); else asked.delete(name);
+  const to = asked.size ? `${base}?${asked}` : base;
+  clearTimeout(addressed);
+  if (push) history.pushState({ point }, "", to);
+  else addressed = window.setTimeout(() => history.replaceState({ point }, "", to), ADDRESS_EVERY);
+  document.title = document.title.replace(/r[\d,]+/, `r${point.toLocaleString("en")}`);
+}
+
+// Stretches
+
+const numberOf = (/** @type {number} */ revision) => Math.floor((revision - 1) / stretchSize);
+const stretches = () => /** @type {HTMLElement[]} */ ([...talk.querySelectorAll(".stretch")]);
+const isLoaded = (/** @type {number} */ revision) =>
+  stretches().some((one) => Number(one.dataset.first) <= revision && revision <= Number(one.dataset.last));
+
+/** @param {number} number */
+async function fetched(number) {
+  const answer = await fetch(`${fragments}/stretch/${number}`, { headers: { "HX-Request": "true" } });
+  if (!answer.ok) throw new Error(`${answer.status}`);
+  return answer.text();
+}
+
+/** @param {string} html @param {Element} target @param {string} swap */
+const swap = (html, target, swap) => htmx.swap({ text: html, target, swap, sourceElement: target });
+
+/** Load what stands around a revision in place of what is there. @param {number} revision */
+async function jump(revision) {
+  talk.setAttribute("aria-busy", "true");
+  const number = numberOf(revision), last = numberOf(head);
+  const numbers = [number - 1, number, number + 1].filter((one) => one >= 0 && one <= last);
+  const texts = await Promise.all(numbers.map(fetched));
+  if (numberOf(point) !== number) return;
+  const saying = element("saying");
+  for (const one of stretches()) one.remove();
+  for (const text of texts) await swap(text, saying, "beforebegin");
+  arrived();
+  place();
+}
+
+function arrived() {
+  page.dataset.loaded = stretches().map((one) => one.id).join(" ");
+  talk.querySelectorAll(".item").forEach((one, at) => one.setAttribute("aria-posinset", String(at + 1)));
+  show();
+}
+
+let extending = false;
+async function extend() {
+  const shown = stretches();
+  if (extending || !shown.length) return;
+  const first = numberOf(Number(shown[0].dataset.first)), last = numberOf(Number(shown[shown.length - 1].dataset.first));
+  const up = talk.scrollTop < 600 && first > 0;
+  const down = talk.scrollHeight - talk.scrollTop - talk.clientHeight < 600 && last < numberOf(point);
+  if (!up && !down) return;
+  extending = true;
+  try {
+    const text = await fetched(up ? first - 1 : last + 1);
+    const before = talk.scrollHeight - talk.scrollTop;
+    await swap(text, up ? shown[0] : element("saying"), "beforebegin");
+    if (up) talk.scrollTop = talk.scrollHeight - before;
+    const far = stretches();
+    if (far.length > MOST_STRETCHES) (up ? far[far.length - 1] : far[0]).remove();
+    arrived();
+  } finally {
+    extending = false;
+  }
+}
+
+// The timeline
+
+async function load() {
+  for (let number = Math.floor((head - 1) / blockSize); number >= 0; number--) await loadBlock(number);
+  htmx.ajax("GET", `${fragments}/turns`, { target: "#turns", swap: "innerHTML", source: "#turns" }).then(show);
+}
+
+/** @param {number} number */
+async function loadBlock(number) {
+  const answer = await fetch(`${base}/timeline/${number}`);
+  if (!answer.ok) return;
+  columns.add(number, await answer.arrayBuffer());
+  zoom(drawing.first, drawing.head === drawing.last || drawing.last === 1 ? head : drawing.last);
+  tell();
+  show();
+}
+
+/** @param {number} first @param {number} last */
+function zoom(first, last) {
+  drawing.head = head;
+  drawing.first = Math.max(1, Math.round(first));
+  drawing.last = Math.min(head, Math.max(drawing.first + 1, Math.round(last)));
+  drawing.soon();
+}
+
+/** @param {number} factor @param {number} around */
+function scale(factor, around = point) {
+  const span = Math.max(10, (drawing.last - drawing.first) * factor), share = (around - drawing.first) / (drawing.last - drawing.first || 1);
+  zoom(around - span * share, around + span * (1 - share));
+}
+
+let dragging = false;
+canvas.addEventListener("pointerdown", (event) => { dragging = true; canvas.setPointerCapture(event.pointerId); at(event); });
+canvas.addEventListener("pointermove", (event) => { if (dragging) at(event); });
+canvas.addEventListener("pointerup", (event) => { dragging = false; at(event, true); });
+canvas.addEventListener("wheel", (event) => {
+  if (event.ctrlKey) { event.preventDefault(); scale(event.deltaY > 0 ? 1.25 : 0.8, drawing.revision(event.offsetX, canvas.clientWidth)); }
+  else if (event.shiftKey) { const by = (drawing.last - drawing.first) * Math.sign(event.deltaY || event.deltaX) * 0.1; zoom(drawing.first + by, drawing.last + by); }
+}, { passive: false });
+
+/** @param {PointerEvent} event */
+function at(event, push = false) {
+  stop();
+  go(drawing.revision(event.offsetX, canvas.clientWidth), { push });
+}
+
+slider.addEventListener("input", () => { stop(); go(Number(slider.value)); });
+slider.addEventListener("keydown", (event) => { if (event.key.startsWith("Arrow") || event.key === "Home" || event.key === "End") event.preventDefault(); });
+talk.addEventListener("scroll", () => extend(), { passive: true });
+addEventListener("resize", () => drawing.soon());
+document.addEventListener("viewer:theme", () => drawing.soon());
+addEventListener("popstate", () => {
+  const asked = new URLSearchParams(location.search);
+  go(Number(asked.get("at")) || head, { following: !asked.get("at") });
+});
+
+// Playing
+
+function stop() {
+  clearTimeout(playing);
+  playing = 0;
+  const button = document.querySelector('[data-do="play"]');
+  if (button) { button.textContent = "▶"; button.setAttribute("aria-label", "Play"); }
+}
+
+function play() {
+  if (point >= head) go(1);
+  const button = document.querySelector('[data-do="play"]');
+  if (button) { button.textContent = "⏸"; button.setAttribute("aria-label", "Pause"); }
+  step();
+}
+
+function step() {
+  if (point >= head) { stop(); return; }
+  // Above 20 steps a second frames are drawn, not each event.
+  let next = point, wait = 0;
+  do {
+    next++;
+    wait += Math.min(PAUSE, Math.max(0, columns.ms(next) - columns.ms(next - 1) || 0)) / speed;
+  } while (next < head && wait < 50);
+  playing = window.setTimeout(() => { go(next); step(); }, Math.max(16, wait));
+}
+
+// What can be done
+
+/** @param {number} step */
+const turn = (step) => columns.next(point, step, head, (one) => Boolean(columns.flags(one) & FLAG.turnStart)) || (step < 0 ? 1 : head);
+
+/** @param {"a" | "b"} name */
+function pin(name) {
+  pins[name] = pins[name] === point ? 0 : point;
+  element(`pin-${name}`).textContent = pins[name] ? `r${pins[name].toLocaleString("en")}` : "–";
+  drawing.soon(false);
+  address(false);
+}
+
+Object.assign(viewer.actions, {
+  back: () => { stop(); go(point - 1); },
+  forward: () => { stop(); go(point + 1, { following: follows && point === head }); },
+  "turn-back": () => { stop(); go(turn(-1), { push: true }); },
+  "turn-forward": () => { stop(); go(turn(1), { push: true }); },
+  first: () => { stop(); go(1, { push: true }); },
+  now: () => { stop(); go(head, { push: true, following: true }); },
+  play: () => { if (playing) stop(); else play(); },
+  speed: () => { speed = SPEEDS[(SPEEDS.indexOf(speed) + 1) % SPEEDS.length]; element("speed").textContent = `${speed}×`; },
+  faster: () => { speed = SPEEDS[Math.min(SPEEDS.length - 1, SPEEDS.indexOf(speed) + 1)]; element("speed").textContent = `${speed}×`; },
+  slower: () => { speed = SPEEDS[Math.max(0, SPEEDS.indexOf(speed) - 1)]; element("speed").textContent = `${speed}×`; },
+  axis: () => {
+    const axes = /** @type {const} */ (["gaps", "time", "events"]);
+    drawing.axis = axes[(axes.indexOf(drawing.axis) + 1) % 3];
+    element("axis").textContent = drawing.axis;
+    drawing.soon();
+  },
+  "zoom-in": () => scale(0.5), "zoom-out": () => scale(2), "zoom-all": () => zoom(1, head),
+  "next-error": () => seek(1, (one) => Boolean(columns.flags(one) & FLAG.error)),
+  "last-error": () => seek(-1, (one) => Boolean(columns.flags(one) & FLAG.error)),
+  "next-wait": () => seek(1, (one) => columns.kind(one) === WAIT),
+  "last-wait": () => seek(-1, (one) => columns.kind(one) === WAIT),
+  "message-next": () => seek(1, (one) => Boolean(columns.flags(one) & FLAG.message)),
+  "message-back": () => seek(-1, (one) => Boolean(columns.flags(one) & FLAG.message)),
+  "pin-a": () => pin("a"), "pin-b": () => pin("b"),
+  diff: () => {
+    const [a, b] = pins.a && pins.b ? [pins.a, pins.b] : [pins.a || point, head];
+    htmx.ajax("GET", `${fragments}/diff?a=${a}&b=${b}`, { target: "#point", swap: "innerHTML", source: "#point" });
+    if (matchMedia("(max-width: 900px)").matches) document.body.dataset.pane = "point";
+  },
+  "close-diff": () => { delete document.body.dataset.pane; settle(); },
+  density: () => detail((Number(talk.dataset.detail ?? 2) % 3) + 1),
+  raw: () => { location.href = `${base}/e/${point}`; },
+  copy: async () => {
+    const asked = new URLSearchParams(location.search);
+    asked.set("at", String(point));
+    if (String(point) === page.dataset.at && link) asked.set("l", link);
+    await navigator.clipboard?.writeText(`${location.origin}${base}?${asked}`);
+  },
+  verify: () => htmx.ajax("GET", `${fragments}/verify`, { target: "#verified", swap: "innerHTML", source: "#verified" }),
+  open: () => { const item = talk.querySelector(".item.here details, .item:not([hidden]):last-of-type details"); item?.toggleAttribute("open"); },
+  escape: () => { stop(); if (document.body.dataset.pane) delete document.body.dataset.pane; else go(head, { following: true }); },
+});
+Object.assign(viewer.keys, {
+  ArrowLeft: "back", ArrowRight: "forward", "Shift ArrowLeft": "turn-back", "Shift ArrowRight": "turn-forward",
+  Home: "first", End: "now", " ": "play", ">": "faster", "<": "slower", e: "next-error", E: "last-error", w: "next-wait", W: "last-wait",
+  j: "message-next", k: "message-back", a: "pin-a", b: "pin-b", d: "diff", x: "axis", "+": "zoom-in", "-": "zoom-out", 0: "zoom-all",
+  v: "verify", r: "raw", y: "copy", ".": "density", Enter: "open", Escape: "escape",
+});
+
+/** @param {number} step @param {(revision: number) => boolean} wanted */
+function seek(step, wanted) {
+  const found = columns.next(point, step, head, wanted);
+  if (found) { stop(); go(found, { push: true }); }
+}
+
+/** @param {number} level */
+function detail(level) {
+  talk.dataset.detail = String(level);
+  element("density").textContent = String(level);
+  localStorage.setItem("detail", String(level));
+}
+
+element("turns").addEventListener("click", (event) => {
+  const turnLink = /** @type {HTMLElement} */ (event.target).closest("[data-turn]");
+  if (!turnLink) return;
+  event.preventDefault();
+  go(Number(/** @type {HTMLElement} */ (turnLink).dataset.turn), { push: true });
+});
+talk.addEventListener("click", (event) => {
+  const rev = /** @type {HTMLElement} */ (event.target).closest("a.rev");
+  if (!rev) return;
+  event.preventDefault();
+  const item = rev.closest(".item");
+  go(Number(/** @type {HTMLElement} */ (item).dataset.from), { push: true });
+});
+
+detail(Number(localStorage.getItem("detail")) || 2);
+drawing.point = point;
+show();
+place();
+tell();
+load();
+export { columns, drawing, go };
