@@ -15,17 +15,23 @@ from starlette.types import ASGIApp
 
 from strands_session_log import SessionLog
 from strands_session_log.errors import (
+    CorruptEntryError,
+    CorruptKeyError,
     InvalidIdError,
     InvalidPointError,
+    LogForkedError,
     RevisionNotFoundError,
     SessionLogError,
     SessionNotBegunError,
     SessionNotFoundError,
 )
 
+from .act_pages import ActPages
 from .addresses import session_of
+from .check_pages import CheckPages
 from .context import Viewer
 from .event_pages import EventPages
+from .export_pages import ExportPages
 from .inbox_pages import InboxPages
 from .list_pages import ListPages
 from .rendering import asset_file
@@ -43,8 +49,12 @@ def app(log: SessionLog, prefix: str = "", settings: ViewerSettings | None = Non
         settings: See `ViewerSettings`.
     """
     viewer = Viewer(log, prefix.rstrip("/"), settings or ViewerSettings())
-    pages = [kind(viewer).routes() for kind in (ListPages, SessionPages, EventPages, InboxPages)]
-    routes = [Route(f"{viewer.prefix}{path}", endpoint) for path, endpoint in chain(*(one.items() for one in pages))]
+    inbox = InboxPages(viewer)
+    pages = [inbox, *(kind(viewer) for kind in (ListPages, SessionPages, EventPages, CheckPages, ExportPages))]
+    shown = chain(*(one.routes().items() for one in pages))
+    sent = {**ActPages(viewer).form_routes(), **inbox.form_routes()}.items()
+    routes = [Route(f"{viewer.prefix}{path}", endpoint) for path, endpoint in shown]
+    routes += [Route(f"{viewer.prefix}{path}", endpoint, methods=["GET", "POST"]) for path, endpoint in sent]
     routes.append(Route(f"{viewer.prefix}/static/{{version}}/{{name:path}}", asset))
     failures = Failures(viewer)
     handlers = {SessionLogError: failures.of_log, HTTPException: failures.of_request}
@@ -96,5 +106,7 @@ def _explained(error: SessionLogError) -> tuple[int, str]:
             return 404, "Not found"
         case InvalidPointError() | InvalidIdError():
             return 400, "That is no point of a session"
+        case CorruptEntryError() | CorruptKeyError() | LogForkedError():
+            return 409, "That is not what was written"
         case _:
             return 503, "The server is away"

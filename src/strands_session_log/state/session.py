@@ -95,7 +95,8 @@ class Held(NamedTuple):
         return cls(tuple(kept), removed, next_)
 
 
-class OpenInterrupt(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class OpenInterrupt:
     """A person is waited for.
 
     Attributes:
