@@ -7,6 +7,7 @@ const { viewer, htmx } = window;
 const PART = { "HX-Request": "true" };
 const dialog = document.createElement("dialog");
 dialog.id = "sheet-dialog";
+dialog.tabIndex = -1;
 dialog.setAttribute("aria-labelledby", "sheet-title");
 document.body.append(dialog);
 
@@ -17,6 +18,8 @@ async function put(text, target, swap) {
   const root = dialog.open || dialog === target ? dialog : into;
   remembered(root);
   waiting(root);
+  // What had the focus may be gone with what was there.
+  if (document.activeElement === document.body && root === dialog) dialog.focus();
 }
 
 /** @param {string} url */
