@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import mimetypes
 from itertools import chain
+from typing import Final
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -38,6 +39,8 @@ from .rendering import asset_file
 from .security import Doorkeeper
 from .session_pages import SessionPages
 from .settings import ViewerSettings
+
+_NOT_AS_WRITTEN: Final = 409
 
 
 def app(log: SessionLog, prefix: str = "", settings: ViewerSettings | None = None) -> ASGIApp:
@@ -92,7 +95,10 @@ class Failures:
         status, title = _explained(error)
         missing = isinstance(error, SessionNotFoundError)
         near = await self._viewer.work(lambda: self._near(request)) if missing else []
-        return self._viewer.html(request, "problem.html", status, title=title, text=str(error), near=near)
+        named = session_of(request.path_params.get("session_id", "")) if status == _NOT_AS_WRITTEN else ""
+        return self._viewer.html(
+            request, "problem.html", status, title=title, text=str(error), near=near, damaged=named
+        )
 
     def _near(self, request: Request) -> list[str]:
         asked = session_of(request.path_params.get("session_id", "")).casefold()
@@ -107,6 +113,6 @@ def _explained(error: SessionLogError) -> tuple[int, str]:
         case InvalidPointError() | InvalidIdError():
             return 400, "That is no point of a session"
         case CorruptEntryError() | CorruptKeyError() | LogForkedError():
-            return 409, "That is not what was written"
+            return _NOT_AS_WRITTEN, "That is not what was written"
         case _:
             return 503, "The server is away"

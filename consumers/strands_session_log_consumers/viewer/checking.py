@@ -129,7 +129,7 @@ class RunningCheck:
             if known is None or known == link:
                 return ""
             self._begin_anew()
-            self._status = None
+            self._status, self._replaced = None, True
         return f"event {revision} has another link than when it was checked: {link}, not {known}"
 
 

@@ -86,11 +86,7 @@ class Conversation:
     def _events(self, after: int, until: int) -> tuple[list[Recorded], str]:
         """The events behind a revision, up to and including another one; and why they are not what was written."""
         checked = self._log.read_checked(self.session_id, after or None, until)
-        try:
-            return list(checked), checked.integrity.problem
-        except LogForkedError as error:
-            # One is missing; what is there is shown all the same.
-            return list(self._log.read(self.session_id, after or None, until)), str(error)
+        return list(checked), checked.integrity.problem
 
     def block(self, number: int, head: int) -> IndexBlock:
         """The index of a fixed stretch of revisions, with all there is of it.
