@@ -48,7 +48,6 @@ def header(client: TestClient) -> str:
 
 def report(client: TestClient, **query: str) -> str:
     """What is reported once all is verified."""
-
     text = ""
 
     def is_done() -> bool:

@@ -12,7 +12,7 @@ from starlette.responses import Response
 
 from strands_session_log.errors import InvalidIdError, InvalidPointError, SessionNotFoundError
 
-from .answering import Answering, AnswerNotSentError, PersonsAnswer
+from .answers import AnswerNotSentError, AnswerSender, PersonsAnswer
 from .context import Viewer
 from .forms import LONGEST_NAME
 from .inbox import Inbox, WaitingItem, answered_in
@@ -30,7 +30,7 @@ class InboxPages:
     def __init__(self, viewer: Viewer) -> None:
         self._viewer, self._inbox = viewer, Inbox(viewer.log, viewer.conversations)
         settings = viewer.settings
-        self._answering = Answering(settings.answer_url, settings.answer_secret) if settings.answer_url else None
+        self._sender = AnswerSender(settings.answer_url, settings.answer_secret) if settings.answer_url else None
 
     def routes(self) -> dict[str, Any]:
         """What can be asked for."""
@@ -65,7 +65,7 @@ class InboxPages:
 
     async def answer(self, request: Request) -> Response:
         """Ask whether an answer is meant, and send it."""
-        if self._answering is None:
+        if self._sender is None:
             raise HTTPException(403, "This viewer sends no answers: start it with --answer-url.")
         if request.method != "POST":
             raise HTTPException(405, "Answers are sent, not asked for.")
@@ -107,11 +107,11 @@ class InboxPages:
             raise ValueError("that is no JSON: leave the box empty to send it as text") from None
 
     def _send(self, item: WaitingItem, person: str, answer: Any) -> None:
-        assert self._answering is not None
+        assert self._sender is not None
         link = self._viewer.log.event(item.session_id, item.head).link
         asked = item.asked
         named = (item.session_id, asked.agent, asked.interrupt_id, asked.name)
-        self._answering.send(PersonsAnswer(*named, answer, person, item.head, link))
+        self._sender.send(PersonsAnswer(*named, answer, person, item.head, link))
         self._inbox.note_sent(item, person, answer)
 
     def _item(self, request: Request, session_id: str, interrupt: str) -> Response:
@@ -136,7 +136,7 @@ class InboxPages:
     def _page(self, request: Request, template: str, status: int = 200, **shown: Any) -> Response:
         given: dict[str, Any] = {"confirm": None, "problem": "", "given": {}, **shown}
         token = self._viewer.forms.token(request)
-        common = {"choices": self._choices, "can_answer": self._answering is not None, "token": token}
+        common = {"choices": self._choices, "can_answer": self._sender is not None, "token": token}
         page = self._viewer.html(request, template, status, page="inbox", **common, **given)
         return self._viewer.forms.give(request, page)
 

@@ -52,7 +52,7 @@ class PersonsAnswer:
         return hashlib.sha256(orjson.dumps(parts, option=orjson.OPT_SORT_KEYS)).hexdigest()
 
 
-class Answering:
+class AnswerSender:
     """Sends answers to the application.
 
     Args:
