@@ -28,6 +28,7 @@ from .context import Viewer
 from .event_pages import EventPages
 from .inbox_pages import InboxPages
 from .list_pages import ListPages
+from .live_pages import LivePages
 from .rendering import asset_file
 from .security import Doorkeeper
 from .session_pages import SessionPages
@@ -43,7 +44,7 @@ def app(log: SessionLog, prefix: str = "", settings: ViewerSettings | None = Non
         settings: See `ViewerSettings`.
     """
     viewer = Viewer(log, prefix.rstrip("/"), settings or ViewerSettings())
-    pages = [kind(viewer).routes() for kind in (ListPages, SessionPages, EventPages, InboxPages)]
+    pages = [kind(viewer).routes() for kind in (ListPages, SessionPages, EventPages, InboxPages, LivePages)]
     routes = [Route(f"{viewer.prefix}{path}", endpoint) for path, endpoint in chain(*(one.items() for one in pages))]
     routes.append(Route(f"{viewer.prefix}/static/{{version}}/{{name:path}}", asset))
     failures = Failures(viewer)

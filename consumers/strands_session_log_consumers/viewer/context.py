@@ -13,6 +13,7 @@ from strands_session_log import SessionLog
 
 from .addresses import session_of
 from .conversation import Conversations
+from .live_hub import Hub
 from .rendering import asset_version, environment
 from .settings import ViewerSettings
 
@@ -34,12 +35,14 @@ class Viewer:
         settings: How it is served.
         prefix: As given.
         conversations: The sessions people look at.
+        hub: What is followed for those who have a page open.
     """
 
     def __init__(self, log: SessionLog, prefix: str, settings: ViewerSettings) -> None:
         self.log, self.settings, self.prefix = log, settings, prefix
         self.conversations, self._templates = Conversations(log), environment()
         self._limiter: CapacityLimiter | None = None
+        self.hub = Hub(log, self.conversations, self.work)
 
     async def work(self, call: Callable[[], T]) -> T:
         """Do what reads from the server, off the event loop."""
@@ -52,6 +55,10 @@ class Viewer:
 
     def html(self, request: Request, template: str, status: int = 200, **values: Any) -> HTMLResponse:
         """A page or a part of one."""
+        return HTMLResponse(self.rendered(request, template, **values), status, headers={"Vary": "HX-Request"})
+
+    def rendered(self, request: Request, template: str, **values: Any) -> str:
+        """The text of a page, or of a part of one."""
         given = {
             "nonce": request.state.nonce,
             "page": "",
@@ -59,8 +66,7 @@ class Viewer:
             "asset": lambda name: self.path(request, f"/static/{asset_version(name)}/{name}"),
             **values,
         }
-        html = self._templates.get_template(template).render(given)
-        return HTMLResponse(html, status, headers={"Vary": "HX-Request"})
+        return self._templates.get_template(template).render(given)
 
 
 def session_id_of(request: Request) -> str:

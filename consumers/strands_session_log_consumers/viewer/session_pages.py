@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from starlette.exceptions import HTTPException
@@ -74,12 +74,11 @@ class SessionPages:
     def _shown(self, request: Request, conversation: Conversation, point: Point) -> dict[str, Any]:
         page = self._viewer.path(request, session_path(conversation.session_id))
         kept = {name: value for name, value in request.query_params.items() if name not in ("at", "l")}
-        blobs = self._viewer.path(request, f"/blob/{path_of(conversation.session_id)}")
         return {
             "session_id": conversation.session_id,
             "point": point,
             "here": lambda **changed: with_query(page, kept, **changed),
-            "blob": lambda item, media: f"{blobs}/{_revision(item)}/{media.number}",
+            "blob": blob_path(self._viewer, request, conversation.session_id),
         }
 
     def _state(self, conversation: Conversation, point: Point) -> dict[str, Any]:
@@ -138,7 +137,7 @@ class SessionPages:
                 session_id_of(request), request.query_params.get("b")
             )
             _, other = self._viewer.conversations.point(conversation.session_id, request.query_params.get("a") or "1")
-            found = self._viewer.log.diff(session_id, other.revision, point.revision)
+            found = self._viewer.log.diff(conversation.session_id, other.revision, point.revision)
             return self._viewer.html(request, "diff.html", diff=found, **self._shown(request, conversation, point))
 
         return await self._viewer.work(read)
@@ -155,6 +154,12 @@ class SessionPages:
             return Response(block.encoded(), media_type="application/octet-stream")
 
         return await self._viewer.work(read)
+
+
+def blob_path(viewer: Viewer, request: Request, session_id: str) -> Callable[[Any, Any], str]:
+    """Makes the addresses of files in a session."""
+    blobs = viewer.path(request, f"/blob/{path_of(session_id)}")
+    return lambda item, media: f"{blobs}/{_revision(item)}/{media.number}"
 
 
 def _revision(item: Any) -> int:

@@ -3,7 +3,7 @@
 import { Columns, FLAG, KIND, counting } from "./columns.js";
 import { Drawing } from "./drawing.js";
 
-const SETTLED = 80, ADDRESS_EVERY = 350, PAUSE = 2000, MOST_STRETCHES = 8;
+const SETTLED = 80, SETTLED_LIVE = 400, SETTLED_LIVE_MOST = 3000, ADDRESS_EVERY = 350, PAUSE = 2000, MOST_STRETCHES = 8;
 const SPEEDS = [0.5, 1, 10, 100];
 const WAIT = KIND.indexOf("wait");
 
@@ -347,4 +347,26 @@ show();
 place();
 tell();
 load();
-export { columns, drawing, go };
+/** How far the session goes, for the module that lets it go on. @param {number} to */
+function grow(to) {
+  const whole = drawing.first === 1 && drawing.last >= head, atEnd = drawing.last >= head;
+  const span = drawing.last - drawing.first, grown = to - head;
+  head = to;
+  if (follows) drawing.point = point = head;
+  if (whole || atEnd) zoom(whole ? 1 : head - span, head); else drawing.soon();
+  tell();
+  if (grown > 0 && follows) settleLater();
+}
+
+let settleBy = 0;
+/** While events come one after the other, the state is asked for now and then, not for each. */
+function settleLater() {
+  const now = performance.now();
+  if (!settleBy || settleBy < now) settleBy = now + SETTLED_LIVE_MOST;
+  clearTimeout(settled);
+  settled = window.setTimeout(() => { settleBy = 0; settle(); }, Math.min(SETTLED_LIVE, settleBy - now));
+}
+
+const standing = () => ({ head, point, follows });
+
+export { arrived, columns, drawing, fetched, go, grow, isLoaded, jump, numberOf, place, show, standing, stretches, swap };
