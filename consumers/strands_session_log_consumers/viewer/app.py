@@ -50,7 +50,7 @@ def app(log: SessionLog, prefix: str = "", settings: ViewerSettings | None = Non
     failures = Failures(viewer)
     handlers = {SessionLogError: failures.of_log, HTTPException: failures.of_request}
     served = Starlette(routes=routes, exception_handlers=handlers)  # type: ignore[arg-type]
-    return Doorkeeper(GZipMiddleware(served, minimum_size=1024), viewer.settings)
+    return Doorkeeper(GZipMiddleware(served, minimum_size=1024), viewer.settings, viewer.hub.close)
 
 
 async def asset(request: Request) -> Response:

@@ -26,11 +26,13 @@ class Watching:
         bell: Rings when there is something new.
         pulse: Whether the server answers.
         channel: The session it shows; None where it shows none.
-        newest: The list; None where it does not show it.
+        newest: The list.
+        is_over: Whether the viewer ends.
     """
 
     def __init__(self, bell: Bell, pulse: Pulse, channel: Channel | None, newest: NewestSessions) -> None:
         self.bell, self.pulse, self.channel, self.newest = bell, pulse, channel, newest
+        self.is_over = False
 
 
 class Hub:
@@ -47,7 +49,7 @@ class Hub:
         self._forget()
 
     def _forget(self) -> None:
-        self._channels, self._bells = dict[str, Channel](), set[Bell]()
+        self._channels, self._watching = dict[str, Channel](), set[Watching]()
         self._newest: NewestSessions | None = None
         self._pulse: Pulse | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -55,7 +57,7 @@ class Hub:
     @property
     def watchers(self) -> int:
         """How many pages watch something."""
-        return len(self._bells)
+        return len(self._watching)
 
     @property
     def channels(self) -> int:
@@ -70,20 +72,24 @@ class Hub:
             self._forget()
             self._loop = asyncio.get_running_loop()
         bell = Bell()
-        self._bells.add(bell)
         channel = None if session_id is None else self._channel(session_id)
         if channel:
             channel.watch(bell)
+        watching = Watching(bell, self._beating(), channel, self._listing())
+        self._watching.add(watching)
         try:
-            yield Watching(bell, self._beating(), channel, self._listing())
+            yield watching
         finally:
-            self._bells.discard(bell)
+            self._watching.discard(watching)
             if channel:
                 channel.leave(bell)
-            self._loop.call_later(_LINGER, self._tidy)
+            asyncio.get_running_loop().call_later(_LINGER, self._tidy)
 
     def close(self) -> None:
-        """Follow nothing any more."""
+        """Follow nothing any more; whoever watches is told that it is over, and may come again."""
+        for watching in self._watching:
+            watching.is_over = True
+            watching.bell.set()
         for one in (*self._channels.values(), self._newest, self._pulse):
             if one is not None:
                 one.close()
@@ -104,13 +110,13 @@ class Hub:
         return self._newest
 
     def _ring(self) -> None:
-        for bell in self._bells:
-            bell.set()
+        for watching in self._watching:
+            watching.bell.set()
 
     def _tidy(self) -> None:
         for session_id, channel in list(self._channels.items()):
             if not channel.watchers:
                 channel.close()
                 del self._channels[session_id]
-        if not self._bells:
+        if not self._watching:
             self.close()

@@ -71,7 +71,7 @@ class LivePages:
                 watching.bell.clear()
                 async for message in page.news():
                     yield message
-                if page.is_over:
+                if page.is_over or watching.is_over:
                     return
                 await watching.bell.wait()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
+from collections.abc import Callable
 from http.cookies import CookieError, SimpleCookie
 from typing import Final
 from urllib.parse import parse_qsl, urlencode, urlsplit
@@ -55,9 +56,11 @@ class Doorkeeper:
     Args:
         app: What is asked for.
         settings: Which names and token there are.
+        close: Ends what is sent to pages that are open.
     """
 
-    def __init__(self, app: ASGIApp, settings: ViewerSettings) -> None:
+    def __init__(self, app: ASGIApp, settings: ViewerSettings, close: Callable[[], None] = lambda: None) -> None:
+        self.close = close
         self._app, self._settings = app, settings
         self._hosts = _LOOPBACK | {host.lower() for host in settings.hosts}
         # Not the token itself: who sees a cookie cannot make another.

@@ -40,12 +40,12 @@ class PatientlessProtocol(H11Protocol):
         self._stop_waiting()
         super().connection_lost(exc)
 
-    def data_received(self, data: bytes) -> None:
+    def handle_events(self) -> None:
         """A request may be whole now, or another one may have begun."""
-        super().data_received(data)
-        if self.conn.their_state in (h11.DONE, h11.MUST_CLOSE, h11.CLOSED):
+        super().handle_events()
+        if self.conn.their_state in (h11.DONE, h11.MUST_CLOSE, h11.CLOSED, h11.ERROR):
             self._stop_waiting()
-        elif self._deadline is None:
+        elif self._deadline is None and (self.conn.their_state is h11.SEND_BODY or self.conn.trailing_data[0]):
             self._await_request()
 
     def _await_request(self) -> None:
@@ -68,11 +68,12 @@ class ViewerServer(Server):
     Args:
         config: What it serves, and where.
         started: Called with its address once it listens.
+        ending: Called before it waits for its connections to end.
     """
 
-    def __init__(self, config: Config, started: Callable[[str], object] = lambda address: None) -> None:
+    def __init__(self, config: Config, started: Callable[[str], object], ending: Callable[[], object]) -> None:
         super().__init__(config)
-        self._tell_started = started
+        self._tell_started, self._ending = started, ending
 
     @property
     def address(self) -> str:
@@ -85,6 +86,11 @@ class ViewerServer(Server):
         await super().startup(sockets)
         if self.started:
             self._tell_started(self.address)
+
+    async def shutdown(self, sockets: Any = None) -> None:
+        """Listen no more, and let what is being sent end."""
+        self._ending()
+        await super().shutdown(sockets)
 
 
 def server(
@@ -122,4 +128,4 @@ def server(
         limit_concurrency=CONNECTIONS,
         h11_max_incomplete_event_size=_LONGEST_HEAD,
     )
-    return ViewerServer(config, started)
+    return ViewerServer(config, started, getattr(app, "close", lambda: None))

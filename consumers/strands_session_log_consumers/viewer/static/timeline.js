@@ -92,7 +92,8 @@ async function go(revision, { push = false, following = false } = {}) {
 async function settle() {
   const here = point;
   if (!isLoaded(here)) await jump(here);
-  htmx.ajax("GET", `${fragments}/point?at=${here}`, { target: "#point", swap: "innerHTML", source: "#point" });
+  const answer = await fetch(`${fragments}/point?at=${here}`, { headers: { "HX-Request": "true" } }).catch(() => null);
+  if (answer?.ok && here === point) await swap(await answer.text(), element("point"), "innerHTML");
   talk.setAttribute("aria-busy", "false");
 }
 
