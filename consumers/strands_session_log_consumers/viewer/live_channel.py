@@ -94,6 +94,7 @@ class Channel:
         words: What is being said.
         is_ready: Whether it is known where the session stands.
         info: What is known of the session; None until it was asked.
+        behind: How many events the log had a while ago which have not come yet.
         trouble: Why nothing comes any more; empty while that is not so.
     """
 
@@ -106,6 +107,7 @@ class Channel:
         self._bells, self._batches = set[Bell](), dict[int, Batch]()
         self._ringing: asyncio.TimerHandle | None = None
         self._news = asyncio.Event()
+        self.behind, self._known = 0, 0
         self.loop = asyncio.get_running_loop()
         parts = (self._follow_events, self._follow_words, self._keep_info)
         self._tasks = [asyncio.create_task(self._keep_on(part)) for part in parts]
@@ -129,6 +131,14 @@ class Channel:
             self._ringing.cancel()
         for task in self._tasks:
             task.cancel()
+
+    def note_head(self, revision: int) -> None:
+        """How many events the log has; those that it had when it was asked before are to have come by now."""
+        behind = max(0, self._known - self.head.revision) if self.is_ready else 0
+        self._known = revision
+        if behind != self.behind:
+            self.behind = behind
+            self._ring_soon()
 
     def since(self, revision: int) -> Batch | None:
         """What came after a revision; None if that is not known any more, and the page is to be loaded anew."""

@@ -102,8 +102,21 @@ class Hub:
         return found
 
     def _beating(self) -> Pulse:
-        self._pulse = self._pulse or Pulse(self._log, lambda: next(iter(self._channels), NO_SESSION), self._ring)
+        self._pulse = self._pulse or Pulse(self._log, self._next, self._ring, self._note_head)
         return self._pulse
+
+    def _next(self) -> str:
+        """One session after the other."""
+        if not self._channels:
+            return NO_SESSION
+        session_id = next(iter(self._channels))
+        self._channels[session_id] = self._channels.pop(session_id)
+        return session_id
+
+    def _note_head(self, session_id: str, revision: int) -> None:
+        channel = self._channels.get(session_id)
+        if channel:
+            channel.note_head(revision)
 
     def _listing(self) -> NewestSessions:
         self._newest = self._newest or NewestSessions(self._log, self._work, self._ring)

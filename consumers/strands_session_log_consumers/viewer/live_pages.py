@@ -1,8 +1,8 @@
 """What changes on a page while it is open, as server-sent events.
 
 One stream a page: `items` (what happened in the session), `words` (what is being said), `session` (what it does),
-`rows` (of the list), `waiting` (how many wait for a person), `server` (whether it answers), `anew` (load the
-conversation again), `gone` (there is no such history any more) and `ping`.
+`behind` (how many events are still to come), `rows` (of the list), `waiting` (how many wait for a person), `server`
+(whether it answers), `anew` (load the conversation again), `gone` (there is no such history any more) and `ping`.
 """
 
 from __future__ import annotations
@@ -135,6 +135,8 @@ class LivePage:
         said = list(channel.words.since(self._heard))
         if said:
             yield _sent("words", orjson.dumps(said))
+        for message in self._once("behind", {"events": channel.behind}):
+            yield message
         if channel.info:
             for message in self._once("session", _status(channel.info)):
                 yield message

@@ -23,8 +23,9 @@ class Pulse:
 
     Args:
         log: The log.
-        session: Which session to ask for: that of the node which has it is the pulse that counts.
+        session: Which session to ask for next: the pulse that counts is that of the node which has it.
         tell: Called when the answer is another one.
+        note: Called with how many events that session has.
 
     Attributes:
         away_since: Since when it does not answer; None while it does.
@@ -32,8 +33,14 @@ class Pulse:
         refusal: What it says instead, if it refuses.
     """
 
-    def __init__(self, log: SessionLog, session: Callable[[], str], tell: Callable[[], None]) -> None:
-        self._log, self._session, self._tell = log, session, tell
+    def __init__(
+        self,
+        log: SessionLog,
+        session: Callable[[], str],
+        tell: Callable[[], None],
+        note: Callable[[str, int], None],
+    ) -> None:
+        self._log, self._session, self._tell, self._note_head = log, session, tell, note
         self.away_since: datetime | None = None
         self.answered_at = datetime.now(timezone.utc)
         self.refusal = ""
@@ -47,13 +54,16 @@ class Pulse:
 
     async def _feel(self) -> None:
         while True:
-            asked = datetime.now(timezone.utc)
-            answer = asyncio.ensure_future(to_thread.run_sync(self._ask, limiter=self._limiter))
+            asked, session_id = datetime.now(timezone.utc), self._session()
+            ask = to_thread.run_sync(self._ask, session_id, limiter=self._limiter)
+            answer = asyncio.ensure_future(ask)
             done, _ = await asyncio.wait([answer], timeout=_PATIENCE)
             if not done:
                 self._note(asked, "")
-            refusal = await answer
-            self._note(None if refusal is None else asked, refusal or "")
+            found = await answer
+            self._note(None if isinstance(found, int) else asked, "" if isinstance(found, int) else found)
+            if isinstance(found, int):
+                self._note_head(session_id, found)
             await asyncio.sleep(_EVERY)
 
     def _note(self, asked: datetime | None, refusal: str) -> None:
@@ -65,12 +75,11 @@ class Pulse:
         if before != (self.away_since, self.refusal):
             self._tell()
 
-    def _ask(self) -> str | None:
-        """None where it answers; else what it says, if it says something."""
+    def _ask(self, session_id: str) -> int | str:
+        """How many events a session has; where the server does not answer, what it says, if it says something."""
         try:
-            self._log.head(self._session())
+            return self._log.head(session_id).revision
         except ServerUnavailableError:
             return ""
         except SessionLogError as error:
-            return None if isinstance(error, LookupError) else str(error)
-        return None
+            return 0 if isinstance(error, LookupError) else str(error)

@@ -75,12 +75,13 @@ export class Columns {
   /**
    * One more event, as it happens: milliseconds, duration, lane, kind and flags.
    * @param {number} revision @param {[number, number, string, number, number]} row
+   * @returns {boolean} Whether it is known now; else what is before it is not.
    */
   push(revision, [ms, duration, lane, kind, flags]) {
     const number = Math.floor((revision - 1) / this.blockSize), first = number * this.blockSize + 1;
     const block = this.blocks.get(number) ?? { ...empty(), first, start: ms };
     // What is not known before it is to be loaded; what is known already is not another.
-    if (revision - first !== block.count) return;
+    if (revision - first !== block.count) return revision - first < block.count;
     if (!block.names.includes(lane)) block.names.push(lane);
     if (!this.lanes.includes(lane)) this.lanes.push(lane);
     const at = block.count;
@@ -92,6 +93,7 @@ export class Columns {
     block.flags[at] = flags;
     block.count++;
     this.blocks.set(number, block);
+    return true;
   }
 
   /** @param {[number, number][]} jumps Where the session was rewound just now. */

@@ -1,10 +1,10 @@
 // The page of a session goes on: what happens is put where it belongs, and what is read stays where it is.
 
 import { disconnect, on } from "./live.js";
-import { arrived, columns, fetched, go, grow, isLoaded, jump, numberOf, place, show, standing, stretches, swap } from "./timeline.js";
+import { arrived, columns, fetched, go, grow, isLoaded, jump, loadBlock, numberOf, place, show, standing, stretches, swap } from "./timeline.js";
 import { Words } from "./words.js";
 
-const NEAR = 80, ANNOUNCED_EVERY = 5000, ANNOUNCED = 200, MOST_STRETCHES = 8;
+const NEAR = 80, RELOADED = 300, ANNOUNCED_EVERY = 5000, ANNOUNCED = 200, MOST_STRETCHES = 8;
 const element = (/** @type {string} */ id) => /** @type {HTMLElement} */ (document.getElementById(id));
 const talk = element("talk"), below = element("below"), badge = element("badge");
 const words = new Words(element("saying"));
@@ -55,14 +55,16 @@ const then = (what) => { before = before.then(what).catch((error) => { console.e
 
 /** @param {Batch} batch */
 async function take({ first, head, rows, jumps, turns, items }) {
-  rows.forEach((row, at) => columns.push(first + at, row));
+  const known = rows.map((row, at) => columns.push(first + at, row));
+  if (known.includes(false)) reload(first + known.lastIndexOf(false));
   columns.jump(jumps);
   const stays = pinned && standing().follows;
   const wasLoaded = isLoaded(Math.max(1, first - 1));
   grow(head);
   if (turns.length) await addTurns(turns);
   await change(items);
-  if (wasLoaded) await append(items.filter((item) => item.revision >= first), head);
+  // At an earlier point it is enough to know that there is more: it is loaded when somebody goes there.
+  if (wasLoaded && standing().follows) await append(items.filter((item) => item.revision >= first), head);
   for (const item of items) if (item.revision >= first) heard(item);
   arrived();
   if (stays) {
@@ -73,6 +75,13 @@ async function take({ first, head, rows, jumps, turns, items }) {
   }
   count();
   document.dispatchEvent(new CustomEvent("viewer:grown", { detail: { head } }));
+}
+
+let reloading = 0;
+/** A block of which something came before it was there. @param {number} revision */
+function reload(revision) {
+  clearTimeout(reloading);
+  reloading = window.setTimeout(() => loadBlock(Math.floor((revision - 1) / columns.blockSize)), RELOADED);
 }
 
 /** What is there already, and is other now. @param {Item[]} items */
@@ -147,6 +156,11 @@ on("anew", ({ head }) => then(async () => {
   show();
   count();
 }));
+on("behind", ({ events }) => {
+  const bar = element("behind");
+  bar.hidden = !events;
+  bar.textContent = events ? `${events.toLocaleString("en")} ${events === 1 ? "event" : "events"} behind` : "";
+});
 on("gone", ({ text }) => {
   disconnect();
   const banner = document.createElement("p"), again = document.createElement("a");

@@ -1,11 +1,12 @@
 // What changes while a page is open: one stream of server-sent events, and what is said where it breaks off.
 
-const SILENCE = 25_000, AGAIN = 1000, BREAK = 2500, HIDDEN = 20_000, AGES = 10_000;
+const SILENCE = 25_000, AGAIN = 1000, AGAIN_MOST = 15_000, BREAK = 2500, HIDDEN = 20_000, AGES = 10_000;
 
 /** @type {Record<string, ((data: any) => void)[]>} */
 const takers = {};
 /** @type {EventSource | null} */
 let source = null;
+let pause = AGAIN;
 let last = "", asked = "", heard = Date.now(), opened = 0, again = 0, hiding = 0;
 /** @type {{ away: string | null, answered?: string, refusal?: string }} */
 let server = { away: null };
@@ -38,12 +39,15 @@ export function connect() {
   clearTimeout(again);
   asked = location.search;
   const stream = source = new EventSource(`${document.body.dataset.live}?${wanted()}`);
-  stream.addEventListener("open", () => { opened = heard = Date.now(); tell(); });
+  stream.addEventListener("open", () => { opened = heard = Date.now(); pause = AGAIN; tell(); });
   stream.addEventListener("error", () => {
     if (stream !== source) return;
     opened = 0;
     // A browser comes back by itself after a connection was lost, but not after a refusal.
-    if (stream.readyState === EventSource.CLOSED) again = window.setTimeout(connect, AGAIN);
+    if (stream.readyState === EventSource.CLOSED) {
+      again = window.setTimeout(connect, pause);
+      pause = Math.min(AGAIN_MOST, pause * 2);
+    }
     window.setTimeout(tell, BREAK);
   });
   for (const event of Object.keys(takers)) stream.addEventListener(event, (message) => taken(event, message));

@@ -370,4 +370,4 @@ function settleLater() {
 
 const standing = () => ({ head, point, follows });
 
-export { arrived, columns, drawing, fetched, go, grow, isLoaded, jump, numberOf, place, show, standing, stretches, swap };
+export { arrived, columns, drawing, fetched, go, grow, isLoaded, jump, loadBlock, numberOf, place, show, standing, stretches, swap };
