@@ -138,7 +138,7 @@ class SessionPages:
                 session_id_of(request), request.query_params.get("b")
             )
             _, other = self._viewer.conversations.point(conversation.session_id, request.query_params.get("a") or "1")
-            found = self._viewer.log.diff(session_id, other.revision, point.revision)
+            found = self._viewer.log.diff(conversation.session_id, other.revision, point.revision)
             return self._viewer.html(request, "diff.html", diff=found, **self._shown(request, conversation, point))
 
         return await self._viewer.work(read)
