@@ -50,7 +50,7 @@ def test_a_package_that_is_not_what_was_named_is_refused(
         packed.addfile(entry, io.BytesIO(content))
     whole = "sha512-" + base64.b64encode(hashlib.sha512(archive.read_bytes()).digest()).decode()
 
-    with pytest.raises(SystemExit, match="it.tgz is not what"):
+    with pytest.raises(SystemExit, match=r"it\.tgz is not what"):
         unpack(VendoredPackage("it", "1", "0BSD", "sha512-other", {"it.js": digest(content)}), archive)
     with pytest.raises(SystemExit, match=r"it\.js of it\.tgz is not what"):
         unpack(VendoredPackage("it", "1", "0BSD", whole, {"it.js": digest(b"expected")}), archive)
