@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import os
 import secrets
+import signal
+import socket
 import sys
 import webbrowser
 from collections.abc import Iterator
 from contextlib import contextmanager
 from ipaddress import ip_address
-from typing import Annotated, Any, Final, TextIO
+from typing import Annotated, Final, TextIO
 from urllib.parse import quote, urlsplit
 
 import typer
@@ -109,12 +110,9 @@ def command(
         )
         shown = next(iter(host_name or ()), host)
         first = prefix.rstrip("/") + (session_path(session, at=at) if session else "/")
-        try:
-            asyncio.run(
-                _serve(log, settings, (host, port), prefix, trust_proxy, _Arrival(shown, first, token, browser))
-            )
-        except OSError as error:
-            fail(Code.USAGE, f"cannot listen on {host} port {port}: {error.strerror or error}; --port 0 takes any")
+        arrival = _Arrival(shown, first, token, browser)
+        with _listening(host, port) as listener:
+            _serve(log, settings, prefix, listener, arrival, "*" if trust_proxy else "")
 
 
 class _Arrival:
@@ -133,18 +131,42 @@ class _Arrival:
             webbrowser.open(address)
 
 
-async def _serve(
-    log: SessionLog, settings: ViewerSettings, address: tuple[str, int], prefix: str, trust_proxy: bool, ready: Any
+@contextmanager
+def _listening(host: str, port: int) -> Iterator[socket.socket]:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        listener = socket.create_server((host, port), family=family, backlog=128)
+    except OSError as error:
+        fail(Code.USAGE, f"cannot listen on {host} port {port}: {error.strerror or error}; --port 0 takes any")
+    with listener:
+        yield listener
+
+
+def _serve(
+    log: SessionLog,
+    settings: ViewerSettings,
+    prefix: str,
+    listener: socket.socket,
+    arrival: _Arrival,
+    trust_proxy: str,
 ) -> None:
     try:
         from .application import app
-        from .serving import listening, serve
+        from .serving import server
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] not in _EXTRA:
             raise
         raise MissingExtraError("viewer", "the viewer") from error
-    with listening(*address) as listener:
-        await serve(app(log, prefix, settings), listener, ready, trust_proxy=trust_proxy)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        # The server ends in good order at the first, and raises it once more when it has.
+        signal.signal(number, _ended)
+    port = listener.getsockname()[1]
+    serving = server(app(log, prefix, settings), started=lambda _: arrival(port), trust_proxy=trust_proxy)
+    serving.run(sockets=[listener])
+
+
+def _ended(number: int, frame: object) -> None:
+    raise SystemExit(0)
 
 
 def _token(host: str, token: str | None, no_token: bool, trust_proxy: bool) -> str | None:
