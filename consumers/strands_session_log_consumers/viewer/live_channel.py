@@ -20,7 +20,7 @@ from .conversation import Conversations
 from .index import IndexBlock, Jump, TurnStart
 from .live_words import Words
 from .notes import Item
-from .talk import STRETCH, Growing
+from .talk import STRETCH, OngoingTalk
 
 logger = logging.getLogger(__name__)
 
@@ -79,7 +79,7 @@ class Batch:
     rendered: dict[str, asyncio.Future[str]] = field(default_factory=dict, repr=False)
 
 
-class Channel:
+class SessionChannel:
     """What happens in one session.
 
     Args:
@@ -103,7 +103,7 @@ class Channel:
         self.head, self.epoch, self.trouble = START, 0, ""
         self.words, self.is_ready = Words(), False
         self.info: SessionInfo | None = None
-        self._kept, self._growing, self._noted = deque[Happened](maxlen=KEPT), Growing(), IndexBlock(0)
+        self._kept, self._growing, self._noted = deque[Happened](maxlen=KEPT), OngoingTalk(), IndexBlock(0)
         self._bells, self._batches = set[Bell](), dict[int, Batch]()
         self._ringing: asyncio.TimerHandle | None = None
         self._news = asyncio.Event()
@@ -199,7 +199,7 @@ class Channel:
         self._ring_soon()
 
     async def _read_until(self, head: EventId) -> None:
-        self._growing, self._noted = Growing(), IndexBlock(0)
+        self._growing, self._noted = OngoingTalk(), IndexBlock(0)
         happened = await self._work(lambda: [self._meaning(one) for one in self._before(head)])
         # At once, as those who watch look at it meanwhile.
         self._kept, self.head = deque(happened, KEPT), head

@@ -10,7 +10,7 @@ from typing import Final
 from strands_session_log import SessionLog
 
 from .conversation import Conversations
-from .live_channel import Bell, Channel, Work
+from .live_channel import Bell, SessionChannel, Work
 from .live_list import NewestSessions
 from .live_pulse import NO_SESSION, Pulse
 
@@ -30,7 +30,7 @@ class Watching:
         is_over: Whether the viewer ends.
     """
 
-    def __init__(self, bell: Bell, pulse: Pulse, channel: Channel | None, newest: NewestSessions) -> None:
+    def __init__(self, bell: Bell, pulse: Pulse, channel: SessionChannel | None, newest: NewestSessions) -> None:
         self.bell, self.pulse, self.channel, self.newest = bell, pulse, channel, newest
         self.is_over = False
 
@@ -49,7 +49,7 @@ class Hub:
         self._forget()
 
     def _forget(self) -> None:
-        self._channels, self._watching = dict[str, Channel](), set[Watching]()
+        self._channels, self._watching = dict[str, SessionChannel](), set[Watching]()
         self._newest: NewestSessions | None = None
         self._pulse: Pulse | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -95,10 +95,10 @@ class Hub:
                 one.close()
         self._forget()
 
-    def _channel(self, session_id: str) -> Channel:
+    def _channel(self, session_id: str) -> SessionChannel:
         found = self._channels.get(session_id)
         if found is None or found.trouble:
-            found = self._channels[session_id] = Channel(self._log, session_id, self._conversations, self._work)
+            found = self._channels[session_id] = SessionChannel(self._log, session_id, self._conversations, self._work)
         return found
 
     def _beating(self) -> Pulse:

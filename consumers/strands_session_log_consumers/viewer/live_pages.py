@@ -24,7 +24,7 @@ from strands_session_log.errors import InvalidPointError
 from .addresses import session_of, session_path, with_query
 from .context import Viewer
 from .list_pages import FILTERS, is_shown
-from .live_channel import Batch, Channel
+from .live_channel import Batch, SessionChannel
 from .live_hub import MOST_WATCHERS, Watching
 from .live_pulse import Pulse
 from .rendering import short_hash, status_text, word_of
@@ -122,7 +122,7 @@ class LivePage:
             self._told[event] = text
             yield _sent(event, text)
 
-    async def _of_session(self, channel: Channel) -> AsyncIterator[ServerSentEvent]:
+    async def _of_session(self, channel: SessionChannel) -> AsyncIterator[ServerSentEvent]:
         if channel.trouble:
             self.is_over = True
             yield _sent("gone", orjson.dumps({"text": channel.trouble}))
@@ -141,7 +141,7 @@ class LivePage:
             for message in self._once("session", _status(channel.info)):
                 yield message
 
-    async def _of_events(self, channel: Channel) -> AsyncIterator[ServerSentEvent]:
+    async def _of_events(self, channel: SessionChannel) -> AsyncIterator[ServerSentEvent]:
         batch = None if self._epoch != channel.epoch or self._is_other(channel) else channel.since(self._after.revision)
         self._epoch = channel.epoch
         if batch is None:
@@ -152,7 +152,7 @@ class LivePage:
             self._after = batch.head
             yield _sent("items", text.encode(), str(batch.head))
 
-    def _is_other(self, channel: Channel) -> bool:
+    def _is_other(self, channel: SessionChannel) -> bool:
         """Whether what the page has last is not what stands there."""
         known = channel.id_of(self._after.revision)
         return bool(self._after.ms) and known is not None and known != self._after

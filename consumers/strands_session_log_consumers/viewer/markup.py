@@ -169,6 +169,8 @@ def _allowed(tag: str, name: str, value: str) -> str | None:
         return " ".join(kept) or None
     if name == "href":
         return value if is_outside(value) else None
+    if name == "rel":
+        return value if value == _REL else None
     return value if value.isdigit() and len(value) < 10 else None
 
 

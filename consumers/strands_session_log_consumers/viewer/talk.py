@@ -169,7 +169,7 @@ def items_of(
     return [builder.finished(item, amended) for item in builder.items if first <= item.revision <= last]
 
 
-class Growing:
+class OngoingTalk:
     """A conversation that goes on: knows of each event what it adds, and what it changes."""
 
     def __init__(self) -> None:
