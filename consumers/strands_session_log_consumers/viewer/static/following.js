@@ -1,7 +1,7 @@
 // The page of a session goes on: what happens is put where it belongs, and what is read stays where it is.
 
 import { disconnect, on } from "./live.js";
-import { arrived, columns, fetched, go, grow, isLoaded, jump, loadBlock, numberOf, place, show, standing, stretches, swap } from "./timeline.js";
+import { arrived, columns, exclusive, go, grow, isLoaded, jump, loadBlock, numberOf, place, show, standing, stretches, swap } from "./timeline.js";
 import { Words } from "./words.js";
 
 const NEAR = 80, RELOADED = 300, ANNOUNCED_EVERY = 5000, ANNOUNCED = 200, MOST_STRETCHES = 8;
@@ -48,11 +48,6 @@ viewer.actions.below = () => {
 
 // What happens
 
-/** One after the other, as swapping takes a moment. @type {Promise<void>} */
-let before = Promise.resolve();
-/** @param {() => Promise<void>} what */
-const then = (what) => { before = before.then(what).catch((error) => { console.error(error); }); };
-
 /** @param {Batch} batch */
 async function take({ first, head, rows, jumps, turns, items }) {
   const known = rows.map((row, at) => columns.push(first + at, row));
@@ -64,7 +59,7 @@ async function take({ first, head, rows, jumps, turns, items }) {
   if (turns.length) await addTurns(turns);
   await change(items);
   // At an earlier point it is enough to know that there is more: it is loaded when somebody goes there.
-  if (wasLoaded && standing().follows) await append(items.filter((item) => item.revision >= first), head);
+  if (wasLoaded && standing().follows) await append(items.filter((item) => item.revision >= first), first, head);
   for (const item of items) if (item.revision >= first) heard(item);
   arrived();
   if (stays) {
@@ -95,18 +90,28 @@ async function change(items) {
   }
 }
 
-/** @param {Item[]} items @param {number} head */
-async function append(items, head) {
+/** @param {Item[]} items @param {number} first @param {number} head */
+async function append(items, first, head) {
   /** @type {Map<number, string>} */
   const texts = new Map();
   for (const item of items) if (!document.getElementById(`r${item.revision}`)) texts.set(item.stretch, (texts.get(item.stretch) ?? "") + item.html);
   for (const [number, html] of texts) {
-    const there = document.getElementById(`stretch-${number}`);
-    if (there) await swap(html, there, "beforeend");
-    else await swap(await fetched(number), element("saying"), "beforebegin");
+    await swap(html, document.getElementById(`stretch-${number}`) ?? begun(number), "beforeend");
   }
-  const last = stretches().pop();
-  if (last && numberOf(head) === numberOf(Number(last.dataset.first))) last.dataset.last = String(head);
+  for (const one of stretches()) {
+    const end = Number(one.dataset.first) + Number(element("session").dataset.stretch) - 1;
+    if (numberOf(Number(one.dataset.first)) >= numberOf(first)) one.dataset.last = String(Math.min(end, head));
+  }
+}
+
+/** A stretch of which nothing happened yet. @param {number} number */
+function begun(number) {
+  const stretch = document.createElement("section"), size = Number(element("session").dataset.stretch);
+  stretch.className = "stretch";
+  stretch.id = `stretch-${number}`;
+  stretch.dataset.first = String(number * size + 1);
+  element("saying").before(stretch);
+  return stretch;
 }
 
 /** Far behind is what nobody looks at. */
@@ -141,15 +146,15 @@ function heard(item) {
   element("announced").textContent = `${agent}: ${(there.querySelector(".prose")?.textContent ?? "").trim().slice(0, ANNOUNCED)}`;
 }
 
-on("items", (batch) => then(() => take(batch)));
-on("words", (said) => then(async () => {
+on("items", (batch) => exclusive(() => take(batch)));
+on("words", (said) => exclusive(async () => {
   words.hear(said);
   // What is being said is said now, and not at an earlier point.
   if (!standing().follows) element("saying").hidden = true;
   if (pinned && standing().follows) toEnd();
 }));
 on("session", ({ word, text }) => { badge.dataset.status = word; badge.textContent = text; });
-on("anew", ({ head }) => then(async () => {
+on("anew", ({ head }) => exclusive(async () => {
   if (head < standing().head) { location.reload(); return; }
   grow(head);
   await jump(standing().point);

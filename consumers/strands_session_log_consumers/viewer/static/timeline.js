@@ -91,7 +91,7 @@ async function go(revision, { push = false, following = false } = {}) {
 /** Once it rests: what has to be asked for. */
 async function settle() {
   const here = point;
-  if (!isLoaded(here)) await jump(here);
+  if (!isLoaded(here)) await exclusive(() => jump(here));
   const answer = await fetch(`${fragments}/point?at=${here}`, { headers: { "HX-Request": "true" } }).catch(() => null);
   if (answer?.ok && here === point) await swap(await answer.text(), element("point"), "innerHTML");
   talk.setAttribute("aria-busy", "false");
@@ -147,26 +147,40 @@ function arrived() {
   show();
 }
 
+/** @type {Promise<void>} */
+let before = Promise.resolve();
+/**
+ * What changes which stretches there are, one after the other: nothing is there twice.
+ * @param {() => Promise<void>} change
+ */
+const exclusive = (change) => before = before.then(change).catch((error) => { console.warn(String(error)); });
+
 let extending = false;
-async function extend() {
+function extend() {
+  if (extending || !isNearEdge()) return;
+  extending = true;
+  exclusive(() => isNearEdge() ? extended() : Promise.resolve()).finally(() => { extending = false; });
+}
+
+function isNearEdge() {
   const shown = stretches();
-  if (extending || !shown.length) return;
+  if (!shown.length) return false;
+  const first = numberOf(Number(shown[0].dataset.first)), last = numberOf(Number(shown[shown.length - 1].dataset.first));
+  const isDown = talk.scrollHeight - talk.scrollTop - talk.clientHeight < 600;
+  return (talk.scrollTop < 600 && first > 0) || (isDown && last < numberOf(point));
+}
+
+async function extended() {
+  const shown = stretches();
   const first = numberOf(Number(shown[0].dataset.first)), last = numberOf(Number(shown[shown.length - 1].dataset.first));
   const up = talk.scrollTop < 600 && first > 0;
-  const down = talk.scrollHeight - talk.scrollTop - talk.clientHeight < 600 && last < numberOf(point);
-  if (!up && !down) return;
-  extending = true;
-  try {
-    const text = await fetched(up ? first - 1 : last + 1);
-    const before = talk.scrollHeight - talk.scrollTop;
-    await swap(text, up ? shown[0] : element("saying"), "beforebegin");
-    if (up) talk.scrollTop = talk.scrollHeight - before;
-    const far = stretches();
-    if (far.length > MOST_STRETCHES) (up ? far[far.length - 1] : far[0]).remove();
-    arrived();
-  } finally {
-    extending = false;
-  }
+  const text = await fetched(up ? first - 1 : last + 1);
+  const below = talk.scrollHeight - talk.scrollTop;
+  await swap(text, up ? shown[0] : element("saying"), "beforebegin");
+  if (up) talk.scrollTop = talk.scrollHeight - below;
+  const far = stretches();
+  if (far.length > MOST_STRETCHES) (up ? far[far.length - 1] : far[0]).remove();
+  arrived();
 }
 
 // The timeline
@@ -370,4 +384,4 @@ function settleLater() {
 
 const standing = () => ({ head, point, follows });
 
-export { arrived, columns, drawing, fetched, go, grow, isLoaded, jump, loadBlock, numberOf, place, show, standing, stretches, swap };
+export { arrived, columns, drawing, exclusive, go, grow, isLoaded, jump, loadBlock, numberOf, place, show, standing, stretches, swap };
