@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from anyio import to_thread
 from strands import Agent, tool
 
-from strands_session_log import LiveTokens, SessionLog, ValkeySessionManager, events
+from strands_session_log import DEFAULT_NAMESPACE, LiveTokens, SessionLog, ValkeySessionManager, events
+from strands_session_log.scripts.roles import READER
 from strands_session_log.testing import ScriptedModel
+from strands_session_log_consumers.viewer.conversation import Conversations
+from strands_session_log_consumers.viewer.live_hub import Hub
 from support import wait_until
 from support.following import note, notes
 from support.served_viewer import ServedViewer, streaming
+from support.servers import Server
 from support.speaking import SpeakingModel, speaking
 
 
@@ -181,6 +187,43 @@ def test_another_session_of_that_name_is_not_taken_for_what_was_shown(log: Sessi
     log.append("s-1", notes(1, 3))
     with streaming(viewer, "s=s-1&after=1700000000000-2") as stream:
         assert stream.next("anew").data == {"head": 2}
+
+
+def test_whoever_may_only_read_may_watch(tcp_server: Server) -> None:
+    rules = READER.rules(DEFAULT_NAMESPACE)
+    with SessionLog.connect(tcp_server.url) as log:
+        log.append("s-1", note(1))
+        tcp_server.execute("ACL", "SETUSER", "somebody", "reset", "on", ">hunter2", *rules.split())
+        url = tcp_server.url.replace("://", "://somebody:hunter2@")
+        with (
+            SessionLog.connect(url) as reader,
+            ServedViewer(reader) as viewer,
+            streaming(viewer, "s=s-1&list&after=1") as stream,
+        ):
+            log.append("s-1", note(2))
+            assert stream.next("items").data["head"] == 2
+
+
+def test_a_channel_that_does_not_get_what_the_log_has_is_behind(log: SessionLog) -> None:
+    log.append("s-1", note(1))
+
+    async def behind() -> list[int]:
+        hub = Hub(log, Conversations(log), to_thread.run_sync)
+        with hub.watching("s-1") as watching:
+            channel = watching.channel
+            assert channel
+            while not channel.is_ready:
+                await watching.bell.wait()
+                watching.bell.clear()
+            found = []
+            # It may come yet: only what the log had a while ago counts.
+            for known in (4, 4, 1, 1):
+                channel.note_head(known)
+                found.append(channel.behind)
+        hub.close()
+        return found
+
+    assert asyncio.run(behind()) == [0, 3, 3, 0]
 
 
 def test_nothing_is_followed_once_nobody_watches(

@@ -4,7 +4,7 @@ import { disconnect, on } from "./live.js";
 import { arrived, columns, exclusive, go, grow, isLoaded, jump, loadBlock, numberOf, place, show, standing, stretches, swap } from "./timeline.js";
 import { Words } from "./words.js";
 
-const NEAR = 80, RELOADED = 300, ANNOUNCED_EVERY = 5000, ANNOUNCED = 200, MOST_STRETCHES = 8;
+const NEAR = 80, RELOADED = 300, ANNOUNCED_EVERY = 5000, ANNOUNCED = 200, MOST_STRETCHES = 6;
 const element = (/** @type {string} */ id) => /** @type {HTMLElement} */ (document.getElementById(id));
 const talk = element("talk"), below = element("below"), badge = element("badge");
 const words = new Words(element("saying"));

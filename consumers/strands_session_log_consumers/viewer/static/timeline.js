@@ -3,7 +3,7 @@
 import { Columns, FLAG, KIND, counting } from "./columns.js";
 import { Drawing } from "./drawing.js";
 
-const SETTLED = 80, SETTLED_LIVE = 400, SETTLED_LIVE_MOST = 3000, ADDRESS_EVERY = 350, PAUSE = 2000, MOST_STRETCHES = 8;
+const SETTLED = 80, SETTLED_LIVE = 400, SETTLED_LIVE_MOST = 3000, ADDRESS_EVERY = 350, PAUSE = 2000, MOST_STRETCHES = 6;
 const SPEEDS = [0.5, 1, 10, 100];
 const WAIT = KIND.indexOf("wait");
 
