@@ -121,7 +121,8 @@ def _picture(log: SessionLog) -> None:
         "document": {"format": "csv", "name": "numbers", "source": {"bytes": b"day,steps\nMon,9120\nTue,4210\n"}}
     }
     agent = agent_of(log, PICTURE, "A gradient from green to blue, and two days of steps.", name="painter")
-    agent([{"text": "What is this?"}, image, numbers])
+    content: Any = [{"text": "What is this?"}, image, numbers]
+    agent(content)
 
 
 def _hostile(log: SessionLog) -> None:

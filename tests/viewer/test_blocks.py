@@ -12,13 +12,13 @@ from strands_session_log.codec import to_json
 from strands_session_log_consumers.viewer.blocks import (
     Block,
     CachePoint,
-    Call,
     Cited,
     File,
     Json,
     Prose,
     Result,
     Thought,
+    ToolCall,
     as_json,
     blocks_of,
     file_of,
@@ -56,7 +56,7 @@ def test_what_a_tool_gives_is_never_markdown_nor_coloured() -> None:
 
 def test_a_call_tells_its_input_on_one_line() -> None:
     (call,) = blocks({"toolUse": {"toolUseId": "1", "name": "search", "input": {"to": "OSL", "text": "x" * 999}}})
-    assert isinstance(call, Call)
+    assert isinstance(call, ToolCall)
     assert call.line.startswith('{"to":"OSL"')
     assert len(call.line) == 160
 

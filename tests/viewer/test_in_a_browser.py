@@ -218,7 +218,7 @@ def test_hostile_words_are_words(visit: Visit) -> None:
 def test_light_and_dark_follow_the_system_and_a_key(visit: Visit) -> None:
     visitor = visit(color_scheme="dark")
     page = visitor.page
-    background = "getComputedStyle(document.body).backgroundColor"
+    background = "getComputedStyle(document.documentElement).backgroundColor"
     dark = page.evaluate(background)
     visitor.press("t")
     light = page.evaluate(background)

@@ -23,7 +23,7 @@ from strands_session_log_consumers.viewer.markup import (
 
 TAGS = {"a", "blockquote", "br", "code", "del", "div", "em", "h1", "h2", "h3", "h4", "h5", "h6", "hr", "li", "ol", "p"}
 TAGS |= {"pre", "s", "span", "strong", "table", "tbody", "td", "th", "thead", "tr", "ul"}
-ATTRIBUTES = {"href", "rel", "class", "start"}
+ATTRIBUTES = {"href", "rel", "class", "start", "tabindex"}
 HIDDEN = re.compile("[\u202a-\u202e\u2066-\u2069\u200b\ufeff\x00-\x08\x0e-\x1f\x7f-\x9f\U000e0000-\U000e007f]")
 
 
@@ -128,7 +128,7 @@ def test_markdown_is_markdown() -> None:
 
 def test_a_language_nobody_knows_and_a_class_in_its_name_colour_nothing() -> None:
     page = Page(markdown('```tampered" onclick=x\n<b>\n```') + code("<b>", "no-such-language"))
-    assert page.attributes == []
+    assert page.attributes == [("tabindex", "0")]
     assert page.said.count("<b>") == 2
 
 

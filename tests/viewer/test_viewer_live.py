@@ -14,7 +14,7 @@ from strands import Agent, tool
 from strands_session_log import DEFAULT_NAMESPACE, LiveTokens, SessionLog, ValkeySessionManager, events
 from strands_session_log.scripts.roles import READER
 from strands_session_log.testing import ScriptedModel
-from strands_session_log_consumers.viewer.conversation import Conversations
+from strands_session_log_consumers.viewer.conversation import OpenConversations
 from strands_session_log_consumers.viewer.live_hub import Hub
 from support import wait_until
 from support.following import note, notes
@@ -208,7 +208,7 @@ def test_a_channel_that_does_not_get_what_the_log_has_is_behind(log: SessionLog)
     log.append("s-1", note(1))
 
     async def behind() -> list[int]:
-        hub = Hub(log, Conversations(log), to_thread.run_sync)
+        hub = Hub(log, OpenConversations(log), to_thread.run_sync)
         with hub.watching("s-1") as watching:
             channel = watching.channel
             assert channel

@@ -12,7 +12,7 @@ from starlette.responses import HTMLResponse
 from strands_session_log import SessionLog
 
 from .addresses import session_of
-from .conversation import Conversations
+from .conversation import OpenConversations
 from .live_hub import Hub
 from .rendering import asset_version, environment
 from .settings import ViewerSettings
@@ -40,7 +40,7 @@ class Viewer:
 
     def __init__(self, log: SessionLog, prefix: str, settings: ViewerSettings) -> None:
         self.log, self.settings, self.prefix = log, settings, prefix
-        self.conversations, self._templates = Conversations(log), environment()
+        self.conversations, self._templates = OpenConversations(log), environment()
         self._limiter: CapacityLimiter | None = None
         self.hub = Hub(log, self.conversations, self.work)
 

@@ -194,7 +194,7 @@ class Conversation:
         return known or self._states.put(revision, self._log.state(self.session_id, revision))
 
 
-class Conversations:
+class OpenConversations:
     """The sessions people look at; those nobody looked at for longest are forgotten.
 
     Args:

@@ -16,7 +16,7 @@ from typing import Any, Final, NamedTuple
 from strands_session_log import START, EventId, Recorded, SessionInfo, SessionLog
 from strands_session_log.errors import LogForkedError, SessionLogError, SessionNotFoundError
 
-from .conversation import Conversations
+from .conversation import OpenConversations
 from .index import IndexBlock, Jump, TurnStart
 from .live_words import Words
 from .notes import Item
@@ -98,7 +98,7 @@ class SessionChannel:
         trouble: Why nothing comes any more; empty while that is not so.
     """
 
-    def __init__(self, log: SessionLog, session_id: str, conversations: Conversations, work: Work) -> None:
+    def __init__(self, log: SessionLog, session_id: str, conversations: OpenConversations, work: Work) -> None:
         self._log, self.session_id, self._conversations, self._work = log, session_id, conversations, work
         self.head, self.epoch, self.trouble = START, 0, ""
         self.words, self.is_ready = Words(), False

@@ -9,7 +9,7 @@ from typing import Final
 
 from strands_session_log import SessionLog
 
-from .conversation import Conversations
+from .conversation import OpenConversations
 from .live_channel import Bell, SessionChannel, Work
 from .live_list import NewestSessions
 from .live_pulse import NO_SESSION, Pulse
@@ -44,7 +44,7 @@ class Hub:
         work: Runs what waits for the server off the event loop.
     """
 
-    def __init__(self, log: SessionLog, conversations: Conversations, work: Work) -> None:
+    def __init__(self, log: SessionLog, conversations: OpenConversations, work: Work) -> None:
         self._log, self._conversations, self._work = log, conversations, work
         self._forget()
 

@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 
 from strands_session_log import EventId, Recorded
 
-from .blocks import Block, Call, Result, blocks_of, restored
+from .blocks import Block, Result, ToolCall, blocks_of, restored
 from .index import ErasureNote
 from .notes import Item, Note, note_of, seconds_of
 
@@ -245,7 +245,7 @@ class _Builder:
     def _join(self, said: Said, blocks: Sequence[Block]) -> None:
         """Calls to what is told of them, and results to their calls."""
         for block in blocks:
-            if isinstance(block, Call):
+            if isinstance(block, ToolCall):
                 run = said.runs[block.tool_use_id] = self._run(said.agent, block.tool_use_id)
                 run.name = block.name
                 self._callers[said.agent, block.tool_use_id] = said

@@ -108,6 +108,7 @@ async function append(items, first, head) {
 function begun(number) {
   const stretch = document.createElement("section"), size = Number(element("session").dataset.stretch);
   stretch.className = "stretch";
+  stretch.setAttribute("role", "none");
   stretch.id = `stretch-${number}`;
   stretch.dataset.first = String(number * size + 1);
   element("saying").before(stretch);

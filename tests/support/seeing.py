@@ -1,18 +1,18 @@
-"""A viewer in a process of its own, conversations to look at, and a browser that looks."""
+"""Fixtures: a viewer in a process of its own, conversations to look at, and a browser that looks."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from strands_session_log import SessionLog
-from support import conversations
-from support.terminal import environment_of
-from support.viewing import ViewerProcess
+
+from . import conversations
+from .terminal import environment_of
+from .viewing import ViewerProcess
 
 
 @pytest.fixture(scope="session")
@@ -40,7 +40,7 @@ def viewer(seen_log: SessionLog, seen_url: str, tmp_path_factory: pytest.TempPat
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Any]:
     """Chromium."""
-    from support.browsing import chromium
+    from .browsing import chromium
 
     with chromium() as found:
         yield found
@@ -52,7 +52,7 @@ def visit(viewer: ViewerProcess, browser: Any) -> Iterator[Callable[..., Any]]:
 
     What the browser complains of, and what it asks of others than the viewer, fails the test.
     """
-    from support.browsing import WIDE, Visitor
+    from .browsing import WIDE, Visitor
 
     visitors = list[Visitor]()
     with ExitStack() as stack:
@@ -70,9 +70,3 @@ def visit(viewer: ViewerProcess, browser: Any) -> Iterator[Callable[..., Any]]:
         for one in visitors:
             assert one.complaints == []
             assert one.outside == set()
-
-
-@pytest.fixture
-def pictures(tmp_path: Path) -> Path:
-    """Where pictures of pages go."""
-    return tmp_path
