@@ -6,7 +6,7 @@ WORKERS ?= 4
 PYTEST := $(BIN)/pytest -n $(WORKERS) --dist loadfile
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test lint types contracts tests coverage test-servers test-container test-dashboards test-matrix bench screens clean
+.PHONY: demo test lint types contracts tests coverage test-servers test-container test-dashboards test-viewer test-matrix bench screens viewer-screens vendor clean
 
 demo: .venv/.demo  ## An agent talks, is killed, resumes; its history is shown and proved
 	@$(BIN)/session-log demo
@@ -61,17 +61,27 @@ test-dashboards: .venv/.dev  ## Every query on a real Prometheus, the rules by p
 	.ci/install-dashboards
 	$(BIN)/pytest -q tests/dashboards -m dashboards
 
+test-viewer: .venv/.dev  ## The viewer in a real browser: Debian's Chromium, and axe-core of npm
+	.ci/install-browser
+	$(PYTEST) -q tests/viewer -m viewer
+
 test-matrix:  ## Every Python there is here, and the lowest supported dependencies
 	.ci/test-matrix
 
 screens: .venv/.dev  ## The screens of docs/cli.md, written anew from what the commands print
 	PYTHONPATH=tests $(BIN)/python -m support.screens
 
+viewer-screens: .venv/.dev  ## The pictures of docs/viewer.md, taken anew from the demo's conversations
+	PYTHONPATH=tests $(BIN)/python -m support.pictures
+
+vendor: .venv/.dev  ## The scripts of others that the viewer serves, anew from npm, as viewer/vendor.toml names them
+	PYTHONPATH=tests $(BIN)/python -m support.vendor
+
 bench: .venv/.bench .venv/.peers  ## What the log costs beside the least it could cost, and beside others; writes docs/benchmarks.md
 	$(BIN)/python -m tests.bench
 
 clean:
-	rm -rf .venv .venv-matrix .coverage .coverage.* .coverage-html tests/dashboards/schema/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .venv .venv-matrix .coverage .coverage.* .coverage-html tests/dashboards/schema/node_modules tests/viewer/axe/node_modules .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 
 .venv/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' \

@@ -21,6 +21,8 @@ from support.processes import HOST
 from support.servers import Server
 from support.terminal import Terminal, environment_of
 
+pytest_plugins = ["support.seeing"]
+
 # How long an example takes says how busy the machine is.
 hypothesis.settings.register_profile("untimed", deadline=None)
 hypothesis.settings.load_profile("untimed")

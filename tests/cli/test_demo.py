@@ -63,7 +63,7 @@ def test_a_kept_demo_can_be_looked_at_with_the_commands_it_prints(tmp_path: Path
     url = subprocess.run(
         ["sh", "-c", f'{commands[0]}; printf %s "$SESSION_LOG_URL"'], capture_output=True, text=True, check=True
     ).stdout
-    for command in commands[1:-1]:
+    for command in (one for one in commands[1:-1] if " view " not in one):
         arguments = subprocess.run(
             ["sh", "-c", f"printf '%s\\n' {command}"], capture_output=True, text=True, check=True
         ).stdout.splitlines()

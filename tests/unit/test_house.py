@@ -12,7 +12,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 MODULES = sorted([*(ROOT / "src").rglob("*.py"), *(ROOT / "consumers").rglob("*.py")])
 TESTS = sorted(path for path in (ROOT / "tests").rglob("*.py") if path.parent.name not in ("typing", "bench", "groups"))
-SAYS = {"raises", "wait_until", "wait_until_collected"}
+SAYS = {"raises", "expect", "wait_until", "wait_until_collected"}
 # Their assertions are those of a state machine, which hypothesis runs.
 SAYS_NOTHING_ITSELF = {
     "test_every_life_of_an_agent_is_told_as_it_was",

@@ -64,7 +64,7 @@ class File(Block):
 
 
 @dataclass(frozen=True)
-class Call(Block):
+class ToolCall(Block):
     """A tool was called."""
 
     kind: ClassVar[str] = "call"
@@ -113,7 +113,7 @@ class Thought(Block):
 
 
 @dataclass(frozen=True)
-class Source:
+class CitedSource:
     """Where something is from that was cited.
 
     Attributes:
@@ -135,7 +135,7 @@ class Cited(Block):
 
     kind: ClassVar[str] = "cited"
     prose: Prose
-    sources: tuple[Source, ...]
+    sources: tuple[CitedSource, ...]
 
 
 @dataclass(frozen=True)
@@ -168,7 +168,7 @@ class _Blocks:
             case {"text": str(text)}:
                 return prose(text, self.is_assistant and not in_result)
             case {"toolUse": {"toolUseId": use, "name": name, **call}}:
-                return Call(str(use), str(name), call.get("input"))
+                return ToolCall(str(use), str(name), call.get("input"))
             case {"toolResult": {"toolUseId": use, **result}}:
                 blocks = tuple(self.of(one, in_result=True) for one in _listed(result.get("content")))
                 return Result(str(use), result.get("status") == "error", blocks)
@@ -277,14 +277,14 @@ def _cited(content: Mapping[str, Any]) -> Cited:
     return Cited(prose(text, True), tuple(_source(_mapping(one)) for one in _listed(content.get("citations"))))
 
 
-def _source(citation: Mapping[str, Any]) -> Source:
+def _source(citation: Mapping[str, Any]) -> CitedSource:
     location = _mapping(citation.get("location"))
     kind, place = next(iter(location.items()), ("", {}))
     place = _mapping(place)
     url = str(place.get("url", ""))
     where = " ".join(f"{name} {value}" for name, value in place.items() if name != "url")
     texts = (str(_mapping(one).get("text", "")) for one in _listed(citation.get("sourceContent")))
-    return Source(
+    return CitedSource(
         str(citation.get("title") or place.get("domain") or url or kind),
         f"{kind}: {where}" if where else str(kind),
         url if is_outside(url) and not url.startswith("mailto:") else "",

@@ -12,8 +12,9 @@ from starlette.responses import HTMLResponse
 from strands_session_log import SessionLog
 
 from .addresses import session_of
-from .conversation import Conversations
+from .conversation import OpenConversations
 from .forms import Forms
+from .live_hub import Hub
 from .rendering import asset_version, environment
 from .settings import ViewerSettings
 
@@ -36,13 +37,15 @@ class Viewer:
         prefix: As given.
         conversations: The sessions people look at.
         forms: What forms that write must bring.
+        hub: What is followed for those who have a page open.
     """
 
     def __init__(self, log: SessionLog, prefix: str, settings: ViewerSettings) -> None:
         self.log, self.settings, self.prefix = log, settings, prefix
-        self.conversations, self._templates, self.forms = Conversations(log), environment(), Forms()
+        self.conversations, self._templates, self.forms = OpenConversations(log), environment(), Forms()
         self._limiter: CapacityLimiter | None = None
         self._checking: CapacityLimiter | None = None
+        self.hub = Hub(log, self.conversations, self.work)
 
     async def work(self, call: Callable[[], T]) -> T:
         """Do what reads from the server, off the event loop."""
@@ -60,6 +63,10 @@ class Viewer:
 
     def html(self, request: Request, template: str, status: int = 200, **values: Any) -> HTMLResponse:
         """A page or a part of one."""
+        return HTMLResponse(self.rendered(request, template, **values), status, headers={"Vary": "HX-Request"})
+
+    def rendered(self, request: Request, template: str, **values: Any) -> str:
+        """The text of a page, or of a part of one."""
         given = {
             "nonce": request.state.nonce,
             "page": "",
@@ -67,8 +74,7 @@ class Viewer:
             "asset": lambda name: self.path(request, f"/static/{asset_version(name)}/{name}"),
             **values,
         }
-        html = self._templates.get_template(template).render(given)
-        return HTMLResponse(html, status, headers={"Vary": "HX-Request"})
+        return self._templates.get_template(template).render(given)
 
 
 def session_id_of(request: Request) -> str:

@@ -150,7 +150,9 @@ class Conversation:
         first, last = first_of(number), min(first_of(number + 1) - 1, head)
         events, problem = self._events(max(0, first - 1 - STRETCH), min(last + STRETCH, head))
         link = next((one.link for one in reversed(events) if one.id.revision <= last), "")
-        key = (number, f"{link}{events[-1].id if events else ''}{self._erasing}")
+        # The events were read just now: what was erased since is never shown from what is kept.
+        erased = sum(one.event.is_erased for one in events)
+        key = (number, f"{link}{events[-1].id if events else ''}{self._erasing} {erased}")
         found = self._stretches.get(key)
         if found is None:
             items = items_of(events, first, last, self.erasures(), self._amended)
@@ -178,7 +180,7 @@ class Conversation:
         return known or self._states.put(revision, self._log.state(self.session_id, revision))
 
 
-class Conversations:
+class OpenConversations:
     """The sessions people look at; those nobody looked at for longest are forgotten.
 
     Args:

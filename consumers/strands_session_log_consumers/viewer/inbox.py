@@ -12,8 +12,8 @@ from typing import Any, Final
 from strands_session_log import AgentActivity, MessageRecord, OpenInterrupt, SessionInfo, SessionLog, SessionState
 from strands_session_log.errors import SessionNotFoundError
 
-from .blocks import Call, blocks_of
-from .conversation import Conversations
+from .blocks import ToolCall, blocks_of
+from .conversation import OpenConversations
 from .recent import Recent
 
 PAGE: Final = 50
@@ -57,7 +57,7 @@ class WaitingItem:
     asked: OpenInterrupt
     since: datetime
     revision: int
-    calls: Sequence[Call]
+    calls: Sequence[ToolCall]
     before: Sequence[MessageRecord]
     sent: SentAnswer | None
 
@@ -79,7 +79,7 @@ class Inbox:
         conversations: The sessions people look at.
     """
 
-    def __init__(self, log: SessionLog, conversations: Conversations) -> None:
+    def __init__(self, log: SessionLog, conversations: OpenConversations) -> None:
         self._log, self._conversations = log, conversations
         self._sent = Recent[tuple[str, str], SentAnswer](_SENT)
 
@@ -158,10 +158,10 @@ def _tail(messages: Any) -> list[MessageRecord]:
     return list(messages[max(0, len(messages) - _BEFORE) :])
 
 
-def _calls(messages: Sequence[MessageRecord]) -> list[Call]:
+def _calls(messages: Sequence[MessageRecord]) -> list[ToolCall]:
     if not messages or messages[-1].erased:
         return []
-    return [block for block in islice(blocks_of(messages[-1].shown), 64) if isinstance(block, Call)]
+    return [block for block in islice(blocks_of(messages[-1].shown), 64) if isinstance(block, ToolCall)]
 
 
 def answered_in(log: SessionLog, session_id: str, interrupt_id: str) -> tuple[int, Any] | None:

@@ -188,6 +188,11 @@ class IndexBlock:
         self._note(id_.revision, event.type, event.agent, data)
         self.last = id_
 
+    def newest(self) -> tuple[int, int, str, int, int]:
+        """Of the event added last: milliseconds since the epoch, duration, lane, kind and flags."""
+        lane = self.lanes[self._lanes_of[-1]]
+        return self._ms[-1], self._durations[-1], lane, self._kinds[-1], self._flags[-1]
+
     def _lane(self, agent: str) -> int:
         name = agent or SESSION_LANE
         number = self._lane_numbers.get(name)

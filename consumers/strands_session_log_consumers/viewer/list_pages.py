@@ -26,7 +26,7 @@ _STATUSES: Final = (
     ("silent", "silent"),
     ("idle", "idle"),
 )
-_FILTERS: Final = ("q", "status", "agent", "label", "since")
+FILTERS: Final = ("q", "status", "agent", "label", "since")
 
 
 class ListPages:
@@ -47,7 +47,7 @@ class ListPages:
 
     async def sessions(self, request: Request) -> Response:
         """The list, newest first."""
-        asked = {name: request.query_params.get(name, "").strip() for name in _FILTERS}
+        asked = {name: request.query_params.get(name, "").strip() for name in FILTERS}
         before = request.query_params.get("before") or None
         problem, found, more = "", list[SessionInfo](), ""
         try:
@@ -65,6 +65,8 @@ class ListPages:
             more=more,
             problem=problem,
             is_filtered=any(asked.values()) or before is not None,
+            is_older=before is not None,
+            newest=f"{int(found[0].last_event_at.timestamp() * 1000)}-0" if found else "",
             seen="",
             where=f"namespace {self._viewer.log.namespace!r}",
         )
@@ -91,6 +93,17 @@ class ListPages:
                 return found, None
             cursor = page[-1].cursor
         return found, cursor
+
+
+def is_shown(info: SessionInfo, asked: Mapping[str, str]) -> bool:
+    """Whether a list that was asked for in this way would have a session, if it is active now."""
+    name, equals, value = asked.get("label", "").partition("=")
+    if equals and str(info.labels.get(name)) != value:
+        return False
+    agent = asked.get("agent", "")
+    if agent and all(one.agent != agent for one in info.agents):
+        return False
+    return _is_wanted(info, {"status": "", "q": "", **asked})
 
 
 def _is_wanted(info: SessionInfo, asked: Mapping[str, str]) -> bool:

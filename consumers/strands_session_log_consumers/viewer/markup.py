@@ -95,9 +95,11 @@ _TAGS: Final = frozenset(
         "ul",
     ]
 )
-_ATTRIBUTES: Final = {"a": {"href"}, "code": {"class"}, "ol": {"start"}, "span": {"class"}}
+_ATTRIBUTES: Final = {"a": {"href"}, "code": {"class"}, "ol": {"start"}, "pre": {"tabindex"}, "span": {"class"}}
 _SCHEMES: Final = {"http", "https", "mailto"}
 _REL: Final = "noopener noreferrer nofollow"
+# What is wider than the page scrolls, also for who has no mouse.
+_FIXED: Final[Mapping[str, str]] = {"rel": _REL, "tabindex": "0"}
 
 
 def visible(text: str, *, prose: bool = False) -> Markup:
@@ -169,6 +171,8 @@ def _allowed(tag: str, name: str, value: str) -> str | None:
         return " ".join(kept) or None
     if name == "href":
         return value if is_outside(value) else None
+    if name in _FIXED:
+        return value if value == _FIXED[name] else None
     return value if value.isdigit() and len(value) < 10 else None
 
 
@@ -194,12 +198,12 @@ class _Renderer(RendererHTML):
 
     def code_block(self, tokens: Sequence[Token], at: int, options: Any, env: Any) -> str:
         """Code by indentation."""
-        return Markup("<pre><code>{}</code></pre>\n").format(visible(tokens[at].content))
+        return Markup('<pre tabindex="0"><code>{}</code></pre>\n').format(visible(tokens[at].content))
 
     def fence(self, tokens: Sequence[Token], at: int, options: Any, env: Any) -> str:
         """Code between fences, coloured if its language is known."""
         language = tokens[at].info.strip().partition(" ")[0]
-        return Markup("<pre><code>{}</code></pre>\n").format(code(tokens[at].content, language))
+        return Markup('<pre tabindex="0"><code>{}</code></pre>\n').format(code(tokens[at].content, language))
 
     def image(self, tokens: Sequence[Token], at: int, options: Any, env: Any) -> str:
         """Never fetched, as that tells somebody that it is read: what it says, and where it is."""

@@ -97,12 +97,14 @@ def shown_as(content: bytes) -> tuple[Element, str, tuple[int, int] | None]:
     for at, begins, media_type, element in _KINDS:
         if content[at : at + len(begins)] == begins:
             pixels = _pixels(content, media_type) if element == "img" else None
-            if element == "img" and (
-                pixels is None or pixels[0] * pixels[1] > MOST_PIXELS or len(content) > MOST_BYTES
-            ):
+            if element == "img" and (len(content) > MOST_BYTES or not _is_sane(pixels)):
                 break
             return element, media_type, pixels
     return "", _AS_FILE, None
+
+
+def _is_sane(pixels: tuple[int, int] | None) -> bool:
+    return pixels is not None and 0 < pixels[0] * pixels[1] <= MOST_PIXELS
 
 
 def _pixels(content: bytes, media_type: str) -> tuple[int, int] | None:

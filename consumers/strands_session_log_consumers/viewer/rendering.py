@@ -83,7 +83,7 @@ def environment() -> Environment:
         "session_path": session_path,
         "short": short,
         "size": size,
-        "status_word": lambda info: _WORDS[word_of(info)],
+        "status_word": status_text,
         "visible": visible,
         "word_of": word_of,
     }
@@ -92,8 +92,13 @@ def environment() -> Environment:
 
 @cache
 def asset_version(name: str) -> str:
-    """What tells one version of a file that is served from another."""
-    return hashlib.sha256((STATIC / name).read_bytes()).hexdigest()[:12]
+    """What tells one version of a file that is served from another.
+
+    Those at the top have one in common: they import each other, and a module of two addresses would be two.
+    """
+    together = sorted(one for one in STATIC.iterdir() if one.is_file())
+    read = [STATIC / name] if "/" in name else together
+    return hashlib.sha256(b"".join(one.read_bytes() for one in read)).hexdigest()[:12]
 
 
 def asset_file(name: str) -> Path | None:
@@ -158,6 +163,11 @@ def word_of(info: SessionInfo) -> str:
         quiet = (datetime.now(timezone.utc) - one.last_sign).total_seconds()
         return "silent" if quiet > _SILENT_SECONDS else info.status
     return info.status
+
+
+def status_text(info: SessionInfo) -> str:
+    """That, as people read it."""
+    return _WORDS[word_of(info)]
 
 
 def last_line(info: SessionInfo) -> Markup:

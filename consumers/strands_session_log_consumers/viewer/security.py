@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import secrets
+from collections.abc import Callable
 from http.cookies import CookieError, SimpleCookie
 from typing import Final
 from urllib.parse import parse_qsl, urlencode, urlsplit
@@ -55,13 +56,17 @@ class Doorkeeper:
     Args:
         app: What is asked for.
         settings: Which names and token there are.
+        close: Ends what is sent to pages that are open.
     """
 
-    def __init__(self, app: ASGIApp, settings: ViewerSettings) -> None:
+    def __init__(self, app: ASGIApp, settings: ViewerSettings, close: Callable[[], None] = lambda: None) -> None:
+        self.close = close
         self._app, self._settings = app, settings
         self._hosts = _LOOPBACK | {host.lower() for host in settings.hosts}
         # Not the token itself: who sees a cookie cannot make another.
         self._proof = hashlib.sha256(f"viewer:{settings.token}".encode()).hexdigest() if settings.token else ""
+        # Browsers keep cookies by host, whatever the port: two viewers of one machine have one each.
+        self._cookie_name = f"{COOKIE}_{self._proof[:8]}"
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -75,21 +80,23 @@ class Doorkeeper:
 
     def _refused(self, scope: Scope, headers: Headers) -> Response | None:
         if "*" not in self._hosts and _host(headers.get("host", "")) not in self._hosts:
-            return PlainTextResponse("This viewer does not go by that name; start it with --host-name NAME.", 421)
+            return PlainTextResponse("This viewer does not go by that name; see --host-name.", 421)
         if scope["method"] not in ("GET", "HEAD") and not _is_own(headers):
             return PlainTextResponse("Asked for by a page of another site.", 403)
         return self._without_token(scope, headers) if self._proof else None
 
     def _without_token(self, scope: Scope, headers: Headers) -> Response | None:
         token, query = self._settings.token or "", dict(parse_qsl(scope["query_string"].decode("latin-1")))
-        if _same(_bearer(headers), token) or _same(_cookie(headers), self._proof):
+        if _same(_bearer(headers), token) or _same(_cookie(headers, self._cookie_name), self._proof):
             return None
         if "token" in query and _same(query.pop("token"), token):
             # The token goes out of the address, so that it is in no link anybody copies.
-            path = scope.get("path", "/")
+            path = "/" + scope.get("path", "").lstrip("/")
             answer = RedirectResponse(f"{path}?{urlencode(query)}" if query else path, 303)
             secure = scope.get("scheme") == "https"
-            answer.set_cookie(COOKIE, self._proof, _COOKIE_SECONDS, httponly=True, samesite="lax", secure=secure)
+            answer.set_cookie(
+                self._cookie_name, self._proof, _COOKIE_SECONDS, httponly=True, samesite="lax", secure=secure
+            )
             return answer
         return PlainTextResponse("Open the address that the viewer printed: it has a token.", 401)
 
@@ -129,9 +136,9 @@ def _bearer(headers: Headers) -> str:
     return token if scheme.lower() == "bearer" else ""
 
 
-def _cookie(headers: Headers) -> str:
+def _cookie(headers: Headers, name: str) -> str:
     try:
-        found = SimpleCookie(headers.get("cookie", "")).get(COOKIE)
+        found = SimpleCookie(headers.get("cookie", "")).get(name)
     except CookieError:
         return ""
     return found.value if found else ""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from starlette.exceptions import HTTPException
@@ -75,12 +75,11 @@ class SessionPages:
     def _shown(self, request: Request, conversation: Conversation, point: Point) -> dict[str, Any]:
         page = self._viewer.path(request, session_path(conversation.session_id))
         kept = {name: value for name, value in request.query_params.items() if name not in ("at", "l")}
-        blobs = self._viewer.path(request, f"/blob/{path_of(conversation.session_id)}")
         return {
             "session_id": conversation.session_id,
             "point": point,
             "here": lambda **changed: with_query(page, kept, **changed),
-            "blob": lambda item, media: f"{blobs}/{_revision(item)}/{media.number}",
+            "blob": blob_path(self._viewer, request, conversation.session_id),
         }
 
     def _state(self, conversation: Conversation, point: Point) -> dict[str, Any]:
@@ -156,6 +155,12 @@ class SessionPages:
             return Response(block.encoded(), media_type="application/octet-stream")
 
         return await self._viewer.work(read)
+
+
+def blob_path(viewer: Viewer, request: Request, session_id: str) -> Callable[[Any, Any], str]:
+    """Makes the addresses of files in a session."""
+    blobs = viewer.path(request, f"/blob/{path_of(session_id)}")
+    return lambda item, media: f"{blobs}/{_revision(item)}/{media.number}"
 
 
 def _revision(item: Any) -> int:

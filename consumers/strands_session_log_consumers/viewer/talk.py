@@ -12,7 +12,7 @@ from typing import Any, Final, NamedTuple
 
 from strands_session_log import EventId, Recorded
 
-from .blocks import Block, Call, Result, blocks_of, restored
+from .blocks import Block, Result, ToolCall, blocks_of, restored
 from .index import ErasureNote
 from .notes import Item, Note, note_of, seconds_of
 
@@ -171,11 +171,36 @@ def items_of(
     return [builder.finished(item, amended) for item in builder.items if first <= item.revision <= last]
 
 
+class OngoingTalk:
+    """A conversation that goes on: knows of each event what it adds, and what it changes."""
+
+    def __init__(self) -> None:
+        self._builder = _Builder({})
+
+    def __len__(self) -> int:
+        return len(self._builder.items)
+
+    def add(self, recorded: Recorded) -> Sequence[Item] | None:
+        """The items that are new or other than before; None if one is that is not known here.
+
+        Args:
+            recorded: The next event.
+        """
+        builder = self._builder
+        builder.changed.clear()
+        before = len(builder.items)
+        builder.add(recorded)
+        if recorded.event.type in _AMENDED and not builder.changed:
+            return None
+        return [*builder.changed, *builder.items[before:]]
+
+
 class _Builder:
     """Puts together what belongs together."""
 
     def __init__(self, erasures: Mapping[int, ErasureNote]) -> None:
-        self.items = list[Item]()
+        self.items, self.changed = list[Item](), list[Item]()
+        self._callers = dict[tuple[str, str], Said]()
         self._erasures, self._runs = erasures, dict[tuple[str, str], ToolRun]()
         self._asked, self._said = dict[tuple[str, str], Asked](), dict[tuple[str, int], Said]()
 
@@ -222,14 +247,16 @@ class _Builder:
     def _join(self, said: Said, blocks: Sequence[Block]) -> None:
         """Calls to what is told of them, and results to their calls."""
         for block in blocks:
-            if isinstance(block, Call):
+            if isinstance(block, ToolCall):
                 run = said.runs[block.tool_use_id] = self._run(said.agent, block.tool_use_id)
                 run.name = block.name
+                self._callers[said.agent, block.tool_use_id] = said
         results = [block for block in blocks if isinstance(block, Result)]
         known = [self._runs.get((said.agent, one.tool_use_id)) for one in results]
         for answered, result in zip(known, results, strict=True):
             if answered is not None and answered.name:
                 answered.result, answered.result_at = result, said.revision
+                self._changes_call(said.agent, result.tool_use_id)
         said.is_joined = bool(results) and len(results) == len(blocks) and all(run and run.name for run in known)
 
     def _amend(self, recorded: Recorded, data: Mapping[str, Any]) -> None:
@@ -240,6 +267,7 @@ class _Builder:
             self.items.append(note_of(recorded))
             return
         amend(said, recorded)
+        self.changed.append(said)
         type_ = recorded.event.type
         self.items.append(Note(recorded.id, recorded.event.agent, 2, type_, _AMENDED[type_]))
 
@@ -253,10 +281,16 @@ class _Builder:
             run.ended, run.seconds = recorded.id.revision, seconds_of(data)
             run.failed = recorded.event.type == "tool.failed" or data.get("status") == "error"
             run.error = str(data.get("error_text") or data.get("error") or "")
+        self._changes_call(recorded.event.agent, use)
         note = note_of(recorded)
         # Shown with the call, where that is there.
         note.density = 3 if known else 1 if note.is_error else 2
         self.items.append(note)
+
+    def _changes_call(self, agent: str, use: str) -> None:
+        caller = self._callers.get((agent, use))
+        if caller is not None and all(one is not caller for one in self.changed):
+            self.changed.append(caller)
 
     def _ask(self, recorded: Recorded, data: Mapping[str, Any]) -> None:
         id_, event, _ = recorded
@@ -272,6 +306,7 @@ class _Builder:
             self.items.append(note_of(recorded))
             return
         asked.answered, asked.response = id_, restored(data.get("response"))
+        self.changed.append(asked)
         self.items.append(Note(id_, event.agent, 3, event.type, f"answered: {asked.name}"))
 
     def finished(self, item: Item, amended: Callable[[str, int], Sequence[Recorded]]) -> Item:

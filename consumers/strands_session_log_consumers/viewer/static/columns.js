@@ -34,6 +34,26 @@ export function decoded(buffer) {
   };
 }
 
+const COLUMNS = /** @type {const} */ (["offsets", "durations", "lanes", "kinds", "flags"]);
+const ROOM = 64;
+
+/** A block without events. @returns {ReturnType<typeof decoded>} */
+function empty() {
+  return {
+    names: [], first: 1, count: 0, start: 0, jumps: [],
+    offsets: new Uint32Array(ROOM), durations: new Uint32Array(ROOM), lanes: new Uint16Array(ROOM),
+    kinds: new Uint8Array(ROOM), flags: new Uint8Array(ROOM),
+  };
+}
+
+/** @template {Uint32Array | Uint16Array | Uint8Array} Column @param {Column} column @returns {Column} */
+function longer(column) {
+  const Kind = /** @type {new (n: number) => Column} */ (column.constructor);
+  const found = new Kind(Math.max(ROOM, column.length * 2));
+  found.set(column);
+  return found;
+}
+
 /** The events of a session by revision, as far as they were loaded. */
 export class Columns {
   /** @param {number} blockSize */
@@ -50,6 +70,38 @@ export class Columns {
     const block = decoded(buffer);
     for (const name of block.names) if (!this.lanes.includes(name)) this.lanes.push(name);
     this.blocks.set(number, block);
+  }
+
+  /**
+   * One more event, as it happens: milliseconds, duration, lane, kind and flags.
+   * @param {number} revision @param {[number, number, string, number, number]} row
+   * @returns {boolean} Whether it is known now; else what is before it is not.
+   */
+  push(revision, [ms, duration, lane, kind, flags]) {
+    const number = Math.floor((revision - 1) / this.blockSize), first = number * this.blockSize + 1;
+    const block = this.blocks.get(number) ?? { ...empty(), first, start: ms };
+    // What is not known before it is to be loaded; what is known already is not another.
+    if (revision - first !== block.count) return revision - first < block.count;
+    if (!block.names.includes(lane)) block.names.push(lane);
+    if (!this.lanes.includes(lane)) this.lanes.push(lane);
+    const at = block.count;
+    if (at === block.kinds.length) for (const name of COLUMNS) Object.assign(block, { [name]: longer(block[name]) });
+    block.offsets[at] = Math.max(0, ms - block.start);
+    block.durations[at] = duration;
+    block.lanes[at] = block.names.indexOf(lane);
+    block.kinds[at] = kind;
+    block.flags[at] = flags;
+    block.count++;
+    this.blocks.set(number, block);
+    return true;
+  }
+
+  /** @param {[number, number][]} jumps Where the session was rewound just now. */
+  jump(jumps) {
+    for (const [at, to] of jumps) {
+      const block = this.blocks.get(Math.floor((at - 1) / this.blockSize));
+      if (block && !block.jumps.some(([known]) => known === at)) block.jumps.push([at, to]);
+    }
   }
 
   /** @param {number} revision */

@@ -3,7 +3,7 @@
 import { Columns, FLAG, KIND, counting } from "./columns.js";
 import { Drawing } from "./drawing.js";
 
-const SETTLED = 80, ADDRESS_EVERY = 350, PAUSE = 2000, MOST_STRETCHES = 8;
+const SETTLED = 80, SETTLED_LIVE = 400, SETTLED_LIVE_MOST = 3000, ADDRESS_EVERY = 350, PAUSE = 2000, MOST_STRETCHES = 6;
 const SPEEDS = [0.5, 1, 10, 100];
 const WAIT = KIND.indexOf("wait");
 
@@ -91,8 +91,9 @@ async function go(revision, { push = false, following = false } = {}) {
 /** Once it rests: what has to be asked for. */
 async function settle() {
   const here = point;
-  if (!isLoaded(here)) await jump(here);
-  htmx.ajax("GET", `${fragments}/point?at=${here}`, { target: "#point", swap: "innerHTML", source: "#point" });
+  if (!isLoaded(here)) await exclusive(() => jump(here));
+  const answer = await fetch(`${fragments}/point?at=${here}`, { headers: { "HX-Request": "true" } }).catch(() => null);
+  if (answer?.ok && here === point) await swap(await answer.text(), element("point"), "innerHTML");
   talk.setAttribute("aria-busy", "false");
 }
 
@@ -146,26 +147,40 @@ function arrived() {
   show();
 }
 
+/** @type {Promise<void>} */
+let before = Promise.resolve();
+/**
+ * What changes which stretches there are, one after the other: nothing is there twice.
+ * @param {() => Promise<void>} change
+ */
+const exclusive = (change) => before = before.then(change).catch((error) => { console.warn(String(error)); });
+
 let extending = false;
-async function extend() {
+function extend() {
+  if (extending || !isNearEdge()) return;
+  extending = true;
+  exclusive(() => isNearEdge() ? extended() : Promise.resolve()).finally(() => { extending = false; });
+}
+
+function isNearEdge() {
   const shown = stretches();
-  if (extending || !shown.length) return;
+  if (!shown.length) return false;
+  const first = numberOf(Number(shown[0].dataset.first)), last = numberOf(Number(shown[shown.length - 1].dataset.first));
+  const isDown = talk.scrollHeight - talk.scrollTop - talk.clientHeight < 600;
+  return (talk.scrollTop < 600 && first > 0) || (isDown && last < numberOf(point));
+}
+
+async function extended() {
+  const shown = stretches();
   const first = numberOf(Number(shown[0].dataset.first)), last = numberOf(Number(shown[shown.length - 1].dataset.first));
   const up = talk.scrollTop < 600 && first > 0;
-  const down = talk.scrollHeight - talk.scrollTop - talk.clientHeight < 600 && last < numberOf(point);
-  if (!up && !down) return;
-  extending = true;
-  try {
-    const text = await fetched(up ? first - 1 : last + 1);
-    const before = talk.scrollHeight - talk.scrollTop;
-    await swap(text, up ? shown[0] : element("saying"), "beforebegin");
-    if (up) talk.scrollTop = talk.scrollHeight - before;
-    const far = stretches();
-    if (far.length > MOST_STRETCHES) (up ? far[far.length - 1] : far[0]).remove();
-    arrived();
-  } finally {
-    extending = false;
-  }
+  const text = await fetched(up ? first - 1 : last + 1);
+  const below = talk.scrollHeight - talk.scrollTop;
+  await swap(text, up ? shown[0] : element("saying"), "beforebegin");
+  if (up) talk.scrollTop = talk.scrollHeight - below;
+  const far = stretches();
+  if (far.length > MOST_STRETCHES) (up ? far[far.length - 1] : far[0]).remove();
+  arrived();
 }
 
 // The timeline
@@ -346,4 +361,26 @@ show();
 place();
 tell();
 load();
-export { columns, drawing, go };
+/** How far the session goes, for the module that lets it go on. @param {number} to */
+function grow(to) {
+  const whole = drawing.first === 1 && drawing.last >= head, atEnd = drawing.last >= head;
+  const span = drawing.last - drawing.first, grown = to - head;
+  head = to;
+  if (follows) drawing.point = point = head;
+  if (whole || atEnd) zoom(whole ? 1 : head - span, head); else drawing.soon();
+  tell();
+  if (grown > 0 && follows) settleLater();
+}
+
+let settleBy = 0;
+/** While events come one after the other, the state is asked for now and then, not for each. */
+function settleLater() {
+  const now = performance.now();
+  if (!settleBy || settleBy < now) settleBy = now + SETTLED_LIVE_MOST;
+  clearTimeout(settled);
+  settled = window.setTimeout(() => { settleBy = 0; settle(); }, Math.min(SETTLED_LIVE, settleBy - now));
+}
+
+const standing = () => ({ head, point, follows });
+
+export { arrived, columns, drawing, exclusive, go, grow, isLoaded, jump, loadBlock, numberOf, place, show, standing, stretches, swap };

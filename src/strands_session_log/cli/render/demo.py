@@ -21,8 +21,8 @@ from .messages import print_conversation
 __all__ = ["DemoError", "tell"]
 
 
-def tell(terminal: Console, target: Target, lasting: bool) -> bool:
-    """Play the demo, on a server that is `lasting` or not; false when something is not as promised."""
+def tell(terminal: Console, target: Target, lasting: bool) -> tuple[str, bool]:
+    """Play the demo, on a server that is `lasting` or not; its session, and whether all is as promised."""
     session_id, left, kept = "", 0, False
     for step in play(*target):
         match step:
@@ -37,7 +37,7 @@ def tell(terminal: Console, target: Target, lasting: bool) -> bool:
             case StoryEnded():
                 kept = _ended(terminal, step, left)
     _try_next(terminal, _commands(target, session_id, left) if lasting else _beginnings())
-    return kept
+    return session_id, kept
 
 
 def _began(terminal: Console, step: Began, where: str) -> None:
@@ -87,6 +87,7 @@ def _try_next(terminal: Console, lines: list[str]) -> None:
 def _beginnings() -> list[str]:
     return [
         f"{_program()} demo --keep ./demo     # keeps the session, to look around in",
+        f"{_program()} demo --view            # shows it in a browser",
         "",
         "from strands_session_log import ValkeySessionManager",
         'manager = ValkeySessionManager("s-42", url="embedded:///tmp/my-sessions")',
@@ -110,6 +111,7 @@ def _commands(target: Target, session_id: str, left: int) -> list[str]:
         f"{program} show {session_id}{namespace} --at {left}     # as the first process left it",
         f"{program} events {session_id}{namespace} --type 'message.*' --json",
         f"{program} verify {session_id}{namespace}",
+        f"{program} view {session_id}{namespace}",
         f"{program} delete {session_id}{namespace}",
     ]
 

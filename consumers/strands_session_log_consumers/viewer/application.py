@@ -35,6 +35,7 @@ from .event_pages import EventPages
 from .export_pages import ExportPages
 from .inbox_pages import InboxPages
 from .list_pages import ListPages
+from .live_pages import LivePages
 from .rendering import asset_file
 from .security import Doorkeeper
 from .session_pages import SessionPages
@@ -53,7 +54,10 @@ def app(log: SessionLog, prefix: str = "", settings: ViewerSettings | None = Non
     """
     viewer = Viewer(log, prefix.rstrip("/"), settings or ViewerSettings())
     inbox = InboxPages(viewer)
-    pages = [inbox, *(kind(viewer) for kind in (ListPages, SessionPages, EventPages, CheckPages, ExportPages))]
+    pages = [
+        inbox,
+        *(kind(viewer) for kind in (ListPages, SessionPages, EventPages, CheckPages, ExportPages, LivePages)),
+    ]
     shown = chain(*(one.routes().items() for one in pages))
     sent = {**ActPages(viewer).form_routes(), **inbox.form_routes()}.items()
     routes = [Route(f"{viewer.prefix}{path}", endpoint) for path, endpoint in shown]
@@ -62,7 +66,7 @@ def app(log: SessionLog, prefix: str = "", settings: ViewerSettings | None = Non
     failures = Failures(viewer)
     handlers = {SessionLogError: failures.of_log, HTTPException: failures.of_request}
     served = Starlette(routes=routes, exception_handlers=handlers)  # type: ignore[arg-type]
-    return Doorkeeper(GZipMiddleware(served, minimum_size=1024), viewer.settings)
+    return Doorkeeper(GZipMiddleware(served, minimum_size=1024), viewer.settings, viewer.hub.close)
 
 
 async def asset(request: Request) -> Response:

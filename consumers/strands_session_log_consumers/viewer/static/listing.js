@@ -1,0 +1,42 @@
+// The list of sessions as it changes: rows that are there change in place, new ones come on top.
+
+import { on } from "./live.js";
+
+/** @type {any} */
+const { viewer, htmx } = window;
+/** @type {Map<string, string>} */
+const newer = new Map();
+
+/** @param {string} html @param {Element} target @param {string} swap */
+const put = (html, target, swap) => htmx.swap({ text: html, target, swap, sourceElement: target });
+
+/** Whether something on top would move what somebody is about to click. */
+const isRead = () => scrollY > 0 || Boolean(document.querySelector("#rows tr.current, #rows tr:hover, #rows :focus"));
+
+async function add() {
+  const rows = document.getElementById("rows");
+  if (!rows) { location.reload(); return; }
+  for (const html of newer.values()) await put(html, rows, "afterbegin");
+  newer.clear();
+  tell();
+}
+
+function tell() {
+  const button = /** @type {HTMLButtonElement | null} */ (document.getElementById("newer"));
+  if (!button) return;
+  button.hidden = !newer.size;
+  button.textContent = `${newer.size} new session${newer.size === 1 ? "" : "s"} ↑`;
+}
+
+on("rows", async (/** @type {{ id: string, shown: boolean, html: string }[]} */ rows) => {
+  for (const { id, shown, html } of rows) {
+    const row = document.getElementById(id);
+    const isCurrent = row?.classList.contains("current");
+    if (row) await put(html, row, "outerMorph");
+    else if (shown) { newer.delete(id); newer.set(id, html); }
+    if (isCurrent) document.getElementById(id)?.classList.add("current");
+  }
+  if (newer.size && !isRead()) await add(); else tell();
+});
+
+viewer.actions.newer = () => { scrollTo(0, 0); add(); };
