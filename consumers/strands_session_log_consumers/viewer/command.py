@@ -9,10 +9,10 @@ import signal
 import socket
 import sys
 import webbrowser
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from ipaddress import ip_address
-from typing import Annotated, Final, TextIO
+from typing import Annotated, Any, Final, TextIO
 from urllib.parse import quote, urlsplit
 
 import typer
@@ -22,6 +22,7 @@ from strands_session_log.cli.api import Code, NamespaceOption, UrlOption, fail, 
 from strands_session_log.errors import MissingExtraError
 
 from .addresses import session_path
+from .answers import choices_of
 from .settings import ViewerSettings
 
 EPILOG = (
@@ -57,6 +58,10 @@ ProxyOption = Annotated[
 SecretOption = Annotated[
     str, typer.Option(metavar="TEXT", envvar=SECRET_VARIABLE, help="Signs these answers.", show_default=False)
 ]
+AnswersOption = Annotated[
+    list[str] | None,
+    typer.Option(metavar="NAME=A=1,B=2", help="Answers to choose from, by the name of what is asked; repeatable."),
+]
 AccessLogOption = Annotated[
     str, typer.Option(metavar="FILE", help="Note who looked at which session when; - for stderr.", show_default=False)
 ]
@@ -82,6 +87,7 @@ def command(
         str, typer.Option(metavar="URL", help="Where people's answers are sent, as JSON.", show_default=False)
     ] = "",
     answer_secret: SecretOption = "",
+    answers: AnswersOption = None,
     mask: Annotated[bool, typer.Option(help="Hide what looks like a key until it is clicked.")] = True,
     access_log: AccessLogOption = "",
     browser: Annotated[bool, typer.Option(help="Open a browser, where there is one.")] = True,
@@ -97,6 +103,7 @@ def command(
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s %(message)s", force=True)
     token = _token(host, token, no_token, trust_proxy)
     _check_address(answer_url)
+    choices = _choices(answers or (), answer_url)
     hosts = ("*",) if trust_proxy else (*(host_name or ()), *([] if host in _EVERYWHERE else [host]))
     with opened(ctx, url, namespace) as log, _written_to(access_log) as access:
         settings = ViewerSettings(
@@ -105,6 +112,7 @@ def command(
             allow_write=allow_write,
             answer_url=answer_url,
             answer_secret=answer_secret,
+            answers=choices,
             mask=mask,
             access_log=access,
         )
@@ -187,6 +195,15 @@ def _check_address(answer_url: str) -> None:
     parts = urlsplit(answer_url)
     if answer_url and (parts.scheme not in ("http", "https") or not parts.hostname):
         fail(Code.USAGE, f"--answer-url takes an http or https address, not {answer_url!r}")
+
+
+def _choices(answers: Sequence[str], answer_url: str) -> dict[str, dict[str, Any]]:
+    if answers and not answer_url:
+        fail(Code.USAGE, "--answers needs --answer-url, to which they are sent")
+    try:
+        return choices_of(answers)
+    except ValueError as error:
+        fail(Code.USAGE, f"--answers {error}")
 
 
 def _is_loopback(host: str) -> bool:
