@@ -15,7 +15,6 @@ from strands_session_log import SessionLog, ValkeySessionManager
 from strands_session_log.lifecycle.compat import hook_event
 from strands_session_log.testing.model import ScriptedModel
 from strands_session_log_consumers.viewer import ViewerSettings
-from strands_session_log_consumers.viewer.answers import choices_of
 from support.answers import Application, application
 from support.asking import asking, form_of, words_of
 from support.strands_agents import call
@@ -282,17 +281,3 @@ def test_what_is_asked_is_text_on_the_page(session_log: SessionLog) -> None:
 def test_answers_go_to_addresses_on_the_web(url: str) -> None:
     with pytest.raises(ValueError, match="https://"):
         ViewerSettings(answer_url=url)
-
-
-def test_answers_to_choose_from_are_json_text_or_what_they_are_called() -> None:
-    told = ["approve-refund=approve=true,refuse=false", "deploy='now,later=tomorrow at 8, never=null'"]
-    assert choices_of(told) == {
-        "approve-refund": {"approve": True, "refuse": False},
-        "deploy": {"now": "now", "later": "tomorrow at 8", "never": None},
-    }
-
-
-@pytest.mark.parametrize("text", ["approve", "=yes", "deploy=", "deploy= , "])
-def test_what_names_no_answers_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match="NAME=approve=true"):
-        choices_of([text])

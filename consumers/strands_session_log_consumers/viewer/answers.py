@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Final
 from urllib.error import HTTPError, URLError
@@ -15,34 +15,6 @@ import orjson
 
 _SECONDS: Final = 10.0
 SIGNATURE: Final = "X-Session-Log-Signature"
-
-
-def choices_of(texts: Iterable[str]) -> dict[str, dict[str, Any]]:
-    """Answers to choose from, by the name of the interrupt: `approve-refund='approve=true,refuse=false'`.
-
-    What follows a `=` is JSON, or else a text; without one, the answer is what it is called.
-
-    Raises:
-        ValueError: When a text names no interrupt, or no answers; says which.
-    """
-    found = dict[str, dict[str, Any]]()
-    for text in texts:
-        name, equals, answers = text.partition("=")
-        parts = [part.strip() for part in answers.strip("'\"").split(",") if part.strip()]
-        if not (name.strip() and equals and parts):
-            raise ValueError(f"{text!r} names no interrupt with answers: NAME=approve=true,refuse=false")
-        found[name.strip()] = dict(_choice(part) for part in parts)
-    return found
-
-
-def _choice(text: str) -> tuple[str, Any]:
-    name, equals, value = (part.strip() for part in text.partition("="))
-    if not equals:
-        return name, name
-    try:
-        return name, orjson.loads(value)
-    except ValueError:
-        return name, value
 
 
 class AnswerNotSentError(Exception):

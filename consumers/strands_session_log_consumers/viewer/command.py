@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import secrets
@@ -9,7 +10,7 @@ import signal
 import socket
 import sys
 import webbrowser
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from ipaddress import ip_address
 from typing import Annotated, Any, Final, TextIO
@@ -22,7 +23,6 @@ from strands_session_log.cli.api import Code, NamespaceOption, UrlOption, fail, 
 from strands_session_log.errors import MissingExtraError
 
 from .addresses import session_path
-from .answers import choices_of
 from .settings import ViewerSettings
 
 EPILOG = (
@@ -60,7 +60,10 @@ SecretOption = Annotated[
 ]
 AnswersOption = Annotated[
     list[str] | None,
-    typer.Option(metavar="NAME=A=1,B=2", help="Answers to choose from, by the name of what is asked; repeatable."),
+    typer.Option(
+        metavar="NAME=CHOICES",
+        help="What people may answer to interrupts of this name: 'refund=approve:true,refuse:false'; repeatable.",
+    ),
 ]
 AccessLogOption = Annotated[
     str, typer.Option(metavar="FILE", help="Note who looked at which session when; - for stderr.", show_default=False)
@@ -103,7 +106,6 @@ def command(
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s %(message)s", force=True)
     token = _token(host, token, no_token, trust_proxy)
     _check_address(answer_url)
-    choices = _choices(answers or (), answer_url)
     hosts = ("*",) if trust_proxy else (*(host_name or ()), *([] if host in _EVERYWHERE else [host]))
     with opened(ctx, url, namespace) as log, _written_to(access_log) as access:
         settings = ViewerSettings(
@@ -112,7 +114,7 @@ def command(
             allow_write=allow_write,
             answer_url=answer_url,
             answer_secret=answer_secret,
-            answers=choices,
+            answers=dict(map(_choices, answers or ())),
             mask=mask,
             access_log=access,
         )
@@ -191,19 +193,26 @@ def _token(host: str, token: str | None, no_token: bool, trust_proxy: bool) -> s
     return token or secrets.token_urlsafe(24)
 
 
+def _choices(text: str) -> tuple[str, dict[str, Any]]:
+    """The name of an interrupt, and by what each answer is called what is sent: JSON, or else the text itself."""
+    name, _, given = text.partition("=")
+    pairs = [one.partition(":") for one in given.split(",")]
+    if not name or not all(label.strip() and colon for label, colon, _ in pairs):
+        fail(Code.USAGE, f"--answers takes NAME=CHOICE:VALUE,CHOICE:VALUE, not {text!r}")
+    return name, {label.strip(): _value(value.strip()) for label, _, value in pairs}
+
+
+def _value(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
 def _check_address(answer_url: str) -> None:
     parts = urlsplit(answer_url)
     if answer_url and (parts.scheme not in ("http", "https") or not parts.hostname):
         fail(Code.USAGE, f"--answer-url takes an http or https address, not {answer_url!r}")
-
-
-def _choices(answers: Sequence[str], answer_url: str) -> dict[str, dict[str, Any]]:
-    if answers and not answer_url:
-        fail(Code.USAGE, "--answers needs --answer-url, to which they are sent")
-    try:
-        return choices_of(answers)
-    except ValueError as error:
-        fail(Code.USAGE, f"--answers {error}")
 
 
 def _is_loopback(host: str) -> bool:
