@@ -184,6 +184,7 @@ class ActPages:
                 problem = _CHANGED
         except (NotUnderstoodError, SessionLogError) as error:
             problem = str(error)
-        status = 422 if problem else 200
+        # A script is told in words: browsers complain of every other status.
+        status = 422 if problem and not shared["is_part"] else 200
         page = self._viewer.html(request, act.template, status, **shared, effect=effect, problem=problem)
         return self._forms.give(request, page)

@@ -131,7 +131,8 @@ class InboxPages:
 
     def _part(self, request: Request, item: WaitingItem, status: int = 200, **shown: Any) -> Response:
         is_part = "HX-Request" in request.headers
-        return self._page(request, "inbox_one.html", status, item=item, is_part=is_part, **shown)
+        # A script is told in words: browsers complain of every other status.
+        return self._page(request, "inbox_one.html", 200 if is_part else status, item=item, is_part=is_part, **shown)
 
     def _page(self, request: Request, template: str, status: int = 200, **shown: Any) -> Response:
         given: dict[str, Any] = {"confirm": None, "problem": "", "given": {}, **shown}
