@@ -136,3 +136,9 @@ def test_the_composition_listens_on_this_machine_only() -> None:
     ports = [port for service in services.values() for port in service.get("ports", ())]
     assert ports
     assert all(port.startswith("127.0.0.1:") for port in ports)
+
+
+def test_the_viewer_of_the_composition_stands_behind_a_token_that_somebody_made_up() -> None:
+    viewer = yaml.safe_load((DASHBOARDS / "compose.yaml").read_text())["services"]["viewer"]
+    assert viewer["environment"]["SESSION_LOG_VIEWER_TOKEN"].startswith("${SESSION_LOG_VIEWER_TOKEN:?")
+    assert not {"--token", "--no-token", "--trust-proxy"} & set(viewer["command"])

@@ -21,6 +21,7 @@ from strands_session_log import (
 )
 from strands_session_log.keys import DEFAULT_PARTITIONS
 from strands_session_log.subscription.settings import SubscriptionSettings
+from strands_session_log_consumers.viewer.settings import ViewerSettings
 
 PAGE = (Path(__file__).parents[2] / "docs" / "settings.md").read_text()
 BESIDES = {"log", "client", "url", "session_id"}
@@ -32,6 +33,7 @@ DOCUMENTED = {
     "SessionRecorder": SessionRecorder,
     "LiveTokens": LiveTokens,
     "Subscriber": Subscriber,
+    "ViewerSettings": ViewerSettings,
 }
 
 
@@ -51,6 +53,8 @@ def as_written(default: object) -> str:
     """How a default is written on the page, if not in words; nothing where there is none."""
     if default is inspect.Parameter.empty:
         return ""
+    if default == () or repr(default) == "<factory>":
+        return "`()`" if default == () else "`{}`"
     if isinstance(default, bool):
         return f"`{default}`"
     if isinstance(default, (int, float)):

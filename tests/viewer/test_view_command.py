@@ -74,6 +74,8 @@ def test_behind_a_prefix_all_addresses_begin_with_it(
         (["--token", LONG, "--no-token"], "--no-token"),
         (["--token", LONG, "--trust-proxy"], "--trust-proxy"),
         (["--answer-url", "ftp://example.com"], "--answer-url"),
+        (["--answers", "refund"], "--answers"),
+        (["--answers", "refund=approve"], "--answers"),
         (["--access-log", "/nowhere/at/all"], "/nowhere/at/all"),
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import secrets
@@ -12,7 +13,7 @@ import webbrowser
 from collections.abc import Iterator
 from contextlib import contextmanager
 from ipaddress import ip_address
-from typing import Annotated, Final, TextIO
+from typing import Annotated, Any, Final, TextIO
 from urllib.parse import quote, urlsplit
 
 import typer
@@ -57,6 +58,13 @@ ProxyOption = Annotated[
 SecretOption = Annotated[
     str, typer.Option(metavar="TEXT", envvar=SECRET_VARIABLE, help="Signs these answers.", show_default=False)
 ]
+AnswersOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="NAME=CHOICES",
+        help="What people may answer to interrupts of this name: 'refund=approve:true,refuse:false'; repeatable.",
+    ),
+]
 AccessLogOption = Annotated[
     str, typer.Option(metavar="FILE", help="Note who looked at which session when; - for stderr.", show_default=False)
 ]
@@ -82,6 +90,7 @@ def command(
         str, typer.Option(metavar="URL", help="Where people's answers are sent, as JSON.", show_default=False)
     ] = "",
     answer_secret: SecretOption = "",
+    answers: AnswersOption = None,
     mask: Annotated[bool, typer.Option(help="Hide what looks like a key until it is clicked.")] = True,
     access_log: AccessLogOption = "",
     browser: Annotated[bool, typer.Option(help="Open a browser, where there is one.")] = True,
@@ -105,6 +114,7 @@ def command(
             allow_write=allow_write,
             answer_url=answer_url,
             answer_secret=answer_secret,
+            answers=dict(map(_choices, answers or ())),
             mask=mask,
             access_log=access,
         )
@@ -181,6 +191,22 @@ def _token(host: str, token: str | None, no_token: bool, trust_proxy: bool) -> s
         if len(token) < _LEAST_TOKEN:
             fail(Code.USAGE, f"a token for others than this machine has at least {_LEAST_TOKEN} characters")
     return token or secrets.token_urlsafe(24)
+
+
+def _choices(text: str) -> tuple[str, dict[str, Any]]:
+    """The name of an interrupt, and by what each answer is called what is sent: JSON, or else the text itself."""
+    name, _, given = text.partition("=")
+    pairs = [one.partition(":") for one in given.split(",")]
+    if not name or not all(label.strip() and colon for label, colon, _ in pairs):
+        fail(Code.USAGE, f"--answers takes NAME=CHOICE:VALUE,CHOICE:VALUE, not {text!r}")
+    return name, {label.strip(): _value(value.strip()) for label, _, value in pairs}
+
+
+def _value(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
 
 
 def _check_address(answer_url: str) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TextIO
+from typing import Any, TextIO
+from urllib.parse import urlsplit
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -17,6 +19,7 @@ class ViewerSettings:
         allow_write: Whether fork, rewind and erase may be used.
         answer_url: Where people's answers to interrupts are sent; empty to show how to answer in code.
         answer_secret: With which these are signed (HMAC-SHA256); empty to sign nothing.
+        answers: By the name of an interrupt, answers to choose from: what they are called, and what is sent.
         mask: Whether what looks like a key or a password is hidden until it is clicked.
         access_log: Where each look at a session is noted, a line of JSON each; None for nowhere.
     """
@@ -26,8 +29,18 @@ class ViewerSettings:
     allow_write: bool = False
     answer_url: str = ""
     answer_secret: str = field(default="", repr=False)
+    answers: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     mask: bool = True
     access_log: TextIO | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be.
+
+        Raises:
+            ValueError: When answers are to go to something else than an address on the web.
+        """
+        if self.answer_url and urlsplit(self.answer_url).scheme not in ("http", "https"):
+            raise ValueError(f"answer_url={self.answer_url!r}: give an address that begins with https:// or http://")
 
 
 STATIC = Path(__file__).parent / "static"

@@ -305,6 +305,8 @@ Object.assign(viewer.actions, {
   "message-back": () => seek(-1, (one) => Boolean(columns.flags(one) & FLAG.message)),
   "pin-a": () => pin("a"), "pin-b": () => pin("b"),
   diff: () => {
+    // What the point before it was would come in its place.
+    clearTimeout(settled);
     const [a, b] = pins.a && pins.b ? [pins.a, pins.b] : [pins.a || point, head];
     htmx.ajax("GET", `${fragments}/diff?a=${a}&b=${b}`, { target: "#point", swap: "innerHTML", source: "#point" });
     if (matchMedia("(max-width: 900px)").matches) document.body.dataset.pane = "point";
