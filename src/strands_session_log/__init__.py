@@ -12,7 +12,7 @@ from .on_demand import on_demand
 
 if TYPE_CHECKING:
     from . import errors, events, instrumentation
-    from .audit import Anchor, Audited, CheckedEvents, Expect, Verification
+    from .audit import Anchor, Audited, CheckedEvents, Expect, SessionChecker, Verification
     from .codec import from_json
     from .codec.delta import Delta
     from .event_log import ANY, NO_SESSION, AgentAt, Expected, Progress, SessionAt, Tombstone
@@ -26,7 +26,17 @@ if TYPE_CHECKING:
     from .session_log import ErasurePlan, ServerInspection, SessionLog, inspect_server
     from .session_manager import ValkeySessionManager
     from .snapshot import SnapshotKey, SnapshotSettings
-    from .state import AgentDiff, AgentState, Change, Integrity, MessageChange, MessageRecord, SessionDiff, SessionState
+    from .state import (
+        AgentDiff,
+        AgentState,
+        Change,
+        Integrity,
+        MessageChange,
+        MessageRecord,
+        OpenInterrupt,
+        SessionDiff,
+        SessionState,
+    )
     from .storage import ValkeyStorage
     from .subscription import (
         Deliveries,
@@ -83,6 +93,7 @@ __all__ = [
     "LiveTokens",
     "MessageChange",
     "MessageRecord",
+    "OpenInterrupt",
     "ParkedEvent",
     "ParkedEvents",
     "Point",
@@ -92,6 +103,7 @@ __all__ = [
     "ServerInspection",
     "ServerReport",
     "SessionAt",
+    "SessionChecker",
     "SessionDiff",
     "SessionInfo",
     "SessionLog",
@@ -119,7 +131,7 @@ if not TYPE_CHECKING:
         __name__,
         {
             "": "errors events instrumentation",
-            "audit": "Anchor Audited CheckedEvents Expect Verification",
+            "audit": "Anchor Audited CheckedEvents Expect SessionChecker Verification",
             "codec": "from_json",
             "codec.delta": "Delta",
             "event_log": "ANY NO_SESSION AgentAt Expected Progress SessionAt Tombstone",
@@ -133,7 +145,8 @@ if not TYPE_CHECKING:
             "session_log": "ErasurePlan ServerInspection SessionLog inspect_server",
             "session_manager": "ValkeySessionManager",
             "snapshot": "SnapshotKey SnapshotSettings",
-            "state": "AgentDiff AgentState Change Integrity MessageChange MessageRecord SessionDiff SessionState",
+            "state": "AgentDiff AgentState Change Integrity MessageChange MessageRecord OpenInterrupt SessionDiff "
+            "SessionState",
             "storage": "ValkeyStorage",
             "subscription": "Deliveries Delivery Gap GapResolution GroupStatus Handler ParkedEvent ParkedEvents "
             "Subscriber SyncDeliveries SyncDelivery",

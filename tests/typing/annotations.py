@@ -25,12 +25,14 @@ from strands_session_log import (
     LiveTokens,
     MessageChange,
     MessageRecord,
+    OpenInterrupt,
     ParkedEvents,
     Point,
     Progress,
     Recorded,
     RecorderStats,
     ServerInspection,
+    SessionChecker,
     SessionDiff,
     SessionLog,
     SessionRecorder,
@@ -108,6 +110,22 @@ def checked(log: SessionLog) -> CheckedEvents:
     every: list[str] = [*log.session_ids(), *log.session_ids(since="-1d")]
     gone: list[Tombstone] = [*log.tombstones()]
     return log.read_checked(every[0] if every else gone[0].session_id)
+
+
+def checked_in_steps(log: SessionLog, noted: list[Expect]) -> tuple[str, ...]:
+    """A page at a time."""
+    checker: SessionChecker = log.checker("s-42", expect=noted)
+    while not checker.advance(100):
+        where: EventId | None = checker.broken_at
+        if where is not None and not checker.is_complete:
+            return (f"{where}: {checker.revision} {checker.link}",)
+    return checker.problems
+
+
+def asked(log: SessionLog) -> list[object]:
+    """What persons are asked."""
+    interrupts: tuple[OpenInterrupt, ...] = log.state("s-42").interrupts
+    return [one.reason for one in interrupts]
 
 
 async def handled(deliveries: Deliveries) -> None:

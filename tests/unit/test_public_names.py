@@ -11,7 +11,18 @@ from types import ModuleType
 import pytest
 
 import strands_session_log
-from strands_session_log import FeedTail, LiveTail, SessionLog, Subscriber, Tail, audit, moving, subscription, tail
+from strands_session_log import (
+    FeedTail,
+    LiveTail,
+    SessionChecker,
+    SessionLog,
+    Subscriber,
+    Tail,
+    audit,
+    moving,
+    subscription,
+    tail,
+)
 from strands_session_log.subscription import Deliveries, ParkedEvents, SyncDeliveries
 
 TYPING = Path(__file__).parent.parent / "typing"
@@ -31,7 +42,8 @@ def test_every_public_name_is_used_in_what_type_checkers_run_over(module: Module
 
 
 @pytest.mark.parametrize(
-    "kind", [SessionLog, Subscriber, Deliveries, SyncDeliveries, ParkedEvents, Tail, FeedTail, LiveTail]
+    "kind",
+    [SessionLog, SessionChecker, Subscriber, Deliveries, SyncDeliveries, ParkedEvents, Tail, FeedTail, LiveTail],
 )
 def test_so_is_every_public_method_and_property(kind: type) -> None:
     names = {name for one in kind.__mro__[:-1] for name in vars(one) if not name.startswith("_")}

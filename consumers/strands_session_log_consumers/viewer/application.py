@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import mimetypes
 from itertools import chain
+from typing import Final
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -15,17 +16,23 @@ from starlette.types import ASGIApp
 
 from strands_session_log import SessionLog
 from strands_session_log.errors import (
+    CorruptEntryError,
+    CorruptKeyError,
     InvalidIdError,
     InvalidPointError,
+    LogForkedError,
     RevisionNotFoundError,
     SessionLogError,
     SessionNotBegunError,
     SessionNotFoundError,
 )
 
+from .act_pages import ActPages
 from .addresses import session_of
+from .check_pages import CheckPages
 from .context import Viewer
 from .event_pages import EventPages
+from .export_pages import ExportPages
 from .inbox_pages import InboxPages
 from .list_pages import ListPages
 from .live_pages import LivePages
@@ -33,6 +40,8 @@ from .rendering import asset_file
 from .security import Doorkeeper
 from .session_pages import SessionPages
 from .settings import ViewerSettings
+
+_NOT_AS_WRITTEN: Final = 409
 
 
 def app(log: SessionLog, prefix: str = "", settings: ViewerSettings | None = None) -> ASGIApp:
@@ -44,8 +53,15 @@ def app(log: SessionLog, prefix: str = "", settings: ViewerSettings | None = Non
         settings: See `ViewerSettings`.
     """
     viewer = Viewer(log, prefix.rstrip("/"), settings or ViewerSettings())
-    pages = [kind(viewer).routes() for kind in (ListPages, SessionPages, EventPages, InboxPages, LivePages)]
-    routes = [Route(f"{viewer.prefix}{path}", endpoint) for path, endpoint in chain(*(one.items() for one in pages))]
+    inbox = InboxPages(viewer)
+    pages = [
+        inbox,
+        *(kind(viewer) for kind in (ListPages, SessionPages, EventPages, CheckPages, ExportPages, LivePages)),
+    ]
+    shown = chain(*(one.routes().items() for one in pages))
+    sent = {**ActPages(viewer).form_routes(), **inbox.form_routes()}.items()
+    routes = [Route(f"{viewer.prefix}{path}", endpoint) for path, endpoint in shown]
+    routes += [Route(f"{viewer.prefix}{path}", endpoint, methods=["GET", "POST"]) for path, endpoint in sent]
     routes.append(Route(f"{viewer.prefix}/static/{{version}}/{{name:path}}", asset))
     failures = Failures(viewer)
     handlers = {SessionLogError: failures.of_log, HTTPException: failures.of_request}
@@ -83,7 +99,10 @@ class Failures:
         status, title = _explained(error)
         missing = isinstance(error, SessionNotFoundError)
         near = await self._viewer.work(lambda: self._near(request)) if missing else []
-        return self._viewer.html(request, "problem.html", status, title=title, text=str(error), near=near)
+        named = session_of(request.path_params.get("session_id", "")) if status == _NOT_AS_WRITTEN else ""
+        return self._viewer.html(
+            request, "problem.html", status, title=title, text=str(error), near=near, damaged=named
+        )
 
     def _near(self, request: Request) -> list[str]:
         asked = session_of(request.path_params.get("session_id", "")).casefold()
@@ -97,5 +116,7 @@ def _explained(error: SessionLogError) -> tuple[int, str]:
             return 404, "Not found"
         case InvalidPointError() | InvalidIdError():
             return 400, "That is no point of a session"
+        case CorruptEntryError() | CorruptKeyError() | LogForkedError():
+            return _NOT_AS_WRITTEN, "That is not what was written"
         case _:
             return 503, "The server is away"

@@ -13,6 +13,7 @@ from strands_session_log import SessionLog
 
 from .addresses import session_of
 from .conversation import OpenConversations
+from .forms import Forms
 from .live_hub import Hub
 from .rendering import asset_version, environment
 from .settings import ViewerSettings
@@ -35,19 +36,26 @@ class Viewer:
         settings: How it is served.
         prefix: As given.
         conversations: The sessions people look at.
+        forms: What forms that write must bring.
         hub: What is followed for those who have a page open.
     """
 
     def __init__(self, log: SessionLog, prefix: str, settings: ViewerSettings) -> None:
         self.log, self.settings, self.prefix = log, settings, prefix
-        self.conversations, self._templates = OpenConversations(log), environment()
+        self.conversations, self._templates, self.forms = OpenConversations(log), environment(), Forms()
         self._limiter: CapacityLimiter | None = None
+        self._checking: CapacityLimiter | None = None
         self.hub = Hub(log, self.conversations, self.work)
 
     async def work(self, call: Callable[[], T]) -> T:
         """Do what reads from the server, off the event loop."""
         self._limiter = self._limiter or CapacityLimiter(_THREADS)
         return await to_thread.run_sync(call, limiter=self._limiter)
+
+    async def check(self, call: Callable[[], T]) -> T:
+        """Do what computes for long, one at a time, so that it is not in the way of those who read."""
+        self._checking = self._checking or CapacityLimiter(1)
+        return await to_thread.run_sync(call, limiter=self._checking)
 
     def path(self, request: Request, path: str) -> str:
         """An address of the viewer, as it is mounted."""

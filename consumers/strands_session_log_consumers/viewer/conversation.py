@@ -5,52 +5,23 @@ Nothing here runs on an event loop: all of it reads from the server, and folding
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from threading import Lock
-from typing import Final, Generic, TypeVar
+from typing import Final
 
 from strands_session_log import Anchor, EventId, Recorded, SessionLog, SessionState
 from strands_session_log.errors import LogForkedError, SessionNotFoundError
 
+from .checking import CheckStatus, RunningCheck
 from .index import BLOCK, ErasureNote, IndexBlock, Jump, TurnStart
+from .recent import Recent
 from .talk import STRETCH, Stretch, first_of, items_of, stretch_of
 
 _STRETCHES: Final = 64
 _STATES: Final = 8
 _YIELD: Final = 1_000
 """After so many events, whoever waits for an index may have a look at what there is of it."""
-K = TypeVar("K")
-V = TypeVar("V")
-
-
-class Recent(Generic[K, V]):
-    """What was used last, so many of them; one for any number of threads."""
-
-    def __init__(self, most: int) -> None:
-        self._most, self._kept, self._lock = most, OrderedDict[K, V](), Lock()
-
-    def get(self, key: K) -> V | None:
-        """What is kept under a key."""
-        with self._lock:
-            if key in self._kept:
-                self._kept.move_to_end(key)
-            return self._kept.get(key)
-
-    def put(self, key: K, value: V) -> V:
-        """Keep something, and let go of what was not used for longest."""
-        with self._lock:
-            self._kept[key] = value
-            self._kept.move_to_end(key)
-            while len(self._kept) > self._most:
-                self._kept.popitem(last=False)
-        return value
-
-    def clear(self) -> None:
-        """Let go of everything."""
-        with self._lock:
-            self._kept.clear()
 
 
 @dataclass(frozen=True)
@@ -82,6 +53,7 @@ class Conversation:
         self._stretches = Recent[tuple[int, str], Stretch](_STRETCHES)
         self._states = Recent[int, SessionState](_STATES)
         self._erasing = 0
+        self._check = RunningCheck(log, session_id, self.forget)
 
     def head(self) -> Anchor:
         """Where it stands.
@@ -98,9 +70,23 @@ class Conversation:
         self._stretches.clear()
         self._states.clear()
 
-    def events(self, after: int, until: int) -> list[Recorded]:
-        """The events behind a revision, up to and including another one."""
-        return list(self._log.read(self.session_id, after or None, until))
+    @property
+    def checked(self) -> CheckStatus | None:
+        """How far its events are checked; None before anybody asked."""
+        return self._check.status
+
+    def check(self, head: int) -> CheckStatus:
+        """Check its events for a while, from where that stood.
+
+        Args:
+            head: The last revision there is.
+        """
+        return self._check.advance(head)
+
+    def _events(self, after: int, until: int) -> tuple[list[Recorded], str]:
+        """The events behind a revision, up to and including another one; and why they are not what was written."""
+        checked = self._log.read_checked(self.session_id, after or None, until)
+        return list(checked), checked.integrity.problem
 
     def block(self, number: int, head: int) -> IndexBlock:
         """The index of a fixed stretch of revisions, with all there is of it.
@@ -162,7 +148,7 @@ class Conversation:
             head: The last revision there is.
         """
         first, last = first_of(number), min(first_of(number + 1) - 1, head)
-        events = self.events(max(0, first - 1 - STRETCH), min(last + STRETCH, head))
+        events, problem = self._events(max(0, first - 1 - STRETCH), min(last + STRETCH, head))
         link = next((one.link for one in reversed(events) if one.id.revision <= last), "")
         # The events were read just now: what was erased since is never shown from what is kept.
         erased = sum(one.event.is_erased for one in events)
@@ -171,7 +157,7 @@ class Conversation:
         if found is None:
             items = items_of(events, first, last, self.erasures(), self._amended)
             found = self._stretches.put(key, Stretch(number, first, last, items, link))
-        return found
+        return found._replace(problem=problem or self._check.contradiction(last, link))
 
     def around(self, revision: int, head: int) -> Sequence[Stretch]:
         """The stretches a page begins with: that of a revision, and one before and behind."""

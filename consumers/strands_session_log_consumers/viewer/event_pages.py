@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 
+import orjson
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
@@ -51,9 +51,7 @@ class EventPages:
                 ("trace", event.trace),
                 ("link", recorded.link),
             ]
-            line = json.dumps(
-                {"id": str(recorded.id), "type": event.type, "data": dict(event.data)}, ensure_ascii=False
-            )
+            line = orjson.dumps({**recorded.to_json(), "integrity": str(integrity)}).decode()
             head = self._viewer.log.head(session_id).revision
             return self._viewer.html(
                 request,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shlex
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timezone
 from functools import cache
@@ -13,10 +14,10 @@ from typing import Any, Final
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from strands_session_log import MessageRecord, SessionInfo
+from strands_session_log import MessageRecord, Recorded, SessionInfo
 
 from .addresses import path_of, session_path
-from .blocks import as_json, blocks_of
+from .blocks import as_json, blocks_of, restored
 from .markup import code, one_line, visible
 from .settings import STATIC, TEMPLATES
 
@@ -69,6 +70,7 @@ def environment() -> Environment:
         "age": age,
         "as_json": as_json,
         "code": code,
+        "event_text": event_text,
         "key_help": KEYS,
         "lasted": lasted,
         "last_line": last_line,
@@ -76,6 +78,8 @@ def environment() -> Environment:
         "message_text": message_text,
         "loop_id": short_hash,
         "path_of": path_of,
+        "quoted": shlex.quote,
+        "restored": restored,
         "session_path": session_path,
         "short": short,
         "size": size,
@@ -174,6 +178,15 @@ def last_line(info: SessionInfo) -> Markup:
     if event.is_erased:
         return Markup('<span class="muted">erased</span>')
     return _text_of(event.data.get("redact_message") or event.data.get("message"), 160)
+
+
+def event_text(recorded: Recorded) -> Markup:
+    """The beginning of what an event holds."""
+    data = recorded.event.data
+    message = data.get("redact_message") or data.get("message")
+    if isinstance(message, Mapping):
+        return _text_of(message, 160)
+    return visible(one_line(as_json(dict(data), indent=False), 160), prose=True)
 
 
 def message_text(record: MessageRecord) -> Markup:

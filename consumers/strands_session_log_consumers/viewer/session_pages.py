@@ -66,7 +66,8 @@ class SessionPages:
             stretches=stretches,
             stretch_size=STRETCH,
             block_size=BLOCK,
-            check=None,
+            check=conversation.checked,
+            allow_write=self._viewer.settings.allow_write,
             **self._shown(request, conversation, point),
             **self._state(conversation, point),
         )

@@ -128,6 +128,7 @@ class Stretch(NamedTuple):
         last: The last that there is.
         items: What happened.
         link: The link of the last event, which tells it apart from any other.
+        problem: Why it, or what stands beside it, is not what was written; empty if it is, or nothing is known.
     """
 
     number: int
@@ -135,6 +136,7 @@ class Stretch(NamedTuple):
     last: int
     items: Sequence[Item]
     link: str
+    problem: str = ""
 
 
 def first_of(number: int) -> int:

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from .anchors import Anchor, Expect
     from .reading import CheckedEvents, IntegrityCheck
     from .sessions import Audited, verify_all
+    from .stepwise import SessionChecker
     from .verifying import Verification, verify
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "CheckedEvents",
     "Expect",
     "IntegrityCheck",
+    "SessionChecker",
     "Verification",
     "verify",
     "verify_all",
@@ -30,6 +32,7 @@ if not TYPE_CHECKING:
             "anchors": "Anchor Expect",
             "reading": "CheckedEvents IntegrityCheck",
             "sessions": "Audited verify_all",
+            "stepwise": "SessionChecker",
             "verifying": "Verification verify",
         },
     )

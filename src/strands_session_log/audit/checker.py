@@ -79,8 +79,13 @@ class Checker:
 
     def finish(self) -> None:
         """Note what is wrong with the events as a whole, once all of them were checked."""
+        for id_, problem in self.unexplained_problems():
+            self.problems.add(problem, id_)
+
+    def unexplained_problems(self) -> Iterator[tuple[EventId, str]]:
+        """What `unexplained` says once all events were checked; an event that tells why comes behind."""
         for id_, type_ in self._unexplained.items():
-            self.problems.add(f"event {id_} ({type_}) was erased, but nothing tells why", id_)
+            yield id_, f"event {id_} ({type_}) was erased, but nothing tells why"
 
     def compare(self, head: Position | str | None) -> str:
         """What is wrong with the head if the stream ends with the event checked last; nothing if it fits."""
@@ -170,6 +175,14 @@ def time_problem(entry: Entry, day_ms: int = _DAY_MS) -> str:
         # Out of an outbox, under an id of its own: appended later than it happened, as nothing forbids.
         return ""
     return f"event {entry.id} ({entry.header[0]}) has another time than its writer gave it: {entry.header[3]}"
+
+
+def is_erased(entry: RawEntry) -> bool:
+    """Whether the content of an event was erased; what cannot be read is told of otherwise."""
+    try:
+        return parse(entry[0], fields_of(entry[1])).is_erased
+    except CorruptEntryError:
+        return True
 
 
 def _writers_ms(time: str) -> int | None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from ..codec import Entry, RawEntry, fields_of, id_of, parse, recorded
+from ..codec import Entry, RawEntry, id_of, recorded
 from ..errors import CorruptEntryError, LogForkedError, ServerRefusedError, SessionNotFoundError
 from ..event_log import EventLog, Progress, Tombstone
 from ..event_log.deleter import KEPT
@@ -17,7 +17,7 @@ from ..scripts import session
 from ..server import text
 from ..snapshot import Authenticator
 from .anchors import Expect, Expectations
-from .checker import Checker, time_problem
+from .checker import Checker, is_erased, time_problem
 from .head import NO_DIRECTORY, HeadFacts, SessionStanding, directory_problem, life_problems
 from .lineage import Lineage
 from .snapshots import snapshot_problems
@@ -278,7 +278,7 @@ class _Examination:
         for id_, told_by in self.checker.resurrected.items():
             for page in self._log.pages(self._session_id, str(id_), str(id_)):
                 for entry in page:
-                    if _is_erased(entry):
+                    if is_erased(entry):
                         self._facts.erase(id_)
                     else:
                         problem = f"event {id_} has content, which event {told_by} says was erased"
@@ -292,11 +292,3 @@ def _unreadable(entry: RawEntry) -> str:
     except CorruptEntryError as error:
         return str(error)
     return ""
-
-
-def _is_erased(entry: RawEntry) -> bool:
-    try:
-        return parse(entry[0], fields_of(entry[1])).is_erased
-    except CorruptEntryError:
-        # Which is told already.
-        return True

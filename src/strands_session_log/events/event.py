@@ -264,3 +264,18 @@ class Recorded(NamedTuple):
     id: EventId
     event: Event
     link: str
+
+    def to_json(self) -> dict[str, Any]:
+        """Everything of it as plain JSON values, as `session-log events --json` has it."""
+        event = self.event
+        return {
+            "id": str(self.id),
+            "type": event.type,
+            "agent": event.agent,
+            "event_id": event.event_id,
+            "time": event.time,
+            "v": event.version,
+            "trace": event.trace,
+            "link": self.link,
+            "data": event.data,
+        }

@@ -36,6 +36,10 @@ def check(log: EventLog, session_id: str, state: SessionState) -> None:
         raise UnansweredToolCallsError(session_id, state.position, calls, nearest)
 
 
+def accept(state: SessionState) -> None:
+    """Any point will do."""
+
+
 def unanswered(state: SessionState) -> dict[str, list[str]]:
     """The names of the tools that agents wait for, by agent; none of those that wait for a person."""
     found = {name: _unanswered(agent) for name, agent in state.agents.items() if not _is_interrupted(state, agent)}

@@ -38,7 +38,7 @@ from .erasing import ErasurePlan
 from .points import event_at, sketch_at, state_at, states_at
 
 if TYPE_CHECKING:
-    from ..audit import Anchor, Audited, CheckedEvents, Expect, Verification
+    from ..audit import Anchor, Audited, CheckedEvents, Expect, SessionChecker, Verification
     from ..subscription import Gap, GapResolution, GroupStatus, ParkedEvents
     from ..tail import FeedPosition, FeedTail, LivePosition, LiveTail, Tail
 
@@ -351,6 +351,18 @@ class SessionLog(NotCopied):
         """
         return audit.CheckedEvents(self._events, session_id, *self._between(session_id, after, until))
 
+    def checker(self, session_id: str, *, expect: Iterable[Expect] = ()) -> SessionChecker:
+        """Check the hash chain of a session step by step, and go on when there are more events.
+
+        What is checked once is not checked again, so that who shows a session that goes on can say all the while
+        whether it is intact; `verify` checks all there is, beside the events, too, and begins anew each time.
+
+        Args:
+            session_id: The session.
+            expect: As for `verify`.
+        """
+        return audit.SessionChecker(self._events, session_id, expect)
+
     def _between(self, session_id: str, after: Point | None, until: Point | None) -> tuple[EventId, EventId | None]:
         start = START if after is None else self.resolve(session_id, after)
         return start, None if until is None else self.resolve(session_id, until)
@@ -563,7 +575,7 @@ class SessionLog(NotCopied):
             UnansweredToolCallsError: When an agent waited for a tool then.
             ContentionError: When others wrote during every attempt.
         """
-        check = _accept if allow_unanswered else partial(unanswered.check, self._events, session_id)
+        check = unanswered.accept if allow_unanswered else partial(unanswered.check, self._events, session_id)
         past = partial(sketch_at, self._events, self._replay, session_id, check=dry_run)
         if not dry_run:
             return rewind(self._events, self._replay, session_id, to, past, check, by)
@@ -784,17 +796,3 @@ class SessionLog(NotCopied):
         if not subscription.delete_group(self._events.store, group):
             known = {one.group for one in self.groups()}
             raise GroupNotFoundError(group, sorted(known))
-
-
-def check_is_of(log: SessionLog, namespace: str | None) -> None:
-    """Refuse a namespace that was given beside a log, which would be that of another.
-
-    Raises:
-        ValueError: When the log is of another namespace.
-    """
-    if namespace not in (None, log.namespace):
-        raise ValueError(f"namespace={namespace!r}: the log is of namespace {log.namespace!r}; leave it out")
-
-
-def _accept(state: SessionState) -> None:
-    """Any point will do."""

@@ -96,6 +96,23 @@ class Held(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
+class OpenInterrupt:
+    """A person is waited for.
+
+    Attributes:
+        agent: The agent, graph or swarm that waits.
+        interrupt_id: By which it is answered.
+        name: What it is called.
+        reason: What the person is told, as plain JSON values; None if nothing is.
+    """
+
+    agent: str
+    interrupt_id: str
+    name: str
+    reason: Any = None
+
+
+@dataclass(frozen=True, slots=True)
 class AgentState:
     """What is known of one agent.
 
@@ -205,6 +222,13 @@ class SessionState:
         """Whether there is any event at all."""
         return self.position.revision > 0
 
+    @property
+    def interrupts(self) -> tuple[OpenInterrupt, ...]:
+        """What persons are asked and have not answered; not of agents whose call goes on from answers."""
+        waiting = {name: agent.record for name, agent in self.agents.items() if agent.is_interrupted}
+        above = {name: one for name, one in self.multi_agents.items() if is_interrupted(one) and ANSWERING not in one}
+        return tuple(one for name, record in (waiting | above).items() for one in _open(name, record))
+
 
 def _without_first(
     spans: Iterable[tuple[int, int] | Mapping[str, Any]], count: int
@@ -226,8 +250,19 @@ def removed_count(conversation_manager_state: Any) -> int:
 
 def is_interrupted(record: Any) -> bool:
     """Whether an agent has interrupts that it goes on from, from its record, or an orchestrator, from its state."""
-    interrupts = _mapping(_mapping(_mapping(record).get("_internal_state")).get("interrupt_state"))
-    return interrupts.get("activated") is True
+    return _interrupt_state(record).get("activated") is True
+
+
+def _open(name: str, record: Any) -> Iterator[OpenInterrupt]:
+    """The interrupts that have no response."""
+    for id_, one in _mapping(_interrupt_state(record).get("interrupts")).items():
+        told = _mapping(one)
+        if told.get("response") is None:
+            yield OpenInterrupt(name, str(id_), str(told.get("name") or ""), told.get("reason"))
+
+
+def _interrupt_state(record: Any) -> Mapping[str, Any]:
+    return _mapping(_mapping(_mapping(record).get("_internal_state")).get("interrupt_state"))
 
 
 def _mapping(value: Any) -> Mapping[str, Any]:

@@ -42,7 +42,7 @@
   let before = "";
   document.addEventListener("keydown", (event) => {
     const target = /** @type {HTMLElement} */ (event.target);
-    if (event.ctrlKey || event.altKey || event.metaKey || target.closest("dialog[open]")) return;
+    if (event.ctrlKey || event.altKey || event.metaKey || document.querySelector("dialog[open]")) return;
     if (target.closest("input:not([type=range]), textarea, select") || target.isContentEditable) return;
     if (event.key.length === 1 && event.key !== " " && localStorage.getItem("keys") === "off") return;
     if (event.key === " " && target.closest("button, a, summary")) return;

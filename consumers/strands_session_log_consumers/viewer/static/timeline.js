@@ -322,7 +322,6 @@ Object.assign(viewer.actions, {
     if (String(point) === page.dataset.at && link) asked.set("l", link);
     await navigator.clipboard?.writeText(`${location.origin}${base}?${asked}`);
   },
-  verify: () => htmx.ajax("GET", `${fragments}/verify`, { target: "#verified", swap: "innerHTML", source: "#verified" }),
   open: () => { const item = talk.querySelector(".item.here details, .item:not([hidden]):last-of-type details"); item?.toggleAttribute("open"); },
   escape: () => { stop(); if (document.body.dataset.pane) delete document.body.dataset.pane; else go(head, { following: true }); },
 });

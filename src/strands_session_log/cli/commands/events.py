@@ -13,7 +13,7 @@ from ..nearest import agent_named, no_type
 from ..options import AfterOption, AgentOption, SessionArgument, TypesOption, UntilOption, command, option, whole
 from ..playback import LastSeen
 from ..points import checked
-from ..render.events import event_json, note_integrity, note_no_match, print_events
+from ..render.events import note_integrity, note_no_match, print_events
 from ..terminal import console, write_json
 
 EPILOG = (
@@ -53,6 +53,6 @@ def events(
 def _print_json(found: Iterable[Recorded], checked: CheckedEvents) -> bool:
     printed = False
     for recorded in found:
-        write_json({**event_json(recorded), "integrity": str(checked.integrity)})
+        write_json({**recorded.to_json(), "integrity": str(checked.integrity)})
         printed = True
     return printed

@@ -21,7 +21,6 @@ from ..exit_codes import Code, fail
 from ..helping import Command, CommandGroup
 from ..options import GroupArgument, ManyParkedArgument, ParkedArgument, command
 from ..prompts import YesOption, confirm, require_tty
-from ..render.events import event_json
 from ..render.parked import parked_json, print_one, print_parked
 from ..terminal import console, count, note, one_line, put, write_json
 from ..typed import typed
@@ -66,7 +65,7 @@ def show(call: CommandCall, group: GroupArgument, parked_id: ParkedArgument) -> 
             one = log.parked(group).get(parked_id)
         recorded, problem = recorded_of(log, one)
     if call.as_json:
-        write_json({**parked_json(one), "event": recorded and event_json(recorded), "problem": problem})
+        write_json({**parked_json(one), "event": recorded and recorded.to_json(), "problem": problem})
     else:
         print_one(console(), one, recorded, problem)
 

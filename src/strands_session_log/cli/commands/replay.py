@@ -15,7 +15,7 @@ from ..nearest import agent_named
 from ..options import AtOption, SessionArgument, command, option
 from ..playback import Shortened, pace, seconds, show_each, state_before
 from ..points import checked
-from ..render.events import event_json, note_integrity, note_no_match
+from ..render.events import note_integrity, note_no_match
 from ..render.timeline import Timeline, Told, printer
 from ..terminal import console, put, span, write_json
 
@@ -117,7 +117,7 @@ def _just_before(first: EventId) -> EventId | None:
 def _json_printer(found: CheckedEvents) -> Callable[[Recorded | Told | Shortened], None]:
     def show(thing: Recorded | Told | Shortened) -> None:
         if isinstance(thing, Recorded):
-            write_json({**event_json(thing), "integrity": str(found.integrity)})
+            write_json({**thing.to_json(), "integrity": str(found.integrity)})
 
     return show
 

@@ -17,7 +17,7 @@ from ..nearest import no_agent
 from ..options import AgentOption, SessionArgument, command, option, whole
 from ..overview import Overview, overview
 from ..pager import NoPagerOption, put_paged
-from ..render.events import aside, event_json
+from ..render.events import aside
 from ..render.messages import MessageDetail, conversation, laid_out, newest, progress_of
 from ..render.overviews import header, overview_json, times_for
 from ..terminal import console, one_line, write_json
@@ -88,7 +88,7 @@ def _json(session_id: str, state: SessionState, told: Overview, last: int | None
             }
             for agent in state.agents.values()
         },
-        "interrupts": [event_json(one) for one in _shown(told, state)],
+        "interrupts": [one.to_json() for one in _shown(told, state)],
         "multi_agents": state.multi_agents,
         "revision": state.revision,
         "position": str(state.position),

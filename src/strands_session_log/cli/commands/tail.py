@@ -19,7 +19,6 @@ from ..exit_codes import Code, fail
 from ..nearest import no_agent, no_type
 from ..options import AgentOption, TypesOption, argument, command, option
 from ..playback import show_each, state_before
-from ..render.events import event_json
 from ..render.live import agent_of, envelope_json, envelope_printer, live_json, live_printer
 from ..render.messages import speaker
 from ..render.timeline import Timeline, Told, printer
@@ -81,7 +80,7 @@ def _follow_one(
 
     if call.as_json:
         with log.tail(session, since or _NOW, types or None, agent) as found:
-            show_each(found, lambda recorded: write_json(event_json(recorded)), go_on)
+            show_each(found, lambda recorded: write_json(recorded.to_json()), go_on)
         return
     start = _last_turn(log, session, agent) if since is None else log.resolve(session, since)
     terminal = console()

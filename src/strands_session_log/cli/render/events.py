@@ -48,22 +48,6 @@ def print_events(terminal: Console, events: Iterable[Recorded]) -> bool:
     return True
 
 
-def event_json(recorded: Recorded) -> dict[str, Any]:
-    """Everything of an event."""
-    event = recorded.event
-    return {
-        "id": str(recorded.id),
-        "type": event.type,
-        "agent": event.agent,
-        "event_id": event.event_id,
-        "time": event.time,
-        "v": event.version,
-        "trace": event.trace,
-        "link": recorded.link,
-        "data": event.data,
-    }
-
-
 def note_no_match(session_id: str, revision: int, why: str = "") -> None:
     """Tell that nothing was printed of a session, which has so many events, and why, where that is known."""
     note(why or f"session {session_id!r} has {count(revision, 'event')}; none matches")

@@ -13,7 +13,7 @@ from rich.text import Text
 from ... import Delta, Envelope, Recorded
 from ..terminal import one_line, plain, put, row, widths_of
 from ..unseen import JOINING
-from .events import envelope_summary, event_json, summary
+from .events import envelope_summary, summary
 from .timeline import Timeline, Told
 
 _STYLES = {"reasoning": "dim italic", "tool": "magenta", "input": "magenta"}
@@ -126,7 +126,7 @@ def live_json(item: Delta | Recorded, cursor: object) -> dict[str, Any]:
     """Everything of a piece of a message, or of a message, and how to go on behind it."""
     if isinstance(item, Delta):
         return {"id": str(item.id), **item.line._asdict(), "revision": item.revision, "cursor": str(cursor)}
-    return {**event_json(item), "cursor": str(cursor)}
+    return {**item.to_json(), "cursor": str(cursor)}
 
 
 def envelope_json(one: Envelope, cursor: object) -> dict[str, Any]:
