@@ -185,6 +185,8 @@ async function extended() {
 
 // The timeline
 
+/** @type {Promise<void>} */
+let loading = Promise.resolve();
 async function load() {
   for (let number = Math.floor((head - 1) / blockSize); number >= 0; number--) await loadBlock(number);
   htmx.ajax("GET", `${fragments}/turns`, { target: "#turns", swap: "innerHTML", source: "#turns" }).then(show);
@@ -331,7 +333,9 @@ Object.assign(viewer.keys, {
 });
 
 /** @param {number} step @param {(revision: number) => boolean} wanted */
-function seek(step, wanted) {
+async function seek(step, wanted) {
+  // Who is faster than the timeline waits for it.
+  if (!columns.has(Math.max(1, Math.min(head, point + step)))) await loading;
   const found = columns.next(point, step, head, wanted);
   if (found) { stop(); go(found, { push: true }); }
 }
@@ -362,7 +366,7 @@ drawing.point = point;
 show();
 place();
 tell();
-load();
+loading = load();
 /** How far the session goes, for the module that lets it go on. @param {number} to */
 function grow(to) {
   const whole = drawing.first === 1 && drawing.last >= head, atEnd = drawing.last >= head;
