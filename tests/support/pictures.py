@@ -59,8 +59,9 @@ PICTURES = (
 
 def stands_still(page: Page) -> None:
     """Wait until all that a page asks for by itself is there."""
-    page.wait_for_function("!document.querySelector('#turns') || document.querySelector('#turns [data-turn]')")
-    page.wait_for_function("[...document.images].every((one) => one.complete)")
+    if page.locator("#turns").count():
+        page.locator("#turns [data-turn]").first.wait_for(state="attached")
+    page.evaluate("Promise.all([...document.images].map((one) => one.decode().catch(() => one)))")
     page.evaluate("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
 
 

@@ -91,7 +91,6 @@ def command(
     ] = "",
     answer_secret: SecretOption = "",
     answers: AnswersOption = None,
-    mask: Annotated[bool, typer.Option(help="Hide what looks like a key until it is clicked.")] = True,
     access_log: AccessLogOption = "",
     browser: Annotated[bool, typer.Option(help="Open a browser, where there is one.")] = True,
     url: UrlOption = None,
@@ -115,7 +114,6 @@ def command(
             answer_url=answer_url,
             answer_secret=answer_secret,
             answers=dict(map(_choices, answers or ())),
-            mask=mask,
             access_log=access,
         )
         shown = next(iter(host_name or ()), host)
