@@ -68,6 +68,9 @@ AnswersOption = Annotated[
 AccessLogOption = Annotated[
     str, typer.Option(metavar="FILE", help="Note who looked at which session when; - for stderr.", show_default=False)
 ]
+UserHeaderOption = Annotated[
+    str, typer.Option(metavar="NAME", help="The header in which the proxy says who asks, for the access log.")
+]
 
 
 def command(
@@ -93,6 +96,7 @@ def command(
     answers: AnswersOption = None,
     mask: Annotated[bool, typer.Option(help="Hide what looks like a key until it is clicked.")] = True,
     access_log: AccessLogOption = "",
+    user_header: UserHeaderOption = "X-Forwarded-User",
     browser: Annotated[bool, typer.Option(help="Open a browser, where there is one.")] = True,
     url: UrlOption = None,
     namespace: NamespaceOption = None,
@@ -117,6 +121,7 @@ def command(
             answers=dict(map(_choices, answers or ())),
             mask=mask,
             access_log=access,
+            user_header=user_header if trust_proxy else "",
         )
         shown = next(iter(host_name or ()), host)
         first = prefix.rstrip("/") + (session_path(session, at=at) if session else "/")
