@@ -104,7 +104,7 @@ def test_no_question_makes_it_fail_or_answer_other_than_documented(told: Session
     operation: Any = found.ok()  # type: ignore[union-attr]
     asked = strategies.one_of(*(operation.as_strategy(generation_mode=mode) for mode in MODES))
 
-    @settings(max_examples=60, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=25, derandomize=True, database=None, suppress_health_check=list(HealthCheck))
     @given(case=asked, session=strategies.sampled_from(["talk", path_of(ODD), "notes", None]))
     def ask(case: Any, session: str | None) -> None:
         if session and "session_id" in case.path_parameters:
