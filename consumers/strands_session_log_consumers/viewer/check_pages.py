@@ -21,7 +21,7 @@ _REVISION: Final = re.compile(r"\b\d+-(\d{1,15})\b")
 _SHOWN: Final = 100
 
 
-class Finding(NamedTuple):
+class ReportFinding(NamedTuple):
     """Something a report says.
 
     Attributes:
@@ -100,7 +100,7 @@ class CheckPages:
         return found
 
 
-def _findings(report: Report) -> list[Finding]:
+def _findings(report: Report) -> list[ReportFinding]:
     problems = report.found.problems[:_SHOWN] if report.found else ()
     named = ((text, _REVISION.search(text)) for text in problems)
-    return [Finding(text, int(found[1]) if found else 0) for text, found in named]
+    return [ReportFinding(text, int(found[1]) if found else 0) for text, found in named]
