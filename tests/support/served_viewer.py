@@ -101,10 +101,10 @@ class Stream:
 
 
 @contextmanager
-def streaming(viewer: ServedViewer, query: str, last: str = "") -> Iterator[Stream]:
-    """Open the stream of a page."""
+def streaming(viewer: ServedViewer, query: str, last: str = "", path: str = "") -> Iterator[Stream]:
+    """Open the stream of a page, or the one at a path."""
     connection = http.client.HTTPConnection(urlsplit(viewer.url).netloc, timeout=SOON)
-    connection.request("GET", f"/f/live?{query}", headers={"Last-Event-ID": last} if last else {})
+    connection.request("GET", path or f"/f/live?{query}", headers={"Last-Event-ID": last} if last else {})
     response = connection.getresponse()
     assert response.status == 200, response.status
     raw = connection.sock

@@ -40,6 +40,17 @@ def session_path(session_id: str, part: str = "", **query: Any) -> str:
     return f"/s/{path_of(session_id)}{'/' + part if part else ''}{'?' + asked if asked else ''}"
 
 
+def is_api(scope: Mapping[str, Any], prefix: str) -> bool:
+    """Whether a program asks, which is told in JSON what cannot be answered.
+
+    Args:
+        scope: What is asked for, as ASGI has it.
+        prefix: What stands before the addresses of the viewer.
+    """
+    path = str(scope.get("path", "")).removeprefix(str(scope.get("root_path", ""))).removeprefix(prefix)
+    return path == "/api" or path.startswith("/api/")
+
+
 def with_query(path: str, given: Mapping[str, str], **changed: Any) -> str:
     """An address with a query of which something is changed; None and nothing take a name away."""
     asked = {name: value for name, value in {**given, **changed}.items() if value not in (None, "")}

@@ -27,12 +27,16 @@ from strands_session_log.errors import (
     SessionNotFoundError,
 )
 
+from .access_log import AccessLog
 from .act_pages import ActPages
-from .addresses import session_of
+from .addresses import is_api, session_of
+from .api_pages import ApiPages
+from .api_problem import problem
 from .check_pages import CheckPages
 from .context import Viewer
 from .event_pages import EventPages
 from .export_pages import ExportPages
+from .inbox import Inbox
 from .inbox_pages import InboxPages
 from .list_pages import ListPages
 from .live_pages import LivePages
@@ -53,9 +57,11 @@ def app(log: SessionLog, prefix: str = "", settings: ViewerSettings | None = Non
         settings: See `ViewerSettings`.
     """
     viewer = Viewer(log, prefix.rstrip("/"), settings or ViewerSettings())
-    inbox = InboxPages(viewer)
+    waiting = Inbox(log, viewer.conversations)
+    inbox = InboxPages(viewer, waiting)
     pages = [
         inbox,
+        ApiPages(viewer, waiting),
         *(kind(viewer) for kind in (ListPages, SessionPages, EventPages, CheckPages, ExportPages, LivePages)),
     ]
     shown = chain(*(one.routes().items() for one in pages))
@@ -66,7 +72,9 @@ def app(log: SessionLog, prefix: str = "", settings: ViewerSettings | None = Non
     failures = Failures(viewer)
     handlers = {SessionLogError: failures.of_log, HTTPException: failures.of_request}
     served = Starlette(routes=routes, exception_handlers=handlers)  # type: ignore[arg-type]
-    return Doorkeeper(GZipMiddleware(served, minimum_size=1024), viewer.settings, viewer.hub.close)
+    noted = AccessLog(served, viewer.settings, {route.endpoint: route.path for route in routes})
+    zipped = GZipMiddleware(noted, minimum_size=1024)
+    return Doorkeeper(zipped, viewer.settings, viewer.hub.close, prefix=viewer.prefix)
 
 
 async def asset(request: Request) -> Response:
@@ -91,12 +99,16 @@ class Failures:
 
     async def of_request(self, request: Request, error: HTTPException) -> Response:
         """What was asked for is not there, or not possible."""
+        if is_api(request.scope, self._viewer.prefix):
+            return problem(error.status_code, error.detail, headers=error.headers)
         title = "Not found" if error.status_code == 404 else "Not possible"
         return self._viewer.html(request, "problem.html", error.status_code, title=title, text=error.detail, near=())
 
     async def of_log(self, request: Request, error: SessionLogError) -> Response:
         """What the log says."""
         status, title = _explained(error)
+        if is_api(request.scope, self._viewer.prefix):
+            return problem(status, str(error), type(error).__name__)
         missing = isinstance(error, SessionNotFoundError)
         near = await self._viewer.work(lambda: self._near(request)) if missing else []
         named = session_of(request.path_params.get("session_id", "")) if status == _NOT_AS_WRITTEN else ""

@@ -68,6 +68,9 @@ AnswersOption = Annotated[
 AccessLogOption = Annotated[
     str, typer.Option(metavar="FILE", help="Note who looked at which session when; - for stderr.", show_default=False)
 ]
+UserHeaderOption = Annotated[
+    str, typer.Option(metavar="NAME", help="The header in which the proxy says who asks, for the access log.")
+]
 
 
 def command(
@@ -92,6 +95,7 @@ def command(
     answer_secret: SecretOption = "",
     answers: AnswersOption = None,
     access_log: AccessLogOption = "",
+    user_header: UserHeaderOption = "X-Forwarded-User",
     browser: Annotated[bool, typer.Option(help="Open a browser, where there is one.")] = True,
     url: UrlOption = None,
     namespace: NamespaceOption = None,
@@ -115,6 +119,7 @@ def command(
             answer_secret=answer_secret,
             answers=dict(map(_choices, answers or ())),
             access_log=access,
+            user_header=user_header if trust_proxy else "",
         )
         shown = next(iter(host_name or ()), host)
         first = prefix.rstrip("/") + (session_path(session, at=at) if session else "/")

@@ -25,10 +25,11 @@ class InboxPages:
 
     Args:
         viewer: What all pages share.
+        inbox: Who waits.
     """
 
-    def __init__(self, viewer: Viewer) -> None:
-        self._viewer, self._inbox = viewer, Inbox(viewer.log, viewer.conversations)
+    def __init__(self, viewer: Viewer, inbox: Inbox) -> None:
+        self._viewer, self._inbox = viewer, inbox
         settings = viewer.settings
         self._sender = AnswerSender(settings.answer_url, settings.answer_secret) if settings.answer_url else None
 
@@ -70,6 +71,7 @@ class InboxPages:
         if request.method != "POST":
             raise HTTPException(405, "Answers are sent, not asked for.")
         given = await self._viewer.forms.read(request)
+        request.state.session_id = given.get("session", "")
         return await self._viewer.work(lambda: self._answered(request, given))
 
     def _answered(self, request: Request, given: Mapping[str, str]) -> Response:

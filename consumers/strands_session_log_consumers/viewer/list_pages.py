@@ -8,7 +8,7 @@ from typing import Any, Final
 from starlette.requests import Request
 from starlette.responses import Response
 
-from strands_session_log import SessionInfo
+from strands_session_log import SessionInfo, SessionLog
 from strands_session_log.errors import InvalidIdError, InvalidPointError
 
 from .addresses import with_query
@@ -51,8 +51,8 @@ class ListPages:
         before = request.query_params.get("before") or None
         problem, found, more = "", list[SessionInfo](), ""
         try:
-            found, cursor = await self._viewer.work(lambda: self._listed(asked, before))
-            more = with_query(str(request.url.path), asked, before=cursor) if cursor else ""
+            found, cursor = await self._viewer.work(lambda: listed(self._viewer.log, asked, before))
+            more = with_query(self._viewer.path(request, "/"), asked, before=cursor) if cursor else ""
         except (InvalidPointError, InvalidIdError) as error:
             problem = str(error)
         return self._viewer.html(
@@ -71,28 +71,44 @@ class ListPages:
             where=f"namespace {self._viewer.log.namespace!r}",
         )
 
-    def _listed(self, asked: Mapping[str, str], before: str | None) -> tuple[list[SessionInfo], str | None]:
-        """A page of sessions, and where the next one goes on; looks through a bounded number of them."""
-        name, equals, value = asked["label"].partition("=")
-        labels = {name: value} if equals else {}
-        found, cursor, looked = list[SessionInfo](), before, 0
-        while len(found) < _PAGE and looked < _LOOKED_AT:
-            page = self._viewer.log.sessions(
-                _PAGE,
-                cursor,
-                since=asked["since"] or None,
-                failed=asked["status"] == "failed",
-                waiting=asked["status"] == "answer",
-                agent=asked["agent"] or None,
-                labels=labels,
-                last_message=True,
-            )
-            found += [info for info in page if _is_wanted(info, asked)]
-            looked += len(page)
-            if len(page) < _PAGE:
-                return found, None
-            cursor = page[-1].cursor
-        return found, cursor
+
+def listed(
+    log: SessionLog, asked: Mapping[str, str], before: str | None, most: int = _PAGE
+) -> tuple[list[SessionInfo], str | None]:
+    """A page of sessions, and where the next one goes on; looks through a bounded number of them.
+
+    Args:
+        log: Where they are.
+        asked: What is asked for, by each of `FILTERS`; empty for anything.
+        before: Where the page before ended, or a time.
+        most: How many at most.
+
+    Raises:
+        InvalidPointError: When a text is neither a time nor a cursor; an `InvalidIdError` when the agent is no id.
+    """
+    name, equals, value = asked["label"].partition("=")
+    labels = {name: value} if equals else {}
+    found, cursor, at_once = list[SessionInfo](), before, max(most, _PAGE)
+    for _ in range(0, _LOOKED_AT, at_once):
+        page = log.sessions(
+            at_once,
+            cursor,
+            since=asked["since"] or None,
+            failed=asked["status"] == "failed",
+            waiting=asked["status"] == "answer",
+            agent=asked["agent"] or None,
+            labels=labels,
+            last_message=True,
+        )
+        for info in page:
+            cursor = info.cursor
+            if _is_wanted(info, asked):
+                found.append(info)
+            if len(found) == most:
+                return found, cursor
+        if len(page) < at_once:
+            return found, None
+    return found, cursor
 
 
 def is_shown(info: SessionInfo, asked: Mapping[str, str]) -> bool:

@@ -14,6 +14,8 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from .addresses import is_api
+from .api_problem import problem
 from .settings import ViewerSettings
 
 COOKIE: Final = "session_log_viewer"
@@ -57,10 +59,13 @@ class Doorkeeper:
         app: What is asked for.
         settings: Which names and token there are.
         close: Ends what is sent to pages that are open.
+        prefix: What stands before the viewer's addresses.
     """
 
-    def __init__(self, app: ASGIApp, settings: ViewerSettings, close: Callable[[], None] = lambda: None) -> None:
-        self.close = close
+    def __init__(
+        self, app: ASGIApp, settings: ViewerSettings, close: Callable[[], None] = lambda: None, prefix: str = ""
+    ) -> None:
+        self.close, self._prefix = close, prefix
         self._app, self._settings = app, settings
         self._hosts = _LOOPBACK | {host.lower() for host in settings.hosts}
         # Not the token itself: who sees a cookie cannot make another.
@@ -80,9 +85,9 @@ class Doorkeeper:
 
     def _refused(self, scope: Scope, headers: Headers) -> Response | None:
         if "*" not in self._hosts and _host(headers.get("host", "")) not in self._hosts:
-            return PlainTextResponse("This viewer does not go by that name; see --host-name.", 421)
+            return self._refusal(scope, "This viewer does not go by that name; see --host-name.", 421)
         if scope["method"] not in ("GET", "HEAD") and not _is_own(headers):
-            return PlainTextResponse("Asked for by a page of another site.", 403)
+            return self._refusal(scope, "Asked for by a page of another site.", 403)
         return self._without_token(scope, headers) if self._proof else None
 
     def _without_token(self, scope: Scope, headers: Headers) -> Response | None:
@@ -98,7 +103,10 @@ class Doorkeeper:
                 self._cookie_name, self._proof, _COOKIE_SECONDS, httponly=True, samesite="lax", secure=secure
             )
             return answer
-        return PlainTextResponse("Open the address that the viewer printed: it has a token.", 401)
+        return self._refusal(scope, "Open the address that the viewer printed: it has a token.", 401)
+
+    def _refusal(self, scope: Scope, text: str, status: int) -> Response:
+        return problem(status, text) if is_api(scope, self._prefix) else PlainTextResponse(text, status)
 
 
 def _with_headers(send: Send, nonce: str) -> Send:

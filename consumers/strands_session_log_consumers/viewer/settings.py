@@ -21,7 +21,8 @@ class ViewerSettings:
         answer_secret: With which these are signed (HMAC-SHA256); empty to sign nothing.
         answers: By the name of an interrupt, answers to choose from: what they are called, and what is sent.
         mask: Whether what looks like a key or a password is hidden until it is clicked.
-        access_log: Where each look at a session is noted, a line of JSON each; None for nowhere.
+        access_log: Where each look is noted, a line of JSON each; None for nowhere.
+        user_header: The header in which a proxy says who asks, for the access log; empty to believe none.
     """
 
     token: str | None = field(default=None, repr=False)
@@ -32,6 +33,7 @@ class ViewerSettings:
     answers: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     mask: bool = True
     access_log: TextIO | None = None
+    user_header: str = ""
 
     def __post_init__(self) -> None:
         """Refuse what cannot be.
