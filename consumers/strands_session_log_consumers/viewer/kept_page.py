@@ -39,7 +39,7 @@ class KeptPageError(ValueError):
         self.session_id, self.count = session_id, count
         super().__init__(
             f"session {session_id!r} has {count:,} events, and a page takes {MOST_EVENTS:,} at most: export a fork of "
-            f"its beginning (session-log fork {session_id} {MOST_EVENTS} NEW), or look at all of it with session-log view"
+            f"its beginning (`session-log fork --at {MOST_EVENTS}`), or look at all of it with `session-log view`"
         )
 
 

@@ -1,8 +1,8 @@
 """What `session-log export` can write besides its own: what installed packages add.
 
-An entry point in `strands_session_log.exports` is what follows `--to`, and names a module: `export(log, session_id,
-progress)` returns the content of a file, piece by piece, or raises a `ValueError` that says why it cannot. The module is
-imported when it is asked for; what is heavy, or may not be installed, belongs into the function.
+An entry point in `strands_session_log.exports` is what follows `--to`, and names a module: its `export(log, session_id,
+progress)` returns the content of a file, piece by piece, or raises a `ValueError` that says why it cannot. The module
+is imported when it is asked for; what is heavy, or may not be installed, belongs into the function.
 """
 
 from __future__ import annotations
