@@ -36,6 +36,7 @@ if TYPE_CHECKING:
         OpenInterrupt,
         SessionDiff,
         SessionState,
+        evolve,
     )
     from .storage import ValkeyStorage
     from .subscription import (
@@ -121,6 +122,7 @@ __all__ = [
     "Verification",
     "errors",
     "events",
+    "evolve",
     "from_json",
     "inspect_server",
     "instrumentation",
@@ -146,7 +148,7 @@ if not TYPE_CHECKING:
             "session_manager": "ValkeySessionManager",
             "snapshot": "SnapshotKey SnapshotSettings",
             "state": "AgentDiff AgentState Change Integrity MessageChange MessageRecord OpenInterrupt SessionDiff "
-            "SessionState",
+            "SessionState evolve",
             "storage": "ValkeyStorage",
             "subscription": "Deliveries Delivery Gap GapResolution GroupStatus Handler ParkedEvent ParkedEvents "
             "Subscriber SyncDeliveries SyncDelivery",

@@ -39,6 +39,7 @@ from strands_session_log import (
     Verification,
     errors,
     events,
+    evolve,
     instrumentation,
 )
 from strands_session_log.testing import ScriptedModel
@@ -151,6 +152,8 @@ async def follow() -> None:
 state: SessionState = log.state("s-42", at="2026-01-31T12:00:00Z")
 text: object = state.agents["default"].messages[-1].message["content"]
 window: int = len(state.agents["default"].window)
+for one in log.read("s-42", after=state.position):
+    state = evolve(state, one)
 labels: dict[str, object] = dict(state.labels)
 prompt: object = state.agents["default"].in_force.get("system_prompt")
 

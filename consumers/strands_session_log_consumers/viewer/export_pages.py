@@ -16,9 +16,10 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, Response, StreamingResponse
 
 from .context import Viewer, session_id_of
+from .kept_page import KeptPage, KeptPageError
 
 _NOT_IN_NAMES: Final = re.compile(r"[^A-Za-z0-9._-]+")
-_KINDS: Final = "jsonl, file-session"
+_KINDS: Final = "html, jsonl, file-session"
 
 
 class ExportPages:
@@ -39,6 +40,8 @@ class ExportPages:
         """A session as what `to` says."""
         session_id, kind = session_id_of(request), request.query_params.get("to", "")
         match kind:
+            case "html":
+                return await self._viewer.work(lambda: self._page(session_id))
             case "jsonl":
                 await self._viewer.work(lambda: self._viewer.log.head(session_id))
                 headers = _attached(session_id, "jsonl")
@@ -46,6 +49,14 @@ class ExportPages:
             case "file-session":
                 return await self._viewer.work(lambda: self._archive(session_id))
         raise HTTPException(400, f"to={kind!r} is not known; it can be {_KINDS}.")
+
+    def _page(self, session_id: str) -> Response:
+        """One page that needs no server."""
+        try:
+            chunks = KeptPage(self._viewer.log, session_id).chunks()
+        except KeptPageError as error:
+            raise HTTPException(409, str(error)) from error
+        return StreamingResponse(chunks, media_type="text/html", headers=_attached(session_id, "html"))
 
     def _lines(self, session_id: str) -> Iterator[bytes]:
         """Its events, as `session-log events --json` has them."""

@@ -71,6 +71,7 @@ def environment() -> Environment:
         "as_json": as_json,
         "code": code,
         "event_text": event_text,
+        "kept": False,
         "key_help": KEYS,
         "lasted": lasted,
         "last_line": last_line,

@@ -14,6 +14,7 @@ from strands_session_log.errors import SessionNotBegunError
 from .addresses import LINK_CHARACTERS, path_of, session_path, with_query
 from .context import Viewer, session_id_of
 from .conversation import Conversation, Point
+from .held import held_in
 from .index import BLOCK
 from .talk import STRETCH
 
@@ -87,10 +88,7 @@ class SessionPages:
             state = conversation.state(point.revision)
         except SessionNotBegunError:
             return {"state": None}
-        spans = {name: _spans(agent.window_spans()) for name, agent in state.agents.items()}
-        held = {name: sum(end - start for start, end in found) for name, found in spans.items()}
-        shares = {name: _shares(found, len(state.agents[name].messages)) for name, found in spans.items()}
-        return {"state": state, "held": held, "shares": shares}
+        return {"state": state, **held_in(state)}
 
     async def stretch(self, request: Request) -> Response:
         """Some revisions of a conversation."""
@@ -165,17 +163,3 @@ def blob_path(viewer: Viewer, request: Request, session_id: str) -> Callable[[An
 
 def _revision(item: Any) -> int:
     return int(item["revision"] if isinstance(item, Mapping) else item.revision)
-
-
-def _spans(spans: Any) -> list[tuple[int, int]]:
-    return [span for span in spans if not isinstance(span, Mapping)]
-
-
-def _shares(spans: list[tuple[int, int]], count: int, parts: int = 32) -> list[int]:
-    """Of each part of a transcript, how much is held: 0 for nothing, 2 for all of it."""
-    shares = []
-    for part in range(parts):
-        first, last = part * count / parts, (part + 1) * count / parts
-        inside = sum(max(0.0, min(last, end) - max(first, start)) for start, end in spans)
-        shares.append(0 if inside <= 0 else 2 if inside >= (last - first) * 0.99 else 1)
-    return shares

@@ -2,24 +2,25 @@
 
 import { Columns, FLAG, KIND, counting } from "./columns.js";
 import { Drawing } from "./drawing.js";
+import * as source from "./source.js";
 
 const SETTLED = 80, SETTLED_LIVE = 400, SETTLED_LIVE_MOST = 3000, ADDRESS_EVERY = 350, PAUSE = 2000, MOST_STRETCHES = 6;
 const SPEEDS = [0.5, 1, 10, 100];
 const WAIT = KIND.indexOf("wait");
 
 /** @type {any} */
-const { viewer, htmx } = window;
+const { viewer } = window;
 const page = /** @type {HTMLElement} */ (document.getElementById("session"));
 const talk = /** @type {HTMLElement} */ (document.getElementById("talk"));
 const slider = /** @type {HTMLInputElement} */ (document.getElementById("slider"));
 const canvas = /** @type {HTMLCanvasElement} */ (document.getElementById("timeline"));
 const element = (/** @type {string} */ id) => /** @type {HTMLElement} */ (document.getElementById(id));
-const { base = "", fragments = "" } = page.dataset;
+const { base = "" } = page.dataset;
 const stretchSize = Number(page.dataset.stretch), blockSize = Number(page.dataset.block);
 
 const columns = new Columns(blockSize);
 const drawing = new Drawing(canvas, element("lane-names"), columns);
-const query = new URLSearchParams(location.search);
+const query = source.query();
 let head = Number(page.dataset.head);
 let point = Number(page.dataset.at);
 let follows = page.dataset.follows === "true";
@@ -92,18 +93,18 @@ async function go(revision, { push = false, following = false } = {}) {
 async function settle() {
   const here = point;
   if (!isLoaded(here)) await exclusive(() => jump(here));
-  const answer = await fetch(`${fragments}/point?at=${here}`, { headers: { "HX-Request": "true" } }).catch(() => null);
-  if (answer?.ok && here === point) await swap(await answer.text(), element("point"), "innerHTML");
+  const state = await source.state(here).catch(() => null);
+  if (state !== null && here === point) await swap(state, element("point"), "innerHTML");
   talk.setAttribute("aria-busy", "false");
 }
 
 /** @param {boolean} push */
 function address(push) {
-  const asked = new URLSearchParams(location.search);
+  const asked = source.query();
   asked.delete("l");
   if (follows) asked.delete("at"); else asked.set("at", String(point));
   for (const [name, revision] of Object.entries(pins)) if (revision) asked.set(name, String(revision)); else asked.delete(name);
-  const to = asked.size ? `${base}?${asked}` : base;
+  const to = source.address(asked);
   clearTimeout(addressed);
   if (push) history.pushState({ point }, "", to);
   else addressed = window.setTimeout(() => history.replaceState({ point }, "", to), ADDRESS_EVERY);
@@ -117,22 +118,14 @@ const stretches = () => /** @type {HTMLElement[]} */ ([...talk.querySelectorAll(
 const isLoaded = (/** @type {number} */ revision) =>
   stretches().some((one) => Number(one.dataset.first) <= revision && revision <= Number(one.dataset.last));
 
-/** @param {number} number */
-async function fetched(number) {
-  const answer = await fetch(`${fragments}/stretch/${number}`, { headers: { "HX-Request": "true" } });
-  if (!answer.ok) throw new Error(`${answer.status}`);
-  return answer.text();
-}
-
-/** @param {string} html @param {Element} target @param {string} swap */
-const swap = (html, target, swap) => htmx.swap({ text: html, target, swap, sourceElement: target });
+const { swap } = source;
 
 /** Load what stands around a revision in place of what is there. @param {number} revision */
 async function jump(revision) {
   talk.setAttribute("aria-busy", "true");
   const number = numberOf(revision), last = numberOf(head);
   const numbers = [number - 1, number, number + 1].filter((one) => one >= 0 && one <= last);
-  const texts = await Promise.all(numbers.map(fetched));
+  const texts = await Promise.all(numbers.map(source.stretch));
   if (numberOf(point) !== number) return;
   const saying = element("saying");
   for (const one of stretches()) one.remove();
@@ -174,7 +167,7 @@ async function extended() {
   const shown = stretches();
   const first = numberOf(Number(shown[0].dataset.first)), last = numberOf(Number(shown[shown.length - 1].dataset.first));
   const up = talk.scrollTop < 600 && first > 0;
-  const text = await fetched(up ? first - 1 : last + 1);
+  const text = await source.stretch(up ? first - 1 : last + 1);
   const below = talk.scrollHeight - talk.scrollTop;
   await swap(text, up ? shown[0] : element("saying"), "beforebegin");
   if (up) talk.scrollTop = talk.scrollHeight - below;
@@ -189,14 +182,15 @@ async function extended() {
 let loading = Promise.resolve();
 async function load() {
   for (let number = Math.floor((head - 1) / blockSize); number >= 0; number--) await loadBlock(number);
-  htmx.ajax("GET", `${fragments}/turns`, { target: "#turns", swap: "innerHTML", source: "#turns" }).then(show);
+  await swap(await source.turns(), element("turns"), "innerHTML");
+  show();
 }
 
 /** @param {number} number */
 async function loadBlock(number) {
-  const answer = await fetch(`${base}/timeline/${number}`);
-  if (!answer.ok) return;
-  columns.add(number, await answer.arrayBuffer());
+  const block = await source.block(number);
+  if (!block) return;
+  columns.add(number, block);
   zoom(drawing.first, drawing.head === drawing.last || drawing.last === 1 ? head : drawing.last);
   tell();
   show();
@@ -237,7 +231,7 @@ talk.addEventListener("scroll", () => extend(), { passive: true });
 addEventListener("resize", () => drawing.soon());
 document.addEventListener("viewer:theme", () => drawing.soon());
 addEventListener("popstate", () => {
-  const asked = new URLSearchParams(location.search);
+  const asked = source.query();
   go(Number(asked.get("at")) || head, { following: !asked.get("at") });
 });
 
@@ -310,7 +304,7 @@ Object.assign(viewer.actions, {
     // What the point before it was would come in its place.
     clearTimeout(settled);
     const [a, b] = pins.a && pins.b ? [pins.a, pins.b] : [pins.a || point, head];
-    htmx.ajax("GET", `${fragments}/diff?a=${a}&b=${b}`, { target: "#point", swap: "innerHTML", source: "#point" });
+    source.difference(a, b).then((html) => swap(html, element("point"), "innerHTML"), (error) => { console.warn(String(error)); });
     if (matchMedia("(max-width: 900px)").matches) document.body.dataset.pane = "point";
   },
   "close-diff": () => { delete document.body.dataset.pane; settle(); },
@@ -367,6 +361,10 @@ show();
 place();
 tell();
 loading = load();
+loading.catch((error) => { console.warn(String(error)); });
+for (const name of source.lacking) delete viewer.actions[name];
+if (source.opening) go(source.opening);
+
 /** How far the session goes, for the module that lets it go on. @param {number} to */
 function grow(to) {
   const whole = drawing.first === 1 && drawing.last >= head, atEnd = drawing.last >= head;

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Annotated
@@ -9,23 +10,31 @@ from typing import Annotated
 import typer
 
 from ... import SessionLog
-from ...errors import SessionNotFoundError
+from ...errors import SessionLogError, SessionNotFoundError
 from ..completion import session_ids
 from ..context import CommandCall
 from ..exit_codes import DAMAGED, Code, fail
+from ..exporters import exporter, kinds, write_all
 from ..options import argument, command, option
+from ..progress import progress
 from ..terminal import console, count, heading, note, plain, warn, write_json
 
 EPILOG = (
     "Examples:\n\nsession-log export s-42 --to file-session ./sessions\n\n"
-    "session-log export --all --to file-session ./sessions --force"
+    "session-log export --all --to file-session ./sessions --force\n\n"
+    "session-log export s-42 --to html s-42.html"
 )
 _KIND = "file-session"
+_STDOUT = "-"
+_LONG = 1_000
+"""Events of which each is drawn: so many take a moment."""
 
 SessionsArgument = Annotated[list[str] | None, argument("SESSION...", "The sessions' ids.", session_ids)]
-ToOption = Annotated[tuple[str, Path], option("--to", "KIND DIR", f"As what, and where: {_KIND} DIR.")]
+ToOption = Annotated[tuple[str, Path], option("--to", "KIND PATH", f"As what, and where: {_KIND} DIR, or html FILE.")]
 AllOption = Annotated[bool, typer.Option("--all", help="Export every session of the namespace.")]
-ForceOption = Annotated[bool, typer.Option("--force", help="Replace the directories of sessions that have one.")]
+ForceOption = Annotated[
+    bool, typer.Option("--force", help="Replace the directories of sessions that have one, or the file.")
+]
 
 
 @command
@@ -36,13 +45,15 @@ def export(
     every: AllOption = False,
     force: ForceOption = False,
 ) -> None:
-    """Write sessions to directories Strands' FileSessionManager resumes from.
+    """Write sessions to directories Strands' FileSessionManager resumes from, or one to a page that needs no server.
 
-    Values its JSON cannot hold are written in the nearest form, with a warning for each.
+    Values that the JSON of FileSessionManager cannot hold are written in the nearest form, with a warning for each.
+    A page, --to html FILE, has the conversation and its timeline; FILE is - for standard output.
     """
     kind, directory = to
     if kind != _KIND:
-        fail(Code.USAGE, f"--to {kind!r} is not known; it can be {_KIND}")
+        _export_file(call, kind, directory, session or [], every, force)
+        return
     if every == bool(session):
         fail(Code.USAGE, "export takes either sessions or --all")
     with call.opened() as log:
@@ -50,6 +61,37 @@ def export(
         written = [_export(log, name, directory, force, every, call.as_json) for name in dict.fromkeys(names)]
     if not all(written):
         raise typer.Exit(Code.PROBLEMS)
+
+
+def _export_file(call: CommandCall, kind: str, path: Path, sessions: list[str], every: bool, force: bool) -> None:
+    export = exporter(kind)
+    if export is None:
+        fail(Code.USAGE, f"--to {kind!r} is not known; it can be {', '.join([_KIND, *kinds()])}")
+    if every or len(sessions) != 1:
+        fail(Code.USAGE, f"--to {kind} takes one session")
+    if path.exists() and not force and str(path) != _STDOUT:
+        fail(Code.PROBLEMS, f"{path} exists already; --force replaces it")
+    with call.opened() as log, progress(f"export {sessions[0]}", _LONG) as tell:
+        messages = log.session(sessions[0]).messages
+        try:
+            _write(export(log, sessions[0], tell), path)
+        except ValueError as error:
+            if isinstance(error, SessionLogError):
+                raise
+            fail(Code.PROBLEMS, f"{error}")
+    if str(path) != _STDOUT:
+        _print(call.as_json, sessions[0], str(path), messages)
+
+
+def _write(chunks: Iterable[bytes], path: Path) -> None:
+    if str(path) == _STDOUT:
+        for chunk in chunks:
+            sys.stdout.buffer.write(chunk)
+        return
+    try:
+        write_all(chunks, path)
+    except OSError as error:
+        fail(Code.OUTPUT, f"cannot write to {path}: {error.strerror or error}")
 
 
 def _export(log: SessionLog, session_id: str, directory: Path, force: bool, is_one_of_all: bool, as_json: bool) -> bool:
