@@ -134,9 +134,10 @@ class AgentHooks:
         """A tool is about to run."""
         return self.tell(self.facts.tool_started(hook))
 
-    def tool_called(self, hook: Any) -> None:
+    def tool_called(self, hook: Any) -> Writer:
         """It runs: no hook forbids it."""
         self.tools.began(hook)
+        return None
 
     def tool_left(self, hook: Any) -> None:
         """It has run; no other hook knows it yet."""

@@ -40,6 +40,10 @@ FIRST, LAST = -math.inf, math.inf
 _MAX_THREADS = 32
 _executor = ThreadPoolExecutor(_MAX_THREADS, "session-log")
 
+_A_MOMENT = 0.02
+"""For how many seconds at most something waits for what comes next; long enough for what Strands does in between."""
+_timer = ThreadPoolExecutor(1, "session-log-timer")
+
 _A_WHILE = 0.02
 """For how many seconds timers of a loop may be kept waiting without being asked for."""
 
@@ -100,6 +104,22 @@ def hook_event(name: str) -> Any:
     return None
 
 
+def is_heard_by_others(registry: Any, *names: str) -> bool:
+    """Whether anybody hears of one of these hook events but Strands and this library; yes where that is unknown."""
+    heard = getattr(registry, "_registered_callbacks", None)
+    if heard is None:
+        return True
+    entries = (entry for name in names for entry in heard.get(hook_event(name), ()))
+    return not all(map(_is_of_ours, entries))
+
+
+def _is_of_ours(entry: Any) -> bool:
+    callback = getattr(entry, "callback", entry)
+    if isinstance(callback, partial):
+        return callback.func in (_wait_for, _block_on)
+    return str(getattr(callback, "__module__", "")).startswith("strands.")
+
+
 def all_of(writers: Iterable[Writer]) -> Writer:
     """What writes all that has to be written; None when nothing has."""
     todo = [write for write in writers if write]
@@ -113,8 +133,8 @@ def _write_all(writers: Iterable[Callable[[], None]]) -> None:
 
 def _renew() -> None:
     """A forked child has the pool's bookkeeping, but none of its threads."""
-    global _executor
-    _executor = ThreadPoolExecutor(_MAX_THREADS, "session-log")
+    global _executor, _timer
+    _executor, _timer = ThreadPoolExecutor(_MAX_THREADS, "session-log"), ThreadPoolExecutor(1, "session-log-timer")
 
 
 if hasattr(os, "register_at_fork"):
@@ -150,6 +170,20 @@ async def _run_here(call: Callable[[], T]) -> T:
 def begin_in_thread(call: Callable[[], object]) -> None:
     """Run a call in a thread that nobody waits for; it must not raise. The process does not end before it has."""
     _executor.submit(call)
+
+
+def begin_later(call: Callable[[], object]) -> None:
+    """The same after a moment: all wait equally long, so one thread waits for them in turn."""
+    _timer.submit(_begin_at, time.monotonic() + _A_MOMENT, call)
+
+
+def _begin_at(due: float, call: Callable[[], object]) -> None:
+    time.sleep(max(0.0, due - time.monotonic()))
+    try:
+        begin_in_thread(call)
+    except RuntimeError:
+        # The process ends, and begins nothing any more.
+        call()
 
 
 async def _end_of(future: Future[Any]) -> None:

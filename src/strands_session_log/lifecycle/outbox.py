@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import Literal
 
 from .. import codec, events
@@ -17,6 +18,7 @@ from ..events.facts import REMOVED
 from ..ids import EventId
 from ..instrumentation import Repaired
 from ..instrumentation.hooks import hooks
+from .compat import begin_later
 
 ENDS = (events.InvocationCompleted, events.InvocationFailed)
 """How a call ends."""
@@ -152,6 +154,16 @@ class Outbox:
         """Write what is in line while nobody waits for it; the next `flush` waits, repeats what failed, and raises."""
         with self._flush_lock, suppress(Exception):
             self._send()
+
+    def flush_soon(self) -> None:
+        """Write what is in line with what comes next; after a moment without it, if that stays away."""
+        with self.lock:
+            if self._waiting:
+                begin_later(partial(self._flush_if_in_line, self._waiting[-1]))
+
+    def _flush_if_in_line(self, last: Encoded) -> None:
+        if any(one is last for one in self._waiting):
+            self.flush_ahead()
 
     def _send(self) -> None:
         failed_before = self._sent

@@ -15,7 +15,7 @@ from strands.types.session import SessionAgent, SessionMessage
 from ..errors import EncodingError, SessionLogError
 from ..events import Event
 from ..lifecycle import AgentHooks, AgentOutbox
-from ..lifecycle.compat import Writer, begin_in_thread
+from ..lifecycle.compat import CAN_WAIT, Writer, begin_in_thread, is_heard_by_others
 from ..lifecycle.facts import answered
 from ..lifecycle.in_force import InForce
 from ..lifecycle.records import is_prompt
@@ -27,13 +27,16 @@ from .restored_messages import RestoredMessages
 Flush: TypeAlias = Literal["before_model", "overlap"]
 """When a prompt is written: before its model is asked, or while it is."""
 
+_AFTER_AN_ANSWER = ("MessageAddedEvent", "BeforeToolsEvent", "BeforeToolCallEvent", "AfterInvocationEvent")
+"""Where others could look at the log before an answer that waits for its tool, or for the end of the call, is in it."""
+
 
 class LiveAgent(AgentHooks):
     """One agent that a manager keeps.
 
-    A plain turn is three appends: the question, the answer, the end; a tool adds its start, so that others see it
-    before it runs, and its result. A call that goes on from an interrupt begins with one more, which claims the agent:
-    an answer that is given twice must not run what was approved twice.
+    A plain turn is two appends: the question; the answer and the end. A tool adds two: its call and its start, so that
+    others see it before it runs; and its result. A call that goes on from an interrupt begins with one more, which claims
+    the agent: an answer that is given twice must not run what was approved twice.
 
     Attributes:
         agent: Gives it, for as long as it lives.
@@ -59,7 +62,7 @@ class LiveAgent(AgentHooks):
         self._are_redacted = False
         self._restored: RestoredMessages | None = None
         self.redactions = Redactions(outbox)
-        self._overlaps = flush == "overlap"
+        self._overlaps, self._is_called = flush == "overlap", False
         self.note = outbox.note
         self._unanswered, self._given = _prompts_at_the_end(agent.messages), 0
         self.facts.prime(agent)
@@ -168,8 +171,20 @@ class LiveAgent(AgentHooks):
         self._records, self._restored, self.latest, self._unanswered = {}, None, None, []
         self.outbox.reset()
 
+    def invocation_started(self, hook: Any) -> Writer:
+        """See `AgentHooks`."""
+        self._is_called = True
+        return super().invocation_started(hook)
+
+    def tool_called(self, hook: Any) -> Writer:
+        """See `AgentHooks`."""
+        super().tool_called(hook)
+        # No tool runs before its call is in the log.
+        return self.write if self.outbox.has_waiting else None
+
     def invocation_ended(self, hook: Any) -> Writer:
         """See `AgentHooks`."""
+        self._is_called = False
         if self._holds:
             self.outbox.release(self)
         if self.tools.calls:
@@ -203,11 +218,26 @@ class LiveAgent(AgentHooks):
             return None
         # What was edited between two turns shows with the prompt; in mid-turn only other messages are looked for.
         write = self.settle(hook.agent, _up_to(hook.message, hook.agent.messages), closely=asks)
-        if not (self._overlaps and asks) or write != self.write:
+        if write != self.write:
             return write
-        # Whatever is written next waits for it.
-        begin_in_thread(self.outbox.flush_ahead)
-        return None
+        if self._overlaps and asks:
+            # Whatever is written next waits for it.
+            begin_in_thread(self.outbox.flush_ahead)
+            return None
+        if self._is_an_answer_that_can_wait(hook):
+            self.outbox.flush_soon()
+            return None
+        return write
+
+    def _is_an_answer_that_can_wait(self, hook: Any) -> bool:
+        """Whether what comes at once, a tool that begins or the end of the call, can be written together with it.
+
+        The call has not returned, and no tool has run: nothing has come of the answer yet.
+        """
+        is_answer = self._is_called and hook.message["role"] == "assistant"
+        if not is_answer or not CAN_WAIT or self.redactions:
+            return False
+        return not is_heard_by_others(hook.agent.hooks, *_AFTER_AN_ANSWER)
 
     def message_updated(self, hook: Any) -> Writer:
         """See `AgentHooks`."""

@@ -72,7 +72,7 @@ class ValkeySessionManager(RepositorySessionManager, LogRepository, NotCopied):
         flush: When a prompt is written: `before_model`, before its model is asked; or `overlap`, while it is, which
             saves a turn that time. Then a process that dies as its model call begins may lose the prompt, and an agent
             that another process has moved, or whose server is away, asks its model in vain: what fails is raised with
-            the answer, before any tool runs. All else is written when it happens, and after the prompt.
+            the answer, before any tool runs. All else is written as ever, and after the prompt.
         record_prompts: Keep what the system prompt says in the agent's record, and not its digest alone.
         verify_on_resume: Resume from the events alone, not from a snapshot, and refuse with `SessionBrokenError` when
             one is not what was written; as the log says if left out. It takes the longer the more events there are.
