@@ -27,6 +27,8 @@ from .restored_messages import RestoredMessages
 Flush: TypeAlias = Literal["before_model", "overlap"]
 """When a prompt is written: before its model is asked, or while it is."""
 
+_MORE_RECORDS = 8
+"""Records of messages that are held no more, beside a quarter of those that are: they are dropped together."""
 _AFTER_AN_ANSWER = ("MessageAddedEvent", "BeforeToolsEvent", "BeforeToolCallEvent", "AfterInvocationEvent")
 """Where others could look at the log before an answer that waits for its tool, or for the end of the call, is in it."""
 
@@ -35,8 +37,8 @@ class LiveAgent(AgentHooks):
     """One agent that a manager keeps.
 
     A plain turn is two appends: the question; the answer and the end. A tool adds two: its call and its start, so that
-    others see it before it runs; and its result. A call that goes on from an interrupt begins with one more, which claims
-    the agent: an answer that is given twice must not run what was approved twice.
+    others see it before it runs; and its result. A call that goes on from an interrupt begins with one more, which
+    claims the agent: an answer that is given twice must not run what was approved twice.
 
     Attributes:
         agent: Gives it, for as long as it lives.
@@ -59,7 +61,7 @@ class LiveAgent(AgentHooks):
         self.outbox, self._in_force, self._holds = outbox, in_force, holds_user_messages
         self.latest: SessionMessage | None = None
         self._records: dict[int, list[SessionMessage]] = {}
-        self._are_redacted = False
+        self._are_redacted, self._most_records = False, _MORE_RECORDS
         self._restored: RestoredMessages | None = None
         self.redactions = Redactions(outbox)
         self._overlaps, self._is_called = flush == "overlap", False
@@ -282,6 +284,9 @@ class LiveAgent(AgentHooks):
             self._unanswered = []
 
     def _forget_dropped_messages(self, messages: Sequence[Any]) -> None:
+        """What is held is looked through when records have become a quarter more, not with every call."""
+        if len(self._records) <= self._most_records and not self._are_redacted:
+            return
         held = set(map(id, messages))
         with self.outbox.lock:
             # In place of a message that is redacted the agent holds another.
@@ -291,6 +296,7 @@ class LiveAgent(AgentHooks):
                 kept = [one for one in self._records.pop(key) if id(one.to_message()) in held]
                 if kept:
                     self._records[key] = kept
+            self._most_records = len(self._records) * 5 // 4 + _MORE_RECORDS
 
     def _forget_what_it_said_before(self, message: Message) -> None:
         """A dict that is said again, and says something else, is no record any more of what it said."""
