@@ -17,7 +17,7 @@ from uuid import UUID
 
 import orjson
 
-from ..codec import to_json
+from ..codec import from_json, to_json
 
 _NAME = "tracking_id"
 _LIKE_NO_OTHER = (str, type(None))
@@ -73,9 +73,13 @@ class MessageContent:
             self._print = fingerprint(_restored(self.replica))
         return self._print
 
+    def is_exactly(self, message: Any) -> bool:
+        """Whether a message says this under the same tracking id; no where that is open."""
+        return _are_equal(self.replica, message)
+
     def is_of(self, message: Any) -> bool:
         """Whether a message says this, without encoding it; its tracking id is taken over. No where that is open."""
-        if _are_equal(self.replica, message):
+        if self.is_exactly(message):
             return True
         if not isinstance(self.replica, dict) or not _are_equal(_unnamed(self.replica), _unnamed(message)):
             return False
@@ -91,6 +95,38 @@ class MessageContent:
 
     def __hash__(self) -> int:
         return hash(self.print)
+
+
+class HeldCopies:
+    """Copies of what an agent holds, for whoever looks at it later; what has not changed is not copied again."""
+
+    def __init__(self) -> None:
+        self._known: dict[int, tuple[MessageContent, Any]] = {}
+
+    def of(self, messages: Sequence[Any]) -> list[Any]:
+        """The messages as they are now.
+
+        Raises:
+            EncodingError: When one cannot be stored.
+        """
+        known, self._known = self._known, {}
+        return [self._copy(message, known.get(id(message))) for message in messages]
+
+    def _copy(self, message: Any, known: tuple[MessageContent, Any] | None) -> Any:
+        # Another message may have the id of one that is gone: if it says the same, its copy is the same.
+        if known is None or not known[0].is_exactly(message):
+            known = MessageContent(message), snapshot(message)
+        self._known[id(message)] = known
+        return known[1]
+
+
+def snapshot(value: Any) -> Any:
+    """The value as it is now: agents go on changing their messages.
+
+    Raises:
+        EncodingError: When it cannot be stored.
+    """
+    return from_json(to_json(value, "message"))
 
 
 def contents_of(messages: Sequence[Any], expected: Sequence[MessageContent]) -> list[MessageContent]:
