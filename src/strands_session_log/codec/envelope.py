@@ -347,9 +347,8 @@ def retained(type_: str, text: str | bytes) -> dict[str, Any]:
         ValueError: When it is neither a JSON object nor a list of what events of its type retain.
     """
     found = orjson.loads(text) if text else {}
-    names = _RETAINED.get(type_, ())
-    if type(found) is list and found and len(found) == len(names):
-        return dict(zip(names, found, strict=True))
+    if type(found) is list and found and len(found) == len(names := _RETAINED.get(type_, ())):
+        return dict(zip(names, found))  # noqa: B905 - they are equally long
     if type(found) is not dict:
         raise MalformedEntryError("what is retained is no JSON object")
     return found

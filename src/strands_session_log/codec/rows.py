@@ -16,8 +16,8 @@ from ..errors.quoting import reason_of
 from ..events import Recorded
 from ..events.event import restored
 from ..ids import EventId
-from .bodies import text_of
-from .envelope import FIELDS, complete, decode, is_current, retained
+from .bodies import MARK, text_of
+from .envelope import FIELDS, UPCASTERS, complete, decode, is_current, retained
 
 Row: TypeAlias = "tuple[EventId, str, str, Any, str, bool]"
 """Id, type, agent, data (None where it was not wanted) and link of an event, and whether it was erased."""
@@ -66,10 +66,11 @@ def rows(page: Iterable[RawEntry], wanted: Container[str], clear: Container[str]
                 kind = kinds[flat[_TYPE]] = name, name in wanted, name in clear
             (type_, is_wanted, is_clear), agent, data = kind, _name(flat[_AGENT]), None
             if is_wanted:
-                if not is_current(type_, flat[_VERSION]):
+                if UPCASTERS and not is_current(type_, flat[_VERSION]):
                     found.append(_whole(entry_id, fields_of(flat)))
                     continue
-                data = loads(text_of(flat[_BODY]))
+                body = flat[_BODY]
+                data = loads(text_of(body) if body.startswith(MARK) else body)
                 complete(type_, agent, flat[_TIME].decode(), retained(type_, flat[_RETAINED]), data)
             elif is_clear:
                 data = retained(type_, flat[_RETAINED])

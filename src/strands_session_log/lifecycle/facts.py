@@ -24,6 +24,7 @@ from .storable import storable
 
 Record: TypeAlias = Literal["all", "state"]
 """What is recorded of an agent: all that happens, or only what resuming needs."""
+_RECORDS = get_args(Record)
 
 
 def records_facts(record: Record) -> bool:
@@ -32,7 +33,7 @@ def records_facts(record: Record) -> bool:
     Raises:
         InvalidSettingError: When it is neither.
     """
-    check_choice("record", record, get_args(Record))
+    check_choice("record", record, _RECORDS)
     return record == "all"
 
 

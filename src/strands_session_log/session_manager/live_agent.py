@@ -6,7 +6,7 @@ import weakref
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from itertools import takewhile
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, get_args
 
 from strands.types.content import Message
 from strands.types.exceptions import SessionException
@@ -26,6 +26,7 @@ from .restored_messages import RestoredMessages
 
 Flush: TypeAlias = Literal["before_model", "overlap"]
 """When a prompt is written: before its model is asked, or while it is."""
+FLUSHES = get_args(Flush)
 
 _MORE_RECORDS = 8
 """Records of messages that are held no more, beside a quarter of those that are: they are dropped together."""
