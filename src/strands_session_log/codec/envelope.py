@@ -14,7 +14,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from functools import lru_cache
-from typing import Any, NamedTuple, TypeAlias, cast
+from typing import Any, NamedTuple, TypeAlias
 
 import orjson
 
@@ -37,6 +37,7 @@ _COMMITMENT = re.compile(rb"[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]")
 """32 bytes in base64url, as `chain.to_text` writes them."""
 
 _MESSAGE_ADDED = MessageAdded.TYPE.encode()
+_new = tuple.__new__
 _MEMBERS_OF_A_MESSAGE = 5
 """`message`, `message_id`, `redact_message`, `created_at`, `updated_at`: as Strands stores it."""
 _MEMBERS_OF_PLAIN_TEXT = 2
@@ -105,16 +106,16 @@ def _encode_message(event: Event) -> Encoded | None:
     Returns:
         None where anything is otherwise, of which the general way has something to say.
     """
-    said, time, version, index = event.data, event.time, event.version, cast(int, event.message_index)
+    said, time, version = event.data, event.time, event.version
     try:
         is_usual = (
             type(said) is dict
             and len(said) == _MEMBERS_OF_A_MESSAGE
+            and is_index(index := said["message_id"])
             and type(message := said["message"]) is dict
             and said["redact_message"] is None
             and said["created_at"] is time
             and said["updated_at"] is time
-            and is_index(index)
             and type(version) is int
             and 0 < version < VERSION_LIMIT
             and not event.is_erased
@@ -126,17 +127,14 @@ def _encode_message(event: Event) -> Encoded | None:
         header = (_MESSAGE_ADDED, _agent(event.agent), id_, when, b"%d" % version, trace)
         if plain := _said_plainly(message):
             speaker, body = plain
-            kept, facts = (
-                b'[%d,"%b"]' % (index, speaker),
-                b'{"index":%d,"role":"%b"}' % (index, speaker),
-            )
+            kept, facts = b'[%d,"%b"]' % (index, speaker), b'{"index":%d,"role":"%b"}' % (index, speaker)
         else:
             data = to_json({"message": message})
             body, data["message_id"] = orjson.dumps(data), index
             kept, facts = _retained_text(event.type, message_retains(said)), orjson.dumps(message_facts(data))
     except Exception:
         return None
-    return Encoded(header, kept, body, facts, index, event)
+    return _new(Encoded, (header, kept, body, facts, index, event))
 
 
 def _said_plainly(message: dict[str, Any]) -> tuple[bytes, bytes] | None:

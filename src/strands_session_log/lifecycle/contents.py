@@ -41,6 +41,9 @@ class _MayChangeUnseen(Exception):
     """A value is of a kind that could say something else later, and still be equal to its copy."""
 
 
+_NO_REPLICA = (_MayChangeUnseen, RecursionError, RuntimeError)
+
+
 class MessageContent:
     """What a message says at one time; equal to another that says the same, whatever its tracking id.
 
@@ -58,7 +61,10 @@ class MessageContent:
             EncodingError: When a value in it cannot be stored, and that is found out at once.
         """
         self._print: bytes | None = None
-        self.replica = _replica_of(message)
+        try:
+            self.replica = _replica(message)
+        except _NO_REPLICA:
+            self.replica = None
         if self.replica is None:
             self._print = fingerprint(message)
 
@@ -181,7 +187,7 @@ def _unnamed(message: Any) -> Any:
 def _replica_of(message: Any) -> Any:
     try:
         return _replica(message)
-    except (_MayChangeUnseen, RecursionError, RuntimeError):
+    except _NO_REPLICA:
         return None
 
 

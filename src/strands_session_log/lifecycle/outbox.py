@@ -167,7 +167,7 @@ class Outbox:
 
     def _send(self) -> None:
         failed_before = self._sent
-        while self.has_waiting:
+        while self._waiting or self._sent:
             batch = self._next_batch()
             try:
                 self._append(batch)
@@ -193,7 +193,9 @@ class Outbox:
         ids = self.log.append(self.session_id, batch, self._expected())
         self.life, self.written = self.life and begun(self.life, ids[0]), ids[-1]
         for id_, encoded in zip(ids, batch, strict=True):
-            if encoded.event.moves == self._fenced:
+            # A message moves its agent.
+            moves = encoded.event.moves if encoded.message_index is None else "agent"
+            if moves == self._fenced:
                 self.moved = id_
 
     def _expected(self) -> Expected:

@@ -133,10 +133,10 @@ class LiveAgent(AgentHooks):
         if self.outbox.withheld is not None and self.outbox.is_of_before(message):
             return
         with self.outbox.lock:
-            if self._records_of(message):
+            if self._restored is not None or id(message) in self._records:
                 self._forget_what_it_said_before(message)
-            self.latest = self.outbox.say(message, agent.messages, hold_for=hold_for, by_hand=by_hand)
-            self.hold([self.latest])
+            self.latest = latest = self.outbox.say(message, agent.messages, hold_for=hold_for, by_hand=by_hand)
+            self._records.setdefault(id(message), []).append(latest)
 
     def hold(self, records: Iterable[SessionMessage]) -> None:
         """Keep records of messages that the agent holds: by the dict that was said, which may be redacted later."""

@@ -230,10 +230,13 @@ class ValkeySessionManager(RepositorySessionManager, LogRepository, NotCopied):
         Raises:
             SessionException: When it cannot be written; it will be together with the next one.
         """
-        live = self._live(agent)
-        with session_exceptions:
+        live = self._agents.get(agent.agent_id) or self._live(agent)
+        try:
             live.say(message, agent, by_hand=True)
             live.outbox.flush()
+        except SessionLogError as error:
+            # Not `with session_exceptions`, which each message would enter and leave.
+            raise_for_callers(error)
 
     def sync_agent(self, agent: LocalAgent, **kwargs: Any) -> None:
         """Write the agent's state and window where they have changed, and whatever could not be written before.
