@@ -31,7 +31,7 @@ logger = logging.getLogger(__name__)
 _MAX_PAUSE = 1.0
 _MOST_AT_ONCE = 500
 """However large a batch is: the server does nothing else meanwhile."""
-_NAP, _LOOK_EVERY = 0.001, 0.02
+_LOOK_EVERY = 0.02
 
 
 class Fetcher:
@@ -119,8 +119,6 @@ class Fetcher:
         if not room:
             self._outage.leave(self)
             self._in_flight.wait_for_room(0.5)
-            # Or it is promised to another thread, which will not take long.
-            self._stopping.wait(_NAP)
             return
         if not busy and not self._due(time.monotonic()):
             self._listen()
