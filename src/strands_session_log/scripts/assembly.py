@@ -23,7 +23,7 @@ _FUNCTION = re.compile(r"^(local function \w+\(.*?^end\n)", re.MULTILINE | re.DO
 _WORD = re.compile(r"\w+")
 _LITERAL = r"(?:-?\d+|'(?:[^'\\\n]|\\.)*')"
 _CONSTANTS = re.compile(rf"^ *local ([A-Z_]+(?:, [A-Z_]+)*) = ({_LITERAL}(?:, {_LITERAL})*)\n", re.MULTILINE)
-_TEXT_OR_WORD = re.compile(rf"{_LITERAL}|\b[A-Z_]+\b")
+_TEXT_OR_WORD = re.compile(rf"({_LITERAL}|\b[A-Z_]+\b)")
 
 
 class _Piece(NamedTuple):
@@ -108,4 +108,5 @@ def _with_constants(code: str) -> str:
         for name, value in zip(names.split(", "), re.findall(_LITERAL, texts), strict=True):
             if values.setdefault(name, value) != value:
                 raise ValueError(f"{name} is {value} and {values[name]} in one script")
-    return _TEXT_OR_WORD.sub(lambda match: values.get(match[0], match[0]), _CONSTANTS.sub("", code))
+    parts = _TEXT_OR_WORD.split(_CONSTANTS.sub("", code))
+    return "".join(map(values.get, parts, parts))
