@@ -189,7 +189,7 @@ class Fetcher:
             answers = self._group.fetch(requests)
             for state, taken in zip(due, answers, strict=True):
                 if taken.given:
-                    self._receive(state, taken.given)
+                    self._receive(state, taken.given, now)
         for state, request, taken in zip(due, requests, answers, strict=True):
             self._note(state, request, taken, taken.has_suspects and may_suspect and not is_alone)
         self._hand_over()
@@ -226,13 +226,13 @@ class Fetcher:
             given = news.get(state.partition, [])
             state.note_news(given, most, now)
             if given:
-                self._receive(state, given)
+                self._receive(state, given, now)
         self._hand_over()
         self._outage.over(self)
         return bool(news)
 
-    def _receive(self, state: PartitionState, given: Sequence[FeedEntry]) -> None:
-        self._left.append((state, self._consumer.receive(state.partition, given)))
+    def _receive(self, state: PartitionState, given: Sequence[FeedEntry], asked_at: float) -> None:
+        self._left.append((state, self._consumer.receive(state.partition, given, asked_at)))
 
     def _hand_over(self) -> None:
         """Hand over what was given, in its order: it waits here for as long as something about it cannot be had.
