@@ -15,7 +15,15 @@ from strands_session_log.codec.envelope import FIELDS as ENTRY_FIELDS
 from strands_session_log.codec.envelope import decode, encode
 from strands_session_log.errors import CorruptEntryError, EncodingError, EnvelopeMismatchError
 from strands_session_log.events import Event, MessageAdded, Recorded
-from strands_session_log.feed import Envelope, FeedId, check_fields, envelope, envelope_of, tells_of
+from strands_session_log.feed import (
+    Envelope,
+    FeedId,
+    are_envelopes,
+    check_fields,
+    envelope,
+    envelope_of,
+    tells_of,
+)
 from strands_session_log.keys import Keyspace
 
 KEYSPACE = Keyspace("strands", 16)
@@ -72,6 +80,30 @@ def test_what_passes_as_an_envelope_can_be_read_and_nothing_else_ends_in_another
     assert (read.session_id, read.type, read.agent, read.link) == tuple(fields[n].decode() for n in (1, 5, 7, 9))
     assert isinstance(read.facts, dict)
     assert (read.id.ms, read.id.revision) == tuple(map(int, fields[3].split(b"-")))
+
+
+def _changed(at: int, value: bytes) -> list[bytes]:
+    return [*FIELDS[:at], value, *FIELDS[at + 1 :]]
+
+
+_entries = st.one_of(
+    st.just(FIELDS),
+    st.builds(_changed, st.integers(0, len(FIELDS) - 1), _values | st.sampled_from(FIELDS)),
+    st.builds(lambda at: FIELDS[:at], st.integers(0, len(FIELDS))),
+    st.builds(lambda at: FIELDS + FIELDS[:at], st.integers(1, len(FIELDS))),
+)
+
+
+@given(st.lists(_entries, min_size=1, max_size=4))
+@example([FIELDS, FIELDS])
+@example([FIELDS[:-2], FIELDS[-2:] + FIELDS])
+def test_entries_that_pass_together_are_envelopes_each(entries: list[list[bytes]]) -> None:
+    if are_envelopes(KEYSPACE, PARTITION, entries):
+        for fields in entries:
+            check_fields(KEYSPACE, PARTITION, b"1700000000001-7", fields)
+    else:
+        # Looked at one by one, what is merely out of the ordinary may still pass.
+        assert any(fields != FIELDS for fields in entries)
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from functools import lru_cache
+from itertools import chain
 from typing import Any, NamedTuple
 
 import orjson
@@ -19,6 +20,7 @@ FIELDS = (b"session", b"id", b"type", b"agent", b"link", b"facts")
 """The fields of a feed entry, in the order in which they stand there."""
 
 _NAMES = list(FIELDS)
+_WIDTH = 2 * len(FIELDS)
 _DIGITS = 16
 _is_ordinary_id = re.compile(rb"[0-9]{1,14}-[0-9]{1,16}").fullmatch
 """Whether an id is an event's for certain; of any other, `_event_id` says so."""
@@ -123,6 +125,34 @@ def check_fields(keyspace: Keyspace, partition: int, entry_id: bytes, fields: Se
         link.decode()
     except (ValueError, IndexError) as error:
         raise CorruptEntryError(entry_id.decode(), reason_of(error)) from error
+
+
+def are_envelopes(keyspace: Keyspace, partition: int, entries: Sequence[Sequence[bytes]]) -> bool:
+    """Whether all of many entries pass `check_fields`: nearly always they do, and looked at by columns it takes half.
+
+    Args:
+        keyspace: How the namespace is laid out.
+        partition: Whose feed it is.
+        entries: Of each, names and values in turn.
+
+    Returns:
+        False also where one is out of the ordinary, and each has to be looked at.
+    """
+    if {*map(len, entries)} != {_WIDTH}:
+        return False
+    flat = list(chain.from_iterable(entries))
+    if flat[::2] != _NAMES * len(entries):
+        return False
+    sessions, ids, types, agents, links, facts = (flat[at::_WIDTH] for at in range(1, _WIDTH, 2))
+    try:
+        for session in {*sessions}:
+            _session(keyspace, partition, session)
+        for name in {*types, *agents}:
+            _name(name)
+        is_ordinary = all(map(_is_ordinary_id, ids)) and b"".join(links).isascii()
+        return is_ordinary and {*map(type, map(orjson.loads, facts))} == {dict}
+    except ValueError:
+        return False
 
 
 def envelope_of(partition: int, entry_id: bytes, fields: Sequence[bytes]) -> Envelope:

@@ -25,7 +25,7 @@ _LAST = re.compile(r"^local function (\w+)\(([^)\n]*)\)\n((?:(?!end\n).*\n)*)end
 _WORD = re.compile(r"\w+")
 _LITERAL = r"(?:-?\d+|'(?:[^'\\\n]|\\.)*')"
 _CONSTANTS = re.compile(rf"^ *local ([A-Z_]+(?:, [A-Z_]+)*) = ({_LITERAL}(?:, {_LITERAL})*)\n", re.MULTILINE)
-_TEXT_OR_WORD = re.compile(rf"{_LITERAL}|\b[A-Z_]+\b")
+_TEXT_OR_WORD = re.compile(rf"({_LITERAL}|\b[A-Z_]+\b)")
 
 
 class _Piece(NamedTuple):
@@ -119,4 +119,5 @@ def _with_constants(code: str) -> str:
         for name, value in zip(names.split(", "), re.findall(_LITERAL, texts), strict=True):
             if values.setdefault(name, value) != value:
                 raise ValueError(f"{name} is {value} and {values[name]} in one script")
-    return _TEXT_OR_WORD.sub(lambda match: values.get(match[0], match[0]), _CONSTANTS.sub("", code))
+    parts = _TEXT_OR_WORD.split(_CONSTANTS.sub("", code))
+    return "".join(map(values.get, parts, parts))
