@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
+from threading import Thread
 from typing import Any, Literal
 
 import pytest
-from strands import tool
+from strands import ModelRetryStrategy, tool
+from strands.agent.conversation_manager import SlidingWindowConversationManager
 from strands.hooks import AfterInvocationEvent, MessageAddedEvent
 from strands.types.exceptions import EventLoopException, SessionException
 
@@ -94,3 +96,85 @@ def test_a_call_whose_agent_another_process_has_moved_is_told_before_any_tool_ru
     assert isinstance(raised.value.__cause__ or raised.value, ConcurrentWriteError)
     assert ran == []
     assert session_log.verify("s").ok
+
+
+@pytest.mark.parametrize("flush", ["before_model", "overlap"])
+@pytest.mark.parametrize("is_sync", [True, False])
+def test_a_call_is_written_to_its_end_though_the_main_thread_has_come_to_its_own(
+    session_log: SessionLog, monkeypatch: pytest.MonkeyPatch, flush: str, is_sync: bool
+) -> None:
+    def answer(_: Any) -> str:
+        # The process waits for its other threads, and no pool takes anything any more.
+        monkeypatch.setattr("concurrent.futures.thread._shutdown", True)
+        return "Hi."
+
+    agent = make_agent(session_log, answer, {"flush": flush})
+    if is_sync:
+        agent("Hello")
+    else:
+        asyncio.run(agent.invoke_async("Hello"))
+    assert [one.type for one in happened(session_log)][-2:] == ["message.added", "invocation.completed"]
+
+
+def test_what_is_said_for_the_model_in_a_prompt_is_in_the_log_before_the_model_is_asked(
+    session_log: SessionLog,
+) -> None:
+    found: list[int] = []
+
+    def look(_: Any) -> str:
+        found.append(len(said(session_log)))
+        return "three."
+
+    prompt = [
+        {"role": role, "content": [{"text": text}]} for role, text in (("user", "1+2?"), ("assistant", "It is"))
+    ]
+    make_agent(session_log, look)(prompt)
+    assert found == [2]
+
+
+def test_who_checks_whether_a_goal_is_met_finds_the_answer_in_the_log(session_log: SessionLog) -> None:
+    goal = pytest.importorskip("strands.vended_plugins.goal", reason="this version of Strands has no goals")
+    found: list[int] = []
+
+    def check(*_: Any) -> Any:
+        found.append(len(said(session_log)))
+        return goal.ValidationOutcome(passed=True)
+
+    make_agent(session_log, ["Hi."], plugins=[goal.GoalLoop(check, max_attempts=1)])("Hello")
+    assert found == [2]
+
+
+def test_a_method_of_strands_that_calls_one_of_the_users_finds_the_answer_in_the_log(session_log: SessionLog) -> None:
+    found: list[int] = []
+
+    class Watching(ModelRetryStrategy):
+        def _reset_retry_state(self) -> None:
+            found.append(len(said(session_log)))
+            super()._reset_retry_state()
+
+    make_agent(session_log, ["Hi."], retry_strategy=Watching())("Hello")
+    assert found[-1] == 2
+
+
+def test_what_the_end_of_a_call_tells_is_one_append_though_an_answer_before_it_comes_due_meanwhile(
+    session_log: SessionLog, appended: list[list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    agent = make_agent(session_log, ["Hi."], conversation_manager=SlidingWindowConversationManager(2))
+    outbox = agent._session_manager._agents["default"].outbox
+    window = outbox.window
+
+    def slowly(*arguments: Any) -> None:
+        due = Thread(target=outbox.flush_ahead)
+        due.start()
+        due.join(0.05)
+        window(*arguments)
+
+    def read_along(**event: Any) -> None:
+        if event.get("message", {}).get("role") == "assistant":
+            agent.state.set("mood", "good")
+            agent.messages[:] = [{"role": "user", "content": [{"text": "Something else."}]}, agent.messages[-1]]
+            monkeypatch.setattr(outbox, "window", slowly)
+
+    agent.callback_handler = read_along
+    agent("Hello")
+    assert appended[-1] == ["message.added", "invocation.completed", "agent.updated", "window.changed"]

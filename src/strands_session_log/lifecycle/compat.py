@@ -56,6 +56,9 @@ except ImportError:
         return False
 
 
+_ITS_OWN = ("strands.agent.", "strands.event_loop.", "strands.models.")
+"""Where Strands' hooks call nothing of the user's, unlike those of its plugins, interventions and context managers."""
+
 _ELSEWHERE = {
     "BeforeToolCallEvent": ("strands.experimental.hooks", "BeforeToolInvocationEvent"),
     "AfterToolCallEvent": ("strands.experimental.hooks", "AfterToolInvocationEvent"),
@@ -117,7 +120,10 @@ def _is_of_ours(entry: Any) -> bool:
     callback = getattr(entry, "callback", entry)
     if isinstance(callback, partial):
         return callback.func in (_wait_for, _block_on)
-    return str(getattr(callback, "__module__", "")).startswith("strands.")
+    # A method of Strands may be called of an object of the user's, and call what that has in place of another.
+    owner = getattr(callback, "__self__", None)
+    said_by = (callback,) if owner is None else (callback, type(owner))
+    return all(str(getattr(one, "__module__", "")).startswith(_ITS_OWN) for one in said_by)
 
 
 def all_of(writers: Iterable[Writer]) -> Writer:
@@ -148,10 +154,16 @@ async def run_in_thread(call: Callable[[], T]) -> T:
     nobody else is in that loop, no tool or node at the same time, the call runs right there: to hand it to a thread and
     to be woken up by it takes longer than most calls. When the caller is cancelled the call goes on to its end: what it
     writes has an outcome all the same.
+
+    A process whose main thread has come to its end begins nothing in a thread any more, and waits for calls of other
+    threads: what they write is written where they are.
     """
     if _is_loop_of_its_own() and len(asyncio.all_tasks()) == 1:
         return await _run_here(call)
-    future = _executor.submit(call)
+    try:
+        future = _executor.submit(call)
+    except RuntimeError:
+        return call()
     await _end_of(future)
     return future.result()
 
@@ -169,21 +181,23 @@ async def _run_here(call: Callable[[], T]) -> T:
 
 def begin_in_thread(call: Callable[[], object]) -> None:
     """Run a call in a thread that nobody waits for; it must not raise. The process does not end before it has."""
-    _executor.submit(call)
+    try:
+        _executor.submit(call)
+    except RuntimeError:
+        call()
 
 
 def begin_later(call: Callable[[], object]) -> None:
     """The same after a moment: all wait equally long, so one thread waits for them in turn."""
-    _timer.submit(_begin_at, time.monotonic() + _A_MOMENT, call)
+    try:
+        _timer.submit(_begin_at, time.monotonic() + _A_MOMENT, call)
+    except RuntimeError:
+        call()
 
 
 def _begin_at(due: float, call: Callable[[], object]) -> None:
     time.sleep(max(0.0, due - time.monotonic()))
-    try:
-        begin_in_thread(call)
-    except RuntimeError:
-        # The process ends, and begins nothing any more.
-        call()
+    begin_in_thread(call)
 
 
 async def _end_of(future: Future[Any]) -> None:

@@ -158,8 +158,9 @@ class Outbox:
     def flush_soon(self) -> None:
         """Write what is in line with what comes next; after a moment without it, if that stays away."""
         with self.lock:
-            if self._waiting:
-                begin_later(partial(self._flush_if_in_line, self._waiting[-1]))
+            line = self._waiting[-1:]
+        for last in line:
+            begin_later(partial(self._flush_if_in_line, last))
 
     def _flush_if_in_line(self, last: Encoded) -> None:
         if any(one is last for one in self._waiting):

@@ -65,7 +65,8 @@ class LiveAgent(AgentHooks):
         self._are_redacted, self._most_records = False, _MORE_RECORDS
         self._restored: RestoredMessages | None = None
         self.redactions = Redactions(outbox)
-        self._overlaps, self._is_called = flush == "overlap", False
+        self._overlaps = flush == "overlap"
+        self._answer: Message | None = None
         self.note = outbox.note
         self._unanswered, self._given = _prompts_at_the_end(agent.messages), 0
         self.facts.prime(agent)
@@ -98,12 +99,15 @@ class LiveAgent(AgentHooks):
             record.conversation_manager_state = state
         refused: list[EncodingError] = []
         window = partial(self.outbox.window, messages, state, closely, forced)
-        for step in (partial(self.outbox.state, record, self._in_force.of(agent, closely)), window):
-            try:
-                step()
-            except EncodingError as error:
-                refused.append(error)
-        self.outbox.queue()
+        state_told = partial(self.outbox.state, record, self._in_force.of(agent, closely))
+        # In one append: an answer may be waiting, which a thread writes with all that stands behind it.
+        with self.outbox.lock:
+            for step in (state_told, window):
+                try:
+                    step()
+                except EncodingError as error:
+                    refused.append(error)
+            self.outbox.queue()
         return partial(self._write_but, refused[0]) if refused else self.write
 
     def write(self) -> None:
@@ -174,10 +178,11 @@ class LiveAgent(AgentHooks):
         self._records, self._restored, self.latest, self._unanswered = {}, None, None, []
         self.outbox.reset()
 
-    def invocation_started(self, hook: Any) -> Writer:
+    def model_ended(self, hook: Any) -> None:
         """See `AgentHooks`."""
-        self._is_called = True
-        return super().invocation_started(hook)
+        self._answer = hook.stop_response and hook.stop_response.message
+        if self._records_facts:
+            super().model_ended(hook)
 
     def tool_called(self, hook: Any) -> Writer:
         """See `AgentHooks`."""
@@ -187,7 +192,6 @@ class LiveAgent(AgentHooks):
 
     def invocation_ended(self, hook: Any) -> Writer:
         """See `AgentHooks`."""
-        self._is_called = False
         if self._holds:
             self.outbox.release(self)
         if self.tools.calls:
@@ -235,10 +239,11 @@ class LiveAgent(AgentHooks):
     def _is_an_answer_that_can_wait(self, hook: Any) -> bool:
         """Whether what comes at once, a tool that begins or the end of the call, can be written together with it.
 
-        The call has not returned, and no tool has run: nothing has come of the answer yet.
+        The call has not returned, and no tool has run: nothing has come of the answer yet. What else is said in the
+        name of a model, in a prompt or by a tool that is called directly, is none.
         """
-        is_answer = self._is_called and hook.message["role"] == "assistant"
-        if not is_answer or not CAN_WAIT or self.redactions:
+        answer, self._answer = self._answer, None
+        if hook.message is not answer or not CAN_WAIT or self.redactions:
             return False
         return not is_heard_by_others(hook.agent.hooks, *_AFTER_AN_ANSWER)
 

@@ -149,7 +149,8 @@ class ValkeySessionManager(RepositorySessionManager, LogRepository, NotCopied):
         """Listen to an agent, a graph or a swarm; where this version of Strands can wait, no hook blocks its loop."""
         # Strands allows no hook that waits here: an agent is made synchronously.
         registry.add_callback(AgentInitializedEvent, lambda event: self.initialize(event.agent))
-        listen_to_agent(registry, self._take, but=GUARDS if self._records_facts else (*GUARDS, *FACTS))
+        facts = () if self._records_facts else (name for name in FACTS if name != "model_ended")
+        listen_to_agent(registry, self._take, but=(*GUARDS, *facts))
         self._orchestrators.register(registry, self.initialize_multi_agent)
 
     def initialize(self, agent: LocalAgent, **kwargs: Any) -> None:
