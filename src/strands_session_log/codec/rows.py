@@ -6,7 +6,7 @@ What `envelope.decode` does, without an object for each event, and without parsi
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Container, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, TypeAlias
 
@@ -126,14 +126,15 @@ def recorded(entry: RawEntry) -> Recorded:
         raise CorruptEntryError(entry_id.decode(), reason_of(error)) from error
 
 
-def told_of(page: Iterable[RawEntry]) -> list[list[bytes] | None]:
+def told_of(page: Iterable[RawEntry]) -> Iterator[list[bytes] | None]:
     """What the feed tells of events, found without making them: each can be read, and is, once somebody asks for it.
 
-    Returns:
+    Yields:
         Of each its id, type, agent, link and facts, as its writer puts them there. None of what is out of the ordinary,
         or cannot be read, or has facts that take the whole event: of those, `recorded` tells.
     """
-    ways, found = dict[bytes, _Way](), list[list[bytes] | None]()
+    # One at a time: what is held of many has the garbage collector look at it.
+    ways = dict[bytes, _Way]()
     for entry_id, flat in page:
         told = None
         if flat[::2] == _NAMES and flat[_SALT]:
@@ -148,8 +149,7 @@ def told_of(page: Iterable[RawEntry]) -> list[list[bytes] | None]:
                     facts = b""
                 if facts:
                     told = [entry_id, kind, agent, link, facts]
-        found.append(told)
-    return found
+        yield told
 
 
 def _way_of(kind: bytes) -> _Way:
