@@ -269,15 +269,15 @@ def _sorted(value: Any) -> bytes:
     return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
 
 
-_MESSAGES = ("message.added", "message.updated", "message.redacted")
-_RETAINED: dict[str, tuple[str, ...]] = dict.fromkeys(_MESSAGES, ("message_id", "role"))
+MESSAGES = ("message.added", "message.updated", "message.redacted")
+_RETAINED: dict[str, tuple[str, ...]] = dict.fromkeys(MESSAGES, ("message_id", "role"))
 _RETAINED |= dict.fromkeys(("invocation.completed", "invocation.failed"), ("removed",))
 """What events of which there are many retain: where it is all of that, its values alone say so, in this order."""
-_MEMBERS = dict.fromkeys(_MESSAGES, ("message_id",))
+_MEMBERS = dict.fromkeys(MESSAGES, ("message_id",))
 """What of what is retained is a member of the data: all, but for the role of a message, which stands in the message."""
 _AGENTS = [f"agent.{happened}" for happened in ("created", "updated")]
-_SHORTEN: dict[str, Change] = dict.fromkeys(_MESSAGES, _shorten_message) | dict.fromkeys(_AGENTS, _shorten_agent)
-_COMPLETE: dict[str, Change] = dict.fromkeys(_MESSAGES, _complete_message) | dict.fromkeys(_AGENTS, _complete_agent)
+_SHORTEN: dict[str, Change] = dict.fromkeys(MESSAGES, _shorten_message) | dict.fromkeys(_AGENTS, _shorten_agent)
+_COMPLETE: dict[str, Change] = dict.fromkeys(MESSAGES, _complete_message) | dict.fromkeys(_AGENTS, _complete_agent)
 
 
 class Entry(NamedTuple):

@@ -20,7 +20,7 @@ from ..server import Outage, Store, is_transient
 from .acknowledger import Acknowledger
 from .assignment import PartitionAssignment
 from .backfill import Backfill
-from .bodies import Bodies
+from .bodies import Bodies, doubtful
 from .counters import Counters
 from .delivery import BaseDelivery
 from .failure import Failure
@@ -189,7 +189,9 @@ class Consumer:
     def _with_bodies(self, wanted: Sequence[BaseDelivery], bodies: Bodies) -> list[BaseDelivery]:
         for one, error in bodies.add_to(wanted):
             self._reject(one, error)
-        return self._sound((one for one in wanted if not one.is_settled), self._kind.check)
+        # What is rejected is settled by that.
+        self._sound(doubtful(one for one in wanted if not one.is_settled), self._kind.check)
+        return [one for one in wanted if not one.is_settled]
 
     def _sound(self, deliveries: Iterable[BaseDelivery], check: Callable[[BaseDelivery], object]) -> list[BaseDelivery]:
         """Those that pass; what does not is parked, and all others go on."""

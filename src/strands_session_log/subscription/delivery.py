@@ -38,6 +38,7 @@ class BaseDelivery:
     Attributes:
         partition: The partition of its session.
         key: Its stream id in the feed; empty when it comes from elsewhere.
+        fields: What the feed says of the event, names and values in turn, as the server sends them.
         body: The entry of the event in its session, undecoded; None when it was not asked for, or is gone.
         attempts: Which attempt this is, from 1.
         expires: Until when it is certainly this consumer's, on the monotonic clock.
@@ -48,8 +49,19 @@ class BaseDelivery:
     """
 
     __slots__ = (
-        *("_envelope", "_fields", "_recorded", "_settler"),
-        *("attempts", "body", "expires", "is_given_back", "is_read", "is_settled", "key", "partition", "started"),
+        *("_envelope", "_recorded", "_settler"),
+        *(
+            "attempts",
+            "body",
+            "expires",
+            "fields",
+            "is_given_back",
+            "is_read",
+            "is_settled",
+            "key",
+            "partition",
+            "started",
+        ),
     )
 
     def __init__(
@@ -63,7 +75,7 @@ class BaseDelivery:
         is_read: bool = False,
     ) -> None:
         self.partition = partition
-        self.key, self.attempts, self._fields = given
+        self.key, self.attempts, self.fields = given
         self.expires, self._settler, self.body, self._envelope = expires, settler, body, known
         self._recorded: Recorded | None = None
         self.is_read = is_read
@@ -77,7 +89,7 @@ class BaseDelivery:
             CorruptEntryError: When somebody else has written to the feed.
         """
         if not self.is_read:
-            check_fields(keyspace, self.partition, self.key, self._fields)
+            check_fields(keyspace, self.partition, self.key, self.fields)
             self.is_read = True
 
     def check(self) -> None:
@@ -89,7 +101,7 @@ class BaseDelivery:
         """
         if (found := self.recorded) is None or self.body is None:
             return
-        if not tells_of(self._fields, self.body[0], found):
+        if not tells_of(self.fields, self.body[0], found):
             self.envelope.check(found)
 
     @property
@@ -104,23 +116,23 @@ class BaseDelivery:
                 raise CorruptEntryError(
                     self.key.decode(), "no writer of this library made it, and it is about no event"
                 )
-            self._envelope = envelope_of(self.partition, self.key, self._fields)
+            self._envelope = envelope_of(self.partition, self.key, self.fields)
         return self._envelope
 
     @property
     def event_key(self) -> bytes:
         """The stream id of the event in its session, as the feed has it."""
-        return self._fields[_ID]
+        return self.fields[_ID]
 
     @property
     def session_key(self) -> bytes:
         """The session, as the feed has it."""
-        return self._fields[_SESSION]
+        return self.fields[_SESSION]
 
     @property
     def link(self) -> bytes:
         """The link of the event as the feed has it; empty when somebody else has written there."""
-        return link_of(self._fields)
+        return link_of(self.fields)
 
     @property
     def session_id(self) -> str:
