@@ -125,9 +125,7 @@ def test_what_is_said_for_the_model_in_a_prompt_is_in_the_log_before_the_model_i
         found.append(len(said(session_log)))
         return "three."
 
-    prompt = [
-        {"role": role, "content": [{"text": text}]} for role, text in (("user", "1+2?"), ("assistant", "It is"))
-    ]
+    prompt = [{"role": role, "content": [{"text": text}]} for role, text in (("user", "1+2?"), ("assistant", "It is"))]
     make_agent(session_log, look)(prompt)
     assert found == [2]
 
