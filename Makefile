@@ -6,6 +6,9 @@ WORKERS ?= 4
 PYTEST := $(BIN)/pytest -n $(WORKERS) --dist loadfile
 INSTALL := $(BIN)/pip install --quiet --disable-pip-version-check
 
+# Tests start many interpreters: what one has compiled, the others need not compile again.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: demo test lint types contracts tests coverage test-servers test-container test-dashboards test-viewer test-matrix bench screens viewer-screens vendor clean
 
 demo: .venv/.demo  ## An agent talks, is killed, resumes; its history is shown and proved

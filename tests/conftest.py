@@ -200,7 +200,8 @@ def talk(log: SessionLog) -> SessionLog:
 
 @pytest.fixture
 def appended(session_log: SessionLog, monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
-    """The event types of every append, in order."""
+    """The event types of every append, in order; an answer waits for what comes next however slow the machine is."""
+    monkeypatch.setattr("strands_session_log.lifecycle.outbox.begin_later", lambda call: None)
     calls: list[list[str]] = []
     append = session_log._events.append
 

@@ -61,6 +61,17 @@ def link(previous: bytes, base: bytes, revision: int, clear: Iterable[bytes], bo
         return sha256(b"".join([len(part).to_bytes(8, "big") + part for part in parts])).digest()
 
 
+def salted(previous: bytes, base: bytes, revision: int, clear: Iterable[bytes], body: bytes) -> tuple[bytes, bytes]:
+    """An event that is to follow, with a salt that no other has: see `link`.
+
+    Returns:
+        The salt as it stands in its entry, and the link.
+    """
+    salt = new_salt()
+    found = link(previous, base, revision, clear, sha256(salt + body).digest())
+    return b2a_base64(salt, newline=False).translate(_TO_URL, b"="), found
+
+
 def to_text(raw: bytes) -> bytes:
     """Base64url without padding (RFC 4648, section 5), as salts and links stand in an entry."""
     return b2a_base64(raw, newline=False).translate(_TO_URL, b"=")

@@ -37,7 +37,7 @@ def interrupt(process: Program | subprocess.Popen[str]) -> None:
     while process.poll() is None:
         process.send_signal(signal.SIGINT)
         with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(2)
+            process.wait(5)
 
 
 def call(environment: Mapping[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:

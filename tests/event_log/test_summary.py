@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from strands_session_log import SessionLog, events
 from strands_session_log.errors import SessionNotFoundError
-from strands_session_log.events import Event
+from strands_session_log.events import Event, Fact
 from strands_session_log.server import text
-from strands_session_log.state.summary import Summary
+from strands_session_log.state.summary import LOOKS_AT, READS, Summary, change_of
 from support.erasing import note
 
 AGENTS = ("default", "graph:node", "büro 7")
@@ -66,6 +66,28 @@ anything = st.one_of(
 )
 batches = st.lists(anything, min_size=1, max_size=6)
 
+junk = st.recursive(
+    st.none() | booleans | st.integers(-(2**70), 2**70) | st.floats() | st.text() | st.just("x" * 300),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
+    max_leaves=5,
+)
+counted = st.dictionaries(st.sampled_from(["inputTokens", "outputTokens", "other"]), junk)
+whatever = st.fixed_dictionaries(
+    {},
+    optional={
+        "name": names | junk,
+        "stop_reason": st.sampled_from(["end_turn", "interrupt"]) | junk,
+        "cancelled": junk,
+        "model_ms": junk,
+        "usage": counted | junk,
+        "error": junk,
+        "status": junk,
+        "agents": junk,
+        "waiting": st.lists(agents | junk),
+        "_internal_state": st.builds(_interrupts, booleans) | junk,
+    },
+)
+
 
 def summed_up(log: SessionLog, session_id: str) -> dict[str, str]:
     key = log._events.keyspace.session(session_id).head
@@ -108,6 +130,17 @@ def _again(event: Event) -> Event:
     if isinstance(event, events.Custom):
         return events.Custom(event.type, event.data)
     return Event.known[event.type](event.data, event.agent)
+
+
+@given(st.sampled_from(sorted(LOOKS_AT)), st.sampled_from([*AGENTS, ""]), whatever)
+@settings(max_examples=300)
+def test_what_a_fact_changes_is_the_same_by_all_its_data_as_by_what_the_feed_tells_of_it(
+    type_: str, agent: str, data: dict[str, Any]
+) -> None:
+    event = Event.known[type_](data, agent)
+    told = event.facts() if isinstance(event, Fact) else data
+    assert change_of(type_, agent, data) == change_of(type_, agent, told)
+    assert type_ in READS or change_of(type_, agent, {}) == change_of(type_, agent, data)
 
 
 def test_that_one_waits_no_more_counts_also_where_all_of_it_is_told_at_once(session_log: SessionLog) -> None:

@@ -100,7 +100,7 @@ def test_an_event_whose_writer_died_before_it_heard_of_it_is_there_once(
     process.join(timeout=10)
 
     log = SessionLog.connect(tcp_server.url)
-    assert [one.event.type for one in log.read("s", after=4)] == ["message.added"]
+    assert [one.event.type for one in log.read("s", after=4)] == ["message.added", "invocation.completed"]
     assert len(ValkeySessionManager("s", log=log).list_messages("s", "default")) == 2
     assert log.verify("s").ok
 

@@ -332,3 +332,29 @@ def test_a_server_that_was_emptied_is_an_error_though_nothing_is_appended_to_it(
         client_of(log).flushall()
         wait_until(lambda: consumer.errors, "the error")
     assert isinstance(consumer.errors[0], LogForkedError)
+
+
+def test_what_others_took_over_while_its_answer_was_on_the_way_is_not_handed_out(
+    log: SessionLog, told: Told, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A delivery is certainly a consumer's from when it asked, not from when it read the answer."""
+    fetch, is_given, goes_on = Group.fetch, threading.Event(), threading.Event()
+
+    def late(self: Group, requests: Any) -> Any:
+        answers = fetch(self, requests)
+        if self.settings.consumer == "slow" and any(one.given for one in answers):
+            is_given.set()
+            goes_on.wait(PATIENCE)
+        return answers
+
+    monkeypatch.setattr(Group, "fetch", late)
+    told(range(1), "only")
+    with Consumer(log, consumer="slow", claim_after=0.5) as slow:
+        assert is_given.wait(PATIENCE)
+        with Consumer(log, consumer="other", claim_after=0.5) as other:
+            wait_until(lambda: other.handled == [("only", 0)], "the other to take it over")
+        goes_on.set()
+        told(range(1, 2), "only")
+        wait_until(lambda: ("only", 1) in slow.handled, "the next one")
+    assert slow.handled == [("only", 1)]
+    assert not slow.errors

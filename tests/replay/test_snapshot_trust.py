@@ -119,6 +119,36 @@ class TestVerifying:
         (problem,) = log.verify("s").problems
         assert problem.endswith(f"differs from the log: {what}")
 
+    @pytest.mark.parametrize(
+        ("said_in_it", "flags", "lie"),
+        [
+            ({"toolUse": {"toolUseId": "t", "name": "book", "input": {}}}, b"[false,true,", b"[false,false,"),
+            ({"reasoningContent": {"redactedContent": b"bytes"}}, b"[true,false,", b"[false,false,"),
+        ],
+        ids=["of tools", "of wrapped values"],
+    )
+    def test_a_segment_that_is_silent_about_what_stands_in_it_is_a_problem(
+        self, opener: Opener, said_in_it: dict[str, Any], flags: bytes, lie: bytes
+    ) -> None:
+        log = opener()
+        message = {"role": "assistant", "content": [said_in_it]}
+        log.append("s", [events.MessageAdded({"message": message, "message_id": n}, "a") for n in range(40)])
+        log.state("s")
+        assert log._replay.settle()
+        assert log.verify("s").ok
+        put(log, repacked(fields_of(log), lambda segment: segment.replace(flags, lie)))
+        assert "differs from the log: agent 'a'" in log.verify("s").problems[0]
+
+    def test_words_that_only_an_agent_is_given_since_no_record_is_made_of_them_are_a_problem(
+        self, opener: Opener
+    ) -> None:
+        log = opener()
+        talk(log)
+        # The last revision is none: whoever makes records of it reads the log, and an agent is given what is there.
+        put(log, repacked(forged(fields_of(log)), lambda text: text.removesuffix(b"]]") + b".0]]"))
+        assert texts(log) == {"true"}
+        assert "differs from the log: agent 'a'" in log.verify("s").problems[0]
+
     def test_other_messages_than_the_log_has_are_a_problem_where_they_are_not_stored(self, opener: Opener) -> None:
         log = opener()
         talk(log)

@@ -94,8 +94,7 @@ def test_a_turn_in_which_nothing_changes_writes_no_record_and_no_append_more(
     assert len(in_force(session_log)) == 1
     assert appended == [
         ["invocation.started", "message.added"],
-        ["message.added"],
-        ["invocation.completed"],
+        ["message.added", "invocation.completed"],
     ]
 
 

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Any, Protocol
 
 from typer.testing import CliRunner
 
 from strands_session_log import SessionLog, events
+from strands_session_log.cli import app as command_line
 from strands_session_log.cli.app import app
+
+# A process of a user's builds one command; for the tests of one, that took longer than what most commands do.
+command_line._loaded = lru_cache(command_line._loaded)
 
 CALL = {"toolUse": {"toolUseId": "1", "name": "forecast", "input": {"city": "Lisbon", "days": 2}}}
 RESULT = {"toolResult": {"toolUseId": "1", "status": "success", "content": [{"text": "19 °C"}]}}

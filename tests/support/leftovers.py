@@ -11,8 +11,8 @@ from pathlib import Path
 
 from support.waiting import wait_until
 
-# A pool of the library's for the whole process, and the helpers of `multiprocessing`, which stay by design.
-_STAY = re.compile(r"session-log_\d+|.*multiprocessing\.(resource_tracker|forkserver)\b")
+# Two pools of the library's for the whole process, and the helpers of `multiprocessing`, which stay by design.
+_STAY = re.compile(r"session-log(-timer)?_\d+|.*multiprocessing\.(resource_tracker|forkserver)\b")
 _PATIENCE = 15.0
 
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from strands_session_log.codec import from_json, to_json
-from strands_session_log.events import Event, Recorded
+from strands_session_log.events import Event, MessageAdded, Recorded, SessionAnnotated
 from strands_session_log.ids import EventId
 from strands_session_log.snapshot import (
     DamagedError,
@@ -24,7 +24,7 @@ from strands_session_log.snapshot import (
     wants_point,
 )
 from strands_session_log.snapshot import restore as restore_sealed
-from strands_session_log.snapshot.blobs import compress
+from strands_session_log.snapshot.blobs import compress, unpack
 from strands_session_log.state import SessionState, initial
 from support import folds
 from support.folds import OPEN, WHOSE, Log, anything, fold, said
@@ -102,8 +102,8 @@ def test_a_snapshot_of_another_session_is_not_taken() -> None:
 def test_a_snapshot_of_a_later_version_is_not_taken() -> None:
     state = fold(recorded(said(0)))
     manifest, segments = stored(state)
-    with pytest.raises(OtherVersionError, match="5d"):
-        restore(WHOSE, state, b"5" + manifest[1:], segments, Log(initial(), segments))
+    with pytest.raises(OtherVersionError, match="6d"):
+        restore(WHOSE, state, b"6" + manifest[1:], segments, Log(initial(), segments))
 
 
 def test_a_damaged_segment_is_found_when_it_comes_along_and_replaced_when_it_is_fetched() -> None:
@@ -130,7 +130,7 @@ def test_a_segment_that_cannot_be_read_though_its_checksum_is_right_is_replayed(
         b"no zstd",
         compress(b"no JSON"),
         compress(b"[1]"),
-        compress(b"[false,[1],[],[],1,1,1,[],[]]"),
+        compress(b"[false,false,[1],[],[],1,1,1,[],[]]"),
     ):
         log = Log(state, {})
         assert restore(WHOSE, state, manifest, dict.fromkeys(segments, spoiled), log).state == state
@@ -148,6 +148,30 @@ def test_what_is_made_of_a_snapshots_messages_is_what_is_made_of_the_logs(
         made = restored.agents[name].messages.made(first, last, lambda *columns: columns, from_json)
         assert made == agent.messages.made(first, last, lambda *columns: columns, from_json)
         assert [columns[1] for columns in made] == [record.message_id for record in agent.messages[first:last]]
+
+
+@pytest.mark.parametrize(
+    "block", [{"toolUse": {"toolUseId": "t", "name": "n"}}, {"toolResult": {"toolUseId": "t"}}, {"text": '"toolUse"'}]
+)
+def test_a_stored_segment_tells_whether_a_tool_is_called_in_it(block: dict[str, Any]) -> None:
+    message = {"role": "user", "content": [block]}
+    state = fold(recorded(said(0), MessageAdded({"message_id": 1, "message": message}, "a"), said(2)))
+    for known in (read(state)[0], state):
+        messages = known.agents["a"].messages
+        assert messages.columns(0, len(messages), from_json).have_tools is ("text" not in block)
+
+
+@pytest.mark.parametrize(("length", "is_text"), [(100, True), (10_000, False)])
+def test_a_short_state_is_stored_as_text_and_a_long_one_compressed(length: int, is_text: bool) -> None:
+    state = fold(recorded(said(0), SessionAnnotated({"custom.note": "x" * length})))
+    manifest, _ = stored(state)
+    assert (b'"custom.note"' in manifest) is is_text
+    assert read(state)[0] == state
+
+
+def test_a_long_text_that_is_not_compressed_is_none_of_ours() -> None:
+    with pytest.raises(DamagedError, match="not compressed"):
+        unpack(b" " * 10_000)
 
 
 def test_only_what_the_agent_holds_is_stored_and_the_rest_is_replayed_when_asked_for() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from ..codec import rows
+from ..codec import from_json, rows, to_json
 from ..errors import CorruptEntryError, SessionLogError, SnapshotMismatchError
 from ..event_log import EventLog
 from ..event_log.diagnosis import diagnosed
@@ -119,9 +119,12 @@ class _FromLog:
 
 def _difference(snapshot: SessionState, log: SessionState) -> str:
     """In what a snapshot differs from the log, in words; nothing if it does not."""
-    if snapshot == log:
+    # First: what records are made of is looked at more closely, and read from the log if it is damaged.
+    differs = {name for name, agent in snapshot.agents.items() if not _gives(agent.messages, _of(log, name))}
+    if snapshot == log and not differs:
         return ""
-    agents = [name for name in {**snapshot.agents, **log.agents} if _of(snapshot, name) != _of(log, name)]
+    every = {**snapshot.agents, **log.agents}
+    agents = [name for name in every if name in differs or _of(snapshot, name) != _of(log, name)]
     parts = {
         "session record": snapshot.session == log.session,
         "labels": snapshot.labels == log.labels,
@@ -134,3 +137,19 @@ def _difference(snapshot: SessionState, log: SessionState) -> str:
 def _of(state: SessionState, name: str) -> AgentState | None:
     agents: Mapping[str, AgentState] = state.agents
     return agents.get(name)
+
+
+def _gives(stored: Messages, agent: AgentState | None) -> bool:
+    """Whether an agent that resumes is given what the log has: it is made of columns, and never of records."""
+    start, log = 0, agent.messages if agent else Messages()
+    for segment in stored.segments:
+        end = start + segment.count
+        if segment.name:
+            found, held = segment.given(from_json), log.columns(start, end, from_json)
+            if held.have_tools and not found.have_tools:
+                return False
+            # What is not equal to itself is, once encoded.
+            if found.each != held.each and to_json(found.each, "message") != to_json(held.each, "message"):
+                return False
+        start = end
+    return True

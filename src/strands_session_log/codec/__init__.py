@@ -14,7 +14,7 @@ from .envelope import (
     with_member,
     without_member,
 )
-from .rows import RawEntry, Row, fields_of, id_of, kind_of, recorded, rows
+from .rows import RawEntry, Row, fields_of, id_of, kind_of, recorded, rows, told_of
 from .values import MARK, from_json, to_json
 
 __all__ = [
@@ -39,6 +39,7 @@ __all__ = [
     "rows",
     "text_of",
     "to_json",
+    "told_of",
     "with_member",
     "without_member",
 ]

@@ -14,7 +14,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from functools import lru_cache
-from typing import Any, NamedTuple, TypeAlias, cast
+from typing import Any, NamedTuple, TypeAlias
 
 import orjson
 
@@ -37,6 +37,7 @@ _COMMITMENT = re.compile(rb"[A-Za-z0-9_-]{42}[AEIMQUYcgkosw048]")
 """32 bytes in base64url, as `chain.to_text` writes them."""
 
 _MESSAGE_ADDED = MessageAdded.TYPE.encode()
+_new = tuple.__new__
 _MEMBERS_OF_A_MESSAGE = 5
 """`message`, `message_id`, `redact_message`, `created_at`, `updated_at`: as Strands stores it."""
 _MEMBERS_OF_PLAIN_TEXT = 2
@@ -105,16 +106,16 @@ def _encode_message(event: Event) -> Encoded | None:
     Returns:
         None where anything is otherwise, of which the general way has something to say.
     """
-    said, time, version, index = event.data, event.time, event.version, cast(int, event.message_index)
+    said, time, version = event.data, event.time, event.version
     try:
         is_usual = (
             type(said) is dict
             and len(said) == _MEMBERS_OF_A_MESSAGE
+            and is_index(index := said["message_id"])
             and type(message := said["message"]) is dict
             and said["redact_message"] is None
             and said["created_at"] is time
             and said["updated_at"] is time
-            and is_index(index)
             and type(version) is int
             and 0 < version < VERSION_LIMIT
             and not event.is_erased
@@ -126,17 +127,14 @@ def _encode_message(event: Event) -> Encoded | None:
         header = (_MESSAGE_ADDED, _agent(event.agent), id_, when, b"%d" % version, trace)
         if plain := _said_plainly(message):
             speaker, body = plain
-            kept, facts = (
-                b'[%d,"%b"]' % (index, speaker),
-                b'{"index":%d,"role":"%b"}' % (index, speaker),
-            )
+            kept, facts = b'[%d,"%b"]' % (index, speaker), b'{"index":%d,"role":"%b"}' % (index, speaker)
         else:
             data = to_json({"message": message})
             body, data["message_id"] = orjson.dumps(data), index
             kept, facts = _retained_text(event.type, message_retains(said)), orjson.dumps(message_facts(data))
     except Exception:
         return None
-    return Encoded(header, kept, body, facts, index, event)
+    return _new(Encoded, (header, kept, body, facts, index, event))
 
 
 def _said_plainly(message: dict[str, Any]) -> tuple[bytes, bytes] | None:
@@ -271,15 +269,15 @@ def _sorted(value: Any) -> bytes:
     return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
 
 
-_MESSAGES = ("message.added", "message.updated", "message.redacted")
-_RETAINED: dict[str, tuple[str, ...]] = dict.fromkeys(_MESSAGES, ("message_id", "role"))
+MESSAGES = ("message.added", "message.updated", "message.redacted")
+_RETAINED: dict[str, tuple[str, ...]] = dict.fromkeys(MESSAGES, ("message_id", "role"))
 _RETAINED |= dict.fromkeys(("invocation.completed", "invocation.failed"), ("removed",))
 """What events of which there are many retain: where it is all of that, its values alone say so, in this order."""
-_MEMBERS = dict.fromkeys(_MESSAGES, ("message_id",))
+_MEMBERS = dict.fromkeys(MESSAGES, ("message_id",))
 """What of what is retained is a member of the data: all, but for the role of a message, which stands in the message."""
 _AGENTS = [f"agent.{happened}" for happened in ("created", "updated")]
-_SHORTEN: dict[str, Change] = dict.fromkeys(_MESSAGES, _shorten_message) | dict.fromkeys(_AGENTS, _shorten_agent)
-_COMPLETE: dict[str, Change] = dict.fromkeys(_MESSAGES, _complete_message) | dict.fromkeys(_AGENTS, _complete_agent)
+_SHORTEN: dict[str, Change] = dict.fromkeys(MESSAGES, _shorten_message) | dict.fromkeys(_AGENTS, _shorten_agent)
+_COMPLETE: dict[str, Change] = dict.fromkeys(MESSAGES, _complete_message) | dict.fromkeys(_AGENTS, _complete_agent)
 
 
 class Entry(NamedTuple):
@@ -347,9 +345,8 @@ def retained(type_: str, text: str | bytes) -> dict[str, Any]:
         ValueError: When it is neither a JSON object nor a list of what events of its type retain.
     """
     found = orjson.loads(text) if text else {}
-    names = _RETAINED.get(type_, ())
-    if type(found) is list and found and len(found) == len(names):
-        return dict(zip(names, found, strict=True))
+    if type(found) is list and found and len(found) == len(names := _RETAINED.get(type_, ())):
+        return dict(zip(names, found))  # noqa: B905 - they are equally long
     if type(found) is not dict:
         raise MalformedEntryError("what is retained is no JSON object")
     return found

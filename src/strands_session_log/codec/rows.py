@@ -5,7 +5,8 @@ What `envelope.decode` does, without an object for each event, and without parsi
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Mapping, Sequence
+import re
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, TypeAlias
 
@@ -13,11 +14,13 @@ import orjson
 
 from ..errors import CorruptEntryError
 from ..errors.quoting import reason_of
-from ..events import Recorded
+from ..events import Custom, Event, Recorded
+from ..events.content import message_facts
 from ..events.event import restored
 from ..ids import EventId
-from .bodies import text_of
-from .envelope import FIELDS, complete, decode, is_current, retained
+from .bodies import MARK, text_of
+from .envelope import FIELDS, MESSAGES, UPCASTERS, complete, decode, is_current, retained
+from .values import WRAPPED
 
 Row: TypeAlias = "tuple[EventId, str, str, Any, str, bool]"
 """Id, type, agent, data (None where it was not wanted) and link of an event, and whether it was erased."""
@@ -25,11 +28,16 @@ Row: TypeAlias = "tuple[EventId, str, str, Any, str, bool]"
 RawEntry: TypeAlias = "Sequence[Any]"
 """`[id, [name, value, …]]`, as bytes."""
 
+_Way: TypeAlias = "Callable[[bytes, bytes], bytes] | None"
+"""From what is retained of an event and its JSON text to its facts, empty where that does not tell."""
+
 _new = tuple.__new__
 _NAMES = list(FIELDS)
 _TYPE, _AGENT, _TIME, _VERSION, _RETAINED, _SALT, _LINK, _BODY = (
     2 * FIELDS.index(name) + 1 for name in (b"type", b"agent", b"time", b"v", b"retained", b"salt", b"link", b"body")
 )
+_TELLS_OTHERWISE = frozenset(("message_id", "redact_message", WRAPPED))
+_as_messages_retain = re.compile(rb'\[(0|[1-9][0-9]{0,13}),"(user|assistant)"\]').fullmatch
 
 
 def fields_of(flat: Sequence[Any]) -> dict[Any, Any]:
@@ -66,10 +74,11 @@ def rows(page: Iterable[RawEntry], wanted: Container[str], clear: Container[str]
                 kind = kinds[flat[_TYPE]] = name, name in wanted, name in clear
             (type_, is_wanted, is_clear), agent, data = kind, _name(flat[_AGENT]), None
             if is_wanted:
-                if not is_current(type_, flat[_VERSION]):
+                if UPCASTERS and not is_current(type_, flat[_VERSION]):
                     found.append(_whole(entry_id, fields_of(flat)))
                     continue
-                data = loads(text_of(flat[_BODY]))
+                body = flat[_BODY]
+                data = loads(text_of(body) if body.startswith(MARK) else body)
                 complete(type_, agent, flat[_TIME].decode(), retained(type_, flat[_RETAINED]), data)
             elif is_clear:
                 data = retained(type_, flat[_RETAINED])
@@ -115,6 +124,68 @@ def recorded(entry: RawEntry) -> Recorded:
         return _new(Recorded, (_new(EventId, (int(ms), int(revision))), event, link.decode()))
     except ValueError as error:
         raise CorruptEntryError(entry_id.decode(), reason_of(error)) from error
+
+
+def told_of(page: Iterable[RawEntry]) -> Iterator[list[bytes] | None]:
+    """What the feed tells of events, found without making them: each can be read, and is, once somebody asks for it.
+
+    Yields:
+        Of each its id, type, agent, link and facts, as its writer puts them there. None of what is out of the ordinary,
+        or cannot be read, or has facts that take the whole event: of those, `recorded` tells.
+    """
+    # One at a time: what is held of many has the garbage collector look at it.
+    ways = dict[bytes, _Way]()
+    for entry_id, flat in page:
+        told = None
+        if flat[::2] == _NAMES and flat[_SALT]:
+            kind, agent, id_, time, version, trace, _, kept, _, link, body = flat[1::2]
+            if kind not in ways:
+                ways[kind] = _way_of(kind)
+            way = ways[kind]
+            if way and version == b"1" and b"".join((agent, id_, time, trace, link)).isascii():
+                try:
+                    facts = way(kept, text_of(body) if body[:4] == MARK else body)
+                except ValueError:
+                    facts = b""
+                if facts:
+                    told = [entry_id, kind, agent, link, facts]
+        yield told
+
+
+def _way_of(kind: bytes) -> _Way:
+    """How the facts of events of a type are found without making them."""
+    type_ = kind.decode("ascii", "replace")
+    if (type_, 1) in UPCASTERS or not kind.isascii():
+        return None
+    if type_ in MESSAGES:
+        return _facts_of_message
+    known: Any = Event.known.get(type_) or (Custom if type_.startswith("custom.") else None)
+    return _no_facts if known and known.facts is Event.facts else None
+
+
+def _facts_of_message(kept: bytes, text: bytes) -> bytes:
+    """Nearly always what is retained says it all; what is said is looked at to see that it does. Empty if unsure."""
+    known, data = _as_messages_retain(kept), orjson.loads(text)
+    if known is None or type(data) is not dict or not _TELLS_OTHERWISE.isdisjoint(data):
+        return b""
+    message = data.get("message")
+    if (
+        type(message) is dict
+        and message.get("role") == _name(known[2])
+        and type(said := message.get("content")) is list
+    ):
+        for block in said:
+            if type(block) is not dict or "toolUse" in block:
+                break
+        else:
+            return b'{"index":%b,"role":"%b"}' % known.groups()
+    data["message_id"] = int(known[1])
+    return orjson.dumps(message_facts(data))
+
+
+def _no_facts(kept: bytes, text: bytes) -> bytes:
+    orjson.loads(text)
+    return b"" if kept else b"{}"
 
 
 def _whole(entry_id: bytes, fields: Mapping[Any, Any]) -> Row:

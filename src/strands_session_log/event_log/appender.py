@@ -38,11 +38,12 @@ from ..instrumentation.hooks import hooks
 from ..scripts import session
 from ..scripts.session import AppendReply, Behind, Conflict, Landed, Moved, PartlyThere
 from ..server import Store, may_have_written
-from .chained_batch import MOST_EVENTS, ChainedBatch, Position, chain_batch, check_batch
+from .chained_batch import FEW_EVENTS, MOST_EVENTS, ChainedBatch, Position, chain_batch, check_batch
 from .expected import Expected, conflict
 from .namespace import Layout
 from .reader import EventReader
 
+_new = tuple.__new__
 _MIN_ATTEMPTS = 100
 _ATTEMPTS_IN_A_ROW = 5
 _MAX_PAUSE = 0.02
@@ -136,7 +137,8 @@ class Appender:
             self._layout.refuse()
         batch = [event if isinstance(event, Encoded) else encode(event) for event in events]
         # Not where it is chained: a fork is put in place at once, however many erasures it has to tell of.
-        check_batch(batch)
+        if len(batch) > FEW_EVENTS:
+            check_batch(batch)
         # Only here: what a live agent has in line is compared, and may be changed, until it is written.
         return [one._replace(body=compressed(one.body)) for one in batch] if self._compresses else batch
 
@@ -146,7 +148,7 @@ class Appender:
         """What the reply means for the writer; None where the session has moved, which is noted."""
         match reply:
             case Landed(ids, link, begins_feed):
-                self.remember(session_id, Position(ids[-1], link))
+                self.remember(session_id, _new(Position, (ids[-1], link)))
                 if self._unsettled:
                     self.settled(session_id, batch)
                 if begins_feed:

@@ -57,6 +57,8 @@ def batches(events: Sequence[Encoded]) -> Iterator[Sequence[Encoded]]:
 
 def first_batch(events: Sequence[Encoded], least: int = 1) -> int:
     """How many of the first of some events make a batch that holds up nobody; so many at least, if there are."""
+    if len(events) <= least:
+        return len(events)
     size = 0
     for count, one in enumerate(events[:_BATCH_EVENTS]):
         size += len(one.body)
@@ -65,6 +67,7 @@ def first_batch(events: Sequence[Encoded], least: int = 1) -> int:
     return min(len(events), _BATCH_EVENTS)
 
 
+_new = tuple.__new__
 _DELTA = 5
 """Where it stands among the arguments what the batch changes of the session's summary."""
 _LINK = -4
@@ -106,20 +109,20 @@ class ChainedBatch(NamedTuple):
 def chain_batch(session_id: str, batch: Sequence[Encoded], expected: Expected, base: Position) -> ChainedBatch:
     """Chain a batch onto a position."""
     first, base_id = base.id.revision + 1, b"%d-%d" % base.id
-    link_text, *rest = map(str.encode, (base.link, session_id, expected.argument))
-    arguments = [b"%d" % first, link_text, base_id, *rest, b""]
+    expectation = expected.argument.encode()
+    arguments = [b"%d" % first, base.link.encode(), base_id, session_id.encode(), expectation, b""]
     changes: list[tuple[int, SummaryChange]] = []
-    link = chain.from_text(base.link) if base.id.revision else chain.genesis(session_id)
+    link = chain.from_text(base.link) if first > 1 else chain.genesis(session_id)
     for revision, (header, kept, body, facts, index, event) in enumerate(batch, first):
-        salt, clear = chain.new_salt(), (*header, kept)
-        link = chain.link(link, base_id, revision, clear, chain.commitment(salt, body))
+        clear = (*header, kept)
+        salt, link = chain.salted(link, base_id, revision, clear, body)
         moved = event.moves.encode() if index is None else b"%d" % index
-        arguments += (*clear, chain.to_text(salt), chain.to_text(link), body, facts, moved)
+        arguments += (*clear, salt, chain.to_text(link), body, facts, moved)
         if event.type in LOOKS_AT:
             changes.append((revision, _change(event, facts)))
     if changes:
         arguments[_DELTA] = delta(changes)
-    return ChainedBatch(batch, base, arguments)
+    return _new(ChainedBatch, (batch, base, arguments))
 
 
 def _change(event: Event, facts: bytes) -> SummaryChange:

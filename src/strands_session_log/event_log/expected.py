@@ -59,7 +59,9 @@ class AgentAt:
     @property
     def argument(self) -> str:
         """As the append script takes it."""
-        return f"agent {_number(self.revision)} {_number(self.next_message)} {self.agent}"
+        moved, index = self.revision, self.next_message
+        at = f"{moved.ms}-{moved.revision}" if type(moved) is EventId else "" if moved is None else moved
+        return f"agent {at} {'' if index is None else index} {self.agent}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +155,3 @@ def _describe(expected: Expected, what: str, agent: str, actual: str) -> tuple[d
 def _found(actual: str) -> int | str:
     """A number as one; what somebody else has put into the head, as it stands there."""
     return int(actual) if actual.removeprefix("-").isdecimal() else actual
-
-
-def _number(value: EventId | int | None) -> str:
-    return "" if value is None else str(value)

@@ -12,7 +12,7 @@ from ..events.event import moved_by
 from ..ids import START, EventId, Ranges, check_id
 from ..keys import SessionKeys
 from ..state import GrowingRanges
-from ..state.summary import LOOKS_AT, Summary
+from ..state.summary import LOOKS_AT, READS, Summary
 from .chained_batch import Position
 
 _CLEAR = frozenset((MessageAdded.TYPE, PayloadErased.TYPE))
@@ -92,7 +92,7 @@ class CopySummary:
             CorruptEntryError: When an entry cannot be read.
         """
         known = self.position.id.revision
-        found = [row for row in rows(entries, LOOKS_AT, _CLEAR) if row[0].revision > known]
+        found = [row for row in rows(entries, READS, _CLEAR) if row[0].revision > known]
         if not found:
             return
         for id_, type_, agent, data, _, is_erased in found:

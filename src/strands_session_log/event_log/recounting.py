@@ -10,7 +10,7 @@ from ..errors import ContentionError, SessionNotFoundError
 from ..ids import START
 from ..scripts import session
 from ..server import Store
-from ..state.summary import LOOKS_AT, Summary
+from ..state.summary import READS, Summary
 from .chained_batch import Position
 from .reader import start_after
 
@@ -47,7 +47,7 @@ def sum_up(pages: Pages, session_id: str, has_room: bool = False) -> tuple[Summa
 
 def _read_on(summary: Summary, at: Position, pages: Iterator[Sequence[RawEntry]]) -> Position | None:
     """Where the events end; None if they do not follow those that were read before."""
-    for id_, type_, agent, data, link, is_erased in rows(chain.from_iterable(pages), LOOKS_AT):
+    for id_, type_, agent, data, link, is_erased in rows(chain.from_iterable(pages), READS):
         if id_.revision != at.id.revision + 1:
             return None
         summary.add(id_, type_, agent, data, is_erased)

@@ -205,14 +205,13 @@ def message_facts(said: Any) -> dict[str, Any]:
     """See `MessageAdded.facts`."""
     data = mapping(said)
     message = mapping(data.get("redact_message") or data.get("message"))
-    content = message.get("content")
-    blocks = list(map(mapping, content)) if isinstance(content, (list, tuple)) else []
-    index, role = data.get("message_id"), message.get("role")
+    content, index, role = message.get("content"), data.get("message_id"), message.get("role")
     facts: dict[str, Any] = {}
     if is_index(index):
         facts["index"] = index
-    if isinstance(role, str) and role and is_short(role):
+    if isinstance(role, str) and role and (role in ROLES or is_short(role)):
         facts["role"] = role
+    blocks = map(mapping, content) if isinstance(content, (list, tuple)) else ()
     if tools := [mapping(block["toolUse"]).get("name") for block in blocks if "toolUse" in block]:
         facts["tools"] = [name if is_short(name) else None for name in tools]
     return facts

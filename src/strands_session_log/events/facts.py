@@ -56,9 +56,9 @@ def is_index(value: object) -> bool:
 def mapping(value: Any) -> Mapping[str, Any]:
     """A mapping; an empty one in place of what is none."""
     # Most are dicts, or are not there, and asking an abstract class takes longer than everything around it.
-    if value is None:
-        return {}
-    return value if type(value) is dict or isinstance(value, Mapping) else {}
+    if type(value) is dict:
+        return value
+    return value if value is not None and isinstance(value, Mapping) else {}
 
 
 class Fact(Known):

@@ -1,7 +1,18 @@
 """The feed: an envelope for every event of a namespace, never content, in one stream a partition."""
 
 from ..ids import FeedId
-from .envelope import FIELDS, Envelope, check_fields, envelope, envelope_of, link_of, replaced, tells_of
+from .envelope import (
+    FIELDS,
+    Envelope,
+    are_envelopes,
+    check_fields,
+    envelope,
+    envelope_of,
+    link_of,
+    replaced,
+    surely_tell,
+    tells_of,
+)
 from .retention import FeedRetention
 
 __all__ = [
@@ -9,10 +20,12 @@ __all__ = [
     "Envelope",
     "FeedId",
     "FeedRetention",
+    "are_envelopes",
     "check_fields",
     "envelope",
     "envelope_of",
     "link_of",
     "replaced",
+    "surely_tell",
     "tells_of",
 ]

@@ -30,7 +30,7 @@ _MOMENTS: dict[str, tuple[str, float]] = {
 }
 """Methods of `AgentHooks`: the event they are called at, and their place among its hooks."""
 FACTS = ("model_asked", "model_ended", "tool_started", "tool_ended")
-"""Where only facts are told."""
+"""Where only facts are told; a live agent of a manager hears from `model_ended`, too, what its model has answered."""
 GUARDS = ("guard", "unguard")
 """Where nobody tells what a guardrail has redacted."""
 RESUMES = ("message_updated", "settled", "answers_taken")
@@ -134,9 +134,10 @@ class AgentHooks:
         """A tool is about to run."""
         return self.tell(self.facts.tool_started(hook))
 
-    def tool_called(self, hook: Any) -> None:
+    def tool_called(self, hook: Any) -> Writer:
         """It runs: no hook forbids it."""
         self.tools.began(hook)
+        return None
 
     def tool_left(self, hook: Any) -> None:
         """It has run; no other hook knows it yet."""

@@ -27,6 +27,7 @@ from .redaction import without
 from .window import Spoken, Window
 from .withheld import Withheld
 
+_new = tuple.__new__
 _REMEMBERED = 256
 """Messages of which is known where they stand."""
 
@@ -188,7 +189,7 @@ class AgentOutbox(Outbox):
 
     def _wrote(self, message: SessionMessage, encoded: Encoded) -> None:
         if self._last is None or message.message_id >= self._last.at:
-            self._last = Spoken(message.message_id, message.created_at, message.message, encoded.body)
+            self._last = _new(Spoken, (message.message_id, message.created_at, message.message, encoded.body))
         tracking_id = (message.message or {}).get("tracking_id")
         if isinstance(tracking_id, str):
             self._tracked[tracking_id] = (message.message_id, message.created_at)

@@ -40,6 +40,10 @@ FIRST, LAST = -math.inf, math.inf
 _MAX_THREADS = 32
 _executor = ThreadPoolExecutor(_MAX_THREADS, "session-log")
 
+_A_MOMENT = 0.02
+"""For how many seconds at most something waits for what comes next; long enough for what Strands does in between."""
+_timer = ThreadPoolExecutor(1, "session-log-timer")
+
 _A_WHILE = 0.02
 """For how many seconds timers of a loop may be kept waiting without being asked for."""
 
@@ -51,6 +55,9 @@ except ImportError:
         """Whether Strands made the event loop for one sync call; old versions do not tell."""
         return False
 
+
+_ITS_OWN = ("strands.agent.", "strands.event_loop.", "strands.models.")
+"""Where Strands' hooks call nothing of the user's, unlike those of its plugins, interventions and context managers."""
 
 _ELSEWHERE = {
     "BeforeToolCallEvent": ("strands.experimental.hooks", "BeforeToolInvocationEvent"),
@@ -100,6 +107,25 @@ def hook_event(name: str) -> Any:
     return None
 
 
+def is_heard_by_others(registry: Any, *names: str) -> bool:
+    """Whether anybody hears of one of these hook events but Strands and this library; yes where that is unknown."""
+    heard = getattr(registry, "_registered_callbacks", None)
+    if heard is None:
+        return True
+    entries = (entry for name in names for entry in heard.get(hook_event(name), ()))
+    return not all(map(_is_of_ours, entries))
+
+
+def _is_of_ours(entry: Any) -> bool:
+    callback = getattr(entry, "callback", entry)
+    if isinstance(callback, partial):
+        return callback.func in (_wait_for, _block_on)
+    # A method of Strands may be called of an object of the user's, and call what that has in place of another.
+    owner = getattr(callback, "__self__", None)
+    said_by = (callback,) if owner is None else (callback, type(owner))
+    return all(str(getattr(one, "__module__", "")).startswith(_ITS_OWN) for one in said_by)
+
+
 def all_of(writers: Iterable[Writer]) -> Writer:
     """What writes all that has to be written; None when nothing has."""
     todo = [write for write in writers if write]
@@ -113,8 +139,8 @@ def _write_all(writers: Iterable[Callable[[], None]]) -> None:
 
 def _renew() -> None:
     """A forked child has the pool's bookkeeping, but none of its threads."""
-    global _executor
-    _executor = ThreadPoolExecutor(_MAX_THREADS, "session-log")
+    global _executor, _timer
+    _executor, _timer = ThreadPoolExecutor(_MAX_THREADS, "session-log"), ThreadPoolExecutor(1, "session-log-timer")
 
 
 if hasattr(os, "register_at_fork"):
@@ -128,10 +154,16 @@ async def run_in_thread(call: Callable[[], T]) -> T:
     nobody else is in that loop, no tool or node at the same time, the call runs right there: to hand it to a thread and
     to be woken up by it takes longer than most calls. When the caller is cancelled the call goes on to its end: what it
     writes has an outcome all the same.
+
+    A process whose main thread has come to its end begins nothing in a thread any more, and waits for calls of other
+    threads: what they write is written where they are.
     """
     if _is_loop_of_its_own() and len(asyncio.all_tasks()) == 1:
         return await _run_here(call)
-    future = _executor.submit(call)
+    try:
+        future = _executor.submit(call)
+    except RuntimeError:
+        return call()
     await _end_of(future)
     return future.result()
 
@@ -149,7 +181,23 @@ async def _run_here(call: Callable[[], T]) -> T:
 
 def begin_in_thread(call: Callable[[], object]) -> None:
     """Run a call in a thread that nobody waits for; it must not raise. The process does not end before it has."""
-    _executor.submit(call)
+    try:
+        _executor.submit(call)
+    except RuntimeError:
+        call()
+
+
+def begin_later(call: Callable[[], object]) -> None:
+    """The same after a moment: all wait equally long, so one thread waits for them in turn."""
+    try:
+        _timer.submit(_begin_at, time.monotonic() + _A_MOMENT, call)
+    except RuntimeError:
+        call()
+
+
+def _begin_at(due: float, call: Callable[[], object]) -> None:
+    time.sleep(max(0.0, due - time.monotonic()))
+    begin_in_thread(call)
 
 
 async def _end_of(future: Future[Any]) -> None:

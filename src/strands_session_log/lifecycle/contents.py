@@ -17,7 +17,7 @@ from uuid import UUID
 
 import orjson
 
-from ..codec import to_json
+from ..codec import from_json, to_json
 
 _NAME = "tracking_id"
 _LIKE_NO_OTHER = (str, type(None))
@@ -41,6 +41,9 @@ class _MayChangeUnseen(Exception):
     """A value is of a kind that could say something else later, and still be equal to its copy."""
 
 
+_NO_REPLICA = (_MayChangeUnseen, RecursionError, RuntimeError)
+
+
 class MessageContent:
     """What a message says at one time; equal to another that says the same, whatever its tracking id.
 
@@ -58,7 +61,10 @@ class MessageContent:
             EncodingError: When a value in it cannot be stored, and that is found out at once.
         """
         self._print: bytes | None = None
-        self.replica = _replica_of(message)
+        try:
+            self.replica = _replica(message)
+        except _NO_REPLICA:
+            self.replica = None
         if self.replica is None:
             self._print = fingerprint(message)
 
@@ -73,9 +79,13 @@ class MessageContent:
             self._print = fingerprint(_restored(self.replica))
         return self._print
 
+    def is_exactly(self, message: Any) -> bool:
+        """Whether a message says this under the same tracking id; no where that is open."""
+        return _are_equal(self.replica, message)
+
     def is_of(self, message: Any) -> bool:
         """Whether a message says this, without encoding it; its tracking id is taken over. No where that is open."""
-        if _are_equal(self.replica, message):
+        if self.is_exactly(message):
             return True
         if not isinstance(self.replica, dict) or not _are_equal(_unnamed(self.replica), _unnamed(message)):
             return False
@@ -91,6 +101,38 @@ class MessageContent:
 
     def __hash__(self) -> int:
         return hash(self.print)
+
+
+class HeldCopies:
+    """Copies of what an agent holds, for whoever looks at it later; what has not changed is not copied again."""
+
+    def __init__(self) -> None:
+        self._known: dict[int, tuple[MessageContent, Any]] = {}
+
+    def of(self, messages: Sequence[Any]) -> list[Any]:
+        """The messages as they are now.
+
+        Raises:
+            EncodingError: When one cannot be stored.
+        """
+        known, self._known = self._known, {}
+        return [self._copy(message, known.get(id(message))) for message in messages]
+
+    def _copy(self, message: Any, known: tuple[MessageContent, Any] | None) -> Any:
+        # Another message may have the id of one that is gone: if it says the same, its copy is the same.
+        if known is None or not known[0].is_exactly(message):
+            known = MessageContent(message), snapshot(message)
+        self._known[id(message)] = known
+        return known[1]
+
+
+def snapshot(value: Any) -> Any:
+    """The value as it is now: agents go on changing their messages.
+
+    Raises:
+        EncodingError: When it cannot be stored.
+    """
+    return from_json(to_json(value, "message"))
 
 
 def contents_of(messages: Sequence[Any], expected: Sequence[MessageContent]) -> list[MessageContent]:
@@ -145,7 +187,7 @@ def _unnamed(message: Any) -> Any:
 def _replica_of(message: Any) -> Any:
     try:
         return _replica(message)
-    except (_MayChangeUnseen, RecursionError, RuntimeError):
+    except _NO_REPLICA:
         return None
 
 

@@ -15,6 +15,7 @@ from secrets import token_urlsafe
 from typing import Any, Literal, TypeAlias, get_args
 
 from opentelemetry import trace
+from opentelemetry.context import get_current
 
 from .. import events
 from ..errors import check_choice
@@ -24,6 +25,7 @@ from .storable import storable
 
 Record: TypeAlias = Literal["all", "state"]
 """What is recorded of an agent: all that happens, or only what resuming needs."""
+_RECORDS = get_args(Record)
 
 
 def records_facts(record: Record) -> bool:
@@ -32,7 +34,7 @@ def records_facts(record: Record) -> bool:
     Raises:
         InvalidSettingError: When it is neither.
     """
-    check_choice("record", record, get_args(Record))
+    check_choice("record", record, _RECORDS)
     return record == "all"
 
 
@@ -170,7 +172,10 @@ class Facts:
 
 def current_traceparent() -> str:
     """The active OpenTelemetry span as a W3C traceparent (https://www.w3.org/TR/trace-context/); empty if none is."""
-    context = trace.get_current_span().get_span_context()
+    if not (here := get_current()):
+        # As it is where nobody traces.
+        return ""
+    context = trace.get_current_span(here).get_span_context()
     if not context.is_valid:
         return ""
     return f"00-{context.trace_id:032x}-{context.span_id:016x}-{context.trace_flags:02x}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import Literal
 
 from .. import codec, events
@@ -17,6 +18,7 @@ from ..events.facts import REMOVED
 from ..ids import EventId
 from ..instrumentation import Repaired
 from ..instrumentation.hooks import hooks
+from .compat import begin_later
 
 ENDS = (events.InvocationCompleted, events.InvocationFailed)
 """How a call ends."""
@@ -153,9 +155,20 @@ class Outbox:
         with self._flush_lock, suppress(Exception):
             self._send()
 
+    def flush_soon(self) -> None:
+        """Write what is in line with what comes next; after a moment without it, if that stays away."""
+        with self.lock:
+            line = self._waiting[-1:]
+        for last in line:
+            begin_later(partial(self._flush_if_in_line, last))
+
+    def _flush_if_in_line(self, last: Encoded) -> None:
+        if any(one is last for one in self._waiting):
+            self.flush_ahead()
+
     def _send(self) -> None:
         failed_before = self._sent
-        while self.has_waiting:
+        while self._waiting or self._sent:
             batch = self._next_batch()
             try:
                 self._append(batch)
@@ -181,7 +194,9 @@ class Outbox:
         ids = self.log.append(self.session_id, batch, self._expected())
         self.life, self.written = self.life and begun(self.life, ids[0]), ids[-1]
         for id_, encoded in zip(ids, batch, strict=True):
-            if encoded.event.moves == self._fenced:
+            # A message moves its agent.
+            moves = encoded.event.moves if encoded.message_index is None else "agent"
+            if moves == self._fenced:
                 self.moved = id_
 
     def _expected(self) -> Expected:

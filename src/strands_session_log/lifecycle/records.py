@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import fields
 from functools import lru_cache
 from typing import Any
@@ -114,12 +114,6 @@ def to_messages(messages: Messages, start: int, end: int | None) -> list[Session
 def answers_tools(message: Any) -> bool:
     """Whether a message brings results of tools."""
     return any("toolResult" in block for block in message["content"])
-
-
-def have_tools(messages: Iterable[Any]) -> bool:
-    """Whether a tool is called, or answers, in any of the messages."""
-    kinds = {kind for message in messages for block in message["content"] for kind in block}
-    return "toolUse" in kinds or "toolResult" in kinds
 
 
 def is_prompt(message: Any) -> bool:

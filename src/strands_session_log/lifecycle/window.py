@@ -24,6 +24,7 @@ from ..state import AgentState, Messages
 from .contents import MessageContent, contents_of
 from .withheld import Withheld, first_said_since
 
+_new = tuple.__new__
 _LAST_WORDS = re.compile(r"agent\.(tool\.)?\S+ was called\.?")
 """With and without what newer versions of Strands say in them."""
 
@@ -65,9 +66,10 @@ class Window:
 
     def added(self, index: int, message: Any, by_hand: bool = False) -> None:
         """Note a message written to the transcript, as it is now."""
-        slot = WindowSlot(index, MessageContent(message), _tracking_id(message), is_by_hand=by_hand)
-        self._slots.append(slot)
-        self._replicas.append(_replica_of(slot))
+        content = MessageContent(message)
+        name = message.get("tracking_id") if type(message) is dict else _tracking_id(message)
+        self._slots.append(_new(WindowSlot, (index, content, name, False, by_hand)))
+        self._replicas.append(None if by_hand else content.replica)
 
     def replaced(self, index: int, message: Any) -> None:
         """Note a message replaced in the transcript."""

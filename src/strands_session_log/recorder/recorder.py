@@ -17,13 +17,14 @@ from strands.hooks import AgentInitializedEvent, HookProvider, HookRegistry
 from strands.types.session import SessionAgent, SessionMessage
 
 from .. import events
-from ..codec import from_json, to_json
+from ..codec import to_json
 from ..errors import NotCopied, check_flag, check_whole, refuse_unknown
 from ..event_log import EventLog
 from ..event_log.erasure_scope import Sought
 from ..lifecycle import AgentHooks, AgentOutbox, Record, records_facts
 from ..lifecycle.agent_hooks import FACTS, listen_to_agent
 from ..lifecycle.compat import Heard, Writer, listen
+from ..lifecycle.contents import HeldCopies, snapshot
 from ..lifecycle.facts import answered
 from ..lifecycle.in_force import InForce
 from ..lifecycle.nodes import NodeRuns
@@ -229,7 +230,7 @@ class _Recording(AgentHooks):
         super().__init__(agent_id, records_facts)
         self._in_force = InForce(records_prompts)
         self._session_id, self._agent_id, self.worker = session_id, agent_id, worker
-        self._withdrawn = list[Sought]()
+        self._withdrawn, self._copies = list[Sought](), HeldCopies()
 
     def is_of_another(self, agent: Any) -> bool:
         """Whether it is of an agent that lives, and is not this one."""
@@ -257,7 +258,7 @@ class _Recording(AgentHooks):
 
     def initialized(self, hook: Any) -> None:
         """The agent was made."""
-        record, messages = SessionAgent.from_agent(hook.agent), _snapshot(list(hook.agent.messages))
+        record, messages = SessionAgent.from_agent(hook.agent), snapshot(list(hook.agent.messages))
         in_force = self._in_force.of(hook.agent)
 
         def step(outbox: AgentOutbox) -> None:
@@ -273,7 +274,7 @@ class _Recording(AgentHooks):
 
     def message_added(self, hook: Any) -> None:
         said = self.guardrail.said(hook.message, hook.agent)
-        message = _snapshot(hook.message)
+        message = snapshot(hook.message)
         # All that counts of what the agent holds; the rest would be kept with each step that waits.
         name = message.get("tracking_id")
         held = [message for one in hook.agent.messages if name is not None and one.get("tracking_id") == name]
@@ -296,7 +297,7 @@ class _Recording(AgentHooks):
             self.settled(hook)
 
     def message_updated(self, hook: Any) -> None:
-        message = _snapshot(hook.message)
+        message = snapshot(hook.message)
 
         def step(outbox: AgentOutbox) -> None:
             known = outbox.tracked(message.get("tracking_id"))
@@ -306,7 +307,7 @@ class _Recording(AgentHooks):
         self.worker.put(step)
 
     def redacted(self, said: TrackedMessage) -> None:
-        said.redaction = _snapshot(said.live)
+        said.redaction = snapshot(said.live)
 
         def step(outbox: AgentOutbox) -> After | None:
             known = outbox.tracked(said.redaction.get("tracking_id"))
@@ -354,7 +355,7 @@ class _Recording(AgentHooks):
         record = self._record(hook.agent)
         state = record.conversation_manager_state
         held, record.conversation_manager_state = about_to_hold(hook.agent, hook.agent.messages, state)
-        messages, in_force = _snapshot(list(held)), self._in_force.of(hook.agent)
+        messages, in_force = self._copies.of(held), self._in_force.of(hook.agent)
 
         def step(outbox: AgentOutbox) -> None:
             outbox.state(record, in_force)
@@ -372,15 +373,6 @@ def _erase(said: TrackedMessage, session_id: str, agent_id: str, log: EventLog) 
 
 def _queue(told: Sequence[events.Event], outbox: AgentOutbox) -> None:
     outbox.queue(told)
-
-
-def _snapshot(value: Any) -> Any:
-    """The value as it is now: agents go on changing their messages.
-
-    Raises:
-        EncodingError: When it cannot be stored.
-    """
-    return from_json(to_json(value, "message"))
 
 
 @atexit.register

@@ -3,7 +3,8 @@
 A file names the files it uses on a line of its own (`-- uses: lib/time, lib/gap`), and these go before it. What is
 needed in rare cases only is named where it is needed (`-- here: lib/life`), and put in there. Comments stay behind, and
 so do functions that are not called: the server makes functions anew with every call, when it comes to them, and so it
-does with what they share. Constants are written out where they are used.
+does with what they share. So a function that is all a script calls is none. Constants are written out where they are
+used.
 """
 
 from __future__ import annotations
@@ -20,10 +21,11 @@ _USES = re.compile(r"^-- uses: (.+)$", re.MULTILINE)
 _HERE = re.compile(r"^( *)-- here: (.+)\n", re.MULTILINE)
 _COMMENT = re.compile(r"\s*--(?! here:).*")
 _FUNCTION = re.compile(r"^(local function \w+\(.*?^end\n)", re.MULTILINE | re.DOTALL)
+_LAST = re.compile(r"^local function (\w+)\(([^)\n]*)\)\n((?:(?!end\n).*\n)*)end\n\s*return \1\(\)\s*\Z", re.MULTILINE)
 _WORD = re.compile(r"\w+")
 _LITERAL = r"(?:-?\d+|'(?:[^'\\\n]|\\.)*')"
 _CONSTANTS = re.compile(rf"^ *local ([A-Z_]+(?:, [A-Z_]+)*) = ({_LITERAL}(?:, {_LITERAL})*)\n", re.MULTILINE)
-_TEXT_OR_WORD = re.compile(rf"{_LITERAL}|\b[A-Z_]+\b")
+_TEXT_OR_WORD = re.compile(rf"({_LITERAL}|\b[A-Z_]+\b)")
 
 
 class _Piece(NamedTuple):
@@ -67,7 +69,16 @@ def _named(lines: Iterable[str]) -> list[str]:
 
 def assemble(name: str) -> str:
     """The script `lua/<name>.lua`, with what it uses before it."""
-    return _read(name).flags + _with_constants("".join(one.code for one in _called(_pieces(_with_used(name)))))
+    code = "".join(one.code for one in _called(_pieces(_with_used(name))))
+    return _read(name).flags + _with_constants(_LAST.sub(_in_place, code))
+
+
+def _in_place(match: re.Match[str]) -> str:
+    """What a script does that only calls its last function: what that does, without making the function."""
+    name, parameters, body = match.groups()
+    if name in _WORD.findall(body):
+        return match[0]
+    return (f"local {parameters}\n" if parameters else "") + body
 
 
 def _pieces(names: Iterable[str]) -> list[_Piece]:
@@ -108,4 +119,5 @@ def _with_constants(code: str) -> str:
         for name, value in zip(names.split(", "), re.findall(_LITERAL, texts), strict=True):
             if values.setdefault(name, value) != value:
                 raise ValueError(f"{name} is {value} and {values[name]} in one script")
-    return _TEXT_OR_WORD.sub(lambda match: values.get(match[0], match[0]), _CONSTANTS.sub("", code))
+    parts = _TEXT_OR_WORD.split(_CONSTANTS.sub("", code))
+    return "".join(map(values.get, parts, parts))

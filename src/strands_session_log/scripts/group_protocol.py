@@ -34,6 +34,12 @@ class FeedEntry(NamedTuple):
     attempts: int
     fields: Sequence[bytes]
 
+    @classmethod
+    def first_given(cls, entries: Sequence[Any]) -> list[FeedEntry]:
+        """Entries of a stream, which nobody was given before."""
+        ids, fields = zip(*entries, strict=True)
+        return list(map(_new, repeat(cls), zip(ids, repeat(1), fields, strict=False)))
+
 
 class ParkedDelivery(NamedTuple):
     """What was given up.

@@ -125,6 +125,8 @@ def append(store: Store, session_id: str, batch: Sequence[bytes], begins: bool) 
     """
     keys = store.keyspace.session(session_id)
     reply, was_lost = store.run_pinned(APPEND, keys.begin if begins else keys.append, batch, session_id)
+    if type(reply) is bytes:
+        return _landed(reply, (len(batch) - _BEFORE_EVENTS) // _OF_EVENT), was_lost
     return _appended(reply, batch), was_lost
 
 
@@ -390,5 +392,8 @@ def _landed(reply: bytes, count: int) -> Landed:
     word, link, id_ = reply.split(b" ")
     ms, _, first = id_.partition(b"-")
     time, revision = int(ms), int(first)
-    ids = [_new(EventId, (time, number)) for number in range(revision, revision + count)]
-    return Landed(ids, link.decode(), word == b"begun")
+    if count == 1:
+        ids = [_new(EventId, (time, revision))]
+    else:
+        ids = [_new(EventId, (time, number)) for number in range(revision, revision + count)]
+    return _new(Landed, (ids, link.decode(), word == b"begun"))

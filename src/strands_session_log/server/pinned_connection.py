@@ -63,13 +63,10 @@ class PinnedConnection:
         Returns:
             The reply; None when no connection can be had so, and nothing was sent.
         """
-        return self._exchange(packed, _asked)
-
-    def _exchange(self, packed: Any, ask: Callable[[Any, Any], Any]) -> Any:
         held = self._held
         if held is None or not _is_untouched(self.client, self._pool):
             return None
-        return held.exchange(packed, ask)
+        return held.exchange(packed, _asked)
 
     def exchange_all(self, packed: Iterable[bytes], count: int) -> list[Any] | None:
         """The same for several commands; in place of a reply stands the error that the server answered.
@@ -78,7 +75,10 @@ class PinnedConnection:
             packed: The commands as they go over the wire, in pieces, each of which is sent when it is there.
             count: How many they are.
         """
-        replies: list[Any] | None = self._exchange(packed, partial(_asked_all, count))
+        held = self._held
+        if held is None or not _is_untouched(self.client, self._pool):
+            return None
+        replies: list[Any] = held.exchange(packed, partial(_asked_all, count))
         return replies
 
     def release(self) -> None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from copy import copy
 from functools import partial
 from typing import Any, TypeVar
 
@@ -67,7 +66,8 @@ class Store:
             seconds: For how long a server that is away is waited for; 0 is one attempt.
             within: For how many seconds that one attempt may take in any case, see `with_retries`.
         """
-        store = copy(self)
+        store = object.__new__(Store)
+        vars(store).update(vars(self))
         store.retry_for, store._within = seconds, within
         return store
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
-from functools import partial
+from functools import cache, partial
 from typing import TYPE_CHECKING, Literal, overload
 
 from .. import audit, subscription
@@ -122,7 +122,7 @@ class SessionLog(NotCopied):
         self._replay = Replay(self._events, snapshots, sealing)
         self._multiplexer = tails.Multiplexer(store)
         # A tail waits for a server by itself, and for as long as it takes.
-        self._impatient = EventLog(store.with_retry_for(0))
+        self._impatient = cache(lambda: EventLog(store.with_retry_for(0)))
 
     @classmethod
     @refuse_unknown
@@ -474,10 +474,10 @@ class SessionLog(NotCopied):
             InvalidIdError: When the session id cannot be one.
         """
         if session_id is None:
-            return tails.tail_feed(self._multiplexer, self._impatient, after, types, agent)
+            return tails.tail_feed(self._multiplexer, self._impatient(), after, types, agent)
         if isinstance(after, tails.FeedPosition):
             after = str(after)
-        return tails.tail_session(self._multiplexer, self._impatient, session_id, after, types, agent)
+        return tails.tail_session(self._multiplexer, self._impatient(), session_id, after, types, agent)
 
     def live(self, session_id: str, after: LivePosition | EventId | str | None = None) -> LiveTail:
         """Follow what is being said in a session: pieces of messages, and each message once it is in the log.
@@ -495,7 +495,7 @@ class SessionLog(NotCopied):
             InvalidPointError: When `after` is no position and no id.
             InvalidIdError: When the session id cannot be one.
         """
-        return tails.tail_live(self._multiplexer, self._impatient, session_id, after)
+        return tails.tail_live(self._multiplexer, self._impatient(), session_id, after)
 
     def fork(
         self,

@@ -6,7 +6,7 @@ import weakref
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from itertools import takewhile
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, get_args
 
 from strands.types.content import Message
 from strands.types.exceptions import SessionException
@@ -15,7 +15,7 @@ from strands.types.session import SessionAgent, SessionMessage
 from ..errors import EncodingError, SessionLogError
 from ..events import Event
 from ..lifecycle import AgentHooks, AgentOutbox
-from ..lifecycle.compat import Writer, begin_in_thread
+from ..lifecycle.compat import CAN_WAIT, Writer, begin_in_thread, is_heard_by_others
 from ..lifecycle.facts import answered
 from ..lifecycle.in_force import InForce
 from ..lifecycle.records import is_prompt
@@ -26,14 +26,20 @@ from .restored_messages import RestoredMessages
 
 Flush: TypeAlias = Literal["before_model", "overlap"]
 """When a prompt is written: before its model is asked, or while it is."""
+FLUSHES = get_args(Flush)
+
+_MORE_RECORDS = 8
+"""Records of messages that are held no more, beside a quarter of those that are: they are dropped together."""
+_AFTER_AN_ANSWER = ("MessageAddedEvent", "BeforeToolsEvent", "BeforeToolCallEvent", "AfterInvocationEvent")
+"""Where others could look at the log before an answer that waits for its tool, or for the end of the call, is in it."""
 
 
 class LiveAgent(AgentHooks):
     """One agent that a manager keeps.
 
-    A plain turn is three appends: the question, the answer, the end; a tool adds its start, so that others see it
-    before it runs, and its result. A call that goes on from an interrupt begins with one more, which claims the agent:
-    an answer that is given twice must not run what was approved twice.
+    A plain turn is two appends: the question; the answer and the end. A tool adds two: its call and its start, so that
+    others see it before it runs; and its result. A call that goes on from an interrupt begins with one more, which
+    claims the agent: an answer that is given twice must not run what was approved twice.
 
     Attributes:
         agent: Gives it, for as long as it lives.
@@ -56,10 +62,11 @@ class LiveAgent(AgentHooks):
         self.outbox, self._in_force, self._holds = outbox, in_force, holds_user_messages
         self.latest: SessionMessage | None = None
         self._records: dict[int, list[SessionMessage]] = {}
-        self._are_redacted = False
+        self._are_redacted, self._most_records = False, _MORE_RECORDS
         self._restored: RestoredMessages | None = None
         self.redactions = Redactions(outbox)
         self._overlaps = flush == "overlap"
+        self._answer: Message | None = None
         self.note = outbox.note
         self._unanswered, self._given = _prompts_at_the_end(agent.messages), 0
         self.facts.prime(agent)
@@ -92,12 +99,15 @@ class LiveAgent(AgentHooks):
             record.conversation_manager_state = state
         refused: list[EncodingError] = []
         window = partial(self.outbox.window, messages, state, closely, forced)
-        for step in (partial(self.outbox.state, record, self._in_force.of(agent, closely)), window):
-            try:
-                step()
-            except EncodingError as error:
-                refused.append(error)
-        self.outbox.queue()
+        state_told = partial(self.outbox.state, record, self._in_force.of(agent, closely))
+        # In one append: an answer may be waiting, which a thread writes with all that stands behind it.
+        with self.outbox.lock:
+            for step in (state_told, window):
+                try:
+                    step()
+                except EncodingError as error:
+                    refused.append(error)
+            self.outbox.queue()
         return partial(self._write_but, refused[0]) if refused else self.write
 
     def write(self) -> None:
@@ -127,10 +137,10 @@ class LiveAgent(AgentHooks):
         if self.outbox.withheld is not None and self.outbox.is_of_before(message):
             return
         with self.outbox.lock:
-            if self._records_of(message):
+            if self._restored is not None or id(message) in self._records:
                 self._forget_what_it_said_before(message)
-            self.latest = self.outbox.say(message, agent.messages, hold_for=hold_for, by_hand=by_hand)
-            self.hold([self.latest])
+            self.latest = latest = self.outbox.say(message, agent.messages, hold_for=hold_for, by_hand=by_hand)
+            self._records.setdefault(id(message), []).append(latest)
 
     def hold(self, records: Iterable[SessionMessage]) -> None:
         """Keep records of messages that the agent holds: by the dict that was said, which may be redacted later."""
@@ -168,6 +178,18 @@ class LiveAgent(AgentHooks):
         self._records, self._restored, self.latest, self._unanswered = {}, None, None, []
         self.outbox.reset()
 
+    def model_ended(self, hook: Any) -> None:
+        """See `AgentHooks`."""
+        self._answer = hook.stop_response and hook.stop_response.message
+        if self._records_facts:
+            super().model_ended(hook)
+
+    def tool_called(self, hook: Any) -> Writer:
+        """See `AgentHooks`."""
+        super().tool_called(hook)
+        # No tool runs before its call is in the log.
+        return self.write if self.outbox.has_waiting else None
+
     def invocation_ended(self, hook: Any) -> Writer:
         """See `AgentHooks`."""
         if self._holds:
@@ -203,11 +225,27 @@ class LiveAgent(AgentHooks):
             return None
         # What was edited between two turns shows with the prompt; in mid-turn only other messages are looked for.
         write = self.settle(hook.agent, _up_to(hook.message, hook.agent.messages), closely=asks)
-        if not (self._overlaps and asks) or write != self.write:
+        if write != self.write:
             return write
-        # Whatever is written next waits for it.
-        begin_in_thread(self.outbox.flush_ahead)
-        return None
+        if self._overlaps and asks:
+            # Whatever is written next waits for it.
+            begin_in_thread(self.outbox.flush_ahead)
+            return None
+        if self._is_an_answer_that_can_wait(hook):
+            self.outbox.flush_soon()
+            return None
+        return write
+
+    def _is_an_answer_that_can_wait(self, hook: Any) -> bool:
+        """Whether what comes at once, a tool that begins or the end of the call, can be written together with it.
+
+        The call has not returned, and no tool has run: nothing has come of the answer yet. What else is said in the
+        name of a model, in a prompt or by a tool that is called directly, is none.
+        """
+        answer, self._answer = self._answer, None
+        if hook.message is not answer or not CAN_WAIT or self.redactions:
+            return False
+        return not is_heard_by_others(hook.agent.hooks, *_AFTER_AN_ANSWER)
 
     def message_updated(self, hook: Any) -> Writer:
         """See `AgentHooks`."""
@@ -252,6 +290,9 @@ class LiveAgent(AgentHooks):
             self._unanswered = []
 
     def _forget_dropped_messages(self, messages: Sequence[Any]) -> None:
+        """What is held is looked through when records have become a quarter more, not with every call."""
+        if len(self._records) <= self._most_records and not self._are_redacted:
+            return
         held = set(map(id, messages))
         with self.outbox.lock:
             # In place of a message that is redacted the agent holds another.
@@ -261,6 +302,7 @@ class LiveAgent(AgentHooks):
                 kept = [one for one in self._records.pop(key) if id(one.to_message()) in held]
                 if kept:
                     self._records[key] = kept
+            self._most_records = len(self._records) * 5 // 4 + _MORE_RECORDS
 
     def _forget_what_it_said_before(self, message: Message) -> None:
         """A dict that is said again, and says something else, is no record any more of what it said."""

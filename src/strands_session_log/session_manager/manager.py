@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeVar, get_args
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from strands.hooks import AgentInitializedEvent, HookRegistry
 from strands.session.repository_session_manager import RepositorySessionManager
@@ -26,12 +26,12 @@ from ..lifecycle import AgentOutbox, Record, records_facts
 from ..lifecycle.agent_hooks import FACTS, GUARDS, listen_to_agent
 from ..lifecycle.compat import Handler, Writer
 from ..lifecycle.in_force import InForce, with_in_force
-from ..lifecycle.records import check_ids, data_of, have_tools, missing
+from ..lifecycle.records import check_ids, data_of, missing
 from ..server import Client
 from ..session_log import SessionLog
-from ..state import AgentState, SessionState
+from ..state import AgentState, SessionState, have_tools
 from .errors import RestoreError, raise_for_callers, restored, session_exceptions
-from .live_agent import Flush, LiveAgent
+from .live_agent import FLUSHES, Flush, LiveAgent
 from .orchestrators import Orchestrators
 from .repository import LogRepository, log_of
 from .restored_messages import RestoredMessages
@@ -72,7 +72,7 @@ class ValkeySessionManager(RepositorySessionManager, LogRepository, NotCopied):
         flush: When a prompt is written: `before_model`, before its model is asked; or `overlap`, while it is, which
             saves a turn that time. Then a process that dies as its model call begins may lose the prompt, and an agent
             that another process has moved, or whose server is away, asks its model in vain: what fails is raised with
-            the answer, before any tool runs. All else is written when it happens, and after the prompt.
+            the answer, before any tool runs. All else is written as ever, and after the prompt.
         record_prompts: Keep what the system prompt says in the agent's record, and not its digest alone.
         verify_on_resume: Resume from the events alone, not from a snapshot, and refuse with `SessionBrokenError` when
             one is not what was written; as the log says if left out. It takes the longer the more events there are.
@@ -108,7 +108,7 @@ class ValkeySessionManager(RepositorySessionManager, LogRepository, NotCopied):
             warnings.warn(_HAS_NO_OTHER, stacklevel=3)
         tells_facts = records_facts(record)
         check_flag("hold_user_messages", hold_user_messages)
-        check_choice("flush", flush, get_args(Flush))
+        check_choice("flush", flush, FLUSHES)
         check_flag("record_prompts", record_prompts)
         if verify_on_resume is not None:
             check_flag("verify_on_resume", verify_on_resume)
@@ -149,7 +149,8 @@ class ValkeySessionManager(RepositorySessionManager, LogRepository, NotCopied):
         """Listen to an agent, a graph or a swarm; where this version of Strands can wait, no hook blocks its loop."""
         # Strands allows no hook that waits here: an agent is made synchronously.
         registry.add_callback(AgentInitializedEvent, lambda event: self.initialize(event.agent))
-        listen_to_agent(registry, self._take, but=GUARDS if self._records_facts else (*GUARDS, *FACTS))
+        facts = () if self._records_facts else (name for name in FACTS if name != "model_ended")
+        listen_to_agent(registry, self._take, but=(*GUARDS, *facts))
         self._orchestrators.register(registry, self.initialize_multi_agent)
 
     def initialize(self, agent: LocalAgent, **kwargs: Any) -> None:
@@ -230,10 +231,13 @@ class ValkeySessionManager(RepositorySessionManager, LogRepository, NotCopied):
         Raises:
             SessionException: When it cannot be written; it will be together with the next one.
         """
-        live = self._live(agent)
-        with session_exceptions:
+        live = self._agents.get(agent.agent_id) or self._live(agent)
+        try:
             live.say(message, agent, by_hand=True)
             live.outbox.flush()
+        except SessionLogError as error:
+            # Not `with session_exceptions`, which each message would enter and leave.
+            raise_for_callers(error)
 
     def sync_agent(self, agent: LocalAgent, **kwargs: Any) -> None:
         """Write the agent's state and window where they have changed, and whatever could not be written before.
@@ -326,12 +330,15 @@ class ValkeySessionManager(RepositorySessionManager, LogRepository, NotCopied):
 
     def _restore_messages(self, agent: Any, known: AgentState, window: list[Message] | None) -> None:
         """Give an agent what it held, unless its model keeps that, or it is new."""
+        # Where nothing says so, whoever mends them looks.
+        may_have_tools = window is not None
         if self._offset is not None:
             offset = self._offset if window is None else max(self._offset, len(known.messages) - 1)
             self._restored_messages = restored = RestoredMessages(known.messages, offset)
+            may_have_tools = may_have_tools or restored.have_tools or have_tools(agent.messages)
             window = [*agent.messages, *restored.shown] if window is None else window
         if window is not None and not getattr(getattr(agent, "model", None), "stateful", False):
-            agent.messages = self._fix_broken_tool_use(window)
+            agent.messages = self._fix_broken_tool_use(window) if may_have_tools else window
 
     def _fix_broken_tool_use(self, messages: list[Message]) -> list[Message]:
         """As the base class does, if it does, which goes through all messages several times even if none has a tool.

@@ -24,12 +24,14 @@ class RestoredMessages:
 
     Attributes:
         latest: The record of the last; None where there is none.
+        have_tools: Whether one of them may call a tool, or answer for one.
     """
 
     def __init__(self, messages: Messages, offset: int) -> None:
         first, last, _ = slice(offset, None).indices(len(messages))
         self._columns = messages.columns(first, last, from_json)
-        newest: list[list[Any]] = [[column[-1] for column in self._columns]] if first < last else []
+        self.have_tools = self._columns.have_tools
+        newest: list[list[Any]] = [[column[-1] for column in self._columns.each]] if first < last else []
         self.latest = SessionMessage(*newest[0]) if newest else None
 
     @property
@@ -50,5 +52,5 @@ class RestoredMessages:
         """The record of each; that of the last is the same as ever."""
         if self.latest is None:
             return []
-        columns: list[Sequence[Any]] = [column[:-1] for column in self._columns]
+        columns: list[Sequence[Any]] = [column[:-1] for column in self._columns.each]
         return [*map(SessionMessage, *columns), self.latest]

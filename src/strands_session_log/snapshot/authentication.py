@@ -18,7 +18,7 @@ from .blobs import DamagedError, OtherVersionError, UnauthenticatedError
 SnapshotKey: TypeAlias = "bytes | Sequence[bytes]"
 """One key, or several: the first signs, and what any of them signed is taken."""
 
-VERSION = 4
+VERSION = 5
 """Of what is stored and of the fold it comes from: whoever changes what a fold makes of events raises it."""
 KEY_BYTES = 32
 """As many as HMAC-SHA-256 has to offer: a shorter key could be tried out."""
@@ -66,7 +66,7 @@ class Authenticator:
         return bool(self._keys)
 
     def seal(self, place: SnapshotPlace, blob: bytes) -> bytes:
-        """A blob behind `4d` and its SHA-256, or `4m`, its SHA-256 and the HMAC-SHA-256 of place and digest."""
+        """A blob behind `5d` and its SHA-256, or `5m`, its SHA-256 and the HMAC-SHA-256 of place and digest."""
         found = sha256(blob).digest()
         return _SIGNED + found + _mac(self._keys[0], place, found) + blob if self._keys else _PLAIN + found + blob
 

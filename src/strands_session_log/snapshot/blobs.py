@@ -20,6 +20,11 @@ TEXT_BYTES = 16 * 1024 * 1024
 """How long the text of a blob may be. What is larger is not stored, so that a blob which claims to be is none of ours:
 28 KB of zstd can expand to 2 GB."""
 
+_SHORT_BYTES = 2048
+"""What is no longer is stored as text: to set up a decompressor takes longer than all else that is done with it."""
+_FRAME = b"\x28\xb5\x2f\xfd"
+"""What a frame of zstd begins with, and no JSON text does."""
+
 _LEVEL = 7
 """Slower to write than the default, which nobody waits for; smaller, and quicker to read, which somebody does."""
 _READING: Mapping[int, int] = {zstd.DecompressionParameter.window_log_max: 24}
@@ -57,7 +62,7 @@ class TooLargeError(Exception):
 
 
 def pack(value: Any) -> bytes:
-    """JSON values as bytes: zstd (RFC 8878).
+    """JSON values as bytes: zstd (RFC 8878), or as they are where that is not long.
 
     Raises:
         TooLargeError: When the text is longer than `TEXT_BYTES`, or nested too deep.
@@ -65,7 +70,7 @@ def pack(value: Any) -> bytes:
     text = text_of(value)
     if len(text) > TEXT_BYTES:
         raise TooLargeError(f"{len(text)} bytes")
-    return compress(text)
+    return text if len(text) <= _SHORT_BYTES else compress(text)
 
 
 def text_of(value: Any) -> bytes:
@@ -92,12 +97,18 @@ def unpack(blob: bytes) -> Any:
         DamagedError: When it cannot be read.
     """
     try:
-        value = orjson.loads(decompress(blob))
+        value = orjson.loads(decompress(blob) if blob.startswith(_FRAME) else _short(blob))
     except ValueError as error:
         raise DamagedError(str(error)) from error
     if not is_shallow(value):
         raise DamagedError("it is nested too deep")
     return value
+
+
+def _short(text: bytes) -> bytes:
+    if len(text) > _SHORT_BYTES:
+        raise DamagedError(f"{len(text)} bytes are not compressed")
+    return text
 
 
 def decompress(blob: bytes, most: int = TEXT_BYTES) -> bytes:

@@ -30,7 +30,7 @@ class Cost(NamedTuple):
         held: How many messages the agents hold.
         has_absent: Whether they hold some that are neither stored nor follow, so that the whole log is read for them.
         least: How many would come along if another point were saved now. Where what is held lies scattered, they have
-            some of what lies between.
+            some of what lies between. 0 where that cannot matter.
     """
 
     stored: int
@@ -66,7 +66,9 @@ def cost(stored: int, following: int, state: SessionState, settings: SnapshotSet
     if not absent and stored + following <= settings.threshold:
         return Cost(stored, following, 0)
     spans = [(agent, held_spans(agent)) for agent in state.agents.values()]
-    held = sum(last - first for _, found in spans for first, last in found)
+    held = sum([last - first for _, found in spans for first, last in found])
+    if not absent and stored + following <= FACTOR * held + settings.threshold:
+        return Cost(stored, following, held)
     least = sum(stored_of(agent, settings.segment) for agent, _ in spans)
     return Cost(stored, following, held, absent and any(_holds_absent(*one) for one in spans), least)
 

@@ -18,12 +18,14 @@ from ..state import Columns, MessageRecord, is_message
 from .blobs import DamagedError
 
 _MARK = MARK.encode()
+_TOOLS = (b'"toolUse"', b'"toolResult"')
 
 
 class _Stored(NamedTuple):
     """The columns as they are stored; those of most segments where nothing differs are null."""
 
     has_marks: bool
+    has_tools: bool
     messages: list[Any]
     indices: list[int]
     created: list[str]
@@ -50,8 +52,8 @@ def text_of(records: Sequence[MessageRecord]) -> bytes:
     ]
     text = orjson.dumps(columns)
     # To look for it when it is read, in all that is said, would take as long as parsing half of it.
-    has_marks = b"true" if _MARK in text else b"false"
-    return b"[" + has_marks + b"," + text[1:]
+    flags = orjson.dumps([_MARK in text, any(name in text for name in _TOOLS)])
+    return flags[:-1] + b"," + text[1:]
 
 
 def records_of(text: bytes) -> Sequence[MessageRecord]:
@@ -90,14 +92,15 @@ def columns_of(text: bytes) -> Columns:
     messages, redactions = stored.messages, stored.redactions or [None] * len(stored.messages)
     if stored.has_marks:
         messages, redactions = [*map(from_json, messages)], [*map(from_json, redactions)]
-    return Columns(messages, stored.indices, redactions, stored.created, stored.updated or stored.created)
+    created, updated = stored.created, stored.updated or stored.created
+    return Columns(messages, stored.indices, redactions, created, updated, stored.has_tools)
 
 
 def _stored(text: bytes) -> _Stored:
     """With what every reader relies on. Whoever resumes an agent of it meets what is no message by himself."""
     stored = _Stored(*orjson.loads(text))
     count = len(stored.messages)
-    columns = [column for column in stored[1:] if column is not None]
+    columns = [column for column in stored[2:] if column is not None]
     if not count or any(type(column) is not list or len(column) != count for column in columns):
         raise DamagedError("its columns are empty, or not equally long")
     return stored

@@ -5,7 +5,7 @@ from .diff import AgentDiff, Change, MessageChange, SessionDiff, diff
 from .fold import Fold, evolve, initial, is_message, is_shallow
 from .growing_ranges import GrowingRanges
 from .integrity import INTACT, NOT_CHECKED, Integrity
-from .messages import Columns, Messages, Segment, columns_of
+from .messages import Columns, Messages, Segment, columns_of, have_tools
 from .session import (
     ANSWERING,
     IN_FORCE,
@@ -48,6 +48,7 @@ __all__ = [
     "columns_of",
     "diff",
     "evolve",
+    "have_tools",
     "initial",
     "is_interrupted",
     "is_message",

@@ -32,6 +32,7 @@ class Columns(NamedTuple):
         redactions: What stands in their place after redaction, or None.
         created: When they were created.
         updated: When they were last changed.
+        have_tools: Whether one of the messages may call a tool, or answer for one.
     """
 
     messages: Sequence[Any]
@@ -39,15 +40,24 @@ class Columns(NamedTuple):
     redactions: Sequence[Any]
     created: Sequence[str]
     updated: Sequence[str]
+    have_tools: bool
+
+    @property
+    def each(self) -> Sequence[Sequence[Any]]:
+        """What has something of each message."""
+        return self[:-1]
 
     def part(self, start: int, end: int) -> Columns:
         """Those of the messages from one position to another."""
-        return _columns(column[start:end] for column in self)
+        return _columns([column[start:end] for column in self.each], self.have_tools)
 
     @classmethod
     def joined(cls, pieces: Sequence[Columns]) -> Columns:
         """Those of all messages of some, in turn."""
-        return pieces[0] if len(pieces) == 1 else _columns([*chain.from_iterable(each)] for each in _transposed(pieces))
+        if len(pieces) == 1:
+            return pieces[0]
+        columns = zip(*[piece.each for piece in pieces], strict=True) if pieces else [()] * (len(cls._fields) - 1)
+        return _columns([[*chain.from_iterable(each)] for each in columns], any(piece.have_tools for piece in pieces))
 
 
 class Segment:
@@ -167,8 +177,7 @@ class Messages(Sequence["MessageRecord"]):
             make: Makes one of what the `Columns` have of a message, in their order.
             restore: Makes Python values, in new containers, of the JSON values of a message.
         """
-        columns: Sequence[Sequence[Any]] = self.columns(start, end, restore)
-        return list(map(make, *columns))
+        return list(map(make, *self.columns(start, end, restore).each))
 
     def columns(self, start: int, end: int, restore: Callable[[Any], Any]) -> Columns:
         """What such objects are made of."""
@@ -330,12 +339,8 @@ class Growing:
         return Messages(self._segments, self._tail)
 
 
-def _columns(columns: Iterable[Sequence[Any]]) -> Columns:
-    return tuple.__new__(Columns, columns)
-
-
-def _transposed(pieces: Sequence[Columns]) -> Iterable[Sequence[Sequence[Any]]]:
-    return zip(*pieces, strict=True) if pieces else [[]] * len(Columns._fields)
+def _columns(columns: Iterable[Sequence[Any]], have_tools: bool) -> Columns:
+    return tuple.__new__(Columns, (*columns, have_tools))
 
 
 def columns_of(records: Sequence[MessageRecord], restore: Callable[[Any], Any]) -> Columns:
@@ -346,7 +351,14 @@ def columns_of(records: Sequence[MessageRecord], restore: Callable[[Any], Any]) 
         [None if record.redact_message is None else restore(record.redact_message) for record in records],
         [record.created_at for record in records],
         [record.updated_at for record in records],
+        have_tools([record.shown for record in records]),
     )
+
+
+def have_tools(messages: Iterable[Any]) -> bool:
+    """Whether a tool is called, or answers, in any of the messages."""
+    kinds = {kind for message in messages for block in message["content"] for kind in block}
+    return "toolUse" in kinds or "toolResult" in kinds
 
 
 def _index(record: MessageRecord) -> int:

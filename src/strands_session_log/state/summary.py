@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import lru_cache
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 from ..errors import InvalidPointError
 from ..events import (
     AgentCreated,
     AgentUpdated,
-    Fact,
     InterruptAnswered,
     InterruptRaised,
     InvocationCompleted,
@@ -32,9 +32,8 @@ from ..events import (
     ToolCompleted,
     ToolFailed,
     ToolStarted,
-    model_call,
 )
-from ..events.event import restored
+from ..events.facts import is_short, mapping
 from ..ids import EventId
 from .session import ANSWERING, is_interrupted
 
@@ -154,41 +153,41 @@ class Summary:
         return f"counts {counts!r}, open {lines!r}, its events {fields['counts']!r}, {fields['open']!r}"
 
     def add(self, id_: EventId, type_: str, agent: str, data: Any, is_erased: bool = False) -> None:
-        """One more event; its data is not looked at unless its type is in `LOOKS_AT`."""
+        """One more event; its data is not looked at unless its type is in `READS`."""
         if type_ not in LOOKS_AT:
             return
         if is_erased:
             self.is_exact = False
             return
-        known = restored(type_, data if isinstance(data, Mapping) else {}, agent, "", "", "", 1)
-        change = change_of(type_, agent, known.facts() if isinstance(known, Fact) else known.data)
-        self.errors += change.errors
-        self.input_tokens += change.input_tokens
-        self.output_tokens += change.output_tokens
-        for step in change.steps:
+        errors, sent, received, steps = change_of(type_, agent, mapping(data))
+        self.errors += errors
+        self.input_tokens += sent
+        self.output_tokens += received
+        for step in steps:
             self._take(step, id_)
 
     def _take(self, step: Step, id_: EventId) -> None:
-        mode, beginning = step.mode, step.beginning
-        agent, kind, *_ = *beginning.split(b"\t"), b""
+        mode, beginning, is_line = step
+        lines = self._lines
         match mode:
-            case "?" if any(line.startswith(b"%s\t%s\t" % (agent, kind)) for line in self._lines):
-                return
-            case "=":
-                self._drop(lambda line: line.startswith(agent + b"\t"))
-            case "~":
-                self._drop(lambda line: line.startswith(beginning))
+            case "=" | "~":
+                beginning_of_all = beginning[: beginning.index(b"\t") + 1] if mode == "=" else beginning
+                self._keep([line for line in lines if not line.startswith(beginning_of_all)])
             case "-":
-                first = next((line for line in self._lines if line.startswith(beginning)), None)
-                self._drop(lambda line: line is first)
+                first = next((place for place, line in enumerate(lines) if line.startswith(beginning)), len(lines))
+                self._keep(lines[:first] + lines[first + 1 :])
             case "!":
-                self._drop(lambda line: line.split(b"\t")[1] in _OF_CALLS)
-        if step.is_line:
-            self._append(beginning + str(id_).encode())
+                self._keep([line for line in lines if line.split(b"\t")[1] not in _OF_CALLS])
+            case "?":
+                of_kind = b"\t".join([*beginning.split(b"\t")[:2], b""])
+                if any(line.startswith(of_kind) for line in lines):
+                    return
+        if is_line:
+            self._append(b"%b%d-%d" % (beginning, *id_))
 
-    def _drop(self, is_over: Callable[[bytes], bool]) -> None:
-        self._lines = [line for line in self._lines if not is_over(line)]
-        self._size = sum(map(len, self._lines)) + len(self._lines)
+    def _keep(self, lines: list[bytes]) -> None:
+        if len(lines) < len(self._lines):
+            self._lines, self._size = lines, sum(map(len, lines)) + len(lines)
 
     def _append(self, line: bytes) -> None:
         self._lines.append(line)
@@ -201,8 +200,8 @@ class Summary:
 
 
 def change_of(type_: str, agent: str, data: Mapping[str, Any]) -> SummaryChange:
-    """What an event changes: of a fact what the feed tells of it, of any other its data."""
-    change = _CHANGES[type_](_CONTROL.sub(" ", agent), data)
+    """What an event changes: of a fact no more counts than what the feed tells of it, whether that is given or all."""
+    change = _CHANGES[type_](_in_a_line(agent), data)
     return change if agent or type_ in _OF_SESSION else change._replace(steps=())
 
 
@@ -232,8 +231,7 @@ def _invocation_started(agent: str, data: Mapping[str, Any]) -> SummaryChange:
 
 def _invocation_completed(agent: str, data: Mapping[str, Any]) -> SummaryChange:
     """What it waits for, if it does, was told before it returned."""
-    call = model_call(data)
-    change = _model_completed(agent, call) if call else SummaryChange()
+    change = _model_completed(agent, data) if is_short(data.get("model_ms", ...)) else _NOTHING
     if data.get("stop_reason") == "interrupt":
         return change._replace(steps=(_all("~", agent, RUNNING), _all("~", agent, TOOL)))
     return change._replace(steps=(_all("=", agent),))
@@ -241,14 +239,13 @@ def _invocation_completed(agent: str, data: Mapping[str, Any]) -> SummaryChange:
 
 def _invocation_failed(agent: str, data: Mapping[str, Any]) -> SummaryChange:
     """Whoever cancels a call knows of it."""
-    if data.get("cancelled"):
+    if _is_cancelled(data):
         return _steps(_all("=", agent))
     return SummaryChange(errors=1, steps=(_line("=", agent, FAILED),))
 
 
 def _model_completed(agent: str, data: Mapping[str, Any]) -> SummaryChange:
-    usage = data.get("usage")
-    usage = usage if isinstance(usage, Mapping) else {}
+    usage = mapping(data.get("usage"))
     return SummaryChange(0, _tokens(usage.get("inputTokens")), _tokens(usage.get("outputTokens")))
 
 
@@ -265,7 +262,7 @@ def _tool_completed(agent: str, data: Mapping[str, Any]) -> SummaryChange:
 
 
 def _tool_failed(agent: str, data: Mapping[str, Any]) -> SummaryChange:
-    return SummaryChange(errors=0 if data.get("cancelled") else 1, steps=(_all("-", agent, TOOL, _name(data)),))
+    return SummaryChange(errors=0 if _is_cancelled(data) else 1, steps=(_all("-", agent, TOOL, _name(data)),))
 
 
 def _interrupt_raised(agent: str, data: Mapping[str, Any]) -> SummaryChange:
@@ -316,17 +313,19 @@ def _session_rewound(agent: str, data: Mapping[str, Any]) -> SummaryChange:
     return _steps(_NO_CALLS, *over, *(_line("+", name, ANSWER) for name in waiting))
 
 
-_NO_CALLS = Step("!", b"\t")
+_NO_CALLS, _NOTHING = Step("!", b"\t"), SummaryChange()
 
 
 def _steps(*steps: Step) -> SummaryChange:
     return SummaryChange(steps=steps)
 
 
+@lru_cache(maxsize=1024)
 def _line(mode: Mode, agent: str, kind: str, name: str = "") -> Step:
     return Step(mode, f"{agent}\t{kind}\t{name}\t".encode(), True)
 
 
+@lru_cache(maxsize=1024)
 def _all(mode: Mode, *parts: str) -> Step:
     """About lines that begin with these; what is not known at the end of them may be anything."""
     return Step(mode, "".join(f"{part}\t" for part in parts if part).encode())
@@ -334,17 +333,28 @@ def _all(mode: Mode, *parts: str) -> Step:
 
 def _name(data: Mapping[str, Any]) -> str:
     name = data.get("name")
-    return _CONTROL.sub(" ", name)[:_LONGEST_NAME] if isinstance(name, str) else ""
+    return _in_a_line(name)[:_LONGEST_NAME] if isinstance(name, str) and is_short(name) else ""
+
+
+@lru_cache(maxsize=1024)
+def _in_a_line(name: str) -> str:
+    return _CONTROL.sub(" ", name)
+
+
+def _is_cancelled(data: Mapping[str, Any]) -> bool:
+    cancelled = data.get("cancelled")
+    return bool(cancelled) and is_short(cancelled)
 
 
 def _tokens(count: Any) -> int:
-    return int(count) if isinstance(count, (int, float)) and 0 <= count < _MOST_TOKENS else 0
+    is_count = isinstance(count, (int, float)) and not isinstance(count, bool)
+    return int(count) if is_count and 0 <= count < _MOST_TOKENS else 0
 
 
 def _listed(names: Any) -> Iterator[str]:
     for name in names if isinstance(names, (list, tuple)) else ():
         if isinstance(name, str) and name:
-            yield _CONTROL.sub(" ", name)
+            yield _in_a_line(name)
 
 
 _CHANGES: dict[str, Callable[[str, Mapping[str, Any]], SummaryChange]] = {
@@ -371,3 +381,12 @@ _CHANGES: dict[str, Callable[[str, Mapping[str, Any]], SummaryChange]] = {
 
 LOOKS_AT = frozenset(_CHANGES)
 """The types of events that change a summary."""
+
+READS = LOOKS_AT - {
+    InvocationStarted.TYPE,
+    ModelFailed.TYPE,
+    NodeStarted.TYPE,
+    SessionAnnotated.TYPE,
+    SessionForked.TYPE,
+}
+"""Those of which it matters what they say, not only that it happened."""

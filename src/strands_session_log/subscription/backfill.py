@@ -198,7 +198,7 @@ class Backfill:
 
     def _made(self, item: BackfillItem) -> BaseDelivery:
         given, body = (b"", item.attempts, ()), item.body if self._settings.bodies else None
-        return self._kind(item.envelope.feed_id.partition, given, self, _FOREVER, body, item.envelope)
+        return self._kind(item.envelope.feed_id.partition, given, self, _FOREVER, body, item.envelope, True)
 
     def close(self, failed: bool) -> None:
         """Note how far it came; what was begun has failed if something went wrong, and is the next to be tried."""

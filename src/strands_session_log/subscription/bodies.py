@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from operator import attrgetter
 from typing import NamedTuple, TypeAlias
 
 from ..codec import RawEntry
 from ..errors import EnvelopeMismatchError, ServerRefusedError, ServerUnavailableError
+from ..feed import surely_tell
 from ..ids import EventId
 from ..server import Store
 from .delivery import BaseDelivery
 
+_fields_of, _body_of = map(attrgetter, ("fields", "body"))
 _MOST = 500
 """Of how many events the content is fetched at once."""
 
@@ -117,6 +120,13 @@ class Bodies:
             for session_id, start, end, count in ranges
         ]
         return self._store.pipeline(commands, is_lenient=True)
+
+
+def doubtful(deliveries: Iterable[BaseDelivery]) -> list[BaseDelivery]:
+    """Those with content of which it is not certain that it is what the feed told of: each has to be looked at."""
+    found = [one for one in deliveries if one.body is not None]
+    are_sure = surely_tell(map(_fields_of, found), map(_body_of, found))
+    return [one for one, is_sure in zip(found, are_sure, strict=True) if not is_sure]
 
 
 def _is_of_this_life(id_: EventId, first: RawEntry) -> bool:

@@ -8,18 +8,19 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from functools import partial
 from itertools import cycle
+from operator import attrgetter
 from typing import TYPE_CHECKING
 
 from ..concurrency import Channel, ProcessBound
 from ..errors import FeedGapError, SessionLogError
 from ..events import selector
-from ..feed import Envelope, FeedId
+from ..feed import Envelope, FeedId, are_envelopes
 from ..scripts.group_protocol import FeedEntry, Gap
 from ..server import Outage, Store, is_transient
 from .acknowledger import Acknowledger
 from .assignment import PartitionAssignment
 from .backfill import Backfill
-from .bodies import Bodies
+from .bodies import Bodies, doubtful
 from .counters import Counters
 from .delivery import BaseDelivery
 from .failure import Failure
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+_is_read = attrgetter("is_read")
 _SHARES = 32
 _GOODBYE = 5.0
 _BLOCKED_FOR, _TELL_EVERY = 5.0, 60.0
@@ -163,17 +165,19 @@ class Consumer:
 
     # What the fetcher and the backfill hand over ---------------------------------------------------------------------
 
-    def receive(self, partition: int, given: Sequence[FeedEntry]) -> Sequence[BaseDelivery]:
-        """Make deliveries of what the feed gave."""
-        expires = time.monotonic() + self.settings.lease
-        made = [self._kind(partition, one, self._in_flight, expires) for one in given]
+    def receive(self, partition: int, given: Sequence[FeedEntry], asked_at: float) -> Sequence[BaseDelivery]:
+        """Make deliveries of what the feed gave; how long the answer was on its way, nobody knows."""
+        expires = asked_at + self.settings.lease
+        are_read = are_envelopes(self._events.keyspace, partition, [one.fields for one in given])
+        made = [self._kind(partition, one, self._in_flight, expires, is_read=are_read) for one in given]
         self._in_flight.add(made)
         return made
 
     def hand_over(self, deliveries: Sequence[BaseDelivery]) -> None:
         """Give them to whoever reads; what nobody wants is done at once. May be repeated after an error."""
         made = [one for one in deliveries if not one.is_settled]
-        wanted = self._sound(made, partial(self._kind.read, keyspace=self._events.keyspace))
+        read = partial(self._kind.read, keyspace=self._events.keyspace)
+        wanted = made if all(map(_is_read, made)) else self._sound(made, read)
         if not self._all or self._backfill.knows_any:
             wanted = [one for one in wanted if self._is_wanted(one)]
         if self._bodies:
@@ -185,7 +189,9 @@ class Consumer:
     def _with_bodies(self, wanted: Sequence[BaseDelivery], bodies: Bodies) -> list[BaseDelivery]:
         for one, error in bodies.add_to(wanted):
             self._reject(one, error)
-        return self._sound((one for one in wanted if not one.is_settled), self._kind.check)
+        # What is rejected is settled by that.
+        self._sound(doubtful(one for one in wanted if not one.is_settled), self._kind.check)
+        return [one for one in wanted if not one.is_settled]
 
     def _sound(self, deliveries: Iterable[BaseDelivery], check: Callable[[BaseDelivery], object]) -> list[BaseDelivery]:
         """Those that pass; what does not is parked, and all others go on."""

@@ -38,17 +38,30 @@ class BaseDelivery:
     Attributes:
         partition: The partition of its session.
         key: Its stream id in the feed; empty when it comes from elsewhere.
+        fields: What the feed says of the event, names and values in turn, as the server sends them.
         body: The entry of the event in its session, undecoded; None when it was not asked for, or is gone.
         attempts: Which attempt this is, from 1.
         expires: Until when it is certainly this consumer's, on the monotonic clock.
+        is_read: Whether the feed is known to say what it can.
         started: When it was handed out, on the monotonic clock; 0 before.
         is_settled: Whether somebody has said what became of it.
         is_given_back: Whether it was others' again before its consumer said anything.
     """
 
     __slots__ = (
-        *("_envelope", "_fields", "_is_read", "_recorded", "_settler"),
-        *("attempts", "body", "expires", "is_given_back", "is_settled", "key", "partition", "started"),
+        *("_envelope", "_recorded", "_settler"),
+        *(
+            "attempts",
+            "body",
+            "expires",
+            "fields",
+            "is_given_back",
+            "is_read",
+            "is_settled",
+            "key",
+            "partition",
+            "started",
+        ),
     )
 
     def __init__(
@@ -59,12 +72,14 @@ class BaseDelivery:
         expires: float,
         body: RawBody | None = None,
         known: Envelope | None = None,
+        is_read: bool = False,
     ) -> None:
         self.partition = partition
-        self.key, self.attempts, self._fields = given
+        self.key, self.attempts, self.fields = given
         self.expires, self._settler, self.body, self._envelope = expires, settler, body, known
         self._recorded: Recorded | None = None
-        self._is_read = self.is_settled = self.is_given_back = False
+        self.is_read = is_read
+        self.is_settled = self.is_given_back = False
         self.started = 0.0
 
     def read(self, keyspace: Keyspace) -> None:
@@ -73,9 +88,9 @@ class BaseDelivery:
         Raises:
             CorruptEntryError: When somebody else has written to the feed.
         """
-        if self._envelope is None:
-            check_fields(keyspace, self.partition, self.key, self._fields)
-            self._is_read = True
+        if not self.is_read:
+            check_fields(keyspace, self.partition, self.key, self.fields)
+            self.is_read = True
 
     def check(self) -> None:
         """Hold what the feed says against the event, where that was fetched.
@@ -86,7 +101,7 @@ class BaseDelivery:
         """
         if (found := self.recorded) is None or self.body is None:
             return
-        if not tells_of(self._fields, self.body[0], found):
+        if not tells_of(self.fields, self.body[0], found):
             self.envelope.check(found)
 
     @property
@@ -97,27 +112,27 @@ class BaseDelivery:
             CorruptEntryError: When somebody else has written that; never of a delivery that was handed out.
         """
         if self._envelope is None:
-            if not self._is_read:
+            if not self.is_read:
                 raise CorruptEntryError(
                     self.key.decode(), "no writer of this library made it, and it is about no event"
                 )
-            self._envelope = envelope_of(self.partition, self.key, self._fields)
+            self._envelope = envelope_of(self.partition, self.key, self.fields)
         return self._envelope
 
     @property
     def event_key(self) -> bytes:
         """The stream id of the event in its session, as the feed has it."""
-        return self._fields[_ID]
+        return self.fields[_ID]
 
     @property
     def session_key(self) -> bytes:
         """The session, as the feed has it."""
-        return self._fields[_SESSION]
+        return self.fields[_SESSION]
 
     @property
     def link(self) -> bytes:
         """The link of the event as the feed has it; empty when somebody else has written there."""
-        return link_of(self._fields)
+        return link_of(self.fields)
 
     @property
     def session_id(self) -> str:
@@ -162,7 +177,7 @@ class BaseDelivery:
             raise DeliveryLostError(self.session_id, self.id, self._settler.consumer)
 
     def __repr__(self) -> str:
-        if self._envelope is None and not self._is_read:
+        if self._envelope is None and not self.is_read:
             return f"<delivery of entry {self.key!r}, attempt {self.attempts}>"
         said = self.envelope
         return f"<delivery of {said.type} {said.id} of {said.session_id!r}, attempt {self.attempts}>"

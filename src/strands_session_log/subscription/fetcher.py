@@ -31,7 +31,7 @@ logger = logging.getLogger(__name__)
 _MAX_PAUSE = 1.0
 _MOST_AT_ONCE = 500
 """However large a batch is: the server does nothing else meanwhile."""
-_NAP, _LOOK_EVERY = 0.001, 0.02
+_LOOK_EVERY = 0.02
 
 
 class Fetcher:
@@ -119,8 +119,6 @@ class Fetcher:
         if not room:
             self._outage.leave(self)
             self._in_flight.wait_for_room(0.5)
-            # Or it is promised to another thread, which will not take long.
-            self._stopping.wait(_NAP)
             return
         if not busy and not self._due(time.monotonic()):
             self._listen()
@@ -190,11 +188,16 @@ class Fetcher:
             requests = [state.request(most, now, may_suspect and is_alone) for state in due]
             answers = self._group.fetch(requests)
             for state, taken in zip(due, answers, strict=True):
-                self._receive(state, taken.given)
+                if taken.given:
+                    self._receive(state, taken.given, now)
         for state, request, taken in zip(due, requests, answers, strict=True):
             self._note(state, request, taken, taken.has_suspects and may_suspect and not is_alone)
         self._hand_over()
-        worked = [self._go_on_with_backfill(state, taken.backfill) for state, taken in zip(due, answers, strict=True)]
+        worked = [
+            self._go_on_with_backfill(state, taken.backfill)
+            for state, taken in zip(due, answers, strict=True)
+            if taken.backfill or state.has_work
+        ]
         self._outage.over(self)
         return any(worked) or any(taken.given for taken in answers)
 
@@ -222,14 +225,14 @@ class Fetcher:
         for state in due:
             given = news.get(state.partition, [])
             state.note_news(given, most, now)
-            self._receive(state, given)
+            if given:
+                self._receive(state, given, now)
         self._hand_over()
         self._outage.over(self)
         return bool(news)
 
-    def _receive(self, state: PartitionState, given: Sequence[FeedEntry]) -> None:
-        if given:
-            self._left.append((state, self._consumer.receive(state.partition, given)))
+    def _receive(self, state: PartitionState, given: Sequence[FeedEntry], asked_at: float) -> None:
+        self._left.append((state, self._consumer.receive(state.partition, given, asked_at)))
 
     def _hand_over(self) -> None:
         """Hand over what was given, in its order: it waits here for as long as something about it cannot be had.

@@ -23,7 +23,6 @@ from .settings import SubscriptionSettings
 
 _LEFT_WITHIN = 2.0
 """Seconds for which a consumer waits that has said goodbye: others find out by themselves."""
-_new = tuple.__new__
 
 
 class Group:
@@ -69,10 +68,7 @@ class Group:
         start = (b"XREADGROUP", "GROUP", self.settings.group, self.settings.consumer, "COUNT", most, "STREAMS")
         where = (*feeds, *([">"] * len(feeds)))
         reply = self.impatient.command(*start, *where, at=where[0])
-        return {
-            feeds[feed.decode()]: [_new(FeedEntry, (id_, 1, fields)) for id_, fields in entries]
-            for feed, entries in pairs(reply)
-        }
+        return {feeds[feed.decode()]: FeedEntry.first_given(entries) for feed, entries in pairs(reply)}
 
     def missing(self, unseen: Gap) -> Gap | None:
         """Are envelopes that this consumer did not see gone? Then nobody may have had them, and the group notes it.

@@ -29,8 +29,8 @@ from .failure import Failure
 from .settings import SubscriptionSettings
 from .settlements import Settlement, SettlementBatch, batches
 
-_LINGER = 0.001
-"""For how many seconds acks are collected before they are told."""
+_LINGER, _LINGER_IN_ORDER = 0.005, 0.001
+"""For how many seconds acks are collected before they are told; in order, what follows waits for that."""
 _SUSPECT = 3
 
 
@@ -50,6 +50,7 @@ class InFlight:
         self.consumer, self.keeps_texts = settings.consumer, settings.keep_errors == "full"
         self._is_ordered, self._timeout, self._release = settings.ordered, settings.timeout, release
         self._most, self._least = settings.most_in_flight, settings.least_room
+        self._linger = _LINGER_IN_ORDER if settings.ordered else _LINGER
         self._fewest_suspected = max(2, min(_SUSPECT, settings.max_attempts))
         self._open: dict[tuple[int, bytes], BaseDelivery] = {}
         self._acked: deque[BaseDelivery] = deque()
@@ -58,12 +59,17 @@ class InFlight:
         self._promised, self._patience_ends = 0, 0.0
         self._lock, self._suspecting = threading.RLock(), threading.Lock()
         self._changed = threading.Condition(self._lock)
-        self._is_closing, self._has_ended, self._is_waiting = False, False, False
+        self._is_closing, self._has_ended, self._is_waiting, self._is_short = False, False, False, False
 
     @property
     def count(self) -> int:
         """How many are not settled."""
         return len(self._open) - len(self._acked)
+
+    @property
+    def _free(self) -> int:
+        """Room for how many more, that is promised to nobody."""
+        return self._most - self.count - self._promised
 
     def unwritten(self) -> dict[int, set[bytes]]:
         """The stream ids of what is not written yet, by partition."""
@@ -96,7 +102,7 @@ class InFlight:
     def reserve(self, wanted: int) -> Iterator[int]:
         """Room for so many more, or for fewer; 0 when there is not enough. It is promised until they are added."""
         with self._changed:
-            free = self._most - self.count - self._promised
+            free = self._free
             got = min(wanted, free) if free >= self._least else 0
             self._promised += got
         try:
@@ -104,11 +110,19 @@ class InFlight:
         finally:
             with self._changed:
                 self._promised -= got
+                if self._is_short:
+                    self._changed.notify_all()
 
     def wait_for_room(self, timeout: float) -> None:
         """Return once enough is settled to ask for more, or the time is over."""
         with self._changed:
-            self._changed.wait_for(lambda: self.count <= self._most - self._least or self._is_closing, timeout)
+            self._changed.wait_for(self._has_room, timeout)
+            self._is_short = False
+
+    def _has_room(self) -> bool:
+        # Said first, and each time: an ack that is not counted here sees it.
+        self._is_short = True
+        return self._free >= self._least or self._is_closing
 
     def wait_for_change(self, timeout: float) -> None:
         """Return once the server was told something, or the time is over."""
@@ -173,7 +187,9 @@ class InFlight:
             self._enqueue(Settlement(delivery, "ack", future=future, is_late=is_late))
             return future
         self._acked.append(delivery)
-        if self._is_waiting or len(self._acked) == self._least:
+        if self._is_waiting or (self._is_short and self._free >= self._least):
+            # Once is enough: until they have looked, there is something to tell, and room.
+            self._is_waiting = self._is_short = False
             self.notify()
         if self._is_ordered:
             self._release(delivery)
@@ -246,11 +262,10 @@ class InFlight:
     def next_batches(self, due: float) -> list[SettlementBatch] | None:
         """What is to be told, what could not be told before first; nothing when it is time, None when no more comes."""
         with self._changed:
-            self._is_waiting = True
             self._changed.wait_for(self._has_news, max(0.0, due - time.monotonic()))
             self._is_waiting = False
-            if not self._is_closing and not self._queue and self._acked:
-                self._changed.wait(_LINGER)
+            if self._acked and not self._is_urgent():
+                self._changed.wait_for(self._is_urgent, self._linger)
             acked = [self._acked.popleft() for _ in range(len(self._acked))]
             settlements, self._queue = self._queue, []
             forget = self._open.pop
@@ -261,7 +276,13 @@ class InFlight:
             return None if self._is_closing and not self._sending else self._sending
 
     def _has_news(self) -> bool:
+        # As `_has_room` does.
+        self._is_waiting = True
         return bool(self._acked or self._queue or self._sending or self._is_closing)
+
+    def _is_urgent(self) -> bool:
+        """Whether what is to be told is not to wait for more: somebody may wait for the answer."""
+        return bool(self._is_closing or self._queue or self._sending)
 
     def sent(self) -> None:
         """The server has answered all that was being sent; once that is taken note of, `notify`."""

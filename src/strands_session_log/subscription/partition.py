@@ -88,11 +88,13 @@ class PartitionState:
         is_full = len(request.own) >= AGAIN_AT_ONCE or len(taken.given) >= request.most
         self.has_suspects = has_suspects
         self.must_recover = bool(request.own) and (is_full or has_suspects)
-        self.history_stands()
+        if self.doubts_history:
+            self.history_stands()
         self.own, self._is_begun = (), True
         self.is_leased_away, self.is_broken = taken.status == "leased", False
         self.is_mine = not self.is_leased_away
-        self._has_seen(taken.delivered)
+        if taken.delivered != self.seen:
+            self._has_seen(taken.delivered)
         again = sum(one.attempts > 1 for one in taken.given) + len(taken.parked)
         has_more_again = has_suspects or again >= AGAIN_AT_ONCE
         if request.claim:

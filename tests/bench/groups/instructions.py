@@ -16,11 +16,15 @@ from .append import body
 
 _APPENDS, _WARM_UP = 300, 50
 _MOST = 240_000
-_OURS = "instructions of the server to append a message through the manager"
+_OURS = "instructions of the server to append a message through the manager, append-only file on"
 
 
 def rows(run: Run) -> Iterator[Row]:
-    """An append and an XADD of the same body, with the append-only file on, and without what snapshots take."""
+    """An append and an XADD of the same body, without what snapshots take.
+
+    The limit is of the scale on which an XADD costs 20,000: with the append-only file on. Without, it costs 14,500, and
+    an append a fifth less.
+    """
     if not can_count():
         note = "valgrind is not installed."
         yield Row(f"{_OURS} ÷ 240,000", [], [], 1, unit="instructions", note=note)
@@ -38,5 +42,6 @@ def rows(run: Run) -> Iterator[Row]:
             log.client.execute_command("XADD", "plain", "*", "body", bodies.pop())
 
         ours, plain = (server.instructions(call, appends, _WARM_UP) for call in (append, xadd))
-    yield Row(f"{_OURS} ÷ 240,000", [ours], [_MOST], 1, unit="instructions")
+    note = f"XADD took {plain:,.0f}; without the file both take less."
+    yield Row(f"{_OURS} ÷ 240,000", [ours], [_MOST], 1, unit="instructions", note=note)
     yield Row(f"{_OURS} ÷ for XADD of the same body", [ours], [plain], unit="instructions")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from functools import partial
@@ -58,11 +59,8 @@ def rows(run: Run) -> Iterator[Row]:
             long,
         ]
         for kind in kinds:
-            times = _measured(run, kind, managers, log)
-            yield from _kind_rows(kind, times)
-            if kind is short:
-                at_first = more(times, _OURS, _NONE)
-        yield _growth(short, long, at_first, more(times, _OURS, _NONE))
+            yield from _kind_rows(kind, _measured(run, kind, managers, log))
+        yield _growth(run, short, long, log)
 
 
 def _managers(log: SessionLog, other: Any, directory: str) -> Mapping[str, Callable[[str], Any]]:
@@ -101,7 +99,49 @@ def _kind_rows(kind: _Kind, times: Mapping[str, Sequence[float]]) -> Iterator[Ro
         yield Row(name, ours, more(times, other, _NONE), None, "more", cost=Cost(plain, other))
 
 
-def _growth(short: _Kind, long: _Kind, at_first: Sequence[float], later: Sequence[float]) -> Row:
-    grown = [one - median(at_first) for one in later]
-    name = f"a turn: what ours takes more with {long.held:,} messages held than with {short.held:,} ÷ 3 ms"
+def _growth(run: Run, short: _Kind, long: _Kind, log: SessionLog) -> Row:
+    """Whole turns do not show it: Strands takes many times as long, and the longer the more is held."""
+    turns = {kind: _TurnInHooks(_ManagerInHooks(f"hooks{kind.held}", log), kind) for kind in (short, long)}
+    calm(log)
+    times = run.in_turn(turns.values(), _ROUNDS, "our hooks in a turn", seconds=30)
+    grown = more(times, turns[long], turns[short])
+    name = f"a turn: processor time of our hooks more with {long.held:,} messages held than with {short.held:,} ÷ 3 ms"
     return Row(name, grown, [_GROWTH] * len(grown), 1)
+
+
+class _ManagerInHooks(ValkeySessionManager):
+    """Counts the processor time of its hooks: what of it waits for the server is the same, however much is held."""
+
+    in_hooks = 0.0
+
+    def __init__(self, session_id: str, log: SessionLog) -> None:
+        super().__init__(session_id, log=log)
+
+    def _take(self, name: str, hook: Any) -> Any:
+        began = time.thread_time()
+        try:
+            return super()._take(name, hook)
+        finally:
+            self.in_hooks += time.thread_time() - began
+
+
+class _TurnInHooks:
+    """A turn, of which only what our hooks do is measured.
+
+    Args:
+        manager: Whose hooks.
+        kind: What is asked.
+    """
+
+    def __init__(self, manager: _ManagerInHooks, kind: _Kind) -> None:
+        self._manager, self._turn = manager, Turn(answering(manager, kind.held), kind.ask)
+
+    def __call__(self) -> None:
+        """Ask once."""
+        self._turn()
+
+    def seconds(self) -> float:
+        """The same; how long the hooks took."""
+        before = self._manager.in_hooks
+        self._turn()
+        return self._manager.in_hooks - before

@@ -4,36 +4,6 @@
 -- the other way round; then, and when the clock went back, the feed is asked. Not its newest entry, which may have been
 -- deleted: a stream refuses ids up to the last it ever had. A feed that is gone goes on where it was.
 
-local function ask_feed(place)
-    -- here: lib/feed_end, lib/feed_ids
-    -- Whether the count is right nevertheless, since somebody else has written behind what it counts, under lower numbers
-    -- (`XADD * …`): these would be used again.
-    local function is_counted(place, sequence)
-        if place.sequence <= tonumber(sequence) then return false end
-        local entries = redis.call('XREVRANGE', place.feed, '+', '-', 'COUNT', MOST_FOREIGN)
-        local only_foreign = #entries > 0
-        for _, entry in ipairs(entries) do
-            if string.match(entry[1], '%d+$') == tostring(place.sequence) then return true end
-            if is_envelope(entry[2]) then only_foreign = false end
-        end
-        -- What it counted is trimmed.
-        return only_foreign
-    end
-
-    local ms, sequence = end_of(place.feed)
-    if is_counted(place, sequence) then
-        place.ms = tostring(math.max(tonumber(place.ms), tonumber(ms)))
-        return
-    end
-    -- A feed made anew, empty, goes on where the one before ended.
-    if ms ~= '0' or sequence ~= '0' then
-        place.ms = tostring(math.max(tonumber(place.ms), tonumber(ms)))
-        place.sequence = tonumber(sequence)
-    end
-    redis.call('SET', place.position, place.sequence + place.left)
-    place.agreed = false
-end
-
 -- Where so many envelopes are to stand, at a time in milliseconds, as text. Before anything else is written: a feed that
 -- is none fails here. Whether feed and count `agreed`: they do not where either begins anew, and then more may be lost.
 local function place_in_feed(feed, position, length, now, count)
@@ -43,7 +13,10 @@ local function place_in_feed(feed, position, length, now, count)
     -- As long as nobody trims the feed, its length tells that the count is right; after that its newest entry.
     if sequence == 0 or sequence ~= length then
         local newest = redis.call('XREVRANGE', feed, '+', '-', 'COUNT', 1)[1]
-        if not newest or string.match(newest[1], '%d+$') ~= tostring(sequence) then ask_feed(place) end
+        if not newest or string.match(newest[1], '%d+$') ~= tostring(sequence) then
+            -- here: lib/feed_ask
+            ask_feed(place)
+        end
     end
     return place
 end
@@ -52,13 +25,17 @@ local function add_to_feed(place, session, id, type_, agent, link, facts)
     local told
     for attempt = 1, 2 do
         local number = place.sequence + 1
-        told = redis.pcall('XADD', place.feed, place.ms .. '-' .. number, 'session', session, 'id', id,
+        -- Written by the format it takes half of what it takes to write out a number that may be none that is whole.
+        told = redis.pcall('XADD', place.feed, string.format('%s-%d', place.ms, number), 'session', session, 'id', id,
             'type', type_, 'agent', agent, 'link', link, 'facts', facts)
         if type(told) ~= 'table' then
             place.sequence, place.left = number, place.left - 1
             return
         end
-        if attempt == 1 then ask_feed(place) end
+        if attempt == 1 then
+            -- here: lib/feed_ask
+            ask_feed(place)
+        end
     end
     error(told)
 end
