@@ -41,10 +41,12 @@ def main(
     if against is not None:
         return _measure_against(against, Run(quick))
     started = time.monotonic()
-    results = _measure(only or list(GROUPS), Run(quick))
+    results, failed = _measure(only or list(GROUPS), Run(quick))
     _console.print(f"{time.monotonic() - started:.0f} s")
     if not only and not quick:
         _write(results)
+    if failed:
+        raise SystemExit(f"could not be measured: {', '.join(failed)}")
     return None
 
 
@@ -53,15 +55,21 @@ def _list() -> None:
         _console.print(f"{name:8} {title}")
 
 
-def _measure(names: list[str], run: Run) -> dict[str, list[Row]]:
-    results: dict[str, list[Row]] = {}
+def _measure(names: list[str], run: Run) -> tuple[dict[str, list[Row]], list[str]]:
+    """What each group has measured, and the groups that failed: the others' quarter of an hour is not lost for it."""
+    results, failed = dict[str, list[Row]](), list[str]()
     for name in names:
         started = time.monotonic()
-        with run.progress:
-            rows = list(measure(name, run))
+        try:
+            with run.progress:
+                rows = list(measure(name, run))
+        except Exception as error:
+            _console.print_exception()
+            failed.append(name)
+            rows = [Row("not measured", [], [], note=f"{type(error).__name__}: {error}")]
         _tell(f"{GROUPS[name]} ({time.monotonic() - started:.0f} s)", rows)
         results[GROUPS[name]] = rows
-    return results
+    return results, failed
 
 
 def _measure_against(commit: str, run: Run) -> None:

@@ -14,7 +14,7 @@ from ..sessions import agent
 from ..text import message
 from .append import body
 
-_APPENDS, _WARM_UP = 300, 50
+_APPENDS = 100
 _MOST = 240_000
 _OURS = "instructions of the server to append a message through the manager, append-only file on"
 
@@ -29,19 +29,20 @@ def rows(run: Run) -> Iterator[Row]:
         note = "valgrind is not installed."
         yield Row(f"{_OURS} ÷ 240,000", [], [], 1, unit="instructions", note=note)
         return
-    appends = min(_APPENDS, run.size(_APPENDS))
+    appends = run.size(_APPENDS)
     with CountedServer(appendonly="yes", hz="1") as server:
         log = SessionLog(server.client(socket_timeout=60), snapshots=None)
         manager = ValkeySessionManager("s", log=log)
-        living, said, bodies = agent(manager), count(), [body(index) for index in range(_WARM_UP + appends)]
+        living, said = agent(manager), count()
+        bodies = map(body, count())
 
         def append() -> None:
             manager.append_message(message(next(said)), living)
 
         def xadd() -> None:
-            log.client.execute_command("XADD", "plain", "*", "body", bodies.pop())
+            log.client.execute_command("XADD", "plain", "*", "body", next(bodies))
 
-        ours, plain = (server.instructions(call, appends, _WARM_UP) for call in (append, xadd))
+        ours, plain = (server.instructions(call, appends) for call in (append, xadd))
     note = f"XADD took {plain:,.0f}; without the file both take less."
     yield Row(f"{_OURS} ÷ 240,000", [ours], [_MOST], 1, unit="instructions", note=note)
     yield Row(f"{_OURS} ÷ for XADD of the same body", [ours], [plain], unit="instructions")
