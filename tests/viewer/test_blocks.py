@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from strands_session_log.codec import to_json
-from strands_session_log_consumers.viewer.blocks import (
+from strands_session_log_consumers.viewer.content.blocks import (
     Block,
     CachePoint,
     Cited,

@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 import pytest
 
 from strands_session_log import SessionLog, events
-from strands_session_log_consumers.viewer.conversation import Conversation
-from strands_session_log_consumers.viewer.index import BLOCK, Flag, IndexBlock, Kind
+from strands_session_log_consumers.viewer.conversation.index import BLOCK, Flag, IndexBlock, Kind
+from strands_session_log_consumers.viewer.conversation.reading import Conversation
 from support.command_line import message, write_session
 
 

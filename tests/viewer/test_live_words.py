@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from strands_session_log import Delta, EventId
 from strands_session_log.codec.delta import Line
-from strands_session_log_consumers.viewer.live_words import Words
+from strands_session_log_consumers.viewer.live.words import Words
 
 
 def piece(text: str, kind: str = "text", agent: str = "a", message: str = "m1", revision: int = 1) -> Delta:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from strands_session_log_consumers.viewer.markup import (
+from strands_session_log_consumers.viewer.content.markup import (
     LONGEST_MARKDOWN,
     code,
     is_outside,

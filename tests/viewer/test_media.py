@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from strands_session_log_consumers.viewer.media import MOST_BYTES, Media, content_of, media_of, shown_as
+from strands_session_log_consumers.viewer.content.media import MOST_BYTES, Media, content_of, media_of, shown_as
 
 
 def png(width: int = 3, height: int = 2, rest: bytes = b"") -> bytes:

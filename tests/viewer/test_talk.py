@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from strands_session_log import SessionLog, events
-from strands_session_log_consumers.viewer.blocks import Prose
-from strands_session_log_consumers.viewer.conversation import Conversation
-from strands_session_log_consumers.viewer.notes import Item, Note
-from strands_session_log_consumers.viewer.talk import STRETCH, Asked, Said, items_of, stretch_of
+from strands_session_log_consumers.viewer.content.blocks import Prose
+from strands_session_log_consumers.viewer.conversation.notes import Item, Note
+from strands_session_log_consumers.viewer.conversation.reading import Conversation
+from strands_session_log_consumers.viewer.conversation.talk import STRETCH, Asked, Said, items_of, stretch_of
 from support.command_line import CALL, RESULT, message
 
 

@@ -9,8 +9,8 @@ import pytest
 from starlette.testclient import TestClient
 
 from strands_session_log import SessionLog, events
-from strands_session_log_consumers.viewer.acts import NotUnderstoodError, revisions_of
 from strands_session_log_consumers.viewer.addresses import session_path
+from strands_session_log_consumers.viewer.effects import NotUnderstoodError, revisions_of
 from support.asking import asking, form_of, words_of
 from support.strands_agents import call, fail, make_agent
 

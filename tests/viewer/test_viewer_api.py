@@ -32,7 +32,7 @@ from strands_session_log import SessionLog, ValkeySessionManager, events
 from strands_session_log.testing import ScriptedModel
 from strands_session_log_consumers.viewer import ViewerSettings, app
 from strands_session_log_consumers.viewer.addresses import path_of
-from strands_session_log_consumers.viewer.api_document import API, OPERATIONS
+from strands_session_log_consumers.viewer.api.document import API, OPERATIONS
 from support.asking import asking
 from support.served_viewer import ServedViewer, streaming
 from support.strands_agents import call
@@ -110,7 +110,8 @@ def test_no_question_makes_it_fail_or_answer_other_than_documented(told: Session
         if session and "session_id" in case.path_parameters:
             # Of sessions that are there, more is to be found than of others.
             case.path_parameters["session_id"] = session
-        case.call_and_validate(checks=CHECKS)
+        answer = case.call_and_validate(checks=CHECKS)
+        assert answer.status_code < 500
 
     ask()
 
@@ -230,7 +231,7 @@ def test_who_has_no_token_or_comes_under_a_foreign_name_is_told_so_as_a_problem(
 
 def test_it_only_reads(client: TestClient) -> None:
     answer = client.delete(ONE)
-    assert (answer.status_code, answer.headers["allow"]) == (405, "GET, HEAD")
+    assert (answer.status_code, set(answer.headers["allow"].split(", "))) == (405, {"GET", "HEAD"})
     assert answer.json()["status"] == 405
 
 

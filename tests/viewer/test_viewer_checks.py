@@ -12,9 +12,9 @@ from starlette.testclient import TestClient
 
 from strands_session_log import Anchor, SessionLog, events
 from strands_session_log_consumers.viewer.addresses import session_path
-from strands_session_log_consumers.viewer.checking import RunningCheck
-from strands_session_log_consumers.viewer.conversation import Conversation
-from strands_session_log_consumers.viewer.noted import understood
+from strands_session_log_consumers.viewer.conversation.checking import RunningCheck
+from strands_session_log_consumers.viewer.conversation.pasted import understood
+from strands_session_log_consumers.viewer.conversation.reading import Conversation
 from support.asking import asking, words_of
 from support.tampering import Fields, entries_of, forge_all, tamper
 from support.waiting import wait_until

@@ -14,8 +14,8 @@ from strands import Agent, tool
 from strands_session_log import DEFAULT_NAMESPACE, LiveTokens, SessionLog, ValkeySessionManager, events
 from strands_session_log.scripts.roles import READER
 from strands_session_log.testing import ScriptedModel
-from strands_session_log_consumers.viewer.conversation import OpenConversations
-from strands_session_log_consumers.viewer.live_hub import Hub
+from strands_session_log_consumers.viewer.conversation.reading import OpenConversations
+from strands_session_log_consumers.viewer.live.hub import Hub
 from support import wait_until
 from support.following import note, notes
 from support.served_viewer import ServedViewer, streaming
@@ -229,7 +229,7 @@ def test_a_channel_that_does_not_get_what_the_log_has_is_behind(log: SessionLog)
 def test_nothing_is_followed_once_nobody_watches(
     log: SessionLog, viewer: ServedViewer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("strands_session_log_consumers.viewer.live_hub._LINGER", 0.01)
+    monkeypatch.setattr("strands_session_log_consumers.viewer.live.hub._LINGER", 0.01)
     log.append("s-1", note(1))
 
     def readers() -> int:

@@ -28,21 +28,21 @@ from strands_session_log.errors import (
 )
 
 from .access_log import AccessLog
-from .act_pages import ActPages
 from .addresses import is_api, session_of
-from .api_pages import ApiPages
-from .api_problem import problem
-from .check_pages import CheckPages
+from .api.pages import ApiPages
 from .context import Viewer
-from .event_pages import EventPages
-from .export_pages import ExportPages
-from .inbox import Inbox
-from .inbox_pages import InboxPages
-from .list_pages import ListPages
-from .live_pages import LivePages
+from .inbox.waiting import Inbox
+from .pages.changes import ActPages
+from .pages.events import EventPages
+from .pages.exports import ExportPages
+from .pages.inbox import InboxPages
+from .pages.live import LivePages
+from .pages.session import SessionPages
+from .pages.sessions import ListPages
+from .pages.verification import CheckPages
+from .problems import problem
 from .rendering import asset_file
 from .security import Doorkeeper
-from .session_pages import SessionPages
 from .settings import ViewerSettings
 
 _NOT_AS_WRITTEN: Final = 409

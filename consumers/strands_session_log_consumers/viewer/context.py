@@ -12,9 +12,9 @@ from starlette.responses import HTMLResponse
 from strands_session_log import SessionLog
 
 from .addresses import session_of
-from .conversation import OpenConversations
+from .conversation.reading import OpenConversations
 from .forms import Forms
-from .live_hub import Hub
+from .live.hub import Hub
 from .rendering import asset_version, environment
 from .settings import ViewerSettings
 

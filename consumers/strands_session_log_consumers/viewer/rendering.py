@@ -17,8 +17,8 @@ from markupsafe import Markup
 from strands_session_log import MessageRecord, Recorded, SessionInfo
 
 from .addresses import path_of, session_path
-from .blocks import as_json, blocks_of, restored
-from .markup import code, one_line, visible
+from .content.blocks import as_json, blocks_of, restored
+from .content.markup import code, one_line, visible
 from .settings import STATIC, TEMPLATES
 
 _SILENT_SECONDS: Final = 600

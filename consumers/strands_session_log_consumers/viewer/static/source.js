@@ -1,4 +1,4 @@
-// Where the page of a session has its data from: the server. A page kept as a file has all of it in itself: kept.js.
+// Where the page of a session has its data from: the server. A page kept as a file has all of it in itself: single_page.js.
 
 /** @type {any} */
 const { htmx } = window;

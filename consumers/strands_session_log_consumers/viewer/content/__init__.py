@@ -1,0 +1,1 @@
+"""What people, models and tools wrote, as HTML that can do nothing: content is hostile."""

@@ -1,0 +1,1 @@
+"""One session as people read it: its index, its stretches, and whether it is what was written."""

@@ -1,0 +1,1 @@
+"""Who waits for a person, and how an answer reaches the application that asked."""

@@ -1,0 +1,1 @@
+"""What each address answers: pages, fragments of them, and forms."""

@@ -1,0 +1,165 @@
+"""A conversation, now or at a point of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import RedirectResponse, Response
+
+from strands_session_log.errors import SessionNotBegunError
+
+from ..addresses import LINK_CHARACTERS, path_of, session_path, with_query
+from ..context import Viewer, session_id_of
+from ..conversation.index import BLOCK
+from ..conversation.reading import Conversation, Point
+from ..conversation.talk import STRETCH
+from ..conversation.window import held_in
+
+
+class SessionPages:
+    """The page of a session, and the parts that it asks for by itself.
+
+    Args:
+        viewer: What all pages share.
+    """
+
+    def __init__(self, viewer: Viewer) -> None:
+        self._viewer = viewer
+
+    def routes(self) -> dict[str, Any]:
+        """What can be asked for."""
+        return {
+            "/s/{session_id}": self.session,
+            "/s/{session_id}/timeline/{block:int}": self.timeline,
+            "/f/s/{session_id}/stretch/{number:int}": self.stretch,
+            "/f/s/{session_id}/point": self.point,
+            "/f/s/{session_id}/diff": self.diff,
+            "/f/s/{session_id}/turns": self.turns,
+        }
+
+    async def session(self, request: Request) -> Response:
+        """A conversation, now or at a point."""
+        asked, query = session_id_of(request), request.query_params
+        if path_of(asked) != request.path_params["session_id"]:
+            return RedirectResponse(with_query(self._viewer.path(request, session_path(asked)), query))
+        at = query.get("at") or None
+        conversation, point = await self._viewer.work(lambda: self._viewer.conversations.point(asked, at))
+        if at is not None and at != str(point.revision):
+            return RedirectResponse(
+                with_query(self._viewer.path(request, session_path(asked)), query, at=point.revision)
+            )
+        return await self._viewer.work(lambda: self._session_page(request, conversation, point))
+
+    def _session_page(self, request: Request, conversation: Conversation, point: Point) -> Response:
+        stretches = conversation.around(point.revision, point.head)
+        link = self._viewer.log.event(conversation.session_id, point.revision).link[:LINK_CHARACTERS]
+        noted = request.query_params.get("l")
+        return self._viewer.html(
+            request,
+            "session.html",
+            page="session",
+            info=self._viewer.log.session(conversation.session_id),
+            link=link,
+            moved=bool(noted) and noted != link,
+            stretches=stretches,
+            stretch_size=STRETCH,
+            block_size=BLOCK,
+            check=conversation.checked,
+            allow_write=self._viewer.settings.allow_write,
+            **self._shown(request, conversation, point),
+            **self._state(conversation, point),
+        )
+
+    def _shown(self, request: Request, conversation: Conversation, point: Point) -> dict[str, Any]:
+        page = self._viewer.path(request, session_path(conversation.session_id))
+        kept = {name: value for name, value in request.query_params.items() if name not in ("at", "l")}
+        return {
+            "session_id": conversation.session_id,
+            "point": point,
+            "here": lambda **changed: with_query(page, kept, **changed),
+            "blob": blob_path(self._viewer, request, conversation.session_id),
+        }
+
+    def _state(self, conversation: Conversation, point: Point) -> dict[str, Any]:
+        try:
+            state = conversation.state(point.revision)
+        except SessionNotBegunError:
+            return {"state": None}
+        return {"state": state, **held_in(state)}
+
+    async def stretch(self, request: Request) -> Response:
+        """Some revisions of a conversation."""
+        number = request.path_params["number"]
+
+        def read() -> Response:
+            conversation, point = self._viewer.conversations.point(session_id_of(request), None)
+            if number * STRETCH >= point.head:
+                raise HTTPException(404, f"There is no event r{number * STRETCH + 1:,}: there are {point.head:,}.")
+            found = conversation.stretch(number, point.head)
+            return self._viewer.html(
+                request, "stretch.html", stretch=found, **self._shown(request, conversation, point)
+            )
+
+        return await self._viewer.work(read)
+
+    async def point(self, request: Request) -> Response:
+        """What the session was at a point."""
+
+        def read() -> Response:
+            at = request.query_params.get("at") or None
+            conversation, point = self._viewer.conversations.point(session_id_of(request), at)
+            shown = self._shown(request, conversation, point)
+            return self._viewer.html(request, "point.html", **shown, **self._state(conversation, point))
+
+        return await self._viewer.work(read)
+
+    async def turns(self, request: Request) -> Response:
+        """Where agents were called, and with what."""
+
+        def read() -> Response:
+            conversation, point = self._viewer.conversations.point(session_id_of(request), None)
+            for _ in conversation.indexed(point.head):
+                pass
+            shown = self._shown(request, conversation, point)
+            return self._viewer.html(request, "turns.html", turns=conversation.turns(), **shown)
+
+        return await self._viewer.work(read)
+
+    async def diff(self, request: Request) -> Response:
+        """What differs between two points."""
+
+        def read() -> Response:
+            conversation, point = self._viewer.conversations.point(
+                session_id_of(request), request.query_params.get("b")
+            )
+            _, other = self._viewer.conversations.point(conversation.session_id, request.query_params.get("a") or "1")
+            found = self._viewer.log.diff(conversation.session_id, other.revision, point.revision)
+            return self._viewer.html(request, "diff.html", diff=found, **self._shown(request, conversation, point))
+
+        return await self._viewer.work(read)
+
+    async def timeline(self, request: Request) -> Response:
+        """A block of the index, in columns."""
+        number = request.path_params["block"]
+
+        def read() -> Response:
+            conversation, point = self._viewer.conversations.point(session_id_of(request), None)
+            if number * BLOCK >= point.head:
+                raise HTTPException(404, "There are no such events.")
+            block = conversation.block(number, point.head)
+            return Response(block.encoded(), media_type="application/octet-stream")
+
+        return await self._viewer.work(read)
+
+
+def blob_path(viewer: Viewer, request: Request, session_id: str) -> Callable[[Any, Any], str]:
+    """Makes the addresses of files in a session."""
+    blobs = viewer.path(request, f"/blob/{path_of(session_id)}")
+    return lambda item, media: f"{blobs}/{_revision(item)}/{media.number}"
+
+
+def _revision(item: Any) -> int:
+    return int(item["revision"] if isinstance(item, Mapping) else item.revision)

@@ -1,0 +1,1 @@
+"""A session as one page in one file, without a server."""
