@@ -5,9 +5,11 @@ Nothing here runs on an event loop: all of it reads from the server, and folding
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from operator import attrgetter
 from threading import Lock
 from typing import Final
 
@@ -18,14 +20,14 @@ from strands_session_log.errors import LogForkedError, SessionNotFoundError
 
 from ..recent import Recent
 from .checking import CheckStatus, RunningCheck
-from .index import BLOCK, ErasureNote, IndexBlock, Jump, TurnStart
+from .index import BLOCK, ErasureNote, IndexBlock, Jump, ListedTurns, TurnStart
 from .talk import STRETCH, Stretch, first_of, items_of, stretch_of
 
 _DRAWN_CHARACTERS: Final = 32_000_000
 """Of what was drawn of all sessions; about 130,000 of each stretch."""
 _STATES: Final = 8
-_YIELD: Final = 1_000
-"""After so many events, whoever waits for an index may have a look at what there is of it."""
+_TURNS: Final = 100
+"""How many turns are listed at once: a session of 100,000 events has ten thousand."""
 Drawn = Recent[tuple[str, int, str, str], Markup]
 """What was drawn, by session, stretch, its version, and the address that its links begin with."""
 
@@ -104,12 +106,13 @@ class Conversation:
         Raises:
             LogForkedError: When the session was deleted or replaced.
         """
-        with self._lock:
-            block = self._blocks.get(number) or self._blocks.setdefault(number, IndexBlock(number))
-            until = min(block.until, head)
-            if block.first + len(block) <= until:
-                self._extend(block, until)
-            return block
+        block = self._blocks.get(number) or self._blocks.setdefault(number, IndexBlock(number))
+        until = min(block.until, head)
+        if block.first + len(block) <= until:
+            with self._lock:
+                if block.first + len(block) <= until:
+                    self._extend(block, until)
+        return block
 
     def _extend(self, block: IndexBlock, until: int) -> None:
         after: EventId | int | None = block.last or block.first - 1 or None
@@ -136,18 +139,31 @@ class Conversation:
 
     def erasures(self) -> dict[int, ErasureNote]:
         """Where it stands, as far as the session was indexed, that the content of events was erased."""
-        with self._lock:
-            return {at: note for block in self._blocks.values() for at, note in block.erasures.items()}
+        return {at: note for block in self._indexed() for at, note in dict(block.erasures).items()}
 
     def jumps(self) -> list[Jump]:
         """Where it was rewound, as far as it was indexed."""
-        with self._lock:
-            return sorted(jump for block in self._blocks.values() for jump in block.jumps)
+        return sorted(jump for block in self._indexed() for jump in list(block.jumps))
 
     def turns(self) -> list[TurnStart]:
         """Where agents were called, as far as it was indexed."""
-        with self._lock:
-            return sorted(turn for block in self._blocks.values() for turn in block.turns)
+        return [turn for block in self._indexed() for turn in list(block.turns)]
+
+    def turns_near(self, revision: int) -> ListedTurns:
+        """The part of them that a revision stands in, as far as it was indexed."""
+        turns = self.turns()
+        here = max(0, bisect_right([one.revision for one in turns], revision) - 1)
+        return _listed(turns, here // _TURNS)
+
+    def turn_lists(self) -> Sequence[ListedTurns]:
+        """All parts, one after the other."""
+        turns = self.turns()
+        return [_listed(turns, part) for part in range((max(1, len(turns)) - 1) // _TURNS + 1)]
+
+    def _indexed(self) -> Sequence[IndexBlock]:
+        """The blocks there are, in order; copied at once, as others may be added meanwhile."""
+        blocks = list(self._blocks.values())
+        return sorted(blocks, key=attrgetter("number"))
 
     def stretch(self, number: int, head: int) -> Stretch:
         """What happened in some revisions, as it is shown.
@@ -188,19 +204,26 @@ class Conversation:
         return self._drawn.get(key) or self._drawn.put(key, draw(stretch))
 
     def _amended(self, agent: str, message_id: int) -> Sequence[Recorded]:
-        with self._lock:
-            found = sorted(
-                one.revision
-                for block in self._blocks.values()
-                for one in block.changes
-                if one.agent == agent and one.message_id == message_id
-            )
+        found = sorted(
+            one.revision
+            for block in self._indexed()
+            for one in list(block.changes)
+            if one.agent == agent and one.message_id == message_id
+        )
         return [self._log.event(self.session_id, revision) for revision in found]
 
     def state(self, revision: int) -> SessionState:
         """What the session was at a revision."""
         known = self._states.get(revision)
         return known or self._states.put(revision, self._log.state(self.session_id, revision))
+
+
+def _listed(turns: Sequence[TurnStart], part: int) -> ListedTurns:
+    first, end = part * _TURNS, (part + 1) * _TURNS
+    before = turns[first - 1].revision if part else 0
+    since = turns[first].revision if part else 0
+    until = turns[end].revision if end < len(turns) else 0
+    return ListedTurns(turns[first:end], first + 1, len(turns), before, since, until)
 
 
 class OpenConversations:

@@ -126,14 +126,15 @@ class SessionPages:
         return await self._viewer.work(read)
 
     async def turns(self, request: Request) -> Response:
-        """Where agents were called, and with what."""
+        """Where agents were called, and with what: those around a point."""
 
         def read() -> Response:
-            conversation, point = self._viewer.conversations.point(session_id_of(request), None)
+            at = request.query_params.get("at") or None
+            conversation, point = self._viewer.conversations.point(session_id_of(request), at)
             for _ in conversation.indexed(point.head):
                 pass
             shown = self._shown(request, conversation, point)
-            return self._viewer.html(request, "turns.html", turns=conversation.turns(), **shown)
+            return self._viewer.html(request, "turns.html", found=conversation.turns_near(point.revision), **shown)
 
         return await self._viewer.work(read)
 

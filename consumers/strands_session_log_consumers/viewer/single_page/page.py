@@ -131,7 +131,9 @@ class SinglePage:
     def _data(self) -> Iterator[tuple[str, Markup]]:
         """What the scripts of the page read, as it is drawn."""
         yield "timeline", _json(base64.b64encode(self._conversation.block(0, self._head).encoded()).decode())
-        yield "turns", _json(self._drawn("turns.html", turns=self._conversation.turns()))
+        lists = self._conversation.turn_lists()
+        drawn = [self._drawn("turns.html", found=one) for one in lists]
+        yield "turns", _json({"since": [one.since for one in lists], "lists": drawn})
         for found in self._stretches():
             self.progress(self._head + found.last, 2 * self._head)
             yield f"stretch-{found.number}", _json(self._stretch(found))
