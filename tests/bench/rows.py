@@ -8,7 +8,7 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 
 Call: TypeAlias = Callable[[], Any]
 Better: TypeAlias = Literal["less", "more"]
-Unit: TypeAlias = Literal["s", "bytes", "round trips", "connections", "instructions", "times"]
+Unit: TypeAlias = Literal["s", "bytes", "round trips", "connections", "instructions", "elements", "times"]
 
 
 class Pair(NamedTuple):

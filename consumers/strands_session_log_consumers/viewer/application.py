@@ -46,6 +46,8 @@ from .security import Doorkeeper
 from .settings import ViewerSettings
 
 _NOT_AS_WRITTEN: Final = 409
+_COMPRESSION: Final = 5
+"""Nine, as is usual, takes half as long again for 4 % less."""
 
 
 def app(log: SessionLog, prefix: str = "", settings: ViewerSettings | None = None) -> ASGIApp:
@@ -73,7 +75,7 @@ def app(log: SessionLog, prefix: str = "", settings: ViewerSettings | None = Non
     handlers = {SessionLogError: failures.of_log, HTTPException: failures.of_request}
     served = Starlette(routes=routes, exception_handlers=handlers)  # type: ignore[arg-type]
     noted = AccessLog(served, viewer.settings, {route.endpoint: route.path for route in routes})
-    zipped = GZipMiddleware(noted, minimum_size=1024)
+    zipped = GZipMiddleware(noted, minimum_size=1024, compresslevel=_COMPRESSION)
     return Doorkeeper(zipped, viewer.settings, viewer.hub.close, prefix=viewer.prefix)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Final, TypeVar
 
 from anyio import CapacityLimiter, to_thread
@@ -67,14 +67,20 @@ class Viewer:
 
     def rendered(self, request: Request, template: str, **values: Any) -> str:
         """The text of a page, or of a part of one."""
-        given = {
+        return self._templates.get_template(template).render(self._given(request, values))
+
+    def macros(self, request: Request, template: str, **values: Any) -> Any:
+        """The macros of a template, for what is drawn many times."""
+        return self._templates.get_template(template).make_module(self._given(request, values))
+
+    def _given(self, request: Request, values: Mapping[str, Any]) -> dict[str, Any]:
+        return {
             "nonce": request.state.nonce,
             "page": "",
             "path": lambda path: self.path(request, path),
             "asset": lambda name: self.path(request, f"/static/{asset_version(name)}/{name}"),
             **values,
         }
-        return self._templates.get_template(template).render(given)
 
 
 def session_id_of(request: Request) -> str:

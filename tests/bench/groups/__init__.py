@@ -24,6 +24,7 @@ GROUPS = {
     "hold": "for how long one script call holds the server",
     "network": "a network of 1 ms each way in between, and round trips",
     "start": "starting the command line",
+    "viewer": "the viewer in a browser: first paint, moving through time, following, sizes, memory",
     "instructions": "what an append makes the server compute",
     "peers": "the session managers of Strands, on local files",
     "frameworks": "turns of other frameworks with their session stores, on the same server",

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import count
 from typing import Any, ClassVar, Final
 
@@ -37,17 +38,22 @@ class Prose(Block):
     """What was said.
 
     Attributes:
-        html: As it is shown.
         source: As it was written.
-        is_markdown: Whether the two differ.
+        is_markdown: Whether it is Markdown, and not shown as it stands.
         guarded: For what a guardrail was to look at it: `query`, `grounding_source`; empty for nothing.
     """
 
     kind: ClassVar[str] = "prose"
-    html: Markup
     source: str
     is_markdown: bool = False
     guarded: str = ""
+
+    @cached_property
+    def html(self) -> Markup:
+        """As it is shown; made when that is, as a stretch is read with what stands beside it, which is not shown."""
+        if self.is_markdown:
+            return markdown(self.source)
+        return visible(without_ansi(self.source)[:LONGEST_TEXT], prose=True)
 
     @property
     def is_long(self) -> bool:
@@ -188,7 +194,7 @@ def _rare(block: Mapping[str, Any]) -> Block | None:
             return _cited(content)
         case {"guardContent": {"text": {"text": str(text), **rest}}}:
             guarded = ", ".join(map(str, _listed(rest.get("qualifiers")))) or "content"
-            return Prose(visible(text, prose=True), text, guarded=guarded)
+            return Prose(text, guarded=guarded)
         case {"cachePoint": Mapping() as point}:
             return CachePoint(" ".join(f"{name} {value}" for name, value in point.items() if name != "type"))
     return None
@@ -230,9 +236,7 @@ def _files(blocks: Sequence[Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
 
 def prose(text: str, is_markdown: bool) -> Prose:
     """Text: of a model as Markdown, of all others as it stands; a tool's without the codes of a terminal."""
-    if is_markdown and len(text) <= LONGEST_MARKDOWN:
-        return Prose(markdown(text), text, is_markdown=True)
-    return Prose(visible(without_ansi(text)[:LONGEST_TEXT], prose=True), text)
+    return Prose(text, is_markdown=is_markdown and len(text) <= LONGEST_MARKDOWN)
 
 
 def is_long(text: str) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 from array import array
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from enum import IntEnum, IntFlag
 from typing import Any, Final, NamedTuple
 
@@ -90,6 +90,26 @@ class TurnStart(NamedTuple):
     revision: int
     agent: str
     title: str = ""
+
+
+class ListedTurns(NamedTuple):
+    """A part of the turns of a session.
+
+    Attributes:
+        turns: Those of the part.
+        number: Of the first of them, from 1.
+        total: How many turns the session has.
+        before: The revision of the turn before them; 0 for none.
+        since: From which revision on a point belongs to the part.
+        until: Before which; 0 for ever.
+    """
+
+    turns: Sequence[TurnStart]
+    number: int
+    total: int
+    before: int
+    since: int
+    until: int
 
 
 class Interruption(NamedTuple):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Final, NamedTuple
 
 from strands_session_log import EventId, Recorded
@@ -119,24 +120,30 @@ class Asked(Item):
         return None if self.answered is None else (self.answered.ms - self.id.ms) / 1000
 
 
-class Stretch(NamedTuple):
+@dataclass(frozen=True)
+class Stretch:
     """What a page shows of some revisions.
 
     Attributes:
         number: Which one, from 0.
         first: Its first revision.
         last: The last that there is.
-        items: What happened.
-        link: The link of the last event, which tells it apart from any other.
+        version: What tells it apart from the same stretch when it has other events, or less of them to show.
+        read: Makes its items.
         problem: Why it, or what stands beside it, is not what was written; empty if it is, or nothing is known.
     """
 
     number: int
     first: int
     last: int
-    items: Sequence[Item]
-    link: str
+    version: str
+    read: Callable[[], Sequence[Item]]
     problem: str = ""
+
+    @cached_property
+    def items(self) -> Sequence[Item]:
+        """What happened; made when it is to be drawn, which most often it was before."""
+        return self.read()
 
 
 def first_of(number: int) -> int:

@@ -202,6 +202,7 @@ def batch_text(viewer: Viewer, request: Request, session_id: str, batch: Batch) 
     def rendered(template: str, **values: Any) -> str:
         return viewer.rendered(request, template, **shown, **values).strip()
 
+    item_macros = viewer.macros(request, "item.html", **shown)
     made = {
         "first": batch.after + 1,
         "head": batch.head.revision,
@@ -216,7 +217,7 @@ def batch_text(viewer: Viewer, request: Request, session_id: str, batch: Batch) 
             {
                 "revision": item.revision,
                 "stretch": stretch_of(item.revision),
-                "html": rendered("item.html", item=item),
+                "html": str(item_macros.shown(item)).strip(),
             }
             for item in batch.items
         ],

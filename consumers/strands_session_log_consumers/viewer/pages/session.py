@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from markupsafe import Markup
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import HTMLResponse, RedirectResponse, Response
 
 from strands_session_log.errors import SessionNotBegunError
 
@@ -15,7 +16,7 @@ from ..addresses import LINK_CHARACTERS, path_of, session_path, with_query
 from ..context import Viewer, session_id_of
 from ..conversation.index import BLOCK
 from ..conversation.reading import Conversation, Point
-from ..conversation.talk import STRETCH
+from ..conversation.talk import STRETCH, Stretch
 from ..conversation.window import held_in
 
 
@@ -76,11 +77,21 @@ class SessionPages:
     def _shown(self, request: Request, conversation: Conversation, point: Point) -> dict[str, Any]:
         page = self._viewer.path(request, session_path(conversation.session_id))
         kept = {name: value for name, value in request.query_params.items() if name not in ("at", "l")}
-        return {
+        # Drawn for everybody alike: its links lead to a point, and keep nothing else that an address has.
+        items = {
             "session_id": conversation.session_id,
+            "here": lambda **changed: with_query(page, {}, **changed),
+            "blob": blob_path(self._viewer, request, conversation.session_id),
+        }
+
+        def draw(stretch: Stretch) -> Markup:
+            return Markup(self._viewer.rendered(request, "stretch.html", stretch=stretch, **items))
+
+        return {
+            **items,
             "point": point,
             "here": lambda **changed: with_query(page, kept, **changed),
-            "blob": blob_path(self._viewer, request, conversation.session_id),
+            "drawn": lambda stretch: conversation.drawn(stretch, page, draw),
         }
 
     def _state(self, conversation: Conversation, point: Point) -> dict[str, Any]:
@@ -99,9 +110,7 @@ class SessionPages:
             if number * STRETCH >= point.head:
                 raise HTTPException(404, f"There is no event r{number * STRETCH + 1:,}: there are {point.head:,}.")
             found = conversation.stretch(number, point.head)
-            return self._viewer.html(
-                request, "stretch.html", stretch=found, **self._shown(request, conversation, point)
-            )
+            return HTMLResponse(self._shown(request, conversation, point)["drawn"](found))
 
         return await self._viewer.work(read)
 
@@ -117,14 +126,15 @@ class SessionPages:
         return await self._viewer.work(read)
 
     async def turns(self, request: Request) -> Response:
-        """Where agents were called, and with what."""
+        """Where agents were called, and with what: those around a point."""
 
         def read() -> Response:
-            conversation, point = self._viewer.conversations.point(session_id_of(request), None)
+            at = request.query_params.get("at") or None
+            conversation, point = self._viewer.conversations.point(session_id_of(request), at)
             for _ in conversation.indexed(point.head):
                 pass
             shown = self._shown(request, conversation, point)
-            return self._viewer.html(request, "turns.html", turns=conversation.turns(), **shown)
+            return self._viewer.html(request, "turns.html", found=conversation.turns_near(point.revision), **shown)
 
         return await self._viewer.work(read)
 

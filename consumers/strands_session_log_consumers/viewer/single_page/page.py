@@ -19,7 +19,7 @@ from ..content.blocks import file_of
 from ..content.media import Media
 from ..conversation.index import BLOCK
 from ..conversation.reading import Conversation, Point
-from ..conversation.talk import STRETCH, stretch_of
+from ..conversation.talk import STRETCH, Stretch, stretch_of
 from ..conversation.window import held_in
 from ..rendering import KEYS, environment
 from .scripts import icon, policy, scripts, style
@@ -28,6 +28,8 @@ from .states import SinglePageStates
 MOST_EVENTS: Final = 5_000
 MOST_IMAGE_BYTES: Final = 64 * 1024 * 1024
 """Of all images together; those beyond are named, not shown."""
+_AT_ONCE: Final = 8
+"""Stretches that are read together: each is drawn with what stands beside it."""
 _WITHOUT_SERVER: Final = frozenset(("verify", "pin A, B", "difference", "the event as stored", "copy link", "find"))
 _LIST_KEYS: Final = "sessions, inbox"
 
@@ -120,6 +122,7 @@ class SinglePage:
             "path": lambda path: "",
             "here": lambda at=None: f"#at={at}" if at else "#",
             "blob": self._inside,
+            "drawn": self._stretch,
         }
 
     def _state(self) -> SessionState:
@@ -128,12 +131,22 @@ class SinglePage:
     def _data(self) -> Iterator[tuple[str, Markup]]:
         """What the scripts of the page read, as it is drawn."""
         yield "timeline", _json(base64.b64encode(self._conversation.block(0, self._head).encoded()).decode())
-        yield "turns", _json(self._drawn("turns.html", turns=self._conversation.turns()))
-        for number in range(stretch_of(self._head) + 1):
-            found = self._conversation.stretch(number, self._head)
+        lists = self._conversation.turn_lists()
+        drawn = [self._drawn("turns.html", found=one) for one in lists]
+        yield "turns", _json({"since": [one.since for one in lists], "lists": drawn})
+        for found in self._stretches():
             self.progress(self._head + found.last, 2 * self._head)
-            yield f"stretch-{number}", _json(self._drawn("stretch.html", stretch=found))
+            yield f"stretch-{found.number}", _json(self._stretch(found))
         yield "states", _json(self._states().to_json())
+
+    def _stretches(self) -> Iterator[Stretch]:
+        for first in range(0, stretch_of(self._head) + 1, _AT_ONCE):
+            numbers = range(first, min(first + _AT_ONCE, stretch_of(self._head) + 1))
+            yield from self._conversation.stretches(numbers, self._head)
+
+    def _stretch(self, stretch: Stretch) -> Markup:
+        """As it is drawn; the last ones stand in the page, and are data besides."""
+        return self._conversation.drawn(stretch, "", lambda one: Markup(self._drawn("stretch.html", stretch=one)))
 
     def _drawn(self, template: str, **values: Any) -> str:
         return self._templates.get_template(template).render(**self._shown(), **values)

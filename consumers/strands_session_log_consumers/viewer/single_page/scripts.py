@@ -14,7 +14,13 @@ from typing import Final
 
 from ..settings import STATIC
 
-_MODULES: Final = {"columns.js": "columns.js", "drawing.js": "drawing.js", "source.js": "single_page.js"}
+_MODULES: Final = {
+    "columns.js": "columns.js",
+    "drawing.js": "drawing.js",
+    "shown.js": "shown.js",
+    "source.js": "single_page.js",
+    "turns.js": "turns.js",
+}
 """What the page of a session imports, in order, and which file that is here."""
 _PAGE: Final = "timeline.js"
 _NAMED: Final = re.compile(r'^import (\{[^}]*\}) from "\./([\w.]+)";$', re.MULTILINE)

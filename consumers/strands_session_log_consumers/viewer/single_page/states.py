@@ -8,7 +8,7 @@ from typing import Any
 
 from jinja2 import Environment
 
-from strands_session_log import SessionState
+from strands_session_log import AgentState, SessionState
 
 from ..conversation.window import held_of
 
@@ -25,6 +25,7 @@ class SinglePageStates:
         self._last = dict[tuple[str, str], tuple[Any, int]]()
         self._numbers, self._parts = dict[str, int](), list[str]()
         self._points = list[tuple[int, list[int]]]()
+        self._agents = dict[str, tuple[AgentState, list[int]]]()
 
     def add(self, state: SessionState) -> None:
         """What the session was after one more event."""
@@ -41,15 +42,22 @@ class SinglePageStates:
         if state.labels:
             yield self._part(("labels", ""), state.labels, draw.labels)
         for name, agent in state.agents.items():
-            held, shares = held_of(agent)
-            window = (held, len(agent.messages), agent.is_interrupted, shares)
-            yield self._part(("window", name), window, partial(_ignoring, draw.window, name, agent, held, shares))
-            if agent.state:
-                yield self._part(("state", name), agent.state, draw.values)
-            if agent.in_force:
-                yield self._part(("in force", name), agent.in_force, draw.in_force)
+            # Most events leave an agent as it was, and then it is the same object.
+            if (known := self._agents.get(name)) is None or known[0] is not agent:
+                known = self._agents[name] = agent, list(self._of_agent(name, agent))
+            yield from known[1]
         for name, graph in state.multi_agents.items():
             yield self._part(("graph", name), graph, partial(draw.graph, name))
+
+    def _of_agent(self, name: str, agent: AgentState) -> Iterator[int]:
+        draw = self._draw
+        held, shares = held_of(agent)
+        window = (held, len(agent.messages), agent.is_interrupted, shares)
+        yield self._part(("window", name), window, partial(_ignoring, draw.window, name, agent, held, shares))
+        if agent.state:
+            yield self._part(("state", name), agent.state, draw.values)
+        if agent.in_force:
+            yield self._part(("in force", name), agent.in_force, draw.in_force)
 
     def _part(self, which: tuple[str, str], value: Any, drawn: Callable[[Any], Any]) -> int:
         """The number of what is drawn of a value; what is as it was is not drawn again."""

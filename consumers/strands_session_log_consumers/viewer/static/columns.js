@@ -4,6 +4,7 @@ export const KIND = ["user", "model", "tool", "wait", "state", "turn", "node", "
 export const FLAG = { error: 1, erased: 2, turnStart: 4, turnEnd: 8, message: 16, answer: 32 };
 const GAP_PIXELS = 24;
 const LEAST_GAP_MS = 30_000;
+const SAMPLES = 2048;
 
 /**
  * A block as the server sends it.
@@ -129,6 +130,30 @@ export class Columns {
   /** @param {number} revision */
   lane(revision) { const one = this.#at(revision); return one ? this.lanes.indexOf(one.block.names[one.block.lanes[one.at]]) : 0; }
 
+  /**
+   * Milliseconds since the epoch of revisions that follow each other; NaN where it is not known.
+   * @param {number} first @param {number} last
+   */
+  times(first, last) {
+    const found = new Float64Array(last - first + 1).fill(NaN);
+    for (const { block, from, until } of this.within(first, last)) {
+      const { offsets, start } = block;
+      for (let at = from, to = block.first + from - first; at < until; at++, to++) found[to] = start + offsets[at];
+    }
+    return found;
+  }
+
+  /**
+   * What there is between two revisions, block by block: from which of its events on, and before which.
+   * @param {number} first @param {number} last
+   */
+  *within(first, last) {
+    for (let number = Math.floor((first - 1) / this.blockSize); number * this.blockSize < last; number++) {
+      const block = this.blocks.get(number);
+      if (block) yield { block, from: Math.max(0, first - block.first), until: Math.min(block.count, last - block.first + 1) };
+    }
+  }
+
   /** Where the session was rewound: from which revision on, and to which. */
   get jumps() { return [...this.blocks.values()].flatMap((block) => block.jumps).sort((a, b) => a[0] - b[0]); }
 
@@ -167,8 +192,8 @@ export function places(columns, first, last, axis, width) {
     for (let i = 0; i < n; i++) at[i] = (i + 0.5) / n;
     return { at, gaps };
   }
-  const steps = new Float64Array(n);
-  for (let i = 1; i < n; i++) steps[i] = Math.max(0, columns.ms(first + i) - columns.ms(first + i - 1)) || 0;
+  const steps = new Float64Array(n), times = columns.times(first, last);
+  for (let i = 1; i < n; i++) steps[i] = Math.max(0, times[i] - times[i - 1]) || 0;
   if (axis === "gaps") shortened(steps, first, width, gaps);
   let sum = 0;
   for (let i = 0; i < n; i++) at[i] = sum += steps[i];
@@ -177,13 +202,19 @@ export function places(columns, first, last, axis, width) {
   return { at, gaps };
 }
 
+/** Of a long row the median of every so manieth is near enough, and sorts in no time. @param {Float64Array} steps */
+function aboutMedian(steps) {
+  const stride = Math.ceil(steps.length / SAMPLES), sample = new Float64Array(Math.ceil(steps.length / stride));
+  for (let i = 0; i < sample.length; i++) sample[i] = steps[i * stride];
+  return sample.sort()[sample.length >> 1];
+}
+
 /**
  * Long pauses take no more room than it takes to see them; and what follows within a moment can be told apart.
  * @param {Float64Array} steps @param {number} first @param {number} width @param {{ revision: number, ms: number }[]} gaps
  */
 function shortened(steps, first, width, gaps) {
-  const sorted = Float64Array.from(steps).sort();
-  const median = sorted[sorted.length >> 1];
+  const median = aboutMedian(steps);
   const long = Math.max(LEAST_GAP_MS, 20 * median);
   let rest = 0;
   for (let i = 1; i < steps.length; i++) if (steps[i] <= long) rest += steps[i];

@@ -101,30 +101,48 @@ export class Drawing {
     context.fillStyle = hairline;
     for (let row = 1; row <= rows.length; row++) context.fillRect(0, Math.round(row * tall) - 0.5, width, 0.5);
     const single = width / (this.last - this.first + 1) >= 4;
-    const buckets = new Map();
-    for (let revision = this.first; revision <= this.last; revision++) {
-      if (!this.columns.has(revision)) continue;
-      const kind = this.columns.kind(revision), flags = this.columns.flags(revision);
-      const row = rows.indexOf(this.columns.lanes[this.columns.lane(revision)]);
-      if (row < 0) continue;
-      const x = this.x(revision, width), key = row * 65536 + Math.round(x);
-      if (single) this.#shape(context, kind, flags, revision, x, row * tall, tall, colours, error, width);
-      else {
-        const found = buckets.get(key) ?? { x: Math.round(x), row, kind, count: 0, flags: 0 };
-        found.count++;
-        found.flags |= flags;
-        if (WORST[kind] > WORST[found.kind]) found.kind = kind;
-        buckets.set(key, found);
-      }
-    }
-    for (const { x, row, kind, count, flags } of buckets.values()) {
-      const high = Math.min(tall - 4, 4 + 3 * Math.log2(count + 1));
-      context.fillStyle = flags & FLAG.error ? error : colours[kind];
-      context.fillRect(x, (row + 1) * tall - 2 - high, 1, high);
-      if (flags & FLAG.error) context.fillRect(x - 0.5, row * tall + 1, 2, 4);
-    }
+    if (single) this.#shapes(context, rows, tall, colours, error, width);
+    else this.#heaps(context, rows, tall, colours, error, width);
     this.#gaps(context, width, height);
     return layer;
+  }
+
+  /** @param {CanvasRenderingContext2D} context @param {string[]} rows @param {number} tall @param {string[]} colours @param {string} error @param {number} width */
+  #shapes(context, rows, tall, colours, error, width) {
+    for (const { block, from, until } of this.columns.within(this.first, this.last)) {
+      for (let at = from; at < until; at++) {
+        const revision = block.first + at, row = rows.indexOf(block.names[block.lanes[at]]);
+        if (row < 0) continue;
+        this.#shape(context, block.kinds[at], block.flags[at], revision, this.x(revision, width), row * tall, tall, colours, error, width);
+      }
+    }
+  }
+
+  /**
+   * What falls on one pixel of a lane, as one bar: of 100,000 events in a few milliseconds, so without an object each.
+   * @param {CanvasRenderingContext2D} context @param {string[]} rows @param {number} tall @param {string[]} colours @param {string} error @param {number} width
+   */
+  #heaps(context, rows, tall, colours, error, width) {
+    const wide = Math.round(width) + 1, counts = new Uint32Array(wide * rows.length);
+    const kinds = new Uint8Array(counts.length), flags = new Uint8Array(counts.length), { at: placed } = this.placed;
+    for (const { block, from, until } of this.columns.within(this.first, this.last)) {
+      const rowOf = block.names.map((name) => rows.indexOf(name)), skipped = block.first - this.first;
+      for (let at = from; at < until; at++) {
+        const row = rowOf[block.lanes[at]], kind = block.kinds[at];
+        if (row < 0) continue;
+        const heap = row * wide + Math.round(placed[at + skipped] * width);
+        if (!counts[heap]++ || WORST[kind] > WORST[kinds[heap]]) kinds[heap] = kind;
+        flags[heap] |= block.flags[at];
+      }
+    }
+    for (let heap = 0; heap < counts.length; heap++) {
+      if (!counts[heap]) continue;
+      const row = Math.floor(heap / wide), x = heap % wide, isError = flags[heap] & FLAG.error;
+      const high = Math.min(tall - 4, 4 + 3 * Math.log2(counts[heap] + 1));
+      context.fillStyle = isError ? error : colours[kinds[heap]];
+      context.fillRect(x, (row + 1) * tall - 2 - high, 1, high);
+      if (isError) context.fillRect(x - 0.5, row * tall + 1, 2, 4);
+    }
   }
 
   /**

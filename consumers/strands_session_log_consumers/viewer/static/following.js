@@ -1,10 +1,10 @@
 // The page of a session goes on: what happens is put where it belongs, and what is read stays where it is.
 
 import { disconnect, on } from "./live.js";
-import { arrived, columns, exclusive, go, grow, isLoaded, jump, loadBlock, numberOf, place, show, standing, stretches, swap } from "./timeline.js";
+import { arrived, columns, exclusive, go, grow, isLoaded, jump, loadBlock, numberOf, place, show, standing, stretches, swap, turns } from "./timeline.js";
 import { Words } from "./words.js";
 
-const NEAR = 80, RELOADED = 300, ANNOUNCED_EVERY = 5000, ANNOUNCED = 200, MOST_STRETCHES = 6;
+const NEAR = 80, RELOADED = 300, ANNOUNCED_EVERY = 5000, ANNOUNCED = 200, MOST_STRETCHES = 4;
 const element = (/** @type {string} */ id) => /** @type {HTMLElement} */ (document.getElementById(id));
 const talk = element("talk"), below = element("below"), badge = element("badge");
 const words = new Words(element("saying"));
@@ -49,14 +49,14 @@ viewer.actions.below = () => {
 // What happens
 
 /** @param {Batch} batch */
-async function take({ first, head, rows, jumps, turns, items }) {
+async function take({ first, head, rows, jumps, turns: begun, items }) {
   const known = rows.map((row, at) => columns.push(first + at, row));
   if (known.includes(false)) reload(first + known.lastIndexOf(false));
   columns.jump(jumps);
   const stays = pinned && standing().follows;
   const wasLoaded = isLoaded(Math.max(1, first - 1));
   grow(head);
-  if (turns.length) await addTurns(turns);
+  if (begun.length) await turns.add(begun);
   await change(items);
   // At an earlier point it is enough to know that there is more: it is loaded when somebody goes there.
   if (wasLoaded && standing().follows) await append(items.filter((item) => item.revision >= first), first, head);
@@ -96,7 +96,7 @@ async function append(items, first, head) {
   const texts = new Map();
   for (const item of items) if (!document.getElementById(`r${item.revision}`)) texts.set(item.stretch, (texts.get(item.stretch) ?? "") + item.html);
   for (const [number, html] of texts) {
-    await swap(html, document.getElementById(`stretch-${number}`) ?? begun(number), "beforeend");
+    await swap(html, document.getElementById(`stretch-${number}`) ?? newStretch(number), "beforeend");
   }
   for (const one of stretches()) {
     const end = Number(one.dataset.first) + Number(element("session").dataset.stretch) - 1;
@@ -105,7 +105,7 @@ async function append(items, first, head) {
 }
 
 /** A stretch of which nothing happened yet. @param {number} number */
-function begun(number) {
+function newStretch(number) {
   const stretch = document.createElement("section"), size = Number(element("session").dataset.stretch);
   stretch.className = "stretch";
   stretch.setAttribute("role", "none");
@@ -119,18 +119,6 @@ function begun(number) {
 function shorten() {
   const there = stretches();
   for (const one of there.slice(0, Math.max(0, there.length - MOST_STRETCHES))) one.remove();
-}
-
-/** @param {{ revision: number, html: string }[]} turns */
-async function addTurns(turns) {
-  let list = document.querySelector("#turns .turn-list");
-  // The list is loaded after the page: before that, it will have them.
-  if (!list) return;
-  for (const { revision, html } of turns) {
-    const known = list.querySelector(`li[data-from="${revision}"]`);
-    if (known) await swap(html, known, "outerMorph"); else await swap(html, list, "beforeend");
-  }
-  list.querySelectorAll("li .number").forEach((number, at) => { number.textContent = String(at + 1); });
 }
 
 // What is said

@@ -17,8 +17,13 @@ export const address = (/** @type {URLSearchParams} */ query) => `#${query}`;
 /** Which revision to go to at once; 0 for the last. */
 export const opening = Number(query().get("at")) || 0;
 export const stretch = async (/** @type {number} */ number) => /** @type {string} */ (read(`stretch-${number}`));
-export const turns = async () => /** @type {string} */ (read("turns"));
 export const difference = async () => "";
+
+/** The part of the list of turns that a revision stands in. @param {number} revision */
+export async function turns(revision) {
+  const { since, lists } = /** @type {{ since: number[], lists: string[] }} */ (read("turns"));
+  return lists[Math.max(0, since.filter((first) => first <= revision).length - 1)];
+}
 
 /** @param {number} revision */
 export async function state(revision) {

@@ -20,7 +20,7 @@ export const query = () => new URLSearchParams(location.search);
 export const address = (/** @type {URLSearchParams} */ query) => query.size ? `${base}?${query}` : base;
 export const stretch = (/** @type {number} */ number) => asked(`${fragments}/stretch/${number}`);
 export const state = (/** @type {number} */ revision) => asked(`${fragments}/point?at=${revision}`);
-export const turns = () => asked(`${fragments}/turns`);
+export const turns = (/** @type {number} */ revision) => asked(`${fragments}/turns?at=${revision}`);
 export const difference = (/** @type {number} */ a, /** @type {number} */ b) => asked(`${fragments}/diff?a=${a}&b=${b}`);
 
 /** @param {number} number @returns {Promise<ArrayBuffer | null>} */

@@ -2,9 +2,11 @@
 
 import { Columns, FLAG, KIND, counting } from "./columns.js";
 import { Drawing } from "./drawing.js";
+import { Shown } from "./shown.js";
 import * as source from "./source.js";
+import { Turns } from "./turns.js";
 
-const SETTLED = 80, SETTLED_LIVE = 400, SETTLED_LIVE_MOST = 3000, ADDRESS_EVERY = 350, PAUSE = 2000, MOST_STRETCHES = 6;
+const SETTLED = 80, SETTLED_LIVE = 400, SETTLED_LIVE_MOST = 3000, ADDRESS_EVERY = 350, PAUSE = 2000, MOST_STRETCHES = 4;
 const SPEEDS = [0.5, 1, 10, 100];
 const WAIT = KIND.indexOf("wait");
 
@@ -20,6 +22,8 @@ const stretchSize = Number(page.dataset.stretch), blockSize = Number(page.datase
 
 const columns = new Columns(blockSize);
 const drawing = new Drawing(canvas, element("lane-names"), columns);
+const shown = new Shown(talk);
+const turns = new Turns(element("turns"));
 const query = source.query();
 let head = Number(page.dataset.head);
 let point = Number(page.dataset.at);
@@ -35,25 +39,9 @@ pins.b = Number(query.get("b")) || 0;
 
 // What is shown at a point
 
-/** Everything knows from which revision on it is there, and until which. */
 function show() {
-  const spans = counting(point, columns.jumps);
-  for (const one of talk.querySelectorAll("[data-from]")) {
-    const item = /** @type {HTMLElement} */ (one);
-    const since = Number(item.dataset.from), until = Number(item.dataset.until ?? Infinity);
-    item.hidden = since > point || until <= point;
-    if (item.classList.contains("item")) {
-      item.classList.toggle("undone", !spans.some(([first, last]) => since >= first && since <= last));
-      item.classList.toggle("here", !follows && since === point);
-    }
-  }
-  for (const one of element("turns").querySelectorAll("li")) {
-    one.classList.toggle("later", Number(one.dataset.from) > point);
-  }
-  const turns = [...element("turns").querySelectorAll("[data-turn]")];
-  const now = turns.filter((one) => Number(/** @type {HTMLElement} */ (one).dataset.turn) <= point).pop();
-  for (const one of turns) one.toggleAttribute("aria-current", one === now);
-  now?.scrollIntoView({ block: "nearest" });
+  shown.at(point, counting(point, columns.jumps), follows ? 0 : point);
+  turns.show(point);
 }
 
 /** Where the point stands, in words. */
@@ -68,8 +56,7 @@ function tell() {
 }
 
 function place() {
-  const items = [...talk.querySelectorAll(".item:not([hidden])")].filter((one) => one.getClientRects().length);
-  items[items.length - 1]?.scrollIntoView({ block: "end" });
+  shown.last()?.scrollIntoView({ block: "end" });
 }
 
 /** Go to a revision. @param {number} revision @param {{ push?: boolean, following?: boolean }} how */
@@ -84,7 +71,8 @@ async function go(revision, { push = false, following = false } = {}) {
   if (isLoaded(point)) {
     show();
     place();
-  }
+    lookAhead();
+  } else reach();
   clearTimeout(settled);
   settled = window.setTimeout(settle, SETTLED);
 }
@@ -92,7 +80,8 @@ async function go(revision, { push = false, following = false } = {}) {
 /** Once it rests: what has to be asked for. */
 async function settle() {
   const here = point;
-  if (!isLoaded(here)) await exclusive(() => jump(here));
+  await reach();
+  if (turns.lacks(here)) await turns.load(here).then(show, (error) => { console.warn(String(error)); });
   const state = await source.state(here).catch(() => null);
   if (state !== null && here === point) await swap(state, element("point"), "innerHTML");
   talk.setAttribute("aria-busy", "false");
@@ -120,23 +109,43 @@ const isLoaded = (/** @type {number} */ revision) =>
 
 const { swap } = source;
 
-/** Load what stands around a revision in place of what is there. @param {number} revision */
+let reaching = false;
+/** Load what the point stands in, at once; while that comes, whoever moves on waits for the last place alone. */
+async function reach() {
+  if (reaching) return;
+  reaching = true;
+  for (let asked = 0; !isLoaded(point) && asked !== point;) {
+    const there = asked = point;
+    await exclusive(() => jump(there));
+  }
+  reaching = false;
+}
+
+/** Load what a revision stands in, in place of what is there. @param {number} revision */
 async function jump(revision) {
   talk.setAttribute("aria-busy", "true");
-  const number = numberOf(revision), last = numberOf(head);
-  const numbers = [number - 1, number, number + 1].filter((one) => one >= 0 && one <= last);
-  const texts = await Promise.all(numbers.map(source.stretch));
+  const number = numberOf(revision), text = await source.stretch(number);
   if (numberOf(point) !== number) return;
-  const saying = element("saying");
   for (const one of stretches()) one.remove();
-  for (const text of texts) await swap(text, saying, "beforebegin");
+  await swap(text, element("saying"), "beforebegin");
   arrived();
   place();
+  lookAhead();
+}
+
+/** What stands beside the point is there before somebody steps into it. */
+function lookAhead() {
+  const there = stretches(), here = numberOf(point);
+  const lacking = [here + 1, here - 1].find((one) => one >= 0 && one <= numberOf(head) && !there.some((known) => known.id === `stretch-${one}`));
+  if (lacking === undefined || extending || !isLoaded(point)) return;
+  extending = true;
+  exclusive(() => add(lacking)).finally(() => { extending = false; });
 }
 
 function arrived() {
   page.dataset.loaded = stretches().map((one) => one.id).join(" ");
   talk.querySelectorAll(".item").forEach((one, at) => one.setAttribute("aria-posinset", String(at + 1)));
+  shown.collect();
   show();
 }
 
@@ -156,24 +165,30 @@ function extend() {
 }
 
 function isNearEdge() {
-  const shown = stretches();
-  if (!shown.length) return false;
-  const first = numberOf(Number(shown[0].dataset.first)), last = numberOf(Number(shown[shown.length - 1].dataset.first));
+  const there = stretches();
+  if (!there.length) return false;
+  const first = numberOf(Number(there[0].dataset.first)), last = numberOf(Number(there[there.length - 1].dataset.first));
   const isDown = talk.scrollHeight - talk.scrollTop - talk.clientHeight < 600;
   return (talk.scrollTop < 600 && first > 0) || (isDown && last < numberOf(point));
 }
 
 async function extended() {
-  const shown = stretches();
-  const first = numberOf(Number(shown[0].dataset.first)), last = numberOf(Number(shown[shown.length - 1].dataset.first));
-  const up = talk.scrollTop < 600 && first > 0;
-  const text = await source.stretch(up ? first - 1 : last + 1);
+  const there = stretches();
+  const first = numberOf(Number(there[0].dataset.first)), last = numberOf(Number(there[there.length - 1].dataset.first));
+  await add(talk.scrollTop < 600 && first > 0 ? first - 1 : last + 1);
+}
+
+/** Put a stretch before those that are there, or behind. @param {number} number */
+async function add(number) {
+  const text = await source.stretch(number), there = stretches();
+  const first = numberOf(Number(there[0].dataset.first)), last = numberOf(Number(there[there.length - 1].dataset.first));
+  const up = number === first - 1;
+  if (!up && number !== last + 1) return;
   const below = talk.scrollHeight - talk.scrollTop;
-  await swap(text, up ? shown[0] : element("saying"), "beforebegin");
-  if (up) talk.scrollTop = talk.scrollHeight - below;
-  const far = stretches();
-  if (far.length > MOST_STRETCHES) (up ? far[far.length - 1] : far[0]).remove();
+  await swap(text, up ? there[0] : element("saying"), "beforebegin");
+  if (there.length >= MOST_STRETCHES) there[up ? there.length - 1 : 0].remove();
   arrived();
+  if (up) talk.scrollTop = talk.scrollHeight - below;
 }
 
 // The timeline
@@ -182,8 +197,9 @@ async function extended() {
 let loading = Promise.resolve();
 async function load() {
   for (let number = Math.floor((head - 1) / blockSize); number >= 0; number--) await loadBlock(number);
-  await swap(await source.turns(), element("turns"), "innerHTML");
+  await turns.load(point);
   show();
+  document.dispatchEvent(new CustomEvent("viewer:indexed"));
 }
 
 /** @param {number} number */
@@ -357,6 +373,7 @@ talk.addEventListener("click", (event) => {
 
 detail(Number(localStorage.getItem("detail")) || 2);
 drawing.point = point;
+shown.collect();
 show();
 place();
 tell();
@@ -387,4 +404,4 @@ function settleLater() {
 
 const standing = () => ({ head, point, follows });
 
-export { arrived, columns, drawing, exclusive, go, grow, isLoaded, jump, loadBlock, numberOf, place, show, standing, stretches, swap };
+export { arrived, columns, drawing, exclusive, go, grow, isLoaded, jump, loadBlock, numberOf, place, show, standing, stretches, swap, turns };
