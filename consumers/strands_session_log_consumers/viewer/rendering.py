@@ -18,7 +18,7 @@ from strands_session_log import MessageRecord, Recorded, SessionInfo
 
 from .addresses import path_of, session_path
 from .content.blocks import as_json, blocks_of, restored
-from .content.markup import code, one_line, visible
+from .content.markup import as_text, code, one_line, visible
 from .settings import STATIC, TEMPLATES
 
 _SILENT_SECONDS: Final = 600
@@ -69,6 +69,7 @@ def environment() -> Environment:
     found.globals |= {
         "age": age,
         "as_json": as_json,
+        "as_text": as_text,
         "code": code,
         "event_text": event_text,
         "kept": False,
@@ -102,10 +103,14 @@ def asset_version(name: str) -> str:
     return hashlib.sha256(b"".join(one.read_bytes() for one in read)).hexdigest()[:12]
 
 
+@cache
+def _assets() -> Mapping[str, Path]:
+    return {one.relative_to(STATIC).as_posix(): one for one in STATIC.rglob("*") if one.is_file()}
+
+
 def asset_file(name: str) -> Path | None:
-    """A file that is served, by its name; None if there is none."""
-    found = (STATIC / name).resolve()
-    return found if found.is_relative_to(STATIC.resolve()) and found.is_file() else None
+    """A file that is served, by its name; None if there is none. What is asked for is never made a path."""
+    return _assets().get(name)
 
 
 def limited(values: Iterable[Any], most: int = 200) -> list[Any]:

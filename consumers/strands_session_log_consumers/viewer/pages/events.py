@@ -28,8 +28,8 @@ class EventPages:
     def routes(self) -> dict[str, Any]:
         """What can be asked for."""
         return {
-            "/s/{session_id}/e/{revision:int}": self.event,
-            "/blob/{session_id}/{revision:int}/{number:int}": self.blob,
+            "/s/{session_id}/e/{revision:number}": self.event,
+            "/blob/{session_id}/{revision:number}/{number:number}": self.blob,
         }
 
     async def event(self, request: Request) -> Response:

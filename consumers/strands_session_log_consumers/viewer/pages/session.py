@@ -34,8 +34,8 @@ class SessionPages:
         """What can be asked for."""
         return {
             "/s/{session_id}": self.session,
-            "/s/{session_id}/timeline/{block:int}": self.timeline,
-            "/f/s/{session_id}/stretch/{number:int}": self.stretch,
+            "/s/{session_id}/timeline/{block:number}": self.timeline,
+            "/f/s/{session_id}/stretch/{number:number}": self.stretch,
             "/f/s/{session_id}/point": self.point,
             "/f/s/{session_id}/diff": self.diff,
             "/f/s/{session_id}/turns": self.turns,
