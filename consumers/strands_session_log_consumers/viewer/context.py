@@ -70,6 +70,7 @@ class Viewer:
         given = {
             "nonce": request.state.nonce,
             "page": "",
+            "mask": self.settings.mask,
             "path": lambda path: self.path(request, path),
             "asset": lambda name: self.path(request, f"/static/{asset_version(name)}/{name}"),
             **values,

@@ -18,7 +18,8 @@ from strands_session_log import MessageRecord, Recorded, SessionInfo
 
 from .addresses import path_of, session_path
 from .content.blocks import as_json, blocks_of, restored
-from .content.markup import code, one_line, visible
+from .content.markup import code, hidden, one_line, visible
+from .content.secrets import is_secret_name
 from .settings import STATIC, TEMPLATES
 
 _SILENT_SECONDS: Final = 600
@@ -71,7 +72,10 @@ def environment() -> Environment:
         "as_json": as_json,
         "code": code,
         "event_text": event_text,
+        "hidden": hidden,
+        "is_secret_name": is_secret_name,
         "kept": False,
+        "mask": True,
         "key_help": KEYS,
         "lasted": lasted,
         "last_line": last_line,

@@ -23,6 +23,8 @@ from pygments.formatters.html import HtmlFormatter
 from pygments.lexers import get_lexer_by_name
 from pygments.util import ClassNotFound
 
+from .secrets import has_private_key, has_secret, secrets_in
+
 LONGEST_MARKDOWN: Final = 64 * 1024
 """In characters: 100 KB of `[*>` keep a parser busy for a second; what is longer is shown as it stands."""
 _LONGEST_HIGHLIGHTED: Final = 32 * 1024
@@ -63,7 +65,7 @@ _UNSEEN: Final = re.compile(
     "\ud800-\udfff\U000e0000-\U000e007f]"
 )
 _MARKS: Final = re.compile("[\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f]{9,}")
-_CLASS: Final = re.compile(r"hl-[a-z][a-z0-9]{0,2}|host|unseen")
+_CLASS: Final = re.compile(r"hl-[a-z][a-z0-9]{0,2}|host|unseen|secret|secret-text")
 _TAGS: Final = frozenset(
     [
         "a",
@@ -95,7 +97,13 @@ _TAGS: Final = frozenset(
         "ul",
     ]
 )
-_ATTRIBUTES: Final = {"a": {"href"}, "code": {"class"}, "ol": {"start"}, "pre": {"tabindex"}, "span": {"class"}}
+_ATTRIBUTES: Final = {
+    "a": {"href"},
+    "code": {"class"},
+    "ol": {"start"},
+    "pre": {"tabindex"},
+    "span": {"class", "tabindex"},
+}
 _SCHEMES: Final = {"http", "https", "mailto"}
 _REL: Final = "noopener noreferrer nofollow"
 # What is wider than the page scrolls, also for who has no mouse.
@@ -109,6 +117,20 @@ def visible(text: str, *, prose: bool = False) -> Markup:
         text: The text.
         prose: Leave the joiners and direction marks that scripts are written with.
     """
+    parts, at = list[Markup](), 0
+    for first, last in secrets_in(text):
+        parts += [_named_where_unseen(text[at:first], prose), hidden(_named_where_unseen(text[first:last], prose))]
+        at = last
+    rest = _named_where_unseen(text[at:], prose)
+    return Markup("").join([*parts, rest]) if parts else rest
+
+
+def hidden(secret: Markup) -> Markup:
+    """Something that a page hides until somebody clicks on it, or goes there by the keyboard."""
+    return Markup('<span class="secret" tabindex="0"><span class="secret-text">{}</span></span>').format(secret)
+
+
+def _named_where_unseen(text: str, prose: bool) -> Markup:
     if text.isascii() and text.isprintable():
         return escape(text)
     parts, at = [], 0
@@ -149,7 +171,8 @@ def _parser() -> MarkdownIt:
 
 def markdown(text: str) -> Markup:
     """Markdown as HTML: no raw HTML, no images, links that lead to the web or to a mail, and say where."""
-    if len(text) > LONGEST_MARKDOWN:
+    # A key of many lines is one thing to hide, which Markdown would take apart.
+    if len(text) > LONGEST_MARKDOWN or has_private_key(text):
         return Markup('<div class="as-is">{}</div>').format(visible(text, prose=True))
     return Markup(
         nh3.clean(
@@ -238,7 +261,8 @@ def code(text: str, language: str = "") -> Markup:
         text: The code.
         language: Its name, as after Markdown's fence.
     """
-    lexer = _lexer(language) if language and len(text) <= _LONGEST_HIGHLIGHTED and not _UNSEEN.search(text) else None
+    plain = not language or len(text) > _LONGEST_HIGHLIGHTED or _UNSEEN.search(text) or has_secret(text)
+    lexer = None if plain else _lexer(language)
     if lexer is None:
         return visible(text)
     return Markup(highlight(text, lexer, HtmlFormatter(nowrap=True, classprefix="hl-")).rstrip("\n"))

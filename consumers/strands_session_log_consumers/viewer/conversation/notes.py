@@ -12,6 +12,7 @@ from strands_session_log.events import model_call
 
 from ..content.blocks import as_json, restored
 from ..content.markup import one_line
+from .salvage import DAMAGED, is_damaged
 
 
 @dataclass
@@ -66,6 +67,7 @@ def note_of(recorded: Recorded) -> Note:
     data = event.data if isinstance(event.data, Mapping) else {}
     text, density = _told(event.type, data)
     is_error = event.type.endswith(".failed") or event.type == "recording.gap" or bool(data.get("error"))
+    is_error = is_error or is_damaged(recorded)
     detail = str(data.get("error_text") or "")
     call = model_call(data) if event.type.startswith("invocation.") else None
     usage = (call or {}).get("usage") or data.get("usage")
@@ -127,6 +129,7 @@ _OF_TYPE: Final[Mapping[str, Callable[[Mapping[str, Any]], tuple[str, int]]]] = 
     "payload.erased": _erased,
     "recording.gap": lambda data: (f"recording gap: lost {data.get('lost', '?')} events", 1),
     "interrupt.answered": lambda data: (f"answered: {_line(data.get('response'))}", 1),
+    DAMAGED: lambda data: (str(data.get("problem", "")), 1),
     "session.annotated": lambda data: (f"labels: {_line(data)}", 2),
 }
 

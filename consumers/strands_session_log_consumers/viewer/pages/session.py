@@ -9,7 +9,12 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
-from strands_session_log.errors import SessionNotBegunError
+from strands_session_log.errors import (
+    CorruptEntryError,
+    LogForkedError,
+    RevisionNotFoundError,
+    SessionNotBegunError,
+)
 
 from ..addresses import LINK_CHARACTERS, path_of, session_path, with_query
 from ..context import Viewer, session_id_of
@@ -17,6 +22,8 @@ from ..conversation.index import BLOCK
 from ..conversation.reading import Conversation, Point
 from ..conversation.talk import STRETCH
 from ..conversation.window import held_in
+
+_UNKNOWN_STATE = "What the agents held cannot be told: an event before this point is missing, or cannot be read."
 
 
 class SessionPages:
@@ -55,7 +62,7 @@ class SessionPages:
 
     def _session_page(self, request: Request, conversation: Conversation, point: Point) -> Response:
         stretches = conversation.around(point.revision, point.head)
-        link = self._viewer.log.event(conversation.session_id, point.revision).link[:LINK_CHARACTERS]
+        link = conversation.link(point.revision)[:LINK_CHARACTERS]
         noted = request.query_params.get("l")
         return self._viewer.html(
             request,
@@ -87,7 +94,9 @@ class SessionPages:
         try:
             state = conversation.state(point.revision)
         except SessionNotBegunError:
-            return {"state": None}
+            return {"state": None, "trouble": "The session had not begun."}
+        except (LogForkedError, CorruptEntryError, RevisionNotFoundError):
+            return {"state": None, "trouble": _UNKNOWN_STATE}
         return {"state": state, **held_in(state)}
 
     async def stretch(self, request: Request) -> Response:
