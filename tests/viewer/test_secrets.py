@@ -67,7 +67,12 @@ def test_names_tell_of_secrets_that_look_like_nothing() -> None:
 
 
 def test_a_search_for_secrets_takes_no_time_whatever_the_text_is() -> None:
-    for hostile in ("password=" * 20_000, "a://" * 40_000, "-----BEGIN PRIVATE KEY-----" * 4_000, "eyJ" + "a." * 60_000):
+    for hostile in (
+        "password=" * 20_000,
+        "a://" * 40_000,
+        "-----BEGIN PRIVATE KEY-----" * 4_000,
+        "eyJ" + "a." * 60_000,
+    ):
         assert isinstance(list(secrets_in(hostile)), list)
 
 

@@ -28,7 +28,9 @@ from .states import SinglePageStates
 MOST_EVENTS: Final = 5_000
 MOST_IMAGE_BYTES: Final = 64 * 1024 * 1024
 """Of all images together; those beyond are named, not shown."""
-_WITHOUT_SERVER: Final = frozenset(("verify", "pin A, B", "difference", "the event as stored", "copy link", "find"))
+_WITHOUT_SERVER: Final = frozenset(
+    ("verify", "pin A, B", "difference", "the event as stored", "copy link", "copy the message as Markdown")
+)
 _LIST_KEYS: Final = "sessions, inbox"
 
 
