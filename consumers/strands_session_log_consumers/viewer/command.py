@@ -96,6 +96,9 @@ def command(
     answers: AnswersOption = None,
     access_log: AccessLogOption = "",
     user_header: UserHeaderOption = "X-Forwarded-User",
+    mask: Annotated[
+        bool, typer.Option("--mask/--no-mask", help="Hide what looks like a key or a password until it is clicked.")
+    ] = True,
     browser: Annotated[bool, typer.Option(help="Open a browser, where there is one.")] = True,
     url: UrlOption = None,
     namespace: NamespaceOption = None,
@@ -118,6 +121,7 @@ def command(
             answer_url=answer_url,
             answer_secret=answer_secret,
             answers=dict(map(_choices, answers or ())),
+            mask=mask,
             access_log=access,
             user_header=user_header if trust_proxy else "",
         )

@@ -24,6 +24,8 @@ from pygments.formatters.html import HtmlFormatter
 from pygments.lexers import get_lexer_by_name
 from pygments.util import ClassNotFound
 
+from .secrets import has_private_key, has_secret, secrets_in
+
 LONGEST_MARKDOWN: Final = 64 * 1024
 """In characters; what is longer is shown as it stands."""
 MOST_MARKUP: Final = 6_000
@@ -83,7 +85,7 @@ _MARKS: Final = re.compile(
     "\u0e34-\u0e3a\u0e47-\u0e4e\u0eb1\u0eb4-\u0ebc\u0ec8-\u0ecd\u0f71-\u0f84\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\u302a-\u302f"
     "\u3099\u309a\ufe20-\ufe2f]{9,}"
 )
-_CLASS: Final = re.compile(r"hl-[a-z][a-z0-9]{0,2}|host|unseen")
+_CLASS: Final = re.compile(r"hl-[a-z][a-z0-9]{0,2}|host|unseen|secret|secret-text")
 _TAGS: Final = frozenset(
     [
         "a",
@@ -115,7 +117,13 @@ _TAGS: Final = frozenset(
         "ul",
     ]
 )
-_ATTRIBUTES: Final = {"a": {"href"}, "code": {"class"}, "ol": {"start"}, "pre": {"tabindex"}, "span": {"class"}}
+_ATTRIBUTES: Final = {
+    "a": {"href"},
+    "code": {"class"},
+    "ol": {"start"},
+    "pre": {"tabindex"},
+    "span": {"class", "tabindex"},
+}
 _SCHEMES: Final = {"http", "https", "mailto"}
 _NOT_IN_ADDRESSES: Final = re.compile(r"[\x00-\x20\\\x7f]")
 _REL: Final = "noopener noreferrer nofollow"
@@ -130,6 +138,20 @@ def visible(text: str, *, prose: bool = False) -> Markup:
         text: The text.
         prose: Leave the joiners and direction marks that scripts are written with.
     """
+    parts, at = list[Markup](), 0
+    for first, last in secrets_in(text):
+        parts += [_named_where_unseen(text[at:first], prose), hidden(_named_where_unseen(text[first:last], prose))]
+        at = last
+    rest = _named_where_unseen(text[at:], prose)
+    return Markup("").join([*parts, rest]) if parts else rest
+
+
+def hidden(secret: Markup) -> Markup:
+    """Something that a page hides until somebody clicks on it, or goes there by the keyboard."""
+    return Markup('<span class="secret" tabindex="0"><span class="secret-text">{}</span></span>').format(secret)
+
+
+def _named_where_unseen(text: str, prose: bool) -> Markup:
     if text.isascii() and text.isprintable():
         return escape(text)
     parts, at = list[str](), 0
@@ -206,7 +228,8 @@ def _parser() -> MarkdownIt:
 
 def markdown(text: str) -> Markup:
     """Markdown as HTML: no raw HTML, no images, links that lead to the web or to a mail, and say where."""
-    if not is_parsed(text):
+    # A key of many lines is one thing to hide, which Markdown would take apart.
+    if not is_parsed(text) or has_private_key(text):
         return Markup('<div class="as-is">{}</div>').format(visible(text, prose=True))
     return Markup(
         nh3.clean(
@@ -320,8 +343,8 @@ def code(text: str, language: str = "") -> Markup:
         language: Its name, as after Markdown's fence.
     """
     is_known = _LANGUAGES.fullmatch(language.lower()) is not None
-    is_coloured = is_known and len(text) <= _LONGEST_HIGHLIGHTED and not _UNSEEN.search(text)
-    lexer = _lexer(language.lower()) if is_coloured else None
+    is_plain = len(text) > _LONGEST_HIGHLIGHTED or _UNSEEN.search(text) or has_secret(text)
+    lexer = _lexer(language.lower()) if is_known and not is_plain else None
     if lexer is None:
         return visible(text)
     return Markup(highlight(text, lexer, HtmlFormatter(nowrap=True, classprefix="hl-")).rstrip("\n"))
