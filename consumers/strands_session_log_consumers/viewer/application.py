@@ -41,6 +41,7 @@ from .addresses import is_api, session_of
 from .api.pages import ApiPages
 from .context import Viewer
 from .inbox.waiting import Inbox
+from .json_answers import problem
 from .pages.changes import ActPages
 from .pages.events import EventPages
 from .pages.exports import ExportPages
@@ -49,7 +50,6 @@ from .pages.live import LivePages
 from .pages.session import SessionPages
 from .pages.sessions import ListPages
 from .pages.verification import CheckPages
-from .problems import problem
 from .rendering import asset_file
 from .security import Doorkeeper
 from .settings import ViewerSettings

@@ -13,6 +13,7 @@ import webbrowser
 from collections.abc import Iterator
 from contextlib import contextmanager
 from ipaddress import ip_address
+from threading import Thread
 from typing import Annotated, Any, Final, TextIO
 from urllib.parse import quote, urlsplit
 
@@ -145,7 +146,8 @@ class _Arrival:
         typer.echo(f"Serving {address}", err=True)
         typer.echo("Ctrl-C ends it.", err=True)
         if self._browser and _has_browser():
-            webbrowser.open(address)
+            # A browser in the foreground ends when it is closed, and until then wants pages.
+            Thread(target=webbrowser.open, args=(address,), name="session-log-browser", daemon=True).start()
 
 
 @contextmanager

@@ -24,7 +24,6 @@ from .conversation.differing import pieces
 from .conversation.window import nodes_of
 from .settings import STATIC, TEMPLATES
 
-_SILENT_SECONDS: Final = 600
 _WORDS: Final[Mapping[str, str]] = {
     "answer": "‖ waits",
     "failed": "▲ failed",
@@ -177,11 +176,7 @@ def age(time: datetime) -> str:
 
 def word_of(info: SessionInfo) -> str:
     """What a session does; `silent` if it should be at work and was not heard of for ten minutes."""
-    one = info.activity
-    if info.status in ("running", "tool") and one and one.last_sign:
-        quiet = (datetime.now(timezone.utc) - one.last_sign).total_seconds()
-        return "silent" if quiet > _SILENT_SECONDS else info.status
-    return info.status
+    return "silent" if info.activity and info.activity.is_silent else info.status
 
 
 def status_text(info: SessionInfo) -> str:

@@ -15,7 +15,7 @@ from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from .addresses import is_api
-from .problems import problem
+from .json_answers import problem
 from .settings import ViewerSettings
 
 COOKIE: Final = "session_log_viewer"
