@@ -18,18 +18,18 @@ def write(log: SessionLog) -> int:
 
 def test_what_events_hold_is_found_however_it_is_written(log: SessionLog) -> None:
     head = write(log)
-    assert found_in(log, "s", "pack", 0, head).hits == [1, 4]
-    assert found_in(log, "s", "forecast", 0, head).hits == [2]
+    assert found_in(log, "s", "pack", 0, head).revisions == [1, 4]
+    assert found_in(log, "s", "forecast", 0, head).revisions == [2]
     assert found_in(log, "s", "no such thing", 0, head) == ([], head)
     # Names of records are none of what was said.
-    assert found_in(log, "s", "message_id", 0, head).hits == []
+    assert found_in(log, "s", "message_id", 0, head).revisions == []
 
 
 def test_a_search_goes_on_where_it_stopped(log: SessionLog) -> None:
     head = write(log)
     found = found_in(log, "s", "pack", 0, head, seconds=0)
     assert found == ([1], 1)
-    assert found_in(log, "s", "pack", found.seen, head).hits == [4]
+    assert found_in(log, "s", "pack", found.seen, head).revisions == [4]
 
 
 def test_a_page_asks_for_hits_and_how_far_one_has_looked(log: SessionLog) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -24,11 +24,10 @@ TEAM, KEY = "a-team", "sk-proj-" + "a1B2" * 10
 
 
 @pytest.fixture(autouse=True)
-def team(seen_log: SessionLog) -> Iterator[None]:
+def team(seen_log: SessionLog) -> None:
     """A session in which an agent asks another one by a tool."""
     if TEAM not in set(seen_log.session_ids()):
         _write_team(seen_log)
-    return
 
 
 def _write_team(log: SessionLog) -> None:
@@ -105,7 +104,7 @@ def test_the_views_are_a_key_apart_and_stand_in_the_address(visit: Visit) -> Non
     page = visitor.page
     visitor.press("2")
     expect(page).to_have_url(re.compile("view=events"))
-    expect(page.locator("#talk .type", has_text="tool.started").first).to_be_visible()
+    expect(page.locator("#talk .type", has_text="invocation.started").first).to_be_visible()
     expect(page.locator("#talk .prose").first).to_be_hidden()
     visitor.press("3")
     expect(page.locator("#diff")).to_contain_text("messages added")
