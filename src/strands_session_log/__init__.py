@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from .audit import Anchor, Audited, CheckedEvents, Expect, SessionChecker, Verification
     from .codec import from_json
     from .codec.delta import Delta
+    from .codec.searching import TextMatch, TextSearch, matches_in, search_for
     from .event_log import ANY, NO_SESSION, AgentAt, Expected, Progress, SessionAt, Tombstone
     from .events import AgentActivity, Recorded, SessionInfo
     from .feed import Envelope, FeedId, FeedRetention
@@ -116,6 +117,8 @@ __all__ = [
     "SyncDeliveries",
     "SyncDelivery",
     "Tail",
+    "TextMatch",
+    "TextSearch",
     "Tombstone",
     "ValkeySessionManager",
     "ValkeyStorage",
@@ -126,6 +129,8 @@ __all__ = [
     "from_json",
     "inspect_server",
     "instrumentation",
+    "matches_in",
+    "search_for",
 ]
 
 if not TYPE_CHECKING:
@@ -136,6 +141,7 @@ if not TYPE_CHECKING:
             "audit": "Anchor Audited CheckedEvents Expect SessionChecker Verification",
             "codec": "from_json",
             "codec.delta": "Delta",
+            "codec.searching": "TextMatch TextSearch matches_in search_for",
             "event_log": "ANY NO_SESSION AgentAt Expected Progress SessionAt Tombstone",
             "events": "AgentActivity Recorded SessionInfo",
             "feed": "Envelope FeedId FeedRetention",

@@ -12,8 +12,7 @@ from typing import Any, cast
 
 import pytest
 
-from strands_session_log import SessionLog, events
-from strands_session_log.cli.searching import matches_in, search_for
+from strands_session_log import SessionLog, events, matches_in, search_for
 from support.command_line import CALL, Run, message
 from support.programs import COMMAND_LINE, Program
 from support.terminal import Terminal, words_in

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from strands_session_log import SessionLog, events
-from strands_session_log.cli.render import sessions as rendered
+from strands_session_log.events import listing
 from support.command_line import Run, message
 from support.terminal import in_terminal, shown_in_terminal
 
@@ -144,7 +144,7 @@ def test_a_page_goes_on_behind_whatever_id_when_its_cursor_is_pasted(
 def test_what_why_prints_can_be_pasted_whatever_the_session_is_called(
     log: SessionLog, run: Run, monkeypatch: pytest.MonkeyPatch, session_id: str, ends: Any
 ) -> None:
-    monkeypatch.setattr(rendered, "SILENT_AFTER", timedelta(0))
+    monkeypatch.setattr(listing, "SILENT_AFTER", timedelta(0))
     log.append(session_id, [events.SessionCreated({}), events.InvocationStarted({}, "default")])
     log.append(session_id, [message(0, "user", "Hello"), *([_again(ends)] if ends else [])])
     commands = json.loads(run("why", "--json", "--", session_id).stdout)["commands"]
@@ -227,7 +227,7 @@ def test_what_is_no_filter_is_named(night: SessionLog, run: Run, options: tuple[
 def test_who_should_be_at_work_and_is_not_heard_of_is_silent(
     night: SessionLog, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(rendered, "SILENT_AFTER", timedelta(0))
+    monkeypatch.setattr(listing, "SILENT_AFTER", timedelta(0))
     assert "writer: silent since" in run("sessions").stdout
     told = run("why", "two").stdout
     assert "its process may have been killed" in told

@@ -623,6 +623,21 @@ class TestPlaces:
         release(second)
         wait_until_unused(place)
 
+    def test_a_temporary_directory_too_long_for_a_socket(
+        self, directory: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        temporary = directory / ("long" * 30)
+        temporary.mkdir(parents=True, mode=0o700)
+        monkeypatch.setattr(tempfile, "tempdir", str(temporary))
+
+        client = connect("embedded:")
+
+        place, path = (Path(client.config_get(name)[name]) for name in ("dir", "unixsocket"))
+        assert place.parent == temporary
+        assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+        release(client)
+        wait_until(lambda: not place.exists() and not path.parent.exists())
+
     def test_two_names_of_one_directory_are_one_server(self, directory: Path, opened: Callable[[], Client]) -> None:
         client = opened()
         alias = directory.parent / "alias"

@@ -40,10 +40,14 @@ from strands_session_log import (
     Subscriber,
     SyncDeliveries,
     SyncDelivery,
+    TextMatch,
+    TextSearch,
     Tombstone,
     events,
     from_json,
     inspect_server,
+    matches_in,
+    search_for,
 )
 
 
@@ -120,6 +124,13 @@ def checked_in_steps(log: SessionLog, noted: list[Expect]) -> tuple[str, ...]:
         if where is not None and not checker.is_complete:
             return (f"{where}: {checker.revision} {checker.link}",)
     return checker.problems
+
+
+def found(log: SessionLog, text: str) -> list[str]:
+    """Where events hold a text."""
+    search: TextSearch = search_for(text, is_fixed=True, ignores_case=True)
+    hits: list[TextMatch] = [match for one in log.read("s-42") for match in matches_in(one.event, search)]
+    return [f"{one.where}: {one.before}{one.found}{one.after}" for one in hits]
 
 
 def asked(log: SessionLog) -> list[object]:

@@ -75,6 +75,10 @@ troubled: list[SessionInfo] = log.sessions(
 )
 activities: tuple[AgentActivity, ...] = troubled[0].agents
 telling: AgentActivity | None = troubled[0].activity
+silent: list[str] = [one.agent for one in activities if one.is_silent]
+lines: list[dict[str, object]] = [info.to_json() for info in troubled]
+newest: dict[str, object] = log.state("s-42").to_json(last=20)
+changes: dict[str, object] = log.diff("s-42", 3).to_json()
 spent: int | None = troubled[0].tokens
 is_known: bool = log.recount("s")
 one_line: SessionInfo = log.session("s")
@@ -170,6 +174,7 @@ manager = ValkeySessionManager("s-42", log=log, verify_on_resume=True)
 small: SessionLog = SessionLog.connect("embedded:", compress="zstd")
 called: dict[str, object] | None = events.model_call({"model_ms": 1.5})
 proved: bool = verification.ok
+proof: dict[str, object] = verification.to_json()
 recorded_as: EventId | None = log.erase("s-42", last, reason="a password")
 made: EventId = log.fork("s-42", at=7, into="s-42-again")
 made = log.fork("s-42", None, "s-43", allow_unanswered=True, progress=lambda done, total: done)

@@ -29,7 +29,7 @@ def test_each_look_is_noted_with_session_page_and_time(log: SessionLog) -> None:
     found = looked(log, "/s/s?find=dawn", "/s/s/e/3", "/api/v1/sessions/s/events", "/?q=dawn", "/s/~Li4vYQ")
     assert [(one["session"], one["page"], one["event"], one["status"]) for one in found] == [
         ("s", "/s/{session_id}", None, 200),
-        ("s", "/s/{session_id}/e/{revision:int}", 3, 200),
+        ("s", "/s/{session_id}/e/{revision:number}", 3, 200),
         ("s", "/api/v1/sessions/{session_id}/events", None, 200),
         (None, "/", None, 200),
         ("../a", "/s/{session_id}", None, 404),

@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 
 from strands_session_log_consumers.viewer.content.markup import (
     LONGEST_MARKDOWN,
+    MOST_MARKUP,
+    as_text,
     code,
     is_outside,
     markdown,
@@ -176,10 +178,53 @@ def test_a_line_is_short_and_one() -> None:
     "piece", ["[*>", "[", "![[", "`a", "*a_", "|a", "> ", "- a\n", "<http://", "&", "**a ", "[a]("]
 )
 def test_no_message_keeps_the_server_busy(piece: str) -> None:
-    text = (piece * LONGEST_MARKDOWN)[:LONGEST_MARKDOWN]
-    started = time.thread_time()
-    markdown(text)
-    assert time.thread_time() - started < 10
+    for length in (MOST_MARKUP // 2, MOST_MARKUP, LONGEST_MARKDOWN):
+        text = (piece * length)[:length]
+        started = time.thread_time()
+        markdown(text)
+        assert time.thread_time() - started < 2
+
+
+def test_a_table_has_not_more_cells_than_a_page_takes() -> None:
+    wide = f"|{'a|' * 200}\n|{'-|' * 200}\n" + "|a\n" * 2000
+    quoted = "\n".join(f"> {line}" for line in wide.splitlines())
+    for text in (wide, quoted):
+        assert Page(markdown(text)).tags == {"div"}
+    assert "table" in Page(markdown("| a | b |\n|---|---|\n" + "| 1 | 2 |\n" * 500)).tags
+
+
+def test_characters_that_are_not_seen_are_no_more_elements_than_a_browser_takes() -> None:
+    assert Page(visible("\u202e" * 50_000)).said == "\u2039RLO \u00d750,000\u203a"
+    scattered = visible("a\u202e" * 50_000)
+    assert scattered.count("<span") == 1_000
+    assert Page(scattered).said == ("a" + shown("RLO")) * 50_000
+
+
+@pytest.mark.parametrize("hidden", ["\u3164", "\u2062", "\U000e0101", "\u034f", "\u206a", "\ufe01"])
+def test_letters_that_nobody_sees_are_shown_in_prose_too(hidden: str) -> None:
+    assert shown(named(hidden)) in Page(visible(f"a{hidden * 2}b", prose=True)).said
+
+
+def test_a_heart_is_a_heart() -> None:
+    assert visible("\u2764\ufe0f", prose=True) == "\u2764\ufe0f"
+
+
+def test_attributes_name_what_is_not_seen_as_text() -> None:
+    assert as_text("a\u202e\u202e<b\u200b") == f"a{shown('RLO') * 2}<b{shown('ZWSP')}"
+
+
+@pytest.mark.parametrize("address", ["http://good.example\\@evil.example/", "http://a.example/\t", "http://a b.c"])
+def test_an_address_that_browsers_read_otherwise_is_none(address: str) -> None:
+    assert not is_outside(address)
+
+
+def test_a_host_in_letters_that_look_alike_is_told_as_browsers_do() -> None:
+    assert "(xn--" in Page(markdown("[x](https://\u0430\u0440\u0440\u04cf\u0435.example/)")).said
+
+
+def test_only_languages_that_are_in_a_hurry_are_coloured() -> None:
+    assert "hl-" in code("x = 1", "Python")
+    assert "hl-" not in code("x = 1", "brainfuck")
 
 
 def test_what_is_longer_than_markdown_may_be_is_shown_as_it_stands() -> None:

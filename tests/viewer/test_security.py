@@ -86,6 +86,15 @@ def test_the_token_leaves_the_address_and_a_cookie_takes_its_place() -> None:
     assert asking.get("/s/s-42?at=9").text == "seen at=9"
 
 
+def test_the_token_leaves_the_address_of_whoever_is_known_already_too() -> None:
+    asking = client(ViewerSettings(token=TOKEN))
+    asking.get(f"/?token={TOKEN}")
+    for token in (TOKEN, "an-old-one", ""):
+        again = asking.get(f"/s/s-42?token={token}&at=9&find=")
+        assert (again.status_code, again.headers["location"]) == (303, "/s/s-42?at=9&find=")
+    assert client(ViewerSettings(token=TOKEN)).get(f"/?token=x&token={TOKEN}").headers["location"] == "/"
+
+
 def test_the_cookie_goes_over_https_only_where_that_is_spoken() -> None:
     secured = client(ViewerSettings(token=TOKEN), "https://localhost").get(f"/?token={TOKEN}")
     assert "Secure" in secured.headers["set-cookie"]

@@ -123,12 +123,16 @@ def test_who_looked_at_what_is_noted_where_only_its_owner_reads_it(
 def test_a_browser_is_opened_where_there_is_one_and_it_is_wanted(
     log: SessionLog, environment: Mapping[str, str], tmp_path: Path
 ) -> None:
-    opened, browser = tmp_path / "opened", tmp_path / "browser"
-    browser.write_text(f'#!/bin/sh\nprintf %s "$1" > {opened}\n')
-    browser.chmod(0o755)
-    called = {**environment, "BROWSER": f"{browser} %s"}
+    opened, browser = tmp_path / "opened", tmp_path / "browser.py"
+    # It is in the foreground until its page is there, as a browser that people have named themselves may be.
+    browser.write_text(
+        "import sys, httpx, pathlib\n"
+        "page = httpx.get(sys.argv[1], follow_redirects=True, timeout=60)\n"
+        f"pathlib.Path({str(opened)!r}).write_text(f'{{page.status_code}}\\n')\n"
+    )
+    called = {**environment, "BROWSER": f"{sys.executable} {browser} %s"}
     with Program([*COMMAND_LINE, "view", "--port", "0"], env=called, stderr=subprocess.DEVNULL) as program:
-        wait_until(lambda: opened.exists() and "token=" in opened.read_text(), "the browser to be opened")
+        wait_until(lambda: opened.exists() and opened.read_text() == "200\n", "the browser to have its page")
         program.terminate()
 
 
@@ -158,7 +162,8 @@ def test_to_list_the_commands_loads_nothing_of_it(environment: Mapping[str, str]
 def test_the_demo_is_shown_in_the_viewer_until_it_is_ended(environment: Mapping[str, str], tmp_path: Path) -> None:
     log, told = tmp_path / "log", {**environment, "TMPDIR": str(tmp_path), "BROWSER": "true %s"}
     with log.open("wb") as output, Program([*COMMAND_LINE, "demo", "--view"], env=told, stderr=output) as program:
-        wait_until(lambda: "Serving http" in log.read_text(), "the viewer", timeout=60)
+        wait_until(lambda: "Ctrl-C ends it" in log.read_text() or program.poll() is not None, "the viewer", timeout=60)
+        assert "Serving http" in log.read_text(), log.read_text()
         address = log.read_text().split()[1]
         page = httpx.get(address, follow_redirects=False)
         with httpx.Client(cookies=page.cookies) as browser:

@@ -11,6 +11,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from strands_session_log import Anchor, SessionLog, events
+from strands_session_log.errors import LogForkedError
 from strands_session_log_consumers.viewer.addresses import session_path
 from strands_session_log_consumers.viewer.conversation.checking import RunningCheck
 from strands_session_log_consumers.viewer.conversation.pasted import understood
@@ -95,23 +96,48 @@ def test_what_was_written_anew_with_links_that_fit_is_not_what_was_checked(reade
     assert "replaced since" in header(reader)
 
 
-def test_a_session_of_which_an_event_is_missing_is_not_shown_but_verified(reader: TestClient, log: SessionLog) -> None:
-    id_ = log.event("s", 200).id
-    log.client.execute_command("XDEL", log._events.keyspace.session("s").events, str(id_))
+def test_a_session_of_which_events_are_missing_is_shown_with_a_note_in_their_place(
+    reader: TestClient, log: SessionLog
+) -> None:
+    for revision in (200, 201):
+        id_ = log.event("s", revision).id
+        log.client.execute_command("XDEL", log._events.keyspace.session("s").events, str(id_))
     page = reader.get("/s/s?at=250")
-    assert (page.status_code, "That is not what was written" in page.text) == (409, True)
-    assert 'href="/s/s/verify"' in page.text
+    shown = words_of(page.text)
+    assert page.status_code == 200
+    assert ("r200 is missing" in shown, "r201 is missing" in shown) == (True, True)
+    assert "What is shown here is not what was written: event r200 is missing" in shown
+    assert "What the agents held cannot be told" in shown
+    assert page.text.count('data-density="1"') == 2
     assert "✗ No" in report(reader)
     assert "FAILED" in header(reader)
 
 
-def test_a_session_whose_body_cannot_be_read_is_not_told_to_be_a_server_that_is_away(
-    reader: TestClient, log: SessionLog
-) -> None:
+@pytest.mark.parametrize("revision", [1, 128, 300], ids=["the first", "of a stretch the last", "the last"])
+def test_whichever_event_is_missing_the_others_are_shown(reader: TestClient, log: SessionLog, revision: int) -> None:
+    id_ = log.event("s", revision).id
+    log.client.execute_command("XDEL", log._events.keyspace.session("s").events, str(id_))
+    shown = words_of(reader.get(f"/s/s?at={revision}").text)
+    assert f"r{revision} is missing" in shown
+    assert shown.count("is missing before") <= 1
+    assert reader.get("/s/s/timeline/0").status_code == 200
+
+
+def test_an_event_that_cannot_be_read_is_said_in_its_place(reader: TestClient, log: SessionLog) -> None:
     tamper(log, 299, lambda fields: {**fields, "body": b"{nonsense"})
     page = reader.get("/s/s")
-    assert (page.status_code, "The server is away" in page.text) == (409, False)
-    assert "That is not what was written" in page.text
+    assert page.status_code == 200
+    assert "r299 cannot be read" in words_of(page.text)
+    assert "The server is away" not in page.text
+
+
+def test_a_session_that_was_replaced_is_not_told_to_have_lost_events(reader: TestClient, log: SessionLog) -> None:
+    conversation = Conversation(log, "s")
+    conversation.block(0, 300)
+    log.delete("s")
+    log.append("s", notes(400))
+    with pytest.raises(LogForkedError):
+        conversation.block(0, 400)
 
 
 def test_a_check_takes_no_longer_than_it_may_and_goes_on_the_next_time(log: SessionLog) -> None:

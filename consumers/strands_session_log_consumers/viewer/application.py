@@ -2,29 +2,38 @@
 
 from __future__ import annotations
 
+import logging
 import mimetypes
 from itertools import chain
+from traceback import format_tb
 from typing import Final
 
 from starlette.applications import Starlette
+from starlette.convertors import Convertor, register_url_convertor
 from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
 from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from strands_session_log import SessionLog
 from strands_session_log.errors import (
+    ConcurrentWriteError,
     CorruptEntryError,
     CorruptKeyError,
-    InvalidIdError,
     InvalidPointError,
     LogForkedError,
-    RevisionNotFoundError,
+    NamespaceNotFoundError,
+    ServerNotReadyError,
+    ServerRefusedError,
+    ServerUnavailableError,
+    SessionBrokenError,
+    SessionExistsError,
     SessionLogError,
-    SessionNotBegunError,
     SessionNotFoundError,
+    SnapshotMismatchError,
 )
 
 from .access_log import AccessLog
@@ -32,6 +41,7 @@ from .addresses import is_api, session_of
 from .api.pages import ApiPages
 from .context import Viewer
 from .inbox.waiting import Inbox
+from .json_answers import problem
 from .pages.changes import ActPages
 from .pages.events import EventPages
 from .pages.exports import ExportPages
@@ -40,14 +50,32 @@ from .pages.live import LivePages
 from .pages.session import SessionPages
 from .pages.sessions import ListPages
 from .pages.verification import CheckPages
-from .problems import problem
 from .rendering import asset_file
 from .security import Doorkeeper
 from .settings import ViewerSettings
 
-_NOT_AS_WRITTEN: Final = 409
+logger = logging.getLogger(__name__)
+
+_NOT_AS_WRITTEN: Final = "That is not what was written"
 _COMPRESSION: Final = 5
 """Nine, as is usual, takes half as long again for 4 % less."""
+
+
+class _Number(Convertor[int]):
+    """A number in an address, not longer than any that is one of an event: Python reads no others."""
+
+    regex = "[0-9]{1,15}"
+
+    def convert(self, value: str) -> int:
+        """From the address."""
+        return int(value)
+
+    def to_string(self, value: int) -> str:
+        """For an address."""
+        return str(value)
+
+
+register_url_convertor("number", _Number())
 
 
 def app(log: SessionLog, prefix: str = "", settings: ViewerSettings | None = None) -> ASGIApp:
@@ -73,7 +101,8 @@ def app(log: SessionLog, prefix: str = "", settings: ViewerSettings | None = Non
     routes.append(Route(f"{viewer.prefix}/static/{{version}}/{{name:path}}", asset))
     failures = Failures(viewer)
     handlers = {SessionLogError: failures.of_log, HTTPException: failures.of_request}
-    served = Starlette(routes=routes, exception_handlers=handlers)  # type: ignore[arg-type]
+    guarded = [Middleware(Unforeseen, failures)]
+    served = Starlette(routes=routes, middleware=guarded, exception_handlers=handlers)  # type: ignore[arg-type]
     noted = AccessLog(served, viewer.settings, {route.endpoint: route.path for route in routes})
     zipped = GZipMiddleware(noted, minimum_size=1024, compresslevel=_COMPRESSION)
     return Doorkeeper(zipped, viewer.settings, viewer.hub.close, prefix=viewer.prefix)
@@ -108,15 +137,22 @@ class Failures:
 
     async def of_log(self, request: Request, error: SessionLogError) -> Response:
         """What the log says."""
-        status, title = _explained(error)
+        status, title = explained(error)
         if is_api(request.scope, self._viewer.prefix):
             return problem(status, str(error), type(error).__name__)
         missing = isinstance(error, SessionNotFoundError)
         near = await self._viewer.work(lambda: self._near(request)) if missing else []
-        named = session_of(request.path_params.get("session_id", "")) if status == _NOT_AS_WRITTEN else ""
+        named = session_of(request.path_params.get("session_id", "")) if title == _NOT_AS_WRITTEN else ""
         return self._viewer.html(
             request, "problem.html", status, title=title, text=str(error), near=near, damaged=named
         )
+
+    def of_viewer(self, scope: Scope) -> Response:
+        """Nobody foresaw it: a fault of ours. What it says may be content, so nobody is told more."""
+        text = "That is a fault of the viewer: its log says where. Nothing of the session was changed."
+        if is_api(scope, self._viewer.prefix):
+            return problem(500, text)
+        return self._viewer.html(Request(scope), "problem.html", 500, title="Something went wrong", text=text, near=())
 
     def _near(self, request: Request) -> list[str]:
         asked = session_of(request.path_params.get("session_id", "")).casefold()
@@ -124,13 +160,52 @@ class Failures:
         return [one for one in ids if asked[:4] in one.casefold()][:5]
 
 
-def _explained(error: SessionLogError) -> tuple[int, str]:
-    match error:
-        case SessionNotFoundError() | RevisionNotFoundError() | SessionNotBegunError():
-            return 404, "Not found"
-        case InvalidPointError() | InvalidIdError():
-            return 400, "That is no point of a session"
-        case CorruptEntryError() | CorruptKeyError() | LogForkedError():
-            return _NOT_AS_WRITTEN, "That is not what was written"
-        case _:
-            return 503, "The server is away"
+class Unforeseen:
+    """Answers where nobody foresaw an error, and logs where it was, but not what it says: that may be content.
+
+    Args:
+        app: What is asked for.
+        failures: What is told.
+    """
+
+    def __init__(self, app: ASGIApp, failures: Failures) -> None:
+        self._app, self._failures = app, failures
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        started = False
+
+        async def sending(message: Message) -> None:
+            nonlocal started
+            started = started or message["type"] == "http.response.start"
+            await send(message)
+
+        try:
+            await self._app(scope, receive, sending)
+        except Exception as error:
+            where = "".join(format_tb(error.__traceback__))
+            logger.error("error=<%s> | a page could not be made\n%s", type(error).__name__, where)
+            if started:
+                # What was begun cannot be taken back; whoever reads it sees that it does not end well.
+                raise ConnectionAbortedError("a page could not be made to its end") from None
+            await self._failures.of_viewer(scope)(scope, receive, send)
+
+
+def explained(error: SessionLogError) -> tuple[int, str]:
+    """The status of HTTP that an error of the log is told with, and its heading."""
+    found = (told for kinds, told in _TOLD if isinstance(error, kinds))
+    return next(found, (503, "The log cannot be read"))
+
+
+_DAMAGED: Final = (CorruptEntryError, CorruptKeyError, LogForkedError, SessionBrokenError, SnapshotMismatchError)
+_TOLD: Final[tuple[tuple[tuple[type[Exception], ...], tuple[int, str]], ...]] = (
+    ((LookupError, NamespaceNotFoundError), (404, "Not found")),
+    ((InvalidPointError,), (400, "That is no point of a session")),
+    (_DAMAGED, (409, _NOT_AS_WRITTEN)),
+    ((ServerNotReadyError,), (503, "The server is not ready")),
+    ((ServerUnavailableError,), (503, "The server is away")),
+    ((ServerRefusedError,), (503, "The server refuses")),
+    ((ConcurrentWriteError, SessionExistsError), (409, "Meanwhile something else was written")),
+    ((ValueError,), (400, "That means nothing here")),
+)
+"""By the first that fits: what is damaged may be refused, too, and what is refused for now is away."""

@@ -13,6 +13,7 @@ import webbrowser
 from collections.abc import Iterator
 from contextlib import contextmanager
 from ipaddress import ip_address
+from threading import Thread
 from typing import Annotated, Any, Final, TextIO
 from urllib.parse import quote, urlsplit
 
@@ -96,6 +97,9 @@ def command(
     answers: AnswersOption = None,
     access_log: AccessLogOption = "",
     user_header: UserHeaderOption = "X-Forwarded-User",
+    mask: Annotated[
+        bool, typer.Option("--mask/--no-mask", help="Hide what looks like a key or a password until it is clicked.")
+    ] = True,
     browser: Annotated[bool, typer.Option(help="Open a browser, where there is one.")] = True,
     url: UrlOption = None,
     namespace: NamespaceOption = None,
@@ -118,6 +122,7 @@ def command(
             answer_url=answer_url,
             answer_secret=answer_secret,
             answers=dict(map(_choices, answers or ())),
+            mask=mask,
             access_log=access,
             user_header=user_header if trust_proxy else "",
         )
@@ -141,7 +146,8 @@ class _Arrival:
         typer.echo(f"Serving {address}", err=True)
         typer.echo("Ctrl-C ends it.", err=True)
         if self._browser and _has_browser():
-            webbrowser.open(address)
+            # A browser in the foreground ends when it is closed, and until then wants pages.
+            Thread(target=webbrowser.open, args=(address,), name="session-log-browser", daemon=True).start()
 
 
 @contextmanager

@@ -77,6 +77,7 @@ class Viewer:
         return {
             "nonce": request.state.nonce,
             "page": "",
+            "mask": self.settings.mask,
             "path": lambda path: self.path(request, path),
             "asset": lambda name: self.path(request, f"/static/{asset_version(name)}/{name}"),
             **values,

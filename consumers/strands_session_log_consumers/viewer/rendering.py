@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import shlex
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timezone
 from functools import cache
 from itertools import islice
@@ -18,10 +18,12 @@ from strands_session_log import MessageRecord, Recorded, SessionInfo
 
 from .addresses import path_of, session_path
 from .content.blocks import as_json, blocks_of, restored
-from .content.markup import code, one_line, visible
+from .content.markup import as_text, code, hidden, one_line, visible
+from .content.secrets import is_secret_name
+from .conversation.differing import pieces
+from .conversation.window import nodes_of
 from .settings import STATIC, TEMPLATES
 
-_SILENT_SECONDS: Final = 600
 _WORDS: Final[Mapping[str, str]] = {
     "answer": "‖ waits",
     "failed": "▲ failed",
@@ -40,15 +42,19 @@ KEYS: Final = (
     (("e", "E"), "next, previous error"),
     (("w", "W"), "next, previous wait for a person"),
     (("j", "k"), "next, previous message or row"),
-    (("Enter",), "open, fold"),
+    (("Enter", "o"), "open, fold; all of this turn"),
+    (("1", "2", "3"), "talk, events, difference"),
     (("a", "b"), "pin A, B"),
     (("d",), "difference"),
+    (("l",), "one agent alone, the next, all"),
     (("x",), "axis: gaps, time, events"),
-    (("+", "-", "0"), "zoom"),
+    (("+", "-", "0"), "zoom in, out, all"),
     (("v",), "verify"),
     (("r",), "the event as stored"),
     (("y",), "copy link"),
+    (("c",), "copy the message as Markdown"),
     (("/",), "find"),
+    (("n", "N"), "next, previous hit"),
     (("g s", "g i"), "sessions, inbox"),
     (("t",), "light, dark"),
     ((".",), "detail"),
@@ -69,18 +75,25 @@ def environment() -> Environment:
     found.globals |= {
         "age": age,
         "as_json": as_json,
+        "as_text": as_text,
         "code": code,
         "event_text": event_text,
+        "hidden": hidden,
+        "is_secret_name": is_secret_name,
         "kept": False,
+        "mask": True,
         "key_help": KEYS,
         "lasted": lasted,
         "last_line": last_line,
         "limited": limited,
+        "message_change": message_change,
         "message_text": message_text,
+        "nodes_of": nodes_of,
         "loop_id": short_hash,
         "path_of": path_of,
         "quoted": shlex.quote,
         "restored": restored,
+        "said_line": said_line,
         "session_path": session_path,
         "short": short,
         "size": size,
@@ -102,10 +115,14 @@ def asset_version(name: str) -> str:
     return hashlib.sha256(b"".join(one.read_bytes() for one in read)).hexdigest()[:12]
 
 
+@cache
+def _assets() -> Mapping[str, Path]:
+    return {one.relative_to(STATIC).as_posix(): one for one in STATIC.rglob("*") if one.is_file()}
+
+
 def asset_file(name: str) -> Path | None:
-    """A file that is served, by its name; None if there is none."""
-    found = (STATIC / name).resolve()
-    return found if found.is_relative_to(STATIC.resolve()) and found.is_file() else None
+    """A file that is served, by its name; None if there is none. What is asked for is never made a path."""
+    return _assets().get(name)
 
 
 def limited(values: Iterable[Any], most: int = 200) -> list[Any]:
@@ -159,11 +176,7 @@ def age(time: datetime) -> str:
 
 def word_of(info: SessionInfo) -> str:
     """What a session does; `silent` if it should be at work and was not heard of for ten minutes."""
-    one = info.activity
-    if info.status in ("running", "tool") and one and one.last_sign:
-        quiet = (datetime.now(timezone.utc) - one.last_sign).total_seconds()
-        return "silent" if quiet > _SILENT_SECONDS else info.status
-    return info.status
+    return "silent" if info.activity and info.activity.is_silent else info.status
 
 
 def status_text(info: SessionInfo) -> str:
@@ -195,7 +208,27 @@ def message_text(record: MessageRecord) -> Markup:
     return Markup('<span class="muted">erased</span>') if record.erased else _text_of(record.shown, 300)
 
 
+def message_change(before: MessageRecord, after: MessageRecord) -> Markup:
+    """What differs between what a message said and what it says, word by word."""
+    said = [pieces(_source_of(before), _source_of(after))] if not (before.erased or after.erased) else []
+    tags = {"same": Markup("{}"), "gone": Markup("<del>{}</del>"), "new": Markup("<ins>{}</ins>")}
+    return Markup("").join(tags[one.kind].format(visible(one.text, prose=True)) for found in said for one in found)
+
+
+def _source_of(record: MessageRecord) -> str:
+    blocks = blocks_of(record.shown)
+    return "\n\n".join(str(getattr(one, "source", "") or getattr(one, "line", "")) for one in blocks)
+
+
+def said_line(said: Any) -> Markup:
+    """The beginning of a message in a conversation."""
+    return _line_of(said.versions[0].blocks, 160) if said.versions else Markup("")
+
+
 def _text_of(message: Any, most: int) -> Markup:
-    blocks = blocks_of(message)
+    return _line_of(blocks_of(message), most)
+
+
+def _line_of(blocks: Sequence[Any], most: int) -> Markup:
     texts = (getattr(one, "source", "") or getattr(one, "name", "") or getattr(one, "line", "") for one in blocks)
     return visible(one_line(" ".join(map(str, texts)), most), prose=True)

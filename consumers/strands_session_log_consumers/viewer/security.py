@@ -15,11 +15,11 @@ from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from .addresses import is_api
-from .problems import problem
+from .json_answers import problem
 from .settings import ViewerSettings
 
 COOKIE: Final = "session_log_viewer"
-_LOOPBACK: Final = frozenset(("localhost", "127.0.0.1", "::1", "testserver"))
+_LOOPBACK: Final = frozenset(("localhost", "127.0.0.1", "::1"))
 _COOKIE_SECONDS: Final = 7 * 86_400
 _POLICY: Final = "; ".join(
     (
@@ -53,7 +53,8 @@ class Doorkeeper:
     """Refuses what comes under a foreign name or without the token, and tells browsers what a page may do.
 
     A page of another site whose name leads to this machine (DNS rebinding) comes under that name; a form of another
-    site comes from there. Both are refused, whatever cookies they bring.
+    site comes from there. Both are refused, whatever cookies they bring. Another site may lead a person here by a link,
+    but load nothing from here: not even how long that takes is its business.
 
     Args:
         app: What is asked for.
@@ -86,24 +87,32 @@ class Doorkeeper:
     def _refused(self, scope: Scope, headers: Headers) -> Response | None:
         if "*" not in self._hosts and _host(headers.get("host", "")) not in self._hosts:
             return self._refusal(scope, "This viewer does not go by that name; see --host-name.", 421)
-        if scope["method"] not in ("GET", "HEAD") and not _is_own(headers):
+        is_read = scope["method"] in ("GET", "HEAD")
+        if not _is_own(headers) and not (is_read and _may_read(headers)):
             return self._refusal(scope, "Asked for by a page of another site.", 403)
         return self._without_token(scope, headers) if self._proof else None
 
     def _without_token(self, scope: Scope, headers: Headers) -> Response | None:
-        token, query = self._settings.token or "", dict(parse_qsl(scope["query_string"].decode("latin-1")))
-        if _same(_bearer(headers), token) or _same(_cookie(headers, self._cookie_name), self._proof):
+        token, query = self._settings.token or "", parse_qsl(scope["query_string"].decode("latin-1"), True)
+        rest = [(name, value) for name, value in query if name != "token"]
+        is_right = any(_same(value, token) for name, value in query if name == "token")
+        is_known = _same(_bearer(headers), token) or _same(_cookie(headers, self._cookie_name), self._proof)
+        if is_known and len(rest) == len(query):
             return None
-        if "token" in query and _same(query.pop("token"), token):
-            # The token goes out of the address, so that it is in no link anybody copies.
-            path = "/" + scope.get("path", "").lstrip("/")
-            answer = RedirectResponse(f"{path}?{urlencode(query)}" if query else path, 303)
+        if is_known or is_right:
+            return self._without(scope, rest, is_right)
+        return self._refusal(scope, "Open the address that the viewer printed: it has a token.", 401)
+
+    def _without(self, scope: Scope, query: list[tuple[str, str]], is_right: bool) -> Response:
+        """The token goes out of the address, so that it is in no link that is copied; a cookie takes its place."""
+        path = "/" + scope.get("path", "").lstrip("/")
+        answer = RedirectResponse(f"{path}?{urlencode(query)}" if query else path, 303)
+        if is_right:
             secure = scope.get("scheme") == "https"
             answer.set_cookie(
                 self._cookie_name, self._proof, _COOKIE_SECONDS, httponly=True, samesite="lax", secure=secure
             )
-            return answer
-        return self._refusal(scope, "Open the address that the viewer printed: it has a token.", 401)
+        return answer
 
     def _refusal(self, scope: Scope, text: str, status: int) -> Response:
         return problem(status, text) if is_api(scope, self._prefix) else PlainTextResponse(text, status)
@@ -136,7 +145,21 @@ def _is_own(headers: Headers) -> bool:
     if site is not None:
         return site in ("same-origin", "none")
     origin = headers.get("origin")
-    return origin is None or urlsplit(origin).netloc == headers.get("host", "")
+    return origin is None or _authority(origin) == headers.get("host", "")
+
+
+def _may_read(headers: Headers) -> bool:
+    """Whether a page of another site only leads a person here, or an old browser does not tell."""
+    if "sec-fetch-site" not in headers:
+        return True
+    return headers.get("sec-fetch-mode") == "navigate" and headers.get("sec-fetch-dest") == "document"
+
+
+def _authority(origin: str) -> str:
+    try:
+        return urlsplit(origin).netloc
+    except ValueError:
+        return ""
 
 
 def _bearer(headers: Headers) -> str:

@@ -20,7 +20,7 @@ class ViewerSettings:
         answer_url: Where people's answers to interrupts are sent; empty to show how to answer in code.
         answer_secret: With which these are signed (HMAC-SHA256); empty to sign nothing.
         answers: By the name of an interrupt, answers to choose from: what they are called, and what is sent.
-        mask: Whether what looks like a key or a password is hidden until it is clicked.
+        mask: Whether what looks like a key or a password is hidden until it is clicked; a courtesy at the eye only.
         access_log: Where each look is noted, a line of JSON each; None for nowhere.
         user_header: The header in which a proxy says who asks, for the access log; empty to believe none.
     """

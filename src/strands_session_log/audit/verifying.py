@@ -56,6 +56,21 @@ class Verification:
     deleted: tuple[Tombstone, ...] = ()
     notes: tuple[str, ...] = ()
 
+    def to_json(self) -> dict[str, Any]:
+        """Everything of it as plain JSON values, as `session-log verify --json` has it; `parent` in forks only."""
+        parent = self.parent and {"parent": {"session_id": self.parent[0], "at": str(self.parent[1])}}
+        return {
+            "ok": self.ok,
+            "revision": self.revision,
+            "link": self.link,
+            "problems": list(self.problems),
+            "witnessed": self.witnessed and list(self.witnessed),
+            "expected": self.expected,
+            "deleted": [life.to_json() for life in self.deleted],
+            "notes": list(self.notes),
+            **(parent or {}),
+        }
+
 
 def verify(
     log: EventLog,

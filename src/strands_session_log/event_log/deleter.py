@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
 from hashlib import sha1, sha256
 from typing import Any
@@ -61,6 +61,10 @@ class Tombstone:
     deleted_at: datetime
     by: str
     reason: str
+
+    def to_json(self) -> dict[str, Any]:
+        """Everything of it as plain JSON values."""
+        return {**asdict(self), "deleted_at": self.deleted_at.isoformat()}
 
     @classmethod
     def parse(cls, life: Any) -> Tombstone | None:

@@ -81,7 +81,8 @@ class Sought:
             return False
         if not isinstance(event, (MessageAdded, MessageUpdated)):
             return self.copies.is_held_in(event.data, id_ < self.before, is_own, self.is_above(event.agent))
-        is_it = (event.agent, event.data.get("message_id")) in self.places
+        index = event.data.get("message_id")
+        is_it = type(index) is int and (event.agent, index) in self.places
         return any(self.copies.is_said_in(event.data.get(name), is_it) for name in _MESSAGES)
 
     def find(self, log: EventLog, session_id: str, after: EventId = START) -> Iterator[EventId]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta, timezone
 from typing import Any, Literal, TypeAlias
 
 from ..errors import InvalidIdError
@@ -13,6 +13,8 @@ from .event import Recorded
 
 ActivityStatus: TypeAlias = Literal["answer", "failed", "tool", "running", "idle"]
 """What an agent does: wait for a person's answer, or for a tool; run; nothing; or its last call failed."""
+SILENT_AFTER = timedelta(minutes=10)
+"""An agent that runs and was not heard of for so long is silent: its process may have been killed."""
 _MS_DIGITS = 16
 _MOST_TELLING: tuple[ActivityStatus, ...] = ("answer", "failed", "tool", "running", "idle")
 
@@ -42,6 +44,25 @@ class AgentActivity:
         """When it was last heard of, server time: nobody tells the log of a process that is killed."""
         known = [id_ for id_ in (self.since, self.moved) if id_]
         return max(known).time if known else None
+
+    @property
+    def is_silent(self) -> bool:
+        """Whether it should be at work, and was not heard of for ten minutes: its process may have been killed."""
+        sign = self.last_sign
+        at_work = self.status in ("running", "tool")
+        return at_work and sign is not None and datetime.now(timezone.utc) - sign > SILENT_AFTER
+
+    def to_json(self) -> dict[str, Any]:
+        """Everything of it as plain JSON values, as `session-log sessions --json` has it."""
+        return {
+            "agent": self.agent,
+            "status": self.status,
+            "silent": self.is_silent,
+            "name": self.name or None,
+            "since": str(self.since) if self.since else None,
+            "last_sign_at": self.last_sign and _utc(self.last_sign),
+            "messages": self.messages,
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +123,26 @@ class SessionInfo:
         """As text, where the next page of `SessionLog.sessions` goes on."""
         return f"{milliseconds(self.last_event_at)}/{self.session_id}"
 
+    def to_json(self) -> dict[str, Any]:
+        """Everything of it as plain JSON values, as `session-log sessions --json` has it."""
+        last = self.last_message
+        return {
+            "session_id": self.session_id,
+            "status": self.status,
+            "agents": [one.to_json() for one in self.agents],
+            "messages": self.messages,
+            "input_tokens": self.input_tokens,
+            "output_tokens": self.output_tokens,
+            "errors": self.errors,
+            "labels": dict(self.labels),
+            "last_message": last
+            and {"id": str(last.id), "agent": last.event.agent, "type": last.event.type, "data": last.event.data},
+            "revision": self.revision,
+            "created_at": _utc(self.created_at),
+            "last_event_at": _utc(self.last_event_at),
+            "cursor": self.cursor,
+        }
+
     @classmethod
     def at_cursor(cls, text: str) -> SessionInfo | None:
         """The line a cursor stands for, as far as it tells; None where the text is none."""
@@ -114,3 +155,7 @@ class SessionInfo:
             return None
         last = EventId(int(ms), 0).time
         return cls(session_id, 0, last, last)
+
+
+def _utc(moment: datetime) -> str:
+    return moment.astimezone(timezone.utc).isoformat()

@@ -43,6 +43,8 @@ _LOG_NAME, _LOG_BYTES, _LOG_LINES = "server.log", 1 << 20, 12
 _SILENCE_SECONDS = supervisor.START_SECONDS + 5
 # macOS has room for 104 bytes with the final zero, and everyone else for more.
 _SOCKET_PATH_BYTES = 103
+# Where a socket finds room if the path of the temporary directory is too long as well.
+_SHORT_DIRECTORY = "/tmp"
 
 # Descriptors held while a supervisor is being started.
 _starting: set[int] = set()
@@ -224,7 +226,7 @@ def _require_own_way(path: Path) -> None:
 def _socket_path(directory: Path, last: str) -> str:
     """Where the server is to listen: in the directory, or, where its path is too long, in one of its own."""
     path = directory / _SOCKET_NAME
-    if len(os.fsencode(path)) <= _SOCKET_PATH_BYTES:
+    if _fits(path):
         return str(path)
     prefix = f"{_PREFIX}{sha256(os.fsencode(directory)).hexdigest()[:8]}-"
     # Left by a supervisor that was killed. A name that others can guess would be theirs to take.
@@ -233,7 +235,12 @@ def _socket_path(directory: Path, last: str) -> str:
         if left.name.startswith(prefix):
             os.close(open_directory(str(left)))
             return last
-    return str(Path(tempfile.mkdtemp(prefix=prefix), _SOCKET_NAME))
+    shortest = None if _fits(Path(tempfile.gettempdir(), f"{prefix}12345678", _SOCKET_NAME)) else _SHORT_DIRECTORY
+    return str(Path(tempfile.mkdtemp(prefix=prefix, dir=shortest), _SOCKET_NAME))
+
+
+def _fits(path: Path) -> bool:
+    return len(os.fsencode(path)) <= _SOCKET_PATH_BYTES
 
 
 @contextmanager

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Set
+from collections.abc import Iterable, Iterator, Mapping, Set
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any, Literal
@@ -30,6 +30,10 @@ class Change:
     kind: Literal["added", "changed", "removed"]
     before: Any
     after: Any
+
+    def to_json(self) -> dict[str, Any]:
+        """Everything of it as plain JSON values."""
+        return {"path": list(self.path), "kind": self.kind, "before": self.before, "after": self.after}
 
     @classmethod
     def between(cls, before: Any, after: Any, path: tuple[str | int, ...] = ()) -> Iterator[Change]:
@@ -66,6 +70,11 @@ class MessageChange:
     before: MessageRecord | None
     after: MessageRecord | None
 
+    def to_json(self) -> dict[str, Any]:
+        """Everything of it as plain JSON values."""
+        before, after = (record and record.to_json() for record in (self.before, self.after))
+        return {"index": self.index, "before": before, "after": after}
+
 
 @dataclass(frozen=True, slots=True)
 class AgentDiff:
@@ -101,6 +110,21 @@ class AgentDiff:
         """Whether nothing differs."""
         return self == _UNCHANGED
 
+    def to_json(self) -> dict[str, Any]:
+        """Everything of it as plain JSON values."""
+        return {
+            "presence": self.presence,
+            "added": _listed(self.added),
+            "changed": _listed(self.changed),
+            "redacted": _listed(self.redacted),
+            "removed": _listed(self.removed),
+            "state": _listed(self.state),
+            "record": _listed(self.record),
+            "window_left": list(self.window_left),
+            "window_joined": list(self.window_joined),
+            "window_rearranged": self.window_rearranged,
+        }
+
 
 @dataclass(frozen=True, slots=True)
 class SessionDiff:
@@ -128,6 +152,22 @@ class SessionDiff:
     def is_empty(self) -> bool:
         """Whether nothing differs."""
         return not (self.agents or self.multi_agents or self.session or self.labels)
+
+    def to_json(self) -> dict[str, Any]:
+        """Everything that differs as plain JSON values, as `session-log diff --json` has it."""
+        return {
+            "before": str(self.before),
+            "after": str(self.after),
+            "agents": {name: agent.to_json() for name, agent in self.agents.items()},
+            "multi_agents": _listed(self.multi_agents),
+            "session": _listed(self.session),
+            "labels": _listed(self.labels),
+            "integrity": str(self.integrity),
+        }
+
+
+def _listed(changes: Iterable[Change | MessageChange]) -> list[dict[str, Any]]:
+    return [one.to_json() for one in changes]
 
 
 _UNCHANGED = AgentDiff("kept", (), (), (), (), (), (), (), ())

@@ -73,6 +73,10 @@ class MessageRecord(NamedTuple):
         """The message as it may be shown: the redaction where there is one."""
         return self.message if self.redact_message is None else self.redact_message
 
+    def to_json(self) -> dict[str, Any]:
+        """Everything of it as plain JSON values, as `session-log show --json` has it."""
+        return {**self._asdict(), "id": str(self.id)}
+
 
 class Held(NamedTuple):
     """What an agent held at one point.
@@ -110,6 +114,10 @@ class OpenInterrupt:
     interrupt_id: str
     name: str
     reason: Any = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Everything of it as plain JSON values."""
+        return {name: getattr(self, name) for name in ("agent", "interrupt_id", "name", "reason")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +193,23 @@ class AgentState:
         spans = [item if isinstance(item, Mapping) else self._span(*item) for item in items]
         return list(_without_first(spans, self.removed - self.held.removed))
 
+    def to_json(self, last: int | None = None) -> dict[str, Any]:
+        """What it has said and holds as plain JSON values, as `session-log show --json` has it.
+
+        Args:
+            last: How many of its messages, the newest: only these are fetched. All for None.
+        """
+        count = len(self.messages)
+        shown = self.messages if last is None else self.messages[max(0, count - last) :]
+        spans = self.window_spans()
+        return {
+            "messages": [record.to_json() for record in shown],
+            "message_count": count,
+            "window": [dict(span) if isinstance(span, Mapping) else list(span) for span in spans],
+            "state": self.state,
+            "in_force": self.in_force or None,
+        }
+
     def _span(self, first: int, last: int) -> tuple[int, int]:
         end = len(self.messages) if last == sys.maxsize else self.messages.position(last + 1)
         return self.messages.position(first), end
@@ -228,6 +253,24 @@ class SessionState:
         waiting = {name: agent.record for name, agent in self.agents.items() if agent.is_interrupted}
         above = {name: one for name, one in self.multi_agents.items() if is_interrupted(one) and ANSWERING not in one}
         return tuple(one for name, record in (waiting | above).items() for one in _open(name, record))
+
+    def to_json(self, last: int | None = None) -> dict[str, Any]:
+        """What the session amounts to as plain JSON values, as `session-log show --json` has it.
+
+        Args:
+            last: How many messages of each agent, the newest: only these are fetched. All for None.
+        """
+        return {
+            "session": self.session,
+            "labels": dict(self.labels),
+            "agents": {name: agent.to_json(last) for name, agent in self.agents.items()},
+            "interrupts": [one.to_json() for one in self.interrupts],
+            "multi_agents": dict(self.multi_agents),
+            "revision": self.revision,
+            "position": str(self.position),
+            "link": self.link,
+            "integrity": str(self.integrity),
+        }
 
 
 def _without_first(

@@ -14,10 +14,10 @@ from strands_session_log import EventId
 from strands_session_log.errors import InvalidPointError, LogForkedError, SessionNotFoundError
 
 from ..context import Viewer
+from ..json_answers import dumped, event_line
 from ..live.channel import SessionChannel
 from ..live.hub import MOST_WATCHERS, Watching
 from ..rendering import word_of
-from .values import dumped, event_value
 
 _PING_SECONDS: Final = 10
 _TAKEN_SECONDS: Final = 20.0
@@ -116,7 +116,7 @@ class ApiListener:
 
     def _read(self, session_id: str, until: int) -> list[tuple[EventId, bytes]]:
         checked = self._viewer.log.read_checked(session_id, self._after or None, until)
-        return [(one.id, dumped(event_value(one, checked.integrity))) for one in checked]
+        return [(one.id, event_line(one, checked.integrity)) for one in checked]
 
     @property
     def _revision(self) -> int:

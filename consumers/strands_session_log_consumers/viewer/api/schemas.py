@@ -82,6 +82,7 @@ SCHEMAS: Final[Mapping[str, Any]] = {
         "What an agent, graph or swarm does.",
         agent=_TEXT,
         status=_TEXT,
+        silent={"type": "boolean", "description": "Whether it is at work, and was not heard of for ten minutes."},
         name=_MAYBE_TEXT,
         since=_MAYBE_TEXT,
         last_sign_at=_or_null(_TIME),

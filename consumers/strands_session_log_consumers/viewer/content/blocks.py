@@ -16,7 +16,7 @@ from markupsafe import Markup
 
 from strands_session_log import from_json
 
-from .markup import LONGEST_MARKDOWN, is_outside, markdown, one_line, visible, without_ansi
+from .markup import host_of, is_outside, is_parsed, markdown, one_line, visible, without_ansi
 from .media import Media, content_of, media_of
 
 _LONG_CHARACTERS: Final = 12 * 1024
@@ -236,7 +236,7 @@ def _files(blocks: Sequence[Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
 
 def prose(text: str, is_markdown: bool) -> Prose:
     """Text: of a model as Markdown, of all others as it stands; a tool's without the codes of a terminal."""
-    return Prose(text, is_markdown=is_markdown and len(text) <= LONGEST_MARKDOWN)
+    return Prose(text, is_markdown=is_markdown and is_parsed(text))
 
 
 def is_long(text: str) -> bool:
@@ -286,7 +286,8 @@ def _source(citation: Mapping[str, Any]) -> CitedSource:
     kind, place = next(iter(location.items()), ("", {}))
     place = _mapping(place)
     url = str(place.get("url", ""))
-    where = " ".join(f"{name} {value}" for name, value in place.items() if name != "url")
+    told = [f"{name} {value}" for name, value in place.items() if name != "url"]
+    where = " ".join([*told, *([f"at {host_of(url)}"] if url else [])])
     texts = (str(_mapping(one).get("text", "")) for one in _listed(citation.get("sourceContent")))
     return CitedSource(
         str(citation.get("title") or place.get("domain") or url or kind),

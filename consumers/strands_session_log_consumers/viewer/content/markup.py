@@ -8,8 +8,9 @@ what comes out of it is sanitised once more.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache, lru_cache
+from itertools import groupby
 from typing import Any, Final
 from urllib.parse import urlsplit
 
@@ -23,9 +24,20 @@ from pygments.formatters.html import HtmlFormatter
 from pygments.lexers import get_lexer_by_name
 from pygments.util import ClassNotFound
 
+from .secrets import has_private_key, has_secret, secrets_in
+
 LONGEST_MARKDOWN: Final = 64 * 1024
-"""In characters: 100 KB of `[*>` keep a parser busy for a second; what is longer is shown as it stands."""
-_LONGEST_HIGHLIGHTED: Final = 32 * 1024
+"""In characters; what is longer is shown as it stands."""
+MOST_MARKUP: Final = 6_000
+"""Of characters that mean something to Markdown, and of cells: each costs 30 microseconds, a letter next to nothing."""
+_COSTLY: Final = "[]*_`<>&!|~\\\n"
+_LONGEST_HIGHLIGHTED: Final = 16 * 1024
+_LANGUAGES: Final = re.compile(
+    r"bash|c|c\+\+|console|cpp|css|csv|diff|docker|dockerfile|go|html|ini|java|javascript|js|json|jsx|kotlin|lua|make|markdown"
+    r"|md|patch|php|py|pycon|python|r|rb|rs|ruby|rust|sh|shell|sql|swift|toml|ts|tsx|typescript|xml|yaml|yml|zsh"
+)
+"""Languages that are coloured. Whoever writes a message chooses one, and Pygments has five hundred: not all are in a
+hurry with what is no program of theirs."""
 _MOST_MARKS: Final = 8
 """Combining marks on one character that are shown: more climb over the lines above."""
 
@@ -58,12 +70,22 @@ _NAMES: Final[Mapping[str, str]] = {
 _IN_PROSE: Final = frozenset("\u200c\u200d\u200e\u200f\u061c")
 """Joiners and marks that scripts need; in ids and code, where nobody needs them, they are shown."""
 _ANSI: Final = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])")
-_UNSEEN: Final = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ufff9-\ufffb"
-    "\ud800-\udfff\U000e0000-\U000e007f]"
+_HIDDEN: Final = (
+    "\x00-\x08\x0b-\x1f\x7f-\x9f\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202e"
+    "\u2060-\u206f\u3164\ufeff\uffa0\ufff0-\ufffb\ud800-\udfff\U0001d173-\U0001d17a\U000e0000-\U000e0fff"
 )
-_MARKS: Final = re.compile("[\u0300-\u036f\u0483-\u0489\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\ufe20-\ufe2f]{9,}")
-_CLASS: Final = re.compile(r"hl-[a-z][a-z0-9]{0,2}|host|unseen")
+# A variation of a character is one selector behind it; more of them are letters that are not to be seen.
+_UNSEEN: Final = re.compile(f"[{_HIDDEN}]|(?<=[\ufe00-\ufe0f])[\ufe00-\ufe0f]")
+_IN_ROW: Final = 8
+"""So many of one kind side by side are shown one by one."""
+_MOST_TAGGED: Final = 1_000
+"""So many places in a text are set off from what is beside them; an element each would be too many for a browser."""
+_MARKS: Final = re.compile(
+    "[\u0300-\u036f\u0483-\u0489\u0591-\u05bd\u0610-\u061a\u064b-\u065f\u06d6-\u06ed\u0730-\u074a\u07eb-\u07f3\u0e31"
+    "\u0e34-\u0e3a\u0e47-\u0e4e\u0eb1\u0eb4-\u0ebc\u0ec8-\u0ecd\u0f71-\u0f84\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff\u302a-\u302f"
+    "\u3099\u309a\ufe20-\ufe2f]{9,}"
+)
+_CLASS: Final = re.compile(r"hl-[a-z][a-z0-9]{0,2}|host|unseen|secret|secret-text")
 _TAGS: Final = frozenset(
     [
         "a",
@@ -95,8 +117,15 @@ _TAGS: Final = frozenset(
         "ul",
     ]
 )
-_ATTRIBUTES: Final = {"a": {"href"}, "code": {"class"}, "ol": {"start"}, "pre": {"tabindex"}, "span": {"class"}}
+_ATTRIBUTES: Final = {
+    "a": {"href"},
+    "code": {"class"},
+    "ol": {"start"},
+    "pre": {"tabindex"},
+    "span": {"class", "tabindex"},
+}
 _SCHEMES: Final = {"http", "https", "mailto"}
+_NOT_IN_ADDRESSES: Final = re.compile(r"[\x00-\x20\\\x7f]")
 _REL: Final = "noopener noreferrer nofollow"
 # What is wider than the page scrolls, also for who has no mouse.
 _FIXED: Final[Mapping[str, str]] = {"rel": _REL, "tabindex": "0"}
@@ -109,19 +138,69 @@ def visible(text: str, *, prose: bool = False) -> Markup:
         text: The text.
         prose: Leave the joiners and direction marks that scripts are written with.
     """
+    parts, at = list[Markup](), 0
+    for first, last in secrets_in(text):
+        parts += [_named_where_unseen(text[at:first], prose), hidden(_named_where_unseen(text[first:last], prose))]
+        at = last
+    rest = _named_where_unseen(text[at:], prose)
+    return Markup("").join([*parts, rest]) if parts else rest
+
+
+def hidden(secret: Markup) -> Markup:
+    """Something that a page hides until somebody clicks on it, or goes there by the keyboard."""
+    return Markup('<span class="secret" tabindex="0"><span class="secret-text">{}</span></span>').format(secret)
+
+
+def _named_where_unseen(text: str, prose: bool) -> Markup:
     if text.isascii() and text.isprintable():
         return escape(text)
-    parts, at = [], 0
-    for found in _UNSEEN.finditer(text):
-        character = found.group()
-        if prose and character in _IN_PROSE:
-            continue
+    parts, at = list[str](), 0
+    for count, (start, end) in enumerate(_hidden(text, prose)):
+        names = "".join(_names(text[start:end]))
         parts += [
-            _escaped(text[at : found.start()]),
-            Markup('<span class="unseen">\u2039{}\u203a</span>').format(named(character)),
+            _escaped(text[at:start]),
+            f'<span class="unseen">{names}</span>' if count < _MOST_TAGGED else names,
         ]
-        at = found.end()
-    return Markup("").join([*parts, _escaped(text[at:])])
+        at = end
+    # All of it is escaped, or ours.
+    return Markup("".join([*parts, _escaped(text[at:])]))
+
+
+def as_text(text: str) -> str:
+    """That as text, for attributes and what else has no elements in it."""
+    return "".join("".join(_names(part)) if at % 2 else part for at, part in enumerate(_split(text)))
+
+
+def _split(text: str) -> Iterator[str]:
+    """A text in turns: what is seen, what is not."""
+    at = 0
+    for start, end in _hidden(text, prose=False):
+        yield text[at:start]
+        yield text[start:end]
+        at = end
+    yield text[at:]
+
+
+def _hidden(text: str, prose: bool) -> Iterator[tuple[int, int]]:
+    """Where characters stand that are not seen; those side by side are one place."""
+    first = last = -1
+    for found in _UNSEEN.finditer(text):
+        if prose and found.group() in _IN_PROSE:
+            continue
+        if found.start() != last:
+            if first >= 0:
+                yield first, last
+            first = found.start()
+        last = found.end()
+    if first >= 0:
+        yield first, last
+
+
+def _names(characters: str) -> Iterator[str]:
+    """What they are called; many of one kind by their count."""
+    for character, group in groupby(characters):
+        count, name = len(list(group)), escape(named(character))
+        yield f"\u2039{name}\u203a" * count if count <= _IN_ROW else f"\u2039{name} \u00d7{count:,}\u203a"
 
 
 def without_ansi(text: str) -> str:
@@ -137,7 +216,7 @@ def named(character: str) -> str:
     return _NAMES.get(character) or f"U+{code:04X}"
 
 
-def _escaped(text: str) -> Markup:
+def _escaped(text: str) -> str:
     return escape(_MARKS.sub(lambda found: found.group()[:_MOST_MARKS], text))
 
 
@@ -149,7 +228,8 @@ def _parser() -> MarkdownIt:
 
 def markdown(text: str) -> Markup:
     """Markdown as HTML: no raw HTML, no images, links that lead to the web or to a mail, and say where."""
-    if len(text) > LONGEST_MARKDOWN:
+    # A key of many lines is one thing to hide, which Markdown would take apart.
+    if not is_parsed(text) or has_private_key(text):
         return Markup('<div class="as-is">{}</div>').format(visible(text, prose=True))
     return Markup(
         nh3.clean(
@@ -162,6 +242,23 @@ def markdown(text: str) -> Markup:
             strip_comments=True,
         )
     )
+
+
+def is_parsed(text: str) -> bool:
+    """Whether a text is read as Markdown: neither too long, nor made to keep a parser busy."""
+    if len(text) > LONGEST_MARKDOWN:
+        return False
+    return sum(map(text.count, _COSTLY)) + _cells(text) <= MOST_MARKUP
+
+
+def _cells(text: str) -> int:
+    """How many cells the tables of a text may have: a row has as many as its head, however short it is."""
+    lines, cells, rows = text.split("\n"), 0, 0
+    for line in reversed(lines):
+        rows = rows + 1 if line.strip(" \t>") else 0
+        if "-" in line and "|" in line and not line.strip(" \t>|:-"):
+            cells += rows * (line.count("|") + 1)
+    return cells
 
 
 def _allowed(tag: str, name: str, value: str) -> str | None:
@@ -178,6 +275,9 @@ def _allowed(tag: str, name: str, value: str) -> str | None:
 
 def is_outside(address: str) -> bool:
     """Whether an address is absolute and one of the web or of a mail: no other is a link."""
+    if _NOT_IN_ADDRESSES.search(address):
+        # Browsers and Python do not agree on where such an address leads.
+        return False
     try:
         parts = urlsplit(address)
         return parts.scheme == "mailto" or (parts.scheme in _SCHEMES and bool(parts.hostname))
@@ -222,8 +322,12 @@ class _Renderer(RendererHTML):
         """Its end, and where it leads: a text may name another place."""
         address = _opened(tokens, at)
         end = "</a>" if is_outside(address) else ""
-        where = address if not end or address.startswith("mailto:") else urlsplit(address).hostname or address
-        return Markup('{}<span class="host">{}</span>').format(Markup(end), visible(f" ({where})"))
+        return Markup('{}<span class="host">{}</span>').format(Markup(end), visible(f" ({host_of(address)})"))
+
+
+def host_of(address: str) -> str:
+    """Where a link leads; all of the address where it is none of the web."""
+    return urlsplit(address).hostname or address if is_outside(address) else address
 
 
 def _opened(tokens: Sequence[Token], at: int) -> str:
@@ -238,7 +342,9 @@ def code(text: str, language: str = "") -> Markup:
         text: The code.
         language: Its name, as after Markdown's fence.
     """
-    lexer = _lexer(language) if language and len(text) <= _LONGEST_HIGHLIGHTED and not _UNSEEN.search(text) else None
+    is_known = _LANGUAGES.fullmatch(language.lower()) is not None
+    is_plain = len(text) > _LONGEST_HIGHLIGHTED or _UNSEEN.search(text) or has_secret(text)
+    lexer = _lexer(language.lower()) if is_known and not is_plain else None
     if lexer is None:
         return visible(text)
     return Markup(highlight(text, lexer, HtmlFormatter(nowrap=True, classprefix="hl-")).rstrip("\n"))
@@ -248,7 +354,8 @@ def code(text: str, language: str = "") -> Markup:
 def _lexer(language: str) -> Any:
     try:
         return get_lexer_by_name(language, stripnl=False)
-    except (ClassNotFound, ValueError):
+    except ClassNotFound:
+        # Not in this version.
         return None
 
 

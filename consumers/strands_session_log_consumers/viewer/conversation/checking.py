@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from threading import Lock
-from typing import Final
+from typing import Any, Final
 
 from anyio import CapacityLimiter, to_thread
 
@@ -21,6 +21,7 @@ from .talk import STRETCH
 _SECONDS: Final = 0.1
 """How long one request checks, so that others have their turn; a page asks again until all is checked."""
 _REPORTS: Final = 32
+_TOLD_PROBLEMS: Final = 100
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,22 @@ class CheckStatus:
     def percent(self) -> int:
         """How much of it is checked; a whole that is not done yet is none."""
         return 100 if self.done else min(99, 100 * self.revision // max(1, self.head))
+
+    def to_json(self) -> dict[str, Any]:
+        """Everything of it as plain JSON values, of problems the first hundred."""
+        return {
+            "revision": self.revision,
+            "head": self.head,
+            "percent": self.percent,
+            "done": self.done,
+            "intact": not self.problems if self.done or self.problems else None,
+            "problems": list(self.problems[:_TOLD_PROBLEMS]),
+            "problem_count": len(self.problems),
+            "broken_at": self.broken_at or None,
+            "link": self.link,
+            "time": self.time.isoformat(),
+            "replaced": self.replaced,
+        }
 
 
 class RunningCheck:

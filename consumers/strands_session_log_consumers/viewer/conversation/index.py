@@ -17,6 +17,7 @@ import orjson
 from strands_session_log import EventId, Recorded
 
 from ..content.markup import one_line
+from .salvage import DAMAGED, is_damaged
 
 BLOCK: Final = 8_192
 """How many events a block has."""
@@ -71,6 +72,7 @@ _KINDS: Final[Mapping[str, Kind]] = {
     "session.rewound": Kind.REWIND,
     "session.forked": Kind.FORK,
     "recording.gap": Kind.GAP,
+    DAMAGED: Kind.GAP,
 }
 _FLAGS: Final[Mapping[str, Flag]] = {
     "message.added": Flag.MESSAGE,
@@ -81,6 +83,7 @@ _FLAGS: Final[Mapping[str, Flag]] = {
     "invocation.failed": Flag.TURN_END,
     "interrupt.answered": Flag.ANSWER,
     "recording.gap": Flag.ERROR,
+    DAMAGED: Flag.ERROR,
 }
 
 
@@ -159,7 +162,7 @@ class IndexBlock:
         erasures: By revision: where it stands that its content was erased.
         jumps: Where the session was rewound.
         messages: The revisions of messages.
-        last: The event added last; None before the first.
+        last: The event added last that could be read; None before the first.
     """
 
     def __init__(self, number: int) -> None:
@@ -206,7 +209,7 @@ class IndexBlock:
         self._flags.append(flags)
         self._lanes_of.append(self._lane(event.agent))
         self._note(id_.revision, event.type, event.agent, data)
-        self.last = id_
+        self.last = self.last if is_damaged(recorded) else id_
 
     def newest(self) -> tuple[int, int, str, int, int]:
         """Of the event added last: milliseconds since the epoch, duration, lane, kind and flags."""
@@ -250,7 +253,7 @@ class IndexBlock:
 
         All little endian: milliseconds since the first, and duration, of 4 bytes each; lane of 2; kind and flags of 1.
         """
-        start = self._ms[0] if self._ms else 0
+        start = next(filter(None, self._ms), 0)  # Of an event that is missing nobody knows when it was.
         head = {
             "first": self.first,
             "count": len(self),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
 
@@ -12,6 +12,8 @@ from strands_session_log.events import model_call
 
 from ..content.blocks import as_json, restored
 from ..content.markup import one_line
+from .nesting import Within
+from .salvage import DAMAGED, is_damaged
 
 
 @dataclass
@@ -22,11 +24,15 @@ class Item:
         id: The event it came with.
         agent: Whose; empty for the session's own.
         density: From how much detail on it is shown: 1 for little, 3 for everything.
+        within: Where it ran.
+        opens: Whether something began with it that others ran within.
     """
 
     id: EventId
     agent: str
     density: int = 1
+    within: Within = field(default=Within(), kw_only=True)
+    opens: bool = field(default=False, kw_only=True)
 
     @property
     def revision(self) -> int:
@@ -50,6 +56,7 @@ class Note(Item):
         seconds: How long it took.
         tokens: How many a model was given and gave.
         detail: What else is known.
+        place: Where that leads: a session and a revision of it; an empty one for this session.
     """
 
     type: str = ""
@@ -58,6 +65,7 @@ class Note(Item):
     seconds: float | None = None
     tokens: tuple[int, int] | None = None
     detail: str = ""
+    place: tuple[str, int] | None = None
 
 
 def note_of(recorded: Recorded) -> Note:
@@ -66,6 +74,7 @@ def note_of(recorded: Recorded) -> Note:
     data = event.data if isinstance(event.data, Mapping) else {}
     text, density = _told(event.type, data)
     is_error = event.type.endswith(".failed") or event.type == "recording.gap" or bool(data.get("error"))
+    is_error = is_error or is_damaged(recorded)
     detail = str(data.get("error_text") or "")
     call = model_call(data) if event.type.startswith("invocation.") else None
     usage = (call or {}).get("usage") or data.get("usage")
@@ -79,7 +88,18 @@ def note_of(recorded: Recorded) -> Note:
         seconds_of(data),
         _tokens(usage),
         detail,
+        _place(event.type, data),
     )
+
+
+def _place(type_: str, data: Mapping[str, Any]) -> tuple[str, int] | None:
+    """Where an event leads that goes on from another one."""
+    try:
+        if type_ == "session.forked":
+            return str(data["parent"]), EventId.parse(str(data["at"])).revision
+        return ("", EventId.parse(str(data["to"])).revision) if type_ == "session.rewound" else None
+    except (ValueError, KeyError):
+        return None
 
 
 def _told(type_: str, data: Mapping[str, Any]) -> tuple[str, int]:
@@ -127,6 +147,7 @@ _OF_TYPE: Final[Mapping[str, Callable[[Mapping[str, Any]], tuple[str, int]]]] = 
     "payload.erased": _erased,
     "recording.gap": lambda data: (f"recording gap: lost {data.get('lost', '?')} events", 1),
     "interrupt.answered": lambda data: (f"answered: {_line(data.get('response'))}", 1),
+    DAMAGED: lambda data: (str(data.get("problem", "")), 1),
     "session.annotated": lambda data: (f"labels: {_line(data)}", 2),
 }
 

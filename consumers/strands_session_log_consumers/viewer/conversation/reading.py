@@ -15,12 +15,18 @@ from typing import Final
 
 from markupsafe import Markup
 
-from strands_session_log import Anchor, EventId, Recorded, SessionLog, SessionState
-from strands_session_log.errors import LogForkedError, SessionNotFoundError
+from strands_session_log import Anchor, Recorded, SessionLog, SessionState
+from strands_session_log.errors import (
+    CorruptEntryError,
+    LogForkedError,
+    RevisionNotFoundError,
+    SessionNotFoundError,
+)
 
 from ..recent import Recent
 from .checking import CheckStatus, RunningCheck
 from .index import BLOCK, ErasureNote, IndexBlock, Jump, ListedTurns, TurnStart
+from .salvage import SalvagedEvents
 from .talk import STRETCH, Stretch, first_of, items_of, stretch_of
 
 _DRAWN_CHARACTERS: Final = 32_000_000
@@ -93,8 +99,8 @@ class Conversation:
 
     def _events(self, after: int, until: int) -> tuple[list[Recorded], str]:
         """The events behind a revision, up to and including another one; and why they are not what was written."""
-        checked = self._log.read_checked(self.session_id, after or None, until)
-        return list(checked), checked.integrity.problem
+        salvaged = SalvagedEvents(self._log, self.session_id, after, until, is_checked=True)
+        return list(salvaged), salvaged.problem
 
     def block(self, number: int, head: int) -> IndexBlock:
         """The index of a fixed stretch of revisions, with all there is of it.
@@ -115,10 +121,11 @@ class Conversation:
         return block
 
     def _extend(self, block: IndexBlock, until: int) -> None:
-        after: EventId | int | None = block.last or block.first - 1 or None
+        reached = block.first + len(block) - 1
+        after = block.last if block.last and block.last.revision == reached else reached
         erased = len(block.erasures)
         try:
-            for recorded in self._log.read(self.session_id, after, until):
+            for recorded in SalvagedEvents(self._log, self.session_id, after, until):
                 block.add(recorded)
         except LogForkedError:
             self._blocks.clear()
@@ -211,6 +218,13 @@ class Conversation:
             if one.agent == agent and one.message_id == message_id
         )
         return [self._log.event(self.session_id, revision) for revision in found]
+
+    def link(self, revision: int) -> str:
+        """The link of an event; empty if that is missing, or cannot be read."""
+        try:
+            return self._log.event(self.session_id, revision).link
+        except (CorruptEntryError, RevisionNotFoundError):
+            return ""
 
     def state(self, revision: int) -> SessionState:
         """What the session was at a revision."""

@@ -15,6 +15,7 @@ from strands_session_log import EventId, Recorded
 
 from ..content.blocks import Block, Result, ToolCall, blocks_of, restored
 from .index import ErasureNote
+from .nesting import Nesting
 from .notes import Item, Note, note_of, seconds_of
 
 STRETCH: Final = 128
@@ -209,14 +210,24 @@ class _Builder:
         self.items, self.changed = list[Item](), list[Item]()
         self._callers = dict[tuple[str, str], Said]()
         self._erasures, self._runs = erasures, dict[tuple[str, str], ToolRun]()
+        self._nesting = Nesting()
         self._asked, self._said = dict[tuple[str, str], Asked](), dict[tuple[str, int], Said]()
 
     def add(self, recorded: Recorded) -> None:
         """The next event."""
+        (within, opens), before = self._nesting.add(recorded), len(self.items)
+        self._add(recorded)
+        for item in self.items[before:]:
+            item.within, item.opens = within, opens
+            if opens and isinstance(item, Note):
+                item.density = 1
+                item.text += f", called by {within.caller}" if recorded.event.type == "invocation.started" else ""
+
+    def _add(self, recorded: Recorded) -> None:
         event = recorded.event
         data = event.data if isinstance(event.data, Mapping) else {}
         if event.is_erased and event.type not in _SHOWN_ERASED:
-            self.items.append(Note(recorded.id, event.agent, 2, event.type, "erased"))
+            self.items.append(Note(recorded.id, event.agent, 2, event.type, f"{event.type.replace('.', ' ')}, erased"))
             return
         match event.type:
             case "message.added":

@@ -61,6 +61,19 @@ class WaitingItem:
     before: Sequence[MessageRecord]
     sent: SentAnswer | None
 
+    def to_json(self) -> dict[str, Any]:
+        """What a person is asked, as plain JSON values."""
+        sent = self.sent
+        return {
+            "session_id": self.session_id,
+            **self.asked.to_json(),
+            "since": self.since.isoformat(),
+            "revision": self.revision,
+            "head": self.head,
+            "before": [one.to_json() for one in self.before],
+            "sent": sent and {"person": sent.person, "answer": sent.answer, "time": sent.time.isoformat()},
+        }
+
     @property
     def code(self) -> str:
         """How an application answers it."""

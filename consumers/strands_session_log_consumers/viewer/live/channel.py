@@ -19,6 +19,7 @@ from strands_session_log.errors import LogForkedError, SessionLogError, SessionN
 from ..conversation.index import IndexBlock, Jump, TurnStart
 from ..conversation.notes import Item
 from ..conversation.reading import OpenConversations
+from ..conversation.salvage import SalvagedEvents
 from ..conversation.talk import STRETCH, OngoingTalk
 from .words import Words
 
@@ -206,7 +207,7 @@ class SessionChannel:
 
     def _before(self, head: EventId) -> Iterable[Recorded]:
         after = max(0, head.revision - _CONTEXT)
-        return self._log.read(self.session_id, after or None, head.revision)
+        return SalvagedEvents(self._log, self.session_id, after, head.revision)
 
     def _meaning(self, recorded: Recorded) -> Happened:
         items = self._growing.add(recorded)

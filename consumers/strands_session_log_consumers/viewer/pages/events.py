@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import orjson
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
@@ -12,6 +11,7 @@ from starlette.responses import Response
 from ..addresses import session_of
 from ..content.blocks import file_of
 from ..context import Viewer, session_id_of
+from ..json_answers import event_line
 from ..security import SANDBOXED
 
 
@@ -28,8 +28,8 @@ class EventPages:
     def routes(self) -> dict[str, Any]:
         """What can be asked for."""
         return {
-            "/s/{session_id}/e/{revision:int}": self.event,
-            "/blob/{session_id}/{revision:int}/{number:int}": self.blob,
+            "/s/{session_id}/e/{revision:number}": self.event,
+            "/blob/{session_id}/{revision:number}/{number:number}": self.blob,
         }
 
     async def event(self, request: Request) -> Response:
@@ -51,7 +51,7 @@ class EventPages:
                 ("trace", event.trace),
                 ("link", recorded.link),
             ]
-            line = orjson.dumps({**recorded.to_json(), "integrity": str(integrity)}).decode()
+            line = event_line(recorded, integrity).decode()
             head = self._viewer.log.head(session_id).revision
             return self._viewer.html(
                 request,

@@ -9,13 +9,13 @@ from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any, Final
 
-import orjson
 from starlette.background import BackgroundTask
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response, StreamingResponse
 
 from ..context import Viewer, session_id_of
+from ..json_answers import event_line
 from ..single_page.page import SinglePage, SinglePageError
 
 _NOT_IN_NAMES: Final = re.compile(r"[^A-Za-z0-9._-]+")
@@ -62,7 +62,7 @@ class ExportPages:
         """Its events, as `session-log events --json` has them."""
         checked = self._viewer.log.read_checked(session_id)
         for recorded in checked:
-            yield orjson.dumps({**recorded.to_json(), "integrity": str(checked.integrity)}) + b"\n"
+            yield event_line(recorded, checked.integrity) + b"\n"
 
     def _archive(self, session_id: str) -> Response:
         """A directory that Strands' FileSessionManager resumes from."""

@@ -8,16 +8,27 @@ from typing import Any
 from markupsafe import Markup
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, RedirectResponse, Response
 
-from strands_session_log.errors import SessionNotBegunError
+from strands_session_log.errors import (
+    CorruptEntryError,
+    LogForkedError,
+    RevisionNotFoundError,
+    SessionNotBegunError,
+)
 
 from ..addresses import LINK_CHARACTERS, path_of, session_path, with_query
+from ..content.blocks import Cited, Prose, blocks_of
 from ..context import Viewer, session_id_of
+from ..conversation.differing import unchanged_in
+from ..conversation.finding import found_in
 from ..conversation.index import BLOCK
 from ..conversation.reading import Conversation, Point
 from ..conversation.talk import STRETCH, Stretch
 from ..conversation.window import held_in
+
+_DIGITS = 15
+_UNKNOWN_STATE = "What the agents held cannot be told: an event before this point is missing, or cannot be read."
 
 
 class SessionPages:
@@ -34,11 +45,13 @@ class SessionPages:
         """What can be asked for."""
         return {
             "/s/{session_id}": self.session,
-            "/s/{session_id}/timeline/{block:int}": self.timeline,
-            "/f/s/{session_id}/stretch/{number:int}": self.stretch,
+            "/s/{session_id}/timeline/{block:number}": self.timeline,
+            "/f/s/{session_id}/stretch/{number:number}": self.stretch,
             "/f/s/{session_id}/point": self.point,
             "/f/s/{session_id}/diff": self.diff,
             "/f/s/{session_id}/turns": self.turns,
+            "/f/s/{session_id}/find": self.find,
+            "/f/s/{session_id}/source/{revision:number}": self.source,
         }
 
     async def session(self, request: Request) -> Response:
@@ -56,7 +69,7 @@ class SessionPages:
 
     def _session_page(self, request: Request, conversation: Conversation, point: Point) -> Response:
         stretches = conversation.around(point.revision, point.head)
-        link = self._viewer.log.event(conversation.session_id, point.revision).link[:LINK_CHARACTERS]
+        link = conversation.link(point.revision)[:LINK_CHARACTERS]
         noted = request.query_params.get("l")
         return self._viewer.html(
             request,
@@ -98,7 +111,9 @@ class SessionPages:
         try:
             state = conversation.state(point.revision)
         except SessionNotBegunError:
-            return {"state": None}
+            return {"state": None, "trouble": "The session had not begun."}
+        except (LogForkedError, CorruptEntryError, RevisionNotFoundError):
+            return {"state": None, "trouble": _UNKNOWN_STATE}
         return {"state": state, **held_in(state)}
 
     async def stretch(self, request: Request) -> Response:
@@ -121,7 +136,8 @@ class SessionPages:
             at = request.query_params.get("at") or None
             conversation, point = self._viewer.conversations.point(session_id_of(request), at)
             shown = self._shown(request, conversation, point)
-            return self._viewer.html(request, "point.html", **shown, **self._state(conversation, point))
+            link = conversation.link(point.revision)[:LINK_CHARACTERS]
+            return self._viewer.html(request, "point.html", link=link, **shown, **self._state(conversation, point))
 
         return await self._viewer.work(read)
 
@@ -147,7 +163,36 @@ class SessionPages:
             )
             _, other = self._viewer.conversations.point(conversation.session_id, request.query_params.get("a") or "1")
             found = self._viewer.log.diff(conversation.session_id, other.revision, point.revision)
-            return self._viewer.html(request, "diff.html", diff=found, **self._shown(request, conversation, point))
+            unchanged = unchanged_in(found, conversation.state(point.revision))
+            shown = self._shown(request, conversation, point)
+            return self._viewer.html(request, "diff.html", diff=found, unchanged=unchanged, **shown)
+
+        return await self._viewer.work(read)
+
+    async def find(self, request: Request) -> Response:
+        """Which events behind the revision `after` hold the text `q`, as far as one looked in a moment."""
+        query = request.query_params
+        text, after = query.get("q", ""), query.get("after", "0")
+        if not text or not (after.isascii() and after.isdigit() and len(after) < _DIGITS):
+            raise HTTPException(400, "Say what to look for (q), and behind which revision (after).")
+
+        def read() -> Response:
+            conversation, point = self._viewer.conversations.point(session_id_of(request), None)
+            found = found_in(self._viewer.log, conversation.session_id, text, min(int(after), point.head), point.head)
+            return JSONResponse({**found._asdict(), "head": point.head})
+
+        return await self._viewer.work(read)
+
+    async def source(self, request: Request) -> Response:
+        """What a message says, as it was written."""
+
+        def read() -> Response:
+            recorded = self._viewer.log.event(session_id_of(request), request.path_params["revision"])
+            data = recorded.event.data
+            blocks = blocks_of(data.get("redact_message") or data.get("message"))
+            said = [one.prose if isinstance(one, Cited) else one for one in blocks]
+            texts = [one.source for one in said if isinstance(one, Prose)]
+            return PlainTextResponse("\n\n".join(texts))
 
         return await self._viewer.work(read)
 

@@ -30,7 +30,9 @@ MOST_IMAGE_BYTES: Final = 64 * 1024 * 1024
 """Of all images together; those beyond are named, not shown."""
 _AT_ONCE: Final = 8
 """Stretches that are read together: each is drawn with what stands beside it."""
-_WITHOUT_SERVER: Final = frozenset(("verify", "pin A, B", "difference", "the event as stored", "copy link", "find"))
+_WITHOUT_SERVER: Final = frozenset(
+    ("verify", "pin A, B", "difference", "the event as stored", "copy link", "copy the message as Markdown")
+)
 _LIST_KEYS: Final = "sessions, inbox"
 
 

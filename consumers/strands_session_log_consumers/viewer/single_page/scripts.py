@@ -20,13 +20,17 @@ _MODULES: Final = {
     "shown.js": "shown.js",
     "source.js": "single_page.js",
     "turns.js": "turns.js",
+    "finding.js": "finding.js",
+    "folding.js": "folding.js",
+    "playing.js": "playing.js",
+    "timeline.js": "timeline.js",
 }
 """What the page of a session imports, in order, and which file that is here."""
-_PAGE: Final = "timeline.js"
+_PAGE: Final = "commands.js"
 _NAMED: Final = re.compile(r'^import (\{[^}]*\}) from "\./([\w.]+)";$', re.MULTILINE)
 _WHOLE: Final = re.compile(r'^import \* as (\w+) from "\./([\w.]+)";$', re.MULTILINE)
 _DECLARED: Final = re.compile(r"^export ((?:async )?(?:const|class|function)) (\w+)", re.MULTILINE)
-_LISTED: Final = re.compile(r"^export \{[^}]*\};$", re.MULTILINE)
+_LISTED: Final = re.compile(r"^export \{([^}]*)\};$", re.MULTILINE)
 _LEFT: Final = re.compile(r"^(?:import|export)\b|</script|<!--", re.MULTILINE | re.IGNORECASE)
 _POLICY: Final = "; ".join(
     (
@@ -80,6 +84,7 @@ def _function(name: str) -> str:
     """A module as a function called at once, which returns what the module exports."""
     text = (STATIC / name).read_text(encoding="utf-8")
     exported = [found[2] for found in _DECLARED.finditer(text)]
+    exported += [name.strip() for found in _LISTED.finditer(text) for name in found[1].split(",")]
     text = _NAMED.sub(r'const \1 = modules["\2"];', _WHOLE.sub(r'const \1 = modules["\2"];', text))
     text = _LISTED.sub("", _DECLARED.sub(r"\1 \2", text))
     return f"(() => {{\n{text}return {{ {', '.join(exported)} }};\n}})();"

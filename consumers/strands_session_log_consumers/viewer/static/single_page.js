@@ -11,13 +11,28 @@ const read = (/** @type {string} */ name) => JSON.parse(document.getElementById(
 let states = null;
 
 /** What cannot be done without a server. @type {string[]} */
-export const lacking = ["pin-a", "pin-b", "diff", "close-diff", "copy", "raw", "verify", "find", "go-sessions", "go-inbox"];
+export const lacking = ["pin-a", "pin-b", "diff", "close-diff", "copy", "raw", "verify", "source", "copy-message", "view-diff", "go-sessions", "go-inbox"];
 export const query = () => new URLSearchParams(location.hash.slice(1));
 export const address = (/** @type {URLSearchParams} */ query) => `#${query}`;
 /** Which revision to go to at once; 0 for the last. */
 export const opening = Number(query().get("at")) || 0;
 export const stretch = async (/** @type {number} */ number) => /** @type {string} */ (read(`stretch-${number}`));
 export const difference = async () => "";
+export const written = async () => "";
+
+/** @param {string} text @param {number} after @returns {Promise<{ hits: number[], seen: number, head: number }>} */
+export async function find(text, after) {
+  const wanted = text.toLowerCase(), head = Number(document.getElementById("session")?.dataset.head);
+  const hits = /** @type {Set<number>} */ (new Set());
+  for (let number = 0; read(`stretch-${number}`) !== null; number++) {
+    const template = document.createElement("template");
+    template.innerHTML = policy.createHTML(read(`stretch-${number}`));
+    for (const item of template.content.querySelectorAll(".item")) {
+      if (item.textContent?.toLowerCase().includes(wanted)) hits.add(Number(item.id.slice(1)));
+    }
+  }
+  return { hits: [...hits].filter((one) => one > after).sort((a, b) => a - b), seen: head, head };
+}
 
 /** The part of the list of turns that a revision stands in. @param {number} revision */
 export async function turns(revision) {

@@ -22,6 +22,10 @@ export const stretch = (/** @type {number} */ number) => asked(`${fragments}/str
 export const state = (/** @type {number} */ revision) => asked(`${fragments}/point?at=${revision}`);
 export const turns = (/** @type {number} */ revision) => asked(`${fragments}/turns?at=${revision}`);
 export const difference = (/** @type {number} */ a, /** @type {number} */ b) => asked(`${fragments}/diff?a=${a}&b=${b}`);
+/** What a message says, as it was written. */
+export const written = (/** @type {number} */ revision) => asked(`${fragments}/source/${revision}`);
+/** @param {string} text @param {number} after @returns {Promise<{ hits: number[], seen: number, head: number }>} */
+export const find = async (text, after) => JSON.parse(await asked(`${fragments}/find?${new URLSearchParams({ q: text, after: String(after) })}`));
 
 /** @param {number} number @returns {Promise<ArrayBuffer | null>} */
 export async function block(number) {

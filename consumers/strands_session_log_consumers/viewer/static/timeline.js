@@ -1,17 +1,18 @@
-// The page of a session: a point of it is shown, moved, played, followed and compared.
+// The page of a session: a point of it is shown, and moved to. What can be done there is in commands.js.
 
 import { Columns, FLAG, KIND, counting } from "./columns.js";
 import { Drawing } from "./drawing.js";
+import { Finding } from "./finding.js";
+import { Folding } from "./folding.js";
+import { Playing } from "./playing.js";
 import { Shown } from "./shown.js";
 import * as source from "./source.js";
 import { Turns } from "./turns.js";
 
-const SETTLED = 80, SETTLED_LIVE = 400, SETTLED_LIVE_MOST = 3000, ADDRESS_EVERY = 350, PAUSE = 2000, MOST_STRETCHES = 4;
-const SPEEDS = [0.5, 1, 10, 100];
-const WAIT = KIND.indexOf("wait");
+const SETTLED = 80, SETTLED_LIVE = 400, SETTLED_LIVE_MOST = 3000, ADDRESS_EVERY = 350, MOST_STRETCHES = 4;
+const AXES = /** @type {const} */ (["gaps", "time", "events"]);
+const VIEWS = ["talk", "events", "diff"];
 
-/** @type {any} */
-const { viewer } = window;
 const page = /** @type {HTMLElement} */ (document.getElementById("session"));
 const talk = /** @type {HTMLElement} */ (document.getElementById("talk"));
 const slider = /** @type {HTMLInputElement} */ (document.getElementById("slider"));
@@ -28,21 +29,31 @@ const query = source.query();
 let head = Number(page.dataset.head);
 let point = Number(page.dataset.at);
 let follows = page.dataset.follows === "true";
-let speed = 1;
-let playing = 0;
 let settled = 0;
 let addressed = 0;
-let link = page.dataset.link ?? "";
+/** Of the event that is shown, once that is known: its revision, and the beginning of its link. */
+const linked = { revision: point, link: page.dataset.link ?? "" };
 const pins = drawing.pins;
 pins.a = Number(query.get("a")) || 0;
 pins.b = Number(query.get("b")) || 0;
+drawing.axis = AXES.find((one) => one === query.get("axis")) ?? "gaps";
+drawing.lane = query.get("agent") ?? "";
+talk.dataset.view = VIEWS.find((one) => one === query.get("view")) ?? "talk";
+const finding = new Finding(talk, () => toldOfFound());
+const folding = new Folding(talk, query.get("open") ?? "");
+const playing = new Playing(columns, () => ({ head, point }), (revision) => go(revision), element("skipped"));
+/** Which part of the timeline an address asks for. */
+const wanted = /^(\d{1,15})-(\d{1,15})$/.exec(query.get("z") ?? "");
 
 // What is shown at a point
 
 function show() {
-  shown.at(point, counting(point, columns.jumps), follows ? 0 : point);
+  shown.at(point, counting(point, columns.jumps), follows, { isOfLane, folding });
   turns.show(point);
 }
+
+/** Whether something is of the lane that is looked at, or of a node in it. @param {string} agent */
+const isOfLane = (agent) => !drawing.lane || !agent || agent === drawing.lane || agent.startsWith(`${drawing.lane}:`);
 
 /** Where the point stands, in words. */
 function tell() {
@@ -51,6 +62,8 @@ function tell() {
   const time = columns.ms(point);
   const clock = Number.isNaN(time) ? "" : ` · ${new Date(time).toLocaleTimeString(undefined, { hourCycle: "h23" })}`;
   element("where").textContent = `r${point.toLocaleString("en")} of ${head.toLocaleString("en")}${clock}`;
+  element("turn-number").textContent = turns.words(point);
+  element("found").textContent = finding.words(point);
   const kind = KIND[columns.kind(point)], failed = columns.flags(point) & FLAG.error ? " failed" : "";
   slider.setAttribute("aria-valuetext", `event ${point.toLocaleString("en")} of ${head.toLocaleString("en")}, ${kind}${failed}${clock}`);
 }
@@ -83,7 +96,12 @@ async function settle() {
   await reach();
   if (turns.lacks(here)) await turns.load(here).then(show, (error) => { console.warn(String(error)); });
   const state = await source.state(here).catch(() => null);
-  if (state !== null && here === point) await swap(state, element("point"), "innerHTML");
+  if (state !== null && here === point) {
+    await swap(state, element("point"), "innerHTML");
+    const known = /** @type {HTMLElement | null} */ (element("point").querySelector("[data-link]"));
+    Object.assign(linked, { revision: here, link: known?.dataset.link ?? "" });
+  }
+  finding.mark();
   talk.setAttribute("aria-busy", "false");
 }
 
@@ -93,6 +111,10 @@ function address(push) {
   asked.delete("l");
   if (follows) asked.delete("at"); else asked.set("at", String(point));
   for (const [name, revision] of Object.entries(pins)) if (revision) asked.set(name, String(revision)); else asked.delete(name);
+  const axis = drawing.axis === "gaps" ? "" : drawing.axis, part = drawing.isZoomed ? `${drawing.first}-${drawing.last}` : "";
+  const view = talk.dataset.view === "talk" ? "" : talk.dataset.view;
+  const others = { axis, z: part, agent: drawing.lane, view, find: finding.text, open: folding.text };
+  for (const [name, value] of Object.entries(others)) if (value) asked.set(name, value); else asked.delete(name);
   const to = source.address(asked);
   clearTimeout(addressed);
   if (push) history.pushState({ point }, "", to);
@@ -146,7 +168,9 @@ function arrived() {
   page.dataset.loaded = stretches().map((one) => one.id).join(" ");
   talk.querySelectorAll(".item").forEach((one, at) => one.setAttribute("aria-posinset", String(at + 1)));
   shown.collect();
+  folding.restore();
   show();
+  finding.mark();
 }
 
 /** @type {Promise<void>} */
@@ -193,12 +217,11 @@ async function add(number) {
 
 // The timeline
 
-/** @type {Promise<void>} */
-let loading = Promise.resolve();
 async function load() {
   for (let number = Math.floor((head - 1) / blockSize); number >= 0; number--) await loadBlock(number);
   await turns.load(point);
   show();
+  tell();
   document.dispatchEvent(new CustomEvent("viewer:indexed"));
 }
 
@@ -207,7 +230,8 @@ async function loadBlock(number) {
   const block = await source.block(number);
   if (!block) return;
   columns.add(number, block);
-  zoom(drawing.first, drawing.head === drawing.last || drawing.last === 1 ? head : drawing.last);
+  const isWhole = drawing.head === drawing.last || drawing.last === 1;
+  if (wanted) zoom(Number(wanted[1]), Number(wanted[2])); else zoom(drawing.first, isWhole ? head : drawing.last);
   tell();
   show();
 }
@@ -215,21 +239,28 @@ async function loadBlock(number) {
 /** @param {number} first @param {number} last */
 function zoom(first, last) {
   drawing.head = head;
-  drawing.first = Math.max(1, Math.round(first));
+  drawing.first = Math.max(1, Math.min(head - 1, Math.round(first)));
   drawing.last = Math.min(head, Math.max(drawing.first + 1, Math.round(last)));
   drawing.soon();
 }
 
 /** @param {number} factor @param {number} around */
 function scale(factor, around = point) {
-  const span = Math.max(10, (drawing.last - drawing.first) * factor), share = (around - drawing.first) / (drawing.last - drawing.first || 1);
-  zoom(around - span * share, around + span * (1 - share));
+  const span = Math.min(head, Math.max(10, (drawing.last - drawing.first) * factor)), share = (around - drawing.first) / (drawing.last - drawing.first || 1);
+  const first = Math.max(1, Math.min(around - span * Math.max(0, Math.min(1, share)), head - span));
+  zoom(first, first + span);
+  address(false);
 }
 
-let dragging = false;
-canvas.addEventListener("pointerdown", (event) => { dragging = true; canvas.setPointerCapture(event.pointerId); at(event); });
+/** What is dragged: the point, or which part is shown. */
+let dragging = "";
+canvas.addEventListener("pointerdown", (event) => {
+  dragging = event.offsetY < drawing.top ? "part" : "point";
+  canvas.setPointerCapture(event.pointerId);
+  at(event);
+});
 canvas.addEventListener("pointermove", (event) => { if (dragging) at(event); });
-canvas.addEventListener("pointerup", (event) => { dragging = false; at(event, true); });
+canvas.addEventListener("pointerup", (event) => { at(event, true); dragging = ""; });
 canvas.addEventListener("wheel", (event) => {
   if (event.ctrlKey) { event.preventDefault(); scale(event.deltaY > 0 ? 1.25 : 0.8, drawing.revision(event.offsetX, canvas.clientWidth)); }
   else if (event.shiftKey) { const by = (drawing.last - drawing.first) * Math.sign(event.deltaY || event.deltaX) * 0.1; zoom(drawing.first + by, drawing.last + by); }
@@ -237,11 +268,18 @@ canvas.addEventListener("wheel", (event) => {
 
 /** @param {PointerEvent} event */
 function at(event, push = false) {
-  stop();
+  if (dragging === "part") {
+    const half = (drawing.last - drawing.first) / 2, middle = drawing.revisionInWhole(event.offsetX, canvas.clientWidth);
+    const first = Math.max(1, Math.min(head - 2 * half, middle - half));
+    zoom(first, first + 2 * half);
+    address(false);
+    return;
+  }
   go(drawing.revision(event.offsetX, canvas.clientWidth), { push });
+  playing.moved();
 }
 
-slider.addEventListener("input", () => { stop(); go(Number(slider.value)); });
+slider.addEventListener("input", () => { go(Number(slider.value)); playing.moved(); });
 slider.addEventListener("keydown", (event) => { if (event.key.startsWith("Arrow") || event.key === "Home" || event.key === "End") event.preventDefault(); });
 talk.addEventListener("scroll", () => extend(), { passive: true });
 addEventListener("resize", () => drawing.soon());
@@ -250,112 +288,6 @@ addEventListener("popstate", () => {
   const asked = source.query();
   go(Number(asked.get("at")) || head, { following: !asked.get("at") });
 });
-
-// Playing
-
-function stop() {
-  clearTimeout(playing);
-  playing = 0;
-  const button = document.querySelector('[data-do="play"]');
-  if (button) { button.textContent = "▶"; button.setAttribute("aria-label", "Play"); }
-}
-
-function play() {
-  if (point >= head) go(1);
-  const button = document.querySelector('[data-do="play"]');
-  if (button) { button.textContent = "⏸"; button.setAttribute("aria-label", "Pause"); }
-  step();
-}
-
-function step() {
-  if (point >= head) { stop(); return; }
-  // Above 20 steps a second frames are drawn, not each event.
-  let next = point, wait = 0;
-  do {
-    next++;
-    wait += Math.min(PAUSE, Math.max(0, columns.ms(next) - columns.ms(next - 1) || 0)) / speed;
-  } while (next < head && wait < 50);
-  playing = window.setTimeout(() => { go(next); step(); }, Math.max(16, wait));
-}
-
-// What can be done
-
-/** @param {number} step */
-const turn = (step) => columns.next(point, step, head, (one) => Boolean(columns.flags(one) & FLAG.turnStart)) || (step < 0 ? 1 : head);
-
-/** @param {"a" | "b"} name */
-function pin(name) {
-  pins[name] = pins[name] === point ? 0 : point;
-  element(`pin-${name}`).textContent = pins[name] ? `r${pins[name].toLocaleString("en")}` : "–";
-  drawing.soon(false);
-  address(false);
-}
-
-Object.assign(viewer.actions, {
-  back: () => { stop(); go(point - 1); },
-  forward: () => { stop(); go(point + 1, { following: follows && point === head }); },
-  "turn-back": () => { stop(); go(turn(-1), { push: true }); },
-  "turn-forward": () => { stop(); go(turn(1), { push: true }); },
-  first: () => { stop(); go(1, { push: true }); },
-  now: () => { stop(); go(head, { push: true, following: true }); },
-  play: () => { if (playing) stop(); else play(); },
-  speed: () => { speed = SPEEDS[(SPEEDS.indexOf(speed) + 1) % SPEEDS.length]; element("speed").textContent = `${speed}×`; },
-  faster: () => { speed = SPEEDS[Math.min(SPEEDS.length - 1, SPEEDS.indexOf(speed) + 1)]; element("speed").textContent = `${speed}×`; },
-  slower: () => { speed = SPEEDS[Math.max(0, SPEEDS.indexOf(speed) - 1)]; element("speed").textContent = `${speed}×`; },
-  axis: () => {
-    const axes = /** @type {const} */ (["gaps", "time", "events"]);
-    drawing.axis = axes[(axes.indexOf(drawing.axis) + 1) % 3];
-    element("axis").textContent = drawing.axis;
-    drawing.soon();
-  },
-  "zoom-in": () => scale(0.5), "zoom-out": () => scale(2), "zoom-all": () => zoom(1, head),
-  "next-error": () => seek(1, (one) => Boolean(columns.flags(one) & FLAG.error)),
-  "last-error": () => seek(-1, (one) => Boolean(columns.flags(one) & FLAG.error)),
-  "next-wait": () => seek(1, (one) => columns.kind(one) === WAIT),
-  "last-wait": () => seek(-1, (one) => columns.kind(one) === WAIT),
-  "message-next": () => seek(1, (one) => Boolean(columns.flags(one) & FLAG.message)),
-  "message-back": () => seek(-1, (one) => Boolean(columns.flags(one) & FLAG.message)),
-  "pin-a": () => pin("a"), "pin-b": () => pin("b"),
-  diff: () => {
-    // What the point before it was would come in its place.
-    clearTimeout(settled);
-    const [a, b] = pins.a && pins.b ? [pins.a, pins.b] : [pins.a || point, head];
-    source.difference(a, b).then((html) => swap(html, element("point"), "innerHTML"), (error) => { console.warn(String(error)); });
-    if (matchMedia("(max-width: 900px)").matches) document.body.dataset.pane = "point";
-  },
-  "close-diff": () => { delete document.body.dataset.pane; settle(); },
-  density: () => detail((Number(talk.dataset.detail ?? 2) % 3) + 1),
-  raw: () => { location.href = `${base}/e/${point}`; },
-  copy: async () => {
-    const asked = new URLSearchParams(location.search);
-    asked.set("at", String(point));
-    if (String(point) === page.dataset.at && link) asked.set("l", link);
-    await navigator.clipboard?.writeText(`${location.origin}${base}?${asked}`);
-  },
-  open: () => { const item = talk.querySelector(".item.here details, .item:not([hidden]):last-of-type details"); item?.toggleAttribute("open"); },
-  escape: () => { stop(); if (document.body.dataset.pane) delete document.body.dataset.pane; else go(head, { following: true }); },
-});
-Object.assign(viewer.keys, {
-  ArrowLeft: "back", ArrowRight: "forward", "Shift ArrowLeft": "turn-back", "Shift ArrowRight": "turn-forward",
-  Home: "first", End: "now", " ": "play", ">": "faster", "<": "slower", e: "next-error", E: "last-error", w: "next-wait", W: "last-wait",
-  j: "message-next", k: "message-back", a: "pin-a", b: "pin-b", d: "diff", x: "axis", "+": "zoom-in", "-": "zoom-out", 0: "zoom-all",
-  v: "verify", r: "raw", y: "copy", ".": "density", Enter: "open", Escape: "escape",
-});
-
-/** @param {number} step @param {(revision: number) => boolean} wanted */
-async function seek(step, wanted) {
-  // Who is faster than the timeline waits for it.
-  if (!columns.has(Math.max(1, Math.min(head, point + step)))) await loading;
-  const found = columns.next(point, step, head, wanted);
-  if (found) { stop(); go(found, { push: true }); }
-}
-
-/** @param {number} level */
-function detail(level) {
-  talk.dataset.detail = String(level);
-  element("density").textContent = String(level);
-  localStorage.setItem("detail", String(level));
-}
 
 element("turns").addEventListener("click", (event) => {
   const turnLink = /** @type {HTMLElement} */ (event.target).closest("[data-turn]");
@@ -371,15 +303,25 @@ talk.addEventListener("click", (event) => {
   go(Number(/** @type {HTMLElement} */ (item).dataset.from), { push: true });
 });
 
-detail(Number(localStorage.getItem("detail")) || 2);
+talk.addEventListener("toggle", (event) => {
+  if (folding.note(/** @type {HTMLDetailsElement} */ (event.target))) address(false);
+}, true);
+
+function toldOfFound() {
+  drawing.marks = finding.hits;
+  drawing.soon(false);
+  element("found").textContent = finding.words(point);
+}
+
+element("axis").textContent = drawing.axis;
 drawing.point = point;
 shown.collect();
+folding.restore();
 show();
 place();
 tell();
-loading = load();
+const loading = load();
 loading.catch((error) => { console.warn(String(error)); });
-for (const name of source.lacking) delete viewer.actions[name];
 if (source.opening) go(source.opening);
 
 /** How far the session goes, for the module that lets it go on. @param {number} to */
@@ -391,6 +333,7 @@ function grow(to) {
   if (whole || atEnd) zoom(whole ? 1 : head - span, head); else drawing.soon();
   tell();
   if (grown > 0 && follows) settleLater();
+  if (grown > 0) finding.grow();
 }
 
 let settleBy = 0;
@@ -404,4 +347,4 @@ function settleLater() {
 
 const standing = () => ({ head, point, follows });
 
-export { arrived, columns, drawing, exclusive, go, grow, isLoaded, jump, loadBlock, numberOf, place, show, standing, stretches, swap, turns };
+export { AXES, address, arrived, base, columns, drawing, element, exclusive, finding, folding, go, grow, isLoaded, jump, linked, loadBlock, loading, numberOf, pins, place, playing, scale, settle, show, standing, stretches, swap, talk, turns, zoom };

@@ -50,6 +50,13 @@ export class Turns {
     this.current = current;
   }
 
+  /** Which turn a point stands in; nothing where that is not among those that are loaded. @param {number} point */
+  words(point) {
+    if (this.lacks(point)) return "";
+    const before = this.rows.filter((row) => Number(row.dataset.from) <= point).length;
+    return before ? `turn ${(Number(this.#list?.dataset.number) + before - 1).toLocaleString("en")}` : "";
+  }
+
   /** Those that begin while the page is open. @param {{ revision: number, html: string }[]} turns */
   async add(turns) {
     const list = this.#list;

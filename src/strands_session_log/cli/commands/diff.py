@@ -12,7 +12,7 @@ from ... import SessionDiff, SessionLog
 from ..context import CommandCall
 from ..options import SessionArgument, argument, command
 from ..points import stripped
-from ..render.diffs import diff_json, print_diff
+from ..render.diffs import print_diff
 from ..render.events import integrity_text, note_integrity
 from ..terminal import console, heading, put, write_json
 
@@ -35,7 +35,7 @@ def diff(call: CommandCall, session: SessionArgument, first: FirstArgument, seco
         log.head(session)
         found = log.diff(session, first, second)
         if call.as_json:
-            write_json({"session_id": session, **diff_json(found), "integrity": str(found.integrity)})
+            write_json({"session_id": session, **found.to_json()})
         else:
             _print(console(), log, session, found)
 

@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from ... import EventId, Progress, SessionLog
+from ... import EventId, Progress, SessionLog, TextSearch, matches_in, search_for
 from ...errors import CorruptEntryError, CorruptKeyError, InvalidPointError, LogForkedError, SessionNotFoundError
 from ..completion import session_ids
 from ..context import CommandCall
@@ -21,7 +21,6 @@ from ..nearest import no_type
 from ..options import AgentOption, TypesOption, argument, command, option, whole
 from ..progress import progress
 from ..render.hits import Hit, hit_json, hit_printer, summary_of
-from ..searching import Search, matches_in, search_for
 from ..terminal import console, is_screen, note, write_json
 
 EPILOG = (
@@ -77,7 +76,7 @@ def grep(
     raise typer.Exit(searched.code)
 
 
-def _search_for(pattern: str, fixed: bool, ignore_case: bool) -> Search:
+def _search_for(pattern: str, fixed: bool, ignore_case: bool) -> TextSearch:
     if not pattern:
         fail(Code.USAGE, "PATTERN '' is empty, and would be found everywhere: say what to find")
     try:
@@ -103,7 +102,7 @@ class _Searched:
     """
 
     def __init__(
-        self, log: SessionLog, search: Search, since: str | None, types: list[str] | None, agent: str | None
+        self, log: SessionLog, search: TextSearch, since: str | None, types: list[str] | None, agent: str | None
     ) -> None:
         self._log, self._search, self._since, self._types, self._agent = log, search, since, types, agent
         self.found, self.hit_count, self.count = dict[str, dict[EventId, None]](), 0, 0

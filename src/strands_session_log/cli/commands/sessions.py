@@ -11,7 +11,7 @@ from ...errors import InvalidPointError
 from ..context import CommandCall
 from ..exit_codes import Code, fail
 from ..options import command, option, whole
-from ..render.sessions import print_sessions, session_json, shown_text
+from ..render.sessions import print_sessions, shown_text
 from ..terminal import console, note, put, write_json
 from ..typed import word
 
@@ -77,7 +77,7 @@ def sessions(
     shown = [info for info in page if grep is None or grep.casefold() in shown_text(info).casefold()]
     if call.as_json:
         for info in shown:
-            write_json(session_json(info))
+            write_json(info.to_json())
         return
     if shown:
         print_sessions(console(), shown)

@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from ... import MessageRecord, Recorded, SessionState
+from ... import Recorded, SessionState
 from ..context import CommandCall
 from ..exit_codes import Code, fail
 from ..nearest import no_agent
@@ -18,7 +18,7 @@ from ..options import AgentOption, SessionArgument, command, option, whole
 from ..overview import Overview, overview
 from ..pager import NoPagerOption, put_paged
 from ..render.events import aside
-from ..render.messages import MessageDetail, conversation, laid_out, newest, progress_of
+from ..render.messages import MessageDetail, conversation, laid_out, progress_of
 from ..render.overviews import header, overview_json, times_for
 from ..terminal import console, one_line, write_json
 
@@ -77,33 +77,16 @@ def _only(state: SessionState, session_id: str, agent: str) -> SessionState:
 def _json(session_id: str, state: SessionState, told: Overview, last: int | None) -> dict[str, Any]:
     return {
         "session_id": session_id,
-        "session": state.session,
-        "labels": state.labels,
         **overview_json(told, state),
-        "agents": {
-            agent.agent_id: {
-                "messages": [_message(record) for record in newest(agent.messages, last)],
-                "state": agent.state,
-                "in_force": agent.in_force or None,
-            }
-            for agent in state.agents.values()
-        },
+        **state.to_json(last),
+        # The events that asked, where the state only knows that they are open.
         "interrupts": [one.to_json() for one in _shown(told, state)],
-        "multi_agents": state.multi_agents,
-        "revision": state.revision,
-        "position": str(state.position),
-        "link": state.link,
-        "integrity": str(state.integrity),
     }
 
 
 def _shown(told: Overview, state: SessionState) -> list[Recorded]:
     """What people were asked by those that are shown."""
     return [one for one in told.interrupts if one.event.agent in state.agents or one.event.agent in state.multi_agents]
-
-
-def _message(record: MessageRecord) -> dict[str, Any]:
-    return {**record._asdict(), "id": str(record.id)}
 
 
 def _texts(

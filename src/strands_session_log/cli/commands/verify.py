@@ -6,7 +6,6 @@ import io
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
-from dataclasses import asdict
 from typing import Annotated, Any
 
 import typer
@@ -99,7 +98,7 @@ def _verify_one(log: SessionLog, session_id: str, expect: Sequence[Expect], feed
     with progress(session_id) as tell:
         found = log.verify(session_id, tell, expect=expect, feed=feed)
     if as_json:
-        write_json(_json(session_id, found))
+        write_json({"session_id": session_id, **found.to_json()})
     else:
         _print(console(), session_id, found)
     return found.ok
@@ -150,24 +149,8 @@ def _summary(counted: Counter[str]) -> str:
 
 def _json_of_any(one: Audited) -> dict[str, Any]:
     if one.session_id is not None:
-        return _json(one.session_id, one.verification)
+        return {"session_id": one.session_id, **one.verification.to_json()}
     return {"partition": one.partition, "ok": False, "problems": one.verification.problems}
-
-
-def _json(session_id: str, found: Verification) -> dict[str, Any]:
-    parent = {} if found.parent is None else {"parent": {"session_id": found.parent[0], "at": str(found.parent[1])}}
-    return {
-        "session_id": session_id,
-        "ok": found.ok,
-        "revision": found.revision,
-        "link": found.link,
-        "problems": found.problems,
-        "witnessed": found.witnessed,
-        "expected": found.expected,
-        "deleted": [asdict(life) for life in found.deleted],
-        "notes": found.notes,
-        **parent,
-    }
 
 
 def _print(terminal: Console, session_id: str, found: Verification) -> None:

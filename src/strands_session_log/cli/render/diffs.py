@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict
 from functools import cache
 from itertools import takewhile
 from typing import Any, NamedTuple, TypeAlias
@@ -162,44 +161,7 @@ def _value_line(sign: str, style: str, path: Sequence[str | int], value: object)
     return Text.assemble((f"{sign} {path_of(path)}  ", f"bold {style}"), (compact(value, _LONGEST_VALUE), style))
 
 
-def diff_json(diff: SessionDiff) -> dict[str, Any]:
-    """Everything that differs."""
-    return {
-        "before": str(diff.before),
-        "after": str(diff.after),
-        "agents": {name: _agent_json(agent) for name, agent in diff.agents.items()},
-        "multi_agents": _changes_json(diff.multi_agents),
-        "session": _changes_json(diff.session),
-        "labels": _changes_json(diff.labels),
-    }
-
-
-def _agent_json(agent: AgentDiff) -> dict[str, Any]:
-    messages = {"added": agent.added, "changed": agent.changed, "redacted": agent.redacted, "removed": agent.removed}
-    return {
-        "presence": agent.presence,
-        **{name: [_message_json(change) for change in changes] for name, changes in messages.items()},
-        "state": _changes_json(agent.state),
-        "record": _changes_json(agent.record),
-        "window_left": list(agent.window_left),
-        "window_joined": list(agent.window_joined),
-        "window_rearranged": agent.window_rearranged,
-    }
-
-
 def going_back_json(diff: SessionDiff) -> dict[str, Any]:
     """What going back does to the agents."""
     wanted = ("presence", "state", "window_left", "window_joined", "window_rearranged")
-    return {name: {key: _agent_json(agent)[key] for key in wanted} for name, agent in diff.agents.items()}
-
-
-def _changes_json(changes: Iterable[Change]) -> list[dict[str, Any]]:
-    return [asdict(change) for change in changes]
-
-
-def _message_json(change: MessageChange) -> dict[str, Any]:
-    return {"index": change.index, "before": _record_json(change.before), "after": _record_json(change.after)}
-
-
-def _record_json(record: MessageRecord | None) -> dict[str, Any] | None:
-    return None if record is None else {**record._asdict(), "id": str(record.id)}
+    return {name: {key: told[key] for key in wanted} for name, told in diff.to_json()["agents"].items()}

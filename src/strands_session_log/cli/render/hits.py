@@ -9,8 +9,7 @@ from typing import Any, NamedTuple
 from rich.console import Console
 from rich.text import Text
 
-from ... import EventId, Recorded
-from ..searching import Match
+from ... import EventId, Recorded, TextMatch
 from ..terminal import count, hanging, is_screen, one_line, plain, put
 from ..typed import typed
 
@@ -23,7 +22,7 @@ class Hit(NamedTuple):
 
     session_id: str
     recorded: Recorded
-    match: Match
+    match: TextMatch
 
 
 def hit_json(hit: Hit) -> dict[str, Any]:
@@ -77,7 +76,7 @@ def _place(hit: Hit) -> str:
     return "  ".join(map(one_line, parts))
 
 
-def _excerpt(match: Match) -> Text:
+def _excerpt(match: TextMatch) -> Text:
     """On one line; that of it which was found stands out."""
     before, found, after = (_SPACE.sub(" ", plain(part)) for part in match[1:])
     return Text.assemble(before.lstrip(), (found, "bold red"), after.rstrip())

@@ -13,9 +13,6 @@ from ... import AgentActivity, SessionInfo
 from ..terminal import Cell, age, local, narrowed, one_line, plain, put_table
 from .messages import compact, on_one_line, speaker
 
-SILENT_AFTER = timedelta(minutes=10)
-"""An agent that runs and was not heard of for so long is called silent: its process may have been killed."""
-
 _HEADINGS = ("SESSION", "STATUS", "AGENTS", "MESSAGES", "TOKENS", "ERRORS", "LAST EVENT", "ACTIVE", "LAST MESSAGE")
 _SPARED = ["LAST EVENT", "TOKENS", "AGENTS", "MESSAGES", "ERRORS", "ACTIVE", "LAST MESSAGE"]
 _RIGHT = ("MESSAGES", "TOKENS", "ERRORS")
@@ -32,25 +29,6 @@ def print_sessions(terminal: Console, page: Sequence[SessionInfo]) -> None:
     styles = [_STYLES.get(name, "") for name in names]
     right = [number for number, name in enumerate(names) if name in _RIGHT]
     put_table(terminal, rows, styles, right, _WIDEST_ID, crop=names[-1] == "LAST MESSAGE")
-
-
-def session_json(info: SessionInfo) -> dict[str, Any]:
-    """Everything of a session that a list tells."""
-    return {
-        "session_id": info.session_id,
-        "status": info.status,
-        "agents": [_activity_json(one) for one in info.agents],
-        "messages": info.messages,
-        "input_tokens": info.input_tokens,
-        "output_tokens": info.output_tokens,
-        "errors": info.errors,
-        "labels": info.labels,
-        "last_message": _message_json(info),
-        "revision": info.revision,
-        "created_at": info.created_at.astimezone(timezone.utc),
-        "last_event_at": info.last_event_at.astimezone(timezone.utc),
-        "cursor": info.cursor,
-    }
 
 
 def shown_text(info: SessionInfo) -> str:
@@ -75,8 +53,7 @@ def activity_text(one: AgentActivity) -> Text:
     """What an agent does, and since when."""
     since = f" since {_moment(one.since.time)}" if one.since else ""
     of = f" {one_line(one.name)}" if one.name else ""
-    silent = is_silent(one)
-    if silent and one.last_sign:
+    if one.is_silent and one.last_sign:
         during = f", in{of}" if one.status == "tool" and of else ""
         return Text(f"silent since {_moment(one.last_sign)}{during}", _STATUS_STYLES["silent"])
     words = {
@@ -87,12 +64,6 @@ def activity_text(one: AgentActivity) -> Text:
         "idle": "idle",
     }
     return Text(words[one.status], _STATUS_STYLES.get(one.status, "dim"))
-
-
-def is_silent(one: AgentActivity) -> bool:
-    """Whether an agent should be at work, and was not heard of for long."""
-    sign = one.last_sign
-    return one.status in ("running", "tool") and sign is not None and datetime.now(timezone.utc) - sign > SILENT_AFTER
 
 
 def labels_text(labels: Mapping[str, Any]) -> str:
@@ -131,23 +102,3 @@ def _moment(moment: datetime) -> str:
     """When, on this machine's clock: the day only where it is long ago."""
     is_recent = datetime.now(timezone.utc) - moment < _DAY
     return moment.astimezone().strftime("%H:%M") if is_recent else local(moment)
-
-
-def _activity_json(one: AgentActivity) -> dict[str, Any]:
-    sign = one.last_sign
-    return {
-        "agent": one.agent,
-        "status": one.status,
-        "silent": is_silent(one),
-        "name": one.name or None,
-        "since": str(one.since) if one.since else None,
-        "last_sign_at": sign and sign.astimezone(timezone.utc),
-        "messages": one.messages,
-    }
-
-
-def _message_json(info: SessionInfo) -> dict[str, Any] | None:
-    found = info.last_message
-    if found is None:
-        return None
-    return {"id": str(found.id), "agent": found.event.agent, "type": found.event.type, "data": found.event.data}

@@ -15,7 +15,7 @@ from ... import AgentActivity, Recorded, SessionInfo
 from ..terminal import age, hanging, heading, local, one_line, put
 from ..typed import typed
 from .messages import compact
-from .sessions import activity_text, is_silent, last_message, session_json, status_text
+from .sessions import activity_text, last_message, status_text
 
 CALL_BEGINS = "invocation.started"
 FAILURES = ("invocation.failed", "model.failed", "tool.failed")
@@ -93,7 +93,7 @@ def print_troubles(
 
 def troubles_json(info: SessionInfo, troubles: Sequence[Trouble], last: Recorded | None, target: str) -> dict[str, Any]:
     """All of it."""
-    shown = session_json(info)
+    shown = info.to_json()
     by_agent = {one["agent"]: one for one in shown["agents"]}
     return {
         "session_id": info.session_id,
@@ -143,7 +143,7 @@ def _lines(trouble: Trouble, info: SessionInfo) -> Iterator[tuple[str, Text]]:
         yield "before", Text(f"{one.id.revision} {one.event.type}{_of(one)}: {error_of(one)}")
     for asked in trouble.questions:
         yield "asked", Text(f"{one_line(asked.name or '')}: {_reason(asked)}", "yellow")
-    if is_silent(activity) and activity.last_sign:
+    if activity.is_silent and activity.last_sign:
         since = f"since {local(activity.last_sign, '%H:%M:%S')}, {age(activity.last_sign)}"
         yield "silent", Text(f"{since}: its process may have been killed")
     if info.last_message is not None and info.last_message.event.agent == activity.agent:
@@ -188,7 +188,7 @@ def _commands(info: SessionInfo, troubles: Iterable[Trouble], target: str) -> It
             if answers:
                 yield f"agent([{', '.join(answers)}])"
             continue
-        if activity.status != "failed" and not is_silent(replace(activity, status="running")):
+        if activity.status != "failed" and not replace(activity, status="running").is_silent:
             yield typed("tail", session_id, options=target)
             continue
         yield typed("replay", session_id, options=f" --from {at}{target}")

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple, TypeAlias
 from unicodedata import normalize
 
-from .. import from_json
 from ..events import Event
+from .values import from_json
 
 _AROUND = 60
 """Characters shown before and after what was found; of that itself, twice as many."""
@@ -94,11 +94,11 @@ _OURS = frozenset(
 )
 _LISTS = (list, tuple, set, frozenset)
 
-Search: TypeAlias = "Callable[[str], re.Match[str] | None]"
+TextSearch: TypeAlias = "Callable[[str], re.Match[str] | None]"
 """Finds something in a text."""
 
 
-class Match(NamedTuple):
+class TextMatch(NamedTuple):
     """Text that was found in an event.
 
     Attributes:
@@ -121,7 +121,7 @@ _Path: TypeAlias = "tuple[Any, str | int] | None"
 """A place in JSON values: the path above it, and the last step; only where something is found, it becomes text."""
 
 
-def search_for(pattern: str, *, is_fixed: bool, ignores_case: bool) -> Search:
+def search_for(pattern: str, *, is_fixed: bool, ignores_case: bool) -> TextSearch:
     """What finds a pattern in a text, however the accents of either are put together.
 
     Raises:
@@ -131,7 +131,7 @@ def search_for(pattern: str, *, is_fixed: bool, ignores_case: bool) -> Search:
     return re.compile(re.escape(pattern) if is_fixed else pattern, re.IGNORECASE if ignores_case else 0).search
 
 
-def matches_in(event: Event, search: Search) -> Iterator[Match]:
+def matches_in(event: Event, search: TextSearch) -> Iterator[TextMatch]:
     """Where an event holds what is looked for: once for each text, number and name in its data."""
     for path, text in _texts(_restored(event.data)):
         for form in _forms(text):
@@ -140,13 +140,13 @@ def matches_in(event: Event, search: Search) -> Iterator[Match]:
                 break
 
 
-def _match(where: str, text: str, start: int, end: int) -> Match:
+def _match(where: str, text: str, start: int, end: int) -> TextMatch:
     before, found, after = text[:start], text[start:end], text[end:]
     if len(before) > _AROUND:
         before = f"…{before[1 - _AROUND :]}"
     if len(found) > 2 * _AROUND:
         found = f"{found[: 2 * _AROUND - 1]}…"
-    return Match(where, before, found, after if len(after) <= _AROUND else f"{after[: _AROUND - 1]}…")
+    return TextMatch(where, before, found, after if len(after) <= _AROUND else f"{after[: _AROUND - 1]}…")
 
 
 def _forms(text: str) -> Iterator[str]:
