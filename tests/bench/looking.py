@@ -24,6 +24,10 @@ _PAINTED = """async () => {
   while (!painted()) await new Promise(requestAnimationFrame);
   return painted() / 1000;
 }"""
+_INDEXED = """async () => {
+  while (!window.indexedAt) await new Promise(requestAnimationFrame);
+  return window.indexedAt / 1000;
+}"""
 _SIZES = """async () => {
   const all = performance.getEntriesByType('resource');
   const of = (end) => all.filter((one) => new URL(one.name).pathname.endsWith(end));
@@ -98,7 +102,7 @@ class Looker:
 
     def indexed(self) -> float:
         """The seconds from the opening of a session until its timeline is whole."""
-        return float(self.page.wait_for_function("window.indexedAt").json_value()) / 1000
+        return float(self.page.evaluate(_INDEXED))
 
     def follows(self) -> None:
         """Wait until the page is told what happens."""

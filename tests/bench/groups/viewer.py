@@ -41,6 +41,9 @@ _NOTES_WORDS = """() => {
   new MutationObserver(() => { window.heardAt.push(Date.now() / 1000); })
     .observe(document.getElementById('saying'), { childList: true, subtree: true, characterData: true });
 }"""
+_HEARD = """async (before) => {
+  while (window.heardAt.length <= before) await new Promise((done) => setTimeout(done, 5));
+}"""
 _SHIFTS = """() => {
   window.shifts = 0;
   new PerformanceObserver((list) => { for (const one of list.getEntries()) window.shifts += one.value; })
@@ -181,7 +184,7 @@ def _heard(run: Run, viewer: Viewed, log: SessionLog) -> list[float]:
             for number in run.track(range(count - 1), "words on screen"):
                 said.append(time.time())
                 model.say(1)
-                looker.page.wait_for_function(f"window.heardAt.length > {number}")
+                looker.page.evaluate(_HEARD, number)
         heard: list[float] = looker.page.evaluate("window.heardAt")
     return [later - began for began, later in zip(said, heard, strict=False)]
 
