@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import signal
 from collections.abc import Iterator
@@ -13,6 +12,7 @@ import pytest
 from strands_session_log import SessionLog, Subscriber
 from strands_session_log.errors import DeliveryLostError
 from subscription.helpers import Consumer, Told, number_of
+from support.processes import forks
 from support.waiting import wait_until
 
 pytestmark = pytest.mark.faults
@@ -52,8 +52,7 @@ class Processes:
     """Starts consumers in processes of their own."""
 
     def __init__(self, url: str, log: SessionLog) -> None:
-        self._context = multiprocessing.get_context("forkserver")
-        self._context.set_forkserver_preload([__name__, "strands_session_log"])
+        self._context = forks()
         self._url, self._log, self._started = url, log, list[Any]()
         self.effects = f"{log.namespace}:effects"
 
