@@ -17,6 +17,7 @@ from support import Cluster, FaultProxy, Keyspace, ServerUnavailable, programs
 from support.chosen import DEFAULT, HELP, Chosen, chosen_server, fresh_server
 from support.clients import Client, open_client
 from support.command_line import Run, runner, write_session
+from support.junk import TURN
 from support.leftovers import Leftovers
 from support.processes import HOST
 from support.servers import Server
@@ -32,7 +33,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_report_header(config: pytest.Config) -> str:
-    return f"server: {config.getoption('--server')}"
+    return f"server: {config.getoption('--server')}, SESSION_LOG_TEST_TURN={TURN}"
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
