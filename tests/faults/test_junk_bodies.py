@@ -112,7 +112,7 @@ def resume(log: SessionLog, session: str) -> None:
 
 
 def readings(log: SessionLog, run: Run, session: str, what: str) -> Iterator[tuple[str, Callable[[], object]]]:
-    """Every body is folded; half of them are resumed from, others each day, and what else reads takes turns at the rest."""
+    """Every body is folded; half of them are resumed from, others each day; other readings take turns at the rest."""
     ways = dict(all_readings(log, run, session))
     others = [name for name in ways if name not in ("state", "resume")]
     turn = Random(f"{TURN} {what}")
