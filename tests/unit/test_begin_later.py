@@ -14,7 +14,7 @@ from strands_session_log.lifecycle.compat import begin_later
 PATIENCE = 10.0
 
 
-def noting(found: list[object], done: Event, *, count: int) -> Callable[[], None]:
+def noting(found: list[tuple[str, float]], done: Event, *, count: int) -> Callable[[], None]:
     """Notes who calls it, and when, and that so many calls have come."""
 
     def call() -> None:
@@ -26,13 +26,13 @@ def noting(found: list[object], done: Event, *, count: int) -> Callable[[], None
 
 
 def test_calls_come_after_a_moment_by_one_thread() -> None:
-    found, done, began = list[object](), Event(), time.monotonic()
+    found, done, began = list[tuple[str, float]](), Event(), time.monotonic()
     for _ in range(3):
         begin_later(noting(found, done, count=3))
     assert found == []
     assert done.wait(PATIENCE)
-    assert len({name for name, _ in found}) == 1  # type: ignore[misc]
-    assert min(at for _, at in found) - began >= 0.02  # type: ignore[misc]
+    assert len({name for name, _ in found}) == 1
+    assert min(at for _, at in found) - began >= 0.02
 
 
 def test_a_call_comes_where_none_waited_any_more() -> None:
@@ -47,7 +47,7 @@ def test_a_call_comes_where_none_waited_any_more() -> None:
 def test_a_fork_calls_what_is_begun_there_and_not_what_waited_before() -> None:
     waited, here = Event(), os.getpid()
     read, write = os.pipe()
-    begin_later(lambda: os.getpid() == here and waited.set())
+    begin_later(lambda: waited.set() if os.getpid() == here else None)
     child = os.fork()
     if not child:
         own = Event()
