@@ -21,7 +21,7 @@ from ..ids import START, EventId
 from ..state import ANSWERING, IN_FORCE, AgentState, Answering, Messages, is_interrupted, removed_count
 from .facts import current_traceparent
 from .outbox import ENDS, Outbox
-from .records import agent_content, answers_tools, count_alone, data_of, redacted
+from .records import agent_content, answers_tools, count_alone, data_of, redacted, with_count
 from .redaction import without
 from .window import Closely, Spoken, Window
 from .withheld import Withheld
@@ -255,11 +255,12 @@ class AgentOutbox(Outbox):
         content = agent_content(data)
         if not forced and _is_same(content, self.content):
             return
-        content = to_json(content, "agent")
         with self.lock:
-            if not forced and self._tell_removed(count_alone(content, self.content)):
-                self.content = content
-            elif content != self.content or forced:
+            if not forced and self._tell_removed(count := count_alone(content, self.content)):
+                self.content = with_count(self.content, count)
+                return
+            content = to_json(content, "agent")
+            if content != self.content or forced:
                 # At the very time the record names, which then need not be written twice.
                 kind = events.AgentUpdated if self.content else events.AgentCreated
                 self.queue([kind(data, self.agent_id, time=agent.updated_at, trace=self.span)])

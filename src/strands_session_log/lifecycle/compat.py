@@ -17,6 +17,7 @@ from contextlib import suppress
 from functools import cache, partial
 from importlib import import_module
 from inspect import signature
+from itertools import chain
 from threading import RLock
 from typing import Any, NamedTuple, TypeAlias, TypeVar
 
@@ -111,13 +112,28 @@ def hook_event(name: str) -> Any:
     return None
 
 
-def is_heard_by_others(registry: Any, *names: str) -> bool:
-    """Whether anybody hears of one of these hook events but Strands and this library; yes where that is unknown."""
-    heard = getattr(registry, "_registered_callbacks", None)
-    if heard is None:
-        return True
-    entries = (entry for name in names for entry in heard.get(hook_event(name), ()))
-    return not all(map(_is_of_ours, entries))
+class Audience:
+    """Who hears of hook events; looked through anew only where others were added.
+
+    Args:
+        *names: The events.
+    """
+
+    def __init__(self, *names: str) -> None:
+        self._names = names
+        self._known: list[Any] | None = None
+        self._has_others = True
+
+    def has_others(self, registry: Any) -> bool:
+        """Whether anybody hears of one of them but Strands and this library; yes where that is unknown."""
+        heard = getattr(registry, "_registered_callbacks", None)
+        if heard is None:
+            return True
+        entries = [list(heard.get(hook_event(name), ())) for name in self._names]
+        if entries != self._known:
+            self._known = entries
+            self._has_others = not all(map(_is_of_ours, chain.from_iterable(entries)))
+        return self._has_others
 
 
 def _is_of_ours(entry: Any) -> bool:

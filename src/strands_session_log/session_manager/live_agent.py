@@ -15,7 +15,7 @@ from strands.types.session import SessionAgent, SessionMessage
 from ..errors import EncodingError, SessionLogError
 from ..events import Event
 from ..lifecycle import AgentHooks, AgentOutbox
-from ..lifecycle.compat import CAN_WAIT, Writer, begin_in_thread, is_heard_by_others
+from ..lifecycle.compat import CAN_WAIT, Audience, Writer, begin_in_thread
 from ..lifecycle.direct_calls import about_to_hold
 from ..lifecycle.facts import answered
 from ..lifecycle.in_force import InForce
@@ -68,6 +68,7 @@ class LiveAgent(AgentHooks):
         self.redactions = Redactions(outbox)
         self._overlaps = flush == "overlap"
         self._answer: Message | None = None
+        self._after_an_answer = Audience(*_AFTER_AN_ANSWER)
         self.note = outbox.note
         self._unanswered, self._given = _prompts_at_the_end(agent.messages), 0
         self.facts.prime(agent)
@@ -248,7 +249,7 @@ class LiveAgent(AgentHooks):
         answer, self._answer = self._answer, None
         if hook.message is not answer or not CAN_WAIT or self.redactions:
             return False
-        return not is_heard_by_others(hook.agent.hooks, *_AFTER_AN_ANSWER)
+        return not self._after_an_answer.has_others(hook.agent.hooks)
 
     def message_updated(self, hook: Any) -> Writer:
         """See `AgentHooks`."""
