@@ -18,7 +18,7 @@ from ..events.facts import REMOVED
 from ..ids import EventId
 from ..instrumentation import Repaired
 from ..instrumentation.hooks import hooks
-from .compat import begin_later
+from .compat import begin_in_thread, begin_later
 
 ENDS = (events.InvocationCompleted, events.InvocationFailed)
 """How a call ends."""
@@ -164,7 +164,7 @@ class Outbox:
 
     def _flush_if_in_line(self, last: Encoded) -> None:
         if any(one is last for one in self._waiting):
-            self.flush_ahead()
+            begin_in_thread(self.flush_ahead)
 
     def _send(self) -> None:
         failed_before = self._sent
