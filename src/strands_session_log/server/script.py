@@ -65,6 +65,10 @@ class LuaScript:
                 replies[at] = self._one(client, *calls[at])
         return list(replies)
 
+    def call(self, keys: Sequence[str | bytes], arguments: Sequence[Argument]) -> list[Argument]:
+        """The command that runs it, where the server knows it."""
+        return [self._by_sha.encode(), self.sha, len(keys), *keys, *arguments]
+
     def _one(self, client: Client, keys: Sequence[str | bytes], arguments: Sequence[Argument]) -> Any:
         try:
             return self(client, keys, arguments)
@@ -116,9 +120,10 @@ def _bulks(texts: Sequence[bytes]) -> bytes:
         return b"".join(chain.from_iterable((b"$%d\r\n" % len(text), text, b"\r\n") for text in texts))
 
 
-def packed(command: Sequence[bytes]) -> bytes:
+def packed(command: Sequence[Argument]) -> bytes:
     """A command as it goes over the wire."""
-    return b"*%d\r\n%b" % (len(command), _bulks(command))
+    parts = [part if type(part) is bytes else str(part).encode() for part in command]
+    return b"*%d\r\n%b" % (len(parts), _bulks(parts))
 
 
 def additions(stream: bytes, entries: Iterable[Sequence[Any]]) -> bytes:

@@ -30,6 +30,22 @@ _Range: TypeAlias = "tuple[str, bytes, bytes, int]"
 """Entries of a session to be read: from which id, to which, and how many at most."""
 
 
+_Content: TypeAlias = "Sequence[RawEntry] | ServerRefusedError"
+"""What a range had; of a key that is no stream, that error."""
+
+
+class MissingContent(NamedTuple):
+    """Content that is to be fetched.
+
+    Attributes:
+        stretches: Of which deliveries.
+        commands: What fetches it, a command each.
+    """
+
+    stretches: list[_Stretch]
+    commands: list[tuple[bytes | str | int, ...]]
+
+
 class Rejected(NamedTuple):
     """A delivery whose content cannot be what the feed told of.
 
@@ -77,17 +93,29 @@ class Bodies:
             del left[:most]
         return rejected
 
-    def _add_to(self, deliveries: Sequence[BaseDelivery]) -> list[Rejected]:
+    def wanted(self, deliveries: Sequence[BaseDelivery]) -> MissingContent | None:
+        """What fetches the content of deliveries, for who asks the server for more; None where that is too much."""
+        return self._wanted(deliveries) if len(deliveries) <= self._most else None
+
+    def _wanted(self, deliveries: Sequence[BaseDelivery]) -> MissingContent:
         stretches = _stretches(deliveries)
-        if not stretches:
-            return []
         ranges = [(stretch.session_id, stretch.ids[0], stretch.ids[-1], len(stretch.ids)) for stretch in stretches]
+        return MissingContent(stretches, self._commands(ranges))
+
+    def hand_out(
+        self, wanted: MissingContent, replies: Iterable[Sequence[RawEntry] | ServerRefusedError]
+    ) -> list[Rejected]:
+        """Give deliveries what was fetched; see `add_to`."""
         rejected: list[Rejected] = []
-        for stretch, entries in zip(stretches, self._read(ranges), strict=True):
+        for stretch, entries in zip(wanted.stretches, replies, strict=True):
             rejected += self._hand_out(stretch, entries)
         return rejected
 
-    def _hand_out(self, stretch: _Stretch, entries: Sequence[RawEntry] | ServerRefusedError) -> list[Rejected]:
+    def _add_to(self, deliveries: Sequence[BaseDelivery]) -> list[Rejected]:
+        wanted = self._wanted(deliveries)
+        return self.hand_out(wanted, self._store.pipeline(wanted.commands, is_lenient=True))
+
+    def _hand_out(self, stretch: _Stretch, entries: _Content) -> list[Rejected]:
         if isinstance(entries, ServerRefusedError):
             return [Rejected(delivery, entries) for delivery in stretch.deliveries]
         if [entry[0] for entry in entries] != stretch.ids:
@@ -112,14 +140,16 @@ class Bodies:
                 rejected.append(Rejected(delivery, error))
         return rejected
 
-    def _read(self, ranges: Sequence[_Range]) -> list[Sequence[RawEntry] | ServerRefusedError]:
+    def _read(self, ranges: Sequence[_Range]) -> list[_Content]:
         """Entries of streams; of a key that is no stream, that error."""
+        return self._store.pipeline(self._commands(ranges), is_lenient=True)
+
+    def _commands(self, ranges: Sequence[_Range]) -> list[tuple[bytes | str | int, ...]]:
         keys = self._store.keyspace
-        commands = [
+        return [
             (b"XRANGE", keys.session(session_id).events, start, end, "COUNT", count)
             for session_id, start, end, count in ranges
         ]
-        return self._store.pipeline(commands, is_lenient=True)
 
 
 def doubtful(deliveries: Iterable[BaseDelivery]) -> list[BaseDelivery]:

@@ -6,8 +6,9 @@ Here and nowhere else a delivery of the feed goes from one of these states to th
 2. Begun (`begin`): somebody handles it, since `started`.
 3. Settled (`ack`, `fail`): somebody has said what became of it (`is_settled`). Or given back (`release`, `give_up`):
    nobody has begun it, or another consumer may have it by now (also `is_given_back`).
-4. Sending (`next_batches`): the server is told of it, as often as it takes.
-5. Written (`sent`): the server has answered, and where all before it is written, too, the checkpoint has passed it.
+4. Sending (`next_batches`; or `carry`, where a fetcher takes it along): the server is told of it, as often as it takes.
+5. Written (`sent`, `carried`): the server has answered, and where all before it is written, too, the checkpoint has
+   passed it.
 
 What failed begins again at 1, here or at another consumer, until it is parked. Signs of life (`alive`, `extended`) put
 off when it `expires`; after that another consumer may take it over, and what is said of it here is lost: so the server
@@ -56,10 +57,15 @@ class InFlight:
         self._acked: deque[BaseDelivery] = deque()
         self._queue: list[Settlement] = []
         self._sending: list[SettlementBatch] = []
+        # Told by a fetcher, which knows of no answer yet; and what of that is to be told once more.
+        self._carried: list[SettlementBatch] = []
+        self._returned: list[SettlementBatch] = []
+        self._carried_at = 0.0
         self._promised, self._patience_ends = 0, 0.0
         self._lock, self._suspecting = threading.RLock(), threading.Lock()
         self._changed = threading.Condition(self._lock)
         self._is_closing, self._has_ended, self._is_waiting, self._is_short = False, False, False, False
+        self._is_hurried = False
 
     @property
     def count(self) -> int:
@@ -76,7 +82,8 @@ class InFlight:
         keys: dict[int, set[bytes]] = defaultdict(set)
         with self._changed:
             said = (one.delivery for one in self._queue)
-            for delivery in chain(self._open.values(), said, *(batch.deliveries for batch in self._sending)):
+            on_the_way = (batch.deliveries for batch in chain(self._sending, self._carried, self._returned))
+            for delivery in chain(self._open.values(), said, *on_the_way):
                 keys[delivery.partition].add(delivery.key)
         return keys
 
@@ -113,11 +120,20 @@ class InFlight:
                 if self._is_short:
                     self._changed.notify_all()
 
-    def wait_for_room(self, timeout: float) -> None:
-        """Return once enough is settled to ask for more, or the time is over."""
+    def wait_for_room(self, timeout: float, or_else: Callable[[], bool] = bool) -> bool:
+        """Return once enough is settled to ask for more, or the time is over.
+
+        Args:
+            timeout: In how many seconds.
+            or_else: What else is a reason to return; whoever brings it about says `notify`.
+
+        Returns:
+            Whether there is room.
+        """
         with self._changed:
-            self._changed.wait_for(self._has_room, timeout)
+            self._changed.wait_for(lambda: self._has_room() or or_else(), timeout)
             self._is_short = False
+            return self._free >= self._least
 
     def _has_room(self) -> bool:
         # Said first, and each time: an ack that is not counted here sees it.
@@ -264,13 +280,12 @@ class InFlight:
         with self._changed:
             self._changed.wait_for(self._has_news, max(0.0, due - time.monotonic()))
             self._is_waiting = False
-            if self._acked and not self._is_urgent():
-                self._changed.wait_for(self._is_urgent, self._linger)
-            acked = [self._acked.popleft() for _ in range(len(self._acked))]
-            settlements, self._queue = self._queue, []
-            forget = self._open.pop
-            for delivery in acked:
-                forget((delivery.partition, delivery.key), None)
+            self._collect(due)
+            self._is_hurried = False
+            acked, settlements = self._take_acked(), self._queue
+            self._queue = []
+            self._sending += self._returned
+            self._returned = []
             self._sending += batches(acked, settlements)
             self._changed.notify_all()
             return None if self._is_closing and not self._sending else self._sending
@@ -278,11 +293,48 @@ class InFlight:
     def _has_news(self) -> bool:
         # As `_has_room` does.
         self._is_waiting = True
-        return bool(self._acked or self._queue or self._sending or self._is_closing)
+        return bool(self._acked or self._is_urgent())
 
     def _is_urgent(self) -> bool:
         """Whether what is to be told is not to wait for more: somebody may wait for the answer."""
-        return bool(self._is_closing or self._queue or self._sending)
+        return bool(self._is_closing or self._queue or self._sending or self._returned or self._is_hurried)
+
+    def _collect(self, due: float) -> None:
+        """Let acks come together for a while; and for longer where a fetcher takes them along again and again."""
+        began = time.monotonic()
+        while not self._is_urgent():
+            left = min(due, max(began, self._carried_at) + self._linger) - time.monotonic()
+            if left <= 0:
+                return
+            self._changed.wait(left)
+        while self._carried and self._is_closing and (left := self._patience_ends - time.monotonic()) > 0:
+            # Whoever takes them along may have to give them back.
+            self._changed.wait(left)
+
+    def _take_acked(self) -> list[BaseDelivery]:
+        acked = [self._acked.popleft() for _ in range(len(self._acked))]
+        forget = self._open.pop
+        for delivery in acked:
+            forget((delivery.partition, delivery.key), None)
+        return acked
+
+    def carry(self) -> list[SettlementBatch]:
+        """What is done and nobody waits for, to be told by who asks the server for more; `carried` must follow."""
+        with self._changed:
+            if self._is_closing:
+                return []
+            self._carried_at = time.monotonic()
+            self._carried = list(batches(self._take_acked(), ()))
+            return self._carried
+
+    def carried(self, is_known: bool) -> None:
+        """The server has answered, or nobody knows what it heard: then it is told again."""
+        with self._changed:
+            if not is_known:
+                self._returned += self._carried
+            self._carried = []
+            if self._returned or self._is_closing:
+                self._changed.notify_all()
 
     def sent(self) -> None:
         """The server has answered all that was being sent; once that is taken note of, `notify`."""
@@ -293,6 +345,12 @@ class InFlight:
         for batch in self._sending:
             batch.give_up(error)
         self._sending = []
+
+    def hurry(self) -> None:
+        """Have `next_batches` return now, whatever there is to be told."""
+        with self._changed:
+            self._is_hurried = True
+            self._changed.notify_all()
 
     def notify(self) -> None:
         """Wake those who wait for room, or for a change."""
