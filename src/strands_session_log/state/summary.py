@@ -33,7 +33,7 @@ from ..events import (
     ToolFailed,
     ToolStarted,
 )
-from ..events.facts import is_short, mapping
+from ..events.facts import is_short, is_unicode, mapping
 from ..ids import EventId
 from .session import ANSWERING, is_interrupted
 
@@ -352,8 +352,9 @@ def _tokens(count: Any) -> int:
 
 
 def _listed(names: Any) -> Iterator[str]:
+    """Those that agents can have; none has a lone surrogate in it."""
     for name in names if isinstance(names, (list, tuple)) else ():
-        if isinstance(name, str) and name:
+        if isinstance(name, str) and name and is_unicode(name):
             yield _in_a_line(name)
 
 
