@@ -174,8 +174,7 @@ class Summary:
                 beginning_of_all = beginning[: beginning.index(b"\t") + 1] if mode == "=" else beginning
                 self._keep([line for line in lines if not line.startswith(beginning_of_all)])
             case "-":
-                first = next((place for place, line in enumerate(lines) if line.startswith(beginning)), len(lines))
-                self._keep(lines[:first] + lines[first + 1 :])
+                self._take_out(beginning)
             case "!":
                 self._keep([line for line in lines if line.split(b"\t")[1] not in _OF_CALLS])
             case "?":
@@ -184,6 +183,13 @@ class Summary:
                     return
         if is_line:
             self._append(b"%b%d-%d" % (beginning, *id_))
+
+    def _take_out(self, beginning: bytes) -> None:
+        """The first line that begins so."""
+        for place, line in enumerate(self._lines):
+            if line.startswith(beginning):
+                self._size -= len(self._lines.pop(place)) + 1
+                return
 
     def _keep(self, lines: list[bytes]) -> None:
         if len(lines) < len(self._lines):
