@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from strands_session_log import SessionLog, Subscriber
+from strands_session_log import SessionLog, Subscriber, events
 from strands_session_log.errors import DeliveryLostError
 from subscription.helpers import Consumer, Told, number_of
 from support.waiting import wait_until
@@ -27,7 +27,7 @@ def consume(url: str, namespace: str, effects: str, dies: str, settings: dict[st
     log = SessionLog.connect(url, namespace)
     with Subscriber(log, "g", **settings) as deliveries:
         for delivery in deliveries:
-            number = number_of(delivery)[1]
+            number = number_in(log, delivery)
             is_fatal = number == FATAL and dies != "never"
             if is_fatal and dies == "before the effect":
                 os.kill(os.getpid(), signal.SIGKILL)
@@ -46,6 +46,15 @@ def consume(url: str, namespace: str, effects: str, dies: str, settings: dict[st
             delivery.ack(confirm=is_fatal)
             if is_fatal and dies == "after the ack":
                 os.kill(os.getpid(), signal.SIGKILL)
+
+
+def number_in(log: SessionLog, delivery: Any) -> int:
+    """Which one it is, also where it came without its content."""
+    if delivery.event is not None:
+        return number_of(delivery)[1]
+    (found,) = log.read(delivery.session_id, after=delivery.id.revision - 1, until=delivery.id.revision)
+    number: int = found.event.data["number"]
+    return number
 
 
 class Processes:
@@ -145,6 +154,30 @@ def test_a_stopped_process_goes_on_beside_those_that_replaced_it(
         told(range(EVENTS, EVENTS + 20))
         wait_until(lambda: handled() == set(range(EVENTS + 20)), "both")
         wait_until(lambda: not any(one.pending for one in session_log.groups()), "all settled")
+
+
+@pytest.mark.parametrize("bodies", [False, True], ids=["envelopes", "bodies"])
+def test_a_busy_process_that_is_stopped_again_and_again_loses_nothing(
+    bodies: bool, processes: Processes, session_log: SessionLog
+) -> None:
+    """It settles, reads on and fetches content all at once, so it stands still in the middle of that, too."""
+
+    def handled() -> set[int]:
+        return {*processes.noted(), *(number for _, number in other.handled)}
+
+    process = processes.start(batch=20, in_flight=80, bodies=bodies)
+    with Consumer(session_log, claim_after=0.4, batch=5, in_flight=5) as other:
+        for count in range(200, 1000, 200):
+            before = len(processes.noted())
+            for number in range(count - 200, count, 20):
+                added = [events.Custom("custom.number", {"number": one}) for one in range(number, number + 20)]
+                session_log.append(f"s-{number // 20 % 7}", added)
+            wait_until(lambda: len(processes.noted()) > before, "it to go on", timeout=20)  # noqa: B023
+            os.kill(process.pid, signal.SIGSTOP)
+            wait_until(lambda: handled() == set(range(count)), "the takeover", timeout=20)  # noqa: B023
+            os.kill(process.pid, signal.SIGCONT)
+        wait_until(lambda: not any(one.pending or one.lag for one in session_log.groups()), "all settled")
+    assert handled() == set(range(800))
 
 
 def test_a_slow_handler_keeps_its_delivery(told: Told, session_log: SessionLog) -> None:
