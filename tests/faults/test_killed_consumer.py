@@ -5,7 +5,9 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -13,7 +15,7 @@ import pytest
 from strands_session_log import SessionLog, Subscriber, events
 from strands_session_log.errors import DeliveryLostError
 from subscription.helpers import Consumer, Told, number_of
-from support.waiting import wait_until
+from support.waiting import PATIENCE, wait_until
 
 pytestmark = pytest.mark.faults
 
@@ -43,7 +45,9 @@ def consume(url: str, namespace: str, effects: str, dies: str, settings: dict[st
                 continue
             if is_fatal and dies == "between effect and ack":
                 os.kill(os.getpid(), signal.SIGKILL)
-            delivery.ack(confirm=is_fatal)
+            with suppress(DeliveryLostError):
+                # Stopped for long, it goes on with what is its own.
+                delivery.ack(confirm=is_fatal)
             if is_fatal and dies == "after the ack":
                 os.kill(os.getpid(), signal.SIGKILL)
 
@@ -165,19 +169,22 @@ def test_a_busy_process_that_is_stopped_again_and_again_loses_nothing(
     def handled() -> set[int]:
         return {*processes.noted(), *(number for _, number in other.handled)}
 
-    process = processes.start(batch=20, in_flight=80, bodies=bodies)
-    with Consumer(session_log, claim_after=0.4, batch=5, in_flight=5) as other:
-        for count in range(200, 1000, 200):
+    process, may_go_on = processes.start(batch=20, in_flight=80, bodies=bodies), threading.Event()
+    settings: dict[str, Any] = {**SETTINGS, "batch": 5, "in_flight": 5}
+    with Consumer(session_log, handle=lambda _: may_go_on.wait(PATIENCE), **settings) as other:
+        for count in range(200, 800, 200):
             before = len(processes.noted())
+            may_go_on.clear()
             for number in range(count - 200, count, 20):
                 added = [events.Custom("custom.number", {"number": one}) for one in range(number, number + 20)]
                 session_log.append(f"s-{number // 20 % 7}", added)
             wait_until(lambda: len(processes.noted()) > before, "it to go on", timeout=20)  # noqa: B023
             os.kill(process.pid, signal.SIGSTOP)
+            may_go_on.set()
             wait_until(lambda: handled() == set(range(count)), "the takeover", timeout=20)  # noqa: B023
             os.kill(process.pid, signal.SIGCONT)
         wait_until(lambda: not any(one.pending or one.lag for one in session_log.groups()), "all settled")
-    assert handled() == set(range(800))
+    assert handled() == set(range(600))
 
 
 def test_a_slow_handler_keeps_its_delivery(told: Told, session_log: SessionLog) -> None:
