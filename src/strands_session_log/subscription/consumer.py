@@ -169,11 +169,11 @@ class Consumer:
     # What the fetcher and the backfill hand over ---------------------------------------------------------------------
 
     def receive(self, partition: int, given: Sequence[FeedEntry], asked_at: float) -> Sequence[BaseDelivery]:
-        """Make deliveries of what the feed gave; how long the answer was on its way, nobody knows."""
+        """Make deliveries of what the feed gave and was expected; how long the answer was on its way, nobody knows."""
         expires = asked_at + self.settings.lease
         are_read = are_envelopes(self._events.keyspace, partition, [one.fields for one in given])
         made = [self._kind(partition, one, self._in_flight, expires, is_read=are_read) for one in given]
-        self._in_flight.add(made)
+        self._in_flight.add(made, expected=len(made))
         return made
 
     def hand_over(self, deliveries: Sequence[BaseDelivery]) -> None:

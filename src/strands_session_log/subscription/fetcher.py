@@ -72,9 +72,9 @@ class Fetcher:
         self._notifier = FeedNotifier(group.impatient)
         self._stopping, self._listening, self._nudged = (threading.Event() for _ in range(3))
         self._backoff = Backoff(0.02, _MAX_PAUSE)
-        self._arrivals = Arrivals(consumer, self._is_in_order)
-        # One part is handled, one is complete, and of the content of one more the server is asked, all at once.
-        self._most = max(self._settings.least_room, self._settings.most_in_flight // (3 if consumer.bodies else 2))
+        self._arrivals = Arrivals(consumer, in_flight, self._is_in_order)
+        # One part is handled while the next is read; with content, one more is looked at, and that of one is fetched.
+        self._part = max(self._settings.least_room, self._settings.most_in_flight // (4 if consumer.bodies else 2))
         name = f"session-log-{self._settings.consumer}-fetcher"
         self._thread = WorkerThread(name)
         self._thread.start(self._run)
@@ -112,14 +112,15 @@ class Fetcher:
                         self._connection_lost(self._backoff.pause())
                     else:
                         self._end(error)
-                        return
+                        break
+            self._arrivals.make()
 
     def _end(self, error: Exception) -> None:
         if not self._stopping.is_set():
             self._consumer.end(error)
 
     def _step(self) -> None:
-        with self._in_flight.reserve(min(self._most, self._settings.batch * len(self._partitions))) as room:
+        with self._in_flight.reserve(self._settings.batch * len(self._partitions)) as room:
             busy = self._take_what_is_due(room) if room else False
         if not room:
             self._wait_for_room()
@@ -196,7 +197,7 @@ class Fetcher:
             due = due[:1]
         most = min(self._settings.batch, room, _MOST_AT_ONCE)
         if all(state.expects_news_only(now) for state in due):
-            return self._take_news(due, most, now)
+            return self._take_news(due, max(1, min(most, self._part // len(due))), now)
         return self._take_all(due, most, now)
 
     def _take_all(self, due: Sequence[PartitionState], most: int, now: float) -> bool:
@@ -211,7 +212,9 @@ class Fetcher:
             answers = self._group.fetch(requests)
             for state, taken in zip(due, answers, strict=True):
                 if taken.given:
-                    self._receive(state, taken.given, now)
+                    self._arrivals.add(state, taken.given, now)
+            # Now: suspects among them must be known as such.
+            self._arrivals.make()
         for state, request, taken in zip(due, requests, answers, strict=True):
             self._note(state, request, taken, taken.has_suspects and may_suspect and not is_alone)
         self._arrivals.hand_over()
@@ -235,21 +238,22 @@ class Fetcher:
 
     def _take_news(self, due: Sequence[PartitionState], most: int, now: float) -> bool:
         """Read on, settle and fetch content in one round trip; what came before is handled while the server is busy."""
-        self._arrivals.look()
         if self._reads_singly:
             self._arrivals.hand_over()
+        elif not self._arrivals.are_certain:
+            self._arrivals.look()
         acked = None if self._reads_singly else self._acknowledger.take_along()
         wanted = self._arrivals.wanted()
         trip = RoundTrip(
             acked.words if acked else (), [state.partition for state in due], most, wanted.commands if wanted else ()
         )
         try:
-            self._group.read_new(trip, self._arrivals.put)
+            self._group.read_new(trip, self._arrivals.go_on)
         finally:
             if acked:
                 self._acknowledger.told(acked, trip.settled)
-        if wanted and trip.contents is not None:
-            self._arrivals.complete(wanted, trip.contents)
+        if wanted:
+            self._arrivals.fetched(wanted, trip.contents)
         if trip.news is not None:
             self._take_note(due, trip.news, most, now)
         if trip.error:
@@ -265,7 +269,7 @@ class Fetcher:
             given = news.get(state.partition, ())
             state.note_news(given, most, now)
             if given:
-                self._receive(state, given, now)
+                self._arrivals.add(state, given, now)
 
     def _failed(self, due: Sequence[PartitionState], trip: RoundTrip) -> None:
         """Of what was asked at once, something went wrong.
@@ -281,9 +285,6 @@ class Fetcher:
                 state.connection_lost()
         elif trip.news is None or not _is_refused(trip.error):
             raise trip.error
-
-    def _receive(self, state: PartitionState, given: Sequence[FeedEntry], asked_at: float) -> None:
-        self._arrivals.add(state, self._consumer.receive(state.partition, given, asked_at))
 
     def _is_in_order(self, state: PartitionState) -> bool:
         """Look whether what was given is of this history, and whether anything before it is gone; False if broken."""

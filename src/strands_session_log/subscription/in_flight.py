@@ -53,7 +53,8 @@ class InFlight:
         self._most, self._least = settings.most_in_flight, settings.least_room
         self._linger = _LINGER_IN_ORDER if settings.ordered else _LINGER
         self._fewest_suspected = max(2, min(_SUSPECT, settings.max_attempts))
-        self._open: dict[tuple[int, bytes], BaseDelivery] = {}
+        # By themselves, in their order: to look for one of many takes a key of its own only where it comes again.
+        self._open: dict[BaseDelivery, None] = {}
         self._acked: deque[BaseDelivery] = deque()
         self._queue: list[Settlement] = []
         self._sending: list[SettlementBatch] = []
@@ -65,7 +66,7 @@ class InFlight:
         self._lock, self._suspecting = threading.RLock(), threading.Lock()
         self._changed = threading.Condition(self._lock)
         self._is_closing, self._has_ended, self._is_waiting, self._is_short = False, False, False, False
-        self._is_hurried = False
+        self._is_hurried = self._is_carrying = False
 
     @property
     def count(self) -> int:
@@ -83,7 +84,7 @@ class InFlight:
         with self._changed:
             said = (one.delivery for one in self._queue)
             on_the_way = (batch.deliveries for batch in chain(self._sending, self._carried, self._returned))
-            for delivery in chain(self._open.values(), said, *on_the_way):
+            for delivery in chain(self._open, said, *on_the_way):
                 keys[delivery.partition].add(delivery.key)
         return keys
 
@@ -91,7 +92,7 @@ class InFlight:
     def has_suspect(self) -> bool:
         """Whether there is one that may kill its consumers, and is to be alone of its kind."""
         with self._changed:
-            return any(delivery.attempts >= self._fewest_suspected for delivery in self._open.values())
+            return any(delivery.attempts >= self._fewest_suspected for delivery in self._open)
 
     @contextmanager
     def may_take_suspect(self) -> Iterator[bool]:
@@ -121,15 +122,7 @@ class InFlight:
                     self._changed.notify_all()
 
     def wait_for_room(self, timeout: float, or_else: Callable[[], bool] = bool) -> bool:
-        """Return once enough is settled to ask for more, or the time is over.
-
-        Args:
-            timeout: In how many seconds.
-            or_else: What else is a reason to return; whoever brings it about says `notify`.
-
-        Returns:
-            Whether there is room.
-        """
+        """Return once enough is settled to ask for more, or for a reason of which `notify` tells; is there room?"""
         with self._changed:
             self._changed.wait_for(lambda: self._has_room() or or_else(), timeout)
             self._is_short = False
@@ -145,10 +138,19 @@ class InFlight:
         with self._changed:
             self._changed.wait(timeout)
 
-    def add(self, deliveries: Iterable[BaseDelivery]) -> None:
-        """Take note of what was given to this consumer."""
+    def expect(self, count: int) -> None:
+        """So many were given to this consumer, and are to be added: there is no room in their place."""
         with self._changed:
-            self._open.update([((one.partition, one.key), one) for one in deliveries])
+            self._promised += count
+
+    def add(self, deliveries: Sequence[BaseDelivery], expected: int = 0) -> None:
+        """Take note of what was given to this consumer, and was expected; what it was given before, it has once."""
+        with self._changed:
+            again = {(one.partition, one.key) for one in deliveries if one.attempts > 1}
+            for before in [one for one in self._open if (one.partition, one.key) in again] if again else ():
+                del self._open[before]
+            self._open.update(dict.fromkeys(deliveries))
+            self._promised -= expected
 
     # 2, begun ---------------------------------------------------------------------------------------------------------
 
@@ -166,7 +168,7 @@ class InFlight:
     def alive(self, now: float) -> dict[int, list[BaseDelivery]]:
         """What waits, or is not handled for too long: it stays this consumer's. By partition."""
         with self._changed:
-            unsettled = [*self._open.values(), *(settlement.delivery for settlement in self._queue)]
+            unsettled = [*self._open, *(settlement.delivery for settlement in self._queue)]
         alive: dict[int, list[BaseDelivery]] = defaultdict(list)
         for one in unsettled:
             if not one.started or now - one.started < self._timeout:
@@ -183,7 +185,7 @@ class InFlight:
     def fail_overdue(self, now: float) -> None:
         """In order nobody else is given anything while this consumer lives: it must say itself what takes too long."""
         with self._changed:
-            begun = [one for one in self._open.values() if one.started and not one.is_settled]
+            begun = [one for one in self._open if one.started and not one.is_settled]
         for one in begun:
             if now - one.started >= self._timeout and now > one.expires:
                 # What is said of it from now on, the server is asked about.
@@ -229,10 +231,7 @@ class InFlight:
         self._release(settlement.delivery)
 
     def _say(self, settlement: Settlement) -> None:
-        delivery = settlement.delivery
-        key = (delivery.partition, delivery.key)
-        if self._open.get(key) is delivery:
-            del self._open[key]
+        self._open.pop(settlement.delivery, None)
         self._queue.append(settlement)
 
     def release(self, deliveries: Iterable[BaseDelivery]) -> None:
@@ -262,7 +261,7 @@ class InFlight:
 
     def _release_later(self, partition: int) -> None:
         """What comes after a failure in an ordered partition must wait for it, and after a loss it is another's."""
-        for later in [one for one in self._open.values() if one.partition == partition and not one.started]:
+        for later in [one for one in self._open if one.partition == partition and not one.started]:
             self._give_back(later)
 
     def _give_back(self, delivery: BaseDelivery) -> bool:
@@ -303,7 +302,9 @@ class InFlight:
         """Let acks come together for a while; and for longer where a fetcher takes them along again and again."""
         began = time.monotonic()
         while not self._is_urgent():
-            left = min(due, max(began, self._carried_at) + self._linger) - time.monotonic()
+            now = time.monotonic()
+            # The server would answer the fetcher first.
+            left = min(due, (now if self._is_carrying else max(began, self._carried_at)) + self._linger) - now
             if left <= 0:
                 return
             self._changed.wait(left)
@@ -315,7 +316,7 @@ class InFlight:
         acked = [self._acked.popleft() for _ in range(len(self._acked))]
         forget = self._open.pop
         for delivery in acked:
-            forget((delivery.partition, delivery.key), None)
+            forget(delivery, None)
         return acked
 
     def carry(self) -> list[SettlementBatch]:
@@ -323,7 +324,7 @@ class InFlight:
         with self._changed:
             if self._is_closing:
                 return []
-            self._carried_at = time.monotonic()
+            self._is_carrying = True
             self._carried = list(batches(self._take_acked(), ()))
             return self._carried
 
@@ -332,7 +333,7 @@ class InFlight:
         with self._changed:
             if not is_known:
                 self._returned += self._carried
-            self._carried = []
+            self._carried, self._is_carrying, self._carried_at = [], False, time.monotonic()
             if self._returned or self._is_closing:
                 self._changed.notify_all()
 
@@ -389,4 +390,4 @@ class InFlight:
 
     def _all_open(self) -> list[BaseDelivery]:
         with self._changed:
-            return list(self._open.values())
+            return list(self._open)
