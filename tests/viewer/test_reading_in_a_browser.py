@@ -57,7 +57,7 @@ def _write_team(log: SessionLog) -> None:
 def loaded(visitor: Visitor, path: str) -> Visitor:
     """Somebody who waits until the timeline is there."""
     visitor.open(path)
-    expect(visitor.page.locator("#turns [data-turn]").first).to_be_attached()
+    expect(visitor.page.locator("#turns [data-turn]").first).to_be_attached(timeout=20_000)
     return visitor
 
 
@@ -241,7 +241,7 @@ def test_why_did_it_do_that_takes_four_keys_and_the_id(visit: Visit) -> None:
     visitor.press("Enter")
     expect(page).to_have_url(re.compile(rf"/s/{TRIP}"))
     visitor.press("e")
-    expect(page.locator("#slider")).to_have_attribute("aria-valuetext", re.compile("failed"))
+    expect(page.locator("#slider")).to_have_attribute("aria-valuetext", re.compile("failed"), timeout=20_000)
     visitor.press("Enter")
     call = page.locator("#talk details.call", has_text="book").first
     expect(call).to_have_attribute("open", "")
