@@ -49,7 +49,9 @@ def test_what_people_say_of_secrets_is_none(text: str) -> None:
 def test_it_is_marked_in_whatever_it_is_shown_as(shown: object) -> None:
     assert callable(shown)
     html = str(shown(f"Take {OPENAI} and go."))
-    marked = f'<span class="secret" tabindex="0"><span class="secret-text">{OPENAI}</span></span>'
+    marked = (
+        f'title="Hidden at the eye only. To be rid of it, erase the event."><span class="secret-text">{OPENAI}</span>'
+    )
     assert html.count(marked) == 1
     assert html.count(OPENAI) == 1
 
@@ -83,4 +85,4 @@ def test_a_viewer_can_be_told_to_hide_nothing(log: SessionLog, mask: bool) -> No
     with asking(log, mask=mask) as client:
         page = client.get("/s/s").text
     assert ('data-secrets="shown"' in page) is not mask
-    assert page.count('class="secret"') == 2
+    assert page.count('class="secret"') == 3

@@ -122,13 +122,14 @@ _ATTRIBUTES: Final = {
     "code": {"class"},
     "ol": {"start"},
     "pre": {"tabindex"},
-    "span": {"class", "tabindex"},
+    "span": {"class", "tabindex", "title"},
 }
 _SCHEMES: Final = {"http", "https", "mailto"}
 _NOT_IN_ADDRESSES: Final = re.compile(r"[\x00-\x20\\\x7f]")
+_COURTESY: Final = "Hidden at the eye only. To be rid of it, erase the event."
 _REL: Final = "noopener noreferrer nofollow"
 # What is wider than the page scrolls, also for who has no mouse.
-_FIXED: Final[Mapping[str, str]] = {"rel": _REL, "tabindex": "0"}
+_FIXED: Final[Mapping[str, str]] = {"rel": _REL, "tabindex": "0", "title": _COURTESY}
 
 
 def visible(text: str, *, prose: bool = False) -> Markup:
@@ -148,7 +149,9 @@ def visible(text: str, *, prose: bool = False) -> Markup:
 
 def hidden(secret: Markup) -> Markup:
     """Something that a page hides until somebody clicks on it, or goes there by the keyboard."""
-    return Markup('<span class="secret" tabindex="0"><span class="secret-text">{}</span></span>').format(secret)
+    return Markup('<span class="secret" tabindex="0" title="{}"><span class="secret-text">{}</span></span>').format(
+        _COURTESY, secret
+    )
 
 
 def _named_where_unseen(text: str, prose: bool) -> Markup:

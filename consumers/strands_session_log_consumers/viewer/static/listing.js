@@ -39,4 +39,17 @@ on("rows", async (/** @type {{ id: string, shown: boolean, html: string }[]} */ 
   if (newer.size && !isRead()) await add(); else tell();
 });
 
+// Enter in the filter opens what it leaves, if that is one, or the one that is called so.
+document.addEventListener("keydown", (event) => {
+  const field = /** @type {HTMLInputElement} */ (event.target);
+  if (event.key !== "Enter" || !field.matches('.filter input[name="q"]')) return;
+  const wanted = field.value.trim();
+  const links = /** @type {HTMLAnchorElement[]} */ ([...document.querySelectorAll("#rows .id a")]);
+  const isFiltered = new URLSearchParams(location.search).get("q") === wanted;
+  const only = links.find((one) => one.textContent?.trim() === wanted) ?? (isFiltered && links.length === 1 ? links[0] : null);
+  if (!wanted || !only) return;
+  event.preventDefault();
+  only.click();
+});
+
 viewer.actions.newer = () => { scrollTo(0, 0); add(); };

@@ -43,7 +43,7 @@ const finding = new Finding(talk, () => toldOfFound());
 const folding = new Folding(talk, query.get("open") ?? "");
 const playing = new Playing(columns, () => ({ head, point }), (revision) => go(revision), element("skipped"));
 /** Which part of the timeline an address asks for. */
-const wanted = /^(\d{1,15})-(\d{1,15})$/.exec(query.get("z") ?? "");
+let wanted = /^(\d{1,15})-(\d{1,15})$/.exec(query.get("z") ?? "");
 
 // What is shown at a point
 
@@ -111,7 +111,7 @@ function address(push) {
   asked.delete("l");
   if (follows) asked.delete("at"); else asked.set("at", String(point));
   for (const [name, revision] of Object.entries(pins)) if (revision) asked.set(name, String(revision)); else asked.delete(name);
-  const axis = drawing.axis === "gaps" ? "" : drawing.axis, part = drawing.isZoomed ? `${drawing.first}-${drawing.last}` : "";
+  const axis = drawing.axis === "gaps" ? "" : drawing.axis, part = drawing.isZoomed ? `${drawing.first}-${drawing.last}` : wanted?.[0];
   const view = talk.dataset.view === "talk" ? "" : talk.dataset.view;
   const others = { axis, z: part, agent: drawing.lane, view, find: finding.text, open: folding.text };
   for (const [name, value] of Object.entries(others)) if (value) asked.set(name, value); else asked.delete(name);
@@ -219,6 +219,7 @@ async function add(number) {
 
 async function load() {
   for (let number = Math.floor((head - 1) / blockSize); number >= 0; number--) await loadBlock(number);
+  wanted = null;
   await turns.load(point);
   show();
   tell();
