@@ -1,6 +1,6 @@
 // The timeline on its canvas: a bucket a pixel column and lane, so that 100,000 events draw as fast as 100.
 
-import { FLAG, KIND, lasted, places } from "./columns.js";
+import { FLAG, KIND, lasted, places, seen } from "./columns.js";
 
 const LANES = 7;
 const STRIP = 14;
@@ -190,7 +190,7 @@ export class Drawing {
     const rows = this.rows, tall = (height - STRIP) / Math.max(1, rows.length);
     this.names.replaceChildren(...rows.map((name, row) => {
       const label = document.createElement("span");
-      label.textContent = name;
+      label.textContent = seen(name);
       label.style.top = `${row * tall + 1}px`;
       return label;
     }));
