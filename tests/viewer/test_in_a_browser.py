@@ -24,7 +24,20 @@ PAGES = (
     f"/s/{PICTURE}",
     f"/s/{EVIL}",
     f"/s/{TRIP}/e/4",
+    "/?q=nothing-is-like-that",
+    "/?since=never",
+    "/inbox?agent=nobody",
+    "/api",
+    f"/s/{TRIP}?at=6&l=wrong",
 )
+
+
+FOCUSED = """() => {
+  const one = document.activeElement, label = one.labels?.[0]?.textContent ?? "";
+  const name = one === document.body ? "" : one.getAttribute("aria-label") || label || one.textContent || one.title;
+  return [name.trim(), getComputedStyle(one).outlineStyle !== "none"];
+}"""
+"""What has the focus is called, and whether that shows."""
 
 
 def ids(visitor: Visitor) -> list[str]:
@@ -242,6 +255,40 @@ def test_no_page_keeps_people_out(visit: Visit, path: str, size: tuple[int, int]
     visitor = visit(size=size, color_scheme=scheme)
     visitor.open(path)
     assert visitor.barriers() == []
+
+
+@pytest.mark.parametrize("size", [WIDE, NARROW], ids=["wide", "narrow"])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_nothing_that_is_unfolded_or_compared_keeps_people_out(
+    visit: Visit, size: tuple[int, int], scheme: str
+) -> None:
+    visitor = visit(size=size, color_scheme=scheme)
+    page = visitor.open(f"/s/{TRIP}")
+    visitor.press(".", "Home", "a", "End", "b", "d")
+    expect(page.locator("#point")).to_contain_text("→")
+    page.evaluate("for (const one of document.querySelectorAll('details')) one.open = true")
+    assert visitor.barriers() == []
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    visitor.press("?")
+    expect(page.locator("#help")).to_be_visible()
+    assert visitor.barriers() == []
+
+
+@pytest.mark.parametrize("path", ["/", "/inbox", f"/s/{TRIP}", f"/s/{TRIP}/verify"])
+def test_each_stop_of_the_tab_key_has_a_name_and_is_seen(visit: Visit, path: str) -> None:
+    visitor = visit()
+    page = visitor.open(path)
+    stops = list[str]()
+    for _ in range(40):
+        visitor.press("Tab")
+        name, is_seen = page.evaluate(FOCUSED)
+        if not name and stops:
+            break
+        assert is_seen, name
+        stops.append(name)
+    assert stops[0] == "To the content"
+    assert "Sessions" in stops
+    assert all(stops)
 
 
 def test_it_can_be_read_without_script(visit: Visit) -> None:

@@ -286,3 +286,14 @@ class _Gate:
 
     def __call__(self, event: Any) -> None:
         assert self._open.wait(SOON / 1000)
+
+
+def test_a_filter_that_shows_nothing_does_not_load_its_page_again_and_again(
+    log: SessionLog, served: ServedViewer, look: Callable[[str], Visitor]
+) -> None:
+    log.append("s-1", note(1))
+    page = look(f"{served.url}/?since=2099-01-01").page
+    page.evaluate("window.isSame = true")
+    log.append("s-2", note(1))
+    expect(page.locator("#newer")).to_have_text("1 new session ↑")
+    assert page.evaluate("window.isSame")

@@ -52,6 +52,8 @@ CHECKS = [
     unsupported_method,
 ]
 
+"""It asks under this name."""
+
 
 @tool
 def refund(order: str) -> str:

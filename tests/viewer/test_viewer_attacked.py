@@ -66,8 +66,9 @@ def tilde(text: str | bytes) -> str:
     return "~" + base64.urlsafe_b64encode(encoded).rstrip(b"=").decode()
 
 
-_NAMES = ("", "\0", "../../etc/passwd", "x" * 257, "\u202e", "s-42", b"\xff\xfe")
-SESSIONS = ("nope", "~", "~~", "~a", "~a!b", "~%00", "%ff", "%00", "%0d%0aX:y", "~" + "x" * 5_000, *map(tilde, _NAMES))
+_NAMES: tuple[str | bytes, ...] = ("", "\0", "../../etc/passwd", "x" * 257, "\u202e", "s-42", b"\xff\xfe")
+_ODD = ("nope", "~", "~~", "~a", "~a!b", "~%00", "%ff", "%00", "%0d%0aX:y", "~" + "x" * 5_000)
+SESSIONS = (*_ODD, *(tilde(one) for one in _NAMES))
 
 
 @pytest.fixture

@@ -49,10 +49,11 @@ class ListPages:
         """The list, newest first."""
         asked = {name: request.query_params.get(name, "").strip() for name in FILTERS}
         before = request.query_params.get("before") or None
-        problem, found, more = "", list[SessionInfo](), ""
+        problem, found, more, newest = "", list[SessionInfo](), "", ""
         try:
             found, cursor = await self._viewer.work(lambda: listed(self._viewer.log, asked, before))
             more = with_query(self._viewer.path(request, "/"), asked, before=cursor) if cursor else ""
+            newest = await self._viewer.work(lambda: self._behind(found))
         except (InvalidPointError, InvalidIdError) as error:
             problem = str(error)
         return self._viewer.html(
@@ -66,10 +67,16 @@ class ListPages:
             problem=problem,
             is_filtered=any(asked.values()) or before is not None,
             is_older=before is not None,
-            newest=f"{int(found[0].last_event_at.timestamp() * 1000)}-0" if found else "",
+            newest=newest,
             seen="",
             where=f"namespace {self._viewer.log.namespace!r}",
         )
+
+    def _behind(self, found: list[SessionInfo]) -> str:
+        """Behind what the list goes on: what it shows, or all there is where it shows nothing of that."""
+        newest = found[:1] or self._viewer.log.sessions(1)
+        ms = [int(one.last_event_at.timestamp() * 1000) + (not found) for one in newest]
+        return f"{ms[0]}-0" if ms else ""
 
 
 def listed(

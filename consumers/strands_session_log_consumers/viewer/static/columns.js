@@ -230,6 +230,12 @@ function shortened(steps, first, width, gaps) {
   }
 }
 
+// Characters that turn the direction of what follows, or are not seen: shown as such, as in everything else.
+const UNSEEN = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u00ad\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b\u2028-\u202e\u2060-\u206f\u3164\ufeff\uffa0\ufff0-\ufffb\u{1d173}-\u{1d17a}\u{e0000}-\u{e0fff}]/gu;
+const NAMES = /** @type {Record<string, string>} */ ({ "\u202a": "LRE", "\u202b": "RLE", "\u202c": "PDF", "\u202d": "LRO", "\u202e": "RLO", "\u2066": "LRI", "\u2067": "RLI", "\u2068": "FSI", "\u2069": "PDI", "\u200b": "ZWSP", "\ufeff": "BOM" });
+/** Text with a name in place of each of them. @param {string} text */
+export const seen = (text) => text.replace(UNSEEN, (one) => `‹${NAMES[one] ?? `U+${(one.codePointAt(0) ?? 0).toString(16).toUpperCase().padStart(4, "0")}`}›`);
+
 /** @param {number} ms */
 export function lasted(ms) {
   if (ms < 1000) return `${Math.round(ms)} ms`;

@@ -1,6 +1,6 @@
 // The timeline on its canvas: a bucket a pixel column and lane, so that 100,000 events draw as fast as 100.
 
-import { FLAG, KIND, lasted, places } from "./columns.js";
+import { FLAG, KIND, lasted, places, seen } from "./columns.js";
 
 const LANES = 7;
 const STRIP = 14, OVERVIEW = 20, GUTTER = 112, MARGIN = 8, NARROW = 600;
@@ -282,8 +282,8 @@ export class Drawing {
       const label = document.createElement("span");
       // A node stands under its graph or swarm.
       const inside = rows.filter((one) => name.startsWith(`${one}:`)).pop();
-      label.textContent = (inside ? `└ ${name.slice(inside.length + 1)}` : name) + (more && name === "session" ? ` +${more} more` : "");
-      label.title = name;
+      label.textContent = (inside ? `└ ${seen(name.slice(inside.length + 1))}` : seen(name)) + (more && name === "session" ? ` +${more} more` : "");
+      label.title = seen(name);
       label.toggleAttribute("data-current", name === this.lane);
       label.style.top = `${this.top + row * tall + Math.max(0, (tall - 14) / 2)}px`;
       return label;

@@ -1,5 +1,6 @@
 // The page of a session goes on: what happens is put where it belongs, and what is read stays where it is.
 
+import { seen as named } from "./columns.js";
 import { disconnect, on } from "./live.js";
 import { arrived, columns, exclusive, go, grow, isLoaded, jump, loadBlock, numberOf, place, show, standing, stretches, swap, turns } from "./timeline.js";
 import { Words } from "./words.js";
@@ -132,7 +133,7 @@ function heard(item) {
   words.over(agent);
   if (Date.now() - announced < ANNOUNCED_EVERY) return;
   announced = Date.now();
-  element("announced").textContent = `${agent}: ${(there.querySelector(".prose")?.textContent ?? "").trim().slice(0, ANNOUNCED)}`;
+  element("announced").textContent = `${named(agent)}: ${(there.querySelector(".prose")?.textContent ?? "").trim().slice(0, ANNOUNCED)}`;
 }
 
 on("items", (batch) => exclusive(() => take(batch)));

@@ -36,7 +36,9 @@ on("rows", async (/** @type {{ id: string, shown: boolean, html: string }[]} */ 
     else if (shown) { newer.delete(id); newer.set(id, html); }
     if (isCurrent) document.getElementById(id)?.classList.add("current");
   }
-  if (newer.size && !isRead()) await add(); else tell();
+  // What a filter shows may be nothing again: who filters decides when the page is loaded anew.
+  const isFiltered = !document.getElementById("rows") && location.search !== "";
+  if (newer.size && !isRead() && !isFiltered) await add(); else tell();
 });
 
 // Enter in the filter opens what it leaves, if that is one, or the one that is called so.
