@@ -126,7 +126,7 @@ if (verified && page) {
   document.addEventListener("visibilitychange", check);
   // The timeline first: both read the whole session, and people wait for that one.
   document.addEventListener("viewer:indexed", check, { once: true });
-  soon = window.setTimeout(check, PATIENT);
+  soon = window.setTimeout(check, PATIENCE);
 }
 
 Object.assign(viewer.actions, {
