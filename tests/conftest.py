@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import math
 import uuid
 from collections.abc import Callable, Iterator, Mapping
@@ -16,6 +17,7 @@ from support import Cluster, FaultProxy, Keyspace, ServerUnavailable, programs
 from support.chosen import DEFAULT, HELP, Chosen, chosen_server, fresh_server
 from support.clients import Client, open_client
 from support.command_line import Run, runner, write_session
+from support.junk import TURN
 from support.leftovers import Leftovers
 from support.processes import HOST
 from support.servers import Server
@@ -33,7 +35,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_report_header(config: pytest.Config) -> str:
-    return f"server: {config.getoption('--server')}"
+    return f"server: {config.getoption('--server')}, SESSION_LOG_TEST_TURN={TURN}"
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
@@ -42,6 +44,17 @@ def pytest_sessionstart(session: pytest.Session) -> None:
     if session.config.getoption("numprocesses", None) and choice != DEFAULT:
         with _server_or_exit(choice):
             pass
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[None]:
+    """Tests and what they import stay to the end: whoever looks for garbage need not look there, again and again."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
+        gc.freeze()
 
 
 @contextlib.contextmanager

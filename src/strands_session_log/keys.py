@@ -240,14 +240,18 @@ def tags(partitions: int) -> tuple[str, ...]:
     raise AssertionError("unreachable")
 
 
-@lru_cache(maxsize=8)
 def first_layouts(namespace: str) -> tuple[str, ...]:
     """Where the layout of the first partition can stand, whatever the number of partitions: a few keys."""
+    return tuple(_layout(namespace, tag) for tag in _first_tags())
+
+
+@lru_cache(maxsize=1)
+def _first_tags() -> tuple[str, ...]:
     found, lowest = list[str](), _SLOTS
     for number in count():
         if slot(str(number)) < lowest:
             lowest = slot(str(number))
-            found.append(_layout(namespace, str(number)))
+            found.append(str(number))
         if lowest * MAX_PARTITIONS < _SLOTS:
             return tuple(found)
     raise AssertionError("unreachable")

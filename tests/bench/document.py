@@ -55,6 +55,7 @@ _HOW = """\
 - The session of {long} is written by `SessionLog.append`, as an agent with a window of 40 writes it with
   `record="state"`: two messages a turn, and then the agent's record with the new count of what was dropped. Full replay
   folds it from the beginning without any snapshot.
+- The session that is mostly facts has turns of four tools each: ten messages, and fifteen facts.
 - Bytes on the server are the `MEMORY USAGE … SAMPLES 0` of every key of the namespace, after a real agent's
   conversation with everything recorded that is by default. The session without a window has the same events but for
   those that say what the window dropped.

@@ -125,11 +125,11 @@ def created(session_id: str, window: int | None = WINDOW) -> list[events.Event]:
     return [events.SessionCreated(session), events.AgentCreated(_record(0, window), AGENT)]
 
 
-def added(index: int) -> events.Event:
+def added(index: int, said: Any = None) -> events.Event:
     """The event of one message, as the session manager makes it: said, and written down, at one time."""
     now = events.now()
-    said = SessionMessage(message(index), index, created_at=now, updated_at=now)
-    return events.MessageAdded(said.to_dict(), AGENT, time=now)
+    record = SessionMessage(said or message(index), index, created_at=now, updated_at=now)
+    return events.MessageAdded(record.to_dict(), AGENT, time=now)
 
 
 def record(removed: int) -> events.Event:
@@ -142,6 +142,34 @@ def _turn(number: int) -> list[events.Event]:
     said = [added(2 * number), added(2 * number + 1)]
     removed = 2 * number + 2 - WINDOW
     return [*said, record(removed)] if removed > 0 else said
+
+
+def told(session_id: str, length: int) -> Iterator[events.Event]:
+    """So many events of a session that are facts for the most part: each turn calls four tools, one after the other."""
+    return islice(chain(created(session_id, None), chain.from_iterable(map(_turn_with_tools, count()))), length)
+
+
+_CALLS = 4
+_USAGE = {"inputTokens": 1500, "outputTokens": 300}
+
+
+def _turn_with_tools(number: int) -> Iterator[events.Event]:
+    index, call = (2 + 2 * _CALLS) * number, f"{number:08x}"
+    model = {"duration_ms": 812.5, "attempt": 1, "model_id": "a-model", "usage": _USAGE, "latency_ms": 801}
+    yield events.InvocationStarted({"invocation": call}, AGENT)
+    yield added(index)
+    for at in range(_CALLS):
+        tool = {"name": "look_up", "tool_use_id": f"tooluse_{call}{at}"}
+        said: Any = [{"toolUse": {"name": "look_up", "toolUseId": tool["tool_use_id"], "input": {"word": "w"}}}]
+        found: Any = [{"toolResult": {"toolUseId": tool["tool_use_id"], "status": "success", "content": []}}]
+        yield events.ModelCompleted({**model, "stop_reason": "tool_use"}, AGENT)
+        yield added(index + 2 * at + 1, {"role": "assistant", "content": said})
+        yield events.ToolStarted(tool, AGENT)
+        yield events.ToolCompleted({**tool, "status": "success", "duration_ms": 20.125}, AGENT)
+        yield added(index + 2 * at + 2, {"role": "user", "content": found})
+    yield events.ModelCompleted({**model, "stop_reason": "end_turn"}, AGENT)
+    yield added(index + 2 * _CALLS + 1)
+    yield events.InvocationCompleted({"invocation": call, "duration_ms": 4000.5, "stop_reason": "end_turn"}, AGENT)
 
 
 def _record(removed: int, window: int | None = WINDOW) -> dict[str, Any]:

@@ -218,6 +218,16 @@ def test_what_is_no_summary_hinders_no_append(session_log: SessionLog, junk: str
     assert summed_up(session_log, "s")["counts"] == "1 0 0"
 
 
+@pytest.mark.parametrize("type_", sorted(LOOKS_AT))
+def test_text_that_is_no_unicode_hinders_no_append_and_is_nobody_s_name(session_log: SessionLog, type_: str) -> None:
+    lone = "a lone \ud800"
+    fields = ("name", "status", "stop_reason", "error", "cancelled", "agents", "multi_agents", "waiting")
+    data = {name: [lone] if name.endswith(("agents", "waiting")) else lone for name in fields}
+    session_log.append("s", Event.known[type_](data, "" if type_.startswith("session.") else "default"))
+    assert [one.event.type for one in session_log.read("s")] == [type_]
+    assert summed_up(session_log, "s") == folded(session_log, "s")
+
+
 @pytest.mark.parametrize("junk", ["x" * 9000, "\n" * 9000, "\n" + "y" * 9000, "\nz\tw" * 3000], ids=range(4))
 @pytest.mark.parametrize("kind", [events.ToolCompleted, events.SessionForked, events.NodeStarted])
 def test_junk_longer_than_a_head_has_room_for_hinders_no_append(

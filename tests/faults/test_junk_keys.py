@@ -38,6 +38,16 @@ _SINCE = datetime(2020, 1, 1, tzinfo=timezone.utc)
 _OURS = (errors.SessionLogError, SessionException, StorageError)
 NOT_RUN = "the time is up"
 CORPUS = list(corpus())
+COPY_ALL = """
+local stand, have = {}, #ARGV[1] + 1
+for _, key in ipairs(redis.call('KEYS', ARGV[1] .. ':*')) do stand[string.sub(key, have)] = true end
+for _, key in ipairs(redis.call('KEYS', ARGV[2] .. ':*')) do
+  local rest = string.sub(key, #ARGV[2] + 1)
+  if not stand[rest] then redis.call('DEL', key) end
+end
+for rest in pairs(stand) do redis.call('COPY', ARGV[1] .. rest, ARGV[2] .. rest, 'REPLACE') end
+"""
+"""Makes one namespace what another is, in one round trip: it is done before each of ten thousand calls."""
 
 
 class World:
@@ -64,8 +74,10 @@ class World:
             "stored": stored.value,
             "listing": stored.listing,
         }
-        self._saved = {key: self.client.dump(key) for key in self._all()}
-        self._worker = ThreadPoolExecutor(1)
+        self._copy = self.client.register_script(COPY_ALL)
+        self._whole, self._spoilt = f"whole-{self.namespace}", f"spoilt-{self.namespace}"
+        self._copy(args=[self.namespace, self._whole])
+        self._work_anew()
 
     def _make(self) -> None:
         log = self.log
@@ -85,18 +97,22 @@ class World:
         asyncio.run(ValkeyStorage(log).write("key", b"value"))
         asyncio.run(ValkeyStorage(log).write("other", b"value"))
 
-    def _all(self) -> list[Any]:
-        return sorted(self._keyspace.under(self.namespace))
+    def put(self, junk: Junk) -> None:
+        """Every key as it was, and no other, but for the junk."""
+        self._copy(args=[self._whole, self.namespace])
+        junk.put(self.client, self.keys[junk.key])
+        self._copy(args=[self.namespace, self._spoilt])
 
-    def put_back(self) -> None:
-        """Every key as it was, and no other."""
-        pipeline = self.client.pipeline(transaction=False)
-        for key in self._all():
-            if key not in self._saved:
-                pipeline.delete(key)
-        for key, dump in self._saved.items():
-            pipeline.execute_command("RESTORE", key, 0, dump, "REPLACE")
-        pipeline.execute()
+    def put_again(self) -> None:
+        """Everything as it was when the junk had just been put there."""
+        self._copy(args=[self._spoilt, self.namespace])
+
+    def _work_anew(self) -> None:
+        self._worker, self._loop = ThreadPoolExecutor(1), asyncio.new_event_loop()
+
+    def ask_storage(self, name: str, *arguments: Any) -> Any:
+        """Call a method of the storage."""
+        return self._loop.run_until_complete(getattr(ValkeyStorage(self.log), name)(*arguments))
 
     def timed(self, call: Callable[[], Any]) -> Any:
         """What a call returns, or the error it raises; `NOT_RUN` if it did not end in time."""
@@ -104,7 +120,7 @@ class World:
         try:
             return future.result(LIMIT)
         except TimeoutError:
-            self._worker = ThreadPoolExecutor(1)
+            self._work_anew()
             return NOT_RUN
         except BaseException as error:
             return error
@@ -117,8 +133,10 @@ class World:
 
     def close(self) -> None:
         self._worker.shutdown(wait=False)
+        self._loop.close()
         self.log.close()
-        self._keyspace.delete(self._all())
+        for namespace in (self.namespace, self._whole, self._spoilt):
+            self._keyspace.delete(self._keyspace.under(namespace))
         self.client.close()
         self.user.close()
 
@@ -137,10 +155,6 @@ def first_of(tail: Any, within: float = _QUIET) -> Any:
 def talk(log: SessionLog, session_id: str) -> None:
     manager = ValkeySessionManager(session_id, log=log)
     Agent(model=ScriptedModel(("Fine.",)), session_manager=manager, callback_handler=None)("How are you?")
-
-
-def ask_storage(world: World, name: str, *arguments: Any) -> Any:
-    return asyncio.run(getattr(ValkeyStorage(world.log), name)(*arguments))
 
 
 def note() -> events.Event:
@@ -174,11 +188,11 @@ OPERATIONS: Mapping[str, Callable[[World], Any]] = {
     "feed": lambda world: first_of(world.log.tail()),
     "new in feed": lambda world: first_of(world.log.tail(after="now")),
     "resume": lambda world: talk(world.log, "s"),
-    "store": lambda world: ask_storage(world, "write", "key", b"new"),
-    "stored": lambda world: ask_storage(world, "read", "key"),
-    "listed": lambda world: ask_storage(world, "list"),
-    "listed below": lambda world: ask_storage(world, "list", "oth"),
-    "unstored": lambda world: ask_storage(world, "delete", "key"),
+    "store": lambda world: world.ask_storage("write", "key", b"new"),
+    "stored": lambda world: world.ask_storage("read", "key"),
+    "listed": lambda world: world.ask_storage("list"),
+    "listed below": lambda world: world.ask_storage("list", "oth"),
+    "unstored": lambda world: world.ask_storage("delete", "key"),
     "cli sessions": lambda world: world.run("sessions", exit_code=None),
     "cli show": lambda world: world.run("show", "s", exit_code=None),
     "cli verify": lambda world: world.run("verify", "--all", exit_code=None),
@@ -223,16 +237,16 @@ def decoding(server_url: str, keyspace: Keyspace) -> Iterator[World]:
 def wrong_ends(world: World, junk: Junk) -> list[str]:
     """The operations that do not end as they should with this junk, and how they do."""
     wrong = []
+    world.put(junk)
+    length = world.length()
     for name, operation in OPERATIONS.items():
         if junk.key not in ASKED_ABOUT.get(name, {junk.key}):
             continue
-        world.put_back()
-        junk.put(world.client, world.keys[junk.key])
-        before = world.length()
+        world.put_again()
         found = world.timed(partial(operation, world))
         if found is NOT_RUN or (isinstance(found, BaseException) and not isinstance(found, _OURS)):
             wrong.append(f"{name}: {found!r}")
-        if name.startswith("append") and isinstance(found, errors.SessionLogError) and world.length() != before:
+        if name.startswith("append") and isinstance(found, errors.SessionLogError) and world.length() != length:
             wrong.append(f"{name}: {found!r}, and yet it wrote something")
         if isinstance(found, BaseException) and "WRONGTYPE" in str(found):
             wrong.append(f"{name}: {found!r} does not name the key")
@@ -267,15 +281,14 @@ NEIGHBOURLY: Mapping[str, Callable[[World], bool]] = {
     "state": lambda world: len(world.log.state("n").agents["default"].messages) == 2,
     "verify": lambda world: world.log.verify("n").ok,
     "tail": lambda world: first_of(world.log.tail("n"), LIMIT - 1).id.revision == 1,
-    "stored": lambda world: ask_storage(world, "read", "other") == b"value",
+    "stored": lambda world: world.ask_storage("read", "other") == b"value",
     "append": lambda world: world.log.append("n", message(2, "user", "Ah.")).revision == 3,
 }
 
 
 @pytest.mark.parametrize("junk", [junk for junk in CORPUS if junk.key != "config"], ids=lambda junk: junk.name)
 def test_a_session_beside_it_goes_on_as_if_nothing_were(plain: World, junk: Junk) -> None:
-    plain.put_back()
-    junk.put(plain.client, plain.keys[junk.key])
+    plain.put(junk)
     found = {
         name: plain.timed(partial(operation, plain))
         for name, operation in NEIGHBOURLY.items()

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import signal
+import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 import pytest
 
-from strands_session_log import SessionLog, Subscriber
+from strands_session_log import SessionLog, Subscriber, events
 from strands_session_log.errors import DeliveryLostError
 from subscription.helpers import Consumer, Told, number_of
-from support.waiting import wait_until
+from support.processes import forks
+from support.waiting import PATIENCE, wait_until
 
 pytestmark = pytest.mark.faults
 
@@ -27,7 +29,7 @@ def consume(url: str, namespace: str, effects: str, dies: str, settings: dict[st
     log = SessionLog.connect(url, namespace)
     with Subscriber(log, "g", **settings) as deliveries:
         for delivery in deliveries:
-            number = number_of(delivery)[1]
+            number = number_in(log, delivery)
             is_fatal = number == FATAL and dies != "never"
             if is_fatal and dies == "before the effect":
                 os.kill(os.getpid(), signal.SIGKILL)
@@ -43,17 +45,27 @@ def consume(url: str, namespace: str, effects: str, dies: str, settings: dict[st
                 continue
             if is_fatal and dies == "between effect and ack":
                 os.kill(os.getpid(), signal.SIGKILL)
-            delivery.ack(confirm=is_fatal)
+            with suppress(DeliveryLostError):
+                # Stopped for long, it goes on with what is its own.
+                delivery.ack(confirm=is_fatal)
             if is_fatal and dies == "after the ack":
                 os.kill(os.getpid(), signal.SIGKILL)
+
+
+def number_in(log: SessionLog, delivery: Any) -> int:
+    """Which one it is, also where it came without its content."""
+    if delivery.event is not None:
+        return number_of(delivery)[1]
+    (found,) = log.read(delivery.session_id, after=delivery.id.revision - 1, until=delivery.id.revision)
+    number: int = found.event.data["number"]
+    return number
 
 
 class Processes:
     """Starts consumers in processes of their own."""
 
     def __init__(self, url: str, log: SessionLog) -> None:
-        self._context = multiprocessing.get_context("forkserver")
-        self._context.set_forkserver_preload([__name__, "strands_session_log"])
+        self._context = forks()
         self._url, self._log, self._started = url, log, list[Any]()
         self.effects = f"{log.namespace}:effects"
 
@@ -145,6 +157,33 @@ def test_a_stopped_process_goes_on_beside_those_that_replaced_it(
         told(range(EVENTS, EVENTS + 20))
         wait_until(lambda: handled() == set(range(EVENTS + 20)), "both")
         wait_until(lambda: not any(one.pending for one in session_log.groups()), "all settled")
+
+
+@pytest.mark.parametrize("bodies", [False, True], ids=["envelopes", "bodies"])
+def test_a_busy_process_that_is_stopped_again_and_again_loses_nothing(
+    bodies: bool, processes: Processes, session_log: SessionLog
+) -> None:
+    """It settles, reads on and fetches content all at once, so it stands still in the middle of that, too."""
+
+    def handled() -> set[int]:
+        return {*processes.noted(), *(number for _, number in other.handled)}
+
+    process, may_go_on = processes.start(batch=20, in_flight=80, bodies=bodies), threading.Event()
+    settings: dict[str, Any] = {**SETTINGS, "batch": 5, "in_flight": 5}
+    with Consumer(session_log, handle=lambda _: may_go_on.wait(PATIENCE), **settings) as other:
+        for count in range(200, 800, 200):
+            before = len(processes.noted())
+            may_go_on.clear()
+            for number in range(count - 200, count, 20):
+                added = [events.Custom("custom.number", {"number": one}) for one in range(number, number + 20)]
+                session_log.append(f"s-{number // 20 % 7}", added)
+            wait_until(lambda: len(processes.noted()) > before, "it to go on", timeout=20)  # noqa: B023
+            os.kill(process.pid, signal.SIGSTOP)
+            may_go_on.set()
+            wait_until(lambda: handled() == set(range(count)), "the takeover", timeout=20)  # noqa: B023
+            os.kill(process.pid, signal.SIGCONT)
+        wait_until(lambda: not any(one.pending or one.lag for one in session_log.groups()), "all settled")
+    assert handled() == set(range(600))
 
 
 def test_a_slow_handler_keeps_its_delivery(told: Told, session_log: SessionLog) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 from contextlib import suppress
 from multiprocessing.connection import Connection
 from typing import Any
@@ -13,6 +12,7 @@ from strands import Agent, tool
 from strands_session_log import SessionLog, ValkeySessionManager
 from strands_session_log.testing.model import ScriptedModel
 from support import FaultProxy
+from support.processes import forks
 from support.servers import Server
 
 pytestmark = pytest.mark.faults
@@ -49,9 +49,7 @@ def converse(url: str, namespace: str, pipe: Connection) -> None:
 
 @pytest.fixture(scope="module")
 def processes() -> Any:
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload([__name__, "strands", "strands_session_log.session_manager"])
-    return context
+    return forks()
 
 
 @pytest.mark.parametrize("survived", range(1, APPENDS + 1))

@@ -16,6 +16,8 @@ from strands.types.exceptions import EventLoopException, SessionException
 from strands_session_log import SessionLog
 from strands_session_log.errors import ConcurrentWriteError
 from strands_session_log.lifecycle.compat import CAN_WAIT
+from support import FaultProxy
+from support.servers import Server
 from support.strands_agents import call, happened, make_agent
 from support.waiting import wait_until
 
@@ -152,6 +154,39 @@ def test_a_method_of_strands_that_calls_one_of_the_users_finds_the_answer_in_the
 
     make_agent(session_log, ["Hi."], retry_strategy=Watching())("Hello")
     assert found[-1] == 2
+
+
+def test_the_end_of_a_call_that_waited_for_the_write_of_an_answer_in_vain_does_not_wait_as_long_again(
+    tcp_server: Server, proxy: FaultProxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    log, tried = SessionLog.connect(proxy.url, retry_for=1.0), list[Any]()
+    append = log._events.append
+
+    def count(*arguments: Any) -> Any:
+        tried.append(arguments)
+        return append(*arguments)
+
+    def answer(messages: Any) -> str:
+        if len(messages) == 1:
+            tried.clear()
+            proxy.hold_replies()
+        return "Hi."
+
+    async def read() -> None:
+        async for event in agent.stream_async("Hello"):
+            if event.get("message", {}).get("role") == "assistant":
+                proxy.wait_until_held()
+
+    agent = make_agent(log, answer)
+    monkeypatch.setattr(log._events, "append", count)
+    with pytest.raises((SessionException, EventLoopException)):
+        asyncio.run(read())
+    assert len(tried) == 1
+    proxy.release_replies()
+    agent("Are you there?")
+    with SessionLog.connect(tcp_server.url) as log:
+        assert log.state("s").agents["default"].window == agent.messages
+        assert log.verify("s").ok
 
 
 def test_what_the_end_of_a_call_tells_is_one_append_though_an_answer_before_it_comes_due_meanwhile(

@@ -221,12 +221,15 @@ def test_a_kill_in_mid_turn_resumes_what_was_held_at_the_last_message(
     assert differences == []
 
 
-@pytest.mark.parametrize("edit", [cut, rewrite, inject])
+@pytest.mark.parametrize("is_resumed", [False, True])
+@pytest.mark.parametrize("edit", [cut, clear, rewrite, inject])
 def test_an_edit_between_turns_survives_a_kill_in_the_next_one(
-    session_log: SessionLog, edit: Callable[[Any], None]
+    session_log: SessionLog, edit: Callable[[Any], None], is_resumed: bool
 ) -> None:
     agent = make_agent(session_log, answers(2))
     talk(agent, 2)
+    if is_resumed:
+        agent = make_agent(session_log)
     edit(agent)
     stored: list[Any] = []
 
@@ -561,10 +564,11 @@ def test_a_turn_fingerprints_no_message_that_has_not_changed(
 
 @pytest.mark.parametrize("at", [0, 150, 299])
 @pytest.mark.parametrize("is_resumed", [False, True])
+@pytest.mark.parametrize("before", [False, True], ids=["in the turn", "before it"])
 def test_an_edit_in_place_is_noticed_by_the_end_of_the_turn_wherever_it_is(
-    session_log: SessionLog, at: int, is_resumed: bool
+    session_log: SessionLog, at: int, is_resumed: bool, before: bool
 ) -> None:
-    def edit(_: Any) -> str:
+    def edit(_: Any = None) -> str:
         agent.messages[at]["content"][0]["text"] = "I never said that."
         return "Well."
 
@@ -573,6 +577,10 @@ def test_an_edit_in_place_is_noticed_by_the_end_of_the_turn_wherever_it_is(
     held(agent, 300)
     if is_resumed:
         agent = make_agent(session_log, edit, **options)
+    if before:
+        agent.model._respond = lambda _: "Well."
+        agent("What was that?")
+        edit()
     agent("And then?")
     assert shown(agent.messages)[at] == "I never said that."
     assert resumed(session_log) == shown(agent.messages)

@@ -305,6 +305,7 @@ def test_lag_and_pending_are_counted(log: SessionLog, told: Told) -> None:
     told(range(10), "only")
     with Subscriber(log, "g", batch=4, in_flight=4) as deliveries:
         held = next(deliveries)
+        wait_until(lambda: sum(one.pending for one in log.groups()) == 4, "as many as may be unsettled")
         (status,) = [one for one in log.groups() if one.lag or one.pending]
         assert (status.group, status.lag, status.pending, status.parked, status.consumers) == ("g", 6, 4, 0, 1)
         assert status.lag_seconds > 0

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from copy import copy
 from functools import lru_cache
 from typing import Any, Protocol
 
-from typer.testing import CliRunner
+from typer import testing
+from typer.main import get_command
 
 from strands_session_log import SessionLog, events
 from strands_session_log.cli import app as command_line
@@ -14,6 +16,17 @@ from strands_session_log.cli.app import app
 
 # A process of a user's builds one command; for the tests of one, that took longer than what most commands do.
 command_line._loaded = lru_cache(command_line._loaded)
+_parsing = lru_cache(get_command)
+
+
+def _with_no_command(app: Any) -> Any:
+    """The parser as a process begins with it: commands are loaded when they are called."""
+    parser: Any = copy(_parsing(app))
+    parser.commands = dict(parser.commands)
+    return parser
+
+
+vars(testing)["_get_command"] = _with_no_command
 
 CALL = {"toolUse": {"toolUseId": "1", "name": "forecast", "input": {"city": "Lisbon", "days": 2}}}
 RESULT = {"toolResult": {"toolUseId": "1", "status": "success", "content": [{"text": "19 °C"}]}}
@@ -30,7 +43,7 @@ def runner(url: str, namespace: str) -> Run:
     environment = {"SESSION_LOG_URL": url, "SESSION_LOG_NAMESPACE": namespace, "COLUMNS": "100"}
 
     def run(*arguments: str, exit_code: int | None = 0) -> Any:
-        result = CliRunner().invoke(app, arguments, env=environment, catch_exceptions=False)
+        result = testing.CliRunner().invoke(app, arguments, env=environment, catch_exceptions=False)
         assert exit_code in (None, result.exit_code), result.output
         return result
 

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import copy
+import os
 import signal
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from datetime import date
 from typing import Any
 
+TURN = int(os.environ.get("SESSION_LOG_TEST_TURN", date.today().toordinal()))
+"""Chooses the part of a corpus that is tried: another one each day, or that of the day that a report names."""
 MISSING = object()
 """Take the value away."""
 

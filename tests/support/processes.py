@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import multiprocessing
+import os
 import random
 import shutil
 import signal
 import socket
 import subprocess
+import sys
 import threading
 from collections.abc import Sequence
+from multiprocessing.forkserver import ensure_running
 from pathlib import Path
+from typing import Any
+
+import pytest
 
 HOST = "127.0.0.1"
 
@@ -20,6 +27,10 @@ HOST = "127.0.0.1"
 _PORTS = range(20_000, 30_000)
 # Sets PR_SET_PDEATHSIG and becomes the server: unlike a `preexec_fn`, it is safe beside other threads.
 _GUARD = ["setpriv", "--pdeathsig", "KILL"]
+_IMPORTED_BY_TESTS = [
+    *("pytest", "strands", "strands_session_log.session_manager", "strands_session_log.testing.model"),
+    *("strands_session_log.subscription", "support", "subscription.helpers"),
+]
 _running: set[subprocess.Popen[bytes]] = set()
 
 
@@ -31,6 +42,17 @@ def free_port() -> int:
             probe.bind((HOST, port))
             return port
     raise OSError("no free loopback port")
+
+
+def forks() -> Any:
+    """The context of `multiprocessing` whose processes start at once: what tests import was imported before."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(_IMPORTED_BY_TESTS)
+    with pytest.MonkeyPatch.context() as patch:
+        # Python 3.11 does not tell the fork server where we look for modules.
+        patch.setenv("PYTHONPATH", os.pathsep.join(sys.path))
+        ensure_running()
+    return context
 
 
 def spawn(command: Sequence[str | Path], log: Path) -> subprocess.Popen[bytes]:

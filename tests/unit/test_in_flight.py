@@ -88,3 +88,35 @@ def test_no_ack_of_many_threads_waits_for_another_one(in_flight: InFlight) -> No
     telling.join(_SOON)
     assert not telling.is_alive()
     assert sorted(told) == sorted(one.key for one in made)
+
+
+def test_what_a_fetcher_took_along_and_was_not_answered_is_told_again(in_flight: InFlight) -> None:
+    made = _given(in_flight, 3)
+    for delivery in made:
+        delivery.ack()
+    (taken,) = in_flight.carry()
+    assert in_flight.unwritten() == {0: {one.key for one in made}}
+    in_flight.carried(is_known=False)
+    assert in_flight.next_batches(time.monotonic() + _NEVER) == [taken]
+    in_flight.sent()
+    assert not in_flight.unwritten()
+
+
+def test_acks_wait_for_the_fetcher_that_is_about_to_take_them_along(in_flight: InFlight) -> None:
+    first, second = _given(in_flight, 2)
+    first.ack()
+    in_flight.carry()
+    told = list[object]()
+    telling = _in_a_thread(lambda: told.extend(in_flight.next_batches(time.monotonic() + _NEVER) or []))
+    second.ack()
+    telling.join(0.1)
+    assert telling.is_alive()
+    in_flight.carried(is_known=True)
+    telling.join(_SOON)
+    assert [one.key for batch in told for one in batch.deliveries] == [second.key]  # type: ignore[attr-defined]
+
+
+def test_a_delivery_that_comes_again_takes_the_place_of_the_one_before(in_flight: InFlight) -> None:
+    (before,) = _given(in_flight, 1)
+    in_flight.add([SyncDelivery(0, (before.key, 2, FIELDS), in_flight, before.expires)])
+    assert in_flight.count == 1

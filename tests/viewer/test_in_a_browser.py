@@ -177,8 +177,8 @@ def test_two_points_are_pinned_and_compared(visit: Visit) -> None:
     expect(page).to_have_url(re.compile(r"a=4&b=\d+"))
     # It stays, whatever was asked for before it.
     expect(page.locator(".htmx-request")).to_have_count(0)
-    expect(page.locator("#point")).to_contain_text("messages added")
-    expect(page.locator("#point")).to_contain_text("trip")
+    expect(page.locator("#diff")).to_contain_text("messages added")
+    expect(page.locator("#diff")).to_contain_text("trip")
 
 
 def test_errors_are_found_by_a_key(visit: Visit) -> None:

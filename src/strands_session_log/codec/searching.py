@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple, TypeAlias
+from dataclasses import dataclass
+from typing import Any, TypeAlias
 from unicodedata import normalize
 
 from ..events import Event
@@ -98,7 +99,8 @@ TextSearch: TypeAlias = "Callable[[str], re.Match[str] | None]"
 """Finds something in a text."""
 
 
-class TextMatch(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class TextMatch:
     """Text that was found in an event.
 
     Attributes:

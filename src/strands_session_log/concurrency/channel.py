@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any, Generic, TypeVar
 
 from .interruptible import held, wait_until
@@ -15,9 +15,17 @@ T = TypeVar("T")
 
 
 class Channel(Generic[T]):
-    """A queue that ends, perhaps with an error; what is an error in it is raised to whoever comes to it."""
+    """A queue that ends, perhaps with an error; what is an error in it is raised to whoever comes to it.
 
-    def __init__(self) -> None:
+    Args:
+        ran_dry: Told when somebody comes to it and finds nothing.
+
+    Attributes:
+        is_dry: Whether somebody did, and nothing was put in since.
+    """
+
+    def __init__(self, ran_dry: Callable[[], object] | None = None) -> None:
+        self._ran_dry, self.is_dry = ran_dry, False
         self._items: deque[T | Exception] = deque()
         self._changed = threading.Condition()
         self._waiting: dict[asyncio.Future[None], asyncio.AbstractEventLoop] = {}
@@ -28,6 +36,7 @@ class Channel(Generic[T]):
         with self._changed:
             if not self._is_closed:
                 self._add(items)
+            self.is_dry = False
             self._wake()
 
     def release(self, item: T) -> None:
@@ -61,14 +70,25 @@ class Channel(Generic[T]):
             Exception: The error that stands next in it.
         """
         with self._changed:
-            if not self._items:
-                return None if self._is_closed else []
-            if isinstance(self._items[0], Exception):
-                raise self._items.popleft()  # type: ignore[misc]
-            return self._pop(most)
+            if self._items:
+                if isinstance(self._items[0], Exception):
+                    raise self._items.popleft()  # type: ignore[misc]
+                return self._pop(most)
+            if self._is_closed:
+                return None
+        self._find_nothing()
+        return []
+
+    def _find_nothing(self) -> None:
+        """Say so without the lock: whoever is told may have one of his own."""
+        self.is_dry = True
+        if self._ran_dry:
+            self._ran_dry()
 
     def get(self, most: int = 1, timeout: float | None = None) -> list[T] | None:
         """Wait for what comes; nothing when the time is over, None at the end."""
+        if not self._items and not self._is_closed:
+            self._find_nothing()
         with held(self._changed):
             self._asking += 1
             try:

@@ -141,13 +141,16 @@ def _lay_out(store: Store) -> Keyspace:
     """Read the layout; whoever finds none writes that of the store, unless somebody else is quicker."""
     namespace, wanted = store.keyspace
     found: Any = store.command("HMGET", config_key(namespace), "format", "partitions")
-    if None in found:
-        # Lost, perhaps, while the partitions are still there.
-        found = _written(store, _begun(store, wanted) or wanted)
+    is_lost = None in found
+    begun = _begun(store, wanted) if is_lost else None
+    if is_lost:
+        # Perhaps while the partitions are still there.
+        found = _written(store, begun or wanted)
     format_, count = _parsed(namespace, found)
     if format_ != FORMAT:
         raise NamespaceMismatchError(namespace, "format", FORMAT, format_)
-    begun = _begun(store, count)
+    if not is_lost or count != wanted:
+        begun = _begun(store, count)
     if begun not in (None, count):
         raise ConfigChangedError(config_key(namespace), count, begun)
     return Keyspace(namespace, count)

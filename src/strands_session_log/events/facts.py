@@ -25,11 +25,12 @@ _ERROR = re.compile(r"[\w.]{1,200}(?: at [^\s:]{1,200}:[0-9]{1,9})?")
 def is_short(value: object) -> bool:
     """Whether it is a number, a name, or nothing, as JSON has them: what else somebody has put there may be content."""
     if isinstance(value, str):
-        return len(value) <= LONGEST_NAME and (value.isascii() or _is_unicode(value))
+        return len(value) <= LONGEST_NAME and (value.isascii() or is_unicode(value))
     return value is None or _is_number(value)
 
 
-def _is_unicode(text: str) -> bool:
+def is_unicode(text: str) -> bool:
+    """Whether it holds no lone surrogate."""
     return not any("\ud800" <= character <= "\udfff" for character in text)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Literal
@@ -22,9 +21,9 @@ from ..ids import START, EventId
 from ..state import ANSWERING, IN_FORCE, AgentState, Answering, Messages, is_interrupted, removed_count
 from .facts import current_traceparent
 from .outbox import ENDS, Outbox
-from .records import agent_content, answers_tools, count_alone, data_of, redacted
+from .records import agent_content, answers_tools, count_alone, data_of, redacted, with_count
 from .redaction import without
-from .window import Spoken, Window
+from .window import Closely, Spoken, Window
 from .withheld import Withheld
 
 _new = tuple.__new__
@@ -79,7 +78,7 @@ class AgentOutbox(Outbox):
         self._forget_window(agent, withheld)
 
     def _forget_window(self, agent: AgentState, withheld: Withheld | None) -> None:
-        self._window, self._seen = Window(agent, withheld), list[Any]()
+        self._window = Window(agent, withheld)
         self._tracked: dict[str, tuple[int, str]] = {}
 
     @property
@@ -177,8 +176,6 @@ class AgentOutbox(Outbox):
         return line[at]
 
     def _added(self, message: SessionMessage, encoded: Encoded, by_hand: bool = False) -> None:
-        if not by_hand:
-            self._seen.append(message.message)
         self.next_index = max(self.next_index, message.message_id + 1)
         self._wrote(message, encoded)
         self._window.added(message.message_id, message.message, by_hand)
@@ -258,11 +255,12 @@ class AgentOutbox(Outbox):
         content = agent_content(data)
         if not forced and _is_same(content, self.content):
             return
-        content = to_json(content, "agent")
         with self.lock:
-            if not forced and self._tell_removed(count_alone(content, self.content)):
-                self.content = content
-            elif content != self.content or forced:
+            if not forced and self._tell_removed(count := count_alone(content, self.content)):
+                self.content = with_count(self.content, count)
+                return
+            content = to_json(content, "agent")
+            if content != self.content or forced:
                 # At the very time the record names, which then need not be written twice.
                 kind = events.AgentUpdated if self.content else events.AgentCreated
                 self.queue([kind(data, self.agent_id, time=agent.updated_at, trace=self.span)])
@@ -278,25 +276,28 @@ class AgentOutbox(Outbox):
         return without(data, self._withdrawn, own=self.agent_id) if self._withdrawn else data
 
     def window(
-        self, messages: Sequence[Any], conversation_manager_state: Any, closely: bool = True, forced: bool = False
+        self,
+        messages: Sequence[Any],
+        conversation_manager_state: Any,
+        closely: Closely = "all",
+        forced: bool = False,
     ) -> None:
         """Put what the agent holds in line, if messages and state do not tell it.
 
         Args:
             messages: What it holds.
             conversation_manager_state: How much of what it held is gone.
-            closely: Look into the messages; else only whether they are the same ones as last time.
+            closely: Which messages to look into; the others are only looked at, whether they are the same ones.
             forced: Put it in line in any case.
 
         Raises:
             EncodingError: When a value in it cannot be stored.
         """
-        if not closely and len(messages) == len(self._seen) and all(map(operator.is_, messages, self._seen)):
-            return
         removed = removed_count(conversation_manager_state) if self.withheld is None else 0
         with self.lock:
+            if closely != "all" and not forced and self._window.is_as_seen(messages, removed, closely == "newest"):
+                return
             changed = self._window.changed(messages, removed, self.next_index, forced)
-            self._seen = list(messages)
             if changed is not None:
                 self.has_window = True
                 self.queue([events.WindowChanged(changed, self.agent_id, trace=self.span)])
@@ -373,7 +374,7 @@ class AgentOutbox(Outbox):
             self._replaced(record, encoded)
 
     def _take_back(self, event: Event) -> None:
-        self._seen = []
+        self._window.look_anew()
         if isinstance(event, (events.AgentCreated, events.AgentUpdated, *ENDS)) and event.moves:
             self.content = {}
         elif isinstance(event, events.WindowChanged):

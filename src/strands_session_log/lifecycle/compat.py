@@ -10,12 +10,15 @@ import asyncio
 import math
 import os
 import time
+from collections import deque
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from functools import cache, partial
 from importlib import import_module
 from inspect import signature
+from itertools import chain
+from threading import RLock
 from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 from strands.hooks import HookRegistry
@@ -43,6 +46,8 @@ _executor = ThreadPoolExecutor(_MAX_THREADS, "session-log")
 _A_MOMENT = 0.02
 """For how many seconds at most something waits for what comes next; long enough for what Strands does in between."""
 _timer = ThreadPoolExecutor(1, "session-log-timer")
+_due: deque[tuple[float, Callable[[], object]]] = deque()
+_timer_lock, _timer_waits = RLock(), False
 
 _A_WHILE = 0.02
 """For how many seconds timers of a loop may be kept waiting without being asked for."""
@@ -107,13 +112,28 @@ def hook_event(name: str) -> Any:
     return None
 
 
-def is_heard_by_others(registry: Any, *names: str) -> bool:
-    """Whether anybody hears of one of these hook events but Strands and this library; yes where that is unknown."""
-    heard = getattr(registry, "_registered_callbacks", None)
-    if heard is None:
-        return True
-    entries = (entry for name in names for entry in heard.get(hook_event(name), ()))
-    return not all(map(_is_of_ours, entries))
+class Audience:
+    """Who hears of hook events; looked through anew only where others were added.
+
+    Args:
+        *names: The events.
+    """
+
+    def __init__(self, *names: str) -> None:
+        self._names = names
+        self._known: list[Any] | None = None
+        self._has_others = True
+
+    def has_others(self, registry: Any) -> bool:
+        """Whether anybody hears of one of them but Strands and this library; yes where that is unknown."""
+        heard = getattr(registry, "_registered_callbacks", None)
+        if heard is None:
+            return True
+        entries = [list(heard.get(hook_event(name), ())) for name in self._names]
+        if entries != self._known:
+            self._known = entries
+            self._has_others = not all(map(_is_of_ours, chain.from_iterable(entries)))
+        return self._has_others
 
 
 def _is_of_ours(entry: Any) -> bool:
@@ -139,8 +159,10 @@ def _write_all(writers: Iterable[Callable[[], None]]) -> None:
 
 def _renew() -> None:
     """A forked child has the pool's bookkeeping, but none of its threads."""
-    global _executor, _timer
+    global _executor, _timer, _timer_lock, _timer_waits
     _executor, _timer = ThreadPoolExecutor(_MAX_THREADS, "session-log"), ThreadPoolExecutor(1, "session-log-timer")
+    _timer_lock, _timer_waits = RLock(), False
+    _due.clear()
 
 
 if hasattr(os, "register_at_fork"):
@@ -179,25 +201,37 @@ async def _run_here(call: Callable[[], T]) -> T:
     return result
 
 
-def begin_in_thread(call: Callable[[], object]) -> None:
+def begin_in_thread(call: Callable[[], object], among: ThreadPoolExecutor | None = None) -> None:
     """Run a call in a thread that nobody waits for; it must not raise. The process does not end before it has."""
     try:
-        _executor.submit(call)
+        (among or _executor).submit(call)
     except RuntimeError:
         call()
 
 
 def begin_later(call: Callable[[], object]) -> None:
-    """The same after a moment: all wait equally long, so one thread waits for them in turn."""
-    try:
-        _timer.submit(_begin_at, time.monotonic() + _A_MOMENT, call)
-    except RuntimeError:
+    """Call after a moment what must neither raise nor take long.
+
+    All wait equally long, so one thread waits for them in turn: while it does, it is not woken for another one.
+    """
+    global _timer_waits
+    with _timer_lock:
+        _due.append((time.monotonic() + _A_MOMENT, call))
+        is_waiting, _timer_waits = _timer_waits, True
+    if not is_waiting:
+        begin_in_thread(_call_when_due, _timer)
+
+
+def _call_when_due() -> None:
+    global _timer_waits
+    while True:
+        with _timer_lock:
+            if not _due:
+                _timer_waits = False
+                return
+            due, call = _due.popleft()
+        time.sleep(max(0.0, due - time.monotonic()))
         call()
-
-
-def _begin_at(due: float, call: Callable[[], object]) -> None:
-    time.sleep(max(0.0, due - time.monotonic()))
-    begin_in_thread(call)
 
 
 async def _end_of(future: Future[Any]) -> None:

@@ -61,10 +61,7 @@ class MessageContent:
             EncodingError: When a value in it cannot be stored, and that is found out at once.
         """
         self._print: bytes | None = None
-        try:
-            self.replica = _replica(message)
-        except _NO_REPLICA:
-            self.replica = None
+        self.replica = _replica_of(message)
         if self.replica is None:
             self._print = fingerprint(message)
 

@@ -7,11 +7,11 @@ and none of what is told of them elsewhere has it.
 from __future__ import annotations
 
 import asyncio
+import base64
 import sys
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-from secrets import token_urlsafe
 from typing import Any, Literal, TypeAlias, get_args
 
 from opentelemetry import trace
@@ -21,6 +21,7 @@ from .. import events
 from ..errors import check_choice
 from ..errors.quoting import text_of
 from ..events import Event
+from ..randomness import random_bytes
 from .storable import storable
 
 Record: TypeAlias = Literal["all", "state"]
@@ -60,7 +61,7 @@ class Facts:
 
     def invocation_started(self, hook: Any) -> list[Event]:
         """The agent was called; a human may have answered its interrupts."""
-        self._invocation, self._invoked_at, self._usage = token_urlsafe(6), time.monotonic(), _usage(hook.agent)
+        self._invocation, self._invoked_at, self._usage = _token(), time.monotonic(), _usage(hook.agent)
         self._attempt, self._asked, self.has_redacted = 0, 0, False
         answered = self.interrupts_answered(hook.agent)
         started = self._event(events.InvocationStarted, {"invocation": self._invocation})
@@ -80,11 +81,10 @@ class Facts:
             data.update(error_of(error, self.has_redacted), cancelled=cancelled)
             return [*self._answered(), *raised, self._event(events.InvocationFailed, data)]
         data.update(stop_reason=getattr(result, "stop_reason", None))
-        answer = self._answered()
-        ended = self._event(events.InvocationCompleted, data)
-        if answer and (both := _with_answer(ended, answer[0])):
-            answer, ended = [], both
-        return [*answer, *raised, ended]
+        trace, answer = current_traceparent(), self._answered()
+        if answer and (told := _told_of(answer[0], data, trace)) is not None:
+            data, answer = {**data, **told}, []
+        return [*answer, *raised, events.InvocationCompleted(data, self.agent_id, trace=trace)]
 
     def model_asked(self) -> list[Event]:
         """A model call begins; only how it ends is worth an event. The one before was not the only one of the call."""
@@ -239,16 +239,19 @@ def _interrupts(agent: Any) -> list[Any]:
     return list(state.interrupts.values())
 
 
-def _with_answer(ended: Event, answer: Event) -> Event | None:
-    """The end of a call that tells of its only model call, too, where both ended alike and cost the same."""
+def _told_of(answer: Event, ended: Mapping[str, Any], trace: str) -> dict[str, Any] | None:
+    """What the end of a call tells of its only model call; None where these ended differently, or cost another sum."""
     said = answer.data
-    if any(ended.data[name] != said[name] for name in ("stop_reason", "usage")):
+    if any(ended[name] != said[name] for name in ("stop_reason", "usage")):
         return None
     told = {name: said[name] for name in ("model_id", "latency_ms") if said.get(name) is not None}
-    if answer.trace != ended.trace:
+    if answer.trace != trace:
         told["model_trace"] = answer.trace
-    data = {**ended.data, "model_ms": said["duration_ms"], **told}
-    return events.InvocationCompleted(data, ended.agent, time=ended.time, trace=ended.trace)
+    return {"model_ms": said["duration_ms"], **told}
+
+
+def _token() -> str:
+    return base64.urlsafe_b64encode(random_bytes()[:6]).decode()
 
 
 def _usage(agent: Any) -> dict[str, int]:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from contextlib import suppress
 from functools import partial
 from typing import Literal
 
 from .. import codec, events
 from ..codec import Encoded
-from ..errors import ConcurrentWriteError, ServerRefusedError, SessionLogError
+from ..errors import ConcurrentWriteError, ServerRefusedError, ServerUnavailableError, SessionLogError
 from ..event_log import ANY, FEW_EVENTS, AgentAt, EventLog, Expected, InLife, MultiAgentAt, first_batch
 from ..event_log.expected import begun
 from ..events import Event
@@ -18,7 +17,7 @@ from ..events.facts import REMOVED
 from ..ids import EventId
 from ..instrumentation import Repaired
 from ..instrumentation.hooks import hooks
-from .compat import begin_later
+from .compat import begin_in_thread, begin_later
 
 ENDS = (events.InvocationCompleted, events.InvocationFailed)
 """How a call ends."""
@@ -60,6 +59,7 @@ class Outbox:
         self._held: dict[object, list[Encoded]] = {}
         self.lock, self._flush_lock = threading.RLock(), threading.Lock()
         self._lost: SessionLogError | None = None
+        self._missed: Exception | None = None
 
     @property
     def has_waiting(self) -> bool:
@@ -144,16 +144,26 @@ class Outbox:
             SessionLogError: What could not be written stays in line, for the next time; but for what never can be,
                 as it is too large, or a message whose index another one has: it is given up, and all else written.
         """
+        before = self._missed
         with self._flush_lock:
+            if self._missed is not before and self._missed:
+                # Whoever waited here has waited for the server, which `flush_ahead` gave up a moment ago.
+                raise self._missed
             self._send()
-            lost, self._lost = self._lost, None
+            lost, self._lost, self._missed = self._lost, None, None
         if lost:
             raise lost
 
     def flush_ahead(self) -> None:
-        """Write what is in line while nobody waits for it; the next `flush` waits, repeats what failed, and raises."""
-        with self._flush_lock, suppress(Exception):
-            self._send()
+        """Write what is in line while nobody waits for it; the next `flush` repeats what failed, and raises.
+
+        One that was waiting for this meanwhile raises at once, where it was in vain that the server was waited for.
+        """
+        with self._flush_lock:
+            try:
+                self._send()
+            except Exception as error:
+                self._missed = error if _has_waited(error) else None
 
     def flush_soon(self) -> None:
         """Write what is in line with what comes next; after a moment without it, if that stays away."""
@@ -164,7 +174,7 @@ class Outbox:
 
     def _flush_if_in_line(self, last: Encoded) -> None:
         if any(one is last for one in self._waiting):
-            self.flush_ahead()
+            begin_in_thread(self.flush_ahead)
 
     def _send(self) -> None:
         failed_before = self._sent
@@ -265,3 +275,8 @@ def _renumbered(encoded: Encoded, new: Mapping[int, int]) -> Encoded:
     if not isinstance(index, int) or new.get(index, index) == index:
         return encoded
     return codec.renumbered(encoded, new[index])
+
+
+def _has_waited(error: Exception) -> bool:
+    """Whether a write has failed because the server stayed away for as long as it may."""
+    return isinstance(error, ServerUnavailableError) or isinstance(error.__cause__, ServerUnavailableError)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import fields
 from functools import lru_cache
 from typing import Any
@@ -80,7 +81,15 @@ def count_alone(content: Mapping[str, Any], told: Mapping[str, Any]) -> int | No
     removed = now.get(REMOVED_COUNT)
     if not is_index(removed) or removed == before[REMOVED_COUNT]:
         return None
-    return removed if {**content, MANAGER: {**now, REMOVED_COUNT: before[REMOVED_COUNT]}} == told else None
+    # What cannot be compared, or is not JSON, is something else that is new.
+    with suppress(Exception):
+        return removed if with_count(content, before[REMOVED_COUNT]) == told else None
+    return None
+
+
+def with_count(content: Mapping[str, Any], removed: Any) -> dict[str, Any]:
+    """An agent's record that says so many messages have been removed."""
+    return {**content, MANAGER: {**content[MANAGER], REMOVED_COUNT: removed}}
 
 
 def to_session(data: Mapping[str, Any]) -> Session:

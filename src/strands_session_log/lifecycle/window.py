@@ -2,31 +2,28 @@
 
 Strands fires no event when a conversation manager trims or summarises, when context is offloaded, or when code assigns
 `agent.messages`. So what the log projects is kept beside the live agent, as contents, and compared.
-
-It records a direct tool call, `agent.tool.name(…)`, as four messages, then lets the conversation manager trim what the
-agent holds, and tells nobody of that. So with the last of the four it is worked out on a copy what that is about to do.
 """
 
 from __future__ import annotations
 
-import copy
-import re
 from collections import deque
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from typing import Any, NamedTuple, TypeGuard, cast
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 import orjson
-from strands.agent.conversation_manager import SlidingWindowConversationManager
 
 from ..codec import from_json, to_json
 from ..state import AgentState, Messages
 from .contents import MessageContent, contents_of
 from .withheld import Withheld, first_said_since
 
+Closely: TypeAlias = Literal["all", "newest", "none"]
+"""Which of the messages that an agent holds are looked into."""
+
 _new = tuple.__new__
-_LAST_WORDS = re.compile(r"agent\.(tool\.)?\S+ was called\.?")
-"""With and without what newer versions of Strands say in them."""
+_NEWEST = 128
+"""Messages at the end that are looked into with every prompt; what was edited before them is noticed with the turn."""
 
 
 class WindowSlot(NamedTuple):
@@ -61,6 +58,7 @@ class Window:
         self._withheld = withheld
         self._slots: list[WindowSlot] = []
         self._replicas: list[Any] = []
+        self._seen: list[Any] | None = None
         self._removed = agent.removed
         self._is_untold = False
 
@@ -70,6 +68,8 @@ class Window:
         name = message.get("tracking_id") if type(message) is dict else _tracking_id(message)
         self._slots.append(_new(WindowSlot, (index, content, name, False, by_hand)))
         self._replicas.append(None if by_hand else content.replica)
+        if self._seen is not None and not by_hand:
+            self._seen.append(message)
 
     def replaced(self, index: int, message: Any) -> None:
         """Note a message replaced in the transcript."""
@@ -92,6 +92,23 @@ class Window:
         content = MessageContent(message)
         return any(slot.at == index and slot.content == content for slot in self._load())
 
+    def look_anew(self) -> None:
+        """Note that no glance tells any more what the log knows."""
+        self._seen = None
+
+    def is_as_seen(self, live: Sequence[Any], removed: int, newest: bool) -> bool:
+        """Whether a glance sees what the last comparison saw: the same messages, not what stands in them.
+
+        Args:
+            live: `agent.messages`.
+            removed: Its conversation manager's removed count.
+            newest: Look into the newest ones, too.
+        """
+        # Equal lists of the same objects are compared without touching one of these: 13 µs for 2,000 messages.
+        if self._seen is None or removed != self._removed or not _are_equal(self._seen, live):
+            return False
+        return not newest or _are_equal(self._replicas[-_NEWEST:], live[-_NEWEST:])
+
     def changed(
         self, live: Sequence[Any], removed: int, next_index: int, forced: bool = False
     ) -> dict[str, Any] | None:
@@ -109,6 +126,11 @@ class Window:
         Raises:
             EncodingError: When a value in what has changed cannot be stored.
         """
+        told = self._changed(live, removed, next_index, forced)
+        self._seen = list(live)
+        return told
+
+    def _changed(self, live: Sequence[Any], removed: int, next_index: int, forced: bool) -> dict[str, Any] | None:
         self._load()
         # A count that went back is that of another conversation manager: the fold would take what it says literally.
         gone, is_behind = max(0, removed - self._removed), removed < self._removed
@@ -121,11 +143,7 @@ class Window:
 
     def _are_those_after(self, gone: int, live: Sequence[Any]) -> bool:
         """Whether the agent holds what is expected, message for message, which is what most turns end with."""
-        left = self._replicas[gone:] if gone else self._replicas
-        # Arrays, and what else refuses to be compared, are looked into.
-        with suppress(Exception):
-            return len(left) == len(live) and bool(left == (live if isinstance(live, list) else list(live)))
-        return False
+        return _are_equal(self._replicas[gone:] if gone else self._replicas, live)
 
     def _compare(
         self, live: Sequence[Any], gone: int, removed: int, next_index: int, must_tell: bool
@@ -179,6 +197,13 @@ def _slot(at: int | None, message: Mapping[str, Any], is_erased: bool = False) -
 def _replica_of(slot: WindowSlot) -> Any:
     """What the agent's message is compared with; None if it holds none, or that does not tell."""
     return None if slot.is_by_hand else slot.content.replica
+
+
+def _are_equal(known: list[Any], live: Sequence[Any]) -> bool:
+    """Whether messages are what is known; no where something in them, an array say, refuses to be compared."""
+    with suppress(Exception):
+        return len(known) == len(live) and bool(known == (live if isinstance(live, list) else list(live)))
+    return False
 
 
 def _with_erased(known: Sequence[WindowSlot], contents: Sequence[MessageContent]) -> list[WindowSlot]:
@@ -324,48 +349,3 @@ class Spoken(NamedTuple):
         written = orjson.loads(self.written)["message"] if isinstance(self.written, bytes) else self.written
         said, says = written["content"], to_json(message, "message")["content"]
         return message["role"] == written["role"] and len(says) > len(said) and says[: len(said)] == said
-
-
-def ends_direct_call(message: Any) -> bool:
-    """Whether a message is the last of those that record a direct tool call; a model may say the same."""
-    blocks = message["content"]
-    text = blocks[0].get("text") if len(blocks) == 1 and message["role"] == "assistant" else None
-    return isinstance(text, str) and _LAST_WORDS.fullmatch(text) is not None
-
-
-def about_to_hold(agent: Any, heard: Sequence[Any], state: dict[str, Any]) -> tuple[Sequence[Any], dict[str, Any]]:
-    """What an agent is about to hold, and the state of its conversation manager then.
-
-    Code of the user's own decides about other conversation managers; what they trim is told with what comes next.
-
-    Args:
-        agent: The agent.
-        heard: What it holds up to the message that was just added.
-        state: The state of its conversation manager.
-    """
-    manager = getattr(agent, "conversation_manager", None)
-    if not heard or not ends_direct_call(heard[-1]) or not _slides(manager):
-        return heard, state
-    ahead, holder = copy.copy(manager), cast(Any, _Holder(agent))
-    # What it cannot do is Strands' to tell.
-    with suppress(Exception):
-        ahead.apply_management(holder)
-    return holder.messages, ahead.get_state()
-
-
-def _slides(manager: Any) -> TypeGuard[SlidingWindowConversationManager]:
-    sliding = SlidingWindowConversationManager
-    names = ("apply_management", "reduce_context", "get_state")
-    return isinstance(manager, sliding) and all(
-        getattr(type(manager), name) is getattr(sliding, name) for name in names
-    )
-
-
-class _Holder:
-    """An agent, as far as its conversation manager looks at it, whose messages may be changed."""
-
-    def __init__(self, agent: Any) -> None:
-        self._agent, self.messages = agent, copy.deepcopy(agent.messages)
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._agent, name)

@@ -25,6 +25,7 @@ from ..lifecycle import AgentHooks, AgentOutbox, Record, records_facts
 from ..lifecycle.agent_hooks import FACTS, listen_to_agent
 from ..lifecycle.compat import Heard, Writer, listen
 from ..lifecycle.contents import HeldCopies, snapshot
+from ..lifecycle.direct_calls import about_to_hold, ends_direct_call
 from ..lifecycle.facts import answered
 from ..lifecycle.in_force import InForce
 from ..lifecycle.nodes import NodeRuns
@@ -37,7 +38,6 @@ from ..lifecycle.redaction import (
     sought_by_ids,
     without,
 )
-from ..lifecycle.window import about_to_hold, ends_direct_call
 from ..session_log import SessionLog
 from ..state import is_interrupted
 from .ending import at_end_of_child, finish

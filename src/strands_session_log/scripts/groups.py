@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..errors import ServerRefusedError
-from ..server import Argument, Store
+from ..server import Argument, ScriptCall, Store
 from . import (
     FEED_TRIM,
     GROUP_COUNT,
@@ -73,9 +73,14 @@ def settle(
     store: Store, me: GroupConsumer, requests: Sequence[SettleRequest]
 ) -> list[SettleReply | ServerRefusedError]:
     """Tell what became of deliveries; of a partition whose keys are broken, the answer is that error."""
-    calls = [(_settle_keys(store, me, one), _settled(me, one)) for one in requests]
+    calls = [call[1:] for call in settling(store, me, requests)]
     replies = store.run_many(GROUP_SETTLE, calls, is_lenient=True)
     return [reply if isinstance(reply, ServerRefusedError) else SettleReply.parse(reply) for reply in replies]
+
+
+def settling(store: Store, me: GroupConsumer, requests: Sequence[SettleRequest]) -> list[ScriptCall]:
+    """The calls of `settle`, for who sends them with others; the replies are read by `SettleReply.parse`."""
+    return [(GROUP_SETTLE, _settle_keys(store, me, one), _settled(me, one)) for one in requests]
 
 
 def _settle_keys(store: Store, me: GroupConsumer, request: SettleRequest) -> list[str]:

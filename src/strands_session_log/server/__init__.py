@@ -17,7 +17,7 @@ from .outage import Outage
 from .replies import number, pairs, record, text
 from .routing import Client, source_of
 from .script import Argument, LuaScript
-from .store import Store
+from .store import Command, ScriptCall, Store
 from .urls import SCHEMES, key_file_of, masked
 from .urls import parse as parse_url
 
@@ -28,10 +28,12 @@ __all__ = [
     "Argument",
     "BlockingConnection",
     "Client",
+    "Command",
     "Durability",
     "Finding",
     "LuaScript",
     "Outage",
+    "ScriptCall",
     "ServerReport",
     "Store",
     "advice",

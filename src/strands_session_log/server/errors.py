@@ -143,6 +143,12 @@ def _told(error: Exception) -> ServerRefusedError:
     raise error
 
 
+def as_ours(error: Exception) -> SessionLogError:
+    """What an error is to ours that the server has answered in place of a reply."""
+    _take_arguments_out(error)
+    return _translated(error, _is_lost(error))
+
+
 def may_have_written(error: BaseException) -> bool:
     """Whether a call that was ended by this error may have been carried out by one of its attempts."""
     return bool(getattr(error, "may_have_written", True))

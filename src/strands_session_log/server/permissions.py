@@ -83,11 +83,11 @@ def is_forbidden(error: ResponseError) -> bool:
     return type(error).__name__ == "NoPermissionError" or str(error).startswith("NOPERM")
 
 
-def send(client: Client, commands: Sequence[Sequence[str]]) -> list[Any]:
+def send(client: Client, commands: Sequence[Sequence[bytes | str]]) -> list[Any]:
     """The replies of one server, errors in their place, in one round trip."""
     pipeline = client.pipeline(transaction=False)
     for command in commands:
         # The driver knows commands of two words by both.
-        words = [" ".join(command[:2]), *command[2:]] if command[0] in ("ACL", "CONFIG") else command
+        words = [" ".join(map(text, command[:2])), *command[2:]] if command[0] in ("ACL", "CONFIG") else command
         pipeline.execute_command(*words)
     return list(pipeline.execute(raise_on_error=False))

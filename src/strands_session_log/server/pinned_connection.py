@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterable
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from functools import partial
 from threading import Lock
 from types import FunctionType
@@ -80,6 +80,24 @@ class PinnedConnection:
             return None
         replies: list[Any] = held.exchange(packed, partial(_asked_all, count))
         return replies
+
+    def overlap(self, packed: bytes, count: int, replies: list[Any], meanwhile: Callable[[], object]) -> bool:
+        """The same, and do something while the server is busy with them.
+
+        Args:
+            packed: The commands as they go over the wire.
+            count: How many they are.
+            replies: Takes the replies, also those that come before the connection is lost.
+            meanwhile: What is done once they are sent.
+
+        Returns:
+            False when no connection can be had so: nothing was sent, and nothing done.
+        """
+        held = self._held
+        if held is None or not _is_untouched(self.client, self._pool):
+            return False
+        held.exchange(packed, partial(_asked_meanwhile, count, replies, meanwhile))
+        return True
 
     def release(self) -> None:
         """Give the connections back to the pool that nobody is using; the next exchange takes one again."""
@@ -194,18 +212,41 @@ def _asked(connection: Any, packed: bytes) -> Any:
 
 def _asked_all(count: int, connection: Any, packed: Iterable[bytes]) -> list[Any]:
     """The replies to several commands, errors among them, but for that of a replica."""
-    try:
+    replies = list[Any]()
+    with _as_lost():
         connection.send_packed_command(packed, check_health=False)
-        read = connection._parser.read_response
-        replies = [read(disable_decoding=True) for _ in range(count)]
+        _read(connection, count, replies)
+    return replies
+
+
+def _asked_meanwhile(
+    count: int, replies: list[Any], meanwhile: Callable[[], object], connection: Any, packed: bytes
+) -> None:
+    with _as_lost():
+        connection.send_packed_command((packed,), check_health=False)
+    meanwhile()
+    with _as_lost():
+        _read(connection, count, replies)
+
+
+def _read(connection: Any, count: int, replies: list[Any]) -> None:
+    read = connection._parser.read_response
+    # What came before the connection is lost is there all the same.
+    replies.extend(read(disable_decoding=True) for _ in range(count))
+    for reply in replies:
+        if isinstance(reply, ReadOnlyError):
+            raise reply
+
+
+@contextmanager
+def _as_lost() -> Iterator[None]:
+    """A connection that somebody has cut is lost, whatever the driver stumbles over then."""
+    try:
+        yield
     except (OSError, AttributeError, ValueError) as error:
         if isinstance(error, OSError) or closed_meanwhile(error):
             raise ConnectionError(f"{type(error).__name__}: {error}") from error
         raise
-    for reply in replies:
-        if isinstance(reply, ReadOnlyError):
-            raise reply
-    return replies
 
 
 _all: WeakKeyDictionary[Any, _Held] = WeakKeyDictionary()

@@ -65,6 +65,10 @@ class LuaScript:
                 replies[at] = self._one(client, *calls[at])
         return list(replies)
 
+    def call(self, keys: Sequence[str | bytes], arguments: Sequence[Argument]) -> list[Argument]:
+        """The command that runs it, where the server knows it."""
+        return [self._by_sha.encode(), self.sha, len(keys), *keys, *arguments]
+
     def _one(self, client: Client, keys: Sequence[str | bytes], arguments: Sequence[Argument]) -> Any:
         try:
             return self(client, keys, arguments)
@@ -104,7 +108,8 @@ def _pair(client: Client, script: Sequence[Any], command: Sequence[Argument]) ->
     return list(pipeline.execute(raise_on_error=False))
 
 
-_SIZES = [b"$%d\r\n" % size for size in range(2048)]
+_LOOKED_UP = 2048
+_SIZES = [b"$%d\r\n" % size for size in range(_LOOKED_UP)]
 """Most arguments are short, and laying out a number takes longer than looking it up."""
 
 
@@ -116,28 +121,35 @@ def _bulks(texts: Sequence[bytes]) -> bytes:
         return b"".join(chain.from_iterable((b"$%d\r\n" % len(text), text, b"\r\n") for text in texts))
 
 
-def packed(command: Sequence[bytes]) -> bytes:
+def packed(command: Sequence[Argument]) -> bytes:
     """A command as it goes over the wire."""
-    return b"*%d\r\n%b" % (len(command), _bulks(command))
+    parts = [part if type(part) is bytes else str(part).encode() for part in command]
+    return b"*%d\r\n%b" % (len(parts), _bulks(parts))
 
 
 def additions(stream: bytes, entries: Iterable[Sequence[Any]]) -> bytes:
     """Calls of `XADD` for entries as they stand elsewhere, as they go over the wire; what they share is there once."""
-    calls = list[bytes]()
+    # Joined, not formatted: laying out a number takes longer than looking its text up.
+    parts = list[bytes]()
     for id_, fields in entries:
-        sized = [len(id_), id_]
-        for value in fields[1::2]:
-            sized += (len(value), value)
-        calls.append(_addition(stream, tuple(fields[::2])) % tuple(sized))
-    return b"".join(calls)
+        start, names = _addition(stream, tuple(fields[::2]))
+        parts += (start, _size(len(id_)), id_)
+        for name, value in zip(names, fields[1::2], strict=True):
+            size = len(value)
+            parts += (name, _SIZES[size] if size < _LOOKED_UP else _size(size), value)
+        parts.append(b"\r\n")
+    return b"".join(parts)
 
 
 @lru_cache(maxsize=64)
-def _addition(stream: bytes, names: tuple[bytes, ...]) -> bytes:
-    """A call that takes an id and values, each after its length."""
-    start, fields = _bulks([b"XADD", stream, b"NOMKSTREAM"]), (_bulks([name]) for name in names)
-    texts = [b"*%d\r\n%b" % (4 + 2 * len(names), start), *fields]
-    return b"$%d\r\n%b\r\n".join([*(text.replace(b"%", b"%%") for text in texts), b""])
+def _addition(stream: bytes, names: tuple[bytes, ...]) -> tuple[bytes, list[bytes]]:
+    """Of a call, what stands before its id, and before each value the end of what comes before, and its name."""
+    start = b"*%d\r\n%b" % (4 + 2 * len(names), _bulks([b"XADD", stream, b"NOMKSTREAM"]))
+    return start, [b"\r\n" + _bulks([name]) for name in names]
+
+
+def _size(size: int) -> bytes:
+    return _SIZES[size] if size < _LOOKED_UP else b"$%d\r\n" % size
 
 
 @lru_cache(maxsize=4096)

@@ -10,21 +10,25 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 from valkey import ValkeyCluster
+from valkey.exceptions import NoScriptError
 
-from ..errors import UnknownOutcomeError
+from ..errors import SessionLogError, UnknownOutcomeError
 from ..keys import Keyspace
 from .blocking_connection import BlockingConnection
 from .checks import ServerReport, check, inspect, inspect_all
 from .durability import MEMORY, Durability
-from .errors import attempted, is_already_there, raised, told_apart, with_retries
+from .errors import as_ours, attempted, is_already_there, raised, told_apart, with_retries
 from .pinned_connection import PinnedConnection
 from .routing import Client, connection_to, options_of, primaries
 from .script import Argument, Call, LuaScript, additions, packed
 
 T = TypeVar("T")
+ScriptCall: TypeAlias = "tuple[LuaScript, Sequence[str | bytes], Sequence[Argument]]"
+"""A script, its keys and its arguments."""
+Command: TypeAlias = "Sequence[Argument] | ScriptCall"
 
 _WAITED_FOR = (b"landed", b"stand")
 """How lists begin that tell of what is in the log, or was deleted from it."""
@@ -114,6 +118,44 @@ class Store:
             with connection_to(self.client, str(key)) as node:
                 return _piped(node, commands, is_lenient)
         return _piped(self.client, commands, is_lenient)
+
+    def overlap(self, commands: Sequence[Command], replies: list[Any], meanwhile: Callable[[], object]) -> None:
+        """Send commands in one round trip and one attempt, and do something while the server is busy with them.
+
+        Args:
+            commands: See `command`, names as bytes; or a script, its keys and its arguments. Not for a cluster.
+            replies: Takes the replies, also those that come before the connection is lost; an error of the server's
+                stands there as ours.
+            meanwhile: What is done once they are sent; before, where the client's connections must not be bypassed.
+        """
+        told = [packed(_spelled(command)) for command in commands]
+        try:
+            with_retries(partial(self._overlap, told, commands, replies, meanwhile), 0, self._within)
+        finally:
+            for place, reply in enumerate(replies):
+                if isinstance(reply, Exception):
+                    replies[place] = self._answered(reply, commands[place])
+
+    def _overlap(
+        self,
+        told: Sequence[bytes],
+        commands: Sequence[Command],
+        replies: list[Any],
+        meanwhile: Callable[[], object],
+    ) -> None:
+        if not self._pinned.overlap(b"".join(told), len(told), replies, meanwhile):
+            meanwhile()
+            replies += _replies(self.client, [_spelled(command) for command in commands])
+
+    def _answered(self, error: Exception, command: Command) -> Any:
+        """What a script answers that the server did not know any more, else the error as ours."""
+        if not isinstance(error, NoScriptError):
+            return as_ours(error)
+        script, keys, arguments = command
+        try:
+            return self.run(script, keys, arguments)  # type: ignore[arg-type]
+        except SessionLogError as error:
+            return error
 
     def extend(
         self, stream: str, entries: Sequence[Sequence[Any]], expire_ms: int, sent: Callable[[Sequence[Any]], object]
@@ -247,6 +289,13 @@ class Store:
     def reports(self) -> list[ServerReport]:
         """What every primary says about itself."""
         return self.retrying(lambda: inspect_all(self.client))
+
+
+def _spelled(command: Command) -> Sequence[Argument]:
+    if isinstance(command[0], LuaScript):
+        script, keys, arguments = command
+        return script.call(keys, arguments)  # type: ignore[union-attr, arg-type]
+    return command  # type: ignore[return-value]
 
 
 def _piped(client: Client, commands: Sequence[Sequence[Argument]], is_lenient: bool) -> list[Any]:

@@ -15,12 +15,13 @@ from strands.types.session import SessionAgent, SessionMessage
 from ..errors import EncodingError, SessionLogError
 from ..events import Event
 from ..lifecycle import AgentHooks, AgentOutbox
-from ..lifecycle.compat import CAN_WAIT, Writer, begin_in_thread, is_heard_by_others
+from ..lifecycle.compat import CAN_WAIT, Audience, Writer, begin_in_thread
+from ..lifecycle.direct_calls import about_to_hold
 from ..lifecycle.facts import answered
 from ..lifecycle.in_force import InForce
 from ..lifecycle.records import is_prompt
 from ..lifecycle.redaction import Redactions, never_written, sought_by_ids
-from ..lifecycle.window import about_to_hold
+from ..lifecycle.window import Closely
 from .errors import raise_for_callers, session_exceptions
 from .restored_messages import RestoredMessages
 
@@ -67,6 +68,7 @@ class LiveAgent(AgentHooks):
         self.redactions = Redactions(outbox)
         self._overlaps = flush == "overlap"
         self._answer: Message | None = None
+        self._after_an_answer = Audience(*_AFTER_AN_ANSWER)
         self.note = outbox.note
         self._unanswered, self._given = _prompts_at_the_end(agent.messages), 0
         self.facts.prime(agent)
@@ -77,20 +79,20 @@ class LiveAgent(AgentHooks):
         return self.write
 
     def settle(
-        self, agent: Any, heard: Sequence[Any] | None = None, closely: bool = True, forced: bool = False
+        self, agent: Any, heard: Sequence[Any] | None = None, closely: Closely = "all", forced: bool = False
     ) -> Callable[[], None]:
         """Put what changed about the agent in line.
 
         Args:
             agent: The agent.
             heard: The messages up to the one just added, if one was.
-            closely: Look into the messages; else only whether they are the same ones.
+            closely: Which messages to look into; the others are only looked at, whether they are the same ones.
             forced: Tell what the agent holds in any case.
 
         Returns:
             Writes it. A value that cannot be stored is told of only then: it must not cost what came with it.
         """
-        if closely:
+        if closely != "none":
             self._forget_dropped_messages(agent.messages)
         record = SessionAgent.from_agent(agent)
         messages, state = agent.messages, record.conversation_manager_state
@@ -99,7 +101,7 @@ class LiveAgent(AgentHooks):
             record.conversation_manager_state = state
         refused: list[EncodingError] = []
         window = partial(self.outbox.window, messages, state, closely, forced)
-        state_told = partial(self.outbox.state, record, self._in_force.of(agent, closely))
+        state_told = partial(self.outbox.state, record, self._in_force.of(agent, closely != "none"))
         # In one append: an answer may be waiting, which a thread writes with all that stands behind it.
         with self.outbox.lock:
             for step in (state_told, window):
@@ -223,8 +225,10 @@ class LiveAgent(AgentHooks):
                 self._drop_unanswered(hook.message, hook.agent.messages)
         if holds:
             return None
-        # What was edited between two turns shows with the prompt; in mid-turn only other messages are looked for.
-        write = self.settle(hook.agent, _up_to(hook.message, hook.agent.messages), closely=asks)
+        # What was edited between two turns shows with the prompt, further back with its turn; in mid-turn only other
+        # messages are looked for.
+        heard = _up_to(hook.message, hook.agent.messages)
+        write = self.settle(hook.agent, heard, closely="newest" if asks else "none")
         if write != self.write:
             return write
         if self._overlaps and asks:
@@ -245,7 +249,7 @@ class LiveAgent(AgentHooks):
         answer, self._answer = self._answer, None
         if hook.message is not answer or not CAN_WAIT or self.redactions:
             return False
-        return not is_heard_by_others(hook.agent.hooks, *_AFTER_AN_ANSWER)
+        return not self._after_an_answer.has_others(hook.agent.hooks)
 
     def message_updated(self, hook: Any) -> Writer:
         """See `AgentHooks`."""

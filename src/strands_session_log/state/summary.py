@@ -33,7 +33,7 @@ from ..events import (
     ToolFailed,
     ToolStarted,
 )
-from ..events.facts import is_short, mapping
+from ..events.facts import is_short, is_unicode, mapping
 from ..ids import EventId
 from .session import ANSWERING, is_interrupted
 
@@ -174,8 +174,7 @@ class Summary:
                 beginning_of_all = beginning[: beginning.index(b"\t") + 1] if mode == "=" else beginning
                 self._keep([line for line in lines if not line.startswith(beginning_of_all)])
             case "-":
-                first = next((place for place, line in enumerate(lines) if line.startswith(beginning)), len(lines))
-                self._keep(lines[:first] + lines[first + 1 :])
+                self._take_out(beginning)
             case "!":
                 self._keep([line for line in lines if line.split(b"\t")[1] not in _OF_CALLS])
             case "?":
@@ -184,6 +183,13 @@ class Summary:
                     return
         if is_line:
             self._append(b"%b%d-%d" % (beginning, *id_))
+
+    def _take_out(self, beginning: bytes) -> None:
+        """The first line that begins so."""
+        for place, line in enumerate(self._lines):
+            if line.startswith(beginning):
+                self._size -= len(self._lines.pop(place)) + 1
+                return
 
     def _keep(self, lines: list[bytes]) -> None:
         if len(lines) < len(self._lines):
@@ -352,8 +358,9 @@ def _tokens(count: Any) -> int:
 
 
 def _listed(names: Any) -> Iterator[str]:
+    """Those that agents can have; none has a lone surrogate in it."""
     for name in names if isinstance(names, (list, tuple)) else ():
-        if isinstance(name, str) and name:
+        if isinstance(name, str) and name and is_unicode(name):
             yield _in_a_line(name)
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from typing import NamedTuple
 
 from ..concurrency import WorkerThread
 from ..errors import ServerRefusedError, ServerUnavailableError
@@ -23,6 +24,18 @@ logger = logging.getLogger(__name__)
 _BEAT_EVERY = 20.0
 """A sign of life comes at least as often, however long `claim_after` is: `groups` shows who is there (`ACTIVE_MS`)."""
 _MAINTENANCE_EVERY = 2.0
+
+
+class Carried(NamedTuple):
+    """What is told by who asks the server for more.
+
+    Attributes:
+        batches: Of which deliveries.
+        words: What is said.
+    """
+
+    batches: Sequence[SettlementBatch]
+    words: Sequence[SettleRequest]
 
 
 class Acknowledger:
@@ -91,12 +104,32 @@ class Acknowledger:
     def _flush(self, said: Sequence[SettlementBatch]) -> None:
         if not said:
             return
-        for batch in said:
-            batch.tries += 1
-        words = [one.words(self._taken_over.get(one.partition, ""), self._settings.pause_ms) for one in said]
-        answers = self._group.settle(words)
+        answers = self._group.settle(self._words(said, self._taken_over))
         self._outage.over("acks")
         self._in_flight.sent()
+        self._take_note(said, answers)
+        self._in_flight.notify()
+
+    def take_along(self) -> Carried:
+        """What was acked, for who asks the server for more: it is told in the same round trip. `told` must follow."""
+        # In this order. What is taken is not looked at by signs of life any more, so a count that they find later says
+        # nothing about it.
+        known = dict(self._taken_over)
+        batches = self._in_flight.carry()
+        return Carried(batches, self._words(batches, known))
+
+    def told(self, carried: Carried, answers: Sequence[SettleReply | ServerRefusedError] | None) -> None:
+        """What the server said of what was taken along; None where nobody knows whether it heard."""
+        self._in_flight.carried(answers is not None)
+        if answers is not None:
+            self._take_note(carried.batches, answers)
+
+    def _words(self, said: Sequence[SettlementBatch], known: Mapping[int, str]) -> list[SettleRequest]:
+        for batch in said:
+            batch.tries += 1
+        return [one.words(known.get(one.partition, ""), self._settings.pause_ms) for one in said]
+
+    def _take_note(self, said: Sequence[SettlementBatch], answers: Sequence[SettleReply | ServerRefusedError]) -> None:
         for batch, settled in zip(said, answers, strict=True):
             if isinstance(settled, ServerRefusedError):
                 # Nobody has noted it, so all of it comes again once that is mended.
@@ -105,7 +138,6 @@ class Acknowledger:
                 continue
             self._note(batch, settled)
             self._look_out(batch.partition, settled.taken_over)
-        self._in_flight.notify()
 
     def _look_out(self, partition: int, taken_over: str) -> None:
         """Others have taken something over: which, must be known before this is taken for granted again."""
@@ -115,6 +147,7 @@ class Acknowledger:
             # What is open must be looked at one by one, which the signs of life do.
             self._taken_over.pop(partition, None)
             self._next_beat = 0.0
+            self._in_flight.hurry()
         else:
             self._taken_over[partition] = taken_over
 

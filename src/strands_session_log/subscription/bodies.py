@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from operator import attrgetter
 from typing import NamedTuple, TypeAlias
 
@@ -11,7 +11,7 @@ from ..errors import EnvelopeMismatchError, ServerRefusedError, ServerUnavailabl
 from ..feed import surely_tell
 from ..ids import EventId
 from ..server import Store
-from .delivery import BaseDelivery
+from .delivery import ID, SESSION, BaseDelivery
 
 _fields_of, _body_of = map(attrgetter, ("fields", "body"))
 _MOST = 500
@@ -28,6 +28,22 @@ class _Stretch(NamedTuple):
 
 _Range: TypeAlias = "tuple[str, bytes, bytes, int]"
 """Entries of a session to be read: from which id, to which, and how many at most."""
+
+
+Content: TypeAlias = "Sequence[RawEntry] | ServerRefusedError"
+"""What a range had; of a key that is no stream, that error."""
+
+
+class MissingContent(NamedTuple):
+    """Content that is to be fetched.
+
+    Attributes:
+        stretches: Of which deliveries.
+        commands: What fetches it, a command each.
+    """
+
+    stretches: list[_Stretch]
+    commands: list[tuple[bytes | str | int, ...]]
 
 
 class Rejected(NamedTuple):
@@ -77,17 +93,29 @@ class Bodies:
             del left[:most]
         return rejected
 
-    def _add_to(self, deliveries: Sequence[BaseDelivery]) -> list[Rejected]:
+    def wanted(self, deliveries: Sequence[BaseDelivery]) -> MissingContent | None:
+        """What fetches the content of deliveries, for who asks the server for more; None where that is too much."""
+        return self._wanted(deliveries) if len(deliveries) <= self._most else None
+
+    def _wanted(self, deliveries: Sequence[BaseDelivery]) -> MissingContent:
         stretches = _stretches(deliveries)
-        if not stretches:
-            return []
         ranges = [(stretch.session_id, stretch.ids[0], stretch.ids[-1], len(stretch.ids)) for stretch in stretches]
+        return MissingContent(stretches, self._commands(ranges))
+
+    def hand_out(
+        self, wanted: MissingContent, replies: Iterable[Sequence[RawEntry] | ServerRefusedError]
+    ) -> list[Rejected]:
+        """Give deliveries what was fetched; see `add_to`."""
         rejected: list[Rejected] = []
-        for stretch, entries in zip(stretches, self._read(ranges), strict=True):
+        for stretch, entries in zip(wanted.stretches, replies, strict=True):
             rejected += self._hand_out(stretch, entries)
         return rejected
 
-    def _hand_out(self, stretch: _Stretch, entries: Sequence[RawEntry] | ServerRefusedError) -> list[Rejected]:
+    def _add_to(self, deliveries: Sequence[BaseDelivery]) -> list[Rejected]:
+        wanted = self._wanted(deliveries)
+        return self.hand_out(wanted, self._store.pipeline(wanted.commands, is_lenient=True))
+
+    def _hand_out(self, stretch: _Stretch, entries: Content) -> list[Rejected]:
         if isinstance(entries, ServerRefusedError):
             return [Rejected(delivery, entries) for delivery in stretch.deliveries]
         if [entry[0] for entry in entries] != stretch.ids:
@@ -112,20 +140,22 @@ class Bodies:
                 rejected.append(Rejected(delivery, error))
         return rejected
 
-    def _read(self, ranges: Sequence[_Range]) -> list[Sequence[RawEntry] | ServerRefusedError]:
+    def _read(self, ranges: Sequence[_Range]) -> list[Content]:
         """Entries of streams; of a key that is no stream, that error."""
+        return self._store.pipeline(self._commands(ranges), is_lenient=True)
+
+    def _commands(self, ranges: Sequence[_Range]) -> list[tuple[bytes | str | int, ...]]:
         keys = self._store.keyspace
-        commands = [
+        return [
             (b"XRANGE", keys.session(session_id).events, start, end, "COUNT", count)
             for session_id, start, end, count in ranges
         ]
-        return self._store.pipeline(commands, is_lenient=True)
 
 
 def doubtful(deliveries: Iterable[BaseDelivery]) -> list[BaseDelivery]:
     """Those with content of which it is not certain that it is what the feed told of: each has to be looked at."""
     found = [one for one in deliveries if one.body is not None]
-    are_sure = surely_tell(map(_fields_of, found), map(_body_of, found))
+    are_sure = surely_tell(list(map(_fields_of, found)), list(map(_body_of, found)))
     return [one for one, is_sure in zip(found, are_sure, strict=True) if not is_sure]
 
 
@@ -136,18 +166,26 @@ def _is_of_this_life(id_: EventId, first: RawEntry) -> bool:
 
 def _stretches(deliveries: Iterable[BaseDelivery]) -> list[_Stretch]:
     """Nearly always what a session told of in one batch follows each other."""
-    ends: dict[bytes, tuple[int, _Stretch]] = {}
-    found: list[_Stretch] = []
+    found: dict[bytes, list[BaseDelivery]] = {}
     for delivery in deliveries:
-        session, id_ = delivery.session_key, delivery.event_key
-        revision = int(id_.partition(b"-")[2])
-        end = ends.get(session)
-        if end is None or revision != end[0] + 1:
-            stretch = _Stretch(session.decode(), [], [])
-            found.append(stretch)
+        session = delivery.fields[SESSION]
+        if session in found:
+            found[session].append(delivery)
         else:
-            stretch = end[1]
-        stretch.ids.append(id_)
-        stretch.deliveries.append(delivery)
-        ends[session] = revision, stretch
-    return found
+            found[session] = [delivery]
+    return [stretch for session, several in found.items() for stretch in _of_session(session.decode(), several)]
+
+
+def _of_session(session_id: str, deliveries: list[BaseDelivery]) -> Iterator[_Stretch]:
+    ids = [delivery.fields[ID] for delivery in deliveries]
+    start = 0
+    is_whole = _revision(ids[-1]) - _revision(ids[0]) == len(ids) - 1
+    for at in () if is_whole else range(1, len(ids)):
+        if _revision(ids[at]) != _revision(ids[at - 1]) + 1:
+            yield _Stretch(session_id, ids[start:at], deliveries[start:at])
+            start = at
+    yield _Stretch(session_id, ids[start:], deliveries[start:])
+
+
+def _revision(event_id: bytes) -> int:
+    return int(event_id.partition(b"-")[2])

@@ -20,7 +20,7 @@ from ..server import Outage, Store, is_transient
 from .acknowledger import Acknowledger
 from .assignment import PartitionAssignment
 from .backfill import Backfill
-from .bodies import Bodies, doubtful
+from .bodies import Bodies, Rejected, doubtful
 from .counters import Counters
 from .delivery import BaseDelivery
 from .failure import Failure
@@ -62,10 +62,10 @@ class Consumer:
         self.settles_all, self._tell_at = False, 0.0
         self._events, self._feeds = events, cycle(range(events.keyspace.partitions))
         self._ordered = OrderedChannel() if settings.ordered else None
-        self.channel: Channel[BaseDelivery] = Channel() if self._ordered is None else self._ordered
+        self.channel: Channel[BaseDelivery] = Channel(self._ran_dry) if self._ordered is None else self._ordered
         self._kind, self._wanted = kind, selector(settings.types, settings.agent)
         self._all = settings.types is None and settings.agent is None
-        self._bodies = Bodies(events.store) if settings.bodies else None
+        self.bodies = Bodies(events.store) if settings.bodies else None
         group = Group(events.store, settings)
         self._outage = Outage("subscriber", f"{settings.group}/{settings.consumer}")
         self._in_flight = InFlight(settings, self.channel.release)
@@ -79,12 +79,15 @@ class Consumer:
             # Whoever leaves at once has begun in all partitions. What fails here, the fetchers meet again.
             group.begin()
         shares = _shares(events.store)
-        machinery = group, self._in_flight, self, self._backfill, self.counters, self._outage
+        machinery = group, self._in_flight, self._acknowledger, self, self._backfill, self.counters, self._outage
         self._fetcher_of: dict[int, Fetcher] = {}
         self._fetchers = [Fetcher(*machinery, share, self._assignment) for share in shares]
         self._fetcher_of = {
             partition: one for one, share in zip(self._fetchers, shares, strict=True) for partition in share
         }
+
+    def _ran_dry(self) -> None:
+        self._in_flight.notify()
 
     def _maintenance(self) -> None:
         if self.settings.ordered:
@@ -166,32 +169,43 @@ class Consumer:
     # What the fetcher and the backfill hand over ---------------------------------------------------------------------
 
     def receive(self, partition: int, given: Sequence[FeedEntry], asked_at: float) -> Sequence[BaseDelivery]:
-        """Make deliveries of what the feed gave; how long the answer was on its way, nobody knows."""
+        """Make deliveries of what the feed gave and was expected; how long the answer was on its way, nobody knows."""
         expires = asked_at + self.settings.lease
         are_read = are_envelopes(self._events.keyspace, partition, [one.fields for one in given])
         made = [self._kind(partition, one, self._in_flight, expires, is_read=are_read) for one in given]
-        self._in_flight.add(made)
+        self._in_flight.add(made, expected=len(made))
         return made
 
     def hand_over(self, deliveries: Sequence[BaseDelivery]) -> None:
         """Give them to whoever reads; what nobody wants is done at once. May be repeated after an error."""
+        wanted = self.sift(deliveries)
+        if self.bodies:
+            self.reject(self.bodies.add_to(wanted))
+        self.put(wanted)
+
+    def sift(self, deliveries: Sequence[BaseDelivery]) -> list[BaseDelivery]:
+        """Those that are what they should be, and wanted; nothing is asked for that."""
         made = [one for one in deliveries if not one.is_settled]
         read = partial(self._kind.read, keyspace=self._events.keyspace)
         wanted = made if all(map(_is_read, made)) else self._sound(made, read)
         if not self._all or self._backfill.knows_any:
             wanted = [one for one in wanted if self._is_wanted(one)]
-        if self._bodies:
-            wanted = self._with_bodies(wanted, self._bodies)
-        repeated = len(deliveries) - [one.attempts for one in deliveries].count(1)
+        return wanted
+
+    def reject(self, rejected: Iterable[Rejected]) -> None:
+        """Park what cannot be what the feed told of."""
+        for one, error in rejected:
+            self._reject(one, error)
+
+    def put(self, wanted: Sequence[BaseDelivery]) -> None:
+        """Give those to whoever reads that are complete; nothing is asked for that."""
+        if self.bodies:
+            # What is rejected is settled by that.
+            self._sound(doubtful(one for one in wanted if not one.is_settled), self._kind.check)
+            wanted = [one for one in wanted if not one.is_settled]
+        repeated = len(wanted) - [one.attempts for one in wanted].count(1)
         self.counters.add(delivered=len(wanted), redelivered=repeated)
         self.channel.put(wanted)
-
-    def _with_bodies(self, wanted: Sequence[BaseDelivery], bodies: Bodies) -> list[BaseDelivery]:
-        for one, error in bodies.add_to(wanted):
-            self._reject(one, error)
-        # What is rejected is settled by that.
-        self._sound(doubtful(one for one in wanted if not one.is_settled), self._kind.check)
-        return [one for one in wanted if not one.is_settled]
 
     def _sound(self, deliveries: Iterable[BaseDelivery], check: Callable[[BaseDelivery], object]) -> list[BaseDelivery]:
         """Those that pass; what does not is parked, and all others go on."""

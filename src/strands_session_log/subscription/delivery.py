@@ -16,7 +16,8 @@ from ..keys import Keyspace
 from .failure import Failure
 
 RawBody = Sequence[Any]
-_SESSION, _ID = 1, 3
+SESSION, ID = 1, 3
+"""Where they stand among the fields of an envelope and their names."""
 
 
 class Settler(Protocol):
@@ -118,16 +119,6 @@ class BaseDelivery:
                 )
             self._envelope = envelope_of(self.partition, self.key, self.fields)
         return self._envelope
-
-    @property
-    def event_key(self) -> bytes:
-        """The stream id of the event in its session, as the feed has it."""
-        return self.fields[_ID]
-
-    @property
-    def session_key(self) -> bytes:
-        """The session, as the feed has it."""
-        return self.fields[_SESSION]
 
     @property
     def link(self) -> bytes:

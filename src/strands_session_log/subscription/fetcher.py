@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from operator import attrgetter
 from typing import TYPE_CHECKING
 
@@ -14,13 +14,15 @@ from ..errors import FeedGapError, LogForkedError, ServerRefusedError, ServerUna
 from ..feed import FeedId, replaced
 from ..scripts.group_protocol import FeedEntry, FetchReply, FetchRequest, Gap
 from ..server import Outage, is_transient
+from .acknowledger import Acknowledger
+from .arrivals import Arrivals
 from .assignment import PartitionAssignment
 from .counters import Counters
-from .delivery import BaseDelivery
 from .group import Group
 from .in_flight import InFlight
 from .notifier import FeedNotifier
 from .partition import AGAIN_AT_ONCE, PartitionState
+from .round_trip import RoundTrip
 
 if TYPE_CHECKING:
     from .backfill import Backfill
@@ -40,6 +42,7 @@ class Fetcher:
     Args:
         group: The consumer's group.
         in_flight: What the consumer has.
+        acknowledger: Has what was acked, to be told when the server is asked for more.
         consumer: Where they go.
         backfill: What is read beside the feed.
         counters: Where it is counted.
@@ -52,6 +55,7 @@ class Fetcher:
         self,
         group: Group,
         in_flight: InFlight,
+        acknowledger: Acknowledger,
         consumer: Consumer,
         backfill: Backfill,
         counters: Counters,
@@ -60,6 +64,7 @@ class Fetcher:
         assignment: PartitionAssignment,
     ) -> None:
         self._group, self._in_flight, self._consumer = group, in_flight, consumer
+        self._acknowledger = acknowledger
         self._backfill, self._counters, self._outage = backfill, counters, outage
         self._settings, self._assignment = group.settings, assignment
         self._partitions = {partition: PartitionState(partition, group.settings) for partition in partitions}
@@ -67,8 +72,9 @@ class Fetcher:
         self._notifier = FeedNotifier(group.impatient)
         self._stopping, self._listening, self._nudged = (threading.Event() for _ in range(3))
         self._backoff = Backoff(0.02, _MAX_PAUSE)
-        # Given, and not handed over: what that takes may be refused for now, however often it is tried.
-        self._left: list[tuple[PartitionState, Sequence[BaseDelivery]]] = []
+        self._arrivals = Arrivals(consumer, in_flight, self._is_in_order)
+        # One part is handled while the next is read; with content, one more is looked at, and that of one is fetched.
+        self._part = max(self._settings.least_room, self._settings.most_in_flight // (4 if consumer.bodies else 2))
         name = f"session-log-{self._settings.consumer}-fetcher"
         self._thread = WorkerThread(name)
         self._thread.start(self._run)
@@ -106,22 +112,38 @@ class Fetcher:
                         self._connection_lost(self._backoff.pause())
                     else:
                         self._end(error)
-                        return
+                        break
+            self._arrivals.make()
 
     def _end(self, error: Exception) -> None:
         if not self._stopping.is_set():
             self._consumer.end(error)
 
     def _step(self) -> None:
-        self._hand_over()
         with self._in_flight.reserve(self._settings.batch * len(self._partitions)) as room:
             busy = self._take_what_is_due(room) if room else False
         if not room:
-            self._outage.leave(self)
-            self._in_flight.wait_for_room(0.5)
+            self._wait_for_room()
             return
         if not busy and not self._due(time.monotonic()):
+            self._arrivals.hand_over()
             self._listen()
+
+    def _wait_for_room(self) -> None:
+        """What is ready waits until those who handle deliveries have none left, or something is settled.
+
+        They keep Python's interpreter for themselves: only when they stop for want of more, it can be had at once. Then
+        the server is asked first, and has what comes next while they handle this.
+        """
+        self._outage.leave(self)
+        self._arrivals.look()
+        if self._arrivals.has_complete and self._in_flight.wait_for_room(0.5, self._is_dry):
+            return
+        self._arrivals.hand_over()
+        self._in_flight.wait_for_room(0.5)
+
+    def _is_dry(self) -> bool:
+        return self._consumer.channel.is_dry
 
     def _take_what_is_due(self, room: int) -> bool:
         now = time.monotonic()
@@ -175,10 +197,11 @@ class Fetcher:
             due = due[:1]
         most = min(self._settings.batch, room, _MOST_AT_ONCE)
         if all(state.expects_news_only(now) for state in due):
-            return self._take_news(due, most, now)
+            return self._take_news(due, max(1, min(most, self._part // len(due))), now)
         return self._take_all(due, most, now)
 
     def _take_all(self, due: Sequence[PartitionState], most: int, now: float) -> bool:
+        self._arrivals.hand_over()
         with self._in_flight.may_take_suspect() as may_suspect:
             if may_suspect:
                 # What may kill its consumers is to be alone: several partitions, asked at once, might give one each.
@@ -189,10 +212,12 @@ class Fetcher:
             answers = self._group.fetch(requests)
             for state, taken in zip(due, answers, strict=True):
                 if taken.given:
-                    self._receive(state, taken.given, now)
+                    self._arrivals.add(state, taken.given, now)
+            # Now: suspects among them must be known as such.
+            self._arrivals.make()
         for state, request, taken in zip(due, requests, answers, strict=True):
             self._note(state, request, taken, taken.has_suspects and may_suspect and not is_alone)
-        self._hand_over()
+        self._arrivals.hand_over()
         worked = [
             self._go_on_with_backfill(state, taken.backfill)
             for state, taken in zip(due, answers, strict=True)
@@ -212,44 +237,54 @@ class Fetcher:
                 state.own = [id_ for id_ in given if id_ not in known][:AGAIN_AT_ONCE]
 
     def _take_news(self, due: Sequence[PartitionState], most: int, now: float) -> bool:
+        """Read on, settle and fetch content in one round trip; what came before is handled while the server is busy."""
+        if self._reads_singly:
+            self._arrivals.hand_over()
+        elif not self._arrivals.are_certain:
+            self._arrivals.look()
+        acked = None if self._reads_singly else self._acknowledger.take_along()
+        wanted = self._arrivals.wanted()
+        trip = RoundTrip(
+            acked.words if acked else (), [state.partition for state in due], most, wanted.commands if wanted else ()
+        )
         try:
-            news = self._group.read_new([state.partition for state in due], most)
-        except ServerUnavailableError:
-            raise
-        except ServerRefusedError as error:
-            # The group is gone: the script makes it anew, where it was.
-            logger.info("error=<%s> | asking for the group", error)
-            for state in due:
-                state.connection_lost()
+            self._group.read_new(trip, self._arrivals.go_on)
+        finally:
+            if acked:
+                self._acknowledger.told(acked, trip.settled)
+        if wanted:
+            self._arrivals.fetched(wanted, trip.contents)
+        if trip.news is not None:
+            self._take_note(due, trip.news, most, now)
+        if trip.error:
+            self._failed(due, trip)
             return True
+        self._outage.over(self)
+        return bool(trip.news)
+
+    def _take_note(
+        self, due: Sequence[PartitionState], news: Mapping[int, Sequence[FeedEntry]], most: int, now: float
+    ) -> None:
         for state in due:
-            given = news.get(state.partition, [])
+            given = news.get(state.partition, ())
             state.note_news(given, most, now)
             if given:
-                self._receive(state, given, now)
-        self._hand_over()
-        self._outage.over(self)
-        return bool(news)
+                self._arrivals.add(state, given, now)
 
-    def _receive(self, state: PartitionState, given: Sequence[FeedEntry], asked_at: float) -> None:
-        self._left.append((state, self._consumer.receive(state.partition, given, asked_at)))
+    def _failed(self, due: Sequence[PartitionState], trip: RoundTrip) -> None:
+        """Of what was asked at once, something went wrong.
 
-    def _hand_over(self) -> None:
-        """Hand over what was given, in its order: it waits here for as long as something about it cannot be had.
-
-        Asked for again it would count as delivered once more, and be parked in the end. What several partitions gave
-        goes at once: its content is then had in one round trip.
+        Raises:
+            ServerUnavailableError: When there is no asking now.
         """
-        if not self._left:
-            return
-        found: list[BaseDelivery] = []
-        for state, deliveries in self._left:
-            if self._is_in_order(state):
-                found += deliveries
-            else:
-                self._consumer.release(deliveries)
-        self._consumer.hand_over(found)
-        self._left.clear()
+        assert trip.error
+        if trip.news is None and _is_refused(trip.error):
+            # The group is gone: the script makes it anew, where it was.
+            logger.info("error=<%s> | asking for the group", trip.error)
+            for state in due:
+                state.connection_lost()
+        elif trip.news is None or not _is_refused(trip.error):
+            raise trip.error
 
     def _is_in_order(self, state: PartitionState) -> bool:
         """Look whether what was given is of this history, and whether anything before it is gone; False if broken."""
@@ -357,3 +392,7 @@ class Fetcher:
         for state in self._partitions.values():
             state.connection_lost()
         self._stopping.wait(pause)
+
+
+def _is_refused(error: Exception) -> bool:
+    return isinstance(error, ServerRefusedError) and not isinstance(error, ServerUnavailableError)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from ..codec import RawEntry
 from ..errors import ServerRefusedError
@@ -10,7 +10,6 @@ from ..feed import Envelope
 from ..scripts import groups
 from ..scripts.group_protocol import (
     BackfillReport,
-    FeedEntry,
     FetchReply,
     FetchRequest,
     Gap,
@@ -18,7 +17,8 @@ from ..scripts.group_protocol import (
     SettleReply,
     SettleRequest,
 )
-from ..server import ANSWERED_WITHIN, Store, pairs
+from ..server import ANSWERED_WITHIN, Store
+from .round_trip import RoundTrip, news_of, reading
 from .settings import SubscriptionSettings
 
 _LEFT_WITHIN = 2.0
@@ -55,20 +55,23 @@ class Group:
         """Ask partitions, all in one round trip; whoever gets no answer asks for its own again (`pending`)."""
         return groups.fetch(self.impatient, self.me, requests, self._start)
 
-    def read_new(self, partitions: Sequence[int], most: int) -> dict[int, list[FeedEntry]]:
+    def read_new(self, trip: RoundTrip, meanwhile: Callable[[], object]) -> None:
         """Read what is new in some partitions, which share a slot or are on a server without slots.
 
         This is all that is needed as long as nothing but news is expected. It costs a fourth of what the script does,
         in which Lua copies every field twice.
 
-        Raises:
-            ServerRefusedError: When the group is gone, among others.
+        Args:
+            trip: What is asked, and takes the answers.
+            meanwhile: Done while the server is busy.
         """
-        feeds = {self.keyspace.feed(partition): partition for partition in partitions}
-        start = (b"XREADGROUP", "GROUP", self.settings.group, self.settings.consumer, "COUNT", most, "STREAMS")
-        where = (*feeds, *([">"] * len(feeds)))
-        reply = self.impatient.command(*start, *where, at=where[0])
-        return {feeds[feed.decode()]: FeedEntry.first_given(entries) for feed, entries in pairs(reply)}
+        if not self.store.is_cluster:
+            trip.make(self.impatient, self.me, meanwhile)
+            return
+        meanwhile()
+        feeds = {self.keyspace.feed(partition): partition for partition in trip.partitions}
+        command = reading(self.me, list(feeds), trip.most)
+        trip.news = news_of(self.impatient.command(*command, at=next(iter(feeds))), feeds)
 
     def missing(self, unseen: Gap) -> Gap | None:
         """Are envelopes that this consumer did not see gone? Then nobody may have had them, and the group notes it.

@@ -6,8 +6,9 @@ Here and nowhere else a delivery of the feed goes from one of these states to th
 2. Begun (`begin`): somebody handles it, since `started`.
 3. Settled (`ack`, `fail`): somebody has said what became of it (`is_settled`). Or given back (`release`, `give_up`):
    nobody has begun it, or another consumer may have it by now (also `is_given_back`).
-4. Sending (`next_batches`): the server is told of it, as often as it takes.
-5. Written (`sent`): the server has answered, and where all before it is written, too, the checkpoint has passed it.
+4. Sending (`next_batches`; or `carry`, where a fetcher takes it along): the server is told of it, as often as it takes.
+5. Written (`sent`, `carried`): the server has answered, and where all before it is written, too, the checkpoint has
+   passed it.
 
 What failed begins again at 1, here or at another consumer, until it is parked. Signs of life (`alive`, `extended`) put
 off when it `expires`; after that another consumer may take it over, and what is said of it here is lost: so the server
@@ -52,14 +53,20 @@ class InFlight:
         self._most, self._least = settings.most_in_flight, settings.least_room
         self._linger = _LINGER_IN_ORDER if settings.ordered else _LINGER
         self._fewest_suspected = max(2, min(_SUSPECT, settings.max_attempts))
-        self._open: dict[tuple[int, bytes], BaseDelivery] = {}
+        # By themselves, in their order: to look for one of many takes a key of its own only where it comes again.
+        self._open: dict[BaseDelivery, None] = {}
         self._acked: deque[BaseDelivery] = deque()
         self._queue: list[Settlement] = []
         self._sending: list[SettlementBatch] = []
+        # Told by a fetcher, which knows of no answer yet; and what of that is to be told once more.
+        self._carried: list[SettlementBatch] = []
+        self._returned: list[SettlementBatch] = []
+        self._carried_at = 0.0
         self._promised, self._patience_ends = 0, 0.0
         self._lock, self._suspecting = threading.RLock(), threading.Lock()
         self._changed = threading.Condition(self._lock)
         self._is_closing, self._has_ended, self._is_waiting, self._is_short = False, False, False, False
+        self._is_hurried = self._is_carrying = False
 
     @property
     def count(self) -> int:
@@ -76,7 +83,8 @@ class InFlight:
         keys: dict[int, set[bytes]] = defaultdict(set)
         with self._changed:
             said = (one.delivery for one in self._queue)
-            for delivery in chain(self._open.values(), said, *(batch.deliveries for batch in self._sending)):
+            on_the_way = (batch.deliveries for batch in chain(self._sending, self._carried, self._returned))
+            for delivery in chain(self._open, said, *on_the_way):
                 keys[delivery.partition].add(delivery.key)
         return keys
 
@@ -84,7 +92,7 @@ class InFlight:
     def has_suspect(self) -> bool:
         """Whether there is one that may kill its consumers, and is to be alone of its kind."""
         with self._changed:
-            return any(delivery.attempts >= self._fewest_suspected for delivery in self._open.values())
+            return any(delivery.attempts >= self._fewest_suspected for delivery in self._open)
 
     @contextmanager
     def may_take_suspect(self) -> Iterator[bool]:
@@ -113,11 +121,12 @@ class InFlight:
                 if self._is_short:
                     self._changed.notify_all()
 
-    def wait_for_room(self, timeout: float) -> None:
-        """Return once enough is settled to ask for more, or the time is over."""
+    def wait_for_room(self, timeout: float, or_else: Callable[[], bool] = bool) -> bool:
+        """Return once enough is settled to ask for more, or for a reason of which `notify` tells; is there room?"""
         with self._changed:
-            self._changed.wait_for(self._has_room, timeout)
+            self._changed.wait_for(lambda: self._has_room() or or_else(), timeout)
             self._is_short = False
+            return self._free >= self._least
 
     def _has_room(self) -> bool:
         # Said first, and each time: an ack that is not counted here sees it.
@@ -129,10 +138,19 @@ class InFlight:
         with self._changed:
             self._changed.wait(timeout)
 
-    def add(self, deliveries: Iterable[BaseDelivery]) -> None:
-        """Take note of what was given to this consumer."""
+    def expect(self, count: int) -> None:
+        """So many were given to this consumer, and are to be added: there is no room in their place."""
         with self._changed:
-            self._open.update([((one.partition, one.key), one) for one in deliveries])
+            self._promised += count
+
+    def add(self, deliveries: Sequence[BaseDelivery], expected: int = 0) -> None:
+        """Take note of what was given to this consumer, and was expected; what it was given before, it has once."""
+        with self._changed:
+            again = {(one.partition, one.key) for one in deliveries if one.attempts > 1}
+            for before in [one for one in self._open if (one.partition, one.key) in again] if again else ():
+                del self._open[before]
+            self._open.update(dict.fromkeys(deliveries))
+            self._promised -= expected
 
     # 2, begun ---------------------------------------------------------------------------------------------------------
 
@@ -150,7 +168,7 @@ class InFlight:
     def alive(self, now: float) -> dict[int, list[BaseDelivery]]:
         """What waits, or is not handled for too long: it stays this consumer's. By partition."""
         with self._changed:
-            unsettled = [*self._open.values(), *(settlement.delivery for settlement in self._queue)]
+            unsettled = [*self._open, *(settlement.delivery for settlement in self._queue)]
         alive: dict[int, list[BaseDelivery]] = defaultdict(list)
         for one in unsettled:
             if not one.started or now - one.started < self._timeout:
@@ -167,7 +185,7 @@ class InFlight:
     def fail_overdue(self, now: float) -> None:
         """In order nobody else is given anything while this consumer lives: it must say itself what takes too long."""
         with self._changed:
-            begun = [one for one in self._open.values() if one.started and not one.is_settled]
+            begun = [one for one in self._open if one.started and not one.is_settled]
         for one in begun:
             if now - one.started >= self._timeout and now > one.expires:
                 # What is said of it from now on, the server is asked about.
@@ -213,10 +231,7 @@ class InFlight:
         self._release(settlement.delivery)
 
     def _say(self, settlement: Settlement) -> None:
-        delivery = settlement.delivery
-        key = (delivery.partition, delivery.key)
-        if self._open.get(key) is delivery:
-            del self._open[key]
+        self._open.pop(settlement.delivery, None)
         self._queue.append(settlement)
 
     def release(self, deliveries: Iterable[BaseDelivery]) -> None:
@@ -246,7 +261,7 @@ class InFlight:
 
     def _release_later(self, partition: int) -> None:
         """What comes after a failure in an ordered partition must wait for it, and after a loss it is another's."""
-        for later in [one for one in self._open.values() if one.partition == partition and not one.started]:
+        for later in [one for one in self._open if one.partition == partition and not one.started]:
             self._give_back(later)
 
     def _give_back(self, delivery: BaseDelivery) -> bool:
@@ -264,13 +279,12 @@ class InFlight:
         with self._changed:
             self._changed.wait_for(self._has_news, max(0.0, due - time.monotonic()))
             self._is_waiting = False
-            if self._acked and not self._is_urgent():
-                self._changed.wait_for(self._is_urgent, self._linger)
-            acked = [self._acked.popleft() for _ in range(len(self._acked))]
-            settlements, self._queue = self._queue, []
-            forget = self._open.pop
-            for delivery in acked:
-                forget((delivery.partition, delivery.key), None)
+            self._collect(due)
+            self._is_hurried = False
+            acked, settlements = self._take_acked(), self._queue
+            self._queue = []
+            self._sending += self._returned
+            self._returned = []
             self._sending += batches(acked, settlements)
             self._changed.notify_all()
             return None if self._is_closing and not self._sending else self._sending
@@ -278,11 +292,50 @@ class InFlight:
     def _has_news(self) -> bool:
         # As `_has_room` does.
         self._is_waiting = True
-        return bool(self._acked or self._queue or self._sending or self._is_closing)
+        return bool(self._acked or self._is_urgent())
 
     def _is_urgent(self) -> bool:
         """Whether what is to be told is not to wait for more: somebody may wait for the answer."""
-        return bool(self._is_closing or self._queue or self._sending)
+        return bool(self._is_closing or self._queue or self._sending or self._returned or self._is_hurried)
+
+    def _collect(self, due: float) -> None:
+        """Let acks come together for a while; and for longer where a fetcher takes them along again and again."""
+        began = time.monotonic()
+        while not self._is_urgent():
+            now = time.monotonic()
+            # The server would answer the fetcher first.
+            left = min(due, (now if self._is_carrying else max(began, self._carried_at)) + self._linger) - now
+            if left <= 0:
+                return
+            self._changed.wait(left)
+        while self._carried and self._is_closing and (left := self._patience_ends - time.monotonic()) > 0:
+            # Whoever takes them along may have to give them back.
+            self._changed.wait(left)
+
+    def _take_acked(self) -> list[BaseDelivery]:
+        acked = [self._acked.popleft() for _ in range(len(self._acked))]
+        forget = self._open.pop
+        for delivery in acked:
+            forget(delivery, None)
+        return acked
+
+    def carry(self) -> list[SettlementBatch]:
+        """What is done and nobody waits for, to be told by who asks the server for more; `carried` must follow."""
+        with self._changed:
+            if self._is_closing:
+                return []
+            self._is_carrying = True
+            self._carried = list(batches(self._take_acked(), ()))
+            return self._carried
+
+    def carried(self, is_known: bool) -> None:
+        """The server has answered, or nobody knows what it heard: then it is told again."""
+        with self._changed:
+            if not is_known:
+                self._returned += self._carried
+            self._carried, self._is_carrying, self._carried_at = [], False, time.monotonic()
+            if self._returned or self._is_closing:
+                self._changed.notify_all()
 
     def sent(self) -> None:
         """The server has answered all that was being sent; once that is taken note of, `notify`."""
@@ -293,6 +346,12 @@ class InFlight:
         for batch in self._sending:
             batch.give_up(error)
         self._sending = []
+
+    def hurry(self) -> None:
+        """Have `next_batches` return now, whatever there is to be told."""
+        with self._changed:
+            self._is_hurried = True
+            self._changed.notify_all()
 
     def notify(self) -> None:
         """Wake those who wait for room, or for a change."""
@@ -331,4 +390,4 @@ class InFlight:
 
     def _all_open(self) -> list[BaseDelivery]:
         with self._changed:
-            return list(self._open.values())
+            return list(self._open)

@@ -46,7 +46,7 @@ class Subscriber(NotCopied):
             is handled or parked.
         types: Only events of these types; `message.*` means all that begin with `message.`.
         agent: Only events of this agent.
-        bodies: Fetch the content of the events (`delivery.event`), in one round trip a batch.
+        bodies: Fetch the content of the events (`delivery.event`), in the round trip that reads what comes next.
         batch: How many deliveries are fetched at once at most.
         in_flight: How many may be unsettled at once; four batches, and at least 100, if 0.
         claim_after: After how many seconds without a sign of life a delivery is given to another consumer.

@@ -14,7 +14,7 @@ from strands_session_log.errors import SessionNotFoundError
 
 from ..measuring import Prepared, Run, seconds_of
 from ..rows import Pair, Row
-from ..sessions import AGENT, WINDOW, fill, fresh, resume, windowed
+from ..sessions import AGENT, WINDOW, fill, fresh, resume, told, windowed
 
 _ROUNDS = 40
 _REPLAYS = 7
@@ -31,7 +31,9 @@ def rows(run: Run) -> Iterator[Row]:
             fill(run, log, f"{length}", windowed(f"{length}", length), length)
         yield from run.measure([_resuming(log, short, long)], _ROUNDS, "resuming with a window")
         yield from run.measure(_replaying(log, long), _REPLAYS, "replaying", seconds=60)
-        yield from run.measure([_forking(log, long)], _FORKS, "forking", seconds=20)
+        yield from run.measure([_forking(log, f"{long}", long)], _FORKS, "forking", seconds=20)
+        fill(run, log, "told", told("told", long), long)
+        yield from run.measure([_forking(log, "told", long, ", mostly facts")], _FORKS, "forking facts", seconds=20)
         yield _rewinding(run, log, long)
 
 
@@ -90,19 +92,19 @@ def _looking_back(log: SessionLog, length: int) -> tuple[Callable[[], Any], Call
     return window, transcript
 
 
-def _forking(log: SessionLog, length: int) -> Pair:
+def _forking(log: SessionLog, session_id: str, length: int, which: str = "") -> Pair:
     def forget() -> None:
         with suppress(SessionNotFoundError):
             log.delete("fork")
 
     def fork() -> Any:
-        return log.fork(f"{length}", at=length, into="fork")
+        return log.fork(session_id, at=length, into="fork")
 
     def read() -> None:
-        for _ in log.read(f"{length}"):
+        for _ in log.read(session_id):
             pass
 
-    return Pair(f"fork {length:,} events ÷ reading them", Prepared(forget, fork), read, 2)
+    return Pair(f"fork {length:,} events{which} ÷ reading them", Prepared(forget, fork), read, 2)
 
 
 def _rewinding(run: Run, log: SessionLog, length: int) -> Row:

@@ -15,7 +15,7 @@ _MOST_WORDS: Final = 4_000
 _WORDS: Final = re.compile(r"\s+|\w+|[^\w\s]")
 
 
-class Piece(NamedTuple):
+class TextPiece(NamedTuple):
     """A part of two texts.
 
     Attributes:
@@ -27,25 +27,25 @@ class Piece(NamedTuple):
     text: str
 
 
-def pieces(before: str, after: str) -> list[Piece]:
+def pieces(before: str, after: str) -> list[TextPiece]:
     """What differs between two texts."""
     if max(len(before), len(after)) > LONGEST:
-        return [Piece("gone", before), Piece("new", after)]
+        return [TextPiece("gone", before), TextPiece("new", after)]
     old, new = _WORDS.findall(before), _WORDS.findall(after)
     if max(len(old), len(new)) > _MOST_WORDS:
-        return [Piece("gone", before), Piece("new", after)]
+        return [TextPiece("gone", before), TextPiece("new", after)]
     return list(_compared(old, new))
 
 
-def _compared(old: list[str], new: list[str]) -> Iterator[Piece]:
+def _compared(old: list[str], new: list[str]) -> Iterator[TextPiece]:
     for what, a, b, c, d in SequenceMatcher(None, old, new, autojunk=False).get_opcodes():
         if what == "equal":
-            yield Piece("same", "".join(old[a:b]))
+            yield TextPiece("same", "".join(old[a:b]))
             continue
         if a < b:
-            yield Piece("gone", "".join(old[a:b]))
+            yield TextPiece("gone", "".join(old[a:b]))
         if c < d:
-            yield Piece("new", "".join(new[c:d]))
+            yield TextPiece("new", "".join(new[c:d]))
 
 
 def unchanged_in(diff: SessionDiff, state: SessionState) -> dict[str, int]:

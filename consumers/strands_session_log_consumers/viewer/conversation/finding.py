@@ -14,19 +14,19 @@ _SECONDS: Final = 0.25
 _LONGEST: Final = 512
 
 
-class Found(NamedTuple):
+class Hits(NamedTuple):
     """What was found so far.
 
     Attributes:
-        hits: The revisions of the events that hold it.
+        revisions: Those of the events that hold it.
         seen: The last revision that was looked at.
     """
 
-    hits: list[int]
+    revisions: list[int]
     seen: int
 
 
-def found_in(log: SessionLog, session_id: str, text: str, after: int, head: int, seconds: float = _SECONDS) -> Found:
+def found_in(log: SessionLog, session_id: str, text: str, after: int, head: int, seconds: float = _SECONDS) -> Hits:
     """Look for a text behind a revision, for a while.
 
     Args:
@@ -45,7 +45,7 @@ def found_in(log: SessionLog, session_id: str, text: str, after: int, head: int,
             hits.append(seen)
         if time.monotonic() >= until:
             break
-    return Found(hits, seen)
+    return Hits(hits, seen)
 
 
 def _events(log: SessionLog, session_id: str, after: int, head: int) -> Iterator[Recorded]:

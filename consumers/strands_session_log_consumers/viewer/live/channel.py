@@ -172,7 +172,9 @@ class SessionChannel:
             try:
                 await part()
                 return
-            except (LogForkedError, SessionNotFoundError) as error:
+            except SessionNotFoundError:
+                self._end(f"session {self.session_id!r} was deleted")
+            except LogForkedError as error:
                 self._end(str(error))
             except SessionLogError as error:
                 logger.warning("error=<%s> | reading a session again", type(error).__name__)

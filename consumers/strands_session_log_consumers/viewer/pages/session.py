@@ -179,7 +179,7 @@ class SessionPages:
         def read() -> Response:
             conversation, point = self._viewer.conversations.point(session_id_of(request), None)
             found = found_in(self._viewer.log, conversation.session_id, text, min(int(after), point.head), point.head)
-            return JSONResponse({**found._asdict(), "head": point.head})
+            return JSONResponse({"hits": found.revisions, "seen": found.seen, "head": point.head})
 
         return await self._viewer.work(read)
 

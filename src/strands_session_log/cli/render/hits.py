@@ -78,5 +78,5 @@ def _place(hit: Hit) -> str:
 
 def _excerpt(match: TextMatch) -> Text:
     """On one line; that of it which was found stands out."""
-    before, found, after = (_SPACE.sub(" ", plain(part)) for part in match[1:])
+    before, found, after = (_SPACE.sub(" ", plain(part)) for part in (match.before, match.found, match.after))
     return Text.assemble(before.lstrip(), (found, "bold red"), after.rstrip())
