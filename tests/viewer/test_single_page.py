@@ -119,7 +119,7 @@ def test_more_events_than_a_page_takes_are_refused_with_what_to_do(
     told = run("export", "long", "--to", "html", str(tmp_path / "long.html"), exit_code=1).stderr
     assert "has 4 events" in told
     assert list(tmp_path.iterdir()) == []
-    assert TestClient(app(log)).get("/s/long/export?to=html").status_code == 409
+    assert TestClient(app(log), "http://localhost").get("/s/long/export?to=html").status_code == 409
 
 
 def test_the_command_writes_a_file_that_only_its_owner_reads(log: SessionLog, run: Run, tmp_path: Path) -> None:
@@ -159,7 +159,7 @@ def test_the_command_refuses_what_it_cannot_do(log: SessionLog, run: Run, tmp_pa
 
 
 def test_the_viewer_gives_it_to_be_downloaded(seen_log: SessionLog) -> None:
-    client = TestClient(app(seen_log))
+    client = TestClient(app(seen_log), "http://localhost")
     found = client.get(f"/s/{TRIP}/export?to=html")
     assert found.status_code == 200
     assert found.headers["content-disposition"] == f'attachment; filename="{TRIP}.html"'
