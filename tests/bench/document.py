@@ -64,6 +64,10 @@ _HOW = """\
 - The network is a relay in a process of its own, on TCP, that delivers what it takes 1 ms later, in either direction.
   Round trips are counted without it.
 - Starting the command line is a whole process each time, with the bytecode that the one before has left.
+- The viewer is a process of its own, and so is the browser, headless and without a GPU. Conversations are those of an
+  agent with a tool and a window, ten or eleven events a turn; each first paint is that of a browser that has kept
+  nothing. How soon something is on the screen is by the clock that the processes share, from before the append until it
+  stands in the page. 95th percentiles are of 200 steps, 40 jumps, 200 events and 100 words.
 - Strands' `FileSessionManager` and `SnapshotSessionManager` write to local files and wait for no disk.
 """
 

@@ -18,7 +18,7 @@ from support.viewing import ViewerProcess
 
 _SIZE = {"width": 1600, "height": 900}
 _PATIENCE_MS = 120_000
-_NOTED = "addEventListener('viewer:indexed', () => { window.indexedAt = performance.now(); }, { once: true });"
+_NOTED = "document.addEventListener('viewer:indexed', () => { window.indexedAt = performance.now(); }, { once: true });"
 _PAINTED = """async () => {
   const painted = () => performance.getEntriesByName('first-contentful-paint')[0]?.startTime;
   while (!painted()) await new Promise(requestAnimationFrame);

@@ -110,7 +110,7 @@ def test_what_was_drawn_of_an_erased_event_is_let_go(log: SessionLog) -> None:
 
 def test_of_a_long_session_the_turns_around_the_point_are_listed(log: SessionLog) -> None:
     log.append("s-1", turns(TURNS))
-    client = TestClient(app(log))
+    client = TestClient(app(log), "http://localhost")
     first, middle, last = (client.get(f"/f/s/s-1/turns?at={at}").text for at in (1, 150, TURNS))
     assert [text.count("<li") for text in (first, middle, last)] == [100, 100, 50]
     assert 'data-number="101" data-since="101" data-until="201"' in middle

@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from playwright.sync_api import Browser
+from strands import Agent
 
 from strands_session_log import LiveTokens, SessionLog, ValkeySessionManager, events
 from strands_session_log_consumers.viewer.single_page.page import SinglePage
@@ -22,8 +23,7 @@ from support.speaking import SpeakingModel, speaking
 from ..looking import Looker, Viewed, browsing, viewed
 from ..measuring import Prepared, Run
 from ..rows import Pair, Row, Unit
-from ..sessions import agent
-from ..talks import talk, talk_of, turn
+from ..talks import talk, talk_of
 
 _PAINTS, _STARTS, _EXPORTS = 7, 3, 5
 _STEPS, _JUMPS, _DRAWS, _PLAYED, _APPENDED, _WORDS = 200, 40, 60, 5.0, 200, 100
@@ -173,9 +173,8 @@ def _heard(run: Run, viewer: Viewed, log: SessionLog) -> list[float]:
     """Each word a while after the one before, so that none comes with another."""
     count = max(20, run.size(_WORDS) // 5 if run.quick else _WORDS)
     model, said = SpeakingModel(["word " * count], chunk=5), list[float]()
-    living = agent(ValkeySessionManager("spoken", log=log))
-    living.model = model
-    living.hooks.add_hook(LiveTokens(log, "spoken", interval=0.01))
+    manager, words = ValkeySessionManager("spoken", log=log), LiveTokens(log, "spoken", interval=0.01)
+    living = Agent(model=model, session_manager=manager, hooks=[words], callback_handler=None)
     with viewer.looker() as looker:
         looker.open("/s/spoken")
         looker.follows()
@@ -268,7 +267,7 @@ def _recovering(run: Run, browser: Browser, log: SessionLog, server: ValkeyliteS
             server.restart()
 
         def back() -> None:
-            log.append("s", turn(50))
+            log.append("s", events.Custom("custom.note", {}))
             looker.page.wait_for_selector(f"#r{log.head('s').revision}", state="attached")
 
         times = run.in_turn([Prepared(away, back)], 3, "recovering")

@@ -1,6 +1,6 @@
 // Sheets: what is told or asked in a dialog, and in a page of its own without scripts. And the check that the header tells of.
 
-const AGAIN = 50, AFTER_FAILURE = 3000, BETWEEN = 1000;
+const AGAIN = 50, AFTER_FAILURE = 3000, BETWEEN = 1000, PATIENCE = 5000;
 
 /** @type {any} */
 const { viewer, htmx } = window;
@@ -124,7 +124,9 @@ if (verified && page) {
     soon = window.setTimeout(check, BETWEEN);
   }).observe(slider, { attributes: true, attributeFilter: ["max"] });
   document.addEventListener("visibilitychange", check);
-  check();
+  // The timeline first: both read the whole session, and people wait for that one.
+  document.addEventListener("viewer:indexed", check, { once: true });
+  soon = window.setTimeout(check, PATIENCE);
 }
 
 Object.assign(viewer.actions, {
