@@ -85,6 +85,12 @@ class Hub:
                 channel.leave(bell)
             asyncio.get_running_loop().call_later(_LINGER, self._tidy)
 
+    def tell_of_answer(self) -> None:
+        """Somebody has sent an answer: whoever has the inbox open is to see that. From any thread."""
+        loop, newest = self._loop, self._newest
+        if loop and newest and not loop.is_closed():
+            loop.call_soon_threadsafe(newest.ask_anew)
+
     def close(self) -> None:
         """Follow nothing any more; whoever watches is told that it is over, and may come again."""
         for watching in self._watching:

@@ -15,6 +15,8 @@ from .channel import Work
 logger = logging.getLogger(__name__)
 
 _ROWS: Final = 50
+_OF_WAITING: Final = ("interrupt.", "session.")
+"""How the events begin that change who waits: a session may be rewound, or deleted."""
 _MOST_WAITING: Final = 500
 _GATHERED: Final = 0.25
 """Seconds for which what the feed tells is gathered before the list is read."""
@@ -32,15 +34,22 @@ class NewestSessions:
     Attributes:
         rows: The sessions that were active last.
         waiting: How many wait for a person, as far as they are counted; None until they were.
+        asked_anew: How often that was counted: whoever waits may be another, though as many do.
     """
 
     def __init__(self, log: SessionLog, work: Work, tell: Callable[[], None]) -> None:
         self._log, self._work, self._tell = log, work, tell
         self.rows: Sequence[SessionInfo] = ()
         self.waiting: int | None = None
+        self.asked_anew = 0
         self._changed, self._asks = asyncio.Event(), True
         self._changed.set()
         self._tasks = [asyncio.create_task(self._keep_on(part)) for part in (self._follow, self._read)]
+
+    def ask_anew(self) -> None:
+        """Something has changed of those who wait that no event tells of."""
+        self._asks = True
+        self._changed.set()
 
     def close(self) -> None:
         """Follow no longer."""
@@ -61,7 +70,7 @@ class NewestSessions:
     async def _follow(self) -> None:
         async with self._log.tail(after="now") as tail:
             async for envelope in tail:
-                self._asks |= envelope.type.startswith("interrupt.")
+                self._asks |= envelope.type.startswith(_OF_WAITING)
                 self._changed.set()
 
     async def _read(self) -> None:
@@ -73,4 +82,5 @@ class NewestSessions:
             if self._asks:
                 self._asks = False
                 self.waiting = await self._work(lambda: len(self._log.sessions(_MOST_WAITING, waiting=True)))
+                self.asked_anew += 1
             self._tell()

@@ -111,9 +111,9 @@ class LivePage:
 
     def _of_server(self) -> Iterator[ServerSentEvent]:
         yield from self._once("server", _server(self._watching.pulse))
-        waiting = self._watching.newest.waiting
-        if waiting is not None:
-            yield from self._once("waiting", {"count": waiting})
+        newest = self._watching.newest
+        if newest.waiting is not None:
+            yield from self._once("waiting", {"count": newest.waiting, "anew": newest.asked_anew})
 
     def _once(self, event: str, data: Any) -> Iterator[ServerSentEvent]:
         """What is the case, if that is another than was told."""
