@@ -25,8 +25,7 @@ from ..addresses import session_of, session_path, with_query
 from ..context import Viewer
 from ..conversation.talk import stretch_of
 from ..live.channel import Batch, SessionChannel
-from ..live.hub import MOST_WATCHERS, Watching
-from ..live.pulse import Pulse
+from ..live.hub import MOST_WATCHERS, Pulse, Watching
 from ..rendering import short_hash, status_text, word_of
 from .session import blob_path
 from .sessions import FILTERS, is_shown
