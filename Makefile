@@ -64,7 +64,7 @@ test-dashboards: .venv/.dev  ## Every query on a real Prometheus, the rules by p
 	.ci/install-dashboards
 	$(BIN)/pytest -q tests/dashboards -m dashboards
 
-test-viewer: .venv/.dev  ## The viewer in a real browser: Debian's Chromium, and axe-core of npm
+test-viewer: .venv/.dev  ## The viewer in a real browser: Debian's Chromium; axe-core and TypeScript of npm
 	.ci/install-browser
 	$(PYTEST) -q tests/viewer -m viewer
 

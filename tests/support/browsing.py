@@ -11,7 +11,9 @@ from shutil import which
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+
+from .waiting import PATIENCE
 
 AXE = Path(__file__).parents[1] / "viewer" / "axe" / "node_modules" / "axe-core" / "axe.min.js"
 WIDE, NARROW = (1400, 900), (360, 740)
@@ -26,6 +28,8 @@ def chromium() -> Iterator[Browser]:
         pytest.skip("there is no Chromium here: .ci/install-browser")
     # As root it has no sandbox of its own; all that it is shown here comes from this machine.
     arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
+    # What comes at once on a machine that is not busy.
+    expect.set_options(timeout=PATIENCE * 1000)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=found, args=arguments)
         yield browser

@@ -96,17 +96,23 @@ def _trip(log: SessionLog) -> None:
     log.append(TRIP, events.SessionAnnotated({"team": "travel", "priority": 1}))
 
 
-def _refund(log: SessionLog) -> None:
+def clerk(log: SessionLog, session_id: str, *script: Any) -> Agent:
+    """An agent that asks a person before it refunds; without a script, that is what it does first."""
+
     def ask(event: Any) -> None:
         answer = event.interrupt("approve-refund", reason={"text": "More than 100 EUR: may I?", "order": "A-17"})
         if answer != "yes":
             event.cancel_tool = "refused"
 
     call = _call("refund", "call-refund", order="A-17", eur=310)
-    agent = agent_of(log, REFUND, "I am sorry. I will see to it.", [call], name="clerk", tools=[refund])
+    agent = agent_of(log, session_id, *(script or ([call],)), name="clerk", tools=[refund])
     agent.hooks.add_callback(hook_event("BeforeToolCallEvent"), ask)
-    agent("My order A-17 came broken.")
-    agent("Please give me my money back.")
+    return agent
+
+
+def _refund(log: SessionLog) -> None:
+    clerk(log, REFUND, "I am sorry. I will see to it.")("My order A-17 came broken.")
+    clerk(log, REFUND)("Please give me my money back.")
 
 
 def _failure(log: SessionLog) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -11,7 +12,7 @@ from playwright.sync_api import Page, expect
 from strands_session_log import SessionLog, events
 from support.answers import Application, application
 from support.browsing import NARROW, Visitor
-from support.conversations import REFUND, TRIP, agent_of
+from support.conversations import REFUND, TRIP, agent_of, clerk
 from support.terminal import environment_of
 from support.viewing import ViewerProcess
 
@@ -163,6 +164,41 @@ def test_a_person_answers_with_three_taps_on_a_telephone(
     expect(item).to_contain_text("sent by Ada")
     (taken,) = app_side.taken
     assert (taken.json["session_id"], taken.json["answer"], taken.json["person"]) == (REFUND, "yes", "Ada")
+
+
+def test_the_inbox_gets_who_begins_to_wait_and_says_who_was_answered(
+    visit: Visit, editing: ViewerProcess, seen_log: SessionLog
+) -> None:
+    visitor = visit(editing.address)
+    page = visitor.open("/inbox")
+    draft = page.locator("article.asked", has_text=REFUND).get_by_label("Answer")
+    draft.fill("yes, but")
+    asked: Any = clerk(seen_log, "waits-later")("Money back.").interrupts
+    item = page.locator("article.asked", has_text="waits-later")
+    expect(item).to_contain_text("More than 100 EUR")
+    expect(page.locator("h1")).to_contain_text("wait for a person")
+    response: Any = [{"interruptResponse": {"interruptId": asked[0].id, "response": "yes"}}]
+    clerk(seen_log, "waits-later", "Refunded.")(response)
+    expect(item).to_contain_text("✓ answered")
+    expect(draft).to_have_value("yes, but")
+    assert visitor.barriers() == []
+
+
+def test_whoever_has_the_inbox_open_sees_that_another_has_sent_an_answer(
+    visit: Visit, editing: ViewerProcess, seen_log: SessionLog
+) -> None:
+    asked: Any = clerk(seen_log, "two-look")("Money back.").interrupts
+    one, other = (visit(editing.address).open("/inbox") for _ in range(2))
+    item = one.locator("article.asked", has_text="two-look")
+    item.get_by_label("Your name").fill("Ada")
+    item.get_by_label("Answer").fill("yes")
+    item.get_by_role("button", name="Answer…").click()
+    item.get_by_role("button", name="Send").click()
+    expect(other.locator("article.asked", has_text="two-look")).to_contain_text("sent by Ada")
+    response: Any = [{"interruptResponse": {"interruptId": asked[0].id, "response": "yes"}}]
+    clerk(seen_log, "two-look", "Refunded.")(response)
+    for page in (one, other):
+        expect(page.locator("article.asked", has_text="✓ answered")).to_contain_text("two-look")
 
 
 def test_it_all_works_without_scripts(visit: Visit, editing: ViewerProcess, seen_log: SessionLog) -> None:

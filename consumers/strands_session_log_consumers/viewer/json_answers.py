@@ -28,7 +28,7 @@ def event_line(recorded: Recorded, integrity: Integrity) -> bytes:
     return dumped({**recorded.to_json(), "integrity": str(integrity)})
 
 
-def answer(value: Any) -> Response:
+def json_answer(value: Any) -> Response:
     """An answer in JSON."""
     return Response(dumped(value), media_type="application/json")
 

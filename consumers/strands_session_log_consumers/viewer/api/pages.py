@@ -18,7 +18,7 @@ from ..addresses import session_of
 from ..context import Viewer
 from ..conversation.index import BLOCK, TurnStart
 from ..inbox.waiting import Inbox
-from ..json_answers import answer, dumped, event_line
+from ..json_answers import dumped, event_line, json_answer
 from ..pages.sessions import FILTERS, listed
 from ..rendering import word_of
 from .document import API, MOST_BLOCKS, MOST_REVISIONS, OPERATIONS, Operation, document, read_query, whole
@@ -74,7 +74,7 @@ class ApiPages:
 
     async def openapi(self, request: Request) -> Response:
         """The document."""
-        found = answer(self._document(request))
+        found = json_answer(self._document(request))
         found.headers["Vary"] = "Accept"
         return found
 
@@ -86,12 +86,12 @@ class ApiPages:
             raise HTTPException(400, f"label is {asked['label'][:80]!r}; it looks like name=value.")
         wanted = {name: asked[name] or "" for name in FILTERS}
         found, cursor = listed(self._viewer.log, wanted, before, limit)
-        return answer({"sessions": [_session_value(info) for info in found], "next": cursor})
+        return json_answer({"sessions": [_session_value(info) for info in found], "next": cursor})
 
     def _session(self, session_id: str) -> Response:
         conversation, _ = self._viewer.conversations.point(session_id, None)
         told, check = _session_value(self._viewer.log.session(session_id)), conversation.checked
-        return answer({**told, "link": conversation.head().link, "check": check and check.to_json()})
+        return json_answer({**told, "link": conversation.head().link, "check": check and check.to_json()})
 
     def _events(self, session_id: str, **asked: Any) -> Response:
         return Response(events_page(self._viewer.log, session_id, asked), media_type="application/json")
@@ -106,13 +106,13 @@ class ApiPages:
 
     def _state(self, session_id: str, at: str | None, messages: int) -> Response:
         conversation, point = self._viewer.conversations.point(session_id, at)
-        return answer({"session_id": session_id, **conversation.state(point.revision).to_json(messages)})
+        return json_answer({"session_id": session_id, **conversation.state(point.revision).to_json(messages)})
 
     def _diff(self, session_id: str, a: str, b: str | None) -> Response:
         _, one = self._viewer.conversations.point(session_id, a)
         _, other = self._viewer.conversations.point(session_id, b)
         found = self._viewer.log.diff(session_id, one.revision, other.revision)
-        return answer({"session_id": session_id, **found.to_json()})
+        return json_answer({"session_id": session_id, **found.to_json()})
 
     def _turns(self, session_id: str, before: int | None, limit: int) -> Response:
         conversation, point = self._viewer.conversations.point(session_id, None)
@@ -123,7 +123,7 @@ class ApiPages:
                 break
         shown, more = found[:limit], len(found) > limit
         told = [one._asdict() for one in shown]
-        return answer({"turns": told, "next": shown[-1].revision if more else None, "head": point.head})
+        return json_answer({"turns": told, "next": shown[-1].revision if more else None, "head": point.head})
 
     def _timeline(self, session_id: str, block: int) -> Response:
         conversation, point = self._viewer.conversations.point(session_id, None)
@@ -134,7 +134,7 @@ class ApiPages:
     async def _verify(self, request: Request, session_id: str) -> Response:
         def go_on() -> Response:
             conversation, point = self._viewer.conversations.point(session_id, None)
-            return answer(conversation.check(point.head).to_json())
+            return json_answer(conversation.check(point.head).to_json())
 
         return await self._viewer.check(go_on)
 
@@ -143,7 +143,7 @@ class ApiPages:
 
     def _inbox(self, agent: str | None, order: str, before: str | None) -> Response:
         items, more = self._waiting.page(agent, before, order == "newest")
-        return answer({"waiting": [item.to_json() for item in items], "next": more})
+        return json_answer({"waiting": [item.to_json() for item in items], "next": more})
 
 
 class EventPage:

@@ -15,6 +15,7 @@ from strands_session_log.errors import SessionNotFoundError
 from ..content.blocks import ToolCall, blocks_of
 from ..conversation.reading import OpenConversations
 from ..recent import Recent
+from ..rendering import short_hash
 
 PAGE: Final = 50
 _BEFORE: Final = 3
@@ -60,6 +61,16 @@ class WaitingItem:
     calls: Sequence[ToolCall]
     before: Sequence[MessageRecord]
     sent: SentAnswer | None
+
+    @property
+    def key(self) -> str:
+        """What can stand in an HTML id for it."""
+        return short_hash(f"{self.session_id} {self.asked.interrupt_id}")
+
+    @property
+    def version(self) -> str:
+        """Another one where a page is to show something else of it."""
+        return short_hash(f"{self.revision} {self.sent}")
 
     def to_json(self) -> dict[str, Any]:
         """What a person is asked, as plain JSON values."""

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+import orjson
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
@@ -16,6 +17,7 @@ from ..context import Viewer
 from ..forms import LONGEST_NAME
 from ..inbox.answers import AnswerNotSentError, AnswerSender, PersonsAnswer
 from ..inbox.waiting import Inbox, WaitingItem, answered_in
+from ..json_answers import json_answer
 
 _LONGEST_ANSWER = 64 * 1024
 
@@ -37,6 +39,7 @@ class InboxPages:
         """What can be asked for."""
         return {
             "/inbox": self.inbox,
+            "/f/inbox": self.items,
             "/f/inbox/item": self.item,
         }
 
@@ -55,7 +58,30 @@ class InboxPages:
         except (InvalidPointError, InvalidIdError) as error:
             problem = str(error)
         shown: dict[str, Any] = {"items": items, "more": more, "agent": agent, "newest": newest, "problem": problem}
-        return self._page(request, "inbox.html", **shown, is_first=not query.get("before"))
+        return self._page(
+            request, "inbox.html", **shown, is_first=not query.get("before"), heading=_heading(items, more)
+        )
+
+    async def items(self, request: Request) -> Response:
+        """Those of the first page, each by itself: a page that is open takes what is new, and leaves what is filled in.
+
+        Raises:
+            InvalidIdError: When the agent is no id.
+        """
+        query = request.query_params
+        agent, newest = query.get("agent", "").strip() or None, query.get("order") == "newest"
+        return await self._viewer.work(lambda: self._items(request, *self._inbox.page(agent, None, newest)))
+
+    def _items(self, request: Request, items: Sequence[WaitingItem], more: str | None) -> Response:
+        told = [
+            {
+                "id": f"i-{item.key}",
+                "version": item.version,
+                "html": bytes(self._part(request, item).body).decode().strip(),
+            }
+            for item in items
+        ]
+        return json_answer({"heading": _heading(items, more), "items": told})
 
     async def item(self, request: Request) -> Response:
         """How one of them stands: asked for again and again while an answer is on its way."""
@@ -104,9 +130,13 @@ class InboxPages:
         if given.get("as_json") != "yes":
             return text
         try:
-            return json.loads(text)
-        except ValueError:
-            raise ValueError("that is no JSON: leave the box empty to send it as text") from None
+            meant = json.loads(text)
+            # What is sent is JSON that every reader understands: no NaN, no number of more than 64 bits.
+            if orjson.loads(orjson.dumps(meant)) == meant:
+                return meant
+        except (ValueError, TypeError, RecursionError):
+            pass
+        raise ValueError("that is no JSON: leave the box empty to send it as text")
 
     def _send(self, item: WaitingItem, person: str, answer: Any) -> None:
         assert self._sender is not None
@@ -115,6 +145,7 @@ class InboxPages:
         named = (item.session_id, asked.agent, asked.interrupt_id, asked.name)
         self._sender.send(PersonsAnswer(*named, answer, person, item.head, link))
         self._inbox.note_sent(item, person, answer)
+        self._viewer.hub.tell_of_answer()
 
     def _item(self, request: Request, session_id: str, interrupt: str) -> Response:
         try:
@@ -146,3 +177,9 @@ class InboxPages:
     def _choices(self, item: WaitingItem) -> Mapping[str, Any]:
         known: Mapping[str, Mapping[str, Any]] = self._viewer.settings.answers
         return known.get(item.asked.name, {})
+
+
+def _heading(items: Sequence[WaitingItem], more: str | None) -> str:
+    """How many wait."""
+    only = len(items) == 1 and not more
+    return f"{len(items):,}{'+' if more else ''} {'waits' if only else 'wait'} for a person"

@@ -25,8 +25,7 @@ from ..addresses import session_of, session_path, with_query
 from ..context import Viewer
 from ..conversation.talk import stretch_of
 from ..live.channel import Batch, SessionChannel
-from ..live.hub import MOST_WATCHERS, Watching
-from ..live.pulse import Pulse
+from ..live.hub import MOST_WATCHERS, Pulse, Watching
 from ..rendering import short_hash, status_text, word_of
 from .session import blob_path
 from .sessions import FILTERS, is_shown
@@ -111,9 +110,9 @@ class LivePage:
 
     def _of_server(self) -> Iterator[ServerSentEvent]:
         yield from self._once("server", _server(self._watching.pulse))
-        waiting = self._watching.newest.waiting
-        if waiting is not None:
-            yield from self._once("waiting", {"count": waiting})
+        newest = self._watching.newest
+        if newest.waiting is not None:
+            yield from self._once("waiting", {"count": newest.waiting, "anew": newest.asked_anew})
 
     def _once(self, event: str, data: Any) -> Iterator[ServerSentEvent]:
         """What is the case, if that is another than was told."""

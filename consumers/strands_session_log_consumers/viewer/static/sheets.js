@@ -1,6 +1,6 @@
 // Sheets: what is told or asked in a dialog, and in a page of its own without scripts. And the check that the header tells of.
 
-const AGAIN = 50, AFTER_FAILURE = 3000, BETWEEN = 1000, PATIENCE = 5000;
+const AGAIN = 50, AFTER_FAILURE = 3000, BETWEEN = 1000, PATIENCE = 5000, REPORTED = 400;
 
 /** @type {any} */
 const { viewer, htmx } = window;
@@ -33,7 +33,7 @@ async function load(url) {
 /** What is told anew after a while. @param {Element} root */
 function waiting(root) {
   for (const one of /** @type {NodeListOf<HTMLElement>} */ (root.querySelectorAll("[data-again]"))) {
-    const url = one.dataset.url ?? "", target = one.closest(".asked") ?? one.closest(".sheet");
+    const url = one.dataset.url ?? "", target = one.closest(".sheet");
     delete one.dataset.again;
     setTimeout(async () => {
       if (!one.isConnected || !target) return;
@@ -41,11 +41,11 @@ function waiting(root) {
       const answer = await fetch(url, { headers: PART }).catch(() => null);
       if (answer?.ok && one.isConnected) await put(await answer.text(), target, "outerHTML");
       else if (one.isConnected) { one.dataset.again = ""; setTimeout(() => waiting(root), AFTER_FAILURE); }
-    }, one.closest(".asked") ? 2000 : 400);
+    }, REPORTED);
   }
 }
 
-/** Who somebody is stays the same from form to form. @param {ParentNode} root */
+/** Who somebody is stays the same from form to form. @param {Element} root */
 function remembered(root) {
   for (const one of /** @type {NodeListOf<HTMLInputElement>} */ (root.querySelectorAll("input[data-person]"))) {
     if (!one.value) one.value = localStorage.getItem("person") ?? "";
@@ -133,5 +133,5 @@ Object.assign(viewer.actions, {
   verify: () => { const link = verified?.querySelector("a"); if (link) load(link.href); },
   "close-sheet": () => { if (dialog.open) dialog.close(); else history.back(); },
 });
-remembered(document);
-waiting(document.body);
+viewer.filled = (/** @type {HTMLElement} */ root) => { remembered(root); waiting(root); };
+viewer.filled(document.body);

@@ -75,10 +75,12 @@ def _only(state: SessionState, session_id: str, agent: str) -> SessionState:
 
 
 def _json(session_id: str, state: SessionState, told: Overview, last: int | None) -> dict[str, Any]:
+    shown = state.to_json(last)
     return {
         "session_id": session_id,
+        **{name: shown[name] for name in ("session", "labels")},
         **overview_json(told, state),
-        **state.to_json(last),
+        **shown,
         # The events that asked, where the state only knows that they are open.
         "interrupts": [one.to_json() for one in _shown(told, state)],
     }
