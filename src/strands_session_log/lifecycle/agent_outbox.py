@@ -256,11 +256,14 @@ class AgentOutbox(Outbox):
         if not forced and _is_same(content, self.content):
             return
         with self.lock:
+            # What it is as JSON is asked for only where it says more than a count, or what JSON says otherwise.
             if not forced and self._tell_removed(count := count_alone(content, self.content)):
                 self.content = with_count(self.content, count)
                 return
             content = to_json(content, "agent")
-            if content != self.content or forced:
+            if not forced and self._tell_removed(count_alone(content, self.content)):
+                self.content = content
+            elif content != self.content or forced:
                 # At the very time the record names, which then need not be written twice.
                 kind = events.AgentUpdated if self.content else events.AgentCreated
                 self.queue([kind(data, self.agent_id, time=agent.updated_at, trace=self.span)])
