@@ -30,6 +30,9 @@ from .withheld import Withheld
 _new = tuple.__new__
 _REMEMBERED = 256
 """Messages of which is known where they stand."""
+_MEMBERS = ("message", "message_id", "redact_message", "created_at", "updated_at")
+_IS_AS_KNOWN = tuple(SessionMessage.__dataclass_fields__) == _MEMBERS
+"""Whether this version of Strands stores of a message what an entry without them stands for."""
 
 
 class AgentOutbox(Outbox):
@@ -108,18 +111,20 @@ class AgentOutbox(Outbox):
             EncodingError: When a value in it cannot be stored; its index stays free.
         """
         with self.lock:
-            span = self.span
-            if self._last is not None and self._last.is_continued_by(message, held):
-                record = SessionMessage(message, self._last.at, created_at=self._last.created_at)
+            last = self._last
+            if last is not None and last.is_continued_by(message, held):
+                record = SessionMessage(message, last.at, created_at=last.created_at)
                 self.update(record, hold_for)
                 return record
-            now = events.now()
-            record = SessionMessage(message, self.next_index, created_at=now, updated_at=now)
-            (encoded,) = self.queue(
-                [events.MessageAdded(data_of(record), self.agent_id, time=now, trace=span)], hold_for
-            )
-            self._added(record, encoded, by_hand)
-            self._after[record.message_id] = self.written
+            now, index = events.now(), self.next_index
+            record = SessionMessage(message, index, None, now, now)
+            span = current_traceparent() if self.span_then is None else self.span_then
+            event = events.MessageAdded(vars(record).copy(), self.agent_id, time=now, trace=span)
+            text = codec.text_alone(message) if _IS_AS_KNOWN else None
+            encoded = codec.encode_text(event, index, *text) if text else codec.encode(event)
+            self._put_in_line(encoded, hold_for=hold_for)
+            self._added(record, encoded, by_hand, text)
+            self._after[index] = self.written
             if len(self._after) > _REMEMBERED:
                 del self._after[next(iter(self._after))]
         return record
@@ -176,12 +181,16 @@ class AgentOutbox(Outbox):
         line[at] = codec.encode(Event.known[before.type](data_of(message), self.agent_id, trace=before.trace))
         return line[at]
 
-    def _added(self, message: SessionMessage, encoded: Encoded, by_hand: bool = False) -> None:
+    def _added(
+        self, message: SessionMessage, encoded: Encoded, by_hand: bool = False, text: tuple[str, str] | None = None
+    ) -> None:
         if not by_hand:
             self._seen.append(message.message)
-        self.next_index = max(self.next_index, message.message_id + 1)
+        index = message.message_id
+        if index >= self.next_index:
+            self.next_index = index + 1
         self._wrote(message, encoded)
-        self._window.added(message.message_id, message.message, by_hand)
+        self._window.added(index, message.message, by_hand, text)
 
     def _replaced(self, message: SessionMessage, encoded: Encoded) -> None:
         self._window.replaced(message.message_id, message.message)

@@ -10,9 +10,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from contextlib import suppress
-from functools import partial
 from threading import Lock
 from types import FunctionType
 from typing import Any
@@ -66,7 +65,11 @@ class PinnedConnection:
         held = self._held
         if held is None or not _is_untouched(self.client, self._pool):
             return None
-        return held.exchange(packed, _asked)
+        connection, now = held.take()
+        try:
+            return connection.ask(packed, now)
+        finally:
+            held.put_back(connection)
 
     def exchange_all(self, packed: Iterable[bytes], count: int) -> list[Any] | None:
         """The same for several commands; in place of a reply stands the error that the server answered.
@@ -78,8 +81,11 @@ class PinnedConnection:
         held = self._held
         if held is None or not _is_untouched(self.client, self._pool):
             return None
-        replies: list[Any] = held.exchange(packed, partial(_asked_all, count))
-        return replies
+        connection, now = held.take()
+        try:
+            return connection.ask_all(packed, count, now)
+        finally:
+            held.put_back(connection)
 
     def release(self) -> None:
         """Give the connections back to the pool that nobody is using; the next exchange takes one again."""
@@ -98,22 +104,23 @@ class _Held:
         self._idle: list[_Connection] = []
         self._look_again = 0.0
 
-    def exchange(self, packed: Any, ask: Callable[[Any, Any], Any]) -> Any:
+    def take(self) -> tuple[_Connection, float]:
+        """One for this caller alone, and what the monotonic clock says."""
         now = time.monotonic()
         if now > self._look_again:
             self._look_again = now + _BURST
             self._give_back_unused(now)
         try:
-            connection = self._idle.pop()
+            return self._idle.pop(), now
         except IndexError:
-            connection = _Connection(self._pool)
-        try:
-            return connection.exchange(packed, ask, now)
-        finally:
-            if len(self._idle) < _MOST_IDLE:
-                self._idle.append(connection)
-            else:
-                connection.give_back()
+            return _Connection(self._pool), now
+
+    def put_back(self, connection: _Connection) -> None:
+        """The caller has done with it."""
+        if len(self._idle) < _MOST_IDLE:
+            self._idle.append(connection)
+        else:
+            connection.give_back()
 
     def give_back(self) -> None:
         """Give back all that nobody is using."""
@@ -141,23 +148,61 @@ class _Connection:
         self._process = 0
         self.good_until = 0.0
 
-    def exchange(self, packed: Any, ask: Callable[[Any, Any], Any], now: float) -> Any:
+    def ask(self, packed: bytes, now: float) -> Any:
+        """What `send_packed_command` and `read_response` do for a command that is bytes, without what else they can."""
         if now > self.good_until or self._process != os.getpid():
             self._take()
         self.good_until = now + _BURST
         connection = self._connection
         try:
-            return ask(connection, packed)
+            if (sock := connection._sock) is None:
+                # Somebody has disconnected the pool.
+                connection.send_packed_command((packed,))
+            else:
+                connection.keep_time()
+                sock.sendall(packed)
+            reply = connection._parser.read_response(disable_decoding=True)
+            if isinstance(reply, ResponseError):
+                raise reply
         except BaseException as error:
-            if not isinstance(error, ResponseError) or isinstance(error, ReadOnlyError):
-                # A reply that is still to come would be taken for that of the next command.
-                self.good_until = 0.0
-                connection.disconnect()
-            if isinstance(error, ReadOnlyError):
-                # A replica answers: new connections may lead to the primary.
-                pool: Any = self._pool()
-                pool.disconnect(inuse_connections=False)
+            self._explain(error)
             raise
+        return reply
+
+    def ask_all(self, packed: Iterable[bytes], count: int, now: float) -> list[Any]:
+        """The replies to several commands, errors among them, but for that of a replica."""
+        if now > self.good_until or self._process != os.getpid():
+            self._take()
+        self.good_until = now + _BURST
+        connection = self._connection
+        try:
+            connection.send_packed_command(packed, check_health=False)
+            read = connection._parser.read_response
+            replies = [read(disable_decoding=True) for _ in range(count)]
+            for reply in replies:
+                if isinstance(reply, ReadOnlyError):
+                    raise reply
+        except BaseException as error:
+            self._explain(error)
+            raise
+        return replies
+
+    def _explain(self, error: BaseException) -> None:
+        """See to it that the next caller has a connection that is good.
+
+        Raises:
+            ConnectionError: From the error, where it is what a connection that is closed here or there brings.
+        """
+        if not isinstance(error, ResponseError) or isinstance(error, ReadOnlyError):
+            # A reply that is still to come would be taken for that of the next command.
+            self.good_until = 0.0
+            self._connection.disconnect()
+        if isinstance(error, ReadOnlyError):
+            # A replica answers: new connections may lead to the primary.
+            pool: Any = self._pool()
+            pool.disconnect(inuse_connections=False)
+        if isinstance(error, OSError) or closed_meanwhile(error):
+            raise ConnectionError(f"{type(error).__name__}: {error}") from error
 
     def _take(self) -> None:
         """Have the pool look at the connection, or find another; a fork leaves the parent's to the parent."""
@@ -170,42 +215,6 @@ class _Connection:
         connection, self._connection, self.good_until = self._connection, None, 0.0
         if connection is not None and self._process == os.getpid():
             pool.release(connection)
-
-
-def _asked(connection: Any, packed: bytes) -> Any:
-    """What `send_packed_command` and `read_response` do for a command that is bytes, without what else they can do."""
-    sock = connection._sock
-    try:
-        if sock is None:
-            # Somebody has disconnected the pool.
-            connection.send_packed_command((packed,))
-        else:
-            connection.keep_time()
-            sock.sendall(packed)
-        reply = connection._parser.read_response(disable_decoding=True)
-    except (OSError, AttributeError, ValueError) as error:
-        if isinstance(error, OSError) or closed_meanwhile(error):
-            raise ConnectionError(f"{type(error).__name__}: {error}") from error
-        raise
-    if isinstance(reply, ResponseError):
-        raise reply
-    return reply
-
-
-def _asked_all(count: int, connection: Any, packed: Iterable[bytes]) -> list[Any]:
-    """The replies to several commands, errors among them, but for that of a replica."""
-    try:
-        connection.send_packed_command(packed, check_health=False)
-        read = connection._parser.read_response
-        replies = [read(disable_decoding=True) for _ in range(count)]
-    except (OSError, AttributeError, ValueError) as error:
-        if isinstance(error, OSError) or closed_meanwhile(error):
-            raise ConnectionError(f"{type(error).__name__}: {error}") from error
-        raise
-    for reply in replies:
-        if isinstance(reply, ReadOnlyError):
-            raise reply
-    return replies
 
 
 _all: WeakKeyDictionary[Any, _Held] = WeakKeyDictionary()
