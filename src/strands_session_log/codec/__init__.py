@@ -12,10 +12,10 @@ from .envelope import (
     reissued,
     renumbered,
     retained,
-    text_alone,
     with_member,
     without_member,
 )
+from .plain import text_alone
 from .rows import RawEntry, Row, fields_of, id_of, kind_of, recorded, rows, told_of
 from .values import MARK, from_json, to_json
 

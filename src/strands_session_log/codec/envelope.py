@@ -22,10 +22,11 @@ from ..errors import CorruptEntryError, EncodingError
 from ..errors.quoting import MalformedEntryError, reason_of
 from ..events import Event, MessageAdded, Recorded
 from ..events.content import message_facts, message_retains
-from ..events.event import ROLES, VERSION_LIMIT, as_read, new_event_id, restored
+from ..events.event import VERSION_LIMIT, as_read, new_event_id, restored
 from ..events.facts import is_index
 from ..ids import EventId, check_id
 from .bodies import MARK, text_of
+from .plain import text_alone
 from .values import WRAPPED, from_json, to_json
 
 FIELDS = (
@@ -40,8 +41,6 @@ _MESSAGE_ADDED = MessageAdded.TYPE.encode()
 _new = tuple.__new__
 _MEMBERS_OF_A_MESSAGE = 5
 """`message`, `message_id`, `redact_message`, `created_at`, `updated_at`: as Strands stores it."""
-_MEMBERS_OF_PLAIN_TEXT = 2
-"""`role`, `content`."""
 
 Change: TypeAlias = Callable[[dict[str, Any], str, str], None]
 """Changes the data of an event, JSON values, that has an agent and a time."""
@@ -135,21 +134,6 @@ def _encode_message(event: Event) -> Encoded | None:
     return _new(Encoded, (header, kept, body, facts, index, event))
 
 
-def text_alone(message: Any) -> tuple[str, str] | None:
-    """Who speaks, and what, of a message that is one block of text as Strands writes it; None of any other."""
-    if type(message) is not dict or len(message) != _MEMBERS_OF_PLAIN_TEXT:
-        return None
-    # Each is looked at once: another thread may change the message meanwhile.
-    (role_name, role), (content_name, content) = message.items()
-    block = content[0] if type(content) is list and len(content) == 1 else None
-    if type(block) is not dict or len(block) != 1 or type(role) is not str or role not in ROLES:
-        return None
-    ((text_name, text),) = block.items()
-    if (role_name, content_name, text_name) != ("role", "content", "text") or type(text) is not str:
-        return None
-    return role, text
-
-
 def encode_text(event: Event, index: int, role: str, text: str) -> Encoded:
     """What `encode` makes of the event of a message of which this is all, and of which nothing is copied.
 
@@ -167,20 +151,11 @@ def encode_text(event: Event, index: int, role: str, text: str) -> Encoded:
     except TypeError:
         # It holds a lone surrogate.
         return _encode_in_general(event)
-    return _new(
-        Encoded,
-        (
-            (
-                *(_MESSAGE_ADDED, _agent(event.agent), event.event_id.encode(), event.time.encode(), b"1"),
-                event.trace.encode(),
-            ),
-            b'[%d,"%b"]' % (index, speaker),
-            b'{"message":{"role":"%b","content":[{"text":%b}]}}' % (speaker, spoken),
-            b'{"index":%d,"role":"%b"}' % (index, speaker),
-            index,
-            event,
-        ),
-    )
+    id_, when, trace = map(str.encode, (event.event_id, event.time, event.trace))
+    header = (_MESSAGE_ADDED, _agent(event.agent), id_, when, b"1", trace)
+    kept, facts = b'[%d,"%b"]' % (index, speaker), b'{"index":%d,"role":"%b"}' % (index, speaker)
+    body = b'{"message":{"role":"%b","content":[{"text":%b}]}}' % (speaker, spoken)
+    return _new(Encoded, (header, kept, body, facts, index, event))
 
 
 @lru_cache(maxsize=1024, typed=True)

@@ -97,10 +97,11 @@ class Appender:
 
     def remember(self, session_id: str, position: Position) -> None:
         """Note where a session stands, which saves the next append a round trip."""
-        self.positions[session_id] = position
-        self.positions.move_to_end(session_id)
-        while len(self.positions) > _MOST_POSITIONS:
-            self.positions.popitem(last=False)
+        positions = self.positions
+        positions[session_id] = position
+        positions.move_to_end(session_id)
+        while len(positions) > _MOST_POSITIONS:
+            positions.popitem(last=False)
 
     def forget(self, session_id: str) -> None:
         """Drop what is known of a session."""

@@ -22,7 +22,7 @@ from ..ids import START, EventId
 from ..state import ANSWERING, IN_FORCE, AgentState, Answering, Messages, is_interrupted, removed_count
 from .facts import current_traceparent
 from .outbox import ENDS, Outbox
-from .records import agent_content, answers_tools, count_alone, data_of, redacted
+from .records import HAS_USUAL_MEMBERS, agent_content, answers_tools, count_alone, data_of, redacted
 from .redaction import without
 from .window import Spoken, Window
 from .withheld import Withheld
@@ -30,9 +30,6 @@ from .withheld import Withheld
 _new = tuple.__new__
 _REMEMBERED = 256
 """Messages of which is known where they stand."""
-_MEMBERS = ("message", "message_id", "redact_message", "created_at", "updated_at")
-_IS_AS_KNOWN = tuple(SessionMessage.__dataclass_fields__) == _MEMBERS
-"""Whether this version of Strands stores of a message what an entry without them stands for."""
 
 
 class AgentOutbox(Outbox):
@@ -120,7 +117,7 @@ class AgentOutbox(Outbox):
             record = SessionMessage(message, index, None, now, now)
             span = current_traceparent() if self.span_then is None else self.span_then
             event = events.MessageAdded(vars(record).copy(), self.agent_id, time=now, trace=span)
-            text = codec.text_alone(message) if _IS_AS_KNOWN else None
+            text = codec.text_alone(message) if HAS_USUAL_MEMBERS else None
             encoded = codec.encode_text(event, index, *text) if text else codec.encode(event)
             self._put_in_line(encoded, hold_for=hold_for)
             self._added(record, encoded, by_hand, text)
@@ -189,8 +186,8 @@ class AgentOutbox(Outbox):
         index = message.message_id
         if index >= self.next_index:
             self.next_index = index + 1
-        self._wrote(message, encoded)
         self._window.added(index, message.message, by_hand, text)
+        self._wrote(message, encoded)
 
     def _replaced(self, message: SessionMessage, encoded: Encoded) -> None:
         self._window.replaced(message.message_id, message.message)

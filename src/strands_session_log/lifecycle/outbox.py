@@ -173,7 +173,8 @@ class Outbox:
 
     def _send(self) -> None:
         failed_before = self._sent
-        while batch := self._next_batch():
+        while self._waiting or self._sent:
+            batch = self._next_batch()
             try:
                 self._append(batch)
             except (ConcurrentWriteError, ServerRefusedError) as error:

@@ -64,9 +64,7 @@ class Window:
         self._removed = agent.removed
         self._is_untold = False
 
-    def added(
-        self, index: int, message: Any, by_hand: bool = False, text: tuple[str, str] | None = None
-    ) -> None:
+    def added(self, index: int, message: Any, by_hand: bool = False, text: tuple[str, str] | None = None) -> None:
         """Note a message written to the transcript, as it is now; `text` is who says what where that is all of it."""
         if text:
             content, name = MessageContent.of_text(*text), None

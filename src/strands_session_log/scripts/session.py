@@ -6,15 +6,12 @@ What a script does, and in which order it takes what, stands in `lua/session/`.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import lru_cache
 from itertools import chain
 from typing import NamedTuple, TypeAlias
 
 from ..codec import RawEntry
 from ..errors import ServerRefusedError
-from ..events import MessageAdded
 from ..ids import START, EventId
-from ..keys import Keyspace
 from ..server import Argument, Store, pairs, text
 from . import (
     APPEND,
@@ -34,13 +31,9 @@ from . import (
     TOMBSTONE_SET,
     TOUCH,
 )
+from .message_call import BEFORE_EVENTS, OF_EVENT, append_keys, packed_message
 
 _new = tuple.__new__
-_BEFORE_EVENTS, _OF_EVENT = 6, 12
-"""How many arguments of a batch come before those of its events, and how many each of these has."""
-_MESSAGE_ADDED = MessageAdded.TYPE.encode()
-_SALT, _LINK = 22, 43
-"""How long they are in base64url."""
 
 
 class Landed(NamedTuple):
@@ -129,37 +122,12 @@ def append(store: Store, session_id: str, batch: Sequence[bytes], begins: bool) 
     Returns:
         What came of it; and whether there was an attempt before that brought no reply.
     """
-    count = (len(batch) - _BEFORE_EVENTS) // _OF_EVENT
-    packed = b"" if begins or count > 1 else _packed(store.keyspace, session_id, batch)
-    reply, was_lost = store.run_pinned(APPEND, _keys(store.keyspace, session_id, begins), batch, session_id, packed)
-    return _landed(reply, count) if type(reply) is bytes else _appended(reply, batch), was_lost
-
-
-@lru_cache(maxsize=4096)
-def _keys(keyspace: Keyspace, session_id: str, begins: bool) -> tuple[str, ...]:
-    keys = keyspace.session(session_id)
-    return keys.begin if begins else keys.append
-
-
-def _packed(keyspace: Keyspace, session_id: str, batch: Sequence[bytes]) -> bytes:
-    """A call that appends one message as it goes over the wire, in one go; empty for any other."""
-    first, link, base, _, expected, delta, *event = batch
-    type_, agent, id_, time, version, trace, kept, salt, its_link, body, facts, index = event
-    if type_ != _MESSAGE_ADDED or version != b"1" or delta or len(link) != _LINK:
-        return b""
-    return _of_message(keyspace, session_id, agent) % (
-        *(len(first), first, link, len(base), base, len(expected), expected),
-        *(len(id_), id_, len(time), time, len(trace), trace, len(kept), kept),
-        *(salt, its_link, len(body), body, len(facts), facts, len(index), index),
+    count = (len(batch) - BEFORE_EVENTS) // OF_EVENT
+    packed = b"" if begins else packed_message(store.keyspace, session_id, batch)
+    reply, was_lost = store.run_pinned(
+        APPEND, append_keys(store.keyspace, session_id, begins), batch, session_id, packed
     )
-
-
-@lru_cache(maxsize=4096)
-def _of_message(keyspace: Keyspace, session_id: str, agent: bytes) -> bytes:
-    """What is the same of all calls that append a message of an agent, which is half of their bytes but for the body."""
-    head = (None, _LINK, None, session_id.encode(), None, b"")
-    event = (_MESSAGE_ADDED, agent, None, None, b"1", None, None, _SALT, _LINK, None, None, None)
-    return APPEND.template(_keys(keyspace, session_id, False), (*head, *event))
+    return _landed(reply, count) if type(reply) is bytes else _appended(reply, batch), was_lost
 
 
 def append_once(store: Store, session_id: str, batch: Sequence[bytes], kept: int) -> tuple[AppendReply, bool]:
@@ -406,7 +374,7 @@ def publish(
 
 def _appended(reply: bytes | Sequence[bytes], batch: Sequence[bytes]) -> AppendReply:
     if isinstance(reply, bytes):
-        return _landed(reply, (len(batch) - _BEFORE_EVENTS) // _OF_EVENT)
+        return _landed(reply, (len(batch) - BEFORE_EVENTS) // OF_EVENT)
     match [part.decode() for part in reply]:
         case ["moved", id_, link]:
             return Moved(EventId.parse(id_), link)
