@@ -61,15 +61,25 @@ def link(previous: bytes, base: bytes, revision: int, clear: Iterable[bytes], bo
         return sha256(b"".join([len(part).to_bytes(8, "big") + part for part in parts])).digest()
 
 
-def salted(previous: bytes, base: bytes, revision: int, clear: Iterable[bytes], body: bytes) -> tuple[bytes, bytes]:
-    """An event that is to follow, with a salt that no other has: see `link`.
+def salted(
+    previous: bytes, base: bytes, revision: bytes, clear: Iterable[bytes], body: bytes
+) -> tuple[bytes, bytes, bytes]:
+    """An event that is to follow, with a salt that no other has: see `link`. Every message waits for this.
 
     Returns:
-        The salt as it stands in its entry, and the link.
+        The salt as it stands in its entry, and the link: its bytes, and as it stands there.
     """
-    salt = new_salt()
-    found = link(previous, base, revision, clear, sha256(salt + body).digest())
-    return b2a_base64(salt, newline=False).translate(_TO_URL, b"="), found
+    salt = random_bytes()
+    parts = (previous, base, revision, *clear, sha256(salt + body).digest())
+    try:
+        found = sha256(b"".join([_LENGTHS[len(part)] + part for part in parts])).digest()
+    except IndexError:
+        found = link(previous, base, int(revision), clear, parts[-1])
+    return (
+        b2a_base64(salt, newline=False).translate(_TO_URL, b"="),
+        found,
+        b2a_base64(found, newline=False).translate(_TO_URL, b"="),
+    )
 
 
 def to_text(raw: bytes) -> bytes:

@@ -116,6 +116,15 @@ def test_a_window_that_slides_writes_no_record_and_resumes_as_it_was(session_log
     assert session_log.verify("s").ok
 
 
+def test_so_does_one_whose_agent_has_state_that_json_says_otherwise(session_log: SessionLog) -> None:
+    agent = sliding(session_log, 2)
+    agent.state.set("sizes", (1, 2))
+    for _ in range(2):
+        agent("And now?")
+    assert len(happened(session_log, types="agent.updated")) == 1
+    assert happened(session_log, types="invocation.completed")[-1].data["removed"] == 6
+
+
 def test_without_facts_the_record_tells_what_the_window_dropped(session_log: SessionLog) -> None:
     agent = sliding(session_log, 3, manager={"record": "state"})
     assert happened(session_log, types="agent.updated")

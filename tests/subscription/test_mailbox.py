@@ -61,3 +61,22 @@ def test_a_loop_that_has_ended_keeps_nothing_from_the_next() -> None:
 
     asyncio.run(asyncio.wait_for(main(), PATIENCE))
     left.close()
+
+
+def test_a_channel_is_dry_while_somebody_waits_for_what_is_to_come() -> None:
+    async def main() -> None:
+        told = list[None]()
+        box = Channel[str](lambda: told.append(None))
+        assert not box.is_dry
+        first, second = await waiting_for(box, 2)
+        assert box.is_dry
+        assert told
+        box.put(["a"])
+        assert await first == ["a"]
+        box.put([])
+        assert box.is_dry, "the other one still waits"
+        box.put(["b", "c"])
+        assert await second == ["b"]
+        assert not box.is_dry
+
+    asyncio.run(asyncio.wait_for(main(), PATIENCE))

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from strands_session_log.codec import Encoded, decode, encode, envelope, from_json
+from strands_session_log.codec import Encoded, decode, encode, envelope, from_json, text_alone
 from strands_session_log.errors import EncodingError, InvalidIdError
 from strands_session_log.events import MessageAdded
 from strands_session_log.ids import MESSAGE_INDEX_LIMIT
@@ -88,7 +88,7 @@ def test_text_is_read_back_as_it_was_said(text: str, role: str) -> None:
 
 @pytest.mark.parametrize("text", ["hello", 'é😀 "\\\n\x00'])
 def test_a_message_of_text_is_not_copied(text: str) -> None:
-    assert envelope._said_plainly({"role": "user", "content": [{"text": text}]})
+    assert text_alone({"role": "user", "content": [{"text": text}]})
 
 
 CALL = {"toolUse": {"toolUseId": "t", "name": "add", "input": {"a": 1, "b": b"x", "c": float("nan")}}}

@@ -36,11 +36,11 @@ def test_a_script_has_all_that_it_calls_and_nothing_else(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_file_uses_what_it_names(name: str) -> None:
-    """Each of them has something that is called, or a value that is read, here."""
-    words = set(re.findall(r"\w+", re.sub("--.*", "", _text(name))))
+    """Each has something that is called, or a value that is read, here; or is no function, and reads what is here."""
+    words = _words_in(name)
     file = assembly._read(name)
     for used in (*file.uses, *file.here):
-        assert words & set(_defined_in(used)), used
+        assert words & (set(_defined_in(used)) or _words_in(used)), used
 
 
 @pytest.mark.parametrize("name", SCRIPTS)
@@ -54,7 +54,7 @@ def test_what_is_rarely_needed_is_made_where_it_is_needed() -> None:
     """An append that simply follows makes no function for any other case."""
     source = SCRIPTS["session/append"].source.decode()
     made = re.findall(r"^local function (\w+)", source, re.MULTILINE)
-    assert made == ["place_in_feed", "add_to_feed", "ms_text"]
+    assert made == ["ms_text"]
     inside = set(re.findall(r"^ +local function (\w+)", source, re.MULTILINE))
     assert inside >= {"landed", "insert", "opened", "ask_feed", "end_of"}
 
@@ -68,6 +68,10 @@ def test_a_function_that_is_all_a_script_calls_is_not_made(name: str) -> None:
 
 def _text(name: str) -> str:
     return (LUA / f"{name}.lua").read_text()
+
+
+def _words_in(name: str) -> set[str]:
+    return set(re.findall(r"\w+", re.sub("--.*", "", _text(name))))
 
 
 def _defined_in(name: str) -> list[str]:

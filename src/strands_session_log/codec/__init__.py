@@ -7,6 +7,7 @@ from .envelope import (
     Entry,
     decode,
     encode,
+    encode_text,
     parse,
     reissued,
     renumbered,
@@ -14,6 +15,7 @@ from .envelope import (
     with_member,
     without_member,
 )
+from .plain import text_alone
 from .rows import RawEntry, Row, fields_of, id_of, kind_of, recorded, rows, told_of
 from .values import MARK, from_json, to_json
 
@@ -27,6 +29,7 @@ __all__ = [
     "compressed",
     "decode",
     "encode",
+    "encode_text",
     "fields_of",
     "from_json",
     "id_of",
@@ -37,6 +40,7 @@ __all__ = [
     "renumbered",
     "retained",
     "rows",
+    "text_alone",
     "text_of",
     "to_json",
     "told_of",

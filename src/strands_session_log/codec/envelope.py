@@ -22,10 +22,11 @@ from ..errors import CorruptEntryError, EncodingError
 from ..errors.quoting import MalformedEntryError, reason_of
 from ..events import Event, MessageAdded, Recorded
 from ..events.content import message_facts, message_retains
-from ..events.event import ROLES, VERSION_LIMIT, as_read, new_event_id, restored
+from ..events.event import VERSION_LIMIT, as_read, new_event_id, restored
 from ..events.facts import is_index
 from ..ids import EventId, check_id
 from .bodies import MARK, text_of
+from .plain import text_alone
 from .values import WRAPPED, from_json, to_json
 
 FIELDS = (
@@ -40,8 +41,6 @@ _MESSAGE_ADDED = MessageAdded.TYPE.encode()
 _new = tuple.__new__
 _MEMBERS_OF_A_MESSAGE = 5
 """`message`, `message_id`, `redact_message`, `created_at`, `updated_at`: as Strands stores it."""
-_MEMBERS_OF_PLAIN_TEXT = 2
-"""`role`, `content`."""
 
 Change: TypeAlias = Callable[[dict[str, Any], str, str], None]
 """Changes the data of an event, JSON values, that has an agent and a time."""
@@ -123,38 +122,40 @@ def _encode_message(event: Event) -> Encoded | None:
         )
         if not is_usual:
             return None
+        if (plain := text_alone(message)) and version == 1:
+            return encode_text(event, index, *plain)
         id_, when, trace = map(str.encode, (event.event_id, time, event.trace))
         header = (_MESSAGE_ADDED, _agent(event.agent), id_, when, b"%d" % version, trace)
-        if plain := _said_plainly(message):
-            speaker, body = plain
-            kept, facts = b'[%d,"%b"]' % (index, speaker), b'{"index":%d,"role":"%b"}' % (index, speaker)
-        else:
-            data = to_json({"message": message})
-            body, data["message_id"] = orjson.dumps(data), index
-            kept, facts = _retained_text(event.type, message_retains(said)), orjson.dumps(message_facts(data))
+        data = to_json({"message": message})
+        body, data["message_id"] = orjson.dumps(data), index
+        kept, facts = _retained_text(event.type, message_retains(said)), orjson.dumps(message_facts(data))
     except Exception:
         return None
     return _new(Encoded, (header, kept, body, facts, index, event))
 
 
-def _said_plainly(message: dict[str, Any]) -> tuple[bytes, bytes] | None:
-    """Who speaks, and the body of an event, of a message that is one block of text, made without a copy; else None."""
-    if len(message) != _MEMBERS_OF_PLAIN_TEXT or type(content := message.get("content")) is not list:
-        return None
-    # Each is looked at once: another thread may change the message meanwhile.
-    (role_name, role), (content_name, content) = message.items()
-    block = content[0] if len(content) == 1 else None
-    if type(block) is not dict or len(block) != 1 or type(role) is not str or role not in ROLES:
-        return None
-    ((text_name, text),) = block.items()
-    if (role_name, content_name, text_name) != ("role", "content", "text") or type(text) is not str:
-        return None
+def encode_text(event: Event, index: int, role: str, text: str) -> Encoded:
+    """What `encode` makes of the event of a message of which this is all, and of which nothing is copied.
+
+    Args:
+        event: A `MessageAdded` of the first version, with ids and times that can be stored.
+        index: The message's.
+        role: Who speaks, see `text_alone`.
+        text: What.
+
+    Raises:
+        EncodingError: See `encode`.
+    """
     try:
         speaker, spoken = role.encode(), orjson.dumps(text)
     except TypeError:
         # It holds a lone surrogate.
-        return None
-    return speaker, b'{"message":{"role":"%b","content":[{"text":%b}]}}' % (speaker, spoken)
+        return _encode_in_general(event)
+    id_, when, trace = map(str.encode, (event.event_id, event.time, event.trace))
+    header = (_MESSAGE_ADDED, _agent(event.agent), id_, when, b"1", trace)
+    kept, facts = b'[%d,"%b"]' % (index, speaker), b'{"index":%d,"role":"%b"}' % (index, speaker)
+    body = b'{"message":{"role":"%b","content":[{"text":%b}]}}' % (speaker, spoken)
+    return _new(Encoded, (header, kept, body, facts, index, event))
 
 
 @lru_cache(maxsize=1024, typed=True)

@@ -18,14 +18,11 @@ class Channel(Generic[T]):
     """A queue that ends, perhaps with an error; what is an error in it is raised to whoever comes to it.
 
     Args:
-        ran_dry: Told when somebody comes to it and finds nothing.
-
-    Attributes:
-        is_dry: Whether somebody did, and nothing was put in since.
+        ran_dry: Told when `is_dry` may have become true.
     """
 
     def __init__(self, ran_dry: Callable[[], object] | None = None) -> None:
-        self._ran_dry, self.is_dry = ran_dry, False
+        self._ran_dry, self._found_nothing = ran_dry, False
         self._items: deque[T | Exception] = deque()
         self._changed = threading.Condition()
         self._waiting: dict[asyncio.Future[None], asyncio.AbstractEventLoop] = {}
@@ -36,7 +33,7 @@ class Channel(Generic[T]):
         with self._changed:
             if not self._is_closed:
                 self._add(items)
-            self.is_dry = False
+            self._found_nothing = self._found_nothing and not self._items
             self._wake()
 
     def release(self, item: T) -> None:
@@ -73,22 +70,32 @@ class Channel(Generic[T]):
             if self._items:
                 if isinstance(self._items[0], Exception):
                     raise self._items.popleft()  # type: ignore[misc]
-                return self._pop(most)
-            if self._is_closed:
+                found = self._pop(most)
+                if not self.is_dry:
+                    return found
+            elif self._is_closed:
                 return None
-        self._find_nothing()
-        return []
+            else:
+                found = []
+        # Without the lock: whoever is told may have one of its own.
+        self._tell_dry(bool(found))
+        return found
 
-    def _find_nothing(self) -> None:
-        """Say so without the lock: whoever is told may have one of his own."""
-        self.is_dry = True
-        if self._ran_dry:
+    @property
+    def is_dry(self) -> bool:
+        """Whether somebody waits for what is to come."""
+        return not self._items and bool(self._found_nothing or self._waiting or self._asking)
+
+    def _tell_dry(self, has_found: bool) -> None:
+        is_told = self._found_nothing
+        self._found_nothing = not has_found
+        if self._ran_dry and not (is_told and self._found_nothing):
             self._ran_dry()
 
     def get(self, most: int = 1, timeout: float | None = None) -> list[T] | None:
         """Wait for what comes; nothing when the time is over, None at the end."""
         if not self._items and not self._is_closed:
-            self._find_nothing()
+            self._tell_dry(False)
         with held(self._changed):
             self._asking += 1
             try:

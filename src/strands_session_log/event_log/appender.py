@@ -97,10 +97,11 @@ class Appender:
 
     def remember(self, session_id: str, position: Position) -> None:
         """Note where a session stands, which saves the next append a round trip."""
-        self.positions[session_id] = position
-        self.positions.move_to_end(session_id)
-        while len(self.positions) > _MOST_POSITIONS:
-            self.positions.popitem(last=False)
+        positions = self.positions
+        positions[session_id] = position
+        positions.move_to_end(session_id)
+        while len(positions) > _MOST_POSITIONS:
+            positions.popitem(last=False)
 
     def forget(self, session_id: str) -> None:
         """Drop what is known of a session."""
@@ -135,7 +136,10 @@ class Appender:
             raise ValueError("there is no event to append")
         if self._layout.laid_out_anew is not None:
             self._layout.refuse()
-        batch = [event if isinstance(event, Encoded) else encode(event) for event in events]
+        batch: list[Encoded] = list(events)  # type: ignore[arg-type]
+        for at, event in enumerate(events):
+            if not isinstance(event, Encoded):
+                batch[at] = encode(event)
         # Not where it is chained: a fork is put in place at once, however many erasures it has to tell of.
         if len(batch) > FEW_EVENTS:
             check_batch(batch)
@@ -146,16 +150,17 @@ class Appender:
         self, session_id: str, batch: Sequence[Encoded], expected: Expected, reply: AppendReply
     ) -> list[EventId] | None:
         """What the reply means for the writer; None where the session has moved, which is noted."""
+        if type(reply) is Landed:
+            ids, link, begins_feed = reply
+            self.remember(session_id, _new(Position, (ids[-1], link)))
+            if self._unsettled:
+                self.settled(session_id, batch)
+            if begins_feed:
+                # It needs a connection, and this one has nothing to do meanwhile.
+                self._store.release()
+                self._layout.confirm(self._store.keyspace.partition(session_id))
+            return ids
         match reply:
-            case Landed(ids, link, begins_feed):
-                self.remember(session_id, _new(Position, (ids[-1], link)))
-                if self._unsettled:
-                    self.settled(session_id, batch)
-                if begins_feed:
-                    # It needs a connection, and this one has nothing to do meanwhile.
-                    self._store.release()
-                    self._layout.confirm(self._store.keyspace.partition(session_id))
-                return ids
             case Conflict(what, agent, actual):
                 raise conflict(session_id, expected, what, agent, actual)
             case Moved():

@@ -109,15 +109,18 @@ class ChainedBatch(NamedTuple):
 def chain_batch(session_id: str, batch: Sequence[Encoded], expected: Expected, base: Position) -> ChainedBatch:
     """Chain a batch onto a position."""
     first, base_id = base.id.revision + 1, b"%d-%d" % base.id
-    expectation = expected.argument.encode()
-    arguments = [b"%d" % first, base.link.encode(), base_id, session_id.encode(), expectation, b""]
+    base_link = base.link.encode()
+    arguments = [b"%d" % first, base_link, base_id, session_id.encode(), expected.argument.encode(), b""]
     changes: list[tuple[int, SummaryChange]] = []
-    link = chain.from_text(base.link) if first > 1 else chain.genesis(session_id)
+    link = chain.from_text(base_link) if first > 1 else chain.genesis(session_id)
     for revision, (header, kept, body, facts, index, event) in enumerate(batch, first):
         clear = (*header, kept)
-        salt, link = chain.salted(link, base_id, revision, clear, body)
-        moved = event.moves.encode() if index is None else b"%d" % index
-        arguments += (*clear, salt, chain.to_text(link), body, facts, moved)
+        salt, link, told = chain.salted(link, base_id, b"%d" % revision, clear, body)
+        if index is not None:
+            # A message moves its agent, and changes nothing of the summary.
+            arguments += (*clear, salt, told, body, facts, b"%d" % index)
+            continue
+        arguments += (*clear, salt, told, body, facts, event.moves.encode())
         if event.type in LOOKS_AT:
             changes.append((revision, _change(event, facts)))
     if changes:

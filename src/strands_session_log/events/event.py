@@ -7,9 +7,8 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
+from functools import lru_cache
 from typing import Any, ClassVar, NamedTuple
-
-import orjson
 
 from ..errors import EncodingError, shown
 from ..ids import MESSAGE_INDEX_LIMIT, EventId, check_id
@@ -32,7 +31,13 @@ def new_event_id() -> str:
 
 def now() -> str:
     """The clock of this machine as RFC 3339 text in UTC, as `isoformat` writes it."""
-    return orjson.dumps(datetime.now(timezone.utc))[1:-1].decode()
+    second, within = divmod(time.time_ns() // 1_000, 1_000_000)
+    return f"{_second(second)}.{within:06d}+00:00" if within else f"{_second(second)}+00:00"
+
+
+@lru_cache(maxsize=2)
+def _second(second: int) -> str:
+    return datetime.fromtimestamp(second, timezone.utc).isoformat()[:-6]
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +123,14 @@ class Known(Event):
         """Take the content, the agent, and any other envelope field of `Event` by name."""
         event_id = new_event_id() if event_id is _MADE else event_id
         time = now() if time is _MADE else time
-        _fill(self, self.TYPE, data, agent, event_id, time, trace, version)
+        _set_type(self, self.TYPE)
+        _set_data(self, data)
+        _set_agent(self, agent)
+        _set_id(self, event_id)
+        _set_time(self, time)
+        _set_trace(self, trace)
+        _set_version(self, version)
+        _set_erased(self, False)
 
 
 class Custom(Event):
@@ -134,27 +146,6 @@ _set_type, _set_data, _set_agent, _set_id, _set_time, _set_trace, _set_version, 
 """Set a field of an event though it is frozen, and without a look at its name: very many are made."""
 
 
-def _fill(
-    event: Event,
-    type_: str,
-    data: Any,
-    agent: str,
-    event_id: str,
-    time: str,
-    trace: str,
-    version: int,
-    is_erased: bool = False,
-) -> None:
-    _set_type(event, type_)
-    _set_data(event, data)
-    _set_agent(event, agent)
-    _set_id(event, event_id)
-    _set_time(event, time)
-    _set_trace(event, trace)
-    _set_version(event, version)
-    _set_erased(event, is_erased)
-
-
 def restored(
     type_: str,
     data: Any,
@@ -168,7 +159,14 @@ def restored(
     """An event as it stands in the log; what its fields may be was checked when it was written."""
     kind: Any = Event.known.get(type_) or (Custom if type_.startswith("custom.") else Event)
     event: Event = object.__new__(kind)
-    _fill(event, type_, data, agent, event_id, time, trace, version, is_erased)
+    _set_type(event, type_)
+    _set_data(event, data)
+    _set_agent(event, agent)
+    _set_id(event, event_id)
+    _set_time(event, time)
+    _set_trace(event, trace)
+    _set_version(event, version)
+    _set_erased(event, is_erased)
     return event
 
 

@@ -21,7 +21,7 @@ from ..ids import START, EventId
 from ..state import ANSWERING, IN_FORCE, AgentState, Answering, Messages, is_interrupted, removed_count
 from .facts import current_traceparent
 from .outbox import ENDS, Outbox
-from .records import agent_content, answers_tools, count_alone, data_of, redacted, with_count
+from .records import HAS_USUAL_MEMBERS, agent_content, answers_tools, count_alone, data_of, redacted, with_count
 from .redaction import without
 from .window import Closely, Spoken, Window
 from .withheld import Withheld
@@ -107,18 +107,20 @@ class AgentOutbox(Outbox):
             EncodingError: When a value in it cannot be stored; its index stays free.
         """
         with self.lock:
-            span = self.span
-            if self._last is not None and self._last.is_continued_by(message, held):
-                record = SessionMessage(message, self._last.at, created_at=self._last.created_at)
+            last = self._last
+            if last is not None and last.is_continued_by(message, held):
+                record = SessionMessage(message, last.at, created_at=last.created_at)
                 self.update(record, hold_for)
                 return record
-            now = events.now()
-            record = SessionMessage(message, self.next_index, created_at=now, updated_at=now)
-            (encoded,) = self.queue(
-                [events.MessageAdded(data_of(record), self.agent_id, time=now, trace=span)], hold_for
-            )
-            self._added(record, encoded, by_hand)
-            self._after[record.message_id] = self.written
+            now, index = events.now(), self.next_index
+            record = SessionMessage(message, index, None, now, now)
+            span = current_traceparent() if self.span_then is None else self.span_then
+            event = events.MessageAdded(vars(record).copy(), self.agent_id, time=now, trace=span)
+            text = codec.text_alone(message) if HAS_USUAL_MEMBERS else None
+            encoded = codec.encode_text(event, index, *text) if text else codec.encode(event)
+            self._put_in_line(encoded, hold_for=hold_for)
+            self._added(record, encoded, by_hand, text)
+            self._after[index] = self.written
             if len(self._after) > _REMEMBERED:
                 del self._after[next(iter(self._after))]
         return record
@@ -175,10 +177,14 @@ class AgentOutbox(Outbox):
         line[at] = codec.encode(Event.known[before.type](data_of(message), self.agent_id, trace=before.trace))
         return line[at]
 
-    def _added(self, message: SessionMessage, encoded: Encoded, by_hand: bool = False) -> None:
-        self.next_index = max(self.next_index, message.message_id + 1)
+    def _added(
+        self, message: SessionMessage, encoded: Encoded, by_hand: bool = False, text: tuple[str, str] | None = None
+    ) -> None:
+        index = message.message_id
+        if index >= self.next_index:
+            self.next_index = index + 1
+        self._window.added(index, message.message, by_hand, text)
         self._wrote(message, encoded)
-        self._window.added(message.message_id, message.message, by_hand)
 
     def _replaced(self, message: SessionMessage, encoded: Encoded) -> None:
         self._window.replaced(message.message_id, message.message)
@@ -256,11 +262,14 @@ class AgentOutbox(Outbox):
         if not forced and _is_same(content, self.content):
             return
         with self.lock:
+            # What it is as JSON is asked for only where it says more than a count, or what JSON says otherwise.
             if not forced and self._tell_removed(count := count_alone(content, self.content)):
                 self.content = with_count(self.content, count)
                 return
             content = to_json(content, "agent")
-            if content != self.content or forced:
+            if not forced and self._tell_removed(count_alone(content, self.content)):
+                self.content = content
+            elif content != self.content or forced:
                 # At the very time the record names, which then need not be written twice.
                 kind = events.AgentUpdated if self.content else events.AgentCreated
                 self.queue([kind(data, self.agent_id, time=agent.updated_at, trace=self.span)])

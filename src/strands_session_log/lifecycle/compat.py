@@ -17,7 +17,7 @@ from contextlib import suppress
 from functools import cache, partial
 from importlib import import_module
 from inspect import signature
-from itertools import chain
+from operator import is_
 from threading import RLock
 from typing import Any, NamedTuple, TypeAlias, TypeVar
 
@@ -121,18 +121,17 @@ class Audience:
 
     def __init__(self, *names: str) -> None:
         self._names = names
-        self._known: list[Any] | None = None
-        self._has_others = True
+        self._known, self._has_others = list[Any](), False
 
     def has_others(self, registry: Any) -> bool:
         """Whether anybody hears of one of them but Strands and this library; yes where that is unknown."""
         heard = getattr(registry, "_registered_callbacks", None)
         if heard is None:
             return True
-        entries = [list(heard.get(hook_event(name), ())) for name in self._names]
-        if entries != self._known:
-            self._known = entries
-            self._has_others = not all(map(_is_of_ours, chain.from_iterable(entries)))
+        entries = [entry for name in self._names for entry in heard.get(hook_event(name), ())]
+        # Not by what they say of each other: they may be of anybody's making.
+        if len(entries) != len(self._known) or not all(map(is_, entries, self._known)):
+            self._known, self._has_others = entries, not all(map(_is_of_ours, entries))
         return self._has_others
 
 
@@ -201,10 +200,10 @@ async def _run_here(call: Callable[[], T]) -> T:
     return result
 
 
-def begin_in_thread(call: Callable[[], object], among: ThreadPoolExecutor | None = None) -> None:
+def begin_in_thread(call: Callable[[], object]) -> None:
     """Run a call in a thread that nobody waits for; it must not raise. The process does not end before it has."""
     try:
-        (among or _executor).submit(call)
+        _executor.submit(call)
     except RuntimeError:
         call()
 
@@ -218,11 +217,15 @@ def begin_later(call: Callable[[], object]) -> None:
     with _timer_lock:
         _due.append((time.monotonic() + _A_MOMENT, call))
         is_waiting, _timer_waits = _timer_waits, True
-    if not is_waiting:
-        begin_in_thread(_call_when_due, _timer)
+    if is_waiting:
+        return
+    try:
+        _timer.submit(_call_when_due)
+    except RuntimeError:
+        _call_when_due(waits=False)
 
 
-def _call_when_due() -> None:
+def _call_when_due(waits: bool = True) -> None:
     global _timer_waits
     while True:
         with _timer_lock:
@@ -230,7 +233,8 @@ def _call_when_due() -> None:
                 _timer_waits = False
                 return
             due, call = _due.popleft()
-        time.sleep(max(0.0, due - time.monotonic()))
+        if waits:
+            time.sleep(max(0.0, due - time.monotonic()))
         call()
 
 

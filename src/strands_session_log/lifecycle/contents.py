@@ -65,6 +65,13 @@ class MessageContent:
         if self.replica is None:
             self._print = fingerprint(message)
 
+    @classmethod
+    def of_text(cls, role: str, text: str) -> MessageContent:
+        """What a message says that is this and nothing else, see `codec.text_alone`."""
+        content = object.__new__(cls)
+        content._print, content.replica = None, {"role": role, "content": [{"text": text}]}
+        return content
+
     @property
     def print(self) -> bytes:
         """The fingerprint.

@@ -89,11 +89,16 @@ class Outbox:
             EncodingError: When a value cannot be stored; then none of these events is in line.
         """
         encoded = list(map(codec.encode, happened))
+        self._put_in_line(*encoded, hold_for=hold_for)
+        return encoded
+
+    def _put_in_line(self, *encoded: Encoded, hold_for: object = None) -> None:
         with self.lock:
             line = self._waiting if hold_for is None else self._held.setdefault(hold_for, [])
-            line += [*self._facts, *encoded]
-            self._facts = []
-        return encoded
+            if self._facts:
+                line += self._facts
+                self._facts = []
+            line += encoded
 
     def _tell_removed(self, count: int | None) -> bool:
         """Let the end of a call that is to be told tell how many messages a conversation manager has removed, too.
@@ -196,8 +201,9 @@ class Outbox:
         """What was tried before, alone; else what is in line, or as much of it as may land at once."""
         with self.lock:
             if not self._sent:
-                count = first_batch(self._waiting, FEW_EVENTS)
-                self._sent, self._waiting = self._waiting[:count], self._waiting[count:]
+                line = self._waiting
+                count = len(line) if len(line) <= FEW_EVENTS else first_batch(line, FEW_EVENTS)
+                self._sent, self._waiting = line[:count], line[count:]
             return self._sent
 
     def _append(self, batch: Sequence[Encoded]) -> None:

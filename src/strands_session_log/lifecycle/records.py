@@ -21,6 +21,13 @@ from ..state import MANAGER, REMOVED_COUNT, MessageRecord, Messages
 _SESSION_FIELDS = frozenset(field.name for field in fields(Session))
 _AGENT_FIELDS = frozenset(field.name for field in fields(SessionAgent))
 _TIMES = ("created_at", "updated_at")
+HAS_USUAL_MEMBERS = [field.name for field in fields(SessionMessage)] == [
+    "message",
+    "message_id",
+    "redact_message",
+    *_TIMES,
+]
+"""Whether this version of Strands stores of a message what an entry that leaves them out stands for."""
 
 
 @lru_cache(maxsize=1024)

@@ -62,10 +62,12 @@ class Window:
         self._removed = agent.removed
         self._is_untold = False
 
-    def added(self, index: int, message: Any, by_hand: bool = False) -> None:
-        """Note a message written to the transcript, as it is now."""
-        content = MessageContent(message)
-        name = message.get("tracking_id") if type(message) is dict else _tracking_id(message)
+    def added(self, index: int, message: Any, by_hand: bool = False, text: tuple[str, str] | None = None) -> None:
+        """Note a message written to the transcript, as it is now; `text` is who says what where that is all of it."""
+        if text:
+            content, name = MessageContent.of_text(*text), None
+        else:
+            content, name = MessageContent(message), _tracking_id(message)
         self._slots.append(_new(WindowSlot, (index, content, name, False, by_hand)))
         self._replicas.append(None if by_hand else content.replica)
         if self._seen is not None and not by_hand:
@@ -286,7 +288,8 @@ def _next(indices: deque[int] | None, taken: Collection[int | None] = ()) -> int
 
 
 def _tracking_id(message: Any) -> object:
-    return message.get("tracking_id") if isinstance(message, Mapping) else None
+    # That it is a dict is quickly seen.
+    return message.get("tracking_id") if type(message) is dict or isinstance(message, Mapping) else None
 
 
 def _items(slots: Iterable[WindowSlot], live: Iterable[Any]) -> Iterable[Any]:

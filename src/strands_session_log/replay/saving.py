@@ -98,7 +98,7 @@ class SnapshotWriter:
         elif known is None or revision < known.revision:
             self._watch(session_id, Estimate(revision, stored=revision))
         elif revision - known.revision >= self._settings.threshold or known.is_outdated_by(
-            [one.event if isinstance(one, Encoded) else one for one in happened], revision, self._settings
+            happened, revision, self._settings
         ):
             self._watch(session_id, Estimate(revision, stored=0))
             self._submit(session_id, lambda: self._look(session_id))

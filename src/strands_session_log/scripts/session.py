@@ -31,10 +31,9 @@ from . import (
     TOMBSTONE_SET,
     TOUCH,
 )
+from .message_call import BEFORE_EVENTS, OF_EVENT, append_keys, packed_message
 
 _new = tuple.__new__
-_BEFORE_EVENTS, _OF_EVENT = 6, 12
-"""How many arguments of a batch come before those of its events, and how many each of these has."""
 
 
 class Landed(NamedTuple):
@@ -123,11 +122,12 @@ def append(store: Store, session_id: str, batch: Sequence[bytes], begins: bool) 
     Returns:
         What came of it; and whether there was an attempt before that brought no reply.
     """
-    keys = store.keyspace.session(session_id)
-    reply, was_lost = store.run_pinned(APPEND, keys.begin if begins else keys.append, batch, session_id)
-    if type(reply) is bytes:
-        return _landed(reply, (len(batch) - _BEFORE_EVENTS) // _OF_EVENT), was_lost
-    return _appended(reply, batch), was_lost
+    count = (len(batch) - BEFORE_EVENTS) // OF_EVENT
+    packed = b"" if begins else packed_message(store.keyspace, session_id, batch)
+    reply, was_lost = store.run_pinned(
+        APPEND, append_keys(store.keyspace, session_id, begins), batch, session_id, packed
+    )
+    return _landed(reply, count) if type(reply) is bytes else _appended(reply, batch), was_lost
 
 
 def append_once(store: Store, session_id: str, batch: Sequence[bytes], kept: int) -> tuple[AppendReply, bool]:
@@ -374,7 +374,7 @@ def publish(
 
 def _appended(reply: bytes | Sequence[bytes], batch: Sequence[bytes]) -> AppendReply:
     if isinstance(reply, bytes):
-        return _landed(reply, (len(batch) - _BEFORE_EVENTS) // _OF_EVENT)
+        return _landed(reply, (len(batch) - BEFORE_EVENTS) // OF_EVENT)
     match [part.decode() for part in reply]:
         case ["moved", id_, link]:
             return Moved(EventId.parse(id_), link)

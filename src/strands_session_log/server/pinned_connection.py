@@ -12,7 +12,6 @@ import os
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
-from functools import partial
 from threading import Lock
 from types import FunctionType
 from typing import Any
@@ -66,7 +65,11 @@ class PinnedConnection:
         held = self._held
         if held is None or not _is_untouched(self.client, self._pool):
             return None
-        return held.exchange(packed, _asked)
+        connection, now = held.take()
+        try:
+            return connection.ask(packed, now)
+        finally:
+            held.put_back(connection)
 
     def exchange_all(self, packed: Iterable[bytes], count: int) -> list[Any] | None:
         """The same for several commands; in place of a reply stands the error that the server answered.
@@ -78,8 +81,11 @@ class PinnedConnection:
         held = self._held
         if held is None or not _is_untouched(self.client, self._pool):
             return None
-        replies: list[Any] = held.exchange(packed, partial(_asked_all, count))
-        return replies
+        connection, now = held.take()
+        try:
+            return connection.ask_all(packed, count, now)
+        finally:
+            held.put_back(connection)
 
     def overlap(self, packed: bytes, count: int, replies: list[Any], meanwhile: Callable[[], object]) -> bool:
         """The same, and do something while the server is busy with them.
@@ -96,7 +102,11 @@ class PinnedConnection:
         held = self._held
         if held is None or not _is_untouched(self.client, self._pool):
             return False
-        held.exchange(packed, partial(_asked_meanwhile, count, replies, meanwhile))
+        connection, now = held.take()
+        try:
+            connection.ask_meanwhile(packed, count, replies, meanwhile, now)
+        finally:
+            held.put_back(connection)
         return True
 
     def release(self) -> None:
@@ -116,22 +126,23 @@ class _Held:
         self._idle: list[_Connection] = []
         self._look_again = 0.0
 
-    def exchange(self, packed: Any, ask: Callable[[Any, Any], Any]) -> Any:
+    def take(self) -> tuple[_Connection, float]:
+        """One for this caller alone, and what the monotonic clock says."""
         now = time.monotonic()
         if now > self._look_again:
             self._look_again = now + _BURST
             self._give_back_unused(now)
         try:
-            connection = self._idle.pop()
+            return self._idle.pop(), now
         except IndexError:
-            connection = _Connection(self._pool)
-        try:
-            return connection.exchange(packed, ask, now)
-        finally:
-            if len(self._idle) < _MOST_IDLE:
-                self._idle.append(connection)
-            else:
-                connection.give_back()
+            return _Connection(self._pool), now
+
+    def put_back(self, connection: _Connection) -> None:
+        """The caller has done with it."""
+        if len(self._idle) < _MOST_IDLE:
+            self._idle.append(connection)
+        else:
+            connection.give_back()
 
     def give_back(self) -> None:
         """Give back all that nobody is using."""
@@ -159,23 +170,89 @@ class _Connection:
         self._process = 0
         self.good_until = 0.0
 
-    def exchange(self, packed: Any, ask: Callable[[Any, Any], Any], now: float) -> Any:
+    def ask(self, packed: bytes, now: float) -> Any:
+        """What `send_packed_command` and `read_response` do for a command that is bytes, without what else they can."""
         if now > self.good_until or self._process != os.getpid():
             self._take()
         self.good_until = now + _BURST
         connection = self._connection
         try:
-            return ask(connection, packed)
+            if (sock := connection._sock) is None:
+                # Somebody has disconnected the pool.
+                connection.send_packed_command((packed,))
+            else:
+                connection.keep_time()
+                sock.sendall(packed)
+            reply = connection._parser.read_response(disable_decoding=True)
+            if isinstance(reply, ResponseError):
+                raise reply
         except BaseException as error:
-            if not isinstance(error, ResponseError) or isinstance(error, ReadOnlyError):
-                # A reply that is still to come would be taken for that of the next command.
-                self.good_until = 0.0
-                connection.disconnect()
-            if isinstance(error, ReadOnlyError):
-                # A replica answers: new connections may lead to the primary.
-                pool: Any = self._pool()
-                pool.disconnect(inuse_connections=False)
+            self._explain(error)
             raise
+        return reply
+
+    def ask_all(self, packed: Iterable[bytes], count: int, now: float) -> list[Any]:
+        """The replies to several commands, errors among them, but for that of a replica."""
+        replies = list[Any]()
+        self._send(packed, now)
+        self._read(count, replies)
+        return replies
+
+    def ask_meanwhile(
+        self, packed: bytes, count: int, replies: list[Any], meanwhile: Callable[[], object], now: float
+    ) -> None:
+        """The same, and something is done before they are read."""
+        self._send((packed,), now)
+        try:
+            meanwhile()
+        except BaseException:
+            self._drop()
+            raise
+        self._read(count, replies)
+
+    def _send(self, packed: Iterable[bytes], now: float) -> None:
+        if now > self.good_until or self._process != os.getpid():
+            self._take()
+        self.good_until = now + _BURST
+        with self._explained():
+            self._connection.send_packed_command(packed, check_health=False)
+
+    def _read(self, count: int, replies: list[Any]) -> None:
+        with self._explained():
+            read = self._connection._parser.read_response
+            # What came before the connection is lost is there all the same.
+            replies.extend(read(disable_decoding=True) for _ in range(count))
+            for reply in replies:
+                if isinstance(reply, ReadOnlyError):
+                    raise reply
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except BaseException as error:
+            self._explain(error)
+            raise
+
+    def _explain(self, error: BaseException) -> None:
+        """See to it that the next caller has a connection that is good.
+
+        Raises:
+            ConnectionError: From the error, where it is what a connection that is closed here or there brings.
+        """
+        if not isinstance(error, ResponseError) or isinstance(error, ReadOnlyError):
+            self._drop()
+        if isinstance(error, ReadOnlyError):
+            # A replica answers: new connections may lead to the primary.
+            pool: Any = self._pool()
+            pool.disconnect(inuse_connections=False)
+        if isinstance(error, OSError) or closed_meanwhile(error):
+            raise ConnectionError(f"{type(error).__name__}: {error}") from error
+
+    def _drop(self) -> None:
+        """Connect anew: a reply that is still to come would be taken for that of the next command."""
+        self.good_until = 0.0
+        self._connection.disconnect()
 
     def _take(self) -> None:
         """Have the pool look at the connection, or find another; a fork leaves the parent's to the parent."""
@@ -188,65 +265,6 @@ class _Connection:
         connection, self._connection, self.good_until = self._connection, None, 0.0
         if connection is not None and self._process == os.getpid():
             pool.release(connection)
-
-
-def _asked(connection: Any, packed: bytes) -> Any:
-    """What `send_packed_command` and `read_response` do for a command that is bytes, without what else they can do."""
-    sock = connection._sock
-    try:
-        if sock is None:
-            # Somebody has disconnected the pool.
-            connection.send_packed_command((packed,))
-        else:
-            connection.keep_time()
-            sock.sendall(packed)
-        reply = connection._parser.read_response(disable_decoding=True)
-    except (OSError, AttributeError, ValueError) as error:
-        if isinstance(error, OSError) or closed_meanwhile(error):
-            raise ConnectionError(f"{type(error).__name__}: {error}") from error
-        raise
-    if isinstance(reply, ResponseError):
-        raise reply
-    return reply
-
-
-def _asked_all(count: int, connection: Any, packed: Iterable[bytes]) -> list[Any]:
-    """The replies to several commands, errors among them, but for that of a replica."""
-    replies = list[Any]()
-    with _as_lost():
-        connection.send_packed_command(packed, check_health=False)
-        _read(connection, count, replies)
-    return replies
-
-
-def _asked_meanwhile(
-    count: int, replies: list[Any], meanwhile: Callable[[], object], connection: Any, packed: bytes
-) -> None:
-    with _as_lost():
-        connection.send_packed_command((packed,), check_health=False)
-    meanwhile()
-    with _as_lost():
-        _read(connection, count, replies)
-
-
-def _read(connection: Any, count: int, replies: list[Any]) -> None:
-    read = connection._parser.read_response
-    # What came before the connection is lost is there all the same.
-    replies.extend(read(disable_decoding=True) for _ in range(count))
-    for reply in replies:
-        if isinstance(reply, ReadOnlyError):
-            raise reply
-
-
-@contextmanager
-def _as_lost() -> Iterator[None]:
-    """A connection that somebody has cut is lost, whatever the driver stumbles over then."""
-    try:
-        yield
-    except (OSError, AttributeError, ValueError) as error:
-        if isinstance(error, OSError) or closed_meanwhile(error):
-            raise ConnectionError(f"{type(error).__name__}: {error}") from error
-        raise
 
 
 _all: WeakKeyDictionary[Any, _Held] = WeakKeyDictionary()

@@ -75,15 +75,44 @@ class LuaScript:
         except ResponseError as error:
             return error
 
-    def pinned(self, pinned: PinnedConnection, keys: tuple[str, ...], arguments: Sequence[bytes]) -> Any:
-        """Run it over a pinned connection if that is free, else as ever."""
-        count, told = b"*%d\r\n" % (3 + len(keys) + len(arguments)), _bulks(arguments)
+    def pinned(
+        self, pinned: PinnedConnection, keys: tuple[str, ...], arguments: Sequence[bytes], packed: bytes = b""
+    ) -> Any:
+        """Run it over a pinned connection if that is free, else as ever.
+
+        Args:
+            pinned: The connection.
+            keys: Its keys.
+            arguments: Its arguments.
+            packed: The call as it goes over the wire, if that was laid out already, see `template`.
+        """
         try:
-            reply = pinned.exchange(b"".join((count, _start_of_call(self.sha, keys), told)))
+            reply = pinned.exchange(packed or self._packed(_start_of_call(self.sha, keys), keys, arguments))
         except NoScriptError:
             start = _bulks([b"EVAL", self.source, b"%d" % len(keys), *map(str.encode, keys)])
-            reply = pinned.exchange(b"".join((count, start, told)))
+            reply = pinned.exchange(self._packed(start, keys, arguments))
         return self(pinned.client, keys, arguments) if reply is None else reply
+
+    def _packed(self, start: bytes, keys: Sequence[str], arguments: Sequence[bytes]) -> bytes:
+        return b"".join((b"*%d\r\n" % (3 + len(keys) + len(arguments)), start, _bulks(arguments)))
+
+    def template(self, keys: tuple[str, ...], arguments: Sequence[bytes | int | None]) -> bytes:
+        """A call as it goes over the wire, but for what differs from one to the next: that is to be put in with `%`.
+
+        Args:
+            keys: Its keys.
+            arguments: Those that are always the same. Of another that is always as long how long it is: the text is put
+                in; and None of any other: how long it is, and the text.
+        """
+        parts = [b"*%d\r\n" % (3 + len(keys) + len(arguments)), _start_of_call(self.sha, keys)]
+        parts += [b"" if isinstance(told, int) or told is None else _bulks([told]) for told in arguments]
+        texts = [part.replace(b"%", b"%%") for part in parts]
+        for at, told in enumerate(arguments, 2):
+            if told is None:
+                texts[at] = b"$%d\r\n%b\r\n"
+            elif isinstance(told, int):
+                texts[at] = b"$%d\r\n%%b\r\n" % told
+        return b"".join(texts)
 
     def followed_by(
         self, client: Client, keys: Sequence[str], arguments: Sequence[Argument], command: Sequence[Argument]

@@ -232,9 +232,21 @@ class Store:
         return with_retries(partial(self._wait, script, keys, arguments, session_id), self.retry_for, self._within)
 
     def run_pinned(
-        self, script: LuaScript, keys: tuple[str, ...], arguments: Sequence[bytes], session_id: str
+        self,
+        script: LuaScript,
+        keys: tuple[str, ...],
+        arguments: Sequence[bytes],
+        session_id: str,
+        packed: bytes = b"",
     ) -> tuple[Any, bool]:
         """The same over the connection that is held for appends, where nothing is waited for.
+
+        Args:
+            script: The script.
+            keys: Its keys.
+            arguments: Its arguments.
+            session_id: To which it adds.
+            packed: See `LuaScript.pinned`.
 
         Returns:
             See `attempted`.
@@ -242,7 +254,7 @@ class Store:
         if self.durability.command:
             send = partial(self._wait, script, keys, arguments, session_id)
         else:
-            send = partial(script.pinned, self._pinned, keys, arguments)
+            send = partial(script.pinned, self._pinned, keys, arguments, packed)
         return attempted(send, self.retry_for, self._within)
 
     def _wait(self, script: LuaScript, keys: Sequence[str], arguments: Sequence[Argument], session_id: str) -> Any:

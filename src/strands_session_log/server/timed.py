@@ -185,13 +185,14 @@ class _Timed:
 
     def keep_time(self: Any) -> None:
         """Before a command is sent: the replies that follow come at once, or in what is left now."""
-        wanted = _left(self.socket_timeout)
-        if self.socket_timeout is None and type(self._sock) is socket.socket:
+        most, sock = self.socket_timeout, self._sock
+        wanted = _left(most)
+        if most is None and type(sock) is socket.socket:
             self._bound_by_kernel(wanted)
             return
-        has = self._sock.gettimeout()
+        has = sock.gettimeout()
         if has != wanted and (has is None or wanted is None or abs(has - wanted) > _TOLERANCE):
-            self._sock.settimeout(wanted)
+            sock.settimeout(wanted)
 
     def _bound_by_kernel(self: Any, left: float | None) -> None:
         """Where the client has no time-out: with one, Python asks the kernel before each operation whether it may."""

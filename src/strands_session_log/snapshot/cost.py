@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from ..codec import Encoded
 from ..events import (
     AgentCreated,
     AgentUpdated,
@@ -105,12 +106,13 @@ class Estimate:
         self._scattered = max(0, least - FACTOR * self._held)
         self._heard: list[Event] = []
 
-    def is_outdated_by(self, happened: Iterable[Event], revision: int, settings: SnapshotSettings) -> bool:
+    def is_outdated_by(self, happened: Iterable[Event | Encoded], revision: int, settings: SnapshotSettings) -> bool:
         """Whether it is worth to look, now that the session has grown: agents hold less, or what they had dropped."""
         tells_of_absent = False
-        for event in happened:
+        for one in happened:
+            event = one.event if isinstance(one, Encoded) else one
             if event.type == MessageAdded.TYPE:
-                self._window(event.agent).total += 1
+                (self._agents.get(event.agent) or self._window(event.agent)).total += 1
                 self._held += 1
             elif event.type in _TELLING:
                 tells_of_absent |= self._hear(event)

@@ -197,6 +197,9 @@ class Fetcher:
             due = due[:1]
         most = min(self._settings.batch, room, _MOST_AT_ONCE)
         if all(state.expects_news_only(now) for state in due):
+            if self._in_flight.count:
+                # Where nothing is in flight, many may have a little; else whole batches of a few cost less.
+                due = due[: max(1, self._part // self._settings.batch)]
             return self._take_news(due, max(1, min(most, self._part // len(due))), now)
         return self._take_all(due, most, now)
 
@@ -244,9 +247,8 @@ class Fetcher:
             self._arrivals.look()
         acked = None if self._reads_singly else self._acknowledger.take_along()
         wanted = self._arrivals.wanted()
-        trip = RoundTrip(
-            acked.words if acked else (), [state.partition for state in due], most, wanted.commands if wanted else ()
-        )
+        partitions, ranges = [state.partition for state in due], wanted.commands if wanted else ()
+        trip = RoundTrip(acked.words if acked else (), partitions, most, ranges)
         try:
             self._group.read_new(trip, self._arrivals.go_on)
         finally:

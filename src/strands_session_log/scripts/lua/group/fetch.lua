@@ -27,7 +27,7 @@ local function first_of_feed()
     return call('XRANGE', feed, '-', '+', 'COUNT', 1)[1]
 end
 
--- A feed that is gone, or was made anew and is empty, goes on after what the partition has had (lib/feed_append.lua).
+-- A feed that is gone, or was made anew and is empty, goes on after what the partition has had (lib/feed_place.lua).
 local function last_of_feed()
     local last = call('EXISTS', feed) == 1 and named(call('XINFO', 'STREAM', feed))['last-generated-id']
     if last and last ~= '0-0' then return last end

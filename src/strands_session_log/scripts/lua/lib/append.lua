@@ -1,5 +1,5 @@
 -- Appends a batch of events to one session: all of it, or nothing.
--- uses: lib/arguments, lib/feed_append, lib/time
+-- uses: lib/arguments, lib/time
 --
 -- KEYS: events, head, feed, sessions, position, and for a batch that begins a session tombstones (one slot)
 -- ARGV: see lib/arguments.lua
@@ -147,7 +147,8 @@ local function append(ended)
     if ended and ended < 1e14 and ended - last_ms >= 0 then last_ms = math.floor(ended) + 1 end
     local now = ms_text(call('TIME'))
     local ms = now - last_ms > 0 and now or tostring(last_ms)
-    local place = place_in_feed(feed, position, call('XLEN', feed), now, (LAST - FIRST) / WIDTH + 1)
+    local count = (LAST - FIRST) / WIDTH + 1
+    -- here: lib/feed_place
 
     -- From here on nothing can fail but the first write, where the server may refuse for want of memory, and the
     -- first event, whose stream may be gone: then the directory has a newer time, and nothing else is written --------
@@ -167,7 +168,7 @@ local function append(ended)
             return redis.error_reply('HALFLOST of session ' .. session ..
                 ' the events are gone but its head is not; restore it or delete the session')
         end
-        add_to_feed(place, session, id, type_, agent, its_link, facts)
+        -- here: lib/feed_add
         if moves ~= '' and moves ~= 'multi_agent' and agent == first_agent then
             moved = id
         elseif moves ~= '' then
@@ -178,7 +179,7 @@ local function append(ended)
 
     -- The head -------------------------------------------------------------------------------------------------------
     local last_link = arguments[LAST + LINK]
-    local answer = (place.agreed and 'landed ' or 'begun ') .. last_link .. ' ' .. first_id
+    local answer = (agreed and 'landed ' or 'begun ') .. last_link .. ' ' .. first_id
     if moved and messages and not changes and delta == '' and not begins then
         -- Nearly every append of a message: nothing is collected before it is written.
         call('HSET', head, 'revision', revision, 'link', last_link, 'ms', ms, first_messages, messages, first_moved, moved)

@@ -1,31 +1,30 @@
 -- Asks a feed where it goes on: its count may be lost, or restored from a backup without the feed or the other way round.
+-- At which time, after which number, and whether feed and count still agree.
 
-local function ask_feed(place)
+local function ask_feed(feed, position, ms, sequence, left, agreed)
     -- here: lib/feed_end, lib/feed_ids
     -- Whether the count is right nevertheless, since somebody else has written behind what it counts, under lower numbers
     -- (`XADD * …`): these would be used again.
-    local function is_counted(place, sequence)
-        if place.sequence <= tonumber(sequence) then return false end
-        local entries = redis.call('XREVRANGE', place.feed, '+', '-', 'COUNT', MOST_FOREIGN)
+    local function is_counted(last_sequence)
+        if sequence <= tonumber(last_sequence) then return false end
+        local entries = redis.call('XREVRANGE', feed, '+', '-', 'COUNT', MOST_FOREIGN)
         local only_foreign = #entries > 0
         for _, entry in ipairs(entries) do
-            if string.match(entry[1], '%d+$') == tostring(place.sequence) then return true end
+            if string.match(entry[1], '%d+$') == tostring(sequence) then return true end
             if is_envelope(entry[2]) then only_foreign = false end
         end
         -- What it counted is trimmed.
         return only_foreign
     end
 
-    local ms, sequence = end_of(place.feed)
-    if is_counted(place, sequence) then
-        place.ms = tostring(math.max(tonumber(place.ms), tonumber(ms)))
-        return
-    end
+    local last_ms, last_sequence = end_of(feed)
+    local is_right = is_counted(last_sequence)
     -- A feed made anew, empty, goes on where the one before ended.
-    if ms ~= '0' or sequence ~= '0' then
-        place.ms = tostring(math.max(tonumber(place.ms), tonumber(ms)))
-        place.sequence = tonumber(sequence)
+    if is_right or last_ms ~= '0' or last_sequence ~= '0' then
+        ms = tostring(math.max(tonumber(ms), tonumber(last_ms)))
     end
-    redis.call('SET', place.position, place.sequence + place.left)
-    place.agreed = false
+    if is_right then return ms, sequence, agreed end
+    if last_ms ~= '0' or last_sequence ~= '0' then sequence = tonumber(last_sequence) end
+    redis.call('SET', position, sequence + left)
+    return ms, sequence, false
 end
