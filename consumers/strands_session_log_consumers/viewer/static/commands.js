@@ -286,7 +286,7 @@ told();
 pinned();
 loading.then(lanes, () => {});
 document.addEventListener("viewer:grown", lanes);
-see(talk.dataset.view ?? "talk");
+if (talk.dataset.view !== "talk") see(talk.dataset.view ?? "talk");
 const sought = query.get("find");
 if (sought) {
   document.body.dataset.finding = "";
