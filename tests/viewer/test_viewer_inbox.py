@@ -146,6 +146,25 @@ def test_an_answer_is_sent_once_it_is_confirmed_with_who_gives_it(
     }
 
 
+def test_a_page_that_is_open_is_told_each_by_itself_and_when_it_is_another(
+    approver: TestClient, session_log: SessionLog
+) -> None:
+    def told() -> Any:
+        return approver.get("/f/inbox", headers=PART).json()
+
+    assert told() == {"heading": "0 wait for a person", "items": []}
+    wait(session_log, "s")
+    page = approver.get("/inbox").text
+    (before,) = told()["items"]
+    assert told() == {"heading": "1 waits for a person", "items": [before]}
+    assert f'id="{before["id"]}"' in page
+    assert f'data-version="{before["version"]}"' in page
+    confirmed(approver, choice="approve")
+    (after,) = told()["items"]
+    assert (after["id"], "sent by Ada" in words_of(after["html"])) == (before["id"], True)
+    assert after["version"] != before["version"]
+
+
 def test_an_answer_is_signed_and_the_same_one_has_the_same_key(
     approver: TestClient, session_log: SessionLog, app_side: Application
 ) -> None:
@@ -210,6 +229,9 @@ def test_an_answer_is_text_or_json(
         ({"answer": " "}, "give an answer"),
         ({"choice": "delete"}, "give an answer"),
         ({"answer": "{", "as_json": "yes"}, "that is no JSON"),
+        ({"answer": "NaN", "as_json": "yes"}, "that is no JSON"),
+        ({"answer": "9" * 30, "as_json": "yes"}, "that is no JSON"),
+        ({"answer": "[" * 20_000, "as_json": "yes"}, "that is no JSON"),
         ({"answer": "yes", "person": " "}, "say who you are"),
     ],
 )
