@@ -11,7 +11,7 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Route
 from starlette.testclient import TestClient
 
-from strands_session_log_consumers.viewer.security import Doorkeeper
+from strands_session_log_consumers.viewer.security import AccessMiddleware
 from strands_session_log_consumers.viewer.settings import ViewerSettings
 
 TOKEN = "a-long-and-secret-token"
@@ -24,7 +24,7 @@ async def page(request: Request) -> PlainTextResponse:
 
 def client(settings: ViewerSettings | None = None, there: str = THERE) -> TestClient:
     served = Starlette(routes=[Route("/{path:path}", page, methods=["GET", "POST"])])
-    return TestClient(Doorkeeper(served, settings or ViewerSettings()), there, follow_redirects=False)
+    return TestClient(AccessMiddleware(served, settings or ViewerSettings()), there, follow_redirects=False)
 
 
 @pytest.mark.parametrize("host", ["localhost", "localhost:8765", "127.0.0.1:1", "[::1]:8765", "LOCALHOST"])

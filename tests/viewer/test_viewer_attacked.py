@@ -104,7 +104,7 @@ def test_no_session_in_an_address_is_either(attacker: TestClient) -> None:
 def test_no_path_leads_out_of_what_is_served(attacker: TestClient, path: str) -> None:
     answer = attacker.get(path)
     assert answer.status_code in (400, 404)
-    assert "Doorkeeper" not in answer.text
+    assert "AccessMiddleware" not in answer.text
     assert "root:" not in answer.text
 
 

@@ -213,8 +213,8 @@ def test_a_channel_that_does_not_get_what_the_log_has_is_behind(log: SessionLog)
             channel = watching.channel
             assert channel
             while not channel.is_ready:
-                await watching.bell.wait()
-                watching.bell.clear()
+                await watching.wakeup.wait()
+                watching.wakeup.clear()
             found = []
             # It may come yet: only what the log had a while ago counts.
             for known in (4, 4, 1, 1):

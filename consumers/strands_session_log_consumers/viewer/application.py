@@ -54,7 +54,7 @@ from .pages.session import SessionPages
 from .pages.sessions import ListPages
 from .pages.verification import CheckPages
 from .rendering import asset_file
-from .security import Doorkeeper
+from .security import AccessMiddleware
 from .settings import ViewerSettings
 
 logger = logging.getLogger(__name__)
@@ -108,7 +108,7 @@ def app(log: SessionLog, prefix: str = "", settings: ViewerSettings | None = Non
     served = Starlette(routes=routes, middleware=guarded, exception_handlers=handlers)  # type: ignore[arg-type]
     noted = AccessLog(served, viewer.settings, {route.endpoint: route.path for route in routes})
     zipped = GZipMiddleware(noted, minimum_size=1024, compresslevel=_COMPRESSION)
-    return Doorkeeper(zipped, viewer.settings, viewer.hub.close, prefix=viewer.prefix)
+    return AccessMiddleware(zipped, viewer.settings, viewer.hub.close, prefix=viewer.prefix)
 
 
 async def asset(request: Request) -> Response:

@@ -49,7 +49,7 @@ _HEADERS: Final = {
 }
 
 
-class Doorkeeper:
+class AccessMiddleware:
     """Refuses what comes under a foreign name or without the token, and tells browsers what a page may do.
 
     A page of another site whose name leads to this machine (DNS rebinding) comes under that name; a form of another

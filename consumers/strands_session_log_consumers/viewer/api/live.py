@@ -59,12 +59,12 @@ class ApiLive:
         with self._viewer.hub.watching(session_id) as watching:
             listener = ApiListener(self._viewer, watching, after)
             while True:
-                watching.bell.clear()
+                watching.wakeup.clear()
                 async for message in listener.news():
                     yield message
                 if listener.is_over or watching.is_over:
                     return
-                await watching.bell.wait()
+                await watching.wakeup.wait()
 
 
 class ApiListener:

@@ -34,7 +34,7 @@ _TICK: Final = 0.05
 """Seconds for which what comes is gathered before those who watch are told."""
 _AGAIN: Final = 2.0
 Work = Callable[[Callable[[], Any]], Awaitable[Any]]
-Bell = asyncio.Event
+Wakeup = asyncio.Event
 Row = tuple[int, int, str, int, int]
 """Milliseconds since the epoch, duration, lane, kind and flags."""
 
@@ -105,8 +105,8 @@ class SessionChannel:
         self.words, self.is_ready = Words(), False
         self.info: SessionInfo | None = None
         self._kept, self._growing, self._noted = deque[Happened](maxlen=KEPT), OngoingTalk(), IndexBlock(0)
-        self._bells, self._batches = set[Bell](), dict[int, Batch]()
-        self._ringing: asyncio.TimerHandle | None = None
+        self._wakeups, self._batches = set[Wakeup](), dict[int, Batch]()
+        self._waking: asyncio.TimerHandle | None = None
         self._news = asyncio.Event()
         self.behind, self._known = 0, 0
         self.loop = asyncio.get_running_loop()
@@ -116,20 +116,20 @@ class SessionChannel:
     @property
     def watchers(self) -> int:
         """How many watch it."""
-        return len(self._bells)
+        return len(self._wakeups)
 
-    def watch(self, bell: Bell) -> None:
-        """Ring a bell whenever there is something new."""
-        self._bells.add(bell)
+    def watch(self, wakeup: Wakeup) -> None:
+        """Set an event whenever there is something new."""
+        self._wakeups.add(wakeup)
 
-    def leave(self, bell: Bell) -> None:
-        """Ring it no more."""
-        self._bells.discard(bell)
+    def leave(self, wakeup: Wakeup) -> None:
+        """Do not set it any more."""
+        self._wakeups.discard(wakeup)
 
     def close(self) -> None:
         """Read no more of it."""
-        if self._ringing:
-            self._ringing.cancel()
+        if self._waking:
+            self._waking.cancel()
         for task in self._tasks:
             task.cancel()
 
@@ -139,7 +139,7 @@ class SessionChannel:
         self._known = revision
         if behind != self.behind:
             self.behind = behind
-            self._ring_soon()
+            self._wake_soon()
 
     def since(self, revision: int) -> Batch | None:
         """What came after a revision; None if that is not known any more, and the page is to be loaded anew."""
@@ -184,7 +184,7 @@ class SessionChannel:
         """What was read is not the history of the session any more."""
         self.trouble = trouble
         self._conversations.open(self.session_id).forget()
-        self._ring()
+        self._wake()
         self.close()
 
     async def _follow_events(self) -> None:
@@ -199,7 +199,7 @@ class SessionChannel:
         await self._read_until(await self._work(lambda: self._log.head(self.session_id)))
         self.is_ready = True
         self._news.set()
-        self._ring_soon()
+        self._wake_soon()
 
     async def _read_until(self, head: EventId) -> None:
         self._growing, self._noted = OngoingTalk(), IndexBlock(0)
@@ -229,7 +229,7 @@ class SessionChannel:
         if _is_reply(recorded):
             self.words.finish(recorded.event.agent, recorded.id.revision)
         self._news.set()
-        self._ring_soon()
+        self._wake_soon()
 
     async def _anew(self) -> None:
         """What was sent is to be seen no more: nothing of it is kept here, and pages load it as it is now."""
@@ -247,7 +247,7 @@ class SessionChannel:
                         self.words.finish(item.event.agent, item.id.revision)
                 else:
                     self.words.hear(item)
-                self._ring_soon()
+                self._wake_soon()
 
     async def _keep_info(self) -> None:
         """What its head says of it: once for many events."""
@@ -255,19 +255,19 @@ class SessionChannel:
             await self._news.wait()
             self._news.clear()
             self.info = await self._work(lambda: self._log.session(self.session_id))
-            self._ring_soon()
+            self._wake_soon()
             await asyncio.sleep(10 * _TICK)
 
-    def _ring_soon(self) -> None:
-        if self._ringing is None:
-            self._ringing = self.loop.call_later(_TICK, self._ring)
+    def _wake_soon(self) -> None:
+        if self._waking is None:
+            self._waking = self.loop.call_later(_TICK, self._wake)
 
-    def _ring(self) -> None:
-        self._ringing = None
+    def _wake(self) -> None:
+        self._waking = None
         # Those who are as far as most have, and take the same; of the others nothing is kept.
         self._batches.clear()
-        for bell in self._bells:
-            bell.set()
+        for wakeup in self._wakeups:
+            wakeup.set()
 
 
 def _is_reply(recorded: Recorded) -> bool:

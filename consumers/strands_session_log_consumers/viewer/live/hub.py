@@ -18,7 +18,7 @@ from strands_session_log import SessionInfo, SessionLog
 from strands_session_log.errors import ServerUnavailableError, SessionLogError
 
 from ..conversation.reading import OpenConversations
-from .channel import Bell, SessionChannel, Work
+from .channel import SessionChannel, Wakeup, Work
 
 logger = logging.getLogger(__name__)
 
@@ -172,15 +172,15 @@ class Watching:
     """What one page watches.
 
     Attributes:
-        bell: Rings when there is something new.
+        wakeup: Set when there is something new.
         pulse: Whether the server answers.
         channel: The session it shows; None where it shows none.
         newest: The list.
         is_over: Whether the viewer ends.
     """
 
-    def __init__(self, bell: Bell, pulse: Pulse, channel: SessionChannel | None, newest: NewestSessions) -> None:
-        self.bell, self.pulse, self.channel, self.newest = bell, pulse, channel, newest
+    def __init__(self, wakeup: Wakeup, pulse: Pulse, channel: SessionChannel | None, newest: NewestSessions) -> None:
+        self.wakeup, self.pulse, self.channel, self.newest = wakeup, pulse, channel, newest
         self.is_over = False
 
 
@@ -220,18 +220,18 @@ class Hub:
             # Whatever was followed on a loop that has ended has ended with it.
             self._forget()
             self._loop = asyncio.get_running_loop()
-        bell = Bell()
+        wakeup = Wakeup()
         channel = None if session_id is None else self._channel(session_id)
         if channel:
-            channel.watch(bell)
-        watching = Watching(bell, self._beating(), channel, self._listing())
+            channel.watch(wakeup)
+        watching = Watching(wakeup, self._beating(), channel, self._listing())
         self._watching.add(watching)
         try:
             yield watching
         finally:
             self._watching.discard(watching)
             if channel:
-                channel.leave(bell)
+                channel.leave(wakeup)
             asyncio.get_running_loop().call_later(_LINGER, self._tidy)
 
     def tell_of_answer(self) -> None:
@@ -244,7 +244,7 @@ class Hub:
         """Follow nothing any more; whoever watches is told that it is over, and may come again."""
         for watching in self._watching:
             watching.is_over = True
-            watching.bell.set()
+            watching.wakeup.set()
         for one in (*self._channels.values(), self._newest, self._pulse):
             if one is not None:
                 one.close()
@@ -257,7 +257,7 @@ class Hub:
         return found
 
     def _beating(self) -> Pulse:
-        self._pulse = self._pulse or Pulse(self._log, self._next, self._ring, self._note_head)
+        self._pulse = self._pulse or Pulse(self._log, self._next, self._wake, self._note_head)
         return self._pulse
 
     def _next(self) -> str:
@@ -274,12 +274,12 @@ class Hub:
             channel.note_head(revision)
 
     def _listing(self) -> NewestSessions:
-        self._newest = self._newest or NewestSessions(self._log, self._work, self._ring)
+        self._newest = self._newest or NewestSessions(self._log, self._work, self._wake)
         return self._newest
 
-    def _ring(self) -> None:
+    def _wake(self) -> None:
         for watching in self._watching:
-            watching.bell.set()
+            watching.wakeup.set()
 
     def _tidy(self) -> None:
         for session_id, channel in list(self._channels.items()):

@@ -67,12 +67,12 @@ class LivePages:
         with self._viewer.hub.watching(session_of(asked) if asked else None) as watching:
             page = LivePage(self._viewer, request, watching)
             while True:
-                watching.bell.clear()
+                watching.wakeup.clear()
                 async for message in page.news():
                     yield message
                 if page.is_over or watching.is_over:
                     return
-                await watching.bell.wait()
+                await watching.wakeup.wait()
 
 
 class LivePage:
