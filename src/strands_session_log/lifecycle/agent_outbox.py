@@ -87,11 +87,7 @@ class AgentOutbox(Outbox):
         return current_traceparent() if self.span_then is None else self.span_then
 
     def say(
-        self,
-        message: Message,
-        held: Sequence[Any],
-        hold_for: object = None,
-        by_hand: bool = False,
+        self, message: Message, held: Sequence[Any], hold_for: object = None, by_hand: bool = False
     ) -> SessionMessage:
         """Put a message in line, or hold it back until `release`, under the next index.
 
