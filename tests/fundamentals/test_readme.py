@@ -21,6 +21,7 @@ from support.command_line import runner, write_session
 README = Path(__file__).parents[2] / "README.md"
 METRICS = README.parent / "docs" / "metrics.md"
 SUBSCRIPTIONS = README.parent / "docs" / "subscriptions.md"
+VIEWER = README.parent / "docs" / "viewer.md"
 URL = re.findall(r"^\$ export SESSION_LOG_URL=(.*)$", README.read_text(), re.MULTILINE)[0]
 NOT_RUN = {
     "demo": "plays for seconds, and has tests of its own",
@@ -28,6 +29,7 @@ NOT_RUN = {
     "replay": "takes the time it took",
     "serve-metrics": "serves until it is ended",
     "tail": "follows until it is ended",
+    "view": "serves until it is ended",
 }
 
 
@@ -84,7 +86,19 @@ def test_the_page_about_metrics_runs_from_top_to_bottom(tmp_path: Path) -> None:
 def test_no_other_page_has_python_that_nobody_runs() -> None:
     pages = {page.name for page in README.parent.joinpath("docs").glob("*.md") if blocks_of(page)}
     # That of the format is run beside what it is about.
-    assert pages == {METRICS.name, SUBSCRIPTIONS.name, "format.md"}
+    assert pages == {METRICS.name, SUBSCRIPTIONS.name, VIEWER.name, "format.md"}
+
+
+def test_the_page_about_the_viewer_mounts_it_in_an_application(tmp_path: Path) -> None:
+    (block,) = blocks_of(VIEWER)
+    ask = """
+from starlette.testclient import TestClient
+with TestClient(web, "http://agents.example.com") as browser:
+    print(browser.get("/sessions/").status_code, browser.get("/").status_code)
+log.close()
+"""
+    mounted = re.sub(r"valkey://[^\"]*", f"embedded://{tmp_path}/log", block)
+    assert run_as_program(mounted + ask, tmp_path) == "200 404\n"
 
 
 def test_the_page_about_subscriptions_runs_from_top_to_bottom(session_log: SessionLog) -> None:
