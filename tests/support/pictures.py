@@ -47,7 +47,7 @@ PICTURES = (
     Picture("talk-dark", f"/s/{TRIP}", scheme="dark"),
     Picture("talk-narrow", f"/s/{TRIP}", NARROW),
     Picture("point-light", f"/s/{TRIP}?at=12"),
-    Picture("diff-light", f"/s/{TRIP}?at=4", keys=("a", "End", "b", "d"), shows="#point ins"),
+    Picture("diff-light", f"/s/{TRIP}?at=4", keys=("a", "End", "b", "d"), shows="#diff ins"),
     Picture("picture-light", f"/s/{PICTURE}"),
     Picture("waits-light", f"/s/{REFUND}"),
     Picture("inbox-light", "/inbox"),

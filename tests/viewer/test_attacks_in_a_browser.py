@@ -130,7 +130,7 @@ def test_a_session_full_of_them_is_text_at_each_point(victim: Visitor, attacked:
     expect(page.locator("#turns [data-turn]")).not_to_have_count(0, timeout=SLOW)
     harmless(page)
     victim.press("Home", "j", "j", "Shift+ArrowRight", "a", "End", "b", "d")
-    expect(page.locator("#point")).to_contain_text("→", timeout=SLOW)
+    expect(page.locator("#diff")).to_contain_text("→", timeout=SLOW)
     harmless(page)
     victim.press("e", "v")
     expect(page.locator("#sheet-dialog")).to_contain_text("Yes", timeout=SLOW)

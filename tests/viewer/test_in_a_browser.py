@@ -265,7 +265,7 @@ def test_nothing_that_is_unfolded_or_compared_keeps_people_out(
     visitor = visit(size=size, color_scheme=scheme)
     page = visitor.open(f"/s/{TRIP}")
     visitor.press(".", "Home", "a", "End", "b", "d")
-    expect(page.locator("#point")).to_contain_text("→")
+    expect(page.locator("#diff")).to_contain_text("→")
     page.evaluate("for (const one of document.querySelectorAll('details')) one.open = true")
     assert visitor.barriers() == []
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")

@@ -109,6 +109,7 @@ def test_the_views_are_a_key_apart_and_stand_in_the_address(visit: Visit) -> Non
     visitor.press("3")
     expect(page.locator("#diff")).to_contain_text("messages added")
     expect(page.locator("#talk")).to_be_hidden()
+    expect(page).to_have_url(re.compile("view=diff"))
     page.reload()
     expect(page.locator("#diff")).to_contain_text("messages added")
     visitor.press("1")
@@ -240,6 +241,7 @@ def test_why_did_it_do_that_takes_three_keys_and_the_id(visit: Visit) -> None:
     expect(page.locator("#rows tr")).to_have_count(1)
     visitor.press("Enter")
     expect(page).to_have_url(re.compile(rf"/s/{TRIP}"))
+    expect(page.locator("#turns [data-turn]").first).to_be_attached(timeout=20_000)
     visitor.press("e")
     expect(page.locator("#slider")).to_have_attribute("aria-valuetext", re.compile("failed"), timeout=20_000)
     # What failed is open already, with what it was given.

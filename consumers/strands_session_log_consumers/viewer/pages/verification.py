@@ -12,7 +12,6 @@ from starlette.responses import Response
 from strands_session_log import Anchor
 from strands_session_log.errors import RevisionNotFoundError
 
-from ..addresses import session_path
 from ..context import Viewer, session_id_of
 from ..conversation.checking import Report, Reports
 from ..conversation.pasted import NotedLinks, understood
@@ -68,7 +67,7 @@ class CheckPages:
         found = self._reports.report(session_id, noted.expect, head, again="again" in query)
         beginnings = await self._viewer.work(lambda: self._held_against(session_id, noted, head))
         anchor = Anchor(session_id, found.found.revision, found.found.link) if found.found else None
-        answer = self._viewer.html(
+        return self._viewer.html(
             request,
             "report.html",
             session_id=session_id,
@@ -82,11 +81,6 @@ class CheckPages:
             anchor=str(anchor) if anchor and anchor.link else "",
             is_part="HX-Request" in request.headers,
         )
-        if found.is_running and "HX-Request" not in request.headers:
-            # Without scripts, too, it comes to an end.
-            here = self._viewer.path(request, session_path(session_id, "verify", expect=query.get("expect", "")))
-            answer.headers["Refresh"] = f"1; url={here}"
-        return answer
 
     def _held_against(self, session_id: str, noted: NotedLinks, head: int) -> Sequence[tuple[int, str, str, bool]]:
         """Of each event that an address means: its revision, the link the address has, the event's own, whether so."""
