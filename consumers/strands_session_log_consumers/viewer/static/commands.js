@@ -1,6 +1,6 @@
 // What can be done on the page of a session, by buttons and by keys.
 
-import { FLAG, KIND } from "./columns.js";
+import { FLAG, KIND, seen } from "./columns.js";
 import { SPEEDS } from "./playing.js";
 import * as source from "./source.js";
 import { AXES, address, base, columns, drawing, element, exclusive, finding, folding, go, isLoaded, jump, linked, loading, pins, place, playing, scale, show, standing, swap, talk, zoom } from "./timeline.js";
@@ -78,7 +78,7 @@ const choice = /** @type {HTMLSelectElement} */ (element("lane"));
 function lanes() {
   const names = columns.lanes.filter((name) => name !== "session");
   if (choice.length === names.length + 1) return;
-  choice.replaceChildren(...["", ...names].map((name) => new Option(name || "all agents", name, false, name === drawing.lane)));
+  choice.replaceChildren(...["", ...names].map((name) => new Option(seen(name) || "all agents", name, false, name === drawing.lane)));
   choice.hidden = names.length < 2;
 }
 
