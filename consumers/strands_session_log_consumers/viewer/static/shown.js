@@ -61,6 +61,6 @@ function partOf(element) {
   return {
     element, isItem, agent, since: Number(from), until: Number(until ?? Infinity),
     isAnswer: isItem && classList.contains("assistant"), hasFailed: isItem && (classList.contains("failed") || element.querySelector(".failed") !== null),
-    away: element.hidden, hidden: element.hidden, undone: isItem && classList.contains("undone"), here: isItem && classList.contains("here"),
+    away: Boolean(element.hidden), hidden: Boolean(element.hidden), undone: isItem && classList.contains("undone"), here: isItem && classList.contains("here"),
   };
 }
