@@ -71,7 +71,10 @@ class Group:
         meanwhile()
         feeds = {self.keyspace.feed(partition): partition for partition in trip.partitions}
         command = reading(self.me, list(feeds), trip.most)
-        trip.news = news_of(self.impatient.command(*command, at=next(iter(feeds))), feeds)
+        try:
+            trip.news = news_of(self.impatient.command(*command, at=next(iter(feeds))), feeds)
+        except ServerRefusedError as error:
+            trip.error = error
 
     def missing(self, unseen: Gap) -> Gap | None:
         """Are envelopes that this consumer did not see gone? Then nobody may have had them, and the group notes it.
