@@ -20,6 +20,7 @@ from strands_session_log import (
     ValkeySessionManager,
 )
 from strands_session_log.keys import DEFAULT_PARTITIONS
+from strands_session_log.session_log.settings import LogSettings
 from strands_session_log.subscription.settings import SubscriptionSettings
 from strands_session_log_consumers.viewer.settings import ViewerSettings
 
@@ -77,6 +78,7 @@ def test_a_new_namespace_has_as_many_partitions_as_the_page_says() -> None:
 
 def test_connect_takes_what_the_log_itself_takes() -> None:
     assert settings_of(SessionLog.connect) == settings_of(SessionLog)
+    assert set(LogSettings.__annotations__) == set(settings_of(SessionLog)) - {"namespace"}
 
 
 def test_a_subscriber_takes_the_settings_of_a_subscription() -> None:

@@ -60,6 +60,7 @@ from .settings import (
     check_seconds,
     check_whole,
     refuse_unknown,
+    with_settings_of,
 )
 
 if TYPE_CHECKING:
@@ -130,6 +131,7 @@ __all__ = [
     "check_whole",
     "refuse_unknown",
     "shown",
+    "with_settings_of",
 ]
 
 

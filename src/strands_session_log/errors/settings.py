@@ -125,3 +125,20 @@ def refuse_unknown(function: Callable[P, R]) -> Callable[P, R]:
         return function(*args, **kwargs)
 
     return checked
+
+
+def with_settings_of(other: Callable[..., object]) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Let a function whose `**settings` are another's show them by name, as it is looked at: in help, in an editor.
+
+    Args:
+        other: Its keyword-only arguments are the settings.
+    """
+    named = [one for one in inspect.signature(other).parameters.values() if one.kind is one.KEYWORD_ONLY]
+
+    def with_settings(function: Callable[P, R]) -> Callable[P, R]:
+        signature = inspect.signature(function)
+        own = [one for one in signature.parameters.values() if one.kind is not one.VAR_KEYWORD]
+        function.__signature__ = signature.replace(parameters=[*own, *named])  # type: ignore[attr-defined]
+        return function
+
+    return with_settings

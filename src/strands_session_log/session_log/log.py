@@ -12,13 +12,10 @@ from .. import audit, subscription
 from .. import tail as tails
 from ..errors import (
     GroupNotFoundError,
-    InvalidSettingError,
     NotCopied,
     SessionNotFoundError,
-    check_flag,
-    check_kind,
-    check_seconds,
     refuse_unknown,
+    with_settings_of,
 )
 from ..event_log import ANY, EventLog, Expected, Progress, Tombstone
 from ..event_log.chained_batch import Position
@@ -36,8 +33,11 @@ from ..state import SessionDiff, SessionState, diff
 from . import erasing
 from .erasing import ErasurePlan
 from .points import event_at, sketch_at, state_at, states_at
+from .settings import LogSettings, check_settings
 
 if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
     from ..audit import Anchor, Audited, CheckedEvents, Expect, SessionChecker, Verification
     from ..subscription import Gap, GapResolution, GroupStatus, ParkedEvents
     from ..tail import FeedPosition, FeedTail, LivePosition, LiveTail, Tail
@@ -104,15 +104,15 @@ class SessionLog(NotCopied):
         compress: Literal["zstd"] | None = None,
     ) -> None:
         check_namespace(namespace)
-        durability = durability if isinstance(durability, Durability) else Durability.parse(durability)
-        check_seconds("retry_for", retry_for)
-        if snapshots is not None:
-            check_kind("snapshots", snapshots, SnapshotSettings)
-        check_kind("feed", feed, FeedRetention)
-        check_flag("allow_eviction", allow_eviction)
-        check_flag("verify_on_resume", verify_on_resume)
-        if compress not in (None, "zstd"):
-            raise InvalidSettingError("compress", compress, 'give "zstd", or None to keep bodies as text')
+        durability = check_settings(
+            durability,
+            retry_for,
+            snapshots,
+            feed,
+            compress,
+            allow_eviction=allow_eviction,
+            verify_on_resume=verify_on_resume,
+        )
         sealing = authenticator(snapshot_key)
         store = open_namespace(client, namespace, partitions, retry_for, durability, allow_eviction)
         self._owns_client, self.verify_on_resume = False, verify_on_resume
@@ -126,58 +126,26 @@ class SessionLog(NotCopied):
 
     @classmethod
     @refuse_unknown
-    def connect(
-        cls,
-        url: str,
-        namespace: str = DEFAULT_NAMESPACE,
-        *,
-        partitions: int | None = None,
-        durability: Durability | str = "memory",
-        retry_for: float = 10.0,
-        allow_eviction: bool = False,
-        snapshots: SnapshotSettings | None = DEFAULT_SNAPSHOTS,
-        snapshot_key: SnapshotKey | None = None,
-        feed: FeedRetention = DEFAULT_FEED,
-        verify_on_resume: bool = False,
-        compress: Literal["zstd"] | None = None,
-    ) -> SessionLog:
+    @with_settings_of(__init__)
+    def connect(cls, url: str, namespace: str = DEFAULT_NAMESPACE, **settings: Unpack[LogSettings]) -> SessionLog:
         """Connect to a server by URL; `close` then ends the connections, as does leaving a `with` block.
 
         Args:
             url: `valkey://`, `valkeys://`, `redis://`, `rediss://`, `unix://path`, `valkey+cluster://h:p`,
                 `valkey+sentinel://h:p,h:p/service`, `embedded:///dir` or `embedded:///./dir` (a server of your own,
                 kept) or `embedded:` (a temporary one). `?snapshot_key_file=/path` has `snapshot_key`s, one a line.
-            namespace: As for `SessionLog`, and so are all that follow.
-            partitions: See there.
-            durability: See there.
-            retry_for: See there.
-            allow_eviction: See there.
-            snapshots: See there.
-            snapshot_key: See there; if left out, those in the file that the URL names, if it does.
-            feed: See there.
-            verify_on_resume: See there.
-            compress: See there.
+            namespace: As for `SessionLog`.
+            settings: As for `SessionLog`; a `snapshot_key` counts before that which the URL names.
 
         Raises:
             InvalidUrlError: When the URL is none of these.
             UnknownArgumentError: When there is no argument of this name.
         """
-        keys = keys_for(url) if snapshot_key is None else snapshot_key
+        if settings.get("snapshot_key") is None:
+            settings["snapshot_key"] = keys_for(url)
         client = connect(url)
         try:
-            log = cls(
-                client,
-                namespace,
-                partitions=partitions,
-                durability=durability,
-                retry_for=retry_for,
-                allow_eviction=allow_eviction,
-                snapshots=snapshots,
-                snapshot_key=keys,
-                feed=feed,
-                verify_on_resume=verify_on_resume,
-                compress=compress,
-            )
+            log = cls(client, namespace, **settings)
         except BaseException:
             release(client)
             raise
