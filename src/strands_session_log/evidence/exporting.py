@@ -35,9 +35,9 @@ from .archive import ArchiveWriter, Member, Sink, archive, copied
 from .lines import line_of
 from .selecting import EVERYTHING, Filters, Selection
 from .transcript import TranscriptPage
+from .verifiers import verifier_files
 
 FORMAT, VERSION = "strands-session-log/bundle", 1
-VERIFIERS = ("verify.py", "verify.mjs", "verify.html")
 _HERE = Path(__file__).parent
 _STEP = 1000
 _SPOOL_BYTES = 4 * 1024 * 1024
@@ -174,9 +174,8 @@ class _Bundle:
         begun = self._begun(names, skip_missing)
         first = [*_first(begun)]
         with archive(self._file, self._made, self._wrote) as writer:
-            for name in ("README.txt", *VERIFIERS):
-                if (_HERE / name).exists():
-                    writer.add(name, [(_HERE / name).read_bytes()])
+            for name, content in (("README.txt", (_HERE / "README.txt").read_bytes()), *verifier_files()):
+                writer.add(name, [content])
             for reading in chain(first, begun):
                 self._sessions.append(self._write_session(writer, reading))
             writer.add("manifest.json", self._manifest())
