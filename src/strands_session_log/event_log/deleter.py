@@ -97,7 +97,7 @@ class Deleter:
     def of_session(self, session_id: str) -> list[Tombstone]:
         """The lives of an id that ended, oldest first."""
         found = self._text(self._keyspace.session(session_id).tombstones, _field(session_id))
-        return _parsed(found)
+        return lives_in(found)
 
     def all(self) -> Iterator[Tombstone]:
         """All there are, partition by partition."""
@@ -106,7 +106,7 @@ class Deleter:
             while True:
                 cursor, found = self._scan(key, cursor)
                 for tombstone in found[1::2]:
-                    yield from _parsed(tombstone)
+                    yield from lives_in(tombstone)
                 if not cursor:
                     break
 
@@ -148,7 +148,8 @@ def _lives(text: bytes) -> list[Any]:
     return found if isinstance(found, list) else []
 
 
-def _parsed(text: bytes) -> list[Tombstone]:
+def lives_in(text: bytes) -> list[Tombstone]:
+    """The lives of an id that a tombstone tells of, oldest first."""
     return [one for one in map(Tombstone.parse, _lives(text)) if one is not None]
 
 
