@@ -30,6 +30,7 @@ from . import (
     GROUP_WORK,
     IDS,
     LIFE,
+    LINKS,
     LIVE,
     LOAD,
     LOCATE,
@@ -111,7 +112,7 @@ READER = Role(
     "reader",
     "lists, shows, verifies, exports and tails sessions, sees groups and what they have parked",
     _needed(
-        (LOAD, LOCATE, STANDING, GROUP_STATUS),
+        (LINKS, LOAD, LOCATE, STANDING, GROUP_STATUS),
         "EXISTS GET HGET HGETALL HLEN HMGET HSCAN HSTRLEN SCAN TYPE XLEN XRANGE XREAD XREVRANGE "
         "ZCARD ZCOUNT ZMSCORE ZRANGE ZSCORE",
     ),

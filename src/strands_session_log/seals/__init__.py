@@ -12,15 +12,19 @@ from ..on_demand import on_demand
 
 if TYPE_CHECKING:
     from .checkpoint import Checkpoint, SealProof
+    from .comparing import Deletions, SealComparison, compare, compare_session
     from .keys import make_key_file, signing_key, verifier_keys
     from .note import SigningKey, VerifierKey
     from .record import SealMark, SealRecord
     from .sealed_log import SealedLog, SealedRecord
     from .sealing import Sealer, SealSummary
     from .store import SealDirectory, SealStore
+    from .verifying import checkpoint_problems, verify, verify_all
 
 __all__ = [
     "Checkpoint",
+    "Deletions",
+    "SealComparison",
     "SealDirectory",
     "SealMark",
     "SealProof",
@@ -32,9 +36,14 @@ __all__ = [
     "Sealer",
     "SigningKey",
     "VerifierKey",
+    "checkpoint_problems",
+    "compare",
+    "compare_session",
     "make_key_file",
     "signing_key",
     "verifier_keys",
+    "verify",
+    "verify_all",
 ]
 
 if not TYPE_CHECKING:
@@ -42,11 +51,13 @@ if not TYPE_CHECKING:
         __name__,
         {
             "checkpoint": "Checkpoint SealProof",
+            "comparing": "Deletions SealComparison compare compare_session",
             "keys": "make_key_file signing_key verifier_keys",
             "note": "SigningKey VerifierKey",
             "record": "SealMark SealRecord",
             "sealed_log": "SealedLog SealedRecord",
             "sealing": "SealSummary Sealer",
             "store": "SealDirectory SealStore",
+            "verifying": "checkpoint_problems verify verify_all",
         },
     )

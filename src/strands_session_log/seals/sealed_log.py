@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,7 @@ from .store import SealDirectory, SealStore
 from .tiles import WIDTH, Tiles
 
 CHECKPOINT = "checkpoint"
+_NUMBER = re.compile("[1-9][0-9]{0,14}")
 Place: TypeAlias = "SealStore | str | Path"
 """Where seals are: a directory, or a store."""
 
@@ -100,6 +102,18 @@ class SealedLog:
             if isinstance(found, SealMark) and found.after < size:
                 return found
         raise SealDamagedError(f"record {size - 1}", "a seal of this log ends with its namespace and time")
+
+    def sizes(self) -> Iterator[int]:
+        """The sizes at which it was signed, newest first."""
+        size = len(self)
+        while size:
+            yield size
+            size = self.mark_at(size).after
+
+    def later(self) -> list[str]:
+        """Checkpoints with more records than the newest has: there are none, unless that was set back."""
+        names = self.store.names("checkpoints")
+        return [f"checkpoints/{name}" for name in names if _NUMBER.fullmatch(name) and int(name) > len(self)]
 
     def bundles(self, first: int = 0) -> Iterator[tuple[int, list[bytes]]]:
         """Its records as they stand there, a bundle at a time with the number of its first one; each was sealed.

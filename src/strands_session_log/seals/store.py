@@ -33,6 +33,9 @@ class SealStore(Protocol):
     def read(self, name: str) -> bytes | None:
         """The content of a file; None where there is none."""
 
+    def names(self, folder: str) -> list[str]:
+        """The names of the files in a folder, in no order; none where there is no such folder."""
+
     def create(self, name: str, content: bytes) -> bool:
         """Write a file, whole or not at all, that is not there yet; whether it was not. It is safe on disk then."""
 
@@ -74,6 +77,13 @@ class SealDirectory:
             return None
         except OSError as error:
             raise SealUnwritableError(f"{self._path / name}", error.strerror or str(error)) from error
+
+    def names(self, folder: str) -> list[str]:
+        """See `SealStore`."""
+        try:
+            return Folder(self._path, *folder.split("/")).names()
+        except OSError as error:
+            raise SealUnwritableError(f"{self._path / folder}", error.strerror or str(error)) from error
 
     def create(self, name: str, content: bytes) -> bool:
         """See `SealStore`."""
