@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from strands_session_log import (
+    ROLES,
     AgentDiff,
     AgentState,
     Change,
@@ -31,6 +32,7 @@ from strands_session_log import (
     Progress,
     Recorded,
     RecorderStats,
+    Role,
     ServerInspection,
     SessionChecker,
     SessionDiff,
@@ -105,6 +107,9 @@ def is_as_noted(log: SessionLog, noted: list[Expect]) -> bool:
 def to_change(url: str) -> list[str]:
     """What an operator should do."""
     inspection: ServerInspection = inspect_server(url, "strands", retry_for=1.0)
+    roles: tuple[Role, ...] = ROLES
+    rules: list[str] = [role.rules("strands") for role in roles]
+    print(rules)
     findings: tuple[Finding, ...] = inspection.findings
     return [] if inspection.ok else [f"{inspection.report.name}: {one.subject} {one.cure}" for one in findings]
 
