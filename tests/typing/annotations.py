@@ -107,11 +107,13 @@ def is_as_noted(log: SessionLog, noted: list[Expect]) -> bool:
 def to_change(url: str) -> list[str]:
     """What an operator should do."""
     inspection: ServerInspection = inspect_server(url, "strands", retry_for=1.0)
-    roles: tuple[Role, ...] = ROLES
-    rules: list[str] = [role.rules("strands") for role in roles]
-    print(rules)
     findings: tuple[Finding, ...] = inspection.findings
     return [] if inspection.ok else [f"{inspection.report.name}: {one.subject} {one.cure}" for one in findings]
+
+
+def access(roles: tuple[Role, ...] = ROLES) -> list[str]:
+    """What servers are told."""
+    return [role.rules("strands") for role in roles]
 
 
 def checked(log: SessionLog) -> CheckedEvents:
