@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from .codec.searching import TextMatch, TextSearch, matches_in, search_for
     from .event_log import ANY, NO_SESSION, AgentAt, Expected, Progress, SessionAt, Tombstone
     from .events import AgentActivity, Recorded, SessionInfo
+    from .evidence import BundledSession, BundleSummary
     from .feed import Envelope, FeedId, FeedRetention
     from .ids import START, EventId, Point
     from .keys import DEFAULT_NAMESPACE
@@ -70,6 +71,8 @@ __all__ = [
     "AgentState",
     "Anchor",
     "Audited",
+    "BundleSummary",
+    "BundledSession",
     "Change",
     "CheckedEvents",
     "Deliveries",
@@ -147,6 +150,7 @@ if not TYPE_CHECKING:
             "codec.searching": "TextMatch TextSearch matches_in search_for",
             "event_log": "ANY NO_SESSION AgentAt Expected Progress SessionAt Tombstone",
             "events": "AgentActivity Recorded SessionInfo",
+            "evidence": "BundleSummary BundledSession",
             "feed": "Envelope FeedId FeedRetention",
             "ids": "START EventId Point",
             "live": "LiveStats LiveTokens",

@@ -8,7 +8,7 @@ from datetime import datetime
 from functools import cache, partial
 from typing import TYPE_CHECKING, Literal, overload
 
-from .. import audit, subscription
+from .. import audit, evidence, subscription
 from .. import tail as tails
 from ..errors import (
     GroupNotFoundError,
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
     from ..audit import Anchor, Audited, CheckedEvents, Expect, SessionChecker, Verification
+    from ..evidence import BundleSummary, SealSource, Sink
     from ..subscription import Gap, GapResolution, GroupStatus, ParkedEvents
     from ..tail import FeedPosition, FeedTail, LivePosition, LiveTail, Tail
 
@@ -689,6 +690,23 @@ class SessionLog(NotCopied):
         return audit.verify_all(
             self._events, progress, expect=expect, feed=feed, authenticator=self._replay.authenticator
         )
+
+    def export(
+        self,
+        session_ids: str | Iterable[str] | None,
+        file: Sink,
+        *,
+        after: Point | None = None,
+        until: Point | None = None,
+        types: str | Sequence[str] | None = None,
+        agent: str | None = None,
+        redact_bodies: bool = False,
+        seals: SealSource | None = None,
+        progress: Progress = lambda done, total: None,
+    ) -> BundleSummary:
+        """Write sessions, or with None all there are, to an evidence bundle: see `evidence.export`, docs/bundle.md."""
+        filters = evidence.Filters(after, until, types, agent, redact_bodies)
+        return evidence.export(self._events, session_ids, file, filters=filters, seals=seals, progress=progress)
 
     def recount(self, session_id: str) -> bool:
         """Sum up a session anew from its events, where what `sessions` tells of it is absent or wrong.
