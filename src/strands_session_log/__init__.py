@@ -18,11 +18,13 @@ if TYPE_CHECKING:
     from .codec.searching import TextMatch, TextSearch, matches_in, search_for
     from .event_log import ANY, NO_SESSION, AgentAt, Expected, Progress, SessionAt, Tombstone
     from .events import AgentActivity, Recorded, SessionInfo
+    from .evidence import BundledSession, BundleSummary
     from .feed import Envelope, FeedId, FeedRetention
     from .ids import START, EventId, Point
     from .keys import DEFAULT_NAMESPACE
     from .live import LiveStats, LiveTokens
     from .recorder import RecorderStats, SessionRecorder
+    from .scripts.roles import ROLES, Role
     from .server import Durability, Finding, ServerReport
     from .session_log import ErasurePlan, ServerInspection, SessionLog, inspect_server
     from .session_manager import ValkeySessionManager
@@ -61,6 +63,7 @@ __all__ = [
     "ANY",
     "DEFAULT_NAMESPACE",
     "NO_SESSION",
+    "ROLES",
     "START",
     "AgentActivity",
     "AgentAt",
@@ -68,6 +71,8 @@ __all__ = [
     "AgentState",
     "Anchor",
     "Audited",
+    "BundleSummary",
+    "BundledSession",
     "Change",
     "CheckedEvents",
     "Deliveries",
@@ -102,6 +107,7 @@ __all__ = [
     "Progress",
     "Recorded",
     "RecorderStats",
+    "Role",
     "ServerInspection",
     "ServerReport",
     "SessionAt",
@@ -144,10 +150,12 @@ if not TYPE_CHECKING:
             "codec.searching": "TextMatch TextSearch matches_in search_for",
             "event_log": "ANY NO_SESSION AgentAt Expected Progress SessionAt Tombstone",
             "events": "AgentActivity Recorded SessionInfo",
+            "evidence": "BundleSummary BundledSession",
             "feed": "Envelope FeedId FeedRetention",
             "ids": "START EventId Point",
             "live": "LiveStats LiveTokens",
             "recorder": "RecorderStats SessionRecorder",
+            "scripts.roles": "ROLES Role",
             "server": "Durability Finding ServerReport",
             "keys": "DEFAULT_NAMESPACE",
             "session_log": "ErasurePlan ServerInspection SessionLog inspect_server",

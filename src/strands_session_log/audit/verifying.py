@@ -59,9 +59,7 @@ class Verification:
     sealed: int | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """Everything of it as plain JSON values, as `session-log verify --json` has it; `parent` in forks only, `sealed`
-        where there were seals.
-        """
+        """Everything of it as plain JSON values, as `session-log verify --json` has it; `parent` in forks only."""
         parent = self.parent and {"parent": {"session_id": self.parent[0], "at": str(self.parent[1])}}
         return {
             "ok": self.ok,

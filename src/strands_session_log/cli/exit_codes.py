@@ -44,6 +44,9 @@ _WRONG_USAGE = (
     errors.InvalidUrlError,
     errors.MissingExtraError,
     errors.RevisionNotFoundError,
+    errors.SealBusyError,
+    errors.SealKeyError,
+    errors.SealMismatchError,
     errors.SessionExistsError,
     errors.SessionNotBegunError,
     errors.UnansweredToolCallsError,
@@ -51,12 +54,14 @@ _WRONG_USAGE = (
 _NOT_FOUND = (
     errors.GroupNotFoundError,
     errors.ParkedNotFoundError,
+    errors.SealNotFoundError,
     errors.SessionDeletedError,
     errors.SessionNotFoundError,
 )
 _TELLS_ENOUGH = (
     errors.CorruptKeyError,
     errors.EmbeddedServerError,
+    errors.SealDamagedError,
     errors.ServerNotReadyError,
     errors.SessionDeletedError,
     errors.TlsError,
@@ -66,6 +71,7 @@ DAMAGED = (
     errors.CorruptKeyError,
     errors.EnvelopeMismatchError,
     errors.LogForkedError,
+    errors.SealDamagedError,
     errors.SnapshotMismatchError,
 )
 
@@ -139,6 +145,8 @@ def _code(error: errors.SessionLogError) -> Code:
             return Code.NOT_FOUND
         case _ if isinstance(error, DAMAGED):
             return Code.PROBLEMS
+        case errors.SealUnwritableError():
+            return Code.OUTPUT
     return Code.SERVER
 
 

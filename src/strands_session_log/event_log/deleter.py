@@ -99,6 +99,13 @@ class Deleter:
         found = self._text(self._keyspace.session(session_id).tombstones, _field(session_id))
         return lives_in(found)
 
+    def lives(self, session_id: str) -> list[dict[str, Any]]:
+        """The same as they stand there, but for the tokens of the calls that deleted them."""
+        found = self._text(self._keyspace.session(session_id).tombstones, _field(session_id))
+        return [
+            {name: life[name] for name in life if name != "token"} for life in _lives(found) if Tombstone.parse(life)
+        ]
+
     def all(self) -> Iterator[Tombstone]:
         """All there are, partition by partition."""
         for partition in range(self._keyspace.partitions):

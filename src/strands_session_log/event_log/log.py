@@ -356,6 +356,10 @@ class EventLog:
         """What is left of the deleted sessions of an id, oldest first; or of all."""
         return self._deleter.all() if session_id is None else iter(self._deleter.of_session(session_id))
 
+    def lives(self, session_id: str) -> list[dict[str, Any]]:
+        """The same of one id as the tombstone has it, without the tokens of who deleted them."""
+        return self._deleter.lives(session_id)
+
     def reduce_tombstone(self, session_id: str) -> int:
         """Put hashes in place of what may be personal in the tombstones of an id.
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from .keys import make_key_file, signing_key, verifier_keys
     from .note import SigningKey, VerifierKey
     from .record import SealMark, SealRecord
-    from .sealed_log import SealedLog, SealedRecord
+    from .sealed_log import SealedLog, SealedRecord, Seals
     from .sealing import Sealer, SealSummary
     from .store import SealDirectory, SealStore
     from .verifying import checkpoint_problems, verify, verify_all
@@ -34,6 +34,7 @@ __all__ = [
     "SealedLog",
     "SealedRecord",
     "Sealer",
+    "Seals",
     "SigningKey",
     "VerifierKey",
     "checkpoint_problems",
@@ -55,7 +56,7 @@ if not TYPE_CHECKING:
             "keys": "make_key_file signing_key verifier_keys",
             "note": "SigningKey VerifierKey",
             "record": "SealMark SealRecord",
-            "sealed_log": "SealedLog SealedRecord",
+            "sealed_log": "SealedLog SealedRecord Seals",
             "sealing": "SealSummary Sealer",
             "store": "SealDirectory SealStore",
             "verifying": "checkpoint_problems verify verify_all",

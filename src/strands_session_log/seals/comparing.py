@@ -1,7 +1,7 @@
 """Sealed records held against the sessions: whether what was written down is still history, many in one round trip.
 
-A record that does not stand any more is no problem if the session was deleted since, as a tombstone tells, or the log of
-seals itself, which outlives tombstones. Everything else is: a history that was rewritten, cut off, taken away, or put
+A record that does not stand any more is no problem if the session was deleted since, as a tombstone tells, or the seals
+themselves, which outlive tombstones. Everything else is: a history that was rewritten, cut off, taken away, or put
 back after it was deleted.
 """
 

@@ -11,10 +11,6 @@ from ..errors import SealKeyError
 from ..files import open_named
 from .note import SigningKey, VerifierKey
 
-KEY_FILE_VARIABLE = "SESSION_LOG_SEAL_KEY_FILE"
-"""Names the file of the key that signs."""
-VERIFIER_VARIABLE = "SESSION_LOG_SEAL_VERIFIER"
-"""Has the keys that check, or names a file that does."""
 _LONGEST = 64_000
 
 

@@ -174,6 +174,11 @@ class SealedLog:
         hashes = merkle.inclusion_proof(number, self.checkpoint.size, self._tiles.node)
         return SealProof(self.leaf(number), number, tuple(hashes), self.checkpoint.note)
 
+    def find(self, session_id: str) -> SealProof | None:
+        """What proves the newest record of a session; None if there is none. Bundles take it (`export(seals=…)`)."""
+        known = self.newest().get(session_id)
+        return None if known is None else self.proof(session_id, known)
+
     def consistency(self, old: int, new: int | None = None) -> list[bytes]:
         """What proves that records were only added between two sizes, see `merkle.extends`.
 
@@ -234,3 +239,7 @@ class SealedLog:
             raise SealDamagedError(
                 CHECKPOINT, f"its first {other.size} records are not those of {name}: the history was rewritten"
             )
+
+
+Seals: TypeAlias = "Place | SealedLog"
+"""Seals, or where they are."""

@@ -69,6 +69,7 @@ class Tiles:
     def __init__(self, read: Read, size: int) -> None:
         self._read, self.size = read, size
         self._tiles = OrderedDict[tuple[int, int], list[bytes]]()
+        self._bundle: tuple[int, list[bytes]] = (-1, [])
 
     def node(self, level: int, index: int) -> bytes:
         """The hash of a complete subtree, see `merkle`.
@@ -109,6 +110,8 @@ class Tiles:
         Raises:
             SealDamagedError: When it is not there, or another than was sealed.
         """
+        if self._bundle[0] == number:
+            return self._bundle[1]
         width = min(WIDTH, self.size - number * WIDTH)
         name, raw = _found(self._read, "entries", number, width)
         leaves, hashes = unpacked(raw, name)[:width], self.tile(0, number)
@@ -117,6 +120,7 @@ class Tiles:
         for place, (leaf, expected) in enumerate(zip(leaves, hashes, strict=True)):
             if merkle.leaf_hash(leaf) != expected:
                 raise SealDamagedError(name, f"record {number * WIDTH + place} is another than was sealed")
+        self._bundle = number, leaves
         return leaves
 
     @property

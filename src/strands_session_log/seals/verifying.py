@@ -11,15 +11,14 @@ from ..errors import SealDamagedError, SealNotFoundError, SessionNotFoundError
 from ..event_log import EventLog, Progress
 from ..snapshot import Authenticator
 from .comparing import Deletions, SealComparison, compare, compare_session
-from .sealed_log import Place, SealedLog
+from .sealed_log import SealedLog, Seals
 
 
 def verify(
     log: EventLog,
     session_id: str,
     progress: Progress = lambda done, total: None,
-    *,
-    against: Place | SealedLog,
+    against: Seals | None = None,
     expect: Iterable[Expect] = (),
     feed: bool = False,
     authenticator: Authenticator | None = None,
@@ -30,7 +29,7 @@ def verify(
         log: Where it is.
         session_id: The session.
         progress: See `audit.verify`.
-        against: The seals; a `SealedLog` knows which keys are trusted.
+        against: The seals, if there are any; a `SealedLog` knows which keys are trusted.
         expect: See `audit.verify`.
         feed: See `audit.verify`.
         authenticator: See `audit.verify`.
@@ -39,6 +38,8 @@ def verify(
         SessionNotFoundError: When there is no such session, and nothing was sealed of one that was not deleted.
         SealError: When there are no seals, or they are not what was sealed.
     """
+    if against is None:
+        return audit.verify(log, session_id, progress, expect=expect, feed=feed, authenticator=authenticator)
     sealed = opened(against)
     sealed.check_namespace(log.keyspace.namespace)
     # First the records: what was sealed was there before, so it must be there still, however the session goes on.
@@ -55,8 +56,7 @@ def verify(
 def verify_all(
     log: EventLog,
     progress: Progress = lambda done, total: None,
-    *,
-    against: Place | SealedLog,
+    against: Seals | None = None,
     expect: Iterable[Anchor] = (),
     feed: bool = False,
     authenticator: Authenticator | None = None,
@@ -69,7 +69,7 @@ def verify_all(
     Args:
         log: Where they are.
         progress: See `audit.verify_all`; told of the sealed records first.
-        against: The seals; a `SealedLog` knows which keys are trusted.
+        against: The seals, if there are any; a `SealedLog` knows which keys are trusted.
         expect: See `audit.verify_all`.
         feed: See `audit.verify_all`.
         authenticator: See `audit.verify_all`.
@@ -77,6 +77,9 @@ def verify_all(
     Raises:
         SealError: When there are no seals, or they are not what was sealed.
     """
+    if against is None:
+        yield from audit.verify_all(log, progress, expect=expect, feed=feed, authenticator=authenticator)
+        return
     sealed, deletions, found = opened(against), Deletions(), dict[str, SealComparison]()
     sealed.check_namespace(log.keyspace.namespace)
     deletions.read(sealed)
@@ -92,7 +95,7 @@ def verify_all(
         yield Audited(None, None, Verification(False, 0, "", problems))
 
 
-def opened(against: Place | SealedLog) -> SealedLog:
+def opened(against: Seals) -> SealedLog:
     """The log of seals at a place."""
     return against if isinstance(against, SealedLog) else SealedLog(against)
 

@@ -89,7 +89,7 @@ def _make_key(call: CommandCall, file: str, name: str | None) -> None:
         return
     put(console(), str(made.verifier))
     put(console(stderr=True), f"{one_line(file)} has the key that signs: keep it where no administrator of the server")
-    put(console(stderr=True), "can read it. Give the line above to those who are to check seals: --against-key VKEY.")
+    put(console(stderr=True), "can read it. Give the line above to those who check seals, as their --key.")
 
 
 def _seal(call: CommandCall, to: Path, key: str | None, trusted: list[str] | None, everything: bool) -> None:

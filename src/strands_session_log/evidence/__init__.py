@@ -1,0 +1,24 @@
+"""Evidence bundles: sessions in one file, verified without a server, and brought back from it. See docs/bundle.md."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..on_demand import on_demand
+
+if TYPE_CHECKING:
+    from .archive import Sink
+    from .exporting import BundledSession, BundleSummary, SealedHead, SealSource, export
+    from .selecting import Filters
+
+__all__ = ["BundleSummary", "BundledSession", "Filters", "SealSource", "SealedHead", "Sink", "export"]
+
+if not TYPE_CHECKING:
+    __getattr__, __dir__ = on_demand(
+        __name__,
+        {
+            "archive": "Sink",
+            "exporting": "BundleSummary BundledSession SealSource SealedHead export",
+            "selecting": "Filters",
+        },
+    )
