@@ -12,7 +12,7 @@ from typing import NamedTuple, TypeAlias
 from ..codec import RawEntry
 from ..errors import ServerRefusedError
 from ..ids import START, EventId
-from ..server import Argument, Store, number, pairs, text
+from ..server import Argument, Store, pairs, text
 from . import (
     APPEND,
     DELETE,
@@ -22,7 +22,6 @@ from . import (
     FORK_NOTE,
     IDS,
     LIFE,
-    LINKS,
     LIVE,
     LOCATE,
     ONCE,
@@ -303,38 +302,6 @@ def life(store: Store, session_id: str) -> Life:
     keys = store.keyspace.session(session_id)
     name, ago = map(text, store.run(LIFE, [keys.head, keys.tombstones], [session_id]))
     return Life(name, float(ago) / 1000 if ago else None)
-
-
-class LinksReply(NamedTuple):
-    """What stands under ids that were written down elsewhere.
-
-    Attributes:
-        revision: How many events the session has, by its head; 0 where it has none.
-        predecessor: What its head says of the session that had the id before.
-        tombstone: What is left of those that were deleted, as it stands there.
-        links: Of each id the link there; empty where there is none.
-    """
-
-    revision: int
-    predecessor: str
-    tombstone: bytes
-    links: Sequence[str]
-
-
-def links(store: Store, asked: Sequence[tuple[str, Sequence[str]]]) -> Iterator[LinksReply]:
-    """The links that stand under ids of sessions, in one round trip.
-
-    Args:
-        store: Where they are.
-        asked: Sessions, each with ids.
-    """
-    calls = []
-    for session_id, ids in asked:
-        keys = store.keyspace.session(session_id)
-        calls.append(((keys.events, keys.head, keys.tombstones), (session_id, *ids)))
-    for revision, predecessor, tombstone, found in store.run_many(LINKS, calls):
-        told = predecessor.decode(errors="replace")
-        yield LinksReply(number(revision), told, tombstone, [link.decode(errors="replace") for link in found])
 
 
 def standing(

@@ -14,8 +14,7 @@ from itertools import islice
 from ..event_log import EventLog, Progress, Tombstone
 from ..event_log.deleter import lives_in
 from ..ids import milliseconds
-from ..scripts import session
-from ..scripts.session import LinksReply
+from ..scripts.links import LinksReply, links
 from .record import SealRecord, hashed, parse_leaf
 from .sealed_log import SealedLog, SealedRecord
 
@@ -108,7 +107,7 @@ def compare(
             by_session.setdefault(one.record.session_id, []).append(one)
         # Of a reduced tombstone, there is nothing to ask for: whose it is, the server does not tell.
         asked = [(name, ids_of(found)) for name, found in by_session.items() if not _is_hash(name)]
-        for (name, _), reply in zip(asked, session.links(log.store, asked), strict=True):
+        for (name, _), reply in zip(asked, links(log.store, asked), strict=True):
             one_session = into.setdefault(name, SealComparison(name))
             _hold(by_session[name], reply, deletions.of(name), one_session)
         done += len(page)
