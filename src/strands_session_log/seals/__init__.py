@@ -12,7 +12,7 @@ from ..on_demand import on_demand
 
 if TYPE_CHECKING:
     from .checkpoint import Checkpoint, SealProof
-    from .comparing import Deletions, SealComparison, compare, compare_session
+    from .comparing import Deletions, SealComparison, compare_records
     from .keys import make_key_file, signing_key, verifier_keys
     from .note import SigningKey, VerifierKey
     from .record import SealMark, SealRecord
@@ -38,8 +38,7 @@ __all__ = [
     "SigningKey",
     "VerifierKey",
     "checkpoint_problems",
-    "compare",
-    "compare_session",
+    "compare_records",
     "make_key_file",
     "signing_key",
     "verifier_keys",
@@ -52,7 +51,7 @@ if not TYPE_CHECKING:
         __name__,
         {
             "checkpoint": "Checkpoint SealProof",
-            "comparing": "Deletions SealComparison compare compare_session",
+            "comparing": "Deletions SealComparison compare_records",
             "keys": "make_key_file signing_key verifier_keys",
             "note": "SigningKey VerifierKey",
             "record": "SealMark SealRecord",

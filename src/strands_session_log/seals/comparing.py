@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
+from typing import Protocol
 
 from ..event_log import EventLog, Progress, Tombstone
 from ..event_log.deleter import lives_in
@@ -21,6 +22,13 @@ from .sealed_log import SealedLog, SealedRecord
 _AT_ONCE = 1_000
 """So many records are held against the sessions in one round trip."""
 _DELETED = b'"deleted":true}'
+
+
+class HasEvents(Protocol):
+    """A `SessionLog`, which stands above this package."""
+
+    @property
+    def _events(self) -> EventLog: ...
 
 
 @dataclass(slots=True)
@@ -112,6 +120,22 @@ def compare(
             _hold(by_session[name], reply, deletions.of(name), one_session)
         done += len(page)
         progress(done, total)
+
+
+def compare_records(log: HasEvents, records: Iterable[SealedRecord], deletions: Deletions) -> dict[str, SealComparison]:
+    """Hold some sealed records against the sessions.
+
+    Args:
+        log: Where the sessions are.
+        records: The records.
+        deletions: All that were sealed.
+
+    Returns:
+        What was found, by session.
+    """
+    found = dict[str, SealComparison]()
+    compare(log._events, records, deletions, found)
+    return found
 
 
 def ids_of(found: Sequence[SealedRecord]) -> list[str]:

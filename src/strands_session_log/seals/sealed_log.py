@@ -45,6 +45,12 @@ def archived_name(size: int) -> str:
     return f"checkpoints/{size}"
 
 
+def later_than(store: SealStore, size: int) -> list[str]:
+    """Checkpoints with more records."""
+    names = store.names("checkpoints")
+    return [f"checkpoints/{name}" for name in names if _NUMBER.fullmatch(name) and int(name) > size]
+
+
 class SealedLog:
     """A log of seals, as of its newest checkpoint; what is read of it is held against that.
 
@@ -112,8 +118,7 @@ class SealedLog:
 
     def later(self) -> list[str]:
         """Checkpoints with more records than the newest has: there are none, unless that was set back."""
-        names = self.store.names("checkpoints")
-        return [f"checkpoints/{name}" for name in names if _NUMBER.fullmatch(name) and int(name) > len(self)]
+        return later_than(self.store, len(self))
 
     def bundles(self, first: int = 0) -> Iterator[tuple[int, list[bytes]]]:
         """Its records as they stand there, a bundle at a time with the number of its first one; each was sealed.
@@ -124,15 +129,18 @@ class SealedLog:
         for number in range(first // WIDTH, self._tiles.bundles):
             yield number * WIDTH, self._tiles.bundle(number)
 
-    def records(self) -> Iterator[SealedRecord]:
-        """All records of sessions, oldest first, each held against the checkpoint.
+    def records(self, first: int = 0) -> Iterator[SealedRecord]:
+        """The records of sessions, oldest first, each held against the checkpoint.
+
+        Args:
+            first: The number of the first that is wanted.
 
         Raises:
             SealDamagedError: When one is not what was sealed.
         """
-        for start, leaves in self.bundles():
+        for start, leaves in self.bundles(first):
             for place, raw in enumerate(leaves, start):
-                leaf = parse_leaf(raw, f"record {place}")
+                leaf = parse_leaf(raw, f"record {place}") if place >= first else None
                 if isinstance(leaf, SealRecord):
                     yield SealedRecord(place, leaf)
 

@@ -9,26 +9,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Protocol
 
 from ..errors import SealBusyError, SealDamagedError, SealKeyError, SealMismatchError
-from ..event_log import EventLog, Progress
+from ..event_log import Progress
 from .changes import Changes, changes_since
 from .checkpoint import Checkpoint
+from .comparing import HasEvents
 from .note import SigningKey, VerifierKey
 from .record import SealMark
-from .sealed_log import CHECKPOINT, Place, SealedLog, archived_name, store_at
+from .sealed_log import CHECKPOINT, Place, SealedLog, archived_name, later_than, store_at
 from .store import create_once
 from .tiles import Tiles, grown, outgrown, overlaid, packed, unpacked
 
 _LENGTH_BYTES = 4
-
-
-class HasEvents(Protocol):
-    """A `SessionLog`, which stands above this package."""
-
-    @property
-    def _events(self) -> EventLog: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +56,7 @@ class Sealer:
     def __init__(self, log: HasEvents, place: Place, key: SigningKey, trusted: Iterable[VerifierKey] = ()) -> None:
         self._log, self._store, self._key = log._events, store_at(place), key
         self._trusted = (key.verifier, *trusted)
+        self._last: Checkpoint | None = None
 
     def seal(self, progress: Progress = lambda done, total: None, *, everything: bool = False) -> SealSummary:
         """Seal what changed since the seal before.
@@ -81,11 +75,12 @@ class Sealer:
         with self._store.locked():
             known = self._known()
             known, finished = self._finished(known)
+            self._refuse_set_back(known)
             found = changes_since(self._log, known, progress, everything)
             if found.records:
                 known = self._add(known, found)
             sealed = [record.is_deleted for record in found.records]
-            checkpoint = known.checkpoint if known else None
+            self._last = checkpoint = known.checkpoint if known else None
             counts = len(sealed) - sum(sealed), sum(sealed)
             return SealSummary(checkpoint, *counts, found.skipped, finished)
 
@@ -97,6 +92,13 @@ class Sealer:
         if known.checkpoint.origin != self._key.name:
             raise SealMismatchError(self._store.place, "the key", self._key.name, known.checkpoint.origin)
         return known
+
+    def _refuse_set_back(self, known: SealedLog | None) -> None:
+        """To go on from an older checkpoint would be to sign another tree of a size that was signed already."""
+        if self._last is not None and known is not None:
+            known.check(self._last, "the checkpoint that was signed last")
+        elif later := later_than(self._store, len(known) if known else 0):
+            raise SealDamagedError(CHECKPOINT, f"it was set back: {later[0]} tells of more records")
 
     def _add(self, known: SealedLog | None, found: Changes) -> SealedLog:
         """Write what changed: first what is to be done, then do it."""
