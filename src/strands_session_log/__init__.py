@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from .keys import DEFAULT_NAMESPACE
     from .live import LiveStats, LiveTokens
     from .recorder import RecorderStats, SessionRecorder
+    from .scripts.roles import ROLES, Role
     from .server import Durability, Finding, ServerReport
     from .session_log import ErasurePlan, ServerInspection, SessionLog, inspect_server
     from .session_manager import ValkeySessionManager
@@ -69,6 +70,7 @@ __all__ = [
     "ANY",
     "DEFAULT_NAMESPACE",
     "NO_SESSION",
+    "ROLES",
     "START",
     "AgentActivity",
     "AgentAt",
@@ -114,6 +116,7 @@ __all__ = [
     "Progress",
     "Recorded",
     "RecorderStats",
+    "Role",
     "ServerInspection",
     "ServerReport",
     "SessionAt",
@@ -163,6 +166,7 @@ if not TYPE_CHECKING:
             "ids": "START EventId Point",
             "live": "LiveStats LiveTokens",
             "recorder": "RecorderStats SessionRecorder",
+            "scripts.roles": "ROLES Role",
             "server": "Durability Finding ServerReport",
             "keys": "DEFAULT_NAMESPACE",
             "session_log": "ErasurePlan ServerInspection SessionLog inspect_server",

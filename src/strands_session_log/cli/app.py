@@ -24,7 +24,7 @@ _TAKE_POINTS = ("diff", "rewind")
 
 COMMANDS = (
     *("demo", "sessions", "why", "show", "replay", "tail", "events", "diff", "fork", "rewind"),
-    *("verify", "anchor", "grep", "erase", "delete", "import", "export", "doctor"),
+    *("verify", "anchor", "seal", "grep", "erase", "delete", "import", "export", "doctor", "acl"),
 )
 GROUPS = ("groups", "parked")
 

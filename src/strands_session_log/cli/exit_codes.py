@@ -45,6 +45,9 @@ _WRONG_USAGE = (
     errors.InvalidUrlError,
     errors.MissingExtraError,
     errors.RevisionNotFoundError,
+    errors.SealBusyError,
+    errors.SealKeyError,
+    errors.SealMismatchError,
     errors.SessionExistsError,
     errors.SessionNotBegunError,
     errors.UnansweredToolCallsError,
@@ -52,6 +55,7 @@ _WRONG_USAGE = (
 _NOT_FOUND = (
     errors.GroupNotFoundError,
     errors.ParkedNotFoundError,
+    errors.SealNotFoundError,
     errors.SessionDeletedError,
     errors.SessionNotFoundError,
 )
@@ -60,6 +64,7 @@ _TELLS_ENOUGH = (
     errors.CorruptKeyError,
     errors.EmbeddedServerError,
     errors.ImportRefusedError,
+    errors.SealDamagedError,
     errors.ServerNotReadyError,
     errors.SessionDeletedError,
     errors.TlsError,
@@ -71,6 +76,7 @@ DAMAGED = (
     errors.EnvelopeMismatchError,
     errors.ImportRefusedError,
     errors.LogForkedError,
+    errors.SealDamagedError,
     errors.SnapshotMismatchError,
 )
 
@@ -144,6 +150,8 @@ def _code(error: errors.SessionLogError) -> Code:
             return Code.NOT_FOUND
         case _ if isinstance(error, DAMAGED):
             return Code.PROBLEMS
+        case errors.SealUnwritableError():
+            return Code.OUTPUT
     return Code.SERVER
 
 

@@ -97,7 +97,7 @@ class Deleter:
     def of_session(self, session_id: str) -> list[Tombstone]:
         """The lives of an id that ended, oldest first."""
         found = self._text(self._keyspace.session(session_id).tombstones, _field(session_id))
-        return _parsed(found)
+        return lives_in(found)
 
     def lives(self, session_id: str) -> list[dict[str, Any]]:
         """The same as they stand there, but for the tokens of the calls that deleted them."""
@@ -132,7 +132,7 @@ class Deleter:
     def all(self) -> Iterator[Tombstone]:
         """All there are, partition by partition."""
         for tombstone in self._all():
-            yield from _parsed(tombstone)
+            yield from lives_in(tombstone)
 
     def _all(self) -> Iterator[bytes]:
         for partition in range(self._keyspace.partitions):
@@ -199,7 +199,8 @@ def _lives(text: bytes) -> list[Any]:
     return found if isinstance(found, list) else []
 
 
-def _parsed(text: bytes) -> list[Tombstone]:
+def lives_in(text: bytes) -> list[Tombstone]:
+    """The lives of an id that a tombstone tells of, oldest first."""
     return [one for one in map(Tombstone.parse, _lives(text)) if one is not None]
 
 
