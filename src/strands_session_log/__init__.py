@@ -24,7 +24,19 @@ if TYPE_CHECKING:
     from .live import LiveStats, LiveTokens
     from .recorder import RecorderStats, SessionRecorder
     from .server import Durability, Finding, ServerReport
-    from .session_log import ErasurePlan, ServerInspection, SessionLog, inspect_server
+    from .session_log import (
+        ErasurePlan,
+        LegalHold,
+        Retention,
+        RetentionPolicies,
+        RetentionPolicy,
+        RetentionReport,
+        RetentionStep,
+        ServerInspection,
+        SessionLog,
+        inspect_server,
+        parse_duration,
+    )
     from .session_manager import ValkeySessionManager
     from .snapshot import SnapshotKey, SnapshotSettings
     from .state import (
@@ -89,6 +101,7 @@ __all__ = [
     "GroupStatus",
     "Handler",
     "Integrity",
+    "LegalHold",
     "LivePosition",
     "LiveStats",
     "LiveTail",
@@ -102,6 +115,11 @@ __all__ = [
     "Progress",
     "Recorded",
     "RecorderStats",
+    "Retention",
+    "RetentionPolicies",
+    "RetentionPolicy",
+    "RetentionReport",
+    "RetentionStep",
     "ServerInspection",
     "ServerReport",
     "SessionAt",
@@ -130,6 +148,7 @@ __all__ = [
     "inspect_server",
     "instrumentation",
     "matches_in",
+    "parse_duration",
     "search_for",
 ]
 
@@ -150,7 +169,8 @@ if not TYPE_CHECKING:
             "recorder": "RecorderStats SessionRecorder",
             "server": "Durability Finding ServerReport",
             "keys": "DEFAULT_NAMESPACE",
-            "session_log": "ErasurePlan ServerInspection SessionLog inspect_server",
+            "session_log": "ErasurePlan LegalHold Retention RetentionPolicies RetentionPolicy RetentionReport "
+            "RetentionStep ServerInspection SessionLog inspect_server parse_duration",
             "session_manager": "ValkeySessionManager",
             "snapshot": "SnapshotKey SnapshotSettings",
             "state": "AgentDiff AgentState Change Integrity MessageChange MessageRecord OpenInterrupt SessionDiff "

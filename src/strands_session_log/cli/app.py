@@ -24,9 +24,9 @@ _TAKE_POINTS = ("diff", "rewind")
 
 COMMANDS = (
     *("demo", "sessions", "why", "show", "replay", "tail", "events", "diff", "fork", "rewind"),
-    *("verify", "anchor", "grep", "erase", "delete", "import", "export", "doctor"),
+    *("verify", "anchor", "grep", "erase", "delete", "hold", "release", "holds", "prune", "import", "export", "doctor"),
 )
-GROUPS = ("groups", "parked")
+GROUPS = ("retention", "groups", "parked")
 
 
 class Commands(CommandGroup):

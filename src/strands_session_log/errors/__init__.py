@@ -11,7 +11,14 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from .base import SessionLogError, shown
-from .conflicts import AlreadyAnsweredError, ConcurrentWriteError, EventOrderError, SessionLostError
+from .conflicts import (
+    AlreadyAnsweredError,
+    ConcurrentWriteError,
+    EventOrderError,
+    SessionHeldError,
+    SessionLostError,
+    SessionNotHeldError,
+)
 from .copying import NotCopied, NotCopiedError
 from .damage import (
     CorruptEntryError,
@@ -51,6 +58,7 @@ from .server import (
     UnusableClientError,
 )
 from .settings import (
+    InvalidPolicyError,
     InvalidSettingError,
     UnknownArgumentError,
     check_choice,
@@ -89,6 +97,7 @@ __all__ = [
     "InvalidAnchorError",
     "InvalidIdError",
     "InvalidPointError",
+    "InvalidPolicyError",
     "InvalidSettingError",
     "InvalidUrlError",
     "LogForkedError",
@@ -111,10 +120,12 @@ __all__ = [
     "SessionBrokenError",
     "SessionDeletedError",
     "SessionExistsError",
+    "SessionHeldError",
     "SessionLogError",
     "SessionLostError",
     "SessionNotBegunError",
     "SessionNotFoundError",
+    "SessionNotHeldError",
     "SnapshotMismatchError",
     "TlsError",
     "UnansweredToolCallsError",

@@ -28,6 +28,7 @@ from . import (
     GROUP_SETTLE,
     GROUP_STATUS,
     GROUP_WORK,
+    HOLD,
     IDS,
     LIFE,
     LIVE,
@@ -42,6 +43,7 @@ from . import (
     STORAGE_WRITE,
     TOMBSTONE_SET,
     TOUCH,
+    TTL,
     Script,
 )
 
@@ -99,7 +101,7 @@ def _needed(scripts: Iterable[Script], beside: str, *others: Role) -> tuple[str,
 
 
 _WRITING = (
-    *(APPEND, ONCE, IDS, OUTCOME, RECOUNT, SAVE, TOUCH, LIFE, LIVE, FORK, FORK_COPY, FORK_NOTE),
+    *(APPEND, ONCE, IDS, OUTCOME, RECOUNT, SAVE, TOUCH, TTL, LIFE, LIVE, FORK, FORK_COPY, FORK_NOTE),
     *(STORAGE_WRITE, STORAGE_DELETE, ERASE_STEP),
 )
 _CONSUMING = (
@@ -137,8 +139,8 @@ CONSUMER = Role(
 )
 ERASER = Role(
     "eraser",
-    "erases single events, deletes whole sessions",
-    _needed((APPEND, ERASE_STEP, DELETE, TOMBSTONE_SET), "HDEL PTTL UNLINK", READER),
+    "erases single events, deletes whole sessions, holds and releases them, sweeps what is due",
+    _needed((APPEND, ERASE_STEP, DELETE, HOLD, TTL, TOMBSTONE_SET), "HDEL PTTL UNLINK", READER),
 )
 ADMIN = Role(
     "admin",
