@@ -259,8 +259,8 @@ def test_id_is_where_an_event_stands_and_event_id_its_uuid_in_all_json(
         "holds": [],
         "release": ["s-42", "--by", "ada", "--reason", "why"],
         "prune": ["--keep-last", "1", "--dry-run"],
-        "retention ttl": ["s-42", "30d"],
         "retention apply": [str(tmp_path / "policies.json"), "--dry-run"],
+        "retention ttl": ["s-42", "30d"],
         "delete": ["s-43", "--yes"],
         "groups delete": ["g", "--yes"],
     }
