@@ -17,10 +17,11 @@ from uuid import uuid4
 
 import orjson
 
-from ..errors import ContentionError
+from ..errors import ContentionError, SessionHeldError
 from ..events.event import check_text
 from ..ids import EventId
-from ..scripts import bringing_back, session
+from ..scripts import bringing_back, retention
+from ..scripts.retention import IN_ANY_CASE, KeptInstead, StillHeld
 from ..server import Store
 from .diagnosis import CURES, naming
 
@@ -89,10 +90,19 @@ class Deleter:
 
     def delete(self, session_id: str, reason: str, by: str) -> int | None:
         """See `EventLog.delete`."""
+        deleted = self.delete_if(IN_ANY_CASE, session_id, reason, by)
+        return None if isinstance(deleted, KeptInstead) else deleted
+
+    def delete_if(self, condition: str, session_id: str, reason: str, by: str) -> int | KeptInstead | None:
+        """The same, only if the session is as the condition has it, see `scripts.retention`."""
         check_text("by", by)
         check_text("reason", reason)
         limits = {"stay": KEPT, "stay_ms": KEPT_MS, "most": MOST, "lives": LIVES}
-        return session.delete(self._store, session_id, uuid4().hex, by, reason, **limits)
+        token = uuid4().hex
+        deleted = retention.delete(self._store, session_id, token, by, reason, condition=condition, **limits)
+        if isinstance(deleted, StillHeld):
+            raise SessionHeldError(session_id, deleted.since)
+        return deleted
 
     def of_session(self, session_id: str) -> list[Tombstone]:
         """The lives of an id that ended, oldest first."""
@@ -148,13 +158,19 @@ class Deleter:
 
         Raises:
             ContentionError: When others changed the tombstone during every attempt.
+            SessionHeldError: When the session that has the id now is held.
         """
         key, field = self._keyspace.session(session_id).tombstones, _field(session_id)
         for _ in range(_ATTEMPTS):
             text = self._text(key, field)
             lives = _lives(text)
             reduced = orjson.dumps([_reduced(life) for life in lives])
-            if not lives or session.replace_tombstone(self._store, session_id, field, text, reduced):
+            if not lives:
+                return 0
+            replaced = retention.replace_tombstone(self._store, session_id, field, text, reduced)
+            if isinstance(replaced, StillHeld):
+                raise SessionHeldError(session_id, replaced.since)
+            if replaced:
                 return len(lives)
         raise ContentionError(session_id, _ATTEMPTS)
 
