@@ -32,6 +32,7 @@ from . import (
     IDS,
     IMPORT,
     LIFE,
+    LINKS,
     LIVE,
     LOAD,
     LOCATE,
@@ -120,7 +121,7 @@ _CONSUMING = (
 _LOOKING = (
     "EXISTS GET HGET HGETALL HLEN HMGET HSCAN HSTRLEN TYPE XLEN XRANGE XREVRANGE ZCARD ZCOUNT ZMSCORE ZRANGE ZSCORE"
 )
-_READING = (LOAD, LOCATE, STANDING)
+_READING = (LINKS, LOAD, LOCATE, STANDING)
 """What whoever reads a session sends."""
 _LAYOUT = ("config", "{*}:layout")
 _SESSIONS = ("{*}:session:*", "{*}:sessions", "{*}:feed", "{*}:feed:position", "{*}:error_texts")
