@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from ..codec import from_json, rows, to_json
-from ..errors import CorruptEntryError, SessionLogError, SnapshotMismatchError
+from ..errors import (
+    CorruptEntryError,
+    KeyMissingError,
+    KeyShreddedError,
+    SessionLogError,
+    SnapshotMismatchError,
+    WrongKeyError,
+)
 from ..event_log import EventLog
 from ..event_log.diagnosis import diagnosed
 from ..ids import EventId
@@ -33,6 +40,9 @@ def snapshot_problems(log: EventLog, session_id: str, authenticator: Authenticat
         for point, state in _states(log, session_id, points):
             folded = state
             yield from compare.problems(point, state)
+    except (KeyMissingError, KeyShreddedError, WrongKeyError):
+        # Nor can the snapshot be read.
+        return
     except CorruptEntryError as error:
         yield f"the snapshot cannot be compared beyond revision {folded.revision}: {error}"
         return
@@ -47,7 +57,7 @@ def _states(log: EventLog, session_id: str, points: list[EventId]) -> Iterator[t
     for page in log.pages(session_id, end=str(left[-1])):
         for entry in page:
             # One by one: what cannot be read hides nothing that comes before it.
-            ((id_, *event),) = rows([entry], Fold.LOOKS_AT)
+            ((id_, *event),) = rows(log.cipher.opened(session_id, [entry], is_strict=True), Fold.LOOKS_AT)
             fold.add(id_, *event)
             while left and left[0] <= id_:
                 point = left.pop(0)

@@ -155,7 +155,9 @@ class Replay:
 
     def from_log(self, session_id: str, until: EventId | None = None, check: bool = True) -> SessionState:
         """The same from the log alone, whatever the snapshot says."""
-        folding = PagedFold(session_id, initial(), IntegrityCheck(self._log, session_id) if check else None)
+        folding = PagedFold(
+            session_id, initial(), self._log.cipher, IntegrityCheck(self._log, session_id) if check else None
+        )
         folding.add_all(self._log.pages(session_id, end=end_at(until)))
         return folding.state() if until is not None else self._remembered(session_id, folding.finish())
 
@@ -175,7 +177,7 @@ class Replay:
                 return self.state(session_id, check=check)
             is_checked = (_is_heard() if check is None else check) and len(first) > 1
             checking = IntegrityCheck(self._log, session_id, first[0], known.integrity) if is_checked else None
-            folding = PagedFold(session_id, known, checking)
+            folding = PagedFold(session_id, known, self._log.cipher, checking)
             folding.add_all(chain([first[1:]], pages), self._settings)
         except LogForkedError:
             return self.state(session_id, check=check)
@@ -203,7 +205,7 @@ class Replay:
         if not _begins_at(first, known):
             raise LogForkedError(session_id, known.position)
         checking = IntegrityCheck(self._log, session_id, first[0], known.integrity) if check else None
-        folding = PagedFold(session_id, known, checking)
+        folding = PagedFold(session_id, known, self._log.cipher, checking)
         folding.add_all(chain([first[1:]], pages))
         state = folding.state()
         if state.position != until:
@@ -263,7 +265,7 @@ class Replay:
         """A state with what follows it."""
         after, known = (loaded.entries[0], NOT_CHECKED) if use == "hit" else (None, INTACT)
         checking = IntegrityCheck(self._log, session_id, after, known) if check else None
-        folding = PagedFold(session_id, restored.state, checking)
+        folding = PagedFold(session_id, restored.state, self._log.cipher, checking)
         if use == "dropped":
             pages = self._log.pages(session_id, end=end_at(until))
         else:

@@ -80,7 +80,7 @@ class SnapshotWriter:
         fold: Callable[[str], FoldResult | None],
     ) -> None:
         # A snapshot is never worth waiting for.
-        self._cache = SnapshotStore(log.store.with_retry_for(0))
+        self._cache = SnapshotStore(log.store.with_retry_for(0), log.cipher)
         self._settings, self._authenticator, self._fold = settings, authenticator, fold
         self._namespace = log.keyspace.namespace
         self._estimates: OrderedDict[str, Estimate] = OrderedDict()

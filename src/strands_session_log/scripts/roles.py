@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from . import (
     APPEND,
+    APPEND_SEALED,
     DELETE,
     ERASE_STEP,
     FEED_TRIM,
@@ -99,7 +100,7 @@ def _needed(scripts: Iterable[Script], beside: str, *others: Role) -> tuple[str,
 
 
 _WRITING = (
-    *(APPEND, ONCE, IDS, OUTCOME, RECOUNT, SAVE, TOUCH, LIFE, LIVE, FORK, FORK_COPY, FORK_NOTE),
+    *(APPEND, APPEND_SEALED, ONCE, IDS, OUTCOME, RECOUNT, SAVE, TOUCH, LIFE, LIVE, FORK, FORK_COPY, FORK_NOTE),
     *(STORAGE_WRITE, STORAGE_DELETE, ERASE_STEP),
 )
 _CONSUMING = (
@@ -138,7 +139,7 @@ CONSUMER = Role(
 ERASER = Role(
     "eraser",
     "erases single events, deletes whole sessions",
-    _needed((APPEND, ERASE_STEP, DELETE, TOMBSTONE_SET), "HDEL PTTL UNLINK", READER),
+    _needed((APPEND, APPEND_SEALED, ERASE_STEP, DELETE, TOMBSTONE_SET), "HDEL PTTL UNLINK", READER),
 )
 ADMIN = Role(
     "admin",

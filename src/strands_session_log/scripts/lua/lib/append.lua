@@ -6,7 +6,8 @@
 --
 -- Returns 'landed <link> <id>' with the last link and the first id; 'begun' in place of 'landed' when the feed begins anew,
 -- so that the caller may look what else is gone; {'conflict', what, agent, actual}; {'moved', id, link}, with the token of
--- the deletion as link where a session of this id was deleted last; {'deleted'} for a late packet of what was deleted.
+-- the deletion as link where a session of this id was deleted last; {'deleted'} for a late packet of what was deleted;
+-- {'sealed', root} of a session whose content is encrypted with the key of that session, when the batch is not.
 --
 -- Every message of every agent waits for this, so the way of one that simply follows has as few commands as it can; a
 -- number is not turned into text that the client has as text, and no table or function is made that it can do without:
@@ -18,7 +19,9 @@
 -- The last of the indices that an agent's ranges have, as text.
 local LAST_INDEX = '%-(%-?%d+)$'
 
-local function append(ended)
+-- root:  whose key the content of the batch is encrypted with; nothing if it is not encrypted.
+
+local function append(ended, root)
     local call, arguments = redis.call, ARGV
     local events, head, feed, sessions, position, tombstones = unpack(KEYS)
     local first_revision, base_link, base, session, expectation, delta = unpack(arguments, 1, FIRST - 1)
@@ -30,16 +33,17 @@ local function append(ended)
     local first_messages, first_moved = 'agent:' .. first_agent .. ':messages', 'agent:' .. first_agent .. ':moved'
     local known, errors, sent, received, steps
     if delta == '' then
-        known = call('HMGET', head, 'revision', 'link', 'ms', first_messages, first_moved)
+        known = call('HMGET', head, 'revision', 'link', 'ms', first_messages, first_moved, 'sealed')
     else
         steps = delta
         if string.byte(delta) < 58 and string.byte(delta) > 47 then
             errors, sent, received, steps = string.match(delta, '^(%d+) (%d+) (%d+)\n(.*)$')
         end
         if errors and steps ~= '' then
-            known = call('HMGET', head, 'revision', 'link', 'ms', first_messages, first_moved, 'counts', 'open')
+            known = call('HMGET', head, 'revision', 'link', 'ms', first_messages, first_moved, 'sealed', 'counts', 'open')
         else
-            known = call('HMGET', head, 'revision', 'link', 'ms', first_messages, first_moved, errors and 'counts' or 'open')
+            known = call('HMGET', head, 'revision', 'link', 'ms', first_messages, first_moved, 'sealed',
+                errors and 'counts' or 'open')
         end
     end
     local last_ms, begins, predecessor, stands, link = known[3], false, nil, '0-0', ''
@@ -143,6 +147,14 @@ local function append(ended)
     -- The time counts, too: events cover the id that their batch follows, and another primary may have given another.
     if not follows and (stands ~= base or link ~= base_link) then return { 'moved', stands, link } end
 
+    -- Once any content of a session is encrypted, all that follows is, with the key of the session its chain begins with.
+    if known[6] ~= (root or false) then
+        local its_root = known[6] or root and (exists and call('HGET', head, 'root') or session)
+        if its_root ~= root then return { 'sealed', its_root } end
+        changes = changes or {}
+        changes.sealed = root
+    end
+
     -- The clock, and where the feed goes on: what somebody has put there may be no feed --------------------------------
     if ended and ended < 1e14 and ended - last_ms >= 0 then last_ms = math.floor(ended) + 1 end
     local now = ms_text(call('TIME'))
@@ -190,7 +202,7 @@ local function append(ended)
     if begins then changes.counts, changes.open, changes.created, changes.predecessor = '0 0 0', '', ms, predecessor end
     -- A session from before there was a summary has none, and gets none that says less than all.
     if delta ~= '' then
-        local counts, lines = errors and (changes.counts or known[6]), changes.open or known[errors and 7 or 6]
+        local counts, lines = errors and (changes.counts or known[7]), changes.open or known[errors and 8 or 7]
         if counts then
             local some, given, got = string.match(counts, '^(%d+) (%d+) (%d+)$')
             if some then changes.counts = string.format('%d %d %d', some + errors, given + sent, got + received) end

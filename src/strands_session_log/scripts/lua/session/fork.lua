@@ -30,4 +30,4 @@ if not landed(events) then
     redis.call('UNLINK', snapshot, live)
     redis.call('RENAME', copy, events)
 end
-return append(ended)
+return append(ended, fork.head.sealed)
