@@ -16,6 +16,17 @@ if TYPE_CHECKING:
     from .codec import from_json
     from .codec.delta import Delta
     from .codec.searching import TextMatch, TextSearch, matches_in, search_for
+    from .encryption import (
+        DataKey,
+        KeyDirectory,
+        KeyProvider,
+        KeyRecord,
+        KeyRecords,
+        LocalKeys,
+        ShreddedKey,
+        WrappedKey,
+        WrappedKeys,
+    )
     from .event_log import ANY, NO_SESSION, AgentAt, Expected, Progress, SessionAt, Tombstone
     from .events import AgentActivity, Recorded, SessionInfo
     from .feed import Envelope, FeedId, FeedRetention
@@ -70,6 +81,7 @@ __all__ = [
     "Audited",
     "Change",
     "CheckedEvents",
+    "DataKey",
     "Deliveries",
     "Delivery",
     "Delta",
@@ -89,10 +101,15 @@ __all__ = [
     "GroupStatus",
     "Handler",
     "Integrity",
+    "KeyDirectory",
+    "KeyProvider",
+    "KeyRecord",
+    "KeyRecords",
     "LivePosition",
     "LiveStats",
     "LiveTail",
     "LiveTokens",
+    "LocalKeys",
     "MessageChange",
     "MessageRecord",
     "OpenInterrupt",
@@ -111,6 +128,7 @@ __all__ = [
     "SessionLog",
     "SessionRecorder",
     "SessionState",
+    "ShreddedKey",
     "SnapshotKey",
     "SnapshotSettings",
     "Subscriber",
@@ -123,6 +141,8 @@ __all__ = [
     "ValkeySessionManager",
     "ValkeyStorage",
     "Verification",
+    "WrappedKey",
+    "WrappedKeys",
     "errors",
     "events",
     "evolve",
@@ -142,6 +162,8 @@ if not TYPE_CHECKING:
             "codec": "from_json",
             "codec.delta": "Delta",
             "codec.searching": "TextMatch TextSearch matches_in search_for",
+            "encryption": "DataKey KeyDirectory KeyProvider KeyRecord KeyRecords LocalKeys ShreddedKey WrappedKey "
+            "WrappedKeys",
             "event_log": "ANY NO_SESSION AgentAt Expected Progress SessionAt Tombstone",
             "events": "AgentActivity Recorded SessionInfo",
             "feed": "Envelope FeedId FeedRetention",

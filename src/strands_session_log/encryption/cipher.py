@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from ..chain import LINK_BYTES, exactly, genesis
 from ..codec import FIELDS, RawEntry
-from ..codec.sealed import MAGIC, Frame
+from ..codec.sealed import MAGIC, Frame, is_sealed
 from ..errors import CiphertextError, KeyMissingError, KeyShreddedError, WrongKeyError
 from ..errors.quoting import reason_of
 from .data_key import DataKey, KeyProvider, place
@@ -156,6 +156,31 @@ class Cipher:
             raise CiphertextError(name, "when it was written, another history came before it")
         return (entry_id, [*flat[:-1], text[LINK_BYTES:]])
 
+    def seal_stored(self, namespace: str, name: str, content: bytes) -> bytes:
+        """Encrypt what belongs to no session, under a key of the namespace; as it is, where nothing is encrypted."""
+        if self._provider is None:
+            return content
+        owner = stored_by(namespace)
+        key = self._provider.current(owner) or self._provider.create(owner)
+        return key.seal(place(_OTHER % b"storage", (owner.encode(), name.encode())), content)
+
+    def open_stored(self, namespace: str, name: str, content: bytes) -> bytes:
+        """The reverse of `seal_stored`; what is not encrypted is what it is.
+
+        Raises:
+            EncryptionError: As `opened` does.
+        """
+        if not is_sealed(content):
+            return content
+        frame, owner = _frame(name, content), stored_by(namespace)
+        key = self._provider and self._provider.find(owner, frame.key_id)
+        if key is None:
+            raise KeyMissingError(owner, "", "" if self._provider is None else frame.key_id.hex())
+        text = key.open(place(_OTHER % b"storage", (owner.encode(), name.encode())), frame)
+        if text is None:
+            raise CiphertextError(name, "it was changed, or was not written under this key")
+        return text
+
     def seal(self, session_id: str, purpose: bytes, parts: Iterable[bytes], content: bytes) -> bytes:
         """Encrypt what stands beside the events of a session; as it is, where nothing is encrypted."""
         sealer = self.sealer(session_id)
@@ -169,7 +194,7 @@ class Cipher:
         Raises:
             EncryptionError: As `opened` does.
         """
-        if content[:4] != MAGIC:
+        if not is_sealed(content):
             return content
         what = purpose.decode()
         frame = _frame(what, content)
@@ -208,6 +233,11 @@ def _link_before(key: DataKey, revision: bytes, before: RawEntry | None, text: b
     if before is not None:
         return exactly(before[1][1::2][_LINK], LINK_BYTES)
     return genesis(key.session_id) if revision == b"1" else text[:LINK_BYTES]
+
+
+def stored_by(namespace: str) -> str:
+    """Whose key it is that what belongs to no session is encrypted with: no session can be called so."""
+    return f"storage\t{namespace}"
 
 
 def is_encrypted(entry: RawEntry) -> bool:

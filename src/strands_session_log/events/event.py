@@ -69,6 +69,11 @@ class Event:
 
     known: ClassVar[dict[str, Callable[..., Event]]] = {}
 
+    @property
+    def has_content(self) -> bool:
+        """Whether its content can be read: it was neither erased, nor is it encrypted with a key that is not there."""
+        return not (self.is_erased or self.is_sealed)
+
     @classmethod
     def moved_by(cls, data: Mapping[str, Any]) -> str:
         """What an event of this class changes the resuming of, see `moves`; of its data, what it `retains` will do."""
