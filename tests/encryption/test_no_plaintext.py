@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import pytest
 from strands import Agent, tool
@@ -64,7 +65,7 @@ def log(request: pytest.FixtureRequest, server: Server, keys: LocalKeys) -> Iter
 def lived(log: SessionLog) -> None:
     """The whole life of a session: said, called, failed, shown live, snapshotted, parked, forked, erased, rewound."""
     thought = {"reasoningContent": {"reasoningText": {"text": f"{CANARY}-reasoning", "signature": f"{CANARY}-signed"}}}
-    script = [
+    script: list[Any] = [
         [thought, call("kanarienvogel_tool", wanted=f"{CANARY}-input")],
         [call("broken", wanted=f"{CANARY}-wanted")],
         [call(f"{CANARY}_hallucinated", wanted="?")],
@@ -74,7 +75,7 @@ def lived(log: SessionLog) -> None:
     ]
     live = LiveTokens(log, "s", interval=0.001)
     agent = Agent(
-        model=ScriptedModel(script),
+        model=ScriptedModel(script, chunk=4, pause=0.01),
         session_manager=ValkeySessionManager("s", log=log, record_prompts=True),
         hooks=[live],
         tools=[kanarienvogel_tool, broken],

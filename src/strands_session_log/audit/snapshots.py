@@ -5,14 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from ..codec import from_json, rows, to_json
-from ..errors import (
-    CorruptEntryError,
-    KeyMissingError,
-    KeyShreddedError,
-    SessionLogError,
-    SnapshotMismatchError,
-    WrongKeyError,
-)
+from ..errors import CorruptEntryError, EncryptionError, SessionLogError, SnapshotMismatchError
 from ..event_log import EventLog
 from ..event_log.diagnosis import diagnosed
 from ..ids import EventId
@@ -40,11 +33,11 @@ def snapshot_problems(log: EventLog, session_id: str, authenticator: Authenticat
         for point, state in _states(log, session_id, points):
             folded = state
             yield from compare.problems(point, state)
-    except (KeyMissingError, KeyShreddedError, WrongKeyError):
-        # Nor can the snapshot be read.
-        return
     except CorruptEntryError as error:
         yield f"the snapshot cannot be compared beyond revision {folded.revision}: {error}"
+        return
+    except EncryptionError:
+        # Without the key nothing can be read of the snapshot, either.
         return
     for point in points:
         if point > folded.position:

@@ -11,16 +11,17 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
-from ..chain import LINK_BYTES, exactly, genesis
+from ..chain import LINK_BYTES, genesis, to_text
 from ..codec import FIELDS, RawEntry
 from ..codec.sealed import MAGIC, Frame, is_sealed
-from ..errors import CiphertextError, KeyMissingError, KeyShreddedError, WrongKeyError
+from ..errors import CiphertextError, EncryptionError, KeyMissingError, KeyShreddedError, WrongKeyError
 from ..errors.quoting import reason_of
 from .data_key import DataKey, KeyProvider, place
 
 _BODY, _OTHER = b"strands-session-log body 1 ", b"strands-session-log %b 1 "
 _NAMES = list(FIELDS)
-_BASE, _LINK = FIELDS.index(b"base"), FIELDS.index(b"link")
+_BASE, _LINK = FIELDS.index(b"base"), 2 * FIELDS.index(b"link") + 1
+_SALT = 2 * FIELDS.index(b"salt") + 1
 _CLEAR = [FIELDS.index(name) for name in (b"type", b"agent", b"event", b"time", b"v", b"trace", b"retained")]
 _MOST_ROOTS = 4096
 
@@ -67,6 +68,13 @@ class Cipher:
         """Whether there are keys: then all that is written is encrypted."""
         return self._provider is not None
 
+    def may_follow(self, entry: RawEntry) -> bool:
+        """Whether who has read that a session ends with this entry may append to it without being told anything of it.
+
+        Who encrypts may. Who does not must know that the session is not encrypted, which an erased entry does not say.
+        """
+        return self.is_active or (bool(entry[1][_SALT]) and not is_encrypted(entry))
+
     def learn(self, session_id: str, root: str) -> None:
         """Note which session another one descends from, as the server says."""
         roots = self._roots
@@ -109,10 +117,13 @@ class Cipher:
         if self._provider is None:
             return page
         found: list[RawEntry] | None = None
+        keys = dict[bytes, DataKey]()
         for at, entry in enumerate(page):
             if entry[1][-1][:4] == MAGIC:
                 found = list(page) if found is None else found
-                found[at] = self._opened(session_id, entry, page[at - 1] if at else None, is_strict)
+                found[at] = self._opened(session_id, entry, page[at - 1] if at else None, is_strict, keys)
+            elif found is not None and entry[1][_SALT]:
+                raise CiphertextError(entry[0].decode(), "it is not encrypted, though an event before it is")
         return page if found is None else found
 
     def opened_one(self, session_id: str, entry: RawEntry) -> RawEntry:
@@ -131,28 +142,39 @@ class Cipher:
         if self._provider is None or not is_encrypted(entry):
             return ""
         try:
-            self._opened(session_id, entry, before, is_strict=False)
+            self._opened(session_id, entry, before, False, {})
         except CiphertextError as error:
             return str(error)
+        except EncryptionError:
+            # Who verifies needs no key, nor the place where it is.
+            return ""
         return ""
 
-    def _opened(self, session_id: str, entry: RawEntry, before: RawEntry | None, is_strict: bool) -> RawEntry:
+    def _opened(
+        self,
+        session_id: str,
+        entry: RawEntry,
+        before: RawEntry | None,
+        is_strict: bool,
+        keys: dict[bytes, DataKey],
+    ) -> RawEntry:
         entry_id, flat = entry
         if flat[::2] != _NAMES:
             return entry
         name, values = entry_id.decode(), flat[1::2]
         frame = _frame(name, values[-1])
         try:
-            key = self._key(session_id, name, frame.key_id)
+            key = keys.get(frame.key_id) or self._key(session_id, name, frame.key_id)
         except (KeyMissingError, WrongKeyError, KeyShreddedError):
             if is_strict:
                 raise
             return entry
+        keys[frame.key_id] = key
         revision, clear = entry_id.partition(b"-")[2], [values[at] for at in _CLEAR]
         text = key.open(place(_BODY, (key.session_id.encode(), revision, values[_BASE], *clear)), frame)
         if text is None or len(text) < LINK_BYTES:
             raise CiphertextError(name, "its content is encrypted, and was changed, or was not written for this place")
-        if text[:LINK_BYTES] != _link_before(key, revision, before, text):
+        if not _is_after(text[:LINK_BYTES], key, revision, before):
             raise CiphertextError(name, "when it was written, another history came before it")
         return (entry_id, [*flat[:-1], text[LINK_BYTES:]])
 
@@ -173,9 +195,11 @@ class Cipher:
         if not is_sealed(content):
             return content
         frame, owner = _frame(name, content), stored_by(namespace)
-        key = self._provider and self._provider.find(owner, frame.key_id)
+        if self._provider is None:
+            raise KeyMissingError(owner, "")
+        key = self._provider.find(owner, frame.key_id)
         if key is None:
-            raise KeyMissingError(owner, "", "" if self._provider is None else frame.key_id.hex())
+            raise KeyMissingError(owner, "", frame.key_id.hex())
         text = key.open(place(_OTHER % b"storage", (owner.encode(), name.encode())), frame)
         if text is None:
             raise CiphertextError(name, "it was changed, or was not written under this key")
@@ -228,11 +252,11 @@ def _frame(name: str, content: bytes) -> Frame:
         raise CiphertextError(name, reason_of(error)) from error
 
 
-def _link_before(key: DataKey, revision: bytes, before: RawEntry | None, text: bytes) -> bytes:
-    """The link that the one in the content must be: of the entry before, if that was read; else what is there."""
+def _is_after(link: bytes, key: DataKey, revision: bytes, before: RawEntry | None) -> bool:
+    """Whether the link in the content is that of the entry before, if that was read."""
     if before is not None:
-        return exactly(before[1][1::2][_LINK], LINK_BYTES)
-    return genesis(key.session_id) if revision == b"1" else text[:LINK_BYTES]
+        return bool(to_text(link) == before[1][_LINK])
+    return revision != b"1" or link == genesis(key.session_id)
 
 
 def stored_by(namespace: str) -> str:

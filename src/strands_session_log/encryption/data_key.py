@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
+from hashlib import sha256
 from typing import TYPE_CHECKING, Protocol
 
 from ..codec.sealed import KEY_ID_BYTES, NONCE_BYTES, Frame, framed
 from ..errors import MissingExtraError
+from ..randomness import random_bytes
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -60,8 +61,9 @@ class DataKey:
 
     def seal(self, place: bytes, content: bytes) -> bytes:
         """Encrypt content for one place, under a nonce of its own: of the same content, never the same bytes twice."""
-        # Straight from the system: a nonce that comes twice would give away what it hides, unlike a salt.
-        nonce = os.urandom(NONCE_BYTES)
+        # A nonce that comes twice would give away what it hides. Should a machine be copied while it runs, and both
+        # copies have the same random bytes, it comes twice for the same content in the same place only.
+        nonce = sha256(random_bytes() + place + content).digest()[:NONCE_BYTES]
         return framed(self.id, nonce, self._aes.encrypt(nonce, content, place))
 
     def open(self, place: bytes, frame: Frame) -> bytes | None:

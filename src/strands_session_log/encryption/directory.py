@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
 from uuid import uuid4
@@ -20,7 +21,7 @@ from ..errors import KeyStoreError
 from ..files import open_named
 
 _FOLDER, _LOCK = "sessions", "lock"
-_MOST_BYTES = 16 << 20
+_MOST_BYTES, _MOST_FILES = 16 << 20, 4096
 _RESTORE = "restore it from a copy of the key store"
 
 
@@ -33,6 +34,7 @@ class KeyDirectory:
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path).expanduser()
+        self._file = lru_cache(_MOST_FILES)(self._file_of)
 
     def load(self, session_id: str) -> bytes | None:
         """See `KeyRecords.load`.
@@ -107,7 +109,9 @@ class KeyDirectory:
         """Put content in the place of a file: all or nothing, on disk when this returns, the old one overwritten."""
         fresh = file.with_name(f".{file.name}.{uuid4().hex}")
         try:
-            file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            for directory in (self.path / _FOLDER, file.parent):
+                # One after the other: to those it makes on the way, `mkdir` gives other permissions.
+                directory.mkdir(mode=0o700, exist_ok=True)
             old = _opened(file)
             try:
                 _write_new(fresh, content)
@@ -124,7 +128,7 @@ class KeyDirectory:
         except OSError as error:
             raise _unusable(file, error) from error
 
-    def _file(self, session_id: str) -> Path:
+    def _file_of(self, session_id: str) -> Path:
         # Not its name: that may be longer than a file's, and two that differ by case may be one on some systems.
         name = sha256(session_id.encode()).hexdigest()
         return self.path / _FOLDER / name[:2] / f"{name}.json"
@@ -133,7 +137,8 @@ class KeyDirectory:
 def version_of(file: Path) -> object:
     """What changes whenever a file does."""
     try:
-        found = file.stat()
+        # Each append asks.
+        found = os.stat(file)  # noqa: PTH116
     except OSError:
         return 0
     return found.st_ino, found.st_mtime_ns, found.st_size

@@ -20,14 +20,15 @@ Wrap: TypeAlias = "Callable[[bytes, Mapping[str, str]], bytes]"
 
 _MOST_SESSIONS = 4096
 _MOST_ATTEMPTS = 100
+_LOOKS_EVERY = 0.05
+"""Seconds after which others know that a key was shredded or rotated: to look each time would take too long."""
 
 
 class _Known(NamedTuple):
-    """What is known of a session's keys: as of which version, until when, what was loaded, and what was unwrapped."""
+    """What is known of a session's keys: as of which version, until when, the record, and what was unwrapped."""
 
     version: object
     until: float
-    record: bytes | None
     keys: KeyRecord
     opened: dict[bytes, DataKey]
 
@@ -178,12 +179,16 @@ class WrappedKeys:
         raise KeyServiceError(session_id, f"others changed its record during each of {_MOST_ATTEMPTS} attempts")
 
     def _look_up(self, session_id: str) -> _Known:
-        known, version = self._known.get(session_id), self.records.version(session_id)
-        if known is not None and (known.version == version if version is not None else time.monotonic() < known.until):
+        known, now = self._known.get(session_id), time.monotonic()
+        if known is not None and now < known.until:
             return known
         # The version from before it is read: what changes in between is read once more.
-        record, keys = self._read(session_id)
-        known = _Known(version, time.monotonic() + self._cache_for, record, keys, {})
+        version = self.records.version(session_id)
+        until = now + (self._cache_for if version is None else min(_LOOKS_EVERY, self._cache_for))
+        if known is not None and version is not None and known.version == version:
+            known = known._replace(until=until)
+        else:
+            known = _Known(version, until, self._read(session_id)[1], {})
         with self._lock:
             self._known[session_id] = known
             while len(self._known) > _MOST_SESSIONS:

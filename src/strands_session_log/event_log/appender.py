@@ -206,8 +206,11 @@ class Appender:
             found = session.outcome(self._store, session_id, unsettled.calls)
         except ServerUnavailableError as error:
             raise UnknownOutcomeError(session_id, str(error)) from error
-        if isinstance(found, Moved):
+        if isinstance(found, Moved) and self._cipher.is_active:
             self.remember(session_id, Position(*found))
+        elif isinstance(found, Moved):
+            # The next append is told where it stands, unless it is encrypted by now.
+            self.forget(session_id)
         return found
 
     def settled(self, session_id: str, batch: Sequence[Encoded]) -> None:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from ..codec import RawEntry, recorded
+from ..codec import RawEntry, recorded, text_of
 from ..encryption import is_encrypted
 from ..errors import CiphertextError, CorruptEntryError, KeyMissingError, RevisionNotFoundError
 from ..events import (
@@ -144,7 +144,11 @@ def _opened(log: EventLog, session_id: str, start: str, end: str = "+") -> Itera
             (entry,) = log.cipher.opened(session_id, [entry], is_strict=True)
         if is_encrypted(entry) and not log.cipher.is_active:
             raise KeyMissingError(session_id, entry[0].decode())
-        yield entry
+        entry_id, flat = entry
+        # As text: what is sought is looked for in it before it is parsed.
+        with suppress(ValueError):
+            flat = [*flat[:-1], text_of(flat[-1])]
+        yield entry_id, flat
 
 
 def _readable(entries: Iterable[RawEntry]) -> Iterator[Recorded]:

@@ -33,6 +33,7 @@ class PagedFold:
 
     Attributes:
         states: States of the past that are to be kept, see `add_all`.
+        may_be_followed: Whether an append may follow where it ends, see `Cipher.may_follow`.
         has_erasure: Whether one of the events is the record of an erasure.
         erased: The revisions that these say were erased.
     """
@@ -43,6 +44,7 @@ class PagedFold:
         self._session_id, self._fold, self._cipher, self._check = session_id, Fold(state), cipher, check
         self._begun = state.position.revision
         self.states: list[SessionState] = []
+        self.may_be_followed = True
         self.has_erasure, self.erased = False, set[int]()
 
     @property
@@ -73,6 +75,8 @@ class PagedFold:
     def _add(self, entries: Sequence[RawEntry]) -> None:
         if self._check:
             self._check.add(entries)
+        if entries:
+            self.may_be_followed = self._cipher.may_follow(entries[-1])
         fold, add, revision = self._fold, self._fold.add, self._fold.position.revision
         for id_, type_, agent, data, link, is_erased in self._rows(entries):
             if revision and id_.revision != revision + 1:

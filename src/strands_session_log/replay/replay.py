@@ -111,7 +111,8 @@ class Replay:
             return state
         if hooks.active and state.exists:
             hooks.tell(_resumed(started, state, unsaved))
-        return self._remembered(session_id, _told(session_id, state))
+        may_be_followed = unsaved is None or unsaved.may_be_followed
+        return self._remembered(session_id, _told(session_id, state), may_be_followed)
 
     def verified(self, session_id: str, known: SessionState | None = None) -> SessionState:
         """The newest state, from the log alone, of which every event was held against the hash chain.
@@ -159,7 +160,9 @@ class Replay:
             session_id, initial(), self._log.cipher, IntegrityCheck(self._log, session_id) if check else None
         )
         folding.add_all(self._log.pages(session_id, end=end_at(until)))
-        return folding.state() if until is not None else self._remembered(session_id, folding.finish())
+        if until is not None:
+            return folding.state()
+        return self._remembered(session_id, folding.finish(), folding.may_be_followed)
 
     def catch_up(self, session_id: str, known: SessionState, check: bool | None = None) -> SessionState:
         """The newest state, starting from one that was folded earlier.
@@ -184,8 +187,8 @@ class Replay:
         if folding.has_erasure:
             return self.state(session_id, check=check)
         if len(first) == 1:
-            return self._remembered(session_id, known)
-        state = self._remembered(session_id, folding.finish())
+            return self._remembered(session_id, known, self._log.cipher.may_follow(first[0]))
+        state = self._remembered(session_id, folding.finish(), folding.may_be_followed)
         return _told(session_id, state) if state.integrity.is_broken and not known.integrity.is_broken else state
 
     def later(self, session_id: str, known: SessionState, until: EventId, check: bool = False) -> SessionState:
@@ -275,7 +278,8 @@ class Replay:
             # The head is no part of the chain, but the record of an erasure is.
             raise OutdatedError("it is from before an erasure")
         state = folding.finish() if until is None else folding.state()
-        return FoldResult(state, folding.states, folding.count, loaded, restored.digests, restored.stored, use)
+        found = restored.digests, restored.stored, use, folding.may_be_followed
+        return FoldResult(state, folding.states, folding.count, loaded, *found)
 
     def _restore(self, session_id: str, loaded: LoadedSnapshot) -> Restored:
         """What the snapshot holds.
@@ -307,8 +311,8 @@ class Replay:
                 raise LogForkedError(session_id, id_of(last[0]))
             yield from chain([first[1:]], pages)
 
-    def _remembered(self, session_id: str, state: SessionState) -> SessionState:
-        if state.position.revision:
+    def _remembered(self, session_id: str, state: SessionState, may_be_followed: bool) -> SessionState:
+        if state.position.revision and may_be_followed:
             self._log.remember(session_id, Position(state.position, state.link))
         return state
 

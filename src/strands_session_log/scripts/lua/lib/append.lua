@@ -33,17 +33,20 @@ local function append(ended, root)
     local first_messages, first_moved = 'agent:' .. first_agent .. ':messages', 'agent:' .. first_agent .. ':moved'
     local known, errors, sent, received, steps
     if delta == '' then
-        known = call('HMGET', head, 'revision', 'link', 'ms', first_messages, first_moved, 'sealed')
+        if root then
+            known = call('HMGET', head, 'revision', 'link', 'ms', first_messages, first_moved, 'sealed')
+        else
+            known = call('HMGET', head, 'revision', 'link', 'ms', first_messages, first_moved)
+        end
     else
         steps = delta
         if string.byte(delta) < 58 and string.byte(delta) > 47 then
             errors, sent, received, steps = string.match(delta, '^(%d+) (%d+) (%d+)\n(.*)$')
         end
         if errors and steps ~= '' then
-            known = call('HMGET', head, 'revision', 'link', 'ms', first_messages, first_moved, 'sealed', 'counts', 'open')
+            known = call('HMGET', head, 'revision', 'link', 'ms', first_messages, first_moved, 'counts', 'open')
         else
-            known = call('HMGET', head, 'revision', 'link', 'ms', first_messages, first_moved, 'sealed',
-                errors and 'counts' or 'open')
+            known = call('HMGET', head, 'revision', 'link', 'ms', first_messages, first_moved, errors and 'counts' or 'open')
         end
     end
     local last_ms, begins, predecessor, stands, link = known[3], false, nil, '0-0', ''
@@ -144,16 +147,21 @@ local function append(ended, root)
             if field then changes[field] = ranges else messages = ranges end
         end
     end
+    -- Once any content of a session is encrypted, all that follows is, with the key of the session its chain begins with.
+    -- Who does not encrypt is told so before it is told where the session stands: who knows that has been told, or has
+    -- read that it is not encrypted.
+    if root or not follows then
+        local sealed = known[6]
+        if not root or delta ~= '' then sealed = call('HGET', head, 'sealed') end
+        if sealed ~= (root or false) then
+            local its_root = sealed or root and (exists and call('HGET', head, 'root') or session)
+            if its_root ~= root then return { 'sealed', its_root } end
+            changes = changes or {}
+            changes.sealed = root
+        end
+    end
     -- The time counts, too: events cover the id that their batch follows, and another primary may have given another.
     if not follows and (stands ~= base or link ~= base_link) then return { 'moved', stands, link } end
-
-    -- Once any content of a session is encrypted, all that follows is, with the key of the session its chain begins with.
-    if known[6] ~= (root or false) then
-        local its_root = known[6] or root and (exists and call('HGET', head, 'root') or session)
-        if its_root ~= root then return { 'sealed', its_root } end
-        changes = changes or {}
-        changes.sealed = root
-    end
 
     -- The clock, and where the feed goes on: what somebody has put there may be no feed --------------------------------
     if ended and ended < 1e14 and ended - last_ms >= 0 then last_ms = math.floor(ended) + 1 end
@@ -202,7 +210,7 @@ local function append(ended, root)
     if begins then changes.counts, changes.open, changes.created, changes.predecessor = '0 0 0', '', ms, predecessor end
     -- A session from before there was a summary has none, and gets none that says less than all.
     if delta ~= '' then
-        local counts, lines = errors and (changes.counts or known[7]), changes.open or known[errors and 8 or 7]
+        local counts, lines = errors and (changes.counts or known[6]), changes.open or known[errors and 7 or 6]
         if counts then
             local some, given, got = string.match(counts, '^(%d+) (%d+) (%d+)$')
             if some then changes.counts = string.format('%d %d %d', some + errors, given + sent, got + received) end

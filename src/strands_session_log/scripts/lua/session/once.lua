@@ -21,7 +21,8 @@ local function read_index(...)
     return found
 end
 
-local ms, revision, link = unpack(redis.call('HMGET', head, 'ms', 'revision', 'link'))
+local ms, revision, link, sealed = unpack(redis.call('HMGET', head, 'ms', 'revision', 'link', 'sealed'))
+if sealed and sealed ~= root then return { 'sealed', sealed } end
 local indexed = read_index('upto', 'link')
 local stands = revision and ms .. '-' .. revision
 if not stands then
