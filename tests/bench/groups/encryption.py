@@ -10,7 +10,7 @@ from pathlib import Path
 from strands_session_log import LocalKeys, SessionLog, ValkeySessionManager
 
 from ..measuring import Run
-from ..rows import Cost, Pair, Row
+from ..rows import Call, Cost, Pair, Row
 from ..sessions import added, agent, created
 from ..text import message
 
@@ -28,18 +28,16 @@ def rows(run: Run) -> Iterator[Row]:
 
 
 def _appending(run: Run, encrypted: SessionLog, plain: SessionLog) -> Iterator[Row]:
-    ways = []
-    for log in (encrypted, plain):
-        manager, said = ValkeySessionManager("through-the-manager", log=log), count()
-        living = agent(manager)
-
-        def append(manager: ValkeySessionManager = manager, living=living, said=said) -> None:  # type: ignore[no-untyped-def]
-            manager.append_message(message(next(said)), living)
-
-        ways.append(append)
-    pair = Pair("Unix socket: append a message, encrypted ÷ not", *ways, _MOST)
+    ours, theirs = map(_through_a_manager, (encrypted, plain))
+    pair = Pair("Unix socket: append a message, encrypted ÷ not", ours, theirs, _MOST)
     for row in run.measure([pair], _ROUNDS, "appending, encrypted and not"):
         yield row._replace(cost=Cost("writing a message, encrypted", "the same without encryption"))
+
+
+def _through_a_manager(log: SessionLog) -> Call:
+    manager, said = ValkeySessionManager("through-the-manager", log=log), count()
+    living = agent(manager)
+    return lambda: manager.append_message(message(next(said)), living)
 
 
 def _reading(run: Run, encrypted: SessionLog, plain: SessionLog) -> Iterator[Row]:
