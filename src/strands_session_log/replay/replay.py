@@ -111,8 +111,7 @@ class Replay:
             return state
         if hooks.active and state.exists:
             hooks.tell(_resumed(started, state, unsaved))
-        may_be_followed = unsaved is None or unsaved.may_be_followed
-        return self._remembered(session_id, _told(session_id, state), may_be_followed)
+        return self._remembered(session_id, _told(session_id, state), unsaved is None or unsaved.may_be_followed)
 
     def verified(self, session_id: str, known: SessionState | None = None) -> SessionState:
         """The newest state, from the log alone, of which every event was held against the hash chain.
@@ -156,9 +155,8 @@ class Replay:
 
     def from_log(self, session_id: str, until: EventId | None = None, check: bool = True) -> SessionState:
         """The same from the log alone, whatever the snapshot says."""
-        folding = PagedFold(
-            session_id, initial(), self._log.cipher, IntegrityCheck(self._log, session_id) if check else None
-        )
+        checking = IntegrityCheck(self._log, session_id) if check else None
+        folding = PagedFold(session_id, initial(), self._log.cipher, checking)
         folding.add_all(self._log.pages(session_id, end=end_at(until)))
         if until is not None:
             return folding.state()
@@ -197,8 +195,7 @@ class Replay:
         Args:
             session_id: The session.
             known: The earlier state.
-            until: The later point.
-            check: As for `state`.
+            until: The later point; `check` is as for `state`.
 
         Raises:
             LogForkedError: When the session was deleted or replaced while it was read.
