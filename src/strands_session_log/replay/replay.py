@@ -166,8 +166,7 @@ class Replay:
         """The newest state, starting from one that was folded earlier.
 
         The read begins with the event the known state ends with: if that is not what it was, the session was deleted,
-        replaced or lost in a failover, and is folded anew; and so it is after an erasure, since what stood before an
-        erased record cannot be told from what is known. One round trip when little has happened since.
+        replaced or lost in a failover, and is folded anew; so it is after an erasure. Mostly it is one round trip.
         """
         if not known.exists:
             return self.state(session_id, check=check)
@@ -195,7 +194,8 @@ class Replay:
         Args:
             session_id: The session.
             known: The earlier state.
-            until: The later point; `check` is as for `state`.
+            until: The later point.
+            check: As for `state`.
 
         Raises:
             LogForkedError: When the session was deleted or replaced while it was read.
