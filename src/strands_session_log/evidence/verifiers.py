@@ -17,8 +17,6 @@ _SCRIPT, _POLICY, _STYLE = "/* verify.mjs */", "/* policy */", "/* verify.css */
 @lru_cache
 def verifier_files() -> tuple[tuple[str, bytes], ...]:
     """Name and content of `verify.py`, `verify.mjs` and `verify.html`, the same in every bundle of a release."""
-    if not (_HERE / "verify.mjs").exists():
-        return (("verify.py", _one_file().encode()),)
     script = (_HERE / "verify.mjs").read_text(encoding="utf-8")
     return ("verify.py", _one_file().encode()), ("verify.mjs", script.encode()), ("verify.html", _page(script).encode())
 

@@ -28,8 +28,8 @@ def answer(path: str, expect: Iterable[str], keys: Iterable[str]) -> tuple[int, 
             report = verify(file, expect, keys)
     except UnreadableBundleError as error:
         code, problem = error.code, error.problem
-    except (OSError, ValueError) as error:
-        code, problem = "file", f"it cannot be opened: {getattr(error, 'strerror', None) or error}"
+    except OSError:
+        code, problem = "file", "it cannot be opened"
     else:
         return INTACT if report["ok"] else NOT_INTACT, report
     return UNREADABLE, {"ok": False, "sessions": [], "problems": [{"code": code, "problem": problem}]}
