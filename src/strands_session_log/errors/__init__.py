@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from .base import SessionLogError, shown
+from .bundles import BundleError, BundleNotIntactError, ImportRefusedError
 from .conflicts import AlreadyAnsweredError, ConcurrentWriteError, EventOrderError, SessionLostError
 from .copying import NotCopied, NotCopiedError
 from .damage import (
@@ -69,6 +70,8 @@ if TYPE_CHECKING:
 __all__ = [
     "AlreadyAnsweredError",
     "AsyncioNeededError",
+    "BundleError",
+    "BundleNotIntactError",
     "ClusterNotReadyError",
     "ConcurrentWriteError",
     "ConfigChangedError",
@@ -86,6 +89,7 @@ __all__ = [
     "ForbiddenError",
     "GroupNotFoundError",
     "HandlerError",
+    "ImportRefusedError",
     "InvalidAnchorError",
     "InvalidIdError",
     "InvalidPointError",
