@@ -20,6 +20,7 @@ const FARTHEST = 4096;
 const PIECE = 8 * 1024;
 const FULL = 0xffffffff;
 const NO_ARCHIVE = "it is no ZIP file as a bundle is one, or not all of it";
+const ALONE = "Nothing from outside was compared: give links that were noted (--expect), or who may have sealed (--key).";
 const NO_MANIFEST = "manifest.json is not what a bundle has";
 const VERIFIERS = ["README.txt", "verify.py", "verify.mjs", "verify.html"];
 const FILES = ["events.jsonl", "session.json", "transcript.html"];
@@ -1133,7 +1134,7 @@ function isFile(told) {
 function recordOf(raw) {
   const found = jsonOf(raw);
   refuseUnless(isObject(found) && ["session", "id", "link"].every((name) => isText(found[name])));
-  refuseUnless(isNumber(found.revision) && !("deleted" in found));
+  refuseUnless(isNumber(found.revision) && found.revision >= 1 && !("deleted" in found));
   return found;
 }
 
@@ -1153,8 +1154,8 @@ export async function answer(open, expect = [], keys = [], progress = () => unde
   return [2, { ok: false, sessions: [], problems: [{ code, problem }] }];
 }
 
-/** A report for people. */
-export function* sentences(report) {
+/** A report for people; `isNoted`: links were expected, so that not all of it rests on the file itself. */
+export function* sentences(report, isNoted = false) {
   for (const one of report.sessions) {
     const told = [`${one.events.toLocaleString("en")} event${one.events === 1 ? "" : "s"}`];
     for (const name of ["withheld", "erased"]) if (one[name]) told.push(`${one[name].toLocaleString("en")} ${name}`);
@@ -1164,6 +1165,8 @@ export function* sentences(report) {
     for (const { code, problem } of one.problems) yield `  ${visible(problem)} [${code}]`;
   }
   for (const { code, problem } of report.problems) yield `${visible(problem)} [${code}]`;
+  const isSigned = report.sessions.some(({ sealed }) => sealed?.signed_by);
+  if (report.ok && !isNoted && !isSigned) yield ALONE;
   const isRead = report.sessions.length > 0 || report.ok;
   yield report.ok ? "Everything is as it was written." : isRead ? "NOT INTACT." : "NOT READABLE.";
 }
@@ -1207,7 +1210,7 @@ async function main() {
   }
   const { json, expect, key } = given.values;
   const [code, report] = await answer(() => sourceOf(given.positionals[0]), expect, key);
-  process.stdout.write(`${json ? JSON.stringify(report) : [...sentences(report)].join("\n")}\n`);
+  process.stdout.write(`${json ? JSON.stringify(report) : [...sentences(report, expect.length > 0)].join("\n")}\n`);
   return code;
 }
 

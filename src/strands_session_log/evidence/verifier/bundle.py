@@ -230,6 +230,6 @@ def _record(raw: bytes) -> dict[str, Any]:
     """
     found = json_of(raw)
     is_one = isinstance(found, dict) and all(isinstance(found.get(name), str) for name in ("session", "id", "link"))
-    if not is_one or type(found.get("revision")) is not int or "deleted" in found:
+    if not is_one or type(found.get("revision")) is not int or found["revision"] < 1 or "deleted" in found:
         raise ValueError
     return dict(found)
