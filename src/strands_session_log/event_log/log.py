@@ -35,6 +35,7 @@ from .listing import Listing
 from .namespace import Layout
 from .reader import EventReader, end_at, start_after
 from .recounting import recount
+from .restorer import Restorer
 
 logger = logging.getLogger(__name__)
 
@@ -58,6 +59,7 @@ class EventLog:
         retention: The same.
         snapshots: Where snapshots are kept.
         listing: Lists the sessions.
+        restorer: Brings sessions back.
         remember: Notes where a session was seen to stand, which saves the next append a round trip.
         on_append: Those who are told the session, its new revision and the events after each append, of a fork and an
             erasure without events; they must be quick.
@@ -72,6 +74,7 @@ class EventLog:
         self._reader = EventReader(store)
         self._forker = Forker(store, layout, self._reader.pages)
         self._deleter = Deleter(store)
+        self.restorer = Restorer(store, layout, self._deleter, self._reader.pages, self.clock)
         self._once = OnceAppender(store, self._appender, self._reader, self.head, self.locate)
         self.listing = Listing(store, self.clock, self.pages)
         self.snapshots = SnapshotStore(store)
@@ -355,10 +358,6 @@ class EventLog:
     def tombstones(self, session_id: str | None = None) -> Iterator[Tombstone]:
         """What is left of the deleted sessions of an id, oldest first; or of all."""
         return self._deleter.all() if session_id is None else iter(self._deleter.of_session(session_id))
-
-    def lives(self, session_id: str) -> list[dict[str, Any]]:
-        """The same of one id as the tombstone has it, without the tokens of who deleted them."""
-        return self._deleter.lives(session_id)
 
     def reduce_tombstone(self, session_id: str) -> int:
         """Put hashes in place of what may be personal in the tombstones of an id.

@@ -29,6 +29,7 @@ from . import (
     GROUP_STATUS,
     GROUP_WORK,
     IDS,
+    IMPORT,
     LIFE,
     LIVE,
     LOAD,
@@ -40,6 +41,7 @@ from . import (
     STANDING,
     STORAGE_DELETE,
     STORAGE_WRITE,
+    TOMBSTONE_ADD,
     TOMBSTONE_SET,
     TOUCH,
     Script,
@@ -142,8 +144,10 @@ ERASER = Role(
 )
 ADMIN = Role(
     "admin",
-    "all of these, and asks the server how it is set up",
-    _needed((), "ACL|DRYRUN ACL|WHOAMI CONFIG|GET INFO TIME WAIT", READER, WRITER, CONSUMER, ERASER),
+    "all of these, brings sessions back from bundles, and asks the server how it is set up",
+    _needed(
+        (IMPORT, TOMBSTONE_ADD), "ACL|DRYRUN ACL|WHOAMI CONFIG|GET INFO TIME WAIT", READER, WRITER, CONSUMER, ERASER
+    ),
 )
 ROLES = (READER, WRITER, CONSUMER, ERASER, ADMIN)
 """From the one that may do the least."""
