@@ -31,8 +31,21 @@ if TYPE_CHECKING:
     from .keys import DEFAULT_NAMESPACE
     from .live import LiveStats, LiveTokens
     from .recorder import RecorderStats, SessionRecorder
+    from .scripts.roles import ROLES, Role
     from .server import Durability, Finding, ServerReport
-    from .session_log import ErasurePlan, ServerInspection, SessionLog, inspect_server
+    from .session_log import (
+        ErasurePlan,
+        LegalHold,
+        Retention,
+        RetentionPolicies,
+        RetentionPolicy,
+        RetentionReport,
+        RetentionStep,
+        ServerInspection,
+        SessionLog,
+        inspect_server,
+        parse_duration,
+    )
     from .session_manager import ValkeySessionManager
     from .snapshot import SnapshotKey, SnapshotSettings
     from .state import (
@@ -69,6 +82,7 @@ __all__ = [
     "ANY",
     "DEFAULT_NAMESPACE",
     "NO_SESSION",
+    "ROLES",
     "START",
     "AgentActivity",
     "AgentAt",
@@ -101,6 +115,7 @@ __all__ = [
     "Handler",
     "ImportedSession",
     "Integrity",
+    "LegalHold",
     "LivePosition",
     "LiveStats",
     "LiveTail",
@@ -114,6 +129,12 @@ __all__ = [
     "Progress",
     "Recorded",
     "RecorderStats",
+    "Retention",
+    "RetentionPolicies",
+    "RetentionPolicy",
+    "RetentionReport",
+    "RetentionStep",
+    "Role",
     "ServerInspection",
     "ServerReport",
     "SessionAt",
@@ -143,6 +164,7 @@ __all__ = [
     "inspect_server",
     "instrumentation",
     "matches_in",
+    "parse_duration",
     "search_for",
     "verify_bundle",
 ]
@@ -163,9 +185,11 @@ if not TYPE_CHECKING:
             "ids": "START EventId Point",
             "live": "LiveStats LiveTokens",
             "recorder": "RecorderStats SessionRecorder",
+            "scripts.roles": "ROLES Role",
             "server": "Durability Finding ServerReport",
             "keys": "DEFAULT_NAMESPACE",
-            "session_log": "ErasurePlan ServerInspection SessionLog inspect_server",
+            "session_log": "ErasurePlan LegalHold Retention RetentionPolicies RetentionPolicy RetentionReport "
+            "RetentionStep ServerInspection SessionLog inspect_server parse_duration",
             "session_manager": "ValkeySessionManager",
             "snapshot": "SnapshotKey SnapshotSettings",
             "state": "AgentDiff AgentState Change Integrity MessageChange MessageRecord OpenInterrupt SessionDiff "

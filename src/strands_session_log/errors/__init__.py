@@ -12,7 +12,14 @@ from typing import TYPE_CHECKING
 
 from .base import SessionLogError, shown
 from .bundles import BundleError, BundleNotIntactError, ImportRefusedError
-from .conflicts import AlreadyAnsweredError, ConcurrentWriteError, EventOrderError, SessionLostError
+from .conflicts import (
+    AlreadyAnsweredError,
+    ConcurrentWriteError,
+    EventOrderError,
+    SessionHeldError,
+    SessionLostError,
+    SessionNotHeldError,
+)
 from .copying import NotCopied, NotCopiedError
 from .damage import (
     CorruptEntryError,
@@ -33,6 +40,15 @@ from .following import (
     ParkedNotFoundError,
     PositionUnknownError,
 )
+from .sealing import (
+    SealBusyError,
+    SealDamagedError,
+    SealError,
+    SealKeyError,
+    SealMismatchError,
+    SealNotFoundError,
+    SealUnwritableError,
+)
 from .server import (
     ClusterNotReadyError,
     DiskWriteError,
@@ -52,6 +68,7 @@ from .server import (
     UnusableClientError,
 )
 from .settings import (
+    InvalidPolicyError,
     InvalidSettingError,
     UnknownArgumentError,
     check_choice,
@@ -93,6 +110,7 @@ __all__ = [
     "InvalidAnchorError",
     "InvalidIdError",
     "InvalidPointError",
+    "InvalidPolicyError",
     "InvalidSettingError",
     "InvalidUrlError",
     "LogForkedError",
@@ -107,6 +125,13 @@ __all__ = [
     "PositionUnknownError",
     "ReadOnlyServerError",
     "RevisionNotFoundError",
+    "SealBusyError",
+    "SealDamagedError",
+    "SealError",
+    "SealKeyError",
+    "SealMismatchError",
+    "SealNotFoundError",
+    "SealUnwritableError",
     "ServerBusyError",
     "ServerLoadingError",
     "ServerNotReadyError",
@@ -115,10 +140,12 @@ __all__ = [
     "SessionBrokenError",
     "SessionDeletedError",
     "SessionExistsError",
+    "SessionHeldError",
     "SessionLogError",
     "SessionLostError",
     "SessionNotBegunError",
     "SessionNotFoundError",
+    "SessionNotHeldError",
     "SnapshotMismatchError",
     "TlsError",
     "UnansweredToolCallsError",

@@ -44,15 +44,15 @@ _SPOOL_BYTES = 4 * 1024 * 1024
 
 
 class SealedHead(Protocol):
-    """A head that a seal covers, with what proves it.
+    """A head that a seal covers, with what proves it."""
 
-    Attributes:
-        record: The leaf, one line of JSON.
-        checkpoint: The signed checkpoint that covers it.
-    """
+    @property
+    def record(self) -> bytes:
+        """The leaf, one line of JSON."""
 
-    record: bytes
-    checkpoint: str
+    @property
+    def checkpoint(self) -> str:
+        """The signed checkpoint that covers it."""
 
     def to_text(self) -> str:
         """The proof, as C2SP tlog-proof has it."""
@@ -252,7 +252,7 @@ class _Reading:
         if not head and not entries:
             raise SessionNotFoundError(session_id)
         self._log, self.session_id, self._progress = log, session_id, progress
-        self._standing = SessionStanding(head or {}, "", "" if head else "the session has no head")
+        self._standing = SessionStanding(head or {}, session.Scores(), "" if head else "the session has no head")
         self._selection = Selection(filters, log, session_id)
         self._lineage = Lineage(session_id, lambda: self._standing.descent)
         self._checker = Checker(self._lineage)

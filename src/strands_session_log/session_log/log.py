@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
-from functools import cache, partial
+from functools import cache, cached_property, partial
 from typing import TYPE_CHECKING, Literal, overload
 
-from .. import audit, evidence, subscription
+from .. import audit, evidence, seals, subscription
 from .. import tail as tails
 from ..errors import (
     GroupNotFoundError,
@@ -33,6 +33,7 @@ from ..state import SessionDiff, SessionState, diff
 from . import erasing
 from .erasing import ErasurePlan
 from .points import event_at, sketch_at, state_at, states_at
+from .retention import Retention
 from .settings import LogSettings, check_settings
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
 
     from ..audit import Anchor, Audited, CheckedEvents, Expect, SessionChecker, Verification
     from ..evidence import BundleSummary, ExportOptions, ImportedSession, ImportOptions, Sink
+    from ..seals import Seals
     from ..subscription import Gap, GapResolution, GroupStatus, ParkedEvents
     from ..tail import FeedPosition, FeedTail, LivePosition, LiveTail, Tail
 
@@ -563,6 +565,8 @@ class SessionLog(NotCopied):
         reason: str,
         progress: Progress = lambda done, total: None,
         by: str = "",
+        *,
+        leave_held: bool = False,
     ) -> EventId | None:
         """Erase what events hold, in the stream and in everything derived from it; the hash chain still verifies.
 
@@ -582,6 +586,7 @@ class SessionLog(NotCopied):
             reason: Why; kept in the `PayloadErased` event that records the erasure.
             progress: Called after each step with how many events are copied, and of how many.
             by: Who erases; kept in that event, too.
+            leave_held: Go on where a fork is held that has the same, which stays there: `plan_erasure` tells.
 
         Returns:
             The id of the event that records it; None when everything was erased before.
@@ -591,12 +596,18 @@ class SessionLog(NotCopied):
             RevisionNotFoundError: When it does not have one of the events; nothing is erased.
             InvalidPointError: When one of them is a time, not an event.
             ContentionError: When others wrote or erased during every attempt.
+            SessionHeldError: When the session is held, or a fork that has the same; nothing is erased.
         """
-        return erasing.erase(self._events, self._replay, session_id, event, reason, progress, by)
+        return erasing.erase(self._events, self._replay, session_id, event, reason, progress, by, leave_held)
 
     def plan_erasure(self, session_id: str, event: Point | Iterable[Point]) -> ErasurePlan:
         """What `erase` of the same would erase here and in forks, and what would stay; nothing is written."""
         return erasing.plan_erasure(self._events, self._replay, session_id, event)
+
+    @cached_property
+    def retention(self) -> Retention:
+        """How long sessions stay: times to live, policies by label, and holds, under which nothing of them goes."""
+        return Retention(self._events)
 
     def delete(self, session_id: str, *, reason: str = "", by: str = "") -> int:
         """Remove every key of a session; nothing of any other.
@@ -613,6 +624,7 @@ class SessionLog(NotCopied):
 
         Raises:
             SessionNotFoundError: When there is no such session.
+            SessionHeldError: When it is held.
         """
         revision = self._events.delete(session_id, reason, by)
         if revision is None:
@@ -652,6 +664,7 @@ class SessionLog(NotCopied):
         *,
         expect: Iterable[Expect] = (),
         feed: bool = False,
+        against: Seals | None = None,
     ) -> Verification:
         """Recompute the hash chain of a session, and hold head, directory, feed and snapshot against it.
 
@@ -660,15 +673,15 @@ class SessionLog(NotCopied):
             progress: Called with how many events are checked, and of how many, for every thousandth.
             expect: Links that were noted elsewhere, see `anchor`: `(7, "LINK")`, `"7:LINK"`, or an `Anchor`.
             feed: Also find events that the feed should tell of and does not.
+            against: Seals, or their directory: what was sealed must be there still; see docs/seals.md.
 
         Raises:
             SessionNotFoundError: When there is no such session.
             LogForkedError: When it was deleted or replaced while it was read.
             InvalidAnchorError: When something expected is no revision with a link.
         """
-        return audit.verify(
-            self._events, session_id, progress, expect=expect, feed=feed, authenticator=self._replay.authenticator
-        )
+        keys = self._replay.authenticator
+        return seals.verify(self._events, session_id, progress, against, expect, feed, keys)
 
     def verify_all(
         self,
@@ -676,6 +689,7 @@ class SessionLog(NotCopied):
         *,
         expect: Iterable[Anchor] = (),
         feed: bool = False,
+        against: Seals | None = None,
     ) -> Iterator[Audited]:
         """Verify every session, also such as the directory does not list; each feed is read once.
 
@@ -686,13 +700,12 @@ class SessionLog(NotCopied):
             progress: As for `verify`, of one session after the other.
             expect: Links that were noted elsewhere.
             feed: Also find events that the feed should tell of and does not, and gaps in it.
+            against: As for `verify`; the seals themselves are checked as a whole, too.
 
         Raises:
             ServerUnavailableError: When the server cannot be reached.
         """
-        return audit.verify_all(
-            self._events, progress, expect=expect, feed=feed, authenticator=self._replay.authenticator
-        )
+        return seals.verify_all(self._events, progress, against, expect, feed, self._replay.authenticator)
 
     def export(
         self, session_ids: str | Iterable[str] | None, file: Sink, **options: Unpack[ExportOptions]
