@@ -18,7 +18,14 @@ if TYPE_CHECKING:
     from .codec.searching import TextMatch, TextSearch, matches_in, search_for
     from .event_log import ANY, NO_SESSION, AgentAt, Expected, Progress, SessionAt, Tombstone
     from .events import AgentActivity, Recorded, SessionInfo
-    from .evidence import BundledSession, BundleSummary
+    from .evidence import (
+        BundledSession,
+        BundleReport,
+        BundleSummary,
+        ImportedSession,
+        VerifiedSession,
+        verify_bundle,
+    )
     from .feed import Envelope, FeedId, FeedRetention
     from .ids import START, EventId, Point
     from .keys import DEFAULT_NAMESPACE
@@ -26,7 +33,19 @@ if TYPE_CHECKING:
     from .recorder import RecorderStats, SessionRecorder
     from .scripts.roles import ROLES, Role
     from .server import Durability, Finding, ServerReport
-    from .session_log import ErasurePlan, ServerInspection, SessionLog, inspect_server
+    from .session_log import (
+        ErasurePlan,
+        LegalHold,
+        Retention,
+        RetentionPolicies,
+        RetentionPolicy,
+        RetentionReport,
+        RetentionStep,
+        ServerInspection,
+        SessionLog,
+        inspect_server,
+        parse_duration,
+    )
     from .session_manager import ValkeySessionManager
     from .snapshot import SnapshotKey, SnapshotSettings
     from .state import (
@@ -71,6 +90,7 @@ __all__ = [
     "AgentState",
     "Anchor",
     "Audited",
+    "BundleReport",
     "BundleSummary",
     "BundledSession",
     "Change",
@@ -93,7 +113,9 @@ __all__ = [
     "GapResolution",
     "GroupStatus",
     "Handler",
+    "ImportedSession",
     "Integrity",
+    "LegalHold",
     "LivePosition",
     "LiveStats",
     "LiveTail",
@@ -107,6 +129,11 @@ __all__ = [
     "Progress",
     "Recorded",
     "RecorderStats",
+    "Retention",
+    "RetentionPolicies",
+    "RetentionPolicy",
+    "RetentionReport",
+    "RetentionStep",
     "Role",
     "ServerInspection",
     "ServerReport",
@@ -129,6 +156,7 @@ __all__ = [
     "ValkeySessionManager",
     "ValkeyStorage",
     "Verification",
+    "VerifiedSession",
     "errors",
     "events",
     "evolve",
@@ -136,7 +164,9 @@ __all__ = [
     "inspect_server",
     "instrumentation",
     "matches_in",
+    "parse_duration",
     "search_for",
+    "verify_bundle",
 ]
 
 if not TYPE_CHECKING:
@@ -150,7 +180,7 @@ if not TYPE_CHECKING:
             "codec.searching": "TextMatch TextSearch matches_in search_for",
             "event_log": "ANY NO_SESSION AgentAt Expected Progress SessionAt Tombstone",
             "events": "AgentActivity Recorded SessionInfo",
-            "evidence": "BundleSummary BundledSession",
+            "evidence": "BundleReport BundleSummary BundledSession ImportedSession VerifiedSession verify_bundle",
             "feed": "Envelope FeedId FeedRetention",
             "ids": "START EventId Point",
             "live": "LiveStats LiveTokens",
@@ -158,7 +188,8 @@ if not TYPE_CHECKING:
             "scripts.roles": "ROLES Role",
             "server": "Durability Finding ServerReport",
             "keys": "DEFAULT_NAMESPACE",
-            "session_log": "ErasurePlan ServerInspection SessionLog inspect_server",
+            "session_log": "ErasurePlan LegalHold Retention RetentionPolicies RetentionPolicy RetentionReport "
+            "RetentionStep ServerInspection SessionLog inspect_server parse_duration",
             "session_manager": "ValkeySessionManager",
             "snapshot": "SnapshotKey SnapshotSettings",
             "state": "AgentDiff AgentState Change Integrity MessageChange MessageRecord OpenInterrupt SessionDiff "

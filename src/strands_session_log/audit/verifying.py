@@ -18,7 +18,7 @@ from ..server import text
 from ..snapshot import Authenticator
 from .anchors import Expect, Expectations
 from .checker import Checker, is_erased, time_problem
-from .head import NO_DIRECTORY, HeadFacts, SessionStanding, directory_problem, life_problems
+from .head import NO_DIRECTORY, HeadFacts, SessionStanding, directory_problem, life_problems, retention_problems
 from .lineage import Lineage
 from .snapshots import snapshot_problems
 from .witness import Witness
@@ -152,7 +152,7 @@ class _Examination:
 
     def directory_problems(self) -> Iterator[str]:
         """What is wrong with the directory itself."""
-        if self._standing.score == NO_DIRECTORY:
+        if self._standing.scores.listed == NO_DIRECTORY:
             yield f"the directory of partition {self._witness.partition} cannot be read: it is no sorted set"
 
     def walk(self, progress: Progress) -> None:
@@ -189,9 +189,9 @@ class _Examination:
         return Verification(not problems, at.id.revision, self.checker.link, problems.lines, *facts)
 
     def _look(self, start: str = "-", count: int = 0) -> tuple[SessionStanding, Sequence[RawEntry]]:
-        head, entries, score = session.standing(self._log.store, self._session_id, start, count)
+        head, entries, scores = session.standing(self._log.store, self._session_id, start, count)
         problem = "the session's head cannot be read: it is no hash" if head is None else ""
-        return SessionStanding(head or {}, score, problem), entries
+        return SessionStanding(head or {}, scores, problem), entries
 
     def _read(self, pages: Iterable[Sequence[RawEntry]], progress: Progress, total: int) -> None:
         for page in pages:
@@ -225,8 +225,9 @@ class _Examination:
         for problem in (unreadable, time_problem(found), self._expectations.check(found.id, found.link)):
             if problem:
                 add(problem, found.id)
-        for problem in self._testimony.check(found):
-            add(problem, found.id)
+        for problem in (*self._testimony.check(found), self._testimony.import_problem(found)):
+            if problem:
+                add(problem, found.id)
         self._facts.add(found)
         self._note(found)
 
@@ -238,7 +239,8 @@ class _Examination:
             self._own, self._untold = found.id, []
         elif self._own == START:
             self._own = found.id
-        if self._is_strict and self._witness.lacks(found.id) and not self._testimony.tells_of(found.id.revision):
+        should_be_told = self._is_strict and found.id.revision > self._testimony.imported
+        if should_be_told and self._witness.lacks(found.id) and not self._testimony.tells_of(found.id.revision):
             self._untold.append(found.id)
 
     def _conclude(self) -> None:
@@ -264,7 +266,7 @@ class _Examination:
     def _miss(self) -> None:
         """There is no such session; but something else may tell that there should be."""
         add, told, lives = self.checker.problems.add, self._testimony, self._lives
-        if self._standing.score not in ("", NO_DIRECTORY):
+        if self._standing.scores.listed not in ("", NO_DIRECTORY):
             add("the directory lists the session, but neither events nor a head are there")
         if told.first and not any(life.revision >= told.last for life in lives):
             add(f"the feed tells of it up to revision {told.last}, but it is not there, and no tombstone tells of it")
@@ -283,6 +285,7 @@ class _Examination:
         """What is wrong with what stands elsewhere."""
         if problem := directory_problem(self._standing, last):
             yield problem
+        yield from retention_problems(self._standing)
         yield from self._lineage.family_problems(self._log, self._standing.descent)
         yield from self._testimony.left(last)
         yield from self._expectations.left(last, [(life.revision, life.link) for life in self._lives])

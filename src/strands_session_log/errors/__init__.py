@@ -11,7 +11,15 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from .base import SessionLogError, shown
-from .conflicts import AlreadyAnsweredError, ConcurrentWriteError, EventOrderError, SessionLostError
+from .bundles import BundleError, BundleNotIntactError, ImportRefusedError
+from .conflicts import (
+    AlreadyAnsweredError,
+    ConcurrentWriteError,
+    EventOrderError,
+    SessionHeldError,
+    SessionLostError,
+    SessionNotHeldError,
+)
 from .copying import NotCopied, NotCopiedError
 from .damage import (
     CorruptEntryError,
@@ -60,6 +68,7 @@ from .server import (
     UnusableClientError,
 )
 from .settings import (
+    InvalidPolicyError,
     InvalidSettingError,
     UnknownArgumentError,
     check_choice,
@@ -78,6 +87,8 @@ if TYPE_CHECKING:
 __all__ = [
     "AlreadyAnsweredError",
     "AsyncioNeededError",
+    "BundleError",
+    "BundleNotIntactError",
     "ClusterNotReadyError",
     "ConcurrentWriteError",
     "ConfigChangedError",
@@ -95,9 +106,11 @@ __all__ = [
     "ForbiddenError",
     "GroupNotFoundError",
     "HandlerError",
+    "ImportRefusedError",
     "InvalidAnchorError",
     "InvalidIdError",
     "InvalidPointError",
+    "InvalidPolicyError",
     "InvalidSettingError",
     "InvalidUrlError",
     "LogForkedError",
@@ -127,10 +140,12 @@ __all__ = [
     "SessionBrokenError",
     "SessionDeletedError",
     "SessionExistsError",
+    "SessionHeldError",
     "SessionLogError",
     "SessionLostError",
     "SessionNotBegunError",
     "SessionNotFoundError",
+    "SessionNotHeldError",
     "SnapshotMismatchError",
     "TlsError",
     "UnansweredToolCallsError",

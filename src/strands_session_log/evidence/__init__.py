@@ -9,9 +9,28 @@ from ..on_demand import on_demand
 if TYPE_CHECKING:
     from .archive import Sink
     from .exporting import BundledSession, BundleSummary, SealedHead, SealSource, export
-    from .selecting import Filters
+    from .importing import ImportedSession, import_bundle
+    from .options import ExportOptions, ImportOptions
+    from .verifying import BundleProblem, BundleReport, BundleSeal, VerifiedSession, sessions_in, verify_bundle
 
-__all__ = ["BundleSummary", "BundledSession", "Filters", "SealSource", "SealedHead", "Sink", "export"]
+__all__ = [
+    "BundleProblem",
+    "BundleReport",
+    "BundleSeal",
+    "BundleSummary",
+    "BundledSession",
+    "ExportOptions",
+    "ImportOptions",
+    "ImportedSession",
+    "SealSource",
+    "SealedHead",
+    "Sink",
+    "VerifiedSession",
+    "export",
+    "import_bundle",
+    "sessions_in",
+    "verify_bundle",
+]
 
 if not TYPE_CHECKING:
     __getattr__, __dir__ = on_demand(
@@ -19,6 +38,8 @@ if not TYPE_CHECKING:
         {
             "archive": "Sink",
             "exporting": "BundleSummary BundledSession SealSource SealedHead export",
-            "selecting": "Filters",
+            "importing": "ImportedSession import_bundle",
+            "options": "ExportOptions ImportOptions",
+            "verifying": "BundleProblem BundleReport BundleSeal VerifiedSession sessions_in verify_bundle",
         },
     )

@@ -8,7 +8,7 @@ session does tell of it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from functools import partial
@@ -20,24 +20,24 @@ from typing import IO, Any, Protocol
 import orjson
 
 from .. import __version__
-from ..audit.checker import Checker, is_erased
+from ..audit.checker import Checker
 from ..audit.head import SessionStanding
 from ..audit.lineage import Descent, Lineage, retained_of
-from ..codec import Entry, RawEntry, fields_of, id_of, parse, rows
-from ..errors import LogForkedError, SessionNotFoundError
+from ..codec import FIELDS, Entry, RawEntry, fields_of, id_of, parse, rows
+from ..errors import CorruptEntryError, LogForkedError, SessionNotFoundError, refuse_unknown
 from ..event_log import EventLog, Progress
 from ..event_log.chained_batch import Position
 from ..event_log.reader import start_after
 from ..events import PayloadErased, SessionForked
-from ..ids import START, EventId, Ranges, check_id
+from ..ids import START, EventId, Point, Ranges, check_id
 from ..scripts import session
 from .archive import ArchiveWriter, Member, Sink, archive, copied
 from .lines import line_of
-from .selecting import EVERYTHING, Filters, Selection
+from .selecting import Filters, Selection
 from .transcript import TranscriptPage
+from .verifiers import verifier_files
 
 FORMAT, VERSION = "strands-session-log/bundle", 1
-VERIFIERS = ("verify.py", "verify.mjs", "verify.html")
 _HERE = Path(__file__).parent
 _STEP = 1000
 _SPOOL_BYTES = 4 * 1024 * 1024
@@ -119,36 +119,49 @@ class BundleSummary:
         return sum(one.events for one in self.sessions)
 
 
+@refuse_unknown
 def export(
     log: EventLog,
     session_ids: str | Iterable[str] | None,
     file: Sink,
     *,
-    filters: Filters = EVERYTHING,
+    after: Point | None = None,
+    until: Point | None = None,
+    types: str | Sequence[str] | None = None,
+    agent: str | None = None,
+    redact_bodies: bool = False,
     seals: SealSource | None = None,
     progress: Progress = lambda done, total: None,
 ) -> BundleSummary:
     """Write sessions to an evidence bundle: one ZIP file that is verified without this server and this library.
 
+    With filters, it has the content of the events that all of them let through. Of all others the content is withheld:
+    what proves them is there, and the chain verifies.
+
     Args:
         log: Where the sessions are.
         session_ids: The session; or several; None for a backup of all there are, as far as nobody deletes one before
-            its turn comes.
+            its turn comes, and of what is left of those that were deleted.
         file: Opened for writing bytes, and written in one pass. It is whole once this returns.
-        filters: Of which events the content is wanted. Of all others it is withheld; the chain verifies all the same.
+        after: Only the content of what follows this point: a revision, event id, datetime, ISO text or relative time.
+        until: Only up to and including this point.
+        types: Only of these types; `message.*` means all that begin with `message.`.
+        agent: Only this agent's.
+        redact_bodies: No content at all.
         seals: Finds the seals that cover them.
-        progress: Called for every thousandth event of a session, with how many are written, and of how many.
+        progress: Called for each page of events of a session, with how many are written, and of how many.
 
     Raises:
         SessionNotFoundError: When there is no such session; nothing is written if it is the first.
         RevisionNotFoundError: When a filter names an event that a session does not have.
         CorruptEntryError: When an entry cannot be written as a line; `verify` tells what else is wrong there.
     """
+    filters = Filters(after, until, types, agent, redact_bodies).settled(partial(log.now_ms, "-"))
     names = log.listing.session_ids() if session_ids is None else session_ids
     found = (check_id("session_id", name) for name in _once([names] if isinstance(names, str) else names))
     made = datetime.now(timezone.utc)
     with SpooledTemporaryFile(_SPOOL_BYTES) as members:
-        writing = _Bundle(log, file, made, members, filters.settled(partial(log.now_ms, "-")), seals, progress)
+        writing = _Bundle(log, file, made, members, filters, seals, progress)
         return writing.write(found, session_ids is None)
 
 
@@ -174,9 +187,8 @@ class _Bundle:
         begun = self._begun(names, skip_missing)
         first = [*_first(begun)]
         with archive(self._file, self._made, self._wrote) as writer:
-            for name in ("README.txt", *VERIFIERS):
-                if (_HERE / name).exists():
-                    writer.add(name, [(_HERE / name).read_bytes()])
+            for name, content in (("README.txt", (_HERE / "README.txt").read_bytes()), *verifier_files()):
+                writer.add(name, [content])
             for reading in chain(first, begun):
                 self._sessions.append(self._write_session(writer, reading))
             writer.add("manifest.json", self._manifest())
@@ -240,11 +252,11 @@ class _Reading:
         if not head and not entries:
             raise SessionNotFoundError(session_id)
         self._log, self.session_id, self._progress = log, session_id, progress
-        self._standing = SessionStanding(head or {}, "", "" if head else "the session has no head")
+        self._standing = SessionStanding(head or {}, session.Scores(), "" if head else "the session has no head")
         self._selection = Selection(filters, log, session_id)
         self._lineage = Lineage(session_id, lambda: self._standing.descent)
         self._checker = Checker(self._lineage)
-        self._tombstones = log.lives(session_id)
+        self._tombstones = log.restorer.tombstones.lives(session_id)
         self._told, self._first, self._last = dict[str, Any](), START, START
         self._events, self._erased, self._withheld, self._since = 0, 0, 0, list[EventId]()
         self._problems = list[str]()
@@ -263,11 +275,13 @@ class _Reading:
             at = id_of(self._checker.last) if self._checker.last else START
             self._problems.append(f"the session was deleted or replaced while it was exported, after event {at}")
         self._conclude(position)
-        transcript.close()
+        transcript.close(self._last.revision, self._checker.link, self._withheld, self._erased)
 
     def _line(self, erased: Ranges, transcript: TranscriptPage, entry: RawEntry) -> bytes:
+        if entry[1][::2] != _NAMES:
+            raise CorruptEntryError(entry[0].decode(errors="replace"), "it has other fields than an entry has")
         self._checker.read([entry])
-        is_gone, id_ = is_erased(entry), id_of(entry[0])
+        is_gone, id_ = not entry[1][_SALT], id_of(entry[0])
         went_since = is_gone and id_.revision not in erased and self._tells_of(id_)
         is_withheld = went_since or (not is_gone and self._selection.withholds(entry))
         self._note(id_, entry, is_gone, is_withheld, went_since)
@@ -338,6 +352,7 @@ class _Reading:
         return BundledSession(path, self.session_id, self.root, *at, *counts, sealed, tuple(self._problems))
 
 
+_NAMES, _SALT = list(FIELDS), 2 * FIELDS.index(b"salt") + 1
 _FORKED = SessionForked.TYPE.encode()
 _PRETTY = orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
 

@@ -28,7 +28,9 @@ from . import (
     GROUP_SETTLE,
     GROUP_STATUS,
     GROUP_WORK,
+    HOLD,
     IDS,
+    IMPORT,
     LIFE,
     LINKS,
     LIVE,
@@ -41,8 +43,10 @@ from . import (
     STANDING,
     STORAGE_DELETE,
     STORAGE_WRITE,
+    TOMBSTONE_ADD,
     TOMBSTONE_SET,
     TOUCH,
+    TTL,
     Script,
 )
 
@@ -106,7 +110,7 @@ def _needed(scripts: Iterable[Script], beside: str, *others: Role) -> tuple[str,
 
 
 _WRITING = (
-    *(APPEND, ONCE, IDS, OUTCOME, RECOUNT, SAVE, TOUCH, LIFE, LIVE, FORK, FORK_COPY, FORK_NOTE),
+    *(APPEND, ONCE, IDS, OUTCOME, RECOUNT, SAVE, TOUCH, TTL, LIFE, LIVE, FORK, FORK_COPY, FORK_NOTE),
     *(STORAGE_WRITE, STORAGE_DELETE, ERASE_STEP, FEED_TRIM),
 )
 _CONSUMING = (
@@ -122,6 +126,7 @@ _READING = (LINKS, LOAD, LOCATE, STANDING)
 _LAYOUT = ("config", "{*}:layout")
 _SESSIONS = ("{*}:session:*", "{*}:sessions", "{*}:feed", "{*}:feed:position", "{*}:error_texts")
 _TOMBSTONES = ("{*}:tombstones", "{*}:tombstones:times")
+_RETENTION = ("{*}:due", "{*}:holds")
 _GROUPS = ("{*}:group:*", "{*}:parked:*", "{*}:replay:*")
 _STORAGE = ("{*}:storage", "{*}:storage:*")
 
@@ -129,47 +134,51 @@ VIEWER = Role(
     "viewer",
     "lists, shows, searches, exports and tails sessions, sees groups and what they have parked",
     _needed((*_READING, GROUP_STATUS), f"{_LOOKING} XREAD"),
-    (*_LAYOUT, *_SESSIONS, *_TOMBSTONES, *_GROUPS),
+    (*_LAYOUT, *_SESSIONS, *_TOMBSTONES, *_RETENTION, *_GROUPS),
 )
 AUDITOR = Role(
     "auditor",
     "verifies sessions, also such as the directory does not list, and exports evidence",
     _needed(_READING, f"{_LOOKING} SCAN"),
-    (*_LAYOUT, *_SESSIONS, *_TOMBSTONES),
+    (*_LAYOUT, *_SESSIONS, *_TOMBSTONES, *_RETENTION),
 )
 WITNESS = Role(
     "witness",
     "seals where sessions stand, outside the server, and checks that what was sealed is history still",
     _needed((LINKS, LOCATE), "HGETALL ZRANGE"),
-    (*_LAYOUT, "{*}:session:*:events", "{*}:session:*:head", "{*}:sessions", *_TOMBSTONES),
+    (*_LAYOUT, "{*}:session:*:events", "{*}:session:*:head", "{*}:sessions", "{*}:tombstones", "{*}:tombstones:times"),
 )
 WRITER = Role(
     "writer",
     "keeps the sessions of agents: session managers, recorders, storages, forks and rewinds; redacts messages",
     _needed((*_READING, *_WRITING), f"{_LOOKING} XREAD HSET HSETNX PTTL UNLINK XINFO|GROUPS"),
     (),
-    (*_LAYOUT, *_SESSIONS, "{*}:tombstones", "{*}:group:*", *_STORAGE),
+    (*_LAYOUT, *_SESSIONS, "{*}:tombstones", "{*}:due", "{*}:group:*", *_STORAGE),
 )
 SUBSCRIBER = Role(
     "subscriber",
     "follows the feed in consumer groups, settles, parks and replays deliveries, trims the feed",
     _needed(_CONSUMING, "HDEL HSET XINFO|GROUPS XPENDING XREADGROUP", VIEWER),
-    (*_LAYOUT, *_SESSIONS, *_TOMBSTONES),
+    (*_LAYOUT, *_SESSIONS, *_TOMBSTONES, *_RETENTION),
     # Where it parks an event with what was said of it, its script looks whether that was erased meanwhile.
     ("{*}:feed", "{*}:feed:position", "{*}:error_texts", "{*}:session:*:events", *_GROUPS),
     "{doctor}:session:probe:events",
 )
 ERASER = Role(
     "eraser",
-    "erases single events, which an event records, and deletes whole sessions",
-    _needed((*_READING, APPEND, ERASE_STEP, DELETE, TOMBSTONE_SET), f"{_LOOKING} HDEL PTTL UNLINK"),
+    "erases single events, which an event records, deletes whole sessions, holds and releases them, sweeps what is due",
+    _needed((*_READING, APPEND, ERASE_STEP, DELETE, HOLD, TTL, TOMBSTONE_SET), f"{_LOOKING} HDEL PTTL UNLINK"),
     _LAYOUT,
-    (*_SESSIONS, *_TOMBSTONES),
+    (*_SESSIONS, *_TOMBSTONES, *_RETENTION),
 )
 ADMIN = Role(
     "admin",
-    "all of these, and asks the server how it is set up",
-    _needed((), "ACL|DRYRUN ACL|WHOAMI CONFIG|GET INFO TIME WAIT", AUDITOR, WRITER, SUBSCRIBER, ERASER),
+    "all of these, brings sessions back from bundles, and asks the server how it is set up",
+    _needed(
+        (IMPORT, TOMBSTONE_ADD),
+        "ACL|DRYRUN ACL|WHOAMI CONFIG|GET INFO TIME WAIT",
+        *(AUDITOR, WRITER, SUBSCRIBER, ERASER),
+    ),
     (),
     ("config", "{*"),
 )

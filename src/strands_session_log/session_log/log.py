@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
-from functools import cache, partial
+from functools import cache, cached_property, partial
 from typing import TYPE_CHECKING, Literal, overload
 
 from .. import audit, evidence, seals, subscription
@@ -33,13 +33,17 @@ from ..state import SessionDiff, SessionState, diff
 from . import erasing
 from .erasing import ErasurePlan
 from .points import event_at, sketch_at, state_at, states_at
+from .retention import Retention
 from .settings import LogSettings, check_settings
 
 if TYPE_CHECKING:
+    from pathlib import Path
+    from typing import BinaryIO
+
     from typing_extensions import Unpack
 
     from ..audit import Anchor, Audited, CheckedEvents, Expect, SessionChecker, Verification
-    from ..evidence import BundleSummary, SealSource, Sink
+    from ..evidence import BundleSummary, ExportOptions, ImportedSession, ImportOptions, Sink
     from ..seals import Seals
     from ..subscription import Gap, GapResolution, GroupStatus, ParkedEvents
     from ..tail import FeedPosition, FeedTail, LivePosition, LiveTail, Tail
@@ -561,6 +565,8 @@ class SessionLog(NotCopied):
         reason: str,
         progress: Progress = lambda done, total: None,
         by: str = "",
+        *,
+        leave_held: bool = False,
     ) -> EventId | None:
         """Erase what events hold, in the stream and in everything derived from it; the hash chain still verifies.
 
@@ -580,6 +586,7 @@ class SessionLog(NotCopied):
             reason: Why; kept in the `PayloadErased` event that records the erasure.
             progress: Called after each step with how many events are copied, and of how many.
             by: Who erases; kept in that event, too.
+            leave_held: Go on where a fork is held that has the same, which stays there: `plan_erasure` tells.
 
         Returns:
             The id of the event that records it; None when everything was erased before.
@@ -589,12 +596,18 @@ class SessionLog(NotCopied):
             RevisionNotFoundError: When it does not have one of the events; nothing is erased.
             InvalidPointError: When one of them is a time, not an event.
             ContentionError: When others wrote or erased during every attempt.
+            SessionHeldError: When the session is held, or a fork that has the same; nothing is erased.
         """
-        return erasing.erase(self._events, self._replay, session_id, event, reason, progress, by)
+        return erasing.erase(self._events, self._replay, session_id, event, reason, progress, by, leave_held)
 
     def plan_erasure(self, session_id: str, event: Point | Iterable[Point]) -> ErasurePlan:
         """What `erase` of the same would erase here and in forks, and what would stay; nothing is written."""
         return erasing.plan_erasure(self._events, self._replay, session_id, event)
+
+    @cached_property
+    def retention(self) -> Retention:
+        """How long sessions stay: times to live, policies by label, and holds, under which nothing of them goes."""
+        return Retention(self._events)
 
     def delete(self, session_id: str, *, reason: str = "", by: str = "") -> int:
         """Remove every key of a session; nothing of any other.
@@ -611,6 +624,7 @@ class SessionLog(NotCopied):
 
         Raises:
             SessionNotFoundError: When there is no such session.
+            SessionHeldError: When it is held.
         """
         revision = self._events.delete(session_id, reason, by)
         if revision is None:
@@ -694,21 +708,14 @@ class SessionLog(NotCopied):
         return seals.verify_all(self._events, progress, against, expect, feed, self._replay.authenticator)
 
     def export(
-        self,
-        session_ids: str | Iterable[str] | None,
-        file: Sink,
-        *,
-        after: Point | None = None,
-        until: Point | None = None,
-        types: str | Sequence[str] | None = None,
-        agent: str | None = None,
-        redact_bodies: bool = False,
-        seals: SealSource | None = None,
-        progress: Progress = lambda done, total: None,
+        self, session_ids: str | Iterable[str] | None, file: Sink, **options: Unpack[ExportOptions]
     ) -> BundleSummary:
-        """Write sessions, or with None all there are, to an evidence bundle: see `evidence.export`, docs/bundle.md."""
-        filters = evidence.Filters(after, until, types, agent, redact_bodies)
-        return evidence.export(self._events, session_ids, file, filters=filters, seals=seals, progress=progress)
+        """Write sessions, or with None all there are, to an evidence bundle; options as for `evidence.export`."""
+        return evidence.export(self._events, session_ids, file, **options)
+
+    def import_(self, file: str | Path | BinaryIO, **options: Unpack[ImportOptions]) -> list[ImportedSession]:
+        """Bring sessions back from an evidence bundle, byte for byte; options as for `evidence.import_bundle`."""
+        return evidence.import_bundle(self._events, file, **options)
 
     def recount(self, session_id: str) -> bool:
         """Sum up a session anew from its events, where what `sessions` tells of it is absent or wrong.

@@ -17,8 +17,9 @@ from rich.text import Text
 from ... import Anchor, Audited, Expect, SessionLog, Tombstone, Verification
 from ...errors import SessionNotFoundError
 from ...files import open_named
-from ...seals import SealedLog, verifier_keys
-from ..completion import session_ids
+from ...seals import SealedLog, VerifierKey, verifier_keys
+from ..bundles import is_bundle, verify_file
+from ..completion import sessions_and_bundles
 from ..context import CommandCall
 from ..exit_codes import Code, fail
 from ..options import argument, command, option
@@ -27,18 +28,20 @@ from ..terminal import console, count, heading, local, one_line, plain, put, war
 
 EPILOG = (
     "Examples:\n\nsession-log verify s-42 --json | jq -r .link\n\nsession-log anchor > anchors.txt\n\n"
-    "session-log verify --all --expect-file anchors.txt\n\nsession-log verify --all --against ./seals --key VKEY"
+    "session-log verify --all --against ./seals --key VKEY\n\nsession-log verify case-7.zip --expect-file anchors.txt"
 )
 
 KEY_VARIABLE = "SESSION_LOG_SEAL_VERIFIER"
 
 _ALL = "Verify every session of the namespace; print only problems, and a summary."
-_EXPECT = "A link that was noted elsewhere, which must still be there; repeatable."
+_EXPECT = "A link that was noted elsewhere, which must still be there; of a bundle, SESSION: before it. Repeatable."
 _EXPECT_FILE = "Such links, as `session-log anchor` prints them, as text or JSON; - for standard input."
 _RECOUNT = "Count anew what lists of sessions tell, where that is not what the events say."
 _FEED = "Also find events that the feed should tell of and does not, and gaps in it."
 
-OneSession = Annotated[str | None, argument("SESSION", "The session's id.", session_ids)]
+OneSession = Annotated[
+    str | None, argument("SESSION", "The session's id; or the file of an evidence bundle.", sessions_and_bundles)
+]
 AllOption = Annotated[bool, typer.Option("--all", help=_ALL)]
 ExpectOption = Annotated[list[str] | None, option("--expect", "REVISION:LINK", _EXPECT)]
 ExpectFileOption = Annotated[str | None, option("--expect-file", "FILE", _EXPECT_FILE)]
@@ -49,7 +52,10 @@ AgainstOption = Annotated[
     option("--against", "DIR", "The seals that `session-log seal` keeps there: what was sealed must be there still."),
 ]
 KeyOption = Annotated[
-    list[str] | None, option("--key", "VKEY", f"The key that signed the seals, or a file with it; else {KEY_VARIABLE}.")
+    list[str] | None,
+    option(
+        "--key", "VKEY", f"The key that signed the seals, or those in a bundle; or a file with it; else {KEY_VARIABLE}."
+    ),
 ]
 VerboseOption = Annotated[bool, typer.Option("--verbose", "-v", help="With --all, print the intact ones, too.")]
 
@@ -69,20 +75,23 @@ def verify(
 ) -> None:
     """Recompute the hash chain of a session, and tell what is not as it was written, or as its snapshot says.
 
-    Its head, the directory, the feed and tombstones must agree with it.
+    Its head, the directory, the feed and tombstones must agree with it. An evidence bundle is verified by itself:
+    no server is asked.
 
     Who can write to the server can forge them all: keep seals elsewhere with `session-log seal`, and hold the sessions
     --against them; or note single links with `session-log anchor`, and --expect them.
     """
-    if every == (session is not None):
-        fail(Code.USAGE, "verify takes either a session or --all")
-    if every and expect:
-        fail(Code.USAGE, "--expect is about one session; --expect-file may be about all")
-    if verbose and not every:
-        fail(Code.USAGE, "--verbose needs --all")
-    if key and against is None:
-        fail(Code.USAGE, "--key is the key of seals, and needs --against")
+    _check_usage(session, every, bool(expect), verbose, bool(key) and against is None)
     anchors = _read(expect_file) if expect_file else []
+    if session is not None and is_bundle(session):
+        if feed or recount or against is not None:
+            fail(Code.USAGE, "--feed, --recount and --against are about a session on a server, not about a bundle")
+        _end(
+            verify_file(
+                session, expect or [], anchors if expect_file else None, list(map(str, _trusted(key))), call.as_json
+            )
+        )
+        return
     seals = _sealed(against, key) if against is not None else None
     with call.opened() as log:
         if session is None:
@@ -92,6 +101,21 @@ def verify(
             is_intact = _verify_one(log, session, noted, feed, seals, call.as_json)
             if recount:
                 log.recount(session)
+    _end(is_intact)
+
+
+def _check_usage(session: str | None, every: bool, expects: bool, verbose: bool, has_key: bool) -> None:
+    if every == (session is not None):
+        fail(Code.USAGE, "verify takes either a session or --all")
+    if every and expects:
+        fail(Code.USAGE, "--expect is about one session; --expect-file may be about all")
+    if verbose and not every:
+        fail(Code.USAGE, "--verbose needs --all")
+    if has_key and not is_bundle(session or ""):
+        fail(Code.USAGE, "--key is the key of seals: of those in a bundle, or --against DIR")
+
+
+def _end(is_intact: bool) -> None:
     if not is_intact:
         raise typer.Exit(Code.PROBLEMS)
 
@@ -113,9 +137,13 @@ def _of(session_id: str, anchors: Sequence[Anchor]) -> Sequence[Anchor]:
     return found
 
 
+def _trusted(keys: Sequence[str] | None) -> tuple[VerifierKey, ...]:
+    return verifier_keys(keys or filter(None, [os.environ.get(KEY_VARIABLE)]))
+
+
 def _sealed(place: Path, keys: Sequence[str] | None) -> SealedLog:
     """The seals; that nobody has forged them is known only where the key is."""
-    trusted = verifier_keys(keys or filter(None, [os.environ.get(KEY_VARIABLE)]))
+    trusted = _trusted(keys)
     found = SealedLog(place, trusted)
     if not trusted:
         warn(f"who signed {place} is not checked: give --key, as `session-log seal --new-key` printed it")
