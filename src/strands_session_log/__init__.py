@@ -16,6 +16,17 @@ if TYPE_CHECKING:
     from .codec import from_json
     from .codec.delta import Delta
     from .codec.searching import TextMatch, TextSearch, matches_in, search_for
+    from .encryption import (
+        DataKey,
+        KeyDirectory,
+        KeyProvider,
+        KeyRecord,
+        KeyRecords,
+        LocalKeys,
+        ShreddedKey,
+        WrappedKey,
+        WrappedKeys,
+    )
     from .event_log import ANY, NO_SESSION, AgentAt, Expected, Progress, SessionAt, Tombstone
     from .events import AgentActivity, Recorded, SessionInfo
     from .evidence import (
@@ -33,7 +44,19 @@ if TYPE_CHECKING:
     from .recorder import RecorderStats, SessionRecorder
     from .scripts.roles import ROLES, Role
     from .server import Durability, Finding, ServerReport
-    from .session_log import ErasurePlan, ServerInspection, SessionLog, inspect_server
+    from .session_log import (
+        ErasurePlan,
+        LegalHold,
+        Retention,
+        RetentionPolicies,
+        RetentionPolicy,
+        RetentionReport,
+        RetentionStep,
+        ServerInspection,
+        SessionLog,
+        inspect_server,
+        parse_duration,
+    )
     from .session_manager import ValkeySessionManager
     from .snapshot import SnapshotKey, SnapshotSettings
     from .state import (
@@ -83,6 +106,7 @@ __all__ = [
     "BundledSession",
     "Change",
     "CheckedEvents",
+    "DataKey",
     "Deliveries",
     "Delivery",
     "Delta",
@@ -103,10 +127,16 @@ __all__ = [
     "Handler",
     "ImportedSession",
     "Integrity",
+    "KeyDirectory",
+    "KeyProvider",
+    "KeyRecord",
+    "KeyRecords",
+    "LegalHold",
     "LivePosition",
     "LiveStats",
     "LiveTail",
     "LiveTokens",
+    "LocalKeys",
     "MessageChange",
     "MessageRecord",
     "OpenInterrupt",
@@ -116,6 +146,11 @@ __all__ = [
     "Progress",
     "Recorded",
     "RecorderStats",
+    "Retention",
+    "RetentionPolicies",
+    "RetentionPolicy",
+    "RetentionReport",
+    "RetentionStep",
     "Role",
     "ServerInspection",
     "ServerReport",
@@ -126,6 +161,7 @@ __all__ = [
     "SessionLog",
     "SessionRecorder",
     "SessionState",
+    "ShreddedKey",
     "SnapshotKey",
     "SnapshotSettings",
     "Subscriber",
@@ -139,6 +175,8 @@ __all__ = [
     "ValkeyStorage",
     "Verification",
     "VerifiedSession",
+    "WrappedKey",
+    "WrappedKeys",
     "errors",
     "events",
     "evolve",
@@ -146,6 +184,7 @@ __all__ = [
     "inspect_server",
     "instrumentation",
     "matches_in",
+    "parse_duration",
     "search_for",
     "verify_bundle",
 ]
@@ -159,6 +198,8 @@ if not TYPE_CHECKING:
             "codec": "from_json",
             "codec.delta": "Delta",
             "codec.searching": "TextMatch TextSearch matches_in search_for",
+            "encryption": "DataKey KeyDirectory KeyProvider KeyRecord KeyRecords LocalKeys ShreddedKey WrappedKey "
+            "WrappedKeys",
             "event_log": "ANY NO_SESSION AgentAt Expected Progress SessionAt Tombstone",
             "events": "AgentActivity Recorded SessionInfo",
             "evidence": "BundleReport BundleSummary BundledSession ImportedSession VerifiedSession verify_bundle",
@@ -169,7 +210,8 @@ if not TYPE_CHECKING:
             "scripts.roles": "ROLES Role",
             "server": "Durability Finding ServerReport",
             "keys": "DEFAULT_NAMESPACE",
-            "session_log": "ErasurePlan ServerInspection SessionLog inspect_server",
+            "session_log": "ErasurePlan LegalHold Retention RetentionPolicies RetentionPolicy RetentionReport "
+            "RetentionStep ServerInspection SessionLog inspect_server parse_duration",
             "session_manager": "ValkeySessionManager",
             "snapshot": "SnapshotKey SnapshotSettings",
             "state": "AgentDiff AgentState Change Integrity MessageChange MessageRecord OpenInterrupt SessionDiff "

@@ -18,7 +18,8 @@ from ..server import text
 from ..snapshot import Authenticator
 from .anchors import Expect, Expectations
 from .checker import Checker, is_erased, time_problem
-from .head import NO_DIRECTORY, HeadFacts, SessionStanding, directory_problem, life_problems
+from .contents import SealedContents
+from .head import NO_DIRECTORY, HeadFacts, SessionStanding, directory_problem, life_problems, retention_problems
 from .lineage import Lineage
 from .snapshots import snapshot_problems
 from .witness import Witness
@@ -141,6 +142,7 @@ class _Examination:
         self.checker, self._facts = Checker(self._lineage), HeadFacts(self._standing)
         self._own, self._untold, self._lives = START, list[EventId](), tuple[Tombstone, ...]()
         self._last: tuple[Any, Any] = (b"", b"")
+        self._contents = SealedContents(log.cipher, session_id)
         self._notes: tuple[str, ...] = ()
 
     @property
@@ -152,7 +154,7 @@ class _Examination:
 
     def directory_problems(self) -> Iterator[str]:
         """What is wrong with the directory itself."""
-        if self._standing.score == NO_DIRECTORY:
+        if self._standing.scores.listed == NO_DIRECTORY:
             yield f"the directory of partition {self._witness.partition} cannot be read: it is no sorted set"
 
     def walk(self, progress: Progress) -> None:
@@ -189,9 +191,9 @@ class _Examination:
         return Verification(not problems, at.id.revision, self.checker.link, problems.lines, *facts)
 
     def _look(self, start: str = "-", count: int = 0) -> tuple[SessionStanding, Sequence[RawEntry]]:
-        head, entries, score = session.standing(self._log.store, self._session_id, start, count)
+        head, entries, scores = session.standing(self._log.store, self._session_id, start, count)
         problem = "the session's head cannot be read: it is no hash" if head is None else ""
-        return SessionStanding(head or {}, score, problem), entries
+        return SessionStanding(head or {}, scores, problem), entries
 
     def _read(self, pages: Iterable[Sequence[RawEntry]], progress: Progress, total: int) -> None:
         for page in pages:
@@ -222,7 +224,9 @@ class _Examination:
             return
         add = self.checker.problems.add
         unreadable = _unreadable(entry) if len(self.checker.problems) == before else ""
-        for problem in (unreadable, time_problem(found), self._expectations.check(found.id, found.link)):
+        content = self._contents.problem(entry, found) if len(self.checker.problems) == before else ""
+        expected = self._expectations.check(found.id, found.link)
+        for problem in (unreadable, content, time_problem(found), expected):
             if problem:
                 add(problem, found.id)
         for problem in (*self._testimony.check(found), self._testimony.import_problem(found)):
@@ -256,6 +260,8 @@ class _Examination:
         if self._standing.head:
             for problem in self._facts.problems(self._standing, self._lineage):
                 add(problem)
+            if problem := self._contents.head_problem(self._standing.text("sealed"), self._lineage.root):
+                add(problem)
             self._notes = tuple(self._facts.notes(self._standing))
             told = self._standing, self._own, self._lives, self._testimony.deletion
             for problem in life_problems(*told, self._may_be_dropped()):
@@ -266,7 +272,7 @@ class _Examination:
     def _miss(self) -> None:
         """There is no such session; but something else may tell that there should be."""
         add, told, lives = self.checker.problems.add, self._testimony, self._lives
-        if self._standing.score not in ("", NO_DIRECTORY):
+        if self._standing.scores.listed not in ("", NO_DIRECTORY):
             add("the directory lists the session, but neither events nor a head are there")
         if told.first and not any(life.revision >= told.last for life in lives):
             add(f"the feed tells of it up to revision {told.last}, but it is not there, and no tombstone tells of it")
@@ -285,6 +291,7 @@ class _Examination:
         """What is wrong with what stands elsewhere."""
         if problem := directory_problem(self._standing, last):
             yield problem
+        yield from retention_problems(self._standing)
         yield from self._lineage.family_problems(self._log, self._standing.descent)
         yield from self._testimony.left(last)
         yield from self._expectations.left(last, [(life.revision, life.link) for life in self._lives])

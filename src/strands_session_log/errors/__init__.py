@@ -12,7 +12,14 @@ from typing import TYPE_CHECKING
 
 from .base import SessionLogError, shown
 from .bundles import BundleError, BundleNotIntactError, BundleTooLargeError, ImportRefusedError
-from .conflicts import AlreadyAnsweredError, ConcurrentWriteError, EventOrderError, SessionLostError
+from .conflicts import (
+    AlreadyAnsweredError,
+    ConcurrentWriteError,
+    EventOrderError,
+    SessionHeldError,
+    SessionLostError,
+    SessionNotHeldError,
+)
 from .copying import NotCopied, NotCopiedError
 from .damage import (
     CorruptEntryError,
@@ -22,6 +29,17 @@ from .damage import (
     SessionDeletedError,
     SnapshotMismatchError,
     WrongTypeError,
+)
+from .encryption import (
+    CiphertextError,
+    EncryptionError,
+    ForkedKeyError,
+    KeyMissingError,
+    KeyServiceError,
+    KeyShreddedError,
+    KeyStoreError,
+    SessionEncryptedError,
+    WrongKeyError,
 )
 from .following import (
     AsyncioNeededError,
@@ -61,6 +79,7 @@ from .server import (
     UnusableClientError,
 )
 from .settings import (
+    InvalidPolicyError,
     InvalidSettingError,
     UnknownArgumentError,
     check_choice,
@@ -82,6 +101,7 @@ __all__ = [
     "BundleError",
     "BundleNotIntactError",
     "BundleTooLargeError",
+    "CiphertextError",
     "ClusterNotReadyError",
     "ConcurrentWriteError",
     "ConfigChangedError",
@@ -92,19 +112,26 @@ __all__ = [
     "DiskWriteError",
     "EmbeddedServerError",
     "EncodingError",
+    "EncryptionError",
     "EnvelopeMismatchError",
     "EventOrderError",
     "EvictionPolicyError",
     "FeedGapError",
     "ForbiddenError",
+    "ForkedKeyError",
     "GroupNotFoundError",
     "HandlerError",
     "ImportRefusedError",
     "InvalidAnchorError",
     "InvalidIdError",
     "InvalidPointError",
+    "InvalidPolicyError",
     "InvalidSettingError",
     "InvalidUrlError",
+    "KeyMissingError",
+    "KeyServiceError",
+    "KeyShreddedError",
+    "KeyStoreError",
     "LogForkedError",
     "MissingExtraError",
     "NamespaceMismatchError",
@@ -131,11 +158,14 @@ __all__ = [
     "ServerUnavailableError",
     "SessionBrokenError",
     "SessionDeletedError",
+    "SessionEncryptedError",
     "SessionExistsError",
+    "SessionHeldError",
     "SessionLogError",
     "SessionLostError",
     "SessionNotBegunError",
     "SessionNotFoundError",
+    "SessionNotHeldError",
     "SnapshotMismatchError",
     "TlsError",
     "UnansweredToolCallsError",
@@ -143,6 +173,7 @@ __all__ = [
     "UnknownOutcomeError",
     "UnsupportedServerError",
     "UnusableClientError",
+    "WrongKeyError",
     "WrongTypeError",
     "check_choice",
     "check_flag",

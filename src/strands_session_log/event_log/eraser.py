@@ -18,23 +18,25 @@ from uuid import uuid4
 
 import orjson
 
-from .. import chain
-from ..codec import Entry, encode, fields_of, parse
+from ..codec import Entry, fields_of, parse
 from ..concurrency import Backoff
+from ..encryption import Cipher, Sealer, encode_beside
 from ..errors import (
     ContentionError,
     CorruptKeyError,
     RevisionNotFoundError,
+    SessionHeldError,
     SessionNotFoundError,
 )
 from ..events import PayloadErased
 from ..ids import START, EventId, Ranges
 from ..scripts import session
-from ..scripts.session import Copied, Deleted, Landed
-from ..server import Store
+from ..scripts.retention import holds_in
+from ..scripts.session import Copied, Deleted, Landed, RewriteHeld
+from ..server import Store, text
 from .chained_batch import Position, chain_batch
 from .diagnosis import CURES, diagnosed, erased_of, parsed, position_of
-from .erasure_scope import Find, nothing_more
+from .erasure_scope import ErasureTarget, Find, left_of, nothing_more
 from .expected import ANY
 from .lineage import ForkNote, ancestors_of, copy_key, forks_of
 from .namespace import Layout
@@ -61,30 +63,18 @@ class Progress(Protocol):
         """So many events of so many are copied."""
 
 
-class ErasureTarget(NamedTuple):
-    """An event to erase.
-
-    Attributes:
-        id: Where it stands.
-        link: The hash chain at it, base64url: what its history is recognised by.
-        commitment: What takes the place of its body, base64url; empty when it was erased before.
-    """
-
-    id: EventId
-    link: str
-    commitment: str
-
-
 class PlannedErasure(NamedTuple):
     """What an erasure would do.
 
     Attributes:
         erased: By session, the events whose content would go: the session's first, then those of its forks.
         kept: By session that it was forked from, those of the first in which the same would still stand.
+        held: By session that is held, itself or a fork, those that would go if it were not.
     """
 
     erased: Mapping[str, tuple[EventId, ...]]
     kept: Mapping[str, tuple[EventId, ...]]
+    held: Mapping[str, tuple[EventId, ...]]
 
 
 class RewriteProgress(NamedTuple):
@@ -99,12 +89,19 @@ class RewriteProgress(NamedTuple):
     head: Position
 
 
+class _Seen(NamedTuple):
+    """The sessions that were erased in, and what others were left for."""
+
+    sessions: set[str]
+    held: list[SessionHeldError]
+
+
 class Eraser:
     """Erases events of the sessions of one namespace; one for any number of threads."""
 
-    def __init__(self, store: Store, layout: Layout) -> None:
+    def __init__(self, store: Store, layout: Layout, cipher: Cipher) -> None:
         """See `EventLog`."""
-        self._store, self._keyspace, self._layout = store, store.keyspace, layout
+        self._store, self._keyspace, self._layout, self._cipher = store, store.keyspace, layout, cipher
 
     def erase(
         self,
@@ -113,6 +110,7 @@ class Eraser:
         record: Record,
         progress: Progress,
         find: Find = nothing_more,
+        leave_held: bool = False,
     ) -> Position | None:
         """See `EventLog.erase`.
 
@@ -122,23 +120,47 @@ class Eraser:
             record: What the `PayloadErased` event says beside them: why, and by whom.
             progress: Called after each step.
             find: Finds what else is to be erased, here and in the forks.
+            leave_held: Leave forks as they are that are held; else one is raised for once the rest is erased.
 
         Returns:
             The event that records the erasure; None when there was nothing left to erase.
         """
-        recorded, targets = self._erase_all(session_id, set(ids), record, progress, find)
+        wanted, seen = set(ids), _Seen({session_id}, [])
+        recorded, targets = self._erase_all(session_id, wanted, record, progress, find)
         if targets:
             # Also when nothing was left to erase here: whoever erased it may have died before this.
-            self._erase_in_forks(session_id, targets, record, {session_id}, find)
+            self._erase_in_forks(session_id, targets, record, seen, find)
+        if seen.held and not leave_held:
+            # Held since it was looked at.
+            raise seen.held[0]
         return recorded
+
+    def check(self, session_id: str, wanted: Iterable[EventId], find: Find, leave_held: bool) -> None:
+        """See `EventLog.check_erasable`."""
+        if held := self._held([session_id]):
+            raise SessionHeldError(session_id, held[session_id])
+        if leave_held or not self._forks(session_id):
+            return
+        for fork, holds in self._held(self.plan(session_id, wanted, find).held).items():
+            raise SessionHeldError(fork, holds)
+
+    def _held(self, session_ids: Iterable[str]) -> dict[str, tuple[EventId, ...]]:
+        """Of these the ones that are held, each with the events that hold it."""
+        names = list(session_ids)
+        replies = self._store.pipeline([("HGET", self._keyspace.session(name).head, "held") for name in names])
+        return {name: holds_in(text(held)) for name, held in zip(names, replies, strict=True) if held is not None}
 
     def plan(self, session_id: str, ids: Iterable[EventId], find: Find) -> PlannedErasure:
         """See `EventLog.plan_erasure`."""
         self._head(session_id)
         targets = self._targets(session_id, sorted({*ids, *find(session_id, START)}))
         forks = self._planned_in_forks(session_id, targets, {session_id}, find)
-        erased = {name: _left(found) for name, found in ((session_id, targets), *forks)}
-        return PlannedErasure(erased, self._kept_in_ancestors(session_id, targets))
+        left = {name: left_of(found) for name, found in ((session_id, targets), *forks)}
+        held = self._held(left)
+        erased = {name: found for name, found in left.items() if name not in held}
+        return PlannedErasure(
+            erased, self._kept_in_ancestors(session_id, targets), {name: left[name] for name in held if left[name]}
+        )
 
     def _planned_in_forks(
         self, session_id: str, targets: Sequence[ErasureTarget], seen: set[str], find: Find
@@ -184,7 +206,7 @@ class Eraser:
             if not left:
                 self._wait_until_safe(session_id)
                 return None, targets
-            rewrite = _Rewrite(session_id, left, record, erased)
+            rewrite = _Rewrite(session_id, left, record, erased, self._cipher.sealer_beside(session_id))
             recorded = self._carry_out(rewrite, RewriteProgress(START, head), progress)
             if recorded:
                 return recorded, targets
@@ -192,7 +214,7 @@ class Eraser:
         raise ContentionError(session_id, _MAX_RESTARTS)
 
     def _erase_in_forks(
-        self, session_id: str, targets: Sequence[ErasureTarget], record: Record, seen: set[str], find: Find
+        self, session_id: str, targets: Sequence[ErasureTarget], record: Record, seen: _Seen, find: Find
     ) -> None:
         """Erase what the forks of a session have of it, and theirs, parents first, as `forker` relies on.
 
@@ -203,20 +225,24 @@ class Eraser:
             key = copy_key(self._keyspace.session(fork.session_id), fork.token)
             self._store.command("UNLINK", key)
         for fork in forks:
-            if fork.session_id not in seen:
-                seen.add(fork.session_id)
+            if fork.session_id not in seen.sessions:
+                seen.sessions.add(fork.session_id)
                 with diagnosed(self._store, fork.session_id):
                     self._erase_in_fork(fork.session_id, targets, record, seen, find)
 
     def _erase_in_fork(
-        self, fork: str, targets: Sequence[ErasureTarget], record: Record, seen: set[str], find: Find
+        self, fork: str, targets: Sequence[ErasureTarget], record: Record, seen: _Seen, find: Find
     ) -> None:
         shared = self._shared(fork, targets)
         if shared:
             wanted = {target.id for target in shared}
             # Unless it is deleted just now.
             with suppress(SessionNotFoundError, RevisionNotFoundError):
-                shared = self._erase_all(fork, wanted, record, lambda done, total: None, find)[1]
+                try:
+                    shared = self._erase_all(fork, wanted, record, lambda done, total: None, find)[1]
+                except SessionHeldError as error:
+                    # Its own forks need not be.
+                    seen.held.append(error)
             self._erase_in_forks(fork, shared, record, seen, find)
 
     def _shared(
@@ -245,6 +271,8 @@ class Eraser:
                     progress(standing.copied.revision, standing.head.id.revision)
                 case Deleted():
                     raise SessionNotFoundError(rewrite.session_id)
+                case RewriteHeld(since):
+                    raise SessionHeldError(rewrite.session_id, holds_in(since))
                 case _:
                     return None
         raise ContentionError(rewrite.session_id, _MAX_ATTEMPTS)
@@ -275,7 +303,7 @@ class Eraser:
             if entry is None:
                 self._head(session_id)
                 raise RevisionNotFoundError(session_id, id_.revision, id_)
-            targets.append(_target(entry))
+            targets.append(ErasureTarget.of(entry))
         return targets
 
     def _found(self, session_id: str, ids: Iterable[EventId]) -> Iterator[Entry | None]:
@@ -307,19 +335,30 @@ class Eraser:
 class _Rewrite:
     """One attempt to erase: the arguments of its steps."""
 
-    def __init__(self, session_id: str, targets: Sequence[ErasureTarget], record: Record, erased: str) -> None:
-        self.session_id, self._targets, self._token = session_id, targets, uuid4().hex
-        self._event = encode(PayloadErased({"erased": [str(target.id) for target in targets], **record}))
+    def __init__(
+        self,
+        session_id: str,
+        targets: Sequence[ErasureTarget],
+        record: Record,
+        erased: str,
+        sealer: Sealer | None,
+    ) -> None:
+        self.session_id, self._targets, self._token, self._sealer = session_id, targets, uuid4().hex, sealer
+        erased_ids = [str(target.id) for target in targets]
+        self._event = encode_beside(PayloadErased({"erased": erased_ids, **record}), sealer)
         self._known = erased
         self._erased = str(Ranges.parse(erased) | Ranges.of(target.id.revision for target in targets))
 
     def arguments(self, standing: RewriteProgress) -> tuple[list[bytes], bytes]:
         """Those of the next step: the event that records the erasure, once the end may be near, and what to do."""
         is_near = standing.head.id.revision - standing.copied.revision <= STEP_ENTRIES
-        event = chain_batch(self.session_id, [self._event], ANY, standing.head).arguments if is_near else []
+        if not is_near:
+            return [], orjson.dumps(self._options(standing))
+        event = chain_batch(self.session_id, [self._event], ANY, standing.head, self._sealer).arguments
         return event, orjson.dumps(self._options(standing))
 
     def _options(self, standing: RewriteProgress) -> dict[str, Any]:
+        sealed = {"sealed": self._sealer.root.decode()} if self._sealer else {}
         last = self._targets[-1]
         first = bisect_right(self._targets, standing.copied, key=lambda target: target.id)
         return {
@@ -332,23 +371,5 @@ class _Rewrite:
             "last": [str(last.id), last.link],
             "known": self._known,
             "erased": self._erased,
+            **sealed,
         }
-
-
-def _left(targets: Iterable[ErasureTarget]) -> tuple[EventId, ...]:
-    return tuple(target.id for target in targets if target.commitment)
-
-
-def _target(entry: Entry) -> ErasureTarget:
-    if entry.is_erased:
-        return ErasureTarget(entry.id, entry.link, "")
-    commitment = chain.commitment(_salt(entry), entry.body)
-    return ErasureTarget(entry.id, entry.link, chain.to_text(commitment).decode())
-
-
-def _salt(entry: Entry) -> bytes:
-    """An entry that was tampered with can be erased like any other; verifying shows it before and after."""
-    try:
-        return chain.from_text(entry.salt)
-    except ValueError:
-        return b""

@@ -11,6 +11,7 @@ from typing import Any
 
 from ..codec import Encoded, RawEntry, fields_of, id_of, kind_of, recorded
 from ..concurrency import Background
+from ..encryption import KeyProvider
 from ..errors import ForbiddenError, LogForkedError, RevisionNotFoundError, SessionLogError
 from ..errors.quoting import frames_of
 from ..events import Event, Recorded
@@ -27,7 +28,7 @@ from .chained_batch import Position
 from .deleter import Deleter, Tombstone
 from .diagnosis import CURES, diagnosed, naming, parsed, position_of, raise_diagnosed
 from .eraser import Eraser, PlannedErasure, Progress
-from .erasure_scope import Find, nothing_more
+from .erasure_scope import Find, nothing_more, record_of
 from .expected import ANY, Expected
 from .forker import Forker
 from .instrumented import instrumented_append
@@ -36,6 +37,7 @@ from .namespace import Layout
 from .reader import EventReader, end_at, start_after
 from .recounting import recount
 from .restorer import Restorer
+from .retaining import Retainer
 
 logger = logging.getLogger(__name__)
 
@@ -52,32 +54,45 @@ class EventLog:
         store: Where it stands.
         retention: For how long the feed is kept.
         compresses: Whether the bodies of what is appended are compressed.
+        keys: Where the keys are with which content is encrypted; None to encrypt nothing.
 
     Attributes:
         store: The same.
+        cipher: Encrypts what is written, and opens what is read.
+        opened_pages: See `EventReader`.
         keyspace: How the namespace is laid out.
         retention: The same.
         snapshots: Where snapshots are kept.
         listing: Lists the sessions.
         restorer: Brings sessions back.
+        retainer: Says how long they stay.
         remember: Notes where a session was seen to stand, which saves the next append a round trip.
         on_append: Those who are told the session, its new revision and the events after each append, of a fork and an
             erasure without events; they must be quick.
     """
 
-    def __init__(self, store: Store, retention: FeedRetention = DEFAULT_RETENTION, *, compresses: bool = False) -> None:
+    def __init__(
+        self,
+        store: Store,
+        retention: FeedRetention = DEFAULT_RETENTION,
+        *,
+        compresses: bool = False,
+        keys: KeyProvider | None = None,
+    ) -> None:
         self.store, self.keyspace, self.retention = store, store.keyspace, retention
         layout = Layout(store)
-        self._appender = Appender(store, layout, compresses)
+        self._reader = EventReader(store, keys)
+        self.cipher, self.opened_pages = self._reader.cipher, self._reader.opened_pages
+        self._appender = Appender(store, layout, self.cipher, compresses)
         self.remember = self._appender.remember
-        self._eraser = Eraser(store, layout)
-        self._reader = EventReader(store)
-        self._forker = Forker(store, layout, self._reader.pages)
+        self._eraser = Eraser(store, layout, self.cipher)
+        self._forker = Forker(store, layout, self._reader.pages, self.cipher)
         self._deleter = Deleter(store)
-        self.restorer = Restorer(store, layout, self._deleter, self._reader.pages, self.clock)
+        self.restorer = Restorer(store, layout, self._deleter, self._reader.pages, self.clock, self.cipher)
+        self.retainer = Retainer(store, layout, self._deleter, self.cipher, self.head, self._appended)
         self._once = OnceAppender(store, self._appender, self._reader, self.head, self.locate)
-        self.listing = Listing(store, self.clock, self.pages)
-        self.snapshots = SnapshotStore(store)
+        self.listing = Listing(store, self.clock, self.pages, self.cipher)
+        self.snapshots = SnapshotStore(store, self.cipher)
         self.on_append: list[Callable[[str, int, Sequence[Event | Encoded]], object]] = []
         self._trimming = Background("trimming")
 
@@ -110,6 +125,10 @@ class EventLog:
             raise_diagnosed(error, self.store, session_id)
         self._tell_appended(session_id, ids[-1].revision, events)
         return ids
+
+    def _appended(self, session_id: str, position: Position) -> None:
+        self._appender.remember(session_id, position)
+        self._tell_appended(session_id, position.id.revision)
 
     def _tell_appended(self, session_id: str, revision: int, events: Sequence[Event | Encoded] = ()) -> None:
         """One that fails keeps nobody else from hearing it: the events are written, and the writer must hear so."""
@@ -154,7 +173,8 @@ class EventLog:
             LogForkedError: When the session was deleted or replaced while it was read.
         """
         last = after
-        for entry in chain.from_iterable(self.pages(session_id, start_after(after), end_at(until))):
+        pages = self.opened_pages(session_id, start_after(after), end_at(until), is_strict=False)
+        for entry in chain.from_iterable(pages):
             found = recorded(entry) if wanted is None or wanted(*kind_of(entry)) else None
             id_ = id_of(entry[0]) if found is None else found.id
             if last.revision and id_.revision != last.revision + 1:
@@ -266,6 +286,7 @@ class EventLog:
         progress: Progress = lambda done, total: None,
         by: str = "",
         find: Find = nothing_more,
+        leave_held: bool = False,
     ) -> EventId | None:
         """Erase the bodies of events, also in the session's forks; their place in the hash chain stays.
 
@@ -276,22 +297,32 @@ class EventLog:
             progress: Called after each step.
             by: Who erases, for that event.
             find: Finds what else is to be erased, here and in the forks.
+            leave_held: Leave forks as they are that are held.
 
         Returns:
             The id of the event that records it; None when everything was erased before.
 
         Raises:
             SessionNotFoundError: When there is no such session.
-            RevisionNotFoundError: When it does not have one of the events; nothing is erased.
+            RevisionNotFoundError: When it lacks one of the events; nothing is erased.
             ContentionError: When others wrote or erased during every attempt.
+            SessionHeldError: When it is held, which `check_erasable` tells before; or a fork is: the rest is erased.
         """
         with diagnosed(self.store, session_id):
-            recorded = self._eraser.erase(session_id, ids, _record(reason, by), progress, find)
+            recorded = self._eraser.erase(session_id, ids, record_of(reason, by), progress, find, leave_held)
         if recorded is None:
             return None
-        self.remember(session_id, recorded)
-        self._tell_appended(session_id, recorded.id.revision)
+        self._appended(session_id, recorded)
         return recorded.id
+
+    def check_erasable(self, session_id: str, ids: Iterable[EventId], find: Find, leave_held: bool = False) -> None:
+        """Refuse what a hold would refuse, before anything is written; see `erase`.
+
+        Raises:
+            SessionHeldError: When the session is held, or a fork that has what is to be erased, unless that is left.
+        """
+        with diagnosed(self.store, session_id):
+            self._eraser.check(session_id, ids, find, leave_held)
 
     def plan_erasure(self, session_id: str, ids: Iterable[EventId], find: Find = nothing_more) -> PlannedErasure:
         """What `erase` would erase, and what of it would stay; nothing is written. It raises what `erase` does."""
@@ -306,28 +337,14 @@ class EventLog:
         progress: Progress = lambda done, total: None,
         by: str = "",
     ) -> EventId:
-        """Begin a session with a copy of another one's events.
-
-        Args:
-            session_id: The session to copy.
-            at: The last event to copy.
-            into: The new session.
-            progress: Called after each step.
-            by: Who forks, for that event.
+        """Begin a session with a copy of another one's events up to one of them; see `SessionLog.fork`.
 
         Returns:
             The id of the `SessionForked` event that follows the copy.
-
-        Raises:
-            SessionExistsError: When there is such a session already.
-            SessionNotFoundError: When there is none to copy.
-            RevisionNotFoundError: When it does not have that event.
-            ContentionError: When something was erased in it during every attempt.
         """
         with diagnosed(self.store, session_id, into):
             position, forked = self._forker.fork(session_id, at, into, progress, by)
-        self.remember(into, position)
-        self._tell_appended(into, position.id.revision)
+        self._appended(into, position)
         return forked
 
     def delete(self, session_id: str, reason: str = "", by: str = "") -> int | None:
@@ -340,6 +357,9 @@ class EventLog:
 
         Returns:
             How many events it had; None when there was no such session.
+
+        Raises:
+            SessionHeldError: When it is held.
         """
         with diagnosed(self.store, session_id):
             revision = self._deleter.delete(session_id, reason, by)
@@ -353,7 +373,7 @@ class EventLog:
             SessionNotFoundError: When there is no such session.
             ContentionError: When others wrote during every attempt.
         """
-        return recount(self.store, self.pages, session_id)
+        return recount(self.store, self.pages, session_id, self.cipher)
 
     def tombstones(self, session_id: str | None = None) -> Iterator[Tombstone]:
         """What is left of the deleted sessions of an id, oldest first; or of all."""
@@ -378,7 +398,3 @@ class EventLog:
         store = self.store if is_patient else self.store.with_retry_for(0, within=ANSWERED_WITHIN)
         with naming(store, {self.keyspace.feed(partition): ("stream", CURES["feed"])}):
             return store.retrying(lambda: trim(store, partition, self.retention, exactly=exactly))
-
-
-def _record(reason: str, by: str) -> dict[str, str]:
-    return {"reason": reason, "by": by} if by else {"reason": reason}

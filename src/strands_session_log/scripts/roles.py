@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from . import (
     APPEND,
+    APPEND_SEALED,
     DELETE,
     ERASE_STEP,
     FEED_TRIM,
@@ -28,6 +29,7 @@ from . import (
     GROUP_SETTLE,
     GROUP_STATUS,
     GROUP_WORK,
+    HOLD,
     IDS,
     IMPORT,
     LIFE,
@@ -45,6 +47,7 @@ from . import (
     TOMBSTONE_ADD,
     TOMBSTONE_SET,
     TOUCH,
+    TTL,
     Script,
 )
 
@@ -108,7 +111,7 @@ def _needed(scripts: Iterable[Script], beside: str, *others: Role) -> tuple[str,
 
 
 _WRITING = (
-    *(APPEND, ONCE, IDS, OUTCOME, RECOUNT, SAVE, TOUCH, LIFE, LIVE, FORK, FORK_COPY, FORK_NOTE),
+    *(APPEND, APPEND_SEALED, ONCE, IDS, OUTCOME, RECOUNT, SAVE, TOUCH, TTL, LIFE, LIVE, FORK, FORK_COPY, FORK_NOTE),
     *(STORAGE_WRITE, STORAGE_DELETE, ERASE_STEP, FEED_TRIM),
 )
 _CONSUMING = (
@@ -124,6 +127,7 @@ _READING = (LINKS, LOAD, LOCATE, STANDING)
 _LAYOUT = ("config", "{*}:layout")
 _SESSIONS = ("{*}:session:*", "{*}:sessions", "{*}:feed", "{*}:feed:position", "{*}:error_texts")
 _TOMBSTONES = ("{*}:tombstones", "{*}:tombstones:times")
+_RETENTION = ("{*}:due", "{*}:holds")
 _GROUPS = ("{*}:group:*", "{*}:parked:*", "{*}:replay:*")
 _STORAGE = ("{*}:storage", "{*}:storage:*")
 
@@ -131,36 +135,45 @@ VIEWER = Role(
     "viewer",
     "lists, shows, searches, exports and tails sessions, sees groups and what they have parked",
     _needed((*_READING, GROUP_STATUS), f"{_LOOKING} XREAD"),
-    (*_LAYOUT, *_SESSIONS, *_TOMBSTONES, *_GROUPS),
+    (*_LAYOUT, *_SESSIONS, *_TOMBSTONES, *_RETENTION, *_GROUPS),
 )
 AUDITOR = Role(
     "auditor",
     "verifies sessions, also such as the directory does not list, and exports evidence",
     _needed(_READING, f"{_LOOKING} SCAN"),
-    (*_LAYOUT, *_SESSIONS, *_TOMBSTONES),
+    (*_LAYOUT, *_SESSIONS, *_TOMBSTONES, *_RETENTION),
+)
+WITNESS = Role(
+    "witness",
+    "seals where sessions stand, outside the server, and checks that what was sealed is history still",
+    _needed((LINKS, LOCATE), "HGETALL ZRANGE"),
+    (*_LAYOUT, "{*}:session:*:events", "{*}:session:*:head", "{*}:sessions", "{*}:tombstones", "{*}:tombstones:times"),
 )
 WRITER = Role(
     "writer",
     "keeps the sessions of agents: session managers, recorders, storages, forks and rewinds; redacts messages",
     _needed((*_READING, *_WRITING), f"{_LOOKING} XREAD HSET HSETNX PTTL UNLINK XINFO|GROUPS"),
     (),
-    (*_LAYOUT, *_SESSIONS, "{*}:tombstones", "{*}:group:*", *_STORAGE),
+    (*_LAYOUT, *_SESSIONS, "{*}:tombstones", "{*}:due", "{*}:group:*", *_STORAGE),
 )
 SUBSCRIBER = Role(
     "subscriber",
     "follows the feed in consumer groups, settles, parks and replays deliveries, trims the feed",
     _needed(_CONSUMING, "HDEL HSET XINFO|GROUPS XPENDING XREADGROUP", VIEWER),
-    (*_LAYOUT, *_SESSIONS, *_TOMBSTONES),
+    (*_LAYOUT, *_SESSIONS, *_TOMBSTONES, *_RETENTION),
     # Where it parks an event with what was said of it, its script looks whether that was erased meanwhile.
     ("{*}:feed", "{*}:feed:position", "{*}:error_texts", "{*}:session:*:events", *_GROUPS),
     "{doctor}:session:probe:events",
 )
 ERASER = Role(
     "eraser",
-    "erases single events, which an event records, and deletes whole sessions",
-    _needed((*_READING, APPEND, ERASE_STEP, DELETE, TOMBSTONE_SET), f"{_LOOKING} HDEL PTTL UNLINK"),
+    "erases single events, which an event records, deletes whole sessions, holds and releases them, sweeps what is due",
+    _needed(
+        (*_READING, APPEND, APPEND_SEALED, ERASE_STEP, DELETE, HOLD, TTL, TOMBSTONE_SET),
+        f"{_LOOKING} HDEL PTTL UNLINK",
+    ),
     _LAYOUT,
-    (*_SESSIONS, *_TOMBSTONES),
+    (*_SESSIONS, *_TOMBSTONES, *_RETENTION),
 )
 ADMIN = Role(
     "admin",
@@ -173,7 +186,7 @@ ADMIN = Role(
     (),
     ("config", "{*"),
 )
-ROLES = (VIEWER, AUDITOR, WRITER, SUBSCRIBER, ERASER, ADMIN)
+ROLES = (WITNESS, VIEWER, AUDITOR, WRITER, SUBSCRIBER, ERASER, ADMIN)
 """From the one that may do the least."""
 
 OPTIONAL = {

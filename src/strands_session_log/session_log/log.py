@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
-from functools import cache, partial
+from functools import cache, cached_property, partial
 from typing import TYPE_CHECKING, Literal, overload
 
 from .. import audit, evidence, seals, subscription
 from .. import tail as tails
+from ..encryption import KeyProvider, provider
 from ..errors import (
     GroupNotFoundError,
     NotCopied,
@@ -26,13 +27,14 @@ from ..feed import FeedRetention
 from ..ids import START, EventId, Point, check_id
 from ..keys import DEFAULT_NAMESPACE, check_namespace
 from ..replay import Replay, rewind, then_and_now, unanswered
-from ..server import Client, Durability, ServerReport, connect, release
+from ..server import Client, Durability, ServerReport, connect, key_store_of, release
 from ..snapshot import SnapshotKey, SnapshotSettings
 from ..snapshot.keys import authenticator, keys_for
 from ..state import SessionDiff, SessionState, diff
 from . import erasing
 from .erasing import ErasurePlan
 from .points import event_at, sketch_at, state_at, states_at
+from .retention import Retention
 from .settings import LogSettings, check_settings
 
 if TYPE_CHECKING:
@@ -74,6 +76,8 @@ class SessionLog(NotCopied):
         feed: For how long the feed is kept, which subscriptions read; the sessions themselves are kept until deleted.
         verify_on_resume: Whether session managers of this log refuse to resume from what is not what was written.
         compress: `zstd` compresses the bodies written from now on, which are no text then. Readers need no setting.
+        encryption: Where the keys are with which content is encrypted from now on, and read: a `KeyProvider`, or the
+            directory of `LocalKeys`. If left out, the one that `SESSION_LOG_ENCRYPTION_KEYS` names, if it is set.
 
     Attributes:
         client: The client.
@@ -107,6 +111,7 @@ class SessionLog(NotCopied):
         feed: FeedRetention = DEFAULT_FEED,
         verify_on_resume: bool = False,
         compress: Literal["zstd"] | None = None,
+        encryption: KeyProvider | str | None = None,
     ) -> None:
         check_namespace(namespace)
         durability = check_settings(
@@ -123,11 +128,12 @@ class SessionLog(NotCopied):
         self._owns_client, self.verify_on_resume = False, verify_on_resume
         self.client = client
         self.namespace = namespace
-        self._events = EventLog(store, feed, compresses=compress is not None)
+        keys = provider(encryption)
+        self._events = EventLog(store, feed, compresses=compress is not None, keys=keys)
         self._replay = Replay(self._events, snapshots, sealing)
         self._multiplexer = tails.Multiplexer(store)
         # A tail waits for a server by itself, and for as long as it takes.
-        self._impatient = cache(lambda: EventLog(store.with_retry_for(0)))
+        self._impatient = cache(lambda: EventLog(store.with_retry_for(0), keys=keys))
 
     @classmethod
     @refuse_unknown
@@ -148,6 +154,8 @@ class SessionLog(NotCopied):
         """
         if settings.get("snapshot_key") is None:
             settings["snapshot_key"] = keys_for(url)
+        if settings.get("encryption") is None:
+            settings["encryption"] = key_store_of(url) or None
         client = connect(url)
         try:
             log = cls(client, namespace, **settings)
@@ -564,6 +572,8 @@ class SessionLog(NotCopied):
         reason: str,
         progress: Progress = lambda done, total: None,
         by: str = "",
+        *,
+        leave_held: bool = False,
     ) -> EventId | None:
         """Erase what events hold, in the stream and in everything derived from it; the hash chain still verifies.
 
@@ -583,6 +593,7 @@ class SessionLog(NotCopied):
             reason: Why; kept in the `PayloadErased` event that records the erasure.
             progress: Called after each step with how many events are copied, and of how many.
             by: Who erases; kept in that event, too.
+            leave_held: Go on where a fork is held that has the same, which stays there: `plan_erasure` tells.
 
         Returns:
             The id of the event that records it; None when everything was erased before.
@@ -592,12 +603,18 @@ class SessionLog(NotCopied):
             RevisionNotFoundError: When it does not have one of the events; nothing is erased.
             InvalidPointError: When one of them is a time, not an event.
             ContentionError: When others wrote or erased during every attempt.
+            SessionHeldError: When the session is held, or a fork that has the same; nothing is erased.
         """
-        return erasing.erase(self._events, self._replay, session_id, event, reason, progress, by)
+        return erasing.erase(self._events, self._replay, session_id, event, reason, progress, by, leave_held)
 
     def plan_erasure(self, session_id: str, event: Point | Iterable[Point]) -> ErasurePlan:
         """What `erase` of the same would erase here and in forks, and what would stay; nothing is written."""
         return erasing.plan_erasure(self._events, self._replay, session_id, event)
+
+    @cached_property
+    def retention(self) -> Retention:
+        """How long sessions stay: times to live, policies by label, and holds, under which nothing of them goes."""
+        return Retention(self._events)
 
     def delete(self, session_id: str, *, reason: str = "", by: str = "") -> int:
         """Remove every key of a session; nothing of any other.
@@ -614,6 +631,7 @@ class SessionLog(NotCopied):
 
         Raises:
             SessionNotFoundError: When there is no such session.
+            SessionHeldError: When it is held.
         """
         revision = self._events.delete(session_id, reason, by)
         if revision is None:

@@ -25,6 +25,7 @@ EPILOG = (
     "Examples:\n\nsession-log export s-42 --to file-session ./sessions\n\n"
     "session-log export --all --to file-session ./sessions --force\n\n"
     "session-log export s-42 --to html s-42.html\n\n"
+    "session-log export s-42 --to jsonl - | jq .text\n\n"
     "session-log export s-42 s-43 --to evidence case-7.zip --type message.* --seals ./seals\n\n"
     "session-log export --all --to evidence tuesday.zip --since-seal ./seals@1041"
 )
@@ -33,7 +34,7 @@ _STDOUT = "-"
 _LONG = 1_000
 """Events of which each is drawn: so many take a moment."""
 
-_TO = f"As what, and where: {_KIND} DIR, {EVIDENCE} FILE, or html FILE."
+_TO = f"As what, and where: {_KIND} DIR; {EVIDENCE}, html, markdown, jsonl, parquet or cloudevents FILE."
 _SEALS = "Into evidence: with what proves that the sessions were sealed, from where `session-log seal` keeps it."
 _SINCE = "Into evidence, with --all: only what has changed since the seal there, or since it had so many records."
 _REDACT = "Into evidence: no content at all, only structure and proof."
@@ -70,7 +71,8 @@ def export(
     --agent it has the content of these events only; of all others it has what proves them.
 
     Values that the JSON of FileSessionManager cannot hold are written in the nearest form, with a warning for each.
-    A page, --to html FILE, has the conversation and its timeline. A FILE may be - for standard output.
+    A page, --to html FILE, has the conversation and its timeline; markdown is for people, too, jsonl and parquet have a
+    row for each message, and cloudevents each event. A FILE may be - for standard output.
     """
     kind, directory = to
     filters = {"after": after, "until": until, "types": types, "agent": agent, "redact_bodies": redact_bodies}

@@ -12,7 +12,7 @@ from rich.text import Text
 from ... import Envelope, Integrity, Recorded
 from ...events import Event, MessageAdded, PayloadErased, WindowChanged
 from ..terminal import count, fits, note, one_line, put_table
-from .messages import Aside, compact, fields, on_one_line, progress_of, speaker
+from .messages import Aside, absence, compact, fields, on_one_line, progress_of, speaker
 
 _HEADINGS = ("ID", "TIME", "TYPE", "AGENT", "SUMMARY")
 _STYLES = ("dim", "dim", "cyan", "", "")
@@ -78,9 +78,9 @@ def summary(event: Event, known: Mapping[int, int] | None = None) -> str:
         event: The event.
         known: Where messages of its agent were said, as revisions by index.
     """
-    if event.is_erased and event.type != PayloadErased.TYPE:
+    if not event.has_content and event.type != PayloadErased.TYPE:
         role = event.data.get("role")
-        return f"{one_line(role)}: (erased)" if role else f"{_words(event.type)}: (erased)"
+        return f"{one_line(role) if role else _words(event.type)}: {absence(event)}"
     return _told(event.type, event.data, known or {})
 
 
@@ -177,7 +177,7 @@ def aside(recorded: Recorded) -> Aside:
     """What a person was asked, or has answered, to stand between messages."""
     event = recorded.event
     who = "asked" if event.type.endswith(".raised") else "answered"
-    text = "(erased)" if event.is_erased else _interrupt(event.data, None)
+    text = _interrupt(event.data, None) if event.has_content else absence(event)
     return Aside(recorded.id, event.agent, who, text)
 
 
@@ -201,6 +201,11 @@ def _erasure(data: Mapping[str, Any]) -> str:
     bounds = (part.split("-") for part in ranges.split(","))
     named = ", ".join("\u2013".join(dict.fromkeys(pair)) for pair in bounds)
     return f"content of {named} erased" + (f": {data['reason']}" if data.get("reason") else "")
+
+
+def _by_and_why(data: Mapping[str, Any]) -> str:
+    by, reason = (str(data.get(name) or "") for name in ("by", "reason"))
+    return (f" by {by}" if by else "") + (f": {reason}" if reason else "")
 
 
 def _gap(data: Mapping[str, Any]) -> str:
@@ -238,6 +243,8 @@ def _narrow_cells(recorded: Recorded, told: str) -> tuple[str, ...]:
 
 _SENTENCES: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     "session.created": lambda data: "session created",
+    "session.held": lambda data: f"held{_by_and_why(data)}",
+    "session.released": lambda data: f"released{_by_and_why(data)}",
     "session.rewound": lambda data: f"back to revision {_revision(data.get('to'))}",
     "payload.erased": _erasure,
     "recording.gap": _gap,
