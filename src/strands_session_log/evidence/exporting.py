@@ -53,7 +53,7 @@ _HERE = Path(__file__).parent
 _STEP = 1000
 MOST_SESSIONS, MOST_TOMBSTONES = 40_000, 50_000
 """A manifest is read as a whole, and by browsers, too."""
-_SPOOL_BYTES = 4 * 1024 * 1024
+_SPOOL_BYTES = 1024 * 1024
 
 
 @refuse_unknown
@@ -243,6 +243,7 @@ class _Reading:
         transcript = TranscriptPage(self.session_id, spool.write)
         try:
             for page in self._log.pages(self.session_id, "-", str(last) if last else "+"):
+                self._check(page)
                 yield from map(partial(self._line, erased, transcript), page, self._readable(page))
                 self._progress(self._events, max(self._events, total))
         except LogForkedError:
@@ -261,27 +262,36 @@ class _Reading:
         except EncryptionError:
             return page
 
+    def _check(self, page: Sequence[RawEntry]) -> None:
+        for entry in page:
+            if entry[1][::2] != _NAMES:
+                raise CorruptEntryError(entry[0].decode(errors="replace"), "it has other fields than an entry has")
+            if entry[1][1] == _FORKED:
+                found = retained_of(_parsed(entry))
+                self._told = {name: found.get(name) for name in ("at", "link")}
+        self._checker.read(page)
+        if page:
+            self._first = self._first if self._events else id_of(page[0][0])
+            self._last = id_of(page[-1][0])
+
     def _line(self, erased: Ranges, transcript: TranscriptPage, entry: RawEntry, readable: RawEntry) -> bytes:
-        if entry[1][::2] != _NAMES:
-            raise CorruptEntryError(entry[0].decode(errors="replace"), "it has other fields than an entry has")
-        self._checker.read([entry])
-        is_gone, id_ = not entry[1][_SALT], id_of(entry[0])
-        went_since = is_gone and id_.revision not in erased and self._tells_of(id_)
-        is_withheld = went_since or (not is_gone and self._selection.withholds(entry))
-        self._note(id_, entry, is_gone, is_withheld, went_since)
+        is_gone, is_withheld = not entry[1][_SALT], False
+        if is_gone:
+            is_withheld = self._went_since(erased, id_of(entry[0]))
+        elif self._selection.is_any:
+            is_withheld = self._selection.withholds(entry)
+        self._events += 1
+        self._withheld += is_withheld
+        self._erased += is_gone and not is_withheld
         transcript.add(readable, is_gone, is_withheld)
         return line_of(entry, is_withheld)
 
-    def _note(self, id_: EventId, entry: RawEntry, is_gone: bool, is_withheld: bool, went_since: bool) -> None:
-        self._first = self._first if self._events else id_
-        self._last, self._events = id_, self._events + 1
-        self._withheld += is_withheld
-        self._erased += is_gone and not is_withheld
-        if went_since:
-            self._since.append(id_)
-        if entry[1][1] == _FORKED:
-            found = retained_of(_parsed(entry))
-            self._told = {name: found.get(name) for name in ("at", "link")}
+    def _went_since(self, erased: Ranges, id_: EventId) -> bool:
+        """Whether content was erased since the head was read, by an event that comes behind all that the bundle has."""
+        if id_.revision in erased or not self._tells_of(id_):
+            return False
+        self._since.append(id_)
+        return True
 
     def _tells_of(self, id_: EventId) -> bool:
         """Whether an event behind all that the bundle has says that the content was erased."""

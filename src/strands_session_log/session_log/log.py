@@ -39,7 +39,7 @@ from .settings import LogSettings, check_settings
 
 if TYPE_CHECKING:
     from pathlib import Path
-    from typing import BinaryIO
+    from typing import IO
 
     from typing_extensions import Unpack
 
@@ -720,7 +720,7 @@ class SessionLog(NotCopied):
         """Write sessions, or with None all there are, to an evidence bundle; options as for `evidence.export`."""
         return evidence.export(self._events, session_ids, file, **options)
 
-    def import_(self, file: str | Path | BinaryIO, **options: Unpack[ImportOptions]) -> list[ImportedSession]:
+    def import_(self, file: str | Path | IO[bytes], **options: Unpack[ImportOptions]) -> list[ImportedSession]:
         """Bring sessions back from an evidence bundle, byte for byte; options as for `evidence.import_bundle`."""
         return evidence.import_bundle(self._events, file, **options)
 
