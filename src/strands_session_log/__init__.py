@@ -29,13 +29,34 @@ if TYPE_CHECKING:
     )
     from .event_log import ANY, NO_SESSION, AgentAt, Expected, Progress, SessionAt, Tombstone
     from .events import AgentActivity, Recorded, SessionInfo
+    from .evidence import (
+        BundledSession,
+        BundleReport,
+        BundleSummary,
+        ImportedSession,
+        VerifiedSession,
+        verify_bundle,
+    )
     from .feed import Envelope, FeedId, FeedRetention
     from .ids import START, EventId, Point
     from .keys import DEFAULT_NAMESPACE
     from .live import LiveStats, LiveTokens
     from .recorder import RecorderStats, SessionRecorder
+    from .scripts.roles import ROLES, Role
     from .server import Durability, Finding, ServerReport
-    from .session_log import ErasurePlan, ServerInspection, SessionLog, inspect_server
+    from .session_log import (
+        ErasurePlan,
+        LegalHold,
+        Retention,
+        RetentionPolicies,
+        RetentionPolicy,
+        RetentionReport,
+        RetentionStep,
+        ServerInspection,
+        SessionLog,
+        inspect_server,
+        parse_duration,
+    )
     from .session_manager import ValkeySessionManager
     from .snapshot import SnapshotKey, SnapshotSettings
     from .state import (
@@ -72,6 +93,7 @@ __all__ = [
     "ANY",
     "DEFAULT_NAMESPACE",
     "NO_SESSION",
+    "ROLES",
     "START",
     "AgentActivity",
     "AgentAt",
@@ -79,6 +101,9 @@ __all__ = [
     "AgentState",
     "Anchor",
     "Audited",
+    "BundleReport",
+    "BundleSummary",
+    "BundledSession",
     "Change",
     "CheckedEvents",
     "DataKey",
@@ -100,11 +125,13 @@ __all__ = [
     "GapResolution",
     "GroupStatus",
     "Handler",
+    "ImportedSession",
     "Integrity",
     "KeyDirectory",
     "KeyProvider",
     "KeyRecord",
     "KeyRecords",
+    "LegalHold",
     "LivePosition",
     "LiveStats",
     "LiveTail",
@@ -119,6 +146,12 @@ __all__ = [
     "Progress",
     "Recorded",
     "RecorderStats",
+    "Retention",
+    "RetentionPolicies",
+    "RetentionPolicy",
+    "RetentionReport",
+    "RetentionStep",
+    "Role",
     "ServerInspection",
     "ServerReport",
     "SessionAt",
@@ -141,6 +174,7 @@ __all__ = [
     "ValkeySessionManager",
     "ValkeyStorage",
     "Verification",
+    "VerifiedSession",
     "WrappedKey",
     "WrappedKeys",
     "errors",
@@ -150,7 +184,9 @@ __all__ = [
     "inspect_server",
     "instrumentation",
     "matches_in",
+    "parse_duration",
     "search_for",
+    "verify_bundle",
 ]
 
 if not TYPE_CHECKING:
@@ -166,13 +202,16 @@ if not TYPE_CHECKING:
             "WrappedKeys",
             "event_log": "ANY NO_SESSION AgentAt Expected Progress SessionAt Tombstone",
             "events": "AgentActivity Recorded SessionInfo",
+            "evidence": "BundleReport BundleSummary BundledSession ImportedSession VerifiedSession verify_bundle",
             "feed": "Envelope FeedId FeedRetention",
             "ids": "START EventId Point",
             "live": "LiveStats LiveTokens",
             "recorder": "RecorderStats SessionRecorder",
+            "scripts.roles": "ROLES Role",
             "server": "Durability Finding ServerReport",
             "keys": "DEFAULT_NAMESPACE",
-            "session_log": "ErasurePlan ServerInspection SessionLog inspect_server",
+            "session_log": "ErasurePlan LegalHold Retention RetentionPolicies RetentionPolicy RetentionReport "
+            "RetentionStep ServerInspection SessionLog inspect_server parse_duration",
             "session_manager": "ValkeySessionManager",
             "snapshot": "SnapshotKey SnapshotSettings",
             "state": "AgentDiff AgentState Change Integrity MessageChange MessageRecord OpenInterrupt SessionDiff "

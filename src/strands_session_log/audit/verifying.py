@@ -19,7 +19,7 @@ from ..snapshot import Authenticator
 from .anchors import Expect, Expectations
 from .checker import Checker, is_erased, time_problem
 from .contents import SealedContents
-from .head import NO_DIRECTORY, HeadFacts, SessionStanding, directory_problem, life_problems
+from .head import NO_DIRECTORY, HeadFacts, SessionStanding, directory_problem, life_problems, retention_problems
 from .lineage import Lineage
 from .snapshots import snapshot_problems
 from .witness import Witness
@@ -45,6 +45,7 @@ class Verification:
         expected: How many links that were noted elsewhere it was held against.
         deleted: Sessions that had its id before, and were deleted; the newest 16, oldest first.
         notes: What lists of sessions say otherwise than the events: no problem of these, see `SessionLog.recount`.
+        sealed: How many sealed records it was held against; None if it was held against no seals.
     """
 
     ok: bool
@@ -56,6 +57,7 @@ class Verification:
     expected: int = 0
     deleted: tuple[Tombstone, ...] = ()
     notes: tuple[str, ...] = ()
+    sealed: int | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Everything of it as plain JSON values, as `session-log verify --json` has it; `parent` in forks only."""
@@ -69,6 +71,7 @@ class Verification:
             "expected": self.expected,
             "deleted": [life.to_json() for life in self.deleted],
             "notes": list(self.notes),
+            **({} if self.sealed is None else {"sealed": self.sealed}),
             **(parent or {}),
         }
 
@@ -151,7 +154,7 @@ class _Examination:
 
     def directory_problems(self) -> Iterator[str]:
         """What is wrong with the directory itself."""
-        if self._standing.score == NO_DIRECTORY:
+        if self._standing.scores.listed == NO_DIRECTORY:
             yield f"the directory of partition {self._witness.partition} cannot be read: it is no sorted set"
 
     def walk(self, progress: Progress) -> None:
@@ -188,9 +191,9 @@ class _Examination:
         return Verification(not problems, at.id.revision, self.checker.link, problems.lines, *facts)
 
     def _look(self, start: str = "-", count: int = 0) -> tuple[SessionStanding, Sequence[RawEntry]]:
-        head, entries, score = session.standing(self._log.store, self._session_id, start, count)
+        head, entries, scores = session.standing(self._log.store, self._session_id, start, count)
         problem = "the session's head cannot be read: it is no hash" if head is None else ""
-        return SessionStanding(head or {}, score, problem), entries
+        return SessionStanding(head or {}, scores, problem), entries
 
     def _read(self, pages: Iterable[Sequence[RawEntry]], progress: Progress, total: int) -> None:
         for page in pages:
@@ -226,8 +229,9 @@ class _Examination:
         for problem in (unreadable, content, time_problem(found), expected):
             if problem:
                 add(problem, found.id)
-        for problem in self._testimony.check(found):
-            add(problem, found.id)
+        for problem in (*self._testimony.check(found), self._testimony.import_problem(found)):
+            if problem:
+                add(problem, found.id)
         self._facts.add(found)
         self._note(found)
 
@@ -239,7 +243,8 @@ class _Examination:
             self._own, self._untold = found.id, []
         elif self._own == START:
             self._own = found.id
-        if self._is_strict and self._witness.lacks(found.id) and not self._testimony.tells_of(found.id.revision):
+        should_be_told = self._is_strict and found.id.revision > self._testimony.imported
+        if should_be_told and self._witness.lacks(found.id) and not self._testimony.tells_of(found.id.revision):
             self._untold.append(found.id)
 
     def _conclude(self) -> None:
@@ -267,7 +272,7 @@ class _Examination:
     def _miss(self) -> None:
         """There is no such session; but something else may tell that there should be."""
         add, told, lives = self.checker.problems.add, self._testimony, self._lives
-        if self._standing.score not in ("", NO_DIRECTORY):
+        if self._standing.scores.listed not in ("", NO_DIRECTORY):
             add("the directory lists the session, but neither events nor a head are there")
         if told.first and not any(life.revision >= told.last for life in lives):
             add(f"the feed tells of it up to revision {told.last}, but it is not there, and no tombstone tells of it")
@@ -286,6 +291,7 @@ class _Examination:
         """What is wrong with what stands elsewhere."""
         if problem := directory_problem(self._standing, last):
             yield problem
+        yield from retention_problems(self._standing)
         yield from self._lineage.family_problems(self._log, self._standing.descent)
         yield from self._testimony.left(last)
         yield from self._expectations.left(last, [(life.revision, life.link) for life in self._lives])

@@ -24,9 +24,10 @@ _TAKE_POINTS = ("diff", "rewind")
 
 COMMANDS = (
     *("demo", "sessions", "why", "show", "replay", "tail", "events", "diff", "fork", "rewind"),
-    *("verify", "anchor", "grep", "erase", "delete", "import", "export", "doctor"),
+    *("verify", "anchor", "seal", "grep", "erase", "delete", "hold", "release", "holds", "prune"),
+    *("import", "export", "doctor", "acl"),
 )
-GROUPS = ("groups", "parked", "keys")
+GROUPS = ("retention", "groups", "parked", "keys")
 
 
 class Commands(CommandGroup):

@@ -30,30 +30,38 @@ class Code(IntEnum):
 
 
 EPILOG = (
-    "Exit codes: 0 all is well; 1 verify, doctor, demo, import or export found problems, grep found nothing, or a "
-    "question was declined; 2 wrong usage; 3 no such session, group or parked event; 4 the server cannot be reached, "
-    "or refused; 5 the output cannot be written; 6 the key of encrypted content is missing, wrong or shredded, or grep "
-    "could not read all that it was to search."
+    "Exit codes: 0 all is well; 1 verify, doctor, demo, import or export found problems, grep found nothing, a session "
+    "is held, or a question was declined; 2 wrong usage; 3 no such session, group or parked event; 4 the server cannot "
+    "be reached, or refused; 5 the output cannot be written; 6 the key of encrypted content is missing, wrong or "
+    "shredded, or grep could not read all that it was to search."
 )
 
 # Typer has a copy of Click of its own, and names of its classes those that it means to.
 _CommandLineError: Any = typer.BadParameter.__mro__[1]
 _WRONG_USAGE = (
+    errors.BundleError,
     errors.ForkedKeyError,
     errors.InvalidAnchorError,
     errors.InvalidIdError,
     errors.InvalidPointError,
+    errors.InvalidPolicyError,
+    errors.InvalidSettingError,
     errors.InvalidUrlError,
     errors.KeyStoreError,
     errors.MissingExtraError,
     errors.RevisionNotFoundError,
+    errors.SealBusyError,
+    errors.SealKeyError,
+    errors.SealMismatchError,
     errors.SessionExistsError,
     errors.SessionNotBegunError,
+    errors.SessionNotHeldError,
     errors.UnansweredToolCallsError,
 )
 _NOT_FOUND = (
     errors.GroupNotFoundError,
     errors.ParkedNotFoundError,
+    errors.SealNotFoundError,
     errors.SessionDeletedError,
     errors.SessionNotFoundError,
 )
@@ -64,17 +72,23 @@ _SEALED = (
     errors.WrongKeyError,
 )
 _TELLS_ENOUGH = (
+    errors.BundleNotIntactError,
     errors.CorruptKeyError,
     errors.EmbeddedServerError,
+    errors.ImportRefusedError,
+    errors.SealDamagedError,
     errors.ServerNotReadyError,
     errors.SessionDeletedError,
     errors.TlsError,
 )
 DAMAGED = (
+    errors.BundleNotIntactError,
     errors.CorruptEntryError,
     errors.CorruptKeyError,
     errors.EnvelopeMismatchError,
+    errors.ImportRefusedError,
     errors.LogForkedError,
+    errors.SealDamagedError,
     errors.SnapshotMismatchError,
 )
 
@@ -148,8 +162,10 @@ def _code(error: errors.SessionLogError) -> Code:
             return Code.NOT_FOUND
         case _ if isinstance(error, _SEALED):
             return Code.UNREADABLE
-        case _ if isinstance(error, DAMAGED):
+        case _ if isinstance(error, (*DAMAGED, errors.SessionHeldError)):
             return Code.PROBLEMS
+        case errors.SealUnwritableError():
+            return Code.OUTPUT
     return Code.SERVER
 
 
@@ -162,8 +178,9 @@ def _with_cure(error: errors.SessionLogError) -> str:
             return f"{error}; `session-log sessions` lists those there are"
         case errors.RevisionNotFoundError():
             return f"{error}; `session-log events` lists those it has"
-        case errors.UnansweredToolCallsError():
-            return str(error).replace("set allow_unanswered=True", "pass --allow-unanswered")
+        case errors.UnansweredToolCallsError() | errors.SessionHeldError():
+            told = str(error).replace("set allow_unanswered=True", "pass --allow-unanswered")
+            return told.replace("log.retention.release", "`session-log release`; `session-log holds` tells who and why")
         case errors.ServerUnavailableError() if not isinstance(error, _TELLS_ENOUGH):
             return f"{str(error).rstrip('.')}; check that it runs, and what --url or SESSION_LOG_URL says"
         case errors.ServerRefusedError(cure="") if not isinstance(error, _TELLS_ENOUGH):

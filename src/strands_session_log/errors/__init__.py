@@ -11,7 +11,15 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from .base import SessionLogError, shown
-from .conflicts import AlreadyAnsweredError, ConcurrentWriteError, EventOrderError, SessionLostError
+from .bundles import BundleError, BundleNotIntactError, ImportRefusedError
+from .conflicts import (
+    AlreadyAnsweredError,
+    ConcurrentWriteError,
+    EventOrderError,
+    SessionHeldError,
+    SessionLostError,
+    SessionNotHeldError,
+)
 from .copying import NotCopied, NotCopiedError
 from .damage import (
     CorruptEntryError,
@@ -43,6 +51,15 @@ from .following import (
     ParkedNotFoundError,
     PositionUnknownError,
 )
+from .sealing import (
+    SealBusyError,
+    SealDamagedError,
+    SealError,
+    SealKeyError,
+    SealMismatchError,
+    SealNotFoundError,
+    SealUnwritableError,
+)
 from .server import (
     ClusterNotReadyError,
     DiskWriteError,
@@ -62,6 +79,7 @@ from .server import (
     UnusableClientError,
 )
 from .settings import (
+    InvalidPolicyError,
     InvalidSettingError,
     UnknownArgumentError,
     check_choice,
@@ -80,6 +98,8 @@ if TYPE_CHECKING:
 __all__ = [
     "AlreadyAnsweredError",
     "AsyncioNeededError",
+    "BundleError",
+    "BundleNotIntactError",
     "CiphertextError",
     "ClusterNotReadyError",
     "ConcurrentWriteError",
@@ -100,9 +120,11 @@ __all__ = [
     "ForkedKeyError",
     "GroupNotFoundError",
     "HandlerError",
+    "ImportRefusedError",
     "InvalidAnchorError",
     "InvalidIdError",
     "InvalidPointError",
+    "InvalidPolicyError",
     "InvalidSettingError",
     "InvalidUrlError",
     "KeyMissingError",
@@ -121,6 +143,13 @@ __all__ = [
     "PositionUnknownError",
     "ReadOnlyServerError",
     "RevisionNotFoundError",
+    "SealBusyError",
+    "SealDamagedError",
+    "SealError",
+    "SealKeyError",
+    "SealMismatchError",
+    "SealNotFoundError",
+    "SealUnwritableError",
     "ServerBusyError",
     "ServerLoadingError",
     "ServerNotReadyError",
@@ -130,10 +159,12 @@ __all__ = [
     "SessionDeletedError",
     "SessionEncryptedError",
     "SessionExistsError",
+    "SessionHeldError",
     "SessionLogError",
     "SessionLostError",
     "SessionNotBegunError",
     "SessionNotFoundError",
+    "SessionNotHeldError",
     "SnapshotMismatchError",
     "TlsError",
     "UnansweredToolCallsError",

@@ -12,7 +12,7 @@ begun again by a call that came late, the parent's `erased` field is not what it
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from functools import partial
 from itertools import chain
@@ -38,7 +38,7 @@ from ..scripts import session
 from ..scripts.session import Landed
 from ..server import Store
 from .chained_batch import Position, chain_batch
-from .diagnosis import erased_of, parsed
+from .diagnosis import erased_of, parsed, whole
 from .eraser import Progress
 from .expected import ANY
 from .lineage import CopySummary, ForkNote, ancestors_of, copy_key
@@ -80,7 +80,7 @@ class Forker:
         if into == session_id or self._exists(into):
             raise SessionExistsError(into)
         for _ in range(_MAX_RESTARTS):
-            attempt = _Attempt(session_id, self._ancestors(session_id), at, into, uuid4().hex, by)
+            attempt = _Attempt(session_id, *self._origin(session_id), at, into, uuid4().hex, by)
             match self._carry_out(attempt, progress):
                 case Landed(ids, link, begins_feed):
                     if begins_feed:
@@ -138,7 +138,7 @@ class Forker:
         """Copy page by page; None when the copy was taken away."""
         copied = CopySummary(partial(self._cipher.opened, attempt.parent, is_strict=True))
         for page in self._pages(attempt.parent, "-", str(attempt.at)):
-            for part in _parts(page):
+            for part in parts(page):
                 if not self._add(attempt, part, copied):
                     return None
                 progress(copied.count, max(copied.count, attempt.at.revision))
@@ -167,12 +167,14 @@ class Forker:
         keys = self._keyspace.session(session_id)
         return bool(self._store.command("EXISTS", keys.events, keys.head))
 
-    def _ancestors(self, session_id: str) -> tuple[str, ...]:
+    def _origin(self, session_id: str) -> tuple[tuple[str, ...], str]:
+        """What a session was made of, and its time to live."""
         key = self._keyspace.session(session_id).head
-        revision, ancestors = self._store.fields(key, "revision", "ancestors")
+        revision, ancestors, ttl = self._store.fields(key, "revision", "ancestors", "ttl")
         if revision is None:
             raise SessionNotFoundError(session_id)
-        return () if ancestors is None else parsed(key, "ancestors", ancestors, ancestors_of)
+        line = () if ancestors is None else parsed(key, "ancestors", ancestors, ancestors_of)
+        return line, "" if ttl is None else str(parsed(key, "ttl", ttl, whole))
 
     def _note(self, attempt: _Attempt) -> str:
         """Tell the parent of the fork, and those before it, lest it be deleted. The parent's erased ranges."""
@@ -195,6 +197,7 @@ class _Attempt(NamedTuple):
     Attributes:
         parent: What it is made of.
         ancestors: What that was made of, oldest first.
+        ttl: Its time to live in milliseconds; empty if it has none.
         at: The last event to copy.
         into: The fork.
         token: The name of this attempt.
@@ -203,6 +206,7 @@ class _Attempt(NamedTuple):
 
     parent: str
     ancestors: tuple[str, ...]
+    ttl: str
     at: EventId
     into: str
     token: str
@@ -222,6 +226,8 @@ class _Attempt(NamedTuple):
         by = {"by": self.by} if self.by else {}
         forked = SessionForked({**origin, **at, "session_id": self.into, **by})
         batch, head = [encode(event) for event in (forked, *later)], {**copied.head(erased), **origin}
+        if self.ttl:
+            head["ttl"] = self.ttl
         if sealer:
             batch = [one._replace(facts=sealed_facts(one.facts)) for one in batch]
             head["sealed"] = sealer.root.decode()
@@ -230,8 +236,8 @@ class _Attempt(NamedTuple):
         return sealed.arguments, orjson.dumps({"count": copied.count, "head": head})
 
 
-def _parts(page: Sequence[RawEntry]) -> Iterator[Sequence[RawEntry]]:
-    """A page in parts for one call each."""
+def parts(page: Iterable[RawEntry]) -> Iterator[Sequence[RawEntry]]:
+    """Entries in parts for one call each."""
     part, size = list[RawEntry](), 0
     for entry in page:
         if part and (len(part) == COPY_ENTRIES or size > COPY_BYTES):

@@ -16,7 +16,6 @@ from ..server import Store, pairs, text
 from . import (
     APPEND,
     APPEND_SEALED,
-    DELETE,
     ERASE_STEP,
     FORK,
     FORK_COPY,
@@ -28,7 +27,6 @@ from . import (
     OUTCOME,
     RECOUNT,
     STANDING,
-    TOMBSTONE_SET,
     TOUCH,
 )
 from .message_call import BEFORE_EVENTS, OF_EVENT, append_keys, packed_message
@@ -87,6 +85,16 @@ class Behind(NamedTuple):
     link: str
 
 
+class RewriteHeld(NamedTuple):
+    """Nothing of the session is erased while it is held.
+
+    Attributes:
+        held: The events that hold it, as its head names them.
+    """
+
+    held: str
+
+
 class SealedBy(NamedTuple):
     """The content of the session is encrypted, and that of the batch is not, or with another key.
 
@@ -141,7 +149,7 @@ def append(
     reply, was_lost = store.run_pinned(
         script, append_keys(store.keyspace, session_id, begins), arguments, session_id, packed
     )
-    return _landed(reply, count) if type(reply) is bytes else _appended(reply, batch), was_lost
+    return _landed(reply, count) if type(reply) is bytes else appended(reply, batch), was_lost
 
 
 def append_once(
@@ -151,7 +159,7 @@ def append_once(
     keys = store.keyspace.session(session_id).once
     last = b"%d %b" % (kept, root) if root else b"%d" % kept
     reply, was_lost = store.run_pinned(ONCE, keys, [*batch, last], session_id)
-    return _appended(reply, batch), was_lost
+    return appended(reply, batch), was_lost
 
 
 def outcome(store: Store, session_id: str, calls: Sequence[tuple[str, int, str]]) -> Landed | Moved:
@@ -168,7 +176,7 @@ def outcome(store: Store, session_id: str, calls: Sequence[tuple[str, int, str]]
 
 def erase_step(
     store: Store, session_id: str, recording: Sequence[bytes], step: bytes
-) -> Landed | Copied | Deleted | None:
+) -> Landed | Copied | Deleted | RewriteHeld | None:
     """One step of erasing.
 
     Args:
@@ -192,6 +200,8 @@ def erase_step(
             return Copied(EventId.parse(upto) if upto else START, Moved(EventId.parse(id_), link.decode()))
         case [b"gone"]:
             return Deleted()
+        case [b"held", held]:
+            return RewriteHeld(text(held))
     return _landed(reply, 1) if isinstance(reply, bytes) else None
 
 
@@ -221,9 +231,9 @@ def fork(store: Store, session_id: str, copy: str, batch: Sequence[bytes], makin
         Where it stands; whether there is such a session, when it could not be done.
     """
     keys = store.keyspace.session(session_id)
-    script_keys = (*keys.append, copy, keys.snapshot, keys.live, keys.tombstones)
+    script_keys = (*keys.append, copy, keys.snapshot, keys.live, keys.tombstones, keys.due)
     reply = store.run_and_wait(FORK, script_keys, [*batch, making], session_id)
-    found = _appended(reply, batch)
+    found = appended(reply, batch)
     return found if isinstance(found, Landed) else bool(reply[0] == b"exists")
 
 
@@ -262,35 +272,6 @@ def note_fork(store: Store, session_id: str, token: str, note: str) -> bytes | N
     return found
 
 
-def delete(
-    store: Store, session_id: str, token: str, by: str, reason: str, *, stay: int, stay_ms: int, most: int, lives: int
-) -> int | None:
-    """Remove a session and leave a tombstone.
-
-    Args:
-        store: Where.
-        session_id: The session.
-        token: Of this very call.
-        by: By whom.
-        reason: Why.
-        stay: How many tombstones stay in any case,
-        stay_ms: and for how many milliseconds more than those.
-        most: How many stay at most.
-        lives: How many lives of an id a tombstone tells of.
-
-    Returns:
-        How many events it had; None when there was none.
-    """
-    keys, arguments = store.keyspace.session(session_id).delete, (session_id, token, by, reason)
-    reply = store.run_and_wait(DELETE, keys, (*arguments, stay, stay_ms, most, lives), session_id)
-    return int(reply[1]) if len(reply) > 1 else None
-
-
-def replace_tombstone(store: Store, session_id: str, field: str, known: bytes, new: bytes) -> bool:
-    """Put another text in place of a tombstone, if it is still what is known."""
-    return bool(store.run(TOMBSTONE_SET, [store.keyspace.session(session_id).tombstones], [field, known, new]))
-
-
 def add_ids(
     store: Store, session_id: str, known: tuple[str, str], new: tuple[str, str], kept: int, ids: Mapping[str, str]
 ) -> bool:
@@ -321,25 +302,41 @@ def life(store: Store, session_id: str) -> Life:
     return Life(name, float(ago) / 1000 if ago else None)
 
 
+class Scores(NamedTuple):
+    """What stands of a session in the sorted sets of its partition: empty where it is not listed, `none` of no set.
+
+    Attributes:
+        listed: In the directory, by its last activity.
+        due: Among those with a time to live, by when it is over.
+        held: Among those that are held, by since when.
+    """
+
+    listed: str = ""
+    due: str = ""
+    held: str = ""
+
+
 def standing(
     store: Store, session_id: str, start: str, count: int
-) -> tuple[dict[bytes, bytes] | None, list[RawEntry], str]:
-    """A session as of one moment: head, events from there on, and its score in the directory.
+) -> tuple[dict[bytes, bytes] | None, list[RawEntry], Scores]:
+    """A session as of one moment: head, events from there on, and where its partition lists it.
 
     Returns:
-        The head is None where it is no hash; the score `none` where the directory is none, empty if it is not listed.
+        The head is None where it is no hash.
 
     Raises:
         ServerRefusedError: When the events are no stream.
     """
     keys = store.keyspace.session(session_id)
-    head, entries, score = store.run(STANDING, (keys.events, keys.head, keys.sessions), (session_id, start, count))
+    script_keys = keys.events, keys.head, keys.sessions, keys.due, keys.holds
+    head, entries, *scores = store.run(STANDING, script_keys, (session_id, start, count))
     if isinstance(entries, bytes):
         raise ServerRefusedError(text(entries))
-    return None if isinstance(head, bytes) else dict(pairs(head)), entries, text(score)
+    return None if isinstance(head, bytes) else dict(pairs(head)), entries, Scores(*map(text, scores))
 
 
-def _appended(reply: bytes | Sequence[bytes], batch: Sequence[bytes]) -> AppendReply:
+def appended(reply: bytes | Sequence[bytes], batch: Sequence[bytes]) -> AppendReply:
+    """What an append of a batch answers."""
     if isinstance(reply, bytes):
         return _landed(reply, (len(batch) - BEFORE_EVENTS) // OF_EVENT)
     match [part.decode() for part in reply]:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
-from functools import cache, partial
+from functools import cache, cached_property, partial
 from typing import TYPE_CHECKING, Literal, overload
 
-from .. import audit, subscription
+from .. import audit, evidence, seals, subscription
 from .. import tail as tails
 from ..encryption import KeyProvider, provider
 from ..errors import (
@@ -34,12 +34,18 @@ from ..state import SessionDiff, SessionState, diff
 from . import erasing
 from .erasing import ErasurePlan
 from .points import event_at, sketch_at, state_at, states_at
+from .retention import Retention
 from .settings import LogSettings, check_settings
 
 if TYPE_CHECKING:
+    from pathlib import Path
+    from typing import BinaryIO
+
     from typing_extensions import Unpack
 
     from ..audit import Anchor, Audited, CheckedEvents, Expect, SessionChecker, Verification
+    from ..evidence import BundleSummary, ExportOptions, ImportedSession, ImportOptions, Sink
+    from ..seals import Seals
     from ..subscription import Gap, GapResolution, GroupStatus, ParkedEvents
     from ..tail import FeedPosition, FeedTail, LivePosition, LiveTail, Tail
 
@@ -566,6 +572,8 @@ class SessionLog(NotCopied):
         reason: str,
         progress: Progress = lambda done, total: None,
         by: str = "",
+        *,
+        leave_held: bool = False,
     ) -> EventId | None:
         """Erase what events hold, in the stream and in everything derived from it; the hash chain still verifies.
 
@@ -585,6 +593,7 @@ class SessionLog(NotCopied):
             reason: Why; kept in the `PayloadErased` event that records the erasure.
             progress: Called after each step with how many events are copied, and of how many.
             by: Who erases; kept in that event, too.
+            leave_held: Go on where a fork is held that has the same, which stays there: `plan_erasure` tells.
 
         Returns:
             The id of the event that records it; None when everything was erased before.
@@ -594,12 +603,18 @@ class SessionLog(NotCopied):
             RevisionNotFoundError: When it does not have one of the events; nothing is erased.
             InvalidPointError: When one of them is a time, not an event.
             ContentionError: When others wrote or erased during every attempt.
+            SessionHeldError: When the session is held, or a fork that has the same; nothing is erased.
         """
-        return erasing.erase(self._events, self._replay, session_id, event, reason, progress, by)
+        return erasing.erase(self._events, self._replay, session_id, event, reason, progress, by, leave_held)
 
     def plan_erasure(self, session_id: str, event: Point | Iterable[Point]) -> ErasurePlan:
         """What `erase` of the same would erase here and in forks, and what would stay; nothing is written."""
         return erasing.plan_erasure(self._events, self._replay, session_id, event)
+
+    @cached_property
+    def retention(self) -> Retention:
+        """How long sessions stay: times to live, policies by label, and holds, under which nothing of them goes."""
+        return Retention(self._events)
 
     def delete(self, session_id: str, *, reason: str = "", by: str = "") -> int:
         """Remove every key of a session; nothing of any other.
@@ -616,6 +631,7 @@ class SessionLog(NotCopied):
 
         Raises:
             SessionNotFoundError: When there is no such session.
+            SessionHeldError: When it is held.
         """
         revision = self._events.delete(session_id, reason, by)
         if revision is None:
@@ -655,6 +671,7 @@ class SessionLog(NotCopied):
         *,
         expect: Iterable[Expect] = (),
         feed: bool = False,
+        against: Seals | None = None,
     ) -> Verification:
         """Recompute the hash chain of a session, and hold head, directory, feed and snapshot against it.
 
@@ -663,15 +680,15 @@ class SessionLog(NotCopied):
             progress: Called with how many events are checked, and of how many, for every thousandth.
             expect: Links that were noted elsewhere, see `anchor`: `(7, "LINK")`, `"7:LINK"`, or an `Anchor`.
             feed: Also find events that the feed should tell of and does not.
+            against: Seals, or their directory: what was sealed must be there still; see docs/seals.md.
 
         Raises:
             SessionNotFoundError: When there is no such session.
             LogForkedError: When it was deleted or replaced while it was read.
             InvalidAnchorError: When something expected is no revision with a link.
         """
-        return audit.verify(
-            self._events, session_id, progress, expect=expect, feed=feed, authenticator=self._replay.authenticator
-        )
+        keys = self._replay.authenticator
+        return seals.verify(self._events, session_id, progress, against, expect, feed, keys)
 
     def verify_all(
         self,
@@ -679,6 +696,7 @@ class SessionLog(NotCopied):
         *,
         expect: Iterable[Anchor] = (),
         feed: bool = False,
+        against: Seals | None = None,
     ) -> Iterator[Audited]:
         """Verify every session, also such as the directory does not list; each feed is read once.
 
@@ -689,13 +707,22 @@ class SessionLog(NotCopied):
             progress: As for `verify`, of one session after the other.
             expect: Links that were noted elsewhere.
             feed: Also find events that the feed should tell of and does not, and gaps in it.
+            against: As for `verify`; the seals themselves are checked as a whole, too.
 
         Raises:
             ServerUnavailableError: When the server cannot be reached.
         """
-        return audit.verify_all(
-            self._events, progress, expect=expect, feed=feed, authenticator=self._replay.authenticator
-        )
+        return seals.verify_all(self._events, progress, against, expect, feed, self._replay.authenticator)
+
+    def export(
+        self, session_ids: str | Iterable[str] | None, file: Sink, **options: Unpack[ExportOptions]
+    ) -> BundleSummary:
+        """Write sessions, or with None all there are, to an evidence bundle; options as for `evidence.export`."""
+        return evidence.export(self._events, session_ids, file, **options)
+
+    def import_(self, file: str | Path | BinaryIO, **options: Unpack[ImportOptions]) -> list[ImportedSession]:
+        """Bring sessions back from an evidence bundle, byte for byte; options as for `evidence.import_bundle`."""
+        return evidence.import_bundle(self._events, file, **options)
 
     def recount(self, session_id: str) -> bool:
         """Sum up a session anew from its events, where what `sessions` tells of it is absent or wrong.

@@ -4,22 +4,23 @@
 -- uses: lib/batch, lib/error_texts, lib/time
 --
 -- KEYS: events, head, snapshot, live, rewrite, ids, sessions, feed, position, tombstones, tombstones by time,
---       texts (one slot)
+--       texts, due, holds (one slot)
 -- ARGV: 1 session id; 2 a token of this very call; 3 by whom; 4 why; 5 how many tombstones stay, and 6 of which age in ms
---       those may go that are more; 7 how many stay at most; 8 how many lives of an id one tells of
+--       those may go that are more; 7 how many stay at most; 8 how many lives of an id one tells of; 9 '' in any case, or only if:
+--       'at <id>', its last event is still that; 'due <ms>', its time to live is over by the server's clock and by this one
 --
--- Returns {'landed', how many events it had as far as its head tells}; {'gone'} when there was no such session. Deleting
--- is the cure for a session of which nothing else can be read, so whatever stands there is no obstacle; nor is a feed
--- that is none.
+-- Returns {'landed', how many events it had as far as its head tells}; {'gone'} when there was no such session;
+-- {'held', since which events}; {'kept'} where it is not as 9 has it. Deleting is the cure for a session of which nothing else can be read, so whatever stands there is no obstacle, but for a hold;
+-- nor is a feed that is none.
 local call = redis.call
-local events, head, snapshot, live, rewrite, ids, sessions, feed, position, tombstones, by_time, texts = unpack(KEYS)
-local session, token, by, reason, stay, stay_ms, most, most_lives = unpack(ARGV)
+local events, head, snapshot, live, rewrite, ids, sessions, feed, position, tombstones, by_time, texts, due, holds = unpack(KEYS)
+local session, token, by, reason, stay, stay_ms, most, most_lives, condition = unpack(ARGV)
 local name = redis.sha1hex(session)
 
 local tombstone = call('HGET', tombstones, name)
 local is_json, lives = pcall(cjson.decode, tombstone or '[]')
 if not is_json or type(lives) ~= 'table' then lives = {} end
-local known = redis.pcall('HMGET', head, 'revision', 'link', 'ms')
+local known = redis.pcall('HMGET', head, 'revision', 'link', 'ms', 'held', 'ttl')
 local told = type(known[1]) == 'string' and #known[1] <= 14 and string.match(known[1], '^%d+$')
 local revision, link = tonumber(told or 0), type(known[2]) == 'string' and #known[2] == 43 and known[2] or ''
 local first = redis.pcall('XRANGE', events, '-', '+', 'COUNT', 1)[1]
@@ -29,10 +30,29 @@ local now = now_ms()
 local deleted = math.max(now, ms_in_text(known[3]) + 1)
 local existed = call('EXISTS', events, head) > 0
 local last = lives[#lives]
-if not existed and type(last) == 'table' and last.token == token then
+if type(last) == 'table' and last.token == token then
     -- An earlier attempt of this very call. Whoever waits until it is safe waits for what its own connection wrote.
     redis.pcall('HSET', tombstones, name, tombstone)
     return { 'landed', last.revision }
+end
+
+-- The index of holds knows, too, where the head is lost.
+if existed and (type(known[4]) == 'string' or type(redis.pcall('ZSCORE', holds, session)) == 'string') then
+    return { 'held', type(known[4]) == 'string' and known[4] or '' }
+end
+local at, clock = string.match(condition, '^at (.*)$'), ms_in_text(string.match(condition, '^due (.*)$'))
+if existed and at and at ~= tostring(known[3]) .. '-' .. tostring(known[1]) then return { 'kept' } end
+if existed and condition ~= '' and not at then
+    local last_ms, ttl = ms_in_text(known[3]), ms_in_text(known[5])
+    if ttl == 0 or last_ms == 0 then
+        call('ZREM', due, session)
+        return { 'kept' }
+    end
+    -- A clock that has gone astray deletes nothing: the other one must agree.
+    if last_ms + ttl > math.min(now, clock) then
+        call('ZADD', due, last_ms + ttl, session)
+        return { 'kept' }
+    end
 end
 
 -- What should be tombstones and is none fails here, before anything is written.
@@ -41,6 +61,7 @@ call('ZCARD', by_time)
 -- First a write that is never refused for want of memory; once it is done, none is.
 call('UNLINK', events, head, snapshot, live, rewrite, ids)
 redis.pcall('ZREM', sessions, session)
+redis.pcall('ZREM', due, session)
 forget_texts(texts, session)
 if not existed then return { 'gone' } end
 

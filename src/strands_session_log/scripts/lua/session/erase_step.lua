@@ -14,7 +14,7 @@
 --       erased   what they are to be
 --       sealed   whose key the event that tells of it is encrypted with; absent if it is not
 --
--- Returns 'landed <link> <id>', or 'begun', as lib/append.lua; {'copied', id, head id, head link}, to go on from; {'gone'} without a session;
+-- Returns 'landed <link> <id>', or 'begun', as lib/append.lua; {'copied', id, head id, head link}, to go on from; {'gone'} without a session; {'held', since which events};
 -- {'lost'} when another rewrite came first or came between, so that the caller must look again.
 local step, MAX_PAGE = cjson.decode(table.remove(ARGV)), 16
 local events, head, feed, sessions, position, rewritten, snapshot, live, texts = unpack(KEYS)
@@ -55,11 +55,12 @@ end
 
 -- Returns a reply, or nothing once the new stream is in place.
 local function rewrite()
-    local known = redis.call('HMGET', head, 'revision', 'link', 'ms', 'erased', 'rewrite', 'sealed')
+    local known = redis.call('HMGET', head, 'revision', 'link', 'ms', 'erased', 'rewrite', 'held', 'sealed')
     local revision, link, ms, erased, owner = known[1], known[2], known[3], known[4] or '', known[5]
     if not revision then return { 'gone' } end
+    if known[6] then return { 'held', known[6] } end
     -- Others have begun to encrypt meanwhile: nothing can be taken back once the new stream is in place.
-    if known[6] ~= (step.sealed or false) then return { 'lost' } end
+    if known[7] ~= (step.sealed or false) then return { 'lost' } end
     local last = redis.call('XREVRANGE', rewritten, '+', '-', 'COUNT', 1)[1]
     local copied, ended = last and last[1] or '', false
     if owner ~= step.token then
