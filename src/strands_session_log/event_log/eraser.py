@@ -9,44 +9,35 @@ The last step copies what was appended, puts the new stream into place and recor
 from __future__ import annotations
 
 import time
-from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from itertools import islice
-from typing import Any, NamedTuple, Protocol, TypeAlias
-from uuid import uuid4
-
-import orjson
+from typing import NamedTuple, Protocol
 
 from .. import chain
-from ..codec import Entry, encode, fields_of, parse, sealed_facts
+from ..codec import Entry, fields_of, parse
 from ..concurrency import Backoff
-from ..encryption import Cipher, Sealer
+from ..encryption import Cipher
 from ..errors import (
     ContentionError,
     CorruptKeyError,
     RevisionNotFoundError,
-    SessionEncryptedError,
     SessionHeldError,
     SessionNotFoundError,
 )
-from ..events import PayloadErased
-from ..ids import START, EventId, Ranges
+from ..ids import START, EventId
 from ..scripts import session
 from ..scripts.retention import holds_in
 from ..scripts.session import Copied, Deleted, Landed, RewriteHeld
 from ..server import Store, text
-from .chained_batch import Position, chain_batch
+from . import rewriting
+from .chained_batch import Position
 from .diagnosis import CURES, diagnosed, erased_of, parsed, position_of
 from .erasure_scope import Find, nothing_more
-from .expected import ANY
 from .lineage import ForkNote, ancestors_of, copy_key, forks_of
 from .namespace import Layout
-
-STEP_ENTRIES = 128
-STEP_BYTES = 256 * 1024
-PATIENCE_MS = 5_000
-"""For how long a rewrite outlives its last step; one whose process died is gone after that, by itself."""
+from .rewriting import ErasureTarget, Record, Rewrite, RewriteProgress
+from .sealing import sealer_for
 
 _NO_KEY = -2
 _MAX_ATTEMPTS = 1_000
@@ -54,29 +45,11 @@ _MAX_RESTARTS = 100
 _FETCHED_AT_ONCE = 16
 
 
-Record: TypeAlias = "Mapping[str, str]"
-"""What is to be on record of an erasure: `reason` and, if given, `by`."""
-
-
 class Progress(Protocol):
     """Told after each step how far an erasure has come."""
 
     def __call__(self, done: int, total: int, /) -> object:
         """So many events of so many are copied."""
-
-
-class ErasureTarget(NamedTuple):
-    """An event to erase.
-
-    Attributes:
-        id: Where it stands.
-        link: The hash chain at it, base64url: what its history is recognised by.
-        commitment: What takes the place of its body, base64url; empty when it was erased before.
-    """
-
-    id: EventId
-    link: str
-    commitment: str
 
 
 class PlannedErasure(NamedTuple):
@@ -91,18 +64,6 @@ class PlannedErasure(NamedTuple):
     erased: Mapping[str, tuple[EventId, ...]]
     kept: Mapping[str, tuple[EventId, ...]]
     held: Mapping[str, tuple[EventId, ...]]
-
-
-class RewriteProgress(NamedTuple):
-    """How far a rewrite is, and where its session stands.
-
-    Attributes:
-        copied: The id copied last; `START` before the first.
-        head: The session's last event.
-    """
-
-    copied: EventId
-    head: Position
 
 
 class _Seen(NamedTuple):
@@ -222,7 +183,7 @@ class Eraser:
             if not left:
                 self._wait_until_safe(session_id)
                 return None, targets
-            rewrite = _Rewrite(session_id, left, record, erased, self._sealer(session_id))
+            rewrite = Rewrite(session_id, left, record, erased, sealer_for(self._store, self._cipher, session_id))
             recorded = self._carry_out(rewrite, RewriteProgress(START, head), progress)
             if recorded:
                 return recorded, targets
@@ -269,7 +230,7 @@ class Eraser:
         same = ((target, entry) for target, entry in found if entry and entry.link == target.link)
         return [target for target, entry in same if not (unless_erased and entry.is_erased)]
 
-    def _carry_out(self, rewrite: _Rewrite, standing: RewriteProgress, progress: Progress) -> Position | None:
+    def _carry_out(self, rewrite: Rewrite, standing: RewriteProgress, progress: Progress) -> Position | None:
         """Step by step to the end; None when someone else came first and the targets must be looked at again."""
         contended = 0
         while contended < _MAX_ATTEMPTS:
@@ -292,17 +253,6 @@ class Eraser:
                 case _:
                     return None
         raise ContentionError(rewrite.session_id, _MAX_ATTEMPTS)
-
-    def _sealer(self, session_id: str) -> Sealer | None:
-        """What encrypts the record of the erasure, which says why; as content of the session is, or is not."""
-        key = self._keyspace.session(session_id).head
-        (found,) = self._store.fields(key, "sealed")
-        if found is None:
-            return None
-        if not self._cipher.is_active:
-            raise SessionEncryptedError(session_id)
-        self._cipher.learn(session_id, parsed(key, "sealed", found, str))
-        return self._cipher.sealer(session_id)
 
     def _wait_until_safe(self, session_id: str) -> None:
         """Until what was erased before is as safe as what is erased now: whoever did may not have come to wait."""
@@ -349,7 +299,7 @@ class Eraser:
         key = self._keyspace.session(session_id).rewrite
         backoff = Backoff(0.02, 0.1)
         while left := self._ends_in(key):
-            if not 0 < left <= PATIENCE_MS:
+            if not 0 < left <= rewriting.PATIENCE_MS:
                 raise CorruptKeyError(key, "it does not expire, so no erasure has written it", CURES["rewrite"])
             time.sleep(backoff.pause())
 
@@ -357,49 +307,6 @@ class Eraser:
         """After how many milliseconds a key goes away; 0 when it is not there, negative when it never will."""
         left = int(self._store.command("PTTL", key))
         return 0 if left == _NO_KEY else left or 1
-
-
-class _Rewrite:
-    """One attempt to erase: the arguments of its steps."""
-
-    def __init__(
-        self,
-        session_id: str,
-        targets: Sequence[ErasureTarget],
-        record: Record,
-        erased: str,
-        sealer: Sealer | None,
-    ) -> None:
-        self.session_id, self._targets, self._token, self._sealer = session_id, targets, uuid4().hex, sealer
-        event = encode(PayloadErased({"erased": [str(target.id) for target in targets], **record}))
-        self._event = event._replace(facts=sealed_facts(event.facts)) if sealer else event
-        self._known = erased
-        self._erased = str(Ranges.parse(erased) | Ranges.of(target.id.revision for target in targets))
-
-    def arguments(self, standing: RewriteProgress) -> tuple[list[bytes], bytes]:
-        """Those of the next step: the event that records the erasure, once the end may be near, and what to do."""
-        is_near = standing.head.id.revision - standing.copied.revision <= STEP_ENTRIES
-        if not is_near:
-            return [], orjson.dumps(self._options(standing))
-        event = chain_batch(self.session_id, [self._event], ANY, standing.head, self._sealer).arguments
-        return event, orjson.dumps(self._options(standing))
-
-    def _options(self, standing: RewriteProgress) -> dict[str, Any]:
-        sealed = {"sealed": self._sealer.root.decode()} if self._sealer else {}
-        last = self._targets[-1]
-        first = bisect_right(self._targets, standing.copied, key=lambda target: target.id)
-        return {
-            "token": self._token,
-            "copied": "" if standing.copied == START else str(standing.copied),
-            "entries": STEP_ENTRIES,
-            "bytes": STEP_BYTES,
-            "patience": PATIENCE_MS,
-            "bodies": {str(target.id): target.commitment for target in self._targets[first : first + STEP_ENTRIES]},
-            "last": [str(last.id), last.link],
-            "known": self._known,
-            "erased": self._erased,
-            **sealed,
-        }
 
 
 def _left(targets: Iterable[ErasureTarget]) -> tuple[EventId, ...]:

@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta
 
-from ..codec import encode
+from ..codec import encode, sealed_facts
+from ..encryption import Cipher
 from ..errors import (
     ContentionError,
     InvalidIdError,
@@ -25,13 +26,14 @@ from ..events.event import check_text
 from ..ids import MAX_MS, START, EventId, check_id
 from ..scripts import retention
 from ..scripts.retention import KeptInstead, NotHeld, due_at, holds_in, still_there
-from ..scripts.session import Conflict, Deleted, Landed, Moved
+from ..scripts.session import Conflict, Deleted, Landed, Moved, SealedBy
 from ..server import Store, number, pairs, text
 from .chained_batch import Position, chain_batch
 from .deleter import Deleter
 from .diagnosis import CURES, diagnosed, naming
 from .expected import ANY
 from .namespace import Layout
+from .sealing import sealer_for
 
 _ATTEMPTS = 100
 _PAGE = 1000
@@ -49,6 +51,7 @@ class Retainer:
         store: See `EventLog`.
         layout: See there.
         deleter: Deletes sessions.
+        cipher: Encrypts why a session is held, if its content is encrypted.
         head: Where a session stands.
         appended: Told the session and where it stands after each append.
     """
@@ -58,11 +61,12 @@ class Retainer:
         store: Store,
         layout: Layout,
         deleter: Deleter,
+        cipher: Cipher,
         head: Callable[[str], Position | None],
         appended: Callable[[str, Position], object],
     ) -> None:
         self._store, self._keyspace, self._layout = store, store.keyspace, layout
-        self._deleter, self._head, self._appended = deleter, head, appended
+        self._deleter, self._cipher, self._head, self._appended = deleter, cipher, head, appended
 
     def hold(self, session_id: str, reason: str, by: str) -> EventId:
         """Hold a session; the event that does.
@@ -83,13 +87,15 @@ class Retainer:
         return self._append(session_id, released, holds)
 
     def _append(self, session_id: str, event: Event, ended: Sequence[EventId]) -> EventId:
-        batch, position = [encode(event)], self._head(session_id)
+        encoded, position = encode(event), self._head(session_id)
         for _ in range(_ATTEMPTS):
             if position is None:
                 raise SessionNotFoundError(session_id)
-            sealed = chain_batch(session_id, batch, ANY, position)
+            sealer = sealer_for(self._store, self._cipher, session_id)
+            told = encoded._replace(facts=sealed_facts(encoded.facts)) if sealer else encoded
+            sealed = chain_batch(session_id, [told], ANY, position, sealer)
             with diagnosed(self._store, session_id):
-                reply = retention.hold(self._store, session_id, sealed.arguments, ended)
+                reply = retention.hold(self._store, session_id, sealed.arguments, ended, sealed.root)
             match reply:
                 case Landed([id_], link, begins_feed):
                     if begins_feed:
@@ -100,6 +106,9 @@ class Retainer:
                     raise SessionNotHeldError(session_id, ended, self.held(session_id) or ())
                 case Moved(id_, link):
                     position = Position(id_, link)
+                case SealedBy():
+                    # Others have begun to encrypt it meanwhile.
+                    continue
                 case Conflict() | Deleted():
                     raise SessionDeletedError(session_id, START)
                 case _:

@@ -54,7 +54,7 @@ def due_at(clock_ms: int) -> str:
 
 
 def hold(
-    store: Store, session_id: str, batch: Sequence[bytes], ended: Sequence[EventId]
+    store: Store, session_id: str, batch: Sequence[bytes], ended: Sequence[EventId], root: bytes = b""
 ) -> AppendReply | NotHeld | None:
     """Append the event that holds a session, or ends holds.
 
@@ -63,11 +63,12 @@ def hold(
         session_id: The session.
         batch: The event, chained.
         ended: The events whose holds it ends; none where it begins one.
+        root: Whose key its content is encrypted with; empty if it is not.
 
     Returns:
         What an append does; None without a session.
     """
-    arguments = [*batch, " ".join(map(str, ended)).encode()]
+    arguments = [*batch, " ".join(map(str, ended)).encode(), root]
     reply = store.run_and_wait(HOLD, store.keyspace.session(session_id).hold, arguments, session_id)
     if reply == [b"gone"]:
         return None

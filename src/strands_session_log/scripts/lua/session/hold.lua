@@ -3,14 +3,16 @@
 -- uses: lib/append, lib/batch
 --
 -- KEYS: as lib/append.lua for a batch that begins a session, though this one never does; holds, due (one slot)
--- ARGV: what lib/append.lua takes for one event; and last the ids of the holds that it ends, separated by blanks, '' where
---       it begins one
+-- ARGV: what lib/append.lua takes for one event; the ids of the holds that it ends, separated by blanks, '' where it
+--       begins one; and last whose key its content is encrypted with, '' if it is not
 --
 -- Returns what an append does; {'gone'} without a session; {'free'} where one of these holds is not in force.
-local ended = table.remove(ARGV)
+local root, ended = table.remove(ARGV), table.remove(ARGV)
+root = root ~= '' and root or nil
 local events, head, session, holds, due = KEYS[1], KEYS[2], ARGV[4], KEYS[7], KEYS[8]
-local revision, held, ttl = unpack(redis.call('HMGET', head, 'revision', 'held', 'ttl'))
+local revision, held, ttl, sealed = unpack(redis.call('HMGET', head, 'revision', 'held', 'ttl', 'sealed'))
 if not revision then return { 'gone' } end
+if sealed ~= (root or false) then return { 'sealed', sealed or '' } end
 
 -- What should be an index and is none fails here, before anything is written.
 redis.call('ZCARD', holds)
@@ -26,7 +28,7 @@ if not was_there then
     end
 end
 
-local answer = append()
+local answer = append(nil, root)
 -- What landed before was noted then, and something else may have been noted since.
 if type(answer) ~= 'string' or was_there then return answer end
 local its_ms, its_revision = string.match(answer, ' (%d+)-(%d+)$')
