@@ -71,6 +71,6 @@ _ = (compared["s-42"].problems, compared["s-42"].records, compared["s-42"].delet
 against: Seals = "./seals"
 one: Verification = log.verify("s-42", against=against)
 one = log.verify("s-42", against=sealed)
-_ = (one.sealed)
+_ = one.sealed
 every: Iterator[Audited] = log.verify_all(against=Path("./seals"))
 _ = (seals.SealedLog is SealedLog, verify, verify_all)
