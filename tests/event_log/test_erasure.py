@@ -12,7 +12,7 @@ import pytest
 from strands import Agent
 
 from strands_session_log import SessionLog, ValkeySessionManager, errors, events
-from strands_session_log.event_log import eraser, rewriting
+from strands_session_log.event_log import eraser
 from strands_session_log.ids import EventId
 from strands_session_log.server.routing import connection_to
 from strands_session_log.testing.model import ScriptedModel
@@ -25,7 +25,7 @@ from support.servers import Server
 @pytest.fixture
 def small_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     """So that a short session takes many."""
-    monkeypatch.setattr(rewriting, "STEP_ENTRIES", 10)
+    monkeypatch.setattr(eraser, "STEP_ENTRIES", 10)
 
 
 def test_no_key_of_the_server_holds_what_was_erased(tcp_server: Server) -> None:
@@ -68,13 +68,13 @@ def test_a_steps_work_is_bounded_and_its_progress_told(session_log: SessionLog) 
     assert told[-1] == (1001, 1001)
     assert [total for _, total in told[:-1]] == [1000] * (len(told) - 1)
     done = [done for done, _ in told]
-    assert done[:3] == [rewriting.STEP_ENTRIES * number for number in (1, 2, 3)]
+    assert done[:3] == [eraser.STEP_ENTRIES * number for number in (1, 2, 3)]
     assert erased(session_log) == [id_.revision for id_ in ids[::3]]
 
 
 def test_steps_are_bounded_by_bytes_too(session_log: SessionLog) -> None:
     for number in range(12):
-        session_log.append("s", note(number, "x" * rewriting.STEP_BYTES))
+        session_log.append("s", note(number, "x" * eraser.STEP_BYTES))
     told = list[int]()
     session_log.erase("s", 5, "why", progress=lambda done, total: told.append(done))
     assert told == list(range(1, 14))

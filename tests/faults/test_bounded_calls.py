@@ -15,7 +15,7 @@ import valkey
 
 import strands_session_log
 from strands_session_log import SessionLog, Subscriber, errors, events
-from strands_session_log.event_log import rewriting
+from strands_session_log.event_log import eraser
 from strands_session_log.server import connect
 from strands_session_log.subscription import consumer
 from support import Cluster, ValkeyliteServer, wait_until
@@ -107,7 +107,7 @@ def test_no_call_waits_longer_than_it_may_for_a_server_that_stands_still(
 def test_a_server_that_stops_in_the_middle_holds_no_longer_what_takes_many_steps(
     tcp_server: Server, change: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(rewriting, "PATIENCE_MS", 300)
+    monkeypatch.setattr(eraser, "PATIENCE_MS", 300)
     with SessionLog.connect(tcp_server.url, retry_for=RETRY_FOR) as log:
         log.append("s", [note(number) for number in range(600)])
         calls: dict[str, Callable[..., object]] = {

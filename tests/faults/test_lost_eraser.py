@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from strands_session_log import SessionLog, errors
-from strands_session_log.event_log import rewriting
+from strands_session_log.event_log import eraser
 from support import FaultProxy, wait_until
 from support.erasing import erased, exists, fill, note, numbers
 from support.servers import Server
@@ -35,13 +35,13 @@ def erase_until(log: SessionLog, event: Any, step: int) -> None:
 @pytest.fixture
 def small_steps(monkeypatch: pytest.MonkeyPatch) -> None:
     """So that a short session takes many."""
-    monkeypatch.setattr(rewriting, "STEP_ENTRIES", 10)
+    monkeypatch.setattr(eraser, "STEP_ENTRIES", 10)
 
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """What a dead eraser left goes away sooner."""
-    monkeypatch.setattr(rewriting, "PATIENCE_MS", 300)
+    monkeypatch.setattr(eraser, "PATIENCE_MS", 300)
 
 
 @pytest.mark.usefixtures("small_steps", "impatient")

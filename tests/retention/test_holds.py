@@ -10,7 +10,7 @@ import pytest
 from strands import Agent
 
 from strands_session_log import LegalHold, SessionLog, ValkeySessionManager, errors, events
-from strands_session_log.event_log import rewriting
+from strands_session_log.event_log import eraser
 from strands_session_log.ids import EventId
 from strands_session_log.lifecycle.erasing import erase_original
 from strands_session_log.testing.model import ScriptedModel
@@ -141,7 +141,7 @@ def test_told_to_it_leaves_the_held_fork_and_goes_on_to_forks_of_that(log: Sessi
 
 
 def test_a_hold_that_comes_while_content_is_erased_ends_that(log: SessionLog, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rewriting, "STEP_ENTRIES", 10)
+    monkeypatch.setattr(eraser, "STEP_ENTRIES", 10)
     fill(log, 100)
     steps: list[int] = []
 

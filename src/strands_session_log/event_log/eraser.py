@@ -9,15 +9,18 @@ The last step copies what was appended, puts the new stream into place and recor
 from __future__ import annotations
 
 import time
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from itertools import islice
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, TypeAlias
+from uuid import uuid4
 
-from .. import chain
+import orjson
+
 from ..codec import Entry, fields_of, parse
 from ..concurrency import Backoff
-from ..encryption import Cipher
+from ..encryption import Cipher, Sealer, encode_beside
 from ..errors import (
     ContentionError,
     CorruptKeyError,
@@ -25,24 +28,32 @@ from ..errors import (
     SessionHeldError,
     SessionNotFoundError,
 )
-from ..ids import START, EventId
+from ..events import PayloadErased
+from ..ids import START, EventId, Ranges
 from ..scripts import session
 from ..scripts.retention import holds_in
 from ..scripts.session import Copied, Deleted, Landed, RewriteHeld
 from ..server import Store, text
-from . import rewriting
-from .chained_batch import Position
+from .chained_batch import Position, chain_batch
 from .diagnosis import CURES, diagnosed, erased_of, parsed, position_of
-from .erasure_scope import Find, nothing_more
+from .erasure_scope import ErasureTarget, Find, left_of, nothing_more
+from .expected import ANY
 from .lineage import ForkNote, ancestors_of, copy_key, forks_of
 from .namespace import Layout
-from .rewriting import ErasureTarget, Record, Rewrite, RewriteProgress
-from .sealing import sealer_for
+
+STEP_ENTRIES = 128
+STEP_BYTES = 256 * 1024
+PATIENCE_MS = 5_000
+"""For how long a rewrite outlives its last step; one whose process died is gone after that, by itself."""
 
 _NO_KEY = -2
 _MAX_ATTEMPTS = 1_000
 _MAX_RESTARTS = 100
 _FETCHED_AT_ONCE = 16
+
+
+Record: TypeAlias = "Mapping[str, str]"
+"""What is to be on record of an erasure: `reason` and, if given, `by`."""
 
 
 class Progress(Protocol):
@@ -64,6 +75,18 @@ class PlannedErasure(NamedTuple):
     erased: Mapping[str, tuple[EventId, ...]]
     kept: Mapping[str, tuple[EventId, ...]]
     held: Mapping[str, tuple[EventId, ...]]
+
+
+class RewriteProgress(NamedTuple):
+    """How far a rewrite is, and where its session stands.
+
+    Attributes:
+        copied: The id copied last; `START` before the first.
+        head: The session's last event.
+    """
+
+    copied: EventId
+    head: Position
 
 
 class _Seen(NamedTuple):
@@ -132,7 +155,7 @@ class Eraser:
         self._head(session_id)
         targets = self._targets(session_id, sorted({*ids, *find(session_id, START)}))
         forks = self._planned_in_forks(session_id, targets, {session_id}, find)
-        left = {name: _left(found) for name, found in ((session_id, targets), *forks)}
+        left = {name: left_of(found) for name, found in ((session_id, targets), *forks)}
         held = self._held(left)
         erased = {name: found for name, found in left.items() if name not in held}
         return PlannedErasure(
@@ -183,7 +206,7 @@ class Eraser:
             if not left:
                 self._wait_until_safe(session_id)
                 return None, targets
-            rewrite = Rewrite(session_id, left, record, erased, sealer_for(self._store, self._cipher, session_id))
+            rewrite = _Rewrite(session_id, left, record, erased, self._cipher.sealer_beside(session_id))
             recorded = self._carry_out(rewrite, RewriteProgress(START, head), progress)
             if recorded:
                 return recorded, targets
@@ -230,7 +253,7 @@ class Eraser:
         same = ((target, entry) for target, entry in found if entry and entry.link == target.link)
         return [target for target, entry in same if not (unless_erased and entry.is_erased)]
 
-    def _carry_out(self, rewrite: Rewrite, standing: RewriteProgress, progress: Progress) -> Position | None:
+    def _carry_out(self, rewrite: _Rewrite, standing: RewriteProgress, progress: Progress) -> Position | None:
         """Step by step to the end; None when someone else came first and the targets must be looked at again."""
         contended = 0
         while contended < _MAX_ATTEMPTS:
@@ -280,7 +303,7 @@ class Eraser:
             if entry is None:
                 self._head(session_id)
                 raise RevisionNotFoundError(session_id, id_.revision, id_)
-            targets.append(_target(entry))
+            targets.append(ErasureTarget.of(entry))
         return targets
 
     def _found(self, session_id: str, ids: Iterable[EventId]) -> Iterator[Entry | None]:
@@ -299,7 +322,7 @@ class Eraser:
         key = self._keyspace.session(session_id).rewrite
         backoff = Backoff(0.02, 0.1)
         while left := self._ends_in(key):
-            if not 0 < left <= rewriting.PATIENCE_MS:
+            if not 0 < left <= PATIENCE_MS:
                 raise CorruptKeyError(key, "it does not expire, so no erasure has written it", CURES["rewrite"])
             time.sleep(backoff.pause())
 
@@ -309,20 +332,44 @@ class Eraser:
         return 0 if left == _NO_KEY else left or 1
 
 
-def _left(targets: Iterable[ErasureTarget]) -> tuple[EventId, ...]:
-    return tuple(target.id for target in targets if target.commitment)
+class _Rewrite:
+    """One attempt to erase: the arguments of its steps."""
 
+    def __init__(
+        self,
+        session_id: str,
+        targets: Sequence[ErasureTarget],
+        record: Record,
+        erased: str,
+        sealer: Sealer | None,
+    ) -> None:
+        self.session_id, self._targets, self._token, self._sealer = session_id, targets, uuid4().hex, sealer
+        erased_ids = [str(target.id) for target in targets]
+        self._event = encode_beside(PayloadErased({"erased": erased_ids, **record}), sealer)
+        self._known = erased
+        self._erased = str(Ranges.parse(erased) | Ranges.of(target.id.revision for target in targets))
 
-def _target(entry: Entry) -> ErasureTarget:
-    if entry.is_erased:
-        return ErasureTarget(entry.id, entry.link, "")
-    commitment = chain.commitment(_salt(entry), entry.body)
-    return ErasureTarget(entry.id, entry.link, chain.to_text(commitment).decode())
+    def arguments(self, standing: RewriteProgress) -> tuple[list[bytes], bytes]:
+        """Those of the next step: the event that records the erasure, once the end may be near, and what to do."""
+        is_near = standing.head.id.revision - standing.copied.revision <= STEP_ENTRIES
+        if not is_near:
+            return [], orjson.dumps(self._options(standing))
+        event = chain_batch(self.session_id, [self._event], ANY, standing.head, self._sealer).arguments
+        return event, orjson.dumps(self._options(standing))
 
-
-def _salt(entry: Entry) -> bytes:
-    """An entry that was tampered with can be erased like any other; verifying shows it before and after."""
-    try:
-        return chain.from_text(entry.salt)
-    except ValueError:
-        return b""
+    def _options(self, standing: RewriteProgress) -> dict[str, Any]:
+        sealed = {"sealed": self._sealer.root.decode()} if self._sealer else {}
+        last = self._targets[-1]
+        first = bisect_right(self._targets, standing.copied, key=lambda target: target.id)
+        return {
+            "token": self._token,
+            "copied": "" if standing.copied == START else str(standing.copied),
+            "entries": STEP_ENTRIES,
+            "bytes": STEP_BYTES,
+            "patience": PATIENCE_MS,
+            "bodies": {str(target.id): target.commitment for target in self._targets[first : first + STEP_ENTRIES]},
+            "last": [str(last.id), last.link],
+            "known": self._known,
+            "erased": self._erased,
+            **sealed,
+        }

@@ -27,6 +27,7 @@ from ..errors import (
     ContentionError,
     RevisionNotFoundError,
     ServerUnavailableError,
+    SessionEncryptedError,
     SessionExistsError,
     SessionLogError,
     SessionNotFoundError,
@@ -43,7 +44,6 @@ from .expected import ANY
 from .lineage import CopySummary, ForkNote, ancestors_of, copy_key
 from .namespace import Layout
 from .reader import SMALL_FIELDS, start_after
-from .sealing import sealer_for
 
 PATIENCE_MS = 60_000
 """For how long a copy outlives what was added to it last; one whose process died is gone after that, by itself."""
@@ -111,7 +111,7 @@ class Forker:
 
     def _prepare(self, attempt: _Attempt, progress: Progress) -> tuple[list[bytes], bytes] | None:
         """Copy. The arguments of the call to come; None when something was erased meanwhile."""
-        sealer = sealer_for(self._store, self._cipher, attempt.parent)
+        sealer = self._sealer(attempt.parent)
         erased = self._note(attempt)
         copied = self._copy(attempt, progress)
         if copied is None:
@@ -122,6 +122,17 @@ class Forker:
         if copied.position.id != attempt.at:
             raise RevisionNotFoundError(attempt.parent, attempt.at.revision, attempt.at)
         return attempt.arguments(copied, erased, later, sealer)
+
+    def _sealer(self, parent: str) -> Sealer | None:
+        """What encrypts the first events of the fork: with the same key as those of the parent, if those are."""
+        key = self._keyspace.session(parent).head
+        (found,) = self._store.fields(key, "sealed")
+        if found is None:
+            return None
+        if not self._cipher.is_active:
+            raise SessionEncryptedError(parent)
+        self._cipher.learn(parent, parsed(key, "sealed", found, str))
+        return self._cipher.sealer(parent)
 
     def _copy(self, attempt: _Attempt, progress: Progress) -> CopySummary | None:
         """Copy page by page; None when the copy was taken away."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import random
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import chain
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 from ..codec import Encoded, RawEntry, fields_of, id_of, kind_of, recorded
 from ..concurrency import Background
 from ..encryption import KeyProvider
-from ..errors import LogForkedError, RevisionNotFoundError, SessionLogError
+from ..errors import ForbiddenError, LogForkedError, RevisionNotFoundError, SessionLogError
 from ..errors.quoting import frames_of
 from ..events import Event, Recorded
 from ..feed import FeedRetention
@@ -58,7 +59,7 @@ class EventLog:
     Attributes:
         store: The same.
         cipher: Encrypts what is written, and opens what is read.
-        opened_pages: See `EventReader`, as for `locate` and `clock`.
+        opened_pages: See `EventReader`.
         keyspace: How the namespace is laid out.
         retention: The same.
         snapshots: Where snapshots are kept.
@@ -82,7 +83,6 @@ class EventLog:
         layout = Layout(store)
         self._reader = EventReader(store, keys)
         self.cipher, self.opened_pages = self._reader.cipher, self._reader.opened_pages
-        self.locate, self.clock = self._reader.locate, self._reader.clock
         self._appender = Appender(store, layout, self.cipher, compresses)
         self.remember = self._appender.remember
         self._eraser = Eraser(store, layout, self.cipher)
@@ -205,6 +205,14 @@ class EventLog:
         """
         return self._reader.pages(session_id, start, end)
 
+    def locate(self, session_id: str, revision: int) -> EventId | None:
+        """The id of a revision, found on the server in one round trip; None when there is no such revision."""
+        if revision == 0:
+            return START
+        key = self.keyspace.session(session_id).events
+        with diagnosed(self.store, session_id):
+            return session.locate(self.store, key, revision)
+
     def resolve(self, session_id: str, point: Point) -> EventId:
         """Find the event id a point stands for; revision 0 in it means a time between events.
 
@@ -261,6 +269,14 @@ class EventLog:
     def now_ms(self, session_id: str) -> int:
         """The clock that the session's events get their time from, in milliseconds since the epoch."""
         return self.clock(self.keyspace.session(session_id).head)
+
+    def clock(self, key: str) -> int:
+        """The clock of the server that holds a key, in milliseconds since the epoch; else this machine's."""
+        try:
+            seconds, microseconds = self.store.command(b"TIME", at=key)
+        except ForbiddenError:
+            return round(time.time() * 1000)
+        return int(seconds) * 1000 + int(microseconds) // 1000
 
     def erase(
         self,
@@ -321,23 +337,10 @@ class EventLog:
         progress: Progress = lambda done, total: None,
         by: str = "",
     ) -> EventId:
-        """Begin a session with a copy of another one's events.
-
-        Args:
-            session_id: The session to copy.
-            at: The last event to copy.
-            into: The new session.
-            progress: Called after each step.
-            by: Who forks, for that event.
+        """Begin a session with a copy of another one's events up to one of them; see `SessionLog.fork`.
 
         Returns:
             The id of the `SessionForked` event that follows the copy.
-
-        Raises:
-            SessionExistsError: When there is such a session already.
-            SessionNotFoundError: When there is none to copy.
-            RevisionNotFoundError: When it does not have that event.
-            ContentionError: When something was erased in it during every attempt.
         """
         with diagnosed(self.store, session_id, into):
             position, forked = self._forker.fork(session_id, at, into, progress, by)

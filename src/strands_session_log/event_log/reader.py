@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 from ..codec import RawEntry, fields_of, id_of
 from ..encryption import Cipher, KeyProvider
-from ..errors import ForbiddenError, LogForkedError, ServerRefusedError
-from ..ids import START, EventId
+from ..errors import LogForkedError, ServerRefusedError
+from ..ids import EventId
 from ..instrumentation.hooks import hooks
-from ..scripts import session
 from ..server import Store
 from .diagnosis import diagnosed, parsed, raise_diagnosed
 from .instrumented import read_told
@@ -52,22 +50,6 @@ class EventReader:
         """
         for page in self.pages(session_id, start, end):
             yield self.cipher.opened(session_id, page, is_strict=is_strict)
-
-    def locate(self, session_id: str, revision: int) -> EventId | None:
-        """The id of a revision, found on the server in one round trip; None when there is no such revision."""
-        if revision == 0:
-            return START
-        key = self._store.keyspace.session(session_id).events
-        with diagnosed(self._store, session_id):
-            return session.locate(self._store, key, revision)
-
-    def clock(self, key: str) -> int:
-        """The clock of the server that holds a key, in milliseconds since the epoch; else this machine's."""
-        try:
-            seconds, microseconds = self._store.command(b"TIME", at=key)
-        except ForbiddenError:
-            return round(time.time() * 1000)
-        return int(seconds) * 1000 + int(microseconds) // 1000
 
     def _origin(self, session_id: str) -> tuple[str, bool]:
         """The session that a session's chain begins with, itself if it is no fork; and whether content is encrypted."""

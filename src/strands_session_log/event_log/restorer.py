@@ -19,7 +19,7 @@ import orjson
 from .. import chain
 from ..codec import FIELDS, RawEntry, encode, fields_of, id_of, rows
 from ..encryption import Cipher, Sealer, is_encrypted
-from ..errors import ContentionError, KeyMissingError, SessionEncryptedError, SessionExistsError
+from ..errors import ContentionError, SessionExistsError
 from ..events import PayloadErased
 from ..ids import EventId, Ranges
 from ..scripts import bringing_back, session
@@ -214,25 +214,15 @@ class Restorer:
         if not told:
             return
         now = self._clock(self._keyspace.session(wanted.session_id).head)
-        sealer = self._sealer(wanted) if making.is_sealed else None
-        added = list(_chained(making.copied.position, max(now, making.copied.position.id.ms), told, sealer))
+        position, sealer = making.copied.position, self._cipher.sealer(wanted.session_id) if making.is_sealed else None
+        added = list(_chained(position, max(now, position.id.ms), told, sealer))
         session.add_to_copy(self._store, key, False, added, PATIENCE_MS, making.copied.add)
-
-    def _sealer(self, wanted: Restoration) -> Sealer:
-        """What encrypts that, as all is that follows what is encrypted."""
-        sealer = self._cipher.sealer(wanted.session_id)
-        if sealer is None:
-            raise SessionEncryptedError(wanted.session_id)
-        if sealer.root.decode() != wanted.root:
-            raise KeyMissingError(wanted.session_id, "", "", True)
-        return sealer
 
     def _erasures(self, wanted: Restoration, left: set[EventId]) -> Iterator[PayloadErased]:
         """What sessions here that this one was forked from say of erasures, so far as they are about it."""
         for ancestor in reversed(wanted.ancestors):
             for page in self._pages(ancestor, start_after(EventId(0, 0)), "+") if left else ():
-                opened = self._cipher.opened(ancestor, page, is_strict=True)
-                for _, type_, _, data, _, _ in rows(opened, (PayloadErased.TYPE,)):
+                for _, type_, _, data, _, _ in rows(page, (PayloadErased.TYPE,)):
                     named = PayloadErased(data).erased if type_ == PayloadErased.TYPE and type(data) is dict else ()
                     if about := sorted(left.intersection(named)):
                         left.difference_update(about)
@@ -333,8 +323,8 @@ def _chained(base: Position, ms: int, events: Sequence[PayloadErased], sealer: S
     link, base_id = chain.from_text(base.link), str(base.id).encode()
     for revision, event in enumerate(events, base.id.revision + 1):
         header, kept, body, *_ = encode(event)
-        if sealer:
-            body = sealer.body(link, b"%d" % revision, base_id, (*header, kept), body)
-        salt, link, told = chain.salted(link, base_id, b"%d" % revision, (*header, kept), body)
+        clear = (*header, kept)
+        body = sealer.body(link, b"%d" % revision, base_id, clear, body) if sealer else body
+        salt, link, told = chain.salted(link, base_id, b"%d" % revision, clear, body)
         values = (*header, base_id, kept, salt, told, body)
         yield b"%d-%d" % (ms, revision), [part for pair in zip(FIELDS, values, strict=True) for part in pair]

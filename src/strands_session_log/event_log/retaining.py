@@ -10,8 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta
 
-from ..codec import encode, sealed_facts
-from ..encryption import Cipher
+from ..encryption import Cipher, encode_beside
 from ..errors import (
     ContentionError,
     InvalidIdError,
@@ -26,14 +25,13 @@ from ..events.event import check_text
 from ..ids import MAX_MS, START, EventId, check_id
 from ..scripts import retention
 from ..scripts.retention import KeptInstead, NotHeld, due_at, holds_in, still_there
-from ..scripts.session import Conflict, Deleted, Landed, Moved, SealedBy
+from ..scripts.session import Conflict, Deleted, Landed, Moved
 from ..server import Store, number, pairs, text
 from .chained_batch import Position, chain_batch
 from .deleter import Deleter
 from .diagnosis import CURES, diagnosed, naming
 from .expected import ANY
 from .namespace import Layout
-from .sealing import sealer_for
 
 _ATTEMPTS = 100
 _PAGE = 1000
@@ -51,7 +49,7 @@ class Retainer:
         store: See `EventLog`.
         layout: See there.
         deleter: Deletes sessions.
-        cipher: Encrypts why a session is held, if its content is encrypted.
+        cipher: Encrypts what a hold says, in a session whose content is.
         head: Where a session stands.
         appended: Told the session and where it stands after each append.
     """
@@ -73,6 +71,7 @@ class Retainer:
 
         Raises:
             SessionNotFoundError: When there is no such session.
+            EncryptionError: When its content is encrypted, and why it is held cannot be.
         """
         return self._append(session_id, SessionHeld(_record(reason, by)), ())
 
@@ -87,15 +86,12 @@ class Retainer:
         return self._append(session_id, released, holds)
 
     def _append(self, session_id: str, event: Event, ended: Sequence[EventId]) -> EventId:
-        encoded, position = encode(event), self._head(session_id)
+        position = self._head(session_id) or Position()
         for _ in range(_ATTEMPTS):
-            if position is None:
-                raise SessionNotFoundError(session_id)
-            sealer = sealer_for(self._store, self._cipher, session_id)
-            told = encoded._replace(facts=sealed_facts(encoded.facts)) if sealer else encoded
-            sealed = chain_batch(session_id, [told], ANY, position, sealer)
+            sealer = self._cipher.sealer_beside(session_id)
+            batch = chain_batch(session_id, [encode_beside(event, sealer)], ANY, position, sealer)
             with diagnosed(self._store, session_id):
-                reply = retention.hold(self._store, session_id, sealed.arguments, ended, sealed.root)
+                reply = retention.hold(self._store, session_id, batch.arguments, batch.root, ended)
             match reply:
                 case Landed([id_], link, begins_feed):
                     if begins_feed:
@@ -104,15 +100,12 @@ class Retainer:
                     return id_
                 case NotHeld():
                     raise SessionNotHeldError(session_id, ended, self.held(session_id) or ())
-                case Moved(id_, link):
-                    position = Position(id_, link)
-                case SealedBy():
-                    # Others have begun to encrypt it meanwhile.
-                    continue
                 case Conflict() | Deleted():
                     raise SessionDeletedError(session_id, START)
-                case _:
-                    position = None
+                case Moved():
+                    position = Position(*reply)
+                case None:
+                    raise SessionNotFoundError(session_id)
         raise ContentionError(session_id, _ATTEMPTS)
 
     def held(self, session_id: str) -> tuple[EventId, ...] | None:

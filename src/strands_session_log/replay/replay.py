@@ -103,8 +103,7 @@ class Replay:
             return state
         if hooks.active and state.exists:
             hooks.tell(_resumed(started, state, unsaved))
-        may_be_followed = unsaved is None or unsaved.may_be_followed
-        return self._remembered(session_id, _told(session_id, state), may_be_followed)
+        return self._remembered(session_id, _told(session_id, state), unsaved is None or unsaved.may_be_followed)
 
     def verified(self, session_id: str, known: SessionState | None = None) -> SessionState:
         """The newest state, from the log alone, of which every event was held against the hash chain.
@@ -148,9 +147,8 @@ class Replay:
 
     def from_log(self, session_id: str, until: EventId | None = None, check: bool = True) -> SessionState:
         """The same from the log alone, whatever the snapshot says."""
-        folding = PagedFold(
-            session_id, initial(), self._log.cipher, IntegrityCheck(self._log, session_id) if check else None
-        )
+        checking = IntegrityCheck(self._log, session_id) if check else None
+        folding = PagedFold(session_id, initial(), self._log.cipher, checking)
         folding.add_all(self._log.pages(session_id, end=end_at(until)))
         if until is not None:
             return folding.state()
@@ -160,8 +158,7 @@ class Replay:
         """The newest state, starting from one that was folded earlier.
 
         The read begins with the event the known state ends with: if that is not what it was, the session was deleted,
-        replaced or lost in a failover, and is folded anew; and so it is after an erasure, since what stood before an
-        erased record cannot be told from what is known. One round trip when little has happened since.
+        replaced or lost in a failover, and is folded anew; so it is after an erasure. Mostly it is one round trip.
         """
         if not known.exists:
             return self.state(session_id, check=check)

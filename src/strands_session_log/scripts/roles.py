@@ -143,6 +143,12 @@ AUDITOR = Role(
     _needed(_READING, f"{_LOOKING} SCAN"),
     (*_LAYOUT, *_SESSIONS, *_TOMBSTONES, *_RETENTION),
 )
+WITNESS = Role(
+    "witness",
+    "seals where sessions stand, outside the server, and checks that what was sealed is history still",
+    _needed((LINKS, LOCATE), "HGETALL ZRANGE"),
+    (*_LAYOUT, "{*}:session:*:events", "{*}:session:*:head", "{*}:sessions", "{*}:tombstones", "{*}:tombstones:times"),
+)
 WRITER = Role(
     "writer",
     "keeps the sessions of agents: session managers, recorders, storages, forks and rewinds; redacts messages",
@@ -180,7 +186,7 @@ ADMIN = Role(
     (),
     ("config", "{*"),
 )
-ROLES = (VIEWER, AUDITOR, WRITER, SUBSCRIBER, ERASER, ADMIN)
+ROLES = (WITNESS, VIEWER, AUDITOR, WRITER, SUBSCRIBER, ERASER, ADMIN)
 """From the one that may do the least."""
 
 OPTIONAL = {

@@ -3,16 +3,15 @@
 -- uses: lib/append, lib/batch
 --
 -- KEYS: as lib/append.lua for a batch that begins a session, though this one never does; holds, due (one slot)
--- ARGV: what lib/append.lua takes for one event; the ids of the holds that it ends, separated by blanks, '' where it
---       begins one; and last whose key its content is encrypted with, '' if it is not
+-- ARGV: what lib/append.lua takes for one event; the session whose key it is encrypted with, '' for none; and last the ids of the holds that it ends, separated by blanks, '' where
+--       it begins one
 --
 -- Returns what an append does; {'gone'} without a session; {'free'} where one of these holds is not in force.
-local root, ended = table.remove(ARGV), table.remove(ARGV)
-root = root ~= '' and root or nil
+local ended, root = table.remove(ARGV), table.remove(ARGV)
+if root == '' then root = nil end
 local events, head, session, holds, due = KEYS[1], KEYS[2], ARGV[4], KEYS[7], KEYS[8]
-local revision, held, ttl, sealed = unpack(redis.call('HMGET', head, 'revision', 'held', 'ttl', 'sealed'))
+local revision, held, ttl = unpack(redis.call('HMGET', head, 'revision', 'held', 'ttl'))
 if not revision then return { 'gone' } end
-if sealed ~= (root or false) then return { 'sealed', sealed or '' } end
 
 -- What should be an index and is none fails here, before anything is written.
 redis.call('ZCARD', holds)
