@@ -35,7 +35,7 @@ log = SessionLog.connect("valkey://localhost:6379")
 key: SigningKey = make_key_file("seal.key", "example.com/agents")
 key = signing_key(Path("seal.key"))
 trusted: tuple[VerifierKey, ...] = verifier_keys(["example.com/agents+9f3a61c2+AWq0", "old.keys"])
-_ = (key.name, key.verifier, trusted[0].public, str(trusted[0]))
+_: object = (key.name, key.verifier, trusted[0].public, str(trusted[0]))
 
 store: SealStore = SealDirectory("./seals")
 done: SealSummary = Sealer(log, store, key, trusted).seal(lambda done, total: None, everything=True)
@@ -71,6 +71,6 @@ _ = (compared["s-42"].problems, compared["s-42"].records, compared["s-42"].delet
 against: Seals = "./seals"
 one: Verification = log.verify("s-42", against=against)
 one = log.verify("s-42", against=sealed)
-_ = (one.sealed)
+_ = one.sealed
 every: Iterator[Audited] = log.verify_all(against=Path("./seals"))
 _ = (seals.SealedLog is SealedLog, verify, verify_all)

@@ -12,7 +12,7 @@ from ..errors import SealDamagedError, SealMismatchError, SealNotFoundError
 from . import merkle
 from .checkpoint import Checkpoint, SealProof
 from .note import VerifierKey, encoded
-from .record import SealMark, SealRecord, beginning, hashed, parse_leaf
+from .record import DELETED, SealMark, SealRecord, beginning, hashed, parse_leaf, session_of
 from .store import SealDirectory, SealStore
 from .tiles import WIDTH, Tiles
 
@@ -79,7 +79,7 @@ class SealedLog:
         if self._tiles.root() != self.checkpoint.root:
             raise SealDamagedError(CHECKPOINT, "the tree of the records that are there has another root")
         self.mark = self.mark_at(self.checkpoint.size)
-        self._newest: dict[str, int] | None = None
+        self._newest: dict[bytes, int] | None = None
 
     def __len__(self) -> int:
         return self.checkpoint.size
@@ -153,11 +153,15 @@ class SealedLog:
                     found.append(SealedRecord(place, leaf))
         return found
 
-    def newest(self) -> dict[str, int]:
-        """The number of the newest record of each session; found once, and kept."""
+    def _index_of(self, session_id: str) -> int | None:
+        """The number of the newest record of a session; all are looked for once, and kept."""
         if self._newest is None:
-            self._newest = {placed.record.session_id: placed.index for placed in self.records()}
-        return self._newest
+            places = (
+                (session_of(raw), start + at) for start, leaves in self.bundles() for at, raw in enumerate(leaves)
+            )
+            self._newest = dict(places)
+        found = (self._newest.get(beginning(name)) for name in (session_id, hashed(session_id)))
+        return max((index for index in found if index is not None), default=None)
 
     def leaf(self, index: int) -> bytes:
         """A record as it stands there."""
@@ -173,8 +177,7 @@ class SealedLog:
         Raises:
             SealNotFoundError: When it has none.
         """
-        known = self.newest() if index is None else {}
-        number = index if index is not None else known.get(session_id, known.get(hashed(session_id)))
+        number = self._index_of(session_id) if index is None else index
         if number is None:
             raise SealNotFoundError(self.store.place, f"record of session {session_id!r}")
         if not 0 <= number < self.checkpoint.size:
@@ -183,9 +186,13 @@ class SealedLog:
         return SealProof(self.leaf(number), number, tuple(hashes), self.checkpoint.note)
 
     def find(self, session_id: str) -> SealProof | None:
-        """What proves the newest record of a session; None if there is none. Bundles take it (`export(seals=…)`)."""
-        known = self.newest().get(session_id)
-        return None if known is None else self.proof(session_id, known)
+        """What proves the newest record of a session; None if there is none, or it is that the session was deleted.
+
+        Bundles take it: `log.export(…, seals=sealed.find)`.
+        """
+        known = self._index_of(session_id)
+        found = None if known is None else self.proof(session_id, known)
+        return None if found is None or found.record.endswith(DELETED) else found
 
     def consistency(self, old: int, new: int | None = None) -> list[bytes]:
         """What proves that records were only added between two sizes, see `merkle.extends`.
