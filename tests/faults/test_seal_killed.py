@@ -10,7 +10,7 @@ from subprocess import PIPE
 import pytest
 
 from strands_session_log import SessionLog, events
-from strands_session_log.seals import SealedLog, Sealer, checkpoint_problems, make_key_file
+from strands_session_log.seals import SealedLog, SealWriter, checkpoint_problems, make_key_file
 from support.programs import Program
 
 pytestmark = pytest.mark.faults
@@ -18,10 +18,10 @@ pytestmark = pytest.mark.faults
 _PROGRAM = """
 import sys
 from strands_session_log import SessionLog
-from strands_session_log.seals import Sealer, signing_key
+from strands_session_log.seals import SealWriter, signing_key
 url, namespace, place, key = sys.argv[1:]
 with SessionLog.connect(url, namespace) as log:
-    sealer = Sealer(log, place, signing_key(key))
+    sealer = SealWriter(log, place, signing_key(key))
     print(flush=True)
     sealer.seal()
 """
@@ -47,7 +47,7 @@ def test_a_sealer_that_is_killed_at_any_moment_loses_nothing_and_signs_no_size_t
         if (place / "checkpoint").exists():
             sealed = SealedLog(place, [key.verifier])
             assert known.setdefault(len(sealed), sealed.checkpoint.root) == sealed.checkpoint.root
-    Sealer(log, place, key).seal()
+    SealWriter(log, place, key).seal()
     sealed = SealedLog(place, [key.verifier])
     assert {size: sealed.root_at(size) for size in known} == known
     assert list(checkpoint_problems(sealed)) == []

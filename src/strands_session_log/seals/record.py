@@ -12,7 +12,7 @@ import orjson
 
 from .. import chain
 from ..errors import InvalidIdError, SealDamagedError
-from ..ids import EventId, check_id
+from ..ids import EventId, check_id, milliseconds
 
 VERSION = 1
 """Of the format of records."""
@@ -40,6 +40,11 @@ def is_link(text: str, may_lack: bool) -> bool:
 def now() -> str:
     """The time of this machine, as it stands in records."""
     return datetime.now(timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def now_ms() -> int:
+    """The same in milliseconds since the epoch."""
+    return milliseconds(datetime.now(timezone.utc))
 
 
 def hashed(session_id: str) -> str:

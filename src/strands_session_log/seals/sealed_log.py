@@ -17,6 +17,8 @@ from .store import SealDirectory, SealStore
 from .tiles import WIDTH, Tiles
 
 CHECKPOINT = "checkpoint"
+LENGTH_BYTES = 4
+"""Of the length of a checkpoint in what is pending."""
 _NUMBER = re.compile("[1-9][0-9]{0,14}")
 Place: TypeAlias = "SealStore | str | Path"
 """Where seals are: a directory, or a store."""
@@ -45,10 +47,44 @@ def archived_name(size: int) -> str:
     return f"checkpoints/{size}"
 
 
-def later_than(store: SealStore, size: int) -> list[str]:
-    """Checkpoints with more records."""
-    names = store.names("checkpoints")
-    return [f"checkpoints/{name}" for name in names if _NUMBER.fullmatch(name) and int(name) > size]
+def set_back(store: SealStore, keys: Iterable[VerifierKey] = ()) -> list[str]:
+    """Checkpoints with more records than `checkpoint` has: there are none, unless that was set back.
+
+    But for the one of a seal that is not finished: it stands there before `checkpoint` does.
+
+    Args:
+        store: Where they are.
+        keys: Those that may have signed what is not finished.
+    """
+    # In this order: what is sealed meanwhile has another checkpoint by then.
+    names = [name for name in store.names("checkpoints") if _NUMBER.fullmatch(name)]
+    raw = store.read(CHECKPOINT)
+    size = 0 if raw is None else Checkpoint.parse(raw).size
+    later = sorted(number for number in map(int, names) if number > size)
+    if later and later == [_pending_size(store, size, tuple(keys))]:
+        return []
+    return [archived_name(number) for number in later]
+
+
+def _pending_size(store: SealStore, size: int, keys: tuple[VerifierKey, ...]) -> int | None:
+    """How many records there are once what is pending is done, if its checkpoint is signed."""
+    raw = store.read(pending_name(size))
+    try:
+        found = Checkpoint.parse(packed_checkpoint(raw)) if raw is not None else None
+        is_signed = found is not None and (not keys or bool(found.signed_by(keys)))
+    except SealDamagedError:
+        return None
+    return found.size if found is not None and is_signed else None
+
+
+def pending_name(size: int) -> str:
+    """Where stands what is to be added to so many records."""
+    return f"pending/{size}"
+
+
+def packed_checkpoint(pending: bytes) -> bytes:
+    """The checkpoint in what is pending, which stands there behind its length."""
+    return pending[LENGTH_BYTES : LENGTH_BYTES + int.from_bytes(pending[:LENGTH_BYTES], "big")]
 
 
 class SealedLog:
@@ -115,10 +151,6 @@ class SealedLog:
         while size:
             yield size
             size = self.mark_at(size).after
-
-    def later(self) -> list[str]:
-        """Checkpoints with more records than the newest has: there are none, unless that was set back."""
-        return later_than(self.store, len(self))
 
     def bundles(self, first: int = 0) -> Iterator[tuple[int, list[bytes]]]:
         """Its records as they stand there, a bundle at a time with the number of its first one; each was sealed.
