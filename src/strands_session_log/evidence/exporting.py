@@ -210,6 +210,7 @@ class _Bundle:
             writer.add(f"{path}/session.json", [orjson.dumps(reading.to_json(), option=_PRETTY)])
             writer.add(f"{path}/transcript.html", copied(spool))
         seal = self._seals(reading.session_id) if self._seals else None
+        seal = seal if seal and reading.is_of(seal.record) else None
         if seal is not None:
             writer.add(f"{path}/seal.tlog-proof", [seal.to_text().encode()])
             writer.add(f"{path}/seal.json", [seal.record.rstrip(b"\n") + b"\n"])
@@ -344,6 +345,12 @@ class _Reading:
             "withheld": self._withheld,
             "erased": self._erased,
         }
+
+    def is_of(self, record: bytes) -> bool:
+        """Whether what was sealed is this session, not one of the id that was deleted before."""
+        # A session of an id begins later than the last one was deleted.
+        told, ended = orjson.loads(record), max((life["deleted"] for life in self._tombstones), default=0)
+        return "deleted" not in told and EventId.parse(told["id"]).ms > ended
 
     def bundled(self, path: str, sealed: int | None) -> BundledSession:
         """What the manifest says of it."""
