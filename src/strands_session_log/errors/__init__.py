@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from .base import SessionLogError, shown
-from .bundles import BundleError, BundleNotIntactError, ImportRefusedError
+from .bundles import BundleError, BundleNotIntactError, BundleTooLargeError, ImportRefusedError
 from .conflicts import (
     AlreadyAnsweredError,
     ConcurrentWriteError,
@@ -29,6 +29,17 @@ from .damage import (
     SessionDeletedError,
     SnapshotMismatchError,
     WrongTypeError,
+)
+from .encryption import (
+    CiphertextError,
+    EncryptionError,
+    ForkedKeyError,
+    KeyMissingError,
+    KeyServiceError,
+    KeyShreddedError,
+    KeyStoreError,
+    SessionEncryptedError,
+    WrongKeyError,
 )
 from .following import (
     AsyncioNeededError,
@@ -89,6 +100,8 @@ __all__ = [
     "AsyncioNeededError",
     "BundleError",
     "BundleNotIntactError",
+    "BundleTooLargeError",
+    "CiphertextError",
     "ClusterNotReadyError",
     "ConcurrentWriteError",
     "ConfigChangedError",
@@ -99,11 +112,13 @@ __all__ = [
     "DiskWriteError",
     "EmbeddedServerError",
     "EncodingError",
+    "EncryptionError",
     "EnvelopeMismatchError",
     "EventOrderError",
     "EvictionPolicyError",
     "FeedGapError",
     "ForbiddenError",
+    "ForkedKeyError",
     "GroupNotFoundError",
     "HandlerError",
     "ImportRefusedError",
@@ -113,6 +128,10 @@ __all__ = [
     "InvalidPolicyError",
     "InvalidSettingError",
     "InvalidUrlError",
+    "KeyMissingError",
+    "KeyServiceError",
+    "KeyShreddedError",
+    "KeyStoreError",
     "LogForkedError",
     "MissingExtraError",
     "NamespaceMismatchError",
@@ -139,6 +158,7 @@ __all__ = [
     "ServerUnavailableError",
     "SessionBrokenError",
     "SessionDeletedError",
+    "SessionEncryptedError",
     "SessionExistsError",
     "SessionHeldError",
     "SessionLogError",
@@ -153,6 +173,7 @@ __all__ = [
     "UnknownOutcomeError",
     "UnsupportedServerError",
     "UnusableClientError",
+    "WrongKeyError",
     "WrongTypeError",
     "check_choice",
     "check_flag",

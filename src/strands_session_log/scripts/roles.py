@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from . import (
     APPEND,
+    APPEND_SEALED,
     DELETE,
     ERASE_STEP,
     FEED_TRIM,
@@ -110,7 +111,7 @@ def _needed(scripts: Iterable[Script], beside: str, *others: Role) -> tuple[str,
 
 
 _WRITING = (
-    *(APPEND, ONCE, IDS, OUTCOME, RECOUNT, SAVE, TOUCH, TTL, LIFE, LIVE, FORK, FORK_COPY, FORK_NOTE),
+    *(APPEND, APPEND_SEALED, ONCE, IDS, OUTCOME, RECOUNT, SAVE, TOUCH, TTL, LIFE, LIVE, FORK, FORK_COPY, FORK_NOTE),
     *(STORAGE_WRITE, STORAGE_DELETE, ERASE_STEP, FEED_TRIM),
 )
 _CONSUMING = (
@@ -142,6 +143,12 @@ AUDITOR = Role(
     _needed(_READING, f"{_LOOKING} SCAN"),
     (*_LAYOUT, *_SESSIONS, *_TOMBSTONES, *_RETENTION),
 )
+WITNESS = Role(
+    "witness",
+    "seals where sessions stand, outside the server, and checks that what was sealed is history still",
+    _needed((LINKS, LOCATE), "HGETALL ZRANGE"),
+    (*_LAYOUT, "{*}:session:*:events", "{*}:session:*:head", "{*}:sessions", "{*}:tombstones", "{*}:tombstones:times"),
+)
 WRITER = Role(
     "writer",
     "keeps the sessions of agents: session managers, recorders, storages, forks and rewinds; redacts messages",
@@ -161,7 +168,10 @@ SUBSCRIBER = Role(
 ERASER = Role(
     "eraser",
     "erases single events, which an event records, deletes whole sessions, holds and releases them, sweeps what is due",
-    _needed((*_READING, APPEND, ERASE_STEP, DELETE, HOLD, TTL, TOMBSTONE_SET), f"{_LOOKING} HDEL PTTL UNLINK"),
+    _needed(
+        (*_READING, APPEND, APPEND_SEALED, ERASE_STEP, DELETE, HOLD, TTL, TOMBSTONE_SET),
+        f"{_LOOKING} HDEL PTTL UNLINK",
+    ),
     _LAYOUT,
     (*_SESSIONS, *_TOMBSTONES, *_RETENTION),
 )
@@ -176,7 +186,7 @@ ADMIN = Role(
     (),
     ("config", "{*"),
 )
-ROLES = (VIEWER, AUDITOR, WRITER, SUBSCRIBER, ERASER, ADMIN)
+ROLES = (WITNESS, VIEWER, AUDITOR, WRITER, SUBSCRIBER, ERASER, ADMIN)
 """From the one that may do the least."""
 
 OPTIONAL = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Literal, TypedDict
 
+from ..encryption import KeyProvider
 from ..errors import InvalidSettingError, check_flag, check_kind, check_seconds
 from ..feed import FeedRetention
 from ..server import Durability
@@ -22,6 +23,7 @@ class LogSettings(TypedDict, total=False):
     feed: FeedRetention
     verify_on_resume: bool
     compress: Literal["zstd"] | None
+    encryption: KeyProvider | str | None
 
 
 def check_settings(
