@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from strands_session_log import SessionLog, events
 from strands_session_log.evidence.verifier.seals import is_signed, root_of
-from strands_session_log.seals import SealedLog, Sealer, SigningKey
+from strands_session_log.seals import SealedLog, SealWriter, SigningKey
 from support import handmade_seals, vectors
 from support.both_verifiers import BothVerifiers
 from support.handmade_bundles import SessionFiles, bundle
@@ -205,7 +205,7 @@ def told_of(both: BothVerifiers, data: bytes) -> tuple[int, list[tuple[int | Non
 def test_seals_of_this_library_are_read_whatever_has_happened_since(
     log: SessionLog, tmp_path: Path, both: BothVerifiers
 ) -> None:
-    sealer, note = Sealer(log, tmp_path, SIGNING), events.Custom("custom.note", {"text": "said"})
+    sealer, note = SealWriter(log, tmp_path, SIGNING), events.Custom("custom.note", {"text": "said"})
     log.append("s", [note, events.Custom("custom.note", {"text": "more"})])
     sealer.seal()
     assert told_of(both, exported(log, tmp_path)) == (0, [(2, 0)])
@@ -223,7 +223,7 @@ def test_a_whole_rewrite_by_who_runs_the_server_is_found_by_a_seal_in_the_bundle
     log: SessionLog, tmp_path: Path, both: BothVerifiers
 ) -> None:
     log.append("s", [events.Custom("custom.note", {"text": text}) for text in ("one", "two", "three")])
-    Sealer(log, tmp_path, SIGNING).seal()
+    SealWriter(log, tmp_path, SIGNING).seal()
     forged = [(id_, {**fields, "body": fields["body"].replace(b"two", b"six")}) for id_, fields in entries_of(log, "s")]
     keys = log._events.keyspace.session("s")
     put(log, keys.events, rechained(forged))

@@ -69,6 +69,7 @@ def cloud_event(recorded: Recorded, session_id: str, namespace: str) -> CloudEve
         "schemaversion": event.version,
         **({"traceparent": event.trace} if _TRACEPARENT.fullmatch(event.trace) else {}),
         **({"erased": True} if event.is_erased else {}),
+        **({"encrypted": True} if event.is_sealed else {}),
         "datacontenttype": JSON,
         "data": event.data,
     }
