@@ -280,6 +280,8 @@ class _Making:
             head |= {"parent": wanted.parent, "root": wanted.root, "ancestors": "\n".join(wanted.ancestors)}
         if self.is_sealed:
             head["sealed"] = wanted.root
+        if held := str(self.copied.holds):
+            head["held"] = held
         if predecessor := _last_before(lives, self._own_ms):
             head["predecessor"] = predecessor
         if wanted.forks:
