@@ -26,7 +26,7 @@ COMMANDS = (
     *("demo", "sessions", "why", "show", "replay", "tail", "events", "diff", "fork", "rewind"),
     *("verify", "anchor", "grep", "erase", "delete", "hold", "release", "holds", "prune", "import", "export", "doctor"),
 )
-GROUPS = ("retention", "groups", "parked")
+GROUPS = ("retention", "subject", "groups", "parked")
 
 
 class Commands(CommandGroup):

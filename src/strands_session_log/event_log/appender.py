@@ -15,7 +15,7 @@ from __future__ import annotations
 import random
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import chain, count, islice
 from typing import NamedTuple
 
@@ -31,7 +31,8 @@ from ..errors import (
     SessionLogError,
     UnknownOutcomeError,
 )
-from ..events import Event, SessionHeld, SessionReleased
+from ..events import Event, SessionAnnotated, SessionHeld, SessionReleased
+from ..events.content import SUBJECTS
 from ..ids import START, EventId
 from ..instrumentation import Rechained
 from ..instrumentation.hooks import hooks
@@ -52,8 +53,8 @@ KEPT = MOST_EVENTS
 """How many of a session's newest events are known by their event ids, at least: a whole batch."""
 
 _ADDED_AT_ONCE = 500
-_OF_HOLDS = frozenset((SessionHeld.TYPE, SessionReleased.TYPE))
-"""With the event alone, a session would look held, and not be."""
+_NOTED_ELSEWHERE = frozenset((SessionHeld.TYPE, SessionReleased.TYPE, SessionAnnotated.TYPE))
+"""With the event alone, a session would look held, or be about somebody, and not be found so."""
 
 
 class Call(NamedTuple):
@@ -141,8 +142,8 @@ class Appender:
         batch: list[Encoded] = list(events)  # type: ignore[arg-type]
         for at, event in enumerate(events):
             if not isinstance(event, Encoded):
-                if event.type in _OF_HOLDS:
-                    raise EncodingError("type", f"{event.type!r} is written by log.retention.hold and release only")
+                if event.type in _NOTED_ELSEWHERE:
+                    _check_is_users(event)
                 batch[at] = encode(event)
         # Not where it is chained: a fork is put in place at once, however many erasures it has to tell of.
         if len(batch) > FEW_EVENTS:
@@ -353,6 +354,14 @@ class OnceAppender:
     def _add(self, session_id: str, upto: str, link: str, page: Sequence[_Indexed]) -> bool:
         ids = {one.event_id: one.id for one in page}
         return session.add_ids(self._store, session_id, (upto, link), page[-1][1:], KEPT, ids)
+
+
+def _check_is_users(event: Event) -> None:
+    """Refuse what only a script may write that notes it elsewhere, too."""
+    if event.type != SessionAnnotated.TYPE:
+        raise EncodingError("type", f"{event.type!r} is written by log.retention.hold and release only")
+    if isinstance(event.data, Mapping) and SUBJECTS in event.data:
+        raise EncodingError(SUBJECTS, "whom a session is about is said with log.subjects.annotate, which hashes it")
 
 
 def _check_can_be_known(batch: Sequence[Encoded]) -> None:

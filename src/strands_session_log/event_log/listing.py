@@ -317,7 +317,7 @@ def _labels(entries: Iterable[_Entry]) -> Mapping[str, Any]:
     for entry in entries:
         found = _read_or_none(entry)
         if found and found.event.type == SessionAnnotated.TYPE and not found.event.is_erased:
-            labels |= found.event.data
+            labels |= SessionAnnotated(found.event.data).labels
     return {name: value for name, value in labels.items() if value is not None}
 
 

@@ -41,6 +41,8 @@ from . import (
     STANDING,
     STORAGE_DELETE,
     STORAGE_WRITE,
+    SUBJECT_GONE,
+    SUBJECTS,
     TOMBSTONE_SET,
     TOUCH,
     TTL,
@@ -101,7 +103,7 @@ def _needed(scripts: Iterable[Script], beside: str, *others: Role) -> tuple[str,
 
 
 _WRITING = (
-    *(APPEND, ONCE, IDS, OUTCOME, RECOUNT, SAVE, TOUCH, TTL, LIFE, LIVE, FORK, FORK_COPY, FORK_NOTE),
+    *(APPEND, ONCE, IDS, OUTCOME, RECOUNT, SAVE, SUBJECTS, TOUCH, TTL, LIFE, LIVE, FORK, FORK_COPY, FORK_NOTE),
     *(STORAGE_WRITE, STORAGE_DELETE, ERASE_STEP),
 )
 _CONSUMING = (
@@ -139,8 +141,12 @@ CONSUMER = Role(
 )
 ERASER = Role(
     "eraser",
-    "erases single events, deletes whole sessions, holds and releases them, sweeps what is due",
-    _needed((APPEND, ERASE_STEP, DELETE, HOLD, TTL, TOMBSTONE_SET), "HDEL PTTL UNLINK", READER),
+    "erases single events, deletes whole sessions, holds, releases and sweeps them, erases persons",
+    _needed(
+        (APPEND, ERASE_STEP, DELETE, HOLD, STORAGE_DELETE, SUBJECT_GONE, SUBJECTS, TTL, TOMBSTONE_SET),
+        "HDEL PTTL UNLINK",
+        READER,
+    ),
 )
 ADMIN = Role(
     "admin",

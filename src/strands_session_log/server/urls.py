@@ -25,8 +25,10 @@ _FROM_HERE = re.compile(r"/\.\.?(?:/|$)")
 _PLACE = re.compile(r"(?P<host>\[[0-9a-fA-F:.%]+\]|[\w.%-]+)(?::(?P<port>[0-9]{1,5}))?")
 _SERVICE_PATH = re.compile(r"/(?P<service>[^/&;=]+)(?:/(?P<db>[0-9]*))?")
 _STRAY_OPTION = re.compile(r"[&;][\w.%-]+=")
-_KEY_FILE_NAME = "snapshot_key_file"
-_KEY_FILE = re.compile(rf"[?&]{_KEY_FILE_NAME}=([^&#]*)")
+_KEY_FILE_NAME, _SUBJECT_KEY_FILE_NAME = "snapshot_key_file", "subject_key_file"
+_KEY_FILE, _SUBJECT_KEY_FILE = (
+    re.compile(rf"[?&]{name}=([^&#]*)") for name in (_KEY_FILE_NAME, _SUBJECT_KEY_FILE_NAME)
+)
 _SCHEME = re.compile(r"(?:[A-Za-z][A-Za-z+.-]*://|(?i:embedded|unix):)?")
 # A password may have any character that should have been percent-encoded, `@`, `/` and `?` among them: where a text can
 # be read in two ways it does not match.
@@ -43,6 +45,7 @@ _HARMLESS = {
     *("db", "protocol", "client_name", "lib_name", "lib_version", "encoding", "encoding_errors", "decode_responses"),
     *("socket_timeout", "socket_connect_timeout", "socket_keepalive", "socket_read_size", "socket_type"),
     *("retry_on_timeout", "max_connections", "health_check_interval", "timeout", "username", _KEY_FILE_NAME),
+    _SUBJECT_KEY_FILE_NAME,
     *("ssl_ca_certs", "ssl_ca_path", "ssl_certfile", "ssl_keyfile", "ssl_cert_reqs", "ssl_check_hostname"),
     *("ssl_min_version", "ssl_ciphers", "partitions", "namespace"),
 }
@@ -125,10 +128,17 @@ def key_file_of(url: str) -> str:
     return next((unquote(found) for found in _KEY_FILE.findall(url)), "")
 
 
+def subject_key_file_of(url: str) -> str:
+    """The file with keys for subjects that a URL names; empty if it names none."""
+    return next((unquote(found) for found in _SUBJECT_KEY_FILE.findall(url)), "")
+
+
 def without_key_file(url: str) -> str:
     """The URL as the driver knows it."""
     before, mark, query = url.partition("?")
-    left = "&".join(part for part in query.split("&") if not part.startswith(f"{_KEY_FILE_NAME}="))
+    left = "&".join(
+        part for part in query.split("&") if not part.startswith((f"{_KEY_FILE_NAME}=", f"{_SUBJECT_KEY_FILE_NAME}="))
+    )
     return before + (mark + left if left else "")
 
 

@@ -35,6 +35,8 @@ from .erasing import ErasurePlan
 from .points import event_at, sketch_at, state_at, states_at
 from .retention import Retention
 from .settings import LogSettings, check_settings
+from .subject_keys import SubjectKeys, subject_keys_for
+from .subjects import Subjects
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -67,6 +69,7 @@ class SessionLog(NotCopied):
         snapshot_key: A secret of at least 32 bytes, or several (the first signs, all verify), with which snapshots are
             authenticated: one that was written without it is dropped, and the log read instead. If left out,
             those in the file that `SESSION_LOG_SNAPSHOT_KEY_FILE` names, if it is set; `()` for none.
+        subject_key: Likewise for `subjects`, which hashes persons with the first; `SESSION_LOG_SUBJECT_KEY_FILE`.
         feed: For how long the feed is kept, which subscriptions read; the sessions themselves are kept until deleted.
         verify_on_resume: Whether session managers of this log refuse to resume from what is not what was written.
         compress: `zstd` compresses the bodies written from now on, which are no text then. Readers need no setting.
@@ -75,6 +78,7 @@ class SessionLog(NotCopied):
         client: The client.
         namespace: The namespace.
         verify_on_resume: As given.
+        subjects: Whom the sessions are about: finds, exports and erases what is about a person.
 
     Raises:
         UnusableClientError: When no log can be kept on the client.
@@ -100,6 +104,7 @@ class SessionLog(NotCopied):
         allow_eviction: bool = False,
         snapshots: SnapshotSettings | None = DEFAULT_SNAPSHOTS,
         snapshot_key: SnapshotKey | None = None,
+        subject_key: SnapshotKey | None = None,
         feed: FeedRetention = DEFAULT_FEED,
         verify_on_resume: bool = False,
         compress: Literal["zstd"] | None = None,
@@ -121,6 +126,7 @@ class SessionLog(NotCopied):
         self.namespace = namespace
         self._events = EventLog(store, feed, compresses=compress is not None)
         self._replay = Replay(self._events, snapshots, sealing)
+        self.subjects = Subjects(self._events, self._replay, SubjectKeys(subject_key, namespace))
         self._multiplexer = tails.Multiplexer(store)
         # A tail waits for a server by itself, and for as long as it takes.
         self._impatient = cache(lambda: EventLog(store.with_retry_for(0)))
@@ -134,7 +140,8 @@ class SessionLog(NotCopied):
         Args:
             url: `valkey://`, `valkeys://`, `redis://`, `rediss://`, `unix://path`, `valkey+cluster://h:p`,
                 `valkey+sentinel://h:p,h:p/service`, `embedded:///dir` or `embedded:///./dir` (a server of your own,
-                kept) or `embedded:` (a temporary one). `?snapshot_key_file=/path` has `snapshot_key`s, one a line.
+                kept) or `embedded:` (a temporary one). `?snapshot_key_file=/path` has `snapshot_key`s, one a line; and
+                `?subject_key_file=` `subject_key`s.
             namespace: As for `SessionLog`.
             settings: As for `SessionLog`; a `snapshot_key` counts before that which the URL names.
 
@@ -144,6 +151,8 @@ class SessionLog(NotCopied):
         """
         if settings.get("snapshot_key") is None:
             settings["snapshot_key"] = keys_for(url)
+        if settings.get("subject_key") is None:
+            settings["subject_key"] = subject_keys_for(url)
         client = connect(url)
         try:
             log = cls(client, namespace, **settings)

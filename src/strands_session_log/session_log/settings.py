@@ -19,6 +19,7 @@ class LogSettings(TypedDict, total=False):
     allow_eviction: bool
     snapshots: SnapshotSettings | None
     snapshot_key: SnapshotKey | None
+    subject_key: SnapshotKey | None
     feed: FeedRetention
     verify_on_resume: bool
     compress: Literal["zstd"] | None
