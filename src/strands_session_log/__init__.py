@@ -18,11 +18,20 @@ if TYPE_CHECKING:
     from .codec.searching import TextMatch, TextSearch, matches_in, search_for
     from .event_log import ANY, NO_SESSION, AgentAt, Expected, Progress, SessionAt, Tombstone
     from .events import AgentActivity, Recorded, SessionInfo
+    from .evidence import (
+        BundledSession,
+        BundleReport,
+        BundleSummary,
+        ImportedSession,
+        VerifiedSession,
+        verify_bundle,
+    )
     from .feed import Envelope, FeedId, FeedRetention
     from .ids import START, EventId, Point
     from .keys import DEFAULT_NAMESPACE
     from .live import LiveStats, LiveTokens
     from .recorder import RecorderStats, SessionRecorder
+    from .scripts.roles import ROLES, Role
     from .server import Durability, Finding, ServerReport
     from .session_log import (
         ErasurePlan,
@@ -78,6 +87,7 @@ __all__ = [
     "ANY",
     "DEFAULT_NAMESPACE",
     "NO_SESSION",
+    "ROLES",
     "START",
     "AgentActivity",
     "AgentAt",
@@ -85,6 +95,9 @@ __all__ = [
     "AgentState",
     "Anchor",
     "Audited",
+    "BundleReport",
+    "BundleSummary",
+    "BundledSession",
     "Change",
     "CheckedEvents",
     "Deliveries",
@@ -105,6 +118,7 @@ __all__ = [
     "GapResolution",
     "GroupStatus",
     "Handler",
+    "ImportedSession",
     "Integrity",
     "LegalHold",
     "LivePosition",
@@ -125,6 +139,7 @@ __all__ = [
     "RetentionPolicy",
     "RetentionReport",
     "RetentionStep",
+    "Role",
     "ServerInspection",
     "ServerReport",
     "SessionAt",
@@ -151,6 +166,7 @@ __all__ = [
     "ValkeySessionManager",
     "ValkeyStorage",
     "Verification",
+    "VerifiedSession",
     "errors",
     "events",
     "evolve",
@@ -160,6 +176,7 @@ __all__ = [
     "matches_in",
     "parse_duration",
     "search_for",
+    "verify_bundle",
 ]
 
 if not TYPE_CHECKING:
@@ -173,10 +190,12 @@ if not TYPE_CHECKING:
             "codec.searching": "TextMatch TextSearch matches_in search_for",
             "event_log": "ANY NO_SESSION AgentAt Expected Progress SessionAt Tombstone",
             "events": "AgentActivity Recorded SessionInfo",
+            "evidence": "BundleReport BundleSummary BundledSession ImportedSession VerifiedSession verify_bundle",
             "feed": "Envelope FeedId FeedRetention",
             "ids": "START EventId Point",
             "live": "LiveStats LiveTokens",
             "recorder": "RecorderStats SessionRecorder",
+            "scripts.roles": "ROLES Role",
             "server": "Durability Finding ServerReport",
             "keys": "DEFAULT_NAMESPACE",
             "session_log": "ErasurePlan LegalHold Retention RetentionPolicies RetentionPolicy RetentionReport "

@@ -2,33 +2,42 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from strands import Agent
+from strands.types.exceptions import StorageError
 from typer.testing import CliRunner
 
-from strands_session_log import SessionLog, Subscriber, ValkeySessionManager, errors, events, scripts
+from strands_session_log import SessionLog, Subscriber, ValkeySessionManager, ValkeyStorage, errors, events, scripts
 from strands_session_log.cli.app import app
 from strands_session_log.scripts import roles
-from strands_session_log.scripts.roles import ADMIN, CONSUMER, READER, ROLES, WRITER
+from strands_session_log.scripts.roles import ADMIN, ROLES, SUBSCRIBER, VIEWER, WRITER, Role
 from strands_session_log.server import connect, inspect, permissions, release
+from strands_session_log.session_log import Subjects
+from strands_session_log.session_log.subject_keys import SubjectKeys
 from strands_session_log.testing.model import ScriptedModel
 from support import Cluster, RedisServer, ServerUnavailable, ValkeyliteServer
 from support.exporting import ExporterProcess
 from support.processes import HOST
 from support.sentinel import sentinel_of
 from support.servers import Server
+from support.tls import Authority, TlsPeer
 from support.waiting import wait_until
 
 NS = "roles"
-AUDITOR = "+@read +ping +eval_ro +evalsha_ro +script|exists +script|load %R~roles:*"
+READER = "+@read +ping +eval_ro +evalsha_ro +script|exists +script|load %R~roles:*"
 CLUSTER_DRIVER = "+cluster|slots +command"
+OTHERS = ("roles:x", "role", "roles2")
+"""Namespaces whose names are like it."""
 BY_NAME = {role.name: role for role in ROLES}
 
 
@@ -83,11 +92,25 @@ def behind_a_sentinel() -> Iterator[Place]:
         yield Place(f"valkey+sentinel://{HOST}:{port}/mymaster", [server])
 
 
+@contextmanager
+def over_tls(clients: bool = False) -> Iterator[Place]:
+    """With `clients`, only who shows a certificate is let in."""
+    with TemporaryDirectory() as directory, ValkeyliteServer() as server:
+        authority = Authority(Path(directory))
+        trusted = authority.certificate if clients else None
+        with TlsPeer(server.port, authority.sign("localhost", HOST), trusted) as peer:
+            own = f"&ssl_certfile={path}&ssl_keyfile={path}" if clients and (path := authority.sign("agent")) else ""
+            url = f"valkeys://localhost:{peer.port}?ssl_ca_certs={authority.certificate}{own}"
+            yield Place(url, [server])
+
+
 PLACES: dict[str, Callable[[], Any]] = {
     "valkey": lambda: a_single(ValkeyliteServer),
     "redis7": lambda: a_single(_redis()),
     "cluster": a_cluster,
     "sentinel": behind_a_sentinel,
+    "tls": over_tls,
+    "mutual-tls": lambda: over_tls(clients=True),
 }
 
 
@@ -107,8 +130,8 @@ def opened(url: str) -> Iterator[SessionLog]:
         yield log
 
 
-def read(log: SessionLog) -> None:
-    """All that a reader does."""
+def look(log: SessionLog) -> None:
+    """All that a viewer does."""
     listed = [info.session_id for info in log.sessions()]
     assert "s-1" in listed
     log.count_sessions(since=log.sessions()[-1].created_at)
@@ -120,18 +143,39 @@ def read(log: SessionLog) -> None:
     log.state("agent", at="-0s")
     log.diff("agent", 1, 2)
     assert log.verify("agent").ok
-    assert log.verify("forked").ok
-    list(log.verify_all())
+    log.servers()
+
+
+def watch(log: SessionLog) -> None:
     with log.tail("s-1") as tail:
         assert next(tail).id.revision == 1
     with log.tail(after="-1h") as feed:
         next(feed)
+
+
+def look_at_groups(log: SessionLog) -> None:
+    """What a viewer does, besides."""
     assert any(one.group == "g" for one in log.groups())
     list(log.parked("g"))
+
+
+def verify_all(log: SessionLog) -> None:
+    """Also such as the directory does not list."""
+    for found in log.verify_all():
+        if any("cannot be looked for" in problem for problem in found.verification.problems):
+            raise errors.ForbiddenError(found.verification.problems[0])
+
+
+def audit(log: SessionLog) -> None:
+    """All that an auditor does."""
+    assert log.verify("agent").ok
+    assert log.verify("forked", feed=True).ok
+    verify_all(log)
     list(log.tombstones())
     list(log.tombstones("s-2"))
     log.anchor("s-1")
-    log.servers()
+    assert log.state("agent").agents
+    assert [*log.read_checked("s-1")]
 
 
 def write(log: SessionLog) -> None:
@@ -171,6 +215,19 @@ def consume(log: SessionLog) -> None:
     log.delete_group("competing")
 
 
+def follow(log: SessionLog) -> None:
+    with Subscriber(log, "followers", start="beginning") as deliveries:
+        next(deliveries).ack()
+
+
+def delete(log: SessionLog) -> None:
+    log.delete("s-4", reason="why")
+
+
+def store(log: SessionLog) -> None:
+    asyncio.run(ValkeyStorage(log).write("key", b"value"))
+
+
 def erase(log: SessionLog) -> None:
     """All that an eraser does."""
     log.erase("s-3", 1, reason="why", by="me")
@@ -178,25 +235,85 @@ def erase(log: SessionLog) -> None:
     log.erase("held", 1, reason="why", by="me")
     assert "secret" not in str(list(log.read("held")))
     log.delete("s-2", reason="why", by="me")
+    log.retention.hold("held", reason="why", by="me")
+    log.retention.release("held", reason="why", by="me")
+    log.retention.set_ttl("held", "30d")
+    assert log.retention.sweep().deleted == log.retention.prune(older_than="1d").deleted == 0
+    persons = Subjects(log._events, log._replay, SubjectKeys(b"k" * 32, NS))
+    persons.annotate("held", "user-77")
+    assert persons.erase("user-77", reason="why").is_complete
+    assert persons.reindex() == 0
 
 
-WORK = {"reader": [read], "writer": [write, read], "consumer": [consume, read], "eraser": [erase, read]}
+WORK = {
+    "viewer": [look, watch, look_at_groups],
+    "auditor": [audit],
+    "writer": [write, look, watch],
+    "subscriber": [consume, look, watch, look_at_groups],
+    "eraser": [erase, look],
+    "admin": [write, consume, erase, look, watch, look_at_groups, audit],
+}
 
 
 @pytest.mark.parametrize("name", [role.name for role in ROLES])
 def test_a_user_with_the_rules_of_a_role_can_do_its_work(place: Place, name: str) -> None:
+    with SessionLog.connect(place.url, namespace=NS) as log:
+        write(log)
     url = place.user(BY_NAME[name].rules(NS))
     place.forbidden()
     with opened(url) as log:
-        for work in WORK.get(name, [write, consume, erase, read]):
+        for work in WORK[name]:
             work(log)
     assert place.forbidden() == set()
     with SessionLog.connect(place.url, namespace=NS) as log:
         write(log)
 
 
-def test_the_exporter_is_a_consumer(place: Place, tmp_path: Path) -> None:
-    with ExporterProcess(place.user(CONSUMER.rules(NS)), NS, tmp_path) as exporter:
+OPERATIONS: dict[str, tuple[Callable[[SessionLog], object], set[str]]] = {
+    "append": (lambda log: log.append("s-1", events.Custom("custom.note", {})), {"writer", "eraser"}),
+    "fork": (lambda log: log.fork("s-1", 1, f"s-1-{uuid4()}"), {"writer", "eraser"}),
+    "store": (store, {"writer", "eraser"}),
+    "follow the feed in a group": (follow, {"subscriber"}),
+    "see what is parked": (lambda log: list(log.parked("g")), {"viewer", "subscriber"}),
+    "trim the feed": (lambda log: log._events.trim_feed(0), {"subscriber", "writer"}),
+    "delete": (delete, {"eraser"}),
+    "erase": (lambda log: log.erase("s-1", log.head("s-1"), "why"), {"writer", "eraser"}),
+    "verify all": (verify_all, {"auditor"}),
+    "hold": (lambda log: log.retention.hold("s-4", reason="why", by="me"), {"eraser"}),
+    "set a time to live": (lambda log: log.retention.set_ttl("s-4", "30d"), {"writer", "eraser"}),
+    "read what is stored": (lambda log: asyncio.run(ValkeyStorage(log).read("key")), {"writer", "eraser"}),
+}
+"""What one role is for, and which others do it as part of their work."""
+
+
+@pytest.mark.parametrize("operation", OPERATIONS)
+@pytest.mark.parametrize("name", [role.name for role in ROLES])
+def test_a_role_does_its_work_and_that_of_no_other(place: Place, name: str, operation: str) -> None:
+    work, allowed = OPERATIONS[operation]
+    with SessionLog.connect(place.url, namespace=NS) as log:
+        log.append("s-4", events.Custom("custom.note", {}))
+        store(log)
+    with opened(place.user(BY_NAME[name].rules(NS))) as log:
+        if name in allowed or name == "admin":
+            work(log)
+        else:
+            with pytest.raises((errors.ForbiddenError, StorageError), match="o permissions"):
+                work(log)
+
+
+@pytest.mark.parametrize("name", [role.name for role in ROLES])
+def test_no_role_reads_another_namespace(place: Place, name: str) -> None:
+    for other in OTHERS:
+        with SessionLog.connect(place.url, namespace=other) as log:
+            log.append("s-1", events.Custom("custom.note", {}))
+    url = place.user(BY_NAME[name].rules(NS))
+    for other in OTHERS:
+        with pytest.raises(errors.ForbiddenError), opened_as(url, other) as log:
+            list(log.read("s-1"))
+
+
+def test_the_exporter_is_a_subscriber(place: Place, tmp_path: Path) -> None:
+    with ExporterProcess(place.user(SUBSCRIBER.rules(NS)), NS, tmp_path) as exporter:
         exporter.wait_until_ready()
         with SessionLog.connect(place.url, namespace=NS) as log:
             log.append("s-1", events.Custom("custom.note", {"number": 1}))
@@ -204,10 +321,12 @@ def test_the_exporter_is_a_consumer(place: Place, tmp_path: Path) -> None:
 
 
 def test_an_auditor_by_category_can_read_everything(place: Place) -> None:
-    url = place.user(AUDITOR)
+    url = place.user(READER)
     place.forbidden()
     with opened(url) as log:
-        read(log)
+        look(log)
+        watch(log)
+        audit(log)
         with pytest.raises(errors.ForbiddenError, match=r"docs/security\.md"):
             log.append("s-1", events.Custom("custom.note", {}))
     assert place.forbidden() <= {"evalsha", "eval"}
@@ -221,7 +340,7 @@ READING = (
 
 
 def test_every_command_that_reads_works_for_an_auditor(place: Place, tmp_path: Path) -> None:
-    where = ["--url", place.user(AUDITOR), "--namespace", NS]
+    where = ["--url", place.user(READER), "--namespace", NS]
     place.forbidden()
     for line in READING:
         result = CliRunner().invoke(app, [*line.format(tmp_path).split(), *where])
@@ -238,7 +357,7 @@ def test_a_long_session_and_a_damaged_snapshot_are_no_matter_to_a_reader(place: 
         for field in log.client.execute_command("HKEYS", snapshot):
             log.client.execute_command("HSET", snapshot, field, "damaged")
         log.client.execute_command("HSET", snapshot, "points", str(next(log.read("long", after=400)).id))
-    url = place.user(READER.rules(NS))
+    url = place.user(VIEWER.rules(NS))
     place.forbidden()
     with opened(url) as log:
         for _ in range(3):
@@ -250,16 +369,23 @@ def test_a_long_session_and_a_damaged_snapshot_are_no_matter_to_a_reader(place: 
 
 
 def test_scripts_are_brought_to_a_server_that_has_forgotten_them(place: Place) -> None:
-    url = place.user(AUDITOR)
+    url = place.user(READER)
     for node in place.nodes:
         node.execute("SCRIPT", "FLUSH")
     with opened(url) as log:
-        read(log)
+        look(log)
+        watch(log)
+        audit(log)
+
+
+def asked(namespace: str, *wanted: Role) -> dict[str, tuple[str, tuple[str, ...]]]:
+    """What `doctor` asks a server about these roles."""
+    return {role.name: (f"{namespace}:{role.probe}", role.commands) for role in wanted}
 
 
 def test_a_user_who_may_only_ping_is_examined(place: Place) -> None:
     client = connect(place.user("+ping"))
-    report = inspect(client, NS, {role.name: role.commands for role in ROLES})
+    report = inspect(client, asked(NS, *ROLES))
     release(client)
 
     assert report.flavour in ("valkey", "redis")
@@ -268,7 +394,7 @@ def test_a_user_who_may_only_ping_is_examined(place: Place) -> None:
     assert {role.name: set(missing[role.name]) for role in ROLES} == {role.name: set(role.commands) for role in ROLES}
 
 
-@pytest.mark.parametrize(("rules", "exit_code"), [("+ping", 1), (AUDITOR, 0), (WRITER.rules(NS), 0)])
+@pytest.mark.parametrize(("rules", "exit_code"), [("+ping", 1), (READER, 0), (WRITER.rules(NS), 0)])
 def test_doctor_says_which_roles_a_user_can_take(place: Place, rules: str, exit_code: int) -> None:
     result = CliRunner().invoke(app, ["doctor", "--json", "--url", place.user(rules), "--namespace", NS])
     report = json.loads(result.output)
@@ -280,21 +406,20 @@ def test_doctor_says_which_roles_a_user_can_take(place: Place, rules: str, exit_
         expected = ("error" if exit_code else "warn") if missing[role.name] else "ok"
         assert levels[role.name] == expected
     if not exit_code:
-        assert missing["reader"] == []
+        assert missing["viewer"] == []
 
 
 @pytest.mark.parametrize("may_ask", [False, True])
 def test_what_a_user_lacks_for_each_role_is_found_out(place: Place, may_ask: bool) -> None:
     asking = " +acl|whoami +acl|dryrun" if may_ask else ""
     client = connect(place.user(f"{WRITER.rules(NS)} -xadd{asking}"))
-    wanted = {role.name: role.commands for role in (READER, WRITER, CONSUMER)}
-    missing = inspect(client, NS, wanted).missing_permissions or {}
-    other = inspect(client, "other", wanted).missing_permissions or {}
+    missing = inspect(client, asked(NS, VIEWER, WRITER, SUBSCRIBER)).missing_permissions or {}
+    other = inspect(client, asked("other", VIEWER)).missing_permissions or {}
     release(client)
 
-    assert (missing["reader"], missing["writer"]) == ((), ("XADD",))
-    assert {"XACK", "XREADGROUP"} <= set(missing["consumer"])
-    assert {"HMGET", "XRANGE", "EVALSHA_RO"} <= set(other["reader"])
+    assert (missing["viewer"], missing["writer"]) == ((), ("XADD",))
+    assert {"XACK", "XREADGROUP"} <= set(missing["subscriber"])
+    assert {"HMGET", "XRANGE", "EVALSHA_RO"} <= set(other["viewer"])
 
 
 def test_a_namespace_with_signs_of_patterns_in_its_name_is_no_pattern(place: Place) -> None:
@@ -316,7 +441,7 @@ def test_looking_for_permissions_changes_nothing(place: Place) -> None:
 
     before = keys()
     client = connect(place.user("+@all -acl ~*"))
-    missing = inspect(client, "other", {ADMIN.name: ADMIN.commands}).missing_permissions or {}
+    missing = inspect(client, asked("other", ADMIN)).missing_permissions or {}
     release(client)
 
     assert set(missing["admin"]) == {"ACL|WHOAMI", "ACL|DRYRUN"}
@@ -345,7 +470,7 @@ def test_every_script_belongs_to_a_role() -> None:
 
 def test_what_a_reader_runs_only_reads(place: Place) -> None:
     """By what the server itself says of its commands."""
-    for command in READER.commands:
+    for command in VIEWER.commands:
         flags = place.nodes[0].execute("COMMAND", "INFO", command.lower())
         assert "write" not in str(flags), command
 
@@ -364,19 +489,19 @@ def _modules() -> Iterator[Path]:
     return (path for path in package.rglob("*.py") if not {"testing", "moving", "server"} & set(path.parts))
 
 
-def test_the_page_says_what_each_role_needs() -> None:
+def test_the_page_says_what_each_role_is_for_and_touches() -> None:
     page = (Path(__file__).parents[2] / "docs" / "security.md").read_text()
     for role in ROLES:
-        assert f"| {role.name} | {role.purpose} | `{role.keys('strands')}` |" in page
-        [rules] = re.findall(rf"^```\n# {role.name}\n(.*?)```", page, re.MULTILINE | re.DOTALL)
-        assert rules.split() == role.rules("strands").split()
+        reads, writes = [one for one in role.reads if one not in role.writes], role.writes
+        cells = (", ".join(f"`{pattern}`" for pattern in patterns) for patterns in (reads, writes))
+        assert " | ".join(("", role.name, role.purpose, *cells, "")).strip() in page
     for commands, purpose in roles.OPTIONAL.items():
         cell = commands.lower().replace("|", "\\|")
         assert f"| `{cell}` | {purpose} |" in page
 
 
 def test_a_namespace_that_does_not_exist_is_not_made_by_a_reader(place: Place) -> None:
-    with pytest.raises(errors.SessionLogError, match="nothing"), opened_as(place.user(AUDITOR), "roles:none"):
+    with pytest.raises(errors.SessionLogError, match="nothing"), opened_as(place.user(READER), "roles:none"):
         pass
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from strands_session_log import (
+    ROLES,
     AgentDiff,
     AgentState,
     Change,
@@ -31,6 +32,7 @@ from strands_session_log import (
     Progress,
     Recorded,
     RecorderStats,
+    Role,
     ServerInspection,
     SessionChecker,
     SessionDiff,
@@ -107,6 +109,11 @@ def to_change(url: str) -> list[str]:
     inspection: ServerInspection = inspect_server(url, "strands", retry_for=1.0)
     findings: tuple[Finding, ...] = inspection.findings
     return [] if inspection.ok else [f"{inspection.report.name}: {one.subject} {one.cure}" for one in findings]
+
+
+def access(roles: tuple[Role, ...] = ROLES) -> list[str]:
+    """What servers are told."""
+    return [role.rules("strands") for role in roles]
 
 
 def checked(log: SessionLog) -> CheckedEvents:

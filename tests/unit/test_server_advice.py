@@ -27,7 +27,7 @@ FIT = ServerReport(
 )
 NOTHING_TOLD: list[Any] = [None] * 13
 TIGHT_LIPPED = ServerReport(*NOTHING_TOLD)
-READER = {"reader": ()}
+VIEWER = {"viewer": ()}
 
 
 def finding(subject: str, **changes: Any) -> Finding:
@@ -58,10 +58,10 @@ def test_a_fit_server_needs_no_cure() -> None:
         ("memory", {"used_memory": 900_000_000}, "warn", "maxmemory"),
         ("stream-node-max-bytes", {"stream_node_max_bytes": 4096}, "warn", "65536"),
         ("stream-node-max-bytes", {"stream_node_max_bytes": 0}, "ok", ""),
-        ("as reader", {"missing_permissions": {"reader": ("XRANGE",)}}, "error", "%R~<namespace>:* +xrange"),
-        ("as writer", {"missing_permissions": {"writer": ("XADD", "EVAL")}}, "error", "~<namespace>:* +xadd +eval"),
-        ("as writer", {"missing_permissions": {**READER, "writer": ("XADD",)}}, "warn", "+xadd"),
-        ("as reader", {"missing_permissions": {**READER, "writer": ("XADD",)}}, "ok", ""),
+        ("as viewer", {"missing_permissions": {"viewer": ("XRANGE",)}}, "error", "session-log acl viewer"),
+        ("as writer", {"missing_permissions": {"writer": ("XADD", "EVAL")}}, "error", "ACL SETUSER <user> +xadd +eval"),
+        ("as writer", {"missing_permissions": {**VIEWER, "writer": ("XADD",)}}, "warn", "+xadd"),
+        ("as viewer", {"missing_permissions": {**VIEWER, "writer": ("XADD",)}}, "ok", ""),
         ("excerpts", {"excerpts": {"slowlog-log-slower-than": 10_000}}, "warn", "SET slowlog-log-slower-than -1"),
         (
             "excerpts",

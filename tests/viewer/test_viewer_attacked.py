@@ -14,7 +14,7 @@ from starlette.testclient import TestClient
 
 from strands_session_log import DEFAULT_NAMESPACE, SessionLog, errors
 from strands_session_log.events import MessageAdded, MessageUpdated
-from strands_session_log.scripts.roles import READER
+from strands_session_log.scripts.roles import VIEWER
 from strands_session_log_consumers.viewer import ViewerSettings, app
 from strands_session_log_consumers.viewer.application import explained
 from strands_session_log_consumers.viewer.pages.session import SessionPages
@@ -212,7 +212,7 @@ def test_messages_without_a_place_can_be_erased_like_all_others(talk: SessionLog
 
 
 def test_whoever_may_only_read_sees_every_page(tcp_server: Server) -> None:
-    tcp_server.execute("ACL", "SETUSER", "looker", "reset", "on", ">hunter2", *READER.rules(DEFAULT_NAMESPACE).split())
+    tcp_server.execute("ACL", "SETUSER", "looker", "reset", "on", ">hunter2", *VIEWER.rules(DEFAULT_NAMESPACE).split())
     with SessionLog.connect(tcp_server.url) as log:
         write_session(log)
     with (

@@ -12,7 +12,7 @@ from anyio import to_thread
 from strands import Agent, tool
 
 from strands_session_log import DEFAULT_NAMESPACE, LiveTokens, SessionLog, ValkeySessionManager, events
-from strands_session_log.scripts.roles import READER
+from strands_session_log.scripts.roles import VIEWER
 from strands_session_log.testing import ScriptedModel
 from strands_session_log_consumers.viewer.conversation.reading import OpenConversations
 from strands_session_log_consumers.viewer.live.hub import Hub
@@ -190,7 +190,7 @@ def test_another_session_of_that_name_is_not_taken_for_what_was_shown(log: Sessi
 
 
 def test_whoever_may_only_read_may_watch(tcp_server: Server) -> None:
-    rules = READER.rules(DEFAULT_NAMESPACE)
+    rules = VIEWER.rules(DEFAULT_NAMESPACE)
     with SessionLog.connect(tcp_server.url) as log:
         log.append("s-1", note(1))
         tcp_server.execute("ACL", "SETUSER", "somebody", "reset", "on", ">hunter2", *rules.split())

@@ -24,7 +24,8 @@ _TAKE_POINTS = ("diff", "rewind")
 
 COMMANDS = (
     *("demo", "sessions", "why", "show", "replay", "tail", "events", "diff", "fork", "rewind"),
-    *("verify", "anchor", "grep", "erase", "delete", "hold", "release", "holds", "prune", "import", "export", "doctor"),
+    *("verify", "anchor", "seal", "grep", "erase", "delete", "hold", "release", "holds", "prune"),
+    *("import", "export", "doctor", "acl"),
 )
 GROUPS = ("retention", "subject", "groups", "parked")
 

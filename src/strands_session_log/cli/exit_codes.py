@@ -38,6 +38,7 @@ EPILOG = (
 # Typer has a copy of Click of its own, and names of its classes those that it means to.
 _CommandLineError: Any = typer.BadParameter.__mro__[1]
 _WRONG_USAGE = (
+    errors.BundleError,
     errors.InvalidAnchorError,
     errors.InvalidIdError,
     errors.InvalidPointError,
@@ -46,6 +47,9 @@ _WRONG_USAGE = (
     errors.InvalidUrlError,
     errors.MissingExtraError,
     errors.RevisionNotFoundError,
+    errors.SealBusyError,
+    errors.SealKeyError,
+    errors.SealMismatchError,
     errors.SessionExistsError,
     errors.SessionNotBegunError,
     errors.SessionNotHeldError,
@@ -54,21 +58,28 @@ _WRONG_USAGE = (
 _NOT_FOUND = (
     errors.GroupNotFoundError,
     errors.ParkedNotFoundError,
+    errors.SealNotFoundError,
     errors.SessionDeletedError,
     errors.SessionNotFoundError,
 )
 _TELLS_ENOUGH = (
+    errors.BundleNotIntactError,
     errors.CorruptKeyError,
     errors.EmbeddedServerError,
+    errors.ImportRefusedError,
+    errors.SealDamagedError,
     errors.ServerNotReadyError,
     errors.SessionDeletedError,
     errors.TlsError,
 )
 DAMAGED = (
+    errors.BundleNotIntactError,
     errors.CorruptEntryError,
     errors.CorruptKeyError,
     errors.EnvelopeMismatchError,
+    errors.ImportRefusedError,
     errors.LogForkedError,
+    errors.SealDamagedError,
     errors.SnapshotMismatchError,
 )
 
@@ -142,6 +153,8 @@ def _code(error: errors.SessionLogError) -> Code:
             return Code.NOT_FOUND
         case _ if isinstance(error, (*DAMAGED, errors.SessionHeldError)):
             return Code.PROBLEMS
+        case errors.SealUnwritableError():
+            return Code.OUTPUT
     return Code.SERVER
 
 

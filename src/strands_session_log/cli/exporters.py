@@ -8,7 +8,8 @@ is imported when it is asked for; what is heavy, or may not be installed, belong
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from importlib.metadata import entry_points
 from pathlib import Path
 from tempfile import NamedTemporaryFile
@@ -37,17 +38,20 @@ def write_all(chunks: Iterable[bytes], path: Path) -> None:
     Raises:
         OSError: When it cannot be written.
     """
+    with whole_file(path) as file:
+        for chunk in chunks:
+            file.write(chunk)
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[BinaryIO]:
+    """A file being written that is there whole, once the block has ended, or not at all; see `write_all`."""
     with NamedTemporaryFile(dir=path.parent, prefix=f".{path.name[:100]}.", delete=False) as file:
         try:
-            _write(chunks, file)  # type: ignore[arg-type]
+            yield file  # type: ignore[misc]
+            file.flush()
+            os.fsync(file.fileno())
             Path(file.name).replace(path)
         except BaseException:
             Path(file.name).unlink(missing_ok=True)
             raise
-
-
-def _write(chunks: Iterable[bytes], file: BinaryIO) -> None:
-    for chunk in chunks:
-        file.write(chunk)
-    file.flush()
-    os.fsync(file.fileno())

@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from .base import SessionLogError, shown
+from .bundles import BundleError, BundleNotIntactError, ImportRefusedError
 from .conflicts import (
     AlreadyAnsweredError,
     ConcurrentWriteError,
@@ -38,6 +39,15 @@ from .following import (
     HandlerError,
     ParkedNotFoundError,
     PositionUnknownError,
+)
+from .sealing import (
+    SealBusyError,
+    SealDamagedError,
+    SealError,
+    SealKeyError,
+    SealMismatchError,
+    SealNotFoundError,
+    SealUnwritableError,
 )
 from .server import (
     ClusterNotReadyError,
@@ -77,6 +87,8 @@ if TYPE_CHECKING:
 __all__ = [
     "AlreadyAnsweredError",
     "AsyncioNeededError",
+    "BundleError",
+    "BundleNotIntactError",
     "ClusterNotReadyError",
     "ConcurrentWriteError",
     "ConfigChangedError",
@@ -94,6 +106,7 @@ __all__ = [
     "ForbiddenError",
     "GroupNotFoundError",
     "HandlerError",
+    "ImportRefusedError",
     "InvalidAnchorError",
     "InvalidIdError",
     "InvalidPointError",
@@ -112,6 +125,13 @@ __all__ = [
     "PositionUnknownError",
     "ReadOnlyServerError",
     "RevisionNotFoundError",
+    "SealBusyError",
+    "SealDamagedError",
+    "SealError",
+    "SealKeyError",
+    "SealMismatchError",
+    "SealNotFoundError",
+    "SealUnwritableError",
     "ServerBusyError",
     "ServerLoadingError",
     "ServerNotReadyError",

@@ -8,7 +8,7 @@ the one deleted: a late packet of it must not bring the session back. See docs/a
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
 from hashlib import sha1, sha256
@@ -20,7 +20,7 @@ import orjson
 from ..errors import ContentionError, SessionHeldError
 from ..events.event import check_text
 from ..ids import EventId
-from ..scripts import retention
+from ..scripts import bringing_back, retention
 from ..scripts.retention import IN_ANY_CASE, KeptInstead, StillHeld
 from ..server import Store
 from .diagnosis import CURES, naming
@@ -111,16 +111,49 @@ class Deleter:
     def of_session(self, session_id: str) -> list[Tombstone]:
         """The lives of an id that ended, oldest first."""
         found = self._text(self._keyspace.session(session_id).tombstones, _field(session_id))
-        return _parsed(found)
+        return lives_in(found)
+
+    def lives(self, session_id: str) -> list[dict[str, Any]]:
+        """The same as they stand there, but for the tokens of the calls that deleted them."""
+        return list(map(_without_token, raw_lives(self.text_of(session_id))))
+
+    def text_of(self, session_id: str) -> bytes:
+        """The tombstone of an id as it stands there; nothing if there is none."""
+        return self._text(self._keyspace.session(session_id).tombstones, _field(session_id))
+
+    def all_lives(self) -> Iterator[dict[str, Any]]:
+        """Those of all ids, as `lives` has them."""
+        for tombstone in self._all():
+            yield from map(_without_token, raw_lives(tombstone))
+
+    def bring_back(self, session_id: str, lives: Sequence[Mapping[str, Any]]) -> bool:
+        """Put lives of an id where they were before a backup, unless there is such a session.
+
+        Returns:
+            Whether the tombstone tells of them.
+        """
+        field, made = _field(session_id), max((int(life.get("clock", life["deleted"])) for life in lives), default=0)
+        for _ in range(_ATTEMPTS):
+            known = self.text_of(session_id)
+            merged, is_more = merged_lives(known, lives)
+            new = orjson.dumps(merged) if is_more else known
+            if bringing_back.add_tombstone(self._store, session_id, field, known, new, made):
+                return True
+            if self.text_of(session_id) == known:
+                return False
+        raise ContentionError(session_id, _ATTEMPTS)
 
     def all(self) -> Iterator[Tombstone]:
         """All there are, partition by partition."""
+        for tombstone in self._all():
+            yield from lives_in(tombstone)
+
+    def _all(self) -> Iterator[bytes]:
         for partition in range(self._keyspace.partitions):
             key, cursor = self._keyspace.tombstones(partition), 0
             while True:
                 cursor, found = self._scan(key, cursor)
-                for tombstone in found[1::2]:
-                    yield from _parsed(tombstone)
+                yield from found[1::2]
                 if not cursor:
                     break
 
@@ -164,6 +197,24 @@ def _field(session_id: str) -> str:
     return sha1(session_id.encode(), usedforsecurity=False).hexdigest()
 
 
+def raw_lives(text: bytes) -> list[dict[str, Any]]:
+    """The lives of an id that a tombstone tells of, as they stand there."""
+    return [life for life in _lives(text) if Tombstone.parse(life)]
+
+
+def merged_lives(known: bytes, more: Sequence[Mapping[str, Any]]) -> tuple[list[dict[str, Any]], bool]:
+    """All lives of an id, oldest first, those of a tombstone and more; and whether it did not tell of all of them."""
+    lives = raw_lives(known)
+    there = {(life["deleted"], life["first"]) for life in lives}
+    # A call that follows a deletion names its token; that of an old one, nobody has any more.
+    added = [{**life, "token": uuid4().hex} for life in more if (life["deleted"], life["first"]) not in there]
+    return sorted([*lives, *added], key=lambda life: int(life["deleted"]))[-LIVES:], bool(added)
+
+
+def _without_token(life: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: life[name] for name in life if name != "token"}
+
+
 def _lives(text: bytes) -> list[Any]:
     try:
         found = orjson.loads(text) if text else []
@@ -172,7 +223,8 @@ def _lives(text: bytes) -> list[Any]:
     return found if isinstance(found, list) else []
 
 
-def _parsed(text: bytes) -> list[Tombstone]:
+def lives_in(text: bytes) -> list[Tombstone]:
+    """The lives of an id that a tombstone tells of, oldest first."""
     return [one for one in map(Tombstone.parse, _lives(text)) if one is not None]
 
 

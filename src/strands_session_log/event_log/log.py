@@ -36,6 +36,7 @@ from .namespace import Layout
 from .provisions import Provisions
 from .reader import EventReader, end_at, start_after
 from .recounting import recount
+from .restorer import Restorer
 from .retaining import Retainer
 from .scripted_append import ScriptedAppend
 from .subject_index import SubjectIndex
@@ -62,6 +63,7 @@ class EventLog:
         retention: The same.
         snapshots: Where snapshots are kept.
         listing: Lists the sessions.
+        restorer: Brings sessions back.
         retainer: Says how long they stay.
         subjects: Finds what is about whom.
         provisions: What they are to have as soon as they are there.
@@ -79,6 +81,7 @@ class EventLog:
         self._reader = EventReader(store)
         self._forker = Forker(store, layout, self._reader.pages)
         self._deleter = Deleter(store)
+        self.restorer = Restorer(store, layout, self._deleter, self._reader.pages, self.clock)
         scripted = ScriptedAppend(store, layout, self.head, self._appended)
         self.retainer, self.subjects = Retainer(store, self._deleter, scripted), SubjectIndex(store, scripted)
         self._once = OnceAppender(store, self._appender, self._reader, self.head, self.locate)

@@ -80,9 +80,10 @@ class Retainer:
         """The events that hold a session; None if it is not held."""
         keys = self._keyspace.session(session_id)
         with diagnosed(self._store, session_id):
-            (held,), listed = self._store.fields(keys.head, "held"), self._listed(keys.holds, session_id)
+            held, revision = self._store.fields(keys.head, "held", "revision")
         if held is None:
-            return () if listed else None
+            # Where the head is lost, the list of holds knows.
+            return () if revision is None and self._listed(keys.holds, session_id) else None
         return holds_in(text(held))
 
     def _listed(self, key: str, session_id: str) -> bool:

@@ -1,7 +1,7 @@
-"""What a user must be allowed for what it is to do: read a log, write one, follow it, erase from it, look after it.
+"""What a user must be allowed for what it is to do: watch a log, check it, write it, follow it, erase from it.
 
 The commands of the scripts are read from their source; those that a client sends beside them are declared here. Least
-privilege begins with this table: `docs/security.md` shows it, and `session-log doctor` asks the server about it.
+privilege begins here: `session-log acl` prints it, `docs/security.md` shows it, `session-log doctor` asks about it.
 """
 
 from __future__ import annotations
@@ -30,7 +30,9 @@ from . import (
     GROUP_WORK,
     HOLD,
     IDS,
+    IMPORT,
     LIFE,
+    LINKS,
     LIVE,
     LOAD,
     LOCATE,
@@ -43,6 +45,7 @@ from . import (
     STORAGE_WRITE,
     SUBJECT_GONE,
     SUBJECTS,
+    TOMBSTONE_ADD,
     TOMBSTONE_SET,
     TOUCH,
     TTL,
@@ -66,21 +69,27 @@ class Role:
         name: What it is called.
         purpose: What it does.
         commands: What it runs, as access lists name it: `XADD`, `XINFO|GROUPS`.
-        writes: Whether it changes keys; otherwise it needs them for reading only.
+        reads: Which keys of a namespace it reads, as patterns without the namespace and its colon.
+        writes: Which it writes, and reads, likewise.
+        probe: One of those keys, which does not exist.
     """
 
     name: str
     purpose: str
     commands: tuple[str, ...]
-    writes: bool = True
+    reads: tuple[str, ...]
+    writes: tuple[str, ...] = ()
+    probe: str = "{doctor}:session:probe:head"
 
-    def keys(self, namespace: str) -> str:
-        """The pattern of the keys it touches, as `ACL SETUSER` takes it."""
-        return f"{'~' if self.writes else '%R~'}{_GLOB.sub(_ESCAPED, namespace)}:*"
+    def keys(self, namespace: str) -> tuple[str, ...]:
+        """The patterns of its keys, as `ACL SETUSER` takes them; they match those of no other namespace."""
+        named = _GLOB.sub(_ESCAPED, namespace)
+        reads = (f"%R~{named}:{pattern}" for pattern in self.reads if pattern not in self.writes)
+        return (*reads, *(f"~{named}:{pattern}" for pattern in self.writes))
 
     def rules(self, namespace: str) -> str:
         """All of it, as `ACL SETUSER` takes it."""
-        return " ".join((self.keys(namespace), *(f"+{command.lower()}" for command in self.commands)))
+        return " ".join((*self.keys(namespace), *(f"+{command.lower()}" for command in self.commands)))
 
 
 def commands_of(script: Script) -> frozenset[str]:
@@ -104,56 +113,73 @@ def _needed(scripts: Iterable[Script], beside: str, *others: Role) -> tuple[str,
 
 _WRITING = (
     *(APPEND, ONCE, IDS, OUTCOME, RECOUNT, SAVE, SUBJECTS, TOUCH, TTL, LIFE, LIVE, FORK, FORK_COPY, FORK_NOTE),
-    *(STORAGE_WRITE, STORAGE_DELETE, ERASE_STEP),
+    *(STORAGE_WRITE, STORAGE_DELETE, ERASE_STEP, FEED_TRIM),
 )
+_ERASING = (APPEND, ERASE_STEP, DELETE, HOLD, STORAGE_DELETE, SUBJECT_GONE, SUBJECTS, TTL, TOMBSTONE_SET)
 _CONSUMING = (
     *(GROUP_COUNT, GROUP_DELETE, GROUP_GAP, GROUP_HEARTBEAT, GROUP_LEAVE, GROUP_PARKED),
     *(GROUP_SETTLE, GROUP_FETCH, GROUP_WORK, FEED_TRIM),
 )
 
-READER = Role(
-    "reader",
-    "lists, shows, verifies, exports and tails sessions, sees groups and what they have parked",
-    _needed(
-        (LOAD, LOCATE, STANDING, GROUP_STATUS),
-        "EXISTS GET HGET HGETALL HLEN HMGET HSCAN HSTRLEN SCAN TYPE XLEN XRANGE XREAD XREVRANGE "
-        "ZCARD ZCOUNT ZMSCORE ZRANGE ZSCORE",
-    ),
-    writes=False,
+_LOOKING = (
+    "EXISTS GET HGET HGETALL HLEN HMGET HSCAN HSTRLEN TYPE XLEN XRANGE XREVRANGE ZCARD ZCOUNT ZMSCORE ZRANGE ZSCORE"
+)
+_READING = (LINKS, LOAD, LOCATE, STANDING)
+"""What whoever reads a session sends."""
+_LAYOUT = ("config", "{*}:layout")
+_SESSIONS = ("{*}:session:*", "{*}:sessions", "{*}:feed", "{*}:feed:position", "{*}:error_texts")
+_TOMBSTONES = ("{*}:tombstones", "{*}:tombstones:times")
+_RETENTION = ("{*}:due", "{*}:holds")
+_GROUPS = ("{*}:group:*", "{*}:parked:*", "{*}:replay:*")
+_STORAGE = ("{*}:storage", "{*}:storage:*")
+
+VIEWER = Role(
+    "viewer",
+    "lists, shows, searches, exports and tails sessions, sees groups and what they have parked",
+    _needed((*_READING, GROUP_STATUS), f"{_LOOKING} XREAD"),
+    (*_LAYOUT, *_SESSIONS, *_TOMBSTONES, *_RETENTION, *_GROUPS),
+)
+AUDITOR = Role(
+    "auditor",
+    "verifies sessions, also such as the directory does not list, and exports evidence",
+    _needed(_READING, f"{_LOOKING} SCAN"),
+    (*_LAYOUT, *_SESSIONS, *_TOMBSTONES, *_RETENTION),
 )
 WRITER = Role(
     "writer",
     "keeps the sessions of agents: session managers, recorders, storages, forks and rewinds; redacts messages",
-    _needed(
-        _WRITING,
-        "HSET HSETNX PTTL UNLINK",
-        READER,
-    ),
+    _needed((*_READING, *_WRITING), f"{_LOOKING} XREAD HSET HSETNX PTTL UNLINK XINFO|GROUPS"),
+    ("{*}:holds",),
+    (*_LAYOUT, *_SESSIONS, "{*}:tombstones", "{*}:due", "{*}:group:*", *_STORAGE, "{*}:subjects"),
 )
-CONSUMER = Role(
-    "consumer",
+SUBSCRIBER = Role(
+    "subscriber",
     "follows the feed in consumer groups, settles, parks and replays deliveries, trims the feed",
-    _needed(
-        _CONSUMING,
-        "HDEL HSET XINFO|GROUPS XPENDING XREADGROUP",
-        READER,
-    ),
+    _needed(_CONSUMING, "HDEL HSET XINFO|GROUPS XPENDING XREADGROUP", VIEWER),
+    (*_LAYOUT, *_SESSIONS, *_TOMBSTONES, *_RETENTION),
+    # Where it parks an event with what was said of it, its script looks whether that was erased meanwhile.
+    ("{*}:feed", "{*}:feed:position", "{*}:error_texts", "{*}:session:*:events", *_GROUPS),
+    "{doctor}:session:probe:events",
 )
 ERASER = Role(
     "eraser",
-    "erases single events, deletes whole sessions, holds, releases and sweeps them, erases persons",
-    _needed(
-        (APPEND, ERASE_STEP, DELETE, HOLD, STORAGE_DELETE, SUBJECT_GONE, SUBJECTS, TTL, TOMBSTONE_SET),
-        "HDEL PTTL UNLINK",
-        READER,
-    ),
+    "erases events, which an event records, and what is about persons; deletes, holds, releases and sweeps sessions",
+    _needed((*_READING, *_ERASING), f"{_LOOKING} HDEL PTTL UNLINK HKEYS"),
+    _LAYOUT,
+    (*_SESSIONS, *_TOMBSTONES, *_RETENTION, *_STORAGE, "{*}:subjects"),
 )
 ADMIN = Role(
     "admin",
-    "all of these, and asks the server how it is set up",
-    _needed((), "ACL|DRYRUN ACL|WHOAMI CONFIG|GET INFO TIME WAIT", READER, WRITER, CONSUMER, ERASER),
+    "all of these, brings sessions back from bundles, and asks the server how it is set up",
+    _needed(
+        (IMPORT, TOMBSTONE_ADD),
+        "ACL|DRYRUN ACL|WHOAMI CONFIG|GET INFO TIME WAIT",
+        *(AUDITOR, WRITER, SUBSCRIBER, ERASER),
+    ),
+    (),
+    ("config", "{*"),
 )
-ROLES = (READER, WRITER, CONSUMER, ERASER, ADMIN)
+ROLES = (VIEWER, AUDITOR, WRITER, SUBSCRIBER, ERASER, ADMIN)
 """From the one that may do the least."""
 
 OPTIONAL = {

@@ -159,8 +159,8 @@ def _permissions(missing: Mapping[str, tuple[str, ...]]) -> Iterator[Finding]:
         if not commands:
             yield Finding("ok", subject, "may do all that is needed")
             continue
-        keys = "%R~" if role == "reader" else "~"
-        cure = f"ACL SETUSER <user> {keys}<namespace>:* " + " ".join(f"+{command.lower()}" for command in commands)
+        allowed = " ".join(f"+{command.lower()}" for command in commands)
+        cure = f"session-log acl {role} prints what it needs; here: ACL SETUSER <user> {allowed}"
         lacking = ", ".join(commands) if len(commands) <= _MOST_NAMED else f"{len(commands)} of its commands"
         yield Finding("error" if has_none else "warn", subject, f"lacks {lacking}", cure)
 

@@ -107,25 +107,20 @@ class ServerReport:
         return (self.maxmemory_policy or "").startswith("allkeys-")
 
 
-def inspect(
-    client: Client, namespace: str = "strands", roles: Mapping[str, Sequence[str]] | None = None
-) -> ServerReport:
-    """Ask a server about itself, in one round trip; in three with roles.
+def inspect(client: Client, roles: Mapping[str, tuple[str, Sequence[str]]] | None = None) -> ServerReport:
+    """Ask a server about itself, in one round trip; in two more for each role.
 
     Args:
         client: Any sync valkey-py client.
-        namespace: The log whose keys the user must be allowed to touch.
-        roles: Of which roles to ask whether the user may take them: by name, the commands they need.
+        roles: Of which roles to ask whether the user may take them: by name, a key that does not exist of those they
+            touch, and the commands they need.
     """
     # Chance picks one of a cluster, so that whoever tries again asks another one.
     _, node = random.choice(primaries(client))
     report = _inspect(node)
     if roles is None:
         return report
-    wanted = dict.fromkeys(command for commands in roles.values() for command in commands)
-    lacking = set(refused(node, wanted, namespace))
-    missing = {name: tuple(one for one in commands if one in lacking) for name, commands in roles.items()}
-    return replace(report, missing_permissions=missing)
+    return replace(report, missing_permissions={name: refused(node, *role[::-1]) for name, role in roles.items()})
 
 
 def inspect_all(client: Client) -> list[ServerReport]:

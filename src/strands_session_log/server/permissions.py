@@ -50,16 +50,14 @@ PROBES: Mapping[str, tuple[str, ...]] = {_name(words): tuple(words) for words in
 """By what access lists call a command, the command with arguments; `KEY` stands for a key that is not there."""
 
 
-def refused(client: Client, commands: Iterable[str], namespace: str) -> tuple[str, ...]:
-    """Those of these commands that the user of a client may not run on the keys of a namespace.
+def refused(client: Client, commands: Iterable[str], key: str) -> tuple[str, ...]:
+    """Those of these commands that the user of a client may not run on a key.
 
     Args:
         client: Of one server.
         commands: As access lists call them, `XADD` or `XINFO|GROUPS`.
-        namespace: What the keys begin with.
+        key: One that does not exist.
     """
-    # In no partition, and no session has this name: nobody ever wrote it.
-    key = f"{namespace}:{{doctor}}:probe"
     probes = {name: [key if word == "KEY" else word for word in PROBES[name]] for name in commands}
     [user, *_] = send(client, [("ACL", "WHOAMI")])
     if not isinstance(user, ResponseError):

@@ -294,9 +294,9 @@ class Store:
         """See `checks.check`."""
         return self.retrying(lambda: check(self.client, allow_eviction))
 
-    def report(self, roles: Mapping[str, Sequence[str]]) -> ServerReport:
+    def report(self, roles: Mapping[str, tuple[str, Sequence[str]]]) -> ServerReport:
         """See `checks.inspect`."""
-        return self.retrying(lambda: inspect(self.client, self.keyspace.namespace, roles))
+        return self.retrying(lambda: inspect(self.client, roles))
 
     def reports(self) -> list[ServerReport]:
         """What every primary says about itself."""

@@ -44,7 +44,8 @@ def inspect_server(url: str, namespace: str = DEFAULT_NAMESPACE, *, retry_for: f
 
     client = connect(url)
     try:
-        report = Store(client, Keyspace(namespace, 1), retry_for).report({role.name: role.commands for role in ROLES})
+        wanted = {role.name: (f"{namespace}:{role.probe}", role.commands) for role in ROLES}
+        report = Store(client, Keyspace(namespace, 1), retry_for).report(wanted)
     finally:
         release(client)
     return ServerInspection(report, (*advice(report), _snapshots(url)))

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
-from functools import cache, cached_property, partial
+from functools import cache, partial
 from typing import TYPE_CHECKING, Literal, overload
 
-from .. import audit, subscription
+from .. import audit, evidence, seals, subscription
 from .. import tail as tails
 from ..errors import (
     GroupNotFoundError,
@@ -39,9 +39,14 @@ from .subject_keys import SubjectKeys, subject_keys_for
 from .subjects import Subjects
 
 if TYPE_CHECKING:
+    from pathlib import Path
+    from typing import BinaryIO
+
     from typing_extensions import Unpack
 
     from ..audit import Anchor, Audited, CheckedEvents, Expect, SessionChecker, Verification
+    from ..evidence import BundleSummary, ExportOptions, ImportedSession, ImportOptions, Sink
+    from ..seals import Seals
     from ..subscription import Gap, GapResolution, GroupStatus, ParkedEvents
     from ..tail import FeedPosition, FeedTail, LivePosition, LiveTail, Tail
 
@@ -78,7 +83,8 @@ class SessionLog(NotCopied):
         client: The client.
         namespace: The namespace.
         verify_on_resume: As given.
-        subjects: Whom the sessions are about: finds, exports and erases what is about a person.
+        retention: How long sessions stay: times to live, policies by label, and holds, under which nothing goes.
+        subjects: Whom sessions are about: finds, exports and erases what is about a person.
 
     Raises:
         UnusableClientError: When no log can be kept on the client.
@@ -126,6 +132,7 @@ class SessionLog(NotCopied):
         self.namespace = namespace
         self._events = EventLog(store, feed, compresses=compress is not None)
         self._replay = Replay(self._events, snapshots, sealing)
+        self.retention = Retention(self._events)
         self.subjects = Subjects(self._events, self._replay, SubjectKeys(subject_key, namespace))
         self._multiplexer = tails.Multiplexer(store)
         # A tail waits for a server by itself, and for as long as it takes.
@@ -140,8 +147,7 @@ class SessionLog(NotCopied):
         Args:
             url: `valkey://`, `valkeys://`, `redis://`, `rediss://`, `unix://path`, `valkey+cluster://h:p`,
                 `valkey+sentinel://h:p,h:p/service`, `embedded:///dir` or `embedded:///./dir` (a server of your own,
-                kept) or `embedded:` (a temporary one). `?snapshot_key_file=/path` has `snapshot_key`s, one a line; and
-                `?subject_key_file=` `subject_key`s.
+                kept) or `embedded:` (a temporary one). `?snapshot_key_file=` and `?subject_key_file=` name files of keys.
             namespace: As for `SessionLog`.
             settings: As for `SessionLog`; a `snapshot_key` counts before that which the URL names.
 
@@ -608,11 +614,6 @@ class SessionLog(NotCopied):
         """What `erase` of the same would erase here and in forks, and what would stay; nothing is written."""
         return erasing.plan_erasure(self._events, self._replay, session_id, event)
 
-    @cached_property
-    def retention(self) -> Retention:
-        """How long sessions stay: times to live, policies by label, and holds, under which nothing of them goes."""
-        return Retention(self._events)
-
     def delete(self, session_id: str, *, reason: str = "", by: str = "") -> int:
         """Remove every key of a session; nothing of any other.
 
@@ -668,6 +669,7 @@ class SessionLog(NotCopied):
         *,
         expect: Iterable[Expect] = (),
         feed: bool = False,
+        against: Seals | None = None,
     ) -> Verification:
         """Recompute the hash chain of a session, and hold head, directory, feed and snapshot against it.
 
@@ -676,15 +678,15 @@ class SessionLog(NotCopied):
             progress: Called with how many events are checked, and of how many, for every thousandth.
             expect: Links that were noted elsewhere, see `anchor`: `(7, "LINK")`, `"7:LINK"`, or an `Anchor`.
             feed: Also find events that the feed should tell of and does not.
+            against: Seals, or their directory: what was sealed must be there still; see docs/seals.md.
 
         Raises:
             SessionNotFoundError: When there is no such session.
             LogForkedError: When it was deleted or replaced while it was read.
             InvalidAnchorError: When something expected is no revision with a link.
         """
-        return audit.verify(
-            self._events, session_id, progress, expect=expect, feed=feed, authenticator=self._replay.authenticator
-        )
+        keys = self._replay.authenticator
+        return seals.verify(self._events, session_id, progress, against, expect, feed, keys)
 
     def verify_all(
         self,
@@ -692,6 +694,7 @@ class SessionLog(NotCopied):
         *,
         expect: Iterable[Anchor] = (),
         feed: bool = False,
+        against: Seals | None = None,
     ) -> Iterator[Audited]:
         """Verify every session, also such as the directory does not list; each feed is read once.
 
@@ -702,13 +705,22 @@ class SessionLog(NotCopied):
             progress: As for `verify`, of one session after the other.
             expect: Links that were noted elsewhere.
             feed: Also find events that the feed should tell of and does not, and gaps in it.
+            against: As for `verify`; the seals themselves are checked as a whole, too.
 
         Raises:
             ServerUnavailableError: When the server cannot be reached.
         """
-        return audit.verify_all(
-            self._events, progress, expect=expect, feed=feed, authenticator=self._replay.authenticator
-        )
+        return seals.verify_all(self._events, progress, against, expect, feed, self._replay.authenticator)
+
+    def export(
+        self, session_ids: str | Iterable[str] | None, file: Sink, **options: Unpack[ExportOptions]
+    ) -> BundleSummary:
+        """Write sessions, or with None all there are, to an evidence bundle; options as for `evidence.export`."""
+        return evidence.export(self._events, session_ids, file, **options)
+
+    def import_(self, file: str | Path | BinaryIO, **options: Unpack[ImportOptions]) -> list[ImportedSession]:
+        """Bring sessions back from an evidence bundle, byte for byte; options as for `evidence.import_bundle`."""
+        return evidence.import_bundle(self._events, file, **options)
 
     def recount(self, session_id: str) -> bool:
         """Sum up a session anew from its events, where what `sessions` tells of it is absent or wrong.

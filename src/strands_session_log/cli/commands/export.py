@@ -5,36 +5,43 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from ... import SessionLog
 from ...errors import SessionLogError, SessionNotFoundError
+from ..bundles import KIND as EVIDENCE
+from ..bundles import export_evidence
 from ..completion import session_ids
 from ..context import CommandCall
 from ..exit_codes import DAMAGED, Code, fail
 from ..exporters import exporter, kinds, write_all
-from ..options import argument, command, option
+from ..options import AfterOption, AgentOption, TypesOption, UntilOption, argument, command, option
 from ..progress import progress
 from ..terminal import console, count, heading, note, plain, warn, write_json
 
 EPILOG = (
     "Examples:\n\nsession-log export s-42 --to file-session ./sessions\n\n"
     "session-log export --all --to file-session ./sessions --force\n\n"
-    "session-log export s-42 --to html s-42.html"
+    "session-log export s-42 --to html s-42.html\n\n"
+    "session-log export s-42 s-43 --to evidence case-7.zip --type message.*"
 )
 _KIND = "file-session"
 _STDOUT = "-"
 _LONG = 1_000
 """Events of which each is drawn: so many take a moment."""
 
+_TO = f"As what, and where: {_KIND} DIR, {EVIDENCE} FILE, or html FILE."
+_REDACT = "Into evidence: no content at all, only structure and proof."
+
 SessionsArgument = Annotated[list[str] | None, argument("SESSION...", "The sessions' ids.", session_ids)]
-ToOption = Annotated[tuple[str, Path], option("--to", "KIND PATH", f"As what, and where: {_KIND} DIR, or html FILE.")]
+ToOption = Annotated[tuple[str, Path], option("--to", "KIND PATH", _TO)]
 AllOption = Annotated[bool, typer.Option("--all", help="Export every session of the namespace.")]
 ForceOption = Annotated[
     bool, typer.Option("--force", help="Replace the directories of sessions that have one, or the file.")
 ]
+RedactOption = Annotated[bool, typer.Option("--redact-bodies", help=_REDACT)]
 
 
 @command
@@ -44,13 +51,27 @@ def export(
     session: SessionsArgument = None,
     every: AllOption = False,
     force: ForceOption = False,
+    after: AfterOption = None,
+    until: UntilOption = None,
+    types: TypesOption = None,
+    agent: AgentOption = None,
+    redact_bodies: RedactOption = False,
 ) -> None:
-    """Write sessions to directories Strands' FileSessionManager resumes from, or one to a page that needs no server.
+    """Write sessions to an evidence bundle, to directories Strands' FileSessionManager resumes from, or one to a page.
+
+    A bundle, --to evidence FILE, is verified without this server and this program. With --after, --until, --type or
+    --agent it has the content of these events only; of all others it has what proves them.
 
     Values that the JSON of FileSessionManager cannot hold are written in the nearest form, with a warning for each.
-    A page, --to html FILE, has the conversation and its timeline; FILE is - for standard output.
+    A page, --to html FILE, has the conversation and its timeline. A FILE may be - for standard output.
     """
     kind, directory = to
+    filters = {"after": after, "until": until, "types": types, "agent": agent, "redact_bodies": redact_bodies}
+    if kind == EVIDENCE:
+        _export_evidence(call, directory, session or [], every, force, filters)
+        return
+    if any(filters.values()):
+        fail(Code.USAGE, f"--after, --until, --type, --agent and --redact-bodies are for --to {EVIDENCE}")
     if kind != _KIND:
         _export_file(call, kind, directory, session or [], every, force)
         return
@@ -63,14 +84,28 @@ def export(
         raise typer.Exit(Code.PROBLEMS)
 
 
+def _export_evidence(
+    call: CommandCall, path: Path, sessions: list[str], every: bool, force: bool, filters: dict[str, Any]
+) -> None:
+    if every == bool(sessions):
+        fail(Code.USAGE, "export takes either sessions or --all")
+    _refuse_existing(path, force)
+    with call.opened() as log:
+        export_evidence(log, path, None if every else sessions, filters, call.as_json)
+
+
+def _refuse_existing(path: Path, force: bool) -> None:
+    if path.exists() and not force and str(path) != _STDOUT:
+        fail(Code.PROBLEMS, f"{path} exists already; --force replaces it")
+
+
 def _export_file(call: CommandCall, kind: str, path: Path, sessions: list[str], every: bool, force: bool) -> None:
     export = exporter(kind)
     if export is None:
-        fail(Code.USAGE, f"--to {kind!r} is not known; it can be {', '.join([_KIND, *kinds()])}")
+        fail(Code.USAGE, f"--to {kind!r} is not known; it can be {', '.join([_KIND, EVIDENCE, *kinds()])}")
     if every or len(sessions) != 1:
         fail(Code.USAGE, f"--to {kind} takes one session")
-    if path.exists() and not force and str(path) != _STDOUT:
-        fail(Code.PROBLEMS, f"{path} exists already; --force replaces it")
+    _refuse_existing(path, force)
     with call.opened() as log, progress(f"export {sessions[0]}", _LONG) as tell:
         messages = log.session(sessions[0]).messages
         try:

@@ -1,0 +1,45 @@
+"""Evidence bundles: sessions in one file, verified without a server, and brought back from it. See docs/bundle.md."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from ..on_demand import on_demand
+
+if TYPE_CHECKING:
+    from .archive import Sink
+    from .exporting import BundledSession, BundleSummary, SealedHead, SealSource, export
+    from .importing import ImportedSession, import_bundle
+    from .options import ExportOptions, ImportOptions
+    from .verifying import BundleProblem, BundleReport, BundleSeal, VerifiedSession, sessions_in, verify_bundle
+
+__all__ = [
+    "BundleProblem",
+    "BundleReport",
+    "BundleSeal",
+    "BundleSummary",
+    "BundledSession",
+    "ExportOptions",
+    "ImportOptions",
+    "ImportedSession",
+    "SealSource",
+    "SealedHead",
+    "Sink",
+    "VerifiedSession",
+    "export",
+    "import_bundle",
+    "sessions_in",
+    "verify_bundle",
+]
+
+if not TYPE_CHECKING:
+    __getattr__, __dir__ = on_demand(
+        __name__,
+        {
+            "archive": "Sink",
+            "exporting": "BundleSummary BundledSession SealSource SealedHead export",
+            "importing": "ImportedSession import_bundle",
+            "options": "ExportOptions ImportOptions",
+            "verifying": "BundleProblem BundleReport BundleSeal VerifiedSession sessions_in verify_bundle",
+        },
+    )

@@ -1,0 +1,391 @@
+"""Writing evidence bundles: one pass over each session and over the file, a page of events in memory.
+
+What is erased while a session is read is the one thing that could make an untouched session look forged: events read
+before have their content, events read after have none, and the event that tells why is appended later than all that the
+bundle has. So the head is read first, and says what was erased by then; content that went later is withheld, if the
+session does tell of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from functools import partial
+from itertools import chain
+from pathlib import Path
+from tempfile import SpooledTemporaryFile
+from typing import IO, Any, Protocol
+
+import orjson
+
+from .. import __version__
+from ..audit.checker import Checker
+from ..audit.head import SessionStanding
+from ..audit.lineage import Descent, Lineage, retained_of
+from ..codec import FIELDS, Entry, RawEntry, fields_of, id_of, parse, rows
+from ..errors import CorruptEntryError, LogForkedError, SessionNotFoundError, refuse_unknown
+from ..event_log import EventLog, Progress
+from ..event_log.chained_batch import Position
+from ..event_log.reader import start_after
+from ..events import PayloadErased, SessionForked
+from ..ids import START, EventId, Point, Ranges, check_id
+from ..scripts import session
+from .archive import ArchiveWriter, Member, Sink, archive, copied
+from .lines import line_of
+from .selecting import Filters, Selection
+from .transcript import TranscriptPage
+from .verifiers import verifier_files
+
+FORMAT, VERSION = "strands-session-log/bundle", 1
+_HERE = Path(__file__).parent
+_STEP = 1000
+_SPOOL_BYTES = 4 * 1024 * 1024
+
+
+class SealedHead(Protocol):
+    """A head that a seal covers, with what proves it."""
+
+    @property
+    def record(self) -> bytes:
+        """The leaf, one line of JSON."""
+
+    @property
+    def checkpoint(self) -> str:
+        """The signed checkpoint that covers it."""
+
+    def to_text(self) -> str:
+        """The proof, as C2SP tlog-proof has it."""
+
+
+class SealSource(Protocol):
+    """Finds what seals say of a session."""
+
+    def __call__(self, session_id: str) -> SealedHead | None:
+        """What proves its newest sealed head; None if no seal has it."""
+
+
+@dataclass(frozen=True, slots=True)
+class BundledSession:
+    """A session that was written to a bundle.
+
+    Attributes:
+        path: Where it stands there.
+        session_id: Its id.
+        root: The session id that its chain begins with: another one in forks.
+        revision: How many events it had.
+        link: The hash chain at the last of them, base64url.
+        events: How many of them are in the bundle.
+        withheld: Of how many the content was left out.
+        erased: Of how many the content was erased before.
+        sealed: The size of the log of seals that covers it; None if none does.
+        problems: What is not as it was written, a line each: the bundle shows it to whoever verifies it.
+    """
+
+    path: str
+    session_id: str
+    root: str
+    revision: int
+    link: str
+    events: int
+    withheld: int
+    erased: int
+    sealed: int | None
+    problems: tuple[str, ...] = ()
+
+    def to_json(self) -> dict[str, Any]:
+        """Its line of the manifest."""
+        names = ("path", "session_id", "root", "revision", "link", "events", "withheld", "erased", "sealed")
+        return {name: getattr(self, name) for name in names}
+
+
+@dataclass(frozen=True, slots=True)
+class BundleSummary:
+    """What a bundle holds.
+
+    Attributes:
+        created_at: When it was made, UTC.
+        sessions: The sessions in it.
+        missing: Sessions that were to be in it, and were deleted before their turn came.
+    """
+
+    created_at: datetime
+    sessions: tuple[BundledSession, ...]
+    missing: tuple[str, ...] = ()
+
+    @property
+    def events(self) -> int:
+        """How many events are in it."""
+        return sum(one.events for one in self.sessions)
+
+
+@refuse_unknown
+def export(
+    log: EventLog,
+    session_ids: str | Iterable[str] | None,
+    file: Sink,
+    *,
+    after: Point | None = None,
+    until: Point | None = None,
+    types: str | Sequence[str] | None = None,
+    agent: str | None = None,
+    redact_bodies: bool = False,
+    seals: SealSource | None = None,
+    progress: Progress = lambda done, total: None,
+) -> BundleSummary:
+    """Write sessions to an evidence bundle: one ZIP file that is verified without this server and this library.
+
+    With filters, it has the content of the events that all of them let through. Of all others the content is withheld:
+    what proves them is there, and the chain verifies.
+
+    Args:
+        log: Where the sessions are.
+        session_ids: The session; or several; None for a backup of all there are, as far as nobody deletes one before
+            its turn comes, and of what is left of those that were deleted.
+        file: Opened for writing bytes, and written in one pass. It is whole once this returns.
+        after: Only the content of what follows this point: a revision, event id, datetime, ISO text or relative time.
+        until: Only up to and including this point.
+        types: Only of these types; `message.*` means all that begin with `message.`.
+        agent: Only this agent's.
+        redact_bodies: No content at all.
+        seals: Finds the seals that cover them.
+        progress: Called for each page of events of a session, with how many are written, and of how many.
+
+    Raises:
+        SessionNotFoundError: When there is no such session; nothing is written if it is the first.
+        RevisionNotFoundError: When a filter names an event that a session does not have.
+        CorruptEntryError: When an entry cannot be written as a line; `verify` tells what else is wrong there.
+    """
+    filters = Filters(after, until, types, agent, redact_bodies).settled(partial(log.now_ms, "-"))
+    names = log.listing.session_ids() if session_ids is None else session_ids
+    found = (check_id("session_id", name) for name in _once([names] if isinstance(names, str) else names))
+    made = datetime.now(timezone.utc)
+    with SpooledTemporaryFile(_SPOOL_BYTES) as members:
+        writing = _Bundle(log, file, made, members, filters, seals, progress)
+        return writing.write(found, session_ids is None)
+
+
+class _Bundle:
+    """One bundle being written."""
+
+    def __init__(
+        self,
+        log: EventLog,
+        file: Sink,
+        made: datetime,
+        members: IO[bytes],
+        filters: Filters,
+        seals: SealSource | None,
+        progress: Progress,
+    ) -> None:
+        self._log, self._file, self._made, self._members = log, file, made, members
+        self._filters, self._seals, self._progress = filters, seals, progress
+        self._sessions, self._missing = list[BundledSession](), list[str]()
+
+    def write(self, names: Iterator[str], skip_missing: bool) -> BundleSummary:
+        """Write it. The first session is looked for before anything is written."""
+        begun = self._begun(names, skip_missing)
+        first = [*_first(begun)]
+        with archive(self._file, self._made, self._wrote) as writer:
+            for name, content in (("README.txt", (_HERE / "README.txt").read_bytes()), *verifier_files()):
+                writer.add(name, [content])
+            for reading in chain(first, begun):
+                self._sessions.append(self._write_session(writer, reading))
+            writer.add("manifest.json", self._manifest())
+        return BundleSummary(self._made, tuple(self._sessions), tuple(self._missing))
+
+    def _begun(self, names: Iterator[str], skip_missing: bool) -> Iterator[_Reading]:
+        for name in names:
+            try:
+                yield _Reading(self._log, name, self._filters, self._progress)
+            except SessionNotFoundError:
+                if not skip_missing:
+                    raise
+                self._missing.append(name)
+
+    def _write_session(self, writer: ArchiveWriter, reading: _Reading) -> BundledSession:
+        path = f"sessions/{len(self._sessions) + 1:04}"
+        with SpooledTemporaryFile(_SPOOL_BYTES) as spool:
+            writer.add(f"{path}/events.jsonl", reading.lines(spool))
+            writer.add(f"{path}/session.json", [orjson.dumps(reading.to_json(), option=_PRETTY)])
+            writer.add(f"{path}/transcript.html", copied(spool))
+        seal = self._seals(reading.session_id) if self._seals else None
+        if seal is not None:
+            writer.add(f"{path}/seal.tlog-proof", [seal.to_text().encode()])
+            writer.add(f"{path}/seal.json", [seal.record.rstrip(b"\n") + b"\n"])
+        return reading.bundled(path, None if seal is None else _size_of(seal.checkpoint))
+
+    def _wrote(self, member: Member) -> None:
+        told = orjson.dumps({"sha256": member.sha256, "bytes": member.bytes})
+        self._members.write(
+            b"%b\n    %b: %b" % (b"," if self._members.tell() else b"", orjson.dumps(member.name), told)
+        )
+
+    def _manifest(self) -> Iterator[bytes]:
+        """Piece by piece, since there may be very many sessions."""
+        about = {
+            "format": FORMAT,
+            "version": VERSION,
+            "created_at": _time_text(self._made),
+            "created_by": f"strands-session-log {__version__}",
+            "namespace": self._log.keyspace.namespace,
+            "filters": self._filters.to_json(),
+        }
+        yield orjson.dumps(about, option=orjson.OPT_INDENT_2)[:-2] + b',\n  "sessions": ['
+        for number, one in enumerate(self._sessions):
+            yield (b",\n    " if number else b"\n    ") + orjson.dumps(one.to_json())
+        yield b'\n  ],\n  "deleted": [],\n  "since": null,\n  "files": {'
+        yield from copied(self._members)
+        yield b"\n  }\n}\n"
+
+
+class _Reading:
+    """A session that is being read for a bundle, up to where it stood when that began.
+
+    Raises:
+        SessionNotFoundError: When there is no such session.
+        RevisionNotFoundError: When a filter names an event that it does not have.
+    """
+
+    def __init__(self, log: EventLog, session_id: str, filters: Filters, progress: Progress) -> None:
+        head, entries, _ = session.standing(log.store, session_id, "-", 1)
+        if not head and not entries:
+            raise SessionNotFoundError(session_id)
+        self._log, self.session_id, self._progress = log, session_id, progress
+        self._standing = SessionStanding(head or {}, session.Scores(), "" if head else "the session has no head")
+        self._selection = Selection(filters, log, session_id)
+        self._lineage = Lineage(session_id, lambda: self._standing.descent)
+        self._checker = Checker(self._lineage)
+        self._tombstones = log.restorer.tombstones.lives(session_id)
+        self._told, self._first, self._last = dict[str, Any](), START, START
+        self._events, self._erased, self._withheld, self._since = 0, 0, 0, list[EventId]()
+        self._problems = list[str]()
+
+    def lines(self, spool: IO[bytes]) -> Iterator[bytes]:
+        """The lines of its events; what they say in words goes to a file."""
+        position = self._standing.position
+        last = position.id if isinstance(position, Position) else None
+        total, erased = last.revision if last else 0, _ranges(self._standing.text("erased"))
+        transcript = TranscriptPage(self.session_id, spool.write)
+        try:
+            for page in self._log.pages(self.session_id, "-", str(last) if last else "+"):
+                yield from map(partial(self._line, erased, transcript), page)
+                self._progress(self._events, max(self._events, total))
+        except LogForkedError:
+            at = id_of(self._checker.last) if self._checker.last else START
+            self._problems.append(f"the session was deleted or replaced while it was exported, after event {at}")
+        self._conclude(position)
+        transcript.close(self._last.revision, self._checker.link, self._withheld, self._erased)
+
+    def _line(self, erased: Ranges, transcript: TranscriptPage, entry: RawEntry) -> bytes:
+        if entry[1][::2] != _NAMES:
+            raise CorruptEntryError(entry[0].decode(errors="replace"), "it has other fields than an entry has")
+        self._checker.read([entry])
+        is_gone, id_ = not entry[1][_SALT], id_of(entry[0])
+        went_since = is_gone and id_.revision not in erased and self._tells_of(id_)
+        is_withheld = went_since or (not is_gone and self._selection.withholds(entry))
+        self._note(id_, entry, is_gone, is_withheld, went_since)
+        transcript.add(entry, is_gone, is_withheld)
+        return line_of(entry, is_withheld)
+
+    def _note(self, id_: EventId, entry: RawEntry, is_gone: bool, is_withheld: bool, went_since: bool) -> None:
+        self._first = self._first if self._events else id_
+        self._last, self._events = id_, self._events + 1
+        self._withheld += is_withheld
+        self._erased += is_gone and not is_withheld
+        if went_since:
+            self._since.append(id_)
+        if entry[1][1] == _FORKED:
+            found = retained_of(_parsed(entry))
+            self._told = {name: found.get(name) for name in ("at", "link")}
+
+    def _tells_of(self, id_: EventId) -> bool:
+        """Whether an event behind all that the bundle has says that the content was erased."""
+        position = self._standing.position
+        after = position.id if isinstance(position, Position) else START
+        pages = self._log.pages(self.session_id, start_after(after), "+")
+        for _, type_, _, data, _, _ in chain.from_iterable(rows(page, (), (PayloadErased.TYPE,)) for page in pages):
+            if type_ == PayloadErased.TYPE and type(data) is dict and id_ in PayloadErased(data).erased:
+                return True
+        return False
+
+    def _conclude(self, position: Position | str | None) -> None:
+        checker = self._checker
+        self._problems[:0] = checker.problems.lines
+        self._problems += [line for id_, line in checker.unexplained_problems() if id_ not in self._since]
+        if problem := self._lineage.name_problem() if checker.count else "":
+            self._problems.append(problem)
+        if problem := checker.compare(position):
+            self._problems.append(problem)
+
+    @property
+    def _descent(self) -> Descent:
+        return self._standing.descent
+
+    @property
+    def root(self) -> str:
+        """The session id its chain begins with."""
+        return self._descent.root or self.session_id
+
+    def to_json(self) -> dict[str, Any]:
+        """Its `session.json`."""
+        descent = self._descent
+        lineage = {"parent": descent.parent, "ancestors": descent.line, "at": None, "link": None, **self._told}
+        return {
+            "session_id": self.session_id,
+            "root": self.root,
+            "revision": self._last.revision,
+            "link": self._checker.link,
+            "created_at": _time_text(self._first.time),
+            "last_event_at": _time_text(self._last.time),
+            "lineage": lineage if descent.parent else None,
+            "predecessor": self._standing.text("predecessor") or None,
+            "tombstones": self._tombstones,
+            "withheld": self._withheld,
+            "erased": self._erased,
+        }
+
+    def bundled(self, path: str, sealed: int | None) -> BundledSession:
+        """What the manifest says of it."""
+        at = self._last.revision, self._checker.link
+        counts = self._events, self._withheld, self._erased
+        return BundledSession(path, self.session_id, self.root, *at, *counts, sealed, tuple(self._problems))
+
+
+_NAMES, _SALT = list(FIELDS), 2 * FIELDS.index(b"salt") + 1
+_FORKED = SessionForked.TYPE.encode()
+_PRETTY = orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
+
+
+def _parsed(entry: RawEntry) -> Entry:
+    return parse(entry[0], fields_of(entry[1]))
+
+
+def _ranges(text: str) -> Ranges:
+    try:
+        return Ranges.parse(text)
+    except ValueError:
+        return Ranges()
+
+
+def _time_text(moment: datetime) -> str:
+    return moment.astimezone(timezone.utc).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _size_of(checkpoint: str) -> int:
+    """The second line of a checkpoint."""
+    return int(checkpoint.split("\n", 2)[1])
+
+
+def _once(names: Iterable[str]) -> Iterator[str]:
+    known = set[str]()
+    for name in names:
+        if name not in known:
+            known.add(name)
+            yield name
+
+
+def _first(found: Iterator[Any]) -> Iterator[Any]:
+    for one in found:
+        yield one
+        return
