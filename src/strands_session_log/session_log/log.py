@@ -147,7 +147,7 @@ class SessionLog(NotCopied):
         Args:
             url: `valkey://`, `valkeys://`, `redis://`, `rediss://`, `unix://path`, `valkey+cluster://h:p`,
                 `valkey+sentinel://h:p,h:p/service`, `embedded:///dir` or `embedded:///./dir` (a server of your own,
-                kept) or `embedded:` (a temporary one). `?snapshot_key_file=` and `?subject_key_file=` name files of keys.
+                kept) or `embedded:` (a temporary one). `?snapshot_key_file=`, `?subject_key_file=` name key files.
             namespace: As for `SessionLog`.
             settings: As for `SessionLog`; a `snapshot_key` counts before that which the URL names.
 
