@@ -7,16 +7,18 @@ last link follows from random salts.
 from __future__ import annotations
 
 from binascii import a2b_base64, b2a_base64
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from hashlib import sha256
 from typing import NamedTuple
 
 import orjson
 
 from .. import chain
-from ..codec import FIELDS, Encoded, Entry, RawEntry
+from ..codec import FIELDS, Encoded, Entry, RawEntry, encode
+from ..encryption import Sealer
 from ..errors import EncodingError
-from ..events import Event, Fact
+from ..events import Event, Fact, SessionAnnotated, SessionHeld, SessionReleased
+from ..events.content import SUBJECTS
 from ..ids import START, EventId
 from ..state.summary import LOOKS_AT, SummaryChange, change_of, delta
 from .expected import Expected
@@ -44,6 +46,28 @@ def check_batch(batch: Sequence[Encoded]) -> None:
     if size > MOST_BYTES:
         problem = f"{size:,} bytes in one batch are more than {MOST_BYTES:,}: append them in several batches"
         raise EncodingError("events", problem)
+
+
+_NOTED_ELSEWHERE = frozenset((SessionHeld.TYPE, SessionReleased.TYPE, SessionAnnotated.TYPE))
+"""With the event alone, a session would look held, or be about somebody, and not be found so."""
+
+
+def encode_users(event: Event) -> Encoded:
+    """Encode an event that users append; not one that only a script may write, which notes it elsewhere, too.
+
+    Raises:
+        EncodingError: When it is such a one, or cannot be stored.
+    """
+    if event.type in _NOTED_ELSEWHERE:
+        _check_is_users(event)
+    return encode(event)
+
+
+def _check_is_users(event: Event) -> None:
+    if event.type != SessionAnnotated.TYPE:
+        raise EncodingError("type", f"{event.type!r} is written by log.retention.hold and release only")
+    if isinstance(event.data, Mapping) and SUBJECTS in event.data:
+        raise EncodingError(SUBJECTS, "whom a session is about is said with log.subjects.annotate, which hashes it")
 
 
 def batches(events: Sequence[Encoded]) -> Iterator[Sequence[Encoded]]:
@@ -94,11 +118,13 @@ class ChainedBatch(NamedTuple):
         batch: The events.
         base: The position they follow.
         arguments: The script's arguments.
+        root: The session whose key the content is encrypted with; empty if it is not.
     """
 
     batch: Sequence[Encoded]
     base: Position
     arguments: list[bytes]
+    root: bytes = b""
 
     @property
     def link(self) -> str:
@@ -106,8 +132,10 @@ class ChainedBatch(NamedTuple):
         return self.arguments[_LINK].decode()
 
 
-def chain_batch(session_id: str, batch: Sequence[Encoded], expected: Expected, base: Position) -> ChainedBatch:
-    """Chain a batch onto a position."""
+def chain_batch(
+    session_id: str, batch: Sequence[Encoded], expected: Expected, base: Position, sealer: Sealer | None = None
+) -> ChainedBatch:
+    """Chain a batch onto a position; with a sealer, its content is encrypted anew each time, bound to that place."""
     first, base_id = base.id.revision + 1, b"%d-%d" % base.id
     base_link = base.link.encode()
     arguments = [b"%d" % first, base_link, base_id, session_id.encode(), expected.argument.encode(), b""]
@@ -115,6 +143,8 @@ def chain_batch(session_id: str, batch: Sequence[Encoded], expected: Expected, b
     link = chain.from_text(base_link) if first > 1 else chain.genesis(session_id)
     for revision, (header, kept, body, facts, index, event) in enumerate(batch, first):
         clear = (*header, kept)
+        if sealer:
+            body = sealer.body(link, b"%d" % revision, base_id, clear, body)
         salt, link, told = chain.salted(link, base_id, b"%d" % revision, clear, body)
         if index is not None:
             # A message moves its agent, and changes nothing of the summary.
@@ -125,7 +155,7 @@ def chain_batch(session_id: str, batch: Sequence[Encoded], expected: Expected, b
             changes.append((revision, _change(event, facts)))
     if changes:
         arguments[_DELTA] = delta(changes)
-    return _new(ChainedBatch, (batch, base, arguments))
+    return _new(ChainedBatch, (batch, base, arguments, sealer.root if sealer else b""))
 
 
 def _change(event: Event, facts: bytes) -> SummaryChange:

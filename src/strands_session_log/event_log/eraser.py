@@ -18,9 +18,9 @@ from uuid import uuid4
 
 import orjson
 
-from .. import chain
-from ..codec import Entry, encode, fields_of, parse
+from ..codec import Entry, fields_of, parse
 from ..concurrency import Backoff
+from ..encryption import Cipher, Sealer, encode_beside
 from ..errors import (
     ContentionError,
     CorruptKeyError,
@@ -36,7 +36,7 @@ from ..scripts.session import Copied, Deleted, Landed, RewriteHeld
 from ..server import Store, text
 from .chained_batch import Position, chain_batch
 from .diagnosis import CURES, diagnosed, erased_of, parsed, position_of
-from .erasure_scope import Find, nothing_more
+from .erasure_scope import ErasureTarget, Find, left_of, nothing_more
 from .expected import ANY
 from .lineage import ForkNote, ancestors_of, copy_key, forks_of
 from .namespace import Layout
@@ -61,20 +61,6 @@ class Progress(Protocol):
 
     def __call__(self, done: int, total: int, /) -> object:
         """So many events of so many are copied."""
-
-
-class ErasureTarget(NamedTuple):
-    """An event to erase.
-
-    Attributes:
-        id: Where it stands.
-        link: The hash chain at it, base64url: what its history is recognised by.
-        commitment: What takes the place of its body, base64url; empty when it was erased before.
-    """
-
-    id: EventId
-    link: str
-    commitment: str
 
 
 class PlannedErasure(NamedTuple):
@@ -113,9 +99,9 @@ class _Seen(NamedTuple):
 class Eraser:
     """Erases events of the sessions of one namespace; one for any number of threads."""
 
-    def __init__(self, store: Store, layout: Layout) -> None:
+    def __init__(self, store: Store, layout: Layout, cipher: Cipher) -> None:
         """See `EventLog`."""
-        self._store, self._keyspace, self._layout = store, store.keyspace, layout
+        self._store, self._keyspace, self._layout, self._cipher = store, store.keyspace, layout, cipher
 
     def erase(
         self,
@@ -169,7 +155,7 @@ class Eraser:
         self._head(session_id)
         targets = self._targets(session_id, sorted({*ids, *find(session_id, START)}))
         forks = self._planned_in_forks(session_id, targets, {session_id}, find)
-        left = {name: _left(found) for name, found in ((session_id, targets), *forks)}
+        left = {name: left_of(found) for name, found in ((session_id, targets), *forks)}
         holds = self._held(left)
         erased = {name: found for name, found in left.items() if name not in holds}
         held = {name: left[name] for name in holds if left[name]}
@@ -219,7 +205,7 @@ class Eraser:
             if not left:
                 self._wait_until_safe(session_id)
                 return None, targets
-            rewrite = _Rewrite(session_id, left, record, erased)
+            rewrite = _Rewrite(session_id, left, record, erased, self._cipher.sealer_beside(session_id))
             recorded = self._carry_out(rewrite, RewriteProgress(START, head), progress)
             if recorded:
                 return recorded, targets
@@ -316,7 +302,7 @@ class Eraser:
             if entry is None:
                 self._head(session_id)
                 raise RevisionNotFoundError(session_id, id_.revision, id_)
-            targets.append(_target(entry))
+            targets.append(ErasureTarget.of(entry))
         return targets
 
     def _found(self, session_id: str, ids: Iterable[EventId]) -> Iterator[Entry | None]:
@@ -348,19 +334,30 @@ class Eraser:
 class _Rewrite:
     """One attempt to erase: the arguments of its steps."""
 
-    def __init__(self, session_id: str, targets: Sequence[ErasureTarget], record: Record, erased: str) -> None:
-        self.session_id, self._targets, self._token = session_id, targets, uuid4().hex
-        self._event = encode(PayloadErased({"erased": [str(target.id) for target in targets], **record}))
+    def __init__(
+        self,
+        session_id: str,
+        targets: Sequence[ErasureTarget],
+        record: Record,
+        erased: str,
+        sealer: Sealer | None,
+    ) -> None:
+        self.session_id, self._targets, self._token, self._sealer = session_id, targets, uuid4().hex, sealer
+        erased_ids = [str(target.id) for target in targets]
+        self._event = encode_beside(PayloadErased({"erased": erased_ids, **record}), sealer)
         self._known = erased
         self._erased = str(Ranges.parse(erased) | Ranges.of(target.id.revision for target in targets))
 
     def arguments(self, standing: RewriteProgress) -> tuple[list[bytes], bytes]:
         """Those of the next step: the event that records the erasure, once the end may be near, and what to do."""
         is_near = standing.head.id.revision - standing.copied.revision <= STEP_ENTRIES
-        event = chain_batch(self.session_id, [self._event], ANY, standing.head).arguments if is_near else []
+        if not is_near:
+            return [], orjson.dumps(self._options(standing))
+        event = chain_batch(self.session_id, [self._event], ANY, standing.head, self._sealer).arguments
         return event, orjson.dumps(self._options(standing))
 
     def _options(self, standing: RewriteProgress) -> dict[str, Any]:
+        sealed = {"sealed": self._sealer.root.decode()} if self._sealer else {}
         last = self._targets[-1]
         first = bisect_right(self._targets, standing.copied, key=lambda target: target.id)
         return {
@@ -373,23 +370,5 @@ class _Rewrite:
             "last": [str(last.id), last.link],
             "known": self._known,
             "erased": self._erased,
+            **sealed,
         }
-
-
-def _left(targets: Iterable[ErasureTarget]) -> tuple[EventId, ...]:
-    return tuple(target.id for target in targets if target.commitment)
-
-
-def _target(entry: Entry) -> ErasureTarget:
-    if entry.is_erased:
-        return ErasureTarget(entry.id, entry.link, "")
-    commitment = chain.commitment(_salt(entry), entry.body)
-    return ErasureTarget(entry.id, entry.link, chain.to_text(commitment).decode())
-
-
-def _salt(entry: Entry) -> bytes:
-    """An entry that was tampered with can be erased like any other; verifying shows it before and after."""
-    try:
-        return chain.from_text(entry.salt)
-    except ValueError:
-        return b""

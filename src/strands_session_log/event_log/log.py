@@ -11,6 +11,7 @@ from typing import Any
 
 from ..codec import Encoded, RawEntry, fields_of, id_of, kind_of, recorded
 from ..concurrency import Background
+from ..encryption import KeyProvider
 from ..errors import ForbiddenError, LogForkedError, RevisionNotFoundError, SessionLogError
 from ..errors.quoting import frames_of
 from ..events import Event, Recorded
@@ -56,9 +57,12 @@ class EventLog:
         store: Where it stands.
         retention: For how long the feed is kept.
         compresses: Whether the bodies of what is appended are compressed.
+        keys: Where the keys are with which content is encrypted; None to encrypt nothing.
 
     Attributes:
         store: The same.
+        cipher: Encrypts what is written, and opens what is read.
+        opened_pages: See `EventReader`.
         keyspace: How the namespace is laid out.
         retention: The same.
         snapshots: Where snapshots are kept.
@@ -72,21 +76,29 @@ class EventLog:
             erasure without events; they must be quick.
     """
 
-    def __init__(self, store: Store, retention: FeedRetention = DEFAULT_RETENTION, *, compresses: bool = False) -> None:
+    def __init__(
+        self,
+        store: Store,
+        retention: FeedRetention = DEFAULT_RETENTION,
+        *,
+        compresses: bool = False,
+        keys: KeyProvider | None = None,
+    ) -> None:
         self.store, self.keyspace, self.retention = store, store.keyspace, retention
         layout = Layout(store)
-        self._appender = Appender(store, layout, compresses)
+        self._reader = EventReader(store, keys)
+        self.cipher, self.opened_pages = self._reader.cipher, self._reader.opened_pages
+        self._appender = Appender(store, layout, self.cipher, compresses)
         self.remember = self._appender.remember
-        self._eraser = Eraser(store, layout)
-        self._reader = EventReader(store)
-        self._forker = Forker(store, layout, self._reader.pages)
+        self._eraser = Eraser(store, layout, self.cipher)
+        self._forker = Forker(store, layout, self._reader.pages, self.cipher)
         self._deleter = Deleter(store)
-        self.restorer = Restorer(store, layout, self._deleter, self._reader.pages, self.clock)
-        scripted = ScriptedAppend(store, layout, self.head, self._appended)
+        self.restorer = Restorer(store, layout, self._deleter, self._reader.pages, self.clock, self.cipher)
+        scripted = ScriptedAppend(store, layout, self.cipher, self.head, self._appended)
         self.retainer, self.subjects = Retainer(store, self._deleter, scripted), SubjectIndex(store, scripted)
         self._once = OnceAppender(store, self._appender, self._reader, self.head, self.locate)
-        self.listing = Listing(store, self.clock, self.pages)
-        self.snapshots, self.provisions = SnapshotStore(store), Provisions()
+        self.listing = Listing(store, self.clock, self.pages, self.cipher)
+        self.snapshots, self.provisions = SnapshotStore(store, self.cipher), Provisions()
         self.on_append: list[Callable[[str, int, Sequence[Event | Encoded]], object]] = []
         self._trimming = Background("trimming")
 
@@ -168,7 +180,8 @@ class EventLog:
             LogForkedError: When the session was deleted or replaced while it was read.
         """
         last = after
-        for entry in chain.from_iterable(self.pages(session_id, start_after(after), end_at(until))):
+        pages = self.opened_pages(session_id, start_after(after), end_at(until), is_strict=False)
+        for entry in chain.from_iterable(pages):
             found = recorded(entry) if wanted is None or wanted(*kind_of(entry)) else None
             id_ = id_of(entry[0]) if found is None else found.id
             if last.revision and id_.revision != last.revision + 1:
@@ -331,23 +344,10 @@ class EventLog:
         progress: Progress = lambda done, total: None,
         by: str = "",
     ) -> EventId:
-        """Begin a session with a copy of another one's events.
-
-        Args:
-            session_id: The session to copy.
-            at: The last event to copy.
-            into: The new session.
-            progress: Called after each step.
-            by: Who forks, for that event.
+        """Begin a session with a copy of another one's events up to one of them; see `SessionLog.fork`.
 
         Returns:
             The id of the `SessionForked` event that follows the copy.
-
-        Raises:
-            SessionExistsError: When there is such a session already.
-            SessionNotFoundError: When there is none to copy.
-            RevisionNotFoundError: When it does not have that event.
-            ContentionError: When something was erased in it during every attempt.
         """
         with diagnosed(self.store, session_id, into):
             position, forked = self._forker.fork(session_id, at, into, progress, by)
@@ -375,7 +375,7 @@ class EventLog:
 
     def recount(self, session_id: str) -> bool:
         """Sum up a session anew from its events; see `recounting.recount`."""
-        return recount(self.store, self.pages, session_id)
+        return recount(self.store, self.pages, session_id, self.cipher)
 
     def tombstones(self, session_id: str | None = None) -> Iterator[Tombstone]:
         """What is left of the deleted sessions of an id, oldest first; or of all."""

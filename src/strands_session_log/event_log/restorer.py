@@ -11,12 +11,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import orjson
 
 from .. import chain
 from ..codec import FIELDS, RawEntry, encode, fields_of, id_of, rows
+from ..encryption import Cipher, Sealer, is_encrypted
 from ..errors import ContentionError, SessionExistsError
 from ..events import PayloadErased
 from ..ids import EventId, Ranges
@@ -82,16 +84,17 @@ class Restorer:
         deleter: Knows what is left of deleted sessions.
         pages: Reads the raw entries of a session from one id to another.
         clock: The clock of the server that holds a key, in milliseconds.
+        cipher: Opens what is encrypted, as far as its keys are at hand.
 
     Attributes:
         tombstones: What is left of deleted sessions.
     """
 
     def __init__(
-        self, store: Store, layout: Layout, deleter: Deleter, pages: Pages, clock: Callable[[str], int]
+        self, store: Store, layout: Layout, deleter: Deleter, pages: Pages, clock: Callable[[str], int], cipher: Cipher
     ) -> None:
         self._store, self._keyspace, self._layout, self._pages = store, store.keyspace, layout, pages
-        self.tombstones, self._clock = deleter, clock
+        self.tombstones, self._clock, self._cipher = deleter, clock, cipher
 
     def restore(
         self,
@@ -120,7 +123,9 @@ class Restorer:
         for _ in range(_MAX_RESTARTS):
             known = self.tombstones.text_of(wanted.session_id)
             check(self.tombstones.lives(wanted.session_id))
-            making = _Making(wanted, self._note(wanted))
+            self._cipher.learn(wanted.session_id, wanted.root)
+            opened = partial(self._cipher.opened, wanted.session_id, is_strict=False)
+            making = _Making(wanted, self._note(wanted), opened)
             if not self._copy(making, entries(), progress):
                 continue
             if self._note(wanted) != making.erased_here:
@@ -209,7 +214,8 @@ class Restorer:
         if not told:
             return
         now = self._clock(self._keyspace.session(wanted.session_id).head)
-        added = list(_chained(making.copied.position, max(now, making.copied.position.id.ms), told))
+        position, sealer = making.copied.position, self._cipher.sealer(wanted.session_id) if making.is_sealed else None
+        added = list(_chained(position, max(now, position.id.ms), told, sealer))
         session.add_to_copy(self._store, key, False, added, PATIENCE_MS, making.copied.add)
 
     def _erasures(self, wanted: Restoration, left: set[EventId]) -> Iterator[PayloadErased]:
@@ -234,14 +240,20 @@ class _Making:
         erased_in: The same, parsed.
         copied: What stands in the copy.
         blanked: Events whose content was left out.
+        is_sealed: Whether content of it is encrypted.
     """
 
-    def __init__(self, wanted: Restoration, erased_here: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        wanted: Restoration,
+        erased_here: Mapping[str, str],
+        opened: Callable[[Sequence[RawEntry]], Sequence[RawEntry]],
+    ) -> None:
         self.wanted, self.erased_here = wanted, erased_here
         last = wanted.at.revision if wanted.at else 0
         self.erased_in = {name: Ranges.parse(text).up_to(last) for name, text in erased_here.items() if text}
-        self.copied, self.blanked, self._erased = CopySummary(), list[EventId](), GrowingRanges()
-        self._first_own, self._own_ms = last + 1, 0
+        self.copied, self.blanked, self._erased = CopySummary(opened), list[EventId](), GrowingRanges()
+        self._first_own, self._own_ms, self.is_sealed = last + 1, 0, False
 
     def may_be_erased(self, entry: RawEntry) -> bool:
         """Whether a session here that it was forked from may have had the content of an entry erased."""
@@ -252,6 +264,7 @@ class _Making:
 
     def note(self, entries: Sequence[RawEntry]) -> None:
         """Take note of those without content, and of the first that no other session had before."""
+        self.is_sealed = self.is_sealed or any(map(is_encrypted, entries))
         for entry_id, flat in entries:
             ms, revision = id_of(entry_id)
             if not flat[_SALT]:
@@ -267,6 +280,8 @@ class _Making:
             head |= {"parent": wanted.parent, "root": wanted.root, "ancestors": "\n".join(wanted.ancestors)}
         if held := str(self.copied.holds):
             head["held"] = held
+        if self.is_sealed:
+            head["sealed"] = wanted.root
         if predecessor := _last_before(lives, self._own_ms):
             head["predecessor"] = predecessor
         if wanted.forks:
@@ -305,11 +320,13 @@ def _erasure(ids: Sequence[EventId], told: Mapping[str, Any]) -> PayloadErased:
     return PayloadErased({"erased": list(map(str, ids)), "reason": "", **record})
 
 
-def _chained(base: Position, ms: int, events: Sequence[PayloadErased]) -> Iterator[RawEntry]:
+def _chained(base: Position, ms: int, events: Sequence[PayloadErased], sealer: Sealer | None) -> Iterator[RawEntry]:
     """Events as the entries that follow a position."""
     link, base_id = chain.from_text(base.link), str(base.id).encode()
     for revision, event in enumerate(events, base.id.revision + 1):
         header, kept, body, *_ = encode(event)
-        salt, link, told = chain.salted(link, base_id, b"%d" % revision, (*header, kept), body)
+        clear = (*header, kept)
+        body = sealer.body(link, b"%d" % revision, base_id, clear, body) if sealer else body
+        salt, link, told = chain.salted(link, base_id, b"%d" % revision, clear, body)
         values = (*header, base_id, kept, salt, told, body)
         yield b"%d-%d" % (ms, revision), [part for pair in zip(FIELDS, values, strict=True) for part in pair]

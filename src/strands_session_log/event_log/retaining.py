@@ -54,6 +54,7 @@ class Retainer:
 
         Raises:
             SessionNotFoundError: When there is no such session.
+            EncryptionError: When its content is encrypted, and why it is held cannot be.
         """
         return self._write(session_id, SessionHeld(_record(reason, by)), ())
 
@@ -68,8 +69,8 @@ class Retainer:
         return self._write(session_id, released, holds)
 
     def _write(self, session_id: str, event: Event, ended: Sequence[EventId]) -> EventId:
-        def run(arguments: Sequence[bytes]) -> AppendReply | Exception | None:
-            reply = retention.hold(self._store, session_id, arguments, ended)
+        def run(arguments: Sequence[bytes], root: bytes) -> AppendReply | Exception | None:
+            reply = retention.hold(self._store, session_id, arguments, root, ended)
             if isinstance(reply, NotHeld):
                 return SessionNotHeldError(session_id, ended, self.held(session_id) or ())
             return reply

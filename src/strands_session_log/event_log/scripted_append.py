@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from ..codec import encode
+from ..encryption import Cipher, encode_beside
 from ..errors import ContentionError, SessionDeletedError, SessionNotFoundError
 from ..events import Event
 from ..ids import START, EventId
@@ -24,6 +24,7 @@ class ScriptedAppend:
     Args:
         store: See `EventLog`.
         layout: See there.
+        cipher: Encrypts what is appended to a session whose content is encrypted.
         head: Where a session stands.
         appended: Told the session and where it stands after each append.
     """
@@ -32,20 +33,23 @@ class ScriptedAppend:
         self,
         store: Store,
         layout: Layout,
+        cipher: Cipher,
         head: Callable[[str], Position | None],
         appended: Callable[[str, Position], object],
     ) -> None:
-        self._store, self._layout, self._head, self._appended = store, layout, head, appended
+        self._store, self._layout, self._cipher = store, layout, cipher
+        self._head, self._appended = head, appended
 
     def __call__(
-        self, session_id: str, event: Event, run: Callable[[Sequence[bytes]], AppendReply | Exception | None]
+        self, session_id: str, event: Event, run: Callable[[Sequence[bytes], bytes], AppendReply | Exception | None]
     ) -> EventId:
         """Append an event.
 
         Args:
             session_id: The session.
             event: The event.
-            run: Runs the script with the event, chained; answers None without a session, or why it is not to be.
+            run: Runs the script with the event, chained, and with the session whose key it is encrypted with, if it is;
+                answers None without a session, or why it is not to be.
 
         Returns:
             Where it stands.
@@ -54,13 +58,14 @@ class ScriptedAppend:
             SessionNotFoundError: When there is no such session.
             ContentionError: When others wrote during every attempt.
         """
-        batch, position = [encode(event)], self._head(session_id)
+        position = self._head(session_id)
         for _ in range(_ATTEMPTS):
             if position is None:
                 raise SessionNotFoundError(session_id)
-            sealed = chain_batch(session_id, batch, ANY, position)
+            sealer = self._cipher.sealer_beside(session_id)
+            batch = chain_batch(session_id, [encode_beside(event, sealer)], ANY, position, sealer)
             with diagnosed(self._store, session_id):
-                reply = run(sealed.arguments)
+                reply = run(batch.arguments, batch.root)
             match reply:
                 case Landed([id_], link, begins_feed):
                     if begins_feed:

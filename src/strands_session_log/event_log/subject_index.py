@@ -55,8 +55,8 @@ class SubjectIndex:
         listed: Any = _WHOLE if about is None else [str(id_) for id_ in about]
         event = SessionAnnotated({SUBJECTS: {subject: listed}})
 
-        def run(arguments: Sequence[bytes]) -> Any:
-            return subjects.annotate(self._store, session_id, arguments, event.subject_marks[0])
+        def run(arguments: Sequence[bytes], root: bytes) -> Any:
+            return subjects.annotate(self._store, session_id, arguments, root, event.subject_marks[0])
 
         return self._append(session_id, event, run)
 

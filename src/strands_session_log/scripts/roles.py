@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from . import (
     APPEND,
+    APPEND_SEALED,
     DELETE,
     ERASE_STEP,
     FEED_TRIM,
@@ -112,10 +113,14 @@ def _needed(scripts: Iterable[Script], beside: str, *others: Role) -> tuple[str,
 
 
 _WRITING = (
-    *(APPEND, ONCE, IDS, OUTCOME, RECOUNT, SAVE, SUBJECTS, TOUCH, TTL, LIFE, LIVE, FORK, FORK_COPY, FORK_NOTE),
+    *(APPEND, APPEND_SEALED, ONCE, IDS, OUTCOME, RECOUNT, SAVE, SUBJECTS, TOUCH, TTL, LIFE, LIVE),
+    *(FORK, FORK_COPY, FORK_NOTE),
     *(STORAGE_WRITE, STORAGE_DELETE, ERASE_STEP, FEED_TRIM),
 )
-_ERASING = (APPEND, ERASE_STEP, DELETE, HOLD, STORAGE_DELETE, SUBJECT_GONE, SUBJECTS, TTL, TOMBSTONE_SET)
+_ERASING = (
+    *(APPEND, APPEND_SEALED, ERASE_STEP, DELETE, HOLD, STORAGE_DELETE),
+    *(SUBJECT_GONE, SUBJECTS, TTL, TOMBSTONE_SET),
+)
 _CONSUMING = (
     *(GROUP_COUNT, GROUP_DELETE, GROUP_GAP, GROUP_HEARTBEAT, GROUP_LEAVE, GROUP_PARKED),
     *(GROUP_SETTLE, GROUP_FETCH, GROUP_WORK, FEED_TRIM),
@@ -144,6 +149,12 @@ AUDITOR = Role(
     "verifies sessions, also such as the directory does not list, and exports evidence",
     _needed(_READING, f"{_LOOKING} SCAN"),
     (*_LAYOUT, *_SESSIONS, *_TOMBSTONES, *_RETENTION),
+)
+WITNESS = Role(
+    "witness",
+    "seals where sessions stand, outside the server, and checks that what was sealed is history still",
+    _needed((LINKS, LOCATE), "HGETALL ZRANGE"),
+    (*_LAYOUT, "{*}:session:*:events", "{*}:session:*:head", "{*}:sessions", "{*}:tombstones", "{*}:tombstones:times"),
 )
 WRITER = Role(
     "writer",
@@ -179,7 +190,7 @@ ADMIN = Role(
     (),
     ("config", "{*"),
 )
-ROLES = (VIEWER, AUDITOR, WRITER, SUBSCRIBER, ERASER, ADMIN)
+ROLES = (WITNESS, VIEWER, AUDITOR, WRITER, SUBSCRIBER, ERASER, ADMIN)
 """From the one that may do the least."""
 
 OPTIONAL = {

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal, overload
 
 from .. import audit, evidence, seals, subscription
 from .. import tail as tails
+from ..encryption import KeyProvider, provider
 from ..errors import (
     GroupNotFoundError,
     NotCopied,
@@ -28,14 +29,14 @@ from ..keys import DEFAULT_NAMESPACE, check_namespace
 from ..replay import Replay, rewind, then_and_now, unanswered
 from ..server import Client, Durability, ServerReport, connect, release
 from ..snapshot import SnapshotKey, SnapshotSettings
-from ..snapshot.keys import authenticator, keys_for
+from ..snapshot.keys import authenticator
 from ..state import SessionDiff, SessionState, diff
 from . import erasing
 from .erasing import ErasurePlan
 from .points import event_at, sketch_at, state_at, states_at
 from .retention import Retention
-from .settings import LogSettings, check_settings
-from .subject_keys import SubjectKeys, subject_keys_for
+from .settings import LogSettings, check_settings, with_keys_of
+from .subject_keys import SubjectKeys
 from .subjects import Subjects
 
 if TYPE_CHECKING:
@@ -78,6 +79,8 @@ class SessionLog(NotCopied):
         feed: For how long the feed is kept, which subscriptions read; the sessions themselves are kept until deleted.
         verify_on_resume: Whether session managers of this log refuse to resume from what is not what was written.
         compress: `zstd` compresses the bodies written from now on, which are no text then. Readers need no setting.
+        encryption: Where the keys are with which content is encrypted from now on, and read: a `KeyProvider`, or the
+            directory of `LocalKeys`. If left out, the one that `SESSION_LOG_ENCRYPTION_KEYS` names, if it is set.
 
     Attributes:
         client: The client.
@@ -114,6 +117,7 @@ class SessionLog(NotCopied):
         feed: FeedRetention = DEFAULT_FEED,
         verify_on_resume: bool = False,
         compress: Literal["zstd"] | None = None,
+        encryption: KeyProvider | str | None = None,
     ) -> None:
         check_namespace(namespace)
         durability = check_settings(
@@ -130,13 +134,14 @@ class SessionLog(NotCopied):
         self._owns_client, self.verify_on_resume = False, verify_on_resume
         self.client = client
         self.namespace = namespace
-        self._events = EventLog(store, feed, compresses=compress is not None)
+        keys = provider(encryption)
+        self._events = EventLog(store, feed, compresses=compress is not None, keys=keys)
         self._replay = Replay(self._events, snapshots, sealing)
         self.retention = Retention(self._events)
         self.subjects = Subjects(self._events, self._replay, SubjectKeys(subject_key, namespace))
         self._multiplexer = tails.Multiplexer(store)
         # A tail waits for a server by itself, and for as long as it takes.
-        self._impatient = cache(lambda: EventLog(store.with_retry_for(0)))
+        self._impatient = cache(lambda: EventLog(store.with_retry_for(0), keys=keys))
 
     @classmethod
     @refuse_unknown
@@ -155,10 +160,7 @@ class SessionLog(NotCopied):
             InvalidUrlError: When the URL is none of these.
             UnknownArgumentError: When there is no argument of this name.
         """
-        if settings.get("snapshot_key") is None:
-            settings["snapshot_key"] = keys_for(url)
-        if settings.get("subject_key") is None:
-            settings["subject_key"] = subject_keys_for(url)
+        settings = with_keys_of(url, settings)
         client = connect(url)
         try:
             log = cls(client, namespace, **settings)

@@ -58,7 +58,7 @@ class SubjectExport:
         told = {name: value for name, value in told.items() if name not in ("last_message", "cursor")}
         self._line("session", **{**told, "held": held, "scope": "session" if events is None else "events"})
         wanted = None if events is None else set(events)
-        for entry in chain.from_iterable(self._log.pages(session_id)):
+        for entry in chain.from_iterable(self._log.opened_pages(session_id, is_strict=False)):
             try:
                 found = recorded(entry)
             except CorruptEntryError:

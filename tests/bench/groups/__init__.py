@@ -11,6 +11,7 @@ from ..rows import Row
 GROUPS = {
     "turn": "a turn: what it takes more with a session manager than without",
     "append": "appending a message",
+    "encryption": "what it takes more to encrypt",
     "writers": "several writers at once",
     "clients": "the same by other clients: RESP 2 and 3, with libvalkey and without",
     "resume": "resuming, beside the least that loading can cost and the old manager",
@@ -18,6 +19,7 @@ GROUPS = {
     "crowd": "resuming with 50,000 other sessions on the server",
     "long": "a session of 100,000 events: resumed, replayed, looked back in, forked, rewound",
     "find": "finding what failed among 20,000 sessions",
+    "seal": "sealing 10,000 changed sessions, and checking what was sealed",
     "size": "bytes on the server, and bytes written for snapshots",
     "subscribe": "consumer groups: latency, throughput, and what they cost writers",
     "tail": "following: one tail and two hundred of one process",

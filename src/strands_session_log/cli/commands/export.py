@@ -25,6 +25,7 @@ EPILOG = (
     "Examples:\n\nsession-log export s-42 --to file-session ./sessions\n\n"
     "session-log export --all --to file-session ./sessions --force\n\n"
     "session-log export s-42 --to html s-42.html\n\n"
+    "session-log export s-42 --to jsonl - | jq .text\n\n"
     "session-log export s-42 s-43 --to evidence case-7.zip --type message.*"
 )
 _KIND = "file-session"
@@ -32,7 +33,7 @@ _STDOUT = "-"
 _LONG = 1_000
 """Events of which each is drawn: so many take a moment."""
 
-_TO = f"As what, and where: {_KIND} DIR, {EVIDENCE} FILE, or html FILE."
+_TO = f"As what, and where: {_KIND} DIR; {EVIDENCE}, html, markdown, jsonl, parquet or cloudevents FILE."
 _REDACT = "Into evidence: no content at all, only structure and proof."
 
 SessionsArgument = Annotated[list[str] | None, argument("SESSION...", "The sessions' ids.", session_ids)]
@@ -63,7 +64,8 @@ def export(
     --agent it has the content of these events only; of all others it has what proves them.
 
     Values that the JSON of FileSessionManager cannot hold are written in the nearest form, with a warning for each.
-    A page, --to html FILE, has the conversation and its timeline. A FILE may be - for standard output.
+    A page, --to html FILE, has the conversation and its timeline; markdown is for people, too, jsonl and parquet have a
+    row for each message, and cloudevents each event. A FILE may be - for standard output.
     """
     kind, directory = to
     filters = {"after": after, "until": until, "types": types, "agent": agent, "redact_bodies": redact_bodies}
