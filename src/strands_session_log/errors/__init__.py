@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from .archiving import ArchivedCopyError, ArchivedSessionMissingError, ArchiveUnavailableError, ForksRemainError
 from .base import SessionLogError, shown
 from .conflicts import AlreadyAnsweredError, ConcurrentWriteError, EventOrderError, SessionLostError
 from .copying import NotCopied, NotCopiedError
@@ -68,6 +69,9 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AlreadyAnsweredError",
+    "ArchiveUnavailableError",
+    "ArchivedCopyError",
+    "ArchivedSessionMissingError",
     "AsyncioNeededError",
     "ClusterNotReadyError",
     "ConcurrentWriteError",
@@ -84,6 +88,7 @@ __all__ = [
     "EvictionPolicyError",
     "FeedGapError",
     "ForbiddenError",
+    "ForksRemainError",
     "GroupNotFoundError",
     "HandlerError",
     "InvalidAnchorError",

@@ -21,7 +21,9 @@ from ..errors import ContentionError
 from ..events.event import check_text
 from ..ids import EventId
 from ..scripts import session
+from ..scripts.session import NotThere, still_at
 from ..server import Store
+from .chained_batch import Position
 from .diagnosis import CURES, naming
 
 KEPT = 10_000
@@ -52,6 +54,7 @@ class Tombstone:
         deleted_at: Server time of the deletion, UTC.
         by: Who deleted it, as given.
         reason: Why, as given.
+        archived: Where an archive has it; empty if it was deleted for good.
     """
 
     session_id: str
@@ -61,6 +64,7 @@ class Tombstone:
     deleted_at: datetime
     by: str
     reason: str
+    archived: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """Everything of it as plain JSON values."""
@@ -76,7 +80,8 @@ class Tombstone:
                     at = EventId(ms, 0).time.astimezone(timezone.utc)
                 except OverflowError:
                     return None
-                return cls(texts[0], revision, link, first, at, *texts[1:])
+                archived = life.get("archived", "")
+                return cls(texts[0], revision, link, first, at, *texts[1:], archived if type(archived) is str else "")
         return None
 
 
@@ -89,10 +94,23 @@ class Deleter:
 
     def delete(self, session_id: str, reason: str, by: str) -> int | None:
         """See `EventLog.delete`."""
+        deleted = self._delete(session_id, reason, by)
+        return None if isinstance(deleted, NotThere) else deleted
+
+    def drop(self, session_id: str, at: Position, forks: str, archived: str, by: str) -> bool | None:
+        """See `EventLog.drop`."""
+        check_text("archived", archived)
+        deleted = self._delete(session_id, "archived", by, still_at(*at, forks), archived)
+        return None if deleted is None else not isinstance(deleted, NotThere)
+
+    def _delete(
+        self, session_id: str, reason: str, by: str, condition: str = "", archived: str = ""
+    ) -> int | NotThere | None:
         check_text("by", by)
         check_text("reason", reason)
+        told = {"condition": condition, "archived": archived}
         limits = {"stay": KEPT, "stay_ms": KEPT_MS, "most": MOST, "lives": LIVES}
-        return session.delete(self._store, session_id, uuid4().hex, by, reason, **limits)
+        return session.delete(self._store, session_id, uuid4().hex, by, reason, **limits, **told)
 
     def of_session(self, session_id: str) -> list[Tombstone]:
         """The lives of an id that ended, oldest first."""

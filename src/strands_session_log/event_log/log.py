@@ -20,7 +20,7 @@ from ..ids import START, EventId, Instant, Point, Revision, parse_point
 from ..instrumentation.hooks import hooks
 from ..scripts import session
 from ..scripts.session import Life
-from ..server import ANSWERED_WITHIN, Store
+from ..server import ANSWERED_WITHIN, Store, text
 from ..snapshot.store import SnapshotStore
 from .appender import Appender, OnceAppender
 from .chained_batch import Position
@@ -31,6 +31,7 @@ from .erasure_scope import Find, nothing_more
 from .expected import ANY, Expected
 from .forker import Forker
 from .instrumented import instrumented_append
+from .lineage import forks_of
 from .listing import Listing
 from .namespace import Layout
 from .reader import EventReader, end_at, start_after
@@ -342,6 +343,33 @@ class EventLog:
             revision = self._deleter.delete(session_id, reason, by)
         self._appender.forget(session_id)
         return revision
+
+    def drop(self, session_id: str, at: Position, forks: str, archived: str, by: str = "") -> bool | None:
+        """Delete a session that an archive has, if it stands where it stood when it was archived.
+
+        Args:
+            session_id: The session.
+            at: Its last event then, and the link.
+            forks: What `forks` says; it stays where that has changed.
+            archived: Where the archive has it, for the tombstone.
+            by: Who archives it.
+
+        Returns:
+            Whether it is gone: it stays where it has moved; None when there was no such session.
+        """
+        with diagnosed(self.store, session_id):
+            dropped = self._deleter.drop(session_id, at, forks, archived, by)
+        if dropped:
+            self._appender.forget(session_id)
+        return dropped
+
+    def forks(self, session_id: str) -> tuple[str, tuple[str, ...]]:
+        """What the head of a session says of those that were made of it, as it stands there; and their ids."""
+        key = self.keyspace.session(session_id).head
+        (found,) = self.store.fields(key, "forks")
+        if found is None:
+            return "", ()
+        return text(found), tuple(dict.fromkeys(one.session_id for one in parsed(key, "forks", found, forks_of)))
 
     def recount(self, session_id: str) -> bool:
         """Sum up a session anew from its events; whether all that counts is known of them.

@@ -74,6 +74,10 @@ class Deleted(NamedTuple):
     """The call came late: it is of a session that was deleted since."""
 
 
+class NotThere(NamedTuple):
+    """The session stands elsewhere than it was to stand for this."""
+
+
 class PartlyThere(NamedTuple):
     """Some events of the batch are in the session already: their ids, empty for those that are not."""
 
@@ -246,8 +250,19 @@ def note_fork(store: Store, session_id: str, token: str, note: str) -> bytes | N
 
 
 def delete(
-    store: Store, session_id: str, token: str, by: str, reason: str, *, stay: int, stay_ms: int, most: int, lives: int
-) -> int | None:
+    store: Store,
+    session_id: str,
+    token: str,
+    by: str,
+    reason: str,
+    *,
+    stay: int,
+    stay_ms: int,
+    most: int,
+    lives: int,
+    condition: str = "",
+    archived: str = "",
+) -> int | NotThere | None:
     """Remove a session and leave a tombstone.
 
     Args:
@@ -260,13 +275,25 @@ def delete(
         stay_ms: and for how many milliseconds more than those.
         most: How many stay at most.
         lives: How many lives of an id a tombstone tells of.
+        condition: Only if this holds, see `still_at`.
+        archived: Where an archive has it; empty if none has.
 
     Returns:
         How many events it had; None when there was none.
     """
     keys, arguments = store.keyspace.session(session_id).delete, (session_id, token, by, reason)
-    reply = store.run_and_wait(DELETE, keys, (*arguments, stay, stay_ms, most, lives), session_id)
-    return int(reply[1]) if len(reply) > 1 else None
+    arguments = (*arguments, stay, stay_ms, most, lives, condition, archived)
+    match store.run_and_wait(DELETE, keys, arguments, session_id):
+        case [b"landed", revision]:
+            return int(revision)
+        case [b"kept"]:
+            return NotThere()
+    return None
+
+
+def still_at(at: EventId, link: str, forks: str) -> str:
+    """The condition that this is the last event of a session still, and its link; and these its forks, by its head."""
+    return f"at {at} {link} {forks}"
 
 
 def replace_tombstone(store: Store, session_id: str, field: str, known: bytes, new: bytes) -> bool:

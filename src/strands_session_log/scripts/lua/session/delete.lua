@@ -6,20 +6,22 @@
 -- KEYS: events, head, snapshot, live, rewrite, ids, sessions, feed, position, tombstones, tombstones by time,
 --       texts (one slot)
 -- ARGV: 1 session id; 2 a token of this very call; 3 by whom; 4 why; 5 how many tombstones stay, and 6 of which age in ms
---       those may go that are more; 7 how many stay at most; 8 how many lives of an id one tells of
+--       those may go that are more; 7 how many stay at most; 8 how many lives of an id one tells of; 9 '' in any case, or
+--       'at <id> <link> <forks>': only if that is its last event still, and these are its forks, as its head has them;
+--       10 where an archive has it, '' if none has
 --
--- Returns {'landed', how many events it had as far as its head tells}; {'gone'} when there was no such session. Deleting
--- is the cure for a session of which nothing else can be read, so whatever stands there is no obstacle; nor is a feed
--- that is none.
+-- Returns {'landed', how many events it had as far as its head tells}; {'gone'} when there was no such session; {'kept'}
+-- where it is not as 9 has it. Deleting is the cure for a session of which nothing else can be read, so whatever stands
+-- there is no obstacle; nor is a feed that is none.
 local call = redis.call
 local events, head, snapshot, live, rewrite, ids, sessions, feed, position, tombstones, by_time, texts = unpack(KEYS)
-local session, token, by, reason, stay, stay_ms, most, most_lives = unpack(ARGV)
+local session, token, by, reason, stay, stay_ms, most, most_lives, condition, archived = unpack(ARGV)
 local name = redis.sha1hex(session)
 
 local tombstone = call('HGET', tombstones, name)
 local is_json, lives = pcall(cjson.decode, tombstone or '[]')
 if not is_json or type(lives) ~= 'table' then lives = {} end
-local known = redis.pcall('HMGET', head, 'revision', 'link', 'ms')
+local known = redis.pcall('HMGET', head, 'revision', 'link', 'ms', 'forks')
 local told = type(known[1]) == 'string' and #known[1] <= 14 and string.match(known[1], '^%d+$')
 local revision, link = tonumber(told or 0), type(known[2]) == 'string' and #known[2] == 43 and known[2] or ''
 local first = redis.pcall('XRANGE', events, '-', '+', 'COUNT', 1)[1]
@@ -29,11 +31,14 @@ local now = now_ms()
 local deleted = math.max(now, ms_in_text(known[3]) + 1)
 local existed = call('EXISTS', events, head) > 0
 local last = lives[#lives]
-if not existed and type(last) == 'table' and last.token == token then
+if type(last) == 'table' and last.token == token then
     -- An earlier attempt of this very call. Whoever waits until it is safe waits for what its own connection wrote.
     redis.pcall('HSET', tombstones, name, tombstone)
     return { 'landed', last.revision }
 end
+
+local stands = 'at ' .. tostring(known[3]) .. '-' .. tostring(known[1]) .. ' ' .. link .. ' ' .. (known[4] or '')
+if existed and condition ~= '' and condition ~= stands then return { 'kept' } end
 
 -- What should be tombstones and is none fails here, before anything is written.
 call('ZCARD', by_time)
@@ -45,7 +50,7 @@ forget_texts(texts, session)
 if not existed then return { 'gone' } end
 
 local life = { session = session, revision = revision, link = link, first = first_link, deleted = deleted, clock = now,
-    by = by, reason = reason, token = token }
+    by = by, reason = reason, token = token, archived = archived ~= '' and archived or nil }
 lives[#lives + 1] = life
 while #lives > tonumber(most_lives) do table.remove(lives, 1) end
 call('HSET', tombstones, name, cjson.encode(lives))
@@ -64,7 +69,7 @@ if surplus > 0 then
     end
 end
 
-local facts = cjson.encode({ revision = revision, first = first_link, by = by, reason = reason })
+local facts = cjson.encode({ revision = revision, first = first_link, by = by, reason = reason, archived = life.archived })
 if type(redis.pcall('XLEN', feed)) == 'number' then
     pcall(function()
         local now, count, id, type_, agent, its_link = tostring(now), 1, deleted .. '-' .. revision, 'session.deleted', '', link
