@@ -16,8 +16,8 @@ from typer.main import get_command
 from strands_session_log import Delta, EventId, SessionLog, events
 from strands_session_log.cli.app import app
 from strands_session_log.cli.render.live import PartialMessage
-from strands_session_log.cli.unseen import escaped, escaped_json
 from strands_session_log.codec.delta import Line
+from strands_session_log.unseen import escaped, escaped_json
 from support.command_line import Run, message
 from support.programs import COMMAND_LINE, Program
 from support.terminal import in_terminal, shown_in_terminal

@@ -19,8 +19,8 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.text import Text
 
+from ..unseen import escaped, escaped_json
 from .output import abandon, write_bytes
-from .unseen import escaped, escaped_json
 
 Cell: TypeAlias = "str | Text"
 """Text in a column; as `Text`, with a style of its own."""

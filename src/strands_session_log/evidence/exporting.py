@@ -20,11 +20,11 @@ from typing import IO, Any, Protocol
 import orjson
 
 from .. import __version__
-from ..audit.checker import Checker, is_erased
+from ..audit.checker import Checker
 from ..audit.head import SessionStanding
 from ..audit.lineage import Descent, Lineage, retained_of
-from ..codec import Entry, RawEntry, fields_of, id_of, parse, rows
-from ..errors import LogForkedError, SessionNotFoundError
+from ..codec import FIELDS, Entry, RawEntry, fields_of, id_of, parse, rows
+from ..errors import CorruptEntryError, LogForkedError, SessionNotFoundError
 from ..event_log import EventLog, Progress
 from ..event_log.chained_batch import Position
 from ..event_log.reader import start_after
@@ -35,9 +35,9 @@ from .archive import ArchiveWriter, Member, Sink, archive, copied
 from .lines import line_of
 from .selecting import EVERYTHING, Filters, Selection
 from .transcript import TranscriptPage
+from .verifiers import verifier_files
 
 FORMAT, VERSION = "strands-session-log/bundle", 1
-VERIFIERS = ("verify.py", "verify.mjs", "verify.html")
 _HERE = Path(__file__).parent
 _STEP = 1000
 _SPOOL_BYTES = 4 * 1024 * 1024
@@ -174,9 +174,8 @@ class _Bundle:
         begun = self._begun(names, skip_missing)
         first = [*_first(begun)]
         with archive(self._file, self._made, self._wrote) as writer:
-            for name in ("README.txt", *VERIFIERS):
-                if (_HERE / name).exists():
-                    writer.add(name, [(_HERE / name).read_bytes()])
+            for name, content in (("README.txt", (_HERE / "README.txt").read_bytes()), *verifier_files()):
+                writer.add(name, [content])
             for reading in chain(first, begun):
                 self._sessions.append(self._write_session(writer, reading))
             writer.add("manifest.json", self._manifest())
@@ -263,11 +262,13 @@ class _Reading:
             at = id_of(self._checker.last) if self._checker.last else START
             self._problems.append(f"the session was deleted or replaced while it was exported, after event {at}")
         self._conclude(position)
-        transcript.close()
+        transcript.close(self._last.revision, self._checker.link, self._withheld, self._erased)
 
     def _line(self, erased: Ranges, transcript: TranscriptPage, entry: RawEntry) -> bytes:
+        if entry[1][::2] != _NAMES:
+            raise CorruptEntryError(entry[0].decode(errors="replace"), "it has other fields than an entry has")
         self._checker.read([entry])
-        is_gone, id_ = is_erased(entry), id_of(entry[0])
+        is_gone, id_ = not entry[1][_SALT], id_of(entry[0])
         went_since = is_gone and id_.revision not in erased and self._tells_of(id_)
         is_withheld = went_since or (not is_gone and self._selection.withholds(entry))
         self._note(id_, entry, is_gone, is_withheld, went_since)
@@ -338,6 +339,7 @@ class _Reading:
         return BundledSession(path, self.session_id, self.root, *at, *counts, sealed, tuple(self._problems))
 
 
+_NAMES, _SALT = list(FIELDS), 2 * FIELDS.index(b"salt") + 1
 _FORKED = SessionForked.TYPE.encode()
 _PRETTY = orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
 

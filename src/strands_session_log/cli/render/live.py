@@ -11,8 +11,8 @@ from rich.live import Live
 from rich.text import Text
 
 from ... import Delta, Envelope, Recorded
+from ...unseen import JOINING
 from ..terminal import one_line, plain, put, row, widths_of
-from ..unseen import JOINING
 from .events import envelope_summary, summary
 from .timeline import Timeline, Told
 

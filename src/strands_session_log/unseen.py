@@ -28,6 +28,8 @@ _UNSEEN = (
     f"|(?<![^\x00-\x1f{_DISGUISES}{_JOINERS}{_SELECTORS}])[{_SELECTORS}]"
 )
 _FOUND = re.compile(f"({_FLAG})|{_UNSEEN}")
+_suspect = re.compile(f"[{_CONTROLS}{_DISGUISES}{_JOINERS}{_SELECTORS}]").search
+"""Finds what may have to be replaced: in most texts, of whatever script, nothing."""
 
 
 def escaped(text: str) -> str:
@@ -41,7 +43,7 @@ def escaped_json(text: str) -> str:
 
 
 def _replaced(text: str, shown: Callable[[str], str]) -> str:
-    return _FOUND.sub(lambda found: found[1] or shown(found[0]), text)
+    return text if _suspect(text) is None else _FOUND.sub(lambda found: found[1] or shown(found[0]), text)
 
 
 def _shown(character: str) -> str:

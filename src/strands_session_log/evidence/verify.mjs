@@ -1,0 +1,1 @@
+// The same as verify.py, for Node and browsers.
