@@ -26,7 +26,17 @@ if TYPE_CHECKING:
     from .recorder import RecorderStats, SessionRecorder
     from .scripts.roles import ROLES, Role
     from .server import Durability, Finding, ServerReport
-    from .session_log import ErasurePlan, ServerInspection, SessionLog, inspect_server
+    from .session_log import (
+        Archive,
+        ErasurePlan,
+        ServerInspection,
+        SessionLog,
+        check_forks,
+        drop_archived,
+        forget_archived,
+        inspect_server,
+        problems_of_copy,
+    )
     from .session_manager import ValkeySessionManager
     from .snapshot import SnapshotKey, SnapshotSettings
     from .state import (
@@ -70,6 +80,7 @@ __all__ = [
     "AgentDiff",
     "AgentState",
     "Anchor",
+    "Archive",
     "Audited",
     "BundleSummary",
     "BundledSession",
@@ -129,13 +140,17 @@ __all__ = [
     "ValkeySessionManager",
     "ValkeyStorage",
     "Verification",
+    "check_forks",
+    "drop_archived",
     "errors",
     "events",
     "evolve",
+    "forget_archived",
     "from_json",
     "inspect_server",
     "instrumentation",
     "matches_in",
+    "problems_of_copy",
     "search_for",
 ]
 
@@ -158,7 +173,8 @@ if not TYPE_CHECKING:
             "scripts.roles": "ROLES Role",
             "server": "Durability Finding ServerReport",
             "keys": "DEFAULT_NAMESPACE",
-            "session_log": "ErasurePlan ServerInspection SessionLog inspect_server",
+            "session_log": "Archive ErasurePlan ServerInspection SessionLog check_forks drop_archived "
+            "forget_archived inspect_server problems_of_copy",
             "session_manager": "ValkeySessionManager",
             "snapshot": "SnapshotKey SnapshotSettings",
             "state": "AgentDiff AgentState Change Integrity MessageChange MessageRecord OpenInterrupt SessionDiff "

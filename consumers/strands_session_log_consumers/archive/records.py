@@ -94,7 +94,7 @@ class ArchivedSession:
         created_at: When it began.
         archived_at: When it was archived.
         erased: Of how many events the content had been erased.
-        bytes: How large the bundle is.
+        size: How large the bundle is, in bytes.
         is_encrypted: Whether the content is encrypted in it.
     """
 
@@ -106,7 +106,7 @@ class ArchivedSession:
     created_at: datetime
     archived_at: datetime
     erased: int
-    bytes: int
+    size: int
     is_encrypted: bool
 
     @property
@@ -147,19 +147,19 @@ class ArchivedSession:
                 "created_at": str(created_at),
                 "archived_at": str(archived_at),
                 "erased": int(erased),
-                "bytes": int(size),
+                "size": int(size),
                 "is_encrypted": bool(is_encrypted),
             } if found.get("format") == FORMAT:
                 pass
             case _:
                 return None
         try:
-            at, times = EventId.parse(last_event), [_time(created_at), _time(archived_at)]
+            at, began, then = EventId.parse(last_event), _time(created_at), _time(archived_at)
             session_id.encode()
         except ValueError:
             return None
-        of_it = (session_id, revision, link, first_link, at, *times, erased, size, is_encrypted)
-        return cls(*of_it) if at.revision == revision else None
+        told = cls(session_id, revision, link, first_link, at, began, then, erased, size, is_encrypted)
+        return told if at.revision == revision else None
 
 
 def _time(text: str) -> datetime:

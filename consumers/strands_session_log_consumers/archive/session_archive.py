@@ -11,7 +11,7 @@ from typing import IO, Any, BinaryIO, cast
 
 from strands_session_log.errors import ArchivedCopyError, ArchiveUnavailableError, InvalidSettingError
 
-from .records import GONE, MOST_BYTES, RECORD, ArchivedName, ArchivedSession, folder_of, hash_of
+from .records import BUNDLE, GONE, MOST_BYTES, RECORD, ArchivedName, ArchivedSession, folder_of, hash_of
 from .store import FileStore
 
 _FORMAT, _VERSION, _ABOUT = "strands-session-log/archive", 1, "archive.json"
@@ -108,7 +108,7 @@ class SessionArchive:
 
     def read_bundle(self, namespace: str, name: ArchivedName) -> BinaryIO | None:
         """The same, of what may have no record yet; None if it is not there."""
-        file = cast(BinaryIO, SpooledTemporaryFile(_SPOOL_BYTES))
+        file = cast(BinaryIO, SpooledTemporaryFile(_SPOOL_BYTES))  # noqa: SIM115
         try:
             if not self.files.read(self._path(namespace, name.bundle), file):
                 file.close()
@@ -131,7 +131,9 @@ class SessionArchive:
         """
         path = self._path(namespace, session.name.record)
         self.files.write(path, BytesIO(session.to_bytes()))
-        if self.record(namespace, session.name) != session:
+        found = self.record(namespace, session.name)
+        # Another archiver may have put it there a second later.
+        if found is None or found.first_link != session.first_link:
             raise ArchivedCopyError(self.files.where(path), "it was written, and something else is read back")
 
     def forget(self, namespace: str, name: ArchivedName) -> bool:
@@ -148,6 +150,17 @@ class SessionArchive:
             self.files.write(self._path(namespace, name.gone), BytesIO(b"{}\n"))
             return False
         return True
+
+    def remove_leftovers(self, namespace: str, session: ArchivedSession) -> None:
+        """Remove older bundles of a session that came to no record, as far as the store allows it."""
+        folder = f"{folder_of(namespace)}/{session.name.folder}"
+        found = set(self.files.names(folder))
+        for file in found:
+            name = ArchivedName.parse(f"{session.name.folder}/{file.removesuffix(BUNDLE)}{RECORD}")
+            has_record = file.removesuffix(BUNDLE) + RECORD in found
+            if file.endswith(BUNDLE) and name is not None and not has_record and name < session.name:
+                with suppress(ArchiveUnavailableError):
+                    self.files.remove(f"{folder}/{file}")
 
     def where(self, namespace: str, name: str) -> str:
         """The whole name of a file, for people."""
@@ -178,8 +191,9 @@ class SessionArchive:
             found = json.loads(content.getvalue())
         match found:
             case {"format": format_, "version": 1, "namespace": str(name), "object_lock": bool(is_locked)} if (
-                (format_, name) == (_FORMAT, namespace)
-            ):
+                format_,
+                name,
+            ) == (_FORMAT, namespace):
                 pass
             case _:
                 raise ArchivedCopyError(self.files.where(path), f"it is not of version {_VERSION} of an archive")

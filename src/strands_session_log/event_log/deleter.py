@@ -8,7 +8,7 @@ the one deleted: a late packet of it must not bring the session back. See docs/a
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
 from hashlib import sha1, sha256
@@ -81,7 +81,8 @@ class Tombstone:
                 except OverflowError:
                     return None
                 archived = life.get("archived", "")
-                return cls(texts[0], revision, link, first, at, *texts[1:], archived if type(archived) is str else "")
+                told = archived if type(archived) is str else ""
+                return cls(texts[0], revision, link, first, at, texts[1], texts[2], told)
         return None
 
 
@@ -108,9 +109,8 @@ class Deleter:
     ) -> int | NotThere | None:
         check_text("by", by)
         check_text("reason", reason)
-        told = {"condition": condition, "archived": archived}
         limits = {"stay": KEPT, "stay_ms": KEPT_MS, "most": MOST, "lives": LIVES}
-        return session.delete(self._store, session_id, uuid4().hex, by, reason, **limits, **told)
+        return session.delete(self._store, session_id, uuid4().hex, by, reason, condition, archived, **limits)
 
     def of_session(self, session_id: str) -> list[Tombstone]:
         """The lives of an id that ended, oldest first."""
@@ -141,12 +141,29 @@ class Deleter:
         Raises:
             ContentionError: When others changed the tombstone during every attempt.
         """
+        return self._change(session_id, _reduced)
+
+    def delete_archived(self, session_id: str, reason: str, by: str) -> int:
+        """Let the tombstones say that the id's sessions were deleted, no longer that an archive has them: how many.
+
+        Raises:
+            ContentionError: When others changed the tombstone during every attempt.
+        """
+        check_text("by", by)
+        check_text("reason", reason)
+        found = sum(bool(one.archived) for one in self.of_session(session_id))
+        if found:
+            self._change(session_id, lambda life: _deleted_for_good(life, reason, by))
+        return found
+
+    def _change(self, session_id: str, changed: Callable[[Any], Any]) -> int:
+        """Put something else in place of each life of an id: how many there are."""
         key, field = self._keyspace.session(session_id).tombstones, _field(session_id)
         for _ in range(_ATTEMPTS):
             text = self._text(key, field)
             lives = _lives(text)
-            reduced = orjson.dumps([_reduced(life) for life in lives])
-            if not lives or session.replace_tombstone(self._store, session_id, field, text, reduced):
+            new = orjson.dumps([changed(life) for life in lives])
+            if not lives or session.replace_tombstone(self._store, session_id, field, text, new):
                 return len(lives)
         raise ContentionError(session_id, _ATTEMPTS)
 
@@ -182,6 +199,13 @@ def _reduced(life: Any) -> Any:
         return life
     hashed = {name: _hashed(str(life[name])) for name in _PERSONAL if life.get(name)}
     return {**life, **hashed}
+
+
+def _deleted_for_good(life: Any, reason: str, by: str) -> Any:
+    if not isinstance(life, dict) or not life.get("archived"):
+        return life
+    kept = {name: value for name, value in life.items() if name != "archived"}
+    return {**kept, "by": by, "reason": reason}
 
 
 def _hashed(text: str) -> str:

@@ -396,6 +396,10 @@ class EventLog:
         """
         return self._deleter.reduce(session_id)
 
+    def delete_archived(self, session_id: str, reason: str, by: str) -> int:
+        """Let the tombstones of an id say that its archived sessions were deleted for good: of how many."""
+        return self._deleter.delete_archived(session_id, reason, by)
+
     def trim_feed(self, partition: int, *, exactly: bool = False, is_patient: bool = True) -> Trimmed:
         """Remove from the feed of a partition what its groups do not need any more, see `FeedRetention`.
 

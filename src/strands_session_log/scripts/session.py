@@ -255,13 +255,13 @@ def delete(
     token: str,
     by: str,
     reason: str,
+    condition: str = "",
+    archived: str = "",
     *,
     stay: int,
     stay_ms: int,
     most: int,
     lives: int,
-    condition: str = "",
-    archived: str = "",
 ) -> int | NotThere | None:
     """Remove a session and leave a tombstone.
 
@@ -271,18 +271,18 @@ def delete(
         token: Of this very call.
         by: By whom.
         reason: Why.
+        condition: Only if this holds, see `still_at`.
+        archived: Where an archive has it; empty if none has.
         stay: How many tombstones stay in any case,
         stay_ms: and for how many milliseconds more than those.
         most: How many stay at most.
         lives: How many lives of an id a tombstone tells of.
-        condition: Only if this holds, see `still_at`.
-        archived: Where an archive has it; empty if none has.
 
     Returns:
         How many events it had; None when there was none.
     """
-    keys, arguments = store.keyspace.session(session_id).delete, (session_id, token, by, reason)
-    arguments = (*arguments, stay, stay_ms, most, lives, condition, archived)
+    keys, limits = store.keyspace.session(session_id).delete, (stay, stay_ms, most, lives)
+    arguments = (session_id, token, by, reason, *limits, condition, archived)
     match store.run_and_wait(DELETE, keys, arguments, session_id):
         case [b"landed", revision]:
             return int(revision)

@@ -5,12 +5,15 @@ See docs/adr/0051.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, BinaryIO, Protocol
 
 from ..errors import ConcurrentWriteError, ForksRemainError, SessionNotFoundError
 from ..event_log.chained_batch import Position
+from ..evidence.verifier import UnreadableBundleError, verify
 
 if TYPE_CHECKING:
+    from ..audit import Anchor
     from ..ids import EventId
     from .log import SessionLog
 
@@ -51,8 +54,7 @@ def drop_archived(log: SessionLog, session_id: str, at: EventId, link: str, arch
         SessionNotFoundError: When there is no such session.
     """
     told, forks = log._events.forks(session_id)
-    if remaining := [name for name in forks if _is_kept(log, name)]:
-        raise ForksRemainError(session_id, remaining)
+    check_forks(log, session_id, forks)
     dropped = log._events.drop(session_id, Position(at, link), told, archived, by)
     if dropped is None:
         raise SessionNotFoundError(session_id)
@@ -62,9 +64,66 @@ def drop_archived(log: SessionLog, session_id: str, at: EventId, link: str, arch
         raise ConcurrentWriteError(session_id, {"event": str(at), "link": link}, actual)
 
 
+def check_forks(log: SessionLog, session_id: str, forks: Sequence[str] | None = None) -> None:
+    """Refuse a session that may not be dropped for the sake of others that were made of it.
+
+    Args:
+        log: Where the session is.
+        session_id: The session.
+        forks: Those, if they are known.
+
+    Raises:
+        ForksRemainError: When one of them is there, or archived.
+    """
+    known = log._events.forks(session_id)[1] if forks is None else forks
+    if remaining := [name for name in known if _is_kept(log, name)]:
+        raise ForksRemainError(session_id, remaining)
+
+
+def forget_archived(log: SessionLog, session_id: str, reason: str = "", by: str = "") -> int:
+    """Note that what an archive had of a session is deleted for good: nothing is brought back any more.
+
+    Args:
+        log: Where the session was.
+        session_id: The session.
+        reason: Why, for the tombstone.
+        by: Who deletes it, for the tombstone.
+
+    Returns:
+        How many tombstones said that an archive has it.
+    """
+    return log._events.delete_archived(session_id, reason, by)
+
+
 def _is_kept(log: SessionLog, session_id: str) -> bool:
     """Whether it is there, or in an archive."""
     if log._events.head(session_id) is not None:
         return True
     lives = [*log.tombstones(session_id)]
     return bool(lives and lives[-1].archived)
+
+
+def problems_of_copy(bundle: BinaryIO, anchor: Anchor) -> list[str]:
+    """What is wrong with a bundle that is to be of one session up to a link: verified offline, all of it.
+
+    Args:
+        bundle: Opened for reading; it must seek.
+        anchor: Where the session stood.
+
+    Returns:
+        A line each; none where it is as it was written, with nothing withheld.
+    """
+    try:
+        report = verify(bundle, [f"{anchor.session_id}:{anchor.revision}:{anchor.link}"])
+    except UnreadableBundleError as error:
+        return [error.problem]
+    found = [f"{one['problem']}" for one in report["problems"]]
+    if [one["session_id"] for one in report["sessions"]] != [anchor.session_id]:
+        return [*found, f"it is not of session {anchor.session_id!r} alone"]
+    (told,) = report["sessions"]
+    found += [f"event {one['revision']}: {one['problem']}" for one in told["problems"]]
+    if told["revision"] != anchor.revision:
+        found.append(f"it ends with revision {told['revision']}, not with {anchor.revision}")
+    if told["withheld"]:
+        found.append(f"content of {told['withheld']:,} events is withheld")
+    return found
