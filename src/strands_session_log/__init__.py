@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from .codec.searching import TextMatch, TextSearch, matches_in, search_for
     from .event_log import ANY, NO_SESSION, AgentAt, Expected, Progress, SessionAt, Tombstone
     from .events import AgentActivity, Recorded, SessionInfo
-    from .evidence import BundledSession, BundleSummary
+    from .evidence import BundledSession, BundleReport, BundleSummary, VerifiedSession, verify_bundle
     from .feed import Envelope, FeedId, FeedRetention
     from .ids import START, EventId, Point
     from .keys import DEFAULT_NAMESPACE
@@ -82,6 +82,7 @@ __all__ = [
     "Anchor",
     "Archive",
     "Audited",
+    "BundleReport",
     "BundleSummary",
     "BundledSession",
     "Change",
@@ -140,6 +141,7 @@ __all__ = [
     "ValkeySessionManager",
     "ValkeyStorage",
     "Verification",
+    "VerifiedSession",
     "check_forks",
     "drop_archived",
     "errors",
@@ -152,6 +154,7 @@ __all__ = [
     "matches_in",
     "problems_of_copy",
     "search_for",
+    "verify_bundle",
 ]
 
 if not TYPE_CHECKING:
@@ -165,7 +168,7 @@ if not TYPE_CHECKING:
             "codec.searching": "TextMatch TextSearch matches_in search_for",
             "event_log": "ANY NO_SESSION AgentAt Expected Progress SessionAt Tombstone",
             "events": "AgentActivity Recorded SessionInfo",
-            "evidence": "BundleSummary BundledSession",
+            "evidence": "BundleReport BundleSummary BundledSession VerifiedSession verify_bundle",
             "feed": "Envelope FeedId FeedRetention",
             "ids": "START EventId Point",
             "live": "LiveStats LiveTokens",

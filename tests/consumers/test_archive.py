@@ -338,7 +338,7 @@ def test_no_name_leads_out_of_the_archive(
         say(log, session_id)
         assert Archiver(log, archive).archive(session_id, drop=True).outcome is Outcome.DROPPED
         assert [one.session_id for one in archive.sessions(namespace)] == [session_id]
-        keyspace.delete(keyspace.under(namespace))
+        keyspace.delete(key for key in keyspace.keys() if key.startswith(f"{namespace}:".encode()))
     assert [path.name for path in tmp_path.iterdir()] == ["archive"]
     assert [path.name for path in (tmp_path / "archive").iterdir()] == [folder_of(namespace)]
 

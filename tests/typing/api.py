@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime, timezone
-from pathlib import Path
 
 import valkey
 from strands import Agent
@@ -18,8 +17,6 @@ from strands_session_log import (
     AgentAt,
     Anchor,
     Audited,
-    BundledSession,
-    BundleSummary,
     Delta,
     Durability,
     ErasurePlan,
@@ -229,9 +226,3 @@ def print_conflicts(detail: instrumentation.Detail, /) -> None:
 instrumentation.add_hook(print_conflicts)
 hook: instrumentation.Hook = instrumentation.instrument_with_prometheus()
 instrumentation.set_hooks([hook])
-
-with Path("case-7.zip").open("wb") as bundle:
-    summary: BundleSummary = log.export(["s-42", "s-43"], bundle, types="message.*", until="2026-01-31")
-    log.export(None, bundle, after=7, agent="default", redact_bodies=True, progress=lambda done, total: None)
-exported: BundledSession = summary.sessions[0]
-counted: tuple[int, str, int | None] = exported.withheld, exported.link, exported.sealed

@@ -19,6 +19,7 @@ from strands_session_log import (
     Subscriber,
     Tail,
     audit,
+    evidence,
     moving,
     subscription,
     tail,
@@ -36,7 +37,7 @@ USED = {
 }
 
 
-@pytest.mark.parametrize("module", [strands_session_log, moving])
+@pytest.mark.parametrize("module", [strands_session_log, moving, evidence])
 def test_every_public_name_is_used_in_what_type_checkers_run_over(module: ModuleType) -> None:
     assert sorted(set(module.__all__) - USED) == []
 
@@ -50,7 +51,7 @@ def test_so_is_every_public_method_and_property(kind: type) -> None:
     assert sorted(names - USED) == []
 
 
-@pytest.mark.parametrize("package", [strands_session_log, audit, subscription, tail])
+@pytest.mark.parametrize("package", [strands_session_log, audit, evidence, subscription, tail])
 def test_a_name_that_comes_on_demand_is_the_one_that_type_checkers_see(package: ModuleType) -> None:
     seen = dict(imported_for_type_checkers(package))
     assert set(seen) == set(package.__all__) == set(dir(package))

@@ -1,4 +1,4 @@
-"""`session-log export --to evidence`: sessions in one file that is verified without a server."""
+"""Evidence bundles on the command line: written from a log, and verified without one."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import typer
+from rich.console import Console
 
-from .. import BundledSession, BundleSummary, SessionLog
+from .. import Anchor, BundledSession, BundleSummary, SessionLog, VerifiedSession, verify_bundle
+from ..evidence import sessions_in
 from .exit_codes import Code, fail
 from .exporters import whole_file
 from .output import write_bytes
@@ -18,10 +20,13 @@ from .progress import progress
 from .terminal import console, count, heading, one_line, plain, put, warn, write_json
 
 KIND = "evidence"
+_ZIP = b"PK\x03\x04"
+_LONG = 50_000_000
+"""Bytes that take a moment to verify."""
 _STDOUT = "-"
 
 
-class _StandardOutput:
+class _BytesOut:
     """Takes bytes for it."""
 
     def write(self, data: bytes) -> int:
@@ -56,11 +61,11 @@ def export_evidence(
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[BinaryIO | _StandardOutput]:
+def _opened(path: Path) -> Iterator[BinaryIO | _BytesOut]:
     if str(path) == _STDOUT:
         if sys.stdout.isatty():
             fail(Code.USAGE, "a bundle is no text for a terminal: name a file, or send it on with | or >")
-        yield _StandardOutput()
+        yield _BytesOut()
         return
     try:
         with whole_file(path) as file:
@@ -90,3 +95,79 @@ def _facts(one: BundledSession) -> str:
     ]
     sealed = [] if one.sealed is None else ["sealed"]
     return ", ".join([*facts, *sealed, f"link {one.link}"])
+
+
+def is_bundle(name: str) -> bool:
+    """Whether an argument names a bundle, not a session: a file that is there, and a ZIP file by name or content."""
+    path = Path(name)
+    try:
+        if not path.is_file():
+            return False
+        if path.suffix == ".zip":
+            return True
+        with path.open("rb") as file:
+            return file.read(len(_ZIP)) == _ZIP
+    except (OSError, ValueError):
+        return False
+
+
+def verify_file(
+    path: str, expect: Sequence[str], anchors: Sequence[Anchor] | None, keys: Sequence[str], as_json: bool
+) -> bool:
+    """Verify a bundle, and tell what was found.
+
+    Args:
+        path: The file.
+        expect: Links that must be in it, `SESSION:REVISION:LINK`.
+        anchors: What a file had noted; those of other sessions do not count. None if there was no file.
+        keys: Who may have signed.
+        as_json: Whether to tell it as JSON.
+
+    Returns:
+        Whether everything in it is as it was written.
+    """
+    try:
+        noted: list[Anchor | str] = [*expect, *(_of_sessions_in(path, anchors) if anchors is not None else ())]
+        with progress(path, _LONG) as tell:
+            found = verify_bundle(path, expect=noted, keys=keys, progress=tell)
+    except OSError as error:
+        fail(Code.USAGE, f"{path} cannot be read: {error.strerror or error}")
+    if as_json:
+        write_json(found.to_json())
+        return found.ok
+    terminal = console()
+    for one in found.sessions:
+        _print_verified(terminal, one)
+    for problem in found.problems:
+        put(terminal, f"    {one_line(problem)}", "red")
+    broken = sum(bool(one.problems) for one in found.sessions)
+    counted = f"{count(len(found.sessions), 'session')}: {len(found.sessions) - broken:,} intact, {broken:,} broken"
+    beside = f"; {count(len(found.problems), 'problem')} beside them" if found.problems else ""
+    put(terminal, f"{counted}{beside}")
+    return found.ok
+
+
+def _of_sessions_in(path: str, anchors: Sequence[Anchor]) -> Sequence[Anchor]:
+    names = {*sessions_in(path)}
+    found = [anchor for anchor in anchors if anchor.session_id in names]
+    if not found:
+        fail(Code.USAGE, f"no line of the file is about a session in {path}")
+    return found
+
+
+def _print_verified(terminal: Console, one: VerifiedSession) -> None:
+    verdict = count(len(one.problems), "problem") if one.problems else "chain intact"
+    less = [f"{number:,} {what}" for what, number in (("withheld", one.withheld), ("erased", one.erased)) if number]
+    facts = ", ".join([count(one.events, "event"), *less, verdict, f"link {one.link}"])
+    heading(terminal, one.session_id, facts, "✗" if one.problems else "✓")
+    put(terminal, f"    {_sealing(one)}", "dim")
+    for problem in one.problems:
+        put(terminal, f"    {one_line(problem)}", "red")
+
+
+def _sealing(one: VerifiedSession) -> str:
+    if one.seal is None:
+        return "no seal covers it"
+    by = one.seal.signed_by
+    signed = f"signed by {one_line(by)}" if by else "whose signature was not checked; give --key"
+    return f"sealed at revision {one.seal.revision:,} in a log of {one.seal.size:,}, {signed}"

@@ -26,6 +26,15 @@ def session_ids(ctx: typer.Context, incomplete: str) -> list[str]:
     return _names(ctx, incomplete, lambda log: (info.session_id for info in log.sessions(_AT_MOST)))
 
 
+def sessions_and_bundles(ctx: typer.Context, incomplete: str) -> list[str]:
+    """The same, and the ZIP files here whose names begin like this."""
+    with suppress(OSError, ValueError):
+        folder = Path(incomplete).parent if incomplete[-1:] != "/" else Path(incomplete)
+        files = [str(path) for path in islice(folder.iterdir(), _AT_MOST) if path.suffix == ".zip"]
+        return [*(name for name in files if name.startswith(incomplete)), *session_ids(ctx, incomplete)]
+    return session_ids(ctx, incomplete)
+
+
 def group_names(ctx: typer.Context, incomplete: str) -> list[str]:
     """The consumer groups whose names begin like this."""
     return _names(ctx, incomplete, lambda log: dict.fromkeys(status.group for status in log.groups()))

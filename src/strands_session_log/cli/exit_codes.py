@@ -38,6 +38,7 @@ EPILOG = (
 # Typer has a copy of Click of its own, and names of its classes those that it means to.
 _CommandLineError: Any = typer.BadParameter.__mro__[1]
 _WRONG_USAGE = (
+    errors.BundleError,
     errors.InvalidAnchorError,
     errors.InvalidIdError,
     errors.InvalidPointError,
@@ -55,16 +56,20 @@ _NOT_FOUND = (
     errors.SessionNotFoundError,
 )
 _TELLS_ENOUGH = (
+    errors.BundleNotIntactError,
     errors.CorruptKeyError,
     errors.EmbeddedServerError,
+    errors.ImportRefusedError,
     errors.ServerNotReadyError,
     errors.SessionDeletedError,
     errors.TlsError,
 )
 DAMAGED = (
+    errors.BundleNotIntactError,
     errors.CorruptEntryError,
     errors.CorruptKeyError,
     errors.EnvelopeMismatchError,
+    errors.ImportRefusedError,
     errors.LogForkedError,
     errors.SnapshotMismatchError,
 )

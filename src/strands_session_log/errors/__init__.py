@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from .archiving import ArchivedCopyError, ArchivedSessionMissingError, ArchiveUnavailableError, ForksRemainError
 from .base import SessionLogError, shown
+from .bundles import BundleError, BundleNotIntactError, ImportRefusedError
 from .conflicts import AlreadyAnsweredError, ConcurrentWriteError, EventOrderError, SessionLostError
 from .copying import NotCopied, NotCopiedError
 from .damage import (
@@ -73,6 +74,8 @@ __all__ = [
     "ArchivedCopyError",
     "ArchivedSessionMissingError",
     "AsyncioNeededError",
+    "BundleError",
+    "BundleNotIntactError",
     "ClusterNotReadyError",
     "ConcurrentWriteError",
     "ConfigChangedError",
@@ -91,6 +94,7 @@ __all__ = [
     "ForksRemainError",
     "GroupNotFoundError",
     "HandlerError",
+    "ImportRefusedError",
     "InvalidAnchorError",
     "InvalidIdError",
     "InvalidPointError",

@@ -10,8 +10,23 @@ if TYPE_CHECKING:
     from .archive import Sink
     from .exporting import BundledSession, BundleSummary, SealedHead, SealSource, export
     from .selecting import Filters
+    from .verifying import BundleProblem, BundleReport, BundleSeal, VerifiedSession, sessions_in, verify_bundle
 
-__all__ = ["BundleSummary", "BundledSession", "Filters", "SealSource", "SealedHead", "Sink", "export"]
+__all__ = [
+    "BundleProblem",
+    "BundleReport",
+    "BundleSeal",
+    "BundleSummary",
+    "BundledSession",
+    "Filters",
+    "SealSource",
+    "SealedHead",
+    "Sink",
+    "VerifiedSession",
+    "export",
+    "sessions_in",
+    "verify_bundle",
+]
 
 if not TYPE_CHECKING:
     __getattr__, __dir__ = on_demand(
@@ -20,5 +35,6 @@ if not TYPE_CHECKING:
             "archive": "Sink",
             "exporting": "BundleSummary BundledSession SealSource SealedHead export",
             "selecting": "Filters",
+            "verifying": "BundleProblem BundleReport BundleSeal VerifiedSession sessions_in verify_bundle",
         },
     )

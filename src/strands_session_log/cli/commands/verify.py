@@ -14,7 +14,8 @@ from rich.text import Text
 
 from ... import Anchor, Audited, Expect, SessionLog, Tombstone, Verification
 from ...files import open_named
-from ..completion import session_ids
+from ..bundles import is_bundle, verify_file
+from ..completion import sessions_and_bundles
 from ..context import CommandCall
 from ..exit_codes import Code, fail
 from ..options import argument, command, option
@@ -23,16 +24,20 @@ from ..terminal import console, count, heading, local, one_line, plain, put, wri
 
 EPILOG = (
     "Examples:\n\nsession-log verify s-42 --json | jq -r .link\n\nsession-log anchor > anchors.txt\n\n"
-    "session-log verify --all --expect-file anchors.txt"
+    "session-log verify --all --expect-file anchors.txt\n\nsession-log verify case-7.zip --expect-file anchors.txt"
 )
 
 _ALL = "Verify every session of the namespace; print only problems, and a summary."
-_EXPECT = "A link that was noted elsewhere, which must still be there; repeatable."
+_EXPECT = "A link that was noted elsewhere, which must still be there; of a bundle, SESSION: before it. Repeatable."
+_KEY = "Of a bundle: the key of who may have signed the seals in it; repeatable."
 _EXPECT_FILE = "Such links, as `session-log anchor` prints them, as text or JSON; - for standard input."
 _RECOUNT = "Count anew what lists of sessions tell, where that is not what the events say."
 _FEED = "Also find events that the feed should tell of and does not, and gaps in it."
 
-OneSession = Annotated[str | None, argument("SESSION", "The session's id.", session_ids)]
+OneSession = Annotated[
+    str | None, argument("SESSION", "The session's id; or the file of an evidence bundle.", sessions_and_bundles)
+]
+KeyOption = Annotated[list[str] | None, option("--key", "NAME+HASH+KEY", _KEY)]
 AllOption = Annotated[bool, typer.Option("--all", help=_ALL)]
 ExpectOption = Annotated[list[str] | None, option("--expect", "REVISION:LINK", _EXPECT)]
 ExpectFileOption = Annotated[str | None, option("--expect-file", "FILE", _EXPECT_FILE)]
@@ -51,20 +56,22 @@ def verify(
     feed: FeedOption = False,
     verbose: VerboseOption = False,
     recount: RecountOption = False,
+    key: KeyOption = None,
 ) -> None:
     """Recompute the hash chain of a session, and tell what is not as it was written, or as its snapshot says.
 
-    Its head, the directory, the feed and tombstones must agree with it.
+    Its head, the directory, the feed and tombstones must agree with it. An evidence bundle is verified by itself:
+    no server is asked.
 
     Who can write to the server can forge them all: note links elsewhere with `session-log anchor`, and --expect them.
     """
-    if every == (session is not None):
-        fail(Code.USAGE, "verify takes either a session or --all")
-    if every and expect:
-        fail(Code.USAGE, "--expect is about one session; --expect-file may be about all")
-    if verbose and not every:
-        fail(Code.USAGE, "--verbose needs --all")
+    _check_usage(session, every, bool(expect), verbose, bool(key))
     anchors = _read(expect_file) if expect_file else []
+    if session is not None and is_bundle(session):
+        if feed or recount:
+            fail(Code.USAGE, "--feed and --recount are about a session on a server, not about a bundle")
+        _end(verify_file(session, expect or [], anchors if expect_file else None, key or [], call.as_json))
+        return
     with call.opened() as log:
         if session is None:
             is_intact = _verify_all(log, anchors, feed, verbose, call.as_json, recount)
@@ -73,6 +80,21 @@ def verify(
             is_intact = _verify_one(log, session, noted, feed, call.as_json)
             if recount:
                 log.recount(session)
+    _end(is_intact)
+
+
+def _check_usage(session: str | None, every: bool, expects: bool, verbose: bool, has_key: bool) -> None:
+    if every == (session is not None):
+        fail(Code.USAGE, "verify takes either a session or --all")
+    if every and expects:
+        fail(Code.USAGE, "--expect is about one session; --expect-file may be about all")
+    if verbose and not every:
+        fail(Code.USAGE, "--verbose needs --all")
+    if has_key and not is_bundle(session or ""):
+        fail(Code.USAGE, "--key is about the seals in a bundle, and there is no such file")
+
+
+def _end(is_intact: bool) -> None:
     if not is_intact:
         raise typer.Exit(Code.PROBLEMS)
 

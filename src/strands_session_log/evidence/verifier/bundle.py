@@ -46,15 +46,25 @@ def verify(
     return check.report()
 
 
+def manifest_in(archive: ArchiveReader) -> dict[str, Any]:
+    """The manifest of a bundle that has the files it names, in their order, and no others.
+
+    Raises:
+        UnreadableBundleError: When it is no bundle.
+    """
+    names = [member.name for member in archive.members]
+    paths = list(_paths(names))
+    require(archive.members[-1].size <= MOST_FILE, "archive", f"manifest.json is longer than {MOST_FILE // MIB} MiB")
+    return _manifest(b"".join(archive.read(archive.members[-1])), names, paths)
+
+
 class _BundleCheck:
     def __init__(
         self, noted: Noted, keys: list[SealKey], archive: ArchiveReader, progress: Callable[[int, int], object]
     ) -> None:
         self._noted, self._keys, self._archive, self._progress = noted, keys, archive, progress
         self._members = {member.name: member for member in archive.members}
-        names = [member.name for member in archive.members]
-        self._paths = list(_paths(names))
-        self._manifest = _manifest(self._whole("manifest.json"), names, self._paths)
+        self._manifest = manifest_in(archive)
         self._problems = list[dict[str, Any]]()
 
     def report(self) -> dict[str, Any]:

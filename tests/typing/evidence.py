@@ -1,0 +1,59 @@
+"""Evidence bundles as users type them; type checkers run over this file, nothing executes it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from strands_session_log import (
+    Anchor,
+    BundledSession,
+    BundleReport,
+    BundleSummary,
+    SessionLog,
+    VerifiedSession,
+    verify_bundle,
+)
+from strands_session_log.evidence import (
+    BundleProblem,
+    BundleSeal,
+    Filters,
+    SealedHead,
+    SealSource,
+    Sink,
+    export,
+    sessions_in,
+)
+
+log: SessionLog = SessionLog.connect("valkey://localhost:6379")
+
+with Path("case-7.zip").open("wb") as bundle:
+    sink: Sink = bundle
+    summary: BundleSummary = log.export(["s-42", "s-43"], bundle, types="message.*", until="2026-01-31")
+    log.export(None, sink, after=7, agent="default", redact_bodies=True, progress=lambda done, total: None)
+exported: BundledSession = summary.sessions[0]
+proved: tuple[int, str, int | None] = exported.withheld, exported.link, exported.sealed
+
+
+class Sealed:
+    """A seal of somebody's own."""
+
+    record, checkpoint = b"{}", "log\n1\n"
+
+    def to_text(self) -> str:
+        return ""
+
+
+def sealed(session_id: str) -> SealedHead | None:
+    return Sealed()
+
+
+seals: SealSource = sealed
+log.export("s-42", sink, seals=seals)
+
+report: BundleReport = verify_bundle("case-7.zip", expect=[Anchor("s-42", 7, "LINK"), "s-43:1:LINK"], keys=["a+b+c"])
+one: VerifiedSession = report.sessions[0]
+problem: BundleProblem = one.problems[0]
+seal: BundleSeal | None = one.seal
+names: list[str] = sessions_in("case-7.zip")
+filters: Filters = Filters(types=["message.*"])
+write = export
