@@ -35,7 +35,7 @@ if TYPE_CHECKING:
         drop_archived,
         forget_archived,
         inspect_server,
-        problems_of_copy,
+        restore_archived,
     )
     from .session_manager import ValkeySessionManager
     from .snapshot import SnapshotKey, SnapshotSettings
@@ -152,7 +152,7 @@ __all__ = [
     "inspect_server",
     "instrumentation",
     "matches_in",
-    "problems_of_copy",
+    "restore_archived",
     "search_for",
     "verify_bundle",
 ]
@@ -177,7 +177,7 @@ if not TYPE_CHECKING:
             "server": "Durability Finding ServerReport",
             "keys": "DEFAULT_NAMESPACE",
             "session_log": "Archive ErasurePlan ServerInspection SessionLog check_forks drop_archived "
-            "forget_archived inspect_server problems_of_copy",
+            "forget_archived inspect_server restore_archived",
             "session_manager": "ValkeySessionManager",
             "snapshot": "SnapshotKey SnapshotSettings",
             "state": "AgentDiff AgentState Change Integrity MessageChange MessageRecord OpenInterrupt SessionDiff "

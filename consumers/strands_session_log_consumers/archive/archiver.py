@@ -12,7 +12,7 @@ from enum import Enum
 from tempfile import TemporaryFile
 from typing import BinaryIO, NamedTuple, cast
 
-from strands_session_log import Anchor, SessionLog, check_forks, drop_archived, problems_of_copy
+from strands_session_log import Anchor, SessionLog, check_forks, drop_archived
 from strands_session_log.errors import (
     ArchivedCopyError,
     ConcurrentWriteError,
@@ -21,7 +21,7 @@ from strands_session_log.errors import (
     SessionNotFoundError,
 )
 
-from .checking import described
+from .checking import described, problems_of_copy
 from .records import ArchivedSession
 from .session_archive import SessionArchive
 

@@ -9,8 +9,8 @@ from datetime import datetime, timezone
 from typing import IO, Any, BinaryIO
 from zipfile import BadZipFile, ZipFile
 
-from strands_session_log import EventId
-from strands_session_log.errors import ArchivedCopyError
+from strands_session_log import Anchor, EventId, verify_bundle
+from strands_session_log.errors import ArchivedCopyError, BundleError
 
 from .records import ArchivedSession
 
@@ -41,6 +41,32 @@ def described(bundle: BinaryIO, where: str) -> ArchivedSession:
         return ArchivedSession(*told, now, about["erased"], size, is_encrypted)
     except (BadZipFile, OSError, EOFError, ValueError, KeyError, TypeError, NotImplementedError) as error:
         raise ArchivedCopyError(where, f"it is no bundle of a session: {error}") from error
+
+
+def problems_of_copy(bundle: BinaryIO, anchor: Anchor) -> list[str]:
+    """What is wrong with a bundle that is to be of one session up to a link: all of it is verified, offline.
+
+    Args:
+        bundle: Opened for reading; it must seek.
+        anchor: Where the session stood.
+
+    Returns:
+        A line each; none where it is as it was written, with nothing withheld.
+    """
+    try:
+        report = verify_bundle(bundle, expect=[anchor])
+    except BundleError as error:
+        return [str(error)]
+    found = [str(one) for one in report.problems]
+    if [one.session_id for one in report.sessions] != [anchor.session_id]:
+        return [*found, f"it is not of session {anchor.session_id!r} alone"]
+    (told,) = report.sessions
+    found += [str(one) for one in told.problems]
+    if (told.revision, told.link) != (anchor.revision, anchor.link):
+        found.append(f"it ends with {told.revision}:{told.link}, not with {anchor.revision}:{anchor.link}")
+    if told.withheld:
+        found.append(f"content of {told.withheld:,} events is withheld")
+    return found
 
 
 def _walked(lines: IO[bytes] | Iterable[bytes]) -> tuple[str, bool]:

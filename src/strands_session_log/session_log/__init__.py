@@ -1,6 +1,6 @@
 """SessionLog: the one object users hold."""
 
-from .archiving import Archive, check_forks, drop_archived, forget_archived, problems_of_copy
+from .archiving import Archive, check_forks, drop_archived, forget_archived, restore_archived
 from .belonging import check_is_of
 from .erasing import ErasurePlan
 from .inspection import ServerInspection, inspect_server
@@ -16,5 +16,5 @@ __all__ = [
     "drop_archived",
     "forget_archived",
     "inspect_server",
-    "problems_of_copy",
+    "restore_archived",
 ]

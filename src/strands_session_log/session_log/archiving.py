@@ -8,12 +8,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, BinaryIO, Protocol
 
-from ..errors import ConcurrentWriteError, ForksRemainError, SessionNotFoundError
+from ..errors import (
+    ArchivedSessionMissingError,
+    ConcurrentWriteError,
+    ForksRemainError,
+    InvalidSettingError,
+    SessionNotFoundError,
+)
+from ..event_log import Progress
 from ..event_log.chained_batch import Position
-from ..evidence.verifier import UnreadableBundleError, verify
 
 if TYPE_CHECKING:
-    from ..audit import Anchor
     from ..ids import EventId
     from .log import SessionLog
 
@@ -35,6 +40,57 @@ class Archive(Protocol):
         Raises:
             ArchiveUnavailableError: When it cannot be asked.
         """
+
+
+def check_archive(archive: Archive | None) -> Archive | None:
+    """Accept what can open bundles.
+
+    Raises:
+        InvalidSettingError: When it cannot.
+    """
+    if archive is not None and not callable(getattr(archive, "open_bundle", None)):
+        raise InvalidSettingError("archive", archive, "give an Archive, such as SessionArchive(url)")
+    return archive
+
+
+def restore_archived(
+    log: SessionLog,
+    session_id: str,
+    archive: Archive | None = None,
+    progress: Progress = lambda done, total: None,
+) -> bool:
+    """Bring a session back from an archive, as it stood when it was dropped; a session that is there stays as it is.
+
+    Processes that do so at the same time bring it back once. The archive keeps its copy.
+
+    Args:
+        log: Where to.
+        session_id: The session.
+        archive: The archive, if it is not the log's.
+        progress: Called with how many events are copied, and of how many.
+
+    Returns:
+        Whether the archive has it; not where the session was deleted for good since.
+
+    Raises:
+        ArchiveUnavailableError: When the archive cannot be asked; and what `SessionLog.import_` raises.
+        ArchivedSessionMissingError: When it was dropped for the sake of a bundle that the archive does not have.
+        InvalidSettingError: When there is no archive.
+    """
+    source = archive or log.archive
+    if source is None:
+        raise InvalidSettingError("archive", None, "give an Archive, here or to SessionLog")
+    lives = [*log.tombstones(session_id)]
+    if lives and not lives[-1].archived:
+        return False
+    bundle = source.open_bundle(log.namespace, session_id, lives[-1].link if lives else None)
+    if bundle is None:
+        if lives and log._events.head(session_id) is None:
+            raise ArchivedSessionMissingError(session_id, lives[-1].archived)
+        return False
+    with bundle:
+        log.import_(bundle, sessions=[session_id], progress=progress)
+    return True
 
 
 def drop_archived(log: SessionLog, session_id: str, at: EventId, link: str, archived: str, by: str = "") -> None:
@@ -101,29 +157,3 @@ def _is_kept(log: SessionLog, session_id: str) -> bool:
         return True
     lives = [*log.tombstones(session_id)]
     return bool(lives and lives[-1].archived)
-
-
-def problems_of_copy(bundle: BinaryIO, anchor: Anchor) -> list[str]:
-    """What is wrong with a bundle that is to be of one session up to a link: verified offline, all of it.
-
-    Args:
-        bundle: Opened for reading; it must seek.
-        anchor: Where the session stood.
-
-    Returns:
-        A line each; none where it is as it was written, with nothing withheld.
-    """
-    try:
-        report = verify(bundle, [f"{anchor.session_id}:{anchor.revision}:{anchor.link}"])
-    except UnreadableBundleError as error:
-        return [error.problem]
-    found = [f"{one['problem']}" for one in report["problems"]]
-    if [one["session_id"] for one in report["sessions"]] != [anchor.session_id]:
-        return [*found, f"it is not of session {anchor.session_id!r} alone"]
-    (told,) = report["sessions"]
-    found += [f"event {one['revision']}: {one['problem']}" for one in told["problems"]]
-    if told["revision"] != anchor.revision:
-        found.append(f"it ends with revision {told['revision']}, not with {anchor.revision}")
-    if told["withheld"]:
-        found.append(f"content of {told['withheld']:,} events is withheld")
-    return found

@@ -31,6 +31,7 @@ from ..snapshot import SnapshotKey, SnapshotSettings
 from ..snapshot.keys import authenticator, keys_for
 from ..state import SessionDiff, SessionState, diff
 from . import erasing
+from .archiving import Archive, check_archive
 from .erasing import ErasurePlan
 from .points import event_at, sketch_at, state_at, states_at
 from .settings import LogSettings, check_settings
@@ -70,6 +71,7 @@ class SessionLog(NotCopied):
         feed: For how long the feed is kept, which subscriptions read; the sessions themselves are kept until deleted.
         verify_on_resume: Whether session managers of this log refuse to resume from what is not what was written.
         compress: `zstd` compresses the bodies written from now on, which are no text then. Readers need no setting.
+        archive: Brings sessions back that are not there any more when an agent resumes them, see docs/archive.md.
 
     Attributes:
         client: The client.
@@ -103,6 +105,7 @@ class SessionLog(NotCopied):
         feed: FeedRetention = DEFAULT_FEED,
         verify_on_resume: bool = False,
         compress: Literal["zstd"] | None = None,
+        archive: Archive | None = None,
     ) -> None:
         check_namespace(namespace)
         durability = check_settings(
@@ -116,7 +119,7 @@ class SessionLog(NotCopied):
         )
         sealing = authenticator(snapshot_key)
         store = open_namespace(client, namespace, partitions, retry_for, durability, allow_eviction)
-        self._owns_client, self.verify_on_resume = False, verify_on_resume
+        self._owns_client, self.verify_on_resume, self.archive = False, verify_on_resume, check_archive(archive)
         self.client = client
         self.namespace = namespace
         self._events = EventLog(store, feed, compresses=compress is not None)

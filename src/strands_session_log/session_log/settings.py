@@ -8,6 +8,7 @@ from ..errors import InvalidSettingError, check_flag, check_kind, check_seconds
 from ..feed import FeedRetention
 from ..server import Durability
 from ..snapshot import SnapshotKey, SnapshotSettings
+from .archiving import Archive
 
 
 class LogSettings(TypedDict, total=False):
@@ -22,6 +23,7 @@ class LogSettings(TypedDict, total=False):
     feed: FeedRetention
     verify_on_resume: bool
     compress: Literal["zstd"] | None
+    archive: Archive | None
 
 
 def check_settings(
