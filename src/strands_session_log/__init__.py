@@ -29,12 +29,19 @@ if TYPE_CHECKING:
     from .session_log import (
         Archive,
         ErasurePlan,
+        LegalHold,
+        Retention,
+        RetentionPolicies,
+        RetentionPolicy,
+        RetentionReport,
+        RetentionStep,
         ServerInspection,
         SessionLog,
         check_forks,
         drop_archived,
         forget_archived,
         inspect_server,
+        parse_duration,
         restore_archived,
     )
     from .session_manager import ValkeySessionManager
@@ -106,6 +113,7 @@ __all__ = [
     "GroupStatus",
     "Handler",
     "Integrity",
+    "LegalHold",
     "LivePosition",
     "LiveStats",
     "LiveTail",
@@ -119,6 +127,11 @@ __all__ = [
     "Progress",
     "Recorded",
     "RecorderStats",
+    "Retention",
+    "RetentionPolicies",
+    "RetentionPolicy",
+    "RetentionReport",
+    "RetentionStep",
     "Role",
     "ServerInspection",
     "ServerReport",
@@ -152,6 +165,7 @@ __all__ = [
     "inspect_server",
     "instrumentation",
     "matches_in",
+    "parse_duration",
     "restore_archived",
     "search_for",
     "verify_bundle",
@@ -176,8 +190,9 @@ if not TYPE_CHECKING:
             "scripts.roles": "ROLES Role",
             "server": "Durability Finding ServerReport",
             "keys": "DEFAULT_NAMESPACE",
-            "session_log": "Archive ErasurePlan ServerInspection SessionLog check_forks drop_archived "
-            "forget_archived inspect_server restore_archived",
+            "session_log": "Archive ErasurePlan LegalHold Retention RetentionPolicies RetentionPolicy RetentionReport "
+            "RetentionStep ServerInspection SessionLog check_forks drop_archived forget_archived inspect_server "
+            "parse_duration restore_archived",
             "session_manager": "ValkeySessionManager",
             "snapshot": "SnapshotKey SnapshotSettings",
             "state": "AgentDiff AgentState Change Integrity MessageChange MessageRecord OpenInterrupt SessionDiff "

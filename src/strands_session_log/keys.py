@@ -40,6 +40,8 @@ class SessionKeys(NamedTuple):
     position: str
     tombstones: str
     texts: str
+    due: str
+    holds: str
 
     @property
     def append(self) -> tuple[str, ...]:
@@ -57,11 +59,17 @@ class SessionKeys(NamedTuple):
         return *self.begin, self.ids
 
     @property
+    def hold(self) -> tuple[str, ...]:
+        """Those the script takes that holds and releases."""
+        return *self.begin, self.holds, self.due
+
+    @property
     def delete(self) -> tuple[str, ...]:
         """Those the delete script takes, in its order."""
         of_session = self.events, self.head, self.snapshot, self.live, self.rewrite, self.ids
         tombstones = self.tombstones, f"{self.tombstones}:times"
-        return *of_session, self.sessions, self.feed, self.position, *tombstones, self.texts
+        of_partition = self.sessions, self.feed, self.position, *tombstones, self.texts
+        return *of_session, *of_partition, self.due, self.holds
 
 
 class GroupKeys(NamedTuple):
@@ -134,6 +142,14 @@ class Keyspace(NamedTuple):
     def texts(self, partition: int) -> str:
         """The hash of what handlers said of what is parked in a partition: it may quote content, and goes with it."""
         return f"{self._prefix(partition)}:error_texts"
+
+    def due(self, partition: int) -> str:
+        """The sorted set of a partition's sessions that have a time to live, by when they are due."""
+        return f"{self._prefix(partition)}:due"
+
+    def holds(self, partition: int) -> str:
+        """The sorted set of a partition's sessions that are held, by since when."""
+        return f"{self._prefix(partition)}:holds"
 
     def layout(self, partition: int) -> str:
         """The hash that says, in a partition, how many there are."""
@@ -208,6 +224,8 @@ def _session_keys(keyspace: Keyspace, session_id: str) -> SessionKeys:
         position=keyspace.position(partition),
         tombstones=keyspace.tombstones(partition),
         texts=keyspace.texts(partition),
+        due=keyspace.due(partition),
+        holds=keyspace.holds(partition),
     )
 
 

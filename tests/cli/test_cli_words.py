@@ -255,11 +255,20 @@ def test_id_is_where_an_event_stands_and_event_id_its_uuid_in_all_json(
         "parked show": ["g", parked.parked_id],
         "parked replay": ["g", parked.parked_id],
         "parked drop": ["g", "--all", "--yes"],
+        "hold": ["s-42", "--by", "ada", "--reason", "why"],
+        "holds": [],
+        "release": ["s-42", "--by", "ada", "--reason", "why"],
+        "prune": ["--keep-last", "1", "--dry-run"],
+        "retention apply": [str(tmp_path / "policies.json"), "--dry-run"],
+        "retention ttl": ["s-42", "30d"],
         "delete": ["s-43", "--yes"],
         "groups delete": ["g", "--yes"],
     }
+    (tmp_path / "policies.json").write_text('{"policy": [{"keep_last": 1}]}')
     with_json = {name for name, one in commands_in(get_command(app)) if any("--json" in it.opts for it in one.params)}
-    assert with_json - set(calls) == {"tail", "groups catch-up", "groups skip"}, "call the new one here, too"
+    assert with_json - set(calls) == {"tail", "groups catch-up", "groups skip", "retention sweep"}, (
+        "call the new one here, too"
+    )
     printed = {
         name: run(*name.split(), *words, "--json", exit_code=None).stdout.splitlines()
         for name, words in calls.items()

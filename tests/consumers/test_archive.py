@@ -230,6 +230,14 @@ def test_a_session_with_forks_stays_until_they_are_deleted(session_log: SessionL
     assert swept(session_log, directory, DROP) == {"s": Outcome.FORKED}
 
 
+def test_a_session_that_is_held_stays_and_is_archived(session_log: SessionLog, directory: SessionArchive) -> None:
+    say(session_log, "s")
+    session_log.retention.hold("s", reason="case 7", by="ada")
+    assert swept(session_log, directory, DROP) == {"s": Outcome.HELD}
+    assert session_log.head("s").revision == 4
+    assert len(directory.of_session(session_log.namespace, "s")) == 1
+
+
 def test_what_is_erased_later_goes_from_the_archive_with_the_next_sweep(
     session_log: SessionLog, archive: SessionArchive
 ) -> None:

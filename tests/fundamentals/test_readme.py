@@ -22,6 +22,7 @@ README = Path(__file__).parents[2] / "README.md"
 METRICS = README.parent / "docs" / "metrics.md"
 SUBSCRIPTIONS = README.parent / "docs" / "subscriptions.md"
 VIEWER = README.parent / "docs" / "viewer.md"
+RETENTION = README.parent / "docs" / "retention.md"
 URL = re.findall(r"^\$ export SESSION_LOG_URL=(.*)$", README.read_text(), re.MULTILINE)[0]
 NOT_RUN = {
     "demo": "plays for seconds, and has tests of its own",
@@ -83,10 +84,17 @@ def test_the_page_about_metrics_runs_from_top_to_bottom(tmp_path: Path) -> None:
     assert run_as_program("\n".join([elsewhere, *blocks_of(METRICS)]), tmp_path) == "8000\n"
 
 
+def test_the_page_about_retention_runs_from_top_to_bottom(tmp_path: Path) -> None:
+    (policies,) = blocks_of(RETENTION, "toml")
+    (tmp_path / "policies.toml").write_text(policies)
+    apply = "\nprint(log.retention.apply('policies.toml').looked_at)\nlog.close()"
+    assert run_as_program("\n".join(blocks_of(RETENTION)) + apply, tmp_path) == "1\n"
+
+
 def test_no_other_page_has_python_that_nobody_runs() -> None:
     pages = {page.name for page in README.parent.joinpath("docs").glob("*.md") if blocks_of(page)}
     # That of the format is run beside what it is about.
-    assert pages == {METRICS.name, SUBSCRIPTIONS.name, VIEWER.name, "format.md"}
+    assert pages == {METRICS.name, SUBSCRIPTIONS.name, VIEWER.name, RETENTION.name, "format.md"}
 
 
 def test_the_page_about_the_viewer_mounts_it_in_an_application(tmp_path: Path) -> None:

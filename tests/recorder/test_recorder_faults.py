@@ -14,7 +14,7 @@ from strands.hooks import HookProvider
 
 from strands_session_log import SessionLog, SessionRecorder, errors, events
 from strands_session_log.lifecycle.compat import CAN_ORDER, hook_event
-from strands_session_log.lifecycle.redaction import erase_original
+from strands_session_log.lifecycle.erasing import erase_original
 from strands_session_log.testing.model import ScriptedModel
 from support.servers import Server
 from support.strands_agents import add, call, happened

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 
 import valkey
 from strands import Agent
@@ -23,10 +23,16 @@ from strands_session_log import (
     EventId,
     FeedPosition,
     FeedTail,
+    LegalHold,
     LivePosition,
     LiveTail,
     LiveTokens,
     Recorded,
+    Retention,
+    RetentionPolicies,
+    RetentionPolicy,
+    RetentionReport,
+    RetentionStep,
     ServerReport,
     SessionAt,
     SessionInfo,
@@ -41,6 +47,7 @@ from strands_session_log import (
     events,
     evolve,
     instrumentation,
+    parse_duration,
 )
 from strands_session_log.testing import ScriptedModel
 
@@ -194,6 +201,21 @@ count: int = log.delete("s-42", reason="asked to", by="ada")
 for tombstone in log.tombstones("s-42"):
     link = tombstone.link
 reduced: int = log.reduce_tombstone("s-42")
+
+retention: Retention = log.retention
+hold: EventId = retention.hold("s-42", reason="matter 4711", by="counsel")
+released: EventId = retention.release("s-42", reason="closed", by="counsel", holds=[hold, 17])
+held: list[LegalHold] = [*retention.holds(), *retention.holds("s-42")]
+due: datetime | None = retention.set_ttl("s-42", timedelta(days=30)) or retention.set_ttl("s-42", "30d")
+ttl: timedelta | None = retention.ttl("s-42") or parse_duration("30d") or log.session("s-42").ttl
+swept: RetentionReport = retention.sweep(dry_run=True, by="cron", told=lambda step: (step.why, step.outcome))
+swept = retention.prune(older_than="90d", keep_last=1000, labels={"env": "test"}, per="suite", reason="r", by="ada")
+policies: RetentionPolicies = RetentionPolicies.read("policies.toml")
+swept = retention.apply(policies, dry_run=True) if policies.policies else retention.apply("policies.json")
+policy: RetentionPolicy = RetentionPolicies.parse("[[policy]]\nkeep_last = 1").policies[0]
+deleted: list[RetentionStep] = []
+swept = retention.sweep(told=deleted.append)
+log.erase("s-42", 12, reason="request 4711", leave_held=True)
 place_of: EventId = log.resolve("s-42", "-5m")
 
 for status in log.groups():

@@ -50,6 +50,8 @@ def test_the_layout_is_the_documented_one() -> None:
         f"strands:{{{tag}}}:feed:position",
         f"strands:{{{tag}}}:tombstones",
         f"strands:{{{tag}}}:error_texts",
+        f"strands:{{{tag}}}:due",
+        f"strands:{{{tag}}}:holds",
     )
 
 

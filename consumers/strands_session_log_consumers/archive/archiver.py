@@ -17,6 +17,7 @@ from strands_session_log.errors import (
     ArchivedCopyError,
     ConcurrentWriteError,
     ForksRemainError,
+    SessionHeldError,
     SessionLogError,
     SessionNotFoundError,
 )
@@ -39,6 +40,8 @@ class Outcome(str, Enum):
     """It is in the archive only."""
     MOVED = "moved"
     """It had an event, an erasure or another fork meanwhile: it stays, and its turn comes again."""
+    HELD = "held"
+    """It is archived, and stays as long as it is held."""
     FORKED = "forked"
     """It is archived, and stays for the sake of its forks."""
     GONE = "gone"
@@ -134,6 +137,8 @@ class Archiver:
             drop_archived(self._log, found.session_id, found.last_event, found.link, where, self._by)
         except ForksRemainError as error:
             return Archived(found.session_id, Outcome.FORKED, found, str(error), removed)
+        except SessionHeldError as error:
+            return Archived(found.session_id, Outcome.HELD, found, str(error), removed)
         return Archived(found.session_id, Outcome.DROPPED, found, removed=removed)
 
     def _problems(self, found: ArchivedSession, anchor: Anchor) -> list[str]:

@@ -191,6 +191,7 @@ _WORDS = {
     Outcome.THERE: "in the archive already",
     Outcome.DROPPED: "archived, and dropped from the server",
     Outcome.MOVED: "stays for now",
+    Outcome.HELD: "archived, and stays",
     Outcome.FORKED: "archived, and stays",
     Outcome.GONE: "not there",
     Outcome.FORGOTTEN: "deleted, and removed from the archive",

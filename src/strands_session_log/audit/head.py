@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import NamedTuple
@@ -16,13 +17,15 @@ from ..event_log.diagnosis import position_of
 from ..events import MessageAdded
 from ..events.event import moved_by
 from ..ids import START, EventId, milliseconds
-from ..state import GrowingRanges
+from ..scripts.session import Scores
+from ..state import GrowingRanges, Holds
 from ..state.summary import LOOKS_AT, Summary
 from .lineage import Descent, Lineage, notes_in, retained_of
 from .witness import SLACK_MS
 
 NO_DIRECTORY = "none"
 _LONG = 120
+_TTL = re.compile(r"[1-9][0-9]{0,13}")
 
 
 class SessionStanding(NamedTuple):
@@ -30,12 +33,12 @@ class SessionStanding(NamedTuple):
 
     Attributes:
         head: Its fields; empty when there is none.
-        score: The session's in the directory; empty when it is not listed, `none` when the directory is none.
+        scores: Where the partition lists it.
         problem: Why the head cannot be read, if it cannot.
     """
 
     head: Mapping[bytes, bytes]
-    score: str
+    scores: Scores
     problem: str = ""
 
     @property
@@ -72,7 +75,7 @@ class HeadFacts:
     def __init__(self, first: SessionStanding) -> None:
         self.created, self._moved, self._messages = START, dict[str, EventId](), dict[str, GrowingRanges]()
         self._erased, self._is_whole = GrowingRanges(), True
-        self._summary = Summary()
+        self._summary, self._holds = Summary(), Holds()
         forks, self._no_forks = notes_in(first.text("forks"))
         self._forked_at: dict[str, str] = {str(fork.at): fork.session_id for fork in forks if fork.is_own}
 
@@ -87,6 +90,8 @@ class HeadFacts:
             self._messages.setdefault(agent, GrowingRanges()).add(index, index)
         if entry.is_erased:
             self._erased.add(entry.id.revision, entry.id.revision)
+        if type_ in Holds.READS:
+            self._holds.add(entry.id, type_, kept)
         if type_ in LOOKS_AT:
             self._sum_up(entry, type_, agent)
         if self._forked_at:
@@ -111,7 +116,7 @@ class HeadFacts:
         """What is wrong with the head of a session that ends with the event added last."""
         wanted = {"created": str(self.created.ms)}
         if self._is_whole:
-            wanted["erased"] = str(self._erased)
+            wanted |= {"erased": str(self._erased), "held": str(self._holds)}
             wanted |= {f"agent:{agent}:messages": str(ranges) for agent, ranges in self._messages.items()}
             wanted |= {field: str(moved) for field, moved in self._moved.items()}
         for name, value in wanted.items():
@@ -175,15 +180,40 @@ def life_problems(
 
 def directory_problem(standing: SessionStanding, last: EventId) -> str:
     """What is wrong with the session's line in the directory."""
-    if standing.score == NO_DIRECTORY:
+    score = standing.scores.listed
+    if score == NO_DIRECTORY:
         return ""
-    if not standing.score:
+    if not score:
         return "the session is not listed in the directory"
+    return "" if _whole(score) == last.ms else f"the directory says that the session was last active at {score} ms"
+
+
+def retention_problems(standing: SessionStanding) -> Iterator[str]:
+    """What is wrong with what the partition says of how long the session stays, as its head has it."""
+    held, ttl, (_, due, listed) = standing.text("held"), standing.text("ttl"), standing.scores
+    if (
+        held
+        and listed not in (NO_DIRECTORY, held.partition("-")[0])
+        and _whole(listed) != _whole(held.partition("-")[0])
+    ):
+        yield "the session is held, but not listed among those that are since then"
+    elif listed not in ("", NO_DIRECTORY) and not held:
+        yield "the session is listed among those that are held, but its head does not say so"
+    if ttl and not _TTL.fullmatch(ttl):
+        yield f"the session's head says ttl {_short(ttl)}, which is no time"
+    elif due not in ("", NO_DIRECTORY) and (held or not ttl):
+        yield f"the session is to be deleted at {due} ms, {'though it is held' if held else 'but has no time to live'}"
+    elif ttl and not held and not due:
+        yield "the session has a time to live, but is not listed among those that are to be deleted"
+    elif ttl and due not in ("", NO_DIRECTORY) and (_whole(due) or 0) > int(standing.text("ms") or 0) + int(ttl):
+        yield f"the session is to be deleted at {due} ms, later than its time to live says"
+
+
+def _whole(score: str) -> int | None:
     try:
-        is_right = int(float(standing.score)) == last.ms
+        return int(float(score))
     except (ValueError, OverflowError):
-        is_right = False
-    return "" if is_right else f"the directory says that the session was last active at {standing.score} ms"
+        return None
 
 
 def _predecessor(life: Tombstone) -> str:

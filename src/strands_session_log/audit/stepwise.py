@@ -129,14 +129,14 @@ class SessionChecker:
     def _conclude(self) -> bool:
         """Look at the head as of the moment when the last event was checked; whether that was the last."""
         start = text(self._checker.last) if self._checker.count else "-"
-        head, entries, score = session.standing(self._log.store, self._session_id, start, _PAGE)
+        head, entries, scores = session.standing(self._log.store, self._session_id, start, _PAGE)
         self._check(self._after_last(entries))
         if len(entries) >= _PAGE:
             return False
         if not self._checker.count and not head:
             raise SessionNotFoundError(self._session_id)
         problem = "the session's head cannot be read: it is no hash" if head is None else ""
-        standing = SessionStanding(head or {}, score, problem)
+        standing = SessionStanding(head or {}, scores, problem)
         self._at_end = tuple(filter(None, self._problems_of_all(standing)))
         return True
 

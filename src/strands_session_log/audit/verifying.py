@@ -18,7 +18,7 @@ from ..server import text
 from ..snapshot import Authenticator
 from .anchors import Expect, Expectations
 from .checker import Checker, is_erased, time_problem
-from .head import NO_DIRECTORY, HeadFacts, SessionStanding, directory_problem, life_problems
+from .head import NO_DIRECTORY, HeadFacts, SessionStanding, directory_problem, life_problems, retention_problems
 from .lineage import Lineage
 from .snapshots import snapshot_problems
 from .witness import Witness
@@ -149,7 +149,7 @@ class _Examination:
 
     def directory_problems(self) -> Iterator[str]:
         """What is wrong with the directory itself."""
-        if self._standing.score == NO_DIRECTORY:
+        if self._standing.scores.listed == NO_DIRECTORY:
             yield f"the directory of partition {self._witness.partition} cannot be read: it is no sorted set"
 
     def walk(self, progress: Progress) -> None:
@@ -186,9 +186,9 @@ class _Examination:
         return Verification(not problems, at.id.revision, self.checker.link, problems.lines, *facts)
 
     def _look(self, start: str = "-", count: int = 0) -> tuple[SessionStanding, Sequence[RawEntry]]:
-        head, entries, score = session.standing(self._log.store, self._session_id, start, count)
+        head, entries, scores = session.standing(self._log.store, self._session_id, start, count)
         problem = "the session's head cannot be read: it is no hash" if head is None else ""
-        return SessionStanding(head or {}, score, problem), entries
+        return SessionStanding(head or {}, scores, problem), entries
 
     def _read(self, pages: Iterable[Sequence[RawEntry]], progress: Progress, total: int) -> None:
         for page in pages:
@@ -261,7 +261,7 @@ class _Examination:
     def _miss(self) -> None:
         """There is no such session; but something else may tell that there should be."""
         add, told, lives = self.checker.problems.add, self._testimony, self._lives
-        if self._standing.score not in ("", NO_DIRECTORY):
+        if self._standing.scores.listed not in ("", NO_DIRECTORY):
             add("the directory lists the session, but neither events nor a head are there")
         if told.first and not any(life.revision >= told.last for life in lives):
             add(f"the feed tells of it up to revision {told.last}, but it is not there, and no tombstone tells of it")
@@ -280,6 +280,7 @@ class _Examination:
         """What is wrong with what stands elsewhere."""
         if problem := directory_problem(self._standing, last):
             yield problem
+        yield from retention_problems(self._standing)
         yield from self._lineage.family_problems(self._log, self._standing.descent)
         yield from self._testimony.left(last)
         yield from self._expectations.left(last, [(life.revision, life.link) for life in self._lives])

@@ -24,9 +24,10 @@ _TAKE_POINTS = ("diff", "rewind")
 
 COMMANDS = (
     *("demo", "sessions", "why", "show", "replay", "tail", "events", "diff", "fork", "rewind"),
-    *("verify", "anchor", "grep", "erase", "delete", "import", "export", "doctor", "acl"),
+    *("verify", "anchor", "grep", "erase", "delete", "hold", "release", "holds", "prune", "import", "export", "doctor"),
+    "acl",
 )
-GROUPS = ("groups", "parked")
+GROUPS = ("retention", "groups", "parked")
 
 
 class Commands(CommandGroup):

@@ -30,9 +30,9 @@ class Code(IntEnum):
 
 
 EPILOG = (
-    "Exit codes: 0 all is well; 1 verify, doctor, demo, import or export found problems, grep found nothing, or a "
-    "question was declined; 2 wrong usage; 3 no such session, group or parked event; 4 the server cannot be reached, "
-    "or refused; 5 the output cannot be written; 6 grep could not read all that it was to search."
+    "Exit codes: 0 all is well; 1 verify, doctor, demo, import or export found problems, grep found nothing, a session "
+    "is held, or a question was declined; 2 wrong usage; 3 no such session, group or parked event; 4 the server cannot "
+    "be reached, or refused; 5 the output cannot be written; 6 grep could not read all that it was to search."
 )
 
 # Typer has a copy of Click of its own, and names of its classes those that it means to.
@@ -42,11 +42,14 @@ _WRONG_USAGE = (
     errors.InvalidAnchorError,
     errors.InvalidIdError,
     errors.InvalidPointError,
+    errors.InvalidPolicyError,
+    errors.InvalidSettingError,
     errors.InvalidUrlError,
     errors.MissingExtraError,
     errors.RevisionNotFoundError,
     errors.SessionExistsError,
     errors.SessionNotBegunError,
+    errors.SessionNotHeldError,
     errors.UnansweredToolCallsError,
 )
 _NOT_FOUND = (
@@ -142,7 +145,7 @@ def _code(error: errors.SessionLogError) -> Code:
             return Code.USAGE
         case _ if isinstance(error, _NOT_FOUND):
             return Code.NOT_FOUND
-        case _ if isinstance(error, DAMAGED):
+        case _ if isinstance(error, (*DAMAGED, errors.SessionHeldError)):
             return Code.PROBLEMS
     return Code.SERVER
 
@@ -156,8 +159,9 @@ def _with_cure(error: errors.SessionLogError) -> str:
             return f"{error}; `session-log sessions` lists those there are"
         case errors.RevisionNotFoundError():
             return f"{error}; `session-log events` lists those it has"
-        case errors.UnansweredToolCallsError():
-            return str(error).replace("set allow_unanswered=True", "pass --allow-unanswered")
+        case errors.UnansweredToolCallsError() | errors.SessionHeldError():
+            told = str(error).replace("set allow_unanswered=True", "pass --allow-unanswered")
+            return told.replace("log.retention.release", "`session-log release`; `session-log holds` tells who and why")
         case errors.ServerUnavailableError() if not isinstance(error, _TELLS_ENOUGH):
             return f"{str(error).rstrip('.')}; check that it runs, and what --url or SESSION_LOG_URL says"
         case errors.ServerRefusedError(cure="") if not isinstance(error, _TELLS_ENOUGH):

@@ -56,6 +56,8 @@ UnansweredOption = Annotated[
 ]
 ByOption = Annotated[str, option("--by", "NAME", "Who does it, for the record.")]
 ReasonOption = Annotated[str, option("--reason", "TEXT", "Why, for the record.")]
+SaidByOption = Annotated[str, option("--by", "NAME", "Who does it, for the record.")]
+SaidReasonOption = Annotated[str, option("--reason", "TEXT", "Why, for the record.")]
 AfterOption = Annotated[str | None, option("--after", "POINT", "Only what follows this point.")]
 UntilOption = Annotated[str | None, option("--until", "POINT", "Only up to and with this point.")]
 AtOption = Annotated[str | None, option("--at", "POINT", "Only up to and with this point; else all of it.")]

@@ -13,7 +13,14 @@ from typing import TYPE_CHECKING
 from .archiving import ArchivedCopyError, ArchivedSessionMissingError, ArchiveUnavailableError, ForksRemainError
 from .base import SessionLogError, shown
 from .bundles import BundleError, BundleNotIntactError, ImportRefusedError
-from .conflicts import AlreadyAnsweredError, ConcurrentWriteError, EventOrderError, SessionLostError
+from .conflicts import (
+    AlreadyAnsweredError,
+    ConcurrentWriteError,
+    EventOrderError,
+    SessionHeldError,
+    SessionLostError,
+    SessionNotHeldError,
+)
 from .copying import NotCopied, NotCopiedError
 from .damage import (
     CorruptEntryError,
@@ -53,6 +60,7 @@ from .server import (
     UnusableClientError,
 )
 from .settings import (
+    InvalidPolicyError,
     InvalidSettingError,
     UnknownArgumentError,
     check_choice,
@@ -98,6 +106,7 @@ __all__ = [
     "InvalidAnchorError",
     "InvalidIdError",
     "InvalidPointError",
+    "InvalidPolicyError",
     "InvalidSettingError",
     "InvalidUrlError",
     "LogForkedError",
@@ -120,10 +129,12 @@ __all__ = [
     "SessionBrokenError",
     "SessionDeletedError",
     "SessionExistsError",
+    "SessionHeldError",
     "SessionLogError",
     "SessionLostError",
     "SessionNotBegunError",
     "SessionNotFoundError",
+    "SessionNotHeldError",
     "SnapshotMismatchError",
     "TlsError",
     "UnansweredToolCallsError",

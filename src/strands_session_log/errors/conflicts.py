@@ -69,6 +69,42 @@ class AlreadyAnsweredError(ConcurrentWriteError):
         )
 
 
+class SessionHeldError(SessionLogError):
+    """The session is held: nothing of it is erased, and it is not deleted.
+
+    Attributes:
+        session_id: The session.
+        holds: The events that hold it; none where its head is lost, and only the list of holds knows.
+    """
+
+    def __init__(self, session_id: str, holds: Sequence[EventId]) -> None:
+        self.session_id = session_id
+        self.holds: tuple[EventId, ...] = tuple(holds)
+        since = f" by event {_listed(holds)}" if holds else ""
+        super().__init__(
+            f"session {session_id!r} is held{since}: nothing of it is erased, and it is not deleted. "
+            "Who may end a hold does so with log.retention.release"
+        )
+
+
+class SessionNotHeldError(SessionLogError, LookupError):
+    """A hold is to be ended that is not in force; nothing was written.
+
+    Attributes:
+        session_id: The session.
+        asked: The events that were to begin the holds; none where all were meant.
+        holds: Those that do hold it.
+    """
+
+    def __init__(self, session_id: str, asked: Sequence[EventId], holds: Sequence[EventId]) -> None:
+        self.session_id = session_id
+        self.asked: tuple[EventId, ...] = tuple(asked)
+        self.holds: tuple[EventId, ...] = tuple(holds)
+        by = f" by event {_listed(asked)}" if asked else ""
+        instead = f"; it is by event {_listed(holds)}" if holds else ""
+        super().__init__(f"session {session_id!r} is not held{by}{instead}")
+
+
 class EventOrderError(SessionLogError):
     """Some events of a batch are in the session, but not those before them: appended, they would stand behind.
 
@@ -85,6 +121,10 @@ class EventOrderError(SessionLogError):
             f"session {session_id!r} has events of this batch in another order: {there}; nothing was written. Append "
             "those that it does not have as a batch of their own"
         )
+
+
+def _listed(ids: Sequence[EventId]) -> str:
+    return ", ".join(map(str, ids))
 
 
 def _words(fields: Mapping[str, object]) -> str:

@@ -92,6 +92,22 @@ def check_choice(name: str, value: object, choices: Sequence[str]) -> None:
         raise InvalidSettingError(name, value, f"give {', '.join(choices[:-1])} or {choices[-1]}")
 
 
+class InvalidPolicyError(SessionLogError, ValueError):
+    """A file of retention policies has a mistake; nothing was deleted.
+
+    Attributes:
+        file: Its name.
+        line: Where; None where that is not known.
+        field: Which field, `policy[2].older_than`; empty where it is about the file as a whole.
+        reason: What is wrong.
+    """
+
+    def __init__(self, file: str, line: int | None, field: str, reason: str) -> None:
+        self.file, self.line, self.field, self.reason = file, line, field, reason
+        where = "".join((file, f", line {line}" if line else "", f", {field}" if field else ""))
+        super().__init__(f"{where}: {reason}")
+
+
 class UnknownArgumentError(SessionLogError, TypeError):
     """An argument was given by a name that there is none of; misspelt, its setting would not hold.
 

@@ -31,7 +31,7 @@ from ..errors import (
     SessionLogError,
     UnknownOutcomeError,
 )
-from ..events import Event
+from ..events import Event, SessionHeld, SessionReleased
 from ..ids import START, EventId
 from ..instrumentation import Rechained
 from ..instrumentation.hooks import hooks
@@ -52,6 +52,8 @@ KEPT = MOST_EVENTS
 """How many of a session's newest events are known by their event ids, at least: a whole batch."""
 
 _ADDED_AT_ONCE = 500
+_OF_HOLDS = frozenset((SessionHeld.TYPE, SessionReleased.TYPE))
+"""With the event alone, a session would look held, and not be."""
 
 
 class Call(NamedTuple):
@@ -139,6 +141,8 @@ class Appender:
         batch: list[Encoded] = list(events)  # type: ignore[arg-type]
         for at, event in enumerate(events):
             if not isinstance(event, Encoded):
+                if event.type in _OF_HOLDS:
+                    raise EncodingError("type", f"{event.type!r} is written by log.retention.hold and release only")
                 batch[at] = encode(event)
         # Not where it is chained: a fork is put in place at once, however many erasures it has to tell of.
         if len(batch) > FEW_EVENTS:

@@ -17,11 +17,11 @@ from uuid import uuid4
 
 import orjson
 
-from ..errors import ContentionError
+from ..errors import ContentionError, SessionHeldError
 from ..events.event import check_text
 from ..ids import EventId
-from ..scripts import session
-from ..scripts.session import NotThere, still_at
+from ..scripts import retention
+from ..scripts.retention import IN_ANY_CASE, KeptInstead, StillHeld, still_the_same
 from ..server import Store
 from .chained_batch import Position
 from .diagnosis import CURES, naming
@@ -95,22 +95,37 @@ class Deleter:
 
     def delete(self, session_id: str, reason: str, by: str) -> int | None:
         """See `EventLog.delete`."""
-        deleted = self._delete(session_id, reason, by)
-        return None if isinstance(deleted, NotThere) else deleted
+        deleted = self.delete_if(IN_ANY_CASE, session_id, reason, by)
+        return None if isinstance(deleted, KeptInstead) else deleted
 
     def drop(self, session_id: str, at: Position, forks: str, archived: str, by: str) -> bool | None:
         """See `EventLog.drop`."""
         check_text("archived", archived)
-        deleted = self._delete(session_id, "archived", by, still_at(*at, forks), archived)
-        return None if deleted is None else not isinstance(deleted, NotThere)
+        deleted = self.delete_if(still_the_same(*at, forks), session_id, "archived", by, archived)
+        return None if deleted is None else not isinstance(deleted, KeptInstead)
 
-    def _delete(
-        self, session_id: str, reason: str, by: str, condition: str = "", archived: str = ""
-    ) -> int | NotThere | None:
+    def delete_if(
+        self, condition: str, session_id: str, reason: str, by: str, archived: str = ""
+    ) -> int | KeptInstead | None:
+        """The same, only if the session is as the condition has it, see `scripts.retention`."""
         check_text("by", by)
         check_text("reason", reason)
-        limits = {"stay": KEPT, "stay_ms": KEPT_MS, "most": MOST, "lives": LIVES}
-        return session.delete(self._store, session_id, uuid4().hex, by, reason, condition, archived, **limits)
+        deleted = retention.delete(
+            self._store,
+            session_id,
+            uuid4().hex,
+            by,
+            reason,
+            condition=condition,
+            archived=archived,
+            stay=KEPT,
+            stay_ms=KEPT_MS,
+            most=MOST,
+            lives=LIVES,
+        )
+        if isinstance(deleted, StillHeld):
+            raise SessionHeldError(session_id, deleted.since)
+        return deleted
 
     def of_session(self, session_id: str) -> list[Tombstone]:
         """The lives of an id that ended, oldest first."""
@@ -140,6 +155,7 @@ class Deleter:
 
         Raises:
             ContentionError: When others changed the tombstone during every attempt.
+            SessionHeldError: When the session that has the id now is held.
         """
         return self._change(session_id, _reduced)
 
@@ -163,7 +179,12 @@ class Deleter:
             text = self._text(key, field)
             lives = _lives(text)
             new = orjson.dumps([changed(life) for life in lives])
-            if not lives or session.replace_tombstone(self._store, session_id, field, text, new):
+            if not lives:
+                return 0
+            replaced = retention.replace_tombstone(self._store, session_id, field, text, new)
+            if isinstance(replaced, StillHeld):
+                raise SessionHeldError(session_id, replaced.since)
+            if replaced:
                 return len(lives)
         raise ContentionError(session_id, _ATTEMPTS)
 

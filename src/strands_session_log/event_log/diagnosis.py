@@ -114,6 +114,8 @@ _TYPES = {
     "feed": "stream",
     "sessions": "zset",
     "tombstones": "hash",
+    "due": "zset",
+    "holds": "zset",
 }
 """What the keys of a session are; the feed's position may be anything, and is made anew."""
 CURES = {
@@ -122,6 +124,8 @@ CURES = {
     "rewrite": "delete the key: an erasure that needs it begins anew",
     "feed": "restore it from a backup, or delete the key: the sessions stay, and the feed begins anew",
     "tombstones": "restore it from a backup, or delete the key: what was deleted before is then forgotten",
+    "due": "restore it from a backup, or delete the key and set the times to live anew",
+    "holds": "restore it from a backup, or delete the key: what is held stays so, but is not listed",
     "sessions": "restore it from a backup, or delete the key: a session is listed again with its next event",
     "group": "restore it from a backup, or delete the group, which then begins anew",
     "replay": "delete the key, and have what is parked tried again anew",

@@ -25,13 +25,15 @@ from ..errors import (
     ContentionError,
     CorruptKeyError,
     RevisionNotFoundError,
+    SessionHeldError,
     SessionNotFoundError,
 )
 from ..events import PayloadErased
 from ..ids import START, EventId, Ranges
 from ..scripts import session
-from ..scripts.session import Copied, Deleted, Landed
-from ..server import Store
+from ..scripts.retention import holds_in
+from ..scripts.session import Copied, Deleted, Landed, RewriteHeld
+from ..server import Store, text
 from .chained_batch import Position, chain_batch
 from .diagnosis import CURES, diagnosed, erased_of, parsed, position_of
 from .erasure_scope import Find, nothing_more
@@ -81,10 +83,12 @@ class PlannedErasure(NamedTuple):
     Attributes:
         erased: By session, the events whose content would go: the session's first, then those of its forks.
         kept: By session that it was forked from, those of the first in which the same would still stand.
+        held: By session that is held, itself or a fork, those that would go if it were not.
     """
 
     erased: Mapping[str, tuple[EventId, ...]]
     kept: Mapping[str, tuple[EventId, ...]]
+    held: Mapping[str, tuple[EventId, ...]]
 
 
 class RewriteProgress(NamedTuple):
@@ -97,6 +101,13 @@ class RewriteProgress(NamedTuple):
 
     copied: EventId
     head: Position
+
+
+class _Seen(NamedTuple):
+    """The sessions that were erased in, and what others were left for."""
+
+    sessions: set[str]
+    held: list[SessionHeldError]
 
 
 class Eraser:
@@ -113,6 +124,7 @@ class Eraser:
         record: Record,
         progress: Progress,
         find: Find = nothing_more,
+        leave_held: bool = False,
     ) -> Position | None:
         """See `EventLog.erase`.
 
@@ -122,23 +134,47 @@ class Eraser:
             record: What the `PayloadErased` event says beside them: why, and by whom.
             progress: Called after each step.
             find: Finds what else is to be erased, here and in the forks.
+            leave_held: Leave forks as they are that are held; else one is raised for once the rest is erased.
 
         Returns:
             The event that records the erasure; None when there was nothing left to erase.
         """
-        recorded, targets = self._erase_all(session_id, set(ids), record, progress, find)
+        wanted, seen = set(ids), _Seen({session_id}, [])
+        recorded, targets = self._erase_all(session_id, wanted, record, progress, find)
         if targets:
             # Also when nothing was left to erase here: whoever erased it may have died before this.
-            self._erase_in_forks(session_id, targets, record, {session_id}, find)
+            self._erase_in_forks(session_id, targets, record, seen, find)
+        if seen.held and not leave_held:
+            # Held since it was looked at.
+            raise seen.held[0]
         return recorded
+
+    def check(self, session_id: str, wanted: Iterable[EventId], find: Find, leave_held: bool) -> None:
+        """See `EventLog.check_erasable`."""
+        if held := self._held([session_id]):
+            raise SessionHeldError(session_id, held[session_id])
+        if leave_held or not self._forks(session_id):
+            return
+        for fork, holds in self._held(self.plan(session_id, wanted, find).held).items():
+            raise SessionHeldError(fork, holds)
+
+    def _held(self, session_ids: Iterable[str]) -> dict[str, tuple[EventId, ...]]:
+        """Of these the ones that are held, each with the events that hold it."""
+        names = list(session_ids)
+        replies = self._store.pipeline([("HGET", self._keyspace.session(name).head, "held") for name in names])
+        return {name: holds_in(text(held)) for name, held in zip(names, replies, strict=True) if held is not None}
 
     def plan(self, session_id: str, ids: Iterable[EventId], find: Find) -> PlannedErasure:
         """See `EventLog.plan_erasure`."""
         self._head(session_id)
         targets = self._targets(session_id, sorted({*ids, *find(session_id, START)}))
         forks = self._planned_in_forks(session_id, targets, {session_id}, find)
-        erased = {name: _left(found) for name, found in ((session_id, targets), *forks)}
-        return PlannedErasure(erased, self._kept_in_ancestors(session_id, targets))
+        left = {name: _left(found) for name, found in ((session_id, targets), *forks)}
+        held = self._held(left)
+        erased = {name: found for name, found in left.items() if name not in held}
+        return PlannedErasure(
+            erased, self._kept_in_ancestors(session_id, targets), {name: left[name] for name in held if left[name]}
+        )
 
     def _planned_in_forks(
         self, session_id: str, targets: Sequence[ErasureTarget], seen: set[str], find: Find
@@ -192,7 +228,7 @@ class Eraser:
         raise ContentionError(session_id, _MAX_RESTARTS)
 
     def _erase_in_forks(
-        self, session_id: str, targets: Sequence[ErasureTarget], record: Record, seen: set[str], find: Find
+        self, session_id: str, targets: Sequence[ErasureTarget], record: Record, seen: _Seen, find: Find
     ) -> None:
         """Erase what the forks of a session have of it, and theirs, parents first, as `forker` relies on.
 
@@ -203,20 +239,24 @@ class Eraser:
             key = copy_key(self._keyspace.session(fork.session_id), fork.token)
             self._store.command("UNLINK", key)
         for fork in forks:
-            if fork.session_id not in seen:
-                seen.add(fork.session_id)
+            if fork.session_id not in seen.sessions:
+                seen.sessions.add(fork.session_id)
                 with diagnosed(self._store, fork.session_id):
                     self._erase_in_fork(fork.session_id, targets, record, seen, find)
 
     def _erase_in_fork(
-        self, fork: str, targets: Sequence[ErasureTarget], record: Record, seen: set[str], find: Find
+        self, fork: str, targets: Sequence[ErasureTarget], record: Record, seen: _Seen, find: Find
     ) -> None:
         shared = self._shared(fork, targets)
         if shared:
             wanted = {target.id for target in shared}
             # Unless it is deleted just now.
             with suppress(SessionNotFoundError, RevisionNotFoundError):
-                shared = self._erase_all(fork, wanted, record, lambda done, total: None, find)[1]
+                try:
+                    shared = self._erase_all(fork, wanted, record, lambda done, total: None, find)[1]
+                except SessionHeldError as error:
+                    # Its own forks need not be.
+                    seen.held.append(error)
             self._erase_in_forks(fork, shared, record, seen, find)
 
     def _shared(
@@ -245,6 +285,8 @@ class Eraser:
                     progress(standing.copied.revision, standing.head.id.revision)
                 case Deleted():
                     raise SessionNotFoundError(rewrite.session_id)
+                case RewriteHeld(since):
+                    raise SessionHeldError(rewrite.session_id, holds_in(since))
                 case _:
                     return None
         raise ContentionError(rewrite.session_id, _MAX_ATTEMPTS)

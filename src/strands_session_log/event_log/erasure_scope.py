@@ -45,6 +45,11 @@ def nothing_more(session_id: str, after: EventId) -> Iterable[EventId]:
     return ()
 
 
+def record_of(reason: str, by: str) -> dict[str, str]:
+    """What is to be on record of an erasure."""
+    return {"reason": reason, "by": by} if by else {"reason": reason}
+
+
 @dataclass(frozen=True)
 class Sought:
     """Messages that are to be erased.

@@ -35,7 +35,7 @@ from ..scripts import session
 from ..scripts.session import Landed
 from ..server import Store
 from .chained_batch import Position, chain_batch
-from .diagnosis import erased_of, parsed
+from .diagnosis import erased_of, parsed, whole
 from .eraser import Progress
 from .expected import ANY
 from .lineage import CopySummary, ForkNote, ancestors_of, copy_key
@@ -75,7 +75,7 @@ class Forker:
         if into == session_id or self._exists(into):
             raise SessionExistsError(into)
         for _ in range(_MAX_RESTARTS):
-            attempt = _Attempt(session_id, self._ancestors(session_id), at, into, uuid4().hex, by)
+            attempt = _Attempt(session_id, *self._origin(session_id), at, into, uuid4().hex, by)
             match self._carry_out(attempt, progress):
                 case Landed(ids, link, begins_feed):
                     if begins_feed:
@@ -149,12 +149,14 @@ class Forker:
         keys = self._keyspace.session(session_id)
         return bool(self._store.command("EXISTS", keys.events, keys.head))
 
-    def _ancestors(self, session_id: str) -> tuple[str, ...]:
+    def _origin(self, session_id: str) -> tuple[tuple[str, ...], str]:
+        """What a session was made of, and its time to live."""
         key = self._keyspace.session(session_id).head
-        revision, ancestors = self._store.fields(key, "revision", "ancestors")
+        revision, ancestors, ttl = self._store.fields(key, "revision", "ancestors", "ttl")
         if revision is None:
             raise SessionNotFoundError(session_id)
-        return () if ancestors is None else parsed(key, "ancestors", ancestors, ancestors_of)
+        line = () if ancestors is None else parsed(key, "ancestors", ancestors, ancestors_of)
+        return line, "" if ttl is None else str(parsed(key, "ttl", ttl, whole))
 
     def _note(self, attempt: _Attempt) -> str:
         """Tell the parent of the fork, and those before it, lest it be deleted. The parent's erased ranges."""
@@ -177,6 +179,7 @@ class _Attempt(NamedTuple):
     Attributes:
         parent: What it is made of.
         ancestors: What that was made of, oldest first.
+        ttl: Its time to live in milliseconds; empty if it has none.
         at: The last event to copy.
         into: The fork.
         token: The name of this attempt.
@@ -185,6 +188,7 @@ class _Attempt(NamedTuple):
 
     parent: str
     ancestors: tuple[str, ...]
+    ttl: str
     at: EventId
     into: str
     token: str
@@ -202,7 +206,8 @@ class _Attempt(NamedTuple):
         by = {"by": self.by} if self.by else {}
         forked = SessionForked({**origin, **at, "session_id": self.into, **by})
         sealed = chain_batch(self.into, [encode(event) for event in (forked, *later)], ANY, copied.position)
-        head = {**copied.head(erased), **origin, "ancestors": "\n".join(line)}
+        ttl = {"ttl": self.ttl} if self.ttl else {}
+        head = {**copied.head(erased), **origin, "ancestors": "\n".join(line), **ttl}
         return sealed.arguments, orjson.dumps({"count": copied.count, "head": head})
 
 

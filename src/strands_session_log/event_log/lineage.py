@@ -7,15 +7,15 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ..codec import RawEntry, rows
-from ..events import MessageAdded, PayloadErased
+from ..events import MessageAdded, PayloadErased, SessionHeld, SessionReleased
 from ..events.event import moved_by
 from ..ids import START, EventId, Ranges, check_id
 from ..keys import SessionKeys
-from ..state import GrowingRanges
+from ..state import GrowingRanges, Holds
 from ..state.summary import LOOKS_AT, READS, Summary
 from .chained_batch import Position
 
-_CLEAR = frozenset((MessageAdded.TYPE, PayloadErased.TYPE))
+_CLEAR = frozenset((MessageAdded.TYPE, PayloadErased.TYPE, SessionHeld.TYPE, SessionReleased.TYPE))
 """Types of events of which what is retained tells enough."""
 _LINE = re.compile(r"([0-9]+-[0-9]+) ([0-9a-f]+) (fork|further) (.+)")
 
@@ -78,12 +78,13 @@ class CopySummary:
         count: How many.
         position: Where they end.
         unexplained: Those whose content was erased, and none of the others says why.
+        holds: Which of them hold the session they are of; a fork of that is not held.
     """
 
     def __init__(self) -> None:
         self.count, self.position, self.unexplained = 0, Position(), set[EventId]()
         self._created, self._moved, self._messages = START, dict[tuple[str, str], EventId](), dict[str, GrowingRanges]()
-        self._summary = Summary()
+        self._summary, self.holds = Summary(), Holds()
 
     def add(self, entries: Sequence[RawEntry]) -> None:
         """Some more, which may be told of once more.
@@ -99,6 +100,8 @@ class CopySummary:
             told = data if type(data) is dict else {}
             if moves := moved_by(type_, told):
                 self._moved[moves, agent] = id_
+            if type_ in Holds.READS:
+                self.holds.add(id_, type_, told)
             if type_ in LOOKS_AT:
                 self._summary.add(id_, type_, agent, told, is_erased)
             elif type_ in _CLEAR:

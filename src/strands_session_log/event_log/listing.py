@@ -11,7 +11,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import islice
 from typing import Any, NamedTuple, TypeAlias
 
@@ -22,7 +22,7 @@ from ..errors import TIMES, CorruptEntryError, CorruptKeyError, InvalidPointErro
 from ..events import AgentActivity, Recorded, SessionAnnotated, SessionInfo
 from ..events.listing import ActivityStatus
 from ..ids import MAX_MS, EventId, Revision, milliseconds, parse_point
-from ..server import Store, pairs
+from ..server import Store, number, pairs
 from ..state.summary import ANNOTATED, ANSWER, CUT, FAILED, RUNNING, TOOL, OpenLine, Summary
 from .diagnosis import parsed, whole
 from .directory import Directory, DirectoryLine, DirectoryRange
@@ -273,11 +273,13 @@ def _info(
     revision, created, _ = (parsed(key, name, head.get(name.encode()), whole) for name in ("revision", "created", "ms"))
     summary = Summary.parse(head.get(b"counts", b""), head[b"open"]) if b"open" in head else None
     lines = summary.lines if summary else []
-    counts = (summary.errors, summary.input_tokens, summary.output_tokens) if summary else (None, None, None)
-    agents = tuple(_activities(head, lines))
-    times = EventId(created, 0).time, EventId(line.ms, 0).time
+    errors, sent, got = (summary.errors, summary.input_tokens, summary.output_tokens) if summary else (None, None, None)
+    ttl = timedelta(milliseconds=ms) if (ms := min(number(head.get(b"ttl")), MAX_MS)) else None
+    began, last = EventId(created, 0).time, EventId(line.ms, 0).time
     annotated = [one.id for one in lines if one.kind == ANNOTATED and not one.agent]
-    return SessionInfo(session_id, revision, *times, agents, *counts), annotated
+    agents, held = tuple(_activities(head, lines)), b"held" in head
+    info = SessionInfo(session_id, revision, began, last, agents, errors, sent, got, held=held, ttl=ttl)
+    return info, annotated
 
 
 def _activities(head: Mapping[bytes, bytes], lines: Iterable[OpenLine]) -> Iterator[AgentActivity]:

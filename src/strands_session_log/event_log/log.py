@@ -27,7 +27,7 @@ from .chained_batch import Position
 from .deleter import Deleter, Tombstone
 from .diagnosis import CURES, diagnosed, naming, parsed, position_of, raise_diagnosed
 from .eraser import Eraser, PlannedErasure, Progress
-from .erasure_scope import Find, nothing_more
+from .erasure_scope import Find, nothing_more, record_of
 from .expected import ANY, Expected
 from .forker import Forker
 from .instrumented import instrumented_append
@@ -36,6 +36,7 @@ from .listing import Listing
 from .namespace import Layout
 from .reader import EventReader, end_at, start_after
 from .recounting import recount
+from .retaining import Retainer
 
 logger = logging.getLogger(__name__)
 
@@ -59,6 +60,7 @@ class EventLog:
         retention: The same.
         snapshots: Where snapshots are kept.
         listing: Lists the sessions.
+        retainer: Says how long they stay.
         remember: Notes where a session was seen to stand, which saves the next append a round trip.
         on_append: Those who are told the session, its new revision and the events after each append, of a fork and an
             erasure without events; they must be quick.
@@ -73,6 +75,7 @@ class EventLog:
         self._reader = EventReader(store)
         self._forker = Forker(store, layout, self._reader.pages)
         self._deleter = Deleter(store)
+        self.retainer = Retainer(store, layout, self._deleter, self.head, self._appended)
         self._once = OnceAppender(store, self._appender, self._reader, self.head, self.locate)
         self.listing = Listing(store, self.clock, self.pages)
         self.snapshots = SnapshotStore(store)
@@ -108,6 +111,10 @@ class EventLog:
             raise_diagnosed(error, self.store, session_id)
         self._tell_appended(session_id, ids[-1].revision, events)
         return ids
+
+    def _appended(self, session_id: str, position: Position) -> None:
+        self._appender.remember(session_id, position)
+        self._tell_appended(session_id, position.id.revision)
 
     def _tell_appended(self, session_id: str, revision: int, events: Sequence[Event | Encoded] = ()) -> None:
         """One that fails keeps nobody else from hearing it: the events are written, and the writer must hear so."""
@@ -264,6 +271,7 @@ class EventLog:
         progress: Progress = lambda done, total: None,
         by: str = "",
         find: Find = nothing_more,
+        leave_held: bool = False,
     ) -> EventId | None:
         """Erase the bodies of events, also in the session's forks; their place in the hash chain stays.
 
@@ -274,22 +282,32 @@ class EventLog:
             progress: Called after each step.
             by: Who erases, for that event.
             find: Finds what else is to be erased, here and in the forks.
+            leave_held: Leave forks as they are that are held.
 
         Returns:
             The id of the event that records it; None when everything was erased before.
 
         Raises:
             SessionNotFoundError: When there is no such session.
-            RevisionNotFoundError: When it does not have one of the events; nothing is erased.
+            RevisionNotFoundError: When it lacks one of the events; nothing is erased.
             ContentionError: When others wrote or erased during every attempt.
+            SessionHeldError: When it is held, which `check_erasable` tells before; or a fork is: the rest is erased.
         """
         with diagnosed(self.store, session_id):
-            recorded = self._eraser.erase(session_id, ids, _record(reason, by), progress, find)
+            recorded = self._eraser.erase(session_id, ids, record_of(reason, by), progress, find, leave_held)
         if recorded is None:
             return None
-        self.remember(session_id, recorded)
-        self._tell_appended(session_id, recorded.id.revision)
+        self._appended(session_id, recorded)
         return recorded.id
+
+    def check_erasable(self, session_id: str, ids: Iterable[EventId], find: Find, leave_held: bool = False) -> None:
+        """Refuse what a hold would refuse, before anything is written; see `erase`.
+
+        Raises:
+            SessionHeldError: When the session is held, or a fork that has what is to be erased, unless that is left.
+        """
+        with diagnosed(self.store, session_id):
+            self._eraser.check(session_id, ids, find, leave_held)
 
     def plan_erasure(self, session_id: str, ids: Iterable[EventId], find: Find = nothing_more) -> PlannedErasure:
         """What `erase` would erase, and what of it would stay; nothing is written. It raises what `erase` does."""
@@ -324,8 +342,7 @@ class EventLog:
         """
         with diagnosed(self.store, session_id, into):
             position, forked = self._forker.fork(session_id, at, into, progress, by)
-        self.remember(into, position)
-        self._tell_appended(into, position.id.revision)
+        self._appended(into, position)
         return forked
 
     def delete(self, session_id: str, reason: str = "", by: str = "") -> int | None:
@@ -338,6 +355,9 @@ class EventLog:
 
         Returns:
             How many events it had; None when there was no such session.
+
+        Raises:
+            SessionHeldError: When it is held.
         """
         with diagnosed(self.store, session_id):
             revision = self._deleter.delete(session_id, reason, by)
@@ -411,7 +431,3 @@ class EventLog:
         store = self.store if is_patient else self.store.with_retry_for(0, within=ANSWERED_WITHIN)
         with naming(store, {self.keyspace.feed(partition): ("stream", CURES["feed"])}):
             return store.retrying(lambda: trim(store, partition, self.retention, exactly=exactly))
-
-
-def _record(reason: str, by: str) -> dict[str, str]:
-    return {"reason": reason, "by": by} if by else {"reason": reason}

@@ -16,6 +16,8 @@ from .content import (
     SessionAnnotated,
     SessionCreated,
     SessionForked,
+    SessionHeld,
+    SessionReleased,
     SessionRewound,
     WindowChanged,
 )
@@ -68,7 +70,9 @@ __all__ = [
     "SessionAnnotated",
     "SessionCreated",
     "SessionForked",
+    "SessionHeld",
     "SessionInfo",
+    "SessionReleased",
     "SessionRewound",
     "ToolCompleted",
     "ToolFailed",

@@ -30,6 +30,40 @@ class SessionAnnotated(Known):
     TYPE = "session.annotated"
 
 
+class SessionHeld(Known):
+    """The session is held: nothing of it is erased, and it is not deleted, until this hold ends: `{"reason", "by"}`.
+
+    Written by `hold` only.
+    """
+
+    __slots__ = ()
+    TYPE = "session.held"
+
+
+class SessionReleased(Known):
+    """Holds of the session ended: `{"holds", "reason", "by"}`, the ids of the events that had begun them, as text.
+
+    Written by `release` only.
+    """
+
+    __slots__ = ()
+    TYPE = "session.released"
+
+    def facts(self) -> dict[str, Any]:
+        """Which holds: their revisions as ranges."""
+        return {"holds": to_ranges(id_.revision for id_ in self.holds)}
+
+    def retains(self) -> dict[str, Any]:
+        """Which holds: whoever verifies the session must know whether one is in force."""
+        return {"holds": [str(id_) for id_ in self.holds]}
+
+    @property
+    def holds(self) -> list[EventId]:
+        """The ids of the events that had begun them; what is no id is passed over."""
+        listed = mapping(self.data).get("holds")
+        return list(_event_ids(listed if isinstance(listed, (list, tuple)) else ()))
+
+
 class SessionForked(Known):
     """The session began as a copy of another: `{"parent", "root", "at", "link", "session_id"}`.
 

@@ -81,6 +81,8 @@ class SessionInfo:
         output_tokens: Tokens its models gave; likewise.
         labels: What people have attached to it.
         last_message: The event with what was said last, where that was asked for.
+        held: Whether it is held, so that nothing of it goes.
+        ttl: After how long without an event it may be deleted; None where it has no time to live of its own.
     """
 
     session_id: str
@@ -93,6 +95,8 @@ class SessionInfo:
     output_tokens: int | None = None
     labels: Mapping[str, Any] = field(default_factory=dict)
     last_message: Recorded | None = None
+    held: bool = False
+    ttl: timedelta | None = None
 
     @property
     def messages(self) -> int:
@@ -137,6 +141,8 @@ class SessionInfo:
             "labels": dict(self.labels),
             "last_message": last
             and {"id": str(last.id), "agent": last.event.agent, "type": last.event.type, "data": last.event.data},
+            "held": self.held,
+            "ttl_seconds": self.ttl and self.ttl.total_seconds(),
             "revision": self.revision,
             "created_at": _utc(self.created_at),
             "last_event_at": _utc(self.last_event_at),

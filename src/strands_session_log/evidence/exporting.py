@@ -239,7 +239,7 @@ class _Reading:
         if not head and not entries:
             raise SessionNotFoundError(session_id)
         self._log, self.session_id, self._progress = log, session_id, progress
-        self._standing = SessionStanding(head or {}, "", "" if head else "the session has no head")
+        self._standing = SessionStanding(head or {}, session.Scores(), "" if head else "the session has no head")
         self._selection = Selection(filters, log, session_id)
         self._lineage = Lineage(session_id, lambda: self._standing.descent)
         self._checker = Checker(self._lineage)

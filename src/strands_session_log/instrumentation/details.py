@@ -253,6 +253,19 @@ class GroupAbandoned(OfGroup):
 
 
 @dataclass(frozen=True, slots=True)
+class SessionsSwept(Detail):
+    """Sessions whose time was over were deleted: by a sweep, a policy, or a prune.
+
+    Attributes:
+        deleted: How many.
+        held: How many were left because they are held.
+    """
+
+    deleted: int
+    held: int
+
+
+@dataclass(frozen=True, slots=True)
 class FeedTrimmed(Detail):
     """Envelopes that no live group needs any more, or past the cap, were removed from the feed.
 

@@ -34,6 +34,7 @@ from .details import (
     Retried,
     ServerAwaited,
     ServerWaitOver,
+    SessionsSwept,
     SnapshotDropped,
     SnapshotSaved,
 )
@@ -98,6 +99,7 @@ class PrometheusHook:
             RecordingBegunAnew: lambda _: self._begun_anew.inc(),
             SnapshotSaved: self._snapshot_saved,
             SnapshotDropped: lambda detail: self._snapshots_dropped.labels(detail.reason).inc(),
+            SessionsSwept: self._sessions_swept,
             FeedTrimmed: lambda detail: self._trimmed.inc(detail.events),
             **dict.fromkeys(_OF_GROUP, self._of_group),
             **dict.fromkeys(_TO_GROUP, self._to_group),
@@ -150,6 +152,14 @@ class PrometheusHook:
         counted = {**_OF_GROUP, **_TO_GROUP}
         self._groups = {kind: self._counter(*named, "group") for kind, named in counted.items()}
         self._trimmed = self._counter("feed_trimmed_events", "Envelopes removed from the feed that no group needs.")
+
+        self._swept = self._counter(
+            "swept_sessions", "Sessions whose time was over, by what became of them.", "outcome"
+        )
+
+    def _sessions_swept(self, detail: SessionsSwept) -> None:
+        self._swept.labels("deleted").inc(detail.deleted)
+        self._swept.labels("held").inc(detail.held)
 
     def _outages(self) -> None:
         help_ = "Times that a subscription, a tail or a recorder began to wait for the server."

@@ -14,7 +14,6 @@ import threading
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias
 from weakref import WeakKeyDictionary, WeakSet
 
@@ -23,13 +22,12 @@ from strands.types.session import SessionMessage
 from .. import events
 from ..codec import from_json, to_json
 from ..errors import EncodingError
-from ..event_log import EventLog
-from ..event_log.erasure_scope import Sought, sought
-from ..events import Recorded
+from ..event_log.erasure_scope import Sought
 from ..ids import START, EventId
 from ..state import Copies
 from .compat import FIRST, LAST, Heard, Writer, all_of, listen
 from .contents import fingerprint
+from .erasing import erase_copies, erase_original
 
 if TYPE_CHECKING:
     from .agent_outbox import AgentOutbox
@@ -277,59 +275,6 @@ class Redactions:
         self._sought.clear()
 
 
-def erase_original(
-    log: EventLog,
-    session_id: str,
-    agent_id: str,
-    message_id: int,
-    after: EventId = START,
-    first: Callable[[Sought], object] = lambda found: None,
-) -> None:
-    """Erase what a message said before its last redaction; call it again until it has succeeded.
-
-    A message that was never redacted loses all it said. Whatever else in the session holds the original goes with it,
-    see `state.copies`.
-
-    Args:
-        log: Where the session is.
-        session_id: The session.
-        agent_id: Whose message.
-        message_id: Its index.
-        after: The message was written after this event.
-        first: Told what is going to be erased, while it is still there.
-
-    Raises:
-        SessionLogError: When it cannot be erased now.
-    """
-    said, redaction = _said(log.read(session_id, after), agent_id, message_id)
-    originals = [one for one in said if not one.event.is_erased]
-    found = _sought(originals, redaction)
-    first(found)
-    if originals:
-        log.erase(session_id, [one.id for one in originals], "redacted", _untold, "", partial(found.find, log))
-    else:
-        erase_copies(log, session_id, found)
-
-
-def erase_copies(log: EventLog, session_id: str, found: Sought, after: EventId = START) -> None:
-    """Erase what holds the original of a redacted message that itself is not, or may never have been, in the log.
-
-    Args:
-        log: Where the session is.
-        session_id: The session.
-        found: What to look for.
-        after: Whatever holds it was written after this event.
-    """
-    head = log.head(session_id)
-    looked = head.id if head else START
-    if ids := list(found.find(log, session_id, after)):
-
-        def find_more(where: str, since: EventId) -> Iterable[EventId]:
-            return found.find(log, where, max(since, looked) if where == session_id else since)
-
-        log.erase(session_id, ids, "redacted", _untold, "", find_more)
-
-
 def never_written(name: str, index: int, original: Any, redaction: Any) -> Sought:
     """What to look for of a message that was redacted while it was held back.
 
@@ -367,25 +312,3 @@ def without(
     for found in redacted:
         left = found.copies.without(left, own=own is not None and found.is_own(own), above=above)
     return state if left is told else from_json(left)
-
-
-def _untold(done: int, total: int) -> None:
-    """Nobody waits to hear how far it is."""
-
-
-def _said(recorded: Iterable[Recorded], agent_id: str, message_id: int) -> tuple[list[Recorded], Recorded | None]:
-    """What the message said, up to its last redaction, and that."""
-    said, redaction, before = list[Recorded](), None, 0
-    for one in recorded:
-        is_it = one.event.agent == agent_id and one.event.data.get("message_id") == message_id
-        if is_it and one.event.type in _SAID:
-            said.append(one)
-        elif is_it and one.event.type == events.MessageRedacted.TYPE:
-            redaction, before = one, len(said)
-    return said[:before] if redaction else said, redaction
-
-
-def _sought(originals: Iterable[Recorded], redaction: Recorded | None) -> Sought:
-    before = redaction.id if redaction else EventId(0, 0)
-    message = redaction.event.data.get("redact_message") if redaction else None
-    return sought([one.event for one in originals], message, before)

@@ -26,14 +26,13 @@ from ..lifecycle.agent_hooks import FACTS, listen_to_agent
 from ..lifecycle.compat import Heard, Writer, listen
 from ..lifecycle.contents import HeldCopies, snapshot
 from ..lifecycle.direct_calls import about_to_hold, ends_direct_call
+from ..lifecycle.erasing import erase_copies, erase_original
 from ..lifecycle.facts import answered
 from ..lifecycle.in_force import InForce
 from ..lifecycle.nodes import NodeRuns
 from ..lifecycle.records import answers_tools, check_ids
 from ..lifecycle.redaction import (
     TrackedMessage,
-    erase_copies,
-    erase_original,
     never_written,
     sought_by_ids,
     without,

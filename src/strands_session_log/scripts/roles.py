@@ -28,6 +28,7 @@ from . import (
     GROUP_SETTLE,
     GROUP_STATUS,
     GROUP_WORK,
+    HOLD,
     IDS,
     LIFE,
     LIVE,
@@ -42,6 +43,7 @@ from . import (
     STORAGE_WRITE,
     TOMBSTONE_SET,
     TOUCH,
+    TTL,
     Script,
 )
 
@@ -105,7 +107,7 @@ def _needed(scripts: Iterable[Script], beside: str, *others: Role) -> tuple[str,
 
 
 _WRITING = (
-    *(APPEND, ONCE, IDS, OUTCOME, RECOUNT, SAVE, TOUCH, LIFE, LIVE, FORK, FORK_COPY, FORK_NOTE),
+    *(APPEND, ONCE, IDS, OUTCOME, RECOUNT, SAVE, TOUCH, TTL, LIFE, LIVE, FORK, FORK_COPY, FORK_NOTE),
     *(STORAGE_WRITE, STORAGE_DELETE, ERASE_STEP, FEED_TRIM),
 )
 _CONSUMING = (
@@ -119,7 +121,10 @@ _LOOKING = (
 _READING = (LOAD, LOCATE, STANDING)
 """What whoever reads a session sends."""
 _LAYOUT = ("config", "{*}:layout")
-_SESSIONS = ("{*}:session:*", "{*}:sessions", "{*}:feed", "{*}:feed:position", "{*}:error_texts")
+_SESSIONS = (
+    *("{*}:session:*", "{*}:sessions", "{*}:feed", "{*}:feed:position", "{*}:error_texts"),
+    *("{*}:due", "{*}:holds"),
+)
 _TOMBSTONES = ("{*}:tombstones", "{*}:tombstones:times")
 _GROUPS = ("{*}:group:*", "{*}:parked:*", "{*}:replay:*")
 _STORAGE = ("{*}:storage", "{*}:storage:*")
@@ -154,8 +159,8 @@ SUBSCRIBER = Role(
 )
 ERASER = Role(
     "eraser",
-    "erases single events, which an event records, and deletes whole sessions",
-    _needed((*_READING, APPEND, ERASE_STEP, DELETE, TOMBSTONE_SET), f"{_LOOKING} HDEL PTTL UNLINK"),
+    "erases single events, which an event records, deletes whole sessions, holds and releases them, sweeps what is due",
+    _needed((*_READING, APPEND, ERASE_STEP, DELETE, HOLD, TTL, TOMBSTONE_SET), f"{_LOOKING} HDEL PTTL UNLINK"),
     _LAYOUT,
     (*_SESSIONS, *_TOMBSTONES),
 )

@@ -15,7 +15,6 @@ from ..ids import START, EventId
 from ..server import Argument, Store, pairs, text
 from . import (
     APPEND,
-    DELETE,
     ERASE_STEP,
     FORK,
     FORK_COPY,
@@ -28,7 +27,6 @@ from . import (
     OUTCOME,
     RECOUNT,
     STANDING,
-    TOMBSTONE_SET,
     TOUCH,
 )
 from .message_call import BEFORE_EVENTS, OF_EVENT, append_keys, packed_message
@@ -74,10 +72,6 @@ class Deleted(NamedTuple):
     """The call came late: it is of a session that was deleted since."""
 
 
-class NotThere(NamedTuple):
-    """The session stands elsewhere than it was to stand for this."""
-
-
 class PartlyThere(NamedTuple):
     """Some events of the batch are in the session already: their ids, empty for those that are not."""
 
@@ -89,6 +83,16 @@ class Behind(NamedTuple):
 
     id: str
     link: str
+
+
+class RewriteHeld(NamedTuple):
+    """Nothing of the session is erased while it is held.
+
+    Attributes:
+        held: The events that hold it, as its head names them.
+    """
+
+    held: str
 
 
 class Copied(NamedTuple):
@@ -131,14 +135,14 @@ def append(store: Store, session_id: str, batch: Sequence[bytes], begins: bool) 
     reply, was_lost = store.run_pinned(
         APPEND, append_keys(store.keyspace, session_id, begins), batch, session_id, packed
     )
-    return _landed(reply, count) if type(reply) is bytes else _appended(reply, batch), was_lost
+    return _landed(reply, count) if type(reply) is bytes else appended(reply, batch), was_lost
 
 
 def append_once(store: Store, session_id: str, batch: Sequence[bytes], kept: int) -> tuple[AppendReply, bool]:
     """The same, unless its events are in the session already; so many of the newest are known by their ids."""
     keys = store.keyspace.session(session_id).once
     reply, was_lost = store.run_pinned(ONCE, keys, [*batch, b"%d" % kept], session_id)
-    return _appended(reply, batch), was_lost
+    return appended(reply, batch), was_lost
 
 
 def outcome(store: Store, session_id: str, calls: Sequence[tuple[str, int, str]]) -> Landed | Moved:
@@ -155,7 +159,7 @@ def outcome(store: Store, session_id: str, calls: Sequence[tuple[str, int, str]]
 
 def erase_step(
     store: Store, session_id: str, recording: Sequence[bytes], step: bytes
-) -> Landed | Copied | Deleted | None:
+) -> Landed | Copied | Deleted | RewriteHeld | None:
     """One step of erasing.
 
     Args:
@@ -179,6 +183,8 @@ def erase_step(
             return Copied(EventId.parse(upto) if upto else START, Moved(EventId.parse(id_), link.decode()))
         case [b"gone"]:
             return Deleted()
+        case [b"held", held]:
+            return RewriteHeld(text(held))
     return _landed(reply, 1) if isinstance(reply, bytes) else None
 
 
@@ -208,9 +214,9 @@ def fork(store: Store, session_id: str, copy: str, batch: Sequence[bytes], makin
         Where it stands; whether there is such a session, when it could not be done.
     """
     keys = store.keyspace.session(session_id)
-    script_keys = (*keys.append, copy, keys.snapshot, keys.live, keys.tombstones)
+    script_keys = (*keys.append, copy, keys.snapshot, keys.live, keys.tombstones, keys.due)
     reply = store.run_and_wait(FORK, script_keys, [*batch, making], session_id)
-    found = _appended(reply, batch)
+    found = appended(reply, batch)
     return found if isinstance(found, Landed) else bool(reply[0] == b"exists")
 
 
@@ -249,58 +255,6 @@ def note_fork(store: Store, session_id: str, token: str, note: str) -> bytes | N
     return found
 
 
-def delete(
-    store: Store,
-    session_id: str,
-    token: str,
-    by: str,
-    reason: str,
-    condition: str = "",
-    archived: str = "",
-    *,
-    stay: int,
-    stay_ms: int,
-    most: int,
-    lives: int,
-) -> int | NotThere | None:
-    """Remove a session and leave a tombstone.
-
-    Args:
-        store: Where.
-        session_id: The session.
-        token: Of this very call.
-        by: By whom.
-        reason: Why.
-        condition: Only if this holds, see `still_at`.
-        archived: Where an archive has it; empty if none has.
-        stay: How many tombstones stay in any case,
-        stay_ms: and for how many milliseconds more than those.
-        most: How many stay at most.
-        lives: How many lives of an id a tombstone tells of.
-
-    Returns:
-        How many events it had; None when there was none.
-    """
-    keys, limits = store.keyspace.session(session_id).delete, (stay, stay_ms, most, lives)
-    arguments = (session_id, token, by, reason, *limits, condition, archived)
-    match store.run_and_wait(DELETE, keys, arguments, session_id):
-        case [b"landed", revision]:
-            return int(revision)
-        case [b"kept"]:
-            return NotThere()
-    return None
-
-
-def still_at(at: EventId, link: str, forks: str) -> str:
-    """The condition that this is the last event of a session still, and its link; and these its forks, by its head."""
-    return f"at {at} {link} {forks}"
-
-
-def replace_tombstone(store: Store, session_id: str, field: str, known: bytes, new: bytes) -> bool:
-    """Put another text in place of a tombstone, if it is still what is known."""
-    return bool(store.run(TOMBSTONE_SET, [store.keyspace.session(session_id).tombstones], [field, known, new]))
-
-
 def add_ids(
     store: Store, session_id: str, known: tuple[str, str], new: tuple[str, str], kept: int, ids: Mapping[str, str]
 ) -> bool:
@@ -331,22 +285,37 @@ def life(store: Store, session_id: str) -> Life:
     return Life(name, float(ago) / 1000 if ago else None)
 
 
+class Scores(NamedTuple):
+    """What stands of a session in the sorted sets of its partition: empty where it is not listed, `none` of no set.
+
+    Attributes:
+        listed: In the directory, by its last activity.
+        due: Among those with a time to live, by when it is over.
+        held: Among those that are held, by since when.
+    """
+
+    listed: str = ""
+    due: str = ""
+    held: str = ""
+
+
 def standing(
     store: Store, session_id: str, start: str, count: int
-) -> tuple[dict[bytes, bytes] | None, list[RawEntry], str]:
-    """A session as of one moment: head, events from there on, and its score in the directory.
+) -> tuple[dict[bytes, bytes] | None, list[RawEntry], Scores]:
+    """A session as of one moment: head, events from there on, and where its partition lists it.
 
     Returns:
-        The head is None where it is no hash; the score `none` where the directory is none, empty if it is not listed.
+        The head is None where it is no hash.
 
     Raises:
         ServerRefusedError: When the events are no stream.
     """
     keys = store.keyspace.session(session_id)
-    head, entries, score = store.run(STANDING, (keys.events, keys.head, keys.sessions), (session_id, start, count))
+    script_keys = keys.events, keys.head, keys.sessions, keys.due, keys.holds
+    head, entries, *scores = store.run(STANDING, script_keys, (session_id, start, count))
     if isinstance(entries, bytes):
         raise ServerRefusedError(text(entries))
-    return None if isinstance(head, bytes) else dict(pairs(head)), entries, text(score)
+    return None if isinstance(head, bytes) else dict(pairs(head)), entries, Scores(*map(text, scores))
 
 
 class LiveReply(NamedTuple):
@@ -399,7 +368,8 @@ def publish(
     return LiveReply(int(revision), life_, erased, float(ago) / 1000 if ago else None)
 
 
-def _appended(reply: bytes | Sequence[bytes], batch: Sequence[bytes]) -> AppendReply:
+def appended(reply: bytes | Sequence[bytes], batch: Sequence[bytes]) -> AppendReply:
+    """What an append of a batch answers."""
     if isinstance(reply, bytes):
         return _landed(reply, (len(batch) - BEFORE_EVENTS) // OF_EVENT)
     match [part.decode() for part in reply]:

@@ -2,13 +2,22 @@
 
 from .archiving import Archive, check_forks, drop_archived, forget_archived, restore_archived
 from .belonging import check_is_of
+from .durations import parse_duration
 from .erasing import ErasurePlan
 from .inspection import ServerInspection, inspect_server
 from .log import SessionLog
+from .policies import RetentionPolicies, RetentionPolicy
+from .retention import LegalHold, Retention, RetentionReport, RetentionStep
 
 __all__ = [
     "Archive",
     "ErasurePlan",
+    "LegalHold",
+    "Retention",
+    "RetentionPolicies",
+    "RetentionPolicy",
+    "RetentionReport",
+    "RetentionStep",
     "ServerInspection",
     "SessionLog",
     "check_forks",
@@ -16,5 +25,6 @@ __all__ = [
     "drop_archived",
     "forget_archived",
     "inspect_server",
+    "parse_duration",
     "restore_archived",
 ]

@@ -107,6 +107,7 @@ def drop_archived(log: SessionLog, session_id: str, at: EventId, link: str, arch
     Raises:
         ConcurrentWriteError: When it has moved since; it stays.
         ForksRemainError: When others were made of it that are there, or archived; it stays.
+        SessionHeldError: When it is held; it stays.
         SessionNotFoundError: When there is no such session.
     """
     told, forks = log._events.forks(session_id)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import partial
 
@@ -26,12 +26,14 @@ class ErasurePlan:
         moved: The agents, graphs and swarms that hold it. What they resume with is written anew, so who has them live
             must resume them.
         kept: By session that this one was forked from, the events in which the same would still stand.
+        held: By session that is held, this one or a fork, the events that would go if it were not.
     """
 
     named: tuple[EventId, ...]
     erased: Mapping[str, tuple[EventId, ...]]
     moved: tuple[str, ...]
     kept: Mapping[str, tuple[EventId, ...]]
+    held: Mapping[str, tuple[EventId, ...]] = field(default_factory=dict)
 
 
 def erase(
@@ -42,22 +44,27 @@ def erase(
     reason: str,
     progress: Progress,
     by: str,
+    leave_held: bool = False,
 ) -> EventId | None:
     """See `SessionLog.erase`."""
     if not (ids := _ids(log, session_id, event)):
         return None
     sought, together = named_in(log, session_id, ids)
+    find = partial(sought.find, log)
+    # Before what agents resume with is written anew.
+    log.check_erasable(session_id, ids | together, find, leave_held)
     write_successors(log, replay, session_id, sought)
-    return log.erase(session_id, ids | together, reason, progress, by, partial(sought.find, log))
+    return log.erase(session_id, ids | together, reason, progress, by, find, leave_held)
 
 
 def plan_erasure(log: EventLog, replay: Replay, session_id: str, event: Point | Iterable[Point]) -> ErasurePlan:
     """See `SessionLog.plan_erasure`."""
     if not (ids := _ids(log, session_id, event)):
-        return ErasurePlan((), {}, (), {})
+        return ErasurePlan((), {}, (), {}, {})
     sought, together = named_in(log, session_id, ids)
     planned = log.plan_erasure(session_id, ids | together, partial(sought.find, log))
-    return ErasurePlan(tuple(sorted(ids)), planned.erased, moved_by(log, replay, session_id, sought), planned.kept)
+    moved = () if session_id in planned.held else moved_by(log, replay, session_id, sought)
+    return ErasurePlan(tuple(sorted(ids)), planned.erased, moved, planned.kept, planned.held)
 
 
 def _ids(log: EventLog, session_id: str, event: Point | Iterable[Point]) -> set[EventId]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
-from functools import cache, partial
+from functools import cache, cached_property, partial
 from typing import TYPE_CHECKING, Literal, overload
 
 from .. import audit, evidence, subscription
@@ -34,6 +34,7 @@ from . import erasing
 from .archiving import Archive, check_archive
 from .erasing import ErasurePlan
 from .points import event_at, sketch_at, state_at, states_at
+from .retention import Retention
 from .settings import LogSettings, check_settings
 
 if TYPE_CHECKING:
@@ -563,6 +564,8 @@ class SessionLog(NotCopied):
         reason: str,
         progress: Progress = lambda done, total: None,
         by: str = "",
+        *,
+        leave_held: bool = False,
     ) -> EventId | None:
         """Erase what events hold, in the stream and in everything derived from it; the hash chain still verifies.
 
@@ -582,6 +585,7 @@ class SessionLog(NotCopied):
             reason: Why; kept in the `PayloadErased` event that records the erasure.
             progress: Called after each step with how many events are copied, and of how many.
             by: Who erases; kept in that event, too.
+            leave_held: Go on where a fork is held that has the same, which stays there: `plan_erasure` tells.
 
         Returns:
             The id of the event that records it; None when everything was erased before.
@@ -591,12 +595,18 @@ class SessionLog(NotCopied):
             RevisionNotFoundError: When it does not have one of the events; nothing is erased.
             InvalidPointError: When one of them is a time, not an event.
             ContentionError: When others wrote or erased during every attempt.
+            SessionHeldError: When the session is held, or a fork that has the same; nothing is erased.
         """
-        return erasing.erase(self._events, self._replay, session_id, event, reason, progress, by)
+        return erasing.erase(self._events, self._replay, session_id, event, reason, progress, by, leave_held)
 
     def plan_erasure(self, session_id: str, event: Point | Iterable[Point]) -> ErasurePlan:
         """What `erase` of the same would erase here and in forks, and what would stay; nothing is written."""
         return erasing.plan_erasure(self._events, self._replay, session_id, event)
+
+    @cached_property
+    def retention(self) -> Retention:
+        """How long sessions stay: times to live, policies by label, and holds, under which nothing of them goes."""
+        return Retention(self._events)
 
     def delete(self, session_id: str, *, reason: str = "", by: str = "") -> int:
         """Remove every key of a session; nothing of any other.
@@ -613,6 +623,7 @@ class SessionLog(NotCopied):
 
         Raises:
             SessionNotFoundError: When there is no such session.
+            SessionHeldError: When it is held.
         """
         revision = self._events.delete(session_id, reason, by)
         if revision is None:

@@ -21,6 +21,7 @@ from ..event_log import ANY, NO_SESSION, Expected
 from ..event_log.chained_batch import Position
 from ..event_log.erasure_scope import Sought
 from ..keys import DEFAULT_NAMESPACE
+from ..lifecycle.erasing import erase_original
 from ..lifecycle.facts import current_traceparent
 from ..lifecycle.records import (
     check_ids,
@@ -33,7 +34,6 @@ from ..lifecycle.records import (
     to_messages,
     to_session,
 )
-from ..lifecycle.redaction import erase_original
 from ..replay import write_successors
 from ..server import Client
 from ..session_log import SessionLog, check_is_of, restore_archived

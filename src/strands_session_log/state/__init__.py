@@ -4,6 +4,7 @@ from .copies import Copies
 from .diff import AgentDiff, Change, MessageChange, SessionDiff, diff
 from .fold import Fold, evolve, initial, is_message, is_shallow
 from .growing_ranges import GrowingRanges
+from .holds import Holds
 from .integrity import INTACT, NOT_CHECKED, Integrity
 from .messages import Columns, Messages, Segment, columns_of, have_tools
 from .session import (
@@ -37,6 +38,7 @@ __all__ = [
     "Fold",
     "GrowingRanges",
     "Held",
+    "Holds",
     "Integrity",
     "MessageChange",
     "MessageRecord",

@@ -31,6 +31,8 @@ def session_log(session_log_url: str) -> Iterator[SessionLog]:
         yield log
         # Sessions first: no snapshot of one that is gone can be saved meanwhile.
         for session in log.sessions(limit=1_000_000):
+            if session.held:
+                log.retention.release(session.session_id, by="the fixture", reason="the test is over")
             log._events.delete(session.session_id)
         client: Any = log.client
         for key in client.scan_iter(match=f"{log.namespace}:*", count=1000):

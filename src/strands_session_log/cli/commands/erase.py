@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Annotated
 
+import typer
+
 from ... import ErasurePlan, EventId, SessionLog
 from ...errors import InvalidPointError
 from ..context import CommandCall
@@ -25,6 +27,10 @@ IdsArgument = Annotated[
     list[str], argument("ID...", "Events: revisions, or ids as `grep`, `show` and `events` print them.")
 ]
 
+LeaveHeldOption = Annotated[
+    bool, typer.Option("--leave-held", help="Go on where a fork is held that has the same: there it stays.")
+]
+
 
 @command
 def erase(
@@ -33,6 +39,7 @@ def erase(
     ids: IdsArgument,
     reason: ReasonOption = "",
     by: ByOption = "",
+    leave_held: LeaveHeldOption = False,
     dry_run: DryRunOption = False,
     yes: YesOption = False,
 ) -> None:
@@ -51,7 +58,7 @@ def erase(
         going = sum(map(len, plan.erased.values()))
         if asks and going:
             confirm(f"Erase for good what {count(going, 'event')} hold?", "nothing was erased")
-        recorded = None if dry_run else _erase(log, session, plan, reason, by)
+        recorded = None if dry_run else _erase(log, session, plan, reason, by, leave_held)
     if call.as_json:
         write_json(plan_json(session, plan, recorded, dry_run))
     elif recorded is not None:
@@ -69,7 +76,9 @@ def _plan(log: SessionLog, session_id: str, ids: Sequence[str]) -> ErasurePlan:
         fail(Code.USAGE, f"ID {str(error.value)!r} is no event: give revisions (4), or ids (1700000000000-4)")
 
 
-def _erase(log: SessionLog, session_id: str, plan: ErasurePlan, reason: str, by: str) -> EventId | None:
+def _erase(
+    log: SessionLog, session_id: str, plan: ErasurePlan, reason: str, by: str, leave_held: bool
+) -> EventId | None:
     """Also where nothing is left: in forks, somebody who erased it may have died before."""
     with progress(session_id) as tell:
-        return log.erase(session_id, plan.named, reason, tell, by)
+        return log.erase(session_id, plan.named, reason, tell, by, leave_held=leave_held)

@@ -25,6 +25,7 @@ def plan_json(session_id: str, plan: ErasurePlan, recorded: EventId | None, dry_
         "erased": {name: _texts(ids) for name, ids in plan.erased.items()},
         "moved": list(plan.moved),
         "kept": {name: _texts(ids) for name, ids in plan.kept.items()},
+        "held": {name: _texts(ids) for name, ids in plan.held.items()},
         "dry_run": dry_run,
     }
 
@@ -72,6 +73,8 @@ def _further(session_id: str, plan: ErasurePlan, same_target: str) -> Iterable[T
     if plan.moved:
         names = ", ".join(map(one_line, plan.moved))
         yield Text(f"What {names} resumes with is written anew without it; agents that are live must be resumed.")
+    for name, ids in plan.held.items():
+        yield Text(f"{plain(name)} is held: {_revisions(ids)} of it stay, see `session-log holds`", "yellow")
     for name, ids in plan.kept.items():
         cure = typed("erase", name, *(str(id_.revision) for id_ in ids), options=same_target)
         yield Text(f"It stays in {plain(name)}, of which this is a fork: {cure}", "yellow")

@@ -203,6 +203,11 @@ def _erasure(data: Mapping[str, Any]) -> str:
     return f"content of {named} erased" + (f": {data['reason']}" if data.get("reason") else "")
 
 
+def _by_and_why(data: Mapping[str, Any]) -> str:
+    by, reason = (str(data.get(name) or "") for name in ("by", "reason"))
+    return (f" by {by}" if by else "") + (f": {reason}" if reason else "")
+
+
 def _gap(data: Mapping[str, Any]) -> str:
     lost = data.get("lost")
     what = count(lost, "event") if isinstance(lost, int) else "events"
@@ -238,6 +243,8 @@ def _narrow_cells(recorded: Recorded, told: str) -> tuple[str, ...]:
 
 _SENTENCES: Mapping[str, Callable[[Mapping[str, Any]], str]] = {
     "session.created": lambda data: "session created",
+    "session.held": lambda data: f"held{_by_and_why(data)}",
+    "session.released": lambda data: f"released{_by_and_why(data)}",
     "session.rewound": lambda data: f"back to revision {_revision(data.get('to'))}",
     "payload.erased": _erasure,
     "recording.gap": _gap,

@@ -90,7 +90,8 @@ def _cells(info: SessionInfo) -> tuple[Cell, ...]:
     counts = (f"{info.messages:,}", _known(info.tokens), _known(info.errors))
     times = local(info.last_event_at), age(info.last_event_at)
     labels = labels_text(info.labels)
-    said = " ".join(filter(None, (f"[{labels}]" if labels else "", last_message(info))))
+    marks = " ".join(filter(None, ("held" if info.held else "", labels)))
+    said = " ".join(filter(None, (f"[{marks}]" if marks else "", last_message(info))))
     return plain(info.session_id), status_text(info), agents, *counts, *times, said
 
 

@@ -13,7 +13,7 @@
 --       known    the head's erased ranges when the caller looked at what there is to erase
 --       erased   what they are to be
 --
--- Returns 'landed <link> <id>', or 'begun', as lib/append.lua; {'copied', id, head id, head link}, to go on from; {'gone'} without a session;
+-- Returns 'landed <link> <id>', or 'begun', as lib/append.lua; {'copied', id, head id, head link}, to go on from; {'gone'} without a session; {'held', since which events};
 -- {'lost'} when another rewrite came first or came between, so that the caller must look again.
 local step, MAX_PAGE = cjson.decode(table.remove(ARGV)), 16
 local events, head, feed, sessions, position, rewritten, snapshot, live, texts = unpack(KEYS)
@@ -54,9 +54,10 @@ end
 
 -- Returns a reply, or nothing once the new stream is in place.
 local function rewrite()
-    local known = redis.call('HMGET', head, 'revision', 'link', 'ms', 'erased', 'rewrite')
+    local known = redis.call('HMGET', head, 'revision', 'link', 'ms', 'erased', 'rewrite', 'held')
     local revision, link, ms, erased, owner = known[1], known[2], known[3], known[4] or '', known[5]
     if not revision then return { 'gone' } end
+    if known[6] then return { 'held', known[6] } end
     local last = redis.call('XREVRANGE', rewritten, '+', '-', 'COUNT', 1)[1]
     local copied, ended = last and last[1] or '', false
     if owner ~= step.token then

@@ -2,6 +2,7 @@
 -- event. Both happen, or neither.
 -- uses: lib/append, lib/batch, lib/feed_end, lib/life
 --
+-- KEYS: events, head, feed, sessions, position, copy, snapshot, live, tombstones, due (one slot)
 -- ARGV: what lib/append.lua takes, to follow the copy's last event; and last, as JSON:
 --       count    how many events the copy has
 --       head     the fields of the head, by name
@@ -9,7 +10,7 @@
 -- Returns 'landed <link> <first id>', or 'begun', as lib/append.lua; {'exists'} when there is such a session; {'lost'} when the copy is not whole: it has
 -- expired, or an erasure has taken it away.
 local fork = cjson.decode(table.remove(ARGV))
-local events, head, feed, sessions, position, copy, snapshot, live, tombstones = unpack(KEYS)
+local events, head, feed, sessions, position, copy, snapshot, live, tombstones, due = unpack(KEYS)
 local base_link, base, session = unpack(ARGV, 2, 4)
 
 local function is_whole()
@@ -22,6 +23,7 @@ if not landed(events) then
     if redis.call('EXISTS', events, head) > 0 then return { 'exists' } end
     if not is_whole() then return { 'lost' } end
     check_feed_is_usable(feed, sessions, session)
+    redis.call('ZCARD', due)
     -- Whose id it had before, as an append notes it of a session that begins with an event of its own.
     fork.head.predecessor = predecessor
     -- First a write that the server may refuse for want of memory; once it is done, none is.
@@ -30,4 +32,7 @@ if not landed(events) then
     redis.call('UNLINK', snapshot, live)
     redis.call('RENAME', copy, events)
 end
-return append(ended)
+local answer = append(ended)
+local ms, ttl = unpack(redis.call('HMGET', head, 'ms', 'ttl'))
+if type(answer) == 'string' and ttl then redis.call('ZADD', due, ms + ttl, session) end
+return answer
