@@ -18,7 +18,14 @@ if TYPE_CHECKING:
     from .codec.searching import TextMatch, TextSearch, matches_in, search_for
     from .event_log import ANY, NO_SESSION, AgentAt, Expected, Progress, SessionAt, Tombstone
     from .events import AgentActivity, Recorded, SessionInfo
-    from .evidence import BundledSession, BundleReport, BundleSummary, VerifiedSession, verify_bundle
+    from .evidence import (
+        BundledSession,
+        BundleReport,
+        BundleSummary,
+        ImportedSession,
+        VerifiedSession,
+        verify_bundle,
+    )
     from .feed import Envelope, FeedId, FeedRetention
     from .ids import START, EventId, Point
     from .keys import DEFAULT_NAMESPACE
@@ -112,6 +119,7 @@ __all__ = [
     "GapResolution",
     "GroupStatus",
     "Handler",
+    "ImportedSession",
     "Integrity",
     "LegalHold",
     "LivePosition",
@@ -182,7 +190,7 @@ if not TYPE_CHECKING:
             "codec.searching": "TextMatch TextSearch matches_in search_for",
             "event_log": "ANY NO_SESSION AgentAt Expected Progress SessionAt Tombstone",
             "events": "AgentActivity Recorded SessionInfo",
-            "evidence": "BundleReport BundleSummary BundledSession VerifiedSession verify_bundle",
+            "evidence": "BundleReport BundleSummary BundledSession ImportedSession VerifiedSession verify_bundle",
             "feed": "Envelope FeedId FeedRetention",
             "ids": "START EventId Point",
             "live": "LiveStats LiveTokens",

@@ -9,6 +9,7 @@ from strands_session_log import (
     BundledSession,
     BundleReport,
     BundleSummary,
+    ImportedSession,
     SessionLog,
     VerifiedSession,
     verify_bundle,
@@ -16,11 +17,13 @@ from strands_session_log import (
 from strands_session_log.evidence import (
     BundleProblem,
     BundleSeal,
-    Filters,
+    ExportOptions,
+    ImportOptions,
     SealedHead,
     SealSource,
     Sink,
     export,
+    import_bundle,
     sessions_in,
 )
 
@@ -55,5 +58,13 @@ one: VerifiedSession = report.sessions[0]
 problem: BundleProblem = one.problems[0]
 seal: BundleSeal | None = one.seal
 names: list[str] = sessions_in("case-7.zip")
-filters: Filters = Filters(types=["message.*"])
-write = export
+wanted: ExportOptions = {"types": ["message.*"], "redact_bodies": False}
+log.export("s-42", sink, **wanted)
+
+imported: list[ImportedSession] = log.import_("case-7.zip", sessions=["s-42"], dry_run=True)
+one_of_them: ImportedSession = imported[0]
+refused: tuple[bool, str, str] = one_of_them.is_refused, one_of_them.outcome, one_of_them.reason
+how: ImportOptions = {"skip_refused": True, "progress": lambda done, total: None}
+with Path("case-7.zip").open("rb") as file:
+    log.import_(file, **how)
+functions = export, import_bundle

@@ -222,8 +222,9 @@ class _Examination:
         for problem in (unreadable, time_problem(found), self._expectations.check(found.id, found.link)):
             if problem:
                 add(problem, found.id)
-        for problem in self._testimony.check(found):
-            add(problem, found.id)
+        for problem in (*self._testimony.check(found), self._testimony.import_problem(found)):
+            if problem:
+                add(problem, found.id)
         self._facts.add(found)
         self._note(found)
 
@@ -235,7 +236,8 @@ class _Examination:
             self._own, self._untold = found.id, []
         elif self._own == START:
             self._own = found.id
-        if self._is_strict and self._witness.lacks(found.id) and not self._testimony.tells_of(found.id.revision):
+        should_be_told = self._is_strict and found.id.revision > self._testimony.imported
+        if should_be_told and self._witness.lacks(found.id) and not self._testimony.tells_of(found.id.revision):
             self._untold.append(found.id)
 
     def _conclude(self) -> None:

@@ -17,14 +17,13 @@ from ..errors import CorruptEntryError, ServerRefusedError
 from ..event_log import EventLog
 from ..event_log.reader import fetch
 from ..feed import Envelope
-from ..feed.envelope import envelope
+from ..feed.envelope import DELETED, IMPORTED, envelope
 from ..ids import START, EventId
 from ..keys import Keyspace
 from ..scripts import session
 from ..server import number, text
 from .problems import Problems
 
-DELETED = "session.deleted"
 MOST_ENVELOPES = 250_000
 """How many of the newest envelopes of a partition are looked at; feeds are trimmed to far fewer."""
 _PAGE = 1000
@@ -55,13 +54,18 @@ class Testimony:
         first: The revision of the first event it tells of; 0 if it tells of none.
         last: That of the last.
         deletion: The last deletion of the id it tells of.
+        imported: The last revision that was there when the session was brought back: of what is before, it never told.
     """
 
-    __slots__ = ("_digests", "_disorder", "_next", "_revisions", "deletion", "first", "last", "last_link")
+    __slots__ = (
+        *("_digests", "_disorder", "_imported_link", "_next", "_revisions"),
+        *("deletion", "first", "imported", "last", "last_link"),
+    )
 
-    def __init__(self, deletion: Deletion | None = None) -> None:
-        self.first = self.last = 0
-        self.last_link, self.deletion, self._disorder = "", deletion, ""
+    def __init__(self, deletion: Deletion | None = None, imported: Envelope | None = None) -> None:
+        self.first, self.deletion, self._disorder = 0, deletion, ""
+        self.imported = self.last = imported.id.revision if imported else 0
+        self.last_link = self._imported_link = imported.link if imported else ""
         self._revisions, self._digests, self._next = array("Q"), bytearray(), 0
 
     def add(self, one: Envelope) -> None:
@@ -71,6 +75,12 @@ class Testimony:
         self.first, self.last, self.last_link = self.first or one.id.revision, one.id.revision, one.link
         self._revisions.append(one.id.revision)
         self._digests += _digest(str(one.id), one.type, one.agent, one.link)
+
+    def import_problem(self, entry: Entry) -> str:
+        """What is wrong with the last event that was brought back: it has the link that the feed told of."""
+        if entry.id.revision != self.imported or entry.link == self._imported_link:
+            return ""
+        return f"event {entry.id} ({entry.header[0]}) is not the one that the feed told of when it was imported"
 
     def restart(self) -> None:
         """Begin again with the first event it tells of."""
@@ -207,11 +217,16 @@ class Witness:
         if not 0 <= one.id.revision <= _MOST_REVISION:
             raise CorruptEntryError(one.feed_id.stream_id, f"its event is {one.id}")
         told = self._sessions.get(one.session_id)
-        if one.type != DELETED:
-            if told is None:
-                told = self._sessions[one.session_id] = Testimony()
-            told.add(one)
-            return
+        if one.type == DELETED:
+            self._sessions[one.session_id] = self._ended(one, told)
+        elif one.type == IMPORTED:
+            # What it told of before was of another life of the id.
+            self._sessions[one.session_id] = Testimony(imported=one)
+        else:
+            self._sessions.setdefault(one.session_id, told or Testimony()).add(one)
+
+    def _ended(self, one: Envelope, told: Testimony | None) -> Testimony:
+        """What is known of a session once it was deleted."""
         deletion = Deletion(one.id.ms, one.id.revision, one.link)
         if one.agent:
             self.problems.add(
@@ -223,7 +238,7 @@ class Witness:
             self.problems.add(f"the feed tells that {one.session_id!r} ended at {one.id}, after revision {told.last}")
         elif told is not None and told.last == deletion.revision and told.last_link != deletion.link:
             self.problems.add(f"the feed tells another last link of {one.session_id!r} where it was deleted, {one.id}")
-        self._sessions[one.session_id] = Testimony(deletion)
+        return Testimony(deletion)
 
 
 def _feed_id(entry_id: bytes) -> EventId:

@@ -8,7 +8,7 @@ the one deleted: a late packet of it must not bring the session back. See docs/a
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
 from hashlib import sha1, sha256
@@ -20,7 +20,7 @@ import orjson
 from ..errors import ContentionError, SessionHeldError
 from ..events.event import check_text
 from ..ids import EventId
-from ..scripts import retention
+from ..scripts import bringing_back, retention
 from ..scripts.retention import IN_ANY_CASE, KeptInstead, StillHeld, still_the_same
 from ..server import Store
 from .chained_batch import Position
@@ -99,7 +99,7 @@ class Deleter:
         return None if isinstance(deleted, KeptInstead) else deleted
 
     def drop(self, session_id: str, at: Position, forks: str, archived: str, by: str) -> bool | None:
-        """See `EventLog.drop`."""
+        """See `Dropper.drop`."""
         check_text("archived", archived)
         deleted = self.delete_if(still_the_same(*at, forks), session_id, "archived", by, archived)
         return None if deleted is None else not isinstance(deleted, KeptInstead)
@@ -134,19 +134,45 @@ class Deleter:
 
     def lives(self, session_id: str) -> list[dict[str, Any]]:
         """The same as they stand there, but for the tokens of the calls that deleted them."""
-        found = self._text(self._keyspace.session(session_id).tombstones, _field(session_id))
-        return [
-            {name: life[name] for name in life if name != "token"} for life in _lives(found) if Tombstone.parse(life)
-        ]
+        return list(map(_without_token, lives_in(self.text_of(session_id))))
+
+    def text_of(self, session_id: str) -> bytes:
+        """The tombstone of an id as it stands there; nothing if there is none."""
+        return self._text(self._keyspace.session(session_id).tombstones, _field(session_id))
+
+    def all_lives(self) -> Iterator[dict[str, Any]]:
+        """Those of all ids, as `lives` has them."""
+        for tombstone in self._all():
+            yield from map(_without_token, lives_in(tombstone))
+
+    def bring_back(self, session_id: str, lives: Sequence[Mapping[str, Any]]) -> bool:
+        """Put lives of an id where they were before a backup, unless there is such a session.
+
+        Returns:
+            Whether the tombstone tells of them.
+        """
+        field, made = _field(session_id), max((int(life.get("clock", life["deleted"])) for life in lives), default=0)
+        for _ in range(_ATTEMPTS):
+            known = self.text_of(session_id)
+            merged, is_more = merged_lives(known, lives)
+            new = orjson.dumps(merged) if is_more else known
+            if bringing_back.add_tombstone(self._store, session_id, field, known, new, made):
+                return True
+            if self.text_of(session_id) == known:
+                return False
+        raise ContentionError(session_id, _ATTEMPTS)
 
     def all(self) -> Iterator[Tombstone]:
         """All there are, partition by partition."""
+        for tombstone in self._all():
+            yield from _parsed(tombstone)
+
+    def _all(self) -> Iterator[bytes]:
         for partition in range(self._keyspace.partitions):
             key, cursor = self._keyspace.tombstones(partition), 0
             while True:
                 cursor, found = self._scan(key, cursor)
-                for tombstone in found[1::2]:
-                    yield from _parsed(tombstone)
+                yield from found[1::2]
                 if not cursor:
                     break
 
@@ -201,6 +227,24 @@ class Deleter:
 def _field(session_id: str) -> str:
     # It finds a tombstone; nothing is proved by it. Lua has no other hash.
     return sha1(session_id.encode(), usedforsecurity=False).hexdigest()
+
+
+def lives_in(text: bytes) -> list[dict[str, Any]]:
+    """The lives of an id that a tombstone tells of, as they stand there."""
+    return [life for life in _lives(text) if Tombstone.parse(life)]
+
+
+def merged_lives(known: bytes, more: Sequence[Mapping[str, Any]]) -> tuple[list[dict[str, Any]], bool]:
+    """All lives of an id, oldest first, those of a tombstone and more; and whether it did not tell of all of them."""
+    lives = lives_in(known)
+    there = {(life["deleted"], life["first"]) for life in lives}
+    # A call that follows a deletion names its token; that of an old one, nobody has any more.
+    added = [{**life, "token": uuid4().hex} for life in more if (life["deleted"], life["first"]) not in there]
+    return sorted([*lives, *added], key=lambda life: int(life["deleted"]))[-LIVES:], bool(added)
+
+
+def _without_token(life: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: life[name] for name in life if name != "token"}
 
 
 def _lives(text: bytes) -> list[Any]:

@@ -12,7 +12,7 @@ begun again by a call that came late, the parent's `erased` field is not what it
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from itertools import chain
 from typing import NamedTuple
@@ -121,7 +121,7 @@ class Forker:
         """Copy page by page; None when the copy was taken away."""
         copied = CopySummary()
         for page in self._pages(attempt.parent, "-", str(attempt.at)):
-            for part in _parts(page):
+            for part in parts(page):
                 if not self._add(attempt, part, copied):
                     return None
                 progress(copied.count, max(copied.count, attempt.at.revision))
@@ -211,8 +211,8 @@ class _Attempt(NamedTuple):
         return sealed.arguments, orjson.dumps({"count": copied.count, "head": head})
 
 
-def _parts(page: Sequence[RawEntry]) -> Iterator[Sequence[RawEntry]]:
-    """A page in parts for one call each."""
+def parts(page: Iterable[RawEntry]) -> Iterator[Sequence[RawEntry]]:
+    """Entries in parts for one call each."""
     part, size = list[RawEntry](), 0
     for entry in page:
         if part and (len(part) == COPY_ENTRIES or size > COPY_BYTES):

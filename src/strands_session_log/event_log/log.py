@@ -20,7 +20,7 @@ from ..ids import START, EventId, Instant, Point, Revision, parse_point
 from ..instrumentation.hooks import hooks
 from ..scripts import session
 from ..scripts.session import Life
-from ..server import ANSWERED_WITHIN, Store, text
+from ..server import ANSWERED_WITHIN, Store
 from ..snapshot.store import SnapshotStore
 from .appender import Appender, OnceAppender
 from .chained_batch import Position
@@ -31,11 +31,11 @@ from .erasure_scope import Find, nothing_more, record_of
 from .expected import ANY, Expected
 from .forker import Forker
 from .instrumented import instrumented_append
-from .lineage import forks_of
 from .listing import Listing
 from .namespace import Layout
 from .reader import EventReader, end_at, start_after
 from .recounting import recount
+from .restorer import Restorer
 from .retaining import Retainer
 
 logger = logging.getLogger(__name__)
@@ -61,6 +61,7 @@ class EventLog:
         snapshots: Where snapshots are kept.
         listing: Lists the sessions.
         retainer: Says how long they stay.
+        restorer: Brings sessions back.
         remember: Notes where a session was seen to stand, which saves the next append a round trip.
         on_append: Those who are told the session, its new revision and the events after each append, of a fork and an
             erasure without events; they must be quick.
@@ -76,6 +77,7 @@ class EventLog:
         self._forker = Forker(store, layout, self._reader.pages)
         self._deleter = Deleter(store)
         self.retainer = Retainer(store, layout, self._deleter, self.head, self._appended)
+        self.restorer = Restorer(store, layout, self._deleter, self._reader.pages, self.clock)
         self._once = OnceAppender(store, self._appender, self._reader, self.head, self.locate)
         self.listing = Listing(store, self.clock, self.pages)
         self.snapshots = SnapshotStore(store)
@@ -364,33 +366,6 @@ class EventLog:
         self._appender.forget(session_id)
         return revision
 
-    def drop(self, session_id: str, at: Position, forks: str, archived: str, by: str = "") -> bool | None:
-        """Delete a session that an archive has, if it stands where it stood when it was archived.
-
-        Args:
-            session_id: The session.
-            at: Its last event then, and the link.
-            forks: What `forks` says; it stays where that has changed.
-            archived: Where the archive has it, for the tombstone.
-            by: Who archives it.
-
-        Returns:
-            Whether it is gone: it stays where it has moved; None when there was no such session.
-        """
-        with diagnosed(self.store, session_id):
-            dropped = self._deleter.drop(session_id, at, forks, archived, by)
-        if dropped:
-            self._appender.forget(session_id)
-        return dropped
-
-    def forks(self, session_id: str) -> tuple[str, tuple[str, ...]]:
-        """What the head of a session says of those that were made of it, as it stands there; and their ids."""
-        key = self.keyspace.session(session_id).head
-        (found,) = self.store.fields(key, "forks")
-        if found is None:
-            return "", ()
-        return text(found), tuple(dict.fromkeys(one.session_id for one in parsed(key, "forks", found, forks_of)))
-
     def recount(self, session_id: str) -> bool:
         """Sum up a session anew from its events; whether all that counts is known of them.
 
@@ -404,10 +379,6 @@ class EventLog:
         """What is left of the deleted sessions of an id, oldest first; or of all."""
         return self._deleter.all() if session_id is None else iter(self._deleter.of_session(session_id))
 
-    def lives(self, session_id: str) -> list[dict[str, Any]]:
-        """The same of one id as the tombstone has it, without the tokens of who deleted them."""
-        return self._deleter.lives(session_id)
-
     def reduce_tombstone(self, session_id: str) -> int:
         """Put hashes in place of what may be personal in the tombstones of an id.
 
@@ -415,10 +386,6 @@ class EventLog:
             How many lives of the id they tell of.
         """
         return self._deleter.reduce(session_id)
-
-    def delete_archived(self, session_id: str, reason: str, by: str) -> int:
-        """Let the tombstones of an id say that its archived sessions were deleted for good: of how many."""
-        return self._deleter.delete_archived(session_id, reason, by)
 
     def trim_feed(self, partition: int, *, exactly: bool = False, is_patient: bool = True) -> Trimmed:
         """Remove from the feed of a partition what its groups do not need any more, see `FeedRetention`.

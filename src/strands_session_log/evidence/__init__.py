@@ -9,7 +9,8 @@ from ..on_demand import on_demand
 if TYPE_CHECKING:
     from .archive import Sink
     from .exporting import BundledSession, BundleSummary, SealedHead, SealSource, export
-    from .selecting import Filters
+    from .importing import ImportedSession, import_bundle
+    from .options import ExportOptions, ImportOptions
     from .verifying import BundleProblem, BundleReport, BundleSeal, VerifiedSession, sessions_in, verify_bundle
 
 __all__ = [
@@ -18,12 +19,15 @@ __all__ = [
     "BundleSeal",
     "BundleSummary",
     "BundledSession",
-    "Filters",
+    "ExportOptions",
+    "ImportOptions",
+    "ImportedSession",
     "SealSource",
     "SealedHead",
     "Sink",
     "VerifiedSession",
     "export",
+    "import_bundle",
     "sessions_in",
     "verify_bundle",
 ]
@@ -34,7 +38,8 @@ if not TYPE_CHECKING:
         {
             "archive": "Sink",
             "exporting": "BundleSummary BundledSession SealSource SealedHead export",
-            "selecting": "Filters",
+            "importing": "ImportedSession import_bundle",
+            "options": "ExportOptions ImportOptions",
             "verifying": "BundleProblem BundleReport BundleSeal VerifiedSession sessions_in verify_bundle",
         },
     )

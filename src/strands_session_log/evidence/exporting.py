@@ -8,7 +8,7 @@ session does tell of it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from functools import partial
@@ -24,16 +24,16 @@ from ..audit.checker import Checker
 from ..audit.head import SessionStanding
 from ..audit.lineage import Descent, Lineage, retained_of
 from ..codec import FIELDS, Entry, RawEntry, fields_of, id_of, parse, rows
-from ..errors import CorruptEntryError, LogForkedError, SessionNotFoundError
+from ..errors import CorruptEntryError, LogForkedError, SessionNotFoundError, refuse_unknown
 from ..event_log import EventLog, Progress
 from ..event_log.chained_batch import Position
 from ..event_log.reader import start_after
 from ..events import PayloadErased, SessionForked
-from ..ids import START, EventId, Ranges, check_id
+from ..ids import START, EventId, Point, Ranges, check_id
 from ..scripts import session
 from .archive import ArchiveWriter, Member, Sink, archive, copied
 from .lines import line_of
-from .selecting import EVERYTHING, Filters, Selection
+from .selecting import Filters, Selection
 from .transcript import TranscriptPage
 from .verifiers import verifier_files
 
@@ -119,36 +119,49 @@ class BundleSummary:
         return sum(one.events for one in self.sessions)
 
 
+@refuse_unknown
 def export(
     log: EventLog,
     session_ids: str | Iterable[str] | None,
     file: Sink,
     *,
-    filters: Filters = EVERYTHING,
+    after: Point | None = None,
+    until: Point | None = None,
+    types: str | Sequence[str] | None = None,
+    agent: str | None = None,
+    redact_bodies: bool = False,
     seals: SealSource | None = None,
     progress: Progress = lambda done, total: None,
 ) -> BundleSummary:
     """Write sessions to an evidence bundle: one ZIP file that is verified without this server and this library.
 
+    With filters, it has the content of the events that all of them let through. Of all others the content is withheld:
+    what proves them is there, and the chain verifies.
+
     Args:
         log: Where the sessions are.
         session_ids: The session; or several; None for a backup of all there are, as far as nobody deletes one before
-            its turn comes.
+            its turn comes, and of what is left of those that were deleted.
         file: Opened for writing bytes, and written in one pass. It is whole once this returns.
-        filters: Of which events the content is wanted. Of all others it is withheld; the chain verifies all the same.
+        after: Only the content of what follows this point: a revision, event id, datetime, ISO text or relative time.
+        until: Only up to and including this point.
+        types: Only of these types; `message.*` means all that begin with `message.`.
+        agent: Only this agent's.
+        redact_bodies: No content at all.
         seals: Finds the seals that cover them.
-        progress: Called for every thousandth event of a session, with how many are written, and of how many.
+        progress: Called for each page of events of a session, with how many are written, and of how many.
 
     Raises:
         SessionNotFoundError: When there is no such session; nothing is written if it is the first.
         RevisionNotFoundError: When a filter names an event that a session does not have.
         CorruptEntryError: When an entry cannot be written as a line; `verify` tells what else is wrong there.
     """
+    filters = Filters(after, until, types, agent, redact_bodies).settled(partial(log.now_ms, "-"))
     names = log.listing.session_ids() if session_ids is None else session_ids
     found = (check_id("session_id", name) for name in _once([names] if isinstance(names, str) else names))
     made = datetime.now(timezone.utc)
     with SpooledTemporaryFile(_SPOOL_BYTES) as members:
-        writing = _Bundle(log, file, made, members, filters.settled(partial(log.now_ms, "-")), seals, progress)
+        writing = _Bundle(log, file, made, members, filters, seals, progress)
         return writing.write(found, session_ids is None)
 
 
@@ -243,7 +256,7 @@ class _Reading:
         self._selection = Selection(filters, log, session_id)
         self._lineage = Lineage(session_id, lambda: self._standing.descent)
         self._checker = Checker(self._lineage)
-        self._tombstones = log.lives(session_id)
+        self._tombstones = log.restorer.tombstones.lives(session_id)
         self._told, self._first, self._last = dict[str, Any](), START, START
         self._events, self._erased, self._withheld, self._since = 0, 0, 0, list[EventId]()
         self._problems = list[str]()

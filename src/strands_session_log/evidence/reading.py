@@ -2,15 +2,61 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
 from typing import Any, BinaryIO
 
 from ..codec import FIELDS, RawEntry
+from ..errors import BundleNotIntactError
+from ..event_log.chained_batch import Position
+from ..event_log.lineage import ForkNote
+from ..event_log.restorer import Restoration
+from ..ids import EventId
 from .verifier.archive import ArchiveReader
 from .verifier.bundle import manifest_in
-from .verifier.texts import WITHHELD, event_of, json_of, lines_of
+from .verifier.texts import event_of, json_of, lines_of
 
 _NAMES = [name.decode() for name in FIELDS[:-1]]
+
+
+@dataclass(frozen=True, slots=True)
+class SessionInBundle:
+    """A session that a bundle has.
+
+    Attributes:
+        session_id: Its id.
+        path: Where it stands in the bundle.
+        position: Where it ends.
+        first: The link of its first event, base64url.
+        events: How many events it has.
+        withheld: Of how many the content is not in the bundle.
+        about: Its `session.json`.
+    """
+
+    session_id: str
+    path: str
+    position: Position
+    first: str
+    events: int
+    withheld: int
+    about: Mapping[str, Any]
+
+    @property
+    def parent(self) -> str:
+        """The session it was forked from; empty if from none."""
+        return str((self.about["lineage"] or {}).get("parent", ""))
+
+    @property
+    def ancestors(self) -> tuple[str, ...]:
+        """All from the root to the parent, oldest first."""
+        return tuple((self.about["lineage"] or {}).get("ancestors", ()))
+
+    def restoration(self, forks: Sequence[ForkNote]) -> Restoration:
+        """What is to be brought back of it, with sessions here that were made of it."""
+        at = EventId.parse(self.about["lineage"]["at"]) if self.parent else None
+        line = self.about["root"], self.parent, self.ancestors, at
+        return Restoration(self.session_id, self.position, self.first, *line, self.about["tombstones"], forks)
 
 
 class BundleReader:
@@ -31,27 +77,59 @@ class BundleReader:
         self.manifest = manifest_in(self._archive)
         self._members = {member.name: member for member in self._archive.members}
 
-    def about(self, listed: Mapping[str, Any]) -> dict[str, Any]:
-        """The `session.json` of a session that the manifest lists."""
-        raw = b"".join(self._archive.read(self._members[f"{listed['path']}/session.json"]))
-        found: dict[str, Any] = json_of(raw)
-        return found
+    def session(self, listed: Mapping[str, Any]) -> SessionInBundle:
+        """A session that the manifest lists."""
+        path = listed["path"]
+        about = json_of(b"".join(self._archive.read(self._members[f"{path}/session.json"])))
+        first, last = self._ends(path)
+        position = Position(last, listed["link"])
+        return SessionInBundle(listed["session_id"], path, position, first, listed["events"], listed["withheld"], about)
 
-    def entries(self, listed: Mapping[str, Any]) -> Iterator[RawEntry]:
-        """Its events as the server would send them."""
-        for line in lines_of(self._archive.read(self._members[f"{listed['path']}/events.jsonl"])):
+    def _ends(self, path: str) -> tuple[str, EventId]:
+        """The link of the first event, and the id of the last one."""
+        first, last = "", b""
+        for line in self._lines(path):
+            if not first:
+                first = event_of(line)[0]["link"]
+            last = line
+        return first, EventId.parse(event_of(last)[0]["id"])
+
+    def entries(self, one: SessionInBundle) -> Iterator[RawEntry]:
+        """Its events as the server would send them.
+
+        Raises:
+            BundleNotIntactError: When they are not those of the manifest: the file has changed since it was verified.
+        """
+        for line in self._lines(one.path):
             yield entry_of(line)
+
+    def link_at(self, one: SessionInBundle, revision: int) -> str:
+        """The link of one of its events."""
+        for number, line in enumerate(self._lines(one.path), 1):
+            if number == revision:
+                return event_of(line)[0]["link"]
+        return ""
+
+    def _lines(self, path: str) -> Iterator[bytes]:
+        name, digest = f"{path}/events.jsonl", sha256()
+
+        def pieces() -> Iterator[bytes]:
+            for piece in self._archive.read(self._members[name]):
+                digest.update(piece)
+                yield piece
+
+        yield from lines_of(pieces())
+        if digest.hexdigest() != self.manifest["files"][name]["sha256"]:
+            raise BundleNotIntactError(f"{name} has changed while the bundle was read")
 
 
 def entry_of(line: bytes) -> RawEntry:
     """A line of events as the entry it was, to the byte.
 
     Raises:
-        ValueError: When it is none, or its content was withheld.
+        ValueError: When it is none.
     """
-    fields, body, state = event_of(line)
-    if state == WITHHELD:
-        raise ValueError("its content was withheld")
+    fields, body, _ = event_of(line)
     flat = list[bytes]()
     for name in _NAMES:
         flat += name.encode(), fields[name].encode()

@@ -3,6 +3,7 @@
 from ..ids import FeedId
 from .envelope import (
     FIELDS,
+    NO_EVENTS,
     Envelope,
     are_envelopes,
     check_fields,
@@ -17,6 +18,7 @@ from .retention import FeedRetention
 
 __all__ = [
     "FIELDS",
+    "NO_EVENTS",
     "Envelope",
     "FeedId",
     "FeedRetention",

@@ -20,6 +20,10 @@ from ..keys import Keyspace
 FIELDS = (b"session", b"id", b"type", b"agent", b"link", b"facts")
 """The fields of a feed entry, in the order in which they stand there."""
 
+DELETED, IMPORTED = "session.deleted", "session.imported"
+NO_EVENTS = frozenset((DELETED, IMPORTED))
+"""Types of envelopes that are about no event: they tell what became of a session."""
+
 _NAMES = list(FIELDS)
 _WIDTH = 2 * len(FIELDS)
 _DIGITS = 16

@@ -30,6 +30,7 @@ from . import (
     GROUP_WORK,
     HOLD,
     IDS,
+    IMPORT,
     LIFE,
     LIVE,
     LOAD,
@@ -41,6 +42,7 @@ from . import (
     STANDING,
     STORAGE_DELETE,
     STORAGE_WRITE,
+    TOMBSTONE_ADD,
     TOMBSTONE_SET,
     TOUCH,
     TTL,
@@ -108,7 +110,7 @@ def _needed(scripts: Iterable[Script], beside: str, *others: Role) -> tuple[str,
 
 _WRITING = (
     *(APPEND, ONCE, IDS, OUTCOME, RECOUNT, SAVE, TOUCH, TTL, LIFE, LIVE, FORK, FORK_COPY, FORK_NOTE),
-    *(STORAGE_WRITE, STORAGE_DELETE, ERASE_STEP, FEED_TRIM),
+    *(STORAGE_WRITE, STORAGE_DELETE, ERASE_STEP, FEED_TRIM, IMPORT),
 )
 _CONSUMING = (
     *(GROUP_COUNT, GROUP_DELETE, GROUP_GAP, GROUP_HEARTBEAT, GROUP_LEAVE, GROUP_PARKED),
@@ -143,10 +145,11 @@ AUDITOR = Role(
 )
 WRITER = Role(
     "writer",
-    "keeps the sessions of agents: session managers, recorders, storages, forks and rewinds; redacts messages",
+    "keeps the sessions of agents: session managers, recorders, storages, forks and rewinds; redacts messages; brings "
+    "archived sessions back",
     _needed((*_READING, *_WRITING), f"{_LOOKING} XREAD HSET HSETNX PTTL UNLINK XINFO|GROUPS"),
     (),
-    (*_LAYOUT, *_SESSIONS, "{*}:tombstones", "{*}:group:*", *_STORAGE),
+    (*_LAYOUT, *_SESSIONS, *_TOMBSTONES, "{*}:group:*", *_STORAGE),
 )
 SUBSCRIBER = Role(
     "subscriber",
@@ -164,14 +167,29 @@ ERASER = Role(
     _LAYOUT,
     (*_SESSIONS, *_TOMBSTONES),
 )
+ARCHIVER = Role(
+    "archiver",
+    "archives sessions, drops those that an archive has, and brings them back",
+    _needed((*_READING, FORK_COPY, FORK_NOTE, IMPORT, DELETE, TOMBSTONE_SET), f"{_LOOKING} UNLINK"),
+    _LAYOUT,
+    (*_SESSIONS, *_TOMBSTONES),
+)
 ADMIN = Role(
     "admin",
-    "all of these, and asks the server how it is set up",
-    _needed((), "ACL|DRYRUN ACL|WHOAMI CONFIG|GET INFO TIME WAIT", AUDITOR, WRITER, SUBSCRIBER, ERASER),
+    "all of these, brings sessions back from bundles, and asks the server how it is set up",
+    _needed(
+        (IMPORT, TOMBSTONE_ADD),
+        "ACL|DRYRUN ACL|WHOAMI CONFIG|GET INFO TIME WAIT",
+        AUDITOR,
+        WRITER,
+        SUBSCRIBER,
+        ERASER,
+        ARCHIVER,
+    ),
     (),
     ("config", "{*"),
 )
-ROLES = (VIEWER, AUDITOR, WRITER, SUBSCRIBER, ERASER, ADMIN)
+ROLES = (VIEWER, AUDITOR, WRITER, SUBSCRIBER, ERASER, ARCHIVER, ADMIN)
 """From the one that may do the least."""
 
 OPTIONAL = {

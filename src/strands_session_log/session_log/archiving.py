@@ -17,6 +17,7 @@ from ..errors import (
 )
 from ..event_log import Progress
 from ..event_log.chained_batch import Position
+from ..event_log.dropper import Dropper
 
 if TYPE_CHECKING:
     from ..ids import EventId
@@ -110,9 +111,9 @@ def drop_archived(log: SessionLog, session_id: str, at: EventId, link: str, arch
         SessionHeldError: When it is held; it stays.
         SessionNotFoundError: When there is no such session.
     """
-    told, forks = log._events.forks(session_id)
+    told, forks = _dropper(log).forks(session_id)
     check_forks(log, session_id, forks)
-    dropped = log._events.drop(session_id, Position(at, link), told, archived, by)
+    dropped = _dropper(log).drop(session_id, Position(at, link), told, archived, by)
     if dropped is None:
         raise SessionNotFoundError(session_id)
     if not dropped:
@@ -132,7 +133,7 @@ def check_forks(log: SessionLog, session_id: str, forks: Sequence[str] | None = 
     Raises:
         ForksRemainError: When one of them is there, or archived.
     """
-    known = log._events.forks(session_id)[1] if forks is None else forks
+    known = _dropper(log).forks(session_id)[1] if forks is None else forks
     if remaining := [name for name in known if _is_kept(log, name)]:
         raise ForksRemainError(session_id, remaining)
 
@@ -149,7 +150,11 @@ def forget_archived(log: SessionLog, session_id: str, reason: str = "", by: str 
     Returns:
         How many tombstones said that an archive has it.
     """
-    return log._events.delete_archived(session_id, reason, by)
+    return _dropper(log).delete_for_good(session_id, reason, by)
+
+
+def _dropper(log: SessionLog) -> Dropper:
+    return Dropper(log._events.store, log._events.restorer.tombstones)
 
 
 def _is_kept(log: SessionLog, session_id: str) -> bool:

@@ -38,10 +38,13 @@ from .retention import Retention
 from .settings import LogSettings, check_settings
 
 if TYPE_CHECKING:
+    from pathlib import Path
+    from typing import BinaryIO
+
     from typing_extensions import Unpack
 
     from ..audit import Anchor, Audited, CheckedEvents, Expect, SessionChecker, Verification
-    from ..evidence import BundleSummary, SealSource, Sink
+    from ..evidence import BundleSummary, ExportOptions, ImportedSession, ImportOptions, Sink
     from ..subscription import Gap, GapResolution, GroupStatus, ParkedEvents
     from ..tail import FeedPosition, FeedTail, LivePosition, LiveTail, Tail
 
@@ -706,21 +709,14 @@ class SessionLog(NotCopied):
         )
 
     def export(
-        self,
-        session_ids: str | Iterable[str] | None,
-        file: Sink,
-        *,
-        after: Point | None = None,
-        until: Point | None = None,
-        types: str | Sequence[str] | None = None,
-        agent: str | None = None,
-        redact_bodies: bool = False,
-        seals: SealSource | None = None,
-        progress: Progress = lambda done, total: None,
+        self, session_ids: str | Iterable[str] | None, file: Sink, **options: Unpack[ExportOptions]
     ) -> BundleSummary:
-        """Write sessions, or with None all there are, to an evidence bundle: see `evidence.export`, docs/bundle.md."""
-        filters = evidence.Filters(after, until, types, agent, redact_bodies)
-        return evidence.export(self._events, session_ids, file, filters=filters, seals=seals, progress=progress)
+        """Write sessions, or with None all there are, to an evidence bundle; options as for `evidence.export`."""
+        return evidence.export(self._events, session_ids, file, **options)
+
+    def import_(self, file: str | Path | BinaryIO, **options: Unpack[ImportOptions]) -> list[ImportedSession]:
+        """Bring sessions back from an evidence bundle, byte for byte; options as for `evidence.import_bundle`."""
+        return evidence.import_bundle(self._events, file, **options)
 
     def recount(self, session_id: str) -> bool:
         """Sum up a session anew from its events, where what `sessions` tells of it is absent or wrong.

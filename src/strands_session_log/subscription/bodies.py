@@ -8,8 +8,7 @@ from typing import NamedTuple, TypeAlias
 
 from ..codec import RawEntry
 from ..errors import EnvelopeMismatchError, ServerRefusedError, ServerUnavailableError
-from ..feed import surely_tell
-from ..ids import EventId
+from ..feed import NO_EVENTS, surely_tell
 from ..server import Store
 from .delivery import ID, SESSION, BaseDelivery
 
@@ -134,7 +133,7 @@ class Bodies:
                 rejected.append(Rejected(delivery, entries))
             elif entries:
                 delivery.body = entries[0]
-            elif first and not isinstance(first, ServerRefusedError) and _is_of_this_life(delivery.id, first[0]):
+            elif first and not isinstance(first, ServerRefusedError) and _should_be_there(delivery, first[0]):
                 differs = {"event": (str(delivery.id), "any of the session")}
                 error = EnvelopeMismatchError(delivery.session_id, delivery.id, delivery.envelope.feed_id, differs)
                 rejected.append(Rejected(delivery, error))
@@ -159,9 +158,12 @@ def doubtful(deliveries: Iterable[BaseDelivery]) -> list[BaseDelivery]:
     return [one for one, is_sure in zip(found, are_sure, strict=True) if not is_sure]
 
 
-def _is_of_this_life(id_: EventId, first: RawEntry) -> bool:
-    """Whether an event would stand in a stream that begins so: what is older was of a session that was deleted."""
-    return id_.ms > int(first[0].partition(b"-")[0])
+def _should_be_there(delivery: BaseDelivery, first: RawEntry) -> bool:
+    """Whether an event would stand in a stream that begins so: what is older was of a session that was deleted.
+
+    That one was deleted, or brought back, is no event of it.
+    """
+    return delivery.id.ms > int(first[0].partition(b"-")[0]) and delivery.envelope.type not in NO_EVENTS
 
 
 def _stretches(deliveries: Iterable[BaseDelivery]) -> list[_Stretch]:

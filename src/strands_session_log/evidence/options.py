@@ -1,0 +1,32 @@
+"""What exporting and importing can be told, by name; what each means stands with `export` and `import_bundle`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, TypedDict
+
+if TYPE_CHECKING:
+    from ..event_log import Progress
+    from ..ids import Point
+    from .exporting import SealSource
+
+
+class ExportOptions(TypedDict, total=False):
+    """The keyword arguments of `SessionLog.export`."""
+
+    after: Point | None
+    until: Point | None
+    types: str | Sequence[str] | None
+    agent: str | None
+    redact_bodies: bool
+    seals: SealSource | None
+    progress: Progress
+
+
+class ImportOptions(TypedDict, total=False):
+    """The keyword arguments of `SessionLog.import_`."""
+
+    sessions: Iterable[str] | None
+    skip_refused: bool
+    dry_run: bool
+    progress: Progress
