@@ -23,6 +23,7 @@ METRICS = README.parent / "docs" / "metrics.md"
 SUBSCRIPTIONS = README.parent / "docs" / "subscriptions.md"
 VIEWER = README.parent / "docs" / "viewer.md"
 RETENTION = README.parent / "docs" / "retention.md"
+ARCHIVE = README.parent / "docs" / "archive.md"
 URL = re.findall(r"^\$ export SESSION_LOG_URL=(.*)$", README.read_text(), re.MULTILINE)[0]
 NOT_RUN = {
     "demo": "plays for seconds, and has tests of its own",
@@ -91,10 +92,16 @@ def test_the_page_about_retention_runs_from_top_to_bottom(tmp_path: Path) -> Non
     assert run_as_program("\n".join(blocks_of(RETENTION)) + apply, tmp_path) == "1\n"
 
 
+def test_the_page_about_the_archive_resumes_a_session_from_it(tmp_path: Path) -> None:
+    (block,) = blocks_of(ARCHIVE)
+    local = re.sub(r"valkey://[^\"]*", f"embedded://{tmp_path}/log", block).replace("s3://bucket", str(tmp_path))
+    assert run_as_program(f"{local}\nprint(log.head('s-42').revision)\nlog.close()", tmp_path) == "1\n"
+
+
 def test_no_other_page_has_python_that_nobody_runs() -> None:
     pages = {page.name for page in README.parent.joinpath("docs").glob("*.md") if blocks_of(page)}
     # That of the format is run beside what it is about.
-    assert pages == {METRICS.name, SUBSCRIPTIONS.name, VIEWER.name, RETENTION.name, "format.md"}
+    assert pages == {METRICS.name, SUBSCRIPTIONS.name, VIEWER.name, RETENTION.name, ARCHIVE.name, "format.md"}
 
 
 def test_the_page_about_the_viewer_mounts_it_in_an_application(tmp_path: Path) -> None:

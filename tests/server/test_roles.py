@@ -7,9 +7,10 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from io import BytesIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, BinaryIO
 from uuid import uuid4
 
 import pytest
@@ -17,12 +18,27 @@ from strands import Agent
 from strands.types.exceptions import StorageError
 from typer.testing import CliRunner
 
-from strands_session_log import SessionLog, Subscriber, ValkeySessionManager, ValkeyStorage, errors, events, scripts
+from strands_session_log import (
+    SessionLog,
+    Subscriber,
+    ValkeySessionManager,
+    ValkeyStorage,
+    drop_archived,
+    errors,
+    events,
+    forget_archived,
+    restore_archived,
+    scripts,
+)
 from strands_session_log.cli.app import app
 from strands_session_log.scripts import roles
 from strands_session_log.scripts.roles import ADMIN, ROLES, SUBSCRIBER, VIEWER, WRITER, Role
 from strands_session_log.server import connect, inspect, permissions, release
 from strands_session_log.testing.model import ScriptedModel
+from strands_session_log_consumers.archive import SessionArchive
+from strands_session_log_consumers.archive.archiver import Archiver, Outcome
+from strands_session_log_consumers.archive.settings import ArchiveSettings
+from strands_session_log_consumers.archive.sweep import Sweep
 from support import Cluster, RedisServer, ServerUnavailable, ValkeyliteServer
 from support.exporting import ExporterProcess
 from support.processes import HOST
@@ -235,13 +251,56 @@ def erase(log: SessionLog) -> None:
     log.delete("s-2", reason="why", by="me")
 
 
+class Shelf:
+    """An archive of one session, `s-5`."""
+
+    def __init__(self) -> None:
+        self.bundle = b""
+
+    def put(self, log: SessionLog) -> None:
+        """Archive it, and drop it."""
+        log.append("s-5", events.Custom("custom.note", {}))
+        with BytesIO() as bundle:
+            log.export("s-5", bundle)
+            self.bundle = bundle.getvalue()
+        drop_archived(log, "s-5", log.head("s-5"), log.anchor("s-5").link, "shelf")
+
+    def open_bundle(self, namespace: str, session_id: str, link: str | None = None) -> BinaryIO | None:
+        return BytesIO(self.bundle)
+
+
+SHELF = Shelf()
+
+
+def bring_back(log: SessionLog) -> None:
+    """What an agent does whose session is in an archive only."""
+    assert restore_archived(log, "s-5", SHELF)
+    assert log.head("s-5").revision
+
+
+def archive(log: SessionLog) -> None:
+    """All that an archiver does."""
+    with TemporaryDirectory() as directory:
+        kept, settings = SessionArchive(directory), ArchiveSettings(idle=0, drop=True)
+        outcomes = {one.session_id: one.outcome for one in Sweep(log, kept, settings).run()}
+        assert outcomes["s-2"] is Outcome.DROPPED
+        assert outcomes["agent"] is Outcome.FORKED
+        for name, outcome in outcomes.items():
+            assert outcome is not Outcome.DROPPED or restore_archived(log, name, kept)
+        assert Archiver(log, kept).archive("s-2", drop=True).outcome is Outcome.DROPPED
+        assert forget_archived(log, "s-2", reason="asked to", by="me")
+    SHELF.put(log)
+    bring_back(log)
+
+
 WORK = {
     "viewer": [look, watch, look_at_groups],
     "auditor": [audit],
     "writer": [write, look, watch],
     "subscriber": [consume, look, watch, look_at_groups],
     "eraser": [erase, look],
-    "admin": [write, consume, erase, look, watch, look_at_groups, audit],
+    "archiver": [archive, look],
+    "admin": [write, consume, look, watch, look_at_groups, audit, archive, write, erase],
 }
 
 
@@ -266,9 +325,10 @@ OPERATIONS: dict[str, tuple[Callable[[SessionLog], object], set[str]]] = {
     "follow the feed in a group": (follow, {"subscriber"}),
     "see what is parked": (lambda log: list(log.parked("g")), {"viewer", "subscriber"}),
     "trim the feed": (lambda log: log._events.trim_feed(0), {"subscriber", "writer"}),
-    "delete": (delete, {"eraser"}),
+    "delete": (delete, {"eraser", "archiver"}),
     "erase": (lambda log: log.erase("s-1", log.head("s-1"), "why"), {"writer", "eraser"}),
     "verify all": (verify_all, {"auditor"}),
+    "bring back": (bring_back, {"writer", "archiver"}),
     "read what is stored": (lambda log: asyncio.run(ValkeyStorage(log).read("key")), {"writer"}),
 }
 """What one role is for, and which others do it as part of their work."""
@@ -281,6 +341,7 @@ def test_a_role_does_its_work_and_that_of_no_other(place: Place, name: str, oper
     with SessionLog.connect(place.url, namespace=NS) as log:
         log.append("s-4", events.Custom("custom.note", {}))
         store(log)
+        SHELF.put(log)
     with opened(place.user(BY_NAME[name].rules(NS))) as log:
         if name in allowed or name == "admin":
             work(log)

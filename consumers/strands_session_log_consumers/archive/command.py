@@ -7,19 +7,22 @@ import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
-from prometheus_client import CollectorRegistry, disable_created_metrics, start_http_server, write_to_textfile
 
 from strands_session_log import SessionLog
 from strands_session_log.cli.api import Code, JsonOption, NamespaceOption, UrlOption, fail, opened
 
 from .archiver import TROUBLE, Archived, Archiver, Outcome
 from .options import ArchiveOption, LockOption, named, opened_archive, put, put_json, seconds, sized
-from .service import ArchiveService
 from .session_archive import SessionArchive
 from .settings import ArchiveSettings
+
+if TYPE_CHECKING:
+    from prometheus_client import CollectorRegistry
+
+    from .service import ArchiveService
 
 EPILOG = (
     "Examples:\n\nsession-log archive --archive /srv/archive --idle 7d --once --dry-run\n\n"
@@ -88,27 +91,50 @@ def command(
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s %(message)s", force=True)
     settings = ArchiveSettings(idle, named(label), drop, keep_hot, by)
     printer = _Printer(as_json, dry_run)
-    store = opened_archive(archive, object_lock)
+    store, metrics = opened_archive(archive, object_lock), _Metrics(metrics_host, metrics_port, metrics_file)
     with opened(ctx, url, namespace) as log:
         if session:
             _archive_these(log, store, session, settings, printer, dry_run)
             return
-        # A gauge beside every counter that says when it began: nobody asks for it.
-        disable_created_metrics()  # type: ignore[no-untyped-call]
-        registry = CollectorRegistry()
-        service = ArchiveService(log, store, settings, registry, printer.tell)
-        with _ended_by_signals(service), _served(registry, metrics_host, metrics_port):
-            if not (once or dry_run):
-                service.run(every)
-                return
-            try:
-                counts = service.sweep(dry_run)
-            finally:
-                if metrics_file:
-                    write_to_textfile(str(metrics_file), registry)
-        printer.conclude(counts)
-        if any(counts[outcome] for outcome in TROUBLE):
-            raise typer.Exit(Code.PROBLEMS)
+        _sweep(log, store, settings, printer, None if once or dry_run else every, dry_run, metrics)
+
+
+def _sweep(
+    log: SessionLog,
+    store: SessionArchive,
+    settings: ArchiveSettings,
+    printer: _Printer,
+    every: float | None,
+    dry_run: bool,
+    metrics: _Metrics,
+) -> None:
+    # Here, because a list of all commands need not have it.
+    from prometheus_client import CollectorRegistry, disable_created_metrics, write_to_textfile
+
+    from .service import ArchiveService
+
+    # A gauge beside every counter that says when it began: nobody asks for it.
+    disable_created_metrics()  # type: ignore[no-untyped-call]
+    registry = CollectorRegistry()
+    service = ArchiveService(log, store, settings, registry, printer.tell)
+    with _ended_by_signals(service), _served(registry, metrics):
+        if every is not None:
+            service.run(every)
+            return
+        try:
+            counts = service.sweep(dry_run)
+        finally:
+            if metrics.file:
+                write_to_textfile(str(metrics.file), registry)
+    printer.conclude(counts)
+    if any(counts[outcome] for outcome in TROUBLE):
+        raise typer.Exit(Code.PROBLEMS)
+
+
+class _Metrics(NamedTuple):
+    host: str
+    port: int | None
+    file: Path | None
 
 
 def _archive_these(
@@ -143,10 +169,13 @@ def _ended_by_signals(service: ArchiveService) -> Iterator[None]:
 
 
 @contextmanager
-def _served(registry: CollectorRegistry, host: str, port: int | None) -> Iterator[None]:
+def _served(registry: CollectorRegistry, metrics: _Metrics) -> Iterator[None]:
+    host, port, _ = metrics
     if port is None:
         yield
         return
+    from prometheus_client import start_http_server
+
     try:
         server, thread = start_http_server(port, host, registry)
     except OSError as error:
