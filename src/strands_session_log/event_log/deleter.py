@@ -240,7 +240,8 @@ def merged_lives(known: bytes, more: Sequence[Mapping[str, Any]]) -> tuple[list[
     there = {(life["deleted"], life["first"]) for life in lives}
     # A call that follows a deletion names its token; that of an old one, nobody has any more.
     added = [{**life, "token": uuid4().hex} for life in more if (life["deleted"], life["first"]) not in there]
-    return sorted([*lives, *added], key=lambda life: int(life["deleted"]))[-LIVES:], bool(added)
+    merged = sorted([*lives, *added], key=lambda life: int(life["deleted"]))[-LIVES:]
+    return merged, merged != lives
 
 
 def _without_token(life: Mapping[str, Any]) -> dict[str, Any]:

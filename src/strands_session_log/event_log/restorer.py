@@ -126,7 +126,8 @@ class Restorer:
             if self._note(wanted) != making.erased_here:
                 continue
             self._explain(making)
-            match bringing_back.bring_back(self._store, wanted.session_id, self._key(wanted), making.told(known)):
+            told, is_told = making.told(known), not merged_lives(known, wanted.lives)[1]
+            match bringing_back.bring_back(self._store, wanted.session_id, self._key(wanted), told, is_told):
                 case "landed" | "begun" as word:
                     if word == "begun":
                         self._layout.confirm(self._keyspace.partition(wanted.session_id))

@@ -69,6 +69,8 @@ class Role:
         reads: Which keys of a namespace it reads, as patterns without the namespace and its colon.
         writes: Which it writes, and reads, likewise.
         probe: One of those keys, which does not exist.
+        narrow: Those of its commands that it runs on some of these keys only,
+        narrowed: which.
     """
 
     name: str
@@ -77,6 +79,8 @@ class Role:
     reads: tuple[str, ...]
     writes: tuple[str, ...] = ()
     probe: str = "{doctor}:session:probe:head"
+    narrow: tuple[str, ...] = ()
+    narrowed: tuple[str, ...] = ()
 
     def keys(self, namespace: str) -> tuple[str, ...]:
         """The patterns of its keys, as `ACL SETUSER` takes them; they match those of no other namespace."""
@@ -84,9 +88,26 @@ class Role:
         reads = (f"%R~{named}:{pattern}" for pattern in self.reads if pattern not in self.writes)
         return (*reads, *(f"~{named}:{pattern}" for pattern in self.writes))
 
+    def selector(self, namespace: str) -> tuple[str, ...]:
+        """What it may do with some of its keys only, as `ACL SETUSER` takes it; nothing for most roles."""
+        if not self.narrow:
+            return ()
+        named = _GLOB.sub(_ESCAPED, namespace)
+        rules = (*(f"~{named}:{pattern}" for pattern in self.narrowed), *_allowed(self.narrow))
+        return (f"({' '.join(rules)})",)
+
+    @property
+    def wide(self) -> tuple[str, ...]:
+        """Its commands that it runs on all of its keys."""
+        return tuple(command for command in self.commands if command not in self.narrow)
+
     def rules(self, namespace: str) -> str:
         """All of it, as `ACL SETUSER` takes it."""
-        return " ".join((*self.keys(namespace), *(f"+{command.lower()}" for command in self.commands)))
+        return " ".join((*self.keys(namespace), *_allowed(self.wide), *self.selector(namespace)))
+
+
+def _allowed(commands: Iterable[str]) -> Iterator[str]:
+    return (f"+{command.lower()}" for command in commands)
 
 
 def commands_of(script: Script) -> frozenset[str]:
@@ -149,7 +170,7 @@ WRITER = Role(
     "archived sessions back",
     _needed((*_READING, *_WRITING), f"{_LOOKING} XREAD HSET HSETNX PTTL UNLINK XINFO|GROUPS"),
     (),
-    (*_LAYOUT, *_SESSIONS, *_TOMBSTONES, "{*}:group:*", *_STORAGE),
+    (*_LAYOUT, *_SESSIONS, "{*}:tombstones", "{*}:group:*", *_STORAGE),
 )
 SUBSCRIBER = Role(
     "subscriber",
@@ -169,10 +190,13 @@ ERASER = Role(
 )
 ARCHIVER = Role(
     "archiver",
-    "archives sessions, drops those that an archive has, and brings them back",
-    _needed((*_READING, FORK_COPY, FORK_NOTE, IMPORT, DELETE, TOMBSTONE_SET), f"{_LOOKING} UNLINK"),
+    "archives sessions, and drops those that an archive has: it deletes, and writes nothing but tombstones",
+    _needed((*_READING, DELETE, TOMBSTONE_SET), _LOOKING),
     _LAYOUT,
     (*_SESSIONS, *_TOMBSTONES),
+    "{doctor}:feed",
+    ("HSET", "INCRBY", "SET", "XADD", "ZADD"),
+    ("{*}:feed", "{*}:feed:position", *_TOMBSTONES),
 )
 ADMIN = Role(
     "admin",
