@@ -64,11 +64,9 @@ def test_killed_at_any_step_it_has_lost_nothing_and_the_next_one_goes_on(
     say(session_log, "s")
     anchor, directory = session_log.anchor("s"), str(tmp_path / "archive")
     place, name, number = STEPS[step]
-    code = tmp_path / "paused.py"
-    code.write_text(PAUSED)
     output = tmp_path / "output"
     with output.open("wb") as log:
-        arguments = [str(code), server_url, session_log.namespace, directory, place, name, str(number)]
+        arguments = ["-c", PAUSED, server_url, session_log.namespace, directory, place, name, str(number)]
         process = Program(arguments, stdout=log, stderr=log)
     wait_until(lambda: "here" in output.read_text() or process.poll() is not None, f"the moment when {step}")
     assert process.poll() is None, output.read_text()
@@ -119,13 +117,13 @@ def test_a_server_that_is_away_is_waited_for(tmp_path: Path) -> None:
     with persistent as server, SessionLog.connect(server.url, retry_for=0) as log:
         say(log, "s")
         service = ArchiveService(log, SessionArchive(str(tmp_path)), NOW, registry, told.append)
-        server.stop()
+        server.kill()
         running = Thread(target=service.run, args=(0.05,))
         running.start()
         try:
             failed = "strands_session_log_archive_failed_sweeps_total"
             wait_until(lambda: registry.get_sample_value(failed), "a sweep that fails")
-            server.start()
+            server.restart()
             wait_until(lambda: told, "the session to be archived")
         finally:
             service.stop()
