@@ -66,8 +66,8 @@ class Folder:
         """
         return [name for name, is_folder in self._entries() if is_folder]
 
-    def read(self, name: str) -> bytes:
-        """The content of a file in it.
+    def read(self, name: str, most: int = MOST_BYTES) -> bytes:
+        """The content of a file in it, of at most so many bytes.
 
         Raises:
             OSError: When it cannot be read, or is a link, or no file, or too large.
@@ -78,8 +78,8 @@ class Folder:
             except OSError as error:
                 raise _explained(error, name, directory) from error
         with _file(descriptor, name) as file:
-            if os.fstat(file.fileno()).st_size > MOST_BYTES:
-                raise OSError(errno.EFBIG, f"larger than {MOST_BYTES >> 20} MB", name)
+            if os.fstat(file.fileno()).st_size > most:
+                raise OSError(errno.EFBIG, f"larger than {most >> 20} MB", name)
             return file.read()
 
     def _entries(self) -> list[tuple[str, bool]]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import IO, Any
 
 import pytest
-from fsspec.implementations.memory import MemoryFileSystem  # type: ignore[import-untyped]
+from fsspec.implementations.memory import MemoryFileSystem
 
 from strands_session_log import Anchor, SessionLog, drop_archived, errors, events
 from strands_session_log_consumers.archive import SessionArchive

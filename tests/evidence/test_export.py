@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import base64
+import gc
 import hashlib
 import io
 import json
+import zipfile
 from datetime import timedelta
 from typing import Any
 
@@ -183,6 +185,15 @@ def test_what_is_not_there_is_refused_before_anything_is_written(talk: SessionLo
     with pytest.raises(InvalidIdError):
         talk.export("a\nb", file)
     assert file.getvalue() == b""
+
+
+def test_a_failed_export_is_no_archive(talk: SessionLog) -> None:
+    file = io.BytesIO()
+    with pytest.raises(SessionNotFoundError):
+        talk.export(["s-42", "s-43"], file)
+    gc.collect()
+    assert file.getvalue()
+    assert not zipfile.is_zipfile(file)
 
 
 def test_an_empty_namespace_makes_a_bundle_without_sessions(log: SessionLog) -> None:

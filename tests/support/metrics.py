@@ -10,6 +10,7 @@ from prometheus_client import CollectorRegistry
 from strands_session_log.instrumentation.prometheus import prometheus_hook
 from strands_session_log_consumers.metrics.counting import Conversations
 from strands_session_log_consumers.metrics.state import State
+from strands_session_log_consumers.witness.counting import WitnessMetrics
 
 _SUFFIXES = {"counter": ("_total",), "gauge": ("",), "histogram": ("_bucket", "_sum", "_count")}
 
@@ -53,6 +54,13 @@ def of_exporter() -> list[MetricInfo]:
     state = State(lambda: None)
     families = {_info(family) for family in [*state.describe(), *state.collect()]}
     return sorted([*_registered(registry), *families])
+
+
+def of_witness() -> list[MetricInfo]:
+    """Those that `session-log witness` has of its own."""
+    registry = CollectorRegistry()
+    WitnessMetrics(registry)
+    return sorted(_registered(registry))
 
 
 def _registered(registry: CollectorRegistry) -> Iterator[MetricInfo]:

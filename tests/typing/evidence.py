@@ -22,6 +22,7 @@ from strands_session_log.evidence import (
     SealedHead,
     SealSource,
     Sink,
+    created_at,
     export,
     import_bundle,
     sessions_in,
@@ -58,6 +59,7 @@ one: VerifiedSession = report.sessions[0]
 problem: BundleProblem = one.problems[0]
 seal: BundleSeal | None = one.seal
 names: list[str] = sessions_in("case-7.zip")
+is_newer: bool = created_at("case-7.zip") > created_at("case-6.zip")
 wanted: ExportOptions = {"types": ["message.*"], "redact_bodies": False}
 log.export("s-42", sink, **wanted)
 

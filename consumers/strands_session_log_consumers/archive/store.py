@@ -31,7 +31,7 @@ class FileStore:
 
     def __init__(self, url: str, **options: Any) -> None:
         try:
-            import fsspec  # type: ignore[import-untyped]
+            import fsspec
         except ModuleNotFoundError as error:
             raise MissingExtraError("archive", "an archive") from error
         self.shown = _SECRETS.sub("***@", url)

@@ -44,6 +44,7 @@ class Verification:
         expected: How many links that were noted elsewhere it was held against.
         deleted: Sessions that had its id before, and were deleted; the newest 16, oldest first.
         notes: What lists of sessions say otherwise than the events: no problem of these, see `SessionLog.recount`.
+        sealed: How many sealed records it was held against; None if it was held against no seals.
     """
 
     ok: bool
@@ -55,6 +56,7 @@ class Verification:
     expected: int = 0
     deleted: tuple[Tombstone, ...] = ()
     notes: tuple[str, ...] = ()
+    sealed: int | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Everything of it as plain JSON values, as `session-log verify --json` has it; `parent` in forks only."""
@@ -68,6 +70,7 @@ class Verification:
             "expected": self.expected,
             "deleted": [life.to_json() for life in self.deleted],
             "notes": list(self.notes),
+            **({} if self.sealed is None else {"sealed": self.sealed}),
             **(parent or {}),
         }
 

@@ -24,8 +24,8 @@ _TAKE_POINTS = ("diff", "rewind")
 
 COMMANDS = (
     *("demo", "sessions", "why", "show", "replay", "tail", "events", "diff", "fork", "rewind"),
-    *("verify", "anchor", "grep", "erase", "delete", "hold", "release", "holds", "prune", "import", "export", "doctor"),
-    "acl",
+    *("verify", "anchor", "seal", "grep", "erase", "delete", "hold", "release", "holds", "prune", "import", "export"),
+    *("doctor", "acl"),
 )
 GROUPS = ("retention", "groups", "parked")
 

@@ -27,12 +27,17 @@ def session_ids(ctx: typer.Context, incomplete: str) -> list[str]:
 
 
 def sessions_and_bundles(ctx: typer.Context, incomplete: str) -> list[str]:
-    """The same, and the ZIP files here whose names begin like this."""
+    """The same, and the ZIP files whose names begin like this."""
+    return [*bundles(ctx, incomplete), *session_ids(ctx, incomplete)]
+
+
+def bundles(ctx: typer.Context, incomplete: str) -> list[str]:
+    """The ZIP files whose names begin like this."""
     with suppress(OSError, ValueError):
-        folder = Path(incomplete).parent if incomplete[-1:] != "/" else Path(incomplete)
-        files = [str(path) for path in islice(folder.iterdir(), _AT_MOST) if path.suffix == ".zip"]
-        return [*(name for name in files if name.startswith(incomplete)), *session_ids(ctx, incomplete)]
-    return session_ids(ctx, incomplete)
+        folder = Path(incomplete) if incomplete.endswith("/") else Path(incomplete).parent
+        found = (str(path) for path in islice(folder.iterdir(), _AT_MOST) if path.suffix == ".zip")
+        return sorted(name for name in found if name.startswith(incomplete))
+    return []
 
 
 def group_names(ctx: typer.Context, incomplete: str) -> list[str]:

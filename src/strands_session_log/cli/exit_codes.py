@@ -47,6 +47,9 @@ _WRONG_USAGE = (
     errors.InvalidUrlError,
     errors.MissingExtraError,
     errors.RevisionNotFoundError,
+    errors.SealBusyError,
+    errors.SealKeyError,
+    errors.SealMismatchError,
     errors.SessionExistsError,
     errors.SessionNotBegunError,
     errors.SessionNotHeldError,
@@ -55,6 +58,7 @@ _WRONG_USAGE = (
 _NOT_FOUND = (
     errors.GroupNotFoundError,
     errors.ParkedNotFoundError,
+    errors.SealNotFoundError,
     errors.SessionDeletedError,
     errors.SessionNotFoundError,
 )
@@ -63,6 +67,7 @@ _TELLS_ENOUGH = (
     errors.CorruptKeyError,
     errors.EmbeddedServerError,
     errors.ImportRefusedError,
+    errors.SealDamagedError,
     errors.ServerNotReadyError,
     errors.SessionDeletedError,
     errors.TlsError,
@@ -74,6 +79,7 @@ DAMAGED = (
     errors.EnvelopeMismatchError,
     errors.ImportRefusedError,
     errors.LogForkedError,
+    errors.SealDamagedError,
     errors.SnapshotMismatchError,
 )
 
@@ -147,6 +153,8 @@ def _code(error: errors.SessionLogError) -> Code:
             return Code.NOT_FOUND
         case _ if isinstance(error, (*DAMAGED, errors.SessionHeldError)):
             return Code.PROBLEMS
+        case errors.SealUnwritableError():
+            return Code.OUTPUT
     return Code.SERVER
 
 

@@ -41,6 +41,15 @@ from .following import (
     ParkedNotFoundError,
     PositionUnknownError,
 )
+from .sealing import (
+    SealBusyError,
+    SealDamagedError,
+    SealError,
+    SealKeyError,
+    SealMismatchError,
+    SealNotFoundError,
+    SealUnwritableError,
+)
 from .server import (
     ClusterNotReadyError,
     DiskWriteError,
@@ -121,6 +130,13 @@ __all__ = [
     "PositionUnknownError",
     "ReadOnlyServerError",
     "RevisionNotFoundError",
+    "SealBusyError",
+    "SealDamagedError",
+    "SealError",
+    "SealKeyError",
+    "SealMismatchError",
+    "SealNotFoundError",
+    "SealUnwritableError",
     "ServerBusyError",
     "ServerLoadingError",
     "ServerNotReadyError",

@@ -130,11 +130,11 @@ class Deleter:
     def of_session(self, session_id: str) -> list[Tombstone]:
         """The lives of an id that ended, oldest first."""
         found = self._text(self._keyspace.session(session_id).tombstones, _field(session_id))
-        return _parsed(found)
+        return lives_in(found)
 
     def lives(self, session_id: str) -> list[dict[str, Any]]:
         """The same as they stand there, but for the tokens of the calls that deleted them."""
-        return list(map(_without_token, lives_in(self.text_of(session_id))))
+        return list(map(_without_token, stored_lives(self.text_of(session_id))))
 
     def text_of(self, session_id: str) -> bytes:
         """The tombstone of an id as it stands there; nothing if there is none."""
@@ -143,7 +143,7 @@ class Deleter:
     def all_lives(self) -> Iterator[dict[str, Any]]:
         """Those of all ids, as `lives` has them."""
         for tombstone in self._all():
-            yield from map(_without_token, lives_in(tombstone))
+            yield from map(_without_token, stored_lives(tombstone))
 
     def bring_back(self, session_id: str, lives: Sequence[Mapping[str, Any]]) -> bool:
         """Put lives of an id where they were before a backup, unless there is such a session.
@@ -165,7 +165,7 @@ class Deleter:
     def all(self) -> Iterator[Tombstone]:
         """All there are, partition by partition."""
         for tombstone in self._all():
-            yield from _parsed(tombstone)
+            yield from lives_in(tombstone)
 
     def _all(self) -> Iterator[bytes]:
         for partition in range(self._keyspace.partitions):
@@ -229,14 +229,14 @@ def _field(session_id: str) -> str:
     return sha1(session_id.encode(), usedforsecurity=False).hexdigest()
 
 
-def lives_in(text: bytes) -> list[dict[str, Any]]:
+def stored_lives(text: bytes) -> list[dict[str, Any]]:
     """The lives of an id that a tombstone tells of, as they stand there."""
     return [life for life in _lives(text) if Tombstone.parse(life)]
 
 
 def merged_lives(known: bytes, more: Sequence[Mapping[str, Any]]) -> tuple[list[dict[str, Any]], bool]:
     """All lives of an id, oldest first, those of a tombstone and more; and whether it did not tell of all of them."""
-    lives = lives_in(known)
+    lives = stored_lives(known)
     there = {(life["deleted"], life["first"]) for life in lives}
     # A call that follows a deletion names its token; that of an old one, nobody has any more.
     added = [{**life, "token": uuid4().hex} for life in more if (life["deleted"], life["first"]) not in there]
@@ -256,7 +256,8 @@ def _lives(text: bytes) -> list[Any]:
     return found if isinstance(found, list) else []
 
 
-def _parsed(text: bytes) -> list[Tombstone]:
+def lives_in(text: bytes) -> list[Tombstone]:
+    """The lives of an id that a tombstone tells of, oldest first."""
     return [one for one in map(Tombstone.parse, _lives(text)) if one is not None]
 
 

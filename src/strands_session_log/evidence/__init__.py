@@ -11,7 +11,15 @@ if TYPE_CHECKING:
     from .exporting import BundledSession, BundleSummary, SealedHead, SealSource, export
     from .importing import ImportedSession, import_bundle
     from .options import ExportOptions, ImportOptions
-    from .verifying import BundleProblem, BundleReport, BundleSeal, VerifiedSession, sessions_in, verify_bundle
+    from .verifying import (
+        BundleProblem,
+        BundleReport,
+        BundleSeal,
+        VerifiedSession,
+        created_at,
+        sessions_in,
+        verify_bundle,
+    )
 
 __all__ = [
     "BundleProblem",
@@ -26,6 +34,7 @@ __all__ = [
     "SealedHead",
     "Sink",
     "VerifiedSession",
+    "created_at",
     "export",
     "import_bundle",
     "sessions_in",
@@ -40,6 +49,6 @@ if not TYPE_CHECKING:
             "exporting": "BundleSummary BundledSession SealSource SealedHead export",
             "importing": "ImportedSession import_bundle",
             "options": "ExportOptions ImportOptions",
-            "verifying": "BundleProblem BundleReport BundleSeal VerifiedSession sessions_in verify_bundle",
+            "verifying": "BundleProblem BundleReport BundleSeal VerifiedSession created_at sessions_in verify_bundle",
         },
     )

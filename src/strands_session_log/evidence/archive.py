@@ -68,13 +68,21 @@ class ArchiveWriter:
         """Write what finds the members."""
         self._zip.close()
 
+    def abandon(self) -> None:
+        """Write nothing more, not even when it is collected: half an archive must not look like a whole one."""
+        self._zip.fp = None
+
 
 @contextmanager
 def archive(file: Sink, made: datetime, wrote: Callable[[Member], object]) -> Iterator[ArchiveWriter]:
     """Write an archive; its end is written only if all of it was."""
     writer = ArchiveWriter(file, made, wrote)
-    yield writer
-    writer.close()
+    try:
+        yield writer
+        writer.close()
+    except BaseException:
+        writer.abandon()
+        raise
 
 
 def copied(file: IO[bytes]) -> Iterator[bytes]:

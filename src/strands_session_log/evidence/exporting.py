@@ -44,15 +44,15 @@ _SPOOL_BYTES = 4 * 1024 * 1024
 
 
 class SealedHead(Protocol):
-    """A head that a seal covers, with what proves it.
+    """A head that a seal covers, with what proves it."""
 
-    Attributes:
-        record: The leaf, one line of JSON.
-        checkpoint: The signed checkpoint that covers it.
-    """
+    @property
+    def record(self) -> bytes:
+        """The leaf, one line of JSON."""
 
-    record: bytes
-    checkpoint: str
+    @property
+    def checkpoint(self) -> str:
+        """The signed checkpoint that covers it."""
 
     def to_text(self) -> str:
         """The proof, as C2SP tlog-proof has it."""

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from base64 import b64decode
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any, BinaryIO
+
+import orjson
 
 from ..codec import FIELDS, RawEntry
 from ..errors import BundleNotIntactError
@@ -124,13 +127,8 @@ class BundleReader:
 
 
 def entry_of(line: bytes) -> RawEntry:
-    """A line of events as the entry it was, to the byte.
-
-    Raises:
-        ValueError: When it is none.
-    """
-    fields, body, _ = event_of(line)
-    flat = list[bytes]()
-    for name in _NAMES:
-        flat += name.encode(), fields[name].encode()
-    return fields["id"].encode(), [*flat, b"body", body]
+    """A line of events that was verified as the entry it was, to the byte."""
+    found = orjson.loads(line)
+    body = found["body"].encode() if "body" in found else b64decode(found["body_base64"])
+    values = [found[name].encode() for name in _NAMES]
+    return found["id"].encode(), [part for pair in zip(FIELDS, (*values, body), strict=True) for part in pair]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -130,6 +131,24 @@ def sessions_in(file: str | Path | BinaryIO) -> list[str]:
     """
     with opened(file) as bundle, bundle_errors():
         return [one["session_id"] for one in BundleReader(bundle).manifest["sessions"]]
+
+
+def created_at(file: str | Path | BinaryIO) -> datetime:
+    """When a bundle says that it was made: of several backups, the newest is to be brought back first.
+
+    Args:
+        file: As for `verify_bundle`.
+
+    Raises:
+        BundleError: When it is no bundle.
+        OSError: When the file cannot be opened.
+    """
+    with opened(file) as bundle, bundle_errors():
+        told = str(BundleReader(bundle).manifest["created_at"])
+    try:
+        return datetime.fromisoformat(told.replace("Z", "+00:00")).astimezone(timezone.utc)
+    except (ValueError, OverflowError) as error:
+        raise BundleError("manifest", "its manifest says that it was made at a time that is none") from error
 
 
 @contextmanager

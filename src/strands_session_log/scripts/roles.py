@@ -32,6 +32,7 @@ from . import (
     IDS,
     IMPORT,
     LIFE,
+    LINKS,
     LIVE,
     LOAD,
     LOCATE,
@@ -141,7 +142,7 @@ _CONSUMING = (
 _LOOKING = (
     "EXISTS GET HGET HGETALL HLEN HMGET HSCAN HSTRLEN TYPE XLEN XRANGE XREVRANGE ZCARD ZCOUNT ZMSCORE ZRANGE ZSCORE"
 )
-_READING = (LOAD, LOCATE, STANDING)
+_READING = (LINKS, LOAD, LOCATE, STANDING)
 """What whoever reads a session sends."""
 _LAYOUT = ("config", "{*}:layout")
 _SESSIONS = (
@@ -204,11 +205,7 @@ ADMIN = Role(
     _needed(
         (IMPORT, TOMBSTONE_ADD),
         "ACL|DRYRUN ACL|WHOAMI CONFIG|GET INFO TIME WAIT",
-        AUDITOR,
-        WRITER,
-        SUBSCRIBER,
-        ERASER,
-        ARCHIVER,
+        *(AUDITOR, WRITER, SUBSCRIBER, ERASER, ARCHIVER),
     ),
     (),
     ("config", "{*"),

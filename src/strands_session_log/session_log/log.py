@@ -8,7 +8,7 @@ from datetime import datetime
 from functools import cache, cached_property, partial
 from typing import TYPE_CHECKING, Literal, overload
 
-from .. import audit, evidence, subscription
+from .. import audit, evidence, seals, subscription
 from .. import tail as tails
 from ..errors import (
     GroupNotFoundError,
@@ -45,6 +45,7 @@ if TYPE_CHECKING:
 
     from ..audit import Anchor, Audited, CheckedEvents, Expect, SessionChecker, Verification
     from ..evidence import BundleSummary, ExportOptions, ImportedSession, ImportOptions, Sink
+    from ..seals import Seals
     from ..subscription import Gap, GapResolution, GroupStatus, ParkedEvents
     from ..tail import FeedPosition, FeedTail, LivePosition, LiveTail, Tail
 
@@ -666,6 +667,7 @@ class SessionLog(NotCopied):
         *,
         expect: Iterable[Expect] = (),
         feed: bool = False,
+        against: Seals | None = None,
     ) -> Verification:
         """Recompute the hash chain of a session, and hold head, directory, feed and snapshot against it.
 
@@ -674,15 +676,15 @@ class SessionLog(NotCopied):
             progress: Called with how many events are checked, and of how many, for every thousandth.
             expect: Links that were noted elsewhere, see `anchor`: `(7, "LINK")`, `"7:LINK"`, or an `Anchor`.
             feed: Also find events that the feed should tell of and does not.
+            against: Seals, or their directory: what was sealed must be there still; see docs/seals.md.
 
         Raises:
             SessionNotFoundError: When there is no such session.
             LogForkedError: When it was deleted or replaced while it was read.
             InvalidAnchorError: When something expected is no revision with a link.
         """
-        return audit.verify(
-            self._events, session_id, progress, expect=expect, feed=feed, authenticator=self._replay.authenticator
-        )
+        keys = self._replay.authenticator
+        return seals.verify(self._events, session_id, progress, against, expect, feed, keys)
 
     def verify_all(
         self,
@@ -690,6 +692,7 @@ class SessionLog(NotCopied):
         *,
         expect: Iterable[Anchor] = (),
         feed: bool = False,
+        against: Seals | None = None,
     ) -> Iterator[Audited]:
         """Verify every session, also such as the directory does not list; each feed is read once.
 
@@ -700,13 +703,12 @@ class SessionLog(NotCopied):
             progress: As for `verify`, of one session after the other.
             expect: Links that were noted elsewhere.
             feed: Also find events that the feed should tell of and does not, and gaps in it.
+            against: As for `verify`; the seals themselves are checked as a whole, too.
 
         Raises:
             ServerUnavailableError: When the server cannot be reached.
         """
-        return audit.verify_all(
-            self._events, progress, expect=expect, feed=feed, authenticator=self._replay.authenticator
-        )
+        return seals.verify_all(self._events, progress, against, expect, feed, self._replay.authenticator)
 
     def export(
         self, session_ids: str | Iterable[str] | None, file: Sink, **options: Unpack[ExportOptions]

@@ -13,6 +13,8 @@ from rich.console import Console
 from rich.text import Text
 
 from ... import SessionLog
+from ..bundles import is_bundle
+from ..completion import bundles
 from ..context import PATIENCE, CommandCall
 from ..exit_codes import Code, fail
 from ..options import DryRunOption, argument, command, option
@@ -23,7 +25,8 @@ if TYPE_CHECKING:
 
 EPILOG = (
     "Examples:\n\nsession-log import file-session:./sessions --dry-run\n\n"
-    "session-log import valkey-session-manager:valkey://localhost:6379 --session s-42"
+    "session-log import valkey-session-manager:valkey://localhost:6379 --session s-42\n\n"
+    "session-log import backup-2026-01-31.zip backup-2026-02-01.zip"
 )
 _MARKS = {
     "imported": Text("✓ ", "green"),
@@ -33,9 +36,9 @@ _MARKS = {
     "failed": Text("✗ ", "red"),
 }
 
-_SOURCE = "Where from: valkey-session-manager:URL, file-session:DIR or snapshots:DIR."
+_SOURCE = "Where from: evidence bundles, files; or valkey-session-manager:URL, file-session:DIR or snapshots:DIR."
 
-SourceArgument = Annotated[str, argument("SOURCE", _SOURCE)]
+SourceArgument = Annotated[list[str], argument("SOURCE...", _SOURCE, bundles)]
 SessionsOption = Annotated[list[str] | None, option("--session", "SESSION", "Only this session; repeatable.")]
 
 
@@ -43,18 +46,36 @@ SessionsOption = Annotated[list[str] | None, option("--session", "SESSION", "Onl
 def import_(
     call: CommandCall, source: SourceArgument, session: SessionsOption = None, dry_run: DryRunOption = False
 ) -> None:
-    """Import the sessions another session manager has kept; run it again to go on where it was interrupted.
+    """Bring back sessions from evidence bundles, or import those that another session manager has kept.
 
-    It skips what is there already, completes what is there in part, and leaves alone what differs.
-    It only reads the other store, and follows no links below its directory.
+    A bundle is verified before anything is written, and its sessions come back byte for byte; what was erased or
+    deleted here since does not. Of several backups, the newest is taken first. Run it again to go on where it was.
+
+    What another session manager has kept is appended: it skips what is there already, completes what is there in part,
+    and leaves alone what differs. It only reads the other store, and follows no links below its directory.
     """
+    if all(map(is_bundle, source)):
+        # Here, because few imports are of bundles.
+        from ..restoring import import_bundles
+
+        with call.target.open() as log:
+            import_bundles(log, source, session or [], dry_run, call.as_json)
+        return
+    if missing := [name for name in source if name.endswith(".zip") and not is_bundle(name)]:
+        fail(Code.USAGE, f"there is no file {missing[0]}")
+    if len(source) > 1:
+        fail(Code.USAGE, "import takes bundles, files that are there; or one other source")
+    _import_of_others(call, source[0], session or [], dry_run)
+
+
+def _import_of_others(call: CommandCall, source: str, sessions: list[str], dry_run: bool) -> None:
     # Here, because it imports Strands, which looking at a log does not need.
     from ...moving import SourceError, open_source
 
     try:
         # A server that may evict sessions is no place to move to, unlike one to read from: it is refused.
         with open_source(source, PATIENCE) as store, call.target.open() as log:
-            outcomes = _import(store, log, session or [], dry_run, call.as_json)
+            outcomes = _import(store, log, sessions, dry_run, call.as_json)
     except SourceError as error:
         fail(Code.USAGE, str(error))
     if not call.as_json:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import io
+import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -13,23 +15,27 @@ from rich.console import Console
 from rich.text import Text
 
 from ... import Anchor, Audited, Expect, SessionLog, Tombstone, Verification
+from ...errors import SessionNotFoundError
 from ...files import open_named
+from ...seals import SealedLog, VerifierKey, verifier_keys
 from ..bundles import is_bundle, verify_file
 from ..completion import sessions_and_bundles
 from ..context import CommandCall
 from ..exit_codes import Code, fail
 from ..options import argument, command, option
 from ..progress import progress
-from ..terminal import console, count, heading, local, one_line, plain, put, write_json
+from ..terminal import console, count, heading, local, one_line, plain, put, warn, write_json
 
 EPILOG = (
     "Examples:\n\nsession-log verify s-42 --json | jq -r .link\n\nsession-log anchor > anchors.txt\n\n"
-    "session-log verify --all --expect-file anchors.txt\n\nsession-log verify case-7.zip --expect-file anchors.txt"
+    "session-log verify --all --expect-file anchors.txt\n\nsession-log verify --all --against ./seals --key VKEY\n\n"
+    "session-log verify case-7.zip --expect-file anchors.txt"
 )
+
+KEY_VARIABLE = "SESSION_LOG_SEAL_VERIFIER"
 
 _ALL = "Verify every session of the namespace; print only problems, and a summary."
 _EXPECT = "A link that was noted elsewhere, which must still be there; of a bundle, SESSION: before it. Repeatable."
-_KEY = "Of a bundle: the key of who may have signed the seals in it; repeatable."
 _EXPECT_FILE = "Such links, as `session-log anchor` prints them, as text or JSON; - for standard input."
 _RECOUNT = "Count anew what lists of sessions tell, where that is not what the events say."
 _FEED = "Also find events that the feed should tell of and does not, and gaps in it."
@@ -37,12 +43,18 @@ _FEED = "Also find events that the feed should tell of and does not, and gaps in
 OneSession = Annotated[
     str | None, argument("SESSION", "The session's id; or the file of an evidence bundle.", sessions_and_bundles)
 ]
-KeyOption = Annotated[list[str] | None, option("--key", "NAME+HASH+KEY", _KEY)]
 AllOption = Annotated[bool, typer.Option("--all", help=_ALL)]
 ExpectOption = Annotated[list[str] | None, option("--expect", "REVISION:LINK", _EXPECT)]
 ExpectFileOption = Annotated[str | None, option("--expect-file", "FILE", _EXPECT_FILE)]
 FeedOption = Annotated[bool, typer.Option("--feed", help=_FEED)]
 RecountOption = Annotated[bool, typer.Option("--recount", help=_RECOUNT)]
+AgainstOption = Annotated[
+    Path | None,
+    option("--against", "DIR", "The seals that `session-log seal` keeps there: what was sealed must be there still."),
+]
+KeyOption = Annotated[
+    list[str] | None, option("--key", "VKEY", f"The key that signed the seals, or a file with it; else {KEY_VARIABLE}.")
+]
 VerboseOption = Annotated[bool, typer.Option("--verbose", "-v", help="With --all, print the intact ones, too.")]
 
 
@@ -56,6 +68,7 @@ def verify(
     feed: FeedOption = False,
     verbose: VerboseOption = False,
     recount: RecountOption = False,
+    against: AgainstOption = None,
     key: KeyOption = None,
 ) -> None:
     """Recompute the hash chain of a session, and tell what is not as it was written, or as its snapshot says.
@@ -63,21 +76,24 @@ def verify(
     Its head, the directory, the feed and tombstones must agree with it. An evidence bundle is verified by itself:
     no server is asked.
 
-    Who can write to the server can forge them all: note links elsewhere with `session-log anchor`, and --expect them.
+    Who can write to the server can forge them all: keep seals elsewhere with `session-log seal`, and hold the sessions
+    --against them; or note single links with `session-log anchor`, and --expect them.
     """
-    _check_usage(session, every, bool(expect), verbose, bool(key))
+    _check_usage(session, every, bool(expect), verbose, bool(key) and against is None)
     anchors = _read(expect_file) if expect_file else []
     if session is not None and is_bundle(session):
-        if feed or recount:
-            fail(Code.USAGE, "--feed and --recount are about a session on a server, not about a bundle")
-        _end(verify_file(session, expect or [], anchors if expect_file else None, key or [], call.as_json))
+        if feed or recount or against is not None:
+            fail(Code.USAGE, "--feed, --recount and --against are about a session on a server, not about a bundle")
+        keys = [str(one) for one in _trusted(key)]
+        _end(verify_file(session, expect or [], anchors if expect_file else None, keys, call.as_json))
         return
+    seals = _sealed(against, key) if against is not None else None
     with call.opened() as log:
         if session is None:
-            is_intact = _verify_all(log, anchors, feed, verbose, call.as_json, recount)
+            is_intact = _verify_all(log, anchors, feed, seals, verbose, call.as_json, recount)
         else:
             noted = [*(expect or ()), *(_of(session, anchors) if expect_file else ())]
-            is_intact = _verify_one(log, session, noted, feed, call.as_json)
+            is_intact = _verify_one(log, session, noted, feed, seals, call.as_json)
             if recount:
                 log.recount(session)
     _end(is_intact)
@@ -91,7 +107,7 @@ def _check_usage(session: str | None, every: bool, expects: bool, verbose: bool,
     if verbose and not every:
         fail(Code.USAGE, "--verbose needs --all")
     if has_key and not is_bundle(session or ""):
-        fail(Code.USAGE, "--key is about the seals in a bundle, and there is no such file")
+        fail(Code.USAGE, "--key is the key of seals: those of --against, or in the file of a bundle")
 
 
 def _end(is_intact: bool) -> None:
@@ -116,9 +132,31 @@ def _of(session_id: str, anchors: Sequence[Anchor]) -> Sequence[Anchor]:
     return found
 
 
-def _verify_one(log: SessionLog, session_id: str, expect: Sequence[Expect], feed: bool, as_json: bool) -> bool:
-    with progress(session_id) as tell:
-        found = log.verify(session_id, tell, expect=expect, feed=feed)
+def _trusted(keys: Sequence[str] | None) -> Sequence[VerifierKey]:
+    return verifier_keys(keys or filter(None, [os.environ.get(KEY_VARIABLE)]))
+
+
+def _sealed(place: Path, keys: Sequence[str] | None) -> SealedLog:
+    """The seals; that nobody has forged them is known only where the key is."""
+    trusted = _trusted(keys)
+    found = SealedLog(place, trusted)
+    if not trusted:
+        warn(f"who signed {place} is not checked: give --key, as `session-log seal --new-key` printed it")
+    return found
+
+
+def _verify_one(
+    log: SessionLog, session_id: str, expect: Sequence[Expect], feed: bool, seals: SealedLog | None, as_json: bool
+) -> bool:
+    try:
+        with progress(session_id) as tell:
+            found = log.verify(session_id, tell, expect=expect, feed=feed, against=seals)
+    except SessionNotFoundError:
+        last = seals.records_of(session_id)[-1:] if seals else []
+        if last and last[0].record.is_deleted:
+            when = f"{last[0].record.id.time:%Y-%m-%d %H:%M:%S} UTC"
+            fail(Code.NOT_FOUND, f"session {session_id!r} was deleted at {when}, as the seals tell")
+        raise
     if as_json:
         write_json({"session_id": session_id, **found.to_json()})
     else:
@@ -127,12 +165,18 @@ def _verify_one(log: SessionLog, session_id: str, expect: Sequence[Expect], feed
 
 
 def _verify_all(
-    log: SessionLog, anchors: Sequence[Anchor], feed: bool, verbose: bool, as_json: bool, recount: bool
+    log: SessionLog,
+    anchors: Sequence[Anchor],
+    feed: bool,
+    seals: SealedLog | None,
+    verbose: bool,
+    as_json: bool,
+    recount: bool,
 ) -> bool:
     """Tell of what is broken, and how many there are."""
     counted: Counter[str] = Counter()
     with progress("sessions") as tell:
-        for one in _counted(log.verify_all(tell, expect=anchors, feed=feed), counted):
+        for one in _counted(log.verify_all(tell, expect=anchors, feed=feed, against=seals), counted):
             if recount and one.session_id is not None and one.verification.notes:
                 log.recount(one.session_id)
             if one.verification.ok and not verbose:
@@ -147,6 +191,8 @@ def _verify_all(
         write_json({name: counted[name] for name in ("sessions", "intact", "broken", "problems_beside", "noted")})
     else:
         put(console(), _summary(counted))
+        if seals is not None:
+            put(console(), _sealed_line(seals))
     return not counted["broken"] and not counted["problems_beside"]
 
 
@@ -167,6 +213,13 @@ def _summary(counted: Counter[str]) -> str:
     if counted["noted"]:
         more += f"; {counted['noted']:,} not summed up as their events say, see --recount"
     return f"{count(counted['sessions'], 'session')}: {counted['intact']:,} intact, {counted['broken']:,} broken{more}"
+
+
+def _sealed_line(seals: SealedLog) -> str:
+    """What they were held against."""
+    signers = "".join(f", signed by {key.name}+{key.id.hex()}" for key in seals.signed_by[:1])
+    told = f"held against {count(len(seals), 'sealed record')} of {seals.checkpoint.origin}"
+    return f"{told}, the last at {seals.mark.time}{signers}"
 
 
 def _json_of_any(one: Audited) -> dict[str, Any]:
@@ -208,7 +261,7 @@ def _descent(found: Verification) -> str:
 def _beside(found: Verification) -> Iterator[str]:
     """What else is known of it."""
     if found.revision:
-        yield f"{_witnessed(found)}{_as_expected(found)}"
+        yield f"{_witnessed(found)}{_as_expected(found)}{_as_sealed(found)}"
     yield from map(_life, found.deleted)
 
 
@@ -223,6 +276,10 @@ def _witnessed(found: Verification) -> str:
 
 def _as_expected(found: Verification) -> str:
     return f"; held against {count(found.expected, 'noted link')}" if found.expected else ""
+
+
+def _as_sealed(found: Verification) -> str:
+    return "" if found.sealed is None else f"; held against {count(found.sealed, 'sealed record')}"
 
 
 def _life(life: Tombstone) -> str:
