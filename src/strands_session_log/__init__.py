@@ -16,6 +16,17 @@ if TYPE_CHECKING:
     from .codec import from_json
     from .codec.delta import Delta
     from .codec.searching import TextMatch, TextSearch, matches_in, search_for
+    from .encryption import (
+        DataKey,
+        KeyDirectory,
+        KeyProvider,
+        KeyRecord,
+        KeyRecords,
+        LocalKeys,
+        ShreddedKey,
+        WrappedKey,
+        WrappedKeys,
+    )
     from .event_log import ANY, NO_SESSION, AgentAt, Expected, Progress, SessionAt, Tombstone
     from .events import AgentActivity, Recorded, SessionInfo
     from .evidence import (
@@ -101,6 +112,7 @@ __all__ = [
     "BundledSession",
     "Change",
     "CheckedEvents",
+    "DataKey",
     "Deliveries",
     "Delivery",
     "Delta",
@@ -121,11 +133,16 @@ __all__ = [
     "Handler",
     "ImportedSession",
     "Integrity",
+    "KeyDirectory",
+    "KeyProvider",
+    "KeyRecord",
+    "KeyRecords",
     "LegalHold",
     "LivePosition",
     "LiveStats",
     "LiveTail",
     "LiveTokens",
+    "LocalKeys",
     "MessageChange",
     "MessageRecord",
     "OpenInterrupt",
@@ -150,6 +167,7 @@ __all__ = [
     "SessionLog",
     "SessionRecorder",
     "SessionState",
+    "ShreddedKey",
     "SnapshotKey",
     "SnapshotSettings",
     "Subscriber",
@@ -163,6 +181,8 @@ __all__ = [
     "ValkeyStorage",
     "Verification",
     "VerifiedSession",
+    "WrappedKey",
+    "WrappedKeys",
     "check_forks",
     "drop_archived",
     "errors",
@@ -188,6 +208,8 @@ if not TYPE_CHECKING:
             "codec": "from_json",
             "codec.delta": "Delta",
             "codec.searching": "TextMatch TextSearch matches_in search_for",
+            "encryption": "DataKey KeyDirectory KeyProvider KeyRecord KeyRecords LocalKeys ShreddedKey WrappedKey "
+            "WrappedKeys",
             "event_log": "ANY NO_SESSION AgentAt Expected Progress SessionAt Tombstone",
             "events": "AgentActivity Recorded SessionInfo",
             "evidence": "BundleReport BundleSummary BundledSession ImportedSession VerifiedSession verify_bundle",

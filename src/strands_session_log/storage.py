@@ -25,7 +25,8 @@ except ImportError as error:
         name="strands.storage",
     ) from error
 
-from .errors import check_log
+from .codec.sealed import MAGIC, is_sealed
+from .errors import EncodingError, check_log
 from .event_log.diagnosis import naming
 from .scripts import storage
 from .session_log import SessionLog
@@ -52,7 +53,8 @@ class ValkeyStorage(Storage):
     backslashes and `..` segments are refused. A write or a delete is one script call and a read one command, all on
     one cluster slot; a listing is one round trip. No call runs on the event loop, and none belongs to one: an instance
     may be shared by threads and loops. A write that is cancelled is still finished, so that it cannot land after a
-    later one. What the log waits for before an append counts (`durability`) does not apply here.
+    later one. Where the log encrypts (`encryption`), so does this, with a key of the namespace; names of keys stay in
+    the clear. What the log waits for before an append counts (`durability`) does not apply here.
 
     Args:
         log: Where to keep the bytes; its client may decode responses.
@@ -64,7 +66,7 @@ class ValkeyStorage(Storage):
 
     def __init__(self, log: SessionLog, *, search_strategy: SearchStrategy[ValkeyStorage] | None = None) -> None:
         check_log(log)
-        self._store = log._events.store
+        self._store, self._cipher = log._events.store, log._events.cipher
         self._search_strategy = search_strategy
         self._prefix = ""
 
@@ -79,7 +81,8 @@ class ValkeyStorage(Storage):
             StorageError: When the key cannot be one, or the data cannot be stored or indexed.
         """
         relative, content = _normalized_key(key), _content(key, data)
-        await self._change(f"write {key!r}", storage.write, self._prefix + relative, content)
+        name = self._prefix + relative
+        await self._change(f"write {key!r}", storage.write, name, lambda: self._sealed(name, content))
         await self._index(relative, content)
 
     async def read(self, key: str) -> bytes | None:
@@ -151,8 +154,14 @@ class ValkeyStorage(Storage):
         scoped._namespaced = _SCOPED  # type: ignore[attr-defined]
         return scoped
 
-    async def _change(self, what: str, script: Callable[..., None], name: str, *content: bytes) -> None:
+    def _sealed(self, name: str, content: bytes) -> bytes:
+        if is_sealed(content) and not self._cipher.is_active:
+            raise EncodingError("data", f"what begins with {MAGIC!r} cannot be told from what is encrypted")
+        return self._cipher.seal_stored(self._store.keyspace.namespace, name, content)
+
+    async def _change(self, what: str, script: Callable[..., None], name: str, *contents: Callable[[], bytes]) -> None:
         def change() -> None:
+            content = [made() for made in contents]
             keys = self._store.keyspace.stored(name)
             with naming(self._store, {keys.listing: _LISTING}):
                 script(self._store, keys, name, *content)
@@ -169,7 +178,7 @@ class ValkeyStorage(Storage):
         key = self._store.keyspace.stored(name).value
         with naming(self._store, {key: ("string", "write it anew, or delete it")}):
             value: bytes | None = self._store.command("GET", key)
-        return value
+        return value and self._cipher.open_stored(self._store.keyspace.namespace, name, value)
 
     def _names(self, prefix: str) -> builtins.list[str]:
         """One round trip, whatever the number of partitions; UTF-8 sorts as its code points do."""

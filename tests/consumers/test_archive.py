@@ -11,7 +11,7 @@ from typing import IO, Any
 import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 
-from strands_session_log import Anchor, SessionLog, drop_archived, errors, events
+from strands_session_log import Anchor, LocalKeys, SessionLog, drop_archived, errors, events, restore_archived
 from strands_session_log_consumers.archive import SessionArchive
 from strands_session_log_consumers.archive.archiver import Archived, Archiver, Outcome
 from strands_session_log_consumers.archive.checking import problems_of_copy
@@ -315,6 +315,30 @@ def test_a_locked_archive_takes_nothing_that_is_not_encrypted(session_log: Sessi
     assert swept(session_log, locked, DROP) == {"s": Outcome.PLAIN}
     assert session_log.head("s").revision == 3
     assert locked.names(session_log.namespace) == {}
+
+
+def test_a_locked_archive_takes_what_is_encrypted_and_a_key_that_is_shredded_closes_it(
+    session_log: SessionLog, locked: SessionArchive, server_url: str, tmp_path: Path
+) -> None:
+    keys = LocalKeys.new(tmp_path / "keys")
+    with SessionLog.connect(server_url, session_log.namespace, encryption=keys, archive=locked) as log:
+        say(log, "s")
+        # What has been erased, held and released is, too.
+        log.erase("s", 3, reason="asked to")
+        log.retention.hold("s", reason="case 7", by="ada")
+        log.retention.release("s", reason="closed", by="ada")
+        anchor = log.anchor("s")
+        assert swept(log, locked, DROP) == {"s": Outcome.DROPPED}
+        (found,) = locked.of_session(log.namespace, "s")
+        assert found.is_encrypted
+        assert b"word" not in content_of(log, locked, "s")
+        assert restore_archived(log, "s")
+        assert log.anchor("s") == anchor
+        assert "word 1" in str([one.event.data for one in log.read("s")])
+        # One that has an event in clear is not encrypted.
+        say(session_log, "t")
+        say(log, "t")
+        assert Archiver(log, locked).archive("t").outcome is Outcome.PLAIN
 
 
 def test_that_an_archive_is_locked_is_noted_in_it(session_log: SessionLog, locked: SessionArchive) -> None:

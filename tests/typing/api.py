@@ -17,16 +17,22 @@ from strands_session_log import (
     AgentAt,
     Anchor,
     Audited,
+    DataKey,
     Delta,
     Durability,
     ErasurePlan,
     EventId,
     FeedPosition,
     FeedTail,
+    KeyDirectory,
+    KeyProvider,
+    KeyRecord,
+    KeyRecords,
     LegalHold,
     LivePosition,
     LiveTail,
     LiveTokens,
+    LocalKeys,
     Recorded,
     Retention,
     RetentionPolicies,
@@ -39,10 +45,13 @@ from strands_session_log import (
     SessionLog,
     SessionRecorder,
     SessionState,
+    ShreddedKey,
     Tail,
     ValkeySessionManager,
     ValkeyStorage,
     Verification,
+    WrappedKey,
+    WrappedKeys,
     errors,
     events,
     evolve,
@@ -179,6 +188,19 @@ for known in (checked := log.read_checked("s-42", after=3)):
     intact: str = f"{known.id} {checked.integrity}"
 manager = ValkeySessionManager("s-42", log=log, verify_on_resume=True)
 small: SessionLog = SessionLog.connect("embedded:", compress="zstd")
+keys = LocalKeys.new("keys")
+local: SessionLog = SessionLog.connect("embedded:", encryption="keys")
+anywhere: KeyProvider = WrappedKeys(KeyDirectory("wrapped"), wrap=lambda key, to: key, unwrap=lambda key, to: key)
+encrypted: SessionLog = SessionLog.connect("embedded:", encryption=anywhere)
+data_key: DataKey | None = anywhere.current("s-42")
+records: KeyRecords = keys.records
+shredded_keys: int = keys.shred("s-42", reason="asked to", by="ada")
+renewed: tuple[int, DataKey] = (keys.rotate_master(), keys.rotate("s-42"))
+for record in keys.all_keys():
+    kept_record: KeyRecord = record
+    kept: list[WrappedKey] = [*record.keys]
+    gone: list[ShreddedKey] = [*record.shredded]
+sealed: list[bool] = [one.event.is_sealed or one.event.has_content for one in log.read("s-42")]
 called: dict[str, object] | None = events.model_call({"model_ms": 1.5})
 proved: bool = verification.ok
 proof: dict[str, object] = verification.to_json()

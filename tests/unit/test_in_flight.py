@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from strands_session_log.encryption import Cipher
 from strands_session_log.subscription.delivery import SyncDelivery
 from strands_session_log.subscription.in_flight import InFlight
 from strands_session_log.subscription.settings import SubscriptionSettings
@@ -20,7 +21,8 @@ _SOON, _NEVER = 20.0, 600.0
 
 @pytest.fixture(params=[False, True], ids=["beside each other", "ordered"])
 def in_flight(request: pytest.FixtureRequest) -> InFlight:
-    return InFlight(SubscriptionSettings(group="g", batch=10, ordered=request.param), lambda _: None)
+    cipher = Cipher(None, lambda session_id: (session_id, False))
+    return InFlight(SubscriptionSettings(group="g", batch=10, ordered=request.param), lambda _: None, cipher)
 
 
 def _given(in_flight: InFlight, count: int) -> list[SyncDelivery]:

@@ -189,8 +189,8 @@ def last_line(info: SessionInfo) -> Markup:
     if info.last_message is None:
         return Markup("")
     event = info.last_message.event
-    if event.is_erased:
-        return Markup('<span class="muted">erased</span>')
+    if not event.has_content:
+        return Markup('<span class="muted">{}</span>').format("encrypted" if event.is_sealed else "erased")
     return _text_of(event.data.get("redact_message") or event.data.get("message"), 160)
 
 

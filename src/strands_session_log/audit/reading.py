@@ -86,8 +86,9 @@ class CheckedEvents:
         check = self._check = IntegrityCheck(self._log, self._session_id, before)
         last = self._after
         for page in self._log.pages(self._session_id, start_after(self._after), end_at(self._until)):
-            for entry in page:
-                found = recorded(entry)
+            opened = self._log.cipher.opened(self._session_id, page, is_strict=False)
+            for entry, readable in zip(page, opened, strict=True):
+                found = recorded(readable)
                 check.add([entry])
                 if last.revision and found.id.revision != last.revision + 1:
                     raise LogForkedError(self._session_id, last)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from ..codec import from_json, rows, to_json
-from ..errors import CorruptEntryError, SessionLogError, SnapshotMismatchError
+from ..errors import CorruptEntryError, EncryptionError, SessionLogError, SnapshotMismatchError
 from ..event_log import EventLog
 from ..event_log.diagnosis import diagnosed
 from ..ids import EventId
@@ -36,6 +36,9 @@ def snapshot_problems(log: EventLog, session_id: str, authenticator: Authenticat
     except CorruptEntryError as error:
         yield f"the snapshot cannot be compared beyond revision {folded.revision}: {error}"
         return
+    except EncryptionError:
+        # Without the key nothing can be read of the snapshot, either.
+        return
     for point in points:
         if point > folded.position:
             yield from compare.unless_gone(point, "is not in the log")
@@ -47,7 +50,7 @@ def _states(log: EventLog, session_id: str, points: list[EventId]) -> Iterator[t
     for page in log.pages(session_id, end=str(left[-1])):
         for entry in page:
             # One by one: what cannot be read hides nothing that comes before it.
-            ((id_, *event),) = rows([entry], Fold.LOOKS_AT)
+            ((id_, *event),) = rows(log.cipher.opened(session_id, [entry], is_strict=True), Fold.LOOKS_AT)
             fold.add(id_, *event)
             while left and left[0] <= id_:
                 point = left.pop(0)

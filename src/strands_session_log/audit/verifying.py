@@ -18,6 +18,7 @@ from ..server import text
 from ..snapshot import Authenticator
 from .anchors import Expect, Expectations
 from .checker import Checker, is_erased, time_problem
+from .contents import SealedContents
 from .head import NO_DIRECTORY, HeadFacts, SessionStanding, directory_problem, life_problems, retention_problems
 from .lineage import Lineage
 from .snapshots import snapshot_problems
@@ -141,6 +142,7 @@ class _Examination:
         self.checker, self._facts = Checker(self._lineage), HeadFacts(self._standing)
         self._own, self._untold, self._lives = START, list[EventId](), tuple[Tombstone, ...]()
         self._last: tuple[Any, Any] = (b"", b"")
+        self._contents = SealedContents(log.cipher, session_id)
         self._notes: tuple[str, ...] = ()
 
     @property
@@ -222,7 +224,9 @@ class _Examination:
             return
         add = self.checker.problems.add
         unreadable = _unreadable(entry) if len(self.checker.problems) == before else ""
-        for problem in (unreadable, time_problem(found), self._expectations.check(found.id, found.link)):
+        content = self._contents.problem(entry, found) if len(self.checker.problems) == before else ""
+        expected = self._expectations.check(found.id, found.link)
+        for problem in (unreadable, content, time_problem(found), expected):
             if problem:
                 add(problem, found.id)
         for problem in (*self._testimony.check(found), self._testimony.import_problem(found)):
@@ -255,6 +259,8 @@ class _Examination:
             add(problem)
         if self._standing.head:
             for problem in self._facts.problems(self._standing, self._lineage):
+                add(problem)
+            if problem := self._contents.head_problem(self._standing.text("sealed"), self._lineage.root):
                 add(problem)
             self._notes = tuple(self._facts.notes(self._standing))
             told = self._standing, self._own, self._lives, self._testimony.deletion

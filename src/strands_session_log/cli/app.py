@@ -15,7 +15,7 @@ from .. import __version__
 from . import output, plugins
 from .exit_codes import EPILOG, ended, failures_in_one_line
 from .helping import Command, CommandGroup
-from .options import ColorOption, NamespaceOption, UrlOption
+from .options import ColorOption, KeysOption, NamespaceOption, UrlOption
 from .points import PointCommand
 from .terminal import Colors
 
@@ -24,10 +24,10 @@ _TAKE_POINTS = ("diff", "rewind")
 
 COMMANDS = (
     *("demo", "sessions", "why", "show", "replay", "tail", "events", "diff", "fork", "rewind"),
-    *("verify", "anchor", "seal", "grep", "erase", "delete", "hold", "release", "holds", "prune", "import", "export"),
-    *("doctor", "acl"),
+    *("verify", "anchor", "seal", "grep", "erase", "delete", "hold", "release", "holds", "prune"),
+    *("import", "export", "doctor", "acl"),
 )
-GROUPS = ("retention", "groups", "parked")
+GROUPS = ("retention", "groups", "parked", "keys")
 
 
 class Commands(CommandGroup):
@@ -82,6 +82,7 @@ def _print_version(wanted: bool) -> None:
 def _before_every_command(
     url: UrlOption = None,
     namespace: NamespaceOption = None,
+    encryption_keys: KeysOption = None,
     color: ColorOption = Colors.AUTO,
     version: Annotated[
         bool, typer.Option("--version", is_eager=True, callback=_print_version, help="Print the version.")
@@ -89,7 +90,7 @@ def _before_every_command(
 ) -> None:
     """Look at the sessions of Strands agents in a Valkey session log.
 
-    --url, --namespace and --color may stand before or after the command.
+    --url, --namespace, --encryption-keys and --color may stand before or after the command.
     """
 
 

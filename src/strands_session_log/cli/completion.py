@@ -68,7 +68,9 @@ def _ask(
 ) -> None:
     with suppress(Exception):
         if _is_there(target.url):
-            log = connect(target.url, target.namespace, retry_for=0, allow_eviction=True)
+            log = connect(
+                target.url, target.namespace, retry_for=0, allow_eviction=True, encryption=target.keys or None
+            )
             found.extend(islice(names(log), _AT_MOST))
 
 

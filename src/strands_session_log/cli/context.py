@@ -24,22 +24,27 @@ if TYPE_CHECKING:
 DEFAULT_URL = "valkey://localhost:6379"
 URL_VARIABLE = "SESSION_LOG_URL"
 NAMESPACE_VARIABLE = "SESSION_LOG_NAMESPACE"
+KEYS_VARIABLE = "SESSION_LOG_ENCRYPTION_KEYS"
+_KEYS = "encryption_keys"
 PATIENCE = 1.0
 """Seconds a server that is away is waited for: a person is sitting before the terminal."""
 
 
 class Target(NamedTuple):
-    """A server and a namespace on it."""
+    """A server and a namespace on it, and the directory with the keys for encrypted content; empty for none."""
 
     url: str
     namespace: str
+    keys: str = ""
 
     @classmethod
     def of(cls, ctx: typer.Context, url: str | None, namespace: str | None) -> Target:
         """What was asked for: after the command, before it, in the environment, or nowhere."""
         url = url or given_first(ctx, "url") or os.environ.get(URL_VARIABLE)
         namespace = namespace or given_first(ctx, "namespace") or os.environ.get(NAMESPACE_VARIABLE)
-        return cls(url or DEFAULT_URL, namespace or DEFAULT_NAMESPACE)
+        given = ctx.params.get(_KEYS) or given_first(ctx, _KEYS)
+        keys = given or key_store_in(url or "") or os.environ.get(KEYS_VARIABLE)
+        return cls(url or DEFAULT_URL, namespace or DEFAULT_NAMESPACE, str(keys or ""))
 
     @property
     def shown_url(self) -> str:
@@ -57,7 +62,13 @@ class Target(NamedTuple):
         """The log that is there."""
         from .. import SessionLog
 
-        return SessionLog.connect(self.url, self.namespace, retry_for=PATIENCE, allow_eviction=allow_eviction)
+        return SessionLog.connect(
+            self.url,
+            self.namespace,
+            retry_for=PATIENCE,
+            allow_eviction=allow_eviction,
+            encryption=self.keys or None,
+        )
 
 
 @contextmanager
@@ -74,6 +85,13 @@ def opened(ctx: typer.Context, url: str | None, namespace: str | None) -> Iterat
         log = target.open(allow_eviction=True)
     with log, failures_explained(lambda error: explained(error, log, target.shown)):
         yield log
+
+
+def key_store_in(url: str) -> str:
+    """The directory with keys that a URL names; empty if it names none."""
+    from ..server import key_store_of
+
+    return key_store_of(url) if url else ""
 
 
 def given_first(ctx: typer.Context, name: str) -> str | None:
@@ -117,7 +135,8 @@ class CommandCall:
         from ..server import masked
 
         url, namespace = self.url or given_first(self.ctx, "url"), self.namespace or given_first(self.ctx, "namespace")
-        shown = {"url": url and masked(url), "namespace": namespace}
+        keys = self.ctx.params.get(_KEYS) or given_first(self.ctx, _KEYS)
+        shown = {"url": url and masked(url), "namespace": namespace, "encryption-keys": keys}
         return "".join(f" --{name} {shlex.quote(value)}" for name, value in shown.items() if value)
 
     @property
@@ -130,7 +149,7 @@ class CommandCall:
         arguments, options = list[str](), list[str]()
         for one in self.ctx.command.params:
             value = changed[one.name] if one.name in changed else self._typed(one.name)
-            words = _words_of(one, value) if one.name not in ("url", "namespace") else []
+            words = _words_of(one, value) if one.name not in ("url", "namespace", _KEYS) else []
             if one.param_type_name == "argument":
                 arguments += words
             else:

@@ -32,19 +32,22 @@ class Code(IntEnum):
 EPILOG = (
     "Exit codes: 0 all is well; 1 verify, doctor, demo, import or export found problems, grep found nothing, a session "
     "is held, or a question was declined; 2 wrong usage; 3 no such session, group or parked event; 4 the server cannot "
-    "be reached, or refused; 5 the output cannot be written; 6 grep could not read all that it was to search."
+    "be reached, or refused; 5 the output cannot be written; 6 the key of encrypted content is missing, wrong or "
+    "shredded, or grep could not read all that it was to search."
 )
 
 # Typer has a copy of Click of its own, and names of its classes those that it means to.
 _CommandLineError: Any = typer.BadParameter.__mro__[1]
 _WRONG_USAGE = (
     errors.BundleError,
+    errors.ForkedKeyError,
     errors.InvalidAnchorError,
     errors.InvalidIdError,
     errors.InvalidPointError,
     errors.InvalidPolicyError,
     errors.InvalidSettingError,
     errors.InvalidUrlError,
+    errors.KeyStoreError,
     errors.MissingExtraError,
     errors.RevisionNotFoundError,
     errors.SealBusyError,
@@ -61,6 +64,12 @@ _NOT_FOUND = (
     errors.SealNotFoundError,
     errors.SessionDeletedError,
     errors.SessionNotFoundError,
+)
+_SEALED = (
+    errors.KeyMissingError,
+    errors.KeyShreddedError,
+    errors.SessionEncryptedError,
+    errors.WrongKeyError,
 )
 _TELLS_ENOUGH = (
     errors.BundleNotIntactError,
@@ -151,6 +160,8 @@ def _code(error: errors.SessionLogError) -> Code:
             return Code.USAGE
         case _ if isinstance(error, _NOT_FOUND):
             return Code.NOT_FOUND
+        case _ if isinstance(error, _SEALED):
+            return Code.UNREADABLE
         case _ if isinstance(error, (*DAMAGED, errors.SessionHeldError)):
             return Code.PROBLEMS
         case errors.SealUnwritableError():

@@ -11,7 +11,7 @@ import typer
 
 from .. import DEFAULT_NAMESPACE
 from .completion import group_names, parked_ids, session_ids
-from .context import DEFAULT_URL, NAMESPACE_VARIABLE, URL_VARIABLE, CommandCall
+from .context import DEFAULT_URL, KEYS_VARIABLE, NAMESPACE_VARIABLE, URL_VARIABLE, CommandCall
 from .terminal import Colors, choose_colors, one_line
 
 PANEL = "Server"
@@ -78,6 +78,15 @@ NamespaceOption = Annotated[
         rich_help_panel=PANEL,
     ),
 ]
+KeysOption = Annotated[
+    str | None,
+    option(
+        "--encryption-keys",
+        "DIR",
+        f"Key store for encrypted content; else {KEYS_VARIABLE}, else none.",
+        rich_help_panel=PANEL,
+    ),
+]
 ColorOption = Annotated[
     Colors | None,
     option(
@@ -90,18 +99,24 @@ ColorOption = Annotated[
 
 
 def command(function: Callable[..., None]) -> Callable[..., None]:
-    """Give a command `--color`, `--json`, `--url` and `--namespace`: these say what the `CommandCall` is about."""
+    """Give a command `--color`, `--json`, and what says which log it is about: the options of `Server`."""
     _, *own = signature(function, eval_str=True).parameters.values()
 
     @wraps(function)
     def called(
-        ctx: typer.Context, as_json: bool, color: object, url: str | None, namespace: str | None, **given: Any
+        ctx: typer.Context,
+        as_json: bool,
+        color: object,
+        url: str | None,
+        namespace: str | None,
+        encryption_keys: str | None,
+        **given: Any,
     ) -> None:
         function(CommandCall(ctx, url, namespace, as_json), **given)
 
     shared = (
         *(("as_json", JsonOption, False), ("color", ColorOption, None)),
-        *(("url", UrlOption, None), ("namespace", NamespaceOption, None)),
+        *(("url", UrlOption, None), ("namespace", NamespaceOption, None), ("encryption_keys", KeysOption, None)),
     )
     kind = Parameter.POSITIONAL_OR_KEYWORD
     last = [Parameter(name, kind, default=default, annotation=of) for name, of, default in shared]

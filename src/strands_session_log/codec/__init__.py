@@ -17,6 +17,7 @@ from .envelope import (
 )
 from .plain import text_alone
 from .rows import RawEntry, Row, fields_of, id_of, kind_of, recorded, rows, told_of
+from .sealed import nameless, sealed_facts
 from .values import MARK, from_json, to_json
 
 __all__ = [
@@ -34,12 +35,14 @@ __all__ = [
     "from_json",
     "id_of",
     "kind_of",
+    "nameless",
     "parse",
     "recorded",
     "reissued",
     "renumbered",
     "retained",
     "rows",
+    "sealed_facts",
     "text_alone",
     "text_of",
     "to_json",

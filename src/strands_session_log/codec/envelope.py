@@ -27,6 +27,7 @@ from ..events.facts import is_index
 from ..ids import EventId, check_id
 from .bodies import MARK, text_of
 from .plain import text_alone
+from .sealed import MAGIC
 from .values import WRAPPED, from_json, to_json
 
 FIELDS = (
@@ -117,7 +118,7 @@ def _encode_message(event: Event) -> Encoded | None:
             and said["updated_at"] is time
             and type(version) is int
             and 0 < version < VERSION_LIMIT
-            and not event.is_erased
+            and not (event.is_erased or event.is_sealed)
             and "".join((event.event_id, time, event.trace)).isascii()
         )
         if not is_usual:
@@ -291,7 +292,8 @@ class Entry(NamedTuple):
         retained: JSON of what outlives an erasure; empty if nothing does.
         salt: Base64url; empty once the body was erased: nothing else tells that it was.
         link: Base64url.
-        body: JSON text, which may be compressed, see `bodies.text_of`; once erased, its commitment in base64url.
+        body: JSON text, which may be compressed, see `bodies.text_of`, or encrypted, see `sealed`; once erased, its
+            commitment in base64url.
     """
 
     id: EventId
@@ -376,19 +378,20 @@ def is_current(type_: str, version: bytes) -> bool:
 def _event(entry: Entry) -> Event:
     type_, agent, event_id, time, version, trace = entry.header
     number, data = int(version), retained(type_, entry.retained)
-    if not entry.is_erased:
+    is_sealed = entry.body[:4] == MAGIC and not entry.is_erased
+    if not entry.is_erased and not is_sealed:
         kept, data = data, orjson.loads(text_of(entry.body))
         complete(type_, agent, time, kept, data)
         while (type_, number) in UPCASTERS:
             data = UPCASTERS[type_, number](data)
             number += 1
-    return restored(type_, data, agent, event_id, time, trace, number, entry.is_erased)
+    return restored(type_, data, agent, event_id, time, trace, number, entry.is_erased, is_sealed)
 
 
 def _body(value: bytes | str) -> bytes:
     body = value.encode() if isinstance(value, str) else value
-    if not body.startswith(MARK):
-        # What was not compressed is text.
+    if not body.startswith((MARK, MAGIC)):
+        # What was neither compressed nor encrypted is text.
         body.decode()
     return body
 

@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 
 import orjson
 
-from ..errors import CorruptEntryError
+from ..errors import CorruptEntryError, KeyMissingError
 from ..errors.quoting import reason_of
 from ..events import Custom, Event, Recorded
 from ..events.content import message_facts
@@ -20,6 +20,7 @@ from ..events.event import restored
 from ..ids import EventId
 from .bodies import MARK, text_of
 from .envelope import FIELDS, MESSAGES, UPCASTERS, complete, decode, is_current, retained
+from .sealed import MAGIC
 from .values import WRAPPED
 
 Row: TypeAlias = "tuple[EventId, str, str, Any, str, bool]"
@@ -61,6 +62,7 @@ def rows(page: Iterable[RawEntry], wanted: Container[str], clear: Container[str]
 
     Raises:
         CorruptEntryError: When one is not an entry this library wrote.
+        KeyMissingError: When the data of one is wanted that is encrypted.
     """
     loads, kinds, found = orjson.loads, dict[bytes, tuple[str, bool, bool]](), list[Row]()
     for entry_id, flat in page:
@@ -86,8 +88,13 @@ def rows(page: Iterable[RawEntry], wanted: Container[str], clear: Container[str]
             id_ = _new(EventId, (int(ms), int(revision)))
             found.append((id_, type_, agent, data, flat[_LINK].decode(), False))
         except ValueError as error:
-            raise CorruptEntryError(entry_id.decode(), reason_of(error)) from error
+            raise _unreadable(entry_id, flat, error) from error
     return found
+
+
+def _unreadable(entry_id: bytes, flat: Sequence[bytes], error: ValueError) -> CorruptEntryError | KeyMissingError:
+    name = entry_id.decode()
+    return KeyMissingError("", name) if flat[_BODY][:4] == MAGIC else CorruptEntryError(name, reason_of(error))
 
 
 def kind_of(entry: RawEntry) -> tuple[str, str]:
@@ -123,6 +130,8 @@ def recorded(entry: RawEntry) -> Recorded:
         event = restored(type_, data, agent, event_id.decode(), time, trace.decode(), int(version))
         return _new(Recorded, (_new(EventId, (int(ms), int(revision))), event, link.decode()))
     except ValueError as error:
+        if flat[::2] == _NAMES and flat[_BODY][:4] == MAGIC:
+            return decode(entry_id, fields_of(flat))
         raise CorruptEntryError(entry_id.decode(), reason_of(error)) from error
 
 
@@ -190,6 +199,8 @@ def _no_facts(kept: bytes, text: bytes) -> bytes:
 
 def _whole(entry_id: bytes, fields: Mapping[Any, Any]) -> Row:
     id_, event, link = decode(entry_id, fields)
+    if event.is_sealed:
+        raise KeyMissingError("", entry_id.decode())
     return id_, event.type, event.agent, event.data, link, event.is_erased
 
 

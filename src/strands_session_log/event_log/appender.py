@@ -19,7 +19,8 @@ from collections.abc import Callable, Iterator, Sequence
 from itertools import chain, count, islice
 from typing import NamedTuple
 
-from ..codec import Encoded, RawEntry, compressed, encode, fields_of, parse
+from ..codec import Encoded, RawEntry, compressed, encode, fields_of, parse, sealed_facts
+from ..encryption import Cipher
 from ..errors import (
     ContentionError,
     EncodingError,
@@ -28,6 +29,7 @@ from ..errors import (
     LogForkedError,
     ServerUnavailableError,
     SessionDeletedError,
+    SessionEncryptedError,
     SessionLogError,
     UnknownOutcomeError,
 )
@@ -36,7 +38,7 @@ from ..ids import START, EventId
 from ..instrumentation import Rechained
 from ..instrumentation.hooks import hooks
 from ..scripts import session
-from ..scripts.session import AppendReply, Behind, Conflict, Landed, Moved, PartlyThere
+from ..scripts.session import AppendReply, Behind, Conflict, Landed, Moved, PartlyThere, SealedBy
 from ..server import Store, may_have_written
 from .chained_batch import FEW_EVENTS, MOST_EVENTS, ChainedBatch, Position, chain_batch, check_batch
 from .expected import Expected, conflict
@@ -89,9 +91,9 @@ class Appender:
         positions: Where the sessions that were appended to last are thought to stand.
     """
 
-    def __init__(self, store: Store, layout: Layout, compresses: bool = False) -> None:
+    def __init__(self, store: Store, layout: Layout, cipher: Cipher, compresses: bool = False) -> None:
         """See `EventLog`."""
-        self._store, self._layout, self._compresses = store, layout, compresses
+        self._store, self._layout, self._compresses, self._cipher = store, layout, compresses, cipher
         # Operations of a dict are atomic, so threads may share it.
         self.positions: OrderedDict[str, Position] = OrderedDict()
         # As long as nobody appends them again, they stay: a few hundred bytes each, without the content.
@@ -117,10 +119,9 @@ class Appender:
             reply = self._outcome(session_id, self._unsettled_of(session_id, batch))
         give_up = time.monotonic() + self._store.retry_for
         for attempt in count(1):
-            if reply is None or isinstance(reply, Moved):
-                base = self.positions.get(session_id) or Position()
-                reply = self.settle(session_id, chain_batch(session_id, batch, expected, base))
-                if self._unsettled and isinstance(reply, (Moved, Conflict)):
+            if reply is None or isinstance(reply, (Moved, SealedBy)):
+                reply = self.settle(session_id, self.chained(session_id, batch, expected))
+                if self._unsettled and isinstance(reply, (Moved, Conflict, SealedBy)):
                     reply = self._unless_landed_before(session_id, batch, reply)
             if ids := self.answer(session_id, batch, expected, reply):
                 return ids
@@ -131,6 +132,11 @@ class Appender:
                 # A pause that doubles, as everywhere else, let fewer appends of eight writers through (measured).
                 time.sleep(random.uniform(0, min(_MAX_PAUSE, 0.0005 * attempt)))
         raise AssertionError("unreachable")
+
+    def chained(self, session_id: str, batch: Sequence[Encoded], expected: Expected) -> ChainedBatch:
+        """A batch as it follows where the session is thought to stand."""
+        base = self.positions.get(session_id) or Position()
+        return chain_batch(session_id, batch, expected, base, self._cipher.sealer(session_id))
 
     def checked(self, events: Sequence[Event | Encoded]) -> Sequence[Encoded]:
         """Events that can be appended, encoded."""
@@ -148,7 +154,9 @@ class Appender:
         if len(batch) > FEW_EVENTS:
             check_batch(batch)
         # Only here: what a live agent has in line is compared, and may be changed, until it is written.
-        return [one._replace(body=compressed(one.body)) for one in batch] if self._compresses else batch
+        if self._compresses:
+            batch = [one._replace(body=compressed(one.body)) for one in batch]
+        return [one._replace(facts=sealed_facts(one.facts)) for one in batch] if self._cipher.is_active else batch
 
     def answer(
         self, session_id: str, batch: Sequence[Encoded], expected: Expected, reply: AppendReply
@@ -171,15 +179,20 @@ class Appender:
                 hooks.tell(Rechained())
                 self.remember(session_id, Position(*reply))
                 return None
+            case SealedBy(root):
+                if not self._cipher.is_active:
+                    raise SessionEncryptedError(session_id)
+                self._cipher.learn(session_id, root)
+                return None
         self.settled(session_id, batch)
         raise SessionDeletedError(session_id, START)
 
     def _unless_landed_before(
-        self, session_id: str, batch: Sequence[Encoded], refusal: Moved | Conflict
+        self, session_id: str, batch: Sequence[Encoded], refusal: Moved | Conflict | SealedBy
     ) -> AppendReply:
         """What came of an earlier call of a batch that was refused, if it may have landed: it may be why it was."""
         outcome = self._outcome(session_id, self._unsettled_of(session_id, batch))
-        is_less = outcome is None or (isinstance(outcome, Moved) and isinstance(refusal, Conflict))
+        is_less = outcome is None or (isinstance(outcome, Moved) and not isinstance(refusal, Moved))
         return refusal if outcome is None or is_less else outcome
 
     def _unsettled_of(self, session_id: str, batch: Sequence[Encoded]) -> Unsettled | None:
@@ -197,8 +210,11 @@ class Appender:
             found = session.outcome(self._store, session_id, unsettled.calls)
         except ServerUnavailableError as error:
             raise UnknownOutcomeError(session_id, str(error)) from error
-        if isinstance(found, Moved):
+        if isinstance(found, Moved) and self._cipher.is_active:
             self.remember(session_id, Position(*found))
+        elif isinstance(found, Moved):
+            # The next append is told where it stands, unless it is encrypted by now.
+            self.forget(session_id)
         return found
 
     def settled(self, session_id: str, batch: Sequence[Encoded]) -> None:
@@ -228,10 +244,10 @@ class Appender:
         """
         try:
             if kept:
-                reply, was_lost = session.append_once(self._store, session_id, sealed.arguments, kept)
+                reply, was_lost = session.append_once(self._store, session_id, sealed.arguments, kept, sealed.root)
             else:
                 begins = not sealed.base.id.revision
-                reply, was_lost = session.append(self._store, session_id, sealed.arguments, begins)
+                reply, was_lost = session.append(self._store, session_id, sealed.arguments, begins, sealed.root)
         except BaseException as error:
             is_open = may_have_written(error)
             if is_open:
@@ -239,7 +255,7 @@ class Appender:
             if is_open and isinstance(error, SessionLogError) and not isinstance(error, UnknownOutcomeError):
                 raise UnknownOutcomeError(session_id, str(error)) from error
             raise
-        if was_lost and isinstance(reply, (Moved, Conflict)):
+        if was_lost and isinstance(reply, (Moved, Conflict, SealedBy)):
             self._note_unsettled(session_id, sealed)
         return reply
 
@@ -299,8 +315,7 @@ class OnceAppender:
         give_up = time.monotonic() + self._store.retry_for
         for attempt in count(1):
             rest = batch[len(found) :]
-            sealed = chain_batch(session_id, rest, expected, appender.positions.get(session_id) or Position())
-            reply = appender.settle(session_id, sealed, KEPT)
+            reply = appender.settle(session_id, appender.chained(session_id, rest, expected), KEPT)
             match reply:
                 case PartlyThere(ids):
                     found += _prefix(session_id, rest, ids)

@@ -15,6 +15,7 @@ import orjson
 
 from .. import chain
 from ..codec import FIELDS, Encoded, Entry, RawEntry
+from ..encryption import Sealer
 from ..errors import EncodingError
 from ..events import Event, Fact
 from ..ids import START, EventId
@@ -94,11 +95,13 @@ class ChainedBatch(NamedTuple):
         batch: The events.
         base: The position they follow.
         arguments: The script's arguments.
+        root: The session whose key the content is encrypted with; empty if it is not.
     """
 
     batch: Sequence[Encoded]
     base: Position
     arguments: list[bytes]
+    root: bytes = b""
 
     @property
     def link(self) -> str:
@@ -106,8 +109,10 @@ class ChainedBatch(NamedTuple):
         return self.arguments[_LINK].decode()
 
 
-def chain_batch(session_id: str, batch: Sequence[Encoded], expected: Expected, base: Position) -> ChainedBatch:
-    """Chain a batch onto a position."""
+def chain_batch(
+    session_id: str, batch: Sequence[Encoded], expected: Expected, base: Position, sealer: Sealer | None = None
+) -> ChainedBatch:
+    """Chain a batch onto a position; with a sealer, its content is encrypted anew each time, bound to that place."""
     first, base_id = base.id.revision + 1, b"%d-%d" % base.id
     base_link = base.link.encode()
     arguments = [b"%d" % first, base_link, base_id, session_id.encode(), expected.argument.encode(), b""]
@@ -115,6 +120,8 @@ def chain_batch(session_id: str, batch: Sequence[Encoded], expected: Expected, b
     link = chain.from_text(base_link) if first > 1 else chain.genesis(session_id)
     for revision, (header, kept, body, facts, index, event) in enumerate(batch, first):
         clear = (*header, kept)
+        if sealer:
+            body = sealer.body(link, b"%d" % revision, base_id, clear, body)
         salt, link, told = chain.salted(link, base_id, b"%d" % revision, clear, body)
         if index is not None:
             # A message moves its agent, and changes nothing of the summary.
@@ -125,7 +132,7 @@ def chain_batch(session_id: str, batch: Sequence[Encoded], expected: Expected, b
             changes.append((revision, _change(event, facts)))
     if changes:
         arguments[_DELTA] = delta(changes)
-    return _new(ChainedBatch, (batch, base, arguments))
+    return _new(ChainedBatch, (batch, base, arguments, sealer.root if sealer else b""))
 
 
 def _change(event: Event, facts: bytes) -> SummaryChange:

@@ -19,12 +19,14 @@ from uuid import uuid4
 import orjson
 
 from .. import chain
-from ..codec import Entry, encode, fields_of, parse
+from ..codec import Entry, encode, fields_of, parse, sealed_facts
 from ..concurrency import Backoff
+from ..encryption import Cipher, Sealer
 from ..errors import (
     ContentionError,
     CorruptKeyError,
     RevisionNotFoundError,
+    SessionEncryptedError,
     SessionHeldError,
     SessionNotFoundError,
 )
@@ -113,9 +115,9 @@ class _Seen(NamedTuple):
 class Eraser:
     """Erases events of the sessions of one namespace; one for any number of threads."""
 
-    def __init__(self, store: Store, layout: Layout) -> None:
+    def __init__(self, store: Store, layout: Layout, cipher: Cipher) -> None:
         """See `EventLog`."""
-        self._store, self._keyspace, self._layout = store, store.keyspace, layout
+        self._store, self._keyspace, self._layout, self._cipher = store, store.keyspace, layout, cipher
 
     def erase(
         self,
@@ -220,7 +222,7 @@ class Eraser:
             if not left:
                 self._wait_until_safe(session_id)
                 return None, targets
-            rewrite = _Rewrite(session_id, left, record, erased)
+            rewrite = _Rewrite(session_id, left, record, erased, self._sealer(session_id))
             recorded = self._carry_out(rewrite, RewriteProgress(START, head), progress)
             if recorded:
                 return recorded, targets
@@ -291,6 +293,17 @@ class Eraser:
                     return None
         raise ContentionError(rewrite.session_id, _MAX_ATTEMPTS)
 
+    def _sealer(self, session_id: str) -> Sealer | None:
+        """What encrypts the record of the erasure, which says why; as content of the session is, or is not."""
+        key = self._keyspace.session(session_id).head
+        (found,) = self._store.fields(key, "sealed")
+        if found is None:
+            return None
+        if not self._cipher.is_active:
+            raise SessionEncryptedError(session_id)
+        self._cipher.learn(session_id, parsed(key, "sealed", found, str))
+        return self._cipher.sealer(session_id)
+
     def _wait_until_safe(self, session_id: str) -> None:
         """Until what was erased before is as safe as what is erased now: whoever did may not have come to wait."""
         if self._store.durability.command:
@@ -349,19 +362,30 @@ class Eraser:
 class _Rewrite:
     """One attempt to erase: the arguments of its steps."""
 
-    def __init__(self, session_id: str, targets: Sequence[ErasureTarget], record: Record, erased: str) -> None:
-        self.session_id, self._targets, self._token = session_id, targets, uuid4().hex
-        self._event = encode(PayloadErased({"erased": [str(target.id) for target in targets], **record}))
+    def __init__(
+        self,
+        session_id: str,
+        targets: Sequence[ErasureTarget],
+        record: Record,
+        erased: str,
+        sealer: Sealer | None,
+    ) -> None:
+        self.session_id, self._targets, self._token, self._sealer = session_id, targets, uuid4().hex, sealer
+        event = encode(PayloadErased({"erased": [str(target.id) for target in targets], **record}))
+        self._event = event._replace(facts=sealed_facts(event.facts)) if sealer else event
         self._known = erased
         self._erased = str(Ranges.parse(erased) | Ranges.of(target.id.revision for target in targets))
 
     def arguments(self, standing: RewriteProgress) -> tuple[list[bytes], bytes]:
         """Those of the next step: the event that records the erasure, once the end may be near, and what to do."""
         is_near = standing.head.id.revision - standing.copied.revision <= STEP_ENTRIES
-        event = chain_batch(self.session_id, [self._event], ANY, standing.head).arguments if is_near else []
+        if not is_near:
+            return [], orjson.dumps(self._options(standing))
+        event = chain_batch(self.session_id, [self._event], ANY, standing.head, self._sealer).arguments
         return event, orjson.dumps(self._options(standing))
 
     def _options(self, standing: RewriteProgress) -> dict[str, Any]:
+        sealed = {"sealed": self._sealer.root.decode()} if self._sealer else {}
         last = self._targets[-1]
         first = bisect_right(self._targets, standing.copied, key=lambda target: target.id)
         return {
@@ -374,6 +398,7 @@ class _Rewrite:
             "last": [str(last.id), last.link],
             "known": self._known,
             "erased": self._erased,
+            **sealed,
         }
 
 

@@ -12,8 +12,9 @@ from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from ..codec import RawEntry, recorded
-from ..errors import CorruptEntryError, RevisionNotFoundError
+from ..codec import RawEntry, recorded, text_of
+from ..encryption import is_encrypted
+from ..errors import CiphertextError, CorruptEntryError, KeyMissingError, RevisionNotFoundError
 from ..events import (
     AgentCreated,
     AgentUpdated,
@@ -92,8 +93,8 @@ class Sought:
 
     def find(self, log: EventLog, session_id: str, after: EventId = START) -> Iterator[EventId]:
         """The events of a session that do."""
-        pages = log.pages(session_id, start_after(after)) if self.copies else ()
-        for id_, event, _ in _readable(filter(self._candidates(), chain.from_iterable(pages))):
+        entries = _opened(log, session_id, start_after(after)) if self.copies else ()
+        for id_, event, _ in _readable(filter(self._candidates(), entries)):
             if not event.is_erased and self.is_in(id_, event):
                 yield id_
 
@@ -117,8 +118,7 @@ def named_in(log: EventLog, session_id: str, ids: Set[EventId]) -> tuple[Sought,
         RevisionNotFoundError: When the session does not have one of the events.
     """
     left = {str(id_).encode(): id_ for id_ in ids}
-    pages = log.pages(session_id, str(min(ids)), str(max(ids)))
-    entries = [entry for entry in chain.from_iterable(pages) if left.pop(entry[0], None)]
+    entries = [entry for entry in _opened(log, session_id, str(min(ids)), str(max(ids))) if left.pop(entry[0], None)]
     if left:
         missing = min(left.values())
         raise RevisionNotFoundError(session_id, missing.revision, missing)
@@ -137,6 +137,25 @@ def sought(said: Iterable[Event], redaction: Any = None, before: EventId = START
     return Sought(Copies(messages, redaction), places, before)
 
 
+def _opened(log: EventLog, session_id: str, start: str, end: str = "+") -> Iterator[RawEntry]:
+    """The entries with content that can be searched; who has no key cannot tell what else is to go.
+
+    Raises:
+        EncryptionError: When content is encrypted, and its key is not to be had.
+    """
+    for entry in chain.from_iterable(log.pages(session_id, start, end)):
+        # One whose content was changed can be erased all the same.
+        with suppress(CiphertextError):
+            (entry,) = log.cipher.opened(session_id, [entry], is_strict=True)
+        if is_encrypted(entry) and not log.cipher.is_active:
+            raise KeyMissingError(session_id, entry[0].decode())
+        entry_id, flat = entry
+        # As text: what is sought is looked for in it before it is parsed.
+        with suppress(ValueError):
+            flat = [*flat[:-1], text_of(flat[-1])]
+        yield entry_id, flat
+
+
 def _readable(entries: Iterable[RawEntry]) -> Iterator[Recorded]:
     """The events that are what events look like: others are erased all the same, and show when one verifies."""
     for entry in entries:
@@ -145,6 +164,6 @@ def _readable(entries: Iterable[RawEntry]) -> Iterator[Recorded]:
 
 
 def _together(log: EventLog, session_id: str, ids: Collection[EventId]) -> set[EventId]:
-    entries = chain.from_iterable(log.pages(session_id, str(min(ids))))
+    entries = _opened(log, session_id, str(min(ids)))
     named = (event.erased for _, event, _ in _readable(entries) if isinstance(event, PayloadErased))
     return set[EventId]().union(*(erased for erased in named if not set(erased).isdisjoint(ids)))

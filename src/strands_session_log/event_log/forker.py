@@ -14,17 +14,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
+from functools import partial
 from itertools import chain
 from typing import NamedTuple
 from uuid import uuid4
 
 import orjson
 
-from ..codec import RawEntry, encode, rows
+from ..codec import RawEntry, encode, rows, sealed_facts
+from ..encryption import Cipher, Sealer
 from ..errors import (
     ContentionError,
     RevisionNotFoundError,
     ServerUnavailableError,
+    SessionEncryptedError,
     SessionExistsError,
     SessionLogError,
     SessionNotFoundError,
@@ -59,10 +62,12 @@ class Forker:
         store: See `EventLog`.
         layout: Told when a partition's feed begins anew.
         pages: Reads the raw entries of a session from one id to another.
+        cipher: Opens what of them has to be read.
     """
 
-    def __init__(self, store: Store, layout: Layout, pages: Pages) -> None:
+    def __init__(self, store: Store, layout: Layout, pages: Pages, cipher: Cipher) -> None:
         self._store, self._keyspace, self._layout, self._pages = store, store.keyspace, layout, pages
+        self._cipher = cipher
 
     def fork(self, session_id: str, at: EventId, into: str, progress: Progress, by: str) -> tuple[Position, EventId]:
         """See `EventLog.fork`.
@@ -106,6 +111,7 @@ class Forker:
 
     def _prepare(self, attempt: _Attempt, progress: Progress) -> tuple[list[bytes], bytes] | None:
         """Copy. The arguments of the call to come; None when something was erased meanwhile."""
+        sealer = self._sealer(attempt.parent)
         erased = self._note(attempt)
         copied = self._copy(attempt, progress)
         if copied is None:
@@ -115,11 +121,22 @@ class Forker:
             return None
         if copied.position.id != attempt.at:
             raise RevisionNotFoundError(attempt.parent, attempt.at.revision, attempt.at)
-        return attempt.arguments(copied, erased, later)
+        return attempt.arguments(copied, erased, later, sealer)
+
+    def _sealer(self, parent: str) -> Sealer | None:
+        """What encrypts the first events of the fork: with the same key as those of the parent, if those are."""
+        key = self._keyspace.session(parent).head
+        (found,) = self._store.fields(key, "sealed")
+        if found is None:
+            return None
+        if not self._cipher.is_active:
+            raise SessionEncryptedError(parent)
+        self._cipher.learn(parent, parsed(key, "sealed", found, str))
+        return self._cipher.sealer(parent)
 
     def _copy(self, attempt: _Attempt, progress: Progress) -> CopySummary | None:
         """Copy page by page; None when the copy was taken away."""
-        copied = CopySummary()
+        copied = CopySummary(partial(self._cipher.opened, attempt.parent, is_strict=True))
         for page in self._pages(attempt.parent, "-", str(attempt.at)):
             for part in parts(page):
                 if not self._add(attempt, part, copied):
@@ -134,7 +151,8 @@ class Forker:
     def _erased_later(self, attempt: _Attempt, unexplained: set[EventId]) -> Iterator[PayloadErased]:
         """Tell why content is missing where the parent does so only after the point."""
         pages = self._pages(attempt.parent, start_after(attempt.at), "+") if unexplained else ()
-        for _, type_, _, data, _, _ in chain.from_iterable(rows(page, (PayloadErased.TYPE,)) for page in pages):
+        opened = (self._cipher.opened(attempt.parent, page, is_strict=True) for page in pages)
+        for _, type_, _, data, _, _ in chain.from_iterable(rows(page, (PayloadErased.TYPE,)) for page in opened):
             is_erasure = type_ == PayloadErased.TYPE and type(data) is dict
             named = sorted(unexplained.intersection(PayloadErased(data).erased)) if is_erasure else []
             if named:
@@ -198,16 +216,23 @@ class _Attempt(NamedTuple):
         """What a head is to say."""
         return ForkNote(self.at, self.token, is_own, self.into)
 
-    def arguments(self, copied: CopySummary, erased: str, later: Sequence[PayloadErased]) -> tuple[list[bytes], bytes]:
+    def arguments(
+        self, copied: CopySummary, erased: str, later: Sequence[PayloadErased], sealer: Sealer | None
+    ) -> tuple[list[bytes], bytes]:
         """Of the call that puts the copy into place."""
         line = (*self.ancestors, self.parent)
         origin = {"parent": self.parent, "root": line[0]}
         at = {"at": str(self.at), "link": copied.position.link}
         by = {"by": self.by} if self.by else {}
         forked = SessionForked({**origin, **at, "session_id": self.into, **by})
-        sealed = chain_batch(self.into, [encode(event) for event in (forked, *later)], ANY, copied.position)
-        ttl = {"ttl": self.ttl} if self.ttl else {}
-        head = {**copied.head(erased), **origin, "ancestors": "\n".join(line), **ttl}
+        batch, head = [encode(event) for event in (forked, *later)], {**copied.head(erased), **origin}
+        if self.ttl:
+            head["ttl"] = self.ttl
+        if sealer:
+            batch = [one._replace(facts=sealed_facts(one.facts)) for one in batch]
+            head["sealed"] = sealer.root.decode()
+        sealed = chain_batch(self.into, batch, ANY, copied.position, sealer)
+        head["ancestors"] = "\n".join(line)
         return sealed.arguments, orjson.dumps({"count": copied.count, "head": head})
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from ..codec import RawEntry, rows
+from ..codec import RawEntry, nameless, rows
+from ..encryption import is_encrypted
 from ..events import MessageAdded, PayloadErased, SessionHeld, SessionReleased
 from ..events.event import moved_by
 from ..ids import START, EventId, Ranges, check_id
@@ -74,6 +75,9 @@ def copy_key(keys: SessionKeys, token: str) -> str:
 class CopySummary:
     """Events that were copied, told page by page; most of it by what stands in the clear beside their bodies.
 
+    Args:
+        opened: Opens what of them is encrypted.
+
     Attributes:
         count: How many.
         position: Where they end.
@@ -81,7 +85,8 @@ class CopySummary:
         holds: Which of them hold the session they are of; a fork of that is not held.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, opened: Callable[[Sequence[RawEntry]], Sequence[RawEntry]]) -> None:
+        self._opened = opened
         self.count, self.position, self.unexplained = 0, Position(), set[EventId]()
         self._created, self._moved, self._messages = START, dict[tuple[str, str], EventId](), dict[str, GrowingRanges]()
         self._summary, self.holds = Summary(), Holds()
@@ -93,11 +98,13 @@ class CopySummary:
             CorruptEntryError: When an entry cannot be read.
         """
         known = self.position.id.revision
-        found = [row for row in rows(entries, READS, _CLEAR) if row[0].revision > known]
+        read = zip(rows(self._opened(entries), READS, _CLEAR), map(is_encrypted, entries), strict=True)
+        found = [(row, is_sealed) for row, is_sealed in read if row[0].revision > known]
         if not found:
             return
-        for id_, type_, agent, data, _, is_erased in found:
+        for (id_, type_, agent, data, _, is_erased), is_sealed in found:
             told = data if type(data) is dict else {}
+            told = nameless(told) if is_sealed else told
             if moves := moved_by(type_, told):
                 self._moved[moves, agent] = id_
             if type_ in Holds.READS:
@@ -108,8 +115,8 @@ class CopySummary:
                 self._note(type_, agent, told)
             if is_erased:
                 self.unexplained.add(id_)
-        self._created = found[0][0] if self._created == START else self._created
-        self.count, self.position = self.count + len(found), Position(found[-1][0], found[-1][4])
+        self._created = found[0][0][0] if self._created == START else self._created
+        self.count, self.position = self.count + len(found), Position(found[-1][0][0], found[-1][0][4])
 
     def _note(self, type_: str, agent: str, data: Mapping[str, Any]) -> None:
         if type_ == PayloadErased.TYPE:

@@ -12,13 +12,14 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime, timedelta
-from itertools import islice
+from itertools import chain, islice
 from typing import Any, NamedTuple, TypeAlias
 
 import orjson
 
-from ..codec import decode
-from ..errors import TIMES, CorruptEntryError, CorruptKeyError, InvalidPointError, ServerRefusedError
+from ..codec import recorded
+from ..encryption import Cipher
+from ..errors import TIMES, CorruptEntryError, CorruptKeyError, EncryptionError, InvalidPointError, ServerRefusedError
 from ..events import AgentActivity, Recorded, SessionAnnotated, SessionInfo
 from ..events.listing import ActivityStatus
 from ..ids import MAX_MS, EventId, Revision, milliseconds, parse_point
@@ -99,11 +100,12 @@ class Listing:
         store: See `EventLog`.
         clock: The clock of the server that holds a key, in milliseconds.
         pages: Reads the raw entries of a session from an id on.
+        cipher: Opens what of them is encrypted.
     """
 
-    def __init__(self, store: Store, clock: Callable[[str], int], pages: Pages) -> None:
+    def __init__(self, store: Store, clock: Callable[[str], int], pages: Pages, cipher: Cipher) -> None:
         self._store, self._keyspace, self._directory = store, store.keyspace, Directory(store)
-        self._clock, self._pages = clock, pages
+        self._clock, self._pages, self._cipher = clock, pages, cipher
 
     def sessions(
         self,
@@ -150,8 +152,9 @@ class Listing:
             return None
         line = DirectoryLine(parsed(key, "ms", head.get(b"ms"), whole), session_id.encode())
         if b"counts" not in head or b"open" not in head:
-            summed_up = sum_up(self._pages, session_id)[0].fields()
-            head |= {name.encode(): value.encode() for name, value in summed_up.items()}
+            with suppress(EncryptionError):
+                summed_up = sum_up(self._pages, session_id, self._cipher)[0].fields()
+                head |= {name.encode(): value.encode() for name, value in summed_up.items()}
         head = self._uncut(session_id, head)
         labelled = list(self._labelled([_info(key, line, session_id, head)]))
         return next(self._with_last_messages(labelled))
@@ -234,8 +237,8 @@ class Listing:
         """A head with all lines: where it had no room for some, the events tell them, if they can be read."""
         if not head.get(b"open", b"").startswith(CUT):
             return head
-        with suppress(CorruptEntryError):
-            summary, _ = sum_up(self._pages, session_id, has_room=True)
+        with suppress(CorruptEntryError, EncryptionError):
+            summary, _ = sum_up(self._pages, session_id, self._cipher, has_room=True)
             if summary.is_exact:
                 return {**head, b"open": summary.fields()["open"].encode()}
         return head
@@ -244,8 +247,9 @@ class Listing:
         asked = [(self._events(info.session_id), id_) for info, ids in found for id_ in ids]
         replies = iter(self._asked([("XRANGE", key, str(id_), str(id_)) for key, id_ in asked]))
         for info, ids in found:
-            entries = [entry for reply in islice(replies, len(ids)) for entry in _entries(reply)]
-            yield replace(info, labels=_labels(entries)) if ids else info
+            entries = (entry for reply in islice(replies, len(ids)) for entry in _entries(reply))
+            events = [self._read_or_none(info.session_id, entry) for entry in entries]
+            yield replace(info, labels=_labels(events)) if ids else info
 
     def _with_last_messages(self, infos: Sequence[SessionInfo]) -> Iterator[SessionInfo]:
         """What was said last, mostly among a few events; where it is further back, it is looked for there."""
@@ -257,8 +261,25 @@ class Listing:
 
     def _last_messages(self, infos: Sequence[SessionInfo], most: int) -> Iterator[Recorded | None]:
         commands = [("XREVRANGE", self._events(one.session_id), "+", "-", "COUNT", most) for one in infos]
-        for reply in self._asked(commands):
-            yield next((one for entry in _entries(reply) if (one := _message(entry)) is not None), None)
+        for info, reply in zip(infos, self._asked(commands), strict=True):
+            found = (self._message(info.session_id, entry) for entry in _entries(reply))
+            yield next((one for one in found if one is not None), None)
+
+    def _message(self, session_id: str, entry: _Entry) -> Recorded | None:
+        # Most of what stands there is none, and large.
+        if not entry[1] or not entry[1].get(b"type", b"").startswith(b"message."):
+            return None
+        return self._read_or_none(session_id, entry)
+
+    def _read_or_none(self, session_id: str, entry: _Entry) -> Recorded | None:
+        """The event of an entry, sealed where its key is not at hand; None where it cannot be read."""
+        raw = entry[0], list(chain.from_iterable(entry[1].items()))
+        try:
+            (opened,) = self._cipher.opened(session_id, [raw], is_strict=False)
+            found = recorded(opened)
+        except CorruptEntryError:
+            return None
+        return found if isinstance(found.event.data, Mapping) else None
 
 
 def _fields(key: str, reply: Any) -> dict[bytes, bytes]:
@@ -311,29 +332,13 @@ def _status(lines: Sequence[OpenLine]) -> tuple[ActivityStatus, OpenLine | None]
     return "idle", None
 
 
-def _labels(entries: Iterable[_Entry]) -> Mapping[str, Any]:
-    """As `SessionState.labels` has them; what was erased says nothing."""
+def _labels(events: Iterable[Recorded | None]) -> Mapping[str, Any]:
+    """As `SessionState.labels` has them; what was erased, or cannot be read, says nothing."""
     labels: dict[str, Any] = {}
-    for entry in entries:
-        found = _read_or_none(entry)
+    for found in events:
         if found and found.event.type == SessionAnnotated.TYPE and not found.event.is_erased:
             labels |= found.event.data
     return {name: value for name, value in labels.items() if value is not None}
-
-
-def _message(entry: _Entry) -> Recorded | None:
-    # Most of what stands there is none, and large.
-    if not entry[1] or not entry[1].get(b"type", b"").startswith(b"message."):
-        return None
-    return _read_or_none(entry)
-
-
-def _read_or_none(entry: _Entry) -> Recorded | None:
-    try:
-        found = decode(*entry)
-    except CorruptEntryError:
-        return None
-    return found if isinstance(found.event.data, Mapping) else None
 
 
 def _entries(reply: Any) -> Sequence[_Entry]:

@@ -11,6 +11,7 @@ from typing import Any
 
 from ..codec import Encoded, RawEntry, fields_of, id_of, kind_of, recorded
 from ..concurrency import Background
+from ..encryption import KeyProvider
 from ..errors import ForbiddenError, LogForkedError, RevisionNotFoundError, SessionLogError
 from ..errors.quoting import frames_of
 from ..events import Event, Recorded
@@ -53,34 +54,45 @@ class EventLog:
         store: Where it stands.
         retention: For how long the feed is kept.
         compresses: Whether the bodies of what is appended are compressed.
+        keys: Where the keys are with which content is encrypted; None to encrypt nothing.
 
     Attributes:
         store: The same.
+        cipher: Encrypts what is written, and opens what is read.
+        opened_pages: See `EventReader`.
         keyspace: How the namespace is laid out.
         retention: The same.
         snapshots: Where snapshots are kept.
         listing: Lists the sessions.
-        retainer: Says how long they stay.
         restorer: Brings sessions back.
+        retainer: Says how long they stay.
         remember: Notes where a session was seen to stand, which saves the next append a round trip.
         on_append: Those who are told the session, its new revision and the events after each append, of a fork and an
             erasure without events; they must be quick.
     """
 
-    def __init__(self, store: Store, retention: FeedRetention = DEFAULT_RETENTION, *, compresses: bool = False) -> None:
+    def __init__(
+        self,
+        store: Store,
+        retention: FeedRetention = DEFAULT_RETENTION,
+        *,
+        compresses: bool = False,
+        keys: KeyProvider | None = None,
+    ) -> None:
         self.store, self.keyspace, self.retention = store, store.keyspace, retention
         layout = Layout(store)
-        self._appender = Appender(store, layout, compresses)
+        self._reader = EventReader(store, keys)
+        self.cipher, self.opened_pages = self._reader.cipher, self._reader.opened_pages
+        self._appender = Appender(store, layout, self.cipher, compresses)
         self.remember = self._appender.remember
-        self._eraser = Eraser(store, layout)
-        self._reader = EventReader(store)
-        self._forker = Forker(store, layout, self._reader.pages)
+        self._eraser = Eraser(store, layout, self.cipher)
+        self._forker = Forker(store, layout, self._reader.pages, self.cipher)
         self._deleter = Deleter(store)
+        self.restorer = Restorer(store, layout, self._deleter, self._reader.pages, self.clock, self.cipher)
         self.retainer = Retainer(store, layout, self._deleter, self.head, self._appended)
-        self.restorer = Restorer(store, layout, self._deleter, self._reader.pages, self.clock)
         self._once = OnceAppender(store, self._appender, self._reader, self.head, self.locate)
-        self.listing = Listing(store, self.clock, self.pages)
-        self.snapshots = SnapshotStore(store)
+        self.listing = Listing(store, self.clock, self.pages, self.cipher)
+        self.snapshots = SnapshotStore(store, self.cipher)
         self.on_append: list[Callable[[str, int, Sequence[Event | Encoded]], object]] = []
         self._trimming = Background("trimming")
 
@@ -161,7 +173,8 @@ class EventLog:
             LogForkedError: When the session was deleted or replaced while it was read.
         """
         last = after
-        for entry in chain.from_iterable(self.pages(session_id, start_after(after), end_at(until))):
+        pages = self.opened_pages(session_id, start_after(after), end_at(until), is_strict=False)
+        for entry in chain.from_iterable(pages):
             found = recorded(entry) if wanted is None or wanted(*kind_of(entry)) else None
             id_ = id_of(entry[0]) if found is None else found.id
             if last.revision and id_.revision != last.revision + 1:
@@ -373,7 +386,7 @@ class EventLog:
             SessionNotFoundError: When there is no such session.
             ContentionError: When others wrote during every attempt.
         """
-        return recount(self.store, self.pages, session_id)
+        return recount(self.store, self.pages, session_id, self.cipher)
 
     def tombstones(self, session_id: str | None = None) -> Iterator[Tombstone]:
         """What is left of the deleted sessions of an id, oldest first; or of all."""

@@ -6,11 +6,12 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from ..codec import RawEntry, fields_of, id_of
+from ..encryption import Cipher, KeyProvider
 from ..errors import LogForkedError, ServerRefusedError
 from ..ids import EventId
 from ..instrumentation.hooks import hooks
 from ..server import Store
-from .diagnosis import raise_diagnosed
+from .diagnosis import diagnosed, parsed, raise_diagnosed
 from .instrumented import read_told
 
 _FIRST_PAGE = 32
@@ -22,11 +23,15 @@ _MAX_SEQUENCE = "18446744073709551615"
 
 
 class EventReader:
-    """Reads the session streams of one namespace; one for any number of threads."""
+    """Reads the session streams of one namespace; one for any number of threads.
 
-    def __init__(self, store: Store) -> None:
+    Attributes:
+        cipher: Opens content that is encrypted.
+    """
+
+    def __init__(self, store: Store, keys: KeyProvider | None) -> None:
         """See `EventLog`."""
-        self._store = store
+        self._store, self.cipher = store, Cipher(keys, self._origin)
 
     def pages(self, session_id: str, start: str, end: str) -> Iterator[Sequence[RawEntry]]:
         """See `EventLog.pages`."""
@@ -34,6 +39,24 @@ class EventReader:
             yield from self._read(session_id, start, end)
         except (ServerRefusedError, ValueError) as error:
             raise_diagnosed(error, self._store, session_id)
+
+    def opened_pages(
+        self, session_id: str, start: str = "-", end: str = "+", *, is_strict: bool = True
+    ) -> Iterator[Sequence[RawEntry]]:
+        """The same with content opened that is encrypted, see `Cipher.opened`; what verifies and copies reads `pages`.
+
+        Raises:
+            EncryptionError: When the key of some content is not to be had, if that is an error.
+        """
+        for page in self.pages(session_id, start, end):
+            yield self.cipher.opened(session_id, page, is_strict=is_strict)
+
+    def _origin(self, session_id: str) -> tuple[str, bool]:
+        """The session that a session's chain begins with, itself if it is no fork; and whether content is encrypted."""
+        key = self._store.keyspace.session(session_id).head
+        with diagnosed(self._store, session_id):
+            root, sealed = self._store.fields(key, "root", "sealed")
+        return session_id if root is None else parsed(key, "root", root, str), sealed is not None
 
     def _read(self, session_id: str, start: str, end: str) -> Iterator[Sequence[RawEntry]]:
         count = _FIRST_PAGE

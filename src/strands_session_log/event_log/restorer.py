@@ -11,12 +11,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import orjson
 
 from .. import chain
 from ..codec import FIELDS, RawEntry, encode, fields_of, id_of, rows
+from ..encryption import Cipher, is_encrypted
 from ..errors import ContentionError, SessionExistsError
 from ..events import PayloadErased
 from ..ids import EventId, Ranges
@@ -82,16 +84,17 @@ class Restorer:
         deleter: Knows what is left of deleted sessions.
         pages: Reads the raw entries of a session from one id to another.
         clock: The clock of the server that holds a key, in milliseconds.
+        cipher: Opens what is encrypted, as far as its keys are at hand.
 
     Attributes:
         tombstones: What is left of deleted sessions.
     """
 
     def __init__(
-        self, store: Store, layout: Layout, deleter: Deleter, pages: Pages, clock: Callable[[str], int]
+        self, store: Store, layout: Layout, deleter: Deleter, pages: Pages, clock: Callable[[str], int], cipher: Cipher
     ) -> None:
         self._store, self._keyspace, self._layout, self._pages = store, store.keyspace, layout, pages
-        self.tombstones, self._clock = deleter, clock
+        self.tombstones, self._clock, self._cipher = deleter, clock, cipher
 
     def restore(
         self,
@@ -120,7 +123,9 @@ class Restorer:
         for _ in range(_MAX_RESTARTS):
             known = self.tombstones.text_of(wanted.session_id)
             check(self.tombstones.lives(wanted.session_id))
-            making = _Making(wanted, self._note(wanted))
+            self._cipher.learn(wanted.session_id, wanted.root)
+            opened = partial(self._cipher.opened, wanted.session_id, is_strict=False)
+            making = _Making(wanted, self._note(wanted), opened)
             if not self._copy(making, entries(), progress):
                 continue
             if self._note(wanted) != making.erased_here:
@@ -237,12 +242,17 @@ class _Making:
         blanked: Events whose content was left out.
     """
 
-    def __init__(self, wanted: Restoration, erased_here: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        wanted: Restoration,
+        erased_here: Mapping[str, str],
+        opened: Callable[[Sequence[RawEntry]], Sequence[RawEntry]],
+    ) -> None:
         self.wanted, self.erased_here = wanted, erased_here
         last = wanted.at.revision if wanted.at else 0
         self.erased_in = {name: Ranges.parse(text).up_to(last) for name, text in erased_here.items() if text}
-        self.copied, self.blanked, self._erased = CopySummary(), list[EventId](), GrowingRanges()
-        self._first_own, self._own_ms = last + 1, 0
+        self.copied, self.blanked, self._erased = CopySummary(opened), list[EventId](), GrowingRanges()
+        self._first_own, self._own_ms, self._is_sealed = last + 1, 0, False
 
     def may_be_erased(self, entry: RawEntry) -> bool:
         """Whether a session here that it was forked from may have had the content of an entry erased."""
@@ -253,6 +263,7 @@ class _Making:
 
     def note(self, entries: Sequence[RawEntry]) -> None:
         """Take note of those without content, and of the first that no other session had before."""
+        self._is_sealed = self._is_sealed or any(map(is_encrypted, entries))
         for entry_id, flat in entries:
             ms, revision = id_of(entry_id)
             if not flat[_SALT]:
@@ -266,6 +277,8 @@ class _Making:
         head = self.copied.head(str(self._erased))
         if wanted.parent:
             head |= {"parent": wanted.parent, "root": wanted.root, "ancestors": "\n".join(wanted.ancestors)}
+        if self._is_sealed:
+            head["sealed"] = wanted.root
         if predecessor := _last_before(lives, self._own_ms):
             head["predecessor"] = predecessor
         if wanted.forks:

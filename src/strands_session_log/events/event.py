@@ -54,6 +54,7 @@ class Event:
         trace: W3C traceparent of the span it happened in, or empty.
         version: Schema version of `data` for this type.
         is_erased: Whether its content was erased; `data` then is what it `retains`. The log alone sets it.
+        is_sealed: Whether its content is encrypted, and the log was not given the key; `data` likewise.
     """
 
     type: str
@@ -64,8 +65,14 @@ class Event:
     trace: str = field(default="", kw_only=True)
     version: int = field(default=1, kw_only=True)
     is_erased: bool = field(default=False, kw_only=True)
+    is_sealed: bool = field(default=False, kw_only=True)
 
     known: ClassVar[dict[str, Callable[..., Event]]] = {}
+
+    @property
+    def has_content(self) -> bool:
+        """Whether its content can be read: it was neither erased, nor is it encrypted with a key that is not there."""
+        return not (self.is_erased or self.is_sealed)
 
     @classmethod
     def moved_by(cls, data: Mapping[str, Any]) -> str:
@@ -131,6 +138,7 @@ class Known(Event):
         _set_trace(self, trace)
         _set_version(self, version)
         _set_erased(self, False)
+        _set_sealed(self, False)
 
 
 class Custom(Event):
@@ -139,8 +147,8 @@ class Custom(Event):
     __slots__ = ()
 
 
-_FIELDS = ("type", "data", "agent", "event_id", "time", "trace", "version", "is_erased")
-_set_type, _set_data, _set_agent, _set_id, _set_time, _set_trace, _set_version, _set_erased = (
+_FIELDS = ("type", "data", "agent", "event_id", "time", "trace", "version", "is_erased", "is_sealed")
+_set_type, _set_data, _set_agent, _set_id, _set_time, _set_trace, _set_version, _set_erased, _set_sealed = (
     Event.__dict__[name].__set__ for name in _FIELDS
 )
 """Set a field of an event though it is frozen, and without a look at its name: very many are made."""
@@ -155,6 +163,7 @@ def restored(
     trace: str,
     version: int,
     is_erased: bool = False,
+    is_sealed: bool = False,
 ) -> Event:
     """An event as it stands in the log; what its fields may be was checked when it was written."""
     kind: Any = Event.known.get(type_) or (Custom if type_.startswith("custom.") else Event)
@@ -167,6 +176,7 @@ def restored(
     _set_trace(event, trace)
     _set_version(event, version)
     _set_erased(event, is_erased)
+    _set_sealed(event, is_sealed)
     return event
 
 
@@ -213,6 +223,8 @@ def as_read(event: Event, data: Any, index: int | None) -> Event:
         check_type(event)
     if event.is_erased:
         raise EncodingError("is_erased", "an event whose content was erased cannot be appended again")
+    if event.is_sealed:
+        raise EncodingError("is_sealed", "an event whose content cannot be read cannot be appended again")
     if type(event.version) is not int or not 0 < event.version < VERSION_LIMIT:
         raise EncodingError("version", f"{shown(event.version)} is no whole number from 1 on")
     if event.type == _CREATES_MESSAGE or index is not None:
@@ -273,7 +285,7 @@ class Recorded(NamedTuple):
     def to_json(self) -> dict[str, Any]:
         """Everything of it as plain JSON values, as `session-log events --json` has it."""
         event = self.event
-        return {
+        found = {
             "id": str(self.id),
             "type": event.type,
             "agent": event.agent,
@@ -284,3 +296,4 @@ class Recorded(NamedTuple):
             "link": self.link,
             "data": event.data,
         }
+        return {**found, "sealed": True} if event.is_sealed else found

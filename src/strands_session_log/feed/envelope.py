@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from ..codec import RawEntry, told_of
+from ..codec import RawEntry, sealed_facts, told_of
 from ..errors import CorruptEntryError, EnvelopeMismatchError, InvalidIdError, LogForkedError
 from ..errors.quoting import MalformedEntryError, reason_of
 from ..events import Event, Recorded
@@ -63,9 +63,10 @@ class Envelope(NamedTuple):
 
     @classmethod
     def of(cls, feed_id: FeedId, session_id: str, recorded: Recorded) -> Envelope:
-        """What the feed would say of an event of a session."""
+        """What the feed would say of an event of a session; of one that is encrypted, what it says without the key."""
         id_, event, link = recorded
         facts = b"{}" if event.is_erased else orjson.dumps(event.facts())
+        facts = sealed_facts(b"{}") if event.is_sealed else facts
         return cls(feed_id, session_id, EventId(*id_), event.type, event.agent, link, facts)
 
     @property
@@ -237,7 +238,7 @@ def _name(text: bytes) -> str:
 
 def _has_facts(text: bytes, event: Event) -> bool:
     """Whether facts are those of an event, of which they can be told anew; of any other they may be what they are."""
-    if type(event) is Event or event.is_erased:
+    if type(event) is Event or event.is_erased or event.is_sealed:
         return True
     # Written by the same function, they are the same to the byte; only of others the order is looked at.
     facts = event.facts()

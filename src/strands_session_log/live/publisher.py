@@ -14,12 +14,12 @@ from weakref import WeakSet
 
 from ..codec.delta import DISCARDED, END, INPUT, LIVE_MS, REASONING, TEXT, Delta, Line, delta
 from ..concurrency import WorkerThread
+from ..encryption import sealed_piece, without_text
 from ..errors import CorruptEntryError
 from ..errors.quoting import described
+from ..event_log import EventLog
 from ..event_log.reader import fetch
-from ..scripts import session
-from ..scripts.session import LiveReply
-from ..server import Store
+from ..scripts.live import LiveReply, publish
 
 logger = logging.getLogger(__name__)
 
@@ -161,14 +161,15 @@ class Publisher:
     given up.
 
     Args:
-        store: Where to; one attempt is made.
+        log: Where to; one attempt is made.
         session_id: The session.
         interval: Seconds between batches.
     """
 
-    def __init__(self, store: Store, session_id: str, interval: float) -> None:
-        self._store, self._session_id, self._interval = store, session_id, interval
-        self._keys = store.keyspace.session(session_id)
+    def __init__(self, log: EventLog, session_id: str, interval: float) -> None:
+        self._store, self._cipher = log.store.with_retry_for(0), log.cipher
+        self._session_id, self._interval = session_id, interval
+        self._keys = log.keyspace.session(session_id)
         self._published = self._dropped = 0
         self._last_error = ""
         self._reset()
@@ -313,8 +314,9 @@ class Publisher:
 
     def _tell(self, said: Iterable[tuple[Line, int]], forgets: bool) -> _Look:
         """Publish, unless the session is not as it is known to be."""
-        pieces, limits = ((*line, since) for line, since in said), {"stay_ms": LIVE_MS, "stay": _STAYING}
-        reply = session.publish(self._store, self._session_id, pieces, known=self._known, forgets=forgets, **limits)
+        pieces = ((*sealed_piece(self._cipher, self._session_id, line), since) for line, since in said)
+        to, known, stay = (self._store, self._session_id), self._known, (LIVE_MS, _STAYING)
+        reply = publish(*to, pieces, known=known, stay=stay, forgets=forgets, is_encrypted=self._cipher.is_active)
         if reply is None:
             raise _NoSession("there is no such session yet, or any more")
         look = _Look.of(reply, time.monotonic())
@@ -352,7 +354,7 @@ class Publisher:
             for entry in page:
                 # Nothing is promised of pieces that others wrote.
                 with suppress(CorruptEntryError):
-                    yield delta(*entry)
+                    yield delta(*without_text(entry))
             end = f"({page[-1][0].decode()}"
 
     def _give_up(self, batch: _Batch, error: Exception) -> None:

@@ -51,7 +51,7 @@ class LiveTokens(HookProvider, NotCopied):
         check_ids(session_id)
         check_seconds("interval", interval, 0.0, _LONGEST_INTERVAL)
         self._agent_id = agent_id
-        self._publisher = Publisher(log._events.store.with_retry_for(0), session_id, interval)
+        self._publisher = Publisher(log._events, session_id, interval)
         self._voices: dict[str, DeltaParser] = {}
 
     @property

@@ -6,8 +6,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from ..audit import IntegrityCheck
-from ..codec import RawEntry, rows
-from ..errors import LogForkedError
+from ..codec import RawEntry, Row, rows
+from ..encryption import Cipher
+from ..errors import KeyMissingError, LogForkedError
 from ..events import PayloadErased, Recorded
 from ..snapshot import SnapshotSettings, wants_point
 from ..state import Fold, SessionState, evolve, initial
@@ -27,18 +28,23 @@ class PagedFold:
     Args:
         session_id: The session.
         state: Where to begin.
+        cipher: Opens those whose content is encrypted.
         check: Holds the events against the hash chain, too.
 
     Attributes:
         states: States of the past that are to be kept, see `add_all`.
+        may_be_followed: Whether an append may follow where it ends, see `Cipher.may_follow`.
         has_erasure: Whether one of the events is the record of an erasure.
         erased: The revisions that these say were erased.
     """
 
-    def __init__(self, session_id: str, state: SessionState, check: IntegrityCheck | None = None) -> None:
-        self._session_id, self._fold, self._check = session_id, Fold(state), check
+    def __init__(
+        self, session_id: str, state: SessionState, cipher: Cipher, check: IntegrityCheck | None = None
+    ) -> None:
+        self._session_id, self._fold, self._cipher, self._check = session_id, Fold(state), cipher, check
         self._begun = state.position.revision
         self.states: list[SessionState] = []
+        self.may_be_followed = True
         self.has_erasure, self.erased = False, set[int]()
 
     @property
@@ -56,6 +62,7 @@ class PagedFold:
         Raises:
             LogForkedError: When one does not go on where the last one ended.
             CorruptEntryError: When an entry cannot be read.
+            EncryptionError: When its content is encrypted, and the key is not to be had.
         """
         at = self._fold.position.revision
         for page in pages:
@@ -68,8 +75,10 @@ class PagedFold:
     def _add(self, entries: Sequence[RawEntry]) -> None:
         if self._check:
             self._check.add(entries)
+        if entries:
+            self.may_be_followed = self._cipher.may_follow(entries[-1])
         fold, add, revision = self._fold, self._fold.add, self._fold.position.revision
-        for id_, type_, agent, data, link, is_erased in rows(entries, fold.LOOKS_AT):
+        for id_, type_, agent, data, link, is_erased in self._rows(entries):
             if revision and id_.revision != revision + 1:
                 raise LogForkedError(self._session_id, fold.position)
             revision = id_.revision
@@ -77,6 +86,12 @@ class PagedFold:
             if type_ == PayloadErased.TYPE:
                 self.has_erasure = True
                 self.erased |= {one.revision for one in PayloadErased(data).erased} if type(data) is dict else set()
+
+    def _rows(self, entries: Sequence[RawEntry]) -> Sequence[Row]:
+        try:
+            return rows(self._cipher.opened(self._session_id, entries, is_strict=True), self._fold.LOOKS_AT)
+        except KeyMissingError as error:
+            raise KeyMissingError(self._session_id, error.entry_id, error.key_id) from error.__cause__
 
     def state(self) -> SessionState:
         """The state so far."""

@@ -111,7 +111,8 @@ class Replay:
             return state
         if hooks.active and state.exists:
             hooks.tell(_resumed(started, state, unsaved))
-        return self._remembered(session_id, _told(session_id, state))
+        may_be_followed = unsaved is None or unsaved.may_be_followed
+        return self._remembered(session_id, _told(session_id, state), may_be_followed)
 
     def verified(self, session_id: str, known: SessionState | None = None) -> SessionState:
         """The newest state, from the log alone, of which every event was held against the hash chain.
@@ -155,9 +156,13 @@ class Replay:
 
     def from_log(self, session_id: str, until: EventId | None = None, check: bool = True) -> SessionState:
         """The same from the log alone, whatever the snapshot says."""
-        folding = PagedFold(session_id, initial(), IntegrityCheck(self._log, session_id) if check else None)
+        folding = PagedFold(
+            session_id, initial(), self._log.cipher, IntegrityCheck(self._log, session_id) if check else None
+        )
         folding.add_all(self._log.pages(session_id, end=end_at(until)))
-        return folding.state() if until is not None else self._remembered(session_id, folding.finish())
+        if until is not None:
+            return folding.state()
+        return self._remembered(session_id, folding.finish(), folding.may_be_followed)
 
     def catch_up(self, session_id: str, known: SessionState, check: bool | None = None) -> SessionState:
         """The newest state, starting from one that was folded earlier.
@@ -175,15 +180,15 @@ class Replay:
                 return self.state(session_id, check=check)
             is_checked = (_is_heard() if check is None else check) and len(first) > 1
             checking = IntegrityCheck(self._log, session_id, first[0], known.integrity) if is_checked else None
-            folding = PagedFold(session_id, known, checking)
+            folding = PagedFold(session_id, known, self._log.cipher, checking)
             folding.add_all(chain([first[1:]], pages), self._settings)
         except LogForkedError:
             return self.state(session_id, check=check)
         if folding.has_erasure:
             return self.state(session_id, check=check)
         if len(first) == 1:
-            return self._remembered(session_id, known)
-        state = self._remembered(session_id, folding.finish())
+            return self._remembered(session_id, known, self._log.cipher.may_follow(first[0]))
+        state = self._remembered(session_id, folding.finish(), folding.may_be_followed)
         return _told(session_id, state) if state.integrity.is_broken and not known.integrity.is_broken else state
 
     def later(self, session_id: str, known: SessionState, until: EventId, check: bool = False) -> SessionState:
@@ -203,7 +208,7 @@ class Replay:
         if not _begins_at(first, known):
             raise LogForkedError(session_id, known.position)
         checking = IntegrityCheck(self._log, session_id, first[0], known.integrity) if check else None
-        folding = PagedFold(session_id, known, checking)
+        folding = PagedFold(session_id, known, self._log.cipher, checking)
         folding.add_all(chain([first[1:]], pages))
         state = folding.state()
         if state.position != until:
@@ -263,7 +268,7 @@ class Replay:
         """A state with what follows it."""
         after, known = (loaded.entries[0], NOT_CHECKED) if use == "hit" else (None, INTACT)
         checking = IntegrityCheck(self._log, session_id, after, known) if check else None
-        folding = PagedFold(session_id, restored.state, checking)
+        folding = PagedFold(session_id, restored.state, self._log.cipher, checking)
         if use == "dropped":
             pages = self._log.pages(session_id, end=end_at(until))
         else:
@@ -273,7 +278,8 @@ class Replay:
             # The head is no part of the chain, but the record of an erasure is.
             raise OutdatedError("it is from before an erasure")
         state = folding.finish() if until is None else folding.state()
-        return FoldResult(state, folding.states, folding.count, loaded, restored.digests, restored.stored, use)
+        found = restored.digests, restored.stored, use, folding.may_be_followed
+        return FoldResult(state, folding.states, folding.count, loaded, *found)
 
     def _restore(self, session_id: str, loaded: LoadedSnapshot) -> Restored:
         """What the snapshot holds.
@@ -305,8 +311,8 @@ class Replay:
                 raise LogForkedError(session_id, id_of(last[0]))
             yield from chain([first[1:]], pages)
 
-    def _remembered(self, session_id: str, state: SessionState) -> SessionState:
-        if state.position.revision:
+    def _remembered(self, session_id: str, state: SessionState, may_be_followed: bool) -> SessionState:
+        if state.position.revision and may_be_followed:
             self._log.remember(session_id, Position(state.position, state.link))
         return state
 

@@ -47,6 +47,7 @@ class FoldResult(NamedTuple):
         digests: Digests of the segments its snapshot has, by name.
         stored: How many messages these have.
         snapshot: What became of that snapshot.
+        may_be_followed: Whether an append may follow it, see `Cipher.may_follow`.
     """
 
     state: SessionState
@@ -56,6 +57,7 @@ class FoldResult(NamedTuple):
     digests: Mapping[str, str]
     stored: int
     snapshot: SnapshotUse
+    may_be_followed: bool
 
     def cost(self, settings: SnapshotSettings) -> Cost:
         """What the next resume costs if no snapshot is saved."""
@@ -80,7 +82,7 @@ class SnapshotWriter:
         fold: Callable[[str], FoldResult | None],
     ) -> None:
         # A snapshot is never worth waiting for.
-        self._cache = SnapshotStore(log.store.with_retry_for(0))
+        self._cache = SnapshotStore(log.store.with_retry_for(0), log.cipher)
         self._settings, self._authenticator, self._fold = settings, authenticator, fold
         self._namespace = log.keyspace.namespace
         self._estimates: OrderedDict[str, Estimate] = OrderedDict()

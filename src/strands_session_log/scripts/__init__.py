@@ -24,6 +24,7 @@ class Script(LuaScript):
 
 
 APPEND = Script("session/append")
+APPEND_SEALED = Script("session/append_sealed")
 DELETE = Script("session/delete")
 ERASE_STEP = Script("session/erase_step")
 FEED_TRIM = Script("group/trim")

@@ -10,7 +10,7 @@ from functools import lru_cache
 
 from ..events import MessageAdded
 from ..keys import Keyspace
-from . import APPEND
+from . import APPEND, APPEND_SEALED
 
 BEFORE_EVENTS, OF_EVENT = 6, 12
 """How many arguments of a batch come before those of its events, and how many each of these has."""
@@ -26,7 +26,7 @@ def append_keys(keyspace: Keyspace, session_id: str, begins: bool) -> tuple[str,
     return keys.begin if begins else keys.append
 
 
-def packed_message(keyspace: Keyspace, session_id: str, batch: Sequence[bytes]) -> bytes:
+def packed_message(keyspace: Keyspace, session_id: str, batch: Sequence[bytes], root: bytes = b"") -> bytes:
     """A call that appends one message as it goes over the wire, in one go; empty for any other."""
     if len(batch) != BEFORE_EVENTS + OF_EVENT:
         return b""
@@ -34,7 +34,7 @@ def packed_message(keyspace: Keyspace, session_id: str, batch: Sequence[bytes]) 
     type_, agent, id_, time, version, trace, kept, salt, its_link, body, facts, index = event
     if type_ != _MESSAGE_ADDED or version != b"1" or delta or len(link) != _LINK:
         return b""
-    return _of_message(keyspace, session_id, agent) % (
+    return _of_message(keyspace, session_id, agent, root) % (
         *(len(first), first, link, len(base), base, len(expected), expected),
         *(len(id_), id_, len(time), time, len(trace), trace, len(kept), kept),
         *(salt, its_link, len(body), body, len(facts), facts, len(index), index),
@@ -42,8 +42,11 @@ def packed_message(keyspace: Keyspace, session_id: str, batch: Sequence[bytes]) 
 
 
 @lru_cache(maxsize=4096)
-def _of_message(keyspace: Keyspace, session_id: str, agent: bytes) -> bytes:
+def _of_message(keyspace: Keyspace, session_id: str, agent: bytes, root: bytes) -> bytes:
     """What is the same of all calls that append a message of an agent."""
     head = (None, _LINK, None, session_id.encode(), None, b"")
     event = (_MESSAGE_ADDED, agent, None, None, b"1", None, None, _SALT, _LINK, None, None, None)
-    return APPEND.template(append_keys(keyspace, session_id, False), (*head, *event))
+    keys = append_keys(keyspace, session_id, False)
+    if root:
+        return APPEND_SEALED.template(keys, (*head, *event, root))
+    return APPEND.template(keys, (*head, *event))

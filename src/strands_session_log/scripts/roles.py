@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from . import (
     APPEND,
+    APPEND_SEALED,
     DELETE,
     ERASE_STEP,
     FEED_TRIM,
@@ -131,7 +132,7 @@ def _needed(scripts: Iterable[Script], beside: str, *others: Role) -> tuple[str,
 
 
 _WRITING = (
-    *(APPEND, ONCE, IDS, OUTCOME, RECOUNT, SAVE, TOUCH, TTL, LIFE, LIVE, FORK, FORK_COPY, FORK_NOTE),
+    *(APPEND, APPEND_SEALED, ONCE, IDS, OUTCOME, RECOUNT, SAVE, TOUCH, TTL, LIFE, LIVE, FORK, FORK_COPY, FORK_NOTE),
     *(STORAGE_WRITE, STORAGE_DELETE, ERASE_STEP, FEED_TRIM, IMPORT),
 )
 _CONSUMING = (
@@ -145,11 +146,9 @@ _LOOKING = (
 _READING = (LINKS, LOAD, LOCATE, STANDING)
 """What whoever reads a session sends."""
 _LAYOUT = ("config", "{*}:layout")
-_SESSIONS = (
-    *("{*}:session:*", "{*}:sessions", "{*}:feed", "{*}:feed:position", "{*}:error_texts"),
-    *("{*}:due", "{*}:holds"),
-)
+_SESSIONS = ("{*}:session:*", "{*}:sessions", "{*}:feed", "{*}:feed:position", "{*}:error_texts")
 _TOMBSTONES = ("{*}:tombstones", "{*}:tombstones:times")
+_RETENTION = ("{*}:due", "{*}:holds")
 _GROUPS = ("{*}:group:*", "{*}:parked:*", "{*}:replay:*")
 _STORAGE = ("{*}:storage", "{*}:storage:*")
 
@@ -157,13 +156,13 @@ VIEWER = Role(
     "viewer",
     "lists, shows, searches, exports and tails sessions, sees groups and what they have parked",
     _needed((*_READING, GROUP_STATUS), f"{_LOOKING} XREAD"),
-    (*_LAYOUT, *_SESSIONS, *_TOMBSTONES, *_GROUPS),
+    (*_LAYOUT, *_SESSIONS, *_TOMBSTONES, *_RETENTION, *_GROUPS),
 )
 AUDITOR = Role(
     "auditor",
     "verifies sessions, also such as the directory does not list, and exports evidence",
     _needed(_READING, f"{_LOOKING} SCAN"),
-    (*_LAYOUT, *_SESSIONS, *_TOMBSTONES),
+    (*_LAYOUT, *_SESSIONS, *_TOMBSTONES, *_RETENTION),
 )
 WRITER = Role(
     "writer",
@@ -171,13 +170,13 @@ WRITER = Role(
     "archived sessions back",
     _needed((*_READING, *_WRITING), f"{_LOOKING} XREAD HSET HSETNX PTTL UNLINK XINFO|GROUPS"),
     (),
-    (*_LAYOUT, *_SESSIONS, "{*}:tombstones", "{*}:group:*", *_STORAGE),
+    (*_LAYOUT, *_SESSIONS, "{*}:tombstones", "{*}:due", "{*}:group:*", *_STORAGE),
 )
 SUBSCRIBER = Role(
     "subscriber",
     "follows the feed in consumer groups, settles, parks and replays deliveries, trims the feed",
     _needed(_CONSUMING, "HDEL HSET XINFO|GROUPS XPENDING XREADGROUP", VIEWER),
-    (*_LAYOUT, *_SESSIONS, *_TOMBSTONES),
+    (*_LAYOUT, *_SESSIONS, *_TOMBSTONES, *_RETENTION),
     # Where it parks an event with what was said of it, its script looks whether that was erased meanwhile.
     ("{*}:feed", "{*}:feed:position", "{*}:error_texts", "{*}:session:*:events", *_GROUPS),
     "{doctor}:session:probe:events",
@@ -185,16 +184,19 @@ SUBSCRIBER = Role(
 ERASER = Role(
     "eraser",
     "erases single events, which an event records, deletes whole sessions, holds and releases them, sweeps what is due",
-    _needed((*_READING, APPEND, ERASE_STEP, DELETE, HOLD, TTL, TOMBSTONE_SET), f"{_LOOKING} HDEL PTTL UNLINK"),
+    _needed(
+        (*_READING, APPEND, APPEND_SEALED, ERASE_STEP, DELETE, HOLD, TTL, TOMBSTONE_SET),
+        f"{_LOOKING} HDEL PTTL UNLINK",
+    ),
     _LAYOUT,
-    (*_SESSIONS, *_TOMBSTONES),
+    (*_SESSIONS, *_TOMBSTONES, *_RETENTION),
 )
 ARCHIVER = Role(
     "archiver",
     "archives sessions, and drops those that an archive has: it deletes, and writes nothing but tombstones",
     _needed((*_READING, DELETE, TOMBSTONE_SET), _LOOKING),
     _LAYOUT,
-    (*_SESSIONS, *_TOMBSTONES),
+    (*_SESSIONS, *_TOMBSTONES, *_RETENTION),
     "{doctor}:feed",
     ("HSET", "INCRBY", "SET", "XADD", "ZADD"),
     ("{*}:feed", "{*}:feed:position", *_TOMBSTONES),

@@ -5,23 +5,23 @@ What a script does, and in which order it takes what, stands in `lua/session/`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import chain
 from typing import NamedTuple, TypeAlias
 
 from ..codec import RawEntry
 from ..errors import ServerRefusedError
 from ..ids import START, EventId
-from ..server import Argument, Store, pairs, text
+from ..server import Store, pairs, text
 from . import (
     APPEND,
+    APPEND_SEALED,
     ERASE_STEP,
     FORK,
     FORK_COPY,
     FORK_NOTE,
     IDS,
     LIFE,
-    LIVE,
     LOCATE,
     ONCE,
     OUTCOME,
@@ -95,6 +95,16 @@ class RewriteHeld(NamedTuple):
     held: str
 
 
+class SealedBy(NamedTuple):
+    """The content of the session is encrypted, and that of the batch is not, or with another key.
+
+    Attributes:
+        root: The session whose key it is.
+    """
+
+    root: str
+
+
 class Copied(NamedTuple):
     """How far a rewrite is, and where its session stands."""
 
@@ -115,10 +125,12 @@ class Life(NamedTuple):
     deleted_ago: float | None = None
 
 
-AppendReply: TypeAlias = "Landed | Moved | Conflict | Deleted | PartlyThere | Behind"
+AppendReply: TypeAlias = "Landed | Moved | Conflict | Deleted | PartlyThere | Behind | SealedBy"
 
 
-def append(store: Store, session_id: str, batch: Sequence[bytes], begins: bool) -> tuple[AppendReply, bool]:
+def append(
+    store: Store, session_id: str, batch: Sequence[bytes], begins: bool, root: bytes = b""
+) -> tuple[AppendReply, bool]:
     """Append a batch.
 
     Args:
@@ -126,22 +138,27 @@ def append(store: Store, session_id: str, batch: Sequence[bytes], begins: bool) 
         session_id: The session.
         batch: See `chained_batch`.
         begins: Whether the session begins with it.
+        root: Whose key its content is encrypted with; empty if it is not.
 
     Returns:
         What came of it; and whether there was an attempt before that brought no reply.
     """
     count = (len(batch) - BEFORE_EVENTS) // OF_EVENT
-    packed = b"" if begins else packed_message(store.keyspace, session_id, batch)
+    packed = b"" if begins else packed_message(store.keyspace, session_id, batch, root)
+    script, arguments = (APPEND_SEALED, [*batch, root]) if root else (APPEND, batch)
     reply, was_lost = store.run_pinned(
-        APPEND, append_keys(store.keyspace, session_id, begins), batch, session_id, packed
+        script, append_keys(store.keyspace, session_id, begins), arguments, session_id, packed
     )
     return _landed(reply, count) if type(reply) is bytes else appended(reply, batch), was_lost
 
 
-def append_once(store: Store, session_id: str, batch: Sequence[bytes], kept: int) -> tuple[AppendReply, bool]:
+def append_once(
+    store: Store, session_id: str, batch: Sequence[bytes], kept: int, root: bytes = b""
+) -> tuple[AppendReply, bool]:
     """The same, unless its events are in the session already; so many of the newest are known by their ids."""
     keys = store.keyspace.session(session_id).once
-    reply, was_lost = store.run_pinned(ONCE, keys, [*batch, b"%d" % kept], session_id)
+    last = b"%d %b" % (kept, root) if root else b"%d" % kept
+    reply, was_lost = store.run_pinned(ONCE, keys, [*batch, last], session_id)
     return appended(reply, batch), was_lost
 
 
@@ -318,56 +335,6 @@ def standing(
     return None if isinstance(head, bytes) else dict(pairs(head)), entries, Scores(*map(text, scores))
 
 
-class LiveReply(NamedTuple):
-    """Which session pieces were to be published for.
-
-    Attributes:
-        revision: Where it stands.
-        life: Which one it is, see `Life`.
-        erased: SHA-1 of what of it was erased.
-        deleted_ago: How many seconds ago the last session of this id was deleted; None if none is known of.
-    """
-
-    revision: int
-    life: str
-    erased: str
-    deleted_ago: float | None
-
-
-def publish(
-    store: Store,
-    session_id: str,
-    pieces: Iterator[Sequence[Argument]],
-    *,
-    known: tuple[str, str],
-    stay_ms: int,
-    stay: int,
-    forgets: bool,
-) -> LiveReply | None:
-    """Publish pieces of what is being said, if the session is the one that is known.
-
-    Args:
-        store: Where.
-        session_id: The session.
-        pieces: Each with its kind, agent, message, sequence, block, tool use id, text, and the revision it follows.
-        known: Its life and what of it was erased; empty for any.
-        stay_ms: For how many milliseconds a piece stays.
-        stay: How many stay, about.
-        forgets: Whether what is there goes first.
-
-    Returns:
-        None where there is no session.
-    """
-    keys = store.keyspace.session(session_id)
-    arguments: list[Argument] = [stay_ms, stay, "1" if forgets else "", session_id, *known]
-    arguments += chain.from_iterable(pieces)
-    reply = store.run(LIVE, (keys.head, keys.live, keys.tombstones), arguments)
-    if reply is None:
-        return None
-    revision, life_, erased, ago = map(text, reply)
-    return LiveReply(int(revision), life_, erased, float(ago) / 1000 if ago else None)
-
-
 def appended(reply: bytes | Sequence[bytes], batch: Sequence[bytes]) -> AppendReply:
     """What an append of a batch answers."""
     if isinstance(reply, bytes):
@@ -381,6 +348,8 @@ def appended(reply: bytes | Sequence[bytes], batch: Sequence[bytes]) -> AppendRe
             return PartlyThere(ids)
         case ["behind", id_, link]:
             return Behind(id_, link)
+        case ["sealed", root]:
+            return SealedBy(root)
     return Deleted()
 
 

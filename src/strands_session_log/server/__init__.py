@@ -18,7 +18,7 @@ from .replies import number, pairs, record, text
 from .routing import Client, source_of
 from .script import Argument, LuaScript
 from .store import Command, ScriptCall, Store
-from .urls import SCHEMES, key_file_of, masked
+from .urls import SCHEMES, key_file_of, key_store_of, masked
 from .urls import parse as parse_url
 
 __all__ = [
@@ -43,6 +43,7 @@ __all__ = [
     "inspect_all",
     "is_transient",
     "key_file_of",
+    "key_store_of",
     "masked",
     "may_have_written",
     "number",

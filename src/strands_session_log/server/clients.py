@@ -16,7 +16,7 @@ import valkey.sentinel
 
 from .errors import with_retries
 from .timed import keep_time, node_pool
-from .urls import EmbeddedUrl, TcpUrl, UnixUrl, address, invalid, masked, parse, without_key_file
+from .urls import EmbeddedUrl, TcpUrl, UnixUrl, address, invalid, masked, parse, without_key_files
 
 AnyClient: TypeAlias = "valkey.Valkey | valkey.ValkeyCluster"
 """A sync valkey-py client, as `connect` returns it."""
@@ -52,7 +52,7 @@ def connect(url: str, **client_options: Any) -> AnyClient:
         EmbeddedServerError: When the embedded server does not start.
         ServerUnavailableError: When no node of a cluster can be reached.
     """
-    url = without_key_file(url)
+    url = without_key_files(url)
     parsed = parse(url)
     match parsed:
         case EmbeddedUrl(directory, query):

@@ -25,8 +25,8 @@ _FROM_HERE = re.compile(r"/\.\.?(?:/|$)")
 _PLACE = re.compile(r"(?P<host>\[[0-9a-fA-F:.%]+\]|[\w.%-]+)(?::(?P<port>[0-9]{1,5}))?")
 _SERVICE_PATH = re.compile(r"/(?P<service>[^/&;=]+)(?:/(?P<db>[0-9]*))?")
 _STRAY_OPTION = re.compile(r"[&;][\w.%-]+=")
-_KEY_FILE_NAME = "snapshot_key_file"
-_KEY_FILE = re.compile(rf"[?&]{_KEY_FILE_NAME}=([^&#]*)")
+_KEY_FILE_NAME, _KEY_STORE_NAME = "snapshot_key_file", "encryption_keys"
+_NOT_THE_DRIVERS = tuple(f"{name}=" for name in (_KEY_FILE_NAME, _KEY_STORE_NAME))
 _SCHEME = re.compile(r"(?:[A-Za-z][A-Za-z+.-]*://|(?i:embedded|unix):)?")
 # A password may have any character that should have been percent-encoded, `@`, `/` and `?` among them: where a text can
 # be read in two ways it does not match.
@@ -122,13 +122,22 @@ def _path_of_file(url: str, path: str) -> str:
 
 def key_file_of(url: str) -> str:
     """The file with snapshot keys that a URL names; empty if it names none."""
-    return next((unquote(found) for found in _KEY_FILE.findall(url)), "")
+    return _option(url, _KEY_FILE_NAME)
 
 
-def without_key_file(url: str) -> str:
+def key_store_of(url: str) -> str:
+    """The directory with encryption keys that a URL names; empty if it names none."""
+    return _option(url, _KEY_STORE_NAME)
+
+
+def _option(url: str, name: str) -> str:
+    return next((unquote(found) for found in re.findall(rf"[?&]{name}=([^&#]*)", url)), "")
+
+
+def without_key_files(url: str) -> str:
     """The URL as the driver knows it."""
     before, mark, query = url.partition("?")
-    left = "&".join(part for part in query.split("&") if not part.startswith(f"{_KEY_FILE_NAME}="))
+    left = "&".join(part for part in query.split("&") if not part.startswith(_NOT_THE_DRIVERS))
     return before + (mark + left if left else "")
 
 

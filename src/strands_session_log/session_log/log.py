@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Literal, overload
 
 from .. import audit, evidence, seals, subscription
 from .. import tail as tails
+from ..encryption import KeyProvider, provider
 from ..errors import (
     GroupNotFoundError,
     NotCopied,
@@ -26,16 +27,15 @@ from ..feed import FeedRetention
 from ..ids import START, EventId, Point, check_id
 from ..keys import DEFAULT_NAMESPACE, check_namespace
 from ..replay import Replay, rewind, then_and_now, unanswered
-from ..server import Client, Durability, ServerReport, connect, release
+from ..server import Client, Durability, ServerReport, connect, key_store_of, release
 from ..snapshot import SnapshotKey, SnapshotSettings
 from ..snapshot.keys import authenticator, keys_for
 from ..state import SessionDiff, SessionState, diff
 from . import erasing
-from .archiving import Archive, check_archive
 from .erasing import ErasurePlan
 from .points import event_at, sketch_at, state_at, states_at
 from .retention import Retention
-from .settings import LogSettings, check_settings
+from .settings import Archive, LogSettings, check_archive, check_settings
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -76,6 +76,7 @@ class SessionLog(NotCopied):
         feed: For how long the feed is kept, which subscriptions read; the sessions themselves are kept until deleted.
         verify_on_resume: Whether session managers of this log refuse to resume from what is not what was written.
         compress: `zstd` compresses the bodies written from now on, which are no text then. Readers need no setting.
+        encryption: A `KeyProvider`, or `LocalKeys` by directory: encrypts content; else `SESSION_LOG_ENCRYPTION_KEYS`.
         archive: Brings sessions back that are not there any more when an agent resumes them, see docs/archive.md.
 
     Attributes:
@@ -110,6 +111,7 @@ class SessionLog(NotCopied):
         feed: FeedRetention = DEFAULT_FEED,
         verify_on_resume: bool = False,
         compress: Literal["zstd"] | None = None,
+        encryption: KeyProvider | str | None = None,
         archive: Archive | None = None,
     ) -> None:
         check_namespace(namespace)
@@ -122,16 +124,16 @@ class SessionLog(NotCopied):
             allow_eviction=allow_eviction,
             verify_on_resume=verify_on_resume,
         )
-        sealing = authenticator(snapshot_key)
-        store = open_namespace(client, namespace, partitions, retry_for, durability, allow_eviction)
+        sealing, keys = authenticator(snapshot_key), provider(encryption)
         self._owns_client, self.verify_on_resume, self.archive = False, verify_on_resume, check_archive(archive)
+        store = open_namespace(client, namespace, partitions, retry_for, durability, allow_eviction)
         self.client = client
         self.namespace = namespace
-        self._events = EventLog(store, feed, compresses=compress is not None)
+        self._events = EventLog(store, feed, compresses=compress is not None, keys=keys)
         self._replay = Replay(self._events, snapshots, sealing)
         self._multiplexer = tails.Multiplexer(store)
         # A tail waits for a server by itself, and for as long as it takes.
-        self._impatient = cache(lambda: EventLog(store.with_retry_for(0)))
+        self._impatient = cache(lambda: EventLog(store.with_retry_for(0), keys=keys))
 
     @classmethod
     @refuse_unknown
@@ -152,6 +154,8 @@ class SessionLog(NotCopied):
         """
         if settings.get("snapshot_key") is None:
             settings["snapshot_key"] = keys_for(url)
+        if settings.get("encryption") is None:
+            settings["encryption"] = key_store_of(url) or None
         client = connect(url)
         try:
             log = cls(client, namespace, **settings)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from typing import Literal, TypedDict
 
+from ..encryption import KeyProvider
 from ..errors import InvalidSettingError, check_flag, check_kind, check_seconds
 from ..feed import FeedRetention
 from ..server import Durability
 from ..snapshot import SnapshotKey, SnapshotSettings
-from .archiving import Archive
+from .archiving import Archive, check_archive
+
+__all__ = ["Archive", "LogSettings", "check_archive", "check_settings"]
 
 
 class LogSettings(TypedDict, total=False):
@@ -23,6 +26,7 @@ class LogSettings(TypedDict, total=False):
     feed: FeedRetention
     verify_on_resume: bool
     compress: Literal["zstd"] | None
+    encryption: KeyProvider | str | None
     archive: Archive | None
 
 

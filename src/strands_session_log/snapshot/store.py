@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from functools import partial
 from itertools import chain
 from typing import Any, NamedTuple
 
 from ..codec import RawEntry
-from ..errors import ServerRefusedError
+from ..codec.sealed import is_sealed
+from ..encryption import Cipher
+from ..errors import EncryptionError, ServerRefusedError
 from ..ids import EventId
 from ..scripts import LOAD, SAVE
 from ..server import Store
@@ -18,6 +21,7 @@ _ENTRY_BYTES = 4 * 1024 * 1024
 SEGMENT_BYTES = 8 * 1024 * 1024
 _LISTED_BYTES, _BLOB_BYTES = 65_536, 32 * 1024 * 1024
 """As load.lua has them."""
+_PURPOSE = b"snapshot"
 _POINTS = re.compile(rb"\b([0-9]{1,16})-([0-9]{1,16})\b")
 
 
@@ -98,10 +102,15 @@ class SnapshotWrite(NamedTuple):
 
 
 class SnapshotStore:
-    """The snapshots of one namespace."""
+    """The snapshots of one namespace.
 
-    def __init__(self, store: Store) -> None:
-        self._store = store
+    Args:
+        store: Where.
+        cipher: Encrypts what is saved, if content is encrypted.
+    """
+
+    def __init__(self, store: Store, cipher: Cipher) -> None:
+        self._store, self._cipher = store, cipher
 
     def load(
         self,
@@ -125,8 +134,11 @@ class SnapshotStore:
         if not reply:
             return None
         erased, listed, taken, manifest, flat, entries, more = reply
-        segments = {name.decode(errors="replace"): blob for name, blob in zip(flat[::2], flat[1::2], strict=True)}
         at = EventId.parse(taken) if taken else None
+        if at is not None:
+            manifest = self._opened(session_id, f"point:{at}", manifest)
+        named = ((name.decode(errors="replace"), blob) for name, blob in zip(flat[::2], flat[1::2], strict=True))
+        segments = {name: self._opened(session_id, f"segment:{name}", blob) for name, blob in named}
         return LoadedSnapshot(erased, listed, at, manifest, segments, entries, bool(more))
 
     def save(self, session_id: str, save: SnapshotWrite) -> bool:
@@ -135,21 +147,29 @@ class SnapshotStore:
         Returns:
             Whether it was saved.
         """
-        points = ((str(one.id), one.link, one.manifest, " ".join(one.needs)) for one in save.added)
+        seal = partial(self._sealed, session_id)
+        points = (
+            (str(one.id), one.link, seal(f"point:{one.id}", one.manifest), " ".join(one.needs)) for one in save.added
+        )
+        segments = ((name, seal(f"segment:{name}", blob)) for name, blob in save.segments.items())
+        # Nor does anything take the place of what is encrypted that is not.
+        has_key = save.has_key or self._cipher.is_active
         arguments: list[Any] = [
-            *(save.erased, save.known, _words(save.points), len(save.added), int(save.has_key)),
+            *(save.erased, save.known, _words(save.points), len(save.added), int(has_key)),
             *chain.from_iterable(points),
-            *chain.from_iterable(save.segments.items()),
+            *chain.from_iterable(segments),
         ]
         return bool(self._store.run(SAVE, self._keys(session_id), arguments))
 
     def segment(self, session_id: str, name: str) -> bytes | None:
         """One segment; None when it is gone."""
-        return self._field(session_id, f"segment:{name}")
+        found = self._field(session_id, f"segment:{name}")
+        return found if found is None else self._opened(session_id, f"segment:{name}", found)
 
     def manifest(self, session_id: str, point: EventId) -> bytes | None:
         """What stands at a point; None when it is gone."""
-        return self._field(session_id, f"point:{point}")
+        found = self._field(session_id, f"point:{point}")
+        return found if found is None else self._opened(session_id, f"point:{point}", found)
 
     def points(self, session_id: str) -> list[EventId]:
         """The points there are; none where something else is in the place of the snapshot, or of its list of points."""
@@ -166,8 +186,20 @@ class SnapshotStore:
             has_key: Otherwise one that is authenticated stays: whoever cannot make it anew must not throw it away.
         """
         key = self._store.keyspace.session(session_id).snapshot
-        if has_key or self._field(session_id, "authenticated") is None:
+        if has_key or self._cipher.is_active or self._field(session_id, "authenticated") is None:
             self._store.command("UNLINK", key)
+
+    def _sealed(self, session_id: str, field: str, blob: bytes) -> bytes:
+        return self._cipher.seal(session_id, _PURPOSE, (field.encode(),), blob)
+
+    def _opened(self, session_id: str, field: str, blob: bytes) -> bytes:
+        """What a field holds; nothing, which is not taken, where it cannot be opened or others wrote it."""
+        if self._cipher.is_active and not is_sealed(blob):
+            return b""
+        try:
+            return self._cipher.open(session_id, _PURPOSE, (field.encode(),), blob)
+        except EncryptionError:
+            return b""
 
     def _field(self, session_id: str, name: str, most: int = _BLOB_BYTES) -> bytes | None:
         """A field of the hash; None when it is gone, or larger than any that is ever stored."""

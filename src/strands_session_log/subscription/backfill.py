@@ -60,7 +60,7 @@ class Backfill:
         outage: Outage,
         settled: Callable[[int], object],
     ) -> None:
-        self.consumer = group.settings.consumer
+        self.consumer, self.opened = group.settings.consumer, events.cipher.opened_one
         self.keeps_texts = group.settings.keep_errors == "full"
         self._events, self._group, self._reader, self._counters, self._kind = events, group, reader, counters, kind
         self._settings, self._outage, self._settled = group.settings, outage, settled

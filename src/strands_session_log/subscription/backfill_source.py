@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from ..codec import RawEntry, fields_of, recorded
+from ..codec import RawEntry, fields_of, recorded, sealed_facts
+from ..encryption import Cipher, is_encrypted
 from ..errors import CorruptEntryError, LogForkedError, ServerRefusedError, ServerUnavailableError
 from ..event_log import EventLog
 from ..feed import Envelope, FeedId
@@ -184,8 +185,8 @@ def _sessions(events: EventLog, group: Group, partition: int, kind: str, cursor:
         start = f"({at}" if session_id == last_session else str(least)
         try:
             for page in events.pages(session_id, start, end):
-                for entry_id, flat in page:
-                    yield _item(partition, session_id, entry_id, flat)
+                for entry in page:
+                    yield _item(partition, session_id, entry, events.cipher)
         except LogForkedError:
             # It was deleted while it was read. If it was begun anew, the feed tells.
             logger.info("session=<%s> | gone while its history was read", session_id)
@@ -206,10 +207,15 @@ def _listed(events: EventLog, group: Group, partition: int, least: int) -> list[
     return sorted(found)
 
 
-def _item(partition: int, session_id: str, entry_id: bytes, flat: Sequence[bytes]) -> BackfillItem:
+def _item(partition: int, session_id: str, entry: RawEntry, cipher: Cipher) -> BackfillItem:
+    entry_id, flat = entry
     place = FeedId.parse(partition, entry_id)._replace(sequence=0)
     try:
-        return BackfillItem(Envelope.of(place, session_id, recorded((entry_id, flat))), (entry_id, flat))
+        (opened,) = cipher.opened(session_id, [entry], is_strict=False)
+        told = Envelope.of(place, session_id, recorded(opened))
+        if is_encrypted(entry):
+            told = told._replace(facts_json=sealed_facts(told.facts_json))
+        return BackfillItem(told, entry)
     except Exception as error:
         # Whatever somebody else has written there, the events around it are read.
         return BackfillItem(_remains(place, session_id, entry_id, flat), None, error=error)

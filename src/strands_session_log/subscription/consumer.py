@@ -68,7 +68,7 @@ class Consumer:
         self.bodies = Bodies(events.store) if settings.bodies else None
         group = Group(events.store, settings)
         self._outage = Outage("subscriber", f"{settings.group}/{settings.consumer}")
-        self._in_flight = InFlight(settings, self.channel.release)
+        self._in_flight = InFlight(settings, self.channel.release, events.cipher)
         self._acknowledger = Acknowledger(
             group, self._in_flight, self.counters, self.end, self._settled, self._maintenance, self._outage
         )

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from concurrent.futures import Future
 from typing import Any, Protocol
 
-from ..codec import recorded
-from ..errors import CorruptEntryError, DeliveryLostError
+from ..codec import RawEntry, recorded
+from ..encryption import is_encrypted
+from ..errors import CiphertextError, CorruptEntryError, DeliveryLostError, EncryptionError
 from ..events import Event, Recorded
 from ..feed import Envelope, check_fields, envelope_of, link_of, tells_of
 from ..ids import EventId
@@ -16,7 +17,8 @@ from ..keys import Keyspace
 from .failure import Failure
 
 RawBody = Sequence[Any]
-SESSION, ID = 1, 3
+_SEALED = b'"sealed":true'
+SESSION, ID, FACTS = 1, 3, 11
 """Where they stand among the fields of an envelope and their names."""
 
 
@@ -25,6 +27,9 @@ class Settler(Protocol):
 
     consumer: str
     keeps_texts: bool
+
+    def opened(self, session_id: str, body: RawEntry) -> RawEntry:
+        """An entry with its content opened; as it is, where it is not encrypted, or the key is not at hand."""
 
     def ack(self, delivery: BaseDelivery, confirm: bool) -> Future[bool] | None:
         """Note that it is done; the future, where it matters, tells whether that counted."""
@@ -100,9 +105,19 @@ class BaseDelivery:
             EnvelopeMismatchError: When it says something else.
             CorruptEntryError: When the event itself cannot be read.
         """
-        if (found := self.recorded) is None or self.body is None:
+        if self.body is None:
             return
-        if not tells_of(self.fields, self.body[0], found):
+        try:
+            found = self.recorded
+        except CiphertextError:
+            raise
+        except EncryptionError:
+            # No fault of the event: who handles it meets that again, and may try again.
+            found = None
+        if self.is_encrypted:
+            # What the feed tells of it is told without the key.
+            found = recorded(self.body)
+        if found is not None and not tells_of(self.fields, self.body[0], found):
             self.envelope.check(found)
 
     @property
@@ -141,9 +156,11 @@ class BaseDelivery:
 
         Raises:
             CorruptEntryError: Never of a delivery that was handed out.
+            EncryptionError: When its content is encrypted, and the keys cannot be had for now.
         """
         if self._recorded is None and self.body is not None:
-            self._recorded = recorded(self.body)
+            body = self._settler.opened(self.session_id, self.body) if is_encrypted(self.body) else self.body
+            self._recorded = recorded(body)
         return self._recorded
 
     @property
@@ -151,6 +168,11 @@ class BaseDelivery:
         """What happened, with its content; see `recorded`."""
         recorded = self.recorded
         return None if recorded is None else recorded.event
+
+    @property
+    def is_encrypted(self) -> bool:
+        """Whether the content of the event is encrypted, as its session or the feed has it."""
+        return is_encrypted(self.body) if self.body is not None else _SEALED in self.fields[FACTS]
 
     def _ack(self, confirm: bool) -> Future[bool] | None:
         if self.is_settled:

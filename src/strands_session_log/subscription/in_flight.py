@@ -25,6 +25,7 @@ from concurrent.futures import Future
 from contextlib import contextmanager
 from itertools import chain
 
+from ..encryption import Cipher
 from .delivery import BaseDelivery
 from .failure import Failure
 from .settings import SubscriptionSettings
@@ -41,13 +42,17 @@ class InFlight:
     Args:
         settings: How much it may have, among others.
         release: Told of every delivery that is settled: in order, others wait for it.
+        cipher: Opens content that is encrypted.
 
     Attributes:
         consumer: Its name.
         keeps_texts: Whether texts of exceptions are kept.
     """
 
-    def __init__(self, settings: SubscriptionSettings, release: Callable[[BaseDelivery], object]) -> None:
+    def __init__(
+        self, settings: SubscriptionSettings, release: Callable[[BaseDelivery], object], cipher: Cipher
+    ) -> None:
+        self.opened = cipher.opened_one
         self.consumer, self.keeps_texts = settings.consumer, settings.keep_errors == "full"
         self._is_ordered, self._timeout, self._release = settings.ordered, settings.timeout, release
         self._most, self._least = settings.most_in_flight, settings.least_room

@@ -37,8 +37,12 @@ class Settlement:
     is_late: bool = False
 
     def told(self) -> tuple[Failure, str]:
-        """Why, and of which session where that may quote it."""
-        return self.failure, self.delivery.session_id if self.failure.text else ""
+        """Why, and of which session where that may quote it; of encrypted content nothing is quoted."""
+        if not self.failure.text:
+            return self.failure, ""
+        if self.delivery.is_encrypted:
+            return self.failure._replace(text=""), ""
+        return self.failure, self.delivery.session_id
 
     def answer(self, is_kept: bool) -> None:
         """Tell whoever waits whether it counted."""

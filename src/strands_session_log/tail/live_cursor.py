@@ -8,7 +8,8 @@ from typing import Any, TypeAlias
 
 from ..codec import RawEntry
 from ..codec.delta import LIVE_MS, Delta, delta
-from ..errors import CorruptEntryError
+from ..encryption import opened_piece
+from ..errors import CorruptEntryError, EncryptionError
 from ..event_log import EventLog
 from ..event_log.diagnosis import diagnosed
 from ..event_log.reader import fetch, size_of
@@ -79,8 +80,17 @@ class DeltaCursor(StreamCursor[Any]):
 
     def _accept(self, entry: RawEntry) -> Sequence[Sized]:
         self._at = EventId(*numbers_of(entry))
-        found = _piece(entry)
+        found = self._piece(entry)
         return [Sized(found, size_of(entry))] if found else []
+
+    def _piece(self, entry: RawEntry) -> Delta | None:
+        """Nothing is promised of pieces: one that cannot be opened is left out, and one that others wrote is none."""
+        try:
+            return delta(*opened_piece(self._log.cipher, self._session_id, entry))
+        except (CorruptEntryError, EncryptionError) as error:
+            level = logging.WARNING if isinstance(error, CorruptEntryError) else logging.DEBUG
+            logger.log(level, "id=<%s>, error=<%s> | passed over a piece", entry[0], error)
+            return None
 
 
 class MessageCursor(SessionCursor):
@@ -159,12 +169,3 @@ class MessageCursor(SessionCursor):
             oldest = fetch(self._log.store, live, "-", "+", 1)
         ms = min(event.ms, numbers_of(oldest[0])[0]) if oldest else event.ms
         return max(0, max(ms, event.ms - 2 * LIVE_MS) - _LATE_MS)
-
-
-def _piece(entry: RawEntry) -> Delta | None:
-    """Nothing is promised of pieces: one that somebody else wrote is none."""
-    try:
-        return delta(*entry)
-    except CorruptEntryError as error:
-        logger.warning("id=<%s>, error=<%s> | passed over a piece", entry[0], error)
-        return None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from ..codec import RawEntry, decode, fields_of, parse
+from ..codec import RawEntry, fields_of, parse, recorded
 from ..errors import LogForkedError, SessionDeletedError, SessionLogError
 from ..event_log import EventLog
 from ..event_log.chained_batch import Chained, Position
@@ -126,9 +126,13 @@ class SessionCursor(StreamCursor[Recorded]):
         if not follows or not self._at.links(found):
             raise LogForkedError(self._session_id, self._at.id)
         wanted = found.id.ms > self._from_ms and self._wanted(found.header[0], found.header[1])
-        items = [Sized(decode(entry[0], fields), size_of(entry))] if wanted else []
+        items = [Sized(self._recorded(entry), size_of(entry))] if wanted else []
         self._at = Chained.of(found)
         return items
+
+    def _recorded(self, entry: RawEntry) -> Recorded:
+        (opened,) = self._log.cipher.opened(self._session_id, [entry], is_strict=False)
+        return recorded(opened)
 
 
 def _chained(entry: RawEntry) -> Chained:

@@ -11,6 +11,7 @@ from ..rows import Row
 GROUPS = {
     "turn": "a turn: what it takes more with a session manager than without",
     "append": "appending a message",
+    "encryption": "what it takes more to encrypt",
     "writers": "several writers at once",
     "clients": "the same by other clients: RESP 2 and 3, with libvalkey and without",
     "resume": "resuming, beside the least that loading can cost and the old manager",

@@ -226,6 +226,11 @@ class _Builder:
     def _add(self, recorded: Recorded) -> None:
         event = recorded.event
         data = event.data if isinstance(event.data, Mapping) else {}
+        if event.is_sealed:
+            self.items.append(
+                Note(recorded.id, event.agent, 2, event.type, f"{event.type.replace('.', ' ')}, encrypted")
+            )
+            return
         if event.is_erased and event.type not in _SHOWN_ERASED:
             self.items.append(Note(recorded.id, event.agent, 2, event.type, f"{event.type.replace('.', ' ')}, erased"))
             return

@@ -73,7 +73,7 @@ class EventPages:
         def read() -> Response:
             recorded = self._viewer.log.event(session_of(given["session_id"]), given["revision"])
             message = recorded.event.data.get("redact_message") or recorded.event.data.get("message")
-            found = None if recorded.event.is_erased else file_of(message, given["number"])
+            found = file_of(message, given["number"]) if recorded.event.has_content else None
             if found is None:
                 raise HTTPException(404, "There is no such file in that message, or it was erased.")
             media, content = found

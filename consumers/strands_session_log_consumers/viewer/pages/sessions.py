@@ -135,6 +135,6 @@ def _is_wanted(info: SessionInfo, asked: Mapping[str, str]) -> bool:
         return False
     if not text:
         return True
-    last = info.last_message.event.data if info.last_message and not info.last_message.event.is_erased else ""
+    last = info.last_message.event.data if info.last_message and info.last_message.event.has_content else ""
     parts = (info.session_id, *(one.agent for one in info.agents), str(dict(info.labels)), str(last))
     return any(text in part.casefold() for part in parts)

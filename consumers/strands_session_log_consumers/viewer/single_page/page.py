@@ -174,7 +174,7 @@ class SinglePage:
 
     def _image(self, revision: int, media: Media) -> str:
         event = self.log.event(self.session_id, revision).event
-        found = None if event.is_erased else file_of(_message_of(event.data), media.number)
+        found = file_of(_message_of(event.data), media.number) if event.has_content else None
         if found is None or found[0].sha256 != media.sha256:
             return ""
         return f"data:{media.media_type};base64,{base64.b64encode(found[1]).decode()}"

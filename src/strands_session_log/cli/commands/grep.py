@@ -13,7 +13,15 @@ import typer
 from rich.console import Console
 
 from ... import EventId, Progress, SessionLog, TextSearch, matches_in, search_for
-from ...errors import CorruptEntryError, CorruptKeyError, InvalidPointError, LogForkedError, SessionNotFoundError
+from ...errors import (
+    CorruptEntryError,
+    CorruptKeyError,
+    EncryptionError,
+    InvalidPointError,
+    KeyMissingError,
+    LogForkedError,
+    SessionNotFoundError,
+)
 from ..completion import session_ids
 from ..context import CommandCall
 from ..exit_codes import DAMAGED, Code, fail
@@ -160,6 +168,8 @@ class _Searched:
         while True:
             try:
                 for recorded in self._log.read(name, after, types=self._types, agent=self._agent):
+                    if recorded.event.is_sealed and name not in self._unreadable:
+                        self._note_unreadable(name, why_sealed(self._log, name))
                     yield from (Hit(name, recorded, match) for match in matches_in(recorded.event, self._search))
                 return
             except CorruptEntryError as error:
@@ -179,3 +189,12 @@ class _Searched:
         if name not in self._unreadable:
             note(f"session {name!r}: {error}")
         self._unreadable.add(name)
+
+
+def why_sealed(log: SessionLog, session_id: str) -> Exception:
+    """What keeps the content of a session from being read: its key is missing, wrong or shredded."""
+    try:
+        log.state(session_id)
+    except EncryptionError as error:
+        return error
+    return KeyMissingError(session_id, "")

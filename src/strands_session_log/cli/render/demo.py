@@ -24,7 +24,7 @@ __all__ = ["DemoError", "tell"]
 def tell(terminal: Console, target: Target, lasting: bool) -> tuple[str, bool]:
     """Play the demo, on a server that is `lasting` or not; its session, and whether all is as promised."""
     session_id, left, kept = "", 0, False
-    for step in play(*target):
+    for step in play(target.url, target.namespace):
         match step:
             case Began():
                 session_id = step.session_id

@@ -12,7 +12,7 @@ from rich.text import Text
 from ... import Envelope, Integrity, Recorded
 from ...events import Event, MessageAdded, PayloadErased, WindowChanged
 from ..terminal import count, fits, note, one_line, put_table
-from .messages import Aside, compact, fields, on_one_line, progress_of, speaker
+from .messages import Aside, absence, compact, fields, on_one_line, progress_of, speaker
 
 _HEADINGS = ("ID", "TIME", "TYPE", "AGENT", "SUMMARY")
 _STYLES = ("dim", "dim", "cyan", "", "")
@@ -78,9 +78,9 @@ def summary(event: Event, known: Mapping[int, int] | None = None) -> str:
         event: The event.
         known: Where messages of its agent were said, as revisions by index.
     """
-    if event.is_erased and event.type != PayloadErased.TYPE:
+    if not event.has_content and event.type != PayloadErased.TYPE:
         role = event.data.get("role")
-        return f"{one_line(role)}: (erased)" if role else f"{_words(event.type)}: (erased)"
+        return f"{one_line(role) if role else _words(event.type)}: {absence(event)}"
     return _told(event.type, event.data, known or {})
 
 
@@ -177,7 +177,7 @@ def aside(recorded: Recorded) -> Aside:
     """What a person was asked, or has answered, to stand between messages."""
     event = recorded.event
     who = "asked" if event.type.endswith(".raised") else "answered"
-    text = "(erased)" if event.is_erased else _interrupt(event.data, None)
+    text = _interrupt(event.data, None) if event.has_content else absence(event)
     return Aside(recorded.id, event.agent, who, text)
 
 

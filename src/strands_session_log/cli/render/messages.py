@@ -11,7 +11,7 @@ from typing import Any, Literal, NamedTuple, TypeAlias
 from rich.console import Console
 from rich.text import Text
 
-from ... import AgentState, EventId, MessageRecord, SessionState, from_json
+from ... import AgentState, EventId, MessageRecord, SessionState, events, from_json
 from ..terminal import count, hanging, one_line, plain, put
 
 Kind: TypeAlias = Literal["text", "call", "result", "failure", "aside"]
@@ -249,3 +249,8 @@ def _listed(value: Any) -> Sequence[Any]:
     if isinstance(value, (list, tuple)):
         return value
     return [] if value is None else [value]
+
+
+def absence(event: events.Event) -> str:
+    """Why the content of an event is not shown."""
+    return "(encrypted)" if event.is_sealed else "(erased)"

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from ... import AgentActivity, SessionInfo
 from ..terminal import Cell, age, local, narrowed, one_line, plain, put_table
-from .messages import compact, on_one_line, speaker
+from .messages import absence, compact, on_one_line, speaker
 
 _HEADINGS = ("SESSION", "STATUS", "AGENTS", "MESSAGES", "TOKENS", "ERRORS", "LAST EVENT", "ACTIVE", "LAST MESSAGE")
 _SPARED = ["LAST EVENT", "TOKENS", "AGENTS", "MESSAGES", "ERRORS", "ACTIVE", "LAST MESSAGE"]
@@ -79,8 +79,8 @@ def last_message(info: SessionInfo) -> str:
     if info.last_message is None:
         return ""
     event = info.last_message.event
-    if event.is_erased:
-        return f"{one_line(event.data.get('role') or 'unknown')}: (erased)"
+    if not event.has_content:
+        return f"{one_line(event.data.get('role') or 'unknown')}: {absence(event)}"
     message = event.data.get("redact_message") or event.data.get("message")
     return f"{speaker(message)}: {on_one_line(message, _LONG_MESSAGE)}"
 

@@ -13,7 +13,7 @@ from ...events import Event
 from ..terminal import hanging, heading, local, offset, one_line, put
 from .diffs import changed_lines
 from .events import in_force, summary, window_text
-from .messages import label_of, lines_of, message_at, progress_of, speaker
+from .messages import absence, label_of, lines_of, message_at, progress_of, speaker
 
 _UNTOLD = {"invocation.started", "model.completed", "tool.started"}
 """Each is followed by something that tells more."""
@@ -63,18 +63,18 @@ class Timeline:
     def _who(self, event: Event) -> str:
         if not event.type.startswith("message."):
             return ""
-        return one_line(event.data.get("role", "")) if event.is_erased else speaker(_shown(event.data))
+        return speaker(_shown(event.data)) if event.has_content else one_line(event.data.get("role", ""))
 
     def _lines(self, recorded: Recorded) -> Iterator[Text]:
         event = recorded.event
         match event.type.split("."):
             case ["message", what]:
                 return self._message(recorded, what)
-            case ["agent", _] if not event.is_erased:
+            case ["agent", _] if event.has_content:
                 return self._agent_written(event)
-            case ["multi_agent", _] if not event.is_erased:
+            case ["multi_agent", _] if event.has_content:
                 return self._multi_agent_written(event)
-            case ["window", "changed"] if not event.is_erased:
+            case ["window", "changed"] if event.has_content:
                 return self._window(event)
             case ["session", "rewound"]:
                 return self._rewound(event)
@@ -86,8 +86,8 @@ class Timeline:
         before = self._revision(event.agent, index) or "?"
         if what == "added" and type(index) is int:
             self._written[event.agent, index] = recorded.id.revision
-        if event.is_erased:
-            yield Text("(erased)", "dim italic")
+        if not event.has_content:
+            yield Text(absence(event), "dim italic")
         else:
             yield from lines_of(_shown(event.data))
         if what != "added":

@@ -14,7 +14,7 @@ from rich.text import Text
 from ... import AgentActivity, Recorded, SessionInfo
 from ..terminal import age, hanging, heading, local, one_line, put
 from ..typed import typed
-from .messages import compact
+from .messages import absence, compact
 from .sessions import activity_text, last_message, status_text
 
 CALL_BEGINS = "invocation.started"
@@ -157,16 +157,16 @@ def _of(one: Recorded) -> str:
 
 def error_of(one: Recorded) -> str:
     """What an error was, and said, on one line."""
-    if one.event.is_erased:
-        return "(erased)"
+    if not one.event.has_content:
+        return absence(one.event)
     data = one.event.data
     said = ": ".join(str(data[name]) for name in ("error", "error_text") if data.get(name))
     return one_line(said or data.get("status") or "no error was told", _LONG)
 
 
 def _reason(one: Question) -> str:
-    if one.raised and one.raised.event.is_erased:
-        return "(erased)"
+    if one.raised and not one.raised.event.has_content:
+        return absence(one.raised.event)
     if isinstance(one.reason, str):
         return one_line(one.reason, _LONG)
     return "(no reason was given)" if one.reason is None else compact(one.reason, _LONG)

@@ -6,7 +6,8 @@
 --
 -- Returns 'landed <link> <id>' with the last link and the first id; 'begun' in place of 'landed' when the feed begins anew,
 -- so that the caller may look what else is gone; {'conflict', what, agent, actual}; {'moved', id, link}, with the token of
--- the deletion as link where a session of this id was deleted last; {'deleted'} for a late packet of what was deleted.
+-- the deletion as link where a session of this id was deleted last; {'deleted'} for a late packet of what was deleted;
+-- {'sealed', root} of a session whose content is encrypted with the key of that session, when the batch is not.
 --
 -- Every message of every agent waits for this, so the way of one that simply follows has as few commands as it can; a
 -- number is not turned into text that the client has as text, and no table or function is made that it can do without:
@@ -18,7 +19,9 @@
 -- The last of the indices that an agent's ranges have, as text.
 local LAST_INDEX = '%-(%-?%d+)$'
 
-local function append(ended)
+-- root:  whose key the content of the batch is encrypted with; nothing if it is not encrypted.
+
+local function append(ended, root)
     local call, arguments = redis.call, ARGV
     local events, head, feed, sessions, position, tombstones = unpack(KEYS)
     local first_revision, base_link, base, session, expectation, delta = unpack(arguments, 1, FIRST - 1)
@@ -30,7 +33,11 @@ local function append(ended)
     local first_messages, first_moved = 'agent:' .. first_agent .. ':messages', 'agent:' .. first_agent .. ':moved'
     local known, errors, sent, received, steps
     if delta == '' then
-        known = call('HMGET', head, 'revision', 'link', 'ms', first_messages, first_moved)
+        if root then
+            known = call('HMGET', head, 'revision', 'link', 'ms', first_messages, first_moved, 'sealed')
+        else
+            known = call('HMGET', head, 'revision', 'link', 'ms', first_messages, first_moved)
+        end
     else
         steps = delta
         if string.byte(delta) < 58 and string.byte(delta) > 47 then
@@ -138,6 +145,19 @@ local function append(ended)
                 if not ranges then return { 'conflict', 'message', agent, index } end
             end
             if field then changes[field] = ranges else messages = ranges end
+        end
+    end
+    -- Once any content of a session is encrypted, all that follows is, with the key of the session its chain begins with.
+    -- Who does not encrypt is told so before it is told where the session stands: who knows that has been told, or has
+    -- read that it is not encrypted.
+    if root or not follows then
+        local sealed = known[6]
+        if not root or delta ~= '' then sealed = call('HGET', head, 'sealed') end
+        if sealed ~= (root or false) then
+            local its_root = sealed or root and (exists and call('HGET', head, 'root') or session)
+            if its_root ~= root then return { 'sealed', its_root } end
+            changes = changes or {}
+            changes.sealed = root
         end
     end
     -- The time counts, too: events cover the id that their batch follows, and another primary may have given another.

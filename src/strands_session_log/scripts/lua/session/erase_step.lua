@@ -12,6 +12,7 @@
 --       last     id and link of the last event to erase: as long as it stands, so does all history before it
 --       known    the head's erased ranges when the caller looked at what there is to erase
 --       erased   what they are to be
+--       sealed   whose key the event that tells of it is encrypted with; absent if it is not
 --
 -- Returns 'landed <link> <id>', or 'begun', as lib/append.lua; {'copied', id, head id, head link}, to go on from; {'gone'} without a session; {'held', since which events};
 -- {'lost'} when another rewrite came first or came between, so that the caller must look again.
@@ -54,10 +55,12 @@ end
 
 -- Returns a reply, or nothing once the new stream is in place.
 local function rewrite()
-    local known = redis.call('HMGET', head, 'revision', 'link', 'ms', 'erased', 'rewrite', 'held')
+    local known = redis.call('HMGET', head, 'revision', 'link', 'ms', 'erased', 'rewrite', 'held', 'sealed')
     local revision, link, ms, erased, owner = known[1], known[2], known[3], known[4] or '', known[5]
     if not revision then return { 'gone' } end
     if known[6] then return { 'held', known[6] } end
+    -- Others have begun to encrypt meanwhile: nothing can be taken back once the new stream is in place.
+    if known[7] ~= (step.sealed or false) then return { 'lost' } end
     local last = redis.call('XREVRANGE', rewritten, '+', '-', 'COUNT', 1)[1]
     local copied, ended = last and last[1] or '', false
     if owner ~= step.token then
@@ -84,4 +87,4 @@ local function rewrite()
 end
 
 local reply = not landed(events) and rewrite()
-return reply or append()
+return reply or append(nil, step.sealed)

@@ -32,7 +32,7 @@ if not landed(events) then
     redis.call('UNLINK', snapshot, live)
     redis.call('RENAME', copy, events)
 end
-local answer = append(ended)
+local answer = append(ended, fork.head.sealed)
 local ms, ttl = unpack(redis.call('HMGET', head, 'ms', 'ttl'))
 if type(answer) == 'string' and ttl then redis.call('ZADD', due, ms + ttl, session) end
 return answer

@@ -2,11 +2,13 @@
 -- uses: lib/append, lib/arguments, lib/batch, lib/event_ids
 --
 -- KEYS: as lib/append.lua, and ids: a hash of the newest event ids, and up to where it goes (one slot)
--- ARGV: what lib/append.lua takes; and last, how many ids the hash has at least
+-- ARGV: what lib/append.lua takes; and last, how many ids the hash has at least; behind a blank, if the content is
+--       encrypted, whose key it is encrypted with
 --
 -- Returns what an append does; {'stand', id...}, '' for each event that does not; or {'behind', id, link} when others
 -- have appended since: the caller reads what they wrote, for bodies are not to be read here, and tells session/ids.lua.
-local kept = tonumber(table.remove(ARGV))
+local kept, root = string.match(table.remove(ARGV), '^(%d+) ?(.*)$')
+kept = tonumber(kept)
 local events, head, ids = KEYS[1], KEYS[2], KEYS[7]
 
 -- Whatever somebody has put there instead is no index.
@@ -19,7 +21,8 @@ local function read_index(...)
     return found
 end
 
-local ms, revision, link = unpack(redis.call('HMGET', head, 'ms', 'revision', 'link'))
+local ms, revision, link, sealed = unpack(redis.call('HMGET', head, 'ms', 'revision', 'link', 'sealed'))
+if sealed and sealed ~= root then return { 'sealed', sealed } end
 local indexed = read_index('upto', 'link')
 local stands = revision and ms .. '-' .. revision
 if not stands then
@@ -48,7 +51,7 @@ if not is_new then
     return answer
 end
 
-answer = append()
+answer = append(nil, root ~= '' and root or nil)
 if type(answer) == 'string' then
     local its_link, its_ms, first = string.match(answer, ' (%S+) (%d+)-(%d+)$')
     local flat = { 'upto', '', 'link', its_link }
