@@ -23,7 +23,7 @@ from support.processes import HOST
 from support.servers import Server
 from support.terminal import Terminal, environment_of
 
-pytest_plugins = ["support.seeing"]
+pytest_plugins = ["support.seeing", "support.both_verifiers"]
 
 # How long an example takes says how busy the machine is.
 hypothesis.settings.register_profile("untimed", deadline=None)

@@ -64,7 +64,7 @@ def test_valkey_cli_takes_the_line_whatever_the_namespace_is_called(
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (("nobody",), "it can be viewer, auditor"),
+        (("nobody",), "it can be witness, viewer"),
         (("viewer", "--namespace", "a b"), "no pattern with spaces"),
         (("viewer", "--user", "a b"), "--user NAME without spaces"),
         (("viewer", "--password-file", "/nowhere/file"), "cannot be read"),

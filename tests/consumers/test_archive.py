@@ -331,7 +331,7 @@ def test_a_locked_archive_takes_what_is_encrypted_and_a_key_that_is_shredded_clo
         assert swept(log, locked, DROP) == {"s": Outcome.DROPPED}
         (found,) = locked.of_session(log.namespace, "s")
         assert found.is_encrypted
-        assert b"word" not in content_of(log, locked, "s")
+        assert b"word 1" not in content_of(log, locked, "s")
         assert restore_archived(log, "s")
         assert log.anchor("s") == anchor
         assert "word 1" in str([one.event.data for one in log.read("s")])

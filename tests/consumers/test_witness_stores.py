@@ -11,7 +11,7 @@ import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 
 from strands_session_log import SessionLog, errors, events
-from strands_session_log.seals import SealDirectory, SealedLog, Sealer, SigningKey
+from strands_session_log.seals import SealDirectory, SealedLog, SealWriter, SigningKey
 from strands_session_log_consumers.witness.bucket import SealBucket, store_of
 from strands_session_log_consumers.witness.service import WitnessService
 from strands_session_log_consumers.witness.settings import WitnessSettings
@@ -60,7 +60,7 @@ def bucket(objects: LockedObjects) -> SealBucket:
 def test_only_new_objects_are_written_but_for_the_checkpoint(
     log: SessionLog, objects: LockedObjects, bucket: SealBucket
 ) -> None:
-    sealer = Sealer(log, bucket, KEY)
+    sealer = SealWriter(log, bucket, KEY)
     for number in range(300):
         log.append(f"s-{number}", note())
         if number % 50 == 0:
@@ -77,21 +77,21 @@ def test_only_new_objects_are_written_but_for_the_checkpoint(
 def test_two_who_seal_there_at_once_sign_one_tree(log: SessionLog, objects: LockedObjects, bucket: SealBucket) -> None:
     """No lock keeps them apart; what is pending does: whoever comes second finishes it, and goes on from there."""
     log.append("s", note())
-    Sealer(log, bucket, KEY).seal()
+    SealWriter(log, bucket, KEY).seal()
 
     class Overtaken(SealBucket):
         """Another one seals while this one looks."""
 
         def create(self, name: str, content: bytes) -> bool:
             if name.startswith("pending/"):
-                Sealer(log, bucket, KEY).seal()
+                SealWriter(log, bucket, KEY).seal()
             return super().create(name, content)
 
     log.append("s", note())
     second = Overtaken(objects, bucket._root, bucket.place)
     with pytest.raises(errors.SealBusyError):
-        Sealer(log, second, KEY).seal()
-    assert Sealer(log, bucket, KEY).seal().sessions == 0
+        SealWriter(log, second, KEY).seal()
+    assert SealWriter(log, bucket, KEY).seal().sessions == 0
     assert len(SealedLog(bucket, [KEY.verifier])) == 4
 
 
@@ -101,11 +101,11 @@ def test_a_checkpoint_that_an_overtaken_sealer_set_back_is_put_right_by_what_is_
     sizes = []
     for number in range(3):
         log.append("s", note(number))
-        Sealer(log, bucket, KEY).seal()
+        SealWriter(log, bucket, KEY).seal()
         sizes.append(bucket.read("checkpoint"))
     assert sizes[0]
     bucket.replace("checkpoint", sizes[0])
-    assert Sealer(log, bucket, KEY).seal().sessions == 0
+    assert SealWriter(log, bucket, KEY).seal().sessions == 0
     assert bucket.read("checkpoint") == sizes[2]
 
 
@@ -121,8 +121,8 @@ def test_whatever_a_store_raises_is_one_typed_error(
         with monkeypatch.context() as patch:
             patch.setattr(objects, name, fail)
             with pytest.raises(errors.SealUnwritableError, match="memory://seals/"):
-                Sealer(log, bucket, KEY).seal()
-    assert Sealer(log, bucket, KEY).seal().sessions == 1
+                SealWriter(log, bucket, KEY).seal()
+    assert SealWriter(log, bucket, KEY).seal().sessions == 1
 
 
 def test_a_url_names_a_directory_or_a_store(tmp_path: Path) -> None:

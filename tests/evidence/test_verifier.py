@@ -15,6 +15,7 @@ import pytest
 from strands_session_log.evidence.verifier import verify
 from strands_session_log.evidence.verifiers import verifier_files
 from support import vectors
+from support.both_verifiers import SCRIPT, node
 from support.handmade_bundles import SessionFiles, bundle
 
 
@@ -75,3 +76,22 @@ def test_its_exit_code_tells_what_is_wrong_from_what_cannot_be_read(verify_py: P
     path.write_bytes(bundle(session)[:-1])
     found = subprocess.run(command, check=False, capture_output=True)
     assert (found.returncode, found.stderr) == (2, b"")
+
+
+def test_people_are_told_the_same_by_both_and_what_nothing_was_compared_with(verify_py: Path, tmp_path: Path) -> None:
+    whole, damaged = tmp_path / "whole.zip", tmp_path / "damaged.zip"
+    session = told()[0]
+    noted = f"s-42:7:{session.events[-1]['link']}"
+    whole.write_bytes(bundle(*told()))
+    session.events[3]["type"] = "a\x1b[31m\u202e"
+    damaged.write_bytes(bundle(session))
+    for given in ([str(whole)], [str(whole), "--expect", noted], [str(damaged)]):
+        by_python, by_node = (
+            subprocess.run([*command, *given], check=False, capture_output=True).stdout
+            for command in ([sys.executable, "-I", "-S", str(verify_py)], [node(), str(SCRIPT)])
+        )
+        assert (b"Nothing from outside was compared" in by_python) is (given == [str(whole)])
+        assert b"\x1b" not in by_python + by_node
+        assert "\u202e" not in (by_python + by_node).decode()
+        if given[0] == str(whole):
+            assert by_node == by_python

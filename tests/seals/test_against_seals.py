@@ -14,7 +14,7 @@ from strands_session_log import SessionLog, Verification, errors, events
 from strands_session_log.seals import (
     SealDirectory,
     SealedLog,
-    Sealer,
+    SealWriter,
     SigningKey,
     make_key_file,
 )
@@ -35,9 +35,9 @@ def place(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def sealer(log: SessionLog, place: Path) -> Sealer:
+def sealer(log: SessionLog, place: Path) -> SealWriter:
     """Of a log in which a session of 20 events was sealed at 10, and at 20."""
-    sealer = Sealer(log, place, KEY)
+    sealer = SealWriter(log, place, KEY)
     log.append("s", [note(number) for number in range(10)])
     log.append("other", note())
     sealer.seal()
@@ -100,7 +100,7 @@ ATTACKS: dict[str, tuple[Callable[[SessionLog], None], str]] = {
 
 @pytest.mark.parametrize("name", ATTACKS)
 def test_a_history_that_is_replaced_as_a_whole_is_detected(
-    name: str, log: SessionLog, sealer: Sealer, place: Path
+    name: str, log: SessionLog, sealer: SealWriter, place: Path
 ) -> None:
     attack, told = ATTACKS[name]
     attack(log)
@@ -118,7 +118,7 @@ def test_a_history_that_is_replaced_as_a_whole_is_detected(
     assert not verified(log, place).ok
 
 
-def test_an_untouched_log_never_alarms(log: SessionLog, sealer: Sealer, place: Path) -> None:
+def test_an_untouched_log_never_alarms(log: SessionLog, sealer: SealWriter, place: Path) -> None:
     """Whatever happens to sessions that may: erasing, forking, rewinding, deleting, beginning anew."""
     log.fork("s", 12, "fork")
     log.erase("s", 3, reason="asked for")
@@ -137,7 +137,7 @@ def test_an_untouched_log_never_alarms(log: SessionLog, sealer: Sealer, place: P
 
 
 def test_a_deletion_that_was_sealed_is_known_when_its_tombstone_is_gone(
-    log: SessionLog, sealer: Sealer, place: Path
+    log: SessionLog, sealer: SealWriter, place: Path
 ) -> None:
     log.delete("s")
     with pytest.raises(errors.SessionNotFoundError):
@@ -153,7 +153,7 @@ def test_a_deletion_that_was_sealed_is_known_when_its_tombstone_is_gone(
         verified(log, place)
 
 
-def test_a_reduced_tombstone_is_one(log: SessionLog, sealer: Sealer, place: Path) -> None:
+def test_a_reduced_tombstone_is_one(log: SessionLog, sealer: SealWriter, place: Path) -> None:
     log.delete("s")
     log.reduce_tombstone("s")
     assert sealer.seal().deletions == 1
@@ -165,7 +165,7 @@ def test_a_reduced_tombstone_is_one(log: SessionLog, sealer: Sealer, place: Path
     assert named == []
 
 
-def test_what_was_deleted_and_is_put_back_is_told(log: SessionLog, sealer: Sealer, place: Path) -> None:
+def test_what_was_deleted_and_is_put_back_is_told(log: SessionLog, sealer: SealWriter, place: Path) -> None:
     keys = log._events.keyspace.session("s")
     saved = {key: log.client.execute_command("DUMP", key) for key in (keys.events, keys.head)}
     log.delete("s")
@@ -177,7 +177,7 @@ def test_what_was_deleted_and_is_put_back_is_told(log: SessionLog, sealer: Seale
 
 
 def test_a_fork_brings_back_the_events_of_a_deleted_session_and_that_is_no_alarm(
-    log: SessionLog, sealer: Sealer, place: Path
+    log: SessionLog, sealer: SealWriter, place: Path
 ) -> None:
     log.fork("s", 20, "copy")
     log.delete("s")
@@ -187,7 +187,7 @@ def test_a_fork_brings_back_the_events_of_a_deleted_session_and_that_is_no_alarm
     assert verified(log, place).ok
 
 
-def test_every_byte_of_the_seals_counts(log: SessionLog, sealer: Sealer, place: Path, tmp_path: Path) -> None:
+def test_every_byte_of_the_seals_counts(log: SessionLog, sealer: SealWriter, place: Path, tmp_path: Path) -> None:
     """Of what the newest checkpoint covers; of older ones and of signatures, too, where all are looked at."""
     files = [file for file in place.rglob("*") if file.is_file() and file.name != ".lock"]
     assert len(files) > 5
@@ -217,13 +217,13 @@ def is_intact(log: SessionLog, place: Path) -> bool:
 @pytest.mark.parametrize("name", ["checkpoint", "tile/0/000.p/5", "tile/entries/000.p/5", "checkpoints/3"])
 @pytest.mark.parametrize("content", [b"", b"\xff" * 40, b"\n" * 40, b"0" * 8192])
 def test_whatever_stands_in_place_of_a_file_is_a_typed_error(
-    name: str, content: bytes, log: SessionLog, sealer: Sealer, place: Path
+    name: str, content: bytes, log: SessionLog, sealer: SealWriter, place: Path
 ) -> None:
     (place / name).write_bytes(content)
     assert not is_intact(log, place)
 
 
-def test_a_pipe_a_link_and_a_huge_file_are_not_waited_for(log: SessionLog, sealer: Sealer, place: Path) -> None:
+def test_a_pipe_a_link_and_a_huge_file_are_not_waited_for(log: SessionLog, sealer: SealWriter, place: Path) -> None:
     for make in (os.mkfifo, lambda path: path.symlink_to("/dev/zero"), lambda path: path.mkdir()):
         (place / "checkpoint").unlink()
         make(place / "checkpoint")
@@ -237,7 +237,7 @@ def test_a_pipe_a_link_and_a_huge_file_are_not_waited_for(log: SessionLog, seale
 
 
 def test_seals_that_were_set_back_are_told_by_those_that_came_after(
-    log: SessionLog, sealer: Sealer, place: Path
+    log: SessionLog, sealer: SealWriter, place: Path
 ) -> None:
     (place / "checkpoint").write_bytes((place / "checkpoints" / "3").read_bytes())
     beside = [one for one in log.verify_all(against=SealedLog(place, [KEY.verifier])) if one.session_id is None]
@@ -245,18 +245,18 @@ def test_seals_that_were_set_back_are_told_by_those_that_came_after(
 
 
 def test_a_rewritten_seal_is_detected_against_one_that_was_kept(
-    log: SessionLog, sealer: Sealer, place: Path, tmp_path: Path
+    log: SessionLog, sealer: SealWriter, place: Path, tmp_path: Path
 ) -> None:
     """Who has the key, too, may sign another history; not one that goes on from what somebody else has kept."""
     kept = SealedLog(place, [KEY.verifier]).checkpoint
     forged = tmp_path / "forged"
     tamper(log, 20, lambda fields: {**fields, "link": b"A" * 43})
     log.client.execute_command("HSET", log._events.keyspace.session("s").head, "link", "A" * 43)
-    Sealer(log, forged, KEY).seal()
+    SealWriter(log, forged, KEY).seal()
     with pytest.raises(errors.SealDamagedError, match="records were taken away"):
         SealedLog(forged, [KEY.verifier]).check(kept, "the kept one")
     log.append("third", note())
-    Sealer(log, forged, KEY).seal()
+    SealWriter(log, forged, KEY).seal()
     other = SealedLog(forged, [KEY.verifier])
     assert len(other) >= kept.size
     with pytest.raises(errors.SealDamagedError, match="the history was rewritten"):
@@ -266,7 +266,7 @@ def test_a_rewritten_seal_is_detected_against_one_that_was_kept(
 
 
 def test_seals_of_another_namespace_are_refused(
-    log: SessionLog, sealer: Sealer, place: Path, server_url: str, new_namespace: Callable[[], str]
+    log: SessionLog, sealer: SealWriter, place: Path, server_url: str, new_namespace: Callable[[], str]
 ) -> None:
     with SessionLog.connect(server_url, new_namespace()) as other:
         found = other.verify_all(against=place)

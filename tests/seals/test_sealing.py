@@ -14,9 +14,9 @@ from strands_session_log.errors import SealBusyError, SealDamagedError, SealMism
 from strands_session_log.seals import (
     SealDirectory,
     SealedLog,
-    Sealer,
     SealProof,
     SealRecord,
+    SealWriter,
     SigningKey,
 )
 from support.command_line import Run
@@ -38,7 +38,7 @@ def record_of(sealed: SealedLog, session_id: str) -> SealRecord:
 
 
 def test_what_changed_is_sealed_once(log: SessionLog, place: Path) -> None:
-    sealer = Sealer(log, place, KEY)
+    sealer = SealWriter(log, place, KEY)
     assert sealer.seal().checkpoint is None, "there is nothing to seal"
     ids = {name: log.append(name, [note(), note()]) for name in ("a", "b", "ü\U0001f600")}
     first = sealer.seal()
@@ -60,7 +60,7 @@ def test_what_changed_is_sealed_once(log: SessionLog, place: Path) -> None:
 
 
 def test_what_was_active_in_the_minute_before_a_seal_is_not_sealed_again(log: SessionLog, place: Path) -> None:
-    sealer = Sealer(log, place, KEY)
+    sealer = SealWriter(log, place, KEY)
     for number in range(5):
         log.append(f"s-{number}", note())
         assert sealer.seal().sessions == 1
@@ -70,7 +70,7 @@ def test_what_was_active_in_the_minute_before_a_seal_is_not_sealed_again(log: Se
 def test_every_record_is_proven_from_its_checkpoint_without_the_others(log: SessionLog, place: Path) -> None:
     for number in range(7):
         log.append(f"s-{number}", note())
-    Sealer(log, place, KEY).seal()
+    SealWriter(log, place, KEY).seal()
     sealed = SealedLog(place, [KEY.verifier])
     for number in range(7):
         proof = SealProof.parse(sealed.proof(f"s-{number}").to_text(with_record=True))
@@ -120,7 +120,7 @@ def test_a_seal_that_is_killed_anywhere_leaves_the_old_one_and_is_finished_by_th
 ) -> None:
     for number in range(begun):
         log.append(f"before-{number}", note())
-    before = Sealer(log, place, KEY).seal().checkpoint
+    before = SealWriter(log, place, KEY).seal().checkpoint
     for number in range(3):
         log.append(f"s-{number}", note())
     for writes in count():
@@ -128,7 +128,7 @@ def test_a_seal_that_is_killed_anywhere_leaves_the_old_one_and_is_finished_by_th
         if begun:
             shutil.copytree(place, copy)
         try:
-            Sealer(log, Dying(copy, writes), KEY).seal()
+            SealWriter(log, Dying(copy, writes), KEY).seal()
             break
         except Killed:
             is_sealed = begun or (copy / "checkpoint").exists()
@@ -138,11 +138,11 @@ def test_a_seal_that_is_killed_anywhere_leaves_the_old_one_and_is_finished_by_th
             assert len(kept) in (before.size if before else 0, (before.size if before else 0) + 4)
             if before:
                 kept.check(before, "the one before")
-        Sealer(log, copy, KEY).seal()
+        SealWriter(log, copy, KEY).seal()
         sealed = SealedLog(copy, [KEY.verifier])
         assert [one.record.revision for one in sealed.records_of("s-1")] == [1]
         assert len(sealed) == (before.size if before else 0) + 4
-        assert Sealer(log, copy, KEY).seal().sessions == 0
+        assert SealWriter(log, copy, KEY).seal().sessions == 0
         assert not (copy / "pending" / str(before.size if before else 0)).exists()
     assert writes > 5
 
@@ -150,9 +150,9 @@ def test_a_seal_that_is_killed_anywhere_leaves_the_old_one_and_is_finished_by_th
 def test_what_was_begun_is_finished_with_the_records_it_was_begun_with(log: SessionLog, place: Path) -> None:
     log.append("s", note())
     with pytest.raises(Killed):
-        Sealer(log, Dying(place, 1), KEY).seal()
+        SealWriter(log, Dying(place, 1), KEY).seal()
     log.append("s", note())
-    done = Sealer(log, place, KEY).seal()
+    done = SealWriter(log, place, KEY).seal()
     assert (done.finished, done.sessions) == (1, 1)
     assert [one.record.revision for one in SealedLog(place, [KEY.verifier]).records_of("s")] == [1, 2]
 
@@ -161,33 +161,33 @@ def test_what_was_begun_by_nobody_with_a_key_is_not_finished(log: SessionLog, pl
     """Else whoever may write to the directory has signed what he likes."""
     log.append("s", note())
     with pytest.raises(Killed):
-        Sealer(log, Dying(place, 1), SigningKey.make(KEY.name)).seal()
+        SealWriter(log, Dying(place, 1), SigningKey.make(KEY.name)).seal()
     with pytest.raises(ValueError, match="signed by another key"):
-        Sealer(log, place, KEY).seal()
+        SealWriter(log, place, KEY).seal()
     pending = place / "pending" / "0"
     pending.write_bytes(pending.read_bytes()[:-1])
     with pytest.raises(SealDamagedError):
-        Sealer(log, place, KEY).seal()
+        SealWriter(log, place, KEY).seal()
     assert not (place / "checkpoint").exists()
 
 
 def test_two_sealers_at_once_are_told_apart(log: SessionLog, place: Path) -> None:
     log.append("s", note())
     with SealDirectory(place).locked(), pytest.raises(SealBusyError, match="another process seals there"):
-        Sealer(log, place, KEY).seal()
-    assert Sealer(log, place, KEY).seal().sessions == 1
+        SealWriter(log, place, KEY).seal()
+    assert SealWriter(log, place, KEY).seal().sessions == 1
 
 
 def test_a_directory_is_of_one_namespace_and_one_key(log: SessionLog, place: Path) -> None:
     log.append("s", note())
-    Sealer(log, place, KEY).seal()
+    SealWriter(log, place, KEY).seal()
     with pytest.raises(SealMismatchError, match="namespace"):
         SealedLog(place).check_namespace("another")
     with pytest.raises(SealDamagedError, match="is not signed by example"):
-        Sealer(log, place, SigningKey.make("example.com/other")).seal()
+        SealWriter(log, place, SigningKey.make("example.com/other")).seal()
     successor = SigningKey.make(KEY.name)
     log.append("s", note())
-    assert Sealer(log, place, successor, [KEY.verifier]).seal().sessions == 1
+    assert SealWriter(log, place, successor, [KEY.verifier]).seal().sessions == 1
     assert SealedLog(place, [successor.verifier]).signed_by == (successor.verifier,)
 
 
@@ -198,7 +198,7 @@ def test_a_session_whose_head_cannot_be_read_is_named_and_the_others_are_sealed(
     log.client.execute_command("HSET", keys.session("a").head, "link", "junk")
     log.client.execute_command("DEL", keys.session("b").head)
     log.client.execute_command("SET", keys.session("b").head, "a text")
-    done = Sealer(log, place, KEY).seal()
+    done = SealWriter(log, place, KEY).seal()
     assert (done.sessions, sorted(done.skipped)) == (1, ["a", "b"])
 
 

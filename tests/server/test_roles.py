@@ -33,12 +33,14 @@ from strands_session_log import (
 from strands_session_log.cli.app import app
 from strands_session_log.scripts import roles
 from strands_session_log.scripts.roles import ADMIN, ROLES, SUBSCRIBER, VIEWER, WRITER, Role
+from strands_session_log.seals import SealDirectory, SigningKey
 from strands_session_log.server import connect, inspect, permissions, release
 from strands_session_log.testing.model import ScriptedModel
 from strands_session_log_consumers.archive import SessionArchive
 from strands_session_log_consumers.archive.archiver import Archiver, Outcome
 from strands_session_log_consumers.archive.settings import ArchiveSettings
 from strands_session_log_consumers.archive.sweep import Sweep
+from strands_session_log_consumers.witness.watching import Watch
 from support import Cluster, RedisServer, ServerUnavailable, ValkeyliteServer
 from support.exporting import ExporterProcess
 from support.processes import HOST
@@ -192,6 +194,17 @@ def audit(log: SessionLog) -> None:
     assert [*log.read_checked("s-1")]
 
 
+def seal(log: SessionLog) -> None:
+    """All that a witness does."""
+    with TemporaryDirectory() as directory:
+        watch = Watch(log, SealDirectory(directory), SigningKey.make("example.com/roles"))
+        standing = watch.round()
+        assert standing.summary.sessions > 3
+        assert standing.checked > 3
+        assert standing.ok
+        assert not standing.summary.skipped
+
+
 def write(log: SessionLog) -> None:
     """All that a writer does."""
     for name in ("s-1", "s-2", "s-3", "s-6"):
@@ -290,7 +303,8 @@ def archive(log: SessionLog) -> None:
 
 WORK = {
     "viewer": [look, watch, look_at_groups],
-    "auditor": [audit],
+    "auditor": [audit, seal],
+    "witness": [seal],
     "writer": [write, look, watch],
     "subscriber": [consume, look, watch, look_at_groups],
     "eraser": [erase, look],

@@ -99,9 +99,10 @@ def instant(id_: str) -> str:
     return at.isoformat(timespec="milliseconds")
 
 
-def files_of(*sessions: SessionFiles, **manifest: Any) -> Files:
+def files_of(*sessions: SessionFiles, verifiers: Files | None = None, **manifest: Any) -> Files:
     """All members of a bundle but the manifest, in their order, and then the manifest."""
-    files: Files = {"README.txt": b"How to verify this: see docs/evidence.md\n", **dict(verifier_files())}
+    about = {"README.txt": b"How to verify this: see docs/evidence.md\n"}
+    files: Files = {**about, **(dict(verifier_files()) if verifiers is None else verifiers)}
     listed = []
     for number, one in enumerate(sessions, 1):
         path = f"sessions/{number:04d}"

@@ -13,9 +13,9 @@ from strands_session_log.seals import (
     Deletions,
     SealComparison,
     SealedLog,
-    Sealer,
     SealStore,
     SealSummary,
+    SealWriter,
     SigningKey,
     VerifierKey,
     compare_records,
@@ -78,7 +78,7 @@ class Watch:
     ) -> None:
         self._log, self._store, self._check, self._authority = log, store, check, authority
         self._keys = (key.verifier, *trusted)
-        self._sealer = Sealer(log, store, key, self._keys)
+        self._sealer = SealWriter(log, store, key, self._keys)
         self._deletions, self._next, self._passes = Deletions(), 0, 0
         self._found, self._broken = dict[str, tuple[str, ...]](), dict[str, tuple[str, ...]]()
         self._sizes: Iterator[int] = iter(())

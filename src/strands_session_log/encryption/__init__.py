@@ -1,6 +1,6 @@
 """Content that only who has the key can read: keys outside Valkey, and what encrypts and opens with them."""
 
-from .cipher import Cipher, Sealer, is_encrypted
+from .cipher import Cipher, Sealer, encode_beside, is_encrypted
 from .data_key import DataKey, KeyProvider
 from .directory import KeyDirectory
 from .local import LocalKeys
@@ -22,6 +22,7 @@ __all__ = [
     "ShreddedKey",
     "WrappedKey",
     "WrappedKeys",
+    "encode_beside",
     "is_encrypted",
     "opened_piece",
     "provider",

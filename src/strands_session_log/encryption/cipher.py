@@ -12,10 +12,18 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 from ..chain import LINK_BYTES, genesis, to_text
-from ..codec import FIELDS, RawEntry
+from ..codec import FIELDS, Encoded, RawEntry, encode, sealed_facts
 from ..codec.sealed import MAGIC, Frame, is_sealed
-from ..errors import CiphertextError, EncryptionError, KeyMissingError, KeyShreddedError, WrongKeyError
+from ..errors import (
+    CiphertextError,
+    EncryptionError,
+    KeyMissingError,
+    KeyShreddedError,
+    SessionEncryptedError,
+    WrongKeyError,
+)
 from ..errors.quoting import reason_of
+from ..events import Event
 from .data_key import DataKey, KeyProvider, place
 
 _BODY, _OTHER = b"strands-session-log body 1 ", b"strands-session-log %b 1 "
@@ -100,6 +108,18 @@ class Cipher:
                 raise KeyMissingError(session_id, "", is_of_others=True)
             key = key or self._provider.create(root)
         return Sealer(key, root.encode())
+
+    def sealer_beside(self, session_id: str) -> Sealer | None:
+        """What encrypts an event that tells of the session as a whole: as its content is, or is not.
+
+        Raises:
+            SessionEncryptedError: When it is encrypted, and there are no keys.
+            EncryptionError: When there is no key of it, and none can be had.
+        """
+        _, is_sealed = self._asked(session_id)
+        if is_sealed and not self.is_active:
+            raise SessionEncryptedError(session_id)
+        return self.sealer(session_id) if is_sealed else None
 
     def opened(self, session_id: str, page: Sequence[RawEntry], *, is_strict: bool) -> Sequence[RawEntry]:
         """Entries of a session with their content opened, as far as it is encrypted.
@@ -243,6 +263,12 @@ class Cipher:
         origin = self._origin_of(session_id)
         self.learn(session_id, origin[0])
         return origin
+
+
+def encode_beside(event: Event, sealer: Sealer | None) -> Encoded:
+    """An event that tells of the session as a whole; the feed is told of it as of all that is encrypted, if it is."""
+    encoded = encode(event)
+    return encoded._replace(facts=sealed_facts(encoded.facts)) if sealer else encoded
 
 
 def _frame(name: str, content: bytes) -> Frame:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from .archiving import ArchivedCopyError, ArchivedSessionMissingError, ArchiveUnavailableError, ForksRemainError
 from .base import SessionLogError, shown
-from .bundles import BundleError, BundleNotIntactError, ImportRefusedError
+from .bundles import BundleError, BundleNotIntactError, BundleTooLargeError, ImportRefusedError
 from .conflicts import (
     AlreadyAnsweredError,
     ConcurrentWriteError,
@@ -104,6 +104,7 @@ __all__ = [
     "AsyncioNeededError",
     "BundleError",
     "BundleNotIntactError",
+    "BundleTooLargeError",
     "CiphertextError",
     "ClusterNotReadyError",
     "ConcurrentWriteError",

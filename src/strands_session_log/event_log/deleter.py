@@ -134,7 +134,7 @@ class Deleter:
 
     def lives(self, session_id: str) -> list[dict[str, Any]]:
         """The same as they stand there, but for the tokens of the calls that deleted them."""
-        return list(map(_without_token, stored_lives(self.text_of(session_id))))
+        return list(map(_without_token, raw_lives(self.text_of(session_id))))
 
     def text_of(self, session_id: str) -> bytes:
         """The tombstone of an id as it stands there; nothing if there is none."""
@@ -143,7 +143,7 @@ class Deleter:
     def all_lives(self) -> Iterator[dict[str, Any]]:
         """Those of all ids, as `lives` has them."""
         for tombstone in self._all():
-            yield from map(_without_token, stored_lives(tombstone))
+            yield from map(_without_token, raw_lives(tombstone))
 
     def bring_back(self, session_id: str, lives: Sequence[Mapping[str, Any]]) -> bool:
         """Put lives of an id where they were before a backup, unless there is such a session.
@@ -229,14 +229,14 @@ def _field(session_id: str) -> str:
     return sha1(session_id.encode(), usedforsecurity=False).hexdigest()
 
 
-def stored_lives(text: bytes) -> list[dict[str, Any]]:
+def raw_lives(text: bytes) -> list[dict[str, Any]]:
     """The lives of an id that a tombstone tells of, as they stand there."""
     return [life for life in _lives(text) if Tombstone.parse(life)]
 
 
 def merged_lives(known: bytes, more: Sequence[Mapping[str, Any]]) -> tuple[list[dict[str, Any]], bool]:
     """All lives of an id, oldest first, those of a tombstone and more; and whether it did not tell of all of them."""
-    lives = stored_lives(known)
+    lives = raw_lives(known)
     there = {(life["deleted"], life["first"]) for life in lives}
     # A call that follows a deletion names its token; that of an old one, nobody has any more.
     added = [{**life, "token": uuid4().hex} for life in more if (life["deleted"], life["first"]) not in there]

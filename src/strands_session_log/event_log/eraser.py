@@ -18,15 +18,13 @@ from uuid import uuid4
 
 import orjson
 
-from .. import chain
-from ..codec import Entry, encode, fields_of, parse, sealed_facts
+from ..codec import Entry, fields_of, parse
 from ..concurrency import Backoff
-from ..encryption import Cipher, Sealer
+from ..encryption import Cipher, Sealer, encode_beside
 from ..errors import (
     ContentionError,
     CorruptKeyError,
     RevisionNotFoundError,
-    SessionEncryptedError,
     SessionHeldError,
     SessionNotFoundError,
 )
@@ -38,7 +36,7 @@ from ..scripts.session import Copied, Deleted, Landed, RewriteHeld
 from ..server import Store, text
 from .chained_batch import Position, chain_batch
 from .diagnosis import CURES, diagnosed, erased_of, parsed, position_of
-from .erasure_scope import Find, nothing_more
+from .erasure_scope import ErasureTarget, Find, left_of, nothing_more
 from .expected import ANY
 from .lineage import ForkNote, ancestors_of, copy_key, forks_of
 from .namespace import Layout
@@ -63,20 +61,6 @@ class Progress(Protocol):
 
     def __call__(self, done: int, total: int, /) -> object:
         """So many events of so many are copied."""
-
-
-class ErasureTarget(NamedTuple):
-    """An event to erase.
-
-    Attributes:
-        id: Where it stands.
-        link: The hash chain at it, base64url: what its history is recognised by.
-        commitment: What takes the place of its body, base64url; empty when it was erased before.
-    """
-
-    id: EventId
-    link: str
-    commitment: str
 
 
 class PlannedErasure(NamedTuple):
@@ -171,7 +155,7 @@ class Eraser:
         self._head(session_id)
         targets = self._targets(session_id, sorted({*ids, *find(session_id, START)}))
         forks = self._planned_in_forks(session_id, targets, {session_id}, find)
-        left = {name: _left(found) for name, found in ((session_id, targets), *forks)}
+        left = {name: left_of(found) for name, found in ((session_id, targets), *forks)}
         held = self._held(left)
         erased = {name: found for name, found in left.items() if name not in held}
         return PlannedErasure(
@@ -222,7 +206,7 @@ class Eraser:
             if not left:
                 self._wait_until_safe(session_id)
                 return None, targets
-            rewrite = _Rewrite(session_id, left, record, erased, self._sealer(session_id))
+            rewrite = _Rewrite(session_id, left, record, erased, self._cipher.sealer_beside(session_id))
             recorded = self._carry_out(rewrite, RewriteProgress(START, head), progress)
             if recorded:
                 return recorded, targets
@@ -293,17 +277,6 @@ class Eraser:
                     return None
         raise ContentionError(rewrite.session_id, _MAX_ATTEMPTS)
 
-    def _sealer(self, session_id: str) -> Sealer | None:
-        """What encrypts the record of the erasure, which says why; as content of the session is, or is not."""
-        key = self._keyspace.session(session_id).head
-        (found,) = self._store.fields(key, "sealed")
-        if found is None:
-            return None
-        if not self._cipher.is_active:
-            raise SessionEncryptedError(session_id)
-        self._cipher.learn(session_id, parsed(key, "sealed", found, str))
-        return self._cipher.sealer(session_id)
-
     def _wait_until_safe(self, session_id: str) -> None:
         """Until what was erased before is as safe as what is erased now: whoever did may not have come to wait."""
         if self._store.durability.command:
@@ -330,7 +303,7 @@ class Eraser:
             if entry is None:
                 self._head(session_id)
                 raise RevisionNotFoundError(session_id, id_.revision, id_)
-            targets.append(_target(entry))
+            targets.append(ErasureTarget.of(entry))
         return targets
 
     def _found(self, session_id: str, ids: Iterable[EventId]) -> Iterator[Entry | None]:
@@ -371,8 +344,8 @@ class _Rewrite:
         sealer: Sealer | None,
     ) -> None:
         self.session_id, self._targets, self._token, self._sealer = session_id, targets, uuid4().hex, sealer
-        event = encode(PayloadErased({"erased": [str(target.id) for target in targets], **record}))
-        self._event = event._replace(facts=sealed_facts(event.facts)) if sealer else event
+        erased_ids = [str(target.id) for target in targets]
+        self._event = encode_beside(PayloadErased({"erased": erased_ids, **record}), sealer)
         self._known = erased
         self._erased = str(Ranges.parse(erased) | Ranges.of(target.id.revision for target in targets))
 
@@ -400,22 +373,3 @@ class _Rewrite:
             "erased": self._erased,
             **sealed,
         }
-
-
-def _left(targets: Iterable[ErasureTarget]) -> tuple[EventId, ...]:
-    return tuple(target.id for target in targets if target.commitment)
-
-
-def _target(entry: Entry) -> ErasureTarget:
-    if entry.is_erased:
-        return ErasureTarget(entry.id, entry.link, "")
-    commitment = chain.commitment(_salt(entry), entry.body)
-    return ErasureTarget(entry.id, entry.link, chain.to_text(commitment).decode())
-
-
-def _salt(entry: Entry) -> bytes:
-    """An entry that was tampered with can be erased like any other; verifying shows it before and after."""
-    try:
-        return chain.from_text(entry.salt)
-    except ValueError:
-        return b""

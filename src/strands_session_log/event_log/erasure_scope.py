@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator, Set
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from itertools import chain
-from typing import TYPE_CHECKING, Any, TypeAlias
+from itertools import chain as chained
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
-from ..codec import RawEntry, recorded, text_of
+from .. import chain
+from ..codec import Entry, RawEntry, recorded, text_of
 from ..encryption import is_encrypted
 from ..errors import CiphertextError, CorruptEntryError, KeyMissingError, RevisionNotFoundError
 from ..events import (
@@ -33,6 +34,37 @@ from .reader import start_after
 
 if TYPE_CHECKING:
     from .log import EventLog
+
+
+class ErasureTarget(NamedTuple):
+    """An event to erase.
+
+    Attributes:
+        id: Where it stands.
+        link: The hash chain at it, base64url: what its history is recognised by.
+        commitment: What takes the place of its body, base64url; empty when it was erased before.
+    """
+
+    id: EventId
+    link: str
+    commitment: str
+
+    @classmethod
+    def of(cls, entry: Entry) -> ErasureTarget:
+        """An entry; one that was tampered with can be erased like any other: verifying shows it before and after."""
+        if entry.is_erased:
+            return cls(entry.id, entry.link, "")
+        try:
+            salt = chain.from_text(entry.salt)
+        except ValueError:
+            salt = b""
+        return cls(entry.id, entry.link, chain.to_text(chain.commitment(salt, entry.body)).decode())
+
+
+def left_of(targets: Iterable[ErasureTarget]) -> tuple[EventId, ...]:
+    """Those that were not erased before."""
+    return tuple(target.id for target in targets if target.commitment)
+
 
 Find: TypeAlias = Callable[[str, EventId], Iterable[EventId]]
 """Finds, in a session and after an event, more of what is to be erased."""
@@ -143,7 +175,7 @@ def _opened(log: EventLog, session_id: str, start: str, end: str = "+") -> Itera
     Raises:
         EncryptionError: When content is encrypted, and its key is not to be had.
     """
-    for entry in chain.from_iterable(log.pages(session_id, start, end)):
+    for entry in chained.from_iterable(log.pages(session_id, start, end)):
         # One whose content was changed can be erased all the same.
         with suppress(CiphertextError):
             (entry,) = log.cipher.opened(session_id, [entry], is_strict=True)

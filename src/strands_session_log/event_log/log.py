@@ -89,7 +89,7 @@ class EventLog:
         self._forker = Forker(store, layout, self._reader.pages, self.cipher)
         self._deleter = Deleter(store)
         self.restorer = Restorer(store, layout, self._deleter, self._reader.pages, self.clock, self.cipher)
-        self.retainer = Retainer(store, layout, self._deleter, self.head, self._appended)
+        self.retainer = Retainer(store, layout, self._deleter, self.cipher, self.head, self._appended)
         self._once = OnceAppender(store, self._appender, self._reader, self.head, self.locate)
         self.listing = Listing(store, self.clock, self.pages, self.cipher)
         self.snapshots = SnapshotStore(store, self.cipher)
@@ -337,23 +337,10 @@ class EventLog:
         progress: Progress = lambda done, total: None,
         by: str = "",
     ) -> EventId:
-        """Begin a session with a copy of another one's events.
-
-        Args:
-            session_id: The session to copy.
-            at: The last event to copy.
-            into: The new session.
-            progress: Called after each step.
-            by: Who forks, for that event.
+        """Begin a session with a copy of another one's events up to one of them; see `SessionLog.fork`.
 
         Returns:
             The id of the `SessionForked` event that follows the copy.
-
-        Raises:
-            SessionExistsError: When there is such a session already.
-            SessionNotFoundError: When there is none to copy.
-            RevisionNotFoundError: When it does not have that event.
-            ContentionError: When something was erased in it during every attempt.
         """
         with diagnosed(self.store, session_id, into):
             position, forked = self._forker.fork(session_id, at, into, progress, by)

@@ -18,7 +18,7 @@ import orjson
 
 from .. import chain
 from ..codec import FIELDS, RawEntry, encode, fields_of, id_of, rows
-from ..encryption import Cipher, is_encrypted
+from ..encryption import Cipher, Sealer, is_encrypted
 from ..errors import ContentionError, SessionExistsError
 from ..events import PayloadErased
 from ..ids import EventId, Ranges
@@ -215,7 +215,8 @@ class Restorer:
         if not told:
             return
         now = self._clock(self._keyspace.session(wanted.session_id).head)
-        added = list(_chained(making.copied.position, max(now, making.copied.position.id.ms), told))
+        position, sealer = making.copied.position, self._cipher.sealer(wanted.session_id) if making.is_sealed else None
+        added = list(_chained(position, max(now, position.id.ms), told, sealer))
         session.add_to_copy(self._store, key, False, added, PATIENCE_MS, making.copied.add)
 
     def _erasures(self, wanted: Restoration, left: set[EventId]) -> Iterator[PayloadErased]:
@@ -240,6 +241,7 @@ class _Making:
         erased_in: The same, parsed.
         copied: What stands in the copy.
         blanked: Events whose content was left out.
+        is_sealed: Whether content of it is encrypted.
     """
 
     def __init__(
@@ -252,7 +254,7 @@ class _Making:
         last = wanted.at.revision if wanted.at else 0
         self.erased_in = {name: Ranges.parse(text).up_to(last) for name, text in erased_here.items() if text}
         self.copied, self.blanked, self._erased = CopySummary(opened), list[EventId](), GrowingRanges()
-        self._first_own, self._own_ms, self._is_sealed = last + 1, 0, False
+        self._first_own, self._own_ms, self.is_sealed = last + 1, 0, False
 
     def may_be_erased(self, entry: RawEntry) -> bool:
         """Whether a session here that it was forked from may have had the content of an entry erased."""
@@ -263,7 +265,7 @@ class _Making:
 
     def note(self, entries: Sequence[RawEntry]) -> None:
         """Take note of those without content, and of the first that no other session had before."""
-        self._is_sealed = self._is_sealed or any(map(is_encrypted, entries))
+        self.is_sealed = self.is_sealed or any(map(is_encrypted, entries))
         for entry_id, flat in entries:
             ms, revision = id_of(entry_id)
             if not flat[_SALT]:
@@ -277,7 +279,7 @@ class _Making:
         head = self.copied.head(str(self._erased))
         if wanted.parent:
             head |= {"parent": wanted.parent, "root": wanted.root, "ancestors": "\n".join(wanted.ancestors)}
-        if self._is_sealed:
+        if self.is_sealed:
             head["sealed"] = wanted.root
         if predecessor := _last_before(lives, self._own_ms):
             head["predecessor"] = predecessor
@@ -317,11 +319,13 @@ def _erasure(ids: Sequence[EventId], told: Mapping[str, Any]) -> PayloadErased:
     return PayloadErased({"erased": list(map(str, ids)), "reason": "", **record})
 
 
-def _chained(base: Position, ms: int, events: Sequence[PayloadErased]) -> Iterator[RawEntry]:
+def _chained(base: Position, ms: int, events: Sequence[PayloadErased], sealer: Sealer | None) -> Iterator[RawEntry]:
     """Events as the entries that follow a position."""
     link, base_id = chain.from_text(base.link), str(base.id).encode()
     for revision, event in enumerate(events, base.id.revision + 1):
         header, kept, body, *_ = encode(event)
-        salt, link, told = chain.salted(link, base_id, b"%d" % revision, (*header, kept), body)
+        clear = (*header, kept)
+        body = sealer.body(link, b"%d" % revision, base_id, clear, body) if sealer else body
+        salt, link, told = chain.salted(link, base_id, b"%d" % revision, clear, body)
         values = (*header, base_id, kept, salt, told, body)
         yield b"%d-%d" % (ms, revision), [part for pair in zip(FIELDS, values, strict=True) for part in pair]

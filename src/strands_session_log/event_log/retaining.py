@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta
 
-from ..codec import encode
+from ..encryption import Cipher, encode_beside
 from ..errors import (
     ContentionError,
     InvalidIdError,
@@ -49,6 +49,7 @@ class Retainer:
         store: See `EventLog`.
         layout: See there.
         deleter: Deletes sessions.
+        cipher: Encrypts what a hold says, in a session whose content is.
         head: Where a session stands.
         appended: Told the session and where it stands after each append.
     """
@@ -58,17 +59,19 @@ class Retainer:
         store: Store,
         layout: Layout,
         deleter: Deleter,
+        cipher: Cipher,
         head: Callable[[str], Position | None],
         appended: Callable[[str, Position], object],
     ) -> None:
         self._store, self._keyspace, self._layout = store, store.keyspace, layout
-        self._deleter, self._head, self._appended = deleter, head, appended
+        self._deleter, self._cipher, self._head, self._appended = deleter, cipher, head, appended
 
     def hold(self, session_id: str, reason: str, by: str) -> EventId:
         """Hold a session; the event that does.
 
         Raises:
             SessionNotFoundError: When there is no such session.
+            EncryptionError: When its content is encrypted, and why it is held cannot be.
         """
         return self._append(session_id, SessionHeld(_record(reason, by)), ())
 
@@ -83,13 +86,12 @@ class Retainer:
         return self._append(session_id, released, holds)
 
     def _append(self, session_id: str, event: Event, ended: Sequence[EventId]) -> EventId:
-        batch, position = [encode(event)], self._head(session_id)
+        position = self._head(session_id) or Position()
         for _ in range(_ATTEMPTS):
-            if position is None:
-                raise SessionNotFoundError(session_id)
-            sealed = chain_batch(session_id, batch, ANY, position)
+            sealer = self._cipher.sealer_beside(session_id)
+            batch = chain_batch(session_id, [encode_beside(event, sealer)], ANY, position, sealer)
             with diagnosed(self._store, session_id):
-                reply = retention.hold(self._store, session_id, sealed.arguments, ended)
+                reply = retention.hold(self._store, session_id, batch.arguments, batch.root, ended)
             match reply:
                 case Landed([id_], link, begins_feed):
                     if begins_feed:
@@ -98,12 +100,12 @@ class Retainer:
                     return id_
                 case NotHeld():
                     raise SessionNotHeldError(session_id, ended, self.held(session_id) or ())
-                case Moved(id_, link):
-                    position = Position(id_, link)
                 case Conflict() | Deleted():
                     raise SessionDeletedError(session_id, START)
-                case _:
-                    position = None
+                case Moved():
+                    position = Position(*reply)
+                case None:
+                    raise SessionNotFoundError(session_id)
         raise ContentionError(session_id, _ATTEMPTS)
 
     def held(self, session_id: str) -> tuple[EventId, ...] | None:

@@ -17,8 +17,6 @@ _SCRIPT, _POLICY, _STYLE = "/* verify.mjs */", "/* policy */", "/* verify.css */
 @lru_cache
 def verifier_files() -> tuple[tuple[str, bytes], ...]:
     """Name and content of `verify.py`, `verify.mjs` and `verify.html`, the same in every bundle of a release."""
-    if not (_HERE / "verify.mjs").exists():
-        return (("verify.py", _one_file().encode()),)
     script = (_HERE / "verify.mjs").read_text(encoding="utf-8")
     return ("verify.py", _one_file().encode()), ("verify.mjs", script.encode()), ("verify.html", _page(script).encode())
 
@@ -58,7 +56,8 @@ class _Part:
 def _page(script: str) -> str:
     page = (_HERE / "verify.html").read_text(encoding="utf-8")
     style = page.partition("<style>")[2].partition("</style>")[0]
-    page = page.replace(_SCRIPT, script)
+    # Only a file may begin with the name of its interpreter.
+    page = page.replace(_SCRIPT, script.partition("\n")[2])
     script = page.partition('<script type="module">')[2].partition("</script>")[0]
     sources = " ".join(f"{kind}-src {_digest(text)};" for kind, text in (("script", script), ("style", style)))
     return page.replace(_POLICY, f"default-src 'none'; {sources} base-uri 'none'; form-action 'none'")

@@ -59,7 +59,7 @@ def due_at(clock_ms: int) -> str:
 
 
 def hold(
-    store: Store, session_id: str, batch: Sequence[bytes], ended: Sequence[EventId]
+    store: Store, session_id: str, batch: Sequence[bytes], root: bytes, ended: Sequence[EventId]
 ) -> AppendReply | NotHeld | None:
     """Append the event that holds a session, or ends holds.
 
@@ -67,12 +67,13 @@ def hold(
         store: Where.
         session_id: The session.
         batch: The event, chained.
+        root: The session whose key it is encrypted with; nothing if it is not encrypted.
         ended: The events whose holds it ends; none where it begins one.
 
     Returns:
         What an append does; None without a session.
     """
-    arguments = [*batch, " ".join(map(str, ended)).encode()]
+    arguments = [*batch, root, " ".join(map(str, ended)).encode()]
     reply = store.run_and_wait(HOLD, store.keyspace.session(session_id).hold, arguments, session_id)
     if reply == [b"gone"]:
         return None

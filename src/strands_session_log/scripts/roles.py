@@ -164,6 +164,12 @@ AUDITOR = Role(
     _needed(_READING, f"{_LOOKING} SCAN"),
     (*_LAYOUT, *_SESSIONS, *_TOMBSTONES, *_RETENTION),
 )
+WITNESS = Role(
+    "witness",
+    "seals where sessions stand, outside the server, and checks that what was sealed is history still",
+    _needed((LINKS, LOCATE), "HGETALL ZRANGE"),
+    (*_LAYOUT, "{*}:session:*:events", "{*}:session:*:head", "{*}:sessions", "{*}:tombstones", "{*}:tombstones:times"),
+)
 WRITER = Role(
     "writer",
     "keeps the sessions of agents: session managers, recorders, storages, forks and rewinds; redacts messages; brings "
@@ -212,7 +218,7 @@ ADMIN = Role(
     (),
     ("config", "{*"),
 )
-ROLES = (VIEWER, AUDITOR, WRITER, SUBSCRIBER, ERASER, ARCHIVER, ADMIN)
+ROLES = (WITNESS, VIEWER, AUDITOR, WRITER, SUBSCRIBER, ERASER, ARCHIVER, ADMIN)
 """From the one that may do the least."""
 
 OPTIONAL = {

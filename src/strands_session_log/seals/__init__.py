@@ -1,7 +1,7 @@
 """Seals: where sessions stood is written down outside Valkey and signed, so that no administrator can rewrite history.
 
-`Sealer` adds the heads of all sessions that changed to a log of their own: a Merkle tree as RFC 6962 has it, signed and
-laid out as C2SP has it (signed-note, tlog-checkpoint, tlog-tiles). `SealedLog` reads it.
+`SealWriter` adds the heads of all sessions that changed to a log of their own: a Merkle tree as RFC 6962 has it, signed
+and laid out as C2SP has it (signed-note, tlog-checkpoint, tlog-tiles). `SealedLog` reads it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from .note import SigningKey, VerifierKey
     from .record import SealMark, SealRecord
     from .sealed_log import SealedLog, SealedRecord, Seals
-    from .sealing import Sealer, SealSummary
+    from .sealing import SealSummary, SealWriter
     from .store import SealDirectory, SealStore
     from .verifying import checkpoint_problems, verify, verify_all
 
@@ -31,9 +31,9 @@ __all__ = [
     "SealRecord",
     "SealStore",
     "SealSummary",
+    "SealWriter",
     "SealedLog",
     "SealedRecord",
-    "Sealer",
     "Seals",
     "SigningKey",
     "VerifierKey",
@@ -56,7 +56,7 @@ if not TYPE_CHECKING:
             "note": "SigningKey VerifierKey",
             "record": "SealMark SealRecord",
             "sealed_log": "SealedLog SealedRecord Seals",
-            "sealing": "SealSummary Sealer",
+            "sealing": "SealSummary SealWriter",
             "store": "SealDirectory SealStore",
             "verifying": "checkpoint_problems verify verify_all",
         },

@@ -43,7 +43,7 @@ def changes_since(log: EventLog, known: SealedLog | None, progress: Progress, ev
     Args:
         log: Where the sessions are.
         known: What was sealed; None if nothing was.
-        progress: See `Sealer.seal`.
+        progress: See `SealWriter.seal`.
         everything: Look at all there are.
     """
     partitions = range(log.keyspace.partitions)

@@ -80,6 +80,7 @@ class SealedLog:
             raise SealDamagedError(CHECKPOINT, "the tree of the records that are there has another root")
         self.mark = self.mark_at(self.checkpoint.size)
         self._newest: dict[str, int] | None = None
+        self._standing: dict[str, int] | None = None
 
     def __len__(self) -> int:
         return self.checkpoint.size
@@ -183,8 +184,14 @@ class SealedLog:
         return SealProof(self.leaf(number), number, tuple(hashes), self.checkpoint.note)
 
     def find(self, session_id: str) -> SealProof | None:
-        """What proves the newest record of a session; None if there is none. Bundles take it (`export(seals=…)`)."""
-        known = self.newest().get(session_id)
+        """What proves where a session stood last; None if that is not known. Bundles take it (`export(seals=…)`).
+
+        Not that it was deleted: a seal notes deletions last, also of a session whose id is another's by then.
+        """
+        if self._standing is None:
+            standing = (one for one in self.records() if not one.record.is_deleted)
+            self._standing = {placed.record.session_id: placed.index for placed in standing}
+        known = self._standing.get(session_id)
         return None if known is None else self.proof(session_id, known)
 
     def consistency(self, old: int, new: int | None = None) -> list[bytes]:

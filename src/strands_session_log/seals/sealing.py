@@ -43,7 +43,7 @@ class SealSummary:
     finished: int = 0
 
 
-class Sealer:
+class SealWriter:
     """Seals the sessions of one log to one place.
 
     Args:

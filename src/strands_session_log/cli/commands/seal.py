@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from ...errors import SealDamagedError
-from ...seals import Checkpoint, SealedLog, Sealer, SealSummary, make_key_file, signing_key, verifier_keys
+from ...seals import Checkpoint, SealedLog, SealSummary, SealWriter, make_key_file, signing_key, verifier_keys
 from ..completion import session_ids
 from ..context import CommandCall
 from ..exit_codes import Code, fail
@@ -101,7 +101,7 @@ def _seal(call: CommandCall, to: Path, key: str | None, trusted: list[str] | Non
         )
     signs, known = signing_key(key), verifier_keys(trusted or ())
     with call.opened() as log, progress("seal", 5_000) as tell:
-        found = Sealer(log, to, signs, known).seal(tell, everything=everything)
+        found = SealWriter(log, to, signs, known).seal(tell, everything=everything)
     if call.as_json:
         write_json(_json(to, found))
     else:

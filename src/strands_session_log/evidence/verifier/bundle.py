@@ -13,7 +13,7 @@ from .texts import bytes_of, json_of, lines_of, quoted
 
 FORMAT, VERSION = "strands-session-log/bundle", 1
 MOST_FILE = 64 * MIB
-"""How long a file is at most that is read as a whole."""
+"""How long a file is at most, but for the events and the transcript."""
 _VERIFIERS = ("README.txt", "verify.py", "verify.mjs", "verify.html")
 _FILES, _SEALS = ("events.jsonl", "session.json", "transcript.html"), ("seal.tlog-proof", "seal.json")
 _MANIFEST = {"format", "version", "created_at", "created_by", "namespace", "filters", "sessions", "deleted", "since"}
@@ -70,7 +70,7 @@ class _BundleCheck:
     def report(self) -> dict[str, Any]:
         """Look at everything."""
         for name in _VERIFIERS:
-            self._skip(name)
+            self._skip(self._short(name))
         sessions = [self._session(listed) for listed in self._manifest["sessions"]]
         self._check_missing()
         ok = not self._problems and not any(one["problems"] for one in sessions)
@@ -89,7 +89,7 @@ class _BundleCheck:
         for _ in pieces:
             continue
         self._check_whole(f"{path}/session.json", about)
-        self._skip(f"{path}/transcript.html")
+        self._skip(self._members[f"{path}/transcript.html"])
         check.finish(about)
         return check.report()
 
@@ -117,18 +117,22 @@ class _BundleCheck:
     def _check_missing(self) -> None:
         """What was noted of sessions that are not in the bundle; a deletion on record accounts for it."""
         lives = [one for one in self._manifest["deleted"] or () if isinstance(one, dict)]
-        for name in sorted(self._noted):
-            ended = [(life.get("revision"), life.get("link")) for life in lives if life.get("session") == name]
+        for name in self._noted:
+            own = [life for life in lives if life.get("session") == name and type(life.get("revision")) is int]
+            ended = [(life["revision"], life.get("link")) for life in own]
             if any((revision, link) not in ended for revision, links in self._noted[name].items() for link in links):
                 self._problems.append({"code": "expected", "problem": f"session {quoted(name)} is not in the bundle"})
 
     def _whole(self, name: str) -> bytes:
+        return b"".join(self._archive.read(self._short(name)))
+
+    def _short(self, name: str) -> PackedFile:
         member = self._members[name]
         require(member.size <= MOST_FILE, "archive", f"{name} is longer than {MOST_FILE // MIB} MiB")
-        return b"".join(self._archive.read(member))
+        return member
 
-    def _skip(self, name: str) -> None:
-        for _ in self._checked(self._members[name]):
+    def _skip(self, member: PackedFile) -> None:
+        for _ in self._checked(member):
             continue
 
     def _checked(self, member: PackedFile) -> Iterator[bytes]:
@@ -165,18 +169,21 @@ def _noted(expect: Iterable[str]) -> Noted:
 def _paths(names: list[str]) -> Iterator[str]:
     """The folder of each session, if all files are there, in their order, and no others."""
     place, number = len(_VERIFIERS), 0
-    require(tuple(names[:place]) == _VERIFIERS and names[-1:] == ["manifest.json"], "layout", _other(names[:1]))
+    for at, name in enumerate(_VERIFIERS):
+        _require_name("".join(names[at : at + 1]), name)
+    _require_name(names[-1], "manifest.json")
     while place < len(names) - 1:
         number += 1
         path = f"sessions/{number:04d}"
         for name in (*_FILES, *(_SEALS if names[place + 3 : place + 4] == [f"{path}/{_SEALS[0]}"] else ())):
-            require(names[place] == f"{path}/{name}", "layout", _other(names[place : place + 1]))
+            _require_name(names[place], f"{path}/{name}")
             place += 1
         yield path
 
 
-def _other(names: list[str]) -> str:
-    return f"it has other files than a bundle has, or in another order: {', '.join(map(quoted, names))}"
+def _require_name(name: str, known: str) -> None:
+    problem = f"it has other files than a bundle has, or in another order: {quoted(name)}"
+    require(name == known, "layout", problem)
 
 
 def _manifest(raw: bytes, names: list[str], paths: list[str]) -> dict[str, Any]:
@@ -223,6 +230,6 @@ def _record(raw: bytes) -> dict[str, Any]:
     """
     found = json_of(raw)
     is_one = isinstance(found, dict) and all(isinstance(found.get(name), str) for name in ("session", "id", "link"))
-    if not is_one or type(found.get("revision")) is not int or "deleted" in found:
+    if not is_one or type(found.get("revision")) is not int or found["revision"] < 1 or "deleted" in found:
         raise ValueError
     return dict(found)

@@ -19,6 +19,7 @@ from .archive import UnreadableBundleError
 from .bundle import verify
 
 INTACT, NOT_INTACT, UNREADABLE = 0, 1, 2
+ALONE = "Nothing from outside was compared: give links that were noted (--expect), or who may have sealed (--key)."
 
 
 def answer(path: str, expect: Iterable[str], keys: Iterable[str]) -> tuple[int, dict[str, Any]]:
@@ -28,15 +29,20 @@ def answer(path: str, expect: Iterable[str], keys: Iterable[str]) -> tuple[int, 
             report = verify(file, expect, keys)
     except UnreadableBundleError as error:
         code, problem = error.code, error.problem
-    except (OSError, ValueError) as error:
-        code, problem = "file", f"it cannot be opened: {getattr(error, 'strerror', None) or error}"
+    except OSError:
+        code, problem = "file", "it cannot be opened"
     else:
         return INTACT if report["ok"] else NOT_INTACT, report
     return UNREADABLE, {"ok": False, "sessions": [], "problems": [{"code": code, "problem": problem}]}
 
 
-def sentences(report: dict[str, Any]) -> Iterator[str]:
-    """A report for people."""
+def sentences(report: dict[str, Any], is_noted: bool = False) -> Iterator[str]:
+    """A report for people.
+
+    Args:
+        report: What was found.
+        is_noted: Whether links were expected, so that not all of it rests on the file itself.
+    """
     for one in report["sessions"]:
         count = f"{one['events']:,} event{'s' * (one['events'] != 1)}"
         less = [f"{one[name]:,} {name}" for name in ("withheld", "erased") if one[name]]
@@ -47,6 +53,12 @@ def sentences(report: dict[str, Any]) -> Iterator[str]:
             yield f"  {_visible(problem['problem'])} [{problem['code']}]"
     for problem in report["problems"]:
         yield f"{_visible(problem['problem'])} [{problem['code']}]"
+    if (
+        report["ok"]
+        and not is_noted
+        and not any(one["sealed"] and one["sealed"]["signed_by"] for one in report["sessions"])
+    ):
+        yield ALONE
     is_read = bool(report["sessions"]) or report["ok"]
     yield "Everything is as it was written." if report["ok"] else "NOT INTACT." if is_read else "NOT READABLE."
 
@@ -72,7 +84,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--key", action="append", default=[], metavar="NAME+HASH+KEY", help="who may have sealed")
     given = parser.parse_args(arguments)
     code, report = answer(given.bundle, given.expect, given.key)
-    told = json.dumps(report, ensure_ascii=False, separators=(",", ":")) if given.json else "\n".join(sentences(report))
+    told = (
+        json.dumps(report, ensure_ascii=False, separators=(",", ":"))
+        if given.json
+        else "\n".join(sentences(report, bool(given.expect)))
+    )
     sys.stdout.buffer.write(told.encode() + b"\n")
     return code
 

@@ -3,11 +3,12 @@
 -- uses: lib/append, lib/batch
 --
 -- KEYS: as lib/append.lua for a batch that begins a session, though this one never does; holds, due (one slot)
--- ARGV: what lib/append.lua takes for one event; and last the ids of the holds that it ends, separated by blanks, '' where
+-- ARGV: what lib/append.lua takes for one event; the session whose key it is encrypted with, '' for none; and last the ids of the holds that it ends, separated by blanks, '' where
 --       it begins one
 --
 -- Returns what an append does; {'gone'} without a session; {'free'} where one of these holds is not in force.
-local ended = table.remove(ARGV)
+local ended, root = table.remove(ARGV), table.remove(ARGV)
+if root == '' then root = nil end
 local events, head, session, holds, due = KEYS[1], KEYS[2], ARGV[4], KEYS[7], KEYS[8]
 local revision, held, ttl = unpack(redis.call('HMGET', head, 'revision', 'held', 'ttl'))
 if not revision then return { 'gone' } end
@@ -26,7 +27,7 @@ if not was_there then
     end
 end
 
-local answer = append()
+local answer = append(nil, root)
 -- What landed before was noted then, and something else may have been noted since.
 if type(answer) ~= 'string' or was_there then return answer end
 local its_ms, its_revision = string.match(answer, ' (%d+)-(%d+)$')
