@@ -309,7 +309,7 @@ WORK = {
     "subscriber": [consume, look, watch, look_at_groups],
     "eraser": [erase, look],
     "archiver": [archive],
-    "admin": [write, consume, look, watch, look_at_groups, audit, erase, archive, bring_back],
+    "admin": [write, consume, look, watch, look_at_groups, audit, erase, archive, SHELF.put, bring_back],
 }
 
 

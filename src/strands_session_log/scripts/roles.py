@@ -175,7 +175,7 @@ WRITER = Role(
     "keeps the sessions of agents: session managers, recorders, storages, forks and rewinds; redacts messages; brings "
     "archived sessions back",
     _needed((*_READING, *_WRITING), f"{_LOOKING} XREAD HSET HSETNX PTTL UNLINK XINFO|GROUPS"),
-    (),
+    ("{*}:holds",),
     (*_LAYOUT, *_SESSIONS, "{*}:tombstones", "{*}:due", "{*}:group:*", *_STORAGE),
 )
 SUBSCRIBER = Role(
