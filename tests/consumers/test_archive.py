@@ -262,6 +262,22 @@ def test_what_is_deleted_for_good_goes_from_the_archive_with_the_next_sweep(
     assert [one.session_id for one in archive.sessions(session_log.namespace)] == ["other"]
 
 
+def test_so_it_does_where_only_a_hash_tells_which_it_was(session_log: SessionLog, directory: SessionArchive) -> None:
+    say(session_log, "s")
+    swept(session_log, directory)
+    session_log.delete("s", reason="asked to")
+    session_log.reduce_tombstone("s")
+    assert list(swept(session_log, directory).values()) == [Outcome.FORGOTTEN]
+    assert list(directory.sessions(session_log.namespace)) == []
+
+
+def test_what_has_a_time_to_live_is_not_kept_beyond_it(session_log: SessionLog, directory: SessionArchive) -> None:
+    say(session_log, "s")
+    session_log.retention.set_ttl("s", "30d")
+    assert swept(session_log, directory, DROP) == {}
+    assert Archiver(session_log, directory).archive("s").outcome is Outcome.ARCHIVED
+
+
 def test_the_second_life_of_an_id_is_archived_beside_the_first(
     session_log: SessionLog, directory: SessionArchive
 ) -> None:

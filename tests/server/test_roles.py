@@ -355,7 +355,9 @@ def test_a_role_does_its_work_and_that_of_no_other(place: Place, name: str, oper
         if name in allowed or name == "admin":
             work(log)
         else:
-            with pytest.raises((errors.ForbiddenError, StorageError), match="o permissions"):
+            with pytest.raises(
+                (errors.ForbiddenError, StorageError), match=r"o permissions|executing the script can't"
+            ):
                 work(log)
 
 

@@ -76,6 +76,9 @@ class Sweep:
         settings = self._settings
         droppable = self._log.resolve("-", f"-{settings.idle_before_drop:.3f}s").ms
         for info in self._pages(until=f"-{settings.idle:.3f}s", labels=settings.labels or None):
+            if info.ttl is not None:
+                # It is to be gone then; in an archive it would stay.
+                continue
             drop = settings.drop and _ms(info) <= droppable
             if drop or not self._has(info):
                 yield info, drop
@@ -100,7 +103,10 @@ class Sweep:
         if not self._names:
             return
         for tombstone in self._log.tombstones():
-            for name in () if tombstone.archived else self._names.get(hash_of(tombstone.session_id), ()):
+            # One that was reduced has the very hash in place of the id.
+            hashes = hash_of(tombstone.session_id), tombstone.session_id.removeprefix("sha256:")
+            names = () if tombstone.archived else [name for one in hashes for name in self._names.get(one, ())]
+            for name in names:
                 record = self._archive.record(self._log.namespace, name)
                 if record is not None and record.first_link == tombstone.first_link:
                     yield name, tombstone.session_id
