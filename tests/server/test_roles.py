@@ -327,6 +327,7 @@ def test_a_user_with_the_rules_of_a_role_can_do_its_work(place: Place, name: str
         write(log)
 
 
+REFUSED = r"o permissions|executing the script can't"
 OPERATIONS: dict[str, tuple[Callable[[SessionLog], object], set[str]]] = {
     "append": (lambda log: log.append("s-1", events.Custom("custom.note", {})), {"writer", "eraser"}),
     "fork": (lambda log: log.fork("s-1", 1, f"s-1-{uuid4()}"), {"writer", "eraser"}),
