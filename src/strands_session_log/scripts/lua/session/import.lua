@@ -32,7 +32,6 @@ local now, count = ms_text(call('TIME')), 1
 
 -- First a write that the server may refuse for want of memory; once it is done, none is.
 for field, value in pairs(making.head) do call('HSET', head, field, value) end
-if making.head.held then call('ZADD', holds, string.match(making.head.held, '^%d+'), session) end
 for one in string.gmatch(making.head.subjects or '', '%S+') do call('ZADD', subjects, 0, subject_line(one, session)) end
 if making.lives ~= making.known then
     call('HSET', tombstones, name, making.lives)
