@@ -105,7 +105,9 @@ def test_the_page_about_the_command_line_knows_every_option() -> None:
         (section,) = [text for heading, text in sections.items() if re.fullmatch(rf"{name}( \[?[A-Z].*)?", heading)]
         options = {option for parameter in command.params for option in parameter.opts if option.startswith("-")}
         missing = (
-            options - {"--url", "--namespace", "--color", "--help", "-h"} - set(re.findall(r"`(-[-a-z]+)", section))
+            options
+            - {"--url", "--namespace", "--encryption-keys", "--color", "--help", "-h"}
+            - set(re.findall(r"`(-[-a-z]+)", section))
         )
         assert not missing, name
 

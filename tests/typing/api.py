@@ -17,16 +17,22 @@ from strands_session_log import (
     AgentAt,
     Anchor,
     Audited,
+    DataKey,
     Delta,
     Durability,
     ErasurePlan,
     EventId,
     FeedPosition,
     FeedTail,
+    KeyDirectory,
+    KeyProvider,
+    KeyRecord,
+    KeyRecords,
     LegalHold,
     LivePosition,
     LiveTail,
     LiveTokens,
+    LocalKeys,
     Recorded,
     Retention,
     RetentionPolicies,
@@ -39,10 +45,18 @@ from strands_session_log import (
     SessionLog,
     SessionRecorder,
     SessionState,
+    ShreddedKey,
+    SubjectExport,
+    SubjectPlace,
+    SubjectReport,
+    Subjects,
+    SubjectStep,
     Tail,
     ValkeySessionManager,
     ValkeyStorage,
     Verification,
+    WrappedKey,
+    WrappedKeys,
     errors,
     events,
     evolve,
@@ -179,6 +193,19 @@ for known in (checked := log.read_checked("s-42", after=3)):
     intact: str = f"{known.id} {checked.integrity}"
 manager = ValkeySessionManager("s-42", log=log, verify_on_resume=True)
 small: SessionLog = SessionLog.connect("embedded:", compress="zstd")
+keys = LocalKeys.new("keys")
+local: SessionLog = SessionLog.connect("embedded:", encryption="keys")
+anywhere: KeyProvider = WrappedKeys(KeyDirectory("wrapped"), wrap=lambda key, to: key, unwrap=lambda key, to: key)
+encrypted: SessionLog = SessionLog.connect("embedded:", encryption=anywhere)
+data_key: DataKey | None = anywhere.current("s-42")
+records: KeyRecords = keys.records
+shredded_keys: int = keys.shred("s-42", reason="asked to", by="ada")
+renewed: tuple[int, DataKey] = (keys.rotate_master(), keys.rotate("s-42"))
+for record in keys.all_keys():
+    kept_record: KeyRecord = record
+    kept: list[WrappedKey] = [*record.keys]
+    gone: list[ShreddedKey] = [*record.shredded]
+sealed: list[bool] = [one.event.is_sealed or one.event.has_content for one in log.read("s-42")]
 called: dict[str, object] | None = events.model_call({"model_ms": 1.5})
 proved: bool = verification.ok
 proof: dict[str, object] = verification.to_json()
@@ -216,6 +243,19 @@ policy: RetentionPolicy = RetentionPolicies.parse("[[policy]]\nkeep_last = 1").p
 deleted: list[RetentionStep] = []
 swept = retention.sweep(told=deleted.append)
 log.erase("s-42", 12, reason="request 4711", leave_held=True)
+
+log = SessionLog(valkey.Valkey(), subject_key=[b"new" * 16, b"old" * 16])
+persons: Subjects = log.subjects
+said: EventId | None = persons.annotate("s-42", "user-77") or persons.annotate("s-42", "user-77", events=[4, "5"])
+about_them: list[SubjectPlace] = [*persons.find("user-77")]
+with open("user-77.jsonl", "wb") as file:  # noqa: PTH123
+    written: SubjectExport = persons.export("user-77", file, progress=lambda done, total: None)
+erased_of_them: SubjectReport = persons.erase("user-77", reason="request 4711", by="dpo", delete=True, dry_run=True)
+step: SubjectStep = erased_of_them.steps[0]
+left_over: bool = erased_of_them.is_complete or erased_of_them.count("held") > 0 or persons.reindex() > 0
+ValkeySessionManager("s-42", log=log, ttl="30d", subject="user-77")
+SessionRecorder(log, "s-42", ttl=timedelta(days=30), subject="user-77")
+ValkeyStorage(log, subject="user-77")
 place_of: EventId = log.resolve("s-42", "-5m")
 
 for status in log.groups():

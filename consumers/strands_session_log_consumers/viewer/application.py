@@ -27,16 +27,20 @@ from strands_session_log.errors import (
     CorruptEntryError,
     CorruptKeyError,
     InvalidPointError,
+    KeyMissingError,
+    KeyShreddedError,
     LogForkedError,
     NamespaceNotFoundError,
     ServerNotReadyError,
     ServerRefusedError,
     ServerUnavailableError,
     SessionBrokenError,
+    SessionEncryptedError,
     SessionExistsError,
     SessionLogError,
     SessionNotFoundError,
     SnapshotMismatchError,
+    WrongKeyError,
 )
 
 from .access_log import AccessLog
@@ -211,10 +215,12 @@ def explained(error: SessionLogError) -> tuple[int, str]:
 
 
 _DAMAGED: Final = (CorruptEntryError, CorruptKeyError, LogForkedError, SessionBrokenError, SnapshotMismatchError)
+_SEALED: Final = (KeyMissingError, KeyShreddedError, SessionEncryptedError, WrongKeyError)
 _TOLD: Final[tuple[tuple[tuple[type[Exception], ...], tuple[int, str]], ...]] = (
     ((LookupError, NamespaceNotFoundError), (404, "Not found")),
     ((InvalidPointError,), (400, "That is no point of a session")),
     (_DAMAGED, (409, _NOT_AS_WRITTEN)),
+    (_SEALED, (409, "The content is encrypted")),
     ((ServerNotReadyError,), (503, "The server is not ready")),
     ((ServerUnavailableError,), (503, "The server is away")),
     ((ServerRefusedError,), (503, "The server refuses")),

@@ -9,7 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from strands_session_log import SessionLog, events
-from strands_session_log.seals import Deletions, SealedLog, Sealer, SigningKey, compare_records
+from strands_session_log.seals import Deletions, SealedLog, SealWriter, SigningKey, compare_records
 
 from ..measuring import Run
 from ..rows import Pair, Row
@@ -24,7 +24,7 @@ def rows(run: Run) -> Iterator[Row]:
         changed, place = [f"s-{number}" for number in range(run.size(10_000))], Path(directory)
         for name in run.track([f"old-{number}" for number in range(len(changed))], "sessions"):
             log.append(name, _event())
-        sealer = Sealer(log, place, SigningKey.make("example.com/bench"))
+        sealer = SealWriter(log, place, SigningKey.make("example.com/bench"))
         sealer.seal()
         rounds = [_sealing(log, sealer, changed) for _ in run.track(range(_ROUNDS), "sealing")]
         yield Row(f"sealing {len(changed):,} changed sessions ÷ 10 s", rounds, [_MOST_SECONDS] * len(rounds), 1)
@@ -35,7 +35,7 @@ def _event() -> events.Event:
     return events.Custom("custom.note", {"text": "hello"})
 
 
-def _sealing(log: SessionLog, sealer: Sealer, changed: list[str]) -> float:
+def _sealing(log: SessionLog, sealer: SealWriter, changed: list[str]) -> float:
     for name in changed:
         log.append(name, _event())
     started = time.perf_counter()

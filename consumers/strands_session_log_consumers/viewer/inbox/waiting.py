@@ -10,7 +10,7 @@ from itertools import islice
 from typing import Any, Final
 
 from strands_session_log import AgentActivity, MessageRecord, OpenInterrupt, SessionInfo, SessionLog, SessionState
-from strands_session_log.errors import SessionNotFoundError
+from strands_session_log.errors import EncryptionError, SessionNotFoundError
 
 from ..content.blocks import ToolCall, blocks_of
 from ..conversation.reading import OpenConversations
@@ -145,6 +145,9 @@ class Inbox:
             state = self._conversations.open(info.session_id).state(info.revision)
         except SessionNotFoundError:
             return
+        except EncryptionError:
+            # That somebody is asked stands in the clear; who may not read it is not told what.
+            state = SessionState()
         told = [one for one in state.interrupts if one.agent in waiting]
         known = {one.agent for one in told}
         untold = [OpenInterrupt(agent, "", one.name or "") for agent, one in waiting.items() if agent not in known]

@@ -12,6 +12,7 @@ from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, R
 
 from strands_session_log.errors import (
     CorruptEntryError,
+    EncryptionError,
     LogForkedError,
     RevisionNotFoundError,
     SessionNotBegunError,
@@ -114,6 +115,8 @@ class SessionPages:
             return {"state": None, "trouble": "The session had not begun."}
         except (LogForkedError, CorruptEntryError, RevisionNotFoundError):
             return {"state": None, "trouble": _UNKNOWN_STATE}
+        except EncryptionError as error:
+            return {"state": None, "trouble": f"What the agents held then is encrypted: {error}."}
         return {"state": state, **held_in(state)}
 
     async def stretch(self, request: Request) -> Response:

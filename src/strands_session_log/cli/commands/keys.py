@@ -114,7 +114,7 @@ def shred(
         write_json({"session_id": session, "shredded": gone})
     else:
         typer.echo(one_line(f"Shredded {count(gone, 'key')} of {session}."))
-        note(f"copies of {store.path} have them still: destroy these, too, or rotate the master key")
+        note(f"copies of {store.path} have them still: destroy these, too")
 
 
 def _check_is_no_fork(call: CommandCall, store: LocalKeys, session_id: str) -> None:
