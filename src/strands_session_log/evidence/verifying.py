@@ -42,11 +42,13 @@ class BundleSeal:
     Attributes:
         size: How many records the log had that was signed.
         revision: The event that was sealed.
+        time: When it was sealed, by the clock of who sealed it: RFC 3339.
         signed_by: The name of the key; None where no key was given to check it with.
     """
 
     size: int
     revision: int
+    time: str
     signed_by: str | None
 
 

@@ -75,13 +75,13 @@ class SessionCheck:
             return
         ms, revision = int(id_[1]), int(id_[2])
         self._check_place(fields, revision, due)
-        if revision == due and self._link:
-            self._check_link(fields, body, ms)
+        link = self._check_link(fields, body, ms) if revision == due and self._link else b""
         if ms < self._ms:
             self.add("time", f"{_named(fields)} has an earlier time than the one before it", revision)
         before = self._id, self._text
         self._id, self._base, self._ms, self._revision = id_[0], fields["base"], max(ms, self._ms), revision
-        self._link, self._text, self._began = bytes_of(fields["link"], 32), fields["link"], self._began or ms
+        self._link, self._text = link or bytes_of(fields["link"], 32), fields["link"]
+        self._began = self._began or ms
         self._compare(fields)
         self._note(revision, state)
         self._tell(fields, *before)
@@ -101,7 +101,7 @@ class SessionCheck:
         for name, ms in (("created_at", self._began), ("last_event_at", self._ms)):
             if said and not is_instant(said[name], ms):
                 self.add("summary", f"session.json says {name} {quoted(said[name])}, its events have another time")
-        self._check_left(said.get("tombstones"))
+        self._check_left()
 
     def report(self) -> dict[str, Any]:
         """What was found."""
@@ -128,7 +128,8 @@ class SessionCheck:
         elif revision < due:
             self.add("order", f"{_named(fields)} stands where event {due} must stand", due)
 
-    def _check_link(self, fields: Mapping[str, str], body: bytes, ms: int) -> None:
+    def _check_link(self, fields: Mapping[str, str], body: bytes, ms: int) -> bytes:
+        """Whether an event has the link that follows from it, and the base; that link, if it has."""
         salt, revision = fields["salt"], self._revision + 1
         if salt:
             raw = bytes_of(salt, 16)
@@ -141,12 +142,14 @@ class SessionCheck:
         link = sha256(b"".join([one for pair in zip(lengths, parts) for one in pair])).digest()  # noqa: B905
         if not commitment:
             self.add("salt", f"{_named(fields)} has no salt or commitment that is one", revision)
-        elif text_of(link) != fields["link"]:
+            return b""
+        if text_of(link) != fields["link"]:
             self.add("link", f"{_named(fields)} is not what was written: its link does not follow from it", revision)
-        elif fields["base"] != self._id and (fields["base"] != self._base or ms != self._ms):
-            self.add(
-                "base", f"{_named(fields)} does not follow what it was written after: a time was changed", revision
-            )
+            return b""
+        if fields["base"] != self._id and (fields["base"] != self._base or ms != self._ms):
+            problem = "does not follow what it was written after: a time was changed"
+            self.add("base", f"{_named(fields)} {problem}", revision)
+        return link
 
     def _compare(self, fields: Mapping[str, str]) -> None:
         """Hold an event against what was noted or sealed of it."""
@@ -228,14 +231,11 @@ class SessionCheck:
         if not is_same:
             self.add("lineage", "session.json says that it comes from elsewhere than its events say")
 
-    def _check_left(self, tombstones: Any) -> None:
-        """What was noted or sealed of events there are not; an earlier life of the id accounts for it."""
-        lives = [life for life in tombstones or () if isinstance(life, dict)] if isinstance(tombstones, list) else []
-        ended = [(life["revision"], life.get("link")) for life in lives if type(life.get("revision")) is int]
+    def _check_left(self) -> None:
+        """What was noted or sealed of events there are not."""
         for revision in sorted(self._noted):
-            if any((revision, link) not in ended for link in self._noted[revision]):
-                problem = f"a link was noted of event {revision}, but the session ends with event {self._revision}"
-                self.add("expected", problem, revision)
+            problem = f"a link was noted of event {revision}, but the session ends with event {self._revision}"
+            self.add("expected", problem, revision)
         if self.seal and self.seal["revision"] > self._revision:
             problem = f"event {self.seal['revision']} was sealed, but the session ends with event {self._revision}"
             self.add("seal", problem, self.seal["revision"])

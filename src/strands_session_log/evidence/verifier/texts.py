@@ -164,5 +164,6 @@ def _member(text: str, place: int, name: str) -> tuple[str, int]:
     if not text.startswith(begin, place):
         raise ValueError
     value, place = scanstring(text, place + len(begin))
-    value.encode()  # It has no surrogates.
+    if not value.isascii():
+        value.encode()  # It has no surrogates.
     return value, place
