@@ -54,6 +54,11 @@ if TYPE_CHECKING:
         RetentionStep,
         ServerInspection,
         SessionLog,
+        SubjectExport,
+        SubjectPlace,
+        SubjectReport,
+        Subjects,
+        SubjectStep,
         inspect_server,
         parse_duration,
     )
@@ -164,6 +169,11 @@ __all__ = [
     "ShreddedKey",
     "SnapshotKey",
     "SnapshotSettings",
+    "SubjectExport",
+    "SubjectPlace",
+    "SubjectReport",
+    "SubjectStep",
+    "Subjects",
     "Subscriber",
     "SyncDeliveries",
     "SyncDelivery",
@@ -211,7 +221,8 @@ if not TYPE_CHECKING:
             "server": "Durability Finding ServerReport",
             "keys": "DEFAULT_NAMESPACE",
             "session_log": "ErasurePlan LegalHold Retention RetentionPolicies RetentionPolicy RetentionReport "
-            "RetentionStep ServerInspection SessionLog inspect_server parse_duration",
+            "RetentionStep ServerInspection SessionLog SubjectExport SubjectPlace SubjectReport SubjectStep Subjects "
+            "inspect_server parse_duration",
             "session_manager": "ValkeySessionManager",
             "snapshot": "SnapshotKey SnapshotSettings",
             "state": "AgentDiff AgentState Change Integrity MessageChange MessageRecord OpenInterrupt SessionDiff "

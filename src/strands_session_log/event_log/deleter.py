@@ -53,6 +53,7 @@ class Tombstone:
         deleted_at: Server time of the deletion, UTC.
         by: Who deleted it, as given.
         reason: Why, as given.
+        subjects: The keyed hashes of whom it was about.
     """
 
     session_id: str
@@ -62,6 +63,7 @@ class Tombstone:
     deleted_at: datetime
     by: str
     reason: str
+    subjects: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Everything of it as plain JSON values."""
@@ -77,7 +79,9 @@ class Tombstone:
                     at = EventId(ms, 0).time.astimezone(timezone.utc)
                 except OverflowError:
                     return None
-                return cls(texts[0], revision, link, first, at, *texts[1:])
+                about = tuple(dict.fromkeys(one.lstrip("~") for one in str(life.get("subjects", "")).split()))
+                by, reason = texts[1:]
+                return cls(texts[0], revision, link, first, at, by, reason, about)
         return None
 
 
@@ -153,8 +157,12 @@ class Deleter:
                 if not cursor:
                     break
 
-    def reduce(self, session_id: str) -> int:
+    def reduce(self, session_id: str, but_for: str = "") -> int:
         """Put hashes in place of the id, of who deleted it and why; the links stay. How many lives were reduced.
+
+        Args:
+            session_id: The id.
+            but_for: Whom nothing is to be about any more, by keyed hash.
 
         Raises:
             ContentionError: When others changed the tombstone during every attempt.
@@ -164,7 +172,7 @@ class Deleter:
         for _ in range(_ATTEMPTS):
             text = self._text(key, field)
             lives = _lives(text)
-            reduced = orjson.dumps([_reduced(life) for life in lives])
+            reduced = orjson.dumps([_reduced(life, but_for) for life in lives])
             if not lives:
                 return 0
             replaced = retention.replace_tombstone(self._store, session_id, field, text, reduced)
@@ -220,11 +228,15 @@ def lives_in(text: bytes) -> list[Tombstone]:
     return [one for one in map(Tombstone.parse, _lives(text)) if one is not None]
 
 
-def _reduced(life: Any) -> Any:
+def _reduced(life: Any, but_for: str) -> Any:
     if not isinstance(life, dict):
         return life
     hashed = {name: _hashed(str(life[name])) for name in _PERSONAL if life.get(name)}
-    return {**life, **hashed}
+    reduced = {**life, **hashed}
+    if about := [one for one in str(life.get("subjects", "")).split() if one.lstrip("~") != but_for]:
+        return {**reduced, "subjects": " ".join(about)}
+    reduced.pop("subjects", None)
+    return reduced
 
 
 def _hashed(text: str) -> str:

@@ -278,8 +278,12 @@ class _Making:
         head = self.copied.head(str(self._erased))
         if wanted.parent:
             head |= {"parent": wanted.parent, "root": wanted.root, "ancestors": "\n".join(wanted.ancestors)}
+        if held := str(self.copied.holds):
+            head["held"] = held
         if self.is_sealed:
             head["sealed"] = wanted.root
+        if held := str(self.copied.holds):
+            head["held"] = held
         if predecessor := _last_before(lives, self._own_ms):
             head["predecessor"] = predecessor
         if wanted.forks:

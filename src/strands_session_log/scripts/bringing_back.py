@@ -21,7 +21,8 @@ def bring_back(store: Store, session_id: str, copy: str, making: bytes) -> str:
     """
     keys = store.keyspace.session(session_id)
     tombstones = keys.tombstones, f"{keys.tombstones}:times"
-    script_keys = (*keys.append, copy, keys.snapshot, keys.live, keys.ids, *tombstones)
+    indexes = keys.holds, keys.subjects
+    script_keys = (*keys.append, copy, keys.snapshot, keys.live, keys.ids, *tombstones, *indexes)
     word, *more = map(text, store.run_and_wait(IMPORT, script_keys, [session_id, making], session_id))
     return "".join(more) or word
 

@@ -6,7 +6,11 @@ from .erasing import ErasurePlan
 from .inspection import ServerInspection, inspect_server
 from .log import SessionLog
 from .policies import RetentionPolicies, RetentionPolicy
+from .providing import providing
 from .retention import LegalHold, Retention, RetentionReport, RetentionStep
+from .subject_export import SubjectExport
+from .subject_places import SubjectPlace, SubjectReport, SubjectStep
+from .subjects import Subjects
 
 __all__ = [
     "ErasurePlan",
@@ -18,7 +22,13 @@ __all__ = [
     "RetentionStep",
     "ServerInspection",
     "SessionLog",
+    "SubjectExport",
+    "SubjectPlace",
+    "SubjectReport",
+    "SubjectStep",
+    "Subjects",
     "check_is_of",
     "inspect_server",
     "parse_duration",
+    "providing",
 ]
