@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ import pytest
 from strands import Agent
 
 from strands_session_log import (
+    LocalKeys,
     SessionLog,
     SessionRecorder,
     SnapshotSettings,
@@ -97,15 +98,9 @@ def test_a_session_that_begins_anew_is_about_them_again(people: SessionLog) -> N
     assert {place.kind for place in people.subjects.find("user-77")} == {"session", "tombstone"}
 
 
-def test_another_namespace_and_another_key_know_them_by_other_hashes(
-    people: SessionLog, server_url: str, new_namespace: Callable[[], str]
-) -> None:
-    with (
-        SessionLog.connect(server_url, new_namespace(), subject_key=KEY) as elsewhere,
-        SessionLog.connect(server_url, people.namespace, subject_key=[b"n" * 32, KEY]) as rotated,
-    ):
-        hashes = {log.subjects.hash_of("user-77") for log in (people, elsewhere, rotated)}
-        assert len(hashes) == 3
+def test_keys_are_rotated_the_first_writes_and_all_find(people: SessionLog, server_url: str) -> None:
+    with SessionLog.connect(server_url, people.namespace, subject_key=[b"n" * 32, KEY]) as rotated:
+        assert people.subjects.hash_of("user-77") != rotated.subjects.hash_of("user-77")
         people.append("old", note(1))
         people.subjects.annotate("old", "user-77")
         rotated.append("new", note(1))
@@ -113,7 +108,8 @@ def test_another_namespace_and_another_key_know_them_by_other_hashes(
         assert names(people) == ["old"]
         assert names(rotated) == ["new", "old"]
         assert erase(rotated).is_complete
-        assert names(people) == names(rotated) == []
+        assert names(people) == []
+        assert names(rotated) == []
 
 
 def test_without_a_key_nobody_is_named(log: SessionLog, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -344,6 +340,33 @@ def test_what_handlers_said_of_it_is_exported_and_goes(people: SessionLog) -> No
     erase(people)
     assert SECRET not in str([one.error for one in people.parked("audit")])
     assert holders(people, SECRET) == []
+
+
+def test_in_an_encrypted_log_they_are_found_exported_and_erased_too(
+    server_url: str, namespace: str, tmp_path: Path
+) -> None:
+    keys = LocalKeys.new(tmp_path / "keys")
+    with SessionLog.connect(server_url, namespace, subject_key=KEY, encryption=keys) as log:
+        log.append("s", [note(1, SECRET), note(2, "of others")])
+        log.subjects.annotate("s", "user-77", events=[1])
+        agent_of(log, "whole", "Noted.")(SECRET)
+        asyncio.run(ValkeyStorage(log, subject="user-77").write("kept", SECRET.encode()))
+        held = log.retention.hold("whole", **WHO)
+        assert holders(log, SECRET) == holders(log, WHO["reason"]) == []
+        assert next(log.retention.holds("whole")).reason == WHO["reason"]
+        lines = exported(log)
+        assert lines[-1]["unreadable"] == 0
+        assert any(line["kind"] == "storage" for line in lines)
+        log.retention.release("whole", holds=[held], **WHO)
+        with SessionLog.connect(server_url, namespace, subject_key=KEY) as without:
+            with pytest.raises(errors.EncryptionError):
+                erase(without)
+            assert not log.event("s", 1).event.is_erased
+        assert erase(log).is_complete
+        assert log.event("s", 1).event.is_erased
+        assert not log.event("s", 2).event.is_erased
+        assert names(log) == []
+        assert all(log.verify(name).ok for name in ("s", "whole"))
 
 
 def test_after_an_erasure_the_text_occurs_nowhere_on_disk_either(caplog: pytest.LogCaptureFixture) -> None:
