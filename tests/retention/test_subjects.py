@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import hmac
 import io
 import json
 from collections.abc import Iterator
@@ -27,6 +29,7 @@ from strands_session_log import (
 )
 from strands_session_log.event_log import eraser
 from strands_session_log.session_log import subject_erasure
+from strands_session_log.session_log.subject_keys import SubjectKeys
 from strands_session_log.testing.model import ScriptedModel
 from support.disk import bytes_on_disk, holders
 from support.erasing import SECRET, exists, fill, note
@@ -110,6 +113,17 @@ def test_keys_are_rotated_the_first_writes_and_all_find(people: SessionLog, serv
         assert erase(rotated).is_complete
         assert names(people) == []
         assert names(rotated) == []
+
+
+def test_the_hash_is_the_one_that_the_page_about_the_format_says() -> None:
+    vectors = json.loads((Path(__file__).parents[2] / "docs" / "vectors" / "subjects.json").read_text())
+    key = base64.b64decode(vectors["key"])
+    for one in vectors["subjects"]:
+        parts = (b"strands-session-log subject", one["subject"].encode())
+        told = b"".join(b"%d:%b" % (len(part), part) for part in parts)
+        digest = hmac.digest(key, told, "sha256")
+        assert base64.urlsafe_b64encode(digest).rstrip(b"=").decode() == one["hash"]
+        assert SubjectKeys(key).hashes(one["subject"]) == (one["hash"],)
 
 
 def test_without_a_key_nobody_is_named(log: SessionLog, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
