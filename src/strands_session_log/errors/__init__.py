@@ -10,8 +10,9 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from .archiving import ArchivedCopyError, ArchivedSessionMissingError, ArchiveUnavailableError, ForksRemainError
 from .base import SessionLogError, shown
-from .bundles import BundleError, BundleNotIntactError, ImportRefusedError
+from .bundles import BundleError, BundleNotIntactError, BundleTooLargeError, ImportRefusedError
 from .conflicts import (
     AlreadyAnsweredError,
     ConcurrentWriteError,
@@ -97,9 +98,13 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AlreadyAnsweredError",
+    "ArchiveUnavailableError",
+    "ArchivedCopyError",
+    "ArchivedSessionMissingError",
     "AsyncioNeededError",
     "BundleError",
     "BundleNotIntactError",
+    "BundleTooLargeError",
     "CiphertextError",
     "ClusterNotReadyError",
     "ConcurrentWriteError",
@@ -118,6 +123,7 @@ __all__ = [
     "FeedGapError",
     "ForbiddenError",
     "ForkedKeyError",
+    "ForksRemainError",
     "GroupNotFoundError",
     "HandlerError",
     "ImportRefusedError",

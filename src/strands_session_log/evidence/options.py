@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, TypedDict
 if TYPE_CHECKING:
     from ..event_log import Progress
     from ..ids import Point
-    from .exporting import SealSource
+    from ..seals import SealedLog
+    from .bundled import SealSource
 
 
 class ExportOptions(TypedDict, total=False):
@@ -19,7 +20,9 @@ class ExportOptions(TypedDict, total=False):
     types: str | Sequence[str] | None
     agent: str | None
     redact_bodies: bool
+    decrypt: bool
     seals: SealSource | None
+    since: SealedLog | tuple[SealedLog, int] | None
     progress: Progress
 
 

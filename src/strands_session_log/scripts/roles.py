@@ -73,6 +73,8 @@ class Role:
         reads: Which keys of a namespace it reads, as patterns without the namespace and its colon.
         writes: Which it writes, and reads, likewise.
         probe: One of those keys, which does not exist.
+        narrow: Those of its commands that it runs on some of these keys only,
+        narrowed: which.
     """
 
     name: str
@@ -81,6 +83,8 @@ class Role:
     reads: tuple[str, ...]
     writes: tuple[str, ...] = ()
     probe: str = "{doctor}:session:probe:head"
+    narrow: tuple[str, ...] = ()
+    narrowed: tuple[str, ...] = ()
 
     def keys(self, namespace: str) -> tuple[str, ...]:
         """The patterns of its keys, as `ACL SETUSER` takes them; they match those of no other namespace."""
@@ -88,9 +92,26 @@ class Role:
         reads = (f"%R~{named}:{pattern}" for pattern in self.reads if pattern not in self.writes)
         return (*reads, *(f"~{named}:{pattern}" for pattern in self.writes))
 
+    def selector(self, namespace: str) -> tuple[str, ...]:
+        """What it may do with some of its keys only, as `ACL SETUSER` takes it; nothing for most roles."""
+        if not self.narrow:
+            return ()
+        named = _GLOB.sub(_ESCAPED, namespace)
+        rules = (*(f"~{named}:{pattern}" for pattern in self.narrowed), *_allowed(self.narrow))
+        return (f"({' '.join(rules)})",)
+
+    @property
+    def wide(self) -> tuple[str, ...]:
+        """Its commands that it runs on all of its keys."""
+        return tuple(command for command in self.commands if command not in self.narrow)
+
     def rules(self, namespace: str) -> str:
         """All of it, as `ACL SETUSER` takes it."""
-        return " ".join((*self.keys(namespace), *(f"+{command.lower()}" for command in self.commands)))
+        return " ".join((*self.keys(namespace), *_allowed(self.wide), *self.selector(namespace)))
+
+
+def _allowed(commands: Iterable[str]) -> Iterator[str]:
+    return (f"+{command.lower()}" for command in commands)
 
 
 def commands_of(script: Script) -> frozenset[str]:
@@ -114,7 +135,7 @@ def _needed(scripts: Iterable[Script], beside: str, *others: Role) -> tuple[str,
 
 _WRITING = (
     *(APPEND, APPEND_SEALED, ONCE, IDS, OUTCOME, RECOUNT, SAVE, SUBJECTS, TOUCH, TTL, LIFE, LIVE),
-    *(FORK, FORK_COPY, FORK_NOTE),
+    *(FORK, FORK_COPY, FORK_NOTE, IMPORT),
     *(STORAGE_WRITE, STORAGE_DELETE, ERASE_STEP, FEED_TRIM),
 )
 _ERASING = (
@@ -158,7 +179,8 @@ WITNESS = Role(
 )
 WRITER = Role(
     "writer",
-    "keeps the sessions of agents: session managers, recorders, storages, forks and rewinds; redacts messages",
+    "keeps the sessions of agents: session managers, recorders, storages, forks and rewinds; redacts messages; brings "
+    "archived sessions back",
     _needed((*_READING, *_WRITING), f"{_LOOKING} XREAD HSET HSETNX PTTL UNLINK XINFO|GROUPS"),
     ("{*}:holds",),
     (*_LAYOUT, *_SESSIONS, "{*}:tombstones", "{*}:due", "{*}:group:*", *_STORAGE, "{*}:subjects"),
@@ -179,18 +201,28 @@ ERASER = Role(
     _LAYOUT,
     (*_SESSIONS, *_TOMBSTONES, *_RETENTION, *_STORAGE, "{*}:subjects"),
 )
+ARCHIVER = Role(
+    "archiver",
+    "archives sessions, and drops those that an archive has: it deletes, and writes nothing but tombstones",
+    _needed((*_READING, DELETE, TOMBSTONE_SET), _LOOKING),
+    _LAYOUT,
+    (*_SESSIONS, *_TOMBSTONES, *_RETENTION),
+    "{doctor}:feed",
+    ("HSET", "INCRBY", "SET", "XADD", "ZADD"),
+    ("{*}:feed", "{*}:feed:position", *_TOMBSTONES),
+)
 ADMIN = Role(
     "admin",
     "all of these, brings sessions back from bundles, and asks the server how it is set up",
     _needed(
         (IMPORT, TOMBSTONE_ADD),
         "ACL|DRYRUN ACL|WHOAMI CONFIG|GET INFO TIME WAIT",
-        *(AUDITOR, WRITER, SUBSCRIBER, ERASER),
+        *(AUDITOR, WRITER, SUBSCRIBER, ERASER, ARCHIVER),
     ),
     (),
     ("config", "{*"),
 )
-ROLES = (WITNESS, VIEWER, AUDITOR, WRITER, SUBSCRIBER, ERASER, ADMIN)
+ROLES = (WITNESS, VIEWER, AUDITOR, WRITER, SUBSCRIBER, ERASER, ARCHIVER, ADMIN)
 """From the one that may do the least."""
 
 OPTIONAL = {

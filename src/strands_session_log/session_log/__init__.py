@@ -1,5 +1,6 @@
 """SessionLog: the one object users hold."""
 
+from .archiving import Archive, check_forks, drop_archived, forget_archived, restore_archived
 from .belonging import check_is_of
 from .durations import parse_duration
 from .erasing import ErasurePlan
@@ -13,6 +14,7 @@ from .subject_places import SubjectPlace, SubjectReport, SubjectStep
 from .subjects import Subjects
 
 __all__ = [
+    "Archive",
     "ErasurePlan",
     "LegalHold",
     "Retention",
@@ -27,8 +29,12 @@ __all__ = [
     "SubjectReport",
     "SubjectStep",
     "Subjects",
+    "check_forks",
     "check_is_of",
+    "drop_archived",
+    "forget_archived",
     "inspect_server",
     "parse_duration",
     "providing",
+    "restore_archived",
 ]

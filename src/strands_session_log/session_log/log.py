@@ -35,7 +35,7 @@ from . import erasing
 from .erasing import ErasurePlan
 from .points import event_at, sketch_at, state_at, states_at
 from .retention import Retention
-from .settings import LogSettings, check_settings, with_keys_of
+from .settings import Archive, LogSettings, check_archive, check_settings, with_keys_of
 from .subject_keys import SubjectKeys
 from .subjects import Subjects
 
@@ -79,8 +79,8 @@ class SessionLog(NotCopied):
         feed: For how long the feed is kept, which subscriptions read; the sessions themselves are kept until deleted.
         verify_on_resume: Whether session managers of this log refuse to resume from what is not what was written.
         compress: `zstd` compresses the bodies written from now on, which are no text then. Readers need no setting.
-        encryption: Where the keys are with which content is encrypted from now on, and read: a `KeyProvider`, or the
-            directory of `LocalKeys`. If left out, the one that `SESSION_LOG_ENCRYPTION_KEYS` names, if it is set.
+        encryption: A `KeyProvider`, or `LocalKeys` by directory: encrypts content; else `SESSION_LOG_ENCRYPTION_KEYS`.
+        archive: Brings sessions back that are not there any more when an agent resumes them, see docs/archive.md.
 
     Attributes:
         client: The client.
@@ -118,6 +118,7 @@ class SessionLog(NotCopied):
         verify_on_resume: bool = False,
         compress: Literal["zstd"] | None = None,
         encryption: KeyProvider | str | None = None,
+        archive: Archive | None = None,
     ) -> None:
         check_namespace(namespace)
         durability = check_settings(
@@ -129,12 +130,11 @@ class SessionLog(NotCopied):
             allow_eviction=allow_eviction,
             verify_on_resume=verify_on_resume,
         )
-        sealing = authenticator(snapshot_key)
+        sealing, keys = authenticator(snapshot_key), provider(encryption)
+        self._owns_client, self.verify_on_resume, self.archive = False, verify_on_resume, check_archive(archive)
         store = open_namespace(client, namespace, partitions, retry_for, durability, allow_eviction)
-        self._owns_client, self.verify_on_resume = False, verify_on_resume
         self.client = client
         self.namespace = namespace
-        keys = provider(encryption)
         self._events = EventLog(store, feed, compresses=compress is not None, keys=keys)
         self._replay = Replay(self._events, snapshots, sealing)
         self.retention = Retention(self._events)

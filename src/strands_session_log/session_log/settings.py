@@ -10,7 +10,10 @@ from ..feed import FeedRetention
 from ..server import Durability, key_store_of
 from ..snapshot import SnapshotKey, SnapshotSettings
 from ..snapshot.keys import keys_for
+from .archiving import Archive, check_archive
 from .subject_keys import subject_keys_for
+
+__all__ = ["Archive", "LogSettings", "check_archive", "check_settings", "with_keys_of"]
 
 
 class LogSettings(TypedDict, total=False):
@@ -27,6 +30,7 @@ class LogSettings(TypedDict, total=False):
     verify_on_resume: bool
     compress: Literal["zstd"] | None
     encryption: KeyProvider | str | None
+    archive: Archive | None
 
 
 def check_settings(

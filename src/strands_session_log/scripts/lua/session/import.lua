@@ -32,7 +32,6 @@ local now, count = ms_text(call('TIME')), 1
 
 -- First a write that the server may refuse for want of memory; once it is done, none is.
 for field, value in pairs(making.head) do call('HSET', head, field, value) end
-if making.head.held then call('ZADD', holds, string.match(making.head.held, '^%d+'), session) end
 for one in string.gmatch(making.head.subjects or '', '%S+') do call('ZADD', subjects, 0, subject_line(one, session)) end
 if making.lives ~= making.known then
     call('HSET', tombstones, name, making.lives)
@@ -42,6 +41,8 @@ call('PERSIST', copy)
 call('UNLINK', snapshot, live, ids)
 call('RENAME', copy, events)
 call('ZADD', sessions, last_ms, session)
+-- Who held it holds it still.
+if making.head.held then call('ZADD', holds, string.match(making.head.held, '^%d+'), session) end
 -- Later than its last event, as that of a deletion is: an id names one event, or what became of a session.
 local moment = now - last_ms > 0 and now or string.format('%.0f', last_ms + 1)
 id = moment .. '-' .. revision
