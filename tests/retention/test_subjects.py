@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import hmac
 import io
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ import pytest
 from strands import Agent
 
 from strands_session_log import (
+    LocalKeys,
     SessionLog,
     SessionRecorder,
     SnapshotSettings,
@@ -26,6 +29,7 @@ from strands_session_log import (
 )
 from strands_session_log.event_log import eraser
 from strands_session_log.session_log import subject_erasure
+from strands_session_log.session_log.subject_keys import SubjectKeys
 from strands_session_log.testing.model import ScriptedModel
 from support.disk import bytes_on_disk, holders
 from support.erasing import SECRET, exists, fill, note
@@ -97,15 +101,9 @@ def test_a_session_that_begins_anew_is_about_them_again(people: SessionLog) -> N
     assert {place.kind for place in people.subjects.find("user-77")} == {"session", "tombstone"}
 
 
-def test_another_namespace_and_another_key_know_them_by_other_hashes(
-    people: SessionLog, server_url: str, new_namespace: Callable[[], str]
-) -> None:
-    with (
-        SessionLog.connect(server_url, new_namespace(), subject_key=KEY) as elsewhere,
-        SessionLog.connect(server_url, people.namespace, subject_key=[b"n" * 32, KEY]) as rotated,
-    ):
-        hashes = {log.subjects.hash_of("user-77") for log in (people, elsewhere, rotated)}
-        assert len(hashes) == 3
+def test_keys_are_rotated_the_first_writes_and_all_find(people: SessionLog, server_url: str) -> None:
+    with SessionLog.connect(server_url, people.namespace, subject_key=[b"n" * 32, KEY]) as rotated:
+        assert people.subjects.hash_of("user-77") != rotated.subjects.hash_of("user-77")
         people.append("old", note(1))
         people.subjects.annotate("old", "user-77")
         rotated.append("new", note(1))
@@ -113,7 +111,19 @@ def test_another_namespace_and_another_key_know_them_by_other_hashes(
         assert names(people) == ["old"]
         assert names(rotated) == ["new", "old"]
         assert erase(rotated).is_complete
-        assert names(people) == names(rotated) == []
+        assert names(people) == []
+        assert names(rotated) == []
+
+
+def test_the_hash_is_the_one_that_the_page_about_the_format_says() -> None:
+    vectors = json.loads((Path(__file__).parents[2] / "docs" / "vectors" / "subjects.json").read_text())
+    key = base64.b64decode(vectors["key"])
+    for one in vectors["subjects"]:
+        parts = (b"strands-session-log subject", one["subject"].encode())
+        told = b"".join(b"%d:%b" % (len(part), part) for part in parts)
+        digest = hmac.digest(key, told, "sha256")
+        assert base64.urlsafe_b64encode(digest).rstrip(b"=").decode() == one["hash"]
+        assert SubjectKeys(key).hashes(one["subject"]) == (one["hash"],)
 
 
 def test_without_a_key_nobody_is_named(log: SessionLog, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -344,6 +354,33 @@ def test_what_handlers_said_of_it_is_exported_and_goes(people: SessionLog) -> No
     erase(people)
     assert SECRET not in str([one.error for one in people.parked("audit")])
     assert holders(people, SECRET) == []
+
+
+def test_in_an_encrypted_log_they_are_found_exported_and_erased_too(
+    server_url: str, namespace: str, tmp_path: Path
+) -> None:
+    keys = LocalKeys.new(tmp_path / "keys")
+    with SessionLog.connect(server_url, namespace, subject_key=KEY, encryption=keys) as log:
+        log.append("s", [note(1, SECRET), note(2, "of others")])
+        log.subjects.annotate("s", "user-77", events=[1])
+        agent_of(log, "whole", "Noted.")(SECRET)
+        asyncio.run(ValkeyStorage(log, subject="user-77").write("kept", SECRET.encode()))
+        held = log.retention.hold("whole", **WHO)
+        assert holders(log, SECRET) == holders(log, WHO["reason"]) == []
+        assert next(log.retention.holds("whole")).reason == WHO["reason"]
+        lines = exported(log)
+        assert lines[-1]["unreadable"] == 0
+        assert any(line["kind"] == "storage" for line in lines)
+        log.retention.release("whole", holds=[held], **WHO)
+        with SessionLog.connect(server_url, namespace, subject_key=KEY) as without:
+            with pytest.raises(errors.EncryptionError):
+                erase(without)
+            assert not log.event("s", 1).event.is_erased
+        assert erase(log).is_complete
+        assert log.event("s", 1).event.is_erased
+        assert not log.event("s", 2).event.is_erased
+        assert names(log) == []
+        assert all(log.verify(name).ok for name in ("s", "whole"))
 
 
 def test_after_an_erasure_the_text_occurs_nowhere_on_disk_either(caplog: pytest.LogCaptureFixture) -> None:

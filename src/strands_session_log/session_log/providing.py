@@ -25,7 +25,7 @@ def providing(
     if subject is not None:
         check_subject(subject)
         if isinstance(url, str):
-            SubjectKeys(subject_keys_for(url), "").hashes(subject)
+            SubjectKeys(subject_keys_for(url)).hashes(subject)
 
     def provide(log: SessionLog) -> None:
         if wanted is not None:

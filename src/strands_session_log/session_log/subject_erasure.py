@@ -95,6 +95,8 @@ class SubjectErasure:
         return SubjectStep(place, outcome, erased, tuple(self._notes(place)))  # type: ignore[arg-type]
 
     def _notes(self, place: SubjectPlace) -> Iterator[str]:
+        if place.events == ():
+            yield "what said which of its events are about the person was erased"
         for one in self.log.subjects.fork_names(place.name):
             if self.log.retainer.held(one) is not None:
                 yield f"fork {one!r} is held, and has what they share"
@@ -138,14 +140,23 @@ class SubjectErasure:
         ]
 
     def _is_record(self, one: Recorded) -> bool:
+        if one.event.is_sealed:
+            # Without the key nobody knows which it is; another one's says no more than who erased what, and why.
+            return one.event.type == PayloadErased.TYPE
         said = one.event.data
         is_same = (said.get("reason"), said.get("by", "")) == (self.reason, self.by)
         return one.event.type == PayloadErased.TYPE and is_same
 
 
-def readable(log: EventLog, session_id: str) -> Iterator[Recorded]:
-    """The events of a session that can be read: the others are seen when it is verified."""
-    for entry in chain.from_iterable(log.opened_pages(session_id, is_strict=False)):
+def readable(log: EventLog, session_id: str, *, is_strict: bool = False) -> Iterator[Recorded]:
+    """The events of a session that can be read: the others are seen when it is verified.
+
+    Args:
+        log: Where it is.
+        session_id: The session.
+        is_strict: Whether content without its key is an error.
+    """
+    for entry in chain.from_iterable(log.opened_pages(session_id, is_strict=is_strict)):
         with suppress(CorruptEntryError):
             yield recorded(entry)
 

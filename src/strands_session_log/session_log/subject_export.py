@@ -11,7 +11,7 @@ from typing import Any, Protocol
 import orjson
 
 from ..codec import recorded
-from ..errors import CorruptEntryError
+from ..errors import CorruptEntryError, EncryptionError
 from ..event_log import EventLog
 from ..ids import EventId
 
@@ -36,7 +36,7 @@ class SubjectExport:
         sessions: How many sessions were written, as a whole or in part.
         events: How many events.
         stored_values: How many stored values.
-        unreadable: How many events could not be read.
+        unreadable: How many events and stored values could not be read: damaged, or encrypted and without their key.
     """
 
     def __init__(self, log: EventLog, file: ByteWriter) -> None:
@@ -66,6 +66,7 @@ class SubjectExport:
                 continue
             if wanted is None or found.id in wanted:
                 self.events += 1
+                self.unreadable += found.event.is_sealed
                 told = {**found.to_json(), "erased": found.event.is_erased}
                 self._line("event", session_id=session_id, **told)
         if events is None:
@@ -74,9 +75,15 @@ class SubjectExport:
 
     def stored(self, key: str, value: bytes | None) -> None:
         """A stored value."""
-        if value is not None:
-            self.stored_values += 1
-            self._line("storage", key=key, data_base64=base64.b64encode(value).decode())
+        if value is None:
+            return
+        try:
+            opened = self._log.cipher.open_stored(self._log.keyspace.namespace, key, value)
+        except EncryptionError:
+            self.unreadable += 1
+            return
+        self.stored_values += 1
+        self._line("storage", key=key, data_base64=base64.b64encode(opened).decode())
 
     def tombstones(self, session_id: str) -> None:
         """What is left of the deleted sessions of an id."""

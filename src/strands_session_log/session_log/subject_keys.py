@@ -35,23 +35,22 @@ def check_subject(subject: object) -> str:
 
 
 class SubjectKeys:
-    """Hashes persons of one namespace.
+    """Hashes persons.
 
     Args:
         given: One key, or several: the first hashes what is written, all what is looked for. None for those in the file
             that the environment names, if it does.
-        namespace: The same person has another hash in another one.
 
     Raises:
         SessionLogError: When one of them can be no key, or there is no such file; no key is ever shown.
     """
 
-    def __init__(self, given: SnapshotKey | None, namespace: str) -> None:
+    def __init__(self, given: SnapshotKey | None) -> None:
         if given is None:
             file = os.environ.get(SUBJECT_KEY_FILE_VARIABLE)
             given = keys_in(file, SUBJECT_KEY_FILE_VARIABLE, "subject_key") if file else ()
         several = given if isinstance(given, (list, tuple)) else [given]
-        self._keys, self._namespace = tuple(check_key(one, "subject_key") for one in several), namespace.encode()
+        self._keys = tuple(check_key(one, "subject_key") for one in several)
 
     def hashes(self, subject: str) -> tuple[str, ...]:
         """The hashes of a person by all keys, 43 characters of base64url each; what is written has the first.
@@ -63,7 +62,7 @@ class SubjectKeys:
         if not self._keys:
             cure = f"give it, or name a file with it as {SUBJECT_KEY_FILE_VARIABLE}: openssl rand -base64 32 > FILE"
             raise InvalidSettingError("subject_key", None, cure)
-        parts = b"".join(b"%d:%b" % (len(part), part) for part in (_PURPOSE, self._namespace, name))
+        parts = b"".join(b"%d:%b" % (len(part), part) for part in (_PURPOSE, name))
         return tuple(to_text(hmac.digest(key, parts, "sha256")).decode() for key in self._keys)
 
 

@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from functools import partial
 
-from ..errors import InvalidSettingError
+from ..errors import InvalidSettingError, KeyMissingError
 from ..event_log import EventLog, Progress
+from ..events import SessionAnnotated
 from ..ids import EventId, Point
 from ..replay import Replay
 from .points import event_id_at
@@ -84,6 +85,7 @@ class Subjects:
 
         Raises:
             InvalidSettingError: When it can be no person, or the log has no `subject_key`.
+            KeyMissingError: When which events are about them is encrypted, and there is no key of it.
         """
         hashes = self._keys.hashes(subject)
         yield from self._sessions(hashes, subject)
@@ -161,11 +163,17 @@ class Subjects:
         return SubjectReport(tuple(steps))
 
     def reindex(self) -> int:
-        """Make the index of subjects anew from the events, where it was lost; how many sessions are about somebody."""
+        """Make the index of subjects anew from the events, where it was lost; how many sessions are about somebody.
+
+        Raises:
+            KeyMissingError: When content is encrypted that may say so, and there is no key of it.
+        """
         count = 0
         for session_id in list(self._log.listing.session_ids()):
             marks = dict[str, None]()
             for one in readable(self._log, session_id):
+                if one.event.is_sealed and one.event.type == SessionAnnotated.TYPE:
+                    raise KeyMissingError(session_id, str(one.id))
                 if (said := annotation_of(one)) is not None:
                     marks |= dict.fromkeys(said.subject_marks)
             self._index.note_again(session_id, marks)
@@ -185,8 +193,11 @@ class Subjects:
         if self._log.head(session_id) is None:
             return None
         about, agents = dict[EventId, None](), set[str]()
-        for one in readable(self._log, session_id):
+        # Which events are meant stands in content.
+        for one in readable(self._log, session_id, is_strict=not is_whole):
             agents.add(one.event.agent)
+            if one.event.is_sealed and one.event.type == SessionAnnotated.TYPE and not is_whole:
+                raise KeyMissingError(session_id, str(one.id))
             subjects = said.subjects if (said := annotation_of(one)) is not None else {}
             for name in subjects.keys() & set(hashes):
                 about |= dict.fromkeys(subjects[name] or ())
