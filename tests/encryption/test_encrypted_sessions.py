@@ -24,6 +24,7 @@ from strands_session_log import (
 from strands_session_log.live import LiveTokens
 from strands_session_log.testing.model import ScriptedModel
 from support.clients import client_of
+from support.files import content_of
 from support.following import taken
 from support.strands_agents import make_agent
 from support.tampering import entries_of
@@ -341,3 +342,42 @@ def test_who_has_read_where_an_encrypted_session_ends_is_refused_all_the_same(
     assert plain.state("s").revision == 2
     with pytest.raises(errors.SessionEncryptedError):
         plain.append("s", note())
+
+
+def test_a_bundle_of_it_needs_no_key_and_comes_back_encrypted(
+    encrypted: SessionLog, plain: SessionLog, tmp_path: Path
+) -> None:
+    begin(encrypted)
+    encrypted.fork("s", None, "fork")
+    before = encrypted.head("s")
+    bundle = tmp_path / "bundle.zip"
+    with bundle.open("wb") as file:
+        plain.export(["s", "fork"], file)
+    assert SECRET.encode() not in content_of(bundle)
+    for session_id in ("s", "fork"):
+        encrypted.delete(session_id)
+        client_of(encrypted).delete(encrypted._events.keyspace.session(session_id).tombstones)
+    plain.import_(bundle)
+    assert encrypted.head("s") == before
+    assert texts(encrypted) == texts(encrypted, "fork") == [SECRET, f"{SECRET} again"]
+    for session_id in ("s", "fork"):
+        assert plain.verify(session_id).ok
+        with pytest.raises(errors.SessionEncryptedError):
+            plain.append(session_id, note())
+    encrypted.append("fork", message(2, "later"))
+
+
+def test_why_it_is_held_is_encrypted_too(encrypted: SessionLog, plain: SessionLog) -> None:
+    begin(encrypted)
+    with pytest.raises(errors.SessionEncryptedError):
+        plain.retention.hold("s", reason=SECRET, by="counsel")
+    encrypted.retention.hold("s", reason=SECRET, by="counsel")
+    with pytest.raises(errors.SessionHeldError):
+        plain.delete("s")
+    encrypted.retention.release("s", reason=SECRET, by="counsel")
+    assert [one.event.data["reason"] for one in encrypted.read("s", types=["session.held", "session.released"])] == [
+        SECRET,
+        SECRET,
+    ]
+    assert all(one.event.is_sealed for one in plain.read("s"))
+    assert plain.verify("s").ok

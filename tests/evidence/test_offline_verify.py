@@ -141,4 +141,4 @@ def test_package_command_line_and_the_file_in_the_bundle_say_the_same(
 def test_options_about_a_server_are_refused(talk: SessionLog, tmp_path: Path, offline: Run) -> None:
     path = written(tmp_path / "case.zip", bundle_of(talk, "s-42").data)
     assert "not about a bundle" in offline("verify", path, "--feed", exit_code=2).stderr
-    assert "of those in a bundle, or --against" in offline("verify", "s-42", "--key", "a+b+c", exit_code=2).stderr
+    assert "the key of seals" in offline("verify", "s-42", "--key", "a+b+c", exit_code=2).stderr

@@ -25,6 +25,7 @@ ARGUMENTS: dict[str, Any] = {
     "standing": [("0190", None)],
     "at": EventId(1_700_000_000_000, 3),
     "nearest": [EventId(1_700_000_000_000, 2)],
+    "most": 10_000,
     "began": datetime(2026, 1, 31, tzinfo=timezone.utc),
 }
 

@@ -13,6 +13,7 @@ from rich.console import Console
 
 from .. import Anchor, BundledSession, BundleSummary, SessionLog, VerifiedSession, verify_bundle
 from ..evidence import sessions_in
+from ..seals import SealedLog
 from .exit_codes import Code, fail
 from .exporters import whole_file
 from .output import write_bytes
@@ -21,6 +22,7 @@ from .terminal import console, count, heading, one_line, plain, put, warn, write
 
 KIND = "evidence"
 _ZIP = b"PK\x03\x04"
+_DIGITS = 15
 _LONG = 50_000_000
 """Bytes that take a moment to verify."""
 _STDOUT = "-"
@@ -52,12 +54,30 @@ def export_evidence(
         found = log.export(sessions, file, progress=tell, **filters)
     if str(path) != _STDOUT:
         _print(found, path, as_json)
+    if found.forgotten:
+        warn(f"{found.forgotten:,} of the oldest tombstones had no room in the bundle")
     for one in found.sessions:
         if one.problems:
             more = f", and {count(len(one.problems) - 1, 'problem')} more" if len(one.problems) > 1 else ""
             warn(f"{one.session_id}: {one.problems[0]}{more}; the bundle shows it")
     if any(one.problems for one in found.sessions):
         raise typer.Exit(Code.PROBLEMS)
+
+
+def sealed(seals: Path | None, since: str | None) -> dict[str, Any]:
+    """What `SessionLog.export` is told of seals.
+
+    Args:
+        seals: Where they are kept that are to be in the bundle.
+        since: Where they are kept since which something has changed; with `@` and how many records there were.
+    """
+    told: dict[str, Any] = {"seals": SealedLog(seals).find} if seals is not None else {}
+    if since is not None:
+        place, _, size = since.rpartition("@")
+        has_size = bool(place) and size.isascii() and size.isdigit() and len(size) < _DIGITS
+        found = SealedLog(Path(place if has_size else since))
+        told["since"] = (found, int(size)) if has_size else found
+    return told
 
 
 @contextmanager

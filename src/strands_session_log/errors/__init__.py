@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from .base import SessionLogError, shown
-from .bundles import BundleError, BundleNotIntactError, ImportRefusedError
+from .bundles import BundleError, BundleNotIntactError, BundleTooLargeError, ImportRefusedError
 from .conflicts import (
     AlreadyAnsweredError,
     ConcurrentWriteError,
@@ -100,6 +100,7 @@ __all__ = [
     "AsyncioNeededError",
     "BundleError",
     "BundleNotIntactError",
+    "BundleTooLargeError",
     "CiphertextError",
     "ClusterNotReadyError",
     "ConcurrentWriteError",

@@ -47,3 +47,15 @@ class ImportRefusedError(SessionLogError):
     def __init__(self, session_id: str, reason: str) -> None:
         self.session_id, self.reason = session_id, reason
         super().__init__(f"session {session_id!r} was not imported: {reason}")
+
+
+class BundleTooLargeError(SessionLogError):
+    """There are more sessions than a bundle can hold, since its list is read as a whole.
+
+    Attributes:
+        most: How many it can hold.
+    """
+
+    def __init__(self, most: int) -> None:
+        self.most = most
+        super().__init__(f"a bundle holds {most:,} sessions, and there are more: name those of each of several bundles")

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from ..codec import RawEntry, nameless, rows
+from ..codec import RawEntry, Row, kind_of, nameless, rows
 from ..encryption import is_encrypted
 from ..events import MessageAdded, PayloadErased, SessionHeld, SessionReleased
 from ..events.event import moved_by
@@ -97,12 +97,13 @@ class CopySummary:
         Raises:
             CorruptEntryError: When an entry cannot be read.
         """
-        known = self.position.id.revision
-        read = zip(rows(self._opened(entries), READS, _CLEAR), map(is_encrypted, entries), strict=True)
-        found = [(row, is_sealed) for row, is_sealed in read if row[0].revision > known]
+        known, opened = self.position.id.revision, self._opened(entries)
+        are_sealed, are_closed = (list(map(is_encrypted, page)) for page in (entries, opened))
+        read = zip(_rows(opened, any(are_closed)), are_sealed, are_closed, strict=True)
+        found = [one for one in read if one[0][0].revision > known]
         if not found:
             return
-        for (id_, type_, agent, data, _, is_erased), is_sealed in found:
+        for (id_, type_, agent, data, _, is_erased), is_sealed, is_closed in found:
             told = data if type(data) is dict else {}
             told = nameless(told) if is_sealed else told
             if moves := moved_by(type_, told):
@@ -110,7 +111,7 @@ class CopySummary:
             if type_ in Holds.READS:
                 self.holds.add(id_, type_, told)
             if type_ in LOOKS_AT:
-                self._summary.add(id_, type_, agent, told, is_erased)
+                self._summary.add(id_, type_, agent, told, is_erased or is_closed)
             elif type_ in _CLEAR:
                 self._note(type_, agent, told)
             if is_erased:
@@ -139,3 +140,11 @@ class CopySummary:
         fields |= self._summary.fields()
         ours = str(Ranges.parse(erased).up_to(id_.revision))
         return fields | ({"erased": ours} if ours else {})
+
+
+def _rows(page: Sequence[RawEntry], has_closed: bool) -> Sequence[Row]:
+    """Of what could not be opened, what is retained: who only copies needs no more, and sums it up in part."""
+    if not has_closed:
+        return rows(page, READS, _CLEAR)
+    each = (rows([one], () if is_encrypted(one) else READS, (*_CLEAR, kind_of(one)[0])) for one in page)
+    return [row for found in each for row in found]

@@ -8,7 +8,8 @@ from ..on_demand import on_demand
 
 if TYPE_CHECKING:
     from .archive import Sink
-    from .exporting import BundledSession, BundleSummary, SealedHead, SealSource, export
+    from .bundled import BundledSession, BundleSummary, SealedHead, SealSource
+    from .exporting import export
     from .importing import ImportedSession, import_bundle
     from .options import ExportOptions, ImportOptions
     from .verifying import (
@@ -46,7 +47,8 @@ if not TYPE_CHECKING:
         __name__,
         {
             "archive": "Sink",
-            "exporting": "BundleSummary BundledSession SealSource SealedHead export",
+            "bundled": "BundleSummary BundledSession SealSource SealedHead",
+            "exporting": "export",
             "importing": "ImportedSession import_bundle",
             "options": "ExportOptions ImportOptions",
             "verifying": "BundleProblem BundleReport BundleSeal VerifiedSession created_at sessions_in verify_bundle",

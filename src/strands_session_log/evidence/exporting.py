@@ -8,14 +8,14 @@ session does tell of it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timezone
 from functools import partial
-from itertools import chain
+from heapq import nlargest
+from itertools import chain, count, islice
 from pathlib import Path
 from tempfile import SpooledTemporaryFile
-from typing import IO, Any, Protocol
+from typing import IO, Any
 
 import orjson
 
@@ -24,15 +24,25 @@ from ..audit.checker import Checker
 from ..audit.head import SessionStanding
 from ..audit.lineage import Descent, Lineage, retained_of
 from ..codec import FIELDS, Entry, RawEntry, fields_of, id_of, parse, rows
-from ..errors import CorruptEntryError, LogForkedError, SessionNotFoundError, refuse_unknown
+from ..errors import (
+    BundleTooLargeError,
+    CorruptEntryError,
+    InvalidSettingError,
+    LogForkedError,
+    SessionNotFoundError,
+    refuse_unknown,
+)
 from ..event_log import EventLog, Progress
 from ..event_log.chained_batch import Position
 from ..event_log.reader import start_after
 from ..events import PayloadErased, SessionForked
 from ..ids import START, EventId, Point, Ranges, check_id
 from ..scripts import session
+from ..seals import SealedLog
 from .archive import ArchiveWriter, Member, Sink, archive, copied
+from .bundled import BundledSession, BundleSummary, SealSource
 from .lines import line_of
+from .sealed import SealedBefore, is_of_this_life
 from .selecting import Filters, Selection
 from .transcript import TranscriptPage
 from .verifiers import verifier_files
@@ -40,83 +50,9 @@ from .verifiers import verifier_files
 FORMAT, VERSION = "strands-session-log/bundle", 1
 _HERE = Path(__file__).parent
 _STEP = 1000
+MOST_SESSIONS, MOST_TOMBSTONES = 40_000, 50_000
+"""A manifest is read as a whole, and by browsers, too."""
 _SPOOL_BYTES = 4 * 1024 * 1024
-
-
-class SealedHead(Protocol):
-    """A head that a seal covers, with what proves it."""
-
-    @property
-    def record(self) -> bytes:
-        """The leaf, one line of JSON."""
-
-    @property
-    def checkpoint(self) -> str:
-        """The signed checkpoint that covers it."""
-
-    def to_text(self) -> str:
-        """The proof, as C2SP tlog-proof has it."""
-
-
-class SealSource(Protocol):
-    """Finds what seals say of a session."""
-
-    def __call__(self, session_id: str) -> SealedHead | None:
-        """What proves its newest sealed head; None if no seal has it."""
-
-
-@dataclass(frozen=True, slots=True)
-class BundledSession:
-    """A session that was written to a bundle.
-
-    Attributes:
-        path: Where it stands there.
-        session_id: Its id.
-        root: The session id that its chain begins with: another one in forks.
-        revision: How many events it had.
-        link: The hash chain at the last of them, base64url.
-        events: How many of them are in the bundle.
-        withheld: Of how many the content was left out.
-        erased: Of how many the content was erased before.
-        sealed: The size of the log of seals that covers it; None if none does.
-        problems: What is not as it was written, a line each: the bundle shows it to whoever verifies it.
-    """
-
-    path: str
-    session_id: str
-    root: str
-    revision: int
-    link: str
-    events: int
-    withheld: int
-    erased: int
-    sealed: int | None
-    problems: tuple[str, ...] = ()
-
-    def to_json(self) -> dict[str, Any]:
-        """Its line of the manifest."""
-        names = ("path", "session_id", "root", "revision", "link", "events", "withheld", "erased", "sealed")
-        return {name: getattr(self, name) for name in names}
-
-
-@dataclass(frozen=True, slots=True)
-class BundleSummary:
-    """What a bundle holds.
-
-    Attributes:
-        created_at: When it was made, UTC.
-        sessions: The sessions in it.
-        missing: Sessions that were to be in it, and were deleted before their turn came.
-    """
-
-    created_at: datetime
-    sessions: tuple[BundledSession, ...]
-    missing: tuple[str, ...] = ()
-
-    @property
-    def events(self) -> int:
-        """How many events are in it."""
-        return sum(one.events for one in self.sessions)
 
 
 @refuse_unknown
@@ -131,6 +67,7 @@ def export(
     agent: str | None = None,
     redact_bodies: bool = False,
     seals: SealSource | None = None,
+    since: SealedLog | tuple[SealedLog, int] | None = None,
     progress: Progress = lambda done, total: None,
 ) -> BundleSummary:
     """Write sessions to an evidence bundle: one ZIP file that is verified without this server and this library.
@@ -148,21 +85,37 @@ def export(
         types: Only of these types; `message.*` means all that begin with `message.`.
         agent: Only this agent's.
         redact_bodies: No content at all.
-        seals: Finds the seals that cover them.
+        seals: Finds the seals that cover them, `SealedLog(…).find`.
+        since: Of a backup, only sessions that do not stand where this seal says, or an older one of so many records.
         progress: Called for each page of events of a session, with how many are written, and of how many.
 
     Raises:
         SessionNotFoundError: When there is no such session; nothing is written if it is the first.
         RevisionNotFoundError: When a filter names an event that a session does not have.
         CorruptEntryError: When an entry cannot be written as a line; `verify` tells what else is wrong there.
+        BundleTooLargeError: When there are more than 40,000 sessions, whose list no verifier would read.
+        SealMismatchError: When the seals are of another namespace.
     """
     filters = Filters(after, until, types, agent, redact_bodies).settled(partial(log.now_ms, "-"))
-    names = log.listing.session_ids() if session_ids is None else session_ids
-    found = (check_id("session_id", name) for name in _once([names] if isinstance(names, str) else names))
-    made = datetime.now(timezone.utc)
+    before = _sealed_before(log, session_ids, since)
+    if session_ids is None:
+        names = before.changed() if before else log.listing.session_ids()
+    else:
+        names = iter([session_ids] if isinstance(session_ids, str) else session_ids)
+    found = (check_id("session_id", name) for name in _once(names))
     with SpooledTemporaryFile(_SPOOL_BYTES) as members:
-        writing = _Bundle(log, file, made, members, filters, seals, progress)
-        return writing.write(found, session_ids is None)
+        writing = _Bundle(log, file, members, filters, seals, progress)
+        return writing.write(found, session_ids is None, before)
+
+
+def _sealed_before(
+    log: EventLog, session_ids: object, since: SealedLog | tuple[SealedLog, int] | None
+) -> SealedBefore | None:
+    if since is None:
+        return None
+    if session_ids is not None:
+        raise InvalidSettingError("since", since, "None where sessions are named: it is about a backup of all")
+    return SealedBefore(log, *(since if isinstance(since, tuple) else (since,)))
 
 
 class _Bundle:
@@ -172,27 +125,36 @@ class _Bundle:
         self,
         log: EventLog,
         file: Sink,
-        made: datetime,
         members: IO[bytes],
         filters: Filters,
         seals: SealSource | None,
         progress: Progress,
     ) -> None:
-        self._log, self._file, self._made, self._members = log, file, made, members
-        self._filters, self._seals, self._progress = filters, seals, progress
+        self._log, self._file, self._members, self._filters = log, file, members, filters
+        self._made, self._seals, self._progress = datetime.now(timezone.utc), seals, progress
         self._sessions, self._missing = list[BundledSession](), list[str]()
 
-    def write(self, names: Iterator[str], skip_missing: bool) -> BundleSummary:
+    def write(self, names: Iterator[str], is_backup: bool, before: SealedBefore | None) -> BundleSummary:
         """Write it. The first session is looked for before anything is written."""
-        begun = self._begun(names, skip_missing)
-        first = [*_first(begun)]
+        begun = self._begun(names, is_backup)
+        first = [*islice(begun, 1)]
+        deleted, known = self._deleted() if is_backup else ([], 0)
         with archive(self._file, self._made, self._wrote) as writer:
             for name, content in (("README.txt", (_HERE / "README.txt").read_bytes()), *verifier_files()):
                 writer.add(name, [content])
             for reading in chain(first, begun):
+                if len(self._sessions) == MOST_SESSIONS:
+                    raise BundleTooLargeError(MOST_SESSIONS)
                 self._sessions.append(self._write_session(writer, reading))
-            writer.add("manifest.json", self._manifest())
-        return BundleSummary(self._made, tuple(self._sessions), tuple(self._missing))
+            writer.add("manifest.json", self._manifest(deleted, before))
+        found = tuple(self._sessions), tuple(self._missing)
+        return BundleSummary(self._made, *found, len(deleted), known - len(deleted))
+
+    def _deleted(self) -> tuple[list[dict[str, Any]], int]:
+        """What is left of deleted sessions, the newest, and how much there is."""
+        counted = count()
+        lives = (life for _, life in zip(counted, self._log.restorer.tombstones.all_lives(), strict=False))
+        return nlargest(MOST_TOMBSTONES, lives, key=lambda life: int(life["deleted"])), next(counted) - 1
 
     def _begun(self, names: Iterator[str], skip_missing: bool) -> Iterator[_Reading]:
         for name in names:
@@ -210,6 +172,8 @@ class _Bundle:
             writer.add(f"{path}/session.json", [orjson.dumps(reading.to_json(), option=_PRETTY)])
             writer.add(f"{path}/transcript.html", copied(spool))
         seal = self._seals(reading.session_id) if self._seals else None
+        if seal is not None and not is_of_this_life(seal, reading.lives):
+            seal = None
         if seal is not None:
             writer.add(f"{path}/seal.tlog-proof", [seal.to_text().encode()])
             writer.add(f"{path}/seal.json", [seal.record.rstrip(b"\n") + b"\n"])
@@ -221,7 +185,7 @@ class _Bundle:
             b"%b\n    %b: %b" % (b"," if self._members.tell() else b"", orjson.dumps(member.name), told)
         )
 
-    def _manifest(self) -> Iterator[bytes]:
+    def _manifest(self, deleted: Iterable[Mapping[str, Any]], before: SealedBefore | None) -> Iterator[bytes]:
         """Piece by piece, since there may be very many sessions."""
         about = {
             "format": FORMAT,
@@ -234,7 +198,11 @@ class _Bundle:
         yield orjson.dumps(about, option=orjson.OPT_INDENT_2)[:-2] + b',\n  "sessions": ['
         for number, one in enumerate(self._sessions):
             yield (b",\n    " if number else b"\n    ") + orjson.dumps(one.to_json())
-        yield b'\n  ],\n  "deleted": [],\n  "since": null,\n  "files": {'
+        yield b'\n  ],\n  "deleted": ['
+        for number, life in enumerate(deleted):
+            yield (b",\n    " if number else b"\n    ") + orjson.dumps(life)
+        since = orjson.dumps(before.to_json() if before else None)
+        yield b'\n  ],\n  "since": ' + since + b',\n  "files": {'
         yield from copied(self._members)
         yield b"\n  }\n}\n"
 
@@ -256,7 +224,7 @@ class _Reading:
         self._selection = Selection(filters, log, session_id)
         self._lineage = Lineage(session_id, lambda: self._standing.descent)
         self._checker = Checker(self._lineage)
-        self._tombstones = log.restorer.tombstones.lives(session_id)
+        self.lives = log.restorer.tombstones.lives(session_id)
         self._told, self._first, self._last = dict[str, Any](), START, START
         self._events, self._erased, self._withheld, self._since = 0, 0, 0, list[EventId]()
         self._problems = list[str]()
@@ -340,7 +308,7 @@ class _Reading:
             "last_event_at": _time_text(self._last.time),
             "lineage": lineage if descent.parent else None,
             "predecessor": self._standing.text("predecessor") or None,
-            "tombstones": self._tombstones,
+            "tombstones": self.lives,
             "withheld": self._withheld,
             "erased": self._erased,
         }
@@ -383,9 +351,3 @@ def _once(names: Iterable[str]) -> Iterator[str]:
         if name not in known:
             known.add(name)
             yield name
-
-
-def _first(found: Iterator[Any]) -> Iterator[Any]:
-    for one in found:
-        yield one
-        return

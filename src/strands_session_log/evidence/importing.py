@@ -127,11 +127,11 @@ class _Importing:
 
         wanted = one.restoration(self._forks.of(one.session_id))
         try:
-            position, erased = self._log.restorer.restore(wanted, lambda: self._reader.entries(one), check, progress)
+            # Where it stands, who appends first is told, and also if it is encrypted.
+            _, erased = self._log.restorer.restore(wanted, lambda: self._reader.entries(one), check, progress)
         except SessionExistsError:
             # Somebody else was quicker.
             return self.planned(one)
-        self._log.remember(one.session_id, position)
         return ImportedSession(one.session_id, "imported", one.events, len(erased))
 
     def restore_tombstones(self) -> None:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, TypedDict
 if TYPE_CHECKING:
     from ..event_log import Progress
     from ..ids import Point
-    from .exporting import SealSource
+    from ..seals import SealedLog
+    from .bundled import SealSource
 
 
 class ExportOptions(TypedDict, total=False):
@@ -20,6 +21,7 @@ class ExportOptions(TypedDict, total=False):
     agent: str | None
     redact_bodies: bool
     seals: SealSource | None
+    since: SealedLog | tuple[SealedLog, int] | None
     progress: Progress
 
 

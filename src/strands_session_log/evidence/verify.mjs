@@ -716,6 +716,8 @@ function length8(length) {
   return raw;
 }
 
+const LENGTHS = Array.from({ length: 256 }, (_, length) => length8(length));
+
 /** Walks the chain of a session; after a problem it goes on from what is there, so that one change is one problem. */
 class SessionCheck {
   seal = null;
@@ -841,7 +843,7 @@ class SessionCheck {
     }
     const clear = COVERED.map((one) => utf8(fields[one]));
     const parts = [this.#link, utf8(fields.base), utf8(`${revision}`), ...clear, commitment];
-    const link = sha256(...parts.flatMap((part) => [length8(part.length), part]));
+    const link = sha256(...parts.flatMap((part) => [LENGTHS[part.length] ?? length8(part.length), part]));
     if (urlText(link) !== fields.link) {
       this.add("link", `${name} is not what was written: its link does not follow from it`, revision);
     } else if (fields.base !== this.#id && (fields.base !== this.#base || ms !== this.#ms)) {

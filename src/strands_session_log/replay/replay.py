@@ -28,15 +28,7 @@ from ..event_log.reader import end_at
 from ..ids import START, EventId, Ranges
 from ..instrumentation import IntegrityChecked, Resumed, SnapshotDropped, SnapshotUse
 from ..instrumentation.hooks import hooks
-from ..snapshot import (
-    Authenticator,
-    DamagedError,
-    OutdatedError,
-    Restored,
-    SnapshotPlace,
-    SnapshotSettings,
-    restore,
-)
+from ..snapshot import Authenticator, DamagedError, OutdatedError, Restored, SnapshotPlace, SnapshotSettings, restore
 from ..snapshot.store import SEGMENT_BYTES, LoadedSnapshot
 from ..state import INTACT, NOT_CHECKED, Messages, SessionState, initial
 from .folding import PagedFold
@@ -263,20 +255,18 @@ class Replay:
         check: bool,
     ) -> FoldResult:
         """A state with what follows it."""
-        after, known = (loaded.entries[0], NOT_CHECKED) if use == "hit" else (None, INTACT)
-        checking = IntegrityCheck(self._log, session_id, after, known) if check else None
+        begins = (loaded.entries[0], NOT_CHECKED) if use == "hit" else (None, INTACT)
+        checking = IntegrityCheck(self._log, session_id, *begins) if check else None
         folding = PagedFold(session_id, restored.state, self._log.cipher, checking)
-        if use == "dropped":
-            pages = self._log.pages(session_id, end=end_at(until))
-        else:
-            pages = self._pages(session_id, until, loaded)
+        is_dropped, end = use == "dropped", end_at(until)
+        pages = self._log.pages(session_id, end=end) if is_dropped else self._pages(session_id, until, loaded)
         folding.add_all(chain([next(pages)[1:]], pages) if use == "hit" else pages, self._settings)
         if use == "hit" and folding.erased and not _all_in(folding.erased, loaded.erased_ranges):
             # The head is no part of the chain, but the record of an erasure is.
             raise OutdatedError("it is from before an erasure")
         state = folding.finish() if until is None else folding.state()
-        found = restored.digests, restored.stored, use, folding.may_be_followed
-        return FoldResult(state, folding.states, folding.count, loaded, *found)
+        stored, ends = (restored.digests, restored.stored), (use, folding.may_be_followed)
+        return FoldResult(state, folding.states, folding.count, loaded, *stored, *ends)
 
     def _restore(self, session_id: str, loaded: LoadedSnapshot) -> Restored:
         """What the snapshot holds.

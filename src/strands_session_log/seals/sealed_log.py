@@ -12,7 +12,7 @@ from ..errors import SealDamagedError, SealMismatchError, SealNotFoundError
 from . import merkle
 from .checkpoint import Checkpoint, SealProof
 from .note import VerifierKey, encoded
-from .record import DELETED, SealMark, SealRecord, beginning, hashed, parse_leaf, session_of
+from .record import SealMark, SealRecord, beginning, hashed, parse_leaf, session_of
 from .store import SealDirectory, SealStore
 from .tiles import WIDTH, Tiles
 
@@ -116,6 +116,7 @@ class SealedLog:
             raise SealDamagedError(CHECKPOINT, "the tree of the records that are there has another root")
         self.mark = self.mark_at(self.checkpoint.size)
         self._newest: dict[bytes, int] | None = None
+        self._standing: dict[str, int] | None = None
 
     def __len__(self) -> int:
         return self.checkpoint.size
@@ -218,13 +219,15 @@ class SealedLog:
         return SealProof(self.leaf(number), number, tuple(hashes), self.checkpoint.note)
 
     def find(self, session_id: str) -> SealProof | None:
-        """What proves the newest record of a session; None if there is none, or it is that the session was deleted.
+        """What proves where a session stood last; None if that is not known. Bundles take it (`export(seals=…)`).
 
-        Bundles take it: `log.export(…, seals=sealed.find)`.
+        Not that it was deleted: a seal notes deletions last, also of a session whose id is another's by then.
         """
-        known = self._index_of(session_id)
-        found = None if known is None else self.proof(session_id, known)
-        return None if found is None or found.record.endswith(DELETED) else found
+        if self._standing is None:
+            standing = (one for one in self.records() if not one.record.is_deleted)
+            self._standing = {placed.record.session_id: placed.index for placed in standing}
+        known = self._standing.get(session_id)
+        return None if known is None else self.proof(session_id, known)
 
     def consistency(self, old: int, new: int | None = None) -> list[bytes]:
         """What proves that records were only added between two sizes, see `merkle.extends`.

@@ -12,7 +12,7 @@ import typer
 from ... import SessionLog
 from ...errors import SessionLogError, SessionNotFoundError
 from ..bundles import KIND as EVIDENCE
-from ..bundles import export_evidence
+from ..bundles import export_evidence, sealed
 from ..completion import session_ids
 from ..context import CommandCall
 from ..exit_codes import DAMAGED, Code, fail
@@ -26,7 +26,8 @@ EPILOG = (
     "session-log export --all --to file-session ./sessions --force\n\n"
     "session-log export s-42 --to html s-42.html\n\n"
     "session-log export s-42 --to jsonl - | jq .text\n\n"
-    "session-log export s-42 s-43 --to evidence case-7.zip --type message.*"
+    "session-log export s-42 s-43 --to evidence case-7.zip --type message.* --seals ./seals\n\n"
+    "session-log export --all --to evidence tuesday.zip --since-seal ./seals@1041"
 )
 _KIND = "file-session"
 _STDOUT = "-"
@@ -34,6 +35,8 @@ _LONG = 1_000
 """Events of which each is drawn: so many take a moment."""
 
 _TO = f"As what, and where: {_KIND} DIR; {EVIDENCE}, html, markdown, jsonl, parquet or cloudevents FILE."
+_SEALS = "Into evidence: with what proves that the sessions were sealed, from where `session-log seal` keeps it."
+_SINCE = "Into evidence, with --all: only what has changed since the seal there, or since it had so many records."
 _REDACT = "Into evidence: no content at all, only structure and proof."
 
 SessionsArgument = Annotated[list[str] | None, argument("SESSION...", "The sessions' ids.", session_ids)]
@@ -42,6 +45,8 @@ AllOption = Annotated[bool, typer.Option("--all", help="Export every session of 
 ForceOption = Annotated[
     bool, typer.Option("--force", help="Replace the directories of sessions that have one, or the file.")
 ]
+SealsOption = Annotated[Path | None, option("--seals", "DIR", _SEALS)]
+SinceOption = Annotated[str | None, option("--since-seal", "DIR[@SIZE]", _SINCE)]
 RedactOption = Annotated[bool, typer.Option("--redact-bodies", help=_REDACT)]
 
 
@@ -57,6 +62,8 @@ def export(
     types: TypesOption = None,
     agent: AgentOption = None,
     redact_bodies: RedactOption = False,
+    seals: SealsOption = None,
+    since_seal: SinceOption = None,
 ) -> None:
     """Write sessions to an evidence bundle, to directories Strands' FileSessionManager resumes from, or one to a page.
 
@@ -70,10 +77,12 @@ def export(
     kind, directory = to
     filters = {"after": after, "until": until, "types": types, "agent": agent, "redact_bodies": redact_bodies}
     if kind == EVIDENCE:
-        _export_evidence(call, directory, session or [], every, force, filters)
+        if since_seal and not every:
+            fail(Code.USAGE, "--since-seal is about a backup, and needs --all")
+        _export_evidence(call, directory, session or [], every, force, {**filters, **sealed(seals, since_seal)})
         return
-    if any(filters.values()):
-        fail(Code.USAGE, f"--after, --until, --type, --agent and --redact-bodies are for --to {EVIDENCE}")
+    if any(filters.values()) or seals or since_seal:
+        fail(Code.USAGE, f"filters, --redact-bodies, --seals and --since-seal are for --to {EVIDENCE}")
     if kind != _KIND:
         _export_file(call, kind, directory, session or [], every, force)
         return

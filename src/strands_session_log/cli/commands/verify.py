@@ -28,7 +28,8 @@ from ..terminal import console, count, heading, local, one_line, plain, put, war
 
 EPILOG = (
     "Examples:\n\nsession-log verify s-42 --json | jq -r .link\n\nsession-log anchor > anchors.txt\n\n"
-    "session-log verify --all --against ./seals --key VKEY\n\nsession-log verify case-7.zip --expect-file anchors.txt"
+    "session-log verify --all --expect-file anchors.txt\n\nsession-log verify --all --against ./seals --key VKEY\n\n"
+    "session-log verify case-7.zip --expect-file anchors.txt"
 )
 
 KEY_VARIABLE = "SESSION_LOG_SEAL_VERIFIER"
@@ -86,11 +87,8 @@ def verify(
     if session is not None and is_bundle(session):
         if feed or recount or against is not None:
             fail(Code.USAGE, "--feed, --recount and --against are about a session on a server, not about a bundle")
-        _end(
-            verify_file(
-                session, expect or [], anchors if expect_file else None, list(map(str, _trusted(key))), call.as_json
-            )
-        )
+        keys = [str(one) for one in _trusted(key)]
+        _end(verify_file(session, expect or [], anchors if expect_file else None, keys, call.as_json))
         return
     seals = _sealed(against, key) if against is not None else None
     with call.opened() as log:
@@ -112,7 +110,7 @@ def _check_usage(session: str | None, every: bool, expects: bool, verbose: bool,
     if verbose and not every:
         fail(Code.USAGE, "--verbose needs --all")
     if has_key and not is_bundle(session or ""):
-        fail(Code.USAGE, "--key is the key of seals: of those in a bundle, or --against DIR")
+        fail(Code.USAGE, "--key is the key of seals: those of --against, or in the file of a bundle")
 
 
 def _end(is_intact: bool) -> None:
@@ -137,7 +135,7 @@ def _of(session_id: str, anchors: Sequence[Anchor]) -> Sequence[Anchor]:
     return found
 
 
-def _trusted(keys: Sequence[str] | None) -> tuple[VerifierKey, ...]:
+def _trusted(keys: Sequence[str] | None) -> Sequence[VerifierKey]:
     return verifier_keys(keys or filter(None, [os.environ.get(KEY_VARIABLE)]))
 
 
