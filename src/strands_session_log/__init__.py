@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from .scripts.roles import ROLES, Role
     from .server import Durability, Finding, ServerReport
     from .session_log import (
+        Archive,
         ErasurePlan,
         LegalHold,
         Retention,
@@ -54,8 +55,17 @@ if TYPE_CHECKING:
         RetentionStep,
         ServerInspection,
         SessionLog,
+        SubjectExport,
+        SubjectPlace,
+        SubjectReport,
+        Subjects,
+        SubjectStep,
+        check_forks,
+        drop_archived,
+        forget_archived,
         inspect_server,
         parse_duration,
+        restore_archived,
     )
     from .session_manager import ValkeySessionManager
     from .snapshot import SnapshotKey, SnapshotSettings
@@ -100,6 +110,7 @@ __all__ = [
     "AgentDiff",
     "AgentState",
     "Anchor",
+    "Archive",
     "Audited",
     "BundleReport",
     "BundleSummary",
@@ -164,6 +175,11 @@ __all__ = [
     "ShreddedKey",
     "SnapshotKey",
     "SnapshotSettings",
+    "SubjectExport",
+    "SubjectPlace",
+    "SubjectReport",
+    "SubjectStep",
+    "Subjects",
     "Subscriber",
     "SyncDeliveries",
     "SyncDelivery",
@@ -177,14 +193,18 @@ __all__ = [
     "VerifiedSession",
     "WrappedKey",
     "WrappedKeys",
+    "check_forks",
+    "drop_archived",
     "errors",
     "events",
     "evolve",
+    "forget_archived",
     "from_json",
     "inspect_server",
     "instrumentation",
     "matches_in",
     "parse_duration",
+    "restore_archived",
     "search_for",
     "verify_bundle",
 ]
@@ -210,8 +230,9 @@ if not TYPE_CHECKING:
             "scripts.roles": "ROLES Role",
             "server": "Durability Finding ServerReport",
             "keys": "DEFAULT_NAMESPACE",
-            "session_log": "ErasurePlan LegalHold Retention RetentionPolicies RetentionPolicy RetentionReport "
-            "RetentionStep ServerInspection SessionLog inspect_server parse_duration",
+            "session_log": "Archive ErasurePlan LegalHold Retention RetentionPolicies RetentionPolicy RetentionReport "
+            "RetentionStep ServerInspection SessionLog SubjectExport SubjectPlace SubjectReport SubjectStep Subjects "
+            "check_forks drop_archived forget_archived inspect_server parse_duration restore_archived",
             "session_manager": "ValkeySessionManager",
             "snapshot": "SnapshotKey SnapshotSettings",
             "state": "AgentDiff AgentState Change Integrity MessageChange MessageRecord OpenInterrupt SessionDiff "

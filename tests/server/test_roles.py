@@ -7,9 +7,10 @@ import json
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from io import BytesIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, BinaryIO
 from uuid import uuid4
 
 import pytest
@@ -17,13 +18,30 @@ from strands import Agent
 from strands.types.exceptions import StorageError
 from typer.testing import CliRunner
 
-from strands_session_log import SessionLog, Subscriber, ValkeySessionManager, ValkeyStorage, errors, events, scripts
+from strands_session_log import (
+    SessionLog,
+    Subscriber,
+    ValkeySessionManager,
+    ValkeyStorage,
+    drop_archived,
+    errors,
+    events,
+    forget_archived,
+    restore_archived,
+    scripts,
+)
 from strands_session_log.cli.app import app
 from strands_session_log.scripts import roles
 from strands_session_log.scripts.roles import ADMIN, ROLES, SUBSCRIBER, VIEWER, WRITER, Role
 from strands_session_log.seals import SealDirectory, SigningKey
 from strands_session_log.server import connect, inspect, permissions, release
+from strands_session_log.session_log import Subjects
+from strands_session_log.session_log.subject_keys import SubjectKeys
 from strands_session_log.testing.model import ScriptedModel
+from strands_session_log_consumers.archive import SessionArchive
+from strands_session_log_consumers.archive.archiver import Archiver, Outcome
+from strands_session_log_consumers.archive.settings import ArchiveSettings
+from strands_session_log_consumers.archive.sweep import Sweep
 from strands_session_log_consumers.witness.watching import Watch
 from support import Cluster, RedisServer, ServerUnavailable, ValkeyliteServer
 from support.exporting import ExporterProcess
@@ -191,7 +209,7 @@ def seal(log: SessionLog) -> None:
 
 def write(log: SessionLog) -> None:
     """All that a writer does."""
-    for name in ("s-1", "s-2", "s-3"):
+    for name in ("s-1", "s-2", "s-3", "s-6"):
         log.append(name, [events.Custom("custom.note", {"number": number}) for number in range(5)])
     log.append("s-1", events.Custom("custom.note", {"number": 9}), once=True)
     manager = ValkeySessionManager("agent", log=log)
@@ -246,6 +264,51 @@ def erase(log: SessionLog) -> None:
     log.erase("held", 1, reason="why", by="me")
     assert "secret" not in str(list(log.read("held")))
     log.delete("s-2", reason="why", by="me")
+    log.retention.hold("held", reason="why", by="me")
+    log.retention.release("held", reason="why", by="me")
+    log.retention.set_ttl("held", "30d")
+    assert log.retention.sweep().deleted == log.retention.prune(older_than="1d").deleted == 0
+    persons = Subjects(log._events, log._replay, SubjectKeys(b"k" * 32, NS))
+    persons.annotate("held", "user-77")
+    assert persons.erase("user-77", reason="why").is_complete
+    assert persons.reindex() == 0
+
+
+class Shelf:
+    """An archive of one session, `s-5`."""
+
+    def __init__(self) -> None:
+        self.bundle = b""
+
+    def put(self, log: SessionLog) -> None:
+        """Archive it, and drop it."""
+        log.append("s-5", events.Custom("custom.note", {}))
+        with BytesIO() as bundle:
+            log.export("s-5", bundle)
+            self.bundle = bundle.getvalue()
+        drop_archived(log, "s-5", log.head("s-5"), log.anchor("s-5").link, "shelf")
+
+    def open_bundle(self, namespace: str, session_id: str, link: str | None = None) -> BinaryIO | None:
+        return BytesIO(self.bundle)
+
+
+SHELF = Shelf()
+
+
+def bring_back(log: SessionLog) -> None:
+    """What an agent does whose session is in an archive only."""
+    assert restore_archived(log, "s-5", SHELF)
+    assert log.head("s-5").revision
+
+
+def archive(log: SessionLog) -> None:
+    """All that an archiver does."""
+    with TemporaryDirectory() as directory:
+        kept, settings = SessionArchive(directory), ArchiveSettings(idle=0, drop=True)
+        assert "s-6" in {one.session_id for one in Sweep(log, kept, settings).run(dry_run=True)}
+        assert Archiver(log, kept).archive("agent", drop=True).outcome is Outcome.FORKED
+        assert Archiver(log, kept).archive("s-6", drop=True).outcome is Outcome.DROPPED
+        assert forget_archived(log, "s-6", reason="asked to", by="me")
 
 
 WORK = {
@@ -255,7 +318,8 @@ WORK = {
     "writer": [write, look, watch],
     "subscriber": [consume, look, watch, look_at_groups],
     "eraser": [erase, look],
-    "admin": [write, consume, erase, look, watch, look_at_groups, audit],
+    "archiver": [archive],
+    "admin": [write, consume, look, watch, look_at_groups, audit, erase, archive, SHELF.put, bring_back],
 }
 
 
@@ -273,17 +337,21 @@ def test_a_user_with_the_rules_of_a_role_can_do_its_work(place: Place, name: str
         write(log)
 
 
+REFUSED = r"o permissions|executing the script can't"
 OPERATIONS: dict[str, tuple[Callable[[SessionLog], object], set[str]]] = {
     "append": (lambda log: log.append("s-1", events.Custom("custom.note", {})), {"writer", "eraser"}),
     "fork": (lambda log: log.fork("s-1", 1, f"s-1-{uuid4()}"), {"writer", "eraser"}),
-    "store": (store, {"writer"}),
+    "store": (store, {"writer", "eraser"}),
     "follow the feed in a group": (follow, {"subscriber"}),
     "see what is parked": (lambda log: list(log.parked("g")), {"viewer", "subscriber"}),
     "trim the feed": (lambda log: log._events.trim_feed(0), {"subscriber", "writer"}),
-    "delete": (delete, {"eraser"}),
+    "delete": (delete, {"eraser", "archiver"}),
     "erase": (lambda log: log.erase("s-1", log.head("s-1"), "why"), {"writer", "eraser"}),
     "verify all": (verify_all, {"auditor"}),
-    "read what is stored": (lambda log: asyncio.run(ValkeyStorage(log).read("key")), {"writer"}),
+    "hold": (lambda log: log.retention.hold("s-4", reason="why", by="me"), {"eraser"}),
+    "set a time to live": (lambda log: log.retention.set_ttl("s-4", "30d"), {"writer", "eraser"}),
+    "bring back": (bring_back, {"writer", "eraser"}),
+    "read what is stored": (lambda log: asyncio.run(ValkeyStorage(log).read("key")), {"writer", "eraser"}),
 }
 """What one role is for, and which others do it as part of their work."""
 
@@ -295,11 +363,14 @@ def test_a_role_does_its_work_and_that_of_no_other(place: Place, name: str, oper
     with SessionLog.connect(place.url, namespace=NS) as log:
         log.append("s-4", events.Custom("custom.note", {}))
         store(log)
+        SHELF.put(log)
     with opened(place.user(BY_NAME[name].rules(NS))) as log:
         if name in allowed or name == "admin":
             work(log)
         else:
-            with pytest.raises((errors.ForbiddenError, StorageError), match="o permissions"):
+            with pytest.raises(
+                (errors.ForbiddenError, StorageError), match=r"o permissions|executing the script can't"
+            ):
                 work(log)
 
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from .archiving import ArchivedCopyError, ArchivedSessionMissingError, ArchiveUnavailableError, ForksRemainError
 from .base import SessionLogError, shown
 from .bundles import BundleError, BundleNotIntactError, BundleTooLargeError, ImportRefusedError
 from .conflicts import (
@@ -97,6 +98,9 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AlreadyAnsweredError",
+    "ArchiveUnavailableError",
+    "ArchivedCopyError",
+    "ArchivedSessionMissingError",
     "AsyncioNeededError",
     "BundleError",
     "BundleNotIntactError",
@@ -119,6 +123,7 @@ __all__ = [
     "FeedGapError",
     "ForbiddenError",
     "ForkedKeyError",
+    "ForksRemainError",
     "GroupNotFoundError",
     "HandlerError",
     "ImportRefusedError",

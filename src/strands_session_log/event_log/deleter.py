@@ -8,7 +8,7 @@ the one deleted: a late packet of it must not bring the session back. See docs/a
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timezone
 from hashlib import sha1, sha256
@@ -21,8 +21,9 @@ from ..errors import ContentionError, SessionHeldError
 from ..events.event import check_text
 from ..ids import EventId
 from ..scripts import bringing_back, retention
-from ..scripts.retention import IN_ANY_CASE, KeptInstead, StillHeld
+from ..scripts.retention import IN_ANY_CASE, KeptInstead, StillHeld, still_the_same
 from ..server import Store
+from .chained_batch import Position
 from .diagnosis import CURES, naming
 
 KEPT = 10_000
@@ -53,6 +54,8 @@ class Tombstone:
         deleted_at: Server time of the deletion, UTC.
         by: Who deleted it, as given.
         reason: Why, as given.
+        subjects: The keyed hashes of whom it was about.
+        archived: Where an archive has it; empty if it was deleted for good.
     """
 
     session_id: str
@@ -62,6 +65,8 @@ class Tombstone:
     deleted_at: datetime
     by: str
     reason: str
+    subjects: tuple[str, ...] = ()
+    archived: str = ""
 
     def to_json(self) -> dict[str, Any]:
         """Everything of it as plain JSON values."""
@@ -77,7 +82,10 @@ class Tombstone:
                     at = EventId(ms, 0).time.astimezone(timezone.utc)
                 except OverflowError:
                     return None
-                return cls(texts[0], revision, link, first, at, *texts[1:])
+                about = tuple(dict.fromkeys(one.lstrip("~") for one in str(life.get("subjects", "")).split()))
+                archived = life.get("archived", "")
+                told = archived if type(archived) is str else ""
+                return cls(texts[0], revision, link, first, at, texts[1], texts[2], about, told)
         return None
 
 
@@ -93,13 +101,31 @@ class Deleter:
         deleted = self.delete_if(IN_ANY_CASE, session_id, reason, by)
         return None if isinstance(deleted, KeptInstead) else deleted
 
-    def delete_if(self, condition: str, session_id: str, reason: str, by: str) -> int | KeptInstead | None:
+    def drop(self, session_id: str, at: Position, forks: str, archived: str, by: str) -> bool | None:
+        """See `Dropper.drop`."""
+        check_text("archived", archived)
+        deleted = self.delete_if(still_the_same(*at, forks), session_id, "archived", by, archived)
+        return None if deleted is None else not isinstance(deleted, KeptInstead)
+
+    def delete_if(
+        self, condition: str, session_id: str, reason: str, by: str, archived: str = ""
+    ) -> int | KeptInstead | None:
         """The same, only if the session is as the condition has it, see `scripts.retention`."""
         check_text("by", by)
         check_text("reason", reason)
-        limits = {"stay": KEPT, "stay_ms": KEPT_MS, "most": MOST, "lives": LIVES}
-        token = uuid4().hex
-        deleted = retention.delete(self._store, session_id, token, by, reason, condition=condition, **limits)
+        deleted = retention.delete(
+            self._store,
+            session_id,
+            uuid4().hex,
+            by,
+            reason,
+            condition=condition,
+            archived=archived,
+            stay=KEPT,
+            stay_ms=KEPT_MS,
+            most=MOST,
+            lives=LIVES,
+        )
         if isinstance(deleted, StillHeld):
             raise SessionHeldError(session_id, deleted.since)
         return deleted
@@ -153,21 +179,42 @@ class Deleter:
                 if not cursor:
                     break
 
-    def reduce(self, session_id: str) -> int:
+    def reduce(self, session_id: str, but_for: str = "") -> int:
         """Put hashes in place of the id, of who deleted it and why; the links stay. How many lives were reduced.
+
+        Args:
+            session_id: The id.
+            but_for: Whom nothing is to be about any more, by keyed hash.
 
         Raises:
             ContentionError: When others changed the tombstone during every attempt.
             SessionHeldError: When the session that has the id now is held.
         """
+        return self._change(session_id, lambda life: _reduced(life, but_for))
+
+    def delete_archived(self, session_id: str, reason: str, by: str) -> int:
+        """Let the tombstones say that the id's sessions were deleted, no longer that an archive has them: how many.
+
+        Raises:
+            ContentionError: When others changed the tombstone during every attempt.
+        """
+        check_text("by", by)
+        check_text("reason", reason)
+        found = sum(bool(one.archived) for one in self.of_session(session_id))
+        if found:
+            self._change(session_id, lambda life: _deleted_for_good(life, reason, by))
+        return found
+
+    def _change(self, session_id: str, changed: Callable[[Any], Any]) -> int:
+        """Put something else in place of each life of an id: how many there are."""
         key, field = self._keyspace.session(session_id).tombstones, _field(session_id)
         for _ in range(_ATTEMPTS):
             text = self._text(key, field)
             lives = _lives(text)
-            reduced = orjson.dumps([_reduced(life) for life in lives])
+            new = orjson.dumps([changed(life) for life in lives])
             if not lives:
                 return 0
-            replaced = retention.replace_tombstone(self._store, session_id, field, text, reduced)
+            replaced = retention.replace_tombstone(self._store, session_id, field, text, new)
             if isinstance(replaced, StillHeld):
                 raise SessionHeldError(session_id, replaced.since)
             if replaced:
@@ -200,7 +247,8 @@ def merged_lives(known: bytes, more: Sequence[Mapping[str, Any]]) -> tuple[list[
     there = {(life["deleted"], life["first"]) for life in lives}
     # A call that follows a deletion names its token; that of an old one, nobody has any more.
     added = [{**life, "token": uuid4().hex} for life in more if (life["deleted"], life["first"]) not in there]
-    return sorted([*lives, *added], key=lambda life: int(life["deleted"]))[-LIVES:], bool(added)
+    merged = sorted([*lives, *added], key=lambda life: int(life["deleted"]))[-LIVES:]
+    return merged, merged != lives
 
 
 def _without_token(life: Mapping[str, Any]) -> dict[str, Any]:
@@ -220,11 +268,22 @@ def lives_in(text: bytes) -> list[Tombstone]:
     return [one for one in map(Tombstone.parse, _lives(text)) if one is not None]
 
 
-def _reduced(life: Any) -> Any:
+def _reduced(life: Any, but_for: str) -> Any:
     if not isinstance(life, dict):
         return life
     hashed = {name: _hashed(str(life[name])) for name in _PERSONAL if life.get(name)}
-    return {**life, **hashed}
+    reduced = {**life, **hashed}
+    if about := [one for one in str(life.get("subjects", "")).split() if one.lstrip("~") != but_for]:
+        return {**reduced, "subjects": " ".join(about)}
+    reduced.pop("subjects", None)
+    return reduced
+
+
+def _deleted_for_good(life: Any, reason: str, by: str) -> Any:
+    if not isinstance(life, dict) or not life.get("archived"):
+        return life
+    kept = {name: value for name, value in life.items() if name != "archived"}
+    return {**kept, "by": by, "reason": reason}
 
 
 def _hashed(text: str) -> str:

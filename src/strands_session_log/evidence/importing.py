@@ -160,9 +160,11 @@ class _Importing:
 
     def _deletion(self, one: SessionInBundle, lives: Sequence[Mapping[str, Any]]) -> str:
         """Why it must not come back, if what is left of sessions of its id says that it was deleted here."""
-        for life in lives:
+        for life in reversed(lives):
             if life["first"] == one.first and self._is_of(one, life):
-                return _deleted(life)
+                # What it was dropped for is this very history; whatever came of it before, it came back since.
+                is_archived = bool(life.get("archived")) and life["link"] == one.position.link
+                return "" if is_archived else _deleted(life)
         return ""
 
     def _is_of(self, one: SessionInBundle, life: Mapping[str, Any]) -> bool:
@@ -205,6 +207,8 @@ def _withheld(one: SessionInBundle) -> str:
 
 
 def _deleted(life: Mapping[str, Any]) -> str:
+    if archived := life.get("archived"):
+        return f"it went on, and was archived at event {life['revision']} as {archived}, which is to be restored"
     by = f" by {life['by']}" if life.get("by") else ""
     why = f", because {life['reason']}" if life.get("reason") else ""
     at = f"{EventId(life['deleted'], 0).time:%Y-%m-%d %H:%M:%S}"

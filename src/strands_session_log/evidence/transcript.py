@@ -18,6 +18,7 @@ from typing import Any, Final
 import orjson
 
 from ..codec import MARK, RawEntry, from_json, id_of, text_of
+from ..encryption import is_encrypted
 from ..events import PayloadErased
 from ..ids import EventId
 from ..unseen import escaped
@@ -28,6 +29,7 @@ _MESSAGES: Final = ("message.added", "message.updated", "message.redacted")
 _GIST: Final = ("name", "node", "status", "stop_reason", "error", "error_text", "reason", "by", "duration_ms")
 """What of an event stands in the line that opens it."""
 _MOST_GIST: Final = 200
+_ENCRYPTED: Final = "gone", '<p class="gone">content encrypted</p>'
 
 
 @cache
@@ -75,7 +77,7 @@ class TranscriptPage:
             word = "withheld" if is_withheld else "erased"
             role, body = "gone", f'<p class="gone">content {word}{_kept(kept)}</p>'
         else:
-            role, body = _content(type_, fields[21], fields[15])
+            role, body = _content(type_, fields[21], fields[15]) if not is_encrypted(entry) else _ENCRYPTED
         ms, revision = id_
         self._write(
             f'<article id="e{revision}" class="{role}"><h2><a href="#e{revision}">{revision}</a> '

@@ -48,6 +48,11 @@ def still_there(at: EventId) -> str:
     return f"at {at}"
 
 
+def still_the_same(at: EventId, link: str, forks: str) -> str:
+    """A session is deleted if this is its last event still, with this link, and its head names these forks."""
+    return f"as {at} {link} {forks}"
+
+
 def due_at(clock_ms: int) -> str:
     """A session is deleted if its time to live is over, by the server's clock and by this one."""
     return f"due {clock_ms}"
@@ -96,6 +101,7 @@ def delete(
     reason: str,
     *,
     condition: str = IN_ANY_CASE,
+    archived: str = "",
     stay: int,
     stay_ms: int,
     most: int,
@@ -109,7 +115,8 @@ def delete(
         token: Of this very call.
         by: By whom.
         reason: Why.
-        condition: Only if this holds, see `still_there` and `due_at`.
+        condition: Only if this holds, see `still_there`, `still_the_same` and `due_at`.
+        archived: Where an archive has it; empty if none has.
         stay: How many tombstones stay in any case,
         stay_ms: and for how many milliseconds more than those.
         most: How many stay at most.
@@ -119,7 +126,7 @@ def delete(
         How many events it had; None when there was none.
     """
     keys, arguments = store.keyspace.session(session_id).delete, (session_id, token, by, reason)
-    reply = store.run_and_wait(DELETE, keys, (*arguments, stay, stay_ms, most, lives, condition), session_id)
+    reply = store.run_and_wait(DELETE, keys, (*arguments, stay, stay_ms, most, lives, condition, archived), session_id)
     match reply:
         case [b"landed", revision]:
             return int(revision)

@@ -44,6 +44,8 @@ from . import (
     STANDING,
     STORAGE_DELETE,
     STORAGE_WRITE,
+    SUBJECT_GONE,
+    SUBJECTS,
     TOMBSTONE_ADD,
     TOMBSTONE_SET,
     TOUCH,
@@ -71,6 +73,8 @@ class Role:
         reads: Which keys of a namespace it reads, as patterns without the namespace and its colon.
         writes: Which it writes, and reads, likewise.
         probe: One of those keys, which does not exist.
+        narrow: Those of its commands that it runs on some of these keys only,
+        narrowed: which.
     """
 
     name: str
@@ -79,6 +83,8 @@ class Role:
     reads: tuple[str, ...]
     writes: tuple[str, ...] = ()
     probe: str = "{doctor}:session:probe:head"
+    narrow: tuple[str, ...] = ()
+    narrowed: tuple[str, ...] = ()
 
     def keys(self, namespace: str) -> tuple[str, ...]:
         """The patterns of its keys, as `ACL SETUSER` takes them; they match those of no other namespace."""
@@ -86,9 +92,26 @@ class Role:
         reads = (f"%R~{named}:{pattern}" for pattern in self.reads if pattern not in self.writes)
         return (*reads, *(f"~{named}:{pattern}" for pattern in self.writes))
 
+    def selector(self, namespace: str) -> tuple[str, ...]:
+        """What it may do with some of its keys only, as `ACL SETUSER` takes it; nothing for most roles."""
+        if not self.narrow:
+            return ()
+        named = _GLOB.sub(_ESCAPED, namespace)
+        rules = (*(f"~{named}:{pattern}" for pattern in self.narrowed), *_allowed(self.narrow))
+        return (f"({' '.join(rules)})",)
+
+    @property
+    def wide(self) -> tuple[str, ...]:
+        """Its commands that it runs on all of its keys."""
+        return tuple(command for command in self.commands if command not in self.narrow)
+
     def rules(self, namespace: str) -> str:
         """All of it, as `ACL SETUSER` takes it."""
-        return " ".join((*self.keys(namespace), *(f"+{command.lower()}" for command in self.commands)))
+        return " ".join((*self.keys(namespace), *_allowed(self.wide), *self.selector(namespace)))
+
+
+def _allowed(commands: Iterable[str]) -> Iterator[str]:
+    return (f"+{command.lower()}" for command in commands)
 
 
 def commands_of(script: Script) -> frozenset[str]:
@@ -111,8 +134,13 @@ def _needed(scripts: Iterable[Script], beside: str, *others: Role) -> tuple[str,
 
 
 _WRITING = (
-    *(APPEND, APPEND_SEALED, ONCE, IDS, OUTCOME, RECOUNT, SAVE, TOUCH, TTL, LIFE, LIVE, FORK, FORK_COPY, FORK_NOTE),
+    *(APPEND, APPEND_SEALED, ONCE, IDS, OUTCOME, RECOUNT, SAVE, SUBJECTS, TOUCH, TTL, LIFE, LIVE),
+    *(FORK, FORK_COPY, FORK_NOTE, IMPORT),
     *(STORAGE_WRITE, STORAGE_DELETE, ERASE_STEP, FEED_TRIM),
+)
+_ERASING = (
+    *(APPEND, APPEND_SEALED, ERASE_STEP, DELETE, HOLD, STORAGE_DELETE),
+    *(SUBJECT_GONE, SUBJECTS, TTL, TOMBSTONE_SET),
 )
 _CONSUMING = (
     *(GROUP_COUNT, GROUP_DELETE, GROUP_GAP, GROUP_HEARTBEAT, GROUP_LEAVE, GROUP_PARKED),
@@ -151,10 +179,11 @@ WITNESS = Role(
 )
 WRITER = Role(
     "writer",
-    "keeps the sessions of agents: session managers, recorders, storages, forks and rewinds; redacts messages",
+    "keeps the sessions of agents: session managers, recorders, storages, forks and rewinds; redacts messages; brings "
+    "archived sessions back",
     _needed((*_READING, *_WRITING), f"{_LOOKING} XREAD HSET HSETNX PTTL UNLINK XINFO|GROUPS"),
-    (),
-    (*_LAYOUT, *_SESSIONS, "{*}:tombstones", "{*}:due", "{*}:group:*", *_STORAGE),
+    ("{*}:holds",),
+    (*_LAYOUT, *_SESSIONS, "{*}:tombstones", "{*}:due", "{*}:group:*", *_STORAGE, "{*}:subjects"),
 )
 SUBSCRIBER = Role(
     "subscriber",
@@ -167,13 +196,20 @@ SUBSCRIBER = Role(
 )
 ERASER = Role(
     "eraser",
-    "erases single events, which an event records, deletes whole sessions, holds and releases them, sweeps what is due",
-    _needed(
-        (*_READING, APPEND, APPEND_SEALED, ERASE_STEP, DELETE, HOLD, TTL, TOMBSTONE_SET),
-        f"{_LOOKING} HDEL PTTL UNLINK",
-    ),
+    "erases events, which an event records, and what is about persons; deletes, holds, releases and sweeps sessions",
+    _needed((*_READING, *_ERASING), f"{_LOOKING} HDEL PTTL UNLINK HKEYS"),
+    _LAYOUT,
+    (*_SESSIONS, *_TOMBSTONES, *_RETENTION, *_STORAGE, "{*}:subjects"),
+)
+ARCHIVER = Role(
+    "archiver",
+    "archives sessions, and drops those that an archive has: it deletes, and writes nothing but tombstones",
+    _needed((*_READING, DELETE, TOMBSTONE_SET), _LOOKING),
     _LAYOUT,
     (*_SESSIONS, *_TOMBSTONES, *_RETENTION),
+    "{doctor}:feed",
+    ("HSET", "INCRBY", "SET", "XADD", "ZADD"),
+    ("{*}:feed", "{*}:feed:position", *_TOMBSTONES),
 )
 ADMIN = Role(
     "admin",
@@ -181,12 +217,12 @@ ADMIN = Role(
     _needed(
         (IMPORT, TOMBSTONE_ADD),
         "ACL|DRYRUN ACL|WHOAMI CONFIG|GET INFO TIME WAIT",
-        *(AUDITOR, WRITER, SUBSCRIBER, ERASER),
+        *(AUDITOR, WRITER, SUBSCRIBER, ERASER, ARCHIVER),
     ),
     (),
     ("config", "{*"),
 )
-ROLES = (WITNESS, VIEWER, AUDITOR, WRITER, SUBSCRIBER, ERASER, ADMIN)
+ROLES = (WITNESS, VIEWER, AUDITOR, WRITER, SUBSCRIBER, ERASER, ARCHIVER, ADMIN)
 """From the one that may do the least."""
 
 OPTIONAL = {

@@ -47,6 +47,8 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 0.02, 1.0
 _DRIVER = (driver.ValkeyError, driver.ValkeyClusterException)
 _PERMANENT = (driver.AuthenticationError, driver.AuthorizationError)
 _QUOTED = ", with args beginning with:"
+_IN_SCRIPTS = ("ACL failure in script", "The user executing the script can't")
+"""How Valkey, and Redis 7.0, say that a user may run a script, and not what it does."""
 _UNREACHED = (driver.ConnectionError, driver.TimeoutError, driver.ValkeyClusterException)
 # A primary that has become a replica while somebody waited says UNBLOCKED; valkey-py has no errors for the second row.
 _NOT_READY: tuple[tuple[type[Exception] | str, type[ServerNotReadyError]], ...] = (
@@ -222,7 +224,7 @@ def _ours(error: Exception) -> ServerRefusedError | ServerUnavailableError:
     if isinstance(error, _UNREACHED):
         return ServerUnavailableError(f"{type(error).__name__}: {error}")
     # In the second case the user may run the script, and not what it does.
-    is_forbidden = isinstance(error, driver.NoPermissionError) or "ACL failure in script" in str(error)
+    is_forbidden = isinstance(error, driver.NoPermissionError) or any(one in str(error) for one in _IN_SCRIPTS)
     if is_forbidden:
         return ForbiddenError(str(error))
     refused = ServerRefusedError(str(error))

@@ -36,7 +36,7 @@ from ..lifecycle.records import (
 )
 from ..replay import write_successors
 from ..server import Client
-from ..session_log import SessionLog, check_is_of
+from ..session_log import SessionLog, check_is_of, restore_archived
 from ..state import AgentState, SessionState
 from .errors import raise_for_callers, restored, session_exceptions
 
@@ -76,9 +76,12 @@ class LogRepository(SessionRepository):
         return session
 
     def read_session(self, session_id: str, **kwargs: Any) -> Session | None:
-        """Read a session; None when there is none."""
+        """Read a session; None when there is none. One that the log's archive has is brought back."""
         check_ids(session_id)
-        data = self._state(session_id).session
+        state = self._state(session_id)
+        if not state.exists and self._bring_back(session_id):
+            state = self._state(session_id)
+        data = state.session
         return None if data is None else restored(f"session {session_id!r}", partial(to_session, data))
 
     def delete_session(self, session_id: str, **kwargs: Any) -> None:
@@ -201,6 +204,10 @@ class LogRepository(SessionRepository):
         self._read_at = time.monotonic() if not self._known[0] else None
         self._known = (session_id, state)
         return state
+
+    def _bring_back(self, session_id: str) -> bool:
+        with session_exceptions:
+            return self.log.archive is not None and restore_archived(self.log, session_id)
 
     def _just_read(self, session_id: str) -> SessionState | None:
         """What the constructor has read, for what is made right after it; not if this process has written since."""

@@ -75,9 +75,16 @@ def acl(
 
 def _rules(role: Role, namespace: str, password: str, cluster: bool, durable: bool) -> list[str]:
     beside = [*_BESIDE, *_CLUSTER * cluster, *_DURABLE * durable]
-    commands = dict.fromkeys(f"+{command.lower()}" for command in (*role.commands, *beside))
+    commands = dict.fromkeys(f"+{command.lower()}" for command in (*role.wide, *beside))
     # Beginning with nothing: a user who was there before keeps no right of then.
-    return ["reset", "on", f"#{sha256(password.encode()).hexdigest()}", *role.keys(namespace), *commands]
+    return [
+        "reset",
+        "on",
+        f"#{sha256(password.encode()).hexdigest()}",
+        *role.keys(namespace),
+        *commands,
+        *role.selector(namespace),
+    ]
 
 
 def _quoted(word: str) -> str:
